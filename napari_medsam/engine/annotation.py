@@ -1,0 +1,365 @@
+"""An `Annotation`: the labels array, the label table, and the log of everything done to them.
+
+The log is the heart. Every accepted mask, propagation, brush stroke, deletion and label edit is
+one `Event` with its `Change`; undo and redo walk the log, a whole propagation is one event.
+
+Three promises are kept here and nowhere else: a mask never overwrites another label unless
+"replace" is asked for; a voxel painted by hand is never changed by a model's mask unless asked;
+and re-running a box takes back only what that box had painted.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+
+from napari_medsam.engine.canvas import Canvas
+from napari_medsam.engine.change import Change, Labels, Patch, patch_between
+from napari_medsam.engine.edit import Edit
+from napari_medsam.engine.events import (
+    MOST_LABELS,
+    PALETTE,
+    Event,
+    Label,
+    Origin,
+    PlacedBox,
+)
+from napari_medsam.engine.prompt import SliceMask, SliceRef
+from napari_medsam.engine.volume import Axis, plane_index
+
+
+class Annotation:
+    """Labels on one volume, changed only through its verbs.
+
+    Parameters
+    ----------
+    shape_zyx
+        The volume's.
+
+    Attributes
+    ----------
+    labels
+        (Z, Y, X) uint16; shared with the screen, written only here (and by the screen's brush,
+        which reports to `record_painted`).
+    """
+
+    def __init__(self, shape_zyx: tuple[int, int, int]) -> None:
+        self._canvas = Canvas(shape_zyx)
+        self._table: dict[int, Label] = {}
+        self._boxes: dict[int, PlacedBox] = {}
+        self._log: list[Event] = []
+        self._n_done = 0
+        self._edit: Edit | None = None
+        self._next_box_id = 1
+        self._saved_at: Event | None = None
+
+    # --- what is there -----------------------------------------------------------------
+
+    @property
+    def labels(self) -> Labels:
+        return self._canvas.labels
+
+    @property
+    def table(self) -> tuple[Label, ...]:
+        """The labels, by number."""
+        return tuple(self._table[n] for n in sorted(self._table))
+
+    @property
+    def boxes(self) -> tuple[PlacedBox, ...]:
+        """The boxes that exist now, oldest first."""
+        return tuple(self._boxes[i] for i in sorted(self._boxes))
+
+    @property
+    def log(self) -> tuple[Event, ...]:
+        """What is done and not undone, oldest first."""
+        return tuple(self._log[: self._n_done])
+
+    @property
+    def can_undo(self) -> bool:
+        return self._n_done > 0 and self._edit is None
+
+    @property
+    def can_redo(self) -> bool:
+        return self._n_done < len(self._log) and self._edit is None
+
+    @property
+    def is_dirty(self) -> bool:
+        """Whether something changed since the last save."""
+        last = self._log[self._n_done - 1] if self._n_done else None
+        return last is not self._saved_at
+
+    def mark_saved(self) -> None:
+        """What is there now is in a file."""
+        self._saved_at = self._log[self._n_done - 1] if self._n_done else None
+
+    def voxel_count(self, label: int) -> int:
+        """Voxels of a label; kept up with each change, never counted over the volume."""
+        return self._canvas.voxel_count(label)
+
+    def new_box_id(self) -> int:
+        """An identity for a box that was just drawn."""
+        self._next_box_id += 1
+        return self._next_box_id - 1
+
+    def is_hand_painted(self, axis: Axis, index: int) -> np.ndarray:
+        """(H, W) bool: the voxels of a slice that were painted by hand."""
+        return self._canvas.origins[plane_index(axis, index)] == Origin.HAND
+
+    # --- labels ------------------------------------------------------------------------
+
+    def add_label(
+        self,
+        name: str = "",
+        *,
+        number: int | None = None,
+        color: tuple[float, float, float] | None = None,
+    ) -> Label:
+        """A new row of the table; number, name and colour are chosen where not given."""
+        taken = self._table
+        number = max(taken, default=0) + 1 if number is None else number
+        if number in taken:
+            raise ValueError(f"Label {number} exists already: {taken[number].name}.")
+        color = color or PALETTE[(number - 1) % len(PALETTE)]
+        label = Label(number, name.strip() or f"Label {number}", color)
+        self._commit_table((*self.table, label), (number,))
+        return label
+
+    def edit_label(
+        self,
+        number: int,
+        *,
+        name: str | None = None,
+        color: tuple[float, float, float] | None = None,
+    ) -> Label:
+        """Rename or recolour a label."""
+        old = self._label(number)
+        new = replace(old, name=(name or "").strip() or old.name, color=color or old.color)
+        if new != old:
+            table = tuple(new if label is old else label for label in self.table)
+            self._commit_table(table, (number,))
+        return new
+
+    def remove_label(self, number: int) -> Event:
+        """Take a label, its voxels and its boxes away, as one event that can be undone."""
+        gone = self._label(number)
+        table = tuple(label for label in self.table if label is not gone)
+        boxes = tuple(b for b in self.boxes if b.label == number)
+        event = Event(
+            "clear",
+            time.time(),
+            (number,),
+            change=self._cleared(number),
+            boxes_before=boxes,
+            table_before=self.table,
+            table_after=table,
+        )
+        return self._commit(event, write=True)
+
+    def clear_label(self, number: int) -> Event | None:
+        """Take a label's voxels away; the label and its boxes stay. None if it has none."""
+        self._label(number)
+        change = self._cleared(number)
+        if not change:
+            return None
+        return self._commit(Event("clear", time.time(), (number,), change=change), write=True)
+
+    def load_labels(self, labels: np.ndarray, table: Sequence[Label] = ()) -> Event:
+        """Take over existing labels (Z, Y, X) of the same shape; unnamed numbers get a name."""
+        if labels.shape != self.labels.shape:
+            raise ValueError(
+                f"Labels of shape {labels.shape} do not fit a volume of {self.labels.shape}."
+            )
+        if labels.size and (labels.min() < 0 or labels.max() > MOST_LABELS):
+            raise ValueError(f"Label numbers are 0 to {MOST_LABELS}.")
+        named = {label.number: label for label in (*self.table, *table)}
+        for number in np.unique(labels):
+            n = int(number)
+            if n and n not in named:
+                named[n] = Label(n, f"Label {n}", PALETTE[(n - 1) % len(PALETTE)])
+        patches = []
+        for index, plane in enumerate(labels.astype(np.uint16)):
+            origin = np.where(plane > 0, Origin.FILE, Origin.NONE).astype(np.uint8)
+            patches.append(self._canvas.patch(SliceRef("z", index), 0, 0, plane, origin))
+        event = Event(
+            "import",
+            time.time(),
+            tuple(sorted(named)),
+            change=tuple(p for p in patches if p is not None),
+            table_before=self.table,
+            table_after=tuple(named[n] for n in sorted(named)),
+        )
+        return self._commit(event, write=True)
+
+    # --- masks -------------------------------------------------------------------------
+
+    def edit(
+        self,
+        kind: Literal["box", "propagate"],
+        *,
+        overwrite: bool = False,
+        model: str = "",
+        window: str = "",
+    ) -> Edit:
+        """Open an event that masks are painted into as they come; close it with `Edit.close`.
+
+        `overwrite` lets a mask replace other labels and hand-painted voxels. Only one edit can
+        be open. If anything else changes the annotation meanwhile (a brush stroke during a
+        propagation), what was painted so far becomes an event of its own, so that undo stays
+        in the order in which things happened.
+        """
+        if self._edit is not None:
+            raise RuntimeError("A segmentation is still being painted; close it first.")
+        self._edit = Edit(
+            self._canvas,
+            Event(kind, time.time(), model=model, window=window),
+            overwrite=overwrite,
+            history=self.log,
+            boxes=self.boxes,
+            on_close=self._close,
+        )
+        return self._edit
+
+    def apply_box(
+        self,
+        placed: PlacedBox,
+        mask: SliceMask,
+        *,
+        overwrite: bool = False,
+        model: str = "",
+        window: str = "",
+    ) -> Event:
+        """A box's mask as one event; what the same box had painted before is taken back first."""
+        with self.edit("box", overwrite=overwrite, model=model, window=window) as edit:
+            edit.place(placed)
+            edit.paint(mask, placed.label)
+        return self._log[self._n_done - 1]
+
+    def remove_boxes(self, box_ids: Sequence[int]) -> Event | None:
+        """Take boxes away; their masks stay. None where none of them exists."""
+        gone = tuple(self._boxes[i] for i in box_ids if i in self._boxes)
+        if not gone:
+            return None
+        event = Event(
+            "boxes", time.time(), tuple(sorted({b.label for b in gone})), boxes_before=gone
+        )
+        return self._commit(event, write=False)
+
+    def record_painted(
+        self, indices: tuple[np.ndarray, ...], old: np.ndarray, new: int | np.ndarray
+    ) -> Event | None:
+        """Log voxels that the screen's brush, eraser or bucket has changed already.
+
+        Parameters
+        ----------
+        indices
+            z, y and x of the voxels, one array each.
+        old
+            The labels they had.
+        new
+            The labels they have now, one number or one each.
+        """
+        z, y, x = (np.asarray(i, dtype=np.intp) for i in indices)
+        if z.size == 0:
+            return None
+        old = np.broadcast_to(np.asarray(old, dtype=np.uint16), z.shape)
+        patches = [self._painted_patch(int(k), y[z == k], x[z == k], old[z == k]) for k in set(z)]
+        change = tuple(p for p in patches if p is not None)
+        if not change:
+            return None
+        numbers = {int(n) for n in np.unique(np.asarray(new)) if n}
+        event = Event("paint", time.time(), tuple(sorted(numbers)), change=change)
+        return self._commit(event, write=True)
+
+    # --- undo --------------------------------------------------------------------------
+
+    def undo(self) -> Event | None:
+        """Take the last event back and return it; None where there is none, or an edit is open."""
+        if not self.can_undo:
+            return None
+        self._n_done -= 1
+        event = self._log[self._n_done]
+        self._turn(event, forward=False, write=True)
+        return event
+
+    def redo(self) -> Event | None:
+        """Do the last undone event again; None where there is none, or an edit is open."""
+        if not self.can_redo:
+            return None
+        event = self._log[self._n_done]
+        self._n_done += 1
+        self._turn(event, forward=True, write=True)
+        return event
+
+    # --- inside ------------------------------------------------------------------------
+
+    def _label(self, number: int) -> Label:
+        if number not in self._table:
+            raise ValueError(f"There is no label {number} in the table.")
+        return self._table[number]
+
+    def _commit_table(self, table: tuple[Label, ...], numbers: tuple[int, ...]) -> None:
+        event = Event("table", time.time(), numbers, table_before=self.table, table_after=table)
+        self._commit(event, write=False)
+
+    def _commit(self, event: Event, *, write: bool) -> Event:
+        """Append an event to the log, after what an open edit has painted so far."""
+        if self._edit is not None and (so_far := self._edit.take_event()) is not None:
+            self._append(so_far, write=False)
+        return self._append(event, write=write)
+
+    def _close(self, edit: Edit) -> Event | None:
+        if self._edit is not edit:
+            return None
+        self._edit = None
+        event = edit.take_event()
+        return None if event is None else self._append(event, write=False)
+
+    def _append(self, event: Event, *, write: bool) -> Event:
+        del self._log[self._n_done :]
+        self._log.append(event)
+        self._n_done += 1
+        self._turn(event, forward=True, write=write)
+        return event
+
+    def _turn(self, event: Event, *, forward: bool, write: bool) -> None:
+        """Bring the state to after an event, or before it; `write` the voxels as well."""
+        if write:
+            for patch in event.change if forward else reversed(event.change):
+                self._canvas.apply(patch, forward=forward)
+        gone, come = event.boxes_before, event.boxes_after
+        if not forward:
+            gone, come = come, gone
+        for placed in gone:
+            self._boxes.pop(placed.box_id, None)
+        self._boxes.update({placed.box_id: placed for placed in come})
+        table = event.table_after if forward else event.table_before
+        if table is not None:
+            self._table = {label.number: label for label in table}
+
+    def _cleared(self, number: int) -> Change:
+        """The change that takes all voxels of a label away."""
+        patches = []
+        for index in np.flatnonzero((self.labels == number).any(axis=(1, 2))):
+            plane, origin = self.labels[index].copy(), self._canvas.origins[index].copy()
+            gone = plane == number
+            plane[gone] = 0
+            origin[gone] = Origin.NONE
+            patches.append(self._canvas.patch(SliceRef("z", int(index)), 0, 0, plane, origin))
+        return tuple(p for p in patches if p is not None)
+
+    def _painted_patch(
+        self, index: int, y: np.ndarray, x: np.ndarray, old: np.ndarray
+    ) -> Patch | None:
+        """The patch of a brush stroke on slice z=index, whose new labels are in place already."""
+        y0, x0, y1, x1 = int(y.min()), int(x.min()), int(y.max()) + 1, int(x.max()) + 1
+        now = self.labels[index, y0:y1, x0:x1]
+        origin = self._canvas.origins[index, y0:y1, x0:x1]
+        before, by_hand = now.copy(), origin.copy()
+        # A stroke may pass a voxel twice: the first value it had is the old one.
+        before[y[::-1] - y0, x[::-1] - x0] = old[::-1]
+        by_hand[before != now] = Origin.HAND
+        return patch_between(SliceRef("z", index), (y0, x0), (before, now), (origin, by_hand))

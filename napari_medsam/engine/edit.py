@@ -1,0 +1,150 @@
+"""An `Edit`: an event in the making, painted mask by mask and logged as one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from napari_medsam.engine.canvas import Canvas
+from napari_medsam.engine.change import Labels, Origins, Patch
+from napari_medsam.engine.events import Event, Origin, PlacedBox
+from napari_medsam.engine.prompt import SliceMask, SliceRef
+from napari_medsam.engine.volume import plane_index
+
+
+class Edit:
+    """Masks are painted at once and logged together at the end.
+
+    A context manager: leaving it closes it, and what was painted stays and is one undo. Made by
+    `Annotation.edit`; `history` is the log when it began, `boxes` the boxes there were.
+    """
+
+    def __init__(
+        self,
+        canvas: Canvas,
+        event: Event,
+        *,
+        overwrite: bool,
+        history: Sequence[Event],
+        boxes: Sequence[PlacedBox],
+        on_close: Callable[[Edit], Event | None],
+    ) -> None:
+        self._canvas = canvas
+        self._event = event
+        self._overwrite = overwrite
+        self._history = history
+        self._boxes = {placed.box_id: placed for placed in boxes}
+        self._on_close = on_close
+        self._empty()
+
+    def __enter__(self) -> Edit:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def place(self, placed: PlacedBox) -> None:
+        """Put a box on the slice, or move it; the mask it had painted is taken back."""
+        self._labels.add(placed.label)
+        old = self._boxes.get(placed.box_id)
+        if old is not None:
+            self._before.append(old)
+            self._take_back(old)
+        self._after.append(placed)
+
+    def paint(self, mask: SliceMask, label: int) -> Patch | None:
+        """Write a mask by the rules of overwriting; None where it changes nothing."""
+        self._labels.add(label)
+        self._masks.append(mask)
+        if mask.is_empty:
+            return None
+        h, w = mask.patch.shape
+        where = (slice(mask.y0, mask.y0 + h), slice(mask.x0, mask.x0 + w))
+        plane = plane_index(mask.slice.axis, mask.slice.index)
+        old, old_origin = self._canvas.labels[plane][where], self._canvas.origins[plane][where]
+        allowed = mask.patch & (old != label)
+        if not self._overwrite:
+            allowed &= self._free(old, old_origin)
+        new, new_origin = old.copy(), old_origin.copy()
+        new[allowed] = label
+        new_origin[allowed] = Origin.BOX if self._event.kind == "box" else Origin.PROPAGATED
+        return self._write(mask.slice, mask.y0, mask.x0, new, new_origin)
+
+    def close(self) -> Event | None:
+        """Log what was painted; None where nothing was. Closing twice does nothing."""
+        return self._on_close(self)
+
+    def take_event(self) -> Event | None:
+        """What was painted since the last call, as an event; None where nothing was."""
+        if not (self._patches or self._before or self._after):
+            return None
+        event = replace(
+            self._event,
+            labels=tuple(sorted(self._labels)),
+            change=tuple(self._patches),
+            boxes_before=tuple(self._before),
+            boxes_after=tuple(self._after),
+            masks=tuple(self._masks),
+        )
+        self._empty()
+        return event
+
+    def _empty(self) -> None:
+        self._patches: list[Patch] = []
+        self._masks: list[SliceMask] = []
+        self._labels: set[int] = set()
+        self._before: list[PlacedBox] = []
+        self._after: list[PlacedBox] = []
+
+    def _free(self, old: Labels, old_origin: Origins) -> np.ndarray:
+        """Background; but what a hand has erased, only a freshly drawn box may fill."""
+        free = old == 0
+        if self._event.kind == "propagate" or self._before:
+            free &= old_origin != Origin.HAND
+        return free
+
+    def _write(
+        self, where: SliceRef, y0: int, x0: int, new: Labels, new_origin: Origins
+    ) -> Patch | None:
+        patch = self._canvas.patch(where, y0, x0, new, new_origin)
+        if patch is not None:
+            self._canvas.apply(patch)
+            self._patches.append(patch)
+        return patch
+
+    def _take_back(self, placed: PlacedBox) -> None:
+        """Remove what a box painted, but for voxels that another box's mask also covers."""
+        made_by = _last_event_of(placed, self._history)
+        for patch in made_by.change if made_by else ():
+            now: Labels = patch.window_of(self._canvas.labels)
+            origin: Origins = patch.window_of(self._canvas.origins)
+            mine = patch.mask & (now == placed.label) & (origin == Origin.BOX)
+            mine &= ~self._covered_by_others(placed, patch)
+            before, before_origin = np.zeros_like(now), np.zeros_like(origin)
+            before[patch.mask] = patch.old
+            before_origin[patch.mask] = patch.old_origin
+            new, new_origin = now.copy(), origin.copy()
+            new[mine] = np.where(before[mine] == placed.label, 0, before[mine])
+            new_origin[mine] = before_origin[mine]
+            self._write(SliceRef(patch.axis, patch.index), patch.y0, patch.x0, new, new_origin)
+
+    def _covered_by_others(self, placed: PlacedBox, patch: Patch) -> np.ndarray:
+        """(h, w) bool: pixels of the patch inside the mask of another box of the same label."""
+        covered = np.zeros(patch.shape, dtype=bool)
+        h, w = patch.shape
+        for other in self._boxes.values():
+            same = other.label == placed.label and other.box.slice == placed.box.slice
+            if other.box_id == placed.box_id or not same:
+                continue
+            event = _last_event_of(other, self._history)
+            for mask in event.masks if event else ():
+                if mask.prompt == other.box:
+                    covered |= mask.mask[patch.y0 : patch.y0 + h, patch.x0 : patch.x0 + w]
+        return covered
+
+
+def _last_event_of(placed: PlacedBox, history: Sequence[Event]) -> Event | None:
+    """The event that put a box where it is."""
+    return next((e for e in reversed(history) if placed in e.boxes_after), None)

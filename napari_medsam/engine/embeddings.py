@@ -1,0 +1,71 @@
+"""Embeddings by key, bounded by bytes, the least recently used dropped first."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+
+import psutil
+
+from napari_medsam.engine.prompt import Embedding
+
+MOST_BYTES = 2 * 1024**3
+"""The default budget is a quarter of the free memory, but never more than this."""
+
+
+class EmbeddingCache:
+    """A thread-safe store of embeddings that never holds more than `max_bytes`.
+
+    One entry of LiteMedSAM is 4 MiB. Any thread may call any method.
+    """
+
+    def __init__(self, max_bytes: int | None = None) -> None:
+        self.max_bytes = default_budget() if max_bytes is None else max_bytes
+        self._entries: OrderedDict[str, Embedding] = OrderedDict()
+        self._n_bytes = 0
+        self._lock = threading.Lock()
+
+    def get(self, key: str) -> Embedding | None:
+        with self._lock:
+            found = self._entries.get(key)
+            if found is not None:
+                self._entries.move_to_end(key)
+            return found
+
+    def put(self, embedding: Embedding) -> None:
+        """Keep an embedding; one larger than the whole budget is not kept."""
+        if embedding.n_bytes > self.max_bytes:
+            return
+        with self._lock:
+            old = self._entries.pop(embedding.key, None)
+            self._n_bytes += embedding.n_bytes - (old.n_bytes if old else 0)
+            self._entries[embedding.key] = embedding
+            while self._n_bytes > self.max_bytes:
+                _, dropped = self._entries.popitem(last=False)
+                self._n_bytes -= dropped.n_bytes
+
+    def __contains__(self, key: object) -> bool:
+        with self._lock:
+            return key in self._entries
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def n_bytes(self) -> int:
+        return self._n_bytes
+
+    def clear(self) -> None:
+        with self._lock:
+            self._entries.clear()
+            self._n_bytes = 0
+
+
+def default_budget() -> int:
+    """A quarter of the memory that is free now, at most `MOST_BYTES`."""
+    return min(free_memory() // 4, MOST_BYTES)
+
+
+def free_memory() -> int:
+    """Bytes that can be used without swapping."""
+    return int(psutil.virtual_memory().available)

@@ -1,0 +1,96 @@
+"""The rows of the log: labels, placed boxes, and the `Event` that holds one thing that was done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Literal
+
+from napari_medsam.engine.change import Change
+from napari_medsam.engine.prompt import BoxPrompt, SliceMask
+
+MOST_LABELS = 65535
+"""Labels are 16-bit; 0 is the background."""
+
+# Okabe and Ito's palette (2008), which colour-blind readers can tell apart; black left out.
+PALETTE: tuple[tuple[float, float, float], ...] = (
+    (0.902, 0.624, 0.000),
+    (0.337, 0.706, 0.914),
+    (0.000, 0.620, 0.451),
+    (0.941, 0.894, 0.259),
+    (0.000, 0.447, 0.698),
+    (0.835, 0.369, 0.000),
+    (0.800, 0.475, 0.655),
+)
+
+EventKind = Literal["box", "propagate", "paint", "clear", "import", "boxes", "table"]
+
+
+class Origin(IntEnum):
+    """Where a voxel's label came from."""
+
+    NONE = 0
+    BOX = 1
+    PROPAGATED = 2
+    HAND = 3
+    FILE = 4
+
+
+@dataclass(frozen=True)
+class Label:
+    """A row of the label table: number 1 to 65535, name, colour as RGB in 0..1."""
+
+    number: int
+    name: str
+    color: tuple[float, float, float]
+
+    def __post_init__(self) -> None:
+        """A label's number must fit the labels array."""
+        if not 1 <= self.number <= MOST_LABELS:
+            raise ValueError(f"A label's number is 1 to {MOST_LABELS}; this one is {self.number}.")
+
+
+@dataclass(frozen=True)
+class PlacedBox:
+    """A box on the screen: its identity through moves, the label it asks for, where it lies."""
+
+    box_id: int
+    label: int
+    box: BoxPrompt
+
+
+@dataclass(frozen=True, eq=False)
+class Event:
+    """One thing that was done.
+
+    Parameters
+    ----------
+    kind
+        What it was.
+    time
+        Seconds since 1970, by the clock of the machine.
+    labels
+        The label numbers it is about.
+    change
+        What it did to the voxels.
+    boxes_before, boxes_after
+        The boxes it took away or moved, and what they became.
+    table_before, table_after
+        The whole label table where the event changed it, else None.
+    masks
+        The model's masks as they came, before the rules of overwriting.
+    model, window
+        What made the masks: `PromptableModel.identity`, and the window in words.
+    """
+
+    kind: EventKind
+    time: float
+    labels: tuple[int, ...] = ()
+    change: Change = ()
+    boxes_before: tuple[PlacedBox, ...] = ()
+    boxes_after: tuple[PlacedBox, ...] = ()
+    table_before: tuple[Label, ...] | None = None
+    table_after: tuple[Label, ...] | None = None
+    masks: tuple[SliceMask, ...] = ()
+    model: str = ""
+    window: str = ""

@@ -1,0 +1,154 @@
+"""ONE mapping between the pixels of a slice and the model's input, for boxes, points and logits.
+
+The model sees a square. A view (a slice, or a crop of it) is scaled into it, keeping its
+aspect and padded at the bottom and right, or stretched. What differs between model families is
+data of their `InputContract`; this is the one file that reads the geometric part of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medsam.engine.prompt import BoxPrompt, Crop
+
+
+class InputContract(Protocol):
+    """What a model wants to be shown, and in which frame it is told where to look."""
+
+    @property
+    def side(self) -> int:
+        """The input is `side` x `side` pixels."""
+
+    @property
+    def resize(self) -> Literal["fit", "stretch"]:
+        """Keep the aspect and pad, or distort to the square."""
+
+    @property
+    def interpolation(self) -> Literal["area", "linear", "antialias", "nearest"]:
+        """How the view is resized; "area" is OpenCV's INTER_AREA on uint8."""
+
+    @property
+    def mean(self) -> tuple[float, float, float] | None:
+        """Per-channel mean on the 0..255 scale; None: min-max of the resized view."""
+
+    @property
+    def std(self) -> tuple[float, float, float] | None:
+        """Per-channel deviation on the 0..255 scale, with `mean`."""
+
+    @property
+    def channels(self) -> Literal["rgb", "bgr"]:
+        """The order the channels are handed over in."""
+
+    @property
+    def prompt_side(self) -> float:
+        """Side of the square that prompt coordinates refer to: 256, 512, 1024, or 1."""
+
+
+def fit(height: int, width: int, side: int) -> tuple[int, int]:
+    """Rows and columns of a view scaled to a long side of `side`.
+
+    `int(n * side / max + 0.5)` as in LiteMedSAM's `CVPR24_LiteMedSAM_infer.py`, but at least 1:
+    the original gives 0 for a strip of 1 x 5000.
+    """
+    longest = max(height, width)
+    return (
+        max(1, int(height * side / longest + 0.5)),
+        max(1, int(width * side / longest + 0.5)),
+    )
+
+
+@dataclass(frozen=True)
+class Frame:
+    """How one view lies in the model's input.
+
+    `top`, `left`, `height`, `width` are the view in slice pixels, `slice_shape` the whole
+    slice; the view fills the first `input_height` x `input_width` pixels of the `side` x `side`
+    input; `prompt_x` and `prompt_y` are prompt units per slice pixel.
+    """
+
+    slice_shape: tuple[int, int]
+    top: int
+    left: int
+    height: int
+    width: int
+    side: int
+    input_height: int
+    input_width: int
+    prompt_x: float
+    prompt_y: float
+
+    @staticmethod
+    def of(
+        slice_shape: tuple[int, int], contract: InputContract, crop: Crop | None = None
+    ) -> Frame:
+        """The frame of a slice, or of a crop of it, for a model's contract."""
+        if crop is None:
+            crop = Crop(0, 0, slice_shape[0], slice_shape[1])
+        height, width = crop.y1 - crop.y0, crop.x1 - crop.x0
+        if contract.resize == "stretch":
+            input_height = input_width = contract.side
+            prompt_x, prompt_y = contract.prompt_side / width, contract.prompt_side / height
+        else:
+            input_height, input_width = fit(height, width, contract.side)
+            # The box is scaled by side / max, not by the rounded size, in every family
+            # that keeps the aspect (LiteMedSAM, `CVPR24_LiteMedSAM_infer.py`).
+            prompt_x = prompt_y = contract.prompt_side / max(height, width)
+        return Frame(
+            slice_shape=slice_shape,
+            top=crop.y0,
+            left=crop.x0,
+            height=height,
+            width=width,
+            side=contract.side,
+            input_height=input_height,
+            input_width=input_width,
+            prompt_x=prompt_x,
+            prompt_y=prompt_y,
+        )
+
+    def boxes(self, boxes: Sequence[BoxPrompt], *, truncate: bool = False) -> NDArray[np.float32]:
+        """(N, 4) x_min, y_min, x_max, y_max in prompt units.
+
+        `truncate` cuts the fraction off as the original scripts do (LiteMedSAM: `int` of the
+        scaled box); otherwise boxes stay floats.
+        """
+        corners = np.array([b.corners for b in boxes], dtype=np.float64).reshape(-1, 4)
+        shift = np.array([self.left, self.top] * 2)
+        scale = np.array([self.prompt_x, self.prompt_y] * 2)
+        scaled = (corners - shift) * scale
+        return (np.trunc(scaled) if truncate else scaled).astype(np.float32)
+
+    def to_view(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(L, L) logits over the input, brought to the view's (height, width) pixels.
+
+        The padding is cut away, then bilinear with half-pixel centres (torch's
+        `interpolate(mode="bilinear", align_corners=False)`).
+        """
+        side = logits.shape[-1]
+        rows = max(1, round(self.input_height * side / self.side))
+        columns = max(1, round(self.input_width * side / self.side))
+        return resize_bilinear(logits[:rows, :columns], self.height, self.width)
+
+
+def resize_bilinear(image: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+    """(h, w) to (height, width), half-pixel centres, edges repeated, no antialiasing."""
+    low, high, weight = _bilinear_taps(image.shape[0], height)
+    rows = image[low] + (image[high] - image[low]) * weight[:, None]
+    low, high, weight = _bilinear_taps(image.shape[1], width)
+    left = rows[:, low]
+    return left + (rows[:, high] - left) * weight
+
+
+def _bilinear_taps(
+    n_in: int, n_out: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
+    """For each output pixel: the two input pixels and the weight of the second."""
+    centre = np.maximum((np.arange(n_out) + 0.5) * (n_in / n_out) - 0.5, 0.0)
+    low = np.minimum(centre.astype(np.intp), n_in - 1)
+    high = np.minimum(low + 1, n_in - 1)
+    return low, high, (centre - low).astype(np.float32)

@@ -1,0 +1,91 @@
+"""What the model is shown: window to 8 bits, resize by the family's rule, normalise, pad.
+
+The order is that of the challenge's data preparation and of the original scripts: intensities to
+uint8 over a window first (LiteMedSAM `pre_CT_MR.py`), then the resize of the uint8 slice, then
+min-max of the resized slice, then zeros at the bottom and right
+(`CVPR24_LiteMedSAM_infer.py`). The volume's own voxels are never changed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medsam.engine.frame import Frame, InputContract
+from napari_medsam.engine.resize import (
+    resize_antialias,
+    resize_area,
+    resize_linear,
+    resize_nearest,
+)
+from napari_medsam.engine.window import Window
+
+PREPROCESSING_VERSION = "1"
+"""Part of every embedding's key: raise it whenever anything below changes what comes out."""
+
+_RESIZE = {
+    "area": resize_area,
+    "linear": resize_linear,
+    "antialias": resize_antialias,
+    "nearest": resize_nearest,
+}
+
+
+def view_to_uint8(pixels: NDArray[Any], window: Window) -> NDArray[np.uint8]:
+    """(H, W) of any real type, or (H, W, 3) uint8, to (H, W, 3) uint8.
+
+    Grey values are clipped to the window and scaled to 0..255, fractions cut off as in
+    `pre_CT_MR.py`; not-a-number counts as the window's lower bound. RGB is taken as it is.
+    """
+    if pixels.ndim == 3:
+        return np.ascontiguousarray(pixels)
+    grey = window.to_uint8(pixels)
+    return np.repeat(grey[:, :, None], 3, axis=2)
+
+
+def model_input(
+    pixels: NDArray[np.uint8], contract: InputContract, frame: Frame | None = None
+) -> NDArray[np.float32]:
+    """(H, W, 3) uint8 to the (3, side, side) float32 the model's encoder takes.
+
+    Parameters
+    ----------
+    pixels
+        The view, RGB, already windowed.
+    contract
+        The model's rules: side, resize, interpolation, normalisation, channel order.
+    frame
+        The view's frame where it is known already; it gives the size to resize to.
+    """
+    frame = frame or Frame.of(pixels.shape[:2], contract)
+    resized = _RESIZE[contract.interpolation](pixels, frame.input_height, frame.input_width)
+    normal = _normalize(resized, contract)
+    if contract.channels == "bgr":
+        normal = normal[:, :, ::-1]
+    padded = np.zeros((3, contract.side, contract.side), dtype=np.float32)
+    padded[:, : frame.input_height, : frame.input_width] = normal.transpose(2, 0, 1)
+    return padded
+
+
+def _normalize(resized: NDArray[np.uint8], contract: InputContract) -> NDArray[np.float64]:
+    """Min-max over all channels together, or per-channel mean and deviation on 0..255."""
+    values = resized.astype(np.float64)
+    if contract.mean is not None and contract.std is not None:
+        statistics = np.array([contract.mean, contract.std])
+        if contract.channels == "bgr":
+            # The family reads BGR and applies RGB statistics to it, position by position
+            # (SAM-Med2D `DataLoader.py`), so the statistics turn with the channels.
+            statistics = statistics[:, ::-1]
+        return (values - statistics[0]) / statistics[1]
+    low = values.min()
+    return (values - low) / max(values.max() - low, 1e-8)
+
+
+def slice_input(
+    pixels: NDArray[Any], window: Window, contract: InputContract, frame: Frame
+) -> NDArray[np.float32]:
+    """A slice's pixels, cut to the frame's view, as the encoder takes them."""
+    view = pixels[frame.top : frame.top + frame.height, frame.left : frame.left + frame.width]
+    return model_input(view_to_uint8(view, window), contract, frame)

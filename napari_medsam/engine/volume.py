@@ -1,0 +1,125 @@
+"""A `Volume`: voxels with their place in the patient, in the one convention used inside.
+
+Arrays are `voxels[z, y, x]` with x towards the patient's left, y towards the back, z towards
+the head (LPS), up to an oblique rest that `direction` keeps. Lengths are millimetres.
+A 2D picture is a volume of one slice. Turning files into this order and back is the business
+of `napari_medsam.formats` alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Axis = Literal["z", "y", "x"]
+AXES: tuple[Axis, Axis, Axis] = ("z", "y", "x")
+"""The axes a volume can be cut along, in array order: `AXES.index(axis)` is the array's axis."""
+
+MODALITIES = (
+    "CT",
+    "MR",
+    "PET",
+    "US",
+    "X-Ray",
+    "Mammography",
+    "Dermoscopy",
+    "Endoscopy",
+    "Fundus",
+    "Microscopy",
+    "OCT",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """A grey volume or an RGB picture on a regular grid.
+
+    Parameters
+    ----------
+    voxels
+        (Z, Y, X) of any real type, or (Z, Y, X, 3) uint8 in RGB order.
+    spacing_xyz
+        Millimetres between voxel centres along x, y, z; each above 0.
+    origin_xyz
+        Millimetres (LPS) of the centre of voxel [0, 0, 0].
+    direction
+        (3, 3); its columns are the LPS unit vectors of the x, y and z voxel axes.
+    modality
+        One of `MODALITIES`, or "" where it is not known.
+    """
+
+    voxels: NDArray[Any]
+    spacing_xyz: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    origin_xyz: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    direction: NDArray[np.float64] = field(default_factory=lambda: np.eye(3))
+    modality: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what the rest of the program could not work on."""
+        shape = self.voxels.shape
+        rgb = self.voxels.ndim == 4 and shape[3] == 3 and self.voxels.dtype == np.uint8
+        if not (self.voxels.ndim == 3 or rgb):
+            raise ValueError(
+                f"A volume is (Z, Y, X), or (Z, Y, X, 3) uint8 for RGB; this one is {shape} "
+                f"{self.voxels.dtype}. Pick one time point or channel first."
+            )
+        if min(shape) < 1:
+            raise ValueError(f"The volume is empty: its shape is {shape}.")
+        if not rgb and self.voxels.dtype.kind not in "buif":
+            raise ValueError(f"Voxels are real numbers; these are {self.voxels.dtype}.")
+        if not all(np.isfinite(s) and s > 0 for s in self.spacing_xyz):
+            raise ValueError(f"Spacing is positive millimetres; this is {self.spacing_xyz}.")
+        if self.modality and self.modality not in MODALITIES:
+            raise ValueError(
+                f"Modality {self.modality!r} is not known; known are {', '.join(MODALITIES)}."
+            )
+
+    @property
+    def shape_zyx(self) -> tuple[int, int, int]:
+        z, y, x = self.voxels.shape[:3]
+        return int(z), int(y), int(x)
+
+    @property
+    def is_rgb(self) -> bool:
+        return self.voxels.ndim == 4
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether this is one slice, as a 2D picture is."""
+        return self.voxels.shape[0] == 1
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of the voxels alone: the same image under another name has the same one."""
+        digest = hashlib.blake2b(digest_size=16)
+        digest.update(f"{self.voxels.shape}{self.voxels.dtype.str}".encode())
+        for plane in self.voxels:
+            digest.update(np.ascontiguousarray(plane).data)
+        return digest.hexdigest()
+
+    def n_slices(self, axis: Axis) -> int:
+        return self.shape_zyx[AXES.index(axis)]
+
+    def slice_shape(self, axis: Axis) -> tuple[int, int]:
+        """Rows and columns of a slice: (Y, X) along z, (Z, X) along y, (Z, Y) along x."""
+        rows, columns = (n for a, n in zip(AXES, self.shape_zyx, strict=True) if a != axis)
+        return rows, columns
+
+    def slice_pixels(self, axis: Axis, index: int) -> NDArray[Any]:
+        """One slice as a view, (H, W) or (H, W, 3); rows and columns as in `slice_shape`."""
+        if not 0 <= index < self.n_slices(axis):
+            raise ValueError(
+                f"Slice {axis}={index} is outside the volume, which has slices 0 to "
+                f"{self.n_slices(axis) - 1} along {axis}."
+            )
+        return self.voxels[plane_index(axis, index)]
+
+
+def plane_index(axis: Axis, index: int) -> tuple[slice | int, ...]:
+    """The index expression of one slice in a (Z, Y, X) array; the result is a view."""
+    return tuple(index if a == axis else slice(None) for a in AXES)

@@ -1,0 +1,95 @@
+"""What all tests share: where the reference material and the real weights are, and a tiny model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared_dir() -> Path:
+    """The folder with reference vectors and real cases; tests that need it skip without it."""
+    path = Path(os.environ.get("NAPARI_MEDSAM_SHARED", PROJECT.parent / "shared"))
+    if not (path / "reference").is_dir():
+        pytest.skip("needs the reference material (../shared beside the project)")
+    return path
+
+
+@pytest.fixture(scope="session")
+def weights_path() -> Path:
+    """The installed LiteMedSAM checkpoint; tests that need it skip without it."""
+    from napari_medsam.models.catalogue import spec
+    from napari_medsam.models.store import weights_path
+
+    path = weights_path(spec("litemedsam"))
+    if not path.is_file():
+        pytest.skip("needs the weights: napari-medsam models install litemedsam")
+    return path
+
+
+@dataclass(frozen=True)
+class TinyContract:
+    """LiteMedSAM's rules at any side."""
+
+    side: int = 64
+    resize: Literal["fit", "stretch"] = "fit"
+    interpolation: Literal["area", "linear", "antialias", "nearest"] = "area"
+    mean: tuple[float, float, float] | None = None
+    std: tuple[float, float, float] | None = None
+    channels: Literal["rgb", "bgr"] = "rgb"
+    prompt_side: float = 64
+    accepts_points: bool = False
+    accepts_negative_points: bool = False
+    max_points: int = 0
+    accepts_mask: bool = False
+
+
+class TinyDecoded(NamedTuple):
+    logits: NDArray[np.float32]
+    iou: NDArray[np.float32]
+
+
+@dataclass
+class TinyMedSam:
+    """A model that needs no weights: inside the box, what is brighter than half is the mask.
+
+    It counts its calls, so that tests can say what was encoded and what was not.
+    """
+
+    contract: TinyContract = field(default_factory=TinyContract)
+    identity: str = "tiny"
+    n_encoded: int = 0
+    decode_sizes: list[int] = field(default_factory=list)
+    n_cancelled: int = 0
+
+    def encode_many(self, images: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
+        for image in images:
+            self.n_encoded += 1
+            yield image.mean(axis=0, keepdims=True).copy()
+
+    def decode(self, embedding: NDArray[np.floating], boxes: NDArray[np.float32]) -> TinyDecoded:
+        self.decode_sizes.append(len(boxes))
+        side = embedding.shape[-1]
+        rows, columns = np.mgrid[:side, :side]
+        logits = np.full((len(boxes), 1, side, side), -8, dtype=np.float32)
+        for n, (x_min, y_min, x_max, y_max) in enumerate(boxes):
+            inside = (columns >= x_min) & (columns <= x_max) & (rows >= y_min) & (rows <= y_max)
+            logits[n, 0][inside & (embedding[0] > 0.5)] = 8
+        return TinyDecoded(logits, np.full((len(boxes), 1), 0.9, dtype=np.float32))
+
+    def cancel(self) -> None:
+        self.n_cancelled += 1
+
+
+@pytest.fixture
+def tiny_model() -> TinyMedSam:
+    return TinyMedSam()

@@ -1,0 +1,344 @@
+"""The three promises, the log, and undo: what the clinician would see in the labels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from napari_medsam.engine.annotation import Annotation
+from napari_medsam.engine.events import PlacedBox
+from napari_medsam.engine.prompt import SliceMask, SliceRef, box_prompt, tight_patch
+
+SHAPE = (6, 20, 24)
+
+
+def mask_of(x0, y0, x1, y1, index=2, axis="z", shape=(20, 24)) -> SliceMask:
+    full = np.zeros(shape, bool)
+    full[y0:y1, x0:x1] = True
+    top, left, patch = tight_patch(full)
+    box = box_prompt(SliceRef(axis, index), (x0, y0, x1 - 1, y1 - 1), shape)
+    return SliceMask(SliceRef(axis, index), shape, top, left, patch, 0.9, 0.9, box)
+
+
+def place(annotation, mask, label=1, box_id=None, **options) -> PlacedBox:
+    placed = PlacedBox(box_id or annotation.new_box_id(), label, mask.prompt)
+    annotation.apply_box(placed, mask, **options)
+    return placed
+
+
+@pytest.fixture
+def annotation() -> Annotation:
+    annotation = Annotation(SHAPE)
+    annotation.add_label("liver")
+    annotation.add_label("spleen")
+    return annotation
+
+
+def brush(annotation, z, ys, xs, value) -> None:
+    """What napari does: change the array, then report indices and old values."""
+    where = np.full(len(ys), z), np.array(ys), np.array(xs)
+    old = annotation.labels[where].copy()
+    annotation.labels[where] = value
+    annotation.record_painted(where, old, value)
+
+
+def test_box_paints_its_mask(annotation):
+    place(annotation, mask_of(3, 4, 8, 9))
+    assert (annotation.labels[2, 4:9, 3:8] == 1).all()
+    assert annotation.voxel_count(1) == 25 == (annotation.labels == 1).sum()
+
+
+@pytest.mark.parametrize(("axis", "shape"), [("y", (6, 24)), ("x", (6, 20))])
+def test_mask_on_another_axis_lands_on_that_axis(annotation, axis, shape):
+    place(annotation, mask_of(3, 1, 8, 4, index=7, axis=axis, shape=shape))
+    want = np.zeros(SHAPE, bool)
+    if axis == "y":
+        want[1:4, 7, 3:8] = True
+    else:
+        want[1:4, 3:8, 7] = True
+    assert np.array_equal(annotation.labels == 1, want)
+
+
+def test_mask_never_overwrites_another_label(annotation):
+    place(annotation, mask_of(3, 4, 8, 9), 1)
+    place(annotation, mask_of(6, 4, 12, 9), 2)
+    assert annotation.voxel_count(1) == 25
+    assert annotation.voxel_count(2) == 20
+
+
+def test_replace_overwrites_when_asked(annotation):
+    place(annotation, mask_of(3, 4, 8, 9), 1)
+    place(annotation, mask_of(6, 4, 12, 9), 2, overwrite=True)
+    assert annotation.voxel_count(1) == 15
+    assert annotation.voxel_count(2) == 30
+
+
+def test_moved_box_takes_its_old_mask_back(annotation):
+    placed = place(annotation, mask_of(3, 4, 8, 9))
+    place(annotation, mask_of(10, 10, 14, 14), box_id=placed.box_id)
+    assert (annotation.labels[2, 4:9, 3:8] == 0).all()
+    assert annotation.voxel_count(1) == 16
+    assert len(annotation.boxes) == 1
+
+
+def test_moved_box_leaves_what_another_box_covers(annotation):
+    first = place(annotation, mask_of(3, 4, 8, 9))
+    place(annotation, mask_of(6, 4, 12, 9))
+    place(annotation, mask_of(15, 15, 17, 17), box_id=first.box_id)
+    assert (annotation.labels[2, 4:9, 6:12] == 1).all()
+    assert (annotation.labels[2, 4:9, 3:6] == 0).all()
+
+
+def test_moved_box_that_had_replaced_gives_the_other_label_back(annotation):
+    place(annotation, mask_of(3, 4, 8, 9), 1)
+    second = place(annotation, mask_of(6, 4, 12, 9), 2, overwrite=True)
+    place(annotation, mask_of(15, 15, 17, 17), 2, box_id=second.box_id)
+    assert (annotation.labels[2, 4:9, 3:8] == 1).all()
+
+
+def test_rerun_never_changes_hand_painted_voxels(annotation):
+    placed = place(annotation, mask_of(3, 4, 8, 9))
+    brush(annotation, 2, [4, 5], [15, 15], 1)  # added by hand
+    brush(annotation, 2, [6, 7], [5, 5], 0)  # erased by hand
+    place(annotation, mask_of(2, 4, 9, 10), box_id=placed.box_id)
+    assert (annotation.labels[2, [4, 5], [15, 15]] == 1).all()
+    assert (annotation.labels[2, [6, 7], [5, 5]] == 0).all()
+    assert annotation.labels[2, 9, 2] == 1
+
+
+def test_propagation_does_not_refill_what_was_erased(annotation):
+    place(annotation, mask_of(3, 4, 8, 9))
+    brush(annotation, 2, [6, 7], [5, 5], 0)
+    with annotation.edit("propagate") as edit:
+        edit.paint(mask_of(3, 4, 8, 9), 1)
+    assert (annotation.labels[2, [6, 7], [5, 5]] == 0).all()
+
+
+def test_fresh_box_may_fill_what_was_erased(annotation):
+    place(annotation, mask_of(3, 4, 8, 9))
+    brush(annotation, 2, [6, 7], [5, 5], 0)
+    place(annotation, mask_of(3, 4, 8, 9))
+    assert (annotation.labels[2, 4:9, 3:8] == 1).all()
+
+
+def test_whole_propagation_is_one_undo(annotation):
+    before = annotation.labels.copy()
+    with annotation.edit("propagate") as edit:
+        for index in range(6):
+            edit.paint(mask_of(3, 4, 8, 9, index), 1)
+    assert annotation.voxel_count(1) == 6 * 25
+    annotation.undo()
+    assert np.array_equal(annotation.labels, before)
+    annotation.redo()
+    assert annotation.voxel_count(1) == 6 * 25 == (annotation.labels == 1).sum()
+
+
+def test_stopped_propagation_keeps_what_was_painted(annotation):
+    edit = annotation.edit("propagate")
+    edit.paint(mask_of(3, 4, 8, 9, 1), 1)
+    event = edit.close()
+    assert event is not None
+    assert len(event.masks) == 1
+    assert annotation.voxel_count(1) == 25
+    assert annotation.can_undo
+
+
+def test_closing_twice_logs_once(annotation):
+    edit = annotation.edit("propagate")
+    edit.paint(mask_of(3, 4, 8, 9, 1), 1)
+    assert edit.close() is not None
+    assert edit.close() is None
+
+
+def test_brush_during_propagation_keeps_undo_in_order(annotation):
+    edit = annotation.edit("propagate")
+    edit.paint(mask_of(3, 4, 8, 9, 1), 1)
+    brush(annotation, 1, [5], [5], 2)
+    edit.paint(mask_of(3, 4, 8, 9, 2), 1)
+    edit.close()
+    kinds = [event.kind for event in annotation.log if event.kind != "table"]
+    assert kinds == ["propagate", "paint", "propagate"]
+    while annotation.undo():
+        pass
+    assert not annotation.labels.any()
+
+
+def test_undo_takes_the_box_back_too(annotation):
+    placed = place(annotation, mask_of(3, 4, 8, 9))
+    place(annotation, mask_of(10, 10, 14, 14), box_id=placed.box_id)
+    annotation.undo()
+    assert annotation.boxes == (placed,)
+    annotation.undo()
+    assert annotation.boxes == ()
+    annotation.redo()
+    assert annotation.boxes == (placed,)
+
+
+def test_deleted_box_leaves_its_mask_and_comes_back(annotation):
+    placed = place(annotation, mask_of(3, 4, 8, 9))
+    annotation.remove_boxes([placed.box_id])
+    assert annotation.boxes == ()
+    assert annotation.voxel_count(1) == 25
+    annotation.undo()
+    assert annotation.boxes == (placed,)
+
+
+def test_brush_is_undone_by_the_same_undo(annotation):
+    place(annotation, mask_of(3, 4, 8, 9))
+    brush(annotation, 3, [1, 2], [1, 1], 2)
+    annotation.undo()
+    assert (annotation.voxel_count(1), annotation.voxel_count(2)) == (25, 0)
+
+
+def test_stroke_that_crosses_itself_remembers_the_first_value(annotation):
+    where = np.array([2, 2, 2]), np.array([3, 4, 3]), np.array([3, 3, 3])
+    annotation.labels[where] = 2
+    annotation.record_painted(where, np.array([0, 0, 2]), 2)
+    annotation.undo()
+    assert not annotation.labels.any()
+
+
+def test_removed_label_comes_back_with_voxels_boxes_and_name(annotation):
+    placed = place(annotation, mask_of(3, 4, 8, 9))
+    table = annotation.table
+    annotation.remove_label(1)
+    assert annotation.voxel_count(1) == 0
+    assert [label.number for label in annotation.table] == [2]
+    assert annotation.boxes == ()
+    annotation.undo()
+    assert annotation.table == table
+    assert annotation.voxel_count(1) == 25
+    assert annotation.boxes == (placed,)
+
+
+def test_rename_is_undone(annotation):
+    annotation.edit_label(1, name="hepar")
+    assert annotation.table[0].name == "hepar"
+    annotation.undo()
+    assert annotation.table[0].name == "liver"
+
+
+def test_new_event_forgets_what_was_undone(annotation):
+    place(annotation, mask_of(3, 4, 8, 9))
+    annotation.undo()
+    place(annotation, mask_of(10, 10, 14, 14))
+    assert not annotation.can_redo
+    assert annotation.redo() is None
+
+
+def test_existing_labels_are_taken_over_and_protected(annotation):
+    labels = np.zeros(SHAPE, np.uint8)
+    labels[2, 4:9, 3:8] = 7
+    annotation.load_labels(labels)
+    assert annotation.table[-1].name == "Label 7"
+    place(annotation, mask_of(0, 0, 20, 20))
+    assert annotation.voxel_count(7) == 25
+    annotation.undo()
+    annotation.undo()
+    assert not annotation.labels.any()
+
+
+def test_labels_of_another_shape_are_refused(annotation):
+    with pytest.raises(ValueError, match="do not fit"):
+        annotation.load_labels(np.zeros((1, 2, 3), np.uint8))
+
+
+def test_label_numbers_are_unique_and_sixteen_bit(annotation):
+    with pytest.raises(ValueError, match="exists already"):
+        annotation.add_label("again", number=1)
+    with pytest.raises(ValueError, match="1 to 65535"):
+        annotation.add_label("too high", number=70000)
+
+
+def test_dirty_until_saved_and_again_after_undo(annotation):
+    place(annotation, mask_of(3, 4, 8, 9))
+    assert annotation.is_dirty
+    annotation.mark_saved()
+    assert not annotation.is_dirty
+    annotation.undo()
+    assert annotation.is_dirty
+    annotation.redo()
+    assert not annotation.is_dirty
+
+
+def test_log_of_a_large_propagation_is_small(annotation):
+    """A filled slice of 512 x 512 costs about a bit a pixel, not bytes."""
+    big = Annotation((3, 512, 512))
+    big.add_label()
+    with big.edit("propagate") as edit:
+        patch = edit.paint(mask_of(10, 10, 500, 500, 1, shape=(512, 512)), 1)
+    assert patch is not None
+    assert patch.n_bytes < 35_000
+
+
+class Hour(RuleBasedStateMachine):
+    """Any order of boxes, moves, brushes, undo and redo leaves labels, counts and log agreed."""
+
+    def __init__(self):
+        super().__init__()
+        self.annotation = Annotation(SHAPE)
+        self.annotation.add_label()
+        self.annotation.add_label()
+        self.states = [self.annotation.labels.copy()]
+        self.undone = []
+
+    def did(self):
+        self.states.append(self.annotation.labels.copy())
+        self.undone.clear()
+
+    @rule(x=st.integers(0, 18), y=st.integers(0, 14), z=st.integers(0, 5), label=st.integers(1, 2))
+    def draw(self, x, y, z, label):
+        place(self.annotation, mask_of(x, y, x + 5, y + 5, z), label)
+        self.did()
+
+    @precondition(lambda self: self.annotation.boxes)
+    @rule(x=st.integers(0, 18), y=st.integers(0, 14), pick=st.integers(0, 99), over=st.booleans())
+    def move(self, x, y, pick, over):
+        old = self.annotation.boxes[pick % len(self.annotation.boxes)]
+        mask = mask_of(x, y, x + 5, y + 5, old.box.slice.index)
+        place(self.annotation, mask, old.label, old.box_id, overwrite=over)
+        self.did()
+
+    @rule(x=st.integers(0, 20), y=st.integers(0, 18), z=st.integers(0, 5), value=st.integers(0, 2))
+    def paint(self, x, y, z, value):
+        n_before = len(self.annotation.log)
+        brush(self.annotation, z, [y, y + 1, y], [x, x + 1, x + 2], value)
+        if len(self.annotation.log) > n_before:
+            self.did()
+
+    @rule(first=st.integers(0, 5), n=st.integers(1, 4), label=st.integers(1, 2))
+    def propagate(self, first, n, label):
+        with self.annotation.edit("propagate") as edit:
+            for z in range(first, min(first + n, 6)):
+                edit.paint(mask_of(4, 4, 12, 12, z), label)
+        if (self.annotation.labels != self.states[-1]).any():
+            self.did()
+
+    @rule()
+    def undo(self):
+        event = self.annotation.undo()
+        if event is not None and event.kind != "table":
+            self.undone.append(self.states.pop())
+        elif event is not None:
+            self.annotation.redo()
+
+    @rule()
+    def redo(self):
+        if self.annotation.redo() is not None:
+            self.states.append(self.undone.pop())
+
+    @invariant()
+    def labels_are_what_the_log_says(self):
+        assert np.array_equal(self.annotation.labels, self.states[-1])
+
+    @invariant()
+    def counts_are_right(self):
+        for label in (1, 2):
+            assert self.annotation.voxel_count(label) == (self.annotation.labels == label).sum()
+
+
+TestHour = Hour.TestCase
+TestHour.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
