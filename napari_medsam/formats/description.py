@@ -1,0 +1,53 @@
+"""What a file or one of its series is, in the words a user needs to choose or to worry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Description:
+    """One image, volume series or picture found in a file or folder.
+
+    Parameters
+    ----------
+    kind
+        "nifti", "nrrd", "mha", "dicom", "picture" or "npz".
+    name
+        File name or series description.
+    series
+        DICOM SeriesInstanceUID (with "/2", "/3" ... for further stacks in one series), or "".
+    size_xyz
+        Voxels along x, y, z in the LPS order used inside.
+    spacing_xyz
+        Millimetres in the same order.
+    orientation
+        Where the file's own axes run to, as "RAS" or "LPS".
+    modality
+        As `Volume.modality`.
+    n_frames
+        Volumes in the file; above 1 a frame must be chosen to read it.
+    value_range
+        Smallest and largest finite voxel, or None where voxels were not read.
+    dtype
+        Type of the voxels as read, "" where voxels were not read.
+    notes
+        Warnings.
+    """
+
+    kind: str
+    name: str
+    series: str
+    size_xyz: tuple[int, int, int]
+    spacing_xyz: tuple[float, float, float]
+    orientation: str
+    modality: str
+    n_frames: int = 1
+    value_range: tuple[float, float] | None = None
+    dtype: str = ""
+    notes: tuple[str, ...] = field(default=())
+
+    def one_line(self) -> str:
+        """As it stands in a list to choose from."""
+        size = " x ".join(str(n) for n in self.size_xyz)
+        return f"{self.series} ({self.modality or 'unknown modality'}, {size}, {self.name})"

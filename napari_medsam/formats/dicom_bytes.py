@@ -1,0 +1,105 @@
+"""Is a file DICOM, and is it whole? A walk over element lengths, before any library reads it.
+
+GDCM allocates what an element's length says, up to 4 GB a time; a damaged file then takes many
+seconds and all the memory. Here lengths are compared with the file's size and nothing is read.
+Encoding as in DICOM PS3.5 section 7.1 (data elements) and annex A.4 (encapsulated pixels).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+Order = Literal["little", "big"]
+
+IMPLICIT = b"1.2.840.10008.1.2"
+BIG_ENDIAN = b"1.2.840.10008.1.2.2"
+DEFLATED = b"1.2.840.10008.1.2.1.99"
+LONG_VRS = frozenset(
+    (b"OB", b"OW", b"OF", b"OD", b"OL", b"OV", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
+)
+"""Value representations whose length has four bytes (PS3.5 table 7.1-1)."""
+ODD_VRS = frozenset((b"\x00\x00", b"??", b"  "))
+"""What some old writers put where they knew no value representation."""
+UNDEFINED = 0xFFFFFFFF
+IMPOSSIBLE = 2**40
+"""The length of an element that cannot be one."""
+MOST_ELEMENTS = 200_000
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a file has the DICOM mark, or begins as files without a preamble do."""
+    with path.open("rb") as stream:
+        start = stream.read(132)
+    return start[128:] == b"DICM" or _begins_with_an_element(start)
+
+
+def is_whole(path: Path) -> bool:
+    """Whether no element claims more bytes than the file has."""
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        start = stream.read(132)
+        preamble = start[128:] == b"DICM"
+        stream.seek(132 if preamble else 0)
+        syntax = _file_meta(stream, size) if preamble else b""
+        if syntax is None:
+            return False
+        if syntax == DEFLATED:
+            return True
+        letters = start[4:6].isalpha() and start[4:6].isupper()
+        explicit = syntax != IMPLICIT if preamble else letters
+        return _walk(stream, size, explicit, "big" if syntax == BIG_ENDIAN else "little")
+
+
+def _begins_with_an_element(start: bytes) -> bool:
+    """Group 2 or 8, a low element number, and a believable length or value representation."""
+    if len(start) < 8 or start[:2] not in (b"\x02\x00", b"\x08\x00") or start[3] != 0:
+        return False
+    return (start[4:6].isalpha() and start[4:6].isupper()) or start[6:8] == b"\x00\x00"
+
+
+def _file_meta(stream: BinaryIO, size: int) -> bytes | None:
+    """The transfer syntax; leaves the stream behind group 2. None where it is damaged."""
+    syntax = b""
+    while stream.tell() + 8 <= size:
+        place = stream.tell()
+        group, element, length = _element(stream, explicit=True, order="little")
+        if group != 2:
+            stream.seek(place)
+            return syntax
+        if length > size - stream.tell():
+            return None
+        value = stream.read(length)
+        if element == 0x0010:
+            syntax = value.rstrip(b"\x00 ")
+    return None
+
+
+def _walk(stream: BinaryIO, size: int, explicit: bool, order: Order) -> bool:
+    """Go from element to element; values are skipped, sequences of unknown length entered."""
+    for _ in range(MOST_ELEMENTS):
+        place = stream.tell()
+        if place + 8 > size:
+            return True
+        group, element, length = _element(stream, explicit=explicit, order=order)
+        if length == UNDEFINED:
+            continue
+        if length > size - stream.tell():
+            # Some writers pad the last value short by a byte.
+            return (group, element) != (0x7FE0, 0x0010) and length - (size - stream.tell()) <= 1
+        stream.seek(length, 1)
+    return True
+
+
+def _element(stream: BinaryIO, *, explicit: bool, order: Order) -> tuple[int, int, int]:
+    """Group, element and length of the next element; the stream is left at its value."""
+    head = stream.read(8)
+    group = int.from_bytes(head[:2], order)
+    element = int.from_bytes(head[2:4], order)
+    if group == 0xFFFE or not explicit:
+        return group, element, int.from_bytes(head[4:8], order)
+    if not (head[4:6].isalpha() and head[4:6].isupper()) and head[4:6] not in ODD_VRS:
+        return group, element, IMPOSSIBLE
+    if head[4:6] in LONG_VRS:
+        return group, element, int.from_bytes(stream.read(4), order)
+    return group, element, int.from_bytes(head[6:8], order)

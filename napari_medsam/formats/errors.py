@@ -1,0 +1,45 @@
+"""What goes wrong with a file, as one sentence for the person who opened or saved it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_medsam.formats.description import Description
+
+
+class ReadError(ValueError):
+    """A file or folder cannot be read as an image; the message says why and what to do."""
+
+
+class SeveralFrames(ReadError):
+    """The file holds several volumes and none was chosen; `n_frames` says how many."""
+
+    def __init__(self, name: str, n_frames: int) -> None:
+        super().__init__(
+            f"{name} holds {n_frames} volumes (time points, directions or channels) and one at "
+            f"a time is segmented: choose one, frame 0 to {n_frames - 1}."
+        )
+        self.n_frames = n_frames
+
+
+class SeveralSeries(ReadError):
+    """The folder holds several DICOM series and none was chosen; `series` lists them."""
+
+    def __init__(self, name: str, series: Sequence[Description]) -> None:
+        lines = "; ".join(one.one_line() for one in series)
+        super().__init__(f"{name} holds {len(series)} series, choose one by its UID: {lines}")
+        self.series = tuple(series)
+
+
+class SaveError(ValueError):
+    """Labels were not saved; what was in the target's place before is untouched."""
+
+
+def reason(error: Exception, longest: int = 140) -> str:
+    """What a library said, as a short clause without line breaks or raw bytes."""
+    words = " ".join(str(error).split()) or type(error).__name__
+    plain = "".join(letter if letter.isprintable() else "?" for letter in words)
+    return plain if len(plain) <= longest else plain[: longest - 4] + " ..."

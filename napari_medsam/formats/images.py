@@ -1,0 +1,168 @@
+"""Open any image: what a path is decides which library reads it.
+
+The suffix decides, and where there is none the first bytes. Every reader gives an `ImageFile`
+with the volume in LPS order.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from napari_medsam.formats.description import Description
+from napari_medsam.formats.dicom import describe_stack, read_dicom, stacks_in
+from napari_medsam.formats.dicom_bytes import is_dicom
+from napari_medsam.formats.errors import ReadError, SeveralFrames
+from napari_medsam.formats.grid import Kind, Triple
+from napari_medsam.formats.image_file import ImageFile
+from napari_medsam.formats.itk import read_itk
+from napari_medsam.formats.nifti import read_nifti
+from napari_medsam.formats.npz import read_npz
+from napari_medsam.formats.pictures import MAGIC, read_picture
+
+SUFFIXES: dict[str, Kind] = {
+    ".nii": "nifti",
+    ".nii.gz": "nifti",
+    ".hdr": "nifti",
+    ".img": "nifti",
+    ".mgz": "nifti",
+    ".mgh": "nifti",
+    ".mnc": "nifti",
+    ".seg.nrrd": "nrrd",
+    ".nrrd": "nrrd",
+    ".nhdr": "nrrd",
+    ".mha": "mha",
+    ".mhd": "mha",
+    ".dcm": "dicom",
+    ".ima": "dicom",
+    ".png": "picture",
+    ".jpg": "picture",
+    ".jpeg": "picture",
+    ".bmp": "picture",
+    ".tif": "picture",
+    ".tiff": "picture",
+    ".npz": "npz",
+}
+DOUBLE_SUFFIXES = (".nii.gz", ".seg.nrrd")
+
+
+def read_image(
+    path: str | os.PathLike[str],
+    *,
+    series: str | None = None,
+    frame: int | None = None,
+    spacing_xyz: Triple | None = None,
+) -> ImageFile:
+    """Read an image file, or a folder with a DICOM series.
+
+    Parameters
+    ----------
+    path
+        The file or folder.
+    series
+        Which DICOM series, by the UID `describe` lists.
+    frame
+        Which volume of a 4D file, counted from 0.
+    spacing_xyz
+        Millimetres between pixels and pages of a picture, which states none itself.
+
+    Raises
+    ------
+    SeveralSeries, SeveralFrames
+        A choice is needed; the message lists what there is.
+    ReadError
+        The file cannot be read; the message says why.
+    """
+    path = Path(path)
+    kind = kind_of(path)
+    match kind:
+        case "dicom":
+            return read_dicom(path, series, frame)
+        case "nifti":
+            return read_nifti(path, frame)
+        case "nrrd" | "mha":
+            return read_itk(path, kind, frame)
+        case "npz":
+            return read_npz(path)
+        case _:
+            return read_picture(path, spacing_xyz, frame)
+
+
+def describe(path: str | os.PathLike[str], *, series: str | None = None) -> list[Description]:
+    """What a file or folder holds, one entry a volume; values are read where there is one."""
+    path = Path(path)
+    if kind_of(path) == "dicom":
+        stacks = [s for s in stacks_in(path) if series in (None, s.uid)]
+        if not stacks:
+            raise ReadError(f"{path.name} has no series {series}.")
+        if len(stacks) > 1:
+            return [describe_stack(stack, path) for stack in stacks]
+    n_frames = 1
+    try:
+        image = read_image(path, series=series)
+    except SeveralFrames as several:
+        n_frames = several.n_frames
+        image = read_image(path, series=series, frame=0)
+    return [_described(image, series or "", n_frames)]
+
+
+def _described(image: ImageFile, series: str, n_frames: int) -> Description:
+    voxels, lps = image.volume.voxels, image.grid.lps
+    z, y, x = lps.shape_zyx
+    finite = voxels[np.isfinite(voxels)] if voxels.dtype.kind == "f" else voxels
+    return Description(
+        kind=image.grid.kind,
+        name=image.name,
+        series=series,
+        size_xyz=(x, y, z),
+        spacing_xyz=lps.spacing_xyz,
+        orientation=image.grid.orientation_code,
+        modality=image.volume.modality,
+        n_frames=n_frames,
+        value_range=(float(finite.min()), float(finite.max())) if finite.size else None,
+        dtype=("RGB " if image.volume.is_rgb else "") + str(voxels.dtype),
+        notes=image.notes,
+    )
+
+
+def kind_of(path: Path) -> Kind:
+    """Which family a file or folder belongs to."""
+    if not path.exists():
+        raise ReadError(f"There is no file {path.name} in {path.parent}.")
+    if path.is_dir():
+        return "dicom"
+    kind = SUFFIXES.get(suffix_of(path))
+    if kind is not None:
+        return kind
+    found = _kind_by_content(path)
+    if found is None:
+        raise ReadError(
+            f"{path.name} is of no kind that can be read here; these can: DICOM, "
+            f"{', '.join(SUFFIXES)}."
+        )
+    return found
+
+
+def suffix_of(path: Path) -> str:
+    """The suffix in lower case; ".nii.gz" and ".seg.nrrd" count as one."""
+    name = path.name.lower()
+    double = next((suffix for suffix in DOUBLE_SUFFIXES if name.endswith(suffix)), None)
+    return double or path.suffix.lower()
+
+
+def _kind_by_content(path: Path) -> Literal["dicom", "nifti", "nrrd", "picture"] | None:
+    """Recognise a file without a known suffix by its first bytes."""
+    with path.open("rb") as stream:
+        start = stream.read(352)
+    if is_dicom(path):
+        return "dicom"
+    if start[344:347] in (b"n+1", b"ni1"):
+        return "nifti"
+    if start.startswith(b"NRRD"):
+        return "nrrd"
+    if start.startswith(MAGIC):
+        return "picture"
+    return None

@@ -1,0 +1,29 @@
+"""What reading a label file gives: the labels, their names where the file has them, warnings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from napari_medsam.engine.events import Label
+
+
+@dataclass(frozen=True, eq=False)
+class LabelFile:
+    """Labels as read.
+
+    Parameters
+    ----------
+    labels
+        Whole numbers of an unsigned type, 0 is background.
+    table
+        Names and colours the file gives; empty for formats without a place for them.
+    notes
+        Sentences the user should see.
+    """
+
+    labels: NDArray[Any]
+    table: tuple[Label, ...] = ()
+    notes: tuple[str, ...] = ()

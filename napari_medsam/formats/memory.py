@@ -1,0 +1,80 @@
+"""Refuse what cannot fit before anything is allocated: headers lie, and a laptop has limits.
+
+A damaged or hostile header can ask for terabytes; asking the system for them first and
+failing afterwards can take the whole program down.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from math import prod
+from pathlib import Path
+
+from napari_medsam.formats.errors import ReadError
+
+DEFLATE_LIMIT = 1032
+"""The largest ratio deflate can reach (zlib's technical notes, "Maximum Compression Factor")."""
+
+HEADROOM = 0.9
+
+
+def require_memory(shape: tuple[int, ...], bytes_each: int, path: Path) -> None:
+    """Raise ReadError, with numbers, where an array of this shape could not be held."""
+    needed = prod(int(n) for n in shape) * bytes_each
+    free = available_bytes()
+    if needed > free * HEADROOM:
+        raise ReadError(
+            f"{path.name} asks for {_size(needed)} of memory ({' x '.join(map(str, shape))} "
+            f"voxels) and this computer has {_size(free)} free: the header is damaged, or the "
+            f"image must be cropped or read on a larger computer."
+        )
+
+
+def require_data(n_bytes: int, path: Path, *, compressed: bool) -> None:
+    """Raise ReadError where a file is too small to hold the voxels its header announces."""
+    present = path.stat().st_size
+    if n_bytes > present * (DEFLATE_LIMIT if compressed else 1):
+        raise ReadError(
+            f"{path.name} is shorter than its header says: {_size(n_bytes)} of voxels are "
+            f"announced and the whole file has {_size(present)}. It is damaged or was not "
+            f"copied completely."
+        )
+
+
+def available_bytes() -> int:
+    """Memory that can be had now, in bytes: free, or all of it where free is not known."""
+    if sys.platform == "win32":
+        return _windows_bytes()
+    meminfo = Path("/proc/meminfo")
+    if meminfo.exists():
+        for line in meminfo.read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _windows_bytes() -> int:
+    """`ullAvailPhys` of GlobalMemoryStatusEx (Windows API, MEMORYSTATUSEX)."""
+
+    class MemoryStatus(ctypes.Structure):
+        _fields_ = (
+            ("length", ctypes.c_ulong),
+            ("load", ctypes.c_ulong),
+            ("total_physical", ctypes.c_ulonglong),
+            ("available_physical", ctypes.c_ulonglong),
+            ("rest", ctypes.c_ulonglong * 5),
+        )
+
+    status = MemoryStatus(length=ctypes.sizeof(MemoryStatus))
+    ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))  # type: ignore[attr-defined,unused-ignore]
+    return int(status.available_physical)
+
+
+def _size(n_bytes: float) -> str:
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if n_bytes < 1000:
+            return f"{n_bytes:.3g} {unit}"
+        n_bytes /= 1000
+    return f"{n_bytes:,.3g} TB" if n_bytes < 1e4 else f"{n_bytes:.2g} TB"
