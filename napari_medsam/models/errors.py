@@ -1,0 +1,19 @@
+"""What can go wrong with a model, as classes a caller branches on; the message is for a person."""
+
+from __future__ import annotations
+
+
+class CheckpointError(ValueError):
+    """A weights file is damaged, unsafe, or of another model than asked for."""
+
+
+class StoreError(RuntimeError):
+    """Weights could not be fetched, checked or put in place."""
+
+
+class NotInstalled(StoreError):
+    """A model is known but its weights are not in the user's data folder."""
+
+
+class Cancelled(RuntimeError):
+    """The work was stopped on request; nothing is wrong and the object stays usable."""

@@ -1,0 +1,202 @@
+"""From a model's name to the model, ready to run: weights, graphs, compiled.
+
+`FAMILIES` says which files build which family. A family is added by writing its encoder in a
+file of its own and one line here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from numpy.typing import NDArray
+
+from napari_medsam.models import (
+    efficient_sam,
+    efficient_vit,
+    rep_vit,
+    sam_decoder,
+    sam_vit,
+    store,
+    tiny_vit,
+)
+from napari_medsam.models.catalogue import DEFAULT, spec
+from napari_medsam.models.checkpoint import read_checkpoint
+from napari_medsam.models.runtime import Networks, Precision, SamModel
+from napari_medsam.models.weights import Weights
+
+Builder: TypeAlias = Callable[[Mapping[str, NDArray[Any]], str], Networks]
+
+
+def open_model(
+    name: str = DEFAULT,
+    *,
+    precision: Precision = "f32",
+    threads: int | None = None,
+    device: str = "CPU",
+    weights: str | Path | None = None,
+) -> SamModel:
+    """Read, build and compile a model of the catalogue; takes about a second.
+
+    Parameters
+    ----------
+    name
+        A name of the catalogue.
+    precision, threads, device
+        See `SamModel`.
+    weights
+        A weights file of this family to use in place of the installed one, e.g. fine-tuned.
+
+    Raises
+    ------
+    NotInstalled
+        Saying how to install the weights.
+    CheckpointError
+        Where the weights file is damaged or of another network.
+    ValueError
+        Where there is no such model, device or precision.
+    """
+    model = spec(name)
+    path = Path(weights) if weights is not None else store.installed_path(model)
+    digest = file_sha256(path)
+    arrays = read_checkpoint(path).arrays
+    networks = build_networks(model.family, arrays, path.name)
+    return SamModel(
+        networks,
+        model.contract,
+        f"{model.family}:{digest}",
+        precision=precision,
+        threads=threads,
+        device=device,
+    )
+
+
+def build_networks(family: str, arrays: Mapping[str, NDArray[Any]], source: str) -> Networks:
+    """Build the graphs of a family from a state dict.
+
+    Parameters
+    ----------
+    family
+        A key of `FAMILIES`.
+    arrays
+        The state dict.
+    source
+        What to call the file in messages.
+
+    Raises
+    ------
+    CheckpointError
+        Naming the first key missing, left over or of a wrong shape.
+    """
+    return FAMILIES[family](arrays, source)
+
+
+def _lite_medsam(arrays: Mapping[str, NDArray[Any]], source: str) -> Networks:
+    return _tiny_vit(arrays, source, tiny_vit.LITE_MEDSAM, "LiteMedSAM")
+
+
+def _mobile_sam(arrays: Mapping[str, NDArray[Any]], source: str) -> Networks:
+    return _tiny_vit(arrays, source, tiny_vit.MOBILE_SAM, "MobileSAM")
+
+
+def _tiny_vit(
+    arrays: Mapping[str, NDArray[Any]], source: str, net: tiny_vit.TinyViT, title: str
+) -> Networks:
+    weights = Weights(arrays, source, title)
+    encoder = tiny_vit.build_encoder(weights, net)
+    decoder = sam_decoder.SamDecoder(prompt_side=float(net.side))
+    return _with_sam_decoder(weights, encoder, decoder, unused=tiny_vit.UNUSED)
+
+
+def _rep_medsam(arrays: Mapping[str, NDArray[Any]], source: str) -> Networks:
+    weights = Weights(arrays, source, "Rep-MedSAM")
+    encoder = rep_vit.build_encoder(weights, rep_vit.REP_MEDSAM)
+    return _with_sam_decoder(weights, encoder, sam_decoder.SamDecoder(prompt_side=256.0))
+
+
+def _efficient_vit(net: efficient_vit.EfficientViT, title: str) -> Builder:
+    """EfficientViT-SAM at the side it was tuned for; layer norms of 1e-6 in the decoder too."""
+    decoder = sam_decoder.SamDecoder(prompt_side=float(net.side), norm_eps=efficient_vit.NORM_EPS)
+
+    def build(arrays: Mapping[str, NDArray[Any]], source: str) -> Networks:
+        weights = Weights(arrays, source, title)
+        return _with_sam_decoder(weights, efficient_vit.build_encoder(weights, net), decoder)
+
+    return build
+
+
+def _sam_med2d(arrays: Mapping[str, NDArray[Any]], source: str) -> Networks:
+    weights = Weights(arrays, source, "SAM-Med2D")
+    encoder = sam_vit.build_encoder(weights, sam_vit.SAM_MED2D)
+    side = sam_vit.SAM_MED2D.map_side
+    return _with_sam_decoder(weights, encoder, sam_decoder.SamDecoder(prompt_side=256.0, side=side))
+
+
+def _efficient_sam(net: efficient_sam.EfficientSam, title: str) -> Builder:
+    def build(arrays: Mapping[str, NDArray[Any]], source: str) -> Networks:
+        weights = Weights(arrays, source, title)
+        encoder = efficient_sam.build_encoder(weights, net)
+        return _complete(
+            weights,
+            encoder,
+            lambda kept, prompts, masks: efficient_sam.build_decoder(kept, net, prompts, masks),
+            prompts=("boxes", "points"),
+        )
+
+    return build
+
+
+def _with_sam_decoder(
+    weights: Weights, encoder: Any, net: sam_decoder.SamDecoder, unused: tuple[str, ...] = ()
+) -> Networks:
+    """Join an encoder with SAM's decoder."""
+    return _complete(
+        weights,
+        encoder,
+        lambda kept, prompts, masks: sam_decoder.build_decoder(kept, net, prompts, masks),
+        prompts=("boxes", "points", "points+mask"),
+        unused=unused,
+    )
+
+
+def _complete(
+    weights: Weights,
+    encoder: Any,
+    build_decoder: Callable[[Weights, sam_decoder.Prompts, sam_decoder.Masks], Any],
+    *,
+    prompts: tuple[sam_decoder.Prompts, ...],
+    unused: tuple[str, ...] = (),
+) -> Networks:
+    """Join encoder and decoder; every tensor must have found its place by now."""
+    ready = {("boxes", "first"): build_decoder(weights, "boxes", "first")}
+    weights.finish(unused)
+    # Copied, so that the mapped file is let go: on Windows it could not be removed otherwise.
+    kept = weights.copy_of(sam_decoder.PREFIXES)
+
+    def decoder(kind: sam_decoder.Prompts, masks: sam_decoder.Masks) -> Any:
+        built = ready.pop((kind, masks), None)  # handed over once, not kept
+        return built or build_decoder(kept, kind, masks)
+
+    return Networks(encoder, decoder, prompts)
+
+
+FAMILIES: dict[str, Builder] = {
+    "litemedsam": _lite_medsam,
+    "mobilesam": _mobile_sam,
+    "repmedsam": _rep_medsam,
+    "daft": _efficient_vit(efficient_vit.l0(256), "DAFT"),
+    "medficientsam_l0": _efficient_vit(efficient_vit.l0(512), "MedficientSAM L0"),
+    "medficientsam_l1": _efficient_vit(efficient_vit.l1(512), "MedficientSAM L1"),
+    "medficientsam_l2": _efficient_vit(efficient_vit.l2(512), "MedficientSAM L2"),
+    "efficientsam_vitt": _efficient_sam(efficient_sam.TINY, "EfficientSAM Ti"),
+    "efficientsam_vits": _efficient_sam(efficient_sam.SMALL, "EfficientSAM S"),
+    "sammed2d": _sam_med2d,
+}
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, as 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

