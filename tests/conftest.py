@@ -42,11 +42,14 @@ class TinyContract:
 
     side: int = 64
     resize: Literal["fit", "stretch"] = "fit"
-    interpolation: Literal["area", "linear", "antialias", "nearest"] = "area"
+    interpolation: str = "area"
     mean: tuple[float, float, float] | None = None
     std: tuple[float, float, float] | None = None
     channels: Literal["rgb", "bgr"] = "rgb"
     prompt_side: float = 64
+    prompt_scale: Literal["long_side", "resized"] = "long_side"
+    truncates_boxes: bool = True
+    enlarge: Literal["cropped", "through_input", "bicubic"] = "cropped"
     accepts_points: bool = False
     accepts_negative_points: bool = False
     max_points: int = 0

@@ -1,4 +1,4 @@
-"""Embeddings by key, bounded by bytes, the least recently used dropped first."""
+"""Embeddings by key: in memory first, bounded by bytes, then on disk if a folder is given."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections import OrderedDict
 
 import psutil
 
+from napari_medsam.engine.disk_cache import DiskCache
 from napari_medsam.engine.prompt import Embedding
 
 MOST_BYTES = 2 * 1024**3
@@ -14,13 +15,22 @@ MOST_BYTES = 2 * 1024**3
 
 
 class EmbeddingCache:
-    """A thread-safe store of embeddings that never holds more than `max_bytes`.
+    """A thread-safe store of embeddings that never holds more than `max_bytes` in memory.
 
-    One entry of LiteMedSAM is 4 MiB. Any thread may call any method.
+    The least recently used is dropped first. One entry of LiteMedSAM is 2 MiB (float16). Any
+    thread may call any method.
+
+    Parameters
+    ----------
+    max_bytes
+        A quarter of the free memory, at most `MOST_BYTES`, when not given.
+    disk
+        Where embeddings are also kept, and looked for when memory has none.
     """
 
-    def __init__(self, max_bytes: int | None = None) -> None:
+    def __init__(self, max_bytes: int | None = None, disk: DiskCache | None = None) -> None:
         self.max_bytes = default_budget() if max_bytes is None else max_bytes
+        self.disk = disk
         self._entries: OrderedDict[str, Embedding] = OrderedDict()
         self._n_bytes = 0
         self._lock = threading.Lock()
@@ -30,10 +40,18 @@ class EmbeddingCache:
             found = self._entries.get(key)
             if found is not None:
                 self._entries.move_to_end(key)
-            return found
+                return found
+        if self.disk is not None and (found := self.disk.get(key)) is not None:
+            self._keep(found)
+        return found
 
     def put(self, embedding: Embedding) -> None:
-        """Keep an embedding; one larger than the whole budget is not kept."""
+        """Keep an embedding; in memory only if it fits the budget at all."""
+        self._keep(embedding)
+        if self.disk is not None:
+            self.disk.put(embedding)
+
+    def _keep(self, embedding: Embedding) -> None:
         if embedding.n_bytes > self.max_bytes:
             return
         with self._lock:
@@ -44,9 +62,11 @@ class EmbeddingCache:
                 _, dropped = self._entries.popitem(last=False)
                 self._n_bytes -= dropped.n_bytes
 
-    def __contains__(self, key: object) -> bool:
+    def __contains__(self, key: str) -> bool:
         with self._lock:
-            return key in self._entries
+            if key in self._entries:
+                return True
+        return self.disk is not None and key in self.disk
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -56,6 +76,7 @@ class EmbeddingCache:
         return self._n_bytes
 
     def clear(self) -> None:
+        """Forget what is in memory; the disk has its own `clear`."""
         with self._lock:
             self._entries.clear()
             self._n_bytes = 0

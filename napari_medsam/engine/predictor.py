@@ -54,11 +54,22 @@ class PromptableModel(Protocol):
 
 
 class Predictor:
-    """One model on one volume under one window, sharing a cache with others."""
+    """One model on one volume under one window, sharing a cache with others.
+
+    `exact` keeps embeddings in float32 instead of float16. Whether an embedding is fresh or from
+    the cache never makes a difference: masks are always decoded from what the cache holds.
+    """
 
     def __init__(
-        self, volume: Volume, model: PromptableModel, window: Window, cache: EmbeddingCache
+        self,
+        volume: Volume,
+        model: PromptableModel,
+        window: Window,
+        cache: EmbeddingCache,
+        *,
+        exact: bool = False,
     ) -> None:
+        self.dtype = np.dtype(np.float32 if exact else np.float16)
         self.volume = volume
         self.model = model
         self.window = window
@@ -70,11 +81,13 @@ class Predictor:
         return "|".join(
             (
                 self.volume.fingerprint,
-                f"{view.axis}{view.index}",
-                f"{crop.y0},{crop.x0},{crop.y1},{crop.x1}" if crop else "whole",
                 f"{window.lower!r},{window.upper!r},{int(window.keep_zero)}",
                 PREPROCESSING_VERSION,
                 self.model.identity,
+                self.dtype.name,
+                # The view comes last: what stands before it is one folder on disk.
+                f"{view.axis}{view.index}"
+                + (f":{crop.y0},{crop.x0},{crop.y1},{crop.x1}" if crop else ""),
             )
         )
 
@@ -116,7 +129,9 @@ class Predictor:
         )
         with contextlib.closing(_stoppable(self.model.encode_many(inputs))) as stream:
             for view, frame, features in zip(views, frames, stream, strict=True):
-                embedding = Embedding(features, frame, self.key(view))
+                # order="K" keeps the channels last in memory, as the decoder wants them.
+                kept = features.astype(self.dtype, order="K")
+                embedding = Embedding(kept, frame, self.key(view))
                 self.cache.put(embedding)
                 yield embedding
 

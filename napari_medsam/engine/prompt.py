@@ -187,6 +187,33 @@ class SliceMask:
         h, w = self.patch.shape
         return self.x0, self.y0, self.x0 + w - 1, self.y0 + h - 1
 
+    @property
+    def fill(self) -> float:
+        """IoU of the mask's own bounding box and the box it answers, 0 to 1.
+
+        A user's box is tight, so a mask that does not fill it is suspect.
+        """
+        if self.extent is None:
+            return 0.0
+        x_min, y_min, x_max, y_max = self.extent
+        box = self.prompt
+        # Both are counted in whole pixels, ends included.
+        width = min(x_max, box.x_max) - max(x_min, box.x_min) + 1
+        height = min(y_max, box.y_max) - max(y_min, box.y_min) + 1
+        shared = max(width, 0.0) * max(height, 0.0)
+        own = (x_max - x_min + 1) * (y_max - y_min + 1)
+        asked = (box.width + 1) * (box.height + 1)
+        return shared / (own + asked - shared)
+
+    @property
+    def evidence(self) -> float:
+        """What speaks for the mask without knowing the truth, 0 to 3: score, stability, fill.
+
+        Of several masks for one box the one with the highest sum is kept; docs/quality.md has
+        what this rule is worth.
+        """
+        return self.score + self.stability + self.fill
+
 
 def tight_patch(mask: NDArray[np.bool_]) -> tuple[int, int, NDArray[np.bool_]]:
     """y0, x0 and the smallest patch that holds all true pixels; (0, 0) in size when none is."""

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator, Iterator, Sequence
-from itertools import groupby
+from dataclasses import replace
 
-import numpy as np
-
+from napari_medsam.engine.box3d import best_start, settle
+from napari_medsam.engine.chains import Chains, CompatChains, EvidenceChains, Found
 from napari_medsam.engine.embeddings import EmbeddingCache
+from napari_medsam.engine.multiview import closer_views, decode_in_views
 from napari_medsam.engine.predictor import Predictor, PromptableModel
 from napari_medsam.engine.prompt import BoxPrompt, Embedding, SliceMask, SliceRef
-from napari_medsam.engine.propagate import Seed, compat_next_box, next_box, plan
+from napari_medsam.engine.propagate import Seed, plan
 from napari_medsam.engine.volume import Axis, Volume
 from napari_medsam.engine.window import Window, preset_window
 
@@ -34,6 +35,8 @@ class Session:
         Embeddings, shared with other sessions; an own one when not given.
     compat
         Follow the original script's rules exactly instead of ours.
+    views
+        Show small boxes on a crop as well as on the whole slice; never in `compat`.
     """
 
     def __init__(
@@ -44,26 +47,45 @@ class Session:
         window: Window | None = None,
         cache: EmbeddingCache | None = None,
         compat: bool = False,
+        views: bool = True,
     ) -> None:
         self.volume = volume
         self.model = model
         self.window = preset_window(volume) if window is None else window
         self.cache = EmbeddingCache() if cache is None else cache
         self.compat = compat
-        self._predictor = Predictor(volume, model, self.window, self.cache)
+        self.views = views and not compat
+        self._predictor = Predictor(volume, model, self.window, self.cache, exact=compat)
 
     def segment(self, prompts: Sequence[BoxPrompt]) -> list[SliceMask]:
-        """One mask a box, in the boxes' order; boxes on one slice share its embedding and call."""
-        order = sorted(range(len(prompts)), key=lambda i: _slice_order(prompts[i].slice))
-        masks: dict[int, SliceMask] = {}
-        for view, group in groupby(order, key=lambda i: prompts[i].slice):
-            indices = list(group)
-            embedding = self._predictor.embedding(view)
-            found = self._decode(embedding, [prompts[i] for i in indices])
-            masks.update(zip(indices, found, strict=True))
+        """One mask a box, in the boxes' order: the best of the views, see `segment_stream`."""
+        masks = dict(self.segment_stream(prompts))
         return [masks[i] for i in range(len(prompts))]
 
-    def propagate(self, seeds: Sequence[Seed]) -> Generator[tuple[int, SliceMask], None, None]:
+    def segment_stream(
+        self, prompts: Sequence[BoxPrompt]
+    ) -> Generator[tuple[int, SliceMask], None, None]:
+        """Masks as they are found: (which box, mask); a later one for the same box is better.
+
+        First every box is answered from its whole slice. Then small boxes are asked again on a
+        crop (`engine.views`), and where that mask has more evidence it is yielded too. Boxes that
+        share a view share its embedding and one call of the decoder.
+        """
+        whole: dict[int, SliceMask] = {}
+        for view, indices in _by_slice(prompts).items():
+            for i, mask in self._on_view(view, indices, prompts):
+                whole[i] = mask
+                yield i, mask
+        if not self.views:
+            return
+        for view, indices in _by_slice(prompts).items():
+            here = [prompts[i] for i in indices]
+            for closer, members in closer_views(here, self.volume.slice_shape(view.axis)):
+                for i, mask in self._on_view(closer, [indices[m] for m in members], prompts):
+                    if mask.evidence > whole[i].evidence:
+                        yield i, mask
+
+    def propagate(self, seeds: Sequence[Seed]) -> Generator[Found, None, None]:
         """Masks outward from each seed's box, as they are found: (which seed, mask).
 
         First from the lowest box up to the last slice, then from the highest down to the first.
@@ -78,22 +100,67 @@ class Session:
         """
         if not seeds:
             return
-        axis = self._common_axis(seeds)
+        axis = self._common_axis([seed.box for seed in seeds])
+        for seed in seeds:
+            self._check_range(seed)
+        chains: Chains
+        if self.compat:
+            chains = CompatChains(self._predictor, seeds)
+        else:
+            chains = EvidenceChains(self._predictor, seeds, views=self.views)
         ascending, descending = plan(list(seeds))
-        running: dict[int, SliceMask] = {}
-        at_start: dict[int, SliceMask] = {}
-        for index, embedding in self._embedded(axis, ascending):
+        for index, whole in self._embedded(axis, ascending):
             active = [n for n, s in enumerate(seeds) if s.start <= index <= s.last]
-            yield from self._step(seeds, active, index, embedding, running)
-            at_start.update({n: running[n] for n in active if seeds[n].start == index})
-            if self._all_ended(running, [n for n, s in enumerate(seeds) if s.last > index]):
+            yield from chains.step(index, whole, active)
+            if chains.have_ended(n for n, s in enumerate(seeds) if s.last > index):
                 break
-        running = at_start
-        for index, embedding in self._embedded(axis, descending):
+        chains.restart()
+        for index, whole in self._embedded(axis, descending):
             active = [n for n, s in enumerate(seeds) if s.first <= index < s.start]
-            yield from self._step(seeds, active, index, embedding, running)
-            if self._all_ended(running, [n for n, s in enumerate(seeds) if s.first < index]):
+            yield from chains.step(index, whole, active)
+            if chains.have_ended(n for n, s in enumerate(seeds) if s.first < index):
                 break
+
+    def follow(self, tracks: Sequence[Sequence[BoxPrompt]]) -> Generator[Found, None, None]:
+        """Masks of objects with a box of their own on every slice: (which track, mask).
+
+        A track is what `keyframes.interpolate` gives. Slices come in the order in which the
+        tracks first name them.
+        """
+        boxes = [(n, box) for n, track in enumerate(tracks) for box in track]
+        if not boxes:
+            return
+        axis = self._common_axis([box for _, box in boxes])
+        by_slice: dict[int, list[tuple[int, BoxPrompt]]] = {}
+        for n, box in boxes:
+            by_slice.setdefault(box.slice.index, []).append((n, box))
+        for index, whole in self._embedded(axis, list(by_slice)):
+            here = by_slice[index]
+            asked = [box for _, box in here]
+            masks = decode_in_views(self._predictor, whole, asked, views=self.views)
+            yield from ((n, mask) for (n, _), mask in zip(here, masks, strict=True))
+
+    def fill(self, seeds: Sequence[Seed]) -> Generator[Found, None, None]:
+        """Masks of objects given by their 3D extent: (which seed, mask), see `engine.box3d`.
+
+        A seed's box is the extent in the slice plane, its range the extent along the axis. A
+        later mask of a seed on a slice takes the place of the earlier one.
+        """
+        extents: list[dict[int, SliceMask]] = [{} for _ in seeds]
+        tracks = [[s.box.moved_to(i) for i in range(s.first, s.last + 1)] for s in seeds]
+        for n, mask in self.follow(tracks):
+            extents[n][mask.slice.index] = mask
+            yield n, mask
+        starts = [
+            replace(seed, box=seed.box.moved_to(best_start(masks)))
+            for seed, masks in zip(seeds, extents, strict=True)
+        ]
+        chains: list[dict[int, SliceMask]] = [{} for _ in seeds]
+        for n, mask in self.propagate(starts):
+            chains[n][mask.slice.index] = mask
+        for n, (seed, extent) in enumerate(zip(seeds, extents, strict=True)):
+            kept = settle(extent, chains[n], seed.box)
+            yield from ((n, kept[i]) for i in extent if kept[i] is not extent[i])
 
     def embed(self, slices: Sequence[SliceRef]) -> Generator[SliceRef, None, None]:
         """Encode slices that are not in the cache yet, yielding each as it is ready."""
@@ -108,79 +175,41 @@ class Session:
         """From any thread: the call that runs now raises, soon."""
         self.model.cancel()
 
-    def _common_axis(self, seeds: Sequence[Seed]) -> Axis:
-        axes = {seed.box.slice.axis for seed in seeds}
+    def _common_axis(self, boxes: Sequence[BoxPrompt]) -> Axis:
+        axes = {box.slice.axis for box in boxes}
         if len(axes) > 1:
             raise ValueError(
                 f"Boxes to propagate together lie along one axis; these lie along {sorted(axes)}."
             )
-        axis = axes.pop()
-        n = self.volume.n_slices(axis)
-        for seed in seeds:
-            if not 0 <= seed.first <= seed.start <= seed.last < n:
-                raise ValueError(
-                    f"A range runs from its first to its last slice around the box's, within 0 "
-                    f"to {n - 1}; this one is {seed.first} to {seed.last} with the box on "
-                    f"{seed.start}."
-                )
-        return axis
+        return axes.pop()
+
+    def _check_range(self, seed: Seed) -> None:
+        n = self.volume.n_slices(seed.box.slice.axis)
+        if not 0 <= seed.first <= seed.start <= seed.last < n:
+            raise ValueError(
+                f"A range runs from its first to its last slice around the box's, within 0 "
+                f"to {n - 1}; this one is {seed.first} to {seed.last} with the box on "
+                f"{seed.start}."
+            )
 
     def _embedded(self, axis: Axis, indices: Sequence[int]) -> Iterator[tuple[int, Embedding]]:
         views = [SliceRef(axis, index) for index in indices]
         with contextlib.closing(self._predictor.embeddings(views)) as embeddings:
             yield from zip(indices, embeddings, strict=True)
 
-    def _step(
-        self,
-        seeds: Sequence[Seed],
-        active: Sequence[int],
-        index: int,
-        embedding: Embedding,
-        running: dict[int, SliceMask],
+    def _on_view(
+        self, view: SliceRef, indices: Sequence[int], prompts: Sequence[BoxPrompt]
     ) -> Iterator[tuple[int, SliceMask]]:
-        """Decode all active seeds on one slice in one call, and remember their masks."""
-        asked: list[int] = []
-        prompts: list[BoxPrompt] = []
-        frames: list[np.ndarray] = []
-        for n in active:
-            box, in_frame = self._box_on(seeds[n], index, running.get(n), embedding)
-            if box is None:
-                continue
-            asked.append(n)
-            prompts.append(box)
-            frames.append(in_frame)
-        if not asked:
-            return
-        boxes = np.concatenate(frames)
-        for n, mask in zip(asked, self._predictor.decode(embedding, prompts, boxes), strict=True):
-            running[n] = mask
-            yield n, mask
-
-    def _all_ended(self, running: dict[int, SliceMask], ahead: Sequence[int]) -> bool:
-        """Whether no seed that still has slices ahead could paint any (nothing need be encoded)."""
-        if self.compat:
-            return False
-        return all(n in running and running[n].is_empty for n in ahead)
-
-    def _box_on(
-        self, seed: Seed, index: int, previous: SliceMask | None, embedding: Embedding
-    ) -> tuple[BoxPrompt | None, np.ndarray]:
-        """The box a seed asks slice `index` with, in slice pixels and in the prompt frame."""
-        frame = embedding.frame
-        if index == seed.start:
-            return seed.box, frame.boxes([seed.box], truncate=self.compat)
-        if previous is None:  # unreachable by plan(): a chain starts at its seed's slice
-            raise RuntimeError("A propagation chain was entered off its seed's slice.")
-        if self.compat:
-            return seed.box.moved_to(index), compat_next_box(previous, seed, frame)
-        box = next_box(previous, index, frame)
-        return box, frame.boxes([box] if box else [])
-
-    def _decode(self, embedding: Embedding, prompts: Sequence[BoxPrompt]) -> list[SliceMask]:
-        boxes = embedding.frame.boxes(prompts, truncate=self.compat)
-        return self._predictor.decode(embedding, prompts, boxes)
+        """The masks of some of the prompts on one view, in one call of the decoder."""
+        asked = [prompts[i] for i in indices]
+        embedding = self._predictor.embedding(view)
+        boxes = embedding.frame.boxes(asked, truncate=self.compat)
+        yield from zip(indices, self._predictor.decode(embedding, asked, boxes), strict=True)
 
 
-def _slice_order(view: SliceRef) -> tuple[str, int, tuple[int, int, int, int]]:
-    crop = view.crop
-    return view.axis, view.index, (crop.y0, crop.x0, crop.y1, crop.x1) if crop else (-1,) * 4
+def _by_slice(prompts: Sequence[BoxPrompt]) -> dict[SliceRef, list[int]]:
+    """The indices of the prompts on each slice, slices in the order they first come."""
+    found: dict[SliceRef, list[int]] = {}
+    for i, prompt in enumerate(prompts):
+        found.setdefault(prompt.slice, []).append(i)
+    return found

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,9 +9,13 @@ from napari_medsam.engine.frame import Frame
 from napari_medsam.engine.prompt import SliceMask, SliceRef, box_prompt, tight_patch
 from napari_medsam.engine.propagate import (
     Seed,
+    choose,
     compat_next_box,
-    next_box,
+    grown_boxes,
+    is_sure,
+    overlap,
     plan,
+    running_box,
     seed_from_3d_box,
 )
 from tests.conftest import TinyContract
@@ -52,25 +58,59 @@ def test_3d_box_starts_where_the_original_does(first, last, middle):
     assert seed_from_3d_box(box, first, last).start == middle
 
 
-def test_next_box_is_the_extent_plus_three_pixels_of_the_input():
-    frame = Frame.of(SHAPE, LITE)
-    box = next_box(found(100, 120, 200, 210), 4, frame)
-    assert box is not None
-    assert box.slice == SliceRef("z", 4)
-    assert box.corners == (94, 114, 206, 216)
+def test_running_box_is_the_one_that_gave_the_mask():
+    box = running_box(found(100, 120, 200, 220), 4)
+    assert (box.slice, box.corners) == (SliceRef("z", 4), (100, 120, 200, 220))
 
 
-def test_next_box_stays_in_the_slice():
-    box = next_box(found(0, 0, 511, 511), 4, Frame.of(SHAPE, LITE))
-    assert box is not None
-    assert box.corners == (0, 0, 511, 511)
+def test_grown_boxes_are_the_extent_a_little_and_more_enlarged():
+    little, more = grown_boxes(found(100, 120, 200, 220), 4)
+    assert little.slice == more.slice == SliceRef("z", 4)
+    assert little.corners == pytest.approx((96, 116, 204, 224))
+    assert more.corners == pytest.approx((92, 112, 208, 228))
 
 
-def test_empty_mask_has_no_next_box():
-    empty = SliceMask(
-        SliceRef("z", 3), SHAPE, 0, 0, np.zeros((0, 0), bool), 0, 0, seed(3, 3, 3).box
-    )
-    assert next_box(empty, 4, Frame.of(SHAPE, LITE)) is None
+def test_grown_boxes_stay_in_the_slice():
+    assert {box.corners for box in grown_boxes(found(0, 0, 511, 511), 4)} == {(0, 0, 511, 511)}
+
+
+def test_empty_mask_has_no_grown_boxes():
+    empty = replace(found(1, 1, 2, 2), patch=np.zeros((0, 0), bool))
+    assert grown_boxes(empty, 4) == []
+
+
+def test_sure_is_what_goes_on_from_its_neighbour():
+    previous = found(100, 100, 200, 200)
+    assert is_sure(found(101, 100, 200, 201), previous)
+    assert not is_sure(found(150, 150, 200, 200), previous)
+    assert not is_sure(replace(previous, score=0.5), previous)
+
+
+def test_candidate_that_agrees_with_the_neighbour_is_chosen():
+    previous = found(100, 100, 200, 200)
+    assert choose([found(10, 10, 30, 30), found(102, 100, 200, 203)], previous).x0 == 102
+
+
+def test_far_better_evidence_outweighs_a_little_agreement():
+    previous = found(100, 100, 200, 200)
+    weak = replace(found(100, 100, 200, 200), score=0.2, stability=0.2)
+    strong = found(105, 100, 205, 200)
+    assert choose([weak, strong], previous) is strong
+
+
+def test_empty_candidate_is_the_last_resort():
+    empty = replace(found(1, 1, 2, 2), patch=np.zeros((0, 0), bool), score=1.0)
+    faint = replace(found(300, 300, 310, 310), score=0.0, stability=0.0)
+    previous = found(100, 100, 200, 200)
+    assert choose([empty, faint], previous) is faint
+    assert choose([empty], previous) is empty
+
+
+def test_overlap_is_the_dice_of_the_whole_slices():
+    first, second = found(100, 120, 200, 210), found(150, 100, 260, 180)
+    want = 2 * (first.mask & second.mask).sum() / (first.area + second.area)
+    assert overlap(first, second) == pytest.approx(want)
+    assert overlap(first, found(300, 300, 310, 310)) == 0
 
 
 def test_originals_next_box_is_in_the_input_frame():

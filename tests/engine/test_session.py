@@ -95,6 +95,7 @@ def test_eight_labels_encode_each_slice_once(session):
     assert session.model.n_encoded == 6
     assert len(masks) == 4 * (6 + 3)
     assert max(session.model.decode_sizes) == 8
+    assert sum(session.model.decode_sizes) == len(masks)  # no candidate was in doubt
 
 
 def test_propagating_again_encodes_nothing(session):
@@ -165,3 +166,45 @@ def test_rgb_picture_is_segmented(tiny_model):
     (mask,) = Session(Volume(rgb), tiny_model).segment([box])
     x0, y0, x1, y1 = mask.extent
     assert abs(x0 - 20) + abs(y0 - 10) + abs(x1 - 39) + abs(y1 - 29) <= 4
+
+
+def large_volume() -> Volume:
+    """A small bright block, 12 pixels wide, in a slice of 512."""
+    voxels = np.zeros((3, 512, 512), np.int16)
+    voxels[1, 100:112, 300:312] = 200
+    return Volume(voxels)
+
+
+SMALL = box_prompt(SliceRef("z", 1), (298, 98, 313, 113), (512, 512))
+
+
+def test_small_box_is_answered_twice_and_the_second_is_sharper(tiny_model):
+    session = Session(large_volume(), tiny_model, window=WINDOW)
+    stream = list(session.segment_stream([SMALL]))
+    assert [i for i, _ in stream] == [0, 0]
+    truth = large_volume().voxels[1] > 0
+    errors = [(mask.mask ^ truth).sum() for _, mask in stream]
+    assert errors[1] < errors[0]
+    assert (session.segment([SMALL])[0].mask ^ truth).sum() == errors[1]
+
+
+def test_view_costs_one_encode_cold_and_none_when_cached(tiny_model):
+    session = Session(large_volume(), tiny_model, window=WINDOW)
+    session.segment([SMALL])
+    assert tiny_model.n_encoded == 2
+    moved = box_prompt(SliceRef("z", 1), (297, 98, 313, 113), (512, 512))
+    session.segment([moved])
+    assert tiny_model.n_encoded == 2
+
+
+def test_view_without_more_evidence_is_not_kept(tiny_model):
+    """A large object seen whole: the crop is never asked for."""
+    session = Session(organ_volume(), tiny_model, window=WINDOW)
+    assert len(list(session.segment_stream([block()]))) == 1
+    assert tiny_model.n_encoded == 1
+
+
+@pytest.mark.parametrize("options", [{"compat": True}, {"views": False}])
+def test_views_can_be_left_out(tiny_model, options):
+    Session(large_volume(), tiny_model, window=WINDOW, **options).segment([SMALL])
+    assert tiny_model.n_encoded == 1

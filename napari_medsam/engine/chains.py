@@ -1,0 +1,123 @@
+"""Chains of masks from slice to slice: for several objects at once, one slice after the other.
+
+A chain starts at its seed's slice and is asked slice by slice; what it remembers is the mask of
+the slice before. All chains that pass a slice share its embedding and the decoder's calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from napari_medsam.engine.multiview import decode_in_views
+from napari_medsam.engine.predictor import Predictor
+from napari_medsam.engine.prompt import BoxPrompt, Embedding, SliceMask
+from napari_medsam.engine.propagate import (
+    Seed,
+    choose,
+    compat_next_box,
+    grown_boxes,
+    is_sure,
+    running_box,
+)
+
+Found = tuple[int, SliceMask]
+"""Which seed, and its mask."""
+
+
+class Chains(Protocol):
+    """A set of rules for going from slice to slice."""
+
+    def step(self, index: int, whole: Embedding, active: Sequence[int]) -> Iterator[Found]:
+        """The masks of the active seeds on the next slice."""
+
+    def restart(self) -> None:
+        """Go back to the seeds' own slices, for the other direction."""
+
+    def have_ended(self, seeds: Iterable[int]) -> bool:
+        """Whether none of these seeds could paint any further."""
+
+
+class EvidenceChains:
+    """Our rules: the running box, and where that is in doubt boxes around the previous mask too.
+
+    The mask with the most evidence is kept, each in its best view.
+    """
+
+    def __init__(self, predictor: Predictor, seeds: Sequence[Seed], *, views: bool) -> None:
+        self._predictor = predictor
+        self._seeds = seeds
+        self._views = views
+        self._last: dict[int, SliceMask] = {}
+        self._at_start: dict[int, SliceMask] = {}
+
+    def step(self, index: int, whole: Embedding, active: Sequence[int]) -> Iterator[Found]:
+        starting = [n for n in active if self._seeds[n].start == index]
+        going = [n for n in active if n not in starting and not self._last[n].is_empty]
+        first = self._masks(
+            whole,
+            [(n, self._seeds[n].box) for n in starting]
+            + [(n, running_box(self._last[n], index)) for n in going],
+        )
+        doubtful = [n for n in going if not is_sure(first[n][0], self._last[n])]
+        others = self._masks(
+            whole, [(n, box) for n in doubtful for box in grown_boxes(self._last[n], index)]
+        )
+        for n, masks in first.items():
+            mask = masks[0] if n not in others else choose(masks + others[n], self._last[n])
+            if n in starting:
+                self._at_start[n] = mask
+            self._last[n] = mask
+            yield n, mask
+
+    def restart(self) -> None:
+        self._last = dict(self._at_start)
+
+    def have_ended(self, seeds: Iterable[int]) -> bool:
+        return all(n in self._last and self._last[n].is_empty for n in seeds)
+
+    def _masks(
+        self, whole: Embedding, asked: Sequence[tuple[int, BoxPrompt]]
+    ) -> dict[int, list[SliceMask]]:
+        """The masks of (seed, box) pairs by seed, all in one call a view."""
+        boxes = [box for _, box in asked]
+        masks = decode_in_views(self._predictor, whole, boxes, views=self._views)
+        found: dict[int, list[SliceMask]] = {}
+        for (n, _), mask in zip(asked, masks, strict=True):
+            found.setdefault(n, []).append(mask)
+        return found
+
+
+class CompatChains:
+    """The original script's rules, which never end before the range does."""
+
+    def __init__(self, predictor: Predictor, seeds: Sequence[Seed]) -> None:
+        self._predictor = predictor
+        self._seeds = seeds
+        self._last: dict[int, SliceMask] = {}
+        self._at_start: dict[int, SliceMask] = {}
+
+    def step(self, index: int, whole: Embedding, active: Sequence[int]) -> Iterator[Found]:
+        if not active:
+            return
+        boxes = np.concatenate([self._box(n, index, whole) for n in active])
+        prompts = [self._seeds[n].box.moved_to(index) for n in active]
+        for n, mask in zip(active, self._predictor.decode(whole, prompts, boxes), strict=True):
+            self._last[n] = mask
+            if index == self._seeds[n].start:
+                self._at_start[n] = mask
+            yield n, mask
+
+    def restart(self) -> None:
+        self._last = dict(self._at_start)
+
+    def have_ended(self, seeds: Iterable[int]) -> bool:
+        return not list(seeds)
+
+    def _box(self, n: int, index: int, whole: Embedding) -> np.ndarray:
+        seed = self._seeds[n]
+        if index == seed.start:
+            return whole.frame.boxes([seed.box], truncate=True)
+        return compat_next_box(self._last[n], seed, whole.frame)

@@ -1,0 +1,234 @@
+r"""Embeddings on disk, so that yesterday's case answers its first click at once.
+
+A folder holds one sub-folder for each combination of volume, model, window and rules, and in it
+one file for each view. Names are hashes: no patient, no path. A file is plain data, never code:
+
+    8 bytes   b"NMEMB01\\n"
+    8 bytes   length of the header, little endian
+    header    JSON: the full key, the frame, dtype, shape and BLAKE2b hash of what follows
+    scales    float32 (C,), for int8 alone
+    features  (h, w, C), little endian, channels last as the decoder wants them
+
+An entry whose key, size or hash is not what it should be is deleted and computed anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import threading
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medsam.engine.frame import Frame
+from napari_medsam.engine.prompt import Embedding
+
+MAGIC = b"NMEMB01\n"
+SUFFIX = ".emb"
+DEFAULT_BUDGET = 10 * 1000**3
+MOST_HEADER = 64 * 1024
+
+
+class DiskCache:
+    """A folder of embeddings that never grows above `max_bytes`, oldest volumes dropped first.
+
+    Parameters
+    ----------
+    folder
+        Made when the first entry is written.
+    max_bytes
+        Of all files together.
+    precision
+        "float16" is lossless in practice (2 MiB a slice of LiteMedSAM); "int8", one scale a
+        channel, is half of that and moves a few edge pixels.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        max_bytes: int = DEFAULT_BUDGET,
+        precision: Literal["float16", "int8"] = "float16",
+    ) -> None:
+        self.folder = folder
+        self.max_bytes = max_bytes
+        self.precision = precision
+        self._lock = threading.Lock()
+        self._n_bytes: int | None = None  # not counted yet
+
+    def __contains__(self, key: str) -> bool:
+        return self._path(key).is_file()
+
+    def get(self, key: str) -> Embedding | None:
+        """The embedding of a key; None where there is none, or where it was damaged."""
+        path = self._path(key)
+        try:
+            content = path.read_bytes()
+        except OSError:
+            return None
+        try:
+            embedding = _unpack(content, key)
+        except ValueError:
+            with contextlib.suppress(OSError):
+                path.unlink()
+            self._n_bytes = None
+            return None
+        with contextlib.suppress(OSError):  # a read-only cache is still a cache
+            os.utime(path.parent)  # when the volume was last used
+        return embedding
+
+    def put(self, embedding: Embedding) -> bool:
+        """Write an entry, whole or not at all; False where the disk would not take it."""
+        path = self._path(embedding.key)
+        content = _pack(embedding, self.precision)
+        if len(content) > self.max_bytes:
+            return False
+        temporary = path.with_name(f"{path.stem}.{os.getpid()}.{threading.get_ident()}.part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_bytes(content)
+            temporary.replace(path)
+        except OSError:  # a full or read-only disk costs speed, not work
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            return False
+        with self._lock:
+            if self._n_bytes is not None:
+                self._n_bytes += len(content)
+            self._prune(keep=path.parent)
+        return True
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of all files, counted once and kept up."""
+        with self._lock:
+            return self._counted()
+
+    @property
+    def n_entries(self) -> int:
+        return sum(1 for _ in self.folder.glob(f"*/*{SUFFIX}"))
+
+    @property
+    def n_volumes(self) -> int:
+        """Combinations of volume, model and window."""
+        return sum(1 for path in self.folder.glob("*") if path.is_dir())
+
+    def clear(self) -> int:
+        """Delete all entries; returns the bytes that were freed."""
+        with self._lock:
+            freed = self._counted()
+            for path in self.folder.glob("*"):
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+            self._n_bytes = None
+            return freed - self._counted()
+
+    def _path(self, key: str) -> Path:
+        context, view = split_key(key)
+        return self.folder / _hash(context) / f"{_hash(view)}{SUFFIX}"
+
+    def _counted(self) -> int:
+        if self._n_bytes is None:
+            self._n_bytes = sum(_folder_bytes(path) for path in self._contexts())
+        return self._n_bytes
+
+    def _contexts(self) -> list[Path]:
+        """Sub-folders, longest unused first."""
+        found = []
+        for path in self.folder.glob("*"):
+            with contextlib.suppress(OSError):  # another process may be clearing
+                if path.is_dir():
+                    found.append((path.stat().st_mtime, path))
+        return [path for _, path in sorted(found)]
+
+    def _prune(self, keep: Path) -> None:
+        """Drop the longest unused volumes; of the one in use, its oldest entries."""
+        if self._counted() <= self.max_bytes:
+            return
+        for path in self._contexts():
+            if path != keep and self._counted() > self.max_bytes:
+                freed = _folder_bytes(path)
+                shutil.rmtree(path, ignore_errors=True)
+                self._n_bytes = self._counted() - freed
+        entries = sorted(keep.glob(f"*{SUFFIX}"), key=lambda p: p.stat().st_mtime)
+        for path in entries[:-1]:
+            if self._counted() <= self.max_bytes:
+                return
+            freed = path.stat().st_size
+            path.unlink(missing_ok=True)
+            self._n_bytes = self._counted() - freed
+
+
+def split_key(key: str) -> tuple[str, str]:
+    """A key's context (volume, window, rules, model) and its view; see `Predictor.key`."""
+    context, _, view = key.rpartition("|")
+    return context, view
+
+
+def _folder_bytes(folder: Path) -> int:
+    total = 0
+    for path in folder.glob("*"):
+        with contextlib.suppress(OSError):
+            total += path.stat().st_size
+    return total
+
+
+def _hash(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+
+
+def _pack(embedding: Embedding, precision: str) -> bytes:
+    features = np.ascontiguousarray(embedding.features.transpose(1, 2, 0))  # (h, w, C)
+    if precision == "int8":
+        largest = np.abs(features).max(axis=(0, 1)).astype(np.float32)
+        scales = np.where(largest > 0, largest / 127, 1).astype("<f4")
+        payload = scales.tobytes() + np.rint(features / scales).astype(np.int8).tobytes()
+    else:
+        payload = features.astype("<f2").tobytes()
+    header = {
+        "key": embedding.key,
+        "frame": asdict(embedding.frame),
+        "precision": precision,
+        "shape": features.shape,
+        "hash": hashlib.blake2b(payload, digest_size=16).hexdigest(),
+    }
+    text = json.dumps(header).encode()
+    return MAGIC + len(text).to_bytes(8, "little") + text + payload
+
+
+def _unpack(content: bytes, key: str) -> Embedding:
+    """Parse an entry; ValueError where anything is not as it was written."""
+    start = len(MAGIC) + 8
+    n_header = int.from_bytes(content[len(MAGIC) : start], "little")
+    if content[: len(MAGIC)] != MAGIC or n_header > MOST_HEADER:
+        raise ValueError("not an embedding")
+    header = json.loads(content[start : start + n_header])
+    payload = memoryview(content)[start + n_header :]
+    digest = hashlib.blake2b(payload, digest_size=16).hexdigest()
+    if not isinstance(header, dict) or header.get("key") != key or header.get("hash") != digest:
+        raise ValueError("another key, or damaged")
+    return Embedding(_features(header, payload), _frame(header["frame"]), key)
+
+
+def _features(header: dict[str, Any], payload: memoryview) -> NDArray[np.float16]:
+    """(C, h, w) float16, channels last in memory."""
+    h, w, channels = header["shape"]
+    if header["precision"] == "int8":
+        scales = np.frombuffer(payload, "<f4", channels)
+        whole = np.frombuffer(payload, np.int8, offset=scales.nbytes).reshape(h, w, channels)
+        features = (whole * scales).astype(np.float16)
+    else:
+        features = np.frombuffer(payload, "<f2").reshape(h, w, channels).astype(np.float16)
+    return features.transpose(2, 0, 1)
+
+
+def _frame(values: dict[str, Any]) -> Frame:
+    rows, columns = values.pop("slice_shape")
+    return Frame(slice_shape=(rows, columns), **values)
