@@ -1,0 +1,45 @@
+"""The whole program as a person starts it: napari with the dock open and files in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import napari
+from napari.utils.notifications import show_error
+from npe2 import PluginManager
+
+PLUGIN = "napari-medsam"
+
+
+def open_viewer(paths: Sequence[Path | str] = (), *, sample: bool = False) -> None:
+    """Open napari and return when it is closed.
+
+    Importing this module loads napari, and Qt is loaded by the call: whoever calls it looks
+    first whether there are a screen and a Qt binding (`napari_medsam.screen`).
+
+    Parameters
+    ----------
+    paths
+        Images or DICOM folders to open; one that cannot be read is told in the window.
+    sample
+        Whether to open the synthetic case.
+    """
+    viewer = new_viewer(show=False)
+    viewer.show()
+    if sample:
+        viewer.open_sample(PLUGIN, "synthetic_ct")
+    for path in paths:
+        try:
+            viewer.open(str(path), plugin=PLUGIN)
+        except (ValueError, OSError, RuntimeError) as error:
+            show_error(" ".join(str(error).split()))
+    napari.run()
+
+
+def new_viewer(*, show: bool = True) -> napari.Viewer:
+    """A viewer with the dock open."""
+    viewer = napari.Viewer(title="napari-medsam", show=show)
+    widgets = PluginManager.instance().get_manifest(PLUGIN).contributions.widgets or []
+    viewer.window.add_plugin_dock_widget(PLUGIN, widgets[0].display_name)
+    return viewer

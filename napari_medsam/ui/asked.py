@@ -1,0 +1,72 @@
+"""What a case is asked for: rectangles on the screen become placed boxes, seeds and ranges."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from napari_medsam.engine.events import PlacedBox
+from napari_medsam.engine.prompt import SliceRef
+from napari_medsam.ui.boxes import box_from_shape
+from napari_medsam.ui.case import Case
+from napari_medsam.ui.panel import Range
+
+
+def read_boxes(case: Case) -> list[PlacedBox]:
+    """Take over what the user did to a case's boxes; return those that need a mask now.
+
+    Boxes that are gone leave the annotation (their masks stay); a rectangle too small to mean
+    anything, or beside the image, is ignored.
+    """
+    known = {placed.box_id: placed for placed in case.boxes_there()}
+    where = case.where()
+    changed: list[PlacedBox] = []
+    left: set[int] = set()
+    for drawn in case.boxes.drawn():
+        old = known.get(drawn.box_id)
+        axis = old.box.slice.axis if old else where.axis if where else "z"
+        box = box_from_shape(drawn.vertices, axis, case.image.volume)
+        if old is not None:
+            left.add(old.box_id)
+        if box is None or (old is not None and old.box == box):
+            continue
+        box_id = old.box_id if old else case.annotation.new_box_id()
+        changed.append(PlacedBox(box_id, old.label if old else case.label, box))
+    gone = [box_id for box_id in known if box_id not in left]
+    for box_id in gone:
+        case.pending.pop(box_id, None)
+    case.annotation.remove_boxes(gone)
+    return changed
+
+
+def seeds(case: Case) -> list[PlacedBox]:
+    """The boxes a propagation starts from: on the slice on screen, else the latest one's."""
+    boxes = case.annotation.boxes
+    where = case.where()
+    here = [placed for placed in boxes if placed.box.slice == where]
+    if here:
+        return here
+    for event in reversed(case.annotation.log):
+        for latest in event.boxes_after:
+            if latest in boxes:
+                return [placed for placed in boxes if placed.box.slice == latest.box.slice]
+    return []
+
+
+def range_asked(case: Case) -> Range | None:
+    """The slices a propagation would visit now; None without a box, or on a picture."""
+    boxes = seeds(case)
+    if not boxes or case.image.volume.is_flat:
+        return None
+    where = boxes[0].box.slice
+    n = case.image.volume.n_slices(where.axis)
+    down, up = case.reach
+    first, last = max(0, where.index - down), min(n - 1, where.index + up)
+    return Range(where.axis, n, where.index, first, last)
+
+
+def slices_of(boxes: Sequence[PlacedBox]) -> list[tuple[SliceRef, list[PlacedBox]]]:
+    """Boxes by slice, the latest box's slice first: what was asked last is answered first."""
+    by_slice: dict[SliceRef, list[PlacedBox]] = {}
+    for placed in reversed(boxes):
+        by_slice.setdefault(placed.box.slice, []).append(placed)
+    return list(by_slice.items())

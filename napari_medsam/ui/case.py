@@ -1,0 +1,254 @@
+"""A `Case`: one open image with its annotation and its two layers, and what is chosen on it.
+
+Everything that changes the annotation and needs no model is a verb here; each brings layers and
+annotation back together before it returns.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any, Protocol
+
+from napari.components import ViewerModel
+from napari.layers import Image, Layer
+
+from napari_medsam.engine.annotation import Annotation
+from napari_medsam.engine.events import Event, PlacedBox
+from napari_medsam.engine.prompt import SliceRef
+from napari_medsam.engine.window import AUTO, Window, preset_names
+from napari_medsam.ui.boxes import BoxesLayer, Later
+from napari_medsam.ui.images import (
+    AS_SHOWN,
+    contrast_limits,
+    has_known_place,
+    image_file_of,
+    window_of,
+)
+from napari_medsam.ui.layers import LabelsLayer, Throttle, camera_of, shown_slice
+from napari_medsam.ui.panel import LabelRow
+
+REACH = 10
+"""Slices that a propagation goes up and down unless the user says otherwise."""
+
+
+class Listener(Protocol):
+    """Who hears what the user does on a case's layers."""
+
+    def on_boxes_changed(self, case: Case) -> None:
+        """A box was drawn, moved, resized or deleted."""
+
+    def on_painted(self, case: Case) -> None:
+        """A brush stroke was taken into the annotation."""
+
+    def undo(self) -> None:
+        """Ctrl+Z was pressed."""
+
+    def redo(self) -> None:
+        """Ctrl+Shift+Z was pressed."""
+
+
+class Case:
+    """An image layer being segmented.
+
+    Parameters
+    ----------
+    viewer, layer
+        Where the image is.
+    listener
+        Who hears what the user does on the layers.
+    throttle, later
+        See `LabelsLayer` and `BoxesLayer`.
+
+    Raises
+    ------
+    ValueError
+        One sentence, where the layer is nothing that can be segmented.
+    """
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        layer: Image,
+        listener: Listener,
+        throttle: Throttle,
+        later: Later,
+    ) -> None:
+        self.image = image_file_of(layer)
+        self.has_known_place = has_known_place(layer)
+        self.viewer = viewer
+        self.layer = layer
+        self.annotation = Annotation(self.image.volume.shape_zyx)
+        self.label = self.annotation.add_label().number
+        self._n_initial = len(self.annotation.log)
+        self.annotation.mark_saved()
+        self.window_name = AUTO
+        self.reach = (REACH, REACH)
+        self.pending: dict[int, PlacedBox] = {}
+        self._listener = listener
+        self.labels = LabelsLayer(self.annotation.labels, layer, self.image.grid, throttle)
+        self.labels.watch(self.where)
+        self.labels.take_over_undo(listener.undo, listener.redo)
+        self.labels.layer.events.paint.connect(self._painted)
+        self.boxes = BoxesLayer(layer, lambda: listener.on_boxes_changed(self), later)
+
+    # --- layers ------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Bring the layers on screen; one that the user has removed comes back."""
+        if self.labels.layer not in self.viewer.layers:
+            self.viewer.add_layer(self.labels.layer)
+        if self.boxes.layer not in self.viewer.layers:
+            self.viewer.add_layer(self.boxes.layer)
+        self.set_visible(True)
+        self.fit_lines()
+        self.sync()
+
+    def fit_lines(self) -> None:
+        """Keep the boxes' lines readable at the zoom there is."""
+        dims = self.viewer.dims
+        shown = [axis - dims.ndim for axis in dims.displayed[-2:]]
+        if min(shown) >= -self.layer.ndim:
+            self.boxes.fit_line(camera_of(self.viewer).zoom, shown)
+
+    def set_visible(self, visible: bool) -> None:
+        for layer in (self.layer, self.labels.layer, self.boxes.layer):
+            layer.visible = visible
+
+    def release(self) -> None:
+        """Let go: the labels become an ordinary layer of the user's, the boxes go."""
+        self.labels.release()
+        self.labels.layer.events.paint.disconnect(self._painted)
+        if self.boxes.layer in self.viewer.layers:
+            self.viewer.layers.remove(self.boxes.layer)
+
+    def owns(self, layer: Layer) -> bool:
+        return layer in (self.labels.layer, self.boxes.layer)
+
+    def sync(self, event: Event | None = None) -> None:
+        """Bring the screen to what the annotation holds, after `event` or altogether."""
+        table = {label.number: label for label in self.annotation.table}
+        if self.label not in table:
+            self.label = min(table, default=0)
+        if event is None or event.table_after is not None:
+            self.labels.show_table(self.annotation.table)
+        if self.labels.layer.selected_label != self.label and self.label:
+            self.labels.layer.selected_label = self.label
+        self.boxes.show(self.boxes_there())
+        self.boxes.pick(self.label, {n: label.color for n, label in table.items()})
+        if event is not None and event.change:
+            self.labels.show_change(SliceRef(p.axis, p.index) for p in event.change)
+
+    def boxes_there(self) -> list[PlacedBox]:
+        """The boxes as the user left them, answered or not."""
+        answered = {placed.box_id: placed for placed in self.annotation.boxes}
+        return list((answered | self.pending).values())
+
+    def where(self) -> SliceRef | None:
+        """The slice on screen."""
+        return shown_slice(self.viewer, self.layer)
+
+    # --- labels ------------------------------------------------------------------------
+
+    def pick_label(self, number: int) -> None:
+        if any(label.number == number for label in self.annotation.table):
+            self.label = number
+            self.sync()
+
+    def pick_next_label(self) -> None:
+        numbers = [label.number for label in self.annotation.table]
+        if numbers:
+            later = [n for n in numbers if n > self.label]
+            self.pick_label(later[0] if later else numbers[0])
+
+    def add_label(self) -> None:
+        self.label = self.annotation.add_label().number
+        self.sync()
+
+    def rename_label(self, number: int, name: str) -> None:
+        self.annotation.edit_label(number, name=name)
+        self.sync()
+
+    def recolor_label(self, number: int, color: tuple[float, float, float]) -> None:
+        self.annotation.edit_label(number, color=color)
+        self.sync()
+
+    def remove_label(self) -> None:
+        """Take the current label away with its voxels and boxes; undo brings all back."""
+        number = self.label
+        if not number:
+            return
+        for box_id in [i for i, b in self.pending.items() if b.label == number]:
+            del self.pending[box_id]
+        self.sync(self.annotation.remove_label(number))
+
+    def rows(self) -> tuple[LabelRow, ...]:
+        """The table, with each label's size."""
+        volume = self.image.volume
+        millilitre = prod(volume.spacing_xyz) / 1000 if not volume.is_flat else None
+        counts = {n.number: self.annotation.voxel_count(n.number) for n in self.annotation.table}
+        return tuple(
+            LabelRow(
+                n.number,
+                n.name,
+                n.color,
+                counts[n.number],
+                None if millilitre is None else counts[n.number] * millilitre,
+            )
+            for n in self.annotation.table
+        )
+
+    # --- brush, undo -------------------------------------------------------------------
+
+    def _painted(self, event: Any) -> None:
+        painted = self.labels.painted(event)
+        if painted is None:
+            return
+        indices, old, new = painted
+        known = {label.number for label in self.annotation.table}
+        for number in sorted({int(n) for n in new} - known - {0}):
+            self.annotation.add_label(number=number)
+            self.labels.show_table(self.annotation.table)
+        # napari 0.9 tells of a filled region, and of a stroke made in code, before it writes it.
+        self.annotation.labels[indices] = new
+        self.annotation.record_painted(indices, old, new)
+        self._listener.on_painted(self)
+
+    @property
+    def can_undo(self) -> bool:
+        """The first label came with the case and cannot be undone."""
+        return len(self.annotation.log) > self._n_initial
+
+    def undo(self) -> Event | None:
+        event = self.annotation.undo() if self.can_undo else None
+        self._after_turn(event)
+        return event
+
+    def redo(self) -> Event | None:
+        event = self.annotation.redo()
+        self._after_turn(event)
+        return event
+
+    def _after_turn(self, event: Event | None) -> None:
+        if event is not None:
+            self.labels.show_table(self.annotation.table)
+            self.sync(event)
+
+    # --- window ------------------------------------------------------------------------
+
+    def window_names(self) -> tuple[str, ...]:
+        if self.image.volume.is_rgb:
+            return preset_names(self.image.volume)
+        return (*preset_names(self.image.volume), AS_SHOWN)
+
+    def window(self) -> Window:
+        """What the model is shown."""
+        if self.window_name == AS_SHOWN and not self.image.volume.is_rgb:
+            lower, upper = self.layer.contrast_limits
+            return Window(float(lower), float(upper))
+        return window_of(self.image.volume, self.window_name)
+
+    def choose_window(self, name: str) -> None:
+        """Show the model, and the user, a preset; "as shown" leaves the screen as it is."""
+        self.window_name = name
+        if name != AS_SHOWN and not self.image.volume.is_rgb:
+            self.layer.contrast_limits = contrast_limits(self.window())

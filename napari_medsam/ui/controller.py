@@ -1,0 +1,257 @@
+"""The `Controller`: what happens on the screen becomes verbs of a `Case`, and a `Panel` comes back.
+
+It has no widgets and works with a bare `ViewerModel`. At most one case is open; the annotations
+of other images wait, so that going back to an image goes on where it was left.
+
+Three lanes of work: on images (the latest wins), on models, on files (a save is never cancelled
+by a click).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from napari.components import ViewerModel
+from napari.layers import Image
+
+from napari_medsam.engine.embeddings import EmbeddingCache
+from napari_medsam.engine.predictor import PromptableModel
+from napari_medsam.engine.volume import Axis
+from napari_medsam.ui.asked import range_asked, read_boxes, seeds
+from napari_medsam.ui.boxes import Later
+from napari_medsam.ui.case import Case
+from napari_medsam.ui.describe import describe
+from napari_medsam.ui.jobs import JobRunner, Jobs
+from napari_medsam.ui.layers import Throttle, show_axis
+from napari_medsam.ui.model_desk import CatalogueShelf, ModelDesk, Shelf
+from napari_medsam.ui.open_cases import OpenCases
+from napari_medsam.ui.panel import Panel, View
+from napari_medsam.ui.saving import Saver, suggested_path
+from napari_medsam.ui.segmenter import Segmenter
+from napari_medsam.ui.watch import ViewWatch
+
+
+def _at_once(function: Callable[[], None]) -> None:
+    function()
+
+
+class Controller:
+    """Drives one viewer.
+
+    Parameters
+    ----------
+    viewer
+        The viewer, or only its model.
+    view
+        Who shows the panel.
+    shelf
+        Where models come from.
+    make_jobs
+        Makes a lane of work; called three times.
+    throttle, later
+        See `LabelsLayer` and `BoxesLayer`; without a screen both act at once.
+    """
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        view: View,
+        *,
+        shelf: Shelf | None = None,
+        make_jobs: Callable[[], JobRunner] = Jobs,
+        throttle: Throttle = lambda function: function,
+        later: Later = _at_once,
+    ) -> None:
+        self.viewer = viewer
+        self._view = view
+        self._throttle, self._later = throttle, later
+        self._lanes = [make_jobs() for _ in range(3)]
+        self._cache = EmbeddingCache()
+        self._model: PromptableModel | None = None
+        self._message, self._is_problem = "", False
+        self._replace = False
+        self.desk = ModelDesk(
+            shelf or CatalogueShelf(), self._lanes[1], self.tell, self.refresh, self._on_model
+        )
+        self._saver = Saver(self._lanes[2], self.tell, self.refresh)
+        self._watch = ViewWatch(viewer, throttle, self.refresh, self._renew_session)
+        self._cases = OpenCases(viewer, self._make_case, self._on_case_opened, self.tell)
+
+    def start(self) -> None:
+        """Begin to load the model; a box drawn meanwhile is answered when it is ready."""
+        self.desk.choose(self.desk.state.name)
+
+    # --- the panel ---------------------------------------------------------------------
+
+    def tell(self, sentence: str, is_problem: bool = False) -> None:
+        """Leave a sentence for the user."""
+        self._message, self._is_problem = sentence, is_problem
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show how things are now."""
+        self._view.show_panel(self.panel())
+
+    def panel(self) -> Panel:
+        panel = Panel(
+            hint="",
+            message=self._message,
+            is_problem=self._is_problem,
+            model=self.desk.state,
+            progress=self._saver.progress or self.desk.progress,
+            replace=self._replace,
+        )
+        return describe(panel, self._segmenter)
+
+    @property
+    def case(self) -> Case | None:
+        """The open case."""
+        return self._cases.current[0] if self._cases.current else None
+
+    @property
+    def _segmenter(self) -> Segmenter | None:
+        return self._cases.current[1] if self._cases.current else None
+
+    # --- image, model, window ----------------------------------------------------------
+
+    def on_image_chosen(self, layer: Image | None) -> None:
+        """Open a layer's case, or go on with it; what was open waits."""
+        self._cases.choose(layer)
+
+    def _make_case(self, layer: Image) -> tuple[Case, Segmenter]:
+        case = Case(self.viewer, layer, self, self._throttle, self._later)
+        return case, Segmenter(case, self._lanes[0], self.tell, self.refresh)
+
+    def _on_case_opened(self) -> None:
+        case = self.case
+        self._watch.follow(case)
+        notes = ""
+        if case is not None:
+            case.boxes.draw_mode(True)
+            if case.where() is None:  # a picture opened while a volume was seen from the side
+                show_axis(self.viewer, case.layer, "z")
+            self.viewer.layers.selection.active = case.boxes.layer
+            self._renew_session()
+            notes = " ".join(case.image.notes)
+        self.tell(notes, bool(notes))
+
+    def _on_model(self, model: PromptableModel | None) -> None:
+        self._model = model
+        self._renew_session()
+
+    def _renew_session(self) -> None:
+        if self._segmenter is not None:
+            self._segmenter.replace = self._replace
+            self._segmenter.use(self._model, self._cache)
+
+    def on_window_chosen(self, name: str) -> None:
+        """Show the model another window from now on; masks that are there stay."""
+        if self.case is not None and name != self.case.window_name:
+            self.case.choose_window(name)
+            self._renew_session()
+            self.refresh()
+
+    def on_replace_chosen(self, replace_others: bool) -> None:
+        """Whether masks may overwrite other labels and what was painted by hand."""
+        self._replace = replace_others
+        if self._segmenter is not None:
+            self._segmenter.replace = replace_others
+
+    # --- boxes, propagation ------------------------------------------------------------
+
+    def on_boxes_changed(self, case: Case) -> None:
+        n_drawn = case.boxes.layer.nshapes
+        changed = read_boxes(case)
+        segmenter = self._cases.segmenter_of(case)
+        if changed and segmenter is not None:
+            segmenter.ask(changed)
+        case.sync()
+        if case.boxes.layer.nshapes < n_drawn and not changed:
+            self.tell("Drag from one corner of the organ to the other to draw a box.")
+        self.refresh()
+
+    def toggle_box_tool(self) -> None:
+        """Draw boxes, or stop drawing them."""
+        if self.case is not None:
+            on = not self.case.boxes.is_drawing
+            self.case.open()
+            self.case.boxes.draw_mode(on)
+            self.viewer.layers.selection.active = self.case.boxes.layer
+            self.refresh()
+
+    def on_range_chosen(self, first: int, last: int) -> None:
+        """Remember how far from its box a propagation goes, up and down."""
+        shown = range_asked(self.case) if self.case else None
+        if self.case is not None and shown is not None:
+            self.case.reach = (max(0, shown.start - first), max(0, last - shown.start))
+            self.refresh()
+
+    def propagate(self, first: int | None = None, last: int | None = None) -> None:
+        """Carry the boxes of the slice on screen over the range."""
+        case, segmenter = self.case, self._segmenter
+        shown = range_asked(case) if case else None
+        if case is None or segmenter is None or shown is None:
+            self.tell("Draw a box first; propagation starts from it.", True)
+            return
+        first = shown.first if first is None else first
+        last = shown.last if last is None else last
+        try:
+            segmenter.propagate(seeds(case), first, last)
+        except ValueError as error:
+            self.tell(str(error), True)
+
+    def cancel(self) -> None:
+        """Stop what runs; what is painted stays."""
+        self.desk.cancel()
+        if self._segmenter is not None:
+            self._segmenter.cancel()
+
+    # --- brush, labels, undo -----------------------------------------------------------
+
+    def on_painted(self, case: Case) -> None:
+        if case is self.case:
+            self.refresh()
+
+    def undo(self) -> None:
+        """Take the last thing back; what runs is stopped first."""
+        if self._segmenter is not None:
+            self._segmenter.undo()
+            self.refresh()
+
+    def redo(self) -> None:
+        if self._segmenter is not None:
+            self._segmenter.redo()
+            self.refresh()
+
+    def on_case(self, verb: Callable[..., object], *what: object) -> None:
+        """Do something to the open case that needs no model: `on_case(Case.pick_label, 2)`."""
+        if self.case is not None:
+            verb(self.case, *what)
+            self.refresh()
+
+    # --- files -------------------------------------------------------------------------
+
+    def suggested_path(self) -> Path | None:
+        """Where to propose to save; None where nothing is open."""
+        return suggested_path(self.case) if self.case else None
+
+    def save(self, path: Path) -> None:
+        """Write the labels onto the image's own grid; what was checked is told."""
+        if self.case is not None:
+            self._saver.save(self.case, path)
+
+    # --- the viewer --------------------------------------------------------------------
+
+    def on_view_chosen(self, axis: Axis) -> None:
+        """Turn to the axial, coronal or sagittal view."""
+        if self.case is not None:
+            show_axis(self.viewer, self.case.layer, axis)
+            self.refresh()
+
+    def close(self) -> None:
+        """The dock is gone: stop everything and listen no more. Touches no widget."""
+        for lane in self._lanes:
+            lane.close()
+        self._watch.close()
+        self._cases.close()

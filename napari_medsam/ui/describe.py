@@ -1,0 +1,34 @@
+"""How things are, as a `Panel`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from napari_medsam.ui.asked import range_asked
+from napari_medsam.ui.panel import Panel, hint
+from napari_medsam.ui.segmenter import Segmenter
+
+
+def describe(panel: Panel, segmenter: Segmenter | None) -> Panel:
+    """A panel with what there is to say of the open case, if one is open."""
+    if segmenter is None:
+        return replace(panel, hint=hint(panel, has_boxes=False))
+    case = segmenter.case
+    where = case.where()
+    panel = replace(
+        panel,
+        has_case=True,
+        is_flat=case.image.volume.is_flat,
+        view=where.axis if where else None,
+        windows=case.window_names(),
+        window=case.window_name,
+        labels=case.rows(),
+        label=case.label,
+        is_drawing=case.boxes.is_drawing,
+        range=range_asked(case),
+        progress=segmenter.progress or panel.progress,
+        can_undo=case.can_undo or bool(case.pending),
+        can_redo=case.annotation.can_redo,
+        is_dirty=case.annotation.is_dirty,
+    )
+    return replace(panel, hint=hint(panel, has_boxes=bool(case.boxes_there())))

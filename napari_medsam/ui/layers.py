@@ -1,0 +1,202 @@
+"""The labels layer of a case, the way its slices lie on the screen, and which slice that is.
+
+The labels layer's `data` is the annotation's own array, so nothing is copied; the model's masks
+are written by the annotation, and this file only redraws. Strokes of napari's brush are written
+by napari and reported to the annotation, whose undo replaces napari's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from napari.components import ViewerModel
+from napari.layers import Image, Labels, Layer
+from napari.utils.colormaps import DirectLabelColormap
+from numpy.typing import NDArray
+
+from napari_medsam.engine.events import Label
+from napari_medsam.engine.prompt import SliceRef
+from napari_medsam.engine.volume import AXES, Axis
+from napari_medsam.formats.grid import SourceGrid
+
+try:
+    from napari.layers.base import LayerLock
+except ImportError:  # napari below 0.9 cannot protect a layer from deletion
+    LayerLock = None  # type: ignore[assignment,misc,unused-ignore]
+
+GRID = "napari_medsam_grid"
+TABLE = "napari_medsam_table"
+"""In a labels layer's metadata: the `SourceGrid` to save on, and the label table."""
+
+OPACITY = 0.5
+Throttle = Callable[[Callable[[], None]], Callable[[], None]]
+"""Turns a function into one that may be called often and runs only so often."""
+
+Painted = tuple[tuple[NDArray[np.intp], ...], NDArray[np.uint16], NDArray[np.uint16]]
+
+
+def placement(image: Image) -> dict[str, Any]:
+    """The settings that lay another layer exactly over an image layer."""
+    names = ("scale", "translate", "units", "axis_labels")
+    settings = {name: getattr(image, name) for name in names if hasattr(image, name)}
+    # Only the diagonal and the shift: `images` refuses layers that are turned or sheared.
+    return settings | {"affine": image.affine}
+
+
+def lock(layer: Layer) -> None:
+    """Keep a layer of ours from being deleted by accident, where napari can."""
+    if LayerLock is not None:
+        layer.locked = LayerLock.DELETION
+
+
+class LabelsLayer:
+    """Shows an annotation's labels, and tells what the user painted on them.
+
+    Parameters
+    ----------
+    labels
+        (Z, Y, X) uint16, the annotation's.
+    image
+        The image layer that it lies on; 2D for a picture.
+    grid
+        Where to save, for napari's own File > Save.
+    throttle
+        Bounds how often the screen is redrawn while masks stream in.
+    """
+
+    def __init__(
+        self, labels: NDArray[np.uint16], image: Image, grid: SourceGrid, throttle: Throttle
+    ) -> None:
+        flat = image.ndim == 2
+        self.layer = Labels(
+            labels[0] if flat else labels,
+            name=f"{image.name} labels",
+            opacity=OPACITY,
+            metadata={GRID: grid, TABLE: ()},
+            **placement(image),
+        )
+        lock(self.layer)
+        self._touched: set[SliceRef] = set()
+        self._redraw_soon = throttle(self._redraw)
+        self._where: Callable[[], SliceRef | None] = lambda: None
+
+    def watch(self, where: Callable[[], SliceRef | None]) -> None:
+        """Say which slice is on screen, so that changes elsewhere need no redraw."""
+        self._where = where
+
+    def take_over_undo(self, undo: Callable[[], Any], redo: Callable[[], Any]) -> None:
+        """Let napari's Ctrl+Z on this layer walk the annotation's log, not napari's history."""
+        self.layer.undo = undo
+        self.layer.redo = redo
+
+    def release(self) -> None:
+        """Make it an ordinary layer: it can be deleted, and Ctrl+Z is napari's again."""
+        for name in ("undo", "redo"):
+            self.layer.__dict__.pop(name, None)
+        if LayerLock is not None:
+            self.layer.locked = LayerLock.NONE
+
+    def show_table(self, table: Sequence[Label]) -> None:
+        """Colours and names as in the table; a number that is not in it is grey."""
+        colors: dict[int | None, Any] = {None: (0.5, 0.5, 0.5, 1.0), 0: (0.0, 0.0, 0.0, 0.0)}
+        colors.update({label.number: (*label.color, 1.0) for label in table})
+        self.layer.colormap = DirectLabelColormap(color_dict=colors)
+        self.layer.metadata[TABLE] = tuple(table)
+        self.layer.features = pd.DataFrame(
+            {"index": [0, *(n.number for n in table)], "name": ["", *(n.name for n in table)]}
+        )
+
+    def show_change(self, slices: Iterable[SliceRef]) -> None:
+        """Redraw, soon, if any of the slices is on screen."""
+        self._touched.update(where.whole for where in slices)
+        self._redraw_soon()
+
+    def _redraw(self) -> None:
+        touched, self._touched = self._touched, set()
+        shown = self._where()
+        if shown is None or any(t.axis != shown.axis or t == shown for t in touched):
+            self.layer.refresh(extent=False, thumbnail=False, highlight=False)
+
+    def painted(self, event: Any) -> Painted | None:
+        """The voxels of a `paint` event: indices (z, y, x), what they were, what they are."""
+        parts = [_atom(atom) for atom in event.value]
+        parts = [part for part in parts if part[1].size]
+        if not parts:
+            return None
+        indices = tuple(
+            np.concatenate([p[0][axis] for p in parts]) for axis in range(len(parts[0][0]))
+        )
+        if len(indices) == 2:
+            indices = (np.zeros_like(indices[0]), *indices)
+        old, new = (np.concatenate([p[side] for p in parts]) for side in (1, 2))
+        return indices, old, new
+
+
+def _atom(atom: Any) -> Painted:
+    """One step of a stroke: indices and values (napari 0.6 on), or a box and a mask (0.9)."""
+    if hasattr(atom, "slice_key"):
+        start = np.array([s.start or 0 for s in atom.slice_key])
+        old = np.asarray(atom.old_values)
+        mask = np.ones(old.shape, bool) if atom.mask is None else np.asarray(atom.mask)
+        mask = mask.reshape(tuple(s.stop - (s.start or 0) for s in atom.slice_key))
+        indices = tuple(i + s for i, s in zip(np.nonzero(mask), start, strict=True))
+        new: Any = atom.new_value
+    else:
+        indices, old, new = atom
+        indices = tuple(np.asarray(i, dtype=np.intp).ravel() for i in indices)
+    old = np.broadcast_to(np.asarray(old, np.uint16).ravel(), indices[0].shape)
+    return indices, old, np.broadcast_to(np.asarray(new, np.uint16).ravel(), old.shape)
+
+
+def camera_of(viewer: ViewerModel) -> Any:
+    """The viewer's camera; napari 0.9 keeps it in the scene, and warns elsewhere."""
+    return viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera
+
+
+def shown_slice(viewer: ViewerModel, layer: Layer) -> SliceRef | None:
+    """The slice of a layer that is on screen; None in 3D, or where two of its axes are hidden."""
+    if layer.ndim == 2:
+        flat = viewer.dims.displayed == (viewer.dims.ndim - 2, viewer.dims.ndim - 1)
+        return SliceRef("z", 0) if flat else None
+    offset = viewer.dims.ndim - layer.ndim
+    hidden = [axis - offset for axis in viewer.dims.not_displayed if axis >= offset]
+    if len(hidden) != 1:
+        return None
+    # dims.current_step would count steps of the whole scene, not slices of this layer.
+    index = round(float(layer.world_to_data(viewer.dims.point)[hidden[0]]))
+    return SliceRef(AXES[hidden[0]], int(np.clip(index, 0, _shape(layer)[hidden[0]] - 1)))
+
+
+def show_axis(viewer: ViewerModel, layer: Layer, axis: Axis) -> None:
+    """Turn the view so that slices along `axis` are seen: z axial, y coronal, x sagittal."""
+    offset = viewer.dims.ndim - 3
+    if layer.ndim < 3:
+        viewer.dims.ndisplay = 2
+        viewer.dims.order = tuple(range(viewer.dims.ndim))
+        return
+    kept = [offset + n for n, name in enumerate(AXES) if name != axis]
+    viewer.dims.ndisplay = 2
+    viewer.dims.order = (*range(offset), offset + AXES.index(axis), *kept)
+
+
+def turn_head_up(viewer: ViewerModel, layer: Layer | None) -> None:
+    """Let z, which runs to the head, go up the screen wherever it runs along it.
+
+    napari draws rows downwards, which suits y (to the back) and pictures. None puts that back.
+    """
+    camera = camera_of(viewer)
+    if not hasattr(camera, "orientation2d"):
+        return
+    up = False
+    if layer is not None and layer.ndim == 3 and viewer.dims.ndisplay == 2:
+        vertical = viewer.dims.displayed[-2] - (viewer.dims.ndim - 3)
+        up = vertical == 0
+    camera.orientation2d = ("up" if up else "down", "right")
+
+
+def _shape(layer: Layer) -> tuple[int, ...]:
+    data = layer.data[0] if getattr(layer, "multiscale", False) else layer.data
+    return tuple(data.shape[: layer.ndim])

@@ -1,0 +1,123 @@
+"""What the dock shows, as one frozen `Panel`, and the `View` that shows it.
+
+The controller makes a `Panel` after each thing that happens; the widget only draws it. So what a
+user would read can be tested without a screen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from napari_medsam.engine.volume import Axis
+
+VIEW_NAMES: dict[Axis, str] = {"z": "axial", "y": "coronal", "x": "sagittal"}
+
+
+@dataclass(frozen=True)
+class LabelRow:
+    """A row of the label table; `millilitres` is None where the voxel size is unknown."""
+
+    number: int
+    name: str
+    color: tuple[float, float, float]
+    n_voxels: int
+    millilitres: float | None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Something that takes a while: `n_done` of `n_all` (0 if not known)."""
+
+    what: str
+    n_done: int = 0
+    n_all: int = 0
+    seconds_left: float | None = None
+
+
+@dataclass(frozen=True)
+class ModelState:
+    """The chosen model: what it is called and whether it can be used."""
+
+    name: str
+    title: str
+    state: Literal["missing", "installing", "loading", "ready", "failed"]
+    sentence: str = ""
+    can_install: bool = False
+
+
+@dataclass(frozen=True)
+class Range:
+    """Which slices a propagation would visit: along `axis`, around the box on `start`."""
+
+    axis: Axis
+    n_slices: int
+    start: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Everything the dock shows."""
+
+    hint: str
+    message: str = ""
+    is_problem: bool = False
+    model: ModelState | None = None
+    has_case: bool = False
+    is_flat: bool = False
+    view: Axis | None = None
+    windows: tuple[str, ...] = ()
+    window: str = ""
+    labels: tuple[LabelRow, ...] = ()
+    label: int = 0
+    is_drawing: bool = False
+    range: Range | None = None
+    progress: Progress | None = None
+    can_undo: bool = False
+    can_redo: bool = False
+    is_dirty: bool = False
+    replace: bool = False
+
+
+class View(Protocol):
+    """The dock, as the controller knows it."""
+
+    def show_panel(self, panel: Panel) -> None:
+        """Draw a panel."""
+
+
+def time_left(seconds: float | None) -> str:
+    """Words like "about 12 s left"; none where it is not known yet."""
+    if seconds is None:
+        return ""
+    if seconds < 60:
+        return f"about {max(1, round(seconds))} s left"
+    return f"about {round(seconds / 60)} min left"
+
+
+def hint(panel: Panel, *, has_boxes: bool) -> str:
+    """The one thing to do next."""
+    model = panel.model
+    if model is not None and model.state == "missing":
+        return "Install the model to begin." if model.can_install else "Import a model to begin."
+    if model is not None and model.state == "installing":
+        return "The model is being installed."
+    if not panel.has_case:
+        return "Open an image: drop a file here, or choose File > Open Sample."
+    if panel.view is None:
+        return "Go back to the 2D view to draw (the cube button below the layers)."
+    if not panel.labels:
+        return "Add a label: press + below the table."
+    if not has_boxes:
+        return (
+            "Draw a box around the organ with the mouse."
+            if panel.is_drawing
+            else ("Press N, then draw a box around the organ.")
+        )
+    if not panel.is_dirty:
+        return "All is saved. Draw the next box, or open another image."
+    if panel.is_flat:
+        return "Draw the next box, or save the labels (W)."
+    return "Propagate to other slices (G), draw the next box, or save (W)."

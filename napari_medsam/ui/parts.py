@@ -1,0 +1,190 @@
+"""The parts of the dock, from what to do next at the top to saving at the bottom.
+
+They show a `Panel`; what they ask for is connected in `widget`. Buttons and combo boxes take the
+keyboard only by Tab, so that the keys go on working on the image after a click in the dock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from magicgui.widgets import ComboBox
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QButtonGroup,
+    QCheckBox,
+    QComboBox,
+    QFormLayout,
+    QLayout,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt.utils import signals_blocked
+
+from napari_medsam.engine.volume import Axis
+from napari_medsam.ui.label_table import LabelTable
+from napari_medsam.ui.panel import VIEW_NAMES, Panel
+from napari_medsam.ui.rows import (
+    ModelRow,
+    ProgressRow,
+    RangeRow,
+    button,
+    sentence,
+    side_by_side,
+)
+from napari_medsam.ui.shortcuts import with_key
+
+DISCLAIMER = "For research use only. Not a medical device."
+
+
+class Parts(QWidget):
+    """What is inside the dock.
+
+    Parameters
+    ----------
+    models
+        Name to title of the models there are.
+    images
+        Called for the image layers there are.
+    """
+
+    def __init__(self, models: dict[str, str], images: Callable[[Any], Sequence[Any]]) -> None:
+        super().__init__()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(8, 6, 8, 6)
+        layout.setSpacing(8)
+        for part in (
+            self._build_words(),
+            self._build_choices(models, images),
+            self._build_labels(),
+            self._build_tools(),
+            self._build_end(),
+        ):
+            layout.addLayout(part)
+        layout.setStretch(2, 1)
+
+    def _build_words(self) -> QLayout:
+        self.hint, self.message = sentence(bold=True), sentence()
+        return _column(self.hint, self.message)
+
+    def _build_choices(
+        self, models: dict[str, str], images: Callable[[Any], Sequence[Any]]
+    ) -> QLayout:
+        self.image = ComboBox(choices=images, name="image")
+        self.model, self.preset = QComboBox(), QComboBox()
+        for name, title in models.items():
+            self.model.addItem(title, name)
+        self.preset.setToolTip("The grey values the model is shown")
+        form = QFormLayout()
+        form.setContentsMargins(0, 0, 0, 0)
+        form.setSpacing(4)
+        image = self.image.native
+        for text, combo in (("Image", image), ("Model", self.model), ("Window", self.preset)):
+            combo.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+            combo.setMinimumContentsLength(12)
+            combo.setSizeAdjustPolicy(
+                QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+            )
+            form.addRow(text, combo)
+        self.model_row = ModelRow()
+        self.views = QButtonGroup(self)
+        self.view_buttons: dict[Axis, QPushButton] = {}
+        for axis, name in VIEW_NAMES.items():
+            self.view_buttons[axis] = button(name.capitalize(), f"Show {name} slices")
+            self.view_buttons[axis].setCheckable(True)
+            self.views.addButton(self.view_buttons[axis])
+        column = QVBoxLayout()
+        column.setSpacing(4)
+        column.addLayout(form)
+        column.addWidget(self.model_row)
+        column.addLayout(side_by_side(*self.view_buttons.values()))
+        return column
+
+    def _build_labels(self) -> QLayout:
+        self.table = LabelTable()
+        self.add_label = button("Add", "Add a label")
+        self.remove_label = button("Delete", "Delete the label, its voxels and its boxes")
+        self.next_label = button(with_key("Next", "next_label"), "Choose the next label")
+        self.replace = QCheckBox("Replace other labels")
+        self.replace.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.replace.setToolTip("Let a new mask overwrite other labels and what you painted")
+        column = _column(self.table)
+        column.addLayout(side_by_side(self.add_label, self.remove_label, self.next_label))
+        column.addWidget(self.replace)
+        return column
+
+    def _build_tools(self) -> QLayout:
+        self.box_tool = button(with_key("Draw boxes", "toggle_box_tool"), "Draw boxes, or stop")
+        self.box_tool.setCheckable(True)
+        self.undo = button(with_key("Undo", "undo"), "Take the last step back (Ctrl+Z)")
+        self.redo = button(with_key("Redo", "redo"), "Do it again (Ctrl+Shift+Z)")
+        self.range = RangeRow()
+        self.propagate = button(
+            with_key("Propagate", "propagate"), "Carry the box over these slices, both ways"
+        )
+        column = QVBoxLayout()
+        column.setSpacing(4)
+        column.addLayout(side_by_side(self.box_tool, self.undo, self.redo))
+        column.addWidget(self.range)
+        column.addWidget(self.propagate)
+        return column
+
+    def _build_end(self) -> QLayout:
+        self.progress = ProgressRow()
+        self.save = button(with_key("Save labels...", "save"), "Save on the image's own grid")
+        disclaimer = sentence()
+        disclaimer.setText(DISCLAIMER)
+        font = disclaimer.font()
+        font.setPointSizeF(font.pointSizeF() * 0.85)
+        disclaimer.setFont(font)
+        return _column(self.progress, self.save, disclaimer)
+
+    def show_panel(self, panel: Panel) -> None:
+        """Draw a panel; nothing that the user is typing is disturbed."""
+        self.hint.setText(panel.hint)
+        self.message.setText(("\u26a0 " if panel.is_problem else "") + panel.message)
+        self.message.setVisible(bool(panel.message))
+        self.model_row.show_state(panel.model)
+        self._show_choices(panel)
+        self.table.show_rows(panel.labels, panel.label)
+        self.range.show_range(panel.range)
+        self.progress.show_progress(panel.progress)
+        self.box_tool.setChecked(panel.is_drawing)
+        self.undo.setEnabled(panel.can_undo)
+        self.redo.setEnabled(panel.can_redo)
+        over = (
+            f"Propagate over {VIEW_NAMES[panel.range.axis]} slices" if panel.range else "Propagate"
+        )
+        self.propagate.setText(with_key(over, "propagate"))
+        self.propagate.setEnabled(panel.range is not None and panel.progress is None)
+        self.save.setEnabled(panel.has_case)
+        self.save.setText(with_key("Save labels..." if panel.is_dirty else "Save labels", "save"))
+        for part in (self.table, self.add_label, self.next_label, self.box_tool, self.replace):
+            part.setEnabled(panel.has_case)
+        self.remove_label.setEnabled(panel.has_case and bool(panel.labels))
+        for only_3d in (self.range, self.propagate, *self.view_buttons.values()):
+            only_3d.setVisible(not panel.is_flat)
+
+    def _show_choices(self, panel: Panel) -> None:
+        windows = tuple(self.preset.itemText(n) for n in range(self.preset.count()))
+        with signals_blocked(self.preset), signals_blocked(self.model):
+            if windows != panel.windows:
+                self.preset.clear()
+                self.preset.addItems(panel.windows)
+            self.preset.setCurrentText(panel.window)
+            if panel.model is not None:
+                self.model.setCurrentIndex(self.model.findData(panel.model.name))
+        self.preset.setEnabled(len(panel.windows) > 1)
+        for axis, view in self.view_buttons.items():
+            view.setEnabled(panel.has_case)
+            view.setChecked(axis == panel.view)
+
+
+def _column(*widgets: QWidget) -> QVBoxLayout:
+    column = QVBoxLayout()
+    column.setSpacing(4)
+    for widget in widgets:
+        column.addWidget(widget)
+    return column

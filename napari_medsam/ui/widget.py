@@ -1,0 +1,161 @@
+"""The dock: its parts' signals go to the `Controller`, whose panels come back; and the dialogs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from napari.layers import Image
+from napari.viewer import Viewer
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QFileDialog, QFrame, QScrollArea, QVBoxLayout, QWidget
+from superqt.utils import qthrottled
+
+from napari_medsam.ui import shortcuts
+from napari_medsam.ui.case import Case
+from napari_medsam.ui.controller import Controller
+from napari_medsam.ui.model_desk import CatalogueShelf, Shelf
+from napari_medsam.ui.panel import Panel
+from napari_medsam.ui.parts import Parts
+
+WIDTH = 320
+REDRAW_MS = 60
+SAVE_FILTERS = (
+    "NIfTI (*.nii.gz *.nii)",
+    "NRRD (*.nrrd)",
+    "MetaImage (*.mha)",
+    "Picture (*.png *.tif *.tiff)",
+)
+WEIGHTS_FILTER = "Weights (*.whl *.pth *.ckpt *.safetensors);;All files (*)"
+
+
+def _later(function: Callable[[], None]) -> None:
+    QTimer.singleShot(0, function)
+
+
+def _throttle(function: Callable[[], None]) -> Callable[[], None]:
+    throttled: Callable[[], None] = qthrottled(function, timeout=REDRAW_MS)
+    return throttled
+
+
+class MedSamWidget(QWidget):
+    """Box segmentation in a napari viewer.
+
+    Parameters
+    ----------
+    napari_viewer
+        The viewer that the dock is in.
+    shelf
+        Where models come from; the catalogue's when not given.
+    """
+
+    def __init__(self, napari_viewer: Viewer, shelf: Shelf | None = None) -> None:
+        super().__init__()
+        self._viewer = napari_viewer
+        shelf = shelf or CatalogueShelf()
+        self.parts = Parts(shelf.titles(), self._images)
+        self._lay_out()
+        self.controller = Controller(
+            napari_viewer, self, shelf=shelf, throttle=_throttle, later=_later
+        )
+        self._connect()
+        self.controller.start()
+        self.reset_choices()
+
+    def _lay_out(self) -> None:
+        scroll = QScrollArea()
+        scroll.setWidget(self.parts)
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(scroll)
+        self.setMinimumWidth(WIDTH)
+
+    def _connect(self) -> None:
+        parts, controller = self.parts, self.controller
+        parts.image.changed.connect(controller.on_image_chosen)
+        parts.model.activated.connect(
+            lambda index: controller.desk.choose(parts.model.itemData(index))
+        )
+        parts.preset.textActivated.connect(controller.on_window_chosen)
+        parts.model_row.install.clicked.connect(lambda: controller.desk.install())
+        parts.model_row.import_file.clicked.connect(lambda: self.ask_weights())
+        for axis, view in parts.view_buttons.items():
+            view.clicked.connect(lambda _=False, axis=axis: controller.on_view_chosen(axis))
+        on_case = controller.on_case
+        parts.table.picked.connect(lambda n: on_case(Case.pick_label, n))
+        parts.table.renamed.connect(lambda n, name: on_case(Case.rename_label, n, name))
+        parts.table.recolored.connect(lambda n, color: on_case(Case.recolor_label, n, color))
+        parts.add_label.clicked.connect(lambda: on_case(Case.add_label))
+        parts.remove_label.clicked.connect(lambda: on_case(Case.remove_label))
+        parts.replace.toggled.connect(controller.on_replace_chosen)
+        parts.range.chosen.connect(controller.on_range_chosen)
+        self._connect_keys()
+        # The dock gets no close event with the window; only its destruction is told.
+        self.destroyed.connect(controller.close)
+
+    def _connect_keys(self) -> None:
+        parts, controller = self.parts, self.controller
+        actions: dict[str, Callable[[], object]] = {
+            "toggle_box_tool": controller.toggle_box_tool,
+            "propagate": controller.propagate,
+            "cancel": controller.cancel,
+            "undo": controller.undo,
+            "redo": controller.redo,
+            "next_label": lambda: controller.on_case(Case.pick_next_label),
+            "save": self.ask_where_to_save,
+        }
+        buttons = {
+            "toggle_box_tool": parts.box_tool,
+            "propagate": parts.propagate,
+            "cancel": parts.progress.cancel,
+            "undo": parts.undo,
+            "redo": parts.redo,
+            "next_label": parts.next_label,
+            "save": parts.save,
+        }
+        for name, pressed in buttons.items():
+            pressed.clicked.connect(lambda _=False, name=name: actions[name]())
+        viewer = self._viewer
+        shortcuts.bind(viewer, actions)
+        self.destroyed.connect(lambda: shortcuts.unbind(viewer))
+
+    def show_panel(self, panel: Panel) -> None:
+        self.parts.show_panel(panel)
+
+    # --- images ------------------------------------------------------------------------
+
+    def _images(self, _: object = None) -> list[Image]:
+        return [layer for layer in self._viewer.layers if isinstance(layer, Image)]
+
+    def reset_choices(self, event: object = None) -> None:
+        """Let the image box follow the layers; napari calls this when they change."""
+        with self.parts.image.changed.blocked():
+            self.parts.image.reset_choices()
+        # napari is still busy adding the layer: it selects it, and fits the view, after this.
+        _later(self._open_chosen)
+
+    def _open_chosen(self) -> None:
+        self.controller.on_image_chosen(self.parts.image.value)
+
+    # --- dialogs -----------------------------------------------------------------------
+
+    def ask_where_to_save(self) -> None:
+        """Ask for a file and save the labels there."""
+        suggested = self.controller.suggested_path()
+        if suggested is None:
+            return
+        filters = sorted(SAVE_FILTERS, key=lambda f: f"*{suggested.suffix}" not in f)
+        path, _ = QFileDialog.getSaveFileName(
+            self, "Save labels", str(suggested), ";;".join(filters)
+        )
+        if path:
+            self.controller.save(Path(path))
+
+    def ask_weights(self) -> None:
+        """Ask for a file with weights and take them from it."""
+        path, _ = QFileDialog.getOpenFileName(self, "Import weights", "", WEIGHTS_FILTER)
+        if path:
+            self.controller.desk.import_file(Path(path))

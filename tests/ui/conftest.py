@@ -1,0 +1,189 @@
+"""What the tests of the screen share: a bright ellipsoid, a tiny model, a view that notes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from napari.layers import Image
+
+from napari_medsam.engine.volume import Volume
+from napari_medsam.formats.grid import Geometry, SourceGrid
+from napari_medsam.formats.image_file import ImageFile
+from napari_medsam.ui.controller import Controller
+from napari_medsam.ui.images import image_layer_data
+from napari_medsam.ui.jobs import ImmediateJobs, Job
+from napari_medsam.ui.panel import Panel
+from tests.conftest import TinyMedSam
+
+SHAPE = (20, 64, 48)
+CENTRE = np.array([10, 30, 24])
+RADII = np.array([6, 14, 10])
+SPACING_XYZ = (0.8, 0.8, 3.0)
+
+
+def ellipsoid(shape: tuple[int, int, int] = SHAPE) -> np.ndarray:
+    """(Z, Y, X) uint8: 200 inside an ellipsoid, 0 outside."""
+    grid = np.moveaxis(np.indices(shape), 0, -1)
+    inside = (((grid - CENTRE) / RADII) ** 2).sum(axis=-1) <= 1
+    return np.where(inside, 200, 0).astype(np.uint8)
+
+
+def image_file(voxels: np.ndarray | None = None, name: str = "case") -> ImageFile:
+    voxels = ellipsoid() if voxels is None else voxels
+    geometry = Geometry(voxels.shape[:3], SPACING_XYZ, (10.0, -20.0, 30.0), np.eye(3))
+    grid = SourceGrid("nifti", Path(f"{name}.nii.gz"), geometry, 3 if len(voxels) > 1 else 2)
+    return ImageFile(Volume(voxels, SPACING_XYZ, (10.0, -20.0, 30.0)), grid, name)
+
+
+def image_layer(voxels: np.ndarray | None = None, name: str = "case") -> Image:
+    data, settings, _ = image_layer_data(image_file(voxels, name))
+    return Image(data, **settings)
+
+
+@dataclass
+class TinyShelf:
+    """A shelf with one model, which may have to be installed first."""
+
+    model: TinyMedSam = field(default_factory=TinyMedSam)
+    installed: bool = True
+
+    def titles(self) -> dict[str, str]:
+        return {"tiny": "TinyMedSam"}
+
+    def is_installed(self, name: str) -> bool:
+        return self.installed
+
+    def about(self, name: str) -> str:
+        return "1 MB, Apache-2.0"
+
+    def can_install(self, name: str) -> bool:
+        return True
+
+    def open(self, name: str) -> TinyMedSam:
+        return self.model
+
+    def install(
+        self, name: str, progress: Callable[[int, int], None], cancel: threading.Event
+    ) -> None:
+        progress(500_000, 1_000_000)
+        self.installed = True
+
+    def import_file(self, path: Path) -> str:
+        if path.suffix != ".pth":
+            raise ValueError(f"{path.name} is no weights file.")
+        self.installed = True
+        return "tiny"
+
+
+@dataclass
+class NotingView:
+    """A dock that only remembers what it was shown."""
+
+    panels: list[Panel] = field(default_factory=list)
+
+    def show_panel(self, panel: Panel) -> None:
+        self.panels.append(panel)
+
+    @property
+    def panel(self) -> Panel:
+        return self.panels[-1]
+
+
+class HeldJobs(ImmediateJobs):
+    """A lane whose worker is slow: a started job runs at `release`."""
+
+    held: Job | None = None
+
+    def start(self, job: Job) -> None:
+        self.cancel()
+        self.held = self._job = job
+
+    def release(self) -> None:
+        job, self.held = self.held, None
+        if job is not None and self._job is job:
+            self._job = None
+            super().start(job)
+
+
+@dataclass
+class Desk:
+    """A controller at work on a bare viewer, and a user's hands."""
+
+    viewer: ViewerModel
+    view: NotingView
+    shelf: TinyShelf
+    controller: Controller
+    lanes: list[ImmediateJobs]
+
+    def open(self, layer: Image) -> Image:
+        self.viewer.add_layer(layer)
+        self.controller.on_image_chosen(layer)
+        return layer
+
+    @property
+    def labels(self) -> np.ndarray:
+        return np.asarray(self.controller.case.labels.layer.data)
+
+    @property
+    def boxes(self):
+        return self.controller.case.boxes.layer
+
+    @property
+    def annotation(self):
+        return self.controller.case.annotation
+
+    def draw(self, low: tuple[float, ...], high: tuple[float, ...]) -> None:
+        """Add a rectangle with corners `low` and `high` (layer voxels), as the mouse would."""
+        self.boxes.add_rectangles(rectangle(low, high))
+
+    def draw_on(self, z: int) -> None:
+        """Draw a box around the ellipsoid on an axial slice."""
+        self.viewer.dims.set_point(0, z * SPACING_XYZ[2])
+        self.draw((z, 12, 10), (z, 48, 38))
+
+
+def rectangle(low: tuple[float, ...], high: tuple[float, ...]) -> np.ndarray:
+    """(4, ndim) corners; the axis in which both agree is the hidden one."""
+    low, high = np.asarray(low, float), np.asarray(high, float)
+    first, second = np.flatnonzero(low != high)
+    corners = np.tile(low, (4, 1))
+    corners[2:, first] = high[first]
+    corners[1:3, second] = high[second]
+    return corners
+
+
+def make_desk(lane: type[ImmediateJobs] = ImmediateJobs, *, installed: bool = True) -> Desk:
+    lanes: list[ImmediateJobs] = []
+
+    def make_lane() -> ImmediateJobs:
+        lanes.append(lane())
+        return lanes[-1]
+
+    viewer, view, shelf = ViewerModel(), NotingView(), TinyShelf(installed=installed)
+    controller = Controller(viewer, view, shelf=shelf, make_jobs=make_lane)
+    controller.start()
+    return Desk(viewer, view, shelf, controller, lanes)
+
+
+@pytest.fixture
+def desk() -> Iterator[Desk]:
+    """A desk where everything happens at once, with the ellipsoid open."""
+    made = make_desk()
+    made.open(image_layer())
+    yield made
+    made.controller.close()
+
+
+@pytest.fixture
+def slow_desk() -> Iterator[Desk]:
+    """A desk whose jobs run when the test releases them, with the ellipsoid open."""
+    made = make_desk(HeldJobs)
+    made.open(image_layer())
+    yield made
+    made.controller.close()

@@ -1,0 +1,76 @@
+"""A window closed in the middle of things: the process ends by itself, with nothing to say."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from tests.conftest import PROJECT
+
+pytestmark = pytest.mark.gui
+
+PROGRAM = """
+    import time
+    import napari
+    from qtpy.QtCore import QTimer
+    from napari_medsam.ui.widget import MedSamWidget
+    from tests.ui.conftest import TinyShelf, image_layer, rectangle
+
+    shelf = TinyShelf()
+    decode = shelf.model.decode
+
+    def slow(*arguments):
+        time.sleep(0.2)
+        return decode(*arguments)
+
+    viewer = napari.Viewer(show=True)
+    dock = MedSamWidget(viewer, shelf)
+    viewer.window.add_dock_widget(dock)
+    viewer.add_layer(image_layer())
+
+    def when(ready, then):
+        QTimer.singleShot(50, lambda: then() if ready() else when(ready, then))
+
+    def draw():
+        case = dock.controller.case
+        case.boxes.layer.add_rectangles(rectangle((10, 12, 10), (10, 48, 38)))
+        when(lambda: case.annotation.boxes, propagate)
+
+    def propagate():
+        shelf.model.decode = slow
+        dock.controller.propagate(0, 19)
+        when(lambda: dock.controller.panel().progress.n_done > 1, finish)
+
+    def finish():
+        assert dock.controller.panel().progress.what == "Propagating"
+        print("closing")
+        {finish}
+
+    when(lambda: dock.controller.case, draw)
+    napari.run()
+"""
+
+
+@pytest.mark.parametrize(
+    "finish",
+    [
+        pytest.param("viewer.close()", id="window"),
+        pytest.param("viewer.window.remove_dock_widget(dock); viewer.close()", id="dock first"),
+        pytest.param("viewer.layers.clear(); viewer.close()", id="layers first"),
+    ],
+)
+def test_closing_during_a_propagation_ends_the_process(finish: str) -> None:
+    program = textwrap.dedent(PROGRAM).replace("{finish}", finish)
+    done = subprocess.run(
+        [sys.executable, "-W", "error::RuntimeWarning", "-c", program],
+        capture_output=True,
+        cwd=PROJECT,
+        timeout=90,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "closing" in done.stdout
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,263 @@
+"""The plugin in a real napari window, with a real mouse and a real worker."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+from napari.layers import Image
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication, QFileDialog
+
+from napari_medsam.phantom import synthetic_abdomen
+from napari_medsam.ui import sample_data
+from napari_medsam.ui.layers import camera_of
+from napari_medsam.ui.widget import MedSamWidget
+from tests.ui.conftest import TinyShelf, ellipsoid, image_layer
+from tests.ui.hands import Hands, let_pass, wait_for
+
+pytestmark = pytest.mark.gui
+
+
+class Window:
+    """A viewer with the dock and the ellipsoid in it."""
+
+    def __init__(self, viewer: Any, shelf: TinyShelf | None) -> None:
+        self.viewer = viewer
+        viewer.window.resize(1280, 800)
+        self.dock = MedSamWidget(viewer, shelf)
+        viewer.window.add_dock_widget(self.dock, name="Box segmentation")
+        self.controller = self.dock.controller
+        self.parts = self.dock.parts
+        self.hands = Hands(viewer)
+        self.shelf = shelf or TinyShelf()
+
+    def open(self, layer: Any) -> None:
+        self.viewer.add_layer(layer)
+        wait_for(lambda: self.controller.case is not None)
+        wait_for(lambda: self.controller.desk.state.state != "loading")
+        let_pass(150)
+
+    def look_at(self, axis: str, index: int) -> None:
+        self.controller.on_view_chosen(axis)
+        n = "zyx".index(axis)
+        self.viewer.dims.set_point(n, index * self.image.scale[n])
+        let_pass(150)
+
+    @property
+    def image(self) -> Any:
+        return self.controller.case.layer
+
+    @property
+    def labels(self) -> np.ndarray:
+        return self.controller.case.annotation.labels
+
+    def draw(self, start: tuple[float, ...], end: tuple[float, ...]) -> None:
+        n_before = len(self.controller.case.annotation.log)
+        self.hands.drag(self.image, start, end)
+        wait_for(lambda: len(self.controller.case.annotation.log) > n_before)
+        let_pass(100)
+
+    def picture(self, name: str) -> Path | None:
+        """Save a screenshot where NAPARI_MEDSAM_PICTURES says, if it says so."""
+        folder = os.environ.get("NAPARI_MEDSAM_PICTURES")
+        if not folder:
+            return None
+        let_pass(250)
+        path = Path(folder) / f"{name}.png"
+        self.viewer.screenshot(path, canvas_only=False, flash=False)
+        return path
+
+
+@pytest.fixture
+def window(make_napari_viewer: Callable[..., Any]) -> Iterator[Window]:
+    made = Window(make_napari_viewer(show=True), TinyShelf())
+    made.open(image_layer())
+    yield made
+    made.controller.close()
+
+
+@pytest.mark.parametrize(
+    ("axis", "start", "end"),
+    [
+        pytest.param("z", (10, 12, 10), (10, 48, 38), id="axial"),
+        pytest.param("y", (2, 30, 10), (18, 30, 38), id="coronal"),
+        pytest.param("x", (2, 12, 24), (18, 48, 24), id="sagittal"),
+    ],
+)
+def test_drag_fills_the_organ_on_its_slice(window: Window, axis: str, start, end) -> None:
+    n = "zyx".index(axis)
+    window.look_at(axis, start[n])
+    window.draw(start, end)
+    expected = np.zeros(ellipsoid().shape, bool)
+    where = tuple(start[n] if a == n else slice(None) for a in range(3))
+    expected[where] = ellipsoid()[where] > 0
+    np.testing.assert_array_equal(window.labels > 0, expected)
+    window.picture(f"drag_{axis}")
+
+
+def test_head_is_up_on_a_coronal_slice(window: Window) -> None:
+    window.look_at("y", 30)
+    low = window.hands.pixel(window.image, (2, 30, 24))
+    high = window.hands.pixel(window.image, (18, 30, 24))
+    assert high.y() < low.y()
+
+
+def test_moved_box_is_segmented_again(window: Window) -> None:
+    window.look_at("z", 10)
+    window.draw((10, 12, 10), (10, 48, 38))
+    before = np.count_nonzero(window.labels)
+    window.controller.case.boxes.layer.mode = "select"
+    window.controller.case.boxes.layer.selected_data = {0}
+    let_pass(100)
+    window.draw((10, 30, 24), (10, 40, 24))
+    assert 0 < np.count_nonzero(window.labels) < before
+    assert len(window.controller.case.annotation.boxes) == 1
+    assert not window.labels[10, :20].any()
+
+
+def test_propagation_by_key_paints_and_one_undo_takes_it_back(window: Window) -> None:
+    window.look_at("z", 10)
+    window.draw((10, 12, 10), (10, 48, 38))
+    window.hands.press("G")
+    wait_for(lambda: "Done" in window.parts.message.text())
+    assert np.count_nonzero(window.labels.any(axis=(1, 2))) > 8
+    window.picture("propagated")
+    window.hands.press("U")
+    assert np.flatnonzero(window.labels.any(axis=(1, 2))).tolist() == [10]
+
+
+def test_cancel_stops_the_real_worker_between_slices(window: Window) -> None:
+    step = threading.Event()
+    decode = window.shelf.model.decode
+
+    def slow(*arguments: Any) -> Any:
+        step.wait(0.15)
+        return decode(*arguments)
+
+    window.look_at("z", 10)
+    window.draw((10, 12, 10), (10, 48, 38))
+    window.shelf.model.decode = slow  # type: ignore[method-assign]
+    window.controller.propagate()
+    case = window.controller.case
+    wait_for(lambda: np.count_nonzero(case.annotation.labels.any(axis=(1, 2))) >= 3)
+    window.picture("propagating")
+    QTest.mouseClick(window.parts.progress.cancel, Qt.MouseButton.LeftButton)
+    painted = window.labels.copy()
+    step.set()
+    let_pass(300)
+    np.testing.assert_array_equal(window.labels, painted)
+    assert "Stopped" in window.parts.message.text()
+    assert window.parts.undo.isEnabled()
+
+
+def test_brush_with_the_mouse_is_undone_by_ctrl_z(window: Window) -> None:
+    window.look_at("z", 10)
+    layer = window.controller.case.labels.layer
+    window.viewer.layers.selection.active = layer
+    layer.mode, layer.brush_size = "paint", 5
+    let_pass(50)
+    window.hands.drag(window.image, (10, 10, 10), (10, 10, 20))
+    assert window.controller.case.annotation.log[-1].kind == "paint"
+    assert window.labels[10, 10, 15] == 1
+    canvas = window.viewer.window._qt_viewer.canvas.native
+    QTest.keyClick(canvas, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    let_pass(50)
+    assert not window.labels.any()
+
+
+def test_saved_from_the_dialog_lies_on_the_images_grid(
+    window: Window, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window.look_at("z", 10)
+    window.draw((10, 12, 10), (10, 48, 38))
+    path = tmp_path / "organ.nii.gz"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
+    QTest.mouseClick(window.parts.save, Qt.MouseButton.LeftButton)
+    wait_for(lambda: "Saved organ.nii.gz" in window.parts.message.text())
+    saved = nib.load(path)
+    np.testing.assert_array_equal(np.asarray(saved.dataobj).transpose(2, 1, 0), window.labels)
+    np.testing.assert_allclose(saved.header.get_zooms(), (0.8, 0.8, 3.0), atol=1e-6)
+
+
+def test_typing_a_name_in_the_table_renames_the_label(window: Window) -> None:
+    table = window.parts.table
+    table.item(0, 2).setText("left kidney")
+    assert window.controller.case.annotation.table[0].name == "left kidney"
+
+
+def test_click_in_the_dock_leaves_the_keys_to_the_canvas(window: Window) -> None:
+    window.viewer.window._qt_window.activateWindow()
+    window.viewer.window._qt_viewer.canvas.native.setFocus()
+    QTest.mouseClick(window.parts.add_label, Qt.MouseButton.LeftButton)
+    assert not window.dock.isAncestorOf(
+        QApplication.focusWidget() or window.viewer.window._qt_window
+    )
+    window.hands.press("N")
+    assert not window.controller.case.boxes.is_drawing
+
+
+def test_missing_weights_show_install_and_import(make_napari_viewer: Callable[..., Any]) -> None:
+    window = Window(make_napari_viewer(show=True), TinyShelf(installed=False))
+    window.open(image_layer())
+    assert window.parts.model_row.install.isVisible()
+    assert window.parts.model_row.import_file.isVisible()
+    window.picture("no_weights")
+    QTest.mouseClick(window.parts.model_row.install, Qt.MouseButton.LeftButton)
+    wait_for(lambda: window.controller.desk.state.state == "ready")
+    assert not window.parts.model_row.isVisible()
+    window.controller.close()
+
+
+@pytest.mark.parametrize(("theme", "height"), [("dark", 800), ("light", 720)])
+def test_nothing_in_the_dock_is_cut_off(window: Window, theme: str, height: int) -> None:
+    window.viewer.theme = theme
+    window.viewer.window.resize(1280, height)
+    window.look_at("x", 24)
+    window.draw((2, 12, 24), (18, 48, 24))
+    window.picture(f"{theme}_{height}")
+    inside, seen = window.parts, window.parts.parentWidget()
+    assert inside.minimumSizeHint().width() <= seen.width()
+    assert inside.minimumSizeHint().height() <= seen.height()
+
+
+def test_zoom_keeps_the_lines_of_boxes_readable(window: Window) -> None:
+    window.look_at("z", 10)
+    window.draw((10, 12, 10), (10, 48, 38))
+    camera_of(window.viewer).zoom *= 4
+    let_pass(200)
+    width = window.controller.case.boxes.layer.edge_width[0]
+    on_screen = width * 0.8 * camera_of(window.viewer).zoom
+    assert on_screen == pytest.approx(2, abs=0.1)
+
+
+@pytest.mark.weights
+def test_real_model_fills_the_liver_of_the_sample(
+    make_napari_viewer: Callable[..., Any], weights_path: Path
+) -> None:
+    window = Window(make_napari_viewer(show=True), None)
+    data, settings, _ = sample_data.synthetic_ct()[0]
+    window.open(Image(data, **settings))
+    truth = synthetic_abdomen().reference[25] == 1
+    rows, columns = np.flatnonzero(truth.any(axis=1)), np.flatnonzero(truth.any(axis=0))
+    window.look_at("z", 25)
+    window.draw((25, rows[0] - 2, columns[0] - 2), (25, rows[-1] + 2, columns[-1] + 2))
+    found = window.labels[25] > 0
+    window.picture("liver")
+    assert 2 * np.count_nonzero(found & truth) / (found.sum() + truth.sum()) > 0.95
+    window.controller.close()
+
+
+def test_keys_are_let_go_with_the_dock(window: Window) -> None:
+    window.viewer.window.remove_dock_widget(window.dock)
+    window.dock.deleteLater()
+    QApplication.sendPostedEvents(window.dock, QEvent.Type.DeferredDelete)
+    assert "G" not in {str(key) for key in window.viewer.keymap}
+    window.hands.press("G")
