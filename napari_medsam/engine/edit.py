@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_medsam.engine.canvas import Canvas
 from napari_medsam.engine.change import Labels, Origins, Patch
-from napari_medsam.engine.events import Event, Origin, PlacedBox
+from napari_medsam.engine.events import Event, Origin, Place, PlacedBox
 from napari_medsam.engine.prompt import SliceMask, SliceRef
 from napari_medsam.engine.volume import plane_index
 
@@ -54,9 +54,22 @@ class Edit:
             self._take_back(old)
         self._after.append(placed)
 
-    def paint(self, mask: SliceMask, label: int) -> Patch | None:
-        """Write a mask by the rules of overwriting; None where it changes nothing."""
+    def paint(self, mask: SliceMask, label: int, *, key: int | None = None) -> Patch | None:
+        """Write a mask by the rules of overwriting; None where it changes nothing.
+
+        Parameters
+        ----------
+        mask, label
+            What to write, and as what.
+        key
+            The box that is answered (its id). On each slice its mask takes the place of the one
+            it had there: a sharper view, a better mask, an earlier propagation from it.
+        """
         self._labels.add(label)
+        place = None if key is None else (key, mask.slice.axis, mask.slice.index)
+        if place is not None:
+            self._replace_earlier(place, label)
+            self._now[place] = mask, None
         self._masks.append(mask)
         if mask.is_empty:
             return None
@@ -69,8 +82,11 @@ class Edit:
             allowed &= self._free(old, old_origin)
         new, new_origin = old.copy(), old_origin.copy()
         new[allowed] = label
-        new_origin[allowed] = Origin.BOX if self._event.kind == "box" else Origin.PROPAGATED
-        return self._write(mask.slice, mask.y0, mask.x0, new, new_origin)
+        new_origin[allowed] = self._origin
+        patch = self._write(mask.slice, mask.y0, mask.x0, new, new_origin, place)
+        if place is not None:
+            self._now[place] = mask, patch
+        return patch
 
     def close(self) -> Event | None:
         """Log what was painted; None where nothing was. Closing twice does nothing."""
@@ -84,6 +100,7 @@ class Edit:
             self._event,
             labels=tuple(sorted(self._labels)),
             change=tuple(self._patches),
+            places=tuple(self._places),
             boxes_before=tuple(self._before),
             boxes_after=tuple(self._after),
             masks=tuple(self._masks),
@@ -93,10 +110,25 @@ class Edit:
 
     def _empty(self) -> None:
         self._patches: list[Patch] = []
+        self._places: list[Place | None] = []
         self._masks: list[SliceMask] = []
         self._labels: set[int] = set()
         self._before: list[PlacedBox] = []
         self._after: list[PlacedBox] = []
+        self._now: dict[Place, tuple[SliceMask, Patch | None]] = {}
+
+    @property
+    def _origin(self) -> Origin:
+        return Origin.BOX if self._event.kind == "box" else Origin.PROPAGATED
+
+    def _replace_earlier(self, place: Place, label: int) -> None:
+        """Take back what the same box painted on this slice, now or in an earlier event."""
+        mask, patch = self._now.pop(place, (None, None))
+        if mask is None and self._event.kind == "propagate":
+            patch = _last_patch_at(place, self._history)
+        self._masks = [other for other in self._masks if other is not mask]
+        if patch is not None:
+            self._revert(patch, label, self._origin, keep=np.zeros(patch.shape, dtype=bool))
 
     def _free(self, old: Labels, old_origin: Origins) -> np.ndarray:
         """Background; but what a hand has erased, only a freshly drawn box may fill."""
@@ -106,29 +138,40 @@ class Edit:
         return free
 
     def _write(
-        self, where: SliceRef, y0: int, x0: int, new: Labels, new_origin: Origins
+        self,
+        where: SliceRef,
+        y0: int,
+        x0: int,
+        new: Labels,
+        new_origin: Origins,
+        place: Place | None = None,
     ) -> Patch | None:
         patch = self._canvas.patch(where, y0, x0, new, new_origin)
         if patch is not None:
             self._canvas.apply(patch)
             self._patches.append(patch)
+            self._places.append(place)
         return patch
 
     def _take_back(self, placed: PlacedBox) -> None:
         """Remove what a box painted, but for voxels that another box's mask also covers."""
         made_by = _last_event_of(placed, self._history)
         for patch in made_by.change if made_by else ():
-            now: Labels = patch.window_of(self._canvas.labels)
-            origin: Origins = patch.window_of(self._canvas.origins)
-            mine = patch.mask & (now == placed.label) & (origin == Origin.BOX)
-            mine &= ~self._covered_by_others(placed, patch)
-            before, before_origin = np.zeros_like(now), np.zeros_like(origin)
-            before[patch.mask] = patch.old
-            before_origin[patch.mask] = patch.old_origin
-            new, new_origin = now.copy(), origin.copy()
-            new[mine] = np.where(before[mine] == placed.label, 0, before[mine])
-            new_origin[mine] = before_origin[mine]
-            self._write(SliceRef(patch.axis, patch.index), patch.y0, patch.x0, new, new_origin)
+            keep = self._covered_by_others(placed, patch)
+            self._revert(patch, placed.label, Origin.BOX, keep=keep)
+
+    def _revert(self, patch: Patch, label: int, origin: Origin, *, keep: np.ndarray) -> None:
+        """Bring back what was before a patch, where its label is still as it was painted."""
+        now: Labels = patch.window_of(self._canvas.labels)
+        now_origin: Origins = patch.window_of(self._canvas.origins)
+        mine = patch.mask & (now == label) & (now_origin == origin) & ~keep
+        before, before_origin = np.zeros_like(now), np.zeros_like(now_origin)
+        before[patch.mask] = patch.old
+        before_origin[patch.mask] = patch.old_origin
+        new, new_origin = now.copy(), now_origin.copy()
+        new[mine] = np.where(before[mine] == label, 0, before[mine])
+        new_origin[mine] = before_origin[mine]
+        self._write(SliceRef(patch.axis, patch.index), patch.y0, patch.x0, new, new_origin)
 
     def _covered_by_others(self, placed: PlacedBox, patch: Patch) -> np.ndarray:
         """(h, w) bool: pixels of the patch inside the mask of another box of the same label."""
@@ -148,3 +191,11 @@ class Edit:
 def _last_event_of(placed: PlacedBox, history: Sequence[Event]) -> Event | None:
     """The event that put a box where it is."""
     return next((e for e in reversed(history) if placed in e.boxes_after), None)
+
+
+def _last_patch_at(place: Place, history: Sequence[Event]) -> Patch | None:
+    """What the last propagation that reached a place painted there."""
+    for event in reversed(history):
+        if event.kind == "propagate" and place in event.places:
+            return event.change[event.places.index(place)]
+    return None

@@ -8,6 +8,7 @@ from typing import Literal
 
 from napari_medsam.engine.change import Change
 from napari_medsam.engine.prompt import BoxPrompt, SliceMask
+from napari_medsam.engine.volume import Axis
 
 MOST_LABELS = 65535
 """Labels are 16-bit; 0 is the background."""
@@ -50,6 +51,10 @@ class Label:
             raise ValueError(f"A label's number is 1 to {MOST_LABELS}; this one is {self.number}.")
 
 
+Place = tuple[int, Axis, int]
+"""A box's id and a slice: what a mask answers, and where."""
+
+
 @dataclass(frozen=True)
 class PlacedBox:
     """A box on the screen: its identity through moves, the label it asks for, where it lies."""
@@ -73,6 +78,9 @@ class Event:
         The label numbers it is about.
     change
         What it did to the voxels.
+    places
+        For each patch of `change`, which box it answers on which slice; None for patches that
+        only take something back.
     boxes_before, boxes_after
         The boxes it took away or moved, and what they became.
     table_before, table_after
@@ -87,6 +95,7 @@ class Event:
     time: float
     labels: tuple[int, ...] = ()
     change: Change = ()
+    places: tuple[Place | None, ...] = ()
     boxes_before: tuple[PlacedBox, ...] = ()
     boxes_after: tuple[PlacedBox, ...] = ()
     table_before: tuple[Label, ...] | None = None

@@ -19,7 +19,7 @@ def mask_of(x0, y0, x1, y1, index=2, axis="z", shape=(20, 24)) -> SliceMask:
     full = np.zeros(shape, bool)
     full[y0:y1, x0:x1] = True
     top, left, patch = tight_patch(full)
-    box = box_prompt(SliceRef(axis, index), (x0, y0, x1 - 1, y1 - 1), shape)
+    box = box_prompt(SliceRef(axis, index), (x0, y0, max(x0, x1 - 1), max(y0, y1 - 1)), shape)
     return SliceMask(SliceRef(axis, index), shape, top, left, patch, 0.9, 0.9, box)
 
 
@@ -144,6 +144,75 @@ def test_stopped_propagation_keeps_what_was_painted(annotation):
     assert len(event.masks) == 1
     assert annotation.voxel_count(1) == 25
     assert annotation.can_undo
+
+
+def test_sharper_mask_takes_the_place_of_the_first_in_one_event(annotation):
+    placed = PlacedBox(annotation.new_box_id(), 1, mask_of(3, 4, 8, 9).prompt)
+    with annotation.edit("box") as edit:
+        edit.place(placed)
+        edit.paint(mask_of(3, 4, 8, 9), 1, key=placed.box_id)
+        edit.paint(mask_of(5, 5, 9, 10), 1, key=placed.box_id)
+    assert annotation.voxel_count(1) == 20 == (annotation.labels == 1).sum()
+    assert (annotation.labels[2, 5:10, 5:9] == 1).all()
+    assert len(annotation.log[-1].masks) == 1
+    annotation.undo()
+    assert not annotation.labels.any()
+
+
+def test_masks_of_other_keys_stay(annotation):
+    with annotation.edit("propagate") as edit:
+        edit.paint(mask_of(3, 4, 8, 9, 1), 1, key=1)
+        edit.paint(mask_of(3, 4, 8, 9, 2), 1, key=2)
+        edit.paint(mask_of(3, 4, 5, 5, 1), 1, key=1)
+    assert (annotation.labels[1] == 1).sum() == 2
+    assert (annotation.labels[2] == 1).sum() == 25
+
+
+def test_later_empty_mask_takes_the_first_away(annotation):
+    empty = mask_of(3, 4, 3, 4, 1)
+    with annotation.edit("propagate") as edit:
+        edit.paint(mask_of(3, 4, 8, 9, 1), 1, key=1)
+        edit.paint(empty, 1, key=1)
+    assert not annotation.labels.any()
+
+
+def test_replacing_gives_an_overwritten_label_back(annotation):
+    place(annotation, mask_of(3, 4, 8, 9), 1)
+    with annotation.edit("box", overwrite=True) as edit:
+        edit.paint(mask_of(3, 4, 8, 9), 2, key=7)
+        edit.paint(mask_of(3, 4, 4, 5), 2, key=7)
+    assert (annotation.voxel_count(1), annotation.voxel_count(2)) == (24, 1)
+
+
+def propagate(annotation, masks, key=1) -> None:
+    with annotation.edit("propagate") as edit:
+        for mask in masks:
+            edit.paint(mask, 1, key=key)
+
+
+def test_propagating_again_replaces_what_the_same_box_had_painted(annotation):
+    propagate(annotation, [mask_of(3, 4, 8, 9, z) for z in range(4)])
+    propagate(annotation, [mask_of(10, 10, 12, 12, z) for z in range(2, 4)])
+    assert [(annotation.labels[z] == 1).sum() for z in range(4)] == [25, 25, 4, 4]
+    annotation.undo()
+    assert annotation.voxel_count(1) == 100
+
+
+def test_propagating_from_another_box_leaves_the_first_alone(annotation):
+    """Two kidneys, one label."""
+    propagate(annotation, [mask_of(3, 4, 8, 9, z) for z in range(4)], key=1)
+    propagate(annotation, [mask_of(10, 10, 12, 12, z) for z in range(4)], key=2)
+    assert annotation.voxel_count(1) == 4 * (25 + 4)
+
+
+def test_propagating_again_leaves_hand_painted_voxels(annotation):
+    propagate(annotation, [mask_of(3, 4, 8, 9, 2)])
+    brush(annotation, 2, [15, 16], [15, 15], 1)
+    brush(annotation, 2, [5], [5], 0)
+    propagate(annotation, [mask_of(3, 4, 7, 9, 2)])
+    assert (annotation.labels[2, [15, 16], [15, 15]] == 1).all()
+    assert annotation.labels[2, 5, 5] == 0
+    assert (annotation.labels[2] == 1).sum() == 4 * 5 - 1 + 2
 
 
 def test_closing_twice_logs_once(annotation):
