@@ -15,10 +15,11 @@ from napari_medsam.engine.multiview import decode_in_views
 from napari_medsam.engine.predictor import Predictor
 from napari_medsam.engine.prompt import BoxPrompt, Embedding, SliceMask
 from napari_medsam.engine.propagate import (
+    EQUAL_AND_GROWN,
     Seed,
+    boxes_around,
     choose,
     compat_next_box,
-    grown_boxes,
     is_sure,
     running_box,
 )
@@ -43,34 +44,46 @@ class Chains(Protocol):
 class EvidenceChains:
     """Our rules: the running box, and where that is in doubt boxes around the previous mask too.
 
-    The mask with the most evidence is kept, each in its best view.
+    The mask with the most evidence is kept, each in its best view. With `loose` the running box
+    is left out: a seed that is the extent of a whole object, not a box on its slice, must not be
+    held on to.
     """
 
-    def __init__(self, predictor: Predictor, seeds: Sequence[Seed], *, views: bool) -> None:
+    def __init__(
+        self, predictor: Predictor, seeds: Sequence[Seed], *, views: bool, loose: bool = False
+    ) -> None:
         self._predictor = predictor
         self._seeds = seeds
         self._views = views
+        self._loose = loose
         self._last: dict[int, SliceMask] = {}
         self._at_start: dict[int, SliceMask] = {}
 
     def step(self, index: int, whole: Embedding, active: Sequence[int]) -> Iterator[Found]:
         starting = [n for n in active if self._seeds[n].start == index]
         going = [n for n in active if n not in starting and not self._last[n].is_empty]
-        first = self._masks(
+        found = self._masks(
             whole,
             [(n, self._seeds[n].box) for n in starting]
-            + [(n, running_box(self._last[n], index)) for n in going],
+            + [(n, box) for n in going for box in self._first_boxes(n, index)],
         )
-        doubtful = [n for n in going if not is_sure(first[n][0], self._last[n])]
-        others = self._masks(
-            whole, [(n, box) for n in doubtful for box in grown_boxes(self._last[n], index)]
-        )
-        for n, masks in first.items():
-            mask = masks[0] if n not in others else choose(masks + others[n], self._last[n])
+        if not self._loose:
+            doubtful = [n for n in going if not is_sure(found[n][0], self._last[n])]
+            more = [(n, box) for n in doubtful for box in boxes_around(self._last[n], index)]
+            for n, masks in self._masks(whole, more).items():
+                found[n] += masks
+        for n, masks in found.items():
+            mask = masks[0] if n in starting else choose(masks, self._last[n])
             if n in starting:
                 self._at_start[n] = mask
             self._last[n] = mask
             yield n, mask
+
+    def _first_boxes(self, n: int, index: int) -> list[BoxPrompt]:
+        last = self._last[n]
+        if self._loose:
+            return boxes_around(last, index, EQUAL_AND_GROWN)
+        return [running_box(last, index)]
 
     def restart(self) -> None:
         self._last = dict(self._at_start)

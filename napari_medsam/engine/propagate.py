@@ -63,6 +63,9 @@ GROWN = ((1.06, 1.0), (1.12, 2.0))
 """How much larger than the previous mask's extent the other candidates are, and by how many
 pixels more. Found on labelled cases; docs/quality.md has the figures."""
 
+EQUAL_AND_GROWN = ((1.0, 0.0), *GROWN)
+"""The same and the extent itself, for chains that must not hold on to their first box."""
+
 SURE_OVERLAP, SURE_SCORE_LOSS = 0.9, 0.02
 """A mask that agrees this well with its neighbour, and whose predicted IoU fell by no more, is
 taken without trying another box."""
@@ -76,15 +79,17 @@ def running_box(previous: SliceMask, index: int) -> BoxPrompt:
     return previous.prompt.moved_to(index)
 
 
-def grown_boxes(previous: SliceMask, index: int) -> list[BoxPrompt]:
-    """The previous mask's extent, enlarged, on slice `index`; none where the mask is empty."""
+def boxes_around(
+    previous: SliceMask, index: int, sizes: Sequence[tuple[float, float]] = GROWN
+) -> list[BoxPrompt]:
+    """The previous mask's extent in several sizes, on slice `index`; none where it is empty."""
     if previous.extent is None:
         return []
     x_min, y_min, x_max, y_max = previous.extent
     x, y = (x_min + x_max) / 2, (y_min + y_max) / 2
     where = previous.prompt.moved_to(index).slice
     boxes = []
-    for factor, pixels in GROWN:
+    for factor, pixels in sizes:
         half_x = (x_max - x_min) / 2 * factor + pixels
         half_y = (y_max - y_min) / 2 * factor + pixels
         corners = (x - half_x, y - half_y, x + half_x, y + half_y)

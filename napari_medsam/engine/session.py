@@ -98,16 +98,20 @@ class Session:
         ValueError
             Where seeds lie on different axes or a range is not a range.
         """
-        if not seeds:
-            return
-        axis = self._common_axis([seed.box for seed in seeds])
-        for seed in seeds:
-            self._check_range(seed)
         chains: Chains
         if self.compat:
             chains = CompatChains(self._predictor, seeds)
         else:
             chains = EvidenceChains(self._predictor, seeds, views=self.views)
+        yield from self._run(chains, seeds)
+
+    def _run(self, chains: Chains, seeds: Sequence[Seed]) -> Generator[Found, None, None]:
+        """Visit the slices outward from the seeds."""
+        if not seeds:
+            return
+        axis = self._common_axis([seed.box for seed in seeds])
+        for seed in seeds:
+            self._check_range(seed)
         ascending, descending = plan(list(seeds))
         for index, whole in self._embedded(axis, ascending):
             active = [n for n, s in enumerate(seeds) if s.start <= index <= s.last]
@@ -155,11 +159,12 @@ class Session:
             replace(seed, box=seed.box.moved_to(best_start(masks)))
             for seed, masks in zip(seeds, extents, strict=True)
         ]
-        chains: list[dict[int, SliceMask]] = [{} for _ in seeds]
-        for n, mask in self.propagate(starts):
-            chains[n][mask.slice.index] = mask
+        outward: list[dict[int, SliceMask]] = [{} for _ in seeds]
+        chains = EvidenceChains(self._predictor, starts, views=self.views, loose=True)
+        for n, mask in self._run(chains, starts):
+            outward[n][mask.slice.index] = mask
         for n, (seed, extent) in enumerate(zip(seeds, extents, strict=True)):
-            kept = settle(extent, chains[n], seed.box)
+            kept = settle(extent, outward[n], seed.box)
             yield from ((n, kept[i]) for i in extent if kept[i] is not extent[i])
 
     def embed(self, slices: Sequence[SliceRef]) -> Generator[SliceRef, None, None]:

@@ -79,3 +79,54 @@ def test_padding_is_cut_from_the_logits():
 def test_bilinear_uses_half_pixel_centres():
     row = np.array([[0, 1]], np.float32)
     assert np.allclose(resize_bilinear(row, 1, 4), [[0, 0.25, 0.75, 1]])
+
+
+# -- rules of single families --------------------------------------------------------------------
+
+
+def test_sam_scales_each_axis_by_the_rounded_size():
+    frame = Frame.of((180, 301), TinyContract(side=256, prompt_side=256, prompt_scale="resized"))
+    assert (frame.input_height, frame.input_width) == (153, 256)
+    box = box_prompt(SliceRef("z", 0), (0, 0, 300, 179), (180, 301))
+    assert np.allclose(frame.boxes([box]), [[0, 0, 300 * 256 / 301, 179 * 153 / 180]])
+
+
+def test_prompt_frame_may_be_larger_than_the_input():
+    """EfficientViT-SAM: 512 pixels, prompts in a frame of 1024."""
+    contract = TinyContract(side=512, prompt_side=1024, prompt_scale="resized")
+    frame = Frame.of((512, 256), contract)
+    box = box_prompt(SliceRef("z", 0), (10, 20, 30, 40), (512, 256))
+    assert np.allclose(frame.boxes([box]), [[20, 40, 60, 80]])
+
+
+def test_fractions_are_kept_where_the_family_keeps_them():
+    """Unit boxes cut to whole numbers would all be empty."""
+    frame = Frame.of((200, 400), TinyContract(side=512, prompt_side=1.0, truncates_boxes=False))
+    box = box_prompt(SliceRef("z", 0), (100, 50, 300, 150), (200, 400))
+    assert np.allclose(frame.boxes([box], truncate=True), [[0.25, 0.125, 0.75, 0.375]])
+
+
+def test_logits_through_the_input_are_cut_there():
+    """A size of 3 rows of 4 is 96 of 128, but 0.75 of a low-resolution row cannot be cut."""
+    logits = np.random.default_rng(0).standard_normal((8, 8)).astype(np.float32)
+    contract = TinyContract(side=64, enlarge="through_input")
+    frame = Frame.of((50, 100), contract)
+    whole = resize_bilinear(logits, 64, 64)
+    assert np.allclose(frame.to_view(logits), resize_bilinear(whole[:32], 50, 100), atol=1e-6)
+
+
+def test_bicubic_is_a_cubic_of_minus_three_quarters():
+    """Doubling: pixel 9 lies at 4.25, a quarter behind pixel 4; weights worked out by hand."""
+    frame = Frame.of((16, 16), TinyContract(side=8, enlarge="bicubic"))
+    step = np.tile((np.arange(8) == 4).astype(np.float32), (8, 1))
+    assert np.allclose(frame.to_view(step)[:, 9], 0.87890625)
+    step = np.tile((np.arange(8) == 6).astype(np.float32), (8, 1))
+    assert np.allclose(frame.to_view(step)[:, 9], -0.03515625)
+
+
+def test_rules_of_the_way_back_survive_a_cache():
+    from dataclasses import asdict
+
+    frame = Frame.of((50, 100), TinyContract(enlarge="bicubic", truncates_boxes=False))
+    values = asdict(frame)
+    assert Frame(**values) == frame

@@ -9,9 +9,9 @@ from napari_medsam.engine.frame import Frame
 from napari_medsam.engine.prompt import SliceMask, SliceRef, box_prompt, tight_patch
 from napari_medsam.engine.propagate import (
     Seed,
+    boxes_around,
     choose,
     compat_next_box,
-    grown_boxes,
     is_sure,
     overlap,
     plan,
@@ -64,19 +64,19 @@ def test_running_box_is_the_one_that_gave_the_mask():
 
 
 def test_grown_boxes_are_the_extent_a_little_and_more_enlarged():
-    little, more = grown_boxes(found(100, 120, 200, 220), 4)
+    little, more = boxes_around(found(100, 120, 200, 220), 4)
     assert little.slice == more.slice == SliceRef("z", 4)
     assert little.corners == pytest.approx((96, 116, 204, 224))
     assert more.corners == pytest.approx((92, 112, 208, 228))
 
 
 def test_grown_boxes_stay_in_the_slice():
-    assert {box.corners for box in grown_boxes(found(0, 0, 511, 511), 4)} == {(0, 0, 511, 511)}
+    assert {box.corners for box in boxes_around(found(0, 0, 511, 511), 4)} == {(0, 0, 511, 511)}
 
 
-def test_empty_mask_has_no_grown_boxes():
+def test_empty_mask_has_no_boxes_around():
     empty = replace(found(1, 1, 2, 2), patch=np.zeros((0, 0), bool))
-    assert grown_boxes(empty, 4) == []
+    assert boxes_around(empty, 4) == []
 
 
 def test_sure_is_what_goes_on_from_its_neighbour():

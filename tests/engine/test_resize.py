@@ -12,6 +12,8 @@ from napari_medsam.engine.resize import (
     resize_area,
     resize_linear,
     resize_nearest,
+    resize_torch_float,
+    resize_torch_uint8,
 )
 
 
@@ -54,12 +56,16 @@ def test_grey_and_rgb_agree():
     assert np.array_equal(resize_area(rgb, 256, 176)[:, :, 1], resize_area(rgb[:, :, 1], 256, 176))
 
 
-@pytest.mark.parametrize("resize", [resize_area, resize_linear, resize_nearest, resize_antialias])
+@pytest.mark.parametrize(
+    "resize", [resize_area, resize_linear, resize_nearest, resize_antialias, resize_torch_uint8]
+)
 def test_constant_picture_stays_constant(resize):
     assert (resize(np.full((301, 77, 3), 200, np.uint8), 256, 65) == 200).all()
 
 
-@pytest.mark.parametrize("resize", [resize_area, resize_linear, resize_nearest, resize_antialias])
+@pytest.mark.parametrize(
+    "resize", [resize_area, resize_linear, resize_nearest, resize_antialias, resize_torch_uint8]
+)
 def test_same_size_is_a_copy(resize):
     image = picture(20, 30)
     assert np.array_equal(resize(image, 20, 30), image)
@@ -73,3 +79,19 @@ def test_antialias_equals_pillow():
             image.fromarray(source).resize((size[1], size[0]), image.Resampling.BILINEAR)
         )
         assert np.array_equal(resize_antialias(source, *size), want)
+
+
+@pytest.mark.parametrize("size", [(17, 23), (40, 20), (64, 64)])
+def test_torch_rules_agree_to_a_grey_level(size):
+    source = picture(31, 47)
+    exact = resize_torch_float(source, *size)
+    rounded = resize_torch_uint8(source, *size)
+    assert exact.shape == rounded.shape == (*size, 3)
+    assert np.abs(exact - rounded).max() < 1.01
+
+
+def test_torch_uint8_rounds_after_each_pass():
+    """Columns first: (0, 1) over 4 pixels is 0, 0.25, 0.75, 1, rounded to 0, 0, 1, 1."""
+    image = np.array([[0, 1], [0, 1]], np.uint8)
+    assert resize_torch_uint8(image, 2, 4).tolist() == [[0, 0, 1, 1]] * 2
+    assert np.allclose(resize_torch_float(image, 1, 4), [[0, 0.25, 0.75, 1]])

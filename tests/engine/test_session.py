@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from napari_medsam.engine.embeddings import EmbeddingCache
+from napari_medsam.engine.keyframes import interpolate
 from napari_medsam.engine.prompt import BoxPrompt, SliceRef, box_prompt
 from napari_medsam.engine.propagate import Seed
 from napari_medsam.engine.session import Session
@@ -208,3 +209,29 @@ def test_view_without_more_evidence_is_not_kept(tiny_model):
 def test_views_can_be_left_out(tiny_model, options):
     Session(large_volume(), tiny_model, window=WINDOW, **options).segment([SMALL])
     assert tiny_model.n_encoded == 1
+
+
+def test_3d_box_fills_the_object_on_every_slice(session):
+    masks = {}
+    for n, mask in session.fill([Seed(block(5), 2, 9)]):
+        assert n == 0
+        masks[mask.slice.index] = mask
+    truth = session.volume.voxels[:, :, :44] > 0
+    assert sorted(masks) == list(range(2, 10))
+    assert all((masks[z].mask[:, :44] == truth[z]).mean() > 0.99 for z in masks)
+
+
+def test_follow_asks_each_slice_with_its_own_box(session):
+    boxes = interpolate([block(3), block(7)], range(3, 8))
+    masks = [mask for _, mask in session.follow([boxes])]
+    assert [mask.slice.index for mask in masks] == [3, 4, 5, 6, 7]
+    assert all(mask.area == 400 for mask in masks)
+    assert session.model.n_encoded == 5
+
+
+def test_two_tracks_share_each_slice(session):
+    first = interpolate([block(4)], [4, 5])
+    second = interpolate([second_block(4)], [4, 5])
+    found = list(session.follow([first, second]))
+    assert [n for n, _ in found] == [0, 1, 0, 1]
+    assert session.model.decode_sizes == [2, 2]
