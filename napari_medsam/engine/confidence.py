@@ -1,9 +1,8 @@
 """How far to trust each slice of a propagation: the chance that its mask is good.
 
 A logistic function of what is known without the truth: the model's predicted IoU, the mask's
-stability, how well it agrees with its neighbours, and how its area compares with theirs. The
-weights were fitted on labelled cases (`benchmarks/quality.py`; docs/quality.md says how, and how
-well the result tells good slices from bad ones).
+stability, and how well it agrees with its neighbours. The weights were fitted on labelled cases
+(docs/quality.md says how, and how well the result tells good slices from bad ones).
 """
 
 from __future__ import annotations
@@ -16,10 +15,12 @@ from numpy.typing import NDArray
 from napari_medsam.engine.prompt import SliceMask
 from napari_medsam.engine.propagate import overlap
 
-FEATURES = ("score", "stability", "least overlap", "mean overlap", "area change")
+FEATURES = ("score", "stability", "least overlap", "mean overlap")
 
-WEIGHTS = np.array([6.0, 2.0, 1.0, 2.0, -0.5])
-BIAS = -7.0
+WEIGHTS = np.array([11.8, 9.5, 6.8, 2.7])
+BIAS = -26.0
+"""Logistic regression of "Dice of at least 0.8" on 417 slices of 15 cases propagated from one
+box; without a case's own slices the area under the ROC curve is 0.905."""
 
 DOUBTFUL = 0.5
 """Slices below this are named for review."""
@@ -48,5 +49,4 @@ def _of(masks: Mapping[int, SliceMask], index: int) -> tuple[float, ...]:
     mask = masks[index]
     beside = [masks[i] for i in (index - 1, index + 1) if i in masks]
     agreed = [overlap(mask, other) for other in beside] or [1.0]
-    changes = [abs(np.log((mask.area + 1) / (other.area + 1))) for other in beside] or [0.0]
-    return mask.score, mask.stability, min(agreed), float(np.mean(agreed)), float(max(changes))
+    return mask.score, mask.stability, min(agreed), float(np.mean(agreed))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from napari_medsam.engine.frame import Frame
 from napari_medsam.engine.predictor import Predictor
 from napari_medsam.engine.prompt import BoxPrompt, Embedding, SliceMask, SliceRef
 from napari_medsam.engine.views import shared_crops
@@ -27,7 +28,7 @@ def decode_in_views(
         return []
     best = predictor.decode(whole, boxes)
     if views:
-        for view, members in closer_views(boxes, whole.frame.slice_shape):
+        for view, members in closer_views(boxes, whole.frame):
             asked = [boxes[i] for i in members]
             sharper = predictor.decode(predictor.embedding(view), asked)
             for i, mask in zip(members, sharper, strict=True):
@@ -36,11 +37,9 @@ def decode_in_views(
     return best
 
 
-def closer_views(
-    boxes: Sequence[BoxPrompt], shape: tuple[int, int]
-) -> list[tuple[SliceRef, list[int]]]:
+def closer_views(boxes: Sequence[BoxPrompt], whole: Frame) -> list[tuple[SliceRef, list[int]]]:
     """The crops that are worthwhile for boxes of one slice, with the boxes each shows."""
     return [
         (SliceRef(boxes[0].slice.axis, boxes[0].slice.index, crop), members)
-        for crop, members in shared_crops(boxes, shape)
+        for crop, members in shared_crops(boxes, whole.slice_shape, whole.side)
     ]

@@ -80,7 +80,7 @@ class Session:
             return
         for view, indices in _by_slice(prompts).items():
             here = [prompts[i] for i in indices]
-            for closer, members in closer_views(here, self.volume.slice_shape(view.axis)):
+            for closer, members in closer_views(here, self._predictor.frame(view)):
                 for i, mask in self._on_view(closer, [indices[m] for m in members], prompts):
                     if mask.evidence > whole[i].evidence:
                         yield i, mask

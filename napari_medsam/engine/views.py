@@ -20,11 +20,15 @@ CONTEXT = 2.5
 WORTHWHILE = 0.75
 """A crop must be this much smaller than the slice's long side, or it shows nothing new."""
 
+SMALL_SHARE = 0.1
+"""In a slice that the input holds at its own resolution, a crop only enlarges. That helps boxes
+under this share of the slice's long side; larger ones are seen as well without it."""
+
 SNAP = 8
 """The grid a crop of side s lies on has steps of s / SNAP."""
 
 
-def crop_for(boxes: Iterable[BoxPrompt], shape: tuple[int, int]) -> Crop | None:
+def crop_for(boxes: Iterable[BoxPrompt], shape: tuple[int, int], side: int) -> Crop | None:
     """The crop that shows all boxes well; None where the whole slice does as well.
 
     Parameters
@@ -33,6 +37,8 @@ def crop_for(boxes: Iterable[BoxPrompt], shape: tuple[int, int]) -> Crop | None:
         Of one object: on one slice, or on neighbouring ones.
     shape
         Rows and columns of the slice.
+    side
+        Of the model's input, in pixels.
     """
     corners = [box.corners for box in boxes]
     x_min, y_min = min(c[0] for c in corners), min(c[1] for c in corners)
@@ -40,6 +46,8 @@ def crop_for(boxes: Iterable[BoxPrompt], shape: tuple[int, int]) -> Crop | None:
     long_side = max(x_max - x_min, y_max - y_min) + 1
     size = crop_side(long_side)
     if size > WORTHWHILE * max(shape):
+        return None
+    if max(shape) <= side and long_side > SMALL_SHARE * max(shape):
         return None
     rows = _span((y_min + y_max) / 2, size, shape[0])
     columns = _span((x_min + x_max) / 2, size, shape[1])
@@ -66,15 +74,15 @@ def _span(centre: float, size: int, n: int) -> tuple[int, int]:
 
 
 def shared_crops(
-    boxes: Sequence[BoxPrompt], shape: tuple[int, int]
+    boxes: Sequence[BoxPrompt], shape: tuple[int, int], side: int
 ) -> list[tuple[Crop, list[int]]]:
     """Crops for many boxes of one slice, each with the indices of the boxes it shows.
 
     A box joins another's crop where that is of its own size and holds it with a margin, so that
     a hundred nuclei need far fewer than a hundred crops. Boxes that the whole slice shows as
-    well are left out.
+    well are left out. Parameters as in `crop_for`.
     """
-    own = {i: crop for i, box in enumerate(boxes) if (crop := crop_for([box], shape))}
+    own = {i: crop for i, box in enumerate(boxes) if (crop := crop_for([box], shape, side))}
     left = set(own)
     groups: list[tuple[Crop, list[int]]] = []
     while left:

@@ -7,6 +7,7 @@ from napari_medsam.engine.prompt import BoxPrompt, SliceRef, box_prompt
 from napari_medsam.engine.views import CONTEXT, SMALLEST_SIDE, crop_for, crop_side, shared_crops
 
 SHAPE = (512, 512)
+SIDE = 256
 
 
 def box(x0, y0, size, shape=SHAPE, index=0) -> BoxPrompt:
@@ -14,7 +15,7 @@ def box(x0, y0, size, shape=SHAPE, index=0) -> BoxPrompt:
 
 
 def test_small_box_in_a_large_slice_gets_a_crop_with_context():
-    crop = crop_for([box(300, 200, 20)], SHAPE)
+    crop = crop_for([box(300, 200, 20)], SHAPE, SIDE)
     assert crop is not None
     assert crop.y1 - crop.y0 == crop.x1 - crop.x0 == SMALLEST_SIDE
     assert crop.x0 < 290
@@ -22,11 +23,17 @@ def test_small_box_in_a_large_slice_gets_a_crop_with_context():
 
 
 def test_large_box_is_left_to_the_whole_slice():
-    assert crop_for([box(50, 50, 300)], SHAPE) is None
+    assert crop_for([box(50, 50, 300)], SHAPE, SIDE) is None
 
 
 def test_small_slice_is_not_enlarged():
-    assert crop_for([box(40, 40, 20, (120, 120))], (120, 120)) is None
+    assert crop_for([box(40, 40, 20, (120, 120))], (120, 120), SIDE) is None
+
+
+def test_slice_that_fits_the_input_is_enlarged_only_for_tiny_boxes():
+    shape = (240, 256)
+    assert crop_for([box(100, 100, 15, shape)], shape, SIDE) is not None
+    assert crop_for([box(100, 100, 45, shape)], shape, SIDE) is None
 
 
 @pytest.mark.parametrize("long_side", [1, 51, 52, 77, 103, 200, 1000])
@@ -38,13 +45,13 @@ def test_side_gives_the_context_and_not_twice_as_much(long_side):
 
 
 def test_nearby_boxes_share_a_crop():
-    assert crop_for([box(300, 200, 20)], SHAPE) == crop_for([box(299, 199, 21)], SHAPE)
+    assert crop_for([box(300, 200, 20)], SHAPE, SIDE) == crop_for([box(299, 199, 21)], SHAPE, SIDE)
 
 
 @pytest.mark.parametrize("at", [(0, 0), (490, 490), (0, 490), (250, 3)])
 def test_crop_lies_inside_the_slice_and_holds_the_box(at):
     b = box(*at, 20)
-    crop = crop_for([b], SHAPE)
+    crop = crop_for([b], SHAPE, SIDE)
     assert crop is not None
     assert 0 <= crop.y0 <= b.y_min
     assert b.y_max <= crop.y1 - 1 <= 511
@@ -53,7 +60,7 @@ def test_crop_lies_inside_the_slice_and_holds_the_box(at):
 
 
 def test_strip_is_cropped_along_its_long_side_alone():
-    crop = crop_for([box(3000, 10, 30, (60, 5000))], (60, 5000))
+    crop = crop_for([box(3000, 10, 30, (60, 5000))], (60, 5000), SIDE)
     assert crop is not None
     assert (crop.y0, crop.y1) == (0, 60)
     assert crop.x1 - crop.x0 == SMALLEST_SIDE
@@ -62,7 +69,7 @@ def test_strip_is_cropped_along_its_long_side_alone():
 def test_hundred_nuclei_share_crops():
     rng = np.random.default_rng(0)
     boxes = [box(float(x), float(y), 16) for x, y in rng.integers(0, 490, (100, 2))]
-    groups = shared_crops(boxes, SHAPE)
+    groups = shared_crops(boxes, SHAPE, SIDE)
     assert sorted(i for _, group in groups for i in group) == list(range(100))
     assert len(groups) < 50
     for crop, group in groups:
@@ -74,9 +81,9 @@ def test_hundred_nuclei_share_crops():
 
 
 def test_boxes_of_different_sizes_keep_their_own_scale():
-    groups = shared_crops([box(100, 100, 20), box(90, 90, 100)], SHAPE)
+    groups = shared_crops([box(100, 100, 20), box(90, 90, 100)], SHAPE, SIDE)
     assert len(groups) == 2
 
 
 def test_box_that_needs_no_crop_is_left_out():
-    assert [g for _, g in shared_crops([box(10, 10, 400), box(100, 100, 20)], SHAPE)] == [[1]]
+    assert [g for _, g in shared_crops([box(10, 10, 400), box(100, 100, 20)], SHAPE, SIDE)] == [[1]]

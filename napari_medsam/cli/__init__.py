@@ -1,0 +1,96 @@
+"""The command line: wiring only. Each command reads its arguments and calls the rooms below.
+
+What is slow to import (numpy, OpenVINO, SimpleITK, and for `view` napari) is imported by the
+command that needs it, when it runs; so `--help` and `--version` answer at once, and nothing but
+`view` and `demo` without `--headless` ever loads napari or Qt.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer.main import get_command
+
+from napari_medsam import __version__
+from napari_medsam.cli import models
+from napari_medsam.cli.convert import convert
+from napari_medsam.cli.demo import demo
+from napari_medsam.cli.doctor import doctor
+from napari_medsam.cli.errors import sentence
+from napari_medsam.cli.info import info
+from napari_medsam.cli.segment import segment
+from napari_medsam.cli.view import view
+
+app = typer.Typer(
+    name="napari-medsam",
+    no_args_is_help=False,
+    add_completion=False,
+    # Plain text: it can be copied into a mail, searched in a log, and read aloud.
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command()(view)
+app.command()(demo)
+app.command()(segment)
+app.command()(info)
+app.command()(convert)
+app.add_typer(models.app, name="models")
+app.command()(doctor)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"napari-medsam {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _napari_medsam(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of a failure (anywhere).")
+    ] = False,
+) -> None:
+    """Draw a box, get a mask: segmentation of medical images on a laptop's processor.
+
+    Without a command, or with only files, napari opens. For research use only, not a medical
+    device.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line and return its exit code: 0 done, 1 failed, 2 wrongly asked."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    given = [one for one in given if one != "--debug"]
+    try:
+        app(_with_command(given), prog_name="napari-medsam")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(bool(end.code))
+    except Exception as error:
+        if debug:
+            raise
+        typer.echo(sentence(error), err=True)
+        return 1
+    return 0
+
+
+def _with_command(given: list[str]) -> list[str]:
+    """Arguments with `view` put before them where they name files, or nothing at all."""
+    if not given:
+        return ["view"]
+    first = given[0]
+    known = get_command(app).commands  # type: ignore[attr-defined]
+    if first in known or first.startswith("-"):
+        return given
+    is_file = Path(first).exists() or Path(first).suffix or Path(first).name != first
+    return ["view", *given] if is_file else given

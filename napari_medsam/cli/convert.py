@@ -1,0 +1,87 @@
+"""`convert`: one file to another format, on the same grid."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from napari_medsam.cli.errors import usage
+
+
+def convert(
+    source: Annotated[
+        Path, typer.Argument(metavar="IN", help="An image or label file, or a DICOM folder.")
+    ],
+    target: Annotated[
+        Path, typer.Argument(metavar="OUT", help="The file to write; its ending is the format.")
+    ],
+    image: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="IMAGE",
+            help="The image that the labels belong to. DICOM SEG (.seg.dcm) and RTSTRUCT "
+            "(.rtstruct.dcm) need it.",
+        ),
+    ] = None,
+    series: Annotated[
+        str | None, typer.Option(metavar="UID", help="Which DICOM series, as `info` lists them.")
+    ] = None,
+    frame: Annotated[
+        int | None, typer.Option(help="Which volume of a 4D file, counted from 0.")
+    ] = None,
+    labels: Annotated[
+        bool, typer.Option("--labels", help="The file holds labels, not an image.")
+    ] = False,
+    names: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A label table: ITK-SNAP's .txt, or .csv."),
+    ] = None,
+    resample: Annotated[
+        bool,
+        typer.Option(
+            "--resample", help="Bring labels from another grid to IMAGE's by nearest neighbour."
+        ),
+    ] = False,
+    describe: Annotated[
+        bool,
+        typer.Option("--describe", help="Write ITK-SNAP's label description beside the labels."),
+    ] = False,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Leave PET values as stored instead of SUV.")
+    ] = False,
+) -> None:
+    """Convert an image or labels to another format; every value keeps its place.
+
+    The result is read back and compared before it is put in place.
+    """
+    from napari_medsam.cli.segment import refuse_input
+    from napari_medsam.formats.convert import TARGETS, Choice
+    from napari_medsam.formats.convert import convert as run
+    from napari_medsam.formats.images import suffix_of
+
+    for option, read in (("IN", source), ("--image", image), ("--names", names)):
+        with usage(option):
+            if read is not None and not read.exists():
+                raise ValueError(f"There is no file {read}.")
+    with usage("OUT"):
+        if suffix_of(target) not in TARGETS:
+            raise ValueError(f"{target.name} must end in one of {', '.join(TARGETS)}.")
+        refuse_input(target, source)
+        if image is not None:
+            refuse_input(target, image)
+    choice = Choice(
+        image=image,
+        series=series,
+        frame=frame,
+        suv=not raw,
+        labels=labels,
+        resample=resample,
+        description=describe,
+        names=names,
+    )
+    checked, notes = run(source, target, choice)
+    for note in notes:
+        typer.echo(f"Note: {note}", err=True)
+    typer.echo(f"{target}: {checked}")

@@ -1,0 +1,286 @@
+"""`models`: the weights on this machine. `models install` is all that ever uses a network."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from napari_medsam.cli.console import megabytes, progress_bar
+from napari_medsam.cli.errors import usage
+
+if TYPE_CHECKING:
+    from napari_medsam.models.catalogue import ModelSpec
+    from napari_medsam.models.store import StoredModel
+
+app = typer.Typer(
+    help="List, install, check and remove the weights of models.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+Name = Annotated[str, typer.Argument(help="A name that `models list` prints.")]
+
+
+@app.command("list")
+def list_models(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the table of docs/models.md.")
+    ] = False,
+) -> None:
+    """List the models this version knows, and which are installed."""
+    from napari_medsam.models import store
+
+    found = [store.info(model.name) for model in store.known()]
+    if as_json:
+        typer.echo(json.dumps({"models": [_as_dict(one) for one in found]}, indent=2))
+        return
+    if as_markdown:
+        typer.echo(markdown_table())
+        return
+    for one in found:
+        how = "not installed" if one.spec.can_install else "not installed, import it"
+        state = f"installed, {megabytes(one.n_bytes)}" if one.is_installed else how
+        typer.echo(f"{one.spec.name:<24}{one.spec.title:<38}{state}")
+
+
+def markdown_table() -> str:
+    """The catalogue as a table for the manual."""
+    from napari_medsam.models.catalogue import CATALOGUE
+
+    lines = [
+        "| name | model | prompts | trained on | MB | get it by | licence |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for model in CATALOGUE:
+        cells = (
+            f"`{model.name}`",
+            model.title,
+            model.prompts,
+            _trained_on(model),
+            "?" if model.megabytes is None else f"{model.megabytes:g}",
+            "install" if model.can_install else "import",
+            model.licence,
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _trained_on(model: ModelSpec) -> str:
+    from napari_medsam.models.catalogue import CHALLENGE_MODALITIES
+
+    if not model.modalities:
+        return "photographs"
+    if model.modalities == CHALLENGE_MODALITIES:
+        return "all 11 modalities"
+    return ", ".join(model.modalities)
+
+
+@app.command()
+def install(
+    name: Name,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print failures only.")] = False,
+) -> None:
+    """Download a model's weights and check them. The only use of a network.
+
+    What comes from a package index comes through pip, whose settings for your network (index,
+    proxy, certificates) apply. Nothing is installed into Python; the weights go into your data
+    folder. Running it again is safe.
+    """
+    from napari_medsam.models import store
+
+    model = _spec(name)
+    before = store.info(name).is_installed
+    with progress_bar(f"Downloading {model.title}", in_bytes=True) as advance:
+        path = store.install(model, progress=advance)
+    if not quiet:
+        done = "was installed already" if before else "is installed"
+        typer.echo(f"{model.title} {done}: {path}{_checked(model)}")
+
+
+@app.command("import")
+def import_model(
+    path: Annotated[
+        Path,
+        typer.Argument(help="A weights file, encoder or decoder, a folder of them, or a zip."),
+    ],
+    name: Annotated[str | None, typer.Option(help="What to call it here.")] = None,
+    as_model: Annotated[
+        str | None,
+        typer.Option("--as", help="Which model it is, where the content leaves a choice."),
+    ] = None,
+    modality: Annotated[
+        str | None, typer.Option(help="What it was trained for, such as CT, MR, US, X-Ray.")
+    ] = None,
+    decoder: Annotated[
+        Path | None,
+        typer.Option(help="A checkpoint to take the decoder from, for an encoder alone."),
+    ] = None,
+) -> None:
+    """Take in a model you brought, in the form its authors released it.
+
+    PyTorch and safetensors checkpoints (never run, read as plain tensors), OpenVINO and ONNX
+    pairs of encoder and decoder. Says what it was recognized as and by what, the licence, the
+    input rules chosen, and how it did on a drawn disc; refuses what it does not know.
+    """
+    from napari_medsam.models import imports
+    from napari_medsam.models.catalogue import spec
+    from napari_medsam.models.record_file import checked_name
+
+    if modality is not None:
+        _check_modality(modality)
+    if name is not None:
+        with usage("--name"):
+            checked_name(name)
+    if as_model is not None:
+        with usage("--as"):
+            spec(as_model)
+    taken = imports.import_path(
+        path, name=name, as_model=as_model, modality=modality, decoder=decoder
+    )
+    for one in taken:
+        lines = one.report()
+        typer.echo("\n".join([lines[0], *(f"  {line}" for line in lines[1:])]))
+        typer.echo(f"{one.spec.title} is installed: {_path(one.spec)}{_checked(one.spec)}")
+
+
+@app.command("set")
+def set_rules(
+    name: Name,
+    rules: Annotated[
+        list[str], typer.Argument(metavar="FIELD=VALUE...", help="Such as channels=rgb.")
+    ],
+) -> None:
+    """Change the input rules of an imported model, where its self-test chose wrongly."""
+    from napari_medsam.models import imports
+
+    with usage("FIELD=VALUE"):
+        record = imports.set_contract(name, **dict(_rule(rule) for rule in rules))
+    typer.echo(f"{name}: {imports.describe(record.contract)}")
+
+
+@app.command()
+def verify(
+    name: Annotated[str | None, typer.Argument(help="One model; all that are installed.")] = None,
+) -> None:
+    """Read the installed weights and compare their SHA-256 with the published one."""
+    from napari_medsam.models import store
+    from napari_medsam.models.errors import NotInstalled
+
+    names = [one.spec.name for one in store.installed()] if name is None else [_spec(name).name]
+    if not names:
+        raise NotInstalled("No model is installed. Run: napari-medsam models install litemedsam")
+    for one in names:
+        typer.echo(f"{one}: {store.verify(one)}{_checked(_spec(one))}")
+
+
+@app.command()
+def remove(name: Name) -> None:
+    """Delete a model's weights from this machine."""
+    from napari_medsam.models import store
+
+    model = _spec(name)
+    there = store.remove(name)
+    typer.echo(f"{model.title} {'was removed' if there else 'was not installed'}.")
+
+
+@app.command("info")
+def about(
+    name: Name,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Say what a model is, where its weights come from, and under which licence."""
+    from napari_medsam.models import store
+
+    model = _spec(name)
+    found = store.info(name)
+    if as_json:
+        typer.echo(json.dumps(_as_dict(found), indent=2))
+        return
+    rows = {
+        "Weights": str(found.path) if found.is_installed else "not installed",
+        "Source": _source(model),
+        "SHA-256": model.file.sha256 or "not known",
+        "Licence": model.licence,
+        "Paper": model.paper,
+        "Homepage": model.homepage,
+        "Trained on": ", ".join(model.modalities) or "photographs",
+        "Prompts": model.prompts,
+        "Encoder": f"{model.gmacs:g} GMAC a slice",
+        "Note": model.note,
+    }
+    typer.echo("\n".join([model.title, *(f"  {k + ':':<12}{v}" for k, v in rows.items() if v)]))
+
+
+def _rule(text: str) -> tuple[str, Any]:
+    """``channels=rgb`` or, of what is not a word, JSON: ``mean=[0,0,0]``, ``mean=null``."""
+    field, sign, value = text.partition("=")
+    if not sign:
+        raise ValueError(f"{text!r} is not of the form FIELD=VALUE.")
+    try:
+        return field, json.loads(value)
+    except json.JSONDecodeError:
+        return field, value
+
+
+def _check_modality(word: str) -> None:
+    from napari_medsam.models.catalogue import CHALLENGE_MODALITIES
+
+    with usage("--modality"):
+        if word not in CHALLENGE_MODALITIES:
+            known = ", ".join(CHALLENGE_MODALITIES)
+            raise ValueError(f"{word!r} is no modality known here; known are: {known}.")
+
+
+def _path(model: ModelSpec) -> Path:
+    from napari_medsam.models import store
+
+    return store.weights_path(model)
+
+
+def _spec(name: str) -> ModelSpec:
+    from napari_medsam.models.store import spec
+
+    with usage("NAME"):
+        return spec(name)
+
+
+def _checked(model: ModelSpec) -> str:
+    """What is known of the file, besides that its tensors fit the network."""
+    from napari_medsam.models import store
+
+    if store.record(model.name) is not None:
+        return ", SHA-256 as recorded at its import"
+    return ", SHA-256 as published" if model.file.sha256 else ", SHA-256 not known to compare"
+
+
+def _source(model: ModelSpec) -> str:
+    from napari_medsam.models.catalogue import UrlSource, WheelSource
+
+    if isinstance(model.source, WheelSource):
+        return f"package {model.source.package} {model.source.version}, through pip"
+    return model.source.url if isinstance(model.source, UrlSource) else model.source.page
+
+
+def _as_dict(one: StoredModel) -> dict[str, Any]:
+    model = one.spec
+    return {
+        "name": model.name,
+        "title": model.title,
+        "installed": one.is_installed,
+        "path": str(one.path),
+        "bytes": one.n_bytes,
+        "sha256": model.file.sha256,
+        "source": _source(model),
+        "licence": model.licence,
+        "paper": model.paper,
+        "homepage": model.homepage,
+        "modalities": list(model.modalities),
+        "prompts": model.prompts,
+        "gmacs": model.gmacs,
+        "megabytes": model.megabytes,
+        "can_install": model.can_install,
+        "formats": list(model.formats),
+    }

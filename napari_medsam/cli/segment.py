@@ -1,0 +1,110 @@
+"""`segment`: one image, boxes in, a label file out."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from napari_medsam.cli.errors import usage
+
+BOX_FORM = "AXIS:INDEX:X0,Y0,X1,Y1[:LABEL]"
+RANGE_FORM = "FIRST:LAST"
+BOX_HELP = """A box, as often as needed. AXIS is z, y or x; INDEX counts slices from 0 in the
+grid that `info` prints; x runs along the slice's columns, y along its rows; LABEL is a number or
+a name (1 if left out). For a 2D image leave AXIS:INDEX: out."""
+
+
+def segment(
+    image: Annotated[Path, typer.Argument(help="An image file or a DICOM folder.")],
+    box: Annotated[list[str], typer.Option("--box", metavar=BOX_FORM, help=BOX_HELP)],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="LABELS", help="The label file to write, as labels.nii.gz."
+        ),
+    ],
+    propagate: Annotated[
+        str | None,
+        typer.Option(
+            metavar=RANGE_FORM,
+            help="Follow each box through these slices, both included. Where a label has "
+            "several boxes, each takes the slices nearest to it.",
+        ),
+    ] = None,
+    model: Annotated[str, typer.Option(help="A name that `models list` prints.")] = "litemedsam",
+    window: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME or LO,HI",
+            help="The grey values the model is shown: auto, percentile, full range, soft tissue, "
+            "lung, mediastinum, liver, brain, bone, or two numbers.",
+        ),
+    ] = "auto",
+    compat: Annotated[
+        bool, typer.Option("--compat", help="Follow the rules of the authors' script exactly.")
+    ] = False,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write scores and volumes as JSON.")
+    ] = None,
+    overlay: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a picture (PNG) to look at.")
+    ] = None,
+    series: Annotated[
+        str | None, typer.Option(metavar="UID", help="Which DICOM series, as `info` lists them.")
+    ] = None,
+    frame: Annotated[
+        int | None, typer.Option(help="Which volume of a 4D file, counted from 0.")
+    ] = None,
+) -> None:
+    """Segment one image from boxes and save the labels on the image's own grid."""
+    from napari_medsam.box_text import parse_box, parse_range
+    from napari_medsam.cli.run import draw_overlay, run_case, tell
+    from napari_medsam.engine.window import parse_window
+    from napari_medsam.formats.images import read_image
+    from napari_medsam.headless import Request, place, seeds_over
+    from napari_medsam.models.catalogue import spec
+    from napari_medsam.report import report as report_of
+    from napari_medsam.report import write_report
+
+    with usage("--box"):
+        asked = [parse_box(text) for text in box]
+    with usage("--propagate"):
+        reach = None if propagate is None else parse_range(propagate)
+    with usage("--model"):
+        spec(model)
+    for option, target in (("--output", output), ("--report", report), ("--overlay", overlay)):
+        with usage(option):
+            refuse_input(target, image)
+    started = time.perf_counter()
+    read = read_image(image, series=series, frame=frame)
+    reading = time.perf_counter() - started
+    with usage("--box"):
+        placed, table = place(asked, read.volume)
+    with usage("--propagate"):
+        seeds = None if reach is None else seeds_over(placed, *reach, read.volume)
+    with usage("--window"):
+        shown = parse_window(read.volume, window)
+    request = Request(read, placed, table, shown, seeds, compat)
+    result, used = run_case(request, model, output)
+    result.seconds["read"] = reading
+    if report is not None:
+        write_report(report, report_of(result, used))
+    if overlay is not None:
+        draw_overlay(result, overlay)
+    tell(result)
+
+
+def refuse_input(target: Path | None, image: Path) -> None:
+    """Never write over what is read, nor into a folder that is read."""
+    if target is None:
+        return
+    place, source = target.resolve(), image.resolve()
+    if place == source or (target.exists() and image.exists() and target.samefile(image)):
+        raise ValueError(f"{target} is the image itself; choose another name.")
+    if source.is_dir() and source in place.parents:
+        raise ValueError(f"{target} lies in the folder that is read; choose another folder.")
+    if not place.parent.is_dir():
+        raise ValueError(f"There is no folder {target.parent}.")

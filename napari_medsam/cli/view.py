@@ -1,0 +1,51 @@
+"""`view`: napari with the dock open. The only command, with `demo`, that loads napari and Qt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+NO_BINDING = (
+    "No Qt binding is installed, so no window can be opened. Install one into this Python "
+    'environment: pip install PyQt6 (or PySide6). "segment" and "demo --headless" need none.'
+)
+
+
+def view(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(metavar="[PATH]...", help="Images or DICOM folders.")
+    ] = None,
+) -> None:
+    """Open napari with the segmentation dock, and the given files in it."""
+    given = paths or []
+    for path in given:
+        if not path.exists():
+            raise FileNotFoundError(2, "There is no such file or folder", str(path))
+    require_window()
+    from napari_medsam.ui.app import open_viewer
+
+    open_viewer(given)
+
+
+def require_window() -> None:
+    """Look for a screen and a Qt binding before anything of Qt is loaded.
+
+    Raises
+    ------
+    RuntimeError
+        Saying which of them is missing, and what works without.
+    """
+    from napari_medsam import screen
+
+    problem = screen.problem()
+    if problem:
+        raise RuntimeError(
+            f'{problem} Use "napari-medsam segment" or "napari-medsam demo --headless DIR", '
+            f"which need none."
+        )
+    try:
+        import qtpy  # noqa: F401 - importing it is what looks for a binding
+    except (ImportError, RuntimeError) as error:
+        raise RuntimeError(NO_BINDING) from error

@@ -1,0 +1,182 @@
+"""A picture of labels over the image they were drawn on, for people to look at.
+
+Slices are shown as radiologists do: axial with the patient's left on the right, coronal and
+sagittal with the head up, pixels stretched to their true proportions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from scipy.ndimage import binary_erosion
+
+from napari_medsam.engine.events import Label, PlacedBox
+from napari_medsam.engine.prompt import SliceRef
+from napari_medsam.engine.volume import AXES, Axis, Volume
+from napari_medsam.engine.window import Window
+
+MOST_PANELS = 12
+FEWEST_FOR_CORONAL = 4
+PANEL_WIDTH = 400
+MARGIN = 10
+TITLE_HEIGHT = 44
+FILL = 0.35
+"""Opacity of a label's fill; its outline is opaque."""
+VIEW_NAMES: dict[Axis, str] = {"z": "axial", "y": "coronal", "x": "sagittal"}
+
+Rgb = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """What the panels are cut from."""
+
+    volume: Volume
+    window: Window
+    labels: NDArray[Any]
+    table: Sequence[Label]
+    boxes: Sequence[PlacedBox]
+    caption: str = ""
+
+
+def save_overlay(path: Path, scene: Scene) -> None:
+    """Draw each box's slice, and of a volume one coronal slice, into one PNG."""
+    panels = [_panel(scene, where) for where in slices_to_show(scene)]
+    _sheet(panels, scene.caption).save(path, format="PNG")
+
+
+def slices_to_show(scene: Scene) -> list[SliceRef]:
+    """The boxes' slices in order, then a coronal one where labels are several slices thick."""
+    slices = sorted(
+        {placed.box.slice for placed in scene.boxes}, key=lambda s: (AXES.index(s.axis), s.index)
+    )[: MOST_PANELS - 1]
+    if np.count_nonzero(np.any(scene.labels, axis=(1, 2))) >= FEWEST_FOR_CORONAL:
+        per_row = np.count_nonzero(scene.labels, axis=(0, 2))
+        coronal = SliceRef("y", int(np.argmax(per_row)))
+        slices += [coronal] if coronal not in slices else []
+    return slices
+
+
+def _panel(scene: Scene, where: SliceRef) -> Image.Image:
+    """One slice with its labels, boxes and title."""
+    pixels = scene.window.to_uint8(scene.volume.slice_pixels(where.axis, where.index))
+    plane = np.take(scene.labels, where.index, axis=AXES.index(where.axis))
+    width, height = _size_on_screen(scene.volume, where.axis)
+    head_up = where.axis != "z"
+    picture = Image.fromarray(pixels[::-1] if head_up else pixels)
+    picture = picture.resize((width, height), Image.Resampling.BILINEAR).convert("RGB")
+    labels = _enlarged(plane[::-1] if head_up else plane, (height, width))
+    shown = Image.fromarray(_painted(np.asarray(picture), labels, scene.table))
+    _draw_boxes(shown, scene, where, plane.shape)
+    return _titled(shown, scene, where, plane)
+
+
+def _size_on_screen(volume: Volume, axis: Axis) -> tuple[int, int]:
+    """Columns and rows of a slice's picture, in true proportions."""
+    rows, columns = volume.slice_shape(axis)
+    spacing = dict(zip(("x", "y", "z"), volume.spacing_xyz, strict=True))
+    row_mm, column_mm = (spacing[a] for a in AXES if a != axis)
+    height = round(PANEL_WIDTH * rows * row_mm / (columns * column_mm))
+    return PANEL_WIDTH, min(max(height, 40), 4 * PANEL_WIDTH)
+
+
+def _enlarged(plane: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
+    """Labels at the size of the picture, each pixel from the nearest one."""
+    rows = np.arange(shape[0]) * plane.shape[0] // shape[0]
+    columns = np.arange(shape[1]) * plane.shape[1] // shape[1]
+    return plane[np.ix_(rows, columns)]
+
+
+def _painted(picture: Rgb, labels: NDArray[Any], table: Sequence[Label]) -> Rgb:
+    shown = picture.astype(np.float32)
+    for label in table:
+        inside = labels == label.number
+        color = np.asarray(label.color, dtype=np.float32) * 255
+        shown[inside] += FILL * (color - shown[inside])
+        shown[inside & ~binary_erosion(inside, np.ones((3, 3)))] = color
+    return np.clip(np.rint(shown), 0, 255).astype(np.uint8)
+
+
+def _draw_boxes(shown: Image.Image, scene: Scene, where: SliceRef, shape: tuple[int, ...]) -> None:
+    rows, columns = shape
+    scale_x, scale_y = shown.width / columns, shown.height / rows
+    colors = {label.number: label.color for label in scene.table}
+    draw = ImageDraw.Draw(shown)
+    for placed in scene.boxes:
+        box = placed.box
+        if box.slice != where:
+            continue
+        y_min, y_max = box.y_min, box.y_max
+        if where.axis != "z":
+            y_min, y_max = rows - 1 - y_max, rows - 1 - y_min
+        # Pixel i covers i - 0.5 to i + 0.5.
+        corners = (
+            (box.x_min + 0.5) * scale_x,
+            (y_min + 0.5) * scale_y,
+            (box.x_max + 0.5) * scale_x,
+            (y_max + 0.5) * scale_y,
+        )
+        draw.rectangle(corners, outline=_color(colors[placed.label]), width=2)
+
+
+def _titled(shown: Image.Image, scene: Scene, where: SliceRef, plane: NDArray[Any]) -> Image.Image:
+    """Slice and label names above the picture, each name in its label's colour."""
+    panel = Image.new("RGB", (shown.width, shown.height + TITLE_HEIGHT), "black")
+    panel.paste(shown, (0, TITLE_HEIGHT))
+    draw = ImageDraw.Draw(panel)
+    rows, columns = plane.shape
+    title = f"{VIEW_NAMES[where.axis]}, {where.axis} = {where.index}"
+    if scene.volume.is_flat:
+        title = f"{columns} x {rows} pixels"
+    draw.text((2, 2), title, fill="white", font=_font(15))
+    present, x = set(np.unique(plane).tolist()), 2.0
+    for label in scene.table:
+        if label.number in present and x < shown.width:
+            draw.text((x, 22), label.name, fill=_color(label.color), font=_font(14))
+            x += draw.textlength(label.name, font=_font(14)) + 12
+    return panel
+
+
+def _sheet(panels: Sequence[Image.Image], caption: str) -> Image.Image:
+    """Panels in rows of up to three, the caption below."""
+    rows = [panels[i : i + 3] for i in range(0, len(panels), 3)]
+    width = max(len(row) for row in rows) * (PANEL_WIDTH + MARGIN) + MARGIN
+    heights = [max(panel.height for panel in row) + MARGIN for row in rows]
+    lines = _wrapped(caption, width - 2 * MARGIN)
+    sheet = Image.new("RGB", (width, sum(heights) + MARGIN + 20 * len(lines)), (24, 24, 24))
+    y = MARGIN
+    for row, height in zip(rows, heights, strict=True):
+        for n, panel in enumerate(row):
+            sheet.paste(panel, (MARGIN + n * (PANEL_WIDTH + MARGIN), y))
+        y += height
+    draw = ImageDraw.Draw(sheet)
+    for line in lines:
+        draw.text((MARGIN, y), line, fill=(200, 200, 200), font=_font(14))
+        y += 20
+    return sheet
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    lines: list[str] = []
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and _font(14).getlength(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
+
+
+def _font(size: int) -> Any:
+    return ImageFont.load_default(size)
+
+
+def _color(rgb: tuple[float, float, float]) -> tuple[int, int, int]:
+    red, green, blue = (round(255 * channel) for channel in rgb)
+    return red, green, blue

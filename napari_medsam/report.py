@@ -1,0 +1,118 @@
+"""What a run without a screen did, as one JSON object: enough to judge it and to do it again."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medsam import __version__
+from napari_medsam.engine.events import Label, PlacedBox
+from napari_medsam.formats.image_file import ImageFile
+from napari_medsam.headless import Found, Request, Result
+
+RESEARCH_ONLY = "For research use only. Not a medical device."
+
+
+def report(result: Result, model: Mapping[str, str]) -> dict[str, Any]:
+    """The object `--report` writes; docs/command-line.md says what each key is."""
+    request = result.request
+    window, labels = request.window, result.annotation.labels
+    return {
+        "program": {"name": "napari-medsam", "version": __version__, "notice": RESEARCH_ONLY},
+        "image": describe_image(request.image),
+        "model": dict(model),
+        "window": {"lower": window.lower, "upper": window.upper, "keep_zero": window.keep_zero},
+        "compat": request.compat,
+        "views": request.views and not request.compat,
+        "boxes": [_box(*pair) for pair in zip(request.boxes, _reach(request), strict=True)],
+        "labels": [measure(label, labels, request.image) for label in request.table],
+        "slices": [_slice(one) for one in result.found],
+        "seconds": {name: round(value, 3) for name, value in result.seconds.items()},
+        "saved": {
+            "file": result.saved.path.name,
+            "labels": result.saved.n_labels,
+            "voxels": result.saved.n_voxels,
+            "checked": result.saved.checked,
+        },
+        "versions": versions(),
+    }
+
+
+def write_report(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a report as UTF-8 JSON."""
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def describe_image(image: ImageFile) -> dict[str, Any]:
+    """Name, size, spacing, modality and notes of an image; nothing else of its header."""
+    z, y, x = image.volume.shape_zyx
+    return {
+        "name": image.name,
+        "kind": image.grid.kind,
+        "size_xyz": [x, y, z],
+        "spacing_xyz": list(image.volume.spacing_xyz),
+        "modality": image.volume.modality,
+        "notes": list(image.notes),
+    }
+
+
+def measure(label: Label, labels: NDArray[Any], image: ImageFile) -> dict[str, Any]:
+    """Voxels and millilitres of a label; `ml` is None where the pixel size is not known."""
+    voxels = int(np.count_nonzero(labels == label.number))
+    ml = None if image.grid.kind == "picture" else round(voxels * voxel_ml(image), 3)
+    return {"number": label.number, "name": label.name, "voxels": voxels, "ml": ml}
+
+
+def voxel_ml(image: ImageFile) -> float:
+    """Millilitres of one voxel; sheared axes (a gantry tilt) make it smaller than its box."""
+    shear = abs(float(np.linalg.det(image.volume.direction)))
+    return float(np.prod(image.volume.spacing_xyz)) * shear / 1000.0
+
+
+def versions() -> dict[str, str]:
+    """Python, the operating system, and the libraries that the numbers depend on."""
+    found = {"python": platform.python_version(), "platform": platform.platform()}
+    for package in ("openvino", "numpy", "scipy", "SimpleITK", "nibabel"):
+        try:
+            found[package.lower()] = version(package)
+        except PackageNotFoundError:
+            found[package.lower()] = "not installed"
+    return found
+
+
+def _reach(request: Request) -> list[list[int] | None]:
+    if request.seeds is None:
+        return [None] * len(request.boxes)
+    return [[seed.first, seed.last] for seed in request.seeds]
+
+
+def _box(placed: PlacedBox, propagated: list[int] | None) -> dict[str, Any]:
+    box = placed.box
+    return {
+        "label": placed.label,
+        "axis": box.slice.axis,
+        "index": box.slice.index,
+        "corners": list(box.corners),
+        "propagated": propagated,
+    }
+
+
+def _slice(one: Found) -> dict[str, Any]:
+    mask = one.mask
+    return {
+        "box": one.box,
+        "label": one.label,
+        "axis": mask.slice.axis,
+        "index": mask.slice.index,
+        "corners": [round(corner, 2) for corner in mask.prompt.corners],
+        "pixels": mask.area,
+        "score": round(mask.score, 4),
+        "stability": round(mask.stability, 4),
+    }

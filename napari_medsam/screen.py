@@ -1,0 +1,71 @@
+"""Whether a window could be opened here, found out without opening one.
+
+Qt ends the whole process when it cannot reach the X server it was told of, so this is asked
+before Qt is loaded. `python -m napari_medsam.screen` prints the problem and exits 1 if there is
+one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+NO_SCREEN = "There is no screen here (neither DISPLAY nor WAYLAND_DISPLAY is set)."
+X11_PORT = 6000
+_PATIENCE_SECONDS = 3.0
+
+
+def problem(environment: Mapping[str, str] = os.environ, platform: str = sys.platform) -> str:
+    """Why no window can be opened, as one sentence; "" where nothing speaks against it."""
+    if platform in ("win32", "darwin") or environment.get("QT_QPA_PLATFORM") == "offscreen":
+        return ""
+    if environment.get("WAYLAND_DISPLAY"):
+        return ""
+    display = environment.get("DISPLAY", "")
+    if not display:
+        return NO_SCREEN
+    if not _answers(display):
+        return f"The screen that DISPLAY names ({display}) does not answer."
+    return ""
+
+
+def _answers(display: str) -> bool:
+    """Whether an X server listens where "host:number.screen" says (X(7), DISPLAY NAMES)."""
+    match = re.fullmatch(r"(?:unix/?)?([^:]*):(\d+)(?:\.\d+)?", display)
+    if match is None:  # a path, as on macOS; let Qt find out
+        return True
+    host, number = match.group(1), int(match.group(2))
+    try:
+        if host:
+            socket.create_connection((host, X11_PORT + number), _PATIENCE_SECONDS).close()
+            return True
+        return _local_answers(number)
+    except OSError:
+        return False
+
+
+def _local_answers(number: int) -> bool:
+    path = f"/tmp/.X11-unix/X{number}"
+    # Linux servers listen on a socket without a file, too; some containers have only that one.
+    for address in (path if Path(path).exists() else "", f"\0{path}"):
+        if not address:
+            continue
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(_PATIENCE_SECONDS)
+            try:
+                connection.connect(address)
+            except OSError:
+                continue
+            return True
+    return False
+
+
+if __name__ == "__main__":
+    found = problem()
+    if found:
+        print(found)
+    sys.exit(bool(found))

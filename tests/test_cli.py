@@ -1,0 +1,373 @@
+"""The command line: exit codes, one sentence a failure, files where they belong."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from PIL import Image
+
+from napari_medsam.cli import main
+
+from .conftest import PROJECT, TinyMedSam
+
+LABELS = ["-o", "labels.nii.gz"]
+
+
+@pytest.fixture
+def case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to work in with scan.nii.gz: a bright block, i 8..15, j 10..19, k 1..4 of 6."""
+    monkeypatch.chdir(tmp_path)
+    voxels = np.zeros((32, 32, 6), dtype=np.uint8)
+    voxels[8:16, 10:20, 1:5] = 200
+    affine = np.diag([-2.0, -2.0, 3.0, 1.0])  # the file's i and j run to the left and the back
+    nib.save(nib.Nifti1Image(voxels, affine), tmp_path / "scan.nii.gz")
+    return tmp_path
+
+
+@pytest.fixture
+def tiny(tiny_model: TinyMedSam, monkeypatch: pytest.MonkeyPatch) -> TinyMedSam:
+    """`segment` and `demo` get the tiny model, whatever they ask for."""
+    monkeypatch.setattr("napari_medsam.models.loading.open_model", lambda name: tiny_model)
+    return tiny_model
+
+
+@pytest.fixture
+def no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder with nothing in it."""
+    monkeypatch.setenv("NAPARI_MEDSAM_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def in_a_process(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The command line as a user runs it, without a screen."""
+    hidden = {"DISPLAY": "", "WAYLAND_DISPLAY": "", "PYTHONPATH": str(PROJECT)}
+    return subprocess.run(
+        [sys.executable, "-m", "napari_medsam", *arguments],
+        env={**os.environ, **hidden, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+# --- the whole ---------------------------------------------------------------------------
+
+
+def test_version_is_printed(capsys: pytest.CaptureFixture[str]):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("napari-medsam 0.")
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["view", "demo", "segment", "info", "doctor", "models", "models install", "models list"],
+)
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]):
+    assert main([*command.split(), "--help"]) == 0
+    assert "Usage: napari-medsam" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments", [["nonsense"], ["segment"], ["info"], ["models", "nonsense"], ["--nonsense"]]
+)
+def test_wrong_usage_exits_2(arguments: list[str], capsys: pytest.CaptureFixture[str]):
+    assert main(arguments) == 2
+    assert "Usage: napari-medsam" in capsys.readouterr().err
+
+
+def test_failure_is_one_sentence_on_stderr(case: Path, capsys: pytest.CaptureFixture[str]):
+    Path("broken.nii.gz").write_bytes(b"not a nifti")
+    assert main(["info", "broken.nii.gz"]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "broken.nii.gz" in captured.err
+    assert captured.err.count("\n") == 1
+    assert "Traceback" not in captured.err
+
+
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_debug_shows_the_traceback_wherever_it_stands(case: Path, at: int):
+    arguments = ["info", "missing.nii.gz"]
+    arguments.insert(at, "--debug")
+    with pytest.raises(ValueError, match=r"missing\.nii\.gz"):
+        main(arguments)
+
+
+def test_fault_of_the_program_is_called_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def fail(*args: object, **kwargs: object) -> None:
+        raise KeyError("spacing")
+
+    monkeypatch.setattr("napari_medsam.formats.images.describe", fail)
+    assert main(["info", "scan.nii.gz"]) == 1
+    assert "inside napari-medsam (KeyError: 'spacing')" in capsys.readouterr().err
+
+
+# --- view --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arguments", [[], ["view"], ["demo"]])
+def test_window_without_a_screen_says_so_in_one_sentence(arguments: list[str]):
+    done = in_a_process(*arguments)
+    assert done.returncode == 1
+    assert done.stderr.startswith("There is no screen here")
+    assert done.stderr.count("\n") == 1
+
+
+def test_file_alone_means_view(case: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["missing.nii.gz"]) == 1
+    assert capsys.readouterr().err == "There is no such file or folder (missing.nii.gz).\n"
+
+
+# --- info --------------------------------------------------------------------------------
+
+
+def test_info_tells_size_spacing_and_values(case: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["info", "scan.nii.gz"]) == 0
+    text = capsys.readouterr().out
+    assert "32 x 32 x 6 (x, y, z)" in text
+    assert "2 x 2 x 3 mm" in text
+    assert "0 to 200" in text
+
+
+def test_info_as_json_is_one_object(case: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["info", "scan.nii.gz", "--json"]) == 0
+    image = json.loads(capsys.readouterr().out)["images"][0]
+    assert image["size_xyz"] == [32, 32, 6]
+    assert image["orientation"] == "LPS"
+
+
+# --- segment -----------------------------------------------------------------------------
+
+
+def test_segment_saves_the_block(case: Path, tiny: TinyMedSam, capsys: pytest.CaptureFixture[str]):
+    assert main(["segment", "scan.nii.gz", "--box", "z:2:5,8,18,22:block", *LABELS]) == 0
+    saved = nib.load("labels.nii.gz")
+    expected = np.zeros((32, 32, 6))
+    expected[8:16, 10:20, 2] = 1
+    np.testing.assert_array_equal(np.asarray(saved.dataobj), expected)
+    np.testing.assert_array_equal(saved.affine, nib.load("scan.nii.gz").affine)
+    out = capsys.readouterr().out
+    assert "1 block: 80 voxels, 1.0 ml" in out
+    assert "read back" in out
+
+
+def test_segment_propagates_and_reports_every_slice(case: Path, tiny: TinyMedSam):
+    arguments = ["--propagate", "0:5", "--report", "r.json", "--overlay", "o.png"]
+    assert main(["segment", "scan.nii.gz", "--box", "z:2:5,8,18,22", *arguments, *LABELS]) == 0
+    assert np.count_nonzero(nib.load("labels.nii.gz").dataobj) == 4 * 80
+    report = json.loads(Path("r.json").read_text())
+    assert [row["index"] for row in report["slices"]] == [0, 1, 2, 3, 4, 5]
+    assert [row["pixels"] for row in report["slices"]] == [0, 80, 80, 80, 80, 0]
+    assert report["labels"] == [{"number": 1, "name": "Label 1", "voxels": 320, "ml": 3.84}]
+    assert report["boxes"][0]["propagated"] == [0, 5]
+    assert report["model"]["identity"] == "tiny"
+    with Image.open("o.png") as overlay:
+        assert overlay.format == "PNG"
+
+
+def test_segment_of_a_picture_needs_no_slice(case: Path, tiny: TinyMedSam):
+    pixels = np.zeros((20, 30), dtype=np.uint8)
+    pixels[5:10, 10:20] = 220
+    Image.fromarray(pixels).save("skin.png")
+    assert main(["segment", "skin.png", "--box", "8,3,22,12:2", "-o", "labels.png"]) == 0
+    with Image.open("labels.png") as labels:
+        np.testing.assert_array_equal(np.asarray(labels), np.where(pixels > 0, 2, 0))
+
+
+def test_window_decides_what_the_model_sees(case: Path, tiny: TinyMedSam):
+    box = ["--box", "z:2:5,8,18,22"]
+    assert main(["segment", "scan.nii.gz", *box, "--window", "300,400", *LABELS]) == 0
+    assert np.count_nonzero(nib.load("labels.nii.gz").dataobj) == 0
+
+
+def test_empty_mask_is_told(case: Path, tiny: TinyMedSam, capsys: pytest.CaptureFixture[str]):
+    assert main(["segment", "scan.nii.gz", "--box", "z:0:5,8,18,22", *LABELS]) == 0
+    assert "z=0 (label 1) gave an empty mask" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--box", "z:2:1,2,3", *LABELS], "four numbers"),
+        (["--box", "1,2,3,4", *LABELS], "must say which one"),
+        (["--box", "z:6:1,2,3,4", *LABELS], "slices 0 to 5"),
+        (["--box", "z:2:50,50,60,60", *LABELS], "lies outside"),
+        (["--box", "z:2:1,2,3,4", "--propagate", "3:5", *LABELS], "outside the range"),
+        (["--box", "z:2:1,2,3,4", "--propagate", "5", *LABELS], "FIRST:LAST"),
+        (["--box", "z:2:1,2,3,4", "--window", "bright", *LABELS], "no window preset"),
+        (["--box", "z:2:1,2,3,4", "--model", "medsam9", *LABELS], "no model"),
+        (["--box", "z:2:1,2,3,4", "-o", "scan.nii.gz"], "is the image itself"),
+        (["--box", "z:2:1,2,3,4", *LABELS, "--report", "scan.nii.gz"], "is the image itself"),
+        (["--box", "z:2:1,2,3,4", "-o", "nowhere/labels.nii.gz"], "There is no folder"),
+    ],
+)
+def test_wrong_use_of_segment_exits_2_and_says_what_is_wrong(
+    case: Path,
+    tiny: TinyMedSam,
+    arguments: list[str],
+    complaint: str,
+    capsys: pytest.CaptureFixture[str],
+):
+    before = Path("scan.nii.gz").read_bytes()
+    assert main(["segment", "scan.nii.gz", *arguments]) == 2
+    assert complaint in " ".join(capsys.readouterr().err.split())
+    assert Path("scan.nii.gz").read_bytes() == before
+    assert [path.name for path in case.iterdir()] == ["scan.nii.gz"]
+
+
+def test_nothing_is_written_into_a_folder_that_is_read(
+    case: Path, tiny: TinyMedSam, capsys: pytest.CaptureFixture[str]
+):
+    Path("series").mkdir()
+    arguments = ["segment", "series", "--box", "z:0:1,1,2,2", "-o", "series/labels.nii.gz"]
+    assert main(arguments) == 2
+    assert "lies in the folder that is read" in capsys.readouterr().err
+    assert not list(Path("series").iterdir())
+
+
+def test_segment_without_weights_says_how_to_get_them(
+    case: Path, no_weights: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert main(["segment", "scan.nii.gz", "--box", "z:2:5,8,18,22", *LABELS]) == 1
+    assert "napari-medsam models install litemedsam" in capsys.readouterr().err
+    assert not Path("labels.nii.gz").exists()
+
+
+@pytest.mark.weights
+def test_segment_with_the_real_model_finds_the_block(case: Path, weights_path: Path):
+    assert main(["segment", "scan.nii.gz", "--box", "z:2:6,8,17,21", *LABELS]) == 0
+    found = np.asarray(nib.load("labels.nii.gz").dataobj)[:, :, 2] > 0
+    truth = np.zeros((32, 32), dtype=bool)
+    truth[8:16, 10:20] = True
+    assert 2 * np.count_nonzero(found & truth) / (found.sum() + truth.sum()) > 0.9
+
+
+@pytest.mark.weights
+def test_segment_uses_no_network(case: Path, weights_path: Path):
+    program = (
+        "import sys\n"
+        "def refuse(event, args):\n"
+        "    if event in ('socket.connect', 'socket.getaddrinfo', 'socket.sendto'):\n"
+        "        print('NETWORK', event, args, file=sys.stderr)\n"
+        "sys.addaudithook(refuse)\n"
+        "from napari_medsam.cli import main\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    arguments = ["segment", "scan.nii.gz", "--box", "z:2:5,8,18,22", *LABELS]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "NETWORK" not in done.stderr
+
+
+# --- demo --------------------------------------------------------------------------------
+
+
+def test_demo_leaves_three_files(case: Path, tiny: TinyMedSam, capsys: pytest.CaptureFixture[str]):
+    assert main(["demo", "--headless", "out/here"]) == 0
+    names = sorted(path.name for path in Path("out/here").iterdir())
+    assert names == ["labels.nii.gz", "overlay.png", "report.json"]
+    report = json.loads(Path("out/here/report.json").read_text())
+    assert "Synthetic" in report["image"]["name"]
+    assert [row["name"] for row in report["reference"]] == [
+        "liver",
+        "spleen",
+        "right kidney",
+        "left kidney",
+        "aorta",
+    ]
+    assert all(0 <= row["dice"] <= 1 for row in report["reference"])
+    assert "Dice" in capsys.readouterr().out
+
+
+# --- models ------------------------------------------------------------------------------
+
+
+def test_models_list_as_json(no_weights: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["models", "list", "--json"]) == 0
+    first = json.loads(capsys.readouterr().out)["models"][0]
+    assert first["name"] == "litemedsam"
+    assert first["installed"] is False
+
+
+@pytest.mark.parametrize("command", ["install", "remove", "info", "verify"])
+def test_unknown_model_is_wrong_usage(
+    command: str, no_weights: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert main(["models", command, "medsam9"]) == 2
+    assert "litemedsam" in capsys.readouterr().err
+
+
+def test_verify_without_weights_fails(no_weights: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["models", "verify"]) == 1
+    assert "models install litemedsam" in capsys.readouterr().err
+
+
+def test_import_of_another_file_fails(no_weights: Path, capsys: pytest.CaptureFixture[str]):
+    other = no_weights.parent / "other.pth"
+    other.write_bytes(b"weights of something else")
+    assert main(["models", "import", str(other)]) == 1
+    assert "other.pth" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [["--name", "A B"], ["--as", "medsam9"], ["--modality", "MRT"]],
+    ids=["name", "model", "modality"],
+)
+def test_import_options_are_checked_before_the_file(
+    wrong: list[str], no_weights: Path, capsys: pytest.CaptureFixture[str]
+):
+    other = no_weights.parent / "other.pth"
+    other.write_bytes(b"weights of something else")
+    assert main(["models", "import", str(other), *wrong]) == 2
+    assert wrong[0] in capsys.readouterr().err
+
+
+@pytest.mark.weights
+def test_imported_model_is_reported_listed_and_its_rules_can_be_set(
+    weights_path: Path, no_weights: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert main(["models", "import", str(weights_path), "--name", "mine", "--modality", "US"]) == 0
+    said = capsys.readouterr().out
+    for part in ("recognized as LiteMedSAM", "Licence: Apache-2.0", "256 x 256", "passed"):
+        assert part in said
+    assert main(["models", "list"]) == 0
+    assert "mine" in capsys.readouterr().out
+    assert main(["models", "set", "mine", "interpolation=linear", "mean=[0,0,0]"]) == 0
+    assert "linear, mean 0" in capsys.readouterr().out
+    assert main(["models", "set", "mine", "colour=1"]) == 2
+    assert main(["models", "verify", "mine"]) == 0
+    assert main(["models", "remove", "mine"]) == 0
+
+
+@pytest.mark.weights
+def test_weights_travel_by_import_verify_and_remove(
+    weights_path: Path, no_weights: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert main(["models", "import", str(weights_path)]) == 0
+    assert main(["models", "verify", "litemedsam"]) == 0
+    assert main(["models", "info", "litemedsam"]) == 0
+    assert "Apache-2.0" in capsys.readouterr().out
+    assert main(["models", "remove", "litemedsam"]) == 0
+    assert main(["models", "verify", "litemedsam"]) == 1
+
+
+@pytest.fixture
+def weights_path(weights_path: Path) -> Path:
+    """Found before a test points the data folder elsewhere."""
+    return weights_path

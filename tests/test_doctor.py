@@ -1,0 +1,80 @@
+"""`doctor` never fails itself: it says what is wrong, without a screen too."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from napari_medsam import doctor, screen
+from napari_medsam.cli import main
+
+from .test_cli import in_a_process
+
+
+def state_of(checks: list[doctor.Check]) -> dict[str, str]:
+    return {check.name: check.state for check in checks}
+
+
+def test_missing_weights_are_a_problem_with_a_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("NAPARI_MEDSAM_HOME", str(tmp_path))
+    assert main(["doctor"]) == 1
+    assert "Run: napari-medsam models install litemedsam" in capsys.readouterr().out
+
+
+def test_doctor_as_json_is_one_object_without_a_screen(tmp_path: Path):
+    done = in_a_process("doctor", "--json", NAPARI_MEDSAM_HOME=str(tmp_path))
+    report = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert report["ok"] is False
+    screens = [check for check in report["checks"] if check["name"] == "screen"]
+    assert screens[0]["state"] == "note"
+
+
+@pytest.mark.weights
+def test_sound_machine_passes(weights_path: Path):
+    states = state_of(doctor.examine())
+    assert "problem" not in states.values()
+    assert states["test slice"] == "ok"
+
+
+@pytest.mark.weights
+def test_wrong_numbers_are_found(weights_path: Path, monkeypatch: pytest.MonkeyPatch):
+    wrong = {**doctor.EXPECTED, "score": 0.5}
+    monkeypatch.setattr(doctor, "EXPECTED", wrong)
+    check = doctor._test_slice()
+    assert check.state == "problem"
+    assert "score is 0.979" in check.found
+
+
+def test_unwritable_data_folder_is_a_problem(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("NAPARI_MEDSAM_HOME", str(tmp_path))
+    monkeypatch.setattr(doctor.os, "access", lambda path, mode: False)
+    assert doctor._disk().state == "problem"
+
+
+def test_process_that_dies_is_a_note_not_a_crash():
+    code, _ = doctor._in_a_process("import os; os.abort()")
+    assert code != 0
+
+
+@pytest.mark.parametrize(
+    ("environment", "platform", "expected"),
+    [
+        ({}, "linux", "There is no screen"),
+        ({"DISPLAY": ":4711"}, "linux", "does not answer"),
+        ({"DISPLAY": "localhost:4711.0"}, "linux", "does not answer"),
+        ({"WAYLAND_DISPLAY": "wayland-0"}, "linux", ""),
+        ({}, "darwin", ""),
+        ({}, "win32", ""),
+    ],
+)
+def test_screen_is_judged_without_opening_a_window(
+    environment: dict[str, str], platform: str, expected: str
+):
+    problem = screen.problem(environment, platform)
+    assert expected in problem
+    assert bool(problem) == bool(expected)

@@ -1,0 +1,101 @@
+"""The house stands: who loads what, the manifest, and the linter that keeps the floors."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import warnings
+
+import pytest
+
+from .conftest import PROJECT
+
+HEAVY = ("napari", "qtpy", "PyQt6", "PySide6", "magicgui", "vispy", "torch", "cv2")
+
+
+def loaded_by(statement: str) -> set[str]:
+    """The top-level packages in a fresh interpreter after a statement."""
+    program = f"{statement}\nimport json, sys\nprint(json.dumps(list(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return {name.split(".")[0] for name in json.loads(done.stdout)}
+
+
+@pytest.mark.parametrize(
+    ("module", "not_loaded"),
+    [
+        ("napari_medsam", (*HEAVY, "numpy", "openvino", "SimpleITK", "typer")),
+        ("napari_medsam.cli", (*HEAVY, "numpy", "openvino", "SimpleITK")),
+        ("napari_medsam.models.catalogue", (*HEAVY, "numpy", "openvino")),
+        ("napari_medsam.models.store", (*HEAVY, "openvino")),
+        ("napari_medsam.engine.session", (*HEAVY, "openvino", "SimpleITK", "nibabel")),
+        ("napari_medsam.formats.images", (*HEAVY, "openvino")),
+        ("napari_medsam.models.loading", (*HEAVY, "SimpleITK", "nibabel")),
+        ("napari_medsam.headless", (*HEAVY, "openvino")),
+        ("napari_medsam.cli.run", HEAVY),
+        ("napari_medsam.demo", (*HEAVY, "openvino")),
+        ("napari_medsam.doctor", (*HEAVY, "openvino")),
+    ],
+)
+def test_module_loads_nothing_it_does_not_need(module: str, not_loaded: tuple[str, ...]):
+    assert loaded_by(f"import {module}").isdisjoint(not_loaded)
+
+
+def test_no_command_without_a_window_loads_napari():
+    statement = (
+        "from napari_medsam.cli import main\n"
+        "import contextlib, io\n"
+        "with contextlib.redirect_stdout(io.StringIO()):\n"
+        "    main(['models', 'list'])\n"
+        "    main(['info', 'pyproject.toml'])\n"
+    )
+    assert loaded_by(statement).isdisjoint(HEAVY)
+
+
+def test_floors_are_kept():
+    done = subprocess.run(
+        [sys.executable, "-c", "from importlinter.cli import lint_imports_command as l; l()"],
+        cwd=PROJECT,
+        env={**os.environ, "PYTHONPATH": str(PROJECT), "PYTHONUTF8": "1"},
+        capture_output=True,
+        encoding="utf-8",  # it draws a banner that a plain locale cannot read
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_root_manifest_is_the_package_s():
+    assert (PROJECT / "napari.yaml").read_text() == (
+        PROJECT / "napari_medsam" / "napari.yaml"
+    ).read_text()
+
+
+def test_manifest_loads_and_its_names_exist():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # npe2's own, under new pydantic
+        from npe2 import PluginManifest
+
+        manifest = PluginManifest.from_file(PROJECT / "napari_medsam" / "napari.yaml")
+        manifest.validate_imports()
+    assert manifest.name == "napari-medsam"
+    assert manifest.contributions.widgets[0].display_name == "Box segmentation"
+    assert "synthetic" in manifest.contributions.sample_data[0].key
+
+
+def test_installed_manifest_is_found():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from npe2 import PluginManager
+
+        manager = PluginManager()
+        manager.discover()
+    if "napari-medsam" not in manager:
+        pytest.skip("needs the package to be installed (script/test installs it)")
+    assert manager.get_manifest("napari-medsam").contributions.widgets

@@ -1,0 +1,156 @@
+"""Cases without a screen: how boxes get labels, share slices, and where masks overlap."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from napari_medsam.box_text import parse_box
+from napari_medsam.engine.events import Label
+from napari_medsam.engine.volume import Volume
+from napari_medsam.engine.window import Window
+from napari_medsam.formats.grid import Geometry, SourceGrid
+from napari_medsam.formats.image_file import ImageFile
+from napari_medsam.headless import Request, label_table, place, run, seeds_over
+
+from .conftest import TinyMedSam
+
+
+def image_of(voxels: np.ndarray) -> ImageFile:
+    geometry = Geometry(voxels.shape, (1.0, 2.0, 3.0), (-10.0, 20.0, 30.0), np.eye(3))
+    grid = SourceGrid("nifti", Path("nowhere.nii.gz"), geometry)
+    volume = Volume(voxels, geometry.spacing_xyz, geometry.origin_xyz, np.eye(3))
+    return ImageFile(volume, grid, "blocks")
+
+
+@pytest.fixture
+def blocks() -> ImageFile:
+    """6 slices of 32 x 32: one bright block x 8..15, y 10..19 in slices 1 to 4."""
+    voxels = np.zeros((6, 32, 32), dtype=np.uint8)
+    voxels[1:5, 10:20, 8:16] = 200
+    return image_of(voxels)
+
+
+def request(image: ImageFile, *boxes: str, reach: tuple[int, int] | None = None) -> Request:
+    placed, table = place([parse_box(box) for box in boxes], image.volume)
+    seeds = None if reach is None else seeds_over(placed, *reach, image.volume)
+    return Request(image, placed, table, Window(0, 255), seeds)
+
+
+def test_names_get_the_numbers_that_are_free():
+    asked = [parse_box(f"1,1,2,2:{label}") for label in ("liver", "2", "spleen", "liver")]
+    numbers = {text: label.number for text, label in label_table(asked).items()}
+    assert numbers == {"2": 2, "liver": 1, "spleen": 3}
+
+
+def test_label_keeps_its_name(blocks: ImageFile):
+    _, table = place([parse_box("z:1:1,1,2,2:liver")], blocks.volume)
+    assert [(label.number, label.name) for label in table] == [(1, "liver")]
+
+
+def test_box_without_a_slice_is_refused_on_a_volume(blocks: ImageFile):
+    with pytest.raises(ValueError, match="6 slices, so a box must say which"):
+        place([parse_box("1,1,2,2")], blocks.volume)
+
+
+def test_box_on_a_missing_slice_is_refused(blocks: ImageFile):
+    with pytest.raises(ValueError, match=r"z=6.*slices 0 to 5"):
+        place([parse_box("z:6:1,1,2,2")], blocks.volume)
+
+
+def test_box_outside_the_slice_is_refused(blocks: ImageFile):
+    with pytest.raises(ValueError, match="lies outside"):
+        place([parse_box("z:1:40,40,50,50")], blocks.volume)
+
+
+def test_boxes_of_one_label_share_the_range_halfway(blocks: ImageFile):
+    asked = [parse_box("z:1:1,1,9,9:a"), parse_box("z:4:1,1,9,9:a"), parse_box("z:2:1,1,9,9:b")]
+    placed, _ = place(asked, blocks.volume)
+    seeds = seeds_over(placed, 0, 5, blocks.volume)
+    assert [(s.first, s.last) for s in seeds] == [(0, 2), (3, 5), (0, 5)]
+
+
+def test_boxes_on_one_slice_reach_equally_far(blocks: ImageFile):
+    placed, _ = place([parse_box("z:2:1,1,9,9"), parse_box("z:2:11,11,19,19")], blocks.volume)
+    assert [(s.first, s.last) for s in seeds_over(placed, 1, 4, blocks.volume)] == [(1, 4), (1, 4)]
+
+
+@pytest.mark.parametrize(
+    ("boxes", "reach", "complaint"),
+    [
+        (["z:1:1,1,9,9"], (2, 4), "z=1 lies outside the range 2 to 4"),
+        (["z:1:1,1,9,9"], (0, 6), "z=6 does not exist"),
+        (["z:1:1,1,9,9", "y:4:1,1,9,4"], (0, 5), "along one axis"),
+    ],
+)
+def test_impossible_propagation_is_refused(
+    blocks: ImageFile, boxes: list[str], reach: tuple[int, int], complaint: str
+):
+    placed, _ = place([parse_box(box) for box in boxes], blocks.volume)
+    with pytest.raises(ValueError, match=complaint):
+        seeds_over(placed, *reach, blocks.volume)
+
+
+def test_single_slice_cannot_be_propagated():
+    picture = image_of(np.zeros((1, 8, 8), dtype=np.uint8))
+    placed, _ = place([parse_box("1,1,5,5")], picture.volume)
+    with pytest.raises(ValueError, match="single slice"):
+        seeds_over(placed, 0, 0, picture.volume)
+
+
+def test_box_fills_the_block_and_saves_it_on_the_grid(
+    blocks: ImageFile, tiny_model: TinyMedSam, tmp_path: Path
+):
+    result = run(request(blocks, "z:2:5,8,18,22:liver"), tiny_model, tmp_path / "out.nii.gz")
+    saved = nib.load(tmp_path / "out.nii.gz")
+    labels = np.asarray(saved.dataobj).T  # i, j, k to z, y, x
+    expected = np.zeros((6, 32, 32))
+    expected[2, 10:20, 8:16] = 1
+    np.testing.assert_array_equal(labels, expected)
+    np.testing.assert_allclose(saved.affine @ [0, 0, 0, 1], [10, -20, 30, 1])  # LPS to RAS
+    assert result.saved.n_voxels == 80
+
+
+def test_propagation_ends_where_the_block_ends(
+    blocks: ImageFile, tiny_model: TinyMedSam, tmp_path: Path
+):
+    asked = request(blocks, "z:2:5,8,18,22", reach=(0, 5))
+    result = run(asked, tiny_model, tmp_path / "out.nrrd")
+    per_slice = np.count_nonzero(result.annotation.labels, axis=(1, 2))
+    assert per_slice.tolist() == [0, 80, 80, 80, 80, 0]
+
+
+def test_progress_counts_up_to_the_number_of_masks(
+    blocks: ImageFile, tiny_model: TinyMedSam, tmp_path: Path
+):
+    asked = request(blocks, "z:2:5,8,18,22", "z:3:5,8,18,22", "z:2:0,0,4,4")
+    steps: list[int] = []
+    run(asked, tiny_model, tmp_path / "out.mha", steps.append)
+    assert steps == [2, 3]
+    assert asked.n_masks == 3
+    assert tiny_model.n_encoded == 2
+
+
+@pytest.mark.parametrize(("compat", "winner"), [(False, 1), (True, 2)])
+def test_overlap_goes_to_the_first_box_and_in_compat_to_the_last(
+    blocks: ImageFile, tiny_model: TinyMedSam, tmp_path: Path, compat: bool, winner: int
+):
+    given = request(blocks, "z:2:5,8,18,22:1", "z:2:5,8,18,22:2")
+    asked = Request(given.image, given.boxes, given.table, given.window, None, compat)
+    result = run(asked, tiny_model, tmp_path / "out.nii.gz")
+    assert set(np.unique(result.annotation.labels)) == {0, winner}
+
+
+def test_masks_come_by_box_and_slice(blocks: ImageFile, tiny_model: TinyMedSam, tmp_path: Path):
+    asked = request(blocks, "z:3:5,8,18,22:a", "z:1:5,8,18,22:b", reach=(1, 4))
+    found = run(asked, tiny_model, tmp_path / "out.nii.gz").found
+    assert [(one.box, one.mask.slice.index) for one in found] == [
+        (box, index) for box in (0, 1) for index in (1, 2, 3, 4)
+    ]
+    assert asked.table == (
+        Label(1, "a", asked.table[0].color),
+        Label(2, "b", asked.table[1].color),
+    )

@@ -1,0 +1,84 @@
+"""What the README and the manual say holds."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from typer.main import get_command
+
+from napari_medsam.cli import app
+from napari_medsam.cli.models import markdown_table
+from napari_medsam.formats.images import SUFFIXES
+from napari_medsam.formats.labels import FORMATS
+from napari_medsam.phantom import RIGHT_KIDNEY, synthetic_abdomen
+
+from .conftest import PROJECT
+
+README = (PROJECT / "README.md").read_text(encoding="utf-8")
+PAGES = sorted((PROJECT / "docs").glob("*.md"))
+
+
+@pytest.mark.weights
+def test_python_lines_run_and_find_the_kidney(tmp_path: Path, weights_path: Path):
+    [lines] = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    case = synthetic_abdomen()
+    affine = np.diag([-1.4, -1.4, 4.0, 1.0])
+    nib.save(nib.Nifti1Image(case.image.volume.voxels.T, affine), tmp_path / "scan.nii.gz")
+    done = subprocess.run(
+        [sys.executable, "-c", lines],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = np.asarray(nib.load(tmp_path / "labels.nii.gz").dataobj).T == 1
+    truth = case.reference[12] == RIGHT_KIDNEY
+    overlap = 2 * np.count_nonzero(found[12] & truth) / (found[12].sum() + truth.sum())
+    assert overlap > 0.9
+    assert not found[:12].any()
+    assert not found[13:].any()
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/models.md"])
+def test_table_of_models_is_the_catalogue_s(page: str):
+    text = (PROJECT / page).read_text(encoding="utf-8")
+    assert markdown_table() in text, "print it anew: napari-medsam models list --markdown"
+
+
+def test_every_command_stands_in_the_manual():
+    manual = (PROJECT / "docs" / "command-line.md").read_text(encoding="utf-8")
+    group = get_command(app)
+    assert all(f"| `{name}" in manual for name in group.commands)
+    options = {
+        option
+        for parameter in group.commands["segment"].params
+        for option in parameter.opts
+        if option.startswith("--") and option not in ("--help", "--output")
+    }
+    assert all(f"`{option}" in manual for option in options)
+
+
+@pytest.mark.parametrize("page", [PROJECT / "README.md", *PAGES], ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path):
+    links = re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8"))
+    missing = [link for link in links if "://" not in link and not (page.parent / link).exists()]
+    assert not missing
+
+
+def test_research_use_is_said_up_front():
+    assert "For research use only. Not a medical device." in README[:1000]
+
+
+def test_every_format_stands_in_the_manual():
+    manual = (PROJECT / "docs" / "formats.md").read_text(encoding="utf-8")
+    missing = [suffix for suffix in (*SUFFIXES, *FORMATS) if suffix not in manual]
+    assert not missing
