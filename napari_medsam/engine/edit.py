@@ -88,6 +88,20 @@ class Edit:
             self._now[place] = mask, patch
         return patch
 
+    def clear(self, where: SliceRef, label: int) -> Patch | None:
+        """Take away what propagations have painted of a label on a slice; the rest stays.
+
+        Voxels from a box, a hand or a file are not touched. None where there were none.
+        """
+        self._labels.add(label)
+        plane = plane_index(where.axis, where.index)
+        labels, origins = self._canvas.labels[plane], self._canvas.origins[plane]
+        gone = (labels == label) & (origins == Origin.PROPAGATED)
+        new, new_origin = labels.copy(), origins.copy()
+        new[gone] = 0
+        new_origin[gone] = Origin.NONE
+        return self._write(where.whole, 0, 0, new, new_origin)
+
     def close(self) -> Event | None:
         """Log what was painted; None where nothing was. Closing twice does nothing."""
         return self._on_close(self)

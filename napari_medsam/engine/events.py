@@ -39,7 +39,11 @@ class Origin(IntEnum):
 
 @dataclass(frozen=True)
 class Label:
-    """A row of the label table: number 1 to 65535, name, colour as RGB in 0..1."""
+    """A row of the label table: number 1 to 65535, name, colour as RGB in 0..1.
+
+    A file's labels may carry more (`formats.terms.CodedLabel`): change one with
+    `dataclasses.replace`, which keeps what it carries.
+    """
 
     number: int
     name: str

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 @dataclass(frozen=True)
 class Description:
@@ -33,6 +36,9 @@ class Description:
         Type of the voxels as read, "" where voxels were not read.
     notes
         Warnings.
+    thumbnail
+        The middle slice as grey (rows, columns) or RGB (rows, columns, 3) uint8 with square
+        pixels, at most `thumbnail.SIDE` a side; None where there is none.
     """
 
     kind: str
@@ -46,6 +52,7 @@ class Description:
     value_range: tuple[float, float] | None = None
     dtype: str = ""
     notes: tuple[str, ...] = field(default=())
+    thumbnail: NDArray[np.uint8] | None = field(default=None, compare=False, repr=False)
 
     def one_line(self) -> str:
         """As it stands in a list to choose from."""

@@ -6,8 +6,8 @@ of slices comes from `dicom_series`.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -15,30 +15,38 @@ from numpy.typing import NDArray
 
 from napari_medsam.formats.description import Description
 from napari_medsam.formats.dicom_bytes import is_dicom, is_whole
-from napari_medsam.formats.dicom_frames import stored_frames
-from napari_medsam.formats.dicom_headers import SliceHeader
-from napari_medsam.formats.dicom_seg import SEGMENTATION
+from napari_medsam.formats.dicom_frames import SEGMENTATION
+from napari_medsam.formats.dicom_input import files_of, is_directory, unpacked
+from napari_medsam.formats.dicom_pixels import decoded, inverted, slice_pixels, stacked
 from napari_medsam.formats.dicom_series import Stack, find_stacks, slices_in, stacks_of
 from napari_medsam.formats.errors import ReadError, SeveralFrames, SeveralSeries
 from napari_medsam.formats.grid import SourceGrid
 from napari_medsam.formats.image_file import ImageFile, to_volume
 from napari_medsam.formats.memory import require_memory
+from napari_medsam.formats.pet_suv import suv_factor
 from napari_medsam.formats.pixels import to_uint8_rgb
+from napari_medsam.formats.thumbnail import thumbnail
+
+RTSTRUCT = b"1.2.840.10008.5.1.4.1.1.481.3"
 
 sitk.ProcessObject.SetGlobalWarningDisplay(False)
 
 
-def read_dicom(path: Path, series: str | None = None, frame: int | None = None) -> ImageFile:
+def read_dicom(
+    path: Path, series: str | None = None, frame: int | None = None, *, suv: bool = True
+) -> ImageFile:
     """Read a folder with a series, or a single file.
 
     Parameters
     ----------
     path
-        A file, or a folder (folders in it are searched too).
+        A file, a folder (folders in it are searched too), a DICOMDIR, or a zip of these.
     series
         SeriesInstanceUID, as `describe` lists it; needed where there are several.
     frame
         Which volume of a time series, or which image of a film.
+    suv
+        Give PET as SUV by body weight where the header allows it; a note says what was done.
 
     Raises
     ------
@@ -47,7 +55,11 @@ def read_dicom(path: Path, series: str | None = None, frame: int | None = None) 
     ReadError
         Nothing here can be read as an image.
     """
-    stack = choose(stacks_in(path), path, series)
+    with unpacked(path) as place:
+        return _read_chosen(choose(stacks_in(place), path, series), path, frame, suv=suv)
+
+
+def _read_chosen(stack: Stack, path: Path, frame: int | None, *, suv: bool) -> ImageFile:
     if stack.first.sop_class == SEGMENTATION:
         raise ReadError(
             f"{path.name} is a DICOM segmentation, not an image: open its image first and then "
@@ -57,23 +69,49 @@ def read_dicom(path: Path, series: str | None = None, frame: int | None = None) 
         raise SeveralFrames(stack.first.description or path.name, stack.n_frames)
     if not 0 <= (frame or 0) < stack.n_frames:
         raise ReadError(f"{path.name} has frames 0 to {stack.n_frames - 1}, not {frame}.")
-    return _read(stack, path, frame or 0)
+    image = _read(stack, path, frame or 0)
+    return _as_suv(image, stack, frame or 0) if suv and stack.first.modality == "PET" else image
+
+
+def describe_dicom(path: Path, series: str | None = None) -> list[Description]:
+    """Every volume and picture of a folder, file, DICOMDIR or zip, with a thumbnail each.
+
+    Values are not read; ReadError where there is nothing, or no series of that UID.
+    """
+    with unpacked(path) as place:
+        stacks = [stack for stack in stacks_in(place) if series in (None, stack.uid)]
+        if not stacks:
+            raise ReadError(f"{path.name} has no series {series}.")
+        return [describe_stack(stack, path) for stack in stacks]
 
 
 def stacks_in(path: Path) -> list[Stack]:
-    """The volumes and pictures of a folder or file; ReadError where there are none."""
+    """The volumes and pictures of a folder, file or DICOMDIR; ReadError where there are none.
+
+    A zip is `unpacked` first.
+    """
     if path.is_dir():
-        stacks = find_stacks(path)
+        stacks = find_stacks(files_of(path))
         if not stacks:
             raise ReadError(f"The folder {path.name} holds no DICOM images.")
         return stacks
     if path.stat().st_size == 0:
         raise ReadError(f"{path.name} is empty (0 bytes).")
+    if is_directory(path):
+        stacks = find_stacks(files_of(path))
+        if not stacks:
+            raise ReadError(f"{path.name} lists images, but none of them is in its folder.")
+        return stacks
     if not is_dicom(path):
         raise ReadError(f"{path.name} is not a DICOM file, though its name says so.")
     if not is_whole(path):
         raise ReadError(f"{path.name} is cut off or damaged: its elements exceed the file.")
     slices = slices_in(path)
+    if not slices and RTSTRUCT in path.read_bytes()[:2000]:
+        raise ReadError(
+            f"{path.name} holds contours (RTSTRUCT), not an image: open its image first and then "
+            f"this file as labels."
+        )
     if not slices:
         raise ReadError(
             f"{path.name} holds no readable DICOM image: it is a report or another object "
@@ -100,7 +138,7 @@ def choose(stacks: list[Stack], path: Path, series: str | None) -> Stack:
 
 
 def describe_stack(stack: Stack, path: Path) -> Description:
-    """What a stack is, from headers alone."""
+    """What a stack is, from headers and one slice."""
     grid = grid_of(stack, path)
     z, y, x = grid.lps.shape_zyx
     return Description(
@@ -113,28 +151,70 @@ def describe_stack(stack: Stack, path: Path) -> Description:
         modality=stack.first.modality,
         n_frames=stack.n_frames,
         notes=_notes(stack),
+        thumbnail=_thumbnail(stack),
     )
 
 
-def grid_of(stack: Stack, path: Path) -> SourceGrid:
-    return SourceGrid("dicom", path, stack.geometry, 3 if stack.placed else 2)
+def grid_of(stack: Stack, path: Path, frame: int = 0) -> SourceGrid:
+    return SourceGrid(
+        "dicom",
+        path,
+        stack.geometry,
+        3 if stack.placed else 2,
+        series=stack.uid,
+        frame=frame,
+        frame_of_reference=stack.first.frame_of_reference,
+    )
+
+
+def _thumbnail(stack: Stack) -> NDArray[np.uint8] | None:
+    """The middle slice, small; None where it cannot be decoded."""
+    present = [one for one in stack.slices[0] if one is not None]
+    middle = present[len(present) // 2]
+    try:
+        (pixels,) = slice_pixels((middle,))
+    except ReadError:
+        return None
+    if pixels is None:
+        return None
+    if pixels.ndim == 3:
+        pixels, _ = to_uint8_rgb(pixels, middle.path.name)
+    negative = middle.photometric == "MONOCHROME1"
+    spacing = stack.geometry.spacing_xyz
+    small = thumbnail(pixels, (spacing[0], spacing[1]), None if negative else middle.window)
+    return 255 - small if negative else small
+
+
+def _as_suv(image: ImageFile, stack: Stack, frame: int) -> ImageFile:
+    """The image in g/ml, or as it is; with a note either way."""
+    suv = suv_factor([one for one in stack.slices[frame] if one is not None])
+    if suv.factor is None:
+        return replace(image, notes=(*image.notes, suv.note))
+    scaled = (image.volume.voxels * np.float64(suv.factor)).astype(np.float32)
+    window = image.window and (image.window[0] * suv.factor, image.window[1] * suv.factor)
+    return replace(
+        image,
+        volume=replace(image.volume, voxels=scaled),
+        window=window,
+        notes=(*image.notes, suv.note),
+    )
 
 
 def _read(stack: Stack, path: Path, frame: int) -> ImageFile:
     first = stack.first
     require_memory((*stack.geometry.shape_zyx, first.components), 8, path)
     if first.is_film:
-        array = _stacked([_decoded(first)[frame]])
+        array = stacked([decoded(first)[frame]])
     else:
-        array = _stacked(_slices(stack.slices[frame]))
+        array = stacked(slice_pixels(stack.slices[frame]))
     notes = list(_notes(stack))
     if array.ndim == 4:
         array, said = to_uint8_rgb(array, path.name)
         notes += said
     elif first.photometric == "MONOCHROME1":
-        array = _inverted(array)
+        array = inverted(array)
         notes.append("The image is stored with white as its lowest value; it was inverted.")
-    grid = grid_of(stack, path)
+    grid = grid_of(stack, path, frame)
     return ImageFile(
         to_volume(array, grid, first.modality),
         grid,
@@ -143,71 +223,6 @@ def _read(stack: Stack, path: Path, frame: int) -> ImageFile:
         None if first.photometric == "MONOCHROME1" else first.window,
         first.body_part,
     )
-
-
-def _slices(slices: tuple[SliceHeader | None, ...]) -> list[NDArray[Any] | None]:
-    """The pixels of each slice; a file of many slices is decoded once."""
-    files: dict[Path, NDArray[Any]] = {}
-    pixels: list[NDArray[Any] | None] = []
-    for one in slices:
-        if one is None:
-            pixels.append(None)
-        elif one.frame is None:
-            pixels.append(_decoded(one)[0])
-        else:
-            if one.path not in files:
-                files[one.path] = stored_frames(one.path)
-            slope, intercept = one.rescale
-            stored = files[one.path][one.frame]
-            plain = (slope, intercept) == (1.0, 0.0)
-            pixels.append(_narrow(stored if plain else stored * slope + intercept))
-    return pixels
-
-
-def _decoded(header: SliceHeader) -> NDArray[Any]:
-    """Decoded and rescaled pixels (frames, rows, columns) or (frames, rows, columns, 3)."""
-    reader = sitk.ImageFileReader()
-    reader.SetImageIO("GDCMImageIO")
-    reader.SetFileName(str(header.path))
-    try:
-        array = sitk.GetArrayFromImage(reader.Execute())
-    except (RuntimeError, MemoryError) as error:
-        raise ReadError(
-            f"{header.path.name} is damaged: its pixel data are cut off or cannot be decoded."
-        ) from error
-    shape = (header.frames, header.rows, header.columns)
-    return _narrow(array.reshape(*shape, 3) if header.components == 3 else array.reshape(shape))
-
-
-def _narrow(array: NDArray[Any]) -> NDArray[Any]:
-    """int16 where the values fit (GDCM gives int32 or float64 once a rescale is stated)."""
-    if array.dtype.kind == "f":
-        return array.astype(np.float32)
-    if array.dtype.itemsize <= 2:
-        return array
-    fits = array.min() >= -32768 and array.max() <= 32767
-    return array.astype(np.int16 if fits else np.float32)
-
-
-def _stacked(pixels: list[NDArray[Any] | None]) -> NDArray[Any]:
-    """Put slices together; a missing one is filled with the lowest value of the others."""
-    present = [one for one in pixels if one is not None]
-    dtype = np.result_type(*{one.dtype for one in present})
-    if dtype.itemsize > 4:
-        dtype = np.dtype(np.float32)
-    lowest = min(one.min() for one in present)
-    volume = np.full((len(pixels), *present[0].shape), lowest, dtype=dtype)
-    for index, one in enumerate(pixels):
-        if one is not None:
-            volume[index] = one
-    return volume
-
-
-def _inverted(array: NDArray[Any]) -> NDArray[Any]:
-    """MONOCHROME1 turned so that high is bright; the range of values stays the same."""
-    lowest, highest = array.min(), array.max()
-    wide = np.float64 if array.dtype.kind == "f" else np.int64
-    return (wide(lowest) + wide(highest) - array.astype(wide)).astype(array.dtype)
 
 
 def _notes(stack: Stack) -> tuple[str, ...]:

@@ -34,6 +34,14 @@ def is_dicom(path: Path) -> bool:
     return start[128:] == b"DICM" or _begins_with_an_element(start)
 
 
+def transfer_syntax(path: Path) -> bytes:
+    """The UID of how a file's pixels are encoded, empty where it states none."""
+    with path.open("rb") as stream:
+        if stream.read(132)[128:] != b"DICM":
+            return b""
+        return _file_meta(stream, path.stat().st_size) or b""
+
+
 def is_whole(path: Path) -> bool:
     """Whether no element claims more bytes than the file has."""
     size = path.stat().st_size

@@ -21,6 +21,7 @@ from napari_medsam.formats.dicom_headers import MODALITIES, SliceHeader, unit, w
 from napari_medsam.formats.dicom_mosaic import mosaic_slices, untiled
 from napari_medsam.formats.errors import ReadError
 from napari_medsam.formats.optional import has, optional
+from napari_medsam.formats.quiet import library_warnings
 
 ENHANCED = {
     "1.2.840.10008.5.1.4.1.1.2.1": "CT",
@@ -36,6 +37,10 @@ ENHANCED = {
 }
 """SOP classes whose frames are slices with a place (PS3.6 annex A)."""
 
+SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
+"""SOP class of DICOM SEG (PS3.6 annex A)."""
+PLACED = frozenset((*ENHANCED, SEGMENTATION))
+
 UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, IndexError, OSError, EOFError)
 UNREADABLE += (NotImplementedError, RuntimeError)  # type: ignore[assignment]
 
@@ -49,7 +54,7 @@ def frames_of(path: Path, header: SliceHeader | None) -> list[SliceHeader]:
         The file needs pydicom and it is not installed.
     """
     mosaic = header is not None and "MOSAIC" in header.image_type
-    placed = header is None or mosaic or header.sop_class in ENHANCED or header.frames > 1
+    placed = header is None or mosaic or header.sop_class in PLACED or header.frames > 1
     if not placed:
         return [header] if header is not None else []
     if not has("pydicom"):
@@ -96,7 +101,7 @@ def stored_frames(path: Path) -> NDArray[Any]:
 @contextmanager
 def quiet_pydicom() -> Iterator[None]:
     """Drop pydicom's warnings about values that break the standard but can be read."""
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), library_warnings("pydicom"):
         warnings.simplefilter("ignore")
         yield
 
@@ -149,6 +154,7 @@ def _frame(dataset: Any, path: Path, number: int, value: Any) -> SliceHeader:
         sop_class=str(dataset.get("SOPClassUID", "")),
         instance_uid=str(dataset.get("SOPInstanceUID", "")),
         instance_number=int(dataset.get("InstanceNumber") or 0) * 100_000 + number,
+        frame_of_reference=str(dataset.get("FrameOfReferenceUID", "")),
         frame=number,
         rescale=(float(1 if slope is None else slope), float(intercept or 0)),
     )

@@ -6,12 +6,17 @@ Tags and their meaning are those of DICOM PS3.6 and PS3.3 C.7.6.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
+
+from napari_medsam.formats.dicom_bytes import transfer_syntax
+from napari_medsam.formats.quiet import quiet_stderr
 
 MODALITIES = {
     "CT": "CT",
@@ -37,6 +42,8 @@ MODALITIES = {
     "DMS": "Dermoscopy",
 }
 """DICOM's Modality (0008,0060) in our words; what is absent here becomes ""."""
+NOISY = frozenset((b"1.2.840.10008.1.2.4.51", b"1.2.840.10008.1.2.4.53", b"1.2.840.10008.1.2.4.55"))
+"""Transfer syntaxes of JPEG with 12 bits (PS3.5 annex A.4.1), which GDCM reads noisily."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +77,7 @@ class SliceHeader:
     sop_class: str
     instance_uid: str
     instance_number: int
+    frame_of_reference: str = ""
     frame: int | None = None
     rescale: tuple[float, float] = (1.0, 0.0)
 
@@ -92,6 +100,16 @@ class SliceHeader:
         return np.asarray(normal / np.linalg.norm(normal), dtype=np.float64)
 
 
+@contextmanager
+def quiet_gdcm(path: Path) -> Iterator[None]:
+    """Let GDCM try its JPEG decoders on 12-bit pixels without a line on the terminal for each."""
+    if transfer_syntax(path) in NOISY:
+        with quiet_stderr():
+            yield
+    else:
+        yield
+
+
 def read_header(path: Path) -> SliceHeader | None:
     """Read one file's header; None where GDCM finds no image in it.
 
@@ -101,7 +119,8 @@ def read_header(path: Path) -> SliceHeader | None:
     reader.SetImageIO("GDCMImageIO")
     reader.SetFileName(str(path))
     try:
-        reader.ReadImageInformation()
+        with quiet_gdcm(path):
+            reader.ReadImageInformation()
     except RuntimeError:
         return None
 
@@ -139,6 +158,7 @@ def read_header(path: Path) -> SliceHeader | None:
         sop_class=text("0008|0016"),
         instance_uid=text("0008|0018"),
         instance_number=int(number[0]) if number is not None else 0,
+        frame_of_reference=text("0020|0052"),
     )
 
 

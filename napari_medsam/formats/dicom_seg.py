@@ -6,14 +6,17 @@ Its rows and columns must run along the image's voxel axes; they may be turned o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.events import PALETTE, Label
+from napari_medsam.engine.events import MOST_LABELS, PALETTE, Label
+from napari_medsam.formats.cielab import rgb_from_cielab
 from napari_medsam.formats.dicom_frames import (
+    SEGMENTATION,
     UNREADABLE,
     frames_of,
     quiet_pydicom,
@@ -21,19 +24,22 @@ from napari_medsam.formats.dicom_frames import (
     stored_frames,
 )
 from napari_medsam.formats.dicom_headers import SliceHeader, read_header
-from napari_medsam.formats.errors import ReadError
+from napari_medsam.formats.errors import OtherGrid, ReadError
 from napari_medsam.formats.grid import SourceGrid
 from napari_medsam.formats.label_file import LabelFile
 from napari_medsam.formats.optional import optional
+from napari_medsam.formats.terms import Code, Term, with_term
 
-SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
-"""SOP class of DICOM SEG (PS3.6 annex A)."""
+TRACKING = "napari-medsam label "
+"""Begins the tracking ID of segments we wrote; the label's number follows."""
 OFF_GRID = 0.25
 """A frame this part of a voxel beside the image's voxels is on another grid."""
 
 
 def read_segmentation(path: Path, grid: SourceGrid) -> LabelFile:
     """Read a SEG as (Z, Y, X) labels of the image's volume; label numbers are segment numbers.
+
+    Files we wrote ourselves give back the numbers their labels had.
 
     Fractional segmentations count as present from one half on. Where segments overlap, the
     higher number has the voxel and a note says how many.
@@ -51,12 +57,20 @@ def read_segmentation(path: Path, grid: SourceGrid) -> LabelFile:
         frames = frames_of(path, read_header(path))
         pixels = stored_frames(path)
         try:
-            numbers = _segment_numbers(dataset)
-            table = tuple(_label(item) for item in dataset.SegmentSequence)
+            named = _label_numbers(dataset.SegmentSequence)
+            numbers = [named[number] for number in _segment_numbers(dataset)]
+            table = tuple(
+                _label(item, named[int(item.SegmentNumber)]) for item in dataset.SegmentSequence
+            )
         except UNREADABLE as error:
             raise ReadError(f"{path.name} does not say which segment its frames show.") from error
         fractional = str(dataset.get("SegmentationType", "")) == "FRACTIONAL"
         half = float(dataset.get("MaximumFractionalValue", 1)) / 2 if fractional else 0.5
+    if not numbers or not len(numbers) == len(frames) == len(pixels):
+        raise ReadError(
+            f"{path.name} is damaged: it states {len(numbers)} segments of frames, {len(frames)} "
+            f"places and {len(pixels)} frames of pixels."
+        )
     labels = np.zeros(grid.lps.shape_zyx, dtype=np.min_scalar_type(max(numbers)))
     n_lost = 0
     world_to_index: NDArray[np.float64] = np.linalg.inv(grid.lps.affine).astype(np.float64)
@@ -64,8 +78,20 @@ def read_segmentation(path: Path, grid: SourceGrid) -> LabelFile:
         z, y, x = _voxels(np.asarray(plane) >= half, frame, world_to_index, labels.shape, path)
         n_lost += int(np.count_nonzero((labels[z, y, x] > 0) & (labels[z, y, x] != number)))
         labels[z, y, x] = number
-    notes = (f"{n_lost} voxels belong to several segments; the higher number has them.",)
-    return LabelFile(labels, table, notes if n_lost else ())
+    notes = other_frame_of_reference(str(dataset.get("FrameOfReferenceUID", "")), grid)
+    if n_lost:
+        notes += (f"{n_lost} voxels belong to several segments; the higher number has them.",)
+    return LabelFile(labels, table, notes)
+
+
+def other_frame_of_reference(stated: str, grid: SourceGrid) -> tuple[str, ...]:
+    """A warning where labels were drawn in other patient coordinates than the image's."""
+    if not stated or not grid.frame_of_reference or stated == grid.frame_of_reference:
+        return ()
+    return (
+        "The labels state another frame of reference than the image: they may belong to another "
+        "scan of the patient. Check that they lie where they should.",
+    )
 
 
 def _number(one: tuple[int, SliceHeader, NDArray[Any]]) -> int:
@@ -93,7 +119,7 @@ def _voxels(
     index = np.rint(exact).astype(np.int64)[::-1]
     last = np.array(shape_zyx)[:, None] - 1
     if np.any(np.abs(exact - index[::-1]) > OFF_GRID) or np.any((index < 0) | (index > last)):
-        raise ReadError(
+        raise OtherGrid(
             f"{path.name} lies on another grid than the image, or outside it: resample it to the "
             f"image's grid first."
         )
@@ -110,33 +136,34 @@ def _segment_numbers(dataset: Any) -> list[int]:
     return numbers
 
 
-def _label(item: Any) -> Label:
-    """A segment's number, name and recommended colour."""
-    number = int(item.SegmentNumber)
+def _label(item: Any, number: int) -> Label:
+    """A segment's name, recommended colour and term, under the number its voxels get."""
     color = PALETTE[(number - 1) % len(PALETTE)]
     if "RecommendedDisplayCIELabValue" in item:
-        color = _rgb([int(v) for v in item.RecommendedDisplayCIELabValue])
-    return Label(number, str(item.get("SegmentLabel", f"segment {number}")), color)
+        color = rgb_from_cielab([int(v) for v in item.RecommendedDisplayCIELabValue])
+    label = Label(number, str(item.get("SegmentLabel", f"segment {number}")), color)
+    types, categories = (
+        item.get(f"SegmentedProperty{name}CodeSequence") for name in ("Type", "Category")
+    )
+    if not types or not categories:
+        return label
+    return with_term(label, Term(_code(types[0]), _code(categories[0])))
 
 
-def _rgb(scaled: list[int]) -> tuple[float, float, float]:
-    """DICOM's 16-bit CIELab (PS3.3 C.10.7.1.1, D50 white) as sRGB in 0..1.
+def _code(item: Any) -> Code:
+    return Code(
+        str(item.get("CodeValue", "")),
+        str(item.get("CodingSchemeDesignator", "")),
+        str(item.get("CodeMeaning", "")),
+    )
 
-    XYZ from Lab as in CIE 15; the D50 matrix to linear sRGB is Lindbloom's (Bradford-adapted).
-    """
-    light = scaled[0] / 65535 * 100
-    a, b = (value / 65535 * 255 - 128 for value in scaled[1:])
-    y = (light + 16) / 116
-    roots = np.array([y + a / 500, y, y - b / 200])
-    ratios = np.where(roots > 6 / 29, roots**3, 3 * (6 / 29) ** 2 * (roots - 4 / 29))
-    linear = np.array(
-        [
-            [3.1338561, -1.6168667, -0.4906146],
-            [-0.9787684, 1.9161415, 0.0334540],
-            [0.0719453, -0.2289914, 1.4052427],
-        ]
-    ) @ (ratios * [0.96422, 1.0, 0.82521])
-    linear = np.clip(linear, 0, 1)
-    srgb = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    red, green, blue = (float(value) for value in srgb)
-    return red, green, blue
+
+def _label_numbers(items: Sequence[Any]) -> dict[int, int]:
+    """The label each segment number becomes: the one we wrote it from, else the same number."""
+    own = [str(item.get("TrackingID", "")) for item in items]
+    numbers = [int(item.SegmentNumber) for item in items]
+    if all(one.startswith(TRACKING) and one[len(TRACKING) :].isdigit() for one in own):
+        labels = [int(one[len(TRACKING) :]) for one in own]
+        if len(set(labels)) == len(labels) and all(0 < n <= MOST_LABELS for n in labels):
+            return dict(zip(numbers, labels, strict=True))
+    return {number: number for number in numbers}

@@ -19,14 +19,9 @@ from numpy.typing import NDArray
 from napari_medsam.formats.dicom_bytes import is_dicom, is_whole
 from napari_medsam.formats.dicom_frames import frames_of
 from napari_medsam.formats.dicom_headers import SliceHeader, read_header
+from napari_medsam.formats.dicom_spacing import SAID, even_places, even_runs, missing_notes
 from napari_medsam.formats.grid import Geometry
 
-EVEN = 0.1
-"""Slices this part of a slice distance off their even place still count as even."""
-ROUNDING_MM = 0.1
-"""So do slices this far off: headers round positions to a tenth of a millimetre."""
-SAID = 0.02
-"""From this part on the unevenness is told to the user."""
 TILT_PIXELS = 0.1
 """Sideways drift over a whole stack, in pixels, from which on it is a gantry tilt."""
 
@@ -54,9 +49,8 @@ class Stack:
         return max(len(self.slices), self.first.frames if film else 1)
 
 
-def find_stacks(folder: Path) -> list[Stack]:
-    """Every volume and picture in a folder and the folders in it, largest first."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and not _is_hidden(path))
+def find_stacks(files: Iterable[Path]) -> list[Stack]:
+    """Every volume and picture in these files, largest first; other files are passed over."""
     return stacks_of(header for path in files for header in slices_in(path))
 
 
@@ -133,44 +127,9 @@ def _stacks_of_group(group: list[SliceHeader]) -> list[Stack]:
         n_frames = copies.pop()
     ordered = [sorted(places[h], key=lambda s: (s.instance_number, s.path.name)) for h in heights]
     stacks = []
-    for run in _even_runs(np.array(heights)):
+    for run in even_runs(np.array(heights)):
         stacks.append(_run(ordered, run, n_frames, normal, notes, whole=len(run) == len(heights)))
     return stacks
-
-
-def _even_runs(heights: NDArray[np.float64]) -> list[list[int]]:
-    """Indices of stretches that fit one even distance, missing slices allowed."""
-    if len(heights) < 3 or _even_places(heights) is not None:
-        return [list(range(len(heights)))]
-    steps = np.diff(heights)
-    runs: list[list[int]] = [[0]]
-    for index, step in enumerate(steps, start=1):
-        run = runs[-1]
-        usual = steps[run[0]] if len(run) > 1 else step
-        if abs(step - usual) <= _slack(usual):
-            run.append(index)
-        else:
-            runs.append([index])
-    return runs
-
-
-def _even_places(heights: NDArray[np.float64]) -> tuple[NDArray[np.int64], float] | None:
-    """Each slice's place on an even stack and the distance, or None where none fits.
-
-    The distance is the whole length over the number of places, so that rounding in the
-    header does not add up over hundreds of slices.
-    """
-    usual = float(np.median(np.diff(heights)))
-    places = np.concatenate([[0], np.cumsum(np.rint(np.diff(heights) / usual))]).astype(np.int64)
-    if np.any(np.diff(places) < 1) or places[-1] + 1 > 2 * len(heights):
-        return None
-    distance = float(heights[-1] - heights[0]) / float(places[-1])
-    off = np.abs(heights - heights[0] - places * distance).max()
-    return (places, distance) if off <= _slack(distance) else None
-
-
-def _slack(distance: float) -> float:
-    return max(EVEN * distance, min(ROUNDING_MM, distance / 4))
 
 
 def _run(
@@ -188,7 +147,7 @@ def _run(
         return _single(slices[0][0])
     first, last = _position(slices[0][0]), _position(slices[-1][0])
     heights = np.array([float(_position(one[0]) @ normal) for one in slices])
-    found = _even_places(heights) if len(heights) > 2 else None
+    found = even_places(heights) if len(heights) > 2 else None
     places, distance = found or (np.arange(len(heights)), float(np.diff(heights).mean()))
     said = list(notes)
     if not whole:
@@ -199,7 +158,7 @@ def _run(
     off = float(np.abs(heights - heights[0] - places * distance).max())
     if off > SAID * distance:
         said.append(f"Slices lie up to {off:.2g} mm off an even distance of {distance:.4g} mm.")
-    said += _missing(places)
+    said += missing_notes(places)
     step, tilt = _step(slices[0][0], (last - first) / float(places[-1]), normal, int(places[-1]))
     said += tilt
     head = slices[0][0]
@@ -213,18 +172,6 @@ def _run(
             volume[int(place)] = one[t]
         volumes.append(tuple(volume))
     return Stack("", tuple(volumes), geometry, placed=True, notes=tuple(said))
-
-
-def _missing(places: NDArray[np.int64]) -> list[str]:
-    """A note that numbers the missing slices as they will be counted, from 1."""
-    absent = sorted(set(range(int(places[-1]) + 1)) - set(places.tolist()))
-    if not absent:
-        return []
-    numbers = ", ".join(str(n + 1) for n in absent[:8]) + (" ..." if len(absent) > 8 else "")
-    return [
-        f"{len(absent)} of {int(places[-1]) + 1} slices are missing (counted along the stack: "
-        f"{numbers}); they are shown empty so that the others keep their place."
-    ]
 
 
 def _step(
@@ -270,7 +217,3 @@ def _position(header: SliceHeader) -> NDArray[np.float64]:
     if header.position is None:
         raise ValueError(f"{header.path.name} states no position.")
     return header.position
-
-
-def _is_hidden(path: Path) -> bool:
-    return path.name.startswith(".")

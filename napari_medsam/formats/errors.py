@@ -34,6 +34,10 @@ class SeveralSeries(ReadError):
         self.series = tuple(series)
 
 
+class OtherGrid(ReadError):
+    """Labels lie on another grid than their image; resampling them is the user's to decide."""
+
+
 class SaveError(ValueError):
     """Labels were not saved; what was in the target's place before is untouched."""
 

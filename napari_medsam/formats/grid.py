@@ -115,6 +115,12 @@ class SourceGrid:
         2 where the file is a plane without a third axis, else 3.
     forms
         What a NIfTI header said, or None for other files.
+    series
+        Which DICOM series, as `Description.series`; "" for other files.
+    frame
+        Which volume of a DICOM series of several.
+    frame_of_reference
+        UID of the patient coordinates a DICOM series is in, "" where not stated.
     """
 
     kind: Kind
@@ -122,6 +128,9 @@ class SourceGrid:
     geometry: Geometry
     ndim: Literal[2, 3] = 3
     forms: NiftiForms | None = None
+    series: str = ""
+    frame: int = 0
+    frame_of_reference: str = ""
 
     @cached_property
     def _turn(self) -> tuple[tuple[int, int, int], tuple[bool, bool, bool]]:

@@ -7,13 +7,14 @@ with the volume in LPS order.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from napari_medsam.formats.description import Description
-from napari_medsam.formats.dicom import describe_stack, read_dicom, stacks_in
+from napari_medsam.formats.dicom import describe_dicom, read_dicom
 from napari_medsam.formats.dicom_bytes import is_dicom
 from napari_medsam.formats.errors import ReadError, SeveralFrames
 from napari_medsam.formats.grid import Kind, Triple
@@ -37,7 +38,10 @@ SUFFIXES: dict[str, Kind] = {
     ".mha": "mha",
     ".mhd": "mha",
     ".dcm": "dicom",
+    ".seg.dcm": "dicom",
+    ".rtstruct.dcm": "dicom",
     ".ima": "dicom",
+    ".zip": "dicom",
     ".png": "picture",
     ".jpg": "picture",
     ".jpeg": "picture",
@@ -46,7 +50,7 @@ SUFFIXES: dict[str, Kind] = {
     ".tiff": "picture",
     ".npz": "npz",
 }
-DOUBLE_SUFFIXES = (".nii.gz", ".seg.nrrd")
+DOUBLE_SUFFIXES = (".nii.gz", ".seg.nrrd", ".seg.dcm", ".rtstruct.dcm")
 
 
 def read_image(
@@ -55,8 +59,9 @@ def read_image(
     series: str | None = None,
     frame: int | None = None,
     spacing_xyz: Triple | None = None,
+    suv: bool = True,
 ) -> ImageFile:
-    """Read an image file, or a folder with a DICOM series.
+    """Read an image file, or a DICOM series in a folder, DICOMDIR or zip.
 
     Parameters
     ----------
@@ -68,6 +73,8 @@ def read_image(
         Which volume of a 4D file, counted from 0.
     spacing_xyz
         Millimetres between pixels and pages of a picture, which states none itself.
+    suv
+        Give DICOM PET as SUV by body weight where the header allows it; a note says whether.
 
     Raises
     ------
@@ -80,7 +87,7 @@ def read_image(
     kind = kind_of(path)
     match kind:
         case "dicom":
-            return read_dicom(path, series, frame)
+            return read_dicom(path, series, frame, suv=suv)
         case "nifti":
             return read_nifti(path, frame)
         case "nrrd" | "mha":
@@ -94,19 +101,19 @@ def read_image(
 def describe(path: str | os.PathLike[str], *, series: str | None = None) -> list[Description]:
     """What a file or folder holds, one entry a volume; values are read where there is one."""
     path = Path(path)
+    small = None
     if kind_of(path) == "dicom":
-        stacks = [s for s in stacks_in(path) if series in (None, s.uid)]
-        if not stacks:
-            raise ReadError(f"{path.name} has no series {series}.")
-        if len(stacks) > 1:
-            return [describe_stack(stack, path) for stack in stacks]
+        found = describe_dicom(path, series)
+        if len(found) > 1:
+            return found
+        series, small = found[0].series, found[0].thumbnail
     n_frames = 1
     try:
         image = read_image(path, series=series)
     except SeveralFrames as several:
         n_frames = several.n_frames
         image = read_image(path, series=series, frame=0)
-    return [_described(image, series or "", n_frames)]
+    return [replace(_described(image, series or "", n_frames), thumbnail=small)]
 
 
 def _described(image: ImageFile, series: str, n_frames: int) -> Description:
@@ -147,7 +154,7 @@ def kind_of(path: Path) -> Kind:
 
 
 def suffix_of(path: Path) -> str:
-    """The suffix in lower case; ".nii.gz" and ".seg.nrrd" count as one."""
+    """The suffix in lower case; those of `DOUBLE_SUFFIXES` count as one."""
     name = path.name.lower()
     double = next((suffix for suffix in DOUBLE_SUFFIXES if name.endswith(suffix)), None)
     return double or path.suffix.lower()

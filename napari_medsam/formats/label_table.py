@@ -11,9 +11,14 @@ import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from napari_medsam.engine.events import Label
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medsam.engine.events import PALETTE, Label
 from napari_medsam.formats.errors import ReadError, SaveError
+from napari_medsam.formats.terms import Code, CodedLabel, Term, term_of, with_term
 
 ITK_SNAP_HEADER = """\
 ################################################
@@ -32,6 +37,10 @@ ITK_SNAP_HEADER = """\
 ################################################
 """
 CSV_COLUMNS = ("number", "name", "red", "green", "blue")
+CODE_COLUMNS = tuple(
+    f"{what}_{part}" for what in ("type", "category") for part in ("code", "scheme", "meaning")
+)
+"""Coded terms in a CSV, where a label has one that its name does not stand for."""
 
 
 def write_label_table(path: str | os.PathLike[str], table: Sequence[Label]) -> None:
@@ -49,8 +58,9 @@ def write_label_table(path: str | os.PathLike[str], table: Sequence[Label]) -> N
         elif path.suffix.lower() == ".csv":
             with path.open("w", encoding="utf-8", newline="") as stream:
                 writer = csv.writer(stream)
-                writer.writerow(CSV_COLUMNS)
-                writer.writerows((one.number, one.name, *rgb_255(one.color)) for one in table)
+                coded = any(isinstance(one, CodedLabel) for one in table)
+                writer.writerow((*CSV_COLUMNS, *(CODE_COLUMNS if coded else ())))
+                writer.writerows(_csv_row(one, coded=coded) for one in table)
         else:
             raise SaveError(f"{path.name}: a label table is saved as .txt (ITK-SNAP) or .csv.")
     except OSError as error:
@@ -74,17 +84,38 @@ def read_label_table(path: str | os.PathLike[str]) -> tuple[Label, ...]:
     table = []
     for line, row in rows:
         try:
-            number, name, red, green, blue = row
+            number, name, red, green, blue, *words = row
             if int(number) == 0:
                 continue
             color = (int(red) / 255, int(green) / 255, int(blue) / 255)
-            table.append(Label(int(number), name, color))
+            label = Label(int(number), name, color)
+            table.append(with_term(label, _term(words)) if len(words) == 6 else label)
         except ValueError as error:
             raise ReadError(
                 f"Line {line} of {path.name} is not a label (a number, a name and three colour "
                 f"values from 0 to 255 are expected)."
             ) from error
     return tuple(table)
+
+
+def description_beside(path: Path) -> Path:
+    """Where ITK-SNAP's label description of a label file lies: labels.nii.gz, labels.label.txt."""
+    name = path.name
+    for suffix in (".nii.gz", path.suffix):
+        if suffix and name.lower().endswith(suffix.lower()):
+            name = name[: -len(suffix)]
+            break
+    return path.with_name(f"{name}.label.txt")
+
+
+def complete_table(labels: NDArray[Any], table: Sequence[Label]) -> list[Label]:
+    """The table, with a plain name for every label that is present and not in it."""
+    named = {label.number: label for label in table}
+    for number in np.unique(labels).tolist():
+        if number and number not in named:
+            color = PALETTE[(number - 1) % len(PALETTE)]
+            named[number] = Label(number, f"label {number}", color)
+    return [named[number] for number in sorted(named)]
 
 
 def rgb_255(color: tuple[float, float, float]) -> tuple[int, int, int]:
@@ -116,6 +147,20 @@ def _itk_snap_rows(text: str) -> list[tuple[int, list[str]]]:
     return rows
 
 
+def _csv_row(label: Label, *, coded: bool) -> tuple[object, ...]:
+    row = (label.number, label.name, *rgb_255(label.color))
+    if not coded:
+        return row
+    term = term_of(label)
+    words = [(one.value, one.scheme, one.meaning) for one in (term.type, term.category)]
+    return (*row, *words[0], *words[1])
+
+
+def _term(words: Sequence[str]) -> Term:
+    return Term(Code(*words[:3]), Code(*words[3:6]))
+
+
 def _csv_rows(text: str) -> list[tuple[int, list[str]]]:
     rows = [(line, row) for line, row in enumerate(csv.reader(text.splitlines()), 1) if row]
-    return rows[1:] if rows and tuple(rows[0][1]) == CSV_COLUMNS else rows
+    headed = bool(rows) and tuple(rows[0][1][:5]) == CSV_COLUMNS
+    return rows[1:] if headed else rows

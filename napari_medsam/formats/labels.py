@@ -18,13 +18,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam.engine.events import Label
-from napari_medsam.formats import labels_itk, labels_nifti, labels_picture, labels_seg_nrrd
+from napari_medsam.formats import (
+    coco,
+    labels_dicom_seg,
+    labels_itk,
+    labels_nifti,
+    labels_picture,
+    labels_rtstruct,
+    labels_seg_nrrd,
+)
 from napari_medsam.formats.errors import ReadError, SaveError
 from napari_medsam.formats.grid import SourceGrid
 from napari_medsam.formats.images import suffix_of
+from napari_medsam.formats.label_table import (
+    complete_table,
+    description_beside,
+    write_label_table,
+)
 from napari_medsam.formats.labels_read import read_label_file, read_labels
 
-__all__ = ["FORMATS", "Saved", "read_label_file", "read_labels", "write_labels"]
+__all__ = [
+    "FORMATS",
+    "Saved",
+    "read_label_file",
+    "read_labels",
+    "write_labels",
+]
 
 Write = Callable[[Path, NDArray[Any], SourceGrid, Sequence[Label]], None]
 Check = Callable[[Path, NDArray[Any], SourceGrid], str]
@@ -44,6 +63,9 @@ NRRD = LabelFormat(labels_itk.write_nrrd, labels_itk.check)
 MHA = LabelFormat(labels_itk.write_mha, labels_itk.check)
 SEG_NRRD = LabelFormat(labels_seg_nrrd.write, labels_seg_nrrd.check, largest=65535)
 PICTURE = LabelFormat(labels_picture.write, labels_picture.check, largest=65535)
+DICOM_SEG = LabelFormat(labels_dicom_seg.write, labels_dicom_seg.check, largest=65535)
+RTSTRUCT = LabelFormat(labels_rtstruct.write, labels_rtstruct.check, largest=65535)
+COCO = LabelFormat(coco.write, coco.check, largest=65535)
 
 FORMATS: dict[str, LabelFormat] = {
     ".nii.gz": NIFTI,
@@ -54,6 +76,10 @@ FORMATS: dict[str, LabelFormat] = {
     ".png": PICTURE,
     ".tif": PICTURE,
     ".tiff": PICTURE,
+    ".dcm": DICOM_SEG,
+    ".seg.dcm": DICOM_SEG,
+    ".rtstruct.dcm": RTSTRUCT,
+    ".json": COCO,
 }
 
 
@@ -84,6 +110,8 @@ def write_labels(
     labels: NDArray[Any],
     grid: SourceGrid,
     table: Sequence[Label] = (),
+    *,
+    description: bool = False,
 ) -> Saved:
     """Save labels with the size, spacing, origin and direction of their image.
 
@@ -96,7 +124,11 @@ def write_labels(
     grid
         `ImageFile.grid` of the image.
     table
-        Names and colours, for formats that have a place for them.
+        Names, colours and coded terms (`terms.CodedLabel`), for formats that have a place for
+        them.
+    description
+        Write ITK-SNAP's label description beside the file (`label_table.description_beside`),
+        for formats that have no place for names.
 
     Raises
     ------
@@ -121,6 +153,9 @@ def write_labels(
         raise SaveError(f"{path.name} was not saved: {error}") from error
     finally:
         temporary.unlink(missing_ok=True)
+    if description:
+        rows = complete_table(in_file_order, table)
+        write_label_table(description_beside(path), rows)
     present = np.unique(narrow)
     return Saved(path, int(np.count_nonzero(present)), int(np.count_nonzero(narrow)), f"{checked}.")
 
@@ -143,6 +178,11 @@ def _refuse_source(path: Path, grid: SourceGrid) -> None:
         raise SaveError(f"{path.name} is a folder; give the name of a file.")
     if path.exists() and grid.source.exists() and path.samefile(grid.source):
         raise SaveError(f"{path.name} is the image itself; save the labels under another name.")
+    source = grid.source.resolve()
+    if path.suffix == ".dcm" and source.is_dir() and source in path.resolve().parents:
+        raise SaveError(
+            f"{path.name} would lie among the slices of the series; save it in another folder."
+        )
 
 
 def _smallest_type(

@@ -7,6 +7,7 @@ _Name, _Color, _LabelValue, _Layer, _Extent, _Tags).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,17 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_medsam.engine.events import PALETTE, Label
+from napari_medsam.engine.events import Label
 from napari_medsam.formats import labels_itk
 from napari_medsam.formats.errors import SaveError
 from napari_medsam.formats.grid import SourceGrid
 from napari_medsam.formats.itk import open_itk
 from napari_medsam.formats.label_file import LabelFile
+from napari_medsam.formats.label_table import complete_table
+from napari_medsam.formats.terms import UNKNOWN, Code, Term, term_of, with_term
 
-TISSUE = (
-    "TerminologyEntry:Segmentation category and type - 3D Slicer General Anatomy list"
-    "~SCT^85756007^Tissue~SCT^85756007^Tissue~^^~Anatomic codes - DICOM master list~^^~^^|"
-)
+TERMINOLOGY = "TerminologyEntry:Segmentation category and type - 3D Slicer General Anatomy list"
+ANATOMIC = "Anatomic codes - DICOM master list"
 
 
 def write(
@@ -53,7 +54,7 @@ def write(
             "LabelValue": str(label.number),
             "Layer": "0",
             "Extent": extent,
-            "Tags": TISSUE,
+            "Tags": _tags(term_of(label)),
         }.items():
             image.SetMetaData(f"Segment{index}_{key}", value)
     labels_itk.execute_writer(image, path, "NrrdImageIO")
@@ -81,7 +82,7 @@ def read(path: Path) -> LabelFile:
         mask = array[..., layer] == value
         n_lost += int(np.count_nonzero(labels[mask]))
         labels[mask] = number
-        table.append(Label(number, label.name, label.color))
+        table.append(replace(label, number=number))
     notes = (f"{n_lost} voxels belong to several segments; the last one has them.",)
     return LabelFile(labels, tuple(table), notes if n_lost else ())
 
@@ -101,16 +102,32 @@ def segments(path: Path) -> dict[tuple[int, int], Label]:
         value, layer = int(text("LabelValue", str(index + 1))), int(text("Layer", "0"))
         red, green, blue = (float(v) for v in text("Color", "1 1 0").split()[:3])
         label = Label(value, text("Name", f"Segment {value}"), (red, green, blue))
-        found[layer, value] = label
+        term = _term(text("Tags", ""))
+        found[layer, value] = label if term is None else with_term(label, term)
         index += 1
     return found
 
 
-def complete_table(labels: NDArray[Any], table: Sequence[Label]) -> list[Label]:
-    """The table, with a plain name for every label that is present and not in it."""
-    named = {label.number: label for label in table}
-    for number in np.unique(labels).tolist():
-        if number and number not in named:
-            color = PALETTE[(number - 1) % len(PALETTE)]
-            named[number] = Label(number, f"label {number}", color)
-    return [named[number] for number in sorted(named)]
+def _tags(term: Term) -> str:
+    """A term as 3D Slicer writes it: context, category, type, modifier, then anatomy."""
+    category, kind = (
+        "^".join(_plain(word) for word in (code.scheme, code.value, code.meaning))
+        for code in (term.category, term.type)
+    )
+    return f"{TERMINOLOGY}~{category}~{kind}~^^~{ANATOMIC}~^^~^^|"
+
+
+def _plain(word: str) -> str:
+    return "".join(letter for letter in word if letter not in "~^|")
+
+
+def _term(tags: str) -> Term | None:
+    """The term in a segment's tags, None where it says nothing beyond plain tissue."""
+    for entry in tags.split("|"):
+        parts = entry.removeprefix("TerminologyEntry:").split("~")
+        codes = [part.split("^") for part in parts[1:3]]
+        if entry.startswith("TerminologyEntry:") and [len(code) for code in codes] == [3, 3]:
+            category, kind = (Code(value, scheme, text) for scheme, value, text in codes)
+            found = Term(kind, category)
+            return None if found == UNKNOWN or not kind.value else found
+    return None

@@ -26,8 +26,8 @@ def require_memory(shape: tuple[int, ...], bytes_each: int, path: Path) -> None:
     free = available_bytes()
     if needed > free * HEADROOM:
         raise ReadError(
-            f"{path.name} asks for {_size(needed)} of memory ({' x '.join(map(str, shape))} "
-            f"voxels) and this computer has {_size(free)} free: the header is damaged, or the "
+            f"{path.name} asks for {size_text(needed)} of memory ({' x '.join(map(str, shape))} "
+            f"voxels) and this computer has {size_text(free)} free: the header is damaged, or the "
             f"image must be cropped or read on a larger computer."
         )
 
@@ -37,8 +37,8 @@ def require_data(n_bytes: int, path: Path, *, compressed: bool) -> None:
     present = path.stat().st_size
     if n_bytes > present * (DEFLATE_LIMIT if compressed else 1):
         raise ReadError(
-            f"{path.name} is shorter than its header says: {_size(n_bytes)} of voxels are "
-            f"announced and the whole file has {_size(present)}. It is damaged or was not "
+            f"{path.name} is shorter than its header says: {size_text(n_bytes)} of voxels are "
+            f"announced and the whole file has {size_text(present)}. It is damaged or was not "
             f"copied completely."
         )
 
@@ -72,7 +72,7 @@ def _windows_bytes() -> int:
     return int(status.available_physical)
 
 
-def _size(n_bytes: float) -> str:
+def size_text(n_bytes: float) -> str:
     for unit in ("bytes", "kB", "MB", "GB"):
         if n_bytes < 1000:
             return f"{n_bytes:.3g} {unit}"

@@ -48,7 +48,8 @@ def geometry_of(image: Any) -> tuple[NDArray[Any], NiftiForms | None, list[str]]
         affine = np.asarray(image.affine, dtype=np.float64)
         if not _is_regular(affine):
             raise ReadError("its affine is not a usable matrix")
-        return RAS_TO_LPS @ affine, None, notes
+        affine = RAS_TO_LPS @ affine
+        return affine, None, notes + _shear(affine)
     forms, sform, qform, notes = _forms(header)
     if sform is not None:
         affine = sform
@@ -67,13 +68,17 @@ def geometry_of(image: Any) -> tuple[NDArray[Any], NiftiForms | None, list[str]]
         affine = np.diag([-1.0, 1.0, 1.0, 1.0])
     affine[:3] *= MILLIMETRES.get(forms.units, 1.0)
     affine = RAS_TO_LPS @ affine
+    return affine, forms, notes + _shear(affine)
+
+
+def _shear(affine: NDArray[Any]) -> list[str]:
     shear = geometry_from_affine((1, 1, 1), affine).shear_degrees
-    if shear > 0.1:
-        notes.append(
-            f"The axes are sheared by {shear:.1f} degrees (a gantry tilt?); labels keep that, "
-            f"but angles and volumes on screen are slightly off."
-        )
-    return affine, forms, notes
+    if shear <= 0.1:
+        return []
+    return [
+        f"The axes are sheared by {shear:.1f} degrees (a gantry tilt?); labels keep that, "
+        f"but angles and volumes on screen are slightly off."
+    ]
 
 
 def _forms(

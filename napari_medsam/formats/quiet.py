@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+_STDERR = threading.Lock()
 
 
 @contextmanager
@@ -23,3 +27,25 @@ def library_warnings(logger_name: str) -> Iterator[list[str]]:
         yield collected
     finally:
         logger.handlers, logger.propagate = handlers, propagate
+
+
+@contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Drop what C code writes to the terminal's error stream, for as long as this lasts.
+
+    The stream is the whole process's, so this is for short calls that are known to chatter.
+    """
+    with _STDERR:
+        try:
+            kept = os.dup(2)
+        except OSError:  # no error stream, as under a windowed program
+            yield
+            return
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nowhere, 2)
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            os.close(nowhere)

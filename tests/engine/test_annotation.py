@@ -215,6 +215,17 @@ def test_propagating_again_leaves_hand_painted_voxels(annotation):
     assert (annotation.labels[2] == 1).sum() == 4 * 5 - 1 + 2
 
 
+def test_clearing_a_slice_takes_only_what_was_propagated(annotation):
+    place(annotation, mask_of(3, 4, 8, 9))
+    propagate(annotation, [mask_of(10, 10, 14, 14, 2)])
+    brush(annotation, 2, [18], [18], 1)
+    with annotation.edit("propagate") as edit:
+        edit.clear(SliceRef("z", 2), 1)
+    assert annotation.voxel_count(1) == 25 + 1
+    annotation.undo()
+    assert annotation.voxel_count(1) == 25 + 16 + 1
+
+
 def test_closing_twice_logs_once(annotation):
     edit = annotation.edit("propagate")
     edit.paint(mask_of(3, 4, 8, 9, 1), 1)

@@ -10,6 +10,16 @@ from numpy.typing import NDArray
 
 SERIES = "1.2.826.0.1.3680043.2.1125.1"
 AXIAL = np.eye(3)
+REFERABLE = {
+    "0020|0052": f"{SERIES}.7",
+    "0010|0020": "4711",
+    "0008|0020": "20240501",
+    "0008|0030": "101500",
+    "0008|0050": "",
+    "0020|0010": "1",
+    "0020|0011": "3",
+}
+"""Tags that objects which refer to a series take from it."""
 
 
 def write_slice(

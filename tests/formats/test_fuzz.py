@@ -17,7 +17,8 @@ from PIL import Image
 
 from napari_medsam.formats.errors import ReadError
 from napari_medsam.formats.images import read_image
-from tests.formats.dicom_files import write_slice
+from napari_medsam.formats.labels import read_label_file, write_labels
+from tests.formats.dicom_files import REFERABLE, write_series, write_slice
 
 N_EACH = 30
 VOXELS = np.random.default_rng(1).integers(0, 900, (6, 7, 8)).astype(np.int16)
@@ -95,3 +96,52 @@ def test_damaged_file_gives_an_image_or_a_sentence(name: str, tmp_path: Path) ->
     assert sentences
     assert all("\n" not in sentence and len(sentence) < 500 for sentence in sentences)
     assert peak_mb() - before < 500
+
+
+N_LABELS = 16
+LABELS = ("l.seg.dcm", "l.rtstruct.dcm", "l.seg.nrrd", "l.json")
+
+
+def good_labels(folder: Path, name: str) -> Path:
+    """Labels of a small series (or of one slice of it, for a picture's objects)."""
+    write_series(folder / "ct", VOXELS[:1] if name == "l.json" else VOXELS, tags=REFERABLE)
+    image = read_image(folder / "ct")
+    write_labels(folder / name, (image.volume.voxels > 500).astype(np.uint8), image.grid)
+    return folder / "ct"
+
+
+@pytest.mark.parametrize("name", LABELS)
+def test_damaged_labels_give_labels_or_a_sentence(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("highdicom", reason="needs the extra [dicom]")
+    grid = read_image(good_labels(tmp_path, name)).grid
+    data = (tmp_path / name).read_bytes()
+    (tmp_path / "bad").mkdir()
+    path = tmp_path / "bad" / name
+    sentences = []
+    for seed in range(N_LABELS):
+        path.write_bytes(damaged(data, seed))
+        started = time.monotonic()
+        try:
+            labels = read_label_file(path, grid).labels
+        except ReadError as error:
+            sentences.append(str(error))
+        else:
+            assert labels.shape == grid.lps.shape_zyx
+        assert time.monotonic() - started < 5
+    assert sentences
+    assert all("\n" not in sentence and len(sentence) < 500 for sentence in sentences)
+
+
+def test_damaged_zip_gives_an_image_or_a_sentence(tmp_path: Path) -> None:
+    write_series(tmp_path / "ct", VOXELS)
+    shutil.make_archive(str(tmp_path / "a"), "zip", tmp_path / "ct")
+    data = (tmp_path / "a.zip").read_bytes()
+    sentences = []
+    for seed in range(N_LABELS):
+        (tmp_path / "bad.zip").write_bytes(damaged(data, seed))
+        try:
+            assert read_image(tmp_path / "bad.zip").volume.voxels.size > 0
+        except ReadError as error:
+            sentences.append(str(error))
+    assert sentences
+    assert all("\n" not in sentence for sentence in sentences)

@@ -1,0 +1,83 @@
+"""One file to another format, an image or labels, on the grid it lies on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from napari_medsam.formats.errors import ReadError, SaveError
+from napari_medsam.formats.grid import Triple
+from napari_medsam.formats.image_write import IMAGE_FORMATS, write_image
+from napari_medsam.formats.images import read_image, suffix_of
+from napari_medsam.formats.label_table import read_label_table
+from napari_medsam.formats.labels import FORMATS, write_labels
+from napari_medsam.formats.labels_read import is_label_file, read_label_file, read_labels_alone
+
+LABELS_ONLY = (".seg.nrrd", ".dcm", ".seg.dcm", ".rtstruct.dcm", ".json")
+"""Targets that hold labels and nothing else."""
+TARGETS = tuple(dict.fromkeys((*IMAGE_FORMATS, *FORMATS)))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What to take from the source where there is a choice, as for `read_image`.
+
+    `image` is the image that labels belong to (its grid is the result's), or None for their
+    own grid; `labels` says that the source holds labels though its format could be an image's;
+    `names` is a label table as a file.
+    """
+
+    image: Path | None = None
+    series: str | None = None
+    frame: int | None = None
+    spacing_xyz: Triple | None = None
+    suv: bool = True
+    labels: bool = False
+    resample: bool = False
+    description: bool = False
+    names: Path | None = None
+
+
+def convert(source: Path, target: Path, choice: Choice) -> tuple[str, tuple[str, ...]]:
+    """Read `source`, write `target`; what was checked, and notes for the user.
+
+    Raises
+    ------
+    ReadError, SaveError
+        Nothing was written.
+    """
+    if not source.exists():
+        raise ReadError(f"There is no file {source.name} in {source.parent}.")
+    as_labels = choice.labels or choice.image is not None or suffix_of(target) in LABELS_ONLY
+    if as_labels or is_label_file(source):
+        return _labels(source, target, choice)
+    image = read_image(
+        source,
+        series=choice.series,
+        frame=choice.frame,
+        spacing_xyz=choice.spacing_xyz,
+        suv=choice.suv,
+    )
+    return write_image(target, image) + ".", image.notes
+
+
+def _labels(source: Path, target: Path, choice: Choice) -> tuple[str, tuple[str, ...]]:
+    if choice.image is not None:
+        image = read_image(
+            choice.image,
+            series=choice.series,
+            frame=choice.frame,
+            spacing_xyz=choice.spacing_xyz,
+            suv=False,
+        )
+        grid = image.grid
+        file = read_label_file(source, grid, resample=choice.resample)
+    elif suffix_of(target) in (".dcm", ".seg.dcm", ".rtstruct.dcm"):
+        raise SaveError(
+            f"{target.name} refers to the DICOM series of its image: name it with --image."
+        )
+    else:
+        file, grid = read_labels_alone(source)
+    table = read_label_table(choice.names) if choice.names is not None else file.table
+    saved = write_labels(target, file.labels, grid, table, description=choice.description)
+    return saved.checked, file.notes

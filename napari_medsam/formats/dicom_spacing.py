@@ -1,0 +1,63 @@
+"""Where slices stand along their stack: evenly, with gaps, or in stretches of their own.
+
+Heights are millimetres along the slice normal, in ascending order.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+EVEN = 0.1
+"""Slices this part of a slice distance off their even place still count as even."""
+ROUNDING_MM = 0.1
+"""So do slices this far off: headers round positions to a tenth of a millimetre."""
+SAID = 0.02
+"""From this part on the unevenness is told to the user."""
+
+
+def even_runs(heights: NDArray[np.float64]) -> list[list[int]]:
+    """Indices of stretches that fit one even distance, missing slices allowed."""
+    if len(heights) < 3 or even_places(heights) is not None:
+        return [list(range(len(heights)))]
+    steps = np.diff(heights)
+    runs: list[list[int]] = [[0]]
+    for index, step in enumerate(steps, start=1):
+        run = runs[-1]
+        usual = steps[run[0]] if len(run) > 1 else step
+        if abs(step - usual) <= slack(usual):
+            run.append(index)
+        else:
+            runs.append([index])
+    return runs
+
+
+def even_places(heights: NDArray[np.float64]) -> tuple[NDArray[np.int64], float] | None:
+    """Each slice's place on an even stack and the distance, or None where none fits.
+
+    The distance is the whole length over the number of places, so that rounding in the
+    header does not add up over hundreds of slices.
+    """
+    usual = float(np.median(np.diff(heights)))
+    places = np.concatenate([[0], np.cumsum(np.rint(np.diff(heights) / usual))]).astype(np.int64)
+    if np.any(np.diff(places) < 1) or places[-1] + 1 > 2 * len(heights):
+        return None
+    distance = float(heights[-1] - heights[0]) / float(places[-1])
+    off = np.abs(heights - heights[0] - places * distance).max()
+    return (places, distance) if off <= slack(distance) else None
+
+
+def slack(distance: float) -> float:
+    return max(EVEN * distance, min(ROUNDING_MM, distance / 4))
+
+
+def missing_notes(places: NDArray[np.int64]) -> list[str]:
+    """A note that numbers the missing slices as they will be counted, from 1."""
+    absent = sorted(set(range(int(places[-1]) + 1)) - set(places.tolist()))
+    if not absent:
+        return []
+    numbers = ", ".join(str(n + 1) for n in absent[:8]) + (" ..." if len(absent) > 8 else "")
+    return [
+        f"{len(absent)} of {int(places[-1]) + 1} slices are missing (counted along the stack: "
+        f"{numbers}); they are shown empty so that the others keep their place."
+    ]

@@ -1,0 +1,45 @@
+"""Labels one by one: a file for each, as tools that know a single structure a file want them."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medsam.engine.events import Label
+from napari_medsam.formats.grid import SourceGrid
+from napari_medsam.formats.images import suffix_of
+from napari_medsam.formats.label_table import complete_table
+from napari_medsam.formats.labels import Saved, write_labels
+
+
+def write_label_files(
+    path: str | os.PathLike[str],
+    labels: NDArray[Any],
+    grid: SourceGrid,
+    table: Sequence[Label] = (),
+) -> list[Saved]:
+    """Save each label as a file of its own, where it is 1 and all else 0.
+
+    `path` gives folder, name and format: case.nii.gz becomes case_liver.nii.gz,
+    case_left_kidney.nii.gz ... Arguments and errors are those of `write_labels`; where one file
+    fails those before it remain.
+    """
+    path = Path(path)
+    suffix = path.name[len(path.name) - len(suffix_of(path)) :]
+    stem = path.name[: len(path.name) - len(suffix)]
+    rows = [one for one in complete_table(labels, table) if np.any(labels == one.number)]
+    words = [re.sub(r"\W+", "_", one.name).strip("_") or str(one.number) for one in rows]
+    saved = []
+    for label, word in zip(rows, words, strict=True):
+        alone = word if words.count(word) == 1 else f"{word}_{label.number}"
+        target = path.with_name(f"{stem}_{alone}{suffix}")
+        one = replace(label, number=1)
+        saved.append(write_labels(target, labels == label.number, grid, (one,)))
+    return saved
