@@ -13,8 +13,11 @@ from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from napari_medsam.engine.prompt import BoxPrompt, Crop
+
+Enlarge = Literal["cropped", "through_input", "bicubic"]
 
 
 class InputContract(Protocol):
@@ -29,8 +32,10 @@ class InputContract(Protocol):
         """Keep the aspect and pad, or distort to the square."""
 
     @property
-    def interpolation(self) -> Literal["area", "linear", "antialias", "nearest"]:
-        """How the view is resized; "area" is OpenCV's INTER_AREA on uint8."""
+    def interpolation(
+        self,
+    ) -> Literal["area", "linear", "antialias", "nearest", "torch_uint8", "torch_float"]:
+        """How the view is resized; see `engine.resize` for each."""
 
     @property
     def mean(self) -> tuple[float, float, float] | None:
@@ -47,6 +52,18 @@ class InputContract(Protocol):
     @property
     def prompt_side(self) -> float:
         """Side of the square that prompt coordinates refer to: 256, 512, 1024, or 1."""
+
+    @property
+    def prompt_scale(self) -> Literal["long_side", "resized"]:
+        """Prompts scale by side / long side, or by the rounded resized size, each axis its own."""
+
+    @property
+    def truncates_boxes(self) -> bool:
+        """Whether the family's own script cuts the fractions off scaled boxes."""
+
+    @property
+    def enlarge(self) -> Enlarge:
+        """The way of the logits to the view's pixels; see `Frame.to_view`."""
 
 
 def fit(height: int, width: int, side: int) -> tuple[int, int]:
@@ -81,6 +98,8 @@ class Frame:
     input_width: int
     prompt_x: float
     prompt_y: float
+    truncates_boxes: bool = True
+    enlarge: Enlarge = "cropped"
 
     @staticmethod
     def of(
@@ -95,9 +114,11 @@ class Frame:
             prompt_x, prompt_y = contract.prompt_side / width, contract.prompt_side / height
         else:
             input_height, input_width = fit(height, width, contract.side)
-            # The box is scaled by side / max, not by the rounded size, in every family
-            # that keeps the aspect (LiteMedSAM, `CVPR24_LiteMedSAM_infer.py`).
-            prompt_x = prompt_y = contract.prompt_side / max(height, width)
+            if contract.prompt_scale == "resized":  # segment-anything, `ResizeLongestSide`
+                unit = contract.prompt_side / contract.side
+                prompt_x, prompt_y = unit * input_width / width, unit * input_height / height
+            else:  # LiteMedSAM and its heirs, `CVPR24_LiteMedSAM_infer.py`
+                prompt_x = prompt_y = contract.prompt_side / max(height, width)
         return Frame(
             slice_shape=slice_shape,
             top=crop.y0,
@@ -109,30 +130,43 @@ class Frame:
             input_width=input_width,
             prompt_x=prompt_x,
             prompt_y=prompt_y,
+            truncates_boxes=contract.truncates_boxes,
+            enlarge=contract.enlarge,
         )
 
     def boxes(self, boxes: Sequence[BoxPrompt], *, truncate: bool = False) -> NDArray[np.float32]:
         """(N, 4) x_min, y_min, x_max, y_max in prompt units.
 
-        `truncate` cuts the fraction off as the original scripts do (LiteMedSAM: `int` of the
-        scaled box); otherwise boxes stay floats.
+        `truncate` cuts the fraction off where the family's own script does (LiteMedSAM: `int` of
+        the scaled box; families with unit boxes never); otherwise boxes stay floats.
         """
         corners = np.array([b.corners for b in boxes], dtype=np.float64).reshape(-1, 4)
         shift = np.array([self.left, self.top] * 2)
         scale = np.array([self.prompt_x, self.prompt_y] * 2)
         scaled = (corners - shift) * scale
-        return (np.trunc(scaled) if truncate else scaled).astype(np.float32)
+        cut = truncate and self.truncates_boxes
+        return (np.trunc(scaled) if cut else scaled).astype(np.float32)
 
     def to_view(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         """(L, L) logits over the input, brought to the view's (height, width) pixels.
 
-        The padding is cut away, then bilinear with half-pixel centres (torch's
-        `interpolate(mode="bilinear", align_corners=False)`).
+        Bilinear is with half-pixel centres (torch's `interpolate(mode="bilinear",
+        align_corners=False)`). The family decides the way:
+
+        * ``"cropped"``: the padding is cut away, then bilinear (LiteMedSAM, DAFT, Rep-MedSAM);
+        * ``"through_input"``: bilinear to the whole input, cut there, bilinear again
+          (segment-anything `Sam.postprocess_masks`; MobileSAM, SAM-Med2D, MedficientSAM);
+        * ``"bicubic"``: as cropped, but bicubic (EfficientSAM, `predict_masks`).
         """
+        if self.enlarge == "through_input":
+            logits = resize_bilinear(logits, self.side, self.side)
         side = logits.shape[-1]
         rows = max(1, round(self.input_height * side / self.side))
         columns = max(1, round(self.input_width * side / self.side))
-        return resize_bilinear(logits[:rows, :columns], self.height, self.width)
+        inside = logits[:rows, :columns]
+        if self.enlarge == "bicubic":
+            return resize_bicubic(inside, self.height, self.width)
+        return resize_bilinear(inside, self.height, self.width)
 
 
 def resize_bilinear(image: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
@@ -142,6 +176,29 @@ def resize_bilinear(image: NDArray[np.float32], height: int, width: int) -> NDAr
     low, high, weight = _bilinear_taps(image.shape[1], width)
     left = rows[:, low]
     return left + (rows[:, high] - left) * weight
+
+
+def resize_bicubic(image: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+    """(h, w) to (height, width) as torch does: half-pixel centres, a = -0.75, edges repeated."""
+    rows, columns = (
+        _bicubic_weights(n_in, n_out)
+        for n_in, n_out in zip(image.shape, (height, width), strict=True)
+    )
+    return (rows @ (columns @ image.T.astype(np.float64)).T).astype(np.float32)
+
+
+def _bicubic_weights(n_in: int, n_out: int) -> sparse.csr_array:
+    """Sparse matrix (n_out, n_in) of four taps a row: Keys, IEEE Trans. ASSP 1981, a = -0.75."""
+    a = -0.75
+    centre = (np.arange(n_out) + 0.5) * (n_in / n_out) - 0.5
+    tap = np.floor(centre).astype(np.intp) + np.arange(-1, 3)[:, None]  # (4, n_out)
+    x = np.abs(centre - tap)
+    near = (a + 2) * x**3 - (a + 3) * x**2 + 1
+    far = a * (x**3 - 5 * x**2 + 8 * x - 4)
+    weight = np.where(x <= 1, near, far)
+    row = np.broadcast_to(np.arange(n_out), tap.shape)
+    place = row.ravel(), np.clip(tap, 0, n_in - 1).ravel()
+    return sparse.csr_array((weight.ravel(), place), shape=(n_out, n_in))
 
 
 def _bilinear_taps(

@@ -8,6 +8,7 @@ min-max of the resized slice, then zeros at the bottom and right
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,17 +20,21 @@ from napari_medsam.engine.resize import (
     resize_area,
     resize_linear,
     resize_nearest,
+    resize_torch_float,
+    resize_torch_uint8,
 )
 from napari_medsam.engine.window import Window
 
 PREPROCESSING_VERSION = "1"
 """Part of every embedding's key: raise it whenever anything below changes what comes out."""
 
-_RESIZE = {
+_RESIZE: dict[str, Callable[[NDArray[np.uint8], int, int], NDArray[Any]]] = {
     "area": resize_area,
     "linear": resize_linear,
     "antialias": resize_antialias,
     "nearest": resize_nearest,
+    "torch_uint8": resize_torch_uint8,
+    "torch_float": resize_torch_float,
 }
 
 
@@ -60,7 +65,7 @@ def model_input(
         The view's frame where it is known already; it gives the size to resize to.
     """
     frame = frame or Frame.of(pixels.shape[:2], contract)
-    resized = _RESIZE[contract.interpolation](pixels, frame.input_height, frame.input_width)
+    resized = resize_view(pixels, contract, frame)
     normal = _normalize(resized, contract)
     if contract.channels == "bgr":
         normal = normal[:, :, ::-1]
@@ -69,7 +74,12 @@ def model_input(
     return padded
 
 
-def _normalize(resized: NDArray[np.uint8], contract: InputContract) -> NDArray[np.float64]:
+def resize_view(pixels: NDArray[np.uint8], contract: InputContract, frame: Frame) -> NDArray[Any]:
+    """(H, W, 3) uint8 to (input_height, input_width, 3) on the same 0..255, not yet padded."""
+    return _RESIZE[contract.interpolation](pixels, frame.input_height, frame.input_width)
+
+
+def _normalize(resized: NDArray[Any], contract: InputContract) -> NDArray[np.float64]:
     """Min-max over all channels together, or per-channel mean and deviation on 0..255."""
     values = resized.astype(np.float64)
     if contract.mean is not None and contract.std is not None:

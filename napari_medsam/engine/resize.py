@@ -1,7 +1,8 @@
-"""Resizing 8-bit pictures exactly as OpenCV does, because that is what the models were shown.
+"""Resizing 8-bit pictures exactly as OpenCV, Pillow and PyTorch do: so the models were shown them.
 
-Written from the behaviour of OpenCV's `resize` (4.x, CPU). INTER_AREA and INTER_NEAREST are equal
-to it bit for bit: a different rounding here moves masks by pixels later.
+Written from the behaviour of OpenCV's `resize` (4.x, CPU), Pillow's `Image.resize` and PyTorch's
+`interpolate`. INTER_AREA and INTER_NEAREST are equal to OpenCV bit for bit: a different rounding
+here moves masks by pixels later.
 """
 
 from __future__ import annotations
@@ -66,6 +67,47 @@ def resize_antialias(image: Uint8, height: int, width: int) -> Uint8:
     """
     across = _triangle_pass(np.moveaxis(image, 1, 0), width)
     return _triangle_pass(np.moveaxis(across, 0, 1), height)
+
+
+def resize_torch_uint8(image: Uint8, height: int, width: int) -> Uint8:
+    """PyTorch's `interpolate(mode="bilinear")` on uint8, no antialiasing: (h, w) or (h, w, c).
+
+    Columns first, each pass with 14-bit weights and rounded to uint8.
+    """
+    across = np.moveaxis(_torch_pass(np.moveaxis(image, 1, 0), width), 0, 1)
+    return _torch_pass(across, height)
+
+
+def resize_torch_float(image: Uint8, height: int, width: int) -> NDArray[np.float64]:
+    """PyTorch's `interpolate(mode="bilinear")` on floats: nothing is rounded to grey levels."""
+    source = image.astype(np.float64)
+    tail = (1,) * (image.ndim - 2)
+    low, high, weight = _torch_taps(image.shape[0], height)
+    rows = source[low] + (source[high] - source[low]) * weight.reshape(-1, 1, *tail)
+    low, high, weight = _torch_taps(image.shape[1], width)
+    resized: NDArray[np.float64] = rows[:, low] + (rows[:, high] - rows[:, low]) * weight.reshape(
+        -1, *tail
+    )
+    return resized
+
+
+def _torch_pass(image: Uint8, n_out: int) -> Uint8:
+    """Resize the first axis in 14-bit fixed point."""
+    low, high, weight = _torch_taps(image.shape[0], n_out)
+    shape = (-1, *(1,) * (image.ndim - 1))
+    second = np.round(weight * 2**14).astype(np.int64).reshape(shape)
+    first = np.round((1 - weight) * 2**14).astype(np.int64).reshape(shape)
+    total = image[low].astype(np.int64) * first + image[high].astype(np.int64) * second
+    return ((total + 2**13) >> 14).astype(np.uint8)
+
+
+def _torch_taps(
+    n_in: int, n_out: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
+    """For each output pixel: the two input pixels and the weight of the second."""
+    centre = np.maximum((np.arange(n_out) + 0.5) * (n_in / n_out) - 0.5, 0.0)
+    low = np.minimum(centre.astype(np.intp), n_in - 1)
+    return low, np.minimum(low + 1, n_in - 1), centre - low
 
 
 def _area_by_blocks(image: Uint8, by_y: int, by_x: int) -> Uint8:

@@ -52,11 +52,20 @@ class Checkpoint(NamedTuple):
     unwrapped: str
 
 
-def read_checkpoint(path: str | Path) -> Checkpoint:
+def read_checkpoint(path: str | Path, *, training: bool = False) -> Checkpoint:
     """Read all tensors of a weights file.
 
     The arrays are read-only views of the mapped file in its own number types; bfloat16, which
     numpy lacks, is widened to float32. They keep the file mapped while any of them lives.
+
+    Parameters
+    ----------
+    path
+        The file.
+    training
+        Accept a training checkpoint: a dict with the tensors under ``state_dict`` or ``model``
+        and an optimizer and the like beside them, which are skipped without running anything
+        (see `unpickle`). A whole pickled model is refused in this mode too.
 
     Raises
     ------
@@ -72,11 +81,11 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     try:
         if buffer[:4] == b"PK\x03\x04":
-            return _read_torch_zip(path, buffer)
+            return _read_torch_zip(path, buffer, training)
         if _looks_like_safetensors(buffer):
             return Checkpoint(_read_safetensors(buffer), "")
     except CheckpointError as error:
-        raise CheckpointError(f"{path.name}: {error}") from error
+        raise type(error)(f"{path.name}: {error}") from error
     if buffer[: len(_LEGACY_MAGIC)] == _LEGACY_MAGIC:
         raise CheckpointError(
             f"{path.name} is in the format of PyTorch before 1.6, which is not read; load it with"
@@ -90,7 +99,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
 # -- torch ---------------------------------------------------------------------------------------
 
 
-def _read_torch_zip(path: Path, buffer: mmap.mmap) -> Checkpoint:
+def _read_torch_zip(path: Path, buffer: mmap.mmap, training: bool) -> Checkpoint:
     try:
         with zipfile.ZipFile(path) as archive:
             members = {info.filename: info for info in archive.infolist()}
@@ -106,7 +115,9 @@ def _read_torch_zip(path: Path, buffer: mmap.mmap) -> Checkpoint:
             f"the file is cut off or damaged, fetch it again ({error})."
         ) from error
     storages = _Storages(buffer, members, f"{top}/data/", ">" if order == b"big" else "<")
-    tensors, unwrapped = _state_dict(unpickle.load(listing))
+    tensors, unwrapped = _state_dict(unpickle.load(listing, training=training))
+    if training and not unwrapped:
+        raise CheckpointError("this is no training checkpoint (it has no 'state_dict' or 'model').")
     return Checkpoint({key: storages.tensor(key, ref) for key, ref in tensors.items()}, unwrapped)
 
 
@@ -192,6 +203,11 @@ def _state_dict(loaded: object) -> tuple[dict[str, unpickle.TensorRef], str]:
             "the file holds no state dict (a dict of tensors, bare or under 'model' or"
             f" 'state_dict'); its entries are {', '.join(map(repr, list(loaded)[:5]))}."
         )
+    if isinstance(loaded, unpickle.Inert):
+        raise CheckpointError(
+            "the file holds a whole pickled model, which runs code when it is loaded; it is"
+            " refused. Save the model's state dict alone, or use the authors' best.ckpt."
+        )
     if isinstance(loaded, unpickle.TensorRef):
         raise CheckpointError("the file holds a single tensor, not a model's state dict.")
     raise CheckpointError("the file holds no state dict (a dict of tensors).")
@@ -221,6 +237,26 @@ def _numbers(
     if is_bfloat16:  # the upper half of a float32
         view = (view.astype(np.uint32) << 16).view(np.float32)
     return view
+
+
+def write_safetensors(path: Path, arrays: Mapping[str, Array]) -> None:
+    """Write arrays as a safetensors file, one at a time; all of them as float32 or integers.
+
+    Format: https://github.com/huggingface/safetensors, README, section "Format".
+    """
+    names = {np.dtype(kind): name for name, kind in _SAFETENSORS_DTYPES.items() if kind != "bf16"}
+    header, offset = {}, 0
+    for key, array in arrays.items():
+        end = offset + array.nbytes
+        kind = names[array.dtype.newbyteorder("=")]
+        header[key] = {"dtype": kind, "shape": array.shape, "data_offsets": [offset, end]}
+        offset = end
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with path.open("wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for array in arrays.values():
+            file.write(array.astype(array.dtype.newbyteorder("<"), order="C", copy=False).tobytes())
 
 
 # -- safetensors ---------------------------------------------------------------------------------

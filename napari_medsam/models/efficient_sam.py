@@ -37,6 +37,7 @@ from napari_medsam.models.layers import (
 from napari_medsam.models.plain_attention import global_attention, patch_tokens
 from napari_medsam.models.sam_decoder import (
     N_MASKS,
+    TOKENS,
     Masks,
     Prompts,
     in_place,
@@ -140,7 +141,7 @@ def build_decoder(
     y, x = np.meshgrid(centre, centre, indexing="ij")
     position = position_code(np.stack([x, y], -1), gaussian).reshape(1, -1, net.channels)
     tokens, image = _transformer(root / "transformer", tokens, image, constant(position), net)
-    iou, logits = _heads(root, tokens, image, net, N_MASKS if masks == "all" else 1)
+    iou, logits = _heads(root, tokens, image, net, TOKENS[masks])
     logits.set_friendly_name("logits")
     iou.set_friendly_name("iou")
     return Model([logits, iou], [embedding, *inputs], "efficient_sam_decoder")
@@ -245,9 +246,9 @@ def _mlp(scope: Scope, x: Node, sizes: tuple[int, ...]) -> Node:
 
 
 def _heads(
-    scope: Scope, tokens: Node, image: Node, net: EfficientSam, n_masks: int
+    scope: Scope, tokens: Node, image: Node, net: EfficientSam, which: slice
 ) -> tuple[Node, Node]:
-    """Predicted IoU (N, 4) and logits (N, n_masks, 4h, 4w)."""
+    """Predicted IoU (N, 4) and the logits (N, K, 4h, 4w) of the mask tokens `which`."""
     hidden = (net.channels,) * 3
     iou = _mlp(scope / "iou_prediction_head", one_token(tokens, 0), (*hidden, N_MASKS))
     n_fine = net.channels // 8
@@ -255,9 +256,10 @@ def _heads(
         _mlp(scope / "output_hypernetworks_mlps" / i, one_token(tokens, 1 + i), (*hidden, n_fine))
         for i in range(N_MASKS)
     ]
-    kernel = ops.concat([ops.unsqueeze(k, integers(1)) for k in kernels[:n_masks]], 1)
+    kernel = ops.concat([ops.unsqueeze(k, integers(1)) for k in kernels[which]], 1)
     fine = _upscale(scope / "final_output_upscaling_layers", image, net.channels)
-    return iou, in_place(ops.matmul(kernel, fine, False, True), net.map_side, n_masks)
+    logits = ops.matmul(kernel, fine, False, True)
+    return iou, in_place(logits, net.map_side, which.stop - which.start)
 
 
 def _upscale(scope: Scope, image: Node, channels: int) -> Node:

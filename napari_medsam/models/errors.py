@@ -17,3 +17,11 @@ class NotInstalled(StoreError):
 
 class Cancelled(RuntimeError):
     """The work was stopped on request; nothing is wrong and the object stays usable."""
+
+
+class GraphError(CheckpointError):
+    """An OpenVINO or ONNX file is damaged, unsafe, or not of a form that is known."""
+
+
+class UnknownWeights(CheckpointError):
+    """A readable weights file of no network that is known."""

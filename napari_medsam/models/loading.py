@@ -22,9 +22,16 @@ from napari_medsam.models import (
     store,
     tiny_vit,
 )
-from napari_medsam.models.catalogue import DEFAULT, spec
+from napari_medsam.models.artefacts import build
+from napari_medsam.models.catalogue import CATALOGUE, DEFAULT
 from napari_medsam.models.checkpoint import read_checkpoint
+from napari_medsam.models.contract import InputContract
+from napari_medsam.models.errors import CheckpointError
+from napari_medsam.models.graph_files import read_graph, signature
+from napari_medsam.models.graph_forms import Released, decoder_form, encoder_form
 from napari_medsam.models.runtime import Networks, Precision, SamModel
+from napari_medsam.models.spec import ModelSpec
+from napari_medsam.models.state_dicts import plain_keys
 from napari_medsam.models.weights import Weights
 
 Builder: TypeAlias = Callable[[Mapping[str, NDArray[Any]], str], Networks]
@@ -38,12 +45,12 @@ def open_model(
     device: str = "CPU",
     weights: str | Path | None = None,
 ) -> SamModel:
-    """Read, build and compile a model of the catalogue; takes about a second.
+    """Read, build and compile an installed or imported model; takes about a second.
 
     Parameters
     ----------
     name
-        A name of the catalogue.
+        A name of the catalogue, or of a model that was imported.
     precision, threads, device
         See `SamModel`.
     weights
@@ -58,19 +65,53 @@ def open_model(
     ValueError
         Where there is no such model, device or precision.
     """
-    model = spec(name)
+    model = store.spec(name)
+    found = store.record(name) if weights is None else None
     path = Path(weights) if weights is not None else store.installed_path(model)
-    digest = file_sha256(path)
-    arrays = read_checkpoint(path).arrays
-    networks = build_networks(model.family, arrays, path.name)
+    if found is not None and not found.is_checkpoint:
+        networks = _released_networks(path.parent, list(found.files), model.contract)
+        digest = _joint_sha256([path.parent / file for file in found.files])
+    else:
+        networks = build_networks(model.family, plain_keys(read_checkpoint(path).arrays), path.name)
+        digest = store.file_sha256(path)
     return SamModel(
         networks,
         model.contract,
-        f"{model.family}:{digest}",
+        f"{model.family}:{digest}{_own_rules(model)}",
         precision=precision,
         threads=threads,
         device=device,
     )
+
+
+def _released_networks(folder: Path, files: list[str], contract: InputContract) -> Networks:
+    """The graphs of an imported OpenVINO or ONNX model, as the store names its files."""
+    parts = {Path(file).stem: folder / file for file in reversed(files)}
+    parts |= {p.stem: p for file in files if (p := folder / file).suffix in (".xml", ".onnx")}
+    released = Released(
+        parts["encoder"],
+        parts["decoder"],
+        parts.get("prompt_encoder"),
+        parts.get("positional_encoding"),
+    )
+    encoder = encoder_form(signature(read_graph(released.encoder)))
+    decoder = decoder_form(signature(read_graph(released.decoder)))
+    if encoder is None or decoder is None:
+        raise CheckpointError(f"The files in {folder} are not what was imported; import again.")
+    return build(released, encoder, decoder, contract)
+
+
+def _own_rules(model: ModelSpec) -> str:
+    """A part of the identity that differs where the input contract is not the catalogue's."""
+    text = repr(model.contract)
+    if any(text == repr(known.contract) for known in CATALOGUE if known.family == model.family):
+        return ""
+    return f":{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def _joint_sha256(paths: list[Path]) -> str:
+    joined = "".join(store.file_sha256(path) for path in paths)
+    return hashlib.sha256(joined.encode()).hexdigest()
 
 
 def build_networks(family: str, arrays: Mapping[str, NDArray[Any]], source: str) -> Networks:
@@ -90,6 +131,8 @@ def build_networks(family: str, arrays: Mapping[str, NDArray[Any]], source: str)
     CheckpointError
         Naming the first key missing, left over or of a wrong shape.
     """
+    if family not in FAMILIES:
+        raise CheckpointError(f"{family} comes as OpenVINO or ONNX files alone, not as {source}.")
     return FAMILIES[family](arrays, source)
 
 
@@ -116,9 +159,13 @@ def _rep_medsam(arrays: Mapping[str, NDArray[Any]], source: str) -> Networks:
     return _with_sam_decoder(weights, encoder, sam_decoder.SamDecoder(prompt_side=256.0))
 
 
-def _efficient_vit(net: efficient_vit.EfficientViT, title: str) -> Builder:
+def _efficient_vit(
+    net: efficient_vit.EfficientViT, title: str, prompt_side: float | None = None
+) -> Builder:
     """EfficientViT-SAM at the side it was tuned for; layer norms of 1e-6 in the decoder too."""
-    decoder = sam_decoder.SamDecoder(prompt_side=float(net.side), norm_eps=efficient_vit.NORM_EPS)
+    decoder = sam_decoder.SamDecoder(
+        prompt_side=prompt_side or float(net.side), norm_eps=efficient_vit.NORM_EPS
+    )
 
     def build(arrays: Mapping[str, NDArray[Any]], source: str) -> Networks:
         weights = Weights(arrays, source, title)
@@ -127,11 +174,14 @@ def _efficient_vit(net: efficient_vit.EfficientViT, title: str) -> Builder:
     return build
 
 
-def _sam_med2d(arrays: Mapping[str, NDArray[Any]], source: str) -> Networks:
-    weights = Weights(arrays, source, "SAM-Med2D")
-    encoder = sam_vit.build_encoder(weights, sam_vit.SAM_MED2D)
-    side = sam_vit.SAM_MED2D.map_side
-    return _with_sam_decoder(weights, encoder, sam_decoder.SamDecoder(prompt_side=256.0, side=side))
+def _sam_vit(net: sam_vit.SamViT, title: str) -> Builder:
+    decoder = sam_decoder.SamDecoder(prompt_side=float(net.side), side=net.map_side)
+
+    def build(arrays: Mapping[str, NDArray[Any]], source: str) -> Networks:
+        weights = Weights(arrays, source, title)
+        return _with_sam_decoder(weights, sam_vit.build_encoder(weights, net), decoder)
+
+    return build
 
 
 def _efficient_sam(net: efficient_sam.EfficientSam, title: str) -> Builder:
@@ -192,11 +242,11 @@ FAMILIES: dict[str, Builder] = {
     "medficientsam_l2": _efficient_vit(efficient_vit.l2(512), "MedficientSAM L2"),
     "efficientsam_vitt": _efficient_sam(efficient_sam.TINY, "EfficientSAM Ti"),
     "efficientsam_vits": _efficient_sam(efficient_sam.SMALL, "EfficientSAM S"),
-    "sammed2d": _sam_med2d,
+    "efficientvit_sam_l0": _efficient_vit(efficient_vit.l0(512), "EfficientViT-SAM L0", 1024.0),
+    "efficientvit_sam_l1": _efficient_vit(efficient_vit.l1(512), "EfficientViT-SAM L1", 1024.0),
+    "efficientvit_sam_l2": _efficient_vit(efficient_vit.l2(512), "EfficientViT-SAM L2", 1024.0),
+    "sammed2d": _sam_vit(sam_vit.SAM_MED2D, "SAM-Med2D"),
+    "sammed2d_plain": _sam_vit(sam_vit.SAM_MED2D, "SAM-Med2D without adapters"),
+    "sam_vit_b": _sam_vit(sam_vit.SAM_B, "SAM ViT-B"),
+    "medsam_vit_b": _sam_vit(sam_vit.SAM_B, "MedSAM ViT-B"),
 }
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, as 64 hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -23,7 +23,7 @@ from napari_medsam.models.device import Precision as Precision
 from napari_medsam.models.device import compile_options, core
 from napari_medsam.models.errors import Cancelled as Cancelled
 from napari_medsam.models.job import Job
-from napari_medsam.models.sam_decoder import Masks, Prompts
+from napari_medsam.models.sam_decoder import TOKENS, Masks, Prompts
 
 Float = NDArray[np.float32]
 
@@ -37,8 +37,8 @@ BOXES_AT_ONCE = 8
 class Decoded(NamedTuple):
     """Masks of N prompts.
 
-    ``logits`` is (N, K, L, L) float32, L x L covering the model's square input, K = 1 or 4
-    masks; ``iou`` is (N, K) float32, their predicted IoU.
+    ``logits`` is (N, K, L, L) float32, L x L covering the model's square input, K = 1, 3 or 4
+    masks; ``iou`` is (N, K) float32, their predicted IoU: the highest is the one to take.
     """
 
     logits: Float
@@ -46,11 +46,16 @@ class Decoded(NamedTuple):
 
 
 class Networks(NamedTuple):
-    """The graphs of a model: the encoder, and a decoder for each kind of prompts on demand."""
+    """The graphs of a model: the encoder, and a decoder for each kind of prompts on demand.
+
+    The encoder takes ``image`` (1, 3, side, side) and gives (1, h, w, C); the decoders' inputs
+    are those of `sam_decoder.build_decoder`.
+    """
 
     encoder: Any  # openvino.Model
     decoder: Callable[[Prompts, Masks], Any]
     prompts: tuple[Prompts, ...] = ("boxes", "points", "points+mask")  # kinds it can be built for
+    at_once: int = BOXES_AT_ONCE  # prompts a decoder takes in one call
 
 
 class SamModel:
@@ -88,13 +93,14 @@ class SamModel:
         self._device = device
         self._options = compile_options(precision, threads, device)
         self._build_decoder = networks.decoder
+        self._at_once = networks.at_once
         self._prompts = networks.prompts
         self._lock = threading.Lock()
         self._jobs: set[Job] = set()
         self._encoder = self._compile(networks.encoder)
         self._encode_request = self._encoder.create_infer_request()
         self._decode_requests: dict[tuple[Prompts, Masks], Any] = {}
-        self._decoder("boxes", "first")  # the one every click needs
+        self._decoder("boxes", contract.box_masks)  # the one every click needs
 
     @property
     def prompt_kinds(self) -> tuple[Prompts, ...]:
@@ -146,7 +152,7 @@ class SamModel:
             if job.is_started:
                 yield _embedding(job.result())
 
-    def decode(self, embedding: Float, boxes: ArrayLike, *, masks: Masks = "first") -> Decoded:
+    def decode(self, embedding: Float, boxes: ArrayLike, *, masks: Masks | None = None) -> Decoded:
         """Masks of N boxes on one embedding.
 
         Parameters
@@ -156,7 +162,9 @@ class SamModel:
         boxes
             (N, 4) x_min, y_min, x_max, y_max in the prompt frame (``contract.prompt_side``).
         masks
-            ``"first"``: the single-mask token's logits; ``"all"``: of all four tokens.
+            ``"first"``: the single-mask token's logits; ``"several"``: of the other three, of
+            which the one with the highest ``iou`` is meant; ``"all"``: of all four. None: as the
+            family was trained for (``contract.box_masks``).
 
         Raises
         ------
@@ -168,7 +176,7 @@ class SamModel:
             raise ValueError(
                 f"Boxes have shape {boxes.shape}; give (N, 4): x_min, y_min, x_max, y_max."
             )
-        return self._decode("boxes", masks, embedding, (boxes,))
+        return self._decode("boxes", masks or self.contract.box_masks, embedding, (boxes,))
 
     def decode_points(
         self,
@@ -178,7 +186,7 @@ class SamModel:
         *,
         boxes: ArrayLike | None = None,
         mask: ArrayLike | None = None,
-        masks: Masks = "first",
+        masks: Masks | None = None,
     ) -> Decoded:
         """Masks of N prompts, each of P points, perhaps a box, perhaps an earlier mask.
 
@@ -192,11 +200,20 @@ class SamModel:
         boxes
             (N, 4), or None.
         mask
-            (N, 1, 4h, 4w) logits of an earlier decode (for SAM-Med2D their sigmoid), or None.
+            (N, 1, 4h, 4w) logits of an earlier decode, or their sigmoid where
+            ``contract.mask_prompt`` says so, or None.
         masks
-            As in `decode`.
+            As in `decode`; None: ``contract.point_masks`` where there is neither box nor mask.
+
+        Raises
+        ------
+        ValueError
+            Where the family's decoder takes no points, or no mask.
         """
         prompts = _as_points(points, labels, boxes)
+        if masks is None:
+            alone = boxes is None and mask is None
+            masks = self.contract.point_masks if alone else self.contract.box_masks
         if mask is None:
             return self._decode("points", masks, embedding, prompts)
         mask = np.asarray(mask, dtype=np.float32)
@@ -211,6 +228,8 @@ class SamModel:
     def _decode(
         self, prompts: Prompts, masks: Masks, embedding: Float, inputs: tuple[NDArray[Any], ...]
     ) -> Decoded:
+        if prompts not in self._prompts:
+            raise ValueError(f"This model's decoder takes no {prompts.replace('+', ' with a ')}.")
         if embedding.shape != self.embedding_shape:
             raise ValueError(
                 f"The embedding has shape {embedding.shape}, this model's have"
@@ -221,10 +240,11 @@ class SamModel:
         count = len(inputs[0])
         parts: list[Decoded] = []
         with self._job(request) as job:
-            for first in range(0, count, BOXES_AT_ONCE):
-                job.start(image, *(part[first : first + BOXES_AT_ONCE] for part in inputs))
+            for first in range(0, count, self._at_once):
+                job.start(image, *(part[first : first + self._at_once] for part in inputs))
                 logits, iou = job.result()
-                parts.append(Decoded(logits, iou[:, : logits.shape[1]]))
+                own = iou if iou.shape == logits.shape[:2] else iou[:, TOKENS[masks]]
+                parts.append(Decoded(logits, own))
         if not parts:
             _n, n_masks, side, _side = request.model_outputs[0].get_partial_shape()
             n, size = n_masks.get_length(), side.get_length()

@@ -18,6 +18,7 @@ import numpy as np
 from openvino import Model
 from openvino import opset13 as ops
 
+from napari_medsam.models.contract import Masks as Masks
 from napari_medsam.models.layers import (
     CHANNEL_NORM_EPS,
     Array,
@@ -50,9 +51,11 @@ from napari_medsam.models.two_way_attention import (
 from napari_medsam.models.weights import Scope, Weights
 
 Prompts = Literal["boxes", "points", "points+mask"]
-Masks = Literal["first", "all"]
 
 N_MASKS = 4
+TOKENS: dict[Masks, slice] = {"first": slice(0, 1), "several": slice(1, 4), "all": slice(0, 4)}
+"""Which of the four mask tokens: 0 is for prompts that leave no doubt, 1 to 3 for others."""
+
 PREFIXES = ("prompt_encoder.", "mask_decoder.")
 
 
@@ -85,7 +88,7 @@ def build_decoder(
       points with labels 2 and 3 after the others; without one, a last point with label -1;
     * for ``"points+mask"``: also ``mask`` (N, 1, 4h, 4w) float32 logits.
 
-    Outputs: ``logits`` (N, K, 4h, 4w) with K = 1 or 4 by `masks`, and ``iou`` (N, 4), the
+    Outputs: ``logits`` (N, K, 4h, 4w) with K = 1, 3 or 4 by `masks`, and ``iou`` (N, 4), the
     predicted IoU of all four mask tokens.
     """
     encoder = read_prompt_encoder(Scope(weights, "prompt_encoder"), net.channels)
@@ -96,7 +99,7 @@ def build_decoder(
     image = ops.add(reshape(embedding, 1, net.side**2, net.channels), dense)
     position = constant(dense_position_code(encoder, net.side))
     tokens, image = _transformer(root / "transformer", tokens, image, position, net)
-    iou, logits = _heads(root, tokens, image, net, N_MASKS if masks == "all" else 1)
+    iou, logits = _heads(root, tokens, image, net, TOKENS[masks])
     logits.set_friendly_name("logits")
     iou.set_friendly_name("iou")
     return Model([logits, iou], [embedding, *inputs], "sam_decoder")
@@ -185,9 +188,9 @@ def _mlp(scope: Scope, x: Node, net: SamDecoder) -> Node:
 
 
 def _heads(
-    scope: Scope, tokens: Node, image: Node, net: SamDecoder, n_masks: int
+    scope: Scope, tokens: Node, image: Node, net: SamDecoder, which: slice
 ) -> tuple[Node, Node]:
-    """Predicted IoU (N, 4) and logits (N, n_masks, 4h, 4w)."""
+    """Predicted IoU (N, 4) and the logits (N, K, 4h, 4w) of the mask tokens `which`."""
     iou = _mlp3(scope / "iou_prediction_head", one_token(tokens, 0), net.channels, N_MASKS)
     n_fine = net.channels // 8
     kernels = [
@@ -196,10 +199,10 @@ def _heads(
         )
         for i in range(N_MASKS)
     ]  # each (N, C/8)
-    kernel = ops.concat([ops.unsqueeze(k, integers(1)) for k in kernels[:n_masks]], 1)
+    kernel = ops.concat([ops.unsqueeze(k, integers(1)) for k in kernels[which]], 1)
     fine = _upscale(scope / "output_upscaling", image, net.channels)  # (N, 16 S, C/8)
-    logits = ops.matmul(kernel, fine, False, True)  # (N, n_masks, 16 S)
-    return iou, in_place(logits, net.side, n_masks)
+    logits = ops.matmul(kernel, fine, False, True)  # (N, K, 16 S)
+    return iou, in_place(logits, net.side, which.stop - which.start)
 
 
 def one_token(tokens: Node, index: int) -> Node:

@@ -54,6 +54,7 @@ class SamViT:
 
 
 SAM_MED2D = SamViT(side=256)
+SAM_B = SamViT(side=1024)
 
 
 def build_encoder(weights: Weights, net: SamViT) -> Model:

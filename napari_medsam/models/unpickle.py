@@ -8,6 +8,15 @@ and else when it is looked up, which is before anything could be called.
 
 The list is what PyTorch's own zip checkpoints of state dicts need
 (pytorch ``torch/_weights_only_unpickler.py`` has a longer one).
+
+Training checkpoints (``training=True``) also hold their optimizer, callbacks and settings as
+pickled objects of any class. There, and only there, an unknown name is not refused but stands for
+`Inert`. This is safe because the name is never looked up: `find_class` is the only way from a
+pickle to anything outside of it, and ours returns an entry of the list or `Inert` and imports
+nothing. What the pickle then does, it does to `Inert`: calling it makes another `Inert` and drops
+the arguments; state, items and attributes given to it are dropped. There is no attribute of it,
+nor of what it returns, that reaches anything. An `Inert` is no tensor, so it can never become a
+weight, and one in the state dict's own place makes the file refused (`checkpoint`).
 """
 
 from __future__ import annotations
@@ -41,6 +50,15 @@ _OPCODES = (
     *("BINPUT", "LONG_BINPUT", "MEMOIZE", "BINGET", "LONG_BINGET"),
     *("NONE", "NEWTRUE", "NEWFALSE", "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT"),
     *("BINUNICODE", "SHORT_BINUNICODE", "BINSTRING", "SHORT_BINSTRING"),
+)
+
+
+# What pickled optimizers, callbacks and settings add in a training checkpoint. None of these can
+# reach further than the ones above: they make containers, numbers, or an instance of `Inert`.
+_MORE_OPCODES = (
+    *("NEWOBJ", "NEWOBJ_EX", "POP", "POP_MARK", "DUP", "LIST", "DICT", "LONG4", "LONG", "INT"),
+    *("FLOAT", "EMPTY_SET", "ADDITEMS", "FROZENSET", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8"),
+    *("BINUNICODE8", "UNICODE", "BYTEARRAY8", "GET", "PUT"),
 )
 
 
@@ -115,6 +133,33 @@ class _MakeDict(_Sealed):
         return _PlainDict(items)
 
 
+class Inert(_Sealed):
+    """Stands for whatever a training checkpoint names beside its tensors; does nothing at all."""
+
+    __slots__ = ()
+
+    def __new__(cls, *_args: object, **_named: object) -> Inert:
+        return object.__new__(cls)
+
+    def __setstate__(self, state: object) -> None:  # type: ignore[override]
+        del state
+
+    def __setitem__(self, key: object, value: object) -> None:
+        del key, value
+
+    def append(self, item: object) -> None:
+        del item
+
+    def extend(self, items: object) -> None:
+        del items
+
+    def add(self, item: object) -> None:
+        del item
+
+    def __call__(self, *_args: object, **_named: object) -> Inert:
+        return self
+
+
 _ALLOWED: dict[str, _Sealed] = {
     "collections.OrderedDict": _MakeDict(),
     "torch._utils._rebuild_tensor_v2": _RebuildTensor(),
@@ -123,8 +168,15 @@ _ALLOWED: dict[str, _Sealed] = {
 }
 
 
-def load(data: bytes) -> Any:
+def load(data: bytes, *, training: bool = False) -> Any:
     """Return the object pickled in `data`, with a `TensorRef` in each tensor's place.
+
+    Parameters
+    ----------
+    data
+        The pickle.
+    training
+        Read the optimizer's and other objects of a training checkpoint as `Inert`; see above.
 
     Raises
     ------
@@ -132,9 +184,10 @@ def load(data: bytes) -> Any:
         Where the pickle is damaged, asks for a name or opcode not on the list, or is not a
         pickle.
     """
-    _scan(data)
+    _scan(data, training)
+    unpickler = _TrainingUnpickler if training else _Unpickler
     try:
-        return _Unpickler(io.BytesIO(data)).load()
+        return unpickler(io.BytesIO(data)).load()
     except CheckpointError:
         raise
     except (pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError) as error:
@@ -143,19 +196,20 @@ def load(data: bytes) -> Any:
         raise _damaged(error) from error
 
 
-def _scan(data: bytes) -> None:
+def _scan(data: bytes, training: bool) -> None:
     """Read the opcodes without running them."""
+    known = _OPCODES + _MORE_OPCODES if training else _OPCODES
     try:
         for opcode, argument, _position in pickletools.genops(data):
-            if opcode.name in ("GLOBAL", "INST"):
+            if opcode.name in ("GLOBAL", "INST") and not training:
                 _allowed(*str(argument).split(" ", 1))
-            if opcode.name not in _OPCODES:
+            if opcode.name not in known:
                 raise CheckpointError(
                     f"The weights file uses pickle opcode {opcode.name}, which a state dict saved"
                     " by PyTorch does not need; it is refused."
                 )
             # CPython's C unpickler allocates its memo by the largest index it is given.
-            if opcode.name.endswith("BINPUT") and int(str(argument)) > len(data):
+            if opcode.name.endswith("PUT") and int(str(argument)) > len(data):
                 raise CheckpointError("The weights file is damaged (a memo index is too large).")
     except CheckpointError:
         raise
@@ -167,10 +221,14 @@ def _allowed(module: str, name: str = "") -> _Sealed:
     try:
         return _ALLOWED[f"{module}.{name}"]
     except KeyError:
-        raise CheckpointError(
+        raise UnsafeName(
             f"The weights file asks to run {module}.{name}, which is not needed to read tensors;"
             " it is refused. Save the model's state dict alone, or use the published file."
         ) from None
+
+
+class UnsafeName(CheckpointError):
+    """The pickle names something that is not on the list."""
 
 
 class _Unpickler(pickle.Unpickler):
@@ -186,6 +244,13 @@ class _Unpickler(pickle.Unpickler):
         if not (isinstance(kind, _StorageType) and isinstance(key, str)):
             raise CheckpointError("A storage of the weights file has no known number type.")
         return StorageRef(key, kind.dtype, _count(count))
+
+
+class _TrainingUnpickler(_Unpickler):
+    """Never imports either: what is not on the list is `Inert`."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        return _ALLOWED.get(f"{module}.{name}", Inert)
 
 
 def _count(value: object) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 from collections.abc import Iterator
@@ -130,6 +131,29 @@ def test_scores_belong_to_the_masks_given(model: SamModel) -> None:
     first = model.decode(embedding, [[2, 2, 25, 25]])
     assert every.logits.shape[1] == every.iou.shape[1] == 4
     np.testing.assert_allclose(first.iou, every.iou[:, :1], atol=1e-6)
+
+
+def test_several_masks_are_the_last_three_with_their_scores(model: SamModel) -> None:
+    embedding, box = model.encode(images(1)[0]), [[2, 2, 25, 25]]
+    every, several = (model.decode(embedding, box, masks=m) for m in ("all", "several"))
+    assert several.logits.shape[1] == several.iou.shape[1] == 3
+    np.testing.assert_allclose(several.logits, every.logits[:, 1:], atol=1e-5)
+    np.testing.assert_allclose(several.iou, every.iou[:, 1:], atol=1e-6)
+
+
+def test_masks_are_those_the_family_was_trained_for(random_weights: RandomWeights) -> None:
+    """SAM: one mask for a box, three to choose from for points alone."""
+    contract = dataclasses.replace(CONTRACT, point_masks="several")
+    encoder = tiny_vit.build_encoder(random_weights, SMALL_ENCODER)
+
+    def decoder(prompts: Any, masks: Any) -> Any:
+        return sam_decoder.build_decoder(random_weights, SMALL_DECODER, prompts, masks)
+
+    model = SamModel(Networks(encoder, decoder), contract, "small:0", threads=1)
+    embedding, point, one = model.encode(images(1)[0]), [[[5, 5]]], [[1]]
+    assert model.decode(embedding, [[2, 2, 25, 25]]).logits.shape[1] == 1
+    assert model.decode_points(embedding, point, one).logits.shape[1] == 3
+    assert model.decode_points(embedding, point, one, boxes=[[2, 2, 9, 9]]).logits.shape[1] == 1
 
 
 def test_box_as_points_equals_box(model: SamModel) -> None:

@@ -1,0 +1,293 @@
+"""Released encoder and decoder graphs, brought to the one form `runtime.SamModel` runs.
+
+The authors of each family exported their networks with inputs and outputs of their own: pixels
+first or last, boxes in pixels or in units of the long side, prompt encoder inside or apart. Here
+a few operations are put before and behind a released graph, so that every encoder takes
+``image`` (1, 3, side, side), prepared by the contract, and every decoder what
+`sam_decoder.build_decoder` takes. The numbers in between are the release's own.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from openvino import Model
+from openvino import opset13 as ops
+
+from napari_medsam.models.contract import InputContract
+from napari_medsam.models.errors import GraphError
+from napari_medsam.models.graph_files import read_graph
+from napari_medsam.models.graph_forms import CHANNELS, DecoderForm, EncoderForm, Kind, Released
+from napari_medsam.models.layers import Node, constant, integers, reshape, transpose
+from napari_medsam.models.runtime import Networks
+from napari_medsam.models.sam_decoder import N_MASKS, TOKENS, Masks, Prompts
+
+# -- building ------------------------------------------------------------------------------------
+
+
+def build(
+    released: Released,
+    encoder: EncoderForm,
+    decoder: DecoderForm,
+    contract: InputContract,
+) -> Networks:
+    """The graphs of a released model in the form of this program.
+
+    Raises
+    ------
+    GraphError
+        Where a graph does not compute what its inputs promise.
+    """
+    try:
+        before = build_encoder(released.encoder, encoder, contract)
+        map_side = int(before.output(0).shape[1])
+    except RuntimeError as error:
+        raise GraphError(f"{released.encoder.name} cannot be run: {_first_line(error)}") from error
+
+    def behind(prompts: Prompts, masks: Masks) -> Any:
+        try:
+            return build_decoder(released, decoder, prompts, masks, contract, map_side)
+        except RuntimeError as error:
+            raise GraphError(
+                f"{released.decoder.name} cannot be run: {_first_line(error)}"
+            ) from error
+
+    kinds: dict[Kind, tuple[Prompts, ...]] = {
+        "points": ("boxes", "points"),
+        "points_mask": ("boxes", "points", "points+mask"),
+    }
+    return Networks(before, behind, kinds.get(decoder.kind, ("boxes",)), at_once=1)
+
+
+def build_encoder(path: Path, form: EncoderForm, contract: InputContract) -> Model:
+    """``image`` (1, 3, side, side) to ``embedding`` (1, h, w, C)."""
+    graph, side = read_graph(path), contract.side
+    image = ops.parameter([1, 3, side, side], np.float32, "image")
+    pixels = image
+    if form.layout == "raw_hwc":
+        pixels = _denormalized(image, contract)
+    if form.layout == "uint8":
+        # The graph scales by its own min and max again: 0 and 255 here, so nothing changes but
+        # the rounding to 256 levels.
+        levels = ops.round(
+            ops.multiply(ops.clamp(image, 0.0, 1.0), constant(255.0)), "half_to_even"
+        )
+        pixels = ops.convert(levels, "u8")
+    if form.layout != "nchw":
+        pixels = reshape(transpose(pixels, 0, 2, 3, 1), side, side, 3)
+    _feed(graph.inputs[0], pixels)
+    if form.layout == "uint8":
+        _feed(graph.inputs[1], _constant_like(graph.inputs[1], np.array([side, side])))
+    embedding = transpose(_source(graph.outputs[0]), 0, 2, 3, 1)
+    embedding.set_friendly_name("embedding")
+    return Model([embedding], [image], "released_encoder")
+
+
+def build_decoder(
+    released: Released,
+    form: DecoderForm,
+    prompts: Prompts,
+    masks: Masks,
+    contract: InputContract,
+    map_side: int,
+) -> Model:
+    """``embedding`` and one prompt to ``logits`` (1, K, L, L) and ``iou`` (1, K)."""
+    graph = read_graph(released.decoder)
+    embedding = ops.parameter([1, map_side, map_side, CHANNELS], np.float32, "embedding")
+    feeds: dict[int, Node] = {0: transpose(embedding, 0, 3, 1, 2)}
+    if form.kind == "unit_box":
+        boxes = ops.parameter([1, 4], np.float32, "boxes")
+        parameters, feeds[1] = [boxes], reshape(boxes, 4)
+    elif form.kind == "apart":
+        parameters = _embedded_apart(released, graph, feeds)
+    else:
+        parameters = _as_points(graph, form, prompts, feeds, contract, map_side)
+    answers = [_source(port) for port in graph.outputs]
+    for index, port in enumerate(graph.inputs):
+        _feed(port, feeds[index])
+    # Joined, so that the sizes of the answers become known from those of the new inputs.
+    Model(answers, [embedding, *parameters], "joined")
+    logits, iou = _answers(answers, form, masks)
+    logits.set_friendly_name("logits")
+    iou.set_friendly_name("iou")
+    return Model([logits, iou], [embedding, *parameters], "released_decoder")
+
+
+def _embedded_apart(released: Released, graph: Any, feeds: dict[int, Node]) -> list[Any]:
+    """DAFT: the boxes' embedding by a graph of its own, the position code from a file."""
+    if released.prompt_encoder is None or released.position_code is None:
+        raise GraphError("DAFT's decoder needs its prompt_encoder and positional_encoding.npy.")
+    before = read_graph(released.prompt_encoder)
+    boxes = ops.parameter([1, 4], np.float32, "boxes")
+    _feed(before.inputs[0], reshape(boxes, 1, 1, 1, 4))
+    code = read_position_code(released.position_code)
+    sparse, dense = (_source(port) for port in before.outputs)
+    # Image, position code, tokens, dense embedding; where names were lost the order is the
+    # exporter's (DAFT `export_onnx.py`).
+    for index, node in zip(range(1, 4), (constant(code), sparse, dense), strict=True):
+        feeds[index] = node
+    names = [frozenset(port.get_names()) for port in graph.inputs]
+    for word, node in (("image_pe", constant(code)), ("sparse", sparse), ("dense", dense)):
+        for index, given in enumerate(names):
+            if any(word in name for name in given):
+                feeds[index] = node
+    return [boxes]
+
+
+def read_position_code(path: Path) -> NDArray[np.float32]:
+    """DAFT's ``positional_encoding.npy``, (1, 256, h, w) float32.
+
+    Raises
+    ------
+    GraphError
+        Where it is something else.
+    """
+    try:
+        code = np.load(path, allow_pickle=False)
+    except ValueError as error:
+        raise GraphError(f"{path.name} is not a plain numpy array; it is refused.") from error
+    if code.dtype != np.float32 or code.ndim != 4 or code.shape[:2] != (1, CHANNELS):
+        raise GraphError(
+            f"{path.name} holds {code.dtype} {code.shape}, not (1, 256, h, w) float32."
+        )
+    return code
+
+
+def _as_points(
+    graph: Any,
+    form: DecoderForm,
+    prompts: Prompts,
+    feeds: dict[int, Node],
+    contract: InputContract,
+    map_side: int,
+) -> list[Any]:
+    """Points and labels, with a mask and the slice's size where they are asked for."""
+    if prompts == "boxes":
+        boxes = ops.parameter([1, 4], np.float32, "boxes")
+        parameters, points = [boxes], reshape(boxes, 1, 2, 2)
+        labels: Node = ops.constant(np.array([[2, 3]], np.int32))
+    else:
+        points = ops.parameter([1, -1, 2], np.float32, "points")
+        labels = ops.parameter([1, -1], np.int32, "labels")
+        parameters = [points, labels]
+    if form.point_rank == 4:  # EfficientSAM: padding lies at (-1, -1)
+        missing = ops.unsqueeze(ops.less(labels, ops.constant(np.int32(0))), integers(-1))
+        points = ops.select(missing, constant(-1.0), points)
+    points, labels = _padded(graph.inputs[1], points, labels)
+    if form.point_rank == 4:
+        points, labels = (ops.unsqueeze(node, integers(1)) for node in (points, labels))
+    feeds[1], feeds[2] = points, ops.convert(labels, _kind(graph.inputs[2]))
+    if form.kind == "points_mask":
+        shape = [1, 1, 4 * map_side, 4 * map_side]
+        given = prompts == "points+mask"
+        if given:
+            mask = ops.parameter(shape, np.float32, "mask")
+            parameters.append(mask)
+            feeds[3] = mask
+        else:
+            feeds[3] = ops.constant(np.zeros(shape, np.float32))
+        feeds[4] = ops.constant(np.array([given], np.float32))
+    if form.with_size:
+        size = np.array([contract.prompt_side] * 2)
+        feeds[len(graph.inputs) - 1] = _constant_like(graph.inputs[-1], size)
+    return parameters
+
+
+def _padded(port: Any, points: Node, labels: Node) -> tuple[Node, Node]:
+    """Points filled up with label -1 where the graph takes a fixed number of them."""
+    count = port.get_partial_shape()[-2]
+    if count.is_dynamic:
+        return points, labels
+    wanted = count.get_length()
+    more = ops.constant(np.full((1, wanted, 2), -1, np.float32))
+    none = ops.constant(np.full((1, wanted), -1, np.int32))
+    cut = integers(0), integers(wanted), integers(1), integers(1)
+    return (
+        ops.slice(ops.concat([points, more], 1), *cut),
+        ops.slice(ops.concat([labels, none], 1), *cut),
+    )
+
+
+def _answers(outputs: list[Any], form: DecoderForm, masks: Masks) -> tuple[Node, Node]:
+    """The smallest masks a decoder gives, which cover the whole input, and their scores."""
+    maps = [output for output in outputs if _is_square_map(output.get_partial_shape())]
+    if not maps:
+        raise GraphError("The decoder gives no square masks of a known size.")
+    chosen = min(maps, key=_side)
+    side = _side(chosen)
+    n_masks = int(chosen.get_partial_shape()[-3].get_length())
+    logits = reshape(chosen, 1, n_masks, side, side)
+    scores = [o for o in outputs if o.get_partial_shape().rank.get_length() in (2, 3)]
+    scores = [o for o in scores if o.get_partial_shape()[-1] == n_masks]
+    # Exports that select one mask inside give the score of another one (models of hawken50,
+    # `sam_onnx.py: select_masks`): it is not used.
+    is_mixed = form.kind == "points" and form.with_size and n_masks == 1
+    own = bool(scores) and not is_mixed
+    iou = reshape(scores[0], 1, n_masks) if own else stability(logits)
+    if n_masks == N_MASKS:
+        which = TOKENS[masks]
+        cut = integers(which.start), integers(which.stop), integers(1), integers(1)
+        logits, iou = ops.slice(logits, *cut), ops.slice(iou, *cut)
+    return logits, iou
+
+
+def stability(logits: Node) -> Node:
+    """Area above 1 over area above -1, (N, K): what stands in where no IoU is predicted.
+
+    Kirillov et al., Segment Anything, 2023, section 5 and appendix B.
+    """
+    inner, outer = (
+        ops.reduce_sum(ops.convert(ops.greater(logits, constant(level)), "f32"), integers(2, 3))
+        for level in (1.0, -1.0)
+    )
+    return ops.divide(inner, ops.maximum(outer, constant(1.0)))
+
+
+# -- parts ---------------------------------------------------------------------------------------
+
+
+def _denormalized(image: Node, contract: InputContract) -> Node:
+    """Back to 0..255, for graphs that normalize by themselves; padding becomes the mean."""
+    if contract.mean is None or contract.std is None:
+        return ops.multiply(image, constant(255.0))
+    # Under "bgr" the statistics stay in place while the colours turn (engine/preprocess.py).
+    mean, std = (np.array(values).reshape(1, 3, 1, 1) for values in (contract.mean, contract.std))
+    return ops.add(ops.multiply(image, constant(std)), constant(mean))
+
+
+def _feed(port: Any, node: Node) -> None:
+    """Let everything that reads the graph's input `port` read `node` instead."""
+    source = node if not hasattr(node, "output") else node.output(0)
+    for reader in list(port.get_node().output(0).get_target_inputs()):
+        reader.replace_source_output(source)
+
+
+def _source(port: Any) -> Any:
+    """What a graph's output is computed by."""
+    return port.get_node().input(0).get_source_output()
+
+
+def _kind(port: Any) -> str:
+    return str(port.get_element_type().get_type_name())
+
+
+def _constant_like(port: Any, values: NDArray[Any]) -> Node:
+    return ops.constant(values.astype(port.get_element_type().to_dtype()))
+
+
+def _is_square_map(shape: Any) -> bool:
+    if shape.rank.is_dynamic or shape.rank.get_length() < 4:
+        return False
+    return all(shape[-axis].is_static for axis in (1, 2, 3)) and shape[-1] == shape[-2]
+
+
+def _side(output: Any) -> int:
+    return int(output.get_partial_shape()[-1].get_length())
+
+
+def _first_line(error: Exception) -> str:
+    words = [line.strip() for line in str(error).splitlines() if " " in line.strip()]
+    return words[-1] if words else str(error)

@@ -1,0 +1,223 @@
+"""How each family wants pixels and prompts brought: data, read by the engine and by `runtime`.
+
+Sources are the original repositories: LiteMedSAM ``CVPR24_LiteMedSAM_infer.py``, MedficientSAM
+``src/utils/transforms.py`` and ``cpp/src/main.cpp``, EfficientSAM ``efficient_sam.py``,
+SAM-Med2D ``segment_anything/predictor_sammed.py``, segment-anything ``utils/transforms.py``,
+EfficientViT ``efficientvit/models/efficientvit/sam.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal
+
+Resize = Literal["fit", "stretch"]
+Interpolation = Literal["area", "linear", "antialias", "nearest", "torch_uint8", "torch_float"]
+Enlarge = Literal["cropped", "through_input", "bicubic"]
+Masks = Literal["first", "several", "all"]
+
+Statistics = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class OriginalPropagation:
+    """How the family's own script goes from slice to slice, for compat mode.
+
+    Attributes
+    ----------
+    includes_last
+        Whether the last slice of the range is visited; some scripts leave it out.
+    next_box
+        ``"resized_mask"``: extent of the mask brought to the input's size by INTER_AREA;
+        ``"mask"``: extent of the full-size mask, scaled as a box.
+    margin
+        Pixels of the prompt frame the next box is enlarged by.
+    """
+
+    includes_last: bool = True
+    next_box: Literal["resized_mask", "mask"] = "resized_mask"
+    margin: float = 3.0
+
+
+@dataclass(frozen=True)
+class InputContract:
+    """How pixels and prompts must be brought before a model.
+
+    Attributes
+    ----------
+    side
+        The model's input is ``side x side`` pixels.
+    resize
+        ``"fit"`` keeps the aspect ratio and pads right and bottom with zeros; ``"stretch"``
+        distorts to the square.
+    interpolation
+        ``"area"``, ``"linear"`` and ``"nearest"`` are OpenCV's on uint8, ``"antialias"`` is
+        Pillow's bilinear, ``"torch_uint8"`` and ``"torch_float"`` are PyTorch's.
+    mean, std
+        Per channel in RGB order, on 0..255; None for min-max of the resized, unpadded slice.
+    channels
+        Order in which the network wants the colours.
+    prompt_side
+        Side of the frame in which boxes and points are given: 256, 512, 1024 pixels, or 1.0.
+    prompt_scale
+        Prompts are scaled by ``prompt_side / long side``, or along each axis by the rounded
+        size of the resized slice (``"resized"``).
+    truncates_boxes
+        Whether the original script cuts off the fractions of a scaled box (for compat mode).
+    enlarge
+        The way of the logits to the slice's pixels: padding cut off and bilinear
+        (``"cropped"``), or bilinear to ``side`` first and cut there (``"through_input"``), or
+        ``"bicubic"``.
+    accepts_points, accepts_negative_points, max_points, accepts_mask
+        What the published weights were trained for; a graph may compute more than that.
+    mask_prompt
+        In which form an earlier mask is given: its logits, or their sigmoid.
+    box_masks, point_masks
+        Which masks are decoded for prompts with a box, and for points alone: the single-mask
+        token's, or ``"several"``, of which the one with the highest predicted IoU is meant.
+    original_3d
+        The original script's rules in 3D; None where the authors published none.
+    """
+
+    side: int
+    resize: Resize
+    interpolation: Interpolation
+    prompt_side: float
+    mean: Statistics | None = None
+    std: Statistics | None = None
+    channels: Literal["rgb", "bgr"] = "rgb"
+    prompt_scale: Literal["long_side", "resized"] = "long_side"
+    truncates_boxes: bool = False
+    enlarge: Enlarge = "cropped"
+    accepts_points: bool = False
+    accepts_negative_points: bool = False
+    max_points: int = 0
+    accepts_mask: bool = False
+    mask_prompt: Literal["logits", "sigmoid"] = "logits"
+    box_masks: Masks = "first"
+    point_masks: Masks = "first"
+    original_3d: OriginalPropagation | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for a model's record on disk."""
+        return asdict(self)
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> InputContract:
+        """Undo `as_dict`.
+
+        Raises
+        ------
+        ValueError
+            Naming the field that is unknown.
+        """
+        known = {field.name for field in fields(InputContract)}
+        for key in values:
+            if key not in known:
+                raise ValueError(f"An input contract has no field {key!r}.")
+        plain = dict(values)
+        for key in ("mean", "std"):
+            if plain.get(key) is not None:
+                plain[key] = tuple(float(value) for value in plain[key])
+        if plain.get("original_3d") is not None:
+            plain["original_3d"] = OriginalPropagation(**plain["original_3d"])
+        return InputContract(**plain)
+
+
+IMAGE_NET_MEAN: Statistics = (123.675, 116.28, 103.53)
+IMAGE_NET_STD: Statistics = (58.395, 57.12, 57.375)
+MANY_POINTS = 64  # no family that takes points has a limit of its own but EfficientSAM
+
+LITE = InputContract(
+    side=256,
+    resize="fit",
+    interpolation="area",
+    prompt_side=256.0,
+    truncates_boxes=True,
+    original_3d=OriginalPropagation(),
+)
+"""LiteMedSAM and Rep-MedSAM."""
+
+DAFT = replace(LITE, original_3d=OriginalPropagation(includes_last=False, next_box="mask"))
+
+MEDFICIENT = InputContract(
+    side=512,
+    resize="fit",
+    interpolation="torch_uint8",
+    prompt_side=512.0,
+    truncates_boxes=True,
+    enlarge="through_input",
+    original_3d=OriginalPropagation(includes_last=False, next_box="mask", margin=0.0),
+)
+"""MedficientSAM from its checkpoint, as its python script does."""
+
+UNIT_BOXES = replace(MEDFICIENT, interpolation="linear", prompt_side=1.0, truncates_boxes=False)
+"""MedficientSAM's and hawken50's OpenVINO files: boxes in units of the long side, linear."""
+
+SAM = InputContract(
+    side=1024,
+    resize="fit",
+    interpolation="antialias",
+    prompt_side=1024.0,
+    mean=IMAGE_NET_MEAN,
+    std=IMAGE_NET_STD,
+    prompt_scale="resized",
+    enlarge="through_input",
+    accepts_points=True,
+    accepts_negative_points=True,
+    max_points=MANY_POINTS,
+    accepts_mask=True,
+    point_masks="several",
+)
+"""SAM and MobileSAM; for points alone the best of three masks, as the authors advise."""
+
+MEDSAM = replace(
+    SAM,
+    mean=None,
+    std=None,
+    interpolation="linear",
+    prompt_scale="long_side",
+    accepts_points=False,
+    accepts_negative_points=False,
+    max_points=0,
+    accepts_mask=False,
+    point_masks="first",
+)
+"""MedSAM ViT-B: SAM's network tuned with boxes alone, on min-max pictures."""
+
+EFFICIENT_VIT_SAM = replace(SAM, side=512, accepts_mask=False)
+"""EfficientViT-SAM L0 to L2 as released: 512-pixel input, but prompts in a 1024 frame."""
+
+EFFICIENT_SAM = InputContract(
+    side=1024,
+    resize="stretch",
+    interpolation="torch_float",
+    prompt_side=1024.0,
+    mean=IMAGE_NET_MEAN,
+    std=IMAGE_NET_STD,
+    enlarge="bicubic",
+    accepts_points=True,
+    max_points=6,
+    box_masks="several",
+    point_masks="several",
+)
+
+SAM_MED2D = InputContract(
+    side=256,
+    resize="stretch",
+    interpolation="nearest",
+    prompt_side=256.0,
+    mean=IMAGE_NET_MEAN,
+    std=IMAGE_NET_STD,
+    channels="bgr",
+    enlarge="through_input",
+    accepts_points=True,
+    accepts_negative_points=True,
+    max_points=MANY_POINTS,
+    accepts_mask=True,
+    mask_prompt="sigmoid",
+    box_masks="several",
+    point_masks="several",
+)
+"""SAM-Med2D's predictor: BGR pixels with RGB statistics, nearest neighbour, best of three."""

@@ -1,0 +1,363 @@
+"""Take a model of others into the store: a file, a folder or a zip, in the form it was released.
+
+What it is, is found out (`recognize`), tried on a drawn disc (`self_test`), and kept with a
+record of both (`record_file`). Training checkpoints and distilled encoders are reduced to their
+tensors, so that nothing but plain tensors is ever read again.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from napari_medsam.models import recognize, self_test, state_dicts, store
+from napari_medsam.models.artefacts import build
+from napari_medsam.models.catalogue import spec as catalogue_spec
+from napari_medsam.models.checkpoint import read_checkpoint, write_safetensors
+from napari_medsam.models.contract import InputContract
+from napari_medsam.models.errors import CheckpointError, StoreError, UnknownWeights
+from napari_medsam.models.graph_files import SUFFIXES as GRAPH_SUFFIXES
+from napari_medsam.models.graph_files import companions
+from napari_medsam.models.loading import build_networks
+from napari_medsam.models.recognize import Pair, Reading
+from napari_medsam.models.record_file import Record, checked_name
+from napari_medsam.models.runtime import Networks, SamModel
+from napari_medsam.models.spec import ModelSpec
+from napari_medsam.models.unpacking import unpacked
+from napari_medsam.models.unpickle import UnsafeName
+
+Arrays = dict[str, NDArray[Any]]
+
+CHECKPOINT_SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors")
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A model that was taken in; ``record`` is None where the file is the published one itself."""
+
+    spec: ModelSpec
+    record: Record | None
+
+    def report(self) -> list[str]:
+        """What was recognized, from what, under which licence and rules, and how it did."""
+        if self.record is None:
+            return [f"{self.spec.title}: the published file (SHA-256 as in the catalogue)."]
+        record, base = self.record, catalogue_spec(self.record.base)
+        chosen, result = next(iter(record.tried.items()))
+        verdict = "passed" if result >= self_test.ENOUGH else "NOT passed"
+        others = [f"{label} {iou:.2f}" for label, iou in list(record.tried.items())[1:]]
+        lines = [
+            f"{record.name}: recognized as {base.title} by its {record.evidence}.",
+            f"Licence: {base.licence} (of the authors' code; none is stated for weights alone).",
+            f"Input: {describe(record.contract)} ({chosen}).",
+            f"Self-test on a drawn disc: IoU {result:.2f}, {verdict}"
+            + (f"; also tried: {', '.join(others)}." if others else "."),
+        ]
+        if result < self_test.ENOUGH:
+            lines.append(
+                "Check it on a case you know before use; the rules can be changed with"
+                f" `napari-medsam models set {record.name} FIELD=VALUE`."
+            )
+        return lines
+
+
+def import_path(
+    path: str | Path,
+    *,
+    name: str | None = None,
+    as_model: str | None = None,
+    modality: str | None = None,
+    decoder: str | Path | None = None,
+) -> list[Imported]:
+    """Take in all models found at `path`.
+
+    Parameters
+    ----------
+    path
+        A weights file, an encoder or decoder file, a folder of them, or a zip.
+    name
+        What to call the model; the catalogue's name for it when not given.
+    as_model
+        Which model of the catalogue to take it for, where the content leaves a choice.
+    modality
+        The word of `Volume.modality` it was trained for.
+    decoder
+        Another checkpoint, to take the decoder from where `path` is an encoder alone.
+
+    Raises
+    ------
+    CheckpointError
+        Where it is damaged, unsafe, or nothing that is known, with the reason.
+    StoreError
+        Where it could not be put in place.
+    FileNotFoundError
+        Where there is nothing at `path`.
+    """
+    path = Path(path)
+    if name is not None:
+        checked_name(name)
+    if as_model is not None:
+        catalogue_spec(as_model)
+    if path.is_file() and name is None and as_model is None:
+        known = store.import_published(path)
+        if known is not None:
+            return [Imported(known, None)]
+    with unpacked(path) as (files, source):
+        found = _find(files, decoder)
+        if name is not None and len(found) > 1:
+            raise StoreError(
+                f"{path.name} holds {len(found)} models; leave the name out, or import one alone."
+            )
+        taken: set[str] = set()
+        done = []
+        for one in found:
+            record, write = _judged(one, name, as_model, modality, source, taken)
+            taken.add(record.name)
+            store.put_imported(record, write)
+            done.append(Imported(store.spec(record.name), record))
+    return done
+
+
+def set_contract(name: str, **fields: Any) -> Record:
+    """Change the input contract of an imported model, e.g. ``channels="rgb"``.
+
+    Raises
+    ------
+    ValueError
+        Where there is no such field, or the model is not an imported one.
+    """
+    record = store.record(name)
+    if record is None:
+        raise ValueError(f"{name} was not imported by you, so its rules are the catalogue's.")
+    contract = InputContract.from_dict(record.contract.as_dict() | fields)
+    changed = replace(record, contract=contract)
+    store.put_record(changed)
+    return changed
+
+
+def describe(contract: InputContract) -> str:
+    """An input contract in a line."""
+    scale = "min-max" if contract.mean is None else f"mean {contract.mean[0]:g} and deviation"
+    way = "aspect kept" if contract.resize == "fit" else "stretched"
+    frame = "1" if contract.prompt_side == 1 else f"{contract.prompt_side:g} pixels"
+    return (
+        f"{contract.side} x {contract.side} {contract.channels.upper()}, {way},"
+        f" {contract.interpolation}, {scale}, prompts in a frame of {frame}"
+    )
+
+
+# -- what is there -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Weights:
+    """A checkpoint, and its tensors under plain keys."""
+
+    path: Path
+    arrays: Arrays
+    readings: tuple[Reading, ...]
+    evidence: str
+    is_reduced: bool  # its tensors alone are kept
+
+
+_Found = _Weights | Pair
+
+
+def _find(files: Sequence[Path], decoder: str | Path | None) -> list[_Found]:
+    """The models among files; what is of no use is passed over as long as something is."""
+    found: list[_Found] = []
+    failed: list[CheckpointError] = []
+    for path in files:
+        if path.suffix in CHECKPOINT_SUFFIXES:
+            try:
+                found.append(_weights(path, decoder))
+            except CheckpointError as error:
+                failed.append(error)
+    for folder in sorted({path.parent for path in files}):
+        here = [path for path in files if path.parent == folder]
+        graphs = _preferred([path for path in here if path.suffix in GRAPH_SUFFIXES])
+        if graphs:
+            try:
+                codes = [path for path in here if path.suffix == ".npy"]
+                found.extend(recognize.of_folder([*graphs, *codes]))
+            except CheckpointError as error:
+                failed.append(error)
+    if not found:
+        raise (
+            failed[0]
+            if failed
+            else UnknownWeights(
+                "There is no weights file here: no .pth, .pt, .ckpt, .safetensors, .xml or .onnx."
+            )
+        )
+    return found
+
+
+def _preferred(graphs: list[Path]) -> list[Path]:
+    """OpenVINO before ONNX, and exact graphs before quantized ones, of the same release."""
+    ir = [path for path in graphs if path.suffix == ".xml"]
+    exact = [path for path in ir or graphs if not {"quant", "optimized"} & _words(path)]
+    return exact or ir or graphs
+
+
+def _words(path: Path) -> set[str]:
+    return {word for word in ("quant", "optimized") if word in path.stem.lower()}
+
+
+def _weights(path: Path, decoder: str | Path | None) -> _Weights:
+    checkpoint, is_training = _read(path)
+    arrays = state_dicts.plain_keys(checkpoint)
+    is_student = any("student_encoder." in key for key in checkpoint)
+    if decoder is not None:
+        arrays |= _decoder_of(Path(decoder))
+    try:
+        names, evidence = state_dicts.of_state_dict(arrays)
+    except UnknownWeights as error:
+        raise UnknownWeights(f"{path.name} cannot be used: {error}") from error
+    if not any(key.startswith("mask_decoder.") for key in arrays):
+        raise UnknownWeights(
+            f"{path.name} holds an encoder alone ({evidence}); say which checkpoint its decoder"
+            " is in: napari-medsam models import PATH --decoder FILE"
+            " (for MedficientSAM's distilled ones medsam_vit_b.pth)."
+        )
+    if is_training and names[0].startswith("medficientsam"):
+        names, evidence = names[:1], f"{evidence}, in a training checkpoint as MedficientSAM's"
+    readings = tuple(_as_catalogued(name) for name in names)
+    return _Weights(
+        path, arrays, readings, evidence, is_training or is_student or decoder is not None
+    )
+
+
+def _read(path: Path) -> tuple[Arrays, bool]:
+    """The tensors of a file; whether it is a training checkpoint with more than tensors in it."""
+    try:
+        return read_checkpoint(path).arrays, False
+    except UnsafeName as unsafe:
+        try:
+            return read_checkpoint(path, training=True).arrays, True
+        except CheckpointError as error:
+            raise error from unsafe
+
+
+def _decoder_of(path: Path) -> Arrays:
+    arrays, _is_training = _read(path)
+    parts = ("prompt_encoder.", "mask_decoder.")
+    plain = state_dicts.plain_keys(arrays)
+    chosen = {key: array for key, array in plain.items() if key.startswith(parts)}
+    if not chosen:
+        raise UnknownWeights(f"{path.name} holds no prompt encoder and mask decoder.")
+    return chosen
+
+
+def _as_catalogued(name: str) -> Reading:
+    model = catalogue_spec(name)
+    return Reading(name, f"{model.title}'s rules", model.contract)
+
+
+# -- which of the readings -----------------------------------------------------------------------
+
+
+def _judged(
+    found: _Found,
+    name: str | None,
+    as_model: str | None,
+    modality: str | None,
+    source: str,
+    taken: set[str],
+) -> tuple[Record, Callable[[Path], None]]:
+    """Choose a reading by the self-test; the record, and how to write the files."""
+    readings = _asked_for(found.readings, as_model)
+    tried = {reading: _try(found, reading) for reading in readings}
+    best = max(tried, key=lambda reading: tried[reading])
+    # Readings a disc cannot tell apart, or all without success: the likeliest.
+    level = tried[best] - 0.02 if tried[best] >= self_test.ENOUGH else -1.0
+    chosen = next(reading for reading in readings if tried[reading] >= level)
+    base = catalogue_spec(chosen.base)
+    own_name = name or _free_name(base.name, taken)
+    files = _hashed(_stored_files(found, base.file.name))
+    record = Record(
+        name=own_name,
+        title=base.title if own_name == base.name else f"{base.title} ({own_name})",
+        base=base.name,
+        files=files,
+        contract=chosen.contract,
+        modalities=(modality,) if modality else base.modalities,
+        evidence=found.evidence,
+        source=source,
+        tried={r.label: tried[r] for r in sorted(readings, key=lambda r: r is not chosen)},
+    )
+    return record, lambda folder: _write(found, list(files), folder)
+
+
+def _asked_for(readings: Sequence[Reading], as_model: str | None) -> Sequence[Reading]:
+    if as_model is None:
+        return readings
+    matching = [reading for reading in readings if reading.base == as_model]
+    if matching:
+        return matching
+    same_network = [
+        reading
+        for reading in readings
+        if catalogue_spec(reading.base).family == catalogue_spec(as_model).family
+    ]
+    if same_network:
+        return [replace(reading, base=as_model) for reading in same_network[:1]]
+    known = ", ".join(dict.fromkeys(reading.base for reading in readings))
+    raise UnknownWeights(f"This cannot be {as_model}; it can be: {known}.")
+
+
+def _try(found: _Found, reading: Reading) -> float:
+    networks = _networks(found, reading)
+    return self_test.disc_iou(SamModel(networks, reading.contract, "self-test"))
+
+
+def _networks(found: _Found, reading: Reading) -> Networks:
+    if isinstance(found, Pair):
+        return build(found.released, found.encoder, found.decoder, reading.contract)
+    family = catalogue_spec(reading.base).family
+    return build_networks(family, found.arrays, found.path.name)
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    number, free = 2, name
+    while free in taken:
+        free, number = f"{name}-{number}", number + 1
+    return free
+
+
+# -- files ---------------------------------------------------------------------------------------
+
+
+def _stored_files(found: _Found, file_name: str) -> dict[str, Path | None]:
+    """The files to keep, by their names in the store, the main one first; None: made anew."""
+    if isinstance(found, _Weights):
+        if found.is_reduced:
+            return {f"{Path(file_name).stem}.safetensors": None}
+        return {Path(file_name).stem + found.path.suffix: found.path}
+    files: dict[str, Path | None] = {}
+    for part, path in found.released.files.items():
+        files[part + path.suffix] = path
+        for other in companions(path) if path.suffix in GRAPH_SUFFIXES else []:
+            ir = path.suffix == ".xml"
+            kept = f"{part}.bin" if ir else other.relative_to(path.parent.resolve()).as_posix()
+            files[kept] = other
+    return files
+
+
+def _hashed(files: Mapping[str, Path | None]) -> dict[str, str]:
+    return {name: store.file_sha256(path) if path else "" for name, path in files.items()}
+
+
+def _write(found: _Found, names: Sequence[str], folder: Path) -> None:
+    for name, path in _stored_files(found, names[0]).items():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if path is not None:
+            shutil.copyfile(path, target)
+        elif isinstance(found, _Weights):
+            write_safetensors(target, found.arrays)

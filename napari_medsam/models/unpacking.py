@@ -1,0 +1,70 @@
+"""The files of a model, whether they come alone, in a folder or in a zip.
+
+A zip is unpacked into the store's own disk for as long as it is needed; what points outside of
+it, or is larger than any release of a model, is refused.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from napari_medsam.models import store
+from napari_medsam.models.errors import GraphError, StoreError
+from napari_medsam.models.graph_files import SUFFIXES as GRAPH_SUFFIXES
+
+MOST_FILES, MOST_BYTES = 5000, 32 * 2**30  # of a zip or folder; more is no release of a model
+
+
+@contextmanager
+def unpacked(path: Path) -> Iterator[tuple[list[Path], str]]:
+    """The files at `path`, a zip's in a folder that lives as long as the context."""
+    if path.is_dir():
+        yield _listed(path), path.name
+        return
+    source = f"{path.name}, SHA-256 {store.file_sha256(path)}"
+    if not _is_plain_zip(path):
+        beside = path.suffix in GRAPH_SUFFIXES
+        yield ([f for f in path.parent.iterdir() if f.is_file()] if beside else [path]), source
+        return
+    store.home().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=store.home(), prefix="unpacked-") as folder:
+        _unpack(path, Path(folder))
+        yield _listed(Path(folder)), source
+
+
+def _is_plain_zip(path: Path) -> bool:
+    """A zip that is not itself a PyTorch checkpoint."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return not any(name.endswith("/data.pkl") for name in archive.namelist())
+
+
+def _unpack(path: Path, into: Path) -> None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [info for info in archive.infolist() if not info.is_dir()]
+            if len(members) > MOST_FILES or sum(i.file_size for i in members) > MOST_BYTES:
+                raise StoreError(f"{path.name} is too large to be a release of a model.")
+            for info in members:
+                if (into / info.filename).resolve().is_relative_to(into.resolve()):
+                    archive.extract(info, into)
+                else:
+                    raise GraphError(
+                        f"{path.name} holds {info.filename!r}, which points outside it; refused."
+                    )
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        if isinstance(error, StoreError):
+            raise
+        raise StoreError(f"{path.name} cannot be unpacked ({error}); fetch it again.") from error
+
+
+def _listed(folder: Path) -> list[Path]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    if len(files) > MOST_FILES:
+        raise StoreError(f"{folder.name} holds more than {MOST_FILES} files; give the model's own.")
+    return files

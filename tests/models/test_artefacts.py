@@ -1,0 +1,416 @@
+"""Every released form of graphs is recognized, adapted and finds a disc; others are refused."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import openvino
+import pytest
+from openvino import opset13 as ops
+
+from napari_medsam.models import artefacts, imports, store
+from napari_medsam.models.checkpoint import read_checkpoint
+from napari_medsam.models.errors import CheckpointError, GraphError
+from napari_medsam.models.layers import constant, reshape, transpose
+from napari_medsam.models.loading import build_networks, open_model
+from napari_medsam.models.self_test import ENOUGH
+from tests.models import released
+from tests.models.released import (
+    daft_decoder,
+    daft_prompt_encoder,
+    encoder,
+    point_decoder,
+    position_code,
+    unit_box_decoder,
+)
+
+IMAGE_NET = 1.15  # brighter than min-max gives, darker than a disc of 200 in ImageNet's units
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
+    if "weights_path" in request.fixturenames:
+        request.getfixturevalue("weights_path")  # found before the data folder changes
+    monkeypatch.setenv("NAPARI_MEDSAM_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def pair(
+    folder: Path, suffix: str, before: released.Graph, behind: released.Graph, **how: bool
+) -> Path:
+    folder.mkdir(exist_ok=True)
+    before.save(folder / f"encoder{suffix}", **how)
+    behind.save(folder / f"decoder{suffix}", **how)
+    return folder
+
+
+def daft(folder: Path, names: tuple[str, ...] = ("3D",), shared: str = "prompt_encoder") -> Path:
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        encoder("nchw", 256).save(folder / f"{name}_image_encoder.xml")
+        daft_decoder().save(folder / f"{name}_mask_decoder.xml")
+    daft_prompt_encoder().save(folder / f"{shared}.xml")
+    np.save(folder / "positional_encoding.npy", position_code())
+    return folder
+
+
+# Release -> (how its pair is written, the model recognized, which rules were chosen)
+RELEASES: dict[str, tuple[Callable[[Path], Path], str, str]] = {
+    "daft": (lambda f: daft(f), "daft-3d", "DAFT"),
+    "daft_first_release": (
+        lambda f: daft(f, ("CT",), "lite_medsam_prompt_encoder"),
+        "daft-ct",
+        "DAFT",
+    ),
+    "medficientsam_ir": (
+        lambda f: pair(f, ".xml", encoder("hwc", 512), unit_box_decoder(512)),
+        "medficientsam-l0",
+        "min-max",
+    ),
+    "medficientsam_ir_without_names": (
+        lambda f: pair(f, ".xml", encoder("hwc", 512), unit_box_decoder(512), nameless=True),
+        "medficientsam-l0",
+        "min-max",
+    ),
+    "medficientsam_embedded_preprocessing": (
+        lambda f: pair(f, ".onnx", encoder("uint8", 512, fixed=False), unit_box_decoder(512)),
+        "medficientsam-l0",
+        "all preprocessing inside",
+    ),
+    "hawken50_litemedsam_ir": (
+        lambda f: pair(f, ".xml", encoder("hwc", 256), unit_box_decoder(256), nameless=True),
+        "hawken50-litemedsam",
+        "min-max",
+    ),
+    "hawken50_efficientvit_ir": (
+        lambda f: pair(f, ".xml", encoder("hwc", 512), unit_box_decoder(512, threshold=IMAGE_NET)),
+        "hawken50-efficientvit",
+        "ImageNet mean and deviation",
+    ),
+    "hawken50_onnx": (
+        lambda f: pair(f, ".onnx", encoder("nchw", 256), point_decoder(frame=256.0, n_masks=1)),
+        "hawken50-litemedsam",
+        "LiteMedSAM's rules",
+    ),
+    "efficientsam_onnx": (
+        lambda f: pair(
+            f,
+            ".onnx",
+            encoder("nchw", 1024, fixed=False),
+            point_decoder(rank=4, n_masks=3),
+        ),
+        "efficientsam-ti",
+        "values of 0 to 1, normalized inside",
+    ),
+    "sam_med2d_onnx": (
+        lambda f: pair(
+            f,
+            ".onnx",
+            encoder("nchw", 256, map_side=16),
+            point_decoder(map_side=16, frame=256.0, threshold=-0.3, with_mask=True),
+        ),
+        "sam-med2d",
+        "BGR, nearest neighbour",
+    ),
+    "sam_med2d_onnx_with_preprocessing": (
+        lambda f: pair(
+            f,
+            ".onnx",
+            encoder("hwc", 256, map_side=16, fixed=False),
+            point_decoder(map_side=16, frame=256.0, threshold=105.0, with_mask=True),
+        ),
+        "sam-med2d",
+        "BGR, nearest neighbour",
+    ),
+    "sam_onnx": (
+        lambda f: pair(
+            f, ".onnx", encoder("nchw", 1024), point_decoder(threshold=IMAGE_NET, with_mask=True)
+        ),
+        "mobilesam",
+        "SAM's rules",
+    ),
+    "sam_onnx_of_five_points": (
+        lambda f: pair(
+            f,
+            ".onnx",
+            encoder("nchw", 1024),
+            point_decoder(threshold=IMAGE_NET, with_mask=True, n_points=5, n_masks=1),
+        ),
+        "mobilesam",
+        "SAM's rules",
+    ),
+    "samexporter": (
+        lambda f: pair(
+            f,
+            ".onnx",
+            encoder("hwc", 1024, fixed=False),
+            point_decoder(threshold=120.0, with_mask=True),
+        ),
+        "mobilesam",
+        "SAM's rules",
+    ),
+    "efficientvit_sam": (
+        lambda f: pair(
+            f, ".onnx", encoder("nchw", 512), point_decoder(threshold=IMAGE_NET, with_size=False)
+        ),
+        "efficientvit-sam-l0",
+        "prompts in a 1024 frame",
+    ),
+    "efficientvit_sam_in_its_own_frame": (
+        lambda f: pair(
+            f,
+            ".onnx",
+            encoder("nchw", 512),
+            point_decoder(threshold=IMAGE_NET, with_size=False, frame=512.0),
+        ),
+        "efficientvit-sam-l0",
+        "prompts in a 512 frame",
+    ),
+}
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_released_pair_is_recognized_and_finds_the_disc(tmp_path: Path, release: str) -> None:
+    write, wanted, rules = RELEASES[release]
+    (taken,) = imports.import_path(write(tmp_path / "release"))
+    assert taken.spec.name == wanted
+    assert taken.record is not None
+    chosen, iou = next(iter(taken.record.tried.items()))
+    assert chosen == rules
+    assert iou > ENOUGH
+    assert "passed" in " ".join(taken.report())
+    model = open_model(wanted)
+    side = model.contract.side
+    embedding = model.encode(np.zeros((3, side, side), np.float32))
+    nothing = model.decode(embedding, np.zeros((0, 4)))
+    two = model.decode(embedding, np.ones((2, 4)) * [0, 0, 1, 1])
+    assert nothing.logits.shape[1:] == two.logits.shape[1:]
+    assert len(two.logits) == 2
+    assert store.verify(wanted)
+
+
+def test_points_and_masks_go_where_the_decoder_takes_them(tmp_path: Path) -> None:
+    before, behind = encoder("nchw", 1024), point_decoder(threshold=IMAGE_NET, with_mask=True)
+    imports.import_path(pair(tmp_path / "sam", ".onnx", before, behind))
+    model = open_model("mobilesam")
+    embedding = model.encode(np.full((3, 1024, 1024), 2, np.float32))
+    points, labels = np.array([[[100, 100], [900, 900]]]), np.array([[1, 1]])
+    plain = model.decode_points(embedding, points, labels, masks="first")
+    assert plain.logits.shape == (1, 1, 256, 256)
+    assert model.decode_points(embedding, points, labels).logits.shape[1] == 3
+    mask = np.full((1, 1, 256, 256), 5, np.float32)
+    more = model.decode_points(embedding, points, labels, mask=mask, masks="first")
+    np.testing.assert_allclose(more.logits, plain.logits + 5, atol=1e-4)
+
+
+def test_box_only_release_says_so(tmp_path: Path) -> None:
+    imports.import_path(pair(tmp_path / "hawk", ".xml", encoder("hwc", 256), unit_box_decoder(256)))
+    model = open_model("hawken50-litemedsam")
+    assert not model.contract.accepts_points
+    with pytest.raises(ValueError, match="takes no points"):
+        model.decode_points(np.zeros(model.embedding_shape, np.float32), [[[1, 1]]], [[1]])
+
+
+def test_folder_of_daft_gives_each_of_its_models(tmp_path: Path) -> None:
+    taken = imports.import_path(daft(tmp_path / "openvinomodels", ("3D", "US", "general")))
+    assert sorted(one.spec.name for one in taken) == ["daft-3d", "daft-general", "daft-us"]
+    assert store.spec("daft-us").modalities == ("US",)
+
+
+def test_users_choice_beats_the_self_test(tmp_path: Path) -> None:
+    behind = unit_box_decoder(512, threshold=IMAGE_NET)
+    folder = pair(tmp_path / "m", ".xml", encoder("hwc", 512), behind)
+    (taken,) = imports.import_path(folder, name="mine", as_model="medficientsam-l0")
+    assert taken.record is not None
+    assert taken.record.contract.mean is None
+    assert "NOT passed" in " ".join(taken.report())
+
+
+def test_rules_can_be_changed_afterwards(tmp_path: Path) -> None:
+    folder = pair(tmp_path / "m", ".xml", encoder("hwc", 512), unit_box_decoder(512))
+    imports.import_path(folder)
+    before = open_model("medficientsam-l0")
+    imports.set_contract("medficientsam-l0", interpolation="area")
+    after = open_model("medficientsam-l0")
+    assert after.contract == dataclasses.replace(before.contract, interpolation="area")
+    assert after.identity != before.identity
+    with pytest.raises(ValueError, match="no field 'colour'"):
+        imports.set_contract("medficientsam-l0", colour="rgb")
+
+
+@pytest.mark.weights
+def test_real_weights_in_hawken50s_form_give_the_same_masks(
+    weights_path: Path, tmp_path: Path
+) -> None:
+    """LiteMedSAM with pixels last and unit boxes, as hawken50 exported it."""
+    networks = build_networks("litemedsam", read_checkpoint(weights_path).arrays, "lite.pth")
+    pixels = ops.parameter([256, 256, 3], np.float32, "image")
+    embedding = ops.parameter([1, 256, 64, 64], np.float32, "image_embeddings")
+    box = ops.parameter([4], np.float32, "boxes")
+    encoder, decoder = networks.encoder, networks.decoder("boxes", "first")
+    artefacts._feed(encoder.inputs[0], transpose(reshape(pixels, 1, 256, 256, 3), 0, 3, 1, 2))
+    artefacts._feed(decoder.inputs[0], transpose(embedding, 0, 2, 3, 1))
+    in_pixels = ops.subtract(ops.multiply(box, constant(256.0)), constant(0.5))
+    artefacts._feed(decoder.inputs[1], reshape(in_pixels, 1, 4))
+    features = transpose(artefacts._source(encoder.outputs[0]), 0, 3, 1, 2)
+    masks = artefacts._source(decoder.outputs[0])
+    folder = tmp_path / "litemedsam"
+    folder.mkdir()
+    for name, graph in (
+        ("encoder", openvino.Model([features], [pixels])),
+        ("decoder", openvino.Model([masks], [embedding, box])),
+    ):
+        openvino.save_model(graph, folder / f"{name}.xml", compress_to_fp16=False)
+    (taken,) = imports.import_path(folder)
+    assert taken.spec.name == "hawken50-litemedsam"
+    assert taken.record is not None
+    assert next(iter(taken.record.tried.values())) > 0.9
+    ours, theirs = open_model(weights=weights_path), open_model("hawken50-litemedsam")
+    image = np.random.default_rng(0).random((3, 256, 256)).astype(np.float32)
+    boxes = np.array([[30, 40, 150, 160], [3, 4, 50, 60]])
+    want = ours.decode(ours.encode(image), boxes)
+    found = theirs.decode(theirs.encode(image), (boxes + 0.5) / 256)
+    np.testing.assert_allclose(found.logits, want.logits, atol=1e-4)
+
+
+# -- refusals ------------------------------------------------------------------------------------
+
+MIS_SIGNED: dict[str, tuple[Callable[[Path], Path], str]] = {
+    "two_encoders": (
+        lambda f: pair(f, ".xml", encoder("hwc", 256), encoder("hwc", 256)),
+        r"There is no decoder of a known form: .*image f32 256x256x3",
+    ),
+    "two_decoders": (
+        lambda f: pair(f, ".onnx", unit_box_decoder(256), unit_box_decoder(256)),
+        r"There is no encoder of a known form: .*boxes f32 4",
+    ),
+    "other_channels": (
+        lambda f: pair(f, ".xml", encoder("hwc", 256, channels=64), unit_box_decoder(256)),
+        r"There is no encoder of a known form",
+    ),
+    "other_map": (
+        lambda f: pair(f, ".xml", encoder("hwc", 256, map_side=16), unit_box_decoder(256)),
+        r"gives 16 x 16 tokens but decoder\.xml takes 64 x 64",
+    ),
+    "unknown_side": (
+        lambda f: pair(f, ".xml", encoder("hwc", 320), unit_box_decoder(320)),
+        r"takes pixels as hwc \(320 pixels\).*no release known here",
+    ),
+    "unit_boxes_behind_nchw": (
+        lambda f: pair(f, ".onnx", encoder("nchw", 256), unit_box_decoder(256)),
+        r"no release known here has such a pair",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", MIS_SIGNED)
+def test_mis_signed_pair_is_refused_with_the_reason(tmp_path: Path, case: str) -> None:
+    write, words = MIS_SIGNED[case]
+    with pytest.raises(GraphError, match=words):
+        imports.import_path(write(tmp_path / "release"))
+    assert store.installed() == []
+
+
+def test_daft_without_its_shared_parts_is_refused(tmp_path: Path) -> None:
+    folder = daft(tmp_path / "daft")
+    (folder / "positional_encoding.npy").unlink()
+    with pytest.raises(GraphError, match=r"needs prompt_encoder and positional_encoding\.npy"):
+        imports.import_path(folder)
+
+
+def test_position_code_that_is_a_pickle_is_refused(tmp_path: Path) -> None:
+    folder = daft(tmp_path / "daft")
+    np.save(folder / "positional_encoding.npy", np.array([{"a": 1}], object), allow_pickle=True)
+    with pytest.raises(GraphError, match="not a plain numpy array"):
+        imports.import_path(folder)
+
+
+def test_encoder_alone_says_that_its_decoder_is_missing(tmp_path: Path) -> None:
+    path = encoder("hwc", 256).save(tmp_path / "encoder.xml")
+    with pytest.raises(GraphError, match="There is no decoder"):
+        imports.import_path(path)
+
+
+def test_ir_without_its_bin_is_refused(tmp_path: Path) -> None:
+    folder = pair(tmp_path / "m", ".xml", encoder("hwc", 256), unit_box_decoder(256))
+    (folder / "encoder.bin").unlink()
+    with pytest.raises(GraphError, match=r"needs encoder\.bin, which is not beside it"):
+        imports.import_path(folder)
+
+
+def test_ir_that_reads_behind_its_bin_is_refused(tmp_path: Path) -> None:
+    folder = pair(tmp_path / "m", ".xml", encoder("hwc", 256), unit_box_decoder(256))
+    whole = (folder / "encoder.bin").read_bytes()
+    (folder / "encoder.bin").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(GraphError, match=r"do not belong together, or one is cut off"):
+        imports.import_path(folder)
+
+
+def test_ir_whose_bin_is_a_link_to_elsewhere_is_refused(tmp_path: Path) -> None:
+    folder = pair(tmp_path / "m", ".xml", encoder("hwc", 256), unit_box_decoder(256))
+    elsewhere = (folder / "encoder.bin").rename(tmp_path / "secret.bin")
+    (folder / "encoder.bin").symlink_to(elsewhere)
+    with pytest.raises(GraphError, match="outside its own folder"):
+        imports.import_path(folder)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('<?xml version="1.0"?>', '<?xml version="1.0"?><!DOCTYPE net [<!ENTITY x "y">]>'),
+        ("<layers>", '<weights_path value="../secret.bin" /><layers>'),
+        ("<layers>", '<layers path="/etc/passwd">'),
+    ],
+)
+def test_ir_that_names_other_files_is_refused(tmp_path: Path, old: str, new: str) -> None:
+    folder = pair(tmp_path / "m", ".xml", encoder("hwc", 256), unit_box_decoder(256))
+    text = (folder / "encoder.xml").read_text()
+    assert old in text
+    (folder / "encoder.xml").write_text(text.replace(old, new, 1))
+    with pytest.raises(GraphError, match=r"entities|names a file of its own"):
+        imports.import_path(folder)
+
+
+@pytest.mark.parametrize("place", ["../secret.data", "/secret.data", "a/../../secret.data"])
+def test_onnx_data_outside_its_folder_is_refused(tmp_path: Path, place: str) -> None:
+    folder = pair(tmp_path / "m", ".onnx", encoder("nchw", 256), point_decoder(n_masks=1))
+    onnx = released.onnx
+    model = onnx.load(folder / "encoder.onnx")
+    tensor = model.graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value=place)
+    (folder / "encoder.onnx").write_bytes(model.SerializeToString())
+    (tmp_path / "secret.data").write_bytes(bytes(10_000))
+    with pytest.raises(GraphError, match="outside its own folder"):
+        imports.import_path(folder)
+
+
+def test_onnx_data_beside_it_comes_along(tmp_path: Path) -> None:
+    folder = pair(
+        tmp_path / "m", ".onnx", encoder("nchw", 256), point_decoder(n_masks=1, frame=256.0)
+    )
+    onnx = released.onnx
+    model = onnx.load(folder / "encoder.onnx")
+    onnx.save(
+        model,
+        folder / "encoder.onnx",
+        save_as_external_data=True,
+        location="encoder.data",
+        size_threshold=0,
+    )
+    (taken,) = imports.import_path(folder)
+    assert taken.record is not None
+    assert "encoder.data" in taken.record.files
+    assert open_model(taken.spec.name).embedding_shape == (256, 64, 64)
+
+
+@pytest.mark.parametrize("name", ["encoder.xml", "encoder.onnx"])
+def test_garbage_is_refused_in_one_sentence(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"\x08\x07 nonsense" * 30)
+    (tmp_path / "encoder.bin").write_bytes(b"")
+    with pytest.raises(CheckpointError):
+        imports.import_path(tmp_path / name)
