@@ -1,8 +1,9 @@
 """An object from its extent in three dimensions: the mask on every slice of a 3D box.
 
 The extent is too large a box where the object is small. So each slice is asked with the extent,
-the slice on which that box fits best is found by the masks' evidence, and a chain of masks goes
-outward from there. What the two ways agree on, and how well each fills the 3D box, decides.
+the slice on which that box fits best is found by the masks' evidence, and two chains of masks go
+outward from there: one that holds on to its box, one that lets go. How confident the masks are
+and how well the object fills the 3D box decides.
 docs/quality.md has the figures.
 """
 
@@ -28,22 +29,24 @@ def best_start(masks: Masks) -> int:
     return max(masks, key=lambda index: (masks[index].evidence, -index))
 
 
-def settle(extent: Masks, chain: Masks, box: BoxPrompt) -> dict[int, SliceMask]:
+def settle(extent: Masks, chains: Sequence[Masks], box: BoxPrompt) -> dict[int, SliceMask]:
     """The masks to keep, slice by slice.
 
     Parameters
     ----------
     extent
         Every slice asked with the 3D box's own extent.
-    chain
-        The chain from the best slice outward; slices after its end are empty or missing.
+    chains
+        Chains from the best slice outward, by different rules; slices after a chain's end are
+        empty or missing.
     box
         The extent in the slice plane.
     """
-    if worth(extent, box) >= worth(chain, box):
+    best = max([extent, *chains], key=lambda masks: worth(masks, box))
+    if best is extent:
         return dict(extent)
     order = sorted(extent)
-    options = [[extent[i], *([chain[i]] if i in chain else [])] for i in order]
+    options = [[extent[i], *([best[i]] if i in best else [])] for i in order]
     return dict(zip(order, smoothest(options), strict=True))
 
 

@@ -66,9 +66,10 @@ pixels more. Found on labelled cases; docs/quality.md has the figures."""
 EQUAL_AND_GROWN = ((1.0, 0.0), *GROWN)
 """The same and the extent itself, for chains that must not hold on to their first box."""
 
-SURE_OVERLAP, SURE_SCORE_LOSS = 0.9, 0.02
-"""A mask that agrees this well with its neighbour, and whose predicted IoU fell by no more, is
-taken without trying another box."""
+SURE_OVERLAP, SURE_SCORE_LOSS, SURE_AREA_CHANGE = 0.9, 0.02, 0.05
+"""A mask that agrees this well with its neighbour, whose predicted IoU fell by no more, and whose
+area changed by no more (as a logarithm), is taken without trying another box. Without the last
+an object that tapers leaks slice by slice into a box that stays."""
 
 
 def running_box(previous: SliceMask, index: int) -> BoxPrompt:
@@ -99,7 +100,11 @@ def boxes_around(
 
 def is_sure(mask: SliceMask, previous: SliceMask) -> bool:
     """Whether a mask goes on from its neighbour so well that no other box need be tried."""
-    return overlap(mask, previous) > SURE_OVERLAP and mask.score >= previous.score - SURE_SCORE_LOSS
+    return (
+        overlap(mask, previous) > SURE_OVERLAP
+        and mask.score >= previous.score - SURE_SCORE_LOSS
+        and abs(float(np.log(mask.area / previous.area))) < SURE_AREA_CHANGE
+    )
 
 
 def choose(masks: Sequence[SliceMask], previous: SliceMask) -> SliceMask:

@@ -159,13 +159,18 @@ class Session:
             replace(seed, box=seed.box.moved_to(best_start(masks)))
             for seed, masks in zip(seeds, extents, strict=True)
         ]
-        outward: list[dict[int, SliceMask]] = [{} for _ in seeds]
-        chains = EvidenceChains(self._predictor, starts, views=self.views, loose=True)
-        for n, mask in self._run(chains, starts):
-            outward[n][mask.slice.index] = mask
+        outward = [self._chain_masks(starts, loose=loose) for loose in (False, True)]
         for n, (seed, extent) in enumerate(zip(seeds, extents, strict=True)):
-            kept = settle(extent, outward[n], seed.box)
+            kept = settle(extent, [masks[n] for masks in outward], seed.box)
             yield from ((n, kept[i]) for i in extent if kept[i] is not extent[i])
+
+    def _chain_masks(self, seeds: Sequence[Seed], *, loose: bool) -> list[dict[int, SliceMask]]:
+        """Each seed's chain outward, by slice; the embeddings are in the cache already."""
+        found: list[dict[int, SliceMask]] = [{} for _ in seeds]
+        chains = EvidenceChains(self._predictor, seeds, views=self.views, loose=loose)
+        for n, mask in self._run(chains, seeds):
+            found[n][mask.slice.index] = mask
+        return found
 
     def embed(self, slices: Sequence[SliceRef]) -> Generator[SliceRef, None, None]:
         """Encode slices that are not in the cache yet, yielding each as it is ready."""

@@ -83,6 +83,7 @@ def test_sure_is_what_goes_on_from_its_neighbour():
     previous = found(100, 100, 200, 200)
     assert is_sure(found(101, 100, 200, 201), previous)
     assert not is_sure(found(150, 150, 200, 200), previous)
+    assert not is_sure(found(103, 103, 198, 198), previous)  # agrees, but has shrunk by a tenth
     assert not is_sure(replace(previous, score=0.5), previous)
 
 
