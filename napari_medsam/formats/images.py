@@ -18,6 +18,7 @@ from napari_medsam.formats.dicom import describe_dicom, read_dicom
 from napari_medsam.formats.dicom_bytes import is_dicom
 from napari_medsam.formats.errors import ReadError, SeveralFrames
 from napari_medsam.formats.grid import Kind, Triple
+from napari_medsam.formats.hounsfield import recognize_ct
 from napari_medsam.formats.image_file import ImageFile
 from napari_medsam.formats.itk import read_itk
 from napari_medsam.formats.nifti import read_nifti
@@ -89,9 +90,9 @@ def read_image(
         case "dicom":
             return read_dicom(path, series, frame, suv=suv)
         case "nifti":
-            return read_nifti(path, frame)
+            return recognize_ct(read_nifti(path, frame))
         case "nrrd" | "mha":
-            return read_itk(path, kind, frame)
+            return recognize_ct(read_itk(path, kind, frame))
         case "npz":
             return read_npz(path)
         case _:
