@@ -85,7 +85,13 @@ class DiskCache:
         return embedding
 
     def put(self, embedding: Embedding) -> bool:
-        """Write an entry, whole or not at all; False where the disk would not take it."""
+        """Write an entry, whole or not at all; False where it is not kept.
+
+        Exact embeddings (float32, the original script's rules) are not: they would come back
+        rounded.
+        """
+        if embedding.features.dtype != np.float16:
+            return False
         path = self._path(embedding.key)
         content = _pack(embedding, self.precision)
         if len(content) > self.max_bytes:

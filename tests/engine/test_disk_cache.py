@@ -77,6 +77,13 @@ def test_entry_under_another_key_is_not_believed(tmp_path):
     assert cache.get("volume|window|z4") is None
 
 
+def test_exact_embeddings_are_not_kept_rounded(tmp_path):
+    exact = Embedding(entry().features.astype(np.float32), FRAME, "volume|window|z3")
+    cache = DiskCache(tmp_path)
+    assert not cache.put(exact)
+    assert exact.key not in cache
+
+
 def test_names_tell_nothing(tmp_path):
     DiskCache(tmp_path).put(entry("Doe^John|window|z3"))
     assert "Doe" not in str(only_file(tmp_path))
