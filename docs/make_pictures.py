@@ -83,8 +83,8 @@ class Stage:
         self.pass_time(1.5)
         path = FOLDER / f"{name}.png"
         pixels = self.viewer.screenshot(canvas_only=False, flash=False)
-        # A palette of 128 colours keeps text sharp and the file small.
-        Picture.fromarray(pixels[..., :3]).quantize(128).save(path, optimize=True)
+        # A palette keeps text sharp and the file small.
+        Picture.fromarray(pixels[..., :3]).quantize(256).save(path, optimize=True)
         print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB, {pixels.shape[1::-1]}")
 
     def close(self) -> None:

@@ -7,13 +7,15 @@ its controller.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from napari_medsam.box_text import AskedBox
 from napari_medsam.engine.annotation import Annotation
+from napari_medsam.engine.embeddings import EmbeddingCache
 from napari_medsam.engine.events import PALETTE, Label, PlacedBox
+from napari_medsam.engine.keyframes import interpolate
 from napari_medsam.engine.predictor import PromptableModel
 from napari_medsam.engine.prompt import BoxPrompt, SliceMask, SliceRef, box_prompt
 from napari_medsam.engine.propagate import Seed
@@ -22,6 +24,7 @@ from napari_medsam.engine.volume import Volume
 from napari_medsam.engine.window import Window
 from napari_medsam.formats.image_file import ImageFile
 from napari_medsam.formats.labels import Saved, write_labels
+from napari_medsam.reach import objects
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +40,8 @@ class Request:
     window
         What the model is shown.
     seeds
-        One a box, how far each is propagated; None to segment the boxes' slices alone.
+        One a box, the slices it takes (`reach.seeds_over`); None to segment the boxes' slices
+        alone. Between keyframes (`reach.objects`) each slice is asked with a box of its own.
     compat
         Follow the original script's rules instead of ours.
     views
@@ -85,15 +89,18 @@ def run(
     model: PromptableModel,
     output: Path,
     on_mask: Callable[[int], None] = lambda n_done: None,
+    cache: EmbeddingCache | None = None,
 ) -> Result:
     """Segment or propagate, paint, and save the labels on the image's grid.
 
     `on_mask` is told how many masks there are so far. Nothing is written before all are there.
+    Embeddings are looked for and kept in `cache`; without one they live as long as the run.
     """
     session = Session(
         request.image.volume,
         model,
         window=request.window,
+        cache=cache,
         compat=request.compat,
         views=request.views,
     )
@@ -159,63 +166,65 @@ def _prompt(asked: AskedBox, volume: Volume) -> BoxPrompt:
     return box_prompt(SliceRef(axis, index), asked.corners, volume.slice_shape(axis))
 
 
-def seeds_over(
-    boxes: Sequence[PlacedBox], first: int, last: int, volume: Volume
-) -> tuple[Seed, ...]:
-    """Share slices `first` to `last` (inclusive) out among the boxes of each label.
-
-    Every slice goes to the nearest box of its label; halfway between two, to the lower one.
-    Boxes of one label on one slice all reach over the same part.
-
-    Raises
-    ------
-    ValueError
-        Where a box or a slice lies outside the range, or the boxes lie along different axes.
-    """
-    if volume.is_flat:
-        raise ValueError("This image is a single slice, so there is nothing to propagate to.")
-    axes = sorted({placed.box.slice.axis for placed in boxes}, reverse=True)
-    if len(axes) > 1:
-        raise ValueError(f"Boxes to propagate lie along one axis; these lie along {axes}.")
-    n = volume.n_slices(axes[0])
-    if last >= n:
-        raise ValueError(
-            f"Slice {axes[0]}={last} does not exist: along {axes[0]} this image has slices 0 to "
-            f"{n - 1}."
-        )
-    seeds = []
-    for placed in boxes:
-        start = placed.box.slice.index
-        if not first <= start <= last:
-            raise ValueError(
-                f"The box on slice {axes[0]}={start} lies outside the range {first} to {last} "
-                f"it is to be propagated over."
-            )
-        stations = [b.box.slice.index for b in boxes if b.label == placed.label]
-        below = max((s for s in stations if s < start), default=None)
-        above = min((s for s in stations if s > start), default=None)
-        low = first if below is None else (below + start) // 2 + 1
-        high = last if above is None else (start + above) // 2
-        seeds.append(Seed(placed.box, low, high, placed.label))
-    return tuple(seeds)
-
-
 def _find_masks(session: Session, request: Request, on_mask: Callable[[int], None]) -> list[Found]:
     """The masks, sorted by box and slice."""
-    boxes = request.boxes
     found: list[Found] = []
-    if request.seeds is None:
-        # Slice by slice, so that progress can be told; boxes on one slice share a call.
-        for where in dict.fromkeys(placed.box.slice for placed in boxes):
-            here = [n for n, placed in enumerate(boxes) if placed.box.slice == where]
-            masks = session.segment([boxes[n].box for n in here])
-            found += [Found(n, boxes[n].label, m) for n, m in zip(here, masks, strict=True)]
-            on_mask(len(found))
-    else:
-        for n, mask in session.propagate(request.seeds):
-            found.append(Found(n, boxes[n].label, mask))
-            on_mask(len(found))
+    for one in _alone(session, request) if request.seeds is None else _propagated(session, request):
+        found.append(one)
+        on_mask(len(found))
     return sorted(found, key=lambda one: (one.box, one.mask.slice.index))
+
+
+def _alone(session: Session, request: Request) -> Iterator[Found]:
+    """Each box on its own slice; boxes on one slice share a call."""
+    boxes = request.boxes
+    for where in dict.fromkeys(placed.box.slice for placed in boxes):
+        here = [n for n, placed in enumerate(boxes) if placed.box.slice == where]
+        masks = session.segment([boxes[n].box for n in here])
+        yield from (Found(n, boxes[n].label, mask) for n, mask in zip(here, masks, strict=True))
+
+
+def _propagated(session: Session, request: Request) -> Iterator[Found]:
+    """From keyframe to keyframe with a box on every slice, and outward from the outermost boxes.
+
+    A mask between keyframes is found under the box that is nearest. The original's rules know
+    no keyframes: by them every box is carried both ways over the slices nearest to it.
+    """
+    boxes, seeds = request.boxes, request.seeds or ()
+    if request.compat:
+        for n, mask in session.propagate(seeds):
+            yield Found(n, boxes[n].label, mask)
+        return
+    parts = objects(boxes)
+    keyed = [part for part in parts if len(part) > 1]
+    for k, mask in session.follow([_track(boxes, part) for part in keyed]):
+        index = mask.slice.index
+        n = next(n for n in keyed[k] if seeds[n].first <= index <= seeds[n].last)
+        yield Found(n, boxes[n].label, mask)
+    outward = [pair for part in parts for pair in _outward(seeds, part)]
+    followed = {n for part in keyed for n in part}
+    for k, mask in session.propagate([seed for _, seed in outward]):
+        n = outward[k][0]
+        if n not in followed or mask.slice != boxes[n].box.slice:
+            yield Found(n, boxes[n].label, mask)
+
+
+def _track(boxes: Sequence[PlacedBox], part: tuple[int, ...]) -> list[BoxPrompt]:
+    """A box on each slice from an object's lowest keyframe to its highest."""
+    low, high = (boxes[n].box.slice.index for n in (part[0], part[-1]))
+    return interpolate((boxes[n].box for n in part), range(low, high + 1))
+
+
+def _outward(seeds: Sequence[Seed], part: tuple[int, ...]) -> list[tuple[int, Seed]]:
+    """What is left to carry beyond an object's outermost boxes: (which box, seed)."""
+    if len(part) == 1:
+        return [(part[0], seeds[part[0]])]
+    low, high = part[0], part[-1]
+    beyond = [
+        (low, replace(seeds[low], last=seeds[low].start)),
+        (high, replace(seeds[high], first=seeds[high].start)),
+    ]
+    return [(n, seed) for n, seed in beyond if seed.first < seed.last]
 
 
 def _annotate(session: Session, request: Request, found: Sequence[Found]) -> Annotation:

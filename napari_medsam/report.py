@@ -13,9 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam import __version__
+from napari_medsam.engine.confidence import DOUBTFUL, slice_confidences
 from napari_medsam.engine.events import Label, PlacedBox
 from napari_medsam.formats.image_file import ImageFile
 from napari_medsam.headless import Found, Request, Result
+from napari_medsam.reach import objects
 
 RESEARCH_ONLY = "For research use only. Not a medical device."
 
@@ -24,6 +26,7 @@ def report(result: Result, model: Mapping[str, str]) -> dict[str, Any]:
     """The object `--report` writes; docs/command-line.md says what each key is."""
     request = result.request
     window, labels = request.window, result.annotation.labels
+    trust = confidences(result)
     return {
         "program": {"name": "napari-medsam", "version": __version__, "notice": RESEARCH_ONLY},
         "image": describe_image(request.image),
@@ -33,7 +36,8 @@ def report(result: Result, model: Mapping[str, str]) -> dict[str, Any]:
         "views": request.views and not request.compat,
         "boxes": [_box(*pair) for pair in zip(request.boxes, _reach(request), strict=True)],
         "labels": [measure(label, labels, request.image) for label in request.table],
-        "slices": [_slice(one) for one in result.found],
+        "slices": [_slice(one, trust.get((one.box, one.mask.slice.index))) for one in result.found],
+        "doubtful": doubtful(result),
         "seconds": {name: round(value, 3) for name, value in result.seconds.items()},
         "saved": {
             "file": result.saved.path.name,
@@ -43,6 +47,38 @@ def report(result: Result, model: Mapping[str, str]) -> dict[str, Any]:
         },
         "versions": versions(),
     }
+
+
+def confidences(result: Result) -> dict[tuple[int, int], float]:
+    """How far to trust each propagated mask, 0 to 1, by (box, slice index).
+
+    None where nothing was propagated (a slice is judged beside its neighbours), nor for the
+    empty masks below an object's first slice and above its last: there it has ended.
+    """
+    if result.request.seeds is None:
+        return {}
+    found: dict[tuple[int, int], float] = {}
+    for part in objects(result.request.boxes):
+        own = {one.mask.slice.index: one for one in result.found if one.box in part}
+        filled = [index for index, one in own.items() if not one.mask.is_empty]
+        inside = [i for i in own if filled and min(filled) <= i <= max(filled)]
+        trust = slice_confidences({index: own[index].mask for index in inside})
+        found |= {(own[index].box, index): value for index, value in trust.items()}
+    return found
+
+
+def doubtful(result: Result) -> list[dict[str, Any]]:
+    """The propagated slices to look at first, by label and slice: those below `DOUBTFUL`."""
+    boxes = result.request.boxes
+    least: dict[tuple[int, int], float] = {}
+    for (box, index), trust in confidences(result).items():
+        where = boxes[box].label, index
+        least[where] = min(trust, least.get(where, 1.0))
+    return [
+        {"label": label, "index": index, "confidence": round(trust, 4)}
+        for (label, index), trust in sorted(least.items())
+        if trust < DOUBTFUL
+    ]
 
 
 def write_report(path: Path, content: Mapping[str, Any]) -> None:
@@ -104,7 +140,7 @@ def _box(placed: PlacedBox, propagated: list[int] | None) -> dict[str, Any]:
     }
 
 
-def _slice(one: Found) -> dict[str, Any]:
+def _slice(one: Found, confidence: float | None) -> dict[str, Any]:
     mask = one.mask
     return {
         "box": one.box,
@@ -115,4 +151,5 @@ def _slice(one: Found) -> dict[str, Any]:
         "pixels": mask.area,
         "score": round(mask.score, 4),
         "stability": round(mask.stability, 4),
+        "confidence": None if confidence is None else round(confidence, 4),
     }

@@ -14,6 +14,8 @@ import pytest
 from PIL import Image
 
 from napari_medsam.cli import main
+from napari_medsam.models.catalogue import spec
+from napari_medsam.models.store import StoredModel
 
 from .conftest import PROJECT, TinyMedSam
 
@@ -36,6 +38,14 @@ def tiny(tiny_model: TinyMedSam, monkeypatch: pytest.MonkeyPatch) -> TinyMedSam:
     """`segment` and `demo` get the tiny model, whatever they ask for."""
     monkeypatch.setattr("napari_medsam.models.loading.open_model", lambda name: tiny_model)
     return tiny_model
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No test leaves embeddings in the user's cache."""
+    folder = tmp_path_factory.mktemp("cache") / "embeddings"
+    monkeypatch.setenv("NAPARI_MEDSAM_CACHE", str(folder))
+    return folder
 
 
 @pytest.fixture
@@ -67,7 +77,10 @@ def test_version_is_printed(capsys: pytest.CaptureFixture[str]):
 
 @pytest.mark.parametrize(
     "command",
-    ["view", "demo", "segment", "info", "doctor", "models", "models install", "models list"],
+    [
+        *("view", "demo", "segment", "info", "doctor", "bench"),
+        *("models", "models install", "models list", "cache", "cache info", "cache clear"),
+    ],
 )
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]):
     assert main([*command.split(), "--help"]) == 0
@@ -172,6 +185,112 @@ def test_segment_propagates_and_reports_every_slice(case: Path, tiny: TinyMedSam
     assert report["model"]["identity"] == "tiny"
     with Image.open("o.png") as overlay:
         assert overlay.format == "PNG"
+
+
+def test_slices_in_doubt_are_named_and_reported(
+    case: Path, tiny: TinyMedSam, capsys: pytest.CaptureFixture[str]
+):
+    # A keyframe beside the block, so that the boxes from it to the other lose it half-way.
+    boxes = ["--box", "z:1:5,8,18,22", "--box", "z:2:22,24,30,30", "--box", "z:4:5,8,18,22"]
+    arguments = ["--propagate", "0:5", "--report", "r.json"]
+    assert main(["segment", "scan.nii.gz", *boxes, *arguments, *LABELS]) == 0
+    report = json.loads(Path("r.json").read_text())
+    trust = {row["index"]: row["confidence"] for row in report["slices"]}
+    assert trust[0] is None  # the block has ended
+    assert trust[5] is None
+    assert trust[2] == 0  # empty between slices that are not
+    named = [row["index"] for row in report["doubtful"]]
+    assert named == [
+        index for index in sorted(trust) if trust[index] is not None and trust[index] < 0.5
+    ]
+    assert 2 in named
+    said = f"6 slices, {len(named)} to look at: {', '.join(map(str, named))}\n"
+    assert said in capsys.readouterr().out
+
+
+def test_steady_block_leaves_no_slice_in_doubt(
+    case: Path, tiny: TinyMedSam, capsys: pytest.CaptureFixture[str]
+):
+    box = ["--box", "z:2:5,8,18,22", "--propagate", "0:5"]
+    assert main(["segment", "scan.nii.gz", *box, *LABELS]) == 0
+    assert "6 slices, none in doubt\n" in capsys.readouterr().out
+
+
+def test_without_propagation_no_slice_has_a_confidence(
+    case: Path, tiny: TinyMedSam, capsys: pytest.CaptureFixture[str]
+):
+    box = ["--box", "z:2:5,8,18,22"]
+    assert main(["segment", "scan.nii.gz", *box, "--report", "r.json", *LABELS]) == 0
+    assert "to look at" not in capsys.readouterr().out
+    report = json.loads(Path("r.json").read_text())
+    assert [row["confidence"] for row in report["slices"]] == [None]
+    assert report["doubtful"] == []
+
+
+def test_second_run_takes_the_slice_from_the_cache(case: Path, tiny: TinyMedSam, own_cache: Path):
+    asked = ["segment", "scan.nii.gz", "--box", "z:2:5,8,18,22", *LABELS]
+    assert main(asked) == 0
+    assert tiny.n_encoded > 0
+    tiny.n_encoded = 0
+    assert main(asked) == 0
+    assert tiny.n_encoded == 0
+    assert main([*asked, "--no-cache"]) == 0
+    assert tiny.n_encoded > 0
+
+
+@pytest.mark.parametrize("option", ["--no-cache", "--compat"])
+def test_no_cache_and_compat_leave_nothing_on_disk(
+    case: Path, tiny: TinyMedSam, own_cache: Path, option: str
+):
+    assert main(["segment", "scan.nii.gz", "--box", "z:2:5,8,18,22", option, *LABELS]) == 0
+    assert not own_cache.exists()
+
+
+def stored(name: str, path: Path) -> StoredModel:
+    return StoredModel(spec(name), path, 1)
+
+
+@pytest.mark.parametrize(
+    ("image", "installed", "chosen"),
+    [
+        ("scan.nii.gz", ["litemedsam"], "litemedsam"),
+        ("scan.nii.gz", ["daft-us", "litemedsam"], "litemedsam"),
+        ("2DBox_US_0001.nii.gz", ["litemedsam", "daft-us"], "daft-us"),
+    ],
+)
+def test_auto_takes_the_model_for_the_modality_and_says_why(
+    case: Path,
+    tiny: TinyMedSam,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    image: str,
+    installed: list[str],
+    chosen: str,
+):
+    if image != "scan.nii.gz":
+        Path("scan.nii.gz").rename(image)
+    here = [stored(name, case) for name in installed]
+    monkeypatch.setattr("napari_medsam.models.store.installed", lambda: here)
+    arguments = ["--model", "auto", "--report", "r.json"]
+    assert main(["segment", image, "--box", "z:2:5,8,18,22", *arguments, *LABELS]) == 0
+    assert f"Model {chosen}: " in capsys.readouterr().err
+    assert json.loads(Path("r.json").read_text())["model"]["name"] == chosen
+
+
+def test_auto_without_any_model_says_how_to_get_one(
+    case: Path, no_weights: Path, capsys: pytest.CaptureFixture[str]
+):
+    arguments = ["--box", "z:2:5,8,18,22", "--model", "auto", *LABELS]
+    assert main(["segment", "scan.nii.gz", *arguments]) == 1
+    assert "napari-medsam models install litemedsam" in capsys.readouterr().err
+
+
+@pytest.mark.weights
+def test_imported_model_segments_by_its_own_name(case: Path, weights_path: Path, no_weights: Path):
+    assert main(["models", "import", str(weights_path), "--name", "mine"]) == 0
+    box = ["--box", "z:2:6,8,17,21", "--model", "mine", "--report", "r.json"]
+    assert main(["segment", "scan.nii.gz", *box, *LABELS]) == 0
+    assert json.loads(Path("r.json").read_text())["model"]["name"] == "mine"
 
 
 def test_segment_of_a_picture_needs_no_slice(case: Path, tiny: TinyMedSam):
@@ -292,6 +411,37 @@ def test_demo_leaves_three_files(case: Path, tiny: TinyMedSam, capsys: pytest.Ca
     ]
     assert all(0 <= row["dice"] <= 1 for row in report["reference"])
     assert "Dice" in capsys.readouterr().out
+
+
+# --- cache and bench ---------------------------------------------------------------------
+
+
+def test_cache_is_counted_and_emptied(
+    case: Path, tiny: TinyMedSam, own_cache: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert main(["segment", "scan.nii.gz", "--box", "z:2:5,8,18,22", *LABELS]) == 0
+    capsys.readouterr()
+    assert main(["cache", "info", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["folder"] == str(own_cache)
+    assert found["volumes"] == 1
+    assert found["embeddings"] >= 1
+    assert found["bytes"] > 0
+    assert main(["cache", "clear"]) == 0
+    capsys.readouterr()
+    assert main(["cache", "info"]) == 0
+    assert f"{own_cache}: 0.0 MB" in capsys.readouterr().out
+
+
+def test_bench_measures_every_figure(
+    case: Path, tiny: TinyMedSam, capsys: pytest.CaptureFixture[str]
+):
+    assert main(["bench", "--json", "b.json"]) == 0
+    found = json.loads(Path("b.json").read_text())
+    keys = ("encode_ms", "decode1_ms", "decode8_ms", "cold_click_ms", "warm_click_ms")
+    assert all(found[key] > 0 for key in (*keys, "propagate_s"))
+    assert found["identity"] == "tiny"
+    assert "click on a slice seen before" in capsys.readouterr().out
 
 
 # --- models ------------------------------------------------------------------------------

@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 
 from napari_medsam.box_text import parse_box
+from napari_medsam.engine.disk_cache import DiskCache
+from napari_medsam.engine.embeddings import EmbeddingCache
 from napari_medsam.engine.events import Label
 from napari_medsam.engine.volume import Volume
 from napari_medsam.engine.window import Window
 from napari_medsam.formats.grid import Geometry, SourceGrid
 from napari_medsam.formats.image_file import ImageFile
-from napari_medsam.headless import Request, label_table, place, run, seeds_over
+from napari_medsam.headless import Request, label_table, place, run
+from napari_medsam.reach import objects, seeds_over
 
 from .conftest import TinyMedSam
 
@@ -129,7 +132,7 @@ def test_progress_counts_up_to_the_number_of_masks(
     asked = request(blocks, "z:2:5,8,18,22", "z:3:5,8,18,22", "z:2:0,0,4,4")
     steps: list[int] = []
     run(asked, tiny_model, tmp_path / "out.mha", steps.append)
-    assert steps == [2, 3]
+    assert steps == [1, 2, 3]
     assert asked.n_masks == 3
     assert tiny_model.n_encoded == 2
 
@@ -154,3 +157,61 @@ def test_masks_come_by_box_and_slice(blocks: ImageFile, tiny_model: TinyMedSam, 
         Label(1, "a", asked.table[0].color),
         Label(2, "b", asked.table[1].color),
     )
+
+
+def moving_bar() -> ImageFile:
+    """9 slices of 32 x 32: a bright bar that moves one column to the right every slice."""
+    voxels = np.zeros((9, 32, 32), dtype=np.uint8)
+    for z in range(9):
+        voxels[z, 10:20, 8 + z : 14 + z] = 200
+    return image_of(voxels)
+
+
+def test_boxes_on_slices_of_their_own_are_one_object(blocks: ImageFile):
+    texts = ("z:4:1,1,9,9:a", "z:1:1,1,9,9:b", "z:2:1,1,9,9:a", "z:1:20,1,29,9:b")
+    placed, _ = place([parse_box(text) for text in texts], blocks.volume)
+    assert objects(placed) == [(2, 0), (1,), (3,)]
+
+
+def test_slices_between_keyframes_are_asked_with_boxes_between_theirs(
+    tiny_model: TinyMedSam, tmp_path: Path
+):
+    # Tight boxes: one carried from either end would cut the moving bar off.
+    asked = request(moving_bar(), "z:7:14,9,21,20", "z:1:8,9,15,20", reach=(1, 7))
+    result = run(asked, tiny_model, tmp_path / "out.nii.gz")
+    per_slice = np.count_nonzero(result.annotation.labels, axis=(1, 2))
+    assert per_slice.tolist() == [0, *[60] * 7, 0]
+    corners = {one.mask.slice.index: one.mask.prompt.x_min for one in result.found}
+    assert corners == {z: 7.0 + z for z in range(1, 8)}
+    boxes = {one.mask.slice.index: one.box for one in result.found}
+    assert boxes == {1: 1, 2: 1, 3: 1, 4: 1, 5: 0, 6: 0, 7: 0}
+
+
+def test_beyond_the_outermost_keyframes_the_outer_boxes_are_carried_on(
+    blocks: ImageFile, tiny_model: TinyMedSam, tmp_path: Path
+):
+    asked = request(blocks, "z:2:5,8,18,22", "z:3:5,8,18,22", reach=(0, 5))
+    result = run(asked, tiny_model, tmp_path / "out.nii.gz")
+    per_slice = np.count_nonzero(result.annotation.labels, axis=(1, 2))
+    assert per_slice.tolist() == [0, 80, 80, 80, 80, 0]
+    slices = [one.mask.slice.index for one in result.found]
+    assert slices == [0, 1, 2, 3, 4, 5]
+
+
+def test_keyframes_without_propagation_are_boxes_on_their_own_slices(
+    blocks: ImageFile, tiny_model: TinyMedSam, tmp_path: Path
+):
+    asked = request(blocks, "z:1:5,8,18,22", "z:4:5,8,18,22")
+    result = run(asked, tiny_model, tmp_path / "out.nii.gz")
+    per_slice = np.count_nonzero(result.annotation.labels, axis=(1, 2))
+    assert per_slice.tolist() == [0, 80, 0, 0, 80, 0]
+
+
+def test_second_run_with_the_same_cache_encodes_nothing(
+    blocks: ImageFile, tiny_model: TinyMedSam, tmp_path: Path
+):
+    asked = request(blocks, "z:2:5,8,18,22")
+    for _ in range(2):
+        cache = EmbeddingCache(disk=DiskCache(tmp_path / "cache"))
+        run(asked, tiny_model, tmp_path / "out.nii.gz", cache=cache)
+    assert tiny_model.n_encoded == 1

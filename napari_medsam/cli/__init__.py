@@ -16,7 +16,8 @@ import typer
 from typer.main import get_command
 
 from napari_medsam import __version__
-from napari_medsam.cli import models
+from napari_medsam.cli import cache, models
+from napari_medsam.cli.bench import bench
 from napari_medsam.cli.convert import convert
 from napari_medsam.cli.demo import demo
 from napari_medsam.cli.doctor import doctor
@@ -39,6 +40,8 @@ app.command()(segment)
 app.command()(info)
 app.command()(convert)
 app.add_typer(models.app, name="models")
+app.add_typer(cache.app, name="cache")
+app.command()(bench)
 app.command()(doctor)
 
 

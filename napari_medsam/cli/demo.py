@@ -15,7 +15,9 @@ def demo(
         Path | None,
         typer.Option(metavar="DIR", help="Use no screen; leave the results in this folder."),
     ] = None,
-    model: Annotated[str, typer.Option(help="A name that `models list` prints.")] = "litemedsam",
+    model: Annotated[
+        str, typer.Option(help="A name that `models list` prints, or auto.")
+    ] = "litemedsam",
 ) -> None:
     """Try the program on a synthetic CT of an abdomen, drawn by the program itself.
 
@@ -33,17 +35,17 @@ def demo(
 
 def _headless(folder: Path, model: str) -> None:
     from napari_medsam.cli.errors import usage
-    from napari_medsam.cli.run import draw_overlay, run_case, tell
+    from napari_medsam.cli.run import choose_model, draw_overlay, require_model, run_case, tell
     from napari_medsam.demo import compare, demo_request
-    from napari_medsam.models.catalogue import spec
     from napari_medsam.phantom import synthetic_abdomen
     from napari_medsam.report import report, write_report
 
     with usage("--model"):
-        spec(model)
-    folder.mkdir(parents=True, exist_ok=True)
+        require_model(model)
     case = synthetic_abdomen()
-    result, used = run_case(demo_request(case), model, folder / "labels.nii.gz")
+    chosen = choose_model(model, case.image.volume.modality)
+    folder.mkdir(parents=True, exist_ok=True)
+    result, used = run_case(demo_request(case), chosen, folder / "labels.nii.gz")
     scores = compare(result, case)
     draw_overlay(result, folder / "overlay.png", f"Labels by {used['title']} from one box each.")
     write_report(folder / "report.json", {**report(result, used), "reference": scores})

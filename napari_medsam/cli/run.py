@@ -6,32 +6,73 @@ What `segment` and `demo --headless` share.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import typer
 
 from napari_medsam.cli.console import progress_bar
+from napari_medsam.engine.embeddings import EmbeddingCache
+from napari_medsam.engine.events import Label
 from napari_medsam.headless import Request, Result, run
-from napari_medsam.models import loading
-from napari_medsam.models.catalogue import spec
+from napari_medsam.models import loading, store
+from napari_medsam.models.routing import AUTO, resolve
+from napari_medsam.models.spec import ModelSpec
 from napari_medsam.overlay import Scene, save_overlay
-from napari_medsam.report import RESEARCH_ONLY, measure
+from napari_medsam.report import RESEARCH_ONLY, doubtful, measure
+
+MOST_NAMED = 20
+"""Slices named on one line; the report has all of them."""
 
 
-def run_case(request: Request, model_name: str, output: Path) -> tuple[Result, dict[str, str]]:
+def require_model(name: str) -> None:
+    """Refuse a name that is neither a model's nor "auto", before anything is read.
+
+    Raises
+    ------
+    ValueError
+        Naming the known models.
+    """
+    if name != AUTO:
+        store.spec(name)
+
+
+def choose_model(name: str, modality: str) -> ModelSpec:
+    """The model of a name; for "auto" one of those installed, and stderr says which and why.
+
+    Parameters
+    ----------
+    modality
+        "CT", "MR" ... or "" where it is not known.
+
+    Raises
+    ------
+    ValueError
+        Where there is no such model, or for "auto" none at all.
+    """
+    if name != AUTO:
+        return store.spec(name)
+    chosen, why = resolve(AUTO, modality, [one.spec for one in store.installed()])
+    typer.echo(f"Model {chosen.name}: {why}", err=True)
+    return chosen
+
+
+def run_case(
+    request: Request, model_spec: ModelSpec, output: Path, cache: EmbeddingCache | None = None
+) -> tuple[Result, dict[str, str]]:
     """Open the model, segment with a progress bar, save; the result, and what the model was."""
     started = time.perf_counter()
-    model = loading.open_model(model_name)
+    model = loading.open_model(model_spec.name)
     opened = time.perf_counter() - started
     with progress_bar("Segmenting", request.n_masks) as advance:
-        result = run(request, model, output, lambda n_done: advance(n_done, None))
+        result = run(request, model, output, lambda n_done: advance(n_done, None), cache)
     result.seconds["open_model"] = opened
-    described = spec(model_name)
     return result, {
-        "name": described.name,
-        "title": described.title,
+        "name": model_spec.name,
+        "title": model_spec.title,
         "identity": model.identity,
-        "licence": described.licence,
+        "licence": model_spec.licence,
     }
 
 
@@ -57,10 +98,12 @@ def tell(result: Result) -> None:
     request = result.request
     for note in request.image.notes:
         typer.echo(f"Note: {note}", err=True)
+    to_look_at = doubtful(result)
     for label in request.table:
         size = measure(label, result.annotation.labels, request.image)
         ml = "" if size["ml"] is None else f", {size['ml']:.1f} ml"
-        typer.echo(f"{label.number} {label.name}: {size['voxels']} voxels{ml}")
+        review = _review(result, label, to_look_at)
+        typer.echo(f"{label.number} {label.name}: {size['voxels']} voxels{ml}{review}")
     for placed in request.boxes:
         masks = [one.mask for one in result.found if request.boxes[one.box] is placed]
         if all(mask.is_empty for mask in masks):
@@ -71,3 +114,15 @@ def tell(result: Result) -> None:
                 err=True,
             )
     typer.echo(f"{result.saved.path}: {result.saved.checked}")
+
+
+def _review(result: Result, label: Label, to_look_at: Sequence[Mapping[str, Any]]) -> str:
+    """Of a propagated label, how many slices there are and which to look at first."""
+    if result.request.seeds is None:
+        return ""
+    n = len({one.mask.slice.index for one in result.found if one.label == label.number})
+    named = [str(row["index"]) for row in to_look_at if row["label"] == label.number]
+    if not named:
+        return f"; {n} slices, none in doubt"
+    more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
+    return f"; {n} slices, {len(named)} to look at: {', '.join(named[:MOST_NAMED])}{more}"

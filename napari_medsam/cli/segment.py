@@ -30,11 +30,17 @@ def segment(
         str | None,
         typer.Option(
             metavar=RANGE_FORM,
-            help="Follow each box through these slices, both included. Where a label has "
-            "several boxes, each takes the slices nearest to it.",
+            help="Follow each box through these slices, both included. Boxes of one label on "
+            "several slices are keyframes: slices between them get a box between theirs.",
         ),
     ] = None,
-    model: Annotated[str, typer.Option(help="A name that `models list` prints.")] = "litemedsam",
+    model: Annotated[
+        str,
+        typer.Option(
+            help="A name that `models list` prints, or auto: the installed model for the "
+            "image's modality."
+        ),
+    ] = "litemedsam",
     window: Annotated[
         str,
         typer.Option(
@@ -52,6 +58,10 @@ def segment(
     overlay: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a picture (PNG) to look at.")
     ] = None,
+    no_cache: Annotated[
+        bool,
+        typer.Option("--no-cache", help="Neither use nor fill the cache on disk (`cache info`)."),
+    ] = False,
     series: Annotated[
         str | None, typer.Option(metavar="UID", help="Which DICOM series, as `info` lists them.")
     ] = None,
@@ -61,11 +71,13 @@ def segment(
 ) -> None:
     """Segment one image from boxes and save the labels on the image's own grid."""
     from napari_medsam.box_text import parse_box, parse_range
-    from napari_medsam.cli.run import draw_overlay, run_case, tell
+    from napari_medsam.cache_place import lasting_cache
+    from napari_medsam.cli.run import choose_model, draw_overlay, require_model, run_case, tell
     from napari_medsam.engine.window import parse_window
     from napari_medsam.formats.images import read_image
-    from napari_medsam.headless import Request, place, seeds_over
-    from napari_medsam.models.catalogue import spec
+    from napari_medsam.headless import Request, place
+    from napari_medsam.models.routing import challenge_modality
+    from napari_medsam.reach import seeds_over
     from napari_medsam.report import report as report_of
     from napari_medsam.report import write_report
 
@@ -74,7 +86,7 @@ def segment(
     with usage("--propagate"):
         reach = None if propagate is None else parse_range(propagate)
     with usage("--model"):
-        spec(model)
+        require_model(model)
     for option, target in (("--output", output), ("--report", report), ("--overlay", overlay)):
         with usage(option):
             refuse_input(target, image)
@@ -88,7 +100,10 @@ def segment(
     with usage("--window"):
         shown = parse_window(read.volume, window)
     request = Request(read, placed, table, shown, seeds, compat)
-    result, used = run_case(request, model, output)
+    chosen = choose_model(model, read.volume.modality or challenge_modality(image))
+    # What is on disk is float16, and the original's rules ask for float32.
+    cache = None if no_cache or compat else lasting_cache()
+    result, used = run_case(request, chosen, output, cache)
     result.seconds["read"] = reading
     if report is not None:
         write_report(report, report_of(result, used))

@@ -8,6 +8,7 @@ from pathlib import Path
 import napari
 from napari.utils.notifications import show_error
 from npe2 import PluginManager
+from qtpy.QtWidgets import QApplication
 
 PLUGIN = "napari-medsam"
 
@@ -25,8 +26,7 @@ def open_viewer(paths: Sequence[Path | str] = (), *, sample: bool = False) -> No
     sample
         Whether to open the synthetic case.
     """
-    viewer = new_viewer(show=False)
-    viewer.show()
+    viewer = new_viewer()
     if sample:
         viewer.open_sample(PLUGIN, "synthetic_ct")
     for path in paths:
@@ -38,8 +38,27 @@ def open_viewer(paths: Sequence[Path | str] = (), *, sample: bool = False) -> No
 
 
 def new_viewer(*, show: bool = True) -> napari.Viewer:
-    """A viewer with the dock open."""
-    viewer = napari.Viewer(title="napari-medsam", show=show)
+    """A viewer with the dock open, no larger than the screen."""
+    viewer = napari.Viewer(title="napari-medsam", show=False)
     widgets = PluginManager.instance().get_manifest(PLUGIN).contributions.widgets or []
     viewer.window.add_plugin_dock_widget(PLUGIN, widgets[0].display_name)
+    if show:
+        viewer.show()
+    fit_to_screen(viewer)
     return viewer
+
+
+def fit_to_screen(viewer: napari.Viewer) -> None:
+    """Make the window no larger than its screen: without a window manager nobody else does.
+
+    napari opens as large as it was closed, be it on another screen.
+    """
+    screen = QApplication.primaryScreen()
+    if screen is None:
+        return
+    room = screen.availableGeometry()
+    left, top, width, height = viewer.window.geometry()
+    width, height = min(width, room.width()), min(height, room.height())
+    left = min(max(left, room.left()), room.left() + room.width() - width)
+    top = min(max(top, room.top()), room.top() + room.height() - height)
+    viewer.window.set_geometry(left, top, width, height)

@@ -8,6 +8,7 @@ from napari_medsam.engine.events import PlacedBox
 from napari_medsam.engine.prompt import SliceRef
 from napari_medsam.ui.boxes import box_from_shape
 from napari_medsam.ui.case import Case
+from napari_medsam.ui.courses import Course, course_of
 from napari_medsam.ui.panel import Range
 
 
@@ -52,16 +53,22 @@ def seeds(case: Case) -> list[PlacedBox]:
     return []
 
 
+def courses(case: Case) -> list[Course]:
+    """The objects a propagation starts from, with all their boxes, each object once."""
+    found = [course_of(seed, case.annotation.boxes) for seed in seeds(case)]
+    return list(dict.fromkeys(found))
+
+
 def range_asked(case: Case) -> Range | None:
     """The slices a propagation would visit now; None without a box, or on a picture."""
-    boxes = seeds(case)
-    if not boxes or case.image.volume.is_flat:
+    found = courses(case)
+    if not found or case.image.volume.is_flat:
         return None
-    where = boxes[0].box.slice
-    n = case.image.volume.n_slices(where.axis)
+    axis = found[0].boxes[0].box.slice.axis
+    low, high = min(c.low for c in found), max(c.high for c in found)
+    n = case.image.volume.n_slices(axis)
     down, up = case.reach
-    first, last = max(0, where.index - down), min(n - 1, where.index + up)
-    return Range(where.axis, n, where.index, first, last)
+    return Range(axis, n, low, high, max(0, low - down), min(n - 1, high + up))
 
 
 def slices_of(boxes: Sequence[PlacedBox]) -> list[tuple[SliceRef, list[PlacedBox]]]:

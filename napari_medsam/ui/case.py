@@ -15,6 +15,7 @@ from napari.layers import Image, Layer
 from napari_medsam.engine.annotation import Annotation
 from napari_medsam.engine.events import Event, PlacedBox
 from napari_medsam.engine.prompt import SliceRef
+from napari_medsam.engine.volume import Axis
 from napari_medsam.engine.window import AUTO, Window, preset_names
 from napari_medsam.ui.boxes import BoxesLayer, Later
 from napari_medsam.ui.images import (
@@ -26,6 +27,7 @@ from napari_medsam.ui.images import (
 )
 from napari_medsam.ui.layers import LabelsLayer, Throttle, camera_of, shown_slice
 from napari_medsam.ui.panel import LabelRow
+from napari_medsam.ui.review import Confidences, Review, still_true
 
 REACH = 10
 """Slices that a propagation goes up and down unless the user says otherwise."""
@@ -84,6 +86,7 @@ class Case:
         self.window_name = AUTO
         self.reach = (REACH, REACH)
         self.pending: dict[int, PlacedBox] = {}
+        self.reviews: list[Review] = []
         self._listener = listener
         self.labels = LabelsLayer(self.annotation.labels, layer, self.image.grid, throttle)
         self.labels.watch(self.where)
@@ -146,6 +149,29 @@ class Case:
     def where(self) -> SliceRef | None:
         """The slice on screen."""
         return shown_slice(self.viewer, self.layer)
+
+    def keyframes(self, axis: Axis, label: int) -> tuple[int, ...]:
+        """The slices along an axis that have a box of a label."""
+        found = (b.box.slice for b in self.boxes_there() if b.label == label)
+        return tuple(sorted({where.index for where in found if where.axis == axis}))
+
+    def confidences(self, axis: Axis) -> Confidences:
+        """How far to trust the current label's propagated slices along an axis."""
+        return still_true(self.reviews, self.annotation.log, axis, self.label)
+
+    def add_review(self, review: Review) -> None:
+        """Keep a review; those whose event can never come back are forgotten."""
+        there = {id(event) for event in self.annotation.log}
+        self.reviews = [old for old in self.reviews if id(old.event) in there]
+        self.reviews.append(review)
+
+    def followed(self, course: int) -> tuple[int, int] | None:
+        """First and last slice of the latest propagation of a course; None without one."""
+        there = {id(event) for event in self.annotation.log}
+        for review in reversed(self.reviews):
+            if course in review.courses and id(review.event) in there:
+                return review.reach
+        return None
 
     # --- labels ------------------------------------------------------------------------
 

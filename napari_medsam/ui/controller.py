@@ -9,7 +9,7 @@ by a click).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from napari.components import ViewerModel
@@ -17,18 +17,23 @@ from napari.layers import Image
 
 from napari_medsam.engine.embeddings import EmbeddingCache
 from napari_medsam.engine.predictor import PromptableModel
+from napari_medsam.engine.prompt import SliceRef
 from napari_medsam.engine.volume import Axis
-from napari_medsam.ui.asked import range_asked, read_boxes, seeds
+from napari_medsam.ui.asked import courses, range_asked, read_boxes
 from napari_medsam.ui.boxes import Later
+from napari_medsam.ui.cache_place import cache_size
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.describe import describe
 from napari_medsam.ui.jobs import JobRunner, Jobs
-from napari_medsam.ui.layers import Throttle, show_axis
+from napari_medsam.ui.layers import Throttle, show_axis, show_slice
 from napari_medsam.ui.model_desk import CatalogueShelf, ModelDesk, Shelf
 from napari_medsam.ui.open_cases import OpenCases
 from napari_medsam.ui.panel import Panel, View
+from napari_medsam.ui.prefetch import Prefetcher
+from napari_medsam.ui.review import next_doubtful
 from napari_medsam.ui.saving import Saver, suggested_path
 from napari_medsam.ui.segmenter import Segmenter
+from napari_medsam.ui.slices import ReadySlices, strip_of
 from napari_medsam.ui.watch import ViewWatch
 
 
@@ -51,6 +56,10 @@ class Controller:
         Makes a lane of work; called three times.
     throttle, later
         See `LabelsLayer` and `BoxesLayer`; without a screen both act at once.
+    idle
+        See `Prefetcher`; without it nothing is embedded ahead.
+    cache
+        Where embeddings are kept; in memory alone when not given.
     """
 
     def __init__(
@@ -62,20 +71,28 @@ class Controller:
         make_jobs: Callable[[], JobRunner] = Jobs,
         throttle: Throttle = lambda function: function,
         later: Later = _at_once,
+        idle: Throttle | None = None,
+        cache: EmbeddingCache | None = None,
     ) -> None:
         self.viewer = viewer
         self._view = view
         self._throttle, self._later = throttle, later
         self._lanes = [make_jobs() for _ in range(3)]
-        self._cache = EmbeddingCache()
+        self._cache = EmbeddingCache() if cache is None else cache
+        self._ready = ReadySlices()
+        self._prefetch = Prefetcher(self._lanes[0], idle, lambda where: self._on_ready([where]))
+        self._draw_strip_soon = throttle(self._draw_strip)
         self._model: PromptableModel | None = None
         self._message, self._is_problem = "", False
         self._replace = False
+        self._is_closed = False
         self.desk = ModelDesk(
             shelf or CatalogueShelf(), self._lanes[1], self.tell, self.refresh, self._on_model
         )
         self._saver = Saver(self._lanes[2], self.tell, self.refresh)
-        self._watch = ViewWatch(viewer, throttle, self.refresh, self._renew_session)
+        self._watch = ViewWatch(
+            viewer, throttle, self.refresh, self._renew_session, self._on_scroll
+        )
         self._cases = OpenCases(viewer, self._make_case, self._on_case_opened, self.tell)
 
     def start(self) -> None:
@@ -92,6 +109,19 @@ class Controller:
     def refresh(self) -> None:
         """Show how things are now."""
         self._view.show_panel(self.panel())
+        self._draw_strip_soon()
+        self._prefetch.nudge()
+
+    def _draw_strip(self) -> None:
+        if self._is_closed:  # what was put off came after the dock was gone
+            return
+        segmenter = self._segmenter
+        strip = strip_of(segmenter.case, segmenter.session, self._ready) if segmenter else None
+        self._view.show_strip(strip)
+
+    def _on_ready(self, slices: Sequence[SliceRef]) -> None:
+        self._ready.add(slices)
+        self._draw_strip_soon()
 
     def panel(self) -> Panel:
         panel = Panel(
@@ -101,6 +131,7 @@ class Controller:
             model=self.desk.state,
             progress=self._saver.progress or self.desk.progress,
             replace=self._replace,
+            cache=cache_size(self._cache),
         )
         return describe(panel, self._segmenter)
 
@@ -121,7 +152,9 @@ class Controller:
 
     def _make_case(self, layer: Image) -> tuple[Case, Segmenter]:
         case = Case(self.viewer, layer, self, self._throttle, self._later)
-        return case, Segmenter(case, self._lanes[0], self.tell, self.refresh)
+        segmenter = Segmenter(case, self._lanes[0], self.tell, self.refresh)
+        segmenter.on_ready = self._on_ready
+        return case, segmenter
 
     def _on_case_opened(self) -> None:
         case = self.case
@@ -141,9 +174,12 @@ class Controller:
         self._renew_session()
 
     def _renew_session(self) -> None:
+        self._prefetch.use(None)
         if self._segmenter is not None:
             self._segmenter.replace = self._replace
             self._segmenter.use(self._model, self._cache)
+            self._prefetch.use(self._segmenter.session)
+            self._on_scroll()
 
     def on_window_chosen(self, name: str) -> None:
         """Show the model another window from now on; masks that are there stay."""
@@ -157,6 +193,11 @@ class Controller:
         self._replace = replace_others
         if self._segmenter is not None:
             self._segmenter.replace = replace_others
+
+    def _on_scroll(self) -> None:
+        if self.case is not None:
+            self._prefetch.look_at(self.case.where())
+        self._draw_strip_soon()
 
     # --- boxes, propagation ------------------------------------------------------------
 
@@ -184,11 +225,11 @@ class Controller:
         """Remember how far from its box a propagation goes, up and down."""
         shown = range_asked(self.case) if self.case else None
         if self.case is not None and shown is not None:
-            self.case.reach = (max(0, shown.start - first), max(0, last - shown.start))
+            self.case.reach = (max(0, shown.start - first), max(0, last - shown.stop))
             self.refresh()
 
     def propagate(self, first: int | None = None, last: int | None = None) -> None:
-        """Carry the boxes of the slice on screen over the range."""
+        """Carry the objects with a box on the slice on screen over the range."""
         case, segmenter = self.case, self._segmenter
         shown = range_asked(case) if case else None
         if case is None or segmenter is None or shown is None:
@@ -197,7 +238,7 @@ class Controller:
         first = shown.first if first is None else first
         last = shown.last if last is None else last
         try:
-            segmenter.propagate(seeds(case), first, last)
+            segmenter.propagate(courses(case), first, last)
         except ValueError as error:
             self.tell(str(error), True)
 
@@ -206,6 +247,37 @@ class Controller:
         self.desk.cancel()
         if self._segmenter is not None:
             self._segmenter.cancel()
+
+    def embed_all(self) -> None:
+        """Embed all slices along the axis on screen, so that every click is answered at once."""
+        if self._segmenter is not None:
+            self._segmenter.embed_all()
+
+    def show_next_doubtful(self) -> None:
+        """Go to the slice of the current label that is most in doubt, then to the next one."""
+        case = self.case
+        where = case.where() if case is not None else None
+        if case is None or where is None:
+            return
+        index = next_doubtful(case.confidences(where.axis), where.index)
+        if index is None:
+            self.tell("No slice is in doubt in this view.")
+        else:
+            show_slice(self.viewer, case.layer, SliceRef(where.axis, index))
+
+    def on_slice_chosen(self, index: int) -> None:
+        """Go to a slice along the axis on screen."""
+        where = self.case.where() if self.case is not None else None
+        if self.case is not None and where is not None:
+            show_slice(self.viewer, self.case.layer, SliceRef(where.axis, index))
+
+    def clear_cache(self) -> None:
+        """Forget all embeddings, in memory and on disk."""
+        self._prefetch.stop()
+        self._cache.clear()
+        freed = self._cache.disk.clear() if self._cache.disk is not None else 0
+        self._ready.recount()
+        self.tell(f"The cache is empty; {freed / 1e6:,.0f} MB are free again.")
 
     # --- brush, labels, undo -----------------------------------------------------------
 
@@ -251,6 +323,8 @@ class Controller:
 
     def close(self) -> None:
         """The dock is gone: stop everything and listen no more. Touches no widget."""
+        self._is_closed = True
+        self._prefetch.close()
         for lane in self._lanes:
             lane.close()
         self._watch.close()

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from napari_medsam.ui.asked import range_asked
 from napari_medsam.ui.panel import Panel, hint
+from napari_medsam.ui.review import doubtful
 from napari_medsam.ui.segmenter import Segmenter
 
 
@@ -30,5 +31,6 @@ def describe(panel: Panel, segmenter: Segmenter | None) -> Panel:
         can_undo=case.can_undo or bool(case.pending),
         can_redo=case.annotation.can_redo,
         is_dirty=case.annotation.is_dirty,
+        n_doubtful=len(doubtful(case.confidences(where.axis))) if where else 0,
     )
     return replace(panel, hint=hint(panel, has_boxes=bool(case.boxes_there())))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import (
     QAbstractItemView,
@@ -21,6 +21,9 @@ from napari_medsam.ui.panel import LabelRow
 COLUMNS = ("", "No.", "Name", "Voxels", "ml")
 _COLOR, _NUMBER, _NAME, _VOXELS, _ML = range(5)
 
+SMALLEST_HEIGHT = 96
+"""Pixels: the header and three rows."""
+
 
 class LabelTable(QTableWidget):
     """Number, name, colour and size of each label; the selected row is the current label."""
@@ -36,7 +39,7 @@ class LabelTable(QTableWidget):
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.setMinimumHeight(96)
+        self.setMinimumHeight(SMALLEST_HEIGHT)
         rows = QHeaderView(Qt.Orientation.Vertical)
         self.setVerticalHeader(rows)
         rows.setDefaultSectionSize(22)
@@ -48,6 +51,10 @@ class LabelTable(QTableWidget):
         header.setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Stretch)
         self.cellClicked.connect(self._on_clicked)
         self.itemChanged.connect(self._on_edited)
+
+    def sizeHint(self) -> QSize:
+        """No more than it needs: Qt's own 192 pixels would make the dock scroll too early."""
+        return QSize(256, SMALLEST_HEIGHT)
 
     def show_rows(self, rows: Sequence[LabelRow], current: int) -> None:
         """Show the table; cells are changed in place, so that a name being typed is left alone."""

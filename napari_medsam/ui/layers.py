@@ -182,6 +182,18 @@ def show_axis(viewer: ViewerModel, layer: Layer, axis: Axis) -> None:
     viewer.dims.order = (*range(offset), offset + AXES.index(axis), *kept)
 
 
+def show_slice(viewer: ViewerModel, layer: Layer, where: SliceRef) -> None:
+    """Bring a slice of a layer on screen, turning the view if need be."""
+    shown = shown_slice(viewer, layer)
+    if shown is None or shown.axis != where.axis:
+        show_axis(viewer, layer, where.axis)
+    if layer.ndim < 3:
+        return
+    axis = AXES.index(where.axis)
+    voxel = [where.index if n == axis else 0 for n in range(3)]
+    viewer.dims.set_point(viewer.dims.ndim - 3 + axis, layer.data_to_world(voxel)[axis])
+
+
 def turn_head_up(viewer: ViewerModel, layer: Layer | None) -> None:
     """Let z, which runs to the head, go up the screen wherever it runs along it.
 

@@ -48,11 +48,15 @@ class ModelState:
 
 @dataclass(frozen=True)
 class Range:
-    """Which slices a propagation would visit: along `axis`, around the box on `start`."""
+    """Which slices a propagation would visit: along `axis`, around the boxes.
+
+    The lowest box is on slice `start`, the highest on `stop`.
+    """
 
     axis: Axis
     n_slices: int
     start: int
+    stop: int
     first: int
     last: int
 
@@ -79,6 +83,34 @@ class Panel:
     can_redo: bool = False
     is_dirty: bool = False
     replace: bool = False
+    n_doubtful: int = 0
+    cache: str = ""
+
+
+@dataclass(frozen=True)
+class Strip:
+    """All slices along the axis on screen.
+
+    Parameters
+    ----------
+    axis, n_slices
+        Which slices.
+    shown
+        The one on screen; None while the axis is not the hidden one.
+    ready
+        Those that have an embedding.
+    keyframes
+        Those with a box of the current label.
+    confidences
+        (slice, 0 to 1) for those that were propagated for the current label.
+    """
+
+    axis: Axis
+    n_slices: int
+    shown: int | None = None
+    ready: frozenset[int] = frozenset()
+    keyframes: tuple[int, ...] = ()
+    confidences: tuple[tuple[int, float], ...] = ()
 
 
 class View(Protocol):
@@ -86,6 +118,9 @@ class View(Protocol):
 
     def show_panel(self, panel: Panel) -> None:
         """Draw a panel."""
+
+    def show_strip(self, strip: Strip | None) -> None:
+        """Draw the strip of slices; None where there is none to show."""
 
 
 def time_left(seconds: float | None) -> str:

@@ -27,14 +27,17 @@ from napari_medsam.engine.volume import Axis
 from napari_medsam.ui.label_table import LabelTable
 from napari_medsam.ui.panel import VIEW_NAMES, Panel
 from napari_medsam.ui.rows import (
+    CacheRow,
     ModelRow,
     ProgressRow,
     RangeRow,
     button,
     sentence,
     side_by_side,
+    small_print,
 )
 from napari_medsam.ui.shortcuts import with_key
+from napari_medsam.ui.strip import SliceStrip
 
 DISCLAIMER = "For research use only. Not a medical device."
 
@@ -127,19 +130,22 @@ class Parts(QWidget):
         column = QVBoxLayout()
         column.setSpacing(4)
         column.addLayout(side_by_side(self.box_tool, self.undo, self.redo))
+        self.strip = SliceStrip()
+        self.embed_all = button("Embed all slices", "Get every slice of this view ready")
+        self.next_doubtful = button(
+            with_key("Look at next", "next_doubtful"), "Go to the next slice that is in doubt"
+        )
         column.addWidget(self.range)
         column.addWidget(self.propagate)
+        column.addWidget(self.strip)
+        column.addLayout(side_by_side(self.embed_all, self.next_doubtful))
         return column
 
     def _build_end(self) -> QLayout:
         self.progress = ProgressRow()
         self.save = button(with_key("Save labels...", "save"), "Save on the image's own grid")
-        disclaimer = sentence()
-        disclaimer.setText(DISCLAIMER)
-        font = disclaimer.font()
-        font.setPointSizeF(font.pointSizeF() * 0.85)
-        disclaimer.setFont(font)
-        return _column(self.progress, self.save, disclaimer)
+        self.cache = CacheRow()
+        return _column(self.progress, self.save, self.cache, small_print(DISCLAIMER))
 
     def show_panel(self, panel: Panel) -> None:
         """Draw a panel; nothing that the user is typing is disturbed."""
@@ -164,7 +170,18 @@ class Parts(QWidget):
         for part in (self.table, self.add_label, self.next_label, self.box_tool, self.replace):
             part.setEnabled(panel.has_case)
         self.remove_label.setEnabled(panel.has_case and bool(panel.labels))
-        for only_3d in (self.range, self.propagate, *self.view_buttons.values()):
+        is_ready = panel.model is not None and panel.model.state == "ready"
+        self.embed_all.setEnabled(panel.has_case and is_ready and panel.progress is None)
+        self.next_doubtful.setEnabled(panel.n_doubtful > 0)
+        self.cache.show_size(panel.cache)
+        for only_3d in (
+            self.range,
+            self.propagate,
+            self.strip,
+            self.embed_all,
+            self.next_doubtful,
+            *self.view_buttons.values(),
+        ):
             only_3d.setVisible(not panel.is_flat)
 
     def _show_choices(self, panel: Panel) -> None:

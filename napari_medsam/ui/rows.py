@@ -38,6 +38,16 @@ def sentence(bold: bool = False) -> QLabel:
     return label
 
 
+def small_print(text: str) -> QLabel:
+    """A sentence in a smaller font."""
+    label = sentence()
+    label.setText(text)
+    font = label.font()
+    font.setPointSizeF(font.pointSizeF() * 0.85)
+    label.setFont(font)
+    return label
+
+
 def side_by_side(*widgets: QWidget) -> QHBoxLayout:
     row = QHBoxLayout()
     row.setContentsMargins(0, 0, 0, 0)
@@ -97,12 +107,28 @@ class RangeRow(QWidget):
             return
         with signals_blocked(self.first), signals_blocked(self.last):
             self.first.setRange(0, shown.start)
-            self.last.setRange(shown.start, shown.n_slices - 1)
+            self.last.setRange(shown.stop, shown.n_slices - 1)
             self.first.setValue(shown.first)
             self.last.setValue(shown.last)
 
     def _on_changed(self) -> None:
         self.chosen.emit(self.first.value(), self.last.value())
+
+
+class CacheRow(QWidget):
+    """How much room the embeddings take on disk, in small print, and a way to free it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text = small_print("")
+        self.clear = button("Clear", "Delete the embeddings of all images; masks stay")
+        layout = side_by_side(self.text, self.clear)
+        layout.setStretch(0, 1)
+        self.setLayout(layout)
+
+    def show_size(self, size: str) -> None:
+        self.text.setText(size)
+        self.setVisible(bool(size))
 
 
 class ProgressRow(QWidget):

@@ -7,22 +7,28 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from napari_medsam.engine.edit import Edit
 from napari_medsam.engine.embeddings import EmbeddingCache
-from napari_medsam.engine.events import PlacedBox
+from napari_medsam.engine.events import Event, PlacedBox
 from napari_medsam.engine.predictor import PromptableModel
+from napari_medsam.engine.prefetch import nearest_first
 from napari_medsam.engine.prompt import SliceMask, SliceRef
-from napari_medsam.engine.propagate import Seed, plan
 from napari_medsam.engine.session import Session
 from napari_medsam.ui.asked import slices_of
 from napari_medsam.ui.case import Case
+from napari_medsam.ui.courses import Course, Plan, course_of, plan_courses, plan_span
 from napari_medsam.ui.jobs import Job, JobRunner, Outcome
 from napari_medsam.ui.panel import Progress
+from napari_medsam.ui.review import Review, confidences, summary
 
 Tell = Callable[[str, bool], None]
 """Takes a sentence for the user and whether it is about a problem."""
+
+
+FoundMasks = dict[int, dict[int, SliceMask]]
+"""Label to slice index to mask."""
 
 
 class Segmenter:
@@ -48,7 +54,10 @@ class Segmenter:
         self._jobs = jobs
         self._tell = tell
         self._on_change = on_change
+        self.on_ready: Callable[[Sequence[SliceRef]], None] = lambda _: None
         self._asked: SliceRef | None = None
+        self._answered: tuple[PlacedBox, Event] | None = None
+        self._to_follow: list[PlacedBox] = []
         self._edit: Edit | None = None
 
     def use(self, model: PromptableModel | None, cache: EmbeddingCache) -> None:
@@ -67,11 +76,17 @@ class Segmenter:
         for placed in boxes:
             self.case.pending.pop(placed.box_id, None)
             self.case.pending[placed.box_id] = placed
-        if self._asked is not None and all(b.box.slice == self._asked for b in boxes):
-            # Its slice is being encoded right now, so cancelling would only cost time; the
-            # queue is looked at again when that job ends.
+        redrawn = self._answered is not None and any(
+            placed.box_id == self._answered[0].box_id for placed in boxes
+        )
+        if self._asked is not None and not redrawn and self._is_asked(boxes):
+            # Its slice, or a crop of it, is being encoded right now, so cancelling would only
+            # cost time or a sharper mask; the queue is looked at again when that job ends.
             return
         self.run()
+
+    def _is_asked(self, boxes: list[PlacedBox]) -> bool:
+        return all(placed.box.slice == self._asked for placed in boxes)
 
     def run(self) -> None:
         """Answer the boxes that wait, if there is a model."""
@@ -79,38 +94,47 @@ class Segmenter:
         if session is None or not pending:
             return
         groups = slices_of(pending)
+        queue = [placed for _, boxes in groups for placed in boxes]
 
         def work(hand_over: Callable[[tuple[PlacedBox, SliceMask]], None]) -> None:
-            for _, boxes in groups:
-                masks = session.segment([placed.box for placed in boxes])
-                for answer in zip(boxes, masks, strict=True):
-                    hand_over(answer)
+            for placed in queue:
+                with contextlib.closing(session.segment_stream([placed.box])) as masks:
+                    for _, mask in masks:
+                        hand_over((placed, mask))
 
         self._jobs.cancel()
         self._asked = groups[0][0]
         self.progress = Progress("Segmenting")
         self._on_change()
         identity, window, overwrite = session.model.identity, self.case.window_name, self.replace
-        self._jobs.start(
-            Job(
-                work,
-                lambda answer: self._answer(
-                    answer[0], answer[1], identity, window, overwrite=overwrite
-                ),
-                self._boxes_ended,
-                session.cancel,
-            )
-        )
 
-    def _answer(
-        self, placed: PlacedBox, mask: SliceMask, model: str, window: str, *, overwrite: bool
-    ) -> None:
-        if self.case.pending.get(placed.box_id) is not placed:
+        def answer(found: tuple[PlacedBox, SliceMask]) -> None:
+            placed, mask = found
+            self._answer(
+                placed,
+                mask,
+                lambda: self.case.annotation.apply_box(
+                    placed, mask, overwrite=overwrite, model=identity, window=window
+                ),
+            )
+
+        self._jobs.start(Job(work, answer, self._boxes_ended, session.cancel))
+
+    def _answer(self, placed: PlacedBox, mask: SliceMask, apply: Callable[[], Event]) -> None:
+        """Paint the first mask of a box, or a sharper one in its place: one event, one undo."""
+        if self.case.pending.get(placed.box_id) is placed:
+            del self.case.pending[placed.box_id]
+            self._to_follow.append(placed)
+        elif self._answered is None or self._answered[0] is not placed:
             return  # moved or deleted meanwhile
-        del self.case.pending[placed.box_id]
-        event = self.case.annotation.apply_box(
-            placed, mask, overwrite=overwrite, model=model, window=window
-        )
+        elif self.case.annotation.log[-1:] != (self._answered[1],):
+            return  # something was painted or undone on top of the first mask
+        else:
+            self.case.sync(self.case.annotation.undo())
+        event = apply()
+        self._answered = (placed, event)
+        self._asked = placed.box.slice
+        self.on_ready([placed.box.slice])
         if mask.is_empty:
             self._tell("The model found nothing in this box; draw it a little larger.", True)
         else:
@@ -120,6 +144,7 @@ class Segmenter:
 
     def _boxes_ended(self, outcome: Outcome) -> None:
         self._asked = None
+        self._answered = None
         self.progress = None
         if outcome.kind == "failed":
             self.case.pending.clear()
@@ -127,27 +152,42 @@ class Segmenter:
         if outcome.kind == "done" and self.case.pending:
             self.run()
             return
+        answered, self._to_follow = self._to_follow, []
+        if outcome.kind == "done" and self._recompute(answered):
+            return
         self.case.sync()
         self._on_change()
 
     # --- propagation -------------------------------------------------------------------
 
-    def propagate(self, boxes: list[PlacedBox], first: int, last: int) -> None:
+    def propagate(self, courses: Sequence[Course], first: int, last: int) -> None:
         """Carry boxes over the slices first to last, both included; one undo takes it back.
 
         Raises
         ------
         ValueError
-            Where the range leaves out the boxes' own slice.
+            Where the range leaves out a box.
         """
+        if self.session is not None and courses:
+            self._run_plan(plan_courses(courses, first, last), (first, last))
+
+    def _recompute(self, boxes: list[PlacedBox]) -> bool:
+        """After keyframes were moved or added, redo what they change; whether there is any."""
+        for placed in boxes:
+            course = course_of(placed, self.case.annotation.boxes)
+            reach = self.case.followed(course.key)
+            index = placed.box.slice.index
+            if len(course.boxes) > 1 and reach is not None and reach[0] <= index <= reach[1]:
+                self._run_plan(plan_span(course, index, *reach), reach)
+                return True
+        return False
+
+    def _run_plan(self, plan: Plan, reach: tuple[int, int]) -> None:
         session = self.session
-        if session is None or not boxes:
+        if session is None:
             return
-        start = boxes[0].box.slice.index
-        if not first <= start <= last:
-            raise ValueError(f"The range {first} to {last} must contain the box's slice, {start}.")
-        seeds = [Seed(placed.box, first, last, placed.label) for placed in boxes]
-        slices = set(plan(seeds)[0]) | set(plan(seeds)[1])
+        slices = plan.slices
+        courses = {course.key: course for course, _ in (*plan.tracks, *plan.seeds)}
         self._jobs.cancel()
         self._edit = edit = self.case.annotation.edit(
             "propagate",
@@ -157,46 +197,105 @@ class Segmenter:
         )
         began = time.monotonic()
         done: set[int] = set()
+        found: FoundMasks = {}
 
-        def work(hand_over: Callable[[tuple[int, SliceMask]], None]) -> None:
-            with contextlib.closing(session.propagate(seeds)) as masks:
-                for answer in masks:
-                    hand_over(answer)
+        def work(hand_over: Callable[[tuple[Course, SliceMask]], None]) -> None:
+            with contextlib.closing(session.follow([track for _, track in plan.tracks])) as masks:
+                for n, mask in masks:
+                    hand_over((plan.tracks[n][0], mask))
+            with contextlib.closing(session.propagate([seed for _, seed in plan.seeds])) as masks:
+                for n, mask in masks:
+                    hand_over((plan.seeds[n][0], mask))
 
-        def paint(answer: tuple[int, SliceMask]) -> None:
-            n, mask = answer
-            edit.paint(mask, seeds[n].label)
+        def paint(answer: tuple[Course, SliceMask]) -> None:
+            course, mask = answer
+            edit.paint(mask, course.label, key=course.key)
+            found.setdefault(course.label, {})[mask.slice.index] = mask
             self.case.labels.show_change([mask.slice])
+            self.on_ready([mask.slice])
             done.add(mask.slice.index)
             left = (time.monotonic() - began) / len(done) * (len(slices) - len(done))
             self.progress = Progress("Propagating", len(done), len(slices), left)
             self._on_change()
 
+        def ended(outcome: Outcome) -> None:
+            self._propagated(outcome, found, frozenset(courses), reach)
+
         self.progress = Progress("Propagating", 0, len(slices))
         self._on_change()
-        self._jobs.start(
-            Job(work, paint, lambda outcome: self._propagated(outcome, len(done)), session.cancel)
-        )
+        self._jobs.start(Job(work, paint, ended, session.cancel))
 
-    def _propagated(self, outcome: Outcome, n_slices: int) -> None:
+    def _propagated(
+        self,
+        outcome: Outcome,
+        found: FoundMasks,
+        courses: frozenset[int],
+        reach: tuple[int, int],
+    ) -> None:
         self.progress = None
-        self._close_edit()
+        event = self._close_edit()
+        by_label = {label: confidences(masks) for label, masks in found.items()}
+        if event is not None:
+            axis = next(iter(next(iter(found.values())).values())).slice.axis
+            # One that was stopped is not gone on with when a box is moved.
+            followed = courses if outcome.kind == "done" else frozenset()
+            self.case.add_review(Review(event, axis, by_label, followed, reach))
+        n_slices = len({index for masks in found.values() for index in masks})
         slices = f"{n_slices} slice" + ("" if n_slices == 1 else "s")
         if outcome.kind == "failed":
             self._tell(f"{outcome.sentence} What was found on {slices} is kept.", True)
         elif outcome.kind == "cancelled":
             self._tell(f"Stopped. What was found on {slices} is kept; Undo takes it back.", False)
         else:
-            self._tell(f"Done: {slices} visited.", False)
+            self._tell(f"Done: {summary(by_label.values(), n_slices)}.", False)
         self.case.sync()
         if outcome.kind == "done":
             self.run()
         self._on_change()
 
-    def _close_edit(self) -> None:
+    def _close_edit(self) -> Event | None:
         edit, self._edit = self._edit, None
-        if edit is not None:
-            edit.close()
+        return edit.close() if edit is not None else None
+
+    # --- the whole volume --------------------------------------------------------------
+
+    def embed_all(self) -> None:
+        """Embed all slices along the axis on screen, nearest first; Cancel keeps what is done."""
+        session, where = self.session, self.case.where()
+        if session is None or where is None:
+            return
+        n = session.volume.n_slices(where.axis)
+        order = [SliceRef(where.axis, i) for i in nearest_first(where.index, 0, n, n)]
+        slices = [ref for ref in order if not session.is_embedded(ref)]
+        began, done = time.monotonic(), 0
+
+        def work(hand_over: Callable[[SliceRef], None]) -> None:
+            with contextlib.closing(session.embed(slices)) as ready:
+                for embedded in ready:
+                    hand_over(embedded)
+
+        def count(embedded: SliceRef) -> None:
+            nonlocal done
+            done += 1
+            self.on_ready([embedded])
+            left = (time.monotonic() - began) / done * (len(slices) - done)
+            self.progress = Progress("Embedding", done, len(slices), left)
+            self._on_change()
+
+        self._jobs.cancel()
+        self.progress = Progress("Embedding", 0, len(slices))
+        self._on_change()
+        self._jobs.start(Job(work, count, self._embedded, session.cancel))
+
+    def _embedded(self, outcome: Outcome) -> None:
+        self.progress = None
+        if outcome.kind == "done":
+            self._tell("All slices of this view are ready.", False)
+        elif outcome.kind == "failed":
+            self._tell(outcome.sentence, True)
+        if outcome.kind == "done":
+            self.run()
+        self._on_change()
 
     # --- stopping ----------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ KEYS: dict[str, str] = {
     "redo": "J",
     "next_label": "K",
     "save": "W",
+    "next_doubtful": "H",
 }
 """Action to key. Free letters of napari 0.9: G H J K N Q U W."""
 

@@ -22,6 +22,8 @@ class ViewWatch:
         See `LabelsLayer`.
     on_view
         Called, not too often, when another slice or view is on screen.
+    on_scroll
+        Called, not too often, when another slice may be on screen.
     on_window
         Called, not too often, when the contrast limits moved that the model is shown.
     """
@@ -32,12 +34,14 @@ class ViewWatch:
         throttle: Throttle,
         on_view: Callable[[], None],
         on_window: Callable[[], None],
+        on_scroll: Callable[[], None],
     ) -> None:
         self._viewer = viewer
         self._case: Case | None = None
         self._fit_soon = throttle(self._fit)
         self._tell_soon = throttle(on_view)
         self._window_soon = throttle(on_window)
+        self._scroll_soon = throttle(on_scroll)
         viewer.dims.events.order.connect(self._on_turned)
         viewer.dims.events.ndisplay.connect(self._on_ndisplay)
         viewer.dims.events.point.connect(self._on_scrolled)
@@ -69,6 +73,7 @@ class ViewWatch:
             turn_head_up(self._viewer, self._case.layer)
             self._fit_soon()
             self._tell_soon()
+            self._scroll_soon()
 
     def _on_ndisplay(self) -> None:
         """The 3D view ends the box tool and does not bring it back (napari 0.9)."""
@@ -77,6 +82,8 @@ class ViewWatch:
         self._on_turned()
 
     def _on_scrolled(self) -> None:
+        if self._case is not None:
+            self._scroll_soon()
         # With one box at most, what a propagation starts from does not depend on the slice.
         if self._case is not None and len(self._case.annotation.boxes) > 1:
             self._tell_soon()

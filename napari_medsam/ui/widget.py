@@ -12,14 +12,16 @@ from qtpy.QtWidgets import QFileDialog, QFrame, QScrollArea, QVBoxLayout, QWidge
 from superqt.utils import qthrottled
 
 from napari_medsam.ui import shortcuts
+from napari_medsam.ui.cache_place import lasting_cache
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.controller import Controller
 from napari_medsam.ui.model_desk import CatalogueShelf, Shelf
-from napari_medsam.ui.panel import Panel
+from napari_medsam.ui.panel import Panel, Strip
 from napari_medsam.ui.parts import Parts
 
 WIDTH = 320
 REDRAW_MS = 60
+IDLE_MS = 500
 SAVE_FILTERS = (
     "NIfTI (*.nii.gz *.nii)",
     "NRRD (*.nrrd)",
@@ -35,6 +37,12 @@ def _later(function: Callable[[], None]) -> None:
 
 def _throttle(function: Callable[[], None]) -> Callable[[], None]:
     throttled: Callable[[], None] = qthrottled(function, timeout=REDRAW_MS)
+    return throttled
+
+
+def _idle(function: Callable[[], None]) -> Callable[[], None]:
+    """Half a second after the first of many calls: scrolling on must not put it off for ever."""
+    throttled: Callable[[], None] = qthrottled(function, timeout=IDLE_MS, leading=False)
     return throttled
 
 
@@ -56,7 +64,13 @@ class MedSamWidget(QWidget):
         self.parts = Parts(shelf.titles(), self._images)
         self._lay_out()
         self.controller = Controller(
-            napari_viewer, self, shelf=shelf, throttle=_throttle, later=_later
+            napari_viewer,
+            self,
+            shelf=shelf,
+            throttle=_throttle,
+            later=_later,
+            idle=_idle,
+            cache=lasting_cache(),
         )
         self._connect()
         self.controller.start()
@@ -92,6 +106,9 @@ class MedSamWidget(QWidget):
         parts.remove_label.clicked.connect(lambda: on_case(Case.remove_label))
         parts.replace.toggled.connect(controller.on_replace_chosen)
         parts.range.chosen.connect(controller.on_range_chosen)
+        parts.embed_all.clicked.connect(lambda: controller.embed_all())
+        parts.strip.jumped.connect(controller.on_slice_chosen)
+        parts.cache.clear.clicked.connect(lambda: controller.clear_cache())
         self._connect_keys()
         # The dock gets no close event with the window; only its destruction is told.
         self.destroyed.connect(controller.close)
@@ -106,6 +123,7 @@ class MedSamWidget(QWidget):
             "redo": controller.redo,
             "next_label": lambda: controller.on_case(Case.pick_next_label),
             "save": self.ask_where_to_save,
+            "next_doubtful": controller.show_next_doubtful,
         }
         buttons = {
             "toggle_box_tool": parts.box_tool,
@@ -115,6 +133,7 @@ class MedSamWidget(QWidget):
             "redo": parts.redo,
             "next_label": parts.next_label,
             "save": parts.save,
+            "next_doubtful": parts.next_doubtful,
         }
         for name, pressed in buttons.items():
             pressed.clicked.connect(lambda _=False, name=name: actions[name]())
@@ -124,6 +143,9 @@ class MedSamWidget(QWidget):
 
     def show_panel(self, panel: Panel) -> None:
         self.parts.show_panel(panel)
+
+    def show_strip(self, strip: Strip | None) -> None:
+        self.parts.strip.show_strip(strip)
 
     # --- images ------------------------------------------------------------------------
 

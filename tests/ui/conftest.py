@@ -12,13 +12,14 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Image
 
+from napari_medsam.engine.embeddings import EmbeddingCache
 from napari_medsam.engine.volume import Volume
 from napari_medsam.formats.grid import Geometry, SourceGrid
 from napari_medsam.formats.image_file import ImageFile
 from napari_medsam.ui.controller import Controller
 from napari_medsam.ui.images import image_layer_data
 from napari_medsam.ui.jobs import ImmediateJobs, Job
-from napari_medsam.ui.panel import Panel
+from napari_medsam.ui.panel import Panel, Strip
 from tests.conftest import TinyMedSam
 
 SHAPE = (20, 64, 48)
@@ -90,6 +91,11 @@ class NotingView:
     def show_panel(self, panel: Panel) -> None:
         self.panels.append(panel)
 
+    strips: list[Strip | None] = field(default_factory=list)
+
+    def show_strip(self, strip: Strip | None) -> None:
+        self.strips.append(strip)
+
     @property
     def panel(self) -> Panel:
         return self.panels[-1]
@@ -158,7 +164,17 @@ def rectangle(low: tuple[float, ...], high: tuple[float, ...]) -> np.ndarray:
     return corners
 
 
-def make_desk(lane: type[ImmediateJobs] = ImmediateJobs, *, installed: bool = True) -> Desk:
+def _at_once(function: Callable[[], None]) -> Callable[[], None]:
+    return function
+
+
+def make_desk(
+    lane: type[ImmediateJobs] = ImmediateJobs,
+    *,
+    installed: bool = True,
+    prefetch: bool = False,
+    cache: EmbeddingCache | None = None,
+) -> Desk:
     lanes: list[ImmediateJobs] = []
 
     def make_lane() -> ImmediateJobs:
@@ -166,9 +182,22 @@ def make_desk(lane: type[ImmediateJobs] = ImmediateJobs, *, installed: bool = Tr
         return lanes[-1]
 
     viewer, view, shelf = ViewerModel(), NotingView(), TinyShelf(installed=installed)
-    controller = Controller(viewer, view, shelf=shelf, make_jobs=make_lane)
+    controller = Controller(
+        viewer,
+        view,
+        shelf=shelf,
+        make_jobs=make_lane,
+        idle=_at_once if prefetch else None,
+        cache=cache,
+    )
     controller.start()
     return Desk(viewer, view, shelf, controller, lanes)
+
+
+@pytest.fixture(autouse=True)
+def own_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or leaves embeddings in the user's cache."""
+    monkeypatch.setenv("NAPARI_MEDSAM_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.fixture

@@ -101,6 +101,7 @@ def test_range_is_ten_slices_around_the_box_and_clipped(desk: Desk) -> None:
 def test_chosen_range_is_remembered_for_the_next_box(desk: Desk) -> None:
     desk.draw_on(10)
     desk.controller.on_range_chosen(8, 13)
+    desk.controller.on_case(Case.add_label)
     desk.draw_on(6)
     shown = desk.view.panel.range
     assert (shown.first, shown.last) == (4, 9)
@@ -198,3 +199,52 @@ def test_wrong_weights_file_is_told(tmp_path: Any) -> None:
     assert desk.view.panel.is_problem
     assert "photo.png" in desk.view.panel.message
     assert desk.view.panel.model.state == "missing"
+
+
+def small_in_large() -> np.ndarray:
+    """(3, 600, 600) with a bright square of 40 pixels: small enough to be shown on a crop."""
+    voxels = np.zeros((3, 600, 600), np.uint8)
+    voxels[1, 300:340, 200:240] = 200
+    return voxels
+
+
+def test_sharper_mask_takes_the_first_ones_place_as_one_undo() -> None:
+    desk = make_desk()
+    desk.open(image_layer(small_in_large()))
+    painted: list[int] = []
+    apply = desk.annotation.apply_box
+
+    def noting(*arguments: Any, **named: Any) -> Any:
+        event = apply(*arguments, **named)
+        painted.append(np.count_nonzero(desk.labels))
+        return event
+
+    desk.annotation.apply_box = noting  # type: ignore[method-assign]
+    desk.viewer.dims.set_point(0, 3.0)
+    desk.draw((1, 296, 196), (1, 343, 243))
+    assert len(painted) == 2, "the whole slice, then the crop"
+    assert abs(painted[1] - 1600) < abs(painted[0] - 1600)
+    assert len([e for e in desk.annotation.log if e.kind == "box"]) == 1
+    desk.controller.undo()
+    assert not desk.labels.any()
+    assert desk.boxes.nshapes == 0
+
+
+def test_brush_stroke_on_the_first_mask_keeps_the_sharper_one_away() -> None:
+    desk = make_desk()
+    desk.open(image_layer(small_in_large()))
+    apply = desk.annotation.apply_box
+    strokes: list[Any] = []
+
+    def painting(*arguments: Any, **named: Any) -> Any:
+        event = apply(*arguments, **named)
+        where = tuple(np.array([i]) for i in (1, 5, 5))
+        desk.annotation.labels[where] = 1
+        strokes.append(desk.annotation.record_painted(where, np.array([0]), 1))
+        return event
+
+    desk.annotation.apply_box = painting  # type: ignore[method-assign]
+    desk.viewer.dims.set_point(0, 3.0)
+    desk.draw((1, 296, 196), (1, 343, 243))
+    assert len(strokes) == 1
+    assert desk.labels[1, 5, 5] == 1

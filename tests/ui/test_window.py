@@ -12,13 +12,16 @@ import nibabel as nib
 import numpy as np
 import pytest
 from napari.layers import Image
-from qtpy.QtCore import QEvent, Qt
+from qtpy.QtCore import QEvent, QPoint, Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication, QFileDialog
+from qtpy.QtWidgets import QApplication, QFileDialog, QScrollArea
 
+from napari_medsam.engine.prompt import SliceRef
 from napari_medsam.phantom import synthetic_abdomen
 from napari_medsam.ui import sample_data
+from napari_medsam.ui.app import fit_to_screen
 from napari_medsam.ui.layers import camera_of
+from napari_medsam.ui.review import Review
 from napari_medsam.ui.widget import MedSamWidget
 from tests.ui.conftest import TinyShelf, ellipsoid, image_layer
 from tests.ui.hands import Hands, let_pass, wait_for
@@ -134,6 +137,36 @@ def test_propagation_by_key_paints_and_one_undo_takes_it_back(window: Window) ->
     assert np.flatnonzero(window.labels.any(axis=(1, 2))).tolist() == [10]
 
 
+def test_click_on_the_strip_goes_to_its_slice(window: Window) -> None:
+    window.look_at("z", 10)
+    strip = window.parts.strip
+    QTest.mouseClick(strip, Qt.MouseButton.LeftButton, pos=QPoint(strip.width() * 3 // 40, 12))
+    let_pass(100)
+    assert window.controller.case.where() == SliceRef("z", 1)
+
+
+def test_slices_are_embedded_while_nobody_does_anything(window: Window) -> None:
+    wait_for(lambda: window.shelf.model.n_encoded == 20)
+    window.look_at("z", 12)
+    window.draw((12, 12, 10), (12, 48, 38))
+    assert window.shelf.model.n_encoded == 20
+
+
+def test_key_shows_the_slice_in_doubt(window: Window) -> None:
+    window.look_at("z", 10)
+    window.draw((10, 12, 10), (10, 48, 38))
+    case = window.controller.case
+    wait_for(lambda: window.controller.panel().progress is None)
+    review = Review(case.annotation.log[-1], "z", {1: {9: 0.9, 10: 0.8, 14: 0.1, 15: 0.4}})
+    case.reviews.append(review)
+    window.controller.refresh()
+    window.picture("review")
+    window.hands.press("H")
+    assert case.where() == SliceRef("z", 14)
+    QTest.mouseClick(window.parts.next_doubtful, Qt.MouseButton.LeftButton)
+    assert case.where() == SliceRef("z", 15)
+
+
 def test_cancel_stops_the_real_worker_between_slices(window: Window) -> None:
     step = threading.Event()
     decode = window.shelf.model.decode
@@ -223,9 +256,25 @@ def test_nothing_in_the_dock_is_cut_off(window: Window, theme: str, height: int)
     window.look_at("x", 24)
     window.draw((2, 12, 24), (18, 48, 24))
     window.picture(f"{theme}_{height}")
+    let_pass(100)
+    scroll = window.dock.findChild(QScrollArea)
+    assert not scroll.verticalScrollBar().isVisible()
     inside, seen = window.parts, window.parts.parentWidget()
     assert inside.minimumSizeHint().width() <= seen.width()
     assert inside.minimumSizeHint().height() <= seen.height()
+
+
+def test_window_is_no_larger_than_the_screen(window: Window) -> None:
+    room = QApplication.primaryScreen().availableGeometry()
+    window.viewer.window.set_geometry(room.width() // 2, 40, 5000, 4000)
+    let_pass(100)
+    fit_to_screen(window.viewer)
+    let_pass(100)
+    left, top, width, height = window.viewer.window.geometry()
+    least = window.viewer.window._qt_window.minimumSizeHint()
+    assert width <= max(room.width(), least.width())
+    assert height <= max(room.height(), least.height())
+    assert (left, top) == (room.left(), room.top())
 
 
 def test_zoom_keeps_the_lines_of_boxes_readable(window: Window) -> None:

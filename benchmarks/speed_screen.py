@@ -1,0 +1,169 @@
+"""How late the window's event loop is while a propagation runs, and what memory it all takes.
+
+    python benchmarks/speed_screen.py [--threads N] [--slices N] [--baseline SECONDS]
+
+Opens the real window on the screen there is; on Linux without one it starts itself under
+xvfb-run. A timer of 5 ms notes how late it is called: first with a volume of 300x512x512 open
+and no model, then while LiteMedSAM propagates one box. Prints one line of JSON:
+gui_baseline_p99_ms, gui_delay_p99_ms, rss_mb (resident memory at the end, in 10**6 bytes), slices.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+SHAPE = (300, 512, 512)
+TICK_MS = 5
+SCREEN = "-screen 0 1600x1000x24"
+BOX = ((200, 180), (300, 290))
+"""Rows and columns of the box's corners, a few pixels around the rod."""
+
+
+def has_screen() -> bool:
+    if not sys.platform.startswith("linux"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def rod() -> np.ndarray:
+    """(300, 512, 512) int16: a bright rod through noise, made slice by slice to spare memory."""
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[: SHAPE[1], : SHAPE[2]]
+    bright = (((rows - 250) / 45) ** 2 + ((columns - 235) / 50) ** 2 < 1) * 200.0
+    voxels = np.empty(SHAPE, np.int16)
+    for plane in voxels:
+        plane[:] = rng.normal(0, 15, SHAPE[1:]) + bright
+    return voxels
+
+
+def late_shelf(threads: int | None, go: threading.Event) -> Any:
+    """The program's own models, but none is opened before `go`: the baseline has no load."""
+    from napari_medsam.models.loading import open_model
+    from napari_medsam.ui.model_desk import CatalogueShelf
+
+    class LateShelf(CatalogueShelf):
+        def open(self, name: str) -> Any:
+            go.wait()
+            return open_model(name, threads=threads)
+
+    return LateShelf()
+
+
+class Ticker:
+    """Notes how many milliseconds too late a timer of 5 ms is called."""
+
+    def __init__(self) -> None:
+        from qtpy.QtCore import Qt, QTimer
+
+        self.delays: list[float] = []
+        self._last = 0.0
+        self._timer = QTimer()
+        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self._timer.setInterval(TICK_MS)
+        self._timer.timeout.connect(self._tick)
+
+    def _tick(self) -> None:
+        now = time.perf_counter()
+        self.delays.append(max(0.0, (now - self._last) * 1e3 - TICK_MS))
+        self._last = now
+
+    def p99_while(self, wait: Callable[[], None]) -> float:
+        self.delays.clear()
+        self._last = time.perf_counter()
+        self._timer.start()
+        wait()
+        self._timer.stop()
+        return float(np.percentile(self.delays, 99))
+
+
+def run_until(condition: Callable[[], bool]) -> None:
+    """Run Qt's own event loop until something has happened."""
+    from qtpy.QtCore import QEventLoop, QTimer
+
+    loop, watch = QEventLoop(), QTimer()
+    watch.setInterval(50)
+    watch.timeout.connect(lambda: loop.quit() if condition() else None)
+    watch.start()
+    loop.exec_() if hasattr(loop, "exec_") else loop.exec()
+    watch.stop()
+
+
+def run_for(seconds: float) -> None:
+    end = time.monotonic() + seconds
+    run_until(lambda: time.monotonic() > end)
+
+
+def measure(threads: int | None, n_slices: int, baseline_s: float) -> dict[str, float]:
+    import napari
+
+    from napari_medsam.ui.widget import MedSamWidget
+
+    go = threading.Event()
+    viewer = napari.Viewer(show=True)
+    viewer.window.resize(1280, 800)
+    dock = MedSamWidget(viewer, late_shelf(threads, go))
+    viewer.window.add_dock_widget(dock)
+    controller = dock.controller
+    viewer.add_image(rod(), scale=(2.5, 0.8, 0.8), name="rod")
+    run_until(lambda: controller.case is not None)
+    run_for(2)
+    ticker = Ticker()
+    baseline = ticker.p99_while(lambda: run_for(baseline_s))
+    go.set()
+    run_until(lambda: controller.desk.state.state != "loading")
+    if controller.desk.state.state != "ready":
+        raise SystemExit(controller.desk.state.sentence or "The model is not installed.")
+    case, middle = controller.case, SHAPE[0] // 2
+    assert case is not None
+    (y0, x0), (y1, x1) = BOX
+    corners = [[middle, y0, x0], [middle, y0, x1], [middle, y1, x1], [middle, y1, x0]]
+    case.boxes.layer.add_rectangles(np.array(corners, float))
+    run_until(lambda: bool(case.annotation.boxes) and controller.panel().progress is None)
+    first = max(0, middle - n_slices // 2)
+    controller.propagate(first, min(SHAPE[0], first + n_slices) - 1)
+    delay = ticker.p99_while(lambda: run_until(lambda: case.annotation.log[-1].kind != "box"))
+    visited = int(case.annotation.labels.any(axis=(1, 2)).sum())
+    memory = psutil.Process().memory_info().rss / 1e6
+    controller.close()
+    viewer.close()
+    return {
+        "gui_delay_p99_ms": round(delay, 1),
+        "gui_baseline_p99_ms": round(baseline, 1),
+        "rss_mb": round(memory),
+        "slices": visited,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--slices", type=int, default=SHAPE[0])
+    parser.add_argument("--baseline", type=float, default=8.0, help="seconds without load")
+    given = parser.parse_args()
+    if not has_screen():
+        xvfb = shutil.which("xvfb-run")
+        if xvfb is None:
+            raise SystemExit("There is no screen: neither DISPLAY nor xvfb-run was found.")
+        os.execv(
+            xvfb, [xvfb, "-a", "-s", SCREEN, sys.executable, str(Path(__file__)), *sys.argv[1:]]
+        )
+    with tempfile.TemporaryDirectory() as folder:  # what an earlier run left would be too quick
+        os.environ["NAPARI_MEDSAM_CACHE"] = folder
+        print(json.dumps(measure(given.threads, given.slices, given.baseline)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""`bench`: what a click and a propagation cost on this machine."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_medsam.bench import Figure
+
+
+def bench(
+    json_file: Annotated[
+        Path | None,
+        typer.Option("--json", metavar="FILE", help="Write the figures as a JSON object, too."),
+    ] = None,
+    model: Annotated[str, typer.Option(help="A name that `models list` prints.")] = "litemedsam",
+) -> None:
+    """Measure this machine: encode, decode, click and propagate. Takes less than a minute."""
+    from napari_medsam.bench import N_FIGURES, figures
+    from napari_medsam.cli.console import progress_bar
+    from napari_medsam.cli.errors import usage
+    from napari_medsam.models import loading, store
+    from napari_medsam.report import versions
+
+    with usage("--model"):
+        store.spec(model)
+    with usage("--json"):
+        if json_file is not None and not json_file.resolve().parent.is_dir():
+            raise ValueError(f"There is no folder {json_file.parent}.")
+    opened = loading.open_model(model)
+    found: list[Figure] = []
+    with progress_bar("Measuring", N_FIGURES) as advance:
+        for figure in figures(opened):
+            found.append(figure)
+            advance(len(found), None)
+    _show(found, model)
+    if json_file is not None:
+        measured = {figure.key: round(figure.value, 3) for figure in found}
+        content = {"model": model, "identity": opened.identity, **measured, "versions": versions()}
+        json_file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _show(found: Sequence[Figure], model: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("figure", title=f"{model} on this machine")
+    table.add_column("", justify="right")
+    for figure in found:
+        digits = f"{figure.value:.3g}" if figure.value < 100 else f"{figure.value:.0f}"
+        table.add_row(figure.what, f"{digits} {figure.unit}")
+    Console().print(table)

@@ -1,0 +1,69 @@
+"""How far boxes reach: which slices each takes, and which boxes are keyframes of one object."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from napari_medsam.engine.events import PlacedBox
+from napari_medsam.engine.propagate import Seed
+from napari_medsam.engine.volume import Volume
+
+
+def seeds_over(
+    boxes: Sequence[PlacedBox], first: int, last: int, volume: Volume
+) -> tuple[Seed, ...]:
+    """Share slices `first` to `last` (inclusive) out among the boxes of each label.
+
+    Every slice goes to the nearest box of its label; halfway between two, to the lower one.
+    Boxes of one label on one slice all reach over the same part.
+
+    Raises
+    ------
+    ValueError
+        Where a box or a slice lies outside the range, or the boxes lie along different axes.
+    """
+    if volume.is_flat:
+        raise ValueError("This image is a single slice, so there is nothing to propagate to.")
+    axes = sorted({placed.box.slice.axis for placed in boxes}, reverse=True)
+    if len(axes) > 1:
+        raise ValueError(f"Boxes to propagate lie along one axis; these lie along {axes}.")
+    n = volume.n_slices(axes[0])
+    if last >= n:
+        raise ValueError(
+            f"Slice {axes[0]}={last} does not exist: along {axes[0]} this image has slices 0 to "
+            f"{n - 1}."
+        )
+    seeds = []
+    for placed in boxes:
+        start = placed.box.slice.index
+        if not first <= start <= last:
+            raise ValueError(
+                f"The box on slice {axes[0]}={start} lies outside the range {first} to {last} "
+                f"it is to be propagated over."
+            )
+        stations = [b.box.slice.index for b in boxes if b.label == placed.label]
+        below = max((s for s in stations if s < start), default=None)
+        above = min((s for s in stations if s > start), default=None)
+        low = first if below is None else (below + start) // 2 + 1
+        high = last if above is None else (start + above) // 2
+        seeds.append(Seed(placed.box, low, high, placed.label))
+    return tuple(seeds)
+
+
+def objects(boxes: Sequence[PlacedBox]) -> list[tuple[int, ...]]:
+    """Which boxes (counted from 0) show one object, each object's lowest slice first.
+
+    Boxes of one label on slices of their own along one axis are keyframes of one object. Where
+    two of them share a slice the label has several objects there, and nothing says which box
+    goes on which: then each box is an object of its own.
+    """
+    found: list[tuple[int, ...]] = []
+    for label in dict.fromkeys(placed.label for placed in boxes):
+        own = [n for n, placed in enumerate(boxes) if placed.label == label]
+        slices = [boxes[n].box.slice for n in own]
+        one_axis = len({where.axis for where in slices}) == 1
+        if one_axis and len(set(slices)) == len(own):
+            found.append(tuple(sorted(own, key=lambda n: boxes[n].box.slice.index)))
+        else:
+            found += [(n,) for n in own]
+    return found

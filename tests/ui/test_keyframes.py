@@ -1,0 +1,95 @@
+"""Boxes of one object on several slices: interpolated between, carried on beyond."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from napari_medsam.ui.case import Case
+from tests.ui.conftest import Desk, image_layer, make_desk, rectangle
+
+
+def block_desk() -> Desk:
+    """All but an edge is bright, so that a mask fills its box and shows which box was asked."""
+    desk = make_desk()
+    voxels = np.full((20, 64, 48), 200, np.uint8)
+    voxels[..., 0] = 0
+    desk.open(image_layer(voxels))
+    return desk
+
+
+def draw(desk: Desk, z: int, x_max: float) -> None:
+    desk.viewer.dims.set_point(0, z * 3.0)
+    desk.draw((z, 10, 10), (z, 30, x_max))
+
+
+def widths(desk: Desk) -> list[int]:
+    """Columns in the mask, slice by slice."""
+    return [int(plane.any(axis=0).sum()) for plane in desk.labels > 0]
+
+
+def test_boxes_between_two_keyframes_are_interpolated() -> None:
+    desk = block_desk()
+    draw(desk, 4, 20)
+    draw(desk, 10, 32)
+    desk.controller.propagate(4, 10)
+    found = widths(desk)
+    assert found[4] < found[7] < found[10]
+    assert abs(found[7] - (found[4] + found[10]) / 2) <= 2
+    assert not any(found[:4] + found[11:])
+
+
+def test_range_of_keyframes_goes_beyond_both_ends_as_one_undo() -> None:
+    desk = block_desk()
+    draw(desk, 8, 20)
+    draw(desk, 10, 32)
+    shown = desk.view.panel.range
+    assert (shown.start, shown.stop, shown.first, shown.last) == (8, 10, 0, 19)
+    desk.controller.propagate(6, 12)
+    assert np.flatnonzero(widths(desk)).tolist() == [6, 7, 8, 9, 10, 11, 12]
+    desk.controller.undo()
+    assert np.flatnonzero(widths(desk)).tolist() == [8, 10]
+
+
+def test_boxes_that_do_not_overlap_are_two_objects() -> None:
+    desk = block_desk()
+    draw(desk, 4, 20)
+    desk.viewer.dims.set_point(0, 30.0)
+    desk.draw((10, 40, 30), (10, 60, 44))
+    desk.controller.propagate(9, 11)
+    assert np.flatnonzero(widths(desk)).tolist() == [4, 9, 10, 11]
+
+
+def test_boxes_of_another_label_are_no_keyframes() -> None:
+    desk = block_desk()
+    draw(desk, 4, 20)
+    desk.controller.on_case(Case.add_label)
+    draw(desk, 10, 32)
+    shown = desk.view.panel.range
+    assert (shown.start, shown.stop) == (10, 10)
+
+
+def test_moved_keyframe_recomputes_only_its_span() -> None:
+    desk = block_desk()
+    for z in (2, 8, 14):
+        draw(desk, z, 20)
+    desk.controller.propagate(0, 16)
+    before = desk.labels.copy()
+    n_decoded = len(desk.shelf.model.decode_sizes)
+    moved = [rectangle((z, 10, 10), (z, 30, 40 if z == 8 else 20)) for z in (2, 8, 14)]
+    desk.boxes.data = moved
+    found = widths(desk)
+    assert found[8] > found[5] > found[3] >= found[2]
+    changed = np.flatnonzero((desk.labels != before).any(axis=(1, 2))).tolist()
+    assert min(changed) > 2
+    assert max(changed) < 14
+    assert len(desk.shelf.model.decode_sizes) - n_decoded <= 1 + 11
+
+
+def test_keyframe_moved_back_narrows_the_span_again() -> None:
+    desk = block_desk()
+    for z, x_max in ((2, 20), (8, 40), (14, 20)):
+        draw(desk, z, x_max)
+    desk.controller.propagate(2, 14)
+    wide = widths(desk)[5]
+    desk.boxes.data = [rectangle((z, 10, 10), (z, 30, 20)) for z in (2, 8, 14)]
+    assert widths(desk)[5] < wide
