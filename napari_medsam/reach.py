@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from napari_medsam.engine.events import PlacedBox
+from napari_medsam.engine.keyframes import are_one_object
 from napari_medsam.engine.propagate import Seed
 from napari_medsam.engine.volume import Volume
 
@@ -53,16 +54,13 @@ def seeds_over(
 def objects(boxes: Sequence[PlacedBox]) -> list[tuple[int, ...]]:
     """Which boxes (counted from 0) show one object, each object's lowest slice first.
 
-    Boxes of one label on slices of their own along one axis are keyframes of one object. Where
-    two of them share a slice the label has several objects there, and nothing says which box
-    goes on which: then each box is an object of its own.
+    Boxes of one label that follow each other (`keyframes.are_one_object`) are its keyframes;
+    otherwise nothing says which box goes on which, and each is an object of its own.
     """
     found: list[tuple[int, ...]] = []
     for label in dict.fromkeys(placed.label for placed in boxes):
         own = [n for n, placed in enumerate(boxes) if placed.label == label]
-        slices = [boxes[n].box.slice for n in own]
-        one_axis = len({where.axis for where in slices}) == 1
-        if one_axis and len(set(slices)) == len(own):
+        if are_one_object([boxes[n].box for n in own]):
             found.append(tuple(sorted(own, key=lambda n: boxes[n].box.slice.index)))
         else:
             found += [(n,) for n in own]

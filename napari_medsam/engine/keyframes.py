@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from napari_medsam.engine.prompt import BoxPrompt, SliceRef
 
@@ -57,6 +58,31 @@ def span_of(keyframes: Sequence[int], edited: int) -> tuple[int, int] | None:
     if not below or not above:
         return None
     return max(below) + 1, min(above) - 1
+
+
+def are_one_object(boxes: Sequence[BoxPrompt]) -> bool:
+    """Whether boxes of one label can be keyframes of one object.
+
+    They lie on slices of their own along one axis, and each overlaps the next in the plane: two
+    kidneys are two objects.
+    """
+    ordered = sorted(boxes, key=lambda box: box.slice.index)
+    slices = {box.slice.index for box in ordered}
+    one_axis = len({box.slice.axis for box in ordered}) == 1
+    return (
+        one_axis
+        and len(slices) == len(ordered)
+        and all(_overlap(first, second) for first, second in pairwise(ordered))
+    )
+
+
+def _overlap(first: BoxPrompt, second: BoxPrompt) -> bool:
+    return (
+        first.x_min <= second.x_max
+        and second.x_min <= first.x_max
+        and first.y_min <= second.y_max
+        and second.y_min <= first.y_max
+    )
 
 
 def _box_at(ordered: Sequence[BoxPrompt], slices: Sequence[int], index: int) -> BoxPrompt:

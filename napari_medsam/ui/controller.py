@@ -15,13 +15,13 @@ from pathlib import Path
 from napari.components import ViewerModel
 from napari.layers import Image
 
+from napari_medsam.cache_place import cache_size
 from napari_medsam.engine.embeddings import EmbeddingCache
 from napari_medsam.engine.predictor import PromptableModel
 from napari_medsam.engine.prompt import SliceRef
 from napari_medsam.engine.volume import Axis
 from napari_medsam.ui.asked import courses, range_asked, read_boxes
 from napari_medsam.ui.boxes import Later
-from napari_medsam.ui.cache_place import cache_size
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.describe import describe
 from napari_medsam.ui.jobs import JobRunner, Jobs

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from napari_medsam.engine.events import PlacedBox
-from napari_medsam.engine.keyframes import interpolate, span_of
+from napari_medsam.engine.keyframes import are_one_object, interpolate, span_of
 from napari_medsam.engine.prompt import BoxPrompt
 from napari_medsam.engine.propagate import Seed
 
@@ -68,10 +67,7 @@ def course_of(seed: PlacedBox, boxes: Sequence[PlacedBox]) -> Course:
         (b for b in boxes if b.label == seed.label and b.box.slice.axis == seed.box.slice.axis),
         key=lambda placed: placed.box.slice.index,
     )
-    apart = len({placed.box.slice.index for placed in own}) == len(own)
-    if apart and all(_overlap(a.box, b.box) for a, b in pairwise(own)):
-        return Course(tuple(own))
-    return Course((seed,))
+    return Course(tuple(own) if are_one_object([placed.box for placed in own]) else (seed,))
 
 
 def plan_courses(courses: Sequence[Course], first: int, last: int) -> Plan:
@@ -118,9 +114,3 @@ def _outward(course: Course, first: int, last: int) -> list[tuple[Course, Seed]]
     if last > course.high:
         seeds.append((course, Seed(highest, course.high, last, label)))
     return seeds
-
-
-def _overlap(a: BoxPrompt, b: BoxPrompt) -> bool:
-    return min(a.x_max, b.x_max) > max(a.x_min, b.x_min) and min(a.y_max, b.y_max) > max(
-        a.y_min, b.y_min
-    )

@@ -11,8 +11,8 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QFileDialog, QFrame, QScrollArea, QVBoxLayout, QWidget
 from superqt.utils import qthrottled
 
+from napari_medsam.cache_place import lasting_cache
 from napari_medsam.ui import shortcuts
-from napari_medsam.ui.cache_place import lasting_cache
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.controller import Controller
 from napari_medsam.ui.model_desk import CatalogueShelf, Shelf
@@ -46,6 +46,11 @@ def _idle(function: Callable[[], None]) -> Callable[[], None]:
     return throttled
 
 
+MOST_IN_MEMORY = 256 * 1024**2
+"""128 slices of LiteMedSAM. The others come from disk in a few milliseconds, and the whole window
+with a volume of 300x512x512 stays under 1.6 GB."""
+
+
 class MedSamWidget(QWidget):
     """Box segmentation in a napari viewer.
 
@@ -70,7 +75,7 @@ class MedSamWidget(QWidget):
             throttle=_throttle,
             later=_later,
             idle=_idle,
-            cache=lasting_cache(),
+            cache=lasting_cache(MOST_IN_MEMORY),
         )
         self._connect()
         self.controller.start()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from napari_medsam.engine.keyframes import interpolate, span_of
+from napari_medsam.engine.keyframes import are_one_object, interpolate, span_of
 from napari_medsam.engine.prompt import BoxPrompt, SliceRef
 
 
@@ -54,3 +54,15 @@ def test_edited_keyframe_changes_only_its_span():
 def test_outermost_keyframe_has_no_far_neighbour():
     assert span_of([2, 10], 10) is None
     assert span_of([2, 10], 2) is None
+
+
+def test_boxes_that_follow_each_other_are_one_object():
+    assert are_one_object([key(9, 5, 5, 20, 20), key(3, 0, 0, 10, 10)])
+    assert are_one_object([key(3, 0, 0, 10, 10)])
+
+
+@pytest.mark.parametrize(
+    "other", [key(9, 50, 0, 60, 10), key(3, 5, 5, 20, 20), key(9, 5, 5, 20, 20, "y")]
+)
+def test_boxes_apart_on_one_slice_or_along_another_axis_are_not(other):
+    assert not are_one_object([key(3, 0, 0, 10, 10), other])
