@@ -29,7 +29,6 @@ from napari_medsam.engine.events import (
     PlacedBox,
 )
 from napari_medsam.engine.prompt import SliceMask, SliceRef
-from napari_medsam.engine.volume import Axis, plane_index
 
 
 class Annotation:
@@ -104,10 +103,6 @@ class Annotation:
         """An identity for a box that was just drawn."""
         self._next_box_id += 1
         return self._next_box_id - 1
-
-    def is_hand_painted(self, axis: Axis, index: int) -> np.ndarray:
-        """(H, W) bool: the voxels of a slice that were painted by hand."""
-        return self._canvas.origins[plane_index(axis, index)] == Origin.HAND
 
     # --- labels ------------------------------------------------------------------------
 

@@ -6,12 +6,10 @@ failing afterwards can take the whole program down.
 
 from __future__ import annotations
 
-import ctypes
-import os
-import sys
 from math import prod
 from pathlib import Path
 
+from napari_medsam.engine.embeddings import free_memory
 from napari_medsam.formats.errors import ReadError
 
 DEFLATE_LIMIT = 1032
@@ -23,7 +21,7 @@ HEADROOM = 0.9
 def require_memory(shape: tuple[int, ...], bytes_each: int, path: Path) -> None:
     """Raise ReadError, with numbers, where an array of this shape could not be held."""
     needed = prod(int(n) for n in shape) * bytes_each
-    free = available_bytes()
+    free = free_memory()
     if needed > free * HEADROOM:
         raise ReadError(
             f"{path.name} asks for {size_text(needed)} of memory ({' x '.join(map(str, shape))} "
@@ -41,35 +39,6 @@ def require_data(n_bytes: int, path: Path, *, compressed: bool) -> None:
             f"announced and the whole file has {size_text(present)}. It is damaged or was not "
             f"copied completely."
         )
-
-
-def available_bytes() -> int:
-    """Memory that can be had now, in bytes: free, or all of it where free is not known."""
-    if sys.platform == "win32":
-        return _windows_bytes()
-    meminfo = Path("/proc/meminfo")
-    if meminfo.exists():
-        for line in meminfo.read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def _windows_bytes() -> int:
-    """`ullAvailPhys` of GlobalMemoryStatusEx (Windows API, MEMORYSTATUSEX)."""
-
-    class MemoryStatus(ctypes.Structure):
-        _fields_ = (
-            ("length", ctypes.c_ulong),
-            ("load", ctypes.c_ulong),
-            ("total_physical", ctypes.c_ulonglong),
-            ("available_physical", ctypes.c_ulonglong),
-            ("rest", ctypes.c_ulonglong * 5),
-        )
-
-    status = MemoryStatus(length=ctypes.sizeof(MemoryStatus))
-    ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))  # type: ignore[attr-defined,unused-ignore]
-    return int(status.available_physical)
 
 
 def size_text(n_bytes: float) -> str:
