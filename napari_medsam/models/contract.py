@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 Resize = Literal["fit", "stretch"]
 Interpolation = Literal["area", "linear", "antialias", "nearest", "torch_uint8", "torch_float"]
@@ -103,6 +103,16 @@ class InputContract:
         """Plain values, for a model's record on disk."""
         return asdict(self)
 
+    def with_rules(self, rules: Mapping[str, Any]) -> InputContract:
+        """The contract with some of its fields changed.
+
+        Raises
+        ------
+        ValueError
+            Naming the field that is unknown, or whose value is none of its kind.
+        """
+        return InputContract.from_dict(self.as_dict() | dict(rules))
+
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> InputContract:
         """Undo `as_dict`.
@@ -110,12 +120,13 @@ class InputContract:
         Raises
         ------
         ValueError
-            Naming the field that is unknown.
+            Naming the field that is unknown, or whose value is none of its kind.
         """
         known = {field.name for field in fields(InputContract)}
-        for key in values:
+        for key, value in values.items():
             if key not in known:
                 raise ValueError(f"An input contract has no field {key!r}.")
+            _check_value(key, value)
         plain = dict(values)
         for key in ("mean", "std"):
             if plain.get(key) is not None:
@@ -123,6 +134,38 @@ class InputContract:
         if plain.get("original_3d") is not None:
             plain["original_3d"] = OriginalPropagation(**plain["original_3d"])
         return InputContract(**plain)
+
+
+_WORDS: dict[str, tuple[str, ...]] = {
+    "resize": get_args(Resize),
+    "interpolation": get_args(Interpolation),
+    "channels": ("rgb", "bgr"),
+    "prompt_scale": ("long_side", "resized"),
+    "enlarge": get_args(Enlarge),
+    "mask_prompt": ("logits", "sigmoid"),
+    "box_masks": get_args(Masks),
+    "point_masks": get_args(Masks),
+}
+
+
+def _check_value(field: str, value: Any) -> None:
+    """Refuse what a person could have mistyped."""
+    words = _WORDS.get(field)
+    if words is not None and value not in words:
+        raise ValueError(f"{field} is {', '.join(words[:-1])} or {words[-1]}, not {value!r}.")
+    if field in ("side", "prompt_side", "max_points"):
+        whole = field != "prompt_side"
+        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+            raise ValueError(f"{field} is a number, not {value!r}.")
+        if value <= 0 and field != "max_points":
+            raise ValueError(f"{field} is more than 0, not {value!r}.")
+    is_flag = field in ("truncates_boxes", "accepts_mask") or field.startswith("accepts_")
+    if is_flag and not isinstance(value, bool):
+        raise ValueError(f"{field} is true or false, not {value!r}.")
+    if field in ("mean", "std") and value is not None:
+        is_list = isinstance(value, (list, tuple)) and len(value) == 3
+        if not is_list or not all(isinstance(one, (int, float)) for one in value):
+            raise ValueError(f"{field} is three numbers, one a channel, or null, not {value!r}.")
 
 
 IMAGE_NET_MEAN: Statistics = (123.675, 116.28, 103.53)
