@@ -21,6 +21,7 @@ from napari_medsam.engine.prompt import BoxPrompt, SliceMask, SliceRef, box_prom
 from napari_medsam.engine.propagate import Seed
 from napari_medsam.engine.session import Session
 from napari_medsam.engine.volume import Volume
+from napari_medsam.engine.vote import n_looks, voted
 from napari_medsam.engine.window import Window
 from napari_medsam.formats.image_file import ImageFile
 from napari_medsam.formats.labels import Saved, write_labels
@@ -46,6 +47,9 @@ class Request:
         Follow the original script's rules instead of ours.
     views
         Show small boxes on a crop as well as on the whole slice.
+    vote
+        Segment the volume along all three axes and let the majority decide (`engine.vote`); only
+        with seeds.
     """
 
     image: ImageFile
@@ -55,12 +59,15 @@ class Request:
     seeds: tuple[Seed, ...] | None = None
     compat: bool = False
     views: bool = True
+    vote: bool = False
 
     @property
     def n_masks(self) -> int:
         """How many masks there will be at most."""
         if self.seeds is None:
             return len(self.boxes)
+        if self.vote:
+            return n_looks(self.seeds)
         return sum(seed.last - seed.first + 1 for seed in self.seeds)
 
 
@@ -168,10 +175,25 @@ def _prompt(asked: AskedBox, volume: Volume) -> BoxPrompt:
 
 def _find_masks(session: Session, request: Request, on_mask: Callable[[int], None]) -> list[Found]:
     """The masks, sorted by box and slice."""
+    if request.vote:
+        return _voted(session, request, on_mask)
     found: list[Found] = []
     for one in _alone(session, request) if request.seeds is None else _propagated(session, request):
         found.append(one)
         on_mask(len(found))
+    return sorted(found, key=lambda one: (one.box, one.mask.slice.index))
+
+
+def _voted(session: Session, request: Request, on_mask: Callable[[int], None]) -> list[Found]:
+    boxes, n_done = request.boxes, 0
+
+    def count() -> None:
+        nonlocal n_done
+        n_done += 1
+        on_mask(n_done)
+
+    masks = voted(session, request.seeds or (), count)
+    found = [Found(n, boxes[n].label, mask) for n, mask in masks]
     return sorted(found, key=lambda one: (one.box, one.mask.slice.index))
 
 

@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from napari_medsam.models.contract import OriginalPropagation
+
+LITE_RULES = OriginalPropagation()
 PROJECT = Path(__file__).resolve().parent.parent
 
 
@@ -54,6 +57,8 @@ class TinyContract:
     accepts_negative_points: bool = False
     max_points: int = 0
     accepts_mask: bool = False
+    mask_prompt: Literal["logits", "sigmoid"] = "logits"
+    original_3d: OriginalPropagation | None = LITE_RULES
 
 
 class TinyDecoded(NamedTuple):

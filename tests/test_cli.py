@@ -216,6 +216,20 @@ def test_steady_block_leaves_no_slice_in_doubt(
     assert "6 slices, none in doubt\n" in capsys.readouterr().out
 
 
+def test_vote_is_made_and_reported(case: Path, tiny: TinyMedSam):
+    asked = ["segment", "scan.nii.gz", "--box", "z:2:16,12,23,21", *LABELS, "--vote"]
+    assert main([*asked, "--report", "report.json", "--propagate", "1:4"]) == 0
+    assert json.loads((case / "report.json").read_text())["vote"] is True
+    assert tiny.n_encoded > 4
+
+
+def test_vote_without_a_range_is_wrong_usage(
+    case: Path, tiny: TinyMedSam, capsys: pytest.CaptureFixture[str]
+):
+    assert main(["segment", "scan.nii.gz", "--box", "z:2:16,12,23,21", *LABELS, "--vote"]) == 2
+    assert "add --propagate" in capsys.readouterr().err
+
+
 def test_without_propagation_no_slice_has_a_confidence(
     case: Path, tiny: TinyMedSam, capsys: pytest.CaptureFixture[str]
 ):

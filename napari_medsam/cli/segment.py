@@ -52,6 +52,14 @@ def segment(
     compat: Annotated[
         bool, typer.Option("--compat", help="Follow the rules of the authors' script exactly.")
     ] = False,
+    vote: Annotated[
+        bool,
+        typer.Option(
+            "--vote",
+            help="With --propagate: segment along all three axes and let the majority decide "
+            "(hawken50's rule for PET); about three times the time.",
+        ),
+    ] = False,
     report: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write scores and volumes as JSON.")
     ] = None,
@@ -72,7 +80,14 @@ def segment(
     """Segment one image from boxes and save the labels on the image's own grid."""
     from napari_medsam.box_text import parse_box, parse_range
     from napari_medsam.cache_place import lasting_cache
-    from napari_medsam.cli.run import choose_model, draw_overlay, require_model, run_case, tell
+    from napari_medsam.cli.run import (
+        choose_model,
+        draw_overlay,
+        require_model,
+        run_case,
+        tell,
+        votes_by_itself,
+    )
     from napari_medsam.engine.window import parse_window
     from napari_medsam.formats.images import read_image
     from napari_medsam.headless import Request, place
@@ -99,8 +114,13 @@ def segment(
         seeds = None if reach is None else seeds_over(placed, *reach, read.volume)
     with usage("--window"):
         shown = parse_window(read.volume, window)
-    request = Request(read, placed, table, shown, seeds, compat)
     chosen = choose_model(model, read.volume.modality or challenge_modality(image))
+    with usage("--vote"):
+        if vote and seeds is None:
+            raise ValueError("A vote of three views needs a range of slices: add --propagate.")
+    if compat and seeds is not None and not vote:
+        vote = votes_by_itself(chosen, read.volume.modality)
+    request = Request(read, placed, table, shown, seeds, compat, vote=vote)
     # What is on disk is float16, and the original's rules ask for float32.
     cache = None if no_cache or compat else lasting_cache()
     result, used = run_case(request, chosen, output, cache)

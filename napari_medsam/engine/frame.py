@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
 from napari_medsam.engine.prompt import BoxPrompt, Crop
+
+if TYPE_CHECKING:
+    from napari_medsam.engine.original import OriginalRules
 
 Enlarge = Literal["cropped", "through_input", "bicubic"]
 
@@ -64,6 +67,30 @@ class InputContract(Protocol):
     @property
     def enlarge(self) -> Enlarge:
         """The way of the logits to the view's pixels; see `Frame.to_view`."""
+
+    @property
+    def accepts_points(self) -> bool:
+        """Whether the weights were trained with points at all."""
+
+    @property
+    def accepts_negative_points(self) -> bool:
+        """Whether points outside the object were among them."""
+
+    @property
+    def max_points(self) -> int:
+        """How many a prompt may have; a box's corners count as two."""
+
+    @property
+    def accepts_mask(self) -> bool:
+        """Whether an earlier mask may be given with a prompt."""
+
+    @property
+    def mask_prompt(self) -> Literal["logits", "sigmoid"]:
+        """In which form it is given."""
+
+    @property
+    def original_3d(self) -> OriginalRules | None:
+        """The authors' own rules for volumes; None where they published none."""
 
 
 def fit(height: int, width: int, side: int) -> tuple[int, int]:

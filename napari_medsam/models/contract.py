@@ -24,6 +24,9 @@ Statistics = tuple[float, float, float]
 class OriginalPropagation:
     """How the family's own script goes from slice to slice, for compat mode.
 
+    All begin at the middle slice of the range, go up and then down, and take the given box again
+    where a mask is empty.
+
     Attributes
     ----------
     includes_last
@@ -33,11 +36,18 @@ class OriginalPropagation:
         ``"mask"``: extent of the full-size mask, scaled as a box.
     margin
         Pixels of the prompt frame the next box is enlarged by.
+    followed
+        Modalities whose boxes follow the mask; on others every slice is asked with the given
+        box. Empty: all follow.
+    voted
+        Modalities whose volumes are segmented along all three axes, with a vote.
     """
 
     includes_last: bool = True
     next_box: Literal["resized_mask", "mask"] = "resized_mask"
     margin: float = 3.0
+    followed: tuple[str, ...] = ()
+    voted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -132,7 +142,10 @@ class InputContract:
             if plain.get(key) is not None:
                 plain[key] = tuple(float(value) for value in plain[key])
         if plain.get("original_3d") is not None:
-            plain["original_3d"] = OriginalPropagation(**plain["original_3d"])
+            rules = dict(plain["original_3d"])
+            for key in ("followed", "voted"):
+                rules[key] = tuple(rules.get(key, ()))
+            plain["original_3d"] = OriginalPropagation(**rules)
         return InputContract(**plain)
 
 
@@ -182,7 +195,15 @@ LITE = InputContract(
 )
 """LiteMedSAM and Rep-MedSAM."""
 
-DAFT = replace(LITE, original_3d=OriginalPropagation(includes_last=False, next_box="mask"))
+DAFT = replace(LITE, original_3d=OriginalPropagation(includes_last=False))
+"""As its python script; its C++ one takes the next box from the full-size mask."""
+
+HAWKEN50_ONNX = replace(
+    LITE, original_3d=OriginalPropagation(margin=7.0, followed=("CT", "MR"), voted=("PET",))
+)
+"""LiteMedSAM in hawken50's ONNX files, as their python script runs it."""
+
+_MEDFICIENT_3D = OriginalPropagation(includes_last=False, next_box="mask", margin=0.0)
 
 MEDFICIENT = InputContract(
     side=512,
@@ -191,12 +212,21 @@ MEDFICIENT = InputContract(
     prompt_side=512.0,
     truncates_boxes=True,
     enlarge="through_input",
-    original_3d=OriginalPropagation(includes_last=False, next_box="mask", margin=0.0),
+    original_3d=_MEDFICIENT_3D,
 )
 """MedficientSAM from its checkpoint, as its python script does."""
 
-UNIT_BOXES = replace(MEDFICIENT, interpolation="linear", prompt_side=1.0, truncates_boxes=False)
-"""MedficientSAM's and hawken50's OpenVINO files: boxes in units of the long side, linear."""
+UNIT_BOXES = replace(
+    MEDFICIENT,
+    interpolation="linear",
+    prompt_side=1.0,
+    truncates_boxes=False,
+    enlarge="cropped",  # the decoder enlarges its logits to the input's size itself
+)
+"""MedficientSAM's OpenVINO and ONNX files: boxes in units of the long side, linear."""
+
+HAWKEN50 = replace(UNIT_BOXES, original_3d=replace(_MEDFICIENT_3D, voted=("PET",)))
+"""hawken50's OpenVINO files, whose program grew from MedficientSAM's."""
 
 SAM = InputContract(
     side=1024,

@@ -16,6 +16,8 @@ from napari_medsam.models.contract import (
     DAFT,
     EFFICIENT_SAM,
     EFFICIENT_VIT_SAM,
+    HAWKEN50,
+    HAWKEN50_ONNX,
     IMAGE_NET_MEAN,
     IMAGE_NET_STD,
     LITE,
@@ -229,7 +231,7 @@ def _readings(
         scaled = replace(EFFICIENT_SAM, mean=(0.0,) * 3, std=(255.0,) * 3, enlarge="cropped")
         return (Reading(name, "values of 0 to 1, normalized inside", scaled),)
     if (layout, side) == ("nchw", 256):
-        return (Reading("hawken50-litemedsam", "LiteMedSAM's rules", LITE),)
+        return (Reading("hawken50-litemedsam", "LiteMedSAM's rules", HAWKEN50_ONNX),)
     if (layout, side) == ("nchw", 512):
         return _efficient_vit_readings(f"efficientvit-sam-{l_size}", decoder)
     if layout == "raw_hwc" or (layout, side) == ("nchw", 1024):
@@ -245,14 +247,12 @@ def _unit_box_readings(layout: str, side: int, size: str) -> tuple[Reading, ...]
     if layout != "hwc":
         return ()
     if side == 256:
-        small = replace(UNIT_BOXES, side=256, enlarge="cropped")
-        return (Reading("hawken50-litemedsam", "min-max", small),)
+        return (Reading("hawken50-litemedsam", "min-max", replace(HAWKEN50, side=256)),)
     if side != 512:
         return ()
-    contract = replace(UNIT_BOXES, enlarge="cropped")
-    image_net = replace(contract, mean=IMAGE_NET_MEAN, std=IMAGE_NET_STD)
+    image_net = replace(HAWKEN50, mean=IMAGE_NET_MEAN, std=IMAGE_NET_STD)
     return (
-        Reading(f"medficientsam-{size}", "min-max", contract),
+        Reading(f"medficientsam-{size}", "min-max", UNIT_BOXES),
         Reading("hawken50-efficientvit", "ImageNet mean and deviation", image_net),
     )
 
