@@ -56,7 +56,7 @@ def test_label_keeps_its_name(blocks: ImageFile):
 
 
 def test_box_without_a_slice_is_refused_on_a_volume(blocks: ImageFile):
-    with pytest.raises(ValueError, match="6 slices, so a box must say which"):
+    with pytest.raises(ValueError, match="6 slices, so a box or point must say which"):
         place([parse_box("1,1,2,2")], blocks.volume)
 
 

@@ -174,6 +174,12 @@ class Frame:
         cut = truncate and self.truncates_boxes
         return (np.trunc(scaled) if cut else scaled).astype(np.float32)
 
+    def points(self, points: Sequence[tuple[float, float]]) -> NDArray[np.float32]:
+        """(P, 2) x, y in prompt units, of x, y in slice pixels."""
+        xy = np.array(points, dtype=np.float64).reshape(-1, 2)
+        moved = (xy - (self.left, self.top)) * (self.prompt_x, self.prompt_y)
+        return moved.astype(np.float32)
+
     def to_view(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         """(L, L) logits over the input, brought to the view's (height, width) pixels.
 

@@ -16,6 +16,7 @@ from napari_medsam.engine.chains import Chains, CompatChains, EvidenceChains, Fo
 from napari_medsam.engine.embeddings import EmbeddingCache
 from napari_medsam.engine.multiview import closer_views, decode_in_views
 from napari_medsam.engine.original import seed_reach
+from napari_medsam.engine.points import PointAnswer, PointPrompt, mask_logits
 from napari_medsam.engine.predictor import Predictor, PromptableModel
 from napari_medsam.engine.prompt import BoxPrompt, Embedding, SliceMask, SliceRef
 from napari_medsam.engine.propagate import Seed, plan
@@ -85,6 +86,32 @@ class Session:
                 for i, mask in self._on_view(closer, [indices[m] for m in members], prompts):
                     if mask.evidence > whole[i].evidence:
                         yield i, mask
+
+    def segment_points(
+        self, prompt: PointPrompt, earlier: PointAnswer | SliceMask | None = None
+    ) -> PointAnswer:
+        """The mask of points on a slice, perhaps refining an earlier one.
+
+        Parameters
+        ----------
+        prompt
+            All points of one object, not only the new ones.
+        earlier
+            The answer to fewer points, or a mask from elsewhere; left out where the model does
+            not take one.
+
+        Raises
+        ------
+        ValueError
+            Where the model was not trained with such a prompt.
+        """
+        embedding = self._predictor.embedding(prompt.slice)
+        if isinstance(earlier, SliceMask):
+            side = 4 * embedding.features.shape[-1]
+            logits = mask_logits(earlier.mask, embedding.frame, side)
+            return self._predictor.decode_points(embedding, prompt, logits)
+        before = None if earlier is None else earlier.logits
+        return self._predictor.decode_points(embedding, prompt, before)
 
     def propagate(self, seeds: Sequence[Seed]) -> Generator[Found, None, None]:
         """Masks outward from each seed's box, as they are found: (which seed, mask).
