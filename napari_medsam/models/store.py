@@ -367,8 +367,9 @@ def file_sha256(path: Path) -> str:
 def _how_to_install(model: ModelSpec) -> str:
     if isinstance(model.source, PageSource):
         return (
-            f"Download {model.file.name} from {model.source.page} and run: napari-medsam models"
-            f" import PATH.{' ' + model.source.hint if model.source.hint else ''}"
+            f"Get it from {model.source.page} by hand. {model.source.clicks}"
+            f"{' ' + model.source.hint if model.source.hint else ''}"
+            " To import run: napari-medsam models import PATH."
         )
     if isinstance(model.source, UrlSource):
         return (
