@@ -27,7 +27,7 @@ from napari_medsam.models.sam_decoder import TOKENS, Masks, Prompts
 
 Float = NDArray[np.float32]
 
-GRAPH_VERSION = 1  # to be raised whenever a change of the graphs could change a number
+GRAPH_VERSION = 2  # to be raised whenever a change of the graphs could change a number
 
 # Boxes decoded at once: more are done in turns. Every box has its own 4096 image tokens (about
 # 30 MB of intermediate results), and above a few boxes a larger batch is not faster per box.
