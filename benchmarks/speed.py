@@ -10,6 +10,7 @@ null in the JSON, with its reason under "notes".
 from __future__ import annotations
 
 import argparse
+import compileall
 import json
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import openvino
 
+import napari_medsam
 from napari_medsam.engine.annotation import Annotation
 from napari_medsam.engine.embeddings import EmbeddingCache
 from napari_medsam.engine.events import PlacedBox
@@ -192,6 +194,8 @@ def first_mask_s() -> float:
     """`napari-medsam segment` on a small image, from start to saved labels."""
     import nibabel
 
+    # As installed: pip compiles a package, a fresh checkout is not.
+    compileall.compile_dir(Path(napari_medsam.__file__).parent, quiet=1)
     with tempfile.TemporaryDirectory() as folder:
         image, labels = Path(folder) / "image.nii.gz", Path(folder) / "labels.nii.gz"
         pixels = np.zeros((64, 64, 3), np.int16)
