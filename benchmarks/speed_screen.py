@@ -55,9 +55,12 @@ def late_shelf(threads: int | None, go: threading.Event) -> Any:
     from napari_medsam.ui.model_desk import CatalogueShelf
 
     class LateShelf(CatalogueShelf):
-        def open(self, name: str) -> Any:
+        def open(self, name: str, wish: Any) -> Any:
             go.wait()
             return open_model(name, threads=threads)
+
+        def wish(self) -> Any:
+            return "f32"
 
     return LateShelf()
 

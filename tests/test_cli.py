@@ -480,9 +480,6 @@ def test_auto_precision_is_measured_once(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ):
-    class Prepared:
-        identity = "tiny:1"
-
     measured: list[str] = []
 
     def settle(name: str, tell: Callable[[str], None]) -> None:
@@ -490,7 +487,7 @@ def test_auto_precision_is_measured_once(
         ways.remember("tiny:1", Way("CPU", "bf16"), "")
 
     monkeypatch.setenv("NAPARI_MEDSAM_HOME", str(case / "home"))
-    monkeypatch.setattr("napari_medsam.models.loading.prepare", lambda name: Prepared())
+    monkeypatch.setattr("napari_medsam.models.loading.identity_of", lambda name: "tiny:1")
     monkeypatch.setattr("napari_medsam.precision_check.settle", settle)
     asked = ["segment", "scan.nii.gz", "--box", "z:2:8,10,15,19", "--precision", "auto"]
     assert main([*asked, "-o", "one.nii.gz"]) == 0

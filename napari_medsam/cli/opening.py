@@ -22,7 +22,7 @@ def parse_wish(text: str) -> Wish:
 
 def begin_opening(name: str, wish: Wish) -> Opening:
     """Open a model in the background; "auto" is measured first where it never was."""
-    if wish == "auto" and ways.recall(loading.prepare(name).identity) is None:
+    if wish == "auto" and ways.recall(loading.identity_of(name)) is None:
         measure(name)
     return Opening(name, wish)
 

@@ -94,15 +94,35 @@ class Prepared(NamedTuple):
 def prepare(name: str, weights: str | Path | None = None) -> Prepared:
     """Read and build a model; parameters and errors as of `open_model`."""
     model = store.spec(name)
-    found = store.record(name) if weights is None else None
-    path = Path(weights) if weights is not None else store.installed_path(model)
-    if found is not None and not found.is_checkpoint:
-        networks = _released_networks(path.parent, list(found.files), model.contract)
-        digest = _joint_sha256([path.parent / file for file in found.files])
+    path, released = _files(model, weights)
+    if released:
+        networks = _released_networks(path.parent, released, model.contract)
     else:
         networks = build_networks(model.family, plain_keys(read_checkpoint(path).arrays), path.name)
+    return Prepared(networks, model.contract, identity_of(name, weights))
+
+
+def identity_of(name: str, weights: str | Path | None = None) -> str:
+    """Family, hash of the weights, and own rules: `Prepared.identity` without building anything.
+
+    Parameters and errors as of `open_model`.
+    """
+    model = store.spec(name)
+    path, released = _files(model, weights)
+    if released:
+        digest = _joint_sha256([path.parent / file for file in released])
+    else:
         digest = store.file_sha256(path)
-    return Prepared(networks, model.contract, f"{model.family}:{digest}{_own_rules(model)}")
+    return f"{model.family}:{digest}{_own_rules(model)}"
+
+
+def _files(model: ModelSpec, weights: str | Path | None) -> tuple[Path, list[str]]:
+    """The main file, and of an imported OpenVINO or ONNX model the names of all its files."""
+    if weights is not None:
+        return Path(weights), []
+    found = store.record(model.name)
+    released = list(found.files) if found is not None and not found.is_checkpoint else []
+    return store.installed_path(model), released
 
 
 def _released_networks(folder: Path, files: list[str], contract: InputContract) -> Networks:

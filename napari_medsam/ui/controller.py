@@ -131,6 +131,7 @@ class Controller:
             model=self.desk.state,
             progress=self._saver.progress or self.desk.progress,
             replace=self._replace,
+            precision=self.desk.wish,
             cache=cache_size(self._cache),
         )
         return describe(panel, self._segmenter)

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Protocol
 
 from napari_medsam.engine.predictor import PromptableModel
-from napari_medsam.models import catalogue, store
-from napari_medsam.models.loading import open_model
+from napari_medsam.models import catalogue, loading, store, ways
+from napari_medsam.models.device import EXACT
+from napari_medsam.models.ways import Wish
+from napari_medsam.precision_check import settle
 from napari_medsam.ui.jobs import Job, JobRunner, Outcome
 from napari_medsam.ui.panel import ModelState, Progress
 from napari_medsam.ui.segmenter import Tell
@@ -30,8 +32,8 @@ class Shelf(Protocol):
     def can_install(self, name: str) -> bool:
         """Whether the program can fetch the weights by itself."""
 
-    def open(self, name: str) -> PromptableModel:
-        """Read and compile; about a second."""
+    def open(self, name: str, wish: Wish) -> PromptableModel:
+        """Read and compile for a precision; about a second."""
 
     def install(
         self, name: str, progress: Callable[[int, int], None], cancel: threading.Event
@@ -40,6 +42,18 @@ class Shelf(Protocol):
 
     def import_file(self, path: Path) -> str:
         """Take weights from a file; return the model's name."""
+
+    def wish(self) -> Wish:
+        """The precision chosen last."""
+
+    def keep_wish(self, wish: Wish) -> None:
+        """Remember the precision chosen."""
+
+    def is_measured(self, name: str) -> bool:
+        """Whether it is known what "auto" means for a model on this machine."""
+
+    def measure(self, name: str, tell: Callable[[str], None]) -> bool:
+        """Find that out, in some ten seconds; True where it is not exact arithmetic."""
 
 
 class CatalogueShelf:
@@ -60,8 +74,8 @@ class CatalogueShelf:
     def can_install(self, name: str) -> bool:
         return isinstance(catalogue.spec(name).source, catalogue.WheelSource)
 
-    def open(self, name: str) -> PromptableModel:
-        return open_model(name)
+    def open(self, name: str, wish: Wish) -> PromptableModel:
+        return loading.open_model(name, precision=wish)
 
     def install(
         self, name: str, progress: Callable[[int, int], None], cancel: threading.Event
@@ -70,6 +84,18 @@ class CatalogueShelf:
 
     def import_file(self, path: Path) -> str:
         return store.import_file(path).name
+
+    def wish(self) -> Wish:
+        return ways.wish()
+
+    def keep_wish(self, wish: Wish) -> None:
+        ways.keep_wish(wish)
+
+    def is_measured(self, name: str) -> bool:
+        return ways.recall(loading.identity_of(name)) is not None
+
+    def measure(self, name: str, tell: Callable[[str], None]) -> bool:
+        return settle(name, tell) != EXACT
 
 
 class ModelDesk:
@@ -103,6 +129,7 @@ class ModelDesk:
         self._on_model = on_model
         name, title = next(iter(shelf.titles().items()))
         self.state = ModelState(name, title, "missing")
+        self.wish = shelf.wish()
 
     def choose(self, name: str) -> None:
         """Open a model, or say that it is not installed."""
@@ -114,6 +141,12 @@ class ModelDesk:
             can_install = self.shelf.can_install(name)
             sentence = f"{self._title(name)} is not installed ({self.shelf.about(name)})."
             self._enter(ModelState(name, self._title(name), "missing", sentence, can_install))
+
+    def choose_precision(self, wish: Wish) -> None:
+        """Compute another way from now on; the choice lasts."""
+        self.wish = wish
+        self.shelf.keep_wish(wish)
+        self.choose(self.state.name)
 
     def _load(self, name: str) -> None:
         title = self._title(name)
@@ -127,9 +160,44 @@ class ModelDesk:
             if outcome.kind == "failed":
                 can = self.shelf.can_install(name)
                 self._enter(ModelState(name, title, "failed", outcome.sentence, can))
+            elif outcome.kind == "done" and wish == "auto":
+                self._measure(name)
 
+        shelf, wish = self.shelf, self.wish
+        self._jobs.start(Job(lambda hand_over: hand_over(shelf.open(name, wish)), on_model, on_end))
+
+    def _measure(self, name: str) -> None:
+        """Find out what "auto" means, where that is not known, while the model is at work already.
+
+        Where a faster way is safe the model is opened again, to compute in that way.
+        """
+        found: list[str] = []
+        is_better: list[bool] = []
         shelf = self.shelf
-        self._jobs.start(Job(lambda hand_over: hand_over(shelf.open(name)), on_model, on_end))
+
+        def work(hand_over: Callable[[bool | None], None]) -> None:
+            if not shelf.is_measured(name):
+                hand_over(None)
+                hand_over(shelf.measure(name, found.append))
+
+        def on_item(better: bool | None) -> None:
+            if better is None:
+                self.progress = Progress("Measuring this machine, once")
+                self._on_change()
+            else:
+                is_better.append(better)
+
+        def on_end(outcome: Outcome) -> None:
+            self.progress = None
+            if found:
+                self._tell(" ".join(found), False)
+            elif outcome.kind == "failed":
+                self._tell(outcome.sentence, True)
+            if any(is_better):
+                self._load(name)
+            self._on_change()
+
+        self._jobs.start(Job(work, on_item, on_end))
 
     def install(self) -> None:
         """Fetch the chosen model's weights, then open it."""

@@ -98,6 +98,9 @@ class MedSamWidget(QWidget):
         parts.model.activated.connect(
             lambda index: controller.desk.choose(parts.model.itemData(index))
         )
+        parts.precision.activated.connect(
+            lambda index: controller.desk.choose_precision(parts.precision.itemData(index))
+        )
         parts.preset.textActivated.connect(controller.on_window_chosen)
         parts.model_row.install.clicked.connect(lambda: controller.desk.install())
         parts.model_row.import_file.clicked.connect(lambda: self.ask_weights())
