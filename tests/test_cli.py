@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,9 @@ import pytest
 from PIL import Image
 
 from napari_medsam.cli import main
+from napari_medsam.models import ways
 from napari_medsam.models.catalogue import spec
+from napari_medsam.models.device import Way
 from napari_medsam.models.store import StoredModel
 
 from .conftest import PROJECT, TinyMedSam
@@ -37,6 +40,16 @@ def case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def tiny(tiny_model: TinyMedSam, monkeypatch: pytest.MonkeyPatch) -> TinyMedSam:
     """`segment` and `demo` get the tiny model, whatever they ask for."""
+
+    class Opened:
+        def __init__(self, name: str, precision: str = "f32") -> None:
+            """Ready at once."""
+
+        def model(self) -> TinyMedSam:
+            return tiny_model
+
+    monkeypatch.setattr("napari_medsam.cli.run.Opening", Opened)
+    monkeypatch.setattr("napari_medsam.cli.opening.Opening", Opened)
     monkeypatch.setattr("napari_medsam.models.loading.open_model", lambda name: tiny_model)
     return tiny_model
 
@@ -516,14 +529,53 @@ def test_cache_is_counted_and_emptied(
 
 
 def test_bench_measures_every_figure(
-    case: Path, tiny: TinyMedSam, capsys: pytest.CaptureFixture[str]
+    case: Path,
+    tiny: TinyMedSam,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ):
+    def settle(name: str, tell: Callable[[str], None]) -> Way:
+        tell("bf16: 2.0 times as fast as f32")
+        return Way("CPU", "bf16")
+
+    monkeypatch.setattr("napari_medsam.precision_check.settle", settle)
     assert main(["bench", "--json", "b.json"]) == 0
     found = json.loads(Path("b.json").read_text())
     keys = ("encode_ms", "decode1_ms", "decode8_ms", "cold_click_ms", "warm_click_ms")
     assert all(found[key] > 0 for key in (*keys, "propagate_s"))
     assert found["identity"] == "tiny"
-    assert "click on a slice seen before" in capsys.readouterr().out
+    assert found["auto"] == {"device": "CPU", "precision": "bf16"}
+    out = capsys.readouterr().out
+    assert "click on a slice seen before" in out
+    assert 'Precision "auto" means bf16 here' in out
+
+
+def test_unknown_precision_is_wrong_usage(case: Path, capsys: pytest.CaptureFixture[str]):
+    asked = ["segment", "scan.nii.gz", "--box", "z:2:8,10,15,19", "-o", "out.nii.gz"]
+    assert main([*asked, "--precision", "int2"]) == 2
+    assert "choose f32, bf16, auto" in capsys.readouterr().err
+
+
+def test_auto_precision_is_measured_once(
+    case: Path,
+    tiny: TinyMedSam,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    measured: list[str] = []
+
+    def settle(name: str, tell: Callable[[str], None]) -> None:
+        measured.append(name)
+        ways.remember("tiny:1", Way("CPU", "bf16"), "")
+
+    monkeypatch.setenv("NAPARI_MEDSAM_HOME", str(case / "home"))
+    monkeypatch.setattr("napari_medsam.models.loading.identity_of", lambda name: "tiny:1")
+    monkeypatch.setattr("napari_medsam.precision_check.settle", settle)
+    asked = ["segment", "scan.nii.gz", "--box", "z:2:8,10,15,19", "--precision", "auto"]
+    assert main([*asked, "-o", "one.nii.gz"]) == 0
+    assert main([*asked, "-o", "two.nii.gz"]) == 0
+    assert measured == ["litemedsam"]
+    assert "Measuring this machine, once" in capsys.readouterr().err
 
 
 # --- models ------------------------------------------------------------------------------

@@ -21,11 +21,15 @@ def bench(
     ] = None,
     model: Annotated[str, typer.Option(help="A name that `models list` prints.")] = "litemedsam",
 ) -> None:
-    """Measure this machine: encode, decode, click and propagate. Takes less than a minute."""
+    """Measure this machine: encode, decode, click and propagate. Takes less than a minute.
+
+    Also finds out what the precision "auto" means for this model here, and remembers it.
+    """
     from napari_medsam.bench import N_FIGURES, figures
     from napari_medsam.cli.console import progress_bar
     from napari_medsam.cli.errors import usage
     from napari_medsam.models import loading, store
+    from napari_medsam.precision_check import settle
     from napari_medsam.report import versions
 
     with usage("--model"):
@@ -40,9 +44,13 @@ def bench(
             found.append(figure)
             advance(len(found), None)
     _show(found, model)
+    verdicts: list[str] = []
+    way = settle(model, verdicts.append)
+    typer.echo("\n".join([*verdicts, f'Precision "auto" means {way} here from now on.']))
     if json_file is not None:
         measured = {figure.key: round(figure.value, 3) for figure in found}
-        content = {"model": model, "identity": opened.identity, **measured, "versions": versions()}
+        content = {"model": model, "identity": opened.identity, **measured}
+        content |= {"auto": way._asdict(), "verdicts": verdicts, "versions": versions()}
         json_file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 

@@ -16,10 +16,10 @@ from napari_medsam.cli.console import progress_bar
 from napari_medsam.engine.embeddings import EmbeddingCache
 from napari_medsam.engine.events import Label
 from napari_medsam.headless import Request, Result, run
-from napari_medsam.models import loading, store
+from napari_medsam.models import store
+from napari_medsam.models.opening import Opening
 from napari_medsam.models.routing import AUTO, resolve
 from napari_medsam.models.spec import ModelSpec
-from napari_medsam.overlay import Scene, save_overlay
 from napari_medsam.report import RESEARCH_ONLY, doubtful, measure
 
 MOST_NAMED = 20
@@ -68,15 +68,22 @@ def votes_by_itself(model: ModelSpec, modality: str) -> bool:
 
 
 def run_case(
-    request: Request, model_spec: ModelSpec, output: Path, cache: EmbeddingCache | None = None
+    request: Request,
+    model_spec: ModelSpec,
+    output: Path,
+    cache: EmbeddingCache | None = None,
+    opening: Opening | None = None,
 ) -> tuple[Result, dict[str, str]]:
-    """Open the model, segment with a progress bar, save; the result, and what the model was."""
+    """Segment with a progress bar, save; the result, and what the model was.
+
+    `opening` is the model where its opening has begun already.
+    """
     started = time.perf_counter()
-    model = loading.open_model(model_spec.name)
-    opened = time.perf_counter() - started
+    model = (opening or Opening(model_spec.name)).model()
+    waited = time.perf_counter() - started
     with progress_bar("Segmenting", request.n_masks) as advance:
         result = run(request, model, output, lambda n_done: advance(n_done, None), cache)
-    result.seconds["open_model"] = opened
+    result.seconds["open_model"] = waited
     return result, {
         "name": model_spec.name,
         "title": model_spec.title,
@@ -87,6 +94,8 @@ def run_case(
 
 def draw_overlay(result: Result, path: Path, caption: str = "") -> None:
     """The picture of `--overlay`."""
+    from napari_medsam.overlay import Scene, save_overlay  # slow to import
+
     request = result.request
     caption = f"{request.image.name}. {caption} {RESEARCH_ONLY}"
     save_overlay(

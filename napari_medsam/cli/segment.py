@@ -62,6 +62,14 @@ def segment(
             "image's modality."
         ),
     ] = "litemedsam",
+    precision: Annotated[
+        str,
+        typer.Option(
+            metavar="f32, bf16 or auto",
+            help="f32 gives the same masks on every machine; auto takes the fastest way that is "
+            "safe on this one, measured once (`bench`).",
+        ),
+    ] = "f32",
     window: Annotated[
         str,
         typer.Option(
@@ -100,25 +108,9 @@ def segment(
 ) -> None:
     """Segment one image from boxes and save the labels on the image's own grid."""
     from napari_medsam.box_text import parse_box, parse_point, parse_range
-    from napari_medsam.cache_place import lasting_cache
-    from napari_medsam.cli.run import (
-        choose_model,
-        draw_overlay,
-        require_model,
-        run_case,
-        tell,
-        votes_by_itself,
-    )
-    from napari_medsam.clicks import place_clicks
-    from napari_medsam.engine.points import check
-    from napari_medsam.engine.window import parse_window
-    from napari_medsam.formats.images import read_image
-    from napari_medsam.formats.labels_read import read_labels
-    from napari_medsam.headless import Request, label_table, place
-    from napari_medsam.models.routing import challenge_modality
-    from napari_medsam.reach import seeds_over
-    from napari_medsam.report import report as report_of
-    from napari_medsam.report import write_report
+    from napari_medsam.cli.opening import begin_opening, parse_wish
+    from napari_medsam.models import store
+    from napari_medsam.models.routing import AUTO, challenge_modality
 
     with usage("--box"):
         asked = [parse_box(text) for text in box or ()]
@@ -132,10 +124,26 @@ def segment(
     with usage("--propagate"):
         reach = None if propagate is None else parse_range(propagate)
     with usage("--model"):
-        require_model(model)
+        known = None if model == AUTO else store.spec(model)
     for option, target in (("--output", output), ("--report", report), ("--overlay", overlay)):
         with usage(option):
             refuse_input(target, image)
+    with usage("--precision"):
+        wish = parse_wish(precision)
+    opening = None if known is None else begin_opening(known.name, wish)
+
+    from napari_medsam.cache_place import lasting_cache
+    from napari_medsam.cli.run import choose_model, draw_overlay, run_case, tell, votes_by_itself
+    from napari_medsam.clicks import place_clicks
+    from napari_medsam.engine.points import check
+    from napari_medsam.engine.window import parse_window
+    from napari_medsam.formats.images import read_image
+    from napari_medsam.formats.labels_read import read_labels
+    from napari_medsam.headless import Request, label_table, place
+    from napari_medsam.reach import seeds_over
+    from napari_medsam.report import report as report_of
+    from napari_medsam.report import write_report
+
     started = time.perf_counter()
     read = read_image(image, series=series, frame=frame)
     reading = time.perf_counter() - started
@@ -151,7 +159,7 @@ def segment(
             seeds = seeds_over(boxes, *reach, read.volume)
     with usage("--window"):
         shown = parse_window(read.volume, window)
-    chosen = choose_model(model, read.volume.modality or challenge_modality(image))
+    chosen = known or choose_model(model, read.volume.modality or challenge_modality(image))
     with usage("--vote"):
         if vote and reach is None:
             raise ValueError("A vote of three views needs a range of slices: add --propagate.")
@@ -173,7 +181,8 @@ def segment(
     )
     # What is on disk is float16, and the original's rules ask for float32.
     cache = None if no_cache or compat else lasting_cache()
-    result, used = run_case(request, chosen, output, cache)
+    opening = opening or begin_opening(chosen.name, wish)
+    result, used = run_case(request, chosen, output, cache, opening)
     result.seconds["read"] = reading
     if report is not None:
         write_report(report, report_of(result, used))

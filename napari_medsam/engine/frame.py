@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from napari_medsam.engine.prompt import BoxPrompt, Crop
 
@@ -213,25 +212,22 @@ def resize_bilinear(image: NDArray[np.float32], height: int, width: int) -> NDAr
 
 def resize_bicubic(image: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
     """(h, w) to (height, width) as torch does: half-pixel centres, a = -0.75, edges repeated."""
-    rows, columns = (
-        _bicubic_weights(n_in, n_out)
-        for n_in, n_out in zip(image.shape, (height, width), strict=True)
-    )
-    return (rows @ (columns @ image.T.astype(np.float64)).T).astype(np.float32)
+    taps, weights = _bicubic_taps(image.shape[0], height)
+    rows = sum(image[tap] * weight[:, None] for tap, weight in zip(taps, weights, strict=True))
+    taps, weights = _bicubic_taps(image.shape[1], width)
+    both = sum(rows[:, tap] * weight for tap, weight in zip(taps, weights, strict=True))
+    return np.asarray(both, dtype=np.float32)
 
 
-def _bicubic_weights(n_in: int, n_out: int) -> sparse.csr_array:
-    """Sparse matrix (n_out, n_in) of four taps a row: Keys, IEEE Trans. ASSP 1981, a = -0.75."""
+def _bicubic_taps(n_in: int, n_out: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Four input pixels and their weights, (4, n_out): Keys, IEEE Trans. ASSP 1981, a = -0.75."""
     a = -0.75
     centre = (np.arange(n_out) + 0.5) * (n_in / n_out) - 0.5
-    tap = np.floor(centre).astype(np.intp) + np.arange(-1, 3)[:, None]  # (4, n_out)
+    tap = np.floor(centre).astype(np.intp) + np.arange(-1, 3)[:, None]
     x = np.abs(centre - tap)
     near = (a + 2) * x**3 - (a + 3) * x**2 + 1
     far = a * (x**3 - 5 * x**2 + 8 * x - 4)
-    weight = np.where(x <= 1, near, far)
-    row = np.broadcast_to(np.arange(n_out), tap.shape)
-    place = row.ravel(), np.clip(tap, 0, n_in - 1).ravel()
-    return sparse.csr_array((weight.ravel(), place), shape=(n_out, n_in))
+    return np.clip(tap, 0, n_in - 1), np.where(x <= 1, near, far)
 
 
 def _bilinear_taps(

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_medsam.engine.events import MOST_LABELS, PALETTE, Label
 from napari_medsam.formats.contours import fill
@@ -96,6 +95,8 @@ def read_coco(path: Path, grid: SourceGrid) -> LabelFile:
 
 
 def _instances(plane: NDArray[Any]) -> list[dict[str, Any]]:
+    from scipy import ndimage  # slow to import, and seldom needed
+
     found = []
     for number in np.unique(plane[plane > 0]).tolist():
         parts, _ = ndimage.label(plane == number, EIGHT)

@@ -14,7 +14,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 Corner = tuple[int, int]
 Ring = list[Corner]
@@ -26,6 +25,8 @@ def outlines(mask: NDArray[np.bool_]) -> list[NDArray[np.float64]]:
 
     The last point is not the first one again.
     """
+    from scipy import ndimage  # slow to import, and seldom needed
+
     parts, n_parts = ndimage.label(mask)
     outer: dict[int, Ring] = {}
     holes: dict[int, list[Ring]] = {part: [] for part in range(1, n_parts + 1)}

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_medsam.formats.grid import Geometry
 
@@ -18,6 +17,8 @@ def resampled(
 
     Every voxel of the result has the label of the voxel its centre lies in, 0 outside.
     """
+    from scipy import ndimage  # slow to import, and seldom needed
+
     index_xyz = np.linalg.inv(own.affine) @ wanted.affine
     matrix, offset = index_xyz[:3, :3][::-1, ::-1], index_xyz[:3, 3][::-1]
     found = ndimage.affine_transform(

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_medsam.engine.events import Label
 from napari_medsam.formats import labels_itk
@@ -33,6 +32,8 @@ def write(
     path: Path, labels_kji: NDArray[Any], grid: SourceGrid, table: Sequence[Label] = ()
 ) -> None:
     """Write (K, J, I) labels with a segment for each label present or named."""
+    from scipy import ndimage  # slow to import, and seldom needed
+
     if grid.ndim != 3:
         raise SaveError("A .seg.nrrd holds volumes; save the labels of a plane as .nrrd or .png.")
     image = labels_itk.to_itk(labels_kji, grid)

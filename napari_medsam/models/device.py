@@ -1,13 +1,30 @@
-"""What OpenVINO finds on this machine, and the options a model is compiled with."""
+"""What OpenVINO finds on this machine, the ways it can compute, and a model's compile options."""
 
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, get_args
 
 import openvino
 
-Precision = Literal["f32", "bf16"]
+Precision = Literal["f32", "bf16", "f16"]
+
+
+class Way(NamedTuple):
+    """On which device, and how precisely: what a model is compiled for."""
+
+    device: str  # OpenVINO's name
+    precision: Precision
+
+    def __str__(self) -> str:
+        return self.precision if self.device == "CPU" else f"{self.precision} on {self.device}"
+
+
+EXACT = Way("CPU", "f32")
+"""The same masks on every machine; the default and the reference."""
+
+OTHER_DEVICES = ("GPU", "NPU")
+"""What OpenVINO may offer beside the processor; they compute in half precision."""
 
 
 @cache
@@ -20,16 +37,33 @@ def supports_bf16(device: str = "CPU") -> bool:
     return "BF16" in core().get_property(device, "OPTIMIZATION_CAPABILITIES")
 
 
+def faster_ways() -> list[Way]:
+    """What this machine could do beside `EXACT`, each to be checked before it is trusted."""
+    ways = [Way("CPU", "bf16")] if supports_bf16() else []
+    there = core().available_devices
+    return ways + [Way(d, "f16") for d in there if d.split(".")[0] in OTHER_DEVICES]
+
+
+def machine() -> str:
+    """The processor, the other devices and OpenVINO's version: what a measurement depends on."""
+    names = [core().get_property(device, "FULL_DEVICE_NAME") for device in core().available_devices]
+    return "; ".join([*names, openvino.__version__])
+
+
 def compile_options(precision: Precision, threads: int | None, device: str) -> dict[str, Any]:
+    """OpenVINO's options; ValueError where the device or the precision is not there."""
     available = core().available_devices
-    if device.split(".")[0] not in {name.split(".")[0] for name in available}:
+    family = device.split(".")[0]
+    if family not in {name.split(".")[0] for name in available}:
         raise ValueError(f"There is no device {device!r} here; there are: {', '.join(available)}.")
-    if precision not in ("f32", "bf16"):
+    if precision not in get_args(Precision):
         raise ValueError(f"The precision {precision!r} is unknown; choose f32 or bf16.")
     if precision == "bf16" and not supports_bf16(device):
         raise ValueError(
             f"This computer's {device} does not compute in bfloat16; choose precision f32."
         )
+    if precision == "f16" and family not in OTHER_DEVICES:
+        raise ValueError("Precision f16 is for graphics and neural processors; choose f32.")
     options: dict[str, Any] = {
         "INFERENCE_PRECISION_HINT": precision,
         "PERFORMANCE_HINT": "LATENCY",
@@ -37,5 +71,6 @@ def compile_options(precision: Precision, threads: int | None, device: str) -> d
     if threads is not None:
         if threads < 1:
             raise ValueError(f"The number of threads is {threads}; give 1 or more.")
-        options["INFERENCE_NUM_THREADS"] = threads
+        if family == "CPU":
+            options["INFERENCE_NUM_THREADS"] = threads
     return options

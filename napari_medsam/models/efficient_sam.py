@@ -32,7 +32,7 @@ from napari_medsam.models.layers import (
     reshape,
     sam_neck,
     standardize,
-    to_channels_first,
+    to_map,
 )
 from napari_medsam.models.plain_attention import global_attention, patch_tokens
 from napari_medsam.models.sam_decoder import (
@@ -87,8 +87,8 @@ def build_encoder(weights: Weights, net: EfficientSam) -> Model:
     """Build the encoder: ``image`` (1, 3, side, side) to ``embedding`` (1, h, w, 256)."""
     root = Scope(weights, "image_encoder")
     image = ops.parameter([1, 3, net.side, net.side], np.float32, "image")
-    x = patch_tokens(image, root / "patch_embed" / "proj", net.patch, net.width)  # (1, R, R, C)
-    x = reshape(ops.add(x, constant(_position_table(root, net))), 1, net.map_side**2, net.width)
+    x = patch_tokens(image, root / "patch_embed" / "proj", net.patch, net.width, net.map_side)
+    x = ops.add(x, constant(_position_table(root, net)))  # (R R, C)
     for index in range(net.depth):
         block = root / "blocks" / index
         x = ops.add(x, _attention(x, block, net))
@@ -96,18 +96,18 @@ def build_encoder(weights: Weights, net: EfficientSam) -> Model:
         hidden = hidden.after_affine(*read_affine(block / "norm2", net.width))
         y = gelu(linear(standardize(x, ENCODER_NORM_EPS), hidden))
         x = ops.add(x, linear(y, read_dense(block / "mlp" / "fc2", 4 * net.width, net.width)))
-    x = to_channels_first(reshape(x, 1, net.map_side, net.map_side, net.width))
-    embedding = sam_neck(x, root / "neck", net.width, net.channels)
+    x = to_map(x, net.map_side, net.width)
+    embedding = sam_neck(x, root / "neck", net.map_side, net.width, net.channels)
     embedding.set_friendly_name("embedding")
     return Model([embedding], [image], "efficient_sam")
 
 
 def _position_table(root: Scope, net: EfficientSam) -> Array:
-    """The stored table without its class slot, enlarged bicubically; (1, R, R, C)."""
+    """The stored table without its class slot, enlarged bicubically; (R R, C)."""
     stored = root.take("pos_embed", 1, net.table_side**2 + 1, net.width)[0, 1:]
     grid = stored.reshape(net.table_side, net.table_side, net.width).astype(np.float64)
     enlarge = bicubic_weights(net.table_side, net.map_side)
-    return np.einsum("Yy,Xx,yxc->YXc", enlarge, enlarge, grid)[None]
+    return np.einsum("Yy,Xx,yxc->YXc", enlarge, enlarge, grid).reshape(-1, net.width)
 
 
 def _attention(x: Node, block: Scope, net: EfficientSam) -> Node:

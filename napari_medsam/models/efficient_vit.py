@@ -17,18 +17,15 @@ from openvino import Model
 from openvino import opset13 as ops
 
 from napari_medsam.models.layers import (
-    CHANNEL_NORM_EPS,
     Node,
+    channel_norm,
     constant,
     convolution,
     gelu_tanh,
     integers,
-    layer_norm,
-    read_affine,
     read_batch_norm,
     reshape,
     split,
-    to_channels_last,
 )
 from napari_medsam.models.weights import Scope, Weights
 
@@ -67,9 +64,8 @@ def build_encoder(weights: Weights, net: EfficientViT) -> Model:
     image = ops.parameter([1, 3, net.side, net.side], np.float32, "image")
     maps = _backbone(image, root / "backbone" / "stages", net)
     x = _neck(maps, root / "neck", net)
-    embedding = layer_norm(
-        to_channels_last(x), read_affine(root / "norm", net.neck), CHANNEL_NORM_EPS
-    )
+    embedding = channel_norm(x, root / "norm", net.embedding_side, net.neck)
+    embedding = reshape(embedding, 1, net.embedding_side, net.embedding_side, net.neck)
     embedding.set_friendly_name("embedding")
     return Model([embedding], [image], "efficient_vit")
 

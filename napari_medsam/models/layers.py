@@ -151,16 +151,21 @@ def gelu_tanh(x: Node) -> Node:
     return ops.gelu(x, "tanh")
 
 
-def sam_neck(x: Node, scope: Scope, n_in: int, n_out: int = 256) -> Node:
+def sam_neck(x: Node, scope: Scope, side: int, n_in: int, n_out: int = 256) -> Node:
     """SAM's neck: two convolutions without bias, each with a channel norm.
 
-    ``(1, n_in, H, W)`` to ``(1, H, W, n_out)``: channels last, as the decoder's attention wants
-    the embedding.
+    ``(1, n_in, side, side)`` to ``(1, side, side, n_out)``: channels last, as the decoder's
+    attention wants the embedding.
     """
     x = convolution(x, scope.take("0.weight", n_out, n_in, 1, 1), None)
-    x = layer_norm(to_channels_last(x), read_affine(scope / 1, n_out), CHANNEL_NORM_EPS)
-    x = convolution(to_channels_first(x), scope.take("2.weight", n_out, n_out, 3, 3), None)
-    return layer_norm(to_channels_last(x), read_affine(scope / 3, n_out), CHANNEL_NORM_EPS)
+    x = channel_norm(x, scope / 1, side, n_out)
+    x = convolution(to_map(x, side, n_out), scope.take("2.weight", n_out, n_out, 3, 3), None)
+    return reshape(channel_norm(x, scope / 3, side, n_out), 1, side, side, n_out)
+
+
+def channel_norm(x: Node, scope: Scope, side: int, channels: int) -> Node:
+    """SAM's LayerNorm2d; ``(1, C, side, side)`` to tokens ``(side * side, C)``."""
+    return layer_norm(to_tokens(x, side, channels), read_affine(scope, channels), CHANNEL_NORM_EPS)
 
 
 # -- layout --------------------------------------------------------------------------------------
@@ -174,6 +179,19 @@ def to_channels_last(x: Node) -> Node:
 def to_channels_first(x: Node) -> Node:
     """(1, H, W, C) to (1, C, H, W)."""
     return transpose(x, 0, 3, 1, 2)
+
+
+def to_tokens(x: Node, side: int, channels: int) -> Node:
+    """(1, C, side, side) to a matrix (side * side, C), a token a row.
+
+    A matrix has one layout only: of a four-dimensional tensor OpenVINO chooses one, and copies.
+    """
+    return reshape(to_channels_last(x), side * side, channels)
+
+
+def to_map(tokens: Node, side: int, channels: int) -> Node:
+    """(side * side, C) to (1, C, side, side)."""
+    return to_channels_first(reshape(tokens, 1, side, side, channels))
 
 
 def _rank(x: Node) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from numpy.typing import NDArray
 
@@ -21,11 +21,13 @@ from napari_medsam.models import (
     sam_vit,
     store,
     tiny_vit,
+    ways,
 )
 from napari_medsam.models.artefacts import build
 from napari_medsam.models.catalogue import CATALOGUE, DEFAULT
 from napari_medsam.models.checkpoint import read_checkpoint
 from napari_medsam.models.contract import InputContract
+from napari_medsam.models.device import Way
 from napari_medsam.models.errors import CheckpointError
 from napari_medsam.models.graph_files import read_graph, signature
 from napari_medsam.models.graph_forms import Released, decoder_form, encoder_form
@@ -40,7 +42,7 @@ Builder: TypeAlias = Callable[[Mapping[str, NDArray[Any]], str], Networks]
 def open_model(
     name: str = DEFAULT,
     *,
-    precision: Precision = "f32",
+    precision: Precision | Literal["auto"] = "f32",
     threads: int | None = None,
     device: str = "CPU",
     weights: str | Path | None = None,
@@ -52,7 +54,8 @@ def open_model(
     name
         A name of the catalogue, or of a model that was imported.
     precision, threads, device
-        See `SamModel`.
+        See `SamModel`. ``"auto"`` takes the way, device and precision, that was found to be fast
+        and safe here (`ways.recall`), and ``"f32"`` on the CPU where nothing was measured.
     weights
         A weights file of this family to use in place of the installed one, e.g. fine-tuned.
 
@@ -65,23 +68,61 @@ def open_model(
     ValueError
         Where there is no such model, device or precision.
     """
+    return compiled(prepare(name, weights), precision=precision, threads=threads, device=device)
+
+
+def compiled(
+    prepared: Prepared,
+    *,
+    precision: Precision | Literal["auto"] = "f32",
+    threads: int | None = None,
+    device: str = "CPU",
+) -> SamModel:
+    """Compile what `prepare` gave; parameters and errors as of `open_model`."""
+    way = Way(device, precision) if precision != "auto" else ways.way_for("auto", prepared.identity)
+    return SamModel(*prepared, precision=way.precision, threads=threads, device=way.device)
+
+
+class Prepared(NamedTuple):
+    """A model read and built, not compiled yet: what `SamModel` begins with."""
+
+    networks: Networks
+    contract: InputContract
+    identity: str
+
+
+def prepare(name: str, weights: str | Path | None = None) -> Prepared:
+    """Read and build a model; parameters and errors as of `open_model`."""
     model = store.spec(name)
-    found = store.record(name) if weights is None else None
-    path = Path(weights) if weights is not None else store.installed_path(model)
-    if found is not None and not found.is_checkpoint:
-        networks = _released_networks(path.parent, list(found.files), model.contract)
-        digest = _joint_sha256([path.parent / file for file in found.files])
+    path, released = _files(model, weights)
+    if released:
+        networks = _released_networks(path.parent, released, model.contract)
     else:
         networks = build_networks(model.family, plain_keys(read_checkpoint(path).arrays), path.name)
+    return Prepared(networks, model.contract, identity_of(name, weights))
+
+
+def identity_of(name: str, weights: str | Path | None = None) -> str:
+    """Family, hash of the weights, and own rules: `Prepared.identity` without building anything.
+
+    Parameters and errors as of `open_model`.
+    """
+    model = store.spec(name)
+    path, released = _files(model, weights)
+    if released:
+        digest = _joint_sha256([path.parent / file for file in released])
+    else:
         digest = store.file_sha256(path)
-    return SamModel(
-        networks,
-        model.contract,
-        f"{model.family}:{digest}{_own_rules(model)}",
-        precision=precision,
-        threads=threads,
-        device=device,
-    )
+    return f"{model.family}:{digest}{_own_rules(model)}"
+
+
+def _files(model: ModelSpec, weights: str | Path | None) -> tuple[Path, list[str]]:
+    """The main file, and of an imported OpenVINO or ONNX model the names of all its files."""
+    if weights is not None:
+        return Path(weights), []
+    found = store.record(model.name)
+    released = list(found.files) if found is not None and not found.is_checkpoint else []
+    return store.installed_path(model), released
 
 
 def _released_networks(folder: Path, files: list[str], contract: InputContract) -> Networks:

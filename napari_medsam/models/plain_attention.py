@@ -7,6 +7,8 @@ Detection, ECCV 2022, https://arxiv.org/abs/2203.16527. ``qkv`` rows are all of 
 As in `tiny_vit`, the keys' bias cancels in softmax and the values' bias moves behind the
 projection. Windows are padded with zeros behind the norm here, so a padding token's key and
 value are those biases alone, and become zero.
+
+Tokens are a matrix (R * R, C), see `layers.to_tokens`.
 """
 
 from __future__ import annotations
@@ -24,28 +26,28 @@ from napari_medsam.models.layers import (
     read_dense,
     reshape,
     split,
-    to_channels_last,
+    to_tokens,
     transpose,
 )
 from napari_medsam.models.weights import Scope
 
 
-def patch_tokens(image: Node, scope: Scope, patch: int, width: int) -> Node:
-    """Cut the image into patches and project each; (1, 3, S, S) to (1, R, R, width)."""
+def patch_tokens(image: Node, scope: Scope, patch: int, width: int, side: int) -> Node:
+    """Cut the image into patches and project each; (1, 3, S, S) to (side * side, width)."""
     weight, bias = scope.take("weight", width, 3, patch, patch), scope.take("bias", width)
     x = ops.convolution(image, constant(weight), [patch] * 2, [0, 0], [0, 0], [1, 1])
-    return to_channels_last(ops.add(x, constant(bias.reshape(1, -1, 1, 1))))
+    return to_tokens(ops.add(x, constant(bias.reshape(1, -1, 1, 1))), side, width)
 
 
 def global_attention(
     tokens: Node, affine: tuple[Array, Array], scope: Scope, width: int, heads: int
 ) -> Node:
-    """Attention among all tokens (1, S, C), standardized; `affine` is the norm's other half."""
+    """Attention among all tokens (S, C), standardized; `affine` is the norm's other half."""
     qkv, proj = _read(scope, affine, width, heads)
     y = reshape(linear(tokens, qkv), 1, -1, 3 * heads, width // heads)
     q, k, v = split(transpose(y, 0, 2, 1, 3), 1, 3)  # each (1, heads, S, d)
     y = transpose(_attend(q, k, v), 0, 2, 1, 3)  # (1, S, heads, d)
-    return linear(reshape(y, 1, -1, width), proj)
+    return linear(reshape(y, -1, width), proj)
 
 
 def window_attention(
@@ -57,7 +59,7 @@ def window_attention(
     side: int,
     window: int,
 ) -> Node:
-    """Attention in windows with decomposed relative positions; (1, R, R, C), standardized.
+    """Attention in windows with decomposed relative positions; (R R, C), standardized.
 
     A window as large as the map is global attention. The relative position of row y to row y'
     adds ``q . Rh[y - y']``, and so for columns: that is a dot product too, so q is made longer
@@ -67,7 +69,7 @@ def window_attention(
     qkv, proj = _read(scope, affine, width, heads)
     n = -(-side // window)
     pad = n * window - side
-    y = linear(tokens, qkv)  # (1, R, R, 3C)
+    y = reshape(linear(tokens, qkv), 1, side, side, 3 * width)
     if pad:
         y = ops.pad(y, integers(0, 0, 0, 0), integers(0, pad, pad, 0), "constant")
     y = reshape(y, n, window, n, window, 3 * heads, d)
@@ -81,7 +83,7 @@ def window_attention(
     y = reshape(y, 1, n * window, n * window, width)
     if pad:
         y = ops.slice(y, integers(0, 0), integers(side, side), integers(1, 1), integers(1, 2))
-    return linear(y, proj)
+    return linear(reshape(y, side * side, width), proj)
 
 
 def _read(scope: Scope, affine: tuple[Array, Array], width: int, heads: int) -> tuple[Dense, Dense]:

@@ -49,6 +49,7 @@ class RepViT:
     stem: int
     blocks: tuple[Block, ...]
     neck: int = 256
+    embedding_side: int = 64
 
 
 def _stage(width: int, n_pairs: int, n_last: int) -> tuple[Block, ...]:
@@ -82,7 +83,7 @@ def build_encoder(weights: Weights, net: RepViT) -> Model:
     for index, block in enumerate(net.blocks, start=1):
         x = _block(x, features / index, width, block)
         width = block.width
-    embedding = sam_neck(x, root / "neck", width, net.neck)
+    embedding = sam_neck(x, root / "neck", net.embedding_side, width, net.neck)
     embedding.set_friendly_name("embedding")
     return Model([embedding], [image], "rep_vit")
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -20,14 +21,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_medsam.models.catalogue import InputContract
 from napari_medsam.models.device import Precision as Precision
-from napari_medsam.models.device import compile_options, core
+from napari_medsam.models.device import Way, compile_options, core
 from napari_medsam.models.errors import Cancelled as Cancelled
 from napari_medsam.models.job import Job
 from napari_medsam.models.sam_decoder import TOKENS, Masks, Prompts
 
 Float = NDArray[np.float32]
 
-GRAPH_VERSION = 1  # to be raised whenever a change of the graphs could change a number
+GRAPH_VERSION = 2  # to be raised whenever a change of the graphs could change a number
 
 # Boxes decoded at once: more are done in turns. Every box has its own 4096 image tokens (about
 # 30 MB of intermediate results), and above a few boxes a larger batch is not faster per box.
@@ -68,7 +69,7 @@ class SamModel:
     contract
         How images and prompts must be brought.
     identity
-        Which family and weights; precision and graph version are appended.
+        Which family and weights; the way to compute and the graphs' version are appended.
     precision
         ``"f32"`` gives the same masks on every machine, ``"bf16"`` is about 1.8 times faster on
         CPUs that have it.
@@ -89,7 +90,7 @@ class SamModel:
         device: str = "CPU",
     ) -> None:
         self.contract = contract
-        self.identity = f"{identity}:{precision}:g{GRAPH_VERSION}"
+        self.identity = f"{identity}:{Way(device, precision)}:g{GRAPH_VERSION}"
         self._device = device
         self._options = compile_options(precision, threads, device)
         self._build_decoder = networks.decoder
@@ -97,10 +98,14 @@ class SamModel:
         self._prompts = networks.prompts
         self._lock = threading.Lock()
         self._jobs: set[Job] = set()
-        self._encoder = self._compile(networks.encoder)
-        self._encode_request = self._encoder.create_infer_request()
         self._decode_requests: dict[tuple[Prompts, Masks], Any] = {}
-        self._decoder("boxes", contract.box_masks)  # the one every click needs
+        # The decoder every click needs is compiled beside the encoder: compiling keeps one core
+        # busy, and not the interpreter.
+        with ThreadPoolExecutor(1, "compile-decoder") as aside:
+            decoder = aside.submit(self._decoder, "boxes", contract.box_masks)
+            self._encoder = self._compile(networks.encoder)
+            self._encode_request = self._encoder.create_infer_request()
+            decoder.result()
 
     @property
     def prompt_kinds(self) -> tuple[Prompts, ...]:

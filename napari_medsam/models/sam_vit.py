@@ -22,11 +22,10 @@ from napari_medsam.models.layers import (
     linear,
     read_affine,
     read_dense,
-    reshape,
     sam_neck,
     standardize,
-    to_channels_first,
-    to_channels_last,
+    to_map,
+    to_tokens,
 )
 from napari_medsam.models.plain_attention import patch_tokens, window_attention
 from napari_medsam.models.weights import Scope, Weights
@@ -61,13 +60,15 @@ def build_encoder(weights: Weights, net: SamViT) -> Model:
     """Build the encoder: ``image`` (1, 3, side, side) to ``embedding`` (1, h, w, neck)."""
     root = Scope(weights, "image_encoder")
     image = ops.parameter([1, 3, net.side, net.side], np.float32, "image")
-    x = patch_tokens(image, root / "patch_embed" / "proj", net.patch, net.width)
+    x = patch_tokens(image, root / "patch_embed" / "proj", net.patch, net.width, net.map_side)
     position = root.take("pos_embed", 1, net.map_side, net.map_side, net.width)
-    x = ops.add(x, constant(position))  # (1, R, R, C)
+    x = ops.add(x, constant(position.reshape(-1, net.width)))  # (R R, C)
     for index in range(net.depth):
         window = net.map_side if index in net.global_blocks else net.window
         x = _block(x, root / "blocks" / index, net, window)
-    embedding = sam_neck(to_channels_first(x), root / "neck", net.width, net.neck)
+    embedding = sam_neck(
+        to_map(x, net.map_side, net.width), root / "neck", net.map_side, net.width, net.neck
+    )
     embedding.set_friendly_name("embedding")
     return Model([embedding], [image], "sam_vit")
 
@@ -89,24 +90,25 @@ def _block(x: Node, scope: Scope, net: SamViT, window: int) -> Node:
     y = gelu(linear(standardize(x, NORM_EPS), hidden))
     y = linear(y, read_dense(mlp / "lin2", 4 * net.width, net.width))
     if "Adapter.norm.weight" in scope:
-        y = ops.add(y, _adapter(layer_norm(x, norm2, NORM_EPS), scope / "Adapter", net.width))
+        y = ops.add(y, _adapter(layer_norm(x, norm2, NORM_EPS), scope / "Adapter", net))
     return ops.add(x, y)
 
 
-def _adapter(tokens: Node, scope: Scope, width: int) -> Node:
+def _adapter(tokens: Node, scope: Scope, net: SamViT) -> Node:
     """SAM-Med2D's adapter: weigh channels, down and up by convolution, residual, norm.
 
-    ``(1, R, R, C)`` in and out; R must be even.
+    ``(R R, C)`` in and out; R must be even.
     """
-    means = reshape(ops.reduce_mean(tokens, integers(1, 2), True), 1, width)
+    width, side = net.width, net.map_side
+    means = ops.reduce_mean(tokens, integers(0), True)  # (1, C)
     channel, spatial = scope / "channel", scope / "spatial"
     gate = ops.matmul(means, constant(channel.take("0.weight", width // 4, width)), False, True)
     gate = ops.relu(gate)
     gate = ops.matmul(gate, constant(channel.take("2.weight", width, width // 4)), False, True)
-    x = ops.multiply(tokens, reshape(ops.sigmoid(gate), 1, 1, 1, width))
+    x = to_map(ops.multiply(tokens, ops.sigmoid(gate)), side, width)
     down = constant(spatial.take("0.weight", width, width, 3, 3))
     up = constant(spatial.take("2.weight", width, width, 4, 4))
-    y = ops.relu(ops.convolution(to_channels_first(x), down, [2, 2], [1, 1], [1, 1], [1, 1]))
+    y = ops.relu(ops.convolution(x, down, [2, 2], [1, 1], [1, 1], [1, 1]))
     y = ops.relu(ops.convolution_backprop_data(y, up, [2, 2], pads_begin=[1, 1], pads_end=[1, 1]))
-    y = ops.add(tokens, to_channels_last(y))
+    y = ops.add(tokens, to_tokens(y, side, width))
     return layer_norm(y, read_affine(scope / "norm", width), ADAPTER_NORM_EPS)

@@ -13,6 +13,10 @@ The graph is exact, but does not compute what cancels:
   bias of the projection;
 * so a padding token, which the original normalizes from zeros to beta, has key and value zero:
   only real tokens are projected, and windows are padded with zeros afterwards.
+
+Tokens are held as a matrix (R * R, C). As (1, R, R, C) OpenVINO takes them for a map whose
+channels it may lay out as it likes, and puts a copy before and behind each layer norm: a seventh
+of the whole encoder's time.
 """
 
 from __future__ import annotations
@@ -39,8 +43,8 @@ from napari_medsam.models.layers import (
     sam_neck,
     split,
     standardize,
-    to_channels_first,
-    to_channels_last,
+    to_map,
+    to_tokens,
     transpose,
 )
 from napari_medsam.models.weights import Scope, Weights
@@ -91,7 +95,7 @@ def build_encoder(weights: Weights, net: TinyViT) -> Model:
             stride = net.strides[stage]
             x = _merge(x, here / "downsample", width, net.widths[stage + 1], stride)
             side //= stride
-    embedding = sam_neck(x, root / "neck", net.widths[-1], net.neck)
+    embedding = sam_neck(x, root / "neck", side, net.widths[-1], net.neck)
     embedding.set_friendly_name("embedding")
     return Model([embedding], [image], "tiny_vit")
 
@@ -127,14 +131,13 @@ def _merge(x: Node, scope: Scope, n_in: int, n_out: int, stride: int) -> Node:
 
 def _attention_block(x: Node, scope: Scope, width: int, side: int, window: int) -> Node:
     """Windowed attention, depthwise convolution, MLP; (1, C, R, R) in and out."""
-    tokens = to_channels_last(x)  # (1, R, R, C)
-    attended = window_attention(tokens, scope / "attn", width, side, window)
-    tokens = ops.add(tokens, attended)
-    x = to_channels_first(tokens)
+    tokens = to_tokens(x, side, width)  # (R R, C)
+    tokens = ops.add(tokens, window_attention(tokens, scope / "attn", width, side, window))
+    x = to_map(tokens, side, width)
     x = _conv_norm(x, scope / "local_conv", width, width, 3, groups=width)
-    tokens = to_channels_last(x)
+    tokens = to_tokens(x, side, width)
     tokens = ops.add(tokens, _mlp(tokens, scope / "mlp", width))
-    return to_channels_first(tokens)
+    return to_map(tokens, side, width)
 
 
 def _mlp(tokens: Node, scope: Scope, width: int) -> Node:
@@ -145,12 +148,13 @@ def _mlp(tokens: Node, scope: Scope, width: int) -> Node:
 
 
 def window_attention(tokens: Node, scope: Scope, width: int, side: int, window: int) -> Node:
-    """Attention within windows of ``window x window`` tokens; (1, R, R, C) in and out."""
+    """Attention within windows of ``window x window`` tokens; (R R, C) in and out."""
     heads = width // HEAD_DIM
     qkv, proj = _qkv_and_projection(scope, width)
     n = -(-side // window)  # windows per side
     pad = n * window - side
-    y = linear(standardize(tokens, LAYER_NORM_EPS), qkv)  # (1, R, R, 3C)
+    y = linear(standardize(tokens, LAYER_NORM_EPS), qkv)  # (R R, 3C)
+    y = reshape(y, 1, side, side, 3 * width)
     if pad:
         y = ops.pad(y, integers(0, 0, 0, 0), integers(0, pad, pad, 0), "constant")
     y = reshape(y, n, window, n, window, 3 * heads, HEAD_DIM)
@@ -165,7 +169,7 @@ def window_attention(tokens: Node, scope: Scope, width: int, side: int, window: 
     y = reshape(y, 1, n * window, n * window, width)
     if pad:
         y = ops.slice(y, integers(0, 0), integers(side, side), integers(1, 1), integers(1, 2))
-    return linear(y, proj)
+    return linear(reshape(y, side * side, width), proj)
 
 
 def _qkv_and_projection(scope: Scope, width: int) -> tuple[Dense, Dense]:

@@ -133,6 +133,7 @@ class Controller:
             models=self.desk.choices,
             progress=self._saver.progress or self.desk.progress,
             replace=self._replace,
+            precision=self.desk.wish,
             cache=cache_size(self._cache),
         )
         return describe(panel, self._segmenter)

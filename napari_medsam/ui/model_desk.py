@@ -8,6 +8,7 @@ from pathlib import Path
 
 from napari_medsam.engine.predictor import PromptableModel
 from napari_medsam.models.routing import AUTO
+from napari_medsam.models.ways import Wish
 from napari_medsam.ui.jobs import Job, JobRunner, Outcome
 from napari_medsam.ui.panel import ModelState, Progress
 from napari_medsam.ui.segmenter import Tell
@@ -48,6 +49,7 @@ class ModelDesk:
         self._target = next(iter(shelf.titles()))
         self.state = ModelState(AUTO, "Auto", "missing")
         self._list_models()
+        self.wish = shelf.wish()
 
     def choose(self, name: str) -> None:
         """Open a model, or say that it is not installed; "auto": the one for the modality."""
@@ -61,6 +63,12 @@ class ModelDesk:
             self._load(name, why)
         else:
             self._enter(self._missing(name))
+
+    def choose_precision(self, wish: Wish) -> None:
+        """Compute another way from now on; the choice lasts."""
+        self.wish = wish
+        self.shelf.keep_wish(wish)
+        self.choose(self.state.name)
 
     def on_modality(self, modality: str) -> None:
         """Another kind of image is open: under "auto" another model may be the right one."""
@@ -111,9 +119,46 @@ class ModelDesk:
             if outcome.kind == "failed":
                 can = self.shelf.can_install(target)
                 self._enter(ModelState(name, title, "failed", outcome.sentence, can))
+            elif outcome.kind == "done" and wish == "auto":
+                self._measure(name, why)
 
-        shelf = self.shelf
-        self._jobs.start(Job(lambda hand_over: hand_over(shelf.open(target)), on_model, on_end))
+        shelf, wish = self.shelf, self.wish
+        self._jobs.start(
+            Job(lambda hand_over: hand_over(shelf.open(target, wish)), on_model, on_end)
+        )
+
+    def _measure(self, name: str, why: str) -> None:
+        """Find out what "auto" means, where that is not known, while the model is at work already.
+
+        Where a faster way is safe the model is opened again, to compute in that way.
+        """
+        found: list[str] = []
+        is_better: list[bool] = []
+        shelf, target = self.shelf, self._target
+
+        def work(hand_over: Callable[[bool | None], None]) -> None:
+            if not shelf.is_measured(target):
+                hand_over(None)
+                hand_over(shelf.measure(target, found.append))
+
+        def on_item(better: bool | None) -> None:
+            if better is None:
+                self.progress = Progress("Measuring this machine, once")
+                self._on_change()
+            else:
+                is_better.append(better)
+
+        def on_end(outcome: Outcome) -> None:
+            self.progress = None
+            if found:
+                self._tell(" ".join(found), False)
+            elif outcome.kind == "failed":
+                self._tell(outcome.sentence, True)
+            if any(is_better):
+                self._load(name, why)
+            self._on_change()
+
+        self._jobs.start(Job(work, on_item, on_end))
 
     def install(self) -> None:
         """Fetch the chosen model's weights, then open it."""

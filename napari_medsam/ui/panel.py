@@ -88,6 +88,7 @@ class Panel:
     can_redo: bool = False
     is_dirty: bool = False
     replace: bool = False
+    precision: str = "f32"
     n_doubtful: int = 0
     cache: str = ""
 

@@ -24,6 +24,7 @@ from qtpy.QtWidgets import (
 from superqt.utils import signals_blocked
 
 from napari_medsam.engine.volume import Axis
+from napari_medsam.models.ways import Wish
 from napari_medsam.ui.label_table import LabelTable
 from napari_medsam.ui.model_rows import ModelChoice, ModelRow
 from napari_medsam.ui.panel import VIEW_NAMES, Panel
@@ -40,6 +41,13 @@ from napari_medsam.ui.shortcuts import with_key
 from napari_medsam.ui.strip import SliceStrip
 
 DISCLAIMER = "For research use only. Not a medical device."
+
+
+PRECISIONS: dict[Wish, str] = {
+    "f32": "Exact",
+    "auto": "Fast where that is safe",
+    "bf16": "bfloat16, unchecked",
+}
 
 
 class Parts(QWidget):
@@ -72,13 +80,20 @@ class Parts(QWidget):
 
     def _build_choices(self, images: Callable[[Any], Sequence[Any]]) -> QLayout:
         self.image = ComboBox(choices=images, name="image")
-        self.model, self.preset = ModelChoice(), QComboBox()
+        self.model, self.preset, self.precision = ModelChoice(), QComboBox(), QComboBox()
+        for wish, words in PRECISIONS.items():
+            self.precision.addItem(words, wish)
+        self.precision.setToolTip(
+            "Exact masks are the same on every computer. Fast is measured here once, and taken\n"
+            "only where its masks agree with the exact ones."
+        )
         self.preset.setToolTip("The grey values the model is shown")
         form = QFormLayout()
         form.setContentsMargins(0, 0, 0, 0)
         form.setSpacing(4)
         image = self.image.native
-        for text, combo in (("Image", image), ("Model", self.model), ("Window", self.preset)):
+        rows = {"Image": image, "Model": self.model, "Speed": self.precision, "Window": self.preset}
+        for text, combo in rows.items():
             combo.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             combo.setMinimumContentsLength(12)
             combo.setSizeAdjustPolicy(
@@ -181,6 +196,7 @@ class Parts(QWidget):
     def _show_choices(self, panel: Panel) -> None:
         windows = tuple(self.preset.itemText(n) for n in range(self.preset.count()))
         self.model.show_models(panel.models, panel.model.name if panel.model else "")
+        self.precision.setCurrentIndex(self.precision.findData(panel.precision))
         with signals_blocked(self.preset):
             if windows != panel.windows:
                 self.preset.clear()

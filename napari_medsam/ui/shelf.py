@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Protocol
 
 from napari_medsam.engine.predictor import PromptableModel
-from napari_medsam.models import catalogue, routing, store
+from napari_medsam.models import catalogue, loading, routing, store, ways
+from napari_medsam.models.device import EXACT
 from napari_medsam.models.imports import import_path
-from napari_medsam.models.loading import open_model
 from napari_medsam.models.spec import PageSource
+from napari_medsam.models.ways import Wish
+from napari_medsam.precision_check import settle
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,8 @@ class Shelf(Protocol):
     def resolve(self, modality: str) -> tuple[str, str]:
         """The installed model for a modality, and why; ValueError where there is none."""
 
-    def open(self, name: str) -> PromptableModel:
-        """Read and compile; about a second."""
+    def open(self, name: str, wish: Wish) -> PromptableModel:
+        """Read and compile for a precision; about a second."""
 
     def install(
         self, name: str, progress: Callable[[int, int], None], cancel: threading.Event
@@ -54,6 +56,18 @@ class Shelf(Protocol):
 
     def import_file(self, path: Path) -> Taken:
         """Take in the models of a file, a folder or a zip."""
+
+    def wish(self) -> Wish:
+        """The precision chosen last."""
+
+    def keep_wish(self, wish: Wish) -> None:
+        """Remember the precision chosen."""
+
+    def is_measured(self, name: str) -> bool:
+        """Whether it is known what "auto" means for a model on this machine."""
+
+    def measure(self, name: str, tell: Callable[[str], None]) -> bool:
+        """Find that out, in some ten seconds; True where it is not exact arithmetic."""
 
 
 class CatalogueShelf:
@@ -87,8 +101,8 @@ class CatalogueShelf:
             why = f"{chosen.title} is the only model that is installed."
         return chosen.name, why
 
-    def open(self, name: str) -> PromptableModel:
-        return open_model(name)
+    def open(self, name: str, wish: Wish) -> PromptableModel:
+        return loading.open_model(name, precision=wish)
 
     def install(
         self, name: str, progress: Callable[[int, int], None], cancel: threading.Event
@@ -104,3 +118,15 @@ class CatalogueShelf:
             names = ", ".join(one.spec.title for one in taken)
             sentence = f"{len(taken)} models were imported: {names}."
         return Taken(taken[0].spec.name, " ".join([sentence, *passed_over]))
+
+    def wish(self) -> Wish:
+        return ways.wish()
+
+    def keep_wish(self, wish: Wish) -> None:
+        ways.keep_wish(wish)
+
+    def is_measured(self, name: str) -> bool:
+        return ways.recall(loading.identity_of(name)) is not None
+
+    def measure(self, name: str, tell: Callable[[str], None]) -> bool:
+        return settle(name, tell) != EXACT

@@ -96,6 +96,9 @@ class MedSamWidget(QWidget):
         parts, controller = self.parts, self.controller
         parts.image.changed.connect(controller.on_image_chosen)
         parts.model.chosen.connect(lambda name: controller.desk.choose(name))
+        parts.precision.activated.connect(
+            lambda index: controller.desk.choose_precision(parts.precision.itemData(index))
+        )
         parts.preset.textActivated.connect(controller.on_window_chosen)
         parts.model_row.install.clicked.connect(lambda: controller.desk.install())
         for wanted in (parts.model_row.import_file.clicked, parts.model.file_wanted):

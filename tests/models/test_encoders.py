@@ -32,7 +32,7 @@ def run(graph: Any, parameter: Any, x: NDArray[np.float32]) -> NDArray[np.float3
 def test_relative_position_attention_equals_the_literal_one(
     random_weights: RandomWeights, side: int, window: int
 ) -> None:
-    tokens, scope = ops.parameter([1, side, side, 32], np.float32), Scope(random_weights, "block")
+    tokens, scope = ops.parameter([side * side, 32], np.float32), Scope(random_weights, "block")
     graph = plain_attention.window_attention(
         standardize(tokens, 1e-6),
         read_affine(scope / "norm1", 32),
@@ -45,13 +45,14 @@ def test_relative_position_attention_equals_the_literal_one(
     x = RANDOM.standard_normal((1, side, side, 32)).astype(np.float32)
     state = random_weights.arrays
     want = literal.sam_window_attention(state, "block.norm1", "block.attn", x[0], 2, window, 1e-6)
-    np.testing.assert_allclose(run(graph, tokens, x)[0], want, atol=5e-6)
+    got = run(graph, tokens, x.reshape(-1, 32)).reshape(side, side, 32)
+    np.testing.assert_allclose(got, want, atol=5e-6)
 
 
 def test_global_attention_equals_one_window_without_positions(
     random_weights: RandomWeights,
 ) -> None:
-    tokens, scope = ops.parameter([1, 16, 32], np.float32), Scope(random_weights, "block")
+    tokens, scope = ops.parameter([16, 32], np.float32), Scope(random_weights, "block")
     graph = plain_attention.global_attention(
         standardize(tokens, 1e-6), read_affine(scope / "norm1", 32), scope / "attn", 32, 2
     )
@@ -60,7 +61,7 @@ def test_global_attention_equals_one_window_without_positions(
     state |= {f"block.attn.rel_pos_{axis}": np.zeros((7, 16), np.float32) for axis in "hw"}
     grid = x[0].reshape(4, 4, 32)
     want = literal.sam_window_attention(state, "block.norm1", "block.attn", grid, 2, 4, 1e-6)
-    np.testing.assert_allclose(run(graph, tokens, x)[0], want.reshape(16, 32), atol=5e-6)
+    np.testing.assert_allclose(run(graph, tokens, x[0]), want.reshape(16, 32), atol=5e-6)
 
 
 def test_folded_branches_equal_their_sum(random_weights: RandomWeights) -> None:

@@ -172,7 +172,7 @@ def test_embedding_may_be_half_precision_and_in_any_memory_order(model: SamModel
 
 
 def test_identity_tells_precision(random_weights: RandomWeights, model: SamModel) -> None:
-    assert model.identity == "small:0:f32:g1"
+    assert model.identity == "small:0:f32:g2"
 
 
 # -- refusals ------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from napari_medsam.engine.embeddings import EmbeddingCache
 from napari_medsam.engine.volume import Volume
 from napari_medsam.formats.grid import Geometry, SourceGrid
 from napari_medsam.formats.image_file import ImageFile
+from napari_medsam.models.ways import Wish
 from napari_medsam.ui.controller import Controller
 from napari_medsam.ui.images import image_layer_data
 from napari_medsam.ui.jobs import ImmediateJobs, Job
@@ -64,6 +65,10 @@ class TinyShelf:
     others: dict[str, TinyMedSam] = field(default_factory=dict)
     routes: dict[str, str] = field(default_factory=dict)
     pages: dict[str, str] = field(default_factory=dict)
+    wished: Wish = "f32"
+    opened: list[Wish] = field(default_factory=list)
+    fast_is_safe: bool | None = None  # None: not measured yet
+    will_be_safe: bool = True
 
     def titles(self) -> dict[str, str]:
         names = (*self.others, *self.pages)
@@ -89,8 +94,23 @@ class TinyShelf:
             raise ValueError("No model is installed.")
         return "tiny", "TinyMedSam is for anything."
 
-    def open(self, name: str) -> TinyMedSam:
+    def open(self, name: str, wish: Wish) -> TinyMedSam:
+        self.opened.append(wish)
         return self.model if name == "tiny" else self.others[name]
+
+    def wish(self) -> Wish:
+        return self.wished
+
+    def keep_wish(self, wish: Wish) -> None:
+        self.wished = wish
+
+    def is_measured(self, name: str) -> bool:
+        return self.fast_is_safe is not None
+
+    def measure(self, name: str, tell: Callable[[str], None]) -> bool:
+        self.fast_is_safe = self.will_be_safe
+        tell("bf16 was measured.")
+        return self.fast_is_safe
 
     def install(
         self, name: str, progress: Callable[[int, int], None], cancel: threading.Event
@@ -200,6 +220,7 @@ def make_desk(
     installed: bool = True,
     prefetch: bool = False,
     cache: EmbeddingCache | None = None,
+    shelf: TinyShelf | None = None,
 ) -> Desk:
     lanes: list[ImmediateJobs] = []
 
@@ -207,7 +228,8 @@ def make_desk(
         lanes.append(lane())
         return lanes[-1]
 
-    viewer, view, shelf = ViewerModel(), NotingView(), TinyShelf(installed=installed)
+    viewer, view = ViewerModel(), NotingView()
+    shelf = shelf or TinyShelf(installed=installed)
     controller = Controller(
         viewer,
         view,
