@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import resource
 import subprocess
 import sys
 import tempfile
@@ -187,17 +186,23 @@ def _exact_arrays(folder: Path) -> set[str]:
 
 
 def _peak() -> int:
-    """The most memory this process had, in bytes."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    """The most memory this process had, in bytes (Linux).
+
+    Not ``ru_maxrss``: that remembers what the process was before it became this program.
+    """
+    return _status("VmHWM")
 
 
 def _own_memory() -> int:
     """Memory of this process that is no mapped file, in bytes (Linux)."""
+    return _status("RssAnon")
+
+
+def _status(key: str) -> int:
     for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("RssAnon:"):
+        if line.startswith(f"{key}:"):
             return int(line.split()[1]) * 1024
-    raise RuntimeError("this system does not tell what memory is a process's own")
+    raise RuntimeError(f"this system does not tell {key}")
 
 
 def _cell(value: Any) -> str:
