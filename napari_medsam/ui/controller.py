@@ -29,6 +29,7 @@ from napari_medsam.ui.layers import Throttle, show_axis, show_slice
 from napari_medsam.ui.model_desk import ModelDesk
 from napari_medsam.ui.open_cases import OpenCases
 from napari_medsam.ui.panel import Panel, View
+from napari_medsam.ui.pointer import Pointer
 from napari_medsam.ui.prefetch import Prefetcher
 from napari_medsam.ui.review import next_doubtful
 from napari_medsam.ui.saving import Saver, suggested_path
@@ -94,6 +95,7 @@ class Controller:
         self._watch = ViewWatch(
             viewer, throttle, self.refresh, self._renew_session, self._on_scroll
         )
+        self.pointer = Pointer(viewer, self._lanes[0], self.tell, self.refresh, later)
         self._cases = OpenCases(viewer, self._make_case, self._on_case_opened, self.tell)
 
     def start(self) -> None:
@@ -136,7 +138,7 @@ class Controller:
             precision=self.desk.wish,
             cache=cache_size(self._cache),
         )
-        return describe(panel, self._segmenter)
+        return describe(panel, self._segmenter, self.pointer.tool)
 
     @property
     def case(self) -> Case | None:
@@ -162,6 +164,7 @@ class Controller:
     def _on_case_opened(self) -> None:
         case = self.case
         self._watch.follow(case)
+        self.pointer.follow(self._segmenter)
         notes = ""
         if case is not None:
             case.boxes.draw_mode(True)
@@ -182,6 +185,7 @@ class Controller:
         if self._segmenter is not None:
             self._segmenter.replace = self._replace
             self._segmenter.use(self._model, self._cache)
+            self.pointer.follow(self._segmenter)
             self._prefetch.use(self._segmenter.session)
             self._on_scroll()
 
@@ -211,6 +215,7 @@ class Controller:
         segmenter = self._cases.segmenter_of(case)
         if changed and segmenter is not None:
             segmenter.ask(changed)
+        self.pointer.after_turn()
         case.sync()
         if case.boxes.layer.nshapes < n_drawn and not changed:
             self.tell("Drag from one corner of the organ to the other to draw a box.")
@@ -221,6 +226,7 @@ class Controller:
         if self.case is not None:
             on = not self.case.boxes.is_drawing
             self.case.open()
+            self.pointer.put_away()
             self.case.boxes.draw_mode(on)
             self.viewer.layers.selection.active = self.case.boxes.layer
             self.refresh()
@@ -293,11 +299,13 @@ class Controller:
         """Take the last thing back; what runs is stopped first."""
         if self._segmenter is not None:
             self._segmenter.undo()
+            self.pointer.after_turn()
             self.refresh()
 
     def redo(self) -> None:
         if self._segmenter is not None:
             self._segmenter.redo()
+            self.pointer.after_turn()
             self.refresh()
 
     def on_case(self, verb: Callable[..., object], *what: object) -> None:

@@ -28,6 +28,7 @@ from napari_medsam.models.ways import Wish
 from napari_medsam.ui.label_table import LabelTable
 from napari_medsam.ui.model_rows import ModelChoice, ModelRow
 from napari_medsam.ui.panel import VIEW_NAMES, Panel
+from napari_medsam.ui.point_row import PointRow
 from napari_medsam.ui.rows import (
     CacheRow,
     ProgressRow,
@@ -139,6 +140,8 @@ class Parts(QWidget):
         column = QVBoxLayout()
         column.setSpacing(4)
         column.addLayout(side_by_side(self.box_tool, self.undo, self.redo))
+        self.points = PointRow()
+        column.addWidget(self.points)
         self.strip = SliceStrip()
         self.embed_all = button("Embed all slices", "Get every slice of this view ready")
         self.next_doubtful = button(
@@ -167,6 +170,7 @@ class Parts(QWidget):
         self.range.show_range(panel.range)
         self.progress.show_progress(panel.progress)
         self.box_tool.setChecked(panel.is_drawing)
+        self.points.show_tool(panel.points)
         self.undo.setEnabled(panel.can_undo)
         self.redo.setEnabled(panel.can_redo)
         over = (

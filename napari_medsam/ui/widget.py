@@ -105,6 +105,9 @@ class MedSamWidget(QWidget):
             wanted.connect(lambda: self.ask_weights())
         for wanted in (parts.model_row.import_folder.clicked, parts.model.folder_wanted):
             wanted.connect(lambda: self.ask_weights(folder=True))
+        parts.points.inside.clicked.connect(lambda: controller.pointer.toggle(True))
+        parts.points.outside.clicked.connect(lambda: controller.pointer.toggle(False))
+        parts.points.next_object.clicked.connect(lambda: controller.pointer.next_object())
         for axis, view in parts.view_buttons.items():
             view.clicked.connect(lambda _=False, axis=axis: controller.on_view_chosen(axis))
         on_case = controller.on_case
