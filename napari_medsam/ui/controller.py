@@ -179,6 +179,7 @@ class Controller:
     def _on_model(self, model: PromptableModel | None) -> None:
         self._model = model
         self._renew_session()
+        self.refresh()  # which tools there are depends on the model
 
     def _renew_session(self) -> None:
         self._prefetch.use(None)

@@ -134,6 +134,16 @@ def test_box_only_model_hides_the_tool_with_one_sentence(desk: Desk) -> None:
     assert tool.why_not == ("This model was trained with boxes alone, so a point would mislead it.")
 
 
+def test_reason_is_shown_as_soon_as_the_model_is_ready(
+    make_napari_viewer: Callable[..., Any],
+) -> None:
+    window = Window(make_napari_viewer(show=True), TinyShelf())
+    window.open(image_layer())
+    wait_for(lambda: window.parts.points.why_not.isVisible())
+    assert not window.parts.points.inside.isVisible()
+    window.controller.close()
+
+
 def test_positive_only_model_hides_points_outside_and_stops_at_its_limit() -> None:
     desk = pointing(POSITIVE)
     assert (desk.view.panel.points.inside, desk.view.panel.points.outside) == (True, False)
