@@ -17,7 +17,7 @@ from PIL import Image
 
 from napari_medsam.cli import main
 from napari_medsam.models import ways
-from napari_medsam.models.catalogue import spec
+from napari_medsam.models.catalogue import CATALOGUE, spec
 from napari_medsam.models.device import Way
 from napari_medsam.models.store import StoredModel
 
@@ -579,6 +579,20 @@ def test_auto_precision_is_measured_once(
 
 
 # --- models ------------------------------------------------------------------------------
+
+
+def test_models_list_says_what_each_takes_costs_and_where_it_is(
+    no_weights: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert main(["models", "list"]) == 0
+    text = capsys.readouterr().out
+    assert "boxes, points, masks; all 11 modalities; 1085 MB, 45.8 GMAC a slice" in text
+    for model in CATALOGUE:
+        source = model.source
+        place = getattr(source, "page", "") or getattr(source, "url", "") or source.package
+        assert f"{model.name} " in text
+        assert place in text
+        assert model.licence in text
 
 
 def test_models_list_as_json(no_weights: Path, capsys: pytest.CaptureFixture[str]):
