@@ -30,6 +30,8 @@ from numpy.typing import NDArray
 from napari_medsam.engine.frame import Frame
 from napari_medsam.engine.prompt import Embedding
 
+DiskPrecision = Literal["float16", "int8"]
+
 MAGIC = b"NMEMB01\n"
 SUFFIX = ".emb"
 DEFAULT_BUDGET = 10 * 1000**3
@@ -55,7 +57,7 @@ class DiskCache:
         folder: Path,
         *,
         max_bytes: int = DEFAULT_BUDGET,
-        precision: Literal["float16", "int8"] = "float16",
+        precision: DiskPrecision = "float16",
     ) -> None:
         self.folder = folder
         self.max_bytes = max_bytes
