@@ -12,6 +12,7 @@ import sys
 import time
 
 import torch  # of the other environment
+from torch.nn import functional
 
 
 def main() -> None:
@@ -22,17 +23,40 @@ def main() -> None:
     net.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
     net.eval()
     image = torch.rand(1, 3, 256, 256, generator=torch.Generator().manual_seed(0))
+    pixels = (torch.rand(512, 512, generator=torch.Generator().manual_seed(1)) * 255).byte()
+    runs = int(repeats)
     with torch.inference_mode():
         embedding = net.image_encoder(image)
-        print(
-            json.dumps(
-                {
-                    "encode_ms": median_ms(lambda: net.image_encoder(image), int(repeats)),
-                    "decode1_ms": median_ms(lambda: decode(net, embedding, 1), int(repeats)),
-                    "decode8_ms": median_ms(lambda: decode(net, embedding, 8), int(repeats)),
-                }
-            )
-        )
+        measured = {
+            "encode_ms": median_ms(lambda: net.image_encoder(image), runs),
+            "decode1_ms": median_ms(lambda: decode(net, embedding, 1), runs),
+            "decode8_ms": median_ms(lambda: decode(net, embedding, 8), runs),
+            "cold_click_ms": median_ms(lambda: mask_of(net, encode(net, pixels)), runs),
+            "warm_click_ms": median_ms(lambda: mask_of(net, embedding), runs),
+            "propagate8_ms": median_ms(lambda: propagate8(net, pixels), 1, uncounted=0),
+        }
+    print(json.dumps(measured))
+
+
+def encode(net, pixels):
+    """A slice as the original script prepares it: 256 pixels, then min-max."""
+    small = functional.interpolate(pixels[None, None].float(), size=(256, 256), mode="area")
+    low, high = small.min(), small.max()
+    return net.image_encoder(((small - low) / (high - low)).expand(1, 3, 256, 256))
+
+
+def mask_of(net, embedding):
+    """The mask of one box at 512x512."""
+    logits = functional.interpolate(decode(net, embedding, 1)[0], size=(512, 512), mode="bilinear")
+    return (logits.sigmoid() > 0.5).numpy()
+
+
+def propagate8(net, pixels):
+    """Eight labels over three slices: the original script encodes each slice for each label."""
+    for _label in range(8):
+        for _slice in range(3):
+            mask = mask_of(net, encode(net, pixels))[0, 0]
+            mask.any(axis=0).nonzero(), mask.any(axis=1).nonzero()  # the next box
 
 
 def decode(net, embedding, n_boxes):
@@ -48,14 +72,14 @@ def decode(net, embedding, n_boxes):
     )
 
 
-def median_ms(run, repeats):
-    """Median of some runs after two that do not count."""
+def median_ms(run, repeats, uncounted=2):
+    """Median of some runs after a few that do not count."""
     times = []
-    for _ in range(repeats + 2):
+    for _ in range(repeats + uncounted):
         start = time.perf_counter()
         run()
         times.append(1000 * (time.perf_counter() - start))
-    return statistics.median(times[2:])
+    return statistics.median(times[uncounted:])
 
 
 if __name__ == "__main__":

@@ -15,29 +15,19 @@ import json
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import openvino
 
 import napari_medsam
-from napari_medsam.engine.annotation import Annotation
-from napari_medsam.engine.embeddings import EmbeddingCache
-from napari_medsam.engine.events import PlacedBox
-from napari_medsam.engine.prompt import BoxPrompt, SliceRef, box_prompt
-from napari_medsam.engine.propagate import Seed
-from napari_medsam.engine.session import Session
-from napari_medsam.engine.volume import Volume
+from napari_medsam import bench
 from napari_medsam.models import device
 from napari_medsam.models.catalogue import DEFAULT, spec
-from napari_medsam.models.errors import Cancelled
 from napari_medsam.models.loading import open_model
 
-SHAPE = (40, 512, 512)
-GEMM = 2048
+N_SLICES = 40
 KEYS = (
     "gemm_gflops",
     "encode_ms",
@@ -46,6 +36,7 @@ KEYS = (
     "decode8_ms",
     "cold_click_ms",
     "warm_click_ms",
+    "disk_click_ms",
     "click_during_prefetch_ms",
     "propagate1_s",
     "propagate8_s",
@@ -70,114 +61,12 @@ def median_ms(call: Callable[[], object], runs: int) -> float:
     return float(np.median(times)) * 1e3
 
 
-def gemm_gflops(threads: int | None) -> float:
-    """The machine's f32 peak, as far as OpenVINO's own matrix product of 2048 reaches it."""
-    ops = openvino.opset13
-    x = ops.parameter([GEMM, GEMM], np.float32)
-    weight = ops.constant(np.random.default_rng(0).random((GEMM, GEMM), np.float32))
-    options = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
-    if threads:
-        options["INFERENCE_NUM_THREADS"] = threads
-    graph = openvino.Model([ops.matmul(x, weight, False, False)], [x])
-    request = openvino.Core().compile_model(graph, "CPU", options).create_infer_request()
-    data = np.random.default_rng(1).random((GEMM, GEMM), np.float32)
-    request.infer([data])
-    best = min(_timed(lambda: request.infer([data])) for _ in range(10))
-    return 2 * GEMM**3 / best / 1e9
-
-
-def _timed(call: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
-
-
-def phantom_volume() -> tuple[Volume, list[BoxPrompt]]:
-    """Eight bright rods through 40 slices of noise, and a box on each in the middle slice."""
-    rng = np.random.default_rng(0)
-    voxels = rng.normal(0, 15, SHAPE).astype(np.int16)
-    rows, columns = np.mgrid[: SHAPE[1], : SHAPE[2]]
-    boxes = []
-    for n in range(8):
-        y, x, radius = 130 + 250 * (n // 4), 70 + 124 * (n % 4), 40 + 2 * n
-        inside = (rows - y) ** 2 + (columns - x) ** 2 < radius**2
-        voxels[:, inside] += 150
-        corners = (x - radius - 2, y - radius - 2, x + radius + 2, y + radius + 2)
-        boxes.append(box_prompt(SliceRef("z", 20), corners, SHAPE[1:]))
-    return Volume(voxels, modality="CT"), boxes
-
-
-def click(session: Session, box: BoxPrompt) -> None:
-    """A box released to its mask in the labels array."""
-    annotation = Annotation(session.volume.shape_zyx)
-    annotation.add_label()
-    annotation.apply_box(PlacedBox(1, 1, box), session.segment([box])[0])
-
-
-def propagate(session: Session, boxes: list[BoxPrompt]) -> None:
-    """All labels over all slices, painted into one annotation."""
-    annotation = Annotation(session.volume.shape_zyx)
-    for _ in boxes:
-        annotation.add_label()
-    seeds = [Seed(box, 0, SHAPE[0] - 1, n) for n, box in enumerate(boxes, start=1)]
-    with annotation.edit("propagate") as edit:
-        for n, mask in session.propagate(seeds):
-            edit.paint(mask, n + 1)
-
-
-def click_during_prefetch(model: object, volume: Volume, box: BoxPrompt) -> float:
-    """A click on a ready slice while others are being embedded: that stops at once."""
-    times = []
-    for run in range(5):
-        session = Session(volume, model, views=False, cache=EmbeddingCache())
-        session.segment([box])
-        ahead = [SliceRef("z", i) for i in range(21, 40)]
-        worker = threading.Thread(target=_embed_until_cancelled, args=(session, ahead))
-        worker.start()
-        time.sleep(0.25 + 0.1 * run)  # somewhere inside an encode
-        start = time.perf_counter()
-        session.cancel()
-        worker.join()
-        click(session, box)
-        times.append(time.perf_counter() - start)
-    return float(np.median(times)) * 1e3
-
-
-def _embed_until_cancelled(session: Session, slices: list[SliceRef]) -> None:
-    try:
-        for _ in session.embed(slices):
-            pass
-    except Cancelled:
-        return
-
-
 def engine_figures(threads: int | None) -> dict[str, object]:
+    """The figures of `napari-medsam bench`, over 40 slices."""
     model = open_model(threads=threads)
-    volume, boxes = phantom_volume()
-    image = np.random.default_rng(0).random((3, 256, 256), np.float32)
-    embedding = model.encode(image)
-    frame_boxes = np.array([b.corners for b in boxes], np.float32) / 2
-    peak = gemm_gflops(threads)
-    encode = median_ms(lambda: model.encode(image), 9)
-    figures: dict[str, object] = {"gemm_gflops": peak, "encode_ms": encode}
-    flops = 2 * spec(DEFAULT).gmacs * 1e9
-    figures["encode_share_of_peak"] = flops / (encode / 1e3) / 1e9 / peak
-    figures["decode1_ms"] = median_ms(lambda: model.decode(embedding, frame_boxes[:1]), 15)
-    figures["decode8_ms"] = median_ms(lambda: model.decode(embedding, frame_boxes), 7)
-
-    def session() -> Session:
-        return Session(volume, model, views=False, cache=EmbeddingCache())
-
-    ready = session()
-    volume.fingerprint  # noqa: B018  once a volume, when it is opened
-    figures["cold_click_ms"] = median_ms(lambda: click(session(), boxes[0]), 5)
-    figures["warm_click_ms"] = median_ms(lambda: click(ready, boxes[0]), 15)
-    figures["click_during_prefetch_ms"] = click_during_prefetch(model, volume, boxes[0])
-    one, eight = session(), session()
-    figures["propagate1_s"] = _timed(lambda: propagate(one, boxes[:1]))
-    figures["propagate8_s"] = _timed(lambda: propagate(eight, boxes))
-    figures["repropagate_s"] = _timed(lambda: propagate(one, boxes[:1]))
-    return figures
+    gmacs = spec(DEFAULT).gmacs
+    found = bench.figures(model, gmacs, n_slices=N_SLICES, threads=threads)
+    return {figure.key: figure.value for figure in found}
 
 
 def fast_precision(threads: int | None) -> tuple[dict[str, object], str]:
@@ -189,6 +78,12 @@ def fast_precision(threads: int | None) -> tuple[dict[str, object], str]:
         "fast_encode_ms": median_ms(lambda: model.encode(image), 9),
         "fast_precision": "bf16",
     }, ""
+
+
+def _timed(call: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
 
 
 def first_mask_s() -> float:

@@ -1,19 +1,25 @@
-"""What a click and a propagation cost on this machine, in well under a minute.
+"""What a click and a propagation cost on this machine, and how near to its peak the model runs.
 
-Medians of a few runs in one process. Of two machines compare the figures; of one machine under
-changing load rather their ratios.
+Medians of a few runs in one process, without crops (`Session` with ``views=False``), on a made
+volume. Of two machines compare the figures; of one machine under changing load rather their
+ratios, which hold because what is compared is run in turns.
 """
 
 from __future__ import annotations
 
+import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam.engine.annotation import Annotation
+from napari_medsam.engine.disk_cache import DiskCache
+from napari_medsam.engine.embeddings import EmbeddingCache
 from napari_medsam.engine.events import PlacedBox
 from napari_medsam.engine.frame import Frame
 from napari_medsam.engine.predictor import PromptableModel
@@ -21,9 +27,11 @@ from napari_medsam.engine.prompt import BoxPrompt, SliceRef, box_prompt
 from napari_medsam.engine.propagate import Seed
 from napari_medsam.engine.session import Session
 from napari_medsam.engine.volume import Volume
+from napari_medsam.models import peak
+from napari_medsam.models.errors import Cancelled
 
-SHAPE = (10, 512, 512)
-MIDDLE = 5
+SLICE_SHAPE = (512, 512)
+N_SLICES = 10
 N_RODS = 8
 
 
@@ -37,28 +45,56 @@ class Figure:
     unit: str
 
 
-N_FIGURES = 6
+N_FIGURES = 12
 
 
-def figures(model: PromptableModel) -> Iterator[Figure]:
-    """The figures of `docs/command-line.md`, each as soon as it is measured."""
-    volume, boxes = rods()
+def figures(
+    model: PromptableModel,
+    gmacs: float,
+    *,
+    n_slices: int = N_SLICES,
+    threads: int | None = None,
+) -> Iterator[Figure]:
+    """The figures of `docs/command-line.md`, each as soon as it is measured.
+
+    Parameters
+    ----------
+    gmacs
+        Of the model's encoder, in 10**9 multiply-add pairs a slice.
+    n_slices
+        How far to propagate.
+    threads
+        Of the matrix product the model is compared with; the model brings its own.
+    """
+    volume, boxes = rods(n_slices)
     volume.fingerprint  # noqa: B018 - once an image, when it is opened
+    yield from _model_figures(model, gmacs, boxes, threads)
 
     def fresh() -> Session:
         return Session(volume, model, views=False)
 
-    yield from _model_figures(model, boxes)
-    cold = _milliseconds(lambda: click(fresh(), boxes[0]), 3)
+    cold = _median_ms(lambda: click(fresh(), boxes[0]), 3)
     yield Figure("cold_click_ms", "click on a slice never seen", cold, "ms")
     ready = fresh()
-    warm = _milliseconds(lambda: click(ready, boxes[0]), 7)
+    warm = _median_ms(lambda: click(ready, boxes[0]), 9)
     yield Figure("warm_click_ms", "click on a slice seen before", warm, "ms")
-    seconds = _seconds(lambda: propagate(fresh(), boxes[0]))
-    yield Figure("propagate_s", f"propagate 1 label over {SHAPE[0]} slices", seconds, "s")
+    kept = _disk_click(volume, model, boxes[0])
+    yield Figure("disk_click_ms", "the same on another day", kept, "ms")
+    busy = 1e3 * _median([_click_during_prefetch(fresh(), boxes[0], run) for run in range(5)])
+    yield Figure("click_during_prefetch_ms", "the same while others are embedded", busy, "ms")
+    one = fresh()
+    over = f"over {n_slices} slices"
+    seconds = _seconds(lambda: propagate(one, boxes[:1]))
+    yield Figure("propagate1_s", f"propagate 1 label {over}", seconds, "s")
+    seconds = _seconds(lambda: propagate(fresh(), boxes))
+    yield Figure("propagate8_s", f"propagate {N_RODS} labels {over}", seconds, "s")
+    seconds = _seconds(lambda: propagate(one, boxes[:1]))
+    yield Figure("repropagate_s", f"propagate 1 label again {over}", seconds, "s")
 
 
-def _model_figures(model: PromptableModel, boxes: Sequence[BoxPrompt]) -> Iterator[Figure]:
+def _model_figures(
+    model: PromptableModel, gmacs: float, boxes: Sequence[BoxPrompt], threads: int | None
+) -> Iterator[Figure]:
     """The model alone, without the way from and to the image's pixels."""
     side = model.contract.side
     image = np.random.default_rng(0).random((3, side, side), np.float32)
@@ -67,12 +103,19 @@ def _model_figures(model: PromptableModel, boxes: Sequence[BoxPrompt]) -> Iterat
         [embedding] = model.encode_many([image])
         return embedding
 
-    yield Figure("encode_ms", "encode a slice", _milliseconds(encode, 3), "ms")
-    embedding = encode()
-    asked = Frame.of(SHAPE[1:], model.contract, None).boxes(boxes)
-    one = _milliseconds(lambda: model.decode(embedding, asked[:1]), 7)
+    product, embedding = peak.matrix_product(threads), encode()
+    product()
+    pairs = [(_seconds(product), _seconds(encode)) for _ in range(9)]  # in turns
+    product_s, encode_s = (_median(column) for column in zip(*pairs, strict=True))
+    peak_rate = peak.FLOPS / product_s
+    yield Figure("gemm_gflops", "product of 2048 x 2048 matrices", peak_rate / 1e9, "GFLOP/s")
+    yield Figure("encode_ms", "encode a slice", encode_s * 1e3, "ms")
+    share = 2e9 * gmacs / encode_s / peak_rate
+    yield Figure("encode_share_of_peak", "share of the matrix product's speed", share, "")
+    asked = Frame.of(SLICE_SHAPE, model.contract, None).boxes(boxes)
+    one = _median_ms(lambda: model.decode(embedding, asked[:1]), 9)
     yield Figure("decode1_ms", "decode 1 box", one, "ms")
-    all_of_them = _milliseconds(lambda: model.decode(embedding, asked), 5)
+    all_of_them = _median_ms(lambda: model.decode(embedding, asked), 5)
     yield Figure(f"decode{N_RODS}_ms", f"decode {N_RODS} boxes", all_of_them, "ms")
 
 
@@ -83,33 +126,74 @@ def click(session: Session, box: BoxPrompt) -> None:
     annotation.apply_box(PlacedBox(1, 1, box), session.segment([box])[0])
 
 
-def propagate(session: Session, box: BoxPrompt) -> None:
-    """One label over all slices, painted into an annotation."""
+def _disk_click(volume: Volume, model: PromptableModel, box: BoxPrompt) -> float:
+    """Milliseconds of a click whose slice another run of the program left on disk."""
+    with tempfile.TemporaryDirectory() as folder:
+
+        def today() -> Session:
+            cache = EmbeddingCache(disk=DiskCache(Path(folder)))
+            return Session(volume, model, views=False, cache=cache)
+
+        click(today(), box)
+        return _median_ms(lambda: click(today(), box), 5)
+
+
+def _click_during_prefetch(session: Session, box: BoxPrompt, run: int) -> float:
+    """Seconds of a click on a ready slice while others are embedded, which stops at once."""
+    session.segment([box])
+    others = [SliceRef("z", i) for i in range(session.volume.n_slices("z"))]
+    worker = threading.Thread(target=_embed_until_cancelled, args=(session, others))
+    worker.start()
+    time.sleep(0.25 + 0.1 * run)  # somewhere inside an encode
+    started = time.perf_counter()
+    session.cancel()
+    worker.join()
+    click(session, box)
+    return time.perf_counter() - started
+
+
+def _embed_until_cancelled(session: Session, slices: Sequence[SliceRef]) -> None:
+    try:
+        for _ in session.embed(slices):
+            pass
+    except Cancelled:
+        return
+
+
+def propagate(session: Session, boxes: Sequence[BoxPrompt]) -> None:
+    """A label for each box over all slices, painted into one annotation."""
     annotation = Annotation(session.volume.shape_zyx)
-    annotation.add_label()
+    for _ in boxes:
+        annotation.add_label()
+    last = session.volume.n_slices("z") - 1
+    seeds = [Seed(box, 0, last, n) for n, box in enumerate(boxes, start=1)]
     with annotation.edit("propagate") as edit:
-        for _, mask in session.propagate([Seed(box, 0, SHAPE[0] - 1, 1)]):
-            edit.paint(mask, 1)
+        for n, mask in session.propagate(seeds):
+            edit.paint(mask, n + 1)
 
 
-def rods() -> tuple[Volume, list[BoxPrompt]]:
+def rods(n_slices: int = N_SLICES) -> tuple[Volume, list[BoxPrompt]]:
     """Eight bright rods through slices of noise, and a box on each in the middle slice."""
     rng = np.random.default_rng(0)
-    voxels = rng.normal(0, 15, SHAPE).astype(np.int16)
-    rows, columns = np.mgrid[: SHAPE[1], : SHAPE[2]]
+    voxels = rng.normal(0, 15, (n_slices, *SLICE_SHAPE)).astype(np.int16)
+    rows, columns = np.mgrid[: SLICE_SHAPE[0], : SLICE_SHAPE[1]]
     boxes = []
     for n in range(N_RODS):
         y, x, radius = 130 + 250 * (n // 4), 70 + 124 * (n % 4), 40 + 2 * n
         voxels[:, (rows - y) ** 2 + (columns - x) ** 2 < radius**2] += 150
         corners = (x - radius - 2, y - radius - 2, x + radius + 2, y + radius + 2)
-        boxes.append(box_prompt(SliceRef("z", MIDDLE), corners, SHAPE[1:]))
+        boxes.append(box_prompt(SliceRef("z", n_slices // 2), corners, SLICE_SHAPE))
     return Volume(voxels, modality="CT"), boxes
 
 
-def _milliseconds(call: Callable[[], object], runs: int) -> float:
+def _median_ms(call: Callable[[], object], runs: int) -> float:
     """The median, after one run that is not counted."""
     call()
-    return float(np.median([_seconds(call) for _ in range(runs)])) * 1e3
+    return _median([_seconds(call) for _ in range(runs)]) * 1e3
+
+
+def _median(values: Sequence[float]) -> float:
+    return float(np.median(values))
 
 
 def _seconds(call: Callable[[], object]) -> float:

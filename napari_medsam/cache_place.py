@@ -1,13 +1,19 @@
-"""Where embeddings are kept between runs: one folder for the window and the command line."""
+"""Where embeddings are kept between runs, and how: the same for the window and the command line.
+
+What the user prefers lies in ``<folder>/preferences.json``; a damaged file counts as none.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 from pathlib import Path
+from typing import NamedTuple, get_args
 
 import platformdirs
 
-from napari_medsam.engine.disk_cache import DiskCache
+from napari_medsam.engine.disk_cache import DEFAULT_BUDGET, DiskCache, DiskPrecision
 from napari_medsam.engine.embeddings import EmbeddingCache, default_budget
 
 VARIABLE = "NAPARI_MEDSAM_CACHE"
@@ -21,11 +27,55 @@ def cache_folder() -> Path:
     )
 
 
+class Preferences(NamedTuple):
+    """The room that embeddings may take on disk, in bytes, and how they are written."""
+
+    max_bytes: int = DEFAULT_BUDGET
+    precision: DiskPrecision = "float16"
+
+
+def disk_precision(text: str) -> DiskPrecision:
+    """How embeddings may be kept, by name; ValueError naming the ways for any other."""
+    for one in get_args(DiskPrecision):
+        if text == one:
+            return one
+    raise ValueError(f"Embeddings are kept as float16 or int8, not as {text!r}.")
+
+
+def preferences() -> Preferences:
+    """What the user chose, and the defaults where nothing sensible was."""
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        found = Preferences(**json.loads(_preferences_file().read_text(encoding="utf-8")))
+        is_size = isinstance(found.max_bytes, int) and found.max_bytes >= 0
+        if is_size and found.precision in get_args(DiskPrecision):
+            return found
+    return Preferences()
+
+
+def keep_preferences(chosen: Preferences) -> None:
+    """Remember them; OSError where the folder cannot be written."""
+    path = _preferences_file()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(f".{os.getpid()}.part")
+    temporary.write_text(json.dumps(chosen._asdict()), encoding="utf-8")
+    temporary.replace(path)
+
+
+def _preferences_file() -> Path:
+    return cache_folder() / "preferences.json"
+
+
+def disk_cache() -> DiskCache:
+    """The folder of embeddings, as the user prefers it."""
+    chosen = preferences()
+    return DiskCache(cache_folder(), max_bytes=chosen.max_bytes, precision=chosen.precision)
+
+
 def lasting_cache(most_in_memory: int | None = None) -> EmbeddingCache:
     """Embeddings in memory, at most so many bytes of them, and on disk for the next time."""
     budget = default_budget()
     in_memory = budget if most_in_memory is None else min(budget, most_in_memory)
-    return EmbeddingCache(in_memory, disk=DiskCache(cache_folder()))
+    return EmbeddingCache(in_memory, disk=disk_cache())
 
 
 def cache_size(cache: EmbeddingCache) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from napari_medsam.cache_place import Preferences, preferences
 from napari_medsam.cli import main
 from napari_medsam.models import ways
 from napari_medsam.models.catalogue import CATALOGUE, spec
@@ -528,6 +529,35 @@ def test_cache_is_counted_and_emptied(
     assert f"{own_cache}: 0.0 MB" in capsys.readouterr().out
 
 
+def test_cache_is_kept_as_chosen(
+    case: Path, tiny: TinyMedSam, own_cache: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert main(["cache", "set", "--precision", "int8", "--gigabytes", "0.5"]) == 0
+    assert "500.0 MB, kept as int8" in capsys.readouterr().out
+    assert main(["segment", "scan.nii.gz", "--box", "z:2:5,8,18,22", *LABELS]) == 0
+    [entry, *_] = own_cache.glob("*/*.emb")
+    assert b'"precision": "int8"' in entry.read_bytes()[:4096]
+    assert main(["cache", "clear"]) == 0
+    capsys.readouterr()
+    assert main(["cache", "info", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["max_bytes"], found["precision"]) == (500_000_000, "int8")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"max_bytes": "all"}', '{"precision": "int2"}', '{"other": 1}']
+)
+def test_damaged_cache_preferences_count_as_none(case: Path, own_cache: Path, text: str):
+    own_cache.mkdir(parents=True)
+    (own_cache / "preferences.json").write_text(text)
+    assert preferences() == Preferences()
+
+
+def test_unknown_cache_precision_is_wrong_usage(case: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["cache", "set", "--precision", "int2"]) == 2
+    assert "float16 or int8" in capsys.readouterr().err
+
+
 def test_bench_measures_every_figure(
     case: Path,
     tiny: TinyMedSam,
@@ -542,7 +572,7 @@ def test_bench_measures_every_figure(
     assert main(["bench", "--json", "b.json"]) == 0
     found = json.loads(Path("b.json").read_text())
     keys = ("encode_ms", "decode1_ms", "decode8_ms", "cold_click_ms", "warm_click_ms")
-    assert all(found[key] > 0 for key in (*keys, "propagate_s"))
+    assert all(found[key] > 0 for key in (*keys, "propagate8_s", "repropagate_s"))
     assert found["identity"] == "tiny"
     assert found["auto"] == {"device": "CPU", "precision": "bf16"}
     out = capsys.readouterr().out

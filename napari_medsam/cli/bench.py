@@ -33,14 +33,14 @@ def bench(
     from napari_medsam.report import versions
 
     with usage("--model"):
-        store.spec(model)
+        gmacs = store.spec(model).gmacs
     with usage("--json"):
         if json_file is not None and not json_file.resolve().parent.is_dir():
             raise ValueError(f"There is no folder {json_file.parent}.")
     opened = loading.open_model(model)
     found: list[Figure] = []
     with progress_bar("Measuring", N_FIGURES) as advance:
-        for figure in figures(opened):
+        for figure in figures(opened, gmacs):
             found.append(figure)
             advance(len(found), None)
     _show(found, model)

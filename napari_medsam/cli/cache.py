@@ -21,16 +21,16 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Say where the cache is and how much it holds."""
-    from napari_medsam.cache_place import cache_folder
-    from napari_medsam.engine.disk_cache import DiskCache
+    from napari_medsam.cache_place import disk_cache
 
-    disk = DiskCache(cache_folder())
+    disk = disk_cache()
     found = {
         "folder": str(disk.folder),
         "volumes": disk.n_volumes,
         "embeddings": disk.n_entries,
         "bytes": disk.n_bytes,
         "max_bytes": disk.max_bytes,
+        "precision": disk.precision,
     }
     if as_json:
         typer.echo(json.dumps(found, indent=2))
@@ -44,8 +44,34 @@ def info(
 @app.command("clear")
 def clear() -> None:
     """Delete everything in the cache; it fills again with use."""
-    from napari_medsam.cache_place import cache_folder
-    from napari_medsam.engine.disk_cache import DiskCache
+    from napari_medsam.cache_place import disk_cache
 
-    disk = DiskCache(cache_folder())
+    disk = disk_cache()
     typer.echo(f"{disk.folder}: {megabytes(disk.clear())} freed")
+
+
+@app.command("set")
+def set_preferences(
+    gigabytes: Annotated[
+        float | None, typer.Option(min=0, help="The most it may hold, in 10**9 bytes.")
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            metavar="float16 or int8",
+            help="int8 takes half the room and moves a few pixels at the edges of masks.",
+        ),
+    ] = None,
+) -> None:
+    """Choose how much room the cache may take, and how embeddings are kept."""
+    from napari_medsam.cache_place import disk_precision, keep_preferences, preferences
+    from napari_medsam.cli.errors import usage
+
+    chosen = preferences()
+    if precision is not None:
+        with usage("--precision"):
+            chosen = chosen._replace(precision=disk_precision(precision))
+    if gigabytes is not None:
+        chosen = chosen._replace(max_bytes=round(gigabytes * 1e9))
+    keep_preferences(chosen)
+    typer.echo(f"At most {megabytes(chosen.max_bytes)}, kept as {chosen.precision}.")

@@ -1,4 +1,8 @@
-"""Which slices to embed while the user looks: nearest first, more of them ahead than behind."""
+"""Which slices to embed while the user looks: nearest first, more of them ahead than behind.
+
+A user who scrolls faster than slices are encoded would always be one slice ahead of the encoder.
+`Pace` says where they will be when the next slice is ready.
+"""
 
 from __future__ import annotations
 
@@ -32,3 +36,42 @@ def nearest_first(current: int, direction: int, n_slices: int, reach: int) -> li
 
     inside = range(max(0, current - reach), min(n_slices, current + reach + 1))
     return sorted((i for i in inside if cost(i)[0] <= reach), key=cost)
+
+
+MOST_LEAD = 12
+"""Slices; somebody who scrolls that fast is looking for something, and will stop anywhere."""
+
+
+class Pace:
+    """How fast the user scrolls, in slices a second, along one axis.
+
+    Times are in seconds, by any clock that only goes forward.
+    """
+
+    def __init__(self) -> None:
+        self._index: int | None = None
+        self._at = 0.0
+        self._between = 0.0  # seconds from one slice to the next, at the last step
+        self.direction = 0  # 1 towards higher slices, -1 towards lower, 0 not moved yet
+
+    def restart(self) -> None:
+        """Forget the past: another axis, or another image."""
+        self._index, self._between, self.direction = None, 0.0, 0
+
+    def moved(self, index: int, at: float) -> None:
+        """Tell which slice is on screen, and since when."""
+        before, self._index = self._index, index
+        if before is None or before == index:
+            return
+        self.direction = 1 if index > before else -1
+        self._between = (at - self._at) / abs(index - before)
+        self._at = at
+
+    def lead(self, at: float, seconds: float) -> int:
+        """How many slices the user will have gone on in `seconds`, with a sign.
+
+        Somebody who has rested on a slice for twice as long as on those before has stopped.
+        """
+        if self._between <= 0 or at - self._at > 2 * self._between:
+            return 0
+        return self.direction * min(round(seconds / self._between), MOST_LEAD)

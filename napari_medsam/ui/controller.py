@@ -19,6 +19,7 @@ from napari_medsam.cache_place import cache_size
 from napari_medsam.engine.embeddings import EmbeddingCache
 from napari_medsam.engine.predictor import PromptableModel
 from napari_medsam.engine.prompt import SliceRef
+from napari_medsam.engine.session import Session
 from napari_medsam.engine.volume import Axis
 from napari_medsam.ui.asked import courses, range_asked, read_boxes
 from napari_medsam.ui.boxes import Later
@@ -144,6 +145,11 @@ class Controller:
     def case(self) -> Case | None:
         """The open case."""
         return self._cases.current[0] if self._cases.current else None
+
+    @property
+    def session(self) -> Session | None:
+        """The open case's session; None until the model is ready."""
+        return self._segmenter.session if self._segmenter else None
 
     @property
     def _segmenter(self) -> Segmenter | None:

@@ -7,12 +7,13 @@ the encoder, and the lane's single thread has left the model before the user's j
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable
 
 import psutil
 
 from napari_medsam.engine.embeddings import free_memory
-from napari_medsam.engine.prefetch import nearest_first
+from napari_medsam.engine.prefetch import Pace, nearest_first
 from napari_medsam.engine.prompt import SliceRef
 from napari_medsam.engine.session import Session
 from napari_medsam.ui.jobs import Job, JobRunner, Outcome
@@ -66,7 +67,8 @@ class Prefetcher:
         self._is_free = is_free
         self._session: Session | None = None
         self._focus: SliceRef | None = None
-        self._direction = 0
+        self._pace = Pace()
+        self._encode_s = 0.0  # what the last slice took
         self._is_running = False
         self._start_soon = idle(self._start) if idle is not None else (lambda: None)
 
@@ -81,9 +83,8 @@ class Prefetcher:
         if where is None:
             return
         if before is None or before.axis != where.axis:
-            self._direction = 0
-        elif before.index != where.index:
-            self._direction = 1 if where.index > before.index else -1
+            self._pace.restart()
+        self._pace.moved(where.index, time.monotonic())
         self.nudge()
 
     def nudge(self) -> None:
@@ -108,9 +109,11 @@ class Prefetcher:
             tried: set[SliceRef] = set()
             while (where := self._next(session, tried)) is not None:
                 tried.add(where)
+                began = time.monotonic()
                 with contextlib.closing(session.embed([where])) as ready:
                     for embedded in ready:
                         hand_over(embedded)
+                self._encode_s = time.monotonic() - began
 
         self._is_running = True
         self._jobs.start(Job(work, self._on_ready, self._ended, session.cancel))
@@ -122,11 +125,13 @@ class Prefetcher:
 
     def _next(self, session: Session, tried: set[SliceRef]) -> SliceRef | None:
         """The nearest slice without an embedding. Runs on the worker too: reads, writes nothing."""
-        focus, direction = self._focus, self._direction
+        focus, pace = self._focus, self._pace
         if focus is None or session.volume.is_flat or not self._is_free():
             return None
         n = session.volume.n_slices(focus.axis)
-        order = nearest_first(focus.index, direction, n, REACH)[: room_for(session)]
+        start = focus.index + pace.lead(time.monotonic(), self._encode_s)
+        start = min(max(start, 0), n - 1)
+        order = nearest_first(start, pace.direction, n, REACH)[: room_for(session)]
         refs = (SliceRef(focus.axis, index) for index in order)
         return next((r for r in refs if r not in tried and not session.is_embedded(r)), None)
 

@@ -15,6 +15,7 @@ from napari_medsam.cache_place import lasting_cache
 from napari_medsam.ui import shortcuts
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.controller import Controller
+from napari_medsam.ui.memory import give_back_large_arrays
 from napari_medsam.ui.model_rows import ask_weights
 from napari_medsam.ui.panel import Panel, Strip
 from napari_medsam.ui.parts import Parts
@@ -46,8 +47,8 @@ def _idle(function: Callable[[], None]) -> Callable[[], None]:
     return throttled
 
 
-MOST_IN_MEMORY = 256 * 1024**2
-"""128 slices of LiteMedSAM. The others come from disk in a few milliseconds, and the whole window
+MOST_IN_MEMORY = 192 * 1024**2
+"""96 slices of LiteMedSAM. The others come from disk in a few milliseconds, and the whole window
 with a volume of 300x512x512 stays under 1.6 GB."""
 
 
@@ -64,6 +65,7 @@ class MedSamWidget(QWidget):
 
     def __init__(self, napari_viewer: Viewer, shelf: Shelf | None = None) -> None:
         super().__init__()
+        give_back_large_arrays()
         self._viewer = napari_viewer
         shelf = shelf or CatalogueShelf()
         self.parts = Parts(self._images)
