@@ -179,10 +179,11 @@ def set_rules(
 ) -> None:
     """Change the input rules of an imported model, where its self-test chose wrongly."""
     from napari_medsam.models import imports
+    from napari_medsam.models.import_report import report
 
     with usage("FIELD=VALUE"):
         record = imports.set_contract(name, **dict(_rule(rule) for rule in rules))
-    typer.echo("\n".join(imports.report(record)))
+    typer.echo("\n".join(report(record)))
 
 
 @app.command()
@@ -217,7 +218,7 @@ def about(
 ) -> None:
     """Say what a model is, where its weights come from, and under which licence."""
     from napari_medsam.models import store
-    from napari_medsam.models.imports import describe
+    from napari_medsam.models.import_report import describe
 
     model = _spec(name)
     found, record = store.info(name), store.record(name)
