@@ -136,8 +136,9 @@ def _with_clicked(session: Session, request: Request) -> tuple[Request, dict[int
         return request, {}
     masks = answer_clicks(session, request.clicks)
     n_boxes = len(request.boxes)
+    last_id = max((placed.box_id for placed in request.boxes), default=0)
     found = tuple(
-        PlacedBox(n_boxes + k, one.label, mask.prompt)
+        PlacedBox(last_id + k, one.label, mask.prompt)
         for k, (one, mask) in enumerate(zip(request.clicks, masks, strict=True), 1)
     )
     boxes = (*request.boxes, *found)

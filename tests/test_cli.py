@@ -260,6 +260,15 @@ def test_point_outside_and_box_of_one_label_are_one_prompt(case: Path, clicked: 
     assert mask is None
 
 
+def test_point_joins_its_own_box_and_leaves_the_others(case: Path, clicked: TinyMedSam):
+    boxes = ["--box", "z:2:8,10,15,19:a", "--box", "z:3:8,10,15,19:b"]
+    asked = ["segment", "scan.nii.gz", "--model", "mobilesam", *boxes, "--report", "r.json"]
+    assert main([*asked, "--point", "z:2:11,15:a", *LABELS]) == 0
+    report = json.loads((case / "r.json").read_text())
+    assert [(box["label"], box["index"]) for box in report["boxes"]] == [(2, 3), (1, 2)]
+    assert all(label["voxels"] > 0 for label in report["labels"])
+
+
 def test_earlier_masks_go_along_as_prompts(case: Path, clicked: TinyMedSam):
     asked = ["segment", "scan.nii.gz", "--model", "mobilesam", "--box", "z:2:8,10,15,19"]
     assert main([*asked, "--point", "z:2:11,15", *LABELS]) == 0

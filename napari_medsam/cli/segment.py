@@ -159,12 +159,13 @@ def segment(
             seeds = seeds_over(boxes, *reach, read.volume)
     with usage("--window"):
         shown = parse_window(read.volume, window)
-    chosen = known or choose_model(model, read.volume.modality or challenge_modality(image))
+    modality = read.volume.modality or challenge_modality(image)
+    chosen = known or choose_model(model, modality)
     with usage("--vote"):
         if vote and reach is None:
             raise ValueError("A vote of three views needs a range of slices: add --propagate.")
     if compat and reach is not None and not vote:
-        vote = votes_by_itself(chosen, read.volume.modality)
+        vote = votes_by_itself(chosen, modality)
     with usage("--point"):
         for one in clicks:
             check(one.prompt, chosen.contract, with_mask=one.earlier is not None)
