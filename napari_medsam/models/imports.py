@@ -76,7 +76,8 @@ def import_path(
     name
         What to call the model; the catalogue's name for it when not given.
     as_model
-        Which model of the catalogue to take it for, where the content leaves a choice.
+        Which model of the catalogue to take it for, where the content leaves a choice; of
+        several models those that can be it.
     modality
         The word of `Volume.modality` it was trained for.
     decoder
@@ -108,6 +109,7 @@ def import_path(
             return [Imported(known, None)]
     with unpacked(path) as (files, source):
         found = _find(files, path if path in files else None, decoder, tell)
+        found = _that_can_be(as_model, found, tell)
         if name is not None and len(found) > 1:
             raise StoreError(
                 f"{path.name} holds {len(found)} models; leave the name out, or import one alone."
@@ -205,6 +207,28 @@ def _find(
     for sentence in failed:
         tell(f"Passed over: {sentence}")
     return found
+
+
+def _that_can_be(as_model: str | None, found: list[_Found], tell: Tell) -> list[_Found]:
+    """Of several models those that can be the one asked for; all where none can be it."""
+    if as_model is None or len(found) == 1:
+        return found
+    fitting: list[_Found] = []
+    others: list[str] = []
+    for one in found:
+        try:
+            _asked_for(one.readings, as_model)
+            fitting.append(one)
+        except UnknownWeights as error:
+            others.append(f"Passed over: {_file_of(one).parent.name}/{_file_of(one).name}: {error}")
+    if fitting:
+        for sentence in others:
+            tell(sentence)
+    return fitting or found
+
+
+def _file_of(found: _Found) -> Path:
+    return found.path if isinstance(found, _Weights) else found.released.encoder
 
 
 def _checkpoints(files: Sequence[Path], named: Path | None) -> list[Path]:
@@ -334,8 +358,7 @@ def _try(found: _Found, reading: Reading) -> float:
     try:
         return self_test.disc_iou(SamModel(networks, reading.contract, "self-test"))
     except RuntimeError as error:  # OpenVINO's, at compiling or running
-        name = found.path.name if isinstance(found, _Weights) else found.released.encoder.name
-        raise GraphError(f"{name} cannot be run: {last_words(error)}") from error
+        raise GraphError(f"{_file_of(found).name} cannot be run: {last_words(error)}") from error
 
 
 def _networks(found: _Found, reading: Reading) -> Networks:

@@ -302,6 +302,30 @@ def test_zip_of_nested_folders_gives_every_model(tmp_path: Path) -> None:
     assert re.search(r"Passed over: efficientsam: encoder\.xml takes pixels as hwc", sentence)
 
 
+def test_model_is_installed_from_a_zip_of_several(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """hawken50's address gives a zip of both its models; one is asked for at a time."""
+    root = tmp_path / "openvino_models"
+    for name, side in (("litemedsam", 256), ("efficientvit", 512)):
+        (root / name).mkdir(parents=True)
+        pair(root / name, ".xml", encoder("hwc", side), unit_box_decoder(side))
+    archive = shutil.make_archive(str(tmp_path / "zipped"), "zip", tmp_path, "openvino_models")
+
+    def fetch(_url: str, into: Path, *_how: object) -> Path:
+        return Path(shutil.copy(archive, into / "66d16fafba93ac32fd8c90cc"))
+
+    monkeypatch.setattr(store, "download_url", fetch)
+    for name in ("hawken50-efficientvit", "hawken50-litemedsam"):
+        assert store.spec(name).can_install
+        store.install(store.spec(name))
+        assert open_model(name).contract.original_3d is not None
+    assert sorted(one.spec.name for one in store.installed()) == [
+        "hawken50-efficientvit",
+        "hawken50-litemedsam",
+    ]
+
+
 def test_encoder_without_its_decoder_does_not_cost_the_others(tmp_path: Path) -> None:
     folder = daft(tmp_path / "openvinomodels", ("3D", "US"))
     (folder / "US_mask_decoder.xml").unlink()
