@@ -63,8 +63,8 @@ class Parts(QWidget):
     def __init__(self, images: Callable[[Any], Sequence[Any]]) -> None:
         super().__init__()
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(8, 6, 8, 6)
-        layout.setSpacing(8)
+        layout.setContentsMargins(8, 4, 8, 4)
+        layout.setSpacing(6)
         for part in (
             self._build_words(),
             self._build_choices(images),

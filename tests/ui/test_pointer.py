@@ -131,7 +131,7 @@ def test_moving_the_points_box_asks_with_the_box(clicked: Desk) -> None:
 def test_box_only_model_hides_the_tool_with_one_sentence(desk: Desk) -> None:
     tool = desk.view.panel.points
     assert (tool.inside, tool.outside) == (False, False)
-    assert tool.why_not == ("This model was trained with boxes alone, so a point would mislead it.")
+    assert tool.why_not == ("This model was trained with boxes alone.")
 
 
 def test_reason_is_shown_as_soon_as_the_model_is_ready(
