@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from napari_medsam.formats.errors import ReadError, SeveralFrames, reason
 from napari_medsam.formats.grid import SourceGrid, geometry_from_affine
 from napari_medsam.formats.image_file import ImageFile, to_volume
-from napari_medsam.formats.memory import require_data, require_memory
+from napari_medsam.formats.memory import DEFLATE_LIMIT, require_data, require_memory
 from napari_medsam.formats.nifti_forms import geometry_of
 from napari_medsam.formats.pixels import plain_type
 from napari_medsam.formats.quiet import library_warnings
@@ -115,7 +115,7 @@ def _voxels(image: Any, path: Path, frame: int) -> tuple[NDArray[Any], tuple[str
         )
     compressed = path.suffix.lower() in {".gz", ".mgz", ".bz2", ".zst"}
     data_file = _data_file(image, path)
-    require_data(prod(shape) * stored.itemsize, data_file, compressed=compressed)
+    require_data(prod(shape) * stored.itemsize, data_file, ratio=DEFLATE_LIMIT if compressed else 1)
     # Scaling runs in float64 before the result is narrowed to float32.
     require_memory((*shape, 1, 1)[:3], max(12, 2 * stored.itemsize), path)
     chosen = np.unravel_index(frame, shape[3:], order="F") if prod(shape[3:]) > 1 else ()

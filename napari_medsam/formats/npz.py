@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from napari_medsam.formats.errors import ReadError, reason
 from napari_medsam.formats.grid import Geometry, SourceGrid, Triple
 from napari_medsam.formats.image_file import ImageFile, to_volume
-from napari_medsam.formats.memory import require_data, require_memory
+from napari_medsam.formats.memory import DEFLATE_LIMIT, require_data, require_memory
 
 MODALITY_WORDS = {
     "ct": "CT",
@@ -135,6 +135,6 @@ def _array(case: zipfile.ZipFile, key: str, path: Path) -> NDArray[Any]:
             read = np.lib.format.read_array_header_1_0
         shape, _, dtype = read(stream)
     require_memory(shape, 2 * dtype.itemsize, path)
-    require_data(int(np.prod(shape, dtype=object)) * dtype.itemsize, path, compressed=True)
+    require_data(int(np.prod(shape, dtype=object)) * dtype.itemsize, path, ratio=DEFLATE_LIMIT)
     with case.open(f"{key}.npy") as stream:
         return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
