@@ -22,6 +22,7 @@ class SeveralFrames(ReadError):
             f"{name} holds {n_frames} volumes (time points, directions or channels) and one at "
             f"a time is segmented: choose one, frame 0 to {n_frames - 1}."
         )
+        self.name = name
         self.n_frames = n_frames
 
 

@@ -122,6 +122,9 @@ class View(Protocol):
     def show_strip(self, strip: Strip | None) -> None:
         """Draw the strip of slices; None where there is none to show."""
 
+    def ask(self, question: str, answers: tuple[str, ...]) -> str | None:
+        """Ask the user; one of the answers, or None where the question was left."""
+
 
 def time_left(seconds: float | None) -> str:
     """Words like "about 12 s left"; none where it is not known yet."""
