@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from napari_medsam.cli.errors import usage
+from napari_medsam.cli.spacing import SPACING, parse_spacing
 
 BOX_FORM = "AXIS:INDEX:X0,Y0,X1,Y1[:LABEL]"
 RANGE_FORM = "FIRST:LAST"
@@ -45,8 +46,9 @@ def segment(
         str,
         typer.Option(
             metavar="NAME or LO,HI",
-            help="The grey values the model is shown: auto, percentile, full range, soft tissue, "
-            "lung, mediastinum, liver, brain, bone, or two numbers.",
+            help="The grey values the model is shown: auto (for CT and radiographs what the "
+            "header asks for), from the file, percentile, full range, soft tissue, lung, "
+            "mediastinum, liver, brain, bone, or two numbers.",
         ),
     ] = "auto",
     compat: Annotated[
@@ -68,12 +70,14 @@ def segment(
     frame: Annotated[
         int | None, typer.Option(help="Which volume of a 4D file, counted from 0.")
     ] = None,
+    spacing: Annotated[str | None, SPACING] = None,
 ) -> None:
     """Segment one image from boxes and save the labels on the image's own grid."""
     from napari_medsam.box_text import parse_box, parse_range
     from napari_medsam.cache_place import lasting_cache
     from napari_medsam.cli.run import choose_model, draw_overlay, require_model, run_case, tell
     from napari_medsam.engine.window import parse_window
+    from napari_medsam.formats.header_window import window_asked
     from napari_medsam.formats.images import read_image
     from napari_medsam.headless import Request, place
     from napari_medsam.models.routing import challenge_modality
@@ -90,15 +94,18 @@ def segment(
     for option, target in (("--output", output), ("--report", report), ("--overlay", overlay)):
         with usage(option):
             refuse_input(target, image)
+    with usage("--spacing"):
+        spacing_xyz = parse_spacing(spacing)
     started = time.perf_counter()
-    read = read_image(image, series=series, frame=frame)
+    read = read_image(image, series=series, frame=frame, spacing_xyz=spacing_xyz)
     reading = time.perf_counter() - started
     with usage("--box"):
         placed, table = place(asked, read.volume)
     with usage("--propagate"):
         seeds = None if reach is None else seeds_over(placed, *reach, read.volume)
     with usage("--window"):
-        shown = parse_window(read.volume, window)
+        # The authors' script knows nothing of a header.
+        shown = parse_window(read.volume, window) if compat else window_asked(read, window)
     request = Request(read, placed, table, shown, seeds, compat)
     chosen = choose_model(model, read.volume.modality or challenge_modality(image))
     # What is on disk is float16, and the original's rules ask for float32.

@@ -36,7 +36,14 @@ class SeveralSeries(ReadError):
 
 
 class OtherGrid(ReadError):
-    """Labels lie on another grid than their image; resampling them is the user's to decide."""
+    """Labels lie on another grid than their image; resampling them is the user's to decide.
+
+    `difference` says what differs, "" where there is nothing to resample by.
+    """
+
+    def __init__(self, sentence: str, difference: str = "") -> None:
+        super().__init__(sentence)
+        self.difference = difference
 
 
 class SaveError(ValueError):

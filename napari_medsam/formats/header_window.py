@@ -77,10 +77,10 @@ def why_this_window(image: ImageFile) -> str:
     name = first_window(image)
     if name == AUTO:
         return ""
-    if _header_window(image) is None:
-        return f"Window {name!r}, because the header says {image.body_part.upper()}."
-    what = "the window in its header" if name == FROM_FILE else f"window {name!r}, as its header"
-    return f"Shown with {what}."
+    if name == FROM_FILE:
+        return "Shown with the window in its header."
+    why = "its header asks" if _header_window(image) is not None else "suits its body part"
+    return f"Shown with window {name!r}, as {why}."
 
 
 def _header_window(image: ImageFile) -> Window | None:
@@ -96,8 +96,9 @@ def _header_window(image: ImageFile) -> Window | None:
 
 def _preset_near(window: Window) -> str:
     """The CT preset this window is, but for a few units; "" where there is none."""
-    for name, (level, width) in CT_PRESETS.items():
-        off = abs(window.lower - (level - width / 2)), abs(window.upper - (level + width / 2))
-        if max(off) <= NEAR * width:
-            return name
-    return ""
+    off = {
+        name: max(abs(window.lower - level + width / 2), abs(window.upper - level - width / 2))
+        for name, (level, width) in CT_PRESETS.items()
+    }
+    nearest = min(off, key=lambda name: off[name])
+    return nearest if off[nearest] <= NEAR * CT_PRESETS[nearest][1] else ""

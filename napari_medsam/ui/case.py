@@ -214,7 +214,11 @@ class Case:
         labels, table = file.labels, file.table
         if keep:
             labels, table = added(self.annotation.labels, self.annotation.table, labels, table)
-        self.sync(self.annotation.load_labels(labels, table))
+        event = self.annotation.load_labels(labels, table)
+        if not self.annotation.voxel_count(self.label):
+            there = (n.number for n in table if self.annotation.voxel_count(n.number))
+            self.label = next(there, self.label)
+        self.sync(event)
 
     def remove_label(self) -> None:
         """Take the current label away with its voxels and boxes; undo brings all back."""

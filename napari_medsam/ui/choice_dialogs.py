@@ -110,6 +110,8 @@ class SeriesDialog(_Question):
         self.list.setIconSize(QSize(SIDE, SIDE))
         self.list.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.list.setSpacing(2)
+        self.list.setWordWrap(True)
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         for one in found:
             self.list.addItem(_item(one))
         self.list.setCurrentRow(0)

@@ -22,6 +22,8 @@ class FileRow(QWidget):
         self.more.setText("\u22ef")
         self.more.setToolTip("More ways to save, and the label table as a file")
         self.more.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        # The dots say that there is a menu; an arrow would lie over them.
+        self.more.setStyleSheet("QToolButton::menu-indicator { image: none; }")
         self.more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.menu = QMenu(self.more)
         self.one_a_label = self._action("Save one file a label...")

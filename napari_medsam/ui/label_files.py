@@ -25,6 +25,8 @@ Ask = Callable[[str, tuple[str, ...]], str | None]
 
 Read = tuple[LabelFile, int]
 """Labels, and how many there are."""
+NO_PLACE = ("picture", "npz")
+"""Images without a place in the patient, onto which nothing can be resampled."""
 RESAMPLE, REPLACE, ADD = "Resample", "Replace them", "Add to them"
 
 
@@ -73,7 +75,7 @@ class LabelFiles:
                 file = read_label_file(path, grid, resample=resample)
                 hand_over((file, int(np.count_nonzero(np.unique(file.labels)))))
             except OtherGrid as other:
-                if resample:
+                if resample or grid.kind in NO_PLACE:
                     raise
                 hand_over(other)
 
@@ -93,8 +95,11 @@ class LabelFiles:
         self._jobs.start(Job(work, found.append, on_end))
 
     def _ask_to_resample(self, case: Case, path: Path, other: OtherGrid) -> None:
+        difference = other.difference or "or outside it"
         question = (
-            f"{other} Resampling is by nearest neighbour: outlines move by up to half a voxel."
+            f"{path.name} lies on another grid than the image ({difference}). "
+            f"Bring its labels to the image's grid by nearest neighbour? Outlines then move by "
+            f"up to half a voxel."
         )
         if self._ask(question, (RESAMPLE,)) == RESAMPLE and case is self._case():
             self._read(case, path, resample=True)

@@ -149,6 +149,21 @@ def test_a_tilted_gantry_keeps_every_slice_at_its_place(suffix: str, tmp_path: P
     )
 
 
+@pytest.mark.parametrize("thickness", [None, ""])
+def test_a_series_without_a_slice_thickness_is_saved_too(
+    ct: ImageFile, thickness: str | None, tmp_path: Path
+) -> None:
+    for path in ct.grid.source.iterdir():
+        dataset = pydicom.dcmread(path)
+        del dataset.SliceThickness
+        if thickness is not None:
+            dataset.SliceThickness = thickness
+        dataset.save_as(path)
+    write_labels(tmp_path / "out.seg.dcm", drawn(SHAPE), ct.grid)
+    shared = pydicom.dcmread(tmp_path / "out.seg.dcm").SharedFunctionalGroupsSequence[0]
+    assert float(shared.PixelMeasuresSequence[0].SliceThickness) == 2.5
+
+
 class TestContoursOfOthers:
     """RTSTRUCT files as other programs write them, made from ours."""
 
