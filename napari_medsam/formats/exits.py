@@ -39,16 +39,18 @@ ALL = (*VOLUMES, DICOM_SEG, RTSTRUCT, PNG, TIFF, COCO)
 def exits_for(grid: SourceGrid) -> tuple[Exit, ...]:
     """What the labels of this image can be saved as, with the libraries that are here.
 
-    DICOM SEG and RTSTRUCT are for DICOM series whose slices have a place in the patient, COCO
-    and PNG for one plane; TIFF also for the pages of a picture.
+    DICOM SEG and RTSTRUCT are for DICOM series whose slices have a place in the patient, 3D
+    Slicer's segmentations for volumes, COCO and PNG for one plane; TIFF also for the pages of a
+    picture.
     """
     flat = 1 in grid.geometry.shape_zyx
     pictures = (PNG, TIFF, COCO) if flat else (TIFF,) if grid.kind == "picture" else ()
-    refers = grid.kind == "dicom" and grid.ndim == 3 and has("highdicom") and has("pydicom")
-    series = (DICOM_SEG, RTSTRUCT) if refers else ()
+    refers = grid.kind == "dicom" and grid.ndim == 3 and bool(grid.frame_of_reference)
+    series = (DICOM_SEG, RTSTRUCT) if refers and has("highdicom") and has("pydicom") else ()
+    volumes = VOLUMES if grid.ndim == 3 else tuple(one for one in VOLUMES if one is not SEG_NRRD)
     if grid.kind in ("picture", "npz") and flat:
-        return (*pictures, *VOLUMES)
-    return (*VOLUMES, *series, *pictures)
+        return (*pictures, *volumes)
+    return (*volumes, *series, *pictures)
 
 
 def proposed_suffix(grid: SourceGrid) -> str:

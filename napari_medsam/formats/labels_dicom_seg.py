@@ -47,6 +47,11 @@ def write(
             "The image states no place in the patient, which a DICOM SEG needs: save as .png."
         )
     with source_of(grid) as source:
+        if not source.first.get("FrameOfReferenceUID"):
+            raise SaveError(
+                "The series states no frame of reference, which a DICOM SEG needs to say where "
+                "its frames lie: save as .nii.gz or .seg.nrrd."
+            )
         try:
             dataset = _segmentation(numbers[labels_kji], rows, source)
             dataset.save_as(path, enforce_file_format=True)

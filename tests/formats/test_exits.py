@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from napari_medsam.formats.exits import (
     DICOM_SEG,
     NIFTI,
     RTSTRUCT,
+    SEG_NRRD,
     exits_for,
     proposed_suffix,
     with_exit,
@@ -23,7 +25,9 @@ from napari_medsam.formats.labels import FORMATS
 
 def grid(kind: Kind, slices: int, ndim: int = 3) -> SourceGrid:
     geometry = Geometry((slices, 5, 6), (1, 1, 1), (0, 0, 0), np.eye(3))
-    return SourceGrid(kind, Path("source"), geometry, 2 if ndim == 2 else 3)
+    return SourceGrid(
+        kind, Path("source"), geometry, 2 if ndim == 2 else 3, frame_of_reference="1.2.3"
+    )
 
 
 def suffixes(found: SourceGrid) -> set[str]:
@@ -54,6 +58,16 @@ def test_picture_is_proposed_as_png_and_a_volume_as_nifti() -> None:
     assert proposed_suffix(grid("picture", 1, 2)) == ".png"
     assert proposed_suffix(grid("dicom", 9)) == ".nii.gz"
     assert COCO not in exits_for(grid("picture", 4))
+
+
+def test_slicer_segmentation_is_for_volumes() -> None:
+    assert SEG_NRRD not in exits_for(grid("picture", 1, 2))
+    assert SEG_NRRD in exits_for(grid("picture", 4))
+
+
+def test_series_without_a_frame_of_reference_is_not_offered_as_dicom() -> None:
+    nowhere = replace(grid("dicom", 9), frame_of_reference="")
+    assert DICOM_SEG not in exits_for(nowhere)
 
 
 @pytest.mark.parametrize(
