@@ -7,6 +7,7 @@ Encoding as in DICOM PS3.5 section 7.1 (data elements) and annex A.4 (encapsulat
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -21,6 +22,9 @@ LONG_VRS = frozenset(
 """Value representations whose length has four bytes (PS3.5 table 7.1-1)."""
 ODD_VRS = frozenset((b"\x00\x00", b"??", b"  "))
 """What some old writers put where they knew no value representation."""
+SYNTAX = re.compile(rb"|(1\.2\.840\.10008\.1\.2|1\.2\.840\.113619|1\.3\.46\.670589)(\.[0-9]+)*")
+"""Transfer syntaxes of DICOM, and GE's and Philips' own; GDCM guesses at any other, and asks for
+gigabytes on the way."""
 UNDEFINED = 0xFFFFFFFF
 IMPOSSIBLE = 2**40
 """The length of an element that cannot be one."""
@@ -50,7 +54,7 @@ def is_whole(path: Path) -> bool:
         preamble = start[128:] == b"DICM"
         stream.seek(132 if preamble else 0)
         syntax = _file_meta(stream, size) if preamble else b""
-        if syntax is None:
+        if syntax is None or not SYNTAX.fullmatch(syntax):
             return False
         if syntax == DEFLATED:
             return True

@@ -10,6 +10,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from napari_medsam.formats.dicom_bytes import BIG_ENDIAN, DEFLATED, IMPLICIT, transfer_syntax
+from napari_medsam.formats.dicom_decode import decoded_by_pydicom
 from napari_medsam.formats.dicom_frames import SEGMENTATION, stored_frames
 from napari_medsam.formats.dicom_headers import SliceHeader, quiet_gdcm
 from napari_medsam.formats.errors import ReadError
@@ -70,12 +71,22 @@ def decoded(header: SliceHeader) -> NDArray[Any]:
     try:
         with quiet_gdcm(header.path):
             array = sitk.GetArrayFromImage(reader.Execute())
-    except (RuntimeError, MemoryError) as error:
+    except RuntimeError as error:
+        return _narrow(_by_pydicom(header, error))
+    except MemoryError as error:
+        raise ReadError(f"There is not enough memory for {header.path.name}.") from error
+    shape = (header.frames, header.rows, header.columns)
+    return _narrow(array.reshape(*shape, 3) if header.components == 3 else array.reshape(shape))
+
+
+def _by_pydicom(header: SliceHeader, error: Exception) -> NDArray[Any]:
+    """What GDCM could not decode; where pydicom cannot either, it is damaged."""
+    try:
+        return decoded_by_pydicom(header)
+    except ReadError:
         raise ReadError(
             f"{header.path.name} is damaged: its pixel data are cut off or cannot be decoded."
         ) from error
-    shape = (header.frames, header.rows, header.columns)
-    return _narrow(array.reshape(*shape, 3) if header.components == 3 else array.reshape(shape))
 
 
 def _narrow(array: NDArray[Any]) -> NDArray[Any]:

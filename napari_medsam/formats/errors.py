@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_medsam.formats.description import Description
+
+
+DAMAGE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+"""What libraries raise on damaged files: none of them foresees every byte. A mistake of ours in a
+reader is taken for damage too, so readers call a library in as few lines as they can."""
 
 
 class ReadError(ValueError):

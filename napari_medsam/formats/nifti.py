@@ -19,7 +19,7 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
-from napari_medsam.formats.errors import ReadError, SeveralFrames, reason
+from napari_medsam.formats.errors import DAMAGE, ReadError, SeveralFrames, reason
 from napari_medsam.formats.grid import SourceGrid, geometry_from_affine
 from napari_medsam.formats.image_file import ImageFile, to_volume
 from napari_medsam.formats.memory import DEFLATE_LIMIT, require_data, require_memory
@@ -27,19 +27,7 @@ from napari_medsam.formats.nifti_forms import geometry_of
 from napari_medsam.formats.pixels import plain_type
 from napari_medsam.formats.quiet import library_warnings
 
-UNREADABLE = (
-    ImageFileError,
-    HeaderDataError,
-    OSError,
-    EOFError,
-    zlib.error,
-    ValueError,
-    TypeError,
-    KeyError,
-    IndexError,
-    OverflowError,
-    ArithmeticError,
-)
+UNREADABLE = (*DAMAGE, ImageFileError, HeaderDataError)
 """What nibabel and its gzip reader raise on damaged files."""
 
 

@@ -8,14 +8,13 @@ orientation or origin; the axes are taken as left, back, head.
 from __future__ import annotations
 
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.formats.errors import ReadError, reason
+from napari_medsam.formats.errors import DAMAGE, ReadError, reason
 from napari_medsam.formats.grid import Geometry, SourceGrid, Triple
 from napari_medsam.formats.image_file import ImageFile, to_volume
 from napari_medsam.formats.memory import DEFLATE_LIMIT, require_data, require_memory
@@ -38,18 +37,7 @@ MODALITY_WORDS = {
     "oct": "OCT",
 }
 
-UNREADABLE = (
-    OSError,
-    EOFError,
-    ValueError,
-    TypeError,
-    KeyError,
-    AttributeError,
-    NotImplementedError,
-    RuntimeError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
+UNREADABLE = (*DAMAGE, zipfile.BadZipFile)
 """What zipfile and numpy raise on damaged files (pickled objects are refused as ValueError)."""
 
 

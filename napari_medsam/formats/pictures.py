@@ -6,8 +6,6 @@ picture's header describes printing, not the patient, so the pixel size is 1 unl
 
 from __future__ import annotations
 
-import struct
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +16,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from napari_medsam.formats.errors import ReadError
+from napari_medsam.formats.errors import DAMAGE, ReadError
 from napari_medsam.formats.grid import Geometry, SourceGrid, Triple
 from napari_medsam.formats.image_file import ImageFile, to_volume
 from napari_medsam.formats.memory import require_memory
@@ -36,18 +34,7 @@ GREY_ALPHA = 4
 PLAIN_MODES = {"L", "LA", "RGB", "RGBA", "I;16", "I;16B", "I;16L", "I", "F"}
 """Pillow's modes whose array is what the file holds; others are converted to RGB."""
 
-UNREADABLE = (
-    UnidentifiedImageError,
-    OSError,
-    EOFError,
-    SyntaxError,
-    ValueError,
-    IndexError,
-    KeyError,
-    TypeError,
-    struct.error,
-    zlib.error,
-)
+UNREADABLE = (*DAMAGE, UnidentifiedImageError)
 """What Pillow raises on damaged files (its PNG reader uses SyntaxError)."""
 
 

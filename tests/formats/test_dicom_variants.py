@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from napari_medsam.formats.errors import ReadError, SeveralFrames
@@ -48,6 +49,19 @@ def test_lossless_compression_keeps_every_pixel(syntax: str, tmp_path: Path) -> 
     except (RuntimeError, NotImplementedError, ValueError):
         pytest.skip("pydicom has no encoder for it here")
     np.testing.assert_array_equal(only_slice(save(made, tmp_path / "a.dcm")), SLICE)
+
+
+@pytest.mark.parametrize("photometric", ["MONOCHROME2", "MONOCHROME1"])
+def test_what_gdcm_refuses_pydicom_decodes_to_the_same(photometric: str, tmp_path: Path) -> None:
+    few = RNG.integers(0, 900, (7, 8)).astype(np.uint16)
+    made = image_object(few, PhotometricInterpretation=photometric)
+    made.RescaleSlope, made.RescaleIntercept = 2, -7
+    plain = only_slice(save(made, tmp_path / "plain.dcm"))
+    made.compress(RLE)
+    path = save(made, tmp_path / "packed.dcm")
+    with pytest.raises(RuntimeError):
+        sitk.ReadImage(str(path))
+    np.testing.assert_array_equal(only_slice(path), plain)
 
 
 def test_unused_high_bits_do_not_count(tmp_path: Path) -> None:
