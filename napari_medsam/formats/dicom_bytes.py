@@ -7,7 +7,9 @@ Encoding as in DICOM PS3.5 section 7.1 (data elements) and annex A.4 (encapsulat
 
 from __future__ import annotations
 
+import io
 import re
+import zlib
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -28,6 +30,8 @@ gigabytes on the way."""
 UNDEFINED = 0xFFFFFFFF
 IMPOSSIBLE = 2**40
 """The length of an element that cannot be one."""
+MOST_INFLATED = 2**30
+"""Bytes that a deflated file may unpack to."""
 MOST_ELEMENTS = 200_000
 
 
@@ -57,10 +61,23 @@ def is_whole(path: Path) -> bool:
         if syntax is None or not SYNTAX.fullmatch(syntax):
             return False
         if syntax == DEFLATED:
-            return True
+            inflated = _inflated(stream.read())
+            return inflated is not None and _walk(
+                io.BytesIO(inflated), len(inflated), explicit=True, order="little"
+            )
         letters = start[4:6].isalpha() and start[4:6].isupper()
         explicit = syntax != IMPLICIT if preamble else letters
         return _walk(stream, size, explicit, "big" if syntax == BIG_ENDIAN else "little")
+
+
+def _inflated(packed: bytes) -> bytes | None:
+    """A deflated data set (PS3.5 annex A.5); None where it is damaged or unpacks without end."""
+    try:
+        opened = zlib.decompressobj(-zlib.MAX_WBITS)
+        data = opened.decompress(packed, MOST_INFLATED)
+    except zlib.error:
+        return None
+    return data if opened.eof else None
 
 
 def _begins_with_an_element(start: bytes) -> bool:

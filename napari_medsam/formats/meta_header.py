@@ -57,7 +57,7 @@ def _fields(path: Path) -> dict[str, str]:
             read += len(line)
             key, separator, value = line.decode("latin-1").partition("=")
             key, value = key.strip(), value.strip()
-            if not separator or not key.isprintable() or not value.isprintable():
+            if not (separator and key.isascii() and (key + value).isprintable()):
                 raise _damaged(path, f"line {len(fields) + 1} is none of a header")
             if len(key) > LONGEST_KEY or len(value) >= LONGEST_VALUE or key in fields:
                 raise _damaged(path, f"line {len(fields) + 1} is too long or comes twice")
