@@ -115,6 +115,12 @@ def term_of(label: Label) -> Term:
     return KNOWN.get(SYNONYMS.get(turned, turned), UNKNOWN)
 
 
+def in_words(label: Label) -> str:
+    """The code other programs will be told: "Liver (SCT 10200004)"."""
+    code = term_of(label).type
+    return f"{code.meaning} ({code.scheme} {code.value})"
+
+
 def with_term(label: Label, term: Term) -> Label:
     """The label with this term; unchanged where its name already stands for it."""
     if term_of(label) == term:

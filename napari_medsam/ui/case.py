@@ -21,7 +21,7 @@ from napari_medsam.engine.volume import Axis
 from napari_medsam.engine.window import Window
 from napari_medsam.formats.header_window import first_window, window_names
 from napari_medsam.formats.label_file import LabelFile
-from napari_medsam.formats.terms import renamed
+from napari_medsam.formats.terms import in_words, renamed
 from napari_medsam.ui.boxes import BoxesLayer, Later
 from napari_medsam.ui.images import (
     AS_SHOWN,
@@ -241,6 +241,7 @@ class Case:
                 n.color,
                 counts[n.number],
                 None if millilitre is None else counts[n.number] * millilitre,
+                in_words(n),
             )
             for n in self.annotation.table
         )

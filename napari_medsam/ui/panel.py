@@ -16,13 +16,17 @@ VIEW_NAMES: dict[Axis, str] = {"z": "axial", "y": "coronal", "x": "sagittal"}
 
 @dataclass(frozen=True)
 class LabelRow:
-    """A row of the label table; `millilitres` is None where the voxel size is unknown."""
+    """A row of the label table; `millilitres` is None where the voxel size is unknown.
+
+    `code` is what DICOM and 3D Slicer will call it, in words.
+    """
 
     number: int
     name: str
     color: tuple[float, float, float]
     n_voxels: int
     millilitres: float | None
+    code: str = ""
 
 
 @dataclass(frozen=True)

@@ -148,6 +148,7 @@ def test_renamed_label_takes_the_code_of_its_new_name(desk: Desk) -> None:
     assert term_of(desk.annotation.table[0]).type.value == "10200004"
     case.rename_label(1, "spleen")
     assert term_of(desk.annotation.table[0]).type.value == "78961009"
+    assert case.rows()[0].code == "Spleen (SCT 78961009)"
 
 
 def test_one_file_a_label_with_names_beside(desk: Desk, tmp_path: Path) -> None:
