@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 
 def current_controller() -> Controller | None:
-    """The controller of the dock in napari's current viewer; None where there is no dock."""
+    """The controller of the dock in napari's current viewer; None where there is no dock.
+
+    An image that was opened just before, with the same drop, is the open case by then.
+    """
     viewer = napari.current_viewer()
     window = getattr(viewer, "window", None)
     if window is None:
@@ -19,5 +22,8 @@ def current_controller() -> Controller | None:
     from napari_medsam.ui.widget import MedSamWidget
 
     docks = getattr(window, "dock_widgets", {}).values()
-    found = (dock for dock in docks if isinstance(dock, MedSamWidget))
-    return next((dock.controller for dock in found), None)
+    for dock in docks:
+        if isinstance(dock, MedSamWidget):
+            dock.open_chosen()
+            return dock.controller
+    return None

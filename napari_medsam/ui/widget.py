@@ -162,9 +162,10 @@ class MedSamWidget(QWidget):
         with self.parts.image.changed.blocked():
             self.parts.image.reset_choices()
         # napari is still busy adding the layer: it selects it, and fits the view, after this.
-        _later(self._open_chosen)
+        _later(self.open_chosen)
 
-    def _open_chosen(self) -> None:
+    def open_chosen(self) -> None:
+        """Open the case of the chosen image, if it is not open yet."""
         self.controller.on_image_chosen(self.parts.image.value)
 
     # --- dialogs -----------------------------------------------------------------------

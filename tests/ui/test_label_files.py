@@ -216,6 +216,19 @@ class TestOnTheScreen:
         window.look_at("z", 13)
         window.picture(f"opened_{name.split('.')[1]}")
 
+    def test_image_and_labels_opened_together_belong_together(
+        self, make_napari_viewer: Callable[..., Any], tmp_path: Path
+    ) -> None:
+        pytest.importorskip("highdicom", reason="needs the extra [dicom]")
+        write_series(tmp_path / "ct", ellipsoid().astype(np.int16), tags=REFERABLE)
+        grid = read_image(tmp_path / "ct").grid
+        path = write_labels(tmp_path / "l.rtstruct.dcm", drawn(), grid, TABLE_OF_FILE).path
+        made = Window(make_napari_viewer(show=True), TinyShelf())
+        made.viewer.open([str(tmp_path / "ct"), str(path)], plugin="napari-medsam")
+        wait_for(lambda: made.controller.case is not None and made.labels.any())
+        np.testing.assert_array_equal(made.labels, drawn())
+        made.controller.close()
+
     def test_button_opens_a_file_and_the_question_is_answered_by_mouse(
         self, window: Window, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
