@@ -145,6 +145,7 @@ class Parts(QWidget):
     def _build_end(self) -> QLayout:
         self.progress = ProgressRow()
         self.files = FileRow()
+        self.save = self.files.save
         self.cache = CacheRow()
         return _column(self.progress, self.files, self.cache, small_print(DISCLAIMER))
 

@@ -137,7 +137,7 @@ class MedSamWidget(QWidget):
             "undo": parts.undo,
             "redo": parts.redo,
             "next_label": parts.next_label,
-            "save": parts.files.save,
+            "save": parts.save,
             "next_doubtful": parts.next_doubtful,
         }
         for name, pressed in buttons.items():

@@ -162,7 +162,7 @@ def test_saved_from_the_dialog_lies_on_the_images_grid(
     window.draw((10, 12, 10), (10, 48, 38))
     path = tmp_path / "organ.nii.gz"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
-    QTest.mouseClick(window.parts.files.save, Qt.MouseButton.LeftButton)
+    QTest.mouseClick(window.parts.save, Qt.MouseButton.LeftButton)
     wait_for(lambda: "Saved organ.nii.gz" in window.parts.message.text())
     saved = nib.load(path)
     np.testing.assert_array_equal(np.asarray(saved.dataobj).transpose(2, 1, 0), window.labels)
