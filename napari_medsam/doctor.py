@@ -74,7 +74,7 @@ def examine() -> list[Check]:
         _disk(),
         _pip(),
         *_weights(),
-        _files(),
+        *_files(),
         _qt(),
         _screen(),
     ]
@@ -189,15 +189,27 @@ def _weights() -> list[Check]:
     return checks
 
 
-def _files() -> Check:
+def _files() -> list[Check]:
+    """What can be read and saved here; each format is tried on a tiny volume."""
     try:
         from napari_medsam.formats.images import SUFFIXES
-        from napari_medsam.formats.labels import FORMATS
+        from napari_medsam.formats.trial import try_formats
     except ImportError as error:
         advice = "Install again: pip install --force-reinstall SimpleITK nibabel"
-        return Check("files", "problem", f"cannot be read: {_first_line(error)}", advice)
-    found = f"reads DICOM folders, {' '.join(SUFFIXES)}; writes labels as {' '.join(FORMATS)}"
-    return Check("files", "ok", found)
+        return [Check("files", "problem", f"cannot be read: {_first_line(error)}", advice)]
+    tried = try_formats()
+    works = ", ".join(one.title for one in tried if not one.problem)
+    checks = [
+        Check("reads", "ok", f"DICOM folders, DICOMDIR, {' '.join(SUFFIXES)}"),
+        Check("saves", "ok", f"{works} (each tried: written, read back and compared)"),
+    ]
+    without = [one for one in tried if one.problem]
+    return checks + [Check(one.title, _weight(one.problem), one.problem) for one in without]
+
+
+def _weight(problem: str) -> State:
+    """A format that only lacks an extra is no fault of the machine."""
+    return "note" if "pip install" in problem else "problem"
 
 
 def _qt() -> Check:

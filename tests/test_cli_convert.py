@@ -8,6 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import tifffile
 
 from napari_medsam.cli import main
 from napari_medsam.formats.images import read_image
@@ -118,3 +119,28 @@ def test_several_series_are_listed(ct: Path, tmp_path: Path) -> None:
     write_series(tmp_path / "ct" / "more", VOLUME[:3], series="1.2.3")
     assert convert(ct, tmp_path / "a.nii.gz") == 1
     assert convert(ct, tmp_path / "a.nii.gz", "--series", "1.2.3") == 0
+
+
+def test_one_file_a_label(ct: Path, labels: Path, tmp_path: Path) -> None:
+    (tmp_path / "names.csv").write_text("1,liver,255,0,0\n", encoding="utf-8")
+    words = "--image", ct, "--names", tmp_path / "names.csv", "--one-a-label"
+    assert convert(labels, tmp_path / "each.nii.gz", *words) == 0
+    assert np.asarray(nib.load(tmp_path / "each_liver.nii.gz").dataobj).any()
+    assert not (tmp_path / "each.nii.gz").exists()
+
+
+def test_spacing_of_pages_is_taken_from_the_command_line(tmp_path: Path) -> None:
+    pages = np.arange(5 * 6 * 7, dtype=np.uint8).reshape(5, 6, 7)
+    tifffile.imwrite(tmp_path / "pages.tif", pages, photometric="minisblack")
+    assert convert(tmp_path / "pages.tif", tmp_path / "a.nii.gz", "--spacing", "0.5,0.4,2") == 0
+    zooms = nib.load(tmp_path / "a.nii.gz").header.get_zooms()
+    np.testing.assert_allclose(zooms, (0.5, 0.4, 2.0))
+
+
+@pytest.mark.parametrize("spacing", ["1,2", "0,1,1", "a,b,c", "1,1,inf"])
+def test_spacing_that_is_none_is_wrong_usage(
+    spacing: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "pages.tif").touch()
+    assert convert(tmp_path / "pages.tif", tmp_path / "a.nii.gz", "--spacing", spacing) == 2
+    assert "three millimetres" in " ".join(capsys.readouterr().err.split())

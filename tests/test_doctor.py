@@ -9,6 +9,7 @@ import pytest
 
 from napari_medsam import doctor, screen
 from napari_medsam.cli import main
+from napari_medsam.formats import optional
 
 from .test_cli import in_a_process
 
@@ -78,3 +79,22 @@ def test_screen_is_judged_without_opening_a_window(
     problem = screen.problem(environment, platform)
     assert expected in problem
     assert bool(problem) == bool(expected)
+
+
+def test_every_format_is_tried_and_named():
+    pytest.importorskip("highdicom", reason="needs the extra [dicom]")
+    reads, saves = doctor._files()
+    assert ".nii.gz" in reads.found
+    for title in ("DICOM series", "NIfTI", "3D Slicer segmentation", "DICOM SEG", "COCO objects"):
+        assert title in saves.found
+
+
+def test_formats_that_lack_the_extra_say_what_to_install(monkeypatch: pytest.MonkeyPatch):
+    def missing(name: str) -> None:
+        raise ModuleNotFoundError(name=name)
+
+    monkeypatch.setattr(optional, "import_module", missing)
+    _, saves, *notes = doctor._files()
+    assert "DICOM series" in saves.found
+    assert [note.name for note in notes] == ["DICOM SEG", "DICOM RTSTRUCT"]
+    assert all(note.state == "note" and "[dicom]" in note.found for note in notes)

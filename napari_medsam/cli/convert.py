@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from napari_medsam.cli.errors import usage
+from napari_medsam.cli.spacing import SPACING, parse_spacing
 
 
 def convert(
@@ -48,6 +49,13 @@ def convert(
         bool,
         typer.Option("--describe", help="Write ITK-SNAP's label description beside the labels."),
     ] = False,
+    one_a_label: Annotated[
+        bool,
+        typer.Option(
+            "--one-a-label", help="A file for each label, named after it: OUT_liver.nii.gz ..."
+        ),
+    ] = False,
+    spacing: Annotated[str | None, SPACING] = None,
     raw: Annotated[
         bool, typer.Option("--raw", help="Leave PET values as stored instead of SUV.")
     ] = False,
@@ -71,7 +79,11 @@ def convert(
         refuse_input(target, source)
         if image is not None:
             refuse_input(target, image)
+    with usage("--spacing"):
+        spacing_xyz = parse_spacing(spacing)
     choice = Choice(
+        spacing_xyz=spacing_xyz,
+        one_a_label=one_a_label,
         image=image,
         series=series,
         frame=frame,

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from napari_medsam.cli.errors import usage
+from napari_medsam.cli.spacing import SPACING, parse_spacing
 
 BOX_FORM = "AXIS:INDEX:X0,Y0,X1,Y1[:LABEL]"
 POINT_FORM = "AXIS:INDEX:X,Y[:LABEL]"
@@ -74,8 +75,9 @@ def segment(
         str,
         typer.Option(
             metavar="NAME or LO,HI",
-            help="The grey values the model is shown: auto, percentile, full range, soft tissue, "
-            "lung, mediastinum, liver, brain, bone, or two numbers.",
+            help="The grey values the model is shown: auto (for CT and radiographs what the "
+            "header asks for), from the file, percentile, full range, soft tissue, lung, "
+            "mediastinum, liver, brain, bone, or two numbers.",
         ),
     ] = "auto",
     compat: Annotated[
@@ -105,6 +107,7 @@ def segment(
     frame: Annotated[
         int | None, typer.Option(help="Which volume of a 4D file, counted from 0.")
     ] = None,
+    spacing: Annotated[str | None, SPACING] = None,
 ) -> None:
     """Segment one image from boxes and save the labels on the image's own grid."""
     from napari_medsam.box_text import parse_box, parse_point, parse_range
@@ -137,6 +140,7 @@ def segment(
     from napari_medsam.clicks import place_clicks
     from napari_medsam.engine.points import check
     from napari_medsam.engine.window import parse_window
+    from napari_medsam.formats.header_window import window_asked
     from napari_medsam.formats.images import read_image
     from napari_medsam.formats.labels_read import read_labels
     from napari_medsam.headless import Request, label_table, place
@@ -144,8 +148,10 @@ def segment(
     from napari_medsam.report import report as report_of
     from napari_medsam.report import write_report
 
+    with usage("--spacing"):
+        spacing_xyz = parse_spacing(spacing)
     started = time.perf_counter()
-    read = read_image(image, series=series, frame=frame)
+    read = read_image(image, series=series, frame=frame, spacing_xyz=spacing_xyz)
     reading = time.perf_counter() - started
     with usage("--box"):
         placed, table = place(asked, read.volume, points)
@@ -158,7 +164,8 @@ def segment(
         if reach is not None and boxes:
             seeds = seeds_over(boxes, *reach, read.volume)
     with usage("--window"):
-        shown = parse_window(read.volume, window)
+        # The authors' script knows nothing of a header.
+        shown = parse_window(read.volume, window) if compat else window_asked(read, window)
     modality = read.volume.modality or challenge_modality(image)
     chosen = known or choose_model(model, modality)
     with usage("--vote"):

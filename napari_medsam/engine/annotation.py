@@ -163,7 +163,11 @@ class Annotation:
         return self._commit(Event("clear", time.time(), (number,), change=change), write=True)
 
     def load_labels(self, labels: np.ndarray, table: Sequence[Label] = ()) -> Event:
-        """Take over existing labels (Z, Y, X) of the same shape; unnamed numbers get a name."""
+        """Take over existing labels (Z, Y, X) of the same shape; unnamed numbers get a name.
+
+        They replace what is there (`engine.merge.added` first lays them beside it). A voxel
+        that keeps its label also keeps how it came by it.
+        """
         if labels.shape != self.labels.shape:
             raise ValueError(
                 f"Labels of shape {labels.shape} do not fit a volume of {self.labels.shape}."
@@ -178,6 +182,8 @@ class Annotation:
         patches = []
         for index, plane in enumerate(labels.astype(np.uint16)):
             origin = np.where(plane > 0, Origin.FILE, Origin.NONE).astype(np.uint8)
+            kept = plane == self.labels[index]
+            origin[kept] = self._canvas.origins[index][kept]
             patches.append(self._canvas.patch(SliceRef("z", index), 0, 0, plane, origin))
         event = Event(
             "import",
@@ -188,6 +194,13 @@ class Annotation:
             table_after=tuple(named[n] for n in sorted(named)),
         )
         return self._commit(event, write=True)
+
+    def load_table(self, table: Sequence[Label]) -> None:
+        """Take over names, colours and terms; labels that are not in the table stay."""
+        named = {label.number: label for label in (*self.table, *table)}
+        rows = tuple(named[n] for n in sorted(named))
+        if rows != self.table:
+            self._commit_table(rows, tuple(sorted(label.number for label in table)))
 
     # --- masks -------------------------------------------------------------------------
 

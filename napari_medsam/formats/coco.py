@@ -29,6 +29,15 @@ EIGHT = np.ones((3, 3), dtype=int)
 """Pixels that touch at a corner belong together."""
 
 
+def is_coco(path: Path) -> bool:
+    """Whether a JSON file names COCO's annotations within its first or last megabyte."""
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        start = stream.read(2**20)
+        stream.seek(max(0, size - 2**20))
+        return b'"annotations"' in start + stream.read(2**20)
+
+
 def write(
     path: Path, labels_kji: NDArray[Any], grid: SourceGrid, table: Sequence[Label] = ()
 ) -> None:

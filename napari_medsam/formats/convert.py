@@ -9,6 +9,7 @@ from napari_medsam.formats.errors import ReadError, SaveError
 from napari_medsam.formats.grid import Triple
 from napari_medsam.formats.image_write import IMAGE_FORMATS, write_image
 from napari_medsam.formats.images import read_image, suffix_of
+from napari_medsam.formats.label_files import write_label_files
 from napari_medsam.formats.label_table import read_label_table
 from napari_medsam.formats.labels import FORMATS, write_labels
 from napari_medsam.formats.labels_read import is_label_file, read_label_file, read_labels_alone
@@ -24,7 +25,7 @@ class Choice:
 
     `image` is the image that labels belong to (its grid is the result's), or None for their
     own grid; `labels` says that the source holds labels though its format could be an image's;
-    `names` is a label table as a file.
+    `names` is a label table as a file; `one_a_label` writes a file for each label.
     """
 
     image: Path | None = None
@@ -36,6 +37,7 @@ class Choice:
     resample: bool = False
     description: bool = False
     names: Path | None = None
+    one_a_label: bool = False
 
 
 def convert(source: Path, target: Path, choice: Choice) -> tuple[str, tuple[str, ...]]:
@@ -79,5 +81,11 @@ def _labels(source: Path, target: Path, choice: Choice) -> tuple[str, tuple[str,
     else:
         file, grid = read_labels_alone(source)
     table = read_label_table(choice.names) if choice.names is not None else file.table
-    saved = write_labels(target, file.labels, grid, table, description=choice.description)
-    return saved.checked, file.notes
+    if not choice.one_a_label:
+        saved = write_labels(target, file.labels, grid, table, description=choice.description)
+        return saved.checked, file.notes
+    each = write_label_files(target, file.labels, grid, table, description=choice.description)
+    if not each:
+        raise SaveError(f"{source.name} holds no label, so no file was written.")
+    names = ", ".join(one.path.name for one in each)
+    return f"{names}: {each[0].checked}", file.notes

@@ -17,7 +17,7 @@ from napari_medsam.formats.description import Description
 from napari_medsam.formats.dicom_bytes import is_dicom, is_whole
 from napari_medsam.formats.dicom_frames import SEGMENTATION
 from napari_medsam.formats.dicom_input import files_of, is_directory, unpacked
-from napari_medsam.formats.dicom_pixels import decoded, inverted, slice_pixels, stacked
+from napari_medsam.formats.dicom_pixels import decoded, require_pixels, slice_pixels, stacked
 from napari_medsam.formats.dicom_series import Stack, find_stacks, slices_in, stacks_of
 from napari_medsam.formats.errors import ReadError, SeveralFrames, SeveralSeries
 from napari_medsam.formats.grid import SourceGrid
@@ -65,6 +65,7 @@ def _read_chosen(stack: Stack, path: Path, frame: int | None, *, suv: bool) -> I
             f"{path.name} is a DICOM segmentation, not an image: open its image first and then "
             f"this file as labels."
         )
+    require_pixels(stack.first)
     if frame is None and stack.n_frames > 1:
         raise SeveralFrames(stack.first.description or path.name, stack.n_frames)
     if not 0 <= (frame or 0) < stack.n_frames:
@@ -181,8 +182,7 @@ def _thumbnail(stack: Stack) -> NDArray[np.uint8] | None:
         pixels, _ = to_uint8_rgb(pixels, middle.path.name)
     negative = middle.photometric == "MONOCHROME1"
     spacing = stack.geometry.spacing_xyz
-    small = thumbnail(pixels, (spacing[0], spacing[1]), None if negative else middle.window)
-    return 255 - small if negative else small
+    return thumbnail(pixels, (spacing[0], spacing[1]), None if negative else middle.window)
 
 
 def _as_suv(image: ImageFile, stack: Stack, frame: int) -> ImageFile:
@@ -212,7 +212,6 @@ def _read(stack: Stack, path: Path, frame: int) -> ImageFile:
         array, said = to_uint8_rgb(array, path.name)
         notes += said
     elif first.photometric == "MONOCHROME1":
-        array = inverted(array)
         notes.append("The image is stored with white as its lowest value; it was inverted.")
     grid = grid_of(stack, path, frame)
     return ImageFile(

@@ -7,6 +7,9 @@ Encoding as in DICOM PS3.5 section 7.1 (data elements) and annex A.4 (encapsulat
 
 from __future__ import annotations
 
+import io
+import re
+import zlib
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -21,9 +24,14 @@ LONG_VRS = frozenset(
 """Value representations whose length has four bytes (PS3.5 table 7.1-1)."""
 ODD_VRS = frozenset((b"\x00\x00", b"??", b"  "))
 """What some old writers put where they knew no value representation."""
+SYNTAX = re.compile(rb"|(1\.2\.840\.10008\.1\.2|1\.2\.840\.113619|1\.3\.46\.670589)(\.[0-9]+)*")
+"""Transfer syntaxes of DICOM, and GE's and Philips' own; GDCM guesses at any other, and asks for
+gigabytes on the way."""
 UNDEFINED = 0xFFFFFFFF
 IMPOSSIBLE = 2**40
 """The length of an element that cannot be one."""
+MOST_INFLATED = 2**30
+"""Bytes that a deflated file may unpack to."""
 MOST_ELEMENTS = 200_000
 
 
@@ -50,13 +58,26 @@ def is_whole(path: Path) -> bool:
         preamble = start[128:] == b"DICM"
         stream.seek(132 if preamble else 0)
         syntax = _file_meta(stream, size) if preamble else b""
-        if syntax is None:
+        if syntax is None or not SYNTAX.fullmatch(syntax):
             return False
         if syntax == DEFLATED:
-            return True
+            inflated = _inflated(stream.read())
+            return inflated is not None and _walk(
+                io.BytesIO(inflated), len(inflated), explicit=True, order="little"
+            )
         letters = start[4:6].isalpha() and start[4:6].isupper()
         explicit = syntax != IMPLICIT if preamble else letters
         return _walk(stream, size, explicit, "big" if syntax == BIG_ENDIAN else "little")
+
+
+def _inflated(packed: bytes) -> bytes | None:
+    """A deflated data set (PS3.5 annex A.5); None where it is damaged or unpacks without end."""
+    try:
+        opened = zlib.decompressobj(-zlib.MAX_WBITS)
+        data = opened.decompress(packed, MOST_INFLATED)
+    except zlib.error:
+        return None
+    return data if opened.eof else None
 
 
 def _begins_with_an_element(start: bytes) -> bool:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from napari_medsam.formats.dicom_headers import MODALITIES, SliceHeader, unit, window_of
 from napari_medsam.formats.dicom_mosaic import mosaic_slices, untiled
-from napari_medsam.formats.errors import ReadError
+from napari_medsam.formats.errors import DAMAGE, ReadError
 from napari_medsam.formats.optional import has, optional
 from napari_medsam.formats.quiet import library_warnings
 
@@ -41,8 +41,8 @@ SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
 """SOP class of DICOM SEG (PS3.6 annex A)."""
 PLACED = frozenset((*ENHANCED, SEGMENTATION))
 
-UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, IndexError, OSError, EOFError)
-UNREADABLE += (NotImplementedError, RuntimeError)  # type: ignore[assignment]
+UNREADABLE = DAMAGE
+"""What pydicom and its decoders raise on damaged files."""
 
 
 def frames_of(path: Path, header: SliceHeader | None) -> list[SliceHeader]:

@@ -6,6 +6,7 @@ None of that is kept while the image is open; it is read from the files when it 
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -84,10 +85,35 @@ def source_of(grid: SourceGrid) -> Iterator[Source]:
                 "Frames of a film and tiles of a mosaic cannot be referred to one by one: save "
                 "as .nii.gz or .seg.nrrd."
             )
+        _restore_identity(list(files.values()))
         _require_identity(files.values(), grid)
         yield Source(
             stack.geometry, headers, [None if one is None else files[one.path] for one in headers]
         )
+
+
+def _restore_identity(datasets: Sequence[Any]) -> None:
+    """Fill identifiers that an anonymiser blanked, as far as the files themselves know them.
+
+    Class and instance stand in the file meta information too (PS3.10 section 7.1), which
+    anonymisers often leave. What then still lacks is the series' own identifier; one made from
+    that of its first instance is the same at every save and refers to nothing else.
+    """
+    for dataset in datasets:
+        meta = getattr(dataset, "file_meta", {})
+        for name in ("SOPClassUID", "SOPInstanceUID"):
+            if not dataset.get(name) and (known := meta.get(f"MediaStorage{name}")):
+                setattr(dataset, name, known)
+    if any(dataset.get("SeriesInstanceUID") for dataset in datasets):
+        return
+    first = min((str(dataset.get("SOPInstanceUID") or "") for dataset in datasets), default="")
+    for dataset in datasets if first else ():
+        dataset.SeriesInstanceUID = _made_from(first, "series")
+
+
+def _made_from(known: str, what: str) -> str:
+    """An identifier that is always the same for what is known (PS3.5 annex B.2, UUID derived)."""
+    return f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, f'{known}/{what}').int}"
 
 
 def _require_identity(datasets: Iterable[Any], grid: SourceGrid) -> None:
@@ -110,7 +136,4 @@ def make_plain(dataset: Any, first: Any) -> None:
     dataset.SpecificCharacterSet = "ISO_IR 192"
     if not dataset.get("StudyInstanceUID"):
         # Anonymisers blank it; one made from the series' own keeps what belongs together so.
-        from pydicom.uid import generate_uid
-
-        seed = str(dataset.get("SeriesInstanceUID", ""))
-        dataset.StudyInstanceUID = generate_uid(prefix=None, entropy_srcs=[seed, "study"])
+        dataset.StudyInstanceUID = _made_from(str(dataset.get("SeriesInstanceUID", "")), "study")

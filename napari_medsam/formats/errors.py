@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_medsam.formats.description import Description
+
+
+DAMAGE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+"""What libraries raise on damaged files: none of them foresees every byte. A mistake of ours in a
+reader is taken for damage too, so readers call a library in as few lines as they can."""
 
 
 class ReadError(ValueError):
@@ -22,6 +43,7 @@ class SeveralFrames(ReadError):
             f"{name} holds {n_frames} volumes (time points, directions or channels) and one at "
             f"a time is segmented: choose one, frame 0 to {n_frames - 1}."
         )
+        self.name = name
         self.n_frames = n_frames
 
 
@@ -35,7 +57,14 @@ class SeveralSeries(ReadError):
 
 
 class OtherGrid(ReadError):
-    """Labels lie on another grid than their image; resampling them is the user's to decide."""
+    """Labels lie on another grid than their image; resampling them is the user's to decide.
+
+    `difference` says what differs, "" where there is nothing to resample by.
+    """
+
+    def __init__(self, sentence: str, difference: str = "") -> None:
+        super().__init__(sentence)
+        self.difference = difference
 
 
 class SaveError(ValueError):

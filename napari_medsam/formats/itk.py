@@ -6,6 +6,7 @@ SimpleITK sizes are (x, y, z) and its arrays [z, y, x]; what it calls x is the f
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +17,8 @@ from numpy.typing import NDArray
 from napari_medsam.formats.errors import ReadError, SeveralFrames, reason
 from napari_medsam.formats.grid import Geometry, SourceGrid
 from napari_medsam.formats.image_file import ImageFile, to_volume
-from napari_medsam.formats.memory import require_memory
+from napari_medsam.formats.memory import require_data, require_memory
+from napari_medsam.formats.meta_header import require_sound_header
 from napari_medsam.formats.pixels import to_uint8_rgb
 
 # ITK prints warnings from C++; what matters of them is found and said by this package.
@@ -24,6 +26,9 @@ sitk.ProcessObject.SetGlobalWarningDisplay(False)
 
 READERS = {"nrrd": "NrrdImageIO", "mha": "MetaImageIO"}
 BYTES = {"8-bit": 1, "16-bit": 2, "32-bit": 4, "64-bit": 8}
+MOST_PACKED = 50_000
+"""Bytes of voxels a byte of a file can give: NRRD may be packed with bzip2, whose blocks of 900 kB
+of nothing take under 50 bytes; gzip's limit is `memory.DEFLATE_LIMIT`."""
 COMPLEX_IDS = frozenset({sitk.sitkComplexFloat32, sitk.sitkComplexFloat64})
 
 
@@ -61,7 +66,9 @@ def open_itk(path: Path, kind: Literal["nrrd", "mha"]) -> ItkHeader:
     """Read the header alone: grid, number of volumes, warnings."""
     if path.stat().st_size == 0:
         raise ReadError(f"{path.name} is empty (0 bytes).")
-    _require_data_file(path)
+    if kind == "mha":
+        require_sound_header(path)
+    data_file = _data_file(path)
     reader = sitk.ImageFileReader()
     reader.SetImageIO(READERS[kind])
     reader.SetFileName(str(path))
@@ -76,6 +83,7 @@ def open_itk(path: Path, kind: Literal["nrrd", "mha"]) -> ItkHeader:
     size = tuple(int(n) for n in reader.GetSize())
     if not size or min(size) < 1:
         raise ReadError(f"{path.name} holds no voxels: its header says {size}.")
+    _require_voxels(reader, size, data_file)
     geometry, notes = _geometry(reader, path)
     components = int(reader.GetNumberOfComponents())
     colours = components in (3, 4) and reader.GetPixelID() == sitk.sitkVectorUInt8
@@ -101,9 +109,7 @@ def _voxels(header: ItkHeader, path: Path, frame: int) -> tuple[NDArray[Any], tu
     reader = header.reader
     size = [int(n) for n in reader.GetSize()]
     components = int(reader.GetNumberOfComponents())
-    name = sitk.GetPixelIDValueAsString(reader.GetPixelID())
-    bytes_each = next((n for word, n in BYTES.items() if word in name), 8)
-    require_memory(tuple(size[:3]), bytes_each * components * 2, path)
+    require_memory(tuple(size[:3]), _bytes_each(reader) * components * 2, path)
     component = 0
     if not header.colours:
         frame, component = divmod(frame, components)
@@ -124,6 +130,20 @@ def _voxels(header: ItkHeader, path: Path, frame: int) -> tuple[NDArray[Any], tu
         array = array[..., component]
     array = array.reshape(header.grid.geometry.shape_zyx)
     return (array.astype(np.float32) if array.dtype == np.float64 else array), ()
+
+
+def _bytes_each(reader: sitk.ImageFileReader) -> int:
+    name = sitk.GetPixelIDValueAsString(reader.GetPixelID())
+    return next((n for word, n in BYTES.items() if word in name), 8)
+
+
+def _require_voxels(
+    reader: sitk.ImageFileReader, size: tuple[int, ...], data_file: Path | None
+) -> None:
+    """Raise where no compression could hold what the header announces in so few bytes."""
+    if data_file is not None:
+        n_bytes = prod(size) * int(reader.GetNumberOfComponents()) * _bytes_each(reader)
+        require_data(n_bytes, data_file, ratio=MOST_PACKED)
 
 
 def _geometry(reader: sitk.ImageFileReader, path: Path) -> tuple[Geometry, tuple[str, ...]]:
@@ -168,10 +188,13 @@ def _geometry(reader: sitk.ImageFileReader, path: Path) -> tuple[Geometry, tuple
     return geometry, tuple(notes)
 
 
-def _require_data_file(path: Path) -> None:
-    """Raise where a detached header (NHDR, MHD) names a data file that is not there."""
+def _data_file(path: Path) -> Path | None:
+    """The file with the voxels: the one a detached header names; None where it names several.
+
+    Raises ReadError where it is not there.
+    """
     if path.suffix.lower() not in {".nhdr", ".mhd"}:
-        return
+        return path
     with path.open("rb") as stream:
         lines = stream.read(65536).decode("latin-1").splitlines()
     for line in lines:
@@ -179,7 +202,9 @@ def _require_data_file(path: Path) -> None:
         if key.strip().lower() in {"data file", "datafile", "elementdatafile"} and separator:
             name = value.strip()
             plain = not (name.upper().startswith("LIST") or "%" in name or name == "LOCAL")
-            if plain and not (path.parent / name).exists():
+            if plain and not (path.parent / name).is_file():
                 raise ReadError(
                     f"{path.name} is a header only; its voxels should be in {name} beside it."
                 )
+            return path.parent / name if plain else path if name == "LOCAL" else None
+    return path

@@ -24,6 +24,8 @@ def write_label_files(
     labels: NDArray[Any],
     grid: SourceGrid,
     table: Sequence[Label] = (),
+    *,
+    description: bool = False,
 ) -> list[Saved]:
     """Save each label as a file of its own, where it is 1 and all else 0.
 
@@ -31,15 +33,23 @@ def write_label_files(
     case_left_kidney.nii.gz ... Arguments and errors are those of `write_labels`; where one file
     fails those before it remain.
     """
+    rows = [one for one in complete_table(labels, table) if np.any(labels == one.number)]
+    saved = []
+    for label, target in zip(rows, label_paths(path, rows), strict=True):
+        one = replace(label, number=1)
+        alone_labels = labels == label.number
+        saved.append(write_labels(target, alone_labels, grid, (one,), description=description))
+    return saved
+
+
+def label_paths(path: str | os.PathLike[str], rows: Sequence[Label]) -> list[Path]:
+    """The file of each label, named after it; numbers are added where names are alike."""
     path = Path(path)
     suffix = path.name[len(path.name) - len(suffix_of(path)) :]
     stem = path.name[: len(path.name) - len(suffix)]
-    rows = [one for one in complete_table(labels, table) if np.any(labels == one.number)]
     words = [re.sub(r"\W+", "_", one.name).strip("_") or str(one.number) for one in rows]
-    saved = []
-    for label, word in zip(rows, words, strict=True):
-        alone = word if words.count(word) == 1 else f"{word}_{label.number}"
-        target = path.with_name(f"{stem}_{alone}{suffix}")
-        one = replace(label, number=1)
-        saved.append(write_labels(target, labels == label.number, grid, (one,)))
-    return saved
+    alone = [
+        word if words.count(word) == 1 else f"{word}_{one.number}"
+        for word, one in zip(words, rows, strict=True)
+    ]
+    return [path.with_name(f"{stem}_{word}{suffix}") for word in alone]

@@ -150,7 +150,8 @@ def write_labels(
     except OSError as error:
         raise SaveError(_why(path, error)) from error
     except (ReadError, RuntimeError, MemoryError) as error:
-        raise SaveError(f"{path.name} was not saved: {error}") from error
+        sentence = str(error).replace(temporary.name, path.name)
+        raise SaveError(f"{path.name} was not saved: {sentence}") from error
     finally:
         temporary.unlink(missing_ok=True)
     if description:

@@ -47,6 +47,11 @@ def write(
             "The image states no place in the patient, which a DICOM SEG needs: save as .png."
         )
     with source_of(grid) as source:
+        if not source.first.get("FrameOfReferenceUID"):
+            raise SaveError(
+                "The series states no frame of reference, which a DICOM SEG needs to say where "
+                "its frames lie: save as .nii.gz or .seg.nrrd."
+            )
         try:
             dataset = _segmentation(numbers[labels_kji], rows, source)
             dataset.save_as(path, enforce_file_format=True)
@@ -140,6 +145,9 @@ def _planes(numbers: NDArray[Any], source: Source) -> tuple[list[Any], NDArray[A
     images = [one for one in source.datasets if one is not None]
     for one in images:
         make_plain(one, images[0])
+        if not one.get("SliceThickness"):
+            # A SEG must state it (PS3.3 C.7.6.16.2.1); some series leave it out or empty.
+            one.SliceThickness = round(source.geometry.spacing_xyz[2], 6)
     there = [k for k, one in enumerate(source.datasets) if one is not None]
     absent = [k for k, one in enumerate(source.datasets) if one is None and numbers[k].any()]
     if not absent:

@@ -154,7 +154,8 @@ def _refuse_another_grid(path: Path, difference: str) -> None:
     if difference:
         raise OtherGrid(
             f"{path.name} lies on another grid than the image ({difference}): resample it to "
-            f"the image's grid first."
+            f"the image's grid first.",
+            difference,
         )
 
 

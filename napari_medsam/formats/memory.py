@@ -30,10 +30,13 @@ def require_memory(shape: tuple[int, ...], bytes_each: int, path: Path) -> None:
         )
 
 
-def require_data(n_bytes: int, path: Path, *, compressed: bool) -> None:
-    """Raise ReadError where a file is too small to hold the voxels its header announces."""
+def require_data(n_bytes: int, path: Path, *, ratio: int = 1) -> None:
+    """Raise ReadError where a file is too small to hold the voxels its header announces.
+
+    `ratio` is how many bytes of voxels a byte of the file can give; `DEFLATE_LIMIT` for gzip.
+    """
     present = path.stat().st_size
-    if n_bytes > present * (DEFLATE_LIMIT if compressed else 1):
+    if n_bytes > present * ratio:
         raise ReadError(
             f"{path.name} is shorter than its header says: {size_text(n_bytes)} of voxels are "
             f"announced and the whole file has {size_text(present)}. It is damaged or was not "

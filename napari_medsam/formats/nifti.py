@@ -6,6 +6,7 @@ lie is the business of `nifti_forms`.
 
 from __future__ import annotations
 
+import gzip
 import zlib
 from dataclasses import dataclass
 from math import prod
@@ -18,28 +19,20 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
-from napari_medsam.formats.errors import ReadError, SeveralFrames, reason
+from napari_medsam.formats.errors import DAMAGE, ReadError, SeveralFrames, reason
 from napari_medsam.formats.grid import SourceGrid, geometry_from_affine
 from napari_medsam.formats.image_file import ImageFile, to_volume
-from napari_medsam.formats.memory import require_data, require_memory
+from napari_medsam.formats.memory import DEFLATE_LIMIT, require_data, require_memory
 from napari_medsam.formats.nifti_forms import geometry_of
 from napari_medsam.formats.pixels import plain_type
 from napari_medsam.formats.quiet import library_warnings
 
-UNREADABLE = (
-    ImageFileError,
-    HeaderDataError,
-    OSError,
-    EOFError,
-    zlib.error,
-    ValueError,
-    TypeError,
-    KeyError,
-    IndexError,
-    OverflowError,
-    ArithmeticError,
-)
+UNREADABLE = (*DAMAGE, ImageFileError, HeaderDataError)
 """What nibabel and its gzip reader raise on damaged files."""
+
+
+FAMILIES = {".mgz": "FreeSurfer MGH", ".mgh": "FreeSurfer MGH", ".mnc": "MINC"}
+"""What files by nibabel are called that are no NIfTI."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +75,7 @@ def open_nifti(path: Path) -> NiftiHeader:
     """Read the header alone: grid, number of volumes, warnings."""
     if path.stat().st_size == 0:
         raise ReadError(f"{path.name} is empty (0 bytes).")
+    _require_mgh(path)
     with library_warnings("nibabel.global") as warnings:
         try:
             # Not memory-mapped: the file may change or vanish while the volume is in use.
@@ -115,7 +109,7 @@ def _voxels(image: Any, path: Path, frame: int) -> tuple[NDArray[Any], tuple[str
         )
     compressed = path.suffix.lower() in {".gz", ".mgz", ".bz2", ".zst"}
     data_file = _data_file(image, path)
-    require_data(prod(shape) * stored.itemsize, data_file, compressed=compressed)
+    require_data(prod(shape) * stored.itemsize, data_file, ratio=DEFLATE_LIMIT if compressed else 1)
     # Scaling runs in float64 before the result is narrowed to float32.
     require_memory((*shape, 1, 1)[:3], max(12, 2 * stored.itemsize), path)
     chosen = np.unravel_index(frame, shape[3:], order="F") if prod(shape[3:]) > 1 else ()
@@ -140,6 +134,25 @@ def _colours(array: NDArray[Any], path: Path) -> tuple[NDArray[Any], tuple[str, 
     return np.stack([array[channel].T for channel in ("R", "G", "B")], axis=-1), notes
 
 
+def _require_mgh(path: Path) -> None:
+    """Compare an MGH header's size with the file's before nibabel seeks behind the voxels.
+
+    Version, three sizes and the number of volumes are its first big-endian integers
+    (FreeSurfer wiki, "MghFormat"). What is no MGH header is left to nibabel.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in (".mgh", ".mgz"):
+        return
+    try:
+        with gzip.open(path) if suffix == ".mgz" else path.open("rb") as stream:
+            head = np.frombuffer(stream.read(20), dtype=">i4")
+    except UNREADABLE as error:
+        raise ReadError(_why(path, error)) from error
+    if len(head) == 5 and head[0] == 1 and head[1:].min() > 0:
+        n_bytes = prod(int(n) for n in head[1:])
+        require_data(n_bytes, path, ratio=DEFLATE_LIMIT if suffix == ".mgz" else 1)
+
+
 def _window(header: Any) -> tuple[float, float] | None:
     """cal_min and cal_max, where the file gives them."""
     if not isinstance(header, nib.Nifti1Header):
@@ -161,8 +174,9 @@ def _data_file(image: Any, path: Path) -> Path:
 
 def _why(path: Path, error: Exception) -> str:
     """One sentence for what nibabel raised."""
+    family = FAMILIES.get(path.suffix.lower(), "NIfTI")
     if isinstance(error, ImageFileError):
-        return f"{path.name} is not a NIfTI file, though its name says so."
+        return f"{path.name} is not a {family} file, though its name says so."
     if isinstance(error, FileNotFoundError):
         return f"{path.name} is a header only; the file with its voxels is not beside it."
     if isinstance(error, (EOFError, zlib.error)) or "gzip" in str(error).lower():
@@ -170,4 +184,4 @@ def _why(path: Path, error: Exception) -> str:
     text = " ".join(str(error).split())
     if text.startswith("Expected") and "bytes" in text:
         return f"{path.name} is shorter than its header says; it was not copied completely."
-    return f"{path.name} is not a readable NIfTI file ({reason(error)})."
+    return f"{path.name} is not a readable {family} file ({reason(error)})."

@@ -8,17 +8,16 @@ orientation or origin; the axes are taken as left, back, head.
 from __future__ import annotations
 
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.formats.errors import ReadError, reason
+from napari_medsam.formats.errors import DAMAGE, ReadError, reason
 from napari_medsam.formats.grid import Geometry, SourceGrid, Triple
 from napari_medsam.formats.image_file import ImageFile, to_volume
-from napari_medsam.formats.memory import require_data, require_memory
+from napari_medsam.formats.memory import DEFLATE_LIMIT, require_data, require_memory
 
 MODALITY_WORDS = {
     "ct": "CT",
@@ -38,18 +37,7 @@ MODALITY_WORDS = {
     "oct": "OCT",
 }
 
-UNREADABLE = (
-    OSError,
-    EOFError,
-    ValueError,
-    TypeError,
-    KeyError,
-    AttributeError,
-    NotImplementedError,
-    RuntimeError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
+UNREADABLE = (*DAMAGE, zipfile.BadZipFile)
 """What zipfile and numpy raise on damaged files (pickled objects are refused as ValueError)."""
 
 
@@ -135,6 +123,6 @@ def _array(case: zipfile.ZipFile, key: str, path: Path) -> NDArray[Any]:
             read = np.lib.format.read_array_header_1_0
         shape, _, dtype = read(stream)
     require_memory(shape, 2 * dtype.itemsize, path)
-    require_data(int(np.prod(shape, dtype=object)) * dtype.itemsize, path, compressed=True)
+    require_data(int(np.prod(shape, dtype=object)) * dtype.itemsize, path, ratio=DEFLATE_LIMIT)
     with case.open(f"{key}.npy") as stream:
         return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))

@@ -6,18 +6,17 @@ picture's header describes printing, not the patient, so the pixel size is 1 unl
 
 from __future__ import annotations
 
-import struct
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import SimpleITK as sitk
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from napari_medsam.formats.errors import ReadError
+from napari_medsam.formats.errors import DAMAGE, ReadError
 from napari_medsam.formats.grid import Geometry, SourceGrid, Triple
 from napari_medsam.formats.image_file import ImageFile, to_volume
 from napari_medsam.formats.memory import require_memory
@@ -28,21 +27,14 @@ TIFF_MAGIC = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"BM", *TIFF_MAGIC)
 """First bytes of each format (BigTIFF has 43, "+", where TIFF has 42, "*")."""
 
+DEEP_COLOURS = (2, 6)
+"""PNG colour types that ITK reads with 16 bits: RGB, and RGB with transparency."""
+GREY_ALPHA = 4
+
 PLAIN_MODES = {"L", "LA", "RGB", "RGBA", "I;16", "I;16B", "I;16L", "I", "F"}
 """Pillow's modes whose array is what the file holds; others are converted to RGB."""
 
-UNREADABLE = (
-    UnidentifiedImageError,
-    OSError,
-    EOFError,
-    SyntaxError,
-    ValueError,
-    IndexError,
-    KeyError,
-    TypeError,
-    struct.error,
-    zlib.error,
-)
+UNREADABLE = (*DAMAGE, UnidentifiedImageError)
 """What Pillow raises on damaged files (its PNG reader uses SyntaxError)."""
 
 
@@ -111,12 +103,41 @@ def _picture_pixels(path: Path, *, indices: bool) -> tuple[NDArray[Any], Notes]:
             require_memory((picture.height, picture.width), 12, path)
             if picture.getexif().get(0x0112, 1) != 1:
                 notes = (f"{path.name} asks to be turned for viewing; it is shown as stored.",)
-            array = _array(picture, indices=indices)
+            deep = _deep_png_colours(path)
+            array = _by_itk(path) if deep in DEEP_COLOURS else _array(picture, indices=indices)
+            if deep == GREY_ALPHA:
+                array = array[..., :1]
+                notes += (
+                    f"The 16-bit greys of {path.name} are shown with 8 bits, as are all "
+                    f"greys with transparency; save it without transparency to keep them.",
+                )
     except ReadError:
         raise
     except UNREADABLE as error:
         raise ReadError(f"{path.name} is damaged: its pixels cannot be decoded.") from error
     return (array[None, ..., None] if array.ndim == 2 else array[None]), notes
+
+
+def _deep_png_colours(path: Path) -> int | None:
+    """The colour type of a PNG with 16 bits, of which Pillow keeps 8 wherever it is not grey.
+
+    Bit depth and colour type are bytes 24 and 25 (PNG specification, section 11.2.2).
+    """
+    with path.open("rb") as stream:
+        start = stream.read(26)
+    is_deep = start.startswith(b"\x89PNG") and start[24:25] == b"\x10" and len(start) == 26
+    return start[25] if is_deep else None
+
+
+def _by_itk(path: Path) -> NDArray[Any]:
+    """(Y, X, channels) uint16; ITK's PNG reader keeps 16 bits of colours."""
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO("PNGImageIO")
+    reader.SetFileName(str(path))
+    try:
+        return np.asarray(sitk.GetArrayFromImage(reader.Execute()))
+    except RuntimeError as error:
+        raise ValueError("its pixels cannot be decoded") from error
 
 
 def _array(picture: Image.Image, *, indices: bool) -> NDArray[Any]:

@@ -45,9 +45,15 @@ def to_uint8_rgb(array: NDArray[Any], name: str) -> tuple[NDArray[Any], Notes]:
     if array.shape[-1] == 4:
         notes += _transparency(array[..., 3], name)
         array = array[..., :3]
+    if array.dtype == np.int8:  # colours have no sign, whatever a header says
+        array = array.view(np.uint8)
+    if array.dtype == np.int16:
+        array = array.view(np.uint16)
     if array.dtype == np.uint16:
         array = ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
         notes += (f"The 16-bit colours of {name} are shown with 8 bits a channel.",)
+    if array.dtype != np.uint8:
+        raise ReadError(f"{name} has colours of {array.dtype}; 8 or 16 bits can be read.")
     return np.ascontiguousarray(array), notes
 
 

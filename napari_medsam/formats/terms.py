@@ -8,7 +8,7 @@ DICOM PS3.16 (CID 7150 for categories, annex L and the CIDs of anatomy for types
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from napari_medsam.engine.events import Label
 
@@ -115,8 +115,23 @@ def term_of(label: Label) -> Term:
     return KNOWN.get(SYNONYMS.get(turned, turned), UNKNOWN)
 
 
+def in_words(label: Label) -> str:
+    """The code other programs will be told: "Liver (SCT 10200004)"."""
+    code = term_of(label).type
+    return f"{code.meaning} ({code.scheme} {code.value})"
+
+
 def with_term(label: Label, term: Term) -> Label:
     """The label with this term; unchanged where its name already stands for it."""
     if term_of(label) == term:
         return label
     return CodedLabel(label.number, label.name, label.color, term)
+
+
+def renamed(label: Label, name: str) -> Label:
+    """The label under another name; its term stays unless the new name stands for one itself.
+
+    Else a label that a file called liver would still be coded as liver when it is named spleen.
+    """
+    plain = Label(label.number, name, label.color)
+    return plain if term_of(plain) != UNKNOWN else replace(label, name=name)

@@ -7,8 +7,6 @@ tifffile cannot undo by itself (LZW, JPEG) are read by Pillow.
 
 from __future__ import annotations
 
-import struct
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -17,28 +15,15 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
-from napari_medsam.formats.errors import ReadError, SeveralFrames, reason
-from napari_medsam.formats.memory import require_data, require_memory
+from napari_medsam.formats.errors import DAMAGE, ReadError, SeveralFrames, reason
+from napari_medsam.formats.memory import DEFLATE_LIMIT, require_data, require_memory
 from napari_medsam.formats.pixels import Notes
 from napari_medsam.formats.quiet import library_warnings
 
 SLICE_AXES = "ZIQ"
 """tifffile's letters for a third axis of space: Z, or pages of which nothing is said (I, Q)."""
 
-UNREADABLE = (
-    tifffile.TiffFileError,
-    OSError,
-    EOFError,
-    ValueError,
-    TypeError,
-    KeyError,
-    IndexError,
-    AttributeError,
-    ArithmeticError,
-    RuntimeError,
-    struct.error,
-    zlib.error,
-)
+UNREADABLE = (*DAMAGE, tifffile.TiffFileError)
 """What tifffile and its decoders raise on damaged files."""
 
 
@@ -68,7 +53,7 @@ def tiff_pixels(path: Path, frame: int | None, *, indices: bool) -> tuple[NDArra
             require_memory(series.shape, 2 * max(1, series.dtype.itemsize), path)
             packed = page.compression != 1 or page.bitspersample < 8
             n_bytes = int(np.prod(series.shape, dtype=object)) * series.dtype.itemsize
-            require_data(n_bytes, path, compressed=packed)
+            require_data(n_bytes, path, ratio=DEFLATE_LIMIT if packed else 1)
             voxels = _in_order(_decoded(path, series), series.axes, frame, path)
             notes: Notes = ()
             if page.photometric == 0:

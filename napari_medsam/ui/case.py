@@ -6,6 +6,7 @@ annotation back together before it returns.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 from typing import Any, Protocol
 
@@ -13,10 +14,14 @@ from napari.components import ViewerModel
 from napari.layers import Image, Layer
 
 from napari_medsam.engine.annotation import Annotation
-from napari_medsam.engine.events import Event, PlacedBox
+from napari_medsam.engine.events import Event, Label, PlacedBox
+from napari_medsam.engine.merge import added
 from napari_medsam.engine.prompt import SliceRef
 from napari_medsam.engine.volume import Axis
-from napari_medsam.engine.window import AUTO, Window, preset_names
+from napari_medsam.engine.window import Window
+from napari_medsam.formats.header_window import first_window, window_names
+from napari_medsam.formats.label_file import LabelFile
+from napari_medsam.formats.terms import in_words, renamed
 from napari_medsam.ui.boxes import BoxesLayer, Later
 from napari_medsam.ui.images import (
     AS_SHOWN,
@@ -83,7 +88,7 @@ class Case:
         self.label = self.annotation.add_label().number
         self._n_initial = len(self.annotation.log)
         self.annotation.mark_saved()
-        self.window_name = AUTO
+        self.window_name = first_window(self.image)
         self.reach = (REACH, REACH)
         self.pending: dict[int, PlacedBox] = {}
         self.reviews: list[Review] = []
@@ -191,12 +196,29 @@ class Case:
         self.sync()
 
     def rename_label(self, number: int, name: str) -> None:
-        self.annotation.edit_label(number, name=name)
+        label = next(one for one in self.annotation.table if one.number == number)
+        self.annotation.load_table((renamed(label, name.strip() or label.name),))
         self.sync()
 
     def recolor_label(self, number: int, color: tuple[float, float, float]) -> None:
         self.annotation.edit_label(number, color=color)
         self.sync()
+
+    def load_table(self, table: Sequence[Label]) -> None:
+        """Take over names, colours and terms; labels that are not in the table stay."""
+        self.annotation.load_table(table)
+        self.sync()
+
+    def load_labels(self, file: LabelFile, *, keep: bool) -> None:
+        """Take over the labels of a file, in place of what is there or beside it."""
+        labels, table = file.labels, file.table
+        if keep:
+            labels, table = added(self.annotation.labels, self.annotation.table, labels, table)
+        event = self.annotation.load_labels(labels, table)
+        if not self.annotation.voxel_count(self.label):
+            there = (n.number for n in table if self.annotation.voxel_count(n.number))
+            self.label = next(there, self.label)
+        self.sync(event)
 
     def remove_label(self) -> None:
         """Take the current label away with its voxels and boxes; undo brings all back."""
@@ -219,6 +241,7 @@ class Case:
                 n.color,
                 counts[n.number],
                 None if millilitre is None else counts[n.number] * millilitre,
+                in_words(n),
             )
             for n in self.annotation.table
         )
@@ -263,15 +286,15 @@ class Case:
 
     def window_names(self) -> tuple[str, ...]:
         if self.image.volume.is_rgb:
-            return preset_names(self.image.volume)
-        return (*preset_names(self.image.volume), AS_SHOWN)
+            return window_names(self.image)
+        return (*window_names(self.image), AS_SHOWN)
 
     def window(self) -> Window:
         """What the model is shown."""
         if self.window_name == AS_SHOWN and not self.image.volume.is_rgb:
             lower, upper = self.layer.contrast_limits
             return Window(float(lower), float(upper))
-        return window_of(self.image.volume, self.window_name)
+        return window_of(self.image, self.window_name)
 
     def choose_window(self, name: str) -> None:
         """Show the model, and the user, a preset; "as shown" leaves the screen as it is."""

@@ -3,8 +3,8 @@
 It has no widgets and works with a bare `ViewerModel`. At most one case is open; the annotations
 of other images wait, so that going back to an image goes on where it was left.
 
-Three lanes of work: on images (the latest wins), on models, on files (a save is never cancelled
-by a click).
+Four lanes of work: on images (the latest wins), on models, on files that are saved and on label
+files that are opened (neither is cancelled by a click).
 """
 
 from __future__ import annotations
@@ -21,11 +21,13 @@ from napari_medsam.engine.predictor import PromptableModel
 from napari_medsam.engine.prompt import SliceRef
 from napari_medsam.engine.session import Session
 from napari_medsam.engine.volume import Axis
+from napari_medsam.formats.header_window import why_this_window
 from napari_medsam.ui.asked import courses, range_asked, read_boxes
 from napari_medsam.ui.boxes import Later
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.describe import describe, modality_of
 from napari_medsam.ui.jobs import JobRunner, Jobs
+from napari_medsam.ui.label_files import LabelFiles
 from napari_medsam.ui.layers import Throttle, show_axis, show_slice
 from napari_medsam.ui.model_desk import ModelDesk
 from napari_medsam.ui.open_cases import OpenCases
@@ -33,7 +35,7 @@ from napari_medsam.ui.panel import Panel, View
 from napari_medsam.ui.pointer import Pointer
 from napari_medsam.ui.prefetch import Prefetcher
 from napari_medsam.ui.review import next_doubtful
-from napari_medsam.ui.saving import Saver, suggested_path
+from napari_medsam.ui.saving import ONE_FILE, How, Saver, suggested_path
 from napari_medsam.ui.segmenter import Segmenter
 from napari_medsam.ui.shelf import CatalogueShelf, Shelf
 from napari_medsam.ui.slices import ReadySlices, strip_of
@@ -56,7 +58,7 @@ class Controller:
     shelf
         Where models come from.
     make_jobs
-        Makes a lane of work; called three times.
+        Makes a lane of work; called four times.
     throttle, later
         See `LabelsLayer` and `BoxesLayer`; without a screen both act at once.
     idle
@@ -80,7 +82,7 @@ class Controller:
         self.viewer = viewer
         self._view = view
         self._throttle, self._later = throttle, later
-        self._lanes = [make_jobs() for _ in range(3)]
+        self._lanes = [make_jobs() for _ in range(4)]
         self._cache = EmbeddingCache() if cache is None else cache
         self._ready = ReadySlices()
         self._prefetch = Prefetcher(self._lanes[0], idle, lambda where: self._on_ready([where]))
@@ -93,6 +95,9 @@ class Controller:
             shelf or CatalogueShelf(), self._lanes[1], self.tell, self.refresh, self._on_model
         )
         self._saver = Saver(self._lanes[2], self.tell, self.refresh)
+        self.label_files = LabelFiles(
+            self._lanes[3], lambda: self.case, view.ask, self.tell, self.refresh
+        )
         self._watch = ViewWatch(
             viewer, throttle, self.refresh, self._renew_session, self._on_scroll
         )
@@ -134,7 +139,7 @@ class Controller:
             is_problem=self._is_problem,
             model=self.desk.state,
             models=self.desk.choices,
-            progress=self._saver.progress or self.desk.progress,
+            progress=self._saver.progress or self.label_files.progress or self.desk.progress,
             replace=self._replace,
             precision=self.desk.wish,
             cache=cache_size(self._cache),
@@ -179,8 +184,8 @@ class Controller:
             self.viewer.layers.selection.active = case.boxes.layer
             self._renew_session()
             self.desk.on_modality(modality_of(case))
-            notes = " ".join(case.image.notes)
-        self.tell(notes, bool(notes))
+            notes = " ".join(filter(None, (*case.image.notes, why_this_window(case.image))))
+        self.tell(notes, bool(case and case.image.notes))
 
     def _on_model(self, model: PromptableModel | None) -> None:
         self._model = model
@@ -327,10 +332,10 @@ class Controller:
         """Where to propose to save; None where nothing is open."""
         return suggested_path(self.case) if self.case else None
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path, how: How = ONE_FILE) -> None:
         """Write the labels onto the image's own grid; what was checked is told."""
         if self.case is not None:
-            self._saver.save(self.case, path)
+            self._saver.save(self.case, path, how)
 
     # --- the viewer --------------------------------------------------------------------
 

@@ -19,9 +19,13 @@ from napari.layers import Image
 from numpy.typing import NDArray
 
 from napari_medsam.engine.volume import AXES, Volume
-from napari_medsam.engine.window import Window, preset_window
+from napari_medsam.engine.window import Window
 from napari_medsam.formats.grid import Geometry, SourceGrid
+from napari_medsam.formats.header_window import first_window, window_named
 from napari_medsam.formats.image_file import ImageFile
+from napari_medsam.formats.label_file import LabelFile
+from napari_medsam.formats.label_table import complete_table
+from napari_medsam.ui.layers import GRID, OPACITY, TABLE, colormap_of, features_of
 
 KEY = "napari_medsam"
 """In `layer.metadata`: the `ImageFile` of an image layer."""
@@ -51,8 +55,25 @@ def image_layer_data(image: ImageFile) -> LayerData:
     }
     if not volume.is_rgb:
         settings["colormap"] = "gray"
-        settings["contrast_limits"] = contrast_limits(window_of(volume))
+        settings["contrast_limits"] = contrast_limits(first_window_of(image))
     return volume.voxels[0] if volume.is_flat else volume.voxels, settings, "image"
+
+
+def labels_layer_data(file: LabelFile, grid: SourceGrid, name: str) -> LayerData:
+    """A labels layer of its own for a label file on its own grid, as napari's readers give it."""
+    flat = len(file.labels) == 1
+    table = complete_table(file.labels, file.table)
+    settings = {
+        "name": name,
+        "scale": grid.lps.spacing_xyz[::-1][1 if flat else 0 :],
+        "units": ("mm",) * (2 if flat else 3),
+        "axis_labels": AXES[1 if flat else 0 :],
+        "opacity": OPACITY,
+        "colormap": colormap_of(table),
+        "features": features_of(table),
+        "metadata": {GRID: grid, TABLE: tuple(table)},
+    }
+    return file.labels[0] if flat else file.labels, settings, "labels"
 
 
 def image_file_of(layer: Image) -> ImageFile:
@@ -125,12 +146,17 @@ def _rgb_uint8(pixels: NDArray[Any]) -> NDArray[np.uint8]:
 _WINDOWS: WeakKeyDictionary[Volume, dict[str, Window]] = WeakKeyDictionary()
 
 
-def window_of(volume: Volume, preset: str = "auto") -> Window:
+def window_of(image: ImageFile, preset: str) -> Window:
     """A preset's window, found once for each volume (percentiles take a while)."""
-    found = _WINDOWS.setdefault(volume, {})
+    found = _WINDOWS.setdefault(image.volume, {})
     if preset not in found:
-        found[preset] = preset_window(volume, preset)
+        found[preset] = window_named(image, preset)
     return found[preset]
+
+
+def first_window_of(image: ImageFile) -> Window:
+    """The window an image is opened with."""
+    return window_of(image, first_window(image))
 
 
 def contrast_limits(window: Window) -> tuple[float, float]:

@@ -75,7 +75,7 @@ class LabelTable(QTableWidget):
         cells[_COLOR].setToolTip("Click to choose another colour")
         cells[_NUMBER].setText(str(row.number))
         cells[_NAME].setText(row.name)
-        cells[_NAME].setToolTip("Double-click to rename")
+        cells[_NAME].setToolTip(f"{row.code}\nDouble-click to rename")
         cells[_VOXELS].setText(f"{row.n_voxels:,}")
         cells[_ML].setText("" if row.millilitres is None else f"{row.millilitres:,.1f}")
 

@@ -101,13 +101,9 @@ class LabelsLayer:
 
     def show_table(self, table: Sequence[Label]) -> None:
         """Colours and names as in the table; a number that is not in it is grey."""
-        colors: dict[int | None, Any] = {None: (0.5, 0.5, 0.5, 1.0), 0: (0.0, 0.0, 0.0, 0.0)}
-        colors.update({label.number: (*label.color, 1.0) for label in table})
-        self.layer.colormap = DirectLabelColormap(color_dict=colors)
+        self.layer.colormap = colormap_of(table)
         self.layer.metadata[TABLE] = tuple(table)
-        self.layer.features = pd.DataFrame(
-            {"index": [0, *(n.number for n in table)], "name": ["", *(n.name for n in table)]}
-        )
+        self.layer.features = features_of(table)
 
     def show_change(self, slices: Iterable[SliceRef]) -> None:
         """Redraw, soon, if any of the slices is on screen."""
@@ -149,6 +145,19 @@ def _atom(atom: Any) -> Painted:
         indices = tuple(np.asarray(i, dtype=np.intp).ravel() for i in indices)
     old = np.broadcast_to(np.asarray(old, np.uint16).ravel(), indices[0].shape)
     return indices, old, np.broadcast_to(np.asarray(new, np.uint16).ravel(), old.shape)
+
+
+def colormap_of(table: Sequence[Label]) -> DirectLabelColormap:
+    """The colours of a table; a number that is not in it is grey."""
+    colors: dict[int | None, Any] = {None: (0.5, 0.5, 0.5, 1.0), 0: (0.0, 0.0, 0.0, 0.0)}
+    colors.update({label.number: (*label.color, 1.0) for label in table})
+    return DirectLabelColormap(color_dict=colors)
+
+
+def features_of(table: Sequence[Label]) -> pd.DataFrame:
+    """The names of a table, as napari shows them under the mouse."""
+    numbers, names = [0, *(n.number for n in table)], ["", *(n.name for n in table)]
+    return pd.DataFrame({"index": numbers, "name": names})
 
 
 def camera_of(viewer: ViewerModel) -> Any:

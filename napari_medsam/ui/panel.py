@@ -16,13 +16,17 @@ VIEW_NAMES: dict[Axis, str] = {"z": "axial", "y": "coronal", "x": "sagittal"}
 
 @dataclass(frozen=True)
 class LabelRow:
-    """A row of the label table; `millilitres` is None where the voxel size is unknown."""
+    """A row of the label table; `millilitres` is None where the voxel size is unknown.
+
+    `code` is what DICOM and 3D Slicer will call it, in words.
+    """
 
     number: int
     name: str
     color: tuple[float, float, float]
     n_voxels: int
     millilitres: float | None
+    code: str = ""
 
 
 @dataclass(frozen=True)
@@ -145,6 +149,9 @@ class View(Protocol):
 
     def show_strip(self, strip: Strip | None) -> None:
         """Draw the strip of slices; None where there is none to show."""
+
+    def ask(self, question: str, answers: tuple[str, ...]) -> str | None:
+        """Ask the user; one of the answers, or None where the question was left."""
 
 
 def time_left(seconds: float | None) -> str:

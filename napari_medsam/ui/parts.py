@@ -25,6 +25,7 @@ from superqt.utils import signals_blocked
 
 from napari_medsam.engine.volume import Axis
 from napari_medsam.models.ways import Wish
+from napari_medsam.ui.file_row import FileRow
 from napari_medsam.ui.label_table import LabelTable
 from napari_medsam.ui.model_rows import ModelChoice, ModelRow
 from napari_medsam.ui.panel import VIEW_NAMES, Panel
@@ -155,9 +156,10 @@ class Parts(QWidget):
 
     def _build_end(self) -> QLayout:
         self.progress = ProgressRow()
-        self.save = button(with_key("Save labels...", "save"), "Save on the image's own grid")
+        self.files = FileRow()
+        self.save = self.files.save
         self.cache = CacheRow()
-        return _column(self.progress, self.save, self.cache, small_print(DISCLAIMER))
+        return _column(self.progress, self.files, self.cache, small_print(DISCLAIMER))
 
     def show_panel(self, panel: Panel) -> None:
         """Draw a panel; nothing that the user is typing is disturbed."""
@@ -178,8 +180,7 @@ class Parts(QWidget):
         )
         self.propagate.setText(with_key(over, "propagate"))
         self.propagate.setEnabled(panel.range is not None and panel.progress is None)
-        self.save.setEnabled(panel.has_case)
-        self.save.setText(with_key("Save labels..." if panel.is_dirty else "Save labels", "save"))
+        self.files.show_panel(panel)
         for part in (self.table, self.add_label, self.next_label, self.box_tool, self.replace):
             part.setEnabled(panel.has_case)
         self.remove_label.setEnabled(panel.has_case and bool(panel.labels))

@@ -1,19 +1,29 @@
 """napari's reader: files and DICOM folders come in through `formats`, geometry and all.
 
 napari asks this for every path of a kind it lists, so what is not ours is refused at once.
+A file that can be nothing but labels goes onto the image that is open in the dock; without one
+it becomes a labels layer of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from napari_medsam.formats.dicom import stacks_in
-from napari_medsam.formats.images import SUFFIXES, read_image, suffix_of
-from napari_medsam.ui.images import LayerData, image_layer_data
+from napari_medsam.formats.coco import is_coco
+from napari_medsam.formats.images import SUFFIXES, suffix_of
+from napari_medsam.formats.labels_read import is_label_file, read_labels_alone
+from napari_medsam.ui.choice_dialogs import current_chooser
+from napari_medsam.ui.choosing import NothingChosen, open_images
+from napari_medsam.ui.docks import current_controller
+from napari_medsam.ui.images import LayerData, image_layer_data, labels_layer_data
 
 MOST_LOOKED_AT = 200
 """Files of a folder whose first bytes are looked at, before it is said to hold no DICOM."""
+
+NO_LAYER: list[Any] = [(None,)]
+"""What napari takes for "read, and there is nothing to add"."""
 
 Read = Callable[[str | Sequence[str]], list[LayerData]]
 
@@ -25,23 +35,36 @@ def get_reader(path: str | Sequence[str]) -> Read | None:
 
 
 def read(path: str | Sequence[str]) -> list[LayerData]:
-    """One image layer a path; a folder with several DICOM series gives one layer each."""
+    """The layers of each path; none where the user chose none, or labels went onto an image."""
     paths = [path] if isinstance(path, str) else list(path)
-    return [layer for p in paths for layer in _layers(Path(p))]
+    return [layer for p in paths for layer in _layers(Path(p))] or NO_LAYER
 
 
 def _layers(path: Path) -> list[LayerData]:
-    if not path.is_dir():
-        return [image_layer_data(read_image(path))]
-    series = [stack.uid for stack in stacks_in(path)]
-    return [image_layer_data(read_image(path, series=uid)) for uid in series]
+    if is_label_file(path):
+        return _labels(path)
+    try:
+        return [image_layer_data(image) for image in open_images(path, current_chooser())]
+    except NothingChosen:
+        return []
+
+
+def _labels(path: Path) -> list[LayerData]:
+    controller = current_controller()
+    if controller is not None and controller.case is not None:
+        controller.label_files.open(path)
+        return []
+    file, grid = read_labels_alone(path)
+    return [labels_layer_data(file, grid, path.name)]
 
 
 def _is_ours(path: Path) -> bool:
     if path.is_dir():
         files = (p for p in sorted(path.rglob("*")) if p.is_file())
         return any(_is_dicom(p) for p, _ in zip(files, range(MOST_LOOKED_AT), strict=False))
-    return suffix_of(path) in SUFFIXES
+    if suffix_of(path) == ".json":
+        return is_coco(path)
+    return suffix_of(path) in SUFFIXES or _is_dicom(path)
 
 
 def _is_dicom(path: Path) -> bool:

@@ -8,28 +8,24 @@ from pathlib import Path
 from napari.layers import Image
 from napari.viewer import Viewer
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QFileDialog, QFrame, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 from superqt.utils import qthrottled
 
 from napari_medsam.cache_place import lasting_cache
-from napari_medsam.ui import shortcuts
+from napari_medsam.formats.label_files import label_paths
+from napari_medsam.ui import file_dialogs, shortcuts
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.controller import Controller
 from napari_medsam.ui.memory import give_back_large_arrays
 from napari_medsam.ui.model_rows import ask_weights
 from napari_medsam.ui.panel import Panel, Strip
 from napari_medsam.ui.parts import Parts
+from napari_medsam.ui.saving import How
 from napari_medsam.ui.shelf import CatalogueShelf, Shelf
 
 WIDTH = 320
 REDRAW_MS = 60
 IDLE_MS = 500
-SAVE_FILTERS = (
-    "NIfTI (*.nii.gz *.nii)",
-    "NRRD (*.nrrd)",
-    "MetaImage (*.mha)",
-    "Picture (*.png *.tif *.tiff)",
-)
 
 
 def _later(function: Callable[[], None]) -> None:
@@ -123,6 +119,11 @@ class MedSamWidget(QWidget):
         parts.embed_all.clicked.connect(lambda: controller.embed_all())
         parts.strip.jumped.connect(controller.on_slice_chosen)
         parts.cache.clear.clicked.connect(lambda: controller.clear_cache())
+        files = parts.files
+        files.open.clicked.connect(lambda: self.ask_labels())
+        files.one_a_label.triggered.connect(lambda: self.ask_where_to_save(one_a_label=True))
+        files.import_table.triggered.connect(lambda: self.ask_table())
+        files.export_table.triggered.connect(lambda: self.ask_where_to_export())
         self._connect_keys()
         # The dock gets no close event with the window; only its destruction is told.
         self.destroyed.connect(controller.close)
@@ -171,24 +172,60 @@ class MedSamWidget(QWidget):
         with self.parts.image.changed.blocked():
             self.parts.image.reset_choices()
         # napari is still busy adding the layer: it selects it, and fits the view, after this.
-        _later(self._open_chosen)
+        _later(self.open_chosen)
 
-    def _open_chosen(self) -> None:
+    def open_chosen(self) -> None:
+        """Open the case of the chosen image, if it is not open yet."""
         self.controller.on_image_chosen(self.parts.image.value)
 
     # --- dialogs -----------------------------------------------------------------------
 
-    def ask_where_to_save(self) -> None:
-        """Ask for a file and save the labels there."""
+    def ask(self, question: str, answers: tuple[str, ...]) -> str | None:
+        return file_dialogs.ask(self, question, answers)
+
+    def ask_where_to_save(self, *, one_a_label: bool = False) -> None:
+        """Ask for a file and save the labels there, or beside it a file for each label."""
+        case, suggested = self.controller.case, self.controller.suggested_path()
+        if case is None or suggested is None:
+            return
+        path = file_dialogs.ask_save_path(self, suggested, case.image.grid)
+        if path is not None and not (one_a_label and self._keeps_others(case, path)):
+            description = self.parts.files.description.isChecked()
+            self.controller.save(path, How(one_a_label, description))
+
+    def _keeps_others(self, case: Case, path: Path) -> bool:
+        """Whether files of single labels are there and are not to be replaced."""
+        rows = [one for one in case.annotation.table if case.annotation.voxel_count(one.number)]
+        there = [one for one in label_paths(path, rows) if one.exists()]
+        question = f"{', '.join(one.name for one in there)}: replace what is there?"
+        return bool(there) and file_dialogs.ask(self, question, ("Replace",)) is None
+
+    def ask_labels(self) -> None:
+        """Ask for a label file and lay it onto the image."""
+        self._ask_and(file_dialogs.ask_label_file, self.controller.label_files.open)
+
+    def ask_table(self) -> None:
+        """Ask for a label table and take its names and colours."""
+        self._ask_and(file_dialogs.ask_table_to_open, self.controller.label_files.import_table)
+
+    def ask_where_to_export(self) -> None:
+        """Ask for a file and write the label table there."""
         suggested = self.controller.suggested_path()
         if suggested is None:
             return
-        filters = sorted(SAVE_FILTERS, key=lambda f: f"*{suggested.suffix}" not in f)
-        path, _ = QFileDialog.getSaveFileName(
-            self, "Save labels", str(suggested), ";;".join(filters)
-        )
-        if path:
-            self.controller.save(Path(path))
+        table = suggested.with_name(f"{suggested.name.split('.')[0]}.csv")
+        path = file_dialogs.ask_where_to_export(self, table)
+        if path is not None:
+            self.controller.label_files.export_table(path)
+
+    def _ask_and(
+        self, ask: Callable[[QWidget, Path], Path | None], do: Callable[[Path], None]
+    ) -> None:
+        """Ask for a file beside the image and do something with it."""
+        suggested = self.controller.suggested_path()
+        path = ask(self, suggested.parent) if suggested is not None else None
+        if path is not None:
+            do(path)
 
     def ask_weights(self, *, folder: bool = False) -> None:
         """Ask for a file, a zip or a folder, and take in the models it holds."""

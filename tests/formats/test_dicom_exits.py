@@ -149,6 +149,49 @@ def test_a_tilted_gantry_keeps_every_slice_at_its_place(suffix: str, tmp_path: P
     )
 
 
+@pytest.mark.parametrize("thickness", [None, ""])
+def test_a_series_without_a_slice_thickness_is_saved_too(
+    ct: ImageFile, thickness: str | None, tmp_path: Path
+) -> None:
+    for path in ct.grid.source.iterdir():
+        dataset = pydicom.dcmread(path)
+        del dataset.SliceThickness
+        if thickness is not None:
+            dataset.SliceThickness = thickness
+        dataset.save_as(path)
+    write_labels(tmp_path / "out.seg.dcm", drawn(SHAPE), ct.grid)
+    shared = pydicom.dcmread(tmp_path / "out.seg.dcm").SharedFunctionalGroupsSequence[0]
+    assert float(shared.PixelMeasuresSequence[0].SliceThickness) == 2.5
+
+
+@pytest.mark.parametrize("suffix", EXITS)
+def test_identifiers_an_anonymiser_left_in_the_file_meta_are_used(
+    ct: ImageFile, suffix: str, tmp_path: Path
+) -> None:
+    known = set()
+    for path in ct.grid.source.iterdir():
+        dataset = pydicom.dcmread(path)
+        known.add(str(dataset.SOPInstanceUID))
+        dataset.SOPClassUID = dataset.SOPInstanceUID = dataset.SeriesInstanceUID = ""
+        dataset.save_as(path)
+    image = read_image(ct.grid.source)
+    series_uids = set()
+    for name in ("first", "second"):
+        saved = tmp_path / f"{name}{suffix}"
+        write_labels(saved, drawn(SHAPE), image.grid)
+        np.testing.assert_array_equal(read_label_file(saved, image.grid).labels, drawn(SHAPE))
+        referred = list(pydicom.dcmread(saved).iterall())
+        uids = {str(e.value) for e in referred if e.keyword == "ReferencedSOPInstanceUID"}
+        assert uids & known
+        series_uids |= {
+            str(e.value)
+            for e in referred
+            if e.keyword == "SeriesInstanceUID"
+            and e.value != pydicom.dcmread(saved).SeriesInstanceUID
+        }
+    assert len(series_uids) == 1
+
+
 class TestContoursOfOthers:
     """RTSTRUCT files as other programs write them, made from ours."""
 
@@ -233,6 +276,7 @@ class TestRefusals:
         for path in ct.grid.source.iterdir():
             dataset = pydicom.dcmread(path)
             dataset.SOPInstanceUID = ""
+            dataset.file_meta.MediaStorageSOPInstanceUID = ""
             dataset.save_as(path)
         with pytest.raises(SaveError, match="SOPInstanceUID"):
             write_labels(tmp_path / "out.seg.dcm", drawn(SHAPE), ct.grid)
@@ -273,6 +317,25 @@ def test_segmentation_of_another_grid_is_resampled_when_asked(
     assert [one.number for one in file.table] == [3]
 
 
+def dice_by_scikit_image(path: Path, folder: Path, labels: NDArray[np.uint8]) -> list[float]:
+    """Each structure's contours filled without any of our code, against its labels."""
+    dataset = pydicom.dcmread(path)
+    reference = sitk.ReadImage(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder)))
+    found = []
+    for item in dataset.ROIContourSequence:
+        filled = np.zeros(labels.shape, dtype=bool)
+        for contour in item.ContourSequence:
+            points = np.array(contour.ContourData, dtype=float).reshape(-1, 3)
+            index = np.array(
+                [reference.TransformPhysicalPointToContinuousIndex(p) for p in points.tolist()]
+            )
+            slice_index = round(float(index[0, 2]))
+            filled[slice_index] ^= polygon2mask(labels.shape[1:], index[:, 1::-1])
+        meant = labels == item.ReferencedROINumber
+        found.append(2 * np.count_nonzero(filled & meant) / (filled.sum() + meant.sum()))
+    return found
+
+
 class TestRealCt:
     """The liver of dcmqi's CT, and small objects on it."""
 
@@ -295,22 +358,8 @@ class TestRealCt:
         self, image: ImageFile, labels: NDArray[np.uint8], tmp_path: Path
     ) -> None:
         write_labels(tmp_path / "a.rtstruct.dcm", labels, image.grid)
-        dataset = pydicom.dcmread(tmp_path / "a.rtstruct.dcm")
-        reference = sitk.ReadImage(
-            sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(image.grid.source))
-        )
-        for item in dataset.ROIContourSequence:
-            filled = np.zeros(labels.shape, dtype=bool)
-            for contour in item.ContourSequence:
-                points = np.array(contour.ContourData, dtype=float).reshape(-1, 3)
-                index = np.array(
-                    [reference.TransformPhysicalPointToContinuousIndex(p) for p in points.tolist()]
-                )
-                slice_index = round(float(index[0, 2]))
-                filled[slice_index] ^= polygon2mask(labels.shape[1:], index[:, 1::-1])
-            meant = labels == item.ReferencedROINumber
-            dice = 2 * np.count_nonzero(filled & meant) / (filled.sum() + meant.sum())
-            assert dice >= 0.98
+        dices = dice_by_scikit_image(tmp_path / "a.rtstruct.dcm", image.grid.source, labels)
+        assert min(dices) >= 0.98
 
     def test_segments_read_by_highdicom(
         self, image: ImageFile, labels: NDArray[np.uint8], tmp_path: Path
@@ -326,3 +375,38 @@ class TestRealCt:
         ordered = sorted(heights, key=lambda uid: heights[uid])
         found = seg.get_pixels_by_source_instance(ordered, combine_segments=True)
         np.testing.assert_array_equal(found, labels)
+
+
+class TestAnonymisedCt:
+    """TotalSegmentator's CT of 20 slices with 31 structures, whose identifiers are blank."""
+
+    @pytest.fixture
+    def image(self, shared_dir: Path) -> ImageFile:
+        return read_image(shared_dir / "data" / "native" / "ct_dicom_totalseg")
+
+    @pytest.fixture
+    def labels(self, image: ImageFile) -> NDArray[np.uint8]:
+        return read_label_file(image.grid.source / "example_seg_dicom.nii.gz", image.grid).labels
+
+    def test_31_structures_filled_by_scikit_image(
+        self, image: ImageFile, labels: NDArray[np.uint8], tmp_path: Path
+    ) -> None:
+        write_labels(tmp_path / "a.rtstruct.dcm", labels, image.grid)
+        dices = dice_by_scikit_image(tmp_path / "a.rtstruct.dcm", image.grid.source, labels)
+        assert len(dices) == 31
+        assert min(dices) >= 0.98
+
+    def test_31_segments_read_by_highdicom(
+        self, image: ImageFile, labels: NDArray[np.uint8], tmp_path: Path
+    ) -> None:
+        import highdicom as hd
+
+        write_labels(tmp_path / "a.seg.dcm", labels, image.grid)
+        seg = hd.seg.segread(tmp_path / "a.seg.dcm")
+        paths = image.grid.source.glob("CT*")
+        slices = [pydicom.dcmread(path, stop_before_pixels=True) for path in paths]
+        slices.sort(key=lambda one: float(one.ImagePositionPatient[2]))
+        uids = [str(one.file_meta.MediaStorageSOPInstanceUID) for one in slices]
+        found = seg.get_pixels_by_source_instance(uids, combine_segments=True)
+        numbers = np.concatenate([[0], np.unique(labels[labels > 0])])
+        np.testing.assert_array_equal(numbers[found], labels)

@@ -13,12 +13,14 @@ import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import tifffile
 from PIL import Image
 
 from napari_medsam.formats.errors import ReadError
 from napari_medsam.formats.images import read_image
 from napari_medsam.formats.labels import read_label_file, write_labels
 from tests.formats.dicom_files import REFERABLE, write_series, write_slice
+from tests.formats.dicom_objects import enhanced, image_object, save
 
 N_EACH = 30
 VOXELS = np.random.default_rng(1).integers(0, 900, (6, 7, 8)).astype(np.int16)
@@ -44,6 +46,28 @@ def good_npz(path: Path) -> None:
     np.savez_compressed(path, imgs=VOXELS.astype(np.uint8), spacing=(1.0, 1.0, 2.0))
 
 
+def good_mgz(path: Path) -> None:
+    nib.save(nib.MGHImage(VOXELS.T.astype(np.float32), np.eye(4)), path)
+
+
+def good_stack(path: Path) -> None:
+    tifffile.imwrite(path, VOXELS, photometric="minisblack", compression="zlib")
+
+
+def good_deflated(path: Path) -> None:
+    save(image_object(VOXELS[0], syntax="1.2.840.10008.1.2.1.99"), path)
+
+
+def good_run_lengths(path: Path) -> None:
+    made = image_object(VOXELS[0])
+    made.compress("1.2.840.10008.1.2.5")
+    save(made, path)
+
+
+def good_frames(path: Path) -> None:
+    save(enhanced(VOXELS, (1, 0, 2, 3, 5, 4), (1.0,) * 6), path)
+
+
 GOOD: dict[str, Callable[[Path], None]] = {
     "a.nii": good_nifti,
     "a.nii.gz": good_nifti,
@@ -54,7 +78,14 @@ GOOD: dict[str, Callable[[Path], None]] = {
     "a.jpg": good_picture,
     "a.dcm": good_dicom,
     "a.npz": good_npz,
+    "a.bmp": good_picture,
+    "a.mgz": good_mgz,
+    "stack.tif": good_stack,
+    "deflated.dcm": good_deflated,
+    "rle.dcm": good_run_lengths,
+    "frames.dcm": good_frames,
 }
+NEEDS_PYDICOM = ("deflated.dcm", "rle.dcm", "frames.dcm")
 
 
 def damaged(data: bytes, seed: int) -> bytes:
@@ -76,6 +107,8 @@ def peak_mb() -> float:
 @pytest.mark.skipif(sys.platform == "win32", reason="measures memory the POSIX way")
 @pytest.mark.parametrize("name", GOOD)
 def test_damaged_file_gives_an_image_or_a_sentence(name: str, tmp_path: Path) -> None:
+    if name in NEEDS_PYDICOM:
+        pytest.importorskip("pydicom", reason="needs the extra [dicom]")
     GOOD[name](tmp_path / name)
     assert read_image(tmp_path / name).volume.voxels.size > 0
     data = (tmp_path / name).read_bytes()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +98,37 @@ def test_16_bit_rgb_is_scaled_to_8_bits(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb")
     read = read_image(tmp_path / "a.tif")
     assert read.volume.voxels[0, 0, 0].tolist() == [255, 1, 128]
+    assert any("16-bit" in note for note in read.notes)
+
+
+def deep_png(path: Path, pixels: np.ndarray, colour_type: int) -> Path:
+    """A PNG of 16 bits and any colour type, put together by hand."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        )
+
+    rows, columns = pixels.shape[:2]
+    header = struct.pack(">IIBBBBB", columns, rows, 16, colour_type, 0, 0, 0)
+    lines = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    parts = (b"IHDR", header), (b"IDAT", zlib.compress(lines)), (b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts))
+    return path
+
+
+def test_16_bit_grey_with_alpha_stays_grey_and_says_what_is_lost(tmp_path: Path) -> None:
+    pixels = RNG.integers(0, 65536, (7, 5, 2), dtype=np.uint16)
+    read = read_image(deep_png(tmp_path / "a.png", pixels, 4))
+    assert not read.volume.is_rgb
+    np.testing.assert_allclose(read.volume.voxels[0], pixels[..., 0] / 257, atol=1)
+    assert any("8 bits" in note for note in read.notes)
+
+
+def test_16_bit_colours_of_a_png_are_rounded_and_told(tmp_path: Path) -> None:
+    pixels = RNG.integers(0, 65536, (7, 5, 3), dtype=np.uint16)
+    read = read_image(deep_png(tmp_path / "a.png", pixels, 2))
+    np.testing.assert_array_equal(read.volume.voxels[0], np.rint(pixels / 257))
     assert any("16-bit" in note for note in read.notes)
 
 

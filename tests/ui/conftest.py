@@ -142,6 +142,15 @@ class NotingView:
     def show_strip(self, strip: Strip | None) -> None:
         self.strips.append(strip)
 
+    asked: list[str] = field(default_factory=list)
+    answers: list[str | None] = field(default_factory=list)
+
+    def ask(self, question: str, answers: tuple[str, ...]) -> str | None:
+        self.asked.append(question)
+        answer = self.answers.pop(0) if self.answers else None
+        assert answer is None or answer in answers
+        return answer
+
     @property
     def panel(self) -> Panel:
         return self.panels[-1]

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from qtpy.QtCore import QPoint, Qt
+from qtpy.QtCore import QPoint, Qt, QTimer
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
@@ -63,3 +63,31 @@ class Hands:
         self._canvas.native.setFocus()
         QTest.keyClick(self._canvas.native, getattr(Qt.Key, f"Key_{key}"))
         let_pass(30)
+
+
+def answer(act: Callable[[Any], None]) -> list[Any]:
+    """Once a dialog is on screen, act on it; returns a list that then holds the dialog.
+
+    A dialog keeps the program inside `exec`, so its answer must be arranged before.
+    """
+    seen: list[Any] = []
+
+    def look() -> None:
+        dialog = QApplication.activeModalWidget()
+        if dialog is None or not dialog.isVisible():
+            QTimer.singleShot(30, look)
+            return
+        seen.append(dialog)
+        let_pass(50)
+        try:
+            act(dialog)
+        finally:
+            # Whatever went wrong, the test must get out of `exec`.
+            QTimer.singleShot(3000, dialog.reject)
+
+    QTimer.singleShot(30, look)
+    return seen
+
+
+def click(widget: Any) -> None:
+    QTest.mouseClick(widget, Qt.MouseButton.LeftButton)

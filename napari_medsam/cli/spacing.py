@@ -1,0 +1,36 @@
+"""The `--spacing` of commands that read a picture's pages as slices."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from napari_medsam.formats.grid import Triple
+
+SPACING = typer.Option(
+    "--spacing",
+    metavar="X,Y,Z",
+    help="Millimetres between the pixels and pages of a picture, which does not state them.",
+)
+
+
+def parse_spacing(text: str | None) -> Triple | None:
+    """Three positive numbers, as "0.5,0.5,2"; None for None.
+
+    Raises
+    ------
+    ValueError
+        It is something else.
+    """
+    if text is None:
+        return None
+    try:
+        x, y, z = (float(word) for word in text.split(","))
+    except ValueError:
+        x = y = z = math.nan
+    if not all(math.isfinite(mm) and mm > 0 for mm in (x, y, z)):
+        raise ValueError(f"A spacing is three millimetres X,Y,Z above 0; this is {text!r}.")
+    return x, y, z

@@ -1,0 +1,105 @@
+"""Which formats work on this machine: each is tried on a tiny volume, not looked up in a list."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from napari_medsam.formats.errors import ReadError, SaveError
+from napari_medsam.formats.exits import (
+    COCO,
+    DICOM_SEG,
+    MHA,
+    NIFTI,
+    NRRD,
+    PNG,
+    RTSTRUCT,
+    SEG_NRRD,
+    TIFF,
+    Exit,
+)
+from napari_medsam.formats.image_file import ImageFile
+from napari_medsam.formats.images import read_image
+from napari_medsam.formats.labels import write_labels
+
+VOXELS = np.arange(4 * 5 * 6, dtype=np.int16).reshape(4, 5, 6)
+ROOT = "1.2.826.0.1.3680043.2.1125.2"
+SERIES_TAGS = {
+    "0008|0016": "1.2.840.10008.5.1.4.1.1.2",
+    "0008|0020": "20000101",
+    "0008|0030": "120000",
+    "0008|0060": "CT",
+    "0010|0020": "trial",
+    "0020|000d": f"{ROOT}.1",
+    "0020|000e": f"{ROOT}.2",
+    "0020|0037": "1\\0\\0\\0\\1\\0",
+    "0020|0052": f"{ROOT}.3",
+}
+"""What the slices of the DICOM series that is tried have in common; no patient is in it."""
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A format, and why it does not work ("" where it does)."""
+
+    title: str
+    problem: str = ""
+
+
+def try_formats() -> list[Tried]:
+    """Write and read every format once, in a temporary folder; takes a second or two."""
+    with tempfile.TemporaryDirectory(prefix="napari-medsam-") as name:
+        return list(_tried(Path(name)))
+
+
+def _tried(folder: Path) -> Iterator[Tried]:
+    sitk.WriteImage(sitk.GetImageFromArray(VOXELS[0].astype(np.uint8)), str(folder / "page.png"))
+    sitk.WriteImage(sitk.GetImageFromArray(VOXELS), str(folder / "volume.nii.gz"))
+    sources = {
+        folder / "volume.nii.gz": (NIFTI, NRRD, SEG_NRRD, MHA),
+        folder / "page.png": (PNG, TIFF, COCO),
+        folder / "series": (DICOM_SEG, RTSTRUCT),
+    }
+    (folder / "series").mkdir()
+    for source, exits in sources.items():
+        try:
+            if source.is_dir():
+                _write_series(source)
+            image = read_image(source)
+        except (ReadError, RuntimeError) as error:
+            yield from (Tried(one.title, str(error)) for one in exits)
+            continue
+        if source.is_dir():
+            yield Tried("DICOM series")
+        yield from (_try_exit(folder, image, one) for one in exits)
+
+
+def _try_exit(folder: Path, image: ImageFile, one: Exit) -> Tried:
+    labels = (image.volume.voxels > 9).astype(np.uint8)
+    try:
+        write_labels(folder / f"labels{one.suffixes[0]}", labels, image.grid)
+    except SaveError as error:
+        return Tried(one.title, str(error))
+    return Tried(one.title)
+
+
+def _write_series(folder: Path) -> None:
+    writer = sitk.ImageFileWriter()
+    writer.SetImageIO("GDCMImageIO")
+    writer.KeepOriginalImageUIDOn()
+    for k, plane in enumerate(VOXELS):
+        image = sitk.GetImageFromArray(plane)
+        own = {
+            "0008|0018": f"{ROOT}.4.{k + 1}",
+            "0020|0013": str(k + 1),
+            "0020|0032": f"0\\0\\{k * 2}",
+        }
+        for tag, value in (SERIES_TAGS | own).items():
+            image.SetMetaData(tag, value)
+        writer.SetFileName(str(folder / f"{k}.dcm"))
+        writer.Execute(image)

@@ -1,0 +1,75 @@
+"""Asks for file names: where to save labels and tables, which to open."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from qtpy.QtWidgets import QFileDialog, QMessageBox, QWidget
+
+from napari_medsam.formats.exits import exits_for, with_exit
+from napari_medsam.formats.grid import SourceGrid
+from napari_medsam.formats.images import SUFFIXES, suffix_of
+
+LABEL_FILES = " ".join(f"*{suffix}" for suffix in (*SUFFIXES, ".json"))
+TABLE_FILTER = "Label table (*.csv);;ITK-SNAP label description (*.txt *.label)"
+
+
+def ask_save_path(parent: QWidget, suggested: Path, grid: SourceGrid) -> Path | None:
+    """Where to save labels, in one of the formats that fit their image."""
+    exits = exits_for(grid)
+    filters = [one.file_filter for one in exits]
+    name, chosen = QFileDialog.getSaveFileName(
+        parent, "Save labels", str(suggested), ";;".join(filters)
+    )
+    if not name:
+        return None
+    asked = Path(name)
+    meant = exits[filters.index(chosen)] if chosen in filters else None
+    path = with_exit(asked, meant, suffix_of(suggested))
+    if path != asked and path.exists() and not _may_replace(parent, path):
+        return None
+    return path
+
+
+def ask_label_file(parent: QWidget, folder: Path) -> Path | None:
+    """Which label file to open."""
+    return _opened(parent, "Open labels", folder, f"Labels ({LABEL_FILES});;All files (*)")
+
+
+def ask_table_to_open(parent: QWidget, folder: Path) -> Path | None:
+    return _opened(parent, "Import label table", folder, "Label table (*.csv *.txt *.label)")
+
+
+def ask_where_to_export(parent: QWidget, suggested: Path) -> Path | None:
+    """Where to write the label table; .csv where no known ending was typed."""
+    name, chosen = QFileDialog.getSaveFileName(
+        parent, "Export label table", str(suggested), TABLE_FILTER
+    )
+    if not name:
+        return None
+    path = Path(name)
+    if path.suffix.lower() in (".csv", ".txt", ".label"):
+        return path
+    return path.with_name(path.name + (".label.txt" if "SNAP" in chosen else ".csv"))
+
+
+def ask(parent: QWidget, question: str, answers: Sequence[str]) -> str | None:
+    """A question with a button for each answer, and Cancel."""
+    box = QMessageBox(QMessageBox.Icon.Question, "napari-medsam", question, parent=parent)
+    buttons = [box.addButton(one, QMessageBox.ButtonRole.AcceptRole) for one in answers]
+    cancel = box.addButton(QMessageBox.StandardButton.Cancel)
+    box.setDefaultButton(cancel)
+    box.exec()
+    clicked = box.clickedButton()
+    return next((a for a, b in zip(answers, buttons, strict=True) if b is clicked), None)
+
+
+def _opened(parent: QWidget, title: str, folder: Path, filters: str) -> Path | None:
+    name, _ = QFileDialog.getOpenFileName(parent, title, str(folder), filters)
+    return Path(name) if name else None
+
+
+def _may_replace(parent: QWidget, path: Path) -> bool:
+    """The dialog asked about another name than the one that will be written."""
+    return ask(parent, f"{path.name} exists already.", ("Replace it",)) is not None

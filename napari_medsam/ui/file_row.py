@@ -1,0 +1,49 @@
+"""The dock's row of files: save, open labels, and a menu with what is needed less often."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QAction
+from qtpy.QtWidgets import QMenu, QToolButton, QWidget
+
+from napari_medsam.ui.panel import Panel
+from napari_medsam.ui.rows import button, side_by_side
+from napari_medsam.ui.shortcuts import with_key
+
+
+class FileRow(QWidget):
+    """Save labels, open labels, and more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.save = button(with_key("Save labels...", "save"), "Save on the image's own grid")
+        self.open = button("Open labels...", "Lay a label file onto this image")
+        self.more = QToolButton()
+        self.more.setText("\u22ef")
+        self.more.setToolTip("More ways to save, and the label table as a file")
+        self.more.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        # The dots say that there is a menu; an arrow would lie over them.
+        self.more.setStyleSheet("QToolButton::menu-indicator { image: none; }")
+        self.more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.menu = QMenu(self.more)
+        self.one_a_label = self._action("Save one file a label...")
+        self.description = self._action("Write ITK-SNAP names beside the file")
+        self.description.setCheckable(True)
+        self.menu.addSeparator()
+        self.import_table = self._action("Import label table...")
+        self.export_table = self._action("Export label table...")
+        self.more.setMenu(self.menu)
+        row = side_by_side(self.save, self.open, self.more)
+        row.setStretch(0, 3)
+        row.setStretch(1, 2)
+        self.setLayout(row)
+
+    def _action(self, text: str) -> QAction:
+        action = QAction(text, self)
+        self.menu.addAction(action)
+        return action
+
+    def show_panel(self, panel: Panel) -> None:
+        self.save.setText(with_key("Save labels..." if panel.is_dirty else "Save labels", "save"))
+        for part in (self.save, self.open, self.more):
+            part.setEnabled(panel.has_case)
