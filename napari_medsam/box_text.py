@@ -1,13 +1,15 @@
-"""Boxes and ranges of slices as people write them down: "z:12:40,50,90,110:liver", "3:20"."""
+"""Boxes, points and ranges as people write them: "z:12:40,50,90,110:liver", "z:12:9,8", "3:20"."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from napari_medsam.engine.volume import AXES, Axis
 
 BOX_FORM = "AXIS:INDEX:X0,Y0,X1,Y1[:LABEL]"
+POINT_FORM = "AXIS:INDEX:X,Y[:LABEL]"
 RANGE_FORM = "FIRST:LAST"
 
 _BOX = re.compile(r"(?:(?P<axis>[^:,]*):(?P<index>[^:,]*):)?(?P<corners>[^:]*)(?::(?P<label>.*))?")
@@ -34,6 +36,33 @@ class AskedBox:
     index: int | None = None
 
 
+@dataclass(frozen=True)
+class AskedPoint:
+    """A point as someone wrote it down: x, y in slice pixels, inside or outside the object.
+
+    Label and slice as of `AskedBox`.
+    """
+
+    x: float
+    y: float
+    is_inside: bool = True
+    label: str = "1"
+    axis: Axis | None = None
+    index: int | None = None
+
+
+def parse_point(text: str, *, is_inside: bool = True) -> AskedPoint:
+    """Read "z:12:40,50:liver", or "40,50" for a 2D image; parts as of `parse_box`.
+
+    Raises
+    ------
+    ValueError
+        Saying which part is wrong.
+    """
+    x, y, label, axis, index = _parts(text, "point", POINT_FORM, 2)
+    return AskedPoint(x, y, is_inside, label, axis, index)
+
+
 def parse_box(text: str) -> AskedBox:
     """Read "z:12:40,50,90,110:liver", or "40,50,90,110" for a 2D image.
 
@@ -44,19 +73,26 @@ def parse_box(text: str) -> AskedBox:
     ValueError
         Saying which part is wrong.
     """
+    *corners, label, axis, index = _parts(text, "box", BOX_FORM, 4)
+    x0, y0, x1, y1 = corners
+    return AskedBox((x0, y0, x1, y1), label, axis, index)
+
+
+def _parts(text: str, what: str, form: str, n_numbers: int) -> tuple[Any, ...]:
+    """The numbers, then label, axis and index."""
     match = _BOX.fullmatch(text.strip())
     if match is None:
-        raise ValueError(f"{text!r} is not a box; a box is written {BOX_FORM}.")
+        raise ValueError(f"{text!r} is not a {what}; a {what} is written {form}.")
     axis, index, label = match["axis"], match["index"], match["label"]
-    corners = _corners(match["corners"], text)
+    numbers = _numbers(match["corners"], text, form, n_numbers)
     if axis is None:
-        return AskedBox(corners, _label(label, text))
+        return *numbers, _label(label, text), None, None
     known = next((a for a in AXES if a == axis.strip().lower()), None)
     if known is None:
         raise ValueError(f"The axis of {text!r} is {axis!r}; it is z, y or x.")
     if not index.isdecimal():
         raise ValueError(f"The slice of {text!r} is {index!r}; it is a number from 0.")
-    return AskedBox(corners, _label(label, text), known, int(index))
+    return *numbers, _label(label, text), known, int(index)
 
 
 def parse_range(text: str) -> tuple[int, int]:
@@ -69,15 +105,23 @@ def parse_range(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def _corners(text: str, whole: str) -> tuple[float, float, float, float]:
+_WANTED = {
+    2: ("coordinates", "two numbers X,Y", "point"),
+    4: ("corners", "four numbers X0,Y0,X1,Y1", "box"),
+}
+
+
+def _numbers(text: str, whole: str, form: str, count: int) -> tuple[float, ...]:
+    name, wanted, what = _WANTED[count]
     try:
-        x0, y0, x1, y1 = (float(part) for part in text.split(","))
+        numbers = tuple(float(part) for part in text.split(","))
+        if len(numbers) != count:
+            raise ValueError
     except ValueError:
         raise ValueError(
-            f"The corners of {whole!r} are {text!r}; they are four numbers X0,Y0,X1,Y1. "
-            f"A box is written {BOX_FORM}."
+            f"The {name} of {whole!r} are {text!r}; they are {wanted}. A {what} is written {form}."
         ) from None
-    return x0, y0, x1, y1
+    return numbers
 
 
 def _label(text: str | None, whole: str) -> str:

@@ -7,24 +7,26 @@ its controller.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from napari_medsam.box_text import AskedBox
+from napari_medsam.box_text import AskedBox, AskedPoint
+from napari_medsam.clicks import Clicks, answer_clicks, slice_asked
 from napari_medsam.engine.annotation import Annotation
 from napari_medsam.engine.embeddings import EmbeddingCache
 from napari_medsam.engine.events import PALETTE, Label, PlacedBox
 from napari_medsam.engine.keyframes import interpolate
 from napari_medsam.engine.predictor import PromptableModel
-from napari_medsam.engine.prompt import BoxPrompt, SliceMask, SliceRef, box_prompt
+from napari_medsam.engine.prompt import BoxPrompt, SliceMask, box_prompt
 from napari_medsam.engine.propagate import Seed
 from napari_medsam.engine.session import Session
 from napari_medsam.engine.volume import Volume
+from napari_medsam.engine.vote import n_looks, voted
 from napari_medsam.engine.window import Window
 from napari_medsam.formats.image_file import ImageFile
 from napari_medsam.formats.labels import Saved, write_labels
-from napari_medsam.reach import objects
+from napari_medsam.reach import objects, seeds_over
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +48,12 @@ class Request:
         Follow the original script's rules instead of ours.
     views
         Show small boxes on a crop as well as on the whole slice.
+    vote
+        Segment the volume along all three axes and let the majority decide (`engine.vote`); only
+        with seeds.
+    clicks, reach
+        Points, answered before everything else: each one's mask gives a box more, and with
+        `reach` seeds over these slices for all boxes.
     """
 
     image: ImageFile
@@ -55,12 +63,19 @@ class Request:
     seeds: tuple[Seed, ...] | None = None
     compat: bool = False
     views: bool = True
+    vote: bool = False
+    clicks: tuple[Clicks, ...] = ()
+    reach: tuple[int, int] | None = None
 
     @property
     def n_masks(self) -> int:
-        """How many masks there will be at most."""
+        """How many masks there will be at most; of points alone, before they are answered."""
+        if self.reach is not None and self.seeds is None:
+            return len(self.clicks) * (self.reach[1] - self.reach[0] + 1)
         if self.seeds is None:
-            return len(self.boxes)
+            return len(self.boxes) + len(self.clicks)
+        if self.vote:
+            return n_looks(self.seeds)
         return sum(seed.last - seed.first + 1 for seed in self.seeds)
 
 
@@ -105,7 +120,8 @@ def run(
         views=request.views,
     )
     started = time.perf_counter()
-    found = _find_masks(session, request, on_mask)
+    request, clicked = _with_clicked(session, request)
+    found = _find_masks(session, request, clicked, on_mask)
     segmented = time.perf_counter()
     annotation = _annotate(session, request, found)
     saved = write_labels(output, annotation.labels, request.image.grid, annotation.table)
@@ -114,7 +130,23 @@ def run(
     return Result(request, annotation, tuple(found), saved, seconds)
 
 
-def label_table(asked: Sequence[AskedBox]) -> dict[str, Label]:
+def _with_clicked(session: Session, request: Request) -> tuple[Request, dict[int, SliceMask]]:
+    """The request with a box for each object that was pointed at, and its masks by box."""
+    if not request.clicks:
+        return request, {}
+    masks = answer_clicks(session, request.clicks)
+    n_boxes = len(request.boxes)
+    found = tuple(
+        PlacedBox(n_boxes + k, one.label, mask.prompt)
+        for k, (one, mask) in enumerate(zip(request.clicks, masks, strict=True), 1)
+    )
+    boxes = (*request.boxes, *found)
+    reach = request.reach
+    seeds = None if reach is None else seeds_over(boxes, *reach, session.volume)
+    return replace(request, boxes=boxes, seeds=seeds), dict(enumerate(masks, n_boxes))
+
+
+def label_table(asked: Sequence[AskedBox | AskedPoint]) -> dict[str, Label]:
     """The label each text stands for: "3" is number 3; a name gets the lowest free number."""
     distinct = list(dict.fromkeys(box.label for box in asked))
     table = {t: _label(int(t), f"Label {int(t)}") for t in distinct if t.isdecimal()}
@@ -132,16 +164,16 @@ def _label(number: int, name: str) -> Label:
 
 
 def place(
-    asked: Sequence[AskedBox], volume: Volume
+    asked: Sequence[AskedBox], volume: Volume, points: Sequence[AskedPoint] = ()
 ) -> tuple[tuple[PlacedBox, ...], tuple[Label, ...]]:
-    """Lay boxes on a volume, and make the table of their labels.
+    """Lay boxes on a volume, and make the table of their labels and the points'.
 
     Raises
     ------
     ValueError
         Where a box names no slice on a volume, or one that is not there, or misses the slice.
     """
-    table = label_table(asked)
+    table = label_table([*asked, *points])
     placed = tuple(
         PlacedBox(n, table[box.label].number, _prompt(box, volume))
         for n, box in enumerate(asked, 1)
@@ -150,28 +182,38 @@ def place(
 
 
 def _prompt(asked: AskedBox, volume: Volume) -> BoxPrompt:
-    axis, index = asked.axis, asked.index
-    if axis is None or index is None:
-        if not volume.is_flat:
-            raise ValueError(
-                f"This image has {volume.n_slices('z')} slices, so a box must say which one it "
-                f"is on: AXIS:INDEX:X0,Y0,X1,Y1, for example z:{volume.n_slices('z') // 2}:..."
-            )
-        axis, index = "z", 0
-    n = volume.n_slices(axis)
-    if not 0 <= index < n:
-        raise ValueError(
-            f"There is no slice {axis}={index}: along {axis} this image has slices 0 to {n - 1}."
-        )
-    return box_prompt(SliceRef(axis, index), asked.corners, volume.slice_shape(axis))
+    where = slice_asked(asked.axis, asked.index, volume, "AXIS:INDEX:X0,Y0,X1,Y1")
+    return box_prompt(where, asked.corners, volume.slice_shape(where.axis))
 
 
-def _find_masks(session: Session, request: Request, on_mask: Callable[[int], None]) -> list[Found]:
-    """The masks, sorted by box and slice."""
+def _find_masks(
+    session: Session,
+    request: Request,
+    clicked: Mapping[int, SliceMask],
+    on_mask: Callable[[int], None],
+) -> list[Found]:
+    """The masks, sorted by box and slice; on its own slice a point's mask is what it found."""
+    if request.vote:
+        return _voted(session, request, on_mask)
     found: list[Found] = []
     for one in _alone(session, request) if request.seeds is None else _propagated(session, request):
-        found.append(one)
+        own = clicked.get(one.box)
+        is_own = own is not None and own.slice == one.mask.slice
+        found.append(replace(one, mask=own) if own is not None and is_own else one)
         on_mask(len(found))
+    return sorted(found, key=lambda one: (one.box, one.mask.slice.index))
+
+
+def _voted(session: Session, request: Request, on_mask: Callable[[int], None]) -> list[Found]:
+    boxes, n_done = request.boxes, 0
+
+    def count() -> None:
+        nonlocal n_done
+        n_done += 1
+        on_mask(n_done)
+
+    masks = voted(session, request.seeds or (), count)
+    found = [Found(n, boxes[n].label, mask) for n, mask in masks]
     return sorted(found, key=lambda one: (one.box, one.mask.slice.index))
 
 

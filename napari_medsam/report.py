@@ -34,6 +34,7 @@ def report(result: Result, model: Mapping[str, str]) -> dict[str, Any]:
         "window": {"lower": window.lower, "upper": window.upper, "keep_zero": window.keep_zero},
         "compat": request.compat,
         "views": request.views and not request.compat,
+        "vote": request.vote,
         "boxes": [_box(*pair) for pair in zip(request.boxes, _reach(request), strict=True)],
         "labels": [measure(label, labels, request.image) for label in request.table],
         "slices": [_slice(one, trust.get((one.box, one.mask.slice.index))) for one in result.found],

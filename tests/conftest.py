@@ -6,12 +6,16 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy import ndimage
 
+from napari_medsam.models.contract import OriginalPropagation
+
+LITE_RULES = OriginalPropagation()
 PROJECT = Path(__file__).resolve().parent.parent
 
 
@@ -54,6 +58,8 @@ class TinyContract:
     accepts_negative_points: bool = False
     max_points: int = 0
     accepts_mask: bool = False
+    mask_prompt: Literal["logits", "sigmoid"] = "logits"
+    original_3d: OriginalPropagation | None = LITE_RULES
 
 
 class TinyDecoded(NamedTuple):
@@ -73,6 +79,7 @@ class TinyMedSam:
     n_encoded: int = 0
     decode_sizes: list[int] = field(default_factory=list)
     n_cancelled: int = 0
+    asked_points: list[Any] = field(default_factory=list)
 
     def encode_many(self, images: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
         for image in images:
@@ -88,6 +95,25 @@ class TinyMedSam:
             inside = (columns >= x_min) & (columns <= x_max) & (rows >= y_min) & (rows <= y_max)
             logits[n, 0][inside & (embedding[0] > 0.5)] = 8
         return TinyDecoded(logits, np.full((len(boxes), 1), 0.9, dtype=np.float32))
+
+    def decode_points(
+        self,
+        embedding: NDArray[np.floating],
+        points: NDArray[np.float32],
+        labels: NDArray[np.int32],
+        *,
+        boxes: NDArray[np.float32] | None = None,
+        mask: NDArray[np.float32] | None = None,
+    ) -> TinyDecoded:
+        """What is bright and joined to a point inside, and not to one outside."""
+        self.asked_points.append((points, labels, boxes, mask))
+        blobs, _ = ndimage.label(embedding[0] > 0.5)
+        rows, columns = points[0].round().astype(int).clip(0, blobs.shape[0] - 1).T[::-1]
+        here = blobs[rows, columns]
+        chosen = set(here[labels[0] == 1].tolist()) - set(here[labels[0] == 0].tolist()) - {0}
+        logits = np.where(np.isin(blobs, list(chosen)), 8, -8).astype(np.float32)
+        several = np.stack([np.full_like(logits, -8), logits])
+        return TinyDecoded(several[None], np.array([[0.2, 0.8]], np.float32))
 
     def cancel(self) -> None:
         self.n_cancelled += 1

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -228,6 +229,87 @@ def test_steady_block_leaves_no_slice_in_doubt(
     box = ["--box", "z:2:5,8,18,22", "--propagate", "0:5"]
     assert main(["segment", "scan.nii.gz", *box, *LABELS]) == 0
     assert "6 slices, none in doubt\n" in capsys.readouterr().out
+
+
+@pytest.fixture
+def clicked(tiny: TinyMedSam, monkeypatch: pytest.MonkeyPatch) -> TinyMedSam:
+    """The tiny model takes points and masks, and is called MobileSAM."""
+    rules = {"accepts_points": True, "accepts_negative_points": True, "accepts_mask": True}
+    tiny.contract = replace(tiny.contract, max_points=9, **rules)
+    return tiny
+
+
+def test_point_finds_the_block_and_is_propagated(case: Path, clicked: TinyMedSam):
+    asked = ["segment", "scan.nii.gz", "--model", "mobilesam", "--point", "z:2:11,15:block"]
+    assert main([*asked, "--propagate", "1:4", "--report", "report.json", *LABELS]) == 0
+    report = json.loads((case / "report.json").read_text())
+    (box,) = report["boxes"]
+    assert box["corners"] == [8, 10, 15, 19]
+    assert box["propagated"] == [1, 4]
+    assert report["labels"][0]["name"] == "block"
+    assert np.asarray(nib.load(case / "labels.nii.gz").dataobj)[:, :, 1:5].any(axis=(0, 1)).all()
+
+
+def test_point_outside_and_box_of_one_label_are_one_prompt(case: Path, clicked: TinyMedSam):
+    asked = ["segment", "scan.nii.gz", "--model", "mobilesam", "--box", "z:2:8,10,15,19"]
+    assert main([*asked, "--point", "z:2:11,15", "--outside", "z:2:2,2", *LABELS]) == 0
+    ((points, labels, boxes, mask),) = clicked.asked_points
+    assert points.shape == (1, 2, 2)
+    assert labels.tolist() == [[1, 0]]
+    assert boxes is not None
+    assert mask is None
+
+
+def test_earlier_masks_go_along_as_prompts(case: Path, clicked: TinyMedSam):
+    asked = ["segment", "scan.nii.gz", "--model", "mobilesam", "--box", "z:2:8,10,15,19"]
+    assert main([*asked, "--point", "z:2:11,15", *LABELS]) == 0
+    again = [*asked, "--earlier", "labels.nii.gz", "--point", "z:2:11,15"]
+    assert main([*again, "-o", "again.nii.gz"]) == 0
+    *_rest, mask = clicked.asked_points[-1]
+    assert mask is not None
+    assert (mask > 0).any()
+
+
+@pytest.mark.parametrize(
+    ("model", "prompts", "complaint"),
+    [
+        ("litemedsam", ["--point", "z:2:11,15"], "trained with boxes alone"),
+        (
+            "efficientsam-ti",
+            ["--point", "z:2:11,15", "--outside", "z:2:2,2"],
+            "points inside the object alone",
+        ),
+        ("mobilesam", ["--outside", "z:2:2,2"], "add one inside"),
+        ("mobilesam", ["--point", "z:2:99,15"], "lies outside its slice"),
+        ("mobilesam", ["--point", "z:2:9"], "two numbers X,Y"),
+        ("mobilesam", [], "give a box"),
+    ],
+)
+def test_points_that_cannot_be_are_wrong_usage(
+    case: Path,
+    clicked: TinyMedSam,
+    capsys: pytest.CaptureFixture[str],
+    model: str,
+    prompts: list[str],
+    complaint: str,
+):
+    assert main(["segment", "scan.nii.gz", "--model", model, *prompts, *LABELS]) == 2
+    assert complaint in capsys.readouterr().err
+    assert not (case / "labels.nii.gz").exists()
+
+
+def test_vote_is_made_and_reported(case: Path, tiny: TinyMedSam):
+    asked = ["segment", "scan.nii.gz", "--box", "z:2:8,10,15,19", *LABELS, "--vote"]
+    assert main([*asked, "--report", "report.json", "--propagate", "1:4"]) == 0
+    assert json.loads((case / "report.json").read_text())["vote"] is True
+    assert tiny.n_encoded > 4
+
+
+def test_vote_without_a_range_is_wrong_usage(
+    case: Path, tiny: TinyMedSam, capsys: pytest.CaptureFixture[str]
+):
+    assert main(["segment", "scan.nii.gz", "--box", "z:2:8,10,15,19", *LABELS, "--vote"]) == 2
+    assert "add --propagate" in capsys.readouterr().err
 
 
 def test_without_propagation_no_slice_has_a_confidence(

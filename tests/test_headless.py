@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -55,7 +56,7 @@ def test_label_keeps_its_name(blocks: ImageFile):
 
 
 def test_box_without_a_slice_is_refused_on_a_volume(blocks: ImageFile):
-    with pytest.raises(ValueError, match="6 slices, so a box must say which"):
+    with pytest.raises(ValueError, match="6 slices, so a box or point must say which"):
         place([parse_box("1,1,2,2")], blocks.volume)
 
 
@@ -215,3 +216,16 @@ def test_second_run_with_the_same_cache_encodes_nothing(
         cache = EmbeddingCache(disk=DiskCache(tmp_path / "cache"))
         run(asked, tiny_model, tmp_path / "out.nii.gz", cache=cache)
     assert tiny_model.n_encoded == 1
+
+
+def test_vote_paints_what_two_views_agree_on(tiny_model: TinyMedSam, tmp_path):
+    voxels = np.zeros((20, 64, 64), np.uint8)
+    voxels[4:12, 20:40, 16:36] = 200
+    asked = request(image_of(voxels), "z:7:16,20,35,39:3", reach=(4, 11))
+    asked = replace(asked, vote=True)
+    told: list[int] = []
+    result = run(asked, tiny_model, tmp_path / "labels.nii.gz", told.append)
+    found = result.annotation.labels == 3
+    assert 2 * (found & (voxels > 0)).sum() / (found.sum() + (voxels > 0).sum()) > 0.95
+    assert told == list(range(1, len(told) + 1))
+    assert len(told) <= asked.n_masks

@@ -118,6 +118,12 @@ def import_model(
         Path | None,
         typer.Option(help="A checkpoint to take the decoder from, for an encoder alone."),
     ] = None,
+    choose: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FIELD=VALUE", help="An input rule you decide, such as prompt_side=512."
+        ),
+    ] = None,
 ) -> None:
     """Take in a model you brought, in the form its authors released it.
 
@@ -125,8 +131,7 @@ def import_model(
     pairs of encoder and decoder. Says what it was recognized as and by what, the licence, the
     input rules chosen, and how it did on a drawn disc; refuses what it does not know.
     """
-    from napari_medsam.models import imports
-    from napari_medsam.models.catalogue import spec
+    from napari_medsam.models import catalogue, imports
     from napari_medsam.models.record_file import checked_name
 
     if modality is not None:
@@ -136,9 +141,18 @@ def import_model(
             checked_name(name)
     if as_model is not None:
         with usage("--as"):
-            spec(as_model)
+            catalogue.spec(as_model)
+    with usage("--choose"):
+        rules = dict(_rule(text) for text in choose or ())
+        catalogue.LITE_MEDSAM.contract.with_rules(rules)
     taken = imports.import_path(
-        path, name=name, as_model=as_model, modality=modality, decoder=decoder
+        path,
+        name=name,
+        as_model=as_model,
+        modality=modality,
+        decoder=decoder,
+        rules=rules,
+        tell=lambda sentence: typer.echo(sentence, err=True),
     )
     for one in taken:
         lines = one.report()
@@ -158,7 +172,7 @@ def set_rules(
 
     with usage("FIELD=VALUE"):
         record = imports.set_contract(name, **dict(_rule(rule) for rule in rules))
-    typer.echo(f"{name}: {imports.describe(record.contract)}")
+    typer.echo("\n".join(imports.report(record)))
 
 
 @app.command()
@@ -193,9 +207,10 @@ def about(
 ) -> None:
     """Say what a model is, where its weights come from, and under which licence."""
     from napari_medsam.models import store
+    from napari_medsam.models.imports import describe
 
     model = _spec(name)
-    found = store.info(name)
+    found, record = store.info(name), store.record(name)
     if as_json:
         typer.echo(json.dumps(_as_dict(found), indent=2))
         return
@@ -209,8 +224,12 @@ def about(
         "Trained on": ", ".join(model.modalities) or "photographs",
         "Prompts": model.prompts,
         "Encoder": f"{model.gmacs:g} GMAC a slice",
+        "Input": describe(model.contract),
         "Note": model.note,
     }
+    if record is not None:
+        rows |= {"Imported": f"from {record.source}; known by its {record.evidence}"}
+        rows |= {"Self-test": "; ".join(f"{k}: IoU {v:.2f}" for k, v in record.tried.items())}
     typer.echo("\n".join([model.title, *(f"  {k + ':':<12}{v}" for k, v in rows.items() if v)]))
 
 
@@ -265,7 +284,10 @@ def _source(model: ModelSpec) -> str:
 
 
 def _as_dict(one: StoredModel) -> dict[str, Any]:
-    model = one.spec
+    from napari_medsam.models import store
+
+    model, record = one.spec, store.record(one.spec.name)
+    imported = {"evidence": record.evidence, "self_test": record.tried} if record else None
     return {
         "name": model.name,
         "title": model.title,
@@ -283,4 +305,6 @@ def _as_dict(one: StoredModel) -> dict[str, Any]:
         "megabytes": model.megabytes,
         "can_install": model.can_install,
         "formats": list(model.formats),
+        "contract": model.contract.as_dict(),
+        "imported": imported,
     }

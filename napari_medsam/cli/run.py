@@ -58,6 +58,15 @@ def choose_model(name: str, modality: str) -> ModelSpec:
     return chosen
 
 
+def votes_by_itself(model: ModelSpec, modality: str) -> bool:
+    """Whether the authors' rules ask for three views and a vote; stderr then says so."""
+    rules = model.contract.original_3d
+    if rules is None or modality not in rules.voted:
+        return False
+    typer.echo(f"By {model.title}'s rules {modality} is segmented along three axes.", err=True)
+    return True
+
+
 def run_case(
     request: Request,
     model_spec: ModelSpec,

@@ -11,21 +11,42 @@ import typer
 from napari_medsam.cli.errors import usage
 
 BOX_FORM = "AXIS:INDEX:X0,Y0,X1,Y1[:LABEL]"
+POINT_FORM = "AXIS:INDEX:X,Y[:LABEL]"
 RANGE_FORM = "FIRST:LAST"
 BOX_HELP = """A box, as often as needed. AXIS is z, y or x; INDEX counts slices from 0 in the
 grid that `info` prints; x runs along the slice's columns, y along its rows; LABEL is a number or
 a name (1 if left out). For a 2D image leave AXIS:INDEX: out."""
 
+POINT_HELP = """A point inside the object, as often as needed, for models trained with points
+(`models list` says which). Points of a label on a slice are one object's; a box of that label on
+that slice goes with them."""
+
 
 def segment(
     image: Annotated[Path, typer.Argument(help="An image file or a DICOM folder.")],
-    box: Annotated[list[str], typer.Option("--box", metavar=BOX_FORM, help=BOX_HELP)],
     output: Annotated[
         Path,
         typer.Option(
             "--output", "-o", metavar="LABELS", help="The label file to write, as labels.nii.gz."
         ),
     ],
+    box: Annotated[list[str] | None, typer.Option("--box", metavar=BOX_FORM, help=BOX_HELP)] = None,
+    point: Annotated[
+        list[str] | None, typer.Option("--point", metavar=POINT_FORM, help=POINT_HELP)
+    ] = None,
+    outside: Annotated[
+        list[str] | None,
+        typer.Option("--outside", metavar=POINT_FORM, help="A point that is not of the object."),
+    ] = None,
+    earlier: Annotated[
+        Path | None,
+        typer.Option(
+            "--earlier",
+            metavar="LABELS",
+            help="A label file whose masks are given to the model with boxes and points of the "
+            "same label, to be refined. For models trained so.",
+        ),
+    ] = None,
     propagate: Annotated[
         str | None,
         typer.Option(
@@ -60,6 +81,14 @@ def segment(
     compat: Annotated[
         bool, typer.Option("--compat", help="Follow the rules of the authors' script exactly.")
     ] = False,
+    vote: Annotated[
+        bool,
+        typer.Option(
+            "--vote",
+            help="With --propagate: segment along all three axes and let the majority decide "
+            "(hawken50's rule for PET); about three times the time.",
+        ),
+    ] = False,
     report: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write scores and volumes as JSON.")
     ] = None,
@@ -78,13 +107,20 @@ def segment(
     ] = None,
 ) -> None:
     """Segment one image from boxes and save the labels on the image's own grid."""
-    from napari_medsam.box_text import parse_box, parse_range
+    from napari_medsam.box_text import parse_box, parse_point, parse_range
     from napari_medsam.cli.opening import begin_opening, parse_wish
     from napari_medsam.models import store
     from napari_medsam.models.routing import AUTO, challenge_modality
 
     with usage("--box"):
-        asked = [parse_box(text) for text in box]
+        asked = [parse_box(text) for text in box or ()]
+    with usage("--point"):
+        points = [parse_point(text) for text in point or ()]
+    with usage("--outside"):
+        points += [parse_point(text, is_inside=False) for text in outside or ()]
+    with usage("--box"):
+        if not asked and not points:
+            raise ValueError("Nothing says where the object is; give a box (or a point).")
     with usage("--propagate"):
         reach = None if propagate is None else parse_range(propagate)
     with usage("--model"):
@@ -97,10 +133,13 @@ def segment(
     opening = None if known is None else begin_opening(known.name, wish)
 
     from napari_medsam.cache_place import lasting_cache
-    from napari_medsam.cli.run import choose_model, draw_overlay, run_case, tell
+    from napari_medsam.cli.run import choose_model, draw_overlay, run_case, tell, votes_by_itself
+    from napari_medsam.clicks import place_clicks
+    from napari_medsam.engine.points import check
     from napari_medsam.engine.window import parse_window
     from napari_medsam.formats.images import read_image
-    from napari_medsam.headless import Request, place
+    from napari_medsam.formats.labels_read import read_labels
+    from napari_medsam.headless import Request, label_table, place
     from napari_medsam.reach import seeds_over
     from napari_medsam.report import report as report_of
     from napari_medsam.report import write_report
@@ -109,13 +148,37 @@ def segment(
     read = read_image(image, series=series, frame=frame)
     reading = time.perf_counter() - started
     with usage("--box"):
-        placed, table = place(asked, read.volume)
+        placed, table = place(asked, read.volume, points)
+    before = None if earlier is None else read_labels(earlier, read.grid)
+    with usage("--point"):
+        numbers = label_table([*asked, *points])
+        clicks, boxes = place_clicks(points, placed, numbers, read.volume, before)
     with usage("--propagate"):
-        seeds = None if reach is None else seeds_over(placed, *reach, read.volume)
+        seeds = None
+        if reach is not None and boxes:
+            seeds = seeds_over(boxes, *reach, read.volume)
     with usage("--window"):
         shown = parse_window(read.volume, window)
-    request = Request(read, placed, table, shown, seeds, compat)
     chosen = known or choose_model(model, read.volume.modality or challenge_modality(image))
+    with usage("--vote"):
+        if vote and reach is None:
+            raise ValueError("A vote of three views needs a range of slices: add --propagate.")
+    if compat and reach is not None and not vote:
+        vote = votes_by_itself(chosen, read.volume.modality)
+    with usage("--point"):
+        for one in clicks:
+            check(one.prompt, chosen.contract, with_mask=one.earlier is not None)
+    request = Request(
+        read,
+        tuple(boxes),
+        table,
+        shown,
+        seeds,
+        compat,
+        vote=vote,
+        clicks=tuple(clicks),
+        reach=reach,
+    )
     # What is on disk is float16, and the original's rules ask for float32.
     cache = None if no_cache or compat else lasting_cache()
     opening = opening or begin_opening(chosen.name, wish)

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
+from napari_medsam.engine import original
 from napari_medsam.engine.multiview import decode_in_views
 from napari_medsam.engine.predictor import Predictor
 from napari_medsam.engine.prompt import BoxPrompt, Embedding, SliceMask
@@ -19,7 +20,6 @@ from napari_medsam.engine.propagate import (
     Seed,
     boxes_around,
     choose,
-    compat_next_box,
     is_sure,
     running_box,
 )
@@ -104,11 +104,14 @@ class EvidenceChains:
 
 
 class CompatChains:
-    """The original script's rules, which never end before the range does."""
+    """The authors' rules (`engine.original`), which never end before the range does."""
 
-    def __init__(self, predictor: Predictor, seeds: Sequence[Seed]) -> None:
+    def __init__(
+        self, predictor: Predictor, seeds: Sequence[Seed], rules: original.OriginalRules
+    ) -> None:
         self._predictor = predictor
         self._seeds = seeds
+        self._rules = rules
         self._last: dict[int, SliceMask] = {}
         self._at_start: dict[int, SliceMask] = {}
 
@@ -133,4 +136,5 @@ class CompatChains:
         seed = self._seeds[n]
         if index == seed.start:
             return whole.frame.boxes([seed.box], truncate=True)
-        return compat_next_box(self._last[n], seed, whole.frame)
+        modality = self._predictor.volume.modality
+        return original.next_box(self._last[n], seed, whole.frame, self._rules, modality)

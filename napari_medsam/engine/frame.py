@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam.engine.prompt import BoxPrompt, Crop
+
+if TYPE_CHECKING:
+    from napari_medsam.engine.original import OriginalRules
 
 Enlarge = Literal["cropped", "through_input", "bicubic"]
 
@@ -63,6 +66,30 @@ class InputContract(Protocol):
     @property
     def enlarge(self) -> Enlarge:
         """The way of the logits to the view's pixels; see `Frame.to_view`."""
+
+    @property
+    def accepts_points(self) -> bool:
+        """Whether the weights were trained with points at all."""
+
+    @property
+    def accepts_negative_points(self) -> bool:
+        """Whether points outside the object were among them."""
+
+    @property
+    def max_points(self) -> int:
+        """How many a prompt may have; a box's corners count as two."""
+
+    @property
+    def accepts_mask(self) -> bool:
+        """Whether an earlier mask may be given with a prompt."""
+
+    @property
+    def mask_prompt(self) -> Literal["logits", "sigmoid"]:
+        """In which form it is given."""
+
+    @property
+    def original_3d(self) -> OriginalRules | None:
+        """The authors' own rules for volumes; None where they published none."""
 
 
 def fit(height: int, width: int, side: int) -> tuple[int, int]:
@@ -145,6 +172,12 @@ class Frame:
         scaled = (corners - shift) * scale
         cut = truncate and self.truncates_boxes
         return (np.trunc(scaled) if cut else scaled).astype(np.float32)
+
+    def points(self, points: Sequence[tuple[float, float]]) -> NDArray[np.float32]:
+        """(P, 2) x, y in prompt units, of x, y in slice pixels."""
+        xy = np.array(points, dtype=np.float64).reshape(-1, 2)
+        moved = (xy - (self.left, self.top)) * (self.prompt_x, self.prompt_y)
+        return moved.astype(np.float32)
 
     def to_view(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         """(L, L) logits over the input, brought to the view's (height, width) pixels.

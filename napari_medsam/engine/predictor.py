@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from napari_medsam.engine.embeddings import EmbeddingCache
 from napari_medsam.engine.frame import Frame, InputContract
+from napari_medsam.engine.points import PointAnswer, PointPrompt, as_given, box_around, check
 from napari_medsam.engine.preprocess import PREPROCESSING_VERSION, slice_input
 from napari_medsam.engine.prompt import BoxPrompt, Embedding, SliceMask, SliceRef, tight_patch
 from napari_medsam.engine.volume import Volume
@@ -48,6 +50,21 @@ class PromptableModel(Protocol):
 
     def decode(self, embedding: NDArray[np.floating], boxes: NDArray[np.float32]) -> Decoded:
         """All (N, 4) boxes, in the prompt frame, in one call."""
+
+    def decode_points(
+        self,
+        embedding: NDArray[np.floating],
+        points: NDArray[np.float32],
+        labels: NDArray[np.int32],
+        *,
+        boxes: NDArray[np.float32] | None = None,
+        mask: NDArray[np.float32] | None = None,
+    ) -> Decoded:
+        """N prompts of P points (N, P, 2) in the prompt frame, labels (N, P) 1 inside, 0 outside.
+
+        Perhaps each with a box (N, 4) and an earlier mask (N, 1, L, L). Only where the contract
+        accepts points, or a mask.
+        """
 
     def cancel(self) -> None:
         """Make a running call raise, soon; later calls work again."""
@@ -162,6 +179,44 @@ class Predictor:
             _slice_mask(decoded.logits[n, k], float(decoded.iou[n, k]), frame, prompt)
             for n, (k, prompt) in enumerate(zip(best, prompts, strict=True))
         ]
+
+    def decode_points(
+        self,
+        embedding: Embedding,
+        prompt: PointPrompt,
+        earlier: NDArray[np.float32] | None = None,
+    ) -> PointAnswer:
+        """The mask of some points: of several that are decoded the one of highest predicted IoU.
+
+        Parameters
+        ----------
+        embedding
+            Of the view that the points lie on.
+        prompt
+            In slice pixels.
+        earlier
+            (L, L) logits of an earlier answer, to be refined.
+
+        Raises
+        ------
+        ValueError
+            Where the model was not trained with such a prompt.
+        """
+        contract, frame = self.model.contract, embedding.frame
+        check(prompt, contract, with_mask=earlier is not None)
+        labels = [1] * len(prompt.inside) + [0] * len(prompt.outside)
+        decoded = self.model.decode_points(
+            embedding.features,
+            frame.points(prompt.points)[None],
+            np.array([labels], np.int32),
+            boxes=None if prompt.box is None else frame.boxes([prompt.box]),
+            mask=None if earlier is None else as_given(earlier, contract),
+        )
+        k = int(np.argmax(decoded.iou[0]))
+        logits, score = decoded.logits[0, k], float(decoded.iou[0, k])
+        nowhere = prompt.box or BoxPrompt(prompt.slice, 0, 0, 0, 0)
+        mask = _slice_mask(logits, score, frame, nowhere)
+        return PointAnswer(replace(mask, prompt=box_around(prompt, mask)), logits)
 
 
 def _stoppable(

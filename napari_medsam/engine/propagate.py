@@ -1,8 +1,7 @@
 """From one slice to the next: the order of slices, and the box the next slice is asked with.
 
-Two sets of rules. Ours: several candidate boxes around the previous mask are decoded, the mask
-with the best evidence is kept, and a direction ends where its object ends. The original script's
-(`compat`), so that published numbers can be compared: LiteMedSAM, `CVPR24_LiteMedSAM_infer.py`.
+Our rules: several candidate boxes around the previous mask are decoded, the mask with the best
+evidence is kept, and a direction ends where its object ends. The authors' own are in `original`.
 """
 
 from __future__ import annotations
@@ -13,13 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.frame import Frame
 from napari_medsam.engine.prompt import BoxPrompt, SliceMask, box_prompt
-from napari_medsam.engine.resize import resize_area
-
-COMPAT_MARGIN = 3.0
-"""Pixels of the model's input by which the original enlarges the previous mask's extent
-(`get_bbox256`, `bbox_shift=3`)."""
 
 
 @dataclass(frozen=True)
@@ -141,22 +134,3 @@ def overlap(first: SliceMask, second: SliceMask) -> float:
 def _part(mask: SliceMask, top: int, left: int, h: int, w: int) -> NDArray[np.bool_]:
     y, x = top - mask.y0, left - mask.x0
     return mask.patch[y : y + h, x : x + w]
-
-
-def compat_next_box(previous: SliceMask, seed: Seed, frame: Frame) -> NDArray[np.float32]:
-    """The original's next box, (1, 4) in the model's input frame, whole numbers.
-
-    The previous mask, filled with the label's number, is resized with INTER_AREA to the input
-    size; what is left above 0 gives the extent, enlarged by 3 and clipped to the padded square.
-    A thin mask of a small label may vanish in the rounding, and an empty mask falls back to the
-    given box: both are the original's behaviour.
-    """
-    filled = previous.mask.astype(np.uint8) * np.uint8(seed.label % 256)
-    resized = resize_area(filled, frame.input_height, frame.input_width)
-    rows, columns = np.nonzero(resized)
-    if rows.size == 0:
-        return frame.boxes([seed.box], truncate=True)
-    low = np.array([columns.min(), rows.min()]) - COMPAT_MARGIN
-    high = np.array([columns.max(), rows.max()]) + COMPAT_MARGIN
-    corners = np.concatenate([np.maximum(low, 0), np.minimum(high, frame.side)])
-    return corners.astype(np.float32)[None]

@@ -15,6 +15,8 @@ from napari_medsam.engine.box3d import best_start, settle
 from napari_medsam.engine.chains import Chains, CompatChains, EvidenceChains, Found
 from napari_medsam.engine.embeddings import EmbeddingCache
 from napari_medsam.engine.multiview import closer_views, decode_in_views
+from napari_medsam.engine.original import seed_reach
+from napari_medsam.engine.points import PointAnswer, PointPrompt, mask_logits
 from napari_medsam.engine.predictor import Predictor, PromptableModel
 from napari_medsam.engine.prompt import BoxPrompt, Embedding, SliceMask, SliceRef
 from napari_medsam.engine.propagate import Seed, plan
@@ -85,13 +87,40 @@ class Session:
                     if mask.evidence > whole[i].evidence:
                         yield i, mask
 
+    def segment_points(
+        self, prompt: PointPrompt, earlier: PointAnswer | SliceMask | None = None
+    ) -> PointAnswer:
+        """The mask of points on a slice, perhaps refining an earlier one.
+
+        Parameters
+        ----------
+        prompt
+            All points of one object, not only the new ones.
+        earlier
+            The answer to fewer points, or a mask from elsewhere; left out where the model does
+            not take one.
+
+        Raises
+        ------
+        ValueError
+            Where the model was not trained with such a prompt.
+        """
+        embedding = self._predictor.embedding(prompt.slice)
+        if isinstance(earlier, SliceMask):
+            side = 4 * embedding.features.shape[-1]
+            logits = mask_logits(earlier.mask, embedding.frame, side)
+            return self._predictor.decode_points(embedding, prompt, logits)
+        before = None if earlier is None else earlier.logits
+        return self._predictor.decode_points(embedding, prompt, before)
+
     def propagate(self, seeds: Sequence[Seed]) -> Generator[Found, None, None]:
         """Masks outward from each seed's box, as they are found: (which seed, mask).
 
         First from the lowest box up to the last slice, then from the highest down to the first.
         Each slice is encoded once, one ahead of the decoder, whatever the number of seeds.
         Closing the generator stops between slices; by our rules a direction also stops where
-        its mask becomes empty.
+        its mask becomes empty. In `compat` the rules are the authors'; families whose authors
+        published none for volumes go by ours.
 
         Raises
         ------
@@ -99,8 +128,10 @@ class Session:
             Where seeds lie on different axes or a range is not a range.
         """
         chains: Chains
-        if self.compat:
-            chains = CompatChains(self._predictor, seeds)
+        rules = self.model.contract.original_3d if self.compat else None
+        if rules is not None:
+            seeds = [seed_reach(seed, rules) for seed in seeds]
+            chains = CompatChains(self._predictor, seeds, rules)
         else:
             chains = EvidenceChains(self._predictor, seeds, views=self.views)
         yield from self._run(chains, seeds)

@@ -45,14 +45,14 @@ def build(
         before = build_encoder(released.encoder, encoder, contract)
         map_side = int(before.output(0).shape[1])
     except RuntimeError as error:
-        raise GraphError(f"{released.encoder.name} cannot be run: {_first_line(error)}") from error
+        raise GraphError(f"{released.encoder.name} cannot be run: {last_words(error)}") from error
 
     def behind(prompts: Prompts, masks: Masks) -> Any:
         try:
             return build_decoder(released, decoder, prompts, masks, contract, map_side)
         except RuntimeError as error:
             raise GraphError(
-                f"{released.decoder.name} cannot be run: {_first_line(error)}"
+                f"{released.decoder.name} cannot be run: {last_words(error)}"
             ) from error
 
     kinds: dict[Kind, tuple[Prompts, ...]] = {
@@ -65,6 +65,8 @@ def build(
 def build_encoder(path: Path, form: EncoderForm, contract: InputContract) -> Model:
     """``image`` (1, 3, side, side) to ``embedding`` (1, h, w, C)."""
     graph, side = read_graph(path), contract.side
+    if form.side not in (0, side):
+        raise GraphError(f"{path.name} takes {form.side} x {form.side} pixels, not {side}.")
     image = ops.parameter([1, 3, side, side], np.float32, "image")
     pixels = image
     if form.layout == "raw_hwc":
@@ -78,10 +80,11 @@ def build_encoder(path: Path, form: EncoderForm, contract: InputContract) -> Mod
         pixels = ops.convert(levels, "u8")
     if form.layout != "nchw":
         pixels = reshape(transpose(pixels, 0, 2, 3, 1), side, side, 3)
-    _feed(graph.inputs[0], pixels)
-    if form.layout == "uint8":
-        _feed(graph.inputs[1], _constant_like(graph.inputs[1], np.array([side, side])))
-    embedding = transpose(_source(graph.outputs[0]), 0, 2, 3, 1)
+    _feed(graph.inputs[form.inputs[0]], pixels)
+    for place in form.inputs[1:]:
+        size = graph.inputs[place]
+        _feed(size, _constant_like(size, np.array([side, side])))
+    embedding = transpose(_source(graph.outputs[form.output]), 0, 2, 3, 1)
     embedding.set_friendly_name("embedding")
     return Model([embedding], [image], "released_encoder")
 
@@ -97,17 +100,20 @@ def build_decoder(
     """``embedding`` and one prompt to ``logits`` (1, K, L, L) and ``iou`` (1, K)."""
     graph = read_graph(released.decoder)
     embedding = ops.parameter([1, map_side, map_side, CHANNELS], np.float32, "embedding")
-    feeds: dict[int, Node] = {0: transpose(embedding, 0, 3, 1, 2)}
+    taken: list[Any]  # what each input is given, in the order of `form.inputs`
     if form.kind == "unit_box":
         boxes = ops.parameter([1, 4], np.float32, "boxes")
-        parameters, feeds[1] = [boxes], reshape(boxes, 4)
+        is_row = graph.inputs[form.inputs[1]].get_partial_shape().rank.get_length() == 1
+        parameters, taken = [boxes], [reshape(boxes, 4) if is_row else boxes]
     elif form.kind == "apart":
-        parameters = _embedded_apart(released, graph, feeds)
+        parameters, taken = _embedded_apart(released)
     else:
-        parameters = _as_points(graph, form, prompts, feeds, contract, map_side)
+        ports = [graph.inputs[place] for place in form.inputs[1:]]
+        parameters, taken = _as_points(ports, form, prompts, contract, map_side)
+    taken = [transpose(embedding, 0, 3, 1, 2), *taken]
+    for place, node in zip(form.inputs, taken, strict=True):
+        _feed(graph.inputs[place], node)
     answers = [_source(port) for port in graph.outputs]
-    for index, port in enumerate(graph.inputs):
-        _feed(port, feeds[index])
     # Joined, so that the sizes of the answers become known from those of the new inputs.
     Model(answers, [embedding, *parameters], "joined")
     logits, iou = _answers(answers, form, masks)
@@ -116,25 +122,17 @@ def build_decoder(
     return Model([logits, iou], [embedding, *parameters], "released_decoder")
 
 
-def _embedded_apart(released: Released, graph: Any, feeds: dict[int, Node]) -> list[Any]:
-    """DAFT: the boxes' embedding by a graph of its own, the position code from a file."""
+def _embedded_apart(released: Released) -> tuple[list[Any], list[Any]]:
+    """DAFT: the position code from a file, the boxes' two embeddings by a graph of its own."""
     if released.prompt_encoder is None or released.position_code is None:
         raise GraphError("DAFT's decoder needs its prompt_encoder and positional_encoding.npy.")
     before = read_graph(released.prompt_encoder)
     boxes = ops.parameter([1, 4], np.float32, "boxes")
     _feed(before.inputs[0], reshape(boxes, 1, 1, 1, 4))
     code = read_position_code(released.position_code)
-    sparse, dense = (_source(port) for port in before.outputs)
-    # Image, position code, tokens, dense embedding; where names were lost the order is the
-    # exporter's (DAFT `export_onnx.py`).
-    for index, node in zip(range(1, 4), (constant(code), sparse, dense), strict=True):
-        feeds[index] = node
-    names = [frozenset(port.get_names()) for port in graph.inputs]
-    for word, node in (("image_pe", constant(code)), ("sparse", sparse), ("dense", dense)):
-        for index, given in enumerate(names):
-            if any(word in name for name in given):
-                feeds[index] = node
-    return [boxes]
+    ranked = sorted(before.outputs, key=lambda port: port.get_partial_shape().rank.get_length())
+    sparse, dense = (_source(port) for port in ranked)
+    return [boxes], [constant(code), sparse, dense]
 
 
 def read_position_code(path: Path) -> NDArray[np.float32]:
@@ -157,13 +155,12 @@ def read_position_code(path: Path) -> NDArray[np.float32]:
 
 
 def _as_points(
-    graph: Any,
+    ports: list[Any],
     form: DecoderForm,
     prompts: Prompts,
-    feeds: dict[int, Node],
     contract: InputContract,
     map_side: int,
-) -> list[Any]:
+) -> tuple[list[Any], list[Any]]:
     """Points and labels, with a mask and the slice's size where they are asked for."""
     if prompts == "boxes":
         boxes = ops.parameter([1, 4], np.float32, "boxes")
@@ -176,24 +173,23 @@ def _as_points(
     if form.point_rank == 4:  # EfficientSAM: padding lies at (-1, -1)
         missing = ops.unsqueeze(ops.less(labels, ops.constant(np.int32(0))), integers(-1))
         points = ops.select(missing, constant(-1.0), points)
-    points, labels = _padded(graph.inputs[1], points, labels)
+    points, labels = _padded(ports[0], points, labels)
     if form.point_rank == 4:
         points, labels = (ops.unsqueeze(node, integers(1)) for node in (points, labels))
-    feeds[1], feeds[2] = points, ops.convert(labels, _kind(graph.inputs[2]))
+    taken: list[Any] = [ops.convert(points, _kind(ports[0])), ops.convert(labels, _kind(ports[1]))]
     if form.kind == "points_mask":
         shape = [1, 1, 4 * map_side, 4 * map_side]
         given = prompts == "points+mask"
         if given:
             mask = ops.parameter(shape, np.float32, "mask")
             parameters.append(mask)
-            feeds[3] = mask
+            taken.append(mask)
         else:
-            feeds[3] = ops.constant(np.zeros(shape, np.float32))
-        feeds[4] = ops.constant(np.array([given], np.float32))
+            taken.append(ops.constant(np.zeros(shape, np.float32)))
+        taken.append(_constant_like(ports[3], np.array([given])))
     if form.with_size:
-        size = np.array([contract.prompt_side] * 2)
-        feeds[len(graph.inputs) - 1] = _constant_like(graph.inputs[-1], size)
-    return parameters
+        taken.append(_constant_like(ports[-1], np.array([contract.prompt_side] * 2)))
+    return parameters, taken
 
 
 def _padded(port: Any, points: Node, labels: Node) -> tuple[Node, Node]:
@@ -288,6 +284,7 @@ def _side(output: Any) -> int:
     return int(output.get_partial_shape()[-1].get_length())
 
 
-def _first_line(error: Exception) -> str:
+def last_words(error: Exception) -> str:
+    """Of OpenVINO's many lines the one that says what is wrong; the rest are its own places."""
     words = [line.strip() for line in str(error).splitlines() if " " in line.strip()]
     return words[-1] if words else str(error)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 Resize = Literal["fit", "stretch"]
 Interpolation = Literal["area", "linear", "antialias", "nearest", "torch_uint8", "torch_float"]
@@ -24,6 +24,9 @@ Statistics = tuple[float, float, float]
 class OriginalPropagation:
     """How the family's own script goes from slice to slice, for compat mode.
 
+    All begin at the middle slice of the range, go up and then down, and take the given box again
+    where a mask is empty.
+
     Attributes
     ----------
     includes_last
@@ -33,11 +36,18 @@ class OriginalPropagation:
         ``"mask"``: extent of the full-size mask, scaled as a box.
     margin
         Pixels of the prompt frame the next box is enlarged by.
+    followed
+        Modalities whose boxes follow the mask; on others every slice is asked with the given
+        box. Empty: all follow.
+    voted
+        Modalities whose volumes are segmented along all three axes, with a vote.
     """
 
     includes_last: bool = True
     next_box: Literal["resized_mask", "mask"] = "resized_mask"
     margin: float = 3.0
+    followed: tuple[str, ...] = ()
+    voted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,6 +113,16 @@ class InputContract:
         """Plain values, for a model's record on disk."""
         return asdict(self)
 
+    def with_rules(self, rules: Mapping[str, Any]) -> InputContract:
+        """The contract with some of its fields changed.
+
+        Raises
+        ------
+        ValueError
+            Naming the field that is unknown, or whose value is none of its kind.
+        """
+        return InputContract.from_dict(self.as_dict() | dict(rules))
+
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> InputContract:
         """Undo `as_dict`.
@@ -110,19 +130,55 @@ class InputContract:
         Raises
         ------
         ValueError
-            Naming the field that is unknown.
+            Naming the field that is unknown, or whose value is none of its kind.
         """
         known = {field.name for field in fields(InputContract)}
-        for key in values:
+        for key, value in values.items():
             if key not in known:
                 raise ValueError(f"An input contract has no field {key!r}.")
+            _check_value(key, value)
         plain = dict(values)
         for key in ("mean", "std"):
             if plain.get(key) is not None:
                 plain[key] = tuple(float(value) for value in plain[key])
         if plain.get("original_3d") is not None:
-            plain["original_3d"] = OriginalPropagation(**plain["original_3d"])
+            rules = dict(plain["original_3d"])
+            for key in ("followed", "voted"):
+                rules[key] = tuple(rules.get(key, ()))
+            plain["original_3d"] = OriginalPropagation(**rules)
         return InputContract(**plain)
+
+
+_WORDS: dict[str, tuple[str, ...]] = {
+    "resize": get_args(Resize),
+    "interpolation": get_args(Interpolation),
+    "channels": ("rgb", "bgr"),
+    "prompt_scale": ("long_side", "resized"),
+    "enlarge": get_args(Enlarge),
+    "mask_prompt": ("logits", "sigmoid"),
+    "box_masks": get_args(Masks),
+    "point_masks": get_args(Masks),
+}
+
+
+def _check_value(field: str, value: Any) -> None:
+    """Refuse what a person could have mistyped."""
+    words = _WORDS.get(field)
+    if words is not None and value not in words:
+        raise ValueError(f"{field} is {', '.join(words[:-1])} or {words[-1]}, not {value!r}.")
+    if field in ("side", "prompt_side", "max_points"):
+        whole = field != "prompt_side"
+        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+            raise ValueError(f"{field} is a number, not {value!r}.")
+        if value <= 0 and field != "max_points":
+            raise ValueError(f"{field} is more than 0, not {value!r}.")
+    is_flag = field in ("truncates_boxes", "accepts_mask") or field.startswith("accepts_")
+    if is_flag and not isinstance(value, bool):
+        raise ValueError(f"{field} is true or false, not {value!r}.")
+    if field in ("mean", "std") and value is not None:
+        is_list = isinstance(value, (list, tuple)) and len(value) == 3
+        if not is_list or not all(isinstance(one, (int, float)) for one in value):
+            raise ValueError(f"{field} is three numbers, one a channel, or null, not {value!r}.")
 
 
 IMAGE_NET_MEAN: Statistics = (123.675, 116.28, 103.53)
@@ -139,7 +195,15 @@ LITE = InputContract(
 )
 """LiteMedSAM and Rep-MedSAM."""
 
-DAFT = replace(LITE, original_3d=OriginalPropagation(includes_last=False, next_box="mask"))
+DAFT = replace(LITE, original_3d=OriginalPropagation(includes_last=False))
+"""As its python script; its C++ one takes the next box from the full-size mask."""
+
+HAWKEN50_ONNX = replace(
+    LITE, original_3d=OriginalPropagation(margin=7.0, followed=("CT", "MR"), voted=("PET",))
+)
+"""LiteMedSAM in hawken50's ONNX files, as their python script runs it."""
+
+_MEDFICIENT_3D = OriginalPropagation(includes_last=False, next_box="mask", margin=0.0)
 
 MEDFICIENT = InputContract(
     side=512,
@@ -148,12 +212,21 @@ MEDFICIENT = InputContract(
     prompt_side=512.0,
     truncates_boxes=True,
     enlarge="through_input",
-    original_3d=OriginalPropagation(includes_last=False, next_box="mask", margin=0.0),
+    original_3d=_MEDFICIENT_3D,
 )
 """MedficientSAM from its checkpoint, as its python script does."""
 
-UNIT_BOXES = replace(MEDFICIENT, interpolation="linear", prompt_side=1.0, truncates_boxes=False)
-"""MedficientSAM's and hawken50's OpenVINO files: boxes in units of the long side, linear."""
+UNIT_BOXES = replace(
+    MEDFICIENT,
+    interpolation="linear",
+    prompt_side=1.0,
+    truncates_boxes=False,
+    enlarge="cropped",  # the decoder enlarges its logits to the input's size itself
+)
+"""MedficientSAM's OpenVINO and ONNX files: boxes in units of the long side, linear."""
+
+HAWKEN50 = replace(UNIT_BOXES, original_3d=replace(_MEDFICIENT_3D, voted=("PET",)))
+"""hawken50's OpenVINO files, whose program grew from MedficientSAM's."""
 
 SAM = InputContract(
     side=1024,

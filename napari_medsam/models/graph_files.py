@@ -17,6 +17,7 @@ from napari_medsam.models.device import core
 from napari_medsam.models.errors import GraphError
 
 SUFFIXES = (".xml", ".onnx")
+_SMALL_TYPES = ("u8", "i8", "u4", "i4")
 
 
 class Port(NamedTuple):
@@ -36,11 +37,12 @@ class Port(NamedTuple):
 
 
 class Signature(NamedTuple):
-    """What a graph takes and gives, and how many numbers it holds."""
+    """What a graph takes and gives, how many numbers it holds, and whether most are of 8 bits."""
 
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     n_parameters: int
+    is_quantized: bool = False
 
     def __str__(self) -> str:
         return (
@@ -70,12 +72,17 @@ def read_graph(path: Path) -> Any:
 
 def signature(graph: Any) -> Signature:
     """Inputs, outputs and size of a graph that was read."""
-    constants = (node for node in graph.get_ordered_ops() if node.get_type_name() == "Constant")
-    size = sum(math.prod(node.get_output_shape(0)) for node in constants)
+    constants = [node for node in graph.get_ordered_ops() if node.get_type_name() == "Constant"]
+    size, small = 0, 0
+    for node in constants:
+        count = math.prod(node.get_output_shape(0))
+        size += count
+        small += count if node.get_element_type().get_type_name() in _SMALL_TYPES else 0
     return Signature(
         tuple(_port(port) for port in graph.inputs),
         tuple(_port(port) for port in graph.outputs),
         int(size),
+        small > size / 2,
     )
 
 

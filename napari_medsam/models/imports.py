@@ -16,14 +16,14 @@ from typing import Any
 from numpy.typing import NDArray
 
 from napari_medsam.models import recognize, self_test, state_dicts, store
-from napari_medsam.models.artefacts import build
+from napari_medsam.models.artefacts import build, last_words
 from napari_medsam.models.catalogue import spec as catalogue_spec
 from napari_medsam.models.checkpoint import read_checkpoint, write_safetensors
 from napari_medsam.models.contract import InputContract
-from napari_medsam.models.errors import CheckpointError, StoreError, UnknownWeights
+from napari_medsam.models.errors import CheckpointError, GraphError, StoreError, UnknownWeights
 from napari_medsam.models.graph_files import SUFFIXES as GRAPH_SUFFIXES
 from napari_medsam.models.graph_files import companions
-from napari_medsam.models.loading import build_networks
+from napari_medsam.models.loading import build_networks, open_model
 from napari_medsam.models.recognize import Pair, Reading
 from napari_medsam.models.record_file import Record, checked_name
 from napari_medsam.models.runtime import Networks, SamModel
@@ -33,7 +33,14 @@ from napari_medsam.models.unpickle import UnsafeName
 
 Arrays = dict[str, NDArray[Any]]
 
+Tell = Callable[[str], None]
+
 CHECKPOINT_SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors")
+QUANTIZED = ", quantized to 8 bits (not validated: masks may differ from the exact model's)"
+
+
+def _say_nothing(sentence: str) -> None:
+    del sentence
 
 
 @dataclass(frozen=True)
@@ -47,23 +54,28 @@ class Imported:
         """What was recognized, from what, under which licence and rules, and how it did."""
         if self.record is None:
             return [f"{self.spec.title}: the published file (SHA-256 as in the catalogue)."]
-        record, base = self.record, catalogue_spec(self.record.base)
-        chosen, result = next(iter(record.tried.items()))
-        verdict = "passed" if result >= self_test.ENOUGH else "NOT passed"
-        others = [f"{label} {iou:.2f}" for label, iou in list(record.tried.items())[1:]]
-        lines = [
-            f"{record.name}: recognized as {base.title} by its {record.evidence}.",
-            f"Licence: {base.licence} (of the authors' code; none is stated for weights alone).",
-            f"Input: {describe(record.contract)} ({chosen}).",
-            f"Self-test on a drawn disc: IoU {result:.2f}, {verdict}"
-            + (f"; also tried: {', '.join(others)}." if others else "."),
-        ]
-        if result < self_test.ENOUGH:
-            lines.append(
-                "Check it on a case you know before use; the rules can be changed with"
-                f" `napari-medsam models set {record.name} FIELD=VALUE`."
-            )
-        return lines
+        return report(self.record)
+
+
+def report(record: Record) -> list[str]:
+    """What a record says, in sentences."""
+    base = catalogue_spec(record.base)
+    chosen, result = next(iter(record.tried.items()))
+    verdict = "passed" if result >= self_test.ENOUGH else "NOT passed"
+    others = [f"{label} {iou:.2f}" for label, iou in list(record.tried.items())[1:]]
+    lines = [
+        f"{record.name}: recognized as {base.title} by its {record.evidence}.",
+        f"Licence: {base.licence} (of the authors' code; none is stated for weights alone).",
+        f"Input: {describe(record.contract)} ({chosen}).",
+        f"Self-test on a drawn disc: IoU {result:.2f}, {verdict}"
+        + (f"; also tried: {', '.join(others)}." if others else "."),
+    ]
+    if result < self_test.ENOUGH:
+        lines.append(
+            "Check it on a case you know before use; the rules can be changed with"
+            f" `napari-medsam models set {record.name} FIELD=VALUE`."
+        )
+    return lines
 
 
 def import_path(
@@ -73,6 +85,8 @@ def import_path(
     as_model: str | None = None,
     modality: str | None = None,
     decoder: str | Path | None = None,
+    rules: Mapping[str, Any] | None = None,
+    tell: Tell = _say_nothing,
 ) -> list[Imported]:
     """Take in all models found at `path`.
 
@@ -88,9 +102,15 @@ def import_path(
         The word of `Volume.modality` it was trained for.
     decoder
         Another checkpoint, to take the decoder from where `path` is an encoder alone.
+    rules
+        Fields of the input contract that the user decides, e.g. ``{"channels": "rgb"}``.
+    tell
+        Called with a sentence for each file that is passed over.
 
     Raises
     ------
+    ValueError
+        Where a name, or a field of `rules` or its value, is none.
     CheckpointError
         Where it is damaged, unsafe, or nothing that is known, with the reason.
     StoreError
@@ -98,17 +118,17 @@ def import_path(
     FileNotFoundError
         Where there is nothing at `path`.
     """
-    path = Path(path)
+    path = _as_named(Path(path))
     if name is not None:
         checked_name(name)
     if as_model is not None:
         catalogue_spec(as_model)
-    if path.is_file() and name is None and as_model is None:
+    if path.is_file() and name is None and as_model is None and not rules:
         known = store.import_published(path)
         if known is not None:
             return [Imported(known, None)]
     with unpacked(path) as (files, source):
-        found = _find(files, decoder)
+        found = _find(files, path if path in files else None, decoder, tell)
         if name is not None and len(found) > 1:
             raise StoreError(
                 f"{path.name} holds {len(found)} models; leave the name out, or import one alone."
@@ -116,7 +136,7 @@ def import_path(
         taken: set[str] = set()
         done = []
         for one in found:
-            record, write = _judged(one, name, as_model, modality, source, taken)
+            record, write = _judged(one, name, as_model, modality, source, taken, rules or {})
             taken.add(record.name)
             store.put_imported(record, write)
             done.append(Imported(store.spec(record.name), record))
@@ -124,18 +144,29 @@ def import_path(
 
 
 def set_contract(name: str, **fields: Any) -> Record:
-    """Change the input contract of an imported model, e.g. ``channels="rgb"``.
+    """Change the input contract of an imported model, e.g. ``channels="rgb"``, and test it again.
 
     Raises
     ------
     ValueError
-        Where there is no such field, or the model is not an imported one.
+        Where there is no such field or value, or the model is not an imported one.
+    CheckpointError
+        Where the model does not run under these rules; they are then left as they were.
     """
     record = store.record(name)
     if record is None:
         raise ValueError(f"{name} was not imported by you, so its rules are the catalogue's.")
-    contract = InputContract.from_dict(record.contract.as_dict() | fields)
+    contract = record.contract.with_rules(fields)
+    label = ", ".join(f"{field}={value}" for field, value in fields.items()) + " by choice"
     changed = replace(record, contract=contract)
+    store.put_record(changed)
+    try:
+        result = self_test.disc_iou(open_model(name))
+    except (RuntimeError, ValueError) as error:
+        store.put_record(record)
+        raise GraphError(f"{name} does not run with {label}: {last_words(error)}") from error
+    before = {key: iou for key, iou in record.tried.items() if key != label}
+    changed = replace(changed, tried={label: result, **before})
     store.put_record(changed)
     return changed
 
@@ -149,6 +180,12 @@ def describe(contract: InputContract) -> str:
         f"{contract.side} x {contract.side} {contract.channels.upper()}, {way},"
         f" {contract.interpolation}, {scale}, prompts in a frame of {frame}"
     )
+
+
+def _as_named(path: Path) -> Path:
+    """An OpenVINO model is meant where its .bin is named."""
+    graph = path.with_suffix(".xml")
+    return graph if path.suffix == ".bin" and graph.is_file() else path
 
 
 # -- what is there -------------------------------------------------------------------------------
@@ -168,45 +205,45 @@ class _Weights:
 _Found = _Weights | Pair
 
 
-def _find(files: Sequence[Path], decoder: str | Path | None) -> list[_Found]:
-    """The models among files; what is of no use is passed over as long as something is."""
+def _find(
+    files: Sequence[Path], named: Path | None, decoder: str | Path | None, tell: Tell
+) -> list[_Found]:
+    """The models among files; what is of no use is passed over as long as something is.
+
+    `named` is the file that was asked for, where it was not a folder or a zip.
+    """
     found: list[_Found] = []
-    failed: list[CheckpointError] = []
-    for path in files:
-        if path.suffix in CHECKPOINT_SUFFIXES:
-            try:
-                found.append(_weights(path, decoder))
-            except CheckpointError as error:
-                failed.append(error)
-    for folder in sorted({path.parent for path in files}):
-        here = [path for path in files if path.parent == folder]
-        graphs = _preferred([path for path in here if path.suffix in GRAPH_SUFFIXES])
-        if graphs:
-            try:
-                codes = [path for path in here if path.suffix == ".npy"]
-                found.extend(recognize.of_folder([*graphs, *codes]))
-            except CheckpointError as error:
-                failed.append(error)
+    failed: list[str] = []
+    first: CheckpointError | None = None
+    for path in _checkpoints(files, named):
+        try:
+            found.append(_weights(path, decoder))
+        except CheckpointError as error:
+            first = first or error
+            failed.append(str(error))
+    graphs = [path for path in files if path.suffix in (*GRAPH_SUFFIXES, ".npy")]
+    if any(path.suffix in GRAPH_SUFFIXES for path in graphs):
+        try:
+            recognized = recognize.of_files(graphs, named)
+            found += recognized.pairs
+            failed += [] if named else recognized.passed_over
+        except CheckpointError as error:
+            first = first or error
+            failed.append(str(error))
     if not found:
-        raise (
-            failed[0]
-            if failed
-            else UnknownWeights(
-                "There is no weights file here: no .pth, .pt, .ckpt, .safetensors, .xml or .onnx."
-            )
+        raise first or UnknownWeights(
+            "There is no weights file here: no .pth, .pt, .ckpt, .safetensors, .xml or .onnx."
         )
+    for sentence in failed:
+        tell(f"Passed over: {sentence}")
     return found
 
 
-def _preferred(graphs: list[Path]) -> list[Path]:
-    """OpenVINO before ONNX, and exact graphs before quantized ones, of the same release."""
-    ir = [path for path in graphs if path.suffix == ".xml"]
-    exact = [path for path in ir or graphs if not {"quant", "optimized"} & _words(path)]
-    return exact or ir or graphs
-
-
-def _words(path: Path) -> set[str]:
-    return {word for word in ("quant", "optimized") if word in path.stem.lower()}
+def _checkpoints(files: Sequence[Path], named: Path | None) -> list[Path]:
+    """A file that was asked for may have any suffix; its content tells."""
+    if named is not None:
+        return [] if named.suffix in GRAPH_SUFFIXES else [named]
+    return [path for path in files if path.suffix.lower() in CHECKPOINT_SUFFIXES]
 
 
 def _weights(path: Path, decoder: str | Path | None) -> _Weights:
@@ -269,9 +306,10 @@ def _judged(
     modality: str | None,
     source: str,
     taken: set[str],
+    rules: Mapping[str, Any],
 ) -> tuple[Record, Callable[[Path], None]]:
     """Choose a reading by the self-test; the record, and how to write the files."""
-    readings = _asked_for(found.readings, as_model)
+    readings = [_with_rules(one, rules) for one in _asked_for(found.readings, as_model)]
     tried = {reading: _try(found, reading) for reading in readings}
     best = max(tried, key=lambda reading: tried[reading])
     # Readings a disc cannot tell apart, or all without success: the likeliest.
@@ -287,11 +325,15 @@ def _judged(
         files=files,
         contract=chosen.contract,
         modalities=(modality,) if modality else base.modalities,
-        evidence=found.evidence,
+        evidence=found.evidence + (QUANTIZED if _is_quantized(found) else ""),
         source=source,
         tried={r.label: tried[r] for r in sorted(readings, key=lambda r: r is not chosen)},
     )
     return record, lambda folder: _write(found, list(files), folder)
+
+
+def _is_quantized(found: _Found) -> bool:
+    return isinstance(found, Pair) and found.is_quantized
 
 
 def _asked_for(readings: Sequence[Reading], as_model: str | None) -> Sequence[Reading]:
@@ -311,9 +353,21 @@ def _asked_for(readings: Sequence[Reading], as_model: str | None) -> Sequence[Re
     raise UnknownWeights(f"This cannot be {as_model}; it can be: {known}.")
 
 
+def _with_rules(reading: Reading, rules: Mapping[str, Any]) -> Reading:
+    if not rules:
+        return reading
+    contract = reading.contract.with_rules(rules)
+    chosen = ", ".join(f"{field}={value}" for field, value in rules.items())
+    return replace(reading, contract=contract, label=f"{reading.label}, with {chosen} by choice")
+
+
 def _try(found: _Found, reading: Reading) -> float:
     networks = _networks(found, reading)
-    return self_test.disc_iou(SamModel(networks, reading.contract, "self-test"))
+    try:
+        return self_test.disc_iou(SamModel(networks, reading.contract, "self-test"))
+    except RuntimeError as error:  # OpenVINO's, at compiling or running
+        name = found.path.name if isinstance(found, _Weights) else found.released.encoder.name
+        raise GraphError(f"{name} cannot be run: {last_words(error)}") from error
 
 
 def _networks(found: _Found, reading: Reading) -> Networks:
@@ -324,8 +378,9 @@ def _networks(found: _Found, reading: Reading) -> Networks:
 
 
 def _free_name(name: str, taken: set[str]) -> str:
+    """Neither of a model of the same release, nor of published weights that are installed."""
     number, free = 2, name
-    while free in taken:
+    while free in taken or (store.record(free) is None and store.is_installed(free)):
         free, number = f"{name}-{number}", number + 1
     return free
 

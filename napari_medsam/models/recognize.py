@@ -7,8 +7,7 @@ first; `imports` decides by a self-test or by what the user says.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +16,8 @@ from napari_medsam.models.contract import (
     DAFT,
     EFFICIENT_SAM,
     EFFICIENT_VIT_SAM,
+    HAWKEN50,
+    HAWKEN50_ONNX,
     IMAGE_NET_MEAN,
     IMAGE_NET_STD,
     LITE,
@@ -26,7 +27,7 @@ from napari_medsam.models.contract import (
     InputContract,
 )
 from napari_medsam.models.errors import GraphError
-from napari_medsam.models.graph_files import Signature, read_graph, signature
+from napari_medsam.models.graph_files import SUFFIXES, Signature, read_graph, signature
 from napari_medsam.models.graph_forms import (
     DecoderForm,
     EncoderForm,
@@ -35,6 +36,7 @@ from napari_medsam.models.graph_forms import (
     encoder_form,
     is_prompt_encoder,
 )
+from napari_medsam.models.pairing import decoder_of, exact_first, own_words, shared_with
 
 
 @dataclass(frozen=True)
@@ -58,74 +60,125 @@ class Pair:
     decoder: DecoderForm
     readings: tuple[Reading, ...]
     evidence: str
-    title: str = ""
+    is_quantized: bool = False
 
 
-def of_folder(paths: Iterable[Path]) -> list[Pair]:
-    """The models among the graph files `paths`, and an array of position codes beside them.
+@dataclass(frozen=True)
+class Recognized:
+    """The models among some graph files, and a sentence for each file that is of none."""
+
+    pairs: tuple[Pair, ...]
+    passed_over: tuple[str, ...]
+
+
+def of_files(paths: Iterable[Path], named: Path | None = None) -> Recognized:
+    """The models among the graph files `paths`, and arrays of position codes beside them.
+
+    Parameters
+    ----------
+    paths
+        OpenVINO and ONNX files, and numpy arrays.
+    named
+        One of them that was asked for: only models with this file in them are wanted.
 
     Raises
     ------
     GraphError
-        Where a file is unsafe or no graph, or where no encoder and decoder belong together,
-        saying why.
+        Where there is no model at all, saying why: a file is unsafe or no graph, or no encoder
+        and decoder belong together.
     """
     paths = sorted(paths)
-    graphs = [path for path in paths if path.suffix in (".xml", ".onnx")]
-    found = {path: signature(read_graph(path)) for path in graphs}
-    encoders = {path: form for path, s in found.items() if (form := encoder_form(s)) is not None}
-    decoders = {path: taken for path, s in found.items() if (taken := decoder_form(s)) is not None}
+    found, failed = _signatures(path for path in paths if path.suffix in SUFFIXES)
+    if not found and failed:
+        raise next(iter(failed.values()))
+    encoders = {path: e for path, s in found.items() if (e := encoder_form(s)) is not None}
+    decoders = {path: d for path, s in found.items() if (d := decoder_form(s)) is not None}
+    _require_both(found, encoders, decoders, failed)
+    exact = [exact_first(forms, found, named) for forms in (encoders, decoders)]
     shared = [path for path, s in found.items() if is_prompt_encoder(s)]
     codes = [path for path in paths if path.suffix == ".npy"]
-    _explain(found, encoders, decoders)
     pairs = []
-    for path, encoder in encoders.items():
-        released = _partners(path, list(encoders), list(decoders), shared, codes)
-        if released is not None:
-            pairs.append(_pair(released, encoder, decoders[released.decoder], found[path]))
+    for path in exact[0]:
+        decoder = decoder_of(path, *exact)
+        try:
+            if decoder is None:
+                raise GraphError(_no_decoder(path, exact[1]))
+            released = Released(path, decoder, shared_with(path, shared), shared_with(path, codes))
+            pairs.append(_pair(released, encoders[path], decoders[decoder], found))
+        except GraphError as error:
+            failed[path] = error
+    if named is not None:
+        pairs = [pair for pair in pairs if named in pair.released.files.values()]
     if not pairs:
-        names = ", ".join(path.name for path in graphs)
-        raise GraphError(f"It cannot be told which decoder belongs to which encoder among {names}.")
-    return pairs
+        raise _why_none(named, failed, encoders)
+    used = {_release(path) for pair in pairs for path in pair.released.files.values()}
+    of_none = [
+        f"{path.parent.name}: {error}"
+        for path, error in failed.items()
+        if _release(path) not in used  # another copy of what was taken is not missed
+    ]
+    return Recognized(tuple(pairs), tuple(of_none))
 
 
-def _explain(
+def _release(path: Path) -> tuple[Path, tuple[str, ...]]:
+    return path.parent, own_words(path)
+
+
+def _why_none(
+    named: Path | None, failed: Mapping[Path, GraphError], encoders: Mapping[Path, EncoderForm]
+) -> GraphError:
+    """The reason that concerns the file that was asked for, or the first encoder."""
+    if named is not None and named in failed:
+        return failed[named]
+    if named is not None and not failed:
+        return GraphError(f"{named.name} belongs to no model among the files beside it.")
+    return next(error for path, error in failed.items() if named or path in encoders)
+
+
+def _signatures(
+    paths: Iterable[Path],
+) -> tuple[dict[Path, Signature], dict[Path, GraphError]]:
+    """What each graph takes and gives, and why others cannot be read."""
+    found: dict[Path, Signature] = {}
+    failed: dict[Path, GraphError] = {}
+    for path in paths:
+        try:
+            found[path] = signature(read_graph(path))
+        except GraphError as error:
+            failed[path] = error
+    return found, failed
+
+
+def _require_both(
     found: Mapping[Path, Signature],
     encoders: Mapping[Path, EncoderForm],
     decoders: Mapping[Path, DecoderForm],
+    failed: Mapping[Path, GraphError],
 ) -> None:
     """Raise where there is no encoder or no decoder, with what the files take and give."""
     for wanted, forms in (("encoder", encoders), ("decoder", decoders)):
         if not forms:
-            given = "; ".join(f"{path.name} {about}" for path, about in found.items())
+            given = "; ".join(
+                [f"{path.name} {about}" for path, about in found.items()]
+                + [str(error).removesuffix(".") for error in failed.values()]
+            )
             raise GraphError(f"There is no {wanted} of a known form: {given}.")
 
 
-def _partners(
-    encoder: Path, encoders: list[Path], decoders: list[Path], shared: list[Path], codes: list[Path]
-) -> Released | None:
-    """The decoder that belongs to an encoder: of the same name but for that word, or the only."""
-    beside = [path for path in decoders if path.parent == encoder.parent]
-    same = [path for path in beside if _common_name(path) == _common_name(encoder)]
-    alone = beside if len(beside) == 1 and len(encoders) == 1 else []
-    chosen = (same or alone)[:1]
-    if not chosen:
-        return None
-    prompt_encoder = _nearest(shared, encoder)
-    return Released(encoder, chosen[0], prompt_encoder, _nearest(codes, encoder))
+def _no_decoder(encoder: Path, decoders: Sequence[Path]) -> str:
+    names = ", ".join(path.name for path in decoders)
+    return (
+        f"It cannot be told which decoder belongs to {encoder.name} ({names} are here); name both"
+        " files alike, or put the pair into a folder of its own."
+    )
 
 
-def _nearest(paths: list[Path], encoder: Path) -> Path | None:
-    """DAFT: ``prompt_encoder`` or, in the first release, ``lite_medsam_prompt_encoder``."""
-    beside = [path for path in paths if path.parent == encoder.parent]
-    return min(beside, key=lambda path: (len(path.name), path.name), default=None)
-
-
-def _common_name(path: Path) -> str:
-    return re.sub(r"(image_|mask_)?(en|de)coder", "", path.stem.lower()).strip("._-")
-
-
-def _pair(released: Released, encoder: EncoderForm, decoder: DecoderForm, found: Signature) -> Pair:
+def _pair(
+    released: Released,
+    encoder: EncoderForm,
+    decoder: DecoderForm,
+    found: Mapping[Path, Signature],
+) -> Pair:
     if encoder.map_side and decoder.map_side and encoder.map_side != decoder.map_side:
         raise GraphError(
             f"{released.encoder.name} gives {encoder.map_side} x {encoder.map_side} tokens but"
@@ -137,7 +190,8 @@ def _pair(released: Released, encoder: EncoderForm, decoder: DecoderForm, found:
             f"{released.decoder.name} is DAFT's and needs prompt_encoder and"
             " positional_encoding.npy beside it; import the whole folder."
         )
-    readings = _readings(encoder, decoder, found.n_parameters, _daft_name(released.encoder))
+    size = found[released.encoder].n_parameters
+    readings = _readings(encoder, decoder, size, released.encoder)
     if not readings:
         raise GraphError(
             f"{released.encoder.name} takes pixels as {encoder.layout}"
@@ -147,23 +201,27 @@ def _pair(released: Released, encoder: EncoderForm, decoder: DecoderForm, found:
     if decoder.kind != "apart":
         released = replace(released, prompt_encoder=None, position_code=None)
     evidence = f"encoder {encoder.layout} {encoder.side or 'of any size'}, decoder {decoder.kind}"
-    return Pair(released, encoder, decoder, readings, evidence)
+    quantized = any(found[path].is_quantized for path in (released.encoder, released.decoder))
+    return Pair(released, encoder, decoder, readings, evidence, quantized)
 
 
-def _daft_name(path: Path) -> str:
-    name = path.stem.lower().replace("_image_encoder", "")
+def _daft_reading(path: Path) -> Reading:
+    """Which of DAFT's models: by the file's name, for their graphs are all alike."""
+    name = "-".join(own_words(path))
+    if name == "lite-medsam":  # the first release holds LiteMedSAM itself in this form
+        return Reading("litemedsam", "LiteMedSAM in DAFT's form", LITE)
     known = {key.lower() for key in DAFT_MODALITIES}
-    return f"daft-{name}" if name in known else "daft-general"
+    return Reading(f"daft-{name}" if name in known else "daft-general", "DAFT", DAFT)
 
 
 def _readings(
-    encoder: EncoderForm, decoder: DecoderForm, n_parameters: int, daft: str
+    encoder: EncoderForm, decoder: DecoderForm, n_parameters: int, path: Path
 ) -> tuple[Reading, ...]:
     """How a pair of forms may be read; models.md section 6 as data."""
     layout, side, small = encoder.layout, encoder.side, 16 in (encoder.map_side, decoder.map_side)
     l_size = _nearest_size(n_parameters, {"l0": 30.7e6, "l1": 43.6e6, "l2": 57.3e6})
     if decoder.kind == "apart":
-        return (Reading(daft, "DAFT", DAFT),) if (layout, side) == ("nchw", 256) else ()
+        return (_daft_reading(path),) if (layout, side) == ("nchw", 256) else ()
     if decoder.kind == "unit_box":
         return _unit_box_readings(layout, side, l_size)
     if small:
@@ -173,7 +231,7 @@ def _readings(
         scaled = replace(EFFICIENT_SAM, mean=(0.0,) * 3, std=(255.0,) * 3, enlarge="cropped")
         return (Reading(name, "values of 0 to 1, normalized inside", scaled),)
     if (layout, side) == ("nchw", 256):
-        return (Reading("hawken50-litemedsam", "LiteMedSAM's rules", LITE),)
+        return (Reading("hawken50-litemedsam", "LiteMedSAM's rules", HAWKEN50_ONNX),)
     if (layout, side) == ("nchw", 512):
         return _efficient_vit_readings(f"efficientvit-sam-{l_size}", decoder)
     if layout == "raw_hwc" or (layout, side) == ("nchw", 1024):
@@ -189,14 +247,12 @@ def _unit_box_readings(layout: str, side: int, size: str) -> tuple[Reading, ...]
     if layout != "hwc":
         return ()
     if side == 256:
-        small = replace(UNIT_BOXES, side=256, enlarge="cropped")
-        return (Reading("hawken50-litemedsam", "min-max", small),)
+        return (Reading("hawken50-litemedsam", "min-max", replace(HAWKEN50, side=256)),)
     if side != 512:
         return ()
-    contract = replace(UNIT_BOXES, enlarge="cropped")
-    image_net = replace(contract, mean=IMAGE_NET_MEAN, std=IMAGE_NET_STD)
+    image_net = replace(HAWKEN50, mean=IMAGE_NET_MEAN, std=IMAGE_NET_STD)
     return (
-        Reading(f"medficientsam-{size}", "min-max", contract),
+        Reading(f"medficientsam-{size}", "min-max", UNIT_BOXES),
         Reading("hawken50-efficientvit", "ImageNet mean and deviation", image_net),
     )
 

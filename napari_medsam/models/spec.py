@@ -36,6 +36,18 @@ class PageSource:
     page: str
     hint: str = ""
 
+    @property
+    def clicks(self) -> str:
+        """What to click on such a page, and what to import then."""
+        if "drive.google.com/drive/folders" in self.page:
+            what = "choose the files there (or the folder's menu) and click Download; the drive"
+            return f"On the page {what} makes a zip of several. Then import the zip or the files."
+        if "drive.google.com/file" in self.page:
+            return "On the page click the download arrow (top right). Then import the file."
+        if self.page.endswith("zip="):
+            return "Opening the page downloads a zip at once. Then import it."
+        return "Download the file from the page. Then import it."
+
 
 Source = WheelSource | UrlSource | PageSource
 

@@ -12,19 +12,19 @@ from napari_medsam.models.errors import UnknownWeights
 
 Array = NDArray[Any]
 
-PREFIXES = ("module.", "model.")
+PREFIXES = ("module.", "model.", "_orig_mod.")
 
 
 def plain_keys(arrays: Mapping[str, Array]) -> dict[str, Array]:
     """The tensors under the keys of a bare state dict.
 
-    Training wraps the model: ``model.`` (Lightning), ``module.`` (several GPUs); distilled
-    checkpoints of MedficientSAM call the encoder ``student_encoder.`` and hold the teacher too.
+    Training wraps the model, perhaps several times: ``model.`` (Lightning), ``module.`` (several
+    GPUs), ``_orig_mod.`` (compiled). Distilled checkpoints of MedficientSAM call the encoder
+    ``student_encoder.`` and hold the teacher too.
     """
     plain = dict(arrays)
-    for prefix in PREFIXES:
-        if all(key.startswith(prefix) for key in plain):
-            plain = {key.removeprefix(prefix): array for key, array in plain.items()}
+    while plain and (prefix := _common_prefix(plain)):
+        plain = {key.removeprefix(prefix): array for key, array in plain.items()}
     if any(key.startswith("student_encoder.") for key in plain):
         plain = {
             key.replace("student_encoder.", "image_encoder.", 1): array
@@ -32,6 +32,11 @@ def plain_keys(arrays: Mapping[str, Array]) -> dict[str, Array]:
             if not key.startswith("teacher_")
         }
     return plain
+
+
+def _common_prefix(keys: Mapping[str, Array]) -> str:
+    wrapping = (one for one in PREFIXES if all(key.startswith(one) for key in keys))
+    return next(wrapping, "")
 
 
 def of_state_dict(arrays: Mapping[str, Array]) -> tuple[tuple[str, ...], str]:

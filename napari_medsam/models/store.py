@@ -113,6 +113,11 @@ def info(name: str) -> StoredModel:
     return StoredModel(model, path, path.stat().st_size if path.is_file() else 0)
 
 
+def is_installed(name: str) -> bool:
+    """Whether there is a model of that name, of the catalogue or imported, with its weights."""
+    return any(one.spec.name == name for one in installed())
+
+
 def installed() -> list[StoredModel]:
     """The models whose weights are here: the catalogue's in its order, then imported ones."""
     return [state for state in (info(model.name) for model in known()) if state.is_installed]
@@ -362,8 +367,9 @@ def file_sha256(path: Path) -> str:
 def _how_to_install(model: ModelSpec) -> str:
     if isinstance(model.source, PageSource):
         return (
-            f"Download {model.file.name} from {model.source.page} and run: napari-medsam models"
-            f" import PATH.{' ' + model.source.hint if model.source.hint else ''}"
+            f"Get it from {model.source.page} by hand. {model.source.clicks}"
+            f"{' ' + model.source.hint if model.source.hint else ''}"
+            " To import run: napari-medsam models import PATH."
         )
     if isinstance(model.source, UrlSource):
         return (

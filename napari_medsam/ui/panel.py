@@ -37,13 +37,17 @@ class Progress:
 
 @dataclass(frozen=True)
 class ModelState:
-    """The chosen model: what it is called and whether it can be used."""
+    """The chosen model: what it is called and whether it can be used.
+
+    ``page`` is where a person gets the weights that the program cannot fetch.
+    """
 
     name: str
     title: str
     state: Literal["missing", "installing", "loading", "ready", "failed"]
     sentence: str = ""
     can_install: bool = False
+    page: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,7 @@ class Panel:
     message: str = ""
     is_problem: bool = False
     model: ModelState | None = None
+    models: tuple[tuple[str, str], ...] = ()
     has_case: bool = False
     is_flat: bool = False
     view: Axis | None = None

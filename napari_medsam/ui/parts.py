@@ -26,10 +26,10 @@ from superqt.utils import signals_blocked
 from napari_medsam.engine.volume import Axis
 from napari_medsam.models.ways import Wish
 from napari_medsam.ui.label_table import LabelTable
+from napari_medsam.ui.model_rows import ModelChoice, ModelRow
 from napari_medsam.ui.panel import VIEW_NAMES, Panel
 from napari_medsam.ui.rows import (
     CacheRow,
-    ModelRow,
     ProgressRow,
     RangeRow,
     button,
@@ -55,20 +55,18 @@ class Parts(QWidget):
 
     Parameters
     ----------
-    models
-        Name to title of the models there are.
     images
         Called for the image layers there are.
     """
 
-    def __init__(self, models: dict[str, str], images: Callable[[Any], Sequence[Any]]) -> None:
+    def __init__(self, images: Callable[[Any], Sequence[Any]]) -> None:
         super().__init__()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 6, 8, 6)
         layout.setSpacing(8)
         for part in (
             self._build_words(),
-            self._build_choices(models, images),
+            self._build_choices(images),
             self._build_labels(),
             self._build_tools(),
             self._build_end(),
@@ -80,13 +78,9 @@ class Parts(QWidget):
         self.hint, self.message = sentence(bold=True), sentence()
         return _column(self.hint, self.message)
 
-    def _build_choices(
-        self, models: dict[str, str], images: Callable[[Any], Sequence[Any]]
-    ) -> QLayout:
+    def _build_choices(self, images: Callable[[Any], Sequence[Any]]) -> QLayout:
         self.image = ComboBox(choices=images, name="image")
-        self.model, self.preset, self.precision = QComboBox(), QComboBox(), QComboBox()
-        for name, title in models.items():
-            self.model.addItem(title, name)
+        self.model, self.preset, self.precision = ModelChoice(), QComboBox(), QComboBox()
         for wish, words in PRECISIONS.items():
             self.precision.addItem(words, wish)
         self.precision.setToolTip(
@@ -201,14 +195,13 @@ class Parts(QWidget):
 
     def _show_choices(self, panel: Panel) -> None:
         windows = tuple(self.preset.itemText(n) for n in range(self.preset.count()))
+        self.model.show_models(panel.models, panel.model.name if panel.model else "")
         self.precision.setCurrentIndex(self.precision.findData(panel.precision))
-        with signals_blocked(self.preset), signals_blocked(self.model):
+        with signals_blocked(self.preset):
             if windows != panel.windows:
                 self.preset.clear()
                 self.preset.addItems(panel.windows)
             self.preset.setCurrentText(panel.window)
-            if panel.model is not None:
-                self.model.setCurrentIndex(self.model.findData(panel.model.name))
         self.preset.setEnabled(len(panel.windows) > 1)
         for axis, view in self.view_buttons.items():
             view.setEnabled(panel.has_case)

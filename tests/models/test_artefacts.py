@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -220,6 +222,149 @@ def test_folder_of_daft_gives_each_of_its_models(tmp_path: Path) -> None:
     assert store.spec("daft-us").modalities == ("US",)
 
 
+# -- odd names and places ------------------------------------------------------------------------
+
+
+def test_quantized_copies_are_passed_over_for_the_exact_graphs(tmp_path: Path) -> None:
+    folder = pair(tmp_path / "e2", ".onnx", encoder("hwc", 512), unit_box_decoder(512))
+    for kind in ("optimized", "quantized"):
+        (folder / f"encoder.{kind}.onnx").write_bytes(b"of another runtime")
+        (folder / f"decoder.{kind}.onnx").write_bytes(b"of another runtime")
+    told: list[str] = []
+    (taken,) = imports.import_path(folder, tell=told.append)
+    assert taken.record is not None
+    assert taken.record.files["encoder.onnx"] == store.file_sha256(folder / "encoder.onnx")
+    assert told == []
+
+
+def test_eight_bit_weights_are_flagged_as_not_validated(tmp_path: Path) -> None:
+    folder = tmp_path / "EfficientSAM"
+    folder.mkdir()
+    graph = encoder("nchw", 256)
+    weight = graph.initializers[-1]
+    levels = released.numpy_helper.to_array(weight)
+    small = np.clip(np.round(levels * 40), -127, 127).astype(np.int8)
+    weight.CopyFrom(released.numpy_helper.from_array(small, weight.name))
+    at = next(n for n, node in enumerate(graph.nodes) if weight.name in node.input)
+    bigger = released.helper.make_node("Cast", [weight.name], ["as_float"], to=1)
+    graph.nodes[at].input[1] = "as_float"
+    graph.nodes.insert(at, bigger)
+    graph.save(folder / "litemedsam_encoder.quant.onnx")
+    point_decoder(frame=256.0, n_masks=1).save(folder / "litemedsam_decoder.onnx")
+    (taken,) = imports.import_path(folder)
+    assert "quantized to 8 bits (not validated" in taken.report()[0]
+
+
+def test_decoder_in_a_sibling_folder_is_found(tmp_path: Path) -> None:
+    root = tmp_path / "release"
+    for role, graph in (("encoders", encoder("hwc", 256)), ("decoders", unit_box_decoder(256))):
+        (root / role).mkdir(parents=True)
+        graph.save(root / role / "tiny.xml")
+    (taken,) = imports.import_path(root)
+    assert taken.spec.name == "hawken50-litemedsam"
+
+
+def test_files_without_any_word_for_their_role_are_told_by_content(tmp_path: Path) -> None:
+    folder = tmp_path / "odd names"
+    folder.mkdir()
+    encoder("nchw", 256).save(folder / "Modell 1 (Kopie).xml", nameless=True)
+    daft_decoder().save(folder / "Modell 2.xml", nameless=True)
+    daft_prompt_encoder().save(folder / "Modell 3.xml", nameless=True)
+    np.save(folder / "Modell 4.npy", position_code())
+    (taken,) = imports.import_path(folder)
+    assert taken.spec.name == "daft-general"
+    assert taken.record is not None
+    assert next(iter(taken.record.tried.values())) > ENOUGH
+
+
+def test_zip_of_nested_folders_gives_every_model(tmp_path: Path) -> None:
+    """As hawken50's: one folder a model, the same names in each; the third is no known pair."""
+    root = tmp_path / "openvino_models"
+    pair_at = {"litemedsam": 256, "efficientvit": 512, "efficientsam": 320}
+    for name, side in pair_at.items():
+        (root / name).mkdir(parents=True)
+        pair(root / name, ".xml", encoder("hwc", side), unit_box_decoder(side))
+    archive = shutil.make_archive(str(tmp_path / "u8tny"), "zip", tmp_path, "openvino_models")
+    told: list[str] = []
+    taken = imports.import_path(archive, tell=told.append)
+    assert [one.spec.name for one in taken] == ["medficientsam-l0", "hawken50-litemedsam"]
+    (sentence,) = told
+    assert re.search(r"Passed over: efficientsam: encoder\.xml takes pixels as hwc", sentence)
+
+
+def test_encoder_without_its_decoder_does_not_cost_the_others(tmp_path: Path) -> None:
+    folder = daft(tmp_path / "openvinomodels", ("3D", "US"))
+    (folder / "US_mask_decoder.xml").unlink()
+    (folder / "notes.xml").write_text("<notes>no graph</notes>")
+    told: list[str] = []
+    taken = imports.import_path(folder, tell=told.append)
+    assert [one.spec.name for one in taken] == ["daft-3d"]
+    assert len(told) == 2
+    assert any("US_image_encoder.xml" in sentence for sentence in told)
+
+
+def test_one_file_of_a_folder_brings_its_own_model_alone(tmp_path: Path) -> None:
+    folder = daft(tmp_path / "openvinomodels", ("3D", "US"))
+    for name in ("US_image_encoder.xml", "US_mask_decoder.bin"):
+        taken = imports.import_path(folder / name)
+        assert [one.spec.name for one in taken] == ["daft-us"]
+
+
+def test_prompt_encoder_named_as_in_dafts_loader_is_preferred(tmp_path: Path) -> None:
+    folder = daft(tmp_path / "first", ("CT",), "lite_medsam_prompt_encoder")
+    daft_prompt_encoder().save(folder / "CT_prompt_encoder.xml")
+    (taken,) = imports.import_path(folder)
+    assert taken.record is not None
+    want = store.file_sha256(folder / "lite_medsam_prompt_encoder.xml")
+    assert taken.record.files["prompt_encoder.xml"] == want
+
+
+def test_litemedsam_in_dafts_form_is_not_called_daft(tmp_path: Path) -> None:
+    folder = daft(tmp_path / "first", ("lite_medsam",), "lite_medsam_prompt_encoder")
+    (taken,) = imports.import_path(folder)
+    assert taken.spec.family == "litemedsam"
+    assert taken.spec.contract.original_3d is not None
+    assert taken.spec.contract.original_3d.includes_last
+
+
+def reordered(graph: released.Graph) -> released.Graph:
+    graph.inputs.reverse()
+    return graph
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".xml"])
+@pytest.mark.parametrize(
+    ("before", "behind", "wanted"),
+    [
+        (("uint8", 512, False), lambda: unit_box_decoder(512), "medficientsam-l0"),
+        (
+            ("nchw", 1024, True),
+            lambda: point_decoder(threshold=IMAGE_NET, with_mask=True),
+            "mobilesam",
+        ),
+        (
+            ("nchw", 1024, False),
+            lambda: point_decoder(rank=4, n_masks=3),
+            "efficientsam-ti",
+        ),
+    ],
+)
+def test_order_of_inputs_does_not_matter(
+    tmp_path: Path,
+    suffix: str,
+    before: tuple[str, int, bool],
+    behind: Callable[[], released.Graph],
+    wanted: str,
+) -> None:
+    layout, side, fixed = before
+    first = reordered(encoder(layout, side, fixed=fixed))
+    folder = pair(tmp_path / "m", suffix, first, reordered(behind()), nameless=suffix == ".xml")
+    (taken,) = imports.import_path(folder)
+    assert taken.spec.name == wanted
+    assert taken.record is not None
+    assert next(iter(taken.record.tried.values())) > ENOUGH
+
+
 def test_users_choice_beats_the_self_test(tmp_path: Path) -> None:
     behind = unit_box_decoder(512, threshold=IMAGE_NET)
     folder = pair(tmp_path / "m", ".xml", encoder("hwc", 512), behind)
@@ -237,8 +382,26 @@ def test_rules_can_be_changed_afterwards(tmp_path: Path) -> None:
     after = open_model("medficientsam-l0")
     assert after.contract == dataclasses.replace(before.contract, interpolation="area")
     assert after.identity != before.identity
+    record = store.record("medficientsam-l0")
+    assert record is not None
+    assert next(iter(record.tried)) == "interpolation=area by choice"
     with pytest.raises(ValueError, match="no field 'colour'"):
         imports.set_contract("medficientsam-l0", colour="rgb")
+    with pytest.raises(ValueError, match="channels is rgb or bgr, not 'purple'"):
+        imports.set_contract("medficientsam-l0", channels="purple")
+    with pytest.raises(GraphError, match="does not run with side=100 by choice"):
+        imports.set_contract("medficientsam-l0", side=100)
+    assert open_model("medficientsam-l0").contract == after.contract
+
+
+def test_rules_can_be_chosen_at_the_import(tmp_path: Path) -> None:
+    behind = point_decoder(threshold=IMAGE_NET, with_size=False, frame=512.0)
+    folder = pair(tmp_path / "m", ".onnx", encoder("nchw", 512), behind)
+    (taken,) = imports.import_path(folder, rules={"prompt_side": 512})
+    assert taken.record is not None
+    assert taken.record.contract.prompt_side == 512
+    assert all("prompt_side=512 by choice" in label for label in taken.record.tried)
+    assert next(iter(taken.record.tried.values())) > ENOUGH
 
 
 @pytest.mark.weights

@@ -140,7 +140,7 @@ def test_failing_pip_is_quoted(
 
 def test_model_of_a_web_page_says_where_to_go(model: ModelSpec) -> None:
     by_hand = dataclasses.replace(model, source=PageSource("https://example.org/weights"))
-    with pytest.raises(StoreError, match=r"Download tiny\.pth from https://example\.org/weights"):
+    with pytest.raises(StoreError, match=r"Get it from https://example\.org/weights by hand"):
         store.install(by_hand)
 
 

@@ -21,6 +21,7 @@ from napari_medsam.ui.controller import Controller
 from napari_medsam.ui.images import image_layer_data
 from napari_medsam.ui.jobs import ImmediateJobs, Job
 from napari_medsam.ui.panel import Panel, Strip
+from napari_medsam.ui.shelf import Taken
 from tests.conftest import TinyMedSam
 
 SHAPE = (20, 64, 48)
@@ -36,44 +37,66 @@ def ellipsoid(shape: tuple[int, int, int] = SHAPE) -> np.ndarray:
     return np.where(inside, 200, 0).astype(np.uint8)
 
 
-def image_file(voxels: np.ndarray | None = None, name: str = "case") -> ImageFile:
+def image_file(
+    voxels: np.ndarray | None = None, name: str = "case", modality: str = ""
+) -> ImageFile:
     voxels = ellipsoid() if voxels is None else voxels
     geometry = Geometry(voxels.shape[:3], SPACING_XYZ, (10.0, -20.0, 30.0), np.eye(3))
     grid = SourceGrid("nifti", Path(f"{name}.nii.gz"), geometry, 3 if len(voxels) > 1 else 2)
-    return ImageFile(Volume(voxels, SPACING_XYZ, (10.0, -20.0, 30.0)), grid, name)
+    volume = Volume(voxels, SPACING_XYZ, (10.0, -20.0, 30.0), modality=modality)
+    return ImageFile(volume, grid, name)
 
 
-def image_layer(voxels: np.ndarray | None = None, name: str = "case") -> Image:
-    data, settings, _ = image_layer_data(image_file(voxels, name))
+def image_layer(voxels: np.ndarray | None = None, name: str = "case", modality: str = "") -> Image:
+    data, settings, _ = image_layer_data(image_file(voxels, name, modality))
     return Image(data, **settings)
 
 
 @dataclass
 class TinyShelf:
-    """A shelf with one model, which may have to be installed first."""
+    """A shelf with one model, which may have to be installed first, and others besides.
+
+    `others` are installed models by name; `routes` say which is for which modality; `pages` are
+    models that a person must fetch.
+    """
 
     model: TinyMedSam = field(default_factory=TinyMedSam)
     installed: bool = True
+    others: dict[str, TinyMedSam] = field(default_factory=dict)
+    routes: dict[str, str] = field(default_factory=dict)
+    pages: dict[str, str] = field(default_factory=dict)
     wished: Wish = "f32"
     opened: list[Wish] = field(default_factory=list)
     fast_is_safe: bool | None = None  # None: not measured yet
     will_be_safe: bool = True
 
     def titles(self) -> dict[str, str]:
-        return {"tiny": "TinyMedSam"}
+        names = (*self.others, *self.pages)
+        return {"tiny": "TinyMedSam", **{name: name.upper() for name in names}}
 
     def is_installed(self, name: str) -> bool:
-        return self.installed
+        return self.installed if name == "tiny" else name in self.others
 
     def about(self, name: str) -> str:
         return "1 MB, Apache-2.0"
 
     def can_install(self, name: str) -> bool:
-        return True
+        return name not in self.pages
+
+    def how_to_get(self, name: str) -> tuple[str, str]:
+        return "Click the arrow.", self.pages[name]
+
+    def resolve(self, modality: str) -> tuple[str, str]:
+        if modality in self.routes:
+            name = self.routes[modality]
+            return name, f"{name.upper()} is for {modality}."
+        if not self.installed:
+            raise ValueError("No model is installed.")
+        return "tiny", "TinyMedSam is for anything."
 
     def open(self, name: str, wish: Wish) -> TinyMedSam:
         self.opened.append(wish)
-        return self.model
+        return self.model if name == "tiny" else self.others[name]
 
     def wish(self) -> Wish:
         return self.wished
@@ -95,11 +118,14 @@ class TinyShelf:
         progress(500_000, 1_000_000)
         self.installed = True
 
-    def import_file(self, path: Path) -> str:
-        if path.suffix != ".pth":
-            raise ValueError(f"{path.name} is no weights file.")
-        self.installed = True
-        return "tiny"
+    def import_file(self, path: Path) -> Taken:
+        if path.suffix == ".pth":
+            self.installed = True
+            return Taken("tiny", "Recognized as TinyMedSam.")
+        if path.suffix == ".zip":
+            self.others["brought"] = TinyMedSam()
+            return Taken("brought", "Recognized as BROUGHT.")
+        raise ValueError(f"{path.name} is no weights file.")
 
 
 @dataclass

@@ -245,7 +245,7 @@ def test_missing_weights_show_install_and_import(make_napari_viewer: Callable[..
     window.picture("no_weights")
     QTest.mouseClick(window.parts.model_row.install, Qt.MouseButton.LeftButton)
     wait_for(lambda: window.controller.desk.state.state == "ready")
-    assert not window.parts.model_row.isVisible()
+    assert not window.parts.model_row.install.isVisible()
     window.controller.close()
 
 

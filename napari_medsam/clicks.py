@@ -1,0 +1,120 @@
+"""Points without a screen: those of one object become one prompt, and its mask's box goes on.
+
+Points of a label on a slice are one object's; a box of that label on that slice goes with them.
+What they find is painted as it is, and where it is to be propagated the mask's own box is carried
+to the other slices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medsam.box_text import AskedPoint
+from napari_medsam.engine.events import Label, PlacedBox
+from napari_medsam.engine.points import PointPrompt, point_prompt
+from napari_medsam.engine.prompt import BoxPrompt, SliceMask, SliceRef, tight_patch
+from napari_medsam.engine.session import Session
+from napari_medsam.engine.volume import Axis, Volume, plane_index
+
+
+@dataclass(frozen=True)
+class Clicks:
+    """The points of one object on a slice, its label, and perhaps an earlier mask of it."""
+
+    label: int
+    prompt: PointPrompt
+    earlier: SliceMask | None = None
+
+
+def slice_asked(axis: Axis | None, index: int | None, volume: Volume, form: str) -> SliceRef:
+    """The slice that was written down; on a 2D image none has to be.
+
+    Raises
+    ------
+    ValueError
+        Where a volume needs one, saying the `form`, or there is no such slice.
+    """
+    if axis is None or index is None:
+        if not volume.is_flat:
+            raise ValueError(
+                f"This image has {volume.n_slices('z')} slices, so a box or point must say which "
+                f"one it is on: {form}, for example z:{volume.n_slices('z') // 2}:..."
+            )
+        axis, index = "z", 0
+    n = volume.n_slices(axis)
+    if not 0 <= index < n:
+        raise ValueError(
+            f"There is no slice {axis}={index}: along {axis} this image has slices 0 to {n - 1}."
+        )
+    return SliceRef(axis, index)
+
+
+def place_clicks(
+    points: Sequence[AskedPoint],
+    boxes: Sequence[PlacedBox],
+    table: Mapping[str, Label],
+    volume: Volume,
+    earlier: NDArray[np.integer] | None = None,
+) -> tuple[list[Clicks], list[PlacedBox]]:
+    """Points by object, with what goes along; and the boxes that stay boxes.
+
+    Parameters
+    ----------
+    points, boxes
+        As they were given; boxes are placed already.
+    table
+        The label each text stands for.
+    volume
+        What they lie on.
+    earlier
+        (Z, Y, X) labels of an earlier segmentation: its mask of the same label on the slice goes
+        with points and boxes alike.
+
+    Raises
+    ------
+    ValueError
+        Where a point misses its slice, or points do not say where the object is.
+    """
+    asked: dict[tuple[SliceRef, int], list[AskedPoint]] = {}
+    for point in points:
+        where = slice_asked(point.axis, point.index, volume, "AXIS:INDEX:X,Y")
+        asked.setdefault((where, table[point.label].number), []).append(point)
+    own = {(box.box.slice, box.label): box for box in boxes}
+    if earlier is not None:
+        asked |= {key: [] for key in own if key not in asked}
+    clicks, gone = [], []
+    for (where, label), here in asked.items():
+        box = own.get((where, label))
+        prompt = point_prompt(
+            where,
+            tuple((one.x, one.y) for one in here if one.is_inside),
+            tuple((one.x, one.y) for one in here if not one.is_inside),
+            shape=volume.slice_shape(where.axis),
+            box=None if box is None else box.box,
+        )
+        before = None if earlier is None else _mask_there(earlier, where, label, prompt)
+        if here or before is not None:
+            clicks.append(Clicks(label, prompt, before))
+            gone.append(box)
+    return clicks, [box for box in boxes if box not in gone]
+
+
+def _mask_there(
+    labels: NDArray[np.integer], where: SliceRef, label: int, prompt: PointPrompt
+) -> SliceMask | None:
+    plane = labels[plane_index(where.axis, where.index)]
+    y0, x0, patch = tight_patch(plane == label)
+    if not patch.size:
+        return None
+    x, y = float(x0), float(y0)
+    box = prompt.box or BoxPrompt(where, x, y, x + patch.shape[1] - 1, y + patch.shape[0] - 1)
+    return SliceMask(where, plane.shape, y0, x0, patch, 1.0, 1.0, box)
+
+
+def answer_clicks(session: Session, clicks: Sequence[Clicks]) -> list[SliceMask]:
+    """The mask of each, with the box it stands for as its prompt."""
+    return [session.segment_points(one.prompt, one.earlier).mask for one in clicks]

@@ -1,0 +1,132 @@
+"""Where the dock's models come from: the catalogue and what was imported, in the data folder."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from napari_medsam.engine.predictor import PromptableModel
+from napari_medsam.models import catalogue, loading, routing, store, ways
+from napari_medsam.models.device import EXACT
+from napari_medsam.models.imports import import_path
+from napari_medsam.models.spec import PageSource
+from napari_medsam.models.ways import Wish
+from napari_medsam.precision_check import settle
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What an import brought: the model to open, and what to tell of it."""
+
+    name: str
+    sentence: str
+
+
+class Shelf(Protocol):
+    """Where models come from; the tests have one of their own."""
+
+    def titles(self) -> dict[str, str]:
+        """The models there are, name to title, the default first."""
+
+    def is_installed(self, name: str) -> bool:
+        """Whether a model's weights are on this machine."""
+
+    def about(self, name: str) -> str:
+        """Size and licence, in words."""
+
+    def can_install(self, name: str) -> bool:
+        """Whether the program can fetch the weights by itself."""
+
+    def how_to_get(self, name: str) -> tuple[str, str]:
+        """Of weights a person must fetch: what to do, and the web page."""
+
+    def resolve(self, modality: str) -> tuple[str, str]:
+        """The installed model for a modality, and why; ValueError where there is none."""
+
+    def open(self, name: str, wish: Wish) -> PromptableModel:
+        """Read and compile for a precision; about a second."""
+
+    def install(
+        self, name: str, progress: Callable[[int, int], None], cancel: threading.Event
+    ) -> None:
+        """Fetch the weights, telling bytes done and bytes in all."""
+
+    def import_file(self, path: Path) -> Taken:
+        """Take in the models of a file, a folder or a zip."""
+
+    def wish(self) -> Wish:
+        """The precision chosen last."""
+
+    def keep_wish(self, wish: Wish) -> None:
+        """Remember the precision chosen."""
+
+    def is_measured(self, name: str) -> bool:
+        """Whether it is known what "auto" means for a model on this machine."""
+
+    def measure(self, name: str, tell: Callable[[str], None]) -> bool:
+        """Find that out, in some ten seconds; True where it is not exact arithmetic."""
+
+
+class CatalogueShelf:
+    """The models of `models.catalogue` and those imported, in the user's data folder."""
+
+    def titles(self) -> dict[str, str]:
+        return {spec.name: spec.title for spec in store.known()}
+
+    def is_installed(self, name: str) -> bool:
+        return store.info(name).is_installed
+
+    def about(self, name: str) -> str:
+        spec = store.spec(name)
+        size = getattr(spec.source, "n_bytes", None) or spec.file.n_bytes
+        megabytes = size / 1e6 if size else spec.megabytes
+        return f"{megabytes:.0f} MB, {spec.licence}" if megabytes else spec.licence
+
+    def can_install(self, name: str) -> bool:
+        return store.spec(name).can_install
+
+    def how_to_get(self, name: str) -> tuple[str, str]:
+        source = store.spec(name).source
+        if not isinstance(source, PageSource):
+            return "", ""
+        return f"{source.clicks} {source.hint}".strip(), source.page
+
+    def resolve(self, modality: str) -> tuple[str, str]:
+        here = [one.spec for one in store.installed()]
+        chosen, why = routing.resolve(routing.AUTO, modality, here)
+        if len(here) == 1:
+            why = f"{chosen.title} is the only model that is installed."
+        return chosen.name, why
+
+    def open(self, name: str, wish: Wish) -> PromptableModel:
+        return loading.open_model(name, precision=wish)
+
+    def install(
+        self, name: str, progress: Callable[[int, int], None], cancel: threading.Event
+    ) -> None:
+        store.install(catalogue.spec(name), progress=progress, cancel=cancel)
+
+    def import_file(self, path: Path) -> Taken:
+        passed_over: list[str] = []
+        taken = import_path(path, tell=passed_over.append)
+        if len(taken) == 1:
+            sentence = " ".join(taken[0].report())
+        else:
+            names = ", ".join(one.spec.title for one in taken)
+            sentence = f"{len(taken)} models were imported: {names}."
+        return Taken(taken[0].spec.name, " ".join([sentence, *passed_over]))
+
+    def wish(self) -> Wish:
+        return ways.wish()
+
+    def keep_wish(self, wish: Wish) -> None:
+        ways.keep_wish(wish)
+
+    def is_measured(self, name: str) -> bool:
+        return ways.recall(loading.identity_of(name)) is not None
+
+    def measure(self, name: str, tell: Callable[[str], None]) -> bool:
+        return settle(name, tell) != EXACT
