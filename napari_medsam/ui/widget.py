@@ -117,6 +117,7 @@ class MedSamWidget(QWidget):
         parts.range.chosen.connect(controller.on_range_chosen)
         parts.embed_all.clicked.connect(lambda: controller.embed_all())
         parts.strip.jumped.connect(controller.on_slice_chosen)
+        parts.strip.end_moved.connect(controller.review.move_end)
         parts.cache.clear.clicked.connect(lambda: controller.clear_cache())
         self._connect_keys()
         # The dock gets no close event with the window; only its destruction is told.
@@ -132,7 +133,10 @@ class MedSamWidget(QWidget):
             "redo": controller.redo,
             "next_label": lambda: controller.on_case(Case.pick_next_label),
             "save": self.ask_where_to_save,
-            "next_doubtful": controller.show_next_doubtful,
+            "next_doubtful": controller.review.show_next,
+            "accept": controller.review.accept,
+            "fix": controller.review.fix,
+            "go_on": controller.review.go_on,
         }
         buttons = {
             "toggle_box_tool": parts.box_tool,
@@ -142,7 +146,10 @@ class MedSamWidget(QWidget):
             "redo": parts.redo,
             "next_label": parts.next_label,
             "save": parts.save,
-            "next_doubtful": parts.next_doubtful,
+            "next_doubtful": parts.review.next,
+            "accept": parts.review.accept,
+            "fix": parts.review.fix,
+            "go_on": parts.review.go_on,
         }
         for name, pressed in buttons.items():
             pressed.clicked.connect(lambda _=False, name=name: actions[name]())
