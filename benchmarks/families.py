@@ -168,6 +168,9 @@ def count_macs(graph: Any) -> int:
             kernel = list(node.input(1).get_shape())  # (O, I, h, w) or (G, O/G, I/G, h, w)
             each = math.prod(kernel[2:] if kind == "GroupConvolution" else kernel[1:])
             total += math.prod(node.output(0).get_shape()) * each
+        elif kind == "ConvolutionBackpropData":
+            kernel = list(node.input(1).get_shape())  # (I, O, h, w)
+            total += math.prod(node.input(0).get_shape()) * math.prod(kernel[1:])
         elif kind == "MatMul":
             shape = list(node.input(0).get_shape())
             inner = shape[-2] if node.get_attributes()["transpose_a"] else shape[-1]

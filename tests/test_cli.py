@@ -18,7 +18,7 @@ from PIL import Image
 from napari_medsam.cache_place import Preferences, preferences
 from napari_medsam.cli import main
 from napari_medsam.models import ways
-from napari_medsam.models.catalogue import spec
+from napari_medsam.models.catalogue import CATALOGUE, spec
 from napari_medsam.models.device import Way
 from napari_medsam.models.store import StoredModel
 
@@ -260,6 +260,15 @@ def test_point_outside_and_box_of_one_label_are_one_prompt(case: Path, clicked: 
     assert mask is None
 
 
+def test_point_joins_its_own_box_and_leaves_the_others(case: Path, clicked: TinyMedSam):
+    boxes = ["--box", "z:2:8,10,15,19:a", "--box", "z:3:8,10,15,19:b"]
+    asked = ["segment", "scan.nii.gz", "--model", "mobilesam", *boxes, "--report", "r.json"]
+    assert main([*asked, "--point", "z:2:11,15:a", *LABELS]) == 0
+    report = json.loads((case / "r.json").read_text())
+    assert [(box["label"], box["index"]) for box in report["boxes"]] == [(2, 3), (1, 2)]
+    assert all(label["voxels"] > 0 for label in report["labels"])
+
+
 def test_earlier_masks_go_along_as_prompts(case: Path, clicked: TinyMedSam):
     asked = ["segment", "scan.nii.gz", "--model", "mobilesam", "--box", "z:2:8,10,15,19"]
     assert main([*asked, "--point", "z:2:11,15", *LABELS]) == 0
@@ -310,6 +319,28 @@ def test_vote_without_a_range_is_wrong_usage(
 ):
     assert main(["segment", "scan.nii.gz", "--box", "z:2:8,10,15,19", *LABELS, "--vote"]) == 2
     assert "add --propagate" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "wish", [pytest.param(["--extent"], id="extent"), pytest.param(["--smooth", "1"], id="smooth")]
+)
+def test_extent_and_smoothing_go_over_a_range(
+    case: Path, tiny: TinyMedSam, capsys: pytest.CaptureFixture[str], wish: list[str]
+):
+    asked = ["segment", "scan.nii.gz", "--box", "z:2:8,10,15,19", *LABELS, *wish]
+    assert main(asked) == 2
+    assert "add --propagate" in capsys.readouterr().err
+    assert main([*asked, "--propagate", "1:4", "--report", "report.json"]) == 0
+    slices = json.loads((case / "report.json").read_text())["slices"]
+    assert [row["index"] for row in slices] == [1, 2, 3, 4]
+
+
+def test_smoothing_over_less_than_nothing_is_wrong_usage(
+    case: Path, tiny: TinyMedSam, capsys: pytest.CaptureFixture[str]
+):
+    asked = ["segment", "scan.nii.gz", "--box", "z:2:8,10,15,19", *LABELS, "--smooth", "-1"]
+    assert main([*asked, "--propagate", "1:4"]) == 2
+    assert "0 or more" in capsys.readouterr().err
 
 
 def test_without_propagation_no_slice_has_a_confidence(
@@ -609,6 +640,20 @@ def test_auto_precision_is_measured_once(
 
 
 # --- models ------------------------------------------------------------------------------
+
+
+def test_models_list_says_what_each_takes_costs_and_where_it_is(
+    no_weights: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert main(["models", "list"]) == 0
+    text = capsys.readouterr().out
+    assert "boxes, points, masks; all 11 modalities; 1085 MB, 45.8 GMAC a slice" in text
+    for model in CATALOGUE:
+        source = model.source
+        place = getattr(source, "page", "") or getattr(source, "url", "") or source.package
+        assert f"{model.name} " in text
+        assert place in text
+        assert model.licence in text
 
 
 def test_models_list_as_json(no_weights: Path, capsys: pytest.CaptureFixture[str]):

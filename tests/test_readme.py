@@ -22,7 +22,7 @@ from napari_medsam.phantom import RIGHT_KIDNEY, synthetic_abdomen
 from .conftest import PROJECT
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
-PAGES = sorted((PROJECT / "docs").glob("*.md"))
+PAGES = sorted((PROJECT / "docs").rglob("*.md"))
 
 
 @pytest.mark.weights

@@ -30,7 +30,7 @@ def list_models(
         bool, typer.Option("--markdown", help="Print the table of docs/models.md.")
     ] = False,
 ) -> None:
-    """List the models this version knows, and which are installed."""
+    """List the models this version knows: which are here, what they take and cost, where from."""
     from napari_medsam.models import store
 
     found = [store.info(model.name) for model in store.known()]
@@ -44,6 +44,15 @@ def list_models(
         how = "not installed" if one.spec.can_install else "not installed, import it"
         state = f"installed, {megabytes(one.n_bytes)}" if one.is_installed else how
         typer.echo(f"{one.spec.name:<24}{one.spec.title:<38}{state}")
+        typer.echo(f"    {_in_short(one.spec)}\n    {_source(one.spec)}")
+
+
+def _in_short(model: ModelSpec) -> str:
+    size = "" if model.megabytes is None else f"{model.megabytes:g} MB, "
+    return (
+        f"{model.prompts}; {_trained_on(model)}; {size}{model.gmacs:g} GMAC a slice;"
+        f" {model.licence}"
+    )
 
 
 def markdown_table() -> str:
@@ -51,16 +60,17 @@ def markdown_table() -> str:
     from napari_medsam.models.catalogue import CATALOGUE
 
     lines = [
-        "| name | model | prompts | trained on | MB | get it by | licence |",
-        "|---|---|---|---|---|---|---|",
+        "| name | model | prompts | trained on | MB | GMAC | get it by | licence |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for model in CATALOGUE:
         cells = (
             f"`{model.name}`",
-            model.title,
+            f"[{model.title}]({model.homepage})",
             model.prompts,
             _trained_on(model),
             "?" if model.megabytes is None else f"{model.megabytes:g}",
+            f"{model.gmacs:g}",
             "install" if model.can_install else "import",
             model.licence,
         )
@@ -169,10 +179,11 @@ def set_rules(
 ) -> None:
     """Change the input rules of an imported model, where its self-test chose wrongly."""
     from napari_medsam.models import imports
+    from napari_medsam.models.import_report import report
 
     with usage("FIELD=VALUE"):
         record = imports.set_contract(name, **dict(_rule(rule) for rule in rules))
-    typer.echo("\n".join(imports.report(record)))
+    typer.echo("\n".join(report(record)))
 
 
 @app.command()
@@ -207,7 +218,7 @@ def about(
 ) -> None:
     """Say what a model is, where its weights come from, and under which licence."""
     from napari_medsam.models import store
-    from napari_medsam.models.imports import describe
+    from napari_medsam.models.import_report import describe
 
     model = _spec(name)
     found, record = store.info(name), store.record(name)

@@ -83,22 +83,31 @@ class Course:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to ask the session: tracks to follow, then seeds to carry on; with their courses."""
+    """What to ask the session, with the courses: tracks to follow, then seeds to carry on.
 
-    tracks: tuple[tuple[Course, list[BoxPrompt]], ...]
-    seeds: tuple[tuple[Course, Seed], ...]
+    `extents` are seeds whose box is the object's extent over all of their slices.
+    """
+
+    tracks: tuple[tuple[Course, list[BoxPrompt]], ...] = ()
+    seeds: tuple[tuple[Course, Seed], ...] = ()
+    extents: tuple[tuple[Course, Seed], ...] = ()
+
+    @property
+    def courses(self) -> list[Course]:
+        return [course for course, _ in (*self.tracks, *self.seeds, *self.extents)]
 
     @property
     def slices(self) -> set[int]:
         """All slices it visits."""
         found = {box.slice.index for _, track in self.tracks for box in track}
-        return found.union(*(_carried(seed) for _, seed in self.seeds))
+        return found.union(*(_carried(seed) for _, seed in (*self.seeds, *self.extents)))
 
     @property
     def places(self) -> set[tuple[Course, int]]:
         """Each course with each slice that it may be painted on."""
         tracked = {(course, box.slice.index) for course, track in self.tracks for box in track}
-        return tracked | {(course, i) for course, seed in self.seeds for i in _carried(seed)}
+        carried = (*self.seeds, *self.extents)
+        return tracked | {(course, i) for course, seed in carried for i in _carried(seed)}
 
 
 def _carried(seed: Seed) -> set[int]:
@@ -169,6 +178,26 @@ def plan_courses(courses: Sequence[Course], first: int, last: int) -> Plan:
     return Plan(tuple(tracks), tuple(seeds))
 
 
+def plan_extents(courses: Sequence[Course], first: int, last: int) -> Plan:
+    """Each course's box as the object's extent on all slices from first to last.
+
+    Raises
+    ------
+    ValueError
+        Where a course has several boxes, or masks that stand: then they say more than an extent.
+    """
+    extents = []
+    for course in courses:
+        if len(course.boxes) > 1 or course.standing:
+            raise ValueError(
+                "An extent is one box for the whole object; this object has boxes or accepted "
+                "masks on other slices. Propagate between those instead."
+            )
+        low, high = min(first, course.low), max(last, course.low)
+        extents.append((course, Seed(course.boxes[0].box, low, high, course.label)))
+    return Plan(extents=tuple(extents))
+
+
 def plan_span(course: Course, edited: int, first: int, last: int) -> Plan:
     """What a moved, added or removed keyframe on slice `edited` changes of a propagation.
 
@@ -200,12 +229,12 @@ def plan_beyond(course: Course, here: SliceMask, first: int, last: int) -> Plan:
     if between is not None:
         return _tracked(fixed, *between)
     seeds = [(c, seed) for c, seed in _outward(fixed, first, last) if seed.start == index]
-    return Plan((), tuple(seeds))
+    return Plan(seeds=tuple(seeds))
 
 
 def _tracked(course: Course, first: int, last: int) -> Plan:
     track = course.asked(first, last)
-    return Plan(((course, track),) if track else (), ())
+    return Plan(((course, track),) if track else ())
 
 
 def _nearest(stations: Sequence[int], index: int) -> int:

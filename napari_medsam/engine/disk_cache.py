@@ -95,13 +95,16 @@ class DiskCache:
         if embedding.features.dtype != np.float16:
             return False
         path = self._path(embedding.key)
-        content = _pack(embedding, self.precision)
-        if len(content) > self.max_bytes:
+        parts = _pack(embedding, self.precision)
+        n_bytes = sum(memoryview(part).nbytes for part in parts)
+        if n_bytes > self.max_bytes:
             return False
         temporary = path.with_name(f"{path.stem}.{os.getpid()}.{threading.get_ident()}.part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(content)
+            with temporary.open("wb") as file:
+                for part in parts:
+                    file.write(part)
             temporary.replace(path)
         except OSError:  # a full or read-only disk costs speed, not work
             with contextlib.suppress(OSError):
@@ -109,7 +112,7 @@ class DiskCache:
             return False
         with self._lock:
             if self._n_bytes is not None:
-                self._n_bytes += len(content)
+                self._n_bytes += n_bytes
             self._prune(keep=path.parent)
         return True
 
@@ -192,23 +195,27 @@ def _hash(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
 
-def _pack(embedding: Embedding, precision: str) -> bytes:
+def _pack(embedding: Embedding, precision: str) -> list[bytes | memoryview]:
+    """An entry's bytes in turn. Of float16 nothing is copied: memory would go to pieces."""
     features = np.ascontiguousarray(embedding.features.transpose(1, 2, 0))  # (h, w, C)
     if precision == "int8":
         largest = np.abs(features).max(axis=(0, 1)).astype(np.float32)
         scales = np.where(largest > 0, largest / 127, 1).astype("<f4")
-        payload = scales.tobytes() + np.rint(features / scales).astype(np.int8).tobytes()
+        payload = [scales.data.cast("B"), np.rint(features / scales).astype(np.int8).data.cast("B")]
     else:
-        payload = features.astype("<f2").tobytes()
+        payload = [features.astype("<f2", copy=False).data.cast("B")]
+    digest = hashlib.blake2b(digest_size=16)
+    for part in payload:
+        digest.update(part)
     header = {
         "key": embedding.key,
         "frame": asdict(embedding.frame),
         "precision": precision,
         "shape": features.shape,
-        "hash": hashlib.blake2b(payload, digest_size=16).hexdigest(),
+        "hash": digest.hexdigest(),
     }
     text = json.dumps(header).encode()
-    return MAGIC + len(text).to_bytes(8, "little") + text + payload
+    return [MAGIC + len(text).to_bytes(8, "little") + text, *payload]
 
 
 def _unpack(content: bytes, key: str) -> Embedding:

@@ -76,7 +76,7 @@ def point_prompt(
 def why_not(contract: InputContract, *, outside: bool = False) -> str:
     """Why a model takes no points, or none outside the object; "" where it does."""
     if not contract.accepts_points:
-        return "This model was trained with boxes alone, so a point would mislead it."
+        return "This model was trained with boxes alone."
     if outside and not contract.accepts_negative_points:
         return "This model was trained with points inside the object alone."
     return ""

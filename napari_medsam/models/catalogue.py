@@ -168,7 +168,7 @@ HAWKEN50_EFFICIENT_VIT = ModelSpec(
     family="unit_box_512",
     contract=contracts.HAWKEN50,
     file=WeightsFile("encoder.xml"),
-    source=PageSource(_OSF, "Import the zip."),
+    source=UrlSource(_OSF),  # a zip of both
     licence="Apache-2.0",
     paper="Team hawken50, CVPR 2024 challenge, https://openreview.net/forum?id=bEQ2KJ9Cgw",
     homepage="https://github.com/NeuroDesk/cvpr-sam-on-laptop-2024",
@@ -184,7 +184,6 @@ HAWKEN50_LITE = replace(
     title="hawken50 LiteMedSAM",
     family="unit_box_256",
     contract=replace(contracts.HAWKEN50, side=256),
-    source=PageSource(_OSF, "Import the zip."),
     modalities=CHALLENGE_MODALITIES,
     gmacs=37.5,
     megabytes=30,

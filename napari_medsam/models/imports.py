@@ -19,10 +19,10 @@ from napari_medsam.models import recognize, self_test, state_dicts, store
 from napari_medsam.models.artefacts import build, last_words
 from napari_medsam.models.catalogue import spec as catalogue_spec
 from napari_medsam.models.checkpoint import read_checkpoint, write_safetensors
-from napari_medsam.models.contract import InputContract
 from napari_medsam.models.errors import CheckpointError, GraphError, StoreError, UnknownWeights
 from napari_medsam.models.graph_files import SUFFIXES as GRAPH_SUFFIXES
 from napari_medsam.models.graph_files import companions
+from napari_medsam.models.import_report import report
 from napari_medsam.models.loading import build_networks, open_model
 from napari_medsam.models.recognize import Pair, Reading
 from napari_medsam.models.record_file import Record, checked_name
@@ -57,27 +57,6 @@ class Imported:
         return report(self.record)
 
 
-def report(record: Record) -> list[str]:
-    """What a record says, in sentences."""
-    base = catalogue_spec(record.base)
-    chosen, result = next(iter(record.tried.items()))
-    verdict = "passed" if result >= self_test.ENOUGH else "NOT passed"
-    others = [f"{label} {iou:.2f}" for label, iou in list(record.tried.items())[1:]]
-    lines = [
-        f"{record.name}: recognized as {base.title} by its {record.evidence}.",
-        f"Licence: {base.licence} (of the authors' code; none is stated for weights alone).",
-        f"Input: {describe(record.contract)} ({chosen}).",
-        f"Self-test on a drawn disc: IoU {result:.2f}, {verdict}"
-        + (f"; also tried: {', '.join(others)}." if others else "."),
-    ]
-    if result < self_test.ENOUGH:
-        lines.append(
-            "Check it on a case you know before use; the rules can be changed with"
-            f" `napari-medsam models set {record.name} FIELD=VALUE`."
-        )
-    return lines
-
-
 def import_path(
     path: str | Path,
     *,
@@ -97,7 +76,8 @@ def import_path(
     name
         What to call the model; the catalogue's name for it when not given.
     as_model
-        Which model of the catalogue to take it for, where the content leaves a choice.
+        Which model of the catalogue to take it for, where the content leaves a choice; of
+        several models those that can be it.
     modality
         The word of `Volume.modality` it was trained for.
     decoder
@@ -129,6 +109,7 @@ def import_path(
             return [Imported(known, None)]
     with unpacked(path) as (files, source):
         found = _find(files, path if path in files else None, decoder, tell)
+        found = _that_can_be(as_model, found, tell)
         if name is not None and len(found) > 1:
             raise StoreError(
                 f"{path.name} holds {len(found)} models; leave the name out, or import one alone."
@@ -169,17 +150,6 @@ def set_contract(name: str, **fields: Any) -> Record:
     changed = replace(changed, tried={label: result, **before})
     store.put_record(changed)
     return changed
-
-
-def describe(contract: InputContract) -> str:
-    """An input contract in a line."""
-    scale = "min-max" if contract.mean is None else f"mean {contract.mean[0]:g} and deviation"
-    way = "aspect kept" if contract.resize == "fit" else "stretched"
-    frame = "1" if contract.prompt_side == 1 else f"{contract.prompt_side:g} pixels"
-    return (
-        f"{contract.side} x {contract.side} {contract.channels.upper()}, {way},"
-        f" {contract.interpolation}, {scale}, prompts in a frame of {frame}"
-    )
 
 
 def _as_named(path: Path) -> Path:
@@ -237,6 +207,28 @@ def _find(
     for sentence in failed:
         tell(f"Passed over: {sentence}")
     return found
+
+
+def _that_can_be(as_model: str | None, found: list[_Found], tell: Tell) -> list[_Found]:
+    """Of several models those that can be the one asked for; all where none can be it."""
+    if as_model is None or len(found) == 1:
+        return found
+    fitting: list[_Found] = []
+    others: list[str] = []
+    for one in found:
+        try:
+            _asked_for(one.readings, as_model)
+            fitting.append(one)
+        except UnknownWeights as error:
+            others.append(f"Passed over: {_file_of(one).parent.name}/{_file_of(one).name}: {error}")
+    if fitting:
+        for sentence in others:
+            tell(sentence)
+    return fitting or found
+
+
+def _file_of(found: _Found) -> Path:
+    return found.path if isinstance(found, _Weights) else found.released.encoder
 
 
 def _checkpoints(files: Sequence[Path], named: Path | None) -> list[Path]:
@@ -366,8 +358,7 @@ def _try(found: _Found, reading: Reading) -> float:
     try:
         return self_test.disc_iou(SamModel(networks, reading.contract, "self-test"))
     except RuntimeError as error:  # OpenVINO's, at compiling or running
-        name = found.path.name if isinstance(found, _Weights) else found.released.encoder.name
-        raise GraphError(f"{name} cannot be run: {last_words(error)}") from error
+        raise GraphError(f"{_file_of(found).name} cannot be run: {last_words(error)}") from error
 
 
 def _networks(found: _Found, reading: Reading) -> Networks:

@@ -21,6 +21,7 @@ from napari_medsam.models.contract import (
     IMAGE_NET_MEAN,
     IMAGE_NET_STD,
     LITE,
+    MEDSAM,
     SAM,
     SAM_MED2D,
     UNIT_BOXES,
@@ -226,7 +227,8 @@ def _readings(
         return _unit_box_readings(layout, side, l_size)
     if small:
         return _sam_med2d_readings()
-    if decoder.point_rank == 4 or (layout == "nchw" and side == 0):
+    with_mask = decoder.kind == "points_mask"
+    if decoder.point_rank == 4 or ((layout, side) == ("nchw", 0) and not with_mask):
         name = _nearest_size(n_parameters, {"efficientsam-ti": 6.2e6, "efficientsam-s": 22.4e6})
         scaled = replace(EFFICIENT_SAM, mean=(0.0,) * 3, std=(255.0,) * 3, enlarge="cropped")
         return (Reading(name, "values of 0 to 1, normalized inside", scaled),)
@@ -234,11 +236,18 @@ def _readings(
         return (Reading("hawken50-litemedsam", "LiteMedSAM's rules", HAWKEN50_ONNX),)
     if (layout, side) == ("nchw", 512):
         return _efficient_vit_readings(f"efficientvit-sam-{l_size}", decoder)
-    if layout == "raw_hwc" or (layout, side) == ("nchw", 1024):
-        name = _nearest_size(n_parameters, {"mobilesam": 6.1e6, "sam-vit-b": 89.7e6})
-        no_mask = replace(SAM, accepts_mask=decoder.kind == "points_mask")
-        return (Reading(name, "SAM's rules", no_mask),)
+    if layout == "raw_hwc" or (layout, side) in (("nchw", 1024), ("nchw", 0)):
+        return _sam_readings(n_parameters, replace(SAM, accepts_mask=with_mask))
     return ()
+
+
+def _sam_readings(n_parameters: int, contract: InputContract) -> tuple[Reading, ...]:
+    """MedSAM's graphs are those of SAM ViT-B; only the pixels they want differ."""
+    name = _nearest_size(n_parameters, {"mobilesam": 6.1e6, "sam-vit-b": 89.7e6})
+    readings = (Reading(name, "SAM's rules", contract),)
+    if name == "mobilesam":
+        return readings
+    return (*readings, Reading("medsam-vit-b", "MedSAM's rules", MEDSAM))
 
 
 def _unit_box_readings(layout: str, side: int, size: str) -> tuple[Reading, ...]:
@@ -254,6 +263,8 @@ def _unit_box_readings(layout: str, side: int, size: str) -> tuple[Reading, ...]
     return (
         Reading(f"medficientsam-{size}", "min-max", UNIT_BOXES),
         Reading("hawken50-efficientvit", "ImageNet mean and deviation", image_net),
+        # What hawken50's program feeds, if its file normalizes inside: told by --as alone.
+        Reading("hawken50-efficientvit", "min-max, by hawken50's rules", HAWKEN50),
     )
 
 

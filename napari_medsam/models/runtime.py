@@ -30,9 +30,10 @@ Float = NDArray[np.float32]
 
 GRAPH_VERSION = 2  # to be raised whenever a change of the graphs could change a number
 
-# Boxes decoded at once: more are done in turns. Every box has its own 4096 image tokens (about
-# 30 MB of intermediate results), and above a few boxes a larger batch is not faster per box.
-BOXES_AT_ONCE = 8
+# Boxes decoded at once: more are done in turns. Every box has its own 4096 image tokens, and the
+# decoder keeps the memory of the largest call it has seen, about 45 MB a box. Eight at once would
+# be a twentieth faster than twice four.
+BOXES_AT_ONCE = 4
 
 
 class Decoded(NamedTuple):

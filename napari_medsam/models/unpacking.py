@@ -64,7 +64,9 @@ def _unpack(path: Path, into: Path) -> None:
 
 
 def _listed(folder: Path) -> list[Path]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    # "._x" beside x is what macOS keeps of its own in zips and on other disks.
+    found = (path for path in folder.rglob("*") if not path.name.startswith("._"))
+    files = sorted(path for path in found if path.is_file())
     if len(files) > MOST_FILES:
         raise StoreError(f"{folder.name} holds more than {MOST_FILES} files; give the model's own.")
     return files

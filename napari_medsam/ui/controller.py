@@ -30,6 +30,7 @@ from napari_medsam.ui.layers import Throttle, show_axis, show_slice
 from napari_medsam.ui.model_desk import ModelDesk
 from napari_medsam.ui.open_cases import OpenCases
 from napari_medsam.ui.panel import Panel, View
+from napari_medsam.ui.pointer import Pointer
 from napari_medsam.ui.prefetch import Prefetcher
 from napari_medsam.ui.review_desk import ReviewDesk
 from napari_medsam.ui.saving import Saver, suggested_path
@@ -96,6 +97,7 @@ class Controller:
         self._watch = ViewWatch(
             viewer, throttle, self.refresh, self._renew_session, self._on_scroll
         )
+        self.pointer = Pointer(viewer, self._lanes[0], self.tell, self.refresh, later)
         self._cases = OpenCases(viewer, self._make_case, self._on_case_opened, self.tell)
 
     def start(self) -> None:
@@ -138,7 +140,7 @@ class Controller:
             precision=self.desk.wish,
             cache=cache_size(self._cache),
         )
-        return describe(panel, self._segmenter)
+        return describe(panel, self._segmenter, self.pointer.tool)
 
     @property
     def case(self) -> Case | None:
@@ -169,6 +171,7 @@ class Controller:
     def _on_case_opened(self) -> None:
         case = self.case
         self._watch.follow(case)
+        self.pointer.follow(self._segmenter)
         notes = ""
         if case is not None:
             case.boxes.draw_mode(True)
@@ -183,12 +186,14 @@ class Controller:
     def _on_model(self, model: PromptableModel | None) -> None:
         self._model = model
         self._renew_session()
+        self.refresh()  # which tools there are depends on the model
 
     def _renew_session(self) -> None:
         self._prefetch.use(None)
         if self._segmenter is not None:
             self._segmenter.replace = self._replace
             self._segmenter.use(self._model, self._cache)
+            self.pointer.follow(self._segmenter)
             self._prefetch.use(self._segmenter.session)
             self._on_scroll()
 
@@ -220,6 +225,7 @@ class Controller:
             segmenter.ask(changed)
         elif gone and segmenter is not None:
             segmenter.propagator.keyframes_gone(gone)
+        self.pointer.after_turn()
         case.sync()
         if case.boxes.layer.nshapes < n_drawn and not changed:
             self.tell("Drag from one corner of the organ to the other to draw a box.")
@@ -230,6 +236,7 @@ class Controller:
         if self.case is not None:
             on = not self.case.boxes.is_drawing
             self.case.open()
+            self.pointer.put_away()
             self.case.boxes.draw_mode(on)
             self.viewer.layers.selection.active = self.case.boxes.layer
             self.refresh()
@@ -240,6 +247,11 @@ class Controller:
         if self.case is not None and shown is not None:
             self.case.reach = (max(0, shown.start - first), max(0, last - shown.stop))
             self.refresh()
+
+    def on_extent_chosen(self, is_extent: bool) -> None:
+        """Whether a box is its object's extent on all slices of the range: a 3D box."""
+        if self._segmenter is not None:
+            self._segmenter.propagator.is_extent = is_extent
 
     def propagate(self, first: int | None = None, last: int | None = None) -> None:
         """Carry the objects with a box on the slice on screen over the range."""
@@ -290,11 +302,13 @@ class Controller:
         """Take the last thing back; what runs is stopped first."""
         if self._segmenter is not None:
             self._segmenter.undo()
+            self.pointer.after_turn()
             self.refresh()
 
     def redo(self) -> None:
         if self._segmenter is not None:
             self._segmenter.redo()
+            self.pointer.after_turn()
             self.refresh()
 
     def on_case(self, verb: Callable[..., object], *what: object) -> None:

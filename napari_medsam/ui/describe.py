@@ -7,7 +7,7 @@ from dataclasses import replace
 from napari_medsam.models.routing import challenge_modality
 from napari_medsam.ui.asked import range_asked
 from napari_medsam.ui.case import Case
-from napari_medsam.ui.panel import Panel, hint
+from napari_medsam.ui.panel import NO_POINTS, Panel, PointTool, hint
 from napari_medsam.ui.segmenter import Segmenter
 
 
@@ -16,7 +16,7 @@ def modality_of(case: Case) -> str:
     return case.image.volume.modality or challenge_modality(case.image.name)
 
 
-def describe(panel: Panel, segmenter: Segmenter | None) -> Panel:
+def describe(panel: Panel, segmenter: Segmenter | None, points: PointTool = NO_POINTS) -> Panel:
     """A panel with what there is to say of the open case, if one is open."""
     if segmenter is None:
         return replace(panel, hint=hint(panel, has_boxes=False))
@@ -32,12 +32,14 @@ def describe(panel: Panel, segmenter: Segmenter | None) -> Panel:
         labels=case.rows(),
         label=case.label,
         is_drawing=case.boxes.is_drawing,
+        points=points,
         range=range_asked(case),
         progress=segmenter.progress or panel.progress,
         can_undo=case.can_undo or bool(case.pending),
         can_redo=case.annotation.can_redo,
         is_dirty=case.annotation.is_dirty,
         n_doubtful=(len(case.reviews.standing(where.axis, case.label).to_look_at) if where else 0),
+        is_extent=segmenter.propagator.is_extent,
         is_accepted=(
             where is not None and (case.label, where.axis, where.index) in case.annotation.accepted
         ),

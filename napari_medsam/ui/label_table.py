@@ -21,8 +21,8 @@ from napari_medsam.ui.panel import LabelRow
 COLUMNS = ("", "No.", "Name", "Voxels", "ml", "Look")
 _COLOR, _NUMBER, _NAME, _VOXELS, _ML, _LOOK = range(6)
 
-SMALLEST_HEIGHT = 96
-"""Pixels: the header and three rows."""
+SMALLEST_HEIGHT = 70
+"""Pixels: the header and two rows; the table takes what room there is beyond."""
 
 
 class LabelTable(QTableWidget):

@@ -74,6 +74,23 @@ class Range:
 
 
 @dataclass(frozen=True)
+class PointTool:
+    """What may be done with points: inside the object, outside it, or why nothing.
+
+    ``drawing`` says which a click adds now; None: none.
+    """
+
+    why_not: str = ""
+    inside: bool = False
+    outside: bool = False
+    drawing: bool | None = None
+    n_points: int = 0
+
+
+NO_POINTS = PointTool()
+
+
+@dataclass(frozen=True)
 class Panel:
     """Everything the dock shows."""
 
@@ -90,6 +107,7 @@ class Panel:
     labels: tuple[LabelRow, ...] = ()
     label: int = 0
     is_drawing: bool = False
+    points: PointTool = NO_POINTS
     range: Range | None = None
     progress: Progress | None = None
     can_undo: bool = False
@@ -99,6 +117,7 @@ class Panel:
     precision: str = "f32"
     n_doubtful: int = 0
     is_accepted: bool = False
+    is_extent: bool = False
     cache: str = ""
 
 

@@ -28,6 +28,7 @@ from napari_medsam.models.ways import Wish
 from napari_medsam.ui.label_table import LabelTable
 from napari_medsam.ui.model_rows import ModelChoice, ModelRow
 from napari_medsam.ui.panel import VIEW_NAMES, Panel
+from napari_medsam.ui.point_row import PointRow
 from napari_medsam.ui.review_row import ReviewRow
 from napari_medsam.ui.rows import (
     CacheRow,
@@ -63,8 +64,8 @@ class Parts(QWidget):
     def __init__(self, images: Callable[[Any], Sequence[Any]]) -> None:
         super().__init__()
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(8, 6, 8, 6)
-        layout.setSpacing(8)
+        layout.setContentsMargins(8, 4, 8, 4)
+        layout.setSpacing(6)
         for part in (
             self._build_words(),
             self._build_choices(images),
@@ -140,6 +141,8 @@ class Parts(QWidget):
         column = QVBoxLayout()
         column.setSpacing(4)
         column.addLayout(side_by_side(self.box_tool, self.undo, self.redo))
+        self.points = PointRow()
+        column.addWidget(self.points)
         self.strip = SliceStrip()
         self.embed_all = button("Embed all slices", "Get every slice of this view ready")
         self.review = ReviewRow()
@@ -165,8 +168,10 @@ class Parts(QWidget):
         self._show_choices(panel)
         self.table.show_rows(panel.labels, panel.label)
         self.range.show_range(panel.range)
+        self.range.extent.setChecked(panel.is_extent)
         self.progress.show_progress(panel.progress)
         self.box_tool.setChecked(panel.is_drawing)
+        self.points.show_tool(panel.points)
         self.undo.setEnabled(panel.can_undo)
         self.redo.setEnabled(panel.can_redo)
         over = (

@@ -8,10 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from napari_medsam.engine.anchors import mask_there, nothing_on, part_near
-from napari_medsam.engine.courses import Course, Plan, plan_beyond, plan_courses, plan_span
+from napari_medsam.engine.courses import (
+    Course,
+    Plan,
+    plan_beyond,
+    plan_courses,
+    plan_extents,
+    plan_span,
+)
 from napari_medsam.engine.edit import Edit
 from napari_medsam.engine.ends import extent_along
 from napari_medsam.engine.events import PlacedBox
@@ -58,6 +65,7 @@ class Propagator:
         self.case = case
         self.session: Session | None = None
         self.replace = False
+        self.is_extent = False
         self.on_ready: Callable[[Sequence[SliceRef]], None] = lambda _: None
         self._jobs = jobs
         self._tell = tell
@@ -73,7 +81,8 @@ class Propagator:
             Where the range leaves out a box.
         """
         if courses:
-            self._run(plan_courses(courses, first, last), (first, last))
+            plan = plan_extents if self.is_extent else plan_courses
+            self._run(plan(courses, first, last), (first, last))
 
     def keyframes_changed(self, boxes: Sequence[PlacedBox]) -> bool:
         """After keyframes were moved or added, redo what they change; whether there is any."""
@@ -122,7 +131,7 @@ class Propagator:
             return
         low, high = sorted((end, to))
         seed = Seed(here.prompt, low, high, course.label, here, until_empty=True)
-        self._run(Plan((), ((course, seed),)), reach)
+        self._run(Plan(seeds=((course, seed),)), reach)
 
     def _mask(self, course: Course, index: int) -> SliceMask | None:
         """What a course has on a slice now."""
@@ -157,15 +166,11 @@ class Propagator:
         self._jobs.cancel()
         edit = self._edit()
         began = time.monotonic()
-        found: Found = {course: {} for course, _ in (*plan.tracks, *plan.seeds)}
+        found: Found = {course: {} for course in plan.courses}
 
         def work(hand_over: Callable[[tuple[Course, SliceMask]], None]) -> None:
-            with contextlib.closing(session.follow([track for _, track in plan.tracks])) as masks:
-                for n, mask in masks:
-                    hand_over((plan.tracks[n][0], mask))
-            with contextlib.closing(session.propagate([seed for _, seed in plan.seeds])) as masks:
-                for n, mask in masks:
-                    hand_over((plan.seeds[n][0], mask))
+            for answer in answers(session, plan):
+                hand_over(answer)
 
         def paint(answer: tuple[Course, SliceMask]) -> None:
             course, mask = answer
@@ -228,6 +233,18 @@ class Propagator:
             before = found.get(course.label, (low, high))
             found[course.label] = min(low, before[0]), max(high, before[1])
         return found
+
+
+def answers(session: Session, plan: Plan) -> Iterator[tuple[Course, SliceMask]]:
+    """What the session finds for a plan; a later mask of a course on a slice is better."""
+    ways = (
+        (plan.tracks, session.follow([track for _, track in plan.tracks])),
+        (plan.seeds, session.propagate([seed for _, seed in plan.seeds])),
+        (plan.extents, session.fill([seed for _, seed in plan.extents])),
+    )
+    for asked, masks in ways:
+        with contextlib.closing(masks):
+            yield from ((asked[n][0], mask) for n, mask in masks)
 
 
 def _trust(found: Mapping[Course, Mapping[int, SliceMask]]) -> dict[tuple[int, Axis], Confidences]:

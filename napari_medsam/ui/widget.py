@@ -15,6 +15,7 @@ from napari_medsam.cache_place import lasting_cache
 from napari_medsam.ui import shortcuts
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.controller import Controller
+from napari_medsam.ui.memory import give_back_large_arrays
 from napari_medsam.ui.model_rows import ask_weights
 from napari_medsam.ui.panel import Panel, Strip
 from napari_medsam.ui.parts import Parts
@@ -46,8 +47,8 @@ def _idle(function: Callable[[], None]) -> Callable[[], None]:
     return throttled
 
 
-MOST_IN_MEMORY = 256 * 1024**2
-"""128 slices of LiteMedSAM. The others come from disk in a few milliseconds, and the whole window
+MOST_IN_MEMORY = 192 * 1024**2
+"""96 slices of LiteMedSAM. The others come from disk in a few milliseconds, and the whole window
 with a volume of 300x512x512 stays under 1.6 GB."""
 
 
@@ -64,6 +65,7 @@ class MedSamWidget(QWidget):
 
     def __init__(self, napari_viewer: Viewer, shelf: Shelf | None = None) -> None:
         super().__init__()
+        give_back_large_arrays()
         self._viewer = napari_viewer
         shelf = shelf or CatalogueShelf()
         self.parts = Parts(self._images)
@@ -105,6 +107,9 @@ class MedSamWidget(QWidget):
             wanted.connect(lambda: self.ask_weights())
         for wanted in (parts.model_row.import_folder.clicked, parts.model.folder_wanted):
             wanted.connect(lambda: self.ask_weights(folder=True))
+        parts.points.inside.clicked.connect(lambda: controller.pointer.toggle(True))
+        parts.points.outside.clicked.connect(lambda: controller.pointer.toggle(False))
+        parts.points.next_object.clicked.connect(lambda: controller.pointer.next_object())
         for axis, view in parts.view_buttons.items():
             view.clicked.connect(lambda _=False, axis=axis: controller.on_view_chosen(axis))
         on_case = controller.on_case
@@ -115,6 +120,7 @@ class MedSamWidget(QWidget):
         parts.remove_label.clicked.connect(lambda: on_case(Case.remove_label))
         parts.replace.toggled.connect(controller.on_replace_chosen)
         parts.range.chosen.connect(controller.on_range_chosen)
+        parts.range.extent.clicked.connect(controller.on_extent_chosen)
         parts.embed_all.clicked.connect(lambda: controller.embed_all())
         parts.strip.jumped.connect(controller.on_slice_chosen)
         parts.strip.end_moved.connect(controller.review.move_end)

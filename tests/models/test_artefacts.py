@@ -134,6 +134,16 @@ RELEASES: dict[str, tuple[Callable[[Path], Path], str, str]] = {
         "mobilesam",
         "SAM's rules",
     ),
+    "sam_onnx_of_open_size": (
+        lambda f: pair(
+            f,
+            ".onnx",
+            encoder("nchw", 1024, fixed=False),
+            point_decoder(threshold=IMAGE_NET, with_mask=True),
+        ),
+        "mobilesam",
+        "SAM's rules",
+    ),
     "sam_onnx_of_five_points": (
         lambda f: pair(
             f,
@@ -292,6 +302,30 @@ def test_zip_of_nested_folders_gives_every_model(tmp_path: Path) -> None:
     assert re.search(r"Passed over: efficientsam: encoder\.xml takes pixels as hwc", sentence)
 
 
+def test_model_is_installed_from_a_zip_of_several(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """hawken50's address gives a zip of both its models; one is asked for at a time."""
+    root = tmp_path / "openvino_models"
+    for name, side in (("litemedsam", 256), ("efficientvit", 512)):
+        (root / name).mkdir(parents=True)
+        pair(root / name, ".xml", encoder("hwc", side), unit_box_decoder(side))
+    archive = shutil.make_archive(str(tmp_path / "zipped"), "zip", tmp_path, "openvino_models")
+
+    def fetch(_url: str, into: Path, *_how: object) -> Path:
+        return Path(shutil.copy(archive, into / "66d16fafba93ac32fd8c90cc"))
+
+    monkeypatch.setattr(store, "download_url", fetch)
+    for name in ("hawken50-efficientvit", "hawken50-litemedsam"):
+        assert store.spec(name).can_install
+        store.install(store.spec(name))
+        assert open_model(name).contract.original_3d is not None
+    assert sorted(one.spec.name for one in store.installed()) == [
+        "hawken50-efficientvit",
+        "hawken50-litemedsam",
+    ]
+
+
 def test_encoder_without_its_decoder_does_not_cost_the_others(tmp_path: Path) -> None:
     folder = daft(tmp_path / "openvinomodels", ("3D", "US"))
     (folder / "US_mask_decoder.xml").unlink()
@@ -372,6 +406,26 @@ def test_users_choice_beats_the_self_test(tmp_path: Path) -> None:
     assert taken.record is not None
     assert taken.record.contract.mean is None
     assert "NOT passed" in " ".join(taken.report())
+
+
+def test_hawken50s_file_is_taken_for_one_where_the_user_says_so(tmp_path: Path) -> None:
+    """At 512 pixels and min-max it looks like MedficientSAM's; only the rules in 3D differ."""
+    folder = pair(tmp_path / "m", ".xml", encoder("hwc", 512), unit_box_decoder(512))
+    (taken,) = imports.import_path(folder, as_model="hawken50-efficientvit")
+    assert taken.record is not None
+    assert taken.record.contract.mean is None
+    assert taken.record.contract.original_3d is not None
+    assert taken.record.contract.original_3d.voted == ("PET",)
+
+
+def test_what_macos_adds_to_a_zip_is_no_model(tmp_path: Path) -> None:
+    folder = pair(tmp_path / "m", ".xml", encoder("hwc", 256), unit_box_decoder(256))
+    for name in ("._encoder.xml", "._encoder.bin", "._best.ckpt"):
+        (folder / name).write_bytes(b"Mac OS X")
+    told: list[str] = []
+    (taken,) = imports.import_path(folder, tell=told.append)
+    assert taken.spec.name == "hawken50-litemedsam"
+    assert told == []
 
 
 def test_rules_can_be_changed_afterwards(tmp_path: Path) -> None:

@@ -147,3 +147,25 @@ def test_box_on_a_leaking_slice_replaces_what_was_propagated_there() -> None:
     desk.controller.undo()
     desk.controller.undo()
     assert widths(desk)[6] > 25
+
+
+def test_box_as_the_extent_in_3d_reaches_all_its_slices_as_one_undo() -> None:
+    desk = make_desk()
+    desk.open(image_layer())
+    desk.draw_on(10)
+    desk.controller.on_extent_chosen(True)
+    desk.controller.propagate(5, 15)
+    assert np.flatnonzero(widths(desk)).tolist() == list(range(5, 16))
+    assert widths(desk)[5] < widths(desk)[10]
+    desk.controller.undo()
+    assert np.flatnonzero(widths(desk)).tolist() == [10]
+
+
+def test_extent_of_an_object_with_two_boxes_is_refused_with_a_sentence() -> None:
+    desk = block_desk()
+    draw(desk, 4, 20)
+    draw(desk, 10, 32)
+    desk.controller.on_extent_chosen(True)
+    desk.controller.propagate(2, 12)
+    assert desk.view.panel.is_problem
+    assert "one box for the whole object" in desk.view.panel.message

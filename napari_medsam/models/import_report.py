@@ -1,0 +1,40 @@
+"""What is known of an imported model, in sentences for the person who brought it."""
+
+from __future__ import annotations
+
+from napari_medsam.models import self_test
+from napari_medsam.models.catalogue import spec as catalogue_spec
+from napari_medsam.models.contract import InputContract
+from napari_medsam.models.record_file import Record
+
+
+def report(record: Record) -> list[str]:
+    """What a record says, in sentences."""
+    base = catalogue_spec(record.base)
+    chosen, result = next(iter(record.tried.items()))
+    verdict = "passed" if result >= self_test.ENOUGH else "NOT passed"
+    others = [f"{label} {iou:.2f}" for label, iou in list(record.tried.items())[1:]]
+    lines = [
+        f"{record.name}: recognized as {base.title} by its {record.evidence}.",
+        f"Licence: {base.licence} (of the authors' code; none is stated for weights alone).",
+        f"Input: {describe(record.contract)} ({chosen}).",
+        f"Self-test on a drawn disc: IoU {result:.2f}, {verdict}"
+        + (f"; also tried: {', '.join(others)}." if others else "."),
+    ]
+    if result < self_test.ENOUGH:
+        lines.append(
+            "Check it on a case you know before use; the rules can be changed with"
+            f" `napari-medsam models set {record.name} FIELD=VALUE`."
+        )
+    return lines
+
+
+def describe(contract: InputContract) -> str:
+    """An input contract in a line."""
+    scale = "min-max" if contract.mean is None else f"mean {contract.mean[0]:g} and deviation"
+    way = "aspect kept" if contract.resize == "fit" else "stretched"
+    frame = "1" if contract.prompt_side == 1 else f"{contract.prompt_side:g} pixels"
+    return (
+        f"{contract.side} x {contract.side} {contract.channels.upper()}, {way},"
+        f" {contract.interpolation}, {scale}, prompts in a frame of {frame}"
+    )
