@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from napari_medsam.engine.courses import Course
 from napari_medsam.engine.embeddings import EmbeddingCache
@@ -21,6 +21,22 @@ from napari_medsam.ui.case import Case
 from napari_medsam.ui.jobs import Job, JobRunner, Outcome
 from napari_medsam.ui.panel import Progress, Tell
 from napari_medsam.ui.propagator import Propagator
+
+FEW = 4
+"""Boxes of a slice, up to which each is answered by itself, from the whole slice first."""
+
+
+def answers(session: Session, boxes: Sequence[PlacedBox]) -> Iterator[tuple[PlacedBox, SliceMask]]:
+    """The masks of boxes on one slice; a later one for the same box is sharper.
+
+    Many boxes (nuclei that were pasted) are answered together, so that they share crops.
+    """
+    if len(boxes) > FEW:
+        yield from zip(boxes, session.segment([b.box for b in boxes]), strict=True)
+        return
+    for placed in boxes:
+        with contextlib.closing(session.segment_stream([placed.box])) as masks:
+            yield from ((placed, mask) for _, mask in masks)
 
 
 class Segmenter:
@@ -103,13 +119,11 @@ class Segmenter:
         if session is None or not pending:
             return
         groups = slices_of(pending)
-        queue = [placed for _, boxes in groups for placed in boxes]
 
         def work(hand_over: Callable[[tuple[PlacedBox, SliceMask]], None]) -> None:
-            for placed in queue:
-                with contextlib.closing(session.segment_stream([placed.box])) as masks:
-                    for _, mask in masks:
-                        hand_over((placed, mask))
+            for _, boxes in groups:
+                for answer in answers(session, boxes):
+                    hand_over(answer)
 
         self._jobs.cancel()
         self._asked = groups[0][0]
