@@ -29,10 +29,11 @@ def test_small_box_in_a_large_picture_is_seen_at_its_own_resolution(tiny_model, 
 
 def test_hundred_nuclei_share_the_encodes_of_their_crops(tiny_model):
     rng = np.random.default_rng(0)
-    voxels = np.full((1, 512, 512), 200, np.uint8)
-    voxels[0, 0, 0] = 0
-    session = Session(Volume(voxels), tiny_model, window=Window(0, 200), cache=EmbeddingCache())
+    voxels = np.zeros((1, 512, 512), np.uint8)
     corners = rng.integers(0, 490, (100, 2))
+    for x, y in corners:
+        voxels[0, y + 2 : y + 15, x + 2 : x + 15] = 200
+    session = Session(Volume(voxels), tiny_model, window=Window(0, 200), cache=EmbeddingCache())
     boxes = [box_prompt(SliceRef("z", 0), (x, y, x + 16, y + 16), (512, 512)) for x, y in corners]
     masks = session.segment(boxes)
     assert [mask.prompt for mask in masks] == boxes
