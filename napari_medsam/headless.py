@@ -13,6 +13,7 @@ from pathlib import Path
 
 from napari_medsam.box_text import AskedBox, AskedPoint
 from napari_medsam.clicks import Clicks, answer_clicks, slice_asked
+from napari_medsam.engine import review
 from napari_medsam.engine.annotation import Annotation
 from napari_medsam.engine.embeddings import EmbeddingCache
 from napari_medsam.engine.events import PALETTE, Label, PlacedBox
@@ -21,6 +22,7 @@ from napari_medsam.engine.predictor import PromptableModel
 from napari_medsam.engine.prompt import BoxPrompt, SliceMask, box_prompt
 from napari_medsam.engine.propagate import Seed
 from napari_medsam.engine.session import Session
+from napari_medsam.engine.smooth import smoothed
 from napari_medsam.engine.volume import Volume
 from napari_medsam.engine.vote import n_looks, voted
 from napari_medsam.engine.window import Window
@@ -51,6 +53,10 @@ class Request:
     vote
         Segment the volume along all three axes and let the majority decide (`engine.vote`); only
         with seeds.
+    is_extent
+        Each box is its object's extent on all the slices of its seed, not its outline on one.
+    smooth
+        Sigma, in slices, of the smoothing along the axis (`engine.smooth`); 0 for none.
     clicks, reach
         Points, answered before everything else: each one's mask gives a box more, and with
         `reach` seeds over these slices for all boxes.
@@ -64,6 +70,8 @@ class Request:
     compat: bool = False
     views: bool = True
     vote: bool = False
+    is_extent: bool = False
+    smooth: float = 0.0
     clicks: tuple[Clicks, ...] = ()
     reach: tuple[int, int] | None = None
 
@@ -196,13 +204,37 @@ def _find_masks(
     """The masks, sorted by box and slice; on its own slice a point's mask is what it found."""
     if request.vote:
         return _voted(session, request, on_mask)
-    found: list[Found] = []
-    for one in _alone(session, request) if request.seeds is None else _propagated(session, request):
+    found: dict[tuple[int, int], Found] = {}  # a later mask takes the place of an earlier one
+    for one in _masks(session, request):
         own = clicked.get(one.box)
         is_own = own is not None and own.slice == one.mask.slice
-        found.append(replace(one, mask=own) if own is not None and is_own else one)
+        place = one.box, one.mask.slice.index
+        found[place] = replace(one, mask=own) if own is not None and is_own else one
         on_mask(len(found))
-    return sorted(found, key=lambda one: (one.box, one.mask.slice.index))
+    return _smoothed(request, [found[place] for place in sorted(found)])
+
+
+def _masks(session: Session, request: Request) -> Iterator[Found]:
+    """The masks as they are found, by whichever way was asked for."""
+    if request.seeds is None:
+        return _alone(session, request)
+    if not request.is_extent or request.compat:
+        return _propagated(session, request)
+    labels = [placed.label for placed in request.boxes]
+    return (Found(n, labels[n], mask) for n, mask in session.fill(request.seeds))
+
+
+def _smoothed(request: Request, found: list[Found]) -> list[Found]:
+    """Each object's masks, smoothed along the axis where that was asked for."""
+    if not request.smooth or request.seeds is None:
+        return found
+    result = list(found)
+    for part in objects(request.boxes):
+        own = {one.mask.slice.index: k for k, one in enumerate(found) if one.box in part}
+        smooth = smoothed({index: found[k].mask for index, k in own.items()}, request.smooth)
+        for index, k in own.items():
+            result[k] = replace(found[k], mask=smooth[index])
+    return result
 
 
 def _voted(session: Session, request: Request, on_mask: Callable[[int], None]) -> list[Found]:
@@ -270,6 +302,22 @@ def _outward(seeds: Sequence[Seed], part: tuple[int, ...]) -> list[tuple[int, Se
     return [(n, seed) for n, seed in beyond if seed.first < seed.last]
 
 
+def confidences(request: Request, found: Sequence[Found]) -> dict[tuple[int, int], float]:
+    """How far to trust each propagated mask, 0 to 1, by (box, slice index).
+
+    None where nothing was propagated (a slice is judged beside its neighbours), nor for the
+    empty masks below an object's first slice and above its last: there it has ended.
+    """
+    if request.seeds is None:
+        return {}
+    trust: dict[tuple[int, int], float] = {}
+    for part in objects(request.boxes):
+        own = {one.mask.slice.index: one for one in found if one.box in part}
+        values = review.confidences({index: one.mask for index, one in own.items()})
+        trust |= {(own[index].box, index): value for index, value in values.items()}
+    return trust
+
+
 def _annotate(session: Session, request: Request, found: Sequence[Found]) -> Annotation:
     """Paint masks into a new annotation.
 
@@ -289,4 +337,7 @@ def _annotate(session: Session, request: Request, found: Sequence[Found]) -> Ann
             edit.place(placed)
         for one in found:
             edit.paint(one.mask, one.label)
+        for (n, index), value in confidences(request, found).items():
+            placed = request.boxes[n]
+            edit.trust(placed.label, placed.box.slice.axis, {index: value})
     return annotation

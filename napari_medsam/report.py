@@ -13,11 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam import __version__
-from napari_medsam.engine.confidence import DOUBTFUL, slice_confidences
+from napari_medsam.engine.confidence import DOUBTFUL
 from napari_medsam.engine.events import Label, PlacedBox
 from napari_medsam.formats.image_file import ImageFile
-from napari_medsam.headless import Found, Request, Result
-from napari_medsam.reach import objects
+from napari_medsam.headless import Found, Request, Result, confidences
 
 RESEARCH_ONLY = "For research use only. Not a medical device."
 
@@ -26,7 +25,7 @@ def report(result: Result, model: Mapping[str, str]) -> dict[str, Any]:
     """The object `--report` writes; docs/command-line.md says what each key is."""
     request = result.request
     window, labels = request.window, result.annotation.labels
-    trust = confidences(result)
+    trust = confidences(result.request, result.found)
     return {
         "program": {"name": "napari-medsam", "version": __version__, "notice": RESEARCH_ONLY},
         "image": describe_image(request.image),
@@ -50,29 +49,11 @@ def report(result: Result, model: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def confidences(result: Result) -> dict[tuple[int, int], float]:
-    """How far to trust each propagated mask, 0 to 1, by (box, slice index).
-
-    None where nothing was propagated (a slice is judged beside its neighbours), nor for the
-    empty masks below an object's first slice and above its last: there it has ended.
-    """
-    if result.request.seeds is None:
-        return {}
-    found: dict[tuple[int, int], float] = {}
-    for part in objects(result.request.boxes):
-        own = {one.mask.slice.index: one for one in result.found if one.box in part}
-        filled = [index for index, one in own.items() if not one.mask.is_empty]
-        inside = [i for i in own if filled and min(filled) <= i <= max(filled)]
-        trust = slice_confidences({index: own[index].mask for index in inside})
-        found |= {(own[index].box, index): value for index, value in trust.items()}
-    return found
-
-
 def doubtful(result: Result) -> list[dict[str, Any]]:
     """The propagated slices to look at first, by label and slice: those below `DOUBTFUL`."""
     boxes = result.request.boxes
     least: dict[tuple[int, int], float] = {}
-    for (box, index), trust in confidences(result).items():
+    for (box, index), trust in confidences(result.request, result.found).items():
         where = boxes[box].label, index
         least[where] = min(trust, least.get(where, 1.0))
     return [

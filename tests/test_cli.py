@@ -321,6 +321,28 @@ def test_vote_without_a_range_is_wrong_usage(
     assert "add --propagate" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "wish", [pytest.param(["--extent"], id="extent"), pytest.param(["--smooth", "1"], id="smooth")]
+)
+def test_extent_and_smoothing_go_over_a_range(
+    case: Path, tiny: TinyMedSam, capsys: pytest.CaptureFixture[str], wish: list[str]
+):
+    asked = ["segment", "scan.nii.gz", "--box", "z:2:8,10,15,19", *LABELS, *wish]
+    assert main(asked) == 2
+    assert "add --propagate" in capsys.readouterr().err
+    assert main([*asked, "--propagate", "1:4", "--report", "report.json"]) == 0
+    slices = json.loads((case / "report.json").read_text())["slices"]
+    assert [row["index"] for row in slices] == [1, 2, 3, 4]
+
+
+def test_smoothing_over_less_than_nothing_is_wrong_usage(
+    case: Path, tiny: TinyMedSam, capsys: pytest.CaptureFixture[str]
+):
+    asked = ["segment", "scan.nii.gz", "--box", "z:2:8,10,15,19", *LABELS, "--smooth", "-1"]
+    assert main([*asked, "--propagate", "1:4"]) == 2
+    assert "0 or more" in capsys.readouterr().err
+
+
 def test_without_propagation_no_slice_has_a_confidence(
     case: Path, tiny: TinyMedSam, capsys: pytest.CaptureFixture[str]
 ):

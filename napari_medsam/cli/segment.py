@@ -91,6 +91,22 @@ def segment(
             "(hawken50's rule for PET); about three times the time.",
         ),
     ] = False,
+    extent: Annotated[
+        bool,
+        typer.Option(
+            "--extent",
+            help="With --propagate: each box is the object's extent over all these slices (a 3D "
+            "box), not its outline on one.",
+        ),
+    ] = False,
+    smooth: Annotated[
+        float,
+        typer.Option(
+            metavar="SLICES",
+            help="With --propagate: smooth the outline from slice to slice, over about so many; "
+            "0 leaves it as found.",
+        ),
+    ] = 0.0,
     report: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write scores and volumes as JSON.")
     ] = None,
@@ -169,8 +185,13 @@ def segment(
     modality = read.volume.modality or challenge_modality(image)
     chosen = known or choose_model(model, modality)
     with usage("--vote"):
-        if vote and reach is None:
-            raise ValueError("A vote of three views needs a range of slices: add --propagate.")
+        refuse_alone(vote, reach, "A vote of three views")
+    with usage("--extent"):
+        refuse_alone(extent, reach, "An extent")
+    with usage("--smooth"):
+        refuse_alone(bool(smooth), reach, "Smoothing")
+        if smooth < 0:
+            raise ValueError(f"Slices are smoothed over 0 or more slices; this is {smooth:g}.")
     if compat and reach is not None and not vote:
         vote = votes_by_itself(chosen, modality)
     with usage("--point"):
@@ -184,6 +205,8 @@ def segment(
         seeds,
         compat,
         vote=vote,
+        is_extent=extent,
+        smooth=smooth,
         clicks=tuple(clicks),
         reach=reach,
     )
@@ -197,6 +220,12 @@ def segment(
     if overlay is not None:
         draw_overlay(result, overlay)
     tell(result)
+
+
+def refuse_alone(is_asked: bool, reach: tuple[int, int] | None, what: str) -> None:
+    """Refuse what makes sense over a range of slices only."""
+    if is_asked and reach is None:
+        raise ValueError(f"{what} needs a range of slices: add --propagate.")
 
 
 def refuse_input(target: Path | None, image: Path) -> None:

@@ -27,6 +27,7 @@ from napari_medsam.engine.events import (
     Label,
     Origin,
     PlacedBox,
+    Spot,
 )
 from napari_medsam.engine.prompt import SliceMask, SliceRef
 
@@ -50,6 +51,7 @@ class Annotation:
         self._canvas = Canvas(shape_zyx)
         self._table: dict[int, Label] = {}
         self._boxes: dict[int, PlacedBox] = {}
+        self._accepted: set[Spot] = set()
         self._log: list[Event] = []
         self._n_done = 0
         self._edit: Edit | None = None
@@ -71,6 +73,11 @@ class Annotation:
     def boxes(self) -> tuple[PlacedBox, ...]:
         """The boxes that exist now, oldest first."""
         return tuple(self._boxes[i] for i in sorted(self._boxes))
+
+    @property
+    def accepted(self) -> frozenset[Spot]:
+        """The slices of labels that a reviewer has accepted."""
+        return frozenset(self._accepted)
 
     @property
     def log(self) -> tuple[Event, ...]:
@@ -149,6 +156,7 @@ class Annotation:
             (number,),
             change=self._cleared(number),
             boxes_before=boxes,
+            accepted_before=self._accepted_of(number),
             table_before=self.table,
             table_after=table,
         )
@@ -160,7 +168,33 @@ class Annotation:
         change = self._cleared(number)
         if not change:
             return None
-        return self._commit(Event("clear", time.time(), (number,), change=change), write=True)
+        event = Event(
+            "clear",
+            time.time(),
+            (number,),
+            change=change,
+            accepted_before=self._accepted_of(number),
+        )
+        return self._commit(event, write=True)
+
+    def accept(self, label: int, where: SliceRef, accepted: bool = True) -> Event | None:
+        """Mark a slice of a label as looked at and right, or take that back.
+
+        An accepted slice is a keyframe from then on and no propagation changes it. None where
+        it is so already.
+        """
+        self._label(label)
+        spot = (label, where.axis, where.index)
+        if (spot in self._accepted) == accepted:
+            return None
+        event = Event(
+            "review",
+            time.time(),
+            (label,),
+            accepted_before=() if accepted else (spot,),
+            accepted_after=(spot,) if accepted else (),
+        )
+        return self._commit(event, write=False)
 
     def load_labels(self, labels: np.ndarray, table: Sequence[Label] = ()) -> Event:
         """Take over existing labels (Z, Y, X) of the same shape; unnamed numbers get a name.
@@ -240,9 +274,14 @@ class Annotation:
         model: str = "",
         window: str = "",
     ) -> Event:
-        """A box's mask as one event; what the same box had painted before is taken back first."""
+        """A box's mask as one event; what the same box had painted before is taken back first.
+
+        What a propagation had painted of the object on that slice gives way too: the box was
+        drawn because that was wrong.
+        """
         with self.edit("box", overwrite=overwrite, model=model, window=window) as edit:
             edit.place(placed)
+            edit.clear(placed.box.slice, placed.label, near=placed.box)
             edit.paint(mask, placed.label)
         return self._log[self._n_done - 1]
 
@@ -344,9 +383,17 @@ class Annotation:
         for placed in gone:
             self._boxes.pop(placed.box_id, None)
         self._boxes.update({placed.box_id: placed for placed in come})
+        back, marked = event.accepted_before, event.accepted_after
+        if not forward:
+            back, marked = marked, back
+        self._accepted.difference_update(back)
+        self._accepted.update(marked)
         table = event.table_after if forward else event.table_before
         if table is not None:
             self._table = {label.number: label for label in table}
+
+    def _accepted_of(self, number: int) -> tuple[Spot, ...]:
+        return tuple(sorted(spot for spot in self._accepted if spot[0] == number))
 
     def _cleared(self, number: int) -> Change:
         """The change that takes all voxels of a label away."""

@@ -12,9 +12,9 @@ from typing import Protocol
 import numpy as np
 
 from napari_medsam.engine import original
-from napari_medsam.engine.multiview import decode_in_views
+from napari_medsam.engine.multiview import decode_on_crops
 from napari_medsam.engine.predictor import Predictor
-from napari_medsam.engine.prompt import BoxPrompt, Embedding, SliceMask
+from napari_medsam.engine.prompt import BoxPrompt, Crop, Embedding, SliceMask
 from napari_medsam.engine.propagate import (
     EQUAL_AND_GROWN,
     Seed,
@@ -23,6 +23,7 @@ from napari_medsam.engine.propagate import (
     is_sure,
     running_box,
 )
+from napari_medsam.engine.views import following_crop
 
 Found = tuple[int, SliceMask]
 """Which seed, and its mask."""
@@ -58,10 +59,15 @@ class EvidenceChains:
         self._loose = loose
         self._last: dict[int, SliceMask] = {}
         self._at_start: dict[int, SliceMask] = {}
+        self._crops: dict[int, Crop | None] = {}
 
     def step(self, index: int, whole: Embedding, active: Sequence[int]) -> Iterator[Found]:
         starting = [n for n in active if self._seeds[n].start == index]
+        for n in starting:
+            if (given := self._seeds[n].given) is not None:
+                self._last[n] = self._at_start[n] = given
         going = [n for n in active if n not in starting and not self._last[n].is_empty]
+        starting = [n for n in starting if self._seeds[n].given is None]
         found = self._masks(
             whole,
             [(n, self._seeds[n].box) for n in starting]
@@ -96,11 +102,21 @@ class EvidenceChains:
     ) -> dict[int, list[SliceMask]]:
         """The masks of (seed, box) pairs by seed, all in one call a view."""
         boxes = [box for _, box in asked]
-        masks = decode_in_views(self._predictor, whole, boxes, views=self._views)
+        if self._views:
+            self._move_crops(asked, whole)
+        crops = [self._crops.get(n) for n, _ in asked]
+        masks = decode_on_crops(self._predictor, whole, boxes, crops)
         found: dict[int, list[SliceMask]] = {}
         for (n, _), mask in zip(asked, masks, strict=True):
             found.setdefault(n, []).append(mask)
         return found
+
+    def _move_crops(self, asked: Sequence[tuple[int, BoxPrompt]], whole: Embedding) -> None:
+        """Let each object's crop follow it: all of its boxes on a slice are shown on one."""
+        shape, side = whole.frame.slice_shape, whole.frame.side
+        for n in {n for n, _ in asked}:
+            boxes = [box for m, box in asked if m == n]
+            self._crops[n] = following_crop(self._crops.get(n), boxes, shape, side)
 
 
 class CompatChains:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from napari_medsam.engine.canvas import Canvas
 from napari_medsam.engine.change import Labels, Origins, Patch
-from napari_medsam.engine.events import Event, Origin, Place, PlacedBox
-from napari_medsam.engine.prompt import SliceMask, SliceRef
-from napari_medsam.engine.volume import plane_index
+from napari_medsam.engine.events import Event, Origin, Place, PlacedBox, Spot
+from napari_medsam.engine.prompt import BoxPrompt, SliceMask, SliceRef, parts_touching
+from napari_medsam.engine.volume import Axis, plane_index
 
 
 class Edit:
@@ -88,19 +88,26 @@ class Edit:
             self._now[place] = mask, patch
         return patch
 
-    def clear(self, where: SliceRef, label: int) -> Patch | None:
+    def clear(self, where: SliceRef, label: int, near: BoxPrompt | None = None) -> Patch | None:
         """Take away what propagations have painted of a label on a slice; the rest stays.
 
-        Voxels from a box, a hand or a file are not touched. None where there were none.
+        Voxels from a box, a hand or a file are not touched. With `near` only the parts that touch
+        that box are taken: elsewhere lies another object. None where there were none.
         """
         self._labels.add(label)
         plane = plane_index(where.axis, where.index)
         labels, origins = self._canvas.labels[plane], self._canvas.origins[plane]
         gone = (labels == label) & (origins == Origin.PROPAGATED)
+        if near is not None and gone.any():
+            gone = parts_touching(gone, near)
         new, new_origin = labels.copy(), origins.copy()
         new[gone] = 0
         new_origin[gone] = Origin.NONE
         return self._write(where.whole, 0, 0, new, new_origin)
+
+    def trust(self, label: int, axis: Axis, confidences: Mapping[int, float]) -> None:
+        """Keep with the masks how far to trust each slice, 0 to 1, by index along the axis."""
+        self._trust |= {(label, axis, index): value for index, value in confidences.items()}
 
     def close(self) -> Event | None:
         """Log what was painted; None where nothing was. Closing twice does nothing."""
@@ -118,6 +125,7 @@ class Edit:
             boxes_before=tuple(self._before),
             boxes_after=tuple(self._after),
             masks=tuple(self._masks),
+            trust=tuple(sorted(self._trust.items())),
         )
         self._empty()
         return event
@@ -126,6 +134,7 @@ class Edit:
         self._patches: list[Patch] = []
         self._places: list[Place | None] = []
         self._masks: list[SliceMask] = []
+        self._trust: dict[Spot, float] = {}
         self._labels: set[int] = set()
         self._before: list[PlacedBox] = []
         self._after: list[PlacedBox] = []

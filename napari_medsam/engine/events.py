@@ -24,7 +24,7 @@ PALETTE: tuple[tuple[float, float, float], ...] = (
     (0.800, 0.475, 0.655),
 )
 
-EventKind = Literal["box", "propagate", "paint", "clear", "import", "boxes", "table"]
+EventKind = Literal["box", "propagate", "paint", "clear", "import", "boxes", "table", "review"]
 
 
 class Origin(IntEnum):
@@ -57,6 +57,10 @@ class Label:
 
 Place = tuple[int, Axis, int]
 """A box's id and a slice: what a mask answers, and where."""
+
+
+Spot = tuple[int, Axis, int]
+"""A label and a slice: what a reviewer looks at."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,10 @@ class Event:
         The model's masks as they came, before the rules of overwriting.
     model, window
         What made the masks: `PromptableModel.identity`, and the window in words.
+    trust
+        How far to trust each propagated slice of a label, 0 to 1 (`engine.confidence`).
+    accepted_before, accepted_after
+        The slices whose acceptance it took back, and those it accepted.
     """
 
     kind: EventKind
@@ -107,3 +115,6 @@ class Event:
     masks: tuple[SliceMask, ...] = ()
     model: str = ""
     window: str = ""
+    trust: tuple[tuple[Spot, float], ...] = ()
+    accepted_before: tuple[Spot, ...] = ()
+    accepted_after: tuple[Spot, ...] = ()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from napari_medsam.engine.frame import Frame
 from napari_medsam.engine.predictor import Predictor
-from napari_medsam.engine.prompt import BoxPrompt, Embedding, SliceMask, SliceRef
+from napari_medsam.engine.prompt import BoxPrompt, Crop, Embedding, SliceMask, SliceRef
+from napari_medsam.engine.propagate import overlap
 from napari_medsam.engine.views import shared_crops
 
 
@@ -24,17 +26,39 @@ def decode_in_views(
     views
         Also look at a crop around each box where that is worthwhile.
     """
+    crops: list[Crop | None] = [None] * len(boxes)
+    if views and boxes:
+        for view, members in closer_views(boxes, whole.frame):
+            for i in members:
+                crops[i] = view.crop
+    return decode_on_crops(predictor, whole, boxes, crops)
+
+
+def decode_on_crops(
+    predictor: Predictor,
+    whole: Embedding,
+    boxes: Sequence[BoxPrompt],
+    crops: Sequence[Crop | None],
+) -> list[SliceMask]:
+    """For each box the better mask of the whole slice and of its crop, where it has one."""
     if not boxes:
         return []
     best = predictor.decode(whole, boxes)
-    if views:
-        for view, members in closer_views(boxes, whole.frame):
-            asked = [boxes[i] for i in members]
-            sharper = predictor.decode(predictor.embedding(view), asked)
-            for i, mask in zip(members, sharper, strict=True):
-                if mask.evidence > best[i].evidence:
-                    best[i] = mask
+    for crop in dict.fromkeys(crop for crop in crops if crop is not None):
+        members = [i for i, own in enumerate(crops) if own == crop]
+        where = boxes[members[0]].slice
+        view = predictor.embedding(SliceRef(where.axis, where.index, crop))
+        for i, mask in zip(
+            members, predictor.decode(view, [boxes[i] for i in members]), strict=True
+        ):
+            best[i] = better(best[i], mask)
     return best
+
+
+def better(first: SliceMask, second: SliceMask) -> SliceMask:
+    """Of two views' masks for one box the one with more evidence, and how far both agree."""
+    kept = second if second.evidence > first.evidence else first
+    return replace(kept, agreement=overlap(first, second))
 
 
 def closer_views(boxes: Sequence[BoxPrompt], whole: Frame) -> list[tuple[SliceRef, list[int]]]:

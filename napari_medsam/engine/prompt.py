@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from napari_medsam.engine.volume import AXES, Axis
 
@@ -151,6 +152,8 @@ class SliceMask:
         `calculate_stability_score`, offset 1); 0 for an empty mask.
     prompt
         The box it answers.
+    agreement
+        Dice of the masks of two views of the slice, 0 to 1; None where one view was looked at.
     """
 
     slice: SliceRef
@@ -161,6 +164,7 @@ class SliceMask:
     score: float
     stability: float
     prompt: BoxPrompt
+    agreement: float | None = None
 
     @property
     def area(self) -> int:
@@ -223,3 +227,15 @@ def tight_patch(mask: NDArray[np.bool_]) -> tuple[int, int, NDArray[np.bool_]]:
     columns = np.flatnonzero(mask[rows[0] : rows[-1] + 1].any(axis=0))
     y0, x0 = int(rows[0]), int(columns[0])
     return y0, x0, mask[y0 : rows[-1] + 1, x0 : columns[-1] + 1].copy()
+
+
+def parts_touching(
+    mask: NDArray[np.bool_], box: BoxPrompt, share: float = 0.0
+) -> NDArray[np.bool_]:
+    """The connected parts of (H, W) bool that touch a box, enlarged at each side by a share."""
+    dx, dy = share * box.width, share * box.height
+    rows = slice(max(int(box.y_min - dy), 0), int(box.y_max + dy) + 2)
+    columns = slice(max(int(box.x_min - dx), 0), int(box.x_max + dx) + 2)
+    parts, _ = ndimage.label(mask)
+    near = np.unique(parts[rows, columns])
+    return np.isin(parts, near[near > 0])

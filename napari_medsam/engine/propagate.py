@@ -20,12 +20,18 @@ class Seed:
     """A box to propagate, the slices it may reach (both inclusive), and its label.
 
     `label` only matters to the original's rules, where a label's number changes its boxes.
+    `given` is the mask on the box's slice where that stands already (accepted, or painted by
+    hand): the model is not asked there, and by our rules the chains start from it. With
+    `until_empty` the object ends at the first empty mask alone (`engine.ends`): the user has
+    said that it goes on.
     """
 
     box: BoxPrompt
     first: int
     last: int
     label: int = 1
+    given: SliceMask | None = None
+    until_empty: bool = False
 
     @property
     def start(self) -> int:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from napari_medsam.engine.box3d import best_start, settle
 from napari_medsam.engine.chains import Chains, CompatChains, EvidenceChains, Found
 from napari_medsam.engine.embeddings import EmbeddingCache
-from napari_medsam.engine.multiview import closer_views, decode_in_views
+from napari_medsam.engine.multiview import better, closer_views, decode_in_views
 from napari_medsam.engine.original import seed_reach
 from napari_medsam.engine.points import PointAnswer, PointPrompt, mask_logits
 from napari_medsam.engine.predictor import Predictor, PromptableModel
@@ -70,8 +70,8 @@ class Session:
         """Masks as they are found: (which box, mask); a later one for the same box is better.
 
         First every box is answered from its whole slice. Then small boxes are asked again on a
-        crop (`engine.views`), and where that mask has more evidence it is yielded too. Boxes that
-        share a view share its embedding and one call of the decoder.
+        crop (`engine.views`), and the mask with more evidence, with how far both agree, is yielded
+        too. Boxes that share a view share its embedding and one call of the decoder.
         """
         whole: dict[int, SliceMask] = {}
         for view, indices in _by_slice(prompts).items():
@@ -84,8 +84,7 @@ class Session:
             here = [prompts[i] for i in indices]
             for closer, members in closer_views(here, self._predictor.frame(view)):
                 for i, mask in self._on_view(closer, [indices[m] for m in members], prompts):
-                    if mask.evidence > whole[i].evidence:
-                        yield i, mask
+                    yield i, better(whole[i], mask)
 
     def segment_points(
         self, prompt: PointPrompt, earlier: PointAnswer | SliceMask | None = None

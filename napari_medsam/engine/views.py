@@ -54,6 +54,26 @@ def crop_for(boxes: Iterable[BoxPrompt], shape: tuple[int, int], side: int) -> C
     return Crop(rows[0], columns[0], rows[1], columns[1])
 
 
+def following_crop(
+    previous: Crop | None, boxes: Sequence[BoxPrompt], shape: tuple[int, int], side: int
+) -> Crop | None:
+    """One crop for an object's boxes on the next slice: the same as before while it shows them.
+
+    It moves, or takes another size, where a box comes near its edge or has become too large or
+    too small for it. Parameters as in `crop_for`.
+    """
+    own = crop_for(boxes, shape, side)
+    if own is None or previous is None or not _has_room(previous, boxes, own):
+        return own
+    return previous
+
+
+def _has_room(crop: Crop, boxes: Sequence[BoxPrompt], own: Crop) -> bool:
+    """Whether a crop, at most one step larger than the boxes' own, holds them with a margin."""
+    size, wanted = (max(c.y1 - c.y0, c.x1 - c.x0) for c in (crop, own))
+    return wanted <= size <= 1.5 * wanted and all(_holds(crop, box) for box in boxes)
+
+
 def crop_side(long_side: float) -> int:
     """The smallest side of the ladder 128, 192, 256, 384, 512, ... that gives enough context."""
     side = SMALLEST_SIDE
@@ -102,8 +122,12 @@ def _shows(crop: Crop, box: BoxPrompt, own: Crop) -> bool:
     if crop == own:
         return True
     height, width = crop.y1 - crop.y0, crop.x1 - crop.x0
-    if (height, width) != (own.y1 - own.y0, own.x1 - own.x0):
-        return False
+    return (height, width) == (own.y1 - own.y0, own.x1 - own.x0) and _holds(crop, box)
+
+
+def _holds(crop: Crop, box: BoxPrompt) -> bool:
+    """Whether a box lies in a crop with an eighth of its side around."""
+    height, width = crop.y1 - crop.y0, crop.x1 - crop.x0
     return (
         box.x_min >= crop.x0 + width / 8
         and box.x_max <= crop.x1 - width / 8

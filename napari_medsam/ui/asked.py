@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from napari_medsam.engine.courses import Course, course_of
 from napari_medsam.engine.events import PlacedBox
 from napari_medsam.engine.prompt import SliceRef
+from napari_medsam.engine.volume import Axis
 from napari_medsam.ui.boxes import box_from_shape
 from napari_medsam.ui.case import Case
-from napari_medsam.ui.courses import Course, course_of
 from napari_medsam.ui.panel import Range
 
 
-def read_boxes(case: Case) -> list[PlacedBox]:
-    """Take over what the user did to a case's boxes; return those that need a mask now.
+def read_boxes(case: Case) -> tuple[list[PlacedBox], list[PlacedBox]]:
+    """Take over what the user did to a case's boxes: those that need a mask now, those deleted.
 
     Boxes that are gone leave the annotation (their masks stay); a rectangle too small to mean
     anything, or beside the image, is ignored.
@@ -36,7 +37,7 @@ def read_boxes(case: Case) -> list[PlacedBox]:
     for box_id in gone:
         case.pending.pop(box_id, None)
     case.annotation.remove_boxes(gone)
-    return changed
+    return changed, [known[box_id] for box_id in gone]
 
 
 def seeds(case: Case) -> list[PlacedBox]:
@@ -55,8 +56,22 @@ def seeds(case: Case) -> list[PlacedBox]:
 
 def courses(case: Case) -> list[Course]:
     """The objects a propagation starts from, with all their boxes, each object once."""
-    found = [course_of(seed, case.annotation.boxes) for seed in seeds(case)]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(course_for(case, seed) for seed in seeds(case)))
+
+
+def course_for(case: Case, placed: PlacedBox) -> Course:
+    """The object that a box belongs to, with its other boxes and the masks of it that stand."""
+    reviews = case.reviews
+    standing = reviews.anchors(placed.box.slice.axis, placed.label)
+    return course_of(placed, case.annotation.boxes, standing, reviews.keys())
+
+
+def course_on(case: Case, axis: Axis, index: int) -> Course | None:
+    """The current label's object along an axis whose keyframes lie nearest to a slice."""
+    own = [b for b in case.annotation.boxes if (b.label, b.box.slice.axis) == (case.label, axis)]
+    if not own:
+        return None
+    return course_for(case, min(own, key=lambda b: abs(b.box.slice.index - index)))
 
 
 def range_asked(case: Case) -> Range | None:

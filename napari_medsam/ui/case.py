@@ -32,7 +32,7 @@ from napari_medsam.ui.images import (
 )
 from napari_medsam.ui.layers import LabelsLayer, Throttle, camera_of, shown_slice
 from napari_medsam.ui.panel import LabelRow
-from napari_medsam.ui.review import Confidences, Review, still_true
+from napari_medsam.ui.reviewing import Reviews
 
 REACH = 10
 """Slices that a propagation goes up and down unless the user says otherwise."""
@@ -91,7 +91,7 @@ class Case:
         self.window_name = first_window(self.image)
         self.reach = (REACH, REACH)
         self.pending: dict[int, PlacedBox] = {}
-        self.reviews: list[Review] = []
+        self.reviews = Reviews(self.annotation)
         self._listener = listener
         self.labels = LabelsLayer(self.annotation.labels, layer, self.image.grid, throttle)
         self.labels.watch(self.where)
@@ -156,27 +156,10 @@ class Case:
         return shown_slice(self.viewer, self.layer)
 
     def keyframes(self, axis: Axis, label: int) -> tuple[int, ...]:
-        """The slices along an axis that have a box of a label."""
+        """The slices along an axis that have a box of a label, or a mask of it that stands."""
         found = (b.box.slice for b in self.boxes_there() if b.label == label)
-        return tuple(sorted({where.index for where in found if where.axis == axis}))
-
-    def confidences(self, axis: Axis) -> Confidences:
-        """How far to trust the current label's propagated slices along an axis."""
-        return still_true(self.reviews, self.annotation.log, axis, self.label)
-
-    def add_review(self, review: Review) -> None:
-        """Keep a review; those whose event can never come back are forgotten."""
-        there = {id(event) for event in self.annotation.log}
-        self.reviews = [old for old in self.reviews if id(old.event) in there]
-        self.reviews.append(review)
-
-    def followed(self, course: int) -> tuple[int, int] | None:
-        """First and last slice of the latest propagation of a course; None without one."""
-        there = {id(event) for event in self.annotation.log}
-        for review in reversed(self.reviews):
-            if course in review.courses and id(review.event) in there:
-                return review.reach
-        return None
+        boxed = {where.index for where in found if where.axis == axis}
+        return tuple(sorted(boxed | set(self.reviews.anchors(axis, label))))
 
     # --- labels ------------------------------------------------------------------------
 
@@ -234,6 +217,8 @@ class Case:
         volume = self.image.volume
         millilitre = prod(volume.spacing_xyz) / 1000 if not volume.is_flat else None
         counts = {n.number: self.annotation.voxel_count(n.number) for n in self.annotation.table}
+        where = self.where()
+        axis: Axis = where.axis if where else "z"
         return tuple(
             LabelRow(
                 n.number,
@@ -242,6 +227,7 @@ class Case:
                 counts[n.number],
                 None if millilitre is None else counts[n.number] * millilitre,
                 in_words(n),
+                len(self.reviews.standing(axis, n.number).to_look_at),
             )
             for n in self.annotation.table
         )

@@ -34,7 +34,7 @@ from napari_medsam.ui.open_cases import OpenCases
 from napari_medsam.ui.panel import Panel, View
 from napari_medsam.ui.pointer import Pointer
 from napari_medsam.ui.prefetch import Prefetcher
-from napari_medsam.ui.review import next_doubtful
+from napari_medsam.ui.review_desk import ReviewDesk
 from napari_medsam.ui.saving import ONE_FILE, How, Saver, suggested_path
 from napari_medsam.ui.segmenter import Segmenter
 from napari_medsam.ui.shelf import CatalogueShelf, Shelf
@@ -94,6 +94,7 @@ class Controller:
         self.desk = ModelDesk(
             shelf or CatalogueShelf(), self._lanes[1], self.tell, self.refresh, self._on_model
         )
+        self.review = ReviewDesk(viewer, lambda: self._segmenter, self.tell, self.refresh)
         self._saver = Saver(self._lanes[2], self.tell, self.refresh)
         self.label_files = LabelFiles(
             self._lanes[3], lambda: self.case, view.ask, self.tell, self.refresh
@@ -223,10 +224,12 @@ class Controller:
 
     def on_boxes_changed(self, case: Case) -> None:
         n_drawn = case.boxes.layer.nshapes
-        changed = read_boxes(case)
+        changed, gone = read_boxes(case)
         segmenter = self._cases.segmenter_of(case)
         if changed and segmenter is not None:
             segmenter.ask(changed)
+        elif gone and segmenter is not None:
+            segmenter.propagator.keyframes_gone(gone)
         self.pointer.after_turn()
         case.sync()
         if case.boxes.layer.nshapes < n_drawn and not changed:
@@ -249,6 +252,11 @@ class Controller:
         if self.case is not None and shown is not None:
             self.case.reach = (max(0, shown.start - first), max(0, last - shown.stop))
             self.refresh()
+
+    def on_extent_chosen(self, is_extent: bool) -> None:
+        """Whether a box is its object's extent on all slices of the range: a 3D box."""
+        if self._segmenter is not None:
+            self._segmenter.propagator.is_extent = is_extent
 
     def propagate(self, first: int | None = None, last: int | None = None) -> None:
         """Carry the objects with a box on the slice on screen over the range."""
@@ -274,18 +282,6 @@ class Controller:
         """Embed all slices along the axis on screen, so that every click is answered at once."""
         if self._segmenter is not None:
             self._segmenter.embed_all()
-
-    def show_next_doubtful(self) -> None:
-        """Go to the slice of the current label that is most in doubt, then to the next one."""
-        case = self.case
-        where = case.where() if case is not None else None
-        if case is None or where is None:
-            return
-        index = next_doubtful(case.confidences(where.axis), where.index)
-        if index is None:
-            self.tell("No slice is in doubt in this view.")
-        else:
-            show_slice(self.viewer, case.layer, SliceRef(where.axis, index))
 
     def on_slice_chosen(self, index: int) -> None:
         """Go to a slice along the axis on screen."""

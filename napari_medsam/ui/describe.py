@@ -8,7 +8,6 @@ from napari_medsam.models.routing import challenge_modality
 from napari_medsam.ui.asked import range_asked
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.panel import NO_POINTS, Panel, PointTool, hint
-from napari_medsam.ui.review import doubtful
 from napari_medsam.ui.segmenter import Segmenter
 
 
@@ -39,6 +38,10 @@ def describe(panel: Panel, segmenter: Segmenter | None, points: PointTool = NO_P
         can_undo=case.can_undo or bool(case.pending),
         can_redo=case.annotation.can_redo,
         is_dirty=case.annotation.is_dirty,
-        n_doubtful=len(doubtful(case.confidences(where.axis))) if where else 0,
+        n_doubtful=(len(case.reviews.standing(where.axis, case.label).to_look_at) if where else 0),
+        is_extent=segmenter.propagator.is_extent,
+        is_accepted=(
+            where is not None and (case.label, where.axis, where.index) in case.annotation.accepted
+        ),
     )
     return replace(panel, hint=hint(panel, has_boxes=bool(case.boxes_there())))

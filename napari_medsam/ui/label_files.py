@@ -17,8 +17,7 @@ from napari_medsam.formats.label_table import read_label_table, write_label_tabl
 from napari_medsam.formats.labels_read import read_label_file
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.jobs import Job, JobRunner, Outcome
-from napari_medsam.ui.panel import Progress
-from napari_medsam.ui.segmenter import Tell
+from napari_medsam.ui.panel import Progress, Tell
 
 Ask = Callable[[str, tuple[str, ...]], str | None]
 """Takes a question and the answers there are; returns one of them, None to leave it."""

@@ -18,8 +18,8 @@ from superqt.utils import signals_blocked
 
 from napari_medsam.ui.panel import LabelRow
 
-COLUMNS = ("", "No.", "Name", "Voxels", "ml")
-_COLOR, _NUMBER, _NAME, _VOXELS, _ML = range(5)
+COLUMNS = ("", "No.", "Name", "Voxels", "ml", "Look")
+_COLOR, _NUMBER, _NAME, _VOXELS, _ML, _LOOK = range(6)
 
 SMALLEST_HEIGHT = 70
 """Pixels: the header and two rows; the table takes what room there is beyond."""
@@ -78,6 +78,8 @@ class LabelTable(QTableWidget):
         cells[_NAME].setToolTip(f"{row.code}\nDouble-click to rename")
         cells[_VOXELS].setText(f"{row.n_voxels:,}")
         cells[_ML].setText("" if row.millilitres is None else f"{row.millilitres:,.1f}")
+        cells[_LOOK].setText(str(row.n_to_look_at) if row.n_to_look_at else "")
+        cells[_LOOK].setToolTip("Slices of this view that are left to look at (H)")
 
     def _cell(self, n: int, column: int) -> QTableWidgetItem:
         cell = self.item(n, column)

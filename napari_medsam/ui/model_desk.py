@@ -10,8 +10,7 @@ from napari_medsam.engine.predictor import PromptableModel
 from napari_medsam.models.routing import AUTO
 from napari_medsam.models.ways import Wish
 from napari_medsam.ui.jobs import Job, JobRunner, Outcome
-from napari_medsam.ui.panel import ModelState, Progress
-from napari_medsam.ui.segmenter import Tell
+from napari_medsam.ui.panel import ModelState, Progress, Tell
 from napari_medsam.ui.shelf import Shelf, Taken
 
 

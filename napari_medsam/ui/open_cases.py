@@ -12,7 +12,8 @@ from napari.components import ViewerModel
 from napari.layers import Image
 
 from napari_medsam.ui.case import Case
-from napari_medsam.ui.segmenter import Segmenter, Tell
+from napari_medsam.ui.panel import Tell
+from napari_medsam.ui.segmenter import Segmenter
 
 Opened = tuple[Case, Segmenter]
 

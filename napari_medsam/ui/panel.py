@@ -6,10 +6,14 @@ user would read can be tested without a screen.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from napari_medsam.engine.volume import Axis
+
+Tell = Callable[[str, bool], None]
+"""Takes a sentence for the user and whether it is about a problem."""
 
 VIEW_NAMES: dict[Axis, str] = {"z": "axial", "y": "coronal", "x": "sagittal"}
 
@@ -18,7 +22,8 @@ VIEW_NAMES: dict[Axis, str] = {"z": "axial", "y": "coronal", "x": "sagittal"}
 class LabelRow:
     """A row of the label table; `millilitres` is None where the voxel size is unknown.
 
-    `code` is what DICOM and 3D Slicer will call it, in words.
+    `code` is what DICOM and 3D Slicer will call it, in words; `n_to_look_at` counts the slices of
+    this view that are in doubt and not settled.
     """
 
     number: int
@@ -27,6 +32,7 @@ class LabelRow:
     n_voxels: int
     millilitres: float | None
     code: str = ""
+    n_to_look_at: int = 0
 
 
 @dataclass(frozen=True)
@@ -112,6 +118,8 @@ class Panel:
     replace: bool = False
     precision: str = "f32"
     n_doubtful: int = 0
+    is_accepted: bool = False
+    is_extent: bool = False
     cache: str = ""
 
 
@@ -131,6 +139,12 @@ class Strip:
         Those with a box of the current label.
     confidences
         (slice, 0 to 1) for those that were propagated for the current label.
+    settled
+        Those that were accepted, boxed or painted since.
+    accepted
+        Those that were accepted.
+    ends
+        First and last slice of the current label's propagation, which may be dragged.
     """
 
     axis: Axis
@@ -139,6 +153,9 @@ class Strip:
     ready: frozenset[int] = frozenset()
     keyframes: tuple[int, ...] = ()
     confidences: tuple[tuple[int, float], ...] = ()
+    settled: frozenset[int] = frozenset()
+    accepted: frozenset[int] = frozenset()
+    ends: tuple[int, int] | None = None
 
 
 class View(Protocol):

@@ -30,6 +30,7 @@ from napari_medsam.ui.label_table import LabelTable
 from napari_medsam.ui.model_rows import ModelChoice, ModelRow
 from napari_medsam.ui.panel import VIEW_NAMES, Panel
 from napari_medsam.ui.point_row import PointRow
+from napari_medsam.ui.review_row import ReviewRow
 from napari_medsam.ui.rows import (
     CacheRow,
     ProgressRow,
@@ -145,13 +146,12 @@ class Parts(QWidget):
         column.addWidget(self.points)
         self.strip = SliceStrip()
         self.embed_all = button("Embed all slices", "Get every slice of this view ready")
-        self.next_doubtful = button(
-            with_key("Look at next", "next_doubtful"), "Go to the next slice that is in doubt"
-        )
+        self.review = ReviewRow()
         column.addWidget(self.range)
         column.addWidget(self.propagate)
         column.addWidget(self.strip)
-        column.addLayout(side_by_side(self.embed_all, self.next_doubtful))
+        column.addWidget(self.review)
+        column.addWidget(self.embed_all)
         return column
 
     def _build_end(self) -> QLayout:
@@ -170,6 +170,7 @@ class Parts(QWidget):
         self._show_choices(panel)
         self.table.show_rows(panel.labels, panel.label)
         self.range.show_range(panel.range)
+        self.range.extent.setChecked(panel.is_extent)
         self.progress.show_progress(panel.progress)
         self.box_tool.setChecked(panel.is_drawing)
         self.points.show_tool(panel.points)
@@ -186,14 +187,14 @@ class Parts(QWidget):
         self.remove_label.setEnabled(panel.has_case and bool(panel.labels))
         is_ready = panel.model is not None and panel.model.state == "ready"
         self.embed_all.setEnabled(panel.has_case and is_ready and panel.progress is None)
-        self.next_doubtful.setEnabled(panel.n_doubtful > 0)
+        self.review.show_review(panel)
         self.cache.show_size(panel.cache)
         for only_3d in (
             self.range,
             self.propagate,
             self.strip,
             self.embed_all,
-            self.next_doubtful,
+            self.review,
             *self.view_buttons.values(),
         ):
             only_3d.setVisible(not panel.is_flat)

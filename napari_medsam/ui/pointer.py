@@ -18,9 +18,9 @@ from napari_medsam.engine.prompt import SliceRef
 from napari_medsam.ui.boxes import Later
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.jobs import Job, JobRunner, Outcome
-from napari_medsam.ui.panel import PointTool, Progress
+from napari_medsam.ui.panel import PointTool, Progress, Tell
 from napari_medsam.ui.points_layer import Click, PointsLayer
-from napari_medsam.ui.segmenter import Segmenter, Tell
+from napari_medsam.ui.segmenter import Segmenter
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
+    QCheckBox,
     QHBoxLayout,
     QLabel,
     QProgressBar,
@@ -71,7 +72,13 @@ class RangeRow(QWidget):
             spin.valueChanged.connect(self._on_changed)
             spin.editingFinished.connect(spin.clearFocus)
         to = QLabel("to")
-        layout = side_by_side(QLabel("Slices"), self.first, to, self.last)
+        self.extent = QCheckBox("3D")
+        self.extent.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.extent.setToolTip(
+            "The box holds the whole object on all these slices (a 3D box), and is not its\n"
+            "outline on one of them"
+        )
+        layout = side_by_side(QLabel("Slices"), self.first, to, self.last, self.extent)
         layout.setStretch(1, 1)
         layout.setStretch(3, 1)
         self.setLayout(layout)

@@ -12,8 +12,7 @@ from napari_medsam.formats.labels import Saved, write_labels
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.images import UNKNOWN_PLACE
 from napari_medsam.ui.jobs import Job, JobRunner, Outcome
-from napari_medsam.ui.panel import Progress
-from napari_medsam.ui.segmenter import Tell
+from napari_medsam.ui.panel import Progress, Tell
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from napari_medsam.engine.edit import Edit
+from napari_medsam.engine.courses import Course
 from napari_medsam.engine.embeddings import EmbeddingCache
 from napari_medsam.engine.events import Event, PlacedBox
 from napari_medsam.engine.predictor import PromptableModel
@@ -18,17 +18,25 @@ from napari_medsam.engine.prompt import SliceMask, SliceRef
 from napari_medsam.engine.session import Session
 from napari_medsam.ui.asked import slices_of
 from napari_medsam.ui.case import Case
-from napari_medsam.ui.courses import Course, Plan, course_of, plan_courses, plan_span
 from napari_medsam.ui.jobs import Job, JobRunner, Outcome
-from napari_medsam.ui.panel import Progress
-from napari_medsam.ui.review import Review, confidences, summary
+from napari_medsam.ui.panel import Progress, Tell
+from napari_medsam.ui.propagator import Propagator
 
-Tell = Callable[[str, bool], None]
-"""Takes a sentence for the user and whether it is about a problem."""
+FEW = 4
+"""Boxes of a slice, up to which each is answered by itself, from the whole slice first."""
 
 
-FoundMasks = dict[int, dict[int, SliceMask]]
-"""Label to slice index to mask."""
+def answers(session: Session, boxes: Sequence[PlacedBox]) -> Iterator[tuple[PlacedBox, SliceMask]]:
+    """The masks of boxes on one slice; a later one for the same box is sharper.
+
+    Many boxes (nuclei that were pasted) are answered together, so that they share crops.
+    """
+    if len(boxes) > FEW:
+        yield from zip(boxes, session.segment([b.box for b in boxes]), strict=True)
+        return
+    for placed in boxes:
+        with contextlib.closing(session.segment_stream([placed.box])) as masks:
+            yield from ((placed, mask) for _, mask in masks)
 
 
 class Segmenter:
@@ -49,16 +57,14 @@ class Segmenter:
     ) -> None:
         self.case = case
         self.session: Session | None = None
-        self.replace = False
         self.progress: Progress | None = None
         self._jobs = jobs
         self._tell = tell
         self._on_change = on_change
-        self.on_ready: Callable[[Sequence[SliceRef]], None] = lambda _: None
         self._asked: SliceRef | None = None
         self._answered: tuple[PlacedBox, Event] | None = None
         self._to_follow: list[PlacedBox] = []
-        self._edit: Edit | None = None
+        self.propagator = Propagator(case, jobs, tell, self._show_progress, self.run)
 
     def use(self, model: PromptableModel | None, cache: EmbeddingCache) -> None:
         """Another model or window is another session; boxes that were waiting are answered."""
@@ -67,7 +73,26 @@ class Segmenter:
         if model is not None:
             volume, window = self.case.image.volume, self.case.window()
             self.session = Session(volume, model, window=window, cache=cache)
+        self.propagator.session = self.session
         self.run()
+
+    @property
+    def replace(self) -> bool:
+        """Whether masks may overwrite other labels and what was painted by hand."""
+        return self.propagator.replace
+
+    @replace.setter
+    def replace(self, replace: bool) -> None:
+        self.propagator.replace = replace
+
+    @property
+    def on_ready(self) -> Callable[[Sequence[SliceRef]], None]:
+        """Told of slices that have an embedding now."""
+        return self.propagator.on_ready
+
+    @on_ready.setter
+    def on_ready(self, heard: Callable[[Sequence[SliceRef]], None]) -> None:
+        self.propagator.on_ready = heard
 
     # --- boxes -------------------------------------------------------------------------
 
@@ -94,13 +119,11 @@ class Segmenter:
         if session is None or not pending:
             return
         groups = slices_of(pending)
-        queue = [placed for _, boxes in groups for placed in boxes]
 
         def work(hand_over: Callable[[tuple[PlacedBox, SliceMask]], None]) -> None:
-            for placed in queue:
-                with contextlib.closing(session.segment_stream([placed.box])) as masks:
-                    for _, mask in masks:
-                        hand_over((placed, mask))
+            for _, boxes in groups:
+                for answer in answers(session, boxes):
+                    hand_over(answer)
 
         self._jobs.cancel()
         self._asked = groups[0][0]
@@ -153,7 +176,7 @@ class Segmenter:
             self.run()
             return
         answered, self._to_follow = self._to_follow, []
-        if outcome.kind == "done" and self._recompute(answered):
+        if outcome.kind == "done" and self.propagator.keyframes_changed(answered):
             return
         self.case.sync()
         self._on_change()
@@ -168,94 +191,11 @@ class Segmenter:
         ValueError
             Where the range leaves out a box.
         """
-        if self.session is not None and courses:
-            self._run_plan(plan_courses(courses, first, last), (first, last))
+        self.propagator.propagate(courses, first, last)
 
-    def _recompute(self, boxes: list[PlacedBox]) -> bool:
-        """After keyframes were moved or added, redo what they change; whether there is any."""
-        for placed in boxes:
-            course = course_of(placed, self.case.annotation.boxes)
-            reach = self.case.followed(course.key)
-            index = placed.box.slice.index
-            if len(course.boxes) > 1 and reach is not None and reach[0] <= index <= reach[1]:
-                self._run_plan(plan_span(course, index, *reach), reach)
-                return True
-        return False
-
-    def _run_plan(self, plan: Plan, reach: tuple[int, int]) -> None:
-        session = self.session
-        if session is None:
-            return
-        slices = plan.slices
-        courses = {course.key: course for course, _ in (*plan.tracks, *plan.seeds)}
-        self._jobs.cancel()
-        self._edit = edit = self.case.annotation.edit(
-            "propagate",
-            overwrite=self.replace,
-            model=session.model.identity,
-            window=self.case.window_name,
-        )
-        began = time.monotonic()
-        done: set[int] = set()
-        found: FoundMasks = {}
-
-        def work(hand_over: Callable[[tuple[Course, SliceMask]], None]) -> None:
-            with contextlib.closing(session.follow([track for _, track in plan.tracks])) as masks:
-                for n, mask in masks:
-                    hand_over((plan.tracks[n][0], mask))
-            with contextlib.closing(session.propagate([seed for _, seed in plan.seeds])) as masks:
-                for n, mask in masks:
-                    hand_over((plan.seeds[n][0], mask))
-
-        def paint(answer: tuple[Course, SliceMask]) -> None:
-            course, mask = answer
-            edit.paint(mask, course.label, key=course.key)
-            found.setdefault(course.label, {})[mask.slice.index] = mask
-            self.case.labels.show_change([mask.slice])
-            self.on_ready([mask.slice])
-            done.add(mask.slice.index)
-            left = (time.monotonic() - began) / len(done) * (len(slices) - len(done))
-            self.progress = Progress("Propagating", len(done), len(slices), left)
-            self._on_change()
-
-        def ended(outcome: Outcome) -> None:
-            self._propagated(outcome, found, frozenset(courses), reach)
-
-        self.progress = Progress("Propagating", 0, len(slices))
+    def _show_progress(self, progress: Progress | None) -> None:
+        self.progress = progress
         self._on_change()
-        self._jobs.start(Job(work, paint, ended, session.cancel))
-
-    def _propagated(
-        self,
-        outcome: Outcome,
-        found: FoundMasks,
-        courses: frozenset[int],
-        reach: tuple[int, int],
-    ) -> None:
-        self.progress = None
-        event = self._close_edit()
-        by_label = {label: confidences(masks) for label, masks in found.items()}
-        if event is not None:
-            axis = next(iter(next(iter(found.values())).values())).slice.axis
-            # One that was stopped is not gone on with when a box is moved.
-            followed = courses if outcome.kind == "done" else frozenset()
-            self.case.add_review(Review(event, axis, by_label, followed, reach))
-        n_slices = len({index for masks in found.values() for index in masks})
-        slices = f"{n_slices} slice" + ("" if n_slices == 1 else "s")
-        if outcome.kind == "failed":
-            self._tell(f"{outcome.sentence} What was found on {slices} is kept.", True)
-        elif outcome.kind == "cancelled":
-            self._tell(f"Stopped. What was found on {slices} is kept; Undo takes it back.", False)
-        else:
-            self._tell(f"Done: {summary(by_label.values(), n_slices)}.", False)
-        self.case.sync()
-        if outcome.kind == "done":
-            self.run()
-        self._on_change()
-
-    def _close_edit(self) -> Event | None:
-        edit, self._edit = self._edit, None
-        return edit.close() if edit is not None else None
 
     # --- the whole volume --------------------------------------------------------------
 

@@ -22,8 +22,11 @@ KEYS: dict[str, str] = {
     "next_label": "K",
     "save": "W",
     "next_doubtful": "H",
+    "accept": "Shift-H",
+    "fix": "Shift-N",
+    "go_on": "Shift-G",
 }
-"""Action to key. Free letters of napari 0.9: G H J K N Q U W."""
+"""Action to key. Free letters of napari 0.9: G H J K N Q U W, alone and with Shift."""
 
 ALSO: dict[str, str] = {"undo": "Control-Z", "redo": "Control-Shift-Z"}
 

@@ -45,11 +45,15 @@ def strip_of(case: Case, session: Session | None, ready: ReadySlices) -> Strip |
     where = case.where()
     if where is None or case.image.volume.is_flat:
         return None
+    standing = case.reviews.standing(where.axis, case.label)
     return Strip(
         where.axis,
         case.image.volume.n_slices(where.axis),
         where.index,
         ready.of(session, where.axis),
         case.keyframes(where.axis, case.label),
-        tuple(sorted(case.confidences(where.axis).items())),
+        tuple(sorted(standing.confidences.items())),
+        standing.settled,
+        standing.accepted,
+        case.reviews.ends(where.axis, case.label),
     )

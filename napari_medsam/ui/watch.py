@@ -85,7 +85,8 @@ class ViewWatch:
         if self._case is not None:
             self._scroll_soon()
         # With one box at most, what a propagation starts from does not depend on the slice.
-        if self._case is not None and len(self._case.annotation.boxes) > 1:
+        annotation = self._case.annotation if self._case is not None else None
+        if annotation is not None and (len(annotation.boxes) > 1 or annotation.accepted):
             self._tell_soon()
 
     def _on_zoomed(self) -> None:

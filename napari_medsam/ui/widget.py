@@ -116,8 +116,10 @@ class MedSamWidget(QWidget):
         parts.remove_label.clicked.connect(lambda: on_case(Case.remove_label))
         parts.replace.toggled.connect(controller.on_replace_chosen)
         parts.range.chosen.connect(controller.on_range_chosen)
+        parts.range.extent.clicked.connect(controller.on_extent_chosen)
         parts.embed_all.clicked.connect(lambda: controller.embed_all())
         parts.strip.jumped.connect(controller.on_slice_chosen)
+        parts.strip.end_moved.connect(controller.review.move_end)
         parts.cache.clear.clicked.connect(lambda: controller.clear_cache())
         files = parts.files
         files.open.clicked.connect(lambda: self.ask_labels())
@@ -138,7 +140,10 @@ class MedSamWidget(QWidget):
             "redo": controller.redo,
             "next_label": lambda: controller.on_case(Case.pick_next_label),
             "save": self.ask_where_to_save,
-            "next_doubtful": controller.show_next_doubtful,
+            "next_doubtful": controller.review.show_next,
+            "accept": controller.review.accept,
+            "fix": controller.review.fix,
+            "go_on": controller.review.go_on,
         }
         buttons = {
             "toggle_box_tool": parts.box_tool,
@@ -148,7 +153,10 @@ class MedSamWidget(QWidget):
             "redo": parts.redo,
             "next_label": parts.next_label,
             "save": parts.save,
-            "next_doubtful": parts.next_doubtful,
+            "next_doubtful": parts.review.next,
+            "accept": parts.review.accept,
+            "fix": parts.review.fix,
+            "go_on": parts.review.go_on,
         }
         for name, pressed in buttons.items():
             pressed.clicked.connect(lambda _=False, name=name: actions[name]())

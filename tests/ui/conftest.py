@@ -13,6 +13,7 @@ from napari.components import ViewerModel
 from napari.layers import Image
 
 from napari_medsam.engine.embeddings import EmbeddingCache
+from napari_medsam.engine.prompt import SliceRef
 from napari_medsam.engine.volume import Volume
 from napari_medsam.formats.grid import Geometry, SourceGrid
 from napari_medsam.formats.image_file import ImageFile
@@ -249,6 +250,23 @@ def make_desk(
     )
     controller.start()
     return Desk(viewer, view, shelf, controller, lanes)
+
+
+def unsure_on(controller: Controller, model: TinyMedSam, scores: dict[int, float]) -> None:
+    """The model's predicted quality becomes `scores` on these axial slices."""
+    decode, session = model.decode, controller.session
+    assert session is not None
+    keys = {z: session._predictor.key(SliceRef("z", z)) for z in scores}
+
+    def doubting(embedding: np.ndarray, boxes: np.ndarray):
+        decoded = decode(embedding, boxes)
+        for z, score in scores.items():
+            known = session.cache.get(keys[z])
+            if known is not None and np.shares_memory(known.features, embedding):
+                return decoded._replace(iou=np.full_like(decoded.iou, score))
+        return decoded
+
+    model.decode = doubting  # type: ignore[method-assign]
 
 
 @pytest.fixture(autouse=True)

@@ -58,10 +58,14 @@ class Hands:
         QTest.mouseRelease(native, button, pos=b)
         let_pass(30)
 
-    def press(self, key: str) -> None:
+    def press(
+        self,
+        key: str,
+        modifier: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier,
+    ) -> None:
         """Press a letter while the canvas has the keyboard."""
         self._canvas.native.setFocus()
-        QTest.keyClick(self._canvas.native, getattr(Qt.Key, f"Key_{key}"))
+        QTest.keyClick(self._canvas.native, getattr(Qt.Key, f"Key_{key}"), modifier)
         let_pass(30)
 
 

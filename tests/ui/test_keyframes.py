@@ -93,3 +93,79 @@ def test_keyframe_moved_back_narrows_the_span_again() -> None:
     wide = widths(desk)[5]
     desk.boxes.data = [rectangle((z, 10, 10), (z, 30, 20)) for z in (2, 8, 14)]
     assert widths(desk)[5] < wide
+
+
+def test_deleted_keyframe_recomputes_only_its_span() -> None:
+    desk = block_desk()
+    for z, x_max in ((2, 20), (8, 40), (14, 20)):
+        draw(desk, z, x_max)
+    desk.controller.propagate(0, 16)
+    before = desk.labels.copy()
+    desk.boxes.data = [rectangle((z, 10, 10), (z, 30, 20)) for z in (2, 14)]
+    found = widths(desk)
+    assert found[5] < int((before[5] > 0).any(axis=0).sum())
+    changed = np.flatnonzero((desk.labels != before).any(axis=(1, 2))).tolist()
+    assert min(changed) > 2
+    assert max(changed) < 14
+
+
+def test_first_keyframe_deleted_leaves_no_mask_of_its_own_behind() -> None:
+    desk = block_desk()
+    draw(desk, 4, 40)
+    draw(desk, 10, 20)
+    desk.controller.propagate(2, 12)
+    assert widths(desk)[2] > 25
+    desk.boxes.selected_data = {0}
+    desk.boxes.remove_selected()
+    found = widths(desk)
+    assert found[2] <= found[10] + 2, "carried over from the box that is left"
+
+
+def test_painted_slice_is_a_keyframe_and_stays_as_it_is() -> None:
+    desk = block_desk()
+    draw(desk, 4, 20)
+    layer = desk.controller.case.labels.layer
+    columns, rows = np.meshgrid(np.arange(10, 41), np.arange(10, 31))
+    where = (np.full(rows.size, 10), rows.ravel(), columns.ravel())
+    layer.data_setitem(where, 1)
+    assert desk.view.strips[-1].keyframes == (4, 10)
+    painted = desk.labels[10].copy()
+    desk.controller.propagate(2, 12)
+    found = widths(desk)
+    assert found[4] < found[7] < found[10]
+    np.testing.assert_array_equal(desk.labels[10], painted)
+
+
+def test_box_on_a_leaking_slice_replaces_what_was_propagated_there() -> None:
+    desk = block_desk()
+    draw(desk, 4, 40)
+    desk.controller.propagate(2, 8)
+    assert widths(desk)[6] > 25
+    desk.viewer.dims.set_point(0, 6 * 3.0)
+    desk.draw((6, 10, 10), (6, 30, 20))
+    assert widths(desk)[6] <= 12
+    desk.controller.undo()
+    desk.controller.undo()
+    assert widths(desk)[6] > 25
+
+
+def test_box_as_the_extent_in_3d_reaches_all_its_slices_as_one_undo() -> None:
+    desk = make_desk()
+    desk.open(image_layer())
+    desk.draw_on(10)
+    desk.controller.on_extent_chosen(True)
+    desk.controller.propagate(5, 15)
+    assert np.flatnonzero(widths(desk)).tolist() == list(range(5, 16))
+    assert widths(desk)[5] < widths(desk)[10]
+    desk.controller.undo()
+    assert np.flatnonzero(widths(desk)).tolist() == [10]
+
+
+def test_extent_of_an_object_with_two_boxes_is_refused_with_a_sentence() -> None:
+    desk = block_desk()
+    draw(desk, 4, 20)
+    draw(desk, 10, 32)
+    desk.controller.on_extent_chosen(True)
+    desk.controller.propagate(2, 12)
+    assert desk.view.panel.is_problem
+    assert "one box for the whole object" in desk.view.panel.message

@@ -248,3 +248,16 @@ def test_brush_stroke_on_the_first_mask_keeps_the_sharper_one_away() -> None:
     desk.draw((1, 296, 196), (1, 343, 243))
     assert len(strokes) == 1
     assert desk.labels[1, 5, 5] == 1
+
+
+def test_hundred_pasted_boxes_share_crops_and_are_an_undo_each() -> None:
+    desk = make_desk()
+    voxels = np.full((1, 512, 512), 200, np.uint8)
+    voxels[0, 0, 0] = 0
+    desk.open(image_layer(voxels))
+    corners = np.random.default_rng(0).integers(0, 490, (100, 2))
+    n_before = len(desk.annotation.log)
+    desk.boxes.add_rectangles([rectangle((y, x), (y + 16, x + 16)) for y, x in corners])
+    assert len(desk.annotation.boxes) == 100
+    assert len(desk.annotation.log) == n_before + 100
+    assert desk.shelf.model.n_encoded < 45

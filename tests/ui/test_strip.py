@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from qtpy.QtCore import QPoint, Qt
 from qtpy.QtGui import QColor, QImage
+from qtpy.QtTest import QTest
 
 from napari_medsam.ui.panel import Strip
-from napari_medsam.ui.strip import DOUBT, GOOD, HEIGHT, READY, SliceStrip
+from napari_medsam.ui.strip import DOUBT, GOOD, HEIGHT, READY, SETTLED, SliceStrip
 
 WIDTH = 200
 
@@ -53,5 +55,35 @@ def test_slice_under_the_mouse_stays_inside(strip: SliceStrip) -> None:
 def test_without_an_image_nothing_is_asked_for(strip: SliceStrip, qtbot: Any) -> None:
     strip.show_strip(None)
     with qtbot.assertNotEmitted(strip.jumped):
-        strip._jump(None)
+        strip.mousePressEvent(None)
+        strip.mouseMoveEvent(None)
     strip.grab()
+
+
+def test_settled_slice_is_no_longer_orange(strip: SliceStrip) -> None:
+    strip.show_strip(Strip("z", 10, 0, confidences=((4, 0.1), (6, 0.1)), settled=frozenset({4})))
+    assert SETTLED.name() in colors_at(strip, 4, 10)
+    assert DOUBT.name() not in colors_at(strip, 4, 10)
+    assert DOUBT.name() in colors_at(strip, 6, 10)
+
+
+def test_dashed_end_is_dragged_and_a_press_elsewhere_jumps(strip: SliceStrip, qtbot: Any) -> None:
+    strip.show_strip(Strip("z", 10, 0, ends=(2, 6)))
+    left = Qt.MouseButton.LeftButton
+    with qtbot.waitSignal(strip.end_moved) as moved:
+        QTest.mousePress(strip, left, pos=QPoint(140, 10))
+        QTest.mouseMove(strip, QPoint(110, 10))
+        QTest.mouseRelease(strip, left, pos=QPoint(110, 10))
+    assert moved.args == [6, 5]
+    with qtbot.assertNotEmitted(strip.end_moved):
+        QTest.mouseClick(strip, left, pos=QPoint(90, 10))
+
+
+def test_first_end_never_passes_the_last(strip: SliceStrip, qtbot: Any) -> None:
+    strip.show_strip(Strip("z", 10, 0, ends=(2, 6)))
+    left = Qt.MouseButton.LeftButton
+    with qtbot.waitSignal(strip.end_moved) as moved:
+        QTest.mousePress(strip, left, pos=QPoint(40, 10))
+        QTest.mouseMove(strip, QPoint(199, 10))
+        QTest.mouseRelease(strip, left, pos=QPoint(199, 10))
+    assert moved.args == [2, 6]

@@ -20,8 +20,7 @@ from napari_medsam.phantom import synthetic_abdomen
 from napari_medsam.ui import sample_data
 from napari_medsam.ui.app import fit_to_screen
 from napari_medsam.ui.layers import camera_of
-from napari_medsam.ui.review import Review
-from tests.ui.conftest import TinyShelf, ellipsoid, image_layer
+from tests.ui.conftest import TinyShelf, ellipsoid, image_layer, unsure_on
 from tests.ui.hands import let_pass, wait_for
 from tests.ui.window import Window
 
@@ -101,19 +100,116 @@ def test_slices_are_embedded_while_nobody_does_anything(window: Window) -> None:
     assert window.shelf.model.n_encoded == 20
 
 
-def test_key_shows_the_slice_in_doubt(window: Window) -> None:
+def propagated(window: Window, scores: dict[int, float]) -> None:
+    """The ellipsoid from a box on slice 10, with a model that is unsure on some slices."""
     window.look_at("z", 10)
     window.draw((10, 12, 10), (10, 48, 38))
-    case = window.controller.case
+    unsure_on(window.controller, window.shelf.model, scores)
     wait_for(lambda: window.controller.panel().progress is None)
-    review = Review(case.annotation.log[-1], "z", {1: {9: 0.9, 10: 0.8, 14: 0.1, 15: 0.4}})
-    case.reviews.append(review)
-    window.controller.refresh()
+    window.hands.press("G")
+    wait_for(lambda: window.controller.case.annotation.log[-1].kind == "propagate")
+    let_pass(150)
+
+
+def test_next_doubtful_key_lands_on_the_worst_slice(window: Window) -> None:
+    propagated(window, {8: 0.3, 13: 0.0})
+    case = window.controller.case
+    trust = case.reviews.standing("z", 1).confidences
     window.picture("review")
     window.hands.press("H")
-    assert case.where() == SliceRef("z", 14)
-    QTest.mouseClick(window.parts.next_doubtful, Qt.MouseButton.LeftButton)
-    assert case.where() == SliceRef("z", 15)
+    assert case.where() == SliceRef("z", min(trust, key=trust.get))
+    assert case.where() == SliceRef("z", 13)
+    QTest.mouseClick(window.parts.review.next, Qt.MouseButton.LeftButton)
+    assert case.where() != SliceRef("z", 13)
+
+
+def test_shift_h_accepts_and_goes_to_the_next(window: Window) -> None:
+    propagated(window, {8: 0.3, 13: 0.0})
+    case = window.controller.case
+    window.hands.press("H")
+    left = len(case.reviews.standing("z", 1).to_look_at)
+    window.hands.press("H", Qt.KeyboardModifier.ShiftModifier)
+    assert (1, "z", 13) in case.annotation.accepted
+    assert len(case.reviews.standing("z", 1).to_look_at) == left - 1
+    assert case.where() != SliceRef("z", 13)
+    window.picture("accepted")
+
+
+def test_keyframe_drag_recomputes_only_its_span(window: Window) -> None:
+    for z in (6, 10, 14):
+        window.look_at("z", z)
+        window.draw((z, 12, 10), (z, 48, 38))
+    wait_for(lambda: window.controller.panel().progress is None)
+    window.hands.press("G")
+    wait_for(lambda: window.controller.case.annotation.log[-1].kind == "propagate")
+    let_pass(150)
+    before, n_events = window.labels.copy(), len(window.controller.case.annotation.log)
+    decoded: list[np.ndarray] = []
+    decode = window.shelf.model.decode
+
+    def noting(embedding: np.ndarray, boxes: np.ndarray):
+        decoded.append(boxes)
+        return decode(embedding, boxes)
+
+    window.shelf.model.decode = noting  # type: ignore[method-assign]
+    window.look_at("z", 10)
+    window.controller.case.boxes.layer.mode = "select"
+    window.hands.drag(window.image, (10, 30, 24), (10, 36, 24))
+    wait_for(lambda: len(window.controller.case.annotation.log) == n_events + 2)
+    let_pass(150)
+    changed = np.flatnonzero((window.labels != before).any(axis=(1, 2)))
+    assert 10 in changed
+    assert 6 < changed.min() <= changed.max() < 14
+    assert len(decoded) <= 1 + 7, "the box, and slices 7 to 13"
+    window.picture("keyframe_drag")
+
+
+def test_propagation_from_a_fixed_slice_keeps_a_painted_voxel(window: Window) -> None:
+    propagated(window, {})
+    case = window.controller.case
+    window.look_at("z", 12)
+    brush = case.labels.layer
+    window.viewer.layers.selection.active = brush
+    brush.mode = "paint"
+    brush.brush_size = 3
+    window.hands.drag(window.image, (12, 54, 40), (12, 58, 44))
+    wait_for(lambda: case.annotation.log[-1].kind == "paint")
+    painted = window.labels[12].copy()
+    below = window.labels[:12].copy()
+    n_events = len(case.annotation.log)
+    window.hands.press("G", Qt.KeyboardModifier.ShiftModifier)
+    wait_for(lambda: len(case.annotation.log) > n_events)
+    let_pass(150)
+    np.testing.assert_array_equal(window.labels[12], painted)
+    np.testing.assert_array_equal(window.labels[:12], below)
+    window.picture("from_here")
+    window.hands.press("U")
+    assert case.annotation.log[-1].kind == "paint", "one undo takes the whole run back"
+    np.testing.assert_array_equal(window.labels[12], painted)
+
+
+def test_dragged_end_takes_slices_away_and_brings_them_back(window: Window) -> None:
+    propagated(window, {})
+    case, strip = window.controller.case, window.parts.strip
+    first, last = case.reviews.ends("z", 1)
+    assert (first, last) == (4, 16)
+
+    def drag(start: int, stop: int) -> None:
+        each = strip.width() / 20
+        QTest.mousePress(strip, Qt.MouseButton.LeftButton, pos=QPoint(round(start * each), 12))
+        QTest.mouseMove(strip, QPoint(round((stop - 0.5) * each), 12))
+        QTest.mouseRelease(
+            strip, Qt.MouseButton.LeftButton, pos=QPoint(round((stop - 0.5) * each), 12)
+        )
+        let_pass(200)
+
+    drag(last + 1, 14)
+    assert case.reviews.ends("z", 1) == (4, 13)
+    assert not window.labels[14:].any()
+    window.picture("dragged_end")
+    drag(14, 17)
+    wait_for(lambda: case.reviews.ends("z", 1) == (4, 16))
+    assert window.labels[16].any()
 
 
 def test_cancel_stops_the_real_worker_between_slices(window: Window) -> None:

@@ -1,0 +1,131 @@
+"""Looking through a propagation: what comes first, what is settled, and what undo takes away."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from napari_medsam.engine.prompt import BoxPrompt, SliceMask, SliceRef
+from napari_medsam.engine.review import confidences, doubtful, next_doubtful, summary
+from tests.ui.conftest import Desk, unsure_on
+
+SHAPE = (32, 32)
+
+
+def mask(index: int, size: int, score: float = 0.9) -> SliceMask:
+    where = SliceRef("z", index)
+    patch = np.ones((size, size), bool)
+    return SliceMask(where, SHAPE, 5, 5, patch, score, 0.9, BoxPrompt(where, 5, 5, 15, 15))
+
+
+def test_empty_ends_are_not_in_doubt_but_an_empty_slice_inside_is() -> None:
+    masks = {0: mask(0, 0), 1: mask(1, 9), 2: mask(2, 0), 3: mask(3, 9), 4: mask(4, 0)}
+    found = confidences(masks)
+    assert sorted(found) == [1, 2, 3]
+    assert found[2] == 0
+
+
+def test_worst_slice_comes_first_then_the_others_in_turn() -> None:
+    found = {3: 0.4, 5: 0.1, 8: 0.9, 9: 0.3}
+    assert doubtful(found) == [5, 9, 3]
+    assert doubtful(found, {9}) == [5, 3]
+    assert [next_doubtful([5, 9, 3], shown) for shown in (8, 5, 3)] == [5, 9, 5]
+    assert next_doubtful([], 8) is None
+
+
+def test_summary_counts_slices_to_look_at_once() -> None:
+    assert summary([{1: 0.1, 2: 0.9}, {1: 0.2, 3: 0.3}], 54) == "54 slices, 2 to look at"
+    assert summary([{1: 0.9}], 1) == "1 slice, none in doubt"
+
+
+def test_review_of_a_propagation_that_was_replaced_is_forgotten(desk: Desk) -> None:
+    desk.draw_on(10)
+    desk.controller.propagate(6, 15)
+    desk.controller.undo()
+    assert len(desk.controller.case.reviews._runs) == 1, "redo may bring it back"
+    desk.controller.propagate(9, 11)
+    assert [r.reach for r in desk.controller.case.reviews._runs] == [(9, 11)]
+
+
+def test_key_goes_to_the_doubtful_slice_and_undo_forgets_it(desk: Desk) -> None:
+    desk.draw_on(10)
+    unsure_on(desk.controller, desk.shelf.model, {13: 0.0})
+    desk.controller.propagate(6, 15)
+    assert "to look at (H)" in desk.view.panel.message
+    assert desk.view.panel.n_doubtful > 0
+    desk.controller.review.show_next()
+    assert desk.controller.case.where() == SliceRef("z", 13)
+    desk.controller.undo()
+    assert desk.view.panel.n_doubtful == 0
+    assert desk.view.strips[-1].confidences == ()
+
+
+def look_left(desk: Desk) -> int:
+    """What the label's row says is left to look at."""
+    return desk.view.panel.labels[0].n_to_look_at
+
+
+def doubtful_desk(desk: Desk) -> Desk:
+    desk.draw_on(10)
+    unsure_on(desk.controller, desk.shelf.model, {8: 0.3, 13: 0.0})
+    desk.controller.propagate(6, 15)
+    return desk
+
+
+def test_row_counts_what_is_left_and_accepting_settles_it(desk: Desk) -> None:
+    doubtful_desk(desk)
+    left = look_left(desk)
+    assert left >= 2
+    desk.controller.review.show_next()
+    desk.controller.review.accept()
+    assert look_left(desk) == left - 1
+    assert desk.view.strips[-1].accepted == {13}
+    assert desk.controller.case.where() != SliceRef("z", 13), "on to the next in doubt"
+
+
+def test_accepted_slice_is_an_event_that_undo_takes_back(desk: Desk) -> None:
+    doubtful_desk(desk)
+    desk.controller.review.show_next()
+    desk.controller.review.accept()
+    assert desk.annotation.log[-1].kind == "review"
+    assert desk.annotation.accepted == {(1, "z", 13)}
+    desk.controller.undo()
+    assert not desk.annotation.accepted
+    desk.controller.redo()
+    assert desk.annotation.accepted == {(1, "z", 13)}
+
+
+def test_accepting_again_reopens_the_slice(desk: Desk) -> None:
+    doubtful_desk(desk)
+    left = look_left(desk)
+    desk.controller.review.show_next()
+    desk.controller.review.accept()
+    desk.viewer.dims.set_point(0, 13 * 3.0)
+    assert desk.controller.panel().is_accepted
+    desk.controller.review.accept()
+    assert look_left(desk) == left
+
+
+def test_confidence_is_in_the_log_with_the_masks(desk: Desk) -> None:
+    doubtful_desk(desk)
+    trust = dict(desk.annotation.log[-1].trust)
+    assert trust[1, "z", 13] < 0.5 < trust[1, "z", 10]
+
+
+def test_painted_slice_is_settled_in_the_view_it_was_painted_in(desk: Desk) -> None:
+    doubtful_desk(desk)
+    left = look_left(desk)
+    desk.controller.case.labels.layer.data_setitem(
+        (np.array([13, 13]), np.array([20, 21]), np.array([3, 4])), 1
+    )
+    assert look_left(desk) == left - 1
+    assert desk.controller.case.reviews.standing("y", 1).settled == frozenset()
+
+
+def test_fix_takes_up_the_box_tool_and_a_box_settles_the_slice(desk: Desk) -> None:
+    doubtful_desk(desk)
+    left = look_left(desk)
+    desk.controller.case.boxes.draw_mode(False)
+    desk.controller.review.fix()
+    assert desk.controller.case.boxes.is_drawing
+    desk.draw_on(13)
+    assert look_left(desk) < left
