@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
     QFormLayout,
+    QLabel,
     QLayout,
     QPushButton,
     QVBoxLayout,
@@ -48,8 +49,8 @@ DISCLAIMER = "For research use only. Not a medical device."
 
 PRECISIONS: dict[Wish, str] = {
     "f32": "Exact",
-    "auto": "Fast where that is safe",
-    "bf16": "bfloat16, unchecked",
+    "auto": "Fast if safe",
+    "bf16": "bfloat16",
 }
 
 
@@ -95,14 +96,17 @@ class Parts(QWidget):
         form.setContentsMargins(0, 0, 0, 0)
         form.setSpacing(4)
         image = self.image.native
-        rows = {"Image": image, "Model": self.model, "Speed": self.precision, "Window": self.preset}
-        for text, combo in rows.items():
+        for combo in (image, self.model, self.preset, self.precision):
             combo.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-            combo.setMinimumContentsLength(12)
+            combo.setMinimumContentsLength(8)
             combo.setSizeAdjustPolicy(
                 QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
             )
-            form.addRow(text, combo)
+        for combo in (self.preset, self.precision):  # two in a row; the theme asks for 138 each
+            combo.setMinimumWidth(92)
+        form.addRow("Image", image)
+        form.addRow("Model", self.model)
+        form.addRow("Window", side_by_side(self.preset, QLabel("Speed"), self.precision))
         self.model_row = ModelRow()
         self.views = QButtonGroup(self)
         self.view_buttons: dict[Axis, QPushButton] = {}
@@ -122,12 +126,12 @@ class Parts(QWidget):
         self.add_label = button("Add", "Add a label")
         self.remove_label = button("Delete", "Delete the label, its voxels and its boxes")
         self.next_label = button(with_key("Next", "next_label"), "Choose the next label")
-        self.replace = QCheckBox("Replace other labels")
+        self.replace = QCheckBox("Replace")
         self.replace.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.replace.setToolTip("Let a new mask overwrite other labels and what you painted")
         column = _column(self.table)
-        column.addLayout(side_by_side(self.add_label, self.remove_label, self.next_label))
-        column.addWidget(self.replace)
+        buttons = (self.add_label, self.remove_label, self.next_label, self.replace)
+        column.addLayout(side_by_side(*buttons))
         return column
 
     def _build_tools(self) -> QLayout:
@@ -146,20 +150,20 @@ class Parts(QWidget):
         column.addWidget(self.points)
         self.strip = SliceStrip()
         self.embed_all = button("Embed all slices", "Get every slice of this view ready")
+        self.cache = CacheRow()
         self.review = ReviewRow()
         column.addWidget(self.range)
         column.addWidget(self.propagate)
         column.addWidget(self.strip)
         column.addWidget(self.review)
-        column.addWidget(self.embed_all)
+        column.addLayout(side_by_side(self.embed_all, self.cache))
         return column
 
     def _build_end(self) -> QLayout:
         self.progress = ProgressRow()
         self.files = FileRow()
         self.save = self.files.save
-        self.cache = CacheRow()
-        return _column(self.progress, self.files, self.cache, small_print(DISCLAIMER))
+        return _column(self.progress, self.files, small_print(DISCLAIMER))
 
     def show_panel(self, panel: Panel) -> None:
         """Draw a panel; nothing that the user is typing is disturbed."""

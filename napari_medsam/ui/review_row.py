@@ -23,7 +23,7 @@ class ReviewRow(QWidget):
         )
         self.fix = button(with_key("Fix", "fix"), "Draw the right box on this slice")
         self.go_on = button(
-            with_key("Propagate from here", "go_on"),
+            with_key("From here", "go_on"),
             "This slice is right now: propagate anew what lies beyond it",
         )
         layout = QVBoxLayout(self)

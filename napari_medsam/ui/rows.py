@@ -68,6 +68,7 @@ class RangeRow(QWidget):
         self.first, self.last = QSpinBox(), QSpinBox()
         for spin, name in ((self.first, "First slice"), (self.last, "Last slice")):
             spin.setKeyboardTracking(False)
+            spin.setMinimumWidth(84)  # three digits between the theme's two buttons
             spin.setToolTip(f"{name} of the propagation, included")
             spin.valueChanged.connect(self._on_changed)
             spin.editingFinished.connect(spin.clearFocus)
