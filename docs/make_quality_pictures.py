@@ -134,7 +134,7 @@ def half(
         filled = np.array(big.resize(picture.size)) > 127
         canvas[filled & ~ndimage.binary_erosion(filled, iterations=2)] = shade
     result = Image.fromarray(canvas)
-    corners = (np.array(box.corners) + (-0.5, -0.5, 0.5, 0.5) - (x, y, x, y) + 0.5) * scale
+    corners = (np.array(box.corners) - np.array((x, y, x - 1, y - 1))) * scale
     ImageDraw.Draw(result).rectangle(tuple(corners), outline=YELLOW)
     result.info["title"] = title
     return result
