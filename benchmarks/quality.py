@@ -18,12 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from quality_cost import Costs
 from scipy import ndimage
 
 from napari_medsam.engine.disk_cache import DiskCache
 from napari_medsam.engine.embeddings import EmbeddingCache
 from napari_medsam.engine.keyframes import interpolate
-from napari_medsam.engine.prompt import BoxPrompt, SliceMask, SliceRef
+from napari_medsam.engine.prompt import BoxPrompt, SliceMask, SliceRef, box_prompt
 from napari_medsam.engine.propagate import Seed, seed_from_3d_box
 from napari_medsam.engine.session import Session
 from napari_medsam.engine.volume import Volume
@@ -170,10 +171,13 @@ def collect(found: Iterable[tuple[int, SliceMask]]) -> dict[int, SliceMask]:
     return {mask.slice.index: mask for _, mask in found}
 
 
-def one_box(case: Case, one: Object) -> dict[int, SliceMask]:
+def one_box_seed(one: Object) -> Seed:
     slices = sorted(one.boxes)
-    seed = Seed(one.boxes[slices[len(slices) // 2]], slices[0], slices[-1])
-    return collect(case.ours.propagate([seed]))
+    return Seed(one.boxes[slices[len(slices) // 2]], slices[0], slices[-1])
+
+
+def one_box(case: Case, one: Object) -> dict[int, SliceMask]:
+    return collect(case.ours.propagate([one_box_seed(one)]))
 
 
 def from_box3d(case: Case, one: Object) -> dict[int, SliceMask]:
@@ -202,9 +206,24 @@ IN_3D: dict[str, Strategy] = {
 }
 
 
-def score_slices(session: Session, one: Object, case: Case) -> tuple[list[dict], float, float]:
-    """Each sampled slice by itself: rows with Dice and what is known of it; both means."""
-    boxes = sampled(one)
+JITTER = 0.1
+"""Share of a box's size by which each of its sides is moved at most, in or out."""
+
+
+def jittered(boxes: list[BoxPrompt], shape: tuple[int, int], seed: str) -> list[BoxPrompt]:
+    """The boxes as a hand would draw them; the same ones in every run."""
+    rng = np.random.default_rng(list(seed.encode()))
+    moved = []
+    for box in boxes:
+        by = rng.uniform(-JITTER, JITTER, 4) * (box.width, box.height, box.width, box.height)
+        moved.append(box_prompt(box.slice, tuple(np.array(box.corners) + by), shape))
+    return moved
+
+
+def score_slices(
+    session: Session, one: Object, case: Case, boxes: list[BoxPrompt]
+) -> tuple[list[dict], float, float]:
+    """Each slice by itself: rows with Dice and what is known of it; both means."""
     rows, nsd = [], []
     for box, mask in zip(boxes, session.segment(boxes), strict=True):
         truth = one.reference[box.slice.index]
@@ -212,6 +231,7 @@ def score_slices(session: Session, one: Object, case: Case) -> tuple[list[dict],
             {
                 "dice": dice(mask.mask, truth),
                 "relative_side": max(box.width, box.height) / max(truth.shape),
+                "long_side": max(truth.shape),
                 "evidence": mask.evidence,
             }
         )
@@ -227,21 +247,26 @@ def score_volume(masks: dict[int, SliceMask], one: Object, case: Case) -> tuple[
     return dice(found, truth), surface_dice(found, truth, case.spacing_zyx)
 
 
-def measure(case: Case) -> tuple[list[dict], list[dict]]:
+def measure(case: Case, costs: Costs) -> tuple[list[dict], list[dict]]:
     """A row for each object; and one for each slice mask of the strategies we would show."""
     rows, slices = [], []
     for one in case.objects:
         row = {"case": case.name, "modality": case.modality, "label": one.label}
         row["dice"], row["nsd"] = {}, {}
+        exact = sampled(one)
+        loose = jittered(exact, case.volume.slice_shape("z"), f"{case.name} {one.label}")
         for name, session in (("slice", case.ours), ("original_slice", case.original)):
-            per_slice, row["dice"][name], row["nsd"][name] = score_slices(session, one, case)
+            per_slice, row["dice"][name], row["nsd"][name] = score_slices(session, one, case, exact)
             slices += [{**s, "strategy": name, "case": case.name} for s in per_slice]
+            per_slice, *_ = score_slices(session, one, case, loose)
+            slices += [{**s, "strategy": f"{name}_jittered", "case": case.name} for s in per_slice]
         if len(one.boxes) > 1:
             for name, strategy in IN_3D.items():
                 masks = strategy(case, one)
                 row["dice"][name], row["nsd"][name] = score_volume(masks, one, case)
                 if name == "one_box":
                     slices += confidences(masks, one, case, name)
+                    costs.add_chain(case.ours, one_box_seed(one))
         rows.append(row)
         print(f"{case.name} {one.label}: {rounded(row['dice'])}", file=sys.stderr, flush=True)
     return rows, slices
@@ -282,7 +307,7 @@ def summarize(rows: list[dict], slices: list[dict]) -> dict:
         return {s: float(np.nanmean(values[s])) for s in STRATEGIES if s in values}
 
     modalities = sorted({row["modality"] for row in rows})
-    small = [s for s in slices if s.get("relative_side", 1) < 0.1]
+    small = [s for s in slices if s.get("relative_side", 1) < SMALL]
     trusted = [s for s in slices if "confidence" in s]
     return {
         "mean": means(rows, "dice"),
@@ -293,6 +318,7 @@ def summarize(rows: list[dict], slices: list[dict]) -> dict:
             for name in ("slice", "original_slice")
             if any(s["strategy"] == name for s in small)
         },
+        "large": large_slices(slices),
         "confidence_auroc": auroc(
             np.array([s["confidence"] for s in trusted]),
             np.array([s["dice"] < 0.8 for s in trusted], dtype=bool),
@@ -300,6 +326,30 @@ def summarize(rows: list[dict], slices: list[dict]) -> dict:
         "n_labels": len(rows),
         "cases": rows,
     }
+
+
+SMALL, LARGE = 0.1, 300
+"""A box under this share of its slice's long side, and a slice with a longer side in pixels."""
+
+
+def large_slices(slices: list[dict]) -> dict[str, dict[str, float]]:
+    """Mean Dice over boxes on large slices: all and small ones, as drawn and jittered."""
+    found: dict[str, dict[str, float]] = {}
+    for group, most in (("all", np.inf), ("small", SMALL)):
+        for suffix in ("", "_jittered"):
+            means = {}
+            for name in ("slice", "original_slice"):
+                values = [
+                    s["dice"]
+                    for s in slices
+                    if s["strategy"] == name + suffix
+                    and s["long_side"] > LARGE
+                    and s["relative_side"] < most
+                ]
+                if values:
+                    means |= {name: float(np.mean(values)), "n": len(values)}
+            found[group + suffix] = means
+    return found
 
 
 def rounded(values: dict[str, float]) -> dict[str, float]:
@@ -315,6 +365,14 @@ def table(summary: dict) -> str:
     for name, means in groups.items():
         cells = [f"{means[s]:.3f}" if s in means else "" for s in STRATEGIES]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    lines += ["", "| slices with a long side above 300 pixels | n | slice | original_slice |"]
+    lines.append("|---|---|---|---|")
+    for group, means in summary["large"].items():
+        if means:
+            cells = f"{means['n']} | {means['slice']:.3f} | {means['original_slice']:.3f}"
+            lines.append(f"| {group.replace('_', ', ')} | {cells} |")
+    cost = ", ".join(f"{name} {value:.2f}" for name, value in summary["cost"].items())
+    lines.append(f"\nCost with all embeddings there: {cost}")
     lines.append(f"\nAUROC of the confidence for Dice under 0.8: {summary['confidence_auroc']:.3f}")
     return "\n".join(lines)
 
@@ -332,14 +390,14 @@ def main() -> None:
     model = open_model()
     disk = DiskCache(given.cache, max_bytes=200 * 1000**3) if given.cache else None
     cache = EmbeddingCache(disk=disk)
-    rows, slices = [], []
+    rows, slices, costs = [], [], Costs()
     for path in sorted((given.data / "cases").glob(f"{given.cases}.npz")):
-        more_rows, more_slices = measure(load_case(path, meta, model, cache, given.limit))
+        more_rows, more_slices = measure(load_case(path, meta, model, cache, given.limit), costs)
         rows += more_rows
         slices += more_slices
     if not rows:
         sys.exit(f"There is no labelled case {given.cases}.npz in {given.data / 'cases'}.")
-    summary = summarize(rows, slices)
+    summary = summarize(rows, slices) | {"cost": costs.means()}
     print(table(summary))
     if given.json:
         given.json.write_text(json.dumps(summary, indent=1))

@@ -105,8 +105,11 @@ class Edit:
         new_origin[gone] = Origin.NONE
         return self._write(where.whole, 0, 0, new, new_origin)
 
-    def trust(self, label: int, axis: Axis, confidences: Mapping[int, float]) -> None:
-        """Keep with the masks how far to trust each slice, 0 to 1, by index along the axis."""
+    def trust(self, label: int, axis: Axis, confidences: Mapping[int, float | None]) -> None:
+        """Keep with the masks how far to trust each slice, 0 to 1, by index along the axis.
+
+        None where a propagation has taken away what was there.
+        """
         self._trust |= {(label, axis, index): value for index, value in confidences.items()}
 
     def close(self) -> Event | None:
@@ -134,7 +137,7 @@ class Edit:
         self._patches: list[Patch] = []
         self._places: list[Place | None] = []
         self._masks: list[SliceMask] = []
-        self._trust: dict[Spot, float] = {}
+        self._trust: dict[Spot, float | None] = {}
         self._labels: set[int] = set()
         self._before: list[PlacedBox] = []
         self._after: list[PlacedBox] = []

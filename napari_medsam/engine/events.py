@@ -98,7 +98,8 @@ class Event:
     model, window
         What made the masks: `PromptableModel.identity`, and the window in words.
     trust
-        How far to trust each propagated slice of a label, 0 to 1 (`engine.confidence`).
+        How far to trust each propagated slice of a label, 0 to 1 (`engine.confidence`); None
+        where what was propagated is no longer there.
     accepted_before, accepted_after
         The slices whose acceptance it took back, and those it accepted.
     """
@@ -115,6 +116,6 @@ class Event:
     masks: tuple[SliceMask, ...] = ()
     model: str = ""
     window: str = ""
-    trust: tuple[tuple[Spot, float], ...] = ()
+    trust: tuple[tuple[Spot, float | None], ...] = ()
     accepted_before: tuple[Spot, ...] = ()
     accepted_after: tuple[Spot, ...] = ()

@@ -52,7 +52,11 @@ def standing(annotation: Annotation, axis: Axis, label: int) -> Standing:
     for event in annotation.log:
         if event.kind == "clear" and label in event.labels:
             found.clear()
-        found |= {i: c for (number, a, i), c in event.trust if (number, a) == (label, axis)}
+        for (number, along, index), confidence in event.trust:
+            if (number, along) == (label, axis):
+                found.pop(index, None)
+                if confidence is not None:
+                    found[index] = confidence
     accepted = frozenset(i for n, a, i in annotation.accepted if (n, a) == (label, axis))
     boxes = (b.box.slice for b in annotation.boxes if b.label == label)
     boxed = {where.index for where in boxes if where.axis == axis}

@@ -150,6 +150,7 @@ class Propagator:
         where = SliceRef(course.axis, index)
         nothing = nothing_on(where, self.case.image.volume.slice_shape(course.axis))
         edit.paint(nothing, course.label, key=course.key)
+        edit.trust(course.label, course.axis, {index: None})
         self.case.labels.show_change([where])
 
     def _edit(self) -> Edit:

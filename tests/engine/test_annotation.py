@@ -422,3 +422,24 @@ class Hour(RuleBasedStateMachine):
 
 TestHour = Hour.TestCase
 TestHour.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+
+
+def test_box_replaces_what_was_propagated_under_it_and_leaves_another_object(annotation):
+    leak, other = mask_of(1, 1, 9, 9), mask_of(14, 14, 18, 18)
+    with annotation.edit("propagate") as edit:
+        edit.paint(leak, 1, key=7)
+        edit.paint(other, 1, key=8)
+    place(annotation, mask_of(3, 4, 6, 7))
+    assert np.argwhere(annotation.labels[2, :10, :10]).tolist() == [
+        [y, x] for y in range(4, 7) for x in range(3, 6)
+    ]
+    assert (annotation.labels[2, 14:18, 14:18] == 1).all()
+    annotation.undo()
+    assert (annotation.labels[2, 1:9, 1:9] == 1).all()
+
+
+def test_trust_is_kept_with_the_masks(annotation):
+    with annotation.edit("propagate") as edit:
+        edit.paint(mask_of(1, 1, 9, 9), 1, key=7)
+        edit.trust(1, "z", {2: 0.25})
+    assert annotation.log[-1].trust == (((1, "z", 2), 0.25),)

@@ -235,3 +235,22 @@ def test_two_tracks_share_each_slice(session):
     found = list(session.follow([first, second]))
     assert [n for n, _ in found] == [0, 1, 0, 1]
     assert session.model.decode_sizes == [2, 2]
+
+
+def test_propagation_starts_from_a_mask_that_stands_and_does_not_ask_there(session):
+    (given,) = session.segment([block(5)])
+    n_decoded = len(session.model.decode_sizes)
+    found = list(session.propagate([Seed(block(5), 5, 7, given=given)]))
+    assert [mask.slice.index for _, mask in found] == [6, 7]
+    assert len(session.model.decode_sizes) - n_decoded <= 2 * 2
+
+
+def test_two_views_say_how_far_they_agree(tiny_model):
+    voxels = np.zeros((1, 512, 512), np.int16)
+    voxels[0, 200:220, 200:220] = 200
+    session = Session(Volume(voxels), tiny_model, window=WINDOW)
+    (mask,) = session.segment([box_prompt(SliceRef("z", 0), (198, 198, 221, 221), (512, 512))])
+    assert mask.agreement is not None
+    assert 0 < mask.agreement < 1
+    large = box_prompt(SliceRef("z", 0), (5, 5, 500, 500), (512, 512))
+    assert session.segment([large])[0].agreement is None

@@ -206,6 +206,7 @@ def test_dragged_end_takes_slices_away_and_brings_them_back(window: Window) -> N
     drag(last + 1, 14)
     assert case.reviews.ends("z", 1) == (4, 13)
     assert not window.labels[14:].any()
+    assert max(case.reviews.standing("z", 1).confidences) == 13
     window.picture("dragged_end")
     drag(14, 17)
     wait_for(lambda: case.reviews.ends("z", 1) == (4, 16))
