@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from napari_medsam.engine import original
+from napari_medsam.engine.ends import Trail
 from napari_medsam.engine.multiview import decode_on_crops
 from napari_medsam.engine.predictor import Predictor
 from napari_medsam.engine.prompt import BoxPrompt, Crop, Embedding, SliceMask
@@ -57,7 +58,7 @@ class EvidenceChains:
         self._seeds = seeds
         self._views = views
         self._loose = loose
-        self._last: dict[int, SliceMask] = {}
+        self._trails: dict[int, Trail] = {}
         self._at_start: dict[int, SliceMask] = {}
         self._crops: dict[int, Crop | None] = {}
 
@@ -65,8 +66,8 @@ class EvidenceChains:
         starting = [n for n in active if self._seeds[n].start == index]
         for n in starting:
             if (given := self._seeds[n].given) is not None:
-                self._last[n] = self._at_start[n] = given
-        going = [n for n in active if n not in starting and not self._last[n].is_empty]
+                self._start(n, given)
+        going = [n for n in active if n not in starting and not self._trails[n].has_ended]
         starting = [n for n in starting if self._seeds[n].given is None]
         found = self._masks(
             whole,
@@ -74,49 +75,57 @@ class EvidenceChains:
             + [(n, box) for n in going for box in self._first_boxes(n, index)],
         )
         if not self._loose:
-            doubtful = [n for n in going if not is_sure(found[n][0], self._last[n])]
-            more = [(n, box) for n in doubtful for box in boxes_around(self._last[n], index)]
+            doubtful = [n for n in going if not is_sure(found[n][0], self._last(n))]
+            more = [(n, box) for n in doubtful for box in boxes_around(self._last(n), index)]
             for n, masks in self._masks(whole, more).items():
                 found[n] += masks
-        for n, masks in found.items():
-            mask = masks[0] if n in starting else choose(masks, self._last[n])
-            if n in starting:
-                self._at_start[n] = mask
-            self._last[n] = mask
-            yield n, mask
+        for n in starting:
+            self._start(n, found[n][0])
+            self._crops[n] = self._crop(n, found[n][0].prompt, whole)
+            yield n, found[n][0]
+        for n in going:
+            mask = choose(found[n], self._last(n))
+            self._crops[n] = self._crop(n, mask.prompt, whole)
+            yield from ((n, shown) for shown in self._trails[n].add(mask))
+
+    def _start(self, n: int, mask: SliceMask) -> None:
+        self._at_start[n] = mask
+        self._trails[n] = Trail(mask, until_empty=self._seeds[n].until_empty)
+
+    def _last(self, n: int) -> SliceMask:
+        return self._trails[n].last
 
     def _first_boxes(self, n: int, index: int) -> list[BoxPrompt]:
-        last = self._last[n]
         if self._loose:
-            return boxes_around(last, index, EQUAL_AND_GROWN)
-        return [running_box(last, index)]
+            return boxes_around(self._last(n), index, EQUAL_AND_GROWN)
+        return [running_box(self._last(n), index)]
 
     def restart(self) -> None:
-        self._last = dict(self._at_start)
+        self._crops = {}
+        for n, mask in self._at_start.items():
+            self._start(n, mask)
 
     def have_ended(self, seeds: Iterable[int]) -> bool:
-        return all(n in self._last and self._last[n].is_empty for n in seeds)
+        return all(n in self._trails and self._trails[n].has_ended for n in seeds)
 
     def _masks(
         self, whole: Embedding, asked: Sequence[tuple[int, BoxPrompt]]
     ) -> dict[int, list[SliceMask]]:
         """The masks of (seed, box) pairs by seed, all in one call a view."""
         boxes = [box for _, box in asked]
-        if self._views:
-            self._move_crops(asked, whole)
-        crops = [self._crops.get(n) for n, _ in asked]
+        crops = [self._crop(n, box, whole) for n, box in asked]
         masks = decode_on_crops(self._predictor, whole, boxes, crops)
         found: dict[int, list[SliceMask]] = {}
         for (n, _), mask in zip(asked, masks, strict=True):
             found.setdefault(n, []).append(mask)
         return found
 
-    def _move_crops(self, asked: Sequence[tuple[int, BoxPrompt]], whole: Embedding) -> None:
-        """Let each object's crop follow it: all of its boxes on a slice are shown on one."""
-        shape, side = whole.frame.slice_shape, whole.frame.side
-        for n in {n for n, _ in asked}:
-            boxes = [box for m, box in asked if m == n]
-            self._crops[n] = following_crop(self._crops.get(n), boxes, shape, side)
+    def _crop(self, n: int, box: BoxPrompt, whole: Embedding) -> Crop | None:
+        """Where a box of an object is shown: on the object's own crop while that fits it."""
+        if not self._views:
+            return None
+        frame = whole.frame
+        return following_crop(self._crops.get(n), [box], frame.slice_shape, frame.side)
 
 
 class CompatChains:

@@ -118,8 +118,9 @@ class Session:
         First from the lowest box up to the last slice, then from the highest down to the first.
         Each slice is encoded once, one ahead of the decoder, whatever the number of seeds.
         Closing the generator stops between slices; by our rules a direction also stops where
-        its mask becomes empty. In `compat` the rules are the authors'; families whose authors
-        published none for volumes go by ours.
+        its object ends (`engine.ends`), and a later, empty mask on a slice beyond takes the place
+        of one that was yielded before. In `compat` the rules are the authors'; families whose
+        authors published none for volumes go by ours.
 
         Raises
         ------
@@ -186,7 +187,7 @@ class Session:
             extents[n][mask.slice.index] = mask
             yield n, mask
         starts = [
-            replace(seed, box=seed.box.moved_to(best_start(masks)))
+            replace(seed, box=seed.box.moved_to(best_start(masks)), until_empty=True)
             for seed, masks in zip(seeds, extents, strict=True)
         ]
         outward = [self._chain_masks(starts, loose=loose) for loose in (False, True)]

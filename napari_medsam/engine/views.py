@@ -57,21 +57,18 @@ def crop_for(boxes: Iterable[BoxPrompt], shape: tuple[int, int], side: int) -> C
 def following_crop(
     previous: Crop | None, boxes: Sequence[BoxPrompt], shape: tuple[int, int], side: int
 ) -> Crop | None:
-    """One crop for an object's boxes on the next slice: the same as before while it shows them.
+    """An object's crop on the next slice: the same as before while it fits.
 
-    It moves, or takes another size, where a box comes near its edge or has become too large or
-    too small for it. Parameters as in `crop_for`.
+    It moves where the object has left its middle by more than a step of the grid, and takes
+    another size where the boxes need one. Parameters as in `crop_for`.
     """
     own = crop_for(boxes, shape, side)
-    if own is None or previous is None or not _has_room(previous, boxes, own):
+    if own is None or previous is None:
         return own
-    return previous
-
-
-def _has_room(crop: Crop, boxes: Sequence[BoxPrompt], own: Crop) -> bool:
-    """Whether a crop, at most one step larger than the boxes' own, holds them with a margin."""
-    size, wanted = (max(c.y1 - c.y0, c.x1 - c.x0) for c in (crop, own))
-    return wanted <= size <= 1.5 * wanted and all(_holds(crop, box) for box in boxes)
+    size = max(own.y1 - own.y0, own.x1 - own.x0)
+    same_size = max(previous.y1 - previous.y0, previous.x1 - previous.x0) == size
+    away = max(abs(previous.y0 - own.y0), abs(previous.x0 - own.x0))
+    return previous if same_size and away <= size // SNAP else own
 
 
 def crop_side(long_side: float) -> int:

@@ -46,3 +46,9 @@ def test_values_are_shares():
 def test_single_slice_and_nothing():
     assert len(slice_confidences({7: mask_on(7, 1, 1, 9, 9)})) == 1
     assert slice_confidences({}) == {}
+
+
+def test_views_that_disagree_lower_the_trust():
+    masks = {**steady(), 2: replace(steady()[2], agreement=0.1)}
+    trust = slice_confidences(masks)
+    assert min(trust, key=trust.get) == 2
