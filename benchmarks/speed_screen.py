@@ -54,7 +54,7 @@ def rod() -> np.ndarray:
 def late_shelf(threads: int | None, go: threading.Event) -> Any:
     """The program's own models, but none is opened before `go`: the baseline has no load."""
     from napari_medsam.models.loading import open_model
-    from napari_medsam.ui.model_desk import CatalogueShelf
+    from napari_medsam.ui.shelf import CatalogueShelf
 
     class LateShelf(CatalogueShelf):
         def open(self, name: str, wish: Any) -> Any:
