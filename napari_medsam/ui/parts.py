@@ -49,7 +49,7 @@ DISCLAIMER = "For research use only. Not a medical device."
 
 PRECISIONS: dict[Wish, str] = {
     "f32": "Exact",
-    "auto": "Fast if safe",
+    "auto": "Fast",
     "bf16": "bfloat16",
 }
 
@@ -88,7 +88,7 @@ class Parts(QWidget):
         for wish, words in PRECISIONS.items():
             self.precision.addItem(words, wish)
         self.precision.setToolTip(
-            "Exact masks are the same on every computer. Fast is measured here once, and taken\n"
+            "Exact: the same masks on every computer. Fast: measured here once, and taken\n"
             "only where its masks agree with the exact ones."
         )
         self.preset.setToolTip("The grey values the model is shown")
@@ -103,10 +103,13 @@ class Parts(QWidget):
                 QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
             )
         for combo in (self.preset, self.precision):  # two in a row; the theme asks for 138 each
-            combo.setMinimumWidth(92)
+            combo.setMinimumWidth(84)
         form.addRow("Image", image)
         form.addRow("Model", self.model)
-        form.addRow("Window", side_by_side(self.preset, QLabel("Speed"), self.precision))
+        self.precision.setMaximumWidth(86)
+        both = side_by_side(self.preset, QLabel("Speed"), self.precision)
+        both.setStretch(0, 1)
+        form.addRow("Window", both)
         self.model_row = ModelRow()
         self.views = QButtonGroup(self)
         self.view_buttons: dict[Axis, QPushButton] = {}
