@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -74,12 +75,23 @@ def painted(annotation: Annotation, axis: Axis, label: int) -> set[int]:
     return found
 
 
+_painted: WeakKeyDictionary[Event, dict[tuple[Axis, int], set[int]]] = WeakKeyDictionary()
+"""What `painted_slices` found: a day's strokes are asked for anew after each."""
+
+
 def painted_slices(event: Event, axis: Axis, label: int) -> set[int]:
     """The slices along an axis that a brush stroke was made on, where it touched a label.
 
     A stroke in the axial view lies on one axial slice and crosses many coronal ones; it was made
     on the slice on which it lies flat. One that is flat nowhere counts along every axis.
     """
+    known = _painted.setdefault(event, {})
+    if (axis, label) not in known:
+        known[axis, label] = _painted_slices(event, axis, label)
+    return known[axis, label]
+
+
+def _painted_slices(event: Event, axis: Axis, label: int) -> set[int]:
     patches = [p for p in event.change if label in p.old or label in p.new]
     touched = {a: set[int]().union(*(_indices(p, a) for p in patches)) for a in AXES}
     flat = {a for a in AXES if len(touched[a]) == 1}

@@ -48,7 +48,7 @@ def test_review_of_a_propagation_that_was_replaced_is_forgotten(desk: Desk) -> N
 
 def test_key_goes_to_the_doubtful_slice_and_undo_forgets_it(desk: Desk) -> None:
     desk.draw_on(10)
-    unsure_on(desk.controller, desk.shelf.model, {13: 0.0})
+    unsure_on(desk.controller, desk.shelf.model, {13: 0.42})
     desk.controller.propagate(6, 15)
     assert "to look at (H)" in desk.view.panel.message
     assert desk.view.panel.n_doubtful > 0
@@ -66,7 +66,7 @@ def look_left(desk: Desk) -> int:
 
 def doubtful_desk(desk: Desk) -> Desk:
     desk.draw_on(10)
-    unsure_on(desk.controller, desk.shelf.model, {8: 0.3, 13: 0.0})
+    unsure_on(desk.controller, desk.shelf.model, {8: 0.5, 13: 0.42})
     desk.controller.propagate(6, 15)
     return desk
 

@@ -112,7 +112,7 @@ def propagated(window: Window, scores: dict[int, float]) -> None:
 
 
 def test_next_doubtful_key_lands_on_the_worst_slice(window: Window) -> None:
-    propagated(window, {8: 0.3, 13: 0.0})
+    propagated(window, {8: 0.5, 13: 0.42})
     case = window.controller.case
     trust = case.reviews.standing("z", 1).confidences
     window.picture("review")
@@ -124,7 +124,7 @@ def test_next_doubtful_key_lands_on_the_worst_slice(window: Window) -> None:
 
 
 def test_shift_h_accepts_and_goes_to_the_next(window: Window) -> None:
-    propagated(window, {8: 0.3, 13: 0.0})
+    propagated(window, {8: 0.5, 13: 0.42})
     case = window.controller.case
     window.hands.press("H")
     left = len(case.reviews.standing("z", 1).to_look_at)
