@@ -144,20 +144,24 @@ class Parts(QWidget):
         self.points = PointRow()
         column.addWidget(self.points)
         self.strip = SliceStrip()
-        self.embed_all = button("Embed all slices", "Get every slice of this view ready")
+        self.embed_all = button("Embed all", "Get every slice of this view ready")
         self.review = ReviewRow()
         column.addWidget(self.range)
         column.addWidget(self.propagate)
         column.addWidget(self.strip)
         column.addWidget(self.review)
-        column.addWidget(self.embed_all)
         return column
 
     def _build_end(self) -> QLayout:
         self.progress = ProgressRow()
         self.save = button(with_key("Save labels...", "save"), "Save on the image's own grid")
         self.cache = CacheRow()
-        return _column(self.progress, self.save, self.cache, small_print(DISCLAIMER))
+        column = _column(self.progress, self.save)
+        row = side_by_side(self.cache, self.embed_all)
+        row.setStretch(0, 1)
+        column.addLayout(row)
+        column.addWidget(small_print(DISCLAIMER))
+        return column
 
     def show_panel(self, panel: Panel) -> None:
         """Draw a panel; nothing that the user is typing is disturbed."""

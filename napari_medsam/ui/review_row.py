@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_medsam.ui.panel import Panel
 from napari_medsam.ui.rows import button, side_by_side
@@ -15,27 +15,23 @@ class ReviewRow(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.next = button(
-            with_key("Look at next", "next_doubtful"), "Go to the slice that is most in doubt"
+            with_key("Next", "next_doubtful"), "Look at the slice that is most in doubt"
         )
         self.accept = button(
             with_key("Accept", "accept"),
-            "This slice is right: no propagation changes it any more, and it is a keyframe",
+            "This slice is right: no propagation changes it any more, and it is a keyframe "
+            "(Shift-H)",
         )
-        self.fix = button(with_key("Fix", "fix"), "Draw the right box on this slice")
+        self.fix = button(with_key("Fix", "fix"), "Draw the right box on this slice (Shift-N)")
         self.go_on = button(
-            with_key("Propagate from here", "go_on"),
-            "This slice is right now: propagate anew what lies beyond it",
+            with_key("Go on", "go_on"),
+            "This slice is right now: propagate anew what lies beyond it (Shift-G)",
         )
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        layout.addLayout(side_by_side(self.next, self.accept))
-        layout.addLayout(side_by_side(self.fix, self.go_on))
+        layout = side_by_side(self.next, self.accept, self.fix, self.go_on)
+        self.setLayout(layout)
 
     def show_review(self, panel: Panel) -> None:
-        """Say how many slices are left, and what can be done on the one on screen."""
-        left = f"Look at next, {panel.n_doubtful} left" if panel.n_doubtful else "Look at next"
-        self.next.setText(with_key(left, "next_doubtful"))
+        """Say what can be done on the slice on screen."""
         self.next.setEnabled(panel.n_doubtful > 0)
         self.accept.setText(with_key("Reopen" if panel.is_accepted else "Accept", "accept"))
         can_act = panel.has_case and panel.view is not None and bool(panel.labels)

@@ -47,8 +47,8 @@ def unbind(viewer: ViewerModel) -> None:
 
 
 def with_key(text: str, action: str) -> str:
-    """A button's text with its key: "Propagate (G)"."""
-    return f"{text} ({KEYS[action]})"
+    """A button's text with its key: "Propagate (G)", and with Shift "Accept (⇧H)"."""
+    return f"{text} ({KEYS[action].replace('Shift-', '⇧')})"
 
 
 def _handler(action: Callable[[], object]) -> Callable[[Any], None]:
