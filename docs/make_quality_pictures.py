@@ -3,7 +3,7 @@
     python docs/make_quality_pictures.py DATA_DIR [--cache DIR]
 
 Each picture shows one slice around the object: the original script's mask on the left, ours on
-the right, the reference in white, the box in yellow. Only cases whose licence in `meta.json`
+the right, the reference in green, the box in yellow. Only cases whose licence in `meta.json`
 allows showing a part of them are named here; the credit is written below each.
 """
 
@@ -32,7 +32,8 @@ from napari_medsam.models.loading import open_model  # noqa: E402
 SIDE = 300
 """Pixels of one half of a picture."""
 
-WHITE, YELLOW, VERMILION, BLUE = (255, 255, 255), (240, 228, 66), (213, 94, 0), (86, 180, 233)
+WHITE, YELLOW, VERMILION = (255, 255, 255), (240, 228, 66), (213, 94, 0)
+BLUE, GREEN = (86, 180, 233), (0, 200, 140)
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Shown:
 
 
 BETTER = (
-    Shown("better_rib", "ct_dicom_totalseg", 103, "slice", "original_slice"),
+    Shown("better_rib", "ct_dicom_totalseg", 112, "slice", "original_slice"),
     Shown("better_lesions", "mr_ms_flair_patient07", 1, "slice", "original_slice"),
     Shown("better_tumour", "mr_brain_t1gd_pyradiomics1", 1, "box3d", "original_3d"),
 )
@@ -67,12 +68,13 @@ def main() -> None:
     model = open_model()
     cache = EmbeddingCache(disk=DiskCache(given.cache) if given.cache else None)
     for shown in (*BETTER, *NOT_BETTER):
-        path = given.data / "cases" / f"{shown.case}.npz"
-        case = quality.load_case(path, meta, model, cache, None)
+        source = given.data / "cases" / f"{shown.case}.npz"
+        case = quality.load_case(source, meta, model, cache, None)
         one = next(o for o in case.objects if o.label == shown.label)
         picture = draw(case, one, shown, credit(meta[shown.case]))
-        # 64 colours are plenty for grey and four lines, and keep the file small.
-        picture.quantize(64).save(HERE / "images" / f"quality_{shown.name}.png", optimize=True)
+        # Full colour resolution: the outlines are two pixels wide.
+        path = HERE / "images" / f"quality_{shown.name}.jpg"
+        picture.save(path, quality=85, subsampling=0)
 
 
 def credit(about: dict[str, Any]) -> str:
@@ -129,7 +131,7 @@ def half(
     picture = Image.fromarray(grey if grey.ndim == 3 else np.repeat(grey[..., None], 3, axis=2))
     picture = picture.resize((round(grey.shape[1] * scale), round(grey.shape[0] * scale)))
     canvas = np.array(picture)
-    for what, shade in ((one.reference[index], WHITE), (mask, color)):
+    for what, shade in ((one.reference[index], GREEN), (mask, color)):
         big = Image.fromarray(what[part].astype(np.uint8) * 255)
         filled = np.array(big.resize(picture.size)) > 127
         canvas[filled & ~ndimage.binary_erosion(filled, iterations=2)] = shade
