@@ -44,7 +44,7 @@ class Chains(Protocol):
 
 
 class EvidenceChains:
-    """Our rules: the running box, and where that is in doubt boxes around the previous mask too.
+    """Our rules: the running box, and where that is in doubt a box around the previous mask too.
 
     The mask with the most evidence is kept, each in its best view. With `loose` the running box
     is left out: a seed that is the extent of a whole object, not a box on its slice, must not be

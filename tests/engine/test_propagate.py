@@ -7,6 +7,7 @@ import pytest
 
 from napari_medsam.engine.prompt import SliceMask, SliceRef, box_prompt, tight_patch
 from napari_medsam.engine.propagate import (
+    EQUAL_AND_GROWN,
     Seed,
     boxes_around,
     choose,
@@ -59,11 +60,15 @@ def test_running_box_is_the_one_that_gave_the_mask():
     assert (box.slice, box.corners) == (SliceRef("z", 4), (100, 120, 200, 220))
 
 
-def test_grown_boxes_are_the_extent_a_little_and_more_enlarged():
-    little, more = boxes_around(found(100, 120, 200, 220), 4)
-    assert little.slice == more.slice == SliceRef("z", 4)
-    assert little.corners == pytest.approx((96, 116, 204, 224))
-    assert more.corners == pytest.approx((92, 112, 208, 228))
+def test_grown_box_is_the_extent_enlarged():
+    (grown,) = boxes_around(found(100, 120, 200, 220), 4)
+    assert grown.slice == SliceRef("z", 4)
+    assert grown.corners == pytest.approx((92, 112, 208, 228))
+
+
+def test_chain_that_lets_go_asks_with_three_sizes():
+    boxes = boxes_around(found(100, 120, 200, 220), 4, EQUAL_AND_GROWN)
+    assert [box.x_min for box in boxes] == pytest.approx([100, 96, 92])
 
 
 def test_grown_boxes_stay_in_the_slice():
