@@ -18,6 +18,8 @@ from napari_medsam.engine.predictor import Predictor
 from napari_medsam.engine.prompt import BoxPrompt, Crop, Embedding, SliceMask
 from napari_medsam.engine.propagate import (
     EQUAL_AND_GROWN,
+    QUICK,
+    Care,
     Seed,
     boxes_around,
     choose,
@@ -46,14 +48,21 @@ class Chains(Protocol):
 class EvidenceChains:
     """Our rules: the running box, and where that is in doubt a box around the previous mask too.
 
-    The mask with the most evidence is kept, each in its best view. With `loose` the running box
-    is left out: a seed that is the extent of a whole object, not a box on its slice, must not be
-    held on to.
+    The mask with the most evidence is kept, each in its best view. `care` says how soon other
+    boxes are tried. With `loose` the running box is left out: a seed that is the extent of a whole
+    object, not a box on its slice, must not be held on to.
     """
 
     def __init__(
-        self, predictor: Predictor, seeds: Sequence[Seed], *, views: bool, loose: bool = False
+        self,
+        predictor: Predictor,
+        seeds: Sequence[Seed],
+        *,
+        views: bool,
+        loose: bool = False,
+        care: Care = QUICK,
     ) -> None:
+        self._care = care
         self._predictor = predictor
         self._seeds = seeds
         self._views = views
@@ -75,8 +84,11 @@ class EvidenceChains:
             + [(n, box) for n in going for box in self._first_boxes(n, index)],
         )
         if not self._loose:
-            doubtful = [n for n in going if not is_sure(found[n][0], self._last(n))]
-            more = [(n, box) for n in doubtful for box in boxes_around(self._last(n), index)]
+            care = self._care
+            doubtful = [n for n in going if not is_sure(found[n][0], self._last(n), care)]
+            more = [
+                (n, box) for n in doubtful for box in boxes_around(self._last(n), index, care.sizes)
+            ]
             for n, masks in self._masks(whole, more).items():
                 found[n] += masks
         for n in starting:

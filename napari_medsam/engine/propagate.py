@@ -58,17 +58,34 @@ def seed_from_3d_box(box: BoxPrompt, first: int, last: int, label: int = 1) -> S
     return Seed(box.moved_to(first + (last - first) // 2), first, last, label)
 
 
-GROWN = ((1.12, 2.0),)
-"""How much larger than the previous mask's extent the other candidate is, and by how many pixels
-more. Found on labelled cases; docs/quality.md has the figures."""
+Sizes = tuple[tuple[float, float], ...]
+"""How much larger than the previous mask's extent candidate boxes are, and by how many pixels."""
 
-EQUAL_AND_GROWN = ((1.0, 0.0), (1.06, 1.0), (1.12, 2.0))
+
+@dataclass(frozen=True)
+class Care:
+    """How soon a chain tries other boxes than the running one, and which.
+
+    A mask whose Dice with its neighbour is above `overlap`, whose predicted IoU fell by no more
+    than `score_loss`, and whose area changed by no more than `area_change` (as a logarithm), is
+    taken without trying another box. Without the last an object that tapers leaks slice by slice
+    into a box that stays.
+    """
+
+    sizes: Sizes
+    overlap: float
+    score_loss: float
+    area_change: float
+
+
+QUICK = Care(((1.12, 2.0),), 0.85, 0.05, 0.1)
+"""For a propagation from one box: 1.4 times the decoder's work of one box a slice."""
+
+THOROUGH = Care(((1.06, 1.0), (1.12, 2.0)), 0.9, 0.02, 0.05)
+"""For an object in its 3D box, where several chains compete. docs/quality.md has the figures."""
+
+EQUAL_AND_GROWN = ((1.0, 0.0), *THOROUGH.sizes)
 """Those of chains that must not hold on to their first box."""
-
-SURE_OVERLAP, SURE_SCORE_LOSS, SURE_AREA_CHANGE = 0.85, 0.05, 0.1
-"""A mask that agrees this well with its neighbour, whose predicted IoU fell by no more, and whose
-area changed by no more (as a logarithm), is taken without trying another box. Without the last
-an object that tapers leaks slice by slice into a box that stays."""
 
 
 def running_box(previous: SliceMask, index: int) -> BoxPrompt:
@@ -79,9 +96,7 @@ def running_box(previous: SliceMask, index: int) -> BoxPrompt:
     return previous.prompt.moved_to(index)
 
 
-def boxes_around(
-    previous: SliceMask, index: int, sizes: Sequence[tuple[float, float]] = GROWN
-) -> list[BoxPrompt]:
+def boxes_around(previous: SliceMask, index: int, sizes: Sizes = QUICK.sizes) -> list[BoxPrompt]:
     """The previous mask's extent in several sizes, on slice `index`; none where it is empty."""
     if previous.extent is None:
         return []
@@ -97,12 +112,12 @@ def boxes_around(
     return boxes
 
 
-def is_sure(mask: SliceMask, previous: SliceMask) -> bool:
+def is_sure(mask: SliceMask, previous: SliceMask, care: Care = QUICK) -> bool:
     """Whether a mask goes on from its neighbour so well that no other box need be tried."""
     return (
-        overlap(mask, previous) > SURE_OVERLAP
-        and mask.score >= previous.score - SURE_SCORE_LOSS
-        and abs(float(np.log(mask.area / previous.area))) < SURE_AREA_CHANGE
+        overlap(mask, previous) > care.overlap
+        and mask.score >= previous.score - care.score_loss
+        and abs(float(np.log(mask.area / previous.area))) < care.area_change
     )
 
 

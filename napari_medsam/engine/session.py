@@ -19,7 +19,7 @@ from napari_medsam.engine.original import seed_reach
 from napari_medsam.engine.points import PointAnswer, PointPrompt, mask_logits
 from napari_medsam.engine.predictor import Predictor, PromptableModel
 from napari_medsam.engine.prompt import BoxPrompt, Embedding, SliceMask, SliceRef
-from napari_medsam.engine.propagate import Seed, plan
+from napari_medsam.engine.propagate import THOROUGH, Seed, plan
 from napari_medsam.engine.volume import Axis, Volume
 from napari_medsam.engine.window import Window, preset_window
 
@@ -198,7 +198,9 @@ class Session:
     def _chain_masks(self, seeds: Sequence[Seed], *, loose: bool) -> list[dict[int, SliceMask]]:
         """Each seed's chain outward, by slice; the embeddings are in the cache already."""
         found: list[dict[int, SliceMask]] = [{} for _ in seeds]
-        chains = EvidenceChains(self._predictor, seeds, views=self.views, loose=loose)
+        chains = EvidenceChains(
+            self._predictor, seeds, views=self.views, loose=loose, care=THOROUGH
+        )
         for n, mask in self._run(chains, seeds):
             found[n][mask.slice.index] = mask
         return found

@@ -139,6 +139,7 @@ class Propagator:
         return part_near(there, course.box_at(index))
 
     def _take_away(self, course: Course, indices: Sequence[int], reach: Reach) -> None:
+        self._jobs.cancel()  # only one edit can be open
         edit = self._edit()
         for index in indices:
             if index not in course.standing:

@@ -129,3 +129,48 @@ def test_fix_takes_up_the_box_tool_and_a_box_settles_the_slice(desk: Desk) -> No
     assert desk.controller.case.boxes.is_drawing
     desk.draw_on(13)
     assert look_left(desk) < left
+
+
+def test_end_dragged_while_something_runs_stops_that_first(slow_desk: Desk) -> None:
+    for lane in slow_desk.lanes:
+        lane.release()  # type: ignore[attr-defined]
+    slow_desk.draw_on(10)
+    slow_desk.lanes[0].release()  # type: ignore[attr-defined]
+    slow_desk.controller.propagate(6, 15)
+    slow_desk.lanes[0].release()  # type: ignore[attr-defined]
+    slow_desk.controller.propagate(6, 15)
+    slow_desk.controller.review.move_end(15, 12)
+    assert not slow_desk.labels[13:].any()
+    assert slow_desk.labels[12].any()
+    slow_desk.controller.undo()
+    assert slow_desk.labels[15].any()
+
+
+def test_accepted_empty_slice_ends_the_object(desk: Desk) -> None:
+    desk.draw_on(10)
+    desk.controller.propagate(8, 12)
+    desk.viewer.dims.set_point(0, 14 * 3.0)
+    desk.controller.review.accept()
+    desk.viewer.dims.set_point(0, 10 * 3.0)
+    desk.controller.propagate(6, 16)
+    assert desk.labels[13].any()
+    assert not desk.labels[14:].any()
+
+
+def test_going_on_before_any_propagation_says_what_to_do(desk: Desk) -> None:
+    desk.draw_on(10)
+    desk.controller.review.go_on()
+    assert desk.view.panel.is_problem
+    assert "Propagate first" in desk.view.panel.message
+
+
+def test_run_from_a_slice_leaves_another_label_alone(desk: Desk) -> None:
+    desk.draw_on(10)
+    desk.controller.propagate(6, 15)
+    layer = desk.controller.case.labels.layer
+    where = (np.full(4, 14), np.array([28, 28, 29, 29]), np.array([23, 24, 23, 24]))
+    layer.data_setitem(where, 2)
+    desk.viewer.dims.set_point(0, 12 * 3.0)
+    desk.controller.review.go_on()
+    assert (desk.labels[where] == 2).all()
+    assert (desk.labels[14] == 1).any()
