@@ -22,7 +22,6 @@ from napari_medsam.engine.predictor import PromptableModel
 from napari_medsam.engine.prompt import BoxPrompt, SliceMask, box_prompt
 from napari_medsam.engine.propagate import Seed
 from napari_medsam.engine.session import Session
-from napari_medsam.engine.smooth import smoothed
 from napari_medsam.engine.volume import Volume
 from napari_medsam.engine.vote import n_looks, voted
 from napari_medsam.engine.window import Window
@@ -228,6 +227,8 @@ def _smoothed(request: Request, found: list[Found]) -> list[Found]:
     """Each object's masks, smoothed along the axis where that was asked for."""
     if not request.smooth or request.seeds is None:
         return found
+    from napari_medsam.engine.smooth import smoothed  # slow to import, and seldom needed
+
     result = list(found)
     for part in objects(request.boxes):
         own = {one.mask.slice.index: k for k, one in enumerate(found) if one.box in part}

@@ -99,3 +99,10 @@ def test_installed_manifest_is_found():
     if "napari-medsam" not in manager:
         pytest.skip("needs the package to be installed (script/test installs it)")
     assert manager.get_manifest("napari-medsam").contributions.widgets
+
+
+def test_what_segment_imports_first_is_not_slow():
+    """scipy.ndimage alone is a third of a second, and one label in a hundred needs it."""
+    imports = "import napari_medsam.headless, napari_medsam.cli.run, napari_medsam.engine.session"
+    check = f"import sys; {imports}; sys.exit('scipy.ndimage' in sys.modules)"
+    subprocess.run([sys.executable, "-c", check], check=True)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_medsam.engine.volume import AXES, Axis
 
@@ -236,6 +235,8 @@ def parts_touching(
     dx, dy = share * box.width, share * box.height
     rows = slice(max(int(box.y_min - dy), 0), int(box.y_max + dy) + 2)
     columns = slice(max(int(box.x_min - dx), 0), int(box.x_max + dx) + 2)
+    from scipy import ndimage  # slow to import, and seldom needed
+
     parts, _ = ndimage.label(mask)
     near = np.unique(parts[rows, columns])
     return np.isin(parts, near[near > 0])
