@@ -6,14 +6,14 @@ the slice before. All chains that pass a slice share its embedding and the decod
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
 
 from napari_medsam.engine import original
 from napari_medsam.engine.ends import Trail
-from napari_medsam.engine.multiview import decode_on_crops
+from napari_medsam.engine.multiview import decode_closest, decode_on_crops
 from napari_medsam.engine.predictor import Predictor
 from napari_medsam.engine.prompt import BoxPrompt, Crop, Embedding, SliceMask
 from napari_medsam.engine.propagate import (
@@ -89,7 +89,8 @@ class EvidenceChains:
             more = [
                 (n, box) for n in doubtful for box in boxes_around(self._last(n), index, care.sizes)
             ]
-            for n, masks in self._masks(whole, more).items():
+            decode = decode_closest if care.one_view else decode_on_crops
+            for n, masks in self._masks(whole, more, decode).items():
                 found[n] += masks
         for n in starting:
             self._start(n, found[n][0])
@@ -121,12 +122,15 @@ class EvidenceChains:
         return all(n in self._trails and self._trails[n].has_ended for n in seeds)
 
     def _masks(
-        self, whole: Embedding, asked: Sequence[tuple[int, BoxPrompt]]
+        self,
+        whole: Embedding,
+        asked: Sequence[tuple[int, BoxPrompt]],
+        decode: Callable[..., list[SliceMask]] = decode_on_crops,
     ) -> dict[int, list[SliceMask]]:
         """The masks of (seed, box) pairs by seed, all in one call a view."""
         boxes = [box for _, box in asked]
         crops = [self._crop(n, box, whole) for n, box in asked]
-        masks = decode_on_crops(self._predictor, whole, boxes, crops)
+        masks = decode(self._predictor, whole, boxes, crops)
         found: dict[int, list[SliceMask]] = {}
         for (n, _), mask in zip(asked, masks, strict=True):
             found.setdefault(n, []).append(mask)

@@ -55,6 +55,23 @@ def decode_on_crops(
     return best
 
 
+def decode_closest(
+    predictor: Predictor,
+    whole: Embedding,
+    boxes: Sequence[BoxPrompt],
+    crops: Sequence[Crop | None],
+) -> list[SliceMask]:
+    """For each box the mask of its crop, or of the whole slice where it has none: one view each."""
+    found: dict[int, SliceMask] = {}
+    for crop in dict.fromkeys(crops):
+        members = [i for i, own in enumerate(crops) if own == crop]
+        where = boxes[members[0]].slice
+        view = predictor.embedding(SliceRef(where.axis, where.index, crop)) if crop else whole
+        masks = predictor.decode(view, [boxes[i] for i in members])
+        found.update(zip(members, masks, strict=True))
+    return [found[i] for i in range(len(boxes))]
+
+
 def better(first: SliceMask, second: SliceMask) -> SliceMask:
     """Of two views' masks for one box the one with more evidence, and how far both agree."""
     kept = second if second.evidence > first.evidence else first
