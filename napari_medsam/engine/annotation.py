@@ -3,9 +3,9 @@
 The log is the heart. Every accepted mask, propagation, brush stroke, deletion and label edit is
 one `Event` with its `Change`; undo and redo walk the log, a whole propagation is one event.
 
-Three promises are kept here and nowhere else: a mask never overwrites another label unless
+Four promises are kept here and nowhere else: a mask never overwrites another label unless
 "replace" is asked for; a voxel painted by hand is never changed by a model's mask unless asked;
-and re-running a box takes back only what that box had painted.
+re-running a box takes back only what that box had painted; and nothing changes a locked label.
 """
 
 from __future__ import annotations
@@ -136,18 +136,30 @@ class Annotation:
         *,
         name: str | None = None,
         color: tuple[float, float, float] | None = None,
+        locked: bool | None = None,
     ) -> Label:
-        """Rename or recolour a label."""
+        """Rename, recolour, lock or unlock a label."""
         old = self._label(number)
-        new = replace(old, name=(name or "").strip() or old.name, color=color or old.color)
+        new = replace(
+            old,
+            name=(name or "").strip() or old.name,
+            color=color or old.color,
+            locked=old.locked if locked is None else locked,
+        )
         if new != old:
             table = tuple(new if label is old else label for label in self.table)
             self._commit_table(table, (number,))
         return new
 
     def remove_label(self, number: int) -> Event:
-        """Take a label, its voxels and its boxes away, as one event that can be undone."""
-        gone = self._label(number)
+        """Take a label, its voxels and its boxes away, as one event that can be undone.
+
+        Raises
+        ------
+        ValueError
+            Where there is no such label, or it is locked.
+        """
+        gone = self._unlocked(number)
         table = tuple(label for label in self.table if label is not gone)
         boxes = tuple(b for b in self.boxes if b.label == number)
         event = Event(
@@ -163,8 +175,14 @@ class Annotation:
         return self._commit(event, write=True)
 
     def clear_label(self, number: int) -> Event | None:
-        """Take a label's voxels away; the label and its boxes stay. None if it has none."""
-        self._label(number)
+        """Take a label's voxels away; the label and its boxes stay. None if it has none.
+
+        Raises
+        ------
+        ValueError
+            Where there is no such label, or it is locked.
+        """
+        self._unlocked(number)
         change = self._cleared(number)
         if not change:
             return None
@@ -200,7 +218,7 @@ class Annotation:
         """Take over existing labels (Z, Y, X) of the same shape; unnamed numbers get a name.
 
         They replace what is there (`engine.merge.added` first lays them beside it). A voxel
-        that keeps its label also keeps how it came by it.
+        that keeps its label also keeps how it came by it; locked labels stay as they are.
         """
         if labels.shape != self.labels.shape:
             raise ValueError(
@@ -208,7 +226,7 @@ class Annotation:
             )
         if labels.size and (labels.min() < 0 or labels.max() > MOST_LABELS):
             raise ValueError(f"Label numbers are 0 to {MOST_LABELS}.")
-        named = {label.number: label for label in (*self.table, *table)}
+        named = self._renamed(table)
         for number in np.unique(labels):
             n = int(number)
             if n and n not in named:
@@ -230,8 +248,8 @@ class Annotation:
         return self._commit(event, write=True)
 
     def load_table(self, table: Sequence[Label]) -> None:
-        """Take over names, colours and terms; labels that are not in the table stay."""
-        named = {label.number: label for label in (*self.table, *table)}
+        """Take over names, colours and terms; labels that are not in the table, and locks, stay."""
+        named = self._renamed(table)
         rows = tuple(named[n] for n in sorted(named))
         if rows != self.table:
             self._commit_table(rows, tuple(sorted(label.number for label in table)))
@@ -300,6 +318,8 @@ class Annotation:
     ) -> Event | None:
         """Log voxels that the screen's brush, eraser or bucket has changed already.
 
+        Where a label is locked the voxels get back what they had (`is_held` says which).
+
         Parameters
         ----------
         indices
@@ -313,6 +333,8 @@ class Annotation:
         if z.size == 0:
             return None
         old = np.broadcast_to(np.asarray(old, dtype=np.uint16), z.shape)
+        if self.is_held(old, new).any():
+            z, y, x, old, new = self._put_back((z, y, x), old)
         patches = [self._painted_patch(int(k), y[z == k], x[z == k], old[z == k]) for k in set(z)]
         change = tuple(p for p in patches if p is not None)
         if not change:
@@ -320,6 +342,10 @@ class Annotation:
         numbers = {int(n) for n in np.unique(np.asarray(new)) if n}
         event = Event("paint", time.time(), tuple(sorted(numbers)), change=change)
         return self._commit(event, write=True)
+
+    def is_held(self, old: np.ndarray, new: int | np.ndarray) -> np.ndarray:
+        """Where a change from label `old` to label `new` is refused: one of them is locked."""
+        return self._canvas.holds(np.asarray(old, np.uint16), np.asarray(new, np.uint16))
 
     # --- undo --------------------------------------------------------------------------
 
@@ -347,6 +373,21 @@ class Annotation:
         if number not in self._table:
             raise ValueError(f"There is no label {number} in the table.")
         return self._table[number]
+
+    def _unlocked(self, number: int) -> Label:
+        label = self._label(number)
+        if label.locked:
+            raise ValueError(f"{label.name} is locked; unlock it in the label table first.")
+        return label
+
+    def _renamed(self, table: Sequence[Label]) -> dict[int, Label]:
+        """The table with other rows in it; what is locked stays so."""
+        named = dict(self._table)
+        for label in table:
+            old = named.get(label.number)
+            locked = label.locked or (old is not None and old.locked)
+            named[label.number] = replace(label, locked=locked)
+        return named
 
     def _commit_table(self, table: tuple[Label, ...], numbers: tuple[int, ...]) -> None:
         event = Event("table", time.time(), numbers, table_before=self.table, table_after=table)
@@ -391,6 +432,7 @@ class Annotation:
         table = event.table_after if forward else event.table_before
         if table is not None:
             self._table = {label.number: label for label in table}
+            self._canvas.lock(label.number for label in table if label.locked)
 
     def _accepted_of(self, number: int) -> tuple[Spot, ...]:
         return tuple(sorted(spot for spot in self._accepted if spot[0] == number))
@@ -405,6 +447,16 @@ class Annotation:
             origin[gone] = Origin.NONE
             patches.append(self._canvas.patch(SliceRef("z", int(index)), 0, 0, plane, origin))
         return tuple(p for p in patches if p is not None)
+
+    def _put_back(self, indices: tuple[np.ndarray, ...], old: np.ndarray) -> list[np.ndarray]:
+        """Give voxels that a lock holds their labels back; what is left of z, y, x, old and new."""
+        flat = np.ravel_multi_index(indices, self.labels.shape)
+        flat, first = np.unique(flat, return_index=True)  # a stroke may pass a voxel twice
+        had, has = old[first], self.labels.reshape(-1)[flat]
+        held = self.is_held(had, has)
+        self.labels.reshape(-1)[flat[held]] = had[held]
+        left = np.unravel_index(flat[~held], self.labels.shape)
+        return [*left, had[~held], has[~held]]
 
     def _painted_patch(
         self, index: int, y: np.ndarray, x: np.ndarray, old: np.ndarray

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_medsam.engine.change import Labels, Origins, Patch, record
 from napari_medsam.engine.prompt import SliceRef
+from napari_medsam.engine.volume import plane_index
 
 
 class Canvas:
@@ -23,6 +27,17 @@ class Canvas:
         self.labels: Labels = np.zeros(shape_zyx, dtype=np.uint16)
         self.origins: Origins = np.zeros(shape_zyx, dtype=np.uint8)
         self._counts: dict[int, int] = {}
+        self._locked = np.zeros(0, dtype=np.uint16)
+
+    def lock(self, labels: Iterable[int]) -> None:
+        """From now on no voxel of these labels changes, and none becomes one of them."""
+        self._locked = np.fromiter(labels, dtype=np.uint16)
+
+    def holds(self, old: Labels, new: Labels) -> NDArray[np.bool_]:
+        """Where a change from `old` to `new` is forbidden, for a label of the two is locked."""
+        if not self._locked.size:
+            return np.zeros(np.broadcast(old, new).shape, dtype=bool)
+        return np.isin(old, self._locked) | np.isin(new, self._locked)
 
     def voxel_count(self, label: int) -> int:
         return self._counts.get(label, 0)
@@ -30,7 +45,18 @@ class Canvas:
     def patch(
         self, where: SliceRef, y0: int, x0: int, new: Labels, new_origin: Origins
     ) -> Patch | None:
-        """The patch that would put `new` at y0, x0 of a slice; None if nothing differs."""
+        """The patch that would put `new` at y0, x0 of a slice; None if nothing differs.
+
+        Voxels of locked labels are left out of it. Undo is not asked: what it takes back lies
+        before the lock in the log, or after it was opened.
+        """
+        if self._locked.size:
+            h, w = new.shape
+            region = (slice(y0, y0 + h), slice(x0, x0 + w))
+            plane = plane_index(where.axis, where.index)
+            old, old_origin = self.labels[plane][region], self.origins[plane][region]
+            held = self.holds(old, new)
+            new, new_origin = np.where(held, old, new), np.where(held, old_origin, new_origin)
         return record(self.labels, self.origins, where, y0, x0, new, new_origin)
 
     def apply(self, patch: Patch, *, forward: bool = True) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Literal
 
@@ -41,6 +41,8 @@ class Origin(IntEnum):
 class Label:
     """A row of the label table: number 1 to 65535, name, colour as RGB in 0..1.
 
+    No voxel of a locked label changes, and none becomes it, until it is unlocked
+    (`canvas.Canvas.patch`); its name and colour may.
     A file's labels may carry more (`formats.terms.CodedLabel`): change one with
     `dataclasses.replace`, which keeps what it carries.
     """
@@ -48,6 +50,7 @@ class Label:
     number: int
     name: str
     color: tuple[float, float, float]
+    locked: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
         """A label's number must fit the labels array."""

@@ -125,7 +125,7 @@ def with_term(label: Label, term: Term) -> Label:
     """The label with this term; unchanged where its name already stands for it."""
     if term_of(label) == term:
         return label
-    return CodedLabel(label.number, label.name, label.color, term)
+    return CodedLabel(label.number, label.name, label.color, term, locked=label.locked)
 
 
 def renamed(label: Label, name: str) -> Label:
@@ -133,5 +133,5 @@ def renamed(label: Label, name: str) -> Label:
 
     Else a label that a file called liver would still be coded as liver when it is named spleen.
     """
-    plain = Label(label.number, name, label.color)
+    plain = Label(label.number, name, label.color, locked=label.locked)
     return plain if term_of(plain) != UNKNOWN else replace(label, name=name)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any, Protocol
 
+import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image, Layer
 
@@ -34,6 +35,8 @@ from napari_medsam.ui.layers import LabelsLayer, Throttle, camera_of, shown_slic
 from napari_medsam.ui.panel import LabelRow
 from napari_medsam.ui.reviewing import Reviews
 
+LOCKED = "{} is locked: nothing was changed. Untick Lock in the label table to change it."
+
 REACH = 10
 """Slices that a propagation goes up and down unless the user says otherwise."""
 
@@ -46,6 +49,9 @@ class Listener(Protocol):
 
     def on_painted(self, case: Case) -> None:
         """A brush stroke was taken into the annotation."""
+
+    def tell(self, sentence: str, is_problem: bool = False) -> None:
+        """Something the user should know, as when a stroke was put back."""
 
     def undo(self) -> None:
         """Ctrl+Z was pressed."""
@@ -93,6 +99,7 @@ class Case:
         self.pending: dict[int, PlacedBox] = {}
         self.reviews = Reviews(self.annotation)
         self._listener = listener
+        self._later = later
         self.labels = LabelsLayer(self.annotation.labels, layer, self.image.grid, throttle)
         self.labels.watch(self.where)
         self.labels.take_over_undo(listener.undo, listener.redo)
@@ -187,6 +194,16 @@ class Case:
         self.annotation.edit_label(number, color=color)
         self.sync()
 
+    def lock_label(self, number: int, locked: bool) -> None:
+        """Let nothing change a label, or let it be changed again."""
+        self.annotation.edit_label(number, locked=locked)
+        self.sync()
+
+    def why_not(self, number: int) -> str:
+        """Why a label cannot be changed now, in a sentence; empty where it can."""
+        label = next((one for one in self.annotation.table if one.number == number), None)
+        return LOCKED.format(label.name) if label is not None and label.locked else ""
+
     def load_table(self, table: Sequence[Label]) -> None:
         """Take over names, colours and terms; labels that are not in the table stay."""
         self.annotation.load_table(table)
@@ -208,6 +225,9 @@ class Case:
         number = self.label
         if not number:
             return
+        if why := self.why_not(number):
+            self._listener.tell(why, True)
+            return
         for box_id in [i for i, b in self.pending.items() if b.label == number]:
             del self.pending[box_id]
         self.sync(self.annotation.remove_label(number))
@@ -228,6 +248,7 @@ class Case:
                 None if millilitre is None else counts[n.number] * millilitre,
                 in_words(n),
                 len(self.reviews.standing(axis, n.number).to_look_at),
+                n.locked,
             )
             for n in self.annotation.table
         )
@@ -245,8 +266,23 @@ class Case:
             self.labels.show_table(self.annotation.table)
         # napari 0.9 tells of a filled region, and of a stroke made in code, before it writes it.
         self.annotation.labels[indices] = new
+        held = self.annotation.is_held(old, new)
         self.annotation.record_painted(indices, old, new)
+        if held.any():
+            numbers = {*old[held].tolist(), *new[held].tolist()}
+            self._put_back(tuple(i[held] for i in indices))
+            self._listener.tell(next(filter(None, map(self.why_not, sorted(numbers)))), True)
         self._listener.on_painted(self)
+
+    def _put_back(self, indices: tuple[np.ndarray, ...]) -> None:
+        """Show voxels of a locked label as they are, whatever napari writes after its event."""
+        right = self.annotation.labels[indices].copy()
+
+        def put_back() -> None:
+            self.annotation.labels[indices] = right
+            self.labels.show_change(SliceRef("z", int(z)) for z in set(indices[0]))
+
+        self._later(put_back)
 
     @property
     def can_undo(self) -> bool:

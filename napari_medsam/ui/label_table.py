@@ -18,8 +18,8 @@ from superqt.utils import signals_blocked
 
 from napari_medsam.ui.panel import LabelRow
 
-COLUMNS = ("", "No.", "Name", "Voxels", "ml", "Look")
-_COLOR, _NUMBER, _NAME, _VOXELS, _ML, _LOOK = range(6)
+COLUMNS = ("", "No.", "Name", "Lock", "Voxels", "ml", "Look")
+_COLOR, _NUMBER, _NAME, _LOCK, _VOXELS, _ML, _LOOK = range(7)
 
 SMALLEST_HEIGHT = 70
 """Pixels: the header and two rows; the table takes what room there is beyond."""
@@ -31,6 +31,7 @@ class LabelTable(QTableWidget):
     picked = Signal(int)
     renamed = Signal(int, str)
     recolored = Signal(int, tuple)
+    locked = Signal(int, bool)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(0, len(COLUMNS), parent)
@@ -76,6 +77,8 @@ class LabelTable(QTableWidget):
         cells[_NUMBER].setText(str(row.number))
         cells[_NAME].setText(row.name)
         cells[_NAME].setToolTip(f"{row.code}\nDouble-click to rename")
+        cells[_LOCK].setCheckState(Qt.CheckState.Checked if row.locked else Qt.CheckState.Unchecked)
+        cells[_LOCK].setToolTip("Locked: no brush, box or propagation changes this label")
         cells[_VOXELS].setText(f"{row.n_voxels:,}")
         cells[_ML].setText("" if row.millilitres is None else f"{row.millilitres:,.1f}")
         cells[_LOOK].setText(str(row.n_to_look_at) if row.n_to_look_at else "")
@@ -84,13 +87,15 @@ class LabelTable(QTableWidget):
     def _cell(self, n: int, column: int) -> QTableWidgetItem:
         cell = self.item(n, column)
         if cell is None:
-            cell = _new_cell(editable=column == _NAME, right=column > _NAME)
+            cell = _new_cell(editable=column == _NAME, right=column > _LOCK)
             self.setItem(n, column, cell)
         return cell
 
     def _on_clicked(self, n: int, column: int) -> None:
         row = self._rows[n]
         self.picked.emit(row.number)
+        if column == _LOCK:  # anywhere in the cell: its check box is small
+            self.locked.emit(row.number, not row.locked)
         if column == _COLOR:
             color = QColorDialog.getColor(
                 QColor.fromRgbF(*row.color), self, f"Colour of {row.name}"

@@ -33,6 +33,7 @@ class LabelRow:
     millilitres: float | None
     code: str = ""
     n_to_look_at: int = 0
+    locked: bool = False
 
 
 @dataclass(frozen=True)

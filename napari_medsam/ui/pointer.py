@@ -196,6 +196,8 @@ class Pointer:
             raise ValueError("The model is not ready yet; point again in a moment.")
         if not self._label:
             raise ValueError("Add a label first: press Add below the table.")
+        if why := segmenter.case.why_not(self._label):
+            raise ValueError(why)
         prompt = point_prompt(
             where,
             tuple((one.x, one.y) for one in clicks if one.is_inside),

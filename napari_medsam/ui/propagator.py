@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from napari_medsam.engine.anchors import mask_there, nothing_on, part_near
 from napari_medsam.engine.courses import (
@@ -80,6 +80,8 @@ class Propagator:
         ValueError
             Where the range leaves out a box.
         """
+        free = [course for course in courses if not self.case.why_not(course.label)]
+        courses = free or courses  # where all are locked, `_run` says so
         if courses:
             plan = plan_extents if self.is_extent else plan_courses
             self._run(plan(courses, first, last), (first, last))
@@ -113,6 +115,8 @@ class Propagator:
         if reach is None or here is None or here.is_empty:
             self._tell("Propagate first; then put a slice right, and go on from there.", True)
             return
+        if self._is_locked((course,)):
+            return
         if not self._run(plan_beyond(course, here, *reach), reach):
             self._tell("Nothing was propagated beyond this slice.", False)
 
@@ -139,6 +143,8 @@ class Propagator:
         return part_near(there, course.box_at(index))
 
     def _take_away(self, course: Course, indices: Sequence[int], reach: Reach) -> None:
+        if self._is_locked((course,)):
+            return
         self._jobs.cancel()  # only one edit can be open
         edit = self._edit()
         for index in indices:
@@ -161,9 +167,9 @@ class Propagator:
         )
 
     def _run(self, plan: Plan, reach: Reach) -> bool:
-        """Start a plan; False where there is nothing to do."""
+        """Start a plan; False where there is nothing to do, or a label of it is locked."""
         session, slices = self.session, plan.slices
-        if session is None or not slices:
+        if session is None or not slices or self._is_locked(plan.courses):
             return False
         self._jobs.cancel()
         edit = self._edit()
@@ -194,6 +200,13 @@ class Propagator:
         self._show(Progress("Propagating", 0, len(slices)))
         self._jobs.start(Job(work, paint, ended, session.cancel))
         return True
+
+    def _is_locked(self, courses: Iterable[Course]) -> bool:
+        """Whether a label is locked, which is told."""
+        why = next(filter(None, (self.case.why_not(course.label) for course in courses)), "")
+        if why:
+            self._tell(why, True)
+        return bool(why)
 
     def _ended(self, outcome: Outcome, edit: Edit, found: Found, reach: Reach) -> None:
         self._show(None)

@@ -97,7 +97,13 @@ class Segmenter:
     # --- boxes -------------------------------------------------------------------------
 
     def ask(self, boxes: list[PlacedBox]) -> None:
-        """Put boxes in the queue and answer it, the latest first."""
+        """Put boxes in the queue and answer it, the latest first; a locked label gets none."""
+        whys = [self.case.why_not(placed.label) for placed in boxes]
+        boxes = [placed for placed, why in zip(boxes, whys, strict=True) if not why]
+        if any(whys):
+            self._tell(next(filter(None, whys)), True)
+        if not boxes:
+            return
         for placed in boxes:
             self.case.pending.pop(placed.box_id, None)
             self.case.pending[placed.box_id] = placed

@@ -112,6 +112,7 @@ class MedSamWidget(QWidget):
         parts.table.picked.connect(lambda n: on_case(Case.pick_label, n))
         parts.table.renamed.connect(lambda n, name: on_case(Case.rename_label, n, name))
         parts.table.recolored.connect(lambda n, color: on_case(Case.recolor_label, n, color))
+        parts.table.locked.connect(lambda n, on: on_case(Case.lock_label, n, on))
         parts.add_label.clicked.connect(lambda: on_case(Case.add_label))
         parts.remove_label.clicked.connect(lambda: on_case(Case.remove_label))
         parts.replace.toggled.connect(controller.on_replace_chosen)

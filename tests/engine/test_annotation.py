@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from napari_medsam.engine.annotation import Annotation
-from napari_medsam.engine.events import PlacedBox
+from napari_medsam.engine.events import Label, PlacedBox
 from napari_medsam.engine.prompt import SliceMask, SliceRef, box_prompt, tight_patch
 
 SHAPE = (6, 20, 24)
@@ -443,3 +443,65 @@ def test_trust_is_kept_with_the_masks(annotation):
         edit.paint(mask_of(1, 1, 9, 9), 1, key=7)
         edit.trust(1, "z", {2: 0.25})
     assert annotation.log[-1].trust == (((1, "z", 2), 0.25),)
+
+
+# --- locked labels -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def locked(annotation) -> Annotation:
+    """Label 1 is drawn and locked, label 2 is not."""
+    place(annotation, mask_of(2, 2, 8, 8))
+    annotation.edit_label(1, locked=True)
+    return annotation
+
+
+def test_no_mask_changes_a_locked_label_even_with_replace(locked):
+    before = locked.labels.copy()
+    place(locked, mask_of(4, 4, 12, 12), label=2, overwrite=True)
+    assert ((locked.labels == 1) == (before == 1)).all()
+    assert locked.voxel_count(2) == 8 * 8 - 4 * 4
+
+
+def test_a_moved_box_of_a_locked_label_takes_nothing_back(locked):
+    before = locked.labels.copy()
+    place(locked, mask_of(10, 10, 14, 14), label=1, box_id=locked.boxes[0].box_id)
+    assert (locked.labels == before).all()
+
+
+def test_brush_and_eraser_leave_a_locked_label_and_the_rest_of_the_stroke_counts(locked):
+    before = locked.labels.copy()
+    where = np.array([2, 2, 2]), np.array([3, 3, 15]), np.array([3, 3, 15])
+    locked.labels[where] = 2
+    locked.record_painted(where, np.array([1, 2, 0]), 2)  # passes a voxel of it twice
+    assert (locked.labels != before).sum() == 1
+    assert locked.labels[2, 15, 15] == 2
+    brush(locked, 2, [3, 15], [3, 15], 0)
+    assert (locked.labels == before).all()
+    brush(locked, 2, [16], [16], 1)  # nor does it grow
+    assert (locked.labels == before).all()
+
+
+def test_locked_label_cannot_be_removed_or_cleared(locked):
+    with pytest.raises(ValueError, match="is locked"):
+        locked.remove_label(1)
+    with pytest.raises(ValueError, match="is locked"):
+        locked.clear_label(1)
+
+
+def test_labels_of_a_file_leave_a_locked_label_as_it_is(locked):
+    before = locked.labels == 1
+    locked.load_labels(np.full(locked.labels.shape, 2), [Label(1, "other", (0.0, 0.0, 0.0))])
+    assert ((locked.labels == 1) == before).all()
+    assert locked.table[0].locked
+
+
+def test_undo_takes_the_lock_back_before_what_it_held(locked):
+    locked.undo()
+    assert not locked.table[0].locked
+    locked.undo()
+    assert locked.voxel_count(1) == 0
+    locked.redo()
+    locked.redo()
+    assert locked.voxel_count(1) == 36
+    assert locked.table[0].locked
