@@ -11,6 +11,7 @@ from napari_medsam.engine.volume import AXES, Axis
 BOX_FORM = "AXIS:INDEX:X0,Y0,X1,Y1[:LABEL]"
 POINT_FORM = "AXIS:INDEX:X,Y[:LABEL]"
 RANGE_FORM = "FIRST:LAST"
+SLICE_FORM = "AXIS:INDEX[:LABEL]"
 
 _BOX = re.compile(r"(?:(?P<axis>[^:,]*):(?P<index>[^:,]*):)?(?P<corners>[^:]*)(?::(?P<label>.*))?")
 
@@ -51,6 +52,29 @@ class AskedPoint:
     index: int | None = None
 
 
+@dataclass(frozen=True)
+class AskedSlice:
+    """A label on a slice as someone wrote it down."""
+
+    axis: Axis
+    index: int
+    label: str = "1"
+
+
+def parse_slice(text: str) -> AskedSlice:
+    """Read "z:12:liver"; the label is a number or a name; left out, it is 1.
+
+    Raises
+    ------
+    ValueError
+        Saying which part is wrong.
+    """
+    axis, index, label = (*text.split(":", 2), None, None)[:3]
+    if axis is None or index is None:
+        raise ValueError(f"{text!r} is not a slice; a slice is written {SLICE_FORM}.")
+    return AskedSlice(*_place(axis, index, text), _label(label, text))
+
+
 def parse_point(text: str, *, is_inside: bool = True) -> AskedPoint:
     """Read "z:12:40,50:liver", or "40,50" for a 2D image; parts as of `parse_box`.
 
@@ -87,12 +111,16 @@ def _parts(text: str, what: str, form: str, n_numbers: int) -> tuple[Any, ...]:
     numbers = _numbers(match["corners"], text, form, n_numbers)
     if axis is None:
         return *numbers, _label(label, text), None, None
+    return *numbers, _label(label, text), *_place(axis, index, text)
+
+
+def _place(axis: str, index: str, text: str) -> tuple[Axis, int]:
     known = next((a for a in AXES if a == axis.strip().lower()), None)
     if known is None:
         raise ValueError(f"The axis of {text!r} is {axis!r}; it is z, y or x.")
     if not index.isdecimal():
         raise ValueError(f"The slice of {text!r} is {index!r}; it is a number from 0.")
-    return *numbers, _label(label, text), known, int(index)
+    return known, int(index)
 
 
 def parse_range(text: str) -> tuple[int, int]:

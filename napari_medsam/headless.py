@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from napari_medsam.box_text import AskedBox, AskedPoint
+from napari_medsam.box_text import AskedBox, AskedPoint, AskedSlice
 from napari_medsam.clicks import Clicks, answer_clicks, slice_asked
 from napari_medsam.engine import review
 from napari_medsam.engine.annotation import Annotation
@@ -26,6 +26,7 @@ from napari_medsam.engine.volume import Volume
 from napari_medsam.engine.vote import n_looks, voted
 from napari_medsam.engine.window import Window
 from napari_medsam.formats.image_file import ImageFile
+from napari_medsam.formats.label_file import LabelFile
 from napari_medsam.formats.labels import Saved, write_labels
 from napari_medsam.reach import objects, seeds_over
 
@@ -59,6 +60,11 @@ class Request:
     clicks, reach
         Points, answered before everything else: each one's mask gives a box more, and with
         `reach` seeds over these slices for all boxes.
+    before
+        Labels that are there already, on the image's grid: they stay, and masks fill what is free.
+    standing
+        By box (counted from 0), the mask on its slice where that stands: it is what the box's
+        object is there, and the model is not asked.
     """
 
     image: ImageFile
@@ -73,6 +79,8 @@ class Request:
     smooth: float = 0.0
     clicks: tuple[Clicks, ...] = ()
     reach: tuple[int, int] | None = None
+    before: LabelFile | None = None
+    standing: Mapping[int, SliceMask] = field(default_factory=dict)
 
     @property
     def n_masks(self) -> int:
@@ -128,7 +136,7 @@ def run(
     )
     started = time.perf_counter()
     request, clicked = _with_clicked(session, request)
-    found = _find_masks(session, request, clicked, on_mask)
+    found = _find_masks(session, request, {**clicked, **request.standing}, on_mask)
     segmented = time.perf_counter()
     annotation = _annotate(session, request, found)
     saved = write_labels(output, annotation.labels, request.image.grid, annotation.table)
@@ -154,11 +162,20 @@ def _with_clicked(session: Session, request: Request) -> tuple[Request, dict[int
     return replace(request, boxes=boxes, seeds=seeds), dict(enumerate(masks, n_boxes))
 
 
-def label_table(asked: Sequence[AskedBox | AskedPoint]) -> dict[str, Label]:
-    """The label each text stands for: "3" is number 3; a name gets the lowest free number."""
+def label_table(
+    asked: Sequence[AskedBox | AskedPoint | AskedSlice], known: Sequence[Label] = ()
+) -> dict[str, Label]:
+    """The label each text stands for: "3" is number 3; a name gets the lowest free number.
+
+    Names and numbers that are `known` stand for those labels.
+    """
     distinct = list(dict.fromkeys(box.label for box in asked))
-    table = {t: _label(int(t), f"Label {int(t)}") for t in distinct if t.isdecimal()}
-    taken = {label.number for label in table.values()}
+    names, numbers = ({getattr(k, by): k for k in known} for by in ("name", "number"))
+    table = {t: names[t] for t in distinct if t in names}
+    for text in distinct:
+        if text.isdecimal() and text not in table:
+            table[text] = numbers.get(int(text)) or _label(int(text), f"Label {int(text)}")
+    taken = {label.number for label in (*table.values(), *known)}
     for text in distinct:
         if text not in table:
             number = next(n for n in range(1, len(distinct) + len(taken) + 1) if n not in taken)
@@ -172,21 +189,26 @@ def _label(number: int, name: str) -> Label:
 
 
 def place(
-    asked: Sequence[AskedBox], volume: Volume, points: Sequence[AskedPoint] = ()
+    asked: Sequence[AskedBox],
+    volume: Volume,
+    points: Sequence[AskedPoint] = (),
+    starts: Sequence[AskedSlice] = (),
+    known: Sequence[Label] = (),
 ) -> tuple[tuple[PlacedBox, ...], tuple[Label, ...]]:
-    """Lay boxes on a volume, and make the table of their labels and the points'.
+    """Lay boxes on a volume, and make the table of their labels, the points' and the starts'.
 
     Raises
     ------
     ValueError
         Where a box names no slice on a volume, or one that is not there, or misses the slice.
     """
-    table = label_table([*asked, *points])
+    table = label_table([*asked, *points, *starts], known)
     placed = tuple(
         PlacedBox(n, table[box.label].number, _prompt(box, volume))
         for n, box in enumerate(asked, 1)
     )
-    return placed, tuple(sorted(table.values(), key=lambda label: label.number))
+    rows = {label.number: label for label in table.values()}
+    return placed, tuple(rows[number] for number in sorted(rows))
 
 
 def _prompt(asked: AskedBox, volume: Volume) -> BoxPrompt:
@@ -323,11 +345,12 @@ def _annotate(session: Session, request: Request, found: Sequence[Found]) -> Ann
     """Paint masks into a new annotation.
 
     Where masks of two labels overlap, the box that was given first keeps the voxels; by the
-    original's rules the one given last does.
+    original's rules the one given last does. Labels that were there before keep theirs.
     """
     annotation = Annotation(session.volume.shape_zyx)
-    for label in request.table:
-        annotation.add_label(label.name, number=label.number, color=label.color)
+    if request.before is not None:
+        annotation.load_labels(request.before.labels, request.before.table)
+    annotation.load_table(request.table)
     with annotation.edit(
         "box" if request.seeds is None else "propagate",
         overwrite=request.compat,

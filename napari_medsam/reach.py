@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from napari_medsam.engine.events import PlacedBox
 from napari_medsam.engine.keyframes import are_one_object
+from napari_medsam.engine.prompt import SliceMask
 from napari_medsam.engine.propagate import Seed
 from napari_medsam.engine.volume import Volume
 
 
 def seeds_over(
-    boxes: Sequence[PlacedBox], first: int, last: int, volume: Volume
+    boxes: Sequence[PlacedBox],
+    first: int,
+    last: int,
+    volume: Volume,
+    standing: Mapping[int, SliceMask] | None = None,
 ) -> tuple[Seed, ...]:
     """Share slices `first` to `last` (inclusive) out among the boxes of each label.
 
     Every slice goes to the nearest box of its label; halfway between two, to the lower one.
-    Boxes of one label on one slice all reach over the same part.
+    Boxes of one label on one slice all reach over the same part. `standing` are the masks of
+    boxes (counted from 0) that are right already.
 
     Raises
     ------
@@ -35,7 +41,7 @@ def seeds_over(
             f"{n - 1}."
         )
     seeds = []
-    for placed in boxes:
+    for n_box, placed in enumerate(boxes):
         start = placed.box.slice.index
         if not first <= start <= last:
             raise ValueError(
@@ -47,7 +53,8 @@ def seeds_over(
         above = min((s for s in stations if s > start), default=None)
         low = first if below is None else (below + start) // 2 + 1
         high = last if above is None else (start + above) // 2
-        seeds.append(Seed(placed.box, low, high, placed.label))
+        given = (standing or {}).get(n_box)
+        seeds.append(Seed(placed.box, low, high, placed.label, given))
     return tuple(seeds)
 
 

@@ -231,6 +231,66 @@ def test_steady_block_leaves_no_slice_in_doubt(
     assert "6 slices, none in doubt\n" in capsys.readouterr().out
 
 
+def existing(case: Path, voxels: dict[int, int]) -> np.ndarray:
+    """labels.nii.gz as another program may have left it: on slice `index` a square of `number`."""
+    image = nib.load("scan.nii.gz")
+    labels = np.zeros(image.shape, np.uint8)
+    for index, number in voxels.items():
+        labels[8:16, 10:20, index] = number
+    nib.save(nib.Nifti1Image(labels, image.affine), "there.nii.gz")
+    return labels
+
+
+GO_ON = ["segment", "scan.nii.gz", "--labels", "there.nii.gz"]
+
+
+def test_labels_that_are_there_stay_and_a_new_name_gets_a_number_of_its_own(
+    case: Path, tiny: TinyMedSam
+):
+    there = existing(case, {0: 1, 3: 1})
+    boxes = ["--box", "z:2:5,8,18,22:block", "--box", "z:3:5,8,18,22:block"]
+    assert main([*GO_ON, *boxes, *LABELS]) == 0
+    saved = np.asarray(nib.load("labels.nii.gz").dataobj)
+    np.testing.assert_array_equal(saved == 1, there == 1)
+    assert np.count_nonzero(saved[:, :, 2] == 2) == 80
+    assert not (saved[:, :, 3] == 2).any(), "the slice was label 1's"
+
+
+def test_from_a_slice_that_was_put_right_the_others_are_found_anew(case: Path, tiny: TinyMedSam):
+    there = existing(case, {1: 1, 2: 1, 4: 1, 5: 2})
+    there[:, :, 4] = 0
+    there[20:24, 20:24, 4] = 1  # a drift, far from the block
+    there[9, 10:20, 2] = 0  # put right by hand: the start
+    image = nib.load("scan.nii.gz")
+    nib.save(nib.Nifti1Image(there, image.affine), "there.nii.gz")
+    assert main([*GO_ON, "--from", "z:2:1", "--propagate", "2:5", *LABELS]) == 0
+    saved = np.asarray(nib.load("labels.nii.gz").dataobj)
+    np.testing.assert_array_equal(saved[:, :, :3], there[:, :, :3])
+    for index in (3, 4):
+        assert np.count_nonzero(saved[8:16, 10:20, index] == 1) == 80
+        assert np.count_nonzero(saved[:, :, index]) == 80
+    np.testing.assert_array_equal(saved[:, :, 5], there[:, :, 5])
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--from", "z:2:1"], "carried over --propagate"),
+        (["--from", "2", "--propagate", "2:5"], "a slice is written AXIS:INDEX[:LABEL]"),
+        (["--from", "z:3:1", "--propagate", "2:5"], "nothing of label 1 on slice z=3"),
+        (["--from", "z:2:1", "--propagate", "2:5", "--vote"], "leave --vote"),
+        (["--box", "z:2:5,8,18,22", "--compat"], "leave --compat out"),
+    ],
+)
+def test_going_on_that_cannot_be_is_wrong_usage(
+    case: Path, tiny: TinyMedSam, capsys: pytest.CaptureFixture[str], more: list[str], said: str
+):
+    existing(case, {2: 1})
+    assert main([*GO_ON, *more, *LABELS]) == 2
+    assert said in capsys.readouterr().err
+    assert not Path("labels.nii.gz").exists()
+
+
 @pytest.fixture
 def clicked(tiny: TinyMedSam, monkeypatch: pytest.MonkeyPatch) -> TinyMedSam:
     """The tiny model takes points and masks, and is called MobileSAM."""

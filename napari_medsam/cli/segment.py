@@ -14,6 +14,7 @@ from napari_medsam.cli.spacing import SPACING, parse_spacing
 BOX_FORM = "AXIS:INDEX:X0,Y0,X1,Y1[:LABEL]"
 POINT_FORM = "AXIS:INDEX:X,Y[:LABEL]"
 RANGE_FORM = "FIRST:LAST"
+SLICE_FORM = "AXIS:INDEX[:LABEL]"
 BOX_HELP = """A box, as often as needed. AXIS is z, y or x; INDEX counts slices from 0 in the
 grid that `info` prints; x runs along the slice's columns, y along its rows; LABEL is a number or
 a name (1 if left out). For a 2D image leave AXIS:INDEX: out."""
@@ -46,6 +47,25 @@ def segment(
             metavar="LABELS",
             help="A label file whose masks are given to the model with boxes and points of the "
             "same label, to be refined. For models trained so.",
+        ),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            "--labels",
+            metavar="LABELS",
+            help="A label file to go on from: what it holds stays, masks fill what is free, and "
+            "its names may be used for LABEL.",
+        ),
+    ] = None,
+    start: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from",
+            metavar=SLICE_FORM,
+            help="With --labels and --propagate: the label's mask on this slice is right; what "
+            "the file has of it on the other slices of the range is found anew from there. As "
+            "often as needed.",
         ),
     ] = None,
     propagate: Annotated[
@@ -126,7 +146,7 @@ def segment(
     spacing: Annotated[str | None, SPACING] = None,
 ) -> None:
     """Segment one image from boxes and save the labels on the image's own grid."""
-    from napari_medsam.box_text import parse_box, parse_point, parse_range
+    from napari_medsam.box_text import parse_box, parse_point, parse_range, parse_slice
     from napari_medsam.cli.opening import begin_opening, parse_wish
     from napari_medsam.models import store
     from napari_medsam.models.routing import AUTO, challenge_modality
@@ -137,8 +157,17 @@ def segment(
         points = [parse_point(text) for text in point or ()]
     with usage("--outside"):
         points += [parse_point(text, is_inside=False) for text in outside or ()]
+    with usage("--from"):
+        begun = [parse_slice(text) for text in start or ()]
+        if begun and (labels is None or propagate is None):
+            raise ValueError("A start is a slice of --labels, carried over --propagate.")
+        if begun and (vote or extent):
+            raise ValueError("A start is a mask on a slice; leave --vote and --extent out.")
+    with usage("--labels"):
+        if labels is not None and compat:
+            raise ValueError("The authors' script knows no labels before; leave --compat out.")
     with usage("--box"):
-        if not asked and not points:
+        if not asked and not points and not begun:
             raise ValueError("Nothing says where the object is; give a box (or a point).")
     with usage("--propagate"):
         reach = None if propagate is None else parse_range(propagate)
@@ -158,7 +187,8 @@ def segment(
     from napari_medsam.engine.window import parse_window
     from napari_medsam.formats.header_window import window_asked
     from napari_medsam.formats.images import read_image
-    from napari_medsam.formats.labels_read import read_labels
+    from napari_medsam.formats.labels_read import read_label_file, read_labels
+    from napari_medsam.going_on import complete, place_starts, without_what_follows
     from napari_medsam.headless import Request, label_table, place
     from napari_medsam.reach import seeds_over
     from napari_medsam.report import report as report_of
@@ -169,16 +199,25 @@ def segment(
     started = time.perf_counter()
     read = read_image(image, series=series, frame=frame, spacing_xyz=spacing_xyz)
     reading = time.perf_counter() - started
+    there = None if labels is None else complete(read_label_file(labels, read.grid))
+    known_labels = there.table if there is not None else ()
     with usage("--box"):
-        placed, table = place(asked, read.volume, points)
+        placed, table = place(asked, read.volume, points, begun, known_labels)
     before = None if earlier is None else read_labels(earlier, read.grid)
     with usage("--point"):
-        numbers = label_table([*asked, *points])
+        numbers = label_table([*asked, *points, *begun], known_labels)
         clicks, boxes = place_clicks(points, placed, numbers, read.volume, before)
+    starts = []
+    if there is not None:
+        with usage("--from"):
+            starts = place_starts(begun, there, numbers, read.volume, len(placed) + 1)
+    standing = {len(boxes) + n: one.mask for n, one in enumerate(starts)}
+    boxes += [one.placed for one in starts]
     with usage("--propagate"):
         seeds = None
         if reach is not None and boxes:
-            seeds = seeds_over(boxes, *reach, read.volume)
+            seeds = seeds_over(boxes, *reach, read.volume, standing)
+            there = without_what_follows(there, starts, *reach) if there is not None else None
     with usage("--window"):
         # The authors' script knows nothing of a header.
         shown = parse_window(read.volume, window) if compat else window_asked(read, window)
@@ -209,6 +248,8 @@ def segment(
         smooth=smooth,
         clicks=tuple(clicks),
         reach=reach,
+        before=there,
+        standing=standing,
     )
     # What is on disk is float16, and the original's rules ask for float32.
     cache = None if no_cache or compat else lasting_cache()
