@@ -22,6 +22,7 @@ from napari_medsam.engine.predictor import PromptableModel
 from napari_medsam.engine.prompt import BoxPrompt, SliceMask, box_prompt
 from napari_medsam.engine.propagate import Seed
 from napari_medsam.engine.session import Session
+from napari_medsam.engine.spans import Station
 from napari_medsam.engine.volume import Volume
 from napari_medsam.engine.vote import n_looks, voted
 from napari_medsam.engine.window import Window
@@ -295,7 +296,11 @@ def _propagated(session: Session, request: Request) -> Iterator[Found]:
         return
     parts = objects(boxes)
     keyed = [part for part in parts if len(part) > 1]
-    for k, mask in session.follow([_track(boxes, part) for part in keyed]):
+    stations = [
+        {boxes[n].box.slice.index: Station(boxes[n].box, request.standing.get(n)) for n in part}
+        for part in keyed
+    ]
+    for k, mask in session.follow([_track(boxes, part) for part in keyed], stations):
         index = mask.slice.index
         n = next(n for n in keyed[k] if seeds[n].first <= index <= seeds[n].last)
         yield Found(n, boxes[n].label, mask)

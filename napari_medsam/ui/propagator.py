@@ -253,7 +253,7 @@ class Propagator:
 def answers(session: Session, plan: Plan) -> Iterator[tuple[Course, SliceMask]]:
     """What the session finds for a plan; a later mask of a course on a slice is better."""
     ways = (
-        (plan.tracks, session.follow([track for _, track in plan.tracks])),
+        (plan.tracks, session.follow(*plan.tracked)),
         (plan.seeds, session.propagate([seed for _, seed in plan.seeds])),
         (plan.extents, session.fill([seed for _, seed in plan.extents])),
     )
