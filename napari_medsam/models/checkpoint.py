@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 import mmap
+import reprlib
 import struct
 import zipfile
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ from napari_medsam.models.errors import CheckpointError
 
 Array = NDArray[Any]
 
+MOST_AXES = 8  # of a tensor, as in `unpickle`
 _MAX_LIST_BYTES = 64 * 2**20  # the list of tensors; those of known models are below 1 MB
 _LEGACY_MAGIC = b"\x80\x02\x8a\x0al\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
 _SAFETENSORS_DTYPES = {
@@ -201,7 +203,7 @@ def _state_dict(loaded: object) -> tuple[dict[str, unpickle.TensorRef], str]:
                 return loaded[key], key
         raise CheckpointError(
             "the file holds no state dict (a dict of tensors, bare or under 'model' or"
-            f" 'state_dict'); its entries are {', '.join(map(repr, list(loaded)[:5]))}."
+            f" 'state_dict'); its entries are {', '.join(map(reprlib.repr, list(loaded)[:5]))}."
         )
     if isinstance(loaded, unpickle.Inert):
         raise CheckpointError(
@@ -281,11 +283,15 @@ def _read_safetensors(buffer: mmap.mmap) -> dict[str, Array]:
         raise CheckpointError(f"the header is damaged ({error}).") from error
 
 
+def _is_count(number: object) -> bool:
+    return type(number) is int and 0 <= number < 2**40
+
+
 def _safetensor(buffer: mmap.mmap, origin: int, key: str, entry: dict[str, Any]) -> Array:
     shape = tuple(entry["shape"])
     first, last = entry["data_offsets"]
     numbers = (*shape, first, last)
-    if any(type(n) is not int or not 0 <= n < 2**40 for n in numbers) or first > last:
+    if len(shape) > MOST_AXES or first > last or not all(map(_is_count, numbers)):
         raise CheckpointError(f"tensor {key} has an impossible shape or place.")
     if entry["dtype"] not in _SAFETENSORS_DTYPES:
         raise CheckpointError(f"tensor {key} has the unknown number type {entry['dtype']!r}.")
