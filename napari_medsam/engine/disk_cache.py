@@ -278,6 +278,8 @@ def _frame(values: dict[str, Any]) -> Frame:
     scales = (float(frame.prompt_x), float(frame.prompt_y))
     if any(type(n) is not int or not 0 <= n < 2**20 for n in whole) or 0 in sizes:
         raise ValueError("an impossible frame")
+    if frame.top + frame.height > rows or frame.left + frame.width > columns:
+        raise ValueError("a view that is not in its slice")
     if not all(math.isfinite(scale) and scale > 0 for scale in scales):
         raise ValueError("an impossible scale")
     if frame.enlarge not in get_args(Enlarge) or type(frame.truncates_boxes) is not bool:

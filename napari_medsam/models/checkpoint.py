@@ -26,6 +26,7 @@ from napari_medsam.models.errors import CheckpointError
 
 Array = NDArray[Any]
 
+LONGEST_SAID = 500
 MOST_AXES = 8  # of a tensor, as in `unpickle`
 _MAX_LIST_BYTES = 64 * 2**20  # the list of tensors; those of known models are below 1 MB
 _LEGACY_MAGIC = b"\x80\x02\x8a\x0al\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
@@ -87,7 +88,9 @@ def read_checkpoint(path: str | Path, *, training: bool = False) -> Checkpoint:
         if _looks_like_safetensors(buffer):
             return Checkpoint(_read_safetensors(buffer), "")
     except CheckpointError as error:
-        raise type(error)(f"{path.name}: {error}") from error
+        said = str(error)  # which may quote a name from the file
+        said = said if len(said) <= LONGEST_SAID else f"{said[:LONGEST_SAID]} ..."
+        raise type(error)(f"{path.name}: {said}") from error
     if buffer[: len(_LEGACY_MAGIC)] == _LEGACY_MAGIC:
         raise CheckpointError(
             f"{path.name} is in the format of PyTorch before 1.6, which is not read; load it with"
@@ -112,7 +115,10 @@ def _read_torch_zip(path: Path, buffer: mmap.mmap, training: bool) -> Checkpoint
                 if f"{top}/byteorder" in members  # absent in files of PyTorch before 2.1
                 else b"little"
             )
-    except (zipfile.BadZipFile, NotImplementedError, struct.error) as error:
+    except CheckpointError:
+        raise
+    except (zipfile.BadZipFile, RuntimeError, EOFError, ValueError, OSError, struct.error) as error:
+        # OSError: a zip whose directory points before its own beginning.
         raise CheckpointError(
             f"the file is cut off or damaged, fetch it again ({error})."
         ) from error

@@ -18,6 +18,7 @@ from napari_medsam.models.errors import GraphError
 
 SUFFIXES = (".xml", ".onnx")
 _PIECE = 2**16
+LONGEST_NAME = 200
 _SMALL_TYPES = ("u8", "i8", "u4", "i4")
 
 
@@ -114,6 +115,8 @@ def _port(port: Any) -> Port:
 
 def _inside(path: Path, name: str) -> Path:
     """The file `name` in the folder of `path`; links count as what they point to."""
+    if not name.isprintable() or not 0 < len(name) <= LONGEST_NAME:
+        raise GraphError(f"{path.name} points to a file whose name is none; it is refused.")
     folder = path.parent.resolve()
     wanted = Path(name)
     found = (folder / wanted).resolve()
@@ -197,9 +200,9 @@ def _external_files(path: Path) -> set[str]:
     data = path.read_bytes()
     try:
         entries = [dict(_strings(entry)) for entry in _find(memoryview(data), "model", 0)]
-    except (IndexError, ValueError) as error:
+        return {entry[2] for entry in entries if entry[1] == "location"}
+    except (LookupError, ValueError) as error:
         raise GraphError(f"{path.name} is not an ONNX file, or damaged.") from error
-    return {entry[2] for entry in entries if entry.get(1) == "location"}
 
 
 def _find(message: memoryview, kind: str, depth: int) -> Iterator[memoryview]:
