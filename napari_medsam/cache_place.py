@@ -15,6 +15,7 @@ import platformdirs
 
 from napari_medsam.engine.disk_cache import DEFAULT_BUDGET, DiskCache, DiskPrecision
 from napari_medsam.engine.embeddings import EmbeddingCache, default_budget
+from napari_medsam.models.json_file import read_json
 
 VARIABLE = "NAPARI_MEDSAM_CACHE"
 
@@ -45,7 +46,7 @@ def disk_precision(text: str) -> DiskPrecision:
 def preferences() -> Preferences:
     """What the user chose, and the defaults where nothing sensible was."""
     with contextlib.suppress(OSError, ValueError, TypeError):
-        found = Preferences(**json.loads(_preferences_file().read_text(encoding="utf-8")))
+        found = Preferences(**read_json(_preferences_file()))
         is_size = isinstance(found.max_bytes, int) and found.max_bytes >= 0
         if is_size and found.precision in get_args(DiskPrecision):
             return found

@@ -557,29 +557,6 @@ def test_segment_with_the_real_model_finds_the_block(case: Path, weights_path: P
     assert 2 * np.count_nonzero(found & truth) / (found.sum() + truth.sum()) > 0.9
 
 
-@pytest.mark.weights
-def test_segment_uses_no_network(case: Path, weights_path: Path):
-    program = (
-        "import sys\n"
-        "def refuse(event, args):\n"
-        "    if event in ('socket.connect', 'socket.getaddrinfo', 'socket.sendto'):\n"
-        "        print('NETWORK', event, args, file=sys.stderr)\n"
-        "sys.addaudithook(refuse)\n"
-        "from napari_medsam.cli import main\n"
-        "sys.exit(main(sys.argv[1:]))\n"
-    )
-    arguments = ["segment", "scan.nii.gz", "--box", "z:2:5,8,18,22", *LABELS]
-    done = subprocess.run(
-        [sys.executable, "-c", program, *arguments],
-        env={**os.environ, "PYTHONPATH": str(PROJECT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "NETWORK" not in done.stderr
-
-
 # --- demo --------------------------------------------------------------------------------
 
 

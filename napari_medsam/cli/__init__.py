@@ -16,7 +16,7 @@ import typer
 from typer.main import get_command
 
 from napari_medsam import __version__
-from napari_medsam.cli import cache, models
+from napari_medsam.cli import cache, kit, models
 from napari_medsam.cli.bench import bench
 from napari_medsam.cli.convert import convert
 from napari_medsam.cli.demo import demo
@@ -41,6 +41,7 @@ app.command()(info)
 app.command()(convert)
 app.add_typer(models.app, name="models")
 app.add_typer(cache.app, name="cache")
+app.add_typer(kit.app, name="kit")
 app.command()(bench)
 app.command()(doctor)
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.events import PALETTE, Label
+from napari_medsam.engine.events import MOST_LABELS, PALETTE, Label
 from napari_medsam.formats.errors import ReadError, SaveError
 from napari_medsam.formats.terms import Code, CodedLabel, Term, term_of, with_term
 
@@ -36,6 +36,7 @@ ITK_SNAP_HEADER = """\
 #  LABEL:   Label description
 ################################################
 """
+MOST_BYTES, MOST_ROWS = 2**24, MOST_LABELS + 1
 CSV_COLUMNS = ("number", "name", "red", "green", "blue")
 CODE_COLUMNS = tuple(
     f"{what}_{part}" for what in ("type", "category") for part in ("code", "scheme", "meaning")
@@ -76,11 +77,9 @@ def read_label_table(path: str | os.PathLike[str]) -> tuple[Label, ...]:
         The file is neither, or a line of it makes no sense (which is said).
     """
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ReadError(f"{path.name} cannot be read as text.") from error
-    rows = _csv_rows(text) if path.suffix.lower() == ".csv" else _itk_snap_rows(text)
+    rows = _rows(path)
+    if len(rows) > MOST_ROWS:
+        raise ReadError(f"{path.name} has {len(rows):,} rows; there are {MOST_ROWS:,} labels.")
     table = []
     for line, row in rows:
         try:
@@ -96,6 +95,20 @@ def read_label_table(path: str | os.PathLike[str]) -> tuple[Label, ...]:
                 f"values from 0 to 255 are expected)."
             ) from error
     return tuple(table)
+
+
+def _rows(path: Path) -> list[tuple[int, list[str]]]:
+    """Line number and fields of each label, as text."""
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise ReadError(f"{path.name} is too large to be a label table.")
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ReadError(f"{path.name} cannot be read as text.") from error
+    try:
+        return _csv_rows(text) if path.suffix.lower() == ".csv" else _itk_snap_rows(text)
+    except csv.Error as error:  # no ValueError, to csv's own taste
+        raise ReadError(f"{path.name} is no table of labels ({error}).") from error
 
 
 def description_beside(path: Path) -> Path:

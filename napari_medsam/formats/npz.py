@@ -7,6 +7,7 @@ orientation or origin; the axes are taken as left, back, head.
 
 from __future__ import annotations
 
+import tokenize
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ MODALITY_WORDS = {
     "oct": "OCT",
 }
 
-UNREADABLE = (*DAMAGE, zipfile.BadZipFile)
+UNREADABLE = (*DAMAGE, zipfile.BadZipFile, tokenize.TokenError)
 """What zipfile and numpy raise on damaged files (pickled objects are refused as ValueError)."""
 
 
