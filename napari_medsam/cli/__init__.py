@@ -23,6 +23,7 @@ from napari_medsam.cli.demo import demo
 from napari_medsam.cli.doctor import doctor
 from napari_medsam.cli.errors import sentence
 from napari_medsam.cli.info import info
+from napari_medsam.cli.predict import predict
 from napari_medsam.cli.segment import segment
 from napari_medsam.cli.view import view
 
@@ -37,6 +38,7 @@ app = typer.Typer(
 app.command()(view)
 app.command()(demo)
 app.command()(segment)
+app.command()(predict)
 app.command()(info)
 app.command()(convert)
 app.add_typer(models.app, name="models")
