@@ -22,7 +22,9 @@ from napari_medsam.cli.convert import convert
 from napari_medsam.cli.demo import demo
 from napari_medsam.cli.doctor import doctor
 from napari_medsam.cli.errors import sentence
+from napari_medsam.cli.evaluate import evaluate
 from napari_medsam.cli.info import info
+from napari_medsam.cli.predict import predict
 from napari_medsam.cli.segment import segment
 from napari_medsam.cli.view import view
 
@@ -37,6 +39,8 @@ app = typer.Typer(
 app.command()(view)
 app.command()(demo)
 app.command()(segment)
+app.command()(predict)
+app.command()(evaluate)
 app.command()(info)
 app.command()(convert)
 app.add_typer(models.app, name="models")
