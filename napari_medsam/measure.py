@@ -174,12 +174,14 @@ def grey_of(values: NDArray[Any]) -> Grey | None:
 def compare(found: Mask, reference: Mask, volume: Volume, tolerance_mm: float) -> Comparison:
     """A mask beside a reference; both (Z, Y, X), cut to where at least one of them is."""
     ml, spacing = volume.voxel_ml, volume.spacing_xyz[::-1]
-    # A picture is compared as one, as the challenge's rules have it.
-    flat = (found[0], reference[0], spacing[1:]) if volume.is_flat else (found, reference, spacing)
+    if volume.is_flat:  # a picture is compared as one, as the challenge's rules have it
+        nsd = surface_dice(found[0], reference[0], spacing[1:], tolerance_mm)
+    else:
+        nsd = surface_dice(found, reference, spacing, tolerance_mm)
     now, before = (int(np.count_nonzero(one)) * ml for one in (found, reference))
     return Comparison(
         dice(found, reference),
-        surface_dice(*flat, tolerance_mm),
+        nsd,
         tolerance_mm,
         before,
         now - before,

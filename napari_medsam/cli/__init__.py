@@ -23,6 +23,7 @@ from napari_medsam.cli.demo import demo
 from napari_medsam.cli.doctor import doctor
 from napari_medsam.cli.errors import sentence
 from napari_medsam.cli.info import info
+from napari_medsam.cli.measure import measure
 from napari_medsam.cli.segment import segment
 from napari_medsam.cli.view import view
 
@@ -39,6 +40,7 @@ app.command()(demo)
 app.command()(segment)
 app.command()(info)
 app.command()(convert)
+app.command()(measure)
 app.add_typer(models.app, name="models")
 app.add_typer(cache.app, name="cache")
 app.command()(bench)
