@@ -24,6 +24,7 @@ from napari_medsam.cli.doctor import doctor
 from napari_medsam.cli.errors import sentence
 from napari_medsam.cli.evaluate import evaluate
 from napari_medsam.cli.info import info
+from napari_medsam.cli.measure import measure
 from napari_medsam.cli.predict import predict
 from napari_medsam.cli.segment import segment
 from napari_medsam.cli.view import view
@@ -43,6 +44,7 @@ app.command()(predict)
 app.command()(evaluate)
 app.command()(info)
 app.command()(convert)
+app.command()(measure)
 app.add_typer(models.app, name="models")
 app.add_typer(cache.app, name="cache")
 app.add_typer(kit.app, name="kit")

@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_medsam.engine.canvas import Canvas
 from napari_medsam.engine.change import Change, Labels, Patch, patch_between
@@ -105,6 +106,11 @@ class Annotation:
     def voxel_count(self, label: int) -> int:
         """Voxels of a label; kept up with each change, never counted over the volume."""
         return self._canvas.voxel_count(label)
+
+    @property
+    def revisions(self) -> NDArray[np.int64]:
+        """(Z,): how often each axial slice was changed; undo counts as well. Read only."""
+        return self._canvas.revisions
 
     def new_box_id(self) -> int:
         """An identity for a box that was just drawn."""
