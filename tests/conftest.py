@@ -119,6 +119,14 @@ class TinyMedSam:
         self.n_cancelled += 1
 
 
+@pytest.fixture(autouse=True)
+def own_journals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No test reads or leaves journals in the user's folder."""
+    folder = tmp_path / "journals"
+    monkeypatch.setenv("NAPARI_MEDSAM_JOURNALS", str(folder))
+    return folder
+
+
 @pytest.fixture
 def tiny_model() -> TinyMedSam:
     return TinyMedSam()

@@ -95,6 +95,7 @@ def test_version_is_printed(capsys: pytest.CaptureFixture[str]):
     [
         *("view", "demo", "segment", "predict", "evaluate", "info", "doctor", "bench"),
         *("models", "models install", "models list", "cache", "cache info", "cache clear"),
+        *("replay", "journal", "journal list", "journal info", "journal export", "journal prune"),
     ],
 )
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]):

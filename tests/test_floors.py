@@ -39,6 +39,7 @@ def loaded_by(statement: str) -> set[str]:
         ("napari_medsam.formats.images", (*HEAVY, "openvino")),
         ("napari_medsam.models.loading", (*HEAVY, "SimpleITK", "nibabel")),
         ("napari_medsam.headless", (*HEAVY, "openvino")),
+        ("napari_medsam.journal.replay", (*HEAVY, "openvino")),
         ("napari_medsam.cli.run", HEAVY),
         ("napari_medsam.demo", (*HEAVY, "openvino")),
         ("napari_medsam.doctor", (*HEAVY, "openvino")),

@@ -11,7 +11,7 @@ re-running a box takes back only what that box had painted; and nothing changes 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -29,6 +29,7 @@ from napari_medsam.engine.events import (
     Origin,
     PlacedBox,
     Spot,
+    Step,
 )
 from napari_medsam.engine.prompt import SliceMask, SliceRef
 
@@ -46,6 +47,8 @@ class Annotation:
     labels
         (Z, Y, X) uint16; shared with the screen, written only here (and by the screen's brush,
         which reports to `record_painted`).
+    on_step
+        Told of each step of the log after it was taken: something done, an undo, a redo, a save.
     """
 
     def __init__(self, shape_zyx: tuple[int, int, int]) -> None:
@@ -58,12 +61,18 @@ class Annotation:
         self._edit: Edit | None = None
         self._next_box_id = 1
         self._saved_at: Event | None = None
+        self.on_step: Callable[[Step], None] = lambda step: None
 
     # --- what is there -----------------------------------------------------------------
 
     @property
     def labels(self) -> Labels:
         return self._canvas.labels
+
+    @property
+    def canvas(self) -> Canvas:
+        """The labels with where each came from; to be read alone."""
+        return self._canvas
 
     @property
     def table(self) -> tuple[Label, ...]:
@@ -102,6 +111,7 @@ class Annotation:
     def mark_saved(self) -> None:
         """What is there now is in a file."""
         self._saved_at = self._log[self._n_done - 1] if self._n_done else None
+        self.on_step(Step("saved"))
 
     def voxel_count(self, label: int) -> int:
         """Voxels of a label; kept up with each change, never counted over the volume."""
@@ -362,6 +372,7 @@ class Annotation:
         self._n_done -= 1
         event = self._log[self._n_done]
         self._turn(event, forward=False, write=True)
+        self.on_step(Step("undo"))
         return event
 
     def redo(self) -> Event | None:
@@ -371,7 +382,48 @@ class Annotation:
         event = self._log[self._n_done]
         self._n_done += 1
         self._turn(event, forward=True, write=True)
+        self.on_step(Step("redo"))
         return event
+
+    # --- the journal -------------------------------------------------------------------
+
+    @property
+    def so_far(self) -> Event | None:
+        """What an open edit has painted and not logged yet, as an event; None where nothing."""
+        return self._edit.so_far if self._edit is not None else None
+
+    def play(self, steps: Iterable[Step]) -> None:
+        """Take recorded steps once more, voxel by voxel: the same log, undo and redo included.
+
+        Raises
+        ------
+        ValueError
+            Where a step does not follow from those before it, or does not fit the volume.
+        """
+        for step in steps:
+            if step.kind == "event" and step.event is not None:
+                self._require_fit(step.event)
+                self._append(step.event, write=True)
+            elif step.kind == "saved":
+                self.mark_saved()
+            elif step.kind not in ("undo", "redo") or self._walk(step.kind) is None:
+                raise ValueError(f"The log has a step {step.kind!r} with nothing to do it to.")
+        self._next_box_id = 1 + max((b.box_id for e in self._log for b in e.boxes_after), default=0)
+
+    def take_over(self, other: Annotation) -> None:
+        """Become what another annotation of the same shape is, its log and its saves included."""
+        self._canvas.take_over(other._canvas)
+        self._table, self._boxes = dict(other._table), dict(other._boxes)
+        self._accepted, self._log = set(other._accepted), list(other._log)
+        self._n_done, self._saved_at = other._n_done, other._saved_at
+        self._next_box_id = max(self._next_box_id, other._next_box_id)
+
+    def _walk(self, kind: Literal["undo", "redo"]) -> Event | None:
+        return self.undo() if kind == "undo" else self.redo()
+
+    def _require_fit(self, event: Event) -> None:
+        if not all(patch.fits(self.labels.shape) for patch in event.change):
+            raise ValueError(f"The log changes voxels outside a volume of {self.labels.shape}.")
 
     # --- inside ------------------------------------------------------------------------
 
@@ -417,6 +469,7 @@ class Annotation:
         self._log.append(event)
         self._n_done += 1
         self._turn(event, forward=True, write=write)
+        self.on_step(Step("event", event))
         return event
 
     def _turn(self, event: Event, *, forward: bool, write: bool) -> None:

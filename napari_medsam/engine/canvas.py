@@ -62,6 +62,11 @@ class Canvas:
             new, new_origin = np.where(held, old, new), np.where(held, old_origin, new_origin)
         return record(self.labels, self.origins, where, y0, x0, new, new_origin)
 
+    def take_over(self, other: Canvas) -> None:
+        """Become what another canvas of the same shape is; the arrays stay the same objects."""
+        self.labels[...], self.origins[...] = other.labels, other.origins
+        self._counts, self._locked = dict(other._counts), other._locked
+
     def apply(self, patch: Patch, *, forward: bool = True) -> None:
         """Write a patch, or take it back, and keep the counts."""
         patch.write(self.labels, self.origins, forward=forward)

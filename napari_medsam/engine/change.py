@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam.engine.prompt import SliceRef
-from napari_medsam.engine.volume import Axis, plane_index
+from napari_medsam.engine.volume import AXES, Axis, plane_index
 
 T = TypeVar("T", bound=np.generic)
 
@@ -52,6 +52,21 @@ class Patch:
         """Memory of the arrays."""
         arrays = (self.bits, self.old, self.new, self.old_origin, self.new_origin)
         return sum(a.nbytes for a in arrays)
+
+    def fits(self, shape_zyx: tuple[int, ...]) -> bool:
+        """Whether it lies inside a volume, and has a value for each changed pixel."""
+        where = AXES.index(self.axis)
+        rows, columns = (n for a, n in enumerate(shape_zyx) if a != where)
+        h, w = self.shape
+        if not (0 <= self.index < shape_zyx[where] and h > 0 and w > 0):
+            return False
+        if not (0 <= self.y0 <= rows - h and 0 <= self.x0 <= columns - w):
+            return False
+        if self.bits.shape != ((h * w + 7) // 8,):
+            return False
+        n = int(np.count_nonzero(self.mask))
+        values = (self.old, self.new, self.old_origin, self.new_origin)
+        return all(v.shape in ((1,), (n,)) for v in values)
 
     def write(self, labels: Labels, origins: Origins, *, forward: bool) -> None:
         """Put the new values (or the old ones back) into the (Z, Y, X) arrays."""

@@ -118,9 +118,17 @@ class Edit:
 
     def take_event(self) -> Event | None:
         """What was painted since the last call, as an event; None where nothing was."""
+        event = self.so_far
+        if event is not None:
+            self._empty()
+        return event
+
+    @property
+    def so_far(self) -> Event | None:
+        """What `take_event` would return now."""
         if not (self._patches or self._before or self._after):
             return None
-        event = replace(
+        return replace(
             self._event,
             labels=tuple(sorted(self._labels)),
             change=tuple(self._patches),
@@ -130,8 +138,6 @@ class Edit:
             masks=tuple(self._masks),
             trust=tuple(sorted(self._trust.items())),
         )
-        self._empty()
-        return event
 
     def _empty(self) -> None:
         self._patches: list[Patch] = []

@@ -122,3 +122,14 @@ class Event:
     trust: tuple[tuple[Spot, float | None], ...] = ()
     accepted_before: tuple[Spot, ...] = ()
     accepted_after: tuple[Spot, ...] = ()
+
+
+StepKind = Literal["event", "undo", "redo", "saved"]
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """A step of the log: an event was done, the last one undone or redone, or all was saved."""
+
+    kind: StepKind
+    event: Event | None = None

@@ -1,0 +1,100 @@
+"""`journal`: what is kept of the work done in the window, so that none of it is lost."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from napari_medsam.cli.console import megabytes
+
+app = typer.Typer(
+    help="Look at, export or throw away the journals of what was done in the window.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+WHICH = typer.Argument(
+    metavar="JOURNAL", help="A journal's path, or the beginning of its name in the user's folder."
+)
+AS_JSON = typer.Option("--json", help="Print one JSON object.")
+
+
+@app.command("list")
+def list_journals(as_json: Annotated[bool, AS_JSON] = False) -> None:
+    """List the journals, the latest first."""
+    from napari_medsam.journal.export import iso
+    from napari_medsam.journal.place import journal_folder
+    from napari_medsam.journal.shelf import journals
+
+    folder, found = journal_folder(), journals()
+    if as_json:
+        rows = [{"journal": e.path.name, "bytes": e.n_bytes, "last": iso(e.changed)} for e in found]
+        typer.echo(json.dumps({"folder": str(folder), "journals": rows}, indent=2))
+        return
+    total = megabytes(sum(entry.n_bytes for entry in found))
+    number = f"{len(found)} journal{'' if len(found) == 1 else 's'}"
+    typer.echo(f"{folder}: {number}, {total}")
+    for one in found:
+        typer.echo(f"  {one.path.name}  {megabytes(one.n_bytes):>9}  {iso(one.changed)}")
+
+
+@app.command("info")
+def info(journal: Annotated[str, WHICH], as_json: Annotated[bool, AS_JSON] = False) -> None:
+    """Say what a journal holds: size of the image, steps, labels, models."""
+    from napari_medsam.journal.export import iso
+    from napari_medsam.journal.shelf import describe, find_journal
+
+    found = describe(find_journal(journal))
+    found |= {name: iso(when) for name in ("first", "last") if (when := _seconds(found[name]))}
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+        return
+    typer.echo("\n".join(f"{name + ':':<10} {_words(value)}" for name, value in found.items()))
+
+
+def _seconds(value: object) -> float:
+    return value if isinstance(value, float) else 0.0
+
+
+def _words(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(str(one) for one in value) or "none"
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+@app.command("export")
+def export(
+    journal: Annotated[str, WHICH],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="The file; stdout when not given."),
+    ] = None,
+) -> None:
+    """Write a journal as JSON: who was asked what, with which model, and what it changed."""
+    from napari_medsam.journal.book import Book
+    from napari_medsam.journal.export import as_json
+    from napari_medsam.journal.shelf import find_journal
+
+    with Book(find_journal(journal)) as book:
+        text = json.dumps(as_json(book), indent=1)
+    if output is None:
+        typer.echo(text)
+        return
+    output.write_text(f"{text}\n", encoding="utf-8")
+    typer.echo(f"Saved {output.name}.")
+
+
+@app.command("prune")
+def prune(
+    days: Annotated[
+        float, typer.Option(min=0, help="Delete journals not written to for so many days.")
+    ] = 90.0,
+) -> None:
+    """Delete old journals; one that a window has open stays."""
+    from napari_medsam.journal.shelf import prune
+
+    gone = prune(days)
+    freed = megabytes(sum(entry.n_bytes for entry in gone))
+    typer.echo(f"{len(gone)} journal{'' if len(gone) == 1 else 's'} deleted, {freed} freed.")

@@ -1,0 +1,84 @@
+"""`replay`: the labels of a journal again, without a window."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from napari_medsam.formats.image_file import ImageFile
+    from napari_medsam.journal.history import History
+
+
+def replay(
+    journal: Annotated[
+        str,
+        typer.Argument(
+            metavar="JOURNAL",
+            help="A journal's path, or the beginning of its name (`journal list`).",
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="LABELS", help="The label file to write."),
+    ],
+    image: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="IMAGE",
+            help="The image, to be sure that it is the right one; --prompts and DICOM need it.",
+        ),
+    ] = None,
+    series: Annotated[
+        str | None, typer.Option(metavar="UID", help="Which DICOM series, as `info` lists them.")
+    ] = None,
+    frame: Annotated[
+        int | None, typer.Option(help="Which volume of a 4D file, counted from 0.")
+    ] = None,
+    prompts: Annotated[
+        bool,
+        typer.Option(
+            "--prompts",
+            help="Also ask the recorded models the recorded boxes again, and report how well the "
+            "masks agree with those stored (Dice).",
+        ),
+    ] = False,
+) -> None:
+    """Rebuild the labels that a journal leads to, bit for bit, and save them.
+
+    What a propagation had painted when the program was killed is part of it. For research use
+    only.
+    """
+    from napari_medsam.formats.images import read_image
+    from napari_medsam.journal.book import Book
+    from napari_medsam.journal.history import in_words, read_history
+    from napari_medsam.journal.replay import write_history
+    from napari_medsam.journal.shelf import find_journal
+
+    if prompts and image is None:
+        raise typer.BadParameter("it needs the image (--image)", param_hint="--prompts")
+    with Book(find_journal(journal)) as book:
+        history = read_history(book)
+    opened = None if image is None else read_image(image, series=series, frame=frame)
+    saved = write_history(history, output, opened)
+    typer.echo(f"Saved {saved.path.name}: {in_words(history.counts)}. {saved.checked}")
+    if prompts and opened is not None:
+        _ask_again(history, opened)
+
+
+def _ask_again(history: History, image: ImageFile) -> None:
+    from napari_medsam.cli.console import progress_bar
+    from napari_medsam.journal.replay import ask_again, mean_dice
+    from napari_medsam.models.recorded import open_recorded
+
+    asked = []
+    with progress_bar("Asking again") as advance:
+        for one in ask_again(history, image.volume, open_recorded):
+            asked.append(one)
+            advance(len(asked), None)
+    for one in asked:
+        typer.echo(f"step {one.step} {one.kind} {one.axis}={one.index}: Dice {one.dice:.4f}")
+    worst = min((one.dice for one in asked), default=1.0)
+    typer.echo(f"{len(asked)} masks asked again: Dice {mean_dice(asked):.4f} (lowest {worst:.4f})")

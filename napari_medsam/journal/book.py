@@ -1,0 +1,302 @@
+"""A `Book`: one journal file, an SQLite database with a row for each step of an annotation's log.
+
+Write-ahead log with ``synchronous=FULL``: SQLite waits for the disk at every commit, so a row
+whose `append` has returned survives ``kill -9``, and a power cut too where the disk keeps its
+word. (``NORMAL`` would wait at checkpoints only, and a power cut could take the last minutes.)
+The milliseconds are paid by the writer thread. One transaction a step.
+
+Rows are in the order in which things happened, by number and not by time: clocks jump. Whoever
+writes has put its token into the file; a writer that finds another's stops (`TakenOver`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote
+
+from napari_medsam import __version__
+from napari_medsam.engine.events import Event, Step, StepKind
+from napari_medsam.engine.window import Window
+from napari_medsam.journal.errors import JournalError, TakenOver
+from napari_medsam.journal.head import Head
+from napari_medsam.journal.packing import pack, unpack
+
+APPLICATION = 0x4D53414D  # "MSAM"
+SCHEMA = 1
+BUSY_SECONDS = 5.0
+LONGEST_ROW = 256 * 1024**2
+TABLES = """
+CREATE TABLE about (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE steps (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,
+    time REAL NOT NULL,
+    program TEXT NOT NULL,
+    shown TEXT,
+    event BLOB
+);
+"""
+NAMES = {"about", "steps", "sqlite_sequence"}
+
+RowKind = Literal["event", "undo", "redo", "saved", "open"]
+"""A step of the log; "open" is what a propagation that has not ended has painted so far."""
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One step as it is kept.
+
+    Parameters
+    ----------
+    kind, event
+        The step; the event of "event" and "open" alone.
+    time
+        Seconds since 1970.
+    program
+        Version of the program that took the step.
+    window
+        What the model was shown then, in numbers; None where not known.
+    """
+
+    kind: RowKind
+    event: Event | None = None
+    time: float = 0.0
+    program: str = __version__
+    window: Window | None = None
+
+    @property
+    def step(self) -> Step:
+        kind: StepKind = "event" if self.kind == "open" else self.kind
+        return Step(kind, self.event)
+
+
+class Book:
+    """An open journal file. Use it from one thread at a time; close it.
+
+    Parameters
+    ----------
+    path
+        The file.
+    head
+        Makes the file anew where there is none; None to open an existing one.
+    owner
+        Who writes (a random token); None to read alone.
+
+    Raises
+    ------
+    JournalError
+        Where the file is damaged, no journal, or another image's.
+    sqlite3.OperationalError, OSError
+        Where the disk does not let us.
+    """
+
+    def __init__(self, path: Path, head: Head | None = None, owner: str | None = None) -> None:
+        self.path, self._owner = path, owner
+        is_new = not path.exists()
+        if is_new and (head is None or owner is None):
+            raise JournalError(f"There is no journal {path.name}.")
+        with _as_journal_error(path):
+            self._connection = _connect(path, writable=owner is not None)
+            try:
+                if is_new or self._is_empty():
+                    self._make(head)
+                self.head = self._read_head()
+                if head is not None and head.fingerprint != self.head.fingerprint:
+                    raise JournalError(f"{path.name} is the journal of another image.")
+                if owner is not None:
+                    self._own(owner)
+            except BaseException:
+                self._connection.close()
+                raise
+
+    def __enter__(self) -> Book:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; the write-ahead log is brought into it."""
+        self._connection.close()
+
+    # --- writing -----------------------------------------------------------------------
+
+    def append(self, row: Row) -> None:
+        """Keep a row; it is on the disk when this returns. Replaces an "open" row before it.
+
+        Raises
+        ------
+        TakenOver
+            Where another window writes now; nothing was written.
+        """
+        values = (row.kind, row.time, row.program, _window_text(row.window), _packed(row.event))
+        with self._transaction():
+            self._connection.execute(
+                "DELETE FROM steps WHERE kind = 'open' AND number = (SELECT max(number) FROM steps)"
+            )
+            self._insert(values)
+
+    def rewrite(self, rows: Iterable[Row]) -> None:
+        """Put other rows in place of all there are, in one transaction; then give room back."""
+        with self._transaction():
+            self._connection.execute("DELETE FROM steps")
+            for row in rows:
+                window = _window_text(row.window)
+                self._insert((row.kind, row.time, row.program, window, _packed(row.event)))
+        self._connection.execute("VACUUM")
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _insert(self, values: tuple[Any, ...]) -> None:
+        self._connection.execute(
+            "INSERT INTO steps (kind, time, program, shown, event) VALUES (?, ?, ?, ?, ?)", values
+        )
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            if self._about("owner") != self._owner:
+                raise TakenOver
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:  # SQLite itself rolls back on a full disk
+                self._connection.execute("ROLLBACK")
+            raise
+
+    # --- reading -----------------------------------------------------------------------
+
+    def rows(self) -> Iterator[Row]:
+        """The rows, oldest first."""
+        found = self._connection.execute(
+            "SELECT kind, time, program, shown, event FROM steps ORDER BY number"
+        )
+        with _as_journal_error(self.path):
+            yield from (_row(*values) for values in found)
+
+    @property
+    def n_rows(self) -> int:
+        return int(self._connection.execute("SELECT count(*) FROM steps").fetchone()[0])
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes on the disk, the write-ahead log included."""
+        return n_bytes(self.path)
+
+    # --- inside ------------------------------------------------------------------------
+
+    def _is_empty(self) -> bool:
+        """A file that a kill left before its first transaction."""
+        return self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+
+    def _make(self, head: Head | None) -> None:
+        if head is None or self._owner is None:
+            raise JournalError(f"{self.path.name} is an empty file, no journal.")
+        self._connection.execute("BEGIN IMMEDIATE")
+        for statement in TABLES.split(";")[:-1]:
+            self._connection.execute(statement)
+        self._connection.execute(f"PRAGMA application_id = {APPLICATION}")
+        self._connection.execute(f"PRAGMA user_version = {SCHEMA}")
+        self._connection.execute("INSERT INTO about VALUES ('head', ?)", (pack(head),))
+        self._connection.execute("INSERT INTO about VALUES ('owner', ?)", (self._owner,))
+        self._connection.execute("COMMIT")
+
+    def _read_head(self) -> Head:
+        if self._pragma("application_id") != APPLICATION:
+            raise JournalError(f"{self.path.name} is no journal of napari-medsam.")
+        if self._pragma("user_version") > SCHEMA:
+            raise JournalError(f"{self.path.name} was written by a newer version; update first.")
+        there = {r[0] for r in self._connection.execute("SELECT name FROM sqlite_master")}
+        if there - NAMES or not there >= NAMES - {"sqlite_sequence"}:
+            raise JournalError(f"{self.path.name} holds tables that no journal has.")
+        content = self._about("head")
+        if not isinstance(content, bytes):
+            raise JournalError(f"{self.path.name} does not say which image it belongs to.")
+        return unpack(content, Head)
+
+    def _own(self, owner: str) -> None:
+        """From now on this writer appends, and what another left open is done."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        self._connection.execute("UPDATE about SET value = ? WHERE name = 'owner'", (owner,))
+        self._connection.execute("UPDATE steps SET kind = 'event' WHERE kind = 'open'")
+        self._connection.execute("COMMIT")
+
+    def _about(self, name: str) -> object:
+        row = self._connection.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()
+        return None if row is None else row[0]
+
+    def _pragma(self, name: str) -> int:
+        return int(self._connection.execute(f"PRAGMA {name}").fetchone()[0])
+
+
+def n_bytes(path: Path) -> int:
+    """Bytes of a journal on the disk, its write-ahead log included."""
+    both = (path, path.with_name(f"{path.name}-wal"))
+    return sum(one.stat().st_size for one in both if one.exists())
+
+
+def _connect(path: Path, *, writable: bool) -> sqlite3.Connection:
+    wal = path.with_name(f"{path.name}-wal")
+    # A clean file can be read in a folder that nobody may write to; a log beside it cannot.
+    mode = "rwc" if writable else "ro" if wal.exists() else "ro&immutable=1"
+    connection = sqlite3.connect(
+        f"file:{quote(str(path.resolve()))}?mode={mode}",
+        uri=True,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_ROW)
+    connection.execute("PRAGMA trusted_schema = OFF")
+    if writable:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+    return connection
+
+
+@contextlib.contextmanager
+def _as_journal_error(path: Path) -> Iterator[None]:
+    """Damage as a sentence; what the disk refuses stays what it is."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if "malformed" in str(error) or "no such" in str(error):
+            raise JournalError(f"{path.name} is damaged: {error}.") from error
+        raise
+    except sqlite3.DatabaseError as error:
+        raise JournalError(f"{path.name} is damaged or no journal: {error}.") from error
+
+
+def _packed(event: Event | None) -> bytes | None:
+    return None if event is None else pack(event)
+
+
+def _window_text(window: Window | None) -> str | None:
+    return None if window is None else json.dumps([window.lower, window.upper, window.keep_zero])
+
+
+def _row(kind: object, time: object, program: object, shown: object, event: object) -> Row:
+    known: tuple[RowKind, ...] = ("event", "undo", "redo", "saved", "open")
+    for one in known:
+        if kind == one and isinstance(time, float | int):
+            found = unpack(event, Event) if isinstance(event, bytes) else None
+            if (one in ("event", "open")) != (found is not None):
+                raise JournalError("A row of the journal is damaged (no event).")
+            return Row(one, found, float(time), str(program), _window(shown))
+    raise JournalError(f"A row of the journal is damaged (kind {kind!r}).")
+
+
+def _window(shown: object) -> Window | None:
+    if not isinstance(shown, str):
+        return None
+    try:
+        lower, upper, keep_zero = json.loads(shown)
+        return Window(float(lower), float(upper), bool(keep_zero))
+    except (ValueError, TypeError) as error:
+        raise JournalError(f"A row of the journal is damaged ({error}).") from error

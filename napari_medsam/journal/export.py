@@ -1,0 +1,108 @@
+"""A journal as JSON: the audit trail, step by step, for people and other programs.
+
+What was changed is told in numbers of voxels a slice; the voxels themselves stay in the journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import numpy as np
+
+from napari_medsam.engine.change import Patch
+from napari_medsam.engine.events import Event, Label, PlacedBox
+from napari_medsam.engine.prompt import SliceMask
+from napari_medsam.journal.book import Book, Row
+
+Json = dict[str, object]
+
+
+def as_json(book: Book) -> Json:
+    """The whole journal; see docs/journal.md for the fields."""
+    grid = book.head.grid.lps
+    return {
+        "image": book.head.fingerprint,
+        "size_xyz": list(grid.shape_zyx[::-1]),
+        "spacing_xyz_mm": list(grid.spacing_xyz),
+        "affine_lps_mm": grid.affine.tolist(),
+        "steps": list(_steps(book)),
+    }
+
+
+def _steps(book: Book) -> Iterator[Json]:
+    for number, row in enumerate(book.rows(), 1):
+        found: Json = {
+            "step": number,
+            "kind": row.kind,
+            "time": iso(row.time),
+            "program": row.program,
+        }
+        if row.event is not None:
+            found |= _event(row, row.event)
+        yield found
+
+
+def _event(row: Row, event: Event) -> Json:
+    shown = None if row.window is None else [row.window.lower, row.window.upper]
+    found: Json = {
+        "did": event.kind,
+        "labels": list(event.labels),
+        "model": event.model,
+        "window": event.window,
+        "window_limits": shown,
+        "voxels_changed": sum(_n_changed(patch) for patch in event.change),
+        "slices": [_patch(patch) for patch in event.change],
+        "boxes_removed": [_box(placed) for placed in event.boxes_before],
+        "boxes": [_box(placed) for placed in event.boxes_after],
+        "masks": [_mask(mask) for mask in event.masks],
+        "trust": [[*spot, value] for spot, value in event.trust],
+        "accepted": [list(spot) for spot in event.accepted_after],
+        "no_longer_accepted": [list(spot) for spot in event.accepted_before],
+    }
+    if event.table_after is not None:
+        found["table"] = [_label(label) for label in event.table_after]
+    return {name: value for name, value in found.items() if value not in ([], "", None)}
+
+
+def _n_changed(patch: Patch) -> int:
+    return int(np.count_nonzero(patch.mask))
+
+
+def _patch(patch: Patch) -> Json:
+    return {"axis": patch.axis, "index": patch.index, "voxels": _n_changed(patch)}
+
+
+def _box(placed: PlacedBox) -> Json:
+    where = placed.box.slice
+    return {
+        "id": placed.box_id,
+        "label": placed.label,
+        "axis": where.axis,
+        "index": where.index,
+        "corners": list(placed.box.corners),
+    }
+
+
+def _mask(mask: SliceMask) -> Json:
+    return {
+        "axis": mask.slice.axis,
+        "index": mask.slice.index,
+        "pixels": mask.area,
+        "score": float(mask.score),
+        "stability": float(mask.stability),
+        "agreement": mask.agreement,
+        "box": list(mask.prompt.corners),
+    }
+
+
+def _label(label: Label) -> Json:
+    return {"number": label.number, "name": label.name, "color": list(label.color)}
+
+
+def iso(seconds: float) -> str:
+    """Seconds since 1970 as "2026-01-31T12:00:00+00:00"; "" where a clock was not set."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+    except (ValueError, OverflowError, OSError):
+        return ""

@@ -1,0 +1,61 @@
+"""A journal's `Head`: which image it belongs to, and the grid that its labels are written on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medsam.formats.grid import Geometry, Kind, NiftiForms, SourceGrid, Triple
+from napari_medsam.formats.image_file import ImageFile
+
+NOWHERE = Path("the-image-of-this-journal")
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """What labels need of their image, and nothing that tells whose image it is.
+
+    Parameters
+    ----------
+    fingerprint
+        `Volume.fingerprint`.
+    kind, ndim, forms
+        As in `SourceGrid`; file name, series and frame of reference are left out.
+    shape_zyx, spacing_xyz, origin_xyz, direction
+        The file's own geometry, as in `Geometry`.
+    """
+
+    fingerprint: str
+    kind: Kind
+    shape_zyx: tuple[int, int, int]
+    spacing_xyz: Triple
+    origin_xyz: Triple
+    direction: NDArray[np.float64]
+    ndim: Literal[2, 3] = 3
+    forms: NiftiForms | None = None
+
+    @property
+    def grid(self) -> SourceGrid:
+        """The grid of the image, without the image."""
+        place = (self.spacing_xyz, self.origin_xyz, self.direction)
+        geometry = Geometry(self.shape_zyx, *place)
+        return SourceGrid(self.kind, NOWHERE, geometry, self.ndim, self.forms)
+
+
+def head_of(image: ImageFile) -> Head:
+    """The head of an image's journal; hashes the voxels, so not on the GUI thread."""
+    grid, place = image.grid, image.grid.geometry
+    return Head(
+        image.volume.fingerprint,
+        grid.kind,
+        place.shape_zyx,
+        place.spacing_xyz,
+        place.origin_xyz,
+        np.asarray(place.direction, np.float64),
+        grid.ndim,
+        grid.forms,
+    )

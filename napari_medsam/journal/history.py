@@ -1,0 +1,84 @@
+"""What a journal holds, as an `Annotation` again, and in the words of an offer to go on with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from napari_medsam.engine.annotation import Annotation
+from napari_medsam.journal.book import Book, Row
+from napari_medsam.journal.errors import JournalError
+from napari_medsam.journal.head import Head
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """An annotation brought back from its journal.
+
+    Parameters
+    ----------
+    head, rows
+        As they are in the file.
+    annotation
+        What replaying every change gives, with the same undo and redo.
+    """
+
+    head: Head
+    rows: tuple[Row, ...]
+    annotation: Annotation
+
+    @property
+    def is_worth_offering(self) -> bool:
+        """Whether anything was done beyond the label that an image opens with."""
+        return len(self.rows) > 1
+
+    @property
+    def last_time(self) -> float:
+        """When the last step was taken, in seconds since 1970."""
+        return self.rows[-1].time if self.rows else 0.0
+
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        """How many labels have voxels, how many boxes there are, and slices along z with a label.
+
+        Looks at every voxel, so not on the GUI thread.
+        """
+        annotation = self.annotation
+        n_labels = sum(annotation.voxel_count(label.number) > 0 for label in annotation.table)
+        n_slices = int(np.count_nonzero(annotation.labels.any(axis=(1, 2))))
+        return n_labels, len(annotation.boxes), n_slices
+
+
+def read_history(book: Book) -> History:
+    """Replay a journal, voxel by voxel.
+
+    Raises
+    ------
+    JournalError
+        Where a row is damaged or does not follow from those before it.
+    """
+    rows = tuple(book.rows())
+    return History(book.head, rows, replayed(book.head, rows))
+
+
+def replayed(head: Head, rows: Iterable[Row]) -> Annotation:
+    """The annotation that rows lead to; an "open" row is a propagation that was interrupted."""
+    annotation = Annotation(head.grid.lps.shape_zyx)
+    try:
+        annotation.play(row.step for row in rows)
+    except (ValueError, IndexError) as error:
+        raise JournalError(f"The journal cannot be replayed: {error}") from error
+    return annotation
+
+
+def in_words(counts: Sequence[int]) -> str:
+    """Words like "3 labels, 12 boxes, 48 slices"."""
+    names = ("label", "box", "slice")
+    return ", ".join(_n(n, name) for n, name in zip(counts, names, strict=True))
+
+
+def _n(n: int, name: str) -> str:
+    plural = "" if n == 1 else "es" if name.endswith("x") else "s"
+    return f"{n} {name}{plural}"

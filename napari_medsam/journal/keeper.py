@@ -1,0 +1,192 @@
+"""A `Keeper`: writes an annotation's steps to its journal in the background.
+
+The thread is one of Python's executor and not a daemon: Python waits for it at exit, so what was
+handed over before the window closed is written.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotYet
+from pathlib import Path
+
+from napari_medsam.journal.book import Book, Row
+from napari_medsam.journal.compaction import MOST_BYTES, compact
+from napari_medsam.journal.errors import JournalError, TakenOver
+from napari_medsam.journal.head import Head
+from napari_medsam.journal.ownership import Ownership
+
+LOOK_AT_SIZE_EVERY = 64
+RETRY_SECONDS = 5.0
+
+Tell = Callable[[str], None]
+
+
+class Keeper:
+    """Keeps rows; `keep` returns at once and a row is on the disk soon after.
+
+    Parameters
+    ----------
+    path, head
+        The journal; made with its first row.
+    ownership
+        The right to write it; the keeper gives it back when it closes.
+    on_problem
+        Called on the writer's thread with a sentence, once, when rows cannot be written; with ""
+        when they can be again. Until then they wait in memory and are tried again.
+    on_lost
+        Called on the writer's thread when another window has taken the journal over.
+    most_bytes
+        A journal larger than this is compacted.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        head: Head,
+        ownership: Ownership,
+        *,
+        on_problem: Tell = lambda sentence: None,
+        on_lost: Callable[[], None] = lambda: None,
+        most_bytes: int = MOST_BYTES,
+    ) -> None:
+        self.path, self._head, self._ownership = path, head, ownership
+        self._on_problem, self._on_lost = on_problem, on_lost
+        self._most_bytes = most_bytes
+        self._waiting: deque[Row] = deque()
+        self._book: Book | None = None
+        self._problem = ""
+        self._is_lost = False
+        self._is_closed = False
+        self._n_written = 0
+        self._retry: threading.Timer | None = None
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="napari-medsam-journal")
+
+    def keep(self, row: Row) -> None:
+        """Hand a row over; after `close` nothing is kept any more."""
+        if not self._is_closed:
+            self._waiting.append(row)
+            self._executor.submit(self._write)
+
+    @property
+    def n_waiting(self) -> int:
+        """Rows that are not on the disk yet."""
+        return len(self._waiting)
+
+    def wait(self, seconds: float = 10.0) -> bool:
+        """Wait until everything handed over was tried; whether all of it is on the disk."""
+        if self._is_closed:
+            return not self._waiting
+        return _ends(self._executor.submit(self._write), seconds) and not self._waiting
+
+    def close(self, seconds: float = 10.0) -> bool:
+        """Write what waits, close the file, let others write; whether all is on the disk.
+
+        A disk that does not answer in time is left to the background thread.
+        """
+        if not self._is_closed:
+            self.wait(seconds)
+            self._is_closed = True
+            if self._retry is not None:
+                self._retry.cancel()
+            closed = self._executor.submit(self._close)
+            self._executor.shutdown(wait=False)
+            _ends(closed, seconds)
+        return not self._waiting
+
+    # --- on the writer's thread --------------------------------------------------------
+
+    def _write(self) -> None:
+        if self._is_lost:
+            self._waiting.clear()
+        try:
+            while self._waiting:
+                self._opened().append(self._waiting[0])
+                self._waiting.popleft()
+                self._compact_sometimes()
+        except TakenOver:
+            self._lose()
+        except (sqlite3.Error, OSError, JournalError, MemoryError) as error:
+            self._put_off(error)
+        else:
+            self._tell("")
+
+    def _opened(self) -> Book:
+        if self._book is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._book = Book(self.path, self._head, self._ownership.token)
+        self._ownership.try_to_hold()  # after a takeover, once the other has let go
+        return self._book
+
+    def _compact_sometimes(self) -> None:
+        book = self._book
+        self._n_written += 1
+        if book is not None and self._n_written % LOOK_AT_SIZE_EVERY == 0:
+            compact(book, self._most_bytes)
+
+    def _put_off(self, error: Exception) -> None:
+        """Try again later, with a new connection: a share may be gone and come back."""
+        self._drop_book()
+        self._tell(why(error))
+        self._retry = threading.Timer(RETRY_SECONDS, self._try_again)
+        self._retry.daemon = True
+        self._retry.start()
+
+    def _try_again(self) -> None:
+        try:
+            self._executor.submit(self._write)
+        except RuntimeError:  # closed meanwhile
+            return
+
+    def _lose(self) -> None:
+        self._is_lost = True
+        self._waiting.clear()
+        self._close()
+        self._on_lost()
+
+    def _tell(self, problem: str) -> None:
+        if bool(problem) != bool(self._problem):
+            self._on_problem(problem)
+        self._problem = problem
+
+    def _drop_book(self) -> None:
+        book, self._book = self._book, None
+        if book is not None:
+            try:
+                book.close()
+            except sqlite3.Error:
+                return  # the disk is gone; there is nothing left to close
+
+    def _close(self) -> None:
+        self._drop_book()
+        self._ownership.release()
+
+
+def _ends(future: Future[None], seconds: float) -> bool:
+    """Whether a task has ended within a time."""
+    try:
+        future.result(seconds)
+    except NotYet:
+        return False
+    return True
+
+
+def why(error: Exception) -> str:
+    """Why nothing is written, and that nothing is lost yet."""
+    text = str(error).lower()
+    if any(word in text for word in ("full", "no space")):
+        reason = "the disk is full"
+    elif any(word in text for word in ("readonly", "read-only", "permission", "unable to open")):
+        reason = "its folder may not be written to"
+    elif isinstance(error, MemoryError):
+        reason = "there is not enough memory"
+    else:
+        reason = str(error).rstrip(".") or type(error).__name__
+    return (
+        f"The journal cannot be written: {reason}. Your work goes on and is kept in memory; "
+        f"save it to a file."
+    )

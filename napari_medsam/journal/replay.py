@@ -1,0 +1,115 @@
+"""A journal as labels again: from its stored changes, or by asking the model once more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medsam.engine.events import Event
+from napari_medsam.engine.predictor import PromptableModel
+from napari_medsam.engine.session import Session
+from napari_medsam.engine.volume import Volume
+from napari_medsam.engine.window import Window
+from napari_medsam.formats.grid import SourceGrid
+from napari_medsam.formats.image_file import ImageFile
+from napari_medsam.formats.labels import Saved, write_labels
+from napari_medsam.journal.errors import JournalError
+from napari_medsam.journal.history import History
+from napari_medsam.metrics import dice
+
+Open = Callable[[str], PromptableModel]
+"""Gives the model of an identity as events record it; ValueError where it is not here."""
+
+
+def grid_for(history: History, image: ImageFile | None) -> SourceGrid:
+    """The grid to write on: the image's, which must be the journal's, else the journal's own.
+
+    Raises
+    ------
+    JournalError
+        Where the image has other voxels than the journal's.
+    """
+    if image is None:
+        return history.head.grid
+    if image.volume.fingerprint != history.head.fingerprint:
+        raise JournalError(
+            "The journal is of another image: its voxels are not those of the image given."
+        )
+    return image.grid
+
+
+def write_history(history: History, path: Path, image: ImageFile | None = None) -> Saved:
+    """Write the labels that a journal leads to, bit for bit as they were.
+
+    Raises
+    ------
+    JournalError
+        Where `image` is another one.
+    SaveError
+        As `write_labels`; a DICOM series' labels as DICOM need the image.
+    """
+    annotation = history.annotation
+    return write_labels(path, annotation.labels, grid_for(history, image), annotation.table)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A stored mask beside what the model answers now: Dice, 0 to 1; which step, where."""
+
+    step: int
+    kind: str
+    axis: str
+    index: int
+    dice: float
+
+
+def ask_again(history: History, volume: Volume, open_model: Open) -> Iterator[Asked]:
+    """Run the recorded prompts of all masks that stand through the recorded models.
+
+    Each stored mask carries the box it answers, on its own slice, whether that was drawn or came
+    from a propagation; that box is asked again in the recorded window. Masks from points are
+    asked by the box around them, for points are not recorded, so their Dice is lower.
+
+    Raises
+    ------
+    JournalError
+        Where a model or a window is not recorded.
+    ValueError
+        From `open_model`.
+    """
+    models: dict[str, PromptableModel] = {}
+    for step, event, window in _with_masks(history):
+        if event.model not in models:
+            models[event.model] = open_model(event.model)
+        session = Session(volume, models[event.model], window=window)
+        found = session.segment([mask.prompt for mask in event.masks])
+        for old, new in zip(event.masks, found, strict=True):
+            where = old.slice
+            yield Asked(step, event.kind, where.axis, where.index, agreement(old.mask, new.mask))
+
+
+def _with_masks(history: History) -> Iterator[tuple[int, Event, Window]]:
+    """The events that stand and have masks, with their step and window."""
+    standing = {id(event) for event in history.annotation.log}
+    for number, row in enumerate(history.rows, 1):
+        event = row.event
+        if event is None or id(event) not in standing or not event.masks:
+            continue
+        if not event.model or row.window is None:
+            raise JournalError(
+                f"Step {number} does not say with which model or window it was made."
+            )
+        yield number, event, row.window
+
+
+def agreement(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
+    """Dice of two masks of a slice, 0 to 1; 1 where both are empty."""
+    return 1.0 if not (one.any() or other.any()) else dice(one, other)
+
+
+def mean_dice(asked: Sequence[Asked]) -> float:
+    return float(np.mean([one.dice for one in asked])) if asked else 1.0

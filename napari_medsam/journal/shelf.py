@@ -1,0 +1,143 @@
+"""The journals of this user: what there is, what is put aside, what is thrown away."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from napari_medsam.journal.book import Book, n_bytes
+from napari_medsam.journal.errors import JournalError
+from napari_medsam.journal.history import read_history
+from napari_medsam.journal.ownership import Ownership
+from napari_medsam.journal.place import SUFFIX, journal_folder
+
+DAY_SECONDS = 86_400.0
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A journal on the disk.
+
+    Parameters
+    ----------
+    path, n_bytes
+        The file, and what it takes with its write-ahead log.
+    changed
+        When the file was last written, in seconds since 1970.
+    """
+
+    path: Path
+    n_bytes: int
+    changed: float
+
+
+def journals(folder: Path | None = None) -> list[Entry]:
+    """All journals, the latest first."""
+    folder = journal_folder() if folder is None else folder
+    found = [Entry(p, n_bytes(p), _changed(p)) for p in folder.glob(f"*{SUFFIX}")]
+    return sorted(found, key=lambda entry: entry.changed, reverse=True)
+
+
+def find_journal(text: str) -> Path:
+    """A journal by its path, or by the beginning of its name in the user's folder.
+
+    Raises
+    ------
+    JournalError
+        Where there is none, or there are several.
+    """
+    path = Path(text)
+    if path.is_file():
+        return path
+    found = [entry.path for entry in journals() if entry.path.name.startswith(text)]
+    if len(found) == 1:
+        return found[0]
+    what = f"{len(found)} journals begin" if found else "No journal begins"
+    raise JournalError(f"{what} with {text!r}; `napari-medsam journal list` names all there are.")
+
+
+def describe(path: Path) -> dict[str, object]:
+    """What a journal holds, for people and for JSON.
+
+    Raises
+    ------
+    JournalError
+        As `read_history`.
+    """
+    with Book(path) as book:
+        history = read_history(book)
+    n_labels, n_boxes, n_slices = history.counts
+    events = [row.event for row in history.rows if row.event is not None]
+    x, y, z = history.head.grid.lps.shape_zyx[::-1]
+    return {
+        "journal": path.name,
+        "bytes": n_bytes(path),
+        "image": history.head.fingerprint,
+        "size_xyz": [x, y, z],
+        "steps": len(history.rows),
+        "first": history.rows[0].time if history.rows else None,
+        "last": history.last_time or None,
+        "labels": n_labels,
+        "boxes": n_boxes,
+        "slices": n_slices,
+        "models": sorted({event.model for event in events if event.model}),
+        "programs": sorted({row.program for row in history.rows}),
+        "is_saved": not history.annotation.is_dirty,
+    }
+
+
+def put_aside(path: Path, word: str = "") -> Path:
+    """Rename a journal that nobody writes, so that another can begin; the new path.
+
+    The name keeps the image's hash and gets the time, and a word (damaged) where given.
+    """
+    stem = path.name.split(".")[0]
+    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(_changed(path)))
+    name = ".".join(filter(None, (stem, stamp, word)))
+    target, n = path.with_name(f"{name}{SUFFIX}"), 1
+    while target.exists():
+        n += 1
+        target = path.with_name(f"{name}-{n}{SUFFIX}")
+    for tail in ("-wal", "-shm", ""):  # the file itself last: a log without it means nothing
+        beside = path.with_name(f"{path.name}{tail}")
+        if beside.exists():
+            beside.rename(target.with_name(f"{target.name}{tail}"))
+    return target
+
+
+def prune(days: float, folder: Path | None = None) -> list[Entry]:
+    """Delete journals that nothing was written to for so many days, and that no window has open.
+
+    A file dated in the future (a clock that jumped) counts as new.
+    """
+    limit = time.time() - days * DAY_SECONDS
+    old = [entry for entry in journals(folder) if entry.changed <= limit]
+    return [entry for entry in old if _delete(entry.path)]
+
+
+def _delete(path: Path) -> bool:
+    """Whether the journal was nobody's and is gone."""
+    with contextlib.closing(_Free(path)) as free:
+        if not free.ownership.is_held:
+            return False
+        for tail in ("", "-wal", "-shm"):
+            path.with_name(f"{path.name}{tail}").unlink(missing_ok=True)
+    return True
+
+
+class _Free:
+    """An ownership that `contextlib.closing` gives back."""
+
+    def __init__(self, path: Path) -> None:
+        self.ownership = Ownership(path)
+
+    def close(self) -> None:
+        self.ownership.release()
+
+
+def _changed(path: Path) -> float:
+    wal = path.with_name(f"{path.name}-wal")
+    times = [one.stat().st_mtime for one in (path, wal) if one.exists()]
+    return max(times, default=0.0)

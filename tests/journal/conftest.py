@@ -1,0 +1,58 @@
+"""What the tests of the journal share: a tiny annotation that is kept as it happens."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_medsam.engine.annotation import Annotation
+from napari_medsam.engine.events import Step
+from napari_medsam.engine.window import Window
+from napari_medsam.formats.grid import Geometry, SourceGrid
+from napari_medsam.journal.book import Book, Row
+from napari_medsam.journal.head import Head
+from tests.engine.test_annotation import SHAPE
+
+WINDOW = Window(-160.0, 240.0)
+
+
+def head(shape: tuple[int, int, int] = SHAPE, fingerprint: str = "f0") -> Head:
+    """An image whose first axis runs to the right and whose last to the feet."""
+    return Head(
+        fingerprint, "nifti", shape, (0.7, 0.8, 3.0), (10.0, 20.0, 30.0), np.diag([-1.0, 1.0, -1.0])
+    )
+
+
+def row_of(step: Step) -> Row:
+    return Row(step.kind, step.event, time.time(), window=WINDOW)
+
+
+class Kept:
+    """An annotation whose every step goes to a book at once."""
+
+    def __init__(self, path: Path, shape: tuple[int, int, int] = SHAPE) -> None:
+        self.book = Book(path, head(shape), "me")
+        self.annotation = Annotation(shape)
+        self.annotation.on_step = lambda step: self.book.append(row_of(step))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "f0.journal"
+
+
+@pytest.fixture
+def kept(path: Path):
+    made = Kept(path)
+    made.annotation.add_label("liver")
+    made.annotation.add_label("spleen")
+    yield made
+    made.book.close()
+
+
+def grid_of(shape: tuple[int, int, int]) -> SourceGrid:
+    place = Geometry(shape, (0.7, 0.8, 3.0), (10.0, 20.0, 30.0), np.diag([-1.0, 1.0, -1.0]))
+    return SourceGrid("nifti", Path("image.nii.gz"), place)

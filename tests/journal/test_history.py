@@ -1,0 +1,188 @@
+"""Whatever is done, in any order: undo leads back, and the journal tells the same at every step."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from napari_medsam.journal.book import Book, Row
+from napari_medsam.journal.compaction import compact, live_rows
+from napari_medsam.journal.history import in_words, read_history, replayed
+from tests.engine.test_annotation import SHAPE, brush, mask_of, place
+from tests.journal.conftest import Kept
+
+X = st.integers(0, 10)
+Z = st.integers(0, SHAPE[0] - 1)
+LABEL = st.sampled_from([1, 2])
+
+
+class Journalled(RuleBasedStateMachine):
+    """A user on one side; on the other a memory of every state, and the journal on the disk."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = Path(self.folder.name) / "f0.journal"
+        self.kept = Kept(self.path)
+        self.annotation = self.kept.annotation
+        self.annotation.add_label("liver")
+        self.annotation.add_label("spleen")
+        self.past = [self.state]
+        self.future: list = []
+
+    def teardown(self) -> None:
+        self.kept.book.close()
+        self.folder.cleanup()
+
+    @property
+    def state(self):
+        a = self.annotation
+        return a.labels.copy(), a.canvas.origins.copy(), a.table, a.boxes, a.accepted
+
+    def did(self, event: object) -> None:
+        if event is not None:
+            self.past.append(self.state)
+            self.future.clear()
+
+    @rule(x=X, z=Z, label=LABEL, overwrite=st.booleans())
+    def draws_a_box(self, x, z, label, overwrite):
+        self.did(place(self.annotation, mask_of(x, 3, x + 6, 9, z), label, overwrite=overwrite))
+
+    @precondition(lambda self: self.annotation.boxes)
+    @rule(x=X)
+    def moves_a_box(self, x):
+        placed = self.annotation.boxes[0]
+        mask = mask_of(x, 5, x + 5, 12, placed.box.slice.index)
+        self.did(place(self.annotation, mask, placed.label, placed.box_id))
+
+    @precondition(lambda self: self.annotation.boxes)
+    @rule()
+    def deletes_a_box(self):
+        self.did(self.annotation.remove_boxes([self.annotation.boxes[-1].box_id]))
+
+    @rule(x=X, label=LABEL, n=st.integers(1, 4), interrupted=st.booleans())
+    def propagates(self, x, label, n, interrupted):
+        n_before = len(self.annotation.log)
+        with self.annotation.edit("propagate", model="m", window="w") as edit:
+            for z in range(n):
+                edit.paint(mask_of(x, 2, x + 7, 11, z), label, key=1)
+            if self.annotation.so_far is not None:
+                self.kept.book.append(Row("open", self.annotation.so_far))
+            if interrupted:
+                self.the_journal_tells_the_same()
+        self.did(len(self.annotation.log) > n_before or None)
+
+    @rule(x=X, z=Z, value=st.sampled_from([0, 1, 2]))
+    def paints(self, x, z, value):
+        n_before = len(self.annotation.log)
+        brush(self.annotation, z, [4, 5, 6], [x, x + 1, x], value)
+        self.did(len(self.annotation.log) > n_before or None)
+
+    @rule(name=st.sampled_from(["a", "b"]), locked=st.booleans())
+    def edits_a_label(self, name, locked):
+        before = self.annotation.table
+        self.annotation.edit_label(1, name=name, locked=locked)
+        self.did(self.annotation.table != before or None)
+
+    @rule(z=Z)
+    def accepts(self, z):
+        self.did(self.annotation.accept(2, mask_of(1, 1, 2, 2, z).slice))
+
+    @rule(seed=st.integers(0, 5))
+    def opens_a_label_file(self, seed):
+        labels = np.random.default_rng(seed).integers(0, 3, SHAPE)
+        self.did(self.annotation.load_labels(labels))
+
+    @rule()
+    def saves(self):
+        self.annotation.mark_saved()
+
+    @rule()
+    def undoes(self):
+        if len(self.past) > 1:
+            self.annotation.undo()
+            self.future.append(self.past.pop())
+
+    @rule()
+    def redoes(self):
+        if self.annotation.redo() is not None:
+            self.past.append(self.future.pop())
+
+    @invariant()
+    def the_labels_are_what_they_were_then(self):
+        for now, then in zip(self.state, self.past[-1], strict=True):
+            assert np.array_equal(now, then) if isinstance(now, np.ndarray) else now == then
+
+    @invariant()
+    def the_counts_are_right(self):
+        for label in self.annotation.table:
+            n = int(np.count_nonzero(self.annotation.labels == label.number))
+            assert self.annotation.voxel_count(label.number) == n
+
+    @invariant()
+    def the_journal_tells_the_same(self):
+        with Book(self.path) as book:
+            back = read_history(book).annotation
+        assert np.array_equal(back.labels, self.annotation.labels)
+        assert np.array_equal(back.canvas.origins, self.annotation.canvas.origins)
+        assert (back.table, back.boxes) == (self.annotation.table, self.annotation.boxes)
+        assert back.accepted == self.annotation.accepted
+        if self.annotation.so_far is None:
+            assert len(back.log) == len(self.annotation.log)
+            assert back.is_dirty == self.annotation.is_dirty
+
+    @invariant()
+    def without_what_was_undone_it_tells_the_same(self):
+        with Book(self.path) as book:
+            rows = list(book.rows())
+            back = replayed(book.head, live_rows(rows))
+        assert np.array_equal(back.labels, self.annotation.labels)
+        assert back.can_redo == self.annotation.can_redo or self.annotation.so_far is not None
+
+
+TestJournalled = Journalled.TestCase
+TestJournalled.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
+
+
+def worked(kept: Kept, n: int) -> None:
+    rng = np.random.default_rng(1)
+    for k in range(n):
+        place(kept.annotation, mask_of(k % 12, 3, k % 12 + 8, 12, k % 6), 1 + k % 2)
+        where = rng.integers(0, 20, (2, 60))
+        brush(kept.annotation, k % 6, *where, 1 + k % 3 % 2)
+
+
+def test_compaction_keeps_everything_but_old_undos(kept, path):
+    worked(kept, 60)
+    kept.annotation.undo()
+    before = kept.book.n_bytes
+    assert compact(kept.book, 20_000)
+    with Book(path) as book:
+        history = read_history(book)
+    back = history.annotation
+    assert np.array_equal(back.labels, kept.annotation.labels)
+    assert np.array_equal(back.canvas.origins, kept.annotation.canvas.origins)
+    assert (back.table, back.boxes) == (kept.annotation.table, kept.annotation.boxes)
+    assert book.n_bytes < before
+    assert 1 < len(history.rows) < 122
+    assert back.redo() is not None
+    kept.annotation.redo()
+    assert np.array_equal(back.labels, kept.annotation.labels)
+    assert back.undo() is not None
+
+
+def test_a_small_journal_is_left_alone(kept):
+    worked(kept, 3)
+    n = kept.book.n_rows
+    assert not compact(kept.book)
+    assert kept.book.n_rows == n
+
+
+def test_an_offer_is_counted_in_words():
+    assert in_words((1, 2, 0)) == "1 label, 2 boxes, 0 slices"
+    assert in_words((3, 1, 1)) == "3 labels, 1 box, 1 slice"

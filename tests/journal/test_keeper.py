@@ -1,0 +1,247 @@
+"""Writing in the background: the hand never waits, and a disk that refuses loses nothing."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_medsam.engine.annotation import Annotation
+from napari_medsam.journal.book import Book, Row
+from napari_medsam.journal.history import read_history
+from napari_medsam.journal.keeper import Keeper, why
+from napari_medsam.journal.ownership import Ownership
+from tests.conftest import PROJECT
+from tests.engine.test_annotation import SHAPE, brush, mask_of, place
+from tests.journal.conftest import head, row_of
+
+
+class Desk:
+    """An annotation with a keeper, and what it was told."""
+
+    def __init__(self, path: Path, **options: int) -> None:
+        self.told: list[str] = []
+        self.lost: list[bool] = []
+        self.ownership = Ownership(path)
+        self.keeper = Keeper(
+            path,
+            head(),
+            self.ownership,
+            on_problem=self.told.append,
+            on_lost=lambda: self.lost.append(True),
+            **options,
+        )
+        self.annotation = Annotation(SHAPE)
+        self.annotation.on_step = lambda step: self.keeper.keep(row_of(step))
+        self.annotation.add_label("liver")
+
+
+@pytest.fixture
+def desk(path):
+    made = Desk(path)
+    yield made
+    made.keeper.close()
+
+
+def labels_in(path: Path) -> np.ndarray:
+    with Book(path) as book:
+        return read_history(book).annotation.labels
+
+
+def test_what_was_handed_over_is_on_the_disk_after_waiting(desk, path):
+    place(desk.annotation, mask_of(3, 4, 8, 9))
+    assert desk.keeper.wait()
+    assert np.array_equal(labels_in(path), desk.annotation.labels)
+
+
+def test_closing_writes_what_waits_and_lets_others_write(desk, path):
+    place(desk.annotation, mask_of(3, 4, 8, 9))
+    assert desk.keeper.close()
+    assert np.array_equal(labels_in(path), desk.annotation.labels)
+    assert not path.with_name(f"{path.name}-wal").exists()
+    other = Ownership(path)
+    assert other.is_held
+    other.release()
+
+
+def test_a_process_that_ends_without_closing_writes_what_waits(path):
+    program = """
+        import sys
+        from pathlib import Path
+        from tests.engine.test_annotation import mask_of, place
+        from tests.journal.test_keeper import Desk
+
+        desk = Desk(Path(sys.argv[1]))
+        for z in range(6):
+            place(desk.annotation, mask_of(3, 4, 8, 9, index=z))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program), str(path)],
+        cwd=PROJECT,
+        timeout=60,
+        capture_output=True,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert labels_in(path).any(axis=(1, 2)).all()
+
+
+def test_a_full_disk_is_told_once_and_nothing_is_lost(desk, path, monkeypatch):
+    desk.keeper.wait()
+    append = Book.append
+
+    def full(self: Book, row: Row) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(Book, "append", full)
+    for z in range(3):
+        place(desk.annotation, mask_of(3, 4, 8, 9, index=z))
+    assert not desk.keeper.wait()
+    assert len(desk.told) == 1
+    assert "the disk is full" in desk.told[0]
+    assert desk.keeper.n_waiting == 3
+    monkeypatch.setattr(Book, "append", append)
+    assert desk.keeper.wait()
+    assert desk.told[1:] == [""]
+    assert np.array_equal(labels_in(path), desk.annotation.labels)
+
+
+def test_a_really_full_disk_rolls_back_and_goes_on(desk, path):
+    """SQLite's own limit on pages makes it say that the disk is full, as a disk would."""
+    desk.keeper.wait()
+    book = desk.keeper._book
+    n_pages = book._connection.execute("PRAGMA page_count").fetchone()[0]
+    book._connection.execute(f"PRAGMA max_page_count = {n_pages}")
+    rng = np.random.default_rng(0)
+    desk.annotation.load_labels(rng.integers(0, 60000, SHAPE))
+    desk.keeper._executor.submit(lambda: None).result()
+    assert "the disk is full" in desk.told[0]
+    assert desk.keeper.wait()  # a new connection, without the limit
+    assert np.array_equal(labels_in(path), desk.annotation.labels)
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path, monkeypatch):
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    desk = Desk(tmp_path / "f0.journal")
+    desk.keeper.wait()
+    desk.keeper._executor.submit(desk.keeper._drop_book).result()
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    place(desk.annotation, mask_of(3, 4, 8, 9))
+    assert not desk.keeper.wait()
+    monkeypatch.undo()
+    assert "may not be written" in desk.told[0]
+    assert desk.keeper.close()
+
+
+def test_no_memory_for_a_row_is_told_and_tried_again(desk, path, monkeypatch):
+    desk.keeper.wait()
+
+    def too_large(event: object) -> bytes:
+        raise MemoryError
+
+    with monkeypatch.context() as patched:
+        patched.setattr("napari_medsam.journal.book.pack", too_large)
+        place(desk.annotation, mask_of(3, 4, 8, 9))
+        assert not desk.keeper.wait()
+    assert "not enough memory" in desk.told[0]
+    assert desk.keeper.wait()
+    assert labels_in(path).any()
+
+
+def test_a_journal_that_grows_too_large_is_folded(path):
+    desk = Desk(path, most_bytes=30_000)
+    rng = np.random.default_rng(0)
+    for k in range(130):
+        brush(desk.annotation, k % 6, *rng.integers(0, 20, (2, 200)), 1 + k % 5)
+    assert desk.keeper.close()
+    with Book(path) as book:
+        assert book.n_rows < 131
+        assert np.array_equal(read_history(book).annotation.labels, desk.annotation.labels)
+
+
+def test_a_second_window_sees_that_the_first_writes(desk, path):
+    second = Ownership(path)
+    assert not second.is_held
+    desk.keeper.close()
+    assert second.try_to_hold()
+    second.release()
+
+
+def test_a_window_that_was_taken_over_stops_and_is_told(desk, path):
+    place(desk.annotation, mask_of(3, 4, 8, 9))
+    desk.keeper.wait()
+    second = Ownership(path)
+    with Book(path, head(), second.token) as book:
+        place(desk.annotation, mask_of(3, 4, 8, 9, index=4))
+        desk.keeper.wait()
+        assert desk.lost == [True]
+        assert not read_history(book).annotation.labels[4].any()
+        assert second.try_to_hold()
+    second.release()
+
+
+def test_a_killed_window_leaves_no_lock(path):
+    program = (
+        "import sys, time; from pathlib import Path; "
+        "from napari_medsam.journal.ownership import Ownership; "
+        "held = Ownership(Path(sys.argv[1])); print(held.is_held, flush=True); time.sleep(60)"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE, cwd=PROJECT
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline().strip() == b"True"
+    ours = Ownership(path)
+    assert not ours.is_held
+    child.kill()
+    child.wait()
+    child.stdout.close()
+    assert ours.try_to_hold()
+    ours.release()
+
+
+def test_handing_over_a_stroke_takes_the_hand_no_time(tmp_path):
+    shape = (4, 512, 512)
+    path = tmp_path / "f0.journal"
+    annotation, ownership = Annotation(shape), Ownership(path)
+    annotation.add_label("liver")
+    keeper = Keeper(path, head(shape), ownership)
+    seconds = []
+
+    def timed(step: object) -> None:
+        began = time.perf_counter()
+        keeper.keep(row_of(step))
+        seconds.append(time.perf_counter() - began)
+
+    annotation.on_step = timed
+    rng = np.random.default_rng(0)
+    for k in range(30):
+        y, x = rng.integers(0, 492, 2)
+        rows, columns = np.mgrid[y : y + 20, x : x + 20].reshape(2, -1)
+        brush(annotation, k % 4, rows, columns, 1)
+    began = time.perf_counter()
+    assert keeper.close()
+    assert time.perf_counter() - began < 5
+    assert np.median(seconds) < 0.010
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (sqlite3.OperationalError("attempt to write a readonly database"), "may not be written"),
+        (OSError(28, "No space left on device"), "the disk is full"),
+        (sqlite3.OperationalError("unable to open database file"), "may not be written"),
+        (sqlite3.OperationalError("database is locked"), "database is locked"),
+        (OSError(116, "Stale file handle"), "Stale file handle"),
+    ],
+)
+def test_a_refusal_is_a_plain_sentence(error, words):
+    assert words in why(error)
+    assert why(error).endswith("save it to a file.")
