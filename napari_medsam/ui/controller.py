@@ -23,6 +23,8 @@ from napari_medsam.engine.session import Session
 from napari_medsam.engine.volume import Axis
 from napari_medsam.formats.header_window import why_this_window
 from napari_medsam.ui.asked import courses, range_asked, read_boxes
+from napari_medsam.ui.box_desk import BoxDesk
+from napari_medsam.ui.box_hand import BoxHand
 from napari_medsam.ui.boxes import Later
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.describe import describe, modality_of
@@ -34,6 +36,7 @@ from napari_medsam.ui.open_cases import OpenCases
 from napari_medsam.ui.panel import Panel, View
 from napari_medsam.ui.pointer import Pointer
 from napari_medsam.ui.prefetch import Prefetcher
+from napari_medsam.ui.preview import Preview
 from napari_medsam.ui.review_desk import ReviewDesk
 from napari_medsam.ui.saving import ONE_FILE, How, Saver, suggested_path
 from napari_medsam.ui.segmenter import Segmenter
@@ -95,6 +98,7 @@ class Controller:
             shelf or CatalogueShelf(), self._lanes[1], self.tell, self.refresh, self._on_model
         )
         self.review = ReviewDesk(viewer, lambda: self._segmenter, self.tell, self.refresh)
+        self.boxes = BoxDesk(viewer, lambda: self._segmenter, self.tell, self.refresh)
         self._saver = Saver(self._lanes[2], self.tell, self.refresh)
         self.label_files = LabelFiles(
             self._lanes[3], lambda: self.case, view.ask, self.tell, self.refresh
@@ -103,6 +107,8 @@ class Controller:
             viewer, throttle, self.refresh, self._renew_session, self._on_scroll
         )
         self.pointer = Pointer(viewer, self._lanes[0], self.tell, self.refresh, later)
+        preview = Preview(viewer, self._lanes[0], throttle, self._prefetch.stop)
+        self.hand = BoxHand(preview, self.cancel, self.tell, self.refresh, later)
         self._cases = OpenCases(viewer, self._make_case, self._on_case_opened, self.tell)
 
     def start(self) -> None:
@@ -177,6 +183,7 @@ class Controller:
         case = self.case
         self._watch.follow(case)
         self.pointer.follow(self._segmenter)
+        self.hand.follow(self._segmenter)
         notes = ""
         if case is not None:
             case.boxes.draw_mode(True)
@@ -273,7 +280,9 @@ class Controller:
             self.tell(str(error), True)
 
     def cancel(self) -> None:
-        """Stop what runs; what is painted stays."""
+        """Give up the box that the mouse holds, or stop what runs; what is painted stays."""
+        if self.hand.give_up():
+            return
         self.desk.cancel()
         if self._segmenter is not None:
             self._segmenter.cancel()

@@ -32,7 +32,7 @@ from napari_medsam.ui.case import Case
 from napari_medsam.ui.jobs import Job, JobRunner, Outcome
 from napari_medsam.ui.panel import Progress, Tell
 from napari_medsam.ui.reviewing import Run
-from napari_medsam.ui.shortcuts import KEYS
+from napari_medsam.ui.shortcuts import key_of
 
 Found = dict[Course, dict[int, SliceMask]]
 """The masks of each course, by slice."""
@@ -222,7 +222,7 @@ class Propagator:
         elif outcome.kind == "cancelled":
             self._tell(f"Stopped. What was found on {slices} is kept; Undo takes it back.", False)
         else:
-            key = f" ({KEYS['next_doubtful']})" if any(map(doubtful, trust.values())) else ""
+            key = f" ({key_of('next_doubtful')})" if any(map(doubtful, trust.values())) else ""
             self._tell(f"Done: {summary(trust.values(), n_slices)}{key}.", False)
         if outcome.kind == "done":
             self._on_done()

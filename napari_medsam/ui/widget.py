@@ -16,6 +16,7 @@ from napari_medsam.formats.label_files import label_paths
 from napari_medsam.ui import file_dialogs, shortcuts
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.controller import Controller
+from napari_medsam.ui.key_sheet import KeySheet
 from napari_medsam.ui.memory import give_back_large_arrays
 from napari_medsam.ui.model_rows import ask_weights
 from napari_medsam.ui.panel import Panel, Strip
@@ -145,6 +146,17 @@ class MedSamWidget(QWidget):
             "accept": controller.review.accept,
             "fix": controller.review.fix,
             "go_on": controller.review.go_on,
+            "select_boxes": controller.boxes.toggle_select,
+            "copy_on": lambda: controller.boxes.copy_by(1),
+            "copy_back": lambda: controller.boxes.copy_by(-1),
+            "delete_box": controller.boxes.delete,
+            "point_inside": lambda: controller.pointer.toggle(True),
+            "point_outside": lambda: controller.pointer.toggle(False),
+            "add_label": lambda: controller.on_case(Case.add_label),
+            "axial": lambda: controller.on_view_chosen("z"),
+            "coronal": lambda: controller.on_view_chosen("y"),
+            "sagittal": lambda: controller.on_view_chosen("x"),
+            "sheet": self.show_keys,
         }
         buttons = {
             "toggle_box_tool": parts.box_tool,
@@ -158,6 +170,9 @@ class MedSamWidget(QWidget):
             "accept": parts.review.accept,
             "fix": parts.review.fix,
             "go_on": parts.review.go_on,
+            "select_boxes": parts.boxes.select,
+            "copy_on": parts.boxes.copy_on,
+            "delete_box": parts.boxes.delete,
         }
         for name, pressed in buttons.items():
             pressed.clicked.connect(lambda _=False, name=name: actions[name]())
@@ -170,6 +185,12 @@ class MedSamWidget(QWidget):
 
     def show_strip(self, strip: Strip | None) -> None:
         self.parts.strip.show_strip(strip)
+
+    def show_keys(self) -> None:
+        """Show the sheet of keys beside the window."""
+        sheet = KeySheet(self)
+        sheet.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        sheet.show()
 
     # --- images ------------------------------------------------------------------------
 
