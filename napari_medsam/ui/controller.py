@@ -15,13 +15,14 @@ from pathlib import Path
 from napari.components import ViewerModel
 from napari.layers import Image
 
-from napari_medsam.cache_place import cache_size
+from napari_medsam.cache_place import cache_size, memory_for_embeddings, preferences
 from napari_medsam.engine.embeddings import EmbeddingCache
 from napari_medsam.engine.predictor import PromptableModel
 from napari_medsam.engine.prompt import SliceRef
 from napari_medsam.engine.session import Session
 from napari_medsam.engine.volume import Axis
 from napari_medsam.formats.header_window import why_this_window
+from napari_medsam.settings import Settings, settings
 from napari_medsam.ui.asked import courses, range_asked, read_boxes
 from napari_medsam.ui.box_desk import BoxDesk
 from napari_medsam.ui.box_hand import BoxHand
@@ -93,6 +94,7 @@ class Controller:
         self._model: PromptableModel | None = None
         self._message, self._is_problem = "", False
         self._replace = False
+        self._threads = settings().threads
         self._is_closed = False
         self.desk = ModelDesk(
             shelf or CatalogueShelf(), self._lanes[1], self.tell, self.refresh, self._on_model
@@ -109,6 +111,7 @@ class Controller:
         self.pointer = Pointer(viewer, self._lanes[0], self.tell, self.refresh, later)
         preview = Preview(viewer, self._lanes[0], throttle, self._prefetch.stop)
         self.hand = BoxHand(preview, self.cancel, self.tell, self.refresh, later)
+        self.hand.preview.is_on = settings().preview
         self._cases = OpenCases(viewer, self._make_case, self._on_case_opened, self.tell)
 
     def start(self) -> None:
@@ -297,6 +300,18 @@ class Controller:
         where = self.case.where() if self.case is not None else None
         if self.case is not None and where is not None:
             show_slice(self.viewer, self.case.layer, SliceRef(where.axis, index))
+
+    def on_settings(self, chosen: Settings) -> None:
+        """What the user prefers has changed."""
+        self.hand.preview.is_on = chosen.preview
+        self._cache.max_bytes = memory_for_embeddings(chosen.memory_mb * 1024**2)
+        if self._cache.disk is not None:
+            place = preferences()
+            self._cache.disk.max_bytes, self._cache.disk.precision = place
+        if chosen.threads != self._threads:
+            self._threads = chosen.threads
+            self.desk.choose(self.desk.state.name)  # compiled anew
+        self.refresh()
 
     def clear_cache(self) -> None:
         """Forget all embeddings, in memory and on disk."""

@@ -30,6 +30,7 @@ from napari_medsam.ui.box_row import BoxRow
 from napari_medsam.ui.file_row import FileRow
 from napari_medsam.ui.label_table import LabelTable
 from napari_medsam.ui.model_rows import ModelChoice, ModelRow
+from napari_medsam.ui.offer_row import OfferRow
 from napari_medsam.ui.panel import VIEW_NAMES, Panel
 from napari_medsam.ui.point_row import PointRow
 from napari_medsam.ui.review_row import ReviewRow
@@ -81,7 +82,8 @@ class Parts(QWidget):
 
     def _build_words(self) -> QLayout:
         self.hint, self.message = sentence(bold=True), sentence()
-        return _column(self.hint, self.message)
+        self.offer = OfferRow()
+        return _column(self.hint, self.message, self.offer)
 
     def _build_choices(self, images: Callable[[Any], Sequence[Any]]) -> QLayout:
         self.image = ComboBox(choices=images, name="image")

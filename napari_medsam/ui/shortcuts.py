@@ -9,7 +9,8 @@ our log. napari's own preferences show no plugin's keys, so others are chosen in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -76,6 +77,8 @@ MOUSE: tuple[tuple[str, str, str], ...] = (
 KEYS: dict[str, str] = {one.action: one.key for one in TABLE}
 """Action to key, as they come."""
 
+FORM = re.compile(r"(Shift-)?([A-Z0-9]|[,.;'/\\\\]|F[1-9][0-2]?)")
+
 Actions = Mapping[str, Callable[[], object]]
 
 
@@ -86,23 +89,30 @@ def key_of(action: str) -> str:
 
 def bind(viewer: ViewerModel, actions: Actions) -> None:
     """Let the keys call the actions."""
-    for key, action in _bound():
+    for key, action in bound():
         viewer.bind_key(key, _handler(actions[action]), overwrite=True)
 
 
-def unbind(viewer: ViewerModel) -> None:
-    """Forget them, so that no key calls a dock that is gone."""
-    for key, _ in _bound():
+def unbind(viewer: ViewerModel, keys: Iterable[str] | None = None) -> None:
+    """Forget keys, all of ours when not given, so that none calls a dock that is gone."""
+    for key in keys if keys is not None else dict(bound()):
         viewer.bind_key(key, None)
 
 
-def why_not(action: str, key: str) -> str:
-    """Why an action cannot have a key, in a sentence; empty where it can."""
-    if not key:
-        return "A key is a letter, a digit or a sign, perhaps with Shift."
-    taken = {k: a for k, a in _bound() if a != action}
-    if key in taken:
-        return f"{key} is the key for: {_does(taken[key])}."
+def why_not_these(chosen: Mapping[str, str]) -> str:
+    """Why actions cannot have the keys chosen for them, in a sentence; empty where they can."""
+    taken = {key: action for action, key in ALSO.items()}
+    for action, key in (KEYS | dict(chosen)).items():
+        if key in taken:
+            return f"{key} is the key for: {_does(taken[key])}. {_does(action)} needs another."
+        taken[key] = action
+    return next(filter(None, map(_why_not, chosen.values())), "")
+
+
+def _why_not(key: str) -> str:
+    """Why a key cannot be ours at all."""
+    if not FORM.fullmatch(key):
+        return f"A key is a letter, a digit or a sign, perhaps with Shift-; this is {key!r}."
     if key.upper().replace("SHIFT-", "SHIFT+") in _naparis():
         return f"{key} is one of napari's own keys."
     return ""
@@ -145,7 +155,8 @@ def _does(action: str) -> str:
     return next(one.does for one in TABLE if one.action == action)
 
 
-def _bound() -> Iterator[tuple[str, str]]:
+def bound() -> Iterator[tuple[str, str]]:
+    """(key, action) of all, as the user chose them."""
     for action in KEYS:
         yield key_of(action), action
     for action, key in ALSO.items():
