@@ -74,9 +74,13 @@ def disk_cache() -> DiskCache:
 
 def lasting_cache(most_in_memory: int | None = None) -> EmbeddingCache:
     """Embeddings in memory, at most so many bytes of them, and on disk for the next time."""
+    return EmbeddingCache(memory_for_embeddings(most_in_memory), disk=disk_cache())
+
+
+def memory_for_embeddings(most: int | None = None) -> int:
+    """Bytes of memory for embeddings: `most`, but never over `default_budget`."""
     budget = default_budget()
-    in_memory = budget if most_in_memory is None else min(budget, most_in_memory)
-    return EmbeddingCache(in_memory, disk=disk_cache())
+    return budget if most is None else min(budget, most)
 
 
 def cache_size(cache: EmbeddingCache) -> str:

@@ -87,6 +87,15 @@ class Session:
                 for i, mask in self._on_view(closer, [indices[m] for m in members], prompts):
                     yield i, better(whole[i], mask)
 
+    def glance(self, prompt: BoxPrompt) -> SliceMask | None:
+        """The mask of a box from its whole slice, at once; None where that is not embedded.
+
+        Only the decoder works, a few milliseconds, as for a preview; no crop is looked at.
+        """
+        if not self.is_embedded(prompt.slice):
+            return None
+        return self._predictor.decode(self._predictor.embedding(prompt.slice), [prompt])[0]
+
     def segment_points(
         self, prompt: PointPrompt, earlier: PointAnswer | SliceMask | None = None
     ) -> PointAnswer:

@@ -32,6 +32,7 @@ def describe(panel: Panel, segmenter: Segmenter | None, points: PointTool = NO_P
         labels=case.rows(),
         label=case.label,
         is_drawing=case.boxes.is_drawing,
+        is_selecting=case.boxes.is_selecting,
         points=points,
         range=range_asked(case),
         progress=segmenter.progress or panel.progress,

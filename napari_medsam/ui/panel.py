@@ -110,6 +110,7 @@ class Panel:
     labels: tuple[LabelRow, ...] = ()
     label: int = 0
     is_drawing: bool = False
+    is_selecting: bool = False
     points: PointTool = NO_POINTS
     range: Range | None = None
     progress: Progress | None = None

@@ -26,9 +26,11 @@ from superqt.utils import signals_blocked
 
 from napari_medsam.engine.volume import Axis
 from napari_medsam.models.ways import Wish
+from napari_medsam.ui.box_row import BoxRow
 from napari_medsam.ui.file_row import FileRow
 from napari_medsam.ui.label_table import LabelTable
 from napari_medsam.ui.model_rows import ModelChoice, ModelRow
+from napari_medsam.ui.offer_row import OfferRow
 from napari_medsam.ui.panel import VIEW_NAMES, Panel
 from napari_medsam.ui.point_row import PointRow
 from napari_medsam.ui.review_row import ReviewRow
@@ -80,7 +82,8 @@ class Parts(QWidget):
 
     def _build_words(self) -> QLayout:
         self.hint, self.message = sentence(bold=True), sentence()
-        return _column(self.hint, self.message)
+        self.offer = OfferRow()
+        return _column(self.hint, self.message, self.offer)
 
     def _build_choices(self, images: Callable[[Any], Sequence[Any]]) -> QLayout:
         self.image = ComboBox(choices=images, name="image")
@@ -149,6 +152,8 @@ class Parts(QWidget):
         column = QVBoxLayout()
         column.setSpacing(4)
         column.addLayout(side_by_side(self.box_tool, self.undo, self.redo))
+        self.boxes = BoxRow()
+        column.addWidget(self.boxes)
         self.points = PointRow()
         column.addWidget(self.points)
         self.strip = SliceStrip()
@@ -180,6 +185,7 @@ class Parts(QWidget):
         self.range.extent.setChecked(panel.is_extent)
         self.progress.show_progress(panel.progress)
         self.box_tool.setChecked(panel.is_drawing)
+        self.boxes.show_panel(panel)
         self.points.show_tool(panel.points)
         self.undo.setEnabled(panel.can_undo)
         self.redo.setEnabled(panel.can_redo)

@@ -8,18 +8,22 @@ from pathlib import Path
 from napari.layers import Image
 from napari.viewer import Viewer
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QApplication, QFrame, QScrollArea, QVBoxLayout, QWidget
 from superqt.utils import qthrottled
 
 from napari_medsam.cache_place import lasting_cache
 from napari_medsam.formats.label_files import label_paths
-from napari_medsam.ui import file_dialogs, shortcuts
+from napari_medsam.settings import settings
+from napari_medsam.ui import file_dialogs, preferred_reader, shortcuts
+from napari_medsam.ui.bell import Bell
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.controller import Controller
+from napari_medsam.ui.key_sheet import KeySheet
 from napari_medsam.ui.memory import give_back_large_arrays
 from napari_medsam.ui.model_rows import ask_weights
 from napari_medsam.ui.panel import Panel, Strip
 from napari_medsam.ui.parts import Parts
+from napari_medsam.ui.preferences import Page
 from napari_medsam.ui.saving import How
 from napari_medsam.ui.shelf import CatalogueShelf, Shelf
 
@@ -43,11 +47,6 @@ def _idle(function: Callable[[], None]) -> Callable[[], None]:
     return throttled
 
 
-MOST_IN_MEMORY = 192 * 1024**2
-"""96 slices of LiteMedSAM. The others come from disk in a few milliseconds, and the whole window
-with a volume of 300x512x512 stays under 1.6 GB."""
-
-
 class MedSamWidget(QWidget):
     """Box segmentation in a napari viewer.
 
@@ -65,6 +64,7 @@ class MedSamWidget(QWidget):
         self._viewer = napari_viewer
         shelf = shelf or CatalogueShelf()
         self.parts = Parts(self._images)
+        self._bell = Bell(QApplication.beep, lambda: settings().sound)
         self._lay_out()
         self.controller = Controller(
             napari_viewer,
@@ -73,7 +73,7 @@ class MedSamWidget(QWidget):
             throttle=_throttle,
             later=_later,
             idle=_idle,
-            cache=lasting_cache(MOST_IN_MEMORY),
+            cache=lasting_cache(settings().memory_mb * 1024**2),
         )
         self._connect()
         self.controller.start()
@@ -125,6 +125,9 @@ class MedSamWidget(QWidget):
         files = parts.files
         files.open.clicked.connect(lambda: self.ask_labels())
         files.one_a_label.triggered.connect(lambda: self.ask_where_to_save(one_a_label=True))
+        files.preferences.triggered.connect(lambda: self.ask_preferences())
+        files.keys.triggered.connect(lambda: self.show_keys())
+        parts.offer.answered.connect(preferred_reader.answer)
         files.import_table.triggered.connect(lambda: self.ask_table())
         files.export_table.triggered.connect(lambda: self.ask_where_to_export())
         self._connect_keys()
@@ -145,6 +148,17 @@ class MedSamWidget(QWidget):
             "accept": controller.review.accept,
             "fix": controller.review.fix,
             "go_on": controller.review.go_on,
+            "select_boxes": controller.boxes.toggle_select,
+            "copy_on": lambda: controller.boxes.copy_by(1),
+            "copy_back": lambda: controller.boxes.copy_by(-1),
+            "delete_box": controller.boxes.delete,
+            "point_inside": lambda: controller.pointer.toggle(True),
+            "point_outside": lambda: controller.pointer.toggle(False),
+            "add_label": lambda: controller.on_case(Case.add_label),
+            "axial": lambda: controller.on_view_chosen("z"),
+            "coronal": lambda: controller.on_view_chosen("y"),
+            "sagittal": lambda: controller.on_view_chosen("x"),
+            "sheet": self.show_keys,
         }
         buttons = {
             "toggle_box_tool": parts.box_tool,
@@ -158,18 +172,41 @@ class MedSamWidget(QWidget):
             "accept": parts.review.accept,
             "fix": parts.review.fix,
             "go_on": parts.review.go_on,
+            "select_boxes": parts.boxes.select,
+            "copy_on": parts.boxes.copy_on,
+            "delete_box": parts.boxes.delete,
         }
         for name, pressed in buttons.items():
             pressed.clicked.connect(lambda _=False, name=name: actions[name]())
         viewer = self._viewer
+        self._actions = actions
         shortcuts.bind(viewer, actions)
         self.destroyed.connect(lambda: shortcuts.unbind(viewer))
 
     def show_panel(self, panel: Panel) -> None:
         self.parts.show_panel(panel)
+        self._bell.hear(panel.progress)
+        # One thing at a time: first a model, then this, then an image.
+        is_time = panel.model is not None and panel.model.state == "ready" and not panel.has_case
+        asks = is_time and settings().opens_files == ""
+        self.parts.offer.offer(preferred_reader.QUESTION if asks else "")
 
     def show_strip(self, strip: Strip | None) -> None:
         self.parts.strip.show_strip(strip)
+
+    def ask_preferences(self) -> None:
+        """Show the page of preferences, and do as it says."""
+        viewer, before = self._viewer, dict(shortcuts.bound())
+        if Page(self).exec():
+            shortcuts.unbind(viewer, before)
+            shortcuts.bind(viewer, self._actions)
+            self.controller.on_settings(settings())
+
+    def show_keys(self) -> None:
+        """Show the sheet of keys beside the window."""
+        sheet = KeySheet(self)
+        sheet.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        sheet.show()
 
     # --- images ------------------------------------------------------------------------
 
