@@ -122,7 +122,7 @@ def _pickle(data: bytes, folder: Path) -> None:
 
 def _checkpoint(data: bytes, folder: Path) -> None:
     for array in read_checkpoint(_written(folder, "a.pth", data)).arrays.values():
-        array.sum()
+        array.copy()
 
 
 def _torch_file() -> bytes:

@@ -26,7 +26,7 @@ MAY_CONNECT = {
 }
 MAY_START_PROGRAMS = {
     "models/pip_download.py",  # pip, when asked to install weights or to make a kit
-    "doctor.py",  # this Python, to load Qt
+    "doctor/window.py",  # this Python, to load Qt
 }
 """All places where a network could be reached, with why; docs/security.md names them."""
 

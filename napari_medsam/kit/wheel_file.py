@@ -72,9 +72,10 @@ def read_wheel(path: Path) -> WheelFile:
 def licence_of(about: Message) -> str:
     """The licence in a few words: the SPDX expression, the field, or the classifiers."""
     for field in ("License-Expression", "License"):
-        first = str(about.get(field) or "").strip().partition("\n")[0].strip()
-        if first and first != "UNKNOWN" and len(first) <= LONGEST_LICENCE:
-            return first
+        text = str(about.get(field) or "").strip()
+        # Some put the licence's whole text here.
+        if text and text != "UNKNOWN" and "\n" not in text and len(text) <= LONGEST_LICENCE:
+            return text
     classifiers = [str(text).split(" :: ") for text in about.get_all("Classifier", [])]
     named = [words[-1] for words in classifiers if words[0] == "License" and len(words) > 1]
     return "; ".join(named) or "see its files"

@@ -283,10 +283,10 @@ def _read_safetensors(buffer: mmap.mmap) -> dict[str, Array]:
         header = json.loads(buffer[8 : 8 + n_header])
         header.pop("__metadata__", None)
         return {key: _safetensor(buffer, 8 + n_header, key, entry) for key, entry in header.items()}
-    except (KeyError, TypeError, AttributeError, UnicodeDecodeError, RecursionError) as error:
+    except CheckpointError:
+        raise
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise CheckpointError(f"the header is damaged ({error!r}).") from error
-    except json.JSONDecodeError as error:
-        raise CheckpointError(f"the header is damaged ({error}).") from error
 
 
 def _is_count(number: object) -> bool:

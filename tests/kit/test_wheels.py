@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from email import message_from_string
 from pathlib import Path
 
 import pytest
 
 from napari_medsam.kit.targets import Target
-from napari_medsam.kit.wheel_file import read_wheel
+from napari_medsam.kit.wheel_file import licence_of, read_wheel
 from napari_medsam.kit.wheels import gather
 from napari_medsam.models.errors import StoreError
 from tests.kit.conftest import LINUX, WINDOWS, Wheelhouse, write_wheel
@@ -89,3 +90,17 @@ def test_what_is_no_wheel_is_refused(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(ValueError, match="not a readable wheel"):
         read_wheel(path)
+
+
+@pytest.mark.parametrize(
+    ("about", "licence"),
+    [
+        ("License-Expression: MIT\nLicense: other", "MIT"),
+        ("License: BSD-3-Clause", "BSD-3-Clause"),
+        ("License: ====\n        the whole text\nClassifier: License :: OSI :: BSD", "BSD"),
+        ("License: UNKNOWN", "see its files"),
+        ("Classifier: Topic :: Imaging", "see its files"),
+    ],
+)
+def test_licence_is_a_few_words(about: str, licence: str) -> None:
+    assert licence_of(message_from_string(about)) == licence
