@@ -9,10 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from PIL import Image
 
 from napari_medsam.cli import main
+from napari_medsam.engine.window import Window
 from napari_medsam.measure_files import measure_file
+from napari_medsam.measure_page import _key_picture
 from napari_medsam.measure_table import COLUMNS, as_csv, as_row
+from napari_medsam.overlay import Scene, slice_panel
 from tests.formats.dicom_files import write_series
 
 SPACING = (0.5, 0.8, 3.0)
@@ -119,6 +123,47 @@ def test_picture_is_measured_in_pixels(tmp_path: Path) -> None:
     found = measure_file(tmp_path / "labels.png")
     row = as_row(found.measures[0], found.units)
     assert (row["voxels"], row["ml"], row["long"], row["length_unit"]) == (10, None, 10.0, "pixels")
+
+
+class TestPage:
+    def test_png_is_an_a4_page_that_shows_each_label(
+        self, labels: Path, image: Path, tmp_path: Path
+    ) -> None:
+        assert run(labels, "--image", image, "--page", tmp_path / "page.png") == 0
+        with Image.open(tmp_path / "page.png") as page:
+            assert page.size == (1240, 1754)
+            colors = {color for _, color in page.convert("RGB").getcolors(1 << 22)}
+        table = measure_file(labels).measures
+        assert {tuple(round(255 * c) for c in one.label.color) for one in table} <= colors
+
+    def test_pdf_is_one_page(self, labels: Path, image: Path, tmp_path: Path) -> None:
+        assert run(labels, "--image", image, "--page", tmp_path / "page.pdf") == 0
+        content = (tmp_path / "page.pdf").read_bytes()
+        assert content.startswith(b"%PDF")
+        assert content.count(b"/Type /Page\n") == 1 or b"/Count 1" in content
+
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [(("--page", "p.png"), "name it with --image"), (("--page", "p.doc"), "image")],
+    )
+    def test_page_without_image_is_refused(
+        self, labels: Path, words: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert run(labels, *words) == 2
+        assert said in capsys.readouterr().err
+
+    def test_lines_lie_where_the_diameter_is(self, labels: Path, image: Path) -> None:
+        """White pixels of the long line run through the label's middle, whatever the view."""
+        for axis in ("z", "y", "x"):
+            found = measure_file(labels, image, axis=axis)
+            one = found.measures[0]
+            scene = Scene(found.volume, Window(-200, 200), found.labels, [one.label], ())
+            with_lines = np.asarray(_key_picture(scene, one.diameters)).astype(int)
+            without = np.asarray(slice_panel(scene, one.diameters.slice)).astype(int)
+            rows, columns = np.nonzero((with_lines != without).any(axis=-1))
+            inside = np.abs(without[44:] - without[44, 0]).sum(axis=-1) > 0
+            middle = [i.mean() for i in np.nonzero(inside)]
+            assert (rows.mean() - 44, columns.mean()) == pytest.approx(middle, abs=12)
 
 
 class TestRefusals:

@@ -35,6 +35,12 @@ def measure(
         float, typer.Option(metavar="MM", help="Of the surface Dice (NSD), in millimetres.")
     ] = 2.0,
     csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Save a table.")] = None,
+    page: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Save a page with key images, .png or .pdf; needs --image."
+        ),
+    ] = None,
     resample: Annotated[
         bool,
         typer.Option(
@@ -55,6 +61,12 @@ def measure(
 
     inputs = {"LABELS": labels, "--image": image, "--reference": reference, "--names": names}
     _check(inputs, csv, axis, tolerance)
+    _check(inputs, page, axis, tolerance)
+    with usage("--page"):
+        if page is not None and image is None:
+            raise ValueError("A page shows the image: name it with --image.")
+        if page is not None and page.suffix.lower() not in (".png", ".pdf"):
+            raise ValueError(f"{page.name}: a page is saved as .png or .pdf.")
     found = measure_file(
         labels,
         image,
@@ -70,6 +82,8 @@ def measure(
         typer.echo(f"Note: {note}", err=True)
     if csv is not None:
         write_csv(csv, found.measures, found.units)
+    if page is not None:
+        _save_page(page, labels, reference, axis, found)
     if as_json:
         typer.echo(json.dumps(_as_dict(labels, image, reference, found), indent=2))
         return
@@ -97,6 +111,24 @@ def _check(
     with usage("--tolerance"):
         if not 0 <= tolerance < float("inf"):
             raise ValueError(f"A tolerance is 0 or more millimetres; this is {tolerance:g}.")
+
+
+def _save_page(
+    page: Path, labels: Path, reference: Path | None, axis: str, found: Measured
+) -> None:
+    from napari_medsam.formats.header_window import first_window, window_named
+    from napari_medsam.measure_page import heading_of, save_page
+    from napari_medsam.overlay import Scene
+
+    image = found.image
+    if image is None:
+        return
+    window = window_named(image, first_window(image))
+    table = [one.label for one in found.measures]
+    scene = Scene(image.volume, window, found.labels, table, ())
+    heading = heading_of(image.name, labels.name, reference.name if reference else "", axis)
+    save_page(page, scene, found.measures, found.units, heading)
+    typer.echo(f"{page}: a page with {len(table)} labels", err=True)
 
 
 def _as_dict(

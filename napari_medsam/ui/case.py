@@ -7,7 +7,6 @@ annotation back together before it returns.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,14 +14,15 @@ from napari.components import ViewerModel
 from napari.layers import Image, Layer
 
 from napari_medsam.engine.annotation import Annotation
-from napari_medsam.engine.events import Event, Label, PlacedBox
+from napari_medsam.engine.events import Event, Label, LabelState, PlacedBox
 from napari_medsam.engine.merge import added
 from napari_medsam.engine.prompt import SliceRef
 from napari_medsam.engine.volume import Axis
 from napari_medsam.engine.window import Window
 from napari_medsam.formats.header_window import first_window, window_names
 from napari_medsam.formats.label_file import LabelFile
-from napari_medsam.formats.terms import in_words, renamed
+from napari_medsam.formats.terms import renamed
+from napari_medsam.tally import Tally
 from napari_medsam.ui.boxes import BoxesLayer, Later
 from napari_medsam.ui.images import (
     AS_SHOWN,
@@ -32,7 +32,6 @@ from napari_medsam.ui.images import (
     window_of,
 )
 from napari_medsam.ui.layers import LabelsLayer, Throttle, camera_of, shown_slice
-from napari_medsam.ui.panel import LabelRow
 from napari_medsam.ui.reviewing import Reviews
 
 LOCKED = "{} is locked: nothing was changed. Untick Lock in the label table to change it."
@@ -98,6 +97,7 @@ class Case:
         self.reach = (REACH, REACH)
         self.pending: dict[int, PlacedBox] = {}
         self.reviews = Reviews(self.annotation)
+        self.tally = Tally(self.annotation, self.image.volume)
         self._listener = listener
         self._later = later
         self.labels = LabelsLayer(self.annotation.labels, layer, self.image.grid, throttle)
@@ -199,6 +199,11 @@ class Case:
         self.annotation.edit_label(number, locked=locked)
         self.sync()
 
+    def set_state(self, number: int, state: LabelState) -> None:
+        """Say how far a label is; done locks it."""
+        self.annotation.edit_label(number, state=state)
+        self.sync()
+
     def why_not(self, number: int) -> str:
         """Why a label cannot be changed now, in a sentence; empty where it can."""
         label = next((one for one in self.annotation.table if one.number == number), None)
@@ -231,27 +236,6 @@ class Case:
         for box_id in [i for i, b in self.pending.items() if b.label == number]:
             del self.pending[box_id]
         self.sync(self.annotation.remove_label(number))
-
-    def rows(self) -> tuple[LabelRow, ...]:
-        """The table, with each label's size."""
-        volume = self.image.volume
-        millilitre = prod(volume.spacing_xyz) / 1000 if not volume.is_flat else None
-        counts = {n.number: self.annotation.voxel_count(n.number) for n in self.annotation.table}
-        where = self.where()
-        axis: Axis = where.axis if where else "z"
-        return tuple(
-            LabelRow(
-                n.number,
-                n.name,
-                n.color,
-                counts[n.number],
-                None if millilitre is None else counts[n.number] * millilitre,
-                in_words(n),
-                len(self.reviews.standing(axis, n.number).to_look_at),
-                n.locked,
-            )
-            for n in self.annotation.table
-        )
 
     # --- brush, undo -------------------------------------------------------------------
 

@@ -31,6 +31,7 @@ from napari_medsam.ui.case import Case
 from napari_medsam.ui.describe import describe, modality_of
 from napari_medsam.ui.jobs import JobRunner, Jobs
 from napari_medsam.ui.label_files import LabelFiles
+from napari_medsam.ui.label_rows import Measuring
 from napari_medsam.ui.layers import Throttle, show_axis, show_slice
 from napari_medsam.ui.model_desk import ModelDesk
 from napari_medsam.ui.open_cases import OpenCases
@@ -43,6 +44,7 @@ from napari_medsam.ui.saving import ONE_FILE, How, Saver, suggested_path
 from napari_medsam.ui.segmenter import Segmenter
 from napari_medsam.ui.shelf import CatalogueShelf, Shelf
 from napari_medsam.ui.slices import ReadySlices, strip_of
+from napari_medsam.ui.templates import Templates
 from napari_medsam.ui.watch import ViewWatch
 
 
@@ -105,6 +107,10 @@ class Controller:
         self.label_files = LabelFiles(
             self._lanes[3], lambda: self.case, view.ask, self.tell, self.refresh
         )
+        self.templates = Templates(lambda: self.case, self.tell, self.refresh)
+        self._measuring = Measuring(
+            lambda: None if self._is_closed else self.case, later, self.refresh
+        )
         self._watch = ViewWatch(
             viewer, throttle, self.refresh, self._renew_session, self._on_scroll
         )
@@ -130,6 +136,7 @@ class Controller:
         self._view.show_panel(self.panel())
         self._draw_strip_soon()
         self._prefetch.nudge()
+        self._measuring.nudge()
 
     def _draw_strip(self) -> None:
         if self._is_closed:  # what was put off came after the dock was gone

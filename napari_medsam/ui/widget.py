@@ -26,6 +26,7 @@ from napari_medsam.ui.parts import Parts
 from napari_medsam.ui.preferences import Page
 from napari_medsam.ui.saving import How
 from napari_medsam.ui.shelf import CatalogueShelf, Shelf
+from napari_medsam.ui.templates import fill_menu
 
 WIDTH = 320
 REDRAW_MS = 60
@@ -113,6 +114,7 @@ class MedSamWidget(QWidget):
         parts.table.renamed.connect(lambda n, name: on_case(Case.rename_label, n, name))
         parts.table.recolored.connect(lambda n, color: on_case(Case.recolor_label, n, color))
         parts.table.locked.connect(lambda n, on: on_case(Case.lock_label, n, on))
+        parts.table.stated.connect(lambda n, state: on_case(Case.set_state, n, state))
         parts.add_label.clicked.connect(lambda: on_case(Case.add_label))
         parts.remove_label.clicked.connect(lambda: on_case(Case.remove_label))
         parts.replace.toggled.connect(controller.on_replace_chosen)
@@ -129,6 +131,9 @@ class MedSamWidget(QWidget):
         files.keys.triggered.connect(lambda: self.show_keys())
         parts.offer.answered.connect(preferred_reader.answer)
         files.import_table.triggered.connect(lambda: self.ask_table())
+        files.templates.aboutToShow.connect(
+            lambda: fill_menu(files.templates, controller.templates, self)
+        )
         files.export_table.triggered.connect(lambda: self.ask_where_to_export())
         self._connect_keys()
         # The dock gets no close event with the window; only its destruction is told.
