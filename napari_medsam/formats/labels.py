@@ -7,6 +7,7 @@ then moved into place. Until that moment a file already there is untouched.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import uuid
 from collections.abc import Callable, Sequence
@@ -153,7 +154,8 @@ def write_labels(
         sentence = str(error).replace(temporary.name, path.name)
         raise SaveError(f"{path.name} was not saved: {sentence}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the share is gone, and the file with it
+            temporary.unlink(missing_ok=True)
     if description:
         rows = complete_table(in_file_order, table)
         write_label_table(description_beside(path), rows)

@@ -6,7 +6,7 @@ annotation back together before it returns.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -31,6 +31,7 @@ from napari_medsam.ui.images import (
     image_file_of,
     window_of,
 )
+from napari_medsam.ui.known_files import KnownFiles
 from napari_medsam.ui.layers import LabelsLayer, Throttle, camera_of, shown_slice
 from napari_medsam.ui.reviewing import Reviews
 
@@ -98,6 +99,9 @@ class Case:
         self.pending: dict[int, PlacedBox] = {}
         self.reviews = Reviews(self.annotation)
         self.tally = Tally(self.annotation, self.image.volume)
+        self.files = KnownFiles()
+        self.is_borrowed = False  # another window keeps this image's journal
+        self.on_release: Callable[[], None] = lambda: None
         self._listener = listener
         self._later = later
         self.labels = LabelsLayer(self.annotation.labels, layer, self.image.grid, throttle)
@@ -131,6 +135,7 @@ class Case:
 
     def release(self) -> None:
         """Let go: the labels become an ordinary layer of the user's, the boxes go."""
+        self.on_release()
         self.labels.release()
         self.labels.layer.events.paint.disconnect(self._painted)
         if self.boxes.layer in self.viewer.layers:
@@ -224,6 +229,12 @@ class Case:
             there = (n.number for n in table if self.annotation.voxel_count(n.number))
             self.label = next(there, self.label)
         self.sync(event)
+
+    def take_over(self, annotation: Annotation) -> None:
+        """Become what an annotation of the same image is, with its undo and redo."""
+        self.annotation.take_over(annotation)
+        self.sync()
+        self.labels.show_all()
 
     def remove_label(self) -> None:
         """Take the current label away with its voxels and boxes; undo brings all back."""

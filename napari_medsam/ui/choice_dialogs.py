@@ -183,7 +183,7 @@ class VolumeDialog(_Question):
         except ReadError as error:
             self.preview.setText(str(error))
             return
-        self.preview.setPixmap(_pixmap(picture).scaled(PREVIEW, PREVIEW, KEEP, SMOOTH))
+        self.preview.setPixmap(pixmap(picture).scaled(PREVIEW, PREVIEW, KEEP, SMOOTH))
 
 
 class SpacingDialog(_Question):
@@ -224,7 +224,7 @@ KEEP = Qt.AspectRatioMode.KeepAspectRatio
 SMOOTH = Qt.TransformationMode.SmoothTransformation
 
 
-def _pixmap(picture: Thumbnail) -> QPixmap:
+def pixmap(picture: Thumbnail) -> QPixmap:
     """A grey (rows, columns) or RGB (rows, columns, 3) uint8 array as Qt's."""
     picture = np.ascontiguousarray(picture)
     rows, columns = picture.shape[:2]
@@ -241,4 +241,4 @@ def _padded(picture: Thumbnail | None) -> QPixmap:
         y, x = (SIDE - rows) // 2, (SIDE - columns) // 2
         colour = picture if picture.ndim == 3 else picture[..., None]
         square[y : y + rows, x : x + columns] = colour
-    return _pixmap(square)
+    return pixmap(square)

@@ -30,6 +30,7 @@ from napari_medsam.ui.boxes import Later
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.describe import describe, modality_of
 from napari_medsam.ui.jobs import JobRunner, Jobs
+from napari_medsam.ui.journalling import Journals
 from napari_medsam.ui.label_files import LabelFiles
 from napari_medsam.ui.label_rows import Measuring
 from napari_medsam.ui.layers import Throttle, show_axis, show_slice
@@ -64,7 +65,7 @@ class Controller:
     shelf
         Where models come from.
     make_jobs
-        Makes a lane of work; called four times.
+        Makes a lane of work; called four times, and once more for each case.
     throttle, later
         See `LabelsLayer` and `BoxesLayer`; without a screen both act at once.
     idle
@@ -103,7 +104,7 @@ class Controller:
         )
         self.review = ReviewDesk(viewer, lambda: self._segmenter, self.tell, self.refresh)
         self.boxes = BoxDesk(viewer, lambda: self._segmenter, self.tell, self.refresh)
-        self._saver = Saver(self._lanes[2], self.tell, self.refresh)
+        self._saver = Saver(self._lanes[2], view.ask, self.tell, self.refresh)
         self.label_files = LabelFiles(
             self._lanes[3], lambda: self.case, view.ask, self.tell, self.refresh
         )
@@ -118,6 +119,7 @@ class Controller:
         preview = Preview(viewer, self._lanes[0], throttle, self._prefetch.stop)
         self.hand = BoxHand(preview, self.cancel, self.tell, self.refresh, later)
         self.hand.preview.is_on = settings().preview
+        self.journals = Journals(make_jobs, view.offer, self.tell, self.refresh, idle)
         self._cases = OpenCases(viewer, self._make_case, self._on_case_opened, self.tell)
 
     def start(self) -> None:
@@ -137,6 +139,7 @@ class Controller:
         self._draw_strip_soon()
         self._prefetch.nudge()
         self._measuring.nudge()
+        self.journals.nudge()
 
     def _draw_strip(self) -> None:
         if self._is_closed:  # what was put off came after the dock was gone
@@ -204,6 +207,8 @@ class Controller:
             self.desk.on_modality(modality_of(case))
             notes = " ".join(filter(None, (*case.image.notes, why_this_window(case.image))))
         self.tell(notes, bool(case and case.image.notes))
+        if case is not None:
+            self.journals.follow(case)
 
     def _on_model(self, model: PromptableModel | None) -> None:
         self._model = model
@@ -359,6 +364,10 @@ class Controller:
         """Where to propose to save; None where nothing is open."""
         return suggested_path(self.case) if self.case else None
 
+    def unsaved(self) -> list[str]:
+        """The names of images whose labels are not in a file."""
+        return [case.layer.name for case in self._cases.all if case.annotation.is_dirty]
+
     def save(self, path: Path, how: How = ONE_FILE) -> None:
         """Write the labels onto the image's own grid; what was checked is told."""
         if self.case is not None:
@@ -380,3 +389,4 @@ class Controller:
             lane.close()
         self._watch.close()
         self._cases.close()
+        self.journals.close()

@@ -17,6 +17,7 @@ from napari_medsam.formats.label_table import read_label_table, write_label_tabl
 from napari_medsam.formats.labels_read import read_label_file
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.jobs import Job, JobRunner, Outcome
+from napari_medsam.ui.known_files import state_of
 from napari_medsam.ui.panel import Progress, Tell
 
 Ask = Callable[[str, tuple[str, ...]], str | None]
@@ -68,6 +69,7 @@ class LabelFiles:
     def _read(self, case: Case, path: Path, *, resample: bool) -> None:
         grid = case.image.grid
         found: list[Read | OtherGrid] = []
+        state = state_of(path)
 
         def work(hand_over: Callable[[Read | OtherGrid], None]) -> None:
             try:
@@ -87,6 +89,7 @@ class LabelFiles:
                 if isinstance(one, OtherGrid):
                     self._ask_to_resample(case, path, one)
                 else:
+                    case.files.note(path, state)
                     self._take_over(case, path, *one)
 
         self.progress = Progress(f"Reading {path.name}")

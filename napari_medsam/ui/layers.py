@@ -110,6 +110,10 @@ class LabelsLayer:
         self._touched.update(where.whole for where in slices)
         self._redraw_soon()
 
+    def show_all(self) -> None:
+        """Redraw now: any slice may have changed."""
+        self.layer.refresh()
+
     def _redraw(self) -> None:
         touched, self._touched = self._touched, set()
         shown = self._where()

@@ -48,6 +48,11 @@ class OpenCases:
         self.current: Opened | None = None
         viewer.layers.events.removed.connect(self._on_removed)
 
+    @property
+    def all(self) -> list[Case]:
+        """The open case and those that wait."""
+        return [case for case, _ in self._cases.values()]
+
     def segmenter_of(self, case: Case) -> Segmenter | None:
         """None for a case that is closed."""
         opened = self._cases.get(case.layer)

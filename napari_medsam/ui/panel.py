@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 
 from napari_medsam.engine.events import LabelState
 from napari_medsam.engine.volume import Axis
+from napari_medsam.ui.offers import Offer
 
 Tell = Callable[[str, bool], None]
 """Takes a sentence for the user and whether it is about a problem."""
@@ -177,6 +178,9 @@ class View(Protocol):
 
     def ask(self, question: str, answers: tuple[str, ...]) -> str | None:
         """Ask the user; one of the answers, or None where the question was left."""
+
+    def offer(self, offer: Offer, answer: Callable[[str | None], None]) -> None:
+        """Ask without waiting; `answer` is called once, with None where it was left."""
 
 
 def time_left(seconds: float | None) -> str:

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_medsam.formats.exits import proposed_suffix
-from napari_medsam.formats.label_files import write_label_files
+from napari_medsam.formats.label_files import label_paths, write_label_files
 from napari_medsam.formats.labels import Saved, write_labels
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.images import UNKNOWN_PLACE
 from napari_medsam.ui.jobs import Job, JobRunner, Outcome
+from napari_medsam.ui.known_files import state_of
+from napari_medsam.ui.label_files import Ask
 from napari_medsam.ui.panel import Progress, Tell
 
 
@@ -24,19 +26,33 @@ class How:
 
 
 ONE_FILE = How()
+REPLACE = "Replace it"
+CHANGED = (
+    "another program has changed this since it was opened or saved here. Replace what is there now?"
+)
+BORROWED = "Another window works on this image; save under a new name."
 
 
 class Saver:
     """Writes labels on a lane of its own, so that a click never cancels a save."""
 
-    def __init__(self, jobs: JobRunner, tell: Tell, on_change: Callable[[], None]) -> None:
+    def __init__(
+        self, jobs: JobRunner, ask: Ask, tell: Tell, on_change: Callable[[], None]
+    ) -> None:
         self.progress: Progress | None = None
         self._jobs = jobs
+        self._ask = ask
         self._tell = tell
         self._on_change = on_change
 
     def save(self, case: Case, path: Path, how: How = ONE_FILE) -> None:
-        """Write the labels as they are now onto the image's own grid, and check the file."""
+        """Write the labels as they are now onto the image's own grid, and check the file.
+
+        A file that another program has written since it was opened or saved here is asked about
+        first; while another window works on the image, no file at all is replaced.
+        """
+        if not self._may_write(case, path, how):
+            return
         annotation, grid = case.annotation, case.image.grid
         labels, table, last = annotation.labels.copy(), annotation.table, annotation.log[-1]
         place = "" if case.has_known_place else f" {UNKNOWN_PLACE}"
@@ -48,6 +64,8 @@ class Saver:
                 hand_over([write_labels(path, labels, grid, table, description=how.description)])
 
         def on_saved(saved: list[Saved]) -> None:
+            for one in saved:
+                case.files.note(one.path, state_of(one.path))
             if annotation.log and annotation.log[-1] is last:
                 annotation.mark_saved()
             self._tell(f"{told(saved)}{place}", False)
@@ -62,6 +80,24 @@ class Saver:
         self.progress = Progress(f"Saving {path.name}")
         self._on_change()
         self._jobs.start(Job(work, on_saved, on_end))
+
+    def _may_write(self, case: Case, path: Path, how: How) -> bool:
+        annotation = case.annotation
+        rows = [one for one in annotation.table if annotation.voxel_count(one.number)]
+        targets = label_paths(path, rows) if how.one_a_label else [path]
+        there = [one for one in targets if one.exists()]
+        if case.is_borrowed and there:
+            self._tell(f"{_names(there)} was not replaced. {BORROWED}", True)
+            return False
+        changed = case.files.changed(there)
+        if changed and self._ask(f"{_names(changed)}: {CHANGED}", (REPLACE,)) != REPLACE:
+            self._tell(f"{_names(changed)} was not replaced; save under another name.", True)
+            return False
+        return True
+
+
+def _names(paths: list[Path]) -> str:
+    return ", ".join(path.name for path in paths)
 
 
 def told(saved: list[Saved]) -> str:

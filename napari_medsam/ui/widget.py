@@ -8,6 +8,7 @@ from pathlib import Path
 from napari.layers import Image
 from napari.viewer import Viewer
 from qtpy.QtCore import Qt, QTimer
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QApplication, QFrame, QScrollArea, QVBoxLayout, QWidget
 from superqt.utils import qthrottled
 
@@ -17,10 +18,13 @@ from napari_medsam.settings import settings
 from napari_medsam.ui import file_dialogs, preferred_reader, shortcuts
 from napari_medsam.ui.bell import Bell
 from napari_medsam.ui.case import Case
+from napari_medsam.ui.closing import ClosingQuestion
 from napari_medsam.ui.controller import Controller
 from napari_medsam.ui.key_sheet import KeySheet
 from napari_medsam.ui.memory import give_back_large_arrays
 from napari_medsam.ui.model_rows import ask_weights
+from napari_medsam.ui.offer_dialog import show_offer
+from napari_medsam.ui.offers import Offer
 from napari_medsam.ui.panel import Panel, Strip
 from napari_medsam.ui.parts import Parts
 from napari_medsam.ui.preferences import Page
@@ -75,6 +79,9 @@ class MedSamWidget(QWidget):
             later=_later,
             idle=_idle,
             cache=lasting_cache(settings().memory_mb * 1024**2),
+        )
+        self._closing = ClosingQuestion(
+            self, self.controller.unsaved, self.ask, self.ask_where_to_save
         )
         self._connect()
         self.controller.start()
@@ -229,10 +236,17 @@ class MedSamWidget(QWidget):
         """Open the case of the chosen image, if it is not open yet."""
         self.controller.on_image_chosen(self.parts.image.value)
 
+    def showEvent(self, event: QShowEvent | None) -> None:
+        super().showEvent(event)
+        self._closing.watch()
+
     # --- dialogs -----------------------------------------------------------------------
 
     def ask(self, question: str, answers: tuple[str, ...]) -> str | None:
         return file_dialogs.ask(self, question, answers)
+
+    def offer(self, offer: Offer, answer: Callable[[str | None], None]) -> None:
+        show_offer(self, offer, answer)
 
     def ask_where_to_save(self, *, one_a_label: bool = False) -> None:
         """Ask for a file and save the labels there, or beside it a file for each label."""

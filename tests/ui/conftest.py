@@ -21,6 +21,7 @@ from napari_medsam.models.ways import Wish
 from napari_medsam.ui.controller import Controller
 from napari_medsam.ui.images import image_layer_data
 from napari_medsam.ui.jobs import ImmediateJobs, Job
+from napari_medsam.ui.offers import Offer
 from napari_medsam.ui.panel import Panel, Strip
 from napari_medsam.ui.shelf import Taken
 from tests.conftest import TinyMedSam
@@ -151,6 +152,13 @@ class NotingView:
         answer = self.answers.pop(0) if self.answers else None
         assert answer is None or answer in answers
         return answer
+
+    offers: list[Offer] = field(default_factory=list)
+    replies: list[str | None] = field(default_factory=list)
+
+    def offer(self, offer: Offer, answer: Callable[[str | None], None]) -> None:
+        self.offers.append(offer)
+        answer(self.replies.pop(0) if self.replies else None)
 
     @property
     def panel(self) -> Panel:

@@ -1,0 +1,86 @@
+"""What is known of an image when it is opened: its journal, and who writes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from napari_medsam.formats.image_file import ImageFile
+from napari_medsam.journal.book import Book
+from napari_medsam.journal.errors import JournalError
+from napari_medsam.journal.head import Head, head_of
+from napari_medsam.journal.history import History, read_history
+from napari_medsam.journal.ownership import Ownership
+from napari_medsam.journal.place import journal_path
+from napari_medsam.journal.shelf import put_aside
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """An image's journal.
+
+    Parameters
+    ----------
+    head, ownership
+        The image, and the right to write its journal, held if nobody else has it.
+    history
+        What was done before; None where there is no journal.
+    counts
+        `History.counts`, found here because it looks at every voxel.
+    problem
+        A sentence where a journal was there and cannot be read.
+    """
+
+    head: Head
+    ownership: Ownership
+    history: History | None = None
+    counts: tuple[int, int, int] = (0, 0, 0)
+    problem: str = ""
+
+
+def look_up(image: ImageFile) -> Found:
+    """Find and replay the journal of an image; takes a second, so not on the GUI thread.
+
+    A damaged journal is put aside, under a name that says so, and nothing of it is deleted.
+
+    Raises
+    ------
+    OSError, sqlite3.Error
+        Where the folder of journals cannot be used.
+    """
+    head = head_of(image)
+    path = journal_path(head.fingerprint)
+    ownership = Ownership(path)
+    if not path.exists():
+        return Found(head, ownership)
+    try:
+        with Book(path, head, ownership.token if ownership.is_held else None) as book:
+            history = read_history(book)
+    except JournalError as error:
+        return _damaged(head, ownership, error)
+    except BaseException:
+        ownership.release()
+        raise
+    return Found(head, ownership, history, history.counts)
+
+
+def take_over(found: Found) -> Found:
+    """Take the right to write from another window; what it had written by then is read again.
+
+    Raises
+    ------
+    JournalError, OSError, sqlite3.Error
+        As `look_up`.
+    """
+    path = journal_path(found.head.fingerprint)
+    with Book(path, found.head, found.ownership.token) as book:
+        history = read_history(book)
+    return Found(found.head, found.ownership, history, history.counts)
+
+
+def _damaged(head: Head, ownership: Ownership, error: JournalError) -> Found:
+    path = journal_path(head.fingerprint)
+    if not ownership.is_held:
+        return Found(head, ownership, problem=str(error))
+    aside = put_aside(path, "damaged")
+    sentence = f"Earlier work on this image cannot be read: {error} It is kept as {aside.name}."
+    return Found(head, ownership, problem=sentence)
