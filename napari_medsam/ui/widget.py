@@ -98,6 +98,10 @@ class MedSamWidget(QWidget):
             lambda index: controller.desk.choose_precision(parts.precision.itemData(index))
         )
         parts.preset.textActivated.connect(controller.on_window_chosen)
+        edit = parts.own_window
+        edit.returnPressed.connect(lambda: controller.on_window_chosen(edit.text().strip()))
+        edit.returnPressed.connect(edit.clearFocus)
+        parts.seen.fold.toggled.connect(lambda: self._show_seen())
         parts.model_row.install.clicked.connect(lambda: controller.desk.install())
         for wanted in (parts.model_row.import_file.clicked, parts.model.file_wanted):
             wanted.connect(lambda: self.ask_weights())
@@ -190,9 +194,14 @@ class MedSamWidget(QWidget):
         is_time = panel.model is not None and panel.model.state == "ready" and not panel.has_case
         asks = is_time and settings().opens_files == ""
         self.parts.offer.offer(preferred_reader.QUESTION if asks else "")
+        self.parts.hint.setVisible(not asks)
 
     def show_strip(self, strip: Strip | None) -> None:
         self.parts.strip.show_strip(strip)
+        self._show_seen()
+
+    def _show_seen(self) -> None:
+        self.parts.seen.show_seen(self.controller.case, self.controller.session)
 
     def ask_preferences(self) -> None:
         """Show the page of preferences, and do as it says."""
