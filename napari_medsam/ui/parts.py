@@ -85,7 +85,9 @@ class Parts(QWidget):
     def _build_words(self) -> QLayout:
         self.hint, self.message = sentence(bold=True), sentence()
         self.offer = OfferRow()
-        return _column(self.hint, self.message, self.offer)
+        self.end_tour = button("End the tour")
+        self.end_tour.hide()
+        return _column(self.hint, self.end_tour, self.message, self.offer)
 
     def _build_choices(self, images: Callable[[Any], Sequence[Any]]) -> QLayout:
         self.image = ComboBox(choices=images, name="image")
