@@ -314,7 +314,15 @@ class Case:
         return window_of(self.image, self.window_name)
 
     def choose_window(self, name: str) -> None:
-        """Show the model, and the user, a preset; "as shown" leaves the screen as it is."""
+        """Show the model, and the user, a preset or "LOWER,UPPER"; "as shown" leaves the screen.
+
+        Raises
+        ------
+        ValueError
+            Where it is neither, in a sentence.
+        """
+        if name != AS_SHOWN:
+            window_of(self.image, name)
         self.window_name = name
         if name != AS_SHOWN and not self.image.volume.is_rgb:
             self.layer.contrast_limits = contrast_limits(self.window())

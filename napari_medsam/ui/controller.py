@@ -226,10 +226,15 @@ class Controller:
 
     def on_window_chosen(self, name: str) -> None:
         """Show the model another window from now on; masks that are there stay."""
-        if self.case is not None and name != self.case.window_name:
+        if self.case is None or name == self.case.window_name:
+            return
+        try:
             self.case.choose_window(name)
-            self._renew_session()
-            self.refresh()
+        except ValueError as error:
+            self.tell(str(error), True)
+            return
+        self._renew_session()
+        self.tell(f"Window {name}: slices are prepared anew for it; masks that are there stay.")
 
     def on_replace_chosen(self, replace_others: bool) -> None:
         """Whether masks may overwrite other labels and what was painted by hand."""

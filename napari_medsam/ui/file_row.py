@@ -36,6 +36,7 @@ class FileRow(QWidget):
         self.export_table = self._action("Export label table...")
         self.menu.addSeparator()
         self.preferences = self._action("Preferences...")
+        self.tour = self._action("Tour of a minute")
         self.keys = self._action(with_key("Keys", "sheet"))
         self.more.setMenu(self.menu)
         row = side_by_side(self.save, self.open, self.more)

@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
     QFormLayout,
     QLabel,
     QLayout,
+    QLineEdit,
     QPushButton,
     QVBoxLayout,
     QWidget,
@@ -43,6 +44,7 @@ from napari_medsam.ui.rows import (
     side_by_side,
     small_print,
 )
+from napari_medsam.ui.seen_row import SeenRow
 from napari_medsam.ui.shortcuts import with_key
 from napari_medsam.ui.strip import SliceStrip
 
@@ -83,7 +85,9 @@ class Parts(QWidget):
     def _build_words(self) -> QLayout:
         self.hint, self.message = sentence(bold=True), sentence()
         self.offer = OfferRow()
-        return _column(self.hint, self.message, self.offer)
+        self.end_tour = button("End the tour")
+        self.end_tour.hide()
+        return _column(self.hint, self.end_tour, self.message, self.offer)
 
     def _build_choices(self, images: Callable[[Any], Sequence[Any]]) -> QLayout:
         self.image = ComboBox(choices=images, name="image")
@@ -94,7 +98,10 @@ class Parts(QWidget):
             "Exact: the same masks on every computer. Fast: measured here once, and taken\n"
             "only where its masks agree with the exact ones."
         )
-        self.preset.setToolTip("The grey values the model is shown")
+        self.preset.setToolTip("The grey values the model is shown: a preset, or LOWER,UPPER")
+        self.own_window = QLineEdit()
+        self.preset.setLineEdit(self.own_window)
+        self.preset.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
         form = QFormLayout()
         form.setContentsMargins(0, 0, 0, 0)
         form.setSpacing(4)
@@ -125,6 +132,8 @@ class Parts(QWidget):
         column.addLayout(form)
         column.addWidget(self.model_row)
         column.addLayout(side_by_side(*self.view_buttons.values()))
+        self.seen = SeenRow()
+        column.addWidget(self.seen)
         return column
 
     def _build_labels(self) -> QLayout:

@@ -9,12 +9,12 @@ from napari.layers import Image
 from napari.viewer import Viewer
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QShowEvent
-from qtpy.QtWidgets import QApplication, QFrame, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
 from superqt.utils import qthrottled
 
 from napari_medsam.cache_place import lasting_cache
 from napari_medsam.formats.label_files import label_paths
-from napari_medsam.settings import settings
+from napari_medsam.settings import keep, settings
 from napari_medsam.ui import file_dialogs, preferred_reader, shortcuts
 from napari_medsam.ui.bell import Bell
 from napari_medsam.ui.case import Case
@@ -28,9 +28,12 @@ from napari_medsam.ui.offers import Offer
 from napari_medsam.ui.panel import Panel, Strip
 from napari_medsam.ui.parts import Parts
 from napari_medsam.ui.preferences import Page
+from napari_medsam.ui.sample_data import synthetic_ct
 from napari_medsam.ui.saving import How
+from napari_medsam.ui.scroll import UprightScroll
 from napari_medsam.ui.shelf import CatalogueShelf, Shelf
 from napari_medsam.ui.templates import fill_menu
+from napari_medsam.ui.tour import OFFER, SLICE, Tour
 
 WIDTH = 320
 REDRAW_MS = 60
@@ -69,6 +72,7 @@ class MedSamWidget(QWidget):
         self._viewer = napari_viewer
         shelf = shelf or CatalogueShelf()
         self.parts = Parts(self._images)
+        self._tour = Tour()
         self._bell = Bell(QApplication.beep, lambda: settings().sound)
         self._lay_out()
         self.controller = Controller(
@@ -88,14 +92,9 @@ class MedSamWidget(QWidget):
         self.reset_choices()
 
     def _lay_out(self) -> None:
-        scroll = QScrollArea()
-        scroll.setWidget(self.parts)
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(scroll)
+        layout.addWidget(UprightScroll(self.parts))
         self.setMinimumWidth(WIDTH)
 
     def _connect(self) -> None:
@@ -106,6 +105,10 @@ class MedSamWidget(QWidget):
             lambda index: controller.desk.choose_precision(parts.precision.itemData(index))
         )
         parts.preset.textActivated.connect(controller.on_window_chosen)
+        edit = parts.own_window
+        edit.returnPressed.connect(lambda: controller.on_window_chosen(edit.text().strip()))
+        edit.returnPressed.connect(edit.clearFocus)
+        parts.seen.fold.toggled.connect(lambda: self._show_seen())
         parts.model_row.install.clicked.connect(lambda: controller.desk.install())
         for wanted in (parts.model_row.import_file.clicked, parts.model.file_wanted):
             wanted.connect(lambda: self.ask_weights())
@@ -136,7 +139,9 @@ class MedSamWidget(QWidget):
         files.one_a_label.triggered.connect(lambda: self.ask_where_to_save(one_a_label=True))
         files.preferences.triggered.connect(lambda: self.ask_preferences())
         files.keys.triggered.connect(lambda: self.show_keys())
-        parts.offer.answered.connect(preferred_reader.answer)
+        files.tour.triggered.connect(lambda: self.start_tour())
+        parts.end_tour.clicked.connect(lambda: self.end_tour())
+        parts.offer.answered.connect(self._on_offer_answered)
         files.import_table.triggered.connect(lambda: self.ask_table())
         files.templates.aboutToShow.connect(
             lambda: fill_menu(files.templates, controller.templates, self)
@@ -198,13 +203,58 @@ class MedSamWidget(QWidget):
     def show_panel(self, panel: Panel) -> None:
         self.parts.show_panel(panel)
         self._bell.hear(panel.progress)
-        # One thing at a time: first a model, then this, then an image.
+        self._show_next_thing(panel)
+
+    def _show_next_thing(self, panel: Panel) -> None:
+        """One thing at a time: a model, a question that is asked once, the tour, or the hint."""
         is_time = panel.model is not None and panel.model.state == "ready" and not panel.has_case
-        asks = is_time and settings().opens_files == ""
-        self.parts.offer.offer(preferred_reader.QUESTION if asks else "")
+        question = self._question() if is_time and not self._tour.is_on else ""
+        self.parts.offer.offer(question)
+        self._show_tour()
+        self.parts.end_tour.setVisible(self._tour.is_on)
+        self.parts.hint.setVisible(not question)
+
+    def _show_tour(self) -> None:
+        if self._tour.is_on:
+            self.parts.hint.setText(self._tour.sentence(self.controller.case))
+
+    def _question(self) -> str:
+        now = settings()
+        if now.opens_files == "":
+            return preferred_reader.QUESTION
+        return "" if now.tour_seen else OFFER
+
+    def _on_offer_answered(self, yes: bool) -> None:
+        if settings().opens_files == "":
+            preferred_reader.answer(yes)
+        elif yes:
+            self.start_tour()
+        else:
+            keep(tour_seen=True)
+        self.controller.refresh()
+
+    def start_tour(self) -> None:
+        """Begin the tour, on the sample case."""
+        keep(tour_seen=True)
+        [(voxels, how, _)] = synthetic_ct()
+        sample = Image(voxels, **how)
+        self._viewer.add_layer(sample)
+        self.controller.on_image_chosen(sample)
+        self._tour.start()
+        self.controller.on_slice_chosen(SLICE)
+        self.controller.refresh()
+
+    def end_tour(self) -> None:
+        self._tour.stop()
+        self.controller.refresh()
 
     def show_strip(self, strip: Strip | None) -> None:
         self.parts.strip.show_strip(strip)
+        self._show_seen()
+        self._show_tour()
+
+    def _show_seen(self) -> None:
+        self.parts.seen.show_seen(self.controller.case, self.controller.session)
 
     def ask_preferences(self) -> None:
         """Show the page of preferences, and do as it says."""
