@@ -27,6 +27,7 @@ from napari_medsam.engine.keyframes import interpolate
 from napari_medsam.engine.prompt import BoxPrompt, SliceMask, SliceRef, box_prompt
 from napari_medsam.engine.propagate import Seed, seed_from_3d_box
 from napari_medsam.engine.session import Session
+from napari_medsam.engine.spans import Station
 from napari_medsam.engine.volume import Volume
 from napari_medsam.metrics import dice, surface_dice
 from napari_medsam.models.loading import open_model
@@ -159,11 +160,13 @@ def box3d(one: Object) -> tuple[BoxPrompt, int, int]:
     return BoxPrompt(SliceRef("z", (first + last) // 2), *low, *high), first, last
 
 
-def keyframes(one: Object, n: int) -> list[BoxPrompt]:
-    """Its true boxes on n slices from its first to its last, and interpolated between."""
+def keyframes(case: Case, one: Object, n: int) -> dict[int, SliceMask]:
+    """From its true boxes on n slices from its first to its last, and what lies between."""
     slices = sorted(one.boxes)
     picks = sorted({slices[round(i)] for i in np.linspace(0, len(slices) - 1, n)})
-    return interpolate([one.boxes[z] for z in picks], range(slices[0], slices[-1] + 1))
+    track = interpolate([one.boxes[z] for z in picks], range(slices[0], slices[-1] + 1))
+    stations = {z: Station(one.boxes[z]) for z in picks}
+    return collect(case.ours.follow([track], [stations]))
 
 
 def collect(found: Iterable[tuple[int, SliceMask]]) -> dict[int, SliceMask]:
@@ -199,8 +202,8 @@ IN_3D: dict[str, Strategy] = {
     "one_box": one_box,
     "box3d": from_box3d,
     "original_3d": original_3d,
-    "keyframes3": lambda case, one: tracked(case.ours, keyframes(one, 3)),
-    "keyframes5": lambda case, one: tracked(case.ours, keyframes(one, 5)),
+    "keyframes3": lambda case, one: keyframes(case, one, 3),
+    "keyframes5": lambda case, one: keyframes(case, one, 5),
     "oracle": lambda case, one: tracked(case.whole_only, list(one.boxes.values())),
     "oracle_views": lambda case, one: tracked(case.ours, list(one.boxes.values())),
 }

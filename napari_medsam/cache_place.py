@@ -15,6 +15,7 @@ import platformdirs
 
 from napari_medsam.engine.disk_cache import DEFAULT_BUDGET, DiskCache, DiskPrecision
 from napari_medsam.engine.embeddings import EmbeddingCache, default_budget
+from napari_medsam.models.json_file import read_json
 
 VARIABLE = "NAPARI_MEDSAM_CACHE"
 
@@ -45,7 +46,7 @@ def disk_precision(text: str) -> DiskPrecision:
 def preferences() -> Preferences:
     """What the user chose, and the defaults where nothing sensible was."""
     with contextlib.suppress(OSError, ValueError, TypeError):
-        found = Preferences(**json.loads(_preferences_file().read_text(encoding="utf-8")))
+        found = Preferences(**read_json(_preferences_file()))
         is_size = isinstance(found.max_bytes, int) and found.max_bytes >= 0
         if is_size and found.precision in get_args(DiskPrecision):
             return found
@@ -73,9 +74,13 @@ def disk_cache() -> DiskCache:
 
 def lasting_cache(most_in_memory: int | None = None) -> EmbeddingCache:
     """Embeddings in memory, at most so many bytes of them, and on disk for the next time."""
+    return EmbeddingCache(memory_for_embeddings(most_in_memory), disk=disk_cache())
+
+
+def memory_for_embeddings(most: int | None = None) -> int:
+    """Bytes of memory for embeddings: `most`, but never over `default_budget`."""
     budget = default_budget()
-    in_memory = budget if most_in_memory is None else min(budget, most_in_memory)
-    return EmbeddingCache(in_memory, disk=disk_cache())
+    return budget if most is None else min(budget, most)
 
 
 def cache_size(cache: EmbeddingCache) -> str:

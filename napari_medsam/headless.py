@@ -22,6 +22,7 @@ from napari_medsam.engine.predictor import PromptableModel
 from napari_medsam.engine.prompt import BoxPrompt, SliceMask, box_prompt
 from napari_medsam.engine.propagate import Seed
 from napari_medsam.engine.session import Session
+from napari_medsam.engine.spans import Station
 from napari_medsam.engine.volume import Volume
 from napari_medsam.engine.vote import n_looks, voted
 from napari_medsam.engine.window import Window
@@ -104,14 +105,20 @@ class Found:
 
 
 @dataclass(frozen=True, eq=False)
-class Result:
-    """What became of a request: the labels, the masks by box and slice, the file, the time."""
+class Answer:
+    """What was found: the labels, the masks by box and slice, the seconds that steps took."""
 
     request: Request
     annotation: Annotation
     found: tuple[Found, ...]
-    saved: Saved
     seconds: dict[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Result(Answer):
+    """What became of a request, and the file it was saved to."""
+
+    saved: Saved
 
 
 def run(
@@ -126,6 +133,16 @@ def run(
     `on_mask` is told how many masks there are so far. Nothing is written before all are there.
     Embeddings are looked for and kept in `cache`; without one they live as long as the run.
     """
+    return save(answer(request, model, on_mask, cache), output)
+
+
+def answer(
+    request: Request,
+    model: PromptableModel,
+    on_mask: Callable[[int], None] = lambda n_done: None,
+    cache: EmbeddingCache | None = None,
+) -> Answer:
+    """Segment or propagate, and paint; nothing is written. Parameters as of `run`."""
     session = Session(
         request.image.volume,
         model,
@@ -139,10 +156,16 @@ def run(
     found = _find_masks(session, request, {**clicked, **request.standing}, on_mask)
     segmented = time.perf_counter()
     annotation = _annotate(session, request, found)
-    saved = write_labels(output, annotation.labels, request.image.grid, annotation.table)
-    done = time.perf_counter()
-    seconds = {"segment": segmented - started, "save": done - segmented}
-    return Result(request, annotation, tuple(found), saved, seconds)
+    return Answer(request, annotation, tuple(found), {"segment": segmented - started})
+
+
+def save(found: Answer, output: Path) -> Result:
+    """Save the labels on the image's grid."""
+    started = time.perf_counter()
+    annotation = found.annotation
+    saved = write_labels(output, annotation.labels, found.request.image.grid, annotation.table)
+    seconds = found.seconds | {"save": time.perf_counter() - started}
+    return Result(found.request, annotation, found.found, seconds, saved)
 
 
 def _with_clicked(session: Session, request: Request) -> tuple[Request, dict[int, SliceMask]]:
@@ -295,7 +318,11 @@ def _propagated(session: Session, request: Request) -> Iterator[Found]:
         return
     parts = objects(boxes)
     keyed = [part for part in parts if len(part) > 1]
-    for k, mask in session.follow([_track(boxes, part) for part in keyed]):
+    stations = [
+        {boxes[n].box.slice.index: Station(boxes[n].box, request.standing.get(n)) for n in part}
+        for part in keyed
+    ]
+    for k, mask in session.follow([_track(boxes, part) for part in keyed], stations):
         index = mask.slice.index
         n = next(n for n in keyed[k] if seeds[n].first <= index <= seeds[n].last)
         yield Found(n, boxes[n].label, mask)

@@ -47,7 +47,7 @@ class Scene:
 
 def save_overlay(path: Path, scene: Scene) -> None:
     """Draw each box's slice, and of a volume one coronal slice, into one PNG."""
-    panels = [_panel(scene, where) for where in slices_to_show(scene)]
+    panels = [slice_panel(scene, where) for where in slices_to_show(scene)]
     _sheet(panels, scene.caption).save(path, format="PNG")
 
 
@@ -63,8 +63,8 @@ def slices_to_show(scene: Scene) -> list[SliceRef]:
     return slices
 
 
-def _panel(scene: Scene, where: SliceRef) -> Image.Image:
-    """One slice with its labels, boxes and title."""
+def slice_panel(scene: Scene, where: SliceRef) -> Image.Image:
+    """One slice with its labels, boxes and title, the picture below `TITLE_HEIGHT`."""
     pixels = scene.window.to_uint8(scene.volume.slice_pixels(where.axis, where.index))
     plane = np.take(scene.labels, where.index, axis=AXES.index(where.axis))
     width, height = _size_on_screen(scene.volume, where.axis)
@@ -122,7 +122,7 @@ def _draw_boxes(shown: Image.Image, scene: Scene, where: SliceRef, shape: tuple[
             (box.x_max + 0.5) * scale_x,
             (y_max + 0.5) * scale_y,
         )
-        draw.rectangle(corners, outline=_color(colors[placed.label]), width=2)
+        draw.rectangle(corners, outline=color_of(colors[placed.label]), width=2)
 
 
 def _titled(shown: Image.Image, scene: Scene, where: SliceRef, plane: NDArray[Any]) -> Image.Image:
@@ -134,12 +134,12 @@ def _titled(shown: Image.Image, scene: Scene, where: SliceRef, plane: NDArray[An
     title = f"{VIEW_NAMES[where.axis]}, {where.axis} = {where.index}"
     if scene.volume.is_flat:
         title = f"{columns} x {rows} pixels"
-    draw.text((2, 2), title, fill="white", font=_font(15))
+    draw.text((2, 2), title, fill="white", font=font(15))
     present, x = set(np.unique(plane).tolist()), 2.0
     for label in scene.table:
         if label.number in present and x < shown.width:
-            draw.text((x, 22), label.name, fill=_color(label.color), font=_font(14))
-            x += draw.textlength(label.name, font=_font(14)) + 12
+            draw.text((x, 22), label.name, fill=color_of(label.color), font=font(14))
+            x += draw.textlength(label.name, font=font(14)) + 12
     return panel
 
 
@@ -157,7 +157,7 @@ def _sheet(panels: Sequence[Image.Image], caption: str) -> Image.Image:
         y += height
     draw = ImageDraw.Draw(sheet)
     for line in lines:
-        draw.text((MARGIN, y), line, fill=(200, 200, 200), font=_font(14))
+        draw.text((MARGIN, y), line, fill=(200, 200, 200), font=font(14))
         y += 20
     return sheet
 
@@ -166,17 +166,17 @@ def _wrapped(text: str, width: int) -> list[str]:
     lines: list[str] = []
     for word in text.split():
         longer = f"{lines[-1]} {word}" if lines else word
-        if lines and _font(14).getlength(longer) <= width:
+        if lines and font(14).getlength(longer) <= width:
             lines[-1] = longer
         else:
             lines.append(word)
     return lines
 
 
-def _font(size: int) -> Any:
+def font(size: int) -> Any:
     return ImageFont.load_default(size)
 
 
-def _color(rgb: tuple[float, float, float]) -> tuple[int, int, int]:
+def color_of(rgb: tuple[float, float, float]) -> tuple[int, int, int]:
     red, green, blue = (round(255 * channel) for channel in rgb)
     return red, green, blue

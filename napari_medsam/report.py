@@ -84,14 +84,8 @@ def describe_image(image: ImageFile) -> dict[str, Any]:
 def measure(label: Label, labels: NDArray[Any], image: ImageFile) -> dict[str, Any]:
     """Voxels and millilitres of a label; `ml` is None where the pixel size is not known."""
     voxels = int(np.count_nonzero(labels == label.number))
-    ml = None if image.grid.kind == "picture" else round(voxels * voxel_ml(image), 3)
+    ml = None if image.grid.kind == "picture" else round(voxels * image.volume.voxel_ml, 3)
     return {"number": label.number, "name": label.name, "voxels": voxels, "ml": ml}
-
-
-def voxel_ml(image: ImageFile) -> float:
-    """Millilitres of one voxel; sheared axes (a gantry tilt) make it smaller than its box."""
-    shear = abs(float(np.linalg.det(image.volume.direction)))
-    return float(np.prod(image.volume.spacing_xyz)) * shear / 1000.0
 
 
 def versions() -> dict[str, str]:

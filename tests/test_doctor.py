@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -9,7 +10,10 @@ import pytest
 
 from napari_medsam import doctor, screen
 from napari_medsam.cli import main
+from napari_medsam.doctor import files, known_slice, machine, weights, window
 from napari_medsam.formats import optional
+from napari_medsam.models.catalogue import LITE_MEDSAM
+from napari_medsam.models.record_file import Record
 
 from .test_cli import in_a_process
 
@@ -44,21 +48,21 @@ def test_sound_machine_passes(weights_path: Path):
 
 @pytest.mark.weights
 def test_wrong_numbers_are_found(weights_path: Path, monkeypatch: pytest.MonkeyPatch):
-    wrong = {**doctor.EXPECTED, "score": 0.5}
-    monkeypatch.setattr(doctor, "EXPECTED", wrong)
-    check = doctor._test_slice()
+    wrong = {**known_slice.EXPECTED, "score": 0.5}
+    monkeypatch.setattr(known_slice, "EXPECTED", wrong)
+    check = known_slice.known_slice()
     assert check.state == "problem"
     assert "score is 0.979" in check.found
 
 
 def test_unwritable_data_folder_is_a_problem(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("NAPARI_MEDSAM_HOME", str(tmp_path))
-    monkeypatch.setattr(doctor.os, "access", lambda path, mode: False)
-    assert doctor._disk().state == "problem"
+    monkeypatch.setattr(machine.os, "access", lambda path, mode: False)
+    assert machine.disk().state == "problem"
 
 
 def test_process_that_dies_is_a_note_not_a_crash():
-    code, _ = doctor._in_a_process("import os; os.abort()")
+    code, _ = window.in_a_process("import os; os.abort()")
     assert code != 0
 
 
@@ -83,7 +87,7 @@ def test_screen_is_judged_without_opening_a_window(
 
 def test_every_format_is_tried_and_named():
     pytest.importorskip("highdicom", reason="needs the extra [dicom]")
-    reads, saves = doctor._files()
+    reads, saves = files.files()
     assert ".nii.gz" in reads.found
     for title in ("DICOM series", "NIfTI", "3D Slicer segmentation", "DICOM SEG", "COCO objects"):
         assert title in saves.found
@@ -94,7 +98,59 @@ def test_formats_that_lack_the_extra_say_what_to_install(monkeypatch: pytest.Mon
         raise ModuleNotFoundError(name=name)
 
     monkeypatch.setattr(optional, "import_module", missing)
-    _, saves, *notes = doctor._files()
+    _, saves, *notes = files.files()
     assert "DICOM series" in saves.found
     assert [note.name for note in notes] == ["DICOM SEG", "DICOM RTSTRUCT"]
     assert all(note.state == "note" and "[dicom]" in note.found for note in notes)
+
+
+def imported(home: Path, name: str, files: dict[str, str]) -> Path:
+    """A model brought along, as the store keeps it."""
+    model = LITE_MEDSAM
+    folder = home / "models" / name
+    folder.mkdir(parents=True)
+    Record(name, "Mine", model.name, files, model.contract, ("CT",), "by keys", "a.zip").write(
+        folder
+    )
+    return folder
+
+
+def test_every_file_of_an_imported_model_is_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("NAPARI_MEDSAM_HOME", str(tmp_path))
+    content = {"a.xml": b"graph", "a.bin": b"numbers"}
+    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in content.items()}
+    folder = imported(tmp_path, "mine", hashes)
+    for name, data in content.items():
+        (folder / name).write_bytes(data)
+    assert state_of(weights.weights())["mine"] == "ok"
+    (folder / "a.bin").write_bytes(b"Numbers")
+    (check,) = [one for one in weights.weights() if one.name == "mine"]
+    assert check.state == "problem"
+    assert "a.bin is damaged or altered" in check.found
+    assert "Import it again" in check.advice
+
+
+def test_damaged_record_is_told_and_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("NAPARI_MEDSAM_HOME", str(tmp_path))
+    (imported(tmp_path, "mine", {"a.pth": "0" * 64}) / "model.json").write_text("{")
+    checks = state_of(weights.weights())
+    assert checks["mine"] == "problem"
+    assert checks["litemedsam"] == "problem"
+
+
+def test_cache_that_cannot_be_written_is_a_note(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("NAPARI_MEDSAM_CACHE", str(tmp_path / "cache"))
+    assert files.cache().state == "ok"
+    monkeypatch.setattr(files.os, "access", lambda path, mode: False)
+    assert files.cache().state == "note"
+
+
+def test_every_part_that_does_not_work_says_what_to_do(tmp_path: Path):
+    done = in_a_process("doctor", "--json", NAPARI_MEDSAM_HOME=str(tmp_path))
+    checks = json.loads(done.stdout)["checks"]
+    assert {"Python", "machine", "OpenVINO", "memory", "data folder", "cache", "Qt", "screen"} <= {
+        check["name"] for check in checks
+    }
+    assert all(check["advice"] for check in checks if check["state"] != "ok")

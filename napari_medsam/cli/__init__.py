@@ -16,13 +16,16 @@ import typer
 from typer.main import get_command
 
 from napari_medsam import __version__
-from napari_medsam.cli import cache, journal, models
+from napari_medsam.cli import cache, journal, kit, models
 from napari_medsam.cli.bench import bench
 from napari_medsam.cli.convert import convert
 from napari_medsam.cli.demo import demo
 from napari_medsam.cli.doctor import doctor
 from napari_medsam.cli.errors import sentence
+from napari_medsam.cli.evaluate import evaluate
 from napari_medsam.cli.info import info
+from napari_medsam.cli.measure import measure
+from napari_medsam.cli.predict import predict
 from napari_medsam.cli.replay import replay
 from napari_medsam.cli.segment import segment
 from napari_medsam.cli.view import view
@@ -38,10 +41,14 @@ app = typer.Typer(
 app.command()(view)
 app.command()(demo)
 app.command()(segment)
+app.command()(predict)
+app.command()(evaluate)
 app.command()(info)
 app.command()(convert)
+app.command()(measure)
 app.add_typer(models.app, name="models")
 app.add_typer(cache.app, name="cache")
+app.add_typer(kit.app, name="kit")
 app.add_typer(journal.app, name="journal")
 app.command()(replay)
 app.command()(bench)

@@ -1,4 +1,4 @@
-"""`models`: the weights on this machine. `models install` is all that ever uses a network."""
+"""`models`: the weights on this machine. Only `models install` and `kit build` use a network."""
 
 from __future__ import annotations
 

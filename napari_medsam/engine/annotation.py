@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_medsam.engine.canvas import Canvas
 from napari_medsam.engine.change import Change, Labels, Patch, patch_between
@@ -25,10 +26,13 @@ from napari_medsam.engine.events import (
     PALETTE,
     Event,
     Label,
+    LabelState,
     Origin,
     PlacedBox,
     Spot,
     Step,
+    with_lock,
+    with_state,
 )
 from napari_medsam.engine.prompt import SliceMask, SliceRef
 
@@ -116,6 +120,11 @@ class Annotation:
         """Voxels of a label; kept up with each change, never counted over the volume."""
         return self._canvas.voxel_count(label)
 
+    @property
+    def revisions(self) -> NDArray[np.int64]:
+        """(Z,): how often each axial slice was changed; undo counts as well. Read only."""
+        return self._canvas.revisions
+
     def new_box_id(self) -> int:
         """An identity for a box that was just drawn."""
         self._next_box_id += 1
@@ -147,15 +156,13 @@ class Annotation:
         name: str | None = None,
         color: tuple[float, float, float] | None = None,
         locked: bool | None = None,
+        state: LabelState | None = None,
     ) -> Label:
-        """Rename, recolour, lock or unlock a label."""
+        """Rename, recolour, lock or unlock a label, or say how far it is (done locks it)."""
         old = self._label(number)
-        new = replace(
-            old,
-            name=(name or "").strip() or old.name,
-            color=color or old.color,
-            locked=old.locked if locked is None else locked,
-        )
+        new = replace(old, name=(name or "").strip() or old.name, color=color or old.color)
+        new = new if state is None else with_state(new, state)
+        new = new if locked is None else with_lock(new, locked)
         if new != old:
             table = tuple(new if label is old else label for label in self.table)
             self._commit_table(table, (number,))
@@ -433,11 +440,13 @@ class Annotation:
         return label
 
     def _renamed(self, table: Sequence[Label]) -> dict[int, Label]:
-        """The table with other rows in it; what is locked stays so."""
+        """The table with other rows in it; what is locked stays so, done is locked."""
         named = dict(self._table)
         for label in table:
             old = named.get(label.number)
-            locked = label.locked or (old is not None and old.locked)
+            if old is not None and not label.state:
+                label = replace(label, state=old.state)
+            locked = label.locked or label.state == "done" or (old is not None and old.locked)
             named[label.number] = replace(label, locked=locked)
         return named
 

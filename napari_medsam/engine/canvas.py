@@ -21,11 +21,14 @@ class Canvas:
         (Z, Y, X) uint16; 0 is the background.
     origins
         (Z, Y, X) uint8 of `events.Origin`. Zeros that nobody touched cost no memory.
+    revisions
+        (Z,) int64: how often each axial slice was changed, for whoever keeps something of it.
     """
 
     def __init__(self, shape_zyx: tuple[int, int, int]) -> None:
         self.labels: Labels = np.zeros(shape_zyx, dtype=np.uint16)
         self.origins: Origins = np.zeros(shape_zyx, dtype=np.uint8)
+        self.revisions = np.zeros(shape_zyx[0], dtype=np.int64)
         self._counts: dict[int, int] = {}
         self._locked = np.zeros(0, dtype=np.uint16)
 
@@ -67,6 +70,8 @@ class Canvas:
     def apply(self, patch: Patch, *, forward: bool = True) -> None:
         """Write a patch, or take it back, and keep the counts."""
         patch.write(self.labels, self.origins, forward=forward)
+        rows = slice(patch.y0, patch.y0 + patch.shape[0])
+        self.revisions[patch.index if patch.axis == "z" else rows] += 1
         n_changed = int(np.count_nonzero(patch.mask))
         for values, sign in ((patch.old, -1), (patch.new, 1)):
             numbers, n_each = np.unique(values, return_counts=True)

@@ -15,6 +15,7 @@ from napari_medsam.engine.events import PlacedBox
 from napari_medsam.engine.keyframes import are_one_object, interpolate, span_of
 from napari_medsam.engine.prompt import BoxPrompt, SliceMask
 from napari_medsam.engine.propagate import Seed
+from napari_medsam.engine.spans import Station
 from napari_medsam.engine.volume import Axis
 
 
@@ -63,6 +64,11 @@ class Course:
         found |= {i: mask.prompt for i, mask in self.standing.items() if not mask.is_empty}
         return dict(sorted(found.items()))
 
+    @property
+    def keyframes(self) -> dict[int, Station]:
+        """The stations, with the masks of those that stand."""
+        return {i: Station(box, self.standing.get(i)) for i, box in self.stations.items()}
+
     def asked(self, first: int, last: int) -> list[BoxPrompt]:
         """A box on each slice from first to last that does not stand."""
         free = [i for i in range(first, last + 1) if i not in self.standing]
@@ -95,6 +101,11 @@ class Plan:
     @property
     def courses(self) -> list[Course]:
         return [course for course, _ in (*self.tracks, *self.seeds, *self.extents)]
+
+    @property
+    def tracked(self) -> tuple[list[list[BoxPrompt]], list[dict[int, Station]]]:
+        """What `Session.follow` takes."""
+        return [track for _, track in self.tracks], [c.keyframes for c, _ in self.tracks]
 
     @property
     def slices(self) -> set[int]:

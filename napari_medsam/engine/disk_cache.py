@@ -3,13 +3,15 @@ r"""Embeddings on disk, so that yesterday's case answers its first click at once
 A folder holds one sub-folder for each combination of volume, model, window and rules, and in it
 one file for each view. Names are hashes: no patient, no path. A file is plain data, never code:
 
-    8 bytes   b"NMEMB01\\n"
+    8 bytes   b"NMEMB02\\n"
     8 bytes   length of the header, little endian
-    header    JSON: the full key, the frame, dtype, shape and BLAKE2b hash of what follows
+    16 bytes  BLAKE2b hash of all that follows: a frame with one digit changed would move masks
+    header    JSON: the full key, the frame, how numbers are kept, shape
     scales    float32 (C,), for int8 alone
     features  (h, w, C), little endian, channels last as the decoder wants them
 
-An entry whose key, size or hash is not what it should be is deleted and computed anew.
+An entry whose key, size, hash or frame is not what it should be is deleted and computed anew; so
+is one of an earlier version.
 """
 
 from __future__ import annotations
@@ -17,25 +19,30 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
 import shutil
 import threading
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.frame import Frame
+from napari_medsam.engine.frame import Enlarge, Frame
 from napari_medsam.engine.prompt import Embedding
 
 DiskPrecision = Literal["float16", "int8"]
 
-MAGIC = b"NMEMB01\n"
+MAGIC = b"NMEMB02\n"
 SUFFIX = ".emb"
 DEFAULT_BUDGET = 10 * 1000**3
 MOST_HEADER = 64 * 1024
+MOST_ENTRY = 256 * 1024**2
+"""Bytes; the largest of a known model, SAM's in float16, has 2 MiB."""
+DIGEST_BYTES = 16
 
 
 class DiskCache:
@@ -72,7 +79,7 @@ class DiskCache:
         """The embedding of a key; None where there is none, or where it was damaged."""
         path = self._path(key)
         try:
-            content = path.read_bytes()
+            content = path.read_bytes() if path.stat().st_size <= MOST_ENTRY else b""
         except OSError:
             return None
         try:
@@ -204,46 +211,77 @@ def _pack(embedding: Embedding, precision: str) -> list[bytes | memoryview]:
         payload = [scales.data.cast("B"), np.rint(features / scales).astype(np.int8).data.cast("B")]
     else:
         payload = [features.astype("<f2", copy=False).data.cast("B")]
-    digest = hashlib.blake2b(digest_size=16)
-    for part in payload:
-        digest.update(part)
     header = {
         "key": embedding.key,
         "frame": asdict(embedding.frame),
         "precision": precision,
         "shape": features.shape,
-        "hash": digest.hexdigest(),
     }
     text = json.dumps(header).encode()
-    return [MAGIC + len(text).to_bytes(8, "little") + text, *payload]
+    digest = _digest([text, *payload])
+    return [MAGIC + len(text).to_bytes(8, "little") + digest + text, *payload]
+
+
+def _digest(parts: Iterable[bytes | memoryview]) -> bytes:
+    digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
+    for part in parts:
+        digest.update(part)
+    return digest.digest()
 
 
 def _unpack(content: bytes, key: str) -> Embedding:
     """Parse an entry; ValueError where anything is not as it was written."""
-    start = len(MAGIC) + 8
-    n_header = int.from_bytes(content[len(MAGIC) : start], "little")
-    if content[: len(MAGIC)] != MAGIC or n_header > MOST_HEADER:
+    n_magic, start = len(MAGIC), len(MAGIC) + 8 + DIGEST_BYTES
+    n_header = int.from_bytes(content[n_magic : n_magic + 8], "little")
+    if content[:n_magic] != MAGIC or n_header > MOST_HEADER:
         raise ValueError("not an embedding")
-    header = json.loads(content[start : start + n_header])
-    payload = memoryview(content)[start + n_header :]
-    digest = hashlib.blake2b(payload, digest_size=16).hexdigest()
-    if not isinstance(header, dict) or header.get("key") != key or header.get("hash") != digest:
-        raise ValueError("another key, or damaged")
-    return Embedding(_features(header, payload), _frame(header["frame"]), key)
+    if _digest([memoryview(content)[start:]]) != content[n_magic + 8 : start]:
+        raise ValueError("damaged")
+    try:
+        header = json.loads(content[start : start + n_header])
+        if header["key"] != key:
+            raise ValueError("another key")
+        features = _features(header, memoryview(content)[start + n_header :])
+        return Embedding(features, _frame(header["frame"]), key)
+    except (TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+        raise ValueError("not written by this program") from error
 
 
 def _features(header: dict[str, Any], payload: memoryview) -> NDArray[np.float16]:
-    """(C, h, w) float16, channels last in memory."""
+    """(C, h, w) float16, channels last in memory; ValueError where the bytes are not so many."""
     h, w, channels = header["shape"]
-    if header["precision"] == "int8":
-        scales = np.frombuffer(payload, "<f4", channels)
-        whole = np.frombuffer(payload, np.int8, offset=scales.nbytes).reshape(h, w, channels)
-        features = (whole * scales).astype(np.float16)
-    else:
-        features = np.frombuffer(payload, "<f2").reshape(h, w, channels).astype(np.float16)
-    return features.transpose(2, 0, 1)
+    if any(type(n) is not int or n < 1 for n in (h, w, channels)):
+        raise ValueError("an impossible shape")
+    with np.errstate(over="raise", invalid="raise"):
+        try:
+            return _numbers(header["precision"], payload, (h, w, channels)).transpose(2, 0, 1)
+        except FloatingPointError as error:
+            raise ValueError("numbers out of range") from error
+
+
+def _numbers(
+    precision: DiskPrecision, payload: memoryview, shape: tuple[int, int, int]
+) -> NDArray[np.float16]:
+    if precision == "float16":
+        return np.frombuffer(payload, "<f2").reshape(shape).astype(np.float16)
+    scales = np.frombuffer(payload, "<f4", shape[2])
+    whole = np.frombuffer(payload, np.int8, offset=scales.nbytes).reshape(shape)
+    return (whole * scales).astype(np.float16)
 
 
 def _frame(values: dict[str, Any]) -> Frame:
+    """A frame that could be one; ValueError for any other."""
     rows, columns = values.pop("slice_shape")
-    return Frame(slice_shape=(rows, columns), **values)
+    frame = Frame(slice_shape=(rows, columns), **values)
+    sizes = (rows, columns, frame.height, frame.width, frame.side)
+    whole = (*sizes, frame.top, frame.left, frame.input_height, frame.input_width)
+    scales = (float(frame.prompt_x), float(frame.prompt_y))
+    if any(type(n) is not int or not 0 <= n < 2**20 for n in whole) or 0 in sizes:
+        raise ValueError("an impossible frame")
+    if frame.top + frame.height > rows or frame.left + frame.width > columns:
+        raise ValueError("a view that is not in its slice")
+    if not all(math.isfinite(scale) and scale > 0 for scale in scales):
+        raise ValueError("an impossible scale")
+    if frame.enlarge not in get_args(Enlarge) or type(frame.truncates_boxes) is not bool:
+        raise ValueError("unknown rules")
+    return frame

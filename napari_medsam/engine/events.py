@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
-from typing import Literal
+from typing import Literal, get_args
 
 from napari_medsam.engine.change import Change
 from napari_medsam.engine.prompt import BoxPrompt, SliceMask
@@ -37,12 +37,18 @@ class Origin(IntEnum):
     FILE = 4
 
 
+LabelState = Literal["", "not started", "in progress", "done", "unsure"]
+"""How far the work on a label is, as its user says; "" where nobody has said."""
+LABEL_STATES: tuple[LabelState, ...] = get_args(LabelState)
+
+
 @dataclass(frozen=True)
 class Label:
     """A row of the label table: number 1 to 65535, name, colour as RGB in 0..1.
 
     No voxel of a locked label changes, and none becomes it, until it is unlocked
-    (`canvas.Canvas.patch`); its name and colour may.
+    (`canvas.Canvas.patch`); its name and colour may. A label that is "done" is locked
+    (`with_state`, `with_lock`).
     A file's labels may carry more (`formats.terms.CodedLabel`): change one with
     `dataclasses.replace`, which keeps what it carries.
     """
@@ -51,11 +57,34 @@ class Label:
     name: str
     color: tuple[float, float, float]
     locked: bool = field(default=False, kw_only=True)
+    state: LabelState = field(default="", kw_only=True)
 
     def __post_init__(self) -> None:
         """A label's number must fit the labels array."""
         if not 1 <= self.number <= MOST_LABELS:
             raise ValueError(f"A label's number is 1 to {MOST_LABELS}; this one is {self.number}.")
+
+
+def with_state(label: Label, state: LabelState) -> Label:
+    """The label in another state: done locks it, and taking that back unlocks it.
+
+    Raises
+    ------
+    ValueError
+        There is no such state.
+    """
+    if state not in LABEL_STATES:
+        known = ", ".join(LABEL_STATES[1:])
+        raise ValueError(f"A label's state is one of {known}; this is {state!r}.")
+    was_done = label.state == "done"
+    locked = state == "done" or (label.locked and not was_done)
+    return replace(label, state=state, locked=locked)
+
+
+def with_lock(label: Label, locked: bool) -> Label:
+    """The label locked or unlocked; who unlocks what was done goes on with it."""
+    goes_on = label.state == "done" and not locked
+    return replace(label, locked=locked, state="in progress" if goes_on else label.state)
 
 
 Place = tuple[int, Axis, int]

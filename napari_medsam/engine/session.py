@@ -20,6 +20,7 @@ from napari_medsam.engine.points import PointAnswer, PointPrompt, mask_logits
 from napari_medsam.engine.predictor import Predictor, PromptableModel
 from napari_medsam.engine.prompt import BoxPrompt, Embedding, SliceMask, SliceRef
 from napari_medsam.engine.propagate import THOROUGH, Seed, plan
+from napari_medsam.engine.spans import Span, Stations, spans_in_doubt
 from napari_medsam.engine.volume import Axis, Volume
 from napari_medsam.engine.window import Window, preset_window
 
@@ -85,6 +86,15 @@ class Session:
             for closer, members in closer_views(here, self._predictor.frame(view)):
                 for i, mask in self._on_view(closer, [indices[m] for m in members], prompts):
                     yield i, better(whole[i], mask)
+
+    def glance(self, prompt: BoxPrompt) -> SliceMask | None:
+        """The mask of a box from its whole slice, at once; None where that is not embedded.
+
+        Only the decoder works, a few milliseconds, as for a preview; no crop is looked at.
+        """
+        if not self.is_embedded(prompt.slice):
+            return None
+        return self._predictor.decode(self._predictor.embedding(prompt.slice), [prompt])[0]
 
     def segment_points(
         self, prompt: PointPrompt, earlier: PointAnswer | SliceMask | None = None
@@ -156,12 +166,39 @@ class Session:
             if chains.have_ended(n for n, s in enumerate(seeds) if s.first < index):
                 break
 
-    def follow(self, tracks: Sequence[Sequence[BoxPrompt]]) -> Generator[Found, None, None]:
+    def follow(
+        self, tracks: Sequence[Sequence[BoxPrompt]], stations: Sequence[Stations] = ()
+    ) -> Generator[Found, None, None]:
         """Masks of objects with a box of their own on every slice: (which track, mask).
 
-        A track is what `keyframes.interpolate` gives. Slices come in the order in which the
-        tracks first name them.
+        Parameters
+        ----------
+        tracks
+            For each object a box on each slice that is asked: what `keyframes.interpolate` gives.
+            Slices come in the order in which the tracks first name them.
+        stations
+            The objects' keyframes. Where they are given, what lies between two and is in doubt is
+            tried in other ways too (`engine.spans`), and a later mask of a track on a slice takes
+            the place of the earlier one.
         """
+        found: list[dict[int, SliceMask]] = [{} for _ in tracks]
+        for n, mask in self._follow(tracks):
+            found[n][mask.slice.index] = mask
+            yield n, mask
+        for n, own in enumerate(stations):
+            yield from ((n, mask) for mask in self._between(spans_in_doubt(found[n], own)))
+
+    def _between(self, spans: Sequence[Span]) -> Iterator[SliceMask]:
+        """Better masks of an object between its keyframes."""
+        seeds = [seed for span in spans for seed in span.seeds]
+        chains: list[dict[int, SliceMask]] = [{} for _ in seeds]
+        for n, mask in self._run(EvidenceChains(self._predictor, seeds, views=self.views), seeds):
+            chains[n][mask.slice.index] = mask
+        for n, span in enumerate(spans):
+            yield from span.settle(chains[2 * n : 2 * n + 2]).values()
+
+    def _follow(self, tracks: Sequence[Sequence[BoxPrompt]]) -> Iterator[Found]:
+        """Each slice asked with its own boxes."""
         boxes = [(n, box) for n, track in enumerate(tracks) for box in track]
         if not boxes:
             return
@@ -183,7 +220,7 @@ class Session:
         """
         extents: list[dict[int, SliceMask]] = [{} for _ in seeds]
         tracks = [[s.box.moved_to(i) for i in range(s.first, s.last + 1)] for s in seeds]
-        for n, mask in self.follow(tracks):
+        for n, mask in self._follow(tracks):
             extents[n][mask.slice.index] = mask
             yield n, mask
         starts = [

@@ -102,6 +102,12 @@ class Volume:
             digest.update(np.ascontiguousarray(plane).data)
         return digest.hexdigest()
 
+    @property
+    def voxel_ml(self) -> float:
+        """Millilitres of one voxel; sheared axes (a gantry tilt) make it smaller than its box."""
+        shear = abs(float(np.linalg.det(self.direction)))
+        return float(np.prod(self.spacing_xyz)) * shear / 1000.0
+
     def n_slices(self, axis: Axis) -> int:
         return self.shape_zyx[AXES.index(axis)]
 

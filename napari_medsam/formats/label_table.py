@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.events import PALETTE, Label
+from napari_medsam.engine.events import LABEL_STATES, MOST_LABELS, PALETTE, Label, LabelState
 from napari_medsam.formats.errors import ReadError, SaveError
 from napari_medsam.formats.terms import Code, CodedLabel, Term, term_of, with_term
 
@@ -36,11 +36,16 @@ ITK_SNAP_HEADER = """\
 #  LABEL:   Label description
 ################################################
 """
+MOST_BYTES, MOST_ROWS = 2**24, MOST_LABELS + 1
 CSV_COLUMNS = ("number", "name", "red", "green", "blue")
 CODE_COLUMNS = tuple(
     f"{what}_{part}" for what in ("type", "category") for part in ("code", "scheme", "meaning")
 )
 """Coded terms in a CSV, where a label has one that its name does not stand for."""
+STATE_COLUMN = "state"
+"""How far the work on a label is, where somebody has said so."""
+ALL_COLUMNS = (*CSV_COLUMNS, *CODE_COLUMNS, STATE_COLUMN)
+"""What is read; other columns of a headed CSV are passed over."""
 
 
 def write_label_table(path: str | os.PathLike[str], table: Sequence[Label]) -> None:
@@ -58,9 +63,7 @@ def write_label_table(path: str | os.PathLike[str], table: Sequence[Label]) -> N
         elif path.suffix.lower() == ".csv":
             with path.open("w", encoding="utf-8", newline="") as stream:
                 writer = csv.writer(stream)
-                coded = any(isinstance(one, CodedLabel) for one in table)
-                writer.writerow((*CSV_COLUMNS, *(CODE_COLUMNS if coded else ())))
-                writer.writerows(_csv_row(one, coded=coded) for one in table)
+                writer.writerows(_csv_table(table))
         else:
             raise SaveError(f"{path.name}: a label table is saved as .txt (ITK-SNAP) or .csv.")
     except OSError as error:
@@ -76,19 +79,19 @@ def read_label_table(path: str | os.PathLike[str]) -> tuple[Label, ...]:
         The file is neither, or a line of it makes no sense (which is said).
     """
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ReadError(f"{path.name} cannot be read as text.") from error
-    rows = _csv_rows(text) if path.suffix.lower() == ".csv" else _itk_snap_rows(text)
+    rows = _rows(path)
+    if len(rows) > MOST_ROWS:
+        raise ReadError(f"{path.name} has {len(rows):,} rows; there are {MOST_ROWS:,} labels.")
     table = []
     for line, row in rows:
         try:
             number, name, red, green, blue, *words = row
+            state = words.pop() if len(words) in (1, 7) else ""
             if int(number) == 0:
                 continue
             color = (int(red) / 255, int(green) / 255, int(blue) / 255)
-            label = Label(int(number), name, color)
+            known: LabelState = next((one for one in LABEL_STATES if one == state), "")
+            label = Label(int(number), name, color, state=known, locked=known == "done")
             table.append(with_term(label, _term(words)) if len(words) == 6 else label)
         except ValueError as error:
             raise ReadError(
@@ -96,6 +99,20 @@ def read_label_table(path: str | os.PathLike[str]) -> tuple[Label, ...]:
                 f"values from 0 to 255 are expected)."
             ) from error
     return tuple(table)
+
+
+def _rows(path: Path) -> list[tuple[int, list[str]]]:
+    """Line number and fields of each label, as text."""
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise ReadError(f"{path.name} is too large to be a label table.")
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ReadError(f"{path.name} cannot be read as text.") from error
+    try:
+        return _csv_rows(text) if path.suffix.lower() == ".csv" else _itk_snap_rows(text)
+    except csv.Error as error:  # no ValueError, to csv's own taste
+        raise ReadError(f"{path.name} is no table of labels ({error}).") from error
 
 
 def description_beside(path: Path) -> Path:
@@ -147,13 +164,22 @@ def _itk_snap_rows(text: str) -> list[tuple[int, list[str]]]:
     return rows
 
 
-def _csv_row(label: Label, *, coded: bool) -> tuple[object, ...]:
-    row = (label.number, label.name, *rgb_255(label.color))
-    if not coded:
-        return row
-    term = term_of(label)
-    words = [(one.value, one.scheme, one.meaning) for one in (term.type, term.category)]
-    return (*row, *words[0], *words[1])
+def _csv_table(table: Sequence[Label]) -> list[tuple[object, ...]]:
+    """Header and rows; columns that no label has anything for are left out."""
+    coded = any(isinstance(one, CodedLabel) for one in table)
+    stated = any(one.state for one in table)
+    header: tuple[object, ...] = CSV_COLUMNS
+    header += (CODE_COLUMNS if coded else ()) + ((STATE_COLUMN,) if stated else ())
+    return [header, *(_csv_row(one, coded=coded, stated=stated) for one in table)]
+
+
+def _csv_row(label: Label, *, coded: bool, stated: bool) -> tuple[object, ...]:
+    row: tuple[object, ...] = (label.number, label.name, *rgb_255(label.color))
+    if coded:
+        term = term_of(label)
+        words = [(one.value, one.scheme, one.meaning) for one in (term.type, term.category)]
+        row += (*words[0], *words[1])
+    return (*row, label.state) if stated else row
 
 
 def _term(words: Sequence[str]) -> Term:
@@ -163,4 +189,8 @@ def _term(words: Sequence[str]) -> Term:
 def _csv_rows(text: str) -> list[tuple[int, list[str]]]:
     rows = [(line, row) for line, row in enumerate(csv.reader(text.splitlines()), 1) if row]
     headed = bool(rows) and tuple(rows[0][1][:5]) == CSV_COLUMNS
-    return rows[1:] if headed else rows
+    if not headed:
+        return rows
+    header = rows[0][1]
+    known = [header.index(name) for name in ALL_COLUMNS if name in header]
+    return [(line, [row[n] for n in known if n < len(row)]) for line, row in rows[1:]]

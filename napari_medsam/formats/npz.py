@@ -7,6 +7,7 @@ orientation or origin; the axes are taken as left, back, head.
 
 from __future__ import annotations
 
+import tokenize
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ MODALITY_WORDS = {
     "oct": "OCT",
 }
 
-UNREADABLE = (*DAMAGE, zipfile.BadZipFile)
+UNREADABLE = (*DAMAGE, zipfile.BadZipFile, tokenize.TokenError)
 """What zipfile and numpy raise on damaged files (pickled objects are refused as ValueError)."""
 
 
@@ -57,8 +58,8 @@ def read_npz(path: Path) -> ImageFile:
                     f"{path.name} has no key `imgs`, as a challenge case has; its keys are "
                     f"{', '.join(keys[:9]) or 'none'}."
                 )
-            voxels = _array(case, "imgs", path)
-            spacing = _array(case, "spacing", path) if "spacing" in keys else None
+            voxels = read_array(case, "imgs", path)
+            spacing = read_array(case, "spacing", path) if "spacing" in keys else None
     except ReadError:
         raise
     except UNREADABLE as error:
@@ -114,7 +115,7 @@ def _spacing(stored: NDArray[Any] | None) -> tuple[Triple, bool]:
     return (x, y, z), True
 
 
-def _array(case: zipfile.ZipFile, key: str, path: Path) -> NDArray[Any]:
+def read_array(case: zipfile.ZipFile, key: str, path: Path) -> NDArray[Any]:
     """One array; its header is checked before numpy allocates what it asks for."""
     with case.open(f"{key}.npy") as stream:
         version = np.lib.format.read_magic(stream)

@@ -68,6 +68,7 @@ KNOWN: dict[str, Term] = _anatomy(
     esophagus="32849002",
     gallbladder="28231008",
     heart="80891009",
+    inferior_vena_cava="64131007",
     kidney="64033007",
     left_kidney="18639004",
     right_kidney="9846003",
@@ -125,7 +126,9 @@ def with_term(label: Label, term: Term) -> Label:
     """The label with this term; unchanged where its name already stands for it."""
     if term_of(label) == term:
         return label
-    return CodedLabel(label.number, label.name, label.color, term, locked=label.locked)
+    return CodedLabel(
+        label.number, label.name, label.color, term, locked=label.locked, state=label.state
+    )
 
 
 def renamed(label: Label, name: str) -> Label:
@@ -133,5 +136,5 @@ def renamed(label: Label, name: str) -> Label:
 
     Else a label that a file called liver would still be coded as liver when it is named spleen.
     """
-    plain = Label(label.number, name, label.color, locked=label.locked)
+    plain = Label(label.number, name, label.color, locked=label.locked, state=label.state)
     return plain if term_of(plain) != UNKNOWN else replace(label, name=name)

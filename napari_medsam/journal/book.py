@@ -18,7 +18,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import quote
 
 from napari_medsam import __version__
 from napari_medsam.engine.events import Event, Step, StepKind
@@ -246,7 +245,7 @@ def _connect(path: Path, *, writable: bool) -> sqlite3.Connection:
     # A clean file can be read in a folder that nobody may write to; a log beside it cannot.
     mode = "rwc" if writable else "ro" if wal.exists() else "ro&immutable=1"
     connection = sqlite3.connect(
-        f"file:{quote(str(path.resolve()))}?mode={mode}",
+        f"{path.resolve().as_uri()}?mode={mode}",
         uri=True,
         timeout=BUSY_SECONDS,
         isolation_level=None,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 import mmap
+import reprlib
 import struct
 import zipfile
 from collections.abc import Mapping
@@ -25,6 +26,8 @@ from napari_medsam.models.errors import CheckpointError
 
 Array = NDArray[Any]
 
+LONGEST_SAID = 500
+MOST_AXES = 8  # of a tensor, as in `unpickle`
 _MAX_LIST_BYTES = 64 * 2**20  # the list of tensors; those of known models are below 1 MB
 _LEGACY_MAGIC = b"\x80\x02\x8a\x0al\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
 _SAFETENSORS_DTYPES = {
@@ -85,7 +88,9 @@ def read_checkpoint(path: str | Path, *, training: bool = False) -> Checkpoint:
         if _looks_like_safetensors(buffer):
             return Checkpoint(_read_safetensors(buffer), "")
     except CheckpointError as error:
-        raise type(error)(f"{path.name}: {error}") from error
+        said = str(error)  # which may quote a name from the file
+        said = said if len(said) <= LONGEST_SAID else f"{said[:LONGEST_SAID]} ..."
+        raise type(error)(f"{path.name}: {said}") from error
     if buffer[: len(_LEGACY_MAGIC)] == _LEGACY_MAGIC:
         raise CheckpointError(
             f"{path.name} is in the format of PyTorch before 1.6, which is not read; load it with"
@@ -110,7 +115,10 @@ def _read_torch_zip(path: Path, buffer: mmap.mmap, training: bool) -> Checkpoint
                 if f"{top}/byteorder" in members  # absent in files of PyTorch before 2.1
                 else b"little"
             )
-    except (zipfile.BadZipFile, NotImplementedError, struct.error) as error:
+    except CheckpointError:
+        raise
+    except (zipfile.BadZipFile, RuntimeError, EOFError, ValueError, OSError, struct.error) as error:
+        # OSError: a zip whose directory points before its own beginning.
         raise CheckpointError(
             f"the file is cut off or damaged, fetch it again ({error})."
         ) from error
@@ -201,7 +209,7 @@ def _state_dict(loaded: object) -> tuple[dict[str, unpickle.TensorRef], str]:
                 return loaded[key], key
         raise CheckpointError(
             "the file holds no state dict (a dict of tensors, bare or under 'model' or"
-            f" 'state_dict'); its entries are {', '.join(map(repr, list(loaded)[:5]))}."
+            f" 'state_dict'); its entries are {', '.join(map(reprlib.repr, list(loaded)[:5]))}."
         )
     if isinstance(loaded, unpickle.Inert):
         raise CheckpointError(
@@ -275,17 +283,21 @@ def _read_safetensors(buffer: mmap.mmap) -> dict[str, Array]:
         header = json.loads(buffer[8 : 8 + n_header])
         header.pop("__metadata__", None)
         return {key: _safetensor(buffer, 8 + n_header, key, entry) for key, entry in header.items()}
-    except (KeyError, TypeError, AttributeError, UnicodeDecodeError, RecursionError) as error:
+    except CheckpointError:
+        raise
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise CheckpointError(f"the header is damaged ({error!r}).") from error
-    except json.JSONDecodeError as error:
-        raise CheckpointError(f"the header is damaged ({error}).") from error
+
+
+def _is_count(number: object) -> bool:
+    return type(number) is int and 0 <= number < 2**40
 
 
 def _safetensor(buffer: mmap.mmap, origin: int, key: str, entry: dict[str, Any]) -> Array:
     shape = tuple(entry["shape"])
     first, last = entry["data_offsets"]
     numbers = (*shape, first, last)
-    if any(type(n) is not int or not 0 <= n < 2**40 for n in numbers) or first > last:
+    if len(shape) > MOST_AXES or first > last or not all(map(_is_count, numbers)):
         raise CheckpointError(f"tensor {key} has an impossible shape or place.")
     if entry["dtype"] not in _SAFETENSORS_DTYPES:
         raise CheckpointError(f"tensor {key} has the unknown number type {entry['dtype']!r}.")

@@ -17,6 +17,8 @@ from napari_medsam.models.device import core
 from napari_medsam.models.errors import GraphError
 
 SUFFIXES = (".xml", ".onnx")
+_PIECE = 2**16
+LONGEST_NAME = 200
 _SMALL_TYPES = ("u8", "i8", "u4", "i4")
 
 
@@ -113,6 +115,8 @@ def _port(port: Any) -> Port:
 
 def _inside(path: Path, name: str) -> Path:
     """The file `name` in the folder of `path`; links count as what they point to."""
+    if not name.isprintable() or not 0 < len(name) <= LONGEST_NAME:
+        raise GraphError(f"{path.name} points to a file whose name is none; it is refused.")
     folder = path.parent.resolve()
     wanted = Path(name)
     found = (folder / wanted).resolve()
@@ -127,24 +131,53 @@ def _inside(path: Path, name: str) -> Path:
 
 
 def _check_ir(path: Path, n_bytes: int) -> None:
-    """Every constant lies within the .bin, and nothing else is named as a file."""
-    with path.open("rb") as file:
-        if b"<!" in file.read(4096).replace(b"<!--", b""):
-            raise GraphError(f"{path.name} declares XML entities, which a graph never needs.")
+    """Every constant lies within the .bin, and nothing else is named as a file.
+
+    The file is parsed piece by piece and no tree is kept, so its size costs no memory.
+    """
+    parser = ElementTree.XMLParser(target=_IrCheck(path, n_bytes))
     try:
-        for _event, element in ElementTree.iterparse(path):
-            given = element.attrib
-            if "path" in element.tag.lower() or any("path" in key.lower() for key in given):
-                raise GraphError(f"{path.name} names a file of its own ({element.tag}); refused.")
-            if element.tag == "data" and "offset" in given:
+        with path.open("rb") as file:
+            while piece := file.read(_PIECE):
+                parser.feed(piece)
+        parser.close()
+    except (ElementTree.ParseError, UnicodeError) as error:
+        raise _damaged_ir(path, error) from error
+
+
+def _damaged_ir(path: Path, error: Exception) -> GraphError:
+    return GraphError(f"{path.name} is not an OpenVINO file, or damaged ({error}).")
+
+
+class _IrCheck:
+    """What an XML parser tells as it goes: elements as they begin, a document type if any."""
+
+    def __init__(self, path: Path, n_bytes: int) -> None:
+        self._path, self._n_bytes = path, n_bytes
+
+    def doctype(self, *_names: str | None) -> None:
+        """Called before any entity could be declared, wherever in the file it stands."""
+        raise GraphError(f"{self._path.name} declares XML entities, which a graph never needs.")
+
+    def start(self, tag: str, given: dict[str, str]) -> None:
+        if "path" in tag.lower() or any("path" in key.lower() for key in given):
+            raise GraphError(f"{self._path.name} names a file of its own ({tag}); refused.")
+        if tag == "data" and "offset" in given:
+            try:
                 start, size = int(given["offset"]), int(given.get("size", "0"))
-                if start < 0 or size < 0 or start + size > n_bytes:
-                    raise GraphError(
-                        f"{path.name} wants {start + size:,} bytes of {path.stem}.bin, which has"
-                        f" {n_bytes:,}; they do not belong together, or one is cut off."
-                    )
-    except (ElementTree.ParseError, ValueError) as error:
-        raise GraphError(f"{path.name} is not an OpenVINO file, or damaged ({error}).") from error
+            except ValueError as error:
+                raise _damaged_ir(self._path, error) from error
+            self._require_within(start, size)
+
+    def close(self) -> None:
+        """Nothing was built."""
+
+    def _require_within(self, start: int, size: int) -> None:
+        if start < 0 or size < 0 or start + size > self._n_bytes:
+            raise GraphError(
+                f"{self._path.name} wants {start + size:,} bytes of {self._path.stem}.bin, which"
+                f" has {self._n_bytes:,}; they do not belong together, or one is cut off."
+            )
 
 
 # -- ONNX ----------------------------------------------------------------------------------------
@@ -167,9 +200,9 @@ def _external_files(path: Path) -> set[str]:
     data = path.read_bytes()
     try:
         entries = [dict(_strings(entry)) for entry in _find(memoryview(data), "model", 0)]
-    except (IndexError, ValueError) as error:
+        return {entry[2] for entry in entries if entry[1] == "location"}
+    except (LookupError, ValueError) as error:
         raise GraphError(f"{path.name} is not an ONNX file, or damaged.") from error
-    return {entry[2] for entry in entries if entry.get(1) == "location"}
 
 
 def _find(message: memoryview, kind: str, depth: int) -> Iterator[memoryview]:

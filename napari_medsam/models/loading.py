@@ -7,7 +7,7 @@ file of its own and one line here.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -63,6 +63,8 @@ def open_model(
     ------
     NotInstalled
         Saying how to install the weights.
+    StoreError
+        Where an installed file is not what was installed: it is not used.
     CheckpointError
         Where the weights file is damaged or of another network.
     ValueError
@@ -93,13 +95,14 @@ class Prepared(NamedTuple):
 
 def prepare(name: str, weights: str | Path | None = None) -> Prepared:
     """Read and build a model; parameters and errors as of `open_model`."""
+    identity = identity_of(name, weights)  # first: an altered file is not even parsed
     model = store.spec(name)
     path, released = _files(model, weights)
     if released:
         networks = _released_networks(path.parent, released, model.contract)
     else:
         networks = build_networks(model.family, plain_keys(read_checkpoint(path).arrays), path.name)
-    return Prepared(networks, model.contract, identity_of(name, weights))
+    return Prepared(networks, model.contract, identity)
 
 
 def identity_of(name: str, weights: str | Path | None = None) -> str:
@@ -109,10 +112,10 @@ def identity_of(name: str, weights: str | Path | None = None) -> str:
     """
     model = store.spec(name)
     path, released = _files(model, weights)
-    if released:
-        digest = _joint_sha256([path.parent / file for file in released])
-    else:
-        digest = store.file_sha256(path)
+    hashes = {file: store.file_sha256(path.parent / file) for file in released or [path.name]}
+    if weights is None:
+        store.require_unaltered(model, hashes)
+    digest = _joint_sha256(hashes.values()) if released else hashes[path.name]
     return f"{model.family}:{digest}{_own_rules(model)}"
 
 
@@ -150,9 +153,8 @@ def _own_rules(model: ModelSpec) -> str:
     return f":{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
-def _joint_sha256(paths: list[Path]) -> str:
-    joined = "".join(store.file_sha256(path) for path in paths)
-    return hashlib.sha256(joined.encode()).hexdigest()
+def _joint_sha256(hashes: Iterable[str]) -> str:
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
 def build_networks(family: str, arrays: Mapping[str, NDArray[Any]], source: str) -> Networks:

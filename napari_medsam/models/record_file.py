@@ -16,6 +16,7 @@ from typing import Any
 from napari_medsam.models import catalogue
 from napari_medsam.models.contract import InputContract
 from napari_medsam.models.errors import StoreError
+from napari_medsam.models.json_file import read_json
 from napari_medsam.models.spec import ModelSpec, WeightsFile
 
 FILE_NAME = "model.json"
@@ -97,7 +98,7 @@ def read(folder: Path) -> Record | None:
     if not path.is_file():
         return None
     try:
-        return _parse(json.loads(path.read_text()), folder.name)
+        return _parse(read_json(path), folder.name)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise StoreError(
             f"{path} is damaged ({error}); remove the folder and import the model again."

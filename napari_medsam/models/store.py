@@ -20,7 +20,7 @@ import os
 import shutil
 import threading
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -263,6 +263,25 @@ def verify(name: str) -> Path:
     elif model.file.sha256 is not None:
         _check(path, model.file.sha256, model.file.n_bytes)
     return path
+
+
+def require_unaltered(model: ModelSpec, hashes: Mapping[str, str]) -> None:
+    """Compare the SHA-256 of an installed model's files, by their names, with what they should be.
+
+    Raises
+    ------
+    StoreError
+        Where one differs from the catalogue's, or from the one recorded at the import.
+    """
+    found = record(model.name)
+    expected = {model.file.name: model.file.sha256} if found is None else found.files
+    for file, sha256 in hashes.items():
+        if expected.get(file) not in (None, sha256):
+            raise StoreError(
+                f"{file} of {model.title} was altered after it was installed (its SHA-256 is"
+                f" {sha256[:12]}..., not {str(expected[file])[:12]}...), so it is not used."
+                " Install or import it again."
+            )
 
 
 def remove(name: str) -> bool:

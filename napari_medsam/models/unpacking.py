@@ -1,13 +1,16 @@
 """The files of a model, whether they come alone, in a folder or in a zip.
 
 A zip is unpacked into the store's own disk for as long as it is needed; what points outside of
-it, or is larger than any release of a model, is refused.
+it, is a link, or grows larger than any release of a model is refused before a byte is written.
 """
 
 from __future__ import annotations
 
+import shutil
+import stat
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +20,7 @@ from napari_medsam.models.errors import GraphError, StoreError
 from napari_medsam.models.graph_files import SUFFIXES as GRAPH_SUFFIXES
 
 MOST_FILES, MOST_BYTES = 5000, 32 * 2**30  # of a zip or folder; more is no release of a model
+MOST_GROWTH = 100  # of a zip's bytes; trained numbers hardly shrink at all, zeros 1000 times
 
 
 @contextmanager
@@ -48,19 +52,39 @@ def _unpack(path: Path, into: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             members = [info for info in archive.infolist() if not info.is_dir()]
-            if len(members) > MOST_FILES or sum(i.file_size for i in members) > MOST_BYTES:
-                raise StoreError(f"{path.name} is too large to be a release of a model.")
+            _require_size(path, members, shutil.disk_usage(into).free)
             for info in members:
-                if (into / info.filename).resolve().is_relative_to(into.resolve()):
-                    archive.extract(info, into)
-                else:
-                    raise GraphError(
-                        f"{path.name} holds {info.filename!r}, which points outside it; refused."
-                    )
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+                _require_inside(path, info, into)
+            # zipfile writes no more of a member than was declared, and checks its CRC.
+            for info in members:
+                archive.extract(info, into)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, zlib.error, EOFError) as error:
         if isinstance(error, StoreError):
             raise
         raise StoreError(f"{path.name} cannot be unpacked ({error}); fetch it again.") from error
+
+
+def _require_size(path: Path, members: list[zipfile.ZipInfo], free: int) -> None:
+    """Refuse what is no release of a model, or has no room."""
+    n_bytes = sum(info.file_size for info in members)
+    grown = n_bytes > MOST_GROWTH * path.stat().st_size
+    if grown or n_bytes > MOST_BYTES or len(members) > MOST_FILES:
+        raise StoreError(
+            f"{path.name} is too large to be a release of a model: {len(members):,} files of"
+            f" {n_bytes:,} bytes in a zip of {path.stat().st_size:,}; it is refused."
+        )
+    if n_bytes > free:
+        raise StoreError(
+            f"{path.name} needs {n_bytes:,} bytes to unpack, and {free:,} are free; free some"
+            " space, or set NAPARI_MEDSAM_HOME to another disk."
+        )
+
+
+def _require_inside(path: Path, info: zipfile.ZipInfo, into: Path) -> None:
+    if stat.S_ISLNK(info.external_attr >> 16):
+        raise GraphError(f"{path.name} holds {info.filename!r}, a link; it is refused.")
+    if not (into / info.filename).resolve().is_relative_to(into.resolve()):
+        raise GraphError(f"{path.name} holds {info.filename!r}, which points outside it; refused.")
 
 
 def _listed(folder: Path) -> list[Path]:

@@ -24,6 +24,7 @@ from __future__ import annotations
 import io
 import pickle
 import pickletools
+import reprlib
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -256,14 +257,18 @@ class _TrainingUnpickler(_Unpickler):
 def _count(value: object) -> int:
     if type(value) is not int or not 0 <= value < 2**40:
         raise CheckpointError(
-            f"The weights file gives {value!r} where a count or offset is due; it is damaged."
+            f"The weights file gives {reprlib.repr(value)} where a count or offset is due; it is"
+            " damaged."
         )
     return value
 
 
 def _counts(values: object) -> tuple[int, ...]:
     if not isinstance(values, tuple) or len(values) > 8:
-        raise CheckpointError(f"The weights file gives {values!r} where a tensor's shape is due.")
+        # reprlib: a list that holds itself a thousandfold would fill the memory as text.
+        raise CheckpointError(
+            f"The weights file gives {reprlib.repr(values)} where a tensor's shape is due."
+        )
     return tuple(_count(value) for value in values)
 
 

@@ -17,6 +17,7 @@ from typing import Any, Literal, get_args
 
 from napari_medsam.models import store
 from napari_medsam.models.device import EXACT, Precision, Way, machine
+from napari_medsam.models.json_file import read_json
 
 Wish = Literal["f32", "bf16", "auto"]
 """A precision, or "auto": the fastest way that was found to be safe here."""
@@ -77,7 +78,7 @@ def _path() -> Path:
 
 def _read() -> dict[str, Any]:
     with contextlib.suppress(OSError, ValueError):
-        content = json.loads(_path().read_text(encoding="utf-8"))
+        content = read_json(_path())
         if isinstance(content, dict):
             return content
     return {}

@@ -119,6 +119,8 @@ class BoxesLayer:
         self._colors: Mapping[int, Color] = {}
         self._is_ours = False
         self._in_hand = False
+        self._is_given_up = False
+        self._shown: Sequence[PlacedBox] = ()
         self._was_drawing = False
         self.layer.events.data.connect(self._on_data)
 
@@ -138,7 +140,21 @@ class BoxesLayer:
         # From the press of the button to its release the rectangle belongs to the mouse.
         self._in_hand = action in ("adding", "changing")
         if action in ("added", "changed", "removed"):
-            self._later(self._on_change)
+            given_up, self._is_given_up = self._is_given_up, False
+            self._later((lambda: self.show(self._shown)) if given_up else self._on_change)
+
+    def give_up(self) -> bool:
+        """Let the rectangle that the mouse holds come to nothing; False where it holds none.
+
+        napari goes on with it until the button is let go, so it is only made invisible here.
+        """
+        self._is_given_up = self._in_hand
+        if self._in_hand:
+            colors = np.array(self.layer.edge_color)
+            colors[list(self.layer.selected_data), 3] = 0
+            with self._ours():
+                self.layer.edge_color = colors
+        return self._in_hand
 
     def drawn(self) -> list[DrawnBox]:
         """The rectangles that are there; a copy that was pasted counts as new."""
@@ -164,6 +180,7 @@ class BoxesLayer:
         While the mouse holds one nothing is done: its release calls `on_change`, and who
         hears that shows the boxes again.
         """
+        self._shown = boxes
         if self._in_hand:
             return
         with self._ours():
@@ -204,6 +221,10 @@ class BoxesLayer:
             self._was_drawing = False
             self.layer.editable = True
             self.draw_mode(True)
+
+    @property
+    def is_selecting(self) -> bool:
+        return str(self.layer.mode) == "select"
 
     @property
     def is_drawing(self) -> bool:

@@ -7,7 +7,6 @@ annotation back together before it returns.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import prod
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,14 +14,15 @@ from napari.components import ViewerModel
 from napari.layers import Image, Layer
 
 from napari_medsam.engine.annotation import Annotation
-from napari_medsam.engine.events import Event, Label, PlacedBox
+from napari_medsam.engine.events import Event, Label, LabelState, PlacedBox
 from napari_medsam.engine.merge import added
 from napari_medsam.engine.prompt import SliceRef
 from napari_medsam.engine.volume import Axis
 from napari_medsam.engine.window import Window
 from napari_medsam.formats.header_window import first_window, window_names
 from napari_medsam.formats.label_file import LabelFile
-from napari_medsam.formats.terms import in_words, renamed
+from napari_medsam.formats.terms import renamed
+from napari_medsam.tally import Tally
 from napari_medsam.ui.boxes import BoxesLayer, Later
 from napari_medsam.ui.images import (
     AS_SHOWN,
@@ -33,7 +33,6 @@ from napari_medsam.ui.images import (
 )
 from napari_medsam.ui.known_files import KnownFiles
 from napari_medsam.ui.layers import LabelsLayer, Throttle, camera_of, shown_slice
-from napari_medsam.ui.panel import LabelRow
 from napari_medsam.ui.reviewing import Reviews
 
 LOCKED = "{} is locked: nothing was changed. Untick Lock in the label table to change it."
@@ -99,6 +98,7 @@ class Case:
         self.reach = (REACH, REACH)
         self.pending: dict[int, PlacedBox] = {}
         self.reviews = Reviews(self.annotation)
+        self.tally = Tally(self.annotation, self.image.volume)
         self.files = KnownFiles()
         self.is_borrowed = False  # another window keeps this image's journal
         self.on_release: Callable[[], None] = lambda: None
@@ -204,6 +204,11 @@ class Case:
         self.annotation.edit_label(number, locked=locked)
         self.sync()
 
+    def set_state(self, number: int, state: LabelState) -> None:
+        """Say how far a label is; done locks it."""
+        self.annotation.edit_label(number, state=state)
+        self.sync()
+
     def why_not(self, number: int) -> str:
         """Why a label cannot be changed now, in a sentence; empty where it can."""
         label = next((one for one in self.annotation.table if one.number == number), None)
@@ -242,27 +247,6 @@ class Case:
         for box_id in [i for i, b in self.pending.items() if b.label == number]:
             del self.pending[box_id]
         self.sync(self.annotation.remove_label(number))
-
-    def rows(self) -> tuple[LabelRow, ...]:
-        """The table, with each label's size."""
-        volume = self.image.volume
-        millilitre = prod(volume.spacing_xyz) / 1000 if not volume.is_flat else None
-        counts = {n.number: self.annotation.voxel_count(n.number) for n in self.annotation.table}
-        where = self.where()
-        axis: Axis = where.axis if where else "z"
-        return tuple(
-            LabelRow(
-                n.number,
-                n.name,
-                n.color,
-                counts[n.number],
-                None if millilitre is None else counts[n.number] * millilitre,
-                in_words(n),
-                len(self.reviews.standing(axis, n.number).to_look_at),
-                n.locked,
-            )
-            for n in self.annotation.table
-        )
 
     # --- brush, undo -------------------------------------------------------------------
 
@@ -330,7 +314,15 @@ class Case:
         return window_of(self.image, self.window_name)
 
     def choose_window(self, name: str) -> None:
-        """Show the model, and the user, a preset; "as shown" leaves the screen as it is."""
+        """Show the model, and the user, a preset or "LOWER,UPPER"; "as shown" leaves the screen.
+
+        Raises
+        ------
+        ValueError
+            Where it is neither, in a sentence.
+        """
+        if name != AS_SHOWN:
+            window_of(self.image, name)
         self.window_name = name
         if name != AS_SHOWN and not self.image.volume.is_rgb:
             self.layer.contrast_limits = contrast_limits(self.window())

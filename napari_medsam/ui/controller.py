@@ -15,31 +15,37 @@ from pathlib import Path
 from napari.components import ViewerModel
 from napari.layers import Image
 
-from napari_medsam.cache_place import cache_size
+from napari_medsam.cache_place import cache_size, memory_for_embeddings, preferences
 from napari_medsam.engine.embeddings import EmbeddingCache
 from napari_medsam.engine.predictor import PromptableModel
 from napari_medsam.engine.prompt import SliceRef
 from napari_medsam.engine.session import Session
 from napari_medsam.engine.volume import Axis
 from napari_medsam.formats.header_window import why_this_window
+from napari_medsam.settings import Settings, settings
 from napari_medsam.ui.asked import courses, range_asked, read_boxes
+from napari_medsam.ui.box_desk import BoxDesk
+from napari_medsam.ui.box_hand import BoxHand
 from napari_medsam.ui.boxes import Later
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.describe import describe, modality_of
 from napari_medsam.ui.jobs import JobRunner, Jobs
 from napari_medsam.ui.journalling import Journals
 from napari_medsam.ui.label_files import LabelFiles
+from napari_medsam.ui.label_rows import Measuring
 from napari_medsam.ui.layers import Throttle, show_axis, show_slice
 from napari_medsam.ui.model_desk import ModelDesk
 from napari_medsam.ui.open_cases import OpenCases
 from napari_medsam.ui.panel import Panel, View
 from napari_medsam.ui.pointer import Pointer
 from napari_medsam.ui.prefetch import Prefetcher
+from napari_medsam.ui.preview import Preview
 from napari_medsam.ui.review_desk import ReviewDesk
 from napari_medsam.ui.saving import ONE_FILE, How, Saver, suggested_path
 from napari_medsam.ui.segmenter import Segmenter
 from napari_medsam.ui.shelf import CatalogueShelf, Shelf
 from napari_medsam.ui.slices import ReadySlices, strip_of
+from napari_medsam.ui.templates import Templates
 from napari_medsam.ui.watch import ViewWatch
 
 
@@ -91,19 +97,28 @@ class Controller:
         self._model: PromptableModel | None = None
         self._message, self._is_problem = "", False
         self._replace = False
+        self._threads = settings().threads
         self._is_closed = False
         self.desk = ModelDesk(
             shelf or CatalogueShelf(), self._lanes[1], self.tell, self.refresh, self._on_model
         )
         self.review = ReviewDesk(viewer, lambda: self._segmenter, self.tell, self.refresh)
+        self.boxes = BoxDesk(viewer, lambda: self._segmenter, self.tell, self.refresh)
         self._saver = Saver(self._lanes[2], view.ask, self.tell, self.refresh)
         self.label_files = LabelFiles(
             self._lanes[3], lambda: self.case, view.ask, self.tell, self.refresh
+        )
+        self.templates = Templates(lambda: self.case, self.tell, self.refresh)
+        self._measuring = Measuring(
+            lambda: None if self._is_closed else self.case, later, self.refresh
         )
         self._watch = ViewWatch(
             viewer, throttle, self.refresh, self._renew_session, self._on_scroll
         )
         self.pointer = Pointer(viewer, self._lanes[0], self.tell, self.refresh, later)
+        preview = Preview(viewer, self._lanes[0], throttle, self._prefetch.stop)
+        self.hand = BoxHand(preview, self.cancel, self.tell, self.refresh, later)
+        self.hand.preview.is_on = settings().preview
         self.journals = Journals(make_jobs, view.offer, self.tell, self.refresh, idle)
         self._cases = OpenCases(viewer, self._make_case, self._on_case_opened, self.tell)
 
@@ -123,6 +138,7 @@ class Controller:
         self._view.show_panel(self.panel())
         self._draw_strip_soon()
         self._prefetch.nudge()
+        self._measuring.nudge()
         self.journals.nudge()
 
     def _draw_strip(self) -> None:
@@ -180,6 +196,7 @@ class Controller:
         case = self.case
         self._watch.follow(case)
         self.pointer.follow(self._segmenter)
+        self.hand.follow(self._segmenter)
         notes = ""
         if case is not None:
             case.boxes.draw_mode(True)
@@ -209,10 +226,15 @@ class Controller:
 
     def on_window_chosen(self, name: str) -> None:
         """Show the model another window from now on; masks that are there stay."""
-        if self.case is not None and name != self.case.window_name:
+        if self.case is None or name == self.case.window_name:
+            return
+        try:
             self.case.choose_window(name)
-            self._renew_session()
-            self.refresh()
+        except ValueError as error:
+            self.tell(str(error), True)
+            return
+        self._renew_session()
+        self.tell(f"Window {name}: slices are prepared anew for it; masks that are there stay.")
 
     def on_replace_chosen(self, replace_others: bool) -> None:
         """Whether masks may overwrite other labels and what was painted by hand."""
@@ -278,7 +300,9 @@ class Controller:
             self.tell(str(error), True)
 
     def cancel(self) -> None:
-        """Stop what runs; what is painted stays."""
+        """Give up the box that the mouse holds, or stop what runs; what is painted stays."""
+        if self.hand.give_up():
+            return
         self.desk.cancel()
         if self._segmenter is not None:
             self._segmenter.cancel()
@@ -293,6 +317,18 @@ class Controller:
         where = self.case.where() if self.case is not None else None
         if self.case is not None and where is not None:
             show_slice(self.viewer, self.case.layer, SliceRef(where.axis, index))
+
+    def on_settings(self, chosen: Settings) -> None:
+        """What the user prefers has changed."""
+        self.hand.preview.is_on = chosen.preview
+        self._cache.max_bytes = memory_for_embeddings(chosen.memory_mb * 1024**2)
+        if self._cache.disk is not None:
+            place = preferences()
+            self._cache.disk.max_bytes, self._cache.disk.precision = place
+        if chosen.threads != self._threads:
+            self._threads = chosen.threads
+            self.desk.choose(self.desk.state.name)  # compiled anew
+        self.refresh()
 
     def clear_cache(self) -> None:
         """Forget all embeddings, in memory and on disk."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 from napari_medsam.models.routing import challenge_modality
 from napari_medsam.ui.asked import range_asked
 from napari_medsam.ui.case import Case
+from napari_medsam.ui.label_rows import rows_of
 from napari_medsam.ui.panel import NO_POINTS, Panel, PointTool, hint
 from napari_medsam.ui.segmenter import Segmenter
 
@@ -29,9 +30,10 @@ def describe(panel: Panel, segmenter: Segmenter | None, points: PointTool = NO_P
         view=where.axis if where else None,
         windows=case.window_names(),
         window=case.window_name,
-        labels=case.rows(),
+        labels=rows_of(case),
         label=case.label,
         is_drawing=case.boxes.is_drawing,
+        is_selecting=case.boxes.is_selecting,
         points=points,
         range=range_asked(case),
         progress=segmenter.progress or panel.progress,

@@ -20,7 +20,7 @@ class FileRow(QWidget):
         self.open = button("Open labels...", "Lay a label file onto this image")
         self.more = QToolButton()
         self.more.setText("\u22ef")
-        self.more.setToolTip("More ways to save, and the label table as a file")
+        self.more.setToolTip("More ways to save, the label table as a file, preferences and keys")
         self.more.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         # The dots say that there is a menu; an arrow would lie over them.
         self.more.setStyleSheet("QToolButton::menu-indicator { image: none; }")
@@ -30,8 +30,14 @@ class FileRow(QWidget):
         self.description = self._action("Write ITK-SNAP names beside the file")
         self.description.setCheckable(True)
         self.menu.addSeparator()
+        self.templates = QMenu("Label templates", self.menu)
+        self.menu.addMenu(self.templates)
         self.import_table = self._action("Import label table...")
         self.export_table = self._action("Export label table...")
+        self.menu.addSeparator()
+        self.preferences = self._action("Preferences...")
+        self.tour = self._action("Tour of a minute")
+        self.keys = self._action(with_key("Keys", "sheet"))
         self.more.setMenu(self.menu)
         row = side_by_side(self.save, self.open, self.more)
         row.setStretch(0, 3)
@@ -45,5 +51,6 @@ class FileRow(QWidget):
 
     def show_panel(self, panel: Panel) -> None:
         self.save.setText(with_key("Save labels..." if panel.is_dirty else "Save labels", "save"))
-        for part in (self.save, self.open, self.more):
+        needs_case = (self.one_a_label, self.description, self.import_table, self.export_table)
+        for part in (self.save, self.open, *needs_case):
             part.setEnabled(panel.has_case)

@@ -19,7 +19,7 @@ from napari.layers import Image
 from numpy.typing import NDArray
 
 from napari_medsam.engine.volume import AXES, Volume
-from napari_medsam.engine.window import Window
+from napari_medsam.engine.window import Window, parse_window
 from napari_medsam.formats.grid import Geometry, SourceGrid
 from napari_medsam.formats.header_window import first_window, window_named
 from napari_medsam.formats.image_file import ImageFile
@@ -150,7 +150,8 @@ def window_of(image: ImageFile, preset: str) -> Window:
     """A preset's window, found once for each volume (percentiles take a while)."""
     found = _WINDOWS.setdefault(image.volume, {})
     if preset not in found:
-        found[preset] = window_named(image, preset)
+        own = "," in preset
+        found[preset] = parse_window(image.volume, preset) if own else window_named(image, preset)
     return found[preset]
 
 

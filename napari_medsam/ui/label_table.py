@@ -5,33 +5,44 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qtpy.QtCore import QSize, Qt, Signal
-from qtpy.QtGui import QColor, QIcon, QPixmap
+from qtpy.QtGui import QAction, QColor, QIcon, QPixmap
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QColorDialog,
     QHeaderView,
+    QMenu,
     QTableWidget,
     QTableWidgetItem,
     QWidget,
 )
 from superqt.utils import signals_blocked
 
+from napari_medsam.engine.events import LabelState
 from napari_medsam.ui.panel import LabelRow
 
-COLUMNS = ("", "No.", "Name", "Lock", "Voxels", "ml", "Look")
-_COLOR, _NUMBER, _NAME, _LOCK, _VOXELS, _ML, _LOOK = range(7)
+COLUMNS = ("", "No.", "Name", "Lock", "State", "ml", "mm", "Look")
+_COLOR, _NUMBER, _NAME, _LOCK, _STATE, _SIZE, _LENGTH, _LOOK = range(8)
+
+SIGNS: dict[LabelState, str] = {
+    "not started": "\u25cb",
+    "in progress": "\u25d0",
+    "done": "\u2713",
+    "unsure": "?",
+}
+"""How a state is shown: by shape, so that it needs no colour; the words are in the tip."""
 
 SMALLEST_HEIGHT = 70
 """Pixels: the header and two rows; the table takes what room there is beyond."""
 
 
 class LabelTable(QTableWidget):
-    """Number, name, colour and size of each label; the selected row is the current label."""
+    """Number, name, colour, state and size of each label; the selected row is the current one."""
 
     picked = Signal(int)
     renamed = Signal(int, str)
     recolored = Signal(int, tuple)
     locked = Signal(int, bool)
+    stated = Signal(int, str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(0, len(COLUMNS), parent)
@@ -66,9 +77,22 @@ class LabelTable(QTableWidget):
                 if n >= len(self._rows) or self._rows[n] != row:
                     self._fill(n, row)
             self._rows = tuple(rows)
+            self._show_columns()
             numbers = [row.number for row in rows]
             if current in numbers and self.currentRow() != numbers.index(current):
                 self.setCurrentCell(numbers.index(current), _NAME)
+
+    def _show_columns(self) -> None:
+        """Name the units there are, and spare the room of what is empty."""
+        self.setColumnHidden(_LOOK, not any(row.n_to_look_at for row in self._rows))
+        first = self._rows[0] if self._rows else None
+        for column, name in (
+            (_SIZE, "pixels" if first and first.millilitres is None else "ml"),
+            (_LENGTH, "px" if first and first.length_unit == "pixels" else "mm"),
+        ):
+            header = self.horizontalHeaderItem(column)
+            if header is not None:
+                header.setText(name)
 
     def _fill(self, n: int, row: LabelRow) -> None:
         cells = [self._cell(n, column) for column in range(len(COLUMNS))]
@@ -79,8 +103,20 @@ class LabelTable(QTableWidget):
         cells[_NAME].setToolTip(f"{row.code}\nDouble-click to rename")
         cells[_LOCK].setCheckState(Qt.CheckState.Checked if row.locked else Qt.CheckState.Unchecked)
         cells[_LOCK].setToolTip("Locked: no brush, box or propagation changes this label")
-        cells[_VOXELS].setText(f"{row.n_voxels:,}")
-        cells[_ML].setText("" if row.millilitres is None else f"{row.millilitres:,.1f}")
+        cells[_STATE].setText(SIGNS[row.state])
+        cells[_STATE].setToolTip(f"{row.state.capitalize()}\nClick to change; done locks the label")
+        is_solid = row.millilitres is not None
+        cells[_SIZE].setText(f"{row.millilitres:,.1f}" if is_solid else f"{row.n_voxels:,}")
+        cells[_SIZE].setToolTip(f"{row.n_voxels:,} {'voxels' if is_solid else 'pixels'}")
+        long, short = row.diameters or (0.0, 0.0)
+        cells[_LENGTH].setText(f"{long:.0f}\u00d7{short:.0f}" if row.diameters else "")
+        where = f" on axial slice {row.measured_on}" if is_solid else ""
+        cells[_LENGTH].setToolTip(
+            f"Longest diameter {long:.1f} {row.length_unit}{where},\n"
+            f"longest perpendicular to it {short:.1f} {row.length_unit} (docs: Measures)"
+            if row.diameters
+            else ""
+        )
         cells[_LOOK].setText(str(row.n_to_look_at) if row.n_to_look_at else "")
         cells[_LOOK].setToolTip("Slices of this view that are left to look at (H)")
 
@@ -96,12 +132,27 @@ class LabelTable(QTableWidget):
         self.picked.emit(row.number)
         if column == _LOCK:  # anywhere in the cell: its check box is small
             self.locked.emit(row.number, not row.locked)
+        if column == _STATE:
+            self._ask_state(n)
         if column == _COLOR:
             color = QColorDialog.getColor(
                 QColor.fromRgbF(*row.color), self, f"Colour of {row.name}"
             )
             if color.isValid():
                 self.recolored.emit(row.number, (color.redF(), color.greenF(), color.blueF()))
+
+    def _ask_state(self, n: int) -> None:
+        """A menu of the states under the cell."""
+        number, menu = self._rows[n].number, QMenu(self)
+        for state, sign in SIGNS.items():
+            action = QAction(f"{sign}  {state.capitalize()}", menu)
+            action.triggered.connect(lambda _=False, state=state: self.stated.emit(number, state))
+            menu.addAction(action)
+        cell = self.visualItemRect(self.item(n, _STATE))
+        view = self.viewport()
+        if view is not None:
+            menu.popup(view.mapToGlobal(cell.bottomLeft()))
+        self.state_menu = menu
 
     def _on_edited(self, item: QTableWidgetItem) -> None:
         if item.column() == _NAME and item.row() < len(self._rows):

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from napari_medsam.engine.events import LabelState
 from napari_medsam.engine.volume import Axis
 from napari_medsam.ui.offers import Offer
 
@@ -21,10 +22,11 @@ VIEW_NAMES: dict[Axis, str] = {"z": "axial", "y": "coronal", "x": "sagittal"}
 
 @dataclass(frozen=True)
 class LabelRow:
-    """A row of the label table; `millilitres` is None where the voxel size is unknown.
+    """A row of the label table; `millilitres` is None where there is no volume.
 
     `code` is what DICOM and 3D Slicer will call it, in words; `n_to_look_at` counts the slices of
-    this view that are in doubt and not settled.
+    this view that are in doubt and not settled. `diameters` is the longest and the perpendicular
+    one in `length_unit`, on axial slice `measured_on`; None until they are measured.
     """
 
     number: int
@@ -35,6 +37,10 @@ class LabelRow:
     code: str = ""
     n_to_look_at: int = 0
     locked: bool = False
+    state: LabelState = "not started"
+    diameters: tuple[float, float] | None = None
+    length_unit: str = "mm"
+    measured_on: int = 0
 
 
 @dataclass(frozen=True)
@@ -111,6 +117,7 @@ class Panel:
     labels: tuple[LabelRow, ...] = ()
     label: int = 0
     is_drawing: bool = False
+    is_selecting: bool = False
     points: PointTool = NO_POINTS
     range: Range | None = None
     progress: Progress | None = None

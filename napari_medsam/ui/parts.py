@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
     QFormLayout,
     QLabel,
     QLayout,
+    QLineEdit,
     QPushButton,
     QVBoxLayout,
     QWidget,
@@ -26,9 +27,11 @@ from superqt.utils import signals_blocked
 
 from napari_medsam.engine.volume import Axis
 from napari_medsam.models.ways import Wish
+from napari_medsam.ui.box_row import BoxRow
 from napari_medsam.ui.file_row import FileRow
 from napari_medsam.ui.label_table import LabelTable
 from napari_medsam.ui.model_rows import ModelChoice, ModelRow
+from napari_medsam.ui.offer_row import OfferRow
 from napari_medsam.ui.panel import VIEW_NAMES, Panel
 from napari_medsam.ui.point_row import PointRow
 from napari_medsam.ui.review_row import ReviewRow
@@ -41,6 +44,7 @@ from napari_medsam.ui.rows import (
     side_by_side,
     small_print,
 )
+from napari_medsam.ui.seen_row import SeenRow
 from napari_medsam.ui.shortcuts import with_key
 from napari_medsam.ui.strip import SliceStrip
 
@@ -80,7 +84,10 @@ class Parts(QWidget):
 
     def _build_words(self) -> QLayout:
         self.hint, self.message = sentence(bold=True), sentence()
-        return _column(self.hint, self.message)
+        self.offer = OfferRow()
+        self.end_tour = button("End the tour")
+        self.end_tour.hide()
+        return _column(self.hint, self.end_tour, self.message, self.offer)
 
     def _build_choices(self, images: Callable[[Any], Sequence[Any]]) -> QLayout:
         self.image = ComboBox(choices=images, name="image")
@@ -91,7 +98,10 @@ class Parts(QWidget):
             "Exact: the same masks on every computer. Fast: measured here once, and taken\n"
             "only where its masks agree with the exact ones."
         )
-        self.preset.setToolTip("The grey values the model is shown")
+        self.preset.setToolTip("The grey values the model is shown: a preset, or LOWER,UPPER")
+        self.own_window = QLineEdit()
+        self.preset.setLineEdit(self.own_window)
+        self.preset.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
         form = QFormLayout()
         form.setContentsMargins(0, 0, 0, 0)
         form.setSpacing(4)
@@ -122,6 +132,8 @@ class Parts(QWidget):
         column.addLayout(form)
         column.addWidget(self.model_row)
         column.addLayout(side_by_side(*self.view_buttons.values()))
+        self.seen = SeenRow()
+        column.addWidget(self.seen)
         return column
 
     def _build_labels(self) -> QLayout:
@@ -149,6 +161,8 @@ class Parts(QWidget):
         column = QVBoxLayout()
         column.setSpacing(4)
         column.addLayout(side_by_side(self.box_tool, self.undo, self.redo))
+        self.boxes = BoxRow()
+        column.addWidget(self.boxes)
         self.points = PointRow()
         column.addWidget(self.points)
         self.strip = SliceStrip()
@@ -180,6 +194,7 @@ class Parts(QWidget):
         self.range.extent.setChecked(panel.is_extent)
         self.progress.show_progress(panel.progress)
         self.box_tool.setChecked(panel.is_drawing)
+        self.boxes.show_panel(panel)
         self.points.show_tool(panel.points)
         self.undo.setEnabled(panel.can_undo)
         self.redo.setEnabled(panel.can_redo)

@@ -6,6 +6,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_medsam.ui.panel import PointTool
 from napari_medsam.ui.rows import button, side_by_side, small_print
+from napari_medsam.ui.shortcuts import with_key
 
 
 class PointRow(QWidget):
@@ -13,8 +14,12 @@ class PointRow(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.inside = button("Point inside", "Click on the object; click again to refine the mask")
-        self.outside = button("Point outside", "Click on what is not of the object")
+        self.inside = button(
+            with_key("Inside", "point_inside"), "Click on the object; again to refine the mask"
+        )
+        self.outside = button(
+            with_key("Outside", "point_outside"), "Click on what is not of the object"
+        )
         self.next_object = button("Next object", "Begin another object; this one stays")
         for tool in (self.inside, self.outside):
             tool.setCheckable(True)

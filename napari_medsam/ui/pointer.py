@@ -113,6 +113,10 @@ class Pointer:
         segmenter = self._segmenter
         if segmenter is None:
             return
+        tool = self.tool
+        if segmenter.session is not None and not (tool.inside if inside else tool.outside):
+            self._tell(tool.why_not or "This model takes no points outside the object.", True)
+            return
         points = self._layer_of(segmenter.case)
         wanted = None if points.drawing is inside else inside
         segmenter.case.boxes.draw_mode(False)

@@ -16,6 +16,7 @@ from napari_medsam.engine.embeddings import free_memory
 from napari_medsam.engine.prefetch import Pace, nearest_first
 from napari_medsam.engine.prompt import SliceRef
 from napari_medsam.engine.session import Session
+from napari_medsam.settings import settings
 from napari_medsam.ui.jobs import Job, JobRunner, Outcome
 from napari_medsam.ui.layers import Throttle
 
@@ -33,7 +34,10 @@ ENTRY_BYTES = 2 * 1024**2
 
 
 def machine_is_free() -> bool:
-    """Whether there is mains power (or no battery) and memory to spare."""
+    """Whether the user lets us: there is mains power (or no battery), and memory to spare."""
+    wish = settings().idle_work
+    if wish != "mains":
+        return wish == "always" and free_memory() > LEAST_FREE
     read = getattr(psutil, "sensors_battery", None)  # not on every system
     battery = read() if read is not None else None
     on_battery = battery is not None and battery.power_plugged is False

@@ -7,7 +7,6 @@ is one event in the log, so one undo.
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from napari_medsam.engine.anchors import mask_there, nothing_on, part_near
@@ -29,10 +28,11 @@ from napari_medsam.engine.session import Session
 from napari_medsam.engine.volume import Axis
 from napari_medsam.ui.asked import course_for
 from napari_medsam.ui.case import Case
+from napari_medsam.ui.eta import Eta
 from napari_medsam.ui.jobs import Job, JobRunner, Outcome
 from napari_medsam.ui.panel import Progress, Tell
 from napari_medsam.ui.reviewing import Run
-from napari_medsam.ui.shortcuts import KEYS
+from napari_medsam.ui.shortcuts import key_of
 
 Found = dict[Course, dict[int, SliceMask]]
 """The masks of each course, by slice."""
@@ -173,7 +173,7 @@ class Propagator:
             return False
         self._jobs.cancel()
         edit = self._edit()
-        began = time.monotonic()
+        eta = Eta(len(slices))
         found: Found = {course: {} for course in plan.courses}
 
         def work(hand_over: Callable[[tuple[Course, SliceMask]], None]) -> None:
@@ -187,8 +187,7 @@ class Propagator:
             self.case.labels.show_change([mask.slice])
             self.on_ready([mask.slice])
             n_done = len({index for masks in found.values() for index in masks})
-            left = (time.monotonic() - began) / n_done * (len(slices) - n_done)
-            self._show(Progress("Propagating", n_done, len(slices), left))
+            self._show(Progress("Propagating", n_done, len(slices), eta.after(n_done)))
 
         def ended(outcome: Outcome) -> None:
             if outcome.kind == "done":
@@ -222,7 +221,7 @@ class Propagator:
         elif outcome.kind == "cancelled":
             self._tell(f"Stopped. What was found on {slices} is kept; Undo takes it back.", False)
         else:
-            key = f" ({KEYS['next_doubtful']})" if any(map(doubtful, trust.values())) else ""
+            key = f" ({key_of('next_doubtful')})" if any(map(doubtful, trust.values())) else ""
             self._tell(f"Done: {summary(trust.values(), n_slices)}{key}.", False)
         if outcome.kind == "done":
             self._on_done()
@@ -253,7 +252,7 @@ class Propagator:
 def answers(session: Session, plan: Plan) -> Iterator[tuple[Course, SliceMask]]:
     """What the session finds for a plan; a later mask of a course on a slice is better."""
     ways = (
-        (plan.tracks, session.follow([track for _, track in plan.tracks])),
+        (plan.tracks, session.follow(*plan.tracked)),
         (plan.seeds, session.propagate([seed for _, seed in plan.seeds])),
         (plan.extents, session.fill([seed for _, seed in plan.extents])),
     )

@@ -6,7 +6,6 @@ The worker computes; the annotation is written here, on the GUI thread, as masks
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, Iterator, Sequence
 
 from napari_medsam.engine.courses import Course
@@ -18,6 +17,7 @@ from napari_medsam.engine.prompt import SliceMask, SliceRef
 from napari_medsam.engine.session import Session
 from napari_medsam.ui.asked import slices_of
 from napari_medsam.ui.case import Case
+from napari_medsam.ui.eta import Eta
 from napari_medsam.ui.jobs import Job, JobRunner, Outcome
 from napari_medsam.ui.panel import Progress, Tell
 from napari_medsam.ui.propagator import Propagator
@@ -213,7 +213,7 @@ class Segmenter:
         n = session.volume.n_slices(where.axis)
         order = [SliceRef(where.axis, i) for i in nearest_first(where.index, 0, n, n)]
         slices = [ref for ref in order if not session.is_embedded(ref)]
-        began, done = time.monotonic(), 0
+        eta, done = Eta(len(slices)), 0
 
         def work(hand_over: Callable[[SliceRef], None]) -> None:
             with contextlib.closing(session.embed(slices)) as ready:
@@ -224,8 +224,7 @@ class Segmenter:
             nonlocal done
             done += 1
             self.on_ready([embedded])
-            left = (time.monotonic() - began) / done * (len(slices) - done)
-            self.progress = Progress("Embedding", done, len(slices), left)
+            self.progress = Progress("Embedding", done, len(slices), eta.after(done))
             self._on_change()
 
         self._jobs.cancel()

@@ -15,6 +15,7 @@ from napari_medsam.models.imports import import_path
 from napari_medsam.models.spec import PageSource
 from napari_medsam.models.ways import Wish
 from napari_medsam.precision_check import settle
+from napari_medsam.settings import settings
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ class CatalogueShelf:
         return chosen.name, why
 
     def open(self, name: str, wish: Wish) -> PromptableModel:
-        return loading.open_model(name, precision=wish)
+        return loading.open_model(name, precision=wish, threads=settings().threads or None)
 
     def install(
         self, name: str, progress: Callable[[int, int], None], cancel: threading.Event

@@ -1,54 +1,166 @@
-"""The keys, all of them free in napari, and where they are bound.
+"""The keys, in one table: bound from it, shown on buttons, printed as a sheet and a document.
 
 napari looks a key up in the active layer, then in the layer's class, then in the viewer. A key
-bound to the viewer is therefore silent wherever a layer class has it: only letters that no layer
-class uses are taken. Ctrl+Z on a labels layer is napari's; `LabelsLayer.take_over_undo` turns it
-to our log.
+bound to the viewer is therefore silent wherever a layer class has it: only keys that no layer
+class uses are taken (of napari 0.9 the letters G H J K N Q U W are free, with Shift too, and
+8 9 0 , . and F1). Ctrl+Z on a labels layer is napari's; `LabelsLayer.take_over_undo` turns it to
+our log. napari's own preferences show no plugin's keys, so others are chosen in ours.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from napari.components import ViewerModel
+from napari.settings import get_settings
 
-KEYS: dict[str, str] = {
-    "toggle_box_tool": "N",
-    "propagate": "G",
-    "cancel": "Q",
-    "undo": "U",
-    "redo": "J",
-    "next_label": "K",
-    "save": "W",
-    "next_doubtful": "H",
-    "accept": "Shift-H",
-    "fix": "Shift-N",
-    "go_on": "Shift-G",
+from napari_medsam.settings import settings
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key and what it does, under the task it belongs to."""
+
+    action: str
+    key: str
+    task: str
+    does: str
+
+
+TABLE: tuple[Key, ...] = (
+    Key("toggle_box_tool", "N", "Boxes", "Draw boxes, or stop"),
+    Key("select_boxes", "Shift-K", "Boxes", "Select, move and resize boxes"),
+    Key("copy_on", "Shift-W", "Boxes", "Copy the box to the next slice and go there"),
+    Key("copy_back", "Shift-Q", "Boxes", "Copy the box to the slice before and go there"),
+    Key("delete_box", "Shift-J", "Boxes", "Delete the box; its mask stays, Undo brings it back"),
+    Key("point_inside", ",", "Points", "Click points inside the object, or stop"),
+    Key("point_outside", ".", "Points", "Click points outside the object, or stop"),
+    Key("propagate", "G", "Propagate", "Carry the box over the slices"),
+    Key("go_on", "Shift-G", "Propagate", "This slice is right: propagate anew from here"),
+    Key("next_doubtful", "H", "Review", "Go to the slice that is most in doubt"),
+    Key("accept", "Shift-H", "Review", "Accept this slice, or open it again"),
+    Key("fix", "Shift-N", "Review", "Draw the right box on this slice"),
+    Key("next_label", "K", "Labels", "Choose the next label"),
+    Key("add_label", "Shift-U", "Labels", "Add a label"),
+    Key("axial", "8", "View", "Axial slices"),
+    Key("coronal", "9", "View", "Coronal slices"),
+    Key("sagittal", "0", "View", "Sagittal slices"),
+    Key("undo", "U", "At any time", "Undo: boxes, masks, brush and eraser alike"),
+    Key("redo", "J", "At any time", "Redo"),
+    Key("cancel", "Q", "At any time", "Give up the box being drawn, or stop what runs"),
+    Key("save", "W", "At any time", "Save the labels"),
+    Key("sheet", "F1", "At any time", "Show these keys"),
+)
+
+ALSO: dict[str, str] = {
+    "undo": "Control-Z",
+    "redo": "Control-Shift-Z",
+    "cancel": "Escape",
+    "sheet": "?",
 }
-"""Action to key. Free letters of napari 0.9: G H J K N Q U W, alone and with Shift."""
+"""Second keys, for those who know them from elsewhere; these stay as they are."""
 
-ALSO: dict[str, str] = {"undo": "Control-Z", "redo": "Control-Shift-Z"}
+MOUSE: tuple[tuple[str, str, str], ...] = (
+    ("Mouse", "Drag", "Draw a box; its mask is outlined while you drag, on a slice that is ready"),
+    ("Mouse", "Click", "On a mask: choose its label (box and select tool)"),
+    ("Mouse", "Ctrl+wheel", "Go through the slices"),
+    ("Mouse", "Space", "Held: move and zoom the image with the mouse"),
+    ("Brush (labels layer)", "P, E, F", "Paint, erase, fill: napari's own"),
+    ("Brush (labels layer)", "[ and ]", "Smaller and larger brush"),
+)
+"""Task, gesture or napari's key, and what it does: what is good to know and not ours to bind."""
+
+KEYS: dict[str, str] = {one.action: one.key for one in TABLE}
+"""Action to key, as they come."""
+
+FORM = re.compile(r"(Shift-)?([A-Z0-9]|[,.;'/\\\\]|F[1-9][0-2]?)")
 
 Actions = Mapping[str, Callable[[], object]]
 
 
+def key_of(action: str) -> str:
+    """The key of an action, as the user chose it."""
+    return settings().keys.get(action, KEYS[action])
+
+
 def bind(viewer: ViewerModel, actions: Actions) -> None:
     """Let the keys call the actions."""
-    for keys in (KEYS, ALSO):
-        for name, key in keys.items():
-            viewer.bind_key(key, _handler(actions[name]), overwrite=True)
+    for key, action in bound():
+        viewer.bind_key(key, _handler(actions[action]), overwrite=True)
 
 
-def unbind(viewer: ViewerModel) -> None:
-    """Forget them, so that no key calls a dock that is gone."""
-    for key in (*KEYS.values(), *ALSO.values()):
+def unbind(viewer: ViewerModel, keys: Iterable[str] | None = None) -> None:
+    """Forget keys, all of ours when not given, so that none calls a dock that is gone."""
+    for key in keys if keys is not None else dict(bound()):
         viewer.bind_key(key, None)
+
+
+def why_not_these(chosen: Mapping[str, str]) -> str:
+    """Why actions cannot have the keys chosen for them, in a sentence; empty where they can."""
+    taken = {key: action for action, key in ALSO.items()}
+    for action, key in (KEYS | dict(chosen)).items():
+        if key in taken:
+            return f"{key} is the key for: {_does(taken[key])}. {_does(action)} needs another."
+        taken[key] = action
+    return next(filter(None, map(_why_not, chosen.values())), "")
+
+
+def _why_not(key: str) -> str:
+    """Why a key cannot be ours at all."""
+    if not FORM.fullmatch(key):
+        return f"A key is a letter, a digit or a sign, perhaps with Shift-; this is {key!r}."
+    if key.upper().replace("SHIFT-", "SHIFT+") in _naparis():
+        return f"{key} is one of napari's own keys."
+    return ""
+
+
+def _naparis() -> set[str]:
+    """The keys that napari has now, as the user has set them."""
+    rows = get_settings().shortcuts.shortcuts.values()
+    return {str(key).upper() for row in rows for key in row}
 
 
 def with_key(text: str, action: str) -> str:
     """A button's text with its key: "Propagate (G)"."""
-    return f"{text} ({KEYS[action]})"
+    return f"{text} ({key_of(action)})"
+
+
+def sheet() -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """Each task with its (keys, what they do)."""
+    for task, rows in groupby(TABLE, key=lambda one: one.task):
+        yield task, [(_keys(one.action), one.does) for one in rows]
+    for task, others in groupby(MOUSE, key=lambda row: row[0]):
+        yield task, [(gesture, does) for _, gesture, does in others]
+
+
+def as_markdown() -> str:
+    """The sheet as docs/keys.md."""
+    lines = ["# Keys", "", "`F1` shows this sheet in the program; Preferences change the keys."]
+    for task, rows in sheet():
+        lines += ["", f"## {task}", "", "| key | does |", "|---|---|"]
+        lines += [f"| {keys} | {does} |" for keys, does in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _keys(action: str) -> str:
+    also = ALSO.get(action)
+    return f"{key_of(action)} or {also}" if also else key_of(action)
+
+
+def _does(action: str) -> str:
+    return next(one.does for one in TABLE if one.action == action)
+
+
+def bound() -> Iterator[tuple[str, str]]:
+    """(key, action) of all, as the user chose them."""
+    for action in KEYS:
+        yield key_of(action), action
+    for action, key in ALSO.items():
+        yield key, action
 
 
 def _handler(action: Callable[[], object]) -> Callable[[Any], None]:
@@ -56,3 +168,7 @@ def _handler(action: Callable[[], object]) -> Callable[[Any], None]:
         action()
 
     return handler
+
+
+if __name__ == "__main__":
+    print(as_markdown(), end="")

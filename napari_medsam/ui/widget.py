@@ -9,23 +9,31 @@ from napari.layers import Image
 from napari.viewer import Viewer
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QShowEvent
-from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
 from superqt.utils import qthrottled
 
 from napari_medsam.cache_place import lasting_cache
 from napari_medsam.formats.label_files import label_paths
-from napari_medsam.ui import file_dialogs, shortcuts
+from napari_medsam.settings import keep, settings
+from napari_medsam.ui import file_dialogs, preferred_reader, shortcuts
+from napari_medsam.ui.bell import Bell
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.closing import ClosingQuestion
 from napari_medsam.ui.controller import Controller
+from napari_medsam.ui.key_sheet import KeySheet
 from napari_medsam.ui.memory import give_back_large_arrays
 from napari_medsam.ui.model_rows import ask_weights
 from napari_medsam.ui.offer_dialog import show_offer
 from napari_medsam.ui.offers import Offer
 from napari_medsam.ui.panel import Panel, Strip
 from napari_medsam.ui.parts import Parts
+from napari_medsam.ui.preferences import Page
+from napari_medsam.ui.sample_data import synthetic_ct
 from napari_medsam.ui.saving import How
+from napari_medsam.ui.scroll import UprightScroll
 from napari_medsam.ui.shelf import CatalogueShelf, Shelf
+from napari_medsam.ui.templates import fill_menu
+from napari_medsam.ui.tour import OFFER, SLICE, Tour
 
 WIDTH = 320
 REDRAW_MS = 60
@@ -47,11 +55,6 @@ def _idle(function: Callable[[], None]) -> Callable[[], None]:
     return throttled
 
 
-MOST_IN_MEMORY = 192 * 1024**2
-"""96 slices of LiteMedSAM. The others come from disk in a few milliseconds, and the whole window
-with a volume of 300x512x512 stays under 1.6 GB."""
-
-
 class MedSamWidget(QWidget):
     """Box segmentation in a napari viewer.
 
@@ -69,6 +72,8 @@ class MedSamWidget(QWidget):
         self._viewer = napari_viewer
         shelf = shelf or CatalogueShelf()
         self.parts = Parts(self._images)
+        self._tour = Tour()
+        self._bell = Bell(QApplication.beep, lambda: settings().sound)
         self._lay_out()
         self.controller = Controller(
             napari_viewer,
@@ -77,7 +82,7 @@ class MedSamWidget(QWidget):
             throttle=_throttle,
             later=_later,
             idle=_idle,
-            cache=lasting_cache(MOST_IN_MEMORY),
+            cache=lasting_cache(settings().memory_mb * 1024**2),
         )
         self._closing = ClosingQuestion(
             self, self.controller.unsaved, self.ask, self.ask_where_to_save
@@ -87,14 +92,9 @@ class MedSamWidget(QWidget):
         self.reset_choices()
 
     def _lay_out(self) -> None:
-        scroll = QScrollArea()
-        scroll.setWidget(self.parts)
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(scroll)
+        layout.addWidget(UprightScroll(self.parts))
         self.setMinimumWidth(WIDTH)
 
     def _connect(self) -> None:
@@ -105,6 +105,10 @@ class MedSamWidget(QWidget):
             lambda index: controller.desk.choose_precision(parts.precision.itemData(index))
         )
         parts.preset.textActivated.connect(controller.on_window_chosen)
+        edit = parts.own_window
+        edit.returnPressed.connect(lambda: controller.on_window_chosen(edit.text().strip()))
+        edit.returnPressed.connect(edit.clearFocus)
+        parts.seen.fold.toggled.connect(lambda: self._show_seen())
         parts.model_row.install.clicked.connect(lambda: controller.desk.install())
         for wanted in (parts.model_row.import_file.clicked, parts.model.file_wanted):
             wanted.connect(lambda: self.ask_weights())
@@ -120,6 +124,7 @@ class MedSamWidget(QWidget):
         parts.table.renamed.connect(lambda n, name: on_case(Case.rename_label, n, name))
         parts.table.recolored.connect(lambda n, color: on_case(Case.recolor_label, n, color))
         parts.table.locked.connect(lambda n, on: on_case(Case.lock_label, n, on))
+        parts.table.stated.connect(lambda n, state: on_case(Case.set_state, n, state))
         parts.add_label.clicked.connect(lambda: on_case(Case.add_label))
         parts.remove_label.clicked.connect(lambda: on_case(Case.remove_label))
         parts.replace.toggled.connect(controller.on_replace_chosen)
@@ -132,7 +137,15 @@ class MedSamWidget(QWidget):
         files = parts.files
         files.open.clicked.connect(lambda: self.ask_labels())
         files.one_a_label.triggered.connect(lambda: self.ask_where_to_save(one_a_label=True))
+        files.preferences.triggered.connect(lambda: self.ask_preferences())
+        files.keys.triggered.connect(lambda: self.show_keys())
+        files.tour.triggered.connect(lambda: self.start_tour())
+        parts.end_tour.clicked.connect(lambda: self.end_tour())
+        parts.offer.answered.connect(self._on_offer_answered)
         files.import_table.triggered.connect(lambda: self.ask_table())
+        files.templates.aboutToShow.connect(
+            lambda: fill_menu(files.templates, controller.templates, self)
+        )
         files.export_table.triggered.connect(lambda: self.ask_where_to_export())
         self._connect_keys()
         # The dock gets no close event with the window; only its destruction is told.
@@ -152,6 +165,17 @@ class MedSamWidget(QWidget):
             "accept": controller.review.accept,
             "fix": controller.review.fix,
             "go_on": controller.review.go_on,
+            "select_boxes": controller.boxes.toggle_select,
+            "copy_on": lambda: controller.boxes.copy_by(1),
+            "copy_back": lambda: controller.boxes.copy_by(-1),
+            "delete_box": controller.boxes.delete,
+            "point_inside": lambda: controller.pointer.toggle(True),
+            "point_outside": lambda: controller.pointer.toggle(False),
+            "add_label": lambda: controller.on_case(Case.add_label),
+            "axial": lambda: controller.on_view_chosen("z"),
+            "coronal": lambda: controller.on_view_chosen("y"),
+            "sagittal": lambda: controller.on_view_chosen("x"),
+            "sheet": self.show_keys,
         }
         buttons = {
             "toggle_box_tool": parts.box_tool,
@@ -165,18 +189,86 @@ class MedSamWidget(QWidget):
             "accept": parts.review.accept,
             "fix": parts.review.fix,
             "go_on": parts.review.go_on,
+            "select_boxes": parts.boxes.select,
+            "copy_on": parts.boxes.copy_on,
+            "delete_box": parts.boxes.delete,
         }
         for name, pressed in buttons.items():
             pressed.clicked.connect(lambda _=False, name=name: actions[name]())
         viewer = self._viewer
+        self._actions = actions
         shortcuts.bind(viewer, actions)
         self.destroyed.connect(lambda: shortcuts.unbind(viewer))
 
     def show_panel(self, panel: Panel) -> None:
         self.parts.show_panel(panel)
+        self._bell.hear(panel.progress)
+        self._show_next_thing(panel)
+
+    def _show_next_thing(self, panel: Panel) -> None:
+        """One thing at a time: a model, a question that is asked once, the tour, or the hint."""
+        is_time = panel.model is not None and panel.model.state == "ready" and not panel.has_case
+        question = self._question() if is_time and not self._tour.is_on else ""
+        self.parts.offer.offer(question)
+        self._show_tour()
+        self.parts.end_tour.setVisible(self._tour.is_on)
+        self.parts.hint.setVisible(not question)
+
+    def _show_tour(self) -> None:
+        if self._tour.is_on:
+            self.parts.hint.setText(self._tour.sentence(self.controller.case))
+
+    def _question(self) -> str:
+        now = settings()
+        if now.opens_files == "":
+            return preferred_reader.QUESTION
+        return "" if now.tour_seen else OFFER
+
+    def _on_offer_answered(self, yes: bool) -> None:
+        if settings().opens_files == "":
+            preferred_reader.answer(yes)
+        elif yes:
+            self.start_tour()
+        else:
+            keep(tour_seen=True)
+        self.controller.refresh()
+
+    def start_tour(self) -> None:
+        """Begin the tour, on the sample case."""
+        keep(tour_seen=True)
+        [(voxels, how, _)] = synthetic_ct()
+        sample = Image(voxels, **how)
+        self._viewer.add_layer(sample)
+        self.controller.on_image_chosen(sample)
+        self._tour.start()
+        self.controller.on_slice_chosen(SLICE)
+        self.controller.refresh()
+
+    def end_tour(self) -> None:
+        self._tour.stop()
+        self.controller.refresh()
 
     def show_strip(self, strip: Strip | None) -> None:
         self.parts.strip.show_strip(strip)
+        self._show_seen()
+        self._show_tour()
+
+    def _show_seen(self) -> None:
+        self.parts.seen.show_seen(self.controller.case, self.controller.session)
+
+    def ask_preferences(self) -> None:
+        """Show the page of preferences, and do as it says."""
+        viewer, before = self._viewer, dict(shortcuts.bound())
+        if Page(self).exec():
+            shortcuts.unbind(viewer, before)
+            shortcuts.bind(viewer, self._actions)
+            self.controller.on_settings(settings())
+
+    def show_keys(self) -> None:
+        """Show the sheet of keys beside the window."""
+        sheet = KeySheet(self)
+        sheet.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        sheet.show()
 
     # --- images ------------------------------------------------------------------------
 

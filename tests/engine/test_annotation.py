@@ -505,3 +505,48 @@ def test_undo_takes_the_lock_back_before_what_it_held(locked):
     locked.redo()
     assert locked.voxel_count(1) == 36
     assert locked.table[0].locked
+
+
+def test_done_locks_and_taking_it_back_unlocks(annotation):
+    annotation.add_label("liver")
+    assert annotation.edit_label(1, state="done").locked
+    assert not annotation.edit_label(1, state="unsure").locked
+
+
+def test_state_other_than_done_leaves_a_lock_alone(annotation):
+    annotation.add_label("liver")
+    annotation.edit_label(1, locked=True)
+    assert annotation.edit_label(1, state="unsure").locked
+
+
+def test_unlocking_what_was_done_goes_on_with_it(annotation):
+    annotation.add_label("liver")
+    annotation.edit_label(1, state="done")
+    assert annotation.edit_label(1, locked=False).state == "in progress"
+
+
+def test_no_mask_changes_a_done_label_and_undo_takes_done_back(annotation):
+    annotation.add_label("liver")
+    place(annotation, mask_of(4, 4, 10, 10))
+    annotation.edit_label(1, state="done")
+    n = annotation.voxel_count(1)
+    place(annotation, mask_of(2, 2, 20, 18, index=3), overwrite=True)
+    assert annotation.voxel_count(1) == n
+    while annotation.table[0].state == "done":
+        annotation.undo()
+    assert not annotation.table[0].locked
+
+
+def test_unknown_state_is_refused(annotation):
+    annotation.add_label("liver")
+    with pytest.raises(ValueError, match="one of not started, in progress, done, unsure"):
+        annotation.edit_label(1, state="perfect")
+
+
+def test_table_of_a_file_without_states_leaves_them(annotation):
+    annotation.add_label("liver")
+    annotation.edit_label(1, state="unsure")
+    annotation.load_table((Label(1, "spleen", (1.0, 0.0, 0.0)),))
+    assert (annotation.table[0].name, annotation.table[0].state) == ("spleen", "unsure")
+    annotation.load_table((Label(1, "spleen", (1.0, 0.0, 0.0), state="done"),))
+    assert annotation.table[0].locked

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import hashlib
+import json
 import os
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,7 +50,7 @@ def test_int8_is_half_the_size_and_close(tmp_path):
     assert np.abs(found.features - big.features).max() <= np.abs(big.features).max() / 127
 
 
-@pytest.mark.parametrize("at", [0, 9, 40, -1])
+@pytest.mark.parametrize("at", [0, 9, 20, 40, 90, 150, -1])
 def test_flipped_byte_is_detected_and_the_entry_dropped(tmp_path, at):
     cache = DiskCache(tmp_path)
     cache.put(entry())
@@ -65,6 +69,56 @@ def test_cut_file_is_dropped(tmp_path, n_kept):
     path = only_file(tmp_path)
     path.write_bytes(path.read_bytes()[:n_kept])
     assert cache.get(entry().key) is None
+
+
+def rewritten(path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change an entry's header as somebody would who also makes the hash right."""
+    content = path.read_bytes()
+    n_header = int.from_bytes(content[8:16], "little")
+    header = json.loads(content[32 : 32 + n_header])
+    change(header)
+    text = json.dumps(header).encode()
+    body = text + content[32 + n_header :]
+    digest = hashlib.blake2b(body, digest_size=16).digest()
+    path.write_bytes(content[:8] + len(text).to_bytes(8, "little") + digest + body)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda header: header.clear(),
+        lambda header: header.pop("frame"),
+        lambda header: header.update(shape=[-1, 8, 16]),
+        lambda header: header.update(shape="many"),
+        lambda header: header.update(precision="int8"),
+        lambda header: header["frame"].update(side=0),
+        lambda header: header["frame"].update(top=-5),
+        lambda header: header["frame"].update(prompt_x=float("nan")),
+        lambda header: header["frame"].update(slice_shape=[80]),
+        lambda header: header["frame"].update(enlarge="anyhow"),
+        lambda header: header["frame"].update(more=1),
+    ],
+)
+def test_entry_that_makes_no_sense_is_dropped_and_computed_anew(tmp_path, change):
+    cache = DiskCache(tmp_path)
+    cache.put(entry())
+    rewritten(only_file(tmp_path), change)
+    assert cache.get(entry().key) is None
+    assert not list(tmp_path.glob("*/*.emb"))
+    assert cache.put(entry())
+    found = cache.get(entry().key)
+    assert found is not None
+    assert np.array_equal(found.features, entry().features)
+
+
+def test_header_nested_without_end_is_dropped(tmp_path):
+    cache = DiskCache(tmp_path)
+    cache.put(entry())
+    path, text = only_file(tmp_path), b"[" * 60_000
+    digest = hashlib.blake2b(text, digest_size=16).digest()
+    path.write_bytes(path.read_bytes()[:8] + len(text).to_bytes(8, "little") + digest + text)
+    assert cache.get(entry().key) is None
+    assert not path.exists()
 
 
 def test_entry_under_another_key_is_not_believed(tmp_path):

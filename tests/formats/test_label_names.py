@@ -15,6 +15,7 @@ from napari_medsam.formats.grid import SourceGrid
 from napari_medsam.formats.images import read_image
 from napari_medsam.formats.label_table import read_label_table, write_label_table
 from napari_medsam.formats.labels import read_label_file, write_labels
+from napari_medsam.formats.terms import KNOWN, CodedLabel
 
 TABLE = (Label(1, "liver", (1.0, 0.0, 0.0)), Label(3, 'left "kidney"', (0.0, 0.4, 0.8)))
 
@@ -99,6 +100,20 @@ class TestLabelTable:
         table = (Label(1, "liver", (1.0, 0.0, 0.2)), Label(300, "Leber, links", (0.0, 0.4, 0.8)))
         write_label_table(tmp_path / f"a{suffix}", table)
         assert read_label_table(tmp_path / f"a{suffix}") == table
+
+    def test_states_and_terms_come_back_from_csv(self, tmp_path: Path) -> None:
+        coded = CodedLabel(3, "spot", (0.0, 0.4, 0.8), KNOWN["nodule"], state="unsure")
+        table = (Label(1, "liver", (1.0, 0.0, 0.0), state="done", locked=True), coded)
+        write_label_table(tmp_path / "table.csv", table)
+        assert read_label_table(tmp_path / "table.csv") == table
+        write_label_table(tmp_path / "plain.csv", table[:1])
+        assert read_label_table(tmp_path / "plain.csv") == table[:1]
+
+    def test_columns_and_states_of_another_version_are_passed_over(self, tmp_path: Path) -> None:
+        (tmp_path / "later.csv").write_text(
+            "number,name,red,green,blue,reader,state\n2,liver,255,0,0,somebody,approved\n"
+        )
+        assert read_label_table(tmp_path / "later.csv") == (Label(2, "liver", (1.0, 0.0, 0.0)),)
 
     def test_itk_snap_file_with_background_is_read(self, tmp_path: Path) -> None:
         (tmp_path / "a.txt").write_text(

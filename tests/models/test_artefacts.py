@@ -578,6 +578,10 @@ def test_ir_whose_bin_is_a_link_to_elsewhere_is_refused(tmp_path: Path) -> None:
     ("old", "new"),
     [
         ('<?xml version="1.0"?>', '<?xml version="1.0"?><!DOCTYPE net [<!ENTITY x "y">]>'),
+        (
+            '<?xml version="1.0"?>',
+            f'<?xml version="1.0"?><!--{" " * 9000}--><!DOCTYPE net SYSTEM "file:///x">',
+        ),
         ("<layers>", '<weights_path value="../secret.bin" /><layers>'),
         ("<layers>", '<layers path="/etc/passwd">'),
     ],
@@ -588,6 +592,16 @@ def test_ir_that_names_other_files_is_refused(tmp_path: Path, old: str, new: str
     assert old in text
     (folder / "encoder.xml").write_text(text.replace(old, new, 1))
     with pytest.raises(GraphError, match=r"entities|names a file of its own"):
+        imports.import_path(folder)
+
+
+def test_ir_in_another_encoding_cannot_hide_its_entities(tmp_path: Path) -> None:
+    folder = pair(tmp_path / "m", ".xml", encoder("hwc", 256), unit_box_decoder(256))
+    text = (folder / "encoder.xml").read_text()
+    hidden = '<?xml version="1.0" encoding="utf-16"?><!DOCTYPE net [<!ENTITY x "y">]>'
+    text = text.replace('<?xml version="1.0"?>', hidden, 1)
+    (folder / "encoder.xml").write_bytes(text.encode("utf-16"))
+    with pytest.raises(GraphError, match="declares XML entities"):
         imports.import_path(folder)
 
 

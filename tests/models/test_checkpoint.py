@@ -186,6 +186,10 @@ def test_safetensors_is_read(tmp_path: Path) -> None:
         {"dtype": "F99", "shape": [2, 3], "data_offsets": [0, 24]},
         {"dtype": "F32", "shape": [-2, -3], "data_offsets": [0, 24]},
         {"dtype": "F32", "shape": [2, 3]},
+        {"dtype": "F32", "shape": [2, 3], "data_offsets": [24]},
+        {"dtype": "F32", "shape": [1] * 80, "data_offsets": [0, 4]},
+        {"dtype": "F32", "shape": [2, 3], "data_offsets": [[0], 24]},
+        {"dtype": ["F32"], "shape": [2, 3], "data_offsets": [0, 24]},
     ],
 )
 def test_impossible_safetensors_is_refused(tmp_path: Path, entry: dict[str, object]) -> None:

@@ -26,6 +26,18 @@ from tests.models.conftest import (
 REBUILD = pickle_global("torch._utils", "_rebuild_tensor_v2")
 
 
+STORAGE = (
+    pickle_tuple(
+        pickle_text("storage"),
+        pickle_global("torch", "FloatStorage"),
+        pickle_text("0"),
+        pickle_text("cpu"),
+        pickle_int(1),
+    )
+    + b"Q"
+)
+
+
 def stack_global(module: str, name: str) -> bytes:
     return pickle_text(module) + pickle_text(name) + b"\x93"
 
@@ -100,6 +112,10 @@ ATTACKS: dict[str, tuple[Callable[[Path], bytes], str]] = {
         "overwrite",
     ),
     "huge_memo_index": (lambda c: b"}r\xff\xff\xff\x7f", "memo index"),
+    "list_that_holds_itself_a_millionfold": (
+        lambda c: call(REBUILD, STORAGE, b"]q\x00" + b"](h\x00h\x00eq\x00" * 40, b")", b")"),
+        "count or offset is due",
+    ),
     "text_persistent_id": (lambda c: b"Psomething\n", "opcode PERSID"),
 }
 

@@ -279,7 +279,8 @@ def unsure_on(controller: Controller, model: TinyMedSam, scores: dict[int, float
 
 @pytest.fixture(autouse=True)
 def own_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads or leaves embeddings in the user's cache."""
+    """No test reads or leaves embeddings in the user's cache, or preferences."""
+    monkeypatch.setenv("NAPARI_MEDSAM_SETTINGS", str(tmp_path / "settings.json"))
     monkeypatch.setenv("NAPARI_MEDSAM_CACHE", str(tmp_path / "cache"))
 
 

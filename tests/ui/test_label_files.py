@@ -18,6 +18,7 @@ from napari_medsam.formats.label_table import read_label_table, write_label_tabl
 from napari_medsam.formats.labels import write_labels
 from napari_medsam.formats.terms import term_of
 from napari_medsam.ui.label_files import ADD, REPLACE, RESAMPLE
+from napari_medsam.ui.label_rows import rows_of
 from napari_medsam.ui.layers import GRID, TABLE
 from napari_medsam.ui.readers import get_reader
 from napari_medsam.ui.saving import How
@@ -148,7 +149,7 @@ def test_renamed_label_takes_the_code_of_its_new_name(desk: Desk) -> None:
     assert term_of(desk.annotation.table[0]).type.value == "10200004"
     case.rename_label(1, "spleen")
     assert term_of(desk.annotation.table[0]).type.value == "78961009"
-    assert case.rows()[0].code == "Spleen (SCT 78961009)"
+    assert rows_of(case)[0].code == "Spleen (SCT 78961009)"
 
 
 def test_one_file_a_label_with_names_beside(desk: Desk, tmp_path: Path) -> None:

@@ -153,6 +153,7 @@ def test_keyframe_drag_recomputes_only_its_span(window: Window) -> None:
 
     window.shelf.model.decode = noting  # type: ignore[method-assign]
     window.look_at("z", 10)
+    window.controller.hand.preview.is_on = False
     window.controller.case.boxes.layer.mode = "select"
     window.hands.drag(window.image, (10, 30, 24), (10, 36, 24))
     wait_for(lambda: len(window.controller.case.annotation.log) == n_events + 2)

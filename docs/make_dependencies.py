@@ -1,0 +1,98 @@
+"""Write docs/dependencies.md: what is installed with the program, under which licence, how large.
+
+    python docs/make_dependencies.py
+
+Run it in the project's environment after constraints.txt was renewed; `tests/test_dependencies.py`
+says where it was forgotten. Licences are what each package's own metadata say.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from napari_medsam.kit.wheel_file import licence_of
+
+PROJECT = Path(__file__).resolve().parent.parent
+OWN, EXTRAS = "napari-medsam", frozenset({"pyqt6", "dicom"})
+HEAD = """\
+# Dependencies
+
+Made by `docs/make_dependencies.py` from the metadata of the packages, in the versions the program
+is tested with (`constraints.txt`), on Linux. Sizes are as installed. Windows adds colorama (BSD)
+and pywin32 (PSF); napari brings IPython and its console, which this program does not use.
+
+Under the GPL are PyQt6 and, of the extra `dicom`, pylibjpeg-libjpeg: whoever passes an
+installation on with either of them passes it on under the GPL. With PySide6 (LGPL) and without
+`dicom` there is none. A kit lists the licences of what is in it in `kit.json`.
+
+`pip-audit` compares versions with a database of known vulnerabilities on the network and does not
+work without one, so it is no part of the tests. Run it where there is a network:
+`pip-audit --requirement constraints.txt --no-deps`.
+"""
+
+
+def main() -> None:
+    pins = read_pins(PROJECT / "constraints.txt")
+    run = needed(OWN, EXTRAS) & set(pins)
+    text = f"{HEAD}\n## To run\n\n{table(sorted(run))}\n"
+    text += f"\n## For the tests alone\n\n{table(sorted(set(pins) - run))}\n"
+    (PROJECT / "docs" / "dependencies.md").write_text(text, encoding="utf-8")
+
+
+def read_pins(path: Path) -> dict[str, str]:
+    """Version by canonical name, of a list of ``name==version``."""
+    lines = [line for line in path.read_text().splitlines() if "==" in line and line[0] != "#"]
+    pairs = (line.split("==") for line in lines)
+    return {canonicalize_name(name): version for name, version in pairs}
+
+
+def needed(name: str, extras: frozenset[str]) -> set[str]:
+    """Canonical names of all that a package needs here, itself not included."""
+    found: set[str] = set()
+    waiting, seen = [(name, extras)], set()
+    while waiting:
+        package, wanted = waiting.pop()
+        if (package, wanted) in seen:
+            continue
+        seen.add((package, wanted))
+        for text in _requires(package):
+            one = Requirement(text)
+            environments = [{"extra": extra} for extra in (wanted or {""})]
+            if one.marker is None or any(map(one.marker.evaluate, environments)):
+                inner = canonicalize_name(one.name)
+                found.add(inner)
+                waiting.append((inner, frozenset(one.extras)))
+    return found
+
+
+def _requires(package: str) -> list[str]:
+    try:
+        return distribution(package).requires or []
+    except PackageNotFoundError:  # of an extra that is not installed here
+        return []
+
+
+def table(names: list[str]) -> str:
+    rows = ["| package | version | licence | MB |", "|---|---|---|---|"]
+    total = 0.0
+    for name in names:
+        found = distribution(name)
+        size = megabytes(found)
+        total += size
+        licence = licence_of(found.metadata).replace("|", "/")
+        rows.append(f"| {name} | {found.version} | {licence} | {size:.1f} |")
+    return "\n".join([*rows, f"| all {len(names)} | | | {total:.0f} |"])
+
+
+def megabytes(found: Distribution) -> float:
+    """Of all files a package installed, compiled bytecode left out."""
+    paths = [Path(str(file.locate())) for file in found.files or () if file.suffix != ".pyc"]
+    return sum(path.stat().st_size for path in paths if path.is_file()) / 1e6
+
+
+if __name__ == "__main__":
+    main()

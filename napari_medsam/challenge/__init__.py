@@ -1,0 +1,1 @@
+"""The CVPR24 "MedSAM on Laptop" challenge's interface: predict a folder, score a folder."""

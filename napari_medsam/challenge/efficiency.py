@@ -1,0 +1,27 @@
+"""The challenge's table of seconds: a csv of `case` and `time`, as its scripts write it."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from napari_medsam.formats.atomic import replacing
+
+
+class Efficiency:
+    """The table, rewritten after every case; rows of an earlier run are kept."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seconds: dict[str, str] = {}
+        if path.is_file():
+            with path.open(newline="", encoding="utf-8") as file:
+                self._seconds = {row["case"]: row["time"] for row in csv.DictReader(file)}
+
+    def add(self, case: str, seconds: float) -> None:
+        """Put down what a case took."""
+        self._seconds[case] = f"{seconds:.4f}"
+        with replacing(self._path) as temporary, temporary.open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["case", "time"])
+            writer.writerows(self._seconds.items())

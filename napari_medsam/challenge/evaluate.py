@@ -1,0 +1,167 @@
+"""`evaluate`: the labels of a folder against the reference of another, file by file.
+
+Cases are the reference folder's files. One that has no prediction, or cannot be read, is told of
+and left out of the means; it is never a zero that nobody sees. Every figure says how many cases
+it is over.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_medsam.challenge.scores import Score, score
+from napari_medsam.formats.atomic import replacing
+from napari_medsam.formats.errors import ReadError
+from napari_medsam.formats.images import suffix_of
+from napari_medsam.formats.labels import FORMATS
+from napari_medsam.formats.labels_read import read_labels, read_labels_alone
+from napari_medsam.formats.npz_case import read_label_array
+from napari_medsam.models.routing import challenge_modality
+
+UNKNOWN = "unknown"
+FIGURES = ("dsc", "nsd", "nsd_corrected")
+
+
+@dataclass(frozen=True)
+class CaseScore:
+    """A case's name and modality, and its score; None where `why` says why there is none."""
+
+    case: str
+    modality: str
+    score: Score | None
+    why: str = ""
+
+
+def evaluate(segs: str | Path, gts: str | Path) -> Iterator[CaseScore]:
+    """Score each file of `gts` against the one of the same name in `segs`.
+
+    Nothing runs before the first score is asked for.
+
+    Parameters
+    ----------
+    segs, gts
+        Folders of challenge .npz (`segs`; `gts` and `spacing`) or of label files.
+
+    Raises
+    ------
+    ValueError
+        Where a folder is missing or there is no reference.
+    """
+    found, reference = Path(segs), Path(gts)
+    for path in references(found, reference):
+        modality = challenge_modality(path) or UNKNOWN
+        try:
+            if not (found / path.name).is_file():
+                raise ReadError(f"There is no {path.name} in {found}.")
+            result = _score(found / path.name, path)
+        except (OSError, ValueError, RuntimeError, MemoryError) as error:
+            sentence = " ".join(str(error).split()) or type(error).__name__
+            yield CaseScore(path.name, modality, None, sentence)
+            continue
+        yield CaseScore(path.name, modality, result)
+
+
+def references(found: Path, reference: Path) -> list[Path]:
+    """The reference files, by name; errors as of `evaluate`."""
+    for folder in (found, reference):
+        if not folder.is_dir():
+            raise ValueError(f"There is no folder {folder}.")
+    known = (".npz", *FORMATS)
+    paths = [path for path in reference.iterdir() if suffix_of(path) in known]
+    if not paths:
+        raise ValueError(f"There is no .npz and no label file in {reference}.")
+    return sorted(paths)
+
+
+def _score(found: Path, reference: Path) -> Score:
+    if suffix_of(reference) == ".npz":
+        right = read_label_array(reference)
+        return score(read_label_array(found).labels, right.labels, right.spacing_xyz)
+    file, grid = read_labels_alone(reference)
+    labels, truth = read_labels(found, grid), file.labels
+    if grid.kind == "picture":
+        labels, truth = labels[0], truth[0]
+    return score(labels, truth, grid.lps.spacing_xyz)
+
+
+def means(scores: Sequence[CaseScore]) -> dict[str, dict[str, float]]:
+    """Each modality's means and its number of cases `n`, and over the modalities' means, "all".
+
+    The challenge's leaderboard is the mean over modalities, so that a modality with many cases
+    has no more say than another.
+    """
+    table: dict[str, dict[str, float]] = {}
+    for modality in sorted({one.modality for one in scores}):
+        own = [one.score for one in scores if one.modality == modality and one.score]
+        if own:
+            table[modality] = {"n": len(own)} | {
+                name: float(np.mean([getattr(one, name) for one in own])) for name in FIGURES
+            }
+    if table:
+        table["all"] = {"n": sum(row["n"] for row in table.values())} | {
+            name: float(np.mean([row[name] for row in table.values()])) for name in FIGURES
+        }
+    return table
+
+
+def as_json(scores: Sequence[CaseScore]) -> dict[str, Any]:
+    """All that was measured: `means`, `cases` with their labels, `failed`."""
+    return {
+        "means": means(scores),
+        "cases": [
+            {"case": one.case, "modality": one.modality, **asdict(one.score)}
+            for one in scores
+            if one.score is not None
+        ],
+        "failed": [{"case": one.case, "why": one.why} for one in scores if one.score is None],
+    }
+
+
+def write_csv(path: Path, scores: Sequence[CaseScore]) -> None:
+    """A row a case, `case, dsc, nsd` first as in the challenge's, to 4 decimals."""
+    rows: list[list[object]] = []
+    for one in scores:
+        figures = [_rounded(getattr(one.score, name)) if one.score else "" for name in FIGURES]
+        rows.append([one.case, *figures, one.modality, one.score.note if one.score else one.why])
+    _write(path, ["case", *FIGURES, "modality", "note"], rows)
+
+
+def write_label_csv(path: Path, scores: Sequence[CaseScore]) -> None:
+    """A row a label of a case."""
+    rows: list[list[object]] = [
+        [one.case, part.label, *(_rounded(getattr(part, name)) for name in FIGURES), one.modality]
+        for one in scores
+        if one.score is not None
+        for part in one.score.labels
+    ]
+    _write(path, ["case", "label", *FIGURES, "modality"], rows)
+
+
+def panels(scores: Sequence[CaseScore]) -> dict[str, dict[str, list[float]]]:
+    """DSC and corrected NSD of the cases by modality, for `box_plot`."""
+    titles = {"dsc": "DSC", "nsd_corrected": "NSD at 2 mm (pictures: 2 pixels)"}
+    found: dict[str, dict[str, list[float]]] = {title: {} for title in titles.values()}
+    for one in sorted((s for s in scores if s.score), key=lambda s: s.modality):
+        for name, title in titles.items():
+            found[title].setdefault(one.modality, []).append(getattr(one.score, name))
+    return found
+
+
+def _write(path: Path, header: list[str], rows: Sequence[Sequence[object]]) -> None:
+    with (
+        replacing(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(rows)
+
+
+def _rounded(value: float) -> float:
+    return round(value, 4)

@@ -1,0 +1,103 @@
+"""A challenge .npz as a request: box i is label i + 1, a 3D box is its object's extent.
+
+The largest indices of a box are included; a box that leaves the image is clipped to it, and one
+of a single slice is segmented like any other. In compat mode a chain starts on the middle slice
+as in the original script.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medsam.engine.events import PALETTE, Label, PlacedBox
+from napari_medsam.engine.original import OriginalRules
+from napari_medsam.engine.prompt import BoxPrompt, SliceRef, box_prompt
+from napari_medsam.engine.propagate import Seed, seed_from_3d_box
+from napari_medsam.engine.volume import Volume
+from napari_medsam.engine.window import preset_window
+from napari_medsam.formats.errors import ReadError
+from napari_medsam.formats.image_file import ImageFile
+from napari_medsam.formats.npz import read_npz
+from napari_medsam.formats.npz_case import read_boxes
+from napari_medsam.headless import Answer, Request
+
+
+def read_request(
+    path: Path, *, compat: bool = False, rules: OriginalRules | None = None
+) -> Request:
+    """Read a case and its boxes.
+
+    Parameters
+    ----------
+    path
+        The file; a name that begins with 3D is a volume, whatever its shape.
+    compat
+        Follow the rules of the model's authors.
+    rules
+        Those rules for volumes, which may ask for a vote of three views.
+
+    Raises
+    ------
+    ReadError
+        The file cannot be read, or its boxes do not belong to its image.
+    """
+    image, boxes = read_npz(path), read_boxes(path)
+    in_3d = boxes.shape[1] == 6
+    if boxes.size and in_3d == _is_picture(image):
+        shape = "x".join(map(str, image.volume.shape_zyx))
+        raise ReadError(f"{path.name} has {boxes.shape[1]} numbers a box and an image of {shape}.")
+    table = tuple(_label(n) for n in range(1, len(boxes) + 1))
+    seeds = [_seed(row, image.volume, n, path) for n, row in enumerate(boxes, 1)] if in_3d else []
+    placed = tuple(
+        PlacedBox(n, n, seeds[n - 1].box if in_3d else _flat_box(row, image.volume, n, path))
+        for n, row in enumerate(boxes, 1)
+    )
+    return Request(
+        image,
+        placed,
+        table,
+        preset_window(image.volume),
+        tuple(seeds) if in_3d else None,
+        compat,
+        vote=bool(compat and rules is not None and in_3d and image.volume.modality in rules.voted),
+        is_extent=in_3d,
+    )
+
+
+def segs_of(answer: Answer) -> NDArray[np.integer]:
+    """The labels in the shape the challenge wants: (D, H, W), or (H, W) of a picture."""
+    labels = answer.annotation.labels
+    return labels[0] if _is_picture(answer.request.image) else labels
+
+
+def _is_picture(image: ImageFile) -> bool:
+    """A single slice is one unless the file's name says 3D."""
+    return image.volume.is_flat and not image.name.startswith("3D")
+
+
+def _label(number: int) -> Label:
+    return Label(number, f"Label {number}", PALETTE[(number - 1) % len(PALETTE)])
+
+
+def _flat_box(row: NDArray[np.float64], volume: Volume, number: int, path: Path) -> BoxPrompt:
+    x0, y0, x1, y1 = (float(value) for value in row)
+    try:
+        return box_prompt(SliceRef("z", 0), (x0, y0, x1, y1), volume.slice_shape("z"))
+    except ValueError as error:
+        raise ReadError(f"Box {number} of {path.name}: {error}") from error
+
+
+def _seed(row: NDArray[np.float64], volume: Volume, number: int, path: Path) -> Seed:
+    x0, y0, z0, x1, y1, z1 = row
+    first, last = sorted((int(z0), int(z1)))
+    n = volume.shape_zyx[0]
+    if last < 0 or first >= n:
+        raise ReadError(
+            f"Box {number} of {path.name} lies on slices {first} to {last}; the image has slices "
+            f"0 to {n - 1}."
+        )
+    flat = _flat_box(np.array([x0, y0, x1, y1]), volume, number, path)
+    return seed_from_3d_box(flat, max(first, 0), min(last, n - 1), label=number)

@@ -1,0 +1,211 @@
+"""`predict`: every case of a folder, one output each, under the same name.
+
+An output appears as a whole or not at all, so a run that was stopped is gone on with: cases whose
+output is there are passed over. A case that cannot be read or answered is told of and passed over
+too; the others are not its hostages.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal, Protocol
+
+from napari_medsam.challenge.efficiency import Efficiency
+from napari_medsam.challenge.npz_request import read_request, segs_of
+from napari_medsam.cohort.requests import case_request
+from napari_medsam.cohort.table import Case, read_table
+from napari_medsam.engine.predictor import PromptableModel
+from napari_medsam.formats.npz_case import write_segs
+from napari_medsam.headless import Request, answer, save
+from napari_medsam.models import store
+from napari_medsam.models.loading import open_model
+from napari_medsam.models.routing import AUTO, challenge_modality, resolve
+from napari_medsam.models.spec import ModelSpec
+
+Open = Callable[[str], PromptableModel]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a case.
+
+    Parameters
+    ----------
+    case
+        The input's name.
+    status
+        "done" now, "there" from an earlier run, or "failed".
+    model
+        The model's name; "" where it was not asked.
+    seconds
+        From opening the file to the output's being there.
+    why
+        One sentence: why it failed, or why this model; else "".
+    """
+
+    case: str
+    status: Literal["done", "there", "failed"]
+    model: str = ""
+    seconds: float = 0.0
+    why: str = ""
+
+
+class Job(Protocol):
+    """A case to answer: what it is called, what its output is called, and how it is asked."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def output(self) -> str: ...
+
+    @property
+    def modality(self) -> str: ...
+
+    def request(self, spec: ModelSpec, *, compat: bool) -> Request: ...
+
+    def finish(self, request: Request, model: PromptableModel, target: Path) -> None: ...
+
+
+@dataclass(frozen=True)
+class NpzJob:
+    """A challenge file."""
+
+    source: Path
+
+    @property
+    def name(self) -> str:
+        return self.source.name
+
+    @property
+    def output(self) -> str:
+        return self.source.name
+
+    @property
+    def modality(self) -> str:
+        return challenge_modality(self.source)
+
+    def request(self, spec: ModelSpec, *, compat: bool) -> Request:
+        return read_request(self.source, compat=compat, rules=spec.contract.original_3d)
+
+    def finish(self, request: Request, model: PromptableModel, target: Path) -> None:
+        write_segs(target, segs_of(answer(request, model)))
+
+
+@dataclass(frozen=True)
+class TableJob:
+    """An image whose boxes stand in a table."""
+
+    case: Case
+
+    @property
+    def name(self) -> str:
+        return self.case.name
+
+    @property
+    def output(self) -> str:
+        return self.case.output
+
+    @property
+    def modality(self) -> str:
+        return challenge_modality(self.case.path)
+
+    def request(self, spec: ModelSpec, *, compat: bool) -> Request:
+        return case_request(self.case, compat=compat)
+
+    def finish(self, request: Request, model: PromptableModel, target: Path) -> None:
+        save(answer(request, model), target)
+
+
+def predict(
+    inputs: str | Path,
+    outputs: str | Path,
+    *,
+    model: str = "litemedsam",
+    boxes: str | Path | None = None,
+    compat: bool = False,
+    again: bool = False,
+    efficiency: str | Path | None = None,
+    open_one: Open = open_model,
+) -> Iterator[Outcome]:
+    """Answer every case of a folder, and tell of each as it is finished.
+
+    Nothing runs before the first outcome is asked for: ``list(predict(...))`` runs all.
+
+    Parameters
+    ----------
+    inputs
+        A folder of challenge .npz files, or with `boxes` of images.
+    outputs
+        A folder, made where it is missing; never the input's.
+    model
+        A model's name, or "auto": for each case the installed model for the modality that its
+        file name begins with (`models.routing`).
+    boxes
+        A csv table (`cohort.table`) that says which images of `inputs` are cases, and where their
+        boxes are. Outputs are then label files of the image's own kind.
+    compat
+        The rules of the authors of the model, exactly.
+    again
+        Do cases anew whose output is there.
+    efficiency
+        Where to write the challenge's table of seconds, columns `case` and `time`.
+    open_one
+        Gives the model of a name.
+
+    Raises
+    ------
+    ValueError
+        Where there is no such folder, model or table, or no case, or the folders are one.
+    """
+    jobs = _jobs(Path(inputs), boxes)
+    folder = _apart(Path(inputs), Path(outputs))
+    specs = [one.spec for one in store.installed()] if model == AUTO else [store.spec(model)]
+    folder.mkdir(parents=True, exist_ok=True)
+    times = None if efficiency is None else Efficiency(Path(efficiency))
+    opened = cache(open_one)
+    for job in jobs:
+        target = folder / job.output
+        if target.is_file() and not again:
+            yield Outcome(job.name, "there")
+            continue
+        spec, why = resolve(model, job.modality, specs)
+        loaded = opened(spec.name)
+        started = time.perf_counter()
+        try:
+            job.finish(job.request(spec, compat=compat), loaded, target)
+        except (OSError, ValueError, RuntimeError, MemoryError) as error:
+            sentence = " ".join(str(error).split()) or type(error).__name__
+            yield Outcome(job.name, "failed", spec.name, why=sentence)
+            continue
+        seconds = time.perf_counter() - started
+        if times is not None:
+            times.add(job.name, seconds)
+        yield Outcome(job.name, "done", spec.name, seconds, why)
+
+
+def n_cases(inputs: str | Path, boxes: str | Path | None = None) -> int:
+    """How many cases `predict` will find; errors as there."""
+    return len(_jobs(Path(inputs), boxes))
+
+
+def _jobs(source: Path, boxes: str | Path | None) -> list[Job]:
+    if not source.is_dir():
+        raise ValueError(f"There is no folder {source}.")
+    if boxes is not None:
+        return [TableJob(case) for case in read_table(Path(boxes), source)]
+    found = sorted(source.glob("*.npz"))
+    if not found:
+        raise ValueError(f"There is no .npz file in {source}; other images need a table, --boxes.")
+    return [NpzJob(path) for path in found]
+
+
+def _apart(source: Path, target: Path) -> Path:
+    inside = source.resolve()
+    if target.resolve() == inside or inside in target.resolve().parents:
+        raise ValueError(f"{target} is or lies in the folder that is read; choose another.")
+    return target

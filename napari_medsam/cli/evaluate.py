@@ -1,0 +1,67 @@
+"""`evaluate`: how good the labels of a folder are, against a reference."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from napari_medsam.cli.errors import usage
+
+
+def evaluate(
+    segs: Annotated[Path, typer.Argument(help="The folder of labels to score.")],
+    gts: Annotated[Path, typer.Argument(help="The folder of reference labels, same names.")],
+    csv: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a row a case, as the challenge.")
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a row a label of a case (csv).")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw a box plot per modality (PNG).")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object on stdout.")
+    ] = False,
+) -> None:
+    """Compute DSC and NSD: the challenge's, and NSD with the spacing in the right order."""
+    from napari_medsam.challenge import evaluate as room
+    from napari_medsam.challenge.box_plot import save_box_plot
+    from napari_medsam.cli.console import progress_bar
+
+    with usage("SEGS GTS"):
+        total = len(room.references(segs, gts))
+    scores = []
+    with progress_bar("Scoring", total) as advance:
+        for one in room.evaluate(segs, gts):
+            scores.append(one)
+            if one.score is None or one.score.note:
+                typer.echo(f"{one.case}: {one.why or (one.score and one.score.note)}", err=True)
+            advance(len(scores), None)
+    if csv is not None:
+        room.write_csv(csv, scores)
+    if labels is not None:
+        room.write_label_csv(labels, scores)
+    means = room.means(scores)
+    if plot is not None and means:
+        save_box_plot(plot, room.panels(scores))
+    n_failed = sum(one.score is None for one in scores)
+    typer.echo(json.dumps(room.as_json(scores), indent=1) if as_json else _table(means, n_failed))
+    if n_failed:
+        raise typer.Exit(1)
+
+
+def _table(means: Mapping[str, Mapping[str, float]], n_failed: int) -> str:
+    lines = [f"{'modality':<14}{'cases':>6}{'DSC':>9}{'NSD':>9}{'NSD corrected':>16}"]
+    lines += [
+        f"{name:<14}{row['n']:>6.0f}{row['dsc']:>9.4f}{row['nsd']:>9.4f}"
+        f"{row['nsd_corrected']:>16.4f}"
+        for name, row in means.items()
+    ]
+    if n_failed:
+        lines.append(f"{n_failed} of the cases could not be scored and are not in the means.")
+    return "\n".join(lines)

@@ -1,0 +1,75 @@
+"""`kit`: all that a machine without a network needs, as a folder with an install script."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from napari_medsam.cli.console import megabytes
+from napari_medsam.cli.errors import usage
+
+if TYPE_CHECKING:
+    from napari_medsam.kit import Target
+
+app = typer.Typer(
+    help="Make and check an offline kit: wheels, weights and an install script in a folder.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@app.command()
+def build(
+    folder: Annotated[Path, typer.Argument(help="A new or empty folder; about 350 MB a target.")],
+    platform: Annotated[
+        list[str] | None,
+        typer.Option(help="win_amd64, linux_x86_64 or macosx_arm64; several are possible."),
+    ] = None,
+    python: Annotated[
+        list[str] | None, typer.Option(help="3.11, 3.12 or 3.13; several are possible.")
+    ] = None,
+    model: Annotated[
+        list[str] | None, typer.Option(help="A model whose weights come along (litemedsam).")
+    ] = None,
+    qt: Annotated[str, typer.Option(help="pyqt6 (GPL) or pyside6 (LGPL).")] = "pyqt6",
+) -> None:
+    """Download wheels of everything with pip, and put a kit together.
+
+    Without --platform and --python it is for machines like this one.
+    """
+    from napari_medsam import kit
+    from napari_medsam.models.store import file_sha256
+
+    with usage("--platform or --python"):
+        targets = _targets(platform, python)
+    sums = kit.build(folder, targets, models=model or ("litemedsam",), qt=qt, tell=typer.echo)
+    _say_verified(folder)
+    typer.echo(f"SHA-256 of its SHA256SUMS: {file_sha256(sums)}")
+
+
+@app.command()
+def verify(folder: Annotated[Path, typer.Argument(help="A kit.")]) -> None:
+    """Compare every file with its SHA-256, and see that nothing is lacking for any target."""
+    _say_verified(folder)
+
+
+def _say_verified(folder: Path) -> None:
+    from napari_medsam import kit
+
+    whole = kit.verify(folder)
+    typer.echo(
+        f"The kit in {folder} is whole: {whole.n_wheels} wheels, {', '.join(whole.models)},"
+        f" {megabytes(whole.n_bytes)}, for {', '.join(map(str, whole.targets))}."
+    )
+
+
+def _targets(platforms: list[str] | None, pythons: list[str] | None) -> list[Target]:
+    """Every platform with every Python; those not given are this machine's."""
+    from napari_medsam.kit import Target, target_here
+
+    if not (platforms and pythons):
+        here = target_here()
+        platforms, pythons = platforms or [here.platform], pythons or [here.python]
+    return [Target(one, version) for one in platforms for version in pythons]

@@ -1,0 +1,147 @@
+"""`measure`: millilitres, diameters, grey values and change of the labels in a file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from napari_medsam.cli.errors import usage
+
+if TYPE_CHECKING:
+    from napari_medsam.measure_files import Measured
+
+
+def measure(
+    labels: Annotated[Path, typer.Argument(metavar="LABELS", help="A label file.")],
+    image: Annotated[
+        Path | None,
+        typer.Option(metavar="IMAGE", help="The image, for grey values (HU in a CT)."),
+    ] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option(metavar="LABELS", help="Labels to compare with, number by number."),
+    ] = None,
+    names: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A label table: ITK-SNAP's .txt, or .csv."),
+    ] = None,
+    axis: Annotated[
+        str, typer.Option(help="Diameters are those of slices along z (axial), y or x.")
+    ] = "z",
+    tolerance: Annotated[
+        float, typer.Option(metavar="MM", help="Of the surface Dice (NSD), in millimetres.")
+    ] = 2.0,
+    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Save a table.")] = None,
+    page: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Save a page with key images, .png or .pdf; needs --image."
+        ),
+    ] = None,
+    resample: Annotated[
+        bool,
+        typer.Option(
+            "--resample", help="Bring labels from another grid to the image's by nearest neighbour."
+        ),
+    ] = False,
+    series: Annotated[
+        str | None, typer.Option(metavar="UID", help="Which DICOM series, as `info` lists them.")
+    ] = None,
+    frame: Annotated[
+        int | None, typer.Option(help="Which volume of a 4D image, counted from 0.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Measure labels: ml, longest and perpendicular diameter in a slice, grey values, change."""
+    from napari_medsam.measure_files import measure_file
+    from napari_medsam.measure_table import as_sentence, write_csv
+
+    inputs = {"LABELS": labels, "--image": image, "--reference": reference, "--names": names}
+    _check(inputs, csv, axis, tolerance)
+    _check(inputs, page, axis, tolerance)
+    with usage("--page"):
+        if page is not None and image is None:
+            raise ValueError("A page shows the image: name it with --image.")
+        if page is not None and page.suffix.lower() not in (".png", ".pdf"):
+            raise ValueError(f"{page.name}: a page is saved as .png or .pdf.")
+    found = measure_file(
+        labels,
+        image,
+        reference,
+        names=names,
+        axis=axis,  # type: ignore[arg-type]
+        tolerance_mm=tolerance,
+        resample=resample,
+        series=series,
+        frame=frame,
+    )
+    for note in found.notes:
+        typer.echo(f"Note: {note}", err=True)
+    if csv is not None:
+        write_csv(csv, found.measures, found.units)
+    if page is not None:
+        _save_page(page, labels, reference, axis, found)
+    if as_json:
+        typer.echo(json.dumps(_as_dict(labels, image, reference, found), indent=2))
+        return
+    for one in found.measures:
+        typer.echo(as_sentence(one, found.units))
+    if not found.measures:
+        typer.echo(f"{labels.name} holds no labels.", err=True)
+
+
+def _check(
+    inputs: dict[str, Path | None], output: Path | None, axis: str, tolerance: float
+) -> None:
+    """Refuse, as wrong usage, what can be seen to be wrong before anything is read."""
+    from napari_medsam.cli.segment import refuse_input
+
+    for option, path in inputs.items():
+        with usage(option):
+            if path is not None and not path.exists():
+                raise ValueError(f"There is no file {path}.")
+            if path is not None and output is not None:
+                refuse_input(output, path)
+    with usage("--axis"):
+        if axis not in ("z", "y", "x"):
+            raise ValueError(f"An axis is z, y or x; this is {axis!r}.")
+    with usage("--tolerance"):
+        if not 0 <= tolerance < float("inf"):
+            raise ValueError(f"A tolerance is 0 or more millimetres; this is {tolerance:g}.")
+
+
+def _save_page(
+    page: Path, labels: Path, reference: Path | None, axis: str, found: Measured
+) -> None:
+    from napari_medsam.formats.header_window import first_window, window_named
+    from napari_medsam.measure_page import heading_of, save_page
+    from napari_medsam.overlay import Scene
+
+    image = found.image
+    if image is None:
+        return
+    window = window_named(image, first_window(image))
+    table = [one.label for one in found.measures]
+    scene = Scene(image.volume, window, found.labels, table, ())
+    heading = heading_of(image.name, labels.name, reference.name if reference else "", axis)
+    save_page(page, scene, found.measures, found.units, heading)
+    typer.echo(f"{page}: a page with {len(table)} labels", err=True)
+
+
+def _as_dict(
+    labels: Path, image: Path | None, reference: Path | None, found: Measured
+) -> dict[str, Any]:
+    from napari_medsam.measure_table import as_row
+    from napari_medsam.report import RESEARCH_ONLY
+
+    return {
+        "labels": labels.name,
+        "image": image and image.name,
+        "reference": reference and reference.name,
+        "notice": RESEARCH_ONLY,
+        "measures": [as_row(one, found.units) for one in found.measures],
+        "notes": list(found.notes),
+    }

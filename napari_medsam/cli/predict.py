@@ -1,0 +1,77 @@
+"""`predict`: a folder of the challenge's cases in, a folder of labels out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from napari_medsam.cli.errors import usage
+
+
+def predict(
+    inputs: Annotated[Path, typer.Argument(metavar="IN", help="A folder of .npz cases.")],
+    outputs: Annotated[Path, typer.Argument(metavar="OUT", help="The folder for the labels.")],
+    model: Annotated[
+        str,
+        typer.Option(
+            help="A name that `models list` prints, or auto: for each case the installed model "
+            "for the modality its file name begins with."
+        ),
+    ] = "litemedsam",
+    compat: Annotated[
+        bool, typer.Option("--compat", help="Follow the rules of the model's authors exactly.")
+    ] = False,
+    boxes: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="TABLE.csv",
+            help="IN has images of any kind; their boxes are in this table, with columns case, "
+            "label, axis, first, last, x0, y0, x1, y1 (docs/cohorts.md).",
+        ),
+    ] = None,
+    efficiency: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the challenge's csv of seconds.")
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Do cases anew whose output is there already.")
+    ] = False,
+) -> None:
+    """Segment every case of a folder; goes on where an earlier run stopped."""
+    from napari_medsam.challenge.predict import n_cases
+    from napari_medsam.challenge.predict import predict as run
+    from napari_medsam.cli.console import progress_bar
+    from napari_medsam.cli.run import require_model
+
+    with usage("--model"):
+        require_model(model)
+    with usage("IN"):
+        total = n_cases(inputs, boxes)
+    counts = {"done": 0, "there": 0, "failed": 0}
+    outcomes = run(
+        inputs,
+        outputs,
+        model=model,
+        boxes=boxes,
+        compat=compat,
+        again=again,
+        efficiency=efficiency,
+    )
+    with progress_bar("Cases", total) as advance:
+        for n_done, outcome in enumerate(outcomes, 1):
+            counts[outcome.status] += 1
+            if outcome.status == "failed":
+                typer.echo(f"{outcome.case}: {outcome.why}", err=True)
+            elif outcome.status == "done":
+                typer.echo(f"{outcome.case}: {outcome.model}, {outcome.seconds:.1f} s")
+            advance(n_done, None)
+    typer.echo(_summary(counts, outputs))
+    if counts["failed"]:
+        raise typer.Exit(1)
+
+
+def _summary(counts: dict[str, int], outputs: Path) -> str:
+    there = f", {counts['there']} were there" if counts["there"] else ""
+    failed = f", {counts['failed']} failed" if counts["failed"] else ""
+    return f"{outputs}: {counts['done']} done{there}{failed}."

@@ -1,0 +1,54 @@
+"""A case of the table as a request: the image is read, the boxes are laid on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from napari_medsam.cohort.table import Case, Row
+from napari_medsam.engine.events import PlacedBox
+from napari_medsam.engine.propagate import Seed
+from napari_medsam.engine.volume import Volume
+from napari_medsam.engine.window import parse_window
+from napari_medsam.formats.header_window import window_asked
+from napari_medsam.formats.images import read_image
+from napari_medsam.headless import Request, place
+from napari_medsam.reach import seeds_over
+
+
+def case_request(case: Case, *, compat: bool = False, window: str = "auto") -> Request:
+    """Read the image and ask with the case's boxes.
+
+    Raises
+    ------
+    ReadError
+        The image cannot be read.
+    ValueError
+        A box does not lie on it, or the window is unknown.
+    """
+    image = read_image(case.path)
+    placed, table = place([row.asked for row in case.rows], image.volume)
+    shown = parse_window(image.volume, window) if compat else window_asked(image, window)
+    seeds = _seeds(case.rows, placed, image.volume)
+    is_extent = seeds is not None and case.rows[0].on_slice is None
+    return Request(image, placed, table, shown, seeds, compat, is_extent=is_extent)
+
+
+def _seeds(
+    rows: Sequence[Row], placed: Sequence[PlacedBox], volume: Volume
+) -> tuple[Seed, ...] | None:
+    """A seed for each row; rows of one label with a slice each share its range out."""
+    if volume.is_flat:
+        return None
+    found: dict[int, Seed] = {}
+    for n, (row, one) in enumerate(zip(rows, placed, strict=True)):
+        if row.reach is None:
+            raise ValueError("This image has several slices, so every box needs first and last.")
+        if row.on_slice is None:
+            found[n] = Seed(one.box, *row.reach, one.label)
+    for label in {one.label for one in placed} if not found else ():
+        own = [n for n, one in enumerate(placed) if one.label == label]
+        reaches = [row.reach for n, row in enumerate(rows) if n in own and row.reach]
+        first, last = min(r[0] for r in reaches), max(r[1] for r in reaches)
+        shared = seeds_over([placed[n] for n in own], first, last, volume)
+        found |= dict(zip(own, shared, strict=True))
+    return tuple(found[n] for n in range(len(rows)))

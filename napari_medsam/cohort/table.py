@@ -1,0 +1,143 @@
+"""The table of a cohort: a csv with a row a box.
+
+Columns `case, label, axis, first, last, x0, y0, x1, y1`, in any order. `case` is an image's path
+beside the table (or in the folder that is named), `label` a number or a name. The box is the
+object's extent on slices `first` to `last` of `axis`, both included; of a picture the three are
+left empty. With a further column `slice` the box is instead the outline on that one slice, carried
+from `first` to `last`; several such rows of a label are keyframes. Slices and pixels count as in
+`info`.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from napari_medsam.box_text import AskedBox
+from napari_medsam.engine.volume import AXES, Axis
+from napari_medsam.formats.images import suffix_of
+from napari_medsam.formats.labels import FORMATS
+
+COLUMNS = ("case", "label", "axis", "first", "last", "x0", "y0", "x1", "y1")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A box and how far it reaches; `reach` is None on a picture, `on_slice` for an extent."""
+
+    corners: tuple[float, float, float, float]
+    label: str
+    axis: Axis | None
+    reach: tuple[int, int] | None
+    on_slice: int | None = None
+
+    @property
+    def asked(self) -> AskedBox:
+        """The box on its own slice; an extent's is in the middle, where the original starts."""
+        if self.reach is None:
+            return AskedBox(self.corners, self.label)
+        first, last = self.reach
+        middle = first + (last - first) // 2
+        index = middle if self.on_slice is None else self.on_slice
+        return AskedBox(self.corners, self.label, self.axis, index)
+
+
+@dataclass(frozen=True)
+class Case:
+    """An image and its boxes; `output` is what its label file is called."""
+
+    name: str
+    path: Path
+    rows: tuple[Row, ...]
+    output: str
+
+
+def read_table(path: Path, folder: Path | None = None) -> list[Case]:
+    """The cases, in the order in which the table first names them.
+
+    Parameters
+    ----------
+    path
+        The csv.
+    folder
+        Where the images are; the table's own folder when not given.
+
+    Raises
+    ------
+    ValueError
+        Naming the line and what is wrong with it.
+    """
+    if not path.is_file():
+        raise ValueError(f"There is no table {path}.")
+    by_case: dict[str, list[Row]] = {}
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        table = csv.DictReader(file)
+        lacking = [name for name in COLUMNS if name not in (table.fieldnames or ())]
+        if lacking:
+            raise ValueError(
+                f"{path.name} lacks the column {', '.join(lacking)}; a table of boxes has "
+                f"{', '.join(COLUMNS)}."
+            )
+        for cells in table:
+            name = _text(cells, "case")
+            try:
+                row = _row(cells)
+            except ValueError as error:
+                raise ValueError(f"Line {table.line_num} of {path.name}: {error}") from error
+            by_case.setdefault(name, []).append(row)
+    if not by_case:
+        raise ValueError(f"{path.name} has no rows.")
+    base = path.parent if folder is None else folder
+    cases = [_case(name, base / name, tuple(rows)) for name, rows in by_case.items()]
+    twice = [name for name, n in Counter(case.output.lower() for case in cases).items() if n > 1]
+    if twice:
+        raise ValueError(f"Two cases of {path.name} would both be saved as {twice[0]}; rename one.")
+    return cases
+
+
+def _case(name: str, path: Path, rows: tuple[Row, ...]) -> Case:
+    if len({row.on_slice is None for row in rows}) > 1:
+        raise ValueError(f"{name} mixes boxes with and without a slice; give all of them one.")
+    suffix = suffix_of(path)
+    stem = path.name[: len(path.name) - len(suffix)] if suffix else path.name
+    kept = suffix in FORMATS and suffix not in (".dcm", ".json", ".seg.nrrd")
+    return Case(name, path, rows, stem + (suffix if kept else ".nii.gz"))
+
+
+def _row(cells: dict[str, str | None]) -> Row:
+    x0, y0, x1, y1 = (_number(cells, name) for name in ("x0", "y0", "x1", "y1"))
+    label = _text(cells, "label") or "1"
+    if label.isdecimal() and not 1 <= int(label) <= 65535:
+        raise ValueError(f"the label is {label}; label numbers are 1 to 65535.")
+    if not _text(cells, "case"):
+        raise ValueError("the case is empty.")
+    corners = (x0, y0, x1, y1)
+    if not any(_text(cells, name) for name in ("axis", "first", "last")):
+        return Row(corners, label, None, None)
+    axis = next((one for one in AXES if one == (_text(cells, "axis").lower() or "z")), None)
+    if axis is None:
+        raise ValueError(f"the axis is {_text(cells, 'axis')!r}; it is z, y or x.")
+    first, last = _index(cells, "first"), _index(cells, "last")
+    on_slice = _index(cells, "slice") if _text(cells, "slice") else None
+    if not first <= (first if on_slice is None else on_slice) <= last:
+        raise ValueError(f"slices {first} to {last} do not run upwards around the box's.")
+    return Row(corners, label, axis, (first, last), on_slice)
+
+
+def _text(cells: dict[str, str | None], name: str) -> str:
+    return (cells.get(name) or "").strip()
+
+
+def _number(cells: dict[str, str | None], name: str) -> float:
+    try:
+        return float(_text(cells, name))
+    except ValueError:
+        raise ValueError(f"{name} is {_text(cells, name)!r}; it is a number.") from None
+
+
+def _index(cells: dict[str, str | None], name: str) -> int:
+    if not _text(cells, name).isdecimal():
+        raise ValueError(f"{name} is {_text(cells, name)!r}; it is a slice's number from 0.")
+    return int(_text(cells, name))

@@ -1,0 +1,44 @@
+"""What works on this machine: one `Check` a part, each with what to do where it does not.
+
+Parts that could end the process (a Qt binding with missing libraries) are tried in a process of
+their own. No check needs a screen, and none fails itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from napari_medsam.doctor import files, known_slice, machine, weights, window
+from napari_medsam.doctor.check import Check, State, are_ok
+from napari_medsam.models.catalogue import DEFAULT
+
+__all__ = ["Check", "State", "examine"]
+
+PARTS: tuple[Callable[[], Check | list[Check]], ...] = (
+    machine.program,
+    machine.python,
+    machine.machine,
+    machine.openvino,
+    machine.memory,
+    machine.disk,
+    machine.pip,
+    weights.weights,
+    files.files,
+    files.cache,
+    window.qt,
+    window.a_screen,
+)
+"""In the order they are told; another part is one more line here."""
+
+
+def examine() -> list[Check]:
+    """All checks, the test slice last; takes a few seconds."""
+    checks: list[Check] = []
+    for part in PARTS:
+        found = part()
+        checks += found if isinstance(found, list) else [found]
+    if are_ok(checks, "Qt", "screen"):
+        checks.append(window.opengl())
+    if are_ok(checks, DEFAULT, "OpenVINO"):
+        checks.append(known_slice.known_slice())
+    return checks

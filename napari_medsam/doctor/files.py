@@ -1,0 +1,45 @@
+"""What can be read and saved, and the folder where embeddings are kept."""
+
+from __future__ import annotations
+
+import os
+
+from napari_medsam.cache_place import cache_folder, disk_cache
+from napari_medsam.doctor.check import Check, State, first_line
+
+
+def files() -> list[Check]:
+    """What can be read and saved here; each format is tried on a tiny volume."""
+    try:
+        from napari_medsam.formats.images import SUFFIXES
+        from napari_medsam.formats.trial import try_formats
+    except ImportError as error:
+        advice = "Install again: pip install --force-reinstall SimpleITK nibabel"
+        return [Check("files", "problem", f"cannot be read: {first_line(error)}", advice)]
+    tried = try_formats()
+    works = ", ".join(one.title for one in tried if not one.problem)
+    checks = [
+        Check("reads", "ok", f"DICOM folders, DICOMDIR, {' '.join(SUFFIXES)}"),
+        Check("saves", "ok", f"{works} (each tried: written, read back and compared)"),
+    ]
+    without = [one for one in tried if one.problem]
+    return checks + [Check(one.title, _weight(one.problem), one.problem) for one in without]
+
+
+def _weight(problem: str) -> State:
+    """A format that only lacks an extra is no fault of the machine."""
+    return "note" if "pip install" in problem else "problem"
+
+
+def cache() -> Check:
+    """Whether embeddings can be kept for the next time; without them all works, only slower."""
+    folder = cache_folder()
+    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if not os.access(there, os.W_OK):
+        advice = (
+            "Set NAPARI_MEDSAM_CACHE to a folder you may write in; until then cases open slowly."
+        )
+        return Check("cache", "note", f"{folder} cannot be written", advice)
+    kept = disk_cache()
+    found = f"{folder}, {kept.n_bytes / 1e6:,.0f} MB of at most {kept.max_bytes / 1e6:,.0f} MB"
+    return Check("cache", "ok", found)

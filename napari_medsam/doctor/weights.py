@@ -1,0 +1,35 @@
+"""The weights that are here, each file's SHA-256 compared."""
+
+from __future__ import annotations
+
+from napari_medsam.doctor.check import Check, first_line
+from napari_medsam.models import record_file, store
+from napari_medsam.models.catalogue import CATALOGUE, DEFAULT
+from napari_medsam.models.errors import NotInstalled, StoreError
+
+
+def weights() -> list[Check]:
+    """The default model, whose weights are needed, and whatever else is installed or imported."""
+    names = [model.name for model in CATALOGUE]
+    own = {
+        path.parent.name for path in (store.home() / "models").glob(f"*/{record_file.FILE_NAME}")
+    }
+    checks = [_one(name) for name in (*names, *sorted(own - set(names)))]
+    return [check for check in checks if check is not None]
+
+
+def _one(name: str) -> Check | None:
+    """One model; None where it is not here and need not be."""
+    again = f"Run: napari-medsam models install {name}"
+    if name not in {model.name for model in CATALOGUE}:
+        again = f"Import it again, or remove {store.folder_of(name)} if it is not needed."
+    try:
+        path = store.verify(name)
+    except NotInstalled:
+        return Check(name, "problem", "weights not installed", again) if name == DEFAULT else None
+    except (StoreError, OSError, ValueError) as error:
+        return Check(name, "problem", first_line(error), again)
+    if store.record(name) is not None:
+        return Check(name, "ok", f"{path}, SHA-256 as recorded at its import")
+    known = "as published" if store.spec(name).file.sha256 else "not known to compare"
+    return Check(name, "ok", f"{path}, SHA-256 {known}")

@@ -1,0 +1,19 @@
+"""The offline kit: a folder with all that a machine without a network needs, to install from.
+
+    kit/wheels/                     wheels of this program and of everything it needs
+    kit/weights/                    the weights of models, as published
+    kit/requirements-<target>.txt   for each target every wheel with its SHA-256
+    kit/kit.json                    what it is for, and the licences of what is in it
+    kit/install.sh, install.bat     into the user's own folder, without administrator rights
+    kit/README.txt                  for whoever answers for the machine
+    kit/SHA256SUMS                  of all files above; written last, so a part of a kit has none
+
+Making one downloads with pip, because the user asks for it; installing from one connects to
+nothing.
+"""
+
+from napari_medsam.kit.build import build
+from napari_medsam.kit.check import verify
+from napari_medsam.kit.targets import Target, target_here
+
+__all__ = ["Target", "build", "target_here", "verify"]

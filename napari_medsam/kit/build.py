@@ -1,0 +1,142 @@
+"""Make a kit: wheels for each target, weights, install scripts, and the hashes of all of it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from napari_medsam import __version__
+from napari_medsam.kit.own_wheel import tested_versions, write_own_wheel
+from napari_medsam.kit.sums import write_sums
+from napari_medsam.kit.targets import Target
+from napari_medsam.kit.wheel_file import WheelFile, read_wheel
+from napari_medsam.kit.wheels import Fetch, gather, pip_fetch
+from napari_medsam.models import store
+from napari_medsam.models.errors import StoreError
+
+Tell = Callable[[str], None]
+EXTRAS = ("pyqt6", "pyside6")
+WHEELS, WEIGHTS, ABOUT = "wheels", "weights", "kit.json"
+SCRIPTS = {"install.sh": "\n", "install.bat": "\r\n", "README.txt": "\r\n"}
+"""Text files of a kit, and how their lines end: Windows' own editor and shell want both bytes."""
+
+
+def build(
+    folder: Path,
+    targets: Sequence[Target],
+    *,
+    models: Sequence[str] = ("litemedsam",),
+    qt: str = "pyqt6",
+    tell: Tell = lambda sentence: None,
+    fetcher: Callable[[Target, Path], Fetch] = pip_fetch,
+) -> Path:
+    """Make a kit in an empty or new folder.
+
+    Parameters
+    ----------
+    folder
+        Where it goes; about 350 MB a target.
+    targets
+        The machines it is for.
+    models
+        Names of the catalogue whose weights are taken along; fetched where they are not here.
+    qt
+        The Qt binding: "pyqt6" (GPL) or "pyside6" (LGPL).
+    tell
+        Called with a sentence for each step.
+    fetcher
+        What downloads wheels for a target under constraints; the tests have one of their own.
+
+    Returns
+    -------
+    The list of hashes.
+
+    Raises
+    ------
+    ValueError
+        Where the folder holds something, or a target, model or binding is unknown.
+    StoreError
+        Where wheels or weights cannot be had.
+    """
+    if qt not in EXTRAS:
+        raise ValueError(f"{qt!r} is no Qt binding known here; take {' or '.join(EXTRAS)}.")
+    if folder.exists() and any(folder.iterdir()):
+        raise ValueError(f"{folder} is not empty; a kit is made in a folder of its own.")
+    specs = [store.spec(name) for name in models]
+    (folder / WHEELS).mkdir(parents=True)
+    for spec in specs:
+        tell(f"Weights of {spec.title}")
+        _put_weights(spec.name, folder / WEIGHTS / spec.name)
+    found = {}
+    with tempfile.TemporaryDirectory() as own:
+        wheel = write_own_wheel(Path(own))
+        for target in dict.fromkeys(targets):
+            found[target] = _wheels(wheel, target, qt, folder / WHEELS, fetcher, tell)
+    for target, wheels in found.items():
+        _write(folder / f"requirements-{target}.txt", _requirements(wheels), "\n")
+    _write(folder / ABOUT, json.dumps(_about(found, models, qt), indent=1), "\n")
+    for name, ending in SCRIPTS.items():
+        text = files("napari_medsam.kit").joinpath("files", name).read_text(encoding="utf-8")
+        _write(folder / name, text.replace("@VERSION@", __version__), ending)
+    (folder / "install.sh").chmod(0o755)
+    return write_sums(folder)
+
+
+def _wheels(
+    own: Path,
+    target: Target,
+    qt: str,
+    into: Path,
+    fetcher: Callable[[Target, Path], Fetch],
+    tell: Tell,
+) -> list[WheelFile]:
+    tell(f"Wheels for {target}")
+    first = read_wheel(Path(shutil.copy2(own, into)))
+    extras = frozenset((qt, "dicom"))
+    wheels = gather(first, extras, target, fetcher(target, tested_versions()), into)
+    return sorted(wheels.values(), key=lambda one: one.name)
+
+
+def _put_weights(name: str, into: Path) -> None:
+    """Copy a model's published file, known by its hash wherever it goes."""
+    model = store.spec(name)
+    if store.record(name) is not None or model.file.sha256 is None:
+        raise StoreError(
+            f"The weights of {model.title} have no published SHA-256, so a kit cannot vouch for"
+            " them; carry them over by hand and run: napari-medsam models import PATH."
+        )
+    path = store.verify(name) if store.is_installed(name) else store.install(model)
+    into.mkdir(parents=True)
+    shutil.copyfile(path, into / path.name)
+
+
+def _requirements(wheels: Sequence[WheelFile]) -> str:
+    """For ``pip install --require-hashes``: each wheel alone is allowed."""
+    return "".join(
+        f"{one.name}=={one.version} --hash=sha256:{store.file_sha256(one.path)}\n" for one in wheels
+    )
+
+
+def _about(found: dict[Target, list[WheelFile]], models: Sequence[str], qt: str) -> dict[str, Any]:
+    """What the kit is for, and what is in it under which licence."""
+    every = {one.path.name: one for wheels in found.values() for one in wheels}
+    return {
+        "napari_medsam": __version__,
+        "for": "research use only",
+        "qt": qt,
+        "targets": [{"platform": one.platform, "python": one.python} for one in found],
+        "models": {name: store.spec(name).licence for name in models},
+        "packages": [
+            {"name": one.name, "version": str(one.version), "licence": one.licence, "file": file}
+            for file, one in sorted(every.items())
+        ],
+    }
+
+
+def _write(path: Path, text: str, ending: str) -> None:
+    path.write_text(text, encoding="utf-8", newline=ending)

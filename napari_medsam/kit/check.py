@@ -1,0 +1,79 @@
+"""Whether a kit is whole: every file as it was made, and nothing lacking on any target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from packaging.utils import canonicalize_name
+
+from napari_medsam.kit.build import ABOUT, WHEELS
+from napari_medsam.kit.sums import differences
+from napari_medsam.kit.targets import Target
+from napari_medsam.kit.wheel_file import WheelFile, read_wheel
+from napari_medsam.kit.wheels import lacking
+from napari_medsam.models.json_file import read_json
+from napari_medsam.models.store import file_sha256
+
+OWN = "napari-medsam"
+MOST_BYTES = 2**22
+
+
+@dataclass(frozen=True)
+class Verified:
+    """A whole kit: for which targets, with which models, how many wheels and bytes."""
+
+    targets: tuple[Target, ...]
+    models: tuple[str, ...]
+    n_wheels: int
+    n_bytes: int
+
+
+def verify(folder: Path) -> Verified:
+    """Compare every file's SHA-256, then see that each target's wheels need nothing else.
+
+    Raises
+    ------
+    ValueError
+        With the first things that are wrong.
+    """
+    wrong = differences(folder)
+    if wrong:
+        raise ValueError(f"The kit in {folder} is not as it was made: {_first(wrong)}.")
+    about = read_json(folder / ABOUT, MOST_BYTES)
+    targets, models, qt = _parsed(folder, about)
+    wheels = [read_wheel(path) for path in sorted((folder / WHEELS).glob("*.whl"))]
+    by_hash = {file_sha256(one.path): one for one in wheels}
+    for target in targets:
+        gaps = _gaps(folder / f"requirements-{target}.txt", by_hash, target, qt)
+        if gaps:
+            raise ValueError(f"The kit in {folder} lacks for {target}: {_first(gaps)}.")
+    n_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return Verified(targets, models, len(wheels), n_bytes)
+
+
+def _parsed(folder: Path, about: Any) -> tuple[tuple[Target, ...], tuple[str, ...], str]:
+    try:
+        targets = tuple(Target(one["platform"], one["python"]) for one in about["targets"])
+        return targets, tuple(map(str, about["models"])), str(about["qt"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{folder / ABOUT} is not of this version.") from error
+
+
+def _gaps(listed: Path, by_hash: dict[str, WheelFile], target: Target, qt: str) -> list[str]:
+    found: dict[str, WheelFile] = {}
+    for line in listed.read_text(encoding="utf-8").splitlines():
+        wheel = by_hash.get(line.rpartition("sha256:")[2])
+        if wheel is None:
+            return [f"the wheel of {line.partition(' ')[0]}"]
+        found[wheel.name] = wheel
+    if OWN not in found:
+        return ["the program itself"]
+    missing, unfit = lacking(found, OWN, frozenset((qt, "dicom")), target)
+    return [canonicalize_name(one.name) for one in missing] + unfit
+
+
+def _first(sentences: list[str]) -> str:
+    more = f" (and {len(sentences) - 3} more)" if len(sentences) > 3 else ""
+    return "; ".join(sentences[:3]) + more

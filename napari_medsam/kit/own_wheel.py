@@ -1,0 +1,95 @@
+"""The running program as a wheel, made of its own files, without any build tool.
+
+Format: packaging.python.org, "Binary distribution format": a zip of the package and a
+``.dist-info`` folder whose RECORD lists every file with its SHA-256.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import zipfile
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+import napari_medsam
+from napari_medsam import __version__
+
+NAME = "napari_medsam"
+ABOUT_WHEEL = """\
+Wheel-Version: 1.0
+Generator: napari-medsam kit
+Root-Is-Purelib: true
+Tag: py3-none-any
+"""
+_KEPT = ("METADATA", "entry_points.txt", "licenses/")
+_TIME = (2020, 1, 1, 0, 0, 0)  # the same files give the same wheel
+
+
+def tested_versions() -> Path:
+    """The list of the versions this program was tested with (constraints.txt).
+
+    Raises
+    ------
+    ValueError
+        Where it is neither in the package nor, in a checkout, beside it.
+    """
+    package = Path(napari_medsam.__file__).parent
+    for path in (package / "constraints.txt", package.parent / "constraints.txt"):
+        if path.is_file():
+            return path
+    raise ValueError("The list of tested versions (constraints.txt) is missing; install again.")
+
+
+def write_own_wheel(folder: Path) -> Path:
+    """Write this program's wheel into `folder`.
+
+    Raises
+    ------
+    ValueError
+        Where the program is not installed, so that nobody knows what it needs.
+    """
+    about = f"{NAME}-{__version__}.dist-info"
+    members = {**_package_files(), **{f"{about}/{k}": v for k, v in _metadata().items()}}
+    members[f"{about}/WHEEL"] = ABOUT_WHEEL.encode()
+    record = "".join(f"{name},{_hash(data)},{len(data)}\n" for name, data in members.items())
+    members[f"{about}/RECORD"] = f"{record}{about}/RECORD,,\n".encode()
+    path = folder / f"{NAME}-{__version__}-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(zipfile.ZipInfo(name, _TIME), data, zipfile.ZIP_DEFLATED)
+    return path
+
+
+def _package_files() -> dict[str, bytes]:
+    package = Path(napari_medsam.__file__).parent
+    files = [path for path in sorted(package.rglob("*")) if path.is_file()]
+    found = {
+        f"{NAME}/{path.relative_to(package).as_posix()}": path.read_bytes()
+        for path in files
+        if "__pycache__" not in path.parts and path.suffix != ".pyc"
+    }
+    return {**found, f"{NAME}/constraints.txt": tested_versions().read_bytes()}
+
+
+def _metadata() -> dict[str, bytes]:
+    """What pip wrote of this program when it was installed, without what is of this machine."""
+    try:
+        installed = distribution(NAME)
+    except PackageNotFoundError as error:
+        raise ValueError(f"{NAME} is not installed here: pip install it first.") from error
+    if installed.version != __version__:
+        raise ValueError(
+            f"Version {installed.version} is installed but {__version__} is running; install again."
+        )
+    found = {}
+    for file in installed.files or ():
+        inside = file.as_posix().partition(".dist-info/")[2]
+        if inside.startswith(_KEPT):
+            found[inside] = Path(str(file.locate())).read_bytes()
+    return found
+
+
+def _hash(data: bytes) -> str:
+    digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest())
+    return f"sha256={digest.rstrip(b'=').decode()}"

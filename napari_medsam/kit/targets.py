@@ -1,0 +1,104 @@
+"""The machines a kit can be made for, in pip's words and in those of dependency markers.
+
+pip evaluates a dependency's marker (``colorama; sys_platform == "win32"``) for the machine it
+runs on, also when it downloads for another; so we do it ourselves (`wheels`), with the
+environment given here.
+"""
+
+from __future__ import annotations
+
+import platform
+import sys
+from dataclasses import dataclass
+
+PYTHONS = ("3.11", "3.12", "3.13")
+# Wheels for an older system are preferred, for they run on newer ones; the newest glibc comes last.
+_GLIBC = (28, 27, 26, 24, 17, 12, 5, 31, 34, 35)
+_LINUX_NAMES = ("manylinux2014_x86_64", "manylinux2010_x86_64", "manylinux1_x86_64")
+PLATFORMS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
+    "win_amd64": (
+        ("win_amd64",),
+        {
+            "os_name": "nt",
+            "sys_platform": "win32",
+            "platform_system": "Windows",
+            "platform_machine": "AMD64",
+        },
+    ),
+    "linux_x86_64": (
+        (*(f"manylinux_2_{minor}_x86_64" for minor in _GLIBC), *_LINUX_NAMES),
+        {
+            "os_name": "posix",
+            "sys_platform": "linux",
+            "platform_system": "Linux",
+            "platform_machine": "x86_64",
+        },
+    ),
+    "macosx_arm64": (
+        ("macosx_14_0_arm64",),
+        {
+            "os_name": "posix",
+            "sys_platform": "darwin",
+            "platform_system": "Darwin",
+            "platform_machine": "arm64",
+        },
+    ),
+}
+"""By name: pip's platform tags, the preferred first, and the part of the marker environment."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A platform of `PLATFORMS` and a Python of `PYTHONS`.
+
+    Raises
+    ------
+    ValueError
+        Naming those that are known.
+    """
+
+    platform: str
+    python: str
+
+    def __post_init__(self) -> None:
+        """Refuse what no wheels could be found for."""
+        if self.platform not in PLATFORMS:
+            known = ", ".join(PLATFORMS)
+            raise ValueError(f"{self.platform!r} is no platform known here; known are: {known}.")
+        if self.python not in PYTHONS:
+            raise ValueError(f"Python {self.python!r} will not do; take {', '.join(PYTHONS)}.")
+
+    def __str__(self) -> str:
+        return f"{self.platform}-cp{self.python.replace('.', '')}"
+
+    @property
+    def pip_arguments(self) -> list[str]:
+        """What tells pip to look for this target's wheels."""
+        tags, _ = PLATFORMS[self.platform]
+        platforms = [word for tag in tags for word in ("--platform", tag)]
+        return [*platforms, "--python-version", self.python, "--implementation", "cp"]
+
+    @property
+    def markers(self) -> dict[str, str]:
+        """The environment in which dependency markers are evaluated."""
+        _, system = PLATFORMS[self.platform]
+        return {
+            **system,
+            "python_version": self.python,
+            "python_full_version": f"{self.python}.9",
+            "implementation_name": "cpython",
+            "implementation_version": f"{self.python}.9",
+            "platform_python_implementation": "CPython",
+            "platform_release": "",
+            "platform_version": "",
+        }
+
+
+def target_here() -> Target:
+    """The machine and Python we run on; ValueError where no kit can be made for it."""
+    names = {("linux", "x86_64"): "linux_x86_64", ("win32", "AMD64"): "win_amd64"}
+    names[("darwin", "arm64")] = "macosx_arm64"
+    here = (sys.platform, platform.machine())
+    return Target(
+        names.get(here, "-".join(here)), f"{sys.version_info.major}.{sys.version_info.minor}"
+    )

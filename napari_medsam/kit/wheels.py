@@ -1,0 +1,116 @@
+"""All wheels that a target needs, found round by round: fetch, read what they need, fetch that.
+
+Versions are the tested ones (constraints.txt); of packages that only another system needs, the
+newest that fit.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from napari_medsam.kit.targets import Target
+from napari_medsam.kit.wheel_file import WheelFile, read_wheel
+from napari_medsam.models.errors import StoreError
+from napari_medsam.models.pip_download import run_pip
+
+Fetch = Callable[[list[str], Path], Iterable[Path]]
+"""Download wheels for requirements, without what they need, into a folder."""
+Extras = dict[str, frozenset[str]]
+
+
+def gather(
+    first: WheelFile, extras: frozenset[str], target: Target, fetch: Fetch, into: Path
+) -> dict[str, WheelFile]:
+    """The wheels `first` needs on a target, itself included, by canonical name; all in `into`.
+
+    Raises
+    ------
+    StoreError
+        Where a wheel cannot be had, or does not fit what another one needs of it.
+    """
+    found = {first.name: first}
+    while True:
+        missing, unfit = lacking(found, first.name, extras, target)
+        if unfit:
+            raise StoreError(f"The tested versions do not go together on {target}: {unfit[0]}.")
+        if not missing:
+            return found
+        for path in fetch([_plain(one) for one in missing], into):
+            wheel = read_wheel(path)
+            found[wheel.name] = wheel
+        still = [one.name for one in missing if canonicalize_name(one.name) not in found]
+        if still:
+            raise StoreError(f"pip gave no wheel of {', '.join(still)} for {target}.")
+
+
+def lacking(
+    found: dict[str, WheelFile], first: str, extras: frozenset[str], target: Target
+) -> tuple[list[Requirement], list[str]]:
+    """What wheels need that is not among them, one a package; what is there and does not fit."""
+    missing: dict[str, Requirement] = {}
+    unfit = []
+    for wheel, one in _needed(found, first, extras, target):
+        name = canonicalize_name(one.name)
+        there = found.get(name)
+        if there is None:
+            known = missing.setdefault(name, Requirement(one.name))
+            known.specifier &= one.specifier
+        elif not one.specifier.contains(there.version, prereleases=True):
+            unfit.append(f"{wheel.name} needs {one.name}{one.specifier}, not {there.version}")
+    return list(missing.values()), unfit
+
+
+def _needed(
+    found: dict[str, WheelFile], first: str, extras: frozenset[str], target: Target
+) -> list[tuple[WheelFile, Requirement]]:
+    """Who needs what, from `first` on; a package may be needed with more extras the deeper."""
+    asked: Extras = defaultdict(frozenset, {first: extras})
+    done: dict[str, frozenset[str]] = {}
+    needed = []
+    while open_ := [name for name in asked if name in found and done.get(name) != asked[name]]:
+        name = open_[0]
+        done[name] = asked[name]
+        for one in found[name].needs(target.markers, asked[name]):
+            needed.append((found[name], one))
+            asked[canonicalize_name(one.name)] |= frozenset(one.extras)
+    return needed
+
+
+def _plain(one: Requirement) -> str:
+    """Without extras and marker: both were seen to here."""
+    return f"{one.name}{one.specifier}"
+
+
+def pip_fetch(target: Target, constraints: Path) -> Fetch:
+    """Download with pip, for another machine than this one."""
+
+    def fetch(wanted: list[str], into: Path) -> list[Path]:
+        with tempfile.TemporaryDirectory(dir=into.parent, prefix="fetching-") as folder:
+            scratch, fresh = Path(folder, "scratch"), Path(folder, "wheels")
+            scratch.mkdir()
+            failure = run_pip(
+                [
+                    *target.pip_arguments,
+                    *("--constraint", str(constraints), "--dest", str(fresh)),
+                    *wanted,
+                ],
+                scratch,
+            )
+            if failure:
+                raise StoreError(f"pip could not fetch wheels for {target}: {failure}")
+            return [_moved(path, into) for path in sorted(fresh.glob("*.whl"))]
+
+    return fetch
+
+
+def _moved(path: Path, into: Path) -> Path:
+    place = into / path.name
+    shutil.move(path, place)
+    return place

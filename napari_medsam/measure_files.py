@@ -1,0 +1,130 @@
+"""Measures of a label file: what `napari-medsam measure` prints, as one call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medsam.engine.events import Label
+from napari_medsam.engine.volume import Axis, Volume
+from napari_medsam.formats.grid import SourceGrid
+from napari_medsam.formats.image_file import ImageFile
+from napari_medsam.formats.images import read_image
+from napari_medsam.formats.label_table import complete_table, read_label_table
+from napari_medsam.formats.labels_read import read_label_file, read_labels_alone
+from napari_medsam.measure import LabelMeasure, measure
+from napari_medsam.measure_table import Units
+from napari_medsam.metrics import TOLERANCE_MM
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """A label file with its measures.
+
+    `labels` is (Z, Y, X) in LPS order; `image` is None where none was given, and `volume` then
+    holds no grey values.
+    """
+
+    measures: tuple[LabelMeasure, ...]
+    units: Units
+    labels: NDArray[Any]
+    volume: Volume
+    image: ImageFile | None
+    notes: tuple[str, ...]
+
+
+def measure_file(
+    labels: Path,
+    image: Path | None = None,
+    reference: Path | None = None,
+    *,
+    names: Path | None = None,
+    axis: Axis = "z",
+    tolerance_mm: float = TOLERANCE_MM,
+    resample: bool = False,
+    series: str | None = None,
+    frame: int | None = None,
+) -> Measured:
+    """Read labels and measure each of them.
+
+    Parameters
+    ----------
+    labels, reference
+        Label files; the reference is compared number by number.
+    image
+        The image they belong to, for grey values. RTSTRUCT and COCO need it.
+    names
+        A label table for names, where the label file has none.
+    axis, tolerance_mm
+        See `measure.measure`.
+    resample
+        Bring labels from another grid to the image's (without one, to that of `labels`).
+    series, frame
+        Which DICOM series, which volume of a 4D file, the image is.
+
+    Raises
+    ------
+    ReadError, OtherGrid
+        A file cannot be read, or lies on another grid.
+    """
+    file_of_image = None
+    if image is None:
+        found, grid = read_labels_alone(labels)
+        notes: tuple[str, ...] = found.notes
+    else:
+        file_of_image = read_image(image, series=series, frame=frame)
+        grid = file_of_image.grid
+        found = read_label_file(labels, grid, resample=resample)
+        notes = (*file_of_image.notes, *found.notes)
+    before, table = None, [*found.table, *(read_label_table(names) if names else ())]
+    volume = empty_volume(grid) if file_of_image is None else file_of_image.volume
+    if reference is not None:
+        other = read_label_file(reference, grid, resample=resample)
+        before, notes, table = other.labels, (*notes, *other.notes), [*other.table, *table]
+    present = complete_table(_both(found.labels, before), table)
+    measures = measure(
+        found.labels,
+        _there(present, found.labels, before),
+        volume,
+        axis=axis,
+        grey=file_of_image is not None,
+        reference=before,
+        tolerance_mm=tolerance_mm,
+    )
+    return Measured(measures, units_of(volume, grid), found.labels, volume, file_of_image, notes)
+
+
+def units_of(volume: Volume, grid: SourceGrid) -> Units:
+    """What the measures of an image's labels are in."""
+    has_size = grid.kind != "picture"
+    return Units(
+        "mm" if has_size else "pixels",
+        "HU" if volume.modality == "CT" else "",
+        has_volume=has_size and not volume.is_flat,
+    )
+
+
+def empty_volume(grid: SourceGrid) -> Volume:
+    """The place of labels without their image; its voxels take no memory."""
+    lps = grid.lps
+    voxels = np.broadcast_to(np.uint8(0), lps.shape_zyx)
+    return Volume(voxels, lps.spacing_xyz, lps.origin_xyz, lps.direction)
+
+
+def _both(labels: NDArray[Any], reference: NDArray[Any] | None) -> NDArray[Any]:
+    """The numbers of both, each once."""
+    numbers = [np.unique(one) for one in (labels, reference) if one is not None]
+    return np.unique(np.concatenate(numbers))
+
+
+def _there(
+    table: Sequence[Label], labels: NDArray[Any], reference: NDArray[Any] | None
+) -> list[Label]:
+    """The rows that have a voxel in either."""
+    numbers = set(_both(labels, reference).tolist())
+    return [label for label in table if label.number in numbers]

@@ -1,0 +1,158 @@
+"""A page of measures: of each label its key slice with both diameters, and the figures beside it.
+
+PNG or PDF, A4 upright at 150 dots an inch, drawn with Pillow: matplotlib would be 30 MB more to
+install for one page. Pictures are shown as in `overlay`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, ImageDraw
+
+from napari_medsam.diameters import Diameters, End
+from napari_medsam.measure import LabelMeasure
+from napari_medsam.measure_table import Units, words
+from napari_medsam.overlay import (
+    TITLE_HEIGHT,
+    VIEW_NAMES,
+    Scene,
+    color_of,
+    font,
+    slice_panel,
+)
+
+PAGE = (1240, 1754)
+EDGE = 60
+HEAD = 150
+FOOT = 60
+GAP = 16
+MOST = 12
+"""Labels with a picture; the largest. What is left out is said."""
+WHITE, BLACK, GREY = (255, 255, 255), (20, 20, 20), (90, 90, 90)
+DPI = 150
+
+
+@dataclass(frozen=True)
+class Heading:
+    """What stands above and below: the files by name, notes, and that it is for research."""
+
+    title: str
+    lines: tuple[str, ...]
+    foot: str
+
+
+def save_page(
+    path: Path, scene: Scene, measures: Sequence[LabelMeasure], units: Units, heading: Heading
+) -> None:
+    """Draw the page as PNG or PDF, by the suffix.
+
+    Raises
+    ------
+    ValueError
+        The suffix is neither.
+    OSError
+        The file cannot be written.
+    """
+    if path.suffix.lower() not in (".png", ".pdf"):
+        raise ValueError(f"{path.name}: a page is saved as .png or .pdf.")
+    page = draw_page(scene, measures, units, heading)
+    if path.suffix.lower() == ".pdf":
+        page.save(path, format="PDF", resolution=DPI, title=heading.title)
+    else:
+        page.save(path, format="PNG", dpi=(DPI, DPI))
+
+
+def draw_page(
+    scene: Scene, measures: Sequence[LabelMeasure], units: Units, heading: Heading
+) -> Image.Image:
+    """The page as a picture."""
+    page = Image.new("RGB", PAGE, WHITE)
+    there = [one for one in measures if one.diameters is not None]
+    shown = sorted(there, key=lambda one: -one.n_voxels)[:MOST]
+    shown = [one for one in there if one in shown]
+    left_out = len(measures) - len(shown)
+    _words_around(page, heading, left_out)
+    columns = 1 if len(shown) <= 3 else 2
+    rows = max(3 if columns == 1 else 2, -(-len(shown) // columns))
+    width = (PAGE[0] - 2 * EDGE - (columns - 1) * GAP) // columns
+    height = (PAGE[1] - EDGE - HEAD - FOOT - EDGE) // rows
+    for n, one in enumerate(shown):
+        corner = (EDGE + n % columns * (width + GAP), EDGE + HEAD + n // columns * height)
+        _cell(page, corner, (width, height - GAP), scene, one, units)
+    return page
+
+
+def _words_around(page: Image.Image, heading: Heading, left_out: int) -> None:
+    draw = ImageDraw.Draw(page)
+    draw.text((EDGE, EDGE), heading.title, fill=BLACK, font=font(34))
+    for n, line in enumerate(heading.lines[:3]):
+        draw.text((EDGE, EDGE + 50 + 26 * n), line, fill=GREY, font=font(20))
+    more = f" {left_out} more or empty labels are not shown." if left_out else ""
+    draw.text((EDGE, PAGE[1] - EDGE - 24), heading.foot + more, fill=GREY, font=font(18))
+
+
+def _cell(
+    page: Image.Image,
+    corner: tuple[int, int],
+    size: tuple[int, int],
+    scene: Scene,
+    one: LabelMeasure,
+    units: Units,
+) -> None:
+    """A label's picture on the left, its figures on the right."""
+    pair = one.diameters
+    if pair is None:
+        return
+    picture = _key_picture(scene, pair)
+    picture.thumbnail((size[0] * 11 // 20, size[1]), Image.Resampling.LANCZOS)
+    page.paste(picture, corner)
+    draw = ImageDraw.Draw(page)
+    x, y = corner[0] + picture.width + GAP, corner[1]
+    draw.rectangle((x, y + 4, x + 18, y + 22), fill=color_of(one.label.color))
+    draw.text((x + 26, y), _fitted(one.label.name, size[0] - picture.width - 60), BLACK, font(22))
+    for n, line in enumerate(words(one, units)):
+        draw.text((x, y + 36 + 26 * n), line, fill=BLACK, font=font(18))
+
+
+def _key_picture(scene: Scene, pair: Diameters) -> Image.Image:
+    """The slice with both lines on it: long solid, short with ends."""
+    shown = slice_panel(scene, pair.slice)
+    draw = ImageDraw.Draw(shown)
+    for ends, width in ((pair.long_ends, 3), (pair.short_ends, 2)):
+        line = [_spot(end, scene, pair, shown) for end in ends]
+        draw.line([*line[0], *line[1]], fill=BLACK, width=width + 2)
+        draw.line([*line[0], *line[1]], fill=WHITE, width=width)
+    return shown
+
+
+def _spot(end: End, scene: Scene, pair: Diameters, shown: Image.Image) -> tuple[float, float]:
+    """Where a place of the slice is in its panel; coronal and sagittal ones have the head up."""
+    rows, columns = scene.volume.slice_shape(pair.slice.axis)
+    row = end[0] if pair.slice.axis == "z" else rows - 1 - end[0]
+    height = shown.height - TITLE_HEIGHT
+    x, y = (end[1] + 0.5) / columns * shown.width, (row + 0.5) / rows * height
+    return x, y + TITLE_HEIGHT
+
+
+def _fitted(name: str, width: int) -> str:
+    while name and font(22).getlength(name) > width:
+        name = name[:-2].rstrip(" .") + "…" if len(name) > 2 else ""
+    return name
+
+
+def heading_of(image: str, labels: str, reference: str, axis: str) -> Heading:
+    """The words around the page."""
+    from napari_medsam import __version__
+
+    lines = [f"Image: {image}" if image else "", f"Labels: {labels}" if labels else ""]
+    lines += [f"Compared with: {reference}" if reference else ""]
+    view = next(name for key, name in VIEW_NAMES.items() if key == axis)
+    return Heading(
+        "Measures of labels",
+        tuple(filter(None, lines)),
+        f"For research use only, not a medical device. napari-medsam {__version__}. Diameters: "
+        f"{view} slices.",
+    )

@@ -1,0 +1,127 @@
+"""Measures as a table: for CSV, JSON, the clipboard and one line of text a label."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from napari_medsam.measure import LabelMeasure
+
+PLACES = {
+    "ml": 3, "long": 2, "short": 2, "mean": 3, "std": 3, "min": 3, "max": 3, "median": 3,
+    "dice": 4, "nsd": 4, "reference_ml": 3, "change_ml": 3, "change_percent": 2,
+}  # fmt: skip
+"""Digits after the point."""
+
+
+@dataclass(frozen=True)
+class Units:
+    """What the numbers are in.
+
+    Parameters
+    ----------
+    length
+        "mm", or "pixels" where the pixel size is not known.
+    grey
+        "HU" in a CT, else "" (the image's own values).
+    has_volume
+        Whether millilitres mean anything: not in a single slice or a picture.
+    """
+
+    length: str = "mm"
+    grey: str = ""
+    has_volume: bool = True
+
+
+def as_row(one: LabelMeasure, units: Units) -> dict[str, Any]:
+    """A label's measures by column; None where there is none. docs/measure.md explains each."""
+    pair, grey, compared = one.diameters, one.grey, one.comparison
+    row: dict[str, Any] = {
+        "number": one.label.number,
+        "name": one.label.name,
+        "voxels": one.n_voxels,
+        "ml": one.millilitres if units.has_volume else None,
+        "long": pair and pair.long_mm,
+        "short": pair and pair.short_mm,
+        "length_unit": units.length,
+        "axis": pair and pair.slice.axis,
+        "slice": pair and pair.slice.index,
+        "mean": grey and grey.mean,
+        "std": grey and grey.std,
+        "min": grey and grey.minimum,
+        "max": grey and grey.maximum,
+        "median": grey and grey.median,
+        "grey_unit": units.grey,
+        "dice": compared and compared.dice,
+        "nsd": compared and compared.nsd,
+        "tolerance": compared and compared.tolerance_mm,
+        "reference_ml": compared and units.has_volume and compared.reference_ml,
+        "change_ml": compared and units.has_volume and compared.change_ml,
+        "change_percent": compared and compared.change_percent,
+    }
+    return {name: _rounded(name, value) for name, value in row.items()}
+
+
+def as_csv(measures: Sequence[LabelMeasure], units: Units, delimiter: str = ",") -> str:
+    """A headed table; with tabs it can be pasted into a spreadsheet."""
+    rows = [as_row(one, units) for one in measures]
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(["" if v is None else v for v in row.values()] for row in rows)
+    return text.getvalue()
+
+
+def write_csv(path: Path, measures: Sequence[LabelMeasure], units: Units) -> None:
+    """Save the table as UTF-8; OSError where that fails."""
+    path.write_text(as_csv(measures, units), encoding="utf-8", newline="")
+
+
+def as_sentence(one: LabelMeasure, units: Units) -> str:
+    """A label's measures in one line."""
+    return f"{one.label.number} {one.label.name}: " + "; ".join(words(one, units))
+
+
+def words(one: LabelMeasure, units: Units) -> list[str]:
+    """A label's measures in a few words each: size, diameters, grey values, comparison."""
+    size = f"{one.millilitres:,.1f} ml" if units.has_volume else f"{one.n_voxels:,} pixels"
+    said = [size if one.n_voxels else "empty"]
+    if one.diameters is not None:
+        pair = one.diameters
+        where = f" ({pair.slice.axis} = {pair.slice.index})" if units.has_volume else ""
+        said.append(f"{pair.long_mm:.1f} × {pair.short_mm:.1f} {units.length}{where}")
+    if one.grey is not None:
+        said.append(f"mean {one.grey.mean:.1f} ± {one.grey.std:.1f} {units.grey}".rstrip())
+    if one.comparison is not None:
+        compared = one.comparison
+        said.append(f"Dice {_number(compared.dice)}")
+        said.append(f"NSD {_number(compared.nsd)} at {compared.tolerance_mm:g} {units.length}")
+        if units.has_volume:
+            said.append(f"{compared.change_ml:+,.1f} ml{_percent(compared.change_percent)}")
+    return said
+
+
+def _number(value: float) -> str:
+    return "none" if math.isnan(value) else f"{value:.3f}"
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f" ({value:+.1f} %)"
+
+
+def _rounded(name: str, value: Any) -> Any:
+    if value is None or value is False or (isinstance(value, float) and math.isnan(value)):
+        return None
+    return round(value, PLACES[name]) if name in PLACES else value
+
+
+COLUMNS = (
+    "number", "name", "voxels", "ml", "long", "short", "length_unit", "axis", "slice",
+    "mean", "std", "min", "max", "median", "grey_unit",
+    "dice", "nsd", "tolerance", "reference_ml", "change_ml", "change_percent",
+)  # fmt: skip

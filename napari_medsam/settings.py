@@ -1,0 +1,120 @@
+"""What the user prefers, kept between runs in ``<home>/settings.json`` (`store.home`).
+
+Not in napari's own settings: those of a plugin exist from napari 0.9 on only, hold no table of
+keys, and the models and the cache do without napari. Precision and the cache's room on disk have
+files of their own (`models.ways`, `cache_place`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from napari_medsam.models import store
+
+VARIABLE = "NAPARI_MEDSAM_SETTINGS"
+IdleWork = Literal["mains", "always", "never"]
+Consent = Literal["", "yes", "no"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that is asked once and remembered.
+
+    Parameters
+    ----------
+    threads
+        CPU threads of the model; 0 leaves the choice to OpenVINO.
+    memory_mb
+        Room for embeddings in memory; at most a quarter of what is free is taken. The default
+        is 96 slices of LiteMedSAM: others come from disk in a few milliseconds, and the window
+        with a volume of 300x512x512 stays under 1.6 GB.
+    idle_work
+        When slices are embedded ahead: on mains power, always or never.
+    preview
+        Whether a box shows its mask while it is drawn.
+    sound
+        Whether a long job beeps at its end.
+    tour_seen
+        Whether the tour was taken or skipped.
+    opens_files
+        Whether napari opens our kinds of files with us unasked: "" was not asked yet.
+    keys
+        Action to key, where it differs from `ui.shortcuts`.
+    """
+
+    threads: int = 0
+    memory_mb: int = 192
+    idle_work: IdleWork = "mains"
+    preview: bool = True
+    sound: bool = False
+    tour_seen: bool = False
+    opens_files: Consent = ""
+    keys: Mapping[str, str] = field(default_factory=dict)
+
+
+def settings() -> Settings:
+    """What the user chose; a value that makes no sense, or a damaged file, counts as not chosen."""
+    found = _read()
+    known = {one.name: found[one.name] for one in fields(Settings) if one.name in found}
+    return replace(Settings(), **{k: v for k, v in known.items() if _makes_sense(k, v)})
+
+
+def keep(**changes: Any) -> Settings:
+    """Remember some of them; what cannot be written holds only until the program ends.
+
+    Raises
+    ------
+    ValueError
+        Where a value makes no sense.
+    """
+    for name, value in changes.items():
+        if not _makes_sense(name, value):
+            raise ValueError(f"{name} cannot be {value!r}.")
+    chosen = replace(settings(), **changes)
+    path = _path()
+    temporary = path.with_suffix(f".{os.getpid()}.part")
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(asdict(chosen), indent=1), encoding="utf-8")
+        temporary.replace(path)
+    return chosen
+
+
+def _makes_sense(name: str, value: Any) -> bool:
+    match name:
+        case "threads":
+            return _is_whole(value) and 0 <= value <= 1024
+        case "memory_mb":
+            return _is_whole(value) and 0 <= value <= 2**20
+        case "idle_work":
+            return value in get_args(IdleWork)
+        case "opens_files":
+            return value in get_args(Consent)
+        case "keys":
+            return isinstance(value, dict) and all(isinstance(v, str) for v in value.values())
+        case "preview" | "sound" | "tour_seen":
+            return isinstance(value, bool)
+    return False
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _path() -> Path:
+    given = os.environ.get(VARIABLE)
+    return Path(given) if given else store.home() / "settings.json"
+
+
+def _read() -> dict[str, Any]:
+    with contextlib.suppress(OSError, ValueError):
+        content = json.loads(_path().read_text(encoding="utf-8"))
+        if isinstance(content, dict):
+            return content
+    return {}

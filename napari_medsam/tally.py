@@ -1,0 +1,73 @@
+"""The `Tally`: volumes and diameters of an annotation's labels, kept up while they change.
+
+Volumes come from the annotation, which counts with each change. Diameters are kept by axial
+slice; a slice that was changed since (by anything: a mask, a stroke, undo) is measured again,
+and no other. Nothing ever goes over the whole volume twice.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import reduce
+
+import numpy as np
+
+from napari_medsam.diameters import Diameters, diameters, longer, plane_basis
+from napari_medsam.engine.annotation import Annotation
+from napari_medsam.engine.prompt import SliceRef
+from napari_medsam.engine.volume import Volume
+
+
+class Tally:
+    """Measures of the labels on one volume, axial.
+
+    Parameters
+    ----------
+    annotation, volume
+        The labels, and the grid they lie on.
+    """
+
+    def __init__(self, annotation: Annotation, volume: Volume) -> None:
+        self._annotation = annotation
+        self._basis = plane_basis(volume, "z")
+        self._voxel_ml = volume.voxel_ml
+        self._seen = np.zeros_like(annotation.revisions)
+        self._found: dict[int, dict[int, Diameters]] = {}
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the diameters are those of the labels as they are now."""
+        return bool(np.array_equal(self._seen, self._annotation.revisions))
+
+    def refresh(self, seconds: float = float("inf")) -> bool:
+        """Measure changed slices for at most so long, but one at least; whether that was all."""
+        end = time.perf_counter() + seconds
+        for index in np.flatnonzero(self._seen != self._annotation.revisions):
+            self._measure(int(index))
+            if time.perf_counter() >= end:
+                break
+        return self.is_complete
+
+    def millilitres(self, label: int) -> float:
+        return self._annotation.voxel_count(label) * self._voxel_ml
+
+    def diameters(self, label: int) -> Diameters | None:
+        """The pair on the slice with the longest one, as of the last `refresh`; None if empty."""
+        of_label = self._found.get(label, {})
+        return reduce(longer, (of_label[index] for index in sorted(of_label)), None)
+
+    def _measure(self, index: int) -> None:
+        from scipy.ndimage import find_objects
+
+        self._seen[index] = self._annotation.revisions[index]
+        plane = self._annotation.labels[index]
+        for of_label in self._found.values():
+            of_label.pop(index, None)
+        for number, box in enumerate(find_objects(plane), start=1):
+            if box is None:
+                continue
+            corner = box[0].start, box[1].start
+            where = SliceRef("z", index)
+            found = diameters(plane[box] == number, where, self._basis, corner)
+            if found is not None:
+                self._found.setdefault(number, {})[index] = found

@@ -1,0 +1,171 @@
+"""The page of preferences, in a dialog; what it says is kept and takes effect at once."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDialog,
+    QDialogButtonBox,
+    QFormLayout,
+    QLineEdit,
+    QScrollArea,
+    QSpinBox,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_medsam import cache_place, settings
+from napari_medsam.ui import preferred_reader, shortcuts
+from napari_medsam.ui.rows import sentence, small_print
+
+IDLE: dict[settings.IdleWork, str] = {
+    "mains": "On mains power only",
+    "always": "Always",
+    "never": "Never",
+}
+DISK: dict[str, str] = {"float16": "As the model made them", "int8": "Half the room (rounded)"}
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What the page was left with."""
+
+    settings: settings.Settings
+    cache: cache_place.Preferences
+
+
+class Page(QDialog):
+    """Everything that can be preferred: the computer's part, what one sees, and the keys."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Preferences of the box segmentation")
+        self._now = Chosen(settings.settings(), cache_place.preferences())
+        self.why_not = sentence()
+        self.tabs = QTabWidget()
+        self.tabs.addTab(self._build_computer(), "Computer")
+        self.tabs.addTab(self._build_screen(), "Screen")
+        self.tabs.addTab(self._build_keys(), "Keys")
+        ok, cancel = QDialogButtonBox.StandardButton.Ok, QDialogButtonBox.StandardButton.Cancel
+        self.buttons = QDialogButtonBox(ok | cancel)
+        self.buttons.accepted.connect(self._accept)
+        self.buttons.rejected.connect(self.reject)
+        layout = QVBoxLayout(self)
+        for part in (self.tabs, self.why_not, self.buttons):
+            layout.addWidget(part)
+        self.why_not.hide()
+        self.resize(520, 460)
+
+    def _build_computer(self) -> QWidget:
+        now = self._now
+        self.threads = _spin(now.settings.threads, 0, os.cpu_count() or 1, "", "Automatic")
+        self.memory = _spin(now.settings.memory_mb, 0, 65536, " MB")
+        self.disk = _spin(now.cache.max_bytes // 10**6, 0, 10**6, " MB")
+        self.disk_precision = _combo(DISK, now.cache.precision)
+        self.idle = _combo(IDLE, now.settings.idle_work)
+        return _form(
+            ("Processor threads of the model", self.threads),
+            ("Prepared slices in memory, at most", self.memory),
+            ("Prepared slices on disk, at most", self.disk),
+            ("How they are kept on disk", self.disk_precision),
+            ("Prepare slices while you look", self.idle),
+        )
+
+    def _build_screen(self) -> QWidget:
+        now = self._now.settings
+        self.preview = _check("Outline the mask while a box is drawn", now.preview)
+        self.sound = _check("Sound at the end of a long job", now.sound)
+        self.opens = _check(
+            "Open medical files and DICOM folders without asking", now.opens_files == "yes"
+        )
+        return _form(("", self.preview), ("", self.sound), ("", self.opens))
+
+    def _build_keys(self) -> QWidget:
+        self.keys: dict[str, QLineEdit] = {}
+        rows: list[tuple[str, QWidget]] = []
+        for one in shortcuts.TABLE:
+            field = self.keys[one.action] = QLineEdit(shortcuts.key_of(one.action))
+            field.setPlaceholderText(one.key)
+            field.setMaximumWidth(120)
+            rows.append((one.does, field))
+        rows.append(("", small_print("Buttons name a new key when the dock is opened again.")))
+        scroll = QScrollArea()
+        scroll.setWidget(_form(*rows))
+        scroll.setWidgetResizable(True)
+        return scroll
+
+    def chosen_keys(self) -> dict[str, str]:
+        """Action to key, where it is another than the table's; an empty field is the table's."""
+        typed = {
+            action: field.text().strip().upper().replace("SHIFT-", "Shift-")
+            for action, field in self.keys.items()
+        }
+        return {
+            action: key for action, key in typed.items() if key and key != shortcuts.KEYS[action]
+        }
+
+    def _accept(self) -> None:
+        why = shortcuts.why_not_these(self.chosen_keys())
+        self.why_not.setText(why)
+        self.why_not.setVisible(bool(why))
+        if not why:
+            self._keep()
+            self.accept()
+
+    def _keep(self) -> None:
+        settings.keep(
+            threads=self.threads.value(),
+            memory_mb=self.memory.value(),
+            idle_work=self.idle.currentData(),
+            preview=self.preview.isChecked(),
+            sound=self.sound.isChecked(),
+            keys=self.chosen_keys(),
+        )
+        if self.opens.isChecked() != (self._now.settings.opens_files == "yes"):
+            preferred_reader.answer(self.opens.isChecked())
+        chosen = cache_place.Preferences(
+            self.disk.value() * 10**6, self.disk_precision.currentData()
+        )
+        if chosen != self._now.cache:
+            cache_place.keep_preferences(chosen)
+
+
+def _spin(value: int, least: int, most: int, unit: str, least_means: str = "") -> QSpinBox:
+    spin = QSpinBox()
+    spin.setRange(least, max(most, value))
+    spin.setSuffix(unit)
+    spin.setSpecialValueText(least_means)
+    spin.setValue(value)
+    return spin
+
+
+def _combo(words: dict[settings.IdleWork, str] | dict[str, str], value: str) -> QComboBox:
+    combo = QComboBox()
+    for data, text in words.items():
+        combo.addItem(text, data)
+    combo.setCurrentIndex(combo.findData(value))
+    return combo
+
+
+def _check(text: str, on: bool) -> QCheckBox:
+    box = QCheckBox(text)
+    box.setChecked(on)
+    return box
+
+
+def _form(*rows: tuple[str, QWidget]) -> QWidget:
+    page = QWidget()
+    form = QFormLayout(page)
+    form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
+    for text, widget in rows:
+        if text:
+            form.addRow(text, widget)
+        else:
+            form.addRow(widget)
+    return page

@@ -1,0 +1,131 @@
+"""The live preview: what the mask of a box would be while the mouse still holds the box.
+
+It only decodes, on slices that are embedded; nothing is painted, logged or told. The lane is the
+user's: where a job of theirs runs there is no preview, and letting go of the box ends it. Of many
+positions of the mouse only the latest is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from napari.components import ViewerModel
+
+from napari_medsam.engine.prompt import BoxPrompt, SliceMask
+from napari_medsam.ui.boxes import box_from_shape
+from napari_medsam.ui.case import Case
+from napari_medsam.ui.jobs import Job, JobRunner, Outcome
+from napari_medsam.ui.layers import Throttle
+from napari_medsam.ui.preview_layer import Color, PreviewLayer
+from napari_medsam.ui.segmenter import Segmenter
+
+
+class Preview:
+    """The preview of one viewer.
+
+    Parameters
+    ----------
+    viewer
+        Where the outline is shown.
+    jobs
+        The lane for work on images.
+    throttle
+        See `LabelsLayer`: bounds how often the box in hand is looked at.
+    make_room
+        Ends idle work, so that the lane is free unless the user waits for something.
+    """
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        jobs: JobRunner,
+        throttle: Throttle,
+        make_room: Callable[[], None],
+    ) -> None:
+        self._viewer = viewer
+        self._jobs = jobs
+        self._make_room = make_room
+        self._segmenter: Segmenter | None = None
+        self._outline: PreviewLayer | None = None
+        self._of: Case | None = None
+        self.is_on = True
+        self._is_held = False
+        self._asked: BoxPrompt | None = None
+        self._is_asking = False
+        self._ask_soon = throttle(self._ask)
+
+    def follow(self, segmenter: Segmenter | None) -> None:
+        """Look after another case, or none, or the same with another model."""
+        self.end()
+        self._segmenter = segmenter
+        case = segmenter.case if segmenter is not None else None
+        if case is self._of:
+            return
+        self._of = case
+        if self._outline is not None and self._outline.layer in self._viewer.layers:
+            self._viewer.layers.remove(self._outline.layer)
+        self._outline = PreviewLayer(case.layer) if case is not None else None
+        if self._outline is not None:
+            active = self._viewer.layers.selection.active
+            self._viewer.add_layer(self._outline.layer)
+            self._viewer.layers.selection.active = active
+
+    def on_move(self) -> None:
+        """The mouse moved with a box in it."""
+        if self.is_on:
+            self._is_held = True
+            self._ask_soon()
+
+    def end(self) -> None:
+        """The box was let go of, or given up."""
+        self._is_held = False
+        self._asked = None
+        if self._outline is not None:
+            self._outline.hide()
+
+    def _ask(self) -> None:
+        session = self._segmenter.session if self._segmenter else None
+        held = in_hand(self._of) if self._of is not None else None
+        if session is None or held is None or not self._is_held or self._is_asking:
+            return
+        box, label = held
+        if box == self._asked or not session.is_embedded(box.slice):
+            return
+        self._make_room()
+        if self._jobs.is_busy:
+            return
+
+        def work(hand_over: Callable[[SliceMask | None], None]) -> None:
+            hand_over(session.glance(box))
+
+        self._asked, self._is_asking = box, True
+        self._jobs.start(Job(work, lambda mask: self._show(mask, label), self._ended))
+
+    def _show(self, mask: SliceMask | None, label: int) -> None:
+        if self._is_held and mask is not None and self._outline is not None and self._of:
+            self._outline.show(mask, color_of(self._of, label))
+
+    def _ended(self, outcome: Outcome) -> None:
+        self._is_asking = False
+        if outcome.kind == "done" and self._is_held:
+            self._ask_soon()
+
+
+def in_hand(case: Case) -> tuple[BoxPrompt, int] | None:
+    """The box that the mouse holds, and its label; None where none, or nothing may come of it."""
+    layer, where = case.boxes.layer, case.where()
+    if where is None or len(layer.selected_data) != 1:
+        return None
+    (index,) = layer.selected_data
+    if index >= layer.nshapes:
+        return None
+    box = box_from_shape(layer.data[index], where.axis, case.image.volume)
+    label = int(layer.features["label"].iloc[index])
+    if box is None or box.slice != where or case.why_not(label):
+        return None
+    return box, label
+
+
+def color_of(case: Case, label: int) -> Color:
+    """A label's colour in the table; white where it is not there any more."""
+    return next((one.color for one in case.annotation.table if one.number == label), (1, 1, 1))

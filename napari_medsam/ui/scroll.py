@@ -1,0 +1,38 @@
+"""A scroll area that is never narrower than what is in it, so that nothing is cut off."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtGui import QResizeEvent
+from qtpy.QtWidgets import QFrame, QScrollArea, QWidget
+
+
+class UprightScroll(QScrollArea):
+    """Scrolls up and down only, and keeps room for its bar beside the widget."""
+
+    def __init__(self, inside: QWidget) -> None:
+        super().__init__()
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setWidget(inside)
+        inside.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Follow the widget where its least width changes with its words or the theme."""
+        kind = event.type() if event is not None else None
+        if watched is self.widget() and kind == QEvent.Type.LayoutRequest:
+            self._fit()
+        return super().eventFilter(watched, event)
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """The bar may have come or gone."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        inside, bar, port = self.widget(), self.verticalScrollBar(), self.viewport()
+        if inside is None or bar is None or port is None:
+            return
+        beside = self.width() - port.width() if bar.isVisible() else bar.sizeHint().width()
+        self.setMinimumWidth(inside.minimumSizeHint().width() + beside)

@@ -1,0 +1,270 @@
+"""Files of strangers, made from good ones by a few edits, and the readers they are given to.
+
+A `Reader` is good files, and a function that reads one made of them: it may succeed, or raise
+what that reader promises; anything else is a fault. Where a format guards its content by a
+checksum (zip, cache), the content is edited and the guard made anew, for a stranger would do so;
+edits of the whole file are tried as well.
+
+`tests/test_fuzz.py` tries some of it, `benchmarks/fuzz.py` as much as is asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import warnings
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from napari_medsam.engine.disk_cache import DIGEST_BYTES, DiskCache, DiskPrecision
+from napari_medsam.engine.frame import Frame
+from napari_medsam.engine.prompt import Embedding
+from napari_medsam.formats.errors import ReadError
+from napari_medsam.formats.label_table import read_label_table
+from napari_medsam.formats.npz import read_npz
+from napari_medsam.models import catalogue, graph_files, record_file
+from napari_medsam.models.checkpoint import read_checkpoint, write_safetensors
+from napari_medsam.models.errors import CheckpointError, StoreError
+from napari_medsam.models.record_file import Record
+from tests.conftest import TinyContract
+from tests.models.conftest import pickle_dict, pickle_int, pickle_tensor, write_torch_zip
+
+Edit = tuple[int, float, int]
+"""What is done, where (a share of the length), and a number that says how."""
+N_KINDS = 7
+MOST_SAID = 1000
+BYTES = (b"\0", b"\xff" * 4, b"\xff" * 8, b"\0\0\0\x80", b"\xff\xff\xff\x7f", b"\0" * 64)
+WORDS = (b"[" * 400, b"{", b'"', b"\\", b"-1", b"1e999", b"9" * 30, b"NaN", b",", b"\n", b" ")
+OPCODES = (b"(", b"t", b"]", b"}", b"R", b"h\0", b"q\0", b"2", b"0", b"c__main__\nx\n", b"\x93")
+
+
+def edited(data: bytes, edits: Sequence[Edit]) -> bytes:
+    """A copy of `data` with a few places changed; never many times as long."""
+    raw = bytearray(data)
+    for kind, where, value in edits:
+        at = int(where * len(raw))
+        end = at + 1 + value % 64
+        if kind == 0:
+            raw[at : at + 1] = bytes([value % 256])
+        elif kind == 1:
+            del raw[at:end]
+        elif kind == 2:
+            raw[at:at] = raw[at:end]
+        elif kind == 3:
+            del raw[at:]
+        else:
+            words = (BYTES, WORDS, OPCODES)[kind - 4]
+            word = words[value % len(words)]
+            raw[at : at + (len(word) if value % 2 else 0)] = word
+    return bytes(raw)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Good files, and what reads an edited one in a folder, raising only what it promises."""
+
+    good: tuple[bytes, ...]
+    read: Callable[[bytes, Path], object]
+    promised: tuple[type[Exception], ...]
+
+    def accepts(self, data: bytes, folder: Path) -> bool:
+        """Whether it was read; False where it was refused as promised."""
+        with warnings.catch_warnings():
+            # pickletools and ast warn of odd escapes in text, which nobody sees outside of tests.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            warnings.simplefilter("ignore", SyntaxWarning)
+            warnings.filterwarnings("ignore", "Reading `.npy`", UserWarning)  # as of Python 2
+            try:
+                self.read(data, folder)
+            except self.promised as error:
+                said = str(error)
+            else:
+                return True
+        assert len(said) < MOST_SAID, "a sentence, not the file"
+        return False
+
+
+def _written(folder: Path, name: str, data: bytes) -> Path:
+    path = folder / name
+    path.write_bytes(data)
+    return path
+
+
+# -- weights -------------------------------------------------------------------------------------
+
+NUMBERS = {"0": np.arange(24, dtype="<f4").tobytes(), "1": bytes(16)}
+STATE = pickle_dict(
+    {
+        "a.weight": pickle_tensor("0", (2, 3, 4)),
+        "b": pickle_tensor("1", (2,), storage="LongStorage"),
+    }
+)
+TRAINING = pickle_dict({"state_dict": STATE, "epoch": pickle_int(3)})
+PICKLES = tuple(b"\x80\x02" + body + b"." for body in (STATE, TRAINING))
+
+
+def _pickle(data: bytes, folder: Path) -> None:
+    """A list of tensors in a zip that is otherwise right, as of both kinds of checkpoints."""
+    path = folder / "a.pth"
+    write_torch_zip(path, data.removeprefix(b"\x80\x02").removesuffix(b"."), NUMBERS)
+    try:
+        found = read_checkpoint(path).arrays
+    except CheckpointError:
+        found = read_checkpoint(path, training=True).arrays
+    assert sum(array.size for array in found.values()) < 1000
+
+
+def _checkpoint(data: bytes, folder: Path) -> None:
+    for array in read_checkpoint(_written(folder, "a.pth", data)).arrays.values():
+        array.copy()
+
+
+def _torch_file() -> bytes:
+    with TemporaryDirectory() as folder:
+        return write_torch_zip(Path(folder, "a.pth"), STATE, NUMBERS).read_bytes()
+
+
+def _safetensors_file() -> bytes:
+    arrays = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.ones(4, np.int64)}
+    with TemporaryDirectory() as folder:
+        write_safetensors(Path(folder, "a"), arrays)
+        return Path(folder, "a").read_bytes()
+
+
+def _record_file() -> bytes:
+    model = catalogue.LITE_MEDSAM
+    files = {"a.pth": "0" * 64, "b.bin": "1" * 64}
+    record = Record("mine", "Mine", model.name, files, model.contract, ("CT",), "keys", "a.zip")
+    return json.dumps({"version": record_file.VERSION, **asdict(record)}, indent=1).encode()
+
+
+def _record(data: bytes, folder: Path) -> None:
+    place = folder / "mine"
+    place.mkdir(exist_ok=True)
+    found = record_file.read(_written(place, record_file.FILE_NAME, data).parent)
+    assert found is not None
+    assert not any(".." in Path(name).parts for name in found.files)
+
+
+GRAPH = b"""<?xml version="1.0"?>
+<net name="a" version="11"><layers><layer id="0" type="Const"><data element_type="f32"
+offset="16" shape="4" size="16"/></layer><layer id="1" type="Result"/></layers>
+<edges><edge from-layer="0" from-port="0" to-layer="1" to-port="0"/></edges></net>
+"""
+
+
+def _graph(data: bytes, folder: Path) -> None:
+    _written(folder, "a.bin", bytes(64))
+    graph_files.companions(_written(folder, "a.xml", data))
+
+
+def _field(number: int, content: bytes) -> bytes:
+    return bytes([number << 3 | 2, len(content)]) + content
+
+
+ONNX = b"\x08\x08" + _field(
+    7, _field(5, _field(8, b"w") + _field(13, _field(1, b"location") + _field(2, b"a.data")))
+)
+
+
+def _onnx(data: bytes, folder: Path) -> None:
+    _written(folder, "a.data", bytes(64))
+    for path in graph_files.companions(_written(folder, "a.onnx", data)):
+        assert path.parent == folder.resolve()
+
+
+# -- images and labels ---------------------------------------------------------------------------
+
+
+def _npy(array: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()
+
+
+IMAGE = _npy(np.arange(210, dtype=np.uint8).reshape(5, 6, 7))
+
+
+def _array(data: bytes, folder: Path) -> None:
+    """An array in an .npz that is otherwise right."""
+    with zipfile.ZipFile(folder / "a.npz", "w") as case:
+        case.writestr("imgs.npy", data)
+        case.writestr("spacing.npy", _npy(np.ones(3)))
+    assert read_npz(folder / "a.npz").volume.voxels.size
+
+
+def _npz_file() -> bytes:
+    stream = io.BytesIO()
+    np.savez_compressed(stream, imgs=np.zeros((3, 9, 9), np.uint8), spacing=np.ones(3))
+    return stream.getvalue()
+
+
+def _npz(data: bytes, folder: Path) -> None:
+    read_npz(_written(folder, "a.npz", data))
+
+
+TABLES = (
+    b'# ITK-SnAP\n    0     0    0    0        0  0  0    "Clear Label"\n'
+    b'    1   255    0    0        1  1  1    "liver"\n    2 0 255 0 1 1 1 "left kidney"\n',
+    b'number,name,red,green,blue\n1,liver,255,0,0\n2,"kidney, left",0,255,0\n',
+)
+
+
+def _table(data: bytes, folder: Path) -> None:
+    path = _written(folder, "a.csv" if data[:6] == b"number" else "a.txt", data)
+    assert all(1 <= label.number < 2**16 for label in read_label_table(path))
+
+
+# -- caches --------------------------------------------------------------------------------------
+
+KEY = "volume|window|z3"
+
+
+def _entry(precision: DiskPrecision) -> bytes:
+    """A cache's file without its hash: magic, header's length, header and numbers."""
+    features = np.linspace(-2, 2, 64, dtype=np.float16).reshape(4, 4, 4)
+    embedding = Embedding(features, Frame.of((80, 100), TinyContract()), KEY)
+    with TemporaryDirectory() as folder:
+        DiskCache(Path(folder), precision=precision).put(embedding)
+        (path,) = Path(folder).glob("*/*")
+        data = path.read_bytes()
+    return data[:16] + data[16 + DIGEST_BYTES :]
+
+
+def _cached(data: bytes, folder: Path) -> None:
+    """As it is, and with a hash that is right: a miss or an embedding, never an error."""
+    cache = DiskCache(folder)
+    digest = hashlib.blake2b(data[16:], digest_size=DIGEST_BYTES).digest()
+    for content in (data, data[:16] + digest + data[16:]):
+        path = cache._path(KEY)
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+        found = cache.get(KEY)
+        assert path.exists() == (found is not None)
+    if found is None:
+        raise Miss("dropped")
+    assert found.features.dtype == np.float16
+
+
+class Miss(Exception):
+    """A cache has no such entry: nothing was wrong."""
+
+
+READERS: dict[str, Reader] = {
+    "list of tensors": Reader(PICKLES, _pickle, (CheckpointError,)),
+    "checkpoint": Reader((_torch_file(), _safetensors_file()), _checkpoint, (CheckpointError,)),
+    "record of a model": Reader((_record_file(),), _record, (StoreError,)),
+    "OpenVINO graph": Reader((GRAPH,), _graph, (CheckpointError,)),
+    "ONNX graph": Reader((ONNX,), _onnx, (CheckpointError,)),
+    "array of an npz": Reader((IMAGE,), _array, (ReadError,)),
+    "npz": Reader((_npz_file(),), _npz, (ReadError,)),
+    "label table": Reader(TABLES, _table, (ReadError,)),
+    "cache entry": Reader((_entry("float16"), _entry("int8")), _cached, (Miss,)),
+}
+"""Whoever writes another reader of files puts it here, and both users try it."""

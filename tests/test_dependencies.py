@@ -1,0 +1,42 @@
+"""The table of licences is of the versions that are pinned, and of all of them."""
+
+from __future__ import annotations
+
+import re
+
+from packaging.utils import canonicalize_name
+
+from tests.conftest import PROJECT
+
+ROW = re.compile(r"^\| ([a-z0-9-]+) \| (\S+) \| ([^|]+) \| ([0-9.]+) \|$", re.MULTILINE)
+RENEW = "run docs/make_dependencies.py"
+
+
+def rows() -> list[tuple[str, str, str, str]]:
+    return ROW.findall((PROJECT / "docs" / "dependencies.md").read_text(encoding="utf-8"))
+
+
+def test_every_pinned_version_is_listed_once():
+    lines = (PROJECT / "constraints.txt").read_text().splitlines()
+    pins = [line.split("==") for line in lines if line and not line.startswith("#")]
+    pinned = sorted((canonicalize_name(name), version) for name, version in pins)
+    assert sorted((name, version) for name, version, _, _ in rows()) == pinned, RENEW
+
+
+def test_every_package_has_a_licence():
+    assert [name for name, _, licence, _ in rows() if licence.strip() == "see its files"] == []
+
+
+def test_no_package_forbids_commercial_use():
+    """What the weights allow is another matter: `models info` says it."""
+    text = " ".join(licence for *_, licence, _ in rows())
+    assert not re.search(r"(?i)non-?commercial|CC-BY-NC|proprietary", text)
+
+
+def test_what_runs_and_what_tests_are_kept_apart():
+    text = (PROJECT / "docs" / "dependencies.md").read_text(encoding="utf-8")
+    run, _, tests = text.partition("## For the tests alone")
+    for name in ("napari", "openvino", "numpy", "pydicom", "packaging"):
+        assert f"\n| {name} |" in run
+    for name in ("pytest", "mypy", "ruff"):
+        assert f"\n| {name} |" in tests

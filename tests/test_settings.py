@@ -1,0 +1,43 @@
+"""What the user prefers is remembered, and a damaged file harms nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from napari_medsam.settings import Settings, keep, settings
+
+
+@pytest.fixture(autouse=True)
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "deeper" / "settings.json"
+    monkeypatch.setenv("NAPARI_MEDSAM_SETTINGS", str(path))
+    return path
+
+
+def test_what_was_chosen_is_there_the_next_time() -> None:
+    keep(threads=2, keys={"undo": "Y"})
+    keep(sound=True)
+    assert settings() == Settings(threads=2, keys={"undo": "Y"}, sound=True)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"threads": "many", "keys": [1], "new": 1}'])
+def test_damaged_file_counts_as_nothing_chosen(file: Path, content: str) -> None:
+    file.parent.mkdir()
+    file.write_text(content)
+    assert settings() == Settings()
+
+
+@pytest.mark.parametrize("change", [{"threads": -1}, {"idle_work": "often"}, {"nothing": 1}])
+def test_nonsense_is_refused_with_a_sentence(change: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="cannot be"):
+        keep(**change)
+
+
+def test_folder_that_cannot_be_written_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("NAPARI_MEDSAM_SETTINGS", str(tmp_path / "file" / "settings.json"))
+    assert keep(sound=True).sound
