@@ -154,7 +154,7 @@ def journal_child(folder: Path, rng: random.Random) -> None:
 
     module.Book = AckBook  # type: ignore[misc]
     path = folder / "faults.journal"
-    keeper = Keeper(path, head(), Ownership(path), most_bytes=400_000)
+    keeper = Keeper(path, head(), Ownership(path), most_bytes=60_000)
     annotation = Annotation(SHAPE)
     number = 0
 
