@@ -95,7 +95,8 @@ class MedSamWidget(QWidget):
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(UprightScroll(self.parts))
+        layout.addWidget(UprightScroll(self.parts), stretch=1)
+        layout.addWidget(self.parts.end)
         self.setMinimumWidth(WIDTH)
 
     def _connect(self) -> None:
