@@ -114,7 +114,8 @@ def _cell(
     draw.rectangle((x, y + 4, x + 18, y + 22), fill=color_of(one.label.color))
     draw.text((x + 26, y), _fitted(one.label.name, size[0] - picture.width - 60), BLACK, font(22))
     for n, line in enumerate(words(one, units)):
-        draw.text((x, y + 36 + 26 * n), line, fill=BLACK, font=font(18))
+        # Pillow's own font has neither this sign nor an ellipsis.
+        draw.text((x, y + 36 + 26 * n), line.replace("×", "x"), fill=BLACK, font=font(18))
 
 
 def _key_picture(scene: Scene, pair: Diameters) -> Image.Image:
@@ -139,7 +140,7 @@ def _spot(end: End, scene: Scene, pair: Diameters, shown: Image.Image) -> tuple[
 
 def _fitted(name: str, width: int) -> str:
     while name and font(22).getlength(name) > width:
-        name = name[:-2].rstrip(" .") + "…" if len(name) > 2 else ""
+        name = name[:-4].rstrip(" .") + "..." if len(name) > 4 else ""
     return name
 
 

@@ -93,7 +93,7 @@ def test_version_is_printed(capsys: pytest.CaptureFixture[str]):
 @pytest.mark.parametrize(
     "command",
     [
-        *("view", "demo", "segment", "predict", "evaluate", "info", "doctor", "bench"),
+        *("view", "demo", "segment", "predict", "evaluate", "batch", "info", "doctor", "bench"),
         *("models", "models install", "models list", "cache", "cache info", "cache clear"),
         *("replay", "journal", "journal list", "journal info", "journal export", "journal prune"),
     ],

@@ -10,7 +10,7 @@ import pytest
 
 from napari_medsam import doctor, screen
 from napari_medsam.cli import main
-from napari_medsam.doctor import files, known_slice, machine, weights, window
+from napari_medsam.doctor import files, journals, known_slice, machine, weights, window
 from napari_medsam.formats import optional
 from napari_medsam.models.catalogue import LITE_MEDSAM
 from napari_medsam.models.record_file import Record
@@ -145,6 +145,17 @@ def test_cache_that_cannot_be_written_is_a_note(monkeypatch: pytest.MonkeyPatch,
     assert files.cache().state == "ok"
     monkeypatch.setattr(files.os, "access", lambda path, mode: False)
     assert files.cache().state == "note"
+
+
+def test_journals_that_do_not_open_are_named(own_journals: Path):
+    assert journals.journal().state == "ok"
+    own_journals.mkdir()
+    (own_journals / "f0.journal").write_text("no database, only words, and enough of them")
+    found = journals.journal()
+    assert found.state == "note"
+    assert "1 journal," in found.found
+    assert "damaged: f0.journal" in found.found
+    assert found.advice
 
 
 def test_every_part_that_does_not_work_says_what_to_do(tmp_path: Path):

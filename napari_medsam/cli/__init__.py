@@ -17,6 +17,7 @@ from typer.main import get_command
 
 from napari_medsam import __version__
 from napari_medsam.cli import cache, journal, kit, models
+from napari_medsam.cli.batch import batch
 from napari_medsam.cli.bench import bench
 from napari_medsam.cli.convert import convert
 from napari_medsam.cli.demo import demo
@@ -43,6 +44,7 @@ app.command()(demo)
 app.command()(segment)
 app.command()(predict)
 app.command()(evaluate)
+app.command()(batch)
 app.command()(info)
 app.command()(convert)
 app.command()(measure)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from napari_medsam.doctor import files, known_slice, machine, weights, window
+from napari_medsam.doctor import files, journals, known_slice, machine, weights, window
 from napari_medsam.doctor.check import Check, State, are_ok
 from napari_medsam.models.catalogue import DEFAULT
 
@@ -25,6 +25,7 @@ PARTS: tuple[Callable[[], Check | list[Check]], ...] = (
     weights.weights,
     files.files,
     files.cache,
+    journals.journal,
     window.qt,
     window.a_screen,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,3 +25,10 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove temporary files that killed programs have left; nobody may be writing there now."""
+    for path in folder.iterdir():
+        if re.match(r"\.[0-9a-f]{32}\.", path.name):
+            path.unlink(missing_ok=True)

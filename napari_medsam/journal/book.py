@@ -86,6 +86,9 @@ class Book:
         Makes the file anew where there is none; None to open an existing one.
     owner
         Who writes (a random token); None to read alone.
+    claims
+        Take the file over from whoever wrote it last; without it only the file's own writer, or
+        whoever makes it, may open it.
 
     Raises
     ------
@@ -93,9 +96,18 @@ class Book:
         Where the file is damaged, no journal, or another image's.
     sqlite3.OperationalError, OSError
         Where the disk does not let us.
+    TakenOver
+        Where the file has another writer, and it is not to be claimed.
     """
 
-    def __init__(self, path: Path, head: Head | None = None, owner: str | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        head: Head | None = None,
+        owner: str | None = None,
+        *,
+        claims: bool = True,
+    ) -> None:
         self.path, self._owner = path, owner
         is_new = not path.exists()
         if is_new and (head is None or owner is None):
@@ -108,8 +120,10 @@ class Book:
                 self.head = self._read_head()
                 if head is not None and head.fingerprint != self.head.fingerprint:
                     raise JournalError(f"{path.name} is the journal of another image.")
-                if owner is not None:
+                if owner is not None and claims:
                     self._own(owner)
+                elif owner is not None and self._about("owner") != owner:
+                    raise TakenOver
             except BaseException:
                 self._connection.close()
                 raise

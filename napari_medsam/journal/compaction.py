@@ -48,11 +48,14 @@ def live_rows(rows: Sequence[Row]) -> list[Row]:
         else:
             undone.clear()
             done.append(row)
-    last = rows[-1] if rows else None
-    undos = [Row("undo", time=row.time) for row in undone]
-    redo_able = list(reversed(undone))
-    saved = [last] if last is not None and last.kind == "saved" else []
-    return [*done, *redo_able, *undos, *saved]
+    if not rows:
+        return []
+    last = rows[-1]
+    undos = [Row("undo") for _ in undone]
+    saved = [last] if last.kind == "saved" else []
+    left = [*done, *reversed(undone), *undos, *saved]
+    # The journal was last changed when it was, whichever step is now the last.
+    return [*left[:-1], *(replace(row, time=last.time) for row in left[-1:])]
 
 
 def folded(book: Book, rows: Sequence[Row], n_folded: int) -> list[Row]:

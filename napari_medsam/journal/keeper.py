@@ -32,7 +32,7 @@ class Keeper:
     Parameters
     ----------
     path, head
-        The journal; made with its first row.
+        The journal; made with its first row. One that is there must be this writer's already.
     ownership
         The right to write it; the keeper gives it back when it closes.
     on_problem
@@ -118,7 +118,7 @@ class Keeper:
     def _opened(self) -> Book:
         if self._book is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._book = Book(self.path, self._head, self._ownership.token)
+            self._book = Book(self.path, self._head, self._ownership.token, claims=False)
         self._ownership.try_to_hold()  # after a takeover, once the other has let go
         return self._book
 

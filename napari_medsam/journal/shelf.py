@@ -100,7 +100,8 @@ def put_aside(path: Path, word: str = "") -> Path:
     while target.exists():
         n += 1
         target = path.with_name(f"{name}-{n}{SUFFIX}")
-    for tail in ("-wal", "-shm", ""):  # the file itself last: a log without it means nothing
+    # A journal that could be read was closed, and has no log any more; a damaged one may have.
+    for tail in ("-wal", "-shm", ""):
         beside = path.with_name(f"{path.name}{tail}")
         if beside.exists():
             beside.rename(target.with_name(f"{target.name}{tail}"))

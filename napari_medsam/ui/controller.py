@@ -3,8 +3,8 @@
 It has no widgets and works with a bare `ViewerModel`. At most one case is open; the annotations
 of other images wait, so that going back to an image goes on where it was left.
 
-Four lanes of work: on images (the latest wins), on models, on files that are saved and on label
-files that are opened (neither is cancelled by a click).
+Five lanes of work: on images (the latest wins), on models, on files that are saved, on label
+files that are opened (neither is cancelled by a click) and on measures.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from napari_medsam.ui.journalling import Journals
 from napari_medsam.ui.label_files import LabelFiles
 from napari_medsam.ui.label_rows import Measuring
 from napari_medsam.ui.layers import Throttle, show_axis, show_slice
+from napari_medsam.ui.measures import Measures
 from napari_medsam.ui.model_desk import ModelDesk
 from napari_medsam.ui.open_cases import OpenCases
 from napari_medsam.ui.panel import Panel, View
@@ -65,7 +66,7 @@ class Controller:
     shelf
         Where models come from.
     make_jobs
-        Makes a lane of work; called four times, and once more for each case.
+        Makes a lane of work; called five times, and once more for each case.
     throttle, later
         See `LabelsLayer` and `BoxesLayer`; without a screen both act at once.
     idle
@@ -89,7 +90,7 @@ class Controller:
         self.viewer = viewer
         self._view = view
         self._throttle, self._later = throttle, later
-        self._lanes = [make_jobs() for _ in range(4)]
+        self._lanes = [make_jobs() for _ in range(5)]
         self._cache = EmbeddingCache() if cache is None else cache
         self._ready = ReadySlices()
         self._prefetch = Prefetcher(self._lanes[0], idle, lambda where: self._on_ready([where]))
@@ -109,6 +110,7 @@ class Controller:
             self._lanes[3], lambda: self.case, view.ask, self.tell, self.refresh
         )
         self.templates = Templates(lambda: self.case, self.tell, self.refresh)
+        self.measures = Measures(viewer, self._lanes[4], lambda: self.case, self.tell)
         self._measuring = Measuring(
             lambda: None if self._is_closed else self.case, later, self.refresh
         )

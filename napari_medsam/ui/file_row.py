@@ -30,6 +30,7 @@ class FileRow(QWidget):
         self.description = self._action("Write ITK-SNAP names beside the file")
         self.description.setCheckable(True)
         self.menu.addSeparator()
+        self.measure = self._action("Measure labels...")
         self.templates = QMenu("Label templates", self.menu)
         self.menu.addMenu(self.templates)
         self.import_table = self._action("Import label table...")

@@ -199,12 +199,14 @@ class CaseJournal:
         self._go_on()
 
     def _go_on(self) -> None:
-        """The case becomes what the journal holds."""
+        """The case becomes what the journal holds, if that is anything yet."""
         found = self._found
-        if found is not None and self._show(found):
+        if found is None:
+            return
+        if self._show(found):
             self._waiting, self._n_initial = [], 0
-            self._keep(found)
             self._tell("Your earlier work is here again; Undo goes back through it.", False)
+        self._keep(found)
 
     def _begin(self, *, put_old_aside: bool = False) -> None:
         """A journal of its own; it is made with the first step."""
@@ -287,8 +289,9 @@ class Journals:
             journal.close()
 
     def _is_here(self, asking: CaseJournal) -> bool:
-        others = [one for one in self._journals if one is not asking and one.state == "kept"]
-        return any(one.fingerprint == asking.fingerprint for one in others)
+        others = [one for one in self._journals if one is not asking]
+        there = [one for one in others if one.state in ("kept", "undecided")]
+        return any(one.fingerprint == asking.fingerprint for one in there)
 
     def _nudge(self) -> None:
         for journal in self._journals:

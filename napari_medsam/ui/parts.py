@@ -65,6 +65,8 @@ class Parts(QWidget):
     ----------
     images
         Called for the image layers there are.
+
+    `end`, with progress and saving, is a widget of its own, so that the rest may scroll above it.
     """
 
     def __init__(self, images: Callable[[Any], Sequence[Any]]) -> None:
@@ -77,10 +79,11 @@ class Parts(QWidget):
             self._build_choices(images),
             self._build_labels(),
             self._build_tools(),
-            self._build_end(),
         ):
             layout.addLayout(part)
         layout.setStretch(2, 1)
+        self.end = QWidget()
+        self.end.setLayout(self._build_end())
 
     def _build_words(self) -> QLayout:
         self.hint, self.message = sentence(bold=True), sentence()
@@ -180,7 +183,9 @@ class Parts(QWidget):
         self.progress = ProgressRow()
         self.files = FileRow()
         self.save = self.files.save
-        return _column(self.progress, self.files, small_print(DISCLAIMER))
+        column = _column(self.progress, self.files, small_print(DISCLAIMER))
+        column.setContentsMargins(8, 0, 8, 4)
+        return column
 
     def show_panel(self, panel: Panel) -> None:
         """Draw a panel; nothing that the user is typing is disturbed."""

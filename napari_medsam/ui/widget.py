@@ -21,6 +21,7 @@ from napari_medsam.ui.case import Case
 from napari_medsam.ui.closing import ClosingQuestion
 from napari_medsam.ui.controller import Controller
 from napari_medsam.ui.key_sheet import KeySheet
+from napari_medsam.ui.measure_window import MeasureWindow
 from napari_medsam.ui.memory import give_back_large_arrays
 from napari_medsam.ui.model_rows import ask_weights
 from napari_medsam.ui.offer_dialog import show_offer
@@ -94,7 +95,8 @@ class MedSamWidget(QWidget):
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(UprightScroll(self.parts))
+        layout.addWidget(UprightScroll(self.parts), stretch=1)
+        layout.addWidget(self.parts.end)
         self.setMinimumWidth(WIDTH)
 
     def _connect(self) -> None:
@@ -143,6 +145,7 @@ class MedSamWidget(QWidget):
         parts.end_tour.clicked.connect(lambda: self.end_tour())
         parts.offer.answered.connect(self._on_offer_answered)
         files.import_table.triggered.connect(lambda: self.ask_table())
+        files.measure.triggered.connect(lambda: self.open_measures())
         files.templates.aboutToShow.connect(
             lambda: fill_menu(files.templates, controller.templates, self)
         )
@@ -332,6 +335,13 @@ class MedSamWidget(QWidget):
         path = file_dialogs.ask_where_to_export(self, table)
         if path is not None:
             self.controller.label_files.export_table(path)
+
+    def open_measures(self) -> None:
+        """Open the window of measures."""
+        suggested = self.controller.suggested_path()
+        if suggested is not None:
+            self.measure_window = MeasureWindow(self.controller.measures, self, suggested)
+            self.measure_window.show()
 
     def _ask_and(
         self, ask: Callable[[QWidget, Path], Path | None], do: Callable[[Path], None]

@@ -36,7 +36,13 @@ class Kept:
     def __init__(self, path: Path, shape: tuple[int, int, int] = SHAPE) -> None:
         self.book = Book(path, head(shape), "me")
         self.annotation = Annotation(shape)
-        self.annotation.on_step = lambda step: self.book.append(row_of(step))
+        self.last_time = 0.0
+        self.annotation.on_step = self._keep
+
+    def _keep(self, step: Step) -> None:
+        row = row_of(step)
+        self.book.append(row)
+        self.last_time = row.time
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -174,6 +175,7 @@ def test_compaction_keeps_everything_but_old_undos(kept, path):
     kept.annotation.redo()
     assert np.array_equal(back.labels, kept.annotation.labels)
     assert back.undo() is not None
+    assert history.last_time == pytest.approx(kept.last_time)
 
 
 def test_a_small_journal_is_left_alone(kept):

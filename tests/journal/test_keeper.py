@@ -187,6 +187,23 @@ def test_a_window_that_was_taken_over_stops_and_is_told(desk, path):
     second.release()
 
 
+def test_who_was_taken_over_while_the_disk_was_gone_takes_nothing_back(desk, path, monkeypatch):
+    place(desk.annotation, mask_of(3, 4, 8, 9))
+    desk.keeper.wait()
+    with monkeypatch.context() as patched:
+
+        def gone(self: Book, row: Row) -> None:
+            raise OSError(116, "Stale file handle")
+
+        patched.setattr(Book, "append", gone)
+        place(desk.annotation, mask_of(3, 4, 8, 9, index=4))
+        desk.keeper.wait()
+    with Book(path, head(), "second") as book:
+        desk.keeper.wait()
+        assert desk.lost == [True]
+        book.append(Row("undo"))
+
+
 def test_a_killed_window_leaves_no_lock(path):
     program = (
         "import sys, time; from pathlib import Path; "

@@ -52,7 +52,7 @@ def test_the_window_asks_shows_and_goes_on(make_napari_viewer) -> None:
     wait_for(lambda: second.labels.any())
     let_pass(200)
     assert np.array_equal(second.labels, labels)
-    assert second.viewer.layers[-1].nshapes == 1
+    assert second.controller.case.boxes.layer.nshapes == 1
     second.picture("went_on")
     n_before = len(second.controller.case.annotation.log)
     QTest.mouseClick(second.parts.undo, Qt.MouseButton.LeftButton)

@@ -75,7 +75,8 @@ def test_opening_the_image_again_offers_to_go_on(desk: Desk) -> None:
     assert np.ptp(offer.picture, axis=2).max() > 50  # the label's colour
     assert np.array_equal(again.labels, desk.labels)
     assert again.boxes.nshapes == 1
-    assert again.view.panel.labels == desk.view.panel.labels
+    assert again.annotation.table == desk.annotation.table
+    assert again.view.panel.labels[0].n_voxels == desk.view.panel.labels[0].n_voxels
     again.controller.close()
 
 
@@ -161,6 +162,18 @@ def test_a_second_window_takes_over_and_the_first_is_told(desk: Desk, qapp) -> N
     first = desk.controller.journals.of(desk.controller.case)
     wait_for(lambda: first.is_only_looking)
     assert "taken over" in desk.view.panel.message
+    assert same(kept(second), second)
+    second.controller.close()
+
+
+def test_a_window_that_was_taken_over_before_its_first_step_is_told(desk: Desk, qapp) -> None:
+    second = reopened(TAKE_OVER)
+    second.draw_on(12)
+    assert same(kept(second), second)
+    desk.draw_on(10)
+    first = desk.controller.journals.of(desk.controller.case)
+    wait_for(lambda: first.is_only_looking)
+    second.draw_on(14)
     assert same(kept(second), second)
     second.controller.close()
 

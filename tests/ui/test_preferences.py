@@ -35,6 +35,7 @@ def readers_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def window(make_napari_viewer: Callable[..., Any]) -> Iterator[Window]:
+    keep(tour_seen=True)
     made = Window(make_napari_viewer(show=True), TinyShelf())
     wait_for(lambda: made.controller.desk.state.state == "ready")
     yield made

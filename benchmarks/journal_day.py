@@ -1,0 +1,152 @@
+"""What a day of work costs in the journal: bytes, milliseconds of the hand, seconds to reopen.
+
+    python benchmarks/journal_day.py [--scale SHARE] [--json FILE]
+
+On a volume of 300x512x512: 400 boxes (a third moved once), 60 propagations over 80 slices,
+2,000 brush strokes of 20 pixels across, 200 undos, 100 redos, a label file taken over; outlines
+are ragged as a model's are. The hand's cost is the time to take a stroke into the annotation and
+hand it over; the lag is from handing over to the disk. Prints a markdown table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+
+from napari_medsam.engine.annotation import Annotation
+from napari_medsam.engine.events import PlacedBox, Step
+from napari_medsam.engine.prompt import SliceMask, SliceRef, box_prompt, tight_patch
+from napari_medsam.engine.window import Window
+from napari_medsam.journal.book import Book, Row
+from napari_medsam.journal.head import Head
+from napari_medsam.journal.history import read_history
+from napari_medsam.journal.keeper import Keeper
+from napari_medsam.journal.ownership import Ownership
+
+SHAPE = (300, 512, 512)
+WINDOW = Window(-160.0, 240.0)
+RNG = np.random.default_rng(0)
+
+
+def ragged_disk(z: int, y: int, x: int, r: int) -> SliceMask:
+    """A disk with an outline as uneven as a model's."""
+    rows, columns = np.ogrid[: SHAPE[1], : SHAPE[2]]
+    wobble = 4 * ndimage.gaussian_filter(RNG.normal(size=SHAPE[1:]), 3)
+    inside = np.hypot(rows - y, columns - x) + 3 * wobble <= r
+    y0, x0, patch = tight_patch(inside)
+    box = box_prompt(SliceRef("z", z), (x - r, y - r, x + r, y + r), SHAPE[1:])
+    return SliceMask(SliceRef("z", z), SHAPE[1:], y0, x0, patch, 0.9, 0.9, box)
+
+
+def any_disk(z: int) -> SliceMask:
+    y, x = RNG.integers(80, 430, 2)
+    return ragged_disk(z, int(y), int(x), int(RNG.integers(15, 70)))
+
+
+class Day:
+    """An annotation whose steps are kept, and how long each took."""
+
+    def __init__(self, path: Path) -> None:
+        head = Head("day", "nifti", SHAPE, (0.7, 0.7, 1.5), (0.0, 0.0, 0.0), np.eye(3))
+        self.keeper = Keeper(path, head, Ownership(path))
+        self.annotation = Annotation(SHAPE)
+        self.annotation.on_step = self._keep
+        self.handing_over_ms: list[float] = []
+        for _ in range(8):
+            self.annotation.add_label()
+
+    def _keep(self, step: Step) -> None:
+        began = time.perf_counter()
+        self.keeper.keep(Row(step.kind, step.event, time.time(), window=WINDOW))
+        self.handing_over_ms.append(1000 * (time.perf_counter() - began))
+
+    def box(self) -> None:
+        mask, label = any_disk(int(RNG.integers(300))), int(RNG.integers(1, 9))
+        box_id = self.annotation.new_box_id()
+        self.annotation.apply_box(
+            PlacedBox(box_id, label, mask.prompt), mask, model="m", window="w"
+        )
+        if RNG.random() < 1 / 3:
+            moved = any_disk(mask.slice.index)
+            placed = PlacedBox(box_id, label, moved.prompt)
+            self.annotation.apply_box(placed, moved, model="m", window="w")
+
+    def propagation(self) -> None:
+        first, (y, x) = int(RNG.integers(220)), RNG.integers(120, 390, 2)
+        with self.annotation.edit("propagate", model="m", window="w") as edit:
+            for z in range(first, first + 80):
+                radius = int(20 + 40 * np.sin(np.pi * (z - first) / 80))
+                edit.paint(ragged_disk(z, int(y), int(x), radius), int(RNG.integers(1, 9)), key=1)
+
+    def stroke(self) -> float:
+        """Milliseconds that the hand waits for a stroke."""
+        z, (y, x) = int(RNG.integers(300)), RNG.integers(20, 490, 2)
+        rows, columns = np.mgrid[y - 10 : y + 10, x - 10 : x + 10].reshape(2, -1)
+        where = np.full(rows.shape, z), rows, columns
+        old = self.annotation.labels[where].copy()
+        self.annotation.labels[where] = int(RNG.integers(0, 9))
+        began = time.perf_counter()
+        self.annotation.record_painted(where, old, self.annotation.labels[where])
+        return 1000 * (time.perf_counter() - began)
+
+
+def measure(scale: float) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "day.journal"
+        day = Day(path)
+        strokes, lags = [], []
+        for _ in range(round(60 * scale)):
+            day.propagation()
+        for _ in range(round(400 * scale)):
+            day.box()
+        day.keeper.wait(600)
+        for k in range(round(2000 * scale)):
+            strokes.append(day.stroke())
+            if k % 20 == 0:
+                began = time.perf_counter()
+                day.keeper.wait()
+                lags.append(1000 * (time.perf_counter() - began))
+            if k % 10 == 0:
+                day.annotation.undo()
+            if k % 20 == 0:
+                day.annotation.redo()
+        day.annotation.load_labels(day.annotation.labels.copy())
+        day.keeper.close(600)
+        began = time.perf_counter()
+        with Book(path) as book:
+            n_bytes, n_rows = book.n_bytes, book.n_rows
+            back = read_history(book).annotation
+        return {
+            "steps": n_rows,
+            "journal_mb": round(n_bytes / 1e6, 1),
+            "stroke_ms_median": round(float(np.median(strokes)), 2),
+            "stroke_ms_p99": round(float(np.percentile(strokes, 99)), 2),
+            "handing_over_ms_p99": round(float(np.percentile(day.handing_over_ms, 99)), 2),
+            "lag_to_disk_ms_p99": round(float(np.percentile(lags, 99)), 1),
+            "reopen_s": round(time.perf_counter() - began, 2),
+            "same_labels": bool(np.array_equal(back.labels, day.annotation.labels)),
+        }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--scale", type=float, default=1.0, help="a share of a day")
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    found = measure(given.scale)
+    rows = [f"| {name} | {value} |" for name, value in found.items()]
+    print("\n".join(["| of a day | measured |", "|---|---|", *rows]))
+    if given.json:
+        given.json.write_text(json.dumps(found, indent=2), encoding="utf-8")
+    return int(not found["same_labels"])
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,69 @@
+"""How long the label table takes to follow a change, on 300x512x512 with five large labels.
+
+    python benchmarks/live_measures.py
+
+Prints a markdown table: milliseconds from a brush stroke in the annotation to the new ml and
+diameters, the same for undo, for a propagation over 100 slices, and for a recount of everything.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from napari_medsam.engine.annotation import Annotation
+from napari_medsam.engine.volume import Volume
+from napari_medsam.tally import Tally
+
+SHAPE = (300, 512, 512)
+
+
+def five_bodies() -> np.ndarray:
+    z, y, x = np.indices(SHAPE, dtype=np.float32, sparse=True)
+    labels = np.zeros(SHAPE, np.uint16)
+    for n in range(5):
+        middle_y, middle_x = 100 + 80 * n, 120 + 70 * n
+        body = ((z - 150) / 140) ** 2 + ((y - middle_y) / 45) ** 2 + ((x - middle_x) / 60) ** 2
+        labels[body <= 1] = n + 1
+    return labels
+
+
+def stroke(annotation: Annotation, slices: range) -> None:
+    region = np.ix_(slices, range(90, 130), range(100, 140))
+    indices = tuple(i.ravel() for i in np.broadcast_arrays(*region))
+    old = annotation.labels[indices].copy()
+    new = 2 if old[0] != 2 else 1
+    annotation.labels[indices] = new
+    annotation.record_painted(indices, old, new)
+
+
+def timed(act: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    act()
+    return 1000 * (time.perf_counter() - start)
+
+
+def main() -> None:
+    annotation = Annotation(SHAPE)
+    tally = Tally(annotation, Volume(np.broadcast_to(np.uint8(0), SHAPE), (0.8, 0.8, 2.5)))
+    annotation.load_labels(five_bodies())
+    everything = timed(tally.refresh)
+    strokes, undone = [], []
+    for n in range(20):
+        stroke(annotation, range(100 + n, 101 + n))
+        strokes.append(timed(tally.refresh))
+    for _ in range(20):
+        annotation.undo()
+        undone.append(timed(tally.refresh))
+    stroke(annotation, range(100, 200))
+    hundred = timed(tally.refresh)
+    print("| change | median ms | longest ms |\n|---|---|---|")
+    for name, times in (("stroke on a slice", strokes), ("undo of it", undone)):
+        print(f"| {name} | {np.median(times):.1f} | {max(times):.1f} |")
+    print(f"| 100 slices at once | {hundred:.0f} | |\n| all 300 slices | {everything:.0f} | |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,280 @@
+"""A scripted user for an hour in the real window: memory, warnings, exceptions, consistency.
+
+    python benchmarks/soak.py [--minutes N] [--pause SECONDS] [--seed N] [--json FILE]
+
+Draws, moves and deletes boxes, propagates, cancels, brushes, undoes, redoes, adds labels, switches
+between two images and saves, in random order, one thing every 0.3 seconds (--pause), with the
+model of the tests, which needs no weights. Where nothing runs, every step is checked: the counts
+of voxels are those of the labels, undo and redo lead away and back to the same voxels; every 50th
+step the journal is replayed and compared. On Linux without a screen it starts itself under
+xvfb-run.
+
+Memory is that of the process (resident), noted every five seconds; the growth is from the median
+of the second tenth of the run (of an hour: after five minutes) to that of the last. Prints a
+markdown table; exits 1 for a warning, an exception, an inconsistency, or growth of 5 % or more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import random
+import shutil
+import sys
+import tempfile
+import threading
+import time
+import warnings
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+from speed_screen import SCREEN, has_screen, run_for
+
+PROJECT = Path(__file__).resolve().parent.parent
+SHAPE = (40, 256, 256)
+MOST_GROWTH = 0.05
+
+
+def balls(seed: int) -> np.ndarray:
+    """(40, 256, 256) uint8 with a few bright balls, other ones for each seed."""
+    rng = np.random.default_rng(seed)
+    voxels = rng.integers(0, 60, SHAPE).astype(np.uint8)
+    z, y, x = np.ogrid[: SHAPE[0], : SHAPE[1], : SHAPE[2]]
+    for _ in range(6):
+        cz, cy, cx = rng.integers((8, 40, 40), (32, 216, 216))
+        voxels[((z - cz) / 8) ** 2 + ((y - cy) / 24) ** 2 + ((x - cx) / 24) ** 2 < 1] = 220
+    return voxels
+
+
+class Listener:
+    """Notes everything that goes wrong anywhere in the process."""
+
+    def __init__(self) -> None:
+        from qtpy.QtCore import QtMsgType, qInstallMessageHandler
+
+        self.found: Counter[str] = Counter()
+        warnings.simplefilter("always")
+        warnings.showwarning = lambda message, *_: self.note(f"warning: {message}")
+        sys.excepthook = lambda kind, error, _: self.note(f"exception: {kind.__name__}: {error}")
+        threading.excepthook = lambda a: self.note(f"exception in a thread: {a.exc_value}")
+        handler = logging.Handler(logging.WARNING)
+        handler.emit = lambda record: self.note(f"log: {record.getMessage()}")  # type: ignore
+        logging.getLogger().addHandler(handler)
+        loud = (QtMsgType.QtWarningMsg, QtMsgType.QtCriticalMsg)
+        qInstallMessageHandler(lambda kind, _, text: self.note(f"Qt: {text}", kind in loud))
+
+    def note(self, text: str, is_loud: bool = True) -> None:
+        if is_loud:
+            self.found[text] += 1
+
+
+class User:
+    """Does random things in a window."""
+
+    def __init__(self, viewer: Any, dock: Any, folder: Path, seed: int) -> None:
+        self.viewer, self.dock, self.controller = viewer, dock, dock.controller
+        self.rng, self.folder = random.Random(seed), folder
+        self.done: Counter[str] = Counter()
+        self.wrong: list[str] = []
+        self.images = list(viewer.layers)
+
+    @property
+    def case(self) -> Any:
+        return self.controller.case
+
+    def act(self) -> None:
+        deeds = {
+            self.draw: 22,
+            self.move: 10,
+            self.delete: 3,
+            self.propagate: 10,
+            self.cancel: 4,
+            self.brush: 20,
+            self.undo: 14,
+            self.redo: 6,
+            self.scroll: 10,
+            self.add_label: 2,
+            self.remove_label: 1,
+            self.switch: 2,
+            self.save: 1,
+        }
+        (deed,) = self.rng.choices(list(deeds), list(deeds.values()))
+        deed()
+        self.done[deed.__name__] += 1
+
+    def scroll(self) -> None:
+        self.viewer.dims.set_current_step(0, self.rng.randrange(SHAPE[0]))
+
+    def draw(self) -> None:
+        where = self.case.where()
+        (y, x), (h, w) = (self.rng.randrange(200) for _ in "yx"), (40, 44)
+        z = where.index
+        corners = [[z, y, x], [z, y, x + w], [z, y + h, x + w], [z, y + h, x]]
+        self.case.boxes.layer.add_rectangles(np.array(corners, float))
+
+    def move(self) -> None:
+        layer = self.case.boxes.layer
+        if layer.nshapes:
+            data = [np.array(one) for one in layer.data]
+            data[self.rng.randrange(len(data))][:, 1:] += self.rng.uniform(-12, 12)
+            layer.data = data
+            layer.events.data(value=layer.data, action="changed", data_indices=(0,))
+
+    def delete(self) -> None:
+        boxes = self.case.boxes.layer
+        if boxes.nshapes > 6:
+            boxes.selected_data = {self.rng.randrange(boxes.nshapes)}
+            boxes.remove_selected()
+
+    def propagate(self) -> None:
+        self.controller.propagate()
+
+    def cancel(self) -> None:
+        self.controller.cancel()
+
+    def brush(self) -> None:
+        layer, where = self.case.labels.layer, self.case.where()
+        layer.brush_size = self.rng.randrange(4, 24)
+        value = self.rng.choice([0, self.case.label])
+        layer.paint((where.index, self.rng.randrange(256), self.rng.randrange(256)), value)
+
+    def undo(self) -> None:
+        self.controller.undo()
+
+    def redo(self) -> None:
+        self.controller.redo()
+
+    def add_label(self) -> None:
+        if len(self.case.annotation.table) < 8:
+            self.controller.on_case(type(self.case).add_label)
+
+    def remove_label(self) -> None:
+        if len(self.case.annotation.table) > 4:
+            self.controller.on_case(type(self.case).remove_label)
+            self.controller.on_case(type(self.case).pick_next_label)
+
+    def switch(self) -> None:
+        self.dock.parts.image.value = self.rng.choice(self.images)
+
+    def save(self) -> None:
+        self.controller.save(self.folder / f"{self.case.layer.name}.nii.gz")
+
+    # --- is all as it should be? -----------------------------------------------------------
+
+    def check(self, *, journal: bool) -> None:
+        annotation = self.case.annotation
+        if self.controller.panel().progress is not None or annotation.so_far is not None:
+            return
+        self.done["checked"] += 1
+        labels = annotation.labels.copy()
+        counts = np.bincount(labels.ravel(), minlength=9)
+        for label in annotation.table:
+            if annotation.voxel_count(label.number) != counts[label.number]:
+                self.wrong.append(f"the count of label {label.number}")
+        if self.case.can_undo and not self.case.pending:
+            self.controller.undo()
+            self.controller.redo()
+            if not np.array_equal(annotation.labels, labels):
+                self.wrong.append("undo and redo do not lead back")
+        if journal:
+            self._check_journal(annotation)
+
+    def _check_journal(self, annotation: Any) -> None:
+        from napari_medsam.journal.book import Book
+        from napari_medsam.journal.history import read_history
+
+        journal = self.controller.journals.of(self.case)
+        if journal is None or journal.keeper is None or not journal.keeper.path.exists():
+            return
+        self.done["journal replayed"] += 1
+        if not journal.keeper.wait():
+            self.wrong.append("the journal is not written")
+        with Book(journal.keeper.path) as book:
+            back = read_history(book).annotation
+        if not np.array_equal(back.labels, annotation.labels):
+            self.wrong.append("the journal tells other labels")
+
+
+def measure(minutes: float, pause: float, seed: int) -> dict[str, Any]:
+    folder = Path(tempfile.mkdtemp(prefix="soak-"))
+    os.environ["NAPARI_MEDSAM_CACHE"] = str(folder / "cache")
+    os.environ["NAPARI_MEDSAM_JOURNALS"] = str(folder / "journals")
+    sys.path.insert(0, str(PROJECT))
+    import napari
+    from napari.layers import Image
+
+    from napari_medsam.ui.widget import MedSamWidget
+    from tests.ui.conftest import TinyShelf
+
+    viewer = napari.Viewer(show=True)
+    dock = MedSamWidget(viewer, TinyShelf())
+    viewer.window.add_dock_widget(dock, name="Box segmentation")
+    for n in (1, 2):
+        viewer.add_layer(Image(balls(n), name=f"image {n}", scale=(3.0, 1.0, 1.0)))
+    run_for(2)
+    listener = Listener()
+    user = User(viewer, dock, folder, seed)
+    rss = work(user, listener, minutes, pause)
+    events = sum(len(case.annotation.log) for case in user.controller._cases.all)
+    n_bytes = sum(p.stat().st_size for p in (folder / "journals").glob("*.journal*"))
+    dock.controller.close()
+    viewer.close()
+    shutil.rmtree(folder, ignore_errors=True)
+    tenth = max(len(rss) // 10, 1)
+    before, after = np.median(rss[tenth : 2 * tenth]), np.median(rss[-tenth:])
+    return {
+        "minutes": minutes,
+        "done": dict(user.done),
+        "events": events,
+        "journal_mb": round(n_bytes / 1e6, 1),
+        "rss_mb_before": round(float(before) / 1e6),
+        "rss_mb_after": round(float(after) / 1e6),
+        "growth": round(float(after / before - 1), 4),
+        "inconsistent": dict(Counter(user.wrong)),
+        "went_wrong": dict(listener.found),
+    }
+
+
+def work(user: User, listener: Listener, minutes: float, pause: float) -> list[int]:
+    """Work for a time; the memory on the way."""
+    process, rss, step = psutil.Process(), [], 0
+    end, noted = time.monotonic() + 60 * minutes, 0.0
+    while time.monotonic() < end:
+        step += 1
+        try:
+            user.act()
+            run_for(pause)
+            user.check(journal=step % 50 == 0)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is counted and reported
+            listener.note(f"exception: {type(error).__name__}: {error}")
+        if time.monotonic() - noted > 5:
+            noted = time.monotonic()
+            rss.append(process.memory_info().rss)
+    return rss
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--pause", type=float, default=0.3)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    if not has_screen():
+        os.execvp("xvfb-run", ["xvfb-run", "-a", "-s", SCREEN, sys.executable, *sys.argv])
+    found = measure(given.minutes, given.pause, given.seed)
+    rows = [f"| {name} | {value} |" for name, value in found.items()]
+    print("\n".join(["| of the soak | measured |", "|---|---|", *rows]))
+    if given.json:
+        given.json.write_text(json.dumps(found, indent=2), encoding="utf-8")
+    bad = found["inconsistent"] or found["went_wrong"] or found["growth"] >= MOST_GROWTH
+    return int(bool(bad))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

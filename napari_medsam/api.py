@@ -1,0 +1,72 @@
+"""The commands for many cases as plain functions that run to the end and return a list.
+
+The rooms' own functions are generators, for callers who show how far a run is.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from napari_medsam.challenge import evaluate as scoring
+from napari_medsam.challenge import predict as prediction
+from napari_medsam.challenge.evaluate import CaseScore
+from napari_medsam.challenge.predict import Outcome
+from napari_medsam.cohort import batch as cohort
+from napari_medsam.cohort.record import Record
+
+
+def predict(
+    inputs: str | Path,
+    outputs: str | Path,
+    *,
+    model: str = "litemedsam",
+    boxes: str | Path | None = None,
+    compat: bool = False,
+    again: bool = False,
+    efficiency: str | Path | None = None,
+) -> list[Outcome]:
+    """Answer every case of a folder; see `challenge.predict.predict`."""
+    found = prediction.predict(
+        inputs,
+        outputs,
+        model=model,
+        boxes=boxes,
+        compat=compat,
+        again=again,
+        efficiency=efficiency,
+    )
+    return list(found)
+
+
+def evaluate(segs: str | Path, gts: str | Path) -> list[CaseScore]:
+    """Score a folder of labels against a reference; see `challenge.evaluate.evaluate`."""
+    return list(scoring.evaluate(segs, gts))
+
+
+def batch(
+    table: str | Path,
+    outputs: str | Path,
+    *,
+    model: str = "litemedsam",
+    compat: bool = False,
+    window: str = "auto",
+    workers: int | None = None,
+    scheduler: str | None = None,
+    again: bool = False,
+) -> list[Record]:
+    """Segment the cases of a table; see `cohort.batch.batch`.
+
+    Local workers import the script that calls this, so a script calls it below
+    ``if __name__ == "__main__":``.
+    """
+    found = cohort.batch(
+        table,
+        outputs,
+        model=model,
+        compat=compat,
+        window=window,
+        workers=workers,
+        scheduler=scheduler,
+        again=again,
+    )
+    return list(found)

@@ -1,0 +1,72 @@
+"""`batch`: a table of cases in, a folder of labels and a summary out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from napari_medsam.cli.errors import usage
+
+
+def batch(
+    table: Annotated[
+        Path,
+        typer.Argument(
+            metavar="CASES.csv",
+            help="Columns case, label, axis, first, last, x0, y0, x1, y1 and perhaps slice; images "
+            "are found beside it (docs/cohorts.md).",
+        ),
+    ],
+    outputs: Annotated[Path, typer.Argument(metavar="OUT", help="The folder for the results.")],
+    model: Annotated[
+        str, typer.Option(help="A name that `models list` prints, or auto: by modality.")
+    ] = "litemedsam",
+    compat: Annotated[
+        bool, typer.Option("--compat", help="Follow the rules of the model's authors exactly.")
+    ] = False,
+    window: Annotated[
+        str, typer.Option(metavar="NAME or LO,HI", help="The grey values, as of `segment`.")
+    ] = "auto",
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes on this machine; if left out, one a core."),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Work on the Dask cluster with this scheduler."),
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Do everything anew.")] = False,
+) -> None:
+    """Segment the cases of a table on all cores or a cluster; goes on where it was stopped."""
+    from napari_medsam.cli.console import progress_bar
+    from napari_medsam.cli.run import require_model
+    from napari_medsam.cohort import summary
+    from napari_medsam.cohort.batch import SUMMARY, n_cases
+    from napari_medsam.cohort.batch import batch as run
+
+    with usage("--model"):
+        require_model(model)
+    with usage("CASES.csv"):
+        total = n_cases(table)
+    records = []
+    found = run(
+        table,
+        outputs,
+        model=model,
+        compat=compat,
+        window=window,
+        workers=workers,
+        scheduler=scheduler,
+        again=again,
+    )
+    with progress_bar("Cases", total) as advance:
+        for record in found:
+            records.append(record)
+            if record["why"]:
+                typer.echo(f"{record['case']}: {record['why']}", err=True)
+            advance(len(records), None)
+    typer.echo(f"{outputs / SUMMARY}: {summary.in_words(records)}")
+    if any(record["why"] for record in records):
+        raise typer.Exit(1)

@@ -1,0 +1,75 @@
+"""The workers of a Dask cluster, which somebody else has started.
+
+A case is a task of Dask's: it is given to a free worker, and again to another where that one dies
+(Dask gives up after `distributed.scheduler.allowed-failures` deaths, 3 unless set). Workers read
+images and write results themselves, so all of them need the same folders and the same version of
+this program, with its model installed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from napari_medsam.cohort.local import Work
+from napari_medsam.cohort.record import Record, failure
+from napari_medsam.cohort.task import Task
+
+WAIT_SECONDS = 15
+
+
+def run_on_dask(tasks: Sequence[Task], work: Work, address: str) -> Iterator[tuple[Task, Record]]:
+    """Do cases on a cluster, and give each as it is finished.
+
+    Parameters
+    ----------
+    tasks
+        The cases, with paths that the workers can read.
+    work
+        A function of a module that the workers can import.
+    address
+        The scheduler's, as "tcp://10.0.0.1:8786".
+
+    Raises
+    ------
+    ImportError
+        Dask's `distributed` is not installed.
+    RuntimeError
+        Nobody answers at the address, or a worker cannot do any case at all.
+    """
+    distributed = _distributed()
+    try:
+        client = distributed.Client(address, timeout=WAIT_SECONDS, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise RuntimeError(f"No Dask scheduler answers at {address}.") from error
+    with client:
+        futures = {client.submit(on_worker, work, task, pure=False): task for task in tasks}
+        for future in distributed.as_completed(list(futures), loop=client.loop):
+            task = futures.pop(future)
+            failed = future.exception()
+            if isinstance(failed, distributed.scheduler.KilledWorker):
+                yield task, failure(task, "Its worker died again and again.")
+            elif failed is not None:
+                raise RuntimeError(" ".join(str(failed).split()) or type(failed).__name__)
+            else:
+                yield task, future.result()
+            future.release()
+
+
+def _distributed() -> Any:
+    try:
+        import distributed
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            "A Dask cluster needs distributed, which is not installed: "
+            "pip install 'napari-medsam[cluster]'"
+        ) from error
+    return distributed
+
+
+def on_worker(work: Work, task: Task) -> Record:
+    """On the worker: OpenVINO gets as many threads as the worker was given."""
+    from distributed import get_worker
+
+    return work(replace(task, threads=get_worker().state.nthreads))

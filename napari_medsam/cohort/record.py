@@ -1,0 +1,127 @@
+"""The record of a case: a small JSON file that says its labels are there, and how they look.
+
+It is written after the labels, so where there is a record the case is done. The summary of a
+cohort is made of records alone.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TypedDict
+
+import numpy as np
+
+from napari_medsam.cohort.task import Task
+from napari_medsam.engine.confidence import slice_confidences
+from napari_medsam.engine.review import doubtful
+from napari_medsam.formats.atomic import replacing
+from napari_medsam.headless import Answer, Result, confidences
+from napari_medsam.report import measure
+
+
+class LabelRecord(TypedDict):
+    """A label of a case; `to_look_at` are slices in doubt, the worst first."""
+
+    number: int
+    name: str
+    slices: int
+    to_look_at: list[int]
+    least_confidence: float | None
+    mean_confidence: float | None
+    voxels: int
+    ml: float | None
+
+
+class Record(TypedDict):
+    """A case; `why` says what went wrong and is "" where nothing did."""
+
+    case: str
+    asked: str
+    model: str
+    seconds: dict[str, float]
+    labels: list[LabelRecord]
+    notes: list[str]
+    why: str
+
+
+def failure(task: Task, why: str) -> Record:
+    """The record of a case without labels; it is never written, so that the next run tries anew."""
+    return Record(case=task.case.name, asked="", model="", seconds={}, labels=[], notes=[], why=why)
+
+
+def record_of(task: Task, result: Result, model: str) -> Record:
+    """What is kept of a result."""
+    return Record(
+        case=task.case.name,
+        asked=task.fingerprint,
+        model=model,
+        seconds={name: round(value, 3) for name, value in result.seconds.items()},
+        labels=_labels(result),
+        notes=list(result.request.image.notes),
+        why="",
+    )
+
+
+def write_record(task: Task, record: Record) -> None:
+    """Put the record in its place, as a whole."""
+    task.record.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(task.record) as temporary:
+        temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+def read_record(task: Task) -> Record | None:
+    """The record of the same question, if its labels are there; None where the case is to do."""
+    if not (task.record.is_file() and task.target.is_file() and task.case.path.exists()):
+        return None
+    try:
+        record: Record = json.loads(task.record.read_text(encoding="utf-8"))
+    except ValueError:  # cut short by another program; the case is done anew
+        return None
+    return record if record.get("asked") == task.fingerprint else None
+
+
+def _labels(result: Result) -> list[LabelRecord]:
+    trust = trust_by_label(result)
+    found: list[LabelRecord] = []
+    for label in result.request.table:
+        size = measure(label, result.annotation.labels, result.request.image)
+        own = trust.get(label.number, {})
+        values = list(own.values())
+        found.append(
+            LabelRecord(
+                number=label.number,
+                name=label.name,
+                slices=_slices(result, label.number),
+                to_look_at=doubtful(own),
+                least_confidence=round(min(values), 4) if values else None,
+                mean_confidence=round(float(np.mean(values)), 4) if values else None,
+                voxels=size["voxels"],
+                ml=size["ml"],
+            )
+        )
+    return found
+
+
+def trust_by_label(result: Answer) -> dict[int, dict[int, float]]:
+    """Label to slice to confidence, the least where several boxes have the slice.
+
+    A mask that was not propagated has no neighbours and is judged by itself.
+    """
+    request = result.request
+    trust = confidences(request, result.found)
+    if request.seeds is None:
+        trust = {
+            (one.box, index): value
+            for one in result.found
+            for index, value in slice_confidences({one.mask.slice.index: one.mask}).items()
+        }
+    found: dict[int, dict[int, float]] = {}
+    for (box, index), value in trust.items():
+        own = found.setdefault(request.boxes[box].label, {})
+        own[index] = min(value, own.get(index, 1.0))
+    return found
+
+
+def _slices(result: Answer, label: int) -> int:
+    masks = (one.mask for one in result.found if one.label == label)
+    return len({mask.slice for mask in masks if not mask.is_empty})

@@ -1,0 +1,87 @@
+"""The summary of a cohort: a row a label of a case, and which of them to look at.
+
+`flag` is "look" where slices are in doubt or a label came out empty, "failed" where the case gave
+no labels, and empty else; that is no promise that the mask is right (docs/quality.md).
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+from napari_medsam.cohort.record import LabelRecord, Record
+from napari_medsam.formats.atomic import replacing
+
+COLUMNS = (
+    "case",
+    "label",
+    "name",
+    "slices",
+    "to_look_at",
+    "least_confidence",
+    "mean_confidence",
+    "flag",
+    "voxels",
+    "ml",
+    "seconds",
+    "model",
+    "which_slices",
+    "note",
+)
+MOST_NAMED = 20
+
+Cell = str | int | float | None
+
+
+def write_summary(path: Path, records: Sequence[Record]) -> None:
+    """Write the csv, as a whole."""
+    with (
+        replacing(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        for record in records:
+            writer.writerows(rows(record))
+
+
+def rows(record: Record) -> list[dict[str, Cell]]:
+    """A row a label; of a failed case one that says why."""
+    if record["why"]:
+        return [{"case": record["case"], "flag": "failed", "note": record["why"]}]
+    return [_row(record, label) for label in record["labels"]]
+
+
+def _row(record: Record, label: LabelRecord) -> dict[str, Cell]:
+    notes = [*record["notes"], *(() if label["voxels"] else ("the mask is empty",))]
+    return {
+        "case": record["case"],
+        "label": label["number"],
+        "name": label["name"],
+        "slices": label["slices"],
+        "to_look_at": len(label["to_look_at"]),
+        "least_confidence": label["least_confidence"],
+        "mean_confidence": label["mean_confidence"],
+        "flag": "look" if needs_a_look(label) else "",
+        "voxels": label["voxels"],
+        "ml": label["ml"],
+        "seconds": round(sum(record["seconds"].values()), 2),
+        "model": record["model"],
+        "which_slices": " ".join(map(str, label["to_look_at"][:MOST_NAMED])),
+        "note": "; ".join(notes),
+    }
+
+
+def needs_a_look(label: LabelRecord) -> bool:
+    """Whether slices are in doubt, or there is nothing."""
+    return bool(label["to_look_at"]) or label["voxels"] == 0
+
+
+def in_words(records: Sequence[Record]) -> str:
+    """Words like "40 cases, 3 to look at, 1 failed"."""
+    n_failed = sum(bool(record["why"]) for record in records)
+    n_look = sum(any(map(needs_a_look, record["labels"])) for record in records)
+    cases = f"{len(records)} case" + ("" if len(records) == 1 else "s")
+    words = [cases, f"{n_look} to look at" if n_look else "none to look at"]
+    return ", ".join([*words, f"{n_failed} failed"] if n_failed else words)

@@ -1,0 +1,69 @@
+"""A case done from file to file by whichever process is told to; the model stays in the process."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from functools import lru_cache
+
+from napari_medsam.cohort.record import Record, failure, read_record, record_of, write_record
+from napari_medsam.cohort.requests import case_request
+from napari_medsam.cohort.task import Task
+from napari_medsam.engine.predictor import PromptableModel
+from napari_medsam.headless import Request, answer, save
+from napari_medsam.models import store
+from napari_medsam.models.loading import open_model
+from napari_medsam.models.routing import AUTO, challenge_modality, resolve
+from napari_medsam.models.runtime import SamModel
+
+ModelFor = Callable[[Task, Request], tuple[str, PromptableModel]]
+"""Gives a model and its name for a case."""
+
+_one_at_a_time = threading.Lock()
+"""A model answers one caller; a worker with several threads gives them all to OpenVINO."""
+
+
+def do(task: Task) -> Record:
+    """Do a case, or find that it was done; what goes wrong with it is in the record.
+
+    A missing model is no case's fault and is raised.
+    """
+    with _one_at_a_time:
+        return read_record(task) or attempt(task, _model)
+
+
+def attempt(task: Task, model_for: ModelFor) -> Record:
+    """Read, answer, save, record."""
+    started = time.perf_counter()
+    try:
+        request = case_request(task.case, compat=task.compat, window=task.window)
+    except (OSError, ValueError, MemoryError) as error:
+        return failure(task, _sentence(error))
+    reading = time.perf_counter() - started
+    name, model = model_for(task, request)
+    try:
+        result = save(answer(request, model), task.target)
+        result.seconds["read"] = reading
+        record = record_of(task, result, name)
+        write_record(task, record)
+    except (OSError, ValueError, RuntimeError, MemoryError) as error:
+        return failure(task, _sentence(error))
+    return record
+
+
+def _model(task: Task, request: Request) -> tuple[str, SamModel]:
+    name = task.model
+    if name == AUTO:
+        modality = request.image.volume.modality or challenge_modality(task.case.path)
+        name = resolve(AUTO, modality, [one.spec for one in store.installed()])[0].name
+    return name, _opened(name, task.threads)
+
+
+@lru_cache(maxsize=4)
+def _opened(name: str, threads: int | None) -> SamModel:
+    return open_model(name, threads=threads)
+
+
+def _sentence(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,44 @@
+"""The journals: whether what is done in the window can be kept, and what is kept can be read."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+
+from napari_medsam.doctor.check import Check
+from napari_medsam.journal.book import Book
+from napari_medsam.journal.errors import JournalError
+from napari_medsam.journal.place import journal_folder
+from napari_medsam.journal.shelf import Entry, journals
+
+MOST_OPENED = 50
+"""The latest journals; each is opened, none is replayed."""
+
+
+def journal() -> Check:
+    """Whether the folder can be written and the latest journals open."""
+    folder = journal_folder()
+    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if not os.access(there, os.W_OK):
+        advice = (
+            "Set NAPARI_MEDSAM_JOURNALS to a folder you may write in; until then work that is not "
+            "saved is lost when the program ends."
+        )
+        return Check("journal", "problem", f"{folder} cannot be written", advice)
+    found = journals()
+    total = sum(entry.n_bytes for entry in found) / 1e6
+    plural = "" if len(found) == 1 else "s"
+    words = f"{folder}, {len(found)} journal{plural}, {total:,.0f} MB"
+    damaged = [entry.path.name for entry in found[:MOST_OPENED] if not _opens(entry)]
+    if damaged:
+        advice = "Keep a copy if you need it, then delete it; other journals are not touched."
+        return Check("journal", "note", f"{words}; damaged: {', '.join(damaged)}", advice)
+    return Check("journal", "ok", words)
+
+
+def _opens(entry: Entry) -> bool:
+    try:
+        Book(entry.path).close()
+    except (JournalError, sqlite3.Error, OSError):
+        return False
+    return True

@@ -1,0 +1,74 @@
+"""The table of a cohort, and how its rows become requests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from napari_medsam.cohort.requests import case_request
+from napari_medsam.cohort.table import read_table
+
+from .conftest import HEADER
+
+
+def write(table: Path, *rows: str, header: str = HEADER) -> Path:
+    table.write_text("\n".join([header, *rows]) + "\n")
+    return table
+
+
+def test_rows_of_a_case_belong_together(table: Path):
+    write(
+        table, "a.nii.gz,1,z,2,5,6,8,18,22", "b.nii.gz,1,z,0,3,1,1,9,9", "a.nii.gz,2,z,0,7,1,1,9,9"
+    )
+    cases = read_table(table)
+    assert [(case.name, len(case.rows)) for case in cases] == [("a.nii.gz", 2), ("b.nii.gz", 1)]
+    assert cases[0].path == table.parent / "a.nii.gz"
+
+
+def test_extent_starts_in_the_middle_and_reaches_over_its_slices(table: Path):
+    request = case_request(read_table(table)[0])
+    [seed] = request.seeds
+    assert (seed.first, seed.start, seed.last, request.is_extent) == (2, 3, 5, True)
+    assert [label.name for label in request.table] == ["liver"]
+
+
+def test_rows_with_a_slice_are_keyframes(table: Path):
+    rows = ["a.nii.gz,liver,z,0,7,6,8,18,22,2", "a.nii.gz,liver,z,0,7,6,8,18,22,5"]
+    write(table, *rows, header=f"{HEADER},slice")
+    request = case_request(read_table(table)[0])
+    assert [(s.first, s.start, s.last) for s in request.seeds] == [(0, 2, 3), (4, 5, 7)]
+    assert not request.is_extent
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        ("a.nii.gz,1,z,2,5,6,8,18,x", "Line 2 of cases.csv: y1 is 'x'"),
+        ("a.nii.gz,1,w,2,5,6,8,18,22", "axis is 'w'"),
+        ("a.nii.gz,1,z,5,2,6,8,18,22", "do not run upwards"),
+        ("a.nii.gz,1,z,,5,6,8,18,22", "first is ''"),
+        ("a.nii.gz,0,z,2,5,6,8,18,22", "label numbers are 1"),
+        (",1,z,2,5,6,8,18,22", "case is empty"),
+    ],
+)
+def test_bad_row_is_named_by_its_line(table: Path, row: str, why: str):
+    with pytest.raises(ValueError, match=why):
+        read_table(write(table, row))
+
+
+def test_missing_column_is_named(table: Path):
+    with pytest.raises(ValueError, match="lacks the column last"):
+        read_table(write(table, header=HEADER.replace(",last", "")))
+
+
+def test_two_cases_never_share_an_output(table: Path):
+    rows = ("p/a.nii.gz,1,z,2,5,6,8,18,22", "q/a.nii.gz,1,z,2,5,6,8,18,22")
+    with pytest.raises(ValueError, match=r"saved as a\.nii\.gz"):
+        read_table(write(table, *rows))
+
+
+def test_box_beyond_the_volume_is_the_case_s_fault(table: Path):
+    [case] = read_table(write(table, "a.nii.gz,1,z,40,50,6,8,18,22"))
+    with pytest.raises(ValueError, match="z=45"):
+        case_request(case)

@@ -1,0 +1,119 @@
+"""The engine fails in the middle of things: a sentence, what was found stays, work goes on."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+
+import numpy as np
+import pytest
+
+from napari_medsam.engine.disk_cache import DiskCache
+from napari_medsam.engine.embeddings import EmbeddingCache
+from napari_medsam.journal.book import Book
+from napari_medsam.journal.history import read_history
+from tests.ui.conftest import Desk, ellipsoid, image_layer, make_desk
+
+
+def consistent(desk: Desk) -> bool:
+    """Undo and redo lead away and back, and the journal tells the same."""
+    labels = desk.labels.copy()
+    desk.controller.undo()
+    desk.controller.redo()
+    journal = desk.controller.journals.of(desk.controller.case)
+    journal.keeper.wait()
+    with Book(journal.keeper.path) as book:
+        back = read_history(book).annotation.labels
+    return np.array_equal(desk.labels, labels) and np.array_equal(back, labels)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(RuntimeError("device lost"), id="device"),
+        pytest.param(OSError(errno.ENOENT, os.strerror(errno.ENOENT)), id="weights are gone"),
+        pytest.param(ValueError("not the shape that was compiled"), id="weights were replaced"),
+    ],
+)
+def test_an_encoder_that_fails_keeps_what_was_propagated(desk: Desk, error: Exception) -> None:
+    desk.draw_on(10)
+    model = desk.shelf.model
+    encode, left = model.encode_many, 3
+
+    def failing(images):
+        nonlocal left
+        for embedding in encode(images):
+            left -= 1
+            if left < 0:
+                raise error
+            yield embedding
+
+    model.encode_many = failing
+    desk.controller.propagate(2, 18)
+    assert desk.view.panel.is_problem
+    assert "is kept" in desk.view.panel.message
+    segmented = desk.labels.any(axis=(1, 2))
+    assert segmented[10]
+    assert 1 < segmented.sum() < 13
+    assert consistent(desk)
+    model.encode_many = encode
+    desk.controller.propagate(2, 18)
+    np.testing.assert_array_equal(desk.labels > 0, ellipsoid() > 0)
+
+
+def test_a_box_whose_encoding_fails_is_told_and_the_next_one_works(desk: Desk) -> None:
+    model = desk.shelf.model
+    encode = model.encode_many
+
+    def failing(images):
+        raise RuntimeError("device lost")
+        yield
+
+    model.encode_many = failing
+    desk.draw_on(12)
+    assert "device lost" in desk.view.panel.message
+    assert not desk.labels.any()
+    model.encode_many = encode
+    desk.draw_on(13)
+    assert desk.labels[13].any()
+    assert consistent(desk)
+
+
+def test_no_memory_while_a_mask_is_found_is_a_sentence(desk: Desk) -> None:
+    """On a real lane a MemoryError ends the job and not the program."""
+    from napari_medsam.ui.jobs import outcome_of
+
+    outcome = outcome_of(MemoryError())
+    assert outcome.kind == "failed"
+    assert "not enough free memory" in outcome.sentence
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EIO])
+def test_a_disk_cache_that_cannot_be_written_costs_no_mask(
+    tmp_path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    desk = make_desk(cache=EmbeddingCache(disk=DiskCache(tmp_path / "embeddings")))
+    desk.open(image_layer())
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("napari_medsam.engine.disk_cache.Path.open", refuse)
+        patched.setattr("napari_medsam.engine.disk_cache.Path.write_bytes", refuse)
+        patched.setattr("napari_medsam.engine.disk_cache.Path.mkdir", refuse)
+        desk.draw_on(10)
+    assert desk.labels[10].any()
+    assert not desk.view.panel.is_problem
+    desk.controller.close()
+
+
+def test_a_clock_that_jumps_changes_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    jumps = iter([4e9, -5e8, 0.0, 1e9] * 100)
+    monkeypatch.setattr(time, "time", lambda: next(jumps))
+    desk.draw_on(10)
+    desk.controller.propagate(8, 12)
+    desk.draw_on(13)
+    assert desk.labels[8:14].any(axis=(1, 2)).all()
+    assert consistent(desk)
