@@ -110,6 +110,7 @@ class Hour:
         for number, name in enumerate(self.case.organs):
             self.name_label(number, name)
             self.draw(name)
+            self.widen(name)
             self.propagate()
             self.picture(f"{number + 1}_{name}")
         self.before = self.scores()
@@ -118,6 +119,7 @@ class Hour:
         for name in self.case.organs:
             self.look_through(name)
         self.picture("reviewed")
+        self.measure()
         self.save()
 
     def open(self) -> None:
@@ -176,6 +178,22 @@ class Hour:
         n_events = len(self.log)
         self.hands.drag(self.controller.case.layer, (z, *low), (z, *high))
         self.hands.wait(lambda: len(self.log) > n_events and self.is_idle(), what="The mask")
+
+    def widen(self, name: str) -> None:
+        """Type the first and the last slice where the organ goes on beyond the range offered."""
+        there = np.flatnonzero(self.truth(name).any(axis=(1, 2)))
+        row = self.parts.range
+        with self.hands.step("widen the range"):
+            for spin, end, is_short in (
+                (row.first, there[0], row.first.value() > there[0]),
+                (row.last, there[-1], row.last.value() < there[-1]),
+            ):
+                if is_short:
+                    self.hands.double_click(spin.lineEdit(), spin.lineEdit().rect().center())
+                    spin.lineEdit().selectAll()
+                    self.hands.write(spin.lineEdit(), str(end))
+                    if spin.value() != end:
+                        raise RuntimeError(f"The range took {spin.value()} for {end}.")
 
     def propagate(self) -> None:
         with self.hands.step("propagate five times"):
@@ -262,6 +280,20 @@ class Hour:
                 if not self.controller.panel().n_doubtful:
                     return
                 self.hands.key("H", shift=self.is_on_doubtful(name))
+
+    def measure(self) -> None:
+        """The table of measures, and the report of one page."""
+        report = self.saved.with_name("report.pdf")
+        with self.hands.step("measure and report"):
+            self.hands.choose(self.parts.files.more, self.parts.files.measure)
+            window = self.dock.measure_window
+            n_labels = len(self.case.organs)
+            self.hands.wait(lambda: window.table.rowCount() == n_labels, what="Measuring")
+            self.picture("measures")
+            self.hands.write_into_dialog(lambda: self.hands.click(window.page), str(report))
+            self.hands.wait(report.exists, what="The page")
+            window.close()
+            self.hands.diary.now.clicks += 1
 
     def save(self) -> None:
         with self.hands.step("save"):

@@ -95,6 +95,20 @@ class CountedHands:
             QTest.mouseClick(widget, LEFT, pos=at)
         let_pass(60)
 
+    def choose(self, opener: Any, action: Any) -> None:
+        """Open a button's menu and click an entry."""
+        menu = opener.menu()
+
+        def pick() -> None:
+            if not menu.isVisible():
+                QTimer.singleShot(30, pick)
+                return
+            self.diary.now.clicks += 1
+            QTest.mouseClick(menu, LEFT, pos=menu.actionGeometry(action).center())
+
+        QTimer.singleShot(30, pick)
+        self.click(opener)
+
     def double_click(self, widget: Any, at: QPoint) -> None:
         self.diary.now.clicks += 2
         QTest.mouseClick(widget, LEFT, pos=at)

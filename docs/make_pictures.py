@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from napari.utils.notifications import notification_manager
+from PIL import Image as Picture
 from qtpy.QtCore import QPoint, Qt, QTimer
 from qtpy.QtTest import QTest
 from scipy import ndimage
@@ -123,6 +124,32 @@ def saved() -> Stage:
     return stage
 
 
+def measures() -> Stage:
+    """The window of measures over the viewer, with the diameters drawn."""
+    stage = propagated("dark")()
+    stage.dock.open_measures()
+    window = stage.dock.measure_window
+    window.move(250, 330)
+    stage.wait(lambda: window.table.rowCount() > 0)
+    QTest.mouseClick(window.lines, LEFT, pos=QPoint(8, window.lines.height() // 2))
+    window.table.cellClicked.emit(0, 0)
+    stage.overlay = window
+    return stage
+
+
+def report() -> Stage:
+    """The page of key images; not a picture of the window."""
+    stage = measures()
+    with tempfile.TemporaryDirectory() as folder:
+        page = Path(folder) / "page.png"
+        stage.controller.measures.save_page(page)
+        stage.wait(page.exists)
+        stage.pass_time(1)
+        stage.instead = Picture.open(page).convert("RGB")
+    stage.instead.thumbnail((800, 1200))
+    return stage
+
+
 def error() -> Stage:
     """A file that is cut off in the middle is dropped on the window."""
     stage = Stage()
@@ -144,6 +171,8 @@ PICTURES: dict[str, Callable[[], Stage]] = {
     "coronal": coronal,
     "review": review,
     "correct": correct,
+    "measures": measures,
+    "report": report,
     "saved": saved,
     "error": error,
 }

@@ -66,6 +66,10 @@ class Stage:
         [self.dock] = self.viewer.window._qt_window.findChildren(MedSamWidget)
         self.controller, self.parts = self.dock.controller, self.dock.parts
         self.hands = Hands(self.viewer)
+        self.overlay: Any = None
+        """A window of ours that stands over the viewer in its picture."""
+        self.instead: Picture.Image | None = None
+        """What is saved in place of the window."""
         if not is_first:
             self.viewer.open_sample(PLUGIN, "synthetic_ct")
             self.wait(lambda: self.controller.case is not None)
@@ -133,12 +137,22 @@ class Stage:
     def save(self, name: str) -> None:
         """Leave a picture of the window in docs/images."""
         self.pass_time(0.5)
-        write(Picture.fromarray(self.pixels()), name)
+        picture = self.instead or Picture.fromarray(self.pixels())
+        if self.overlay is not None and self.instead is None:
+            picture.paste(_grabbed(self.overlay), (self.overlay.x(), self.overlay.y()))
+        write(picture, name)
 
     def close(self) -> None:
         self.controller.close()
         self.viewer.close()
         self.pass_time(0.2)
+
+
+def _grabbed(widget: Any) -> Picture.Image:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "widget.png"
+        widget.grab().save(str(path))
+        return Picture.open(path).convert("RGB")
 
 
 def write(picture: Picture.Image, name: str) -> None:

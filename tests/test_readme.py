@@ -47,35 +47,6 @@ def test_python_lines_run_and_find_the_kidney(tmp_path: Path, weights_path: Path
     assert not found[13:].any()
 
 
-def test_first_recipe_of_the_manual_is_the_readme_s():
-    [lines] = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    manual = (PROJECT / "docs" / "api.md").read_text(encoding="utf-8")
-    assert lines in manual
-
-
-@pytest.mark.weights
-def test_recipes_of_the_manual_run_one_after_another(tmp_path: Path, weights_path: Path):
-    case = synthetic_abdomen()
-    affine = np.diag([-1.4, -1.4, 4.0, 1.0])
-    nib.save(nib.Nifti1Image(case.image.volume.voxels.T, affine), tmp_path / "scan.nii.gz")
-    truth = (case.reference == RIGHT_KIDNEY).astype(np.uint8)
-    nib.save(nib.Nifti1Image(truth.T, affine), tmp_path / "reference.nii.gz")
-    manual = (PROJECT / "docs" / "api.md").read_text(encoding="utf-8")
-    recipes = "\n".join(re.findall(r"```python\n(.*?)```", manual, flags=re.DOTALL))
-    done = subprocess.run(
-        [sys.executable, "-c", recipes],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(PROJECT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    dice, surface = map(float, done.stdout.split())
-    assert dice > 0.85
-    assert surface > 0.85
-
-
 @pytest.mark.parametrize("page", ["README.md", "docs/models.md"])
 def test_table_of_models_is_the_catalogue_s(page: str):
     text = (PROJECT / page).read_text(encoding="utf-8")
