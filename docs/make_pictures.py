@@ -1,118 +1,32 @@
 """The pictures of the manual, made by the program itself on its synthetic case.
 
-    xvfb-run -a -s "-screen 0 1280x800x24" python docs/make_pictures.py [NAME ...]
+    xvfb-run -a -s "-screen 0 1280x720x24" python docs/make_pictures.py [NAME ...]
 
 Needs the weights of LiteMedSAM. Without names all pictures are made, into docs/images.
 """
 
 from __future__ import annotations
 
+import gzip
 import os
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from napari.utils.notifications import notification_manager
 from PIL import Image as Picture
-from qtpy.QtWidgets import QApplication
+from qtpy.QtCore import QPoint, Qt, QTimer
+from qtpy.QtTest import QTest
+from scipy import ndimage
+from stage import LIVER, SLICE, Stage, on_a_new_machine
 
-from napari_medsam.phantom import synthetic_abdomen
-from napari_medsam.ui.app import PLUGIN, new_viewer
-from napari_medsam.ui.widget import MedSamWidget
-
-FOLDER = Path(__file__).parent / "images"
-SIZE = (1280, 800)
-LIVER = 1
-SLICE = 25
+LEFT = Qt.MouseButton.LeftButton
 
 
-class Stage:
-    """A viewer with the synthetic case open, in the size of the pictures."""
-
-    def __init__(self, theme: str = "dark") -> None:
-        self.viewer = new_viewer()
-        self.viewer.theme = theme
-        self.viewer.window.set_geometry(0, 0, *SIZE)
-        self.viewer.open_sample(PLUGIN, "synthetic_ct")
-        self.controller = self._dock().controller
-        self.wait(lambda: self.controller.case is not None)
-        self.wait(lambda: self.controller.desk.state.state != "loading")
-
-    def _dock(self) -> MedSamWidget:
-        return next(w for w in QApplication.allWidgets() if isinstance(w, MedSamWidget))
-
-    def wait(self, until: Callable[[], bool], seconds: float = 300) -> None:
-        end = time.monotonic() + seconds
-        while not until() and time.monotonic() < end:
-            QApplication.processEvents()
-            time.sleep(0.01)
-
-    def pass_time(self, seconds: float) -> None:
-        end = time.monotonic() + seconds
-        self.wait(lambda: time.monotonic() > end)
-
-    def draw(self, axis: str, index: int) -> None:
-        """Look at a slice and draw a box two voxels around the liver in it."""
-        controller, case = self.controller, self.controller.case
-        hidden = "zyx".index(axis)
-        controller.on_view_chosen(axis)
-        self.viewer.dims.set_point(hidden, index * case.layer.scale[hidden])
-        self.pass_time(0.5)
-        liver = np.take(synthetic_abdomen().reference == LIVER, index, axis=hidden)
-        low, high = (edge(np.argwhere(liver), axis=0) for edge in (np.min, np.max))
-        corners = np.array(
-            [[low[0], low[1]], [low[0], high[1]], [high[0], high[1]], [high[0], low[1]]], float
-        )
-        corners += np.array([[-2, -2], [-2, 2], [2, 2], [2, -2]])
-        n_events = len(case.annotation.log)
-        case.boxes.layer.add_rectangles(np.insert(corners, hidden, index, axis=1))
-        self.wait(lambda: len(case.annotation.log) > n_events and not self.is_busy)
-
-    def propagate(self) -> None:
-        self.controller.propagate()
-        self.wait(lambda: not self.is_busy)
-
-    @property
-    def is_busy(self) -> bool:
-        return bool(self.controller.panel().progress)
-
-    def save(self, name: str) -> None:
-        self.pass_time(1.5)
-        path = FOLDER / f"{name}.png"
-        pixels = self.viewer.screenshot(canvas_only=False, flash=False)
-        # A palette keeps text sharp and the file small.
-        Picture.fromarray(pixels[..., :3]).quantize(256).save(path, optimize=True)
-        print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB, {pixels.shape[1::-1]}")
-
-    def close(self) -> None:
-        self.controller.close()
-        self.viewer.close()
-        self.pass_time(0.2)
-
-
-def axial(theme: str) -> Callable[[], Stage]:
-    def play() -> Stage:
-        stage = Stage(theme)
-        stage.controller.on_case(_rename, LIVER, "liver")
-        stage.draw("z", SLICE)
-        stage.propagate()
-        return stage
-
-    return play
-
-
-def _rename(case: Any, number: int, name: str) -> None:
-    case.rename_label(number, name)
-
-
-def coronal() -> Stage:
-    stage = Stage()
-    stage.controller.on_case(_rename, LIVER, "liver")
-    stage.draw("y", 115)
-    return stage
+def first_start() -> Stage:
+    return Stage(is_first=True)
 
 
 def no_weights() -> Stage:
@@ -128,21 +42,149 @@ def no_weights() -> Stage:
     return stage
 
 
+def with_liver(theme: str = "dark") -> Stage:
+    stage = Stage(theme)
+    stage.case.rename_label(LIVER, "liver")
+    return stage
+
+
+def drawing() -> Stage:
+    stage = with_liver()
+    stage.draw()
+    return stage
+
+
+def coronal() -> Stage:
+    stage = with_liver()
+    stage.draw("y", 115)
+    return stage
+
+
+def preview() -> Stage:
+    """The mouse is still down: the mask is outlined and no edit is made yet."""
+    stage = with_liver()
+    stage.look_at("z", SLICE)
+    stage.wait(lambda: not stage.is_busy)
+    stage.pass_time(3)  # the slice is embedded meanwhile
+    start, end = (stage.hands.pixel(stage.case.layer, c) for c in stage.corners("z", SLICE))
+    canvas = stage.viewer.window._qt_viewer.canvas.native
+    QTest.mousePress(canvas, LEFT, pos=start)
+    for n in range(1, 13):
+        QTest.mouseMove(canvas, start + (end - start) * n / 12)
+        stage.pass_time(0.1)
+    stage.pass_time(1.5)
+    return stage
+
+
+def propagating() -> Stage:
+    stage = drawing()
+    stage.hands.press("G")
+    stage.wait(lambda: (p := stage.controller.panel().progress) is not None and p.n_done > 6)
+    return stage
+
+
+def propagated(theme: str) -> Callable[[], Stage]:
+    def play() -> Stage:
+        stage = with_liver(theme)
+        stage.draw()
+        stage.propagate()
+        return stage
+
+    return play
+
+
+def review() -> Stage:
+    stage = propagated("dark")()
+    stage.hands.press("H")
+    return stage
+
+
+def correct() -> Stage:
+    """What leaked is half erased."""
+    stage = review()
+    view, layer = stage.viewer.window._qt_viewer.layers, stage.case.labels.layer
+    row = len(stage.viewer.layers) - 1 - stage.viewer.layers.index(layer)
+    where = view.visualRect(view.model().index(row, 0)).center()
+    QTest.mouseClick(view.viewport(), LEFT, pos=QPoint(where))
+    stage.hands.press("E")
+    index = stage.case.where().index
+    leak = stage.case.annotation.labels[index].astype(bool) & ~stage.liver("z", index)
+    parts, n = ndimage.label(leak)
+    largest = np.argwhere(parts == 1 + np.argmax(ndimage.sum(leak, parts, range(1, n + 1))))
+    top, column = largest[0]
+    stage.hands.drag(stage.case.layer, (index, top, column), (index, *largest.mean(axis=0)))
+    return stage
+
+
+def saved() -> Stage:
+    stage = propagated("dark")()
+    with tempfile.TemporaryDirectory() as folder:
+        stage.controller.save(Path(folder) / "liver.nii.gz")
+        stage.wait(lambda: "Saved" in stage.parts.message.text())
+    return stage
+
+
+def measures() -> Stage:
+    """The window of measures over the viewer, with the diameters drawn."""
+    stage = propagated("dark")()
+    stage.dock.open_measures()
+    window = stage.dock.measure_window
+    window.move(250, 330)
+    stage.wait(lambda: window.table.rowCount() > 0)
+    QTest.mouseClick(window.lines, LEFT, pos=QPoint(8, window.lines.height() // 2))
+    window.table.cellClicked.emit(0, 0)
+    stage.overlay = window
+    return stage
+
+
+def report() -> Stage:
+    """The page of key images; not a picture of the window."""
+    stage = measures()
+    with tempfile.TemporaryDirectory() as folder:
+        page = Path(folder) / "page.png"
+        stage.controller.measures.save_page(page)
+        stage.wait(page.exists)
+        stage.pass_time(1)
+        stage.instead = Picture.open(page).convert("RGB")
+    stage.instead.thumbnail((800, 1200))
+    return stage
+
+
+def error() -> Stage:
+    """A file that is cut off in the middle is dropped on the window."""
+    stage = Stage()
+    with tempfile.TemporaryDirectory() as folder, notification_manager:
+        broken = Path(folder) / "scan.nii.gz"
+        broken.write_bytes(gzip.compress(bytes(4000))[:20])
+        QTimer.singleShot(0, lambda: stage.drop(broken))
+        stage.pass_time(1.5)
+    return stage
+
+
 PICTURES: dict[str, Callable[[], Stage]] = {
-    "dock_dark": axial("dark"),
-    "dock_light": axial("light"),
-    "coronal": coronal,
+    "first_start": first_start,
     "no_weights": no_weights,
+    "drawing": drawing,
+    "preview": preview,
+    "propagating": propagating,
+    "light": propagated("light"),
+    "coronal": coronal,
+    "review": review,
+    "correct": correct,
+    "measures": measures,
+    "report": report,
+    "saved": saved,
+    "error": error,
 }
 
 
-def main() -> None:
-    FOLDER.mkdir(exist_ok=True)
-    for name in sys.argv[1:] or PICTURES:
-        stage = PICTURES[name]()
-        stage.save(name)
-        stage.close()
+def main(names: list[str]) -> None:
+    for name in names or PICTURES:
+        with on_a_new_machine():
+            stage = PICTURES[name]()
+            stage.save(name)
+            stage.close()
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -13,7 +13,7 @@ import pytest
 
 from .conftest import PROJECT
 
-SCRIPTS = ("script/run", "script/test", ".ci/run")
+SCRIPTS = ("script/run", "script/test", "script/docs", ".ci/run")
 
 pytestmark = pytest.mark.skipif(shutil.which("sh") is None, reason="needs a POSIX shell")
 
@@ -40,7 +40,7 @@ def test_script_can_be_run(script: str):
 
 
 @pytest.mark.parametrize(
-    "name", ["constraints.txt", "script/setup", "script/run", "script/test", "pyproject.toml"]
+    "name", ["constraints.txt", "mkdocs.yml", "pyproject.toml", "script/setup", *SCRIPTS[:3]]
 )
 def test_no_registry_s_address_is_written_down(name: str):
     text = (PROJECT / name).read_text()
@@ -111,6 +111,12 @@ def test_environment_for_tests_is_enough_to_run(checkout: Path):
 def test_environment_to_run_is_not_enough_for_tests(checkout: Path):
     set_up(checkout, "pyqt6")
     assert set_up(checkout, "test") == 2
+
+
+def test_environment_for_tests_is_not_enough_for_the_manual(checkout: Path):
+    set_up(checkout, "test")
+    assert set_up(checkout, "docs") == 2
+    assert set_up(checkout, "docs") == 2
 
 
 def test_moved_checkout_is_installed_again(checkout: Path):
