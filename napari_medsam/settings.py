@@ -40,6 +40,8 @@ class Settings:
         Whether a box shows its mask while it is drawn.
     sound
         Whether a long job beeps at its end.
+    ask_on_close
+        Whether a window that is closed asks about labels in no file; the journal keeps them anyway.
     tour_seen
         Whether the tour was taken or skipped.
     opens_files
@@ -53,6 +55,7 @@ class Settings:
     idle_work: IdleWork = "mains"
     preview: bool = True
     sound: bool = False
+    ask_on_close: bool = True
     tour_seen: bool = False
     opens_files: Consent = ""
     keys: Mapping[str, str] = field(default_factory=dict)
@@ -105,7 +108,7 @@ def _makes_sense(name: str, value: Any) -> bool:
             return value in get_args(Consent)
         case "keys":
             return isinstance(value, dict) and all(isinstance(v, str) for v in value.values())
-        case "preview" | "sound" | "tour_seen":
+        case "preview" | "sound" | "ask_on_close" | "tour_seen":
             return isinstance(value, bool)
     return False
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from qtpy.QtCore import QEvent, QObject
 from qtpy.QtWidgets import QMainWindow, QWidget
 
+from napari_medsam.settings import settings
+
 SAVE, DO_NOT_SAVE = "Save...", "Don't save"
 Ask = Callable[[str, tuple[str, ...]], str | None]
 
@@ -46,7 +48,7 @@ class ClosingQuestion(QObject):
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         if event is None or event.type() != QEvent.Type.Close or not event.spontaneous():
             return False
-        names = self._unsaved()
+        names = self._unsaved() if settings().ask_on_close else ()
         if not names:
             return False
         answer = self._ask(question(names), (SAVE, DO_NOT_SAVE))

@@ -40,6 +40,16 @@ class Asked:
     tolerance_mm: float = 2.0
 
 
+@dataclass(frozen=True, eq=False)
+class Taken:
+    """What was measured: the labels (Z, Y, X) as they were, and the figures of them."""
+
+    labels: NDArray[np.uint16]
+    measures: tuple[LabelMeasure, ...]
+    units: Units
+    asked: Asked
+
+
 class Measures:
     """Measures the open case when asked.
 
@@ -80,6 +90,10 @@ class Measures:
 
     def take(self, asked: Asked) -> None:
         """Measure the labels as they are now; `on_found` is called when that is done."""
+        self._take(asked)
+
+    def _take(self, asked: Asked, then: Callable[[Case, Taken], str] | None = None) -> None:
+        """Measure, and in the same job do something with it that ends in a sentence."""
         case = self._case()
         if case is None:
             self._tell("Open an image first; there is nothing to measure.", True)
@@ -87,26 +101,31 @@ class Measures:
         labels = case.annotation.labels.copy()  # the user goes on drawing
         volume, table = case.image.volume, case.annotation.table
         reference = None if asked.reference is None else _solid(asked.reference, labels.shape)
-        found: list[tuple[LabelMeasure, ...]] = []
+        found: list[Taken] = []
+        said: list[str] = []
 
-        def work(hand_over: Callable[[tuple[LabelMeasure, ...]], None]) -> None:
-            hand_over(
-                measure(
-                    labels,
-                    table,
-                    volume,
-                    axis=asked.axis,
-                    reference=reference,
-                    tolerance_mm=asked.tolerance_mm,
-                )
+        def work(hand_over: Callable[[Taken], None]) -> None:
+            measures = measure(
+                labels,
+                table,
+                volume,
+                axis=asked.axis,
+                reference=reference,
+                tolerance_mm=asked.tolerance_mm,
             )
+            taken = Taken(labels, measures, units_of(volume, case.image.grid), asked)
+            if then is not None:
+                said.append(then(case, taken))
+            hand_over(taken)
 
         def on_end(outcome: Outcome) -> None:
+            for taken in found:
+                self._of, self._asked = case, asked
+                self.found, self.units = taken.measures, taken.units
             if outcome.kind == "failed":
                 self._tell(outcome.sentence, True)
-            for measures in found:
-                self._of, self._asked, self.found = case, asked, measures
-                self.units = units_of(volume, case.image.grid)
+            for sentence in said:
+                self._tell(sentence, False)
             self.on_found()
 
         self._jobs.start(Job(work, found.append, on_end))
@@ -162,26 +181,37 @@ class Measures:
         return as_csv(self.found, self.units, "\t")
 
     def save_table(self, path: Path) -> None:
-        self._save(path, lambda: write_csv(path, self.found, self.units))
-
-    def save_page(self, path: Path) -> None:
-        """A page of key images as PNG or PDF."""
-        case = self._of
-        if case is None:
-            return
-        other = self._asked.reference
-        table = [one.label for one in self.found]
-        scene = Scene(case.image.volume, case.window(), case.annotation.labels, table, ())
-        heading = heading_of(case.image.name, "", other.name if other else "", self._asked.axis)
-        self._save(path, lambda: save_page(path, scene, self.found, self.units, heading))
-
-    def _save(self, path: Path, write: Callable[[], None]) -> None:
         try:
-            write()
+            write_csv(path, self.found, self.units)
         except (OSError, ValueError) as error:
             self._tell(f"{path.name} was not saved: {error}", True)
             return
         self._tell(f"Saved {path.name}.", False)
+
+    def save_page(self, path: Path) -> None:
+        """A page of key images as PNG or PDF, of the labels as they are now.
+
+        Measured anew with it, so that pictures and figures are of the same moment.
+        """
+        case = self._case()
+        if case is None:
+            return
+        window = case.window()
+
+        def write(case: Case, taken: Taken) -> str:
+            other = taken.asked.reference
+            table = [one.label for one in taken.measures]
+            scene = Scene(case.image.volume, window, taken.labels, table, ())
+            heading = heading_of(case.image.name, "", other.name if other else "", taken.asked.axis)
+            try:
+                save_page(path, scene, taken.measures, taken.units, heading)
+            except OSError as error:
+                raise ValueError(
+                    f"{path.name} was not saved: {error.strerror or error}."
+                ) from error
+            return f"Saved {path.name}."
+
+        self._take(self._asked, write)
 
 
 def lines_of(pair: Diameters | None, *, flat: bool) -> list[NDArray[np.float64]]:

@@ -12,12 +12,15 @@ from typing import Literal, Protocol
 
 from napari_medsam.engine.events import LabelState
 from napari_medsam.engine.volume import Axis
+from napari_medsam.models.ways import Wish
 from napari_medsam.ui.offers import Offer
 
 Tell = Callable[[str, bool], None]
 """Takes a sentence for the user and whether it is about a problem."""
 
 VIEW_NAMES: dict[Axis, str] = {"z": "axial", "y": "coronal", "x": "sagittal"}
+
+PRECISIONS: dict[Wish, str] = {"f32": "Exact", "auto": "Fast", "bf16": "bfloat16"}
 
 
 @dataclass(frozen=True)

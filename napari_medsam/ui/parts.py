@@ -26,13 +26,12 @@ from qtpy.QtWidgets import (
 from superqt.utils import signals_blocked
 
 from napari_medsam.engine.volume import Axis
-from napari_medsam.models.ways import Wish
 from napari_medsam.ui.box_row import BoxRow
 from napari_medsam.ui.file_row import FileRow
 from napari_medsam.ui.label_table import LabelTable
 from napari_medsam.ui.model_rows import ModelChoice, ModelRow
 from napari_medsam.ui.offer_row import OfferRow
-from napari_medsam.ui.panel import VIEW_NAMES, Panel
+from napari_medsam.ui.panel import PRECISIONS, VIEW_NAMES, Panel
 from napari_medsam.ui.point_row import PointRow
 from napari_medsam.ui.review_row import ReviewRow
 from napari_medsam.ui.rows import (
@@ -48,13 +47,6 @@ from napari_medsam.ui.shortcuts import with_key
 from napari_medsam.ui.strip import SliceStrip
 
 DISCLAIMER = "For research use only. Not a medical device."
-
-
-PRECISIONS: dict[Wish, str] = {
-    "f32": "Exact",
-    "auto": "Fast",
-    "bf16": "bfloat16",
-}
 
 
 class Parts(QWidget):

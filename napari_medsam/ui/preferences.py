@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
@@ -21,7 +23,9 @@ from qtpy.QtWidgets import (
 )
 
 from napari_medsam import cache_place, settings
+from napari_medsam.models.ways import Wish
 from napari_medsam.ui import preferred_reader, shortcuts
+from napari_medsam.ui.panel import PRECISIONS
 from napari_medsam.ui.rows import sentence, small_print
 
 IDLE: dict[settings.IdleWork, str] = {
@@ -29,6 +33,10 @@ IDLE: dict[settings.IdleWork, str] = {
     "always": "Always",
     "never": "Never",
 }
+JOURNAL = (
+    "Nothing has to be saved for safety: every step is in the journal as it is done, and opening "
+    "the image again goes on from there."
+)
 DISK: dict[str, str] = {"float16": "As the model made them", "int8": "Half the room (rounded)"}
 
 
@@ -41,10 +49,14 @@ class Chosen:
 
 
 class Page(QDialog):
-    """Everything that can be preferred: the computer's part, what one sees, and the keys."""
+    """Everything that can be preferred: the computer's part, what one sees, and the keys.
 
-    def __init__(self, parent: QWidget) -> None:
+    `precision` is how the model computes now; who opened the page takes over what is chosen.
+    """
+
+    def __init__(self, parent: QWidget, precision: Wish = "f32") -> None:
         super().__init__(parent)
+        self._precision = precision
         self.setWindowTitle("Preferences of the box segmentation")
         self._now = Chosen(settings.settings(), cache_place.preferences())
         self.why_not = sentence()
@@ -69,7 +81,9 @@ class Page(QDialog):
         self.disk = _spin(now.cache.max_bytes // 10**6, 0, 10**6, " MB")
         self.disk_precision = _combo(DISK, now.cache.precision)
         self.idle = _combo(IDLE, now.settings.idle_work)
+        self.precision = _combo(PRECISIONS, self._precision)
         return _form(
+            ("How the model computes", self.precision),
             ("Processor threads of the model", self.threads),
             ("Prepared slices in memory, at most", self.memory),
             ("Prepared slices on disk, at most", self.disk),
@@ -84,7 +98,16 @@ class Page(QDialog):
         self.opens = _check(
             "Open medical files and DICOM folders without asking", now.opens_files == "yes"
         )
-        return _form(("", self.preview), ("", self.sound), ("", self.opens))
+        self.ask_on_close = _check(
+            "Ask about unsaved labels when the window is closed", now.ask_on_close
+        )
+        return _form(
+            ("", self.preview),
+            ("", self.sound),
+            ("", self.opens),
+            ("", self.ask_on_close),
+            ("", small_print(JOURNAL)),
+        )
 
     def _build_keys(self) -> QWidget:
         self.keys: dict[str, QLineEdit] = {}
@@ -125,6 +148,7 @@ class Page(QDialog):
             idle_work=self.idle.currentData(),
             preview=self.preview.isChecked(),
             sound=self.sound.isChecked(),
+            ask_on_close=self.ask_on_close.isChecked(),
             keys=self.chosen_keys(),
         )
         if self.opens.isChecked() != (self._now.settings.opens_files == "yes"):
@@ -145,7 +169,7 @@ def _spin(value: int, least: int, most: int, unit: str, least_means: str = "") -
     return spin
 
 
-def _combo(words: dict[settings.IdleWork, str] | dict[str, str], value: str) -> QComboBox:
+def _combo(words: Mapping[Any, str], value: str) -> QComboBox:
     combo = QComboBox()
     for data, text in words.items():
         combo.addItem(text, data)

@@ -262,7 +262,10 @@ class MedSamWidget(QWidget):
     def ask_preferences(self) -> None:
         """Show the page of preferences, and do as it says."""
         viewer, before = self._viewer, dict(shortcuts.bound())
-        if Page(self).exec():
+        page = Page(self, self.controller.desk.wish)
+        if page.exec():
+            if page.precision.currentData() != self.controller.desk.wish:
+                self.controller.desk.choose_precision(page.precision.currentData())
             shortcuts.unbind(viewer, before)
             shortcuts.bind(viewer, self._actions)
             self.controller.on_settings(settings())

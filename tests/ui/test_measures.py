@@ -88,7 +88,7 @@ def test_mouse_measures_draws_copies_and_saves(
     assert QGuiApplication.clipboard().text().splitlines()[1].split("\t")[1] == "Label 1"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "page.png"), ""))
     click(shown.page)
-    assert (tmp_path / "page.png").is_file()
+    wait_for((tmp_path / "page.png").is_file)
     window.picture("measure_lines")
     window.shot(shown, "measure_window")
     shown.close()

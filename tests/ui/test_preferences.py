@@ -102,6 +102,7 @@ def test_page_keeps_what_was_chosen_and_the_window_obeys(window: Window) -> None
         page.disk.setValue(500)
         page.preview.setChecked(False)
         page.sound.setChecked(True)
+        page.precision.setCurrentIndex(page.precision.findData("bf16"))
         page.idle.setCurrentIndex(page.idle.findData("never"))
         page.keys["propagate"].setText("shift-y")
         for n, name in enumerate(("computer", "screen", "keys")):
@@ -114,6 +115,7 @@ def test_page_keeps_what_was_chosen_and_the_window_obeys(window: Window) -> None
     now = settings()
     assert (now.threads, now.memory_mb, now.sound, now.preview) == (1, 64, True, False)
     assert now.keys == {"propagate": "Shift-Y"}
+    assert window.controller.desk.wish == "bf16"
     assert cache_place.preferences().max_bytes == 500 * 10**6
     assert window.controller._cache.max_bytes == 64 * 1024**2
     assert not window.controller.hand.preview.is_on

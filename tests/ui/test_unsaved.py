@@ -6,6 +6,7 @@ import pytest
 from qtpy.QtGui import QCloseEvent
 from qtpy.QtWidgets import QApplication
 
+from napari_medsam import settings
 from napari_medsam.journal.shelf import journals
 from napari_medsam.ui import file_dialogs
 from napari_medsam.ui.closing import DO_NOT_SAVE, SAVE
@@ -74,6 +75,13 @@ def test_save_asks_where_and_leaves_the_window_open(
 
 
 def test_nothing_to_save_is_not_asked_about(window: Window, asked: list) -> None:
+    assert close_by_hand(window)
+    assert len(asked) == 1
+
+
+def test_who_does_not_want_to_be_asked_is_not(window: Window, asked: list) -> None:
+    window.draw((10, 12, 10), (10, 48, 38))
+    settings.keep(ask_on_close=False)
     assert close_by_hand(window)
     assert len(asked) == 1
 
