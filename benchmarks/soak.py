@@ -81,7 +81,7 @@ class User:
         self.rng, self.folder = random.Random(seed), folder
         self.done: Counter[str] = Counter()
         self.wrong: list[str] = []
-        self.images = list(viewer.layers)
+        self.images = [layer for layer in viewer.layers if layer in dock.parts.image.choices]
 
     @property
     def case(self) -> Any:

@@ -84,5 +84,5 @@ def memory_for_embeddings(most: int | None = None) -> int:
 
 
 def cache_size(cache: EmbeddingCache) -> str:
-    """Words like "Cache: 124 MB"; none where nothing is kept on disk."""
-    return "" if cache.disk is None else f"Cache: {cache.disk.n_bytes / 1e6:,.0f} MB"
+    """Words like "124 MB"; none where nothing is kept on disk."""
+    return "" if cache.disk is None else f"{cache.disk.n_bytes / 1e6:,.0f} MB"

@@ -58,6 +58,10 @@ class Settings:
     keys: Mapping[str, str] = field(default_factory=dict)
 
 
+_unwritten: dict[Path, dict[str, Any]] = {}
+"""What could not be written, so that at least it is not asked again before the program ends."""
+
+
 def settings() -> Settings:
     """What the user chose; a value that makes no sense, or a damaged file, counts as not chosen."""
     found = _read()
@@ -79,10 +83,13 @@ def keep(**changes: Any) -> Settings:
     chosen = replace(settings(), **changes)
     path = _path()
     temporary = path.with_suffix(f".{os.getpid()}.part")
-    with contextlib.suppress(OSError):
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_text(json.dumps(asdict(chosen), indent=1), encoding="utf-8")
         temporary.replace(path)
+        _unwritten.pop(path, None)
+    except OSError:
+        _unwritten[path] = asdict(chosen)
     return chosen
 
 
@@ -113,6 +120,8 @@ def _path() -> Path:
 
 
 def _read() -> dict[str, Any]:
+    if _path() in _unwritten:
+        return _unwritten[_path()]
     with contextlib.suppress(OSError, ValueError):
         content = json.loads(_path().read_text(encoding="utf-8"))
         if isinstance(content, dict):

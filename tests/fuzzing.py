@@ -15,6 +15,7 @@ import io
 import json
 import warnings
 import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,17 +23,25 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from napari_medsam.engine.annotation import Annotation
 from napari_medsam.engine.disk_cache import DIGEST_BYTES, DiskCache, DiskPrecision
+from napari_medsam.engine.events import Event
 from napari_medsam.engine.frame import Frame
 from napari_medsam.engine.prompt import Embedding
 from napari_medsam.formats.errors import ReadError
 from napari_medsam.formats.label_table import read_label_table
 from napari_medsam.formats.npz import read_npz
+from napari_medsam.journal.book import Book, Row
+from napari_medsam.journal.errors import JournalError
+from napari_medsam.journal.history import read_history, replayed
+from napari_medsam.journal.packing import pack, unpack
 from napari_medsam.models import catalogue, graph_files, record_file
 from napari_medsam.models.checkpoint import read_checkpoint, write_safetensors
 from napari_medsam.models.errors import CheckpointError, StoreError
 from napari_medsam.models.record_file import Record
 from tests.conftest import TinyContract
+from tests.engine.test_annotation import SHAPE, brush, mask_of, place
+from tests.journal.conftest import Kept, head
 from tests.models.conftest import pickle_dict, pickle_int, pickle_tensor, write_torch_zip
 
 Edit = tuple[int, float, int]
@@ -256,6 +265,40 @@ class Miss(Exception):
     """A cache has no such entry: nothing was wrong."""
 
 
+# -- journals ------------------------------------------------------------------------------------
+
+
+def _journal_file() -> bytes:
+    """A label, a box, a stroke and an undo, closed."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "f0.journal")
+        kept = Kept(path)
+        kept.annotation.add_label("liver")
+        place(kept.annotation, mask_of(3, 4, 8, 9), model="tiny", window="auto")
+        brush(kept.annotation, 2, [5, 6], [5, 5], 1)
+        kept.annotation.undo()
+        kept.book.close()
+        return path.read_bytes()
+
+
+def _journal(data: bytes, folder: Path) -> None:
+    with Book(_written(folder, "a.journal", data)) as book:
+        assert read_history(book).annotation.labels.size
+
+
+def _row_of_journal() -> bytes:
+    annotation = Annotation(SHAPE)
+    annotation.add_label("liver")
+    place(annotation, mask_of(3, 4, 8, 9), model="tiny", window="auto")
+    return zlib.decompress(pack(annotation.log[-1]))
+
+
+def _row(data: bytes, folder: Path) -> None:
+    """An event in a compressed stream that is otherwise right."""
+    event = unpack(zlib.compress(data), Event)
+    replayed(head(), [Row("event", event)])
+
+
 READERS: dict[str, Reader] = {
     "list of tensors": Reader(PICKLES, _pickle, (CheckpointError,)),
     "checkpoint": Reader((_torch_file(), _safetensors_file()), _checkpoint, (CheckpointError,)),
@@ -265,6 +308,8 @@ READERS: dict[str, Reader] = {
     "array of an npz": Reader((IMAGE,), _array, (ReadError,)),
     "npz": Reader((_npz_file(),), _npz, (ReadError,)),
     "label table": Reader(TABLES, _table, (ReadError,)),
+    "journal": Reader((_journal_file(),), _journal, (JournalError,)),
+    "row of a journal": Reader((_row_of_journal(),), _row, (JournalError,)),
     "cache entry": Reader((_entry("float16"), _entry("int8")), _cached, (Miss,)),
 }
 """Whoever writes another reader of files puts it here, and both users try it."""

@@ -41,3 +41,4 @@ def test_folder_that_cannot_be_written_is_no_error(
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("NAPARI_MEDSAM_SETTINGS", str(tmp_path / "file" / "settings.json"))
     assert keep(sound=True).sound
+    assert settings().sound, "until the program ends"

@@ -112,7 +112,7 @@ class Book:
         is_new = not path.exists()
         if is_new and (head is None or owner is None):
             raise JournalError(f"There is no journal {path.name}.")
-        with _as_journal_error(path):
+        with self._as_journal_error():
             self._connection = _connect(path, writable=owner is not None)
             try:
                 if is_new or self._is_empty():
@@ -187,10 +187,10 @@ class Book:
 
     def rows(self) -> Iterator[Row]:
         """The rows, oldest first."""
-        found = self._connection.execute(
-            "SELECT kind, time, program, shown, event FROM steps ORDER BY number"
-        )
-        with _as_journal_error(self.path):
+        with self._as_journal_error():
+            found = self._connection.execute(
+                "SELECT kind, time, program, shown, event FROM steps ORDER BY number"
+            )
             yield from (_row(*values) for values in found)
 
     @property
@@ -203,6 +203,19 @@ class Book:
         return n_bytes(self.path)
 
     # --- inside ------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _as_journal_error(self) -> Iterator[None]:
+        """Damage as a sentence; to a writer, what the disk refuses stays what it is."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            damage = ("malformed", "no such", "corrupt", "not a database")
+            if self._owner is not None and not any(word in str(error) for word in damage):
+                raise
+            raise JournalError(f"{self.path.name} cannot be read: {error}.") from error
+        except sqlite3.DatabaseError as error:
+            raise JournalError(f"{self.path.name} is damaged or no journal: {error}.") from error
 
     def _is_empty(self) -> bool:
         """A file that a kill left before its first transaction."""
@@ -271,19 +284,6 @@ def _connect(path: Path, *, writable: bool) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
     return connection
-
-
-@contextlib.contextmanager
-def _as_journal_error(path: Path) -> Iterator[None]:
-    """Damage as a sentence; what the disk refuses stays what it is."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        if "malformed" in str(error) or "no such" in str(error):
-            raise JournalError(f"{path.name} is damaged: {error}.") from error
-        raise
-    except sqlite3.DatabaseError as error:
-        raise JournalError(f"{path.name} is damaged or no journal: {error}.") from error
 
 
 def _packed(event: Event | None) -> bytes | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from napari_medsam.formats.grid import Geometry, Kind, NiftiForms, SourceGrid, Triple
 from napari_medsam.formats.image_file import ImageFile
 
+MOST_VOXELS = 2**31
 NOWHERE = Path("the-image-of-this-journal")
 
 
@@ -37,6 +39,17 @@ class Head:
     direction: NDArray[np.float64]
     ndim: Literal[2, 3] = 3
     forms: NiftiForms | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what no image has, for a journal may come from anywhere."""
+        sizes, lengths = self.shape_zyx, (*self.spacing_xyz, *self.origin_xyz)
+        if min(sizes) < 1 or prod(sizes) > MOST_VOXELS:
+            raise ValueError(f"a volume of {sizes} voxels")
+        if not (np.all(np.isfinite(lengths)) and min(self.spacing_xyz) > 0):
+            raise ValueError("a spacing or an origin that is none")
+        turned = self.direction
+        if turned.shape != (3, 3) or not np.all(np.isfinite(turned)):
+            raise ValueError("directions that are none")
 
     @property
     def grid(self) -> SourceGrid:

@@ -20,7 +20,9 @@ class FileRow(QWidget):
         self.open = button("Open labels...", "Lay a label file onto this image")
         self.more = QToolButton()
         self.more.setText("\u22ef")
-        self.more.setToolTip("More ways to save, the label table as a file, preferences and keys")
+        self.more.setToolTip(
+            "Ways to save, measures, the label table, the cache, preferences, keys"
+        )
         self.more.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         # The dots say that there is a menu; an arrow would lie over them.
         self.more.setStyleSheet("QToolButton::menu-indicator { image: none; }")
@@ -35,6 +37,9 @@ class FileRow(QWidget):
         self.menu.addMenu(self.templates)
         self.import_table = self._action("Import label table...")
         self.export_table = self._action("Export label table...")
+        self.menu.addSeparator()
+        self.embed_all = self._action("Embed all slices of this view")
+        self.clear_cache = self._action("Clear the cache")
         self.menu.addSeparator()
         self.preferences = self._action("Preferences...")
         self.tour = self._action("Tour of a minute")
@@ -55,3 +60,8 @@ class FileRow(QWidget):
         needs_case = (self.one_a_label, self.description, self.import_table, self.export_table)
         for part in (self.save, self.open, *needs_case):
             part.setEnabled(panel.has_case)
+        is_ready = panel.model is not None and panel.model.state == "ready"
+        can_embed = panel.has_case and not panel.is_flat and is_ready and panel.progress is None
+        self.embed_all.setEnabled(can_embed)
+        self.clear_cache.setText(f"Clear the cache ({panel.cache})")
+        self.clear_cache.setVisible(bool(panel.cache))

@@ -36,7 +36,6 @@ from napari_medsam.ui.panel import VIEW_NAMES, Panel
 from napari_medsam.ui.point_row import PointRow
 from napari_medsam.ui.review_row import ReviewRow
 from napari_medsam.ui.rows import (
-    CacheRow,
     ProgressRow,
     RangeRow,
     button,
@@ -169,14 +168,11 @@ class Parts(QWidget):
         self.points = PointRow()
         column.addWidget(self.points)
         self.strip = SliceStrip()
-        self.embed_all = button("Embed all slices", "Get every slice of this view ready")
-        self.cache = CacheRow()
         self.review = ReviewRow()
         column.addWidget(self.range)
         column.addWidget(self.propagate)
         column.addWidget(self.strip)
         column.addWidget(self.review)
-        column.addLayout(side_by_side(self.embed_all, self.cache))
         return column
 
     def _build_end(self) -> QLayout:
@@ -212,15 +208,11 @@ class Parts(QWidget):
         for part in (self.table, self.add_label, self.next_label, self.box_tool, self.replace):
             part.setEnabled(panel.has_case)
         self.remove_label.setEnabled(panel.has_case and bool(panel.labels))
-        is_ready = panel.model is not None and panel.model.state == "ready"
-        self.embed_all.setEnabled(panel.has_case and is_ready and panel.progress is None)
         self.review.show_review(panel)
-        self.cache.show_size(panel.cache)
         for only_3d in (
             self.range,
             self.propagate,
             self.strip,
-            self.embed_all,
             self.review,
             *self.view_buttons.values(),
         ):

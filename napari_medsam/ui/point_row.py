@@ -1,16 +1,16 @@
-"""The point tool's row of the dock: hidden where the model takes no points, with the reason."""
+"""The point tool's row of the dock: hidden where the model takes no points; its keys say why."""
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_medsam.ui.panel import PointTool
-from napari_medsam.ui.rows import button, side_by_side, small_print
+from napari_medsam.ui.rows import button, side_by_side
 from napari_medsam.ui.shortcuts import with_key
 
 
 class PointRow(QWidget):
-    """Points inside, points outside, the next object; or one sentence why not."""
+    """Points inside, points outside, the next object."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -23,12 +23,7 @@ class PointRow(QWidget):
         self.next_object = button("Next object", "Begin another object; this one stays")
         for tool in (self.inside, self.outside):
             tool.setCheckable(True)
-        self.why_not = small_print("")
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(2)
-        layout.addLayout(side_by_side(self.inside, self.outside, self.next_object))
-        layout.addWidget(self.why_not)
+        self.setLayout(side_by_side(self.inside, self.outside, self.next_object))
 
     def show_tool(self, tool: PointTool) -> None:
         self.inside.setVisible(tool.inside)
@@ -37,5 +32,4 @@ class PointRow(QWidget):
         self.inside.setChecked(tool.drawing is True)
         self.outside.setChecked(tool.drawing is False)
         self.next_object.setEnabled(tool.n_points > 0)
-        self.why_not.setText(tool.why_not)
-        self.why_not.setVisible(bool(tool.why_not))
+        self.setVisible(tool.inside or tool.outside)

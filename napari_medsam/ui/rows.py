@@ -1,4 +1,4 @@
-"""The small parts of the dock: the propagation's row, the cache's, and the progress."""
+"""The small parts of the dock: the propagation's row and the progress."""
 
 from __future__ import annotations
 
@@ -96,22 +96,6 @@ class RangeRow(QWidget):
 
     def _on_changed(self) -> None:
         self.chosen.emit(self.first.value(), self.last.value())
-
-
-class CacheRow(QWidget):
-    """How much room the embeddings take on disk, in small print, and a way to free it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.text = small_print("")
-        self.clear = button("Clear", "Delete the embeddings of all images; masks stay")
-        layout = side_by_side(self.text, self.clear)
-        layout.setStretch(0, 1)
-        self.setLayout(layout)
-
-    def show_size(self, size: str) -> None:
-        self.text.setText(size)
-        self.setVisible(bool(size))
 
 
 class ProgressRow(QWidget):

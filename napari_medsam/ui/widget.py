@@ -132,10 +132,10 @@ class MedSamWidget(QWidget):
         parts.replace.toggled.connect(controller.on_replace_chosen)
         parts.range.chosen.connect(controller.on_range_chosen)
         parts.range.extent.clicked.connect(controller.on_extent_chosen)
-        parts.embed_all.clicked.connect(lambda: controller.embed_all())
+        parts.files.embed_all.triggered.connect(lambda: controller.embed_all())
         parts.strip.jumped.connect(controller.on_slice_chosen)
         parts.strip.end_moved.connect(controller.review.move_end)
-        parts.cache.clear.clicked.connect(lambda: controller.clear_cache())
+        parts.files.clear_cache.triggered.connect(lambda: controller.clear_cache())
         files = parts.files
         files.open.clicked.connect(lambda: self.ask_labels())
         files.one_a_label.triggered.connect(lambda: self.ask_where_to_save(one_a_label=True))

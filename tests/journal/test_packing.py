@@ -16,8 +16,10 @@ from napari_medsam.engine.annotation import Annotation
 from napari_medsam.engine.events import Event, Label
 from napari_medsam.formats.terms import CodedLabel
 from napari_medsam.journal.errors import JournalError
+from napari_medsam.journal.head import Head
 from napari_medsam.journal.packing import pack, unpack
 from tests.engine.test_annotation import SHAPE, mask_of, place
+from tests.journal.conftest import head
 
 
 def box_event() -> Event:
@@ -87,6 +89,24 @@ def test_what_is_no_event_is_refused(plain):
     content = zlib.compress(len(text).to_bytes(4, "little") + text)
     with pytest.raises(JournalError, match="damaged"):
         unpack(content, Event)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("shape_zyx", (0, 4, 4)),
+        ("shape_zyx", (99999, 99999, 99999)),
+        ("spacing_xyz", (0.0, 1.0, 1.0)),
+        ("origin_xyz", (float("nan"), 0.0, 0.0)),
+        ("direction", np.eye(2)),
+    ],
+)
+def test_a_head_that_no_image_has_is_refused(name, value):
+    good = head()
+    unpack(pack(good), Head)
+    object.__setattr__(good, name, value)
+    with pytest.raises(JournalError, match="damaged"):
+        unpack(pack(good), Head)
 
 
 def test_an_array_beyond_the_row_is_refused():

@@ -128,20 +128,10 @@ def test_moving_the_points_box_asks_with_the_box(clicked: Desk) -> None:
     assert len(clicked.annotation.boxes) == 1
 
 
-def test_box_only_model_hides_the_tool_with_one_sentence(desk: Desk) -> None:
+def test_box_only_model_has_no_tool_and_says_why(desk: Desk) -> None:
     tool = desk.view.panel.points
     assert (tool.inside, tool.outside) == (False, False)
     assert tool.why_not == ("This model was trained with boxes alone.")
-
-
-def test_reason_is_shown_as_soon_as_the_model_is_ready(
-    make_napari_viewer: Callable[..., Any],
-) -> None:
-    window = Window(make_napari_viewer(show=True), TinyShelf())
-    window.open(image_layer())
-    wait_for(lambda: window.parts.points.why_not.isVisible())
-    assert not window.parts.points.inside.isVisible()
-    window.controller.close()
 
 
 def test_positive_only_model_hides_points_outside_and_stops_at_its_limit() -> None:
@@ -186,7 +176,6 @@ def test_mouse_points_and_the_organ_is_filled(make_napari_viewer: Callable[..., 
     window.open(image_layer())
     window.look_at("z", 10)
     assert window.parts.points.inside.isVisible()
-    assert not window.parts.points.why_not.isVisible()
     QTest.mouseClick(window.parts.points.inside, Qt.MouseButton.LeftButton)
     let_pass(100)
     at = window.hands.pixel(window.image, (10, 30, 24))

@@ -148,7 +148,8 @@ def test_progress_counts_slices_and_estimates_the_rest(desk: Desk) -> None:
     desk.draw_on(10)
     desk.controller.propagate(8, 12)
     seen = [p.progress for p in desk.view.panels if p.progress and p.progress.n_all]
-    assert [p.n_done for p in seen] == [0, 1, 2, 3, 4, 5]
+    # The dock is also shown when diameters were measured between two slices.
+    assert list(dict.fromkeys(p.n_done for p in seen)) == [0, 1, 2, 3, 4, 5]
     assert seen[0].seconds_left is None
     assert seen[-1].seconds_left == 0
 
