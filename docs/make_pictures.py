@@ -129,7 +129,8 @@ def measures() -> Stage:
     stage = propagated("dark")()
     stage.dock.open_measures()
     window = stage.dock.measure_window
-    window.move(250, 330)
+    window.resize(740, 240)
+    window.move(180, 455)
     stage.wait(lambda: window.table.rowCount() > 0)
     QTest.mouseClick(window.lines, LEFT, pos=QPoint(8, window.lines.height() // 2))
     window.table.cellClicked.emit(0, 0)
@@ -138,7 +139,7 @@ def measures() -> Stage:
 
 
 def report() -> Stage:
-    """The page of key images; not a picture of the window."""
+    """The top of the page of key images; not a picture of the window."""
     stage = measures()
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "page.png"
@@ -147,6 +148,7 @@ def report() -> Stage:
         stage.pass_time(1)
         stage.instead = Picture.open(page).convert("RGB")
     stage.instead.thumbnail((800, 1200))
+    stage.instead = stage.instead.crop((0, 0, 800, 450))
     return stage
 
 

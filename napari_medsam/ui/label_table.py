@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qtpy.QtCore import QSize, Qt, Signal
-from qtpy.QtGui import QAction, QColor, QIcon, QPixmap
+from qtpy.QtGui import QAction, QColor, QIcon, QPixmap, QResizeEvent
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QColorDialog,
@@ -30,6 +30,9 @@ SIGNS: dict[LabelState, str] = {
     "unsure": "?",
 }
 """How a state is shown: by shape, so that it needs no colour; the words are in the tip."""
+
+LEAST_NAME = 72
+"""Pixels for the name, before the column of numbers gives way."""
 
 SMALLEST_HEIGHT = 70
 """Pixels: the header and two rows; the table takes what room there is beyond."""
@@ -59,6 +62,9 @@ class LabelTable(QTableWidget):
         header = QHeaderView(Qt.Orientation.Horizontal)
         self.setHorizontalHeader(header)
         header.setMinimumSectionSize(24)
+        font = header.font()
+        font.setPointSizeF(font.pointSizeF() * 0.85)
+        header.setFont(font)
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Stretch)
         self.cellClicked.connect(self._on_clicked)
@@ -93,11 +99,26 @@ class LabelTable(QTableWidget):
             header = self.horizontalHeaderItem(column)
             if header is not None:
                 header.setText(name)
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """Large figures must not squeeze the name: then its number is only in the colour's tip."""
+        self.setColumnHidden(_NUMBER, False)
+        header, viewport = self.horizontalHeader(), self.viewport()
+        if header is None or viewport is None:
+            return
+        others = [n for n in range(len(COLUMNS)) if n != _NAME and not self.isColumnHidden(n)]
+        taken = sum(max(self.sizeHintForColumn(n), header.sectionSizeHint(n)) for n in others)
+        self.setColumnHidden(_NUMBER, viewport.width() - taken < LEAST_NAME)
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        super().resizeEvent(event)
+        self._make_room()
 
     def _fill(self, n: int, row: LabelRow) -> None:
         cells = [self._cell(n, column) for column in range(len(COLUMNS))]
         cells[_COLOR].setIcon(_swatch(row.color))
-        cells[_COLOR].setToolTip("Click to choose another colour")
+        cells[_COLOR].setToolTip(f"Label {row.number}\nClick to choose another colour")
         cells[_NUMBER].setText(str(row.number))
         cells[_NAME].setText(row.name)
         cells[_NAME].setToolTip(f"{row.code}\nDouble-click to rename")
@@ -106,8 +127,9 @@ class LabelTable(QTableWidget):
         cells[_STATE].setText(SIGNS[row.state])
         cells[_STATE].setToolTip(f"{row.state.capitalize()}\nClick to change; done locks the label")
         is_solid = row.millilitres is not None
-        cells[_SIZE].setText(f"{row.millilitres:,.1f}" if is_solid else f"{row.n_voxels:,}")
-        cells[_SIZE].setToolTip(f"{row.n_voxels:,} {'voxels' if is_solid else 'pixels'}")
+        cells[_SIZE].setText(_size(row))
+        exact = f"{row.millilitres:,.1f} ml, " if is_solid else ""
+        cells[_SIZE].setToolTip(f"{exact}{row.n_voxels:,} {'voxels' if is_solid else 'pixels'}")
         long, short = row.diameters or (0.0, 0.0)
         cells[_LENGTH].setText(f"{long:.0f}\u00d7{short:.0f}" if row.diameters else "")
         where = f" on axial slice {row.measured_on}" if is_solid else ""
@@ -157,6 +179,13 @@ class LabelTable(QTableWidget):
     def _on_edited(self, item: QTableWidgetItem) -> None:
         if item.column() == _NAME and item.row() < len(self._rows):
             self.renamed.emit(self._rows[item.row()].number, item.text())
+
+
+def _size(row: LabelRow) -> str:
+    """Millilitres, of small ones a tenth too; pixels where there are none."""
+    if row.millilitres is None:
+        return f"{row.n_voxels:,}"
+    return f"{row.millilitres:,.1f}" if row.millilitres < 100 else f"{row.millilitres:,.0f}"
 
 
 def _new_cell(*, editable: bool, right: bool) -> QTableWidgetItem:

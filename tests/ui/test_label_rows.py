@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from napari_medsam.measure import measure
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.label_rows import rows_of
 from napari_medsam.ui.label_table import SIGNS
+from napari_medsam.ui.panel import LabelRow
 from tests.ui.conftest import SPACING_XYZ, Desk, TinyShelf, image_layer, make_desk
 from tests.ui.hands import let_pass, wait_for
 from tests.ui.window import Window
@@ -133,6 +135,20 @@ def text_of(window: Window, row: int, column: str) -> str:
     table = window.parts.table
     names = [table.horizontalHeaderItem(n).text() for n in range(table.columnCount())]
     return table.item(row, names.index(column)).text()
+
+
+@pytest.mark.gui
+def test_large_figures_leave_room_for_the_name(window: Window) -> None:
+    table = window.parts.table
+    small = LabelRow(1, "left kidney", (1.0, 0.5, 0.0), 12, 4.2)
+    large = replace(small, n_voxels=132_987, millilitres=1042.6, n_to_look_at=12)
+    table.show_rows([small], 1)
+    assert not table.isColumnHidden(1)
+    table.show_rows([replace(large, diameters=(177.0, 125.0), measured_on=25)], 1)
+    let_pass(100)
+    assert table.columnWidth(2) >= 72
+    assert text_of(window, 0, "ml") == "1,043"
+    assert "Label 1" in table.item(0, 0).toolTip()
 
 
 @pytest.mark.gui
