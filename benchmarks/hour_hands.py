@@ -12,11 +12,12 @@ from typing import Any
 from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QTimer, QUrl
 from qtpy.QtGui import QDropEvent
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication, QDialog, QFileDialog, QLineEdit
+from qtpy.QtWidgets import QApplication, QDialog, QDialogButtonBox, QFileDialog, QLineEdit
 
 from tests.ui.hands import Hands, let_pass
 
 LEFT = Qt.MouseButton.LeftButton
+SAVE = QDialogButtonBox.StandardButton.Save
 
 
 @dataclass
@@ -138,7 +139,7 @@ class CountedHands:
         let_pass(60)
 
     def write_into_dialog(self, act: Callable[[], None], text: str) -> None:
-        """Do what opens a file dialog, type the name into it, and press Enter."""
+        """Do what opens a file dialog, type the name into it, and press Save."""
 
         def answer() -> None:
             dialog = QApplication.activeModalWidget()
@@ -147,7 +148,16 @@ class CountedHands:
                 return
             field = dialog.findChild(QLineEdit, "fileNameEdit")
             field.selectAll()
-            self.write(field, text)
+            QTest.keyClicks(field, text)
+            self.diary.now.letters += len(text)
+            let_pass(500)
+            save = dialog.findChild(QDialogButtonBox).button(SAVE)
+            if QApplication.activePopupWidget() is not None:  # the list of names takes a click
+                QTest.keyClick(QApplication.activePopupWidget(), Qt.Key.Key_Escape)
+                let_pass(200)
+            self.click(save)
+            if dialog.isVisible():  # the list was just going
+                QTest.mouseClick(save, LEFT)
 
         QTimer.singleShot(30, answer)
         act()
