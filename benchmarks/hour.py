@@ -237,7 +237,12 @@ class Hour:
     def go_on(self) -> None:
         n_events = len(self.log)
         self.hands.key("G", shift=True)
-        self.hands.wait(lambda: len(self.log) > n_events and self.is_idle(), what="Going on")
+        told = self.parts.message
+
+        def has_ended() -> bool:  # at the end of an object there is nothing to go on to
+            return self.is_idle() and (len(self.log) > n_events or "Nothing" in told.text())
+
+        self.hands.wait(has_ended, what="Going on")
 
     def correct_with_the_brush(self) -> None:
         """One stroke through the largest part that is missing, or that is too much."""
@@ -391,6 +396,9 @@ def main() -> None:
         try:
             hour.play()
             found = figures(hour)
+        except RuntimeError:  # what was done until then is worth knowing
+            print(json.dumps([asdict(step) for step in hour.hands.diary.steps]), file=sys.stderr)
+            raise
         finally:
             hour.controller.close()
             hour.viewer.close()

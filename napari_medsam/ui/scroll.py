@@ -8,10 +8,19 @@ from qtpy.QtWidgets import QFrame, QScrollArea, QWidget
 
 
 class UprightScroll(QScrollArea):
-    """Scrolls up and down only, and keeps room for its bar beside the widget."""
+    """Scrolls up and down only, and keeps room for its bar beside the widget.
 
-    def __init__(self, inside: QWidget) -> None:
+    Parameters
+    ----------
+    inside
+        What is scrolled.
+    least_width
+        Pixels that are taken even where the widget needs less.
+    """
+
+    def __init__(self, inside: QWidget, least_width: int) -> None:
         super().__init__()
+        self._least_width = least_width
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -35,4 +44,5 @@ class UprightScroll(QScrollArea):
         if inside is None or bar is None or port is None:
             return
         beside = self.width() - port.width() if bar.isVisible() else bar.sizeHint().width()
-        self.setMinimumWidth(inside.minimumSizeHint().width() + beside)
+        needed = inside.minimumSizeHint().width() + beside
+        self.setMinimumWidth(max(self._least_width, needed))

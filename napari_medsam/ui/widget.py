@@ -95,9 +95,9 @@ class MedSamWidget(QWidget):
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(UprightScroll(self.parts), stretch=1)
+        # No least width of our own: it would take the place of what the parts need.
+        layout.addWidget(UprightScroll(self.parts, least_width=WIDTH), stretch=1)
         layout.addWidget(self.parts.end)
-        self.setMinimumWidth(WIDTH)
 
     def _connect(self) -> None:
         parts, controller = self.parts, self.controller

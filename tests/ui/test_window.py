@@ -13,7 +13,7 @@ import pytest
 from napari.layers import Image
 from qtpy.QtCore import QEvent, QPoint, Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication, QFileDialog, QScrollArea
+from qtpy.QtWidgets import QApplication, QDockWidget, QFileDialog, QScrollArea
 
 from napari_medsam.engine.prompt import SliceRef
 from napari_medsam.phantom import synthetic_abdomen
@@ -309,6 +309,16 @@ def test_nothing_in_the_dock_is_cut_off(window: Window, theme: str, height: int)
     inside, seen = window.parts, window.parts.parentWidget()
     assert inside.minimumSizeHint().width() <= seen.width()
     assert inside.minimumSizeHint().height() <= seen.height()
+
+
+def test_dock_cannot_be_made_narrower_than_what_is_in_it(window: Window) -> None:
+    docked = window.dock.parentWidget()
+    while not isinstance(docked, QDockWidget):
+        docked = docked.parentWidget()
+    main = window.viewer.window._qt_window
+    main.resizeDocks([docked], [50], Qt.Orientation.Horizontal)
+    let_pass(200)
+    assert window.parts.width() <= window.dock.width()
 
 
 def test_window_is_no_larger_than_the_screen(window: Window) -> None:
