@@ -49,6 +49,9 @@ STRATEGIES = (
     "oracle_views",
 )
 
+DIFFERENCES = (("slice", "original_slice"), ("one_box", "original_3d"), ("box3d", "original_3d"))
+"""Ours against the original's rules on the same boxes."""
+
 MODALITY_WORDS = {
     "CT": "CT",
     "MR": "MR",
@@ -361,12 +364,17 @@ def rounded(values: dict[str, float]) -> dict[str, float]:
 
 def table(summary: dict) -> str:
     """The means as markdown, a row for each group."""
-    lines = ["| | " + " | ".join(STRATEGIES) + " |", "|---" * (len(STRATEGIES) + 1) + "|"]
+    heads = (*STRATEGIES, *(f"{ours} - {theirs}" for ours, theirs in DIFFERENCES))
+    lines = ["| | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
     groups = {"all, Dice": summary["mean"], "all, NSD": summary["mean_nsd"]}
     groups.update(summary["modality"])
     groups["small boxes"] = summary["small"]
     for name, means in groups.items():
         cells = [f"{means[s]:.3f}" if s in means else "" for s in STRATEGIES]
+        cells += [
+            f"{means[ours] - means[theirs]:+.3f}" if ours in means and theirs in means else ""
+            for ours, theirs in DIFFERENCES
+        ]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     lines += ["", "| slices with a long side above 300 pixels | n | slice | original_slice |"]
     lines.append("|---|---|---|---|")
