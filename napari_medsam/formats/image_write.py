@@ -123,11 +123,11 @@ def _check(path: Path, suffix: str, array: NDArray[Any], grid: SourceGrid) -> st
         plane = _plane(array, path)
         if not (np.array_equal(found[0], plane) and np.array_equal(second, plane)):
             raise SaveError("The pixels read back differ from the image's.")
-        return f"{plane.size} values were read back with Pillow and SimpleITK and are equal"
+        return f"{plane.size:,} values were read back with Pillow and SimpleITK and are equal"
     floats = array.dtype.kind == "f"
     if not np.array_equal(found, array, equal_nan=floats):
         raise SaveError("The voxels read back differ from the image's.")
     difference = grid.geometry.difference(stored.grid.geometry)
     if difference:
         raise SaveError(f"The saved image would lie elsewhere than the source: {difference}.")
-    return f"{array.size} values, size, spacing, origin and direction were read back and are equal"
+    return f"{array.size:,} values, size, spacing, origin and direction were read back and are equal"

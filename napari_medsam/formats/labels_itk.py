@@ -55,7 +55,7 @@ def check(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:
     if not np.array_equal(stored.grid.from_lps(stored.volume.voxels), labels_kji):
         raise SaveError("The labels read back differ from those on screen.")
     said = (
-        f"{labels_kji.size} voxels, size, spacing, origin and direction were read back with "
+        f"{labels_kji.size:,} voxels, size, spacing, origin and direction were read back with "
         f"SimpleITK and equal the image's"
     )
     if kind == "nrrd" and grid.ndim == 3:

@@ -46,7 +46,7 @@ def check(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:
     if difference:
         raise SaveError(f"The saved labels would lie elsewhere than the image: {difference}.")
     said = (
-        f"{stored.size} voxels, size, spacing, origin and direction were read back with nibabel "
+        f"{stored.size:,} voxels, size, spacing, origin and direction were read back with nibabel "
         f"and equal the image's"
     )
     return said + _second_opinion(path, labels_kji, grid)

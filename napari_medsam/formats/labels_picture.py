@@ -60,7 +60,7 @@ def check(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:
         raise SaveError(f"The saved picture cannot be read back ({reason(error)}).") from error
     if not np.array_equal(stored, plane):
         raise SaveError("The labels read back differ from those on screen.")
-    return f"{plane.size} pixels and the size were read back with {library} and equal the labels"
+    return f"{plane.size:,} pixels and the size were read back with {library} and equal the labels"
 
 
 def _plane(path: Path, labels_kji: NDArray[Any]) -> NDArray[Any]:

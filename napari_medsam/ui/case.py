@@ -96,6 +96,7 @@ class Case:
         self.annotation.mark_saved()
         self.window_name = first_window(self.image)
         self.reach = (REACH, REACH)
+        self.has_own_range = False  # the user has said how far to go
         self.pending: dict[int, PlacedBox] = {}
         self.reviews = Reviews(self.annotation)
         self.tally = Tally(self.annotation, self.image.volume)

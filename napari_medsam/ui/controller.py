@@ -280,6 +280,7 @@ class Controller:
         shown = range_asked(self.case) if self.case else None
         if self.case is not None and shown is not None:
             self.case.reach = (max(0, shown.start - first), max(0, last - shown.stop))
+            self.case.has_own_range = True
             self.refresh()
 
     def on_extent_chosen(self, is_extent: bool) -> None:
@@ -294,10 +295,11 @@ class Controller:
         if case is None or segmenter is None or shown is None:
             self.tell("Draw a box first; propagation starts from it.", True)
             return
+        may_widen = first is None and last is None and not case.has_own_range
         first = shown.first if first is None else first
         last = shown.last if last is None else last
         try:
-            segmenter.propagate(courses(case), first, last)
+            segmenter.propagate(courses(case), first, last, may_widen)
         except ValueError as error:
             self.tell(str(error), True)
 

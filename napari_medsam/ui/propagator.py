@@ -72,8 +72,13 @@ class Propagator:
         self._show = show
         self._on_done = on_done
 
-    def propagate(self, courses: Sequence[Course], first: int, last: int) -> None:
+    def propagate(
+        self, courses: Sequence[Course], first: int, last: int, may_widen: bool = False
+    ) -> None:
         """Carry courses over the slices first to last, both included.
+
+        With `may_widen` nobody chose this range: where an object goes on beyond it, the next
+        range that is offered reaches twice as far on that side, and the user is told.
 
         Raises
         ------
@@ -84,7 +89,8 @@ class Propagator:
         courses = free or courses  # where all are locked, `_run` says so
         if courses:
             plan = plan_extents if self.is_extent else plan_courses
-            self._run(plan(courses, first, last), (first, last))
+            may_widen &= not self.is_extent
+            self._run(plan(courses, first, last), (first, last), may_widen)
 
     def keyframes_changed(self, boxes: Sequence[PlacedBox]) -> bool:
         """After keyframes were moved or added, redo what they change; whether there is any."""
@@ -166,7 +172,7 @@ class Propagator:
             "propagate", overwrite=self.replace, model=identity, window=self.case.window_name
         )
 
-    def _run(self, plan: Plan, reach: Reach) -> bool:
+    def _run(self, plan: Plan, reach: Reach, may_widen: bool = False) -> bool:
         """Start a plan; False where there is nothing to do, or a label of it is locked."""
         session, slices = self.session, plan.slices
         if session is None or not slices or self._is_locked(plan.courses):
@@ -194,7 +200,7 @@ class Propagator:
                 for course, index in plan.places:
                     if index not in found[course]:  # the object ended before
                         self._paint_nothing(edit, course, index)
-            self._ended(outcome, edit, found, reach)
+            self._ended(outcome, edit, found, reach, may_widen)
 
         self._show(Progress("Propagating", 0, len(slices)))
         self._jobs.start(Job(work, paint, ended, session.cancel))
@@ -207,7 +213,9 @@ class Propagator:
             self._tell(why, True)
         return bool(why)
 
-    def _ended(self, outcome: Outcome, edit: Edit, found: Found, reach: Reach) -> None:
+    def _ended(
+        self, outcome: Outcome, edit: Edit, found: Found, reach: Reach, may_widen: bool
+    ) -> None:
         self._show(None)
         trust = _trust(found)
         for (label, axis), values in trust.items():
@@ -222,9 +230,25 @@ class Propagator:
             self._tell(f"Stopped. What was found on {slices} is kept; Undo takes it back.", False)
         else:
             key = f" ({key_of('next_doubtful')})" if any(map(doubtful, trust.values())) else ""
-            self._tell(f"Done: {summary(trust.values(), n_slices)}{key}.", False)
+            more = self._widen(found, reach) if may_widen else ""
+            self._tell(f"Done: {summary(trust.values(), n_slices)}{key}.{more}", False)
         if outcome.kind == "done":
             self._on_done()
+
+    def _widen(self, found: Found, reach: Reach) -> str:
+        """Offer more slices where an object was cut off by the range; what to tell of it."""
+        axis = next(iter(found)).axis
+        ends = {reach[0]: 0, reach[1]: self.case.image.volume.n_slices(axis) - 1}
+        below, above = (
+            end != last and any(m[end].area for m in found.values() if end in m)
+            for end, last in ends.items()
+        )
+        if not below and not above:
+            return ""
+        down, up = self.case.reach
+        self.case.reach = (down * 2 if below else down, up * 2 if above else up)
+        sides = [f"below slice {reach[0]}"] * below + [f"above slice {reach[1]}"] * above
+        return f" It goes on {' and '.join(sides)}: {key_of('propagate')} again follows it."
 
     def _keep(self, edit: Edit, found: Found, followed: bool, reach: Reach) -> None:
         """Close the edit, and remember what was run."""

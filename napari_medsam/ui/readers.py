@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_medsam.formats.coco import is_coco
+from napari_medsam.formats.errors import ReadError
 from napari_medsam.formats.images import SUFFIXES, suffix_of
 from napari_medsam.formats.labels_read import is_label_file, read_labels_alone
 from napari_medsam.ui.choice_dialogs import current_chooser
@@ -35,9 +36,29 @@ def get_reader(path: str | Sequence[str]) -> Read | None:
 
 
 def read(path: str | Sequence[str]) -> list[LayerData]:
-    """The layers of each path; none where the user chose none, or labels went onto an image."""
+    """The layers of each path; none where the user chose none, or labels went onto an image.
+
+    What cannot be read is told in the dock, where one is open: napari would cut the sentence off
+    and offer a traceback.
+
+    Raises
+    ------
+    ReadError
+        Without a dock.
+    """
     paths = [path] if isinstance(path, str) else list(path)
-    return [layer for p in paths for layer in _layers(Path(p))] or NO_LAYER
+    return [layer for p in paths for layer in _layers_or_told(Path(p))] or NO_LAYER
+
+
+def _layers_or_told(path: Path) -> list[LayerData]:
+    controller = current_controller()
+    try:
+        return _layers(path)
+    except ReadError as error:
+        if controller is None:
+            raise
+        controller.tell(str(error), True)
+        return []
 
 
 def _layers(path: Path) -> list[LayerData]:

@@ -189,15 +189,19 @@ class Segmenter:
 
     # --- propagation -------------------------------------------------------------------
 
-    def propagate(self, courses: Sequence[Course], first: int, last: int) -> None:
+    def propagate(
+        self, courses: Sequence[Course], first: int, last: int, may_widen: bool = False
+    ) -> None:
         """Carry boxes over the slices first to last, both included; one undo takes it back.
+
+        `may_widen` as of `Propagator.propagate`.
 
         Raises
         ------
         ValueError
             Where the range leaves out a box.
         """
-        self.propagator.propagate(courses, first, last)
+        self.propagator.propagate(courses, first, last, may_widen)
 
     def _show_progress(self, progress: Progress | None) -> None:
         self.progress = progress

@@ -262,3 +262,23 @@ def test_hundred_pasted_boxes_share_crops_and_are_an_undo_each() -> None:
     assert len(desk.annotation.boxes) == 100
     assert len(desk.annotation.log) == n_before + 100
     assert desk.shelf.model.n_encoded < 45
+
+
+def test_object_cut_off_by_the_range_is_told_and_the_next_run_reaches_further(desk: Desk) -> None:
+    desk.controller.case.reach = (2, 2)
+    desk.draw_on(10)
+    desk.controller.propagate()
+    said = "It goes on below slice 8 and above slice 12: G again follows it."
+    assert said in desk.view.panel.message
+    assert (desk.view.panel.range.first, desk.view.panel.range.last) == (6, 14)
+    desk.controller.case.reach = (9, 9)
+    desk.controller.propagate()
+    assert "It goes on" not in desk.view.panel.message, "the ellipsoid ends inside"
+
+
+def test_range_that_the_user_chose_is_kept(desk: Desk) -> None:
+    desk.draw_on(10)
+    desk.controller.on_range_chosen(8, 12)
+    desk.controller.propagate()
+    assert "It goes on" not in desk.view.panel.message
+    assert (desk.view.panel.range.first, desk.view.panel.range.last) == (8, 12)
