@@ -97,7 +97,7 @@ def main() -> int:
 
 def check_family(folder: Path, threads: int | None = None) -> list[Line]:
     """Build, run and compare one family; one line for each recorded array."""
-    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     fill, compare = (_load(folder.parent / name) for name in ("fill.py", "compare.py"))
     model_spec = spec(FAMILIES[manifest["family"]])
     contract = model_spec.contract

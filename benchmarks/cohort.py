@@ -112,7 +112,7 @@ def cluster(place: Path, n_workers: int) -> Iterator[tuple[str, list[subprocess.
     try:
         while not (place.exists() and place.read_text().rstrip().endswith("}")):
             time.sleep(0.1)
-        address = json.loads(place.read_text())["address"]
+        address = json.loads(place.read_text(encoding="utf-8"))["address"]
         started += [start("worker", "--nthreads", "1") for _ in range(n_workers)]
         wait_for_workers(address, n_workers)
         yield address, started[1:]

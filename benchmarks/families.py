@@ -91,7 +91,7 @@ def write_checkpoint(folder: Path, into: Path) -> Path:
     """A family's tensors, filled by the rule of the reference, as ``torch.save`` writes them."""
     from tests.models.conftest import STORAGES, pickle_dict, pickle_tensor, write_torch_zip
 
-    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     if manifest["family"] == "litemedsam":
         return store.installed_path(spec("litemedsam"))
     state = _state(manifest, _load(folder.parent / "fill.py"))

@@ -397,7 +397,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, help="keep embeddings here, for a second run")
     given = parser.parse_args()
     meta_path = given.data / "meta.json"
-    meta = json.loads(meta_path.read_text()) if meta_path.is_file() else {}
+    meta = json.loads(meta_path.read_text(encoding="utf-8")) if meta_path.is_file() else {}
     model = open_model()
     disk = DiskCache(given.cache, max_bytes=200 * 1000**3) if given.cache else None
     cache = EmbeddingCache(disk=disk)

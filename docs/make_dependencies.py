@@ -45,7 +45,11 @@ def main() -> None:
 
 def read_pins(path: Path) -> dict[str, str]:
     """Version by canonical name, of a list of ``name==version``."""
-    lines = [line for line in path.read_text().splitlines() if "==" in line and line[0] != "#"]
+    lines = [
+        line
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if "==" in line and line[0] != "#"
+    ]
     pairs = (line.split("==") for line in lines)
     return {canonicalize_name(name): version for name, version in pairs}
 

@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--cache", type=Path)
     given = parser.parse_args()
-    meta = json.loads((given.data / "meta.json").read_text())
+    meta = json.loads((given.data / "meta.json").read_text(encoding="utf-8"))
     model = open_model()
     cache = EmbeddingCache(disk=DiskCache(given.cache) if given.cache else None)
     for shown in (*BETTER, *NOT_BETTER):

@@ -24,7 +24,8 @@ def links(page: Path) -> list[str]:
 def anchors(page: Path) -> set[str]:
     """The anchors of a page's headings, as both GitHub and mkdocs make them."""
     text = CODE.sub(
-        lambda code: code[0].strip("`") if "\n" not in code[0] else "", page.read_text()
+        lambda code: code[0].strip("`") if "\n" not in code[0] else "",
+        page.read_text(encoding="utf-8"),
     )
     titles = re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}

@@ -24,8 +24,8 @@ RUNNING_CALLS = {
 }
 PICKLE_READER = "models/unpickle.py"
 """The one reader of pickles: its names are sealed (tests/models/test_unpickle.py)."""
-IMPORTS_BY_NAME = {"formats/optional.py"}
-"""Imports libraries by names that stand in the package."""
+IMPORTS_BY_NAME = {"formats/optional.py", "__init__.py"}
+"""Import libraries, or rooms of the package, by names that stand in the package."""
 
 
 def relative(path: Path) -> str:

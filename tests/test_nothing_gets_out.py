@@ -22,6 +22,7 @@ NETWORK_MODULES = {
 }
 MAY_CONNECT = {
     "models/url_download.py": {"urllib"},  # weights at a plain address, when asked to install
+    "cohort/on_dask.py": {"distributed"},  # `batch --scheduler`: the cluster that the user names
     "screen.py": {"socket"},  # whether the X server answers
 }
 MAY_START_PROGRAMS = {
@@ -71,6 +72,8 @@ def test_namespace_has_no_route_at_all(tmp_path: Path):
 @pytest.fixture
 def scan(tmp_path: Path) -> Path:
     write_image(tmp_path / "scan.nii.gz", synthetic_abdomen().image)
+    rows = "case,label,axis,first,last,x0,y0,x1,y1\nscan.nii.gz,liver,z,24,26,60,80,200,190\n"
+    (tmp_path / "cases.csv").write_text(rows, encoding="utf-8")
     return tmp_path / "scan.nii.gz"
 
 
@@ -79,6 +82,7 @@ def scan(tmp_path: Path) -> Path:
     "command",
     [
         "segment scan.nii.gz --box z:25:60,80,200,190 --propagate 22:27 -o labels.nii.gz",
+        "batch cases.csv results",
         "demo --headless out",
         "doctor --json",
         "info scan.nii.gz --json",

@@ -63,7 +63,9 @@ def _instruction_sets() -> list[str]:
     cpuinfo = Path("/proc/cpuinfo")
     if not cpuinfo.is_file():
         return []
-    flags = next((x for x in cpuinfo.read_text().splitlines() if x.startswith("flags")), "")
+    flags = next(
+        (x for x in cpuinfo.read_text(encoding="utf-8").splitlines() if x.startswith("flags")), ""
+    )
     return [name for name in INSTRUCTION_SETS if name in flags.split()]
 
 

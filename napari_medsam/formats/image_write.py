@@ -130,4 +130,6 @@ def _check(path: Path, suffix: str, array: NDArray[Any], grid: SourceGrid) -> st
     difference = grid.geometry.difference(stored.grid.geometry)
     if difference:
         raise SaveError(f"The saved image would lie elsewhere than the source: {difference}.")
-    return f"{array.size:,} values, size, spacing, origin and direction were read back and are equal"
+    return (
+        f"{array.size:,} values, size, spacing, origin and direction were read back and are equal"
+    )
