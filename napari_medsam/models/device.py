@@ -73,4 +73,7 @@ def compile_options(precision: Precision, threads: int | None, device: str) -> d
             raise ValueError(f"The number of threads is {threads}; give 1 or more.")
         if family == "CPU":
             options["INFERENCE_NUM_THREADS"] = threads
+            # OpenVINO binds its threads to cores, counting from the first: on Linux several
+            # processes with one thread each would all sit on one core, and be no faster than one.
+            options["ENABLE_CPU_PINNING"] = False
     return options

@@ -16,6 +16,7 @@ from openvino import opset13 as ops
 
 from napari_medsam.models import sam_decoder, tiny_vit
 from napari_medsam.models.catalogue import InputContract
+from napari_medsam.models.device import compile_options
 from napari_medsam.models.layers import constant, convolution, to_channels_last
 from napari_medsam.models.runtime import BOXES_AT_ONCE, Cancelled, Networks, SamModel
 from tests.models.conftest import SMALL_DECODER, SMALL_ENCODER, RandomWeights
@@ -264,3 +265,11 @@ def test_cancel_at_any_moment_either_finishes_or_says_cancelled(model: SamModel)
         np.testing.assert_array_equal(model.encode(queue[0]), expected[0])
         assert model.decode(expected[0], boxes).logits.shape[0] == 2
     assert "cancelled" in outcomes
+
+
+def test_model_with_few_threads_is_bound_to_no_core():
+    """Else two workers of one thread each share a core while the other idles."""
+    options = compile_options("f32", 1, "CPU")
+    assert options["INFERENCE_NUM_THREADS"] == 1
+    assert options["ENABLE_CPU_PINNING"] is False
+    assert "ENABLE_CPU_PINNING" not in compile_options("f32", None, "CPU")
