@@ -26,6 +26,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -60,7 +61,7 @@ class Listener:
         self.found: Counter[str] = Counter()
         warnings.simplefilter("always")
         warnings.showwarning = lambda message, *_: self.note(f"warning: {message}")
-        sys.excepthook = lambda kind, error, _: self.note(f"exception: {kind.__name__}: {error}")
+        sys.excepthook = lambda _, error, __: self.note(f"exception: {described(error)}")
         threading.excepthook = lambda a: self.note(f"exception in a thread: {a.exc_value}")
         handler = logging.Handler(logging.WARNING)
         handler.emit = lambda record: self.note(f"log: {record.getMessage()}")  # type: ignore
@@ -71,6 +72,13 @@ class Listener:
     def note(self, text: str, is_loud: bool = True) -> None:
         if is_loud:
             self.found[text] += 1
+
+
+def described(error: BaseException) -> str:
+    """What went wrong and through which lines, without the numbers in the text."""
+    frames = traceback.extract_tb(error.__traceback__)[-4:]
+    way = " > ".join(f"{Path(one.filename).name}:{one.lineno}" for one in frames)
+    return f"{type(error).__name__} at {way}"
 
 
 class User:
@@ -251,7 +259,7 @@ def work(user: User, listener: Listener, minutes: float, pause: float) -> list[i
             run_for(pause)
             user.check(journal=step % 50 == 0)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is counted and reported
-            listener.note(f"exception: {type(error).__name__}: {error}")
+            listener.note(f"exception: {described(error)}")
         if time.monotonic() - noted > 5:
             noted = time.monotonic()
             rss.append(process.memory_info().rss)
