@@ -180,7 +180,8 @@ class User:
             return
         self.done["checked"] += 1
         labels = annotation.labels.copy()
-        counts = np.bincount(labels.ravel(), minlength=9)
+        most = max((label.number for label in annotation.table), default=0)
+        counts = np.bincount(labels.ravel(), minlength=most + 1)
         for label in annotation.table:
             if annotation.voxel_count(label.number) != counts[label.number]:
                 self.wrong.append(f"the count of label {label.number}")
