@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -123,10 +124,20 @@ def _path() -> Path:
 
 
 def _read() -> dict[str, Any]:
-    if _path() in _unwritten:
-        return _unwritten[_path()]
+    path = _path()
+    if path in _unwritten:
+        return _unwritten[path]
+    with contextlib.suppress(OSError):
+        state = path.stat()
+        return _content(path, (state.st_mtime_ns, state.st_size, state.st_ino))
+    return {}
+
+
+@lru_cache(maxsize=1)
+def _content(path: Path, state: tuple[int, ...]) -> dict[str, Any]:
+    """What a file holds, read once a `state`: every redraw of the dock asks for keys."""
     with contextlib.suppress(OSError, ValueError):
-        content = json.loads(_path().read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
         if isinstance(content, dict):
             return content
     return {}

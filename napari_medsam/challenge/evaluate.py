@@ -17,7 +17,7 @@ import numpy as np
 
 from napari_medsam.challenge.scores import Score, score
 from napari_medsam.formats.atomic import replacing
-from napari_medsam.formats.errors import ReadError
+from napari_medsam.formats.errors import ReadError, one_line
 from napari_medsam.formats.images import suffix_of
 from napari_medsam.formats.labels import FORMATS
 from napari_medsam.formats.labels_read import read_labels, read_labels_alone
@@ -61,8 +61,7 @@ def evaluate(segs: str | Path, gts: str | Path) -> Iterator[CaseScore]:
                 raise ReadError(f"There is no {path.name} in {found}.")
             result = _score(found / path.name, path)
         except (OSError, ValueError, RuntimeError, MemoryError) as error:
-            sentence = " ".join(str(error).split()) or type(error).__name__
-            yield CaseScore(path.name, modality, None, sentence)
+            yield CaseScore(path.name, modality, None, one_line(error))
             continue
         yield CaseScore(path.name, modality, result)
 

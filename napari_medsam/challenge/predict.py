@@ -19,6 +19,7 @@ from napari_medsam.challenge.npz_request import read_request, segs_of
 from napari_medsam.cohort.requests import case_request
 from napari_medsam.cohort.table import Case, read_table
 from napari_medsam.engine.predictor import PromptableModel
+from napari_medsam.formats.errors import one_line
 from napari_medsam.formats.npz_case import write_segs
 from napari_medsam.headless import Request, answer, save
 from napari_medsam.models import store
@@ -179,8 +180,7 @@ def predict(
         try:
             job.finish(job.request(spec, compat=compat), loaded, target)
         except (OSError, ValueError, RuntimeError, MemoryError) as error:
-            sentence = " ".join(str(error).split()) or type(error).__name__
-            yield Outcome(job.name, "failed", spec.name, why=sentence)
+            yield Outcome(job.name, "failed", spec.name, why=one_line(error))
             continue
         seconds = time.perf_counter() - started
         if times is not None:

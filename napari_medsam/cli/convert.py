@@ -9,6 +9,7 @@ import typer
 
 from napari_medsam.cli.errors import usage
 from napari_medsam.cli.spacing import SPACING, parse_spacing
+from napari_medsam.cli.which import FRAME, SERIES
 
 
 def convert(
@@ -26,12 +27,8 @@ def convert(
             "(.rtstruct.dcm) need it.",
         ),
     ] = None,
-    series: Annotated[
-        str | None, typer.Option(metavar="UID", help="Which DICOM series, as `info` lists them.")
-    ] = None,
-    frame: Annotated[
-        int | None, typer.Option(help="Which volume of a 4D file, counted from 0.")
-    ] = None,
+    series: Annotated[str | None, SERIES] = None,
+    frame: Annotated[int | None, FRAME] = None,
     labels: Annotated[
         bool, typer.Option("--labels", help="The file holds labels, not an image.")
     ] = False,

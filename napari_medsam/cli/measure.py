@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from napari_medsam.cli.errors import usage
+from napari_medsam.cli.which import FRAME, SERIES
 
 if TYPE_CHECKING:
     from napari_medsam.measure_files import Measured
@@ -47,12 +48,8 @@ def measure(
             "--resample", help="Bring labels from another grid to the image's by nearest neighbour."
         ),
     ] = False,
-    series: Annotated[
-        str | None, typer.Option(metavar="UID", help="Which DICOM series, as `info` lists them.")
-    ] = None,
-    frame: Annotated[
-        int | None, typer.Option(help="Which volume of a 4D image, counted from 0.")
-    ] = None,
+    series: Annotated[str | None, SERIES] = None,
+    frame: Annotated[int | None, FRAME] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Measure labels: ml, longest and perpendicular diameter in a slice, grey values, change."""

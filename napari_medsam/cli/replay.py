@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from napari_medsam.cli.which import FRAME, SERIES
+
 if TYPE_CHECKING:
     from napari_medsam.formats.image_file import ImageFile
     from napari_medsam.journal.history import History
@@ -31,12 +33,8 @@ def replay(
             help="The image, to be sure that it is the right one; --prompts and DICOM need it.",
         ),
     ] = None,
-    series: Annotated[
-        str | None, typer.Option(metavar="UID", help="Which DICOM series, as `info` lists them.")
-    ] = None,
-    frame: Annotated[
-        int | None, typer.Option(help="Which volume of a 4D file, counted from 0.")
-    ] = None,
+    series: Annotated[str | None, SERIES] = None,
+    frame: Annotated[int | None, FRAME] = None,
     prompts: Annotated[
         bool,
         typer.Option(

@@ -10,6 +10,7 @@ import typer
 
 from napari_medsam.cli.errors import usage
 from napari_medsam.cli.spacing import SPACING, parse_spacing
+from napari_medsam.cli.which import FRAME, SERIES
 
 BOX_FORM = "AXIS:INDEX:X0,Y0,X1,Y1[:LABEL]"
 POINT_FORM = "AXIS:INDEX:X,Y[:LABEL]"
@@ -137,12 +138,8 @@ def segment(
         bool,
         typer.Option("--no-cache", help="Neither use nor fill the cache on disk (`cache info`)."),
     ] = False,
-    series: Annotated[
-        str | None, typer.Option(metavar="UID", help="Which DICOM series, as `info` lists them.")
-    ] = None,
-    frame: Annotated[
-        int | None, typer.Option(help="Which volume of a 4D file, counted from 0.")
-    ] = None,
+    series: Annotated[str | None, SERIES] = None,
+    frame: Annotated[int | None, FRAME] = None,
     spacing: Annotated[str | None, SPACING] = None,
 ) -> None:
     """Segment one image from boxes and save the labels on the image's own grid."""

@@ -19,6 +19,7 @@ from typing import cast
 
 from napari_medsam.cohort.record import Record, failure
 from napari_medsam.cohort.task import Task
+from napari_medsam.formats.errors import one_line
 
 Work = Callable[[Task], Record]
 
@@ -127,6 +128,6 @@ def _serve(pipe: Connection, work: Work) -> None:
         try:
             answer: Record | str = work(task)
         except Exception as error:  # noqa: BLE001 - it is raised again by the parent
-            answer = " ".join(str(error).split()) or type(error).__name__
+            answer = one_line(error)
         with suppress(OSError):
             pipe.send(answer)

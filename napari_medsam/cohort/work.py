@@ -11,6 +11,7 @@ from napari_medsam.cohort.record import Record, failure, read_record, record_of,
 from napari_medsam.cohort.requests import case_request
 from napari_medsam.cohort.task import Task
 from napari_medsam.engine.predictor import PromptableModel
+from napari_medsam.formats.errors import one_line
 from napari_medsam.headless import Request, answer, save
 from napari_medsam.models import store
 from napari_medsam.models.loading import open_model
@@ -39,7 +40,7 @@ def attempt(task: Task, model_for: ModelFor) -> Record:
     try:
         request = case_request(task.case, compat=task.compat, window=task.window)
     except (OSError, ValueError, MemoryError) as error:
-        return failure(task, _sentence(error))
+        return failure(task, one_line(error))
     reading = time.perf_counter() - started
     name, model = model_for(task, request)
     try:
@@ -48,7 +49,7 @@ def attempt(task: Task, model_for: ModelFor) -> Record:
         record = record_of(task, result, name)
         write_record(task, record)
     except (OSError, ValueError, RuntimeError, MemoryError) as error:
-        return failure(task, _sentence(error))
+        return failure(task, one_line(error))
     return record
 
 
@@ -63,7 +64,3 @@ def _model(task: Task, request: Request) -> tuple[str, SamModel]:
 @lru_cache(maxsize=4)
 def _opened(name: str, threads: int | None) -> SamModel:
     return open_model(name, threads=threads)
-
-
-def _sentence(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

@@ -72,16 +72,7 @@ def are_one_object(boxes: Sequence[BoxPrompt]) -> bool:
     return (
         one_axis
         and len(slices) == len(ordered)
-        and all(_overlap(first, second) for first, second in pairwise(ordered))
-    )
-
-
-def _overlap(first: BoxPrompt, second: BoxPrompt) -> bool:
-    return (
-        first.x_min <= second.x_max
-        and second.x_min <= first.x_max
-        and first.y_min <= second.y_max
-        and second.y_min <= first.y_max
+        and all(first.touches(second) for first, second in pairwise(ordered))
     )
 
 

@@ -73,6 +73,15 @@ class BoxPrompt:
         """x_min, y_min, x_max, y_max."""
         return self.x_min, self.y_min, self.x_max, self.y_max
 
+    def touches(self, other: BoxPrompt) -> bool:
+        """Whether the two share a pixel in the plane, on whatever slices they lie."""
+        return (
+            self.x_min <= other.x_max
+            and other.x_min <= self.x_max
+            and self.y_min <= other.y_max
+            and other.y_min <= self.y_max
+        )
+
     def moved_to(self, index: int) -> BoxPrompt:
         """The same box on another slice along the same axis."""
         return BoxPrompt(SliceRef(self.slice.axis, index), *self.corners)

@@ -71,8 +71,12 @@ class SaveError(ValueError):
     """Labels were not saved; what was in the target's place before is untouched."""
 
 
+def one_line(error: BaseException) -> str:
+    """What an error says, on one line; its kind where it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def reason(error: Exception, longest: int = 140) -> str:
     """What a library said, as a short clause without line breaks or raw bytes."""
-    words = " ".join(str(error).split()) or type(error).__name__
-    plain = "".join(letter if letter.isprintable() else "?" for letter in words)
+    plain = "".join(letter if letter.isprintable() else "?" for letter in one_line(error))
     return plain if len(plain) <= longest else plain[: longest - 4] + " ..."

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from napari.components import ViewerModel
 
 from napari_medsam.engine.events import PlacedBox
-from napari_medsam.engine.prompt import BoxPrompt, SliceRef
+from napari_medsam.engine.prompt import SliceRef
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.layers import show_slice
 from napari_medsam.ui.panel import Tell
@@ -67,7 +67,7 @@ class BoxDesk:
         box = placed.box.moved_to(index)
         show_slice(self._viewer, case.layer, SliceRef(where.axis, index))
         there = [b for b in case.boxes_there() if b.label == placed.label]
-        if any(b.box.slice == box.slice and _touch(b.box, box) for b in there):
+        if any(b.box.slice == box.slice and b.box.touches(box) for b in there):
             self._tell(f"Slice {index} has a box here already.", False)
             return
         segmenter.ask([PlacedBox(case.annotation.new_box_id(), placed.label, box)])
@@ -101,12 +101,3 @@ def box_meant(case: Case) -> PlacedBox | None:
         if group:
             return group[-1]
     return None
-
-
-def _touch(one: BoxPrompt, other: BoxPrompt) -> bool:
-    return (
-        one.x_min <= other.x_max
-        and other.x_min <= one.x_max
-        and one.y_min <= other.y_max
-        and other.y_min <= one.y_max
-    )
