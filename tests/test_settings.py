@@ -42,3 +42,18 @@ def test_folder_that_cannot_be_written_is_no_error(
     monkeypatch.setenv("NAPARI_MEDSAM_SETTINGS", str(tmp_path / "file" / "settings.json"))
     assert keep(sound=True).sound
     assert settings().sound, "until the program ends"
+
+
+def test_file_is_read_again_when_it_changed_and_not_before(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(threads=3)
+    assert settings().threads == 3
+    read: list[Path] = []
+    before = Path.read_text
+    monkeypatch.setattr(Path, "read_text", lambda p, **how: (read.append(p), before(p, **how))[1])
+    assert settings().threads == 3
+    assert read == []
+    file.write_text('{"threads": 12}', encoding="utf-8")
+    assert settings().threads == 12
+    assert read == [file]
