@@ -7,12 +7,13 @@ the smallest patch, and the old and new values, stored once where they are all a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.prompt import SliceRef
+from napari_medsam.engine.prompt import SliceRef, tight_patch
 from napari_medsam.engine.volume import AXES, Axis, plane_index
 
 T = TypeVar("T", bound=np.generic)
@@ -21,7 +22,7 @@ Labels = NDArray[np.uint16]
 Origins = NDArray[np.uint8]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Patch:
     """The change of one slice.
 
@@ -113,18 +114,23 @@ def patch_between(
     values: tuple[Labels, Labels],
     origins: tuple[Origins, Origins],
 ) -> Patch | None:
-    """The patch between two states (old, new) of the (h, w) region at corner (y0, x0)."""
-    old, new = values
-    old_origin, new_origin = origins
-    mask = (old != new) | (old_origin != new_origin)
-    if not mask.any():
+    """The patch between two states (old, new) of the (h, w) region at corner (y0, x0).
+
+    It is cut down to the smallest rectangle that holds what differs.
+    """
+    y0, x0, mask = tight_patch((values[0] != values[1]) | (origins[0] != origins[1]))
+    if mask.size == 0:
         return None
+    h, w = mask.shape
+    inside = (slice(y0, y0 + h), slice(x0, x0 + w))
+    old, new = values[0][inside], values[1][inside]
+    old_origin, new_origin = origins[0][inside], origins[1][inside]
     return Patch(
         axis=where.axis,
         index=where.index,
-        y0=corner[0],
-        x0=corner[1],
-        shape=(mask.shape[0], mask.shape[1]),
+        y0=corner[0] + y0,
+        x0=corner[1] + x0,
+        shape=(h, w),
         bits=np.packbits(mask),
         old=_once(old[mask]),
         new=_once(new[mask]),
@@ -135,4 +141,12 @@ def patch_between(
 
 def _once(values: NDArray[T]) -> NDArray[T]:
     """The values, or one of them where they are all alike."""
-    return values[:1].copy() if (values == values[0]).all() else values.copy()
+    return values.copy() if (values != values[0]).any() else _alone(values[0])
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _alone(value: T) -> NDArray[T]:
+    """(1,) with one value, shared by all patches: an array of its own takes 150 bytes."""
+    alone = np.array([value])
+    alone.flags.writeable = False
+    return alone

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Literal, get_args
 
 from napari_medsam.engine.change import Change
+from napari_medsam.engine.kept_masks import KeptMask, KeptMasks
 from napari_medsam.engine.prompt import BoxPrompt, SliceMask
 from napari_medsam.engine.volume import Axis
 
@@ -95,7 +97,7 @@ Spot = tuple[int, Axis, int]
 """A label and a slice: what a reviewer looks at."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PlacedBox:
     """A box on the screen: its identity through moves, the label it asks for, where it lies."""
 
@@ -126,7 +128,7 @@ class Event:
     table_before, table_after
         The whole label table where the event changed it, else None.
     masks
-        The model's masks as they came, before the rules of overwriting.
+        The model's masks as they came, before the rules of overwriting; kept packed.
     model, window
         What made the masks: `PromptableModel.identity`, and the window in words.
     trust
@@ -145,12 +147,18 @@ class Event:
     boxes_after: tuple[PlacedBox, ...] = ()
     table_before: tuple[Label, ...] | None = None
     table_after: tuple[Label, ...] | None = None
-    masks: tuple[SliceMask, ...] = ()
+    masks: Sequence[SliceMask] = ()
     model: str = ""
     window: str = ""
     trust: tuple[tuple[Spot, float | None], ...] = ()
     accepted_before: tuple[Spot, ...] = ()
     accepted_after: tuple[Spot, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Whoever made the event, a log of thousands stays small."""
+        if self.masks and not isinstance(self.masks, KeptMasks):
+            kept = KeptMasks(KeptMask.of(mask) for mask in self.masks)
+            object.__setattr__(self, "masks", kept)
 
 
 StepKind = Literal["event", "undo", "redo", "saved"]

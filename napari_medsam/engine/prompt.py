@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from napari_medsam.engine.frame import Frame
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Crop:
     """A rectangle of whole pixels in a slice: rows y0 to y1 and columns x0 to x1, ends excluded."""
 
@@ -28,7 +28,7 @@ class Crop:
     x1: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SliceRef:
     """A view of a volume: the slice at `index` along `axis`, or a crop of it."""
 
@@ -47,7 +47,7 @@ class SliceRef:
         return SliceRef(self.axis, self.index)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class BoxPrompt:
     """A box on a slice: x_min, y_min, x_max, y_max in slice pixels, sorted and inside the slice.
 
@@ -139,7 +139,7 @@ class Embedding:
         return int(self.features.nbytes)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class SliceMask:
     """A mask on one slice, kept as the patch that holds it, so that small objects stay small.
 

@@ -17,6 +17,7 @@ import dataclasses
 import json
 import types
 import zlib
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -84,7 +85,7 @@ class _Writer:
             return self._array(value)
         if isinstance(value, np.generic):
             return value.item()
-        if isinstance(value, tuple | list):
+        if isinstance(value, Sequence) and not isinstance(value, str | bytes):
             return [self.plain(one) for one in value]
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             return self._fields(value)
@@ -121,6 +122,8 @@ class _Reader:
             return None if plain is None else self.typed(plain, present)
         if origin is Literal:
             return _among(plain, get_args(hint))
+        if origin is Sequence:
+            return self._tuple(plain, (*get_args(hint), Ellipsis))
         if origin is tuple:
             return self._tuple(plain, get_args(hint))
         if origin is np.ndarray:

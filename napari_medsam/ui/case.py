@@ -101,6 +101,7 @@ class Case:
         self.reviews = Reviews(self.annotation)
         self.tally = Tally(self.annotation, self.image.volume)
         self.files = KnownFiles()
+        self.is_released = False  # closed for good
         self.is_borrowed = False  # another window keeps this image's journal
         self.on_release: Callable[[], None] = lambda: None
         self._listener = listener
@@ -136,6 +137,7 @@ class Case:
 
     def release(self) -> None:
         """Let go: the labels become an ordinary layer of the user's, the boxes go."""
+        self.is_released = True
         self.on_release()
         self.labels.release()
         self.labels.layer.events.paint.disconnect(self._painted)

@@ -80,6 +80,8 @@ class LabelsLayer:
         )
         lock(self.layer)
         self._touched: set[SliceRef] = set()
+        self._table: tuple[Label, ...] | None = None
+        self._colors: DirectLabelColormap | None = None
         self._redraw_soon = throttle(self._redraw)
         self._where: Callable[[], SliceRef | None] = lambda: None
 
@@ -101,8 +103,11 @@ class LabelsLayer:
 
     def show_table(self, table: Sequence[Label]) -> None:
         """Colours and names as in the table; a number that is not in it is grey."""
-        self.layer.colormap = colormap_of(table)
-        self.layer.metadata[TABLE] = tuple(table)
+        if tuple(table) == self._table and self.layer.colormap is self._colors:
+            return  # a colormap, new or not, makes OpenGL compile the layer's shader again
+        self._table, self._colors = tuple(table), colormap_of(table)
+        self.layer.colormap = self._colors
+        self.layer.metadata[TABLE] = self._table
         self.layer.features = features_of(table)
 
     def show_change(self, slices: Iterable[SliceRef]) -> None:

@@ -78,7 +78,7 @@ class Pointer:
             self._begin_object()
         self._answer = None  # another model's logits
         for case, points in list(self._layers.items()):
-            if case.layer not in self._viewer.layers:
+            if case.is_released:
                 self._remove(case)
             elif segmenter is None or case is not segmenter.case:
                 points.layer.visible = False

@@ -46,7 +46,7 @@ class Preview:
         self._jobs = jobs
         self._make_room = make_room
         self._segmenter: Segmenter | None = None
-        self._outline: PreviewLayer | None = None
+        self._outlines: dict[Case, PreviewLayer] = {}
         self._of: Case | None = None
         self.is_on = True
         self._is_held = False
@@ -62,13 +62,34 @@ class Preview:
         if case is self._of:
             return
         self._of = case
-        if self._outline is not None and self._outline.layer in self._viewer.layers:
-            self._viewer.layers.remove(self._outline.layer)
-        self._outline = PreviewLayer(case.layer) if case is not None else None
-        if self._outline is not None:
+        self._clear_up()
+        if case is not None:
+            self._put_in(case)
+
+    @property
+    def _outline(self) -> PreviewLayer | None:
+        return self._outlines.get(self._of) if self._of is not None else None
+
+    def _put_in(self, case: Case) -> None:
+        """Add a case's layer, if it is not there.
+
+        One for good, hidden while unused: of a layer that is removed, napari's controls and the
+        OpenGL driver keep 0.2 MB, at every change of the image.
+        """
+        if case not in self._outlines:
+            self._outlines[case] = PreviewLayer(case.layer)
+        layer = self._outlines[case].layer
+        if layer not in self._viewer.layers:
             active = self._viewer.layers.selection.active
-            self._viewer.add_layer(self._outline.layer)
+            self._viewer.add_layer(layer)
             self._viewer.layers.selection.active = active
+
+    def _clear_up(self) -> None:
+        """Remove the layers of cases that were closed."""
+        for case in [one for one in self._outlines if one.is_released]:
+            layer = self._outlines.pop(case).layer
+            if layer in self._viewer.layers:
+                self._viewer.layers.remove(layer)
 
     def on_move(self) -> None:
         """The mouse moved with a box in it."""

@@ -200,3 +200,47 @@ def test_saves_are_proposed_beside_the_image(tmp_path: Path) -> None:
     data, settings, _ = image_layer_data(image)
     desk.open(Image(data, **settings))
     assert desk.controller.suggested_path() == tmp_path / "scan_labels.nii.gz"
+
+
+def test_going_to_and_fro_between_images_adds_no_layer(desk: Desk) -> None:
+    """A layer that is added and removed again costs memory that no driver gives back."""
+    first = desk.controller.case.layer
+    second = desk.open(image_layer(name="other"))
+    added: list[str] = []
+    there = list(desk.viewer.layers)
+    desk.viewer.layers.events.inserted.connect(lambda event: added.append(event.value.name))
+    for layer in (first, second, first, second):
+        desk.controller.on_image_chosen(layer)
+        assert f"{layer.name} preview" in desk.viewer.layers
+    assert not added
+    assert list(desk.viewer.layers) == there
+
+
+def test_layers_of_a_case_that_was_closed_go(desk: Desk) -> None:
+    case = desk.controller.case
+    case.layer.data = np.zeros((5, 16, 16), np.uint8)
+    previews = [layer for layer in desk.viewer.layers if layer.name.startswith("case preview")]
+    assert [layer.data.shape for layer in previews] == [(1, 16, 16)]
+    desk.viewer.layers.remove(case.layer)
+    assert not [one for one in desk.viewer.layers if "preview" in one.name]
+
+
+def test_table_that_did_not_change_gives_no_new_colours(desk: Desk) -> None:
+    """A colormap that is set makes OpenGL compile the layer's shader again."""
+    case, told = desk.controller.case, []
+    case.labels.layer.events.colormap.connect(lambda event: told.append(event))
+    desk.draw_on(10)
+    case.sync()
+    assert desk.labels.any()
+    assert not told
+    case.recolor_label(1, (0.1, 0.2, 0.3))
+    assert told
+    np.testing.assert_allclose(case.labels.layer.get_color(1)[:3], (0.1, 0.2, 0.3), atol=1e-6)
+
+
+def test_colours_that_were_shuffled_become_the_tables_again(desk: Desk) -> None:
+    case = desk.controller.case
+    case.labels.layer.new_colormap(seed=3)
+    desk.draw_on(10)
+    (label,) = case.annotation.table
+    np.testing.assert_allclose(case.labels.layer.get_color(1)[:3], label.color, atol=1e-6)
