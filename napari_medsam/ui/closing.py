@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
+from weakref import ReferenceType, ref
 
-from qtpy.QtCore import QEvent, QObject
+from qtpy.QtCore import QEvent, QObject, QTimer
 from qtpy.QtWidgets import QMainWindow, QWidget
 
 from napari_medsam.settings import settings
@@ -14,10 +16,11 @@ Ask = Callable[[str, tuple[str, ...]], str | None]
 
 
 class ClosingQuestion(QObject):
-    """Listens to the window that a dock is in.
+    """Listens to the window that a dock is in: its close button, File > Close and File > Exit.
 
-    A window closed by a program (a script, a test) is closed without a question: nobody may be
-    there to answer, and the journal has everything.
+    Where labels are unsaved this is the only question: napari's own, which asks whether to close
+    at all, is then left out. A window closed by a program (a script, a test) is closed without
+    one: nobody may be there to answer, and the journal has everything.
 
     Parameters
     ----------
@@ -38,26 +41,57 @@ class ClosingQuestion(QObject):
     ) -> None:
         super().__init__(dock)
         self._dock, self._unsaved, self._ask, self._save = dock, unsaved, ask, save
+        self._window: ReferenceType[QMainWindow] | None = None
 
     def watch(self) -> None:
         """Listen to the main window there is; call it when the dock is shown."""
         window = _main_window(self._dock)
-        if window is not None:
-            window.installEventFilter(self)  # once more does no harm
+        if window is None or (self._window is not None and self._window() is window):
+            return
+        self._window = ref(window)
+        window.installEventFilter(self)
+        self._listen_to_menu(window)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         if event is None or event.type() != QEvent.Type.Close or not event.spontaneous():
             return False
-        names = self._unsaved() if settings().ask_on_close else ()
-        if not names:
-            return False
-        answer = self._ask(question(names), (SAVE, DO_NOT_SAVE))
-        if answer == DO_NOT_SAVE:
+        if not self._names():
             return False
         event.ignore()
+        if self._may_close() and isinstance(watched, QMainWindow):
+            # As a program would: napari asks nothing then.
+            QTimer.singleShot(0, watched.close)
+        return True
+
+    def _listen_to_menu(self, window: QMainWindow) -> None:
+        """Hear napari's own `close`, which its menu calls with `confirm_need`.
+
+        By the time Qt tells of it napari has asked already, and nothing shows that a user did it.
+        """
+        close = type(window).close
+        napari_window, ours = ref(window), ref(self)  # weak: the window must be able to go
+
+        def heard(*arguments: Any, confirm_need: bool = False, **options: Any) -> Any:
+            question, window = ours(), napari_window()
+            if confirm_need and question is not None and question._names():
+                if not question._may_close():
+                    return None
+                confirm_need = False
+            if confirm_need:
+                options["confirm_need"] = True
+            return None if window is None else close(window, *arguments, **options)
+
+        vars(window)["close"] = heard
+        self._dock.destroyed.connect(lambda: _forget(napari_window()))
+
+    def _names(self) -> Sequence[str]:
+        return self._unsaved() if settings().ask_on_close else ()
+
+    def _may_close(self) -> bool:
+        answer = self._ask(question(self._names()), (SAVE, DO_NOT_SAVE))
         if answer == SAVE:
             self._save()
-        return True
+        return answer == DO_NOT_SAVE
 
 
 def question(names: Sequence[str]) -> str:
@@ -66,6 +100,11 @@ def question(names: Sequence[str]) -> str:
         f"Labels of {', '.join(names)} are not saved to a file. Without saving they stay in the "
         f"journal, and opening the image again goes on with them."
     )
+
+
+def _forget(window: QMainWindow | None) -> None:
+    if window is not None:
+        vars(window).pop("close", None)
 
 
 def _main_window(widget: QWidget | None) -> QMainWindow | None:

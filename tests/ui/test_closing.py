@@ -63,14 +63,62 @@ PROGRAM = """
     ],
 )
 def test_closing_during_a_propagation_ends_the_process(finish: str) -> None:
-    program = textwrap.dedent(PROGRAM).replace("{finish}", finish)
-    done = subprocess.run(
-        [sys.executable, "-W", "error::RuntimeWarning", "-c", program],
+    done = run(PROGRAM.replace("{finish}", finish))
+    assert done.returncode == 0, done.stderr
+    assert "closing" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+EXIT = """
+    import napari
+    from napari._qt.dialogs.confirm_close_dialog import ConfirmCloseDialog
+    from qtpy.QtCore import QTimer
+    from napari_medsam.ui import file_dialogs
+    from napari_medsam.ui.widget import MedSamWidget
+    from tests.ui.conftest import TinyShelf, image_layer, rectangle
+
+    viewer = napari.Viewer(show=True)
+    dock = MedSamWidget(viewer, TinyShelf())
+    viewer.window.add_dock_widget(dock)
+    viewer.add_layer(image_layer())
+
+    def asked(parent, question, choices):
+        print("ours:", question)
+        return choices[1]
+
+    file_dialogs.ask = asked
+    ConfirmCloseDialog.exec_ = lambda dialog: print("napari's") or dialog.DialogCode.Rejected
+
+    def when(ready, then):
+        QTimer.singleShot(50, lambda: then() if ready() else when(ready, then))
+
+    def draw():
+        case = dock.controller.case
+        case.boxes.layer.add_rectangles(rectangle((10, 12, 10), (10, 48, 38)))
+        when(lambda: case.annotation.boxes, leave)
+
+    def leave():
+        (leave,) = (a for a in viewer.window.file_menu.actions() if a.text() == "Exit")
+        leave.trigger()
+
+    when(lambda: dock.controller.case, draw)
+    napari.run()
+"""
+
+
+def test_exit_with_unsaved_labels_asks_once_and_ends_the_program() -> None:
+    done = run(EXIT)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("ours: Labels of case are not saved") == 1
+    assert "napari's" not in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def run(program: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-W", "error::RuntimeWarning", "-c", textwrap.dedent(program)],
         capture_output=True,
         cwd=PROJECT,
         timeout=90,
         text=True,
     )
-    assert done.returncode == 0, done.stderr
-    assert "closing" in done.stdout
-    assert "Traceback" not in done.stderr
