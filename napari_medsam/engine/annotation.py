@@ -458,7 +458,7 @@ class Annotation:
         """Append an event to the log, after what an open edit has painted so far."""
         if self._edit is not None and (so_far := self._edit.take_event()) is not None:
             self._append(so_far, write=False)
-        return self._append(event, write=write)
+        return self._append(event.packed, write=write)
 
     def _close(self, edit: Edit) -> Event | None:
         if self._edit is not edit:

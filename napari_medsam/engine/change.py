@@ -6,6 +6,7 @@ the smallest patch, and the old and new values, stored once where they are all a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeVar
@@ -83,7 +84,7 @@ class Patch:
         return plane[self.y0 : self.y0 + h, self.x0 : self.x0 + w]
 
 
-Change = tuple[Patch, ...]
+Change = Sequence[Patch]
 """The changes of one event, in the order they were made."""
 
 

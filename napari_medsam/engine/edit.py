@@ -10,7 +10,6 @@ import numpy as np
 from napari_medsam.engine.canvas import Canvas
 from napari_medsam.engine.change import Labels, Origins, Patch
 from napari_medsam.engine.events import Event, Origin, Place, PlacedBox, Spot
-from napari_medsam.engine.kept_masks import KeptMask, KeptMasks
 from napari_medsam.engine.prompt import BoxPrompt, SliceMask, SliceRef, parts_touching
 from napari_medsam.engine.volume import Axis, plane_index
 
@@ -67,12 +66,11 @@ class Edit:
             it had there: a sharper view, a better mask, an earlier propagation from it.
         """
         self._labels.add(label)
-        kept = KeptMask.of(mask)
         place = None if key is None else (key, mask.slice.axis, mask.slice.index)
         if place is not None:
             self._replace_earlier(place, label)
-            self._now[place] = kept, None
-        self._masks.append(kept)
+            self._now[place] = mask, None
+        self._masks.append(mask)
         if mask.is_empty:
             return None
         h, w = mask.patch.shape
@@ -87,7 +85,7 @@ class Edit:
         new_origin[allowed] = self._origin
         patch = self._write(mask.slice, mask.y0, mask.x0, new, new_origin, place)
         if place is not None:
-            self._now[place] = kept, patch
+            self._now[place] = mask, patch
         return patch
 
     def clear(self, where: SliceRef, label: int, near: BoxPrompt | None = None) -> Patch | None:
@@ -123,7 +121,7 @@ class Edit:
         event = self.so_far
         if event is not None:
             self._empty()
-        return event
+        return None if event is None else event.packed
 
     @property
     def so_far(self) -> Event | None:
@@ -137,19 +135,19 @@ class Edit:
             places=tuple(self._places),
             boxes_before=tuple(self._before),
             boxes_after=tuple(self._after),
-            masks=KeptMasks(self._masks),
+            masks=tuple(self._masks),
             trust=tuple(sorted(self._trust.items())),
         )
 
     def _empty(self) -> None:
         self._patches: list[Patch] = []
         self._places: list[Place | None] = []
-        self._masks: list[KeptMask] = []
+        self._masks: list[SliceMask] = []
         self._trust: dict[Spot, float | None] = {}
         self._labels: set[int] = set()
         self._before: list[PlacedBox] = []
         self._after: list[PlacedBox] = []
-        self._now: dict[Place, tuple[KeptMask, Patch | None]] = {}
+        self._now: dict[Place, tuple[SliceMask, Patch | None]] = {}
 
     @property
     def _origin(self) -> Origin:
@@ -157,10 +155,10 @@ class Edit:
 
     def _replace_earlier(self, place: Place, label: int) -> None:
         """Take back what the same box painted on this slice, now or in an earlier event."""
-        kept, patch = self._now.pop(place, (None, None))
-        if kept is None and self._event.kind == "propagate":
+        mask, patch = self._now.pop(place, (None, None))
+        if mask is None and self._event.kind == "propagate":
             patch = _last_patch_at(place, self._history)
-        self._masks = [other for other in self._masks if other is not kept]
+        self._masks = [other for other in self._masks if other is not mask]
         if patch is not None:
             self._revert(patch, label, self._origin, keep=np.zeros(patch.shape, dtype=bool))
 

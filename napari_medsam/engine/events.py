@@ -8,7 +8,7 @@ from enum import IntEnum
 from typing import Literal, get_args
 
 from napari_medsam.engine.change import Change
-from napari_medsam.engine.kept_masks import KeptMask, KeptMasks
+from napari_medsam.engine.kept import kept_masks, kept_patches
 from napari_medsam.engine.prompt import BoxPrompt, SliceMask
 from napari_medsam.engine.volume import Axis
 
@@ -128,7 +128,7 @@ class Event:
     table_before, table_after
         The whole label table where the event changed it, else None.
     masks
-        The model's masks as they came, before the rules of overwriting; kept packed.
+        The model's masks as they came, before the rules of overwriting.
     model, window
         What made the masks: `PromptableModel.identity`, and the window in words.
     trust
@@ -154,11 +154,11 @@ class Event:
     accepted_before: tuple[Spot, ...] = ()
     accepted_after: tuple[Spot, ...] = ()
 
-    def __post_init__(self) -> None:
-        """Whoever made the event, a log of thousands stays small."""
-        if self.masks and not isinstance(self.masks, KeptMasks):
-            kept = KeptMasks(KeptMask.of(mask) for mask in self.masks)
-            object.__setattr__(self, "masks", kept)
+    @property
+    def packed(self) -> Event:
+        """The same event in little room, as a log keeps it."""
+        change, masks = kept_patches(self.change), kept_masks(self.masks)
+        return replace(self, change=change, masks=masks)
 
 
 StepKind = Literal["event", "undo", "redo", "saved"]

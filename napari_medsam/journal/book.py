@@ -24,7 +24,7 @@ from napari_medsam.engine.events import Event, Step, StepKind
 from napari_medsam.engine.window import Window
 from napari_medsam.journal.errors import JournalError, TakenOver
 from napari_medsam.journal.head import Head
-from napari_medsam.journal.packing import pack, unpack
+from napari_medsam.journal.packing import DAMAGE, pack, unpack
 
 APPLICATION = 0x4D53414D  # "MSAM"
 SCHEMA = 1
@@ -298,11 +298,19 @@ def _row(kind: object, time: object, program: object, shown: object, event: obje
     known: tuple[RowKind, ...] = ("event", "undo", "redo", "saved", "open")
     for one in known:
         if kind == one and isinstance(time, float | int):
-            found = unpack(event, Event) if isinstance(event, bytes) else None
+            found = _event(event) if isinstance(event, bytes) else None
             if (one in ("event", "open")) != (found is not None):
                 raise JournalError("A row of the journal is damaged (no event).")
             return Row(one, found, float(time), str(program), _window(shown))
     raise JournalError(f"A row of the journal is damaged (kind {kind!r}).")
+
+
+def _event(content: bytes) -> Event:
+    """An event as a log keeps it: a journal of a day is not to fill the memory."""
+    try:
+        return unpack(content, Event).packed
+    except DAMAGE as error:
+        raise JournalError(f"A row of the journal is damaged ({error}).") from error
 
 
 def _window(shown: object) -> Window | None:

@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from napari_medsam.engine.change import patch_between
 from napari_medsam.engine.events import Event
-from napari_medsam.engine.kept_masks import KeptMask, KeptMasks
+from napari_medsam.engine.kept import FEW, KeptMasks, KeptPatches
 from napari_medsam.engine.prompt import BoxPrompt, Crop, SliceMask, SliceRef
 
 
@@ -30,28 +30,66 @@ def assert_same(back: SliceMask, mask: SliceMask) -> None:
             assert getattr(back, field.name) == getattr(mask, field.name)
 
 
-@given(arrays(bool, array_shapes(min_dims=2, max_dims=2, min_side=0, max_side=40)))
-def test_kept_mask_comes_back_as_it_was(patch):
-    assert_same(KeptMask.of(a_mask(patch)).mask, a_mask(patch))
+patches = arrays(bool, array_shapes(min_dims=2, max_dims=2, min_side=0, max_side=20))
 
 
-def test_event_keeps_its_masks_in_their_order():
-    masks = [a_mask(np.eye(n, dtype=bool), n) for n in (3, 8, 11)]
-    event = Event("propagate", 0.0, masks=masks)
-    assert isinstance(event.masks, KeptMasks)
-    assert len(event.masks) == 3
+@given(st.lists(patches, max_size=6))
+def test_masks_come_back_as_they_were(patches):
+    masks = [a_mask(patch, n) for n, patch in enumerate(patches)]
+    event = Event("propagate", 0.0, masks=masks).packed
+    assert len(event.masks) == len(masks)
     for back, mask in zip(event.masks, masks, strict=True):
         assert_same(back, mask)
-    assert [mask.slice.index for mask in event.masks[1:]] == [8, 11]
 
 
-def test_event_without_masks_holds_none():
-    assert not Event("table", 0.0).masks
+def test_mask_of_one_view_has_no_agreement_and_no_crop():
+    mask = dataclasses.replace(a_mask(np.eye(3, dtype=bool)), agreement=None)
+    mask = dataclasses.replace(mask, prompt=BoxPrompt(SliceRef("x", 0), 0.0, 0.0, 1.0, 2.0))
+    (back,) = KeptMasks([mask])
+    assert_same(back, mask)
+    assert back.agreement is None
 
 
-def test_kept_mask_takes_an_eighth_of_its_pixels():
+def test_kept_masks_are_a_sequence():
+    kept = KeptMasks([a_mask(np.eye(n, dtype=bool), n) for n in (3, 8, 11)])
+    assert [mask.slice.index for mask in kept] == [3, 8, 11]
+    assert [mask.slice.index for mask in kept[1:]] == [8, 11]
+    assert kept[-1].slice.index == 11
+    with pytest.raises(IndexError):
+        kept[3]
+
+
+def test_event_that_is_packed_already_stays_as_it_is():
+    event = Event("propagate", 0.0, masks=[a_mask(np.eye(3, dtype=bool))]).packed
+    assert event.packed.masks is event.masks
+    assert not Event("table", 0.0).packed.masks
+
+
+def test_kept_masks_take_an_eighth_of_their_pixels():
     mask = a_mask(np.ones((200, 100), bool))
-    assert len(KeptMask.of(mask).bits) == mask.patch.nbytes / 8
+    kept = KeptMasks([mask] * 4)
+    assert kept._bits._values.nbytes == 4 * mask.patch.nbytes / 8
+
+
+def test_kept_patches_write_what_the_patches_wrote():
+    rng = np.random.default_rng(3)
+    states = rng.integers(0, 3, (9, 20, 24)).astype(np.uint16)
+    states[4:6] = states[3]  # slices on which nothing changes have no patch
+    origin = np.zeros((20, 24), np.uint8)
+    found = [
+        patch_between(SliceRef("z", z), (0, 0), (states[z], states[z + 1]), (origin, origin + z))
+        for z in range(8)
+    ]
+    patches = [patch for patch in found if patch is not None]
+    kept = Event("propagate", 0.0, change=tuple(patches)).packed.change
+    assert isinstance(kept, KeptPatches)
+    assert len(kept) == len(patches) > FEW
+    for back, patch in zip(reversed(kept), reversed(patches), strict=True):
+        for field in dataclasses.fields(patch):
+            one, other = getattr(back, field.name), getattr(patch, field.name)
+            np.testing.assert_array_equal(one, other)
+            assert getattr(one, "dtype", None) == getattr(other, "dtype", None)
+        assert back.fits((8, 20, 24))
 
 
 values = st.integers(0, 3)
