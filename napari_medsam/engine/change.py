@@ -141,8 +141,8 @@ def patch_between(
 
 
 def _once(values: NDArray[T]) -> NDArray[T]:
-    """The values, or one of them where they are all alike."""
-    return values.copy() if (values != values[0]).any() else _alone(values[0])
+    """The values, fresh ones, or one of them where they are all alike."""
+    return values if (values != values[0]).any() else _alone(values[0])
 
 
 @lru_cache(maxsize=1024, typed=True)

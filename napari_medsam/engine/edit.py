@@ -119,9 +119,10 @@ class Edit:
     def take_event(self) -> Event | None:
         """What was painted since the last call, as an event; None where nothing was."""
         event = self.so_far
-        if event is not None:
-            self._empty()
-        return None if event is None else event.packed
+        if event is None:
+            return None
+        self._empty()
+        return event.packed
 
     @property
     def so_far(self) -> Event | None:

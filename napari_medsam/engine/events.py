@@ -156,7 +156,11 @@ class Event:
 
     @property
     def packed(self) -> Event:
-        """The same event in little room, as a log keeps it."""
+        """The same event in little room, as a log keeps it.
+
+        Packed where it is made or read, before it is appended: a log, its journal and what is
+        remembered of an event know it by its identity.
+        """
         change, masks = kept_patches(self.change), kept_masks(self.masks)
         return replace(self, change=change, masks=masks)
 

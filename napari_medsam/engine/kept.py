@@ -27,7 +27,7 @@ _NO_CROP = (-1, -1, -1, -1)
 class _Kept(Sequence[T]):
     """Rows of whole numbers, and the bytes of each; a row is made anew when it is asked for."""
 
-    _rows: NDArray[np.int32]
+    _rows: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -49,7 +49,7 @@ class KeptMasks(_Kept[SliceMask]):
 
     def __init__(self, masks: Sequence[SliceMask]) -> None:
         rows = [
-            (*_placed(m.slice), *_placed(m.prompt.slice), *m.shape, m.y0, m.x0, *m.patch.shape)
+            (*_placed(m.slice), *_placed(m.prompt.slice), *m.shape, m.y0, m.x0, *_size(m))
             for m in masks
         ]
         numbers = [
@@ -61,7 +61,7 @@ class KeptMasks(_Kept[SliceMask]):
             )
             for m in masks
         ]
-        self._rows = np.array(rows, np.int32)
+        self._rows = np.array(rows, np.int64)
         self._numbers = np.array(numbers, np.float64)
         self._bits = _Column([np.packbits(m.patch) for m in masks])
 
@@ -88,7 +88,7 @@ class KeptPatches(_Kept[Patch]):
 
     def __init__(self, patches: Sequence[Patch]) -> None:
         rows = [(AXES.index(p.axis), p.index, p.y0, p.x0, *p.shape) for p in patches]
-        self._rows = np.array(rows, np.int32)
+        self._rows = np.array(rows, np.int64)
         self._bits = _Column([p.bits for p in patches])
         self._old = _Column([p.old for p in patches])
         self._new = _Column([p.new for p in patches])
@@ -112,11 +112,11 @@ class KeptPatches(_Kept[Patch]):
 
 
 class _Column:
-    """Arrays of one type, end to end."""
+    """Arrays (n,) of one type, end to end."""
 
     def __init__(self, arrays: Sequence[NDArray[Any]]) -> None:
         self._ends = np.cumsum([one.size for one in arrays])
-        self._values = np.concatenate([one.ravel() for one in arrays])
+        self._values = np.concatenate([np.zeros(0, arrays[0].dtype), *arrays])
 
     def __getitem__(self, n: int) -> NDArray[Any]:
         return self._values[self._ends[n - 1] if n else 0 : self._ends[n]]
@@ -131,6 +131,11 @@ def kept_patches(change: Change) -> Change:
     """The same patches in little room."""
     is_small = len(change) <= FEW or isinstance(change, KeptPatches)
     return change if is_small else KeptPatches(change)
+
+
+def _size(mask: SliceMask) -> tuple[int, int]:
+    h, w = mask.patch.shape
+    return h, w
 
 
 def _placed(where: SliceRef) -> tuple[int, ...]:

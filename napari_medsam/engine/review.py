@@ -15,7 +15,7 @@ import numpy as np
 from napari_medsam.engine.annotation import Annotation
 from napari_medsam.engine.change import Patch
 from napari_medsam.engine.confidence import DOUBTFUL, slice_confidences
-from napari_medsam.engine.events import Event
+from napari_medsam.engine.events import Event, Spot
 from napari_medsam.engine.prompt import SliceMask
 from napari_medsam.engine.volume import AXES, Axis
 
@@ -49,19 +49,25 @@ class Standing:
 
 def standing(annotation: Annotation, axis: Axis, label: int) -> Standing:
     """Read from the log; what was undone counts for nothing."""
-    found: Confidences = {}
-    for event in annotation.log:
-        if event.kind == "clear" and label in event.labels:
-            found.clear()
-        for (number, along, index), confidence in event.trust:
-            if (number, along) == (label, axis):
-                found.pop(index, None)
-                if confidence is not None:
-                    found[index] = confidence
+    spots = trusted(annotation)
+    found = {i: trust for (n, along, i), trust in spots.items() if (n, along) == (label, axis)}
     accepted = frozenset(i for n, a, i in annotation.accepted if (n, a) == (label, axis))
     boxes = (b.box.slice for b in annotation.boxes if b.label == label)
     boxed = {where.index for where in boxes if where.axis == axis}
     return Standing(found, accepted | boxed | painted(annotation, axis, label), accepted)
+
+
+def trusted(annotation: Annotation) -> dict[Spot, float]:
+    """How far to trust each slice of a label that was propagated and is still there."""
+    found: dict[Spot, float] = {}
+    for event in annotation.log:
+        if event.kind == "clear":
+            found = {spot: trust for spot, trust in found.items() if spot[0] not in event.labels}
+        for spot, trust in event.trust:
+            found.pop(spot, None)
+            if trust is not None:
+                found[spot] = trust
+    return found
 
 
 def painted(annotation: Annotation, axis: Axis, label: int) -> set[int]:

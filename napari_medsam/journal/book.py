@@ -298,17 +298,24 @@ def _row(kind: object, time: object, program: object, shown: object, event: obje
     known: tuple[RowKind, ...] = ("event", "undo", "redo", "saved", "open")
     for one in known:
         if kind == one and isinstance(time, float | int):
-            found = _event(event) if isinstance(event, bytes) else None
+            found = read_event(event) if isinstance(event, bytes) else None
             if (one in ("event", "open")) != (found is not None):
                 raise JournalError("A row of the journal is damaged (no event).")
             return Row(one, found, float(time), str(program), _window(shown))
     raise JournalError(f"A row of the journal is damaged (kind {kind!r}).")
 
 
-def _event(content: bytes) -> Event:
-    """An event as a log keeps it: a journal of a day is not to fill the memory."""
+def read_event(content: bytes) -> Event:
+    """A row's event, as a log keeps it: a journal of a day is not to fill the memory.
+
+    Raises
+    ------
+    JournalError
+        Where the bytes are damaged or say what no event can.
+    """
+    event = unpack(content, Event)
     try:
-        return unpack(content, Event).packed
+        return event.packed
     except DAMAGE as error:
         raise JournalError(f"A row of the journal is damaged ({error}).") from error
 

@@ -1,7 +1,7 @@
 """Keeping a journal small: the oldest steps become one, the newest stay as they were.
 
 What is folded can no longer be undone one by one nor replayed from its prompts; the labels, the
-table, the boxes and what was accepted stay exactly as they were.
+table, the boxes, what was accepted and what is left to look at stay exactly as they were.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from dataclasses import replace
 
 from napari_medsam.engine.annotation import Annotation
 from napari_medsam.engine.canvas import Canvas
-from napari_medsam.engine.events import Event
+from napari_medsam.engine.events import Event, Spot
 from napari_medsam.engine.prompt import SliceRef
+from napari_medsam.engine.review import painted, trusted
 from napari_medsam.journal.book import Book, Row
 from napari_medsam.journal.history import replayed
 from napari_medsam.journal.packing import pack
@@ -84,7 +85,16 @@ def checkpoint(annotation: Annotation) -> Event:
         table_before=(),
         table_after=annotation.table,
         accepted_after=tuple(sorted(annotation.accepted)),
+        trust=tuple(sorted(_open_to_review(annotation).items())),
     )
+
+
+def _open_to_review(annotation: Annotation) -> dict[Spot, float]:
+    """The confidences, but of slices that a hand has painted on: its strokes are folded as well."""
+    found = trusted(annotation)
+    courses = {(number, axis) for number, axis, _ in found}
+    by_hand = {course: painted(annotation, course[1], course[0]) for course in courses}
+    return {spot: c for spot, c in found.items() if spot[2] not in by_hand[spot[0], spot[1]]}
 
 
 def _n_to_fold(rows: Sequence[Row], budget: int) -> int:

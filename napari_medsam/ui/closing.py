@@ -19,8 +19,9 @@ class ClosingQuestion(QObject):
     """Listens to the window that a dock is in: its close button, File > Close and File > Exit.
 
     Where labels are unsaved this is the only question: napari's own, which asks whether to close
-    at all, is then left out. A window closed by a program (a script, a test) is closed without
-    one: nobody may be there to answer, and the journal has everything.
+    at all, or while other plugins' tasks run, is then left out. A window closed by a program (a
+    script, a test) is closed without one: nobody may be there to answer, and the journal has
+    everything.
 
     Parameters
     ----------

@@ -59,10 +59,10 @@ class Preview:
         self.end()
         self._segmenter = segmenter
         case = segmenter.case if segmenter is not None else None
+        self._clear_up()
         if case is self._of:
             return
         self._of = case
-        self._clear_up()
         if case is not None:
             self._put_in(case)
 

@@ -11,6 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from napari_medsam.engine.review import standing
 from napari_medsam.journal.book import Book, Row
 from napari_medsam.journal.compaction import compact, live_rows
 from napari_medsam.journal.history import in_words, read_history, replayed
@@ -176,6 +177,29 @@ def test_compaction_keeps_everything_but_old_undos(kept, path):
     assert np.array_equal(back.labels, kept.annotation.labels)
     assert back.undo() is not None
     assert history.last_time == pytest.approx(kept.last_time)
+
+
+def test_slices_that_are_left_to_look_at_outlive_the_compaction(kept, path):
+    annotation = kept.annotation
+    with annotation.edit("propagate") as edit:
+        for z in range(1, 5):
+            edit.paint(mask_of(3, 3, 9, 9, z), 1, key=1)
+        edit.trust(1, "z", {1: 0.9, 2: 0.1, 3: 0.2, 4: 0.3})
+    with annotation.edit("propagate") as edit:
+        edit.trust(1, "z", {4: None})
+        edit.paint(mask_of(3, 3, 8, 8, 0), 2, key=2)
+    brush(annotation, 3, [4], [4], 0)
+    before = standing(annotation, "z", 1)
+    assert before.to_look_at == [2]
+    for k in range(80):
+        place(annotation, mask_of(k % 12, 3, k % 12 + 8, 12, 5), 2)
+    assert compact(kept.book, 20_000)
+    with Book(path) as book:
+        rows = list(book.rows())
+        back = standing(read_history(book).annotation, "z", 1)
+    assert rows[0].event.kind == "import"
+    assert back.confidences == {1: 0.9, 2: 0.1}
+    assert back.to_look_at == standing(annotation, "z", 1).to_look_at
 
 
 def test_a_small_journal_is_left_alone(kept):

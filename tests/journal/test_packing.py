@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import zlib
 from dataclasses import dataclass, field
@@ -15,8 +16,10 @@ from hypothesis import strategies as st
 from napari_medsam.engine.annotation import Annotation
 from napari_medsam.engine.events import Event, Label
 from napari_medsam.formats.terms import CodedLabel
+from napari_medsam.journal.book import Row, read_event
 from napari_medsam.journal.errors import JournalError
 from napari_medsam.journal.head import Head
+from napari_medsam.journal.history import replayed
 from napari_medsam.journal.packing import pack, unpack
 from tests.engine.test_annotation import SHAPE, mask_of, place
 from tests.journal.conftest import head
@@ -146,3 +149,24 @@ def test_a_mask_that_found_nothing_comes_back_empty():
     (mask,) = unpack(pack(annotation.log[-1]), Event).masks
     assert mask.is_empty
     assert mask.shape == SHAPE[1:]
+
+
+@pytest.mark.parametrize("shape", [(4,), (2, 2, 2)])
+def test_mask_that_is_no_plane_is_refused_when_it_is_read(shape):
+    mask = dataclasses.replace(mask_of(3, 4, 8, 9), patch=np.ones(shape, bool))
+    with pytest.raises(JournalError, match="damaged"):
+        read_event(pack(Event("box", 0.0, masks=(mask,))))
+
+
+def test_damaged_row_is_told_once():
+    with pytest.raises(JournalError) as told:
+        read_event(b"xx")
+    assert str(told.value).count("damaged") == 1
+
+
+@pytest.mark.parametrize("index", [2**32, 2**80])
+def test_slice_beyond_all_volumes_is_refused(index):
+    (patch,) = box_event().change
+    many = [dataclasses.replace(patch, index=i) for i in (0, 1, 2, index)]
+    with pytest.raises(JournalError):
+        replayed(head(), [Row("event", read_event(pack(Event("box", 0.0, change=many))))])

@@ -225,6 +225,14 @@ def test_layers_of_a_case_that_was_closed_go(desk: Desk) -> None:
     assert not [one for one in desk.viewer.layers if "preview" in one.name]
 
 
+def test_layers_of_a_case_that_waits_go_with_its_image(desk: Desk) -> None:
+    first = desk.controller.case.layer
+    desk.open(image_layer(name="other"))
+    desk.viewer.layers.remove(first)
+    assert "case preview" not in desk.viewer.layers
+    assert "other preview" in desk.viewer.layers
+
+
 def test_table_that_did_not_change_gives_no_new_colours(desk: Desk) -> None:
     """A colormap that is set makes OpenGL compile the layer's shader again."""
     case, told = desk.controller.case, []
