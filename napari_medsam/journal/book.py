@@ -216,6 +216,8 @@ class Book:
             raise JournalError(f"{self.path.name} cannot be read: {error}.") from error
         except sqlite3.DatabaseError as error:
             raise JournalError(f"{self.path.name} is damaged or no journal: {error}.") from error
+        except UnicodeDecodeError as error:  # SQLite quotes the file in what it says of it
+            raise JournalError(f"{self.path.name} is damaged: its tables have no name.") from error
 
     def _is_empty(self) -> bool:
         """A file that a kill left before its first transaction."""

@@ -195,3 +195,14 @@ def test_a_journal_in_a_folder_that_is_read_only_can_be_read(kept, path):
         assert history_of(path).annotation.labels.any()
     finally:
         path.parent.chmod(0o755)
+
+
+def test_damage_that_sqlite_cannot_put_into_words_is_a_sentence(kept, path):
+    """SQLite quotes the damaged bytes, and Python cannot read the quotation."""
+    place(kept.annotation, mask_of(3, 4, 8, 9))
+    kept.book.close()
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"CREATE TABLE steps", b"CREATE T\xff\xa7LE steps"))
+    assert path.read_bytes() != whole
+    with pytest.raises(JournalError, match="f0.journal is damaged"):
+        history_of(path)
