@@ -204,5 +204,5 @@ def test_damage_that_sqlite_cannot_put_into_words_is_a_sentence(kept, path):
     whole = path.read_bytes()
     path.write_bytes(whole.replace(b"CREATE TABLE steps", b"CREATE T\xff\xa7LE steps"))
     assert path.read_bytes() != whole
-    with pytest.raises(JournalError, match="f0.journal is damaged"):
+    with pytest.raises(JournalError, match=r"f0\.journal is damaged"):
         history_of(path)
