@@ -6,6 +6,7 @@ one, each of an hour's thousands would cost dozens of small objects.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, TypeVar, overload
 
@@ -40,8 +41,8 @@ class _Kept(Sequence[T]):
         n = range(len(self))[index]
         return self._made(n) if isinstance(n, int) else tuple(self._made(one) for one in n)
 
-    def _made(self, n: int) -> T:
-        raise NotImplementedError
+    @abstractmethod
+    def _made(self, n: int) -> T: ...
 
 
 class KeptMasks(_Kept[SliceMask]):

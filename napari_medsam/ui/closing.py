@@ -56,10 +56,11 @@ class ClosingQuestion(QObject):
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         if event is None or event.type() != QEvent.Type.Close or not event.spontaneous():
             return False
-        if not self._names():
+        names = self._names()
+        if not names:
             return False
         event.ignore()
-        if self._may_close() and isinstance(watched, QMainWindow):
+        if self._may_close(names) and isinstance(watched, QMainWindow):
             # As a program would: napari asks nothing then.
             QTimer.singleShot(0, watched.close)
         return True
@@ -74,11 +75,10 @@ class ClosingQuestion(QObject):
 
         def heard(*arguments: Any, confirm_need: bool = False, **options: Any) -> Any:
             question, window = ours(), napari_window()
-            if confirm_need and question is not None and question._names():
-                if not question._may_close():
-                    return None
-                confirm_need = False
-            if confirm_need:
+            names = question._names() if confirm_need and question is not None else ()
+            if question is not None and names and not question._may_close(names):
+                return None
+            if confirm_need and not names:
                 options["confirm_need"] = True
             return None if window is None else close(window, *arguments, **options)
 
@@ -88,8 +88,8 @@ class ClosingQuestion(QObject):
     def _names(self) -> Sequence[str]:
         return self._unsaved() if settings().ask_on_close else ()
 
-    def _may_close(self) -> bool:
-        answer = self._ask(question(self._names()), (SAVE, DO_NOT_SAVE))
+    def _may_close(self, names: Sequence[str]) -> bool:
+        answer = self._ask(question(names), (SAVE, DO_NOT_SAVE))
         if answer == SAVE:
             self._save()
         return answer == DO_NOT_SAVE
