@@ -169,6 +169,13 @@ def features_of(table: Sequence[Label]) -> pd.DataFrame:
     return pd.DataFrame({"index": numbers, "name": names})
 
 
+def add_beside(viewer: ViewerModel, layer: Layer) -> None:
+    """Add a layer that the user does not work on: the one that is selected stays so."""
+    active = viewer.layers.selection.active
+    viewer.add_layer(layer)
+    viewer.layers.selection.active = active
+
+
 def camera_of(viewer: ViewerModel) -> Any:
     """The viewer's camera; napari 0.9 keeps it in the scene, and warns elsewhere."""
     return viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera

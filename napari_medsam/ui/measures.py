@@ -24,7 +24,7 @@ from napari_medsam.measure_table import Units, as_csv, write_csv
 from napari_medsam.overlay import Scene
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.jobs import Job, JobRunner, Outcome
-from napari_medsam.ui.layers import camera_of, placement, show_slice
+from napari_medsam.ui.layers import add_beside, camera_of, placement, show_slice
 from napari_medsam.ui.panel import Tell
 
 LINE = 2.0
@@ -164,10 +164,8 @@ class Measures:
             text={"string": "{length}", "size": 9, "color": "white", "anchor": "upper_left"},
             **placement(case.layer),
         )
-        active = self._viewer.layers.selection.active
-        self._viewer.add_layer(self._lines)
+        add_beside(self._viewer, self._lines)
         self._lines.editable = False
-        self._viewer.layers.selection.active = active
 
     def remove_lines(self) -> None:
         if self._lines is not None and self._lines in self._viewer.layers:

@@ -15,7 +15,7 @@ from napari_medsam.engine.prompt import BoxPrompt, SliceMask
 from napari_medsam.ui.boxes import box_from_shape
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.jobs import Job, JobRunner, Outcome
-from napari_medsam.ui.layers import Throttle
+from napari_medsam.ui.layers import Throttle, add_beside
 from napari_medsam.ui.preview_layer import Color, PreviewLayer
 from napari_medsam.ui.segmenter import Segmenter
 
@@ -80,9 +80,7 @@ class Preview:
             self._outlines[case] = PreviewLayer(case.layer)
         layer = self._outlines[case].layer
         if layer not in self._viewer.layers:
-            active = self._viewer.layers.selection.active
-            self._viewer.add_layer(layer)
-            self._viewer.layers.selection.active = active
+            add_beside(self._viewer, layer)
 
     def _clear_up(self) -> None:
         """Remove the layers of cases that were closed."""
