@@ -10,7 +10,7 @@ a few operations are put before and behind a released graph, so that every encod
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,13 +34,14 @@ def build(
     decoder: DecoderForm,
     contract: InputContract,
 ) -> Networks:
-    """The graphs of a released model in the form of this program.
+    """The graphs of a released model in the form of this program; all files are read here.
 
     Raises
     ------
     GraphError
         Where a graph does not compute what its inputs promise.
     """
+    parts = read_decoder(released, decoder)
     try:
         before = build_encoder(released.encoder, encoder, contract)
         map_side = int(before.output(0).shape[1])
@@ -49,7 +50,7 @@ def build(
 
     def behind(prompts: Prompts, masks: Masks) -> Any:
         try:
-            return build_decoder(released, decoder, prompts, masks, contract, map_side)
+            return build_decoder(parts, decoder, prompts, masks, contract, map_side)
         except RuntimeError as error:
             raise GraphError(
                 f"{released.decoder.name} cannot be run: {last_words(error)}"
@@ -89,8 +90,26 @@ def build_encoder(path: Path, form: EncoderForm, contract: InputContract) -> Mod
     return Model([embedding], [image], "released_encoder")
 
 
+class DecoderParts(NamedTuple):
+    """What decoders are built of, in memory: the files may be gone, or others, at the next kind."""
+
+    decoder: Model
+    apart: tuple[Model, NDArray[np.float32]] | None = None
+    """DAFT's graph that embeds boxes, and its position code (1, 256, h, w)."""
+
+
+def read_decoder(released: Released, form: DecoderForm) -> DecoderParts:
+    decoder = read_graph(released.decoder)
+    if form.kind != "apart":
+        return DecoderParts(decoder)
+    if released.prompt_encoder is None or released.position_code is None:
+        raise GraphError("DAFT's decoder needs its prompt_encoder and positional_encoding.npy.")
+    code = read_position_code(released.position_code)
+    return DecoderParts(decoder, (read_graph(released.prompt_encoder), code))
+
+
 def build_decoder(
-    released: Released,
+    parts: DecoderParts,
     form: DecoderForm,
     prompts: Prompts,
     masks: Masks,
@@ -98,15 +117,15 @@ def build_decoder(
     map_side: int,
 ) -> Model:
     """``embedding`` and one prompt to ``logits`` (1, K, L, L) and ``iou`` (1, K)."""
-    graph = read_graph(released.decoder)
+    graph = parts.decoder.clone()
     embedding = ops.parameter([1, map_side, map_side, CHANNELS], np.float32, "embedding")
     taken: list[Any]  # what each input is given, in the order of `form.inputs`
     if form.kind == "unit_box":
         boxes = ops.parameter([1, 4], np.float32, "boxes")
         is_row = graph.inputs[form.inputs[1]].get_partial_shape().rank.get_length() == 1
         parameters, taken = [boxes], [reshape(boxes, 4) if is_row else boxes]
-    elif form.kind == "apart":
-        parameters, taken = _embedded_apart(released)
+    elif parts.apart is not None:
+        parameters, taken = _embedded_apart(*parts.apart)
     else:
         ports = [graph.inputs[place] for place in form.inputs[1:]]
         parameters, taken = _as_points(ports, form, prompts, contract, map_side)
@@ -122,17 +141,16 @@ def build_decoder(
     return Model([logits, iou], [embedding, *parameters], "released_decoder")
 
 
-def _embedded_apart(released: Released) -> tuple[list[Any], list[Any]]:
+def _embedded_apart(
+    prompt_encoder: Model, position_code: NDArray[np.float32]
+) -> tuple[list[Any], list[Any]]:
     """DAFT: the position code from a file, the boxes' two embeddings by a graph of its own."""
-    if released.prompt_encoder is None or released.position_code is None:
-        raise GraphError("DAFT's decoder needs its prompt_encoder and positional_encoding.npy.")
-    before = read_graph(released.prompt_encoder)
+    before = prompt_encoder.clone()
     boxes = ops.parameter([1, 4], np.float32, "boxes")
     _feed(before.inputs[0], reshape(boxes, 1, 1, 1, 4))
-    code = read_position_code(released.position_code)
     ranked = sorted(before.outputs, key=lambda port: port.get_partial_shape().rank.get_length())
     sparse, dense = (_source(port) for port in ranked)
-    return [boxes], [constant(code), sparse, dense]
+    return [boxes], [constant(position_code), sparse, dense]
 
 
 def read_position_code(path: Path) -> NDArray[np.float32]:

@@ -29,7 +29,11 @@ OTHER_DEVICES = ("GPU", "NPU")
 
 @cache
 def core() -> Any:
-    return openvino.Core()
+    core = openvino.Core()
+    # Weights that OpenVINO maps stay the file's own: cutting an installed .bin short while it is
+    # in use would kill the process, writing over it would change the masks.
+    core.set_property({"ENABLE_MMAP": False})
+    return core
 
 
 def supports_bf16(device: str = "CPU") -> bool:
