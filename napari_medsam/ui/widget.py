@@ -23,6 +23,7 @@ from napari_medsam.ui.controller import Controller
 from napari_medsam.ui.key_sheet import KeySheet
 from napari_medsam.ui.measure_window import MeasureWindow
 from napari_medsam.ui.memory import give_back_large_arrays
+from napari_medsam.ui.meshes import keep_shaders
 from napari_medsam.ui.model_rows import ask_weights
 from napari_medsam.ui.offer_dialog import show_offer
 from napari_medsam.ui.offers import Offer
@@ -70,6 +71,7 @@ class MedSamWidget(QWidget):
     def __init__(self, napari_viewer: Viewer, shelf: Shelf | None = None) -> None:
         super().__init__()
         give_back_large_arrays()
+        keep_shaders()
         self._viewer = napari_viewer
         shelf = shelf or CatalogueShelf()
         self.parts = Parts(self._images)
