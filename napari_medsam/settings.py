@@ -119,8 +119,13 @@ def _is_whole(value: Any) -> bool:
 
 
 def _path() -> Path:
-    given = os.environ.get(VARIABLE)
-    return Path(given) if given else store.home() / "settings.json"
+    return _as_path(os.environ.get(VARIABLE) or os.path.join(store.home(), "settings.json"))
+
+
+@lru_cache(maxsize=1)
+def _as_path(text: str) -> Path:
+    """Made once: a path interns its parts, and every redraw of the dock asks for keys."""
+    return Path(text)
 
 
 def _read() -> dict[str, Any]:

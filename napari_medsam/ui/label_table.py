@@ -117,7 +117,9 @@ class LabelTable(QTableWidget):
 
     def _fill(self, n: int, row: LabelRow) -> None:
         cells = [self._cell(n, column) for column in range(len(COLUMNS))]
-        cells[_COLOR].setIcon(_swatch(row.color))
+        if n >= len(self._rows) or self._rows[n].color != row.color:
+            # Qt keeps what it paints of each icon, by the icon, up to 10 MB.
+            cells[_COLOR].setIcon(_swatch(row.color))
         cells[_COLOR].setToolTip(f"Label {row.number}\nClick to choose another colour")
         cells[_NUMBER].setText(str(row.number))
         cells[_NAME].setText(row.name)

@@ -174,6 +174,19 @@ def test_mouse_says_done_and_the_label_is_locked(window: Window) -> None:
 
 
 @pytest.mark.gui
+def test_a_colour_that_stays_keeps_its_icon(window: Window) -> None:
+    """Qt caches what it paints of every icon."""
+    swatch = window.parts.table.item(0, 0)
+    before, size = swatch.icon().cacheKey(), text_of(window, 0, "ml")
+    window.look_at("z", 10)
+    window.draw((10, 12, 10), (10, 48, 38))
+    wait_for(lambda: text_of(window, 0, "ml") != size)
+    assert swatch.icon().cacheKey() == before
+    window.controller.on_case(Case.recolor_label, 1, (0.2, 0.4, 0.6))
+    wait_for(lambda: swatch.icon().cacheKey() != before)
+
+
+@pytest.mark.gui
 def test_menu_offers_templates(window: Window) -> None:
     menu = window.parts.files.templates
     menu.aboutToShow.emit()
