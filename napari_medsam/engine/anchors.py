@@ -10,7 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam.engine.annotation import Annotation
-from napari_medsam.engine.prompt import BoxPrompt, SliceMask, SliceRef, parts_touching, tight_patch
+from napari_medsam.engine.prompt import (
+    BoxPrompt,
+    SliceMask,
+    SliceRef,
+    around,
+    parts_touching,
+    tight_patch,
+)
 from napari_medsam.engine.review import painted
 from napari_medsam.engine.volume import Axis, plane_index
 
@@ -47,6 +54,11 @@ def part_near(mask: SliceMask, box: BoxPrompt) -> SliceMask | None:
     """
     if mask.is_empty:
         return mask
+    (rows, columns), (h, w) = around(box, NEAR), mask.patch.shape
+    if rows.start <= mask.y0 <= mask.y0 + h <= rows.stop and (
+        columns.start <= mask.x0 <= mask.x0 + w <= columns.stop
+    ):
+        return mask  # each redraw of the dock asks of every slice that stands: no labelling then
     kept = parts_touching(mask.mask, box, NEAR)
     return as_mask(mask.slice, kept) if kept.any() else None
 

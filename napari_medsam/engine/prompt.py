@@ -237,15 +237,24 @@ def tight_patch(mask: NDArray[np.bool_]) -> tuple[int, int, NDArray[np.bool_]]:
     return y0, x0, mask[y0 : rows[-1] + 1, x0 : columns[-1] + 1].copy()
 
 
+def around(box: BoxPrompt, share: float) -> tuple[slice, slice]:
+    """Rows and columns of a box, enlarged at each side by a share of its size."""
+    dx, dy = share * box.width, share * box.height
+    return (
+        slice(max(int(box.y_min - dy), 0), int(box.y_max + dy) + 2),
+        slice(max(int(box.x_min - dx), 0), int(box.x_max + dx) + 2),
+    )
+
+
 def parts_touching(
     mask: NDArray[np.bool_], box: BoxPrompt, share: float = 0.0
 ) -> NDArray[np.bool_]:
     """The connected parts of (H, W) bool that touch a box, enlarged at each side by a share."""
-    dx, dy = share * box.width, share * box.height
-    rows = slice(max(int(box.y_min - dy), 0), int(box.y_max + dy) + 2)
-    columns = slice(max(int(box.x_min - dx), 0), int(box.x_max + dx) + 2)
     from scipy import ndimage  # slow to import, and seldom needed
 
-    parts, _ = ndimage.label(mask)
-    near = np.unique(parts[rows, columns])
-    return np.isin(parts, near[near > 0])
+    parts, count = ndimage.label(mask)
+    is_near = np.zeros(count + 1, dtype=bool)
+    is_near[parts[around(box, share)]] = True
+    is_near[0] = False
+    kept: NDArray[np.bool_] = is_near[parts]
+    return kept

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
-from napari_medsam.engine.anchors import anchors, as_mask, part_near
+from napari_medsam.engine.anchors import NEAR, anchors, as_mask, part_near
 from napari_medsam.engine.annotation import Annotation
 from napari_medsam.engine.courses import Course, course_of, plan_beyond, plan_courses, plan_span
 from napari_medsam.engine.events import PlacedBox
-from napari_medsam.engine.prompt import BoxPrompt, SliceMask, SliceRef
+from napari_medsam.engine.prompt import BoxPrompt, SliceMask, SliceRef, parts_touching
 
 SHAPE = (40, 40)
 
@@ -161,3 +164,31 @@ def test_removed_label_takes_its_acceptances_with_it_and_undo_brings_them_back()
     assert not annotation.accepted
     annotation.undo()
     assert annotation.accepted == {(1, "z", 4)}
+
+
+@given(
+    plane=arrays(bool, (12, 14), elements=st.booleans()),
+    corners=st.tuples(*(st.floats(0, 11) for _ in range(4))),
+)
+def test_part_near_is_what_labelling_finds(plane: np.ndarray, corners: tuple[float, ...]) -> None:
+    """Also where it takes the short way."""
+    x_min, x_max, y_min, y_max = *sorted(corners[:2]), *sorted(corners[2:])
+    near = BoxPrompt(SliceRef("z", 3), x_min, y_min, x_max, y_max)
+    mask = as_mask(SliceRef("z", 3), plane)
+    part = part_near(mask, near)
+    expected = parts_touching(plane, near, NEAR)
+    if mask.is_empty:
+        assert part is mask
+    elif part is None:
+        assert not expected.any()
+    else:
+        np.testing.assert_array_equal(part.mask, expected)
+
+
+def test_slices_within_reach_of_their_box_are_not_labelled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Every redraw asks of all slices that stand; there may be hundreds."""
+    monkeypatch.setattr("scipy.ndimage.label", None)
+    standing = tuple(stands(z) for z in range(4, 13))
+    assert len(course(box(4, 1), box(12, 2), standing=standing).standing) == 9
