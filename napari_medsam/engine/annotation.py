@@ -288,6 +288,8 @@ class Annotation:
         propagation), what was painted so far becomes an event of its own, so that undo stays
         in the order in which things happened.
         """
+        if self._edit is not None and self._edit.is_over:
+            self._close(self._edit)
         if self._edit is not None:
             raise RuntimeError("A segmentation is still being painted; close it first.")
         self._edit = Edit(
@@ -463,8 +465,8 @@ class Annotation:
     def _close(self, edit: Edit) -> Event | None:
         if self._edit is not edit:
             return None
-        self._edit = None
         event = edit.take_event()
+        self._edit = None
         return None if event is None else self._append(event, write=False)
 
     def _append(self, event: Event, *, write: bool) -> Event:

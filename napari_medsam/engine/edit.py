@@ -18,7 +18,8 @@ class Edit:
     """Masks are painted at once and logged together at the end.
 
     A context manager: leaving it closes it, and what was painted stays and is one undo. Made by
-    `Annotation.edit`; `history` is the log when it began, `boxes` the boxes there were.
+    `Annotation.edit`; `history` is the log when it began, `boxes` the boxes there were. Where
+    there was no memory to close it, `is_over` says that it should have been.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Edit:
         self._history = history
         self._boxes = {placed.box_id: placed for placed in boxes}
         self._on_close = on_close
+        self.is_over = False
         self._empty()
 
     def __enter__(self) -> Edit:
@@ -97,7 +99,7 @@ class Edit:
         self._labels.add(label)
         plane = plane_index(where.axis, where.index)
         labels, origins = self._canvas.labels[plane], self._canvas.origins[plane]
-        gone = (labels == label) & (origins == Origin.PROPAGATED)
+        gone = (labels == label) & (origins == Origin.PROPAGATED.value)
         if near is not None and gone.any():
             gone = parts_touching(gone, near)
         new, new_origin = labels.copy(), origins.copy()
@@ -114,6 +116,7 @@ class Edit:
 
     def close(self) -> Event | None:
         """Log what was painted; None where nothing was. Closing twice does nothing."""
+        self.is_over = True
         return self._on_close(self)
 
     def take_event(self) -> Event | None:
@@ -121,8 +124,9 @@ class Edit:
         event = self.so_far
         if event is None:
             return None
+        packed = event.packed  # first: it may find no memory, and then nothing must be forgotten
         self._empty()
-        return event.packed
+        return packed
 
     @property
     def so_far(self) -> Event | None:
@@ -167,7 +171,7 @@ class Edit:
         """Background; but what a hand has erased, only a freshly drawn box may fill."""
         free = old == 0
         if self._event.kind == "propagate" or self._before:
-            free &= old_origin != Origin.HAND
+            free &= old_origin != Origin.HAND.value  # numpy compares plain numbers 7 times as fast
         return free
 
     def _write(
@@ -197,7 +201,7 @@ class Edit:
         """Bring back what was before a patch, where its label is still as it was painted."""
         now: Labels = patch.window_of(self._canvas.labels)
         now_origin: Origins = patch.window_of(self._canvas.origins)
-        mine = patch.mask & (now == label) & (now_origin == origin) & ~keep
+        mine = patch.mask & (now == label) & (now_origin == origin.value) & ~keep
         before, before_origin = np.zeros_like(now), np.zeros_like(now_origin)
         before[patch.mask] = patch.old
         before_origin[patch.mask] = patch.old_origin

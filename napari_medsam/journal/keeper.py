@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
+from contextlib import suppress
 from pathlib import Path
 
 from napari_medsam.journal.book import Book, Row
@@ -36,8 +37,8 @@ class Keeper:
     ownership
         The right to write it; the keeper gives it back when it closes.
     on_problem
-        Called on the writer's thread with a sentence, once, when rows cannot be written; with ""
-        when they can be again. Until then they wait in memory and are tried again.
+        Called on any thread with a sentence, once, when rows cannot be written; with "" when they
+        can be again. Until then they wait in memory and are tried again.
     on_lost
         Called on the writer's thread when another window has taken the journal over.
     most_bytes
@@ -65,12 +66,13 @@ class Keeper:
         self._n_written = 0
         self._retry: threading.Timer | None = None
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="napari-medsam-journal")
+        self._wake()  # the thread begins now: in the middle of work memory may be short
 
     def keep(self, row: Row) -> None:
         """Hand a row over; after `close` nothing is kept any more."""
         if not self._is_closed:
             self._waiting.append(row)
-            self._executor.submit(self._write)
+            self._wake()
 
     @property
     def n_waiting(self) -> int:
@@ -97,6 +99,14 @@ class Keeper:
             self._executor.shutdown(wait=False)
             _ends(closed, seconds)
         return not self._waiting
+
+    def _wake(self) -> None:
+        """Let the writer look at what waits; from any thread."""
+        try:
+            self._executor.submit(self._write)
+        except RuntimeError:  # closed meanwhile, or no memory for its thread: the next row tries
+            if not self._is_closed:
+                self._tell(why(MemoryError()))
 
     # --- on the writer's thread --------------------------------------------------------
 
@@ -132,15 +142,11 @@ class Keeper:
         """Try again later, with a new connection: a share may be gone and come back."""
         self._drop_book()
         self._tell(why(error))
-        self._retry = threading.Timer(RETRY_SECONDS, self._try_again)
-        self._retry.daemon = True
-        self._retry.start()
-
-    def _try_again(self) -> None:
-        try:
-            self._executor.submit(self._write)
-        except RuntimeError:  # closed meanwhile
-            return
+        retry = threading.Timer(RETRY_SECONDS, self._wake)
+        retry.daemon = True
+        with suppress(RuntimeError):  # no memory for a thread: the next row tries again
+            retry.start()
+            self._retry = retry
 
     def _lose(self) -> None:
         self._is_lost = True

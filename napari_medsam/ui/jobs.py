@@ -102,7 +102,11 @@ class Jobs:
         self._generation += 1
         self._job = job
         self._stop = threading.Event()
-        future = self._executor.submit(self._run, job, self._generation, self._stop)
+        try:
+            future = self._executor.submit(self._run, job, self._generation, self._stop)
+        except RuntimeError:  # no memory for the thread, which begins with the first job
+            self._fail(MemoryError())
+            return
         generation, stop = self._generation, self._stop
         future.add_done_callback(lambda f: self._on_finished(f, generation, stop))
 
@@ -124,6 +128,12 @@ class Jobs:
             job.interrupt()
         return job
 
+    def _fail(self, error: Exception) -> None:
+        """End the job that runs."""
+        job = self._forget()
+        if job is not None:
+            job.on_end(outcome_of(error))
+
     def _run(self, job: Job[Any], generation: int, stop: threading.Event) -> None:
         """Runs on the worker."""
 
@@ -142,7 +152,10 @@ class Jobs:
 
     def _on_yielded(self, generation: int, item: object) -> None:
         if self._job is not None and generation == self._generation:
-            self._job.on_item(item)
+            try:
+                self._job.on_item(item)
+            except MemoryError as error:  # without this item the job is not what it should be
+                self._fail(error)
 
     def _on_ended(self, generation: int, outcome: Outcome) -> None:
         job = self._job
@@ -177,7 +190,7 @@ class ImmediateJobs:
 
         try:
             job.work(hand_over)
-        except (ValueError, RuntimeError, OSError) as error:
+        except (ValueError, RuntimeError, OSError, MemoryError) as error:
             outcome = outcome_of(error)
         if self._job is job:
             self._job = None

@@ -153,10 +153,11 @@ class Propagator:
             return
         self._jobs.cancel()  # only one edit can be open
         edit = self._edit()
-        for index in indices:
-            if index not in course.standing:
-                self._paint_nothing(edit, course, index)
-        self._keep(edit, {course: {}}, True, reach)
+        with closing_at_failure(edit):
+            for index in indices:
+                if index not in course.standing:
+                    self._paint_nothing(edit, course, index)
+            self._keep(edit, {course: {}}, True, reach)
         self._show(None)
 
     def _paint_nothing(self, edit: Edit, course: Course, index: int) -> None:
@@ -196,14 +197,16 @@ class Propagator:
             self._show(Progress("Propagating", n_done, len(slices), eta.after(n_done)))
 
         def ended(outcome: Outcome) -> None:
-            if outcome.kind == "done":
-                for course, index in plan.places:
-                    if index not in found[course]:  # the object ended before
-                        self._paint_nothing(edit, course, index)
-            self._ended(outcome, edit, found, reach, may_widen)
+            with closing_at_failure(edit):
+                if outcome.kind == "done":
+                    for course, index in plan.places:
+                        if index not in found[course]:  # the object ended before
+                            self._paint_nothing(edit, course, index)
+                self._ended(outcome, edit, found, reach, may_widen)
 
-        self._show(Progress("Propagating", 0, len(slices)))
-        self._jobs.start(Job(work, paint, ended, session.cancel))
+        with closing_at_failure(edit):
+            self._show(Progress("Propagating", 0, len(slices)))
+            self._jobs.start(Job(work, paint, ended, session.cancel))
         return True
 
     def _is_locked(self, courses: Iterable[Course]) -> bool:
@@ -271,6 +274,16 @@ class Propagator:
             before = found.get(course.label, (low, high))
             found[course.label] = min(low, before[0]), max(high, before[1])
         return found
+
+
+@contextlib.contextmanager
+def closing_at_failure(edit: Edit) -> Iterator[None]:
+    """Close the edit where something fails: left open, it would refuse all that comes after."""
+    try:
+        yield
+    except BaseException:
+        edit.close()
+        raise
 
 
 def answers(session: Session, plan: Plan) -> Iterator[tuple[Course, SliceMask]]:

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
@@ -262,3 +263,20 @@ def test_handing_over_a_stroke_takes_the_hand_no_time(tmp_path):
 def test_a_refusal_is_a_plain_sentence(error, words):
     assert words in why(error)
     assert why(error).endswith("save it to a file.")
+
+
+def test_no_memory_for_the_writer_is_told_and_its_rows_wait(path, monkeypatch):
+    def refuse(_thread):
+        raise RuntimeError("can't start new thread")  # what Python says without memory
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        desk = Desk(path)
+        place(desk.annotation, mask_of(3, 4, 8, 9))
+    assert len(desk.told) == 1
+    assert "not enough memory" in desk.told[0]
+    place(desk.annotation, mask_of(4, 4, 8, 9))
+    assert desk.keeper.wait()
+    assert desk.told[1:] == [""]
+    assert np.array_equal(labels_in(path), desk.annotation.labels)
+    desk.keeper.close()

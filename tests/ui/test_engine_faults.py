@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from napari_medsam.engine.disk_cache import DiskCache
+from napari_medsam.engine.edit import Edit
 from napari_medsam.engine.embeddings import EmbeddingCache
+from napari_medsam.engine.events import Event
 from napari_medsam.journal.book import Book
 from napari_medsam.journal.history import read_history
 from tests.ui.conftest import Desk, ellipsoid, image_layer, make_desk
@@ -116,4 +118,49 @@ def test_a_clock_that_jumps_changes_nothing(desk: Desk, monkeypatch: pytest.Monk
     desk.controller.propagate(8, 12)
     desk.draw_on(13)
     assert desk.labels[8:14].any(axis=(1, 2)).all()
+    assert consistent(desk)
+
+
+def test_a_mask_that_finds_no_memory_ends_the_propagation_and_keeps_what_came(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.draw_on(10)
+    paint, left = Edit.paint, 3
+
+    def short(self: Edit, *given: object, **named: object) -> object:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise MemoryError
+        return paint(self, *given, **named)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Edit, "paint", short)
+        desk.controller.propagate(2, 18)
+    assert desk.view.panel.is_problem
+    assert "free memory" in desk.view.panel.message
+    assert "is kept" in desk.view.panel.message
+    assert 1 < desk.labels.any(axis=(1, 2)).sum() < 13
+    assert consistent(desk)
+    desk.controller.propagate(2, 18)
+    np.testing.assert_array_equal(desk.labels > 0, ellipsoid() > 0)
+
+
+def test_an_edit_that_finds_no_memory_to_close_is_closed_by_the_next(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def short(_self: Event) -> Event:
+        raise MemoryError
+
+    desk.draw_on(10)
+    with monkeypatch.context() as patched:
+        patched.setattr(Event, "packed", property(short))
+        with pytest.raises(MemoryError):
+            desk.controller.propagate(8, 12)
+    painted = desk.labels.copy()
+    assert painted.any(axis=(1, 2)).sum() > 1
+    desk.controller.propagate(10, 14)
+    assert [event.kind for event in desk.annotation.log][-2:] == ["propagate", "propagate"]
+    desk.controller.undo()
+    np.testing.assert_array_equal(desk.labels, painted)
     assert consistent(desk)

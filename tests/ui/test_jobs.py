@@ -177,3 +177,36 @@ def test_process_ends_by_itself_with_a_job_under_way() -> None:
     )
     assert done.returncode == 0, done.stderr.decode()
     assert done.stderr == b""
+
+
+def test_item_that_finds_no_memory_ends_its_job(jobs: Jobs, qtbot: Any) -> None:
+    """A propagation that lost a slice must not say that it is done."""
+    ends: list[Outcome] = []
+    taken: list[int] = []
+
+    def take(n: int) -> None:
+        taken.append(n)
+        raise MemoryError
+
+    jobs.start(Job(three, take, ends.append))
+    qtbot.waitUntil(lambda: bool(ends))
+    assert taken == [0]
+    assert [(end.kind, "free memory" in end.sentence) for end in ends] == [("failed", True)]
+    assert not jobs.is_busy
+
+
+def test_job_whose_thread_cannot_begin_fails_and_the_next_one_runs(
+    jobs: Jobs, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")  # what Python says without memory
+
+    diary = Diary()
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        jobs.start(diary.job(three))
+    assert [end.kind for end in diary.ends] == ["failed"]
+    assert "free memory" in diary.ends[0].sentence
+    jobs.start(diary.job(three))
+    qtbot.waitUntil(lambda: len(diary.ends) == 2)
+    assert diary.items == [0, 1, 2]
