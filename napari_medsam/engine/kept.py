@@ -1,4 +1,4 @@
-"""Masks and patches as the log keeps them: in columns, their pixels eight a byte.
+"""Masks and patches as the log keeps them: in columns, their pixels eight a byte and deflated.
 
 A log keeps those of every event for as long as the program runs, and few are read again. One by
 one, each of an hour's thousands would cost dozens of small objects.
@@ -6,6 +6,7 @@ one, each of an hour's thousands would cost dozens of small objects.
 
 from __future__ import annotations
 
+import zlib
 from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, TypeVar, overload
@@ -22,13 +23,16 @@ T = TypeVar("T")
 FEW = 3
 """So many patches are as small one by one."""
 
+LEAST_DEFLATED = 64
+"""Bytes; what is shorter hardly becomes shorter still."""
+
 _NO_CROP = (-1, -1, -1, -1)
 
 
 class _Kept(Sequence[T]):
     """Rows of whole numbers, and the bytes of each; a row is made anew when it is asked for."""
 
-    _rows: NDArray[np.int64]
+    _rows: NDArray[np.int32]
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -62,7 +66,7 @@ class KeptMasks(_Kept[SliceMask]):
             )
             for m in masks
         ]
-        self._rows = np.array(rows, np.int64)
+        self._rows = np.array(rows, np.int32)
         self._numbers = np.array(numbers, np.float64)
         self._bits = _Column([np.packbits(m.patch) for m in masks])
 
@@ -89,7 +93,7 @@ class KeptPatches(_Kept[Patch]):
 
     def __init__(self, patches: Sequence[Patch]) -> None:
         rows = [(AXES.index(p.axis), p.index, p.y0, p.x0, *p.shape) for p in patches]
-        self._rows = np.array(rows, np.int64)
+        self._rows = np.array(rows, np.int32)
         self._bits = _Column([p.bits for p in patches])
         self._old = _Column([p.old for p in patches])
         self._new = _Column([p.new for p in patches])
@@ -113,14 +117,25 @@ class KeptPatches(_Kept[Patch]):
 
 
 class _Column:
-    """Arrays (n,) of one type, end to end."""
+    """Arrays (n,) of one type, end to end, each deflated where that is shorter."""
 
     def __init__(self, arrays: Sequence[NDArray[Any]]) -> None:
-        self._ends = np.cumsum([one.size for one in arrays])
-        self._values = np.concatenate([np.zeros(0, arrays[0].dtype), *arrays])
+        self._dtype = arrays[0].dtype
+        self._sizes = np.array([one.nbytes for one in arrays], np.int32)
+        pieces = [_deflated(one.tobytes()) for one in arrays]
+        self._ends = np.cumsum([len(piece) for piece in pieces])
+        self._bytes = b"".join(pieces)
 
     def __getitem__(self, n: int) -> NDArray[Any]:
-        return self._values[self._ends[n - 1] if n else 0 : self._ends[n]]
+        piece = self._bytes[self._ends[n - 1] if n else 0 : self._ends[n]]
+        is_deflated = len(piece) < self._sizes[n]
+        return np.frombuffer(zlib.decompress(piece) if is_deflated else piece, self._dtype)
+
+
+def _deflated(plain: bytes) -> bytes:
+    if len(plain) < LEAST_DEFLATED:
+        return plain
+    return min(zlib.compress(plain, 1), plain, key=len)
 
 
 def kept_masks(masks: Sequence[SliceMask]) -> Sequence[SliceMask]:

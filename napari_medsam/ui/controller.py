@@ -9,6 +9,7 @@ files that are opened (neither is cancelled by a click) and on measures.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -54,6 +55,15 @@ def _at_once(function: Callable[[], None]) -> None:
     function()
 
 
+def _nothing() -> None:
+    """For a controller that is never idle."""
+
+
+def _collect() -> None:
+    """Free what lies in cycles, as all that napari's layers leave: Python looks once in hours."""
+    gc.collect()
+
+
 class Controller:
     """Drives one viewer.
 
@@ -93,6 +103,7 @@ class Controller:
         self._lanes = [make_jobs() for _ in range(5)]
         self._cache = EmbeddingCache() if cache is None else cache
         self._ready = ReadySlices()
+        self._tidy = _nothing if idle is None else idle(_collect)
         self._prefetch = Prefetcher(self._lanes[0], idle, lambda where: self._on_ready([where]))
         self._draw_strip_soon = throttle(self._draw_strip)
         self._model: PromptableModel | None = None
@@ -187,6 +198,7 @@ class Controller:
     def on_image_chosen(self, layer: Image | None) -> None:
         """Open a layer's case, or go on with it; what was open waits."""
         self._cases.choose(layer)
+        self._tidy()
 
     def _make_case(self, layer: Image) -> tuple[Case, Segmenter]:
         case = Case(self.viewer, layer, self, self._throttle, self._later)
