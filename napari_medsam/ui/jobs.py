@@ -105,15 +105,13 @@ class Jobs:
         try:
             future = self._executor.submit(self._run, job, self._generation, self._stop)
         except RuntimeError:  # no memory for the thread, which begins with the first job
-            self._fail(MemoryError())
+            self._end(outcome_of(MemoryError()))
             return
         generation, stop = self._generation, self._stop
         future.add_done_callback(lambda f: self._on_finished(f, generation, stop))
 
     def cancel(self) -> None:
-        job = self._forget()
-        if job is not None:
-            job.on_end(Outcome("cancelled"))
+        self._end(Outcome("cancelled"))
 
     def close(self) -> None:
         self._forget()
@@ -128,11 +126,11 @@ class Jobs:
             job.interrupt()
         return job
 
-    def _fail(self, error: Exception) -> None:
-        """End the job that runs."""
+    def _end(self, outcome: Outcome) -> None:
+        """End the job that runs, if one does, before its work is over."""
         job = self._forget()
         if job is not None:
-            job.on_end(outcome_of(error))
+            job.on_end(outcome)
 
     def _run(self, job: Job[Any], generation: int, stop: threading.Event) -> None:
         """Runs on the worker."""
@@ -155,7 +153,7 @@ class Jobs:
             try:
                 self._job.on_item(item)
             except MemoryError as error:  # without this item the job is not what it should be
-                self._fail(error)
+                self._end(outcome_of(error))
 
     def _on_ended(self, generation: int, outcome: Outcome) -> None:
         job = self._job
