@@ -135,7 +135,7 @@ class _Column:
 def _deflated(plain: bytes) -> bytes:
     if len(plain) < LEAST_DEFLATED:
         return plain
-    return min(zlib.compress(plain, 1), plain, key=len)
+    return min(plain, zlib.compress(plain, 1), key=len)  # the first of equals: what is not shorter
 
 
 def kept_masks(masks: Sequence[SliceMask]) -> Sequence[SliceMask]:
