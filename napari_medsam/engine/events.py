@@ -30,7 +30,11 @@ EventKind = Literal["box", "propagate", "paint", "clear", "import", "boxes", "ta
 
 
 class Origin(IntEnum):
-    """Where a voxel's label came from."""
+    """Where a voxel's label came from.
+
+    Compare arrays with a member's ``value``: with the member itself numpy converts every voxel,
+    which takes 7 times as long, and ended the process where memory was short.
+    """
 
     NONE = 0
     BOX = 1

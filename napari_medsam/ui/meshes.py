@@ -1,8 +1,8 @@
 """A mesh whose data change keeps its shader.
 
 vispy (0.17) gives a mesh a new colour function, of the same text, each time its data change, so
-the driver compiles and links its program anew: with a Shapes layer in the window at every scroll,
-which takes longer than the rest of the drawing, and software OpenGL keeps 10 kB each time.
+the driver compiles and links its program anew: with a Shapes layer in the window at every scroll.
+In software OpenGL that is a fifth of the scroll's time, and 10 kB are kept each time.
 """
 
 from __future__ import annotations

@@ -152,8 +152,7 @@ class Propagator:
         if self._is_locked((course,)):
             return
         self._jobs.cancel()  # only one edit can be open
-        edit = self._edit()
-        with closing_at_failure(edit):
+        with self._edit() as edit:
             for index in indices:
                 if index not in course.standing:
                     self._paint_nothing(edit, course, index)
@@ -197,16 +196,18 @@ class Propagator:
             self._show(Progress("Propagating", n_done, len(slices), eta.after(n_done)))
 
         def ended(outcome: Outcome) -> None:
-            with closing_at_failure(edit):
+            with edit:  # left open where this fails, it would refuse all that comes after
                 if outcome.kind == "done":
                     for course, index in plan.places:
                         if index not in found[course]:  # the object ended before
                             self._paint_nothing(edit, course, index)
                 self._ended(outcome, edit, found, reach, may_widen)
 
-        with closing_at_failure(edit):
+        with contextlib.ExitStack() as at_failure:
+            at_failure.enter_context(edit)
             self._show(Progress("Propagating", 0, len(slices)))
             self._jobs.start(Job(work, paint, ended, session.cancel))
+            at_failure.pop_all()
         return True
 
     def _is_locked(self, courses: Iterable[Course]) -> bool:
@@ -274,16 +275,6 @@ class Propagator:
             before = found.get(course.label, (low, high))
             found[course.label] = min(low, before[0]), max(high, before[1])
         return found
-
-
-@contextlib.contextmanager
-def closing_at_failure(edit: Edit) -> Iterator[None]:
-    """Close the edit where something fails: left open, it would refuse all that comes after."""
-    try:
-        yield
-    except BaseException:
-        edit.close()
-        raise
 
 
 def answers(session: Session, plan: Plan) -> Iterator[tuple[Course, SliceMask]]:
