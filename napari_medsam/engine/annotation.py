@@ -34,6 +34,7 @@ from napari_medsam.engine.events import (
     with_lock,
     with_state,
 )
+from napari_medsam.engine.points import PointPrompt
 from napari_medsam.engine.prompt import SliceMask, SliceRef
 
 
@@ -280,6 +281,7 @@ class Annotation:
         overwrite: bool = False,
         model: str = "",
         window: str = "",
+        points: tuple[PointPrompt, ...] = (),
     ) -> Edit:
         """Open an event that masks are painted into as they come; close it with `Edit.close`.
 
@@ -294,7 +296,7 @@ class Annotation:
             raise RuntimeError("A segmentation is still being painted; close it first.")
         self._edit = Edit(
             self._canvas,
-            Event(kind, time.time(), model=model, window=window),
+            Event(kind, time.time(), model=model, window=window, points=points),
             overwrite=overwrite,
             history=self.log,
             boxes=self.boxes,
@@ -310,13 +312,16 @@ class Annotation:
         overwrite: bool = False,
         model: str = "",
         window: str = "",
+        points: tuple[PointPrompt, ...] = (),
     ) -> Event:
         """A box's mask as one event; what the same box had painted before is taken back first.
 
         What a propagation had painted of the object on that slice gives way too: the box was
-        drawn because that was wrong.
+        drawn because that was wrong. `points` are those that the mask answers, if any.
         """
-        with self.edit("box", overwrite=overwrite, model=model, window=window) as edit:
+        with self.edit(
+            "box", overwrite=overwrite, model=model, window=window, points=points
+        ) as edit:
             edit.place(placed)
             edit.clear(placed.box.slice, placed.label, near=placed.box)
             edit.paint(mask, placed.label)

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 
 from napari_medsam.engine.change import Change
 from napari_medsam.engine.kept import kept_masks, kept_patches
+from napari_medsam.engine.points import PointPrompt
 from napari_medsam.engine.prompt import BoxPrompt, SliceMask
 from napari_medsam.engine.volume import Axis
 
@@ -135,6 +136,8 @@ class Event:
         The model's masks as they came, before the rules of overwriting.
     model, window
         What made the masks: `PromptableModel.identity`, and the window in words.
+    points
+        `PointAnswer.prompts` of its one mask, where points were asked and no box.
     trust
         How far to trust each propagated slice of a label, 0 to 1 (`engine.confidence`); None
         where what was propagated is no longer there.
@@ -154,6 +157,7 @@ class Event:
     masks: Sequence[SliceMask] = ()
     model: str = ""
     window: str = ""
+    points: tuple[PointPrompt, ...] = ()
     trust: tuple[tuple[Spot, float | None], ...] = ()
     accepted_before: tuple[Spot, ...] = ()
     accepted_after: tuple[Spot, ...] = ()

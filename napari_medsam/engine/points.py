@@ -39,10 +39,21 @@ class PointPrompt:
 
 @dataclass(frozen=True, eq=False)
 class PointAnswer:
-    """A mask, and its logits (L, L) over the model's input, which the next prompt may be given."""
+    """A mask, and what the next prompt may be given.
+
+    Parameters
+    ----------
+    mask
+        The mask.
+    logits
+        The same (L, L) over the model's input.
+    prompts
+        What was asked, one prompt after the other, each with the answer to the one before it.
+    """
 
     mask: SliceMask
     logits: NDArray[np.float32]
+    prompts: tuple[PointPrompt, ...]
 
 
 def point_prompt(

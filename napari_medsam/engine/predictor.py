@@ -216,7 +216,7 @@ class Predictor:
         logits, score = decoded.logits[0, k], float(decoded.iou[0, k])
         nowhere = prompt.box or BoxPrompt(prompt.slice, 0, 0, 0, 0)
         mask = _slice_mask(logits, score, frame, nowhere)
-        return PointAnswer(replace(mask, prompt=box_around(prompt, mask)), logits)
+        return PointAnswer(replace(mask, prompt=box_around(prompt, mask)), logits, (prompt,))
 
 
 def _stoppable(

@@ -119,8 +119,10 @@ class Session:
             side = 4 * embedding.features.shape[-1]
             logits = mask_logits(earlier.mask, embedding.frame, side)
             return self._predictor.decode_points(embedding, prompt, logits)
-        before = None if earlier is None else earlier.logits
-        return self._predictor.decode_points(embedding, prompt, before)
+        if earlier is None:
+            return self._predictor.decode_points(embedding, prompt)
+        answer = self._predictor.decode_points(embedding, prompt, earlier.logits)
+        return replace(answer, prompts=(*earlier.prompts, prompt))
 
     def propagate(self, seeds: Sequence[Seed]) -> Generator[Found, None, None]:
         """Masks outward from each seed's box, as they are found: (which seed, mask).

@@ -12,6 +12,7 @@ import numpy as np
 
 from napari_medsam.engine.change import Patch
 from napari_medsam.engine.events import Event, Label, PlacedBox
+from napari_medsam.engine.points import PointPrompt
 from napari_medsam.engine.prompt import SliceMask
 from napari_medsam.journal.book import Book, Row
 
@@ -56,6 +57,7 @@ def _event(row: Row, event: Event) -> Json:
         "boxes_removed": [_box(placed) for placed in event.boxes_before],
         "boxes": [_box(placed) for placed in event.boxes_after],
         "masks": [_mask(mask) for mask in event.masks],
+        "points": [_points(prompt) for prompt in event.points],
         "trust": [[*spot, value] for spot, value in event.trust],
         "accepted": [list(spot) for spot in event.accepted_after],
         "no_longer_accepted": [list(spot) for spot in event.accepted_before],
@@ -81,6 +83,13 @@ def _box(placed: PlacedBox) -> Json:
         "axis": where.axis,
         "index": where.index,
         "corners": list(placed.box.corners),
+    }
+
+
+def _points(prompt: PointPrompt) -> Json:
+    return {
+        "inside": [list(xy) for xy in prompt.inside],
+        "outside": [list(xy) for xy in prompt.outside],
     }
 
 

@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam.engine.events import Event
+from napari_medsam.engine.points import PointAnswer
 from napari_medsam.engine.predictor import PromptableModel
+from napari_medsam.engine.prompt import SliceMask
 from napari_medsam.engine.session import Session
 from napari_medsam.engine.volume import Volume
 from napari_medsam.engine.window import Window
@@ -71,8 +73,8 @@ def ask_again(history: History, volume: Volume, open_model: Open) -> Iterator[As
     """Run the recorded prompts of all masks that stand through the recorded models.
 
     Each stored mask carries the box it answers, on its own slice, whether that was drawn or came
-    from a propagation; that box is asked again in the recorded window. Masks from points are
-    asked by the box around them, for points are not recorded, so their Dice is lower.
+    from a propagation; that box is asked again in the recorded window. Of a mask from points the
+    clicks are asked again, each with the answer to those before it where it was so.
 
     Raises
     ------
@@ -86,10 +88,19 @@ def ask_again(history: History, volume: Volume, open_model: Open) -> Iterator[As
         if event.model not in models:
             models[event.model] = open_model(event.model)
         session = Session(volume, models[event.model], window=window)
-        found = session.segment([mask.prompt for mask in event.masks])
-        for old, new in zip(event.masks, found, strict=True):
+        for old, new in zip(event.masks, _answers(session, event), strict=True):
             where = old.slice
             yield Asked(step, event.kind, where.axis, where.index, agreement(old.mask, new.mask))
+
+
+def _answers(session: Session, event: Event) -> list[SliceMask]:
+    """What the model answers now to the prompts of an event, one mask for each it has."""
+    if not event.points:
+        return session.segment([mask.prompt for mask in event.masks])
+    answer: PointAnswer | None = None
+    for prompt in event.points:
+        answer = session.segment_points(prompt, answer)
+    return [answer.mask] if answer else []
 
 
 def _with_masks(history: History) -> Iterator[tuple[int, Event, Window]]:

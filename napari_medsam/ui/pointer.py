@@ -252,6 +252,7 @@ class Pointer:
             overwrite=segmenter.replace,
             model=session.model.identity,
             window=case.window_name,
+            points=found.prompts,
         )
         self._steps.append(Step(n_points, placed, event))
         case.sync(event)

@@ -10,6 +10,10 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
+from napari_medsam.journal.book import Book
+from napari_medsam.journal.export import as_json
+from napari_medsam.journal.place import journal_path
+from napari_medsam.journal.replay import ask_again
 from tests.conftest import TinyContract, TinyMedSam
 from tests.ui.conftest import (
     SPACING_XYZ,
@@ -17,11 +21,13 @@ from tests.ui.conftest import (
     HeldJobs,
     TinyShelf,
     ellipsoid,
+    image_file,
     image_layer,
     make_desk,
     rectangle,
 )
 from tests.ui.hands import let_pass, wait_for
+from tests.ui.test_journalling import kept
 from tests.ui.test_window import Window
 
 CLICKED = TinyContract(
@@ -79,6 +85,40 @@ def test_second_click_refines_with_the_mask_before_and_is_one_undo(clicked: Desk
     assert not clicked.labels.any()
     assert clicked.boxes.nshapes == 0
     assert len(points_of(clicked).data) == 0
+
+
+def test_clicks_are_kept_and_asked_again_as_they_were(clicked: Desk) -> None:
+    """Each with the answers it was given: after an undo the next click refines nothing."""
+    click(clicked, 10, 30, 24)
+    click(clicked, 10, 28, 22)
+    click(clicked, 10, 5, 5, inside=False)
+    clicked.controller.undo()
+    click(clicked, 10, 30, 22)
+    click(clicked, 10, 4, 4, inside=False)
+    asked = clicked.shelf.model.asked_points
+    first, second, _undone, third, fourth = asked
+    history = kept(clicked)
+    model = TinyMedSam(CLICKED)
+    volume = image_file().volume
+    again = list(ask_again(history, volume, lambda identity: model))
+    assert [one.dice for one in again] == [1.0] * 4
+    expected = [first, first, second, third, third, fourth]
+    assert [mask is None for *_, mask in expected] == [True, True, False, True, True, False]
+    assert len(model.asked_points) == len(expected)
+    for old, new in zip(expected, model.asked_points, strict=True):
+        np.testing.assert_equal(old, new)
+
+
+def test_clicks_are_in_the_audit_trail(clicked: Desk) -> None:
+    click(clicked, 10, 30, 24)
+    click(clicked, 10, 5, 6, inside=False)
+    kept(clicked)
+    with Book(journal_path(image_file().volume.fingerprint)) as book:
+        steps: Any = as_json(book)["steps"]
+    assert steps[-1]["points"] == [
+        {"inside": [[24.0, 30.0]], "outside": []},
+        {"inside": [[24.0, 30.0]], "outside": [[6.0, 5.0]]},
+    ]
 
 
 def test_point_outside_is_given_as_such(clicked: Desk) -> None:
