@@ -416,7 +416,10 @@ class Annotation:
                 self.mark_saved()
             elif step.kind not in ("undo", "redo") or self._walk(step.kind) is None:
                 raise ValueError(f"The log has a step {step.kind!r} with nothing to do it to.")
-        self._next_box_id = 1 + max((b.box_id for e in self._log for b in e.boxes_after), default=0)
+        boxes = (placed.box_id for event in self._log for placed in event.boxes_after)
+        # What a box painted outlives it where the log was folded.
+        keys = (place[0] for event in self._log for place in event.places if place is not None)
+        self._next_box_id = 1 + max((*boxes, *keys), default=0)
 
     def take_over(self, other: Annotation) -> None:
         """Become what another annotation of the same shape is, its log and its saves included."""

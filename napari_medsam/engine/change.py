@@ -50,6 +50,13 @@ class Patch:
         return np.unpackbits(self.bits, count=count).reshape(self.shape).astype(bool)
 
     @property
+    def values(self) -> NDArray[np.uint16]:
+        """(h, w): the labels that it leaves; 0 where it changes nothing."""
+        values = np.zeros(self.shape, np.uint16)
+        values[self.mask] = self.new
+        return values
+
+    @property
     def n_bytes(self) -> int:
         """Memory of the arrays."""
         arrays = (self.bits, self.old, self.new, self.old_origin, self.new_origin)

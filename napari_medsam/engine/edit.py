@@ -11,6 +11,7 @@ from napari_medsam.engine.canvas import Canvas
 from napari_medsam.engine.change import Labels, Origins, Patch
 from napari_medsam.engine.events import Event, Origin, Place, PlacedBox, Spot
 from napari_medsam.engine.prompt import BoxPrompt, SliceMask, SliceRef, parts_touching
+from napari_medsam.engine.provenance import event_of, last_at, painted_for
 from napari_medsam.engine.volume import Axis, plane_index
 
 
@@ -125,6 +126,7 @@ class Edit:
         if event is None:
             return None
         packed = event.packed  # first: it may find no memory, and then nothing must be forgotten
+        self._history = (*self._history, packed)
         self._empty()
         return packed
 
@@ -162,7 +164,7 @@ class Edit:
         """Take back what the same box painted on this slice, now or in an earlier event."""
         mask, patch = self._now.pop(place, (None, None))
         if mask is None and self._event.kind == "propagate":
-            patch = _last_patch_at(place, self._history)
+            patch = last_at(place, self._history)
         self._masks = [other for other in self._masks if other is not mask]
         if patch is not None:
             self._revert(patch, label, self._origin, keep=np.zeros(patch.shape, dtype=bool))
@@ -192,8 +194,7 @@ class Edit:
 
     def _take_back(self, placed: PlacedBox) -> None:
         """Remove what a box painted, but for voxels that another box's mask also covers."""
-        made_by = _last_event_of(placed, self._history)
-        for patch in made_by.change if made_by else ():
+        for patch in painted_for(placed, self._history):
             keep = self._covered_by_others(placed, patch)
             self._revert(patch, placed.label, Origin.BOX, keep=keep)
 
@@ -201,13 +202,15 @@ class Edit:
         """Bring back what was before a patch, where its label is still as it was painted."""
         now: Labels = patch.window_of(self._canvas.labels)
         now_origin: Origins = patch.window_of(self._canvas.origins)
-        mine = patch.mask & (now == label) & (now_origin == origin.value) & ~keep
+        # What the patch only took away, an earlier mask of the box, may be another's by now.
+        mine = (patch.values == label) & (now == label) & (now_origin == origin.value) & ~keep
         before, before_origin = np.zeros_like(now), np.zeros_like(now_origin)
         before[patch.mask] = patch.old
         before_origin[patch.mask] = patch.old_origin
         new, new_origin = now.copy(), now_origin.copy()
-        new[mine] = np.where(before[mine] == label, 0, before[mine])
-        new_origin[mine] = before_origin[mine]
+        is_own = before == label
+        before[is_own], before_origin[is_own] = 0, Origin.NONE
+        new[mine], new_origin[mine] = before[mine], before_origin[mine]
         self._write(SliceRef(patch.axis, patch.index), patch.y0, patch.x0, new, new_origin)
 
     def _covered_by_others(self, placed: PlacedBox, patch: Patch) -> np.ndarray:
@@ -218,21 +221,8 @@ class Edit:
             same = other.label == placed.label and other.box.slice == placed.box.slice
             if other.box_id == placed.box_id or not same:
                 continue
-            event = _last_event_of(other, self._history)
+            event = event_of(other, self._history)
             for mask in event.masks if event else ():
                 if mask.prompt == other.box:
                     covered |= mask.mask[patch.y0 : patch.y0 + h, patch.x0 : patch.x0 + w]
         return covered
-
-
-def _last_event_of(placed: PlacedBox, history: Sequence[Event]) -> Event | None:
-    """The event that put a box where it is."""
-    return next((e for e in reversed(history) if placed in e.boxes_after), None)
-
-
-def _last_patch_at(place: Place, history: Sequence[Event]) -> Patch | None:
-    """What the last propagation that reached a place painted there."""
-    for event in reversed(history):
-        if event.kind == "propagate" and place in event.places:
-            return event.change[event.places.index(place)]
-    return None

@@ -143,6 +143,8 @@ class Event:
         where what was propagated is no longer there.
     accepted_before, accepted_after
         The slices whose acceptance it took back, and those it accepted.
+    by_hand
+        Of an event that others were folded into: the slices that count as painted by hand.
     """
 
     kind: EventKind
@@ -161,6 +163,7 @@ class Event:
     trust: tuple[tuple[Spot, float | None], ...] = ()
     accepted_before: tuple[Spot, ...] = ()
     accepted_after: tuple[Spot, ...] = ()
+    by_hand: tuple[Spot, ...] = ()
 
     @property
     def packed(self) -> Event:

@@ -78,6 +78,7 @@ def painted(annotation: Annotation, axis: Axis, label: int) -> set[int]:
             found.clear()
         elif event.kind == "paint":
             found |= painted_slices(event, axis, label)
+        found |= {i for number, a, i in event.by_hand if (number, a) == (label, axis)}
     return found
 
 

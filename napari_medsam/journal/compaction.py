@@ -1,7 +1,7 @@
 """Keeping a journal small: the oldest steps become one, the newest stay as they were.
 
-What is folded can no longer be undone one by one nor replayed from its prompts; the labels, the
-table, the boxes, what was accepted and what is left to look at stay exactly as they were.
+What is folded can no longer be undone one by one nor replayed from its prompts; everything else
+stays exactly as it was (`checkpoint`).
 """
 
 from __future__ import annotations
@@ -9,12 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from napari_medsam.engine.annotation import Annotation
-from napari_medsam.engine.canvas import Canvas
-from napari_medsam.engine.events import Event, Spot
-from napari_medsam.engine.prompt import SliceRef
-from napari_medsam.engine.review import painted, trusted
 from napari_medsam.journal.book import Book, Row
+from napari_medsam.journal.checkpoint import checkpoint
 from napari_medsam.journal.history import replayed
 from napari_medsam.journal.packing import pack
 
@@ -66,35 +62,6 @@ def folded(book: Book, rows: Sequence[Row], n_folded: int) -> list[Row]:
     annotation = replayed(book.head, rows[:n_folded])
     first = replace(rows[n_folded - 1], kind="event", event=checkpoint(annotation))
     return [first, *rows[n_folded:]]
-
-
-def checkpoint(annotation: Annotation) -> Event:
-    """One event that leads from nothing to what an annotation holds."""
-    blank = Canvas(annotation.labels.shape)
-    full = annotation.canvas
-    patches = (
-        blank.patch(SliceRef("z", z), 0, 0, full.labels[z], full.origins[z])
-        for z in range(len(full.labels))
-    )
-    return Event(
-        "import",
-        annotation.log[-1].time,
-        tuple(label.number for label in annotation.table),
-        change=tuple(patch for patch in patches if patch is not None),
-        boxes_after=annotation.boxes,
-        table_before=(),
-        table_after=annotation.table,
-        accepted_after=tuple(sorted(annotation.accepted)),
-        trust=tuple(sorted(_open_to_review(annotation).items())),
-    )
-
-
-def _open_to_review(annotation: Annotation) -> dict[Spot, float]:
-    """The confidences, but of slices that a hand has painted on: its strokes are folded as well."""
-    found = trusted(annotation)
-    courses = {(number, axis) for number, axis, _ in found}
-    by_hand = {course: painted(annotation, course[1], course[0]) for course in courses}
-    return {spot: c for spot, c in found.items() if spot[2] not in by_hand[spot[0], spot[1]]}
 
 
 def _n_to_fold(rows: Sequence[Row], budget: int) -> int:

@@ -110,6 +110,8 @@ def _with_masks(history: History) -> Iterator[tuple[int, Event, Window]]:
         event = row.event
         if event is None or id(event) not in standing or not event.masks:
             continue
+        if event.kind == "import":  # others were folded into it, and with them who was asked
+            continue
         if not event.model or row.window is None:
             raise JournalError(
                 f"Step {number} does not say with which model or window it was made."

@@ -92,6 +92,16 @@ def test_moved_box_leaves_what_another_box_covers(annotation):
     assert (annotation.labels[2, 4:9, 3:6] == 0).all()
 
 
+def test_moved_box_leaves_what_was_drawn_where_it_had_been(annotation):
+    first = place(annotation, mask_of(3, 4, 8, 9))
+    place(annotation, mask_of(12, 4, 15, 9), box_id=first.box_id)
+    second = place(annotation, mask_of(3, 4, 8, 9))
+    annotation.remove_boxes([second.box_id])
+    place(annotation, mask_of(17, 4, 20, 9), box_id=first.box_id)
+    assert (annotation.labels[2, 4:9, 3:8] == 1).all()
+    assert annotation.voxel_count(1) == 25 + 15
+
+
 def test_moved_box_that_had_replaced_gives_the_other_label_back(annotation):
     place(annotation, mask_of(3, 4, 8, 9), 1)
     second = place(annotation, mask_of(6, 4, 12, 9), 2, overwrite=True)
@@ -196,6 +206,20 @@ def test_propagating_again_replaces_what_the_same_box_had_painted(annotation):
     assert [(annotation.labels[z] == 1).sum() for z in range(4)] == [25, 25, 4, 4]
     annotation.undo()
     assert annotation.voxel_count(1) == 100
+
+
+def test_propagating_again_replaces_a_mask_that_was_bettered_in_its_run(annotation):
+    propagate(annotation, [mask_of(3, 4, 8, 9, 1), mask_of(5, 4, 10, 9, 1)])
+    propagate(annotation, [mask_of(14, 10, 16, 12, 1)])
+    assert annotation.voxel_count(1) == (annotation.labels[1, 10:12, 14:16] == 1).sum() == 4
+
+
+def test_better_mask_after_a_stroke_replaces_the_first(annotation):
+    with annotation.edit("propagate") as edit:
+        edit.paint(mask_of(3, 4, 8, 9, 1), 1, key=1)
+        brush(annotation, 4, [5], [5], 2)
+        edit.paint(mask_of(14, 10, 16, 12, 1), 1, key=1)
+    assert annotation.voxel_count(1) == (annotation.labels[1, 10:12, 14:16] == 1).sum() == 4
 
 
 def test_propagating_from_another_box_leaves_the_first_alone(annotation):

@@ -198,8 +198,8 @@ def test_slices_that_are_left_to_look_at_outlive_the_compaction(kept, path):
         rows = list(book.rows())
         back = standing(read_history(book).annotation, "z", 1)
     assert rows[0].event.kind == "import"
-    assert back.confidences == {1: 0.9, 2: 0.1}
-    assert back.to_look_at == standing(annotation, "z", 1).to_look_at
+    assert back == standing(annotation, "z", 1)
+    assert back.to_look_at == [2]
 
 
 def test_a_small_journal_is_left_alone(kept):
