@@ -66,6 +66,7 @@ class Canvas:
         """Become what another canvas of the same shape is; the arrays stay the same objects."""
         self.labels[...], self.origins[...] = other.labels, other.origins
         self._counts, self._locked = dict(other._counts), other._locked
+        self.revisions += 1
 
     def apply(self, patch: Patch, *, forward: bool = True) -> None:
         """Write a patch, or take it back, and keep the counts."""

@@ -11,7 +11,7 @@ from napari_medsam.journal.head import Head, head_of
 from napari_medsam.journal.history import History, read_history
 from napari_medsam.journal.ownership import Ownership
 from napari_medsam.journal.place import journal_path
-from napari_medsam.journal.shelf import put_aside
+from napari_medsam.journal.shelf import DAMAGED, put_aside
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +81,6 @@ def _damaged(head: Head, ownership: Ownership, error: JournalError) -> Found:
     path = journal_path(head.fingerprint)
     if not ownership.is_held:
         return Found(head, ownership, problem=str(error))
-    aside = put_aside(path, "damaged")
+    aside = put_aside(path, DAMAGED)
     sentence = f"Earlier work on this image cannot be read: {error} It is kept as {aside.name}."
     return Found(head, ownership, problem=sentence)

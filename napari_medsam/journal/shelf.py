@@ -11,9 +11,10 @@ from napari_medsam.journal.book import Book, n_bytes
 from napari_medsam.journal.errors import JournalError
 from napari_medsam.journal.history import read_history
 from napari_medsam.journal.ownership import Ownership
-from napari_medsam.journal.place import SUFFIX, journal_folder
+from napari_medsam.journal.place import SUFFIX, journal_folder, journal_path
 
 DAY_SECONDS = 86_400.0
+DAMAGED = "damaged"
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,30 @@ def describe(path: Path) -> dict[str, object]:
     }
 
 
+def put_aside_of(fingerprint: str) -> list[Path]:
+    """The journals of an image that were put aside, the latest first; damaged ones left out."""
+    found = (entry.path for entry in journals() if entry.path.name.startswith(f"{fingerprint}."))
+    current = journal_path(fingerprint)
+    return [path for path in found if path != current and f".{DAMAGED}." not in path.name]
+
+
+def exchange(path: Path, current: Path) -> None:
+    """Put a journal in the place of the current one, which is put aside; nobody writes either.
+
+    Raises
+    ------
+    OSError
+        Where it cannot be; then nothing has changed.
+    """
+    aside = put_aside(current) if current.exists() else None
+    try:
+        _move(path, current)
+    except OSError:
+        if aside is not None:
+            _move(aside, current)
+        raise
+
+
 def put_aside(path: Path, word: str = "") -> Path:
     """Rename a journal that nobody writes, so that another can begin; the new path.
 
@@ -100,12 +125,16 @@ def put_aside(path: Path, word: str = "") -> Path:
     while target.exists():
         n += 1
         target = path.with_name(f"{name}-{n}{SUFFIX}")
+    _move(path, target)
+    return target
+
+
+def _move(path: Path, target: Path) -> None:
     # A journal that could be read was closed, and has no log any more; a damaged one may have.
     for tail in ("-wal", "-shm", ""):
         beside = path.with_name(f"{path.name}{tail}")
         if beside.exists():
             beside.rename(target.with_name(f"{target.name}{tail}"))
-    return target
 
 
 def prune(days: float, folder: Path | None = None) -> list[Entry]:

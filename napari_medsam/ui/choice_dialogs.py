@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NoReturn
 
-import numpy as np
-from qtpy.QtCore import QSize, Qt
-from qtpy.QtGui import QIcon, QImage, QPixmap
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QApplication,
@@ -17,8 +15,6 @@ from qtpy.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
     QLabel,
-    QListWidget,
-    QListWidgetItem,
     QMainWindow,
     QPushButton,
     QSlider,
@@ -31,7 +27,8 @@ from napari_medsam.formats.description import Description
 from napari_medsam.formats.errors import ReadError
 from napari_medsam.formats.grid import Triple
 from napari_medsam.formats.thumbnail import SIDE
-from napari_medsam.ui.choosing import Chooser, NothingChosen, Thumbnail, Volumes, about
+from napari_medsam.ui.choosing import Chooser, NothingChosen, Volumes, about
+from napari_medsam.ui.picture_list import LINE, PictureList, pixmap
 from napari_medsam.ui.rows import sentence
 
 PREVIEW = 2 * SIDE
@@ -79,7 +76,7 @@ def _nothing() -> NoReturn:
     raise NothingChosen("Nothing was chosen.")
 
 
-class _Question(QDialog):
+class Question(QDialog):
     """A sentence, something to answer it with, OK and Cancel."""
 
     def __init__(self, title: str, question: str, parent: QWidget | None) -> None:
@@ -97,7 +94,7 @@ class _Question(QDialog):
         self.buttons.rejected.connect(self.reject)
 
 
-class SeriesDialog(_Question):
+class SeriesDialog(Question):
     """A list of series, each with its picture; one or several can be chosen."""
 
     def __init__(self, name: str, found: Sequence[Description], parent: QWidget | None) -> None:
@@ -106,40 +103,28 @@ class SeriesDialog(_Question):
             f"{name} holds {len(found)} series. Which one is to be opened?",
             parent,
         )
-        self.list = QListWidget()
-        self.list.setIconSize(QSize(SIDE, SIDE))
+        self.list = PictureList()
         self.list.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
-        self.list.setSpacing(2)
-        self.list.setWordWrap(True)
-        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         for one in found:
-            self.list.addItem(_item(one))
+            warned = f"\n\u26a0 {one.notes[0]}" if one.notes else ""
+            tip = "\n".join((one.series, *one.notes))
+            self.list.add(about(one) + warned, one.thumbnail, one.series, tip)
         self.list.setCurrentRow(0)
         self.list.itemSelectionChanged.connect(self._on_selected)
         self.list.itemDoubleClicked.connect(lambda _: self.accept())
         self.column.addWidget(self.list)
         self.column.addWidget(self.buttons)
-        self.resize(520, min(640, 140 + (SIDE + 12) * len(found)))
+        self.resize(520, min(640, 140 + LINE * len(found)))
 
     def chosen(self) -> list[str]:
         """`Description.series` of what is selected, in the order of the list."""
-        items = sorted(self.list.selectedItems(), key=self.list.row)
-        return [item.data(Qt.ItemDataRole.UserRole) for item in items]
+        return [str(series) for series in self.list.chosen()]
 
     def _on_selected(self) -> None:
         self.open_button.setEnabled(bool(self.list.selectedItems()))
 
 
-def _item(one: Description) -> QListWidgetItem:
-    warned = f"\n\u26a0 {one.notes[0]}" if one.notes else ""
-    item = QListWidgetItem(about(one) + warned)
-    item.setData(Qt.ItemDataRole.UserRole, one.series)
-    item.setToolTip("\n".join((one.series, *one.notes)))
-    item.setIcon(QIcon(_padded(one.thumbnail)))
-    return item
-
-
-class VolumeDialog(_Question):
+class VolumeDialog(Question):
     """A slider over the volumes of a file, with a picture of the one it is on."""
 
     def __init__(self, volumes: Volumes, parent: QWidget | None) -> None:
@@ -186,7 +171,7 @@ class VolumeDialog(_Question):
         self.preview.setPixmap(pixmap(picture).scaled(PREVIEW, PREVIEW, KEEP, SMOOTH))
 
 
-class SpacingDialog(_Question):
+class SpacingDialog(Question):
     """Millimetres between pixels and pages of a stack, or that they are not known."""
 
     def __init__(self, name: str, n_pages: int, parent: QWidget | None) -> None:
@@ -222,23 +207,3 @@ class SpacingDialog(_Question):
 
 KEEP = Qt.AspectRatioMode.KeepAspectRatio
 SMOOTH = Qt.TransformationMode.SmoothTransformation
-
-
-def pixmap(picture: Thumbnail) -> QPixmap:
-    """A grey (rows, columns) or RGB (rows, columns, 3) uint8 array as Qt's."""
-    picture = np.ascontiguousarray(picture)
-    rows, columns = picture.shape[:2]
-    form = QImage.Format.Format_RGB888 if picture.ndim == 3 else QImage.Format.Format_Grayscale8
-    image = QImage(picture.tobytes(), columns, rows, picture.strides[0], form)
-    return QPixmap.fromImage(image.copy())
-
-
-def _padded(picture: Thumbnail | None) -> QPixmap:
-    """A square with the picture in its middle, so that all texts begin at the same place."""
-    square = np.zeros((SIDE, SIDE, 3), np.uint8)
-    if picture is not None:
-        rows, columns = picture.shape[:2]
-        y, x = (SIDE - rows) // 2, (SIDE - columns) // 2
-        colour = picture if picture.ndim == 3 else picture[..., None]
-        square[y : y + rows, x : x + columns] = colour
-    return pixmap(square)

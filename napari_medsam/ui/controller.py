@@ -4,7 +4,7 @@ It has no widgets and works with a bare `ViewerModel`. At most one case is open;
 of other images wait, so that going back to an image goes on where it was left.
 
 Five lanes of work: on images (the latest wins), on models, on files that are saved, on label
-files that are opened (neither is cancelled by a click) and on measures.
+files and earlier work that are opened (neither is cancelled by a click) and on measures.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from napari_medsam.ui.box_hand import BoxHand
 from napari_medsam.ui.boxes import Later
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.describe import describe, modality_of
+from napari_medsam.ui.earlier import EarlierWork
 from napari_medsam.ui.jobs import JobRunner, Jobs
 from napari_medsam.ui.journalling import Journals
 from napari_medsam.ui.label_files import LabelFiles
@@ -133,6 +134,9 @@ class Controller:
         self.hand = BoxHand(preview, self.cancel, self.tell, self.refresh, later)
         self.hand.preview.is_on = settings().preview
         self.journals = Journals(make_jobs, view.offer, self.tell, self.refresh, idle)
+        self.earlier = EarlierWork(
+            self._lanes[3], lambda: self._segmenter, self.journals, self.tell, self._on_other_work
+        )
         self._cases = OpenCases(viewer, self._make_case, self._on_case_opened, self.tell)
 
     def start(self) -> None:
@@ -166,13 +170,14 @@ class Controller:
         self._draw_strip_soon()
 
     def panel(self) -> Panel:
+        running = (one.progress for one in (self._saver, self.label_files, self.earlier, self.desk))
         panel = Panel(
             hint="",
             message=self._message,
             is_problem=self._is_problem,
             model=self.desk.state,
             models=self.desk.choices,
-            progress=self._saver.progress or self.label_files.progress or self.desk.progress,
+            progress=next(filter(None, running), None),
             replace=self._replace,
             precision=self.desk.wish,
             cache=cache_size(self._cache),
@@ -372,6 +377,11 @@ class Controller:
             self._segmenter.redo()
             self.pointer.after_turn()
             self.refresh()
+
+    def _on_other_work(self) -> None:
+        """The open case may hold other work than before."""
+        self.pointer.after_turn()
+        self.refresh()
 
     def on_case(self, verb: Callable[..., object], *what: object) -> None:
         """Do something to the open case that needs no model: `on_case(Case.pick_label, 2)`."""

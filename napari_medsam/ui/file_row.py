@@ -21,7 +21,7 @@ class FileRow(QWidget):
         self.more = QToolButton()
         self.more.setText("\u22ef")
         self.more.setToolTip(
-            "Ways to save, measures, the label table, the cache, preferences, keys"
+            "Ways to save, measures, the label table, earlier work, the cache, preferences, keys"
         )
         self.more.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         # The dots say that there is a menu; an arrow would lie over them.
@@ -37,6 +37,7 @@ class FileRow(QWidget):
         self.menu.addMenu(self.templates)
         self.import_table = self._action("Import label table...")
         self.export_table = self._action("Export label table...")
+        self.earlier = self._action("Earlier work on this image...")
         self.menu.addSeparator()
         self.embed_all = self._action("Embed all slices of this view")
         self.clear_cache = self._action("Clear the cache")
@@ -57,7 +58,10 @@ class FileRow(QWidget):
 
     def show_panel(self, panel: Panel) -> None:
         self.save.setText(with_key("Save labels..." if panel.is_dirty else "Save labels", "save"))
-        needs_case = (self.one_a_label, self.description, self.import_table, self.export_table)
+        needs_case = (
+            *(self.one_a_label, self.description, self.import_table, self.export_table),
+            self.earlier,
+        )
         for part in (self.save, self.open, *needs_case):
             part.setEnabled(panel.has_case)
         is_ready = panel.model is not None and panel.model.state == "ready"

@@ -8,18 +8,24 @@ writes the journal, and the user takes over or only looks.
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
 from qtpy.QtCore import QObject, Qt, Signal
 
 from napari_medsam.engine.events import Step
-from napari_medsam.journal.book import Row
+from napari_medsam.journal.book import Book, Row
+from napari_medsam.journal.errors import JournalError
+from napari_medsam.journal.history import History
 from napari_medsam.journal.keeper import Keeper
 from napari_medsam.journal.look import Found, look_up, take_over
 from napari_medsam.journal.place import journal_path
-from napari_medsam.journal.shelf import put_aside
+from napari_medsam.journal.shelf import exchange, put_aside
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.jobs import Job, JobRunner, Outcome
 from napari_medsam.ui.offers import (
@@ -41,7 +47,12 @@ HERE_TWICE = (
     "This image is open here twice; only what is done on the first is kept. Save the labels of "
     "this one under a new name."
 )
-KEPT_ASIDE = "Earlier work on this image is kept; `napari-medsam journal list` names it."
+KEPT_ASIDE = "Earlier work on this image is kept; the menu \u22ef brings it back."
+EXCHANGED = (
+    "The earlier work is here again; Undo goes back through it. What was open before is kept: the "
+    "menu \u22ef brings it back."
+)
+NOTHING_DONE = "The earlier work was left where it is."
 AGAIN = "The journal is written again; nothing was lost."
 
 
@@ -108,6 +119,35 @@ class CaseJournal:
             self.keeper.close(CLOSE_SECONDS)
         elif self._found is not None:
             self._found.ownership.release()
+
+    def go_on_with(self, path: Path, history: History) -> None:
+        """Go on with a journal that was put aside, which holds `history`; this one is put aside.
+
+        Raises
+        ------
+        JournalError
+            Where that cannot be, in a sentence; then nothing has changed.
+        """
+        keeper, found = self.keeper, self._found
+        if self.state != "kept" or keeper is None or found is None:
+            raise JournalError(f"{ONLY_LOOKING} {NOTHING_DONE}")
+        if not keeper.wait(CLOSE_SECONDS):
+            raise JournalError(f"What is open here cannot be written now. {NOTHING_DONE}")
+        with _as_journal_error():
+            Book(path, found.head, found.ownership.token).close()  # ours to write from here on
+        keeper.close(CLOSE_SECONDS)
+        if not found.ownership.try_to_hold():
+            self._only_look()
+            raise JournalError(ONLY_LOOKING)
+        try:
+            with _as_journal_error():
+                exchange(path, keeper.path)
+        except JournalError:
+            self._keep(found)
+            raise
+        self._found = replace(found, history=history)
+        self._go_on()
+        self._tell(EXCHANGED, False)
 
     @property
     def is_only_looking(self) -> bool:
@@ -238,6 +278,7 @@ class CaseJournal:
             on_lost=self._relay.lost.emit,
         )
         self.state = "kept"
+        self._found = replace(found, history=None)  # its arrays are as large as the image
         self._hand_over()
 
     # --- from the writer's thread ------------------------------------------------------
@@ -252,6 +293,15 @@ class CaseJournal:
 
     def _only_look(self) -> None:
         self.state, self.case.is_borrowed = "only looking", True
+
+
+@contextlib.contextmanager
+def _as_journal_error() -> Iterator[None]:
+    """What the disk refuses, as a sentence."""
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        raise JournalError(f"The journals cannot be exchanged: {error}. {NOTHING_DONE}") from error
 
 
 class Journals:

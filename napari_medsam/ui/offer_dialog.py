@@ -7,8 +7,9 @@ from collections.abc import Callable
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QMessageBox, QWidget
 
-from napari_medsam.ui.choice_dialogs import KEEP, PREVIEW, SMOOTH, pixmap
+from napari_medsam.ui.choice_dialogs import KEEP, PREVIEW, SMOOTH
 from napari_medsam.ui.offers import Offer
+from napari_medsam.ui.picture_list import pixmap
 
 
 def show_offer(parent: QWidget, offer: Offer, answer: Callable[[str | None], None]) -> QMessageBox:

@@ -42,8 +42,8 @@ def offer_to_go_on(image: ImageFile, found: Found) -> Offer:
     unsaved = " Not all of it was saved to a file." if history.annotation.is_dirty else ""
     question = (
         f"Earlier work on this image was found: {in_words(found.counts)}, last changed on "
-        f"{_when(history.last_time)}.{unsaved} Undo will work as before. Earlier work that you do "
-        f"not go on with is kept."
+        f"{when(history.last_time)}.{unsaved} Undo will work as before. Earlier work that you do "
+        f"not go on with is kept: the menu \u22ef of the dock brings it back."
     )
     return Offer(question, (GO_ON, START_NEW), picture_of(image, history.annotation))
 
@@ -73,7 +73,8 @@ def picture_of(image: ImageFile, annotation: Annotation) -> NDArray[np.uint8]:
     return thumbnail(np.rint(rgb).astype(np.uint8), volume.spacing_xyz[:2])
 
 
-def _when(seconds: float) -> str:
+def when(seconds: float) -> str:
+    """Words like "26 November 2026 at 01:40"."""
     try:
         return time.strftime("%d %B %Y at %H:%M", time.localtime(seconds))
     except (ValueError, OverflowError, OSError):  # a clock that was not set

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from napari.layers import Image
@@ -20,6 +20,8 @@ from napari_medsam.ui.bell import Bell
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.closing import ClosingQuestion
 from napari_medsam.ui.controller import Controller
+from napari_medsam.ui.earlier import Earlier
+from napari_medsam.ui.earlier_dialog import ask_earlier
 from napari_medsam.ui.key_sheet import KeySheet
 from napari_medsam.ui.measure_window import MeasureWindow
 from napari_medsam.ui.memory import give_back_large_arrays
@@ -147,6 +149,7 @@ class MedSamWidget(QWidget):
         parts.end_tour.clicked.connect(lambda: self.end_tour())
         parts.offer.answered.connect(self._on_offer_answered)
         files.import_table.triggered.connect(lambda: self.ask_table())
+        files.earlier.triggered.connect(lambda: self.ask_earlier())
         files.measure.triggered.connect(lambda: self.open_measures())
         files.templates.aboutToShow.connect(
             lambda: fill_menu(files.templates, controller.templates, self)
@@ -326,6 +329,15 @@ class MedSamWidget(QWidget):
     def ask_labels(self) -> None:
         """Ask for a label file and lay it onto the image."""
         self._ask_and(file_dialogs.ask_label_file, self.controller.label_files.open)
+
+    def ask_earlier(self) -> None:
+        """Ask which earlier work on the image to go on with."""
+        self.controller.earlier.find(self._ask_earlier)
+
+    def _ask_earlier(self, found: Sequence[Earlier]) -> None:
+        chosen = ask_earlier(self, found)
+        if chosen is not None:
+            self.controller.earlier.go_on_with(chosen)
 
     def ask_table(self) -> None:
         """Ask for a label table and take its names and colours."""

@@ -1,0 +1,158 @@
+"""`EarlierWork`: what was put aside on the open image, and going on with it instead.
+
+"Start anew" puts a journal aside. Here she finds it again: it takes the place of the present one,
+which is put aside in turn, so that going to and fro loses nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medsam.formats.image_file import ImageFile
+from napari_medsam.journal.book import Book
+from napari_medsam.journal.errors import JournalError
+from napari_medsam.journal.history import History, in_words, read_history
+from napari_medsam.journal.shelf import put_aside_of
+from napari_medsam.ui.case import Case
+from napari_medsam.ui.jobs import Job, JobRunner, Outcome
+from napari_medsam.ui.journalling import Journals
+from napari_medsam.ui.offers import picture_of, when
+from napari_medsam.ui.panel import Progress, Tell
+from napari_medsam.ui.segmenter import Segmenter
+
+T = TypeVar("T")
+
+NONE = "There is no other work on this image; this is all of it."
+
+
+@dataclass(frozen=True, eq=False)
+class Earlier:
+    """A journal that was put aside: where it is, what it holds in words, and a picture of it."""
+
+    path: Path
+    in_words: str
+    picture: NDArray[np.uint8]
+
+
+class EarlierWork:
+    """Finds and brings back earlier work on the open image.
+
+    Parameters
+    ----------
+    jobs
+        A lane for files.
+    segmenter
+        The open case's; None where none is open.
+    journals
+        The journals of the window's cases.
+    tell, on_change
+        How to tell the user, and whom to tell that something changed.
+    """
+
+    def __init__(
+        self,
+        jobs: JobRunner,
+        segmenter: Callable[[], Segmenter | None],
+        journals: Journals,
+        tell: Tell,
+        on_change: Callable[[], None],
+    ) -> None:
+        self.progress: Progress | None = None
+        self._jobs, self._segmenter, self._journals = jobs, segmenter, journals
+        self._tell, self._on_change = tell, on_change
+
+    def find(self, then: Callable[[Sequence[Earlier]], None]) -> None:
+        """Read in the background what was put aside, the latest first."""
+        case = self._case
+        if case is None:
+            return
+
+        def found(earlier: list[Earlier]) -> None:
+            if case is not self._case:
+                return
+            if earlier:
+                then(earlier)
+            else:
+                self._tell(NONE, False)
+
+        self._read(lambda: all_earlier(case.image), found)
+
+    def go_on_with(self, earlier: Earlier) -> None:
+        """Go on with it in place of what is open; what runs is stopped."""
+        case = self._case
+        if case is None:
+            return
+
+        def swap(found: History) -> None:
+            segmenter, journal = self._segmenter(), self._journals.of(case)
+            if segmenter is None or segmenter.case is not case or journal is None:
+                self._tell("Another image is open now; nothing was exchanged.", True)
+                return
+            segmenter.cancel()
+            try:
+                journal.go_on_with(earlier.path, found)
+            except JournalError as error:
+                self._tell(str(error), True)
+            self._on_change()
+
+        self._read(lambda: read_journal(earlier.path), swap)
+
+    @property
+    def _case(self) -> Case | None:
+        segmenter = self._segmenter()
+        return None if segmenter is None else segmenter.case
+
+    def _read(self, read: Callable[[], T], then: Callable[[T], None]) -> None:
+        """Do something with what is read in the background, when that has ended."""
+        found: list[T] = []
+
+        def work(hand_over: Callable[[T], None]) -> None:
+            hand_over(read())
+
+        def on_end(outcome: Outcome) -> None:
+            self.progress = None
+            if outcome.kind == "failed":
+                self._tell(outcome.sentence, True)
+            self._on_change()
+            for one in found:
+                then(one)
+
+        self.progress = Progress("Reading earlier work")
+        self._on_change()
+        self._jobs.start(Job(work, found.append, on_end))
+
+
+def all_earlier(image: ImageFile) -> list[Earlier]:
+    """What was put aside on an image, the latest first; what cannot be read is left out."""
+    found = []
+    for path in put_aside_of(image.volume.fingerprint):
+        with contextlib.suppress(JournalError):
+            history = read_journal(path)
+            if history.is_worth_offering:
+                found.append(_earlier(path, history, image))
+    return found
+
+
+def read_journal(path: Path) -> History:
+    """Replay a journal that nobody writes.
+
+    Raises
+    ------
+    JournalError
+        Where it is damaged, or gone.
+    """
+    with Book(path) as book:
+        return read_history(book)
+
+
+def _earlier(path: Path, history: History, image: ImageFile) -> Earlier:
+    unsaved = "\nNot all of it was saved to a file." if history.annotation.is_dirty else ""
+    words = f"Last changed on {when(history.last_time)}\n{in_words(history.counts)}{unsaved}"
+    return Earlier(path, words, picture_of(image, history.annotation))
