@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_medsam.engine.canvas import Canvas
 from napari_medsam.engine.change import Labels, Origins, Patch
-from napari_medsam.engine.events import Event, Origin, Place, PlacedBox, Spot
+from napari_medsam.engine.events import Event, Origin, Place, PlacedBox, Run, Spot
 from napari_medsam.engine.prompt import BoxPrompt, SliceMask, SliceRef, parts_touching
 from napari_medsam.engine.provenance import event_of, last_at, painted_for
 from napari_medsam.engine.volume import Axis, plane_index
@@ -115,6 +115,10 @@ class Edit:
         """
         self._trust |= {(label, axis, index): value for index, value in confidences.items()}
 
+    def ran(self, run: Run) -> None:
+        """Keep with the masks which propagation they came from."""
+        self._runs.append(run)
+
     def close(self) -> Event | None:
         """Log what was painted; None where nothing was. Closing twice does nothing."""
         self.is_over = True
@@ -144,6 +148,7 @@ class Edit:
             boxes_after=tuple(self._after),
             masks=tuple(self._masks),
             trust=tuple(sorted(self._trust.items())),
+            runs=tuple(self._runs),
         )
 
     def _empty(self) -> None:
@@ -151,6 +156,7 @@ class Edit:
         self._places: list[Place | None] = []
         self._masks: list[SliceMask] = []
         self._trust: dict[Spot, float | None] = {}
+        self._runs: list[Run] = []
         self._labels: set[int] = set()
         self._before: list[PlacedBox] = []
         self._after: list[PlacedBox] = []

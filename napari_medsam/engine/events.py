@@ -111,6 +111,27 @@ class PlacedBox:
     box: BoxPrompt
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How a propagation was asked for, and how far its objects reached when it had ended.
+
+    Parameters
+    ----------
+    axis, reach
+        Along which axis; the first and last slice asked for.
+    courses
+        The key of each course that is to be followed on when a keyframe changes (`Course.key`),
+        with the ids of its boxes.
+    ends
+        Label, first and last slice of what there was.
+    """
+
+    axis: Axis
+    reach: tuple[int, int]
+    courses: tuple[tuple[int, tuple[int, ...]], ...] = ()
+    ends: tuple[tuple[int, int, int], ...] = ()
+
+
 @dataclass(frozen=True, eq=False)
 class Event:
     """One thing that was done.
@@ -141,6 +162,8 @@ class Event:
     trust
         How far to trust each propagated slice of a label, 0 to 1 (`engine.confidence`); None
         where what was propagated is no longer there.
+    runs
+        The propagation that it is the end of; of an event that others were folded into, theirs.
     accepted_before, accepted_after
         The slices whose acceptance it took back, and those it accepted.
     by_hand
@@ -161,6 +184,7 @@ class Event:
     window: str = ""
     points: tuple[PointPrompt, ...] = ()
     trust: tuple[tuple[Spot, float | None], ...] = ()
+    runs: tuple[Run, ...] = ()
     accepted_before: tuple[Spot, ...] = ()
     accepted_after: tuple[Spot, ...] = ()
     by_hand: tuple[Spot, ...] = ()

@@ -42,6 +42,7 @@ def checkpoint(annotation: Annotation) -> Event:
         masks=tuple(mask for placed in annotation.boxes for mask in _masks_of(placed, annotation)),
         accepted_after=tuple(sorted(annotation.accepted)),
         trust=tuple(sorted(trusted(annotation).items())),
+        runs=tuple(run for event in annotation.log for run in event.runs),
         by_hand=tuple(sorted(by_hand)),
     )
 

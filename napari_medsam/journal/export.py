@@ -58,6 +58,7 @@ def _event(row: Row, event: Event) -> Json:
         "boxes": [_box(placed) for placed in event.boxes_after],
         "masks": [_mask(mask) for mask in event.masks],
         "points": [_points(prompt) for prompt in event.points],
+        "asked": [[run.axis, *run.reach] for run in event.runs],
         "trust": [[*spot, value] for spot, value in event.trust],
         "accepted": [list(spot) for spot in event.accepted_after],
         "no_longer_accepted": [list(spot) for spot in event.accepted_before],

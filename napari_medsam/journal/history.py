@@ -32,7 +32,8 @@ class History:
     @property
     def is_worth_offering(self) -> bool:
         """Whether anything was done beyond the label that an image opens with."""
-        return len(self.rows) > 1
+        is_more = any(row.event is None or row.event.kind != "table" for row in self.rows)
+        return is_more or len(self.rows) > 1
 
     @property
     def last_time(self) -> float:

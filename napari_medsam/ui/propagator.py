@@ -20,7 +20,7 @@ from napari_medsam.engine.courses import (
 )
 from napari_medsam.engine.edit import Edit
 from napari_medsam.engine.ends import extent_along
-from napari_medsam.engine.events import PlacedBox
+from napari_medsam.engine.events import PlacedBox, Run
 from napari_medsam.engine.prompt import SliceMask, SliceRef
 from napari_medsam.engine.propagate import Seed
 from napari_medsam.engine.review import Confidences, confidences, doubtful, summary
@@ -31,7 +31,6 @@ from napari_medsam.ui.case import Case
 from napari_medsam.ui.eta import Eta
 from napari_medsam.ui.jobs import Job, JobRunner, Outcome
 from napari_medsam.ui.panel import Progress, Tell
-from napari_medsam.ui.reviewing import Run
 from napari_medsam.ui.shortcuts import key_of
 
 Found = dict[Course, dict[int, SliceMask]]
@@ -255,16 +254,14 @@ class Propagator:
         return f" It goes on {' and '.join(sides)}: {key_of('propagate')} again follows it."
 
     def _keep(self, edit: Edit, found: Found, followed: bool, reach: Reach) -> None:
-        """Close the edit, and remember what was run."""
-        event = edit.close()
-        if event is not None and found:
-            axis = next(iter(found)).axis
-            courses = {c.key: c.box_ids for c in found} if followed else {}
-            ends = self._ends(list(found), reach)
-            self.case.reviews.add(Run(event, axis, courses, reach, ends))
+        """Close the edit, and keep with it what was run."""
+        if found:
+            courses = tuple((c.key, tuple(sorted(c.box_ids))) for c in found) if followed else ()
+            edit.ran(Run(next(iter(found)).axis, reach, courses, self._ends(list(found), reach)))
+        edit.close()
         self.case.sync()
 
-    def _ends(self, courses: Sequence[Course], reach: Reach) -> dict[int, Reach]:
+    def _ends(self, courses: Sequence[Course], reach: Reach) -> tuple[tuple[int, int, int], ...]:
         """First and last slice of what each label has, going outward from the keyframes."""
         found: dict[int, Reach] = {}
         for course in courses:
@@ -274,7 +271,7 @@ class Propagator:
             )
             before = found.get(course.label, (low, high))
             found[course.label] = min(low, before[0]), max(high, before[1])
-        return found
+        return tuple((label, *ends) for label, ends in found.items())
 
 
 def answers(session: Session, plan: Plan) -> Iterator[tuple[Course, SliceMask]]:

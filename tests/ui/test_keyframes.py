@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+from napari_medsam.journal.book import Book
+from napari_medsam.journal.compaction import folded, live_rows
+from napari_medsam.journal.place import journal_path
 from napari_medsam.ui.case import Case
+from napari_medsam.ui.offers import GO_ON
 from tests.ui.conftest import Desk, image_layer, make_desk, rectangle
 
 
-def block_desk() -> Desk:
+def block_desk(*replies: str) -> Desk:
     """All but an edge is bright, so that a mask fills its box and shows which box was asked."""
     desk = make_desk()
+    desk.view.replies[:] = replies
     voxels = np.full((20, 64, 48), 200, np.uint8)
     voxels[..., 0] = 0
     desk.open(image_layer(voxels))
@@ -93,6 +99,38 @@ def test_keyframe_moved_back_narrows_the_span_again() -> None:
     wide = widths(desk)[5]
     desk.boxes.data = [rectangle((z, 10, 10), (z, 30, 20)) for z in (2, 8, 14)]
     assert widths(desk)[5] < wide
+
+
+@pytest.mark.parametrize("is_folded", [False, True])
+@pytest.mark.parametrize("moved", [40, None])
+def test_keyframe_moved_or_deleted_after_reopening_is_followed_as_before(
+    moved: int | None, is_folded: bool
+) -> None:
+    first = block_desk()
+    for z, x_max in ((2, 20), (8, 30), (14, 20)):
+        draw(first, z, x_max)
+    first.controller.propagate(0, 16)
+    first.controller.journals.close()
+    if is_folded:
+        fold(first)
+    again = block_desk(GO_ON)
+    assert again.controller.case.reviews.ends("z", 1) == (0, 16)
+    for desk in (first, again):
+        left = {2: 20, 14: 20} | ({} if moved is None else {8: moved})
+        corners = [rectangle((z, 10, 10), (z, 30, x)) for z, x in sorted(left.items())]
+        desk.boxes.data = corners
+    assert widths(again)[5] != 20
+    np.testing.assert_array_equal(again.labels, first.labels)
+    again.controller.close()
+
+
+def fold(desk: Desk) -> None:
+    """The journal as it is once it has grown too large."""
+    path = journal_path(desk.controller.case.image.volume.fingerprint)
+    with Book(path, owner="me") as book:
+        rows = live_rows(tuple(book.rows()))
+        book.rewrite(folded(book, rows, len(rows)))
+        assert [row.kind for row in book.rows()] == ["event"]
 
 
 def test_deleted_keyframe_recomputes_only_its_span() -> None:

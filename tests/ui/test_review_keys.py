@@ -37,13 +37,17 @@ def test_summary_counts_slices_to_look_at_once() -> None:
     assert summary([{1: 0.9}], 1) == "1 slice, none in doubt"
 
 
-def test_review_of_a_propagation_that_was_replaced_is_forgotten(desk: Desk) -> None:
+def test_undo_takes_a_run_away_and_redo_brings_it_back(desk: Desk) -> None:
+    reviews = desk.controller.case.reviews
     desk.draw_on(10)
     desk.controller.propagate(6, 15)
     desk.controller.undo()
-    assert len(desk.controller.case.reviews._runs) == 1, "redo may bring it back"
+    assert reviews.runs == []
+    desk.controller.redo()
+    assert [run.reach for run in reviews.runs] == [(6, 15)]
+    desk.controller.undo()
     desk.controller.propagate(9, 11)
-    assert [r.reach for r in desk.controller.case.reviews._runs] == [(9, 11)]
+    assert [run.reach for run in reviews.runs] == [(9, 11)]
 
 
 def test_key_goes_to_the_doubtful_slice_and_undo_forgets_it(desk: Desk) -> None:
