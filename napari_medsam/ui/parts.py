@@ -219,6 +219,8 @@ class Parts(QWidget):
                 self.preset.clear()
                 self.preset.addItems(panel.windows)
             self.preset.setCurrentText(panel.window)
+            if not self.own_window.hasFocus():
+                self.own_window.setCursorPosition(0)  # a long name is cut at its end
         self.preset.setEnabled(len(panel.windows) > 1)
         for axis, view in self.view_buttons.items():
             view.setEnabled(panel.has_case)
