@@ -8,7 +8,7 @@ from enum import IntEnum
 from typing import Literal, get_args
 
 from napari_medsam.engine.change import Change
-from napari_medsam.engine.kept import kept_masks, kept_patches
+from napari_medsam.engine.kept import kept_masks, kept_patches, kept_spots, kept_trust
 from napari_medsam.engine.points import PointPrompt
 from napari_medsam.engine.prompt import BoxPrompt, SliceMask
 from napari_medsam.engine.volume import Axis
@@ -174,7 +174,7 @@ class Event:
     time: float
     labels: tuple[int, ...] = ()
     change: Change = ()
-    places: tuple[Place | None, ...] = ()
+    places: Sequence[Place | None] = ()
     boxes_before: tuple[PlacedBox, ...] = ()
     boxes_after: tuple[PlacedBox, ...] = ()
     table_before: tuple[Label, ...] | None = None
@@ -183,7 +183,7 @@ class Event:
     model: str = ""
     window: str = ""
     points: tuple[PointPrompt, ...] = ()
-    trust: tuple[tuple[Spot, float | None], ...] = ()
+    trust: Sequence[tuple[Spot, float | None]] = ()
     runs: tuple[Run, ...] = ()
     accepted_before: tuple[Spot, ...] = ()
     accepted_after: tuple[Spot, ...] = ()
@@ -196,8 +196,13 @@ class Event:
         Packed where it is made or read, before it is appended: a log, its journal and what is
         remembered of an event know it by its identity.
         """
-        change, masks = kept_patches(self.change), kept_masks(self.masks)
-        return replace(self, change=change, masks=masks)
+        return replace(
+            self,
+            change=kept_patches(self.change),
+            places=kept_spots(self.places),
+            masks=kept_masks(self.masks),
+            trust=kept_trust(self.trust),
+        )
 
 
 StepKind = Literal["event", "undo", "redo", "saved"]

@@ -466,7 +466,7 @@ def test_trust_is_kept_with_the_masks(annotation):
     with annotation.edit("propagate") as edit:
         edit.paint(mask_of(1, 1, 9, 9), 1, key=7)
         edit.trust(1, "z", {2: 0.25})
-    assert annotation.log[-1].trust == (((1, "z", 2), 0.25),)
+    assert tuple(annotation.log[-1].trust) == (((1, "z", 2), 0.25),)
 
 
 # --- locked labels -----------------------------------------------------------------------
