@@ -208,7 +208,7 @@ class KeptSpots(_Listed[Spot | None]):
         """Quickly: each propagation of the log is asked for each slice."""
         if not isinstance(spot, tuple):
             return any(one is None for one in self)
-        wanted = _spot_rows([spot])
+        wanted = _spot_row(spot)
         found = self._rows.find(wanted)
         while found > 0 and found % 12:
             found = self._rows.find(wanted, found + 1)
@@ -221,6 +221,11 @@ class KeptSpots(_Listed[Spot | None]):
     def _made(self, n: int) -> Spot | None:
         number, axis, index = np.frombuffer(self._rows, np.int32, 3, 12 * n).tolist()
         return None if axis == _NO_AXIS else (number, AXES[axis], index)
+
+
+@lru_cache(maxsize=16)
+def _spot_row(spot: Spot) -> bytes:
+    return _spot_rows([spot])
 
 
 def _spot_rows(spots: Sequence[Spot | None]) -> bytes:
@@ -246,7 +251,7 @@ class KeptTrust(_Listed[tuple[Spot, float | None]]):
         values = np.frombuffer(self._values, np.float64).tolist()
         for spot, value in zip(self._spots, values, strict=True):
             if spot is not None:
-                yield spot, None if np.isnan(value) else value
+                yield spot, value if value == value else None  # NaN equals nothing
 
     def _made(self, n: int) -> tuple[Spot, float | None]:
         return next(pair for k, pair in enumerate(self) if k == n)
