@@ -25,7 +25,9 @@ import numpy as np
 
 from napari_medsam.engine.annotation import Annotation
 from napari_medsam.engine.disk_cache import DIGEST_BYTES, DiskCache, DiskPrecision
+from napari_medsam.engine.events import PlacedBox, Run
 from napari_medsam.engine.frame import Frame
+from napari_medsam.engine.points import PointPrompt
 from napari_medsam.engine.prompt import Embedding
 from napari_medsam.formats.errors import ReadError
 from napari_medsam.formats.label_table import read_label_table
@@ -291,13 +293,25 @@ def _row_of_journal() -> bytes:
     with annotation.edit("propagate", model="tiny", window="auto") as edit:
         for index in range(5):  # more than a few patches are kept in another way
             edit.paint(mask_of(3, 4, 8, 9, index=index), 1, key=1)
+        edit.trust(1, "z", {0: 0.25, 1: None})
+        edit.ran(Run("z", (0, 4), ((1, (1, 2)),), ((1, 0, 4),)))
+    return zlib.decompress(pack(annotation.log[-1]))
+
+
+def _row_of_points() -> bytes:
+    annotation = Annotation(SHAPE)
+    annotation.add_label("liver")
+    mask = mask_of(3, 4, 8, 9)
+    prompt = PointPrompt(mask.slice, ((4.0, 5.0),), ((1.5, 2.5),), mask.prompt)
+    annotation.apply_box(PlacedBox(1, 1, mask.prompt), mask, points=(prompt,))
     return zlib.decompress(pack(annotation.log[-1]))
 
 
 def _row(data: bytes, folder: Path) -> None:
     """An event in a compressed stream that is otherwise right."""
     event = read_event(zlib.compress(data))
-    assert len(list(event.masks)) == len(event.masks)
+    for kept in (event.masks, event.places, event.trust):
+        assert len(list(kept)) == len(kept)
     replayed(head(), [Row("event", event)])
 
 
@@ -311,7 +325,7 @@ READERS: dict[str, Reader] = {
     "npz": Reader((_npz_file(),), _npz, (ReadError,)),
     "label table": Reader(TABLES, _table, (ReadError,)),
     "journal": Reader((_journal_file(),), _journal, (JournalError,)),
-    "row of a journal": Reader((_row_of_journal(),), _row, (JournalError,)),
+    "row of a journal": Reader((_row_of_journal(), _row_of_points()), _row, (JournalError,)),
     "cache entry": Reader((_entry("float16"), _entry("int8")), _cached, (Miss,)),
 }
 """Whoever writes another reader of files puts it here, and both users try it."""
