@@ -28,22 +28,37 @@ from napari_medsam.models.sam_decoder import N_MASKS, TOKENS, Masks, Prompts
 # -- building ------------------------------------------------------------------------------------
 
 
+class Graphs(NamedTuple):
+    """The two graphs of a released model, in memory."""
+
+    encoder: Model
+    decoder: Model
+
+
+def read_graphs(released: Released) -> Graphs:
+    """CheckpointError where one cannot be read."""
+    return Graphs(read_graph(released.encoder), read_graph(released.decoder))
+
+
 def build(
     released: Released,
+    graphs: Graphs,
     encoder: EncoderForm,
     decoder: DecoderForm,
     contract: InputContract,
 ) -> Networks:
-    """The graphs of a released model in the form of this program; all files are read here.
+    """A released model in the form of this program; what is not in `graphs` is read here.
+
+    `graphs` are used up: the encoder's is built upon in place.
 
     Raises
     ------
     GraphError
         Where a graph does not compute what its inputs promise.
     """
-    parts = read_decoder(released, decoder)
+    parts = decoder_parts(released, graphs.decoder, decoder)
     try:
-        before = build_encoder(released.encoder, encoder, contract)
+        before = build_encoder(released.encoder.name, graphs.encoder, encoder, contract)
         map_side = int(before.output(0).shape[1])
     except RuntimeError as error:
         raise GraphError(f"{released.encoder.name} cannot be run: {last_words(error)}") from error
@@ -63,11 +78,11 @@ def build(
     return Networks(before, behind, kinds.get(decoder.kind, ("boxes",)), at_once=1)
 
 
-def build_encoder(path: Path, form: EncoderForm, contract: InputContract) -> Model:
-    """``image`` (1, 3, side, side) to ``embedding`` (1, h, w, C)."""
-    graph, side = read_graph(path), contract.side
+def build_encoder(name: str, graph: Model, form: EncoderForm, contract: InputContract) -> Model:
+    """``image`` (1, 3, side, side) to ``embedding`` (1, h, w, C); `name` is for messages."""
+    side = contract.side
     if form.side not in (0, side):
-        raise GraphError(f"{path.name} takes {form.side} x {form.side} pixels, not {side}.")
+        raise GraphError(f"{name} takes {form.side} x {form.side} pixels, not {side}.")
     image = ops.parameter([1, 3, side, side], np.float32, "image")
     pixels = image
     if form.layout == "raw_hwc":
@@ -98,8 +113,8 @@ class DecoderParts(NamedTuple):
     """DAFT's graph that embeds boxes, and its position code (1, 256, h, w)."""
 
 
-def read_decoder(released: Released, form: DecoderForm) -> DecoderParts:
-    decoder = read_graph(released.decoder)
+def decoder_parts(released: Released, decoder: Model, form: DecoderForm) -> DecoderParts:
+    """The decoder with the files it needs beside it, which are read here."""
     if form.kind != "apart":
         return DecoderParts(decoder)
     if released.prompt_encoder is None or released.position_code is None:

@@ -16,7 +16,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from napari_medsam.models import recognize, self_test, state_dicts, store
-from napari_medsam.models.artefacts import build, last_words
+from napari_medsam.models.artefacts import build, last_words, read_graphs
 from napari_medsam.models.catalogue import spec as catalogue_spec
 from napari_medsam.models.checkpoint import read_checkpoint, write_safetensors
 from napari_medsam.models.errors import CheckpointError, GraphError, StoreError, UnknownWeights
@@ -363,7 +363,8 @@ def _try(found: _Found, reading: Reading) -> float:
 
 def _networks(found: _Found, reading: Reading) -> Networks:
     if isinstance(found, Pair):
-        return build(found.released, found.encoder, found.decoder, reading.contract)
+        graphs = read_graphs(found.released)
+        return build(found.released, graphs, found.encoder, found.decoder, reading.contract)
     family = catalogue_spec(reading.base).family
     return build_networks(family, found.arrays, found.path.name)
 

@@ -23,13 +23,13 @@ from napari_medsam.models import (
     tiny_vit,
     ways,
 )
-from napari_medsam.models.artefacts import build
+from napari_medsam.models.artefacts import build, read_graphs
 from napari_medsam.models.catalogue import CATALOGUE, DEFAULT
 from napari_medsam.models.checkpoint import read_checkpoint
 from napari_medsam.models.contract import InputContract
 from napari_medsam.models.device import Way
 from napari_medsam.models.errors import CheckpointError
-from napari_medsam.models.graph_files import read_graph, signature
+from napari_medsam.models.graph_files import signature
 from napari_medsam.models.graph_forms import Released, decoder_form, encoder_form
 from napari_medsam.models.runtime import Networks, Precision, SamModel
 from napari_medsam.models.spec import ModelSpec
@@ -138,11 +138,12 @@ def _released_networks(folder: Path, files: list[str], contract: InputContract) 
         parts.get("prompt_encoder"),
         parts.get("positional_encoding"),
     )
-    encoder = encoder_form(signature(read_graph(released.encoder)))
-    decoder = decoder_form(signature(read_graph(released.decoder)))
+    graphs = read_graphs(released)
+    encoder = encoder_form(signature(graphs.encoder))
+    decoder = decoder_form(signature(graphs.decoder))
     if encoder is None or decoder is None:
         raise CheckpointError(f"The files in {folder} are not what was imported; import again.")
-    return build(released, encoder, decoder, contract)
+    return build(released, graphs, encoder, decoder, contract)
 
 
 def _own_rules(model: ModelSpec) -> str:
