@@ -357,6 +357,16 @@ class Annotation:
         if z.size == 0:
             return None
         old = np.broadcast_to(np.asarray(old, dtype=np.uint16), z.shape)
+        try:
+            return self._record_painted(z, y, x, old, new)
+        except MemoryError:
+            # A stroke that is in no log would not be kept. It may pass a voxel twice.
+            self.labels[z[::-1], y[::-1], x[::-1]] = old[::-1]
+            raise
+
+    def _record_painted(
+        self, z: np.ndarray, y: np.ndarray, x: np.ndarray, old: np.ndarray, new: int | np.ndarray
+    ) -> Event | None:
         if self.is_held(old, new).any():
             z, y, x, old, new = self._put_back((z, y, x), old)
         patches = [self._painted_patch(int(k), y[z == k], x[z == k], old[z == k]) for k in set(z)]
@@ -377,9 +387,9 @@ class Annotation:
         """Take the last event back and return it; None where there is none, or an edit is open."""
         if not self.can_undo:
             return None
-        self._n_done -= 1
-        event = self._log[self._n_done]
+        event = self._log[self._n_done - 1]
         self._turn(event, forward=False, write=True)
+        self._n_done -= 1
         self.on_step(Step("undo"))
         return event
 
@@ -388,8 +398,8 @@ class Annotation:
         if not self.can_redo:
             return None
         event = self._log[self._n_done]
-        self._n_done += 1
         self._turn(event, forward=True, write=True)
+        self._n_done += 1
         self.on_step(Step("redo"))
         return event
 
@@ -478,18 +488,17 @@ class Annotation:
         return None if event is None else self._append(event, write=False)
 
     def _append(self, event: Event, *, write: bool) -> Event:
+        self._turn(event, forward=True, write=write)
         del self._log[self._n_done :]
         self._log.append(event)
         self._n_done += 1
-        self._turn(event, forward=True, write=write)
         self.on_step(Step("event", event))
         return event
 
     def _turn(self, event: Event, *, forward: bool, write: bool) -> None:
         """Bring the state to after an event, or before it; `write` the voxels as well."""
-        if write:
-            for patch in event.change if forward else reversed(event.change):
-                self._canvas.apply(patch, forward=forward)
+        if write:  # first: where memory ends, nothing is done
+            self._canvas.apply_all(event.change, forward=forward)
         gone, come = event.boxes_before, event.boxes_after
         if not forward:
             gone, come = come, gone

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.change import Labels, Origins, Patch, record
+from napari_medsam.engine.change import Change, Labels, Origins, Patch, record
 from napari_medsam.engine.prompt import SliceRef
 from napari_medsam.engine.volume import plane_index
 
@@ -69,14 +69,38 @@ class Canvas:
         self.revisions += 1
 
     def apply(self, patch: Patch, *, forward: bool = True) -> None:
-        """Write a patch, or take it back, and keep the counts."""
-        patch.write(self.labels, self.origins, forward=forward)
+        """Write a patch, or take it back, and keep the counts; where memory ends, do nothing."""
+        counts = dict(self._counts)
+        for number, gained in _gains(patch):
+            counts[number] = counts.get(number, 0) + (gained if forward else -gained)
+        try:
+            patch.write(self.labels, self.origins, forward=forward)
+        except MemoryError:
+            patch.write(self.labels, self.origins, forward=not forward)
+            raise
         rows = slice(patch.y0, patch.y0 + patch.shape[0])
         self.revisions[patch.index if patch.axis == "z" else rows] += 1
-        n_changed = int(np.count_nonzero(patch.mask))
-        for values, sign in ((patch.old, -1), (patch.new, 1)):
-            numbers, n_each = np.unique(values, return_counts=True)
-            for number, n in zip(numbers, n_each, strict=True):
-                n_voxels = n_changed if values.size == 1 else int(n)
-                gained = n_voxels * (sign if forward else -sign)
-                self._counts[int(number)] = self._counts.get(int(number), 0) + gained
+        self._counts = counts
+
+    def apply_all(self, change: Change, *, forward: bool = True) -> None:
+        """Write the patches of a change, or take them back in the other order: all or none."""
+        written: list[Patch] = []
+        try:
+            for patch in change if forward else reversed(change):
+                self.apply(patch, forward=forward)
+                written.append(patch)
+        except MemoryError:
+            for patch in reversed(written):
+                self.apply(patch, forward=not forward)
+            raise
+
+
+def _gains(patch: Patch) -> list[tuple[int, int]]:
+    """Label and voxels: what a patch takes from labels, as negative numbers, and what it gives."""
+    n_changed = int(np.count_nonzero(patch.mask))
+    found = []
+    for values, sign in ((patch.old, -1), (patch.new, 1)):
+        numbers, n_each = np.unique(values, return_counts=True)
+        for number, n in zip(numbers.tolist(), n_each.tolist(), strict=True):
+            found.append((number, sign * (n_changed if values.size == 1 else n)))
+    return found

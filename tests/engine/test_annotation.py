@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from napari_medsam.engine.annotation import Annotation
+from napari_medsam.engine.change import Patch
 from napari_medsam.engine.events import Label, PlacedBox
 from napari_medsam.engine.prompt import SliceMask, SliceRef, box_prompt, tight_patch
 
@@ -376,6 +377,53 @@ def test_log_of_a_large_propagation_is_small(annotation):
         patch = edit.paint(mask_of(10, 10, 500, 500, 1, shape=(512, 512)), 1)
     assert patch is not None
     assert patch.n_bytes < 35_000
+
+
+def without_memory(monkeypatch, after: int) -> None:
+    """The patch after so many is written by half, and no more memory is had until it is again."""
+    write, n = Patch.write, 0
+
+    def short(patch: Patch, labels: np.ndarray, origins: np.ndarray, *, forward: bool) -> None:
+        nonlocal n
+        n += 1
+        if n == after + 1:
+            write(patch, labels, np.zeros_like(origins), forward=forward)
+            raise MemoryError
+        write(patch, labels, origins, forward=forward)
+
+    monkeypatch.setattr(Patch, "write", short)
+
+
+def state(annotation: Annotation) -> tuple:
+    counts = tuple(annotation.voxel_count(n) for n in (1, 2))
+    arrays = annotation.labels.tobytes(), annotation.canvas.origins.tobytes()
+    return arrays, counts, annotation.log, annotation.can_redo, annotation.boxes
+
+
+@pytest.mark.parametrize("after", range(4))
+def test_undo_and_redo_without_memory_do_nothing_at_all(annotation, monkeypatch, after):
+    propagate(annotation, [mask_of(3 + z, 4, 8 + z, 9, z) for z in range(4)])
+    for turn, back in ((annotation.undo, annotation.redo), (annotation.redo, annotation.undo)):
+        before = state(annotation)
+        with monkeypatch.context() as patched:
+            without_memory(patched, after)
+            with pytest.raises(MemoryError):
+                turn()
+            assert state(annotation) == before
+        assert turn() is not None
+        assert back() is not None
+        assert state(annotation) == before
+        turn()
+
+
+def test_stroke_without_memory_is_taken_from_the_screen(annotation, monkeypatch):
+    propagate(annotation, [mask_of(3, 4, 8, 9, z) for z in range(4)])
+    before = state(annotation)
+    with monkeypatch.context() as patched:
+        without_memory(patched, 0)
+        with pytest.raises(MemoryError):
+            brush(annotation, 2, [5, 6, 5], [5, 9, 5], 2)
+    assert state(annotation) == before
 
 
 class Hour(RuleBasedStateMachine):
