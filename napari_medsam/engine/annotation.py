@@ -51,6 +51,8 @@ class Annotation:
     labels
         (Z, Y, X) uint16; shared with the screen, written only here (and by the screen's brush,
         which reports to `record_painted`).
+    n_folded
+        So many of the oldest events undo does not go back to (`fold`).
     on_step
         Told of each step of the log after it was taken: something done, an undo, a redo, a save.
     """
@@ -62,6 +64,7 @@ class Annotation:
         self._accepted: set[Spot] = set()
         self._log: list[Event] = []
         self._n_done = 0
+        self.n_folded = 0
         self._edit: Edit | None = None
         self._next_box_id = 1
         self._saved_at: Event | None = None
@@ -100,7 +103,7 @@ class Annotation:
 
     @property
     def can_undo(self) -> bool:
-        return self._n_done > 0 and self._edit is None
+        return self._n_done > self.n_folded and self._edit is None
 
     @property
     def can_redo(self) -> bool:
@@ -431,12 +434,20 @@ class Annotation:
         keys = (place[0] for event in self._log for place in event.places if place is not None)
         self._next_box_id = 1 + max((*boxes, *keys), default=0)
 
+    def fold(self, n: int) -> None:
+        """The journal keeps its oldest n events as one from now on; undo stops at it.
+
+        Where some were folded before, the first of the n is these.
+        """
+        self.n_folded = n if not self.n_folded else self.n_folded + n - 1
+
     def take_over(self, other: Annotation) -> None:
         """Become what another annotation of the same shape is, its log and its saves included."""
         self._canvas.take_over(other._canvas)
         self._table, self._boxes = dict(other._table), dict(other._boxes)
         self._accepted, self._log = set(other._accepted), list(other._log)
-        self._n_done, self._saved_at = other._n_done, other._saved_at
+        self._n_done, self.n_folded = other._n_done, other.n_folded
+        self._saved_at = other._saved_at
         self._next_box_id = max(self._next_box_id, other._next_box_id)
 
     def _walk(self, kind: Literal["undo", "redo"]) -> Event | None:

@@ -49,12 +49,11 @@ class Patch:
         count = self.shape[0] * self.shape[1]
         return np.unpackbits(self.bits, count=count).reshape(self.shape).astype(bool)
 
-    @property
-    def values(self) -> NDArray[np.uint16]:
-        """(h, w): the labels that it leaves; 0 where it changes nothing."""
-        values = np.zeros(self.shape, np.uint16)
-        values[self.mask] = self.new
-        return values
+    def spread(self, values: NDArray[T]) -> NDArray[T]:
+        """One of its four arrays of values as (h, w); 0 where it changes nothing."""
+        full = np.zeros(self.shape, values.dtype)
+        full[self.mask] = values
+        return full
 
     @property
     def n_bytes(self) -> int:

@@ -170,7 +170,7 @@ class Edit:
         """Take back what the same box painted on this slice, now or in an earlier event."""
         mask, patch = self._now.pop(place, (None, None))
         if mask is None and self._event.kind == "propagate":
-            patch = last_at(place, self._history)
+            patch = last_at(place, label, self._history)
         self._masks = [other for other in self._masks if other is not mask]
         if patch is not None:
             self._revert(patch, label, self._origin, keep=np.zeros(patch.shape, dtype=bool))
@@ -209,10 +209,9 @@ class Edit:
         now: Labels = patch.window_of(self._canvas.labels)
         now_origin: Origins = patch.window_of(self._canvas.origins)
         # What the patch only took away, an earlier mask of the box, may be another's by now.
-        mine = (patch.values == label) & (now == label) & (now_origin == origin.value) & ~keep
-        before, before_origin = np.zeros_like(now), np.zeros_like(now_origin)
-        before[patch.mask] = patch.old
-        before_origin[patch.mask] = patch.old_origin
+        mine = (patch.spread(patch.new) == label) & (now == label) & ~keep
+        mine &= now_origin == origin.value
+        before, before_origin = patch.spread(patch.old), patch.spread(patch.old_origin)
         new, new_origin = now.copy(), now_origin.copy()
         is_own = before == label
         before[is_own], before_origin[is_own] = 0, Origin.NONE

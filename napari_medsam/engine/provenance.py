@@ -23,7 +23,8 @@ def event_of(placed: PlacedBox, history: Sequence[Event]) -> Event | None:
 
 
 def painted_for(placed: PlacedBox, history: Sequence[Event]) -> Sequence[Patch]:
-    """What a box painted on its own slice."""
+    """What a box painted on its own slice, and was not cleared since."""
+    history = _since_cleared(placed.label, history)
     event = event_of(placed, history)
     if event is None:
         return ()
@@ -33,13 +34,21 @@ def painted_for(placed: PlacedBox, history: Sequence[Event]) -> Sequence[Patch]:
     return [event.change[n] for n, at in enumerate(event.places) if at == place]
 
 
-def last_at(place: Place, history: Sequence[Event]) -> Patch | None:
-    """What the last propagation that reached a place left painted there.
+def last_at(place: Place, label: int, history: Sequence[Event]) -> Patch | None:
+    """What the last propagation of a label that reached a place left there, and was not cleared.
 
     One run may paint a place twice, when a better mask comes: the later patch is what it left.
     """
-    for event in reversed(history):
+    for event in reversed(_since_cleared(label, history)):
         if event.kind in ("propagate", "import") and place in event.places:
             from_the_end = event.places[::-1].index(place)
             return event.change[len(event.places) - 1 - from_the_end]
     return None
+
+
+def _since_cleared(label: int, history: Sequence[Event]) -> Sequence[Event]:
+    """The log after a label's voxels were last taken away: what there was before is no one's."""
+    for n in reversed(range(len(history))):
+        if history[n].kind == "clear" and label in history[n].labels:
+            return history[n + 1 :]
+    return history

@@ -21,6 +21,9 @@ from napari_medsam.engine.provenance import event_of, painted_for, place_of
 from napari_medsam.engine.review import painted, trusted
 from napari_medsam.engine.volume import AXES
 
+Values = tuple[NDArray[np.uint16], NDArray[np.uint8]]
+"""Labels and where they came from, (h, w) each."""
+
 Part = tuple[Place, Patch, NDArray[np.bool_]]
 """A place, a patch that was painted for it, and (h, w) which of its voxels are its own now."""
 
@@ -59,11 +62,18 @@ def _divided(annotation: Annotation) -> tuple[list[Patch], list[Place | None]]:
             patches.append(patch)
             places.append(place)
 
+    def write(by: Patch, which: NDArray[np.bool_], values: Values, place: Place | None) -> None:
+        labels = np.where(which, values[0], by.window_of(blank.labels))
+        origins = np.where(which, values[1], by.window_of(blank.origins))
+        take(blank.patch(SliceRef(by.axis, by.index), by.y0, by.x0, labels, origins), place)
+
     for place, by, own in (*_boxed(annotation), *_propagated(annotation)):
-        labels = np.where(own, by.window_of(full.labels), by.window_of(blank.labels))
-        origins = np.where(own, by.window_of(full.origins), by.window_of(blank.origins))
-        where = SliceRef(by.axis, by.index)
-        take(blank.patch(where, by.y0, by.x0, labels, origins), place)
+        now = by.window_of(full.labels), by.window_of(full.origins)
+        own &= by.window_of(blank.labels) != now[0]  # two boxes may claim a voxel
+        old = by.spread(by.old), by.spread(by.old_origin)
+        # What lies beneath comes back when the box is moved; its own label was no one's else.
+        write(by, own & (old[0] != now[0]), old, None)
+        write(by, own, now, place)
     for z in range(len(full.labels)):
         take(blank.patch(SliceRef("z", z), 0, 0, full.labels[z], full.origins[z]), None)
     return patches, places
@@ -73,7 +83,7 @@ def _boxed(annotation: Annotation) -> Iterator[Part]:
     """What each box painted on its slice."""
     for placed in annotation.boxes:
         for patch in painted_for(placed, annotation.log):
-            is_its = patch.values == placed.label
+            is_its = patch.spread(patch.new) == placed.label
             yield place_of(placed), patch, is_its & _still(annotation, patch, Origin.BOX)
 
 
@@ -86,7 +96,10 @@ def _masks_of(placed: PlacedBox, annotation: Annotation) -> list[SliceMask]:
 def _propagated(annotation: Annotation) -> Iterator[Part]:
     """What the last propagation that reached a place left there."""
     seen: set[Place] = set()
+    cleared: set[int] = set()
     for event in reversed(annotation.log):
+        if event.kind == "clear":
+            cleared.update(event.labels)
         if event.kind not in ("propagate", "import"):
             continue
         for n in reversed(range(len(event.places))):
@@ -94,11 +107,12 @@ def _propagated(annotation: Annotation) -> Iterator[Part]:
             if place is not None and place not in seen:
                 seen.add(place)
                 patch = event.change[n]
-                yield place, patch, _still(annotation, patch, Origin.PROPAGATED)
+                if int(patch.new[0]) not in cleared:
+                    yield place, patch, _still(annotation, patch, Origin.PROPAGATED)
 
 
 def _still(annotation: Annotation, patch: Patch, origin: Origin) -> NDArray[np.bool_]:
     """(h, w): the voxels that are still as a patch left them, and came in the way of `origin`."""
     labels, origins = annotation.canvas.labels, annotation.canvas.origins
-    as_left = patch.mask & (patch.window_of(labels) == patch.values)
+    as_left = patch.mask & (patch.window_of(labels) == patch.spread(patch.new))
     return as_left & (patch.window_of(origins) == origin.value)

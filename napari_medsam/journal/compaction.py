@@ -18,14 +18,17 @@ MOST_BYTES = 100_000_000
 """A journal that has grown beyond this is folded down to about half of it."""
 
 
-def compact(book: Book, most_bytes: int = MOST_BYTES) -> bool:
-    """Fold the oldest steps of a journal that is too large; whether it was."""
+def compact(book: Book, most_bytes: int = MOST_BYTES) -> int:
+    """Fold the oldest steps of a journal that is too large; how many became one, 0 for none.
+
+    Whoever goes on writing must not undo these any more (`Annotation.fold`).
+    """
     if book.n_bytes <= most_bytes:
-        return False
+        return 0
     rows = live_rows(tuple(book.rows()))
     n_folded = _n_to_fold(rows, most_bytes // 2)
     book.rewrite(folded(book, rows, n_folded))
-    return True
+    return n_folded if n_folded > 1 else 0
 
 
 def live_rows(rows: Sequence[Row]) -> list[Row]:

@@ -41,6 +41,9 @@ class Keeper:
         can be again. Until then they wait in memory and are tried again.
     on_lost
         Called on the writer's thread when another window has taken the journal over.
+    on_folded
+        Called on the writer's thread with how many of the journal's oldest steps became one;
+        they must not be undone any more.
     most_bytes
         A journal larger than this is compacted.
     """
@@ -53,10 +56,11 @@ class Keeper:
         *,
         on_problem: Tell = lambda sentence: None,
         on_lost: Callable[[], None] = lambda: None,
+        on_folded: Callable[[int], None] = lambda n: None,
         most_bytes: int = MOST_BYTES,
     ) -> None:
         self.path, self._head, self._ownership = path, head, ownership
-        self._on_problem, self._on_lost = on_problem, on_lost
+        self._on_problem, self._on_lost, self._on_folded = on_problem, on_lost, on_folded
         self._most_bytes = most_bytes
         self._waiting: deque[Row] = deque()
         self._book: Book | None = None
@@ -135,8 +139,13 @@ class Keeper:
     def _compact_sometimes(self) -> None:
         book = self._book
         self._n_written += 1
-        if book is not None and self._n_written % LOOK_AT_SIZE_EVERY == 0:
-            compact(book, self._most_bytes)
+        # Not while an undo may wait that would go beyond the fold.
+        if book is None or self._n_written < LOOK_AT_SIZE_EVERY or self._waiting:
+            return
+        self._n_written = 0
+        n_folded = compact(book, self._most_bytes)
+        if n_folded:
+            self._on_folded(n_folded)
 
     def _put_off(self, error: Exception) -> None:
         """Try again later, with a new connection: a share may be gone and come back."""

@@ -284,8 +284,8 @@ class Case:
 
     @property
     def can_undo(self) -> bool:
-        """The first label came with the case and cannot be undone."""
-        return len(self.annotation.log) > self._n_initial
+        """The first label came with the case and cannot be undone, nor what its journal folded."""
+        return len(self.annotation.log) > max(self._n_initial, self.annotation.n_folded)
 
     def undo(self) -> Event | None:
         event = self.annotation.undo() if self.can_undo else None

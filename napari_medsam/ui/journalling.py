@@ -89,7 +89,7 @@ class CaseJournal:
         self._n_initial = len(self._waiting)
         self._found: Found | None = None
         self._so_far = (0, 0)
-        self._relay = _Relay(self._on_problem, self._on_lost)
+        self._relay = _Relay(self._on_problem, self._on_lost, self._on_folded)
         case.annotation.on_step = self._on_step
         case.on_release = self.close
 
@@ -276,6 +276,7 @@ class CaseJournal:
             found.ownership,
             on_problem=self._relay.problem.emit,
             on_lost=self._relay.lost.emit,
+            on_folded=self._relay.folded.emit,
         )
         self.state = "kept"
         self._found = replace(found, history=None)  # its arrays are as large as the image
@@ -290,6 +291,11 @@ class CaseJournal:
         if self.state == "kept":
             self._only_look()
             self._tell(LOST, True)
+
+    def _on_folded(self, n: int) -> None:
+        """Undo goes as far as it would after reopening; the journal could not say more."""
+        self.case.annotation.fold(n)
+        self._on_change()
 
     def _only_look(self) -> None:
         self.state, self.case.is_borrowed = "only looking", True
@@ -354,12 +360,20 @@ class _Relay(QObject):
 
     problem = Signal(str)
     lost = Signal()
+    folded = Signal(int)
 
-    def __init__(self, on_problem: Callable[[str], None], on_lost: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        on_problem: Callable[[str], None],
+        on_lost: Callable[[], None],
+        on_folded: Callable[[int], None],
+    ) -> None:
         super().__init__()
+        self.folded.connect(on_folded, Qt.ConnectionType.QueuedConnection)
         self.problem.connect(on_problem, Qt.ConnectionType.QueuedConnection)
         self.lost.connect(on_lost, Qt.ConnectionType.QueuedConnection)
 
     def close(self) -> None:
         self.problem.disconnect()
         self.lost.disconnect()
+        self.folded.disconnect()

@@ -103,6 +103,15 @@ def test_moved_box_leaves_what_was_drawn_where_it_had_been(annotation):
     assert annotation.voxel_count(1) == 25 + 15
 
 
+def test_moved_box_leaves_what_was_drawn_where_its_own_was_cleared(annotation):
+    first = place(annotation, mask_of(3, 4, 8, 9))
+    annotation.clear_label(1)
+    place(annotation, mask_of(2, 1, 6, 4, 5, "y", (6, 24)))
+    n = annotation.voxel_count(1)
+    place(annotation, mask_of(15, 15, 18, 18), box_id=first.box_id)
+    assert annotation.voxel_count(1) == n + 9
+
+
 def test_moved_box_that_had_replaced_gives_the_other_label_back(annotation):
     place(annotation, mask_of(3, 4, 8, 9), 1)
     second = place(annotation, mask_of(6, 4, 12, 9), 2, overwrite=True)
@@ -221,6 +230,14 @@ def test_better_mask_after_a_stroke_replaces_the_first(annotation):
         brush(annotation, 4, [5], [5], 2)
         edit.paint(mask_of(14, 10, 16, 12, 1), 1, key=1)
     assert annotation.voxel_count(1) == (annotation.labels[1, 10:12, 14:16] == 1).sum() == 4
+
+
+def test_propagating_again_leaves_what_came_where_its_own_was_cleared(annotation):
+    propagate(annotation, [mask_of(2, 2, 8, 8, 1)], key=1)
+    annotation.clear_label(1)
+    propagate(annotation, [mask_of(4, 4, 8, 8, 1)], key=2)
+    propagate(annotation, [mask_of(15, 15, 18, 18, 1)], key=1)
+    assert (annotation.labels[1, 4:8, 4:8] == 1).all()
 
 
 def test_propagating_from_another_box_leaves_the_first_alone(annotation):

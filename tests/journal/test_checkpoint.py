@@ -25,7 +25,7 @@ DEEDS = st.lists(
         st.tuples(st.just("delete"), st.integers(0, 9)),
         st.tuples(st.just("propagate"), X, WIDTH, LABEL, st.integers(1, 4)),
         st.tuples(st.just("better"), X, WIDTH, LABEL, st.integers(1, 4)),
-        st.tuples(st.just("paint"), X, Z, LABEL),
+        st.tuples(st.just("paint"), X, Z, st.integers(0, 2)),
         st.tuples(st.just("accept"), Z, LABEL),
         st.tuples(st.just("clear"), LABEL),
     ),
@@ -119,6 +119,26 @@ def test_moved_box_takes_back_its_own_mask_alone():
     folded = after_the_fold(annotation)
     place(folded, mask_of(3, 3, 6, 9, 1), 1, boxes[0].box_id)
     assert [int((folded.labels[z] == 1).sum()) for z in (1, 4)] == [18 + 30, 30]
+
+
+def test_moved_box_gives_back_the_label_that_it_had_replaced():
+    annotation = begun()
+    place(annotation, mask_of(2, 3, 12, 9, 1), 2)
+    replaced = place(annotation, mask_of(4, 4, 8, 8, 1), 1, overwrite=True)
+    folded = after_the_fold(annotation)
+    place(folded, mask_of(15, 15, 18, 18, 1), 1, replaced.box_id)
+    assert folded.voxel_count(2) == 60
+
+
+def test_propagation_gives_back_the_label_that_it_had_replaced():
+    annotation = begun()
+    place(annotation, mask_of(2, 3, 12, 9, 1), 2)
+    with annotation.edit("propagate", overwrite=True) as edit:
+        edit.paint(mask_of(4, 4, 8, 8, 1), 1, key=9)
+    folded = after_the_fold(annotation)
+    with folded.edit("propagate") as edit:
+        edit.paint(mask_of(15, 15, 18, 18, 1), 1, key=9)
+    assert folded.voxel_count(2) == 60
 
 
 def test_new_box_is_no_box_whose_masks_are_still_there():

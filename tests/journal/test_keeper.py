@@ -167,6 +167,33 @@ def test_a_journal_that_grows_too_large_is_folded(path):
         assert np.array_equal(read_history(book).annotation.labels, desk.annotation.labels)
 
 
+def test_undo_stops_at_the_fold_and_the_journal_goes_along(path):
+    """Twice: undo beyond the fold would have the journal undo all of it, or be unreadable."""
+    desk = Desk(path, most_bytes=30_000)
+    folds: list[int] = []
+    desk.keeper._on_folded = folds.append
+    rng = np.random.default_rng(0)
+    for _ in range(2):
+        while not folds:
+            for k in range(8):
+                brush(desk.annotation, k % 6, *rng.integers(0, 20, (2, 200)), 1 + k % 5)
+            assert desk.keeper.wait()
+        desk.annotation.fold(folds.pop())
+        assert folds == []
+        n_undone = 0
+        while desk.annotation.undo():
+            n_undone += 1
+        assert n_undone > 5
+        assert desk.keeper.wait()
+        assert np.array_equal(labels_in(path), desk.annotation.labels)
+        assert desk.annotation.labels.any()
+        desk.annotation.redo()
+        brush(desk.annotation, 0, [1], [1], 3)
+        assert desk.keeper.wait()
+        assert np.array_equal(labels_in(path), desk.annotation.labels)
+    assert desk.keeper.close()
+
+
 def test_a_second_window_sees_that_the_first_writes(desk, path):
     second = Ownership(path)
     assert not second.is_held

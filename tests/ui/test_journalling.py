@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from napari_medsam.journal.book import Book
 from napari_medsam.journal.history import History, read_history
+from napari_medsam.journal.keeper import Keeper
 from napari_medsam.journal.place import journal_path
 from napari_medsam.journal.shelf import journals
 from napari_medsam.ui.case import Case
@@ -274,6 +276,38 @@ def test_a_saved_case_is_offered_as_saved(desk: Desk, tmp_path: Path) -> None:
     again = reopened(GO_ON)
     assert "Not all of it was saved" not in again.view.offers[0].question
     assert not again.view.panel.is_dirty
+    again.controller.close()
+
+
+def test_undo_in_the_window_goes_as_far_as_the_journal(
+    monkeypatch: pytest.MonkeyPatch, qapp
+) -> None:
+    """Also once the journal was folded, and what is undone then is what comes back."""
+    small = partial(Keeper, most_bytes=30_000)
+    monkeypatch.setattr("napari_medsam.ui.journalling.Keeper", small)
+    monkeypatch.setattr("napari_medsam.journal.keeper.LOOK_AT_SIZE_EVERY", 4)
+    desk = make_desk()
+    desk.open(image_layer())
+    for z in range(8, 13):
+        desk.draw_on(z)
+        desk.controller.propagate(0, 19)
+        layer = desk.controller.case.labels.layer
+        rng = np.random.default_rng(z)
+        where = np.full(400, z), *rng.integers(0, 48, (2, 400))
+        layer.data_setitem(where, 1)
+        assert kept(desk) is not None
+    wait_for(lambda: desk.annotation.n_folded > 0)
+    n_folded = desk.annotation.n_folded
+    while desk.view.panel.can_undo:
+        desk.controller.undo()
+    assert len(desk.annotation.log) == n_folded > 1
+    assert same(kept(desk), desk)
+    desk.draw_on(14)
+    assert same(kept(desk), desk)
+    labels = desk.labels.copy()
+    desk.controller.close()
+    again = reopened(GO_ON)
+    assert np.array_equal(again.labels, labels)
     again.controller.close()
 
 
