@@ -173,7 +173,9 @@ class Edit:
             patch = last_at(place, label, self._history)
         self._masks = [other for other in self._masks if other is not mask]
         if patch is not None:
-            self._revert(patch, label, self._origin, keep=np.zeros(patch.shape, dtype=bool))
+            nothing = np.zeros(patch.shape, dtype=bool)
+            # With its place: what is taken back is no longer this box's, whoever paints there.
+            self._revert(patch, label, self._origin, keep=nothing, place=place)
 
     def _free(self, old: Labels, old_origin: Origins) -> np.ndarray:
         """Background; but what a hand has erased, only a freshly drawn box may fill."""
@@ -204,7 +206,15 @@ class Edit:
             keep = self._covered_by_others(placed, patch)
             self._revert(patch, placed.label, Origin.BOX, keep=keep)
 
-    def _revert(self, patch: Patch, label: int, origin: Origin, *, keep: np.ndarray) -> None:
+    def _revert(
+        self,
+        patch: Patch,
+        label: int,
+        origin: Origin,
+        *,
+        keep: np.ndarray,
+        place: Place | None = None,
+    ) -> None:
         """Bring back what was before a patch, where its label is still as it was painted."""
         now: Labels = patch.window_of(self._canvas.labels)
         now_origin: Origins = patch.window_of(self._canvas.origins)
@@ -216,7 +226,8 @@ class Edit:
         is_own = before == label
         before[is_own], before_origin[is_own] = 0, Origin.NONE
         new[mine], new_origin[mine] = before[mine], before_origin[mine]
-        self._write(SliceRef(patch.axis, patch.index), patch.y0, patch.x0, new, new_origin)
+        where = SliceRef(patch.axis, patch.index)
+        self._write(where, patch.y0, patch.x0, new, new_origin, place)
 
     def _covered_by_others(self, placed: PlacedBox, patch: Patch) -> np.ndarray:
         """(h, w) bool: pixels of the patch inside the mask of another box of the same label."""

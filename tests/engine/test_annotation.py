@@ -232,6 +232,22 @@ def test_better_mask_after_a_stroke_replaces_the_first(annotation):
     assert annotation.voxel_count(1) == (annotation.labels[1, 10:12, 14:16] == 1).sum() == 4
 
 
+def test_run_that_took_a_guess_back_leaves_another_object_there_when_run_again(annotation):
+    """One lesion below another: the first one's end was guessed too far."""
+
+    def lesion(z):
+        return mask_of(4, 4, 10, 10, z)
+
+    def nothing(z):
+        return mask_of(3, 4, 3, 4, z)
+
+    first = [lesion(0), lesion(1), lesion(2), lesion(3), nothing(2), nothing(3)]
+    propagate(annotation, first, key=1)
+    propagate(annotation, [lesion(5), lesion(4), lesion(3)], key=2)
+    propagate(annotation, first, key=1)
+    assert [int((annotation.labels[z] == 1).sum()) for z in range(6)] == [36, 36, 0, 36, 36, 36]
+
+
 def test_propagating_again_leaves_what_came_where_its_own_was_cleared(annotation):
     propagate(annotation, [mask_of(2, 2, 8, 8, 1)], key=1)
     annotation.clear_label(1)
