@@ -28,6 +28,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import zipfile
 import zlib
@@ -154,7 +155,8 @@ def journal_child(folder: Path, rng: random.Random) -> None:
 
     module.Book = AckBook  # type: ignore[misc]
     path = folder / "faults.journal"
-    keeper = Keeper(path, head(), Ownership(path), most_bytes=60_000)
+    is_large = threading.Event()
+    keeper = Keeper(path, head(), Ownership(path), on_large=is_large.set, most_bytes=60_000)
     annotation = Annotation(SHAPE)
     number = 0
 
@@ -172,6 +174,9 @@ def journal_child(folder: Path, rng: random.Random) -> None:
     with_labels(annotation)
     while True:
         work(annotation, rng, show)
+        if is_large.is_set():
+            is_large.clear()
+            keeper.fold(annotation.fold())
         time.sleep(0.002)  # a hand is slower than the writer, which must keep up
 
 

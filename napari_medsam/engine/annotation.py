@@ -434,12 +434,17 @@ class Annotation:
         keys = (place[0] for event in self._log for place in event.places if place is not None)
         self._next_box_id = 1 + max((*boxes, *keys), default=0)
 
-    def fold(self, n: int) -> None:
-        """The journal keeps its oldest n events as one from now on; undo stops at it.
+    def fold(self) -> int:
+        """The journal is to keep its older half as one event, where undo stops from now on.
 
-        Where some were folded before, the first of the n is these.
+        Returns how many events of the journal that is, 0 for none; what was folded before is one.
         """
-        self.n_folded = n if not self.n_folded else self.n_folded + n - 1
+        n_before = max(self.n_folded - 1, 0)
+        n = (self._n_done - n_before) // 2
+        if n < 2:
+            return 0
+        self.n_folded = n_before + n
+        return n
 
     def take_over(self, other: Annotation) -> None:
         """Become what another annotation of the same shape is, its log and its saves included."""

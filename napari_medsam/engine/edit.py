@@ -233,12 +233,14 @@ class Edit:
         """(h, w) bool: pixels of the patch inside the mask of another box of the same label."""
         covered = np.zeros(patch.shape, dtype=bool)
         h, w = patch.shape
+        others: dict[int, tuple[Event, set[BoxPrompt]]] = {}
         for other in self._boxes.values():
             same = other.label == placed.label and other.box.slice == placed.box.slice
-            if other.box_id == placed.box_id or not same:
-                continue
-            event = event_of(other, self._history)
-            for mask in event.masks if event else ():
-                if mask.prompt == other.box:
+            event = event_of(other, self._history) if same else None
+            if event is not None and other.box_id != placed.box_id:
+                others.setdefault(id(event), (event, set()))[1].add(other.box)
+        for event, boxes in others.values():  # one where the log was folded, with all its masks
+            for mask in event.masks:
+                if mask.prompt in boxes:
                     covered |= mask.mask[patch.y0 : patch.y0 + h, patch.x0 : patch.x0 + w]
         return covered

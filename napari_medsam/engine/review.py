@@ -82,27 +82,31 @@ def painted(annotation: Annotation, axis: Axis, label: int) -> set[int]:
     return found
 
 
-_painted: WeakKeyDictionary[Event, dict[tuple[Axis, int], set[int]]] = WeakKeyDictionary()
-"""What `painted_slices` found: a day's strokes are asked for anew after each."""
+_painted: WeakKeyDictionary[Event, dict[tuple[Axis, int], frozenset[int]]] = WeakKeyDictionary()
+"""What `_painted_slices` found: a day's strokes are asked for anew after each."""
 
 
-def painted_slices(event: Event, axis: Axis, label: int) -> set[int]:
+def painted_slices(event: Event, axis: Axis, label: int) -> frozenset[int]:
     """The slices along an axis that a brush stroke was made on, where it touched a label.
 
     A stroke in the axial view lies on one axial slice and crosses many coronal ones; it was made
     on the slice on which it lies flat. One that is flat nowhere counts along every axis.
     """
-    known = _painted.setdefault(event, {})
-    if (axis, label) not in known:
-        known[axis, label] = _painted_slices(event, axis, label)
-    return known[axis, label]
+    if event not in _painted:
+        _painted[event] = _painted_slices(event)
+    return _painted[event].get((axis, label), frozenset())
 
 
-def _painted_slices(event: Event, axis: Axis, label: int) -> set[int]:
-    patches = [p for p in event.change if label in p.old or label in p.new]
-    touched = {a: set[int]().union(*(_indices(p, a) for p in patches)) for a in AXES}
-    flat = {a for a in AXES if len(touched[a]) == 1}
-    return touched[axis] if axis in flat or not flat else set()
+def _painted_slices(event: Event) -> dict[tuple[Axis, int], frozenset[int]]:
+    """For all axes and labels at once: making the patches anew is what takes time."""
+    patches = list(event.change)
+    found: dict[tuple[Axis, int], frozenset[int]] = {}
+    for label in {n for p in patches for values in (p.old, p.new) for n in values.tolist()} - {0}:
+        own = [p for p in patches if label in p.old or label in p.new]
+        touched = {a: frozenset[int]().union(*(_indices(p, a) for p in own)) for a in AXES}
+        flat = {a for a in AXES if len(touched[a]) == 1}
+        found |= {(a, label): touched[a] for a in flat or AXES}
+    return found
 
 
 def _indices(patch: Patch, axis: Axis) -> set[int]:

@@ -8,6 +8,7 @@ trust each. What cannot be had back is undo, step by step, and what a model was 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +17,8 @@ from napari_medsam.engine.annotation import Annotation
 from napari_medsam.engine.canvas import Canvas
 from napari_medsam.engine.change import Patch
 from napari_medsam.engine.events import Event, Origin, Place, PlacedBox
-from napari_medsam.engine.prompt import SliceMask, SliceRef
-from napari_medsam.engine.provenance import event_of, painted_for, place_of
+from napari_medsam.engine.prompt import BoxPrompt, SliceMask, SliceRef
+from napari_medsam.engine.provenance import place_of
 from napari_medsam.engine.review import painted, trusted
 from napari_medsam.engine.volume import AXES
 
@@ -42,7 +43,7 @@ def checkpoint(annotation: Annotation) -> Event:
         boxes_after=annotation.boxes,
         table_before=(),
         table_after=annotation.table,
-        masks=tuple(mask for placed in annotation.boxes for mask in _masks_of(placed, annotation)),
+        masks=tuple(_masks(annotation)),
         accepted_after=tuple(sorted(annotation.accepted)),
         trust=tuple(sorted(trusted(annotation).items())),
         runs=tuple(run for event in annotation.log for run in event.runs),
@@ -67,7 +68,7 @@ def _divided(annotation: Annotation) -> tuple[list[Patch], list[Place | None]]:
         origins = np.where(which, values[1], by.window_of(blank.origins))
         take(blank.patch(SliceRef(by.axis, by.index), by.y0, by.x0, labels, origins), place)
 
-    for place, by, own in (*_boxed(annotation), *_propagated(annotation)):
+    for place, by, own in chain(_boxed(annotation), _propagated(annotation)):
         now = by.window_of(full.labels), by.window_of(full.origins)
         own &= by.window_of(blank.labels) != now[0]  # two boxes may claim a voxel
         old = by.spread(by.old), by.spread(by.old_origin)
@@ -81,16 +82,39 @@ def _divided(annotation: Annotation) -> tuple[list[Patch], list[Place | None]]:
 
 def _boxed(annotation: Annotation) -> Iterator[Part]:
     """What each box painted on its slice."""
-    for placed in annotation.boxes:
-        for patch in painted_for(placed, annotation.log):
+    log, made_by = annotation.log, _made_by(annotation)
+    cleared = {number: n for n, e in enumerate(log) if e.kind == "clear" for number in e.labels}
+    for n, boxes in made_by.items():
+        event = log[n]
+        left = {place_of(b): b for b in boxes if n > cleared.get(b.label, -1)}
+        if event.kind == "box":  # about no other box; an event that was folded says which
+            pairs = [(placed, patch) for placed in left.values() for patch in event.change]
+        else:
+            places = enumerate(event.places)
+            pairs = [(left[at], event.change[k]) for k, at in places if at in left]
+        for placed, patch in pairs:
             is_its = patch.spread(patch.new) == placed.label
             yield place_of(placed), patch, is_its & _still(annotation, patch, Origin.BOX)
 
 
-def _masks_of(placed: PlacedBox, annotation: Annotation) -> list[SliceMask]:
-    """The mask that answered a box."""
-    event = event_of(placed, annotation.log)
-    return [mask for mask in event.masks if mask.prompt == placed.box] if event else []
+def _made_by(annotation: Annotation) -> dict[int, list[PlacedBox]]:
+    """The boxes there are by the event, a place in the log, that put them where they are."""
+    last = {b: n for n, event in enumerate(annotation.log) for b in event.boxes_after}
+    found: dict[int, list[PlacedBox]] = {}
+    for placed in annotation.boxes:
+        found.setdefault(last[placed], []).append(placed)
+    return found
+
+
+def _masks(annotation: Annotation) -> Iterator[SliceMask]:
+    """The masks that answered the boxes there are, each once."""
+    seen: set[BoxPrompt] = set()
+    for n, boxes in _made_by(annotation).items():
+        wanted = {placed.box for placed in boxes}
+        for mask in annotation.log[n].masks:
+            if mask.prompt in wanted and mask.prompt not in seen:
+                seen.add(mask.prompt)
+                yield mask
 
 
 def _propagated(annotation: Annotation) -> Iterator[Part]:

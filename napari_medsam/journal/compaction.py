@@ -12,23 +12,15 @@ from dataclasses import replace
 from napari_medsam.journal.book import Book, Row
 from napari_medsam.journal.checkpoint import checkpoint
 from napari_medsam.journal.history import replayed
-from napari_medsam.journal.packing import pack
 
 MOST_BYTES = 100_000_000
-"""A journal that has grown beyond this is folded down to about half of it."""
+"""In a journal that has grown beyond this the older half of its steps is folded."""
 
 
-def compact(book: Book, most_bytes: int = MOST_BYTES) -> int:
-    """Fold the oldest steps of a journal that is too large; how many became one, 0 for none.
-
-    Whoever goes on writing must not undo these any more (`Annotation.fold`).
-    """
-    if book.n_bytes <= most_bytes:
-        return 0
+def compact(book: Book, n: int) -> None:
+    """Fold the n oldest steps of a journal that stand; whoever writes it undoes them no more."""
     rows = live_rows(tuple(book.rows()))
-    n_folded = _n_to_fold(rows, most_bytes // 2)
-    book.rewrite(folded(book, rows, n_folded))
-    return n_folded if n_folded > 1 else 0
+    book.rewrite(folded(book, rows, min(n, _n_standing(rows))))
 
 
 def live_rows(rows: Sequence[Row]) -> list[Row]:
@@ -67,14 +59,7 @@ def folded(book: Book, rows: Sequence[Row], n_folded: int) -> list[Row]:
     return [first, *rows[n_folded:]]
 
 
-def _n_to_fold(rows: Sequence[Row], budget: int) -> int:
-    """How many of the oldest rows do not fit the budget; what was undone is never folded."""
+def _n_standing(rows: Sequence[Row]) -> int:
+    """How many of the oldest rows are done, not undone and no propagation that still runs."""
     n_events = next((n for n, row in enumerate(rows) if row.kind != "event"), len(rows))
-    n_undone = sum(row.kind == "undo" for row in rows)
-    most = max(n_events - n_undone, 0)
-    left, sizes = budget, [len(pack(row.event)) if row.event else 0 for row in rows]
-    for n in range(len(rows), 0, -1):
-        left -= sizes[n - 1]
-        if left < 0:
-            return min(n, most)
-    return 0
+    return max(n_events - sum(row.kind == "undo" for row in rows), 0)

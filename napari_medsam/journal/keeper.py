@@ -41,11 +41,9 @@ class Keeper:
         can be again. Until then they wait in memory and are tried again.
     on_lost
         Called on the writer's thread when another window has taken the journal over.
-    on_folded
-        Called on the writer's thread with how many of the journal's oldest steps became one;
-        they must not be undone any more.
-    most_bytes
-        A journal larger than this is compacted.
+    on_large
+        Called on the writer's thread when the journal has grown beyond `most_bytes`; `fold` is
+        the answer.
     """
 
     def __init__(
@@ -56,13 +54,13 @@ class Keeper:
         *,
         on_problem: Tell = lambda sentence: None,
         on_lost: Callable[[], None] = lambda: None,
-        on_folded: Callable[[int], None] = lambda n: None,
+        on_large: Callable[[], None] = lambda: None,
         most_bytes: int = MOST_BYTES,
     ) -> None:
         self.path, self._head, self._ownership = path, head, ownership
-        self._on_problem, self._on_lost, self._on_folded = on_problem, on_lost, on_folded
+        self._on_problem, self._on_lost, self._on_large = on_problem, on_lost, on_large
         self._most_bytes = most_bytes
-        self._waiting: deque[Row] = deque()
+        self._waiting: deque[Row | int] = deque()  # rows, and how many steps to fold
         self._book: Book | None = None
         self._problem = ""
         self._is_lost = False
@@ -78,6 +76,15 @@ class Keeper:
             self._waiting.append(row)
             self._wake()
 
+    def fold(self, n: int) -> None:
+        """Fold the n oldest steps, once the rows handed over so far are written.
+
+        None of them may be undone from now on.
+        """
+        if n > 1 and not self._is_closed:
+            self._waiting.append(n)
+            self._wake()
+
     @property
     def n_waiting(self) -> int:
         """Rows that are not on the disk yet."""
@@ -89,6 +96,22 @@ class Keeper:
             return not self._waiting
         return _ends(self._executor.submit(self._write), seconds) and not self._waiting
 
+    def hand_back(self, seconds: float = 10.0) -> bool:
+        """End, and keep the right to write, for whoever writes another journal of the image.
+
+        Whether all is on the disk, the file is closed and still ours. Where it is not, this
+        keeper goes on as before.
+        """
+        answer = self._executor.submit(self._ready_to_end)
+        try:
+            is_ready = answer.result(seconds)
+        except NotYet:
+            is_ready = False
+        if not is_ready or self._waiting:
+            return False
+        self._end()
+        return True
+
     def close(self, seconds: float = 10.0) -> bool:
         """Write what waits, close the file, let others write; whether all is on the disk.
 
@@ -96,13 +119,16 @@ class Keeper:
         """
         if not self._is_closed:
             self.wait(seconds)
-            self._is_closed = True
-            if self._retry is not None:
-                self._retry.cancel()
             closed = self._executor.submit(self._close)
-            self._executor.shutdown(wait=False)
+            self._end()
             _ends(closed, seconds)
         return not self._waiting
+
+    def _end(self) -> None:
+        self._is_closed = True
+        if self._retry is not None:
+            self._retry.cancel()
+        self._executor.shutdown(wait=False)
 
     def _wake(self) -> None:
         """Let the writer look at what waits; from any thread."""
@@ -119,9 +145,13 @@ class Keeper:
             self._waiting.clear()
         try:
             while self._waiting:
-                self._opened().append(self._waiting[0])
-                self._waiting.popleft()
-                self._compact_sometimes()
+                item = self._waiting[0]
+                if isinstance(item, int):
+                    self._waiting.popleft()  # tried once: rows must not wait for it
+                    compact(self._opened(), item)
+                else:
+                    self._append(item)
+                    self._waiting.popleft()
         except TakenOver:
             self._lose()
         except (sqlite3.Error, OSError, JournalError, MemoryError) as error:
@@ -136,16 +166,29 @@ class Keeper:
         self._ownership.try_to_hold()  # after a takeover, once the other has let go
         return self._book
 
-    def _compact_sometimes(self) -> None:
-        book = self._book
+    def _append(self, row: Row) -> None:
+        book = self._opened()
+        book.append(row)
         self._n_written += 1
-        # Not while an undo may wait that would go beyond the fold.
-        if book is None or self._n_written < LOOK_AT_SIZE_EVERY or self._waiting:
-            return
-        self._n_written = 0
-        n_folded = compact(book, self._most_bytes)
-        if n_folded:
-            self._on_folded(n_folded)
+        if self._n_written % LOOK_AT_SIZE_EVERY == 0 and book.n_bytes > self._most_bytes:
+            self._on_large()
+
+    def _ready_to_end(self) -> bool:
+        """Whether all is written to a journal that is still ours; it is closed then."""
+        self._write()
+        if self._is_lost or self._waiting:
+            return False
+        self._drop_book()
+        if not self.path.exists():
+            return True
+        try:
+            Book(self.path, self._head, self._ownership.token, claims=False).close()
+        except TakenOver:
+            self._lose()
+            return False
+        except (sqlite3.Error, OSError, JournalError, MemoryError):
+            return False
+        return True
 
     def _put_off(self, error: Exception) -> None:
         """Try again later, with a new connection: a share may be gone and come back."""

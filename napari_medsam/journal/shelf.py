@@ -93,7 +93,7 @@ def put_aside_of(fingerprint: str) -> list[Path]:
     """The journals of an image that were put aside, the latest first; damaged ones left out."""
     found = (entry.path for entry in journals() if entry.path.name.startswith(f"{fingerprint}."))
     current = journal_path(fingerprint)
-    return [path for path in found if path != current and f".{DAMAGED}." not in path.name]
+    return [path for path in found if path != current and f".{DAMAGED}" not in path.name]
 
 
 def exchange(path: Path, current: Path) -> None:
@@ -104,6 +104,9 @@ def exchange(path: Path, current: Path) -> None:
     OSError
         Where it cannot be; then nothing has changed.
     """
+    for one in (path, current):
+        if one.with_name(f"{one.name}-wal").exists():
+            raise OSError(f"{one.name} is still open elsewhere")
     aside = put_aside(current) if current.exists() else None
     try:
         _move(path, current)

@@ -3,8 +3,8 @@
 It has no widgets and works with a bare `ViewerModel`. At most one case is open; the annotations
 of other images wait, so that going back to an image goes on where it was left.
 
-Five lanes of work: on images (the latest wins), on models, on files that are saved, on label
-files and earlier work that are opened (neither is cancelled by a click) and on measures.
+Six lanes of work: on images (the latest wins), on models, on files that are saved, on label files
+that are opened (neither is cancelled by a click), on measures and on earlier work.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class Controller:
     shelf
         Where models come from.
     make_jobs
-        Makes a lane of work; called five times, and once more for each case.
+        Makes a lane of work; called six times, and once more for each case.
     throttle, later
         See `LabelsLayer` and `BoxesLayer`; without a screen both act at once.
     idle
@@ -101,7 +101,7 @@ class Controller:
         self.viewer = viewer
         self._view = view
         self._throttle, self._later = throttle, later
-        self._lanes = [make_jobs() for _ in range(5)]
+        self._lanes = [make_jobs() for _ in range(6)]
         self._cache = EmbeddingCache() if cache is None else cache
         self._ready = ReadySlices()
         self._tidy = _nothing if idle is None else idle(_collect)
@@ -135,7 +135,12 @@ class Controller:
         self.hand.preview.is_on = settings().preview
         self.journals = Journals(make_jobs, view.offer, self.tell, self.refresh, idle)
         self.earlier = EarlierWork(
-            self._lanes[3], lambda: self._segmenter, self.journals, self.tell, self._on_other_work
+            self._lanes[5],
+            lambda: self._segmenter,
+            self.journals,
+            self.tell,
+            self.refresh,
+            self.pointer.next_object,
         )
         self._cases = OpenCases(viewer, self._make_case, self._on_case_opened, self.tell)
 
@@ -377,11 +382,6 @@ class Controller:
             self._segmenter.redo()
             self.pointer.after_turn()
             self.refresh()
-
-    def _on_other_work(self) -> None:
-        """The open case may hold other work than before."""
-        self.pointer.after_turn()
-        self.refresh()
 
     def on_case(self, verb: Callable[..., object], *what: object) -> None:
         """Do something to the open case that needs no model: `on_case(Case.pick_label, 2)`."""

@@ -47,13 +47,14 @@ class EarlierWork:
     Parameters
     ----------
     jobs
-        A lane for files.
+        A lane of its own: opening labels does not cancel the reading, nor the other way round.
     segmenter
         The open case's; None where none is open.
     journals
         The journals of the window's cases.
-    tell, on_change
-        How to tell the user, and whom to tell that something changed.
+    tell, on_change, on_exchange
+        How to tell the user, and whom to tell that something changed, and that the open case
+        holds other work.
     """
 
     def __init__(
@@ -63,10 +64,11 @@ class EarlierWork:
         journals: Journals,
         tell: Tell,
         on_change: Callable[[], None],
+        on_exchange: Callable[[], None],
     ) -> None:
         self.progress: Progress | None = None
         self._jobs, self._segmenter, self._journals = jobs, segmenter, journals
-        self._tell, self._on_change = tell, on_change
+        self._tell, self._on_change, self._on_exchange = tell, on_change, on_exchange
 
     def find(self, then: Callable[[Sequence[Earlier]], None]) -> None:
         """Read in the background what was put aside, the latest first."""
@@ -95,9 +97,13 @@ class EarlierWork:
             if segmenter is None or segmenter.case is not case or journal is None:
                 self._tell("Another image is open now; nothing was exchanged.", True)
                 return
-            segmenter.cancel()
+            if case.pending:
+                self._tell("Boxes still wait for the model; go on with other work after it.", True)
+                return
+            segmenter.stop()
             try:
                 journal.go_on_with(earlier.path, found)
+                self._on_exchange()
             except JournalError as error:
                 self._tell(str(error), True)
             self._on_change()

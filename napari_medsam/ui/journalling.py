@@ -89,7 +89,7 @@ class CaseJournal:
         self._n_initial = len(self._waiting)
         self._found: Found | None = None
         self._so_far = (0, 0)
-        self._relay = _Relay(self._on_problem, self._on_lost, self._on_folded)
+        self._relay = _Relay(self._on_problem, self._on_lost, self._on_large)
         case.annotation.on_step = self._on_step
         case.on_release = self.close
 
@@ -130,15 +130,14 @@ class CaseJournal:
         """
         keeper, found = self.keeper, self._found
         if self.state != "kept" or keeper is None or found is None:
-            raise JournalError(f"{ONLY_LOOKING} {NOTHING_DONE}")
-        if not keeper.wait(CLOSE_SECONDS):
-            raise JournalError(f"What is open here cannot be written now. {NOTHING_DONE}")
+            why = ONLY_LOOKING if self.is_only_looking else "What is open here is not kept yet."
+            raise JournalError(f"{why} {NOTHING_DONE}")
+        if history.head.fingerprint != found.head.fingerprint:
+            raise JournalError(f"That is work on another image. {NOTHING_DONE}")
         with _as_journal_error():
-            Book(path, found.head, found.ownership.token).close()  # ours to write from here on
-        keeper.close(CLOSE_SECONDS)
-        if not found.ownership.try_to_hold():
-            self._only_look()
-            raise JournalError(ONLY_LOOKING)
+            Book(path, owner=found.ownership.token).close()  # ours to write from here on
+        if not keeper.hand_back(CLOSE_SECONDS):
+            raise JournalError(f"What is open here cannot be written now. {NOTHING_DONE}")
         try:
             with _as_journal_error():
                 exchange(path, keeper.path)
@@ -276,7 +275,7 @@ class CaseJournal:
             found.ownership,
             on_problem=self._relay.problem.emit,
             on_lost=self._relay.lost.emit,
-            on_folded=self._relay.folded.emit,
+            on_large=self._relay.large.emit,
         )
         self.state = "kept"
         self._found = replace(found, history=None)  # its arrays are as large as the image
@@ -292,10 +291,11 @@ class CaseJournal:
             self._only_look()
             self._tell(LOST, True)
 
-    def _on_folded(self, n: int) -> None:
+    def _on_large(self) -> None:
         """Undo goes as far as it would after reopening; the journal could not say more."""
-        self.case.annotation.fold(n)
-        self._on_change()
+        if self.state == "kept" and self.keeper is not None:
+            self.keeper.fold(self.case.annotation.fold())
+            self._on_change()
 
     def _only_look(self) -> None:
         self.state, self.case.is_borrowed = "only looking", True
@@ -360,20 +360,20 @@ class _Relay(QObject):
 
     problem = Signal(str)
     lost = Signal()
-    folded = Signal(int)
+    large = Signal()
 
     def __init__(
         self,
         on_problem: Callable[[str], None],
         on_lost: Callable[[], None],
-        on_folded: Callable[[int], None],
+        on_large: Callable[[], None],
     ) -> None:
         super().__init__()
-        self.folded.connect(on_folded, Qt.ConnectionType.QueuedConnection)
+        self.large.connect(on_large, Qt.ConnectionType.QueuedConnection)
         self.problem.connect(on_problem, Qt.ConnectionType.QueuedConnection)
         self.lost.connect(on_lost, Qt.ConnectionType.QueuedConnection)
 
     def close(self) -> None:
         self.problem.disconnect()
         self.lost.disconnect()
-        self.folded.disconnect()
+        self.large.disconnect()

@@ -184,7 +184,6 @@ class Pointer:
             points.keep([len(points.layer.data) - 1])
             self._begin_object()
             self._where, self._label = where, case.label
-            self._box_id = case.annotation.new_box_id()
         try:
             prompt = self._prompt(points.clicks(where), where)
         except ValueError as error:
@@ -216,13 +215,17 @@ class Pointer:
         if session is None:
             return
         earlier = self._answer if session.model.contract.accepts_mask else None
-        box_id, label = self._box_id, self._label
+        label = self._label
 
         def work(hand_over: Callable[[PointAnswer], None]) -> None:
             hand_over(session.segment_points(prompt, earlier))
 
         def answer(found: PointAnswer) -> None:
-            placed = PlacedBox(box_id, label, found.mask.prompt)
+            if (
+                not self._steps
+            ):  # not before: earlier work may come meanwhile, with boxes of its own
+                self._box_id = segmenter.case.annotation.new_box_id()
+            placed = PlacedBox(self._box_id, label, found.mask.prompt)
             self._paint(segmenter, placed, found, n_points)
 
         def ended(outcome: Outcome) -> None:

@@ -29,6 +29,7 @@ class Desk:
     def __init__(self, path: Path, **options: int) -> None:
         self.told: list[str] = []
         self.lost: list[bool] = []
+        self.large: list[bool] = []
         self.ownership = Ownership(path)
         self.keeper = Keeper(
             path,
@@ -36,11 +37,17 @@ class Desk:
             self.ownership,
             on_problem=self.told.append,
             on_lost=lambda: self.lost.append(True),
+            on_large=lambda: self.large.append(True),
             **options,
         )
         self.annotation = Annotation(SHAPE)
         self.annotation.on_step = lambda step: self.keeper.keep(row_of(step))
         self.annotation.add_label("liver")
+
+    @property
+    def is_large(self) -> bool:
+        """Whether the keeper has said so."""
+        return bool(self.large)
 
 
 @pytest.fixture
@@ -156,42 +163,107 @@ def test_no_memory_for_a_row_is_told_and_tried_again(desk, path, monkeypatch):
     assert labels_in(path).any()
 
 
-def test_a_journal_that_grows_too_large_is_folded(path):
-    desk = Desk(path, most_bytes=30_000)
-    rng = np.random.default_rng(0)
-    for k in range(130):
+def scribble(desk: Desk, rng: np.random.Generator, n: int = 8) -> None:
+    for k in range(n):
         brush(desk.annotation, k % 6, *rng.integers(0, 20, (2, 200)), 1 + k % 5)
+    assert desk.keeper.wait()
+
+
+def grown(path: Path, rng: np.random.Generator) -> Desk:
+    """An annotation whose journal is too large."""
+    desk = Desk(path, most_bytes=30_000)
+    while not desk.is_large:
+        scribble(desk, rng)
+    return desk
+
+
+def test_a_journal_that_grows_too_large_is_folded(path):
+    desk = grown(path, np.random.default_rng(0))
+    with Book(path) as book:
+        n_rows, n_bytes = book.n_rows, book.n_bytes
+    n = desk.annotation.fold()
+    desk.keeper.fold(n)
     assert desk.keeper.close()
     with Book(path) as book:
-        assert book.n_rows < 131
+        assert book.n_rows == n_rows - n + 1
+        assert book.n_bytes < n_bytes
         assert np.array_equal(read_history(book).annotation.labels, desk.annotation.labels)
 
 
 def test_undo_stops_at_the_fold_and_the_journal_goes_along(path):
     """Twice: undo beyond the fold would have the journal undo all of it, or be unreadable."""
-    desk = Desk(path, most_bytes=30_000)
-    folds: list[int] = []
-    desk.keeper._on_folded = folds.append
     rng = np.random.default_rng(0)
+    desk = grown(path, rng)
     for _ in range(2):
-        while not folds:
-            for k in range(8):
-                brush(desk.annotation, k % 6, *rng.integers(0, 20, (2, 200)), 1 + k % 5)
-            assert desk.keeper.wait()
-        desk.annotation.fold(folds.pop())
-        assert folds == []
+        desk.keeper.fold(desk.annotation.fold())
         n_undone = 0
-        while desk.annotation.undo():
+        while desk.annotation.undo():  # at once: the writer has not folded yet
             n_undone += 1
         assert n_undone > 5
         assert desk.keeper.wait()
         assert np.array_equal(labels_in(path), desk.annotation.labels)
         assert desk.annotation.labels.any()
         desk.annotation.redo()
-        brush(desk.annotation, 0, [1], [1], 3)
-        assert desk.keeper.wait()
+        scribble(desk, rng, 40)
         assert np.array_equal(labels_in(path), desk.annotation.labels)
     assert desk.keeper.close()
+
+
+def test_rows_do_not_wait_for_a_fold_that_fails(path, monkeypatch):
+    desk = grown(path, np.random.default_rng(0))
+
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Book, "rewrite", full)
+        desk.keeper.fold(desk.annotation.fold())
+        desk.keeper.wait()
+        brush(desk.annotation, 1, [1], [1], 3)
+        assert desk.keeper.wait()
+    assert np.array_equal(labels_in(path), desk.annotation.labels)
+    while desk.annotation.undo():
+        pass
+    desk.keeper.fold(desk.annotation.fold())
+    assert desk.keeper.wait()
+    assert np.array_equal(labels_in(path), desk.annotation.labels)
+    assert desk.keeper.close()
+
+
+def test_a_keeper_that_hands_back_keeps_the_right_to_write(desk, path):
+    place(desk.annotation, mask_of(3, 4, 8, 9))
+    assert desk.keeper.hand_back()
+    assert desk.ownership.is_held
+    assert not path.with_name(f"{path.name}-wal").exists()
+    desk.ownership.release()
+
+
+def test_a_keeper_that_was_taken_over_unknowingly_hands_nothing_back(desk, path):
+    place(desk.annotation, mask_of(3, 4, 8, 9))
+    assert desk.keeper.wait()
+    with Book(path, head(), "another window"):
+        assert not desk.keeper.hand_back()
+    assert desk.lost == [True]
+
+
+def test_a_keeper_whose_disk_is_slow_hands_nothing_back_and_goes_on(desk, path, monkeypatch):
+    is_there = threading.Event()
+    append = Book.append
+
+    def slow(book: Book, row: Row) -> None:
+        is_there.wait(10)
+        append(book, row)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Book, "append", slow)
+        place(desk.annotation, mask_of(3, 4, 8, 9))
+        assert not desk.keeper.hand_back(0.05)
+        is_there.set()
+        assert desk.keeper.wait()
+    place(desk.annotation, mask_of(3, 4, 8, 9, index=4))
+    assert desk.keeper.wait()
+    assert np.array_equal(labels_in(path), desk.annotation.labels)
+    assert desk.ownership.is_held
 
 
 def test_a_second_window_sees_that_the_first_writes(desk, path):

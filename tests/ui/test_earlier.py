@@ -11,14 +11,17 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
+from napari_medsam.engine.events import PlacedBox
 from napari_medsam.journal.place import journal_path
 from napari_medsam.journal.shelf import journals, put_aside_of
-from napari_medsam.ui.earlier import NONE, Earlier
+from napari_medsam.ui.earlier import NONE, Earlier, read_journal
 from napari_medsam.ui.earlier_dialog import EarlierDialog
-from napari_medsam.ui.offers import ONLY_LOOK, START_NEW
-from tests.ui.conftest import Desk, HeldJobs, TinyShelf, image_layer, make_desk
+from napari_medsam.ui.offers import ONLY_LOOK, START_NEW, TAKE_OVER
+from tests.ui.conftest import SPACING_XYZ, Desk, HeldJobs, TinyShelf, image_layer, make_desk
 from tests.ui.hands import answer, click, let_pass, wait_for
 from tests.ui.test_journalling import FINGERPRINT, kept, reopened, same
+from tests.ui.test_pointer import CLICKED, pointing
+from tests.ui.test_pointer import click as pointed_at
 from tests.ui.window import Window
 
 
@@ -153,7 +156,7 @@ def test_what_cannot_be_written_is_not_exchanged(
     (one,) = found_by(anew)
     keeper = anew.controller.journals.of(anew.controller.case).keeper
     with monkeypatch.context() as patched:
-        patched.setattr(keeper, "wait", lambda seconds: False)
+        patched.setattr(keeper, "hand_back", lambda seconds: False)
         anew.controller.earlier.go_on_with(one)
     assert "cannot be written now" in anew.view.panel.message
     assert labelled(anew) == [14]
@@ -170,6 +173,64 @@ def test_a_window_that_only_looks_exchanges_nothing(anew: Desk) -> None:
     second.controller.close()
     anew.draw_on(16)
     assert same(kept(anew), anew)
+
+
+def test_a_window_that_was_taken_over_unknowingly_exchanges_nothing(anew: Desk, qapp) -> None:
+    (one,) = found_by(anew)
+    assert same(kept(anew), anew)
+    second = reopened(TAKE_OVER)
+    anew.controller.earlier.go_on_with(one)
+    first = anew.controller.journals.of(anew.controller.case)
+    wait_for(lambda: first.is_only_looking)
+    assert labelled(anew) == labelled(second) == [14]
+    second.draw_on(16)
+    assert same(kept(second), second)
+    assert put_aside_of(FINGERPRINT) == [one.path]
+    second.controller.close()
+
+
+def test_one_that_is_gone_meanwhile_is_not_made_anew(
+    anew: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (one,) = found_by(anew)
+    history = read_journal(one.path)
+    monkeypatch.setattr("napari_medsam.ui.earlier.read_journal", lambda path: history)
+    one.path.unlink()
+    anew.controller.earlier.go_on_with(one)
+    assert "There is no journal" in anew.view.panel.message
+    assert labelled(anew) == [14]
+    assert same(kept(anew), anew)
+    assert not one.path.exists()
+
+
+def test_boxes_that_wait_for_the_model_are_not_given_up(anew: Desk) -> None:
+    (one,) = found_by(anew)
+    case = anew.controller.case
+    placed = case.annotation.boxes[0]
+    case.pending[99] = PlacedBox(99, 1, placed.box)
+    anew.controller.earlier.go_on_with(one)
+    assert "still wait" in anew.view.panel.message
+    assert list(case.pending) == [99]
+    assert labelled(anew) == [14]
+
+
+def test_click_after_the_exchange_begins_an_object_of_its_own() -> None:
+    """A click that found nothing had the number of a box of the other work."""
+    first = pointing(CLICKED)
+    pointed_at(first, 10, 30, 24)
+    first.controller.journals.close()
+    again = pointing(CLICKED, replies=[START_NEW])
+    pointed_at(again, 10, 1, 1)
+    assert again.annotation.boxes == ()
+    (one,) = found_by(again)
+    again.controller.earlier.go_on_with(one)
+    before = again.labels[10].copy()
+    assert before.any()
+    again.viewer.dims.set_point(0, 8 * SPACING_XYZ[2])
+    pointed_at(again, 8, 30, 24)
+    assert [box.box.slice.index for box in again.annotation.boxes] == [10, 8]
+    np.testing.assert_array_equal(again.labels[10], before)
+    again.controller.close()
 
 
 def test_a_damaged_one_is_left_out(anew: Desk) -> None:
@@ -191,11 +252,11 @@ def test_another_image_opened_meanwhile_is_left_alone(anew: Desk) -> None:
     slow.lanes[-1].release()
     found: list[Earlier] = []
     slow.controller.earlier.find(found.extend)
-    slow.lanes[3].release()
+    slow.lanes[5].release()
     (one, *_others) = found
     slow.controller.earlier.go_on_with(one)
     slow.open(image_layer(np.ones((4, 30, 30), np.int16), name="other"))
-    slow.lanes[3].release()
+    slow.lanes[5].release()
     assert "Another image is open now" in slow.view.panel.message
     assert not slow.labels.any()
     slow.controller.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,8 +36,9 @@ CLICKED = TinyContract(
 POSITIVE = TinyContract(accepts_points=True, max_points=2)
 
 
-def pointing(contract: TinyContract, **how: Any) -> Desk:
+def pointing(contract: TinyContract, replies: Sequence[str] = (), **how: Any) -> Desk:
     made = make_desk(shelf=TinyShelf(TinyMedSam(contract)), **how)
+    made.view.replies[:] = replies
     made.open(image_layer())
     made.viewer.dims.set_point(0, 10 * SPACING_XYZ[2])
     return made
