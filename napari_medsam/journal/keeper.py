@@ -15,7 +15,7 @@ from concurrent.futures import TimeoutError as NotYet
 from contextlib import suppress
 from pathlib import Path
 
-from napari_medsam.journal.book import Book, Row
+from napari_medsam.journal.book import Book, Row, n_bytes
 from napari_medsam.journal.compaction import MOST_BYTES, compact
 from napari_medsam.journal.errors import JournalError, TakenOver
 from napari_medsam.journal.head import Head
@@ -89,6 +89,11 @@ class Keeper:
     def n_waiting(self) -> int:
         """Rows that are not on the disk yet."""
         return len(self._waiting)
+
+    @property
+    def is_large(self) -> bool:
+        """Whether the journal has grown beyond `most_bytes`."""
+        return n_bytes(self.path) > self._most_bytes
 
     def wait(self, seconds: float = 10.0) -> bool:
         """Wait until everything handed over was tried; whether all of it is on the disk."""
@@ -167,10 +172,9 @@ class Keeper:
         return self._book
 
     def _append(self, row: Row) -> None:
-        book = self._opened()
-        book.append(row)
+        self._opened().append(row)
         self._n_written += 1
-        if self._n_written % LOOK_AT_SIZE_EVERY == 0 and book.n_bytes > self._most_bytes:
+        if self._n_written % LOOK_AT_SIZE_EVERY == 0 and self.is_large:
             self._on_large()
 
     def _ready_to_end(self) -> bool:

@@ -126,7 +126,7 @@ class CaseJournal:
         Raises
         ------
         JournalError
-            Where that cannot be, in a sentence; then nothing has changed.
+            Where that cannot be, in a sentence; then the case is as it was.
         """
         keeper, found = self.keeper, self._found
         if self.state != "kept" or keeper is None or found is None:
@@ -293,7 +293,8 @@ class CaseJournal:
 
     def _on_large(self) -> None:
         """Undo goes as far as it would after reopening; the journal could not say more."""
-        if self.state == "kept" and self.keeper is not None:
+        # Told through a queue: the case may keep another journal by now.
+        if self.state == "kept" and self.keeper is not None and self.keeper.is_large:
             self.keeper.fold(self.case.annotation.fold())
             self._on_change()
 
