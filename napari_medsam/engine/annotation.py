@@ -293,8 +293,7 @@ class Annotation:
         propagation), what was painted so far becomes an event of its own, so that undo stays
         in the order in which things happened.
         """
-        if self._edit is not None and self._edit.is_over:
-            self._close(self._edit)
+        self.settle()
         if self._edit is not None:
             raise RuntimeError("A segmentation is still being painted; close it first.")
         self._edit = Edit(
@@ -306,6 +305,11 @@ class Annotation:
             on_close=self._close,
         )
         return self._edit
+
+    def settle(self) -> None:
+        """Log what an edit painted for whose end there was no memory; without one, do nothing."""
+        if self._edit is not None and self._edit.is_over:
+            self._close(self._edit)
 
     def apply_box(
         self,
@@ -388,6 +392,7 @@ class Annotation:
 
     def undo(self) -> Event | None:
         """Take the last event back and return it; None where there is none, or an edit is open."""
+        self.settle()
         if not self.can_undo:
             return None
         event = self._log[self._n_done - 1]
@@ -398,6 +403,7 @@ class Annotation:
 
     def redo(self) -> Event | None:
         """Do the last undone event again; None where there is none, or an edit is open."""
+        self.settle()
         if not self.can_redo:
             return None
         event = self._log[self._n_done]

@@ -100,6 +100,8 @@ class CaseJournal:
 
     def nudge(self) -> None:
         """Keep what a propagation that runs has painted so far, if that is more than before."""
+        with contextlib.suppress(MemoryError):  # there may be some with the next change
+            self.case.annotation.settle()
         event = self.case.annotation.so_far
         so_far = (0, 0) if event is None else (len(event.change), len(event.masks))
         if event is not None and so_far != self._so_far and self.keeper is not None:

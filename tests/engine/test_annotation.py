@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from napari_medsam.engine.annotation import Annotation
 from napari_medsam.engine.change import Patch
-from napari_medsam.engine.events import Label, PlacedBox
+from napari_medsam.engine.events import Event, Label, PlacedBox
 from napari_medsam.engine.prompt import SliceMask, SliceRef, box_prompt, tight_patch
 
 SHAPE = (6, 20, 24)
@@ -431,6 +431,24 @@ def state(annotation: Annotation) -> tuple:
     counts = tuple(annotation.voxel_count(n) for n in (1, 2))
     arrays = annotation.labels.tobytes(), annotation.canvas.origins.tobytes()
     return arrays, counts, annotation.log, annotation.can_redo, annotation.boxes
+
+
+def test_edit_for_whose_end_there_was_no_memory_is_undone_all_the_same(annotation, monkeypatch):
+    def short(event: Event) -> Event:
+        raise MemoryError
+
+    edit = annotation.edit("propagate")
+    edit.paint(mask_of(3, 4, 8, 9, 1), 1, key=1)
+    with monkeypatch.context() as patched:
+        patched.setattr(Event, "packed", property(short))
+        with pytest.raises(MemoryError):
+            edit.close()
+    assert annotation.labels.any()
+    event = annotation.undo()
+    assert event is not None
+    assert event.kind == "propagate"
+    assert not annotation.labels.any()
+    assert annotation.redo() is event
 
 
 @pytest.mark.parametrize("after", range(4))

@@ -96,6 +96,7 @@ class User:
     def wrong(self) -> str:
         """What is not as it should be; empty where all is."""
         desk, annotation = self.desk, self.desk.annotation
+        desk.controller.refresh()  # as with whatever the user does next
         labels, case = desk.labels.copy(), desk.controller.case
         if annotation.so_far is not None:
             return "an edit is open"
