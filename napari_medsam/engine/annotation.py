@@ -459,6 +459,7 @@ class Annotation:
         self._accepted, self._log = set(other._accepted), list(other._log)
         self._n_done, self.n_folded = other._n_done, other.n_folded
         self._saved_at = other._saved_at
+        self._edit = None  # one that could not be closed was the other work's
         self._next_box_id = max(self._next_box_id, other._next_box_id)
 
     def _walk(self, kind: Literal["undo", "redo"]) -> Event | None:

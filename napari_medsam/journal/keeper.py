@@ -93,7 +93,10 @@ class Keeper:
     @property
     def is_large(self) -> bool:
         """Whether the journal has grown beyond `most_bytes`."""
-        return n_bytes(self.path) > self._most_bytes
+        try:
+            return n_bytes(self.path) > self._most_bytes
+        except OSError:  # a share that is gone for a moment
+            return False
 
     def wait(self, seconds: float = 10.0) -> bool:
         """Wait until everything handed over was tried; whether all of it is on the disk."""
@@ -155,8 +158,9 @@ class Keeper:
                     self._waiting.popleft()  # tried once: rows must not wait for it
                     compact(self._opened(), item)
                 else:
-                    self._append(item)
-                    self._waiting.popleft()
+                    self._opened().append(item)
+                    self._waiting.popleft()  # before all else: it must not be written again
+                    self._look_at_size()
         except TakenOver:
             self._lose()
         except (sqlite3.Error, OSError, JournalError, MemoryError) as error:
@@ -171,8 +175,7 @@ class Keeper:
         self._ownership.try_to_hold()  # after a takeover, once the other has let go
         return self._book
 
-    def _append(self, row: Row) -> None:
-        self._opened().append(row)
+    def _look_at_size(self) -> None:
         self._n_written += 1
         if self._n_written % LOOK_AT_SIZE_EVERY == 0 and self.is_large:
             self._on_large()

@@ -52,6 +52,10 @@ EXCHANGED = (
     "The earlier work is here again; Undo goes back through it. What was open before is kept: the "
     "menu \u22ef brings it back."
 )
+NOT_SHOWN = (
+    "The earlier work could not be shown. Both are kept; open the image again. What you do here "
+    "is not kept."
+)
 NOTHING_DONE = "The earlier work was left where it is."
 AGAIN = "The journal is written again; nothing was lost."
 
@@ -136,6 +140,7 @@ class CaseJournal:
             raise JournalError(f"{why} {NOTHING_DONE}")
         if history.head.fingerprint != found.head.fingerprint:
             raise JournalError(f"That is work on another image. {NOTHING_DONE}")
+        self.case.annotation.settle()
         with _as_journal_error():
             Book(path, owner=found.ownership.token).close()  # ours to write from here on
         if not keeper.hand_back(CLOSE_SECONDS):
@@ -147,7 +152,13 @@ class CaseJournal:
             self._keep(found)
             raise
         self._found = replace(found, history=history)
-        self._go_on()
+        try:
+            self._go_on()
+        except Exception:  # what is on the screen, and what is done next, follows from no journal
+            self._only_look()
+            found.ownership.release()
+            self._tell(NOT_SHOWN, True)
+            raise
         self._tell(EXCHANGED, False)
 
     @property

@@ -230,6 +230,23 @@ def test_rows_do_not_wait_for_a_fold_that_fails(path, monkeypatch):
     assert desk.keeper.close()
 
 
+def test_a_row_is_written_once_though_its_file_cannot_be_asked_for_its_size(path, monkeypatch):
+    def gone(path: Path) -> int:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("napari_medsam.journal.keeper.LOOK_AT_SIZE_EVERY", 1)
+    monkeypatch.setattr("napari_medsam.journal.keeper.RETRY_SECONDS", 0.01)
+    desk = Desk(path)
+    with monkeypatch.context() as patched:
+        patched.setattr("napari_medsam.journal.keeper.n_bytes", gone)
+        place(desk.annotation, mask_of(3, 4, 8, 9))
+        assert desk.keeper.wait()
+        time.sleep(0.05)
+    assert desk.keeper.close()
+    with Book(path) as book:
+        assert book.n_rows == len(desk.annotation.log)
+
+
 def test_a_keeper_that_hands_back_keeps_the_right_to_write(desk, path):
     place(desk.annotation, mask_of(3, 4, 8, 9))
     assert desk.keeper.hand_back()

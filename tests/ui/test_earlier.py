@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,12 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
+from napari_medsam.engine.anchors import mask_there
 from napari_medsam.engine.events import PlacedBox
+from napari_medsam.engine.prompt import SliceRef
 from napari_medsam.journal.place import journal_path
 from napari_medsam.journal.shelf import journals, put_aside_of
+from napari_medsam.ui.case import Case
 from napari_medsam.ui.earlier import NONE, Earlier, read_journal
 from napari_medsam.ui.earlier_dialog import EarlierDialog
 from napari_medsam.ui.offers import ONLY_LOOK, START_NEW, TAKE_OVER
@@ -187,6 +191,43 @@ def test_a_window_that_was_taken_over_unknowingly_exchanges_nothing(anew: Desk, 
     assert same(kept(second), second)
     assert put_aside_of(FINGERPRINT) == [one.path]
     second.controller.close()
+
+
+def test_where_the_other_work_cannot_be_shown_that_is_told_and_nothing_is_lost(
+    anew: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (one,) = found_by(anew)
+
+    def short(*_: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Case, "take_over", short)
+        with pytest.raises(MemoryError):
+            anew.controller.earlier.go_on_with(one)
+    assert "is not kept" in anew.view.panel.message
+    assert anew.controller.journals.of(anew.controller.case).is_only_looking
+    anew.draw_on(6)
+    again = reopened("Go on with it")
+    assert labelled(again) == [8, 9, 10, 11, 12]
+    (other,) = found_by(again)
+    again.controller.earlier.go_on_with(other)
+    assert labelled(again) == [14]
+    again.controller.close()
+
+
+def test_an_edit_for_whose_end_there_was_no_memory_stays_with_its_work(anew: Desk) -> None:
+    (one,) = found_by(anew)
+    edit = anew.annotation.edit("propagate")
+    mask = mask_there(anew.annotation, SliceRef("z", 14), 1)
+    edit.paint(replace(mask, slice=SliceRef("z", 15)), 1, key=1)
+    edit.is_over = True
+    anew.controller.earlier.go_on_with(one)
+    assert labelled(anew) == [8, 9, 10, 11, 12]
+    assert same(kept(anew), anew)
+    (other,) = found_by(anew)
+    anew.controller.earlier.go_on_with(other)
+    assert labelled(anew) == [14, 15]
 
 
 def test_one_that_is_gone_meanwhile_is_not_made_anew(
