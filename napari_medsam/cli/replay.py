@@ -50,15 +50,13 @@ def replay(
     only.
     """
     from napari_medsam.formats.images import read_image
-    from napari_medsam.journal.book import Book
-    from napari_medsam.journal.history import in_words, read_history
+    from napari_medsam.journal.history import in_words, read_journal
     from napari_medsam.journal.replay import write_history
     from napari_medsam.journal.shelf import find_journal
 
     if prompts and image is None:
         raise typer.BadParameter("it needs the image (--image)", param_hint="--prompts")
-    with Book(find_journal(journal)) as book:
-        history = read_history(book)
+    history = read_journal(find_journal(journal))
     opened = None if image is None else read_image(image, series=series, frame=frame)
     saved = write_history(history, output, opened)
     typer.echo(f"Saved {saved.path.name}: {in_words(history.counts)}. {saved.checked}")

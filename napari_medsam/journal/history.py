@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -62,6 +63,18 @@ def read_history(book: Book) -> History:
     """
     rows = tuple(book.rows())
     return History(book.head, rows, replayed(book.head, rows))
+
+
+def read_journal(path: Path) -> History:
+    """Replay the journal at a path, to read alone.
+
+    Raises
+    ------
+    JournalError
+        As `read_history`, or where there is none.
+    """
+    with Book(path) as book:
+        return read_history(book)
 
 
 def replayed(head: Head, rows: Iterable[Row]) -> Annotation:

@@ -7,9 +7,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_medsam.journal.book import Book, n_bytes
+from napari_medsam.journal.book import n_bytes
 from napari_medsam.journal.errors import JournalError
-from napari_medsam.journal.history import read_history
+from napari_medsam.journal.history import read_journal
 from napari_medsam.journal.ownership import Ownership
 from napari_medsam.journal.place import SUFFIX, journal_folder, journal_path
 
@@ -67,8 +67,7 @@ def describe(path: Path) -> dict[str, object]:
     JournalError
         As `read_history`.
     """
-    with Book(path) as book:
-        history = read_history(book)
+    history = read_journal(path)
     n_labels, n_boxes, n_slices = history.counts
     events = [row.event for row in history.rows if row.event is not None]
     x, y, z = history.head.grid.lps.shape_zyx[::-1]

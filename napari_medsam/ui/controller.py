@@ -175,7 +175,8 @@ class Controller:
         self._draw_strip_soon()
 
     def panel(self) -> Panel:
-        running = (one.progress for one in (self._saver, self.label_files, self.earlier, self.desk))
+        readings = self.label_files.reading, self.earlier.reading
+        running = (one.progress for one in (self._saver, *readings, self.desk))
         panel = Panel(
             hint="",
             message=self._message,

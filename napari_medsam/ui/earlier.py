@@ -10,25 +10,23 @@ import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam.formats.image_file import ImageFile
-from napari_medsam.journal.book import Book
 from napari_medsam.journal.errors import JournalError
-from napari_medsam.journal.history import History, in_words, read_history
+from napari_medsam.journal.history import History, in_words, read_journal
 from napari_medsam.journal.shelf import put_aside_of
 from napari_medsam.ui.case import Case
-from napari_medsam.ui.jobs import Job, JobRunner, Outcome
+from napari_medsam.ui.jobs import JobRunner
 from napari_medsam.ui.journalling import Journals
 from napari_medsam.ui.offers import picture_of, when
-from napari_medsam.ui.panel import Progress, Tell
+from napari_medsam.ui.panel import Tell
+from napari_medsam.ui.reading import Reading
 from napari_medsam.ui.segmenter import Segmenter
 
-T = TypeVar("T")
-
+WORDS = "Reading earlier work"
 NONE = "There is no other work on this image; this is all of it."
 
 
@@ -66,8 +64,8 @@ class EarlierWork:
         on_change: Callable[[], None],
         on_exchange: Callable[[], None],
     ) -> None:
-        self.progress: Progress | None = None
-        self._jobs, self._segmenter, self._journals = jobs, segmenter, journals
+        self.reading = Reading(jobs, tell, on_change)
+        self._segmenter, self._journals = segmenter, journals
         self._tell, self._on_change, self._on_exchange = tell, on_change, on_exchange
 
     def find(self, then: Callable[[Sequence[Earlier]], None]) -> None:
@@ -84,7 +82,7 @@ class EarlierWork:
             else:
                 self._tell(NONE, False)
 
-        self._read(lambda: all_earlier(case.image), found)
+        self.reading.start(WORDS, lambda: all_earlier(case.image), found)
 
     def go_on_with(self, earlier: Earlier) -> None:
         """Go on with it in place of what is open; what runs is stopped."""
@@ -108,31 +106,12 @@ class EarlierWork:
                 self._tell(str(error), True)
             self._on_change()
 
-        self._read(lambda: read_journal(earlier.path), swap)
+        self.reading.start(WORDS, lambda: read_journal(earlier.path), swap)
 
     @property
     def _case(self) -> Case | None:
         segmenter = self._segmenter()
         return None if segmenter is None else segmenter.case
-
-    def _read(self, read: Callable[[], T], then: Callable[[T], None]) -> None:
-        """Do something with what is read in the background, when that has ended."""
-        found: list[T] = []
-
-        def work(hand_over: Callable[[T], None]) -> None:
-            hand_over(read())
-
-        def on_end(outcome: Outcome) -> None:
-            self.progress = None
-            if outcome.kind == "failed":
-                self._tell(outcome.sentence, True)
-            self._on_change()
-            for one in found:
-                then(one)
-
-        self.progress = Progress("Reading earlier work")
-        self._on_change()
-        self._jobs.start(Job(work, found.append, on_end))
 
 
 def all_earlier(image: ImageFile) -> list[Earlier]:
@@ -144,18 +123,6 @@ def all_earlier(image: ImageFile) -> list[Earlier]:
             if history.is_worth_offering:
                 found.append(_earlier(path, history, image))
     return found
-
-
-def read_journal(path: Path) -> History:
-    """Replay a journal that nobody writes.
-
-    Raises
-    ------
-    JournalError
-        Where it is damaged, or gone.
-    """
-    with Book(path) as book:
-        return read_history(book)
 
 
 def _earlier(path: Path, history: History, image: ImageFile) -> Earlier:

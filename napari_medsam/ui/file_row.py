@@ -58,10 +58,8 @@ class FileRow(QWidget):
 
     def show_panel(self, panel: Panel) -> None:
         self.save.setText(with_key("Save labels..." if panel.is_dirty else "Save labels", "save"))
-        needs_case = (
-            *(self.one_a_label, self.description, self.import_table, self.export_table),
-            self.earlier,
-        )
+        tables = self.import_table, self.export_table
+        needs_case = (self.one_a_label, self.description, *tables, self.earlier)
         for part in (self.save, self.open, *needs_case):
             part.setEnabled(panel.has_case)
         is_ready = panel.model is not None and panel.model.state == "ready"

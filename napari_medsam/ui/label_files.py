@@ -16,9 +16,10 @@ from napari_medsam.formats.label_file import LabelFile
 from napari_medsam.formats.label_table import read_label_table, write_label_table
 from napari_medsam.formats.labels_read import read_label_file
 from napari_medsam.ui.case import Case
-from napari_medsam.ui.jobs import Job, JobRunner, Outcome
+from napari_medsam.ui.jobs import JobRunner
 from napari_medsam.ui.known_files import state_of
-from napari_medsam.ui.panel import Progress, Tell
+from napari_medsam.ui.panel import Tell
+from napari_medsam.ui.reading import Reading
 
 Ask = Callable[[str, tuple[str, ...]], str | None]
 """Takes a question and the answers there are; returns one of them, None to leave it."""
@@ -51,8 +52,7 @@ class LabelFiles:
         tell: Tell,
         on_change: Callable[[], None],
     ) -> None:
-        self.progress: Progress | None = None
-        self._jobs = jobs
+        self.reading = Reading(jobs, tell, on_change)
         self._case = case
         self._ask = ask
         self._tell = tell
@@ -67,34 +67,25 @@ class LabelFiles:
             self._read(case, path, resample=False)
 
     def _read(self, case: Case, path: Path, *, resample: bool) -> None:
-        grid = case.image.grid
-        found: list[Read | OtherGrid] = []
-        state = state_of(path)
+        grid, state = case.image.grid, state_of(path)
 
-        def work(hand_over: Callable[[Read | OtherGrid], None]) -> None:
+        def read() -> Read | OtherGrid:
             try:
                 file = read_label_file(path, grid, resample=resample)
-                hand_over((file, int(np.count_nonzero(np.unique(file.labels)))))
             except OtherGrid as other:
                 if resample or grid.kind in NO_PLACE:
                     raise
-                hand_over(other)
+                return other
+            return file, int(np.count_nonzero(np.unique(file.labels)))
 
-        def on_end(outcome: Outcome) -> None:
-            self.progress = None
-            if outcome.kind == "failed":
-                self._tell(outcome.sentence, True)
-            self._on_change()
-            for one in found:
-                if isinstance(one, OtherGrid):
-                    self._ask_to_resample(case, path, one)
-                else:
-                    case.files.note(path, state)
-                    self._take_over(case, path, *one)
+        def then(found: Read | OtherGrid) -> None:
+            if isinstance(found, OtherGrid):
+                self._ask_to_resample(case, path, found)
+            else:
+                case.files.note(path, state)
+                self._take_over(case, path, *found)
 
-        self.progress = Progress(f"Reading {path.name}")
-        self._on_change()
-        self._jobs.start(Job(work, found.append, on_end))
+        self.reading.start(f"Reading {path.name}", read, then)
 
     def _ask_to_resample(self, case: Case, path: Path, other: OtherGrid) -> None:
         difference = other.difference or "or outside it"

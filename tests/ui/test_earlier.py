@@ -15,10 +15,11 @@ from qtpy.QtTest import QTest
 from napari_medsam.engine.anchors import mask_there
 from napari_medsam.engine.events import PlacedBox
 from napari_medsam.engine.prompt import SliceRef
+from napari_medsam.journal.history import read_journal
 from napari_medsam.journal.place import journal_path
 from napari_medsam.journal.shelf import journals, put_aside_of
 from napari_medsam.ui.case import Case
-from napari_medsam.ui.earlier import NONE, Earlier, read_journal
+from napari_medsam.ui.earlier import NONE, Earlier
 from napari_medsam.ui.earlier_dialog import EarlierDialog
 from napari_medsam.ui.offers import ONLY_LOOK, START_NEW, TAKE_OVER
 from tests.ui.conftest import SPACING_XYZ, Desk, HeldJobs, TinyShelf, image_layer, make_desk
