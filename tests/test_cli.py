@@ -6,17 +6,19 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
 import pytest
 from PIL import Image
+from typer.main import get_command
 
 from napari_medsam.cache_place import Preferences, preferences
-from napari_medsam.cli import main
+from napari_medsam.cli import app, main
 from napari_medsam.models import ways
 from napari_medsam.models.catalogue import CATALOGUE, spec
 from napari_medsam.models.device import Way
@@ -768,3 +770,25 @@ def test_weights_travel_by_import_verify_and_remove(
 def weights_path(weights_path: Path) -> Path:
     """Found before a test points the data folder elsewhere."""
     return weights_path
+
+
+def command_paths(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    yield path
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from command_paths(inner, (*path, name))
+
+
+@pytest.mark.parametrize("asked", ["--help", "--nonsense"])
+def test_every_command_answers_as_typer_itself_would(
+    asked: str, capsys: pytest.CaptureFixture[str]
+):
+    """The short way to a command (it saves loading pydantic) changes no word and no exit code."""
+    paths = list(command_paths(get_command(app)))
+    assert ("models", "install") in paths
+    for path in paths:
+        code = main([*path, asked])
+        said = capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            app([*path, asked], prog_name="napari-medsam")
+        assert (code, said) == (end.value.code, capsys.readouterr())
+        assert " ".join(["Usage: napari-medsam", *path]) in said.out + said.err

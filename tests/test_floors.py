@@ -12,6 +12,10 @@ import pytest
 
 from .conftest import PROJECT
 
+HELP_NEEDS_NONE = (
+    *("numpy", "scipy", "openvino", "SimpleITK", "nibabel", "pydicom", "PIL", "tifffile"),
+    *("rich", "pydantic", "psutil", "napari", "npe2", "qtpy", "magicgui", "distributed"),
+)
 HEAVY = ("napari", "qtpy", "PyQt6", "PySide6", "magicgui", "vispy", "torch", "cv2")
 
 
@@ -58,6 +62,30 @@ def test_no_command_without_a_window_loads_napari():
         "    main(['info', 'pyproject.toml'])\n"
     )
     assert loaded_by(statement).isdisjoint(HEAVY)
+
+
+def test_no_help_loads_what_only_work_needs():
+    """One process asks for the help of every command; each says who loaded what first."""
+    statement = (
+        "import contextlib, io, sys\n"
+        "import typer\n"
+        f"unwanted = set({HELP_NEEDS_NONE!r}) - set(sys.modules)\n"  # typer may load rich itself
+        "from typer.main import get_command\n"
+        "from napari_medsam.cli import app, main\n"
+        "def paths(command, path):\n"
+        "    yield path\n"
+        "    for name, inner in getattr(command, 'commands', {}).items():\n"
+        "        yield from paths(inner, [*path, name])\n"
+        "asked = list(paths(get_command(app), []))\n"
+        "for path in asked:\n"
+        "    with contextlib.redirect_stdout(io.StringIO()) as said:\n"
+        "        assert main([*path, '--help']) == 0\n"
+        "    assert 'Usage: ' + ' '.join(['napari-medsam', *path]) in said.getvalue(), path\n"
+        "    loaded = unwanted & set(sys.modules)\n"
+        "    assert not loaded, (path, loaded)\n"
+        "assert len(asked) > 25, asked\n"
+    )
+    loaded_by(statement)
 
 
 def test_floors_are_kept():

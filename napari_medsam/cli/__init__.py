@@ -1,8 +1,8 @@
 """The command line: wiring only. Each command reads its arguments and calls the rooms below.
 
-What is slow to import (numpy, OpenVINO, SimpleITK, and for `view` napari) is imported by the
-command that needs it, when it runs; so `--help` and `--version` answer at once, and nothing but
-`view` and `demo` without `--headless` ever loads napari or Qt.
+What is slow to import (numpy, OpenVINO, SimpleITK, rich, and for `view` napari) is imported by
+the command that needs it, when it runs; so `--version` and every `--help` answer at once, and
+nothing but `view` and `demo` without `--headless` ever loads napari or Qt.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer.main import get_command
@@ -87,8 +87,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     given = [one for one in given if one != "--debug"]
+    command, path, rest = _addressed(get_command(app), _with_command(given))
     try:
-        app(_with_command(given), prog_name="napari-medsam")
+        command(rest, prog_name=" ".join(path))
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(bool(end.code))
     except Exception as error:
@@ -104,8 +105,26 @@ def _with_command(given: list[str]) -> list[str]:
     if not given:
         return ["view"]
     first = given[0]
-    known = get_command(app).commands  # type: ignore[attr-defined]
-    if first in known or first.startswith("-"):
+    if first in _inner(get_command(app)) or first.startswith("-"):
         return given
     is_file = Path(first).exists() or Path(first).suffix or Path(first).name != first
     return ["view", *given] if is_file else given
+
+
+def _addressed(command: Any, given: list[str]) -> tuple[Any, list[str], list[str]]:
+    """The command that arguments address, its full name in words, and its own arguments.
+
+    typer would find it too, but it loads pydantic (0.15 s) to parse the options of each group on
+    the way, even where none is given and the help of a command is all that is asked for.
+    """
+    path = ["napari-medsam"]
+    while given and given[0] in _inner(command):
+        command = _inner(command)[given[0]]
+        path.append(given[0])
+        given = given[1:]
+    return command, path, given
+
+
+def _inner(command: Any) -> dict[str, Any]:
+    """The commands of a group by name; of a command that is none, nothing."""
+    return getattr(command, "commands", {})

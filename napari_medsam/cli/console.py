@@ -5,10 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn
-from rich.progress import TimeRemainingColumn as TimeLeft
-
 
 @contextmanager
 def progress_bar(
@@ -19,6 +15,11 @@ def progress_bar(
     The bar is written to stderr, so that stdout holds results alone, and only where stderr is a
     terminal.
     """
+    # Every command imports this module for its `--help`; rich costs more than all of them.
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeRemainingColumn as TimeLeft
+
     console = Console(stderr=True)
     amount = DownloadColumn() if in_bytes else MofNCompleteColumn()
     with Progress(
