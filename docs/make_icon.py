@@ -1,6 +1,6 @@
 """Draw napari_medsam/icon.png, which napari's list of plugins shows: a mask in its box.
 
-    python docs/make_icon.py
+Run it as ``python docs/make_icon.py``.
 """
 
 from __future__ import annotations
