@@ -9,7 +9,8 @@ import typer
 
 NO_BINDING = (
     "No Qt binding is installed, so no window can be opened. Install one into this Python "
-    'environment: pip install PyQt6 (or PySide6). "segment" and "demo --headless" need none.'
+    'environment: pip install PyQt6 (or PySide6_Essentials). "segment" and "demo --headless" need '
+    "none."
 )
 
 
