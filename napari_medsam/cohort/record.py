@@ -14,9 +14,9 @@ import numpy as np
 from napari_medsam.cohort.task import Task
 from napari_medsam.engine.confidence import slice_confidences
 from napari_medsam.engine.review import doubtful
-from napari_medsam.formats.atomic import replacing
 from napari_medsam.headless import Answer, Result, confidences
 from napari_medsam.report import measure
+from napari_medsam.storage.atomic_write import replacing
 
 
 class LabelRecord(TypedDict):

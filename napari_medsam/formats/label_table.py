@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from napari_medsam.engine.events import LABEL_STATES, MOST_LABELS, PALETTE, Label, LabelState
 from napari_medsam.formats.errors import ReadError, SaveError
 from napari_medsam.formats.terms import Code, CodedLabel, Term, term_of, with_term
+from napari_medsam.storage.atomic_write import replacing, write_text
 
 ITK_SNAP_HEADER = """\
 ################################################
@@ -59,11 +60,13 @@ def write_label_table(path: str | os.PathLike[str], table: Sequence[Label]) -> N
     path = Path(path)
     try:
         if path.suffix.lower() in (".txt", ".label"):
-            path.write_text(_itk_snap(table), encoding="utf-8")
+            write_text(path, _itk_snap(table))
         elif path.suffix.lower() == ".csv":
-            with path.open("w", encoding="utf-8", newline="") as stream:
-                writer = csv.writer(stream)
-                writer.writerows(_csv_table(table))
+            with (
+                replacing(path) as temporary,
+                temporary.open("w", encoding="utf-8", newline="") as stream,
+            ):
+                csv.writer(stream).writerows(_csv_table(table))
         else:
             raise SaveError(f"{path.name}: a label table is saved as .txt (ITK-SNAP) or .csv.")
     except OSError as error:
