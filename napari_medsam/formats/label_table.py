@@ -20,6 +20,7 @@ from napari_medsam.engine.events import LABEL_STATES, MOST_LABELS, PALETTE, Labe
 from napari_medsam.formats.errors import ReadError, SaveError
 from napari_medsam.formats.terms import Code, CodedLabel, Term, term_of, with_term
 from napari_medsam.storage.atomic_write import replacing, write_text
+from napari_medsam.storage.text import parse_table, read_text
 
 ITK_SNAP_HEADER = """\
 ################################################
@@ -109,8 +110,10 @@ def _rows(path: Path) -> list[tuple[int, list[str]]]:
     try:
         if path.stat().st_size > MOST_BYTES:
             raise ReadError(f"{path.name} is too large to be a label table.")
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(path)
+    except ValueError as error:
+        raise ReadError(str(error)) from error
+    except OSError as error:
         raise ReadError(f"{path.name} cannot be read as text.") from error
     try:
         return _csv_rows(text) if path.suffix.lower() == ".csv" else _itk_snap_rows(text)
@@ -190,7 +193,7 @@ def _term(words: Sequence[str]) -> Term:
 
 
 def _csv_rows(text: str) -> list[tuple[int, list[str]]]:
-    rows = [(line, row) for line, row in enumerate(csv.reader(text.splitlines()), 1) if row]
+    rows = parse_table(text).rows
     headed = bool(rows) and tuple(rows[0][1][:5]) == CSV_COLUMNS
     if not headed:
         return rows
