@@ -10,8 +10,8 @@ if "%INTO%"=="" set "INTO=%LOCALAPPDATA%\napari-medsam-program"
 
 rem The first Python this kit has wheels for.
 set "PY="
-for %%V in (3.11 3.12 3.13) do call :try "py -%%V"
-if not defined PY call :try "python"
+for %%V in (3.11 3.12 3.13) do call :try py -%%V
+if not defined PY call :try python
 if defined PYTHON call :try "%PYTHON%"
 if not defined PY (
     echo napari-medsam: no Python found that this kit is for; see README.txt. 1>&2
@@ -44,7 +44,8 @@ exit /b 1
 :try
 if defined PY exit /b 0
 set "TAG="
-for /f "delims=" %%T in ('%~1 -c "import sys; print('cp%%d%%d' %% sys.version_info[:2])" 2^>nul') do set "TAG=%%T"
+rem The outer quotes are for cmd, which drops the first and the last of a command with several.
+for /f "delims=" %%T in ('""%~1" %~2 -c "import sys; print('cp%%d%%d' %% sys.version_info[:2])" 2^>nul"') do set "TAG=%%T"
 if not defined TAG exit /b 0
-if exist "%KIT%requirements-win_amd64-%TAG%.txt" set "PY=%~1"
+if exist "%KIT%requirements-win_amd64-%TAG%.txt" set PY="%~1" %~2
 exit /b 0
