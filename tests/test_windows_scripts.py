@@ -150,5 +150,5 @@ def test_batch_file_avoids_the_traps_of_cmd() -> None:
 def test_python_in_program_files_is_found() -> None:
     """A command with several quotes loses its first and last one to cmd."""
     [line] = [one for one in BATCH.read_text("ascii").splitlines() if "sys.version_info" in one]
-    assert """('""%~1" %~2 -c""" in line
-    assert """2^>nul"')""" in line
+    assert """('^""%~1" %~2 -c""" in line
+    assert """2^>nul^"')""" in line

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import unicodedata
+import warnings
 from contextlib import closing
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 
@@ -80,7 +81,10 @@ def test_sqlite_refuses_what_pathlib_makes_of_a_share_and_opens_ours(tmp_path: P
     with closing(sqlite3.connect(path)):
         pass
     share = PureWindowsPath(f"//server{path.as_posix()}")
-    with pytest.raises(sqlite3.OperationalError, match="invalid uri authority"):
+    with (
+        warnings.catch_warnings(action="ignore", category=ResourceWarning),  # Python 3.13's own
+        pytest.raises(sqlite3.OperationalError, match="invalid uri authority"),
+    ):
         sqlite3.connect(f"{share.as_uri()}?mode=ro", uri=True)
     uri = sqlite_uri(PureWindowsPath(f"/{path.as_posix()}"), "mode=ro")
     assert uri.startswith("file:////")
