@@ -7,12 +7,10 @@ ratios, which hold because what is compared is run in turns.
 
 from __future__ import annotations
 
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +27,7 @@ from napari_medsam.engine.session import Session
 from napari_medsam.engine.volume import Volume
 from napari_medsam.models import peak
 from napari_medsam.models.errors import Cancelled
+from napari_medsam.storage.temporary_folder import temporary_folder
 
 SLICE_SHAPE = (512, 512)
 N_SLICES = 10
@@ -128,10 +127,10 @@ def click(session: Session, box: BoxPrompt) -> None:
 
 def _disk_click(volume: Volume, model: PromptableModel, box: BoxPrompt) -> float:
     """Milliseconds of a click whose slice another run of the program left on disk."""
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder("napari-medsam-") as folder:
 
         def today() -> Session:
-            cache = EmbeddingCache(disk=DiskCache(Path(folder)))
+            cache = EmbeddingCache(disk=DiskCache(folder))
             return Session(volume, model, views=False, cache=cache)
 
         click(today(), box)

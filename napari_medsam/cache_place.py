@@ -6,7 +6,6 @@ What the user prefers lies in ``<folder>/preferences.json``; a damaged file coun
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from pathlib import Path
 from typing import NamedTuple, get_args
@@ -15,7 +14,7 @@ import platformdirs
 
 from napari_medsam.engine.disk_cache import DEFAULT_BUDGET, DiskCache, DiskPrecision
 from napari_medsam.engine.embeddings import EmbeddingCache, default_budget
-from napari_medsam.models.json_file import read_json
+from napari_medsam.storage.json_file import read_json, write_json
 
 VARIABLE = "NAPARI_MEDSAM_CACHE"
 
@@ -55,11 +54,7 @@ def preferences() -> Preferences:
 
 def keep_preferences(chosen: Preferences) -> None:
     """Remember them; OSError where the folder cannot be written."""
-    path = _preferences_file()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.part")
-    temporary.write_text(json.dumps(chosen._asdict()), encoding="utf-8")
-    temporary.replace(path)
+    write_json(_preferences_file(), chosen._asdict())
 
 
 def _preferences_file() -> Path:

@@ -23,6 +23,7 @@ from napari_medsam.overlay import (
     font,
     slice_panel,
 )
+from napari_medsam.storage.atomic_write import replacing
 
 PAGE = (1240, 1754)
 EDGE = 60
@@ -59,10 +60,11 @@ def save_page(
     if path.suffix.lower() not in (".png", ".pdf"):
         raise ValueError(f"{path.name}: a page is saved as .png or .pdf.")
     page = draw_page(scene, measures, units, heading)
-    if path.suffix.lower() == ".pdf":
-        page.save(path, format="PDF", resolution=DPI, title=heading.title)
-    else:
-        page.save(path, format="PNG", dpi=(DPI, DPI))
+    with replacing(path) as temporary:
+        if path.suffix.lower() == ".pdf":
+            page.save(temporary, format="PDF", resolution=DPI, title=heading.title)
+        else:
+            page.save(temporary, format="PNG", dpi=(DPI, DPI))
 
 
 def draw_page(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_medsam.measure import LabelMeasure
+from napari_medsam.storage.atomic_write import write_text
 
 PLACES = {
     "ml": 3, "long": 2, "short": 2, "mean": 3, "std": 3, "min": 3, "max": 3, "median": 3,
@@ -79,7 +80,7 @@ def as_csv(measures: Sequence[LabelMeasure], units: Units, delimiter: str = ",")
 
 def write_csv(path: Path, measures: Sequence[LabelMeasure], units: Units) -> None:
     """Save the table as UTF-8; OSError where that fails."""
-    path.write_text(as_csv(measures, units), encoding="utf-8", newline="")
+    write_text(path, as_csv(measures, units))
 
 
 def as_sentence(one: LabelMeasure, units: Units) -> str:

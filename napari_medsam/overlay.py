@@ -20,6 +20,7 @@ from napari_medsam.engine.events import Label, PlacedBox
 from napari_medsam.engine.prompt import SliceRef
 from napari_medsam.engine.volume import AXES, Axis, Volume
 from napari_medsam.engine.window import Window
+from napari_medsam.storage.atomic_write import replacing
 
 MOST_PANELS = 12
 FEWEST_FOR_CORONAL = 4
@@ -48,7 +49,8 @@ class Scene:
 def save_overlay(path: Path, scene: Scene) -> None:
     """Draw each box's slice, and of a volume one coronal slice, into one PNG."""
     panels = [slice_panel(scene, where) for where in slices_to_show(scene)]
-    _sheet(panels, scene.caption).save(path, format="PNG")
+    with replacing(path) as temporary:
+        _sheet(panels, scene.caption).save(temporary, format="PNG")
 
 
 def slices_to_show(scene: Scene) -> list[SliceRef]:

@@ -17,6 +17,7 @@ from napari_medsam.engine.confidence import DOUBTFUL
 from napari_medsam.engine.events import Label, PlacedBox
 from napari_medsam.formats.image_file import ImageFile
 from napari_medsam.headless import Found, Request, Result, confidences
+from napari_medsam.storage.atomic_write import write_text
 
 RESEARCH_ONLY = "For research use only. Not a medical device."
 
@@ -65,7 +66,7 @@ def doubtful(result: Result) -> list[dict[str, Any]]:
 
 def write_report(path: Path, content: Mapping[str, Any]) -> None:
     """Write a report as UTF-8 JSON."""
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def describe_image(image: ImageFile) -> dict[str, Any]:

@@ -8,7 +8,6 @@ files of their own (`models.ways`, `cache_place`).
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from napari_medsam.models import store
+from napari_medsam.storage.json_file import read_json, write_json
 
 VARIABLE = "NAPARI_MEDSAM_SETTINGS"
 IdleWork = Literal["mains", "always", "never"]
@@ -86,11 +86,8 @@ def keep(**changes: Any) -> Settings:
             raise ValueError(f"{name} cannot be {value!r}.")
     chosen = replace(settings(), **changes)
     path = _path()
-    temporary = path.with_suffix(f".{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(asdict(chosen), indent=1), encoding="utf-8")
-        temporary.replace(path)
+        write_json(path, asdict(chosen))
         _unwritten.pop(path, None)
     except OSError:
         _unwritten[path] = asdict(chosen)
@@ -142,7 +139,7 @@ def _read() -> dict[str, Any]:
 def _content(path: Path, state: tuple[int, ...]) -> dict[str, Any]:
     """What a file holds, read once a `state`: every redraw of the dock asks for keys."""
     with contextlib.suppress(OSError, ValueError):
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
         if isinstance(content, dict):
             return content
     return {}

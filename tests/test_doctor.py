@@ -57,7 +57,7 @@ def test_wrong_numbers_are_found(weights_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_unwritable_data_folder_is_a_problem(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("NAPARI_MEDSAM_HOME", str(tmp_path))
-    monkeypatch.setattr(machine.os, "access", lambda path, mode: False)
+    monkeypatch.setattr(machine, "can_write", lambda folder: False)
     assert machine.disk().state == "problem"
 
 
@@ -143,7 +143,7 @@ def test_damaged_record_is_told_and_ends_nothing(tmp_path: Path, monkeypatch: py
 def test_cache_that_cannot_be_written_is_a_note(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("NAPARI_MEDSAM_CACHE", str(tmp_path / "cache"))
     assert files.cache().state == "ok"
-    monkeypatch.setattr(files.os, "access", lambda path, mode: False)
+    monkeypatch.setattr(files, "can_write", lambda folder: False)
     assert files.cache().state == "note"
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from napari_medsam.settings import Settings, keep, settings
+from napari_medsam.storage.json_file import read_json
 
 
 @pytest.fixture(autouse=True)
@@ -50,10 +51,19 @@ def test_file_is_read_again_when_it_changed_and_not_before(
     keep(threads=3)
     assert settings().threads == 3
     read: list[Path] = []
-    before = Path.read_text
-    monkeypatch.setattr(Path, "read_text", lambda p, **how: (read.append(p), before(p, **how))[1])
+    monkeypatch.setattr(
+        "napari_medsam.settings.read_json", lambda path: (read.append(path), read_json(path))[1]
+    )
     assert settings().threads == 3
     assert read == []
     file.write_text('{"threads": 12}', encoding="utf-8")
     assert settings().threads == 12
     assert read == [file]
+
+
+def test_file_edited_with_notepad_still_counts(file: Path) -> None:
+    keep(threads=3)
+    file.write_text('{"threads": 7}\r\n', encoding="utf-8-sig", newline="")
+    assert settings().threads == 7
+    keep(sound=True)
+    assert settings() == Settings(threads=7, sound=True)

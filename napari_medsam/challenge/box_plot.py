@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from napari_medsam.formats.atomic import replacing
+from napari_medsam.storage.atomic_write import replacing
 
 HEIGHT, TOP, BOTTOM, LEFT = 300, 40, 40, 50
 COLUMN, BOX = 96, 40

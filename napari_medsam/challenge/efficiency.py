@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from napari_medsam.formats.atomic import replacing
+from napari_medsam.storage.atomic_write import replacing
 
 
 class Efficiency:
@@ -21,7 +21,10 @@ class Efficiency:
     def add(self, case: str, seconds: float) -> None:
         """Put down what a case took."""
         self._seconds[case] = f"{seconds:.4f}"
-        with replacing(self._path) as temporary, temporary.open("w", newline="") as file:
+        with (
+            replacing(self._path) as temporary,
+            temporary.open("w", newline="", encoding="utf-8") as file,
+        ):
             writer = csv.writer(file)
             writer.writerow(["case", "time"])
             writer.writerows(self._seconds.items())

@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 
 from napari_medsam.challenge.scores import Score, score
-from napari_medsam.formats.atomic import replacing
 from napari_medsam.formats.errors import ReadError, one_line
 from napari_medsam.formats.images import suffix_of
 from napari_medsam.formats.labels import FORMATS
 from napari_medsam.formats.labels_read import read_labels, read_labels_alone
 from napari_medsam.formats.npz_case import read_label_array
 from napari_medsam.models.routing import challenge_modality
+from napari_medsam.storage.atomic_write import replacing
 
 UNKNOWN = "unknown"
 FIGURES = ("dsc", "nsd", "nsd_corrected")

@@ -30,6 +30,7 @@ from napari_medsam.cli.predict import predict
 from napari_medsam.cli.replay import replay
 from napari_medsam.cli.segment import segment
 from napari_medsam.cli.view import view
+from napari_medsam.storage.console import print_anything
 
 app = typer.Typer(
     name="napari-medsam",
@@ -84,6 +85,7 @@ def _napari_medsam(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code: 0 done, 1 failed, 2 wrongly asked."""
+    print_anything()
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     given = [one for one in given if one != "--debug"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,6 +30,7 @@ def bench(
     from napari_medsam.models import loading, store
     from napari_medsam.precision_check import settle
     from napari_medsam.report import versions
+    from napari_medsam.storage.json_file import write_json
 
     with usage("--model"):
         gmacs = store.spec(model).gmacs
@@ -51,7 +51,7 @@ def bench(
         measured = {figure.key: round(figure.value, 3) for figure in found}
         content = {"model": model, "identity": opened.identity, **measured}
         content |= {"auto": way._asdict(), "verdicts": verdicts, "versions": versions()}
-        json_file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        write_json(json_file, content, indent=2)
 
 
 def _show(found: Sequence[Figure], model: str) -> None:

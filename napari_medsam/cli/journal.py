@@ -76,13 +76,14 @@ def export(
     from napari_medsam.journal.book import Book
     from napari_medsam.journal.export import as_json
     from napari_medsam.journal.shelf import find_journal
+    from napari_medsam.storage.atomic_write import write_text
 
     with Book(find_journal(journal)) as book:
         text = json.dumps(as_json(book), indent=1)
     if output is None:
         typer.echo(text)
         return
-    output.write_text(f"{text}\n", encoding="utf-8")
+    write_text(output, f"{text}\n")
     typer.echo(f"Saved {output.name}.")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,9 +14,10 @@ from napari_medsam.cohort.table import read_table
 from napari_medsam.cohort.task import Task
 from napari_medsam.cohort.work import do
 from napari_medsam.engine.embeddings import free_memory
-from napari_medsam.formats.atomic import sweep
 from napari_medsam.models import store
 from napari_medsam.models.routing import AUTO
+from napari_medsam.storage.atomic_write import remove_file, sweep
+from napari_medsam.storage.processes import n_cores
 
 SUMMARY = "summary.csv"
 WORKER_BYTES = 1_500_000_000
@@ -73,7 +73,7 @@ def batch(
     records = {} if again else {t.case.name: r for t in tasks if (r := read_record(t))}
     if again:
         for task in tasks:
-            task.record.unlink(missing_ok=True)
+            remove_file(task.record)
     try:
         yield from list(records.values())
         for record in _run(
@@ -122,13 +122,6 @@ def _run(
         found = run_local([replace(task, threads=threads) for task in here], work, n)
     for _, record in found:
         yield record
-
-
-def n_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def default_workers() -> int:

@@ -14,9 +14,9 @@ import numpy as np
 from napari_medsam.cohort.task import Task
 from napari_medsam.engine.confidence import slice_confidences
 from napari_medsam.engine.review import doubtful
-from napari_medsam.formats.atomic import replacing
 from napari_medsam.headless import Answer, Result, confidences
 from napari_medsam.report import measure
+from napari_medsam.storage.json_file import write_json
 
 
 class LabelRecord(TypedDict):
@@ -64,9 +64,7 @@ def record_of(task: Task, result: Result, model: str) -> Record:
 
 def write_record(task: Task, record: Record) -> None:
     """Put the record in its place, as a whole."""
-    task.record.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(task.record) as temporary:
-        temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    write_json(task.record, record)
 
 
 def read_record(task: Task) -> Record | None:

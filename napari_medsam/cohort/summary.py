@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from napari_medsam.cohort.record import LabelRecord, Record
-from napari_medsam.formats.atomic import replacing
+from napari_medsam.storage.atomic_write import replacing
 
 COLUMNS = (
     "case",

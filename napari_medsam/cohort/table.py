@@ -5,13 +5,13 @@ beside the table (or in the folder that is named), `label` a number or a name. T
 object's extent on slices `first` to `last` of `axis`, both included; of a picture the three are
 left empty. With a further column `slice` the box is instead the outline on that one slice, carried
 from `first` to `last`; several such rows of a label are keyframes. Slices and pixels count as in
-`info`.
+`info`. Cells are separated by a comma, a semicolon (numbers may then have a decimal comma, as Excel
+writes them in German) or a tab.
 """
 
 from __future__ import annotations
 
 import csv
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,9 @@ from napari_medsam.box_text import AskedBox
 from napari_medsam.engine.volume import AXES, Axis
 from napari_medsam.formats.images import suffix_of
 from napari_medsam.formats.labels import FORMATS
+from napari_medsam.storage.names import first_twice
+from napari_medsam.storage.paths import listed_path
+from napari_medsam.storage.text import parse_number, parse_table, read_text
 
 COLUMNS = ("case", "label", "axis", "first", "last", "x0", "y0", "x1", "y1")
 
@@ -71,29 +74,33 @@ def read_table(path: Path, folder: Path | None = None) -> list[Case]:
     """
     if not path.is_file():
         raise ValueError(f"There is no table {path}.")
+    try:
+        table = parse_table(read_text(path))
+    except csv.Error as error:  # no ValueError, to csv's own taste
+        raise ValueError(f"{path.name} is no table ({error}).") from error
+    header = [name.strip() for name in table.rows[0][1]] if table.rows else []
+    lacking = [name for name in COLUMNS if name not in header]
+    if lacking:
+        raise ValueError(
+            f"{path.name} lacks the column {', '.join(lacking)}; a table of boxes has "
+            f"{', '.join(COLUMNS)}."
+        )
     by_case: dict[str, list[Row]] = {}
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        table = csv.DictReader(file)
-        lacking = [name for name in COLUMNS if name not in (table.fieldnames or ())]
-        if lacking:
-            raise ValueError(
-                f"{path.name} lacks the column {', '.join(lacking)}; a table of boxes has "
-                f"{', '.join(COLUMNS)}."
-            )
-        for cells in table:
-            name = _text(cells, "case")
-            try:
-                row = _row(cells)
-            except ValueError as error:
-                raise ValueError(f"Line {table.line_num} of {path.name}: {error}") from error
-            by_case.setdefault(name, []).append(row)
+    for line, values in table.rows[1:]:
+        cells = dict(zip(header, values, strict=False))
+        name = _text(cells, "case")
+        try:
+            row = _row(cells, has_decimal_comma=table.has_decimal_comma)
+        except ValueError as error:
+            raise ValueError(f"Line {line} of {path.name}: {error}") from error
+        by_case.setdefault(name, []).append(row)
     if not by_case:
         raise ValueError(f"{path.name} has no rows.")
     base = path.parent if folder is None else folder
-    cases = [_case(name, base / name, tuple(rows)) for name, rows in by_case.items()]
-    twice = [name for name, n in Counter(case.output.lower() for case in cases).items() if n > 1]
+    cases = [_case(name, listed_path(base, name), tuple(rows)) for name, rows in by_case.items()]
+    twice = first_twice(case.output for case in cases)
     if twice:
-        raise ValueError(f"Two cases of {path.name} would both be saved as {twice[0]}; rename one.")
+        raise ValueError(f"Two cases of {path.name} would both be saved as {twice}; rename one.")
     return cases
 
 
@@ -106,8 +113,8 @@ def _case(name: str, path: Path, rows: tuple[Row, ...]) -> Case:
     return Case(name, path, rows, stem + (suffix if kept else ".nii.gz"))
 
 
-def _row(cells: dict[str, str | None]) -> Row:
-    x0, y0, x1, y1 = (_number(cells, name) for name in ("x0", "y0", "x1", "y1"))
+def _row(cells: dict[str, str], *, has_decimal_comma: bool) -> Row:
+    x0, y0, x1, y1 = (_number(cells, name, has_decimal_comma) for name in COLUMNS[-4:])
     label = _text(cells, "label") or "1"
     if label.isdecimal() and not 1 <= int(label) <= 65535:
         raise ValueError(f"the label is {label}; label numbers are 1 to 65535.")
@@ -126,18 +133,18 @@ def _row(cells: dict[str, str | None]) -> Row:
     return Row(corners, label, axis, (first, last), on_slice)
 
 
-def _text(cells: dict[str, str | None], name: str) -> str:
-    return (cells.get(name) or "").strip()
+def _text(cells: dict[str, str], name: str) -> str:
+    return cells.get(name, "").strip()
 
 
-def _number(cells: dict[str, str | None], name: str) -> float:
+def _number(cells: dict[str, str], name: str, has_decimal_comma: bool) -> float:
     try:
-        return float(_text(cells, name))
+        return parse_number(_text(cells, name), has_decimal_comma=has_decimal_comma)
     except ValueError:
         raise ValueError(f"{name} is {_text(cells, name)!r}; it is a number.") from None
 
 
-def _index(cells: dict[str, str | None], name: str) -> int:
+def _index(cells: dict[str, str], name: str) -> int:
     if not _text(cells, name).isdecimal():
         raise ValueError(f"{name} is {_text(cells, name)!r}; it is a slice's number from 0.")
     return int(_text(cells, name))

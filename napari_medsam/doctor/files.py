@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 from napari_medsam.cache_place import cache_folder, disk_cache
 from napari_medsam.doctor.check import Check, State, first_line
+from napari_medsam.storage.paths import can_write
 
 
 def files() -> list[Check]:
@@ -35,7 +34,7 @@ def cache() -> Check:
     """Whether embeddings can be kept for the next time; without them all works, only slower."""
     folder = cache_folder()
     there = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    if not os.access(there, os.W_OK):
+    if not can_write(there):
         advice = (
             "Set NAPARI_MEDSAM_CACHE to a folder you may write in; until then cases open slowly."
         )

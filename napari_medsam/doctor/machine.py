@@ -14,6 +14,7 @@ from napari_medsam import __version__
 from napari_medsam.doctor.check import Check, first_line
 from napari_medsam.engine.embeddings import free_memory
 from napari_medsam.models import store
+from napari_medsam.storage.paths import can_write
 
 GIB = 1024**3
 LEAST_MEMORY = 1 * GIB
@@ -96,7 +97,7 @@ def disk() -> Check:
     folder = store.home()
     there = next(parent for parent in (folder, *folder.parents) if parent.exists())
     elsewhere = "Set NAPARI_MEDSAM_HOME to a folder you may write in."
-    if not os.access(there, os.W_OK):
+    if not can_write(there):
         return Check("data folder", "problem", f"{folder} cannot be written", elsewhere)
     free = shutil.disk_usage(there).free
     found = f"{folder}, {free / GIB:.1f} GiB free"

@@ -7,6 +7,7 @@ import sys
 
 from napari_medsam import screen
 from napari_medsam.doctor.check import Check
+from napari_medsam.storage.processes import no_window
 
 _PATIENCE_SECONDS = 60
 LOAD_QT = "import qtpy.QtWidgets as w, qtpy; print(qtpy.API_NAME, qtpy.QT_VERSION)"
@@ -48,9 +49,12 @@ def in_a_process(program: str) -> tuple[int, str]:
     """Exit code and last line of a small Python program."""
     try:
         done = subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", program],
+            # utf8: both ends agree, whatever the console's code page is.
+            [sys.executable, "-X", "utf8", "-W", "ignore", "-c", program],
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
+            creationflags=no_window(),
             timeout=_PATIENCE_SECONDS,
             check=False,
         )

@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 
 from napari_medsam.engine.frame import Enlarge, Frame
 from napari_medsam.engine.prompt import Embedding
+from napari_medsam.storage.atomic_write import remove_if_possible, replacing
 
 DiskPrecision = Literal["float16", "int8"]
 
@@ -85,8 +86,7 @@ class DiskCache:
         try:
             embedding = _unpack(content, key)
         except ValueError:
-            with contextlib.suppress(OSError):
-                path.unlink()
+            remove_if_possible(path)
             self._n_bytes = None
             return None
         with contextlib.suppress(OSError):  # a read-only cache is still a cache
@@ -106,16 +106,14 @@ class DiskCache:
         n_bytes = sum(memoryview(part).nbytes for part in parts)
         if n_bytes > self.max_bytes:
             return False
-        temporary = path.with_name(f"{path.stem}.{os.getpid()}.{threading.get_ident()}.part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("wb") as file:
+            # Not SUFFIX, which would count it as an entry. Not synced: an entry that a power cut
+            # damaged is found by its digest.
+            with replacing(path, ".part", sync=False) as temporary, temporary.open("wb") as file:
                 for part in parts:
                     file.write(part)
-            temporary.replace(path)
         except OSError:  # a full or read-only disk costs speed, not work
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
             return False
         with self._lock:
             if self._n_bytes is not None:
@@ -172,16 +170,14 @@ class DiskCache:
             return
         for path in self._contexts():
             if path != keep and self._counted() > self.max_bytes:
-                freed = _folder_bytes(path)
+                before = _folder_bytes(path)
                 shutil.rmtree(path, ignore_errors=True)
-                self._n_bytes = self._counted() - freed
-        entries = sorted(keep.glob(f"*{SUFFIX}"), key=lambda p: p.stat().st_mtime)
-        for path in entries[:-1]:
+                self._n_bytes = self._counted() - before + _folder_bytes(path)
+        for n_bytes, entry in _oldest_first(keep)[:-1]:
             if self._counted() <= self.max_bytes:
                 return
-            freed = path.stat().st_size
-            path.unlink(missing_ok=True)
-            self._n_bytes = self._counted() - freed
+            if remove_if_possible(entry):  # another process may be reading it, on Windows
+                self._n_bytes = self._counted() - n_bytes
 
 
 def split_key(key: str) -> tuple[str, str]:
@@ -196,6 +192,16 @@ def _folder_bytes(folder: Path) -> int:
         with contextlib.suppress(OSError):
             total += path.stat().st_size
     return total
+
+
+def _oldest_first(folder: Path) -> list[tuple[int, Path]]:
+    """A folder's entries and their bytes, by the time they were written."""
+    found = []
+    for path in folder.glob(f"*{SUFFIX}"):
+        with contextlib.suppress(OSError):  # another process may be clearing
+            state = path.stat()
+            found.append((state.st_mtime, state.st_size, path))
+    return [(n_bytes, path) for _, n_bytes, path in sorted(found)]
 
 
 def _hash(text: str) -> str:

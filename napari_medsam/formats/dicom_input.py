@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import shutil
 import stat
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from napari_medsam.formats.dicom_frames import UNREADABLE, quiet_pydicom, read_d
 from napari_medsam.formats.errors import ReadError
 from napari_medsam.formats.memory import size_text
 from napari_medsam.formats.optional import has
+from napari_medsam.storage.temporary_folder import temporary_folder
 
 DIRECTORY = b"1.2.840.10008.1.3.10"
 """Media Storage Directory, the SOP class of a DICOMDIR (PS3.6 annex A)."""
@@ -42,8 +42,8 @@ def unpacked(path: Path) -> Iterator[Path]:
     if path.suffix.lower() != ".zip" or path.is_dir():
         yield path
         return
-    with tempfile.TemporaryDirectory(prefix="napari-medsam-") as name:
-        folder = Path(name) / "zip"
+    with temporary_folder("napari-medsam-") as outer:
+        folder = outer / "zip"
         folder.mkdir()
         try:
             with zipfile.ZipFile(path) as archive:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from napari_medsam.formats.description import Description
 
@@ -69,6 +70,14 @@ class OtherGrid(ReadError):
 
 class SaveError(ValueError):
     """Labels were not saved; what was in the target's place before is untouched."""
+
+
+def in_use(path: Path) -> str:
+    """Why a file was not replaced on Windows while another program shows it."""
+    return (
+        f"{path.name} is open in another program; close it there and save again. The file that "
+        f"was there before is unchanged."
+    )
 
 
 def one_line(error: BaseException) -> str:

@@ -7,7 +7,6 @@ place. Nothing of the source's header goes along but geometry.
 from __future__ import annotations
 
 import os
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,16 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 from PIL import Image
 
-from napari_medsam.formats.errors import ReadError, SaveError
+from napari_medsam.formats.errors import ReadError, SaveError, in_use
 from napari_medsam.formats.grid import SourceGrid
 from napari_medsam.formats.image_file import ImageFile
 from napari_medsam.formats.images import read_image, suffix_of
 from napari_medsam.formats.labels_itk import execute_writer
 from napari_medsam.formats.nifti_forms import header_for_labels
+from napari_medsam.storage.atomic_write import replacing
+from napari_medsam.storage.errors import FileInUse
+from napari_medsam.storage.names import is_too_long, name_problem, too_long
+from napari_medsam.storage.system import is_windows
 
 IMAGE_FORMATS = (".nii.gz", ".nii", ".nrrd", ".mha", ".png", ".tif", ".tiff")
 RGB_RECORD = np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])
@@ -44,6 +47,8 @@ def write_image(path: str | os.PathLike[str], image: ImageFile) -> str:
         Nothing was saved, and what stood at `path` before still does.
     """
     path = Path(path)
+    if is_windows() and (problem := name_problem(path.name)):
+        raise SaveError(problem)
     suffix = suffix_of(path)
     if suffix not in IMAGE_FORMATS:
         raise SaveError(
@@ -55,17 +60,17 @@ def write_image(path: str | os.PathLike[str], image: ImageFile) -> str:
     if path.exists() and image.grid.source.exists() and path.samefile(image.grid.source):
         raise SaveError(f"{path.name} is the image itself; save it under another name.")
     array = image.grid.from_lps(image.volume.voxels)
-    temporary = path.parent / f".{uuid.uuid4().hex}{suffix}"
     try:
-        _write(temporary, suffix, array, image.grid)
-        checked = _check(temporary, suffix, array, image.grid)
-        temporary.replace(path)
+        with replacing(path, suffix) as temporary:
+            _write(temporary, suffix, array, image.grid)
+            checked = _check(temporary, suffix, array, image.grid)
+    except FileInUse as error:
+        raise SaveError(in_use(path)) from error
     except OSError as error:
-        raise SaveError(f"{path.name} was not saved: {(error.strerror or error)!s}.") from error
+        why = too_long(path) if is_too_long(path) else f"{(error.strerror or error)!s}."
+        raise SaveError(f"{path.name} was not saved: {why}") from error
     except (ReadError, RuntimeError, MemoryError) as error:
         raise SaveError(f"{path.name} was not saved: {error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
     return checked
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from napari_medsam.formats.grid import SourceGrid
 from napari_medsam.formats.images import suffix_of
 from napari_medsam.formats.label_table import complete_table
 from napari_medsam.formats.labels import Saved, write_labels
+from napari_medsam.storage.names import first_twice, name_key
 
 
 def write_label_files(
@@ -43,13 +45,19 @@ def write_label_files(
 
 
 def label_paths(path: str | os.PathLike[str], rows: Sequence[Label]) -> list[Path]:
-    """The file of each label, named after it; numbers are added where names are alike."""
+    """The file of each label, named after it; numbers are added where names are alike.
+
+    Alike are names that are one file on Windows or macOS too, as "Liver" and "liver".
+    """
     path = Path(path)
     suffix = path.name[len(path.name) - len(suffix_of(path)) :]
     stem = path.name[: len(path.name) - len(suffix)]
     words = [re.sub(r"\W+", "_", one.name).strip("_") or str(one.number) for one in rows]
+    times = Counter(map(name_key, words))
     alone = [
-        word if words.count(word) == 1 else f"{word}_{one.number}"
+        word if times[name_key(word)] == 1 else f"{word}_{one.number}"
         for word, one in zip(words, rows, strict=True)
     ]
+    if first_twice(alone):  # one is named like another with its number
+        alone = [f"{one.number}_{word}" for word, one in zip(words, rows, strict=True)]
     return [path.with_name(f"{stem}_{word}{suffix}") for word in alone]

@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from napari_medsam.engine.events import LABEL_STATES, MOST_LABELS, PALETTE, Label, LabelState
 from napari_medsam.formats.errors import ReadError, SaveError
 from napari_medsam.formats.terms import Code, CodedLabel, Term, term_of, with_term
+from napari_medsam.storage.atomic_write import replacing, write_text
+from napari_medsam.storage.text import parse_table, read_text
 
 ITK_SNAP_HEADER = """\
 ################################################
@@ -59,11 +61,13 @@ def write_label_table(path: str | os.PathLike[str], table: Sequence[Label]) -> N
     path = Path(path)
     try:
         if path.suffix.lower() in (".txt", ".label"):
-            path.write_text(_itk_snap(table), encoding="utf-8")
+            write_text(path, _itk_snap(table))
         elif path.suffix.lower() == ".csv":
-            with path.open("w", encoding="utf-8", newline="") as stream:
-                writer = csv.writer(stream)
-                writer.writerows(_csv_table(table))
+            with (
+                replacing(path) as temporary,
+                temporary.open("w", encoding="utf-8", newline="") as stream,
+            ):
+                csv.writer(stream).writerows(_csv_table(table))
         else:
             raise SaveError(f"{path.name}: a label table is saved as .txt (ITK-SNAP) or .csv.")
     except OSError as error:
@@ -106,8 +110,10 @@ def _rows(path: Path) -> list[tuple[int, list[str]]]:
     try:
         if path.stat().st_size > MOST_BYTES:
             raise ReadError(f"{path.name} is too large to be a label table.")
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(path)
+    except ValueError as error:
+        raise ReadError(str(error)) from error
+    except OSError as error:
         raise ReadError(f"{path.name} cannot be read as text.") from error
     try:
         return _csv_rows(text) if path.suffix.lower() == ".csv" else _itk_snap_rows(text)
@@ -187,7 +193,7 @@ def _term(words: Sequence[str]) -> Term:
 
 
 def _csv_rows(text: str) -> list[tuple[int, list[str]]]:
-    rows = [(line, row) for line, row in enumerate(csv.reader(text.splitlines()), 1) if row]
+    rows = parse_table(text).rows
     headed = bool(rows) and tuple(rows[0][1][:5]) == CSV_COLUMNS
     if not headed:
         return rows

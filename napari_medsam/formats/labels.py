@@ -7,9 +7,7 @@ then moved into place. Until that moment a file already there is untouched.
 
 from __future__ import annotations
 
-import contextlib
 import os
-import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +26,7 @@ from napari_medsam.formats import (
     labels_rtstruct,
     labels_seg_nrrd,
 )
-from napari_medsam.formats.errors import ReadError, SaveError
+from napari_medsam.formats.errors import ReadError, SaveError, in_use
 from napari_medsam.formats.grid import SourceGrid
 from napari_medsam.formats.images import suffix_of
 from napari_medsam.formats.label_table import (
@@ -37,6 +35,10 @@ from napari_medsam.formats.label_table import (
     write_label_table,
 )
 from napari_medsam.formats.labels_read import read_label_file, read_labels
+from napari_medsam.storage.atomic_write import replacing, to_disk
+from napari_medsam.storage.errors import FileInUse
+from napari_medsam.storage.names import is_too_long, name_problem, too_long
+from napari_medsam.storage.system import is_windows
 
 __all__ = [
     "FORMATS",
@@ -141,21 +143,19 @@ def write_labels(
     _refuse_source(path, grid)
     narrow = _smallest_type(labels, grid, chosen, path)
     in_file_order = grid.from_lps(narrow)
-    temporary = path.parent / f".{uuid.uuid4().hex}{suffix_of(path)}"
+    temporary = path
     try:
-        chosen.write(temporary, in_file_order, grid, table)
-        _to_disk(temporary)
-        checked = chosen.check(temporary, in_file_order, grid)
-        temporary.replace(path)
-        _to_disk(path.parent)
+        with replacing(path, suffix_of(path)) as temporary:
+            chosen.write(temporary, in_file_order, grid, table)
+            to_disk(temporary)
+            checked = chosen.check(temporary, in_file_order, grid)
+    except FileInUse as error:
+        raise SaveError(in_use(path)) from error
     except OSError as error:
         raise SaveError(_why(path, error)) from error
     except (ReadError, RuntimeError, MemoryError) as error:
         sentence = str(error).replace(temporary.name, path.name)
         raise SaveError(f"{path.name} was not saved: {sentence}") from error
-    finally:
-        with contextlib.suppress(OSError):  # the share is gone, and the file with it
-            temporary.unlink(missing_ok=True)
     if description:
         rows = complete_table(in_file_order, table)
         write_label_table(description_beside(path), rows)
@@ -174,7 +174,9 @@ def _format_of(path: Path) -> LabelFormat:
 
 
 def _refuse_source(path: Path, grid: SourceGrid) -> None:
-    """Never write over the image, nor into a DICOM series' folder."""
+    """Never write over the image, nor into a DICOM series' folder, nor to a name that is none."""
+    if is_windows() and (problem := name_problem(path.name)):
+        raise SaveError(problem)
     if not path.parent.is_dir():
         raise SaveError(f"There is no folder {path.parent} to save {path.name} in.")
     if path.is_dir():
@@ -212,18 +214,9 @@ def _smallest_type(
     raise SaveError(f"Labels up to {2**32 - 1} can be saved; the highest is {highest}.")
 
 
-def _to_disk(path: Path) -> None:
-    """Wait until a file, or a folder's list of names, is on the disk itself."""
-    if path.is_dir() and os.name == "nt":
-        return
-    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _why(path: Path, error: OSError) -> str:
+    if is_too_long(path):
+        return f"{path.name} was not saved: {too_long(path)}"
     reason = (error.strerror or str(error)).lower()
     return (
         f"{path.name} was not saved in {path.parent}: {reason}. Save it in another place; a file "

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.formats.atomic import replacing
 from napari_medsam.formats.errors import ReadError, reason
 from napari_medsam.formats.npz import UNREADABLE, read_array
+from napari_medsam.storage.atomic_write import replacing
 
 LABELS = ("gts", "segs", "label")
 """The key of the labels in reference files, in outputs, and in some collections."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from napari_medsam.formats.exits import (
 from napari_medsam.formats.image_file import ImageFile
 from napari_medsam.formats.images import read_image
 from napari_medsam.formats.labels import write_labels
+from napari_medsam.storage.temporary_folder import temporary_folder
 
 VOXELS = np.arange(4 * 5 * 6, dtype=np.int16).reshape(4, 5, 6)
 ROOT = "1.2.826.0.1.3680043.2.1125.2"
@@ -53,8 +53,8 @@ class Tried:
 
 def try_formats() -> list[Tried]:
     """Write and read every format once, in a temporary folder; takes a second or two."""
-    with tempfile.TemporaryDirectory(prefix="napari-medsam-") as name:
-        return list(_tried(Path(name)))
+    with temporary_folder("napari-medsam-") as folder:
+        return list(_tried(folder))
 
 
 def _tried(folder: Path) -> Iterator[Tried]:

@@ -25,6 +25,7 @@ from napari_medsam.engine.window import Window
 from napari_medsam.journal.errors import JournalError, TakenOver
 from napari_medsam.journal.head import Head
 from napari_medsam.journal.packing import DAMAGE, pack, unpack
+from napari_medsam.storage.paths import sqlite_uri
 
 APPLICATION = 0x4D53414D  # "MSAM"
 SCHEMA = 1
@@ -274,7 +275,7 @@ def _connect(path: Path, *, writable: bool) -> sqlite3.Connection:
     # A clean file can be read in a folder that nobody may write to; a log beside it cannot.
     mode = "rwc" if writable else "ro" if wal.exists() else "ro&immutable=1"
     connection = sqlite3.connect(
-        f"{path.resolve().as_uri()}?mode={mode}",
+        sqlite_uri(path.absolute(), f"mode={mode}"),
         uri=True,
         timeout=BUSY_SECONDS,
         isolation_level=None,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from napari_medsam.journal.place import lock_path
 from napari_medsam.models.errors import Cancelled
-from napari_medsam.models.locking import locked
+from napari_medsam.storage.locking import locked
 
 
 class Ownership:

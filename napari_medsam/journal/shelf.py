@@ -12,6 +12,8 @@ from napari_medsam.journal.errors import JournalError
 from napari_medsam.journal.history import read_journal
 from napari_medsam.journal.ownership import Ownership
 from napari_medsam.journal.place import SUFFIX, journal_folder, journal_path
+from napari_medsam.storage.atomic_write import remove_file, rename_file
+from napari_medsam.storage.errors import FileInUse
 
 DAY_SECONDS = 86_400.0
 DAMAGED = "damaged"
@@ -136,7 +138,7 @@ def _move(path: Path, target: Path) -> None:
     for tail in ("-wal", "-shm", ""):
         beside = path.with_name(f"{path.name}{tail}")
         if beside.exists():
-            beside.rename(target.with_name(f"{target.name}{tail}"))
+            rename_file(beside, target.with_name(f"{target.name}{tail}"))
 
 
 def prune(days: float, folder: Path | None = None) -> list[Entry]:
@@ -154,8 +156,11 @@ def _delete(path: Path) -> bool:
     with contextlib.closing(_Free(path)) as free:
         if not free.ownership.is_held:
             return False
-        for tail in ("", "-wal", "-shm"):
-            path.with_name(f"{path.name}{tail}").unlink(missing_ok=True)
+        try:
+            for tail in ("", "-wal", "-shm"):
+                remove_file(path.with_name(f"{path.name}{tail}"))
+        except FileInUse:  # a program reads it, as `journal show` does
+            return False
     return True
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -18,6 +17,7 @@ from napari_medsam.kit.wheel_file import WheelFile, read_wheel
 from napari_medsam.kit.wheels import Fetch, gather, pip_fetch
 from napari_medsam.models import store
 from napari_medsam.models.errors import StoreError
+from napari_medsam.storage.temporary_folder import temporary_folder
 
 Tell = Callable[[str], None]
 EXTRAS = ("pyqt6", "pyside6")
@@ -73,8 +73,8 @@ def build(
         tell(f"Weights of {spec.title}")
         _put_weights(spec.name, folder / WEIGHTS / spec.name)
     found = {}
-    with tempfile.TemporaryDirectory() as own:
-        wheel = write_own_wheel(Path(own))
+    with temporary_folder("napari-medsam-") as own:
+        wheel = write_own_wheel(own)
         for target in dict.fromkeys(targets):
             found[target] = _wheels(wheel, target, qt, folder / WHEELS, fetcher, tell)
     for target, wheels in found.items():

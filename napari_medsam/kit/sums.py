@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from napari_medsam.models.store import file_sha256
+from napari_medsam.storage.atomic_write import write_text
 
 NAME = "SHA256SUMS"
 MOST_BYTES = 2**24
@@ -13,9 +14,7 @@ MOST_BYTES = 2**24
 def write_sums(folder: Path) -> Path:
     """Hash all files below `folder` and list them, in one rename."""
     lines = [f"{file_sha256(folder / name)}  {name}\n" for name in _files(folder)]
-    fresh = folder / f".{NAME}"
-    fresh.write_text("".join(lines), encoding="utf-8", newline="\n")
-    fresh.replace(folder / NAME)
+    write_text(folder / NAME, "".join(lines))
     return folder / NAME
 
 

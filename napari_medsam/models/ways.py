@@ -10,14 +10,12 @@ counts as none, for everything in it can be measured again::
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from napari_medsam.models import store
 from napari_medsam.models.device import EXACT, Precision, Way, machine
-from napari_medsam.models.json_file import read_json
+from napari_medsam.storage.json_file import read_json, write_json
 
 Wish = Literal["f32", "bf16", "auto"]
 """A precision, or "auto": the fastest way that was found to be safe here."""
@@ -86,9 +84,5 @@ def _read() -> dict[str, Any]:
 
 def _write(content: dict[str, Any]) -> None:
     """Best effort: where nothing can be written, it is only measured again."""
-    path = _path()
-    temporary = path.with_suffix(f".{os.getpid()}.part")
     with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
-        temporary.replace(path)
+        write_json(_path(), content)

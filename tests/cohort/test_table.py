@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from .conftest import HEADER
 
 
 def write(table: Path, *rows: str, header: str = HEADER) -> Path:
-    table.write_text("\n".join([header, *rows]) + "\n")
+    table.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
     return table
 
 
@@ -72,3 +73,39 @@ def test_box_beyond_the_volume_is_the_case_s_fault(table: Path):
     [case] = read_table(write(table, "a.nii.gz,1,z,40,50,6,8,18,22"))
     with pytest.raises(ValueError, match="z=45"):
         case_request(case)
+
+
+def test_table_of_a_german_excel_gives_the_same_boxes(table: Path):
+    """Byte order mark, semicolons, decimal commas, CRLF and an empty row at the end."""
+    [plain] = read_table(write(table, "Müller.nii.gz,liver,z,2,5,6.5,8,18,22.25"))
+    rows = [HEADER.replace(",", ";"), "Müller.nii.gz;liver;z;2;5;6,5;8;18;22,25", ";;;;;;;;", ""]
+    table.write_bytes("\r\n".join(rows).encode("utf-8-sig"))
+    assert read_table(table) == [plain]
+    assert plain.rows[0].corners == (6.5, 8, 18, 22.25)
+
+
+def test_table_in_a_code_page_is_refused_with_what_to_do(table: Path):
+    table.write_bytes(f"{HEADER}\nMüller.nii.gz,1,z,2,5,6,8,18,22\n".encode("cp1252"))
+    with pytest.raises(ValueError, match=r"cases\.csv is not in UTF-8; .*CSV UTF-8"):
+        read_table(table)
+
+
+def test_path_written_on_windows_names_the_file(table: Path):
+    (table.parent / "sub").mkdir()
+    (table.parent / "sub" / "b.nii.gz").write_bytes(b"")
+    [case] = read_table(write(table, "sub\\b.nii.gz,1,z,2,5,6,8,18,22"))
+    assert case.path == table.parent / "sub" / "b.nii.gz"
+    assert case.output == "b.nii.gz"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("a.nii.gz", "A.nii.gz"),
+        ("x/Müller.nii.gz", unicodedata.normalize("NFD", "y/müller.nii.gz")),
+    ],
+)
+def test_two_cases_that_are_one_file_elsewhere_are_refused(table: Path, one: str, other: str):
+    rows = [f"{name},1,z,2,5,6,8,18,22" for name in (one, other)]
+    with pytest.raises(ValueError, match="would both be saved as"):
+        read_table(write(table, *rows))

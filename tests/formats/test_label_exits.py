@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 import nibabel as nib
@@ -11,14 +12,20 @@ import SimpleITK as sitk
 
 from napari_medsam.engine.events import Label
 from napari_medsam.formats.cielab import cielab_from_rgb, rgb_from_cielab
-from napari_medsam.formats.errors import OtherGrid
+from napari_medsam.formats.errors import OtherGrid, ReadError, SaveError
 from napari_medsam.formats.grid import Geometry, SourceGrid
+from napari_medsam.formats.image_file import ImageFile
+from napari_medsam.formats.image_write import write_image
 from napari_medsam.formats.images import read_image
-from napari_medsam.formats.label_files import write_label_files
+from napari_medsam.formats.label_files import label_paths, write_label_files
 from napari_medsam.formats.label_table import read_label_table, write_label_table
-from napari_medsam.formats.labels import read_label_file, write_labels
+from napari_medsam.formats.labels import FORMATS, read_label_file, write_labels
 from napari_medsam.formats.labels_resample import resampled
 from napari_medsam.formats.terms import UNKNOWN, Code, CodedLabel, Term, term_of, with_term
+from napari_medsam.formats.trial import VOXELS, _write_series
+from napari_medsam.storage import atomic_write
+from napari_medsam.storage.names import name_key
+from tests import windows_rules
 
 SHAPE = (5, 4, 3)
 NODULE = Term(
@@ -176,3 +183,109 @@ def test_cielab_of_white_and_black(
 ) -> None:
     np.testing.assert_allclose(rgb_from_cielab(lab), rgb, atol=2e-3)
     np.testing.assert_allclose(cielab_from_rgb(rgb), lab, atol=30)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("Liver", "liver"),
+        ("Müller", unicodedata.normalize("NFD", "Müller")),
+        ("x", "x", "x_1"),
+        ("x", "x", "X_2", "x_3"),
+        ("a b", "a_b"),
+        ("", "1"),
+    ],
+)
+def test_no_label_s_file_overwrites_another_s_on_any_system(names: tuple[str, ...]) -> None:
+    rows = [Label(n, name, (1.0, 0.0, 0.0)) for n, name in enumerate(names, start=1)]
+    paths = label_paths(Path("case.nii.gz"), rows)
+    assert len({name_key(path.name) for path in paths}) == len(names)
+    assert all(path.name.startswith("case_") for path in paths)
+
+
+def test_label_table_of_a_german_excel_is_read(tmp_path: Path) -> None:
+    write_label_table(tmp_path / "plain.csv", TABLE)
+    text = (tmp_path / "plain.csv").read_bytes().decode().replace(",", ";")
+    (tmp_path / "excel.csv").write_bytes(text.encode("utf-8-sig"))
+    assert read_label_table(tmp_path / "excel.csv") == read_label_table(tmp_path / "plain.csv")
+
+
+def test_label_table_in_a_code_page_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes("1,Rückenmark,255,0,0\n".encode("cp1252"))
+    with pytest.raises(ReadError, match=r"a\.csv is not in UTF-8; save it as UTF-8"):
+        read_label_table(tmp_path / "a.csv")
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs /proc")
+@pytest.mark.parametrize("suffix", list(FORMATS))
+def test_labels_that_were_opened_here_can_be_saved_over_on_windows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    """Nothing of ours keeps a file open that it has read or written."""
+    image = image_for(suffix, tmp_path)
+    refused = windows_rules.enforce(monkeypatch)
+    labels = np.zeros(image.volume.shape_zyx, np.uint8)
+    labels[..., 1:3, 1:3] = 1
+    target = tmp_path / f"labels{suffix}"
+    saved = write_labels(target, labels, image.grid, TABLE[:1])
+    back = read_label_file(target, image.grid)
+    write_labels(target, labels, image.grid, TABLE[:1])
+    assert refused == []
+    assert back is not None
+    assert saved.n_voxels > 0
+    assert not [one for one in tmp_path.iterdir() if one.name.startswith(".")]
+
+
+def image_for(suffix: str, folder: Path) -> ImageFile:
+    """An image that labels of a format can belong to."""
+    if suffix.endswith(".dcm"):
+        (folder / "series").mkdir()
+        _write_series(folder / "series")
+        return read_image(folder / "series")
+    if suffix in (".png", ".tif", ".tiff", ".json"):
+        sitk.WriteImage(sitk.GetImageFromArray(VOXELS[0].astype(np.uint8)), folder / "page.png")
+        return read_image(folder / "page.png")
+    sitk.WriteImage(sitk.GetImageFromArray(VOXELS), folder / "volume.nii.gz")
+    return read_image(folder / "volume.nii.gz")
+
+
+@pytest.mark.parametrize("winerror", [5, 32])
+def test_labels_open_in_another_program_are_named_and_unchanged(
+    tmp_path: Path,
+    grid: SourceGrid,
+    labels: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
+    winerror: int,
+) -> None:
+    target = tmp_path / "labels.nii.gz"
+    write_labels(target, labels, grid)
+    before = target.read_bytes()
+
+    def replace(*paths: object) -> None:
+        raise windows_rules.refusal(paths[-1], winerror)
+
+    monkeypatch.setattr(atomic_write, "PAUSES_SECONDS", (0.0,))
+    monkeypatch.setattr("os.replace", replace)
+    for write in (
+        lambda: write_labels(target, labels, grid),
+        lambda: write_image(target, read_image(grid.source)),
+    ):
+        with pytest.raises(SaveError, match=r"labels\.nii\.gz is open in another program; close"):
+            write()
+    assert target.read_bytes() == before
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["image.nii.gz", "labels.nii.gz"]
+
+
+@pytest.mark.parametrize("name", ["aux.nii.gz", "a:b.nii.gz"])
+def test_name_that_windows_does_not_take_is_refused_there_alone(
+    tmp_path: Path, grid: SourceGrid, labels: np.ndarray, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    write_labels(tmp_path / name, labels, grid)
+    for room in ("labels", "image_write"):
+        monkeypatch.setattr(f"napari_medsam.formats.{room}.is_windows", lambda: True)
+    (tmp_path / name).unlink()
+    with pytest.raises(SaveError, match="Windows"):
+        write_labels(tmp_path / name, labels, grid)
+    with pytest.raises(SaveError, match="Windows"):
+        write_image(tmp_path / name, read_image(grid.source))
+    assert [one.name for one in tmp_path.iterdir()] == ["image.nii.gz"]

@@ -19,7 +19,7 @@ import pytest
 from napari_medsam.models import catalogue, store
 from napari_medsam.models.catalogue import LITE_MEDSAM, ModelSpec, PageSource, WheelSource
 from napari_medsam.models.errors import Cancelled, NotInstalled, StoreError
-from napari_medsam.models.locking import locked
+from napari_medsam.storage.locking import locked
 
 WEIGHTS = bytes(range(256)) * 4000
 MEMBER = "tiny_weights/asset/tiny.pth"
@@ -233,7 +233,7 @@ def test_waiting_for_another_process_can_be_cancelled(model: ModelSpec, tmp_path
 def test_lock_of_a_killed_process_is_free(model: ModelSpec, tmp_path: Path) -> None:
     lock = tmp_path / "home/models/tiny.lock"
     code = (
-        "import os; from pathlib import Path; from napari_medsam.models.locking import locked\n"
+        "import os; from pathlib import Path; from napari_medsam.storage.locking import locked\n"
         f"with locked(Path({str(lock)!r}), lambda: False): os._exit(9)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 9

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -136,15 +137,15 @@ def test_where_the_exchange_fails_nothing_is_changed(
     anew: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (one,) = found_by(anew)
-    rename = Path.rename
+    rename = os.rename
 
-    def refused(path: Path, target: Path) -> Path:
+    def refused(path: Path, target: Path) -> None:
         if path == one.path:
             raise PermissionError("it is open elsewhere")
-        return rename(path, target)
+        rename(path, target)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Path, "rename", refused)
+        patched.setattr(os, "rename", refused)
         anew.controller.earlier.go_on_with(one)
     assert "open elsewhere" in anew.view.panel.message
     assert "left where it is" in anew.view.panel.message

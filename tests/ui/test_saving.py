@@ -120,8 +120,10 @@ def refuse(code: int):
         pytest.param(labels_module.os, "fsync", errno.ENOSPC, "no space left", id="full at flush"),
         pytest.param(labels_nifti.nib, "save", errno.EROFS, "read-only", id="read-only disk"),
         pytest.param(labels_nifti.nib, "save", errno.EACCES, "permission denied", id="no right"),
-        pytest.param(Path, "replace", errno.EACCES, "permission denied", id="locked by a program"),
-        pytest.param(Path, "replace", errno.EBUSY, "busy", id="in use"),
+        pytest.param(
+            labels_module.os, "replace", errno.EACCES, "permission denied", id="locked by a program"
+        ),
+        pytest.param(labels_module.os, "replace", errno.EBUSY, "busy", id="in use"),
         pytest.param(labels_nifti.nib, "save", errno.ESTALE, "stale", id="share gone"),
         pytest.param(labels_module.os, "fsync", errno.EIO, "input/output", id="disk breaks"),
     ],
@@ -159,7 +161,7 @@ def test_a_share_that_goes_in_the_middle_is_a_sentence(
 ) -> None:
     """Nothing can be written, and what was begun cannot even be taken away."""
     monkeypatch.setattr(labels_nifti.nib, "save", refuse(errno.EHOSTDOWN))
-    monkeypatch.setattr(Path, "unlink", refuse(errno.ESTALE))
+    monkeypatch.setattr(labels_module.os, "unlink", refuse(errno.ESTALE))
     drawn.controller.save(tmp_path / "l.nii.gz")
     assert "host is down" in drawn.view.panel.message
     assert drawn.view.panel.is_dirty

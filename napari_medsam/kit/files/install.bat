@@ -10,8 +10,8 @@ if "%INTO%"=="" set "INTO=%LOCALAPPDATA%\napari-medsam-program"
 
 rem The first Python this kit has wheels for.
 set "PY="
-for %%V in (3.11 3.12 3.13) do call :try "py -%%V"
-if not defined PY call :try "python"
+for %%V in (3.11 3.12 3.13) do call :try py -%%V
+if not defined PY call :try python
 if defined PYTHON call :try "%PYTHON%"
 if not defined PY (
     echo napari-medsam: no Python found that this kit is for; see README.txt. 1>&2
@@ -25,11 +25,9 @@ if errorlevel 1 goto :failed
 rem --isolated: no index or mirror that is set up on this machine is asked.
 "%INTO%\env\Scripts\python.exe" -m pip --isolated install --quiet --disable-pip-version-check --no-cache-dir --no-index --find-links "%KIT%wheels" --require-hashes --requirement "%KIT%requirements-win_amd64-%TAG%.txt"
 if errorlevel 1 goto :failed
-for /d %%D in ("%KIT%weights\*") do (
-    for %%F in ("%%D\*") do (
-        "%INTO%\env\Scripts\napari-medsam.exe" models import "%%F"
-        if errorlevel 1 goto :failed
-    )
+if exist "%KIT%weights" for /f "delims=" %%F in ('dir /b /s /a-d "%KIT%weights"') do (
+    "%INTO%\env\Scripts\napari-medsam.exe" models import "%%F"
+    if errorlevel 1 goto :failed
 )
 > "%INTO%\napari-medsam.bat" echo @"%INTO%\env\Scripts\napari-medsam.exe" %%*
 
@@ -44,7 +42,9 @@ exit /b 1
 :try
 if defined PY exit /b 0
 set "TAG="
-for /f "delims=" %%T in ('%~1 -c "import sys; print('cp%%d%%d' %% sys.version_info[:2])" 2^>nul') do set "TAG=%%T"
+rem cmd drops the first and the last quote of a command with several. Those two are escaped here, or
+rem the brackets of the program would be outside of quotes and end the loop.
+for /f "delims=" %%T in ('^""%~1" %~2 -c "import sys; print('cp%%d%%d' %% sys.version_info[:2])" 2^>nul^"') do set "TAG=%%T"
 if not defined TAG exit /b 0
-if exist "%KIT%requirements-win_amd64-%TAG%.txt" set "PY=%~1"
+if exist "%KIT%requirements-win_amd64-%TAG%.txt" set PY="%~1" %~2
 exit /b 0

@@ -1,10 +1,12 @@
-"""Read a small JSON file of this program's own as data, whoever wrote it last."""
+"""Small JSON files of this program's own: read as data, whoever wrote them last; replaced whole."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 from typing import Any
+
+from napari_medsam.storage.atomic_write import write_text
 
 MOST_BYTES = 2**20
 
@@ -27,3 +29,15 @@ def read_json(path: Path, most_bytes: int = MOST_BYTES) -> Any:
         return json.loads(data)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
+
+
+def write_json(path: Path, content: Any, indent: int | None = 1) -> None:
+    """Replace a JSON file, in ASCII; its folder is made where it is missing.
+
+    Raises
+    ------
+    OSError
+        Where it cannot be written; what was there is unchanged.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, json.dumps(content, indent=indent) + "\n")

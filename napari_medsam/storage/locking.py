@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -9,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from napari_medsam.models.errors import Cancelled
+from napari_medsam.storage.errors import Cancelled
 
 _POLL_SECONDS = 0.1
 
@@ -25,6 +26,8 @@ def locked(path: Path, is_cancelled: Callable[[], bool]) -> Iterator[None]:
     ------
     Cancelled
         Where `is_cancelled` became true while waiting.
+    OSError
+        Where the file cannot be opened or its disk cannot lock files.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+b") as file:
@@ -45,8 +48,10 @@ if sys.platform == "win32":
         file.seek(0)
         try:
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.EDEADLK):  # another handle has it
+                return False
+            raise  # a share that cannot lock would be waited for without end
         return True
 
     def _unlock(file: IO[bytes]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from napari_medsam import cache_place
 from napari_medsam.models import record_file, ways
 from napari_medsam.models.errors import StoreError
-from napari_medsam.models.json_file import MOST_BYTES, read_json
+from napari_medsam.storage.json_file import MOST_BYTES, read_json
 
 DEEP = b"[" * 100_000
 LARGE = b" " * (MOST_BYTES + 1)

@@ -1,0 +1,181 @@
+"""Write, replace, rename and delete files, with Windows' rules about open files in mind.
+
+A file is either there as a whole or not at all, whatever stops the program. On Windows a file
+that any program has open can be neither replaced nor renamed nor deleted. Virus scanners and
+search indexers open every new file for a moment, so a refusal is tried again for a second and a
+half before it is reported.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import stat
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from napari_medsam.storage.errors import FileInUse
+from napari_medsam.storage.system import is_windows
+
+PAUSES_SECONDS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
+"""A virus scanner holds a new file for tens of milliseconds, rarely for a second."""
+_DENIED, _SHARING, _LOCKED = 5, 32, 33
+"""ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION and ERROR_LOCK_VIOLATION (winerror.h). Replacing a
+file that is open elsewhere gives the first."""
+_TEMPORARY = re.compile(r"\.part-[0-9a-f]{8}\.|\.[0-9a-f]{32}\.")
+"""Names of `replacing`; the second is of version 0.1."""
+
+
+@contextmanager
+def replacing(path: Path, suffix: str | None = None, *, sync: bool = True) -> Iterator[Path]:
+    """Give a temporary name beside `path` to write to; at the end it takes `path`'s place.
+
+    Where the block raises, the temporary file is removed and what was at `path` before is
+    unchanged. The name begins with a dot and ends as `path` does, since writers look at the
+    ending. It is short: a long one could break Windows' limit of 259 characters where `path`
+    does not.
+
+    Parameters
+    ----------
+    path
+        The target.
+    suffix
+        How the temporary name ends; `path.suffix` when not given.
+    sync
+        Wait until the content, and then the name, are on the disk itself. Without it a power cut
+        can leave an empty file.
+
+    Raises
+    ------
+    FileInUse
+        On Windows, where another program has `path` open.
+    OSError
+        As the disk says.
+    """
+    ending = path.suffix if suffix is None else suffix
+    temporary = path.with_name(f".part-{uuid.uuid4().hex[:8]}{ending}")
+    try:
+        yield temporary
+        if sync:
+            to_disk(temporary)
+        move_into_place(temporary, path)
+        if sync:
+            _names_to_disk(path.parent)
+    finally:
+        # An error here would hide why the write failed, or call a finished write failed.
+        remove_if_possible(temporary)
+
+
+def write_text(path: Path, text: str, *, newline: str = "\n") -> None:
+    """Replace a file by a text in UTF-8; OSError where that fails, and then nothing changed."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline=newline)
+
+
+def move_into_place(fresh: Path, path: Path) -> None:
+    """Rename `fresh` to `path` on the same disk, in place of a file that may be there.
+
+    Raises
+    ------
+    FileInUse
+        On Windows, where another program has one of them open.
+    OSError
+        As the disk says; nothing changed.
+    """
+    _patiently(lambda: os.replace(fresh, path), path)
+
+
+def rename_file(path: Path, target: Path) -> None:
+    """Rename a file; an existing target is never replaced.
+
+    Raises
+    ------
+    FileExistsError
+        There is a file called `target` already.
+    FileInUse, OSError
+        As of `move_into_place`.
+    """
+    if target.exists():  # POSIX would replace it without a word
+        raise FileExistsError(f"There is a file {target.name} already.")
+    _patiently(lambda: os.rename(path, target), path)
+
+
+def remove_file(path: Path) -> None:
+    """Delete a file, if it is there.
+
+    Raises
+    ------
+    FileInUse
+        On Windows, where a program has it open.
+    OSError
+        As the disk says.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        _patiently(lambda: os.unlink(path), path)
+
+
+def remove_if_possible(path: Path) -> bool:
+    """Delete a file that may as well stay; whether it is gone."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def sweep(folder: Path) -> None:
+    """Remove temporary files that killed programs left; nobody may be writing there now."""
+    for path in folder.iterdir():
+        if _TEMPORARY.match(path.name):
+            remove_if_possible(path)
+
+
+def to_disk(path: Path) -> None:
+    """Wait until what was written to a file is on the disk itself."""
+    with path.open("rb+") as written:
+        os.fsync(written.fileno())
+
+
+def _names_to_disk(folder: Path) -> None:
+    """Wait until a folder's list of names is on the disk, where the system can do that.
+
+    Windows cannot open a folder like a file, and some network shares cannot sync one. The file
+    is in place by then, so this is no reason to call it not saved.
+    """
+    if is_windows():
+        return
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _patiently(act: Callable[[], None], path: Path) -> None:
+    """Do it, again and again while another program has a file open; `path` is named then."""
+    for pause in (*PAUSES_SECONDS, None):
+        try:
+            return act()
+        except PermissionError as error:
+            code = getattr(error, "winerror", None)
+            if code not in (_DENIED, _SHARING, _LOCKED) or _is_read_only(path) or path.is_dir():
+                raise
+            if pause is None:
+                raise FileInUse(path) from error
+            time.sleep(pause)
+    return None
+
+
+def _is_read_only(path: Path) -> bool:
+    """Whether a file is write-protected by its own attribute, which is refused with code 5 too."""
+    try:
+        return not path.stat().st_mode & stat.S_IWRITE
+    except OSError:
+        return False

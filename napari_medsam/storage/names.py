@@ -1,0 +1,72 @@
+"""What Windows and macOS make of a file's name: what is the same name, and what is none."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from pathlib import Path
+
+from napari_medsam.storage.system import is_windows
+
+_DEVICES = frozenset(
+    ["con", "prn", "aux", "nul"] + [f"{port}{n}" for port in ("com", "lpt") for n in "123456789¹²³"]
+)
+"""Names of devices, whatever ending follows (learn.microsoft.com, "Naming Files, Paths, and
+Namespaces")."""
+_FORBIDDEN = frozenset('<>:"/\\|?*')
+"""As above. A colon is the worst: it would write a hidden stream of another file."""
+LONGEST_PATH = 259
+"""Characters of a path on Windows, MAX_PATH without its closing zero."""
+
+
+def name_key(name: str) -> str:
+    """The same for names that one folder cannot hold side by side on Windows or macOS.
+
+    Both ignore case, and macOS ignores whether an umlaut is one character or two.
+    """
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def name_problem(name: str) -> str:
+    """Why a file cannot be called `name` on Windows, as a sentence; "" where it can."""
+    bad = sorted({letter for letter in name if letter in _FORBIDDEN or ord(letter) < 32})
+    if bad:
+        shown = " ".join(
+            letter if letter.isprintable() else "a control character" for letter in bad
+        )
+        return f"Windows allows no file name with {shown}; choose another name than {name!r}."
+    if name.split(".")[0].rstrip(" ").lower() in _DEVICES:
+        return f"{name!r} is the name of a device on Windows; choose another name."
+    if name != name.rstrip(". "):
+        return f"Windows drops a dot or space at the end of a name; choose another than {name!r}."
+    return ""
+
+
+def without_problem(stem: str) -> str:
+    """A proposed name (without its ending) that every system takes; it may stay as it is."""
+    kept = "".join("_" if c in _FORBIDDEN or ord(c) < 32 else c for c in stem).rstrip(". ")
+    return f"_{kept}" if kept.split(".")[0].rstrip(" ").lower() in _DEVICES else kept
+
+
+def first_twice(names: Iterable[str]) -> str | None:
+    """The first name that some folder could not hold beside an earlier one."""
+    seen: set[str] = set()
+    for name in names:
+        if name_key(name) in seen:
+            return name
+        seen.add(name_key(name))
+    return None
+
+
+def is_too_long(path: Path) -> bool:
+    """Whether Windows may have refused a path for its length."""
+    return is_windows() and len(str(path.absolute())) > LONGEST_PATH
+
+
+def too_long(path: Path) -> str:
+    """The sentence for `is_too_long`."""
+    n = len(str(path.absolute()))
+    return (
+        f"its whole path has {n} characters, and Windows takes {LONGEST_PATH}. Choose a shorter "
+        f"name or a folder nearer to the drive's root."
+    )

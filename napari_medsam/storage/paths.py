@@ -1,0 +1,79 @@
+"""Paths that somebody wrote down on another system, and paths as other libraries want them."""
+
+from __future__ import annotations
+
+import tempfile
+import unicodedata
+from pathlib import Path, PurePath, PureWindowsPath
+from urllib.parse import quote
+
+
+def listed_path(folder: Path, text: str) -> Path:
+    r"""The file that a table names, where the table may have been written on another system.
+
+    A path that is there as written is taken. Otherwise a backslash counts as a separator, and a
+    name matches one that differs only in how its accents are encoded (macOS writes an umlaut as
+    two characters; nobody can see that). Case is not ignored: two files may differ in it alone.
+
+    Parameters
+    ----------
+    folder
+        What a relative path is relative to.
+    text
+        "a/scan.nii.gz", "a\\scan.nii.gz", or an absolute path.
+    """
+    path = folder / text
+    if path.exists():
+        return path
+    if "\\" in text and not PureWindowsPath(text).drive:
+        path = folder / PureWindowsPath(text).as_posix()
+        if path.exists():
+            return path
+    return _as_encoded_there(path)
+
+
+def _as_encoded_there(path: Path) -> Path:
+    """The path with each part as the disk encodes it, as far as there is exactly one such."""
+    found = Path(path.anchor) if path.anchor else Path()
+    for part in path.parts[1:] if path.anchor else path.parts:
+        if not (found / part).exists():
+            wanted = unicodedata.normalize("NFC", part)
+            try:
+                names = [one.name for one in found.iterdir()]
+            except OSError:
+                return path
+            like = [name for name in names if unicodedata.normalize("NFC", name) == wanted]
+            if len(like) != 1:
+                return path
+            part = like[0]
+        found /= part
+    return found
+
+
+def sqlite_uri(path: PurePath, query: str) -> str:
+    r"""A database's address for `sqlite3.connect(..., uri=True)`.
+
+    SQLite takes no host: of ``\\server\share\x`` `as_uri` makes ``file://server/share/x``, which
+    it refuses ("invalid uri authority"). With an empty host and a path that begins with two
+    slashes Windows finds the share.
+
+    Parameters
+    ----------
+    path
+        An absolute path.
+    query
+        As "mode=ro".
+    """
+    plain = path.as_posix()
+    if path.drive and not plain.startswith("//"):  # a drive's letter
+        plain = f"/{plain}"
+    return f"file://{quote(plain, safe='/:')}?{query}"
+
+
+def can_write(folder: Path) -> bool:
+    """Whether a file can be made in a folder; `os.access` does not know Windows' permissions."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False

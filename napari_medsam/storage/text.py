@@ -1,0 +1,79 @@
+"""Text files that people bring: from Excel, from Notepad, from other systems.
+
+A file that is not UTF-8 is refused with a sentence. To guess its code page would turn a name
+into another one without a word.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+DELIMITERS = ",;\t"
+"""Excel separates by a semicolon where the comma is the decimal sign, as in German."""
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+def read_text(path: Path) -> str:
+    r"""The text of a file in UTF-8, or in UTF-16 with its mark; line ends as ``\n``.
+
+    Raises
+    ------
+    ValueError
+        It is neither; the sentence says how to save it.
+    OSError
+        It cannot be read.
+    """
+    data = path.read_bytes()
+    encoding = next((name for mark, name in _BOMS if data.startswith(mark)), "utf-8")
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path.name} is not in UTF-8; save it as UTF-8 (in Excel: Save As, "
+            f"CSV UTF-8; in Notepad: Save As, Encoding UTF-8)."
+        ) from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """Rows of a csv with their line numbers from 1, and whether 1,5 is one and a half in it."""
+
+    rows: list[tuple[int, list[str]]]
+    has_decimal_comma: bool = False
+
+
+def parse_table(text: str) -> TextTable:
+    """The rows of a csv; its first line decides what separates the cells.
+
+    A first line like ``sep=;``, which Excel reads, is obeyed and left out. Empty lines are left
+    out.
+
+    Raises
+    ------
+    csv.Error
+        A quote is not closed where it must be, or a cell is too long.
+    """
+    first, _, rest = text.partition("\n")
+    skipped = 0
+    if first.lower().startswith("sep=") and len(first) == 5:
+        delimiter, text, skipped = first[4], rest, 1
+    else:
+        delimiter = max(DELIMITERS, key=first.count)  # a comma where there is none of them
+    reader = csv.reader(text.split("\n"), delimiter=delimiter)
+    rows = [(reader.line_num + skipped, row) for row in reader if any(map(str.strip, row))]
+    return TextTable(rows, has_decimal_comma=delimiter == ";")
+
+
+def parse_number(text: str, *, has_decimal_comma: bool = False) -> float:
+    """A finite or infinite number; ValueError for anything else, 1.234,5 among it."""
+    if has_decimal_comma and text.count(",") == 1 and "." not in text:
+        text = text.replace(",", ".")
+    return float(text)

@@ -1,0 +1,118 @@
+# Prepare everything script\run.ps1 and script\test.ps1 need: the counterpart of script/setup for
+# Windows. Read by both with a dot, not run by itself.
+#
+# Set before: $root (the project's folder), $extra (which extra of pyproject.toml to install).
+# Set after:  $python (the environment's interpreter).
+# Nothing here writes outside the project's folder, except for the model's weights in the user's
+# data folder. For Windows PowerShell 5.1 and PowerShell 7; ASCII alone, which 5.1 needs.
+
+$ErrorActionPreference = 'Stop'
+$PSNativeCommandUseErrorActionPreference = $false  # exit codes are looked at
+Set-StrictMode -Version 2.0
+$constraints = Join-Path $root 'constraints.txt'
+
+function Write-Note([string] $Text) {
+    # Not the output stream, which holds results, and not the error stream, which 5.1 colours red.
+    [Console]::Error.WriteLine("napari-medsam: $Text")
+}
+
+function Exit-Because([string] $Text) {
+    Write-Note $Text
+    exit 1
+}
+
+# The version of a Python command, as 3.11; '' where it is none that can be used.
+function Get-UsableVersion([string[]] $Command) {
+    # Windows has a python.exe that only opens a shop, and py.exe complains of what is missing. In
+    # 5.1 a redirected complaint would be an error under 'Stop'.
+    $ErrorActionPreference = 'Continue'
+    if (-not (Get-Command $Command[0] -CommandType Application -ErrorAction SilentlyContinue)) {
+        return ''
+    }
+    $rest = @($Command | Select-Object -Skip 1)
+    # No double quotes: 5.1 drops them. 32 bits: OpenVINO has none.
+    $program = 'import sys; print(*sys.version_info[:2], sys.maxsize > 2**32, sep=chr(46))'
+    $said = & $Command[0] @rest -c $program 2>$null | Select-Object -Last 1
+    if ($LASTEXITCODE -ne 0) {
+        return ''
+    }
+    if ("$said" -match '^(3\.1[1-3])\.True$') {
+        return $Matches[1]
+    }
+    return ''
+}
+
+function Find-Python {
+    $candidates = @()
+    if ($env:PYTHON) {
+        $candidates += , @($env:PYTHON)
+    }
+    foreach ($version in '3.11', '3.12', '3.13') {
+        $candidates += , @('py', "-$version")
+    }
+    $candidates += , @('python')
+    $candidates += , @('python3')
+    foreach ($candidate in $candidates) {
+        if (Get-UsableVersion $candidate) {
+            return , $candidate
+        }
+    }
+    Exit-Because ('Python 3.11, 3.12 or 3.13 (64 bits) is needed and was not found; install one ' +
+        'from python.org, or set the variable PYTHON to its python.exe.')
+}
+
+# What the environment was made from: a change of any of these makes the next run install again.
+function Get-Fingerprint([string] $Of) {
+    $hashes = (Join-Path $root 'pyproject.toml'), $constraints | ForEach-Object {
+        (Get-FileHash -LiteralPath $_ -Algorithm SHA256).Hash
+    }
+    return (@($hashes) + (& $python --version) + $root + $Of) -join '|'
+}
+
+function Test-UpToDate {
+    # The extra "test" brings all that running needs.
+    foreach ($one in $extra, 'test') {
+        $stamp = Join-Path $root ".venv\installed-$one"
+        if (Test-Path -LiteralPath $stamp) {
+            $kept = Get-Content -LiteralPath $stamp -Encoding UTF8 | Select-Object -First 1
+            if ($kept -eq (Get-Fingerprint $one)) {
+                return $true
+            }
+        }
+    }
+    return $false
+}
+
+function Initialize-Environment {
+    if (-not (Get-UsableVersion @($python))) {
+        $base = Find-Python
+        $rest = @($base | Select-Object -Skip 1)
+        Write-Note 'making the environment .venv'
+        & $base[0] @rest -m venv --clear (Join-Path $root '.venv')
+        if ($LASTEXITCODE -ne 0) {
+            Exit-Because 'the environment could not be made; the message above says why.'
+        }
+    }
+    if (Test-UpToDate) {
+        return
+    }
+    Write-Note 'installing into .venv (about 350 MB of downloads the first time)'
+    & $python -m pip install --quiet --quiet --disable-pip-version-check --no-input `
+        --prefer-binary --constraint $constraints --editable "$root[$extra]"
+    if ($LASTEXITCODE -ne 0) {
+        Exit-Because ("the installation failed; pip's own message above says why. " +
+            'Without a network: see docs\install.md.')
+    }
+    Set-Content -LiteralPath (Join-Path $root ".venv\installed-$extra") -Encoding UTF8 `
+        -Value (Get-Fingerprint $extra)
+}
+
+function Install-Weights {
+    & $python -m napari_medsam models install litemedsam --quiet
+    if ($LASTEXITCODE -ne 0) {
+        Write-Note 'going on without the weights of LiteMedSAM; what needs them will say so.'
+    }
+}
+
+$python = Join-Path $root '.venv\Scripts\python.exe'
+Initialize-Environment

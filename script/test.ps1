@@ -1,0 +1,39 @@
+# Check and test the project on Windows, setting up what is missing first:
+#   powershell -ExecutionPolicy Bypass -File script\test.ps1 [pytest arguments]
+# A failed check is remembered, the tests still run, and the exit code tells.
+
+$root = Split-Path -Parent $PSScriptRoot
+$extra = 'test'
+. (Join-Path $PSScriptRoot 'setup.ps1')
+Install-Weights
+Set-Location -LiteralPath $root
+
+$checks = @(
+    @('ruff', 'check'),
+    @('ruff', 'format', '--check'),
+    @('mypy'),
+    @('npe2', 'validate', 'napari-medsam')
+)
+$failed = @()
+foreach ($check in $checks) {
+    Write-Note "checking: $check"
+    & $python -m @check
+    if ($LASTEXITCODE -ne 0) {
+        $failed += "$check"
+    }
+}
+Write-Note 'checking: lint-imports'
+& (Join-Path $root '.venv\Scripts\lint-imports.exe')
+if ($LASTEXITCODE -ne 0) {
+    $failed += 'lint-imports'
+}
+if ($failed) {
+    Write-Note "failed: $($failed -join ', '); the tests run all the same, the exit code is not 0."
+}
+
+& $python -m pytest @args
+$status = $LASTEXITCODE
+if (($status -eq 0) -and $failed) {
+    $status = 1
+}
+exit $status

@@ -1,0 +1,63 @@
+"""Text from Excel and Notepad is read as it was meant, or refused."""
+
+from __future__ import annotations
+
+import codecs
+from pathlib import Path
+
+import pytest
+
+from napari_medsam.storage.text import parse_number, parse_table, read_text
+
+TEXT = "Müller;肝\nzwei"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        TEXT.encode(),
+        TEXT.replace("\n", "\r\n").encode("utf-8-sig"),
+        TEXT.replace("\n", "\r").encode(),
+        codecs.BOM_UTF16_LE + TEXT.replace("\n", "\r\n").encode("utf-16-le"),
+        codecs.BOM_UTF16_BE + TEXT.encode("utf-16-be"),
+    ],
+)
+def test_every_way_to_save_unicode_gives_the_same_text(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(data)
+    assert read_text(path) == TEXT
+
+
+def test_code_page_is_refused_and_not_guessed(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes("Müller".encode("cp1252"))
+    with pytest.raises(ValueError, match=r"a\.csv is not in UTF-8; save it as UTF-8 \(in Excel"):
+        read_text(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "rows", "comma"),
+    [
+        ("a,b\n1,2\n", [(1, ["a", "b"]), (2, ["1", "2"])], False),
+        ("a;b\n1,5;2\n\n;\n3;4", [(1, ["a", "b"]), (2, ["1,5", "2"]), (5, ["3", "4"])], True),
+        ("a\tb\n1\t2", [(1, ["a", "b"]), (2, ["1", "2"])], False),
+        ("sep=;\na;b\n1;2", [(2, ["a", "b"]), (3, ["1", "2"])], True),
+        ('a,b\n"x;y,z",2', [(1, ["a", "b"]), (2, ["x;y,z", "2"])], False),
+        ("", [], False),
+    ],
+)
+def test_first_line_says_what_separates_cells(
+    text: str, rows: list[tuple[int, list[str]]], comma: bool
+) -> None:
+    table = parse_table(text)
+    assert (table.rows, table.has_decimal_comma) == (rows, comma)
+
+
+def test_decimal_comma_counts_only_where_it_is_meant() -> None:
+    assert parse_number("12,5", has_decimal_comma=True) == 12.5
+    assert parse_number("12.5", has_decimal_comma=True) == 12.5
+    for text in ("1.234,5", "1,234,5", "a"):
+        with pytest.raises(ValueError, match="could not convert"):
+            parse_number(text, has_decimal_comma=True)
+    with pytest.raises(ValueError, match="could not convert"):
+        parse_number("12,5")
