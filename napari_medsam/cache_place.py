@@ -46,7 +46,7 @@ def disk_precision(text: str) -> DiskPrecision:
 def preferences() -> Preferences:
     """What the user chose, and the defaults where nothing sensible was."""
     with contextlib.suppress(OSError, ValueError, TypeError):
-        found = Preferences(**read_json(_preferences_file()))
+        found = Preferences(**read_json(preferences_file()))
         is_size = isinstance(found.max_bytes, int) and found.max_bytes >= 0
         if is_size and found.precision in get_args(DiskPrecision):
             return found
@@ -55,14 +55,14 @@ def preferences() -> Preferences:
 
 def keep_preferences(chosen: Preferences) -> None:
     """Remember them; OSError where the folder cannot be written."""
-    path = _preferences_file()
+    path = preferences_file()
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(f".{os.getpid()}.part")
     temporary.write_text(json.dumps(chosen._asdict()), encoding="utf-8")
     temporary.replace(path)
 
 
-def _preferences_file() -> Path:
+def preferences_file() -> Path:
     return cache_folder() / "preferences.json"
 
 
