@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import napari.settings
-from napari.settings import get_settings
 
 from napari_medsam import cache_place, settings
 from napari_medsam.ui import preferred_reader
@@ -225,7 +224,6 @@ def _plugin_settings() -> Any:
     """What napari keeps for us; None where it keeps nothing."""
     if not hasattr(napari.settings, "get_plugin_settings"):
         return None  # napari below 0.9
-    get_settings()  # napari's own come first: plugins' files lie beside theirs
     try:
         return napari.settings.get_plugin_settings(PLUGIN)
     except KeyError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import napari
+from napari.utils.notifications import show_info
 
 from napari_medsam.ui.docks import current_dock, open_dock
 from napari_medsam.ui.shortcuts import KEYS, TABLE, Key
@@ -53,7 +54,10 @@ def act(action: str) -> None:
         return
     viewer = napari.current_viewer()
     if viewer is not None:
-        open_dock(viewer).controller.tell(OPENED)
+        open_dock(viewer)
+        show_info(
+            OPENED
+        )  # by napari: the dock's own line is for what there is to know of the image
 
 
 def __getattr__(name: str) -> Callable[[], None]:

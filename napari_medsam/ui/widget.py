@@ -81,8 +81,13 @@ class MedSamWidget(QWidget):
         self.parts = Parts(self._images)
         self._tour = Tour()
         self._bell = Bell(QApplication.beep, lambda: settings().sound)
+        # A number that is typed changes with each digit, and other threads compile the model anew.
+        self._obey_soon = QTimer(self)
+        self._obey_soon.setSingleShot(True)
+        self._obey_soon.setInterval(IDLE_MS)
+        self._obey_soon.timeout.connect(self._obey_settings)
         self._naparis = NapariPreferences(
-            lambda: self.obey_settings(), lambda *told: _later(lambda: self.controller.tell(*told))
+            self._obey_soon.start, lambda *told: _later(lambda: self.controller.tell(*told))
         )
         self._naparis.meet()  # before anything is built as the settings say
         self._lay_out()
@@ -292,14 +297,15 @@ class MedSamWidget(QWidget):
         if page.exec():
             if page.precision.currentData() != self.controller.desk.wish:
                 self.controller.desk.choose_precision(page.precision.currentData())
-            self._on_settings_written()
+            self._naparis.meet()
+            self._obey_settings()
 
     def _on_settings_written(self) -> None:
-        """The page, a hand or another window changed what is kept: napari shows it, we obey."""
+        """A hand or another window changed what is kept: napari shows it, and we obey."""
         self._naparis.meet()
-        self.obey_settings()
+        self._obey_soon.start()
 
-    def obey_settings(self) -> None:
+    def _obey_settings(self) -> None:
         """Do as the settings say now, whoever changed them."""
         bound = dict(shortcuts.bound())
         if bound != self._bound:
