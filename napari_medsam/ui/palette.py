@@ -55,9 +55,8 @@ def act(action: str) -> None:
     viewer = napari.current_viewer()
     if viewer is not None:
         open_dock(viewer)
-        show_info(
-            OPENED
-        )  # by napari: the dock's own line is for what there is to know of the image
+        # By napari: the dock's own line says what there is to know of the image.
+        show_info(OPENED)
 
 
 def __getattr__(name: str) -> Callable[[], None]:

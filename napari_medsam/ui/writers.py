@@ -35,10 +35,14 @@ def _writer(suffix: str) -> Write:
 
         Raises
         ------
-        SaveError
-            With one sentence that napari shows.
+        RuntimeError
+            With one sentence that napari shows. `SaveError` is a ValueError, which napari takes for
+            "No plugin could be found" where it chose the writer itself.
         """
-        return [str(_save(_named(Path(path), suffix), data, meta))]
+        try:
+            return [str(_save(_named(Path(path), suffix), data, meta))]
+        except SaveError as error:
+            raise RuntimeError(str(error)) from error
 
     return write
 
