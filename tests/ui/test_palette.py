@@ -171,6 +171,13 @@ def area(viewer: Any, dock: Any) -> Qt.DockWidgetArea:
     return viewer.window._qt_window.dockWidgetArea(docked(dock))
 
 
+def choose_in_menu() -> None:
+    """As Plugins > Box segmentation does."""
+    commands = get_app_model().commands
+    ids = [f"{PLUGIN}.widget", f"{PLUGIN}:Box segmentation"]  # the second: napari below 0.7
+    commands.execute_command(next(one for one in ids if one in commands)).result()
+
+
 @pytest.mark.gui
 @pytest.mark.parametrize("way", ["the command line's", "napari's menu"])
 def test_dock_opens_on_the_right_and_where_the_user_put_it_last(
@@ -181,7 +188,7 @@ def test_dock_opens_on_the_right_and_where_the_user_put_it_last(
     for _ in range(2):
         viewer = make_napari_viewer(show=True)
         if way == "napari's menu":
-            get_app_model().commands.execute_command(f"{PLUGIN}.widget").result()
+            choose_in_menu()
         else:
             open_dock(viewer)
         dock = current_dock()
@@ -201,7 +208,7 @@ def test_naparis_menu_finds_the_dock_that_the_command_line_opened(
     viewer = make_napari_viewer(show=True)
     dock = open_dock(viewer)
     let_pass(50)
-    get_app_model().commands.execute_command(f"{PLUGIN}.widget").result()
+    choose_in_menu()
     let_pass(50)
     assert not dock.isVisible(), "it was hidden, as the menu's tick says"
     docks = [one for one in viewer.window.dock_widgets.values() if isinstance(one, MedSamWidget)]
