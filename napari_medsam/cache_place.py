@@ -45,7 +45,7 @@ def disk_precision(text: str) -> DiskPrecision:
 def preferences() -> Preferences:
     """What the user chose, and the defaults where nothing sensible was."""
     with contextlib.suppress(OSError, ValueError, TypeError):
-        found = Preferences(**read_json(_preferences_file()))
+        found = Preferences(**read_json(preferences_file()))
         is_size = isinstance(found.max_bytes, int) and found.max_bytes >= 0
         if is_size and found.precision in get_args(DiskPrecision):
             return found
@@ -54,10 +54,10 @@ def preferences() -> Preferences:
 
 def keep_preferences(chosen: Preferences) -> None:
     """Remember them; OSError where the folder cannot be written."""
-    write_json(_preferences_file(), chosen._asdict())
+    write_json(preferences_file(), chosen._asdict())
 
 
-def _preferences_file() -> Path:
+def preferences_file() -> Path:
     return cache_folder() / "preferences.json"
 
 

@@ -1,7 +1,8 @@
 """What the user prefers, kept between runs in ``<home>/settings.json`` (`store.home`).
 
 Not in napari's own settings: those of a plugin exist from napari 0.9 on only, hold no table of
-keys, and the models and the cache do without napari. Precision and the cache's room on disk have
+keys, and the models and the cache do without napari. Where napari has them, its Preferences show
+and change what is kept here (`ui.napari_preferences`). Precision and the cache's room on disk have
 files of their own (`models.ways`, `cache_place`).
 """
 
@@ -85,7 +86,7 @@ def keep(**changes: Any) -> Settings:
         if not _makes_sense(name, value):
             raise ValueError(f"{name} cannot be {value!r}.")
     chosen = replace(settings(), **changes)
-    path = _path()
+    path = settings_file()
     try:
         write_json(path, asdict(chosen))
         _unwritten.pop(path, None)
@@ -115,7 +116,8 @@ def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _path() -> Path:
+def settings_file() -> Path:
+    """Where they are kept: `NAPARI_MEDSAM_SETTINGS` if it is set, else in `store.home`."""
     return _as_path(os.environ.get(VARIABLE) or os.path.join(store.home(), "settings.json"))
 
 
@@ -126,7 +128,7 @@ def _as_path(text: str) -> Path:
 
 
 def _read() -> dict[str, Any]:
-    path = _path()
+    path = settings_file()
     if path in _unwritten:
         return _unwritten[path]
     with contextlib.suppress(OSError):

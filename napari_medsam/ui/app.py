@@ -7,10 +7,9 @@ from pathlib import Path
 
 import napari
 from napari.utils.notifications import show_error
-from npe2 import PluginManager
 from qtpy.QtWidgets import QApplication
 
-PLUGIN = "napari-medsam"
+from napari_medsam.ui.docks import PLUGIN, open_dock
 
 
 def open_viewer(paths: Sequence[Path | str] = (), *, sample: bool = False) -> None:
@@ -40,8 +39,7 @@ def open_viewer(paths: Sequence[Path | str] = (), *, sample: bool = False) -> No
 def new_viewer(*, show: bool = True) -> napari.Viewer:
     """A viewer with the dock open, no larger than the screen."""
     viewer = napari.Viewer(title="napari-medsam", show=False)
-    widgets = PluginManager.instance().get_manifest(PLUGIN).contributions.widgets or []
-    viewer.window.add_plugin_dock_widget(PLUGIN, widgets[0].display_name)
+    open_dock(viewer)
     if show:
         viewer.show()
     fit_to_screen(viewer)

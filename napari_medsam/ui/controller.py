@@ -30,6 +30,7 @@ from napari_medsam.ui.box_hand import BoxHand
 from napari_medsam.ui.boxes import Later
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.describe import describe, modality_of
+from napari_medsam.ui.docks import controllers
 from napari_medsam.ui.earlier import EarlierWork
 from napari_medsam.ui.jobs import JobRunner, Jobs
 from napari_medsam.ui.journalling import Journals
@@ -143,6 +144,7 @@ class Controller:
             self.pointer.next_object,
         )
         self._cases = OpenCases(viewer, self._make_case, self._on_case_opened, self.tell)
+        controllers.add(self)
 
     def start(self) -> None:
         """Begin to load the model; a box drawn meanwhile is answered when it is ready."""
@@ -194,6 +196,11 @@ class Controller:
     def case(self) -> Case | None:
         """The open case."""
         return self._cases.current[0] if self._cases.current else None
+
+    @property
+    def cases(self) -> list[Case]:
+        """The open case and those that wait."""
+        return self._cases.all
 
     @property
     def session(self) -> Session | None:
@@ -398,12 +405,16 @@ class Controller:
 
     def unsaved(self) -> list[str]:
         """The names of images whose labels are not in a file."""
-        return [case.layer.name for case in self._cases.all if case.annotation.is_dirty]
+        return [case.layer.name for case in self.cases if case.annotation.is_dirty]
 
     def save(self, path: Path, how: How = ONE_FILE) -> None:
         """Write the labels onto the image's own grid; what was checked is told."""
         if self.case is not None:
             self._saver.save(self.case, path, how)
+
+    def save_now(self, case: Case, path: Path) -> Path:
+        """Write a case's labels before returning, for napari's own File > Save."""
+        return self._saver.save_now(case, path)
 
     # --- the viewer --------------------------------------------------------------------
 
@@ -416,6 +427,7 @@ class Controller:
     def close(self) -> None:
         """The dock is gone: stop everything and listen no more. Touches no widget."""
         self._is_closed = True
+        controllers.discard(self)
         self._prefetch.close()
         for lane in self._lanes:
             lane.close()

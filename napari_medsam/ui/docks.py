@@ -1,17 +1,27 @@
-"""The dock of the viewer on screen, for what comes in through napari itself."""
+"""The docks of this program and the one on screen, for what comes in through napari itself."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import napari
+from npe2 import PluginManager
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from napari_medsam.ui.case import Case
     from napari_medsam.ui.controller import Controller
+    from napari_medsam.ui.widget import MedSamWidget
+
+PLUGIN = "napari-medsam"
+
+controllers: WeakSet[Controller] = WeakSet()
+"""Those at work in this program, of all windows."""
 
 
-def current_controller() -> Controller | None:
-    """The controller of the dock in napari's current viewer; None where there is no dock.
+def current_dock() -> MedSamWidget | None:
+    """The dock in napari's current viewer; None where there is none.
 
     An image that was opened just before, with the same drop, is the open case by then.
     """
@@ -25,5 +35,35 @@ def current_controller() -> Controller | None:
     for dock in docks:
         if isinstance(dock, MedSamWidget):
             dock.open_chosen()
-            return dock.controller
+            return dock
+    return None
+
+
+def current_controller() -> Controller | None:
+    """The controller of the dock in napari's current viewer; None where there is no dock."""
+    dock = current_dock()
+    return None if dock is None else dock.controller
+
+
+def open_dock(viewer: napari.Viewer) -> MedSamWidget:
+    """Open the dock as napari's *Plugins* menu does.
+
+    Under the same name: `add_plugin_dock_widget` gives it another, so the menu would open a second
+    dock, and napari would not remember where the user had put the first.
+    """
+    from napari_medsam.ui.widget import MedSamWidget
+
+    manifest = PluginManager.instance().get_manifest(PLUGIN)
+    [widget] = manifest.contributions.widgets or []
+    dock = MedSamWidget(viewer)
+    viewer.window.add_dock_widget(dock, name=f"{widget.display_name} ({manifest.display_name})")
+    return dock
+
+
+def case_of(labels: NDArray[Any]) -> tuple[Controller, Case] | None:
+    """The case that a labels layer's array belongs to; None for any other array, copies too."""
+    for controller in controllers:
+        for case in controller.cases:
+            if case.labels.layer.data is labels:
+                return controller, case
     return None

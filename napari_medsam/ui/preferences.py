@@ -142,15 +142,18 @@ class Page(QDialog):
             self.accept()
 
     def _keep(self) -> None:
-        settings.keep(
-            threads=self.threads.value(),
-            memory_mb=self.memory.value(),
-            idle_work=self.idle.currentData(),
-            preview=self.preview.isChecked(),
-            sound=self.sound.isChecked(),
-            ask_on_close=self.ask_on_close.isChecked(),
-            keys=self.chosen_keys(),
-        )
+        """Keep what was changed here: the rest may have been changed elsewhere meanwhile."""
+        wanted = {
+            "threads": self.threads.value(),
+            "memory_mb": self.memory.value(),
+            "idle_work": self.idle.currentData(),
+            "preview": self.preview.isChecked(),
+            "sound": self.sound.isChecked(),
+            "ask_on_close": self.ask_on_close.isChecked(),
+            "keys": self.chosen_keys(),
+        }
+        before = self._now.settings
+        settings.keep(**{k: v for k, v in wanted.items() if v != getattr(before, k)})
         if self.opens.isChecked() != (self._now.settings.opens_files == "yes"):
             preferred_reader.answer(self.opens.isChecked())
         chosen = cache_place.Preferences(

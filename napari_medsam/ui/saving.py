@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from napari_medsam.engine.events import Event
+from napari_medsam.formats.errors import SaveError
 from napari_medsam.formats.exits import proposed_suffix
 from napari_medsam.formats.label_files import label_paths, write_label_files
 from napari_medsam.formats.labels import Saved, write_labels
@@ -32,6 +34,7 @@ CHANGED = (
     "another program has changed this since it was opened or saved here. Replace what is there now?"
 )
 BORROWED = "Another window works on this image; save under a new name."
+BUSY = "The labels are being saved already; save again when that has ended."
 
 
 class Saver:
@@ -52,11 +55,12 @@ class Saver:
         A file that another program has written since it was opened or saved here is asked about
         first; while another window works on the image, no file at all is replaced.
         """
-        if not self._may_write(case, path, how):
+        why_not = self._why_not(case, path, how)
+        if why_not:
+            self._tell(why_not, True)
             return
         annotation, grid = case.annotation, case.image.grid
         labels, table, last = annotation.labels.copy(), annotation.table, annotation.log[-1]
-        place = "" if case.has_known_place else f" {UNKNOWN_PLACE}"
 
         def work(hand_over: Callable[[list[Saved]], None]) -> None:
             if how.one_a_label:
@@ -65,11 +69,7 @@ class Saver:
                 hand_over([write_labels(path, labels, grid, table, description=how.description)])
 
         def on_saved(saved: list[Saved]) -> None:
-            for one in saved:
-                case.files.note(one.path, state_of(one.path))
-            if annotation.log and annotation.log[-1] is last:
-                annotation.mark_saved()
-            self._tell(f"{told(saved)}{place}", False)
+            self._on_saved(case, saved, last)
 
         def on_end(outcome: Outcome) -> None:
             self.progress = None
@@ -82,19 +82,48 @@ class Saver:
         self._on_change()
         self._jobs.start(Job(work, on_saved, on_end))
 
-    def _may_write(self, case: Case, path: Path, how: How) -> bool:
+    def save_now(self, case: Case, path: Path) -> Path:
+        """Write the labels and return when they are written; asks as `save` does.
+
+        Raises
+        ------
+        SaveError
+            Nothing was written.
+        """
+        if self.progress is not None:
+            raise SaveError(BUSY)  # else the older labels could be written over these
+        why_not = self._why_not(case, path, ONE_FILE)
+        if why_not:
+            raise SaveError(why_not)
+        annotation = case.annotation
+        last = annotation.log[-1]
+        saved = write_labels(path, annotation.labels.copy(), case.image.grid, annotation.table)
+        self._on_saved(case, [saved], last)
+        self._on_change()
+        return saved.path
+
+    def _on_saved(self, case: Case, saved: list[Saved], last: Event) -> None:
+        """Files were written with the labels as they were after the event `last`."""
+        for one in saved:
+            case.files.note(one.path, state_of(one.path))
+        annotation = case.annotation
+        if annotation.log and annotation.log[-1] is last:
+            annotation.mark_saved()
+        place = "" if case.has_known_place else f" {UNKNOWN_PLACE}"
+        self._tell(f"{told(saved)}{place}", False)
+
+    def _why_not(self, case: Case, path: Path, how: How) -> str:
+        """Why files may not be written, in a sentence; empty where they may."""
         annotation = case.annotation
         rows = [one for one in annotation.table if annotation.voxel_count(one.number)]
         targets = label_paths(path, rows) if how.one_a_label else [path]
         there = [one for one in targets if one.exists()]
         if case.is_borrowed and there:
-            self._tell(f"{_names(there)} was not replaced. {BORROWED}", True)
-            return False
+            return f"{_names(there)} was not replaced. {BORROWED}"
         changed = case.files.changed(there)
         if changed and self._ask(f"{_names(changed)}: {CHANGED}", (REPLACE,)) != REPLACE:
-            self._tell(f"{_names(changed)} was not replaced; save under another name.", True)
-            return False
-        return True
+            return f"{_names(changed)} was not replaced; save under another name."
+        return ""
 
 
 def _names(paths: list[Path]) -> str:

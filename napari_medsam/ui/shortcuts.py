@@ -40,7 +40,7 @@ TABLE: tuple[Key, ...] = (
     Key("point_inside", ",", "Points", "Click points inside the object, or stop"),
     Key("point_outside", ".", "Points", "Click points outside the object, or stop"),
     Key("propagate", "G", "Propagate", "Carry the box over the slices"),
-    Key("go_on", "Shift-G", "Propagate", "This slice is right: propagate anew from here"),
+    Key("go_on", "Shift-G", "Propagate", "Propagate again from this slice, which is right"),
     Key("next_doubtful", "H", "Review", "Go to the slice that is most in doubt"),
     Key("accept", "Shift-H", "Review", "Accept this slice, or open it again"),
     Key("fix", "Shift-N", "Review", "Draw the right box on this slice"),
@@ -53,7 +53,7 @@ TABLE: tuple[Key, ...] = (
     Key("redo", "J", "At any time", "Redo"),
     Key("cancel", "Q", "At any time", "Give up the box being drawn, or stop what runs"),
     Key("save", "W", "At any time", "Save the labels"),
-    Key("sheet", "F1", "At any time", "Show these keys"),
+    Key("sheet", "F1", "At any time", "Show the keys"),
 )
 
 ALSO: dict[str, str] = {
@@ -83,8 +83,9 @@ Actions = Mapping[str, Callable[[], object]]
 
 
 def key_of(action: str) -> str:
-    """The key of an action, as the user chose it."""
-    return settings().keys.get(action, KEYS[action])
+    """The key of an action, as the user chose it; what is no key counts as not chosen."""
+    chosen = settings().keys.get(action, "")
+    return chosen if FORM.fullmatch(chosen) else KEYS[action]
 
 
 def bind(viewer: ViewerModel, actions: Actions) -> None:

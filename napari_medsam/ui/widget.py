@@ -12,9 +12,9 @@ from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
 from superqt.utils import qthrottled
 
-from napari_medsam.cache_place import lasting_cache
+from napari_medsam.cache_place import lasting_cache, preferences_file
 from napari_medsam.formats.label_files import label_paths
-from napari_medsam.settings import keep, settings
+from napari_medsam.settings import keep, settings, settings_file
 from napari_medsam.ui import file_dialogs, preferred_reader, shortcuts
 from napari_medsam.ui.bell import Bell
 from napari_medsam.ui.case import Case
@@ -22,11 +22,13 @@ from napari_medsam.ui.closing import ClosingQuestion
 from napari_medsam.ui.controller import Controller
 from napari_medsam.ui.earlier import Earlier
 from napari_medsam.ui.earlier_dialog import ask_earlier
+from napari_medsam.ui.file_watch import FileWatch
 from napari_medsam.ui.key_sheet import KeySheet
 from napari_medsam.ui.measure_window import MeasureWindow
 from napari_medsam.ui.memory import give_back_large_arrays
 from napari_medsam.ui.meshes import keep_shaders
 from napari_medsam.ui.model_rows import ask_weights
+from napari_medsam.ui.napari_preferences import NapariPreferences
 from napari_medsam.ui.offer_dialog import show_offer
 from napari_medsam.ui.offers import Offer
 from napari_medsam.ui.panel import Panel, Strip
@@ -79,6 +81,15 @@ class MedSamWidget(QWidget):
         self.parts = Parts(self._images)
         self._tour = Tour()
         self._bell = Bell(QApplication.beep, lambda: settings().sound)
+        # A number that is typed changes with each digit, and other threads compile the model anew.
+        self._obey_soon = QTimer(self)
+        self._obey_soon.setSingleShot(True)
+        self._obey_soon.setInterval(IDLE_MS)
+        self._obey_soon.timeout.connect(self._obey_settings)
+        self._naparis = NapariPreferences(
+            self._obey_soon.start, lambda *told: _later(lambda: self.controller.tell(*told))
+        )
+        self._naparis.meet()  # before anything is built as the settings say
         self._lay_out()
         self.controller = Controller(
             napari_viewer,
@@ -158,6 +169,9 @@ class MedSamWidget(QWidget):
         self._connect_keys()
         # The dock gets no close event with the window; only its destruction is told.
         self.destroyed.connect(controller.close)
+        self.destroyed.connect(self._naparis.close)
+        kept = (settings_file(), preferences_file(), self._naparis.file)
+        self._watch = FileWatch(self, [one for one in kept if one], self._on_settings_written)
 
     def _connect_keys(self) -> None:
         parts, controller = self.parts, self.controller
@@ -184,6 +198,15 @@ class MedSamWidget(QWidget):
             "coronal": lambda: controller.on_view_chosen("y"),
             "sagittal": lambda: controller.on_view_chosen("x"),
             "sheet": self.show_keys,
+            "open_labels": self.ask_labels,
+            "save_each_label": lambda: self.ask_where_to_save(one_a_label=True),
+            "earlier_work": self.ask_earlier,
+            "measure": self.open_measures,
+            "prepare_all": controller.embed_all,
+            "import_table": self.ask_table,
+            "export_table": self.ask_where_to_export,
+            "preferences": self.ask_preferences,
+            "tour": self.start_tour,
         }
         buttons = {
             "toggle_box_tool": parts.box_tool,
@@ -204,9 +227,13 @@ class MedSamWidget(QWidget):
         for name, pressed in buttons.items():
             pressed.clicked.connect(lambda _=False, name=name: actions[name]())
         viewer = self._viewer
-        self._actions = actions
+        self._actions, self._bound = actions, dict(shortcuts.bound())
         shortcuts.bind(viewer, actions)
         self.destroyed.connect(lambda: shortcuts.unbind(viewer))
+
+    def act(self, action: str) -> None:
+        """Do what a key or a menu entry does; `palette.titles` has the actions."""
+        self._actions[action]()
 
     def show_panel(self, panel: Panel) -> None:
         self.parts.show_panel(panel)
@@ -266,14 +293,26 @@ class MedSamWidget(QWidget):
 
     def ask_preferences(self) -> None:
         """Show the page of preferences, and do as it says."""
-        viewer, before = self._viewer, dict(shortcuts.bound())
         page = Page(self, self.controller.desk.wish)
         if page.exec():
             if page.precision.currentData() != self.controller.desk.wish:
                 self.controller.desk.choose_precision(page.precision.currentData())
-            shortcuts.unbind(viewer, before)
-            shortcuts.bind(viewer, self._actions)
-            self.controller.on_settings(settings())
+            self._naparis.meet()
+            self._obey_settings()
+
+    def _on_settings_written(self) -> None:
+        """A hand or another window changed what is kept: napari shows it, and we obey."""
+        self._naparis.meet()
+        self._obey_soon.start()
+
+    def _obey_settings(self) -> None:
+        """Do as the settings say now, whoever changed them."""
+        bound = dict(shortcuts.bound())
+        if bound != self._bound:
+            shortcuts.unbind(self._viewer, self._bound)
+            shortcuts.bind(self._viewer, self._actions)
+            self._bound = bound
+        self.controller.on_settings(settings())
 
     def show_keys(self) -> None:
         """Show the sheet of keys beside the window."""

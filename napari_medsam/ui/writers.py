@@ -1,11 +1,16 @@
-"""napari's writer for labels layers: onto the grid of the image they were drawn on.
+"""napari's writers for labels layers: onto the grid of the image they were drawn on.
 
-A labels layer of ours carries that grid in its metadata. Any other is saved with its layer's
-scale as voxel size, starting at 0, 0, 0.
+The labels of an open case are saved as the dock saves them, so that it knows of the file. Any
+other layer of ours carries its grid in its metadata; one that is not ours is saved with its
+layer's scale as voxel size, starting at 0, 0, 0.
+
+napari has a writer for each line of its dialog's list of formats. The ending of the name counts
+all the same, as in every dialog; a name without one gets that of the line.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +19,58 @@ from numpy.typing import NDArray
 
 from napari_medsam.formats.errors import SaveError
 from napari_medsam.formats.grid import Geometry, SourceGrid
-from napari_medsam.formats.labels import write_labels
+from napari_medsam.formats.images import suffix_of
+from napari_medsam.formats.labels import FORMATS, write_labels
+from napari_medsam.ui.docks import case_of
 from napari_medsam.ui.layers import GRID, TABLE
 
+Write = Callable[[str, NDArray[Any], dict[str, Any]], list[str]]
 
-def write(path: str, data: NDArray[Any], meta: dict[str, Any]) -> list[str]:
-    """Save one labels layer and return what was written.
 
-    Raises
-    ------
-    SaveError
-        With one sentence that napari shows.
-    """
+def _writer(suffix: str) -> Write:
+    """The writer of a line whose first ending is `suffix`."""
+
+    def write(path: str, data: NDArray[Any], meta: dict[str, Any]) -> list[str]:
+        """Save one labels layer and return what was written.
+
+        Raises
+        ------
+        RuntimeError
+            With one sentence that napari shows. `SaveError` is a ValueError, which napari takes for
+            "No plugin could be found" where it chose the writer itself.
+        """
+        try:
+            return [str(_save(_named(Path(path), suffix), data, meta))]
+        except SaveError as error:
+            raise RuntimeError(str(error)) from error
+
+    return write
+
+
+write_nifti = _writer(".nii.gz")
+write_nrrd = _writer(".nrrd")
+write_picture = _writer(".png")
+write_seg_nrrd = _writer(".seg.nrrd")
+write_dicom_seg = _writer(".seg.dcm")
+write_rtstruct = _writer(".rtstruct.dcm")
+write_coco = _writer(".json")
+
+
+def _named(path: Path, suffix: str) -> Path:
+    """The name with its ending."""
+    if suffix_of(path) in FORMATS:
+        return path
+    named = path.with_name(path.name + suffix)
+    if named.exists():  # the dialog asked about another name
+        raise SaveError(f"{named.name} exists already; give the whole name to replace it.")
+    return named
+
+
+def _save(path: Path, data: NDArray[Any], meta: dict[str, Any]) -> Path:
+    opened = case_of(data)
+    if opened is not None:
+        controller, case = opened
+        return controller.save_now(case, path)
     labels = np.asarray(data)
     if labels.ndim not in (2, 3):
         raise SaveError(
@@ -38,7 +83,7 @@ def write(path: str, data: NDArray[Any], meta: dict[str, Any]) -> list[str]:
     grid = metadata.get(GRID)
     if not isinstance(grid, SourceGrid):
         grid = grid_of_scale(labels.shape, meta.get("scale", ()), meta.get("name", "labels"))
-    return [str(write_labels(Path(path), labels, grid, metadata.get(TABLE, ())).path)]
+    return write_labels(path, labels, grid, metadata.get(TABLE, ())).path
 
 
 def grid_of_scale(shape_zyx: tuple[int, ...], scale: Any, name: str) -> SourceGrid:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import napari.settings
 import numpy as np
 import pytest
 from napari.components import ViewerModel
@@ -282,6 +283,9 @@ def own_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or leaves embeddings in the user's cache, or preferences."""
     monkeypatch.setenv("NAPARI_MEDSAM_SETTINGS", str(tmp_path / "settings.json"))
     monkeypatch.setenv("NAPARI_MEDSAM_CACHE", str(tmp_path / "cache"))
+    if hasattr(napari.settings, "get_plugin_settings"):  # napari 0.9 on keeps a copy of them
+        monkeypatch.setattr(napari.settings, "_CFG_PATH", str(tmp_path / "napari" / "all.yaml"))
+        monkeypatch.setattr(napari.settings, "_PLUGIN_SETTINGS", {})
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from npe2 import PluginManifest
 from napari_medsam.ui import sample_data
 from napari_medsam.ui.images import KEY, image_file_of
 from napari_medsam.ui.readers import get_reader
-from napari_medsam.ui.writers import write
+from napari_medsam.ui.writers import write_nifti as write
 from tests.conftest import PROJECT
 from tests.ui.conftest import Desk, ellipsoid
 
@@ -99,7 +99,7 @@ def test_labels_of_any_layer_are_saved_with_its_scale(tmp_path: Path) -> None:
 
 
 def test_labels_of_a_film_are_refused_in_words(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="4 dimensions"):
+    with pytest.raises(RuntimeError, match="4 dimensions"):
         write(str(tmp_path / "film.nii.gz"), np.zeros((2, 3, 4, 5), int), {"name": "film"})
 
 
