@@ -53,6 +53,7 @@ class Task:
         OSError
             The image is not there.
         """
+        # The text is pinned by tests/test_on_disk.py: where it changes, what is done is done again.
         state = self.case.path.stat()
         asked = (self.case.rows, self.model, self.compat, self.window)
         text = repr((asked, self.case.path.name, state.st_size, state.st_mtime_ns))

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam.engine.prompt import SliceRef, tight_patch
+from napari_medsam.engine.stored import StoredUint8, StoredUint16
 from napari_medsam.engine.volume import AXES, Axis, plane_index
 
 T = TypeVar("T", bound=np.generic)
@@ -37,11 +38,11 @@ class Patch:
     y0: int
     x0: int
     shape: tuple[int, int]
-    bits: NDArray[np.uint8]
-    old: NDArray[np.uint16]
-    new: NDArray[np.uint16]
-    old_origin: NDArray[np.uint8]
-    new_origin: NDArray[np.uint8]
+    bits: StoredUint8
+    old: StoredUint16
+    new: StoredUint16
+    old_origin: StoredUint8
+    new_origin: StoredUint8
 
     @property
     def mask(self) -> NDArray[np.bool_]:

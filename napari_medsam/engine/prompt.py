@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_medsam.engine.stored import StoredBool
 from napari_medsam.engine.volume import AXES, Axis
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ class SliceMask:
     shape: tuple[int, int]
     y0: int
     x0: int
-    patch: NDArray[np.bool_]
+    patch: StoredBool
     score: float
     stability: float
     prompt: BoxPrompt

@@ -41,11 +41,18 @@ class Window:
     keep_zero: bool = False
 
     def __post_init__(self) -> None:
-        """A window needs two numbers in order."""
+        """A window needs two numbers in order.
+
+        They become plain floats whatever a reader of files made of them: their text is part of the
+        names in the cache on disk, and of numpy's and pydicom's numbers it differs by version.
+        """
         if not (np.isfinite(self.lower) and np.isfinite(self.upper) and self.lower <= self.upper):
             raise ValueError(
                 f"A window is two numbers, the lower first; this is {self.lower}, {self.upper}."
             )
+        object.__setattr__(self, "lower", float(self.lower))
+        object.__setattr__(self, "upper", float(self.upper))
+        object.__setattr__(self, "keep_zero", bool(self.keep_zero))
 
     def to_uint8(self, pixels: NDArray[Any]) -> NDArray[np.uint8]:
         """Any real array to uint8 of the same shape; fractions are cut off, NaN becomes 0."""

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from napari_medsam.engine.stored import StoredFloat64
 from napari_medsam.formats.grid import Geometry, Kind, NiftiForms, SourceGrid, Triple
 from napari_medsam.formats.image_file import ImageFile
 
@@ -36,7 +36,7 @@ class Head:
     shape_zyx: tuple[int, int, int]
     spacing_xyz: Triple
     origin_xyz: Triple
-    direction: NDArray[np.float64]
+    direction: StoredFloat64
     ndim: Literal[2, 3] = 3
     forms: NiftiForms | None = None
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from napari_medsam.journal.book import Book, Row, n_bytes
 from napari_medsam.journal.compaction import MOST_BYTES, compact
 from napari_medsam.journal.errors import JournalError, TakenOver
+from napari_medsam.journal.forms import Undeclared
 from napari_medsam.journal.head import Head
 from napari_medsam.journal.ownership import Ownership
 
@@ -163,7 +164,7 @@ class Keeper:
                     self._look_at_size()
         except TakenOver:
             self._lose()
-        except (sqlite3.Error, OSError, JournalError, MemoryError) as error:
+        except (sqlite3.Error, OSError, JournalError, Undeclared, MemoryError) as error:
             self._put_off(error)
         else:
             self._tell("")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from napari_medsam.formats.image_file import ImageFile
 from napari_medsam.journal.book import Book
@@ -11,7 +12,12 @@ from napari_medsam.journal.head import Head, head_of
 from napari_medsam.journal.history import History, read_history
 from napari_medsam.journal.ownership import Ownership
 from napari_medsam.journal.place import journal_path
-from napari_medsam.journal.shelf import DAMAGED, put_aside
+from napari_medsam.journal.recovered import recover_journals
+from napari_medsam.journal.shelf import DAMAGED, exchange, put_aside
+
+NOT_OPENED = (
+    "Earlier work on this image is kept but could not be opened now; the menu \u22ef brings it back"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +34,10 @@ class Found:
         `History.counts`, found here because it looks at every voxel.
     problem
         A sentence where a journal was there and cannot be read.
+    was_recovered
+        Whether it had been put aside as damaged, and reads whole now.
+    n_recovered
+        How many others had been, and are put aside as any other now.
     """
 
     head: Head
@@ -35,12 +45,17 @@ class Found:
     history: History | None = None
     counts: tuple[int, int, int] = (0, 0, 0)
     problem: str = ""
+    was_recovered: bool = False
+    n_recovered: int = 0
 
 
 def look_up(image: ImageFile) -> Found:
     """Find and replay the journal of an image; takes a second, so not on the GUI thread.
 
-    A damaged journal is put aside, under a name that says so, and nothing of it is deleted.
+    A damaged journal is put aside, under a name that says so, and nothing of it is deleted. One
+    that was put aside like that and reads whole now (an earlier version, or an older one beside
+    this, may have been at fault) is taken up again: put aside as any other, or, where there is no
+    other work, in the journal's place.
 
     Raises
     ------
@@ -50,6 +65,23 @@ def look_up(image: ImageFile) -> Found:
     head = head_of(image)
     path = journal_path(head.fingerprint)
     ownership = Ownership(path)
+    try:
+        recovered = recover_journals(head.fingerprint, ownership)
+        found = _look_up(head, path, ownership)
+        if not recovered or (found.history and found.history.is_worth_offering):
+            return replace(found, n_recovered=len(recovered))
+        try:
+            exchange(recovered[0], path)
+        except OSError as error:
+            return replace(found, problem=f"{found.problem} {NOT_OPENED} ({error}).".strip())
+        now, n_others = _look_up(head, path, ownership), len(recovered) - 1
+        return replace(now, problem=found.problem, was_recovered=True, n_recovered=n_others)
+    except BaseException:
+        ownership.release()
+        raise
+
+
+def _look_up(head: Head, path: Path, ownership: Ownership) -> Found:
     if not path.exists():
         return Found(head, ownership)
     try:
@@ -57,9 +89,6 @@ def look_up(image: ImageFile) -> Found:
             history = read_history(book)
     except JournalError as error:
         return _damaged(head, ownership, error)
-    except BaseException:
-        ownership.release()
-        raise
     return Found(head, ownership, history, history.counts)
 
 

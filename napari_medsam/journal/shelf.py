@@ -92,9 +92,18 @@ def describe(path: Path) -> dict[str, object]:
 
 def put_aside_of(fingerprint: str) -> list[Path]:
     """The journals of an image that were put aside, the latest first; damaged ones left out."""
+    return [path for path in _aside(fingerprint) if f".{DAMAGED}" not in path.name]
+
+
+def put_aside_as_damaged(fingerprint: str) -> list[Path]:
+    """The journals of an image that were put aside as damaged, the latest first."""
+    return [path for path in _aside(fingerprint) if f".{DAMAGED}" in path.name]
+
+
+def _aside(fingerprint: str) -> list[Path]:
     found = (entry.path for entry in journals() if entry.path.name.startswith(f"{fingerprint}."))
     current = journal_path(fingerprint)
-    return [path for path in found if path != current and f".{DAMAGED}" not in path.name]
+    return [path for path in found if path != current]
 
 
 def exchange(path: Path, current: Path) -> None:

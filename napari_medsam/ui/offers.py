@@ -19,6 +19,8 @@ from napari_medsam.ui.images import first_window_of
 GO_ON, START_NEW = "Go on with it", "Start anew"
 TAKE_OVER, ONLY_LOOK = "Take over", "Only look"
 OPACITY = 0.5
+RECOVERED = "It was put aside as damaged by mistake; nothing of it is missing."
+OTHERS_RECOVERED = "Other work that was put aside as damaged by mistake is there, too."
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,10 +42,12 @@ def offer_to_go_on(image: ImageFile, found: Found) -> Offer:
     if history is None:
         raise ValueError("There is nothing to go on with.")
     unsaved = " Not all of it was saved to a file." if history.annotation.is_dirty else ""
+    recovered = f" {RECOVERED}" if found.was_recovered else ""
+    others = f" {OTHERS_RECOVERED}" if found.n_recovered else ""
     question = (
         f"Earlier work on this image was found: {in_words(found.counts)}, last changed on "
-        f"{when(history.last_time)}.{unsaved} Undo will work as before. Earlier work that you do "
-        f"not go on with is kept: the menu \u22ef of the dock brings it back."
+        f"{when(history.last_time)}.{unsaved}{recovered} Undo will work as before. Earlier work "
+        f"that you do not go on with is kept: the menu \u22ef of the dock brings it back.{others}"
     )
     return Offer(question, (GO_ON, START_NEW), picture_of(image, history.annotation))
 

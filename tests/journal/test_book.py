@@ -7,6 +7,7 @@ import sqlite3
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from napari_medsam.journal.book import Book, Row
@@ -166,6 +167,18 @@ def test_no_journal_is_a_sentence(tmp_path):
     database.close()
     with pytest.raises(JournalError, match="no journal of napari-medsam"):
         Book(tmp_path / "other.db")
+
+
+@pytest.mark.parametrize("owner", [None, "me"])
+def test_a_file_that_is_no_journal_is_not_held_open(tmp_path, owner):
+    """On Windows it could not be put aside."""
+    other = tmp_path / "f0.journal"
+    other.write_bytes(b"not a database at all, only bytes that are long enough" * 100)
+    with pytest.raises(JournalError) as told:
+        Book(other, head(), owner)
+    assert told.traceback, "which keeps what the frames held"
+    held = [Path(file.path).name for file in psutil.Process().open_files()]
+    assert other.name not in held
 
 
 def test_a_view_or_trigger_in_the_file_is_refused(kept, path):

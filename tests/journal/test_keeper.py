@@ -15,6 +15,8 @@ import pytest
 
 from napari_medsam.engine.annotation import Annotation
 from napari_medsam.journal.book import Book, Row
+from napari_medsam.journal.errors import JournalError
+from napari_medsam.journal.forms import Undeclared
 from napari_medsam.journal.history import read_history
 from napari_medsam.journal.keeper import Keeper, why
 from napari_medsam.journal.ownership import Ownership
@@ -289,6 +291,22 @@ def test_a_second_window_sees_that_the_first_writes(desk, path):
     desk.keeper.close()
     assert second.try_to_hold()
     second.release()
+
+
+@pytest.mark.parametrize("kind", [JournalError, Undeclared])
+def test_a_step_that_could_not_be_read_again_is_told_and_waits(desk, path, monkeypatch, kind):
+    desk.keeper.wait()
+
+    def refuse(event: object) -> bytes:
+        raise kind("an array of uint16 is missing")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("napari_medsam.journal.book.pack", refuse)
+        place(desk.annotation, mask_of(3, 4, 8, 9))
+        assert not desk.keeper.wait()
+    assert "cannot be written: an array of uint16 is missing" in desk.told[0]
+    assert desk.keeper.wait()
+    assert labels_in(path).any()
 
 
 def test_a_window_that_was_taken_over_stops_and_is_told(desk, path):

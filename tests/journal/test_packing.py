@@ -7,20 +7,25 @@ import dataclasses
 import json
 import zlib
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from napari_medsam.engine.annotation import Annotation
-from napari_medsam.engine.events import Event, Label
+from napari_medsam.engine.change import Patch
+from napari_medsam.engine.events import Event, Label, Origin
+from napari_medsam.engine.stored import Stored
 from napari_medsam.formats.terms import CodedLabel
 from napari_medsam.journal.book import Row, read_event
 from napari_medsam.journal.errors import JournalError
+from napari_medsam.journal.forms import Undeclared, form_of
 from napari_medsam.journal.head import Head
 from napari_medsam.journal.history import replayed
-from napari_medsam.journal.packing import pack, unpack
+from napari_medsam.journal.packing import DAMAGE, pack, unpack
 from tests.engine.test_annotation import SHAPE, mask_of, place
 from tests.journal.conftest import head
 
@@ -170,3 +175,103 @@ def test_slice_beyond_all_volumes_is_refused(index):
     many = [dataclasses.replace(patch, index=i) for i in (0, 1, 2, index)]
     with pytest.raises(JournalError):
         replayed(head(), [Row("event", read_event(pack(Event("box", 0.0, change=many))))])
+
+
+class TestDeclarations:
+    """What is kept is written as it is declared here, whatever a library makes of its types."""
+
+    @pytest.mark.parametrize("kind", [Event, Head, CodedLabel])
+    def test_every_field_that_is_kept_has_a_form(self, kind: type) -> None:
+        form_of(kind)
+
+    def test_an_array_is_read_by_our_word_for_it_and_not_by_its_type(self) -> None:
+        """Numpy's own type may become anything: here it is `object`."""
+
+        declared = [("values", Annotated[object, Stored("<u2")])]
+        Kept = dataclasses.make_dataclass("Kept", declared, frozen=True)
+        values = np.array([[1, 2, 65535]], np.uint16)
+        back = unpack(pack(Kept(values)), Kept).values
+        np.testing.assert_array_equal(back, values)
+        assert back.dtype == np.uint16
+        assert back.flags.writeable
+
+    @pytest.mark.parametrize("hint", [NDArray[np.uint8], np.ndarray, object, int | str, list[int]])
+    def test_a_field_without_a_form_is_our_fault_and_no_damage(self, hint: object) -> None:
+        Kept = dataclasses.make_dataclass("Kept", [("values", hint)], frozen=True)
+        for read in (lambda: unpack(b"", Kept), lambda: pack(Kept(np.zeros(3, np.uint8)))):
+            with pytest.raises(Undeclared, match="values"):
+                read()
+        assert not issubclass(Undeclared, (JournalError, *DAMAGE))
+
+    @pytest.mark.parametrize(
+        ("name", "wrong"),
+        [
+            ("old", np.array([1], np.uint8)),
+            ("old", np.array([1], np.int64)),
+            ("bits", np.array([True])),
+            ("old_origin", [1]),
+            ("index", "3"),
+            ("index", 3.0),
+            ("axis", "w"),
+            ("shape", (1, 2, 3)),
+        ],
+    )
+    def test_what_could_not_be_read_is_not_written(self, name: str, wrong: object) -> None:
+        event = box_event()
+        (patch,) = event.change
+        bad = dataclasses.replace(patch, **{name: wrong})
+        with pytest.raises(JournalError, match="cannot be kept"):
+            pack(dataclasses.replace(event, change=(bad,)))
+
+    @pytest.mark.parametrize(
+        ("one", "plain"), [(np.int64(3), 3), (np.uint16(3), 3), (Origin.HAND, 3), (True, None)]
+    )
+    def test_numbers_of_other_kinds_are_written_as_plain_ones(self, one: int, plain: int) -> None:
+        event = Event("clear", 1.0, labels=(one,))
+        if plain is None:
+            with pytest.raises(JournalError, match="cannot be kept"):
+                pack(event)
+        else:
+            (back,) = unpack(pack(event), Event).labels
+            assert (back, type(back)) == (plain, int)
+
+    def test_other_byte_order_is_written_as_the_file_has_it(self) -> None:
+        (patch,) = box_event().change
+        old = np.array([258], np.dtype(">u2"))
+        back = unpack(pack(dataclasses.replace(patch, old=old)), Patch)
+        assert back.old.tolist() == [258]
+        assert back.old.dtype == np.uint16
+
+    def test_the_bytes_of_a_row_are_what_they_were(self) -> None:
+        """Those of the version before lie on the disks of users: layout, words and order."""
+        label = CodedLabel(1, "Leber", (0.5, 0.0, 1.0), locked=True)
+        patch = Patch(
+            "z",
+            2,
+            4,
+            3,
+            (2, 3),
+            np.array([0b10100000], np.uint8),
+            np.array([0], np.uint16),
+            np.array([1, 2], np.uint16),
+            np.array([0], np.uint8),
+            np.array([3], np.uint8),
+        )
+        mask = dataclasses.replace(mask_of(3, 4, 5, 6), patch=np.ones((2, 2), bool))
+        event = Event("paint", 1.5, (1,), (patch,), table_after=(label,), masks=(mask,))
+        plain = zlib.decompress(pack(event))
+        n = int.from_bytes(plain[:4], "little")
+        assert plain[4 : 4 + n].decode() == EARLIER
+        assert plain[4 + n :].hex() == "a0" + "0000" + "01000200" + "00" + "03" + "f0"
+
+
+EARLIER = (  # by the code of commit 0a07a15
+    '{"kind":"paint","time":1.5,"labels":[1],"change":[{"axis":"z","index":2,"y0":4,"x0":3,'
+    '"shape":[2,3],"bits":{"array":["|u1",[1],0]},"old":{"array":["<u2",[1],1]},'
+    '"new":{"array":["<u2",[2],3]},"old_origin":{"array":["|u1",[1],7]},'
+    '"new_origin":{"array":["|u1",[1],8]}}],"table_after":[{"is":"CodedLabel","number":1,'
+    '"name":"Leber","color":[0.5,0.0,1.0],"locked":true}],"masks":[{"slice":{"axis":"z",'
+    '"index":2},"shape":[20,24],"y0":4,"x0":3,"patch":{"array":["|b1",[2,2],9]},"score":0.9,'
+    '"stability":0.9,"prompt":{"slice":{"axis":"z","index":2},"x_min":3.0,"y_min":4.0,'
+    '"x_max":4.0,"y_max":5.0}}]}'
+)

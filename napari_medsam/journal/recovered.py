@@ -1,0 +1,45 @@
+"""Journals that were put aside as damaged and read whole: the reader was at fault, not they.
+
+So it was with all journals under numpy 2.5 (`engine.stored`), and so it is with one that a newer
+version of the program wrote, once this one is updated.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from pathlib import Path
+
+from napari_medsam.journal.book import Book
+from napari_medsam.journal.errors import JournalError
+from napari_medsam.journal.history import read_journal
+from napari_medsam.journal.ownership import Ownership
+from napari_medsam.journal.shelf import put_aside, put_aside_as_damaged
+
+
+def recover_journals(fingerprint: str, ownership: Ownership) -> list[Path]:
+    """Take "damaged" out of the names of an image's journals that read whole; the latest first.
+
+    Those that hold no work are renamed as well, but are not among what is returned. Nothing is
+    done while another window has the right to write.
+    """
+    if not ownership.is_held:
+        return []
+    found = []
+    for path in put_aside_as_damaged(fingerprint):
+        # One that is damaged after all, or that the disk refuses, stays as it is: the next
+        # opening tries again.
+        with contextlib.suppress(JournalError, OSError, sqlite3.Error, MemoryError):
+            history = read_journal(path)
+            if history.head.fingerprint == fingerprint:
+                _fold_log(path, ownership)
+                recovered = put_aside(path)
+                if history.is_worth_offering:
+                    found.append(recovered)
+    return found
+
+
+def _fold_log(path: Path, ownership: Ownership) -> None:
+    """Bring a write-ahead log into its file: a kill while both are renamed would part them."""
+    if path.with_name(f"{path.name}-wal").exists():
+        Book(path, owner=ownership.token).close()
