@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -14,6 +15,22 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_medsam.models.contract import OriginalPropagation
+
+
+def choose_binding() -> None:
+    """Let qtpy, pytest-qt and the programs that tests start use one and the same Qt binding.
+
+    Each has its own order of preference where both are installed. QT_API (or pytest-qt's own
+    PYTEST_QT_API) chooses; otherwise PyQt6, or PySide6 where it is the only one. It must be set
+    before pytest-qt is configured, so it is done while this file is imported.
+    """
+    there = [one for one in ("PyQt6", "PySide6") if importlib.util.find_spec(one)]
+    chosen = os.environ.get("PYTEST_QT_API") or os.environ.get("QT_API") or "".join(there[:1])
+    if chosen:
+        os.environ["QT_API"] = os.environ["PYTEST_QT_API"] = chosen.lower()
+
+
+choose_binding()
 
 LITE_RULES = OriginalPropagation()
 PROJECT = Path(__file__).resolve().parent.parent

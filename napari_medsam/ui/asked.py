@@ -17,7 +17,8 @@ def read_boxes(case: Case) -> tuple[list[PlacedBox], list[PlacedBox]]:
     """Take over what the user did to a case's boxes: those that need a mask now, those deleted.
 
     Boxes that are gone leave the annotation (their masks stay); a rectangle too small to mean
-    anything, or beside the image, is ignored.
+    anything, or beside the image, is ignored. So is what changed elsewhere while the mouse held a
+    rectangle: the screen does not show it yet.
     """
     known = {placed.box_id: placed for placed in case.boxes_there()}
     where = case.where()
@@ -25,6 +26,8 @@ def read_boxes(case: Case) -> tuple[list[PlacedBox], list[PlacedBox]]:
     left: set[int] = set()
     for drawn in case.boxes.drawn():
         old = known.get(drawn.box_id)
+        if old is None and case.boxes.was_shown(drawn.box_id):
+            continue
         axis = old.box.slice.axis if old else where.axis if where else "z"
         box = box_from_shape(drawn.vertices, axis, case.image.volume)
         if old is not None:
@@ -33,7 +36,7 @@ def read_boxes(case: Case) -> tuple[list[PlacedBox], list[PlacedBox]]:
             continue
         box_id = old.box_id if old else case.annotation.new_box_id()
         changed.append(PlacedBox(box_id, old.label if old else case.label, box))
-    gone = [box_id for box_id in known if box_id not in left]
+    gone = [n for n in known if n not in left and case.boxes.was_shown(n)]
     for box_id in gone:
         case.pending.pop(box_id, None)
     case.annotation.remove_boxes(gone)

@@ -12,6 +12,7 @@ from napari_medsam.ui.drag import DragWatch
 from napari_medsam.ui.panel import Tell
 from napari_medsam.ui.preview import Preview
 from napari_medsam.ui.segmenter import Segmenter
+from napari_medsam.ui.shortcuts import once_a_press
 
 
 class BoxHand:
@@ -56,7 +57,7 @@ class BoxHand:
             layer = case.boxes.layer
             self._drags = DragWatch(layer, self.preview.on_move, self.preview.end, self._clicked)
             # On the layer itself: napari's class of shapes has Escape, and finishes the box.
-            layer.bind_key("Escape", lambda _: self._cancel(), overwrite=True)
+            layer.bind_key("Escape", once_a_press(lambda: self._cancel()), overwrite=True)
 
     def give_up(self) -> bool:
         """Let what the mouse holds come to nothing; False where it holds nothing."""

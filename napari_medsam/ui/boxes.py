@@ -121,6 +121,7 @@ class BoxesLayer:
         self._in_hand = False
         self._is_given_up = False
         self._shown: Sequence[PlacedBox] = ()
+        self._on_screen: frozenset[int] = frozenset()
         self._was_drawing = False
         self.layer.events.data.connect(self._on_data)
 
@@ -187,6 +188,15 @@ class BoxesLayer:
             if not self._is_showing(boxes):
                 self._rewrite(boxes)
             self._recolor()
+        self._on_screen = frozenset(b.box_id for b in boxes)
+
+    def was_shown(self, box_id: int) -> bool:
+        """Whether a box was on the screen when the mouse last took hold of one.
+
+        What undo, redo or a key does to the boxes meanwhile is shown only after the release: a
+        box that is not there yet was not deleted by the user, and one still there is not new.
+        """
+        return box_id in self._on_screen
 
     def pick(self, label: int, colors: Mapping[int, Color]) -> None:
         """Draw the next box for `label`; colour all boxes like their labels."""

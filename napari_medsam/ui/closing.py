@@ -46,7 +46,7 @@ class ClosingQuestion(QObject):
 
     def watch(self) -> None:
         """Listen to the main window there is; call it when the dock is shown."""
-        window = _main_window(self._dock)
+        window = main_window_of(self._dock)
         if window is None or (self._window is not None and self._window() is window):
             return
         self._window = ref(window)
@@ -108,7 +108,7 @@ def _forget(window: QMainWindow | None) -> None:
         vars(window).pop("close", None)
 
 
-def _main_window(widget: QWidget | None) -> QMainWindow | None:
+def main_window_of(widget: QWidget | None) -> QMainWindow | None:
     """The main window above a widget; a dock that floats has one as well."""
     while widget is not None and not isinstance(widget, QMainWindow):
         widget = widget.parentWidget()

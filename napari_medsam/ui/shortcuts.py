@@ -10,7 +10,7 @@ our log. napari's own preferences show no plugin's keys, so others are chosen in
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -23,12 +23,17 @@ from napari_medsam.settings import settings
 
 @dataclass(frozen=True)
 class Key:
-    """A key and what it does, under the task it belongs to."""
+    """A key and what it does, under the task it belongs to.
+
+    `repeats` says whether a held key does it again and again (`key_repeats`); otherwise it is done
+    once a press.
+    """
 
     action: str
     key: str
     task: str
     does: str
+    repeats: bool = False
 
 
 TABLE: tuple[Key, ...] = (
@@ -49,8 +54,8 @@ TABLE: tuple[Key, ...] = (
     Key("axial", "8", "View", "Axial slices"),
     Key("coronal", "9", "View", "Coronal slices"),
     Key("sagittal", "0", "View", "Sagittal slices"),
-    Key("undo", "U", "At any time", "Undo: boxes, masks, brush and eraser alike"),
-    Key("redo", "J", "At any time", "Redo"),
+    Key("undo", "U", "At any time", "Undo: boxes, masks, brush and eraser alike", repeats=True),
+    Key("redo", "J", "At any time", "Redo", repeats=True),
     Key("cancel", "Q", "At any time", "Give up the box being drawn, or stop what runs"),
     Key("save", "W", "At any time", "Save the labels"),
     Key("sheet", "F1", "At any time", "Show the keys"),
@@ -91,7 +96,7 @@ def key_of(action: str) -> str:
 def bind(viewer: ViewerModel, actions: Actions) -> None:
     """Let the keys call the actions."""
     for key, action in bound():
-        viewer.bind_key(key, _handler(actions[action]), overwrite=True)
+        viewer.bind_key(key, once_a_press(actions[action]), overwrite=True)
 
 
 def unbind(viewer: ViewerModel, keys: Iterable[str] | None = None) -> None:
@@ -141,6 +146,8 @@ def sheet() -> Iterator[tuple[str, list[tuple[str, str]]]]:
 def as_markdown() -> str:
     """The sheet as docs/keys.md."""
     lines = ["# Keys", "", "`F1` shows this sheet in the program; Preferences change the keys."]
+    lines += ["Undo and redo go on while their key is held, up to four steps a second."]
+    lines += ["Every other key acts once a press, however long it is held."]
     for task, rows in sheet():
         lines += ["", f"## {task}", "", "| key | does |", "|---|---|"]
         lines += [f"| {keys} | {does} |" for keys, does in rows]
@@ -164,9 +171,25 @@ def bound() -> Iterator[tuple[str, str]]:
         yield key, action
 
 
-def _handler(action: Callable[[], object]) -> Callable[[Any], None]:
-    def handler(_: Any) -> None:
+def action_of(key: str) -> str | None:
+    """The action that has a key; None where the key is not ours."""
+    return dict(bound()).get(key)
+
+
+def repeats(action: str) -> bool:
+    """Whether an action is done again and again while its key is held."""
+    return any(one.repeats for one in TABLE if one.action == action)
+
+
+def once_a_press(action: Callable[[], object]) -> Callable[[Any], Generator[None, None, None]]:
+    """An action in the form that napari 0.10 calls once a press: a generator that waits.
+
+    `KeyRepeats` keeps all repeats from napari; this is what is left should it not see one.
+    """
+
+    def handler(_: Any) -> Generator[None, None, None]:
         action()
+        yield
 
     return handler
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from napari.layers import Image
 from napari.viewer import Viewer
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
 from superqt.utils import qthrottled
@@ -23,7 +23,9 @@ from napari_medsam.ui.controller import Controller
 from napari_medsam.ui.earlier import Earlier
 from napari_medsam.ui.earlier_dialog import ask_earlier
 from napari_medsam.ui.file_watch import FileWatch
+from napari_medsam.ui.key_repeats import KeyRepeats
 from napari_medsam.ui.key_sheet import KeySheet
+from napari_medsam.ui.later import Later
 from napari_medsam.ui.measure_window import MeasureWindow
 from napari_medsam.ui.memory import give_back_large_arrays
 from napari_medsam.ui.meshes import keep_shaders
@@ -44,10 +46,6 @@ from napari_medsam.ui.tour import OFFER, SLICE, Tour
 WIDTH = 320
 REDRAW_MS = 60
 IDLE_MS = 500
-
-
-def _later(function: Callable[[], None]) -> None:
-    QTimer.singleShot(0, function)
 
 
 def _throttle(function: Callable[[], None]) -> Callable[[], None]:
@@ -77,6 +75,7 @@ class MedSamWidget(QWidget):
         give_back_large_arrays()
         keep_shaders()
         self._viewer = napari_viewer
+        self._later = Later(self)
         shelf = shelf or CatalogueShelf()
         self.parts = Parts(self._images)
         self._tour = Tour()
@@ -96,7 +95,7 @@ class MedSamWidget(QWidget):
             self,
             shelf=shelf,
             throttle=_throttle,
-            later=_later,
+            later=self._later,
             idle=_idle,
             cache=lasting_cache(settings().memory_mb * 1024**2),
         )
@@ -229,6 +228,7 @@ class MedSamWidget(QWidget):
         viewer = self._viewer
         self._actions, self._bound = actions, dict(shortcuts.bound())
         shortcuts.bind(viewer, actions)
+        self._repeats = KeyRepeats(self, shortcuts.action_of, shortcuts.repeats)
         self.destroyed.connect(lambda: shortcuts.unbind(viewer))
 
     def act(self, action: str) -> None:
@@ -330,7 +330,7 @@ class MedSamWidget(QWidget):
         with self.parts.image.changed.blocked():
             self.parts.image.reset_choices()
         # napari is still busy adding the layer: it selects it, and fits the view, after this.
-        _later(self.open_chosen)
+        self._later(self.open_chosen)
 
     def open_chosen(self) -> None:
         """Open the case of the chosen image, if it is not open yet."""

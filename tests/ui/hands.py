@@ -44,9 +44,17 @@ class Hands:
         x, y, *_ = scene.map([horizontal, vertical, 0, 1])
         return QPoint(round(x), round(y))
 
-    def drag(self, layer: Any, start: tuple[float, ...], end: tuple[float, ...]) -> None:
-        """Press on one voxel, move, release on another."""
-        native, button = self._canvas.native, Qt.MouseButton.LeftButton
+    def drag(
+        self,
+        layer: Any,
+        start: tuple[float, ...],
+        end: tuple[float, ...],
+        *,
+        button: Qt.MouseButton = Qt.MouseButton.LeftButton,
+        halfway: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Press on one voxel, move, do something halfway, release on another."""
+        native = self._canvas.native
         a, b = self.pixel(layer, start), self.pixel(layer, end)
         QTest.mouseMove(native, a)
         let_pass(30)
@@ -54,6 +62,8 @@ class Hands:
         for n in range(1, 5):
             let_pass(20)
             QTest.mouseMove(native, a + (b - a) * n / 4)
+            if n == 2:
+                halfway()
         let_pass(20)
         QTest.mouseRelease(native, button, pos=b)
         let_pass(30)

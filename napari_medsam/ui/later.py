@@ -1,0 +1,46 @@
+"""What waits until napari is done with what it is doing, and is dropped with the dock."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QWidget
+
+
+class Later:
+    """Calls functions in their order, each at the next turn of Qt's event loop.
+
+    `QTimer.singleShot` would call them after the dock and its widgets are gone: PySide6 does not
+    tie the call to the life of the object whose method it is, PyQt6 does so for methods alone.
+
+    Parameters
+    ----------
+    owner
+        What the functions need; once Qt destroys it, nothing is called any more.
+    """
+
+    def __init__(self, owner: QWidget) -> None:
+        self._waiting: deque[Callable[[], None]] = deque()
+        self._timer: QTimer | None = QTimer(owner)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self._call_next)
+        owner.destroyed.connect(self._drop)
+
+    def __call__(self, function: Callable[[], None]) -> None:
+        if self._timer is not None:
+            self._waiting.append(function)
+            self._timer.start(0)
+
+    def _call_next(self) -> None:
+        if not self._waiting:
+            return
+        function = self._waiting.popleft()
+        if self._waiting and self._timer is not None:
+            self._timer.start(0)  # before the call: it may raise, or show a dialog and wait
+        function()
+
+    def _drop(self) -> None:
+        self._timer = None
+        self._waiting.clear()
