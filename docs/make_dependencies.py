@@ -24,7 +24,8 @@ HEAD = """\
 
 Made by `docs/make_dependencies.py` from the metadata of the packages, in the versions the program
 is tested with (`constraints.txt`), on Linux with PyQt6. Sizes are as installed. Windows adds
-colorama (BSD) and pywin32 (PSF), macOS appnope (BSD); napari brings IPython and its console, which this program does not use.
+colorama (BSD) and pywin32 (PSF), macOS appnope (BSD); napari brings IPython and its console, which
+this program does not use.
 
 Under the GPL are PyQt6 and, of the extra `dicom`, pylibjpeg-libjpeg: whoever passes an
 installation on with either of them passes it on under the GPL. With PySide6 (LGPL) and without
@@ -38,9 +39,8 @@ work without one, so it is no part of the tests. Run it where there is a network
 
 def main() -> None:
     tested = set(pins((PROJECT / "constraints.txt").read_text(encoding="utf-8")))
-    tested &= needed(
-        OWN, EXTRAS | {"test"}
-    )  # what another system or the other Qt needs is not here
+    # What another system or the other Qt binding needs is not installed here.
+    tested &= needed(OWN, EXTRAS | {"test"})
     run = needed(OWN, EXTRAS) & tested
     text = f"{HEAD}\n## To run\n\n{table(sorted(run))}\n"
     text += f"\n## For the tests alone\n\n{table(sorted(tested - run))}\n"

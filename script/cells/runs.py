@@ -15,9 +15,13 @@ from pathlib import Path
 from script.cells.environments import Environment
 from script.cells.plan import Cell
 
-# Packages of an older napari that warn under today's companions, and work. pydantic 2.12 began to
-# warn about app-model 0.4 (napari 0.6.6 wants no newer one).
-OLD_PACKAGES = ("ignore:Using `@model_validator` with mode='after'",)
+# Packages of an older napari that warn under today's companions, and work: app-model 0.4 (napari
+# 0.6.6 wants no newer one) under pydantic 2.12 and later; pydantic.v1, which napari 0.6.6 uses,
+# from Python 3.12 on.
+OLD_PACKAGES = (
+    "ignore:Using `@model_validator` with mode='after'",
+    "ignore:Pickle, copy, and deepcopy support will be removed from itertools",
+)
 COUNTED = ("tests", "failures", "errors", "skipped")
 
 
