@@ -139,16 +139,24 @@ def test_failed_installation_is_tried_again(checkout: Path):
     assert set_up(checkout) == 2
 
 
-def test_continuous_integration_ends_with_pytest_s_closing_line(tmp_path: Path):
+@pytest.mark.parametrize(
+    ("of_tests", "of_newest", "code"), [(0, 0, 0), (7, 0, 7), (0, 1, 1), (7, 1, 7)]
+)
+def test_continuous_integration_ends_with_pytest_s_closing_line(
+    tmp_path: Path, of_tests: int, of_newest: int, code: int
+):
     root = tmp_path / "a b"
     (root / ".ci").mkdir(parents=True)
     (root / "script").mkdir()
+    (root / ".venv-matrix" / "results").mkdir(parents=True)
+    (root / ".venv-matrix" / "results" / "newest.log").write_text("== 9 failed in 1.0s ==\n")
     shutil.copy(PROJECT / ".ci" / "run", root / ".ci" / "run")
-    fake = root / "script" / "test"
-    fake.write_text(
-        "#!/bin/sh\necho '==== 1 failed, 12 passed, 3 skipped in 4.56s ===='\necho late\nexit 7\n"
-    )
-    fake.chmod(0o755)
+    line = "==== 1 failed, 12 passed, 3 skipped in 4.56s ===="
+    for name, words, status in (("test", line, of_tests), ("matrix", "a table", of_newest)):
+        fake = root / "script" / name
+        fake.write_text(f"#!/bin/sh\necho '{words}'\necho late\nexit {status}\n")
+        fake.chmod(0o755)
     done = subprocess.run([root / ".ci" / "run"], capture_output=True, text=True, check=False)
-    assert done.returncode == 7
-    assert done.stdout.splitlines()[-1] == "==== 1 failed, 12 passed, 3 skipped in 4.56s ===="
+    assert done.returncode == code
+    assert done.stdout.splitlines()[-1] == line
+    assert ("9 failed in 1.0s" in done.stdout) == bool(of_newest)
