@@ -18,8 +18,6 @@ from script.cells.pythons import find_pythons
 from script.cells.runs import Outcome
 from script.cells.table import table
 
-from .conftest import PROJECT
-
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 CELLS = {cell.name: cell for cell in all_cells()}
 posix = pytest.mark.skipif(os.name != "posix", reason="the fake Pythons are shell scripts")
@@ -312,17 +310,6 @@ def test_table_names_versions_numbers_and_reasons():
     lines = text.splitlines()
     assert lines[1].split()[:4] == ["newest", "3.13.0", "pyqt6", "6.11"]
     assert lines[1].split()[4:] == ["0.9.2", "2.5", "12", "0", "3", "61"]
-        "newest",
-        "3.13.0",
-        "pyqt6",
-        "6.11",
-        "0.9.2",
-        "2.5",
-        "12",
-        "0",
-        "3",
-        "61",
-    ]
     assert lines[-1] == "newest: no wheel of a"
 
 
