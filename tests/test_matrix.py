@@ -245,7 +245,7 @@ def run_of(tmp_path: Path, source: str, *arguments: str) -> Outcome:
 
 
 def test_passed_failed_and_skipped_are_counted_apart(tmp_path: Path):
-    outcome = tested(
+    outcome = run_of(
         tmp_path,
         "import pytest\n"
         "def test_a(): pass\n"
