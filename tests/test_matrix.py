@@ -340,7 +340,9 @@ def test_one_failure_fails_the_matrix(
     monkeypatch.setattr(command, "run", run)
     assert command.main(["oldest", "newest", "--jobs", "2", "--", "-x", "tests"]) == code
     assert given == [["-x", "tests"]] * 2
-    assert "newest" in capsys.readouterr().out.splitlines()[-3]
+    said = capsys.readouterr().out
+    assert "newest" in said.splitlines()[-3]
+    assert "Python 3.13: not found" in said
 
 
 def test_environment_that_cannot_be_made_fails_with_the_reason(

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from script.cells.environments import NotMade, prepare, prepare_uv
-from script.cells.plan import Cell, all_cells, asked_by_name, chosen
+from script.cells.plan import PYTHONS, Cell, all_cells, asked_by_name, chosen
 from script.cells.pythons import find_pythons
 from script.cells.runs import Outcome, run
 from script.cells.table import table
@@ -28,8 +28,8 @@ def main(arguments: Sequence[str]) -> int:
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
-    for version, path in pythons.items():
-        print(f"Python {version}: {path}", flush=True)
+    for version in PYTHONS:
+        print(f"Python {version}: {pythons.get(version, 'not found')}", flush=True)
     if asked.list:
         print("\n".join(cell.name for cell in all_cells()))
         return 0
