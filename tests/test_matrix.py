@@ -225,6 +225,14 @@ def test_program_that_fails_gives_the_end_of_its_own_words():
         environments._call([sys.executable, "-c", program])
 
 
+def test_index_that_was_named_for_pip_is_the_resolver_s_too(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PIP_INDEX_URL", "of-our-own")
+    monkeypatch.delenv("UV_DEFAULT_INDEX", raising=False)
+    program = "import os, sys; sys.exit(os.environ['UV_DEFAULT_INDEX'])"
+    with pytest.raises(NotMade, match="of-our-own"):
+        environments._call([sys.executable, "-c", program])
+
+
 # --- runs --------------------------------------------------------------------------------
 
 

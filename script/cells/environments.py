@@ -147,6 +147,9 @@ def _call(command: list[str]) -> None:
     environment = {**os.environ, "UV_PYTHON_DOWNLOADS": "never"}
     # An environment that is active here must not take part.
     environment.pop("VIRTUAL_ENV", None)
+    # uv reads none of pip's settings; who named an index for pip means it for both.
+    if index := environment.get("PIP_INDEX_URL"):
+        environment.setdefault("UV_DEFAULT_INDEX", index)
     try:
         done = subprocess.run(
             command,
