@@ -13,14 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from script.cells.environments import Environment
-from script.cells.plan import Cell
+from script.cells.plan import NAPARIS, Cell
 
-# Packages of an older napari that warn under today's companions, and work: app-model 0.4 (napari
-# 0.6.6 wants no newer one) under pydantic 2.12 and later; pydantic.v1, which napari 0.6.6 uses,
-# from Python 3.12 on.
-OLD_PACKAGES = (
+# napari 0.6.6 works under today's companions, but they warn, and a warning fails a test: pydantic
+# 2.12 and later of app-model 0.4 (it wants no newer one); Python 3.12 and later of pydantic.v1; numpy
+# 2.5 of its outlines of shapes.
+OLD_NAPARI_WARNS = (
     "ignore:Using `@model_validator` with mode='after'",
     "ignore:Pickle, copy, and deepcopy support will be removed from itertools",
+    "ignore:'where' used without 'out':UserWarning:"
+    "napari.layers.shapes._accelerated_triangulate_python",
 )
 COUNTED = ("tests", "failures", "errors", "skipped")
 
@@ -76,8 +78,8 @@ def command(cell: Cell, environment: Environment, arguments: list[str], junit: P
     """What starts pytest, under a screen of its own on Linux."""
     # Two cells at a time must not share pytest's cache of the checkout.
     pytest = [str(environment.python), "-m", "pytest", "-p", "no:cacheprovider"]
-    if cell.versions in ("latest", "lowest"):
-        pytest += [word for one in OLD_PACKAGES for word in ("-W", one)]
+    if environment.version("napari") == NAPARIS[0]:
+        pytest += [word for one in OLD_NAPARI_WARNS for word in ("-W", one)]
     pytest += [*arguments, f"--junitxml={junit}"]
     if sys.platform.startswith("linux") and shutil.which("xvfb-run"):
         return ["xvfb-run", "-a", "-s", "-screen 0 1600x1000x24", *pytest]
