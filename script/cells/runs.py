@@ -16,8 +16,8 @@ from script.cells.environments import Environment
 from script.cells.plan import NAPARIS, Cell
 
 # napari 0.6.6 works under today's companions, but they warn, and a warning fails a test: pydantic
-# 2.12 and later of app-model 0.4 (it wants no newer one); Python 3.12 and later of pydantic.v1; numpy
-# 2.5 of its outlines of shapes.
+# 2.12 and later of app-model 0.4 (it wants no newer one); Python 3.12 and later of pydantic.v1;
+# numpy 2.5 of its outlines of shapes.
 OLD_NAPARI_WARNS = (
     "ignore:Using `@model_validator` with mode='after'",
     "ignore:Pickle, copy, and deepcopy support will be removed from itertools",
