@@ -15,6 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from napari_medsam.kit.wheel_file import licence_of
+from napari_medsam.tested_versions import pins
 
 PROJECT = Path(__file__).resolve().parent.parent
 OWN, EXTRAS = "napari-medsam", frozenset({"pyqt6", "dicom"})
@@ -22,8 +23,9 @@ HEAD = """\
 # Dependencies
 
 Made by `docs/make_dependencies.py` from the metadata of the packages, in the versions the program
-is tested with (`constraints.txt`), on Linux. Sizes are as installed. Windows adds colorama (BSD)
-and pywin32 (PSF); napari brings IPython and its console, which this program does not use.
+is tested with (`constraints.txt`), on Linux with PyQt6. Sizes are as installed. Windows adds
+colorama (BSD) and pywin32 (PSF), macOS appnope (BSD); napari brings IPython and its console, which
+this program does not use.
 
 Under the GPL are PyQt6 and, of the extra `dicom`, pylibjpeg-libjpeg: whoever passes an
 installation on with either of them passes it on under the GPL. With PySide6 (LGPL) and without
@@ -36,22 +38,13 @@ work without one, so it is no part of the tests. Run it where there is a network
 
 
 def main() -> None:
-    pins = read_pins(PROJECT / "constraints.txt")
-    run = needed(OWN, EXTRAS) & set(pins)
+    tested = set(pins((PROJECT / "constraints.txt").read_text(encoding="utf-8")))
+    # What another system or the other Qt binding needs is not installed here.
+    tested &= needed(OWN, EXTRAS | {"test"})
+    run = needed(OWN, EXTRAS) & tested
     text = f"{HEAD}\n## To run\n\n{table(sorted(run))}\n"
-    text += f"\n## For the tests alone\n\n{table(sorted(set(pins) - run))}\n"
+    text += f"\n## For the tests alone\n\n{table(sorted(tested - run))}\n"
     (PROJECT / "docs" / "dependencies.md").write_text(text, encoding="utf-8")
-
-
-def read_pins(path: Path) -> dict[str, str]:
-    """Version by canonical name, of a list of ``name==version``."""
-    lines = [
-        line
-        for line in path.read_text(encoding="utf-8").splitlines()
-        if "==" in line and line[0] != "#"
-    ]
-    pairs = (line.split("==") for line in lines)
-    return {canonicalize_name(name): version for name, version in pairs}
 
 
 def needed(name: str, extras: frozenset[str]) -> set[str]:

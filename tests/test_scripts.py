@@ -13,7 +13,7 @@ import pytest
 
 from .conftest import PROJECT
 
-SCRIPTS = ("script/run", "script/test", "script/docs", ".ci/run")
+SCRIPTS = ("script/run", "script/test", "script/docs", "script/matrix", ".ci/run")
 
 pytestmark = pytest.mark.skipif(shutil.which("sh") is None, reason="needs a POSIX shell")
 
@@ -40,7 +40,12 @@ def test_script_can_be_run(script: str):
 
 
 @pytest.mark.parametrize(
-    "name", ["constraints.txt", "mkdocs.yml", "pyproject.toml", "script/setup", *SCRIPTS[:3]]
+    "name",
+    [
+        *("constraints.txt", "mkdocs.yml", "pyproject.toml", "script/setup", *SCRIPTS),
+        *("script/constraints.py", "script/cells/environments.py"),
+        *(".github/workflows/test.yml", ".github/workflows/newest.yml"),
+    ],
 )
 def test_no_registry_s_address_is_written_down(name: str):
     text = (PROJECT / name).read_text()
@@ -76,7 +81,7 @@ def checkout(tmp_path: Path) -> Path:
     return root
 
 
-def set_up(root: Path, extra: str = "test", **environment: str) -> int:
+def set_up(root: Path, extra: str = "test,pyqt6", **environment: str) -> int:
     """Run script/setup without its system packages; how often pip has been called so far."""
     program = f"""
         root='{root}' extra={extra}
@@ -104,17 +109,17 @@ def test_changed_requirements_are_installed_again(checkout: Path, name: str):
 
 
 def test_environment_for_tests_is_enough_to_run(checkout: Path):
-    set_up(checkout, "test")
+    set_up(checkout, "test,pyqt6")
     assert set_up(checkout, "pyqt6") == 1
 
 
 def test_environment_to_run_is_not_enough_for_tests(checkout: Path):
     set_up(checkout, "pyqt6")
-    assert set_up(checkout, "test") == 2
+    assert set_up(checkout, "test,pyqt6") == 2
 
 
 def test_environment_for_tests_is_not_enough_for_the_manual(checkout: Path):
-    set_up(checkout, "test")
+    set_up(checkout, "test,pyqt6")
     assert set_up(checkout, "docs") == 2
     assert set_up(checkout, "docs") == 2
 
@@ -134,16 +139,24 @@ def test_failed_installation_is_tried_again(checkout: Path):
     assert set_up(checkout) == 2
 
 
-def test_continuous_integration_ends_with_pytest_s_closing_line(tmp_path: Path):
+@pytest.mark.parametrize(
+    ("of_tests", "of_newest", "code"), [(0, 0, 0), (7, 0, 7), (0, 1, 1), (7, 1, 7)]
+)
+def test_continuous_integration_ends_with_pytest_s_closing_line(
+    tmp_path: Path, of_tests: int, of_newest: int, code: int
+):
     root = tmp_path / "a b"
     (root / ".ci").mkdir(parents=True)
     (root / "script").mkdir()
+    (root / ".venv-matrix" / "results").mkdir(parents=True)
+    (root / ".venv-matrix" / "results" / "newest.log").write_text("== 9 failed in 1.0s ==\n")
     shutil.copy(PROJECT / ".ci" / "run", root / ".ci" / "run")
-    fake = root / "script" / "test"
-    fake.write_text(
-        "#!/bin/sh\necho '==== 1 failed, 12 passed, 3 skipped in 4.56s ===='\necho late\nexit 7\n"
-    )
-    fake.chmod(0o755)
+    line = "==== 1 failed, 12 passed, 3 skipped in 4.56s ===="
+    for name, words, status in (("test", line, of_tests), ("matrix", "a table", of_newest)):
+        fake = root / "script" / name
+        fake.write_text(f"#!/bin/sh\necho '{words}'\necho late\nexit {status}\n")
+        fake.chmod(0o755)
     done = subprocess.run([root / ".ci" / "run"], capture_output=True, text=True, check=False)
-    assert done.returncode == 7
-    assert done.stdout.splitlines()[-1] == "==== 1 failed, 12 passed, 3 skipped in 4.56s ===="
+    assert done.returncode == code
+    assert done.stdout.splitlines()[-1] == line
+    assert ("9 failed in 1.0s" in done.stdout) == bool(of_newest)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from napari_medsam.doctor import files, journals, known_slice, machine, weights, window
+from napari_medsam.doctor import files, journals, known_slice, machine, versions, weights, window
 from napari_medsam.doctor.check import Check, State, are_ok
 from napari_medsam.models.catalogue import DEFAULT
 
@@ -17,6 +17,7 @@ __all__ = ["Check", "State", "examine"]
 PARTS: tuple[Callable[[], Check | list[Check]], ...] = (
     machine.program,
     machine.python,
+    versions.versions,
     machine.machine,
     machine.openvino,
     machine.memory,

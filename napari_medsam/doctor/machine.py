@@ -15,6 +15,7 @@ from napari_medsam.doctor.check import Check, first_line
 from napari_medsam.engine.embeddings import free_memory
 from napari_medsam.models import store
 from napari_medsam.storage.paths import can_write
+from napari_medsam.tested_versions import PYTHONS
 
 GIB = 1024**3
 LEAST_MEMORY = 1 * GIB
@@ -48,7 +49,7 @@ def program() -> Check:
 
 def python() -> Check:
     found = f"{platform.python_version()} at {sys.executable}"
-    if not (3, 11) <= sys.version_info[:2] < (3, 14):
+    if f"{sys.version_info[0]}.{sys.version_info[1]}" not in PYTHONS:
         return Check("Python", "problem", found, "Use Python 3.11, 3.12 or 3.13.")
     return Check("Python", "ok", found)
 

@@ -54,12 +54,26 @@ def write(
             )
         try:
             dataset = _segmentation(numbers[labels_kji], rows, source)
-            dataset.save_as(path, enforce_file_format=True)
+            try:
+                dataset.save_as(path, enforce_file_format=True)
+            finally:
+                _close_index(dataset)
         except UNWRITABLE as error:
             raise SaveError(
                 f"The series' headers lack what a DICOM SEG needs ({reason(error)}); save as "
                 f".nii.gz or .seg.nrrd."
             ) from error
+
+
+def _close_index(dataset: Any) -> None:
+    """Close the database in memory that highdicom makes of the frames.
+
+    It has no public way to do so, and from Python 3.13 on a database that is left open warns
+    wherever the memory happens to be freed.
+    """
+    index = getattr(dataset, "_db_con", None)
+    if index is not None:
+        index.close()
 
 
 def check(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:

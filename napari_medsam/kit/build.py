@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_medsam import __version__
-from napari_medsam.kit.own_wheel import tested_versions, write_own_wheel
+from napari_medsam.kit.own_wheel import write_own_wheel
 from napari_medsam.kit.sums import write_sums
 from napari_medsam.kit.targets import Target
 from napari_medsam.kit.wheel_file import WheelFile, read_wheel
@@ -18,6 +18,7 @@ from napari_medsam.kit.wheels import Fetch, gather, pip_fetch
 from napari_medsam.models import store
 from napari_medsam.models.errors import StoreError
 from napari_medsam.storage.temporary_folder import temporary_folder
+from napari_medsam.tested_versions import constraints_file
 
 Tell = Callable[[str], None]
 EXTRAS = ("pyqt6", "pyside6")
@@ -98,7 +99,7 @@ def _wheels(
     tell(f"Wheels for {target}")
     first = read_wheel(Path(shutil.copy2(own, into)))
     extras = frozenset((qt, "dicom"))
-    wheels = gather(first, extras, target, fetcher(target, tested_versions()), into)
+    wheels = gather(first, extras, target, fetcher(target, constraints_file()), into)
     return sorted(wheels.values(), key=lambda one: one.name)
 
 

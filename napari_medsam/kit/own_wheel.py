@@ -14,6 +14,7 @@ from pathlib import Path
 
 import napari_medsam
 from napari_medsam import __version__
+from napari_medsam.tested_versions import constraints_file
 
 NAME = "napari_medsam"
 ABOUT_WHEEL = """\
@@ -24,21 +25,6 @@ Tag: py3-none-any
 """
 _KEPT = ("METADATA", "entry_points.txt", "licenses/")
 _TIME = (2020, 1, 1, 0, 0, 0)  # the same files give the same wheel
-
-
-def tested_versions() -> Path:
-    """The list of the versions this program was tested with (constraints.txt).
-
-    Raises
-    ------
-    ValueError
-        Where it is neither in the package nor, in a checkout, beside it.
-    """
-    package = Path(napari_medsam.__file__).parent
-    for path in (package / "constraints.txt", package.parent / "constraints.txt"):
-        if path.is_file():
-            return path
-    raise ValueError("The list of tested versions (constraints.txt) is missing; install again.")
 
 
 def write_own_wheel(folder: Path) -> Path:
@@ -69,7 +55,7 @@ def _package_files() -> dict[str, bytes]:
         for path in files
         if "__pycache__" not in path.parts and path.suffix != ".pyc"
     }
-    return {**found, f"{NAME}/constraints.txt": tested_versions().read_bytes()}
+    return {**found, f"{NAME}/constraints.txt": constraints_file().read_bytes()}
 
 
 def _metadata() -> dict[str, bytes]:

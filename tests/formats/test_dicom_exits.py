@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from napari_medsam.formats.image_file import ImageFile
 from napari_medsam.formats.images import read_image
 from napari_medsam.formats.labels import read_label_file, write_labels
 from napari_medsam.formats.terms import Code, CodedLabel, Term, term_of
-from tests.formats.dicom_files import REFERABLE, SERIES, write_series
+from tests.formats.dicom_files import REFERABLE, SERIES, segments_by_highdicom, write_series
 from tests.formats.grids import axis_matrix
 
 pydicom = pytest.importorskip("pydicom", reason="needs the extra [dicom]")
@@ -67,6 +68,30 @@ def test_labels_come_back_voxel_for_voxel(plane: str, suffix: str, tmp_path: Pat
     np.testing.assert_array_equal(file.labels, labels)
     assert sorted(one.number for one in file.table) == [2, 7, 9]
     assert file.notes == ()
+
+
+def test_the_database_highdicom_made_is_closed_after_saving(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python 3.13 warns of one that is left open, in whatever runs when the memory is freed."""
+    import highdicom as hd
+
+    made = []
+    connect = sqlite3.connect
+
+    def noted(*arguments: object, **keywords: object) -> sqlite3.Connection:
+        made.append(connect(*arguments, **keywords))  # type: ignore[arg-type]
+        return made[-1]
+
+    monkeypatch.setattr(hd.image.sqlite3, "connect", noted)
+    image = series(tmp_path / "ct")
+    labels = np.zeros(SHAPE, np.uint8)
+    labels[2, 3, 4] = 1
+    write_labels(tmp_path / "a.seg.dcm", labels, image.grid)
+    assert made
+    for connection in made:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            connection.execute("SELECT 1")
 
 
 def test_frames_state_the_millimetres_of_what_was_drawn(ct: ImageFile, tmp_path: Path) -> None:
@@ -364,16 +389,14 @@ class TestRealCt:
     def test_segments_read_by_highdicom(
         self, image: ImageFile, labels: NDArray[np.uint8], tmp_path: Path
     ) -> None:
-        import highdicom as hd
-
         write_labels(tmp_path / "a.seg.dcm", labels, image.grid)
-        seg = hd.seg.segread(tmp_path / "a.seg.dcm")
         heights = {
             str(d.SOPInstanceUID): float(d.ImagePositionPatient[2])
             for d in (pydicom.dcmread(p) for p in image.grid.source.glob("*.dcm"))
         }
         ordered = sorted(heights, key=lambda uid: heights[uid])
-        found = seg.get_pixels_by_source_instance(ordered, combine_segments=True)
+        with segments_by_highdicom(tmp_path / "a.seg.dcm") as seg:
+            found = seg.get_pixels_by_source_instance(ordered, combine_segments=True)
         np.testing.assert_array_equal(found, labels)
 
 
@@ -399,14 +422,12 @@ class TestAnonymisedCt:
     def test_31_segments_read_by_highdicom(
         self, image: ImageFile, labels: NDArray[np.uint8], tmp_path: Path
     ) -> None:
-        import highdicom as hd
-
         write_labels(tmp_path / "a.seg.dcm", labels, image.grid)
-        seg = hd.seg.segread(tmp_path / "a.seg.dcm")
         paths = image.grid.source.glob("CT*")
         slices = [pydicom.dcmread(path, stop_before_pixels=True) for path in paths]
         slices.sort(key=lambda one: float(one.ImagePositionPatient[2]))
         uids = [str(one.file_meta.MediaStorageSOPInstanceUID) for one in slices]
-        found = seg.get_pixels_by_source_instance(uids, combine_segments=True)
+        with segments_by_highdicom(tmp_path / "a.seg.dcm") as seg:
+            found = seg.get_pixels_by_source_instance(uids, combine_segments=True)
         numbers = np.concatenate([[0], np.unique(labels[labels > 0])])
         np.testing.assert_array_equal(numbers[found], labels)

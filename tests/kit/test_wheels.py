@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from napari_medsam.kit import wheels
 from napari_medsam.kit.targets import Target
 from napari_medsam.kit.wheel_file import licence_of, read_wheel
-from napari_medsam.kit.wheels import gather
+from napari_medsam.kit.wheels import gather, pip_fetch
 from napari_medsam.models.errors import StoreError
 from tests.kit.conftest import LINUX, WINDOWS, Wheelhouse, write_wheel
 
@@ -104,3 +105,23 @@ def test_what_is_no_wheel_is_refused(tmp_path: Path, content: bytes) -> None:
 )
 def test_licence_is_a_few_words(about: str, licence: str) -> None:
     assert licence_of(message_from_string(about)) == licence
+
+
+def test_pip_gets_the_tested_versions_of_the_target_not_of_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = []
+
+    def run_pip(arguments: list[str], scratch: Path) -> str:
+        given.append(Path(arguments[arguments.index("--constraint") + 1]).read_text())
+        return ""
+
+    monkeypatch.setattr(wheels, "run_pip", run_pip)
+    constraints = tmp_path / "constraints.txt"
+    constraints.write_text(
+        "napari==1\nshell==2 ; sys_platform == 'win32'\nshell==3 ; sys_platform == 'linux'\n"
+        "old==4 ; python_version < '3.12'\n"
+    )
+    for target in (Target("win_amd64", "3.13"), Target("linux_x86_64", "3.11")):
+        assert list(pip_fetch(target, constraints)(["shell"], tmp_path)) == []
+    assert given == ["napari==1\nshell==2\n", "napari==1\nshell==3\nold==4\n"]

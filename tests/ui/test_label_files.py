@@ -22,7 +22,7 @@ from napari_medsam.ui.label_rows import rows_of
 from napari_medsam.ui.layers import GRID, TABLE
 from napari_medsam.ui.readers import get_reader
 from napari_medsam.ui.saving import How
-from tests.formats.dicom_files import REFERABLE, write_series
+from tests.formats.dicom_files import REFERABLE, segments_by_highdicom, write_series
 from tests.ui.conftest import Desk, TinyShelf, ellipsoid
 from tests.ui.hands import answer, click, let_pass, wait_for
 from tests.ui.window import Window
@@ -253,7 +253,7 @@ class TestOnTheScreen:
     def test_format_chosen_in_the_dialog_is_what_is_saved(
         self, window: Window, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        highdicom = pytest.importorskip("highdicom", reason="needs the extra [dicom]")
+        pytest.importorskip("highdicom", reason="needs the extra [dicom]")
         offered: list[str] = []
 
         def choose(_: Any, __: str, suggested: str, filters: str) -> tuple[str, str]:
@@ -269,7 +269,8 @@ class TestOnTheScreen:
             "NIfTI", "3D Slicer segmentation", "NRRD", "MetaImage", "DICOM SEG", "DICOM RTSTRUCT",
         ]  # fmt: skip
         (saved,) = tmp_path.glob("*_labels.seg.dcm")
-        assert highdicom.seg.segread(saved).number_of_segments == 1
+        with segments_by_highdicom(saved) as seg:
+            assert seg.number_of_segments == 1
 
     def test_menu_saves_one_file_a_label(
         self, window: Window, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -1,0 +1,85 @@
+"""The versions this program was tested with: constraints.txt, in the package or in the checkout.
+
+Kits are made of them, and `doctor` compares them with what is installed.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+PYTHONS = ("3.11", "3.12", "3.13")
+NAPARIS = ("0.6.6", "0.10.0rc1")
+"""The oldest and the newest that script/matrix tests."""
+WATCHED = (
+    *("napari", "numpy", "PyQt6", "PySide6", "openvino", "SimpleITK", "pydicom", "highdicom"),
+    *("nibabel", "scipy", "pillow", "tifffile", "vispy", "superqt", "magicgui"),
+)
+"""Those whose version can change what a file says, what a mask is or how the window behaves; the
+most important first."""
+
+
+def constraints_file() -> Path:
+    """The list itself.
+
+    Raises
+    ------
+    ValueError
+        Where it is neither in the package nor, in a checkout, beside it.
+    """
+    package = Path(__file__).parent
+    for path in (package / "constraints.txt", package.parent / "constraints.txt"):
+        if path.is_file():
+            return path
+    raise ValueError("The list of tested versions (constraints.txt) is missing; install again.")
+
+
+def pins(text: str, environment: dict[str, str] | None = None) -> dict[str, str]:
+    """Version by canonical name, of the lines that hold in an environment of markers (or here)."""
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        if not line.strip() or line.startswith("#"):
+            continue
+        one = Requirement(line)
+        if one.marker is None or one.marker.evaluate(environment):
+            [spec] = one.specifier
+            found[canonicalize_name(one.name)] = spec.version
+    return found
+
+
+def untested() -> list[str]:
+    """Watched packages that are installed in another version: "numpy 2.5.5 (tested: 2.4.6)".
+
+    A napari that is older or newer than any that was tested is named with that range.
+
+    Raises
+    ------
+    ValueError
+        Where the list is missing.
+    """
+    tested = pins(constraints_file().read_text(encoding="utf-8"))
+    found = []
+    for name in WATCHED:
+        try:
+            here = version(name)
+        except PackageNotFoundError:
+            continue
+        right = tested.get(canonicalize_name(name))
+        if name == "napari" and napari_beyond(here):
+            found.append(f"napari {here} (tested: {NAPARIS[0]} to {NAPARIS[1]})")
+        elif right is not None and Version(here) != Version(right):
+            found.append(f"{name} {here} (tested: {right})")
+    return found
+
+
+def napari_beyond(napari: str) -> bool:
+    """Whether a version of napari is older or newer than any that was tested.
+
+    The patch releases of the newest that was tested are taken for it.
+    """
+    here, oldest, newest = Version(napari), *map(Version, NAPARIS)
+    return here < oldest or here.release[:2] > newest.release[:2]

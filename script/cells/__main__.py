@@ -1,0 +1,117 @@
+"""The command ./script/matrix."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from script.cells.environments import NotMade, prepare, prepare_uv
+from script.cells.plan import PYTHONS, Cell, all_cells, asked_by_name, chosen
+from script.cells.pythons import find_pythons
+from script.cells.runs import Outcome, run
+from script.cells.table import table
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+FOLDER = ROOT / ".venv-matrix"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run what was asked for; 0 where all of it passed, 1 where not, 2 for a wrong question."""
+    own, for_pytest = _split(arguments)
+    asked = _parser().parse_args(own)
+    try:
+        cells = chosen(asked.cells)
+        pythons = find_pythons()
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    for version in PYTHONS:
+        print(f"Python {version}: {pythons.get(version, 'not found')}", flush=True)
+    if asked.list:
+        print("\n".join(cell.name for cell in all_cells()))
+        return 0
+    placed, missing = place(cells, pythons, asked.cells)
+    outcomes = [Outcome(cell, {}, reason=reason) for cell, reason in missing]
+    if placed:
+        outcomes += _run_all(placed, asked.jobs, for_pytest)
+    if not outcomes:
+        print("Nothing was run.", file=sys.stderr)
+        return 1
+    print(f"\n{table(outcomes)}\n\nLogs and junit files: {FOLDER / 'results'}", flush=True)
+    return 0 if all(one.is_good for one in outcomes) else 1
+
+
+def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """What is ours, and, after ``--``, what is pytest's."""
+    words = list(arguments)
+    if "--" not in words:
+        return words, []
+    at = words.index("--")
+    return words[:at], words[at + 1 :]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="script/matrix",
+        description="Run the tests on other Pythons, Qt bindings and versions.",
+        epilog="What follows -- goes to pytest: ./script/matrix newest -- tests/formats -x",
+    )
+    parser.add_argument("cells", nargs="*", help="names or patterns; all where none is given")
+    parser.add_argument("--list", action="store_true", help="say which Pythons and cells there are")
+    parser.add_argument("--jobs", type=int, default=1, help="cells at a time (default 1)")
+    return parser
+
+
+def place(
+    cells: Sequence[Cell], pythons: dict[str, Path], patterns: list[str]
+) -> tuple[list[tuple[Cell, Path]], list[tuple[Cell, str]]]:
+    """Each cell with its interpreter; and the cells that were asked for and have none."""
+    placed, missing, skipped = [], [], []
+    for cell in cells:
+        version = cell.python or _any_python(cell, pythons)
+        if version in pythons:
+            placed.append((cell, pythons[version]))
+        elif asked_by_name(cell, patterns) or not pythons:
+            missing.append((cell, f"Python {version or '3.11 to 3.13'} was not found here"))
+        else:
+            skipped.append(cell)
+    for version in sorted({cell.python for cell in skipped}):
+        n = sum(cell.python == version for cell in skipped)
+        print(f"Python {version} was not found: {n} cells are not run.", flush=True)
+    return placed, missing
+
+
+def _any_python(cell: Cell, pythons: dict[str, Path]) -> str:
+    versions = list(pythons) or [""]
+    return versions[0] if cell.versions == "lowest" else versions[-1]
+
+
+def _run_all(placed: list[tuple[Cell, Path]], jobs: int, for_pytest: list[str]) -> list[Outcome]:
+    results = FOLDER / "results"
+    results.mkdir(parents=True, exist_ok=True)
+    try:
+        uv = prepare_uv(FOLDER)
+    except NotMade as error:
+        reason = f"the resolver could not be installed: {error}"
+        return [Outcome(cell, {}, reason=reason) for cell, _ in placed]
+
+    def one(cell: Cell, interpreter: Path) -> Outcome:
+        print(f"{cell.name}: installing", flush=True)
+        try:
+            environment = prepare(cell, interpreter, uv, ROOT, FOLDER)
+        except NotMade as error:
+            return Outcome(cell, {}, reason=f"could not be installed: {error}")
+        print(f"{cell.name}: testing", flush=True)
+        outcome = run(cell, environment, for_pytest, ROOT, results)
+        print(f"{cell.name}: {'passed' if outcome.is_good else 'FAILED'}", flush=True)
+        return outcome
+
+    with ThreadPoolExecutor(max(1, jobs)) as pool:
+        return list(pool.map(one, *zip(*placed, strict=True)))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

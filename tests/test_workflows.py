@@ -1,0 +1,78 @@
+"""The workflows of GitHub: pinned, without rights, and running cells that the matrix has."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from script.cells.plan import all_cells
+
+from .conftest import PROJECT
+
+FOLDER = PROJECT / ".github" / "workflows"
+FILES = [FOLDER / "test.yml", FOLDER / "newest.yml"]
+SYSTEMS = {"ubuntu", "windows", "macos"}
+
+
+def read(path: Path) -> dict[Any, Any]:
+    found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert isinstance(found, dict)
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_every_action_is_pinned(path: Path):
+    actions = [
+        step["uses"]
+        for job in read(path)["jobs"].values()
+        for step in job["steps"]
+        if "uses" in step
+    ]
+    assert actions
+    for action in actions:
+        _, _, version = action.partition("@")
+        # GitHub's own by their commit; the others by an exact version.
+        pattern = r"[0-9a-f]{40}" if action.startswith("actions/") else r"v\d+\.\d+(\.\d+)?"
+        assert re.fullmatch(pattern, version), action
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_workflow_may_only_read_and_ends_by_itself(path: Path):
+    workflow = read(path)
+    assert workflow["permissions"] == {"contents": "read"}
+    assert all(job["timeout-minutes"] <= 60 for job in workflow["jobs"].values())
+    assert "pull_request_target" not in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_nothing_from_outside_is_pasted_into_a_shell(path: Path):
+    """An expression in a command would be run as part of it; it goes through `env`."""
+    for job in read(path)["jobs"].values():
+        assert not any("${{" in step.get("run", "") for step in job["steps"])
+
+
+def test_all_three_systems_are_tested_with_the_tested_and_the_newest_versions():
+    for path, job in ((FILES[0], "cells"), (FILES[1], "newest")):
+        systems = read(path)["jobs"][job]["strategy"]["matrix"]["system"]
+        assert {one.split("-")[0] for one in systems} == SYSTEMS
+    # PyYAML reads the bare key "on" as true.
+    assert read(FILES[1])[True]["schedule"]
+
+
+def test_cells_are_those_of_the_matrix():
+    matrix = read(FILES[0])["jobs"]["cells"]["strategy"]["matrix"]
+    named = {*matrix["cell"], *(one["cell"] for one in matrix["include"])}
+    assert named <= {cell.name for cell in all_cells()}
+    assert {name.split("-")[0] for name in named} >= {"3.11", "3.12", "3.13", "oldest"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_scripts_that_are_called_exist(path: Path):
+    for job in read(path)["jobs"].values():
+        for step in job["steps"]:
+            for script in re.findall(r"\./(script/\w+)", step.get("run", "")):
+                assert (PROJECT / script).is_file()
