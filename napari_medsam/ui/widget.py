@@ -7,7 +7,7 @@ from pathlib import Path
 
 from napari.layers import Image
 from napari.viewer import Viewer
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
 from superqt.utils import qthrottled
@@ -86,7 +86,7 @@ class MedSamWidget(QWidget):
         self._obey_soon.setInterval(IDLE_MS)
         self._obey_soon.timeout.connect(self._obey_settings)
         self._naparis = NapariPreferences(
-            self._obey_soon.start, lambda *told: _later(lambda: self.controller.tell(*told))
+            self._obey_soon.start, lambda *told: self._later(lambda: self.controller.tell(*told))
         )
         self._naparis.meet()  # before anything is built as the settings say
         self._lay_out()
