@@ -13,6 +13,7 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,6 +32,7 @@ from napari_medsam.models import ways
 from napari_medsam.models.catalogue import CATALOGUE, spec
 from napari_medsam.models.contract import InputContract
 from napari_medsam.models.device import Way
+from napari_medsam.models.errors import StoreError
 from napari_medsam.models.loading import _own_rules
 from napari_medsam.models.record_file import FILE_NAME, read
 from napari_medsam.settings import settings
@@ -138,7 +140,16 @@ def test_an_imported_model_is_read(tmp_path: Path) -> None:
     assert _own_rules(record.spec(folder)) == ":796517965c3a"
 
 
-MODEL = {
+def test_a_damaged_record_is_a_sentence_and_not_the_file(tmp_path: Path) -> None:
+    contract = {**MODEL["contract"], "side" * 2000: 1}
+    record = {**MODEL, "contract": contract, "name": tmp_path.name}
+    (tmp_path / FILE_NAME).write_text(json.dumps(record))
+    with pytest.raises(StoreError, match="is damaged") as told:
+        read(tmp_path)
+    assert len(str(told.value)) < 600
+
+
+MODEL: dict[str, Any] = {
     "version": 1,
     "name": "mine",
     "title": "Mine",

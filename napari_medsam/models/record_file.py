@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from napari_medsam.models import catalogue
@@ -20,6 +21,8 @@ from napari_medsam.storage.json_file import read_json, write_json
 
 FILE_NAME = "model.json"
 VERSION = 1
+MOST_SAID = 200
+"""Letters that are said of what is wrong with a record."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
@@ -97,8 +100,9 @@ def read(folder: Path) -> Record | None:
     try:
         return _parse(read_json(path), folder.name)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
+        why = shorten(str(error), MOST_SAID)  # which may quote the file
         raise StoreError(
-            f"{path} is damaged ({error}); remove the folder and import the model again."
+            f"{path} is damaged ({why}); remove the folder and import the model again."
         ) from error
 
 
