@@ -258,7 +258,20 @@ def make_desk(
         cache=cache,
     )
     controller.start()
+    DESKS.append(controller)
     return Desk(viewer, view, shelf, controller, lanes)
+
+
+DESKS: list[Controller] = []
+"""Those of the test that runs."""
+
+
+@pytest.fixture(autouse=True)
+def every_desk_is_closed() -> Iterator[None]:
+    """With its journal: from Python 3.13 on a database that is left open is an error here."""
+    yield
+    while DESKS:
+        DESKS.pop().journals.close()
 
 
 def unsure_on(controller: Controller, model: TinyMedSam, scores: dict[int, float]) -> None:
