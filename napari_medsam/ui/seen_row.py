@@ -81,7 +81,9 @@ def picture_of(pixels: NDArray[np.uint8], corners: Corners | None) -> QPixmap:
     side = pixels.shape[0]
     image = QImage(pixels.tobytes(), side, side, 3 * side, QImage.Format.Format_RGB888)
     smooth = Qt.TransformationMode.SmoothTransformation
-    shown = QPixmap.fromImage(image).scaled(SIDE, SIDE, transformMode=smooth)
+    shown = QPixmap.fromImage(image).scaled(
+        SIDE, SIDE, Qt.AspectRatioMode.IgnoreAspectRatio, smooth
+    )
     if corners is not None:
         x0, y0, x1, y1 = ((at + 0.5) * SIDE / side for at in corners)
         painter = QPainter(shown)

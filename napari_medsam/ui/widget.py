@@ -30,6 +30,7 @@ from napari_medsam.ui.measure_window import MeasureWindow
 from napari_medsam.ui.memory import give_back_large_arrays
 from napari_medsam.ui.meshes import keep_shaders
 from napari_medsam.ui.model_rows import ask_weights
+from napari_medsam.ui.mouse_places import keep_mouse_in_place
 from napari_medsam.ui.napari_preferences import NapariPreferences
 from napari_medsam.ui.offer_dialog import show_offer
 from napari_medsam.ui.offers import Offer
@@ -74,6 +75,7 @@ class MedSamWidget(QWidget):
         super().__init__()
         give_back_large_arrays()
         keep_shaders()
+        keep_mouse_in_place()
         self._viewer = napari_viewer
         self._later = Later(self)
         shelf = shelf or CatalogueShelf()

@@ -87,7 +87,12 @@ EXIT = """
         return choices[1]
 
     file_dialogs.ask = asked
-    ConfirmCloseDialog.exec_ = lambda dialog: print("napari's") or dialog.DialogCode.Rejected
+    def naparis(dialog):
+        print("napari's")
+        return dialog.DialogCode.Rejected
+
+    # napari until 0.9 calls the one, from 0.10 on the other.
+    ConfirmCloseDialog.exec_ = ConfirmCloseDialog.exec = naparis
 
     def when(ready, then):
         QTimer.singleShot(50, lambda: then() if ready() else when(ready, then))

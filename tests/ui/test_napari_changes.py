@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
 import pytest
-from napari.components import overlays
+from napari.components import ViewerModel, overlays
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 
+from napari_medsam.ui.mouse_places import keep_mouse_in_place
 from tests.conftest import PROJECT
 from tests.ui.conftest import TinyShelf, image_layer, rectangle
 from tests.ui.hands import let_pass, wait_for
@@ -46,6 +47,43 @@ def logged_corners(window: Window) -> list[list[float]]:
 def assert_screen_shows_the_log(window: Window) -> None:
     let_pass(200)
     assert np.allclose(drawn_corners(window), logged_corners(window), atol=0.51)
+
+
+@pytest.mark.gui
+@pytest.mark.parametrize(
+    ("axis", "start", "end"),
+    [
+        ("z", (10, 5, 20), (10, 30, 40)),
+        ("y", (2, 30, 4), (8, 30, 20)),
+        ("x", (2, 8, 24), (8, 30, 24)),
+    ],
+)
+def test_box_on_a_slice_shown_head_up_lies_where_the_mouse_drew_it(
+    window: Window, axis: str, start: tuple[int, ...], end: tuple[int, ...]
+) -> None:
+    """Off the middle, so that a box turned upside down is not the same box."""
+    window.look_at(axis, start["zyx".index(axis)])
+    window.draw(start, end)
+    [corners] = window.controller.case.boxes.layer.data
+    assert np.allclose(np.min(corners, axis=0), start, atol=0.5)
+    assert np.allclose(np.max(corners, axis=0), end, atol=0.5)
+
+
+def test_mouse_position_is_mended_where_napari_is_wrong_and_nowhere_else() -> None:
+    keep_mouse_in_place()
+    plain = getattr(ViewerModel, "canvas_to_world", None)
+    if plain is None:
+        pytest.skip("canvas_to_world came with napari 0.10")
+    viewer = ViewerModel()
+    viewer.add_image(np.zeros((4, 50, 60)))
+    camera = viewer.scene.camera
+    camera.center, camera.zoom = (0, 25, 30), 2
+    height, width = viewer.canvas.size
+    for vertical, horizontal in product((1, -1), (1, -1)):
+        down, right = "down" if vertical == 1 else "up", "right" if horizontal == 1 else "left"
+        camera.orientation2d = (down, right)
+        world = viewer.canvas_to_world((height / 2 + 10, width / 2 + 20))
+        assert np.allclose(world[1:], (25 + vertical * 5, 30 + horizontal * 10))
 
 
 @pytest.mark.gui

@@ -97,11 +97,12 @@ def napari_asked(monkeypatch: pytest.MonkeyPatch) -> list:
     """The questions of napari's own; it is told to go on."""
     questions: list = []
 
-    def exec_(dialog: ConfirmCloseDialog) -> QDialog.DialogCode:
+    def answer(dialog: ConfirmCloseDialog) -> QDialog.DialogCode:
         questions.append(dialog.windowTitle())
         return QDialog.DialogCode.Accepted
 
-    monkeypatch.setattr(ConfirmCloseDialog, "exec_", exec_)
+    for name in ("exec_", "exec"):  # napari until 0.9, and from 0.10 on
+        monkeypatch.setattr(ConfirmCloseDialog, name, answer)
     monkeypatch.setattr(get_settings().application, "confirm_close_window", True)
     return questions
 
