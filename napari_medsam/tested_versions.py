@@ -16,8 +16,8 @@ PYTHONS = ("3.11", "3.12", "3.13")
 NAPARIS = ("0.6.6", "0.10.0rc1")
 """The oldest and the newest that script/matrix tests."""
 WATCHED = (
-    *("napari", "numpy", "PyQt6", "PySide6", "openvino", "SimpleITK", "pydicom", "highdicom"),
-    *("nibabel", "scipy", "pillow", "tifffile", "vispy", "superqt", "magicgui"),
+    *("napari", "numpy", "PyQt6", "PySide6_Essentials", "openvino", "SimpleITK", "pydicom"),
+    *("highdicom", "nibabel", "scipy", "pillow", "tifffile", "vispy", "superqt", "magicgui"),
 )
 """Those whose version can change what a file says, what a mask is or how the window behaves; the
 most important first."""

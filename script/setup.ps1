@@ -1,7 +1,7 @@
 # Prepare everything script\run.ps1 and script\test.ps1 need: the counterpart of script/setup for
 # Windows. Read by both with a dot, not run by itself.
 #
-# Set before: $root (the project's folder), $extra (which extra of pyproject.toml to install).
+# Set before: $root (the project's folder), $extra (which extras of pyproject.toml to install).
 # Set after:  $python (the environment's interpreter).
 # Nothing here writes outside the project's folder, except for the model's weights in the user's
 # data folder. For Windows PowerShell 5.1 and PowerShell 7; ASCII alone, which 5.1 needs.
@@ -70,8 +70,8 @@ function Get-Fingerprint([string] $Of) {
 }
 
 function Test-UpToDate {
-    # The extra "test" brings all that running needs.
-    foreach ($one in $extra, 'test') {
+    # The tests' extras bring all that running needs.
+    foreach ($one in $extra, 'test,pyqt6') {
         $stamp = Join-Path $root ".venv\installed-$one"
         if (Test-Path -LiteralPath $stamp) {
             $kept = Get-Content -LiteralPath $stamp -Encoding UTF8 | Select-Object -First 1

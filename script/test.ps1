@@ -3,7 +3,7 @@
 # A failed check is remembered, the tests still run, and the exit code tells.
 
 $root = Split-Path -Parent $PSScriptRoot
-$extra = 'test'
+$extra = 'test,pyqt6'
 . (Join-Path $PSScriptRoot 'setup.ps1')
 Install-Weights
 Set-Location -LiteralPath $root

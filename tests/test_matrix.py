@@ -278,16 +278,35 @@ def test_run_that_died_is_told_from_one_that_passed(tmp_path: Path):
     assert "before it had counted" in outcome.reason
 
 
+def test_program_that_does_not_load_is_one_failed_cell_and_does_not_end_the_matrix(tmp_path: Path):
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\necho 'ImportError: of a library' >&2\nexit 1\n")
+    broken.chmod(0o755)
+    outcome = runs.run(CELLS["newest"], Environment(broken, ""), [], tmp_path, tmp_path)
+    assert not outcome.is_good
+    assert "ImportError: of a library" in outcome.reason
+
+
+@pytest.mark.parametrize(
+    ("cell", "resolved", "qt"),
+    [
+        ("3.13-pyside6-0.9.2", "pyside6-essentials==6.12.0\n", "pyside6 6.12.0"),
+        ("3.13-pyqt6-0.9.2", "pyqt6==6.11.0\n", "pyqt6 6.11.0"),
+    ],
+)
+def test_table_has_the_version_of_either_qt_binding(cell: str, resolved: str, qt: str):
+    assert runs.versions_of(CELLS[cell], Environment(Path(sys.executable), resolved))["qt"] == qt
+
+
 def test_run_has_homes_of_its_own_and_the_installed_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     weights = tmp_path / "weights"
-    monkeypatch.setenv("NAPARI_MEDSAM_HOME", str(weights))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "mine"))
     homes = tmp_path / "homes"
     homes.mkdir()
     cell = CELLS["3.13-pyside6-0.9.2"]
-    found = runs.surroundings(cell, Environment(Path(sys.executable), ""), homes)
+    found = runs.surroundings(cell, str(weights), homes)
     for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
         assert Path(found[name]).parent == homes
     assert found["NAPARI_MEDSAM_HOME"] == str(weights)

@@ -15,6 +15,7 @@ from .conftest import PROJECT
 
 FOLDER = PROJECT / ".github" / "workflows"
 FILES = [FOLDER / "test.yml", FOLDER / "newest.yml"]
+WITH_RELEASE = [*FILES, FOLDER / "release.yml"]
 SYSTEMS = {"ubuntu", "windows", "macos"}
 
 
@@ -76,3 +77,14 @@ def test_scripts_that_are_called_exist(path: Path):
         for step in job["steps"]:
             for script in re.findall(r"\./(script/\w+)", step.get("run", "")):
                 assert (PROJECT / script).is_file()
+
+
+@pytest.mark.parametrize("path", WITH_RELEASE, ids=lambda path: path.name)
+def test_tests_on_linux_have_what_qt_needs(path: Path):
+    """Without these packages Qt ends the process, and script/setup only names them."""
+    for job in read(path)["jobs"].values():
+        commands = [step.get("run", "") for step in job["steps"]]
+        if any(re.search(r"\./script/(test|matrix)", one) for one in commands):
+            actions = [step.get("uses", "") for step in job["steps"]]
+            by_apt = any("apt-get install" in one and "libxcb-cursor0" in one for one in commands)
+            assert by_apt or any("setup-headless-display-action" in one for one in actions)

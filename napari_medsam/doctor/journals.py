@@ -31,7 +31,7 @@ def journal() -> Check:
     words = f"{folder}, {len(found)} journal{plural}, {total:,.0f} MB"
     damaged = [entry.path.name for entry in found[:MOST_OPENED] if not _opens(entry)]
     if damaged:
-        advice = "Keep a copy if you need it, then delete it; other journals are not touched."
+        advice = "Keep it: a later version may be able to read it. Other journals are not touched."
         return Check("journal", "note", f"{words}; damaged: {', '.join(damaged)}", advice)
     return Check("journal", "ok", words)
 

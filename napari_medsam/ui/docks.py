@@ -8,6 +8,7 @@ from weakref import WeakSet
 import napari
 from npe2 import PluginManager
 from numpy.typing import NDArray
+from qtpy.QtWidgets import QDockWidget
 
 if TYPE_CHECKING:
     from napari_medsam.ui.case import Case
@@ -58,6 +59,20 @@ def open_dock(viewer: napari.Viewer) -> MedSamWidget:
     dock = MedSamWidget(viewer)
     viewer.window.add_dock_widget(dock, name=f"{widget.display_name} ({manifest.display_name})")
     return dock
+
+
+def show_hidden(dock: MedSamWidget) -> bool:
+    """Show a dock that its tick in the menu has hidden; whether it was.
+
+    One that lies behind another in a row of tabs is not hidden.
+    """
+    holder = dock.parentWidget()
+    while holder is not None and not isinstance(holder, QDockWidget):
+        holder = holder.parentWidget()
+    if holder is None or not holder.isHidden():
+        return False
+    holder.show()
+    return True
 
 
 def case_of(labels: NDArray[Any]) -> tuple[Controller, Case] | None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from napari.qt import QtViewer
 from qtpy.QtCore import QEvent, QObject, Qt
-from qtpy.QtGui import QKeyEvent, QKeySequence
+from qtpy.QtGui import QGuiApplication, QKeyEvent, QKeySequence
 from qtpy.QtOpenGLWidgets import QOpenGLWidget
 from qtpy.QtWidgets import QApplication, QDockWidget, QMainWindow, QWidget
 
@@ -20,6 +20,8 @@ from napari_medsam.ui.closing import main_window_of
 
 PACE_S = 0.25
 """Seconds between two steps of a held key: the eye can follow four a second, and stop one."""
+LEAST_DELAY_MS = 150
+"""No desktop lets a held key repeat earlier; two taps by hand can follow each other faster."""
 
 Modifier = Qt.KeyboardModifier
 
@@ -54,6 +56,7 @@ class KeyRepeats(QObject):
         super().__init__(dock)
         self._dock, self._action_of, self._repeats, self._now = dock, action_of, repeats, now
         self._held = ""  # the key whose press napari got
+        self._pressed_at = 0  # of the last press that was no repeat, in ms
         self._released: tuple[int, int] = (0, 0)  # the key let go last, and when, in ms
         self._last: float | None = None  # end of the last step; None until a repeat has come
         application = QApplication.instance()
@@ -75,6 +78,7 @@ class KeyRepeats(QObject):
         way = watched if isinstance(watched, QWidget) and self._leads_to_napari(watched) else None
         if not self._is_repeat(event):
             self._held, self._last = key if way is not None else "", None
+            self._pressed_at = event.timestamp()
             return False
         action = self._action_of(key)
         if action is None or way is None:
@@ -90,11 +94,14 @@ class KeyRepeats(QObject):
 
         An X server repeats a key by a release and a press of the same millisecond. Qt calls that a
         repeat only if both have arrived when it reads the first, which on a busy machine they
-        have not.
+        have not. On other systems, and soon after the press, the same times are of two taps.
         """
         if event.isAutoRepeat():
             return True
-        return event.timestamp() != 0 and (event.key(), event.timestamp()) == self._released
+        if QGuiApplication.platformName() != "xcb" or event.timestamp() == 0:
+            return False
+        is_pair = (event.key(), event.timestamp()) == self._released
+        return is_pair and event.timestamp() - self._pressed_at >= LEAST_DELAY_MS
 
     def _leads_to_napari(self, widget: QWidget) -> bool:
         """Whether a widget of our window hands its keys to napari.

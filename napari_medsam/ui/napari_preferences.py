@@ -5,7 +5,8 @@ read it, and they do without napari. napari holds a copy of each value, saves it
 own (``<napari's settings folder>/napari-medsam.yaml``), and shows it also while no dock is open
 that could keep both alike. So what both agreed on last is remembered for each of napari's files,
 and `meet` sees from it which side was changed since. Where both were, ours wins, unless napari
-has just said so.
+has just said so. Between two runs a default in napari's file is no choice: napari leaves defaults
+out of the file, so one that was cut short, or held a value that makes no sense, says the same.
 """
 
 from __future__ import annotations
@@ -180,8 +181,10 @@ class NapariPreferences:
         """Make both sides of a value alike; returns whether ours was changed."""
         page = getattr(self._theirs, twin.page)
         theirs, ours = getattr(page, twin.name), twin.ours()
-        agreed = self._agreed.get(twin.name, type(page).model_fields[twin.name].default)
-        is_taken = theirs not in (ours, agreed) and (ours == agreed or napari_wins)
+        default = type(page).model_fields[twin.name].default
+        agreed = self._agreed.get(twin.name, default)
+        is_choice = napari_wins or (ours == agreed and theirs != default)
+        is_taken = is_choice and theirs not in (ours, agreed)
         if is_taken:
             try:
                 twin.keep(theirs)
@@ -189,7 +192,10 @@ class NapariPreferences:
                 is_taken = False
                 self._tell(f"What napari's Preferences say cannot be kept: {error}", True)
         if theirs != twin.ours():
-            setattr(page, twin.name, twin.ours())
+            try:
+                setattr(page, twin.name, twin.ours())
+            except OSError as error:  # napari writes its file at each change
+                self._tell(f"napari's Preferences cannot be saved: {error}", True)
         self._agreed[twin.name] = twin.ours()
         return is_taken
 

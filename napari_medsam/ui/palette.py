@@ -11,7 +11,7 @@ from collections.abc import Callable
 import napari
 from napari.utils.notifications import show_info
 
-from napari_medsam.ui.docks import current_dock, open_dock
+from napari_medsam.ui.docks import current_dock, open_dock, show_hidden
 from napari_medsam.ui.shortcuts import KEYS, TABLE, Key
 
 MORE: dict[str, str] = {
@@ -45,18 +45,19 @@ def titles() -> dict[str, str]:
 def act(action: str) -> None:
     """Do it in the dock of the viewer on screen.
 
-    Without a dock one is opened, and that is all: many actions are switches, and what they would
-    turn off was not on screen.
+    Where the dock is not open, or is hidden, it is shown, and that is all: many actions are
+    switches, and what they would turn off was not on screen.
     """
-    dock = current_dock()
-    if dock is not None:
+    dock, viewer = current_dock(), napari.current_viewer()
+    if dock is not None and not show_hidden(dock):
         dock.act(action)
         return
-    viewer = napari.current_viewer()
-    if viewer is not None:
+    if dock is None:
+        if viewer is None:
+            return
         open_dock(viewer)
-        # By napari: the dock's own line says what there is to know of the image.
-        show_info(OPENED)
+    # By napari: the dock's own line says what there is to know of the image.
+    show_info(OPENED)
 
 
 def __getattr__(name: str) -> Callable[[], None]:

@@ -25,6 +25,8 @@ OLD_NAPARI_WARNS = (
     "napari.layers.shapes._accelerated_triangulate_python",
 )
 COUNTED = ("tests", "failures", "errors", "skipped")
+QT_PACKAGES = {"pyqt6": "pyqt6", "pyside6": "pyside6-essentials"}
+WEIGHTS = "from napari_medsam.models.store import home; print(home())"
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,11 @@ def run(
     junit = results / f"{cell.name}.xml"
     junit.unlink(missing_ok=True)
     started = time.monotonic()
+    try:
+        versions, weights = versions_of(cell, environment), _say(environment, WEIGHTS)
+    except subprocess.CalledProcessError as error:
+        words = error.stderr.strip().splitlines()[-3:]
+        return Outcome(cell, {}, reason=f"the program does not load: {' '.join(words)}")
     with (
         tempfile.TemporaryDirectory(prefix="napari-medsam-", ignore_cleanup_errors=True) as homes,
         open(results / f"{cell.name}.log", "w", encoding="utf-8") as log,
@@ -59,14 +66,13 @@ def run(
         done = subprocess.run(
             command(cell, environment, arguments, junit),
             cwd=root,
-            env=surroundings(cell, environment, Path(homes)),
+            env=surroundings(cell, weights, Path(homes)),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
             check=False,
         )
     seconds = time.monotonic() - started
-    versions = versions_of(cell, environment)
     if not junit.is_file():
         reason = f"pytest ended with {done.returncode} before it had counted; see {log.name}"
         return Outcome(cell, versions, seconds=seconds, exit_code=done.returncode, reason=reason)
@@ -86,29 +92,13 @@ def command(cell: Cell, environment: Environment, arguments: list[str], junit: P
     return pytest
 
 
-def surroundings(cell: Cell, environment: Environment, homes: Path) -> dict[str, str]:
+def surroundings(cell: Cell, weights: str, homes: Path) -> dict[str, str]:
     """The environment variables of a run: nothing of the user's is read but the installed weights.
 
     Settings, caches and configurations (napari's too) are in `homes`; the weights stay where they
     were installed, since no test writes there.
     """
-    variables = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "NAPARI_CONFIG")
-    }
-    weights = subprocess.run(
-        [
-            str(environment.python),
-            "-c",
-            "from napari_medsam.models.store import home; print(home())",
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-        stdin=subprocess.DEVNULL,
-        env=variables,
-    ).stdout.strip()
+    variables = _plain_environment()
     for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
         folder = homes / name.lower()
         folder.mkdir()
@@ -135,16 +125,27 @@ def counts(junit: Path) -> tuple[int, int, int]:
 
 
 def versions_of(cell: Cell, environment: Environment) -> dict[str, str]:
-    python = subprocess.run(
-        [str(environment.python), "-c", "import platform; print(platform.python_version())"],
+    return {
+        "python": _say(environment, "import platform; print(platform.python_version())"),
+        "qt": f"{cell.binding} {environment.version(QT_PACKAGES[cell.binding])}",
+        "napari": environment.version("napari"),
+        "numpy": environment.version("numpy"),
+    }
+
+
+def _say(environment: Environment, program: str) -> str:
+    """What a line of Python prints in a cell; CalledProcessError where it fails."""
+    return subprocess.run(
+        [str(environment.python), "-c", program],
         capture_output=True,
         text=True,
         check=True,
         stdin=subprocess.DEVNULL,
+        env=_plain_environment(),
     ).stdout.strip()
-    return {
-        "python": python,
-        "qt": f"{cell.binding} {environment.version(cell.binding)}",
-        "napari": environment.version("napari"),
-        "numpy": environment.version("numpy"),
-    }
+
+
+def _plain_environment() -> dict[str, str]:
+    """The variables of this process, less those of an environment that is active here."""
+    active = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "NAPARI_CONFIG")
+    return {name: value for name, value in os.environ.items() if name not in active}

@@ -134,22 +134,55 @@ def test_held_key_does_its_action_once_and_undo_and_redo_four_times_a_second(
         assert set(done) == {action}
 
 
+def come(window: Window, kind: QEvent.Type, when: int) -> None:
+    """Shift-H at a time in milliseconds, in no way marked as a repeat."""
+    code, modifier = qt_key("Shift-H")
+    event = Timed(kind, code, modifier, "H", False, 1)
+    event.when = when
+    QApplication.sendEvent(canvas(window), event)
+
+
+@pytest.fixture
+def on_x11(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(QGuiApplication, "platformName", staticmethod(lambda: "xcb"))
+
+
+@pytest.mark.usefixtures("on_x11")
 def test_repeat_that_qt_takes_for_a_press_is_none(window: Window) -> None:
     done = count_actions(window)
-    code, modifier = qt_key("Shift-H")
-
-    def come(kind: QEvent.Type, when: int) -> None:
-        event = Timed(kind, code, modifier, "H", False, 1)
-        event.when = when
-        QApplication.sendEvent(canvas(window), event)
-
-    come(QEvent.Type.KeyPress, 5000)
+    come(window, QEvent.Type.KeyPress, 5000)
     for when in (5500, 5533, 5566):
-        come(QEvent.Type.KeyRelease, when)
-        come(QEvent.Type.KeyPress, when)
-    come(QEvent.Type.KeyRelease, 5600)
+        come(window, QEvent.Type.KeyRelease, when)
+        come(window, QEvent.Type.KeyPress, when)
+    come(window, QEvent.Type.KeyRelease, 5600)
     assert done["accept"] == 1
-    come(QEvent.Type.KeyPress, 5601)
+    come(window, QEvent.Type.KeyPress, 5601)
+    assert done["accept"] == 2
+
+
+def two_taps(window: Window) -> None:
+    """What a remote desktop or a coarse clock makes of two quick taps."""
+    for kind, when in ((QEvent.Type.KeyPress, 5000), (QEvent.Type.KeyRelease, 5016)):
+        come(window, kind, when)
+    for kind, when in ((QEvent.Type.KeyPress, 5016), (QEvent.Type.KeyRelease, 5032)):
+        come(window, kind, when)
+
+
+@pytest.mark.usefixtures("on_x11")
+def test_two_quick_taps_with_one_time_are_two(window: Window) -> None:
+    done = count_actions(window)
+    two_taps(window)
+    assert done["accept"] == 2
+
+
+def test_equal_times_mean_nothing_on_other_systems(
+    window: Window, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(QGuiApplication, "platformName", staticmethod(lambda: "windows"))
+    done = count_actions(window)
+    come(window, QEvent.Type.KeyPress, 5000)
+    come(window, QEvent.Type.KeyRelease, 5500)
+    come(window, QEvent.Type.KeyPress, 5500)
     assert done["accept"] == 2
 
 

@@ -228,17 +228,33 @@ def test_what_was_chosen_in_napari_before_any_dock_is_taken() -> None:
 @needs_them
 @pytest.mark.parametrize("of", ["napari", "ours"])
 def test_the_side_that_was_changed_between_two_runs_wins(of: str) -> None:
-    keep(threads=4, sound=True)
+    keep(threads=4)
     open_and_close()
     if of == "napari":
-        restart().computer.threads = 0
-        restart().screen.sound = False
+        restart().computer.threads = 6
+        restart().screen.sound = True
     else:
-        keep(threads=0, sound=False)
+        keep(threads=6, sound=True)
     restart()
     open_and_close()
-    assert (settings().threads, settings().sound) == (0, False)
-    assert (theirs().computer.threads, theirs().screen.sound) == (0, False)
+    assert (settings().threads, settings().sound) == (6, True)
+    assert (theirs().computer.threads, theirs().screen.sound) == (6, True)
+
+
+@needs_them
+def test_a_default_in_naparis_file_is_no_choice_made_between_two_runs() -> None:
+    """A second napari without a dock writes its file as it had read it, defaults left out."""
+    open_and_close()
+    second = restart()
+    restart()
+    keep(threads=4, ask_on_close=False)
+    open_and_close()
+    second.screen.sound = True
+    restart()
+    open_and_close()
+    assert (settings().threads, settings().ask_on_close) == (4, False)
+    assert settings().sound
+    assert theirs().computer.threads == 4
 
 
 @needs_them
@@ -276,7 +292,8 @@ def test_naparis_file_that_was_deleted_does_not_reset_ours(tmp_path: Path) -> No
 
 @needs_them
 @pytest.mark.parametrize(
-    "text", ["computer: {threads: -3}", "computer: {threads: many}", "computer: {new: 1}", "{"]
+    "text",
+    ["", "computer: {threads: -3}", "computer: {threads: many}", "computer: {new: 1}", "{"],
 )
 def test_nonsense_in_naparis_file_does_not_reach_ours(tmp_path: Path, text: str) -> None:
     keep(threads=4)
@@ -284,8 +301,7 @@ def test_nonsense_in_naparis_file_does_not_reach_ours(tmp_path: Path, text: str)
     their_file(tmp_path).write_text(text)
     restart()
     open_and_close()
-    assert settings().threads == theirs().computer.threads
-    assert settings().threads in (0, 4)
+    assert settings().threads == theirs().computer.threads == 4
 
 
 @needs_them
@@ -316,6 +332,20 @@ def test_file_that_napari_cannot_read_leaves_the_dock_its_own_page(
     open_and_close()
     assert "cannot show this plugin's" in caplog.text
     assert settings() == Settings()
+
+
+@needs_them
+def test_dock_opens_where_napari_cannot_write_its_file(tmp_path: Path) -> None:
+    keep(threads=4)
+    told: list[str] = []
+    theirs()  # napari reads its file before it is found to be unwritable
+    their_file(tmp_path).unlink(missing_ok=True)
+    their_file(tmp_path).mkdir(parents=True)
+    preferences = NapariPreferences(lambda: None, lambda text, _: told.append(text))
+    preferences.meet()
+    preferences.close()
+    assert settings().threads == 4
+    assert any("cannot be saved" in text for text in told)
 
 
 @needs_them

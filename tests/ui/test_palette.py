@@ -145,9 +145,33 @@ def test_action_without_a_dock_opens_one_and_says_so(
     assert dock is not None
     assert palette.OPENED in notification_manager.records[-1].message
     assert dock.controller.case.boxes.is_drawing, "as a dock opens, and the switch left it so"
+    let_pass(100)
     palette.toggle_box_tool()
     assert not dock.controller.case.boxes.is_drawing
     dock.controller.close()
+
+
+@pytest.mark.gui
+def test_action_of_a_hidden_dock_shows_it_and_does_no_more(window: Window) -> None:
+    holder = window.dock.parentWidget()
+    assert isinstance(holder, QDockWidget)
+    was_drawing = window.controller.case.boxes.is_drawing
+    holder.toggleViewAction().trigger()
+    assert not window.dock.isVisible()
+    palette.toggle_box_tool()
+    assert window.dock.isVisible()
+    assert window.controller.case.boxes.is_drawing == was_drawing
+    assert palette.OPENED in notification_manager.records[-1].message
+
+
+@pytest.mark.gui
+def test_dock_behind_another_tab_is_not_hidden(window: Window) -> None:
+    other = window.viewer.window.add_dock_widget(QLineEdit(), name="another", tabify=True)
+    other.raise_()
+    let_pass(100)
+    was_drawing = window.controller.case.boxes.is_drawing
+    palette.toggle_box_tool()
+    assert window.controller.case.boxes.is_drawing != was_drawing
 
 
 @pytest.mark.gui
