@@ -176,7 +176,7 @@ def test_icon_is_square_and_large_enough():
 
 def test_no_qt_add_on_is_used():
     """The extra `pyside6` installs Qt's essentials alone."""
-    essentials = {"QtCore", "QtGui", "QtWidgets", "QtSvg", "QtTest", "QtOpenGL"}
+    essentials = {"QtCore", "QtGui", "QtWidgets", "QtSvg", "QtTest", "QtOpenGL", "QtOpenGLWidgets"}
     used = set()
     for path in (PROJECT / "napari_medsam").rglob("*.py"):
         used |= set(re.findall(r"\bqtpy\.(Qt\w+)", path.read_text(encoding="utf-8")))
