@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 from collections.abc import Iterable, Iterator
@@ -147,3 +148,13 @@ def own_journals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def tiny_model() -> TinyMedSam:
     return TinyMedSam()
+
+
+def pytest_collection_finish() -> None:
+    """Leave what the imports made out of every garbage collection.
+
+    napari's `make_napari_viewer` collects at the beginning and end of each test with a window. Over
+    the million objects of all modules that takes as long as the test itself.
+    """
+    gc.collect()
+    gc.freeze()
