@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -195,15 +196,15 @@ def test_where_it_cannot_be_renamed_that_is_said_and_tried_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     lay(PUT_ASIDE, PUT_ASIDE.name)
-    rename = Path.rename
+    rename = os.rename
 
-    def refused(path: Path, target: Path) -> Path:
+    def refused(path: Path, target: Path) -> None:
         if target == journal_path(FINGERPRINT):
             raise PermissionError("it is open elsewhere")
-        return rename(path, target)
+        rename(path, target)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Path, "rename", refused)
+        patched.setattr(os, "rename", refused)
         now = found()
     assert "kept but could not be opened now" in now.problem
     assert "open elsewhere" in now.problem
