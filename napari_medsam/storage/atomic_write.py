@@ -57,7 +57,7 @@ def replacing(path: Path, suffix: str | None = None, *, sync: bool = True) -> It
         As the disk says.
     """
     ending = path.suffix if suffix is None else suffix
-    temporary = path.with_name(f".part-{uuid.uuid4().hex[:8]}{ending}")
+    temporary = temporary_beside(path, ending)
     try:
         yield temporary
         if sync:
@@ -68,6 +68,11 @@ def replacing(path: Path, suffix: str | None = None, *, sync: bool = True) -> It
     finally:
         # An error here would hide why the write failed, or call a finished write failed.
         remove_if_possible(temporary)
+
+
+def temporary_beside(path: Path, ending: str) -> Path:
+    """A name in the same folder that nothing has, and that `sweep` removes."""
+    return path.with_name(f".part-{uuid.uuid4().hex[:8]}{ending}")
 
 
 def write_text(path: Path, text: str, *, newline: str = "\n") -> None:
