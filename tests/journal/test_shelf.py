@@ -111,11 +111,8 @@ def test_where_a_log_cannot_get_its_name_back_that_is_said(tmp_path, monkeypatch
             raise PermissionError(13, "Permission denied")
         rename(source, target)
 
-    with (
-        monkeypatch.context() as patched,
-        pytest.raises(OSError, match="last steps are in") as told,
-    ):
-        patched.setattr(os, "rename", once)
+    monkeypatch.setattr(os, "rename", once)
+    with pytest.raises(OSError, match="last steps are in") as told:
         put_aside(path)
     (log,) = tmp_path.glob("*-wal")
     assert log.name in str(told.value)
