@@ -25,7 +25,7 @@ PAUSES_SECONDS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 """A virus scanner holds a new file for tens of milliseconds, rarely for a second."""
 _DENIED, _SHARING, _LOCKED = 5, 32, 33
 """ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION and ERROR_LOCK_VIOLATION (winerror.h). Replacing a
-file that is open elsewhere gives the first."""
+file that is open elsewhere gives the first, and so does a folder or a file without permission."""
 _TEMPORARY = re.compile(r"\.part-[0-9a-f]{8}\.|\.[0-9a-f]{32}\.")
 """Names of `replacing`; the second is of version 0.1."""
 
@@ -173,7 +173,9 @@ def _patiently(act: Callable[[], None], path: Path) -> None:
             if code not in (_DENIED, _SHARING, _LOCKED) or _is_read_only(path) or path.is_dir():
                 raise
             if pause is None:
-                raise FileInUse(path) from error
+                if code == _DENIED and not path.exists():  # the folder may not be written to
+                    raise
+                raise FileInUse(path, is_certain=code != _DENIED) from error
             time.sleep(pause)
     return None
 
