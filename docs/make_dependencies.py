@@ -24,8 +24,8 @@ HEAD = """\
 
 Made by `docs/make_dependencies.py` from the metadata of the packages, in the versions the program
 is tested with (`constraints.txt`), on Linux with PyQt6. Sizes are as installed. Windows adds
-colorama (BSD) and pywin32 (PSF), macOS appnope (BSD); napari brings IPython and its console, which
-this program does not use.
+colorama (BSD) and pywin32 (PSF), and for the tests pywin32-ctypes (BSD); macOS adds appnope (BSD).
+napari brings IPython and its console, which this program does not use.
 
 Under the GPL are PyQt6 and, of the extra `dicom`, pylibjpeg-libjpeg: whoever passes an
 installation on with either of them passes it on under the GPL. With PySide6 (LGPL) and without

@@ -9,11 +9,8 @@ from napari_medsam.tested_versions import pins
 from tests.conftest import PROJECT
 
 ROW = re.compile(r"^\| ([a-z0-9-]+) \| (\S+) \| ([^|]+) \| ([0-9.]+) \|$", re.MULTILINE)
-NOT_ON_LINUX = {"appnope", "colorama", "pywin32"}
-OTHER_BINDING = {
-    *("pyside6", "pyside6-addons", "pyside6-essentials", "pyside6-pdf", "pyside6-webengine"),
-    "shiboken6",
-}
+NOT_ON_LINUX = {"appnope", "colorama", "pywin32", "pywin32-ctypes"}
+OTHER_BINDING = {"pyside6-essentials", "shiboken6"}
 RENEW = "run docs/make_dependencies.py"
 
 

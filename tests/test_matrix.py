@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import shutil
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from script.cells import __main__ as command
-from script.cells import environments, plan, runs
+from script.cells import environments, indexes, plan, runs
 from script.cells.environments import Environment, NotMade
 from script.cells.plan import all_cells, chosen
 from script.cells.pythons import find_pythons
@@ -391,3 +392,42 @@ def test_environment_that_cannot_be_made_fails_with_the_reason(
     monkeypatch.setattr(command, "prepare", prepare)
     assert command.main(["oldest"]) == 1
     assert "oldest: could not be installed: no version of openvino fits" in capsys.readouterr().out
+
+
+# --- package indexes ---------------------------------------------------------------------
+
+
+def test_settings_of_pip_are_uv_s_too_and_uv_s_own_count_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A file of pip's, one of its variables, and what a program started by the matrix gets."""
+    for name in [name for name in os.environ if name.startswith(("PIP_", "UV_"))]:
+        monkeypatch.delenv(name)
+    settings = tmp_path / "pip.conf"
+    settings.write_text(
+        "[global]\nindex-url = https://one.invalid/\nfind-links = /a\n"
+        "extra-index-url =\n    https://two.invalid/\n    https://three.invalid/\n"
+        "[install]\nfind-links = /b\n    /c\n"
+    )
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(settings))
+    monkeypatch.setenv("PIP_INDEX_URL", "https://four.invalid/")
+    monkeypatch.setenv("UV_FIND_LINKS", "/of-uv")
+    out = tmp_path / "environment.json"
+    program = "import json, os, sys; json.dump(dict(os.environ), open(sys.argv[1], 'w'))"
+    environments._call([sys.executable, "-c", program, str(out)])
+    given = json.loads(out.read_text(encoding="utf-8"))
+    assert {name: given[name] for name in given if name.startswith("UV_")} == {
+        "UV_DEFAULT_INDEX": "https://four.invalid/",
+        "UV_INDEX": "https://two.invalid/ https://three.invalid/",
+        "UV_INDEX_STRATEGY": "unsafe-best-match",
+        "UV_FIND_LINKS": "/of-uv",
+        "UV_PYTHON_DOWNLOADS": "never",
+    }
+    assert indexes.as_uv("install.find-links='/b\\n/c'\nglobal.find-links='/a'") == {
+        "UV_FIND_LINKS": "/b,/c"
+    }
+
+
+def test_without_pip_uv_has_its_own_settings_alone(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(indexes.sys, "executable", shutil.which("false"))
+    assert indexes.of_pip() == {}

@@ -147,6 +147,18 @@ def test_batch_file_avoids_the_traps_of_cmd() -> None:
     assert SCRIPTS["install.bat"] == "\r\n"
 
 
+def test_names_of_files_go_through_no_code_page() -> None:
+    """What `dir` writes and what `echo` puts into a file lack the letters it has not."""
+    code = [one for one in BATCH.read_text("ascii").splitlines() if not one.startswith("rem ")]
+    # `for /f` reads what a program writes: the number of the Python alone.
+    [program] = [one for one in code if "for /f" in one]
+    assert "sys.version_info" in program
+    [weights] = [one for one in code if "for /r" in one]
+    assert '"%KIT%weights" %%F in (*)' in weights
+    [launcher] = [one for one in code if one.startswith(">")]
+    assert launcher.endswith(r'echo @"%%~dp0env\Scripts\napari-medsam.exe" %%*')
+
+
 def test_python_in_program_files_is_found() -> None:
     """A command with several quotes loses its first and last one to cmd."""
     [line] = [one for one in BATCH.read_text("ascii").splitlines() if "sys.version_info" in one]

@@ -141,7 +141,11 @@ def _number(cells: dict[str, str], name: str, has_decimal_comma: bool) -> float:
     try:
         return parse_number(_text(cells, name), has_decimal_comma=has_decimal_comma)
     except ValueError:
-        raise ValueError(f"{name} is {_text(cells, name)!r}; it is a number.") from None
+        sign = "," if has_decimal_comma else "."
+        raise ValueError(
+            f"{name} is {_text(cells, name)!r}; give a number as 1234{sign}5, with nothing between "
+            f"the thousands."
+        ) from None
 
 
 def _index(cells: dict[str, str], name: str) -> int:

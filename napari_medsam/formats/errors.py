@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from napari_medsam.formats.description import Description
+    from napari_medsam.storage.errors import FileInUse
 
 
 DAMAGE = (
@@ -72,11 +72,11 @@ class SaveError(ValueError):
     """Labels were not saved; what was in the target's place before is untouched."""
 
 
-def in_use(path: Path) -> str:
+def in_use(error: FileInUse) -> str:
     """Why a file was not replaced on Windows while another program shows it."""
     return (
-        f"{path.name} is open in another program; close it there and save again. The file that "
-        f"was there before is unchanged."
+        f"{error.path.name} {error.state}; close it there and save again. The file that was there "
+        f"before is unchanged."
     )
 
 

@@ -65,7 +65,7 @@ def write_image(path: str | os.PathLike[str], image: ImageFile) -> str:
             _write(temporary, suffix, array, image.grid)
             checked = _check(temporary, suffix, array, image.grid)
     except FileInUse as error:
-        raise SaveError(in_use(path)) from error
+        raise SaveError(in_use(error)) from error
     except OSError as error:
         why = too_long(path) if is_too_long(path) else f"{(error.strerror or error)!s}."
         raise SaveError(f"{path.name} was not saved: {why}") from error

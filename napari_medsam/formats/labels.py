@@ -150,7 +150,7 @@ def write_labels(
             to_disk(temporary)
             checked = chosen.check(temporary, in_file_order, grid)
     except FileInUse as error:
-        raise SaveError(in_use(path)) from error
+        raise SaveError(in_use(error)) from error
     except OSError as error:
         raise SaveError(_why(path, error)) from error
     except (ReadError, RuntimeError, MemoryError) as error:

@@ -188,10 +188,13 @@ class Book:
 
     def rows(self) -> Iterator[Row]:
         """The rows, oldest first."""
-        with self._as_journal_error():
-            found = self._connection.execute(
-                "SELECT kind, time, program, shown, event FROM steps ORDER BY number"
-            )
+        select = "SELECT kind, time, program, shown, event FROM steps ORDER BY number"
+        # Closed here: a cursor in the traceback of a damaged row keeps the file open, and Windows
+        # would not let it be put aside.
+        with (
+            self._as_journal_error(),
+            contextlib.closing(self._connection.execute(select)) as found,
+        ):
             yield from (_row(*values) for values in found)
 
     @property

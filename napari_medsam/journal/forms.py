@@ -128,7 +128,7 @@ class _Word(Form):
         self._allowed = allowed
 
     def plain(self, value: Any, arrays: Arrays) -> object:
-        return self.value(value, b"")
+        return self.value(_of_python(value), b"")
 
     def value(self, plain: Any, content: bytes) -> Any:
         for one in self._allowed:
@@ -228,8 +228,10 @@ class _Scalar(Form):
         self._kind = kind
 
     def plain(self, value: Any, arrays: Arrays) -> object:
-        one = value.item() if isinstance(value, np.generic) else value
-        if isinstance(one, self._kind) and not isinstance(one, bool):
+        one = _of_python(value)
+        # A float may be given as an int, and so as an int's subclass.
+        kinds = (float, int) if self._kind is float else self._kind
+        if isinstance(one, kinds) and not isinstance(one, bool):
             one = self._kind(one)  # of a subclass, such as an IntEnum, what JSON makes of it
         return self.value(one, b"")
 
@@ -239,6 +241,11 @@ class _Scalar(Form):
         if type(plain) is not self._kind:
             raise TypeError(f"{self._kind.__name__} is missing")
         return plain
+
+
+def _of_python(value: Any) -> Any:
+    """A number or text of numpy's as Python's own."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _items(value: Any) -> Sequence[Any]:

@@ -153,6 +153,8 @@ class Keeper:
         if self._is_lost:
             self._waiting.clear()
         try:
+            # In order, and none left out: what comes after a step that cannot be written would
+            # change other voxels when it is replayed, and an undo would undo another step.
             while self._waiting:
                 item = self._waiting[0]
                 if isinstance(item, int):

@@ -12,11 +12,18 @@ from napari_medsam.journal.errors import JournalError
 from napari_medsam.journal.history import read_journal
 from napari_medsam.journal.ownership import Ownership
 from napari_medsam.journal.place import SUFFIX, journal_folder, journal_path
-from napari_medsam.storage.atomic_write import remove_file, rename_file
+from napari_medsam.storage.atomic_write import (
+    remove_file,
+    rename_file,
+    sweep,
+    temporary_beside,
+)
 from napari_medsam.storage.errors import FileInUse
 
 DAY_SECONDS = 86_400.0
 DAMAGED = "damaged"
+TAILS = ("-wal", "-shm", "")
+"""Of the names of a journal's files: the write-ahead log, its index, the journal itself."""
 
 
 @dataclass(frozen=True)
@@ -135,19 +142,45 @@ def put_aside(path: Path, word: str = "") -> Path:
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(_changed(path)))
     name = ".".join(filter(None, (stem, stamp, word)))
     target, n = path.with_name(f"{name}{SUFFIX}"), 1
-    while target.exists():
+    while _is_taken(target):
         n += 1
         target = path.with_name(f"{name}-{n}{SUFFIX}")
     _move(path, target)
     return target
 
 
+def _is_taken(path: Path) -> bool:
+    """Whether a journal has this name, or a log does: SQLite would play it into another one."""
+    return any(path.with_name(f"{path.name}{tail}").exists() for tail in TAILS)
+
+
 def _move(path: Path, target: Path) -> None:
+    """Rename a journal with all its files, or none of them.
+
+    Raises
+    ------
+    OSError
+        Where one of them cannot be renamed; the others have their old names again.
+    """
     # A journal that could be read was closed, and has no log any more; a damaged one may have.
-    for tail in ("-wal", "-shm", ""):
-        beside = path.with_name(f"{path.name}{tail}")
-        if beside.exists():
-            rename_file(beside, target.with_name(f"{target.name}{tail}"))
+    moved: list[tuple[Path, Path]] = []
+    try:
+        for tail in TAILS:
+            beside = path.with_name(f"{path.name}{tail}")
+            if beside.exists():
+                renamed = target.with_name(f"{target.name}{tail}")
+                rename_file(beside, renamed)
+                moved.append((renamed, beside))
+    except OSError:
+        for renamed, beside in reversed(moved):
+            try:
+                rename_file(renamed, beside)
+            except OSError as held:
+                raise OSError(
+                    f"{path.name} could not be renamed, and its last steps are in {renamed.name} "
+                    f"now; rename that file to {beside.name} before you open the image again"
+                ) from held
+        raise
 
 
 def prune(days: float, folder: Path | None = None) -> list[Entry]:
@@ -155,21 +188,32 @@ def prune(days: float, folder: Path | None = None) -> list[Entry]:
 
     A file dated in the future (a clock that jumped) counts as new.
     """
+    folder = journal_folder() if folder is None else folder
+    if folder.is_dir():
+        sweep(folder)
     limit = time.time() - days * DAY_SECONDS
     old = [entry for entry in journals(folder) if entry.changed <= limit]
     return [entry for entry in old if _delete(entry.path)]
 
 
 def _delete(path: Path) -> bool:
-    """Whether the journal was nobody's and is gone."""
+    """Whether the journal was nobody's and is gone.
+
+    It is renamed first: a file that a program reads cannot be, and to delete one file of two would
+    leave a journal without its last steps, or the last steps alone.
+    """
+    doomed = temporary_beside(path, f"{SUFFIX}-deleted")
     with contextlib.closing(_Free(path)) as free:
         if not free.ownership.is_held:
             return False
         try:
-            for tail in ("", "-wal", "-shm"):
-                remove_file(path.with_name(f"{path.name}{tail}"))
+            _move(path, doomed)
         except FileInUse:  # a program reads it, as `journal show` does
             return False
+        for tail in TAILS:
+            # What a virus scanner holds on to is swept by the next pruning.
+            with contextlib.suppress(FileInUse):
+                remove_file(doomed.with_name(f"{doomed.name}{tail}"))
     return True
 
 

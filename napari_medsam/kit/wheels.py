@@ -17,6 +17,7 @@ from napari_medsam.kit.targets import Target
 from napari_medsam.kit.wheel_file import WheelFile, read_wheel
 from napari_medsam.models.errors import StoreError
 from napari_medsam.models.pip_download import run_pip
+from napari_medsam.storage.atomic_write import write_text
 from napari_medsam.storage.temporary_folder import temporary_folder
 from napari_medsam.tested_versions import pins
 
@@ -96,7 +97,7 @@ def pip_fetch(target: Target, constraints: Path) -> Fetch:
             scratch, fresh = Path(folder, "scratch"), Path(folder, "wheels")
             scratch.mkdir()
             tested = Path(folder, "tested.txt")
-            tested.write_text(_tested_on(target, constraints), encoding="utf-8")
+            write_text(tested, _tested_on(target, constraints))
             failure = run_pip(
                 [
                     *target.pip_arguments,

@@ -25,7 +25,7 @@ PAUSES_SECONDS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 """A virus scanner holds a new file for tens of milliseconds, rarely for a second."""
 _DENIED, _SHARING, _LOCKED = 5, 32, 33
 """ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION and ERROR_LOCK_VIOLATION (winerror.h). Replacing a
-file that is open elsewhere gives the first."""
+file that is open elsewhere gives the first, and so does a folder or a file without permission."""
 _TEMPORARY = re.compile(r"\.part-[0-9a-f]{8}\.|\.[0-9a-f]{32}\.")
 """Names of `replacing`; the second is of version 0.1."""
 
@@ -57,7 +57,7 @@ def replacing(path: Path, suffix: str | None = None, *, sync: bool = True) -> It
         As the disk says.
     """
     ending = path.suffix if suffix is None else suffix
-    temporary = path.with_name(f".part-{uuid.uuid4().hex[:8]}{ending}")
+    temporary = temporary_beside(path, ending)
     try:
         yield temporary
         if sync:
@@ -68,6 +68,11 @@ def replacing(path: Path, suffix: str | None = None, *, sync: bool = True) -> It
     finally:
         # An error here would hide why the write failed, or call a finished write failed.
         remove_if_possible(temporary)
+
+
+def temporary_beside(path: Path, ending: str) -> Path:
+    """A name in the same folder that nothing has, and that `sweep` removes."""
+    return path.with_name(f".part-{uuid.uuid4().hex[:8]}{ending}")
 
 
 def write_text(path: Path, text: str, *, newline: str = "\n") -> None:
@@ -168,7 +173,9 @@ def _patiently(act: Callable[[], None], path: Path) -> None:
             if code not in (_DENIED, _SHARING, _LOCKED) or _is_read_only(path) or path.is_dir():
                 raise
             if pause is None:
-                raise FileInUse(path) from error
+                if code == _DENIED and not path.exists():  # the folder may not be written to
+                    raise
+                raise FileInUse(path, is_certain=code != _DENIED) from error
             time.sleep(pause)
     return None
 

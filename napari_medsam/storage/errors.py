@@ -11,10 +11,19 @@ class Cancelled(RuntimeError):
 
 
 class FileInUse(PermissionError):
-    """Windows did not replace, rename or delete a file because a program has it open."""
+    """Windows did not replace, rename or delete a file because a program has it open.
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(
-            errno.EACCES, f"{path.name} is open in another program; close it there and try again"
-        )
+    Parameters
+    ----------
+    path
+        The file.
+    is_certain
+        False where Windows' number for it has other reasons too, such as permissions.
+    """
+
+    def __init__(self, path: Path, *, is_certain: bool = True) -> None:
+        self.state = "is open in another program"
+        if not is_certain:
+            self.state = "may be open in another program, or may be write-protected"
+        super().__init__(errno.EACCES, f"{path.name} {self.state}; close it there and try again")
         self.path = path

@@ -67,7 +67,8 @@ def sqlite_uri(path: PurePath, query: str) -> str:
     plain = path.as_posix()
     if path.drive and not plain.startswith("//"):  # a drive's letter
         plain = f"/{plain}"
-    return f"file://{quote(plain, safe='/:')}?{query}"
+    # A name that is not UTF-8 comes from Python with its bytes as surrogates.
+    return f"file://{quote(plain, safe='/:', errors='surrogateescape')}?{query}"
 
 
 def can_write(folder: Path) -> bool:

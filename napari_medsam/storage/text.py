@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import codecs
 import csv
+import io
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 DELIMITERS = ",;\t"
 """Excel separates by a semicolon where the comma is the decimal sign, as in German."""
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+")
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -54,26 +57,44 @@ def parse_table(text: str) -> TextTable:
     """The rows of a csv; its first line decides what separates the cells.
 
     A first line like ``sep=;``, which Excel reads, is obeyed and left out. Empty lines are left
-    out.
+    out. What separates counts only outside of quotes.
 
     Raises
     ------
     csv.Error
-        A quote is not closed where it must be, or a cell is too long.
+        A quote is not closed, or a cell is too long; it says in which row.
     """
     first, _, rest = text.partition("\n")
     skipped = 0
     if first.lower().startswith("sep=") and len(first) == 5:
         delimiter, text, skipped = first[4], rest, 1
     else:
-        delimiter = max(DELIMITERS, key=first.count)  # a comma where there is none of them
-    reader = csv.reader(text.split("\n"), delimiter=delimiter)
-    rows = [(reader.line_num + skipped, row) for row in reader if any(map(str.strip, row))]
+        outside = "".join(first.split('"')[::2])
+        delimiter = max(DELIMITERS, key=outside.count)  # a comma where there is none of them
+    # Strictly: without that a quote that is not closed takes the rows after it into its cell.
+    reader = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True)
+    rows: list[tuple[int, list[str]]] = []
+    begins = skipped + 1
+    try:
+        for row in reader:
+            if any(map(str.strip, row)):
+                rows.append((reader.line_num + skipped, row))
+            begins = reader.line_num + skipped + 1
+    except csv.Error as error:
+        raise csv.Error(
+            f"{error} in the row that begins in line {begins}; is a quotation mark not closed?"
+        ) from error
     return TextTable(rows, has_decimal_comma=delimiter == ";")
 
 
 def parse_number(text: str, *, has_decimal_comma: bool = False) -> float:
-    """A finite or infinite number; ValueError for anything else, 1.234,5 among it."""
+    """A number; ValueError for anything else, and for what may have a sign between thousands.
+
+    Where the comma is the decimal sign, 1.234 may mean 1234: it is refused. 12.5 cannot, and is
+    twelve and a half. Where the point is, 1,234 is refused.
+    """
+    if has_decimal_comma and _THOUSANDS.fullmatch(text.strip()):
+        raise ValueError(f"the point in {text} may stand between thousands")
     if has_decimal_comma and text.count(",") == 1 and "." not in text:
         text = text.replace(",", ".")
     return float(text)

@@ -13,6 +13,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from script.cells.indexes import of_pip
 from script.cells.plan import Cell
 
 UV = "uv==0.13.9"
@@ -147,9 +148,8 @@ def _call(command: list[str]) -> None:
     environment = {**os.environ, "UV_PYTHON_DOWNLOADS": "never"}
     # An environment that is active here must not take part.
     environment.pop("VIRTUAL_ENV", None)
-    # uv reads none of pip's settings; who named an index for pip means it for both.
-    if index := environment.get("PIP_INDEX_URL"):
-        environment.setdefault("UV_DEFAULT_INDEX", index)
+    # Who named an index for pip means it for uv as well, unless uv has one of its own.
+    environment = {**of_pip(), **environment}
     try:
         done = subprocess.run(
             command,

@@ -84,6 +84,19 @@ def test_table_of_a_german_excel_gives_the_same_boxes(table: Path):
     assert plain.rows[0].corners == (6.5, 8, 18, 22.25)
 
 
+def test_quote_that_is_not_closed_loses_no_boxes(table: Path):
+    rows = ['"a.nii.gz,1,z,2,5,6,8,18,22', "b.nii.gz,1,z,2,5,6,8,18,22"]
+    with pytest.raises(ValueError, match=r"begins in line 3; is a quotation mark"):
+        read_table(write(table, "c.nii.gz,1,z,2,5,6,8,18,22", *rows))
+
+
+@pytest.mark.parametrize("number", ["1.234", "1.234,5"])
+def test_number_with_a_sign_between_thousands_is_refused(table: Path, number: str):
+    row = f"a.nii.gz;1;z;2;5;6;8;{number};22"
+    with pytest.raises(ValueError, match=f"Line 2 .* x1 is '{number}'; give a number as 1234,5"):
+        read_table(write(table, row, header=HEADER.replace(",", ";")))
+
+
 def test_table_in_a_code_page_is_refused_with_what_to_do(table: Path):
     table.write_bytes(f"{HEADER}\nMüller.nii.gz,1,z,2,5,6,8,18,22\n".encode("cp1252"))
     with pytest.raises(ValueError, match=r"cases\.csv is not in UTF-8; .*CSV UTF-8"):

@@ -249,13 +249,20 @@ def image_for(suffix: str, folder: Path) -> ImageFile:
     return read_image(folder / "volume.nii.gz")
 
 
-@pytest.mark.parametrize("winerror", [5, 32])
+@pytest.mark.parametrize(
+    ("winerror", "state"),
+    [
+        (5, "may be open in another program, or may be write-protected"),
+        (32, "is open in another program"),
+    ],
+)
 def test_labels_open_in_another_program_are_named_and_unchanged(
     tmp_path: Path,
     grid: SourceGrid,
     labels: np.ndarray,
     monkeypatch: pytest.MonkeyPatch,
     winerror: int,
+    state: str,
 ) -> None:
     target = tmp_path / "labels.nii.gz"
     write_labels(target, labels, grid)
@@ -270,7 +277,7 @@ def test_labels_open_in_another_program_are_named_and_unchanged(
         lambda: write_labels(target, labels, grid),
         lambda: write_image(target, read_image(grid.source)),
     ):
-        with pytest.raises(SaveError, match=r"labels\.nii\.gz is open in another program; close"):
+        with pytest.raises(SaveError, match=rf"labels\.nii\.gz {state}; close"):
             write()
     assert target.read_bytes() == before
     assert sorted(one.name for one in tmp_path.iterdir()) == ["image.nii.gz", "labels.nii.gz"]

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from napari_medsam.engine.events import Label
 from napari_medsam.formats import label_table
 from napari_medsam.formats.errors import ReadError
-from napari_medsam.formats.label_table import read_label_table
+from napari_medsam.formats.label_table import read_label_table, write_label_table
 
 
 def test_field_longer_than_csv_takes_is_one_sentence(tmp_path: Path) -> None:
@@ -32,3 +33,16 @@ def test_file_too_large_is_not_even_read(tmp_path: Path) -> None:
         file.truncate(label_table.MOST_BYTES + 1)
     with pytest.raises(ReadError, match="too large to be a label table"):
         read_label_table(path)
+
+
+def test_quote_that_is_not_closed_loses_no_label(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text('1,"liver,255,0,0\n2,spleen,0,255,0\n', encoding="utf-8")
+    with pytest.raises(ReadError, match=r"begins in line 1; is a quotation mark not closed"):
+        read_label_table(path)
+
+
+def test_name_of_two_lines_keeps_both(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    write_label_table(path, [Label(1, "liver\nleft", (1.0, 0.0, 0.0))])
+    assert [label.name for label in read_label_table(path)] == ["liver\nleft"]

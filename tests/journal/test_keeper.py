@@ -8,6 +8,7 @@ import sys
 import textwrap
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -307,6 +308,31 @@ def test_a_step_that_could_not_be_read_again_is_told_and_waits(desk, path, monke
     assert "cannot be written: an array of uint16 is missing" in desk.told[0]
     assert desk.keeper.wait()
     assert labels_in(path).any()
+
+
+def test_steps_after_one_that_cannot_be_packed_wait_behind_it(desk, path):
+    """Without it they would paint other voxels, and Undo would undo another step."""
+    place(desk.annotation, mask_of(3, 4, 8, 9))
+    assert desk.keeper.wait()
+    before, n_written = desk.annotation.labels.copy(), len(desk.annotation.log)
+    keep = desk.annotation.on_step
+    desk.annotation.on_step = lambda step: keep(
+        replace(step, event=replace(step.event, model=3))  # a text belongs there
+    )
+    place(desk.annotation, mask_of(5, 4, 10, 9))
+    desk.annotation.on_step = keep
+    brush(desk.annotation, 3, [5, 6], [5, 5], 1)
+    desk.annotation.undo()
+    desk.annotation.mark_saved()
+    assert not desk.keeper.wait()
+    assert desk.keeper.n_waiting == 4
+    (sentence,) = desk.told
+    assert "a step cannot be kept" in sentence
+    assert "save it to a file" in sentence
+    assert not desk.keeper.close(), "the window says that not all of it is kept"
+    with Book(path) as book:
+        assert book.n_rows == n_written
+    assert np.array_equal(labels_in(path), before)
 
 
 def test_a_window_that_was_taken_over_stops_and_is_told(desk, path):

@@ -235,6 +235,24 @@ class TestDeclarations:
             (back,) = unpack(pack(event), Event).labels
             assert (back, type(back)) == (plain, int)
 
+    @pytest.mark.parametrize("time", [Origin.HAND, np.int64(3), np.float32(3), 3])
+    def test_whole_number_is_written_where_a_fraction_may_be(self, time: float) -> None:
+        back = unpack(pack(Event("clear", time)), Event).time
+        assert (back, type(back)) == (3.0, float)
+
+    def test_truth_is_no_number(self) -> None:
+        with pytest.raises(JournalError, match="cannot be kept"):
+            pack(Event("clear", True))
+
+    def test_word_of_numpy_is_written_as_a_plain_one(self) -> None:
+        (patch,) = box_event().change
+        packed = dataclasses.replace(patch, axis=np.str_("z"))
+        assert type(unpack(pack(packed), Patch).axis) is str
+        ndim = unpack(pack(dataclasses.replace(head(), ndim=np.int64(2))), Head).ndim
+        assert (ndim, type(ndim)) == (2, int)
+        with pytest.raises(JournalError, match="cannot be kept"):
+            pack(dataclasses.replace(patch, axis=np.str_("w")))
+
     def test_other_byte_order_is_written_as_the_file_has_it(self) -> None:
         (patch,) = box_event().change
         old = np.array([258], np.dtype(">u2"))

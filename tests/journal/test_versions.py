@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from napari_medsam.journal.look import Found, look_up
 from napari_medsam.journal.ownership import Ownership
 from napari_medsam.journal.place import journal_path
 from napari_medsam.journal.shelf import journals, put_aside_as_damaged, put_aside_of
+from tests import windows_rules
 from tests.journal.versions import (
     BEGUN,
     FINGERPRINT,
@@ -37,11 +39,11 @@ def found() -> Found:
     return one
 
 
-def spoilt(path: Path) -> Path:
-    """One byte of the last event is another: it cannot be unpacked."""
+def spoilt(path: Path, which: str = "max") -> Path:
+    """One byte of the last event, or of the first ("min"), is another: it cannot be unpacked."""
     with Book(path, owner="who damages") as book:
         number, event = book._connection.execute(
-            "SELECT number, event FROM steps WHERE event IS NOT NULL ORDER BY number DESC"
+            f"SELECT {which}(number), event FROM steps WHERE event IS NOT NULL"
         ).fetchone()
         event = bytes([event[0] ^ 0xFF]) + event[1:]
         book._connection.execute("UPDATE steps SET event = ? WHERE number = ?", (event, number))
@@ -154,6 +156,21 @@ def test_one_that_gets_damaged_is_put_aside_and_an_earlier_one_taken_up() -> Non
     assert len(put_aside_as_damaged(FINGERPRINT)) == 1
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs /proc")
+@pytest.mark.parametrize("which", ["min", "max"])
+def test_one_that_is_damaged_is_put_aside_on_windows_too(
+    monkeypatch: pytest.MonkeyPatch, which: str
+) -> None:
+    """Whoever finds the damage has closed the file by then."""
+    path = spoilt(lay(PYTHON_313), which)
+    refused = windows_rules.enforce(monkeypatch)
+    now = found()
+    assert refused == []
+    assert "cannot be read" in now.problem
+    assert not path.exists()
+    assert len(put_aside_as_damaged(FINGERPRINT)) == 1
+
+
 def test_one_under_the_name_of_another_image_is_left_alone() -> None:
     image = image_file(np.ones((2, 3, 4)))
     aside = lay(PUT_ASIDE, f"{image.volume.fingerprint}.x.damaged.journal")
@@ -195,15 +212,15 @@ def test_where_it_cannot_be_renamed_that_is_said_and_tried_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     lay(PUT_ASIDE, PUT_ASIDE.name)
-    rename = Path.rename
+    rename = os.rename
 
-    def refused(path: Path, target: Path) -> Path:
+    def refused(path: Path, target: Path) -> None:
         if target == journal_path(FINGERPRINT):
             raise PermissionError("it is open elsewhere")
-        return rename(path, target)
+        rename(path, target)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Path, "rename", refused)
+        patched.setattr(os, "rename", refused)
         now = found()
     assert "kept but could not be opened now" in now.problem
     assert "open elsewhere" in now.problem

@@ -74,11 +74,23 @@ def test_file_that_a_virus_scanner_holds_for_a_moment_is_replaced(
     assert names(target.parent) == ["labels.nii.gz"]
 
 
+@pytest.mark.parametrize(
+    ("winerror", "sentence"),
+    [
+        (32, r"labels\.nii\.gz is open in another program; close"),
+        (5, r"labels\.nii\.gz may be open in another program, or may be write-protected; close"),
+    ],
+)
 def test_file_that_a_program_keeps_open_is_unchanged_and_named(
-    target: Path, monkeypatch: pytest.MonkeyPatch, pauses: list[float]
+    target: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    pauses: list[float],
+    winerror: int,
+    sentence: str,
 ) -> None:
-    refuse(monkeypatch, "replace", FOREVER, 5)
-    with pytest.raises(FileInUse, match=r"labels\.nii\.gz is open in another program"):
+    """Windows' number 5 has other reasons too, which the sentence leaves open."""
+    refuse(monkeypatch, "replace", FOREVER, winerror)
+    with pytest.raises(FileInUse, match=sentence):
         write_text(target, "after")
     assert target.read_text() == "before"
     assert names(target.parent) == ["labels.nii.gz"]
@@ -94,6 +106,17 @@ def test_write_protected_file_is_not_called_open(
         write_text(target, "after")
     assert not isinstance(told.value, FileInUse)
     assert pauses == []
+
+
+def test_file_that_is_not_there_is_not_called_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder may not be written to: nobody can close anything."""
+    refuse(monkeypatch, "replace", FOREVER, 5)
+    with pytest.raises(PermissionError) as told:
+        write_text(tmp_path / "new.csv", "after")
+    assert not isinstance(told.value, FileInUse)
+    assert names(tmp_path) == []
 
 
 def test_refusal_of_another_system_is_reported_at_once(

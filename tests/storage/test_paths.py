@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import sys
 import unicodedata
 import warnings
 from contextlib import closing
@@ -90,6 +92,16 @@ def test_sqlite_refuses_what_pathlib_makes_of_a_share_and_opens_ours(tmp_path: P
     assert uri.startswith("file:////")
     with closing(sqlite3.connect(uri, uri=True)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (0,)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_sqlite_opens_a_file_whose_name_is_not_utf_8(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"M\xfcller \xff.db")
+    path.write_bytes(b"")
+    with closing(sqlite3.connect(sqlite_uri(path, "mode=rw"), uri=True)) as connection:
+        connection.execute("CREATE TABLE a (b)")
+    assert path.stat().st_size > 0
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_folder_that_takes_no_file_cannot_be_written(tmp_path: Path) -> None:

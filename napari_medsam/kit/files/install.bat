@@ -25,11 +25,13 @@ if errorlevel 1 goto :failed
 rem --isolated: no index or mirror that is set up on this machine is asked.
 "%INTO%\env\Scripts\python.exe" -m pip --isolated install --quiet --disable-pip-version-check --no-cache-dir --no-index --find-links "%KIT%wheels" --require-hashes --requirement "%KIT%requirements-win_amd64-%TAG%.txt"
 if errorlevel 1 goto :failed
-if exist "%KIT%weights" for /f "delims=" %%F in ('dir /b /s /a-d "%KIT%weights"') do (
+rem Not from the output of dir: what it writes lacks the letters that the code page has not.
+if exist "%KIT%weights" for /r "%KIT%weights" %%F in (*) do (
     "%INTO%\env\Scripts\napari-medsam.exe" models import "%%F"
     if errorlevel 1 goto :failed
 )
-> "%INTO%\napari-medsam.bat" echo @"%INTO%\env\Scripts\napari-medsam.exe" %%*
+rem Its own folder and not its name, for the same reason.
+> "%INTO%\napari-medsam.bat" echo @"%%~dp0env\Scripts\napari-medsam.exe" %%*
 
 echo napari-medsam: done. To start: "%INTO%\napari-medsam.bat"
 echo To check: "%INTO%\napari-medsam.bat" doctor
