@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from qtpy import API_NAME
 
 from tests.ui.conftest import TinyShelf, image_layer
 from tests.ui.hands import let_pass, wait_for
@@ -25,6 +26,10 @@ def no_collecting() -> Iterator[None]:
     gc.enable()
 
 
+@pytest.mark.skipif(
+    API_NAME == "PySide6",
+    reason="napari's own controls keep a removed layer with PySide6 (seen without our dock)",
+)
 def test_removed_image_is_freed_when_another_is_chosen(
     make_napari_viewer: Callable[..., Any], no_collecting: None
 ) -> None:
