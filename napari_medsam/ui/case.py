@@ -212,9 +212,13 @@ class Case:
         self.annotation.edit_label(number, state=state)
         self.sync()
 
+    def named(self, number: int) -> Label | None:
+        """The table's row of a label; None where there is none."""
+        return next((one for one in self.annotation.table if one.number == number), None)
+
     def why_not(self, number: int) -> str:
         """Why a label cannot be changed now, in a sentence; empty where it can."""
-        label = next((one for one in self.annotation.table if one.number == number), None)
+        label = self.named(number)
         return LOCKED.format(label.name) if label is not None and label.locked else ""
 
     def load_table(self, table: Sequence[Label]) -> None:

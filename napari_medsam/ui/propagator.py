@@ -234,7 +234,10 @@ class Propagator:
         else:
             key = f" ({key_of('next_doubtful')})" if any(map(doubtful, trust.values())) else ""
             more = self._widen(found, reach) if may_widen else ""
-            self._tell(f"Done: {summary(trust.values(), n_slices)}{key}.{more}", False)
+            numbers = sorted({course.label for course in found})
+            names = [label.name for label in map(self.case.named, numbers) if label is not None]
+            of_whom = f"{', '.join(names)}: " if numbers != [self.case.label] else ""
+            self._tell(f"Done: {of_whom}{summary(trust.values(), n_slices)}{key}.{more}", False)
         if outcome.kind == "done":
             self._on_done()
 
