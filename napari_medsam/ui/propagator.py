@@ -18,7 +18,7 @@ from napari_medsam.engine.courses import (
     plan_extents,
     plan_span,
 )
-from napari_medsam.engine.edit import Edit
+from napari_medsam.engine.edit import Edit, Trust
 from napari_medsam.engine.ends import extent_along
 from napari_medsam.engine.events import PlacedBox, Run
 from napari_medsam.engine.prompt import SliceMask, SliceRef
@@ -202,6 +202,7 @@ class Propagator:
                             self._paint_nothing(edit, course, index)
                 self._ended(outcome, edit, found, reach, may_widen)
 
+        edit.if_interrupted = lambda: _if_interrupted(plan, found, reach)
         with contextlib.ExitStack() as at_failure:
             at_failure.enter_context(edit)
             self._show(Progress("Propagating", 0, len(slices)))
@@ -287,6 +288,20 @@ def answers(session: Session, plan: Plan) -> Iterator[tuple[Course, SliceMask]]:
     for asked, masks in ways:
         with contextlib.closing(masks):
             yield from ((asked[n][0], mask) for n, mask in masks)
+
+
+def _if_interrupted(plan: Plan, found: Found, reach: Reach) -> tuple[Trust, Run]:
+    """How far to trust a run's slices while it runs, and the run: it has no ends yet.
+
+    Slices that it has not come to have 0, so that who goes on after a crash is sent there.
+    """
+    trust: Trust = {
+        (label, axis, index): value
+        for (label, axis), known in _trust(found).items()
+        for index, value in known.items()
+    }
+    trust |= {(c.label, c.axis, i): 0.0 for c, i in plan.places if i not in found[c]}
+    return trust, Run(plan.courses[0].axis, reach)
 
 
 def _trust(found: Mapping[Course, Mapping[int, SliceMask]]) -> dict[tuple[int, Axis], Confidences]:

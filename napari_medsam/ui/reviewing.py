@@ -54,6 +54,20 @@ class Reviews:
             self._standings[axis, label] = standing(self._annotation, axis, label)
         return self._standings[axis, label]
 
+    @property
+    def interrupted(self) -> list[tuple[int, Event]]:
+        """Labels with the propagation of them that never ended, and was not run again since."""
+        found: dict[tuple[int, Axis], Event] = {}
+        for event in self._annotation.log:
+            if event.kind == "clear":
+                found = {place: e for place, e in found.items() if place[0] not in event.labels}
+            for run in event.runs:
+                if event.kind == "propagate" and run.is_unfinished:  # not one that was folded
+                    found |= {(number, run.axis): event for number in event.labels}
+                for number, _, _ in run.ends:
+                    found.pop((number, run.axis), None)
+        return [(number, event) for (number, _), event in found.items()]
+
     def left(self) -> dict[tuple[int, Axis], int]:
         """How many slices are left to look at, by label and axis; without those that have none."""
         propagated = {(label, axis) for label, axis, _ in trusted(self._annotation)}
