@@ -108,7 +108,7 @@ def range_asked(case: Case) -> Range | None:
     axis = found[0].boxes[0].box.slice.axis
     low, high = min(c.low for c in found), max(c.high for c in found)
     n = case.image.volume.n_slices(axis)
-    down, up = case.reach
+    down, up = case.reach_of(case.label, axis)
     return Range(axis, n, low, high, max(0, low - down), min(n - 1, high + up))
 
 

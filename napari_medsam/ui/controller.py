@@ -311,6 +311,7 @@ class Controller:
         if self.case is not None and shown is not None:
             self.case.reach = (max(0, shown.start - first), max(0, last - shown.stop))
             self.case.has_own_range = True
+            self.case.widened.clear()
             self.refresh()
 
     def on_extent_chosen(self, is_extent: bool) -> None:

@@ -252,8 +252,11 @@ class Propagator:
         )
         if not below and not above:
             return ""
-        down, up = self.case.reach
-        self.case.reach = (down * 2 if below else down, up * 2 if above else up)
+        for label in {course.label for course in found}:
+            down, up = self.case.reach_of(label, axis)
+            more_down, more_up = self.case.widened.get((label, axis), (0, 0))
+            wider = more_down + down * below, more_up + up * above
+            self.case.widened[label, axis] = wider
         sides = [f"below slice {reach[0]}"] * below + [f"above slice {reach[1]}"] * above
         return f" It goes on {' and '.join(sides)}: {key_of('propagate')} again follows it."
 

@@ -327,3 +327,31 @@ def test_labels_that_were_propagated_together_are_named(desk: Desk) -> None:
     desk.draw((10, 12, 25), (10, 48, 38))
     desk.controller.propagate(8, 12)
     assert "Done: Label 1, Label 2: 5 slices" in desk.view.panel.message
+
+
+def test_wider_range_is_offered_to_no_other_label_and_no_other_view(desk: Desk) -> None:
+    desk.controller.case.reach = (2, 2)
+    desk.draw_on(10)
+    desk.controller.propagate()
+    assert (desk.view.panel.range.first, desk.view.panel.range.last) == (6, 14)
+    desk.viewer.dims.order = (1, 0, 2)
+    desk.viewer.dims.set_point(1, 30 * 0.8)
+    desk.draw((6, 30, 14), (15, 30, 34))
+    shown = desk.view.panel.range
+    assert (shown.axis, shown.first, shown.last) == ("y", 28, 32)
+    desk.viewer.dims.order = (0, 1, 2)
+    desk.controller.on_case(Case.add_label)
+    desk.draw_on(10)
+    assert (desk.view.panel.range.first, desk.view.panel.range.last) == (8, 12)
+    desk.controller.on_case(Case.pick_label, 1)
+    assert (desk.view.panel.range.first, desk.view.panel.range.last) == (6, 14)
+    desk.controller.on_range_chosen(9, 11)
+    assert (desk.view.panel.range.first, desk.view.panel.range.last) == (9, 11)
+
+
+def test_each_offer_that_is_taken_doubles_the_range(desk: Desk) -> None:
+    desk.controller.case.reach = (1, 1)
+    desk.draw_on(10)
+    for first, last in ((8, 12), (6, 14)):
+        desk.controller.propagate()
+        assert (desk.view.panel.range.first, desk.view.panel.range.last) == (first, last)
