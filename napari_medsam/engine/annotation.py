@@ -419,6 +419,11 @@ class Annotation:
         """What an open edit has painted and not logged yet, as an event; None where nothing."""
         return self._edit.so_far if self._edit is not None else None
 
+    @property
+    def unfinished(self) -> Event | None:
+        """`so_far`, as it is to be read if the program ends before the edit does."""
+        return self._edit.unfinished if self._edit is not None else None
+
     def play(self, steps: Iterable[Step]) -> None:
         """Take recorded steps once more, voxel by voxel: the same log, undo and redo included.
 

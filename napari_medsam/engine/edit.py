@@ -14,6 +14,9 @@ from napari_medsam.engine.prompt import BoxPrompt, SliceMask, SliceRef, parts_to
 from napari_medsam.engine.provenance import event_of, last_at, painted_for
 from napari_medsam.engine.volume import Axis, plane_index
 
+Trust = dict[Spot, float | None]
+"""How far to trust each slice of a label, 0 to 1; None where nothing is left of it."""
+
 
 class Edit:
     """Masks are painted at once and logged together at the end.
@@ -40,6 +43,7 @@ class Edit:
         self._boxes = {placed.box_id: placed for placed in boxes}
         self._on_close = on_close
         self.is_over = False
+        self.if_interrupted: Callable[[], tuple[Trust, Run] | None] = lambda: None
         self._empty()
 
     def __enter__(self) -> Edit:
@@ -151,11 +155,23 @@ class Edit:
             runs=tuple(self._runs),
         )
 
+    @property
+    def unfinished(self) -> Event | None:
+        """What was painted so far, as it is to be read if the program ends before the edit does.
+
+        `if_interrupted` says how far to trust each slice then, and what was asked for.
+        """
+        event, more = self.so_far, self.if_interrupted()
+        if event is None or more is None:
+            return event
+        trust, run = more
+        return replace(event, trust=tuple(sorted((self._trust | trust).items())), runs=(run,))
+
     def _empty(self) -> None:
         self._patches: list[Patch] = []
         self._places: list[Place | None] = []
         self._masks: list[SliceMask] = []
-        self._trust: dict[Spot, float | None] = {}
+        self._trust: Trust = {}
         self._runs: list[Run] = []
         self._labels: set[int] = set()
         self._before: list[PlacedBox] = []

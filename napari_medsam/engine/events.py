@@ -123,13 +123,18 @@ class Run:
         The key of each course that is to be followed on when a keyframe changes (`Course.key`),
         with the ids of its boxes.
     ends
-        Label, first and last slice of what there was.
+        Label, first and last slice of what there was; none while it runs.
     """
 
     axis: Axis
     reach: tuple[int, int]
     courses: tuple[tuple[int, tuple[int, ...]], ...] = ()
     ends: tuple[tuple[int, int, int], ...] = ()
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether it ran still when it was kept: a run that has ended, or was stopped, has ends."""
+        return not self.ends
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from napari_medsam.engine.courses import Course, course_of
 from napari_medsam.engine.events import PlacedBox
@@ -44,17 +44,40 @@ def read_boxes(case: Case) -> tuple[list[PlacedBox], list[PlacedBox]]:
 
 
 def seeds(case: Case) -> list[PlacedBox]:
-    """The boxes a propagation starts from: on the slice on screen, else the latest one's."""
-    boxes = case.annotation.boxes
-    where = case.where()
-    here = [placed for placed in boxes if placed.box.slice == where]
-    if here:
-        return here
+    """The boxes a propagation starts from: those of one slice, on which the chosen label has one.
+
+    It is the slice on screen, else that of the label's latest box in this view (in any view while
+    none is on screen). Boxes of other labels on that slice go with it. Empty where the chosen
+    label has no box: then no other label is propagated in its place.
+    """
+    boxes, where = case.annotation.boxes, case.where()
+    in_view = [b for b in boxes if where is None or b.box.slice.axis == where.axis]
+    own = {b.box_id: b for b in in_view if b.label == case.label}
+    if not own:
+        return []
+    is_here = any(placed.box.slice == where for placed in own.values())
+    start = where if is_here else _latest(case, own).box.slice
+    return [placed for placed in in_view if placed.box.slice == start]
+
+
+def _latest(case: Case, boxes: Mapping[int, PlacedBox]) -> PlacedBox:
+    """The one of these boxes, by their ids, that was placed or moved last."""
     for event in reversed(case.annotation.log):
-        for latest in event.boxes_after:
-            if latest in boxes:
-                return [placed for placed in boxes if placed.box.slice == latest.box.slice]
-    return []
+        for placed in event.boxes_after:
+            if boxes.get(placed.box_id) == placed:
+                return placed
+    return boxes[max(boxes)]  # the log was folded
+
+
+def why_no_seeds(case: Case | None) -> str:
+    """Why nothing can be propagated while `range_asked` is None, and what to do, in a sentence."""
+    label = None if case is None else case.named(case.label)
+    if case is None or label is None:
+        return "Draw a box first; propagation starts from it."
+    if case.image.volume.is_flat:
+        return "This image has one slice; there is nothing to propagate to."
+    place = " on this view" if case.where() is not None else ""
+    return f"Draw a box for {label.name}{place} first; propagation starts from it."
 
 
 def courses(case: Case) -> list[Course]:
@@ -85,7 +108,7 @@ def range_asked(case: Case) -> Range | None:
     axis = found[0].boxes[0].box.slice.axis
     low, high = min(c.low for c in found), max(c.high for c in found)
     n = case.image.volume.n_slices(axis)
-    down, up = case.reach
+    down, up = case.reach_of(case.label, axis)
     return Range(axis, n, low, high, max(0, low - down), min(n - 1, high + up))
 
 

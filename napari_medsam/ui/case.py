@@ -97,6 +97,7 @@ class Case:
         self.window_name = first_window(self.image)
         self.reach = (REACH, REACH)
         self.has_own_range = False  # the user has said how far to go
+        self.widened: dict[tuple[int, Axis], tuple[int, int]] = {}
         self.pending: dict[int, PlacedBox] = {}
         self.reviews = Reviews(self.annotation)
         self.tally = Tally(self.annotation, self.image.volume)
@@ -212,9 +213,24 @@ class Case:
         self.annotation.edit_label(number, state=state)
         self.sync()
 
+    def reach_of(self, number: int, axis: Axis) -> tuple[int, int]:
+        """Slices down and up that a propagation of a label along an axis goes.
+
+        `reach`, and beyond it what was offered where this object goes on (`widened`).
+        """
+        (down, up), (further_down, further_up) = (
+            self.reach,
+            self.widened.get((number, axis), (0, 0)),
+        )
+        return down + further_down, up + further_up
+
+    def named(self, number: int) -> Label | None:
+        """The table's row of a label; None where there is none."""
+        return next((one for one in self.annotation.table if one.number == number), None)
+
     def why_not(self, number: int) -> str:
         """Why a label cannot be changed now, in a sentence; empty where it can."""
-        label = next((one for one in self.annotation.table if one.number == number), None)
+        label = self.named(number)
         return LOCKED.format(label.name) if label is not None and label.locked else ""
 
     def load_table(self, table: Sequence[Label]) -> None:

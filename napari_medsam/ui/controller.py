@@ -24,7 +24,7 @@ from napari_medsam.engine.session import Session
 from napari_medsam.engine.volume import Axis
 from napari_medsam.formats.header_window import why_this_window
 from napari_medsam.settings import Settings, settings
-from napari_medsam.ui.asked import courses, range_asked, read_boxes
+from napari_medsam.ui.asked import courses, range_asked, read_boxes, why_no_seeds
 from napari_medsam.ui.box_desk import BoxDesk
 from napari_medsam.ui.box_hand import BoxHand
 from napari_medsam.ui.boxes import Later
@@ -311,6 +311,7 @@ class Controller:
         if self.case is not None and shown is not None:
             self.case.reach = (max(0, shown.start - first), max(0, last - shown.stop))
             self.case.has_own_range = True
+            self.case.widened.clear()
             self.refresh()
 
     def on_extent_chosen(self, is_extent: bool) -> None:
@@ -319,11 +320,11 @@ class Controller:
             self._segmenter.propagator.is_extent = is_extent
 
     def propagate(self, first: int | None = None, last: int | None = None) -> None:
-        """Carry the objects with a box on the slice on screen over the range."""
+        """Carry the chosen label's object over the range, with those boxed on the same slice."""
         case, segmenter = self.case, self._segmenter
         shown = range_asked(case) if case else None
         if case is None or segmenter is None or shown is None:
-            self.tell("Draw a box first; propagation starts from it.", True)
+            self.tell(why_no_seeds(case), True)
             return
         may_widen = first is None and last is None and not case.has_own_range
         first = shown.first if first is None else first

@@ -27,6 +27,7 @@ from napari_medsam.journal.look import Found, look_up, take_over
 from napari_medsam.journal.place import journal_path
 from napari_medsam.journal.shelf import exchange, put_aside
 from napari_medsam.ui.case import Case
+from napari_medsam.ui.interrupted import interrupted_in_words
 from napari_medsam.ui.jobs import Job, JobRunner, Outcome
 from napari_medsam.ui.offers import (
     GO_ON,
@@ -109,7 +110,8 @@ class CaseJournal:
         event = self.case.annotation.so_far
         so_far = (0, 0) if event is None else (len(event.change), len(event.masks))
         if event is not None and so_far != self._so_far and self.keeper is not None:
-            self.keeper.keep(self._row(Step("event", event), is_open=True))
+            unfinished = self.case.annotation.unfinished
+            self.keeper.keep(self._row(Step("event", unfinished), is_open=True))
         self._so_far = so_far
 
     def close(self) -> None:
@@ -159,7 +161,7 @@ class CaseJournal:
             found.ownership.release()
             self._tell(NOT_SHOWN, True)
             raise
-        self._tell(EXCHANGED, False)
+        self._tell_again(EXCHANGED)
 
     @property
     def is_only_looking(self) -> bool:
@@ -257,8 +259,13 @@ class CaseJournal:
             return
         if self._show(found):
             self._waiting, self._n_initial = [], 0
-            self._tell("Your earlier work is here again; Undo goes back through it.", False)
+            self._tell_again("Your earlier work is here again; Undo goes back through it.")
         self._keep(found)
+
+    def _tell_again(self, sentence: str) -> None:
+        """That earlier work is here, and what of it was broken off: that looks finished."""
+        broken_off = interrupted_in_words(self.case)
+        self._tell(" ".join(filter(None, (broken_off, sentence))), bool(broken_off))
 
     def _begin(self, *, put_old_aside: bool = False) -> None:
         """A journal of its own; it is made with the first step."""

@@ -216,6 +216,6 @@ def hint(panel: Panel, *, has_boxes: bool) -> str:
         )
     if not panel.is_dirty:
         return "All is saved. Draw the next box, or open another image."
-    if panel.is_flat:
+    if panel.range is None:  # a picture, or no box of the chosen label in this view
         return "Draw the next box, or save the labels (W)."
     return "Propagate to other slices (G), draw the next box, or save (W)."

@@ -18,7 +18,7 @@ from napari_medsam.engine.courses import (
     plan_extents,
     plan_span,
 )
-from napari_medsam.engine.edit import Edit
+from napari_medsam.engine.edit import Edit, Trust
 from napari_medsam.engine.ends import extent_along
 from napari_medsam.engine.events import PlacedBox, Run
 from napari_medsam.engine.prompt import SliceMask, SliceRef
@@ -202,6 +202,7 @@ class Propagator:
                             self._paint_nothing(edit, course, index)
                 self._ended(outcome, edit, found, reach, may_widen)
 
+        edit.if_interrupted = lambda: _if_interrupted(plan, found, reach)
         with contextlib.ExitStack() as at_failure:
             at_failure.enter_context(edit)
             self._show(Progress("Propagating", 0, len(slices)))
@@ -234,7 +235,10 @@ class Propagator:
         else:
             key = f" ({key_of('next_doubtful')})" if any(map(doubtful, trust.values())) else ""
             more = self._widen(found, reach) if may_widen else ""
-            self._tell(f"Done: {summary(trust.values(), n_slices)}{key}.{more}", False)
+            numbers = sorted({course.label for course in found})
+            names = [label.name for label in map(self.case.named, numbers) if label is not None]
+            of_whom = f"{', '.join(names)}: " if numbers != [self.case.label] else ""
+            self._tell(f"Done: {of_whom}{summary(trust.values(), n_slices)}{key}.{more}", False)
         if outcome.kind == "done":
             self._on_done()
 
@@ -248,8 +252,11 @@ class Propagator:
         )
         if not below and not above:
             return ""
-        down, up = self.case.reach
-        self.case.reach = (down * 2 if below else down, up * 2 if above else up)
+        for label in {course.label for course in found}:
+            down, up = self.case.reach_of(label, axis)
+            more_down, more_up = self.case.widened.get((label, axis), (0, 0))
+            wider = more_down + down * below, more_up + up * above
+            self.case.widened[label, axis] = wider
         sides = [f"below slice {reach[0]}"] * below + [f"above slice {reach[1]}"] * above
         return f" It goes on {' and '.join(sides)}: {key_of('propagate')} again follows it."
 
@@ -284,6 +291,20 @@ def answers(session: Session, plan: Plan) -> Iterator[tuple[Course, SliceMask]]:
     for asked, masks in ways:
         with contextlib.closing(masks):
             yield from ((asked[n][0], mask) for n, mask in masks)
+
+
+def _if_interrupted(plan: Plan, found: Found, reach: Reach) -> tuple[Trust, Run]:
+    """How far to trust a run's slices while it runs, and the run: it has no ends yet.
+
+    Slices that it has not come to have 0, so that who goes on after a crash is sent there.
+    """
+    trust: Trust = {
+        (label, axis, index): value
+        for (label, axis), known in _trust(found).items()
+        for index, value in known.items()
+    }
+    trust |= {(c.label, c.axis, i): 0.0 for c, i in plan.places if i not in found[c]}
+    return trust, Run(plan.courses[0].axis, reach)
 
 
 def _trust(found: Mapping[Course, Mapping[int, SliceMask]]) -> dict[tuple[int, Axis], Confidences]:

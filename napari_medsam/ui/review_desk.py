@@ -13,6 +13,7 @@ from napari_medsam.engine.prompt import SliceRef
 from napari_medsam.engine.review import next_doubtful
 from napari_medsam.ui.asked import course_on
 from napari_medsam.ui.layers import show_slice
+from napari_medsam.ui.left_to_look import and_elsewhere, name_of
 from napari_medsam.ui.panel import Tell
 from napari_medsam.ui.segmenter import Segmenter
 
@@ -51,7 +52,8 @@ class ReviewDesk:
         order = case.reviews.standing(where.axis, case.label).to_look_at
         index = next_doubtful(order, where.index)
         if index is None:
-            self._tell("No slice is left to look at in this view.", False)
+            none = f"{name_of(case, case.label)}: no slice left to look at"
+            self._tell(f"{none}{and_elsewhere(case, where.axis)}", False)
         else:
             show_slice(self._viewer, case.layer, SliceRef(where.axis, index))
 
@@ -64,11 +66,13 @@ class ReviewDesk:
         before = case.reviews.standing(where.axis, case.label)
         if where.index in before.accepted:
             case.annotation.accept(case.label, where, False)
-            self._tell(f"Slice {where.index} is open again.", False)
+            self._tell(f"{name_of(case, case.label)}: slice {where.index} is open again.", False)
             return
         case.annotation.accept(case.label, where)
         left = len(case.reviews.standing(where.axis, case.label).to_look_at)
-        self._tell(f"Slice {where.index} is accepted; {left} left to look at.", False)
+        done = f"{name_of(case, case.label)}: slice {where.index} is accepted"
+        more = "." if left else and_elsewhere(case, where.axis)
+        self._tell(f"{done}; {left or 'none'} left to look at{more}", False)
         if where.index in before.to_look_at and left:
             self.show_next()
 

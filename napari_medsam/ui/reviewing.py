@@ -11,7 +11,7 @@ from napari_medsam.engine.anchors import anchors
 from napari_medsam.engine.annotation import Annotation
 from napari_medsam.engine.events import Event, Run
 from napari_medsam.engine.prompt import SliceMask
-from napari_medsam.engine.review import Standing, standing
+from napari_medsam.engine.review import Standing, standing, trusted
 from napari_medsam.engine.volume import Axis
 
 
@@ -53,6 +53,26 @@ class Reviews:
         if (axis, label) not in self._standings:
             self._standings[axis, label] = standing(self._annotation, axis, label)
         return self._standings[axis, label]
+
+    @property
+    def interrupted(self) -> list[tuple[int, Event]]:
+        """Labels with the propagation of them that never ended, and was not run again since."""
+        found: dict[tuple[int, Axis], Event] = {}
+        for event in self._annotation.log:
+            if event.kind == "clear":
+                found = {place: e for place, e in found.items() if place[0] not in event.labels}
+            for run in event.runs:
+                if event.kind == "propagate" and run.is_unfinished:  # not one that was folded
+                    found |= {(number, run.axis): event for number in event.labels}
+                for number, _, _ in run.ends:
+                    found.pop((number, run.axis), None)
+        return [(number, event) for (number, _), event in found.items()]
+
+    def left(self) -> dict[tuple[int, Axis], int]:
+        """How many slices are left to look at, by label and axis; without those that have none."""
+        propagated = {(label, axis) for label, axis, _ in trusted(self._annotation)}
+        counts = {(n, a): len(self.standing(a, n).to_look_at) for n, a in sorted(propagated)}
+        return {place: count for place, count in counts.items() if count}
 
     def anchors(self, axis: Axis, label: int) -> Mapping[int, SliceMask]:
         """The masks of a label that stand along an axis."""

@@ -323,3 +323,82 @@ def test_pictures_are_kept_too() -> None:
     again.open(image_layer(rgb))
     assert np.array_equal(again.labels, desk.labels)
     again.controller.close()
+
+
+def killed_while_propagating(n_masks: int) -> None:
+    """Leave the journal that a kill -9 leaves when so many masks of slices 4 to 15 are painted."""
+    desk = make_desk()
+    desk.open(image_layer())
+    desk.draw_on(10)
+    left: dict[Path, bytes] = {}
+    decode = desk.shelf.model.decode
+
+    def spying(*arguments):
+        so_far = desk.annotation.so_far
+        if so_far is not None and len(so_far.masks) == n_masks and not left:
+            assert kept(desk).rows[-1].kind == "open"
+            path = journal_path(FINGERPRINT)
+            left.update({one: one.read_bytes() for one in path.parent.glob(f"{path.name}*")})
+        return decode(*arguments)
+
+    desk.shelf.model.decode = spying
+    desk.controller.propagate(4, 15)
+    desk.controller.journals.close()
+    assert left
+    for path, content in left.items():
+        path.write_bytes(content)
+
+
+def test_a_propagation_that_was_killed_is_told_and_what_is_missing_is_in_doubt(qapp) -> None:
+    killed_while_propagating(4)
+    again = reopened(GO_ON)
+    painted = np.flatnonzero(again.labels.any(axis=(1, 2))).tolist()
+    assert painted == [10, 11, 12, 13]
+    said = again.view.panel.message
+    assert again.view.panel.is_problem
+    assert "A propagation of Label 1 was interrupted: 4 of 12 axial slices were done" in said
+    assert "(slices 10 to 13). Run it again (G)" in said
+    assert "Your earlier work is here again" in said
+    again.viewer.dims.set_point(0, 10 * 3.0)
+    missing = {*range(4, 10), 14, 15}
+    strip = again.view.strips[-1]
+    assert {i for i, trust in strip.confidences if trust == 0} == missing
+    assert again.view.panel.labels[0].n_to_look_at >= len(missing)
+    again.controller.close()
+
+
+def test_it_is_told_until_it_was_run_again_or_undone(qapp) -> None:
+    killed_while_propagating(4)
+    reopened(GO_ON).controller.close()
+    again = reopened(GO_ON)
+    assert "was interrupted" in again.view.panel.message
+    again.controller.propagate(4, 15)
+    reviews = again.controller.case.reviews
+    assert reviews.interrupted == []
+    assert again.view.strips[-1].ends is not None
+    assert 0 not in dict(again.view.strips[-1].confidences).values()
+    again.controller.undo()
+    assert [label for label, _ in reviews.interrupted] == [1]
+    again.controller.undo()
+    assert reviews.interrupted == []
+    assert again.view.panel.labels[0].n_to_look_at == 0
+    again.controller.close()
+
+
+def test_a_propagation_that_was_stopped_by_its_user_is_not_told_as_interrupted(desk: Desk) -> None:
+    desk.draw_on(10)
+    decode = desk.shelf.model.decode
+
+    def stopping(*arguments):
+        if desk.annotation.so_far is not None and len(desk.annotation.so_far.masks) == 3:
+            desk.controller.cancel()
+        return decode(*arguments)
+
+    desk.shelf.model.decode = stopping
+    desk.controller.propagate(4, 15)
+    assert desk.annotation.log[-1].kind == "propagate"
+    assert desk.controller.case.reviews.interrupted == []
+    desk.controller.journals.close()
+    again = reopened(GO_ON)
+    assert "interrupted" not in again.view.panel.message
+    again.controller.close()

@@ -6,6 +6,7 @@ import numpy as np
 
 from napari_medsam.engine.prompt import BoxPrompt, SliceMask, SliceRef
 from napari_medsam.engine.review import confidences, doubtful, next_doubtful, summary
+from napari_medsam.ui.case import Case
 from tests.ui.conftest import Desk, unsure_on
 
 SHAPE = (32, 32)
@@ -178,3 +179,39 @@ def test_run_from_a_slice_leaves_another_label_alone(desk: Desk) -> None:
     desk.controller.review.go_on()
     assert (desk.labels[where] == 2).all()
     assert (desk.labels[14] == 1).any()
+
+
+def test_none_left_of_the_chosen_label_names_the_labels_that_have_some(desk: Desk) -> None:
+    doubtful_desk(desk)
+    left = look_left(desk)
+    assert left >= 2
+    desk.controller.on_case(Case.add_label)
+    desk.controller.review.show_next()
+    said = f"Label 2: no slice left to look at. Label 1 has {left}."
+    assert desk.view.panel.message == said
+    desk.controller.review.accept()
+    assert desk.view.panel.message.endswith(f"none left to look at. Label 1 has {left}.")
+    assert desk.view.panel.message.startswith("Label 2: slice ")
+
+
+def test_none_left_in_this_view_says_how_many_in_another(desk: Desk) -> None:
+    doubtful_desk(desk)
+    left = look_left(desk)
+    desk.viewer.dims.order = (1, 0, 2)
+    desk.controller.review.show_next()
+    said = f"Label 1: no slice left to look at in this view, {left} in the axial view."
+    assert desk.view.panel.message == said
+    desk.controller.on_case(Case.add_label)
+    desk.controller.review.show_next()
+    said = f"Label 2: no slice left to look at. Label 1 has {left} in the axial view."
+    assert desk.view.panel.message == said
+
+
+def test_none_left_anywhere_is_said_without_more(desk: Desk) -> None:
+    doubtful_desk(desk)
+    for _ in range(look_left(desk)):
+        desk.controller.review.show_next()
+        desk.controller.review.accept()
+    assert "none left to look at." in desk.view.panel.message
+    desk.controller.review.show_next()
+    assert desk.view.panel.message == "Label 1: no slice left to look at."

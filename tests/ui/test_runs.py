@@ -282,3 +282,76 @@ def test_range_that_the_user_chose_is_kept(desk: Desk) -> None:
     desk.controller.propagate()
     assert "It goes on" not in desk.view.panel.message
     assert (desk.view.panel.range.first, desk.view.panel.range.last) == (8, 12)
+
+
+def test_label_without_a_box_is_not_propagated_and_no_other_in_its_place(desk: Desk) -> None:
+    desk.draw_on(10)
+    desk.controller.on_case(Case.add_label)
+    assert desk.view.panel.range is None, "the button is greyed out"
+    assert "(G)" not in desk.view.panel.hint
+    before = desk.labels.copy()
+    desk.controller.propagate()
+    assert desk.view.panel.is_problem
+    assert desk.view.panel.message.startswith("Draw a box for Label 2 on this view first")
+    np.testing.assert_array_equal(desk.labels, before)
+
+
+def test_box_in_another_view_is_no_start_in_this_one(desk: Desk) -> None:
+    desk.draw_on(10)
+    desk.viewer.dims.order = (1, 0, 2)
+    before = desk.labels.copy()
+    desk.controller.propagate()
+    assert "Draw a box for Label 1 on this view first" in desk.view.panel.message
+    np.testing.assert_array_equal(desk.labels, before)
+    desk.viewer.dims.order = (0, 1, 2)
+    desk.controller.propagate()
+    assert desk.labels[11].any()
+
+
+def test_chosen_label_is_propagated_and_not_the_one_boxed_on_the_slice_on_screen(
+    desk: Desk,
+) -> None:
+    desk.draw((10, 12, 10), (10, 48, 24))
+    desk.controller.on_case(Case.add_label)
+    desk.viewer.dims.set_point(0, 12 * 3.0)
+    desk.draw((12, 12, 25), (12, 48, 38))
+    desk.controller.on_case(Case.pick_label, 1)
+    desk.controller.propagate(9, 13)
+    assert {1} <= set(np.unique(desk.labels[11])) <= {0, 1}
+    assert "Label" not in desk.view.panel.message
+
+
+def test_labels_that_were_propagated_together_are_named(desk: Desk) -> None:
+    desk.draw((10, 12, 10), (10, 48, 24))
+    desk.controller.on_case(Case.add_label)
+    desk.draw((10, 12, 25), (10, 48, 38))
+    desk.controller.propagate(8, 12)
+    assert "Done: Label 1, Label 2: 5 slices" in desk.view.panel.message
+
+
+def test_wider_range_is_offered_to_no_other_label_and_no_other_view(desk: Desk) -> None:
+    desk.controller.case.reach = (2, 2)
+    desk.draw_on(10)
+    desk.controller.propagate()
+    assert (desk.view.panel.range.first, desk.view.panel.range.last) == (6, 14)
+    desk.viewer.dims.order = (1, 0, 2)
+    desk.viewer.dims.set_point(1, 30 * 0.8)
+    desk.draw((6, 30, 14), (15, 30, 34))
+    shown = desk.view.panel.range
+    assert (shown.axis, shown.first, shown.last) == ("y", 28, 32)
+    desk.viewer.dims.order = (0, 1, 2)
+    desk.controller.on_case(Case.add_label)
+    desk.draw_on(10)
+    assert (desk.view.panel.range.first, desk.view.panel.range.last) == (8, 12)
+    desk.controller.on_case(Case.pick_label, 1)
+    assert (desk.view.panel.range.first, desk.view.panel.range.last) == (6, 14)
+    desk.controller.on_range_chosen(9, 11)
+    assert (desk.view.panel.range.first, desk.view.panel.range.last) == (9, 11)
+
+
+def test_each_offer_that_is_taken_doubles_the_range(desk: Desk) -> None:
+    desk.controller.case.reach = (1, 1)
+    desk.draw_on(10)
+    for first, last in ((8, 12), (6, 14)):
+        desk.controller.propagate()
+        assert (desk.view.panel.range.first, desk.view.panel.range.last) == (first, last)
