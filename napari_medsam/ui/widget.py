@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
 from superqt.utils import qthrottled
 
 from napari_medsam.cache_place import lasting_cache, preferences_file
+from napari_medsam.formats.images import without_suffix
 from napari_medsam.formats.label_files import label_paths
 from napari_medsam.settings import keep, settings, settings_file
 from napari_medsam.ui import file_dialogs, preferred_reader, shortcuts
@@ -389,7 +390,7 @@ class MedSamWidget(QWidget):
         suggested = self.controller.suggested_path()
         if suggested is None:
             return
-        table = suggested.with_name(f"{suggested.name.split('.')[0]}.csv")
+        table = suggested.with_name(f"{without_suffix(suggested.name)}.csv")
         path = file_dialogs.ask_where_to_export(self, table)
         if path is not None:
             self.controller.label_files.export_table(path)
