@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib.util
 import os
+import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +33,11 @@ def choose_binding() -> None:
 
 
 choose_binding()
+
+NAPARIS = tempfile.TemporaryDirectory(prefix="napari-of-the-tests-", ignore_cleanup_errors=True)
+"""Of this run: where napari, in this process, keeps its settings and those of plugins."""
+# napari reads it once, when it is imported.
+os.environ["NAPARI_CONFIG"] = os.path.join(NAPARIS.name, "settings.yaml")
 
 LITE_RULES = OriginalPropagation()
 PROJECT = Path(__file__).resolve().parent.parent
@@ -138,11 +144,15 @@ class TinyMedSam:
 
 
 @pytest.fixture(autouse=True)
-def own_journals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """No test reads or leaves journals in the user's folder."""
-    folder = tmp_path / "journals"
-    monkeypatch.setenv("NAPARI_MEDSAM_JOURNALS", str(folder))
-    return folder
+def own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test, and no program that a test starts, reads or leaves anything of the user's.
+
+    Only the installed weights are shared: NAPARI_MEDSAM_HOME is left as it is.
+    """
+    for name in ("JOURNALS", "CACHE", "CONFIG"):
+        monkeypatch.setenv(f"NAPARI_MEDSAM_{name}", str(tmp_path / name.lower()))
+    monkeypatch.setenv("NAPARI_MEDSAM_SETTINGS", str(tmp_path / "settings.json"))
+    monkeypatch.setenv("NAPARI_CONFIG", str(tmp_path / "napari" / "settings.yaml"))
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from napari_medsam import doctor, screen
 from napari_medsam.cli import main
 from napari_medsam.doctor import files, journals, known_slice, machine, weights, window
 from napari_medsam.formats import optional
+from napari_medsam.journal.place import journal_folder
 from napari_medsam.models.catalogue import LITE_MEDSAM
 from napari_medsam.models.record_file import Record
 
@@ -147,10 +148,10 @@ def test_cache_that_cannot_be_written_is_a_note(monkeypatch: pytest.MonkeyPatch,
     assert files.cache().state == "note"
 
 
-def test_journals_that_do_not_open_are_named(own_journals: Path):
+def test_journals_that_do_not_open_are_named():
     assert journals.journal().state == "ok"
-    own_journals.mkdir()
-    (own_journals / "f0.journal").write_text("no database, only words, and enough of them")
+    journal_folder().mkdir()
+    (journal_folder() / "f0.journal").write_text("no database, only words, and enough of them")
     found = journals.journal()
     assert found.state == "note"
     assert "1 journal," in found.found

@@ -161,6 +161,12 @@ def suffix_of(path: Path) -> str:
     return double or path.suffix.lower()
 
 
+def without_suffix(name: str) -> str:
+    """A file's or an image's name less a suffix of `SUFFIXES`: the .0 of "CT Body 3.0" is none."""
+    suffix = suffix_of(Path(name))
+    return name[: -len(suffix)] if suffix in SUFFIXES else name
+
+
 def _kind_by_content(path: Path) -> Literal["dicom", "nifti", "nrrd", "picture"] | None:
     """Recognise a file without a known suffix by its first bytes."""
     with path.open("rb") as stream:

@@ -44,8 +44,9 @@ class BoxDesk:
         if segmenter is None:
             return
         boxes = segmenter.case.boxes
+        to_drawing = segmenter.case.is_selecting
         segmenter.case.open()
-        boxes.layer.mode = "add_rectangle" if boxes.is_selecting else "select"
+        boxes.layer.mode = "add_rectangle" if to_drawing else "select"
         self._viewer.layers.selection.active = boxes.layer
         self._refresh()
 

@@ -125,6 +125,20 @@ class Case:
         self.fit_lines()
         self.sync()
 
+    @property
+    def is_drawing(self) -> bool:
+        """Whether the mouse draws boxes: it does not while another layer is the active one."""
+        return self.boxes.is_drawing and self._is_active
+
+    @property
+    def is_selecting(self) -> bool:
+        """Whether the mouse selects boxes; see `is_drawing`."""
+        return self.boxes.is_selecting and self._is_active
+
+    @property
+    def _is_active(self) -> bool:
+        return self.viewer.layers.selection.active is self.boxes.layer
+
     def fit_lines(self) -> None:
         """Keep the boxes' lines readable at the zoom there is."""
         dims = self.viewer.dims

@@ -298,7 +298,7 @@ class Controller:
     def toggle_box_tool(self) -> None:
         """Draw boxes, or stop drawing them."""
         if self.case is not None:
-            on = not self.case.boxes.is_drawing
+            on = not self.case.is_drawing
             self.case.open()
             self.pointer.put_away()
             self.case.boxes.draw_mode(on)

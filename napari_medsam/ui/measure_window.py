@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_medsam.engine.volume import Axis
+from napari_medsam.formats.images import without_suffix
 from napari_medsam.measure_table import as_row
 from napari_medsam.ui.measures import Asked, Measures
 from napari_medsam.ui.panel import VIEW_NAMES
@@ -160,7 +161,7 @@ class MeasureWindow(QDialog):
             self._measures.save_page(Path(name))
 
     def _beside(self, ending: str) -> Path:
-        return self._suggested.with_name(self._suggested.name.split(".")[0] + ending)
+        return self._suggested.with_name(without_suffix(self._suggested.name) + ending)
 
     def _on_closed(self) -> None:
         self._measures.on_found = lambda: None

@@ -14,9 +14,11 @@ from napari.utils.notifications import show_info
 from napari_medsam.ui.docks import current_dock, open_dock, show_hidden
 from napari_medsam.ui.shortcuts import KEYS, TABLE, Key
 
+# napari's palette finds a title by any of its words, and puts what was chosen last first: a verb
+# that is an action's own name must not be in another action's title (`tests/ui/test_palette.py`).
 MORE: dict[str, str] = {
     "open_labels": "Open labels from a file, onto the image",
-    "save_each_label": "Save a file for each label",
+    "save_each_label": "Write a file for each label",
     "earlier_work": "Go on with earlier work on this image",
     "measure": "Measure: the window of volumes and diameters",
     "prepare_all": "Prepare all slices, so that every click is answered at once",
@@ -27,7 +29,7 @@ MORE: dict[str, str] = {
 }
 """Action to title, of those that have no key."""
 
-OPENED = "The dock was not open; it is now. Choose the command again."
+OPENED = "Dock opened. Choose the command again."
 
 
 def title_of(one: Key) -> str:

@@ -98,9 +98,16 @@ class Pointer:
             why_not=why_not(contract),
             inside=contract.accepts_points,
             outside=contract.accepts_negative_points,
-            drawing=points.drawing if points else None,
+            drawing=self._drawing,
             n_points=len(points.layer.data) if points else 0,
         )
+
+    @property
+    def _drawing(self) -> bool | None:
+        """Whether the mouse clicks inside or outside; None while another layer is active."""
+        points = self._points
+        is_active = points and self._viewer.layers.selection.active is points.layer
+        return points.drawing if points and is_active else None
 
     @property
     def _points(self) -> PointsLayer | None:
@@ -118,7 +125,7 @@ class Pointer:
             self._tell(tool.why_not or "This model takes no points outside the object.", True)
             return
         points = self._layer_of(segmenter.case)
-        wanted = None if points.drawing is inside else inside
+        wanted = None if self._drawing is inside else inside
         segmenter.case.boxes.draw_mode(False)
         points.layer.visible = True
         points.draw_mode(wanted)
@@ -159,7 +166,10 @@ class Pointer:
 
     def _layer_of(self, case: Case) -> PointsLayer:
         if case not in self._layers:
-            self._layers[case] = PointsLayer(case.layer, lambda: self._on_points(case), self._later)
+            made = PointsLayer(case.layer, lambda: self._on_points(case), self._later)
+            # napari's own buttons change tools too.
+            made.layer.events.mode.connect(lambda _: self._later(self._on_change))
+            self._layers[case] = made
         layer = self._layers[case].layer
         if layer not in self._viewer.layers:
             self._viewer.add_layer(layer)

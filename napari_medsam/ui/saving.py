@@ -9,6 +9,7 @@ from pathlib import Path
 from napari_medsam.engine.events import Event
 from napari_medsam.formats.errors import SaveError
 from napari_medsam.formats.exits import proposed_suffix
+from napari_medsam.formats.images import without_suffix
 from napari_medsam.formats.label_files import label_paths, write_label_files
 from napari_medsam.formats.labels import Saved, write_labels
 from napari_medsam.storage.names import without_problem
@@ -144,5 +145,5 @@ def suggested_path(case: Case) -> Path:
     """Beside the image, under a name of its own; in the home folder where it has no file."""
     source = case.image.grid.source
     folder = source.parent if source.exists() else Path.home()
-    stem = without_problem(Path(case.image.name).name.split(".")[0]) or "image"
+    stem = without_problem(without_suffix(Path(case.image.name).name)) or "image"
     return folder / f"{stem}_labels{proposed_suffix(case.image.grid)}"

@@ -1,4 +1,4 @@
-"""Hears the viewer turn, scroll and zoom, and keeps the open case looking right."""
+"""Hears the viewer turn, scroll and zoom, and change tools; keeps the open case looking right."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from napari_medsam.ui.layers import Throttle, camera_of, turn_head_up
 
 
 class ViewWatch:
-    """Follows one viewer's dims and camera.
+    """Follows one viewer's dims, camera, active layer and the mode of the boxes.
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ class ViewWatch:
     throttle
         See `LabelsLayer`.
     on_view
-        Called, not too often, when another slice or view is on screen.
+        Called, not too often, when another slice, view or tool is on screen.
     on_scroll
         Called, not too often, when another slice may be on screen.
     on_window
@@ -46,14 +46,17 @@ class ViewWatch:
         viewer.dims.events.ndisplay.connect(self._on_ndisplay)
         viewer.dims.events.point.connect(self._on_scrolled)
         camera_of(viewer).events.zoom.connect(self._on_zoomed)
+        viewer.layers.selection.events.active.connect(self._on_tool)
 
     def follow(self, case: Case | None) -> None:
         """Look after another case, or none."""
         if self._case is not None:
             self._case.layer.events.contrast_limits.disconnect(self._on_limits)
+            self._case.boxes.layer.events.mode.disconnect(self._on_tool)
         self._case = case
         if case is not None:
             case.layer.events.contrast_limits.connect(self._on_limits)
+            case.boxes.layer.events.mode.connect(self._on_tool)
         turn_head_up(self._viewer, case.layer if case else None)
 
     def close(self) -> None:
@@ -62,7 +65,13 @@ class ViewWatch:
         events.ndisplay.disconnect(self._on_ndisplay)
         events.point.disconnect(self._on_scrolled)
         camera_of(self._viewer).events.zoom.disconnect(self._on_zoomed)
+        self._viewer.layers.selection.events.active.disconnect(self._on_tool)
         self.follow(None)
+
+    def _on_tool(self) -> None:
+        """The buttons of napari change tools too."""
+        if self._case is not None:
+            self._tell_soon()
 
     def _on_limits(self) -> None:
         if self._case is not None and self._case.window_name == AS_SHOWN:

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from napari.layers import Image
 from napari.viewer import Viewer
-from qtpy.QtCore import Qt, QTimer
-from qtpy.QtGui import QShowEvent
+from qtpy.QtCore import QSize, Qt, QTimer
+from qtpy.QtGui import QResizeEvent, QShowEvent
 from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
 from superqt.utils import qthrottled
 
 from napari_medsam.cache_place import lasting_cache, preferences_file
+from napari_medsam.formats.images import without_suffix
 from napari_medsam.formats.label_files import label_paths
 from napari_medsam.settings import keep, settings, settings_file
 from napari_medsam.ui import file_dialogs, preferred_reader, shortcuts
@@ -45,6 +46,11 @@ from napari_medsam.ui.templates import fill_menu
 from napari_medsam.ui.tour import OFFER, SLICE, Tour
 
 WIDTH = 320
+LEAST_HEIGHT = 60
+"""Pixels, of the whole dock: under napari's layer list it must not push the window off a screen of
+768 lines."""
+LEAST_ABOVE = 75
+"""Pixels above progress and saving: with less they scroll with the rest."""
 REDRAW_MS = 60
 IDLE_MS = 500
 
@@ -112,8 +118,25 @@ class MedSamWidget(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         # No least width of our own: it would take the place of what the parts need.
-        layout.addWidget(UprightScroll(self.parts, least_width=WIDTH), stretch=1)
+        scroll = UprightScroll(self.parts, least_width=WIDTH)
+        scroll.setMinimumHeight(LEAST_HEIGHT // 2)
+        layout.addWidget(scroll, stretch=1)
         layout.addWidget(self.parts.end)
+
+    def minimumSizeHint(self) -> QSize:
+        """Low: what does not fit scrolls."""
+        needed = super().minimumSizeHint()
+        return QSize(needed.width(), min(needed.height(), LEAST_HEIGHT))
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Keep progress and saving below what scrolls, or in it where there is no room."""
+        super().resizeEvent(event)
+        end = self.parts.end
+        is_low = self.height() < end.minimumSizeHint().height() + LEAST_ABOVE
+        holder = self.parts if is_low else self
+        layout = holder.layout()
+        if layout is not None and end.parentWidget() is not holder:
+            layout.addWidget(end)
 
     def _connect(self) -> None:
         parts, controller = self.parts, self.controller
@@ -389,7 +412,7 @@ class MedSamWidget(QWidget):
         suggested = self.controller.suggested_path()
         if suggested is None:
             return
-        table = suggested.with_name(f"{suggested.name.split('.')[0]}.csv")
+        table = suggested.with_name(f"{without_suffix(suggested.name)}.csv")
         path = file_dialogs.ask_where_to_export(self, table)
         if path is not None:
             self.controller.label_files.export_table(path)

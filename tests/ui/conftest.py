@@ -292,10 +292,8 @@ def unsure_on(controller: Controller, model: TinyMedSam, scores: dict[int, float
 
 
 @pytest.fixture(autouse=True)
-def own_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads or leaves embeddings in the user's cache, or preferences."""
-    monkeypatch.setenv("NAPARI_MEDSAM_SETTINGS", str(tmp_path / "settings.json"))
-    monkeypatch.setenv("NAPARI_MEDSAM_CACHE", str(tmp_path / "cache"))
+def own_plugin_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test finds what another one chose in napari's Preferences."""
     if hasattr(napari.settings, "get_plugin_settings"):  # napari 0.9 on keeps a copy of them
         monkeypatch.setattr(napari.settings, "_CFG_PATH", str(tmp_path / "napari" / "all.yaml"))
         monkeypatch.setattr(napari.settings, "_PLUGIN_SETTINGS", {})

@@ -195,3 +195,45 @@ def test_hint_says_what_comes_next(desk: Desk) -> None:
     assert "Draw a box" in desk.view.panel.hint
     desk.draw_on(10)
     assert "Propagate" in desk.view.panel.hint
+
+
+# --- the buttons of the tools say what the mouse does ------------------------------------
+
+
+def test_box_tool_is_off_while_another_layer_is_chosen_and_its_key_takes_it_again(
+    desk: Desk,
+) -> None:
+    assert desk.view.panel.is_drawing
+    desk.viewer.layers.selection.active = desk.controller.case.labels.layer
+    assert not desk.view.panel.is_drawing
+    desk.controller.toggle_box_tool()
+    assert desk.view.panel.is_drawing
+    assert desk.viewer.layers.selection.active is desk.boxes
+    desk.controller.toggle_box_tool()
+    assert not desk.view.panel.is_drawing
+
+
+@pytest.mark.parametrize("mode", ["add_polygon", "direct", "pan_zoom"])
+def test_box_tool_is_off_when_naparis_buttons_take_another(desk: Desk, mode: str) -> None:
+    desk.boxes.mode = mode
+    assert not desk.view.panel.is_drawing
+    desk.boxes.mode = "add_rectangle"
+    assert desk.view.panel.is_drawing
+
+
+def test_select_tool_is_off_while_another_layer_is_chosen(desk: Desk) -> None:
+    desk.controller.boxes.toggle_select()
+    assert desk.view.panel.is_selecting
+    desk.viewer.layers.selection.active = desk.controller.case.layer
+    assert not desk.view.panel.is_selecting
+    desk.controller.boxes.toggle_select()
+    assert desk.view.panel.is_selecting, "taken again, not exchanged for the box tool"
+
+
+def test_closed_dock_hears_nothing_of_layers_and_tools(desk: Desk) -> None:
+    boxes = desk.boxes
+    desk.controller.close()
+    n_panels = len(desk.view.panels)
+    desk.viewer.layers.selection.active = None
+    boxes.mode = "pan_zoom"
+    assert len(desk.view.panels) == n_panels

@@ -202,6 +202,27 @@ def test_saves_are_proposed_beside_the_image(tmp_path: Path) -> None:
     assert desk.controller.suggested_path() == tmp_path / "scan_labels.nii.gz"
 
 
+@pytest.mark.parametrize(
+    ("name", "proposed"),
+    [
+        ("CT Body 3.0", "CT Body 3.0_labels.nii.gz"),
+        ("scan.nii.gz", "scan_labels.nii.gz"),
+        ("T1.5mm.NRRD", "T1.5mm_labels.nii.gz"),
+        ("", "image_labels.nii.gz"),
+    ],
+)
+def test_proposed_name_loses_no_more_than_a_files_suffix(
+    tmp_path: Path, name: str, proposed: str
+) -> None:
+    source = tmp_path / "scan.nii.gz"
+    source.touch()
+    image = image_file(name=name)
+    data, settings, _ = image_layer_data(replace(image, grid=replace(image.grid, source=source)))
+    desk = make_desk()
+    desk.open(Image(data, **settings))
+    assert desk.controller.suggested_path() == tmp_path / proposed
+
+
 def test_going_to_and_fro_between_images_adds_no_layer(desk: Desk) -> None:
     """A layer that is added and removed again costs memory that no driver gives back."""
     first = desk.controller.case.layer

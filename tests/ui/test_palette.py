@@ -72,6 +72,29 @@ def test_plain_words_find_the_action(typed: str, action: str) -> None:
     assert all(word in palette.titles()[action].lower() for word in typed.split())
 
 
+OWN = {
+    "undo": "undo",
+    "redo": "redo",
+    "save": "save",
+    "propagate": "propagate",
+    "delete": "delete_box",
+    "accept": "accept",
+    "prepare": "prepare_all",
+    "measure": "measure",
+    "import": "import_table",
+    "export": "export_table",
+}
+"""The verb a user would type for an action, and that action."""
+
+
+@pytest.mark.parametrize("verb", OWN)
+def test_verb_of_an_action_is_in_no_other_title(verb: str, manifest: PluginManifest) -> None:
+    found = {
+        str(one.id) for one in manifest.contributions.commands or [] if verb in one.title.lower()
+    }
+    assert found == {f"{PLUGIN}.{OWN[verb]}"}
+
+
 def test_unknown_action_is_no_command() -> None:
     with pytest.raises(AttributeError, match="no action"):
         palette.fly  # noqa: B018
@@ -106,6 +129,17 @@ def test_napari_has_each_command_in_its_palette(window: Window) -> None:
     found = {one.command.id: one.command.title for one in entries}
     for action, title in palette.titles().items():
         assert found[f"{PLUGIN}.{action}"] == f"{title} (MedSAM box segmentation)"
+
+
+@pytest.mark.gui
+@pytest.mark.parametrize("verb", OWN)
+def test_palette_puts_first_what_the_verb_names(window: Window, verb: str) -> None:
+    window.viewer.window._toggle_command_palette()
+    palette_box = window.viewer.window._qt_window._command_palette
+    QTest.keyClicks(palette_box.findChild(QLineEdit), verb)
+    first = palette_box._list.command_at(0)
+    palette_box.hide()
+    assert first.id == f"{PLUGIN}.{OWN[verb]}"
 
 
 def choose(window: Window, typed: str, picture: str = "") -> None:

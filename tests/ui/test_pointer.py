@@ -195,6 +195,16 @@ def test_point_tool_and_box_tool_take_turns(clicked: Desk) -> None:
     assert clicked.view.panel.is_drawing
 
 
+def test_point_tool_is_off_while_another_layer_or_tool_is_chosen(clicked: Desk) -> None:
+    clicked.controller.pointer.toggle(True)
+    clicked.viewer.layers.selection.active = clicked.boxes
+    assert clicked.view.panel.points.drawing is None
+    clicked.controller.pointer.toggle(True)
+    assert clicked.view.panel.points.drawing is True, "taken again, not put away"
+    points_of(clicked).mode = "select"
+    assert clicked.view.panel.points.drawing is None
+
+
 def test_point_before_the_model_is_ready_is_told() -> None:
     desk = pointing(CLICKED, lane=HeldJobs)
     desk.controller.pointer.toggle(True)
