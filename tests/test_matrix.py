@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -242,10 +243,12 @@ def run_of(tmp_path: Path, source: str, *arguments: str) -> Outcome:
     (tmp_path / "test_it.py").write_text(source)
     results = tmp_path / "results"
     results.mkdir()
-    here = Environment(Path(sys.executable), f"napari==0.9.2\npyqt6==6.7\nnumpy==2.0 ; {HERE}\n")
+    binding = "pyqt6" if find_spec("PyQt6") else "pyside6"
+    resolved = f"napari==0.9.2\n{runs.QT_PACKAGES[binding]}==6.7\nnumpy==2.0 ; {HERE}\n"
+    here = Environment(Path(sys.executable), resolved)
     words = ["-c", os.devnull, "--rootdir", str(tmp_path), str(tmp_path / "test_it.py")]
     return runs.run(
-        CELLS["3.13-pyqt6-0.9.2"],
+        CELLS[f"3.13-{binding}-0.9.2"],
         here,
         [*words, *arguments],
         Path(runs.__file__).parents[2],
@@ -266,7 +269,7 @@ def test_passed_failed_and_skipped_are_counted_apart(tmp_path: Path):
     assert (outcome.passed, outcome.failed, outcome.skipped) == (2, 2, 1)
     assert not outcome.is_good
     assert outcome.versions["numpy"] == "2.0"
-    assert "1 failed" in (tmp_path / "results" / "3.13-pyqt6-0.9.2.log").read_text()
+    assert "1 failed" in (tmp_path / "results" / f"{outcome.cell.name}.log").read_text()
 
 
 def test_run_that_tested_nothing_is_not_good(tmp_path: Path):

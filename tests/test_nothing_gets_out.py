@@ -24,6 +24,7 @@ MAY_CONNECT = {
     "models/url_download.py": {"urllib"},  # weights at a plain address, when asked to install
     "cohort/on_dask.py": {"distributed"},  # `batch --scheduler`: the cluster that the user names
     "screen.py": {"socket"},  # whether the X server answers
+    "storage/paths.py": {"urllib"},  # urllib.parse alone: a database's name as SQLite wants it
 }
 MAY_START_PROGRAMS = {
     "models/pip_download.py",  # pip, when asked to install weights or to make a kit
