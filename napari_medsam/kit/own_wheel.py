@@ -23,6 +23,9 @@ Generator: napari-medsam kit
 Root-Is-Purelib: true
 Tag: py3-none-any
 """
+PACKED = frozenset({".py", ".pyi", ".yaml", ".png", ".txt", ".typed", ".bat", ".sh"})
+"""Endings of what the package is made of. A checkout's folder may hold more, an image somebody put
+there among it, and that must not travel in a kit."""
 _KEPT = ("METADATA", "entry_points.txt", "licenses/")
 _TIME = (2020, 1, 1, 0, 0, 0)  # the same files give the same wheel
 
@@ -53,7 +56,7 @@ def _package_files() -> dict[str, bytes]:
     found = {
         f"{NAME}/{path.relative_to(package).as_posix()}": path.read_bytes()
         for path in files
-        if "__pycache__" not in path.parts and path.suffix != ".pyc"
+        if "__pycache__" not in path.parts and path.suffix in PACKED
     }
     return {**found, f"{NAME}/constraints.txt": constraints_file().read_bytes()}
 

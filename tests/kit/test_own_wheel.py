@@ -5,9 +5,13 @@ from __future__ import annotations
 import base64
 import csv
 import hashlib
+import shutil
 import zipfile
 from pathlib import Path
 
+import pytest
+
+import napari_medsam
 from napari_medsam.kit.own_wheel import write_own_wheel
 from napari_medsam.kit.wheel_file import read_wheel
 from tests.conftest import PROJECT
@@ -32,6 +36,20 @@ def test_nothing_of_this_machine_is_in_it(tmp_path: Path) -> None:
     assert not [one for one in names if one.endswith((".pyc", "direct_url.json"))]
     for needed in ("napari.yaml", "constraints.txt", "kit/files/install.bat", "cli/__init__.py"):
         assert f"napari_medsam/{needed}" in names
+
+
+def test_what_lies_in_a_checkouts_folder_by_chance_does_not_travel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "napari_medsam"
+    shutil.copytree(Path(napari_medsam.__file__).parent / "kit", package / "kit")
+    (package / "__init__.py").write_text("")
+    for stray in ("patient.nii.gz", "weights.pth", "scan.dcm", "IM0001", "kit/notes.csv"):
+        (package / stray).write_text("private")
+    monkeypatch.setattr(napari_medsam, "__file__", str(package / "__init__.py"))
+    with zipfile.ZipFile(write_own_wheel(tmp_path)) as archive:
+        assert "napari_medsam/kit/files/install.sh" in archive.namelist()
+        assert not [name for name in archive.namelist() if archive.read(name) == b"private"]
 
 
 def test_it_is_the_same_twice(tmp_path: Path) -> None:
