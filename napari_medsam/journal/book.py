@@ -280,11 +280,15 @@ def _connect(path: Path, *, writable: bool) -> sqlite3.Connection:
         isolation_level=None,
         check_same_thread=False,
     )
-    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_ROW)
-    connection.execute("PRAGMA trusted_schema = OFF")
-    if writable:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
+    try:
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_ROW)
+        connection.execute("PRAGMA trusted_schema = OFF")
+        if writable:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+    except BaseException:
+        connection.close()  # Windows moves no file aside that is open
+        raise
     return connection
 
 

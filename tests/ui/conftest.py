@@ -257,7 +257,23 @@ def make_desk(
         cache=cache,
     )
     controller.start()
-    return Desk(viewer, view, shelf, controller, lanes)
+    made = Desk(viewer, view, shelf, controller, lanes)
+    _MADE.append(made)
+    return made
+
+
+_MADE: list[Desk] = []
+"""The desks of the test that runs."""
+
+
+@pytest.fixture(autouse=True)
+def desks_are_closed() -> Iterator[None]:
+    """A journal that is left open is a warning from Python 3.13 on, in whatever test comes next."""
+    yield
+    while _MADE:
+        controller = _MADE.pop().controller
+        if not controller._is_closed:
+            controller.close()
 
 
 def unsure_on(controller: Controller, model: TinyMedSam, scores: dict[int, float]) -> None:
