@@ -33,6 +33,11 @@ class Later:
             self._waiting.append(function)
             self._timer.start(0)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the owner is gone."""
+        return self._timer is None
+
     def _call_next(self) -> None:
         if not self._waiting:
             return

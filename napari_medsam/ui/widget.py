@@ -351,7 +351,12 @@ class MedSamWidget(QWidget):
         return [layer for layer in self._viewer.layers if isinstance(layer, Image)]
 
     def reset_choices(self, event: object = None) -> None:
-        """Let the image box follow the layers; napari calls this when they change."""
+        """Let the image box follow the layers; napari calls this when they change.
+
+        napari 0.6 does so after the dock is gone as well.
+        """
+        if self._later.is_over:
+            return
         with self.parts.image.changed.blocked():
             self.parts.image.reset_choices()
         # napari is still busy adding the layer: it selects it, and fits the view, after this.
