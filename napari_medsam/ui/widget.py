@@ -261,6 +261,8 @@ class MedSamWidget(QWidget):
         self._actions[action]()
 
     def show_panel(self, panel: Panel) -> None:
+        if self._later.is_over:  # a redraw that was put off outlives the dock with PySide6
+            return
         self.parts.show_panel(panel)
         self._bell.hear(panel.progress)
         self._show_next_thing(panel)
@@ -309,6 +311,8 @@ class MedSamWidget(QWidget):
         self.controller.refresh()
 
     def show_strip(self, strip: Strip | None) -> None:
+        if self._later.is_over:
+            return
         self.parts.strip.show_strip(strip)
         self._show_seen()
         self._show_tour()
