@@ -261,7 +261,7 @@ class MedSamWidget(QWidget):
         self._actions[action]()
 
     def show_panel(self, panel: Panel) -> None:
-        if self._later.is_over:  # a redraw that was put off outlives the dock with PySide6
+        if self._later.is_over:  # a redraw that was put off can outlive the dock
             return
         self.parts.show_panel(panel)
         self._bell.hear(panel.progress)
