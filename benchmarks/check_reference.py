@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from napari_medsam.engine.frame import Frame
 from napari_medsam.engine.preprocess import model_input, resize_view
-from napari_medsam.engine.prompt import SliceRef, box_prompt
+from napari_medsam.engine.prompts import SliceRef, box_prompt
 from napari_medsam.models import store
 from napari_medsam.models.catalogue import spec
 from napari_medsam.models.checkpoint import read_checkpoint

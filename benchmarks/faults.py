@@ -40,16 +40,11 @@ import numpy as np
 
 from napari_medsam.engine.annotation import Annotation
 from napari_medsam.engine.disk_cache import DiskCache
+from napari_medsam.engine.embedding import Embedding
 from napari_medsam.engine.events import PlacedBox, Step
 from napari_medsam.engine.frame import Frame
-from napari_medsam.engine.prompt import (
-    Crop,
-    Embedding,
-    SliceMask,
-    SliceRef,
-    box_prompt,
-    tight_patch,
-)
+from napari_medsam.engine.prompt import SliceMask, tight_patch
+from napari_medsam.engine.prompts import Crop, SliceRef, box_prompt
 from napari_medsam.formats.grid import Geometry, SourceGrid
 from napari_medsam.formats.labels import read_labels, write_labels
 from napari_medsam.journal.book import Book, Row
@@ -58,6 +53,7 @@ from napari_medsam.journal.history import read_history
 from napari_medsam.journal.keeper import Keeper
 from napari_medsam.journal.ownership import Ownership
 from napari_medsam.models import catalogue, store
+from napari_medsam.models.install import install_model
 
 SHAPE = (24, 192, 160)
 PLACE = ((0.7, 0.7, 3.0), (1.0, 2.0, 3.0), np.eye(3))
@@ -308,12 +304,12 @@ def _write_wheel(path: Path) -> None:
 def install_child(folder: Path, rng: random.Random) -> None:
     model = tiny_model(folder)
     say("did", "begin")
-    store.install(model)
+    install_model(model)
     say("ack", "installed")
     while True:
         store.remove(model.name)
         say("did", "removed")
-        store.install(model)
+        install_model(model)
         say("ack", "installed")
 
 
@@ -324,7 +320,7 @@ def install_check(folder: Path, said: list[list[str]]) -> list[str]:
         return ["the weights are cut off"]
     if said[-1][0] == "ack" and len(said) == 2 and not path.exists():
         return ["the weights are gone"]
-    return [] if store.install(model).read_bytes() == WEIGHTS else ["they cannot be installed"]
+    return [] if install_model(model).read_bytes() == WEIGHTS else ["they cannot be installed"]
 
 
 Child = Callable[[Path, random.Random], None]

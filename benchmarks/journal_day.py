@@ -22,7 +22,8 @@ from scipy import ndimage
 
 from napari_medsam.engine.annotation import Annotation
 from napari_medsam.engine.events import PlacedBox, Step
-from napari_medsam.engine.prompt import SliceMask, SliceRef, box_prompt, tight_patch
+from napari_medsam.engine.prompt import SliceMask, tight_patch
+from napari_medsam.engine.prompts import SliceRef, box_prompt
 from napari_medsam.engine.window import Window
 from napari_medsam.journal.book import Book, Row
 from napari_medsam.journal.head import Head

@@ -24,7 +24,8 @@ from scipy import ndimage
 from napari_medsam.engine.disk_cache import DiskCache
 from napari_medsam.engine.embeddings import EmbeddingCache
 from napari_medsam.engine.keyframes import interpolate
-from napari_medsam.engine.prompt import BoxPrompt, SliceMask, SliceRef, box_prompt
+from napari_medsam.engine.prompt import SliceMask
+from napari_medsam.engine.prompts import BoxPrompt, SliceRef, box_prompt
 from napari_medsam.engine.propagate import Seed, seed_from_3d_box
 from napari_medsam.engine.session import Session
 from napari_medsam.engine.spans import Station

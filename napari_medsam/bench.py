@@ -21,7 +21,7 @@ from napari_medsam.engine.embeddings import EmbeddingCache
 from napari_medsam.engine.events import PlacedBox
 from napari_medsam.engine.frame import Frame
 from napari_medsam.engine.predictor import PromptableModel
-from napari_medsam.engine.prompt import BoxPrompt, SliceRef, box_prompt
+from napari_medsam.engine.prompts import BoxPrompt, SliceRef, box_prompt
 from napari_medsam.engine.propagate import Seed
 from napari_medsam.engine.session import Session
 from napari_medsam.engine.volume import Volume

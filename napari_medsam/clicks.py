@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from napari_medsam.box_text import AskedPoint
 from napari_medsam.engine.events import Label, PlacedBox
-from napari_medsam.engine.points import PointPrompt, point_prompt
-from napari_medsam.engine.prompt import BoxPrompt, SliceMask, SliceRef, tight_patch
+from napari_medsam.engine.points import point_prompt
+from napari_medsam.engine.prompt import SliceMask, tight_patch
+from napari_medsam.engine.prompts import BoxPrompt, PointPrompt, SliceRef
 from napari_medsam.engine.session import Session
 from napari_medsam.engine.volume import Axis, Volume, plane_index
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from napari_medsam.engine.events import PlacedBox
-from napari_medsam.engine.prompt import BoxPrompt, SliceRef, box_prompt
+from napari_medsam.engine.prompts import BoxPrompt, SliceRef, box_prompt
 from napari_medsam.engine.propagate import Seed
 from napari_medsam.engine.window import preset_window
 from napari_medsam.headless import Request, Result

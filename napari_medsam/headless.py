@@ -19,7 +19,8 @@ from napari_medsam.engine.embeddings import EmbeddingCache
 from napari_medsam.engine.events import PALETTE, Label, PlacedBox
 from napari_medsam.engine.keyframes import interpolate
 from napari_medsam.engine.predictor import PromptableModel
-from napari_medsam.engine.prompt import BoxPrompt, SliceMask, box_prompt
+from napari_medsam.engine.prompt import SliceMask
+from napari_medsam.engine.prompts import BoxPrompt, box_prompt
 from napari_medsam.engine.propagate import Seed
 from napari_medsam.engine.session import Session
 from napari_medsam.engine.spans import Station

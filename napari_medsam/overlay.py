@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import binary_erosion
 
 from napari_medsam.engine.events import Label, PlacedBox
-from napari_medsam.engine.prompt import SliceRef
+from napari_medsam.engine.prompts import SliceRef
 from napari_medsam.engine.volume import AXES, Axis, Volume
 from napari_medsam.engine.window import Window
 from napari_medsam.storage.atomic_write import replacing

@@ -15,7 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from napari_medsam.engine.predictor import PromptableModel
-from napari_medsam.engine.prompt import BoxPrompt, SliceMask, SliceRef, box_prompt
+from napari_medsam.engine.prompt import SliceMask
+from napari_medsam.engine.prompts import BoxPrompt, SliceRef, box_prompt
 from napari_medsam.engine.session import Session
 from napari_medsam.engine.volume import Axis, Volume
 from napari_medsam.metrics import dice

@@ -16,8 +16,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from napari_medsam.models import store
 from napari_medsam.storage.json_file import read_json, write_json
+from napari_medsam.storage.user_folders import home
 
 VARIABLE = "NAPARI_MEDSAM_SETTINGS"
 IdleWork = Literal["mains", "always", "never"]
@@ -118,7 +118,7 @@ def _is_whole(value: Any) -> bool:
 
 def settings_file() -> Path:
     """Where they are kept: `NAPARI_MEDSAM_SETTINGS` if it is set, else in `store.home`."""
-    return _as_path(os.environ.get(VARIABLE) or os.path.join(store.home(), "settings.json"))
+    return _as_path(os.environ.get(VARIABLE) or os.path.join(home(), "settings.json"))
 
 
 @lru_cache(maxsize=1)

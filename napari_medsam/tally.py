@@ -14,7 +14,7 @@ import numpy as np
 
 from napari_medsam.diameters import Diameters, diameters, longer, plane_basis
 from napari_medsam.engine.annotation import Annotation
-from napari_medsam.engine.prompt import SliceRef
+from napari_medsam.engine.prompts import SliceRef
 from napari_medsam.engine.volume import Volume
 
 

@@ -7,16 +7,17 @@ import importlib.util
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_medsam.models.contract import OriginalPropagation
+from napari_medsam.input_contract import InputContract
+from napari_medsam.models.contract import LITE
 
 
 def choose_binding() -> None:
@@ -39,7 +40,6 @@ NAPARIS = tempfile.TemporaryDirectory(prefix="napari-of-the-tests-", ignore_clea
 # napari reads it once, when it is imported.
 os.environ["NAPARI_CONFIG"] = os.path.join(NAPARIS.name, "settings.yaml")
 
-LITE_RULES = OriginalPropagation()
 PROJECT = Path(__file__).resolve().parent.parent
 
 
@@ -64,26 +64,12 @@ def weights_path() -> Path:
     return path
 
 
-@dataclass(frozen=True)
-class TinyContract:
-    """LiteMedSAM's rules at any side."""
+def tiny_contract(**changes: Any) -> InputContract:
+    """LiteMedSAM's rules at 64 pixels, or at any other side, with some of them changed."""
+    return replace(TINY, **changes)
 
-    side: int = 64
-    resize: Literal["fit", "stretch"] = "fit"
-    interpolation: str = "area"
-    mean: tuple[float, float, float] | None = None
-    std: tuple[float, float, float] | None = None
-    channels: Literal["rgb", "bgr"] = "rgb"
-    prompt_side: float = 64
-    prompt_scale: Literal["long_side", "resized"] = "long_side"
-    truncates_boxes: bool = True
-    enlarge: Literal["cropped", "through_input", "bicubic"] = "cropped"
-    accepts_points: bool = False
-    accepts_negative_points: bool = False
-    max_points: int = 0
-    accepts_mask: bool = False
-    mask_prompt: Literal["logits", "sigmoid"] = "logits"
-    original_3d: OriginalPropagation | None = LITE_RULES
+
+TINY = replace(LITE, side=64, prompt_side=64.0)
 
 
 class TinyDecoded(NamedTuple):
@@ -98,7 +84,7 @@ class TinyMedSam:
     It counts its calls, so that tests can say what was encoded and what was not.
     """
 
-    contract: TinyContract = field(default_factory=TinyContract)
+    contract: InputContract = TINY
     identity: str = "tiny"
     n_encoded: int = 0
     decode_sizes: list[int] = field(default_factory=list)

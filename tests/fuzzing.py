@@ -25,10 +25,10 @@ import numpy as np
 
 from napari_medsam.engine.annotation import Annotation
 from napari_medsam.engine.disk_cache import DIGEST_BYTES, DiskCache, DiskPrecision
+from napari_medsam.engine.embedding import Embedding
 from napari_medsam.engine.events import PlacedBox, Run
 from napari_medsam.engine.frame import Frame
-from napari_medsam.engine.points import PointPrompt
-from napari_medsam.engine.prompt import Embedding
+from napari_medsam.engine.prompts import PointPrompt
 from napari_medsam.formats.errors import ReadError
 from napari_medsam.formats.label_table import read_label_table
 from napari_medsam.formats.npz import read_npz
@@ -40,7 +40,7 @@ from napari_medsam.models import catalogue, graph_files, record_file
 from napari_medsam.models.checkpoint import read_checkpoint, write_safetensors
 from napari_medsam.models.errors import CheckpointError, StoreError
 from napari_medsam.models.record_file import Record
-from tests.conftest import TinyContract
+from tests.conftest import tiny_contract
 from tests.engine.test_annotation import SHAPE, brush, mask_of, place
 from tests.journal.conftest import Kept, head
 from tests.models.conftest import pickle_dict, pickle_int, pickle_tensor, write_torch_zip
@@ -239,7 +239,7 @@ KEY = "volume|window|z3"
 def _entry(precision: DiskPrecision) -> bytes:
     """A cache's file without its hash: magic, header's length, header and numbers."""
     features = np.linspace(-2, 2, 64, dtype=np.float16).reshape(4, 4, 4)
-    embedding = Embedding(features, Frame.of((80, 100), TinyContract()), KEY)
+    embedding = Embedding(features, Frame.of((80, 100), tiny_contract()), KEY)
     with TemporaryDirectory() as folder:
         DiskCache(Path(folder), precision=precision).put(embedding)
         (path,) = Path(folder).glob("*/*")

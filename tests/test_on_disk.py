@@ -22,21 +22,22 @@ from napari_medsam.cache_place import Preferences, preferences
 from napari_medsam.cohort.table import Case, Row
 from napari_medsam.cohort.task import Task
 from napari_medsam.engine.disk_cache import DiskCache, DiskPrecision
+from napari_medsam.engine.embedding import Embedding
 from napari_medsam.engine.embeddings import EmbeddingCache
 from napari_medsam.engine.frame import Frame
 from napari_medsam.engine.predictor import Predictor
-from napari_medsam.engine.prompt import Crop, Embedding, SliceRef
+from napari_medsam.engine.prompts import Crop, SliceRef
 from napari_medsam.engine.volume import Volume
 from napari_medsam.engine.window import Window
+from napari_medsam.input_contract import InputContract
 from napari_medsam.models import ways
 from napari_medsam.models.catalogue import CATALOGUE, spec
-from napari_medsam.models.contract import InputContract
 from napari_medsam.models.device import Way
 from napari_medsam.models.errors import StoreError
 from napari_medsam.models.loading import _own_rules
 from napari_medsam.models.record_file import FILE_NAME, read
 from napari_medsam.settings import settings
-from tests.conftest import TinyContract, TinyMedSam
+from tests.conftest import TinyMedSam, tiny_contract
 
 KEY = "volume|window|z3"
 
@@ -109,7 +110,7 @@ def test_an_embedding_is_written_byte_for_byte_as_before(
 ) -> None:
     features = np.linspace(-2, 2, 8, dtype=np.float16).reshape(2, 2, 2)
     cache = DiskCache(tmp_path, precision=precision)
-    assert cache.put(Embedding(features, Frame.of((80, 100), TinyContract()), KEY))
+    assert cache.put(Embedding(features, Frame.of((80, 100), tiny_contract()), KEY))
     (path,) = tmp_path.glob("*/*")
     assert hashlib.sha256(path.read_bytes()).hexdigest() == sha256
     back = cache.get(KEY)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from napari_medsam.engine.events import Label, PlacedBox
-from napari_medsam.engine.prompt import BoxPrompt, SliceRef
+from napari_medsam.engine.prompts import BoxPrompt, SliceRef
 from napari_medsam.engine.volume import Axis, Volume
 from napari_medsam.engine.window import Window
 from napari_medsam.overlay import PANEL_WIDTH, TITLE_HEIGHT, Scene, save_overlay, slices_to_show

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from napari_medsam.engine.anchors import as_mask
 from napari_medsam.engine.annotation import Annotation
 from napari_medsam.engine.events import PlacedBox
-from napari_medsam.engine.prompt import BoxPrompt, SliceRef
+from napari_medsam.engine.prompts import BoxPrompt, SliceRef
 from napari_medsam.engine.volume import Volume
 from napari_medsam.measure import measure
 from napari_medsam.tally import Tally

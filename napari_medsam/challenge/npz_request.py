@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam.engine.events import PALETTE, Label, PlacedBox
-from napari_medsam.engine.original import OriginalRules
-from napari_medsam.engine.prompt import BoxPrompt, SliceRef, box_prompt
+from napari_medsam.engine.prompts import BoxPrompt, SliceRef, box_prompt
 from napari_medsam.engine.propagate import Seed, seed_from_3d_box
 from napari_medsam.engine.volume import Volume
 from napari_medsam.engine.window import preset_window
@@ -23,6 +22,7 @@ from napari_medsam.formats.image_file import ImageFile
 from napari_medsam.formats.npz import read_npz
 from napari_medsam.formats.npz_case import read_boxes
 from napari_medsam.headless import Answer, Request
+from napari_medsam.input_contract import OriginalRules
 
 
 def read_request(

@@ -40,7 +40,7 @@ def build(
     Without --platform and --python it is for machines like this one.
     """
     from napari_medsam import kit
-    from napari_medsam.models.store import file_sha256
+    from napari_medsam.storage.hashing import file_sha256
 
     with usage("--platform or --python"):
         targets = _targets(platform, python)

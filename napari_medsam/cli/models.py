@@ -100,11 +100,12 @@ def install(
     folder. Running it again is safe.
     """
     from napari_medsam.models import store
+    from napari_medsam.models.install import install_model
 
     model = _spec(name)
     before = store.info(name).is_installed
     with progress_bar(f"Downloading {model.title}", in_bytes=True) as advance:
-        path = store.install(model, progress=advance)
+        path = install_model(model, progress=advance)
     if not quiet:
         done = "was installed already" if before else "is installed"
         typer.echo(f"{model.title} {done}: {path}{_checked(model)}")

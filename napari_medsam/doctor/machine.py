@@ -13,8 +13,8 @@ from pathlib import Path
 from napari_medsam import __version__
 from napari_medsam.doctor.check import Check, first_line
 from napari_medsam.engine.embeddings import free_memory
-from napari_medsam.models import store
 from napari_medsam.storage.paths import can_write
+from napari_medsam.storage.user_folders import home
 from napari_medsam.tested_versions import PYTHONS
 
 GIB = 1024**3
@@ -95,7 +95,7 @@ def memory() -> Check:
 
 def disk() -> Check:
     """Whether weights can be kept in the data folder."""
-    folder = store.home()
+    folder = home()
     there = next(parent for parent in (folder, *folder.parents) if parent.exists())
     elsewhere = "Set NAPARI_MEDSAM_HOME to a folder you may write in."
     if not can_write(there):

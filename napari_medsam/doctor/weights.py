@@ -6,14 +6,13 @@ from napari_medsam.doctor.check import Check, first_line
 from napari_medsam.models import record_file, store
 from napari_medsam.models.catalogue import CATALOGUE, DEFAULT
 from napari_medsam.models.errors import NotInstalled, StoreError
+from napari_medsam.storage.user_folders import home
 
 
 def weights() -> list[Check]:
     """The default model, whose weights are needed, and whatever else is installed or imported."""
     names = [model.name for model in CATALOGUE]
-    own = {
-        path.parent.name for path in (store.home() / "models").glob(f"*/{record_file.FILE_NAME}")
-    }
+    own = {path.parent.name for path in (home() / "models").glob(f"*/{record_file.FILE_NAME}")}
     checks = [_one(name) for name in (*names, *sorted(own - set(names)))]
     return [check for check in checks if check is not None]
 

@@ -10,14 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam.engine.annotation import Annotation
-from napari_medsam.engine.prompt import (
-    BoxPrompt,
-    SliceMask,
-    SliceRef,
-    around,
-    parts_touching,
-    tight_patch,
-)
+from napari_medsam.engine.prompt import SliceMask, parts_touching, tight_patch
+from napari_medsam.engine.prompts import BoxPrompt, SliceRef, around
 from napari_medsam.engine.review import painted
 from napari_medsam.engine.volume import Axis, plane_index
 

@@ -34,8 +34,8 @@ from napari_medsam.engine.events import (
     with_lock,
     with_state,
 )
-from napari_medsam.engine.points import PointPrompt
-from napari_medsam.engine.prompt import SliceMask, SliceRef
+from napari_medsam.engine.prompt import SliceMask
+from napari_medsam.engine.prompts import PointPrompt, SliceRef
 
 
 class Annotation:

@@ -14,8 +14,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from napari_medsam.engine.prompt import BoxPrompt, SliceMask
-from napari_medsam.engine.propagate import confidence, overlap
+from napari_medsam.engine.prompt import SliceMask, overlap
+from napari_medsam.engine.prompts import BoxPrompt
+from napari_medsam.engine.propagate import confidence
 
 AGREEMENT = 0.5
 """What the Dice with the neighbouring slice counts against a mask's own confidence."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam.engine.change import Change, Labels, Origins, Patch, record
-from napari_medsam.engine.prompt import SliceRef
+from napari_medsam.engine.prompts import SliceRef
 from napari_medsam.engine.volume import plane_index
 
 

@@ -12,10 +12,12 @@ from typing import Protocol
 import numpy as np
 
 from napari_medsam.engine import original
+from napari_medsam.engine.embedding import Embedding
 from napari_medsam.engine.ends import Trail
 from napari_medsam.engine.multiview import decode_closest, decode_on_crops
 from napari_medsam.engine.predictor import Predictor
-from napari_medsam.engine.prompt import BoxPrompt, Crop, Embedding, SliceMask
+from napari_medsam.engine.prompt import SliceMask
+from napari_medsam.engine.prompts import BoxPrompt, Crop
 from napari_medsam.engine.propagate import (
     EQUAL_AND_GROWN,
     QUICK,
@@ -27,6 +29,7 @@ from napari_medsam.engine.propagate import (
     running_box,
 )
 from napari_medsam.engine.views import following_crop
+from napari_medsam.input_contract import OriginalRules
 
 Found = tuple[int, SliceMask]
 """Which seed, and its mask."""
@@ -147,9 +150,7 @@ class EvidenceChains:
 class CompatChains:
     """The authors' rules (`engine.original`), which never end before the range does."""
 
-    def __init__(
-        self, predictor: Predictor, seeds: Sequence[Seed], rules: original.OriginalRules
-    ) -> None:
+    def __init__(self, predictor: Predictor, seeds: Sequence[Seed], rules: OriginalRules) -> None:
         self._predictor = predictor
         self._seeds = seeds
         self._rules = rules

@@ -14,7 +14,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.prompt import SliceRef, tight_patch
+from napari_medsam.engine.prompt import tight_patch
+from napari_medsam.engine.prompts import SliceRef
 from napari_medsam.engine.stored import StoredUint8, StoredUint16
 from napari_medsam.engine.volume import AXES, Axis, plane_index
 

@@ -13,8 +13,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.prompt import SliceMask
-from napari_medsam.engine.propagate import overlap
+from napari_medsam.engine.prompt import SliceMask, overlap
 
 FEATURES = ("score", "stability", "least overlap", "mean overlap", "agreement of views")
 

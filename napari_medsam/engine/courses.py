@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from napari_medsam.engine.anchors import part_near
 from napari_medsam.engine.events import PlacedBox
 from napari_medsam.engine.keyframes import are_one_object, interpolate, span_of
-from napari_medsam.engine.prompt import BoxPrompt, SliceMask
+from napari_medsam.engine.prompt import SliceMask
+from napari_medsam.engine.prompts import BoxPrompt
 from napari_medsam.engine.propagate import Seed
 from napari_medsam.engine.spans import Station
 from napari_medsam.engine.volume import Axis

@@ -31,8 +31,9 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.frame import Enlarge, Frame
-from napari_medsam.engine.prompt import Embedding
+from napari_medsam.engine.embedding import Embedding
+from napari_medsam.engine.frame import Frame
+from napari_medsam.input_contract import Enlarge
 from napari_medsam.storage.atomic_write import remove_if_possible, replacing
 
 DiskPrecision = Literal["float16", "int8"]

@@ -10,7 +10,8 @@ import numpy as np
 from napari_medsam.engine.canvas import Canvas
 from napari_medsam.engine.change import Labels, Origins, Patch
 from napari_medsam.engine.events import Event, Origin, Place, PlacedBox, Run, Spot
-from napari_medsam.engine.prompt import BoxPrompt, SliceMask, SliceRef, parts_touching
+from napari_medsam.engine.prompt import SliceMask, parts_touching
+from napari_medsam.engine.prompts import BoxPrompt, SliceRef
 from napari_medsam.engine.provenance import event_of, last_at, painted_for
 from napari_medsam.engine.volume import Axis, plane_index
 

@@ -8,7 +8,7 @@ from collections import OrderedDict
 import psutil
 
 from napari_medsam.engine.disk_cache import DiskCache
-from napari_medsam.engine.prompt import Embedding
+from napari_medsam.engine.embedding import Embedding
 
 MOST_BYTES = 2 * 1024**3
 """The default budget is a quarter of the free memory, but never more than this."""

@@ -12,9 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from napari_medsam.engine.annotation import Annotation
 from napari_medsam.engine.prompt import SliceMask
-from napari_medsam.engine.volume import Axis, plane_index
 
 GONE, FADING = 0.45, 0.7
 """Shares of the first mask's predicted IoU: below the first share the object has ended, at the
@@ -88,25 +86,3 @@ class Trail:
 def emptied(mask: SliceMask) -> SliceMask:
     """The same slice with nothing on it."""
     return replace(mask, y0=0, x0=0, patch=np.zeros((0, 0), dtype=bool), stability=0.0)
-
-
-def extent_along(
-    annotation: Annotation, axis: Axis, label: int, inside: tuple[int, int], reach: tuple[int, int]
-) -> tuple[int, int]:
-    """First and last slice of a label, going outward from slices that have it until one has not.
-
-    Parameters
-    ----------
-    inside, reach
-        First and last slice to start from, and those to go to at most.
-    """
-
-    def has(index: int) -> bool:
-        return bool((annotation.labels[plane_index(axis, index)] == label).any())
-
-    first, last = inside
-    while first > reach[0] and has(first - 1):
-        first -= 1
-    while last < reach[1] and has(last + 1):
-        last += 1
-    return first, last

@@ -9,8 +9,8 @@ from typing import Literal, get_args
 
 from napari_medsam.engine.change import Change
 from napari_medsam.engine.kept import kept_masks, kept_patches, kept_spots, kept_trust
-from napari_medsam.engine.points import PointPrompt
-from napari_medsam.engine.prompt import BoxPrompt, SliceMask
+from napari_medsam.engine.prompt import SliceMask
+from napari_medsam.engine.prompts import BoxPrompt, PointPrompt
 from napari_medsam.engine.volume import Axis
 
 MOST_LABELS = 65535

@@ -9,87 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.prompt import BoxPrompt, Crop
-
-if TYPE_CHECKING:
-    from napari_medsam.engine.original import OriginalRules
-
-Enlarge = Literal["cropped", "through_input", "bicubic"]
-
-
-class InputContract(Protocol):
-    """What a model wants to be shown, and in which frame it is told where to look."""
-
-    @property
-    def side(self) -> int:
-        """The input is `side` x `side` pixels."""
-
-    @property
-    def resize(self) -> Literal["fit", "stretch"]:
-        """Keep the aspect and pad, or distort to the square."""
-
-    @property
-    def interpolation(
-        self,
-    ) -> Literal["area", "linear", "antialias", "nearest", "torch_uint8", "torch_float"]:
-        """How the view is resized; see `engine.resize` for each."""
-
-    @property
-    def mean(self) -> tuple[float, float, float] | None:
-        """Per-channel mean on the 0..255 scale; None: min-max of the resized view."""
-
-    @property
-    def std(self) -> tuple[float, float, float] | None:
-        """Per-channel deviation on the 0..255 scale, with `mean`."""
-
-    @property
-    def channels(self) -> Literal["rgb", "bgr"]:
-        """The order the channels are handed over in."""
-
-    @property
-    def prompt_side(self) -> float:
-        """Side of the square that prompt coordinates refer to: 256, 512, 1024, or 1."""
-
-    @property
-    def prompt_scale(self) -> Literal["long_side", "resized"]:
-        """Prompts scale by side / long side, or by the rounded resized size, each axis its own."""
-
-    @property
-    def truncates_boxes(self) -> bool:
-        """Whether the family's own script cuts the fractions off scaled boxes."""
-
-    @property
-    def enlarge(self) -> Enlarge:
-        """The way of the logits to the view's pixels; see `Frame.to_view`."""
-
-    @property
-    def accepts_points(self) -> bool:
-        """Whether the weights were trained with points at all."""
-
-    @property
-    def accepts_negative_points(self) -> bool:
-        """Whether points outside the object were among them."""
-
-    @property
-    def max_points(self) -> int:
-        """How many a prompt may have; a box's corners count as two."""
-
-    @property
-    def accepts_mask(self) -> bool:
-        """Whether an earlier mask may be given with a prompt."""
-
-    @property
-    def mask_prompt(self) -> Literal["logits", "sigmoid"]:
-        """In which form it is given."""
-
-    @property
-    def original_3d(self) -> OriginalRules | None:
-        """The authors' own rules for volumes; None where they published none."""
+from napari_medsam.engine.prompts import BoxPrompt, Crop
+from napari_medsam.input_contract import Enlarge, InputContract
 
 
 def fit(height: int, width: int, side: int) -> tuple[int, int]:

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam.engine.change import Change, Patch
-from napari_medsam.engine.prompt import BoxPrompt, Crop, SliceMask, SliceRef
+from napari_medsam.engine.prompt import SliceMask
+from napari_medsam.engine.prompts import BoxPrompt, Crop, SliceRef
 from napari_medsam.engine.volume import AXES, Axis
 
 T = TypeVar("T")

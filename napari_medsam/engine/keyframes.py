@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from napari_medsam.engine.prompt import BoxPrompt, SliceRef
+from napari_medsam.engine.prompts import BoxPrompt, SliceRef
 
 
 def interpolate(keyframes: Iterable[BoxPrompt], indices: Iterable[int]) -> list[BoxPrompt]:

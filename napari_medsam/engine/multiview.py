@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from napari_medsam.engine.embedding import Embedding
 from napari_medsam.engine.frame import Frame
 from napari_medsam.engine.predictor import Predictor
-from napari_medsam.engine.prompt import BoxPrompt, Crop, Embedding, SliceMask, SliceRef
-from napari_medsam.engine.propagate import overlap
+from napari_medsam.engine.prompt import SliceMask, overlap
+from napari_medsam.engine.prompts import BoxPrompt, Crop, SliceRef
 from napari_medsam.engine.views import shared_crops
 
 

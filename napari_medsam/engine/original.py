@@ -1,7 +1,7 @@
 """The authors' own rules from slice to slice, for compat mode; the one place that reads them.
 
 Each family's script goes its own way to the next box; what differs is data of its
-`models.contract.OriginalPropagation`. Sources: LiteMedSAM, ``CVPR24_LiteMedSAM_infer.py``; DAFT,
+`input_contract.OriginalRules`. Sources: LiteMedSAM, ``CVPR24_LiteMedSAM_infer.py``; DAFT,
 ``PerfectMetaOpenVINO.py``; MedficientSAM, ``src/infer.py`` and ``cpp/src/main.cpp``; hawken50,
 ``CVPR24_LiteMedSamOnnx_infer.py`` and ``cpp/src/main.cpp``.
 """
@@ -9,39 +9,16 @@ Each family's script goes its own way to the next box; what differs is data of i
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam.engine.frame import Frame
-from napari_medsam.engine.prompt import SliceMask, box_prompt
+from napari_medsam.engine.prompt import SliceMask
+from napari_medsam.engine.prompts import box_prompt
 from napari_medsam.engine.propagate import Seed
 from napari_medsam.engine.resize import resize_area
-
-
-class OriginalRules(Protocol):
-    """How a family's own script carries a box on."""
-
-    @property
-    def includes_last(self) -> bool:
-        """Whether the last slice of the range is visited; some scripts leave it out."""
-
-    @property
-    def next_box(self) -> Literal["resized_mask", "mask"]:
-        """Extent of the previous mask at the input's size, or at the slice's own."""
-
-    @property
-    def margin(self) -> float:
-        """Pixels of the prompt frame the extent is enlarged by."""
-
-    @property
-    def followed(self) -> tuple[str, ...]:
-        """Modalities whose boxes follow the mask, the others keep the given box; (): all."""
-
-    @property
-    def voted(self) -> tuple[str, ...]:
-        """Modalities that are segmented along all three axes, with a vote."""
+from napari_medsam.input_contract import OriginalRules
 
 
 def seed_reach(seed: Seed, rules: OriginalRules) -> Seed:

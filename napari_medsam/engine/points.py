@@ -12,29 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.frame import Frame, InputContract, resize_bilinear
-from napari_medsam.engine.prompt import BoxPrompt, SliceMask, SliceRef
-
-Point = tuple[float, float]
-"""x, y."""
+from napari_medsam.engine.frame import Frame, resize_bilinear
+from napari_medsam.engine.prompt import SliceMask
+from napari_medsam.engine.prompts import BoxPrompt, Point, PointPrompt, SliceRef
+from napari_medsam.input_contract import InputContract
 
 SURE = 6.0
 """Logit of a mask that is given as true or false: a probability of 0.998."""
-
-
-@dataclass(frozen=True)
-class PointPrompt:
-    """Points on a slice, perhaps in a box. Make it with `point_prompt`, which checks them."""
-
-    slice: SliceRef
-    inside: tuple[Point, ...]
-    outside: tuple[Point, ...] = ()
-    box: BoxPrompt | None = None
-
-    @property
-    def points(self) -> tuple[Point, ...]:
-        """All of them, those inside first."""
-        return (*self.inside, *self.outside)
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,13 +13,16 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_medsam.engine.embedding import Embedding
 from napari_medsam.engine.embeddings import EmbeddingCache
-from napari_medsam.engine.frame import Frame, InputContract
-from napari_medsam.engine.points import PointAnswer, PointPrompt, as_given, box_around, check
+from napari_medsam.engine.frame import Frame
+from napari_medsam.engine.points import PointAnswer, as_given, box_around, check
 from napari_medsam.engine.preprocess import PREPROCESSING_VERSION, slice_input
-from napari_medsam.engine.prompt import BoxPrompt, Embedding, SliceMask, SliceRef, tight_patch
+from napari_medsam.engine.prompt import SliceMask, tight_patch
+from napari_medsam.engine.prompts import BoxPrompt, PointPrompt, SliceRef
 from napari_medsam.engine.volume import Volume
 from napari_medsam.engine.window import Window
+from napari_medsam.input_contract import InputContract
 
 
 class Decoded(Protocol):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.frame import Frame, InputContract
+from napari_medsam.engine.frame import Frame
 from napari_medsam.engine.resize import (
     resize_antialias,
     resize_area,
@@ -24,6 +24,7 @@ from napari_medsam.engine.resize import (
     resize_torch_uint8,
 )
 from napari_medsam.engine.window import Window
+from napari_medsam.input_contract import InputContract
 
 PREPROCESSING_VERSION = "1"
 """Part of every embedding's key: raise it whenever anything below changes what comes out."""

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from napari_medsam.engine.prompt import BoxPrompt, SliceMask, box_prompt
+from napari_medsam.engine.prompt import SliceMask, overlap
+from napari_medsam.engine.prompts import BoxPrompt, box_prompt
 
 
 @dataclass(frozen=True)
@@ -138,21 +138,3 @@ def choose(masks: Sequence[SliceMask], previous: SliceMask) -> SliceMask:
 def confidence(mask: SliceMask) -> float:
     """Predicted IoU and half the stability; the weights of docs/quality.md."""
     return mask.score + 0.5 * mask.stability
-
-
-def overlap(first: SliceMask, second: SliceMask) -> float:
-    """Dice of two masks of neighbouring slices, 0 to 1; 0 where one is empty."""
-    if first.is_empty or second.is_empty:
-        return 0.0
-    top, left = max(first.y0, second.y0), max(first.x0, second.x0)
-    h = min(first.y0 + first.patch.shape[0], second.y0 + second.patch.shape[0]) - top
-    w = min(first.x0 + first.patch.shape[1], second.x0 + second.patch.shape[1]) - left
-    if h <= 0 or w <= 0:
-        return 0.0
-    shared = _part(first, top, left, h, w) & _part(second, top, left, h, w)
-    return 2.0 * int(np.count_nonzero(shared)) / (first.area + second.area)
-
-
-def _part(mask: SliceMask, top: int, left: int, h: int, w: int) -> NDArray[np.bool_]:
-    y, x = top - mask.y0, left - mask.x0
-    return mask.patch[y : y + h, x : x + w]

@@ -9,11 +9,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.frame import Frame, InputContract
+from napari_medsam.engine.frame import Frame
 from napari_medsam.engine.preprocess import resize_view, view_to_uint8
-from napari_medsam.engine.prompt import BoxPrompt, SliceRef
+from napari_medsam.engine.prompts import BoxPrompt, SliceRef
 from napari_medsam.engine.volume import Volume
 from napari_medsam.engine.window import Window
+from napari_medsam.input_contract import InputContract
 
 Corners = tuple[float, float, float, float]
 

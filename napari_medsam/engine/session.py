@@ -13,12 +13,14 @@ from dataclasses import replace
 
 from napari_medsam.engine.box3d import best_start, settle
 from napari_medsam.engine.chains import Chains, CompatChains, EvidenceChains, Found
+from napari_medsam.engine.embedding import Embedding
 from napari_medsam.engine.embeddings import EmbeddingCache
 from napari_medsam.engine.multiview import better, closer_views, decode_in_views
 from napari_medsam.engine.original import seed_reach
-from napari_medsam.engine.points import PointAnswer, PointPrompt, mask_logits
+from napari_medsam.engine.points import PointAnswer, mask_logits
 from napari_medsam.engine.predictor import Predictor, PromptableModel
-from napari_medsam.engine.prompt import BoxPrompt, Embedding, SliceMask, SliceRef
+from napari_medsam.engine.prompt import SliceMask
+from napari_medsam.engine.prompts import BoxPrompt, PointPrompt, SliceRef
 from napari_medsam.engine.propagate import THOROUGH, Seed, plan
 from napari_medsam.engine.spans import Span, Stations, spans_in_doubt
 from napari_medsam.engine.volume import Axis, Volume

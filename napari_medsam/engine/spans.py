@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from napari_medsam.engine.box3d import Masks, smoothest
-from napari_medsam.engine.prompt import BoxPrompt, SliceMask
-from napari_medsam.engine.propagate import Seed, overlap
+from napari_medsam.engine.prompt import SliceMask, overlap
+from napari_medsam.engine.prompts import BoxPrompt
+from napari_medsam.engine.propagate import Seed
 
 DISAGREEMENT = 0.7
 """Dice of two neighbouring slices under which a span is tried again."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from napari_medsam.engine.prompt import BoxPrompt, Crop
+from napari_medsam.engine.prompts import BoxPrompt, Crop
 
 SMALLEST_SIDE = 128
 """Pixels; a smaller crop would only enlarge beyond the image's own resolution."""

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam.engine.chains import Found
-from napari_medsam.engine.prompt import BoxPrompt, SliceMask, SliceRef, tight_patch
+from napari_medsam.engine.prompt import SliceMask, tight_patch
+from napari_medsam.engine.prompts import BoxPrompt, SliceRef
 from napari_medsam.engine.propagate import Seed, seed_from_3d_box
 from napari_medsam.engine.session import Session
 from napari_medsam.engine.volume import AXES, Axis, plane_index

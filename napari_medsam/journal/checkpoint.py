@@ -17,7 +17,8 @@ from napari_medsam.engine.annotation import Annotation
 from napari_medsam.engine.canvas import Canvas
 from napari_medsam.engine.change import Patch
 from napari_medsam.engine.events import Event, Origin, Place, PlacedBox
-from napari_medsam.engine.prompt import BoxPrompt, SliceMask, SliceRef
+from napari_medsam.engine.prompt import SliceMask
+from napari_medsam.engine.prompts import BoxPrompt, SliceRef
 from napari_medsam.engine.provenance import place_of
 from napari_medsam.engine.review import painted, trusted
 from napari_medsam.engine.volume import AXES

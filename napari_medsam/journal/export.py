@@ -12,8 +12,8 @@ import numpy as np
 
 from napari_medsam.engine.change import Patch
 from napari_medsam.engine.events import Event, Label, PlacedBox
-from napari_medsam.engine.points import PointPrompt
 from napari_medsam.engine.prompt import SliceMask
+from napari_medsam.engine.prompts import PointPrompt
 from napari_medsam.journal.book import Book, Row
 
 Json = dict[str, object]

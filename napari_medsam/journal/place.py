@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from napari_medsam.models.store import home
+from napari_medsam.storage.user_folders import home
 
 VARIABLE = "NAPARI_MEDSAM_JOURNALS"
 SUFFIX = ".journal"

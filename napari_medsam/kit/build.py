@@ -17,6 +17,8 @@ from napari_medsam.kit.wheel_file import WheelFile, read_wheel
 from napari_medsam.kit.wheels import Fetch, gather, pip_fetch
 from napari_medsam.models import store
 from napari_medsam.models.errors import StoreError
+from napari_medsam.models.install import install_model
+from napari_medsam.storage.hashing import file_sha256
 from napari_medsam.storage.temporary_folder import temporary_folder
 from napari_medsam.tested_versions import constraints_file
 
@@ -111,7 +113,7 @@ def _put_weights(name: str, into: Path) -> None:
             f"The weights of {model.title} have no published SHA-256, so a kit cannot vouch for"
             " them; carry them over by hand and run: napari-medsam models import PATH."
         )
-    path = store.verify(name) if store.is_installed(name) else store.install(model)
+    path = store.verify(name) if store.is_installed(name) else install_model(model)
     into.mkdir(parents=True)
     shutil.copyfile(path, into / path.name)
 
@@ -119,7 +121,7 @@ def _put_weights(name: str, into: Path) -> None:
 def _requirements(wheels: Sequence[WheelFile]) -> str:
     """For ``pip install --require-hashes``: each wheel alone is allowed."""
     return "".join(
-        f"{one.name}=={one.version} --hash=sha256:{store.file_sha256(one.path)}\n" for one in wheels
+        f"{one.name}=={one.version} --hash=sha256:{file_sha256(one.path)}\n" for one in wheels
     )
 
 

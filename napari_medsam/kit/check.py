@@ -13,7 +13,7 @@ from napari_medsam.kit.sums import differences
 from napari_medsam.kit.targets import Target
 from napari_medsam.kit.wheel_file import WheelFile, read_wheel
 from napari_medsam.kit.wheels import lacking
-from napari_medsam.models.store import file_sha256
+from napari_medsam.storage.hashing import file_sha256
 from napari_medsam.storage.json_file import read_json
 
 OWN = "napari-medsam"

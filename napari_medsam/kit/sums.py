@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from napari_medsam.models.store import file_sha256
 from napari_medsam.storage.atomic_write import write_text
+from napari_medsam.storage.hashing import file_sha256
 
 NAME = "SHA256SUMS"
 MOST_BYTES = 2**24

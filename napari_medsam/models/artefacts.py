@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from openvino import Model
 from openvino import opset13 as ops
 
-from napari_medsam.models.contract import InputContract
+from napari_medsam.input_contract import InputContract, Masks
 from napari_medsam.models.errors import GraphError
 from napari_medsam.models.graph_files import read_graph
 from napari_medsam.models.graph_forms import CHANNELS, DecoderForm, EncoderForm, Kind, Released
 from napari_medsam.models.layers import Node, constant, integers, reshape, transpose
 from napari_medsam.models.runtime import Networks
-from napari_medsam.models.sam_decoder import N_MASKS, TOKENS, Masks, Prompts
+from napari_medsam.models.sam_decoder import N_MASKS, TOKENS, Prompts
 
 # -- building ------------------------------------------------------------------------------------
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from napari_medsam.models import contract as contracts
-from napari_medsam.models.contract import InputContract as InputContract
 from napari_medsam.models.spec import ModelSpec as ModelSpec
 from napari_medsam.models.spec import PageSource as PageSource
 from napari_medsam.models.spec import UrlSource as UrlSource

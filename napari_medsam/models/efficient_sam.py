@@ -18,6 +18,7 @@ import numpy as np
 from openvino import Model
 from openvino import opset13 as ops
 
+from napari_medsam.input_contract import Masks
 from napari_medsam.models.layers import (
     Array,
     Node,
@@ -38,7 +39,6 @@ from napari_medsam.models.plain_attention import global_attention, patch_tokens
 from napari_medsam.models.sam_decoder import (
     N_MASKS,
     TOKENS,
-    Masks,
     Prompts,
     in_place,
     one_token,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from napari_medsam.input_contract import InputContract
 from napari_medsam.models import self_test
 from napari_medsam.models.catalogue import spec as catalogue_spec
-from napari_medsam.models.contract import InputContract
 from napari_medsam.models.record_file import Record
 
 

@@ -30,6 +30,7 @@ from napari_medsam.models.runtime import Networks, SamModel
 from napari_medsam.models.spec import ModelSpec
 from napari_medsam.models.unpacking import unpacked
 from napari_medsam.models.unpickle import UnsafeName
+from napari_medsam.storage.hashing import file_sha256
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -397,7 +398,7 @@ def _stored_files(found: _Found, file_name: str) -> dict[str, Path | None]:
 
 
 def _hashed(files: Mapping[str, Path | None]) -> dict[str, str]:
-    return {name: store.file_sha256(path) if path else "" for name, path in files.items()}
+    return {name: file_sha256(path) if path else "" for name, path in files.items()}
 
 
 def _write(found: _Found, names: Sequence[str], folder: Path) -> None:

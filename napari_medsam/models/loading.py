@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from numpy.typing import NDArray
 
+from napari_medsam.input_contract import InputContract, Masks
 from napari_medsam.models import (
     efficient_sam,
     efficient_vit,
@@ -26,7 +27,6 @@ from napari_medsam.models import (
 from napari_medsam.models.artefacts import build, read_graphs
 from napari_medsam.models.catalogue import CATALOGUE, DEFAULT
 from napari_medsam.models.checkpoint import read_checkpoint
-from napari_medsam.models.contract import InputContract
 from napari_medsam.models.device import Way
 from napari_medsam.models.errors import CheckpointError
 from napari_medsam.models.graph_files import signature
@@ -35,6 +35,7 @@ from napari_medsam.models.runtime import Networks, Precision, SamModel
 from napari_medsam.models.spec import ModelSpec
 from napari_medsam.models.state_dicts import plain_keys
 from napari_medsam.models.weights import Weights
+from napari_medsam.storage.hashing import file_sha256
 
 Builder: TypeAlias = Callable[[Mapping[str, NDArray[Any]], str], Networks]
 
@@ -112,7 +113,7 @@ def identity_of(name: str, weights: str | Path | None = None) -> str:
     """
     model = store.spec(name)
     path, released = _files(model, weights)
-    hashes = {file: store.file_sha256(path.parent / file) for file in released or [path.name]}
+    hashes = {file: file_sha256(path.parent / file) for file in released or [path.name]}
     if weights is None:
         store.require_unaltered(model, hashes)
     digest = _joint_sha256(hashes.values()) if released else hashes[path.name]
@@ -258,7 +259,7 @@ def _with_sam_decoder(
 def _complete(
     weights: Weights,
     encoder: Any,
-    build_decoder: Callable[[Weights, sam_decoder.Prompts, sam_decoder.Masks], Any],
+    build_decoder: Callable[[Weights, sam_decoder.Prompts, Masks], Any],
     *,
     prompts: tuple[sam_decoder.Prompts, ...],
     unused: tuple[str, ...] = (),
@@ -269,7 +270,7 @@ def _complete(
     # Copied, so that the mapped file is let go: on Windows it could not be removed otherwise.
     kept = weights.copy_of(sam_decoder.PREFIXES)
 
-    def decoder(kind: sam_decoder.Prompts, masks: sam_decoder.Masks) -> Any:
+    def decoder(kind: sam_decoder.Prompts, masks: Masks) -> Any:
         built = ready.pop((kind, masks), None)  # handed over once, not kept
         return built or build_decoder(kept, kind, masks)
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from napari_medsam.input_contract import InputContract
 from napari_medsam.models.catalogue import DAFT_MODALITIES
 from napari_medsam.models.contract import (
     DAFT,
@@ -25,7 +26,6 @@ from napari_medsam.models.contract import (
     SAM,
     SAM_MED2D,
     UNIT_BOXES,
-    InputContract,
 )
 from napari_medsam.models.errors import GraphError
 from napari_medsam.models.graph_files import SUFFIXES, Signature, read_graph, signature

@@ -13,8 +13,8 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
+from napari_medsam.input_contract import InputContract
 from napari_medsam.models import catalogue
-from napari_medsam.models.contract import InputContract
 from napari_medsam.models.errors import StoreError
 from napari_medsam.models.spec import ModelSpec, WeightsFile
 from napari_medsam.storage.json_file import read_json, write_json

@@ -19,12 +19,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_medsam.models.catalogue import InputContract
+from napari_medsam.input_contract import InputContract, Masks
 from napari_medsam.models.device import Precision as Precision
 from napari_medsam.models.device import Way, compile_options, core
 from napari_medsam.models.errors import Cancelled as Cancelled
 from napari_medsam.models.job import Job
-from napari_medsam.models.sam_decoder import TOKENS, Masks, Prompts
+from napari_medsam.models.sam_decoder import TOKENS, Prompts
 
 Float = NDArray[np.float32]
 

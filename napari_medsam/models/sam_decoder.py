@@ -18,7 +18,7 @@ import numpy as np
 from openvino import Model
 from openvino import opset13 as ops
 
-from napari_medsam.models.contract import Masks as Masks
+from napari_medsam.input_contract import Masks
 from napari_medsam.models.layers import (
     CHANNEL_NORM_EPS,
     Array,

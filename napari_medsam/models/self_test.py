@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.models.contract import InputContract
+from napari_medsam.input_contract import InputContract
 from napari_medsam.models.runtime import SamModel
 
 ENOUGH = 0.8  # IoU; right contracts of real weights reach 0.95

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from napari_medsam.models.contract import InputContract
+from napari_medsam.input_contract import InputContract
 
 
 @dataclass(frozen=True)

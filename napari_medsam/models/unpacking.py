@@ -14,10 +14,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from napari_medsam.models import store
 from napari_medsam.models.errors import GraphError, StoreError
 from napari_medsam.models.graph_files import SUFFIXES as GRAPH_SUFFIXES
+from napari_medsam.storage.hashing import file_sha256
 from napari_medsam.storage.temporary_folder import temporary_folder
+from napari_medsam.storage.user_folders import home
 
 MOST_FILES, MOST_BYTES = 5000, 32 * 2**30  # of a zip or folder; more is no release of a model
 MOST_GROWTH = 100  # of a zip's bytes; trained numbers hardly shrink at all, zeros 1000 times
@@ -29,13 +30,13 @@ def unpacked(path: Path) -> Iterator[tuple[list[Path], str]]:
     if path.is_dir():
         yield _listed(path), path.name
         return
-    source = f"{path.name}, SHA-256 {store.file_sha256(path)}"
+    source = f"{path.name}, SHA-256 {file_sha256(path)}"
     if not _is_plain_zip(path):
         beside = path.suffix in GRAPH_SUFFIXES
         yield ([f for f in path.parent.iterdir() if f.is_file()] if beside else [path]), source
         return
-    store.home().mkdir(parents=True, exist_ok=True)
-    with temporary_folder("unpacked-", store.home()) as folder:
+    home().mkdir(parents=True, exist_ok=True)
+    with temporary_folder("unpacked-", home()) as folder:
         _unpack(path, folder)
         yield _listed(folder), source
 

@@ -13,9 +13,9 @@ import contextlib
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from napari_medsam.models import store
 from napari_medsam.models.device import EXACT, Precision, Way, machine
 from napari_medsam.storage.json_file import read_json, write_json
+from napari_medsam.storage.user_folders import home
 
 Wish = Literal["f32", "bf16", "auto"]
 """A precision, or "auto": the fastest way that was found to be safe here."""
@@ -71,7 +71,7 @@ def _key(identity: str) -> str:
 
 
 def _path() -> Path:
-    return store.home() / "ways.json"
+    return home() / "ways.json"
 
 
 def _read() -> dict[str, Any]:

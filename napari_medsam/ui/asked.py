@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from napari_medsam.engine.courses import Course, course_of
 from napari_medsam.engine.events import PlacedBox
-from napari_medsam.engine.prompt import SliceRef
+from napari_medsam.engine.prompts import SliceRef
 from napari_medsam.engine.volume import Axis
 from napari_medsam.ui.boxes import box_from_shape
 from napari_medsam.ui.case import Case

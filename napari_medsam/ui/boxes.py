@@ -18,7 +18,7 @@ from napari.layers import Image, Shapes
 from numpy.typing import NDArray
 
 from napari_medsam.engine.events import PlacedBox
-from napari_medsam.engine.prompt import BoxPrompt, SliceRef, box_prompt
+from napari_medsam.engine.prompts import BoxPrompt, SliceRef, box_prompt
 from napari_medsam.engine.volume import AXES, Axis, Volume
 from napari_medsam.ui.layers import lock, placement
 

@@ -16,7 +16,7 @@ from napari.layers import Image, Layer
 from napari_medsam.engine.annotation import Annotation
 from napari_medsam.engine.events import Event, Label, LabelState, PlacedBox
 from napari_medsam.engine.merge import added
-from napari_medsam.engine.prompt import SliceRef
+from napari_medsam.engine.prompts import SliceRef
 from napari_medsam.engine.volume import Axis
 from napari_medsam.engine.window import Window
 from napari_medsam.formats.header_window import first_window, window_names

@@ -12,6 +12,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from weakref import WeakSet
 
 from napari.components import ViewerModel
 from napari.layers import Image
@@ -19,7 +20,7 @@ from napari.layers import Image
 from napari_medsam.cache_place import cache_size, memory_for_embeddings, preferences
 from napari_medsam.engine.embeddings import EmbeddingCache
 from napari_medsam.engine.predictor import PromptableModel
-from napari_medsam.engine.prompt import SliceRef
+from napari_medsam.engine.prompts import SliceRef
 from napari_medsam.engine.session import Session
 from napari_medsam.engine.volume import Axis
 from napari_medsam.formats.header_window import why_this_window
@@ -30,7 +31,6 @@ from napari_medsam.ui.box_hand import BoxHand
 from napari_medsam.ui.boxes import Later
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.describe import describe, modality_of
-from napari_medsam.ui.docks import controllers
 from napari_medsam.ui.earlier import EarlierWork
 from napari_medsam.ui.jobs import JobRunner, Jobs
 from napari_medsam.ui.journalling import Journals
@@ -64,6 +64,10 @@ def _nothing() -> None:
 def _collect() -> None:
     """Free what lies in cycles, as all that napari's layers leave: Python looks once in hours."""
     gc.collect()
+
+
+controllers: WeakSet[Controller] = WeakSet()
+"""Those at work in this program, of all windows."""
 
 
 class Controller:

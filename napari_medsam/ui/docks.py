@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
+from typing import Any
 
 import napari
 from npe2 import PluginManager
 from numpy.typing import NDArray
 from qtpy.QtWidgets import QDockWidget
 
-if TYPE_CHECKING:
-    from napari_medsam.ui.case import Case
-    from napari_medsam.ui.controller import Controller
-    from napari_medsam.ui.widget import MedSamWidget
+from napari_medsam.ui.case import Case
+from napari_medsam.ui.controller import Controller, controllers
+from napari_medsam.ui.widget import MedSamWidget
 
 PLUGIN = "napari-medsam"
-
-controllers: WeakSet[Controller] = WeakSet()
-"""Those at work in this program, of all windows."""
 
 
 def current_dock() -> MedSamWidget | None:
@@ -30,8 +25,6 @@ def current_dock() -> MedSamWidget | None:
     window = getattr(viewer, "window", None)
     if window is None:
         return None
-    from napari_medsam.ui.widget import MedSamWidget
-
     docks = getattr(window, "dock_widgets", {}).values()
     for dock in docks:
         if isinstance(dock, MedSamWidget):
@@ -52,8 +45,6 @@ def open_dock(viewer: napari.Viewer) -> MedSamWidget:
     Under the same name: `add_plugin_dock_widget` gives it another, so the menu would open a second
     dock, and napari would not remember where the user had put the first.
     """
-    from napari_medsam.ui.widget import MedSamWidget
-
     manifest = PluginManager.instance().get_manifest(PLUGIN)
     [widget] = manifest.contributions.widgets or []
     dock = MedSamWidget(viewer)

@@ -18,7 +18,7 @@ from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 
 from napari_medsam.engine.events import Label
-from napari_medsam.engine.prompt import SliceRef
+from napari_medsam.engine.prompts import SliceRef
 from napari_medsam.engine.volume import AXES, Axis
 from napari_medsam.formats.grid import SourceGrid
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from napari.components import ViewerModel
 
 from napari_medsam.engine.events import Event, PlacedBox
-from napari_medsam.engine.points import PointAnswer, PointPrompt, check, point_prompt, why_not
-from napari_medsam.engine.prompt import SliceRef
+from napari_medsam.engine.points import PointAnswer, check, point_prompt, why_not
+from napari_medsam.engine.prompts import PointPrompt, SliceRef
 from napari_medsam.ui.boxes import Later
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.jobs import Job, JobRunner, Outcome

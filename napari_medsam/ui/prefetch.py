@@ -14,7 +14,7 @@ import psutil
 
 from napari_medsam.engine.embeddings import free_memory
 from napari_medsam.engine.prefetch import Pace, nearest_first
-from napari_medsam.engine.prompt import SliceRef
+from napari_medsam.engine.prompts import SliceRef
 from napari_medsam.engine.session import Session
 from napari_medsam.settings import settings
 from napari_medsam.ui.jobs import Job, JobRunner, Outcome

@@ -19,9 +19,9 @@ from napari_medsam.engine.courses import (
     plan_span,
 )
 from napari_medsam.engine.edit import Edit, Trust
-from napari_medsam.engine.ends import extent_along
 from napari_medsam.engine.events import PlacedBox, Run
-from napari_medsam.engine.prompt import SliceMask, SliceRef
+from napari_medsam.engine.prompt import SliceMask
+from napari_medsam.engine.prompts import SliceRef
 from napari_medsam.engine.propagate import Seed
 from napari_medsam.engine.review import Confidences, confidences, doubtful, summary
 from napari_medsam.engine.session import Session
@@ -31,6 +31,7 @@ from napari_medsam.ui.case import Case
 from napari_medsam.ui.eta import Eta
 from napari_medsam.ui.jobs import Job, JobRunner, Outcome
 from napari_medsam.ui.panel import Progress, Tell
+from napari_medsam.ui.reviewing import extent_along
 from napari_medsam.ui.shortcuts import key_of
 
 Found = dict[Course, dict[int, SliceMask]]

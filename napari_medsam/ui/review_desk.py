@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from napari.components import ViewerModel
 
-from napari_medsam.engine.prompt import SliceRef
+from napari_medsam.engine.prompts import SliceRef
 from napari_medsam.engine.review import next_doubtful
 from napari_medsam.ui.asked import course_on
 from napari_medsam.ui.layers import show_slice

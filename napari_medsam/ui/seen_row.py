@@ -8,7 +8,7 @@ from qtpy.QtCore import QRectF, Qt
 from qtpy.QtGui import QColor, QImage, QPainter, QPen, QPixmap
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
-from napari_medsam.engine.prompt import BoxPrompt, SliceRef
+from napari_medsam.engine.prompts import BoxPrompt, SliceRef
 from napari_medsam.engine.seen import Corners, box_seen, seen
 from napari_medsam.engine.session import Session
 from napari_medsam.ui.box_desk import box_meant

@@ -13,7 +13,8 @@ from napari_medsam.engine.embeddings import EmbeddingCache
 from napari_medsam.engine.events import Event, PlacedBox
 from napari_medsam.engine.predictor import PromptableModel
 from napari_medsam.engine.prefetch import nearest_first
-from napari_medsam.engine.prompt import SliceMask, SliceRef
+from napari_medsam.engine.prompt import SliceMask
+from napari_medsam.engine.prompts import SliceRef
 from napari_medsam.engine.session import Session
 from napari_medsam.ui.asked import slices_of
 from napari_medsam.ui.case import Case

@@ -12,6 +12,7 @@ from napari_medsam.engine.predictor import PromptableModel
 from napari_medsam.models import catalogue, loading, routing, store, ways
 from napari_medsam.models.device import EXACT
 from napari_medsam.models.imports import import_path
+from napari_medsam.models.install import install_model
 from napari_medsam.models.spec import PageSource
 from napari_medsam.models.ways import Wish
 from napari_medsam.precision_check import settle
@@ -108,7 +109,7 @@ class CatalogueShelf:
     def install(
         self, name: str, progress: Callable[[int, int], None], cancel: threading.Event
     ) -> None:
-        store.install(catalogue.spec(name), progress=progress, cancel=cancel)
+        install_model(catalogue.spec(name), progress=progress, cancel=cancel)
 
     def import_file(self, path: Path) -> Taken:
         passed_over: list[str] = []

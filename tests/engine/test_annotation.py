@@ -11,7 +11,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from napari_medsam.engine.annotation import Annotation
 from napari_medsam.engine.change import Patch
 from napari_medsam.engine.events import Event, Label, PlacedBox
-from napari_medsam.engine.prompt import SliceMask, SliceRef, box_prompt, tight_patch
+from napari_medsam.engine.prompt import SliceMask, tight_patch
+from napari_medsam.engine.prompts import SliceRef, box_prompt
 
 SHAPE = (6, 20, 24)
 

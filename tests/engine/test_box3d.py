@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from napari_medsam.engine.box3d import best_start, settle, smoothest, worth
-from napari_medsam.engine.prompt import SliceMask, SliceRef, box_prompt, tight_patch
+from napari_medsam.engine.prompt import SliceMask, tight_patch
+from napari_medsam.engine.prompts import SliceRef, box_prompt
 
 SHAPE = (60, 60)
 BOX = box_prompt(SliceRef("z", 0), (10, 10, 29, 29), SHAPE)

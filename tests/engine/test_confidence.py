@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from napari_medsam.engine.confidence import slice_confidences
-from napari_medsam.engine.prompt import SliceMask, SliceRef, box_prompt, tight_patch
+from napari_medsam.engine.prompt import SliceMask, tight_patch
+from napari_medsam.engine.prompts import SliceRef, box_prompt
 
 SHAPE = (60, 60)
 

@@ -12,7 +12,8 @@ from napari_medsam.engine.anchors import NEAR, anchors, as_mask, part_near
 from napari_medsam.engine.annotation import Annotation
 from napari_medsam.engine.courses import Course, course_of, plan_beyond, plan_courses, plan_span
 from napari_medsam.engine.events import PlacedBox
-from napari_medsam.engine.prompt import BoxPrompt, SliceMask, SliceRef, parts_touching
+from napari_medsam.engine.prompt import SliceMask, parts_touching
+from napari_medsam.engine.prompts import BoxPrompt, SliceRef
 
 SHAPE = (40, 40)
 

@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 
 from napari_medsam.engine.disk_cache import DiskCache
+from napari_medsam.engine.embedding import Embedding
 from napari_medsam.engine.embeddings import EmbeddingCache
 from napari_medsam.engine.frame import Frame
-from napari_medsam.engine.prompt import Crop, Embedding, SliceRef, box_prompt
+from napari_medsam.engine.prompts import Crop, SliceRef, box_prompt
 from napari_medsam.engine.session import Session
 from napari_medsam.engine.volume import Volume
 from napari_medsam.engine.window import Window
-from tests.conftest import TinyContract, TinyMedSam
+from tests.conftest import TinyMedSam, tiny_contract
 
-FRAME = Frame.of((80, 100), TinyContract(), Crop(8, 16, 72, 80))
+FRAME = Frame.of((80, 100), tiny_contract(), Crop(8, 16, 72, 80))
 
 
 def entry(key="volume|window|z3", seed=0, shape=(16, 8, 8)) -> Embedding:

@@ -4,12 +4,12 @@ import threading
 
 import numpy as np
 
+from napari_medsam.engine.embedding import Embedding
 from napari_medsam.engine.embeddings import MOST_BYTES, EmbeddingCache, default_budget
 from napari_medsam.engine.frame import Frame
-from napari_medsam.engine.prompt import Embedding
-from tests.conftest import TinyContract
+from tests.conftest import tiny_contract
 
-FRAME = Frame.of((8, 8), TinyContract())
+FRAME = Frame.of((8, 8), tiny_contract())
 
 
 def entry(key: str, n_bytes: int = 100) -> Embedding:

@@ -8,8 +8,10 @@ import numpy as np
 
 from napari_medsam.engine.anchors import as_mask, nothing_on
 from napari_medsam.engine.annotation import Annotation
-from napari_medsam.engine.ends import Trail, extent_along
-from napari_medsam.engine.prompt import SliceMask, SliceRef
+from napari_medsam.engine.ends import Trail
+from napari_medsam.engine.prompt import SliceMask
+from napari_medsam.engine.prompts import SliceRef
+from napari_medsam.ui.reviewing import extent_along
 
 SHAPE = (60, 60)
 

@@ -13,7 +13,8 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from napari_medsam.engine.change import Patch, patch_between
 from napari_medsam.engine.events import Event
 from napari_medsam.engine.kept import KeptMasks, KeptPatches, KeptSpots
-from napari_medsam.engine.prompt import BoxPrompt, Crop, SliceMask, SliceRef
+from napari_medsam.engine.prompt import SliceMask
+from napari_medsam.engine.prompts import BoxPrompt, Crop, SliceRef
 
 
 def a_mask(patch: np.ndarray, index: int = 3) -> SliceMask:

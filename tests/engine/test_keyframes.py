@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from napari_medsam.engine.keyframes import are_one_object, interpolate, span_of
-from napari_medsam.engine.prompt import BoxPrompt, SliceRef
+from napari_medsam.engine.prompts import BoxPrompt, SliceRef
 
 
 def key(index, x0, y0, x1, y1, axis="z") -> BoxPrompt:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_medsam.engine.embeddings import EmbeddingCache
-from napari_medsam.engine.prompt import SliceRef, box_prompt
+from napari_medsam.engine.prompts import SliceRef, box_prompt
 from napari_medsam.engine.session import Session
 from napari_medsam.engine.volume import Volume
 from napari_medsam.engine.window import Window

@@ -7,18 +7,19 @@ import pytest
 
 from napari_medsam.engine.frame import Frame
 from napari_medsam.engine.original import next_box, seed_reach
-from napari_medsam.engine.prompt import SliceMask, SliceRef, box_prompt, tight_patch
+from napari_medsam.engine.prompt import SliceMask, tight_patch
+from napari_medsam.engine.prompts import SliceRef, box_prompt
 from napari_medsam.engine.propagate import Seed
 from napari_medsam.engine.session import Session
 from napari_medsam.engine.volume import Volume
 from napari_medsam.engine.window import Window
+from napari_medsam.input_contract import OriginalRules
 from napari_medsam.models import contract as contracts
 from napari_medsam.models.catalogue import spec
-from napari_medsam.models.contract import OriginalPropagation
-from tests.conftest import TinyContract, TinyMedSam
+from tests.conftest import TinyMedSam, tiny_contract
 
 SHAPE = (512, 512)
-LITE = OriginalPropagation()
+LITE = OriginalRules()
 
 
 def seed(first: int, last: int, label: int = 1) -> Seed:
@@ -92,8 +93,8 @@ def test_margin_stops_at_the_edge_of_the_frame() -> None:
 
 
 def test_empty_mask_falls_back_to_the_given_box() -> None:
-    frame = Frame.of(SHAPE, TinyContract(side=256, prompt_side=256))
-    for rules in (LITE, OriginalPropagation(next_box="mask")):
+    frame = Frame.of(SHAPE, tiny_contract(side=256, prompt_side=256))
+    for rules in (LITE, OriginalRules(next_box="mask")):
         assert next_box(EMPTY, seed(3, 9), frame, rules, "").tolist() == [[5, 5, 30, 30]]
 
 
@@ -105,7 +106,7 @@ def test_thin_mask_of_a_small_label_vanishes() -> None:
     y0, x0, patch = tight_patch(mask)
     box = box_prompt(SliceRef("z", 3), (400, 400, 600, 600), shape)
     one = SliceMask(SliceRef("z", 3), shape, y0, x0, patch, 0.9, 0.9, box)
-    frame = Frame.of(shape, TinyContract(side=256, prompt_side=256))
+    frame = Frame.of(shape, tiny_contract(side=256, prompt_side=256))
     for label, want in ((1, [100, 100, 150, 150]), (9, [122, 122, 128, 128])):
         assert next_box(one, Seed(box, 3, 9, label), frame, LITE, "").tolist() == [want]
 
@@ -117,7 +118,7 @@ def test_family_without_rules_for_volumes_goes_by_ours() -> None:
     box = box_prompt(SliceRef("z", 4), (18, 18, 42, 42), (64, 64))
     visited = {}
     for name, rules in (("ours", None), ("original", LITE)):
-        model = TinyMedSam(TinyContract(original_3d=rules))
+        model = TinyMedSam(tiny_contract(original_3d=rules))
         session = Session(Volume(voxels), model, window=Window(0, 255), compat=True)
         visited[name] = {m.slice.index for _, m in session.propagate([Seed(box, 0, 8)])}
     assert visited["original"] == set(range(9))

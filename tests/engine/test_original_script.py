@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_medsam.engine.prompt import SliceRef, box_prompt
+from napari_medsam.engine.prompts import SliceRef, box_prompt
 from napari_medsam.engine.propagate import seed_from_3d_box
 from napari_medsam.engine.session import Session
 from napari_medsam.engine.volume import Volume

@@ -14,15 +14,15 @@ from napari_medsam.engine.points import (
     mask_logits,
     point_prompt,
 )
-from napari_medsam.engine.prompt import BoxPrompt, SliceRef
+from napari_medsam.engine.prompts import BoxPrompt, SliceRef
 from napari_medsam.engine.session import Session
 from napari_medsam.engine.volume import Volume
 from napari_medsam.engine.window import Window
 from napari_medsam.models import contract as contracts
-from tests.conftest import TinyContract, TinyMedSam
+from tests.conftest import TinyMedSam, tiny_contract
 
 WHERE = SliceRef("z", 0)
-CLICKED = TinyContract(
+CLICKED = tiny_contract(
     accepts_points=True, accepts_negative_points=True, max_points=9, accepts_mask=True
 )
 
@@ -126,7 +126,7 @@ def test_points_scale_as_boxes_do() -> None:
 
 
 def test_mask_of_the_slice_becomes_logits_where_the_picture_lies() -> None:
-    frame = Frame.of((32, 64), TinyContract(side=64, prompt_side=64))
+    frame = Frame.of((32, 64), tiny_contract(side=64, prompt_side=64))
     mask = np.zeros((32, 64), bool)
     mask[8:16, 16:32] = True
     logits = mask_logits(mask, frame, 32)

@@ -5,11 +5,11 @@ import pytest
 
 from napari_medsam.engine.frame import Frame
 from napari_medsam.engine.preprocess import model_input, slice_input
-from napari_medsam.engine.prompt import Crop
+from napari_medsam.engine.prompts import Crop
 from napari_medsam.engine.window import Window
-from tests.conftest import TinyContract
+from tests.conftest import tiny_contract
 
-LITE = TinyContract(side=256, prompt_side=256)
+LITE = tiny_contract(side=256, prompt_side=256)
 
 
 def ramp(height, width) -> np.ndarray:
@@ -38,14 +38,14 @@ def test_constant_slice_is_all_zeros():
 
 
 def test_mean_and_std_are_on_the_scale_of_0_to_255():
-    contract = TinyContract(mean=(100, 100, 100), std=(50, 25, 10))
+    contract = tiny_contract(mean=(100, 100, 100), std=(50, 25, 10))
     image = model_input(np.full((64, 64, 3), 150, np.uint8), contract)
     assert np.allclose(image[:, 0, 0], [1, 2, 5])
 
 
 def test_bgr_turns_the_channels_and_leaves_the_statistics_in_place():
     """SAM-Med2D reads BGR and subtracts RGB means position by position."""
-    contract = TinyContract(mean=(1, 2, 3), std=(1, 1, 1), channels="bgr")
+    contract = tiny_contract(mean=(1, 2, 3), std=(1, 1, 1), channels="bgr")
     rgb = np.zeros((64, 64, 3), np.uint8)
     rgb[...] = 10, 20, 30
     assert np.allclose(model_input(rgb, contract)[:, 0, 0], [30 - 1, 20 - 2, 10 - 3])
@@ -53,14 +53,14 @@ def test_bgr_turns_the_channels_and_leaves_the_statistics_in_place():
 
 def test_sixteen_bit_slice_goes_through_the_window():
     pixels = np.array([[0, 1000], [3000, 4000]], np.uint16)
-    frame = Frame.of((2, 2), TinyContract(side=2, prompt_side=2))
-    image = slice_input(pixels, Window(1000, 3000), TinyContract(side=2, prompt_side=2), frame)
+    frame = Frame.of((2, 2), tiny_contract(side=2, prompt_side=2))
+    image = slice_input(pixels, Window(1000, 3000), tiny_contract(side=2, prompt_side=2), frame)
     assert image[0].tolist() == [[0, 0], [1, 1]]
 
 
 def test_not_a_number_is_shown_as_black():
     pixels = np.array([[np.nan, 1.0], [2.0, 3.0]])
-    contract = TinyContract(side=2, prompt_side=2)
+    contract = tiny_contract(side=2, prompt_side=2)
     image = slice_input(pixels, Window(0, 3), contract, Frame.of((2, 2), contract))
     assert image[0, 0, 0] == 0
     assert np.isfinite(image).all()

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_medsam.engine.prompt import SliceMask, SliceRef, box_prompt, tight_patch
+from napari_medsam.engine.prompt import SliceMask, tight_patch
+from napari_medsam.engine.prompts import SliceRef, box_prompt
 
 HERE = SliceRef("z", 3)
 

@@ -5,14 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_medsam.engine.prompt import SliceMask, SliceRef, box_prompt, tight_patch
+from napari_medsam.engine.prompt import SliceMask, overlap, tight_patch
+from napari_medsam.engine.prompts import SliceRef, box_prompt
 from napari_medsam.engine.propagate import (
     EQUAL_AND_GROWN,
     Seed,
     boxes_around,
     choose,
     is_sure,
-    overlap,
     plan,
     running_box,
     seed_from_3d_box,

@@ -7,11 +7,11 @@ import pytest
 
 from napari_medsam.engine.frame import Frame
 from napari_medsam.engine.preprocess import slice_input
-from napari_medsam.engine.prompt import SliceRef, box_prompt
+from napari_medsam.engine.prompts import SliceRef, box_prompt
 from napari_medsam.engine.seen import box_seen, seen
 from napari_medsam.engine.volume import Volume
 from napari_medsam.engine.window import Window
-from tests.conftest import TinyContract
+from tests.conftest import tiny_contract
 
 WINDOW = Window(-100, 300)
 
@@ -23,7 +23,7 @@ def volume() -> Volume:
 
 
 def test_picture_is_the_encoders_input_on_grey_values(volume: Volume) -> None:
-    contract = TinyContract()
+    contract = tiny_contract()
     frame = Frame.of(volume.slice_shape("z"), contract)
     given = slice_input(volume.slice_pixels("z", 2), WINDOW, contract, frame)
     picture = seen(volume, contract, WINDOW, SliceRef("z", 2))
@@ -33,13 +33,13 @@ def test_picture_is_the_encoders_input_on_grey_values(volume: Volume) -> None:
 
 
 def test_padding_looks_like_the_mean_where_the_family_takes_it_off(volume: Volume) -> None:
-    contract = TinyContract(mean=(120.0, 110.0, 100.0), std=(50.0, 50.0, 50.0))
+    contract = tiny_contract(mean=(120.0, 110.0, 100.0), std=(50.0, 50.0, 50.0))
     picture = seen(volume, contract, WINDOW, SliceRef("z", 2))
     assert picture[60, 0].tolist() == [120, 110, 100]
 
 
 def test_narrow_window_is_seen_as_such(volume: Volume) -> None:
-    picture = seen(volume, TinyContract(), Window(5000, 6000), SliceRef("z", 2))
+    picture = seen(volume, tiny_contract(), Window(5000, 6000), SliceRef("z", 2))
     assert not picture.any()
 
 
@@ -48,8 +48,8 @@ def test_box_lies_on_what_it_was_drawn_around(volume: Volume) -> None:
     values[2, 32:64, 16:48] = 300
     there = Volume(values, (1.0, 1.0, 2.0), (0.0, 0.0, 0.0))
     box = box_prompt(SliceRef("z", 2), (16, 32, 47, 63), there.slice_shape("z"))
-    bright = np.argwhere(seen(there, TinyContract(), WINDOW, box.slice)[..., 0] > 127)
+    bright = np.argwhere(seen(there, tiny_contract(), WINDOW, box.slice)[..., 0] > 127)
     (top, left), (bottom, right) = bright.min(axis=0), bright.max(axis=0)
     np.testing.assert_allclose(
-        box_seen(box, there, TinyContract()), (left, top, right, bottom), atol=0.5
+        box_seen(box, there, tiny_contract()), (left, top, right, bottom), atol=0.5
     )

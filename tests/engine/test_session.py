@@ -7,7 +7,7 @@ import pytest
 
 from napari_medsam.engine.embeddings import EmbeddingCache
 from napari_medsam.engine.keyframes import interpolate
-from napari_medsam.engine.prompt import BoxPrompt, SliceRef, box_prompt
+from napari_medsam.engine.prompts import BoxPrompt, SliceRef, box_prompt
 from napari_medsam.engine.propagate import Seed
 from napari_medsam.engine.session import Session
 from napari_medsam.engine.volume import Volume

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from napari_medsam.engine.anchors import as_mask, nothing_on
-from napari_medsam.engine.prompt import SliceMask, SliceRef
+from napari_medsam.engine.prompt import SliceMask
+from napari_medsam.engine.prompts import SliceRef
 from napari_medsam.engine.smooth import smoothed
 
 SHAPE = (60, 60)

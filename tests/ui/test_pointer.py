@@ -10,11 +10,12 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
+from napari_medsam.input_contract import InputContract
 from napari_medsam.journal.book import Book
 from napari_medsam.journal.export import as_json
 from napari_medsam.journal.place import journal_path
 from napari_medsam.journal.replay import ask_again
-from tests.conftest import TinyContract, TinyMedSam
+from tests.conftest import TinyMedSam, tiny_contract
 from tests.ui.conftest import (
     SPACING_XYZ,
     Desk,
@@ -30,13 +31,13 @@ from tests.ui.hands import let_pass, wait_for
 from tests.ui.test_journalling import kept
 from tests.ui.test_window import Window
 
-CLICKED = TinyContract(
+CLICKED = tiny_contract(
     accepts_points=True, accepts_negative_points=True, max_points=9, accepts_mask=True
 )
-POSITIVE = TinyContract(accepts_points=True, max_points=2)
+POSITIVE = tiny_contract(accepts_points=True, max_points=2)
 
 
-def pointing(contract: TinyContract, replies: Sequence[str] = (), **how: Any) -> Desk:
+def pointing(contract: InputContract, replies: Sequence[str] = (), **how: Any) -> Desk:
     made = make_desk(shelf=TinyShelf(TinyMedSam(contract)), **how)
     made.view.replies[:] = replies
     made.open(image_layer())

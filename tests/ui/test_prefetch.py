@@ -13,7 +13,7 @@ import pytest
 from napari_medsam.cache_place import cache_folder
 from napari_medsam.engine.disk_cache import DiskCache
 from napari_medsam.engine.embeddings import EmbeddingCache
-from napari_medsam.engine.prompt import SliceRef
+from napari_medsam.engine.prompts import SliceRef
 from napari_medsam.engine.session import Session
 from napari_medsam.engine.volume import Volume
 from napari_medsam.ui import prefetch as prefetch_module

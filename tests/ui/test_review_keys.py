@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_medsam.engine.prompt import BoxPrompt, SliceMask, SliceRef
+from napari_medsam.engine.prompt import SliceMask
+from napari_medsam.engine.prompts import BoxPrompt, SliceRef
 from napari_medsam.engine.review import confidences, doubtful, next_doubtful, summary
 from napari_medsam.ui.case import Case
 from tests.ui.conftest import Desk, unsure_on

