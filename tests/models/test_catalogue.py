@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
+from napari_medsam.input_contract import InputContract
 from napari_medsam.models.catalogue import (
     CATALOGUE,
     CHALLENGE_MODALITIES,
     DEFAULT,
-    InputContract,
     ModelSpec,
     PageSource,
     UrlSource,

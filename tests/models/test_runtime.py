@@ -14,8 +14,8 @@ import pytest
 from numpy.typing import NDArray
 from openvino import opset13 as ops
 
+from napari_medsam.input_contract import InputContract
 from napari_medsam.models import sam_decoder, tiny_vit
-from napari_medsam.models.catalogue import InputContract
 from napari_medsam.models.device import compile_options
 from napari_medsam.models.layers import constant, convolution, to_channels_last
 from napari_medsam.models.runtime import BOXES_AT_ONCE, Cancelled, Networks, SamModel
