@@ -1,4 +1,4 @@
-"""What the user prefers, kept between runs in ``<home>/settings.json`` (`store.home`).
+"""What the user prefers, kept between runs in ``<home>/settings.json`` (`storage.user_folders.home`).
 
 Not in napari's own settings: those of a plugin exist from napari 0.9 on only, hold no table of
 keys, and the models and the cache do without napari. Where napari has them, its Preferences show
@@ -117,7 +117,7 @@ def _is_whole(value: Any) -> bool:
 
 
 def settings_file() -> Path:
-    """Where they are kept: `NAPARI_MEDSAM_SETTINGS` if it is set, else in `store.home`."""
+    """Where they are kept: `NAPARI_MEDSAM_SETTINGS` if it is set, else in `storage.user_folders.home`."""
     return _as_path(os.environ.get(VARIABLE) or os.path.join(home(), "settings.json"))
 
 

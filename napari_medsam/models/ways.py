@@ -1,6 +1,6 @@
 """Which way to compute this machine was found to be fast and right with, and what the user wants.
 
-Kept in ``<home>/ways.json`` (`store.home`), written whole or not at all; a file that is damaged
+Kept in ``<home>/ways.json`` (`storage.user_folders.home`), written whole or not at all; a file that is damaged
 counts as none, for everything in it can be measured again::
 
     {"wish": "auto",

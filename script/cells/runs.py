@@ -26,7 +26,7 @@ OLD_NAPARI_WARNS = (
 )
 COUNTED = ("tests", "failures", "errors", "skipped")
 QT_PACKAGES = {"pyqt6": "pyqt6", "pyside6": "pyside6-essentials"}
-WEIGHTS = "from napari_medsam.models.store import home; print(home())"
+WEIGHTS = "from napari_medsam.storage.user_folders import home; print(home())"
 
 
 @dataclass(frozen=True)
