@@ -36,7 +36,7 @@ from napari_medsam.models.device import Way
 from napari_medsam.models.errors import StoreError
 from napari_medsam.models.loading import _own_rules
 from napari_medsam.models.record_file import FILE_NAME, read
-from napari_medsam.settings import settings
+from napari_medsam.storage.settings import settings
 from tests.conftest import TinyMedSam, tiny_contract
 
 KEY = "volume|window|z3"

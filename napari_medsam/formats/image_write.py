@@ -24,8 +24,8 @@ from napari_medsam.formats.labels_itk import execute_writer
 from napari_medsam.formats.nifti_forms import header_for_labels
 from napari_medsam.storage.atomic_write import replacing
 from napari_medsam.storage.errors import FileInUse
-from napari_medsam.storage.names import is_too_long, name_problem, too_long
-from napari_medsam.storage.system import is_windows
+from napari_medsam.storage.file_names import is_too_long, name_problem, too_long
+from napari_medsam.storage.operating_system import is_windows
 
 IMAGE_FORMATS = (".nii.gz", ".nii", ".nrrd", ".mha", ".png", ".tif", ".tiff")
 RGB_RECORD = np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])

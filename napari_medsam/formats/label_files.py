@@ -18,7 +18,7 @@ from napari_medsam.formats.grid import SourceGrid
 from napari_medsam.formats.images import suffix_of
 from napari_medsam.formats.label_table import complete_table
 from napari_medsam.formats.labels import Saved, write_labels
-from napari_medsam.storage.names import first_twice, name_key
+from napari_medsam.storage.file_names import first_twice, name_key
 
 
 def write_label_files(

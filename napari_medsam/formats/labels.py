@@ -37,8 +37,8 @@ from napari_medsam.formats.label_table import (
 from napari_medsam.formats.labels_read import read_label_file, read_labels
 from napari_medsam.storage.atomic_write import replacing, to_disk
 from napari_medsam.storage.errors import FileInUse
-from napari_medsam.storage.names import is_too_long, name_problem, too_long
-from napari_medsam.storage.system import is_windows
+from napari_medsam.storage.file_names import is_too_long, name_problem, too_long
+from napari_medsam.storage.operating_system import is_windows
 
 __all__ = [
     "FORMATS",

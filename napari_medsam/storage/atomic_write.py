@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from napari_medsam.storage.errors import FileInUse
-from napari_medsam.storage.system import is_windows
+from napari_medsam.storage.operating_system import is_windows
 
 PAUSES_SECONDS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 """A virus scanner holds a new file for tens of milliseconds, rarely for a second."""

@@ -9,7 +9,7 @@ from weakref import ReferenceType, ref
 from qtpy.QtCore import QEvent, QObject, QTimer
 from qtpy.QtWidgets import QMainWindow, QWidget
 
-from napari_medsam.settings import settings
+from napari_medsam.storage.settings import settings
 
 SAVE, DO_NOT_SAVE = "Save...", "Don't save"
 Ask = Callable[[str, tuple[str, ...]], str | None]

@@ -24,7 +24,7 @@ from napari_medsam.engine.prompts import SliceRef
 from napari_medsam.engine.session import Session
 from napari_medsam.engine.volume import Axis
 from napari_medsam.formats.header_window import why_this_window
-from napari_medsam.settings import Settings, settings
+from napari_medsam.storage.settings import Settings, settings
 from napari_medsam.ui.asked import courses, range_asked, read_boxes, why_no_seeds
 from napari_medsam.ui.box_desk import BoxDesk
 from napari_medsam.ui.box_hand import BoxHand

@@ -1,6 +1,6 @@
 """napari's Preferences, from 0.9 on, show and change what `settings` keeps: `NapariPreferences`.
 
-`settings.json` (and the cache's `preferences.json`) is the truth: the command line and the engine
+`storage.settings.json` (and the cache's `preferences.json`) is the truth: the command line and the engine
 read it, and they do without napari. napari holds a copy of each value, saves it in a file of its
 own (``<napari's settings folder>/napari-medsam.yaml``), and shows it also while no dock is open
 that could keep both alike. So what both agreed on last is remembered for each of napari's files,
@@ -20,7 +20,8 @@ from typing import Any
 
 import napari.settings
 
-from napari_medsam import cache_place, settings
+from napari_medsam import cache_place
+from napari_medsam.storage import settings
 from napari_medsam.storage.json_file import read_json, write_json
 from napari_medsam.ui import preferred_reader
 from napari_medsam.ui.preferences import DISK, IDLE

@@ -22,8 +22,9 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_medsam import cache_place, settings
+from napari_medsam import cache_place
 from napari_medsam.models.ways import Wish
+from napari_medsam.storage import settings
 from napari_medsam.ui import preferred_reader, shortcuts
 from napari_medsam.ui.panel import PRECISIONS
 from napari_medsam.ui.rows import sentence, small_print

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from napari.settings import get_settings
 
-from napari_medsam import settings
+from napari_medsam.storage import settings
 
 PLUGIN = "napari-medsam"
 PATTERNS = tuple(

@@ -16,7 +16,7 @@ from napari_medsam.engine.embeddings import free_memory
 from napari_medsam.engine.prefetch import Pace, nearest_first
 from napari_medsam.engine.prompts import SliceRef
 from napari_medsam.engine.session import Session
-from napari_medsam.settings import settings
+from napari_medsam.storage.settings import settings
 from napari_medsam.ui.jobs import Job, JobRunner, Outcome
 from napari_medsam.ui.layers import Throttle
 

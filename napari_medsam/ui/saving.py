@@ -12,7 +12,7 @@ from napari_medsam.formats.exits import proposed_suffix
 from napari_medsam.formats.images import without_suffix
 from napari_medsam.formats.label_files import label_paths, write_label_files
 from napari_medsam.formats.labels import Saved, write_labels
-from napari_medsam.storage.names import without_problem
+from napari_medsam.storage.file_names import without_problem
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.images import UNKNOWN_PLACE
 from napari_medsam.ui.jobs import Job, JobRunner, Outcome

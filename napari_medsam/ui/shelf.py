@@ -16,7 +16,7 @@ from napari_medsam.models.install import install_model
 from napari_medsam.models.spec import PageSource
 from napari_medsam.models.ways import Wish
 from napari_medsam.precision_check import settle
-from napari_medsam.settings import settings
+from napari_medsam.storage.settings import settings
 
 
 @dataclass(frozen=True)

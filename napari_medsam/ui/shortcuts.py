@@ -18,7 +18,7 @@ from typing import Any
 from napari.components import ViewerModel
 from napari.settings import get_settings
 
-from napari_medsam.settings import settings
+from napari_medsam.storage.settings import settings
 
 
 @dataclass(frozen=True)

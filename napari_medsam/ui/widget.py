@@ -15,7 +15,7 @@ from superqt.utils import qthrottled
 from napari_medsam.cache_place import lasting_cache, preferences_file
 from napari_medsam.formats.images import without_suffix
 from napari_medsam.formats.label_files import label_paths
-from napari_medsam.settings import keep, settings, settings_file
+from napari_medsam.storage.settings import keep, settings, settings_file
 from napari_medsam.ui import file_dialogs, preferred_reader, shortcuts
 from napari_medsam.ui.bell import Bell
 from napari_medsam.ui.case import Case

@@ -24,7 +24,7 @@ from napari_medsam.formats.labels_resample import resampled
 from napari_medsam.formats.terms import UNKNOWN, Code, CodedLabel, Term, term_of, with_term
 from napari_medsam.formats.trial import VOXELS, _write_series
 from napari_medsam.storage import atomic_write
-from napari_medsam.storage.names import name_key
+from napari_medsam.storage.file_names import name_key
 from tests import windows_rules
 
 SHAPE = (5, 4, 3)

@@ -19,7 +19,7 @@ from napari_medsam.storage.atomic_write import (
     write_text,
 )
 from napari_medsam.storage.errors import FileInUse
-from napari_medsam.storage.names import LONGEST_PATH
+from napari_medsam.storage.file_names import LONGEST_PATH
 from tests import windows_rules
 
 FOREVER = 1000

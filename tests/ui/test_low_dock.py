@@ -9,7 +9,7 @@ import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QDockWidget, QScrollArea
 
-from napari_medsam.settings import keep
+from napari_medsam.storage.settings import keep
 from tests.ui.conftest import TinyShelf, image_layer
 from tests.ui.hands import let_pass
 from tests.ui.window import Window

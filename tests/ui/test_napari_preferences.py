@@ -16,7 +16,7 @@ from npe2 import PluginManifest
 from qtpy.QtWidgets import QApplication, QCheckBox, QDialogButtonBox
 
 from napari_medsam import cache_place
-from napari_medsam.settings import Settings, keep, settings, settings_file
+from napari_medsam.storage.settings import Settings, keep, settings, settings_file
 from napari_medsam.ui import napari_preferences
 from napari_medsam.ui.napari_preferences import PLUGIN, TWINS, NapariPreferences, Twin
 from napari_medsam.ui.preferences import DISK, IDLE, Page

@@ -15,7 +15,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QDockWidget, QLineEdit
 
-from napari_medsam.settings import keep
+from napari_medsam.storage.settings import keep
 from napari_medsam.ui import palette
 from napari_medsam.ui.docks import PLUGIN, current_dock, open_dock
 from napari_medsam.ui.preferences import Page

@@ -15,7 +15,7 @@ from qtpy.QtGui import QDropEvent
 from qtpy.QtWidgets import QApplication, QDialogButtonBox
 
 from napari_medsam import cache_place
-from napari_medsam.settings import keep, settings
+from napari_medsam.storage.settings import keep, settings
 from napari_medsam.ui import preferred_reader, prefetch
 from napari_medsam.ui.preferences import Page
 from tests.formats.dicom_files import write_series

@@ -11,7 +11,7 @@ from napari.utils.shortcuts import default_shortcuts
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel
 
-from napari_medsam.settings import keep
+from napari_medsam.storage.settings import keep
 from napari_medsam.ui import shortcuts
 from napari_medsam.ui.key_sheet import KeySheet
 from tests.ui.conftest import TinyShelf, image_layer

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from napari_medsam.phantom import synthetic_abdomen
-from napari_medsam.settings import keep, settings
+from napari_medsam.storage.settings import keep, settings
 from napari_medsam.ui.tour import OFFER
 from tests.ui.conftest import TinyShelf
 from tests.ui.hands import click, let_pass, wait_for

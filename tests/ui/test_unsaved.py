@@ -12,8 +12,8 @@ from qtpy.QtCore import QEvent
 from qtpy.QtGui import QCloseEvent
 from qtpy.QtWidgets import QApplication, QDialog
 
-from napari_medsam import settings
 from napari_medsam.journal.shelf import journals
+from napari_medsam.storage import settings
 from napari_medsam.ui import file_dialogs
 from napari_medsam.ui.closing import DO_NOT_SAVE, SAVE
 from tests.ui.conftest import TinyShelf, image_layer

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from napari_medsam.storage import names
-from napari_medsam.storage.names import (
+from napari_medsam.storage import file_names
+from napari_medsam.storage.file_names import (
     first_twice,
     is_too_long,
     name_key,
@@ -71,7 +71,7 @@ def test_common_name_is_no_problem(name: str) -> None:
 def test_long_path_is_explained_on_windows_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     path = Path("/") / "/".join(["x" * 50] * 6) / "labels.nii.gz"
     assert not is_too_long(path)
-    monkeypatch.setattr(names, "is_windows", lambda: True)
+    monkeypatch.setattr(file_names, "is_windows", lambda: True)
     assert is_too_long(path)
     assert not is_too_long(Path("/short/labels.nii.gz"))
     assert f"{len(str(path))} characters, and Windows takes 259" in too_long(path)

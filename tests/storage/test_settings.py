@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from napari_medsam.settings import Settings, keep, settings
 from napari_medsam.storage.json_file import read_json
+from napari_medsam.storage.settings import Settings, keep, settings
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +52,8 @@ def test_file_is_read_again_when_it_changed_and_not_before(
     assert settings().threads == 3
     read: list[Path] = []
     monkeypatch.setattr(
-        "napari_medsam.settings.read_json", lambda path: (read.append(path), read_json(path))[1]
+        "napari_medsam.storage.settings.read_json",
+        lambda path: (read.append(path), read_json(path))[1],
     )
     assert settings().threads == 3
     assert read == []
