@@ -25,9 +25,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.frame import Frame
-from napari_medsam.engine.preprocess import model_input, resize_view
-from napari_medsam.engine.prompts import SliceRef, box_prompt
+from napari_medsam.engine.data.prompts import SliceRef, box_prompt
+from napari_medsam.engine.inference.frame import Frame
+from napari_medsam.engine.inference.preprocess import model_input, resize_view
 from napari_medsam.models import store
 from napari_medsam.models.catalogue import spec
 from napari_medsam.models.checkpoint import read_checkpoint

@@ -38,13 +38,13 @@ from typing import Any
 
 import numpy as np
 
-from napari_medsam.engine.annotation import Annotation
-from napari_medsam.engine.disk_cache import DiskCache
-from napari_medsam.engine.embedding import Embedding
-from napari_medsam.engine.events import PlacedBox, Step
-from napari_medsam.engine.frame import Frame
-from napari_medsam.engine.prompt import SliceMask, tight_patch
-from napari_medsam.engine.prompts import Crop, SliceRef, box_prompt
+from napari_medsam.engine.annotation.annotation import Annotation
+from napari_medsam.engine.annotation.events import PlacedBox, Step
+from napari_medsam.engine.data.masks import SliceMask, tight_patch
+from napari_medsam.engine.data.prompts import Crop, SliceRef, box_prompt
+from napari_medsam.engine.inference.embedding import Embedding
+from napari_medsam.engine.inference.embedding_disk_cache import DiskCache
+from napari_medsam.engine.inference.frame import Frame
 from napari_medsam.formats.grid import Geometry, SourceGrid
 from napari_medsam.formats.labels import read_labels, write_labels
 from napari_medsam.journal.book import Book, Row

@@ -20,11 +20,11 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from napari_medsam.engine.annotation import Annotation
-from napari_medsam.engine.events import PlacedBox, Step
-from napari_medsam.engine.prompt import SliceMask, tight_patch
-from napari_medsam.engine.prompts import SliceRef, box_prompt
-from napari_medsam.engine.window import Window
+from napari_medsam.engine.annotation.annotation import Annotation
+from napari_medsam.engine.annotation.events import PlacedBox, Step
+from napari_medsam.engine.data.intensity_window import Window
+from napari_medsam.engine.data.masks import SliceMask, tight_patch
+from napari_medsam.engine.data.prompts import SliceRef, box_prompt
 from napari_medsam.journal.book import Book, Row
 from napari_medsam.journal.head import Head
 from napari_medsam.journal.history import read_history

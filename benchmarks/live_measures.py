@@ -13,8 +13,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from napari_medsam.engine.annotation import Annotation
-from napari_medsam.engine.volume import Volume
+from napari_medsam.engine.annotation.annotation import Annotation
+from napari_medsam.engine.data.volume import Volume
 from napari_medsam.tally import Tally
 
 SHAPE = (300, 512, 512)

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from speed_screen import SHAPE, Ticker, late_shelf, rod, run_for, run_until
 
-from napari_medsam.engine.prompts import SliceRef
+from napari_medsam.engine.data.prompts import SliceRef
 
 MOVE_MS = 16
 MIDDLE = SHAPE[0] // 2

@@ -21,15 +21,15 @@ import numpy as np
 from quality_cost import Costs
 from scipy import ndimage
 
-from napari_medsam.engine.disk_cache import DiskCache
-from napari_medsam.engine.embeddings import EmbeddingCache
-from napari_medsam.engine.keyframes import interpolate
-from napari_medsam.engine.prompt import SliceMask
-from napari_medsam.engine.prompts import BoxPrompt, SliceRef, box_prompt
-from napari_medsam.engine.propagate import Seed, seed_from_3d_box
+from napari_medsam.engine.data.masks import SliceMask
+from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef, box_prompt
+from napari_medsam.engine.data.volume import Volume
+from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
+from napari_medsam.engine.inference.embedding_disk_cache import DiskCache
+from napari_medsam.engine.propagation.between_keyframes import Station
+from napari_medsam.engine.propagation.candidates import Seed, seed_from_3d_box
+from napari_medsam.engine.propagation.keyframes import interpolate
 from napari_medsam.engine.session import Session
-from napari_medsam.engine.spans import Station
-from napari_medsam.engine.volume import Volume
 from napari_medsam.metrics import dice, surface_dice
 from napari_medsam.models.loading import open_model
 
@@ -281,7 +281,7 @@ def measure(case: Case, costs: Costs) -> tuple[list[dict], list[dict]]:
 
 def confidences(masks: dict[int, SliceMask], one: Object, case: Case, name: str) -> list[dict]:
     """What the program thinks of each slice of a propagation, beside the truth."""
-    from napari_medsam.engine.confidence import slice_confidences
+    from napari_medsam.engine.data.confidence import slice_confidences
 
     trust = slice_confidences(masks)
     return [

@@ -6,8 +6,8 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 
-from napari_medsam.engine.prompt import SliceMask
-from napari_medsam.engine.propagate import Seed
+from napari_medsam.engine.data.masks import SliceMask
+from napari_medsam.engine.propagation.candidates import Seed
 from napari_medsam.engine.session import Session
 
 

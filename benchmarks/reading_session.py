@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from speed_screen import BOX, SCREEN, has_screen, late_shelf, rod, run_for, run_until
 
-from napari_medsam.engine.prompts import SliceRef
+from napari_medsam.engine.data.prompts import SliceRef
 
 HAND_S = 0.5
 

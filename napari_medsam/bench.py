@@ -15,16 +15,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.annotation import Annotation
-from napari_medsam.engine.disk_cache import DiskCache
-from napari_medsam.engine.embeddings import EmbeddingCache
-from napari_medsam.engine.events import PlacedBox
-from napari_medsam.engine.frame import Frame
-from napari_medsam.engine.predictor import PromptableModel
-from napari_medsam.engine.prompts import BoxPrompt, SliceRef, box_prompt
-from napari_medsam.engine.propagate import Seed
+from napari_medsam.engine.annotation.annotation import Annotation
+from napari_medsam.engine.annotation.events import PlacedBox
+from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef, box_prompt
+from napari_medsam.engine.data.volume import Volume
+from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
+from napari_medsam.engine.inference.embedding_disk_cache import DiskCache
+from napari_medsam.engine.inference.frame import Frame
+from napari_medsam.engine.inference.predictor import PromptableModel
+from napari_medsam.engine.propagation.candidates import Seed
 from napari_medsam.engine.session import Session
-from napari_medsam.engine.volume import Volume
 from napari_medsam.models import peak
 from napari_medsam.models.errors import Cancelled
 from napari_medsam.storage.temporary_folder import temporary_folder

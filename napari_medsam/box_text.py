@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from napari_medsam.engine.volume import AXES, Axis
+from napari_medsam.engine.data.volume import AXES, Axis
 
 BOX_FORM = "AXIS:INDEX:X0,Y0,X1,Y1[:LABEL]"
 POINT_FORM = "AXIS:INDEX:X,Y[:LABEL]"

@@ -12,8 +12,12 @@ from typing import NamedTuple, get_args
 
 import platformdirs
 
-from napari_medsam.engine.disk_cache import DEFAULT_BUDGET, DiskCache, DiskPrecision
-from napari_medsam.engine.embeddings import EmbeddingCache, default_budget
+from napari_medsam.engine.inference.embedding_cache import EmbeddingCache, default_budget
+from napari_medsam.engine.inference.embedding_disk_cache import (
+    DEFAULT_BUDGET,
+    DiskCache,
+    DiskPrecision,
+)
 from napari_medsam.storage.json_file import read_json, write_json
 
 VARIABLE = "NAPARI_MEDSAM_CACHE"

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from napari_medsam.engine.events import PlacedBox
-from napari_medsam.engine.prompts import BoxPrompt, SliceRef, box_prompt
-from napari_medsam.engine.propagate import Seed
-from napari_medsam.engine.window import preset_window
+from napari_medsam.engine.annotation.events import PlacedBox
+from napari_medsam.engine.data.intensity_window import preset_window
+from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef, box_prompt
+from napari_medsam.engine.propagation.candidates import Seed
 from napari_medsam.headless import Request, Result
 from napari_medsam.metrics import dice
 from napari_medsam.phantom import Phantom

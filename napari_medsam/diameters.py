@@ -24,8 +24,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.prompts import SliceRef
-from napari_medsam.engine.volume import AXES, Axis, Volume
+from napari_medsam.engine.data.prompts import SliceRef
+from napari_medsam.engine.data.volume import AXES, Axis, Volume
 
 Mask = NDArray[np.bool_]
 Points = NDArray[np.float64]

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 
 from napari_medsam.box_text import AskedSlice
 from napari_medsam.clicks import slice_asked
-from napari_medsam.engine.anchors import as_mask
-from napari_medsam.engine.events import Label, PlacedBox
-from napari_medsam.engine.prompt import SliceMask
-from napari_medsam.engine.volume import Volume, plane_index
+from napari_medsam.engine.annotation.events import Label, PlacedBox
+from napari_medsam.engine.annotation.fixed_masks import as_mask
+from napari_medsam.engine.data.masks import SliceMask
+from napari_medsam.engine.data.volume import Volume, plane_index
 from napari_medsam.formats.label_file import LabelFile
 from napari_medsam.formats.label_table import complete_table
 

@@ -13,24 +13,24 @@ from pathlib import Path
 
 from napari_medsam.box_text import AskedBox, AskedPoint, AskedSlice
 from napari_medsam.clicks import Clicks, answer_clicks, slice_asked
-from napari_medsam.engine import review
-from napari_medsam.engine.annotation import Annotation
-from napari_medsam.engine.embeddings import EmbeddingCache
-from napari_medsam.engine.events import PALETTE, Label, PlacedBox
-from napari_medsam.engine.keyframes import interpolate
-from napari_medsam.engine.predictor import PromptableModel
-from napari_medsam.engine.prompt import SliceMask
-from napari_medsam.engine.prompts import BoxPrompt, box_prompt
-from napari_medsam.engine.propagate import Seed
+from napari_medsam.engine.annotation import review
+from napari_medsam.engine.annotation.annotation import Annotation
+from napari_medsam.engine.annotation.events import PALETTE, Label, PlacedBox
+from napari_medsam.engine.data.intensity_window import Window
+from napari_medsam.engine.data.masks import SliceMask
+from napari_medsam.engine.data.prompts import BoxPrompt, box_prompt
+from napari_medsam.engine.data.volume import Volume
+from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
+from napari_medsam.engine.inference.predictor import PromptableModel
+from napari_medsam.engine.propagation.between_keyframes import Station
+from napari_medsam.engine.propagation.candidates import Seed
+from napari_medsam.engine.propagation.keyframes import interpolate
+from napari_medsam.engine.propagation.slice_ranges import objects, seeds_over
 from napari_medsam.engine.session import Session
-from napari_medsam.engine.spans import Station
-from napari_medsam.engine.volume import Volume
-from napari_medsam.engine.vote import n_looks, voted
-from napari_medsam.engine.window import Window
+from napari_medsam.engine.three_view_vote import n_looks, voted
 from napari_medsam.formats.image_file import ImageFile
 from napari_medsam.formats.label_file import LabelFile
 from napari_medsam.formats.labels import Saved, write_labels
-from napari_medsam.reach import objects, seeds_over
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,19 +46,19 @@ class Request:
     window
         What the model is shown.
     seeds
-        One a box, the slices it takes (`reach.seeds_over`); None to segment the boxes' slices
-        alone. Between keyframes (`reach.objects`) each slice is asked with a box of its own.
+        One a box, the slices it takes (`engine.propagation.slice_ranges.seeds_over`); None to segment the boxes' slices
+        alone. Between keyframes (`engine.propagation.slice_ranges.objects`) each slice is asked with a box of its own.
     compat
         Follow the original script's rules instead of ours.
     views
         Show small boxes on a crop as well as on the whole slice.
     vote
-        Segment the volume along all three axes and let the majority decide (`engine.vote`); only
+        Segment the volume along all three axes and let the majority decide (`engine.three_view_vote`); only
         with seeds.
     is_extent
         Each box is its object's extent on all the slices of its seed, not its outline on one.
     smooth
-        Sigma, in slices, of the smoothing along the axis (`engine.smooth`); 0 for none.
+        Sigma, in slices, of the smoothing along the axis (`engine.propagation.smoothing`); 0 for none.
     clicks, reach
         Points, answered before everything else: each one's mask gives a box more, and with
         `reach` seeds over these slices for all boxes.
@@ -273,7 +273,9 @@ def _smoothed(request: Request, found: list[Found]) -> list[Found]:
     """Each object's masks, smoothed along the axis where that was asked for."""
     if not request.smooth or request.seeds is None:
         return found
-    from napari_medsam.engine.smooth import smoothed  # slow to import, and seldom needed
+    from napari_medsam.engine.propagation.smoothing import (
+        smoothed,  # slow to import, and seldom needed
+    )
 
     result = list(found)
     for part in objects(request.boxes):

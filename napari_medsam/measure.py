@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam.diameters import Diameters, Mask, diameters, longer, plane_basis
-from napari_medsam.engine.events import Label
-from napari_medsam.engine.prompts import SliceRef
-from napari_medsam.engine.volume import AXES, Axis, Volume, plane_index
+from napari_medsam.engine.annotation.events import Label
+from napari_medsam.engine.data.prompts import SliceRef
+from napari_medsam.engine.data.volume import AXES, Axis, Volume, plane_index
 from napari_medsam.metrics import TOLERANCE_MM, dice, surface_dice
 
 Labels = NDArray[Any]

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.events import Label
-from napari_medsam.engine.volume import Axis, Volume
+from napari_medsam.engine.annotation.events import Label
+from napari_medsam.engine.data.volume import Axis, Volume
 from napari_medsam.formats.grid import SourceGrid
 from napari_medsam.formats.image_file import ImageFile
 from napari_medsam.formats.images import read_image

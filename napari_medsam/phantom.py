@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from napari_medsam.engine.events import PALETTE, Label
-from napari_medsam.engine.volume import Volume
+from napari_medsam.engine.annotation.events import PALETTE, Label
+from napari_medsam.engine.data.volume import Volume
 from napari_medsam.formats.grid import Geometry, SourceGrid
 from napari_medsam.formats.image_file import ImageFile
 

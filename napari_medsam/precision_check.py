@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from napari_medsam.engine.predictor import PromptableModel
-from napari_medsam.engine.prompt import SliceMask
-from napari_medsam.engine.prompts import BoxPrompt, SliceRef, box_prompt
+from napari_medsam.engine.data.masks import SliceMask
+from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef, box_prompt
+from napari_medsam.engine.data.volume import Axis, Volume
+from napari_medsam.engine.inference.predictor import PromptableModel
 from napari_medsam.engine.session import Session
-from napari_medsam.engine.volume import Axis, Volume
 from napari_medsam.metrics import dice
 from napari_medsam.models import loading, ways
 from napari_medsam.models.device import EXACT, Way, faster_ways

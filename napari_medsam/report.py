@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam import __version__
-from napari_medsam.engine.confidence import DOUBTFUL
-from napari_medsam.engine.events import Label, PlacedBox
+from napari_medsam.engine.annotation.events import Label, PlacedBox
+from napari_medsam.engine.data.confidence import DOUBTFUL
 from napari_medsam.formats.image_file import ImageFile
 from napari_medsam.headless import Found, Request, Result, confidences
 from napari_medsam.storage.atomic_write import write_text

@@ -13,9 +13,9 @@ from functools import reduce
 import numpy as np
 
 from napari_medsam.diameters import Diameters, diameters, longer, plane_basis
-from napari_medsam.engine.annotation import Annotation
-from napari_medsam.engine.prompts import SliceRef
-from napari_medsam.engine.volume import Volume
+from napari_medsam.engine.annotation.annotation import Annotation
+from napari_medsam.engine.data.prompts import SliceRef
+from napari_medsam.engine.data.volume import Volume
 
 
 class Tally:

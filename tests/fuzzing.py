@@ -23,12 +23,16 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from napari_medsam.engine.annotation import Annotation
-from napari_medsam.engine.disk_cache import DIGEST_BYTES, DiskCache, DiskPrecision
-from napari_medsam.engine.embedding import Embedding
-from napari_medsam.engine.events import PlacedBox, Run
-from napari_medsam.engine.frame import Frame
-from napari_medsam.engine.prompts import PointPrompt
+from napari_medsam.engine.annotation.annotation import Annotation
+from napari_medsam.engine.annotation.events import PlacedBox, Run
+from napari_medsam.engine.data.prompts import PointPrompt
+from napari_medsam.engine.inference.embedding import Embedding
+from napari_medsam.engine.inference.embedding_disk_cache import (
+    DIGEST_BYTES,
+    DiskCache,
+    DiskPrecision,
+)
+from napari_medsam.engine.inference.frame import Frame
 from napari_medsam.formats.errors import ReadError
 from napari_medsam.formats.label_table import read_label_table
 from napari_medsam.formats.npz import read_npz
@@ -41,7 +45,7 @@ from napari_medsam.models.checkpoint import read_checkpoint, write_safetensors
 from napari_medsam.models.errors import CheckpointError, StoreError
 from napari_medsam.models.record_file import Record
 from tests.conftest import tiny_contract
-from tests.engine.test_annotation import SHAPE, brush, mask_of, place
+from tests.engine.annotation.test_annotation import SHAPE, brush, mask_of, place
 from tests.journal.conftest import Kept, head
 from tests.models.conftest import pickle_dict, pickle_int, pickle_tensor, write_torch_zip
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from napari_medsam.diameters import Diameters, diameters, longer, plane_basis
-from napari_medsam.engine.prompts import SliceRef
-from napari_medsam.engine.volume import Volume
+from napari_medsam.engine.data.prompts import SliceRef
+from napari_medsam.engine.data.volume import Volume
 
 Z0 = SliceRef("z", 0)
 MM = np.eye(2)

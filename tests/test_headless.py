@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 from napari_medsam.box_text import parse_box
-from napari_medsam.engine.disk_cache import DiskCache
-from napari_medsam.engine.embeddings import EmbeddingCache
-from napari_medsam.engine.events import Label
-from napari_medsam.engine.volume import Volume
-from napari_medsam.engine.window import Window
+from napari_medsam.engine.annotation.events import Label
+from napari_medsam.engine.data.intensity_window import Window
+from napari_medsam.engine.data.volume import Volume
+from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
+from napari_medsam.engine.inference.embedding_disk_cache import DiskCache
+from napari_medsam.engine.propagation.slice_ranges import objects, seeds_over
 from napari_medsam.formats.grid import Geometry, SourceGrid
 from napari_medsam.formats.image_file import ImageFile
 from napari_medsam.headless import Request, label_table, place, run
-from napari_medsam.reach import objects, seeds_over
 
 from .conftest import TinyMedSam
 

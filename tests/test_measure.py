@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from napari_medsam.engine.events import PALETTE, Label
-from napari_medsam.engine.volume import Volume
+from napari_medsam.engine.annotation.events import PALETTE, Label
+from napari_medsam.engine.data.volume import Volume
 from napari_medsam.measure import LabelMeasure, measure
 from napari_medsam.metrics import dice, surface_dice
 

@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from PIL import Image
 
 from napari_medsam.cli import main
-from napari_medsam.engine.window import Window
+from napari_medsam.engine.data.intensity_window import Window
 from napari_medsam.measure_files import measure_file
 from napari_medsam.measure_page import _key_picture
 from napari_medsam.measure_table import COLUMNS, as_csv, as_row

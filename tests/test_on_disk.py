@@ -21,14 +21,14 @@ import pytest
 from napari_medsam.cache_place import Preferences, preferences
 from napari_medsam.cohort.table import Case, Row
 from napari_medsam.cohort.task import Task
-from napari_medsam.engine.disk_cache import DiskCache, DiskPrecision
-from napari_medsam.engine.embedding import Embedding
-from napari_medsam.engine.embeddings import EmbeddingCache
-from napari_medsam.engine.frame import Frame
-from napari_medsam.engine.predictor import Predictor
-from napari_medsam.engine.prompts import Crop, SliceRef
-from napari_medsam.engine.volume import Volume
-from napari_medsam.engine.window import Window
+from napari_medsam.engine.data.intensity_window import Window
+from napari_medsam.engine.data.prompts import Crop, SliceRef
+from napari_medsam.engine.data.volume import Volume
+from napari_medsam.engine.inference.embedding import Embedding
+from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
+from napari_medsam.engine.inference.embedding_disk_cache import DiskCache, DiskPrecision
+from napari_medsam.engine.inference.frame import Frame
+from napari_medsam.engine.inference.predictor import Predictor
 from napari_medsam.input_contract import InputContract
 from napari_medsam.models import ways
 from napari_medsam.models.catalogue import CATALOGUE, spec

@@ -36,7 +36,7 @@ ALLOWED = {
     ("challenge/efficiency.py", "write"): "in replacing",
     ("challenge/evaluate.py", "write"): "in replacing",
     ("cohort/summary.py", "write"): "in replacing",
-    ("engine/disk_cache.py", "write"): "in replacing",
+    ("engine/inference/embedding_disk_cache.py", "write"): "in replacing",
     ("formats/label_table.py", "write"): "in replacing",
     # Guarded: the code asks first whether it is there.
     ("doctor/machine.py", "/proc"): "is_file first",

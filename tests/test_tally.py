@@ -6,11 +6,11 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_medsam.engine.anchors import as_mask
-from napari_medsam.engine.annotation import Annotation
-from napari_medsam.engine.events import PlacedBox
-from napari_medsam.engine.prompts import BoxPrompt, SliceRef
-from napari_medsam.engine.volume import Volume
+from napari_medsam.engine.annotation.annotation import Annotation
+from napari_medsam.engine.annotation.events import PlacedBox
+from napari_medsam.engine.annotation.fixed_masks import as_mask
+from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef
+from napari_medsam.engine.data.volume import Volume
 from napari_medsam.measure import measure
 from napari_medsam.tally import Tally
 

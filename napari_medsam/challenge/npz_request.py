@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.events import PALETTE, Label, PlacedBox
-from napari_medsam.engine.prompts import BoxPrompt, SliceRef, box_prompt
-from napari_medsam.engine.propagate import Seed, seed_from_3d_box
-from napari_medsam.engine.volume import Volume
-from napari_medsam.engine.window import preset_window
+from napari_medsam.engine.annotation.events import PALETTE, Label, PlacedBox
+from napari_medsam.engine.data.intensity_window import preset_window
+from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef, box_prompt
+from napari_medsam.engine.data.volume import Volume
+from napari_medsam.engine.propagation.candidates import Seed, seed_from_3d_box
 from napari_medsam.formats.errors import ReadError
 from napari_medsam.formats.image_file import ImageFile
 from napari_medsam.formats.npz import read_npz

@@ -18,7 +18,7 @@ from napari_medsam.challenge.efficiency import Efficiency
 from napari_medsam.challenge.npz_request import read_request, segs_of
 from napari_medsam.cohort.requests import case_request
 from napari_medsam.cohort.table import Case, read_table
-from napari_medsam.engine.predictor import PromptableModel
+from napari_medsam.engine.inference.predictor import PromptableModel
 from napari_medsam.formats.errors import one_line
 from napari_medsam.formats.npz_case import write_segs
 from napari_medsam.headless import Request, answer, save

@@ -13,8 +13,8 @@ from typing import Any
 import typer
 
 from napari_medsam.cli.console import progress_bar
-from napari_medsam.engine.embeddings import EmbeddingCache
-from napari_medsam.engine.events import Label
+from napari_medsam.engine.annotation.events import Label
+from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
 from napari_medsam.headless import Request, Result, run
 from napari_medsam.models import store
 from napari_medsam.models.opening import Opening

@@ -13,7 +13,7 @@ from napari_medsam.cohort.summary import write_summary
 from napari_medsam.cohort.table import read_table
 from napari_medsam.cohort.task import Task
 from napari_medsam.cohort.work import do
-from napari_medsam.engine.embeddings import free_memory
+from napari_medsam.engine.inference.embedding_cache import free_memory
 from napari_medsam.models import store
 from napari_medsam.models.routing import AUTO
 from napari_medsam.storage.atomic_write import remove_file, sweep

@@ -12,8 +12,8 @@ from typing import TypedDict
 import numpy as np
 
 from napari_medsam.cohort.task import Task
-from napari_medsam.engine.confidence import slice_confidences
-from napari_medsam.engine.review import doubtful
+from napari_medsam.engine.annotation.review import doubtful
+from napari_medsam.engine.data.confidence import slice_confidences
 from napari_medsam.headless import Answer, Result, confidences
 from napari_medsam.report import measure
 from napari_medsam.storage.json_file import write_json

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from napari_medsam.cohort.table import Case, Row
-from napari_medsam.engine.events import PlacedBox
-from napari_medsam.engine.propagate import Seed
-from napari_medsam.engine.volume import Volume
-from napari_medsam.engine.window import parse_window
+from napari_medsam.engine.annotation.events import PlacedBox
+from napari_medsam.engine.data.intensity_window import parse_window
+from napari_medsam.engine.data.volume import Volume
+from napari_medsam.engine.propagation.candidates import Seed
+from napari_medsam.engine.propagation.slice_ranges import seeds_over
 from napari_medsam.formats.header_window import window_asked
 from napari_medsam.formats.images import read_image
 from napari_medsam.headless import Request, place
-from napari_medsam.reach import seeds_over
 
 
 def case_request(case: Case, *, compat: bool = False, window: str = "auto") -> Request:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_medsam.box_text import AskedBox
-from napari_medsam.engine.volume import AXES, Axis
+from napari_medsam.engine.data.volume import AXES, Axis
 from napari_medsam.formats.images import suffix_of
 from napari_medsam.formats.labels import FORMATS
 from napari_medsam.storage.file_names import first_twice

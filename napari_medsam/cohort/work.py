@@ -10,7 +10,7 @@ from functools import lru_cache
 from napari_medsam.cohort.record import Record, failure, read_record, record_of, write_record
 from napari_medsam.cohort.requests import case_request
 from napari_medsam.cohort.task import Task
-from napari_medsam.engine.predictor import PromptableModel
+from napari_medsam.engine.inference.predictor import PromptableModel
 from napari_medsam.formats.errors import one_line
 from napari_medsam.headless import Request, answer, save
 from napari_medsam.models import store

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from napari_medsam import __version__
 from napari_medsam.doctor.check import Check, first_line
-from napari_medsam.engine.embeddings import free_memory
+from napari_medsam.engine.inference.embedding_cache import free_memory
 from napari_medsam.storage.paths import can_write
 from napari_medsam.storage.user_folders import home
 from napari_medsam.tested_versions import PYTHONS

@@ -11,20 +11,20 @@ import contextlib
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 
-from napari_medsam.engine.box3d import best_start, settle
-from napari_medsam.engine.chains import Chains, CompatChains, EvidenceChains, Found
-from napari_medsam.engine.embedding import Embedding
-from napari_medsam.engine.embeddings import EmbeddingCache
-from napari_medsam.engine.multiview import better, closer_views, decode_in_views
-from napari_medsam.engine.original import seed_reach
-from napari_medsam.engine.points import PointAnswer, mask_logits
-from napari_medsam.engine.predictor import Predictor, PromptableModel
-from napari_medsam.engine.prompt import SliceMask
-from napari_medsam.engine.prompts import BoxPrompt, PointPrompt, SliceRef
-from napari_medsam.engine.propagate import THOROUGH, Seed, plan
-from napari_medsam.engine.spans import Span, Stations, spans_in_doubt
-from napari_medsam.engine.volume import Axis, Volume
-from napari_medsam.engine.window import Window, preset_window
+from napari_medsam.engine.data.intensity_window import Window, preset_window
+from napari_medsam.engine.data.masks import SliceMask
+from napari_medsam.engine.data.prompts import BoxPrompt, PointPrompt, SliceRef
+from napari_medsam.engine.data.volume import Axis, Volume
+from napari_medsam.engine.inference.embedding import Embedding
+from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
+from napari_medsam.engine.inference.multi_view import better, closer_views, decode_in_views
+from napari_medsam.engine.inference.point_prompts import PointAnswer, mask_logits
+from napari_medsam.engine.inference.predictor import Predictor, PromptableModel
+from napari_medsam.engine.propagation.between_keyframes import Span, Stations, spans_in_doubt
+from napari_medsam.engine.propagation.box3d import best_start, settle
+from napari_medsam.engine.propagation.candidates import THOROUGH, Seed, plan
+from napari_medsam.engine.propagation.original_rules import seed_reach
+from napari_medsam.engine.propagation.trackers import Chains, CompatChains, EvidenceChains, Found
 
 
 class Session:
@@ -73,7 +73,7 @@ class Session:
         """Masks as they are found: (which box, mask); a later one for the same box is better.
 
         First every box is answered from its whole slice. Then small boxes are asked again on a
-        crop (`engine.views`), and the mask with more evidence, with how far both agree, is yielded
+        crop (`engine.inference.crops`), and the mask with more evidence, with how far both agree, is yielded
         too. Boxes that share a view share its embedding and one call of the decoder.
         """
         whole: dict[int, SliceMask] = {}
@@ -132,7 +132,7 @@ class Session:
         First from the lowest box up to the last slice, then from the highest down to the first.
         Each slice is encoded once, one ahead of the decoder, whatever the number of seeds.
         Closing the generator stops between slices; by our rules a direction also stops where
-        its object ends (`engine.ends`), and a later, empty mask on a slice beyond takes the place
+        its object ends (`engine.propagation.end_detection`), and a later, empty mask on a slice beyond takes the place
         of one that was yielded before. In `compat` the rules are the authors'; families whose
         authors published none for volumes go by ours.
 
@@ -182,7 +182,7 @@ class Session:
             Slices come in the order in which the tracks first name them.
         stations
             The objects' keyframes. Where they are given, what lies between two and is in doubt is
-            tried in other ways too (`engine.spans`), and a later mask of a track on a slice takes
+            tried in other ways too (`engine.propagation.between_keyframes`), and a later mask of a track on a slice takes
             the place of the earlier one.
         """
         found: list[dict[int, SliceMask]] = [{} for _ in tracks]
@@ -217,7 +217,7 @@ class Session:
             yield from ((n, mask) for (n, _), mask in zip(here, masks, strict=True))
 
     def fill(self, seeds: Sequence[Seed]) -> Generator[Found, None, None]:
-        """Masks of objects given by their 3D extent: (which seed, mask), see `engine.box3d`.
+        """Masks of objects given by their 3D extent: (which seed, mask), see `engine.propagation.box3d`.
 
         A seed's box is the extent in the slice plane, its range the extent along the axis. A
         later mask of a seed on a slice takes the place of the earlier one.

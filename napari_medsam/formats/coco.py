@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.events import MOST_LABELS, PALETTE, Label
+from napari_medsam.engine.annotation.events import MOST_LABELS, PALETTE, Label
 from napari_medsam.formats.contours import fill
 from napari_medsam.formats.errors import ReadError, SaveError
 from napari_medsam.formats.grid import SourceGrid

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_medsam.engine.window import (
+from napari_medsam.engine.data.intensity_window import (
     AUTO,
     CT_PRESETS,
     Window,

@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from napari_medsam.engine.volume import Volume
+from napari_medsam.engine.data.volume import Volume
 from napari_medsam.formats.grid import SourceGrid
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.events import Label
+from napari_medsam.engine.annotation.events import Label
 from napari_medsam.formats.grid import SourceGrid
 from napari_medsam.formats.images import suffix_of
 from napari_medsam.formats.label_table import complete_table

@@ -16,7 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.events import LABEL_STATES, MOST_LABELS, PALETTE, Label, LabelState
+from napari_medsam.engine.annotation.events import (
+    LABEL_STATES,
+    MOST_LABELS,
+    PALETTE,
+    Label,
+    LabelState,
+)
 from napari_medsam.formats.errors import ReadError, SaveError
 from napari_medsam.formats.terms import Code, CodedLabel, Term, term_of, with_term
 from napari_medsam.storage.atomic_write import replacing, write_text

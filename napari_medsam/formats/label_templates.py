@@ -15,7 +15,7 @@ from pathlib import Path
 
 import platformdirs
 
-from napari_medsam.engine.events import PALETTE, Label
+from napari_medsam.engine.annotation.events import PALETTE, Label
 from napari_medsam.formats.label_table import read_label_table, write_label_table
 from napari_medsam.formats.terms import KNOWN, with_term
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.events import Label
+from napari_medsam.engine.annotation.events import Label
 from napari_medsam.formats import (
     coco,
     labels_dicom_seg,

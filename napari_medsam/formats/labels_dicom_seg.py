@@ -16,7 +16,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from napari_medsam import __version__
-from napari_medsam.engine.events import Label
+from napari_medsam.engine.annotation.events import Label
 from napari_medsam.formats.cielab import cielab_from_rgb
 from napari_medsam.formats.dicom_seg import TRACKING, read_segmentation
 from napari_medsam.formats.dicom_source import Source, make_plain, source_of

@@ -11,7 +11,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from napari_medsam.engine.events import Label
+from napari_medsam.engine.annotation.events import Label
 from napari_medsam.formats.errors import SaveError, reason
 from napari_medsam.formats.grid import SourceGrid
 from napari_medsam.formats.nifti import UNREADABLE

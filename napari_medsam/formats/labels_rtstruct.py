@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam import __version__
-from napari_medsam.engine.events import Label
+from napari_medsam.engine.annotation.events import Label
 from napari_medsam.formats.contours import outlines
 from napari_medsam.formats.dicom_source import Source, make_plain, source_of
 from napari_medsam.formats.errors import SaveError, reason

@@ -15,7 +15,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from napari_medsam.engine.events import Label
+from napari_medsam.engine.annotation.events import Label
 from napari_medsam.formats import labels_itk
 from napari_medsam.formats.errors import SaveError
 from napari_medsam.formats.grid import SourceGrid

@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import prod
 from pathlib import Path
 
-from napari_medsam.engine.embeddings import free_memory
+from napari_medsam.engine.inference.embedding_cache import free_memory
 from napari_medsam.formats.errors import ReadError
 
 DEFLATE_LIMIT = 1032

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.events import MOST_LABELS, PALETTE, Label
+from napari_medsam.engine.annotation.events import MOST_LABELS, PALETTE, Label
 from napari_medsam.formats.contours import fill
 from napari_medsam.formats.dicom_frames import UNREADABLE, quiet_pydicom, read_dataset
 from napari_medsam.formats.dicom_seg import other_frame_of_reference

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from napari_medsam import __version__
-from napari_medsam.engine.events import Event, Step, StepKind
-from napari_medsam.engine.window import Window
+from napari_medsam.engine.annotation.events import Event, Step, StepKind
+from napari_medsam.engine.data.intensity_window import Window
 from napari_medsam.journal.errors import JournalError, TakenOver
 from napari_medsam.journal.head import Head
 from napari_medsam.journal.packing import DAMAGE, pack, unpack

@@ -13,15 +13,15 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.annotation import Annotation
-from napari_medsam.engine.canvas import Canvas
-from napari_medsam.engine.change import Patch
-from napari_medsam.engine.events import Event, Origin, Place, PlacedBox
-from napari_medsam.engine.prompt import SliceMask
-from napari_medsam.engine.prompts import BoxPrompt, SliceRef
-from napari_medsam.engine.provenance import place_of
-from napari_medsam.engine.review import painted, trusted
-from napari_medsam.engine.volume import AXES
+from napari_medsam.engine.annotation.annotation import Annotation
+from napari_medsam.engine.annotation.events import Event, Origin, Place, PlacedBox
+from napari_medsam.engine.annotation.label_volume import Canvas
+from napari_medsam.engine.annotation.patch import Patch
+from napari_medsam.engine.annotation.provenance import place_of
+from napari_medsam.engine.annotation.review import painted, trusted
+from napari_medsam.engine.data.masks import SliceMask
+from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef
+from napari_medsam.engine.data.volume import AXES
 
 Values = tuple[NDArray[np.uint16], NDArray[np.uint8]]
 """Labels and where they came from, (h, w) each."""

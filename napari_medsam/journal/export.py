@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from napari_medsam.engine.change import Patch
-from napari_medsam.engine.events import Event, Label, PlacedBox
-from napari_medsam.engine.prompt import SliceMask
-from napari_medsam.engine.prompts import PointPrompt
+from napari_medsam.engine.annotation.events import Event, Label, PlacedBox
+from napari_medsam.engine.annotation.patch import Patch
+from napari_medsam.engine.data.masks import SliceMask
+from napari_medsam.engine.data.prompts import PointPrompt
 from napari_medsam.journal.book import Book, Row
 
 Json = dict[str, object]

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.stored import Stored
+from napari_medsam.engine.data.stored_types import Stored
 from napari_medsam.formats.terms import CodedLabel
 
 IS = "is"

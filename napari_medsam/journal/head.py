@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from napari_medsam.engine.stored import StoredFloat64
+from napari_medsam.engine.data.stored_types import StoredFloat64
 from napari_medsam.formats.grid import Geometry, Kind, NiftiForms, SourceGrid, Triple
 from napari_medsam.formats.image_file import ImageFile
 

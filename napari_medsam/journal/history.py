@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_medsam.engine.annotation import Annotation
+from napari_medsam.engine.annotation.annotation import Annotation
 from napari_medsam.journal.book import Book, Row
 from napari_medsam.journal.errors import JournalError
 from napari_medsam.journal.head import Head

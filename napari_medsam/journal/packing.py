@@ -9,7 +9,7 @@ The layout, little-endian, all of it inside one zlib stream::
 What a field may be is read from the dataclass itself (`forms`), so a new field with a default needs
 nothing here: a file without it gives the default, and a file with a field that this version does
 not know is read without it. An array says in its declaration how it lies on disk
-(`engine.stored`): nothing that is kept depends on how numpy spells its types.
+(`engine.data.stored_types`): nothing that is kept depends on how numpy spells its types.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Journals that were put aside as damaged and read whole: the reader was at fault, not they.
 
-So it was with all journals under numpy 2.5 (`engine.stored`), and so it is with one that a newer
+So it was with all journals under numpy 2.5 (`engine.data.stored_types`), and so it is with one that a newer
 version of the program wrote, once this one is updated.
 """
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.events import Event
-from napari_medsam.engine.points import PointAnswer
-from napari_medsam.engine.predictor import PromptableModel
-from napari_medsam.engine.prompt import SliceMask
+from napari_medsam.engine.annotation.events import Event
+from napari_medsam.engine.data.intensity_window import Window
+from napari_medsam.engine.data.masks import SliceMask
+from napari_medsam.engine.data.volume import Volume
+from napari_medsam.engine.inference.point_prompts import PointAnswer
+from napari_medsam.engine.inference.predictor import PromptableModel
 from napari_medsam.engine.session import Session
-from napari_medsam.engine.volume import Volume
-from napari_medsam.engine.window import Window
 from napari_medsam.formats.grid import SourceGrid
 from napari_medsam.formats.image_file import ImageFile
 from napari_medsam.formats.labels import Saved, write_labels

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from napari_medsam.engine.courses import Course, course_of
-from napari_medsam.engine.events import PlacedBox
-from napari_medsam.engine.prompts import SliceRef
-from napari_medsam.engine.volume import Axis
+from napari_medsam.engine.annotation.events import PlacedBox
+from napari_medsam.engine.data.prompts import SliceRef
+from napari_medsam.engine.data.volume import Axis
+from napari_medsam.engine.propagation.plan import Course, course_of
 from napari_medsam.ui.boxes import box_from_shape
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.panel import Range

@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 from napari.components import ViewerModel
 
-from napari_medsam.engine.events import PlacedBox
-from napari_medsam.engine.prompts import SliceRef
+from napari_medsam.engine.annotation.events import PlacedBox
+from napari_medsam.engine.data.prompts import SliceRef
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.layers import show_slice
 from napari_medsam.ui.panel import Tell

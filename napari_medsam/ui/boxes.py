@@ -17,9 +17,9 @@ import pandas as pd
 from napari.layers import Image, Shapes
 from numpy.typing import NDArray
 
-from napari_medsam.engine.events import PlacedBox
-from napari_medsam.engine.prompts import BoxPrompt, SliceRef, box_prompt
-from napari_medsam.engine.volume import AXES, Axis, Volume
+from napari_medsam.engine.annotation.events import PlacedBox
+from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef, box_prompt
+from napari_medsam.engine.data.volume import AXES, Axis, Volume
 from napari_medsam.ui.layers import lock, placement
 
 SMALLEST = 2.0

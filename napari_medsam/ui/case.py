@@ -13,12 +13,13 @@ import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image, Layer
 
-from napari_medsam.engine.annotation import Annotation
-from napari_medsam.engine.events import Event, Label, LabelState, PlacedBox
-from napari_medsam.engine.merge import added
-from napari_medsam.engine.prompts import SliceRef
-from napari_medsam.engine.volume import Axis
-from napari_medsam.engine.window import Window
+from napari_medsam.engine.annotation.annotation import Annotation
+from napari_medsam.engine.annotation.events import Event, Label, LabelState, PlacedBox
+from napari_medsam.engine.annotation.merge import added
+from napari_medsam.engine.annotation.review_index import Reviews
+from napari_medsam.engine.data.intensity_window import Window
+from napari_medsam.engine.data.prompts import SliceRef
+from napari_medsam.engine.data.volume import Axis
 from napari_medsam.formats.header_window import first_window, window_names
 from napari_medsam.formats.label_file import LabelFile
 from napari_medsam.formats.terms import renamed
@@ -33,7 +34,6 @@ from napari_medsam.ui.images import (
 )
 from napari_medsam.ui.known_files import KnownFiles
 from napari_medsam.ui.layers import LabelsLayer, Throttle, camera_of, shown_slice
-from napari_medsam.ui.reviewing import Reviews
 
 LOCKED = "{} is locked: nothing was changed. Untick Lock in the label table to change it."
 

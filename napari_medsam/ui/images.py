@@ -18,8 +18,8 @@ import numpy as np
 from napari.layers import Image
 from numpy.typing import NDArray
 
-from napari_medsam.engine.volume import AXES, Volume
-from napari_medsam.engine.window import Window, parse_window
+from napari_medsam.engine.data.intensity_window import Window, parse_window
+from napari_medsam.engine.data.volume import AXES, Volume
 from napari_medsam.formats.grid import Geometry, SourceGrid
 from napari_medsam.formats.header_window import first_window, window_named
 from napari_medsam.formats.image_file import ImageFile

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from napari_medsam.engine.events import Event
+from napari_medsam.engine.annotation.events import Event
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.left_to_look import name_of
 from napari_medsam.ui.panel import VIEW_NAMES

@@ -18,7 +18,7 @@ from typing import Literal
 
 from qtpy.QtCore import QObject, Qt, Signal
 
-from napari_medsam.engine.events import Step
+from napari_medsam.engine.annotation.events import Step
 from napari_medsam.journal.book import Book, Row
 from napari_medsam.journal.errors import JournalError
 from napari_medsam.journal.history import History

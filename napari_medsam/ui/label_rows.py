@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from napari_medsam.engine.events import Label, LabelState
-from napari_medsam.engine.volume import Axis
+from napari_medsam.engine.annotation.events import Label, LabelState
+from napari_medsam.engine.data.volume import Axis
 from napari_medsam.formats.terms import in_words
 from napari_medsam.measure_files import units_of
 from napari_medsam.ui.boxes import Later

@@ -17,7 +17,7 @@ from qtpy.QtWidgets import (
 )
 from superqt.utils import signals_blocked
 
-from napari_medsam.engine.events import LabelState
+from napari_medsam.engine.annotation.events import LabelState
 from napari_medsam.ui.panel import LabelRow
 
 COLUMNS = ("", "No.", "Name", "Lock", "State", "ml", "mm", "Look")

@@ -17,9 +17,9 @@ from napari.layers import Image, Labels, Layer
 from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 
-from napari_medsam.engine.events import Label
-from napari_medsam.engine.prompts import SliceRef
-from napari_medsam.engine.volume import AXES, Axis
+from napari_medsam.engine.annotation.events import Label
+from napari_medsam.engine.data.prompts import SliceRef
+from napari_medsam.engine.data.volume import AXES, Axis
 from napari_medsam.formats.grid import SourceGrid
 
 try:

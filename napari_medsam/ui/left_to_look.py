@@ -6,7 +6,7 @@ what is left in other views and of other labels, or takes the case for finished.
 
 from __future__ import annotations
 
-from napari_medsam.engine.volume import AXES, Axis
+from napari_medsam.engine.data.volume import AXES, Axis
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.panel import VIEW_NAMES
 

@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_medsam.engine.volume import Axis
+from napari_medsam.engine.data.volume import Axis
 from napari_medsam.formats.images import without_suffix
 from napari_medsam.measure_table import as_row
 from napari_medsam.ui.measures import Asked, Measures

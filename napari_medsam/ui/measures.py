@@ -16,7 +16,7 @@ from napari.layers import Labels, Shapes
 from numpy.typing import NDArray
 
 from napari_medsam.diameters import Diameters
-from napari_medsam.engine.volume import AXES, Axis
+from napari_medsam.engine.data.volume import AXES, Axis
 from napari_medsam.measure import LabelMeasure, measure
 from napari_medsam.measure_files import units_of
 from napari_medsam.measure_page import heading_of, save_page

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from napari_medsam.engine.predictor import PromptableModel
+from napari_medsam.engine.inference.predictor import PromptableModel
 from napari_medsam.models.routing import AUTO
 from napari_medsam.models.ways import Wish
 from napari_medsam.ui.jobs import Job, JobRunner, Outcome

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.annotation import Annotation
+from napari_medsam.engine.annotation.annotation import Annotation
 from napari_medsam.formats.image_file import ImageFile
 from napari_medsam.formats.thumbnail import thumbnail
 from napari_medsam.journal.history import in_words

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from napari_medsam.engine.events import LabelState
-from napari_medsam.engine.volume import Axis
+from napari_medsam.engine.annotation.events import LabelState
+from napari_medsam.engine.data.volume import Axis
 from napari_medsam.models.ways import Wish
 from napari_medsam.ui.offers import Offer
 

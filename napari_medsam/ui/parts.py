@@ -25,7 +25,7 @@ from qtpy.QtWidgets import (
 )
 from superqt.utils import signals_blocked
 
-from napari_medsam.engine.volume import Axis
+from napari_medsam.engine.data.volume import Axis
 from napari_medsam.ui.box_row import BoxRow
 from napari_medsam.ui.file_row import FileRow
 from napari_medsam.ui.label_table import LabelTable

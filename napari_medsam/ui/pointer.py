@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from napari.components import ViewerModel
 
-from napari_medsam.engine.events import Event, PlacedBox
-from napari_medsam.engine.points import PointAnswer, check, point_prompt, why_not
-from napari_medsam.engine.prompts import PointPrompt, SliceRef
+from napari_medsam.engine.annotation.events import Event, PlacedBox
+from napari_medsam.engine.data.prompts import PointPrompt, SliceRef
+from napari_medsam.engine.inference.point_prompts import PointAnswer, check, point_prompt, why_not
 from napari_medsam.ui.boxes import Later
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.jobs import Job, JobRunner, Outcome

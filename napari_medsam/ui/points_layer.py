@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 from napari.layers import Image, Points
 
-from napari_medsam.engine.prompts import SliceRef
-from napari_medsam.engine.volume import AXES
+from napari_medsam.engine.data.prompts import SliceRef
+from napari_medsam.engine.data.volume import AXES
 from napari_medsam.ui.boxes import Later
 from napari_medsam.ui.layers import lock, placement
 

@@ -12,9 +12,9 @@ from collections.abc import Callable
 
 import psutil
 
-from napari_medsam.engine.embeddings import free_memory
-from napari_medsam.engine.prefetch import Pace, nearest_first
-from napari_medsam.engine.prompts import SliceRef
+from napari_medsam.engine.data.prompts import SliceRef
+from napari_medsam.engine.inference.embedding_cache import free_memory
+from napari_medsam.engine.inference.prefetch_order import Pace, nearest_first
 from napari_medsam.engine.session import Session
 from napari_medsam.storage.settings import settings
 from napari_medsam.ui.jobs import Job, JobRunner, Outcome

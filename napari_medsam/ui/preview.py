@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 from napari.components import ViewerModel
 
-from napari_medsam.engine.prompt import SliceMask
-from napari_medsam.engine.prompts import BoxPrompt
+from napari_medsam.engine.data.masks import SliceMask
+from napari_medsam.engine.data.prompts import BoxPrompt
 from napari_medsam.ui.boxes import box_from_shape
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.jobs import Job, JobRunner, Outcome

@@ -7,8 +7,8 @@ from napari.layers import Image, Labels
 from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 
-from napari_medsam.engine.prompt import SliceMask
-from napari_medsam.engine.volume import AXES, Axis
+from napari_medsam.engine.data.masks import SliceMask
+from napari_medsam.engine.data.volume import AXES, Axis
 from napari_medsam.ui.layers import lock, placement
 
 WIDTH = 1

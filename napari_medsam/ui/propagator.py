@@ -9,8 +9,16 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from napari_medsam.engine.anchors import mask_there, nothing_on, part_near
-from napari_medsam.engine.courses import (
+from napari_medsam.engine.annotation.edit import Edit, Trust
+from napari_medsam.engine.annotation.events import PlacedBox, Run
+from napari_medsam.engine.annotation.fixed_masks import mask_there, nothing_on, part_near
+from napari_medsam.engine.annotation.review import Confidences, confidences, doubtful, summary
+from napari_medsam.engine.annotation.review_index import extent_along
+from napari_medsam.engine.data.masks import SliceMask
+from napari_medsam.engine.data.prompts import SliceRef
+from napari_medsam.engine.data.volume import Axis
+from napari_medsam.engine.propagation.candidates import Seed
+from napari_medsam.engine.propagation.plan import (
     Course,
     Plan,
     plan_beyond,
@@ -18,20 +26,12 @@ from napari_medsam.engine.courses import (
     plan_extents,
     plan_span,
 )
-from napari_medsam.engine.edit import Edit, Trust
-from napari_medsam.engine.events import PlacedBox, Run
-from napari_medsam.engine.prompt import SliceMask
-from napari_medsam.engine.prompts import SliceRef
-from napari_medsam.engine.propagate import Seed
-from napari_medsam.engine.review import Confidences, confidences, doubtful, summary
 from napari_medsam.engine.session import Session
-from napari_medsam.engine.volume import Axis
 from napari_medsam.ui.asked import course_for
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.eta import Eta
 from napari_medsam.ui.jobs import Job, JobRunner, Outcome
 from napari_medsam.ui.panel import Progress, Tell
-from napari_medsam.ui.reviewing import extent_along
 from napari_medsam.ui.shortcuts import key_of
 
 Found = dict[Course, dict[int, SliceMask]]

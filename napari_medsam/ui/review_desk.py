@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 from napari.components import ViewerModel
 
-from napari_medsam.engine.prompts import SliceRef
-from napari_medsam.engine.review import next_doubtful
+from napari_medsam.engine.annotation.review import next_doubtful
+from napari_medsam.engine.data.prompts import SliceRef
 from napari_medsam.ui.asked import course_on
 from napari_medsam.ui.layers import show_slice
 from napari_medsam.ui.left_to_look import and_elsewhere, name_of

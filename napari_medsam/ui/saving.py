@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_medsam.engine.events import Event
+from napari_medsam.engine.annotation.events import Event
 from napari_medsam.formats.errors import SaveError
 from napari_medsam.formats.exits import proposed_suffix
 from napari_medsam.formats.images import without_suffix

@@ -8,8 +8,8 @@ from qtpy.QtCore import QRectF, Qt
 from qtpy.QtGui import QColor, QImage, QPainter, QPen, QPixmap
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
-from napari_medsam.engine.prompts import BoxPrompt, SliceRef
-from napari_medsam.engine.seen import Corners, box_seen, seen
+from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef
+from napari_medsam.engine.inference.model_view import Corners, box_seen, seen
 from napari_medsam.engine.session import Session
 from napari_medsam.ui.box_desk import box_meant
 from napari_medsam.ui.case import Case

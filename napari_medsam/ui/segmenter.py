@@ -8,13 +8,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 
-from napari_medsam.engine.courses import Course
-from napari_medsam.engine.embeddings import EmbeddingCache
-from napari_medsam.engine.events import Event, PlacedBox
-from napari_medsam.engine.predictor import PromptableModel
-from napari_medsam.engine.prefetch import nearest_first
-from napari_medsam.engine.prompt import SliceMask
-from napari_medsam.engine.prompts import SliceRef
+from napari_medsam.engine.annotation.events import Event, PlacedBox
+from napari_medsam.engine.data.masks import SliceMask
+from napari_medsam.engine.data.prompts import SliceRef
+from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
+from napari_medsam.engine.inference.predictor import PromptableModel
+from napari_medsam.engine.inference.prefetch_order import nearest_first
+from napari_medsam.engine.propagation.plan import Course
 from napari_medsam.engine.session import Session
 from napari_medsam.ui.asked import slices_of
 from napari_medsam.ui.case import Case

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from napari_medsam.engine.predictor import PromptableModel
+from napari_medsam.engine.inference.predictor import PromptableModel
 from napari_medsam.models import catalogue, loading, routing, store, ways
 from napari_medsam.models.device import EXACT
 from napari_medsam.models.imports import import_path

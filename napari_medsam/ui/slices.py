@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from napari_medsam.engine.prompts import SliceRef
+from napari_medsam.engine.data.prompts import SliceRef
+from napari_medsam.engine.data.volume import Axis
 from napari_medsam.engine.session import Session
-from napari_medsam.engine.volume import Axis
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.panel import Strip
 

@@ -11,7 +11,7 @@ from qtpy.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
-from napari_medsam.engine.confidence import DOUBTFUL
+from napari_medsam.engine.data.confidence import DOUBTFUL
 from napari_medsam.ui.panel import Strip
 
 TRACK = QColor(128, 128, 128, 70)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from napari_medsam.engine.prompts import SliceRef
+from napari_medsam.engine.data.prompts import SliceRef
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.shortcuts import key_of
 

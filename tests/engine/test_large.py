@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_medsam.engine.embeddings import EmbeddingCache
-from napari_medsam.engine.prompts import SliceRef, box_prompt
+from napari_medsam.engine.data.intensity_window import Window
+from napari_medsam.engine.data.prompts import SliceRef, box_prompt
+from napari_medsam.engine.data.volume import Volume
+from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
 from napari_medsam.engine.session import Session
-from napari_medsam.engine.volume import Volume
-from napari_medsam.engine.window import Window
 
 
 @pytest.mark.parametrize("shape", [(8000, 8000), (8000, 500), (3000, 2000)])

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_medsam.engine.prompts import SliceRef, box_prompt
-from napari_medsam.engine.propagate import seed_from_3d_box
+from napari_medsam.engine.data.prompts import SliceRef, box_prompt
+from napari_medsam.engine.data.volume import Volume
+from napari_medsam.engine.propagation.candidates import seed_from_3d_box
 from napari_medsam.engine.session import Session
-from napari_medsam.engine.volume import Volume
 
 pytestmark = [pytest.mark.weights, pytest.mark.shared]
 

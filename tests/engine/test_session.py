@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_medsam.engine.embeddings import EmbeddingCache
-from napari_medsam.engine.keyframes import interpolate
-from napari_medsam.engine.prompts import BoxPrompt, SliceRef, box_prompt
-from napari_medsam.engine.propagate import Seed
+from napari_medsam.engine.data.intensity_window import Window
+from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef, box_prompt
+from napari_medsam.engine.data.volume import Volume
+from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
+from napari_medsam.engine.propagation.candidates import Seed
+from napari_medsam.engine.propagation.keyframes import interpolate
 from napari_medsam.engine.session import Session
-from napari_medsam.engine.volume import Volume
-from napari_medsam.engine.window import Window
 
 SHAPE = (12, 64, 64)
 WINDOW = Window(0, 200)

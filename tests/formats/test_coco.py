@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from napari_medsam.engine.events import Label
+from napari_medsam.engine.annotation.events import Label
 from napari_medsam.formats.errors import ReadError, SaveError
 from napari_medsam.formats.grid import Geometry, SourceGrid
 from napari_medsam.formats.images import read_image

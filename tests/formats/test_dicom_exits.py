@@ -13,7 +13,7 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 from skimage.draw import polygon2mask
 
-from napari_medsam.engine.events import Label
+from napari_medsam.engine.annotation.events import Label
 from napari_medsam.formats import optional
 from napari_medsam.formats.errors import OtherGrid, ReadError, SaveError
 from napari_medsam.formats.image_file import ImageFile

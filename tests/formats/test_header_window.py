@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_medsam.engine.volume import Volume
+from napari_medsam.engine.data.volume import Volume
 from napari_medsam.formats.grid import Geometry, SourceGrid
 from napari_medsam.formats.header_window import (
     FROM_FILE,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from napari_medsam.engine.events import Label
+from napari_medsam.engine.annotation.events import Label
 from napari_medsam.formats.cielab import cielab_from_rgb, rgb_from_cielab
 from napari_medsam.formats.errors import OtherGrid, ReadError, SaveError
 from napari_medsam.formats.grid import Geometry, SourceGrid

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from napari_medsam.engine.events import Label
+from napari_medsam.engine.annotation.events import Label
 from napari_medsam.formats.errors import ReadError, SaveError
 from napari_medsam.formats.grid import SourceGrid
 from napari_medsam.formats.images import read_image

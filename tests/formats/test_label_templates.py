@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from napari_medsam.engine.annotation import Annotation
-from napari_medsam.engine.events import PALETTE, Label
+from napari_medsam.engine.annotation.annotation import Annotation
+from napari_medsam.engine.annotation.events import PALETTE, Label
 from napari_medsam.formats.label_templates import (
     read_template,
     save_template,

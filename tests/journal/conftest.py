@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_medsam.engine.annotation import Annotation
-from napari_medsam.engine.events import Step
-from napari_medsam.engine.window import Window
+from napari_medsam.engine.annotation.annotation import Annotation
+from napari_medsam.engine.annotation.events import Step
+from napari_medsam.engine.data.intensity_window import Window
 from napari_medsam.formats.grid import Geometry, SourceGrid
 from napari_medsam.journal.book import Book, Row
 from napari_medsam.journal.head import Head
-from tests.engine.test_annotation import SHAPE
+from tests.engine.annotation.test_annotation import SHAPE
 
 WINDOW = Window(-160.0, 240.0)
 

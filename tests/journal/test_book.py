@@ -13,7 +13,7 @@ import pytest
 from napari_medsam.journal.book import Book, Row
 from napari_medsam.journal.errors import JournalError, TakenOver
 from napari_medsam.journal.history import read_history
-from tests.engine.test_annotation import brush, mask_of, place
+from tests.engine.annotation.test_annotation import brush, mask_of, place
 from tests.journal.conftest import WINDOW, head
 
 

@@ -8,12 +8,12 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_medsam.engine.annotation import Annotation
-from napari_medsam.engine.events import Step
-from napari_medsam.engine.prompt import SliceMask
-from napari_medsam.engine.review import painted, standing
+from napari_medsam.engine.annotation.annotation import Annotation
+from napari_medsam.engine.annotation.events import Step
+from napari_medsam.engine.annotation.review import painted, standing
+from napari_medsam.engine.data.masks import SliceMask
 from napari_medsam.journal.checkpoint import checkpoint
-from tests.engine.test_annotation import SHAPE, brush, mask_of, place
+from tests.engine.annotation.test_annotation import SHAPE, brush, mask_of, place
 
 X, Z = st.integers(0, 14), st.integers(0, SHAPE[0] - 1)
 WIDTH, LABEL = st.integers(2, 6), st.sampled_from([1, 2])

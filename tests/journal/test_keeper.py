@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_medsam.engine.annotation import Annotation
+from napari_medsam.engine.annotation.annotation import Annotation
 from napari_medsam.journal.book import Book, Row
 from napari_medsam.journal.errors import JournalError
 from napari_medsam.journal.forms import Undeclared
@@ -22,7 +22,7 @@ from napari_medsam.journal.history import read_history
 from napari_medsam.journal.keeper import Keeper, why
 from napari_medsam.journal.ownership import Ownership
 from tests.conftest import PROJECT
-from tests.engine.test_annotation import SHAPE, brush, mask_of, place
+from tests.engine.annotation.test_annotation import SHAPE, brush, mask_of, place
 from tests.journal.conftest import head, row_of
 
 

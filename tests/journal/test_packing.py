@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from napari_medsam.engine.annotation import Annotation
-from napari_medsam.engine.change import Patch
-from napari_medsam.engine.events import Event, Label, Origin
-from napari_medsam.engine.stored import Stored
+from napari_medsam.engine.annotation.annotation import Annotation
+from napari_medsam.engine.annotation.events import Event, Label, Origin
+from napari_medsam.engine.annotation.patch import Patch
+from napari_medsam.engine.data.stored_types import Stored
 from napari_medsam.formats.terms import CodedLabel
 from napari_medsam.journal.book import Row, read_event
 from napari_medsam.journal.errors import JournalError
@@ -26,7 +26,7 @@ from napari_medsam.journal.forms import Undeclared, form_of
 from napari_medsam.journal.head import Head
 from napari_medsam.journal.history import replayed
 from napari_medsam.journal.packing import DAMAGE, pack, unpack
-from tests.engine.test_annotation import SHAPE, mask_of, place
+from tests.engine.annotation.test_annotation import SHAPE, mask_of, place
 from tests.journal.conftest import head
 
 

@@ -12,11 +12,11 @@ import pytest
 import SimpleITK as sitk
 
 from napari_medsam.cli import main
-from napari_medsam.engine.annotation import Annotation
-from napari_medsam.engine.events import PlacedBox
-from napari_medsam.engine.prompts import SliceRef, box_prompt
+from napari_medsam.engine.annotation.annotation import Annotation
+from napari_medsam.engine.annotation.events import PlacedBox
+from napari_medsam.engine.data.intensity_window import Window
+from napari_medsam.engine.data.prompts import SliceRef, box_prompt
 from napari_medsam.engine.session import Session
-from napari_medsam.engine.window import Window
 from napari_medsam.formats.image_file import ImageFile
 from napari_medsam.formats.images import read_image
 from napari_medsam.formats.labels import write_labels

@@ -13,9 +13,9 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Image
 
-from napari_medsam.engine.embeddings import EmbeddingCache
-from napari_medsam.engine.prompts import SliceRef
-from napari_medsam.engine.volume import Volume
+from napari_medsam.engine.data.prompts import SliceRef
+from napari_medsam.engine.data.volume import Volume
+from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
 from napari_medsam.formats.grid import Geometry, SourceGrid
 from napari_medsam.formats.image_file import ImageFile
 from napari_medsam.models.ways import Wish

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_medsam.engine.events import PlacedBox
-from napari_medsam.engine.prompts import BoxPrompt, SliceRef
-from napari_medsam.engine.volume import Volume
+from napari_medsam.engine.annotation.events import PlacedBox
+from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef
+from napari_medsam.engine.data.volume import Volume
 from napari_medsam.ui.boxes import BoxesLayer, box_from_shape, shape_from_box
 from tests.ui.conftest import image_layer, rectangle
 

@@ -13,9 +13,9 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
-from napari_medsam.engine.anchors import mask_there
-from napari_medsam.engine.events import PlacedBox
-from napari_medsam.engine.prompts import SliceRef
+from napari_medsam.engine.annotation.events import PlacedBox
+from napari_medsam.engine.annotation.fixed_masks import mask_there
+from napari_medsam.engine.data.prompts import SliceRef
 from napari_medsam.journal.history import read_journal
 from napari_medsam.journal.place import journal_path
 from napari_medsam.journal.shelf import journals, put_aside_of

@@ -9,10 +9,10 @@ import time
 import numpy as np
 import pytest
 
-from napari_medsam.engine.disk_cache import DiskCache
-from napari_medsam.engine.edit import Edit
-from napari_medsam.engine.embeddings import EmbeddingCache
-from napari_medsam.engine.events import Event
+from napari_medsam.engine.annotation.edit import Edit
+from napari_medsam.engine.annotation.events import Event
+from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
+from napari_medsam.engine.inference.embedding_disk_cache import DiskCache
 from napari_medsam.journal.book import Book
 from napari_medsam.journal.history import read_history
 from tests.ui.conftest import Desk, ellipsoid, image_layer, make_desk
@@ -102,9 +102,11 @@ def test_a_disk_cache_that_cannot_be_written_costs_no_mask(
         raise OSError(code, os.strerror(code))
 
     with monkeypatch.context() as patched:
-        patched.setattr("napari_medsam.engine.disk_cache.Path.open", refuse)
-        patched.setattr("napari_medsam.engine.disk_cache.Path.write_bytes", refuse)
-        patched.setattr("napari_medsam.engine.disk_cache.Path.mkdir", refuse)
+        patched.setattr("napari_medsam.engine.inference.embedding_disk_cache.Path.open", refuse)
+        patched.setattr(
+            "napari_medsam.engine.inference.embedding_disk_cache.Path.write_bytes", refuse
+        )
+        patched.setattr("napari_medsam.engine.inference.embedding_disk_cache.Path.mkdir", refuse)
         desk.draw_on(10)
     assert desk.labels[10].any()
     assert not desk.view.panel.is_problem

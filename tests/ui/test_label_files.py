@@ -12,7 +12,7 @@ import pytest
 from napari.layers import Labels
 from qtpy.QtWidgets import QFileDialog
 
-from napari_medsam.engine.events import Label
+from napari_medsam.engine.annotation.events import Label
 from napari_medsam.formats.images import read_image
 from napari_medsam.formats.label_table import read_label_table, write_label_table
 from napari_medsam.formats.labels import write_labels

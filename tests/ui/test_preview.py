@@ -10,7 +10,7 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
-from napari_medsam.engine.prompts import SliceRef
+from napari_medsam.engine.data.prompts import SliceRef
 from tests.ui.conftest import TinyShelf, ellipsoid, image_layer
 from tests.ui.hands import let_pass, wait_for
 from tests.ui.window import Window

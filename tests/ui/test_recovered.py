@@ -1,6 +1,6 @@
 """Work that an earlier version put aside as damaged by mistake is offered when its image is opened.
 
-The fault: under numpy 2.5 no journal could be read (`engine.stored`).
+The fault: under numpy 2.5 no journal could be read (`engine.data.stored_types`).
 """
 
 from __future__ import annotations

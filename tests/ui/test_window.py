@@ -15,7 +15,7 @@ from qtpy.QtCore import QEvent, QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QDockWidget, QFileDialog, QScrollArea
 
-from napari_medsam.engine.prompts import SliceRef
+from napari_medsam.engine.data.prompts import SliceRef
 from napari_medsam.phantom import synthetic_abdomen
 from napari_medsam.ui import sample_data
 from napari_medsam.ui.app import fit_to_screen

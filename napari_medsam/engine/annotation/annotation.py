@@ -1,0 +1,581 @@
+"""An `Annotation`: the labels array, the label table, and the log of everything done to them.
+
+The log is the heart. Every accepted mask, propagation, brush stroke, deletion and label edit is
+one `Event` with its `Change`; undo and redo walk the log, a whole propagation is one event.
+
+Four promises are kept here and nowhere else: a mask never overwrites another label unless
+"replace" is asked for; a voxel painted by hand is never changed by a model's mask unless asked;
+re-running a box takes back only what that box had painted; and nothing changes a locked label.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medsam.engine.annotation.edit import Edit
+from napari_medsam.engine.annotation.events import (
+    MOST_LABELS,
+    PALETTE,
+    Event,
+    Label,
+    LabelState,
+    Origin,
+    PlacedBox,
+    Spot,
+    Step,
+    with_lock,
+    with_state,
+)
+from napari_medsam.engine.annotation.label_volume import Canvas
+from napari_medsam.engine.annotation.patch import Change, Labels, Patch, patch_between
+from napari_medsam.engine.data.masks import SliceMask
+from napari_medsam.engine.data.prompts import PointPrompt, SliceRef
+
+
+class Annotation:
+    """Labels on one volume, changed only through its verbs.
+
+    Parameters
+    ----------
+    shape_zyx
+        The volume's.
+
+    Attributes
+    ----------
+    labels
+        (Z, Y, X) uint16; shared with the screen, written only here (and by the screen's brush,
+        which reports to `record_painted`).
+    n_folded
+        So many of the oldest events undo does not go back to (`fold`).
+    on_step
+        Told of each step of the log after it was taken: something done, an undo, a redo, a save.
+    """
+
+    def __init__(self, shape_zyx: tuple[int, int, int]) -> None:
+        self._canvas = Canvas(shape_zyx)
+        self._table: dict[int, Label] = {}
+        self._boxes: dict[int, PlacedBox] = {}
+        self._accepted: set[Spot] = set()
+        self._log: list[Event] = []
+        self._n_done = 0
+        self.n_folded = 0
+        self._edit: Edit | None = None
+        self._next_box_id = 1
+        self._saved_at: Event | None = None
+        self.on_step: Callable[[Step], None] = lambda step: None
+
+    # --- what is there -----------------------------------------------------------------
+
+    @property
+    def labels(self) -> Labels:
+        return self._canvas.labels
+
+    @property
+    def canvas(self) -> Canvas:
+        """The labels with where each came from; to be read alone."""
+        return self._canvas
+
+    @property
+    def table(self) -> tuple[Label, ...]:
+        """The labels, by number."""
+        return tuple(self._table[n] for n in sorted(self._table))
+
+    @property
+    def boxes(self) -> tuple[PlacedBox, ...]:
+        """The boxes that exist now, oldest first."""
+        return tuple(self._boxes[i] for i in sorted(self._boxes))
+
+    @property
+    def accepted(self) -> frozenset[Spot]:
+        """The slices of labels that a reviewer has accepted."""
+        return frozenset(self._accepted)
+
+    @property
+    def log(self) -> tuple[Event, ...]:
+        """What is done and not undone, oldest first."""
+        return tuple(self._log[: self._n_done])
+
+    @property
+    def can_undo(self) -> bool:
+        return self._n_done > self.n_folded and self._edit is None
+
+    @property
+    def can_redo(self) -> bool:
+        return self._n_done < len(self._log) and self._edit is None
+
+    @property
+    def is_dirty(self) -> bool:
+        """Whether something changed since the last save."""
+        last = self._log[self._n_done - 1] if self._n_done else None
+        return last is not self._saved_at
+
+    def mark_saved(self) -> None:
+        """What is there now is in a file."""
+        self._saved_at = self._log[self._n_done - 1] if self._n_done else None
+        self.on_step(Step("saved"))
+
+    def voxel_count(self, label: int) -> int:
+        """Voxels of a label; kept up with each change, never counted over the volume."""
+        return self._canvas.voxel_count(label)
+
+    @property
+    def revisions(self) -> NDArray[np.int64]:
+        """(Z,): how often each axial slice was changed; undo counts as well. Read only."""
+        return self._canvas.revisions
+
+    def new_box_id(self) -> int:
+        """An identity for a box that was just drawn."""
+        self._next_box_id += 1
+        return self._next_box_id - 1
+
+    # --- labels ------------------------------------------------------------------------
+
+    def add_label(
+        self,
+        name: str = "",
+        *,
+        number: int | None = None,
+        color: tuple[float, float, float] | None = None,
+    ) -> Label:
+        """A new row of the table; number, name and colour are chosen where not given."""
+        taken = self._table
+        number = max(taken, default=0) + 1 if number is None else number
+        if number in taken:
+            raise ValueError(f"Label {number} exists already: {taken[number].name}.")
+        color = color or PALETTE[(number - 1) % len(PALETTE)]
+        label = Label(number, name.strip() or f"Label {number}", color)
+        self._commit_table((*self.table, label), (number,))
+        return label
+
+    def edit_label(
+        self,
+        number: int,
+        *,
+        name: str | None = None,
+        color: tuple[float, float, float] | None = None,
+        locked: bool | None = None,
+        state: LabelState | None = None,
+    ) -> Label:
+        """Rename, recolour, lock or unlock a label, or say how far it is (done locks it)."""
+        old = self._label(number)
+        new = replace(old, name=(name or "").strip() or old.name, color=color or old.color)
+        new = new if state is None else with_state(new, state)
+        new = new if locked is None else with_lock(new, locked)
+        if new != old:
+            table = tuple(new if label is old else label for label in self.table)
+            self._commit_table(table, (number,))
+        return new
+
+    def remove_label(self, number: int) -> Event:
+        """Take a label, its voxels and its boxes away, as one event that can be undone.
+
+        Raises
+        ------
+        ValueError
+            Where there is no such label, or it is locked.
+        """
+        gone = self._unlocked(number)
+        table = tuple(label for label in self.table if label is not gone)
+        boxes = tuple(b for b in self.boxes if b.label == number)
+        event = Event(
+            "clear",
+            time.time(),
+            (number,),
+            change=self._cleared(number),
+            boxes_before=boxes,
+            accepted_before=self._accepted_of(number),
+            table_before=self.table,
+            table_after=table,
+        )
+        return self._commit(event, write=True)
+
+    def clear_label(self, number: int) -> Event | None:
+        """Take a label's voxels away; the label and its boxes stay. None if it has none.
+
+        Raises
+        ------
+        ValueError
+            Where there is no such label, or it is locked.
+        """
+        self._unlocked(number)
+        change = self._cleared(number)
+        if not change:
+            return None
+        event = Event(
+            "clear",
+            time.time(),
+            (number,),
+            change=change,
+            accepted_before=self._accepted_of(number),
+        )
+        return self._commit(event, write=True)
+
+    def accept(self, label: int, where: SliceRef, accepted: bool = True) -> Event | None:
+        """Mark a slice of a label as looked at and right, or take that back.
+
+        An accepted slice is a keyframe from then on and no propagation changes it. None where
+        it is so already.
+        """
+        self._label(label)
+        spot = (label, where.axis, where.index)
+        if (spot in self._accepted) == accepted:
+            return None
+        event = Event(
+            "review",
+            time.time(),
+            (label,),
+            accepted_before=() if accepted else (spot,),
+            accepted_after=(spot,) if accepted else (),
+        )
+        return self._commit(event, write=False)
+
+    def load_labels(self, labels: np.ndarray, table: Sequence[Label] = ()) -> Event:
+        """Take over existing labels (Z, Y, X) of the same shape; unnamed numbers get a name.
+
+        They replace what is there (`engine.annotation.merge.added` first lays them beside it). A voxel
+        that keeps its label also keeps how it came by it; locked labels stay as they are.
+        """
+        if labels.shape != self.labels.shape:
+            raise ValueError(
+                f"Labels of shape {labels.shape} do not fit a volume of {self.labels.shape}."
+            )
+        if labels.size and (labels.min() < 0 or labels.max() > MOST_LABELS):
+            raise ValueError(f"Label numbers are 0 to {MOST_LABELS}.")
+        named = self._renamed(table)
+        for number in np.unique(labels):
+            n = int(number)
+            if n and n not in named:
+                named[n] = Label(n, f"Label {n}", PALETTE[(n - 1) % len(PALETTE)])
+        patches = []
+        for index, plane in enumerate(labels.astype(np.uint16)):
+            origin = np.where(plane > 0, Origin.FILE, Origin.NONE).astype(np.uint8)
+            kept = plane == self.labels[index]
+            origin[kept] = self._canvas.origins[index][kept]
+            patches.append(self._canvas.patch(SliceRef("z", index), 0, 0, plane, origin))
+        event = Event(
+            "import",
+            time.time(),
+            tuple(sorted(named)),
+            change=tuple(p for p in patches if p is not None),
+            table_before=self.table,
+            table_after=tuple(named[n] for n in sorted(named)),
+        )
+        return self._commit(event, write=True)
+
+    def load_table(self, table: Sequence[Label]) -> None:
+        """Take over names, colours and terms; labels that are not in the table, and locks, stay."""
+        named = self._renamed(table)
+        rows = tuple(named[n] for n in sorted(named))
+        if rows != self.table:
+            self._commit_table(rows, tuple(sorted(label.number for label in table)))
+
+    # --- masks -------------------------------------------------------------------------
+
+    def edit(
+        self,
+        kind: Literal["box", "propagate"],
+        *,
+        overwrite: bool = False,
+        model: str = "",
+        window: str = "",
+        points: tuple[PointPrompt, ...] = (),
+    ) -> Edit:
+        """Open an event that masks are painted into as they come; close it with `Edit.close`.
+
+        `overwrite` lets a mask replace other labels and hand-painted voxels. Only one edit can
+        be open. If anything else changes the annotation meanwhile (a brush stroke during a
+        propagation), what was painted so far becomes an event of its own, so that undo stays
+        in the order in which things happened.
+        """
+        self.settle()
+        if self._edit is not None:
+            raise RuntimeError("A segmentation is still being painted; close it first.")
+        self._edit = Edit(
+            self._canvas,
+            Event(kind, time.time(), model=model, window=window, points=points),
+            overwrite=overwrite,
+            history=self.log,
+            boxes=self.boxes,
+            on_close=self._close,
+        )
+        return self._edit
+
+    def settle(self) -> None:
+        """Log what an edit painted for whose end there was no memory; without one, do nothing."""
+        if self._edit is not None and self._edit.is_over:
+            self._close(self._edit)
+
+    def apply_box(
+        self,
+        placed: PlacedBox,
+        mask: SliceMask,
+        *,
+        overwrite: bool = False,
+        model: str = "",
+        window: str = "",
+        points: tuple[PointPrompt, ...] = (),
+    ) -> Event:
+        """A box's mask as one event; what the same box had painted before is taken back first.
+
+        What a propagation had painted of the object on that slice gives way too: the box was
+        drawn because that was wrong. `points` are those that the mask answers, if any.
+        """
+        with self.edit(
+            "box", overwrite=overwrite, model=model, window=window, points=points
+        ) as edit:
+            edit.place(placed)
+            edit.clear(placed.box.slice, placed.label, near=placed.box)
+            edit.paint(mask, placed.label)
+        return self._log[self._n_done - 1]
+
+    def remove_boxes(self, box_ids: Sequence[int]) -> Event | None:
+        """Take boxes away; their masks stay. None where none of them exists."""
+        gone = tuple(self._boxes[i] for i in box_ids if i in self._boxes)
+        if not gone:
+            return None
+        event = Event(
+            "boxes", time.time(), tuple(sorted({b.label for b in gone})), boxes_before=gone
+        )
+        return self._commit(event, write=False)
+
+    def record_painted(
+        self, indices: tuple[np.ndarray, ...], old: np.ndarray, new: int | np.ndarray
+    ) -> Event | None:
+        """Log voxels that the screen's brush, eraser or bucket has changed already.
+
+        Where a label is locked the voxels get back what they had (`is_held` says which).
+
+        Parameters
+        ----------
+        indices
+            z, y and x of the voxels, one array each.
+        old
+            The labels they had.
+        new
+            The labels they have now, one number or one each.
+        """
+        z, y, x = (np.asarray(i, dtype=np.intp) for i in indices)
+        if z.size == 0:
+            return None
+        old = np.broadcast_to(np.asarray(old, dtype=np.uint16), z.shape)
+        try:
+            return self._record_painted(z, y, x, old, new)
+        except MemoryError:
+            # A stroke that is in no log would not be kept. It may pass a voxel twice.
+            self.labels[z[::-1], y[::-1], x[::-1]] = old[::-1]
+            raise
+
+    def _record_painted(
+        self, z: np.ndarray, y: np.ndarray, x: np.ndarray, old: np.ndarray, new: int | np.ndarray
+    ) -> Event | None:
+        if self.is_held(old, new).any():
+            z, y, x, old, new = self._put_back((z, y, x), old)
+        patches = [self._painted_patch(int(k), y[z == k], x[z == k], old[z == k]) for k in set(z)]
+        change = tuple(p for p in patches if p is not None)
+        if not change:
+            return None
+        numbers = {int(n) for n in np.unique(np.asarray(new)) if n}
+        event = Event("paint", time.time(), tuple(sorted(numbers)), change=change)
+        return self._commit(event, write=True)
+
+    def is_held(self, old: np.ndarray, new: int | np.ndarray) -> np.ndarray:
+        """Where a change from label `old` to label `new` is refused: one of them is locked."""
+        return self._canvas.holds(np.asarray(old, np.uint16), np.asarray(new, np.uint16))
+
+    # --- undo --------------------------------------------------------------------------
+
+    def undo(self) -> Event | None:
+        """Take the last event back and return it; None where there is none, or an edit is open."""
+        self.settle()
+        if not self.can_undo:
+            return None
+        event = self._log[self._n_done - 1]
+        self._turn(event, forward=False, write=True)
+        self._n_done -= 1
+        self.on_step(Step("undo"))
+        return event
+
+    def redo(self) -> Event | None:
+        """Do the last undone event again; None where there is none, or an edit is open."""
+        self.settle()
+        if not self.can_redo:
+            return None
+        event = self._log[self._n_done]
+        self._turn(event, forward=True, write=True)
+        self._n_done += 1
+        self.on_step(Step("redo"))
+        return event
+
+    # --- the journal -------------------------------------------------------------------
+
+    @property
+    def so_far(self) -> Event | None:
+        """What an open edit has painted and not logged yet, as an event; None where nothing."""
+        return self._edit.so_far if self._edit is not None else None
+
+    @property
+    def unfinished(self) -> Event | None:
+        """`so_far`, as it is to be read if the program ends before the edit does."""
+        return self._edit.unfinished if self._edit is not None else None
+
+    def play(self, steps: Iterable[Step]) -> None:
+        """Take recorded steps once more, voxel by voxel: the same log, undo and redo included.
+
+        Raises
+        ------
+        ValueError
+            Where a step does not follow from those before it, or does not fit the volume.
+        """
+        for step in steps:
+            if step.kind == "event" and step.event is not None:
+                self._require_fit(step.event)
+                self._append(step.event, write=True)
+            elif step.kind == "saved":
+                self.mark_saved()
+            elif step.kind not in ("undo", "redo") or self._walk(step.kind) is None:
+                raise ValueError(f"The log has a step {step.kind!r} with nothing to do it to.")
+        boxes = (placed.box_id for event in self._log for placed in event.boxes_after)
+        # What a box painted outlives it where the log was folded.
+        keys = (place[0] for event in self._log for place in event.places if place is not None)
+        self._next_box_id = 1 + max((*boxes, *keys), default=0)
+
+    def fold(self) -> int:
+        """The journal is to keep its older half as one event, where undo stops from now on.
+
+        Returns how many events of the journal that is, 0 for none; what was folded before is one.
+        """
+        n_before = max(self.n_folded - 1, 0)
+        n = (self._n_done - n_before) // 2
+        if n < 2:
+            return 0
+        self.n_folded = n_before + n
+        return n
+
+    def take_over(self, other: Annotation) -> None:
+        """Become what another annotation of the same shape is, its log and its saves included."""
+        self._canvas.take_over(other._canvas)
+        self._table, self._boxes = dict(other._table), dict(other._boxes)
+        self._accepted, self._log = set(other._accepted), list(other._log)
+        self._n_done, self.n_folded = other._n_done, other.n_folded
+        self._saved_at = other._saved_at
+        self._edit = None  # one that could not be closed was the other work's
+        self._next_box_id = max(self._next_box_id, other._next_box_id)
+
+    def _walk(self, kind: Literal["undo", "redo"]) -> Event | None:
+        return self.undo() if kind == "undo" else self.redo()
+
+    def _require_fit(self, event: Event) -> None:
+        if not all(patch.fits(self.labels.shape) for patch in event.change):
+            raise ValueError(f"The log changes voxels outside a volume of {self.labels.shape}.")
+
+    # --- inside ------------------------------------------------------------------------
+
+    def _label(self, number: int) -> Label:
+        if number not in self._table:
+            raise ValueError(f"There is no label {number} in the table.")
+        return self._table[number]
+
+    def _unlocked(self, number: int) -> Label:
+        label = self._label(number)
+        if label.locked:
+            raise ValueError(f"{label.name} is locked; unlock it in the label table first.")
+        return label
+
+    def _renamed(self, table: Sequence[Label]) -> dict[int, Label]:
+        """The table with other rows in it; what is locked stays so, done is locked."""
+        named = dict(self._table)
+        for label in table:
+            old = named.get(label.number)
+            if old is not None and not label.state:
+                label = replace(label, state=old.state)
+            locked = label.locked or label.state == "done" or (old is not None and old.locked)
+            named[label.number] = replace(label, locked=locked)
+        return named
+
+    def _commit_table(self, table: tuple[Label, ...], numbers: tuple[int, ...]) -> None:
+        event = Event("table", time.time(), numbers, table_before=self.table, table_after=table)
+        self._commit(event, write=False)
+
+    def _commit(self, event: Event, *, write: bool) -> Event:
+        """Append an event to the log, after what an open edit has painted so far."""
+        if self._edit is not None and (so_far := self._edit.take_event()) is not None:
+            self._append(so_far, write=False)
+        return self._append(event.packed, write=write)
+
+    def _close(self, edit: Edit) -> Event | None:
+        if self._edit is not edit:
+            return None
+        event = edit.take_event()
+        self._edit = None
+        return None if event is None else self._append(event, write=False)
+
+    def _append(self, event: Event, *, write: bool) -> Event:
+        self._turn(event, forward=True, write=write)
+        del self._log[self._n_done :]
+        self._log.append(event)
+        self._n_done += 1
+        self.on_step(Step("event", event))
+        return event
+
+    def _turn(self, event: Event, *, forward: bool, write: bool) -> None:
+        """Bring the state to after an event, or before it; `write` the voxels as well."""
+        if write:  # first: where memory ends, nothing is done
+            self._canvas.apply_all(event.change, forward=forward)
+        gone, come = event.boxes_before, event.boxes_after
+        if not forward:
+            gone, come = come, gone
+        for placed in gone:
+            self._boxes.pop(placed.box_id, None)
+        self._boxes.update({placed.box_id: placed for placed in come})
+        back, marked = event.accepted_before, event.accepted_after
+        if not forward:
+            back, marked = marked, back
+        self._accepted.difference_update(back)
+        self._accepted.update(marked)
+        table = event.table_after if forward else event.table_before
+        if table is not None:
+            self._table = {label.number: label for label in table}
+            self._canvas.lock(label.number for label in table if label.locked)
+
+    def _accepted_of(self, number: int) -> tuple[Spot, ...]:
+        return tuple(sorted(spot for spot in self._accepted if spot[0] == number))
+
+    def _cleared(self, number: int) -> Change:
+        """The change that takes all voxels of a label away."""
+        patches = []
+        for index in np.flatnonzero((self.labels == number).any(axis=(1, 2))):
+            plane, origin = self.labels[index].copy(), self._canvas.origins[index].copy()
+            gone = plane == number
+            plane[gone] = 0
+            origin[gone] = Origin.NONE
+            patches.append(self._canvas.patch(SliceRef("z", int(index)), 0, 0, plane, origin))
+        return tuple(p for p in patches if p is not None)
+
+    def _put_back(self, indices: tuple[np.ndarray, ...], old: np.ndarray) -> list[np.ndarray]:
+        """Give voxels that a lock holds their labels back; what is left of z, y, x, old and new."""
+        flat = np.ravel_multi_index(indices, self.labels.shape)
+        flat, first = np.unique(flat, return_index=True)  # a stroke may pass a voxel twice
+        had, has = old[first], self.labels.reshape(-1)[flat]
+        held = self.is_held(had, has)
+        self.labels.reshape(-1)[flat[held]] = had[held]
+        left = np.unravel_index(flat[~held], self.labels.shape)
+        return [*left, had[~held], has[~held]]
+
+    def _painted_patch(
+        self, index: int, y: np.ndarray, x: np.ndarray, old: np.ndarray
+    ) -> Patch | None:
+        """The patch of a brush stroke on slice z=index, whose new labels are in place already."""
+        y0, x0, y1, x1 = int(y.min()), int(x.min()), int(y.max()) + 1, int(x.max()) + 1
+        now = self.labels[index, y0:y1, x0:x1]
+        origin = self._canvas.origins[index, y0:y1, x0:x1]
+        before, by_hand = now.copy(), origin.copy()
+        # A stroke may pass a voxel twice: the first value it had is the old one.
+        before[y[::-1] - y0, x[::-1] - x0] = old[::-1]
+        by_hand[before != now] = Origin.HAND
+        return patch_between(SliceRef("z", index), (y0, x0), (before, now), (origin, by_hand))

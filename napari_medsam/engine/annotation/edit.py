@@ -1,0 +1,263 @@
+"""An `Edit`: an event in the making, painted mask by mask and logged as one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from napari_medsam.engine.annotation.events import Event, Origin, Place, PlacedBox, Run, Spot
+from napari_medsam.engine.annotation.label_volume import Canvas
+from napari_medsam.engine.annotation.patch import Labels, Origins, Patch
+from napari_medsam.engine.annotation.provenance import event_of, last_at, painted_for
+from napari_medsam.engine.data.masks import SliceMask, parts_touching
+from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef
+from napari_medsam.engine.data.volume import Axis, plane_index
+
+Trust = dict[Spot, float | None]
+"""How far to trust each slice of a label, 0 to 1; None where nothing is left of it."""
+
+
+class Edit:
+    """Masks are painted at once and logged together at the end.
+
+    A context manager: leaving it closes it, and what was painted stays and is one undo. Made by
+    `Annotation.edit`; `history` is the log when it began, `boxes` the boxes there were. Where
+    there was no memory to close it, `is_over` says that it should have been.
+    """
+
+    def __init__(
+        self,
+        canvas: Canvas,
+        event: Event,
+        *,
+        overwrite: bool,
+        history: Sequence[Event],
+        boxes: Sequence[PlacedBox],
+        on_close: Callable[[Edit], Event | None],
+    ) -> None:
+        self._canvas = canvas
+        self._event = event
+        self._overwrite = overwrite
+        self._history = history
+        self._boxes = {placed.box_id: placed for placed in boxes}
+        self._on_close = on_close
+        self.is_over = False
+        self.if_interrupted: Callable[[], tuple[Trust, Run] | None] = lambda: None
+        self._empty()
+
+    def __enter__(self) -> Edit:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def place(self, placed: PlacedBox) -> None:
+        """Put a box on the slice, or move it; the mask it had painted is taken back."""
+        self._labels.add(placed.label)
+        old = self._boxes.get(placed.box_id)
+        if old is not None:
+            self._before.append(old)
+            self._take_back(old)
+        self._after.append(placed)
+
+    def paint(self, mask: SliceMask, label: int, *, key: int | None = None) -> Patch | None:
+        """Write a mask by the rules of overwriting; None where it changes nothing.
+
+        Parameters
+        ----------
+        mask, label
+            What to write, and as what.
+        key
+            The box that is answered (its id). On each slice its mask takes the place of the one
+            it had there: a sharper view, a better mask, an earlier propagation from it.
+        """
+        self._labels.add(label)
+        place = None if key is None else (key, mask.slice.axis, mask.slice.index)
+        if place is not None:
+            self._replace_earlier(place, label)
+            self._now[place] = mask, None
+        self._masks.append(mask)
+        if mask.is_empty:
+            return None
+        h, w = mask.patch.shape
+        where = (slice(mask.y0, mask.y0 + h), slice(mask.x0, mask.x0 + w))
+        plane = plane_index(mask.slice.axis, mask.slice.index)
+        old, old_origin = self._canvas.labels[plane][where], self._canvas.origins[plane][where]
+        allowed = mask.patch & (old != label)
+        if not self._overwrite:
+            allowed &= self._free(old, old_origin)
+        new, new_origin = old.copy(), old_origin.copy()
+        new[allowed] = label
+        new_origin[allowed] = self._origin
+        patch = self._write(mask.slice, mask.y0, mask.x0, new, new_origin, place)
+        if place is not None:
+            self._now[place] = mask, patch
+        return patch
+
+    def clear(self, where: SliceRef, label: int, near: BoxPrompt | None = None) -> Patch | None:
+        """Take away what propagations have painted of a label on a slice; the rest stays.
+
+        Voxels from a box, a hand or a file are not touched. With `near` only the parts that touch
+        that box are taken: elsewhere lies another object. None where there were none.
+        """
+        self._labels.add(label)
+        plane = plane_index(where.axis, where.index)
+        labels, origins = self._canvas.labels[plane], self._canvas.origins[plane]
+        gone = (labels == label) & (origins == Origin.PROPAGATED.value)
+        if near is not None and gone.any():
+            gone = parts_touching(gone, near)
+        new, new_origin = labels.copy(), origins.copy()
+        new[gone] = 0
+        new_origin[gone] = Origin.NONE
+        return self._write(where.whole, 0, 0, new, new_origin)
+
+    def trust(self, label: int, axis: Axis, confidences: Mapping[int, float | None]) -> None:
+        """Keep with the masks how far to trust each slice, 0 to 1, by index along the axis.
+
+        None where a propagation has taken away what was there.
+        """
+        self._trust |= {(label, axis, index): value for index, value in confidences.items()}
+
+    def ran(self, run: Run) -> None:
+        """Keep with the masks which propagation they came from."""
+        self._runs.append(run)
+
+    def close(self) -> Event | None:
+        """Log what was painted; None where nothing was. Closing twice does nothing."""
+        self.is_over = True
+        return self._on_close(self)
+
+    def take_event(self) -> Event | None:
+        """What was painted since the last call, as an event; None where nothing was."""
+        event = self.so_far
+        if event is None:
+            return None
+        packed = event.packed  # first: it may find no memory, and then nothing must be forgotten
+        self._history = (*self._history, packed)
+        self._empty()
+        return packed
+
+    @property
+    def so_far(self) -> Event | None:
+        """What `take_event` would return now."""
+        if not (self._patches or self._before or self._after):
+            return None
+        return replace(
+            self._event,
+            labels=tuple(sorted(self._labels)),
+            change=tuple(self._patches),
+            places=tuple(self._places),
+            boxes_before=tuple(self._before),
+            boxes_after=tuple(self._after),
+            masks=tuple(self._masks),
+            trust=tuple(sorted(self._trust.items())),
+            runs=tuple(self._runs),
+        )
+
+    @property
+    def unfinished(self) -> Event | None:
+        """What was painted so far, as it is to be read if the program ends before the edit does.
+
+        `if_interrupted` says how far to trust each slice then, and what was asked for.
+        """
+        event, more = self.so_far, self.if_interrupted()
+        if event is None or more is None:
+            return event
+        trust, run = more
+        return replace(event, trust=tuple(sorted((self._trust | trust).items())), runs=(run,))
+
+    def _empty(self) -> None:
+        self._patches: list[Patch] = []
+        self._places: list[Place | None] = []
+        self._masks: list[SliceMask] = []
+        self._trust: Trust = {}
+        self._runs: list[Run] = []
+        self._labels: set[int] = set()
+        self._before: list[PlacedBox] = []
+        self._after: list[PlacedBox] = []
+        self._now: dict[Place, tuple[SliceMask, Patch | None]] = {}
+
+    @property
+    def _origin(self) -> Origin:
+        return Origin.BOX if self._event.kind == "box" else Origin.PROPAGATED
+
+    def _replace_earlier(self, place: Place, label: int) -> None:
+        """Take back what the same box painted on this slice, now or in an earlier event."""
+        mask, patch = self._now.pop(place, (None, None))
+        if mask is None and self._event.kind == "propagate":
+            patch = last_at(place, label, self._history)
+        self._masks = [other for other in self._masks if other is not mask]
+        if patch is not None:
+            nothing = np.zeros(patch.shape, dtype=bool)
+            # With its place: what is taken back is no longer this box's, whoever paints there.
+            self._revert(patch, label, self._origin, keep=nothing, place=place)
+
+    def _free(self, old: Labels, old_origin: Origins) -> np.ndarray:
+        """Background; but what a hand has erased, only a freshly drawn box may fill."""
+        free = old == 0
+        if self._event.kind == "propagate" or self._before:
+            free &= old_origin != Origin.HAND.value
+        return free
+
+    def _write(
+        self,
+        where: SliceRef,
+        y0: int,
+        x0: int,
+        new: Labels,
+        new_origin: Origins,
+        place: Place | None = None,
+    ) -> Patch | None:
+        patch = self._canvas.patch(where, y0, x0, new, new_origin)
+        if patch is not None:
+            self._canvas.apply(patch)
+            self._patches.append(patch)
+            self._places.append(place)
+        return patch
+
+    def _take_back(self, placed: PlacedBox) -> None:
+        """Remove what a box painted, but for voxels that another box's mask also covers."""
+        for patch in painted_for(placed, self._history):
+            keep = self._covered_by_others(placed, patch)
+            self._revert(patch, placed.label, Origin.BOX, keep=keep)
+
+    def _revert(
+        self,
+        patch: Patch,
+        label: int,
+        origin: Origin,
+        *,
+        keep: np.ndarray,
+        place: Place | None = None,
+    ) -> None:
+        """Bring back what was before a patch, where its label is still as it was painted."""
+        now: Labels = patch.window_of(self._canvas.labels)
+        now_origin: Origins = patch.window_of(self._canvas.origins)
+        # What the patch only took away, an earlier mask of the box, may be another's by now.
+        mine = (patch.spread(patch.new) == label) & (now == label) & ~keep
+        mine &= now_origin == origin.value
+        before, before_origin = patch.spread(patch.old), patch.spread(patch.old_origin)
+        new, new_origin = now.copy(), now_origin.copy()
+        is_own = before == label
+        before[is_own], before_origin[is_own] = 0, Origin.NONE
+        new[mine], new_origin[mine] = before[mine], before_origin[mine]
+        where = SliceRef(patch.axis, patch.index)
+        self._write(where, patch.y0, patch.x0, new, new_origin, place)
+
+    def _covered_by_others(self, placed: PlacedBox, patch: Patch) -> np.ndarray:
+        """(h, w) bool: pixels of the patch inside the mask of another box of the same label."""
+        covered = np.zeros(patch.shape, dtype=bool)
+        h, w = patch.shape
+        others: dict[int, tuple[Event, set[BoxPrompt]]] = {}
+        for other in self._boxes.values():
+            same = other.label == placed.label and other.box.slice == placed.box.slice
+            event = event_of(other, self._history) if same else None
+            if event is not None and other.box_id != placed.box_id:
+                others.setdefault(id(event), (event, set()))[1].add(other.box)
+        for event, boxes in others.values():  # one where the log was folded, with all its masks
+            for mask in event.masks:
+                if mask.prompt in boxes:
+                    covered |= mask.mask[patch.y0 : patch.y0 + h, patch.x0 : patch.x0 + w]
+        return covered

@@ -1,0 +1,291 @@
+"""What an event holds, as the log keeps it: in deflated blocks, made anew when it is asked for.
+
+A log keeps every event for as long as the program runs, and few are read again. One by one, the
+masks and patches of an hour's thousands would cost dozens of small objects each.
+"""
+
+from __future__ import annotations
+
+import zlib
+from abc import abstractmethod
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import pairwise
+from typing import ClassVar, TypeVar, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medsam.engine.annotation.patch import Change, Patch
+from napari_medsam.engine.data.masks import SliceMask
+from napari_medsam.engine.data.prompts import BoxPrompt, Crop, SliceRef
+from napari_medsam.engine.data.volume import AXES, Axis
+
+T = TypeVar("T")
+
+BLOCK = 1 << 16
+"""A block is closed once it holds so many bytes: one patch of a label file may be 1 MB."""
+
+Record = tuple[Sequence[int], Sequence[float], Sequence[bytes]]
+"""An item as whole numbers, floats and bytes: as many of each for every item of a kind."""
+
+Spot = tuple[int, Axis, int]
+
+_NO_CROP = (-1, -1, -1, -1)
+_NO_AXIS = -1
+
+
+class _Listed(Sequence[T]):
+    """A sequence whose items are made by `_made`."""
+
+    __slots__ = ()
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[T, ...]: ...
+    def __getitem__(self, index: int | slice) -> T | tuple[T, ...]:
+        n = range(len(self))[index]
+        return self._made(n) if isinstance(n, int) else tuple(self._made(one) for one in n)
+
+    @abstractmethod
+    def _made(self, n: int) -> T: ...
+
+
+class _Kept(_Listed[T]):
+    """Items as records in deflated blocks."""
+
+    __slots__ = ("_blocks", "_ends")
+
+    n_numbers: ClassVar[tuple[int, int, int]]
+    """How many whole numbers, floats and byte strings an item is."""
+
+    def __init__(self, records: Iterable[Record]) -> None:
+        blocks: list[bytes] = []
+        ends: list[int] = []
+        block: list[Record] = []
+        size = n = 0
+        for record in records:
+            block.append(record)
+            size += sum(map(len, record[2]))
+            n += 1
+            if size >= BLOCK:
+                blocks.append(_deflated(block))
+                ends.append(n)
+                block, size = [], 0
+        if block:
+            blocks.append(_deflated(block))
+            ends.append(n)
+        self._blocks, self._ends = tuple(blocks), tuple(ends)
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    @property
+    def n_bytes(self) -> int:
+        """Of the blocks."""
+        return sum(map(len, self._blocks))
+
+    def _record(self, n: int) -> tuple[list[int], list[float], list[bytes]]:
+        which = bisect_right(self._ends, n)
+        first = self._ends[which - 1] if which else 0
+        n_items, at = self._ends[which] - first, n - first
+        rows, numbers, bounds, content = _block(self._blocks[which], n_items, self.n_numbers)
+        own = bounds[at * self.n_numbers[2] : (at + 1) * self.n_numbers[2] + 1]
+        pieces = [content[start:end] for start, end in pairwise(own)]
+        return rows[at].tolist(), numbers[at].tolist(), pieces
+
+
+def _deflated(records: Sequence[Record]) -> bytes:
+    rows, numbers, pieces = zip(*records, strict=True)
+    sizes = [[len(piece) for piece in one] for one in pieces]
+    heads = (np.array(rows, np.int32), np.array(numbers, np.float64), np.array(sizes, np.int32))
+    parts = [head.tobytes() for head in heads] + [piece for one in pieces for piece in one]
+    return zlib.compress(b"".join(parts))
+
+
+@lru_cache(maxsize=4)
+def _block(
+    deflated: bytes, n: int, n_numbers: tuple[int, int, int]
+) -> tuple[NDArray[np.int32], NDArray[np.float64], list[int], bytes]:
+    """Of n items the whole numbers (n, i), floats (n, j), and byte strings, joined, with bounds.
+
+    The last few are remembered: the items of an event are asked for one after the other.
+    """
+    plain = zlib.decompress(deflated)
+    i, j, k = n_numbers
+    numbers_at = 4 * n * i
+    sizes_at = numbers_at + 8 * n * j
+    content_at = sizes_at + 4 * n * k
+    sizes = np.frombuffer(plain[sizes_at:content_at], np.int32)
+    return (
+        np.frombuffer(plain[:numbers_at], np.int32).reshape(n, i),
+        np.frombuffer(plain[numbers_at:sizes_at], np.float64).reshape(n, j),
+        [0, *np.cumsum(sizes).tolist()],
+        plain[content_at:],
+    )
+
+
+class KeptMasks(_Kept[SliceMask]):
+    """The masks of an event. Their numbers come back exactly; no agreement is kept as NaN."""
+
+    __slots__ = ()
+    n_numbers = 18, 7, 1
+
+    def __init__(self, masks: Sequence[SliceMask]) -> None:
+        super().__init__(_of_mask(mask) for mask in masks)
+
+    def _made(self, n: int) -> SliceMask:
+        row, numbers, (bits,) = self._record(n)
+        score, stability, agreement, *corners = numbers
+        height, width, y0, x0, h, w = row[12:]
+        patch = np.unpackbits(np.frombuffer(bits, np.uint8), count=h * w)
+        return SliceMask(
+            slice=_slice(row[:6]),
+            shape=(height, width),
+            y0=y0,
+            x0=x0,
+            patch=patch.reshape(h, w).astype(bool),
+            score=score,
+            stability=stability,
+            prompt=BoxPrompt(_slice(row[6:12]), *corners),
+            agreement=None if np.isnan(agreement) else agreement,
+        )
+
+
+def _of_mask(mask: SliceMask) -> Record:
+    agreement = np.nan if mask.agreement is None else mask.agreement
+    h, w = mask.patch.shape
+    row = (*_placed(mask.slice), *_placed(mask.prompt.slice), *mask.shape, mask.y0, mask.x0, h, w)
+    numbers = (mask.score, mask.stability, agreement, *mask.prompt.corners)
+    return row, numbers, (np.packbits(mask.patch).tobytes(),)
+
+
+class KeptPatches(_Kept[Patch]):
+    """The patches of an event."""
+
+    __slots__ = ()
+    n_numbers = 6, 0, 5
+
+    def __init__(self, patches: Sequence[Patch]) -> None:
+        super().__init__(_of_patch(patch) for patch in patches)
+
+    def _made(self, n: int) -> Patch:
+        (axis, index, y0, x0, h, w), _, pieces = self._record(n)
+        bits, old, new, old_origin, new_origin = pieces
+        return Patch(
+            axis=AXES[axis],
+            index=index,
+            y0=y0,
+            x0=x0,
+            shape=(h, w),
+            bits=np.frombuffer(bits, np.uint8),
+            old=np.frombuffer(old, np.uint16),
+            new=np.frombuffer(new, np.uint16),
+            old_origin=np.frombuffer(old_origin, np.uint8),
+            new_origin=np.frombuffer(new_origin, np.uint8),
+        )
+
+
+def _of_patch(patch: Patch) -> Record:
+    row = (AXES.index(patch.axis), patch.index, patch.y0, patch.x0, *patch.shape)
+    values = (patch.bits, patch.old, patch.new, patch.old_origin, patch.new_origin)
+    return row, (), [one.tobytes() for one in values]
+
+
+class KeptSpots(_Listed[Spot | None]):
+    """Triples of a number, an axis and a slice, or None: twelve bytes each."""
+
+    __slots__ = ("_rows",)
+
+    def __init__(self, spots: Sequence[Spot | None]) -> None:
+        self._rows = _spot_rows(spots)
+
+    def __len__(self) -> int:
+        return len(self._rows) // 12
+
+    def __contains__(self, spot: object) -> bool:
+        """Quickly: each propagation of the log is asked for each slice."""
+        if not isinstance(spot, tuple):
+            return any(one is None for one in self)
+        wanted = _spot_row(spot)
+        found = self._rows.find(wanted)
+        while found > 0 and found % 12:
+            found = self._rows.find(wanted, found + 1)
+        return found >= 0
+
+    def __iter__(self) -> Iterator[Spot | None]:
+        for number, axis, index in np.frombuffer(self._rows, np.int32).reshape(-1, 3).tolist():
+            yield None if axis == _NO_AXIS else (number, AXES[axis], index)
+
+    def _made(self, n: int) -> Spot | None:
+        number, axis, index = np.frombuffer(self._rows, np.int32, 3, 12 * n).tolist()
+        return None if axis == _NO_AXIS else (number, AXES[axis], index)
+
+
+@lru_cache(maxsize=16)
+def _spot_row(spot: Spot) -> bytes:
+    return _spot_rows([spot])
+
+
+def _spot_rows(spots: Sequence[Spot | None]) -> bytes:
+    nowhere = (0, _NO_AXIS, 0)
+    rows = [nowhere if s is None else (s[0], AXES.index(s[1]), s[2]) for s in spots]
+    return np.array(rows, np.int32).tobytes()
+
+
+class KeptTrust(_Listed[tuple[Spot, float | None]]):
+    """How far to trust each spot, 0 to 1; no trust is kept as NaN."""
+
+    __slots__ = ("_spots", "_values")
+
+    def __init__(self, trust: Sequence[tuple[Spot, float | None]]) -> None:
+        self._spots = KeptSpots([spot for spot, _ in trust])
+        values = [np.nan if value is None else value for _, value in trust]
+        self._values = np.array(values, np.float64).tobytes()
+
+    def __len__(self) -> int:
+        return len(self._spots)
+
+    def __iter__(self) -> Iterator[tuple[Spot, float | None]]:
+        values = np.frombuffer(self._values, np.float64).tolist()
+        for spot, value in zip(self._spots, values, strict=True):
+            if spot is not None:
+                yield spot, value if value == value else None  # NaN equals nothing
+
+    def _made(self, n: int) -> tuple[Spot, float | None]:
+        return next(pair for k, pair in enumerate(self) if k == n)
+
+
+def _placed(where: SliceRef) -> tuple[int, ...]:
+    crop = where.crop
+    corners = _NO_CROP if crop is None else (crop.y0, crop.x0, crop.y1, crop.x1)
+    return AXES.index(where.axis), where.index, *corners
+
+
+def _slice(row: list[int]) -> SliceRef:
+    axis, index, *corners = row
+    return SliceRef(AXES[axis], index, None if tuple(corners) == _NO_CROP else Crop(*corners))
+
+
+def kept_masks(masks: Sequence[SliceMask]) -> Sequence[SliceMask]:
+    """The same masks in little room."""
+    return masks if not masks or isinstance(masks, KeptMasks) else KeptMasks(masks)
+
+
+def kept_patches(change: Change) -> Change:
+    """The same patches in little room."""
+    return change if not change or isinstance(change, KeptPatches) else KeptPatches(change)
+
+
+def kept_spots(spots: Sequence[Spot | None]) -> Sequence[Spot | None]:
+    """The same spots in little room."""
+    return spots if not spots or isinstance(spots, KeptSpots) else KeptSpots(spots)
+
+
+def kept_trust(
+    trust: Sequence[tuple[Spot, float | None]],
+) -> Sequence[tuple[Spot, float | None]]:
+    """The same in little room."""
+    return trust if not trust or isinstance(trust, KeptTrust) else KeptTrust(trust)

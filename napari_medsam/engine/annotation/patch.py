@@ -1,0 +1,161 @@
+"""A `Change`: exactly which voxels of a labels array were changed, from what, to what.
+
+Compact, because undo, redo and the journal keep every one of them: per slice a packed bitmap of
+the smallest patch, and the old and new values, stored once where they are all alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medsam.engine.data.masks import tight_patch
+from napari_medsam.engine.data.prompts import SliceRef
+from napari_medsam.engine.data.stored_types import StoredUint8, StoredUint16
+from napari_medsam.engine.data.volume import AXES, Axis, plane_index
+
+T = TypeVar("T", bound=np.generic)
+
+Labels = NDArray[np.uint16]
+Origins = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Patch:
+    """The change of one slice.
+
+    `bits` is the packed (h, w) bitmap of the changed pixels of the patch at y0, x0. The values
+    are one number where all are alike, else one for each changed pixel in row order. `old_origin`
+    and `new_origin` do the same for where a voxel's label came from (`annotation.Origin`).
+    """
+
+    axis: Axis
+    index: int
+    y0: int
+    x0: int
+    shape: tuple[int, int]
+    bits: StoredUint8
+    old: StoredUint16
+    new: StoredUint16
+    old_origin: StoredUint8
+    new_origin: StoredUint8
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """(h, w) bool: the changed pixels of the patch."""
+        count = self.shape[0] * self.shape[1]
+        return np.unpackbits(self.bits, count=count).reshape(self.shape).astype(bool)
+
+    def spread(self, values: NDArray[T]) -> NDArray[T]:
+        """One of its four arrays of values as (h, w); 0 where it changes nothing."""
+        full = np.zeros(self.shape, values.dtype)
+        full[self.mask] = values
+        return full
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory of the arrays."""
+        arrays = (self.bits, self.old, self.new, self.old_origin, self.new_origin)
+        return sum(a.nbytes for a in arrays)
+
+    def fits(self, shape_zyx: tuple[int, ...]) -> bool:
+        """Whether it lies inside a volume, and has a value for each changed pixel."""
+        where = AXES.index(self.axis)
+        rows, columns = (n for a, n in enumerate(shape_zyx) if a != where)
+        h, w = self.shape
+        if not (0 <= self.index < shape_zyx[where] and h > 0 and w > 0):
+            return False
+        if not (0 <= self.y0 <= rows - h and 0 <= self.x0 <= columns - w):
+            return False
+        if self.bits.shape != ((h * w + 7) // 8,):
+            return False
+        n = int(np.count_nonzero(self.mask))
+        values = (self.old, self.new, self.old_origin, self.new_origin)
+        return all(v.shape in ((1,), (n,)) for v in values)
+
+    def write(self, labels: Labels, origins: Origins, *, forward: bool) -> None:
+        """Put the new values (or the old ones back) into the (Z, Y, X) arrays."""
+        mask = self.mask
+        label, origin = (self.new, self.new_origin) if forward else (self.old, self.old_origin)
+        self.window_of(labels)[mask] = label
+        self.window_of(origins)[mask] = origin
+
+    def window_of(self, array: NDArray[T]) -> NDArray[T]:
+        """The (h, w) part of a (Z, Y, X) array that the patch covers, as a view."""
+        h, w = self.shape
+        plane = array[plane_index(self.axis, self.index)]
+        return plane[self.y0 : self.y0 + h, self.x0 : self.x0 + w]
+
+
+Change = Sequence[Patch]
+"""The changes of one event, in the order they were made."""
+
+
+def record(
+    labels: Labels,
+    origins: Origins,
+    where: SliceRef,
+    y0: int,
+    x0: int,
+    new: Labels,
+    new_origin: Origins,
+) -> Patch | None:
+    """The patch that would turn what is at y0, x0 of a slice into `new`; None if nothing differs.
+
+    Nothing is written: call `Patch.write`.
+    """
+    h, w = new.shape
+    region = (slice(y0, y0 + h), slice(x0, x0 + w))
+    plane = plane_index(where.axis, where.index)
+    return patch_between(
+        where, (y0, x0), (labels[plane][region], new), (origins[plane][region], new_origin)
+    )
+
+
+def patch_between(
+    where: SliceRef,
+    corner: tuple[int, int],
+    values: tuple[Labels, Labels],
+    origins: tuple[Origins, Origins],
+) -> Patch | None:
+    """The patch between two states (old, new) of the (h, w) region at corner (y0, x0).
+
+    It is cut down to the smallest rectangle that holds what differs.
+    """
+    y0, x0, mask = tight_patch((values[0] != values[1]) | (origins[0] != origins[1]))
+    if mask.size == 0:
+        return None
+    h, w = mask.shape
+    inside = (slice(y0, y0 + h), slice(x0, x0 + w))
+    old, new = values[0][inside], values[1][inside]
+    old_origin, new_origin = origins[0][inside], origins[1][inside]
+    return Patch(
+        axis=where.axis,
+        index=where.index,
+        y0=corner[0] + y0,
+        x0=corner[1] + x0,
+        shape=(h, w),
+        bits=np.packbits(mask),
+        old=_once(old[mask]),
+        new=_once(new[mask]),
+        old_origin=_once(old_origin[mask]),
+        new_origin=_once(new_origin[mask]),
+    )
+
+
+def _once(values: NDArray[T]) -> NDArray[T]:
+    """The values, fresh ones, or one of them where they are all alike."""
+    return values if (values != values[0]).any() else _alone(values[0])
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _alone(value: T) -> NDArray[T]:
+    """(1,) with one value, shared by all patches: an array of its own takes 150 bytes."""
+    alone = np.array([value])
+    alone.flags.writeable = False
+    return alone

@@ -1,0 +1,148 @@
+"""Which slices of a propagation to look at: the worst first, until each is settled.
+
+A slice is settled once a reviewer has accepted it, drawn a box on it or painted on it. All of
+this is read from the log, so undo and redo, and a log that was read back, need nothing more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from napari_medsam.engine.annotation.annotation import Annotation
+from napari_medsam.engine.annotation.events import Event, Spot
+from napari_medsam.engine.annotation.patch import Patch
+from napari_medsam.engine.data.confidence import DOUBTFUL, slice_confidences
+from napari_medsam.engine.data.masks import SliceMask
+from napari_medsam.engine.data.volume import AXES, Axis
+
+Confidences = dict[int, float]
+"""Slice index to a number from 0 to 1."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How the slices of one label stand along one axis.
+
+    Parameters
+    ----------
+    confidences
+        Of the slices that were propagated.
+    settled
+        Those of them that nobody need look at any more.
+    accepted
+        Those that were accepted.
+    """
+
+    confidences: Mapping[int, float] = field(default_factory=dict)
+    settled: frozenset[int] = frozenset()
+    accepted: frozenset[int] = frozenset()
+
+    @property
+    def to_look_at(self) -> list[int]:
+        """The slices in doubt that are not settled, the worst first."""
+        return doubtful(self.confidences, self.settled)
+
+
+def standing(annotation: Annotation, axis: Axis, label: int) -> Standing:
+    """Read from the log; what was undone counts for nothing."""
+    spots = trusted(annotation)
+    found = {i: trust for (n, along, i), trust in spots.items() if (n, along) == (label, axis)}
+    accepted = frozenset(i for n, a, i in annotation.accepted if (n, a) == (label, axis))
+    boxes = (b.box.slice for b in annotation.boxes if b.label == label)
+    boxed = {where.index for where in boxes if where.axis == axis}
+    return Standing(found, accepted | boxed | painted(annotation, axis, label), accepted)
+
+
+def trusted(annotation: Annotation) -> dict[Spot, float]:
+    """How far to trust each slice of a label that was propagated and is still there."""
+    found: dict[Spot, float] = {}
+    for event in annotation.log:
+        if event.kind == "clear":
+            found = {spot: trust for spot, trust in found.items() if spot[0] not in event.labels}
+        for spot, trust in event.trust:
+            found.pop(spot, None)
+            if trust is not None:
+                found[spot] = trust
+    return found
+
+
+def painted(annotation: Annotation, axis: Axis, label: int) -> set[int]:
+    """The slices along an axis that a label was painted on by hand, or erased from."""
+    found: set[int] = set()
+    for event in annotation.log:
+        if event.kind == "clear" and label in event.labels:
+            found.clear()
+        elif event.kind == "paint":
+            found |= painted_slices(event, axis, label)
+        found |= {i for number, a, i in event.by_hand if (number, a) == (label, axis)}
+    return found
+
+
+_painted: WeakKeyDictionary[Event, dict[tuple[Axis, int], frozenset[int]]] = WeakKeyDictionary()
+"""What `_painted_slices` found: a day's strokes are asked for anew after each."""
+
+
+def painted_slices(event: Event, axis: Axis, label: int) -> frozenset[int]:
+    """The slices along an axis that a brush stroke was made on, where it touched a label.
+
+    A stroke in the axial view lies on one axial slice and crosses many coronal ones; it was made
+    on the slice on which it lies flat. One that is flat nowhere counts along every axis.
+    """
+    if event not in _painted:
+        _painted[event] = _painted_slices(event)
+    return _painted[event].get((axis, label), frozenset())
+
+
+def _painted_slices(event: Event) -> dict[tuple[Axis, int], frozenset[int]]:
+    """For all axes and labels at once: making the patches anew is what takes time."""
+    patches = list(event.change)
+    found: dict[tuple[Axis, int], frozenset[int]] = {}
+    for label in {n for p in patches for values in (p.old, p.new) for n in values.tolist()} - {0}:
+        own = [p for p in patches if label in p.old or label in p.new]
+        touched = {a: frozenset[int]().union(*(_indices(p, a) for p in own)) for a in AXES}
+        flat = {a for a in AXES if len(touched[a]) == 1}
+        found |= {(a, label): touched[a] for a in flat or AXES}
+    return found
+
+
+def _indices(patch: Patch, axis: Axis) -> set[int]:
+    """The slices along an axis that a patch has changed."""
+    if axis == patch.axis:
+        return {patch.index}
+    row, _ = (a for a in AXES if a != patch.axis)
+    along_rows = axis == row
+    hit = np.flatnonzero(patch.mask.any(axis=1 if along_rows else 0))
+    return {int(i) for i in hit + (patch.y0 if along_rows else patch.x0)}
+
+
+def confidences(masks: Mapping[int, SliceMask]) -> Confidences:
+    """How far to trust each slice from the object's first to its last; empty ends are left out."""
+    found = [index for index, mask in masks.items() if not mask.is_empty]
+    if not found:
+        return {}
+    inside = {i: mask for i, mask in masks.items() if min(found) <= i <= max(found)}
+    return slice_confidences(inside)
+
+
+def doubtful(found: Mapping[int, float], settled: Set[int] = frozenset()) -> list[int]:
+    """The slices to look at, the worst first."""
+    open_ones = (i for i, c in found.items() if c < DOUBTFUL and i not in settled)
+    return sorted(open_ones, key=lambda i: (found[i], i))
+
+
+def next_doubtful(order: list[int], shown: int | None) -> int | None:
+    """The slice after `shown` in the order of doubt, or the worst one; None where all is well."""
+    if not order:
+        return None
+    return order[(order.index(shown) + 1) % len(order)] if shown in order else order[0]
+
+
+def summary(by_label: Iterable[Mapping[int, float]], n_slices: int) -> str:
+    """Words like "54 slices, 3 to look at"."""
+    n_doubtful = len({i for found in by_label for i in doubtful(found)})
+    slices = f"{n_slices} slice" + ("" if n_slices == 1 else "s")
+    return f"{slices}, {n_doubtful} to look at" if n_doubtful else f"{slices}, none in doubt"

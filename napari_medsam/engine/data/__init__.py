@@ -1,0 +1,1 @@
+"""What the engine works on: volumes, prompts, masks, intensity windows."""

@@ -1,0 +1,165 @@
+"""ONE mapping between the pixels of a slice and the model's input, for boxes, points and logits.
+
+The model sees a square. A view (a slice, or a crop of it) is scaled into it, keeping its
+aspect and padded at the bottom and right, or stretched. What differs between model families is
+data of their `InputContract`; this is the one file that reads the geometric part of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medsam.engine.data.prompts import BoxPrompt, Crop
+from napari_medsam.input_contract import Enlarge, InputContract
+
+
+def fit(height: int, width: int, side: int) -> tuple[int, int]:
+    """Rows and columns of a view scaled to a long side of `side`.
+
+    `int(n * side / max + 0.5)` as in LiteMedSAM's `CVPR24_LiteMedSAM_infer.py`, but at least 1:
+    the original gives 0 for a strip of 1 x 5000.
+    """
+    longest = max(height, width)
+    return (
+        max(1, int(height * side / longest + 0.5)),
+        max(1, int(width * side / longest + 0.5)),
+    )
+
+
+@dataclass(frozen=True)
+class Frame:
+    """How one view lies in the model's input.
+
+    `top`, `left`, `height`, `width` are the view in slice pixels, `slice_shape` the whole
+    slice; the view fills the first `input_height` x `input_width` pixels of the `side` x `side`
+    input; `prompt_x` and `prompt_y` are prompt units per slice pixel.
+    """
+
+    slice_shape: tuple[int, int]
+    top: int
+    left: int
+    height: int
+    width: int
+    side: int
+    input_height: int
+    input_width: int
+    prompt_x: float
+    prompt_y: float
+    truncates_boxes: bool = True
+    enlarge: Enlarge = "cropped"
+
+    @staticmethod
+    def of(
+        slice_shape: tuple[int, int], contract: InputContract, crop: Crop | None = None
+    ) -> Frame:
+        """The frame of a slice, or of a crop of it, for a model's contract."""
+        if crop is None:
+            crop = Crop(0, 0, slice_shape[0], slice_shape[1])
+        height, width = crop.y1 - crop.y0, crop.x1 - crop.x0
+        if contract.resize == "stretch":
+            input_height = input_width = contract.side
+            prompt_x, prompt_y = contract.prompt_side / width, contract.prompt_side / height
+        else:
+            input_height, input_width = fit(height, width, contract.side)
+            if contract.prompt_scale == "resized":  # segment-anything, `ResizeLongestSide`
+                unit = contract.prompt_side / contract.side
+                prompt_x, prompt_y = unit * input_width / width, unit * input_height / height
+            else:  # LiteMedSAM and its heirs, `CVPR24_LiteMedSAM_infer.py`
+                prompt_x = prompt_y = contract.prompt_side / max(height, width)
+        return Frame(
+            slice_shape=slice_shape,
+            top=crop.y0,
+            left=crop.x0,
+            height=height,
+            width=width,
+            side=contract.side,
+            input_height=input_height,
+            input_width=input_width,
+            prompt_x=prompt_x,
+            prompt_y=prompt_y,
+            truncates_boxes=contract.truncates_boxes,
+            enlarge=contract.enlarge,
+        )
+
+    def boxes(self, boxes: Sequence[BoxPrompt], *, truncate: bool = False) -> NDArray[np.float32]:
+        """(N, 4) x_min, y_min, x_max, y_max in prompt units.
+
+        `truncate` cuts the fraction off where the family's own script does (LiteMedSAM: `int` of
+        the scaled box; families with unit boxes never); otherwise boxes stay floats.
+        """
+        corners = np.array([b.corners for b in boxes], dtype=np.float64).reshape(-1, 4)
+        shift = np.array([self.left, self.top] * 2)
+        scale = np.array([self.prompt_x, self.prompt_y] * 2)
+        scaled = (corners - shift) * scale
+        cut = truncate and self.truncates_boxes
+        return (np.trunc(scaled) if cut else scaled).astype(np.float32)
+
+    def points(self, points: Sequence[tuple[float, float]]) -> NDArray[np.float32]:
+        """(P, 2) x, y in prompt units, of x, y in slice pixels."""
+        xy = np.array(points, dtype=np.float64).reshape(-1, 2)
+        moved = (xy - (self.left, self.top)) * (self.prompt_x, self.prompt_y)
+        return moved.astype(np.float32)
+
+    def to_view(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(L, L) logits over the input, brought to the view's (height, width) pixels.
+
+        Bilinear is with half-pixel centres (torch's `interpolate(mode="bilinear",
+        align_corners=False)`). The family decides the way:
+
+        * ``"cropped"``: the padding is cut away, then bilinear (LiteMedSAM, DAFT, Rep-MedSAM);
+        * ``"through_input"``: bilinear to the whole input, cut there, bilinear again
+          (segment-anything `Sam.postprocess_masks`; MobileSAM, SAM-Med2D, MedficientSAM);
+        * ``"bicubic"``: as cropped, but bicubic (EfficientSAM, `predict_masks`).
+        """
+        if self.enlarge == "through_input":
+            logits = resize_bilinear(logits, self.side, self.side)
+        side = logits.shape[-1]
+        rows = max(1, round(self.input_height * side / self.side))
+        columns = max(1, round(self.input_width * side / self.side))
+        inside = logits[:rows, :columns]
+        if self.enlarge == "bicubic":
+            return resize_bicubic(inside, self.height, self.width)
+        return resize_bilinear(inside, self.height, self.width)
+
+
+def resize_bilinear(image: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+    """(h, w) to (height, width), half-pixel centres, edges repeated, no antialiasing."""
+    low, high, weight = _bilinear_taps(image.shape[0], height)
+    rows = image[low] + (image[high] - image[low]) * weight[:, None]
+    low, high, weight = _bilinear_taps(image.shape[1], width)
+    left = rows[:, low]
+    return left + (rows[:, high] - left) * weight
+
+
+def resize_bicubic(image: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+    """(h, w) to (height, width) as torch does: half-pixel centres, a = -0.75, edges repeated."""
+    taps, weights = _bicubic_taps(image.shape[0], height)
+    rows = sum(image[tap] * weight[:, None] for tap, weight in zip(taps, weights, strict=True))
+    taps, weights = _bicubic_taps(image.shape[1], width)
+    both = sum(rows[:, tap] * weight for tap, weight in zip(taps, weights, strict=True))
+    return np.asarray(both, dtype=np.float32)
+
+
+def _bicubic_taps(n_in: int, n_out: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Four input pixels and their weights, (4, n_out): Keys, IEEE Trans. ASSP 1981, a = -0.75."""
+    a = -0.75
+    centre = (np.arange(n_out) + 0.5) * (n_in / n_out) - 0.5
+    tap = np.floor(centre).astype(np.intp) + np.arange(-1, 3)[:, None]
+    x = np.abs(centre - tap)
+    near = (a + 2) * x**3 - (a + 3) * x**2 + 1
+    far = a * (x**3 - 5 * x**2 + 8 * x - 4)
+    return np.clip(tap, 0, n_in - 1), np.where(x <= 1, near, far)
+
+
+def _bilinear_taps(
+    n_in: int, n_out: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
+    """For each output pixel: the two input pixels and the weight of the second."""
+    centre = np.maximum((np.arange(n_out) + 0.5) * (n_in / n_out) - 0.5, 0.0)
+    low = np.minimum(centre.astype(np.intp), n_in - 1)
+    high = np.minimum(low + 1, n_in - 1)
+    return low, high, (centre - low).astype(np.float32)

@@ -1,0 +1,87 @@
+"""Several views of objects on one slice, and which view's mask to keep."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from napari_medsam.engine.data.masks import SliceMask, overlap
+from napari_medsam.engine.data.prompts import BoxPrompt, Crop, SliceRef
+from napari_medsam.engine.inference.crops import shared_crops
+from napari_medsam.engine.inference.embedding import Embedding
+from napari_medsam.engine.inference.frame import Frame
+from napari_medsam.engine.inference.predictor import Predictor
+
+
+def decode_in_views(
+    predictor: Predictor, whole: Embedding, boxes: Sequence[BoxPrompt], *, views: bool
+) -> list[SliceMask]:
+    """For each box its best view's mask: the one with the most evidence.
+
+    Parameters
+    ----------
+    predictor
+        Encodes the crops that are needed; `whole` is the slice's own embedding.
+    boxes
+        All on the same slice. Each view is decoded in one call.
+    views
+        Also look at a crop around each box where that is worthwhile.
+    """
+    crops: list[Crop | None] = [None] * len(boxes)
+    if views and boxes:
+        for view, members in closer_views(boxes, whole.frame):
+            for i in members:
+                crops[i] = view.crop
+    return decode_on_crops(predictor, whole, boxes, crops)
+
+
+def decode_on_crops(
+    predictor: Predictor,
+    whole: Embedding,
+    boxes: Sequence[BoxPrompt],
+    crops: Sequence[Crop | None],
+) -> list[SliceMask]:
+    """For each box the better mask of the whole slice and of its crop, where it has one."""
+    if not boxes:
+        return []
+    best = predictor.decode(whole, boxes)
+    for crop in dict.fromkeys(crop for crop in crops if crop is not None):
+        members = [i for i, own in enumerate(crops) if own == crop]
+        where = boxes[members[0]].slice
+        view = predictor.embedding(SliceRef(where.axis, where.index, crop))
+        for i, mask in zip(
+            members, predictor.decode(view, [boxes[i] for i in members]), strict=True
+        ):
+            best[i] = better(best[i], mask)
+    return best
+
+
+def decode_closest(
+    predictor: Predictor,
+    whole: Embedding,
+    boxes: Sequence[BoxPrompt],
+    crops: Sequence[Crop | None],
+) -> list[SliceMask]:
+    """For each box the mask of its crop, or of the whole slice where it has none: one view each."""
+    found: dict[int, SliceMask] = {}
+    for crop in dict.fromkeys(crops):
+        members = [i for i, own in enumerate(crops) if own == crop]
+        where = boxes[members[0]].slice
+        view = predictor.embedding(SliceRef(where.axis, where.index, crop)) if crop else whole
+        masks = predictor.decode(view, [boxes[i] for i in members])
+        found.update(zip(members, masks, strict=True))
+    return [found[i] for i in range(len(boxes))]
+
+
+def better(first: SliceMask, second: SliceMask) -> SliceMask:
+    """Of two views' masks for one box the one with more evidence, and how far both agree."""
+    kept = second if second.evidence > first.evidence else first
+    return replace(kept, agreement=overlap(first, second))
+
+
+def closer_views(boxes: Sequence[BoxPrompt], whole: Frame) -> list[tuple[SliceRef, list[int]]]:
+    """The crops that are worthwhile for boxes of one slice, with the boxes each shows."""
+    return [
+        (SliceRef(boxes[0].slice.axis, boxes[0].slice.index, crop), members)
+        for crop, members in shared_crops(boxes, whole.slice_shape, whole.side)
+    ]

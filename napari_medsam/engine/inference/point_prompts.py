@@ -1,0 +1,138 @@
+"""Points as prompts: clicks inside or outside the object, for models that were trained with them.
+
+Coordinates are pixels of the slice, x along columns and y along rows, as in `prompt`. Which model
+takes which points is data of its contract; a model trained with boxes alone would still compute
+something from a point, so it is refused here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medsam.engine.data.masks import SliceMask
+from napari_medsam.engine.data.prompts import BoxPrompt, Point, PointPrompt, SliceRef
+from napari_medsam.engine.inference.frame import Frame, resize_bilinear
+from napari_medsam.input_contract import InputContract
+
+SURE = 6.0
+"""Logit of a mask that is given as true or false: a probability of 0.998."""
+
+
+@dataclass(frozen=True, eq=False)
+class PointAnswer:
+    """A mask, and what the next prompt may be given.
+
+    Parameters
+    ----------
+    mask
+        The mask.
+    logits
+        The same (L, L) over the model's input.
+    prompts
+        What was asked, one prompt after the other, each with the answer to the one before it.
+    """
+
+    mask: SliceMask
+    logits: NDArray[np.float32]
+    prompts: tuple[PointPrompt, ...]
+
+
+def point_prompt(
+    where: SliceRef,
+    inside: tuple[Point, ...],
+    outside: tuple[Point, ...] = (),
+    *,
+    shape: tuple[int, int],
+    box: BoxPrompt | None = None,
+) -> PointPrompt:
+    """Check points on a slice of `shape` (H, W).
+
+    Raises
+    ------
+    ValueError
+        Where a point lies outside the slice, or nothing says where the object is.
+    """
+    if not inside and box is None:
+        raise ValueError("Points outside the object alone do not say where it is; add one inside.")
+    if box is not None and box.slice.whole != where.whole:
+        raise ValueError("A box and its points lie on one slice; these do not.")
+    height, width = shape
+    for x, y in (*inside, *outside):
+        if not (-0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5):
+            raise ValueError(
+                f"The point x {x:g}, y {y:g} lies outside its slice of {width} x {height} pixels."
+            )
+    return PointPrompt(where, tuple(inside), tuple(outside), box)
+
+
+def why_not(contract: InputContract, *, outside: bool = False) -> str:
+    """Why a model takes no points, or none outside the object; "" where it does."""
+    if not contract.accepts_points:
+        return "This model was trained with boxes alone."
+    if outside and not contract.accepts_negative_points:
+        return "This model was trained with points inside the object alone."
+    return ""
+
+
+def check(prompt: PointPrompt, contract: InputContract, *, with_mask: bool) -> None:
+    """Refuse what the model was not trained for.
+
+    Raises
+    ------
+    ValueError
+        One sentence.
+    """
+    reason = why_not(contract, outside=bool(prompt.outside))
+    if reason and prompt.points:
+        raise ValueError(f"{reason} Draw a box, or choose another model.")
+    if with_mask and not contract.accepts_mask:
+        raise ValueError("This model was not trained with an earlier mask as a prompt.")
+    # EfficientSAM cuts silently what is more; a box is two points there.
+    count = len(prompt.points) + (0 if prompt.box is None else 2)
+    if count > contract.max_points:
+        raise ValueError(
+            f"This model takes at most {contract.max_points} points (a box counts as two); these"
+            f" are {count}."
+        )
+
+
+def mask_logits(mask: NDArray[np.bool_], frame: Frame, side: int) -> NDArray[np.float32]:
+    """A mask of the slice (H, W) as logits (side, side) over the model's input."""
+    view = mask[frame.top : frame.top + frame.height, frame.left : frame.left + frame.width]
+    rows = max(1, round(frame.input_height * side / frame.side))
+    columns = max(1, round(frame.input_width * side / frame.side))
+    # Smoothed before it is made smaller: a thin mask must not fall between the samples.
+    small = _shrunk(np.where(view, SURE, -SURE).astype(np.float32), rows, columns)
+    logits = np.full((side, side), -SURE, np.float32)
+    logits[:rows, :columns] = small
+    return logits
+
+
+def as_given(logits: NDArray[np.float32], contract: InputContract) -> NDArray[np.float32]:
+    """Logits in the form the model wants an earlier mask in: (1, 1, L, L)."""
+    if contract.mask_prompt == "sigmoid":  # SAM-Med2D `utils.py`
+        logits = (1 / (1 + np.exp(-np.clip(logits, -80, 80)))).astype(np.float32)
+    return logits[None, None]
+
+
+def box_around(prompt: PointPrompt, mask: SliceMask) -> BoxPrompt:
+    """The box a point's mask stands for: the prompt's own, else the mask's extent."""
+    if prompt.box is not None:
+        return prompt.box
+    if mask.extent is not None:
+        x_min, y_min, x_max, y_max = (float(end) for end in mask.extent)
+        return BoxPrompt(prompt.slice, x_min, y_min, x_max, y_max)
+    x, y = np.array(prompt.inside).T
+    ends = (x.min(), y.min(), x.max(), y.max())
+    return BoxPrompt(prompt.slice, *(float(end) for end in ends))
+
+
+def _shrunk(values: NDArray[np.float32], rows: int, columns: int) -> NDArray[np.float32]:
+    """Bilinear to (rows, columns), after means over whole blocks where that is much smaller."""
+    by_row, by_column = max(1, values.shape[0] // rows), max(1, values.shape[1] // columns)
+    height, width = (n // by * by for n, by in zip(values.shape, (by_row, by_column), strict=True))
+    blocks = values[:height, :width].reshape(height // by_row, by_row, width // by_column, -1)
+    return resize_bilinear(blocks.mean(axis=(1, 3)), rows, columns)

@@ -1,0 +1,249 @@
+"""Encode a view once, decode as many boxes as are asked: the model's two verbs, with the cache.
+
+The engine knows no runtime. `PromptableModel` says what it needs; `napari_medsam.models` has it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medsam.engine.data.intensity_window import Window
+from napari_medsam.engine.data.masks import SliceMask, tight_patch
+from napari_medsam.engine.data.prompts import BoxPrompt, PointPrompt, SliceRef
+from napari_medsam.engine.data.volume import Volume
+from napari_medsam.engine.inference.embedding import Embedding
+from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
+from napari_medsam.engine.inference.frame import Frame
+from napari_medsam.engine.inference.point_prompts import PointAnswer, as_given, box_around, check
+from napari_medsam.engine.inference.preprocess import PREPROCESSING_VERSION, slice_input
+from napari_medsam.input_contract import InputContract
+
+
+class Decoded(Protocol):
+    """A decoder's answer for N boxes."""
+
+    @property
+    def logits(self) -> NDArray[np.float32]:
+        """(N, K, L, L); the L x L square covers the model's input. Above 0 is inside."""
+
+    @property
+    def iou(self) -> NDArray[np.float32]:
+        """(N, K) predicted IoU."""
+
+
+class PromptableModel(Protocol):
+    """What the engine asks of a model. One worker calls it at a time; any thread may cancel."""
+
+    @property
+    def identity(self) -> str:
+        """Changes whenever the numbers could: family, weights' hash, precision."""
+
+    @property
+    def contract(self) -> InputContract:
+        """The rules of input and prompts."""
+
+    def encode_many(self, images: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.floating]]:
+        """(3, side, side) inputs to (C, h, w) features, lazily and in order, one ahead."""
+
+    def decode(self, embedding: NDArray[np.floating], boxes: NDArray[np.float32]) -> Decoded:
+        """All (N, 4) boxes, in the prompt frame, in one call."""
+
+    def decode_points(
+        self,
+        embedding: NDArray[np.floating],
+        points: NDArray[np.float32],
+        labels: NDArray[np.int32],
+        *,
+        boxes: NDArray[np.float32] | None = None,
+        mask: NDArray[np.float32] | None = None,
+    ) -> Decoded:
+        """N prompts of P points (N, P, 2) in the prompt frame, labels (N, P) 1 inside, 0 outside.
+
+        Perhaps each with a box (N, 4) and an earlier mask (N, 1, L, L). Only where the contract
+        accepts points, or a mask.
+        """
+
+    def cancel(self) -> None:
+        """Make a running call raise, soon; later calls work again."""
+
+
+class Predictor:
+    """One model on one volume under one window, sharing a cache with others.
+
+    `exact` keeps embeddings in float32 instead of float16. Whether an embedding is fresh or from
+    the cache never makes a difference: masks are always decoded from what the cache holds.
+    """
+
+    def __init__(
+        self,
+        volume: Volume,
+        model: PromptableModel,
+        window: Window,
+        cache: EmbeddingCache,
+        *,
+        exact: bool = False,
+    ) -> None:
+        self.dtype = np.dtype(np.float32 if exact else np.float16)
+        self.volume = volume
+        self.model = model
+        self.window = window
+        self.cache = cache
+
+    def key(self, view: SliceRef) -> str:
+        """What an embedding depends on, all of it: content, view, window, rules, model."""
+        window, crop = self.window, view.crop
+        return "|".join(
+            (
+                self.volume.fingerprint,
+                f"{window.lower!r},{window.upper!r},{int(window.keep_zero)}",
+                PREPROCESSING_VERSION,
+                self.model.identity,
+                self.dtype.name,
+                # The view comes last: what stands before it is one folder on disk.
+                f"{view.axis}{view.index}"
+                + (f":{crop.y0},{crop.x0},{crop.y1},{crop.x1}" if crop else ""),
+            )
+        )
+
+    def frame(self, view: SliceRef) -> Frame:
+        return Frame.of(self.volume.slice_shape(view.axis), self.model.contract, view.crop)
+
+    def embeddings(self, views: Sequence[SliceRef]) -> Generator[Embedding, None, None]:
+        """The views' embeddings in order: from the cache, or encoded one ahead of the consumer.
+
+        Raises
+        ------
+        models.runtime.Cancelled
+            When the model was cancelled in mid-run; what was encoded before is kept.
+        """
+        missing = [v for v in dict.fromkeys(views) if self.key(v) not in self.cache]
+        with contextlib.closing(self._encode(missing)) as encoded:
+            fresh = set(missing)
+            for view in views:
+                if view in fresh:
+                    fresh.discard(view)
+                    yield next(encoded)
+                else:
+                    yield self.cache.get(self.key(view)) or next(self._encode([view]))
+
+    def embedding(self, view: SliceRef) -> Embedding:
+        with contextlib.closing(self.embeddings([view])) as one:
+            return next(one)
+
+    def _encode(self, views: Sequence[SliceRef]) -> Generator[Embedding, None, None]:
+        frames = [self.frame(view) for view in views]
+        inputs = (
+            slice_input(
+                self.volume.slice_pixels(view.axis, view.index),
+                self.window,
+                self.model.contract,
+                frame,
+            )
+            for view, frame in zip(views, frames, strict=True)
+        )
+        with contextlib.closing(_stoppable(self.model.encode_many(inputs))) as stream:
+            for view, frame, features in zip(views, frames, stream, strict=True):
+                # order="K" keeps the channels last in memory, as the decoder wants them.
+                kept = features.astype(self.dtype, order="K")
+                embedding = Embedding(kept, frame, self.key(view))
+                self.cache.put(embedding)
+                yield embedding
+
+    def decode(
+        self,
+        embedding: Embedding,
+        prompts: Sequence[BoxPrompt],
+        boxes: NDArray[np.float32] | None = None,
+    ) -> list[SliceMask]:
+        """One mask a prompt, in one call of the decoder.
+
+        Parameters
+        ----------
+        embedding
+            Of the view that all prompts lie on.
+        prompts
+            Boxes in slice pixels; each mask remembers its own.
+        boxes
+            (N, 4) in the prompt frame where they are not simply the prompts' (the original
+            scripts' truncated boxes).
+        """
+        frame = embedding.frame
+        if boxes is None:
+            boxes = frame.boxes(prompts)
+        decoded = self.model.decode(embedding.features, boxes)
+        best = np.argmax(decoded.iou, axis=1)
+        return [
+            _slice_mask(decoded.logits[n, k], float(decoded.iou[n, k]), frame, prompt)
+            for n, (k, prompt) in enumerate(zip(best, prompts, strict=True))
+        ]
+
+    def decode_points(
+        self,
+        embedding: Embedding,
+        prompt: PointPrompt,
+        earlier: NDArray[np.float32] | None = None,
+    ) -> PointAnswer:
+        """The mask of some points: of several that are decoded the one of highest predicted IoU.
+
+        Parameters
+        ----------
+        embedding
+            Of the view that the points lie on.
+        prompt
+            In slice pixels.
+        earlier
+            (L, L) logits of an earlier answer, to be refined.
+
+        Raises
+        ------
+        ValueError
+            Where the model was not trained with such a prompt.
+        """
+        contract, frame = self.model.contract, embedding.frame
+        check(prompt, contract, with_mask=earlier is not None)
+        labels = [1] * len(prompt.inside) + [0] * len(prompt.outside)
+        decoded = self.model.decode_points(
+            embedding.features,
+            frame.points(prompt.points)[None],
+            np.array([labels], np.int32),
+            boxes=None if prompt.box is None else frame.boxes([prompt.box]),
+            mask=None if earlier is None else as_given(earlier, contract),
+        )
+        k = int(np.argmax(decoded.iou[0]))
+        logits, score = decoded.logits[0, k], float(decoded.iou[0, k])
+        nowhere = prompt.box or BoxPrompt(prompt.slice, 0, 0, 0, 0)
+        mask = _slice_mask(logits, score, frame, nowhere)
+        return PointAnswer(replace(mask, prompt=box_around(prompt, mask)), logits, (prompt,))
+
+
+def _stoppable(
+    stream: Iterator[NDArray[np.floating]],
+) -> Generator[NDArray[np.floating], None, None]:
+    """A generator around any iterator, so that stopping early stops the look-ahead too."""
+    yield from stream
+
+
+def _slice_mask(
+    logits: NDArray[np.float32], score: float, frame: Frame, prompt: BoxPrompt
+) -> SliceMask:
+    """Logits over the input to a mask on the slice, with its stability."""
+    values = frame.to_view(logits)
+    y0, x0, patch = tight_patch(values > 0)
+    loose = int(np.count_nonzero(values > -1))
+    stability = int(np.count_nonzero(values > 1)) / loose if loose else 0.0
+    return SliceMask(
+        slice=prompt.slice.whole,
+        shape=frame.slice_shape,
+        y0=y0 + frame.top,
+        x0=x0 + frame.left,
+        patch=patch,
+        score=score,
+        stability=stability,
+        prompt=prompt,
+    )

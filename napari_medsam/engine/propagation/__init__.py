@@ -1,0 +1,1 @@
+"""From slice to slice: keyframes, candidate boxes, trackers, where an object ends."""

@@ -1,0 +1,273 @@
+"""A `Course`: the keyframes of one object along one axis, and what a propagation asks from them.
+
+One box is carried both ways. Boxes on several slices are keyframes: between the first and the
+last each slice is asked with a box between theirs, beyond them the outer boxes are carried on.
+Slices whose mask stands (`engine.annotation.fixed_masks`) are keyframes too; they are never asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from napari_medsam.engine.annotation.events import PlacedBox
+from napari_medsam.engine.annotation.fixed_masks import part_near
+from napari_medsam.engine.data.masks import SliceMask
+from napari_medsam.engine.data.prompts import BoxPrompt
+from napari_medsam.engine.data.volume import Axis
+from napari_medsam.engine.propagation.between_keyframes import Station
+from napari_medsam.engine.propagation.candidates import Seed
+from napari_medsam.engine.propagation.keyframes import are_one_object, interpolate, span_of
+
+
+@dataclass(frozen=True)
+class Course:
+    """One object.
+
+    Parameters
+    ----------
+    boxes
+        On different slices, lowest slice first.
+    key
+        What its masks are painted as: the next propagation of the object replaces them.
+    standing
+        The masks that stand, by slice; an empty one says that the object is not there.
+    """
+
+    boxes: tuple[PlacedBox, ...]
+    key: int
+    standing: Mapping[int, SliceMask] = field(default_factory=dict, compare=False)
+
+    @property
+    def label(self) -> int:
+        return self.boxes[0].label
+
+    @property
+    def axis(self) -> Axis:
+        return self.boxes[0].box.slice.axis
+
+    @property
+    def box_ids(self) -> frozenset[int]:
+        return frozenset(placed.box_id for placed in self.boxes)
+
+    @property
+    def low(self) -> int:
+        return self.boxes[0].box.slice.index
+
+    @property
+    def high(self) -> int:
+        return self.boxes[-1].box.slice.index
+
+    @property
+    def stations(self) -> dict[int, BoxPrompt]:
+        """The boxes to go by, by slice, lowest first: drawn ones, and those of masks that stand."""
+        found = {placed.box.slice.index: placed.box for placed in self.boxes}
+        found |= {i: mask.prompt for i, mask in self.standing.items() if not mask.is_empty}
+        return dict(sorted(found.items()))
+
+    @property
+    def keyframes(self) -> dict[int, Station]:
+        """The stations, with the masks of those that stand."""
+        return {i: Station(box, self.standing.get(i)) for i, box in self.stations.items()}
+
+    def asked(self, first: int, last: int) -> list[BoxPrompt]:
+        """A box on each slice from first to last that does not stand."""
+        free = [i for i in range(first, last + 1) if i not in self.standing]
+        return interpolate(self.stations.values(), free)
+
+    def box_at(self, index: int) -> BoxPrompt:
+        """The box that a slice would be asked with."""
+        return interpolate(self.stations.values(), [index])[0]
+
+    def within(self, first: int, last: int) -> tuple[int, int]:
+        """First and last slice of a range, up to where the object is known to be absent."""
+        stations = list(self.stations)
+        absent = [i for i, mask in self.standing.items() if mask.is_empty]
+        below = max((i for i in absent if i < stations[0]), default=first - 1)
+        above = min((i for i in absent if i > stations[-1]), default=last + 1)
+        return max(first, below + 1), min(last, above - 1)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to ask the session, with the courses: tracks to follow, then seeds to carry on.
+
+    `extents` are seeds whose box is the object's extent over all of their slices.
+    """
+
+    tracks: tuple[tuple[Course, list[BoxPrompt]], ...] = ()
+    seeds: tuple[tuple[Course, Seed], ...] = ()
+    extents: tuple[tuple[Course, Seed], ...] = ()
+
+    @property
+    def courses(self) -> list[Course]:
+        return [course for course, _ in (*self.tracks, *self.seeds, *self.extents)]
+
+    @property
+    def tracked(self) -> tuple[list[list[BoxPrompt]], list[dict[int, Station]]]:
+        """What `Session.follow` takes."""
+        return [track for _, track in self.tracks], [c.keyframes for c, _ in self.tracks]
+
+    @property
+    def slices(self) -> set[int]:
+        """All slices it visits."""
+        found = {box.slice.index for _, track in self.tracks for box in track}
+        return found.union(*(_carried(seed) for _, seed in (*self.seeds, *self.extents)))
+
+    @property
+    def places(self) -> set[tuple[Course, int]]:
+        """Each course with each slice that it may be painted on."""
+        tracked = {(course, box.slice.index) for course, track in self.tracks for box in track}
+        carried = (*self.seeds, *self.extents)
+        return tracked | {(course, i) for course, seed in carried for i in _carried(seed)}
+
+
+def _carried(seed: Seed) -> set[int]:
+    slices = set(range(seed.first, seed.last + 1))
+    return slices - {seed.start} if seed.given is not None else slices
+
+
+def course_of(
+    seed: PlacedBox,
+    boxes: Sequence[PlacedBox],
+    standing: Mapping[int, SliceMask] | None = None,
+    keys: Mapping[int, int] | None = None,
+) -> Course:
+    """The course a box belongs to; itself alone where the others are another object's.
+
+    Boxes belong together when they have one label, lie on slices of their own, and each overlaps
+    the next in the plane.
+
+    Parameters
+    ----------
+    seed, boxes
+        The box, and all there are.
+    standing
+        The label's masks that stand along the box's axis, by slice.
+    keys
+        Box to the key under which its object was painted already.
+    """
+    own = sorted(
+        (b for b in boxes if b.label == seed.label and b.box.slice.axis == seed.box.slice.axis),
+        key=lambda placed: placed.box.slice.index,
+    )
+    one = tuple(own) if are_one_object([placed.box for placed in own]) else (seed,)
+    ids = [placed.box_id for placed in one]
+    key = min((keys[i] for i in ids if keys and i in keys), default=min(ids))
+    return Course(one, key, _own_parts(one, standing or {}))
+
+
+def _own_parts(
+    boxes: Sequence[PlacedBox], standing: Mapping[int, SliceMask]
+) -> dict[int, SliceMask]:
+    """What of the masks that stand belongs to the object of these boxes."""
+    order = sorted(standing)
+    around = interpolate((placed.box for placed in boxes), order)
+    parts = {i: part_near(standing[i], box) for i, box in zip(order, around, strict=True)}
+    return {i: part for i, part in parts.items() if part is not None}
+
+
+def plan_courses(courses: Sequence[Course], first: int, last: int) -> Plan:
+    """A propagation of courses over the slices first to last, both included.
+
+    Raises
+    ------
+    ValueError
+        Where the range leaves out a box.
+    """
+    tracks, seeds = [], []
+    for course in courses:
+        if not first <= course.low <= course.high <= last:
+            raise ValueError(
+                f"The range {first} to {last} must contain the boxes' slices, {course.low} to "
+                f"{course.high}."
+            )
+        stations = list(course.stations)
+        track = course.asked(max(stations[0], first), min(stations[-1], last))
+        if len(stations) > 1 and track:
+            tracks.append((course, track))
+        seeds += _outward(course, first, last)
+    return Plan(tuple(tracks), tuple(seeds))
+
+
+def plan_extents(courses: Sequence[Course], first: int, last: int) -> Plan:
+    """Each course's box as the object's extent on all slices from first to last.
+
+    Raises
+    ------
+    ValueError
+        Where a course has several boxes, or masks that stand: then they say more than an extent.
+    """
+    extents = []
+    for course in courses:
+        if len(course.boxes) > 1 or course.standing:
+            raise ValueError(
+                "An extent is one box for the whole object; this object has boxes or accepted "
+                "masks on other slices. Propagate between those instead."
+            )
+        low, high = min(first, course.low), max(last, course.low)
+        extents.append((course, Seed(course.boxes[0].box, low, high, course.label)))
+    return Plan(extents=tuple(extents))
+
+
+def plan_span(course: Course, edited: int, first: int, last: int) -> Plan:
+    """What a moved, added or removed keyframe on slice `edited` changes of a propagation.
+
+    Up to the neighbouring keyframes; from an outermost one, what was carried on beyond it too.
+    """
+    stations = list(course.stations)
+    between = span_of(stations, edited)
+    if between is not None:
+        return _tracked(course, *between)
+    inner = [i for i in stations if i != edited]
+    ends = (
+        [edited] if edited in stations else [stations[0] if edited < stations[0] else stations[-1]]
+    )
+    track = course.asked(*sorted((ends[0], _nearest(inner, edited)))) if inner else []
+    outward = [(c, seed) for c, seed in _outward(course, first, last) if seed.start in ends]
+    return Plan(((course, track),) if track else (), tuple(outward))
+
+
+def plan_beyond(course: Course, here: SliceMask, first: int, last: int) -> Plan:
+    """From a slice that was put right: what lies beyond it, away from the other keyframes.
+
+    Between two keyframes it is what lies up to both. `here` counts as standing, whether or not it
+    was accepted.
+    """
+    index = here.slice.index
+    fixed = replace(course, standing={**course.standing, index: here})
+    stations = list(fixed.stations)
+    between = span_of(stations, index)
+    if between is not None:
+        return _tracked(fixed, *between)
+    seeds = [(c, seed) for c, seed in _outward(fixed, first, last) if seed.start == index]
+    return Plan(seeds=tuple(seeds))
+
+
+def _tracked(course: Course, first: int, last: int) -> Plan:
+    track = course.asked(first, last)
+    return Plan(((course, track),) if track else ())
+
+
+def _nearest(stations: Sequence[int], index: int) -> int:
+    return min(stations, key=lambda i: abs(i - index))
+
+
+def _outward(course: Course, first: int, last: int) -> list[tuple[Course, Seed]]:
+    """The outermost keyframes, each with the slices beyond it."""
+    stations = course.stations
+    lowest, highest = min(stations), max(stations)
+    first, last = course.within(first, last)
+
+    def seed(start: int, low: int, high: int) -> tuple[Course, Seed]:
+        given = course.standing.get(start)
+        return course, Seed(stations[start], low, high, course.label, given)
+
+    if lowest == highest:
+        return [seed(lowest, first, last)] if first <= lowest <= last else []
+    seeds = []
+    if first < lowest <= last:
+        seeds.append(seed(lowest, first, lowest))
+    if first <= highest < last:
+        seeds.append(seed(highest, highest, last))
+    return seeds

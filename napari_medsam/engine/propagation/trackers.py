@@ -1,0 +1,182 @@
+"""Chains of masks from slice to slice: for several objects at once, one slice after the other.
+
+A chain starts at its seed's slice and is asked slice by slice; what it remembers is the mask of
+the slice before. All chains that pass a slice share its embedding and the decoder's calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from napari_medsam.engine.data.masks import SliceMask
+from napari_medsam.engine.data.prompts import BoxPrompt, Crop
+from napari_medsam.engine.inference.crops import following_crop
+from napari_medsam.engine.inference.embedding import Embedding
+from napari_medsam.engine.inference.multi_view import decode_closest, decode_on_crops
+from napari_medsam.engine.inference.predictor import Predictor
+from napari_medsam.engine.propagation import original_rules
+from napari_medsam.engine.propagation.candidates import (
+    EQUAL_AND_GROWN,
+    QUICK,
+    Care,
+    Seed,
+    boxes_around,
+    choose,
+    is_sure,
+    running_box,
+)
+from napari_medsam.engine.propagation.end_detection import Trail
+from napari_medsam.input_contract import OriginalRules
+
+Found = tuple[int, SliceMask]
+"""Which seed, and its mask."""
+
+
+class Chains(Protocol):
+    """A set of rules for going from slice to slice."""
+
+    def step(self, index: int, whole: Embedding, active: Sequence[int]) -> Iterator[Found]:
+        """The masks of the active seeds on the next slice."""
+
+    def restart(self) -> None:
+        """Go back to the seeds' own slices, for the other direction."""
+
+    def have_ended(self, seeds: Iterable[int]) -> bool:
+        """Whether none of these seeds could paint any further."""
+
+
+class EvidenceChains:
+    """Our rules: the running box, and where that is in doubt a box around the previous mask too.
+
+    The mask with the most evidence is kept, each in its best view. `care` says how soon other
+    boxes are tried. With `loose` the running box is left out: a seed that is the extent of a whole
+    object, not a box on its slice, must not be held on to.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        seeds: Sequence[Seed],
+        *,
+        views: bool,
+        loose: bool = False,
+        care: Care = QUICK,
+    ) -> None:
+        self._care = care
+        self._predictor = predictor
+        self._seeds = seeds
+        self._views = views
+        self._loose = loose
+        self._trails: dict[int, Trail] = {}
+        self._at_start: dict[int, SliceMask] = {}
+        self._crops: dict[int, Crop | None] = {}
+
+    def step(self, index: int, whole: Embedding, active: Sequence[int]) -> Iterator[Found]:
+        starting = [n for n in active if self._seeds[n].start == index]
+        for n in starting:
+            if (given := self._seeds[n].given) is not None:
+                self._start(n, given)
+        going = [n for n in active if n not in starting and not self._trails[n].has_ended]
+        starting = [n for n in starting if self._seeds[n].given is None]
+        found = self._masks(
+            whole,
+            [(n, self._seeds[n].box) for n in starting]
+            + [(n, box) for n in going for box in self._first_boxes(n, index)],
+        )
+        if not self._loose:
+            care = self._care
+            doubtful = [n for n in going if not is_sure(found[n][0], self._last(n), care)]
+            more = [
+                (n, box) for n in doubtful for box in boxes_around(self._last(n), index, care.sizes)
+            ]
+            decode = decode_closest if care.one_view else decode_on_crops
+            for n, masks in self._masks(whole, more, decode).items():
+                found[n] += masks
+        for n in starting:
+            self._start(n, found[n][0])
+            self._crops[n] = self._crop(n, found[n][0].prompt, whole)
+            yield n, found[n][0]
+        for n in going:
+            mask = choose(found[n], self._last(n))
+            self._crops[n] = self._crop(n, mask.prompt, whole)
+            yield from ((n, shown) for shown in self._trails[n].add(mask))
+
+    def _start(self, n: int, mask: SliceMask) -> None:
+        self._at_start[n] = mask
+        self._trails[n] = Trail(mask, until_empty=self._seeds[n].until_empty)
+
+    def _last(self, n: int) -> SliceMask:
+        return self._trails[n].last
+
+    def _first_boxes(self, n: int, index: int) -> list[BoxPrompt]:
+        if self._loose:
+            return boxes_around(self._last(n), index, EQUAL_AND_GROWN)
+        return [running_box(self._last(n), index)]
+
+    def restart(self) -> None:
+        self._crops = {}
+        for n, mask in self._at_start.items():
+            self._start(n, mask)
+
+    def have_ended(self, seeds: Iterable[int]) -> bool:
+        return all(n in self._trails and self._trails[n].has_ended for n in seeds)
+
+    def _masks(
+        self,
+        whole: Embedding,
+        asked: Sequence[tuple[int, BoxPrompt]],
+        decode: Callable[..., list[SliceMask]] = decode_on_crops,
+    ) -> dict[int, list[SliceMask]]:
+        """The masks of (seed, box) pairs by seed, all in one call a view."""
+        boxes = [box for _, box in asked]
+        crops = [self._crop(n, box, whole) for n, box in asked]
+        masks = decode(self._predictor, whole, boxes, crops)
+        found: dict[int, list[SliceMask]] = {}
+        for (n, _), mask in zip(asked, masks, strict=True):
+            found.setdefault(n, []).append(mask)
+        return found
+
+    def _crop(self, n: int, box: BoxPrompt, whole: Embedding) -> Crop | None:
+        """Where a box of an object is shown: on the object's own crop while that fits it."""
+        if not self._views:
+            return None
+        frame = whole.frame
+        return following_crop(self._crops.get(n), [box], frame.slice_shape, frame.side)
+
+
+class CompatChains:
+    """The authors' rules (`engine.propagation.original_rules`), which never end before the range does."""
+
+    def __init__(self, predictor: Predictor, seeds: Sequence[Seed], rules: OriginalRules) -> None:
+        self._predictor = predictor
+        self._seeds = seeds
+        self._rules = rules
+        self._last: dict[int, SliceMask] = {}
+        self._at_start: dict[int, SliceMask] = {}
+
+    def step(self, index: int, whole: Embedding, active: Sequence[int]) -> Iterator[Found]:
+        if not active:
+            return
+        boxes = np.concatenate([self._box(n, index, whole) for n in active])
+        prompts = [self._seeds[n].box.moved_to(index) for n in active]
+        for n, mask in zip(active, self._predictor.decode(whole, prompts, boxes), strict=True):
+            self._last[n] = mask
+            if index == self._seeds[n].start:
+                self._at_start[n] = mask
+            yield n, mask
+
+    def restart(self) -> None:
+        self._last = dict(self._at_start)
+
+    def have_ended(self, seeds: Iterable[int]) -> bool:
+        return not list(seeds)
+
+    def _box(self, n: int, index: int, whole: Embedding) -> np.ndarray:
+        seed = self._seeds[n]
+        if index == seed.start:
+            return whole.frame.boxes([seed.box], truncate=True)
+        modality = self._predictor.volume.modality
+        return original_rules.next_box(self._last[n], seed, whole.frame, self._rules, modality)
