@@ -28,12 +28,12 @@ from numpy.typing import NDArray
 from napari_medsam.engine.data.prompts import SliceRef, box_prompt
 from napari_medsam.engine.inference.frame import Frame
 from napari_medsam.engine.inference.preprocess import model_input, resize_view
-from napari_medsam.models import store
-from napari_medsam.models.catalogue import spec
-from napari_medsam.models.checkpoint import read_checkpoint
-from napari_medsam.models.errors import CheckpointError, NotInstalled
+from napari_medsam.models.checkpoints.read import read_checkpoint
 from napari_medsam.models.loading import build_networks
-from napari_medsam.models.runtime import SamModel
+from napari_medsam.models.runtime.sam_model import SamModel
+from napari_medsam.models.specs.catalogue import spec
+from napari_medsam.models.specs.errors import CheckpointError, NotInstalled
+from napari_medsam.models.store import store
 
 Array = NDArray[Any]
 

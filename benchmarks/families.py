@@ -33,12 +33,12 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 from check_reference import FAMILIES, _load, _state, check_family  # noqa: E402
 
-from napari_medsam.models import store  # noqa: E402
-from napari_medsam.models.catalogue import LITE_MEDSAM, spec  # noqa: E402
-from napari_medsam.models.checkpoint import read_checkpoint  # noqa: E402
+from napari_medsam.models.checkpoints.identify import plain_keys  # noqa: E402
+from napari_medsam.models.checkpoints.read import read_checkpoint  # noqa: E402
 from napari_medsam.models.loading import build_networks, open_model  # noqa: E402
-from napari_medsam.models.runtime import SamModel  # noqa: E402
-from napari_medsam.models.state_dicts import plain_keys  # noqa: E402
+from napari_medsam.models.runtime.sam_model import SamModel  # noqa: E402
+from napari_medsam.models.specs.catalogue import LITE_MEDSAM, spec  # noqa: E402
+from napari_medsam.models.store import store  # noqa: E402
 
 MOST_SECONDS, MOST_MEMORY = 20.0, 3.0
 N_ENCODES = 5

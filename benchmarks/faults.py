@@ -52,8 +52,9 @@ from napari_medsam.journal.head import Head
 from napari_medsam.journal.history import read_history
 from napari_medsam.journal.keeper import Keeper
 from napari_medsam.journal.ownership import Ownership
-from napari_medsam.models import catalogue, store
 from napari_medsam.models.install import install_model
+from napari_medsam.models.specs import catalogue
+from napari_medsam.models.store import store
 
 SHAPE = (24, 192, 160)
 PLACE = ((0.7, 0.7, 3.0), (1.0, 2.0, 3.0), np.eye(3))

@@ -110,8 +110,8 @@ def median_ms(run: Callable[[], object], repeats: int) -> float:
 
 
 def _round(options: argparse.Namespace) -> dict[str, dict[str, float]]:
-    from napari_medsam.models.catalogue import spec
-    from napari_medsam.models.store import installed_path
+    from napari_medsam.models.specs.catalogue import spec
+    from napari_medsam.models.store.store import installed_path
 
     weights = installed_path(spec("litemedsam"))
     numbers = [str(options.threads), str(options.repeats)]

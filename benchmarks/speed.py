@@ -23,9 +23,9 @@ import numpy as np
 
 import napari_medsam
 from napari_medsam import bench
-from napari_medsam.models import device
-from napari_medsam.models.catalogue import DEFAULT, spec
 from napari_medsam.models.loading import open_model
+from napari_medsam.models.runtime import device
+from napari_medsam.models.specs.catalogue import DEFAULT, spec
 
 N_SLICES = 40
 KEYS = (

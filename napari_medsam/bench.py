@@ -26,7 +26,7 @@ from napari_medsam.engine.inference.predictor import PromptableModel
 from napari_medsam.engine.propagation.candidates import Seed
 from napari_medsam.engine.session import Session
 from napari_medsam.models import peak
-from napari_medsam.models.errors import Cancelled
+from napari_medsam.models.specs.errors import Cancelled
 from napari_medsam.storage.temporary_folder import temporary_folder
 
 SLICE_SHAPE = (512, 512)

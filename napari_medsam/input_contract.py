@@ -1,6 +1,6 @@
 """What a model family wants to be shown: the one description that `engine` and `models` share.
 
-`models.contract` has one for each family, with its source; `engine.inference.frame` and `engine.inference.preprocess`
+`models.specs.contracts` has one for each family, with its source; `engine.inference.frame` and `engine.inference.preprocess`
 do what it says.
 """
 

@@ -20,8 +20,9 @@ from napari_medsam.engine.data.volume import Axis, Volume
 from napari_medsam.engine.inference.predictor import PromptableModel
 from napari_medsam.engine.session import Session
 from napari_medsam.metrics import dice
-from napari_medsam.models import loading, ways
-from napari_medsam.models.device import EXACT, Way, faster_ways
+from napari_medsam.models import loading
+from napari_medsam.models.runtime import precision_choice
+from napari_medsam.models.runtime.device import EXACT, Way, faster_ways
 from napari_medsam.phantom import Phantom, synthetic_abdomen
 
 LEAST_MEAN_DICE = 0.98
@@ -141,7 +142,7 @@ def settle(name: str, tell: Callable[[str], None] = lambda sentence: None) -> Wa
     """Measure a model on this machine, remember the way to take, and return it.
 
     That is the fastest of the safe ways, and exact arithmetic where none is safe. What was
-    found is what "auto" means from now on (`models.ways`).
+    found is what "auto" means from now on (`models.runtime.precision_choice`).
 
     Parameters
     ----------
@@ -159,7 +160,9 @@ def settle(name: str, tell: Callable[[str], None] = lambda sentence: None) -> Wa
         tell("This machine has no faster way to compute than f32.")
     safe = [verdict for verdict in found if verdict.is_safe]
     best = max(safe, key=lambda verdict: verdict.speedup).way if safe else EXACT
-    ways.remember(prepared.identity, best, " ".join(verdict.sentence for verdict in found))
+    precision_choice.remember(
+        prepared.identity, best, " ".join(verdict.sentence for verdict in found)
+    )
     return best
 
 

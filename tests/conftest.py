@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_medsam.input_contract import InputContract
-from napari_medsam.models.contract import LITE
+from napari_medsam.models.specs.contracts import LITE
 
 
 def choose_binding() -> None:
@@ -55,8 +55,8 @@ def shared_dir() -> Path:
 @pytest.fixture(scope="session")
 def weights_path() -> Path:
     """The installed LiteMedSAM checkpoint; tests that need it skip without it."""
-    from napari_medsam.models.catalogue import spec
-    from napari_medsam.models.store import weights_path
+    from napari_medsam.models.specs.catalogue import spec
+    from napari_medsam.models.store.store import weights_path
 
     path = weights_path(spec("litemedsam"))
     if not path.is_file():

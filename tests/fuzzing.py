@@ -40,10 +40,12 @@ from napari_medsam.journal.book import Book, Row, read_event
 from napari_medsam.journal.errors import JournalError
 from napari_medsam.journal.history import read_history, replayed
 from napari_medsam.journal.packing import pack
-from napari_medsam.models import catalogue, graph_files, record_file
-from napari_medsam.models.checkpoint import read_checkpoint, write_safetensors
-from napari_medsam.models.errors import CheckpointError, StoreError
-from napari_medsam.models.record_file import Record
+from napari_medsam.models.checkpoints.read import read_checkpoint, write_safetensors
+from napari_medsam.models.released import graph_files
+from napari_medsam.models.specs import catalogue
+from napari_medsam.models.specs.errors import CheckpointError, StoreError
+from napari_medsam.models.store import record_file
+from napari_medsam.models.store.record_file import Record
 from tests.conftest import tiny_contract
 from tests.engine.annotation.test_annotation import SHAPE, brush, mask_of, place
 from tests.journal.conftest import Kept, head

@@ -19,10 +19,10 @@ from typer.main import get_command
 
 from napari_medsam.cache_place import Preferences, preferences
 from napari_medsam.cli import app, main
-from napari_medsam.models import ways
-from napari_medsam.models.catalogue import CATALOGUE, spec
-from napari_medsam.models.device import Way
-from napari_medsam.models.store import StoredModel
+from napari_medsam.models.runtime import precision_choice
+from napari_medsam.models.runtime.device import Way
+from napari_medsam.models.specs.catalogue import CATALOGUE, spec
+from napari_medsam.models.store.store import StoredModel
 
 from .conftest import PROJECT, TinyMedSam
 
@@ -460,7 +460,7 @@ def test_auto_takes_the_model_for_the_modality_and_says_why(
     if image != "scan.nii.gz":
         Path("scan.nii.gz").rename(image)
     here = [stored(name, case) for name in installed]
-    monkeypatch.setattr("napari_medsam.models.store.installed", lambda: here)
+    monkeypatch.setattr("napari_medsam.models.store.store.installed", lambda: here)
     arguments = ["--model", "auto", "--report", "r.json"]
     assert main(["segment", image, "--box", "z:2:5,8,18,22", *arguments, *LABELS]) == 0
     assert f"Model {chosen}: " in capsys.readouterr().err
@@ -667,7 +667,7 @@ def test_auto_precision_is_measured_once(
 
     def settle(name: str, tell: Callable[[str], None]) -> None:
         measured.append(name)
-        ways.remember("tiny:1", Way("CPU", "bf16"), "")
+        precision_choice.remember("tiny:1", Way("CPU", "bf16"), "")
 
     monkeypatch.setenv("NAPARI_MEDSAM_HOME", str(case / "home"))
     monkeypatch.setattr("napari_medsam.models.loading.identity_of", lambda name: "tiny:1")

@@ -13,8 +13,8 @@ from napari_medsam.cli import main
 from napari_medsam.doctor import files, journals, known_slice, machine, weights, window
 from napari_medsam.formats import optional
 from napari_medsam.journal.place import journal_folder
-from napari_medsam.models.catalogue import LITE_MEDSAM
-from napari_medsam.models.record_file import Record
+from napari_medsam.models.specs.catalogue import LITE_MEDSAM
+from napari_medsam.models.store.record_file import Record
 
 from .test_cli import in_a_process
 

@@ -37,8 +37,8 @@ def loaded_by(statement: str) -> set[str]:
     [
         ("napari_medsam", (*HEAVY, "numpy", "openvino", "SimpleITK", "typer")),
         ("napari_medsam.cli", (*HEAVY, "numpy", "openvino", "SimpleITK")),
-        ("napari_medsam.models.catalogue", (*HEAVY, "numpy", "openvino")),
-        ("napari_medsam.models.store", (*HEAVY, "openvino")),
+        ("napari_medsam.models.specs.catalogue", (*HEAVY, "numpy", "openvino")),
+        ("napari_medsam.models.store.store", (*HEAVY, "openvino")),
         ("napari_medsam.engine.session", (*HEAVY, "openvino", "SimpleITK", "nibabel")),
         ("napari_medsam.formats.images", (*HEAVY, "openvino")),
         ("napari_medsam.models.loading", (*HEAVY, "SimpleITK", "nibabel")),

@@ -21,13 +21,13 @@ NETWORK_MODULES = {
     *("fsspec", "boto3", "huggingface_hub", "distributed"),
 }
 MAY_CONNECT = {
-    "models/url_download.py": {"urllib"},  # weights at a plain address, when asked to install
+    "models/store/url_download.py": {"urllib"},  # weights at a plain address, when asked to install
     "cohort/on_dask.py": {"distributed"},  # `batch --scheduler`: the cluster that the user names
     "screen.py": {"socket"},  # whether the X server answers
     "storage/paths.py": {"urllib"},  # urllib.parse alone: a database's name as SQLite wants it
 }
 MAY_START_PROGRAMS = {
-    "models/pip_download.py",  # pip, when asked to install weights or to make a kit
+    "models/store/pip_download.py",  # pip, when asked to install weights or to make a kit
     "doctor/window.py",  # this Python, to load Qt
 }
 """All places where a network could be reached, with why; docs/security.md names them."""
@@ -51,8 +51,8 @@ def test_downloads_are_reached_through_install_and_kit_alone(room: str):
             if isinstance(node, ast.ImportFrom) and (node.module or "").endswith(room):
                 users |= {(relative(path), alias.name) for alias in node.names}
     allowed = {
-        "url_download": {("models/store.py", "download_url")},
-        "pip_download": {("models/store.py", "download_wheel"), ("kit/wheels.py", "run_pip")},
+        "url_download": {("models/store/store.py", "download_url")},
+        "pip_download": {("models/store/store.py", "download_wheel"), ("kit/wheels.py", "run_pip")},
     }
     assert {user for user in users if user[1] != "Progress"} == allowed[room]
 

@@ -30,12 +30,12 @@ from napari_medsam.engine.inference.embedding_disk_cache import DiskCache, DiskP
 from napari_medsam.engine.inference.frame import Frame
 from napari_medsam.engine.inference.predictor import Predictor
 from napari_medsam.input_contract import InputContract
-from napari_medsam.models import ways
-from napari_medsam.models.catalogue import CATALOGUE, spec
-from napari_medsam.models.device import Way
-from napari_medsam.models.errors import StoreError
 from napari_medsam.models.loading import _own_rules
-from napari_medsam.models.record_file import FILE_NAME, read
+from napari_medsam.models.runtime import precision_choice
+from napari_medsam.models.runtime.device import Way
+from napari_medsam.models.specs.catalogue import CATALOGUE, spec
+from napari_medsam.models.specs.errors import StoreError
+from napari_medsam.models.store.record_file import FILE_NAME, read
 from napari_medsam.storage.settings import settings
 from tests.conftest import TinyMedSam, tiny_contract
 
@@ -205,13 +205,13 @@ def test_the_room_of_the_cache_is_read(home: Path) -> None:
 
 
 def test_what_was_measured_is_read(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ways, "machine", lambda: "a processor; 2026.1")
+    monkeypatch.setattr(precision_choice, "machine", lambda: "a processor; 2026.1")
     (home / "ways.json").write_text(
         '{"wish": "auto", "measured": {"a processor; 2026.1 | lite:abc": '
         '{"device": "CPU", "precision": "bf16", "found": "ok"}}}'
     )
-    assert ways.wish() == "auto"
-    assert ways.recall("lite:abc") == Way("CPU", "bf16")
+    assert precision_choice.wish() == "auto"
+    assert precision_choice.recall("lite:abc") == Way("CPU", "bf16")
 
 
 def test_a_case_of_a_cohort_that_is_done_is_not_done_again(tmp_path: Path) -> None:

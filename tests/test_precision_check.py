@@ -12,8 +12,9 @@ import pytest
 from numpy.typing import NDArray
 
 from napari_medsam import precision_check
-from napari_medsam.models import device, loading, ways
-from napari_medsam.models.device import EXACT, Way
+from napari_medsam.models import loading
+from napari_medsam.models.runtime import device, precision_choice
+from napari_medsam.models.runtime.device import EXACT, Way
 from napari_medsam.phantom import synthetic_abdomen
 from napari_medsam.precision_check import Verdict, boxes_by_slice, check, settle
 
@@ -99,14 +100,14 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Way, TinyMe
 def test_fastest_safe_way_is_remembered(machine: dict[Way, TinyMedSam]):
     told: list[str] = []
     assert settle("tiny", told.append) == Way("GPU", "f16")
-    assert ways.recall("tiny:1") == Way("GPU", "f16")
+    assert precision_choice.recall("tiny:1") == Way("GPU", "f16")
     assert len(told) == 2
 
 
 def test_unsafe_way_is_passed_over(machine: dict[Way, TinyMedSam]):
     machine[Way("GPU", "f16")] = Rounded(identity="gpu", bite=6)
     assert settle("tiny") == BF16
-    assert ways.recall("tiny:1") == BF16
+    assert precision_choice.recall("tiny:1") == BF16
 
 
 def test_without_a_faster_way_auto_is_exact(
@@ -115,7 +116,7 @@ def test_without_a_faster_way_auto_is_exact(
     monkeypatch.setattr(precision_check, "faster_ways", list)
     told: list[str] = []
     assert settle("tiny", told.append) == EXACT
-    assert ways.recall("tiny:1") == EXACT
+    assert precision_choice.recall("tiny:1") == EXACT
     assert "no faster way" in told[0]
 
 

@@ -27,10 +27,13 @@ ALLOWED = {
     # In a folder of its own, which nobody else has, or which is put in place as a whole later.
     ("formats/coco.py", "write"): "the temporary file of write_labels",
     ("kit/build.py", "write"): "a kit's files; SHA256SUMS makes it whole",
-    ("models/store.py", "write"): "into .incoming, moved into place by move_into_place",
-    ("models/checkpoint.py", "write"): "into .incoming, moved into place by move_into_place",
-    ("models/url_download.py", "write"): "into .incoming, moved into place by move_into_place",
-    ("models/pip_download.py", "write"): "pip's log, in .incoming",
+    ("models/store/store.py", "write"): "into .incoming, moved into place by move_into_place",
+    ("models/checkpoints/read.py", "write"): "into .incoming, moved into place by move_into_place",
+    (
+        "models/store/url_download.py",
+        "write",
+    ): "into .incoming, moved into place by move_into_place",
+    ("models/store/pip_download.py", "write"): "pip's log, in .incoming",
     ("formats/dicom_input.py", "write"): "a zip's files, in a temporary folder",
     # The temporary file that `replacing` gives.
     ("challenge/efficiency.py", "write"): "in replacing",

@@ -21,7 +21,7 @@ from napari_medsam.formats.images import suffix_of
 from napari_medsam.formats.labels import FORMATS
 from napari_medsam.formats.labels_read import read_labels, read_labels_alone
 from napari_medsam.formats.npz_case import read_label_array
-from napari_medsam.models.routing import challenge_modality
+from napari_medsam.models.store.modality_routing import challenge_modality
 from napari_medsam.storage.atomic_write import replacing
 
 UNKNOWN = "unknown"

@@ -22,10 +22,10 @@ from napari_medsam.engine.inference.predictor import PromptableModel
 from napari_medsam.formats.errors import one_line
 from napari_medsam.formats.npz_case import write_segs
 from napari_medsam.headless import Request, answer, save
-from napari_medsam.models import store
 from napari_medsam.models.loading import open_model
-from napari_medsam.models.routing import AUTO, challenge_modality, resolve
-from napari_medsam.models.spec import ModelSpec
+from napari_medsam.models.specs.model_spec import ModelSpec
+from napari_medsam.models.store import store
+from napari_medsam.models.store.modality_routing import AUTO, challenge_modality, resolve
 
 Open = Callable[[str], PromptableModel]
 
@@ -145,7 +145,7 @@ def predict(
         A folder, made where it is missing; never the input's.
     model
         A model's name, or "auto": for each case the installed model for the modality that its
-        file name begins with (`models.routing`).
+        file name begins with (`models.store.modality_routing`).
     boxes
         A csv table (`cohort.table`) that says which images of `inputs` are cases, and where their
         boxes are. Outputs are then label files of the image's own kind.

@@ -12,8 +12,8 @@ from napari_medsam.cli.console import megabytes, progress_bar
 from napari_medsam.cli.errors import usage
 
 if TYPE_CHECKING:
-    from napari_medsam.models.catalogue import ModelSpec
-    from napari_medsam.models.store import StoredModel
+    from napari_medsam.models.specs.catalogue import ModelSpec
+    from napari_medsam.models.store.store import StoredModel
 
 app = typer.Typer(
     help="List, install, check and remove the weights of models.",
@@ -31,7 +31,7 @@ def list_models(
     ] = False,
 ) -> None:
     """List the models this version knows: which are here, what they take and cost, where from."""
-    from napari_medsam.models import store
+    from napari_medsam.models.store import store
 
     found = [store.info(model.name) for model in store.known()]
     if as_json:
@@ -57,7 +57,7 @@ def _in_short(model: ModelSpec) -> str:
 
 def markdown_table() -> str:
     """The catalogue as a table for the manual."""
-    from napari_medsam.models.catalogue import CATALOGUE
+    from napari_medsam.models.specs.catalogue import CATALOGUE
 
     lines = [
         "| name | model | prompts | trained on | MB | GMAC | get it by | licence |",
@@ -79,7 +79,7 @@ def markdown_table() -> str:
 
 
 def _trained_on(model: ModelSpec) -> str:
-    from napari_medsam.models.catalogue import CHALLENGE_MODALITIES
+    from napari_medsam.models.specs.catalogue import CHALLENGE_MODALITIES
 
     if not model.modalities:
         return "photographs"
@@ -99,8 +99,8 @@ def install(
     proxy, certificates) apply. Nothing is installed into Python; the weights go into your data
     folder. Running it again is safe.
     """
-    from napari_medsam.models import store
     from napari_medsam.models.install import install_model
+    from napari_medsam.models.store import store
 
     model = _spec(name)
     before = store.info(name).is_installed
@@ -142,8 +142,9 @@ def import_model(
     pairs of encoder and decoder. Says what it was recognized as and by what, the licence, the
     input rules chosen, and how it did on a drawn disc; refuses what it does not know.
     """
-    from napari_medsam.models import catalogue, imports
-    from napari_medsam.models.record_file import checked_name
+    from napari_medsam.models import import_model as imports
+    from napari_medsam.models.specs import catalogue
+    from napari_medsam.models.store.record_file import checked_name
 
     if modality is not None:
         _check_modality(modality)
@@ -179,7 +180,7 @@ def set_rules(
     ],
 ) -> None:
     """Change the input rules of an imported model, where its self-test chose wrongly."""
-    from napari_medsam.models import imports
+    from napari_medsam.models import import_model as imports
     from napari_medsam.models.import_report import report
 
     with usage("FIELD=VALUE"):
@@ -192,8 +193,8 @@ def verify(
     name: Annotated[str | None, typer.Argument(help="One model; all that are installed.")] = None,
 ) -> None:
     """Read the installed weights and compare their SHA-256 with the published one."""
-    from napari_medsam.models import store
-    from napari_medsam.models.errors import NotInstalled
+    from napari_medsam.models.specs.errors import NotInstalled
+    from napari_medsam.models.store import store
 
     names = [one.spec.name for one in store.installed()] if name is None else [_spec(name).name]
     if not names:
@@ -205,7 +206,7 @@ def verify(
 @app.command()
 def remove(name: Name) -> None:
     """Delete a model's weights from this machine."""
-    from napari_medsam.models import store
+    from napari_medsam.models.store import store
 
     model = _spec(name)
     there = store.remove(name)
@@ -218,8 +219,8 @@ def about(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Say what a model is, where its weights come from, and under which licence."""
-    from napari_medsam.models import store
     from napari_medsam.models.import_report import describe
+    from napari_medsam.models.store import store
 
     model = _spec(name)
     found, record = store.info(name), store.record(name)
@@ -257,7 +258,7 @@ def _rule(text: str) -> tuple[str, Any]:
 
 
 def _check_modality(word: str) -> None:
-    from napari_medsam.models.catalogue import CHALLENGE_MODALITIES
+    from napari_medsam.models.specs.catalogue import CHALLENGE_MODALITIES
 
     with usage("--modality"):
         if word not in CHALLENGE_MODALITIES:
@@ -266,13 +267,13 @@ def _check_modality(word: str) -> None:
 
 
 def _path(model: ModelSpec) -> Path:
-    from napari_medsam.models import store
+    from napari_medsam.models.store import store
 
     return store.weights_path(model)
 
 
 def _spec(name: str) -> ModelSpec:
-    from napari_medsam.models.store import spec
+    from napari_medsam.models.store.store import spec
 
     with usage("NAME"):
         return spec(name)
@@ -280,7 +281,7 @@ def _spec(name: str) -> ModelSpec:
 
 def _checked(model: ModelSpec) -> str:
     """What is known of the file, besides that its tensors fit the network."""
-    from napari_medsam.models import store
+    from napari_medsam.models.store import store
 
     if store.record(model.name) is not None:
         return ", SHA-256 as recorded at its import"
@@ -288,7 +289,7 @@ def _checked(model: ModelSpec) -> str:
 
 
 def _source(model: ModelSpec) -> str:
-    from napari_medsam.models.catalogue import UrlSource, WheelSource
+    from napari_medsam.models.specs.catalogue import UrlSource, WheelSource
 
     if isinstance(model.source, WheelSource):
         return f"package {model.source.package} {model.source.version}, through pip"
@@ -296,7 +297,7 @@ def _source(model: ModelSpec) -> str:
 
 
 def _as_dict(one: StoredModel) -> dict[str, Any]:
-    from napari_medsam.models import store
+    from napari_medsam.models.store import store
 
     model, record = one.spec, store.record(one.spec.name)
     imported = {"evidence": record.evidence, "self_test": record.tried} if record else None

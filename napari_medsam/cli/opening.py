@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import typer
 
-from napari_medsam.models import loading, ways
-from napari_medsam.models.opening import Opening
-from napari_medsam.models.ways import WISHES, Wish
+from napari_medsam.models import loading
+from napari_medsam.models.background_opening import Opening
+from napari_medsam.models.runtime import precision_choice
+from napari_medsam.models.runtime.precision_choice import WISHES, Wish
 
 
 def parse_wish(text: str) -> Wish:
@@ -22,7 +23,7 @@ def parse_wish(text: str) -> Wish:
 
 def begin_opening(name: str, wish: Wish) -> Opening:
     """Open a model in the background; "auto" is measured first where it never was."""
-    if wish == "auto" and ways.recall(loading.identity_of(name)) is None:
+    if wish == "auto" and precision_choice.recall(loading.identity_of(name)) is None:
         measure(name)
     return Opening(name, wish)
 

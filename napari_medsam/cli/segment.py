@@ -145,8 +145,8 @@ def segment(
     """Segment one image from boxes and save the labels on the image's own grid."""
     from napari_medsam.box_text import parse_box, parse_point, parse_range, parse_slice
     from napari_medsam.cli.opening import begin_opening, parse_wish
-    from napari_medsam.models import store
-    from napari_medsam.models.routing import AUTO, challenge_modality
+    from napari_medsam.models.store import store
+    from napari_medsam.models.store.modality_routing import AUTO, challenge_modality
 
     with usage("--box"):
         asked = [parse_box(text) for text in box or ()]

@@ -14,8 +14,8 @@ from napari_medsam.cohort.table import read_table
 from napari_medsam.cohort.task import Task
 from napari_medsam.cohort.work import do
 from napari_medsam.engine.inference.embedding_cache import free_memory
-from napari_medsam.models import store
-from napari_medsam.models.routing import AUTO
+from napari_medsam.models.store import store
+from napari_medsam.models.store.modality_routing import AUTO
 from napari_medsam.storage.atomic_write import remove_file, sweep
 from napari_medsam.storage.processes import n_cores
 

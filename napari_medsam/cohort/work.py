@@ -13,10 +13,10 @@ from napari_medsam.cohort.task import Task
 from napari_medsam.engine.inference.predictor import PromptableModel
 from napari_medsam.formats.errors import one_line
 from napari_medsam.headless import Request, answer, save
-from napari_medsam.models import store
 from napari_medsam.models.loading import open_model
-from napari_medsam.models.routing import AUTO, challenge_modality, resolve
-from napari_medsam.models.runtime import SamModel
+from napari_medsam.models.runtime.sam_model import SamModel
+from napari_medsam.models.store import store
+from napari_medsam.models.store.modality_routing import AUTO, challenge_modality, resolve
 
 ModelFor = Callable[[Task, Request], tuple[str, PromptableModel]]
 """Gives a model and its name for a case."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from napari_medsam.doctor import files, journals, known_slice, machine, versions, weights, window
 from napari_medsam.doctor.check import Check, State, are_ok
-from napari_medsam.models.catalogue import DEFAULT
+from napari_medsam.models.specs.catalogue import DEFAULT
 
 __all__ = ["Check", "State", "examine"]
 

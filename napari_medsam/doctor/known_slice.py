@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam.doctor.check import Check, first_line
-from napari_medsam.models.catalogue import DEFAULT
+from napari_medsam.models.specs.catalogue import DEFAULT
 
 TEST_BOX = (60.0, 70.0, 180.0, 190.0)
 """In the 256 x 256 frame, around the disc of `disc_on_ramp`."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from napari_medsam.doctor.check import Check, first_line
-from napari_medsam.models import record_file, store
-from napari_medsam.models.catalogue import CATALOGUE, DEFAULT
-from napari_medsam.models.errors import NotInstalled, StoreError
+from napari_medsam.models.specs.catalogue import CATALOGUE, DEFAULT
+from napari_medsam.models.specs.errors import NotInstalled, StoreError
+from napari_medsam.models.store import record_file, store
 from napari_medsam.storage.user_folders import home
 
 

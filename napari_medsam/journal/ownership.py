@@ -12,7 +12,7 @@ import uuid
 from pathlib import Path
 
 from napari_medsam.journal.place import lock_path
-from napari_medsam.models.errors import Cancelled
+from napari_medsam.models.specs.errors import Cancelled
 from napari_medsam.storage.locking import locked
 
 

@@ -15,9 +15,9 @@ from napari_medsam.kit.sums import write_sums
 from napari_medsam.kit.targets import Target
 from napari_medsam.kit.wheel_file import WheelFile, read_wheel
 from napari_medsam.kit.wheels import Fetch, gather, pip_fetch
-from napari_medsam.models import store
-from napari_medsam.models.errors import StoreError
 from napari_medsam.models.install import install_model
+from napari_medsam.models.specs.errors import StoreError
+from napari_medsam.models.store import store
 from napari_medsam.storage.hashing import file_sha256
 from napari_medsam.storage.temporary_folder import temporary_folder
 from napari_medsam.tested_versions import constraints_file

@@ -15,8 +15,8 @@ from packaging.utils import canonicalize_name
 
 from napari_medsam.kit.targets import Target
 from napari_medsam.kit.wheel_file import WheelFile, read_wheel
-from napari_medsam.models.errors import StoreError
-from napari_medsam.models.pip_download import run_pip
+from napari_medsam.models.specs.errors import StoreError
+from napari_medsam.models.store.pip_download import run_pip
 from napari_medsam.storage.atomic_write import write_text
 from napari_medsam.storage.temporary_folder import temporary_folder
 from napari_medsam.tested_versions import pins

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from napari_medsam.input_contract import InputContract
-from napari_medsam.models import self_test
-from napari_medsam.models.catalogue import spec as catalogue_spec
-from napari_medsam.models.record_file import Record
+from napari_medsam.models.runtime import self_test
+from napari_medsam.models.specs.catalogue import spec as catalogue_spec
+from napari_medsam.models.store.record_file import Record
 
 
 def report(record: Record) -> list[str]:

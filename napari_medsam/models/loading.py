@@ -14,27 +14,27 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from numpy.typing import NDArray
 
 from napari_medsam.input_contract import InputContract, Masks
-from napari_medsam.models import (
+from napari_medsam.models.checkpoints.identify import plain_keys
+from napari_medsam.models.checkpoints.read import read_checkpoint
+from napari_medsam.models.networks import (
     efficient_sam,
     efficient_vit,
     rep_vit,
     sam_decoder,
     sam_vit,
-    store,
     tiny_vit,
-    ways,
 )
-from napari_medsam.models.artefacts import build, read_graphs
-from napari_medsam.models.catalogue import CATALOGUE, DEFAULT
-from napari_medsam.models.checkpoint import read_checkpoint
-from napari_medsam.models.device import Way
-from napari_medsam.models.errors import CheckpointError
-from napari_medsam.models.graph_files import signature
-from napari_medsam.models.graph_forms import Released, decoder_form, encoder_form
-from napari_medsam.models.runtime import Networks, Precision, SamModel
-from napari_medsam.models.spec import ModelSpec
-from napari_medsam.models.state_dicts import plain_keys
-from napari_medsam.models.weights import Weights
+from napari_medsam.models.networks.state_dict_reader import Weights
+from napari_medsam.models.released.adapt import build, read_graphs
+from napari_medsam.models.released.graph_files import signature
+from napari_medsam.models.released.signatures import Released, decoder_form, encoder_form
+from napari_medsam.models.runtime import precision_choice
+from napari_medsam.models.runtime.device import Way
+from napari_medsam.models.runtime.sam_model import Networks, Precision, SamModel
+from napari_medsam.models.specs.catalogue import CATALOGUE, DEFAULT
+from napari_medsam.models.specs.errors import CheckpointError
+from napari_medsam.models.specs.model_spec import ModelSpec
+from napari_medsam.models.store import store
 from napari_medsam.storage.hashing import file_sha256
 
 Builder: TypeAlias = Callable[[Mapping[str, NDArray[Any]], str], Networks]
@@ -82,7 +82,11 @@ def compiled(
     device: str = "CPU",
 ) -> SamModel:
     """Compile what `prepare` gave; parameters and errors as of `open_model`."""
-    way = Way(device, precision) if precision != "auto" else ways.way_for("auto", prepared.identity)
+    way = (
+        Way(device, precision)
+        if precision != "auto"
+        else precision_choice.way_for("auto", prepared.identity)
+    )
     return SamModel(*prepared, precision=way.precision, threads=threads, device=way.device)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import openvino
 from openvino import opset13 as ops
 
-from napari_medsam.models.device import compile_options, core
+from napari_medsam.models.runtime.device import compile_options, core
 
 SIDE = 2048
 FLOPS = 2 * SIDE**3

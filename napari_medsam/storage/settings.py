@@ -3,7 +3,7 @@
 Not in napari's own settings: those of a plugin exist from napari 0.9 on only, hold no table of
 keys, and the models and the cache do without napari. Where napari has them, its Preferences show
 and change what is kept here (`ui.napari_preferences`). Precision and the cache's room on disk have
-files of their own (`models.ways`, `cache_place`).
+files of their own (`models.runtime.precision_choice`, `cache_place`).
 """
 
 from __future__ import annotations

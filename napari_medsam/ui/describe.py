@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from napari_medsam.models.routing import challenge_modality
+from napari_medsam.models.store.modality_routing import challenge_modality
 from napari_medsam.ui.asked import range_asked
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.label_rows import rows_of

@@ -20,7 +20,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from qtpy.QtCore import QObject, Qt, Signal
 
-from napari_medsam.models.errors import Cancelled, StoreError
+from napari_medsam.models.specs.errors import Cancelled, StoreError
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from napari_medsam.engine.inference.predictor import PromptableModel
-from napari_medsam.models.routing import AUTO
-from napari_medsam.models.ways import Wish
+from napari_medsam.models.runtime.precision_choice import Wish
+from napari_medsam.models.store.modality_routing import AUTO
 from napari_medsam.ui.jobs import Job, JobRunner, Outcome
 from napari_medsam.ui.panel import ModelState, Progress, Tell
 from napari_medsam.ui.shelf import Shelf, Taken

@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 
 from napari_medsam.engine.annotation.events import LabelState
 from napari_medsam.engine.data.volume import Axis
-from napari_medsam.models.ways import Wish
+from napari_medsam.models.runtime.precision_choice import Wish
 from napari_medsam.ui.offers import Offer
 
 Tell = Callable[[str, bool], None]

@@ -23,7 +23,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_medsam import cache_place
-from napari_medsam.models.ways import Wish
+from napari_medsam.models.runtime.precision_choice import Wish
 from napari_medsam.storage import settings
 from napari_medsam.ui import preferred_reader, shortcuts
 from napari_medsam.ui.panel import PRECISIONS

@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Protocol
 
 from napari_medsam.engine.inference.predictor import PromptableModel
-from napari_medsam.models import catalogue, loading, routing, store, ways
-from napari_medsam.models.device import EXACT
-from napari_medsam.models.imports import import_path
+from napari_medsam.models import loading
+from napari_medsam.models.import_model import import_path
 from napari_medsam.models.install import install_model
-from napari_medsam.models.spec import PageSource
-from napari_medsam.models.ways import Wish
+from napari_medsam.models.runtime import precision_choice
+from napari_medsam.models.runtime.device import EXACT
+from napari_medsam.models.runtime.precision_choice import Wish
+from napari_medsam.models.specs import catalogue
+from napari_medsam.models.specs.model_spec import PageSource
+from napari_medsam.models.store import modality_routing, store
 from napari_medsam.precision_check import settle
 from napari_medsam.storage.settings import settings
 
@@ -73,7 +76,7 @@ class Shelf(Protocol):
 
 
 class CatalogueShelf:
-    """The models of `models.catalogue` and those imported, in the user's data folder."""
+    """The models of `models.specs.catalogue` and those imported, in the user's data folder."""
 
     def titles(self) -> dict[str, str]:
         return {spec.name: spec.title for spec in store.known()}
@@ -98,7 +101,7 @@ class CatalogueShelf:
 
     def resolve(self, modality: str) -> tuple[str, str]:
         here = [one.spec for one in store.installed()]
-        chosen, why = routing.resolve(routing.AUTO, modality, here)
+        chosen, why = modality_routing.resolve(modality_routing.AUTO, modality, here)
         if len(here) == 1:
             why = f"{chosen.title} is the only model that is installed."
         return chosen.name, why
@@ -122,13 +125,13 @@ class CatalogueShelf:
         return Taken(taken[0].spec.name, " ".join([sentence, *passed_over]))
 
     def wish(self) -> Wish:
-        return ways.wish()
+        return precision_choice.wish()
 
     def keep_wish(self, wish: Wish) -> None:
-        ways.keep_wish(wish)
+        precision_choice.keep_wish(wish)
 
     def is_measured(self, name: str) -> bool:
-        return ways.recall(loading.identity_of(name)) is not None
+        return precision_choice.recall(loading.identity_of(name)) is not None
 
     def measure(self, name: str, tell: Callable[[str], None]) -> bool:
         return settle(name, tell) != EXACT

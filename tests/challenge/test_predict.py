@@ -162,11 +162,11 @@ def test_table_of_seconds_keeps_rows_of_an_earlier_run(folders, tiny_model, tmp_
 
 
 def test_auto_takes_the_model_of_the_modality(folders, tiny_model, monkeypatch):
-    from napari_medsam.models.catalogue import spec
-    from napari_medsam.models.store import StoredModel
+    from napari_medsam.models.specs.catalogue import spec
+    from napari_medsam.models.store.store import StoredModel
 
     here = [StoredModel(spec(n), Path(n), 1) for n in ("litemedsam", "daft-us", "daft-3d")]
-    monkeypatch.setattr("napari_medsam.models.store.installed", lambda: here)
+    monkeypatch.setattr("napari_medsam.models.store.store.installed", lambda: here)
     put(folders[0], "2DBox_US_1.npz", picture(), np.array([[6, 8, 18, 22]]))
     put(folders[0], "2DBox_Fundus_1.npz", picture(), np.array([[6, 8, 18, 22]]))
     put(folders[0], "3DBox_PET_1.npz", volume(), np.array([[6, 8, 0, 18, 22, 7]]))

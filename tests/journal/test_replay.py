@@ -139,7 +139,7 @@ def test_another_model_is_told_by_its_dice(nifti, tiny):
 def test_prompts_on_the_command_line_report_dice(nifti, tiny, tmp_path, capsys, monkeypatch):
     image = read_image(nifti)
     annotate(image, tiny)
-    monkeypatch.setattr("napari_medsam.models.recorded.open_recorded", lambda identity: tiny)
+    monkeypatch.setattr("napari_medsam.models.recorded_model.open_recorded", lambda identity: tiny)
     arguments = ["replay", image.volume.fingerprint, "-o", str(tmp_path / "a.nii.gz"), "--prompts"]
     assert main(arguments) == 2
     assert main([*arguments, "--image", str(nifti)]) == 0

@@ -16,8 +16,8 @@ from napari_medsam import kit
 from napari_medsam.cli import main
 from napari_medsam.kit.build import build
 from napari_medsam.kit.sums import write_sums
-from napari_medsam.models import store
-from napari_medsam.models.errors import StoreError
+from napari_medsam.models.specs.errors import StoreError
+from napari_medsam.models.store import store
 from napari_medsam.storage.hashing import file_sha256
 from tests import offline
 from tests.kit.conftest import LINUX, WINDOWS, MakeKit, Wheelhouse

@@ -12,7 +12,7 @@ from napari_medsam.kit import wheels
 from napari_medsam.kit.targets import Target
 from napari_medsam.kit.wheel_file import licence_of, read_wheel
 from napari_medsam.kit.wheels import gather, pip_fetch
-from napari_medsam.models.errors import StoreError
+from napari_medsam.models.specs.errors import StoreError
 from tests.kit.conftest import LINUX, WINDOWS, Wheelhouse, write_wheel
 
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from napari_medsam.models.sam_decoder import SamDecoder
-from napari_medsam.models.tiny_vit import TinyViT
-from napari_medsam.models.weights import Weights
+from napari_medsam.models.networks.sam_decoder import SamDecoder
+from napari_medsam.models.networks.state_dict_reader import Weights
+from napari_medsam.models.networks.tiny_vit import TinyViT
 
 STORAGES = {"f4": "FloatStorage", "f2": "HalfStorage", "i8": "LongStorage", "u2": "BFloat16Storage"}
 

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 from napari_medsam.cli import main
-from napari_medsam.models import catalogue, imports, loading, store
-from napari_medsam.models.catalogue import LITE_MEDSAM
-from napari_medsam.models.errors import StoreError
-from napari_medsam.models.spec import WeightsFile
+from napari_medsam.models import import_model, loading
+from napari_medsam.models.specs import catalogue
+from napari_medsam.models.specs.catalogue import LITE_MEDSAM
+from napari_medsam.models.specs.errors import StoreError
+from napari_medsam.models.specs.model_spec import WeightsFile
+from napari_medsam.models.store import store
 from tests.models import released
 
 NOT_USED = r"was altered after it was installed .* so it is not used\. Install or import it again"
@@ -74,7 +76,7 @@ def test_each_file_of_an_imported_pair_is_checked(tmp_path: Path) -> None:
     folder.mkdir()
     released.encoder("hwc", 256).save(folder / "encoder.xml")
     released.unit_box_decoder(256).save(folder / "decoder.xml")
-    (taken,) = imports.import_path(folder, name="mine")
+    (taken,) = import_model.import_path(folder, name="mine")
     assert taken.record is not None
     loading.prepare("mine")
     for name in taken.record.files:

@@ -10,9 +10,20 @@ import pytest
 from numpy.typing import NDArray
 from openvino import opset13 as ops
 
-from napari_medsam.models import efficient_sam, efficient_vit, plain_attention, rep_vit, sam_vit
-from napari_medsam.models.layers import bicubic_weights, convolution, read_affine, standardize
-from napari_medsam.models.weights import Scope
+from napari_medsam.models.networks import (
+    efficient_sam,
+    efficient_vit,
+    rep_vit,
+    sam_vit,
+    vit_attention,
+)
+from napari_medsam.models.networks.layers import (
+    bicubic_weights,
+    convolution,
+    read_affine,
+    standardize,
+)
+from napari_medsam.models.networks.state_dict_reader import Scope
 from tests.models import literal
 from tests.models.conftest import RandomWeights
 
@@ -33,7 +44,7 @@ def test_relative_position_attention_equals_the_literal_one(
     random_weights: RandomWeights, side: int, window: int
 ) -> None:
     tokens, scope = ops.parameter([side * side, 32], np.float32), Scope(random_weights, "block")
-    graph = plain_attention.window_attention(
+    graph = vit_attention.window_attention(
         standardize(tokens, 1e-6),
         read_affine(scope / "norm1", 32),
         scope / "attn",
@@ -53,7 +64,7 @@ def test_global_attention_equals_one_window_without_positions(
     random_weights: RandomWeights,
 ) -> None:
     tokens, scope = ops.parameter([16, 32], np.float32), Scope(random_weights, "block")
-    graph = plain_attention.global_attention(
+    graph = vit_attention.global_attention(
         standardize(tokens, 1e-6), read_affine(scope / "norm1", 32), scope / "attn", 32, 2
     )
     x = RANDOM.standard_normal((1, 16, 32)).astype(np.float32)

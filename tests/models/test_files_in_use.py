@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_medsam.models import imports, store
+from napari_medsam.models import import_model
 from napari_medsam.models.loading import open_model
-from napari_medsam.models.runtime import SamModel
+from napari_medsam.models.runtime.sam_model import SamModel
+from napari_medsam.models.store import store
 
 BOXES = [[20, 20, 120, 120]]
 
@@ -84,7 +85,7 @@ def test_an_imported_model_decodes_kinds_not_asked_for_before(
     released.daft_decoder().save(folder / "decoder.xml")
     released.daft_prompt_encoder().save(folder / "prompt_encoder.xml")
     np.save(folder / "positional_encoding.npy", released.position_code())
-    imports.import_path(folder, name="mine")
+    import_model.import_path(folder, name="mine")
     model, untouched = open_model("mine"), open_model("mine")
     embedding = model.encode(np.random.default_rng(0).random((3, 256, 256), np.float32))
     expected = [untouched.decode(embedding, BOXES, masks=m) for m in ("first", "several", "all")]

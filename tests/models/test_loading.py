@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from napari_medsam.models.checkpoint import read_checkpoint
-from napari_medsam.models.errors import CheckpointError, NotInstalled
+from napari_medsam.models.checkpoints.read import read_checkpoint
 from napari_medsam.models.loading import build_networks, open_model
-from napari_medsam.models.runtime import SamModel
+from napari_medsam.models.runtime.sam_model import SamModel
+from napari_medsam.models.specs.errors import CheckpointError, NotInstalled
 
 SaveState = Callable[..., Path]
 

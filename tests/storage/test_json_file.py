@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from napari_medsam import cache_place
-from napari_medsam.models import record_file, ways
-from napari_medsam.models.errors import StoreError
+from napari_medsam.models.runtime import precision_choice
+from napari_medsam.models.specs.errors import StoreError
+from napari_medsam.models.store import record_file
 from napari_medsam.storage.json_file import MOST_BYTES, read_json
 
 DEEP = b"[" * 100_000
@@ -29,7 +30,7 @@ def test_file_that_is_none_is_a_value_error(tmp_path: Path, content: bytes, word
 @pytest.mark.parametrize(
     ("name", "read"),
     [
-        ("ways.json", lambda: ways.wish() == "f32"),
+        ("ways.json", lambda: precision_choice.wish() == "f32"),
         ("preferences.json", lambda: cache_place.preferences() == cache_place.Preferences()),
     ],
 )

@@ -18,7 +18,7 @@ from napari_medsam.engine.data.volume import Volume
 from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
 from napari_medsam.formats.grid import Geometry, SourceGrid
 from napari_medsam.formats.image_file import ImageFile
-from napari_medsam.models.ways import Wish
+from napari_medsam.models.runtime.precision_choice import Wish
 from napari_medsam.ui.controller import Controller
 from napari_medsam.ui.images import image_layer_data
 from napari_medsam.ui.jobs import ImmediateJobs, Job

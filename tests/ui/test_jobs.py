@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from napari_medsam.models.errors import Cancelled
+from napari_medsam.models.specs.errors import Cancelled
 from napari_medsam.ui.jobs import ImmediateJobs, Job, Jobs, Outcome, outcome_of
 
 

@@ -18,7 +18,7 @@ from napari_medsam.engine.inference.point_prompts import (
     point_prompt,
 )
 from napari_medsam.engine.session import Session
-from napari_medsam.models import contract as contracts
+from napari_medsam.models.specs import contracts
 from tests.conftest import TinyMedSam, tiny_contract
 
 WHERE = SliceRef("z", 0)

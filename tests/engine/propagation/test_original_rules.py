@@ -14,8 +14,8 @@ from napari_medsam.engine.propagation.candidates import Seed
 from napari_medsam.engine.propagation.original_rules import next_box, seed_reach
 from napari_medsam.engine.session import Session
 from napari_medsam.input_contract import OriginalRules
-from napari_medsam.models import contract as contracts
-from napari_medsam.models.catalogue import spec
+from napari_medsam.models.specs import contracts
+from napari_medsam.models.specs.catalogue import spec
 from tests.conftest import TinyMedSam, tiny_contract
 
 SHAPE = (512, 512)

@@ -1,0 +1,33 @@
+"""A model compiled in the background, while the caller reads the image.
+
+Reading and building a model keeps Python's interpreter busy, as importing and reading the image
+do: side by side each would only slow the other down. Compiling does not need the interpreter.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from napari_medsam.models import loading
+from napari_medsam.models.runtime.precision_choice import Wish
+from napari_medsam.models.runtime.sam_model import SamModel
+
+
+class Opening:
+    """A model that was read and built, and is being compiled; `model` waits for it.
+
+    Parameters
+    ----------
+    name, precision
+        As `loading.open_model` takes them, which also says what may be raised.
+    """
+
+    def __init__(self, name: str, precision: Wish = "f32") -> None:
+        prepared = loading.prepare(name)
+        with_one = ThreadPoolExecutor(1, "compile-model")
+        self._compiled = with_one.submit(lambda: loading.compiled(prepared, precision=precision))
+        with_one.shutdown(wait=False)
+
+    def model(self) -> SamModel:
+        """The model, ready to run."""
+        return self._compiled.result()

@@ -1,0 +1,278 @@
+"""Unpickle a torch state dict without running anything: tensors and plain containers only.
+
+A pickle is a small program. This reader lets a program use only the opcodes ``torch.save`` emits
+and only the callables listed here, none of which is imported from anywhere: each listed name
+stands for a sealed object of this file that records what a tensor is made of. Every other name
+is refused, by name, before the first opcode runs where the name is spelled out in the opcode,
+and else when it is looked up, which is before anything could be called.
+
+The list is what PyTorch's own zip checkpoints of state dicts need
+(pytorch ``torch/_weights_only_unpickler.py`` has a longer one).
+
+Training checkpoints (``training=True``) also hold their optimizer, callbacks and settings as
+pickled objects of any class. There, and only there, an unknown name is not refused but stands for
+`Inert`. This is safe because the name is never looked up: `find_class` is the only way from a
+pickle to anything outside of it, and ours returns an entry of the list or `Inert` and imports
+nothing. What the pickle then does, it does to `Inert`: calling it makes another `Inert` and drops
+the arguments; state, items and attributes given to it are dropped. There is no attribute of it,
+nor of what it returns, that reaches anything. An `Inert` is no tensor, so it can never become a
+weight, and one in the state dict's own place makes the file refused (`checkpoint`).
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import pickletools
+import reprlib
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from napari_medsam.models.specs.errors import CheckpointError
+
+STORAGE_DTYPES = {
+    "DoubleStorage": "f8",
+    "FloatStorage": "f4",
+    "HalfStorage": "f2",
+    "BFloat16Storage": "bf16",
+    "LongStorage": "i8",
+    "IntStorage": "i4",
+    "ShortStorage": "i2",
+    "CharStorage": "i1",
+    "ByteStorage": "u1",
+    "BoolStorage": "?",
+}
+
+# What torch.save writes (protocol 2), and what a re-save with protocol 4 or 5 adds.
+_OPCODES = (
+    *("PROTO", "FRAME", "STOP", "MARK", "EMPTY_DICT", "EMPTY_LIST", "EMPTY_TUPLE"),
+    *("TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "SETITEM", "SETITEMS", "APPEND", "APPENDS"),
+    *("REDUCE", "BUILD", "BINPERSID", "GLOBAL", "STACK_GLOBAL"),
+    *("BINPUT", "LONG_BINPUT", "MEMOIZE", "BINGET", "LONG_BINGET"),
+    *("NONE", "NEWTRUE", "NEWFALSE", "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT"),
+    *("BINUNICODE", "SHORT_BINUNICODE", "BINSTRING", "SHORT_BINSTRING"),
+)
+
+
+# What pickled optimizers, callbacks and settings add in a training checkpoint. None of these can
+# reach further than the ones above: they make containers, numbers, or an instance of `Inert`.
+_MORE_OPCODES = (
+    *("NEWOBJ", "NEWOBJ_EX", "POP", "POP_MARK", "DUP", "LIST", "DICT", "LONG4", "LONG", "INT"),
+    *("FLOAT", "EMPTY_SET", "ADDITEMS", "FROZENSET", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8"),
+    *("BINUNICODE8", "UNICODE", "BYTEARRAY8", "GET", "PUT"),
+)
+
+
+class _Sealed:
+    """Base of all a pickle can get hold of: takes no state, so BUILD cannot alter it."""
+
+    __slots__ = ()
+
+    def __setstate__(self, state: object) -> NoReturn:
+        raise CheckpointError("The weights file tries to overwrite a tensor; it is refused.")
+
+
+@dataclass(frozen=True)
+class StorageRef(_Sealed):
+    """One storage (a flat run of numbers) named by the pickle: zip member ``data/<key>``."""
+
+    key: str
+    dtype: str
+    count: int
+
+
+@dataclass(frozen=True)
+class TensorRef(_Sealed):
+    """A tensor as a window on a storage; offset and stride count elements, not bytes."""
+
+    storage: StorageRef
+    offset: int
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class _StorageType(_Sealed):
+    dtype: str
+
+
+class _RebuildTensor(_Sealed):
+    """Stands for ``torch._utils._rebuild_tensor_v2``; gradients and hooks are dropped."""
+
+    __slots__ = ()
+
+    def __call__(
+        self, storage: object, offset: object, shape: object, stride: object, *_rest: object
+    ) -> TensorRef:
+        if not isinstance(storage, StorageRef):
+            raise CheckpointError("A tensor of the weights file has no storage; it is damaged.")
+        return TensorRef(storage, _count(offset), _counts(shape), _counts(stride))
+
+
+class _RebuildParameter(_Sealed):
+    """Stands for ``torch._utils._rebuild_parameter``: a parameter is its tensor."""
+
+    __slots__ = ()
+
+    def __call__(self, data: object, *_rest: object) -> TensorRef:
+        if not isinstance(data, TensorRef):
+            raise CheckpointError("A parameter of the weights file is no tensor; it is damaged.")
+        return data
+
+
+class _PlainDict(dict[Any, Any]):
+    """Stands for ``OrderedDict``; its state is torch's ``_metadata`` and is dropped."""
+
+    def __setstate__(self, state: object) -> None:
+        del state
+
+
+class _MakeDict(_Sealed):
+    __slots__ = ()
+
+    def __call__(self, items: Any = ()) -> _PlainDict:
+        return _PlainDict(items)
+
+
+class Inert(_Sealed):
+    """Stands for whatever a training checkpoint names beside its tensors; does nothing at all."""
+
+    __slots__ = ()
+
+    def __new__(cls, *_args: object, **_named: object) -> Inert:
+        return object.__new__(cls)
+
+    def __setstate__(self, state: object) -> None:  # type: ignore[override]
+        del state
+
+    def __setitem__(self, key: object, value: object) -> None:
+        del key, value
+
+    def append(self, item: object) -> None:
+        del item
+
+    def extend(self, items: object) -> None:
+        del items
+
+    def add(self, item: object) -> None:
+        del item
+
+    def __call__(self, *_args: object, **_named: object) -> Inert:
+        return self
+
+
+_ALLOWED: dict[str, _Sealed] = {
+    "collections.OrderedDict": _MakeDict(),
+    "torch._utils._rebuild_tensor_v2": _RebuildTensor(),
+    "torch._utils._rebuild_parameter": _RebuildParameter(),
+    **{f"torch.{name}": _StorageType(dtype) for name, dtype in STORAGE_DTYPES.items()},
+}
+
+
+def load(data: bytes, *, training: bool = False) -> Any:
+    """Return the object pickled in `data`, with a `TensorRef` in each tensor's place.
+
+    Parameters
+    ----------
+    data
+        The pickle.
+    training
+        Read the optimizer's and other objects of a training checkpoint as `Inert`; see above.
+
+    Raises
+    ------
+    CheckpointError
+        Where the pickle is damaged, asks for a name or opcode not on the list, or is not a
+        pickle.
+    """
+    _scan(data, training)
+    unpickler = _TrainingUnpickler if training else _Unpickler
+    try:
+        return unpickler(io.BytesIO(data)).load()
+    except CheckpointError:
+        raise
+    except (pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError) as error:
+        raise _damaged(error) from error
+    except (KeyError, IndexError, MemoryError, OverflowError, RecursionError) as error:
+        raise _damaged(error) from error
+
+
+def _scan(data: bytes, training: bool) -> None:
+    """Read the opcodes without running them."""
+    known = _OPCODES + _MORE_OPCODES if training else _OPCODES
+    try:
+        for opcode, argument, _position in pickletools.genops(data):
+            if opcode.name in ("GLOBAL", "INST") and not training:
+                _allowed(*str(argument).split(" ", 1))
+            if opcode.name not in known:
+                raise CheckpointError(
+                    f"The weights file uses pickle opcode {opcode.name}, which a state dict saved"
+                    " by PyTorch does not need; it is refused."
+                )
+            # CPython's C unpickler allocates its memo by the largest index it is given.
+            if opcode.name.endswith("PUT") and int(str(argument)) > len(data):
+                raise CheckpointError("The weights file is damaged (a memo index is too large).")
+    except CheckpointError:
+        raise
+    except (ValueError, IndexError) as error:
+        raise _damaged(error) from error
+
+
+def _allowed(module: str, name: str = "") -> _Sealed:
+    try:
+        return _ALLOWED[f"{module}.{name}"]
+    except KeyError:
+        raise UnsafeName(
+            f"The weights file asks to run {module}.{name}, which is not needed to read tensors;"
+            " it is refused. Save the model's state dict alone, or use the published file."
+        ) from None
+
+
+class UnsafeName(CheckpointError):
+    """The pickle names something that is not on the list."""
+
+
+class _Unpickler(pickle.Unpickler):
+    """Resolves names through the list above and never imports."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        return _allowed(module, name)
+
+    def persistent_load(self, pid: Any) -> StorageRef:
+        if not (isinstance(pid, tuple) and len(pid) == 5 and pid[0] == "storage"):
+            raise CheckpointError("A storage of the weights file is not described as torch does.")
+        _tag, kind, key, _device, count = pid
+        if not (isinstance(kind, _StorageType) and isinstance(key, str)):
+            raise CheckpointError("A storage of the weights file has no known number type.")
+        return StorageRef(key, kind.dtype, _count(count))
+
+
+class _TrainingUnpickler(_Unpickler):
+    """Never imports either: what is not on the list is `Inert`."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        return _ALLOWED.get(f"{module}.{name}", Inert)
+
+
+def _count(value: object) -> int:
+    if type(value) is not int or not 0 <= value < 2**40:
+        raise CheckpointError(
+            f"The weights file gives {reprlib.repr(value)} where a count or offset is due; it is"
+            " damaged."
+        )
+    return value
+
+
+def _counts(values: object) -> tuple[int, ...]:
+    if not isinstance(values, tuple) or len(values) > 8:
+        # reprlib: a list that holds itself a thousandfold would fill the memory as text.
+        raise CheckpointError(
+            f"The weights file gives {reprlib.repr(values)} where a tensor's shape is due."
+        )
+    return tuple(_count(value) for value in values)
+
+
+def _damaged(error: Exception) -> CheckpointError:
+    return CheckpointError(
+        f"The weights file is damaged: its list of tensors cannot be read ({error})."
+    )

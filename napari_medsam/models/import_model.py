@@ -1,0 +1,419 @@
+"""Take a model of others into the store: a file, a folder or a zip, in the form it was released.
+
+What it is, is found out (`recognize`), tried on a drawn disc (`self_test`), and kept with a
+record of both (`record_file`). Training checkpoints and distilled encoders are reduced to their
+tensors, so that nothing but plain tensors is ever read again.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from napari_medsam.models.checkpoints import identify
+from napari_medsam.models.checkpoints.read import read_checkpoint, write_safetensors
+from napari_medsam.models.checkpoints.safe_unpickle import UnsafeName
+from napari_medsam.models.import_report import report
+from napari_medsam.models.loading import build_networks, open_model
+from napari_medsam.models.released import recognize
+from napari_medsam.models.released.adapt import build, last_words, read_graphs
+from napari_medsam.models.released.graph_files import SUFFIXES as GRAPH_SUFFIXES
+from napari_medsam.models.released.graph_files import companions
+from napari_medsam.models.released.recognize import Pair, Reading
+from napari_medsam.models.runtime import self_test
+from napari_medsam.models.runtime.sam_model import Networks, SamModel
+from napari_medsam.models.specs.catalogue import spec as catalogue_spec
+from napari_medsam.models.specs.errors import (
+    CheckpointError,
+    GraphError,
+    StoreError,
+    UnknownWeights,
+)
+from napari_medsam.models.specs.model_spec import ModelSpec
+from napari_medsam.models.store import store
+from napari_medsam.models.store.record_file import Record, checked_name
+from napari_medsam.models.store.unpack import unpacked
+from napari_medsam.storage.hashing import file_sha256
+
+Arrays = dict[str, NDArray[Any]]
+
+Tell = Callable[[str], None]
+
+CHECKPOINT_SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors")
+QUANTIZED = ", quantized to 8 bits (not validated: masks may differ from the exact model's)"
+
+
+def _say_nothing(sentence: str) -> None:
+    del sentence
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A model that was taken in; ``record`` is None where the file is the published one itself."""
+
+    spec: ModelSpec
+    record: Record | None
+
+    def report(self) -> list[str]:
+        """What was recognized, from what, under which licence and rules, and how it did."""
+        if self.record is None:
+            return [f"{self.spec.title}: the published file (SHA-256 as in the catalogue)."]
+        return report(self.record)
+
+
+def import_path(
+    path: str | Path,
+    *,
+    name: str | None = None,
+    as_model: str | None = None,
+    modality: str | None = None,
+    decoder: str | Path | None = None,
+    rules: Mapping[str, Any] | None = None,
+    tell: Tell = _say_nothing,
+) -> list[Imported]:
+    """Take in all models found at `path`.
+
+    Parameters
+    ----------
+    path
+        A weights file, an encoder or decoder file, a folder of them, or a zip.
+    name
+        What to call the model; the catalogue's name for it when not given.
+    as_model
+        Which model of the catalogue to take it for, where the content leaves a choice; of
+        several models those that can be it.
+    modality
+        The word of `Volume.modality` it was trained for.
+    decoder
+        Another checkpoint, to take the decoder from where `path` is an encoder alone.
+    rules
+        Fields of the input contract that the user decides, e.g. ``{"channels": "rgb"}``.
+    tell
+        Called with a sentence for each file that is passed over.
+
+    Raises
+    ------
+    ValueError
+        Where a name, or a field of `rules` or its value, is none.
+    CheckpointError
+        Where it is damaged, unsafe, or nothing that is known, with the reason.
+    StoreError
+        Where it could not be put in place.
+    FileNotFoundError
+        Where there is nothing at `path`.
+    """
+    path = _as_named(Path(path))
+    if name is not None:
+        checked_name(name)
+    if as_model is not None:
+        catalogue_spec(as_model)
+    if path.is_file() and name is None and as_model is None and not rules:
+        known = store.import_published(path)
+        if known is not None:
+            return [Imported(known, None)]
+    with unpacked(path) as (files, source):
+        found = _find(files, path if path in files else None, decoder, tell)
+        found = _that_can_be(as_model, found, tell)
+        if name is not None and len(found) > 1:
+            raise StoreError(
+                f"{path.name} holds {len(found)} models; leave the name out, or import one alone."
+            )
+        taken: set[str] = set()
+        done = []
+        for one in found:
+            record, write = _judged(one, name, as_model, modality, source, taken, rules or {})
+            taken.add(record.name)
+            store.put_imported(record, write)
+            done.append(Imported(store.spec(record.name), record))
+    return done
+
+
+def set_contract(name: str, **fields: Any) -> Record:
+    """Change the input contract of an imported model, e.g. ``channels="rgb"``, and test it again.
+
+    Raises
+    ------
+    ValueError
+        Where there is no such field or value, or the model is not an imported one.
+    CheckpointError
+        Where the model does not run under these rules; they are then left as they were.
+    """
+    record = store.record(name)
+    if record is None:
+        raise ValueError(f"{name} was not imported by you, so its rules are the catalogue's.")
+    contract = record.contract.with_rules(fields)
+    label = ", ".join(f"{field}={value}" for field, value in fields.items()) + " by choice"
+    changed = replace(record, contract=contract)
+    store.put_record(changed)
+    try:
+        result = self_test.disc_iou(open_model(name))
+    except (RuntimeError, ValueError) as error:
+        store.put_record(record)
+        raise GraphError(f"{name} does not run with {label}: {last_words(error)}") from error
+    before = {key: iou for key, iou in record.tried.items() if key != label}
+    changed = replace(changed, tried={label: result, **before})
+    store.put_record(changed)
+    return changed
+
+
+def _as_named(path: Path) -> Path:
+    """An OpenVINO model is meant where its .bin is named."""
+    graph = path.with_suffix(".xml")
+    return graph if path.suffix == ".bin" and graph.is_file() else path
+
+
+# -- what is there -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Weights:
+    """A checkpoint, and its tensors under plain keys."""
+
+    path: Path
+    arrays: Arrays
+    readings: tuple[Reading, ...]
+    evidence: str
+    is_reduced: bool  # its tensors alone are kept
+
+
+_Found = _Weights | Pair
+
+
+def _find(
+    files: Sequence[Path], named: Path | None, decoder: str | Path | None, tell: Tell
+) -> list[_Found]:
+    """The models among files; what is of no use is passed over as long as something is.
+
+    `named` is the file that was asked for, where it was not a folder or a zip.
+    """
+    found: list[_Found] = []
+    failed: list[str] = []
+    first: CheckpointError | None = None
+    for path in _checkpoints(files, named):
+        try:
+            found.append(_weights(path, decoder))
+        except CheckpointError as error:
+            first = first or error
+            failed.append(str(error))
+    graphs = [path for path in files if path.suffix in (*GRAPH_SUFFIXES, ".npy")]
+    if any(path.suffix in GRAPH_SUFFIXES for path in graphs):
+        try:
+            recognized = recognize.of_files(graphs, named)
+            found += recognized.pairs
+            failed += [] if named else recognized.passed_over
+        except CheckpointError as error:
+            first = first or error
+            failed.append(str(error))
+    if not found:
+        raise first or UnknownWeights(
+            "There is no weights file here: no .pth, .pt, .ckpt, .safetensors, .xml or .onnx."
+        )
+    for sentence in failed:
+        tell(f"Passed over: {sentence}")
+    return found
+
+
+def _that_can_be(as_model: str | None, found: list[_Found], tell: Tell) -> list[_Found]:
+    """Of several models those that can be the one asked for; all where none can be it."""
+    if as_model is None or len(found) == 1:
+        return found
+    fitting: list[_Found] = []
+    others: list[str] = []
+    for one in found:
+        try:
+            _asked_for(one.readings, as_model)
+            fitting.append(one)
+        except UnknownWeights as error:
+            others.append(f"Passed over: {_file_of(one).parent.name}/{_file_of(one).name}: {error}")
+    if fitting:
+        for sentence in others:
+            tell(sentence)
+    return fitting or found
+
+
+def _file_of(found: _Found) -> Path:
+    return found.path if isinstance(found, _Weights) else found.released.encoder
+
+
+def _checkpoints(files: Sequence[Path], named: Path | None) -> list[Path]:
+    """A file that was asked for may have any suffix; its content tells."""
+    if named is not None:
+        return [] if named.suffix in GRAPH_SUFFIXES else [named]
+    return [path for path in files if path.suffix.lower() in CHECKPOINT_SUFFIXES]
+
+
+def _weights(path: Path, decoder: str | Path | None) -> _Weights:
+    checkpoint, is_training = _read(path)
+    arrays = identify.plain_keys(checkpoint)
+    is_student = any("student_encoder." in key for key in checkpoint)
+    if decoder is not None:
+        arrays |= _decoder_of(Path(decoder))
+    try:
+        names, evidence = identify.of_state_dict(arrays)
+    except UnknownWeights as error:
+        raise UnknownWeights(f"{path.name} cannot be used: {error}") from error
+    if not any(key.startswith("mask_decoder.") for key in arrays):
+        raise UnknownWeights(
+            f"{path.name} holds an encoder alone ({evidence}); say which checkpoint its decoder"
+            " is in: napari-medsam models import PATH --decoder FILE"
+            " (for MedficientSAM's distilled ones medsam_vit_b.pth)."
+        )
+    if is_training and names[0].startswith("medficientsam"):
+        names, evidence = names[:1], f"{evidence}, in a training checkpoint as MedficientSAM's"
+    readings = tuple(_as_catalogued(name) for name in names)
+    return _Weights(
+        path, arrays, readings, evidence, is_training or is_student or decoder is not None
+    )
+
+
+def _read(path: Path) -> tuple[Arrays, bool]:
+    """The tensors of a file; whether it is a training checkpoint with more than tensors in it."""
+    try:
+        return read_checkpoint(path).arrays, False
+    except UnsafeName as unsafe:
+        try:
+            return read_checkpoint(path, training=True).arrays, True
+        except CheckpointError as error:
+            raise error from unsafe
+
+
+def _decoder_of(path: Path) -> Arrays:
+    arrays, _is_training = _read(path)
+    parts = ("prompt_encoder.", "mask_decoder.")
+    plain = identify.plain_keys(arrays)
+    chosen = {key: array for key, array in plain.items() if key.startswith(parts)}
+    if not chosen:
+        raise UnknownWeights(f"{path.name} holds no prompt encoder and mask decoder.")
+    return chosen
+
+
+def _as_catalogued(name: str) -> Reading:
+    model = catalogue_spec(name)
+    return Reading(name, f"{model.title}'s rules", model.contract)
+
+
+# -- which of the readings -----------------------------------------------------------------------
+
+
+def _judged(
+    found: _Found,
+    name: str | None,
+    as_model: str | None,
+    modality: str | None,
+    source: str,
+    taken: set[str],
+    rules: Mapping[str, Any],
+) -> tuple[Record, Callable[[Path], None]]:
+    """Choose a reading by the self-test; the record, and how to write the files."""
+    readings = [_with_rules(one, rules) for one in _asked_for(found.readings, as_model)]
+    tried = {reading: _try(found, reading) for reading in readings}
+    best = max(tried, key=lambda reading: tried[reading])
+    # Readings a disc cannot tell apart, or all without success: the likeliest.
+    level = tried[best] - 0.02 if tried[best] >= self_test.ENOUGH else -1.0
+    chosen = next(reading for reading in readings if tried[reading] >= level)
+    base = catalogue_spec(chosen.base)
+    own_name = name or _free_name(base.name, taken)
+    files = _hashed(_stored_files(found, base.file.name))
+    record = Record(
+        name=own_name,
+        title=base.title if own_name == base.name else f"{base.title} ({own_name})",
+        base=base.name,
+        files=files,
+        contract=chosen.contract,
+        modalities=(modality,) if modality else base.modalities,
+        evidence=found.evidence + (QUANTIZED if _is_quantized(found) else ""),
+        source=source,
+        tried={r.label: tried[r] for r in sorted(readings, key=lambda r: r is not chosen)},
+    )
+    return record, lambda folder: _write(found, list(files), folder)
+
+
+def _is_quantized(found: _Found) -> bool:
+    return isinstance(found, Pair) and found.is_quantized
+
+
+def _asked_for(readings: Sequence[Reading], as_model: str | None) -> Sequence[Reading]:
+    if as_model is None:
+        return readings
+    matching = [reading for reading in readings if reading.base == as_model]
+    if matching:
+        return matching
+    same_network = [
+        reading
+        for reading in readings
+        if catalogue_spec(reading.base).family == catalogue_spec(as_model).family
+    ]
+    if same_network:
+        return [replace(reading, base=as_model) for reading in same_network[:1]]
+    known = ", ".join(dict.fromkeys(reading.base for reading in readings))
+    raise UnknownWeights(f"This cannot be {as_model}; it can be: {known}.")
+
+
+def _with_rules(reading: Reading, rules: Mapping[str, Any]) -> Reading:
+    if not rules:
+        return reading
+    contract = reading.contract.with_rules(rules)
+    chosen = ", ".join(f"{field}={value}" for field, value in rules.items())
+    return replace(reading, contract=contract, label=f"{reading.label}, with {chosen} by choice")
+
+
+def _try(found: _Found, reading: Reading) -> float:
+    networks = _networks(found, reading)
+    try:
+        return self_test.disc_iou(SamModel(networks, reading.contract, "self-test"))
+    except RuntimeError as error:  # OpenVINO's, at compiling or running
+        raise GraphError(f"{_file_of(found).name} cannot be run: {last_words(error)}") from error
+
+
+def _networks(found: _Found, reading: Reading) -> Networks:
+    if isinstance(found, Pair):
+        graphs = read_graphs(found.released)
+        return build(found.released, graphs, found.encoder, found.decoder, reading.contract)
+    family = catalogue_spec(reading.base).family
+    return build_networks(family, found.arrays, found.path.name)
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    """Neither of a model of the same release, nor of published weights that are installed."""
+    number, free = 2, name
+    while free in taken or (store.record(free) is None and store.is_installed(free)):
+        free, number = f"{name}-{number}", number + 1
+    return free
+
+
+# -- files ---------------------------------------------------------------------------------------
+
+
+def _stored_files(found: _Found, file_name: str) -> dict[str, Path | None]:
+    """The files to keep, by their names in the store, the main one first; None: made anew."""
+    if isinstance(found, _Weights):
+        if found.is_reduced:
+            return {f"{Path(file_name).stem}.safetensors": None}
+        return {Path(file_name).stem + found.path.suffix: found.path}
+    files: dict[str, Path | None] = {}
+    for part, path in found.released.files.items():
+        files[part + path.suffix] = path
+        for other in companions(path) if path.suffix in GRAPH_SUFFIXES else []:
+            ir = path.suffix == ".xml"
+            kept = f"{part}.bin" if ir else other.relative_to(path.parent.resolve()).as_posix()
+            files[kept] = other
+    return files
+
+
+def _hashed(files: Mapping[str, Path | None]) -> dict[str, str]:
+    return {name: file_sha256(path) if path else "" for name, path in files.items()}
+
+
+def _write(found: _Found, names: Sequence[str], folder: Path) -> None:
+    for name, path in _stored_files(found, names[0]).items():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if path is not None:
+            shutil.copyfile(path, target)
+        elif isinstance(found, _Weights):
+            write_safetensors(target, found.arrays)

@@ -1,0 +1,274 @@
+"""EfficientSAM (Ti, S): a plain ViT encoder, and a decoder that is not quite SAM's.
+
+Xiong et al., EfficientSAM: Leveraged Masked Image Pretraining for Efficient Segment Anything,
+CVPR 2024, https://arxiv.org/abs/2312.00863; layout as in yformer/EfficientSAM
+``efficient_sam/{efficient_sam_encoder,efficient_sam_decoder,two_way_transformer,mlp}.py``.
+
+Where its decoder differs from SAM's: exactly six prompt points, the missing ones at (-1, -1) with
+a position code like any other; no embedding for points outside the object; no dense prompt; GELU
+throughout; every self-attention is residual; GroupNorm(1) in the upscaling.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from openvino import Model
+from openvino import opset13 as ops
+
+from napari_medsam.input_contract import Masks
+from napari_medsam.models.networks.layers import (
+    Array,
+    Node,
+    bicubic_weights,
+    constant,
+    gelu,
+    integers,
+    layer_norm,
+    linear,
+    read_affine,
+    read_dense,
+    reshape,
+    sam_neck,
+    standardize,
+    to_map,
+)
+from napari_medsam.models.networks.sam_decoder import (
+    N_MASKS,
+    TOKENS,
+    Prompts,
+    in_place,
+    one_token,
+    transposed_as_dense,
+    with_own_tokens,
+)
+from napari_medsam.models.networks.state_dict_reader import Scope, Weights
+from napari_medsam.models.networks.two_way_attention import (
+    among_tokens,
+    image_to_tokens,
+    position_code,
+    read_attention,
+    tokens_to_image,
+)
+from napari_medsam.models.networks.vit_attention import global_attention, patch_tokens
+
+ENCODER_NORM_EPS = 1e-6
+DECODER_NORM_EPS = 1e-5
+GROUP_NORM_EPS = 1e-5
+MAX_POINTS = 6
+
+
+@dataclass(frozen=True)
+class EfficientSam:
+    """Sizes of one variant."""
+
+    width: int
+    heads: int
+    depth: int = 12
+    side: int = 1024
+    patch: int = 16
+    table_side: int = 14  # of the stored position table, enlarged to the map
+    channels: int = 256
+    decoder_heads: int = 8
+    mlp: int = 2048
+
+    @property
+    def map_side(self) -> int:
+        return self.side // self.patch
+
+
+TINY = EfficientSam(width=192, heads=3)
+SMALL = EfficientSam(width=384, heads=6)
+
+
+def build_encoder(weights: Weights, net: EfficientSam) -> Model:
+    """Build the encoder: ``image`` (1, 3, side, side) to ``embedding`` (1, h, w, 256)."""
+    root = Scope(weights, "image_encoder")
+    image = ops.parameter([1, 3, net.side, net.side], np.float32, "image")
+    x = patch_tokens(image, root / "patch_embed" / "proj", net.patch, net.width, net.map_side)
+    x = ops.add(x, constant(_position_table(root, net)))  # (R R, C)
+    for index in range(net.depth):
+        block = root / "blocks" / index
+        x = ops.add(x, _attention(x, block, net))
+        hidden = read_dense(block / "mlp" / "fc1", net.width, 4 * net.width)
+        hidden = hidden.after_affine(*read_affine(block / "norm2", net.width))
+        y = gelu(linear(standardize(x, ENCODER_NORM_EPS), hidden))
+        x = ops.add(x, linear(y, read_dense(block / "mlp" / "fc2", 4 * net.width, net.width)))
+    x = to_map(x, net.map_side, net.width)
+    embedding = sam_neck(x, root / "neck", net.map_side, net.width, net.channels)
+    embedding.set_friendly_name("embedding")
+    return Model([embedding], [image], "efficient_sam")
+
+
+def _position_table(root: Scope, net: EfficientSam) -> Array:
+    """The stored table without its class slot, enlarged bicubically; (R R, C)."""
+    stored = root.take("pos_embed", 1, net.table_side**2 + 1, net.width)[0, 1:]
+    grid = stored.reshape(net.table_side, net.table_side, net.width).astype(np.float64)
+    enlarge = bicubic_weights(net.table_side, net.map_side)
+    return np.einsum("Yy,Xx,yxc->YXc", enlarge, enlarge, grid).reshape(-1, net.width)
+
+
+def _attention(x: Node, block: Scope, net: EfficientSam) -> Node:
+    return global_attention(
+        standardize(x, ENCODER_NORM_EPS),
+        read_affine(block / "norm1", net.width),
+        block / "attn",
+        net.width,
+        net.heads,
+    )
+
+
+# -- decoder -------------------------------------------------------------------------------------
+
+
+def build_decoder(
+    weights: Weights, net: EfficientSam, prompts: Prompts = "boxes", masks: Masks = "first"
+) -> Model:
+    """Build the decoder; inputs and outputs as `sam_decoder.build_decoder`, without a mask."""
+    embedding = ops.parameter(
+        [1, net.map_side, net.map_side, net.channels], np.float32, "embedding"
+    )
+    gaussian, table = _read_prompt_encoder(Scope(weights, "prompt_encoder"), net)
+    inputs, points, labels = _six_points(prompts)
+    root = Scope(weights, "mask_decoder")
+    tokens = with_own_tokens(
+        root, _point_tokens(points, labels, gaussian, table, net), net.channels
+    )
+    image = reshape(embedding, 1, net.map_side**2, net.channels)
+    centre = (np.arange(net.map_side) + 0.5) / net.map_side
+    y, x = np.meshgrid(centre, centre, indexing="ij")
+    position = position_code(np.stack([x, y], -1), gaussian).reshape(1, -1, net.channels)
+    tokens, image = _transformer(root / "transformer", tokens, image, constant(position), net)
+    iou, logits = _heads(root, tokens, image, net, TOKENS[masks])
+    logits.set_friendly_name("logits")
+    iou.set_friendly_name("iou")
+    return Model([logits, iou], [embedding, *inputs], "efficient_sam_decoder")
+
+
+def _read_prompt_encoder(scope: Scope, net: EfficientSam) -> tuple[Array, Array]:
+    """Take the frequencies (2, C / 2) and the embeddings of labels -1, 0, 1, 2, 3; (5, C)."""
+    gaussian = scope.take("pe_layer.positional_encoding_gaussian_matrix", 2, net.channels // 2)
+    missing, inside, first, second = (
+        scope.take(f"{name}.weight", 1, net.channels)
+        for name in (
+            "invalid_points",
+            "point_embeddings",
+            "bbox_top_left_embeddings",
+            "bbox_bottom_right_embeddings",
+        )
+    )
+    table = np.concatenate([missing, np.zeros_like(inside), inside, first, second])
+    return gaussian.astype(np.float64), table
+
+
+def _six_points(prompts: Prompts) -> tuple[list[Node], Node, Node]:
+    """Parameters, then points (N, 6, 2) and int32 labels (N, 6): the first six, padded with -1."""
+    if prompts == "boxes":
+        boxes = ops.parameter([-1, 4], np.float32, "boxes")
+        inputs, points = [boxes], ops.reshape(boxes, integers(0, 2, 2), True)
+        labels = _per_prompt(points, np.array([[2, 3]], np.int32))
+    else:
+        points = ops.parameter([-1, -1, 2], np.float32, "points")
+        labels = ops.parameter([-1, -1], np.int32, "labels")
+        inputs = [points, labels]
+        is_missing = ops.unsqueeze(ops.less(labels, ops.constant(np.int32(0))), integers(-1))
+        points = ops.select(is_missing, constant(-1.0), points)
+    more_points = _per_prompt(points, np.full((1, MAX_POINTS, 2), -1, np.float32))
+    more_labels = _per_prompt(points, np.full((1, MAX_POINTS), -1, np.int32))
+    first_six = integers(0), integers(MAX_POINTS), integers(1), integers(1)
+    points = ops.slice(ops.concat([points, more_points], 1), *first_six)
+    return inputs, points, ops.slice(ops.concat([labels, more_labels], 1), *first_six)
+
+
+def _per_prompt(points: Node, array: Array) -> Node:
+    """Repeat (1, ...) for each of the N prompts."""
+    count = ops.gather(ops.shape_of(points), integers(0), ops.constant(np.int64(0)))
+    return ops.broadcast(ops.constant(array), ops.concat([count, integers(*array.shape[1:])], 0))
+
+
+def _point_tokens(
+    points: Node, labels: Node, gaussian: Array, table: Array, net: EfficientSam
+) -> Node:
+    """Position code of every point, padding too, plus its label's embedding; (N, 6, C)."""
+    unit = ops.divide(ops.add(points, constant(0.5)), constant(float(net.side)))
+    signed = ops.subtract(ops.multiply(unit, constant(2.0)), constant(1.0))
+    angle = ops.multiply(ops.matmul(signed, constant(gaussian), False, False), constant(2 * np.pi))
+    code = ops.concat([ops.sin(angle), ops.cos(angle)], -1)
+    row = ops.add(labels, ops.constant(np.int32(1)))
+    return ops.add(code, ops.gather(constant(table), row, ops.constant(np.int32(0))))
+
+
+def _transformer(
+    scope: Scope, tokens: Node, image: Node, position: Node, net: EfficientSam
+) -> tuple[Node, Node]:
+    """Two-way transformer; tokens (N, T, C), image (1, S, C) and after layer 0 (N, S, C)."""
+
+    def norm(where: Scope, x: Node) -> Node:
+        return layer_norm(x, read_affine(where, net.channels), DECODER_NORM_EPS)
+
+    def across(where: Scope, queries: Node, keys: Node) -> Node:
+        attention = read_attention(where, net.channels, net.channels // 2, net.decoder_heads)
+        return ops.add(queries, tokens_to_image(ops.add(queries, tokens), keys, image, attention))
+
+    queries = tokens
+    for depth in range(2):
+        layer = scope / "layers" / depth
+        if depth > 0:
+            queries = ops.add(queries, tokens)  # stays in the residual, unlike SAM's
+        attention = read_attention(
+            layer / "self_attn", net.channels, net.channels, net.decoder_heads
+        )
+        queries = ops.add(queries, among_tokens(queries, queries, attention))
+        queries = norm(layer / "norm1", queries)
+        keys = ops.add(image, position)
+        queries = norm(layer / "norm2", across(layer / "cross_attn_token_to_image", queries, keys))
+        hidden = _mlp(layer / "mlp", queries, (net.channels, net.mlp, net.channels))
+        queries = norm(layer / "norm3", ops.add(queries, hidden))
+        attention = read_attention(
+            layer / "cross_attn_image_to_token",
+            net.channels,
+            net.channels // 2,
+            net.decoder_heads,
+        )
+        seen = image_to_tokens(keys, ops.add(queries, tokens), queries, attention)
+        image = norm(layer / "norm4", ops.add(image, seen))
+    queries = across(scope / "final_attn_token_to_image", queries, ops.add(image, position))
+    return norm(scope / "norm_final_attn", queries), image
+
+
+def _mlp(scope: Scope, x: Node, sizes: tuple[int, ...]) -> Node:
+    """Hidden layers ``layers.i.0`` with GELU, then ``fc``; `sizes` from input to output."""
+    for index, (n_in, n_out) in enumerate(pairwise(sizes[:-1])):
+        x = gelu(linear(x, read_dense(scope / "layers" / index / 0, n_in, n_out)))
+    return linear(x, read_dense(scope / "fc", sizes[-2], sizes[-1]))
+
+
+def _heads(
+    scope: Scope, tokens: Node, image: Node, net: EfficientSam, which: slice
+) -> tuple[Node, Node]:
+    """Predicted IoU (N, 4) and the logits (N, K, 4h, 4w) of the mask tokens `which`."""
+    hidden = (net.channels,) * 3
+    iou = _mlp(scope / "iou_prediction_head", one_token(tokens, 0), (*hidden, N_MASKS))
+    n_fine = net.channels // 8
+    kernels = [
+        _mlp(scope / "output_hypernetworks_mlps" / i, one_token(tokens, 1 + i), (*hidden, n_fine))
+        for i in range(N_MASKS)
+    ]
+    kernel = ops.concat([ops.unsqueeze(k, integers(1)) for k in kernels[which]], 1)
+    fine = _upscale(scope / "final_output_upscaling_layers", image, net.channels)
+    logits = ops.matmul(kernel, fine, False, True)
+    return iou, in_place(logits, net.map_side, which.stop - which.start)
+
+
+def _upscale(scope: Scope, image: Node, channels: int) -> Node:
+    """Image tokens (N, S, C) to (N, 16 S, C/8), 4 x 4 pixels of each token in turn."""
+    wide, fine = channels // 4, channels // 8
+    x = linear(image, transposed_as_dense(scope / 0 / 0, channels, wide))
+    x = ops.reshape(x, integers(0, -1, wide), True)  # (N, 4 S, C/4)
+    x = ops.mvn(x, integers(1, 2), True, GROUP_NORM_EPS, "inside_sqrt")  # one group: everything
+    gamma, beta = read_affine(scope / 0 / 1, wide)
+    x = gelu(ops.add(ops.multiply(x, constant(gamma[None, None])), constant(beta[None, None])))
+    x = gelu(linear(x, transposed_as_dense(scope / 1 / 0, wide, fine)))
+    return ops.reshape(x, integers(0, -1, fine), True)

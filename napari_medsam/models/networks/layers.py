@@ -1,0 +1,225 @@
+"""Building blocks of the networks, as OpenVINO operations over numpy weights.
+
+Maps are NCHW ``(1, C, H, W)``; tokens are ``(..., C)``. What is linear and known beforehand is
+folded into the weights in float64 and stored as float32: batch norm into its convolution, the
+affine half of a layer norm into the next linear layer.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from openvino import opset13 as ops
+
+from napari_medsam.models.networks.state_dict_reader import Scope
+
+Node: TypeAlias = Any  # an openvino.Node or Output; openvino ships no types
+Array = NDArray[Any]
+
+CHANNEL_NORM_EPS = 1e-6  # SAM's LayerNorm2d, in every family
+
+
+class Dense(NamedTuple):
+    """A linear map ``y = weight @ x + bias`` in float64; ``weight`` is (outputs, inputs)."""
+
+    weight: Array
+    bias: Array
+
+    def after_affine(self, gamma: Array, beta: Array) -> Dense:
+        """The same map of ``gamma * x + beta``: a layer norm's affine half, folded in."""
+        return Dense(self.weight * gamma, self.bias + self.weight @ beta)
+
+    def rows(self, index: Array | slice) -> Dense:
+        """The outputs `index` alone, or reordered."""
+        return Dense(self.weight[index], self.bias[index])
+
+    def scaled(self, factor: float) -> Dense:
+        """The same map with all outputs times `factor`."""
+        return Dense(self.weight * factor, self.bias * factor)
+
+
+def read_dense(scope: Scope, n_in: int, n_out: int) -> Dense:
+    """Take ``weight`` (n_out, n_in) and ``bias`` of a linear layer."""
+    weight = scope.take("weight", n_out, n_in).astype(np.float64)
+    return Dense(weight, scope.take("bias", n_out).astype(np.float64))
+
+
+def read_affine(scope: Scope, channels: int) -> tuple[Array, Array]:
+    """Take ``weight`` (gamma) and ``bias`` (beta) of a normalization."""
+    gamma, beta = scope.take("weight", channels), scope.take("bias", channels)
+    return gamma.astype(np.float64), beta.astype(np.float64)
+
+
+def read_batch_norm(scope: Scope, channels: int, eps: float) -> tuple[Array, Array]:
+    """Take a batch norm in evaluation form as ``scale * x + shift``, both (channels,)."""
+    gamma, beta = read_affine(scope, channels)
+    mean = scope.take("running_mean", channels).astype(np.float64)
+    variance = scope.take("running_var", channels).astype(np.float64)
+    scale = gamma / np.sqrt(variance + eps)
+    return scale, beta - mean * scale
+
+
+class ConvNorm(NamedTuple):
+    """A convolution with its batch norm folded in; ``weight`` (outputs, inputs / groups, k, k)."""
+
+    weight: Array
+    bias: Array
+
+
+def read_conv_norm(
+    scope: Scope, n_in: int, n_out: int, kernel: int, eps: float, groups: int = 1
+) -> ConvNorm:
+    """Take a convolution without bias under ``c`` and its batch norm under ``bn``."""
+    weight = (scope / "c").take("weight", n_out, n_in // groups, kernel, kernel)
+    scale, shift = read_batch_norm(scope / "bn", n_out, eps)
+    return ConvNorm(weight * scale[:, None, None, None], shift)
+
+
+def constant(array: Array | float) -> Node:
+    """A float32 constant."""
+    return ops.constant(np.asarray(array, dtype=np.float32))
+
+
+def integers(*values: int) -> Node:
+    """An int64 vector constant: a shape, an order of axes."""
+    return ops.constant(np.array(values, dtype=np.int64))
+
+
+def reshape(x: Node, *shape: int) -> Node:
+    """Reshape; -1 is inferred."""
+    return ops.reshape(x, integers(*shape), False)
+
+
+def transpose(x: Node, *order: int) -> Node:
+    """Permute axes."""
+    return ops.transpose(x, integers(*order))
+
+
+def split(x: Node, axis: int, parts: int) -> list[Node]:
+    """Cut into equal parts along an axis."""
+    return list(ops.split(x, ops.constant(np.int64(axis)), parts).outputs())
+
+
+# -- linear --------------------------------------------------------------------------------------
+
+
+def linear(x: Node, dense: Dense) -> Node:
+    """``(..., inputs)`` to ``(..., outputs)``."""
+    y = ops.matmul(x, constant(dense.weight), False, True)
+    return ops.add(y, constant(dense.bias.reshape((1,) * (_rank(x) - 1) + (-1,))))
+
+
+def convolution(
+    x: Node, weight: Array, bias: Array | None, stride: int = 1, groups: int = 1
+) -> Node:
+    """2-D convolution, padding ``kernel // 2``; `weight` is (outputs, inputs / groups, k, k)."""
+    n_out, n_in, kernel, _ = weight.shape
+    pad = [kernel // 2] * 2
+    if groups == 1:
+        y = ops.convolution(x, constant(weight), [stride] * 2, pad, pad, [1, 1])
+    else:
+        grouped = weight.reshape(groups, n_out // groups, n_in, kernel, kernel)
+        y = ops.group_convolution(x, constant(grouped), [stride] * 2, pad, pad, [1, 1])
+    return y if bias is None else ops.add(y, constant(bias.reshape(1, -1, 1, 1)))
+
+
+# -- normalization and activation ----------------------------------------------------------------
+
+
+def standardize(x: Node, eps: float) -> Node:
+    """Layer norm over the last axis without its affine half: zero mean, unit variance."""
+    return ops.mvn(x, integers(-1), True, eps, "inside_sqrt")
+
+
+def layer_norm(x: Node, affine: tuple[Array, Array], eps: float) -> Node:
+    """Layer norm over the last axis."""
+    gamma, beta = affine
+    lead = (1,) * (_rank(x) - 1)
+    scaled = ops.multiply(standardize(x, eps), constant(gamma.reshape(*lead, -1)))
+    return ops.add(scaled, constant(beta.reshape(*lead, -1)))
+
+
+def gelu(x: Node) -> Node:
+    """GELU by the error function (torch's default), not the tanh approximation."""
+    return ops.gelu(x, "erf")
+
+
+def gelu_tanh(x: Node) -> Node:
+    """GELU by its tanh approximation."""
+    return ops.gelu(x, "tanh")
+
+
+def sam_neck(x: Node, scope: Scope, side: int, n_in: int, n_out: int = 256) -> Node:
+    """SAM's neck: two convolutions without bias, each with a channel norm.
+
+    ``(1, n_in, side, side)`` to ``(1, side, side, n_out)``: channels last, as the decoder's
+    attention wants the embedding.
+    """
+    x = convolution(x, scope.take("0.weight", n_out, n_in, 1, 1), None)
+    x = channel_norm(x, scope / 1, side, n_out)
+    x = convolution(to_map(x, side, n_out), scope.take("2.weight", n_out, n_out, 3, 3), None)
+    return reshape(channel_norm(x, scope / 3, side, n_out), 1, side, side, n_out)
+
+
+def channel_norm(x: Node, scope: Scope, side: int, channels: int) -> Node:
+    """SAM's LayerNorm2d; ``(1, C, side, side)`` to tokens ``(side * side, C)``."""
+    return layer_norm(to_tokens(x, side, channels), read_affine(scope, channels), CHANNEL_NORM_EPS)
+
+
+# -- layout --------------------------------------------------------------------------------------
+
+
+def to_channels_last(x: Node) -> Node:
+    """(1, C, H, W) to (1, H, W, C)."""
+    return transpose(x, 0, 2, 3, 1)
+
+
+def to_channels_first(x: Node) -> Node:
+    """(1, H, W, C) to (1, C, H, W)."""
+    return transpose(x, 0, 3, 1, 2)
+
+
+def to_tokens(x: Node, side: int, channels: int) -> Node:
+    """(1, C, side, side) to a matrix (side * side, C), a token a row.
+
+    A matrix has one layout only: of a four-dimensional tensor OpenVINO chooses one, and copies.
+    """
+    return reshape(to_channels_last(x), side * side, channels)
+
+
+def to_map(tokens: Node, side: int, channels: int) -> Node:
+    """(side * side, C) to (1, C, side, side)."""
+    return to_channels_first(reshape(tokens, 1, side, side, channels))
+
+
+def _rank(x: Node) -> int:
+    return (
+        int(x.get_output_partial_shape(0).rank.get_length())
+        if hasattr(x, "get_output_partial_shape")
+        else int(x.get_partial_shape().rank.get_length())
+    )
+
+
+def bicubic_weights(n_in: int, n_out: int) -> Array:
+    """Matrix (n_out, n_in) of torch's bicubic resize along one axis, in float64.
+
+    Half-pixel centres, a = -0.75, edges repeated, no antialiasing
+    (``torch.nn.functional.interpolate(mode="bicubic", align_corners=False)``).
+    """
+    centre = (np.arange(n_out) + 0.5) * (n_in / n_out) - 0.5
+    first = np.floor(centre).astype(int)
+    weights = np.zeros((n_out, n_in))
+    for tap in range(-1, 3):
+        distance = np.abs(centre - (first + tap))
+        column = np.clip(first + tap, 0, n_in - 1)
+        np.add.at(weights, (np.arange(n_out), column), _cubic(distance))
+    return weights
+
+
+def _cubic(x: Array, a: float = -0.75) -> Array:
+    """Keys' cubic convolution kernel, IEEE Trans. ASSP 1981, for distances 0 to 2."""
+    near = (a + 2) * x**3 - (a + 3) * x**2 + 1
+    far = a * (x**3 - 5 * x**2 + 8 * x - 4)
+    return np.where(x <= 1, near, far)

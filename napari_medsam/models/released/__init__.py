@@ -1,0 +1,1 @@
+"""ONNX and OpenVINO graphs as their authors released them."""

@@ -1,0 +1,329 @@
+"""Released encoder and decoder graphs, brought to the one form `runtime.SamModel` runs.
+
+The authors of each family exported their networks with inputs and outputs of their own: pixels
+first or last, boxes in pixels or in units of the long side, prompt encoder inside or apart. Here
+a few operations are put before and behind a released graph, so that every encoder takes
+``image`` (1, 3, side, side), prepared by the contract, and every decoder what
+`sam_decoder.build_decoder` takes. The numbers in between are the release's own.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from openvino import Model
+from openvino import opset13 as ops
+
+from napari_medsam.input_contract import InputContract, Masks
+from napari_medsam.models.networks.layers import Node, constant, integers, reshape, transpose
+from napari_medsam.models.networks.sam_decoder import N_MASKS, TOKENS, Prompts
+from napari_medsam.models.released.graph_files import read_graph
+from napari_medsam.models.released.signatures import (
+    CHANNELS,
+    DecoderForm,
+    EncoderForm,
+    Kind,
+    Released,
+)
+from napari_medsam.models.runtime.sam_model import Networks
+from napari_medsam.models.specs.errors import GraphError
+
+# -- building ------------------------------------------------------------------------------------
+
+
+class Graphs(NamedTuple):
+    """The two graphs of a released model, in memory."""
+
+    encoder: Model
+    decoder: Model
+
+
+def read_graphs(released: Released) -> Graphs:
+    """CheckpointError where one cannot be read."""
+    return Graphs(read_graph(released.encoder), read_graph(released.decoder))
+
+
+def build(
+    released: Released,
+    graphs: Graphs,
+    encoder: EncoderForm,
+    decoder: DecoderForm,
+    contract: InputContract,
+) -> Networks:
+    """A released model in the form of this program; what is not in `graphs` is read here.
+
+    `graphs` are used up: the encoder's is built upon in place.
+
+    Raises
+    ------
+    GraphError
+        Where a graph does not compute what its inputs promise.
+    """
+    parts = decoder_parts(released, graphs.decoder, decoder)
+    try:
+        before = build_encoder(released.encoder.name, graphs.encoder, encoder, contract)
+        map_side = int(before.output(0).shape[1])
+    except RuntimeError as error:
+        raise GraphError(f"{released.encoder.name} cannot be run: {last_words(error)}") from error
+
+    def behind(prompts: Prompts, masks: Masks) -> Any:
+        try:
+            return build_decoder(parts, decoder, prompts, masks, contract, map_side)
+        except RuntimeError as error:
+            raise GraphError(
+                f"{released.decoder.name} cannot be run: {last_words(error)}"
+            ) from error
+
+    kinds: dict[Kind, tuple[Prompts, ...]] = {
+        "points": ("boxes", "points"),
+        "points_mask": ("boxes", "points", "points+mask"),
+    }
+    return Networks(before, behind, kinds.get(decoder.kind, ("boxes",)), at_once=1)
+
+
+def build_encoder(name: str, graph: Model, form: EncoderForm, contract: InputContract) -> Model:
+    """``image`` (1, 3, side, side) to ``embedding`` (1, h, w, C); `name` is for messages."""
+    side = contract.side
+    if form.side not in (0, side):
+        raise GraphError(f"{name} takes {form.side} x {form.side} pixels, not {side}.")
+    image = ops.parameter([1, 3, side, side], np.float32, "image")
+    pixels = image
+    if form.layout == "raw_hwc":
+        pixels = _denormalized(image, contract)
+    if form.layout == "uint8":
+        # The graph scales by its own min and max again: 0 and 255 here, so nothing changes but
+        # the rounding to 256 levels.
+        levels = ops.round(
+            ops.multiply(ops.clamp(image, 0.0, 1.0), constant(255.0)), "half_to_even"
+        )
+        pixels = ops.convert(levels, "u8")
+    if form.layout != "nchw":
+        pixels = reshape(transpose(pixels, 0, 2, 3, 1), side, side, 3)
+    _feed(graph.inputs[form.inputs[0]], pixels)
+    for place in form.inputs[1:]:
+        size = graph.inputs[place]
+        _feed(size, _constant_like(size, np.array([side, side])))
+    embedding = transpose(_source(graph.outputs[form.output]), 0, 2, 3, 1)
+    embedding.set_friendly_name("embedding")
+    return Model([embedding], [image], "released_encoder")
+
+
+class DecoderParts(NamedTuple):
+    """What decoders are built of, in memory: the files may be gone, or others, at the next kind."""
+
+    decoder: Model
+    apart: tuple[Model, NDArray[np.float32]] | None = None
+    """DAFT's graph that embeds boxes, and its position code (1, 256, h, w)."""
+
+
+def decoder_parts(released: Released, decoder: Model, form: DecoderForm) -> DecoderParts:
+    """The decoder with the files it needs beside it, which are read here."""
+    if form.kind != "apart":
+        return DecoderParts(decoder)
+    if released.prompt_encoder is None or released.position_code is None:
+        raise GraphError("DAFT's decoder needs its prompt_encoder and positional_encoding.npy.")
+    code = read_position_code(released.position_code)
+    return DecoderParts(decoder, (read_graph(released.prompt_encoder), code))
+
+
+def build_decoder(
+    parts: DecoderParts,
+    form: DecoderForm,
+    prompts: Prompts,
+    masks: Masks,
+    contract: InputContract,
+    map_side: int,
+) -> Model:
+    """``embedding`` and one prompt to ``logits`` (1, K, L, L) and ``iou`` (1, K)."""
+    graph = parts.decoder.clone()
+    embedding = ops.parameter([1, map_side, map_side, CHANNELS], np.float32, "embedding")
+    taken: list[Any]  # what each input is given, in the order of `form.inputs`
+    if form.kind == "unit_box":
+        boxes = ops.parameter([1, 4], np.float32, "boxes")
+        is_row = graph.inputs[form.inputs[1]].get_partial_shape().rank.get_length() == 1
+        parameters, taken = [boxes], [reshape(boxes, 4) if is_row else boxes]
+    elif parts.apart is not None:
+        parameters, taken = _embedded_apart(*parts.apart)
+    else:
+        ports = [graph.inputs[place] for place in form.inputs[1:]]
+        parameters, taken = _as_points(ports, form, prompts, contract, map_side)
+    taken = [transpose(embedding, 0, 3, 1, 2), *taken]
+    for place, node in zip(form.inputs, taken, strict=True):
+        _feed(graph.inputs[place], node)
+    answers = [_source(port) for port in graph.outputs]
+    # Joined, so that the sizes of the answers become known from those of the new inputs.
+    Model(answers, [embedding, *parameters], "joined")
+    logits, iou = _answers(answers, form, masks)
+    logits.set_friendly_name("logits")
+    iou.set_friendly_name("iou")
+    return Model([logits, iou], [embedding, *parameters], "released_decoder")
+
+
+def _embedded_apart(
+    prompt_encoder: Model, position_code: NDArray[np.float32]
+) -> tuple[list[Any], list[Any]]:
+    """DAFT: the position code from a file, the boxes' two embeddings by a graph of its own."""
+    before = prompt_encoder.clone()
+    boxes = ops.parameter([1, 4], np.float32, "boxes")
+    _feed(before.inputs[0], reshape(boxes, 1, 1, 1, 4))
+    ranked = sorted(before.outputs, key=lambda port: port.get_partial_shape().rank.get_length())
+    sparse, dense = (_source(port) for port in ranked)
+    return [boxes], [constant(position_code), sparse, dense]
+
+
+def read_position_code(path: Path) -> NDArray[np.float32]:
+    """DAFT's ``positional_encoding.npy``, (1, 256, h, w) float32.
+
+    Raises
+    ------
+    GraphError
+        Where it is something else.
+    """
+    try:
+        code = np.load(path, allow_pickle=False)
+    except ValueError as error:
+        raise GraphError(f"{path.name} is not a plain numpy array; it is refused.") from error
+    if code.dtype != np.float32 or code.ndim != 4 or code.shape[:2] != (1, CHANNELS):
+        raise GraphError(
+            f"{path.name} holds {code.dtype} {code.shape}, not (1, 256, h, w) float32."
+        )
+    return code
+
+
+def _as_points(
+    ports: list[Any],
+    form: DecoderForm,
+    prompts: Prompts,
+    contract: InputContract,
+    map_side: int,
+) -> tuple[list[Any], list[Any]]:
+    """Points and labels, with a mask and the slice's size where they are asked for."""
+    if prompts == "boxes":
+        boxes = ops.parameter([1, 4], np.float32, "boxes")
+        parameters, points = [boxes], reshape(boxes, 1, 2, 2)
+        labels: Node = ops.constant(np.array([[2, 3]], np.int32))
+    else:
+        points = ops.parameter([1, -1, 2], np.float32, "points")
+        labels = ops.parameter([1, -1], np.int32, "labels")
+        parameters = [points, labels]
+    if form.point_rank == 4:  # EfficientSAM: padding lies at (-1, -1)
+        missing = ops.unsqueeze(ops.less(labels, ops.constant(np.int32(0))), integers(-1))
+        points = ops.select(missing, constant(-1.0), points)
+    points, labels = _padded(ports[0], points, labels)
+    if form.point_rank == 4:
+        points, labels = (ops.unsqueeze(node, integers(1)) for node in (points, labels))
+    taken: list[Any] = [ops.convert(points, _kind(ports[0])), ops.convert(labels, _kind(ports[1]))]
+    if form.kind == "points_mask":
+        shape = [1, 1, 4 * map_side, 4 * map_side]
+        given = prompts == "points+mask"
+        if given:
+            mask = ops.parameter(shape, np.float32, "mask")
+            parameters.append(mask)
+            taken.append(mask)
+        else:
+            taken.append(ops.constant(np.zeros(shape, np.float32)))
+        taken.append(_constant_like(ports[3], np.array([given])))
+    if form.with_size:
+        taken.append(_constant_like(ports[-1], np.array([contract.prompt_side] * 2)))
+    return parameters, taken
+
+
+def _padded(port: Any, points: Node, labels: Node) -> tuple[Node, Node]:
+    """Points filled up with label -1 where the graph takes a fixed number of them."""
+    count = port.get_partial_shape()[-2]
+    if count.is_dynamic:
+        return points, labels
+    wanted = count.get_length()
+    more = ops.constant(np.full((1, wanted, 2), -1, np.float32))
+    none = ops.constant(np.full((1, wanted), -1, np.int32))
+    cut = integers(0), integers(wanted), integers(1), integers(1)
+    return (
+        ops.slice(ops.concat([points, more], 1), *cut),
+        ops.slice(ops.concat([labels, none], 1), *cut),
+    )
+
+
+def _answers(outputs: list[Any], form: DecoderForm, masks: Masks) -> tuple[Node, Node]:
+    """The smallest masks a decoder gives, which cover the whole input, and their scores."""
+    maps = [output for output in outputs if _is_square_map(output.get_partial_shape())]
+    if not maps:
+        raise GraphError("The decoder gives no square masks of a known size.")
+    chosen = min(maps, key=_side)
+    side = _side(chosen)
+    n_masks = int(chosen.get_partial_shape()[-3].get_length())
+    logits = reshape(chosen, 1, n_masks, side, side)
+    scores = [o for o in outputs if o.get_partial_shape().rank.get_length() in (2, 3)]
+    scores = [o for o in scores if o.get_partial_shape()[-1] == n_masks]
+    # Exports that select one mask inside give the score of another one (models of hawken50,
+    # `sam_onnx.py: select_masks`): it is not used.
+    is_mixed = form.kind == "points" and form.with_size and n_masks == 1
+    own = bool(scores) and not is_mixed
+    iou = reshape(scores[0], 1, n_masks) if own else stability(logits)
+    if n_masks == N_MASKS:
+        which = TOKENS[masks]
+        cut = integers(which.start), integers(which.stop), integers(1), integers(1)
+        logits, iou = ops.slice(logits, *cut), ops.slice(iou, *cut)
+    return logits, iou
+
+
+def stability(logits: Node) -> Node:
+    """Area above 1 over area above -1, (N, K): what stands in where no IoU is predicted.
+
+    Kirillov et al., Segment Anything, 2023, section 5 and appendix B.
+    """
+    inner, outer = (
+        ops.reduce_sum(ops.convert(ops.greater(logits, constant(level)), "f32"), integers(2, 3))
+        for level in (1.0, -1.0)
+    )
+    return ops.divide(inner, ops.maximum(outer, constant(1.0)))
+
+
+# -- parts ---------------------------------------------------------------------------------------
+
+
+def _denormalized(image: Node, contract: InputContract) -> Node:
+    """Back to 0..255, for graphs that normalize by themselves; padding becomes the mean."""
+    if contract.mean is None or contract.std is None:
+        return ops.multiply(image, constant(255.0))
+    # Under "bgr" the statistics stay in place while the colours turn (engine/inference/preprocess.py).
+    mean, std = (np.array(values).reshape(1, 3, 1, 1) for values in (contract.mean, contract.std))
+    return ops.add(ops.multiply(image, constant(std)), constant(mean))
+
+
+def _feed(port: Any, node: Node) -> None:
+    """Let everything that reads the graph's input `port` read `node` instead."""
+    source = node if not hasattr(node, "output") else node.output(0)
+    for reader in list(port.get_node().output(0).get_target_inputs()):
+        reader.replace_source_output(source)
+
+
+def _source(port: Any) -> Any:
+    """What a graph's output is computed by."""
+    return port.get_node().input(0).get_source_output()
+
+
+def _kind(port: Any) -> str:
+    return str(port.get_element_type().get_type_name())
+
+
+def _constant_like(port: Any, values: NDArray[Any]) -> Node:
+    return ops.constant(values.astype(port.get_element_type().to_dtype()))
+
+
+def _is_square_map(shape: Any) -> bool:
+    if shape.rank.is_dynamic or shape.rank.get_length() < 4:
+        return False
+    return all(shape[-axis].is_static for axis in (1, 2, 3)) and shape[-1] == shape[-2]
+
+
+def _side(output: Any) -> int:
+    return int(output.get_partial_shape()[-1].get_length())
+
+
+def last_words(error: Exception) -> str:
+    """Of OpenVINO's many lines the one that says what is wrong; the rest are its own places."""
+    words = [line.strip() for line in str(error).splitlines() if " " in line.strip()]
+    return words[-1] if words else str(error)

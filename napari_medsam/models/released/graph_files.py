@@ -1,0 +1,258 @@
+"""Read OpenVINO (.xml with .bin) and ONNX files of others: what goes in, what comes out.
+
+A graph file cannot run code, but it can name other files: an ONNX tensor may lie in an external
+file, an OpenVINO constant at any offset of its .bin. What reaches outside the file's own folder,
+or outside its .bin, is refused before the runtime sees it.
+"""
+
+from __future__ import annotations
+
+import math
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from napari_medsam.models.runtime.device import core
+from napari_medsam.models.specs.errors import GraphError
+
+SUFFIXES = (".xml", ".onnx")
+_PIECE = 2**16
+LONGEST_NAME = 200
+_SMALL_TYPES = ("u8", "i8", "u4", "i4")
+
+
+class Port(NamedTuple):
+    """One input or output: its names, number type, and shape with -1 for what is not fixed."""
+
+    names: frozenset[str]
+    kind: str
+    shape: tuple[int, ...]
+
+    @property
+    def rank(self) -> int:
+        return len(self.shape)
+
+    def __str__(self) -> str:
+        sides = "x".join("?" if n < 0 else str(n) for n in self.shape) or "scalar"
+        return f"{next(iter(sorted(self.names)), 'unnamed')} {self.kind} {sides}"
+
+
+class Signature(NamedTuple):
+    """What a graph takes and gives, how many numbers it holds, and whether most are of 8 bits."""
+
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    n_parameters: int
+    is_quantized: bool = False
+
+    def __str__(self) -> str:
+        return (
+            f"takes {', '.join(map(str, self.inputs))}; gives {', '.join(map(str, self.outputs))}"
+        )
+
+
+def read_graph(path: Path) -> Any:
+    """Read a graph.
+
+    Raises
+    ------
+    GraphError
+        One sentence: not a graph, its .bin is missing, it points outside its folder, or the
+        runtime does not know an operation of it.
+    """
+    companions(path)
+    try:
+        if path.suffix == ".xml":
+            return core().read_model(path, path.with_suffix(".bin"))
+        return core().read_model(path)
+    except RuntimeError as error:
+        # The last line with words tells what; the rest is the runtime's own source positions.
+        words = [line.strip() for line in str(error).splitlines() if " " in line.strip()]
+        raise GraphError(f"{path.name} cannot be read by OpenVINO: {words[-1]}") from error
+
+
+def signature(graph: Any) -> Signature:
+    """Inputs, outputs and size of a graph that was read."""
+    constants = [node for node in graph.get_ordered_ops() if node.get_type_name() == "Constant"]
+    size, small = 0, 0
+    for node in constants:
+        count = math.prod(node.get_output_shape(0))
+        size += count
+        small += count if node.get_element_type().get_type_name() in _SMALL_TYPES else 0
+    return Signature(
+        tuple(_port(port) for port in graph.inputs),
+        tuple(_port(port) for port in graph.outputs),
+        int(size),
+        small > size / 2,
+    )
+
+
+def companions(path: Path) -> list[Path]:
+    """The other files a graph file needs, all beside it or below.
+
+    Raises
+    ------
+    GraphError
+        Where one is missing or lies elsewhere.
+    """
+    if path.suffix == ".xml":
+        weights = _inside(path, f"{path.stem}.bin")
+        _check_ir(path, weights.stat().st_size)
+        return [weights]
+    if path.suffix == ".onnx":
+        return [_inside(path, name) for name in sorted(_external_files(path))]
+    raise GraphError(f"{path.name} is neither an OpenVINO (.xml) nor an ONNX (.onnx) file.")
+
+
+def _port(port: Any) -> Port:
+    shape = port.get_partial_shape()
+    if shape.rank.is_dynamic:
+        raise GraphError("An input or output of the graph has no fixed number of axes.")
+    sides = tuple(side.get_length() if side.is_static else -1 for side in shape)
+    return Port(frozenset(port.get_names()), port.get_element_type().get_type_name(), sides)
+
+
+def _inside(path: Path, name: str) -> Path:
+    """The file `name` in the folder of `path`; links count as what they point to."""
+    if not name.isprintable() or not 0 < len(name) <= LONGEST_NAME:
+        raise GraphError(f"{path.name} points to a file whose name is none; it is refused.")
+    folder = path.parent.resolve()
+    wanted = Path(name)
+    found = (folder / wanted).resolve()
+    if wanted.is_absolute() or ":" in name or "\\" in name or folder not in found.parents:
+        raise GraphError(f"{path.name} points to {name!r}, outside its own folder; it is refused.")
+    if not found.is_file():
+        raise GraphError(f"{path.name} needs {name}, which is not beside it; bring both.")
+    return found
+
+
+# -- OpenVINO ------------------------------------------------------------------------------------
+
+
+def _check_ir(path: Path, n_bytes: int) -> None:
+    """Every constant lies within the .bin, and nothing else is named as a file.
+
+    The file is parsed piece by piece and no tree is kept, so its size costs no memory.
+    """
+    parser = ElementTree.XMLParser(target=_IrCheck(path, n_bytes))
+    try:
+        with path.open("rb") as file:
+            while piece := file.read(_PIECE):
+                parser.feed(piece)
+        parser.close()
+    except (ElementTree.ParseError, UnicodeError) as error:
+        raise _damaged_ir(path, error) from error
+
+
+def _damaged_ir(path: Path, error: Exception) -> GraphError:
+    return GraphError(f"{path.name} is not an OpenVINO file, or damaged ({error}).")
+
+
+class _IrCheck:
+    """What an XML parser tells as it goes: elements as they begin, a document type if any."""
+
+    def __init__(self, path: Path, n_bytes: int) -> None:
+        self._path, self._n_bytes = path, n_bytes
+
+    def doctype(self, *_names: str | None) -> None:
+        """Called before any entity could be declared, wherever in the file it stands."""
+        raise GraphError(f"{self._path.name} declares XML entities, which a graph never needs.")
+
+    def start(self, tag: str, given: dict[str, str]) -> None:
+        if "path" in tag.lower() or any("path" in key.lower() for key in given):
+            raise GraphError(f"{self._path.name} names a file of its own ({tag}); refused.")
+        if tag == "data" and "offset" in given:
+            try:
+                start, size = int(given["offset"]), int(given.get("size", "0"))
+            except ValueError as error:
+                raise _damaged_ir(self._path, error) from error
+            self._require_within(start, size)
+
+    def close(self) -> None:
+        """Nothing was built."""
+
+    def _require_within(self, start: int, size: int) -> None:
+        if start < 0 or size < 0 or start + size > self._n_bytes:
+            raise GraphError(
+                f"{self._path.name} wants {start + size:,} bytes of {self._path.stem}.bin, which"
+                f" has {self._n_bytes:,}; they do not belong together, or one is cut off."
+            )
+
+
+# -- ONNX ----------------------------------------------------------------------------------------
+
+# Messages within messages that can hold a tensor, by field number (onnx/onnx.proto).
+_WITHIN: dict[str, dict[int, str]] = {
+    "model": {7: "graph", 25: "function"},
+    "graph": {1: "node", 5: "tensor", 15: "sparse"},
+    "function": {7: "node"},
+    "node": {5: "attribute"},
+    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
+    "sparse": {1: "tensor", 2: "tensor"},
+    "tensor": {13: "entry"},
+}
+_DEEPEST = 64
+
+
+def _external_files(path: Path) -> set[str]:
+    """Names of the files that hold tensors of an ONNX file."""
+    data = path.read_bytes()
+    try:
+        entries = [dict(_strings(entry)) for entry in _find(memoryview(data), "model", 0)]
+        return {entry[2] for entry in entries if entry[1] == "location"}
+    except (LookupError, ValueError) as error:
+        raise GraphError(f"{path.name} is not an ONNX file, or damaged.") from error
+
+
+def _find(message: memoryview, kind: str, depth: int) -> Iterator[memoryview]:
+    """The ``external_data`` entries of all tensors below `message`."""
+    if kind == "entry":
+        yield message
+        return
+    if depth > _DEEPEST:
+        raise ValueError("nested too deeply")
+    for number, content in _fields(message):
+        inner = _WITHIN[kind].get(number)
+        if inner and content is not None:
+            yield from _find(content, inner, depth + 1)
+
+
+def _strings(message: memoryview) -> Iterator[tuple[int, str]]:
+    for number, content in _fields(message):
+        if content is not None:
+            yield number, bytes(content).decode("utf-8")
+
+
+def _fields(message: memoryview) -> Iterator[tuple[int, memoryview | None]]:
+    """Field numbers of a protocol buffer message, with the content of those that have a length."""
+    at = 0
+    while at < len(message):
+        key, at = _varint(message, at)
+        number, wire = key >> 3, key & 7
+        if wire == 2:
+            length, at = _varint(message, at)
+            if at + length > len(message):
+                raise ValueError("cut off")
+            yield number, message[at : at + length]
+            at += length
+        elif wire == 0:
+            _value, at = _varint(message, at)
+            yield number, None
+        elif wire in (1, 5):
+            at += 8 if wire == 1 else 4
+            yield number, None
+        else:
+            raise ValueError("not a protocol buffer")
+
+
+def _varint(message: memoryview, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while shift < 70:
+        byte = message[at]
+        at += 1
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return value, at
+        shift += 7
+    raise ValueError("number too long")

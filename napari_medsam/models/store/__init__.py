@@ -1,0 +1,1 @@
+"""Models on this disk, and how they are downloaded."""

@@ -1,0 +1,167 @@
+"""The right model for a modality: the challenge teams' rules as data, over one vocabulary.
+
+A modality is a word of `CHALLENGE_MODALITIES`, from a DICOM header, from the user, or from the
+name of a challenge file. Other names are not read: "US" and "CT" stand in too many of them.
+
+Rules: DAFT, ``PerfectMetaOpenVINO.py``; hawken50, ``cpp/src/main.cpp``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Literal
+
+from napari_medsam.models.specs.catalogue import CATALOGUE, CHALLENGE_MODALITIES, DEFAULT
+from napari_medsam.models.specs.model_spec import ModelSpec
+
+AUTO = "auto"
+
+# Spellings in the challenge's file names, which differ between its training and test sets.
+SPELLINGS: dict[str, str] = {
+    **{word.lower(): word for word in CHALLENGE_MODALITIES},
+    "xray": "X-Ray",
+    "xr": "X-Ray",
+    "cxr": "X-Ray",
+    "microscope": "Microscopy",
+    "dermoscope": "Dermoscopy",
+    "endoscope": "Endoscopy",
+    "mamm": "Mammography",
+    "mammo": "Mammography",
+    "ultrasound": "US",
+    "mri": "MR",
+}
+_CHALLENGE_NAME = re.compile(r"[23]dbox_([a-z]+(?:-[a-z]+)?)(?:[_.]|$)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Route:
+    """Which model a team takes for a modality, and from how many sides it looks.
+
+    ``views`` is 3 where every slice of all three axes is segmented and each voxel takes the most
+    frequent label, the smallest of equally frequent ones (hawken50's rule for PET); ``only_3d``
+    where the rule holds for volumes alone.
+    """
+
+    team: str
+    modality: str
+    model: str
+    views: Literal[1, 3] = 1
+    only_3d: bool = False
+
+
+DAFT_ROUTES: tuple[Route, ...] = (
+    Route("DAFT", "CT", "daft-ct"),  # of the first release; the second has "3D" for it
+    *(Route("DAFT", word, "daft-3d") for word in ("CT", "MR", "PET")),
+    Route("DAFT", "US", "daft-us"),
+    Route("DAFT", "X-Ray", "daft-xray"),
+    Route("DAFT", "Mammography", "daft-mammography"),
+    Route("DAFT", "Dermoscopy", "daft-dermoscopy"),
+    Route("DAFT", "Endoscopy", "daft-endoscopy"),
+    Route("DAFT", "Fundus", "daft-fundus"),
+    Route("DAFT", "Microscopy", "daft-microscopy"),
+    Route("DAFT", "OCT", "daft-oct"),
+)
+HAWKEN50_ROUTES: tuple[Route, ...] = (
+    Route("hawken50", "Microscopy", "hawken50-efficientvit"),
+    Route("hawken50", "X-Ray", "hawken50-efficientvit"),
+    Route("hawken50", "PET", "hawken50-litemedsam", views=3, only_3d=True),
+    *(Route("hawken50", word, "hawken50-litemedsam") for word in CHALLENGE_MODALITIES),
+)
+ROUTES = DAFT_ROUTES + HAWKEN50_ROUTES[:2]  # the last is LiteMedSAM under another name
+
+# Models for any modality, best first where none is routed; the rest follow in the catalogue's
+# order. The default comes first: it is the one everything here is measured with.
+GENERAL: tuple[str, ...] = (
+    DEFAULT,
+    "daft-general",
+    "medficientsam-l1",
+    "medficientsam-l0",
+    "medficientsam-l2",
+    "repmedsam",
+)
+
+
+def challenge_modality(path: str | PurePath) -> str:
+    """The modality a challenge file's name begins with, or "" where it is no such name.
+
+    ``2DBox_Microscope_0001.npz`` is "Microscopy"; ``patient_US_7.npz`` is "".
+    """
+    match = _CHALLENGE_NAME.match(PurePath(path).name)
+    return SPELLINGS.get(match.group(1).lower(), "") if match else ""
+
+
+def route(team: Literal["DAFT", "hawken50"], modality: str, *, is_3d: bool) -> Route | None:
+    """The team's own rule for a modality; None where it has none."""
+    for one in DAFT_ROUTES if team == "DAFT" else HAWKEN50_ROUTES:
+        if one.modality == modality and (is_3d or not one.only_3d):
+            return one
+    return None
+
+
+def resolve(name: str, modality: str, installed: Sequence[ModelSpec]) -> tuple[ModelSpec, str]:
+    """The model to use, and why, in a sentence.
+
+    Parameters
+    ----------
+    name
+        A model's name, or ``"auto"``.
+    modality
+        A word of `CHALLENGE_MODALITIES`, or "" where it is not known.
+    installed
+        The models that are here (`store.installed`); with ``"auto"`` one of them is chosen.
+
+    Raises
+    ------
+    ValueError
+        Where the model is not among the installed, or there are none.
+    """
+    by_name = {model.name: model for model in installed}
+    if name != AUTO:
+        if name not in by_name:
+            raise ValueError(f"{name} is not installed; installed are: {_list(by_name)}.")
+        return by_name[name], f"{by_name[name].title} was asked for."
+    if not by_name:
+        raise ValueError(
+            "No model is installed, so none can be chosen. Run: napari-medsam models install"
+            f" {DEFAULT}"
+        )
+    return (
+        _routed(modality, by_name) or _imported(modality, installed) or _general(modality, by_name)
+    )
+
+
+def _routed(modality: str, by_name: dict[str, ModelSpec]) -> tuple[ModelSpec, str] | None:
+    for route in ROUTES:
+        model = by_name.get(route.model)
+        if route.modality == modality and model and modality in model.modalities:
+            return model, f"{model.title} is {route.team}'s model for {modality}."
+    return None
+
+
+def _imported(modality: str, installed: Sequence[ModelSpec]) -> tuple[ModelSpec, str] | None:
+    """A model of the user's own for exactly this modality."""
+    known = {model.name for model in CATALOGUE}
+    for model in installed:
+        if model.name not in known and model.modalities == (modality,):
+            return model, f"{model.title} was imported for {modality}."
+    return None
+
+
+def _general(modality: str, by_name: dict[str, ModelSpec]) -> tuple[ModelSpec, str]:
+    order = [*GENERAL, *by_name]
+    fitting = [by_name[n] for n in order if n in by_name and _fits(by_name[n], modality)]
+    model = (fitting or [by_name[n] for n in order if n in by_name])[0]
+    about = f"no installed model is for {modality} alone" if modality else "the modality is unknown"
+    return model, f"{model.title} is used because {about}."
+
+
+def _fits(model: ModelSpec, modality: str) -> bool:
+    wanted: Collection[str] = (modality,) if modality else CHALLENGE_MODALITIES
+    return set(wanted) <= set(model.modalities)
+
+
+def _list(names: Collection[str]) -> str:
+    return ", ".join(names) or "none"

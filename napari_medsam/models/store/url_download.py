@@ -1,0 +1,63 @@
+"""Download one file over HTTPS, with progress, and stoppable."""
+
+from __future__ import annotations
+
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from napari_medsam.models.specs.errors import Cancelled, StoreError
+from napari_medsam.models.store.pip_download import Progress
+
+_CHUNK = 2**18
+_TIMEOUT_SECONDS = 30.0
+
+
+def download_url(
+    url: str,
+    into: Path,
+    progress: Progress,
+    is_cancelled: Callable[[], bool],
+    open_url: Callable[..., Any] = urllib.request.urlopen,
+) -> Path:
+    """Download `url` into the folder `into`, under its own name.
+
+    Parameters
+    ----------
+    url, into, progress, is_cancelled
+        As their names say.
+    open_url
+        What opens the address; the tests have one of their own.
+
+    Raises
+    ------
+    StoreError
+        Where the address is not HTTPS, cannot be reached, or ends early.
+    Cancelled
+        Where `is_cancelled` became true.
+    """
+    path = into / Path(urllib.parse.urlsplit(url).path).name
+    try:
+        with open_url(_https(url), timeout=_TIMEOUT_SECONDS) as answer, path.open("wb") as file:
+            _https(answer.url)  # it may have led elsewhere
+            total, done = int(answer.headers.get("Content-Length") or 0), 0
+            while chunk := answer.read(_CHUNK):
+                if is_cancelled():
+                    raise Cancelled("The download was cancelled.")
+                file.write(chunk)
+                done += len(chunk)
+                progress(done, max(total, done))
+    except (urllib.error.URLError, OSError) as error:
+        raise StoreError(f"{url} could not be fetched ({error}). Check the network.") from error
+    if total and done != total:
+        raise StoreError(f"{url} ended after {done:,} of {total:,} bytes; try again.")
+    return path
+
+
+def _https(url: str) -> str:
+    if urllib.parse.urlsplit(url).scheme != "https":
+        raise StoreError(f"{url} is no HTTPS address; weights are fetched over HTTPS alone.")
+    return url
