@@ -45,8 +45,8 @@ from napari_medsam.engine.data.prompts import Crop, SliceRef, box_prompt
 from napari_medsam.engine.inference.embedding import Embedding
 from napari_medsam.engine.inference.embedding_disk_cache import DiskCache
 from napari_medsam.engine.inference.frame import Frame
-from napari_medsam.formats.grid import Geometry, SourceGrid
-from napari_medsam.formats.labels import read_labels, write_labels
+from napari_medsam.formats.common.grid import Geometry, SourceGrid
+from napari_medsam.formats.labels.write import read_labels, write_labels
 from napari_medsam.journal.book import Book, Row
 from napari_medsam.journal.head import Head
 from napari_medsam.journal.history import read_history

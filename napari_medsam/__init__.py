@@ -16,8 +16,8 @@ _PLACES = {
     "evaluate": "api",
     "open_model": "models.loading",
     "predict": "api",
-    "read_image": "formats.images",
-    "write_labels": "formats.labels",
+    "read_image": "formats.images.read",
+    "write_labels": "formats.labels.write",
 }
 
 

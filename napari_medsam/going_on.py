@@ -15,8 +15,8 @@ from napari_medsam.engine.annotation.events import Label, PlacedBox
 from napari_medsam.engine.annotation.fixed_masks import as_mask
 from napari_medsam.engine.data.masks import SliceMask
 from napari_medsam.engine.data.volume import Volume, plane_index
-from napari_medsam.formats.label_file import LabelFile
-from napari_medsam.formats.label_table import complete_table
+from napari_medsam.formats.common.label_file import LabelFile
+from napari_medsam.formats.common.label_table import complete_table
 
 
 @dataclass(frozen=True)

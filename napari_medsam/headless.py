@@ -28,9 +28,9 @@ from napari_medsam.engine.propagation.keyframes import interpolate
 from napari_medsam.engine.propagation.slice_ranges import objects, seeds_over
 from napari_medsam.engine.session import Session
 from napari_medsam.engine.three_view_vote import n_looks, voted
-from napari_medsam.formats.image_file import ImageFile
-from napari_medsam.formats.label_file import LabelFile
-from napari_medsam.formats.labels import Saved, write_labels
+from napari_medsam.formats.common.image_file import ImageFile
+from napari_medsam.formats.common.label_file import LabelFile
+from napari_medsam.formats.labels.write import Saved, write_labels
 
 
 @dataclass(frozen=True, eq=False)

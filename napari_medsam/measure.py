@@ -1,7 +1,7 @@
 """Measures of labels: millilitres, diameters in a slice, grey values, and change to a reference.
 
 Lengths are millimetres; in a picture of unknown pixel size they are pixels, areas and volumes
-count pixels, and the caller says so (`formats.grid.SourceGrid.kind`).
+count pixels, and the caller says so (`formats.common.grid.SourceGrid.kind`).
 """
 
 from __future__ import annotations

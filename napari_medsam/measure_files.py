@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from napari_medsam.engine.annotation.events import Label
 from napari_medsam.engine.data.volume import Axis, Volume
-from napari_medsam.formats.grid import SourceGrid
-from napari_medsam.formats.image_file import ImageFile
-from napari_medsam.formats.images import read_image
-from napari_medsam.formats.label_table import complete_table, read_label_table
-from napari_medsam.formats.labels_read import read_label_file, read_labels_alone
+from napari_medsam.formats.common.grid import SourceGrid
+from napari_medsam.formats.common.image_file import ImageFile
+from napari_medsam.formats.common.label_table import complete_table, read_label_table
+from napari_medsam.formats.images.read import read_image
+from napari_medsam.formats.labels.read import read_label_file, read_labels_alone
 from napari_medsam.measure import LabelMeasure, measure
 from napari_medsam.measure_table import Units
 from napari_medsam.metrics import TOLERANCE_MM

@@ -19,8 +19,8 @@ from scipy.ndimage import gaussian_filter
 
 from napari_medsam.engine.annotation.events import PALETTE, Label
 from napari_medsam.engine.data.volume import Volume
-from napari_medsam.formats.grid import Geometry, SourceGrid
-from napari_medsam.formats.image_file import ImageFile
+from napari_medsam.formats.common.grid import Geometry, SourceGrid
+from napari_medsam.formats.common.image_file import ImageFile
 
 NAME = "Synthetic CT abdomen"
 SHAPE_ZYX = (40, 256, 256)

@@ -33,9 +33,9 @@ from napari_medsam.engine.inference.embedding_disk_cache import (
     DiskPrecision,
 )
 from napari_medsam.engine.inference.frame import Frame
-from napari_medsam.formats.errors import ReadError
-from napari_medsam.formats.label_table import read_label_table
-from napari_medsam.formats.npz import read_npz
+from napari_medsam.formats.challenge_npz.arrays import read_npz
+from napari_medsam.formats.common.errors import ReadError
+from napari_medsam.formats.common.label_table import read_label_table
 from napari_medsam.journal.book import Book, Row, read_event
 from napari_medsam.journal.errors import JournalError
 from napari_medsam.journal.history import read_history, replayed

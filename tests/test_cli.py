@@ -137,7 +137,7 @@ def test_fault_of_the_program_is_called_one(
     def fail(*args: object, **kwargs: object) -> None:
         raise KeyError("spacing")
 
-    monkeypatch.setattr("napari_medsam.formats.images.describe", fail)
+    monkeypatch.setattr("napari_medsam.formats.images.read.describe", fail)
     assert main(["info", "scan.nii.gz"]) == 1
     assert "inside napari-medsam (KeyError: 'spacing')" in capsys.readouterr().err
 

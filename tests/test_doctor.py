@@ -11,7 +11,7 @@ import pytest
 from napari_medsam import doctor, screen
 from napari_medsam.cli import main
 from napari_medsam.doctor import files, journals, known_slice, machine, weights, window
-from napari_medsam.formats import optional
+from napari_medsam.formats.common import optional_libraries
 from napari_medsam.journal.place import journal_folder
 from napari_medsam.models.specs.catalogue import LITE_MEDSAM
 from napari_medsam.models.store.record_file import Record
@@ -98,7 +98,7 @@ def test_formats_that_lack_the_extra_say_what_to_install(monkeypatch: pytest.Mon
     def missing(name: str) -> None:
         raise ModuleNotFoundError(name=name)
 
-    monkeypatch.setattr(optional, "import_module", missing)
+    monkeypatch.setattr(optional_libraries, "import_module", missing)
     _, saves, *notes = files.files()
     assert "DICOM series" in saves.found
     assert [note.name for note in notes] == ["DICOM SEG", "DICOM RTSTRUCT"]

@@ -40,7 +40,7 @@ def loaded_by(statement: str) -> set[str]:
         ("napari_medsam.models.specs.catalogue", (*HEAVY, "numpy", "openvino")),
         ("napari_medsam.models.store.store", (*HEAVY, "openvino")),
         ("napari_medsam.engine.session", (*HEAVY, "openvino", "SimpleITK", "nibabel")),
-        ("napari_medsam.formats.images", (*HEAVY, "openvino")),
+        ("napari_medsam.formats.images.read", (*HEAVY, "openvino")),
         ("napari_medsam.models.loading", (*HEAVY, "SimpleITK", "nibabel")),
         ("napari_medsam.headless", (*HEAVY, "openvino")),
         ("napari_medsam.journal.replay", (*HEAVY, "openvino")),

@@ -16,8 +16,8 @@ from napari_medsam.engine.data.volume import Volume
 from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
 from napari_medsam.engine.inference.embedding_disk_cache import DiskCache
 from napari_medsam.engine.propagation.slice_ranges import objects, seeds_over
-from napari_medsam.formats.grid import Geometry, SourceGrid
-from napari_medsam.formats.image_file import ImageFile
+from napari_medsam.formats.common.grid import Geometry, SourceGrid
+from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.headless import Request, label_table, place, run
 
 from .conftest import TinyMedSam

@@ -24,7 +24,7 @@ RUNNING_CALLS = {
 }
 PICKLE_READER = "models/checkpoints/safe_unpickle.py"
 """The one reader of pickles: its names are sealed (tests/models/test_unpickle.py)."""
-IMPORTS_BY_NAME = {"formats/optional.py", "__init__.py"}
+IMPORTS_BY_NAME = {"formats/common/optional_libraries.py", "__init__.py"}
 """Import libraries, or rooms of the package, by names that stand in the package."""
 
 

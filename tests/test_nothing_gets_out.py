@@ -10,7 +10,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from napari_medsam.formats.image_write import write_image
+from napari_medsam.formats.images.write import write_image
 from napari_medsam.phantom import synthetic_abdomen
 from tests import offline
 from tests.test_nothing_gets_in import MODULES, calls, imported, relative

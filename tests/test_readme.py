@@ -15,8 +15,8 @@ from typer.main import get_command
 
 from napari_medsam.cli import app
 from napari_medsam.cli.models import markdown_table
-from napari_medsam.formats.images import SUFFIXES
-from napari_medsam.formats.labels import FORMATS
+from napari_medsam.formats.images.read import SUFFIXES
+from napari_medsam.formats.labels.write import FORMATS
 from napari_medsam.phantom import RIGHT_KIDNEY, synthetic_abdomen
 
 from .conftest import PROJECT

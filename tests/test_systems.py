@@ -25,7 +25,7 @@ OF_OS = {
 
 ALLOWED = {
     # In a folder of its own, which nobody else has, or which is put in place as a whole later.
-    ("formats/coco.py", "write"): "the temporary file of write_labels",
+    ("formats/pictures/coco.py", "write"): "the temporary file of write_labels",
     ("kit/build.py", "write"): "a kit's files; SHA256SUMS makes it whole",
     ("models/store/store.py", "write"): "into .incoming, moved into place by move_into_place",
     ("models/checkpoints/read.py", "write"): "into .incoming, moved into place by move_into_place",
@@ -34,13 +34,13 @@ ALLOWED = {
         "write",
     ): "into .incoming, moved into place by move_into_place",
     ("models/store/pip_download.py", "write"): "pip's log, in .incoming",
-    ("formats/dicom_input.py", "write"): "a zip's files, in a temporary folder",
+    ("formats/dicom/files.py", "write"): "a zip's files, in a temporary folder",
     # The temporary file that `replacing` gives.
     ("challenge/efficiency.py", "write"): "in replacing",
     ("challenge/evaluate.py", "write"): "in replacing",
     ("cohort/summary.py", "write"): "in replacing",
     ("engine/inference/embedding_disk_cache.py", "write"): "in replacing",
-    ("formats/label_table.py", "write"): "in replacing",
+    ("formats/common/label_table.py", "write"): "in replacing",
     # Guarded: the code asks first whether it is there.
     ("doctor/machine.py", "/proc"): "is_file first",
     ("ui/memory.py", "ctypes"): "glibc's, on Linux alone",

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from napari_medsam.challenge.scores import Score, score
-from napari_medsam.formats.errors import ReadError, one_line
-from napari_medsam.formats.images import suffix_of
-from napari_medsam.formats.labels import FORMATS
-from napari_medsam.formats.labels_read import read_labels, read_labels_alone
-from napari_medsam.formats.npz_case import read_label_array
+from napari_medsam.formats.challenge_npz.case import read_label_array
+from napari_medsam.formats.common.errors import ReadError, one_line
+from napari_medsam.formats.images.read import suffix_of
+from napari_medsam.formats.labels.read import read_labels, read_labels_alone
+from napari_medsam.formats.labels.write import FORMATS
 from napari_medsam.models.store.modality_routing import challenge_modality
 from napari_medsam.storage.atomic_write import replacing
 

@@ -17,10 +17,10 @@ from napari_medsam.engine.data.intensity_window import preset_window
 from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef, box_prompt
 from napari_medsam.engine.data.volume import Volume
 from napari_medsam.engine.propagation.candidates import Seed, seed_from_3d_box
-from napari_medsam.formats.errors import ReadError
-from napari_medsam.formats.image_file import ImageFile
-from napari_medsam.formats.npz import read_npz
-from napari_medsam.formats.npz_case import read_boxes
+from napari_medsam.formats.challenge_npz.arrays import read_npz
+from napari_medsam.formats.challenge_npz.case import read_boxes
+from napari_medsam.formats.common.errors import ReadError
+from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.headless import Answer, Request
 from napari_medsam.input_contract import OriginalRules
 

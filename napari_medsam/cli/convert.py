@@ -64,7 +64,7 @@ def convert(
     from napari_medsam.cli.segment import refuse_input
     from napari_medsam.formats.convert import TARGETS, Choice
     from napari_medsam.formats.convert import convert as run
-    from napari_medsam.formats.images import suffix_of
+    from napari_medsam.formats.images.read import suffix_of
 
     for option, read in (("IN", source), ("--image", image), ("--names", names)):
         with usage(option):

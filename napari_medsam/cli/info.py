@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from napari_medsam.formats.description import Description
+    from napari_medsam.formats.common.description import Description
 
 
 def info(
@@ -24,7 +24,7 @@ def info(
     Size and slice numbers are those of the LPS order that `segment` counts in: x to the
     patient's left, y to the back, z to the head.
     """
-    from napari_medsam.formats.images import describe
+    from napari_medsam.formats.images.read import describe
 
     found = describe(path, series=series)
     if as_json:

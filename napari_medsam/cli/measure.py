@@ -113,7 +113,7 @@ def _check(
 def _save_page(
     page: Path, labels: Path, reference: Path | None, axis: str, found: Measured
 ) -> None:
-    from napari_medsam.formats.header_window import first_window, window_named
+    from napari_medsam.formats.common.default_window import first_window, window_named
     from napari_medsam.measure_page import heading_of, save_page
     from napari_medsam.overlay import Scene
 

@@ -10,7 +10,7 @@ import typer
 from napari_medsam.cli.which import FRAME, SERIES
 
 if TYPE_CHECKING:
-    from napari_medsam.formats.image_file import ImageFile
+    from napari_medsam.formats.common.image_file import ImageFile
     from napari_medsam.journal.history import History
 
 
@@ -49,7 +49,7 @@ def replay(
     What a propagation had painted when the program was killed is part of it. For research use
     only.
     """
-    from napari_medsam.formats.images import read_image
+    from napari_medsam.formats.images.read import read_image
     from napari_medsam.journal.history import in_words, read_journal
     from napari_medsam.journal.replay import write_history
     from napari_medsam.journal.shelf import find_journal

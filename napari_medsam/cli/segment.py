@@ -183,9 +183,9 @@ def segment(
     from napari_medsam.engine.data.intensity_window import parse_window
     from napari_medsam.engine.inference.point_prompts import check
     from napari_medsam.engine.propagation.slice_ranges import seeds_over
-    from napari_medsam.formats.header_window import window_asked
-    from napari_medsam.formats.images import read_image
-    from napari_medsam.formats.labels_read import read_label_file, read_labels
+    from napari_medsam.formats.common.default_window import window_asked
+    from napari_medsam.formats.images.read import read_image
+    from napari_medsam.formats.labels.read import read_label_file, read_labels
     from napari_medsam.going_on import complete, place_starts, without_what_follows
     from napari_medsam.headless import Request, label_table, place
     from napari_medsam.report import report as report_of

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from napari_medsam.formats.grid import Triple
+    from napari_medsam.formats.common.grid import Triple
 
 SPACING = typer.Option(
     "--spacing",

@@ -19,7 +19,7 @@ from typing import cast
 
 from napari_medsam.cohort.record import Record, failure
 from napari_medsam.cohort.task import Task
-from napari_medsam.formats.errors import one_line
+from napari_medsam.formats.common.errors import one_line
 
 Work = Callable[[Task], Record]
 

@@ -10,8 +10,8 @@ from napari_medsam.engine.data.intensity_window import parse_window
 from napari_medsam.engine.data.volume import Volume
 from napari_medsam.engine.propagation.candidates import Seed
 from napari_medsam.engine.propagation.slice_ranges import seeds_over
-from napari_medsam.formats.header_window import window_asked
-from napari_medsam.formats.images import read_image
+from napari_medsam.formats.common.default_window import window_asked
+from napari_medsam.formats.images.read import read_image
 from napari_medsam.headless import Request, place
 
 

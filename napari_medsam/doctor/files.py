@@ -10,7 +10,7 @@ from napari_medsam.storage.paths import can_write
 def files() -> list[Check]:
     """What can be read and saved here; each format is tried on a tiny volume."""
     try:
-        from napari_medsam.formats.images import SUFFIXES
+        from napari_medsam.formats.images.read import SUFFIXES
         from napari_medsam.formats.trial import try_formats
     except ImportError as error:
         advice = "Install again: pip install --force-reinstall SimpleITK nibabel"

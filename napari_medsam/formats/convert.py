@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_medsam.formats.errors import ReadError, SaveError
-from napari_medsam.formats.grid import Triple
-from napari_medsam.formats.image_write import IMAGE_FORMATS, write_image
-from napari_medsam.formats.images import read_image, suffix_of
-from napari_medsam.formats.label_files import write_label_files
-from napari_medsam.formats.label_table import read_label_table
-from napari_medsam.formats.labels import FORMATS, write_labels
-from napari_medsam.formats.labels_read import is_label_file, read_label_file, read_labels_alone
+from napari_medsam.formats.common.errors import ReadError, SaveError
+from napari_medsam.formats.common.grid import Triple
+from napari_medsam.formats.common.label_table import read_label_table
+from napari_medsam.formats.images.read import read_image, suffix_of
+from napari_medsam.formats.images.write import IMAGE_FORMATS, write_image
+from napari_medsam.formats.labels.per_label import write_label_files
+from napari_medsam.formats.labels.read import is_label_file, read_label_file, read_labels_alone
+from napari_medsam.formats.labels.write import FORMATS, write_labels
 
 LABELS_ONLY = (".seg.nrrd", ".dcm", ".seg.dcm", ".rtstruct.dcm", ".json")
 """Targets that hold labels and nothing else."""

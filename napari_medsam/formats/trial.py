@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from napari_medsam.formats.errors import ReadError, SaveError
-from napari_medsam.formats.exits import (
+from napari_medsam.formats.common.errors import ReadError, SaveError
+from napari_medsam.formats.common.image_file import ImageFile
+from napari_medsam.formats.images.read import read_image
+from napari_medsam.formats.labels.export_formats import (
     COCO,
     DICOM_SEG,
     MHA,
@@ -22,9 +24,7 @@ from napari_medsam.formats.exits import (
     TIFF,
     Exit,
 )
-from napari_medsam.formats.image_file import ImageFile
-from napari_medsam.formats.images import read_image
-from napari_medsam.formats.labels import write_labels
+from napari_medsam.formats.labels.write import write_labels
 from napari_medsam.storage.temporary_folder import temporary_folder
 
 VOXELS = np.arange(4 * 5 * 6, dtype=np.int16).reshape(4, 5, 6)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam.engine.data.stored_types import Stored
-from napari_medsam.formats.terms import CodedLabel
+from napari_medsam.formats.common.coded_terms import CodedLabel
 
 IS = "is"
 KINDS: dict[str, type] = {"CodedLabel": CodedLabel}

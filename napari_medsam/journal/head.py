@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 
 from napari_medsam.engine.data.stored_types import StoredFloat64
-from napari_medsam.formats.grid import Geometry, Kind, NiftiForms, SourceGrid, Triple
-from napari_medsam.formats.image_file import ImageFile
+from napari_medsam.formats.common.grid import Geometry, Kind, NiftiForms, SourceGrid, Triple
+from napari_medsam.formats.common.image_file import ImageFile
 
 MOST_VOXELS = 2**31
 NOWHERE = Path("the-image-of-this-journal")

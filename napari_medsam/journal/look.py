@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from napari_medsam.formats.image_file import ImageFile
+from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.journal.book import Book
 from napari_medsam.journal.errors import JournalError
 from napari_medsam.journal.head import Head, head_of

@@ -16,9 +16,9 @@ from napari_medsam.engine.data.volume import Volume
 from napari_medsam.engine.inference.point_prompts import PointAnswer
 from napari_medsam.engine.inference.predictor import PromptableModel
 from napari_medsam.engine.session import Session
-from napari_medsam.formats.grid import SourceGrid
-from napari_medsam.formats.image_file import ImageFile
-from napari_medsam.formats.labels import Saved, write_labels
+from napari_medsam.formats.common.grid import SourceGrid
+from napari_medsam.formats.common.image_file import ImageFile
+from napari_medsam.formats.labels.write import Saved, write_labels
 from napari_medsam.journal.errors import JournalError
 from napari_medsam.journal.history import History
 from napari_medsam.metrics import dice

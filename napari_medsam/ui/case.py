@@ -20,9 +20,9 @@ from napari_medsam.engine.annotation.review_index import Reviews
 from napari_medsam.engine.data.intensity_window import Window
 from napari_medsam.engine.data.prompts import SliceRef
 from napari_medsam.engine.data.volume import Axis
-from napari_medsam.formats.header_window import first_window, window_names
-from napari_medsam.formats.label_file import LabelFile
-from napari_medsam.formats.terms import renamed
+from napari_medsam.formats.common.coded_terms import renamed
+from napari_medsam.formats.common.default_window import first_window, window_names
+from napari_medsam.formats.common.label_file import LabelFile
 from napari_medsam.tally import Tally
 from napari_medsam.ui.boxes import BoxesLayer, Later
 from napari_medsam.ui.images import (

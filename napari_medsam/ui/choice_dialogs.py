@@ -23,10 +23,10 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_medsam.formats.description import Description
-from napari_medsam.formats.errors import ReadError
-from napari_medsam.formats.grid import Triple
-from napari_medsam.formats.thumbnail import SIDE
+from napari_medsam.formats.common.description import Description
+from napari_medsam.formats.common.errors import ReadError
+from napari_medsam.formats.common.grid import Triple
+from napari_medsam.formats.common.thumbnail import SIDE
 from napari_medsam.ui.choosing import Chooser, NothingChosen, Volumes, about
 from napari_medsam.ui.picture_list import LINE, PictureList, pixmap
 from napari_medsam.ui.rows import sentence

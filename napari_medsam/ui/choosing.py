@@ -14,12 +14,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.formats.description import Description
-from napari_medsam.formats.errors import SeveralFrames, SeveralSeries
-from napari_medsam.formats.grid import Triple
-from napari_medsam.formats.image_file import ImageFile
-from napari_medsam.formats.images import kind_of, read_image
-from napari_medsam.formats.thumbnail import thumbnail
+from napari_medsam.formats.common.description import Description
+from napari_medsam.formats.common.errors import SeveralFrames, SeveralSeries
+from napari_medsam.formats.common.grid import Triple
+from napari_medsam.formats.common.image_file import ImageFile
+from napari_medsam.formats.common.thumbnail import thumbnail
+from napari_medsam.formats.images.read import kind_of, read_image
 from napari_medsam.ui.images import first_window_of
 
 Thumbnail = NDArray[np.uint8]

@@ -23,7 +23,7 @@ from napari_medsam.engine.data.volume import Axis
 from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
 from napari_medsam.engine.inference.predictor import PromptableModel
 from napari_medsam.engine.session import Session
-from napari_medsam.formats.header_window import why_this_window
+from napari_medsam.formats.common.default_window import why_this_window
 from napari_medsam.storage.settings import Settings, settings
 from napari_medsam.ui.asked import courses, range_asked, read_boxes, why_no_seeds
 from napari_medsam.ui.box_desk import BoxDesk

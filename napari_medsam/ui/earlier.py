@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.formats.image_file import ImageFile
+from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.journal.errors import JournalError
 from napari_medsam.journal.history import History, in_words, read_journal
 from napari_medsam.journal.shelf import put_aside_of

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from qtpy.QtWidgets import QFileDialog, QMessageBox, QWidget
 
-from napari_medsam.formats.exits import exits_for, with_exit
-from napari_medsam.formats.grid import SourceGrid
-from napari_medsam.formats.images import SUFFIXES, suffix_of
+from napari_medsam.formats.common.grid import SourceGrid
+from napari_medsam.formats.images.read import SUFFIXES, suffix_of
+from napari_medsam.formats.labels.export_formats import exits_for, with_exit
 
 LABEL_FILES = " ".join(f"*{suffix}" for suffix in (*SUFFIXES, ".json"))
 TABLE_FILTER = "Label table (*.csv);;ITK-SNAP label description (*.txt *.label)"

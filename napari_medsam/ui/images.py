@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 
 from napari_medsam.engine.data.intensity_window import Window, parse_window
 from napari_medsam.engine.data.volume import AXES, Volume
-from napari_medsam.formats.grid import Geometry, SourceGrid
-from napari_medsam.formats.header_window import first_window, window_named
-from napari_medsam.formats.image_file import ImageFile
-from napari_medsam.formats.label_file import LabelFile
-from napari_medsam.formats.label_table import complete_table
+from napari_medsam.formats.common.default_window import first_window, window_named
+from napari_medsam.formats.common.grid import Geometry, SourceGrid
+from napari_medsam.formats.common.image_file import ImageFile
+from napari_medsam.formats.common.label_file import LabelFile
+from napari_medsam.formats.common.label_table import complete_table
 from napari_medsam.ui.layers import GRID, OPACITY, TABLE, colormap_of, features_of
 
 KEY = "napari_medsam"

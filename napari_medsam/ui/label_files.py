@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_medsam.formats.errors import OtherGrid, ReadError, SaveError
-from napari_medsam.formats.label_file import LabelFile
-from napari_medsam.formats.label_table import read_label_table, write_label_table
-from napari_medsam.formats.labels_read import read_label_file
+from napari_medsam.formats.common.errors import OtherGrid, ReadError, SaveError
+from napari_medsam.formats.common.label_file import LabelFile
+from napari_medsam.formats.common.label_table import read_label_table, write_label_table
+from napari_medsam.formats.labels.read import read_label_file
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.jobs import JobRunner
 from napari_medsam.ui.known_files import state_of

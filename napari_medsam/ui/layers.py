@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from napari_medsam.engine.annotation.events import Label
 from napari_medsam.engine.data.prompts import SliceRef
 from napari_medsam.engine.data.volume import AXES, Axis
-from napari_medsam.formats.grid import SourceGrid
+from napari_medsam.formats.common.grid import SourceGrid
 
 try:
     from napari.layers.base import LayerLock

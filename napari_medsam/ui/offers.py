@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam.engine.annotation.annotation import Annotation
-from napari_medsam.formats.image_file import ImageFile
-from napari_medsam.formats.thumbnail import thumbnail
+from napari_medsam.formats.common.image_file import ImageFile
+from napari_medsam.formats.common.thumbnail import thumbnail
 from napari_medsam.journal.history import in_words
 from napari_medsam.journal.look import Found
 from napari_medsam.ui.images import first_window_of

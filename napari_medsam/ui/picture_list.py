@@ -7,7 +7,7 @@ from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QIcon, QImage, QPixmap
 from qtpy.QtWidgets import QListWidget, QListWidgetItem
 
-from napari_medsam.formats.thumbnail import SIDE
+from napari_medsam.formats.common.thumbnail import SIDE
 from napari_medsam.ui.choosing import Thumbnail
 
 LINE = SIDE + 12

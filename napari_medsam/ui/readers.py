@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from napari_medsam.formats.coco import is_coco
-from napari_medsam.formats.errors import ReadError
-from napari_medsam.formats.images import SUFFIXES, suffix_of
-from napari_medsam.formats.labels_read import is_label_file, read_labels_alone
+from napari_medsam.formats.common.errors import ReadError
+from napari_medsam.formats.images.read import SUFFIXES, suffix_of
+from napari_medsam.formats.labels.read import is_label_file, read_labels_alone
+from napari_medsam.formats.pictures.coco import is_coco
 from napari_medsam.ui.choice_dialogs import current_chooser
 from napari_medsam.ui.choosing import NothingChosen, open_images
 from napari_medsam.ui.docks import current_controller

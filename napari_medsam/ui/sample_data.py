@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from importlib.resources import as_file, files
 
-from napari_medsam.formats.images import read_image
+from napari_medsam.formats.images.read import read_image
 from napari_medsam.phantom import synthetic_abdomen
 from napari_medsam.ui.images import LayerData, image_layer_data
 

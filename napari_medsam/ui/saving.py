@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_medsam.engine.annotation.events import Event
-from napari_medsam.formats.errors import SaveError
-from napari_medsam.formats.exits import proposed_suffix
-from napari_medsam.formats.images import without_suffix
-from napari_medsam.formats.label_files import label_paths, write_label_files
-from napari_medsam.formats.labels import Saved, write_labels
+from napari_medsam.formats.common.errors import SaveError
+from napari_medsam.formats.images.read import without_suffix
+from napari_medsam.formats.labels.export_formats import proposed_suffix
+from napari_medsam.formats.labels.per_label import label_paths, write_label_files
+from napari_medsam.formats.labels.write import Saved, write_labels
 from napari_medsam.storage.file_names import without_problem
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.images import UNKNOWN_PLACE

@@ -9,8 +9,8 @@ from pathlib import Path
 from qtpy.QtGui import QAction
 from qtpy.QtWidgets import QInputDialog, QMenu, QWidget
 
-from napari_medsam.formats.errors import ReadError, SaveError
-from napari_medsam.formats.label_templates import (
+from napari_medsam.formats.common.errors import ReadError, SaveError
+from napari_medsam.formats.labels.templates import (
     read_template,
     save_template,
     template_names,

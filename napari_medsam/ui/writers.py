@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.formats.errors import SaveError
-from napari_medsam.formats.grid import Geometry, SourceGrid
-from napari_medsam.formats.images import suffix_of
-from napari_medsam.formats.labels import FORMATS, write_labels
+from napari_medsam.formats.common.errors import SaveError
+from napari_medsam.formats.common.grid import Geometry, SourceGrid
+from napari_medsam.formats.images.read import suffix_of
+from napari_medsam.formats.labels.write import FORMATS, write_labels
 from napari_medsam.ui.docks import case_of
 from napari_medsam.ui.layers import GRID, TABLE
 

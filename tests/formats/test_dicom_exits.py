@@ -14,12 +14,12 @@ from scipy.spatial.transform import Rotation
 from skimage.draw import polygon2mask
 
 from napari_medsam.engine.annotation.events import Label
-from napari_medsam.formats import optional
-from napari_medsam.formats.errors import OtherGrid, ReadError, SaveError
-from napari_medsam.formats.image_file import ImageFile
-from napari_medsam.formats.images import read_image
-from napari_medsam.formats.labels import read_label_file, write_labels
-from napari_medsam.formats.terms import Code, CodedLabel, Term, term_of
+from napari_medsam.formats.common import optional_libraries
+from napari_medsam.formats.common.coded_terms import Code, CodedLabel, Term, term_of
+from napari_medsam.formats.common.errors import OtherGrid, ReadError, SaveError
+from napari_medsam.formats.common.image_file import ImageFile
+from napari_medsam.formats.images.read import read_image
+from napari_medsam.formats.labels.write import read_label_file, write_labels
 from tests.formats.dicom_files import REFERABLE, SERIES, segments_by_highdicom, write_series
 from tests.formats.grids import axis_matrix
 
@@ -317,7 +317,7 @@ class TestRefusals:
         def missing(name: str) -> None:
             raise ModuleNotFoundError(name=name)
 
-        monkeypatch.setattr(optional, "import_module", missing)
+        monkeypatch.setattr(optional_libraries, "import_module", missing)
         with pytest.raises(SaveError, match=r"pip install 'napari-medsam\[dicom\]'"):
             write_labels(tmp_path / f"out{suffix}", drawn(SHAPE), ct.grid)
 

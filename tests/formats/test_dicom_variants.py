@@ -9,8 +9,8 @@ import pytest
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from napari_medsam.formats.errors import ReadError, SeveralFrames
-from napari_medsam.formats.images import describe, read_image
+from napari_medsam.formats.common.errors import ReadError, SeveralFrames
+from napari_medsam.formats.images.read import describe, read_image
 from tests.formats.dicom_objects import ULTRASOUND_FILM, enhanced, image_object, save
 
 pydicom = pytest.importorskip("pydicom", reason="needs the extra [dicom]")

@@ -14,8 +14,8 @@ import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_medsam.formats.images import read_image
-from napari_medsam.formats.labels import write_labels
+from napari_medsam.formats.images.read import read_image
+from napari_medsam.formats.labels.write import write_labels
 from tests.formats.dicom_files import write_series
 
 TOLERANCE = 1e-5

@@ -16,9 +16,9 @@ import SimpleITK as sitk
 import tifffile
 from PIL import Image
 
-from napari_medsam.formats.errors import ReadError
-from napari_medsam.formats.images import read_image
-from napari_medsam.formats.labels import read_label_file, write_labels
+from napari_medsam.formats.common.errors import ReadError
+from napari_medsam.formats.images.read import read_image
+from napari_medsam.formats.labels.write import read_label_file, write_labels
 from tests.formats.dicom_files import REFERABLE, write_series, write_slice
 from tests.formats.dicom_objects import enhanced, image_object, save
 

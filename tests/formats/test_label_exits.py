@@ -11,17 +11,24 @@ import pytest
 import SimpleITK as sitk
 
 from napari_medsam.engine.annotation.events import Label
-from napari_medsam.formats.cielab import cielab_from_rgb, rgb_from_cielab
-from napari_medsam.formats.errors import OtherGrid, ReadError, SaveError
-from napari_medsam.formats.grid import Geometry, SourceGrid
-from napari_medsam.formats.image_file import ImageFile
-from napari_medsam.formats.image_write import write_image
-from napari_medsam.formats.images import read_image
-from napari_medsam.formats.label_files import label_paths, write_label_files
-from napari_medsam.formats.label_table import read_label_table, write_label_table
-from napari_medsam.formats.labels import FORMATS, read_label_file, write_labels
-from napari_medsam.formats.labels_resample import resampled
-from napari_medsam.formats.terms import UNKNOWN, Code, CodedLabel, Term, term_of, with_term
+from napari_medsam.formats.common.cielab import cielab_from_rgb, rgb_from_cielab
+from napari_medsam.formats.common.coded_terms import (
+    UNKNOWN,
+    Code,
+    CodedLabel,
+    Term,
+    term_of,
+    with_term,
+)
+from napari_medsam.formats.common.errors import OtherGrid, ReadError, SaveError
+from napari_medsam.formats.common.grid import Geometry, SourceGrid
+from napari_medsam.formats.common.image_file import ImageFile
+from napari_medsam.formats.common.label_table import read_label_table, write_label_table
+from napari_medsam.formats.images.read import read_image
+from napari_medsam.formats.images.write import write_image
+from napari_medsam.formats.labels.per_label import label_paths, write_label_files
+from napari_medsam.formats.labels.resample import resampled
+from napari_medsam.formats.labels.write import FORMATS, read_label_file, write_labels
 from napari_medsam.formats.trial import VOXELS, _write_series
 from napari_medsam.storage import atomic_write
 from napari_medsam.storage.file_names import name_key

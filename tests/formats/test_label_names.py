@@ -10,12 +10,12 @@ import pytest
 import SimpleITK as sitk
 
 from napari_medsam.engine.annotation.events import Label
-from napari_medsam.formats.errors import ReadError, SaveError
-from napari_medsam.formats.grid import SourceGrid
-from napari_medsam.formats.images import read_image
-from napari_medsam.formats.label_table import read_label_table, write_label_table
-from napari_medsam.formats.labels import read_label_file, write_labels
-from napari_medsam.formats.terms import KNOWN, CodedLabel
+from napari_medsam.formats.common.coded_terms import KNOWN, CodedLabel
+from napari_medsam.formats.common.errors import ReadError, SaveError
+from napari_medsam.formats.common.grid import SourceGrid
+from napari_medsam.formats.common.label_table import read_label_table, write_label_table
+from napari_medsam.formats.images.read import read_image
+from napari_medsam.formats.labels.write import read_label_file, write_labels
 
 TABLE = (Label(1, "liver", (1.0, 0.0, 0.0)), Label(3, 'left "kidney"', (0.0, 0.4, 0.8)))
 

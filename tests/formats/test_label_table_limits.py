@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from napari_medsam.engine.annotation.events import Label
-from napari_medsam.formats import label_table
-from napari_medsam.formats.errors import ReadError
-from napari_medsam.formats.label_table import read_label_table, write_label_table
+from napari_medsam.formats.common import label_table
+from napari_medsam.formats.common.errors import ReadError
+from napari_medsam.formats.common.label_table import read_label_table, write_label_table
 
 
 def test_field_longer_than_csv_takes_is_one_sentence(tmp_path: Path) -> None:

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_medsam.formats.errors import ReadError
-from napari_medsam.formats.images import describe, read_image
-from napari_medsam.formats.labels_read import read_labels_alone
+from napari_medsam.formats.common.errors import ReadError
+from napari_medsam.formats.images.read import describe, read_image
+from napari_medsam.formats.labels.read import read_labels_alone
 from tests.conftest import PROJECT
 
 SHARED = Path(os.environ.get("NAPARI_MEDSAM_SHARED", PROJECT.parent / "shared"))

@@ -11,7 +11,7 @@ import pytest
 from napari_medsam.engine.annotation.annotation import Annotation
 from napari_medsam.engine.annotation.events import Step
 from napari_medsam.engine.data.intensity_window import Window
-from napari_medsam.formats.grid import Geometry, SourceGrid
+from napari_medsam.formats.common.grid import Geometry, SourceGrid
 from napari_medsam.journal.book import Book, Row
 from napari_medsam.journal.head import Head
 from tests.engine.annotation.test_annotation import SHAPE

@@ -19,7 +19,7 @@ from napari_medsam.engine.annotation.annotation import Annotation
 from napari_medsam.engine.annotation.events import Event, Label, Origin
 from napari_medsam.engine.annotation.patch import Patch
 from napari_medsam.engine.data.stored_types import Stored
-from napari_medsam.formats.terms import CodedLabel
+from napari_medsam.formats.common.coded_terms import CodedLabel
 from napari_medsam.journal.book import Row, read_event
 from napari_medsam.journal.errors import JournalError
 from napari_medsam.journal.forms import Undeclared, form_of

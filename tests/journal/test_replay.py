@@ -17,9 +17,9 @@ from napari_medsam.engine.annotation.events import PlacedBox
 from napari_medsam.engine.data.intensity_window import Window
 from napari_medsam.engine.data.prompts import SliceRef, box_prompt
 from napari_medsam.engine.session import Session
-from napari_medsam.formats.image_file import ImageFile
-from napari_medsam.formats.images import read_image
-from napari_medsam.formats.labels import write_labels
+from napari_medsam.formats.common.image_file import ImageFile
+from napari_medsam.formats.images.read import read_image
+from napari_medsam.formats.labels.write import write_labels
 from napari_medsam.journal.book import Book, Row
 from napari_medsam.journal.errors import JournalError
 from napari_medsam.journal.head import head_of

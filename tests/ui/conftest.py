@@ -16,8 +16,8 @@ from napari.layers import Image
 from napari_medsam.engine.data.prompts import SliceRef
 from napari_medsam.engine.data.volume import Volume
 from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
-from napari_medsam.formats.grid import Geometry, SourceGrid
-from napari_medsam.formats.image_file import ImageFile
+from napari_medsam.formats.common.grid import Geometry, SourceGrid
+from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.models.runtime.precision_choice import Wish
 from napari_medsam.ui.controller import Controller
 from napari_medsam.ui.images import image_layer_data

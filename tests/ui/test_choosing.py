@@ -15,9 +15,9 @@ import tifffile
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
-from napari_medsam.formats.description import Description
-from napari_medsam.formats.errors import SeveralFrames
-from napari_medsam.formats.grid import Triple
+from napari_medsam.formats.common.description import Description
+from napari_medsam.formats.common.errors import SeveralFrames
+from napari_medsam.formats.common.grid import Triple
 from napari_medsam.ui.choice_dialogs import SeriesDialog, SpacingDialog, VolumeDialog
 from napari_medsam.ui.choosing import NothingChosen, Volumes, about, open_images
 from napari_medsam.ui.readers import get_reader

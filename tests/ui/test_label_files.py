@@ -13,10 +13,10 @@ from napari.layers import Labels
 from qtpy.QtWidgets import QFileDialog
 
 from napari_medsam.engine.annotation.events import Label
-from napari_medsam.formats.images import read_image
-from napari_medsam.formats.label_table import read_label_table, write_label_table
-from napari_medsam.formats.labels import write_labels
-from napari_medsam.formats.terms import term_of
+from napari_medsam.formats.common.coded_terms import term_of
+from napari_medsam.formats.common.label_table import read_label_table, write_label_table
+from napari_medsam.formats.images.read import read_image
+from napari_medsam.formats.labels.write import write_labels
 from napari_medsam.ui.label_files import ADD, REPLACE, RESAMPLE
 from napari_medsam.ui.label_rows import rows_of
 from napari_medsam.ui.layers import GRID, TABLE

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_medsam.formats import labels as labels_module
-from napari_medsam.formats import labels_nifti
-from napari_medsam.formats.labels import read_labels
+from napari_medsam.formats.labels import write as labels_module
+from napari_medsam.formats.labels.write import read_labels
+from napari_medsam.formats.nifti import write_labels as labels_nifti
 from napari_medsam.ui.known_files import FileState, KnownFiles, state_of
 from napari_medsam.ui.offers import ONLY_LOOK
 from napari_medsam.ui.saving import REPLACE, How

@@ -56,7 +56,7 @@ class Label:
     No voxel of a locked label changes, and none becomes it, until it is unlocked
     (`canvas.Canvas.patch`); its name and colour may. A label that is "done" is locked
     (`with_state`, `with_lock`).
-    A file's labels may carry more (`formats.terms.CodedLabel`): change one with
+    A file's labels may carry more (`formats.common.coded_terms.CodedLabel`): change one with
     `dataclasses.replace`, which keeps what it carries.
     """
 

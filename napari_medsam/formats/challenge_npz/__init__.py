@@ -1,0 +1,1 @@
+"""The .npz files of the CVPR 2024 challenge."""

@@ -1,0 +1,91 @@
+"""What goes wrong with a file, as one sentence for the person who opened or saved it."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_medsam.formats.common.description import Description
+    from napari_medsam.storage.errors import FileInUse
+
+
+DAMAGE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+"""What libraries raise on damaged files: none of them foresees every byte. A mistake of ours in a
+reader is taken for damage too, so readers call a library in as few lines as they can."""
+
+
+class ReadError(ValueError):
+    """A file or folder cannot be read as an image; the message says why and what to do."""
+
+
+class SeveralFrames(ReadError):
+    """The file holds several volumes and none was chosen; `n_frames` says how many."""
+
+    def __init__(self, name: str, n_frames: int) -> None:
+        super().__init__(
+            f"{name} holds {n_frames} volumes (time points, directions or channels) and one at "
+            f"a time is segmented: choose one, frame 0 to {n_frames - 1}."
+        )
+        self.name = name
+        self.n_frames = n_frames
+
+
+class SeveralSeries(ReadError):
+    """The folder holds several DICOM series and none was chosen; `series` lists them."""
+
+    def __init__(self, name: str, series: Sequence[Description]) -> None:
+        lines = "; ".join(one.one_line() for one in series)
+        super().__init__(f"{name} holds {len(series)} series, choose one by its UID: {lines}")
+        self.series = tuple(series)
+
+
+class OtherGrid(ReadError):
+    """Labels lie on another grid than their image; resampling them is the user's to decide.
+
+    `difference` says what differs, "" where there is nothing to resample by.
+    """
+
+    def __init__(self, sentence: str, difference: str = "") -> None:
+        super().__init__(sentence)
+        self.difference = difference
+
+
+class SaveError(ValueError):
+    """Labels were not saved; what was in the target's place before is untouched."""
+
+
+def in_use(error: FileInUse) -> str:
+    """Why a file was not replaced on Windows while another program shows it."""
+    return (
+        f"{error.path.name} {error.state}; close it there and save again. The file that was there "
+        f"before is unchanged."
+    )
+
+
+def one_line(error: BaseException) -> str:
+    """What an error says, on one line; its kind where it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def reason(error: Exception, longest: int = 140) -> str:
+    """What a library said, as a short clause without line breaks or raw bytes."""
+    plain = "".join(letter if letter.isprintable() else "?" for letter in one_line(error))
+    return plain if len(plain) <= longest else plain[: longest - 4] + " ..."

@@ -1,0 +1,1 @@
+"""DICOM: series, multi-frame files, SEG, RTSTRUCT, SUV."""

@@ -1,0 +1,126 @@
+"""Where a DICOM image comes from: a folder, a file, a DICOMDIR's list, or a zip.
+
+Everything becomes a list of plain files. A zip is unpacked into a temporary folder under names
+of our own (so no entry can climb out of it), after its sizes have been added up.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import stat
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from napari_medsam.formats.common.errors import ReadError
+from napari_medsam.formats.common.limits import size_text
+from napari_medsam.formats.common.optional_libraries import has
+from napari_medsam.formats.dicom.multi_frame import UNREADABLE, quiet_pydicom, read_dataset
+from napari_medsam.storage.temporary_folder import temporary_folder
+
+DIRECTORY = b"1.2.840.10008.1.3.10"
+"""Media Storage Directory, the SOP class of a DICOMDIR (PS3.6 annex A)."""
+LARGEST_ZIP = 16 * 10**9
+"""Bytes a zip may unpack to: a long cardiac CT study has about 10 GB."""
+MOST_ENTRIES = 100_000
+DAMAGED_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+"""What zipfile raises on damaged, encrypted and unknown archives."""
+
+
+@contextmanager
+def unpacked(path: Path) -> Iterator[Path]:
+    """The path itself, or for a zip a temporary folder with its files that is removed after.
+
+    Raises
+    ------
+    ReadError
+        The zip is damaged, encrypted, or larger than can be unpacked here.
+    """
+    if path.suffix.lower() != ".zip" or path.is_dir():
+        yield path
+        return
+    with temporary_folder("napari-medsam-") as outer:
+        folder = outer / "zip"
+        folder.mkdir()
+        try:
+            with zipfile.ZipFile(path) as archive:
+                _unpack(archive, folder, path)
+        except DAMAGED_ZIP as error:
+            raise ReadError(
+                f"{path.name} is not a zip that can be unpacked: it is damaged or encrypted."
+            ) from error
+        yield folder
+
+
+def _unpack(archive: zipfile.ZipFile, folder: Path, path: Path) -> None:
+    entries = [entry for entry in archive.infolist() if not entry.is_dir() and not _is_link(entry)]
+    total = sum(entry.file_size for entry in entries)
+    free = int(shutil.disk_usage(folder).free * 0.9)
+    if len(entries) > MOST_ENTRIES or total > min(LARGEST_ZIP, free):
+        raise ReadError(
+            f"{path.name} would unpack to {len(entries)} files of together {size_text(total)}; "
+            f"up to {MOST_ENTRIES} files and {size_text(min(LARGEST_ZIP, free))} can be unpacked "
+            f"here. Unpack it yourself and open the folder."
+        )
+    for number, entry in enumerate(entries):
+        last = re.sub(r"[^A-Za-z0-9._-]", "_", entry.filename.replace("\\", "/").split("/")[-1])
+        # zipfile gives no more bytes than `file_size`, whatever the entry holds.
+        with (
+            archive.open(entry) as source,
+            (folder / f"{number:06d}_{last[-60:]}").open("wb") as target,
+        ):
+            shutil.copyfileobj(source, target, 1 << 20)
+
+
+def _is_link(entry: zipfile.ZipInfo) -> bool:
+    return stat.S_ISLNK(entry.external_attr >> 16)
+
+
+def is_directory(path: Path) -> bool:
+    """Whether a file is a DICOMDIR: the contents of a CD, not an image."""
+    if path.name.upper() == "DICOMDIR":
+        return True
+    with path.open("rb") as stream:
+        start = stream.read(600)
+    return start[128:132] == b"DICM" and DIRECTORY in start
+
+
+def files_of(path: Path) -> list[Path]:
+    """The files of a folder and the folders in it, or those a DICOMDIR lists.
+
+    Where pydicom is missing or the list names no file that is there (discs copied in part, or
+    with other names), the DICOMDIR's folder is searched instead.
+    """
+    folder = path if path.is_dir() else path.parent
+    listed = _listed(path) if not path.is_dir() and has("pydicom") else []
+    if listed:
+        return listed
+    return sorted(one for one in folder.rglob("*") if one.is_file() and _is_candidate(one))
+
+
+def _listed(path: Path) -> list[Path]:
+    """The files that a DICOMDIR's records refer to and that exist in its folder."""
+    folder = path.parent.resolve()
+    with quiet_pydicom():
+        try:
+            dataset = read_dataset(path)
+            records = list(dataset.get("DirectoryRecordSequence") or ())
+            names = [record.get("ReferencedFileID") for record in records]
+        except (ReadError, *UNREADABLE):
+            return []
+    found: set[Path] = set()
+    for parts in names:
+        words = [str(parts)] if isinstance(parts, str) else [str(word) for word in parts or ()]
+        for spelled in (words, [word.lower() for word in words]):
+            one = folder.joinpath(*spelled).resolve() if words else folder
+            if one.is_file() and folder in one.parents:
+                found.add(one)
+                break
+    return sorted(found)
+
+
+def _is_candidate(path: Path) -> bool:
+    return not path.name.startswith(".") and path.name.upper() != "DICOMDIR"

@@ -1,0 +1,125 @@
+"""The pixels of DICOM slices, decoded and rescaled, and put together to a volume."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from napari_medsam.formats.common.errors import ReadError
+from napari_medsam.formats.common.limits import DEFLATE_LIMIT, require_data
+from napari_medsam.formats.dicom.multi_frame import SEGMENTATION, stored_frames
+from napari_medsam.formats.dicom.pydicom_pixels import decoded_by_pydicom
+from napari_medsam.formats.dicom.slice_header import SliceHeader, quiet_gdcm
+from napari_medsam.formats.dicom.validity import BIG_ENDIAN, DEFLATED, IMPLICIT, transfer_syntax
+
+EXPLICIT = b"1.2.840.10008.1.2.1"
+AS_STORED = frozenset((b"", IMPLICIT, EXPLICIT, BIG_ENDIAN))
+"""Transfer syntaxes without compression (PS3.5 annex A); "" is a file that states none."""
+RLE = b"1.2.840.10008.1.2.5"
+MOST_PACKED = {RLE: 64, DEFLATED: DEFLATE_LIMIT}
+"""Bytes of pixels a byte of the file can give: PackBits has 128 for 2 (PS3.5 annex G.3)."""
+MOST_PACKED_OTHERS = 10_000
+"""An empty slice of 512 x 512 in JPEG-LS or JPEG 2000 stays under 1000, header counted."""
+
+
+def require_pixels(header: SliceHeader) -> None:
+    """Raise ReadError where a file is too short for the pixels its header announces.
+
+    GDCM makes up what an uncompressed file lacks, and asks for all memory first.
+    """
+    # A palette's and a halved chroma's components are not all stored: one byte is the least.
+    pixels = header.frames * header.rows * header.columns
+    n_bytes = pixels // 8 if header.sop_class == SEGMENTATION else pixels
+    syntax = transfer_syntax(header.path)
+    packed = 1 if syntax in AS_STORED else MOST_PACKED.get(syntax, MOST_PACKED_OTHERS)
+    require_data(n_bytes, header.path, ratio=packed)
+
+
+def slice_pixels(slices: tuple[SliceHeader | None, ...]) -> list[NDArray[Any] | None]:
+    """The pixels of each slice; a file of many slices is decoded once."""
+    files: dict[Path, NDArray[Any]] = {}
+    pixels: list[NDArray[Any] | None] = []
+    for one in slices:
+        if one is None:
+            pixels.append(None)
+        elif one.frame is None:
+            pixels.append(decoded(one)[0])
+        else:
+            if one.path not in files:
+                require_pixels(one)
+                files[one.path] = _upright(stored_frames(one.path), one)
+            slope, intercept = one.rescale
+            stored = files[one.path][one.frame]
+            plain = (slope, intercept) == (1.0, 0.0)
+            pixels.append(_narrow(stored if plain else stored * slope + intercept))
+    return pixels
+
+
+def decoded(header: SliceHeader) -> NDArray[Any]:
+    """Decoded and rescaled pixels (frames, rows, columns) or (frames, rows, columns, 3).
+
+    Those of MONOCHROME1 are upright: GDCM turns them so that high is bright.
+    """
+    require_pixels(header)
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO("GDCMImageIO")
+    reader.SetFileName(str(header.path))
+    try:
+        with quiet_gdcm(header.path):
+            array = sitk.GetArrayFromImage(reader.Execute())
+    except RuntimeError as error:
+        return _narrow(_by_pydicom(header, error))
+    except MemoryError as error:
+        raise ReadError(f"There is not enough memory for {header.path.name}.") from error
+    shape = (header.frames, header.rows, header.columns)
+    return _narrow(array.reshape(*shape, 3) if header.components == 3 else array.reshape(shape))
+
+
+def _by_pydicom(header: SliceHeader, error: Exception) -> NDArray[Any]:
+    """What GDCM could not decode; where pydicom cannot either, it is damaged."""
+    try:
+        return decoded_by_pydicom(header)
+    except ReadError:
+        raise ReadError(
+            f"{header.path.name} is damaged: its pixel data are cut off or cannot be decoded."
+        ) from error
+
+
+def _narrow(array: NDArray[Any]) -> NDArray[Any]:
+    """int16 where the values fit (GDCM gives int32 or float64 once a rescale is stated)."""
+    if array.dtype.kind == "f":
+        return array.astype(np.float32)
+    if array.dtype.itemsize <= 2:
+        return array
+    fits = array.min() >= -32768 and array.max() <= 32767
+    return array.astype(np.int16 if fits else np.float32)
+
+
+def stacked(pixels: list[NDArray[Any] | None]) -> NDArray[Any]:
+    """Put slices together; a missing one is filled with the lowest value of the others."""
+    present = [one for one in pixels if one is not None]
+    dtype = np.result_type(*{one.dtype for one in present})
+    if dtype.itemsize > 4:
+        dtype = np.dtype(np.float32)
+    lowest = min(one.min() for one in present)
+    volume = np.full((len(pixels), *present[0].shape), lowest, dtype=dtype)
+    for index, one in enumerate(pixels):
+        if one is not None:
+            volume[index] = one
+    return volume
+
+
+def _upright(stored: NDArray[Any], header: SliceHeader) -> NDArray[Any]:
+    """Frames as pydicom gives them, MONOCHROME1 turned as GDCM does with single files."""
+    return inverted(stored) if header.photometric == "MONOCHROME1" else stored
+
+
+def inverted(array: NDArray[Any]) -> NDArray[Any]:
+    """MONOCHROME1 turned so that high is bright; the range of values stays the same."""
+    lowest, highest = array.min(), array.max()
+    wide = np.float64 if array.dtype.kind == "f" else np.int64
+    return (wide(lowest) + wide(highest) - array.astype(wide)).astype(array.dtype)

@@ -1,0 +1,227 @@
+"""Labels as DICOM SEG (PS3.3 A.51): a bit a voxel, on the slices of the image's own series.
+
+Written by highdicom, read back by pydicom through `dicom_seg`. Segments are numbered 1, 2, 3 ...
+as the standard asks; the label a segment came from stands in its tracking ID.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from napari_medsam import __version__
+from napari_medsam.engine.annotation.events import Label
+from napari_medsam.formats.common.cielab import cielab_from_rgb
+from napari_medsam.formats.common.coded_terms import Code, term_of
+from napari_medsam.formats.common.errors import SaveError, reason
+from napari_medsam.formats.common.grid import SourceGrid
+from napari_medsam.formats.common.label_table import complete_table
+from napari_medsam.formats.common.optional_libraries import INSTALL, has
+from napari_medsam.formats.dicom.seg_read import TRACKING, read_segmentation
+from napari_medsam.formats.dicom.source_series import Source, make_plain, source_of
+
+MANUFACTURER = "napari-medsam"
+UNWRITABLE = (ValueError, TypeError, KeyError, AttributeError, IndexError)
+"""What highdicom raises on source headers that lack what the standard requires."""
+
+
+def write(
+    path: Path, labels_kji: NDArray[Any], grid: SourceGrid, table: Sequence[Label] = ()
+) -> None:
+    """Write (K, J, I) labels; frames without a label are left out."""
+    require_extra("DICOM SEG", "highdicom")
+    present = [n for n in np.unique(labels_kji).tolist() if n]
+    if not present:
+        raise SaveError("There is no label to save yet; a DICOM SEG cannot be empty.")
+    rows = [one for one in complete_table(labels_kji, table) if one.number in present]
+    numbers = np.zeros(int(labels_kji.max()) + 1, dtype=np.uint16)
+    numbers[[one.number for one in rows]] = np.arange(1, len(rows) + 1)
+    if grid.ndim != 3:
+        raise SaveError(
+            "The image states no place in the patient, which a DICOM SEG needs: save as .png."
+        )
+    with source_of(grid) as source:
+        if not source.first.get("FrameOfReferenceUID"):
+            raise SaveError(
+                "The series states no frame of reference, which a DICOM SEG needs to say where "
+                "its frames lie: save as .nii.gz or .seg.nrrd."
+            )
+        try:
+            dataset = _segmentation(numbers[labels_kji], rows, source)
+            try:
+                dataset.save_as(path, enforce_file_format=True)
+            finally:
+                _close_index(dataset)
+        except UNWRITABLE as error:
+            raise SaveError(
+                f"The series' headers lack what a DICOM SEG needs ({reason(error)}); save as "
+                f".nii.gz or .seg.nrrd."
+            ) from error
+
+
+def _close_index(dataset: Any) -> None:
+    """Close the database in memory that highdicom makes of the frames.
+
+    It has no public way to do so, and from Python 3.13 on a database that is left open warns
+    wherever the memory happens to be freed.
+    """
+    index = getattr(dataset, "_db_con", None)
+    if index is not None:
+        index.close()
+
+
+def check(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:
+    """Lay the frames on the image's grid again and compare; SaveError where they differ."""
+    found = read_segmentation(path, grid)
+    if not np.array_equal(grid.from_lps(found.labels), labels_kji):
+        raise SaveError("The labels read back from the DICOM SEG differ from those on screen.")
+    said = (
+        f"{labels_kji.size} voxels at the places their frames state, {len(found.table)} segments "
+        f"and their names were read back with pydicom and equal the labels"
+    )
+    return said + _second(path, labels_kji)
+
+
+def _second(path: Path, labels_kji: NDArray[Any]) -> str:
+    """Count the labelled voxels with SimpleITK, where it can read them.
+
+    It fails on files of a single slice, and where a frame does not fill its last byte (frames
+    follow each other bit by bit, PS3.5 section 8.1.1, and GDCM starts each on a byte).
+    """
+    if labels_kji[0].size % 8:
+        return ""
+    try:
+        frames = sitk.GetArrayFromImage(sitk.ReadImage(str(path), imageIO="GDCMImageIO"))
+    except RuntimeError:
+        return ""
+    if int(np.count_nonzero(frames)) != int(np.count_nonzero(labels_kji)):
+        raise SaveError("SimpleITK finds another number of labelled voxels than were saved.")
+    return "; SimpleITK counts the same voxels"
+
+
+def require_extra(purpose: str, library: str) -> None:
+    if not has(library):
+        raise SaveError(f"Saving {purpose} needs {library}, which is not installed: {INSTALL}")
+
+
+def _segmentation(numbers: NDArray[Any], rows: Sequence[Label], source: Source) -> Any:
+    import highdicom as hd
+    from pydicom.uid import generate_uid
+
+    # highdicom logs every module it copies.
+    logging.getLogger("highdicom").setLevel(logging.WARNING)
+    images, planes, positions = _planes(numbers, source)
+    return hd.seg.Segmentation(
+        source_images=images,
+        pixel_array=planes,
+        segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
+        segment_descriptions=[_segment(n, row) for n, row in enumerate(rows, start=1)],
+        series_instance_uid=generate_uid(prefix=None),
+        series_number=int(source.first.get("SeriesNumber") or 0) * 100 + 1,
+        sop_instance_uid=generate_uid(prefix=None),
+        instance_number=1,
+        manufacturer=MANUFACTURER,
+        manufacturer_model_name=MANUFACTURER,
+        software_versions=__version__,
+        device_serial_number="1",
+        plane_positions=positions,
+        content_label="SEGMENTATION",
+        content_description="Labels drawn with napari-medsam",
+        series_description="Segmentation (napari-medsam)",
+    )
+
+
+def _planes(numbers: NDArray[Any], source: Source) -> tuple[list[Any], NDArray[Any], Any]:
+    """Source datasets, the planes (n, rows, columns) for them, and positions where not theirs."""
+    if source.is_multi_frame:
+        dataset = source.first
+        if any(one is not None and one is not dataset for one in source.datasets):
+            raise SaveError(
+                "The volume is spread over several multi-frame files, which a DICOM SEG cannot "
+                "refer to together: save as .nii.gz or .seg.nrrd."
+            )
+        make_plain(dataset, dataset)
+        _share_groups(dataset, next(h.frame for h in source.headers if h is not None) or 0)
+        if int(dataset.NumberOfFrames) != sum(one is not None for one in source.headers):
+            # Several volumes in one file: only this one's planes are given, by their place.
+            return [dataset], numbers, _positions(source, range(len(numbers)))
+        planes = np.zeros((int(dataset.NumberOfFrames), *numbers.shape[1:]), numbers.dtype)
+        for header, plane in zip(source.headers, numbers, strict=True):
+            if header is not None and header.frame is not None:
+                planes[header.frame] = plane
+        return [dataset], planes, None
+    images = [one for one in source.datasets if one is not None]
+    for one in images:
+        make_plain(one, images[0])
+        if not one.get("SliceThickness"):
+            # A SEG must state it (PS3.3 C.7.6.16.2.1); some series leave it out or empty.
+            one.SliceThickness = round(source.geometry.spacing_xyz[2], 6)
+    there = [k for k, one in enumerate(source.datasets) if one is not None]
+    absent = [k for k, one in enumerate(source.datasets) if one is None and numbers[k].any()]
+    if not absent:
+        return images, numbers[there], None
+    # Slices that are missing from the series were drawn over: their frames state their place.
+    drawn = sorted(there + absent)
+    return images, numbers[drawn], _positions(source, drawn)
+
+
+def _positions(source: Source, places: Iterable[int]) -> list[Any]:
+    import highdicom as hd
+
+    patient = hd.CoordinateSystemNames.PATIENT
+    return [hd.PlanePositionSequence(patient, source.corner(k).tolist()) for k in places]
+
+
+def _share_groups(dataset: Any, frame: int) -> None:
+    """Put what highdicom looks for in the shared groups there, from one frame of the volume.
+
+    The frames of one volume agree in it; those of others get no label and are left out.
+    """
+    shared = dataset.SharedFunctionalGroupsSequence[0]
+    own = dataset.PerFrameFunctionalGroupsSequence[frame]
+    for name in ("PixelMeasuresSequence", "PlaneOrientationSequence"):
+        if name not in shared and name in own:
+            setattr(shared, name, own[name].value)
+
+
+def _segment(number: int, label: Label) -> Any:
+    import highdicom as hd
+    from pydicom.uid import generate_uid
+
+    term = term_of(label)
+    scaled = cielab_from_rgb(label.color)
+    color = hd.color.CIELabColor(
+        scaled[0] / 65535 * 100, *(value / 65535 * 255 - 128 for value in scaled[1:])
+    )
+    return hd.seg.SegmentDescription(
+        segment_number=number,
+        segment_label=label.name[:64] or f"label {label.number}",
+        segmented_property_category=_concept(term.category),
+        segmented_property_type=_concept(term.type),
+        algorithm_type=hd.seg.SegmentAlgorithmTypeValues.SEMIAUTOMATIC,
+        algorithm_identification=hd.AlgorithmIdentificationSequence(
+            name=MANUFACTURER, family=_ai_family(), version=__version__
+        ),
+        tracking_uid=generate_uid(prefix=None),
+        tracking_id=f"{TRACKING}{label.number}",
+        display_color=color,
+    )
+
+
+def _ai_family() -> Any:
+    """DCM 123109 "Artificial Intelligence" (CID 7162, surface processing algorithm families)."""
+    import highdicom as hd
+
+    return hd.sr.CodedConcept("123109", "DCM", "Artificial Intelligence")
+
+
+def _concept(code: Code) -> Any:
+    import highdicom as hd
+
+    return hd.sr.CodedConcept(code.value, code.scheme, code.meaning[:64])

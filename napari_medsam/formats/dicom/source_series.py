@@ -1,0 +1,139 @@
+"""The series an image came from, opened again when labels that refer to it are saved.
+
+DICOM SEG and RTSTRUCT name the slices they were drawn on and carry their patient and study.
+None of that is kept while the image is open; it is read from the files when it is needed.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medsam.formats.common.errors import ReadError, SaveError
+from napari_medsam.formats.common.grid import Geometry, SourceGrid
+from napari_medsam.formats.dicom.files import unpacked
+from napari_medsam.formats.dicom.multi_frame import quiet_pydicom, read_dataset
+from napari_medsam.formats.dicom.read import choose, stacks_in
+from napari_medsam.formats.dicom.slice_header import SliceHeader
+
+IDENTITY = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID")
+"""What references name (PS3.3 table 10-11 and C.7.3.1); blank in some anonymised files."""
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """The slices of a volume, as headers and as whole datasets without pixels.
+
+    `headers[k]` is the slice at place k of the file's order, None where it is missing;
+    `datasets[k]` is its file, the same one for all slices of a multi-frame file.
+    """
+
+    geometry: Geometry
+    headers: Sequence[SliceHeader | None]
+    datasets: Sequence[Any]
+
+    @property
+    def first(self) -> Any:
+        return next(one for one in self.datasets if one is not None)
+
+    @property
+    def is_multi_frame(self) -> bool:
+        return any(one is not None and one.frame is not None for one in self.headers)
+
+    def corner(self, k: int) -> NDArray[np.float64]:
+        """LPS mm of the first pixel's centre of slice k: its own, or its place where missing."""
+        header = self.headers[k]
+        if header is not None and header.position is not None:
+            return header.position
+        return self.geometry.affine[:3, :3] @ [0, 0, k] + self.geometry.affine[:3, 3]
+
+
+@contextmanager
+def source_of(grid: SourceGrid) -> Iterator[Source]:
+    """Open the DICOM series of a grid again.
+
+    Raises
+    ------
+    SaveError
+        The image is no DICOM series, or its files are gone or have changed.
+    """
+    if grid.kind != "dicom":
+        raise SaveError(
+            "DICOM SEG and RTSTRUCT refer to the DICOM series of their image, and this image "
+            f"comes from {grid.source.name}: save as .nii.gz or .seg.nrrd, or open the series."
+        )
+    if not grid.source.exists():
+        raise SaveError(f"The series in {grid.source} is gone; its headers are needed to save.")
+    with unpacked(grid.source) as place, quiet_pydicom():
+        try:
+            stack = choose(stacks_in(place), grid.source, grid.series or None)
+            headers = stack.slices[min(grid.frame, len(stack.slices) - 1)]
+            files = {one.path: read_dataset(one.path) for one in headers if one is not None}
+        except ReadError as error:
+            raise SaveError(f"The series of the image cannot be read again: {error}") from error
+        difference = grid.geometry.difference(stack.geometry)
+        if difference:
+            raise SaveError(f"The series in {grid.source.name} has changed: {difference}.")
+        if stack.first.is_film or "MOSAIC" in stack.first.image_type:
+            raise SaveError(
+                "Frames of a film and tiles of a mosaic cannot be referred to one by one: save "
+                "as .nii.gz or .seg.nrrd."
+            )
+        _restore_identity(list(files.values()))
+        _require_identity(files.values(), grid)
+        yield Source(
+            stack.geometry, headers, [None if one is None else files[one.path] for one in headers]
+        )
+
+
+def _restore_identity(datasets: Sequence[Any]) -> None:
+    """Fill identifiers that an anonymiser blanked, as far as the files themselves know them.
+
+    Class and instance stand in the file meta information too (PS3.10 section 7.1), which
+    anonymisers often leave. What then still lacks is the series' own identifier; one made from
+    that of its first instance is the same at every save and refers to nothing else.
+    """
+    for dataset in datasets:
+        meta = getattr(dataset, "file_meta", {})
+        for name in ("SOPClassUID", "SOPInstanceUID"):
+            if not dataset.get(name) and (known := meta.get(f"MediaStorage{name}")):
+                setattr(dataset, name, known)
+    if any(dataset.get("SeriesInstanceUID") for dataset in datasets):
+        return
+    first = min((str(dataset.get("SOPInstanceUID") or "") for dataset in datasets), default="")
+    for dataset in datasets if first else ():
+        dataset.SeriesInstanceUID = _made_from(first, "series")
+
+
+def _made_from(known: str, what: str) -> str:
+    """An identifier that is always the same for what is known (PS3.5 annex B.2, UUID derived)."""
+    return f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, f'{known}/{what}').int}"
+
+
+def _require_identity(datasets: Iterable[Any], grid: SourceGrid) -> None:
+    """Raise where slices lack what an object that refers to them must name."""
+    for dataset in datasets:
+        blank = [name for name in IDENTITY if not dataset.get(name)]
+        if blank:
+            raise SaveError(
+                f"The slices of {grid.source.name} state no {', '.join(blank)} (blanked by an "
+                f"anonymiser?), so nothing can refer to them: save as .nii.gz or .seg.nrrd."
+            )
+
+
+def make_plain(dataset: Any, first: Any) -> None:
+    """Even out what differs by rounding alone, and fill identifiers that were blanked."""
+    if "ImageOrientationPatient" in first:
+        dataset.ImageOrientationPatient = first.ImageOrientationPatient
+    # Names of labels may need letters that the series' own character set does not have.
+    dataset.decode()
+    dataset.SpecificCharacterSet = "ISO_IR 192"
+    if not dataset.get("StudyInstanceUID"):
+        # Anonymisers blank it; one made from the series' own keeps what belongs together so.
+        dataset.StudyInstanceUID = _made_from(str(dataset.get("SeriesInstanceUID", "")), "study")

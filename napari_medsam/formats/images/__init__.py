@@ -1,0 +1,1 @@
+"""Images of any format: which reader a path needs."""

@@ -1,0 +1,182 @@
+"""Open any image: what a path is decides which library reads it.
+
+The suffix decides, and where there is none the first bytes. Every reader gives an `ImageFile`
+with the volume in LPS order.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from napari_medsam.formats.challenge_npz.arrays import read_npz
+from napari_medsam.formats.common.ct_detection import recognize_ct
+from napari_medsam.formats.common.description import Description
+from napari_medsam.formats.common.errors import ReadError, SeveralFrames
+from napari_medsam.formats.common.grid import Kind, Triple
+from napari_medsam.formats.common.image_file import ImageFile
+from napari_medsam.formats.dicom.read import describe_dicom, read_dicom
+from napari_medsam.formats.dicom.validity import is_dicom
+from napari_medsam.formats.itk.read import read_itk
+from napari_medsam.formats.nifti.read import read_nifti
+from napari_medsam.formats.pictures.read import MAGIC, read_picture
+
+SUFFIXES: dict[str, Kind] = {
+    ".nii": "nifti",
+    ".nii.gz": "nifti",
+    ".hdr": "nifti",
+    ".img": "nifti",
+    ".mgz": "nifti",
+    ".mgh": "nifti",
+    ".mnc": "nifti",
+    ".seg.nrrd": "nrrd",
+    ".nrrd": "nrrd",
+    ".nhdr": "nrrd",
+    ".mha": "mha",
+    ".mhd": "mha",
+    ".dcm": "dicom",
+    ".seg.dcm": "dicom",
+    ".rtstruct.dcm": "dicom",
+    ".ima": "dicom",
+    ".zip": "dicom",
+    ".png": "picture",
+    ".jpg": "picture",
+    ".jpeg": "picture",
+    ".bmp": "picture",
+    ".tif": "picture",
+    ".tiff": "picture",
+    ".npz": "npz",
+}
+DOUBLE_SUFFIXES = (".nii.gz", ".seg.nrrd", ".seg.dcm", ".rtstruct.dcm")
+
+
+def read_image(
+    path: str | os.PathLike[str],
+    *,
+    series: str | None = None,
+    frame: int | None = None,
+    spacing_xyz: Triple | None = None,
+    suv: bool = True,
+) -> ImageFile:
+    """Read an image file, or a DICOM series in a folder, DICOMDIR or zip.
+
+    Parameters
+    ----------
+    path
+        The file or folder.
+    series
+        Which DICOM series, by the UID `describe` lists.
+    frame
+        Which volume of a 4D file, counted from 0.
+    spacing_xyz
+        Millimetres between pixels and pages of a picture, which states none itself.
+    suv
+        Give DICOM PET as SUV by body weight where the header allows it; a note says whether.
+
+    Raises
+    ------
+    SeveralSeries, SeveralFrames
+        A choice is needed; the message lists what there is.
+    ReadError
+        The file cannot be read; the message says why.
+    """
+    path = Path(path)
+    kind = kind_of(path)
+    match kind:
+        case "dicom":
+            return read_dicom(path, series, frame, suv=suv)
+        case "nifti":
+            return recognize_ct(read_nifti(path, frame))
+        case "nrrd" | "mha":
+            return recognize_ct(read_itk(path, kind, frame))
+        case "npz":
+            return read_npz(path)
+        case _:
+            return read_picture(path, spacing_xyz, frame)
+
+
+def describe(path: str | os.PathLike[str], *, series: str | None = None) -> list[Description]:
+    """What a file or folder holds, one entry a volume; values are read where there is one."""
+    path = Path(path)
+    small = None
+    if kind_of(path) == "dicom":
+        found = describe_dicom(path, series)
+        if len(found) > 1:
+            return found
+        series, small = found[0].series, found[0].thumbnail
+    n_frames = 1
+    try:
+        image = read_image(path, series=series)
+    except SeveralFrames as several:
+        n_frames = several.n_frames
+        image = read_image(path, series=series, frame=0)
+    return [replace(_described(image, series or "", n_frames), thumbnail=small)]
+
+
+def _described(image: ImageFile, series: str, n_frames: int) -> Description:
+    voxels, lps = image.volume.voxels, image.grid.lps
+    z, y, x = lps.shape_zyx
+    finite = voxels[np.isfinite(voxels)] if voxels.dtype.kind == "f" else voxels
+    return Description(
+        kind=image.grid.kind,
+        name=image.name,
+        series=series,
+        size_xyz=(x, y, z),
+        spacing_xyz=lps.spacing_xyz,
+        orientation=image.grid.orientation_code,
+        modality=image.volume.modality,
+        n_frames=n_frames,
+        value_range=(float(finite.min()), float(finite.max())) if finite.size else None,
+        dtype=("RGB " if image.volume.is_rgb else "") + str(voxels.dtype),
+        notes=image.notes,
+    )
+
+
+def kind_of(path: Path) -> Kind:
+    """Which family a file or folder belongs to."""
+    if not path.exists():
+        raise ReadError(f"There is no file {path.name} in {path.parent}.")
+    if path.is_dir():
+        return "dicom"
+    kind = SUFFIXES.get(suffix_of(path))
+    if kind is not None:
+        return kind
+    found = _kind_by_content(path)
+    if found is None:
+        raise ReadError(
+            f"{path.name} is of no kind that can be read here; these can: DICOM, "
+            f"{', '.join(SUFFIXES)}."
+        )
+    return found
+
+
+def suffix_of(path: Path) -> str:
+    """The suffix in lower case; those of `DOUBLE_SUFFIXES` count as one."""
+    name = path.name.lower()
+    double = next((suffix for suffix in DOUBLE_SUFFIXES if name.endswith(suffix)), None)
+    return double or path.suffix.lower()
+
+
+def without_suffix(name: str) -> str:
+    """A file's or an image's name less a suffix of `SUFFIXES`: the .0 of "CT Body 3.0" is none."""
+    suffix = suffix_of(Path(name))
+    return name[: -len(suffix)] if suffix in SUFFIXES else name
+
+
+def _kind_by_content(path: Path) -> Literal["dicom", "nifti", "nrrd", "picture"] | None:
+    """Recognise a file without a known suffix by its first bytes."""
+    with path.open("rb") as stream:
+        start = stream.read(352)
+    if is_dicom(path):
+        return "dicom"
+    if start[344:347] in (b"n+1", b"ni1"):
+        return "nifti"
+    if start.startswith(b"NRRD"):
+        return "nrrd"
+    if start.startswith(MAGIC):
+        return "picture"
+    return None

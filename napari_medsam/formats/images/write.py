@@ -1,0 +1,140 @@
+"""An image to a file of another format: the same voxels at the same place.
+
+As with labels, a temporary file is written, read back and compared before it is moved into
+place. Nothing of the source's header goes along but geometry.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+from PIL import Image
+
+from napari_medsam.formats.common.errors import ReadError, SaveError, in_use
+from napari_medsam.formats.common.grid import SourceGrid
+from napari_medsam.formats.common.image_file import ImageFile
+from napari_medsam.formats.images.read import read_image, suffix_of
+from napari_medsam.formats.itk.write_labels import execute_writer
+from napari_medsam.formats.nifti.header_geometry import header_for_labels
+from napari_medsam.storage.atomic_write import replacing
+from napari_medsam.storage.errors import FileInUse
+from napari_medsam.storage.file_names import is_too_long, name_problem, too_long
+from napari_medsam.storage.operating_system import is_windows
+
+IMAGE_FORMATS = (".nii.gz", ".nii", ".nrrd", ".mha", ".png", ".tif", ".tiff")
+RGB_RECORD = np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])
+
+
+def write_image(path: str | os.PathLike[str], image: ImageFile) -> str:
+    """Save an image on its own grid; what was read back and compared, as a sentence.
+
+    Parameters
+    ----------
+    path
+        The target; its suffix chooses the format (`IMAGE_FORMATS`).
+    image
+        As `read_image` gave it. Rescaled values are saved as they are, without a slope.
+
+    Raises
+    ------
+    SaveError
+        Nothing was saved, and what stood at `path` before still does.
+    """
+    path = Path(path)
+    if is_windows() and (problem := name_problem(path.name)):
+        raise SaveError(problem)
+    suffix = suffix_of(path)
+    if suffix not in IMAGE_FORMATS:
+        raise SaveError(
+            f"{path.name} does not say in which format to save an image: end it in "
+            f"{', '.join(IMAGE_FORMATS)}."
+        )
+    if not path.parent.is_dir():
+        raise SaveError(f"There is no folder {path.parent} to save {path.name} in.")
+    if path.exists() and image.grid.source.exists() and path.samefile(image.grid.source):
+        raise SaveError(f"{path.name} is the image itself; save it under another name.")
+    array = image.grid.from_lps(image.volume.voxels)
+    try:
+        with replacing(path, suffix) as temporary:
+            _write(temporary, suffix, array, image.grid)
+            checked = _check(temporary, suffix, array, image.grid)
+    except FileInUse as error:
+        raise SaveError(in_use(error)) from error
+    except OSError as error:
+        why = too_long(path) if is_too_long(path) else f"{(error.strerror or error)!s}."
+        raise SaveError(f"{path.name} was not saved: {why}") from error
+    except (ReadError, RuntimeError, MemoryError) as error:
+        raise SaveError(f"{path.name} was not saved: {error}") from error
+    return checked
+
+
+def _write(path: Path, suffix: str, array: NDArray[Any], grid: SourceGrid) -> None:
+    """Write (K, J, I) or (K, J, I, 3)."""
+    match suffix:
+        case ".nii" | ".nii.gz":
+            if array.ndim == 4:
+                array = np.ascontiguousarray(array).view(RGB_RECORD)[..., 0]
+            turned = array.T if grid.ndim == 3 else array[0].T
+            header = header_for_labels(grid, turned.shape, turned.dtype)
+            kind = nib.Nifti2Image if isinstance(header, nib.Nifti2Header) else nib.Nifti1Image
+            nib.save(kind(turned, None, header), path)
+        case ".nrrd":
+            execute_writer(_to_itk(array, grid), path, "NrrdImageIO")
+        case ".mha":
+            execute_writer(_to_itk(array, grid), path, "MetaImageIO")
+        case _:
+            _write_picture(path, array)
+
+
+def _to_itk(array: NDArray[Any], grid: SourceGrid) -> sitk.Image:
+    n = grid.ndim
+    image = sitk.GetImageFromArray(array if n == 3 else array[0], isVector=array.ndim == 4)
+    image.SetSpacing(grid.geometry.spacing_xyz[:n])
+    image.SetOrigin(grid.geometry.origin_xyz[:n])
+    image.SetDirection(grid.geometry.direction[:n, :n].ravel().tolist())
+    return image
+
+
+def _write_picture(path: Path, array: NDArray[Any]) -> None:
+    plane = _plane(array, path)
+    if plane.dtype not in (np.uint8, np.uint16):
+        raise SaveError(
+            f"Pictures hold 8 or 16 bits without sign and these values are {plane.dtype}: save "
+            f"as .nii.gz, .nrrd or .mha."
+        )
+    Image.fromarray(plane).save(path, compression=None if path.suffix == ".png" else "tiff_deflate")
+
+
+def _plane(array: NDArray[Any], path: Path) -> NDArray[Any]:
+    if 1 not in array.shape[:3]:
+        raise SaveError(
+            f"A picture holds one slice and this image has {array.shape[0]}; save it as .nii.gz, "
+            f".nrrd or .mha."
+        )
+    return array.squeeze(axis=array.shape.index(1))
+
+
+def _check(path: Path, suffix: str, array: NDArray[Any], grid: SourceGrid) -> str:
+    stored = read_image(path)
+    found = stored.grid.from_lps(stored.volume.voxels)
+    if suffix in (".png", ".tif", ".tiff"):
+        second = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+        plane = _plane(array, path)
+        if not (np.array_equal(found[0], plane) and np.array_equal(second, plane)):
+            raise SaveError("The pixels read back differ from the image's.")
+        return f"{plane.size:,} values were read back with Pillow and SimpleITK and are equal"
+    floats = array.dtype.kind == "f"
+    if not np.array_equal(found, array, equal_nan=floats):
+        raise SaveError("The voxels read back differ from the image's.")
+    difference = grid.geometry.difference(stored.grid.geometry)
+    if difference:
+        raise SaveError(f"The saved image would lie elsewhere than the source: {difference}.")
+    return (
+        f"{array.size:,} values, size, spacing, origin and direction were read back and are equal"
+    )

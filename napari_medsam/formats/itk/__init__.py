@@ -1,0 +1,1 @@
+"""NRRD and MetaImage, through SimpleITK."""

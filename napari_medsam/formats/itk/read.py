@@ -1,0 +1,210 @@
+"""NRRD and MetaImage through SimpleITK, which speaks LPS millimetres as we do.
+
+SimpleITK sizes are (x, y, z) and its arrays [z, y, x]; what it calls x is the file's axis i.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from napari_medsam.formats.common.colour import to_uint8_rgb
+from napari_medsam.formats.common.errors import ReadError, SeveralFrames, reason
+from napari_medsam.formats.common.grid import Geometry, SourceGrid
+from napari_medsam.formats.common.image_file import ImageFile, to_volume
+from napari_medsam.formats.common.limits import require_data, require_memory
+from napari_medsam.formats.itk.meta_header import require_sound_header
+
+# ITK prints warnings from C++; what matters of them is found and said by this package.
+sitk.ProcessObject.SetGlobalWarningDisplay(False)
+
+READERS = {"nrrd": "NrrdImageIO", "mha": "MetaImageIO"}
+BYTES = {"8-bit": 1, "16-bit": 2, "32-bit": 4, "64-bit": 8}
+MOST_PACKED = 50_000
+"""Bytes of voxels a byte of a file can give: NRRD may be packed with bzip2, whose blocks of 900 kB
+of nothing take under 50 bytes; gzip's limit is `memory.DEFLATE_LIMIT`."""
+COMPLEX_IDS = frozenset({sitk.sitkComplexFloat32, sitk.sitkComplexFloat64})
+
+
+@dataclass(frozen=True, eq=False)
+class ItkHeader:
+    """An opened file whose voxels are still on disk."""
+
+    reader: sitk.ImageFileReader
+    grid: SourceGrid
+    n_frames: int
+    colours: bool
+    notes: tuple[str, ...]
+
+
+def read_itk(path: Path, kind: Literal["nrrd", "mha"], frame: int | None = None) -> ImageFile:
+    """Read one volume of an NRRD, NHDR, MHA or MHD file.
+
+    Raises
+    ------
+    SeveralFrames
+        The file holds several volumes and `frame` is None.
+    ReadError
+        The file is damaged, complex-valued, or too large for this computer.
+    """
+    header = open_itk(path, kind)
+    if frame is None and header.n_frames > 1:
+        raise SeveralFrames(path.name, header.n_frames)
+    if not 0 <= (frame or 0) < header.n_frames:
+        raise ReadError(f"{path.name} has frames 0 to {header.n_frames - 1}, not {frame}.")
+    array, notes = _voxels(header, path, frame or 0)
+    return ImageFile(to_volume(array, header.grid), header.grid, path.name, header.notes + notes)
+
+
+def open_itk(path: Path, kind: Literal["nrrd", "mha"]) -> ItkHeader:
+    """Read the header alone: grid, number of volumes, warnings."""
+    if path.stat().st_size == 0:
+        raise ReadError(f"{path.name} is empty (0 bytes).")
+    if kind == "mha":
+        require_sound_header(path)
+    data_file = _data_file(path)
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO(READERS[kind])
+    reader.SetFileName(str(path))
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError as error:
+        raise ReadError(unreadable(path, kind, error)) from error
+    if reader.GetPixelID() in COMPLEX_IDS:
+        raise ReadError(
+            f"{path.name} holds complex numbers; save its magnitude as a real image first."
+        )
+    size = tuple(int(n) for n in reader.GetSize())
+    if not size or min(size) < 1:
+        raise ReadError(f"{path.name} holds no voxels: its header says {size}.")
+    _require_voxels(reader, size, data_file)
+    geometry, notes = _geometry(reader, path)
+    components = int(reader.GetNumberOfComponents())
+    colours = components in (3, 4) and reader.GetPixelID() == sitk.sitkVectorUInt8
+    grid = SourceGrid(kind, path, geometry, 2 if len(size) == 2 else 3)
+    n_frames = int(np.prod(size[3:], dtype=object)) * (1 if colours else components)
+    if kind == "nrrd" and not reader.HasMetaDataKey("NRRD_space"):
+        notes += (
+            "The file does not say in which patient directions its axes run; they are taken "
+            "as left, back, head.",
+        )
+    return ItkHeader(reader, grid, n_frames, colours, notes)
+
+
+def unreadable(path: Path, kind: str, error: Exception) -> str:
+    """One sentence for what ITK raised, with the last words of its own reason."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    last = lines[-1].split("): ", 1)[-1] if lines else "no reason given"
+    return f"{path.name} is not a readable {kind.upper()} file ({reason(ValueError(last))})."
+
+
+def _voxels(header: ItkHeader, path: Path, frame: int) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """The chosen volume as (K, J, I), or (K, J, I, 3) uint8."""
+    reader = header.reader
+    size = [int(n) for n in reader.GetSize()]
+    components = int(reader.GetNumberOfComponents())
+    require_memory(tuple(size[:3]), _bytes_each(reader) * components * 2, path)
+    component = 0
+    if not header.colours:
+        frame, component = divmod(frame, components)
+    if len(size) > 3:
+        index = np.unravel_index(frame, size[3:], order="F")
+        reader.SetExtractSize([*size[:3], *([0] * len(size[3:]))])
+        reader.SetExtractIndex([0, 0, 0, *(int(n) for n in index)])
+    try:
+        image = reader.Execute()
+    except (RuntimeError, MemoryError) as error:
+        raise ReadError(
+            unreadable(path, header.grid.kind, error) + " It may be shorter than its header says."
+        ) from error
+    array = sitk.GetArrayFromImage(image)
+    if header.colours:
+        return to_uint8_rgb(array.reshape(*header.grid.geometry.shape_zyx, components), path.name)
+    if components > 1:
+        array = array[..., component]
+    array = array.reshape(header.grid.geometry.shape_zyx)
+    return (array.astype(np.float32) if array.dtype == np.float64 else array), ()
+
+
+def _bytes_each(reader: sitk.ImageFileReader) -> int:
+    name = sitk.GetPixelIDValueAsString(reader.GetPixelID())
+    return next((n for word, n in BYTES.items() if word in name), 8)
+
+
+def _require_voxels(
+    reader: sitk.ImageFileReader, size: tuple[int, ...], data_file: Path | None
+) -> None:
+    """Raise where no compression could hold what the header announces in so few bytes."""
+    if data_file is not None:
+        n_bytes = prod(size) * int(reader.GetNumberOfComponents()) * _bytes_each(reader)
+        require_data(n_bytes, data_file, ratio=MOST_PACKED)
+
+
+def _geometry(reader: sitk.ImageFileReader, path: Path) -> tuple[Geometry, tuple[str, ...]]:
+    """The grid of the first three axes; a plane gets a third axis of one voxel."""
+    n = int(reader.GetDimension())
+    size = [int(v) for v in reader.GetSize()]
+    spacing = np.ones(3)
+    origin = np.zeros(3)
+    direction = np.eye(3)
+    m = min(n, 3)
+    spacing[:m] = reader.GetSpacing()[:m]
+    origin[:m] = reader.GetOrigin()[:m]
+    direction[:m, :m] = np.asarray(reader.GetDirection()).reshape(n, n)[:m, :m]
+    notes: list[str] = []
+    lengths = np.linalg.norm(direction, axis=0)
+    with np.errstate(all="ignore"):
+        volume = float(np.abs(np.linalg.det(direction / lengths)))
+    if not (np.isfinite(volume) and volume > 1e-3):
+        direction = np.eye(3)
+        notes.append("The directions of the axes are not usable and are taken as LPS.")
+    else:
+        # A third axis may be longer than one after its fourth is cut off.
+        direction = direction / lengths
+        spacing = spacing * lengths
+    bad = ~(np.isfinite(spacing) & (spacing != 0))
+    if bad.any():
+        spacing[bad] = 1.0
+        notes.append("The file states no usable spacing; 1 mm is taken.")
+    direction = direction * np.sign(spacing)
+    spacing = np.abs(spacing)
+    if not np.isfinite(origin).all():
+        origin = np.zeros(3)
+        notes.append("The file states no usable origin; 0 is taken.")
+    shape = (*size, 1, 1)[:3]
+    (sx, sy, sz), (x, y, z) = spacing.tolist(), origin.tolist()
+    geometry = Geometry((shape[2], shape[1], shape[0]), (sx, sy, sz), (x, y, z), direction)
+    if geometry.shear_degrees > 0.1:
+        notes.append(
+            f"The axes are sheared by {geometry.shear_degrees:.1f} degrees (a gantry tilt?); "
+            f"labels keep that, but angles and volumes on screen are slightly off."
+        )
+    return geometry, tuple(notes)
+
+
+def _data_file(path: Path) -> Path | None:
+    """The file with the voxels: the one a detached header names; None where it names several.
+
+    Raises ReadError where it is not there.
+    """
+    if path.suffix.lower() not in {".nhdr", ".mhd"}:
+        return path
+    with path.open("rb") as stream:
+        lines = stream.read(65536).decode("latin-1").splitlines()
+    for line in lines:
+        key, separator, value = line.replace("=", ":", 1).partition(":")
+        if key.strip().lower() in {"data file", "datafile", "elementdatafile"} and separator:
+            name = value.strip()
+            plain = not (name.upper().startswith("LIST") or "%" in name or name == "LOCAL")
+            if plain and not (path.parent / name).is_file():
+                raise ReadError(
+                    f"{path.name} is a header only; its voxels should be in {name} beside it."
+                )
+            return path.parent / name if plain else path if name == "LOCAL" else None
+    return path

@@ -1,0 +1,112 @@
+"""Labels as NRRD or MHA: written by SimpleITK, read back by a fresh SimpleITK reader.
+
+NRRD headers are text; they are read a second time by a few lines of our own, so that the
+geometry does not rest on one library.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from napari_medsam.engine.annotation.events import Label
+from napari_medsam.formats.common.errors import SaveError
+from napari_medsam.formats.common.grid import Geometry, SourceGrid
+from napari_medsam.formats.itk.read import open_itk, read_itk
+
+SPACES = {
+    "left-posterior-superior": (1.0, 1.0, 1.0),
+    "right-anterior-superior": (-1.0, -1.0, 1.0),
+    "left-anterior-superior": (1.0, -1.0, 1.0),
+}
+"""NRRD's anatomical spaces as signs towards LPS (teem, "space: <string>")."""
+
+
+def write_nrrd(
+    path: Path, labels_kji: NDArray[Any], grid: SourceGrid, table: Sequence[Label] = ()
+) -> None:
+    """Write (K, J, I) labels as a compressed NRRD with its header inside."""
+    execute_writer(to_itk(labels_kji, grid), path, "NrrdImageIO")
+
+
+def write_mha(
+    path: Path, labels_kji: NDArray[Any], grid: SourceGrid, table: Sequence[Label] = ()
+) -> None:
+    """Write (K, J, I) labels as a compressed MetaImage with its header inside."""
+    execute_writer(to_itk(labels_kji, grid), path, "MetaImageIO")
+
+
+def check(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:
+    """Compare what is on disk with what was meant; SaveError names a difference."""
+    kind = "nrrd" if path.suffix == ".nrrd" else "mha"
+    header = open_itk(path, kind)  # type: ignore[arg-type]
+    if header.grid.ndim != grid.ndim:
+        raise SaveError(f"The saved file has {header.grid.ndim} axes, the image {grid.ndim}.")
+    difference = grid.geometry.difference(header.grid.geometry)
+    if difference:
+        raise SaveError(f"The saved labels would lie elsewhere than the image: {difference}.")
+    stored = read_itk(path, kind)  # type: ignore[arg-type]
+    if not np.array_equal(stored.grid.from_lps(stored.volume.voxels), labels_kji):
+        raise SaveError("The labels read back differ from those on screen.")
+    said = (
+        f"{labels_kji.size:,} voxels, size, spacing, origin and direction were read back with "
+        f"SimpleITK and equal the image's"
+    )
+    if kind == "nrrd" and grid.ndim == 3:
+        difference = grid.geometry.difference(header_geometry(path))
+        if difference:
+            raise SaveError(f"The header of the saved NRRD says something else: {difference}.")
+        said += "; the header was also read as text"
+    return said
+
+
+def header_geometry(path: Path) -> Geometry:
+    """The geometry an NRRD's text header states, LPS, without any library."""
+    with path.open("rb") as stream:
+        text = stream.read(65536).split(b"\n\n", 1)[0].decode("latin-1")
+    fields = dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
+    signs = SPACES.get(fields.get("space", ""))
+    vectors = _vectors(fields.get("space directions", ""))
+    origin = _vectors(fields.get("space origin", ""))
+    if signs is None or len(vectors) != 3 or len(origin) != 1:
+        raise SaveError("The header of the saved NRRD lacks its space, directions or origin.")
+    columns = (np.array(vectors) * np.array(signs)).T
+    lengths = np.linalg.norm(columns, axis=0)
+    i, j, k = (int(n) for n in fields["sizes"].split())
+    (x, y, z), (sx, sy, sz) = (np.array(origin[0]) * signs).tolist(), lengths.tolist()
+    return Geometry((k, j, i), (sx, sy, sz), (x, y, z), columns / lengths)
+
+
+def _vectors(text: str) -> list[list[float]]:
+    return [[float(n) for n in inner.split(",")] for inner in re.findall(r"\(([^)]*)\)", text)]
+
+
+def execute_writer(image: sitk.Image, path: Path, io: str) -> None:
+    """Write compressed with the named ITK class; SaveError where the disk refuses."""
+    writer = sitk.ImageFileWriter()
+    writer.SetImageIO(io)
+    writer.SetFileName(str(path))
+    writer.SetUseCompression(True)
+    try:
+        writer.Execute(image)
+    except RuntimeError as error:
+        raise SaveError(
+            f"The labels could not be written in {path.parent}: is the disk full, or the folder "
+            f"write-protected? What was there before is unchanged."
+        ) from error
+
+
+def to_itk(labels_kji: NDArray[Any], grid: SourceGrid) -> sitk.Image:
+    """A SimpleITK image of labels, of as many dimensions as the source."""
+    n = grid.ndim
+    image = sitk.GetImageFromArray(labels_kji if n == 3 else labels_kji[0])
+    image.SetSpacing(grid.geometry.spacing_xyz[:n])
+    image.SetOrigin(grid.geometry.origin_xyz[:n])
+    image.SetDirection(grid.geometry.direction[:n, :n].ravel().tolist())
+    return image

@@ -1,0 +1,1 @@
+"""Labels of any format: which reader or writer a path needs."""

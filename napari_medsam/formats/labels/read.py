@@ -1,0 +1,181 @@
+"""Existing labels onto the grid of an image: refused or resampled where they lie elsewhere."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medsam.formats.common.errors import OtherGrid, ReadError
+from napari_medsam.formats.common.grid import SourceGrid
+from napari_medsam.formats.common.label_file import LabelFile
+from napari_medsam.formats.common.label_table import description_beside, read_label_table
+from napari_medsam.formats.common.optional_libraries import has, optional
+from napari_medsam.formats.dicom.multi_frame import SEGMENTATION, quiet_pydicom, read_dataset
+from napari_medsam.formats.dicom.rtstruct_read import RTSTRUCT, read_structures
+from napari_medsam.formats.dicom.seg_grid import grid_of_segmentation
+from napari_medsam.formats.dicom.seg_read import read_segmentation
+from napari_medsam.formats.dicom.validity import is_dicom
+from napari_medsam.formats.images.read import kind_of, read_image, suffix_of
+from napari_medsam.formats.itk import seg_nrrd
+from napari_medsam.formats.itk.read import open_itk, unreadable
+from napari_medsam.formats.labels.resample import resampled
+from napari_medsam.formats.pictures.coco import read_coco
+from napari_medsam.formats.pictures.read import read_picture
+
+
+def read_labels(path: str | os.PathLike[str], grid: SourceGrid) -> NDArray[Any]:
+    """The labels of `read_label_file` alone, (Z, Y, X) of an unsigned type."""
+    return read_label_file(path, grid).labels
+
+
+def read_label_file(
+    path: str | os.PathLike[str], grid: SourceGrid, *, resample: bool = False
+) -> LabelFile:
+    """Read a label file onto the image's grid, in whatever order of axes it is stored.
+
+    DICOM SEG, RTSTRUCT, COCO and .seg.nrrd give names and colours too; NIfTI does where
+    ITK-SNAP's label description lies beside it.
+
+    Parameters
+    ----------
+    path
+        The file.
+    grid
+        `ImageFile.grid` of the image.
+    resample
+        Bring labels from another grid to the image's by nearest neighbour, with a note that
+        says so, instead of refusing them.
+
+    Returns
+    -------
+    file
+        Its labels are (Z, Y, X) in the LPS order of the image's volume.
+
+    Raises
+    ------
+    OtherGrid
+        The labels lie on another grid and `resample` is False.
+    ReadError
+        The file cannot be read or holds no whole numbers.
+    """
+    path = Path(path)
+    try:
+        return _on_grid(path, grid)
+    except OtherGrid:
+        if not resample:
+            raise
+    file, own = read_labels_alone(path)
+    if "picture" in (own.kind, grid.kind) or "npz" in (own.kind, grid.kind):
+        raise OtherGrid(
+            f"{path.name} or the image states no place in the patient, so it cannot be resampled."
+        )
+    labels, notes = resampled(file.labels, own.lps, grid.lps)
+    return replace(file, labels=labels, notes=(*file.notes, *notes))
+
+
+def read_labels_alone(path: Path) -> tuple[LabelFile, SourceGrid]:
+    """Labels on their own grid, for which no image is needed; RTSTRUCT and COCO have none."""
+    if suffix_of(path) == ".seg.nrrd":
+        own = open_itk(path, "nrrd").grid
+        return _read_seg_nrrd(path, own), own
+    dicom = path.is_file() and suffix_of(path) != ".json" and kind_of(path) == "dicom"
+    if suffix_of(path) == ".json" or (dicom and has("pydicom") and _sop_class(path) == RTSTRUCT):
+        raise ReadError(f"{path.name} holds outlines without a grid of their own: name the image.")
+    if dicom:
+        own = grid_of_segmentation(path)
+        return read_segmentation(path, own), own
+    image = read_picture(path, indices=True) if kind_of(path) == "picture" else read_image(path)
+    return _on_grid(path, image.grid), image.grid
+
+
+def is_label_file(path: Path) -> bool:
+    """Whether a file can be nothing but labels: .seg.nrrd, COCO, DICOM SEG or RTSTRUCT."""
+    if suffix_of(path) in (".seg.nrrd", ".json"):
+        return True
+    if not path.is_file() or kind_of(path) != "dicom" or not is_dicom(path):
+        return False
+    return has("pydicom") and _sop_class(path) in (SEGMENTATION, RTSTRUCT)
+
+
+def _on_grid(path: Path, grid: SourceGrid) -> LabelFile:
+    if path.exists() and suffix_of(path) == ".seg.nrrd":
+        return _read_seg_nrrd(path, grid)
+    if path.is_file() and suffix_of(path) == ".json":
+        return read_coco(path, grid)
+    if path.is_file() and kind_of(path) == "dicom":
+        return _read_dicom(path, grid)
+    picture = path.is_file() and kind_of(path) == "picture"
+    image = read_picture(path, indices=True) if picture else read_image(path)
+    voxels = image.volume.voxels
+    if voxels.ndim != 3:
+        raise ReadError(f"{path.name} is a colour picture, not labels (one number a voxel).")
+    if image.grid.kind == "picture":
+        return LabelFile(_whole_numbers(_from_picture(voxels, grid, path), path))
+    if "npz" in (image.grid.kind, grid.kind) or grid.kind == "picture":
+        # Neither end states a place in the patient: the size is all there is to compare.
+        sizes = grid.lps.shape_zyx, image.grid.lps.shape_zyx
+        difference = "" if sizes[0] == sizes[1] else f"shape (z, y, x) {sizes[0]} and {sizes[1]}"
+    else:
+        difference = grid.lps.difference(image.grid.lps, tolerance=1e-3)
+    _refuse_another_grid(path, difference)
+    beside = description_beside(path)
+    table = read_label_table(beside) if beside.is_file() else ()
+    return LabelFile(_whole_numbers(voxels, path), table)
+
+
+def _read_dicom(path: Path, grid: SourceGrid) -> LabelFile:
+    """An RTSTRUCT or a SEG; which of them its header says."""
+    optional("pydicom", "Reading DICOM SEG and RTSTRUCT")
+    read = read_structures if _sop_class(path) == RTSTRUCT else read_segmentation
+    return read(path, grid)
+
+
+def _sop_class(path: Path) -> str:
+    with quiet_pydicom():
+        return str(read_dataset(path).get("SOPClassUID", ""))
+
+
+def _read_seg_nrrd(path: Path, grid: SourceGrid) -> LabelFile:
+    header = open_itk(path, "nrrd")
+    _refuse_another_grid(path, grid.lps.difference(header.grid.lps, tolerance=1e-3))
+    try:
+        file = seg_nrrd.read(path)
+    except (RuntimeError, ValueError, IndexError) as error:
+        raise ReadError(unreadable(path, "nrrd", error)) from error
+    return replace(file, labels=_whole_numbers(header.grid.to_lps(file.labels), path))
+
+
+def _refuse_another_grid(path: Path, difference: str) -> None:
+    if difference:
+        raise OtherGrid(
+            f"{path.name} lies on another grid than the image ({difference}): resample it to "
+            f"the image's grid first.",
+            difference,
+        )
+
+
+def _from_picture(voxels: NDArray[Any], grid: SourceGrid, path: Path) -> NDArray[Any]:
+    """Pixels of a label picture, which are in the file order of the image, in LPS order."""
+    in_file = grid.geometry.shape_zyx
+    if tuple(n for n in in_file if n > 1) != tuple(n for n in voxels.shape if n > 1):
+        raise ReadError(
+            f"{path.name} has shape {voxels.shape} and the image {in_file} (slices, rows, "
+            f"columns): they do not belong together."
+        )
+    return grid.to_lps(voxels.reshape(in_file))
+
+
+def _whole_numbers(voxels: NDArray[Any], path: Path) -> NDArray[Any]:
+    """Labels in the smallest unsigned type; ReadError where they are not labels."""
+    if voxels.dtype.kind == "f" and not (
+        np.all(np.isfinite(voxels)) and np.array_equal(voxels, np.rint(voxels))
+    ):
+        raise ReadError(f"{path.name} holds fractions; labels are whole numbers.")
+    if voxels.min() < 0:
+        raise ReadError(f"{path.name} holds negative numbers; labels count from 0 (background).")
+    return voxels.astype(np.min_scalar_type(int(voxels.max())))

@@ -1,0 +1,221 @@
+"""Labels to a file on the grid of the image they were drawn on, proven before it is reported.
+
+A file is written under a temporary name beside its target, read back by another library than
+the one that wrote it wherever there is one, compared in geometry and voxel by voxel, and only
+then moved into place. Until that moment a file already there is untouched.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medsam.engine.annotation.events import Label
+from napari_medsam.formats.common.errors import ReadError, SaveError, in_use
+from napari_medsam.formats.common.grid import SourceGrid
+from napari_medsam.formats.common.label_table import (
+    complete_table,
+    description_beside,
+    write_label_table,
+)
+from napari_medsam.formats.dicom import rtstruct_write, seg_write
+from napari_medsam.formats.images.read import suffix_of
+from napari_medsam.formats.itk import seg_nrrd
+from napari_medsam.formats.itk import write_labels as labels_itk
+from napari_medsam.formats.labels.read import read_label_file, read_labels
+from napari_medsam.formats.nifti import write_labels as labels_nifti
+from napari_medsam.formats.pictures import coco
+from napari_medsam.formats.pictures import write_labels as labels_picture
+from napari_medsam.storage.atomic_write import replacing, to_disk
+from napari_medsam.storage.errors import FileInUse
+from napari_medsam.storage.file_names import is_too_long, name_problem, too_long
+from napari_medsam.storage.operating_system import is_windows
+
+__all__ = [
+    "FORMATS",
+    "Saved",
+    "read_label_file",
+    "read_labels",
+    "write_labels",
+]
+
+Write = Callable[[Path, NDArray[Any], SourceGrid, Sequence[Label]], None]
+Check = Callable[[Path, NDArray[Any], SourceGrid], str]
+
+
+@dataclass(frozen=True)
+class LabelFormat:
+    """How labels are written to one kind of file and how the result is proven."""
+
+    write: Write
+    check: Check
+    largest: int = 2**32 - 1
+
+
+NIFTI = LabelFormat(labels_nifti.write, labels_nifti.check)
+NRRD = LabelFormat(labels_itk.write_nrrd, labels_itk.check)
+MHA = LabelFormat(labels_itk.write_mha, labels_itk.check)
+SEG_NRRD = LabelFormat(seg_nrrd.write, seg_nrrd.check, largest=65535)
+PICTURE = LabelFormat(labels_picture.write, labels_picture.check, largest=65535)
+DICOM_SEG = LabelFormat(seg_write.write, seg_write.check, largest=65535)
+RTSTRUCT = LabelFormat(rtstruct_write.write, rtstruct_write.check, largest=65535)
+COCO = LabelFormat(coco.write, coco.check, largest=65535)
+
+FORMATS: dict[str, LabelFormat] = {
+    ".nii.gz": NIFTI,
+    ".nii": NIFTI,
+    ".nrrd": NRRD,
+    ".seg.nrrd": SEG_NRRD,
+    ".mha": MHA,
+    ".png": PICTURE,
+    ".tif": PICTURE,
+    ".tiff": PICTURE,
+    ".dcm": DICOM_SEG,
+    ".seg.dcm": DICOM_SEG,
+    ".rtstruct.dcm": RTSTRUCT,
+    ".json": COCO,
+}
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What was saved and how it was proven.
+
+    Parameters
+    ----------
+    path
+        The file.
+    n_labels
+        Different labels in it, background not counted.
+    n_voxels
+        Voxels that carry a label.
+    checked
+        What was read back and compared, in plain words.
+    """
+
+    path: Path
+    n_labels: int
+    n_voxels: int
+    checked: str
+
+
+def write_labels(
+    path: str | os.PathLike[str],
+    labels: NDArray[Any],
+    grid: SourceGrid,
+    table: Sequence[Label] = (),
+    *,
+    description: bool = False,
+) -> Saved:
+    """Save labels with the size, spacing, origin and direction of their image.
+
+    Parameters
+    ----------
+    path
+        The target; its suffix chooses the format (`FORMATS`).
+    labels
+        (Z, Y, X) whole numbers in the LPS order of the image's volume, 0 is background.
+    grid
+        `ImageFile.grid` of the image.
+    table
+        Names, colours and coded terms (`terms.CodedLabel`), for formats that have a place for
+        them.
+    description
+        Write ITK-SNAP's label description beside the file (`label_table.description_beside`),
+        for formats that have no place for names.
+
+    Raises
+    ------
+    SaveError
+        Nothing was saved, and what stood at `path` before still does.
+    """
+    path = Path(path)
+    chosen = _format_of(path)
+    _refuse_source(path, grid)
+    narrow = _smallest_type(labels, grid, chosen, path)
+    in_file_order = grid.from_lps(narrow)
+    temporary = path
+    try:
+        with replacing(path, suffix_of(path)) as temporary:
+            chosen.write(temporary, in_file_order, grid, table)
+            to_disk(temporary)
+            checked = chosen.check(temporary, in_file_order, grid)
+    except FileInUse as error:
+        raise SaveError(in_use(error)) from error
+    except OSError as error:
+        raise SaveError(_why(path, error)) from error
+    except (ReadError, RuntimeError, MemoryError) as error:
+        sentence = str(error).replace(temporary.name, path.name)
+        raise SaveError(f"{path.name} was not saved: {sentence}") from error
+    if description:
+        rows = complete_table(in_file_order, table)
+        write_label_table(description_beside(path), rows)
+    present = np.unique(narrow)
+    return Saved(path, int(np.count_nonzero(present)), int(np.count_nonzero(narrow)), f"{checked}.")
+
+
+def _format_of(path: Path) -> LabelFormat:
+    chosen = FORMATS.get(suffix_of(path))
+    if chosen is None:
+        raise SaveError(
+            f"{path.name} does not say in which format to save: end it in "
+            f"{', '.join(list(FORMATS)[:-1])} or {list(FORMATS)[-1]}."
+        )
+    return chosen
+
+
+def _refuse_source(path: Path, grid: SourceGrid) -> None:
+    """Never write over the image, nor into a DICOM series' folder, nor to a name that is none."""
+    if is_windows() and (problem := name_problem(path.name)):
+        raise SaveError(problem)
+    if not path.parent.is_dir():
+        raise SaveError(f"There is no folder {path.parent} to save {path.name} in.")
+    if path.is_dir():
+        raise SaveError(f"{path.name} is a folder; give the name of a file.")
+    if path.exists() and grid.source.exists() and path.samefile(grid.source):
+        raise SaveError(f"{path.name} is the image itself; save the labels under another name.")
+    source = grid.source.resolve()
+    if path.suffix == ".dcm" and source.is_dir() and source in path.resolve().parents:
+        raise SaveError(
+            f"{path.name} would lie among the slices of the series; save it in another folder."
+        )
+
+
+def _smallest_type(
+    labels: NDArray[Any], grid: SourceGrid, chosen: LabelFormat, path: Path
+) -> NDArray[Any]:
+    """Labels as uint8, uint16 or uint32, whichever is enough."""
+    if labels.shape != grid.lps.shape_zyx:
+        raise SaveError(
+            f"The labels are {labels.shape} and their image is {grid.lps.shape_zyx} (z, y, x): "
+            f"they do not belong together."
+        )
+    if labels.dtype.kind not in "bui":
+        raise SaveError(f"Labels are whole numbers; these are {labels.dtype}.")
+    if labels.min() < 0:
+        raise SaveError("Labels count from 0 (background); these have negative numbers.")
+    highest = int(labels.max())
+    if highest > chosen.largest:
+        raise SaveError(
+            f"{path.name} can hold labels up to {chosen.largest}; the highest is {highest}."
+        )
+    for dtype in (np.uint8, np.uint16, np.uint32):
+        if highest <= np.iinfo(dtype).max:
+            return labels.astype(dtype)
+    raise SaveError(f"Labels up to {2**32 - 1} can be saved; the highest is {highest}.")
+
+
+def _why(path: Path, error: OSError) -> str:
+    if is_too_long(path):
+        return f"{path.name} was not saved: {too_long(path)}"
+    reason = (error.strerror or str(error)).lower()
+    return (
+        f"{path.name} was not saved in {path.parent}: {reason}. Save it in another place; a file "
+        f"that was there before is unchanged."
+    )

@@ -1,0 +1,184 @@
+"""The two geometries a NIfTI header states, and how labels get exactly the same ones.
+
+NIfTI gives sform (an affine) and qform (a rotation with spacings). The sform is used where it
+is coded, then the qform, then nibabel's guess; this is nibabel's own rule
+(`Nifti1Header.get_best_affine`). Other programs prefer the qform, so labels carry both as the
+image had them, number for number. The world of NIfTI is RAS; it is turned to LPS here.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from nibabel.spatialimages import HeaderDataError
+from numpy.typing import NDArray
+
+from napari_medsam.formats.common.errors import ReadError
+from napari_medsam.formats.common.grid import Geometry, NiftiForms, SourceGrid, geometry_from_affine
+
+RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+MILLIMETRES = {1: 1000.0, 2: 1.0, 3: 0.001}
+"""NIfTI spatial unit codes: metre, millimetre, micrometre (nifti1.h, NIFTI_UNITS_*)."""
+NIFTI_1_LIMIT = 32767
+"""NIfTI-1 counts the voxels of an axis in 16 bits with sign."""
+SCANNER = 1
+"""Form code "scanner anatomical" (nifti1.h, NIFTI_XFORM_SCANNER_ANAT)."""
+
+
+def geometry_of(image: Any) -> tuple[NDArray[Any], NiftiForms | None, list[str]]:
+    """What an opened image says of its place.
+
+    Returns
+    -------
+    affine
+        (4, 4) from voxel index (i, j, k) to LPS millimetres.
+    forms
+        The header's fields as stored, None where the file is not NIfTI.
+    notes
+        Warnings for the user.
+    """
+    header = image.header
+    if not isinstance(header, nib.Nifti1Header):
+        notes = []
+        if isinstance(header, nib.AnalyzeHeader):
+            notes.append("Analyze files do not state left and right: check the side.")
+        affine = np.asarray(image.affine, dtype=np.float64)
+        if not _is_regular(affine):
+            raise ReadError("its affine is not a usable matrix")
+        affine = RAS_TO_LPS @ affine
+        return affine, None, notes + _shear(affine)
+    forms, sform, qform, notes = _forms(header)
+    if sform is not None:
+        affine = sform
+        notes += _disagreement(sform, qform, header)
+    elif qform is not None:
+        affine = qform
+    else:
+        affine = header.get_base_affine()
+        notes.append(
+            "The file states neither sform nor qform: which side is left is a guess "
+            "(nibabel's), and its position in the patient is unknown."
+        )
+    affine = np.asarray(affine, dtype=np.float64).copy()
+    if not _is_regular(affine):
+        notes.append("The file states no usable spacing; 1 mm is taken.")
+        affine = np.diag([-1.0, 1.0, 1.0, 1.0])
+    affine[:3] *= MILLIMETRES.get(forms.units, 1.0)
+    affine = RAS_TO_LPS @ affine
+    return affine, forms, notes + _shear(affine)
+
+
+def _shear(affine: NDArray[Any]) -> list[str]:
+    shear = geometry_from_affine((1, 1, 1), affine).shear_degrees
+    if shear <= 0.1:
+        return []
+    return [
+        f"The axes are sheared by {shear:.1f} degrees (a gantry tilt?); labels keep that, "
+        f"but angles and volumes on screen are slightly off."
+    ]
+
+
+def _forms(
+    header: Any,
+) -> tuple[NiftiForms, NDArray[Any] | None, NDArray[Any] | None, list[str]]:
+    """The header's forms; one that is coded but unusable counts as not coded."""
+    notes = []
+    usable: dict[str, NDArray[Any] | None] = {}
+    for name, read in (("sform", header.get_sform), ("qform", header.get_qform)):
+        usable[name] = None
+        if int(header[f"{name}_code"]) > 0:
+            try:
+                affine = np.asarray(read(), dtype=np.float64)
+            except HeaderDataError:
+                affine = np.zeros((4, 4))
+            if _is_regular(affine):
+                usable[name] = affine
+            else:
+                notes.append(f"The file's {name} is not a usable matrix and is ignored.")
+    sform, qform = usable["sform"], usable["qform"]
+    pixdim = [float(v) if np.isfinite(v) and v != 0 else 1.0 for v in header["pixdim"][:4]]
+    forms = NiftiForms(
+        version=2 if isinstance(header, nib.Nifti2Header) else 1,
+        units=int(header["xyzt_units"]) % 8,
+        pixdim=(pixdim[0], pixdim[1], pixdim[2], pixdim[3]),
+        qform_code=int(header["qform_code"]) if qform is not None else 0,
+        quatern=_triple(header, "quatern_b", "quatern_c", "quatern_d"),
+        qoffset=_triple(header, "qoffset_x", "qoffset_y", "qoffset_z"),
+        sform_code=int(header["sform_code"]) if sform is not None else 0,
+        srow=tuple(_row(header[f"srow_{axis}"]) for axis in "xyz"),
+    )
+    return forms, sform, qform, notes
+
+
+def _triple(header: Any, first: str, second: str, third: str) -> tuple[float, float, float]:
+    return float(header[first]), float(header[second]), float(header[third])
+
+
+def _row(values: Any) -> tuple[float, float, float, float]:
+    a, b, c, d = (float(v) for v in values)
+    return a, b, c, d
+
+
+def _is_regular(affine: NDArray[Any]) -> bool:
+    """Whether an affine is finite, has no empty axis and does not fold space flat."""
+    if not np.all(np.isfinite(affine)):
+        return False
+    lengths = np.linalg.norm(affine[:3, :3], axis=0)
+    if np.any(lengths <= 0):
+        return False
+    return bool(abs(np.linalg.det(affine[:3, :3] / lengths)) > 1e-3)
+
+
+def _disagreement(sform: NDArray[Any], qform: NDArray[Any] | None, header: Any) -> list[str]:
+    """A warning where the two forms put a corner of the volume in different places."""
+    if qform is None:
+        return []
+    last = [max(1, int(n)) - 1 for n in header["dim"][1:4]]
+    corners = np.array([[*corner, 1] for corner in product(*((0, n) for n in last))])
+    apart = float(np.linalg.norm((corners @ (sform - qform).T)[:, :3], axis=1).max())
+    if apart < 0.1 * float(np.linalg.norm(sform[:3, :3], axis=0).min()):
+        return []
+    return [
+        f"The file's sform and qform differ by up to {apart:.3g} (in its units); the sform is "
+        f"used, and other programs may use the qform. Saved labels carry both."
+    ]
+
+
+def header_for_labels(grid: SourceGrid, shape_ijk: tuple[int, ...], dtype: Any) -> Any:
+    """A NIfTI header with the grid's geometry and no other trace of the source.
+
+    A NIfTI source gives its own forms, unchanged. Any other source gives sform and qform from
+    its geometry, both "scanner anatomical", in millimetres. NIfTI-1 is written wherever the
+    size allows it, also for a NIfTI-2 source: few programs read NIfTI-2.
+    """
+    forms = grid.forms
+    header = nib.Nifti2Header() if max(shape_ijk) > NIFTI_1_LIMIT else nib.Nifti1Header()
+    header.set_data_dtype(dtype)
+    header.set_data_shape(shape_ijk)
+    if forms is None:
+        affine = RAS_TO_LPS @ grid.geometry.affine
+        header.set_sform(affine, SCANNER)
+        # A sheared affine has no quaternion: the qform is then the nearest rotation.
+        header.set_qform(affine, SCANNER, strip_shears=True)
+        header.set_xyzt_units(xyz="mm")
+        return header
+    header["pixdim"][:4] = forms.pixdim
+    header["qform_code"], header["sform_code"] = forms.qform_code, forms.sform_code
+    for name, value in zip("bcd", forms.quatern, strict=True):
+        header[f"quatern_{name}"] = value
+    for name, value in zip("xyz", forms.qoffset, strict=True):
+        header[f"qoffset_{name}"] = value
+    for name, row in zip("xyz", forms.srow, strict=True):
+        header[f"srow_{name}"] = row
+    header["xyzt_units"] = forms.units or 2
+    return header
+
+
+def lps_geometry(image: Any) -> Geometry:
+    """The geometry of an opened NIfTI image in file order, as `geometry_of` reads it."""
+    affine, _, _ = geometry_of(image)
+    size = (*(int(n) for n in image.shape), 1, 1)[:3]
+    return geometry_from_affine((size[2], size[1], size[0]), affine)

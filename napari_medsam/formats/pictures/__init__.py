@@ -1,0 +1,1 @@
+"""2D pictures: PNG, JPEG, BMP, TIFF; COCO annotations of them."""

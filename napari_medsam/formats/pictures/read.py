@@ -1,0 +1,164 @@
+"""PNG, JPEG, BMP and TIFF pictures, as stored: no scaling by dpi, no turning by EXIF.
+
+Pictures state no patient orientation; rows and columns are taken as they stand. The dpi in a
+picture's header describes printing, not the patient, so the pixel size is 1 unless given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from napari_medsam.formats.common.colour import Notes, grey_or_rgb
+from napari_medsam.formats.common.errors import DAMAGE, ReadError
+from napari_medsam.formats.common.grid import Geometry, SourceGrid, Triple
+from napari_medsam.formats.common.image_file import ImageFile, to_volume
+from napari_medsam.formats.common.limits import require_memory
+from napari_medsam.formats.pictures.tiff import tiff_pixels
+
+TIFF_MAGIC = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
+MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"BM", *TIFF_MAGIC)
+"""First bytes of each format (BigTIFF has 43, "+", where TIFF has 42, "*")."""
+
+DEEP_COLOURS = (2, 6)
+"""PNG colour types that ITK reads with 16 bits: RGB, and RGB with transparency."""
+GREY_ALPHA = 4
+
+PLAIN_MODES = {"L", "LA", "RGB", "RGBA", "I;16", "I;16B", "I;16L", "I", "F"}
+"""Pillow's modes whose array is what the file holds; others are converted to RGB."""
+
+UNREADABLE = (*DAMAGE, UnidentifiedImageError)
+"""What Pillow raises on damaged files (its PNG reader uses SyntaxError)."""
+
+
+def read_picture(
+    path: Path,
+    spacing_xyz: Triple | None = None,
+    frame: int | None = None,
+    *,
+    indices: bool = False,
+) -> ImageFile:
+    """Read a picture, or the pages of a TIFF as a stack.
+
+    Parameters
+    ----------
+    path
+        The file.
+    spacing_xyz
+        Millimetres between pixels and pages where the user knows them.
+    frame
+        Which time or channel of a TIFF that names such axes.
+    indices
+        Give a palette's numbers instead of its colours, as labels need.
+
+    Raises
+    ------
+    SeveralFrames
+        The file has several times or channels and `frame` is None.
+    ReadError
+        The file is damaged, of another kind than its name says, or too large.
+    """
+    with path.open("rb") as stream:
+        start = stream.read(8)
+    if not start:
+        raise ReadError(f"{path.name} is empty (0 bytes).")
+    if not start.startswith(MAGIC):
+        raise ReadError(f"{path.name} is not a PNG, JPEG, BMP or TIFF file.")
+    if start.startswith(TIFF_MAGIC):
+        array, notes = tiff_pixels(path, frame, indices=indices)
+    else:
+        array, notes = _picture_pixels(path, indices=indices)
+    if min(array.shape) < 1:
+        raise ReadError(f"{path.name} holds no pixels: its size is {array.shape[1::-1]}.")
+    pixels, said = grey_or_rgb(array, path.name)
+    return _placed(path, pixels, notes + said, spacing_xyz)
+
+
+def _placed(
+    path: Path, pixels: NDArray[Any], notes: Notes, spacing_xyz: Triple | None
+) -> ImageFile:
+    z, y, x = pixels.shape[:3]
+    if z > 1 and spacing_xyz is None:
+        notes += (
+            f"{path.name} has {z} pages, taken as slices; their distance and the pixel size are "
+            f"unknown and taken as 1 mm.",
+        )
+    geometry = Geometry((z, y, x), spacing_xyz or (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), np.eye(3))
+    grid = SourceGrid("picture", path, geometry, 2 if z == 1 else 3)
+    return ImageFile(to_volume(pixels, grid), grid, path.name, notes)
+
+
+def _picture_pixels(path: Path, *, indices: bool) -> tuple[NDArray[Any], Notes]:
+    """(1, Y, X, channels) of a PNG, JPEG or BMP."""
+    notes: Notes = ()
+    try:
+        with _any_size(), Image.open(path) as picture:
+            require_memory((picture.height, picture.width), 12, path)
+            if picture.getexif().get(0x0112, 1) != 1:
+                notes = (f"{path.name} asks to be turned for viewing; it is shown as stored.",)
+            deep = _deep_png_colours(path)
+            array = _by_itk(path) if deep in DEEP_COLOURS else _array(picture, indices=indices)
+            if deep == GREY_ALPHA:
+                array = array[..., :1]
+                notes += (
+                    f"The 16-bit greys of {path.name} are shown with 8 bits, as are all "
+                    f"greys with transparency; save it without transparency to keep them.",
+                )
+    except ReadError:
+        raise
+    except UNREADABLE as error:
+        raise ReadError(f"{path.name} is damaged: its pixels cannot be decoded.") from error
+    return (array[None, ..., None] if array.ndim == 2 else array[None]), notes
+
+
+def _deep_png_colours(path: Path) -> int | None:
+    """The colour type of a PNG with 16 bits, of which Pillow keeps 8 wherever it is not grey.
+
+    Bit depth and colour type are bytes 24 and 25 (PNG specification, section 11.2.2).
+    """
+    with path.open("rb") as stream:
+        start = stream.read(26)
+    is_deep = start.startswith(b"\x89PNG") and start[24:25] == b"\x10" and len(start) == 26
+    return start[25] if is_deep else None
+
+
+def _by_itk(path: Path) -> NDArray[Any]:
+    """(Y, X, channels) uint16; ITK's PNG reader keeps 16 bits of colours."""
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO("PNGImageIO")
+    reader.SetFileName(str(path))
+    try:
+        return np.asarray(sitk.GetArrayFromImage(reader.Execute()))
+    except RuntimeError as error:
+        raise ValueError("its pixels cannot be decoded") from error
+
+
+def _array(picture: Image.Image, *, indices: bool) -> NDArray[Any]:
+    if picture.mode == "1":
+        return np.asarray(picture.convert("L"))
+    if picture.mode in PLAIN_MODES or (indices and picture.mode == "P"):
+        return np.asarray(picture)
+    transparent = "transparency" in picture.info or picture.mode == "PA"
+    colours = np.asarray(picture.convert("RGBA" if transparent else "RGB"))
+    if picture.mode == "P" and np.ptp(colours[..., :3], axis=-1).max(initial=0) == 0:
+        # A palette of greys only, as 8-bit BMP and X-ray exports have.
+        return np.asarray(colours[..., 0])
+    return colours
+
+
+@contextmanager
+def _any_size() -> Iterator[None]:
+    """Let Pillow open large pictures: whether they fit is checked by `require_memory`."""
+    limit = Image.MAX_IMAGE_PIXELS
+    Image.MAX_IMAGE_PIXELS = None
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit

@@ -1,0 +1,75 @@
+"""Labels of a picture as PNG or TIFF of the same size: each pixel's value is its label.
+
+Written by SimpleITK, read back by Pillow and tifffile (which come with napari).
+
+8 bits where labels go up to 255, else 16; never a palette, which readers expand to colours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image
+
+from napari_medsam.engine.annotation.events import Label
+from napari_medsam.formats.common.errors import SaveError, reason
+from napari_medsam.formats.common.grid import SourceGrid
+
+
+def write(
+    path: Path, labels_kji: NDArray[Any], grid: SourceGrid, table: Sequence[Label] = ()
+) -> None:
+    """Write the labels of one plane, or of the pages of a TIFF, in the picture's own order."""
+    if 1 not in labels_kji.shape and grid.kind not in ("picture", "npz"):
+        raise SaveError(
+            f"A picture file cannot say where in the patient {labels_kji.shape[0]} slices lie; "
+            f"save these labels as .nii.gz, .nrrd or .mha."
+        )
+    plane = _plane(path, labels_kji)
+    writer = sitk.ImageFileWriter()
+    writer.SetImageIO("PNGImageIO" if path.suffix.lower() == ".png" else "TIFFImageIO")
+    writer.SetFileName(str(path))
+    writer.SetUseCompression(True)
+    if path.suffix.lower() != ".png":
+        writer.SetCompressor("Deflate")
+    try:
+        writer.Execute(sitk.GetImageFromArray(plane))
+    except RuntimeError as error:
+        raise SaveError(
+            f"The labels could not be written in {path.parent}: is the disk full, or the folder "
+            f"write-protected? What was there before is unchanged."
+        ) from error
+
+
+def check(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:
+    """Compare the pixels on disk with those meant; SaveError where they differ."""
+    plane = _plane(path, labels_kji)
+    try:
+        if path.suffix.lower() == ".png":
+            with Image.open(path) as picture:
+                stored, library = np.asarray(picture), "Pillow"
+        else:
+            stored, library = np.asarray(tifffile.imread(path)), "tifffile"
+    except (OSError, ValueError) as error:
+        raise SaveError(f"The saved picture cannot be read back ({reason(error)}).") from error
+    if not np.array_equal(stored, plane):
+        raise SaveError("The labels read back differ from those on screen.")
+    return f"{plane.size:,} pixels and the size were read back with {library} and equal the labels"
+
+
+def _plane(path: Path, labels_kji: NDArray[Any]) -> NDArray[Any]:
+    """(rows, columns), or (pages, rows, columns) for a TIFF stack."""
+    if 1 in labels_kji.shape:
+        return labels_kji.squeeze(axis=labels_kji.shape.index(1))
+    if path.suffix.lower() == ".png":
+        raise SaveError(
+            f"A PNG holds one slice and these labels have {labels_kji.shape[0]}; save them as "
+            f".nii.gz, .nrrd, .mha or .tif."
+        )
+    return labels_kji
