@@ -15,7 +15,7 @@ import numpy as np
 
 from napari_medsam.engine.annotation.annotation import Annotation
 from napari_medsam.engine.data.volume import Volume
-from napari_medsam.tally import Tally
+from napari_medsam.measure.live_measures import Tally
 
 SHAPE = (300, 512, 512)
 

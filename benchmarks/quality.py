@@ -30,7 +30,7 @@ from napari_medsam.engine.propagation.between_keyframes import Station
 from napari_medsam.engine.propagation.candidates import Seed, seed_from_3d_box
 from napari_medsam.engine.propagation.keyframes import interpolate
 from napari_medsam.engine.session import Session
-from napari_medsam.metrics import dice, surface_dice
+from napari_medsam.measure.metrics import dice, surface_dice
 from napari_medsam.models.loading import open_model
 
 MOST_SLICES = 24

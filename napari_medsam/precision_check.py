@@ -19,7 +19,7 @@ from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef, box_prompt
 from napari_medsam.engine.data.volume import Axis, Volume
 from napari_medsam.engine.inference.predictor import PromptableModel
 from napari_medsam.engine.session import Session
-from napari_medsam.metrics import dice
+from napari_medsam.measure.metrics import dice
 from napari_medsam.models import loading
 from napari_medsam.models.runtime import precision_choice
 from napari_medsam.models.runtime.device import EXACT, Way, faster_ways

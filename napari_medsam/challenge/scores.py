@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.metrics import dice, surface_dice
+from napari_medsam.measure.metrics import dice, surface_dice
 
 GATE = 0.2
 """The script measures surfaces only of cases with a mean DSC above this."""

@@ -12,7 +12,7 @@ from napari_medsam.cli.errors import usage
 from napari_medsam.cli.which import FRAME, SERIES
 
 if TYPE_CHECKING:
-    from napari_medsam.measure_files import Measured
+    from napari_medsam.measure.from_files import Measured
 
 
 def measure(
@@ -53,8 +53,8 @@ def measure(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Measure labels: ml, longest and perpendicular diameter in a slice, grey values, change."""
-    from napari_medsam.measure_files import measure_file
-    from napari_medsam.measure_table import as_sentence, write_csv
+    from napari_medsam.measure.from_files import measure_file
+    from napari_medsam.measure.table import as_sentence, write_csv
 
     inputs = {"LABELS": labels, "--image": image, "--reference": reference, "--names": names}
     _check(inputs, csv, axis, tolerance)
@@ -114,8 +114,8 @@ def _save_page(
     page: Path, labels: Path, reference: Path | None, axis: str, found: Measured
 ) -> None:
     from napari_medsam.formats.common.default_window import first_window, window_named
-    from napari_medsam.measure_page import heading_of, save_page
-    from napari_medsam.overlay import Scene
+    from napari_medsam.measure.overlay import Scene
+    from napari_medsam.measure.page import heading_of, save_page
 
     image = found.image
     if image is None:
@@ -131,7 +131,7 @@ def _save_page(
 def _as_dict(
     labels: Path, image: Path | None, reference: Path | None, found: Measured
 ) -> dict[str, Any]:
-    from napari_medsam.measure_table import as_row
+    from napari_medsam.measure.table import as_row
     from napari_medsam.report import RESEARCH_ONLY
 
     return {

@@ -94,7 +94,7 @@ def run_case(
 
 def draw_overlay(result: Result, path: Path, caption: str = "") -> None:
     """The picture of `--overlay`."""
-    from napari_medsam.overlay import Scene, save_overlay  # slow to import
+    from napari_medsam.measure.overlay import Scene, save_overlay  # slow to import
 
     request = result.request
     caption = f"{request.image.name}. {caption} {RESEARCH_ONLY}"

@@ -21,7 +21,7 @@ from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.formats.labels.write import Saved, write_labels
 from napari_medsam.journal.errors import JournalError
 from napari_medsam.journal.history import History
-from napari_medsam.metrics import dice
+from napari_medsam.measure.metrics import dice
 
 Open = Callable[[str], PromptableModel]
 """Gives the model of an identity as events record it; ValueError where it is not here."""

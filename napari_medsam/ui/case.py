@@ -23,7 +23,7 @@ from napari_medsam.engine.data.volume import Axis
 from napari_medsam.formats.common.coded_terms import renamed
 from napari_medsam.formats.common.default_window import first_window, window_names
 from napari_medsam.formats.common.label_file import LabelFile
-from napari_medsam.tally import Tally
+from napari_medsam.measure.live_measures import Tally
 from napari_medsam.ui.boxes import BoxesLayer, Later
 from napari_medsam.ui.images import (
     AS_SHOWN,

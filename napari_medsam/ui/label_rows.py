@@ -7,7 +7,7 @@ from collections.abc import Callable
 from napari_medsam.engine.annotation.events import Label, LabelState
 from napari_medsam.engine.data.volume import Axis
 from napari_medsam.formats.common.coded_terms import in_words
-from napari_medsam.measure_files import units_of
+from napari_medsam.measure.from_files import units_of
 from napari_medsam.ui.boxes import Later
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.panel import LabelRow

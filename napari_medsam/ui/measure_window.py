@@ -23,7 +23,7 @@ from qtpy.QtWidgets import (
 
 from napari_medsam.engine.data.volume import Axis
 from napari_medsam.formats.images.read import without_suffix
-from napari_medsam.measure_table import as_row
+from napari_medsam.measure.table import as_row
 from napari_medsam.ui.measures import Asked, Measures
 from napari_medsam.ui.panel import VIEW_NAMES
 from napari_medsam.ui.rows import button, side_by_side, small_print

@@ -15,13 +15,13 @@ from napari.components import ViewerModel
 from napari.layers import Labels, Shapes
 from numpy.typing import NDArray
 
-from napari_medsam.diameters import Diameters
 from napari_medsam.engine.data.volume import AXES, Axis
-from napari_medsam.measure import LabelMeasure, measure
-from napari_medsam.measure_files import units_of
-from napari_medsam.measure_page import heading_of, save_page
-from napari_medsam.measure_table import Units, as_csv, write_csv
-from napari_medsam.overlay import Scene
+from napari_medsam.measure.diameters import Diameters
+from napari_medsam.measure.from_files import units_of
+from napari_medsam.measure.overlay import Scene
+from napari_medsam.measure.page import heading_of, save_page
+from napari_medsam.measure.table import Units, as_csv, write_csv
+from napari_medsam.measure.volumes import LabelMeasure, measure
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.jobs import Job, JobRunner, Outcome
 from napari_medsam.ui.layers import add_beside, camera_of, placement, show_slice

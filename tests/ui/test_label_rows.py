@@ -12,7 +12,7 @@ import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 
-from napari_medsam.measure import measure
+from napari_medsam.measure.volumes import measure
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.label_rows import rows_of
 from napari_medsam.ui.label_table import SIGNS

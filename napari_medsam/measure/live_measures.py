@@ -12,10 +12,10 @@ from functools import reduce
 
 import numpy as np
 
-from napari_medsam.diameters import Diameters, diameters, longer, plane_basis
 from napari_medsam.engine.annotation.annotation import Annotation
 from napari_medsam.engine.data.prompts import SliceRef
 from napari_medsam.engine.data.volume import Volume
+from napari_medsam.measure.diameters import Diameters, diameters, longer, plane_basis
 
 
 class Tally:

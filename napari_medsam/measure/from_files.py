@@ -17,9 +17,9 @@ from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.formats.common.label_table import complete_table, read_label_table
 from napari_medsam.formats.images.read import read_image
 from napari_medsam.formats.labels.read import read_label_file, read_labels_alone
-from napari_medsam.measure import LabelMeasure, measure
-from napari_medsam.measure_table import Units
-from napari_medsam.metrics import TOLERANCE_MM
+from napari_medsam.measure.metrics import TOLERANCE_MM
+from napari_medsam.measure.table import Units
+from napari_medsam.measure.volumes import LabelMeasure, measure
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +61,7 @@ def measure_file(
     names
         A label table for names, where the label file has none.
     axis, tolerance_mm
-        See `measure.measure`.
+        See `measure.volumes.measure`.
     resample
         Bring labels from another grid to the image's (without one, to that of `labels`).
     series, frame

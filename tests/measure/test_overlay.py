@@ -12,7 +12,13 @@ from napari_medsam.engine.annotation.events import Label, PlacedBox
 from napari_medsam.engine.data.intensity_window import Window
 from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef
 from napari_medsam.engine.data.volume import Axis, Volume
-from napari_medsam.overlay import PANEL_WIDTH, TITLE_HEIGHT, Scene, save_overlay, slices_to_show
+from napari_medsam.measure.overlay import (
+    PANEL_WIDTH,
+    TITLE_HEIGHT,
+    Scene,
+    save_overlay,
+    slices_to_show,
+)
 
 RED = Label(1, "red", (1.0, 0.0, 0.0))
 

@@ -10,8 +10,8 @@ import SimpleITK as sitk
 
 from napari_medsam.engine.annotation.events import PALETTE, Label
 from napari_medsam.engine.data.volume import Volume
-from napari_medsam.measure import LabelMeasure, measure
-from napari_medsam.metrics import dice, surface_dice
+from napari_medsam.measure.metrics import dice, surface_dice
+from napari_medsam.measure.volumes import LabelMeasure, measure
 
 SPACING_XYZ = (0.7, 0.9, 2.5)
 ONE, TWO = Label(1, "one", PALETTE[0]), Label(2, "two", PALETTE[1])

@@ -13,10 +13,10 @@ from PIL import Image
 
 from napari_medsam.cli import main
 from napari_medsam.engine.data.intensity_window import Window
-from napari_medsam.measure_files import measure_file
-from napari_medsam.measure_page import _key_picture
-from napari_medsam.measure_table import COLUMNS, as_csv, as_row
-from napari_medsam.overlay import Scene, slice_panel
+from napari_medsam.measure.from_files import measure_file
+from napari_medsam.measure.overlay import Scene, slice_panel
+from napari_medsam.measure.page import _key_picture
+from napari_medsam.measure.table import COLUMNS, as_csv, as_row
 from tests.formats.dicom_files import write_series
 
 SPACING = (0.5, 0.8, 3.0)

@@ -12,10 +12,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from napari_medsam.diameters import Diameters, End
-from napari_medsam.measure import LabelMeasure
-from napari_medsam.measure_table import Units, words
-from napari_medsam.overlay import (
+from napari_medsam.measure.diameters import Diameters, End
+from napari_medsam.measure.overlay import (
     TITLE_HEIGHT,
     VIEW_NAMES,
     Scene,
@@ -23,6 +21,8 @@ from napari_medsam.overlay import (
     font,
     slice_panel,
 )
+from napari_medsam.measure.table import Units, words
+from napari_medsam.measure.volumes import LabelMeasure
 from napari_medsam.storage.atomic_write import replacing
 
 PAGE = (1240, 1754)

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.diameters import Diameters, Mask, diameters, longer, plane_basis
 from napari_medsam.engine.annotation.events import Label
 from napari_medsam.engine.data.prompts import SliceRef
 from napari_medsam.engine.data.volume import AXES, Axis, Volume, plane_index
-from napari_medsam.metrics import TOLERANCE_MM, dice, surface_dice
+from napari_medsam.measure.diameters import Diameters, Mask, diameters, longer, plane_basis
+from napari_medsam.measure.metrics import TOLERANCE_MM, dice, surface_dice
 
 Labels = NDArray[Any]
 Box = tuple[slice, ...]
@@ -44,7 +44,7 @@ class Comparison:
     Parameters
     ----------
     dice, nsd
-        `metrics.dice`, and `metrics.surface_dice` at `tolerance_mm`; not a number where both
+        `measure.metrics.dice`, and `measure.metrics.surface_dice` at `tolerance_mm`; not a number where both
         are empty.
     reference_ml, change_ml
         Millilitres of the reference, and how many more there are now.

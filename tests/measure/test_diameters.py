@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from napari_medsam.diameters import Diameters, diameters, longer, plane_basis
 from napari_medsam.engine.data.prompts import SliceRef
 from napari_medsam.engine.data.volume import Volume
+from napari_medsam.measure.diameters import Diameters, diameters, longer, plane_basis
 
 Z0 = SliceRef("z", 0)
 MM = np.eye(2)

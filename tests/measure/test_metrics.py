@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from napari_medsam.metrics import dice, surface_dice
+from napari_medsam.measure.metrics import dice, surface_dice
 
 
 def cube(low, high, shape=(20, 20, 20)) -> np.ndarray:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from napari_medsam.measure import LabelMeasure
+from napari_medsam.measure.volumes import LabelMeasure
 from napari_medsam.storage.atomic_write import write_text
 
 PLACES = {

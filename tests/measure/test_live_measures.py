@@ -11,8 +11,8 @@ from napari_medsam.engine.annotation.events import PlacedBox
 from napari_medsam.engine.annotation.fixed_masks import as_mask
 from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef
 from napari_medsam.engine.data.volume import Volume
-from napari_medsam.measure import measure
-from napari_medsam.tally import Tally
+from napari_medsam.measure.live_measures import Tally
+from napari_medsam.measure.volumes import measure
 
 SHAPE = (6, 12, 14)
 VOLUME = Volume(np.zeros(SHAPE), (0.7, 1.1, 3.0))

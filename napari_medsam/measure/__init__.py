@@ -1,0 +1,1 @@
+"""Measures of labels: volumes, diameters, overlap, and pages and tables of them."""
