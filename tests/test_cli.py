@@ -17,8 +17,8 @@ import pytest
 from PIL import Image
 from typer.main import get_command
 
-from napari_medsam.cache_place import Preferences, preferences
 from napari_medsam.cli import app, main
+from napari_medsam.headless.embedding_store import Preferences, preferences
 from napari_medsam.models.runtime import precision_choice
 from napari_medsam.models.runtime.device import Way
 from napari_medsam.models.specs.catalogue import CATALOGUE, spec

@@ -42,10 +42,10 @@ def loaded_by(statement: str) -> set[str]:
         ("napari_medsam.engine.session", (*HEAVY, "openvino", "SimpleITK", "nibabel")),
         ("napari_medsam.formats.images.read", (*HEAVY, "openvino")),
         ("napari_medsam.models.loading", (*HEAVY, "SimpleITK", "nibabel")),
-        ("napari_medsam.headless", (*HEAVY, "openvino")),
+        ("napari_medsam.headless.run", (*HEAVY, "openvino")),
         ("napari_medsam.journal.replay", (*HEAVY, "openvino")),
         ("napari_medsam.cli.run", HEAVY),
-        ("napari_medsam.demo", (*HEAVY, "openvino")),
+        ("napari_medsam.headless.demo", (*HEAVY, "openvino")),
         ("napari_medsam.doctor", (*HEAVY, "openvino")),
     ],
 )
@@ -132,6 +132,8 @@ def test_installed_manifest_is_found():
 
 def test_what_segment_imports_first_is_not_slow():
     """scipy.ndimage alone is a third of a second, and one label in a hundred needs it."""
-    imports = "import napari_medsam.headless, napari_medsam.cli.run, napari_medsam.engine.session"
+    imports = (
+        "import napari_medsam.headless.run, napari_medsam.cli.run, napari_medsam.engine.session"
+    )
     check = f"import sys; {imports}; sys.exit('scipy.ndimage' in sys.modules)"
     subprocess.run([sys.executable, "-c", check], check=True)

@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_medsam.cache_place import Preferences, preferences
 from napari_medsam.cohort.table import Case, Row
 from napari_medsam.cohort.task import Task
 from napari_medsam.engine.data.intensity_window import Window
@@ -29,6 +28,7 @@ from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
 from napari_medsam.engine.inference.embedding_disk_cache import DiskCache, DiskPrecision
 from napari_medsam.engine.inference.frame import Frame
 from napari_medsam.engine.inference.predictor import Predictor
+from napari_medsam.headless.embedding_store import Preferences, preferences
 from napari_medsam.input_contract import InputContract
 from napari_medsam.models.loading import _own_rules
 from napari_medsam.models.runtime import precision_choice

@@ -12,7 +12,7 @@ from typing import Any
 
 from qtpy.QtWidgets import QFileDialog
 
-from napari_medsam.demo import box_on_largest_slice
+from napari_medsam.headless.demo import box_on_largest_slice
 from napari_medsam.phantom import synthetic_abdomen
 from napari_medsam.ui.app import new_viewer
 from napari_medsam.ui.widget import MedSamWidget

@@ -21,7 +21,7 @@ from napari_medsam.formats.challenge_npz.arrays import read_npz
 from napari_medsam.formats.challenge_npz.case import read_boxes
 from napari_medsam.formats.common.errors import ReadError
 from napari_medsam.formats.common.image_file import ImageFile
-from napari_medsam.headless import Answer, Request
+from napari_medsam.headless.run import Answer, Request
 from napari_medsam.input_contract import OriginalRules
 
 

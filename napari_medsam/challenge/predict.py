@@ -21,7 +21,7 @@ from napari_medsam.cohort.table import Case, read_table
 from napari_medsam.engine.inference.predictor import PromptableModel
 from napari_medsam.formats.challenge_npz.case import write_segs
 from napari_medsam.formats.common.errors import one_line
-from napari_medsam.headless import Request, answer, save
+from napari_medsam.headless.run import Request, answer, save
 from napari_medsam.models.loading import open_model
 from napari_medsam.models.specs.model_spec import ModelSpec
 from napari_medsam.models.store import store

@@ -27,10 +27,10 @@ def bench(
     from napari_medsam.bench import N_FIGURES, figures
     from napari_medsam.cli.console import progress_bar
     from napari_medsam.cli.errors import usage
+    from napari_medsam.headless.report import versions
     from napari_medsam.models import loading
     from napari_medsam.models.store import store
     from napari_medsam.precision_check import settle
-    from napari_medsam.report import versions
     from napari_medsam.storage.json_file import write_json
 
     with usage("--model"):

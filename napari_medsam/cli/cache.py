@@ -21,7 +21,7 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Say where the cache is and how much it holds."""
-    from napari_medsam.cache_place import disk_cache
+    from napari_medsam.headless.embedding_store import disk_cache
 
     disk = disk_cache()
     found = {
@@ -44,7 +44,7 @@ def info(
 @app.command("clear")
 def clear() -> None:
     """Delete everything in the cache; it fills again with use."""
-    from napari_medsam.cache_place import disk_cache
+    from napari_medsam.headless.embedding_store import disk_cache
 
     disk = disk_cache()
     typer.echo(f"{disk.folder}: {megabytes(disk.clear())} freed")
@@ -64,8 +64,8 @@ def set_preferences(
     ] = None,
 ) -> None:
     """Choose how much room the cache may take, and how embeddings are kept."""
-    from napari_medsam.cache_place import disk_precision, keep_preferences, preferences
     from napari_medsam.cli.errors import usage
+    from napari_medsam.headless.embedding_store import disk_precision, keep_preferences, preferences
 
     chosen = preferences()
     if precision is not None:

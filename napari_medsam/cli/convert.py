@@ -62,9 +62,9 @@ def convert(
     The result is read back and compared before it is put in place.
     """
     from napari_medsam.cli.segment import refuse_input
-    from napari_medsam.formats.convert import TARGETS, Choice
-    from napari_medsam.formats.convert import convert as run
     from napari_medsam.formats.images.read import suffix_of
+    from napari_medsam.headless.convert import TARGETS, Choice
+    from napari_medsam.headless.convert import convert as run
 
     for option, read in (("IN", source), ("--image", image), ("--names", names)):
         with usage(option):

@@ -131,8 +131,8 @@ def _save_page(
 def _as_dict(
     labels: Path, image: Path | None, reference: Path | None, found: Measured
 ) -> dict[str, Any]:
+    from napari_medsam.headless.report import RESEARCH_ONLY
     from napari_medsam.measure.table import as_row
-    from napari_medsam.report import RESEARCH_ONLY
 
     return {
         "labels": labels.name,

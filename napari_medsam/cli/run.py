@@ -15,12 +15,12 @@ import typer
 from napari_medsam.cli.console import progress_bar
 from napari_medsam.engine.annotation.events import Label
 from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
-from napari_medsam.headless import Request, Result, run
+from napari_medsam.headless.report import RESEARCH_ONLY, doubtful, measure
+from napari_medsam.headless.run import Request, Result, run
 from napari_medsam.models.background_opening import Opening
 from napari_medsam.models.specs.model_spec import ModelSpec
 from napari_medsam.models.store import store
 from napari_medsam.models.store.modality_routing import AUTO, resolve
-from napari_medsam.report import RESEARCH_ONLY, doubtful, measure
 
 MOST_NAMED = 20
 """Slices named on one line; the report has all of them."""

@@ -143,8 +143,8 @@ def segment(
     spacing: Annotated[str | None, SPACING] = None,
 ) -> None:
     """Segment one image from boxes and save the labels on the image's own grid."""
-    from napari_medsam.box_text import parse_box, parse_point, parse_range, parse_slice
     from napari_medsam.cli.opening import begin_opening, parse_wish
+    from napari_medsam.headless.prompt_text import parse_box, parse_point, parse_range, parse_slice
     from napari_medsam.models.store import store
     from napari_medsam.models.store.modality_routing import AUTO, challenge_modality
 
@@ -177,19 +177,19 @@ def segment(
         wish = parse_wish(precision)
     opening = None if known is None else begin_opening(known.name, wish)
 
-    from napari_medsam.cache_place import lasting_cache
     from napari_medsam.cli.run import choose_model, draw_overlay, run_case, tell, votes_by_itself
-    from napari_medsam.clicks import place_clicks
     from napari_medsam.engine.data.intensity_window import parse_window
     from napari_medsam.engine.inference.point_prompts import check
     from napari_medsam.engine.propagation.slice_ranges import seeds_over
     from napari_medsam.formats.common.default_window import window_asked
     from napari_medsam.formats.images.read import read_image
     from napari_medsam.formats.labels.read import read_label_file, read_labels
-    from napari_medsam.going_on import complete, place_starts, without_what_follows
-    from napari_medsam.headless import Request, label_table, place
-    from napari_medsam.report import report as report_of
-    from napari_medsam.report import write_report
+    from napari_medsam.headless.continued_labels import complete, place_starts, without_what_follows
+    from napari_medsam.headless.embedding_store import lasting_cache
+    from napari_medsam.headless.point_prompts import place_clicks
+    from napari_medsam.headless.report import report as report_of
+    from napari_medsam.headless.report import write_report
+    from napari_medsam.headless.run import Request, label_table, place
 
     with usage("--spacing"):
         spacing_xyz = parse_spacing(spacing)

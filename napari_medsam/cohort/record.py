@@ -14,8 +14,8 @@ import numpy as np
 from napari_medsam.cohort.task import Task
 from napari_medsam.engine.annotation.review import doubtful
 from napari_medsam.engine.data.confidence import slice_confidences
-from napari_medsam.headless import Answer, Result, confidences
-from napari_medsam.report import measure
+from napari_medsam.headless.report import measure
+from napari_medsam.headless.run import Answer, Result, confidences
 from napari_medsam.storage.json_file import write_json
 
 

@@ -12,7 +12,7 @@ from napari_medsam.engine.propagation.candidates import Seed
 from napari_medsam.engine.propagation.slice_ranges import seeds_over
 from napari_medsam.formats.common.default_window import window_asked
 from napari_medsam.formats.images.read import read_image
-from napari_medsam.headless import Request, place
+from napari_medsam.headless.run import Request, place
 
 
 def case_request(case: Case, *, compat: bool = False, window: str = "auto") -> Request:

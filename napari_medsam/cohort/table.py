@@ -15,10 +15,10 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_medsam.box_text import AskedBox
 from napari_medsam.engine.data.volume import AXES, Axis
 from napari_medsam.formats.images.read import suffix_of
 from napari_medsam.formats.labels.write import FORMATS
+from napari_medsam.headless.prompt_text import AskedBox
 from napari_medsam.storage.file_names import first_twice
 from napari_medsam.storage.paths import listed_path
 from napari_medsam.storage.text import parse_number, parse_table, read_text

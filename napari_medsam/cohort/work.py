@@ -12,7 +12,7 @@ from napari_medsam.cohort.requests import case_request
 from napari_medsam.cohort.task import Task
 from napari_medsam.engine.inference.predictor import PromptableModel
 from napari_medsam.formats.common.errors import one_line
-from napari_medsam.headless import Request, answer, save
+from napari_medsam.headless.run import Request, answer, save
 from napari_medsam.models.loading import open_model
 from napari_medsam.models.runtime.sam_model import SamModel
 from napari_medsam.models.store import store

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from napari_medsam.cache_place import cache_folder, disk_cache
 from napari_medsam.doctor.check import Check, State, first_line
+from napari_medsam.headless.embedding_store import cache_folder, disk_cache
 from napari_medsam.storage.paths import can_write
 
 

@@ -17,13 +17,13 @@ from weakref import WeakSet
 from napari.components import ViewerModel
 from napari.layers import Image
 
-from napari_medsam.cache_place import cache_size, memory_for_embeddings, preferences
 from napari_medsam.engine.data.prompts import SliceRef
 from napari_medsam.engine.data.volume import Axis
 from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
 from napari_medsam.engine.inference.predictor import PromptableModel
 from napari_medsam.engine.session import Session
 from napari_medsam.formats.common.default_window import why_this_window
+from napari_medsam.headless.embedding_store import cache_size, memory_for_embeddings, preferences
 from napari_medsam.storage.settings import Settings, settings
 from napari_medsam.ui.asked import courses, range_asked, read_boxes, why_no_seeds
 from napari_medsam.ui.box_desk import BoxDesk

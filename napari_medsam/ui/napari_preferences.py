@@ -20,7 +20,7 @@ from typing import Any
 
 import napari.settings
 
-from napari_medsam import cache_place
+from napari_medsam.headless import embedding_store
 from napari_medsam.storage import settings
 from napari_medsam.storage.json_file import read_json, write_json
 from napari_medsam.ui import preferred_reader
@@ -62,23 +62,23 @@ def _data_of(words: Mapping[Any, str], word: str) -> Any:
 
 
 def _keep_room(megabytes: int) -> None:
-    chosen = cache_place.preferences()
-    cache_place.keep_preferences(chosen._replace(max_bytes=megabytes * MB))
+    chosen = embedding_store.preferences()
+    embedding_store.keep_preferences(chosen._replace(max_bytes=megabytes * MB))
 
 
 def _keep_precision(word: str) -> None:
-    chosen = cache_place.preferences()
-    cache_place.keep_preferences(chosen._replace(precision=_data_of(DISK, word)))
+    chosen = embedding_store.preferences()
+    embedding_store.keep_preferences(chosen._replace(precision=_data_of(DISK, word)))
 
 
 TWINS: tuple[Twin, ...] = (
     Twin("computer", "threads", *_kept("threads")),
     Twin("computer", "memory_mb", *_kept("memory_mb")),
-    Twin("computer", "disk_mb", lambda: cache_place.preferences().max_bytes // MB, _keep_room),
+    Twin("computer", "disk_mb", lambda: embedding_store.preferences().max_bytes // MB, _keep_room),
     Twin(
         "computer",
         "disk_precision",
-        lambda: DISK[cache_place.preferences().precision],
+        lambda: DISK[embedding_store.preferences().precision],
         _keep_precision,
     ),
     Twin(

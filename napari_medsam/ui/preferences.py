@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_medsam import cache_place
+from napari_medsam.headless import embedding_store
 from napari_medsam.models.runtime.precision_choice import Wish
 from napari_medsam.storage import settings
 from napari_medsam.ui import preferred_reader, shortcuts
@@ -46,7 +46,7 @@ class Chosen:
     """What the page was left with."""
 
     settings: settings.Settings
-    cache: cache_place.Preferences
+    cache: embedding_store.Preferences
 
 
 class Page(QDialog):
@@ -59,7 +59,7 @@ class Page(QDialog):
         super().__init__(parent)
         self._precision = precision
         self.setWindowTitle("Preferences of the box segmentation")
-        self._now = Chosen(settings.settings(), cache_place.preferences())
+        self._now = Chosen(settings.settings(), embedding_store.preferences())
         self.why_not = sentence()
         self.tabs = QTabWidget()
         self.tabs.addTab(self._build_computer(), "Computer")
@@ -157,11 +157,11 @@ class Page(QDialog):
         settings.keep(**{k: v for k, v in wanted.items() if v != getattr(before, k)})
         if self.opens.isChecked() != (self._now.settings.opens_files == "yes"):
             preferred_reader.answer(self.opens.isChecked())
-        chosen = cache_place.Preferences(
+        chosen = embedding_store.Preferences(
             self.disk.value() * 10**6, self.disk_precision.currentData()
         )
         if chosen != self._now.cache:
-            cache_place.keep_preferences(chosen)
+            embedding_store.keep_preferences(chosen)
 
 
 def _spin(value: int, least: int, most: int, unit: str, least_means: str = "") -> QSpinBox:

@@ -12,9 +12,9 @@ from qtpy.QtGui import QResizeEvent, QShowEvent
 from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
 from superqt.utils import qthrottled
 
-from napari_medsam.cache_place import lasting_cache, preferences_file
 from napari_medsam.formats.images.read import without_suffix
 from napari_medsam.formats.labels.per_label import label_paths
+from napari_medsam.headless.embedding_store import lasting_cache, preferences_file
 from napari_medsam.storage.settings import keep, settings, settings_file
 from napari_medsam.ui import file_dialogs, preferred_reader, shortcuts
 from napari_medsam.ui.bell import Bell

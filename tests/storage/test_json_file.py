@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from napari_medsam import cache_place
+from napari_medsam.headless import embedding_store
 from napari_medsam.models.runtime import precision_choice
 from napari_medsam.models.specs.errors import StoreError
 from napari_medsam.models.store import record_file
@@ -31,7 +31,10 @@ def test_file_that_is_none_is_a_value_error(tmp_path: Path, content: bytes, word
     ("name", "read"),
     [
         ("ways.json", lambda: precision_choice.wish() == "f32"),
-        ("preferences.json", lambda: cache_place.preferences() == cache_place.Preferences()),
+        (
+            "preferences.json",
+            lambda: embedding_store.preferences() == embedding_store.Preferences(),
+        ),
     ],
 )
 def test_settings_that_are_none_count_as_none(

@@ -15,7 +15,7 @@ from napari.settings import get_settings
 from npe2 import PluginManifest
 from qtpy.QtWidgets import QApplication, QCheckBox, QDialogButtonBox
 
-from napari_medsam import cache_place
+from napari_medsam.headless import embedding_store
 from napari_medsam.storage.settings import Settings, keep, settings, settings_file
 from napari_medsam.ui import napari_preferences
 from napari_medsam.ui.napari_preferences import PLUGIN, TWINS, NapariPreferences, Twin
@@ -201,10 +201,10 @@ def test_what_cannot_be_kept_is_reported_and_napari_shows_what_holds(
     def full(_: object) -> None:
         raise OSError("the disk is full")
 
-    monkeypatch.setattr(cache_place, "keep_preferences", full)
+    monkeypatch.setattr(embedding_store, "keep_preferences", full)
     theirs().computer.disk_mb = 5
     assert "cannot be kept: the disk is full" in dock.told[-1]
-    assert theirs().computer.disk_mb == cache_place.preferences().max_bytes // 10**6
+    assert theirs().computer.disk_mb == embedding_store.preferences().max_bytes // 10**6
 
 
 # --- while no dock was open ------------------------------------------------------------

@@ -14,7 +14,7 @@ from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
 from qtpy.QtWidgets import QApplication, QDialogButtonBox
 
-from napari_medsam import cache_place
+from napari_medsam.headless import embedding_store
 from napari_medsam.storage.settings import keep, settings
 from napari_medsam.ui import preferred_reader, prefetch
 from napari_medsam.ui.preferences import Page
@@ -116,7 +116,7 @@ def test_page_keeps_what_was_chosen_and_the_window_obeys(window: Window) -> None
     assert (now.threads, now.memory_mb, now.sound, now.preview) == (1, 64, True, False)
     assert now.keys == {"propagate": "Shift-Y"}
     assert window.controller.desk.wish == "bf16"
-    assert cache_place.preferences().max_bytes == 500 * 10**6
+    assert embedding_store.preferences().max_bytes == 500 * 10**6
     assert window.controller._cache.max_bytes == 64 * 1024**2
     assert not window.controller.hand.preview.is_on
     assert not prefetch.machine_is_free()

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_medsam.cache_place import cache_folder
 from napari_medsam.engine.data.prompts import SliceRef
 from napari_medsam.engine.data.volume import Volume
 from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
 from napari_medsam.engine.inference.embedding_disk_cache import DiskCache
 from napari_medsam.engine.session import Session
+from napari_medsam.headless.embedding_store import cache_folder
 from napari_medsam.ui import prefetch as prefetch_module
 from napari_medsam.ui.jobs import Job, Jobs
 from napari_medsam.ui.prefetch import Prefetcher, machine_is_free

@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from napari_medsam.box_text import AskedBox, AskedPoint, AskedSlice
-from napari_medsam.clicks import Clicks, answer_clicks, slice_asked
 from napari_medsam.engine.annotation import review
 from napari_medsam.engine.annotation.annotation import Annotation
 from napari_medsam.engine.annotation.events import PALETTE, Label, PlacedBox
@@ -31,6 +29,8 @@ from napari_medsam.engine.three_view_vote import n_looks, voted
 from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.formats.common.label_file import LabelFile
 from napari_medsam.formats.labels.write import Saved, write_labels
+from napari_medsam.headless.point_prompts import Clicks, answer_clicks, slice_asked
+from napari_medsam.headless.prompt_text import AskedBox, AskedPoint, AskedSlice
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from napari_medsam.box_text import AskedSlice
-from napari_medsam.clicks import slice_asked
 from napari_medsam.engine.annotation.events import Label, PlacedBox
 from napari_medsam.engine.annotation.fixed_masks import as_mask
 from napari_medsam.engine.data.masks import SliceMask
 from napari_medsam.engine.data.volume import Volume, plane_index
 from napari_medsam.formats.common.label_file import LabelFile
 from napari_medsam.formats.common.label_table import complete_table
+from napari_medsam.headless.point_prompts import slice_asked
+from napari_medsam.headless.prompt_text import AskedSlice
 
 
 @dataclass(frozen=True)

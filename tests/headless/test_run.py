@@ -9,7 +9,6 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from napari_medsam.box_text import parse_box
 from napari_medsam.engine.annotation.events import Label
 from napari_medsam.engine.data.intensity_window import Window
 from napari_medsam.engine.data.volume import Volume
@@ -18,7 +17,8 @@ from napari_medsam.engine.inference.embedding_disk_cache import DiskCache
 from napari_medsam.engine.propagation.slice_ranges import objects, seeds_over
 from napari_medsam.formats.common.grid import Geometry, SourceGrid
 from napari_medsam.formats.common.image_file import ImageFile
-from napari_medsam.headless import Request, label_table, place, run
+from napari_medsam.headless.prompt_text import parse_box
+from napari_medsam.headless.run import Request, label_table, place, run
 
 from .conftest import TinyMedSam
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from napari_medsam.box_text import AskedBox, parse_box, parse_range
+from napari_medsam.headless.prompt_text import AskedBox, parse_box, parse_range
 
 
 @pytest.mark.parametrize(

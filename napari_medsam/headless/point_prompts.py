@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.box_text import AskedPoint
 from napari_medsam.engine.annotation.events import Label, PlacedBox
 from napari_medsam.engine.data.masks import SliceMask, tight_patch
 from napari_medsam.engine.data.prompts import BoxPrompt, PointPrompt, SliceRef
 from napari_medsam.engine.data.volume import Axis, Volume, plane_index
 from napari_medsam.engine.inference.point_prompts import point_prompt
 from napari_medsam.engine.session import Session
+from napari_medsam.headless.prompt_text import AskedPoint
 
 
 @dataclass(frozen=True)

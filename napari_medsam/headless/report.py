@@ -16,7 +16,7 @@ from napari_medsam import __version__
 from napari_medsam.engine.annotation.events import Label, PlacedBox
 from napari_medsam.engine.data.confidence import DOUBTFUL
 from napari_medsam.formats.common.image_file import ImageFile
-from napari_medsam.headless import Found, Request, Result, confidences
+from napari_medsam.headless.run import Found, Request, Result, confidences
 from napari_medsam.storage.atomic_write import write_text
 
 RESEARCH_ONLY = "For research use only. Not a medical device."

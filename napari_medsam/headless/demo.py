@@ -14,7 +14,7 @@ from napari_medsam.engine.annotation.events import PlacedBox
 from napari_medsam.engine.data.intensity_window import preset_window
 from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef, box_prompt
 from napari_medsam.engine.propagation.candidates import Seed
-from napari_medsam.headless import Request, Result
+from napari_medsam.headless.run import Request, Result
 from napari_medsam.measure.metrics import dice
 from napari_medsam.phantom import Phantom
 

@@ -1,0 +1,1 @@
+"""One case without a window, from a request to a label file."""
