@@ -47,11 +47,11 @@ from napari_medsam.engine.inference.embedding_disk_cache import DiskCache
 from napari_medsam.engine.inference.frame import Frame
 from napari_medsam.formats.common.grid import Geometry, SourceGrid
 from napari_medsam.formats.labels.write import read_labels, write_labels
-from napari_medsam.journal.book import Book, Row
-from napari_medsam.journal.head import Head
+from napari_medsam.journal.database import Book, Row
 from napari_medsam.journal.history import read_history
-from napari_medsam.journal.keeper import Keeper
+from napari_medsam.journal.image_header import Head
 from napari_medsam.journal.ownership import Ownership
+from napari_medsam.journal.writer import Keeper
 from napari_medsam.models.install import install_model
 from napari_medsam.models.specs import catalogue
 from napari_medsam.models.store import store
@@ -148,7 +148,7 @@ class AckBook(Book):
 
 
 def journal_child(folder: Path, rng: random.Random) -> None:
-    from napari_medsam.journal import keeper as module
+    from napari_medsam.journal import writer as module
 
     module.Book = AckBook  # type: ignore[misc]
     path = folder / "faults.journal"

@@ -36,10 +36,10 @@ from napari_medsam.engine.inference.frame import Frame
 from napari_medsam.formats.challenge_npz.arrays import read_npz
 from napari_medsam.formats.common.errors import ReadError
 from napari_medsam.formats.common.label_table import read_label_table
-from napari_medsam.journal.book import Book, Row, read_event
+from napari_medsam.journal.database import Book, Row, read_event
 from napari_medsam.journal.errors import JournalError
 from napari_medsam.journal.history import read_history, replayed
-from napari_medsam.journal.packing import pack
+from napari_medsam.journal.serialization import pack
 from napari_medsam.models.checkpoints.read import read_checkpoint, write_safetensors
 from napari_medsam.models.released import graph_files
 from napari_medsam.models.specs import catalogue

@@ -12,7 +12,7 @@ from napari_medsam import doctor, screen
 from napari_medsam.cli import main
 from napari_medsam.doctor import files, journals, known_slice, machine, weights, window
 from napari_medsam.formats.common import optional_libraries
-from napari_medsam.journal.place import journal_folder
+from napari_medsam.journal.paths import journal_folder
 from napari_medsam.models.specs.catalogue import LITE_MEDSAM
 from napari_medsam.models.store.record_file import Record
 

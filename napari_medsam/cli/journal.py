@@ -24,9 +24,9 @@ AS_JSON = typer.Option("--json", help="Print one JSON object.")
 @app.command("list")
 def list_journals(as_json: Annotated[bool, AS_JSON] = False) -> None:
     """List the journals, the latest first."""
+    from napari_medsam.journal.archive import journals
     from napari_medsam.journal.export import iso
-    from napari_medsam.journal.place import journal_folder
-    from napari_medsam.journal.shelf import journals
+    from napari_medsam.journal.paths import journal_folder
 
     folder, found = journal_folder(), journals()
     if as_json:
@@ -43,8 +43,8 @@ def list_journals(as_json: Annotated[bool, AS_JSON] = False) -> None:
 @app.command("info")
 def info(journal: Annotated[str, WHICH], as_json: Annotated[bool, AS_JSON] = False) -> None:
     """Say what a journal holds: size of the image, steps, labels, models."""
+    from napari_medsam.journal.archive import describe, find_journal
     from napari_medsam.journal.export import iso
-    from napari_medsam.journal.shelf import describe, find_journal
 
     found = describe(find_journal(journal))
     found |= {name: iso(when) for name in ("first", "last") if (when := _seconds(found[name]))}
@@ -73,9 +73,9 @@ def export(
     ] = None,
 ) -> None:
     """Write a journal as JSON: who was asked what, with which model, and what it changed."""
-    from napari_medsam.journal.book import Book
+    from napari_medsam.journal.archive import find_journal
+    from napari_medsam.journal.database import Book
     from napari_medsam.journal.export import as_json
-    from napari_medsam.journal.shelf import find_journal
     from napari_medsam.storage.atomic_write import write_text
 
     with Book(find_journal(journal)) as book:
@@ -94,7 +94,7 @@ def prune(
     ] = 90.0,
 ) -> None:
     """Delete old journals; one that a window has open stays."""
-    from napari_medsam.journal.shelf import prune
+    from napari_medsam.journal.archive import prune
 
     gone = prune(days)
     freed = megabytes(sum(entry.n_bytes for entry in gone))

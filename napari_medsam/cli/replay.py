@@ -50,9 +50,9 @@ def replay(
     only.
     """
     from napari_medsam.formats.images.read import read_image
+    from napari_medsam.journal.archive import find_journal
     from napari_medsam.journal.history import in_words, read_journal
     from napari_medsam.journal.replay import write_history
-    from napari_medsam.journal.shelf import find_journal
 
     if prompts and image is None:
         raise typer.BadParameter("it needs the image (--image)", param_hint="--prompts")

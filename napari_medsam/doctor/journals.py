@@ -6,10 +6,10 @@ import os
 import sqlite3
 
 from napari_medsam.doctor.check import Check
-from napari_medsam.journal.book import Book
+from napari_medsam.journal.archive import Entry, journals
+from napari_medsam.journal.database import Book
 from napari_medsam.journal.errors import JournalError
-from napari_medsam.journal.place import journal_folder
-from napari_medsam.journal.shelf import Entry, journals
+from napari_medsam.journal.paths import journal_folder
 
 MOST_OPENED = 50
 """The latest journals; each is opened, none is replayed."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from napari_medsam.journal.book import Book, Row
-from napari_medsam.journal.checkpoint import checkpoint
+from napari_medsam.journal.database import Book, Row
 from napari_medsam.journal.history import replayed
+from napari_medsam.journal.summary_event import checkpoint
 
 MOST_BYTES = 100_000_000
 """In a journal that has grown beyond this the older half of its steps is folded."""

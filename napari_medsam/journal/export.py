@@ -14,7 +14,7 @@ from napari_medsam.engine.annotation.events import Event, Label, PlacedBox
 from napari_medsam.engine.annotation.patch import Patch
 from napari_medsam.engine.data.masks import SliceMask
 from napari_medsam.engine.data.prompts import PointPrompt
-from napari_medsam.journal.book import Book, Row
+from napari_medsam.journal.database import Book, Row
 
 Json = dict[str, object]
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from napari_medsam.engine.annotation.annotation import Annotation
-from napari_medsam.journal.book import Book, Row
+from napari_medsam.journal.database import Book, Row
 from napari_medsam.journal.errors import JournalError
-from napari_medsam.journal.head import Head
+from napari_medsam.journal.image_header import Head
 
 
 @dataclass(frozen=True, eq=False)

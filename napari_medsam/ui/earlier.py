@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam.formats.common.image_file import ImageFile
+from napari_medsam.journal.archive import put_aside_of
 from napari_medsam.journal.errors import JournalError
 from napari_medsam.journal.history import History, in_words, read_journal
-from napari_medsam.journal.shelf import put_aside_of
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.jobs import JobRunner
 from napari_medsam.ui.journalling import Journals

@@ -19,13 +19,13 @@ from typing import Literal
 from qtpy.QtCore import QObject, Qt, Signal
 
 from napari_medsam.engine.annotation.events import Step
-from napari_medsam.journal.book import Book, Row
+from napari_medsam.journal.archive import exchange, put_aside
+from napari_medsam.journal.database import Book, Row
 from napari_medsam.journal.errors import JournalError
 from napari_medsam.journal.history import History
-from napari_medsam.journal.keeper import Keeper
-from napari_medsam.journal.look import Found, look_up, take_over
-from napari_medsam.journal.place import journal_path
-from napari_medsam.journal.shelf import exchange, put_aside
+from napari_medsam.journal.lookup import Found, look_up, take_over
+from napari_medsam.journal.paths import journal_path
+from napari_medsam.journal.writer import Keeper
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.interrupted import interrupted_in_words
 from napari_medsam.ui.jobs import Job, JobRunner, Outcome

@@ -13,7 +13,7 @@ from napari_medsam.engine.annotation.annotation import Annotation
 from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.formats.common.thumbnail import thumbnail
 from napari_medsam.journal.history import in_words
-from napari_medsam.journal.look import Found
+from napari_medsam.journal.lookup import Found
 from napari_medsam.ui.images import first_window_of
 
 GO_ON, START_NEW = "Go on with it", "Start anew"

@@ -12,8 +12,8 @@ from napari_medsam.engine.annotation.annotation import Annotation
 from napari_medsam.engine.annotation.events import Step
 from napari_medsam.engine.data.intensity_window import Window
 from napari_medsam.formats.common.grid import Geometry, SourceGrid
-from napari_medsam.journal.book import Book, Row
-from napari_medsam.journal.head import Head
+from napari_medsam.journal.database import Book, Row
+from napari_medsam.journal.image_header import Head
 from tests.engine.annotation.test_annotation import SHAPE
 
 WINDOW = Window(-160.0, 240.0)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from napari_medsam.engine.annotation.review import standing
-from napari_medsam.journal.book import Book, Row
 from napari_medsam.journal.compaction import compact, live_rows
+from napari_medsam.journal.database import Book, Row
 from napari_medsam.journal.history import in_words, read_history, replayed
 from tests.engine.annotation.test_annotation import SHAPE, brush, mask_of, place
 from tests.journal.conftest import Kept

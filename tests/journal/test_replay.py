@@ -20,11 +20,11 @@ from napari_medsam.engine.session import Session
 from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.formats.images.read import read_image
 from napari_medsam.formats.labels.write import write_labels
-from napari_medsam.journal.book import Book, Row
+from napari_medsam.journal.database import Book, Row
 from napari_medsam.journal.errors import JournalError
-from napari_medsam.journal.head import head_of
 from napari_medsam.journal.history import read_history
-from napari_medsam.journal.place import journal_path
+from napari_medsam.journal.image_header import head_of
+from napari_medsam.journal.paths import journal_path
 from napari_medsam.journal.replay import ask_again, write_history
 from tests.conftest import TinyMedSam
 from tests.formats.dicom_files import write_slice

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from napari_medsam.doctor.journals import journal
-from napari_medsam.journal.book import Book, Row
-from napari_medsam.journal.forms import Undeclared
+from napari_medsam.journal.archive import journals, put_aside_as_damaged, put_aside_of
+from napari_medsam.journal.database import Book, Row
 from napari_medsam.journal.history import read_history, read_journal
-from napari_medsam.journal.keeper import Keeper
-from napari_medsam.journal.look import Found, look_up
+from napari_medsam.journal.lookup import Found, look_up
 from napari_medsam.journal.ownership import Ownership
-from napari_medsam.journal.place import journal_path
-from napari_medsam.journal.shelf import journals, put_aside_as_damaged, put_aside_of
+from napari_medsam.journal.paths import journal_path
+from napari_medsam.journal.type_encoding import Undeclared
+from napari_medsam.journal.writer import Keeper
 from tests import windows_rules
 from tests.journal.versions import (
     BEGUN,
@@ -188,7 +188,7 @@ def test_a_fault_of_the_program_s_own_puts_nothing_aside(monkeypatch: pytest.Mon
         raise Undeclared(f"a journal has no form for {kind!r}.")
 
     with monkeypatch.context() as patched:
-        patched.setattr("napari_medsam.journal.packing.form_of", undeclared)
+        patched.setattr("napari_medsam.journal.serialization.form_of", undeclared)
         with pytest.raises(Undeclared):
             look_up(image_file())
     assert [entry.path for entry in journals()] == [path]

@@ -27,7 +27,7 @@ import numpy as np
 import psutil
 from qtpy.QtWidgets import QApplication
 
-from napari_medsam.journal.book import Book
+from napari_medsam.journal.database import Book
 from napari_medsam.journal.history import read_history
 from napari_medsam.ui.jobs import Jobs
 from napari_medsam.ui.memory import give_back_large_arrays

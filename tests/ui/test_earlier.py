@@ -16,9 +16,9 @@ from qtpy.QtTest import QTest
 from napari_medsam.engine.annotation.events import PlacedBox
 from napari_medsam.engine.annotation.fixed_masks import mask_there
 from napari_medsam.engine.data.prompts import SliceRef
+from napari_medsam.journal.archive import journals, put_aside_of
 from napari_medsam.journal.history import read_journal
-from napari_medsam.journal.place import journal_path
-from napari_medsam.journal.shelf import journals, put_aside_of
+from napari_medsam.journal.paths import journal_path
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.earlier import NONE, Earlier
 from napari_medsam.ui.earlier_dialog import EarlierDialog

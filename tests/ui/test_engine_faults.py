@@ -13,7 +13,7 @@ from napari_medsam.engine.annotation.edit import Edit
 from napari_medsam.engine.annotation.events import Event
 from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
 from napari_medsam.engine.inference.embedding_disk_cache import DiskCache
-from napari_medsam.journal.book import Book
+from napari_medsam.journal.database import Book
 from napari_medsam.journal.history import read_history
 from tests.ui.conftest import Desk, ellipsoid, image_layer, make_desk
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_medsam.journal.book import Book
+from napari_medsam.journal.archive import journals
+from napari_medsam.journal.database import Book
 from napari_medsam.journal.history import History, read_history
-from napari_medsam.journal.keeper import Keeper
-from napari_medsam.journal.place import journal_path
-from napari_medsam.journal.shelf import journals
+from napari_medsam.journal.paths import journal_path
+from napari_medsam.journal.writer import Keeper
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.offers import GO_ON, ONLY_LOOK, START_NEW, TAKE_OVER
 from tests.ui.conftest import Desk, HeldJobs, image_file, image_layer, make_desk
@@ -285,7 +285,7 @@ def test_undo_in_the_window_goes_as_far_as_the_journal(
     """Also once the journal was folded, and what is undone then is what comes back."""
     small = partial(Keeper, most_bytes=30_000)
     monkeypatch.setattr("napari_medsam.ui.journalling.Keeper", small)
-    monkeypatch.setattr("napari_medsam.journal.keeper.LOOK_AT_SIZE_EVERY", 4)
+    monkeypatch.setattr("napari_medsam.journal.writer.LOOK_AT_SIZE_EVERY", 4)
     desk = make_desk()
     desk.open(image_layer())
     for z in range(8, 13):

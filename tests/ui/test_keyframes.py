@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_medsam.journal.book import Book
 from napari_medsam.journal.compaction import folded, live_rows
-from napari_medsam.journal.place import journal_path
+from napari_medsam.journal.database import Book
+from napari_medsam.journal.paths import journal_path
 from napari_medsam.ui.case import Case
 from napari_medsam.ui.offers import GO_ON
 from tests.ui.conftest import Desk, image_layer, make_desk, rectangle

@@ -11,9 +11,9 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
 from napari_medsam.input_contract import InputContract
-from napari_medsam.journal.book import Book
+from napari_medsam.journal.database import Book
 from napari_medsam.journal.export import as_json
-from napari_medsam.journal.place import journal_path
+from napari_medsam.journal.paths import journal_path
 from napari_medsam.journal.replay import ask_again
 from tests.conftest import TinyMedSam, tiny_contract
 from tests.ui.conftest import (

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_medsam.journal.place import journal_path
-from napari_medsam.journal.shelf import journals
+from napari_medsam.journal.archive import journals
+from napari_medsam.journal.paths import journal_path
 from napari_medsam.ui.offers import GO_ON, OTHERS_RECOVERED, RECOVERED, START_NEW
 from tests.journal.versions import FINGERPRINT, PUT_ASIDE, assert_all_is_here, lay
 from tests.ui.conftest import Desk

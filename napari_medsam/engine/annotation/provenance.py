@@ -1,6 +1,6 @@
 """Which box painted which voxels, read from the log: what a moved box or a new run takes back.
 
-A log whose oldest events were folded into one (`journal.checkpoint`) tells it by that event's
+A log whose oldest events were folded into one (`journal.summary_event`) tells it by that event's
 places.
 """
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_medsam.journal.book import Book
-from napari_medsam.journal.head import head_of
-from napari_medsam.journal.look import look_up
-from napari_medsam.journal.place import journal_path
+from napari_medsam.journal.database import Book
+from napari_medsam.journal.image_header import head_of
+from napari_medsam.journal.lookup import look_up
+from napari_medsam.journal.paths import journal_path
 from napari_medsam.ui.case import Case
 from tests.ui.conftest import Desk, image_file
 from tests.ui.test_pointer import CLICKED, click, pointing

@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 
 from napari_medsam.engine.annotation.annotation import Annotation
-from napari_medsam.journal.book import Book, Row
+from napari_medsam.journal.database import Book, Row
 from napari_medsam.journal.errors import JournalError
-from napari_medsam.journal.forms import Undeclared
 from napari_medsam.journal.history import read_history
-from napari_medsam.journal.keeper import Keeper, why
 from napari_medsam.journal.ownership import Ownership
+from napari_medsam.journal.type_encoding import Undeclared
+from napari_medsam.journal.writer import Keeper, why
 from tests.conftest import PROJECT
 from tests.engine.annotation.test_annotation import SHAPE, brush, mask_of, place
 from tests.journal.conftest import head, row_of
@@ -158,7 +158,7 @@ def test_no_memory_for_a_row_is_told_and_tried_again(desk, path, monkeypatch):
         raise MemoryError
 
     with monkeypatch.context() as patched:
-        patched.setattr("napari_medsam.journal.book.pack", too_large)
+        patched.setattr("napari_medsam.journal.database.pack", too_large)
         place(desk.annotation, mask_of(3, 4, 8, 9))
         assert not desk.keeper.wait()
     assert "not enough memory" in desk.told[0]
@@ -237,11 +237,11 @@ def test_a_row_is_written_once_though_its_file_cannot_be_asked_for_its_size(path
     def gone(path: Path) -> int:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr("napari_medsam.journal.keeper.LOOK_AT_SIZE_EVERY", 1)
-    monkeypatch.setattr("napari_medsam.journal.keeper.RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("napari_medsam.journal.writer.LOOK_AT_SIZE_EVERY", 1)
+    monkeypatch.setattr("napari_medsam.journal.writer.RETRY_SECONDS", 0.01)
     desk = Desk(path)
     with monkeypatch.context() as patched:
-        patched.setattr("napari_medsam.journal.keeper.n_bytes", gone)
+        patched.setattr("napari_medsam.journal.writer.n_bytes", gone)
         place(desk.annotation, mask_of(3, 4, 8, 9))
         assert desk.keeper.wait()
         time.sleep(0.05)
@@ -302,7 +302,7 @@ def test_a_step_that_could_not_be_read_again_is_told_and_waits(desk, path, monke
         raise kind("an array of uint16 is missing")
 
     with monkeypatch.context() as patched:
-        patched.setattr("napari_medsam.journal.book.pack", refuse)
+        patched.setattr("napari_medsam.journal.database.pack", refuse)
         place(desk.annotation, mask_of(3, 4, 8, 9))
         assert not desk.keeper.wait()
     assert "cannot be written: an array of uint16 is missing" in desk.told[0]

@@ -10,11 +10,11 @@ import contextlib
 import sqlite3
 from pathlib import Path
 
-from napari_medsam.journal.book import Book
+from napari_medsam.journal.archive import put_aside, put_aside_as_damaged
+from napari_medsam.journal.database import Book
 from napari_medsam.journal.errors import JournalError
 from napari_medsam.journal.history import read_journal
 from napari_medsam.journal.ownership import Ownership
-from napari_medsam.journal.shelf import put_aside, put_aside_as_damaged
 
 
 def recover_journals(fingerprint: str, ownership: Ownership) -> list[Path]:

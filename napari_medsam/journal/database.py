@@ -23,8 +23,8 @@ from napari_medsam import __version__
 from napari_medsam.engine.annotation.events import Event, Step, StepKind
 from napari_medsam.engine.data.intensity_window import Window
 from napari_medsam.journal.errors import JournalError, TakenOver
-from napari_medsam.journal.head import Head
-from napari_medsam.journal.packing import DAMAGE, pack, unpack
+from napari_medsam.journal.image_header import Head
+from napari_medsam.journal.serialization import DAMAGE, pack, unpack
 from napari_medsam.storage.paths import sqlite_uri
 
 APPLICATION = 0x4D53414D  # "MSAM"

@@ -19,7 +19,7 @@ import zlib
 from typing import TypeVar
 
 from napari_medsam.journal.errors import JournalError
-from napari_medsam.journal.forms import Arrays, form_of
+from napari_medsam.journal.type_encoding import Arrays, form_of
 
 T = TypeVar("T")
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_medsam.journal.book import Book
+from napari_medsam.journal.archive import find_journal, journals, prune, put_aside
+from napari_medsam.journal.database import Book
 from napari_medsam.journal.errors import JournalError
 from napari_medsam.journal.history import read_history
 from napari_medsam.journal.ownership import Ownership
-from napari_medsam.journal.place import SUFFIX, journal_folder, journal_path
-from napari_medsam.journal.shelf import find_journal, journals, prune, put_aside
+from napari_medsam.journal.paths import SUFFIX, journal_folder, journal_path
 from napari_medsam.storage import atomic_write
 from napari_medsam.storage.errors import FileInUse
 from tests import windows_rules

@@ -10,7 +10,7 @@ import numpy as np
 import psutil
 import pytest
 
-from napari_medsam.journal.book import Book, Row
+from napari_medsam.journal.database import Book, Row
 from napari_medsam.journal.errors import JournalError, TakenOver
 from napari_medsam.journal.history import read_history
 from tests.engine.annotation.test_annotation import brush, mask_of, place
@@ -193,7 +193,7 @@ def test_a_patch_outside_the_volume_is_refused(path):
     with Book(path.with_name("f1.journal"), head(), "me") as book:
         assert small.shape_zyx == (1, 4, 4)
     from napari_medsam.journal.history import replayed
-    from tests.journal.test_packing import box_event
+    from tests.journal.test_serialization import box_event
 
     with pytest.raises(JournalError, match="outside"):
         replayed(small, [Row("event", box_event())])

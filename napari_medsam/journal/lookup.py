@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from napari_medsam.formats.common.image_file import ImageFile
-from napari_medsam.journal.book import Book
+from napari_medsam.journal.archive import DAMAGED, exchange, put_aside
+from napari_medsam.journal.database import Book
 from napari_medsam.journal.errors import JournalError
-from napari_medsam.journal.head import Head, head_of
 from napari_medsam.journal.history import History, read_history
+from napari_medsam.journal.image_header import Head, head_of
 from napari_medsam.journal.ownership import Ownership
-from napari_medsam.journal.place import journal_path
-from napari_medsam.journal.recovered import recover_journals
-from napari_medsam.journal.shelf import DAMAGED, exchange, put_aside
+from napari_medsam.journal.paths import journal_path
+from napari_medsam.journal.readable_again import recover_journals
 
 NOT_OPENED = (
     "Earlier work on this image is kept but could not be opened now; the menu \u22ef brings it back"

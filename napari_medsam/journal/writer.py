@@ -15,12 +15,12 @@ from concurrent.futures import TimeoutError as NotYet
 from contextlib import suppress
 from pathlib import Path
 
-from napari_medsam.journal.book import Book, Row, n_bytes
 from napari_medsam.journal.compaction import MOST_BYTES, compact
+from napari_medsam.journal.database import Book, Row, n_bytes
 from napari_medsam.journal.errors import JournalError, TakenOver
-from napari_medsam.journal.forms import Undeclared
-from napari_medsam.journal.head import Head
+from napari_medsam.journal.image_header import Head
 from napari_medsam.journal.ownership import Ownership
+from napari_medsam.journal.type_encoding import Undeclared
 
 LOOK_AT_SIZE_EVERY = 64
 RETRY_SECONDS = 5.0

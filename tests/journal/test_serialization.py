@@ -20,12 +20,12 @@ from napari_medsam.engine.annotation.events import Event, Label, Origin
 from napari_medsam.engine.annotation.patch import Patch
 from napari_medsam.engine.data.stored_types import Stored
 from napari_medsam.formats.common.coded_terms import CodedLabel
-from napari_medsam.journal.book import Row, read_event
+from napari_medsam.journal.database import Row, read_event
 from napari_medsam.journal.errors import JournalError
-from napari_medsam.journal.forms import Undeclared, form_of
-from napari_medsam.journal.head import Head
 from napari_medsam.journal.history import replayed
-from napari_medsam.journal.packing import DAMAGE, pack, unpack
+from napari_medsam.journal.image_header import Head
+from napari_medsam.journal.serialization import DAMAGE, pack, unpack
+from napari_medsam.journal.type_encoding import Undeclared, form_of
 from tests.engine.annotation.test_annotation import SHAPE, mask_of, place
 from tests.journal.conftest import head
 
@@ -133,7 +133,7 @@ def test_an_array_beyond_the_row_is_refused():
 
 
 def test_a_bomb_is_refused(monkeypatch):
-    monkeypatch.setattr("napari_medsam.journal.packing.MOST_BYTES", 1000)
+    monkeypatch.setattr("napari_medsam.journal.serialization.MOST_BYTES", 1000)
     with pytest.raises(JournalError, match="larger"):
         unpack(zlib.compress(bytes(100_000)), Event)
 

@@ -12,7 +12,7 @@ from napari_medsam.engine.annotation.annotation import Annotation
 from napari_medsam.engine.annotation.events import Step
 from napari_medsam.engine.annotation.review import painted, standing
 from napari_medsam.engine.data.masks import SliceMask
-from napari_medsam.journal.checkpoint import checkpoint
+from napari_medsam.journal.summary_event import checkpoint
 from tests.engine.annotation.test_annotation import SHAPE, brush, mask_of, place
 
 X, Z = st.integers(0, 14), st.integers(0, SHAPE[0] - 1)
