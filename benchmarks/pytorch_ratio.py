@@ -74,7 +74,7 @@ def measure_ours(threads: int, repeats: int) -> dict[str, float]:
     """Median milliseconds of our encode, decode, clicks and propagation."""
     import numpy as np
 
-    from napari_medsam.bench import click, propagate, rods
+    from napari_medsam.diagnostics.benchmark import click, propagate, rods
     from napari_medsam.engine.session import Session
     from napari_medsam.models.loading import open_model
 

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 import napari_medsam
-from napari_medsam import bench
+from napari_medsam.diagnostics import benchmark
 from napari_medsam.models.loading import open_model
 from napari_medsam.models.runtime import device
 from napari_medsam.models.specs.catalogue import DEFAULT, spec
@@ -65,7 +65,7 @@ def engine_figures(threads: int | None) -> dict[str, object]:
     """The figures of `napari-medsam bench`, over 40 slices."""
     model = open_model(threads=threads)
     gmacs = spec(DEFAULT).gmacs
-    found = bench.figures(model, gmacs, n_slices=N_SLICES, threads=threads)
+    found = benchmark.figures(model, gmacs, n_slices=N_SLICES, threads=threads)
     return {figure.key: figure.value for figure in found}
 
 

@@ -639,7 +639,7 @@ def test_bench_measures_every_figure(
         tell("bf16: 2.0 times as fast as f32")
         return Way("CPU", "bf16")
 
-    monkeypatch.setattr("napari_medsam.precision_check.settle", settle)
+    monkeypatch.setattr("napari_medsam.diagnostics.precision_check.settle", settle)
     assert main(["bench", "--json", "b.json"]) == 0
     found = json.loads(Path("b.json").read_text())
     keys = ("encode_ms", "decode1_ms", "decode8_ms", "cold_click_ms", "warm_click_ms")
@@ -671,7 +671,7 @@ def test_auto_precision_is_measured_once(
 
     monkeypatch.setenv("NAPARI_MEDSAM_HOME", str(case / "home"))
     monkeypatch.setattr("napari_medsam.models.loading.identity_of", lambda name: "tiny:1")
-    monkeypatch.setattr("napari_medsam.precision_check.settle", settle)
+    monkeypatch.setattr("napari_medsam.diagnostics.precision_check.settle", settle)
     asked = ["segment", "scan.nii.gz", "--box", "z:2:8,10,15,19", "--precision", "auto"]
     assert main([*asked, "-o", "one.nii.gz"]) == 0
     assert main([*asked, "-o", "two.nii.gz"]) == 0

@@ -46,7 +46,7 @@ def loaded_by(statement: str) -> set[str]:
         ("napari_medsam.journal.replay", (*HEAVY, "openvino")),
         ("napari_medsam.cli.run", HEAVY),
         ("napari_medsam.headless.demo", (*HEAVY, "openvino")),
-        ("napari_medsam.doctor", (*HEAVY, "openvino")),
+        ("napari_medsam.diagnostics", (*HEAVY, "openvino")),
     ],
 )
 def test_module_loads_nothing_it_does_not_need(module: str, not_loaded: tuple[str, ...]):

@@ -28,7 +28,7 @@ MAY_CONNECT = {
 }
 MAY_START_PROGRAMS = {
     "models/store/pip_download.py",  # pip, when asked to install weights or to make a kit
-    "doctor/window.py",  # this Python, to load Qt
+    "diagnostics/display.py",  # this Python, to load Qt
 }
 """All places where a network could be reached, with why; docs/security.md names them."""
 

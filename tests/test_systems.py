@@ -42,7 +42,7 @@ ALLOWED = {
     ("engine/inference/embedding_disk_cache.py", "write"): "in replacing",
     ("formats/common/label_table.py", "write"): "in replacing",
     # Guarded: the code asks first whether it is there.
-    ("doctor/machine.py", "/proc"): "is_file first",
+    ("diagnostics/machine.py", "/proc"): "is_file first",
     ("ui/memory.py", "ctypes"): "glibc's, on Linux alone",
     ("ui/memory.py", "sys.platform"): "glibc's, on Linux alone",
     ("screen.py", "sys.platform"): "an X server is asked about on Linux alone",

@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from napari_medsam import tested_versions
-from napari_medsam.doctor import machine, versions
+from napari_medsam.diagnostics import machine, versions
 from napari_medsam.kit.targets import PLATFORMS, Target
 from script.cells import plan
 

@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_medsam.bench import Figure
+    from napari_medsam.diagnostics.benchmark import Figure
 
 
 def bench(
@@ -24,13 +24,13 @@ def bench(
 
     Also finds out what the precision "auto" means for this model here, and remembers it.
     """
-    from napari_medsam.bench import N_FIGURES, figures
     from napari_medsam.cli.console import progress_bar
     from napari_medsam.cli.errors import usage
+    from napari_medsam.diagnostics.benchmark import N_FIGURES, figures
+    from napari_medsam.diagnostics.precision_check import settle
     from napari_medsam.headless.report import versions
     from napari_medsam.models import loading
     from napari_medsam.models.store import store
-    from napari_medsam.precision_check import settle
     from napari_medsam.storage.json_file import write_json
 
     with usage("--model"):

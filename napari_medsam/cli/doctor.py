@@ -16,7 +16,7 @@ def doctor(
 
     A "note" concerns the window only, or is a hint; the command line works without it.
     """
-    from napari_medsam.doctor import examine
+    from napari_medsam.diagnostics import examine
 
     checks = examine()
     sound = all(check.state != "problem" for check in checks)

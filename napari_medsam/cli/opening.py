@@ -30,7 +30,7 @@ def begin_opening(name: str, wish: Wish) -> Opening:
 
 def measure(name: str) -> None:
     """Find out what "auto" means for a model on this machine; stderr says what was found."""
-    from napari_medsam.precision_check import settle
+    from napari_medsam.diagnostics.precision_check import settle
 
     typer.echo("Measuring this machine, once ...", err=True)
     settle(name, lambda sentence: typer.echo(sentence, err=True))

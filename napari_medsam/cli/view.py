@@ -38,9 +38,9 @@ def require_window() -> None:
     RuntimeError
         Saying which of them is missing, and what works without.
     """
-    from napari_medsam import screen
+    from napari_medsam.diagnostics import display_probe
 
-    problem = screen.problem()
+    problem = display_probe.problem()
     if problem:
         raise RuntimeError(
             f'{problem} Use "napari-medsam segment" or "napari-medsam demo --headless DIR", '

@@ -16,7 +16,7 @@ def open_viewer(paths: Sequence[Path | str] = (), *, sample: bool = False) -> No
     """Open napari and return when it is closed.
 
     Importing this module loads napari, and Qt is loaded by the call: whoever calls it looks
-    first whether there are a screen and a Qt binding (`napari_medsam.screen`).
+    first whether there are a screen and a Qt binding (`napari_medsam.diagnostics.display_probe`).
 
     Parameters
     ----------

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from napari_medsam.diagnostics.precision_check import settle
 from napari_medsam.engine.inference.predictor import PromptableModel
 from napari_medsam.models import loading
 from napari_medsam.models.import_model import import_path
@@ -18,7 +19,6 @@ from napari_medsam.models.runtime.precision_choice import Wish
 from napari_medsam.models.specs import catalogue
 from napari_medsam.models.specs.model_spec import PageSource
 from napari_medsam.models.store import modality_routing, store
-from napari_medsam.precision_check import settle
 from napari_medsam.storage.settings import settings
 
 

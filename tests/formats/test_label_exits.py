@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from napari_medsam.diagnostics.format_check import VOXELS, _write_series
 from napari_medsam.engine.annotation.events import Label
 from napari_medsam.formats.common.cielab import cielab_from_rgb, rgb_from_cielab
 from napari_medsam.formats.common.coded_terms import (
@@ -29,7 +30,6 @@ from napari_medsam.formats.images.write import write_image
 from napari_medsam.formats.labels.per_label import label_paths, write_label_files
 from napari_medsam.formats.labels.resample import resampled
 from napari_medsam.formats.labels.write import FORMATS, read_label_file, write_labels
-from napari_medsam.formats.trial import VOXELS, _write_series
 from napari_medsam.storage import atomic_write
 from napari_medsam.storage.file_names import name_key
 from tests import windows_rules

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_medsam.doctor.journals import journal
+from napari_medsam.diagnostics.journals import journal
 from napari_medsam.journal.archive import journals, put_aside_as_damaged, put_aside_of
 from napari_medsam.journal.database import Book, Row
 from napari_medsam.journal.history import read_history, read_journal

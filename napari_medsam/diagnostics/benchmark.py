@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_medsam.diagnostics import matmul_peak
 from napari_medsam.engine.annotation.annotation import Annotation
 from napari_medsam.engine.annotation.events import PlacedBox
 from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef, box_prompt
@@ -25,7 +26,6 @@ from napari_medsam.engine.inference.frame import Frame
 from napari_medsam.engine.inference.predictor import PromptableModel
 from napari_medsam.engine.propagation.candidates import Seed
 from napari_medsam.engine.session import Session
-from napari_medsam.models import peak
 from napari_medsam.models.specs.errors import Cancelled
 from napari_medsam.storage.temporary_folder import temporary_folder
 
@@ -102,11 +102,11 @@ def _model_figures(
         [embedding] = model.encode_many([image])
         return embedding
 
-    product, embedding = peak.matrix_product(threads), encode()
+    product, embedding = matmul_peak.matrix_product(threads), encode()
     product()
     pairs = [(_seconds(product), _seconds(encode)) for _ in range(9)]  # in turns
     product_s, encode_s = (_median(column) for column in zip(*pairs, strict=True))
-    peak_rate = peak.FLOPS / product_s
+    peak_rate = matmul_peak.FLOPS / product_s
     yield Figure("gemm_gflops", "product of 2048 x 2048 matrices", peak_rate / 1e9, "GFLOP/s")
     yield Figure("encode_ms", "encode a slice", encode_s * 1e3, "ms")
     share = 2e9 * gmacs / encode_s / peak_rate

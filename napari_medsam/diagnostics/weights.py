@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from napari_medsam.doctor.check import Check, first_line
+from napari_medsam.diagnostics.check import Check, first_line
 from napari_medsam.models.specs.catalogue import CATALOGUE, DEFAULT
 from napari_medsam.models.specs.errors import NotInstalled, StoreError
 from napari_medsam.models.store import record_file, store

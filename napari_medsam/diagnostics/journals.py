@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 
-from napari_medsam.doctor.check import Check
+from napari_medsam.diagnostics.check import Check
 from napari_medsam.journal.archive import Entry, journals
 from napari_medsam.journal.database import Book
 from napari_medsam.journal.errors import JournalError

@@ -1,7 +1,7 @@
 """Whether a window could be opened here, found out without opening one.
 
 Qt ends the whole process when it cannot reach the X server it was told of, so this is asked
-before Qt is loaded. `python -m napari_medsam.screen` prints the problem and exits 1 if there is
+before Qt is loaded. `python -m napari_medsam.diagnostics.display_probe` prints the problem and exits 1 if there is
 one.
 """
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from napari_medsam import tested_versions
-from napari_medsam.doctor.check import Check
+from napari_medsam.diagnostics.check import Check
 
 MOST_NAMED = 5
 

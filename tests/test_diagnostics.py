@@ -8,9 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from napari_medsam import doctor, screen
+from napari_medsam import diagnostics
 from napari_medsam.cli import main
-from napari_medsam.doctor import files, journals, known_slice, machine, weights, window
+from napari_medsam.diagnostics import (
+    display,
+    display_probe,
+    files,
+    journals,
+    machine,
+    reference_slice,
+    weights,
+)
 from napari_medsam.formats.common import optional_libraries
 from napari_medsam.journal.paths import journal_folder
 from napari_medsam.models.specs.catalogue import LITE_MEDSAM
@@ -19,7 +27,7 @@ from napari_medsam.models.store.record_file import Record
 from .test_cli import in_a_process
 
 
-def state_of(checks: list[doctor.Check]) -> dict[str, str]:
+def state_of(checks: list[diagnostics.Check]) -> dict[str, str]:
     return {check.name: check.state for check in checks}
 
 
@@ -42,16 +50,16 @@ def test_doctor_as_json_is_one_object_without_a_screen(tmp_path: Path):
 
 @pytest.mark.weights
 def test_sound_machine_passes(weights_path: Path):
-    states = state_of(doctor.examine())
+    states = state_of(diagnostics.examine())
     assert "problem" not in states.values()
     assert states["test slice"] == "ok"
 
 
 @pytest.mark.weights
 def test_wrong_numbers_are_found(weights_path: Path, monkeypatch: pytest.MonkeyPatch):
-    wrong = {**known_slice.EXPECTED, "score": 0.5}
-    monkeypatch.setattr(known_slice, "EXPECTED", wrong)
-    check = known_slice.known_slice()
+    wrong = {**reference_slice.EXPECTED, "score": 0.5}
+    monkeypatch.setattr(reference_slice, "EXPECTED", wrong)
+    check = reference_slice.known_slice()
     assert check.state == "problem"
     assert "score is 0.979" in check.found
 
@@ -63,7 +71,7 @@ def test_unwritable_data_folder_is_a_problem(monkeypatch: pytest.MonkeyPatch, tm
 
 
 def test_process_that_dies_is_a_note_not_a_crash():
-    code, _ = window.in_a_process("import os; os.abort()")
+    code, _ = display.in_a_process("import os; os.abort()")
     assert code != 0
 
 
@@ -81,7 +89,7 @@ def test_process_that_dies_is_a_note_not_a_crash():
 def test_screen_is_judged_without_opening_a_window(
     environment: dict[str, str], platform: str, expected: str
 ):
-    problem = screen.problem(environment, platform)
+    problem = display_probe.problem(environment, platform)
     assert expected in problem
     assert bool(problem) == bool(expected)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from napari_medsam.doctor.check import Check, State, first_line
+from napari_medsam.diagnostics.check import Check, State, first_line
 from napari_medsam.headless.embedding_store import cache_folder, disk_cache
 from napari_medsam.storage.paths import can_write
 
@@ -10,8 +10,8 @@ from napari_medsam.storage.paths import can_write
 def files() -> list[Check]:
     """What can be read and saved here; each format is tried on a tiny volume."""
     try:
+        from napari_medsam.diagnostics.format_check import try_formats
         from napari_medsam.formats.images.read import SUFFIXES
-        from napari_medsam.formats.trial import try_formats
     except ImportError as error:
         advice = "Install again: pip install --force-reinstall SimpleITK nibabel"
         return [Check("files", "problem", f"cannot be read: {first_line(error)}", advice)]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from napari_medsam import screen
-from napari_medsam.doctor.check import Check
+from napari_medsam.diagnostics import display_probe
+from napari_medsam.diagnostics.check import Check
 from napari_medsam.storage.processes import no_window
 
 _PATIENCE_SECONDS = 60
@@ -30,7 +30,7 @@ def qt() -> Check:
 
 
 def a_screen() -> Check:
-    problem = screen.problem()
+    problem = display_probe.problem()
     if problem:
         advice = 'The command line works without one: "segment", "demo --headless DIR".'
         return Check("screen", "note", problem, advice)

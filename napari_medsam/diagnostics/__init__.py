@@ -8,8 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from napari_medsam.doctor import files, journals, known_slice, machine, versions, weights, window
-from napari_medsam.doctor.check import Check, State, are_ok
+from napari_medsam.diagnostics import (
+    display,
+    files,
+    journals,
+    machine,
+    reference_slice,
+    versions,
+    weights,
+)
+from napari_medsam.diagnostics.check import Check, State, are_ok
 from napari_medsam.models.specs.catalogue import DEFAULT
 
 __all__ = ["Check", "State", "examine"]
@@ -27,8 +35,8 @@ PARTS: tuple[Callable[[], Check | list[Check]], ...] = (
     files.files,
     files.cache,
     journals.journal,
-    window.qt,
-    window.a_screen,
+    display.qt,
+    display.a_screen,
 )
 """In the order they are told; another part is one more line here."""
 
@@ -40,7 +48,7 @@ def examine() -> list[Check]:
         found = part()
         checks += found if isinstance(found, list) else [found]
     if are_ok(checks, "Qt", "screen"):
-        checks.append(window.opengl())
+        checks.append(display.opengl())
     if are_ok(checks, DEFAULT, "OpenVINO"):
-        checks.append(known_slice.known_slice())
+        checks.append(reference_slice.known_slice())
     return checks

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from napari_medsam import precision_check
+from napari_medsam.diagnostics import precision_check
+from napari_medsam.diagnostics.precision_check import Verdict, boxes_by_slice, check, settle
 from napari_medsam.models import loading
 from napari_medsam.models.runtime import device, precision_choice
 from napari_medsam.models.runtime.device import EXACT, Way
 from napari_medsam.phantom import synthetic_abdomen
-from napari_medsam.precision_check import Verdict, boxes_by_slice, check, settle
 
 from .conftest import TinyDecoded, TinyMedSam
 
