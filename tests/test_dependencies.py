@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from napari_medsam.kit.targets import Target
-from napari_medsam.tested_versions import pins
+from napari_medsam.offline_kit.targets import Target
+from napari_medsam.offline_kit.tested_versions import pins
 from tests.conftest import PROJECT
 
 ROW = re.compile(r"^\| ([a-z0-9-]+) \| (\S+) \| ([^|]+) \| ([0-9.]+) \|$", re.MULTILINE)

@@ -52,7 +52,10 @@ def test_downloads_are_reached_through_install_and_kit_alone(room: str):
                 users |= {(relative(path), alias.name) for alias in node.names}
     allowed = {
         "url_download": {("models/store/store.py", "download_url")},
-        "pip_download": {("models/store/store.py", "download_wheel"), ("kit/wheels.py", "run_pip")},
+        "pip_download": {
+            ("models/store/store.py", "download_wheel"),
+            ("offline_kit/resolve_wheels.py", "run_pip"),
+        },
     }
     assert {user for user in users if user[1] != "Progress"} == allowed[room]
 

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import pytest
 
 from napari_medsam import __version__
-from napari_medsam.kit.own_wheel import write_own_wheel
+from napari_medsam.offline_kit.own_wheel import write_own_wheel
 
 from .conftest import PROJECT
 
@@ -76,8 +76,8 @@ def test_wheel_holds_the_package_and_nothing_else(dist: Dist):
         "napari_medsam/napari.yaml",
         "napari_medsam/icon.png",
         "napari_medsam/constraints.txt",
-        "napari_medsam/kit/files/install.bat",
-        "napari_medsam/kit/files/install.sh",
+        "napari_medsam/offline_kit/files/install.bat",
+        "napari_medsam/offline_kit/files/install.sh",
     }
     assert {PurePosixPath(name).suffix for name in inside} <= {
         *{".py", ".pyi", ".yaml", ".png", ".txt", ".typed", ".bat", ".sh", ""}
@@ -192,9 +192,7 @@ def run_away(root: Path, *arguments: str) -> str:
 
 
 def test_program_that_runs_is_the_installed_one(away: Path):
-    where = (
-        "import napari_medsam as n; from napari_medsam.tested_versions import constraints_file as t"
-    )
+    where = "import napari_medsam as n; from napari_medsam.offline_kit.tested_versions import constraints_file as t"
     found = run_away(away, "python", "-c", f"{where}; print(n.__file__, t(), sep='\\n')")
     assert [Path(line).is_relative_to(away) for line in found.splitlines()] == [True, True]
     assert run_away(away, "napari-medsam", "--version") == f"napari-medsam {__version__}\n"

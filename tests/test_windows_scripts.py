@@ -11,13 +11,13 @@ import tree_sitter
 import tree_sitter_batch
 import tree_sitter_powershell
 
-from napari_medsam import kit
-from napari_medsam.kit.build import SCRIPTS
+from napari_medsam import offline_kit
+from napari_medsam.offline_kit.build import SCRIPTS
 
 from .conftest import PROJECT
 
 POWERSHELL = ("setup.ps1", "run.ps1", "test.ps1")
-BATCH = Path(kit.__file__).parent / "files" / "install.bat"
+BATCH = Path(offline_kit.__file__).parent / "files" / "install.bat"
 
 
 def faults(data: bytes, grammar: object) -> list[tuple[int, str]]:

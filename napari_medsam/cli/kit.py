@@ -11,7 +11,7 @@ from napari_medsam.cli.console import megabytes
 from napari_medsam.cli.errors import usage
 
 if TYPE_CHECKING:
-    from napari_medsam.kit import Target
+    from napari_medsam.offline_kit import Target
 
 app = typer.Typer(
     help="Make and check an offline kit: wheels, weights and an install script in a folder.",
@@ -39,12 +39,14 @@ def build(
 
     Without --platform and --python it is for machines like this one.
     """
-    from napari_medsam import kit
+    from napari_medsam import offline_kit
     from napari_medsam.storage.hashing import file_sha256
 
     with usage("--platform or --python"):
         targets = _targets(platform, python)
-    sums = kit.build(folder, targets, models=model or ("litemedsam",), qt=qt, tell=typer.echo)
+    sums = offline_kit.build(
+        folder, targets, models=model or ("litemedsam",), qt=qt, tell=typer.echo
+    )
     _say_verified(folder)
     typer.echo(f"SHA-256 of its SHA256SUMS: {file_sha256(sums)}")
 
@@ -56,9 +58,9 @@ def verify(folder: Annotated[Path, typer.Argument(help="A kit.")]) -> None:
 
 
 def _say_verified(folder: Path) -> None:
-    from napari_medsam import kit
+    from napari_medsam import offline_kit
 
-    whole = kit.verify(folder)
+    whole = offline_kit.verify(folder)
     typer.echo(
         f"The kit in {folder} is whole: {whole.n_wheels} wheels, {', '.join(whole.models)},"
         f" {megabytes(whole.n_bytes)}, for {', '.join(map(str, whole.targets))}."
@@ -67,7 +69,7 @@ def _say_verified(folder: Path) -> None:
 
 def _targets(platforms: list[str] | None, pythons: list[str] | None) -> list[Target]:
     """Every platform with every Python; those not given are this machine's."""
-    from napari_medsam.kit import Target, target_here
+    from napari_medsam.offline_kit import Target, target_here
 
     if not (platforms and pythons):
         here = target_here()

@@ -13,9 +13,9 @@ from pathlib import Path
 from napari_medsam import __version__
 from napari_medsam.diagnostics.check import Check, first_line
 from napari_medsam.engine.inference.embedding_cache import free_memory
+from napari_medsam.offline_kit.tested_versions import PYTHONS
 from napari_medsam.storage.paths import can_write
 from napari_medsam.storage.user_folders import home
-from napari_medsam.tested_versions import PYTHONS
 
 GIB = 1024**3
 LEAST_MEMORY = 1 * GIB

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from napari_medsam import tested_versions
 from napari_medsam.diagnostics.check import Check
+from napari_medsam.offline_kit import tested_versions
 
 MOST_NAMED = 5
 

@@ -10,9 +10,9 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from napari_medsam import tested_versions
 from napari_medsam.diagnostics import machine, versions
-from napari_medsam.kit.targets import PLATFORMS, Target
+from napari_medsam.offline_kit import tested_versions
+from napari_medsam.offline_kit.targets import PLATFORMS, Target
 from script.cells import plan
 
 from .conftest import PROJECT

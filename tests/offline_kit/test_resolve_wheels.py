@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from napari_medsam.kit import wheels
-from napari_medsam.kit.targets import Target
-from napari_medsam.kit.wheel_file import licence_of, read_wheel
-from napari_medsam.kit.wheels import gather, pip_fetch
 from napari_medsam.models.specs.errors import StoreError
-from tests.kit.conftest import LINUX, WINDOWS, Wheelhouse, write_wheel
+from napari_medsam.offline_kit import resolve_wheels
+from napari_medsam.offline_kit.resolve_wheels import gather, pip_fetch
+from napari_medsam.offline_kit.targets import Target
+from napari_medsam.offline_kit.wheel_file import licence_of, read_wheel
+from tests.offline_kit.conftest import LINUX, WINDOWS, Wheelhouse, write_wheel
 
 
 def gathered(
@@ -116,7 +116,7 @@ def test_pip_gets_the_tested_versions_of_the_target_not_of_this_machine(
         given.append(Path(arguments[arguments.index("--constraint") + 1]).read_text())
         return ""
 
-    monkeypatch.setattr(wheels, "run_pip", run_pip)
+    monkeypatch.setattr(resolve_wheels, "run_pip", run_pip)
     constraints = tmp_path / "constraints.txt"
     constraints.write_text(
         "napari==1\nshell==2 ; sys_platform == 'win32'\nshell==3 ; sys_platform == 'linux'\n"

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from napari_medsam.kit.build import build
-from napari_medsam.kit.targets import Target
-from napari_medsam.kit.wheels import Fetch
+from napari_medsam.offline_kit.build import build
+from napari_medsam.offline_kit.resolve_wheels import Fetch
+from napari_medsam.offline_kit.targets import Target
 
 LINUX, WINDOWS = Target("linux_x86_64", "3.11"), Target("win_amd64", "3.11")
 

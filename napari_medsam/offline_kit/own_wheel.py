@@ -14,7 +14,7 @@ from pathlib import Path
 
 import napari_medsam
 from napari_medsam import __version__
-from napari_medsam.tested_versions import constraints_file
+from napari_medsam.offline_kit.tested_versions import constraints_file
 
 NAME = "napari_medsam"
 ABOUT_WHEEL = """\

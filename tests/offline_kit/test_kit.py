@@ -12,17 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from napari_medsam import kit
+from napari_medsam import offline_kit
 from napari_medsam.cli import main
-from napari_medsam.kit.build import build
-from napari_medsam.kit.sums import write_sums
 from napari_medsam.models.specs.errors import StoreError
 from napari_medsam.models.store import store
+from napari_medsam.offline_kit.build import build
+from napari_medsam.offline_kit.checksums import write_sums
 from napari_medsam.storage.hashing import file_sha256
 from tests import offline
-from tests.kit.conftest import LINUX, WINDOWS, MakeKit, Wheelhouse
+from tests.offline_kit.conftest import LINUX, WINDOWS, MakeKit, Wheelhouse
 
-FILES = Path(kit.__file__).parent / "files"
+FILES = Path(offline_kit.__file__).parent / "files"
 REAL_KIT = "NAPARI_MEDSAM_TEST_KIT"
 
 
@@ -31,7 +31,7 @@ REAL_KIT = "NAPARI_MEDSAM_TEST_KIT"
 
 def test_whole_kit_is_found_whole(make_kit: MakeKit) -> None:
     folder = make_kit(LINUX, WINDOWS)
-    whole = kit.verify(folder)
+    whole = offline_kit.verify(folder)
     assert whole.targets == (LINUX, WINDOWS)
     assert whole.n_wheels == len(list((folder / "wheels").iterdir())) > 20
     names = {path.name for path in folder.iterdir()}
@@ -69,7 +69,7 @@ def test_weights_come_along_under_their_published_hash(tmp_path: Path, weights_p
     build(tmp_path / "kit", (LINUX,), fetcher=Wheelhouse().fetcher)
     carried = tmp_path / "kit" / "weights" / "litemedsam" / "lite_medsam.pth"
     assert file_sha256(carried) == store.spec("litemedsam").file.sha256
-    assert kit.verify(tmp_path / "kit").models == ("litemedsam",)
+    assert offline_kit.verify(tmp_path / "kit").models == ("litemedsam",)
 
 
 def test_weights_nobody_published_a_hash_of_are_refused(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_altered_missing_and_added_files_are_named(make_kit: MakeKit) -> None:
     (folder / "README.txt").unlink()
     (folder / "wheels" / "stowaway-1-py3-none-any.whl").write_bytes(b"x")
     with pytest.raises(ValueError, match="not as it was made") as told:
-        kit.verify(folder)
+        offline_kit.verify(folder)
     for words in ("install.sh is altered", "README.txt is missing", "stowaway"):
         assert words in str(told.value)
 
@@ -101,14 +101,14 @@ def test_wheel_taken_away_with_its_hash_is_missed(make_kit: MakeKit) -> None:
     listed.write_text("".join(kept))
     write_sums(folder)
     with pytest.raises(ValueError, match=r"lacks for linux_x86_64-cp311: superqt\."):
-        kit.verify(folder)
+        offline_kit.verify(folder)
 
 
 def test_part_of_a_kit_is_none(make_kit: MakeKit) -> None:
     folder = make_kit()
     (folder / "SHA256SUMS").unlink()
     with pytest.raises(ValueError, match="was not finished"):
-        kit.verify(folder)
+        offline_kit.verify(folder)
 
 
 def test_command_verifies_in_one_line(
@@ -165,7 +165,7 @@ def install(folder: Path, into: Path, home: Path) -> subprocess.CompletedProcess
 
 @pytest.mark.skipif(sys.platform != "linux", reason="runs install.sh with wheels for Linux")
 def test_kit_installs_with_no_index_at_all(make_kit: MakeKit, tmp_path: Path) -> None:
-    here = kit.target_here()
+    here = offline_kit.target_here()
     folder, into = (
         make_kit(here, needs={"napari": ["extra-one; sys_platform == 'linux'"]}),
         tmp_path / "a b",
@@ -181,7 +181,7 @@ def test_kit_installs_with_no_index_at_all(make_kit: MakeKit, tmp_path: Path) ->
 def test_altered_kit_installs_nothing(make_kit: MakeKit, tmp_path: Path) -> None:
     if shutil.which("sha256sum") is None:
         pytest.skip("needs sha256sum")
-    folder = make_kit(kit.target_here())
+    folder = make_kit(offline_kit.target_here())
     wheel = min((folder / "wheels").iterdir())
     wheel.write_bytes(wheel.read_bytes() + b"\0")
     done = install(folder, tmp_path / "into", tmp_path / "home")

@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from napari_medsam import __version__
-from napari_medsam.kit.own_wheel import write_own_wheel
-from napari_medsam.kit.sums import write_sums
-from napari_medsam.kit.targets import Target
-from napari_medsam.kit.wheel_file import WheelFile, read_wheel
-from napari_medsam.kit.wheels import Fetch, gather, pip_fetch
 from napari_medsam.models.install import install_model
 from napari_medsam.models.specs.errors import StoreError
 from napari_medsam.models.store import store
+from napari_medsam.offline_kit.checksums import write_sums
+from napari_medsam.offline_kit.own_wheel import write_own_wheel
+from napari_medsam.offline_kit.resolve_wheels import Fetch, gather, pip_fetch
+from napari_medsam.offline_kit.targets import Target
+from napari_medsam.offline_kit.tested_versions import constraints_file
+from napari_medsam.offline_kit.wheel_file import WheelFile, read_wheel
 from napari_medsam.storage.hashing import file_sha256
 from napari_medsam.storage.temporary_folder import temporary_folder
-from napari_medsam.tested_versions import constraints_file
 
 Tell = Callable[[str], None]
 EXTRAS = ("pyqt6", "pyside6")
@@ -84,7 +84,9 @@ def build(
         _write(folder / f"requirements-{target}.txt", _requirements(wheels), "\n")
     _write(folder / ABOUT, json.dumps(_about(found, models, qt), indent=1), "\n")
     for name, ending in SCRIPTS.items():
-        text = files("napari_medsam.kit").joinpath("files", name).read_text(encoding="utf-8")
+        text = (
+            files("napari_medsam.offline_kit").joinpath("files", name).read_text(encoding="utf-8")
+        )
         _write(folder / name, text.replace("@VERSION@", __version__), ending)
     (folder / "install.sh").chmod(0o755)
     return write_sums(folder)

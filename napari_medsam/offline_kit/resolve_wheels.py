@@ -13,13 +13,13 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from napari_medsam.kit.targets import Target
-from napari_medsam.kit.wheel_file import WheelFile, read_wheel
 from napari_medsam.models.specs.errors import StoreError
 from napari_medsam.models.store.pip_download import run_pip
+from napari_medsam.offline_kit.targets import Target
+from napari_medsam.offline_kit.tested_versions import pins
+from napari_medsam.offline_kit.wheel_file import WheelFile, read_wheel
 from napari_medsam.storage.atomic_write import write_text
 from napari_medsam.storage.temporary_folder import temporary_folder
-from napari_medsam.tested_versions import pins
 
 Fetch = Callable[[list[str], Path], Iterable[Path]]
 """Download wheels for requirements, without what they need, into a folder."""

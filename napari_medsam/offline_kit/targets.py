@@ -11,7 +11,7 @@ import platform
 import sys
 from dataclasses import dataclass
 
-from napari_medsam.tested_versions import PYTHONS
+from napari_medsam.offline_kit.tested_versions import PYTHONS
 
 # Wheels for an older system are preferred, for they run on newer ones; the newest glibc comes last.
 _GLIBC = (28, 27, 26, 24, 17, 12, 5, 31, 34, 35)

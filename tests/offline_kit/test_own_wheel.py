@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 import napari_medsam
-from napari_medsam.kit.own_wheel import write_own_wheel
-from napari_medsam.kit.wheel_file import read_wheel
+from napari_medsam.offline_kit.own_wheel import write_own_wheel
+from napari_medsam.offline_kit.wheel_file import read_wheel
 from tests.conftest import PROJECT
 
 
@@ -34,7 +34,7 @@ def test_nothing_of_this_machine_is_in_it(tmp_path: Path) -> None:
         metadata = [one for one in names if ".dist-info/" in one]
         assert not any(str(PROJECT).encode() in archive.read(one) for one in metadata)
     assert not [one for one in names if one.endswith((".pyc", "direct_url.json"))]
-    for needed in ("napari.yaml", "constraints.txt", "kit/files/install.bat", "cli/__init__.py"):
+    for needed in ("napari.yaml", "constraints.txt", "offline_kit/files/install.bat", "cli/__init__.py"):
         assert f"napari_medsam/{needed}" in names
 
 
@@ -48,7 +48,7 @@ def test_what_lies_in_a_checkouts_folder_by_chance_does_not_travel(
         (package / stray).write_text("private")
     monkeypatch.setattr(napari_medsam, "__file__", str(package / "__init__.py"))
     with zipfile.ZipFile(write_own_wheel(tmp_path)) as archive:
-        assert "napari_medsam/kit/files/install.sh" in archive.namelist()
+        assert "napari_medsam/offline_kit/files/install.sh" in archive.namelist()
         assert not [name for name in archive.namelist() if archive.read(name) == b"private"]
 
 
