@@ -28,7 +28,7 @@ import nibabel as nib
 import numpy as np
 import psutil
 
-from napari_medsam.cohort import batch as room
+from napari_medsam.batch.cohort import run as room
 from napari_medsam.models.loading import open_model
 from napari_medsam.phantom import synthetic_abdomen
 

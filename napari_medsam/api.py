@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from napari_medsam.challenge import evaluate as scoring
-from napari_medsam.challenge import predict as prediction
-from napari_medsam.challenge.evaluate import CaseScore
-from napari_medsam.challenge.predict import Outcome
-from napari_medsam.cohort import batch as cohort
-from napari_medsam.cohort.record import Record
+from napari_medsam.batch.challenge import evaluate as scoring
+from napari_medsam.batch.challenge import predict as prediction
+from napari_medsam.batch.challenge.evaluate import CaseScore
+from napari_medsam.batch.challenge.predict import Outcome
+from napari_medsam.batch.cohort import run as cohort
+from napari_medsam.batch.cohort.record import Record
 
 
 def predict(
@@ -25,7 +25,7 @@ def predict(
     again: bool = False,
     efficiency: str | Path | None = None,
 ) -> list[Outcome]:
-    """Answer every case of a folder; see `challenge.predict.predict`."""
+    """Answer every case of a folder; see `batch.challenge.predict.predict`."""
     found = prediction.predict(
         inputs,
         outputs,
@@ -39,7 +39,7 @@ def predict(
 
 
 def evaluate(segs: str | Path, gts: str | Path) -> list[CaseScore]:
-    """Score a folder of labels against a reference; see `challenge.evaluate.evaluate`."""
+    """Score a folder of labels against a reference; see `batch.challenge.evaluate.evaluate`."""
     return list(scoring.evaluate(segs, gts))
 
 
@@ -54,7 +54,7 @@ def batch(
     scheduler: str | None = None,
     again: bool = False,
 ) -> list[Record]:
-    """Segment the cases of a table; see `cohort.batch.batch`.
+    """Segment the cases of a table; see `batch.cohort.run.batch`.
 
     Local workers import the script that calls this, so a script calls it below
     ``if __name__ == "__main__":``.

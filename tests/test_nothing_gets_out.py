@@ -22,7 +22,9 @@ NETWORK_MODULES = {
 }
 MAY_CONNECT = {
     "models/store/url_download.py": {"urllib"},  # weights at a plain address, when asked to install
-    "cohort/on_dask.py": {"distributed"},  # `batch --scheduler`: the cluster that the user names
+    "batch/cohort/dask_workers.py": {
+        "distributed"
+    },  # `batch --scheduler`: the cluster that the user names
     "screen.py": {"socket"},  # whether the X server answers
     "storage/paths.py": {"urllib"},  # urllib.parse alone: a database's name as SQLite wants it
 }

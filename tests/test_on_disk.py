@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_medsam.cohort.table import Case, Row
-from napari_medsam.cohort.task import Task
+from napari_medsam.batch.cohort.table import Case, Row
+from napari_medsam.batch.cohort.task import Task
 from napari_medsam.engine.data.intensity_window import Window
 from napari_medsam.engine.data.prompts import Crop, SliceRef
 from napari_medsam.engine.data.volume import Volume

@@ -36,9 +36,9 @@ ALLOWED = {
     ("models/store/pip_download.py", "write"): "pip's log, in .incoming",
     ("formats/dicom/files.py", "write"): "a zip's files, in a temporary folder",
     # The temporary file that `replacing` gives.
-    ("challenge/efficiency.py", "write"): "in replacing",
-    ("challenge/evaluate.py", "write"): "in replacing",
-    ("cohort/summary.py", "write"): "in replacing",
+    ("batch/challenge/efficiency.py", "write"): "in replacing",
+    ("batch/challenge/evaluate.py", "write"): "in replacing",
+    ("batch/cohort/summary.py", "write"): "in replacing",
     ("engine/inference/embedding_disk_cache.py", "write"): "in replacing",
     ("formats/common/label_table.py", "write"): "in replacing",
     # Guarded: the code asks first whether it is there.

@@ -40,11 +40,11 @@ def batch(
     again: Annotated[bool, typer.Option("--again", help="Do everything anew.")] = False,
 ) -> None:
     """Segment the cases of a table on all cores or a cluster; goes on where it was stopped."""
+    from napari_medsam.batch.cohort import summary
+    from napari_medsam.batch.cohort.run import SUMMARY, n_cases
+    from napari_medsam.batch.cohort.run import batch as run
     from napari_medsam.cli.console import progress_bar
     from napari_medsam.cli.run import require_model
-    from napari_medsam.cohort import summary
-    from napari_medsam.cohort.batch import SUMMARY, n_cases
-    from napari_medsam.cohort.batch import batch as run
 
     with usage("--model"):
         require_model(model)

@@ -29,8 +29,8 @@ def evaluate(
     ] = False,
 ) -> None:
     """Compute DSC and NSD: the challenge's, and NSD with the spacing in the right order."""
-    from napari_medsam.challenge import evaluate as room
-    from napari_medsam.challenge.box_plot import save_box_plot
+    from napari_medsam.batch.challenge import evaluate as room
+    from napari_medsam.batch.challenge.box_plot import save_box_plot
     from napari_medsam.cli.console import progress_bar
 
     with usage("SEGS GTS"):

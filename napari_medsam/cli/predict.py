@@ -39,8 +39,8 @@ def predict(
     ] = False,
 ) -> None:
     """Segment every case of a folder; goes on where an earlier run stopped."""
-    from napari_medsam.challenge.predict import n_cases
-    from napari_medsam.challenge.predict import predict as run
+    from napari_medsam.batch.challenge.predict import n_cases
+    from napari_medsam.batch.challenge.predict import predict as run
     from napari_medsam.cli.console import progress_bar
     from napari_medsam.cli.run import require_model
 

@@ -34,7 +34,12 @@ def test_nothing_of_this_machine_is_in_it(tmp_path: Path) -> None:
         metadata = [one for one in names if ".dist-info/" in one]
         assert not any(str(PROJECT).encode() in archive.read(one) for one in metadata)
     assert not [one for one in names if one.endswith((".pyc", "direct_url.json"))]
-    for needed in ("napari.yaml", "constraints.txt", "offline_kit/files/install.bat", "cli/__init__.py"):
+    for needed in (
+        "napari.yaml",
+        "constraints.txt",
+        "offline_kit/files/install.bat",
+        "cli/__init__.py",
+    ):
         assert f"napari_medsam/{needed}" in names
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from napari_medsam.cohort.table import Case, Row
+from napari_medsam.batch.cohort.table import Case, Row
 from napari_medsam.engine.annotation.events import PlacedBox
 from napari_medsam.engine.data.intensity_window import parse_window
 from napari_medsam.engine.data.volume import Volume

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from surface_distance.lookup_tables import _NEIGHBOUR_CODE_TO_NORMALS
 
-from napari_medsam.challenge.scores import score
+from napari_medsam.batch.challenge.scores import score
 
 
 def slow_surface(mask: np.ndarray, spacing) -> dict[tuple[int, int, int], float]:

@@ -6,9 +6,9 @@ import os
 import time
 from pathlib import Path
 
-from napari_medsam.cohort.record import Record, read_record
-from napari_medsam.cohort.task import Task
-from napari_medsam.cohort.work import attempt
+from napari_medsam.batch.cohort.record import Record, read_record
+from napari_medsam.batch.cohort.task import Task
+from napari_medsam.batch.cohort.worker import attempt
 from tests.conftest import TinyMedSam
 
 

@@ -11,7 +11,7 @@ from typing import TypedDict
 
 import numpy as np
 
-from napari_medsam.cohort.task import Task
+from napari_medsam.batch.cohort.task import Task
 from napari_medsam.engine.annotation.review import doubtful
 from napari_medsam.engine.data.confidence import slice_confidences
 from napari_medsam.headless.report import measure

@@ -17,8 +17,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import cast
 
-from napari_medsam.cohort.record import Record, failure
-from napari_medsam.cohort.task import Task
+from napari_medsam.batch.cohort.record import Record, failure
+from napari_medsam.batch.cohort.task import Task
 from napari_medsam.formats.common.errors import one_line
 
 Work = Callable[[Task], Record]

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from napari_medsam.cohort.local import Work
-from napari_medsam.cohort.record import Record, failure
-from napari_medsam.cohort.task import Task
+from napari_medsam.batch.cohort.local_workers import Work
+from napari_medsam.batch.cohort.record import Record, failure
+from napari_medsam.batch.cohort.task import Task
 
 WAIT_SECONDS = 15
 

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from napari_medsam.cohort.local import Work, run_local
-from napari_medsam.cohort.on_dask import run_on_dask
-from napari_medsam.cohort.record import Record, failure, read_record
-from napari_medsam.cohort.summary import write_summary
-from napari_medsam.cohort.table import read_table
-from napari_medsam.cohort.task import Task
-from napari_medsam.cohort.work import do
+from napari_medsam.batch.cohort.dask_workers import run_on_dask
+from napari_medsam.batch.cohort.local_workers import Work, run_local
+from napari_medsam.batch.cohort.record import Record, failure, read_record
+from napari_medsam.batch.cohort.summary import write_summary
+from napari_medsam.batch.cohort.table import read_table
+from napari_medsam.batch.cohort.task import Task
+from napari_medsam.batch.cohort.worker import do
 from napari_medsam.engine.inference.embedding_cache import free_memory
 from napari_medsam.models.store import store
 from napari_medsam.models.store.modality_routing import AUTO
@@ -45,7 +45,7 @@ def batch(
     Parameters
     ----------
     table
-        The csv (`cohort.table`); images are found beside it.
+        The csv (`batch.cohort.table`); images are found beside it.
     outputs
         The folder for label files, records and the summary.
     model, compat, window

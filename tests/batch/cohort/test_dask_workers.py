@@ -15,7 +15,7 @@ import numpy as np
 import psutil
 import pytest
 
-from napari_medsam.cohort.batch import batch
+from napari_medsam.batch.cohort.run import batch
 from tests.conftest import PROJECT
 
 from . import tiny_work
@@ -82,7 +82,7 @@ def test_worker_killed_in_the_middle_loses_no_case(tmp_path: Path, cluster):
 
 
 def test_nobody_at_the_address_is_one_sentence(table: Path, out: Path, monkeypatch):
-    monkeypatch.setattr("napari_medsam.cohort.on_dask.WAIT_SECONDS", 1)
+    monkeypatch.setattr("napari_medsam.batch.cohort.dask_workers.WAIT_SECONDS", 1)
     with pytest.raises(RuntimeError, match=r"No Dask scheduler answers at tcp://127\.0\.0\.1:9"):
         list(batch(table, out, work=tiny_work.do, scheduler="tcp://127.0.0.1:9"))
 

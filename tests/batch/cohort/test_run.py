@@ -14,9 +14,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from napari_medsam.batch.cohort import record as records
+from napari_medsam.batch.cohort.run import batch
 from napari_medsam.cli import main
-from napari_medsam.cohort import record as records
-from napari_medsam.cohort.batch import batch
 from tests.conftest import PROJECT
 
 from . import tiny_work
@@ -54,7 +54,7 @@ def test_every_case_is_saved_on_its_grid_and_summed_up(table: Path, out: Path):
 
 
 def test_cores_are_shared_out_among_the_workers(table: Path, out: Path, monkeypatch):
-    monkeypatch.setattr("napari_medsam.cohort.batch.n_cores", lambda: 6)
+    monkeypatch.setattr("napari_medsam.batch.cohort.run.n_cores", lambda: 6)
     list(batch(table, out, work=tiny_work.do, workers=2))
     assert {threads for _, _, threads in log(out)} == {"3"}
 
@@ -115,7 +115,7 @@ def test_what_killed_workers_left_is_swept_up(table: Path, out: Path):
 def test_killed_run_is_gone_on_with(table: Path, out: Path):
     make_cohort(table.parent, "abcdefgh")
     program = (
-        "from tests.cohort import tiny_work\nfrom napari_medsam.cohort.batch import batch\n"
+        "from tests.cohort import tiny_work\nfrom napari_medsam.batch.cohort.run import batch\n"
         f"if __name__ == '__main__':\n"
         f"    list(batch({str(table)!r}, {str(out)!r}, work=tiny_work.slow, workers=2))\n"
     )
@@ -148,14 +148,14 @@ def test_doubtful_slices_and_empty_masks_are_flagged(table: Path, out: Path, mon
         return trust | {(0, 4): 0.2} if request.image.name.startswith("b") else trust
 
     monkeypatch.setattr(records, "confidences", doubting)
-    monkeypatch.setattr("napari_medsam.cohort.batch.run_local", in_place)
+    monkeypatch.setattr("napari_medsam.batch.cohort.run.run_local", in_place)
     done = list(batch(table, out, work=tiny_work.do))
     flags = {row["case"][0]: row for row in summary(out)}
     assert [flags[name]["flag"] for name in "abcde"] == ["", "look", "", "look", ""]
     assert (flags["b"]["to_look_at"], flags["b"]["which_slices"]) == ("1", "4")
     assert float(flags["b"]["least_confidence"]) == 0.2
     assert "empty" in flags["d"]["note"]
-    from napari_medsam.cohort.summary import in_words
+    from napari_medsam.batch.cohort.summary import in_words
 
     assert in_words(done) == "5 cases, 2 to look at"
 

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 from functools import lru_cache
 
-from napari_medsam.cohort.record import Record, failure, read_record, record_of, write_record
-from napari_medsam.cohort.requests import case_request
-from napari_medsam.cohort.task import Task
+from napari_medsam.batch.cohort.record import Record, failure, read_record, record_of, write_record
+from napari_medsam.batch.cohort.request import case_request
+from napari_medsam.batch.cohort.task import Task
 from napari_medsam.engine.inference.predictor import PromptableModel
 from napari_medsam.formats.common.errors import one_line
 from napari_medsam.headless.run import Request, answer, save

@@ -14,10 +14,10 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, Protocol
 
-from napari_medsam.challenge.efficiency import Efficiency
-from napari_medsam.challenge.npz_request import read_request, segs_of
-from napari_medsam.cohort.requests import case_request
-from napari_medsam.cohort.table import Case, read_table
+from napari_medsam.batch.challenge.efficiency import Efficiency
+from napari_medsam.batch.challenge.npz_request import read_request, segs_of
+from napari_medsam.batch.cohort.request import case_request
+from napari_medsam.batch.cohort.table import Case, read_table
 from napari_medsam.engine.inference.predictor import PromptableModel
 from napari_medsam.formats.challenge_npz.case import write_segs
 from napari_medsam.formats.common.errors import one_line
@@ -147,7 +147,7 @@ def predict(
         A model's name, or "auto": for each case the installed model for the modality that its
         file name begins with (`models.store.modality_routing`).
     boxes
-        A csv table (`cohort.table`) that says which images of `inputs` are cases, and where their
+        A csv table (`batch.cohort.table`) that says which images of `inputs` are cases, and where their
         boxes are. Outputs are then label files of the image's own kind.
     compat
         The rules of the authors of the model, exactly.

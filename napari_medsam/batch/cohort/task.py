@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_medsam.cohort.table import Case
+from napari_medsam.batch.cohort.table import Case
 
 RECORDS = "records"
 

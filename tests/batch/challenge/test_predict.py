@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from napari_medsam.challenge.predict import predict
+from napari_medsam.batch.challenge.predict import predict
 from napari_medsam.cli import main
 from tests.conftest import TinyMedSam
 

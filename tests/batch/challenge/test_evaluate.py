@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from napari_medsam.challenge.box_plot import DOT, HEIGHT, TOP, save_box_plot
-from napari_medsam.challenge.evaluate import evaluate, means
+from napari_medsam.batch.challenge.box_plot import DOT, HEIGHT, TOP, save_box_plot
+from napari_medsam.batch.challenge.evaluate import evaluate, means
 from napari_medsam.cli import main
 
 

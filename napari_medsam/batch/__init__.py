@@ -1,0 +1,1 @@
+"""Many cases: cohorts, and the challenge's test set."""
