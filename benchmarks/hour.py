@@ -59,8 +59,8 @@ class Hour:
     def __init__(self, case: HourCase, folder: Path, pictures: Path | None) -> None:
         from hour_hands import CountedHands
 
-        from napari_medsam.ui.app import new_viewer
-        from napari_medsam.ui.widget import MedSamWidget
+        from napari_medsam.ui.plugin.app import new_viewer
+        from napari_medsam.ui.widgets.dock import MedSamWidget
 
         self.case, self.saved, self._pictures = case, folder / "labels.nii.gz", pictures
         self.viewer = new_viewer()

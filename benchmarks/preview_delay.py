@@ -71,7 +71,7 @@ def dragged(viewer: Any, layer: Any, ticker: Ticker, seconds: float) -> list[flo
 def measure(seconds: float) -> dict[str, Any]:
     import napari
 
-    from napari_medsam.ui.widget import MedSamWidget
+    from napari_medsam.ui.widgets.dock import MedSamWidget
 
     go = threading.Event()
     go.set()

@@ -60,7 +60,7 @@ def read_through(dock: Any, viewer: Any, indices: range, rate: float, every: int
 def measure(given: argparse.Namespace) -> dict[str, Any]:
     import napari
 
-    from napari_medsam.ui.widget import MedSamWidget
+    from napari_medsam.ui.widgets.dock import MedSamWidget
 
     go = threading.Event()
     go.set()

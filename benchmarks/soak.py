@@ -238,7 +238,7 @@ def measure(minutes: float, pause: float, seed: int) -> dict[str, Any]:
     import napari
     from napari.layers import Image
 
-    from napari_medsam.ui.widget import MedSamWidget
+    from napari_medsam.ui.widgets.dock import MedSamWidget
     from tests.ui.conftest import TinyShelf
 
     viewer = napari.Viewer(show=True)

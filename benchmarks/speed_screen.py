@@ -54,7 +54,7 @@ def rod() -> np.ndarray:
 def late_shelf(threads: int | None, go: threading.Event) -> Any:
     """The program's own models, but none is opened before `go`: the baseline has no load."""
     from napari_medsam.models.loading import open_model
-    from napari_medsam.ui.shelf import CatalogueShelf
+    from napari_medsam.ui.actions.model_source import CatalogueShelf
 
     class LateShelf(CatalogueShelf):
         def open(self, name: str, wish: Any) -> Any:
@@ -140,7 +140,7 @@ def run_for(seconds: float) -> None:
 def measure(threads: int | None, n_slices: int, baseline_s: float) -> dict[str, Any]:
     import napari
 
-    from napari_medsam.ui.widget import MedSamWidget
+    from napari_medsam.ui.widgets.dock import MedSamWidget
 
     go = threading.Event()
     viewer = napari.Viewer(show=True)

@@ -43,8 +43,8 @@ ALLOWED = {
     ("formats/common/label_table.py", "write"): "in replacing",
     # Guarded: the code asks first whether it is there.
     ("diagnostics/machine.py", "/proc"): "is_file first",
-    ("ui/memory.py", "ctypes"): "glibc's, on Linux alone",
-    ("ui/memory.py", "sys.platform"): "glibc's, on Linux alone",
+    ("ui/napari_support/freed_memory.py", "ctypes"): "glibc's, on Linux alone",
+    ("ui/napari_support/freed_memory.py", "sys.platform"): "glibc's, on Linux alone",
     ("screen.py", "sys.platform"): "an X server is asked about on Linux alone",
     ("offline_kit/targets.py", "sys.platform"): "which wheels this machine takes",
 }

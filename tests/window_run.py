@@ -14,8 +14,8 @@ from qtpy.QtWidgets import QFileDialog
 
 from napari_medsam.headless.demo import box_on_largest_slice
 from napari_medsam.phantom import synthetic_abdomen
-from napari_medsam.ui.app import new_viewer
-from napari_medsam.ui.widget import MedSamWidget
+from napari_medsam.ui.plugin.app import new_viewer
+from napari_medsam.ui.widgets.dock import MedSamWidget
 from tests.ui.hands import Hands, click, let_pass, wait_for
 
 LIVER, PATIENCE = 1, 120.0

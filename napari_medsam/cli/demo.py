@@ -26,7 +26,7 @@ def demo(
     """
     if headless is None:
         require_window()
-        from napari_medsam.ui.app import open_viewer
+        from napari_medsam.ui.plugin.app import open_viewer
 
         open_viewer(sample=True)
         return

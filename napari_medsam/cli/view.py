@@ -25,7 +25,7 @@ def view(
         if not path.exists():
             raise FileNotFoundError(2, "There is no such file or folder", str(path))
     require_window()
-    from napari_medsam.ui.app import open_viewer
+    from napari_medsam.ui.plugin.app import open_viewer
 
     open_viewer(given)
 

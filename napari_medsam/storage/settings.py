@@ -2,7 +2,7 @@
 
 Not in napari's own settings: those of a plugin exist from napari 0.9 on only, hold no table of
 keys, and the models and the cache do without napari. Where napari has them, its Preferences show
-and change what is kept here (`ui.napari_preferences`). Precision and the cache's room on disk have
+and change what is kept here (`ui.widgets.napari_preferences`). Precision and the cache's room on disk have
 files of their own (`models.runtime.precision_choice`, `cache_place`).
 """
 
@@ -49,7 +49,7 @@ class Settings:
     opens_files
         Whether napari opens our kinds of files with us unasked: "" was not asked yet.
     keys
-        Action to key, where it differs from `ui.shortcuts`.
+        Action to key, where it differs from `ui.state.shortcuts`.
     """
 
     threads: int = 0

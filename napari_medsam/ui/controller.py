@@ -25,32 +25,32 @@ from napari_medsam.engine.session import Session
 from napari_medsam.formats.common.default_window import why_this_window
 from napari_medsam.headless.embedding_store import cache_size, memory_for_embeddings, preferences
 from napari_medsam.storage.settings import Settings, settings
-from napari_medsam.ui.asked import courses, range_asked, read_boxes, why_no_seeds
-from napari_medsam.ui.box_desk import BoxDesk
-from napari_medsam.ui.box_hand import BoxHand
-from napari_medsam.ui.boxes import Later
-from napari_medsam.ui.case import Case
-from napari_medsam.ui.describe import describe, modality_of
-from napari_medsam.ui.earlier import EarlierWork
-from napari_medsam.ui.jobs import JobRunner, Jobs
-from napari_medsam.ui.journalling import Journals
-from napari_medsam.ui.label_files import LabelFiles
-from napari_medsam.ui.label_rows import Measuring
-from napari_medsam.ui.layers import Throttle, show_axis, show_slice
-from napari_medsam.ui.measures import Measures
-from napari_medsam.ui.model_desk import ModelDesk
-from napari_medsam.ui.open_cases import OpenCases
-from napari_medsam.ui.panel import Panel, View
-from napari_medsam.ui.pointer import Pointer
-from napari_medsam.ui.prefetch import Prefetcher
-from napari_medsam.ui.preview import Preview
-from napari_medsam.ui.review_desk import ReviewDesk
-from napari_medsam.ui.saving import ONE_FILE, How, Saver, suggested_path
-from napari_medsam.ui.segmenter import Segmenter
-from napari_medsam.ui.shelf import CatalogueShelf, Shelf
-from napari_medsam.ui.slices import ReadySlices, strip_of
-from napari_medsam.ui.templates import Templates
-from napari_medsam.ui.watch import ViewWatch
+from napari_medsam.ui.actions.boxes import BoxDesk
+from napari_medsam.ui.actions.dock_summary import describe, modality_of
+from napari_medsam.ui.actions.earlier_work import EarlierWork
+from napari_medsam.ui.actions.journal import Journals
+from napari_medsam.ui.actions.label_rows import Measuring
+from napari_medsam.ui.actions.measures import Measures
+from napari_medsam.ui.actions.model import ModelDesk
+from napari_medsam.ui.actions.model_source import CatalogueShelf, Shelf
+from napari_medsam.ui.actions.mouse import BoxHand
+from napari_medsam.ui.actions.open_cases import OpenCases
+from napari_medsam.ui.actions.open_labels import LabelFiles
+from napari_medsam.ui.actions.points import Pointer
+from napari_medsam.ui.actions.prefetch import Prefetcher
+from napari_medsam.ui.actions.preview import Preview
+from napari_medsam.ui.actions.review import ReviewDesk
+from napari_medsam.ui.actions.save import ONE_FILE, How, Saver, suggested_path
+from napari_medsam.ui.actions.segment import Segmenter
+from napari_medsam.ui.actions.slice_strip import ReadySlices, strip_of
+from napari_medsam.ui.actions.targets import courses, range_asked, read_boxes, why_no_seeds
+from napari_medsam.ui.actions.templates import Templates
+from napari_medsam.ui.actions.view_events import ViewWatch
+from napari_medsam.ui.layers.boxes_layer import Later
+from napari_medsam.ui.layers.labels_layer import Throttle, show_axis, show_slice
+from napari_medsam.ui.state.case import Case
+from napari_medsam.ui.state.dock_state import Panel, View
+from napari_medsam.ui.state.jobs import JobRunner, Jobs
 
 
 def _at_once(function: Callable[[], None]) -> None:

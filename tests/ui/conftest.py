@@ -19,12 +19,12 @@ from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
 from napari_medsam.formats.common.grid import Geometry, SourceGrid
 from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.models.runtime.precision_choice import Wish
+from napari_medsam.ui.actions.model_source import Taken
 from napari_medsam.ui.controller import Controller
-from napari_medsam.ui.images import image_layer_data
-from napari_medsam.ui.jobs import ImmediateJobs, Job
-from napari_medsam.ui.offers import Offer
-from napari_medsam.ui.panel import Panel, Strip
-from napari_medsam.ui.shelf import Taken
+from napari_medsam.ui.layers.image_layer import image_layer_data
+from napari_medsam.ui.state.dock_state import Panel, Strip
+from napari_medsam.ui.state.jobs import ImmediateJobs, Job
+from napari_medsam.ui.state.resume_offers import Offer
 from tests.conftest import TinyMedSam
 
 SHAPE = (20, 64, 48)

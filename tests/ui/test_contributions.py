@@ -13,10 +13,10 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels
 from npe2 import PluginManifest
 
-from napari_medsam.ui import sample_data
-from napari_medsam.ui.images import KEY, image_file_of
-from napari_medsam.ui.readers import get_reader
-from napari_medsam.ui.writers import write_nifti as write
+from napari_medsam.ui.layers import sample_data
+from napari_medsam.ui.layers.image_layer import KEY, image_file_of
+from napari_medsam.ui.plugin.reader import get_reader
+from napari_medsam.ui.plugin.writer import write_nifti as write
 from tests.conftest import PROJECT
 from tests.ui.conftest import Desk, ellipsoid
 

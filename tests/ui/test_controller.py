@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_medsam.ui.case import Case
+from napari_medsam.ui.state.case import Case
 from tests.ui.conftest import Desk, ellipsoid, rectangle
 
 

@@ -84,7 +84,7 @@ def test_a_box_whose_encoding_fails_is_told_and_the_next_one_works(desk: Desk) -
 
 def test_no_memory_while_a_mask_is_found_is_a_sentence(desk: Desk) -> None:
     """On a real lane a MemoryError ends the job and not the program."""
-    from napari_medsam.ui.jobs import outcome_of
+    from napari_medsam.ui.state.jobs import outcome_of
 
     outcome = outcome_of(MemoryError())
     assert outcome.kind == "failed"

@@ -8,7 +8,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QMessageBox, QPushButton
 
-from napari_medsam.ui.offers import GO_ON
+from napari_medsam.ui.state.resume_offers import GO_ON
 from tests.ui.conftest import TinyShelf, image_layer
 from tests.ui.hands import let_pass, wait_for
 from tests.ui.window import Window

@@ -8,8 +8,8 @@ import pytest
 from napari_medsam.journal.compaction import folded, live_rows
 from napari_medsam.journal.database import Book
 from napari_medsam.journal.paths import journal_path
-from napari_medsam.ui.case import Case
-from napari_medsam.ui.offers import GO_ON
+from napari_medsam.ui.state.case import Case
+from napari_medsam.ui.state.resume_offers import GO_ON
 from tests.ui.conftest import Desk, image_layer, make_desk, rectangle
 
 

@@ -10,7 +10,7 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
-from napari_medsam.ui.case import Case
+from napari_medsam.ui.state.case import Case
 from tests.ui.conftest import Desk, image_layer, make_desk, rectangle
 from tests.ui.hands import let_pass
 from tests.ui.window import Window

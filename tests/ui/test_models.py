@@ -10,7 +10,7 @@ import pytest
 from napari_medsam.models.specs.catalogue import CATALOGUE
 from napari_medsam.models.specs.model_spec import PageSource
 from napari_medsam.models.store.modality_routing import AUTO
-from napari_medsam.ui.shelf import CatalogueShelf
+from napari_medsam.ui.actions.model_source import CatalogueShelf
 from tests.conftest import TinyMedSam
 from tests.ui.conftest import Desk, image_layer, make_desk
 

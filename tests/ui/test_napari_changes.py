@@ -13,7 +13,7 @@ from napari.components import ViewerModel, overlays
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 
-from napari_medsam.ui.mouse_places import keep_mouse_in_place
+from napari_medsam.ui.napari_support.mouse_position import keep_mouse_in_place
 from tests.conftest import PROJECT
 from tests.ui.conftest import TinyShelf, image_layer, rectangle
 from tests.ui.hands import let_pass, wait_for

@@ -10,11 +10,11 @@ import pytest
 
 from napari_medsam.journal.archive import journals
 from napari_medsam.journal.paths import journal_path
-from napari_medsam.ui.offers import GO_ON, OTHERS_RECOVERED, RECOVERED, START_NEW
+from napari_medsam.ui.state.resume_offers import GO_ON, OTHERS_RECOVERED, RECOVERED, START_NEW
 from tests.journal.versions import FINGERPRINT, PUT_ASIDE, assert_all_is_here, lay
+from tests.ui.actions.test_earlier_work import found_by, labelled
+from tests.ui.actions.test_journal import kept, reopened, same
 from tests.ui.conftest import Desk
-from tests.ui.test_earlier import found_by, labelled
-from tests.ui.test_journalling import kept, reopened, same
 
 AT_THE_END = [3, 6, 8, 9, 10, 11, 12]
 """The axial slices with labels of what was put aside."""

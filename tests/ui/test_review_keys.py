@@ -7,7 +7,7 @@ import numpy as np
 from napari_medsam.engine.annotation.review import confidences, doubtful, next_doubtful, summary
 from napari_medsam.engine.data.masks import SliceMask
 from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef
-from napari_medsam.ui.case import Case
+from napari_medsam.ui.state.case import Case
 from tests.ui.conftest import Desk, unsure_on
 
 SHAPE = (32, 32)

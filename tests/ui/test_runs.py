@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_medsam.ui.case import Case
+from napari_medsam.ui.state.case import Case
 from tests.ui.conftest import Desk, ellipsoid, image_layer, make_desk, rectangle
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from qtpy.QtTest import QTest
 
-from napari_medsam.ui import seen_row
+from napari_medsam.ui.widgets import model_view_row
 from tests.ui.conftest import Desk, TinyShelf, ellipsoid, image_layer
 from tests.ui.hands import click, let_pass, wait_for
 from tests.ui.window import Window
@@ -27,13 +27,13 @@ def test_picture_follows_slice_window_and_box(
     window: Window, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[Any, Any]] = []
-    real = seen_row.seen
+    real = model_view_row.seen
 
     def noting(volume: Any, contract: Any, model_window: Any, where: Any) -> np.ndarray:
         asked.append((model_window, where.index))
         return real(volume, contract, model_window, where)
 
-    monkeypatch.setattr(seen_row, "seen", noting)
+    monkeypatch.setattr(model_view_row, "seen", noting)
     row = window.parts.seen
     window.look_at("z", 4)
     assert not asked
@@ -50,7 +50,7 @@ def test_picture_follows_slice_window_and_box(
     edit.setFocus()
     edit.selectAll()
     QTest.keyClicks(edit, "100,400")
-    QTest.keyClick(edit, seen_row.Qt.Key.Key_Return)
+    QTest.keyClick(edit, model_view_row.Qt.Key.Key_Return)
     wait_for(lambda: (asked[-1][0].lower, asked[-1][0].upper) == (100, 400))
     assert "100 to 400" in row.words.text()
     assert window.image.contrast_limits == [100, 400]

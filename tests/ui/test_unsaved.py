@@ -14,8 +14,8 @@ from qtpy.QtWidgets import QApplication, QDialog
 
 from napari_medsam.journal.archive import journals
 from napari_medsam.storage import settings
-from napari_medsam.ui import file_dialogs
-from napari_medsam.ui.closing import DO_NOT_SAVE, SAVE
+from napari_medsam.ui.widgets import file_dialogs
+from napari_medsam.ui.widgets.close_guard import DO_NOT_SAVE, SAVE
 from tests.ui.conftest import TinyShelf, image_layer
 from tests.ui.hands import let_pass
 from tests.ui.window import Window

@@ -17,9 +17,9 @@ from qtpy.QtWidgets import QApplication, QDockWidget, QFileDialog, QScrollArea
 
 from napari_medsam.engine.data.prompts import SliceRef
 from napari_medsam.phantom import synthetic_abdomen
-from napari_medsam.ui import sample_data
-from napari_medsam.ui.app import fit_to_screen
-from napari_medsam.ui.layers import camera_of
+from napari_medsam.ui.layers import sample_data
+from napari_medsam.ui.layers.labels_layer import camera_of
+from napari_medsam.ui.plugin.app import fit_to_screen
 from tests.ui.conftest import TinyShelf, ellipsoid, image_layer, unsure_on
 from tests.ui.hands import let_pass, wait_for
 from tests.ui.window import Window

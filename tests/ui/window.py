@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_medsam.ui.widget import MedSamWidget
+from napari_medsam.ui.widgets.dock import MedSamWidget
 from tests.ui.conftest import TinyShelf
 from tests.ui.hands import Hands, let_pass, wait_for
 

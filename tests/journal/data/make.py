@@ -17,9 +17,9 @@ from napari_medsam.journal.database import Book
 from napari_medsam.journal.image_header import head_of
 from napari_medsam.journal.lookup import look_up
 from napari_medsam.journal.paths import journal_path
-from napari_medsam.ui.case import Case
+from napari_medsam.ui.state.case import Case
+from tests.ui.actions.test_points import CLICKED, click, pointing
 from tests.ui.conftest import Desk, image_file
-from tests.ui.test_pointer import CLICKED, click, pointing
 
 HEAD = head_of(image_file())
 

@@ -1,0 +1,104 @@
+"""What is done with boxes that are there: select them, copy one to the next slice, delete one.
+
+It has no widgets and acts on whatever case is open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from napari.components import ViewerModel
+
+from napari_medsam.engine.annotation.events import PlacedBox
+from napari_medsam.engine.data.prompts import SliceRef
+from napari_medsam.ui.actions.segment import Segmenter
+from napari_medsam.ui.layers.labels_layer import show_slice
+from napari_medsam.ui.state.case import Case
+from napari_medsam.ui.state.dock_state import Tell
+
+
+class BoxDesk:
+    """The boxes of the open case.
+
+    Parameters
+    ----------
+    viewer, current, tell, refresh
+        See `ReviewDesk`.
+    """
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        current: Callable[[], Segmenter | None],
+        tell: Tell,
+        refresh: Callable[[], None],
+    ) -> None:
+        self._viewer = viewer
+        self._current = current
+        self._tell = tell
+        self._refresh = refresh
+
+    def toggle_select(self) -> None:
+        """Take the tool that selects, moves and resizes boxes, or go back to drawing them."""
+        segmenter = self._current()
+        if segmenter is None:
+            return
+        boxes = segmenter.case.boxes
+        to_drawing = segmenter.case.is_selecting
+        segmenter.case.open()
+        boxes.layer.mode = "add_rectangle" if to_drawing else "select"
+        self._viewer.layers.selection.active = boxes.layer
+        self._refresh()
+
+    def copy_by(self, step: int) -> None:
+        """Copy the box on this slice to a slice beside it, go there, and ask for its mask.
+
+        Where the label has a box there that touches it, nothing is copied.
+        """
+        segmenter = self._current()
+        placed = box_meant(segmenter.case) if segmenter is not None else None
+        if segmenter is None or placed is None:
+            self._tell("There is no box on this slice to copy; draw one.", True)
+            return
+        case, where = segmenter.case, placed.box.slice
+        index = where.index + step
+        if not 0 <= index < case.image.volume.n_slices(where.axis):
+            self._tell("This is the last slice on this side.", True)
+            return
+        box = placed.box.moved_to(index)
+        show_slice(self._viewer, case.layer, SliceRef(where.axis, index))
+        there = [b for b in case.boxes_there() if b.label == placed.label]
+        if any(b.box.slice == box.slice and b.box.touches(box) for b in there):
+            self._tell(f"Slice {index} has a box here already.", False)
+            return
+        segmenter.ask([PlacedBox(case.annotation.new_box_id(), placed.label, box)])
+        case.sync()
+        self._refresh()
+
+    def delete(self) -> None:
+        """Delete the selected boxes on this slice, else the current label's; masks stay."""
+        segmenter = self._current()
+        placed = box_meant(segmenter.case) if segmenter is not None else None
+        if segmenter is None or placed is None:
+            self._tell("There is no box on this slice to delete.", True)
+            return
+        boxes = segmenter.case.boxes
+        index = next(d.index for d in boxes.drawn() if d.box_id == placed.box_id)
+        boxes.layer.selected_data = {index}
+        boxes.layer.remove_selected()
+        self._tell("The box is deleted; its mask stays. Undo brings it back.", False)
+
+
+def box_meant(case: Case) -> PlacedBox | None:
+    """The box on the slice on screen that is selected, else the current label's latest one."""
+    where = case.where()
+    here = [b for b in case.boxes_there() if b.box.slice == where]
+    chosen = {d.box_id for d in case.boxes.drawn() if d.index in case.boxes.layer.selected_data}
+    for group in (
+        [b for b in here if b.box_id in chosen],
+        [b for b in here if b.label == case.label],
+        here if len(here) == 1 else [],
+    ):
+        if group:
+            return group[-1]
+    return None

@@ -1,0 +1,49 @@
+"""How things are, as a `Panel`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from napari_medsam.models.store.modality_routing import challenge_modality
+from napari_medsam.ui.actions.label_rows import rows_of
+from napari_medsam.ui.actions.segment import Segmenter
+from napari_medsam.ui.actions.targets import range_asked
+from napari_medsam.ui.state.case import Case
+from napari_medsam.ui.state.dock_state import NO_POINTS, Panel, PointTool, hint
+
+
+def modality_of(case: Case) -> str:
+    """What the image's header or, of a challenge file, its name says; "" where neither does."""
+    return case.image.volume.modality or challenge_modality(case.image.name)
+
+
+def describe(panel: Panel, segmenter: Segmenter | None, points: PointTool = NO_POINTS) -> Panel:
+    """A panel with what there is to say of the open case, if one is open."""
+    if segmenter is None:
+        return replace(panel, hint=hint(panel, has_boxes=False))
+    case = segmenter.case
+    where = case.where()
+    panel = replace(
+        panel,
+        has_case=True,
+        is_flat=case.image.volume.is_flat,
+        view=where.axis if where else None,
+        windows=case.window_names(),
+        window=case.window_name,
+        labels=rows_of(case),
+        label=case.label,
+        is_drawing=case.is_drawing,
+        is_selecting=case.is_selecting,
+        points=points,
+        range=range_asked(case),
+        progress=segmenter.progress or panel.progress,
+        can_undo=case.can_undo or bool(case.pending),
+        can_redo=case.annotation.can_redo,
+        is_dirty=case.annotation.is_dirty,
+        n_doubtful=(len(case.reviews.standing(where.axis, case.label).to_look_at) if where else 0),
+        is_extent=segmenter.propagator.is_extent,
+        is_accepted=(
+            where is not None and (case.label, where.axis, where.index) in case.annotation.accepted
+        ),
+    )
+    return replace(panel, hint=hint(panel, has_boxes=bool(case.boxes_there())))

@@ -1,0 +1,131 @@
+"""`EarlierWork`: what was put aside on the open image, and going on with it instead.
+
+"Start anew" puts a journal aside. Here she finds it again: it takes the place of the present one,
+which is put aside in turn, so that going to and fro loses nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medsam.formats.common.image_file import ImageFile
+from napari_medsam.journal.archive import put_aside_of
+from napari_medsam.journal.errors import JournalError
+from napari_medsam.journal.history import History, in_words, read_journal
+from napari_medsam.ui.actions.background_read import Reading
+from napari_medsam.ui.actions.journal import Journals
+from napari_medsam.ui.actions.segment import Segmenter
+from napari_medsam.ui.state.case import Case
+from napari_medsam.ui.state.dock_state import Tell
+from napari_medsam.ui.state.jobs import JobRunner
+from napari_medsam.ui.state.resume_offers import picture_of, when
+
+WORDS = "Reading earlier work"
+NONE = "There is no other work on this image; this is all of it."
+
+
+@dataclass(frozen=True, eq=False)
+class Earlier:
+    """A journal that was put aside: where it is, what it holds in words, and a picture of it."""
+
+    path: Path
+    in_words: str
+    picture: NDArray[np.uint8]
+
+
+class EarlierWork:
+    """Finds and brings back earlier work on the open image.
+
+    Parameters
+    ----------
+    jobs
+        A lane of its own: opening labels does not cancel the reading, nor the other way round.
+    segmenter
+        The open case's; None where none is open.
+    journals
+        The journals of the window's cases.
+    tell, on_change, on_exchange
+        How to tell the user, and whom to tell that something changed, and that the open case
+        holds other work.
+    """
+
+    def __init__(
+        self,
+        jobs: JobRunner,
+        segmenter: Callable[[], Segmenter | None],
+        journals: Journals,
+        tell: Tell,
+        on_change: Callable[[], None],
+        on_exchange: Callable[[], None],
+    ) -> None:
+        self.reading = Reading(jobs, tell, on_change)
+        self._segmenter, self._journals = segmenter, journals
+        self._tell, self._on_change, self._on_exchange = tell, on_change, on_exchange
+
+    def find(self, then: Callable[[Sequence[Earlier]], None]) -> None:
+        """Read in the background what was put aside, the latest first."""
+        case = self._case
+        if case is None:
+            return
+
+        def found(earlier: list[Earlier]) -> None:
+            if case is not self._case:
+                return
+            if earlier:
+                then(earlier)
+            else:
+                self._tell(NONE, False)
+
+        self.reading.start(WORDS, lambda: all_earlier(case.image), found)
+
+    def go_on_with(self, earlier: Earlier) -> None:
+        """Go on with it in place of what is open; what runs is stopped."""
+        case = self._case
+        if case is None:
+            return
+
+        def swap(found: History) -> None:
+            segmenter, journal = self._segmenter(), self._journals.of(case)
+            if segmenter is None or segmenter.case is not case or journal is None:
+                self._tell("Another image is open now; nothing was exchanged.", True)
+                return
+            if case.pending:
+                self._tell("Boxes still wait for the model; go on with other work after it.", True)
+                return
+            segmenter.stop()
+            try:
+                journal.go_on_with(earlier.path, found)
+                self._on_exchange()
+            except JournalError as error:
+                self._tell(str(error), True)
+            self._on_change()
+
+        self.reading.start(WORDS, lambda: read_journal(earlier.path), swap)
+
+    @property
+    def _case(self) -> Case | None:
+        segmenter = self._segmenter()
+        return None if segmenter is None else segmenter.case
+
+
+def all_earlier(image: ImageFile) -> list[Earlier]:
+    """What was put aside on an image, the latest first; what cannot be read is left out."""
+    found = []
+    for path in put_aside_of(image.volume.fingerprint):
+        with contextlib.suppress(JournalError):
+            history = read_journal(path)
+            if history.is_worth_offering:
+                found.append(_earlier(path, history, image))
+    return found
+
+
+def _earlier(path: Path, history: History, image: ImageFile) -> Earlier:
+    unsaved = "\nNot all of it was saved to a file." if history.annotation.is_dirty else ""
+    words = f"Last changed on {when(history.last_time)}\n{in_words(history.counts)}{unsaved}"
+    return Earlier(path, words, picture_of(image, history.annotation))

@@ -1,0 +1,400 @@
+"""Keeps what is done on each case in its journal, and offers to go on with earlier work.
+
+When a case opens, its image's journal is looked up in the background; steps taken meanwhile wait.
+Then one of four things happens: there was nothing, and a journal begins with the first step; the
+user goes on with what there was; starts anew, and the old journal is put aside; or another window
+writes the journal, and the user takes over or only looks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from qtpy.QtCore import QObject, Qt, Signal
+
+from napari_medsam.engine.annotation.events import Step
+from napari_medsam.journal.archive import exchange, put_aside
+from napari_medsam.journal.database import Book, Row
+from napari_medsam.journal.errors import JournalError
+from napari_medsam.journal.history import History
+from napari_medsam.journal.lookup import Found, look_up, take_over
+from napari_medsam.journal.paths import journal_path
+from napari_medsam.journal.writer import Keeper
+from napari_medsam.ui.actions.interrupted_propagation import interrupted_in_words
+from napari_medsam.ui.state.case import Case
+from napari_medsam.ui.state.dock_state import Tell
+from napari_medsam.ui.state.jobs import Job, JobRunner, Outcome
+from napari_medsam.ui.state.resume_offers import (
+    GO_ON,
+    TAKE_OVER,
+    MakeOffer,
+    offer_to_go_on,
+    offer_to_take_over,
+)
+
+CLOSE_SECONDS = 5.0
+LOST = (
+    "Another window has taken over this image; what you do here from now on is not kept. Save it "
+    "under a new name."
+)
+ONLY_LOOKING = "Another window works on this image; what you do here is not kept."
+HERE_TWICE = (
+    "This image is open here twice; only what is done on the first is kept. Save the labels of "
+    "this one under a new name."
+)
+KEPT_ASIDE = "Earlier work on this image is kept; the menu \u22ef brings it back."
+EXCHANGED = (
+    "The earlier work is here again; Undo goes back through it. What was open before is kept: the "
+    "menu \u22ef brings it back."
+)
+NOT_SHOWN = (
+    "The earlier work could not be shown. Both are kept; open the image again. What you do here "
+    "is not kept."
+)
+NOTHING_DONE = "The earlier work was left where it is."
+AGAIN = "The journal is written again; nothing was lost."
+
+
+class CaseJournal:
+    """The journal of one case.
+
+    Parameters
+    ----------
+    case
+        Whose steps are kept.
+    jobs
+        A lane of its own, for looking the journal up.
+    offer, tell, on_change
+        How to ask and to tell the user, and whom to tell that the case changed.
+    is_here
+        Whether another case of this window keeps the same image's journal.
+    """
+
+    def __init__(
+        self,
+        case: Case,
+        jobs: JobRunner,
+        offer: MakeOffer,
+        tell: Tell,
+        on_change: Callable[[], None],
+        is_here: Callable[[CaseJournal], bool] = lambda journal: False,
+    ) -> None:
+        self.case = case
+        self.keeper: Keeper | None = None
+        self.state: Literal["undecided", "kept", "only looking", "closed"] = "undecided"
+        self._jobs, self._offer, self._tell, self._on_change = jobs, offer, tell, on_change
+        self._is_here = is_here
+        self._waiting = [self._row(Step("event", event)) for event in case.annotation.log]
+        self._n_initial = len(self._waiting)
+        self._found: Found | None = None
+        self._so_far = (0, 0)
+        self._relay = _Relay(self._on_problem, self._on_lost, self._on_large)
+        case.annotation.on_step = self._on_step
+        case.on_release = self.close
+
+    def start(self) -> None:
+        """Look the journal up."""
+        image = self.case.image
+        self._look(lambda: look_up(image), self._decide)
+
+    def nudge(self) -> None:
+        """Keep what a propagation that runs has painted so far, if that is more than before."""
+        with contextlib.suppress(MemoryError):  # there may be some with the next change
+            self.case.annotation.settle()
+        event = self.case.annotation.so_far
+        so_far = (0, 0) if event is None else (len(event.change), len(event.masks))
+        if event is not None and so_far != self._so_far and self.keeper is not None:
+            unfinished = self.case.annotation.unfinished
+            self.keeper.keep(self._row(Step("event", unfinished), is_open=True))
+        self._so_far = so_far
+
+    def close(self) -> None:
+        """Write what waits and let others write."""
+        if self.state == "closed":
+            return
+        if self.state == "undecided" and self._found is not None and self._has_work:
+            self._begin(put_old_aside=True)
+        self.state = "closed"
+        self._jobs.close()
+        self._relay.close()
+        if self.keeper is not None:
+            self.keeper.close(CLOSE_SECONDS)
+        elif self._found is not None:
+            self._found.ownership.release()
+
+    def go_on_with(self, path: Path, history: History) -> None:
+        """Go on with a journal that was put aside, which holds `history`; this one is put aside.
+
+        Raises
+        ------
+        JournalError
+            Where that cannot be, in a sentence; then the case is as it was.
+        """
+        keeper, found = self.keeper, self._found
+        if self.state != "kept" or keeper is None or found is None:
+            why = ONLY_LOOKING if self.is_only_looking else "What is open here is not kept yet."
+            raise JournalError(f"{why} {NOTHING_DONE}")
+        if history.head.fingerprint != found.head.fingerprint:
+            raise JournalError(f"That is work on another image. {NOTHING_DONE}")
+        self.case.annotation.settle()
+        with _as_journal_error():
+            Book(path, owner=found.ownership.token).close()  # ours to write from here on
+        if not keeper.hand_back(CLOSE_SECONDS):
+            raise JournalError(f"What is open here cannot be written now. {NOTHING_DONE}")
+        try:
+            with _as_journal_error():
+                exchange(path, keeper.path)
+        except JournalError:
+            self._keep(found)
+            raise
+        self._found = replace(found, history=history)
+        try:
+            self._go_on()
+        except Exception:  # what is on the screen, and what is done next, follows from no journal
+            self._only_look()
+            found.ownership.release()
+            self._tell(NOT_SHOWN, True)
+            raise
+        self._tell_again(EXCHANGED)
+
+    @property
+    def is_only_looking(self) -> bool:
+        """Whether another window writes this image's journal."""
+        return self.state == "only looking"
+
+    @property
+    def fingerprint(self) -> str:
+        """The image's, once it was looked up."""
+        return "" if self._found is None else self._found.head.fingerprint
+
+    # --- what happens ------------------------------------------------------------------
+
+    def _on_step(self, step: Step) -> None:
+        if self.state in ("only looking", "closed"):
+            return
+        self._waiting.append(self._row(step))
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Give the keeper what waits; the label that a case begins with waits for work on it."""
+        if self.keeper is not None and self._has_work:
+            waiting, self._waiting, self._n_initial = self._waiting, [], 0
+            for row in waiting:
+                self.keeper.keep(row)
+
+    def _row(self, step: Step, *, is_open: bool = False) -> Row:
+        shows = step.event is not None and step.event.masks
+        window = self.case.window() if shows else None
+        return Row("open" if is_open else step.kind, step.event, time.time(), window=window)
+
+    @property
+    def _has_work(self) -> bool:
+        """Whether more waits than the label that every case begins with."""
+        return len(self._waiting) > self._n_initial
+
+    # --- what to do with an earlier journal --------------------------------------------
+
+    def _look(self, look: Callable[[], Found], then: Callable[[Found], None]) -> None:
+        def work(hand_over: Callable[[Found], None]) -> None:
+            hand_over(look())
+
+        def ended(outcome: Outcome) -> None:
+            if outcome.kind == "failed":
+                self._tell(f"The journal cannot be used: {outcome.sentence}", True)
+
+        self._jobs.start(Job(work, then, ended))
+
+    def _decide(self, found: Found) -> None:
+        self._found = found
+        if found.problem:
+            self._tell(found.problem, True)
+        image = self.case.image
+        if not found.ownership.is_held and self._is_here(self):
+            self._only_look()
+            self._waiting.clear()
+            self._tell(HERE_TWICE, True)
+        elif not found.ownership.is_held:
+            self._offer(offer_to_take_over(image, found), self._on_take_over_answer)
+        elif found.history is None:
+            self._begin()
+        elif not found.history.is_worth_offering or self._has_work:
+            self._begin(put_old_aside=True)
+        else:
+            self._offer(offer_to_go_on(image, found), self._on_go_on_answer)
+
+    def _on_go_on_answer(self, answer: str | None) -> None:
+        if self.state != "undecided":
+            return
+        if answer == GO_ON and not self._has_work:
+            self._go_on()
+        else:
+            self._begin(put_old_aside=True)
+
+    def _on_take_over_answer(self, answer: str | None) -> None:
+        found = self._found
+        if self.state != "undecided" or found is None:
+            return
+        if answer == TAKE_OVER:
+            self._look(lambda: take_over(found), self._on_taken_over)
+            return
+        self._show(found)
+        self._only_look()
+        self._waiting.clear()
+        self._tell(ONLY_LOOKING, True)
+
+    def _on_taken_over(self, found: Found) -> None:
+        self._found = found
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """The case becomes what the journal holds, if that is anything yet."""
+        found = self._found
+        if found is None:
+            return
+        if self._show(found):
+            self._waiting, self._n_initial = [], 0
+            self._tell_again("Your earlier work is here again; Undo goes back through it.")
+        self._keep(found)
+
+    def _tell_again(self, sentence: str) -> None:
+        """That earlier work is here, and what of it was broken off: that looks finished."""
+        broken_off = interrupted_in_words(self.case)
+        self._tell(" ".join(filter(None, (broken_off, sentence))), bool(broken_off))
+
+    def _begin(self, *, put_old_aside: bool = False) -> None:
+        """A journal of its own; it is made with the first step."""
+        found = self._found
+        if found is None:
+            return
+        history = found.history
+        path = journal_path(found.head.fingerprint)
+        if put_old_aside and path.exists():
+            put_aside(path)
+            if history is not None and history.is_worth_offering:
+                self._tell(KEPT_ASIDE, False)
+        self._keep(found)
+
+    def _show(self, found: Found) -> bool:
+        history = found.history
+        if history is None or not history.rows:
+            return False
+        self.case.take_over(history.annotation)
+        self._on_change()
+        return True
+
+    def _keep(self, found: Found) -> None:
+        self.keeper = Keeper(
+            journal_path(found.head.fingerprint),
+            found.head,
+            found.ownership,
+            on_problem=self._relay.problem.emit,
+            on_lost=self._relay.lost.emit,
+            on_large=self._relay.large.emit,
+        )
+        self.state = "kept"
+        self._found = replace(found, history=None)  # its arrays are as large as the image
+        self._hand_over()
+
+    # --- from the writer's thread ------------------------------------------------------
+
+    def _on_problem(self, sentence: str) -> None:
+        self._tell(sentence or AGAIN, bool(sentence))
+
+    def _on_lost(self) -> None:
+        if self.state == "kept":
+            self._only_look()
+            self._tell(LOST, True)
+
+    def _on_large(self) -> None:
+        """Undo goes as far as it would after reopening; the journal could not say more."""
+        # Told through a queue: the case may keep another journal by now.
+        if self.state == "kept" and self.keeper is not None and self.keeper.is_large:
+            self.keeper.fold(self.case.annotation.fold())
+            self._on_change()
+
+    def _only_look(self) -> None:
+        self.state, self.case.is_borrowed = "only looking", True
+
+
+@contextlib.contextmanager
+def _as_journal_error() -> Iterator[None]:
+    """What the disk refuses, as a sentence."""
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        raise JournalError(f"The journals cannot be exchanged: {error}. {NOTHING_DONE}") from error
+
+
+class Journals:
+    """The journals of a window's cases; parameters as of `CaseJournal`."""
+
+    def __init__(
+        self,
+        make_jobs: Callable[[], JobRunner],
+        offer: MakeOffer,
+        tell: Tell,
+        on_change: Callable[[], None],
+        throttle: Callable[[Callable[[], None]], Callable[[], None]] | None,
+    ) -> None:
+        self._make_jobs = make_jobs
+        self._offer, self._tell, self._on_change = offer, tell, on_change
+        self._journals: list[CaseJournal] = []
+        self.nudge = self._nudge if throttle is None else throttle(self._nudge)
+
+    def follow(self, case: Case) -> None:
+        """Keep a case's journal from now on, if that is not done already."""
+        if self.of(case) is not None:
+            return
+        journal = CaseJournal(
+            case, self._make_jobs(), self._offer, self._tell, self._on_change, self._is_here
+        )
+        self._journals = [one for one in self._journals if one.state != "closed"]
+        self._journals.append(journal)
+        journal.start()
+
+    def of(self, case: Case) -> CaseJournal | None:
+        return next((one for one in self._journals if one.case is case), None)
+
+    def close(self) -> None:
+        for journal in self._journals:
+            journal.close()
+
+    def _is_here(self, asking: CaseJournal) -> bool:
+        others = [one for one in self._journals if one is not asking]
+        there = [one for one in others if one.state in ("kept", "undecided")]
+        return any(one.fingerprint == asking.fingerprint for one in there)
+
+    def _nudge(self) -> None:
+        for journal in self._journals:
+            if journal.state == "kept":
+                journal.nudge()
+
+
+class _Relay(QObject):
+    """Carries what the writer tells to the thread it was made in."""
+
+    problem = Signal(str)
+    lost = Signal()
+    large = Signal()
+
+    def __init__(
+        self,
+        on_problem: Callable[[str], None],
+        on_lost: Callable[[], None],
+        on_large: Callable[[], None],
+    ) -> None:
+        super().__init__()
+        self.large.connect(on_large, Qt.ConnectionType.QueuedConnection)
+        self.problem.connect(on_problem, Qt.ConnectionType.QueuedConnection)
+        self.lost.connect(on_lost, Qt.ConnectionType.QueuedConnection)
+
+    def close(self) -> None:
+        self.problem.disconnect()
+        self.lost.disconnect()
+        self.large.disconnect()

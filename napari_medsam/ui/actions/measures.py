@@ -1,0 +1,226 @@
+"""The measures of the open case: taken in the background, drawn as lines, kept as table and page.
+
+Drives no widget; `measure_window` shows what is found here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Labels, Shapes
+from numpy.typing import NDArray
+
+from napari_medsam.engine.data.volume import AXES, Axis
+from napari_medsam.measure.diameters import Diameters
+from napari_medsam.measure.from_files import units_of
+from napari_medsam.measure.overlay import Scene
+from napari_medsam.measure.page import heading_of, save_page
+from napari_medsam.measure.table import Units, as_csv, write_csv
+from napari_medsam.measure.volumes import LabelMeasure, measure
+from napari_medsam.ui.layers.labels_layer import add_beside, camera_of, placement, show_slice
+from napari_medsam.ui.state.case import Case
+from napari_medsam.ui.state.dock_state import Tell
+from napari_medsam.ui.state.jobs import Job, JobRunner, Outcome
+
+LINE = 2.0
+"""Width of a line in screen pixels, at the zoom there is when it is drawn."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What to measure: diameters along which axis, against which labels, NSD at how many mm."""
+
+    axis: Axis = "z"
+    reference: Labels | None = None
+    tolerance_mm: float = 2.0
+
+
+@dataclass(frozen=True, eq=False)
+class Taken:
+    """What was measured: the labels (Z, Y, X) as they were, and the figures of them."""
+
+    labels: NDArray[np.uint16]
+    measures: tuple[LabelMeasure, ...]
+    units: Units
+    asked: Asked
+
+
+class Measures:
+    """Measures the open case when asked.
+
+    Parameters
+    ----------
+    viewer
+        Where the lines are drawn.
+    jobs
+        A lane of its own.
+    case
+        The open case; None where there is none.
+    tell
+        How to tell the user.
+    """
+
+    def __init__(
+        self, viewer: ViewerModel, jobs: JobRunner, case: Callable[[], Case | None], tell: Tell
+    ) -> None:
+        self.found: tuple[LabelMeasure, ...] = ()
+        self.units = Units()
+        self.on_found: Callable[[], None] = lambda: None
+        self._viewer = viewer
+        self._jobs = jobs
+        self._case = case
+        self._tell = tell
+        self._asked = Asked()
+        self._of: Case | None = None
+        self._lines: Shapes | None = None
+
+    def references(self) -> list[Labels]:
+        """The labels layers that the case can be compared with: of its shape, and not its own."""
+        case = self._case()
+        if case is None:
+            return []
+        own = case.labels.layer
+        layers = (one for one in self._viewer.layers if isinstance(one, Labels) and one is not own)
+        return [one for one in layers if one.data.shape == own.data.shape]
+
+    def take(self, asked: Asked) -> None:
+        """Measure the labels as they are now; `on_found` is called when that is done."""
+        self._take(asked)
+
+    def _take(self, asked: Asked, then: Callable[[Case, Taken], str] | None = None) -> None:
+        """Measure, and in the same job do something with it that ends in a sentence."""
+        case = self._case()
+        if case is None:
+            self._tell("Open an image first; there is nothing to measure.", True)
+            return
+        labels = case.annotation.labels.copy()  # the user goes on drawing
+        volume, table = case.image.volume, case.annotation.table
+        reference = None if asked.reference is None else _solid(asked.reference, labels.shape)
+        found: list[Taken] = []
+        said: list[str] = []
+
+        def work(hand_over: Callable[[Taken], None]) -> None:
+            measures = measure(
+                labels,
+                table,
+                volume,
+                axis=asked.axis,
+                reference=reference,
+                tolerance_mm=asked.tolerance_mm,
+            )
+            taken = Taken(labels, measures, units_of(volume, case.image.grid), asked)
+            if then is not None:
+                said.append(then(case, taken))
+            hand_over(taken)
+
+        def on_end(outcome: Outcome) -> None:
+            for taken in found:
+                self._of, self._asked = case, asked
+                self.found, self.units = taken.measures, taken.units
+            if outcome.kind == "failed":
+                self._tell(outcome.sentence, True)
+            for sentence in said:
+                self._tell(sentence, False)
+            self.on_found()
+
+        self._jobs.start(Job(work, found.append, on_end))
+
+    def show(self, number: int) -> None:
+        """Go to the slice on which a label's diameters are."""
+        pair = next((one.diameters for one in self.found if one.label.number == number), None)
+        if pair is not None and self._of is not None and self._of is self._case():
+            show_slice(self._viewer, self._of.layer, pair.slice)
+
+    # --- lines -------------------------------------------------------------------------
+
+    def draw_lines(self) -> None:
+        """Draw both diameters of each label on its slice, in a layer of their own."""
+        case = self._of
+        pairs = [one for one in self.found if one.diameters is not None]
+        self.remove_lines()
+        if case is None or case is not self._case() or not pairs:
+            return
+        flat = case.layer.ndim == 2
+        lines = [line for one in pairs for line in lines_of(one.diameters, flat=flat)]
+        zoom, scale = camera_of(self._viewer).zoom, np.abs(np.asarray(case.layer.scale)[-2:])
+        texts = [
+            text
+            for one in pairs
+            if one.diameters is not None
+            for text in (f"{one.diameters.long_mm:.1f}", f"{one.diameters.short_mm:.1f}")
+        ]
+        self._lines = Shapes(
+            lines,
+            shape_type="line",
+            name=f"{case.layer.name} diameters",
+            edge_color="white",
+            edge_width=LINE / max(zoom * float(np.exp(np.log(scale).mean())), 1e-6),
+            features={"length": texts},
+            text={"string": "{length}", "size": 9, "color": "white", "anchor": "upper_left"},
+            **placement(case.layer),
+        )
+        add_beside(self._viewer, self._lines)
+        self._lines.editable = False
+
+    def remove_lines(self) -> None:
+        if self._lines is not None and self._lines in self._viewer.layers:
+            self._viewer.layers.remove(self._lines)
+        self._lines = None
+
+    # --- table, page -------------------------------------------------------------------
+
+    def as_text(self) -> str:
+        """The table with tabs, as spreadsheets take it from the clipboard."""
+        return as_csv(self.found, self.units, "\t")
+
+    def save_table(self, path: Path) -> None:
+        try:
+            write_csv(path, self.found, self.units)
+        except (OSError, ValueError) as error:
+            self._tell(f"{path.name} was not saved: {error}", True)
+            return
+        self._tell(f"Saved {path.name}.", False)
+
+    def save_page(self, path: Path) -> None:
+        """A page of key images as PNG or PDF, of the labels as they are now.
+
+        Measured anew with it, so that pictures and figures are of the same moment.
+        """
+        case = self._case()
+        if case is None:
+            return
+        window = case.window()
+
+        def write(case: Case, taken: Taken) -> str:
+            other = taken.asked.reference
+            table = [one.label for one in taken.measures]
+            scene = Scene(case.image.volume, window, taken.labels, table, ())
+            heading = heading_of(case.image.name, "", other.name if other else "", taken.asked.axis)
+            try:
+                save_page(path, scene, taken.measures, taken.units, heading)
+            except OSError as error:
+                raise ValueError(
+                    f"{path.name} was not saved: {error.strerror or error}."
+                ) from error
+            return f"Saved {path.name}."
+
+        self._take(self._asked, write)
+
+
+def lines_of(pair: Diameters | None, *, flat: bool) -> list[NDArray[np.float64]]:
+    """Both lines, each (2, 3) in voxels z, y, x; (2, 2) on a picture."""
+    if pair is None:
+        return []
+    ends = [np.array(one, dtype=float) for one in (pair.long_ends, pair.short_ends)]
+    if flat:
+        return ends
+    return [np.insert(one, AXES.index(pair.slice.axis), pair.slice.index, axis=1) for one in ends]
+
+
+def _solid(layer: Labels, shape: Sequence[int]) -> NDArray[Any]:
+    return np.array(layer.data).reshape(shape)

@@ -1,0 +1,214 @@
+"""The model's way to readiness: installed or imported if missing, opened in the background."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from napari_medsam.engine.inference.predictor import PromptableModel
+from napari_medsam.models.runtime.precision_choice import Wish
+from napari_medsam.models.store.modality_routing import AUTO
+from napari_medsam.ui.actions.model_source import Shelf, Taken
+from napari_medsam.ui.state.dock_state import ModelState, Progress, Tell
+from napari_medsam.ui.state.jobs import Job, JobRunner, Outcome
+
+
+class ModelDesk:
+    """One chosen model and what it needs to be ready.
+
+    Parameters
+    ----------
+    shelf
+        Where models come from.
+    jobs
+        A lane of its own: a box drawn meanwhile must not cancel the loading.
+    tell, on_change
+        How to reach the user, and whom to tell that the state changed.
+    on_model
+        Called with the model when it is ready, and with None when it is not any more.
+    """
+
+    def __init__(
+        self,
+        shelf: Shelf,
+        jobs: JobRunner,
+        tell: Tell,
+        on_change: Callable[[], None],
+        on_model: Callable[[PromptableModel | None], None],
+    ) -> None:
+        self.shelf = shelf
+        self.progress: Progress | None = None
+        self._jobs = jobs
+        self._tell = tell
+        self._on_change = on_change
+        self._on_model = on_model
+        self.modality = ""
+        self.choices: tuple[tuple[str, str], ...] = ()
+        self._target = next(iter(shelf.titles()))
+        self.state = ModelState(AUTO, "Auto", "missing")
+        self._list_models()
+        self.wish = shelf.wish()
+
+    def choose(self, name: str) -> None:
+        """Open a model, or say that it is not installed; "auto": the one for the modality."""
+        self._jobs.cancel()
+        self._on_model(None)
+        self._list_models()
+        why, self._target = "", name
+        if name == AUTO:
+            self._target, why = self._resolved()
+        if self.shelf.is_installed(self._target):
+            self._load(name, why)
+        else:
+            self._enter(self._missing(name))
+
+    def choose_precision(self, wish: Wish) -> None:
+        """Compute another way from now on; the choice lasts."""
+        self.wish = wish
+        self.shelf.keep_wish(wish)
+        self.choose(self.state.name)
+
+    def on_modality(self, modality: str) -> None:
+        """Another kind of image is open: under "auto" another model may be the right one."""
+        self.modality = modality
+        if self.state.name != AUTO or self.state.state == "installing":
+            return
+        target, why = self._resolved()
+        if target != self._target:
+            self.choose(AUTO)
+        elif self.state.state == "ready":
+            self._enter(ModelState(AUTO, self.state.title, "ready", why))
+
+    def _resolved(self) -> tuple[str, str]:
+        """The model that "auto" means now, and why; the default where none is installed."""
+        try:
+            return self.shelf.resolve(self.modality)
+        except ValueError:
+            return next(iter(self.shelf.titles())), ""
+
+    def _list_models(self) -> None:
+        """Auto, what is here, what could be."""
+        here, others = [], []
+        for name, title in self.shelf.titles().items():
+            if self.shelf.is_installed(name):
+                here.append((name, title))
+            else:
+                others.append((name, f"{title} (not installed)"))
+        self.choices = ((AUTO, "Auto: by modality"), *here, *others)
+
+    def _missing(self, name: str) -> ModelState:
+        shelf, title = self.shelf, self._title(self._target)
+        sentence = f"{title} is not installed ({shelf.about(self._target)})."
+        if shelf.can_install(self._target):
+            return ModelState(name, title, "missing", sentence, True)
+        words, page = shelf.how_to_get(self._target)
+        return ModelState(name, title, "missing", f"{sentence} {words}", page=page)
+
+    def _load(self, name: str, why: str) -> None:
+        """Open the target; `name` is what was chosen, its own or "auto"."""
+        target, title = self._target, self._title(self._target)
+        self._enter(ModelState(name, title, "loading", f"Loading {title} ..."))
+
+        def on_model(model: PromptableModel) -> None:
+            self._enter(ModelState(name, title, "ready", why))
+            self._on_model(model)
+
+        def on_end(outcome: Outcome) -> None:
+            if outcome.kind == "failed":
+                can = self.shelf.can_install(target)
+                self._enter(ModelState(name, title, "failed", outcome.sentence, can))
+            elif outcome.kind == "done" and wish == "auto":
+                self._measure(name, why)
+
+        shelf, wish = self.shelf, self.wish
+        self._jobs.start(
+            Job(lambda hand_over: hand_over(shelf.open(target, wish)), on_model, on_end)
+        )
+
+    def _measure(self, name: str, why: str) -> None:
+        """Find out what "auto" means, where that is not known, while the model is at work already.
+
+        Where a faster way is safe the model is opened again, to compute in that way.
+        """
+        found: list[str] = []
+        is_better: list[bool] = []
+        shelf, target = self.shelf, self._target
+
+        def work(hand_over: Callable[[bool | None], None]) -> None:
+            if not shelf.is_measured(target):
+                hand_over(None)
+                hand_over(shelf.measure(target, found.append))
+
+        def on_item(better: bool | None) -> None:
+            if better is None:
+                self.progress = Progress("Measuring this machine, once")
+                self._on_change()
+            else:
+                is_better.append(better)
+
+        def on_end(outcome: Outcome) -> None:
+            self.progress = None
+            if found:
+                self._tell(" ".join(found), False)
+            elif outcome.kind == "failed":
+                self._tell(outcome.sentence, True)
+            if any(is_better):
+                self._load(name, why)
+            self._on_change()
+
+        self._jobs.start(Job(work, on_item, on_end))
+
+    def install(self) -> None:
+        """Fetch the chosen model's weights, then open it."""
+        name, title, shelf, target = self.state.name, self.state.title, self.shelf, self._target
+        cancel = threading.Event()
+
+        def work(hand_over: Callable[[tuple[int, int]], None]) -> None:
+            shelf.install(target, lambda done, total: hand_over((done, total)), cancel)
+
+        def on_progress(bytes_done: tuple[int, int]) -> None:
+            self.progress = Progress(f"Installing {title}", *bytes_done)
+            self._on_change()
+
+        self.progress = Progress(f"Installing {title}")
+        self._enter(ModelState(name, title, "installing", f"Installing {title} ..."))
+        self._jobs.start(
+            Job(work, on_progress, lambda o: self._installed(name, o), interrupt=cancel.set)
+        )
+
+    def import_file(self, path: Path) -> None:
+        """Take in a file, folder or zip the user brought, then open the model that it is."""
+        found: list[Taken] = []
+        shelf, name = self.shelf, self.state.name
+        self.progress = Progress(f"Importing {path.name}")
+        self._on_change()
+
+        def ended(outcome: Outcome) -> None:
+            self._installed(found[0].name if found else name, outcome)
+            if found:
+                self._tell(found[0].sentence, False)
+
+        self._jobs.start(
+            Job(lambda hand_over: hand_over(shelf.import_file(path)), found.append, ended)
+        )
+
+    def cancel(self) -> None:
+        """Stop an install; the loading of a model goes on."""
+        if self.progress is not None:
+            self._jobs.cancel()
+
+    def _installed(self, name: str, outcome: Outcome) -> None:
+        self.progress = None
+        if outcome.kind == "failed":
+            self._tell(outcome.sentence, True)
+        elif outcome.kind == "cancelled":
+            self._tell("The model was not installed.", False)
+        self.choose(name)
+
+    def _enter(self, state: ModelState) -> None:
+        self.state = state
+        self._on_change()
+
+    def _title(self, name: str) -> str:
+        return self.shelf.titles()[name]

@@ -1,0 +1,92 @@
+"""The mouse on the boxes layer: the preview while a box is held, clicks on masks, and Escape."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from napari_medsam.ui.actions.preview import Preview
+from napari_medsam.ui.actions.segment import Segmenter
+from napari_medsam.ui.layers.boxes_layer import Later
+from napari_medsam.ui.layers.mouse_drag import DragWatch
+from napari_medsam.ui.state.case import Case
+from napari_medsam.ui.state.dock_state import Tell
+from napari_medsam.ui.state.shortcuts import once_a_press
+
+
+class BoxHand:
+    """Follows the open case's boxes layer.
+
+    Parameters
+    ----------
+    preview
+        What it shows while the mouse holds a box.
+    cancel
+        What Escape does where the mouse holds nothing.
+    tell, on_change, later
+        See `Segmenter` and `BoxesLayer`.
+    """
+
+    def __init__(
+        self,
+        preview: Preview,
+        cancel: Callable[[], None],
+        tell: Tell,
+        on_change: Callable[[], None],
+        later: Later,
+    ) -> None:
+        self.preview = preview
+        self._cancel = cancel
+        self._tell = tell
+        self._on_change = on_change
+        self._later = later
+        self._case: Case | None = None
+        self._drags: DragWatch | None = None
+
+    def follow(self, segmenter: Segmenter | None) -> None:
+        """Look after another case, or none, or the same with another model."""
+        self.preview.follow(segmenter)
+        case = segmenter.case if segmenter is not None else None
+        if case is self._case:
+            return
+        if self._drags is not None:
+            self._drags.close()
+        self._case, self._drags = case, None
+        if case is not None:
+            layer = case.boxes.layer
+            self._drags = DragWatch(layer, self.preview.on_move, self.preview.end, self._clicked)
+            # On the layer itself: napari's class of shapes has Escape, and finishes the box.
+            layer.bind_key("Escape", once_a_press(lambda: self._cancel()), overwrite=True)
+
+    def give_up(self) -> bool:
+        """Let what the mouse holds come to nothing; False where it holds nothing."""
+        if self._case is None or self._drags is None or not self._drags.is_dragging:
+            return False
+        self.preview.end()
+        return self._case.boxes.give_up()
+
+    def _clicked(self, world: tuple[float, ...]) -> None:
+        # Twice: the tiny box of a click with the box tool is put away first, and has its own word.
+        self._later(lambda: self._later(lambda: self._pick(world)))
+
+    def _pick(self, world: tuple[float, ...]) -> None:
+        """A click on a mask picks its label."""
+        case = self._case
+        number = label_at(case, world) if case is not None else 0
+        if case is None or number in (0, case.label):
+            return
+        case.pick_label(number)
+        name = next((n.name for n in case.annotation.table if n.number == number), "")
+        if name:
+            self._tell(f"{name} is chosen: the next box is for it.", False)
+        self._on_change()
+
+
+def label_at(case: Case, world: tuple[float, ...]) -> int:
+    """The label of the voxel at a world position; 0 where there is none."""
+    layer = case.labels.layer
+    voxel = np.round(np.asarray(layer.world_to_data(world))[-layer.ndim :]).astype(int)
+    if np.any(voxel < 0) or np.any(voxel >= layer.data.shape):
+        return 0
+    return int(layer.data[tuple(voxel)])

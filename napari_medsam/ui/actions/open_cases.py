@@ -1,0 +1,129 @@
+"""Which case is open: one image at a time; the others wait where they were left.
+
+Images come and go under the plugin: chosen, replaced by other pixels, removed from the layers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from napari.components import ViewerModel
+from napari.layers import Image
+
+from napari_medsam.ui.actions.segment import Segmenter
+from napari_medsam.ui.state.case import Case
+from napari_medsam.ui.state.dock_state import Tell
+
+Opened = tuple[Case, Segmenter]
+
+
+class OpenCases:
+    """The cases of one viewer.
+
+    Parameters
+    ----------
+    viewer
+        Whose layers.
+    make
+        Makes the case of an image layer; raises ValueError with a sentence where it cannot.
+    on_open
+        Called when another case is open, or none.
+    tell
+        How to reach the user.
+    """
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        make: Callable[[Image], Opened],
+        on_open: Callable[[], None],
+        tell: Tell,
+    ) -> None:
+        self._viewer = viewer
+        self._make = make
+        self._on_open = on_open
+        self._tell = tell
+        self._cases: dict[Image, Opened] = {}
+        self.current: Opened | None = None
+        viewer.layers.events.removed.connect(self._on_removed)
+
+    @property
+    def all(self) -> list[Case]:
+        """The open case and those that wait."""
+        return [case for case, _ in self._cases.values()]
+
+    def segmenter_of(self, case: Case) -> Segmenter | None:
+        """None for a case that is closed."""
+        opened = self._cases.get(case.layer)
+        return opened[1] if opened is not None and opened[0] is case else None
+
+    def choose(self, layer: Image | None) -> None:
+        """Open a layer's case, or go on with it; what was open waits, out of sight."""
+        if layer is not None and self.current is not None and self.current[0].layer is layer:
+            return
+        self._put_aside()
+        if layer is not None and layer in self._viewer.layers:
+            if layer not in self._cases and not self._begin(layer):
+                return
+            self.current = self._cases[layer]
+            self.current[0].open()
+        self._on_open()
+
+    def close(self) -> None:
+        self._viewer.layers.events.removed.disconnect(self._on_removed)
+        self.current = None
+
+    def _begin(self, layer: Image) -> bool:
+        try:
+            self._cases[layer] = self._make(layer)
+        except ValueError as error:
+            self._on_open()
+            self._tell(str(error), True)
+            return False
+        layer.events.data.connect(self._on_replaced)
+        return True
+
+    def _put_aside(self) -> None:
+        if self.current is not None:
+            case, segmenter = self.current
+            segmenter.stop()
+            case.set_visible(False)
+            self.current = None
+
+    def _on_replaced(self, event: Any) -> None:
+        layer = event.source
+        if layer in self._cases:
+            self._drop(layer)
+            self.choose(layer)
+            self._tell(
+                f"The pixels of {layer.name} were replaced, so a new case was begun; the labels "
+                f"drawn before stay as a layer.",
+                True,
+            )
+
+    def _on_removed(self, event: Any) -> None:
+        layer = event.value
+        if layer in self._cases:
+            self._drop(layer)
+            self._on_open()
+            self._tell(
+                f"{layer.name} was removed, so its case was closed. Its labels stay as a layer; "
+                f"File > Save Selected Layers saves them.",
+                True,
+            )
+        elif self.current is not None and self.current[0].owns(layer):
+            self._tell(
+                f"{layer.name} was removed from the screen. Nothing is lost: N brings it back.",
+                True,
+            )
+
+    def _drop(self, layer: Image) -> None:
+        """Close a case for good; its labels layer becomes an ordinary layer of the user's."""
+        case, segmenter = self._cases[layer]
+        segmenter.cancel()
+        layer.events.data.disconnect(self._on_replaced)
+        del self._cases[layer]
+        if self.current is not None and self.current[0] is case:
+            self.current = None
+        case.release()

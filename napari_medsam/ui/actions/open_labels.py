@@ -1,0 +1,153 @@
+"""Label files onto the open image, and its label table as a file: `LabelFiles`.
+
+Labels on the image's grid are taken over at once. On another grid the user decides whether they
+are resampled, and where the image has labels already, whether they stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from napari_medsam.formats.common.errors import OtherGrid, ReadError, SaveError
+from napari_medsam.formats.common.label_file import LabelFile
+from napari_medsam.formats.common.label_table import read_label_table, write_label_table
+from napari_medsam.formats.labels.read import read_label_file
+from napari_medsam.ui.actions.background_read import Reading
+from napari_medsam.ui.state.case import Case
+from napari_medsam.ui.state.case_files import state_of
+from napari_medsam.ui.state.dock_state import Tell
+from napari_medsam.ui.state.jobs import JobRunner
+
+Ask = Callable[[str, tuple[str, ...]], str | None]
+"""Takes a question and the answers there are; returns one of them, None to leave it."""
+
+Read = tuple[LabelFile, int]
+"""Labels, and how many there are."""
+NO_PLACE = ("picture", "npz")
+"""Images without a place in the patient, onto which nothing can be resampled."""
+RESAMPLE, REPLACE, ADD = "Resample", "Replace them", "Add to them"
+
+
+class LabelFiles:
+    """Opens label files and label tables on the open case.
+
+    Parameters
+    ----------
+    jobs
+        A lane of its own: neither a click nor a save cancels the reading.
+    case
+        The open case; None where there is none.
+    ask, tell, on_change
+        How to ask and to tell the user, and whom to tell that something changed.
+    """
+
+    def __init__(
+        self,
+        jobs: JobRunner,
+        case: Callable[[], Case | None],
+        ask: Ask,
+        tell: Tell,
+        on_change: Callable[[], None],
+    ) -> None:
+        self.reading = Reading(jobs, tell, on_change)
+        self._case = case
+        self._ask = ask
+        self._tell = tell
+        self._on_change = on_change
+
+    def open(self, path: Path) -> None:
+        """Read labels in the background and take them over, as one step that can be undone."""
+        case = self._case()
+        if case is None:
+            self._tell("Open the image first; labels are laid onto it.", True)
+        else:
+            self._read(case, path, resample=False)
+
+    def _read(self, case: Case, path: Path, *, resample: bool) -> None:
+        grid, state = case.image.grid, state_of(path)
+
+        def read() -> Read | OtherGrid:
+            try:
+                file = read_label_file(path, grid, resample=resample)
+            except OtherGrid as other:
+                if resample or grid.kind in NO_PLACE:
+                    raise
+                return other
+            return file, int(np.count_nonzero(np.unique(file.labels)))
+
+        def then(found: Read | OtherGrid) -> None:
+            if isinstance(found, OtherGrid):
+                self._ask_to_resample(case, path, found)
+            else:
+                case.files.note(path, state)
+                self._take_over(case, path, *found)
+
+        self.reading.start(f"Reading {path.name}", read, then)
+
+    def _ask_to_resample(self, case: Case, path: Path, other: OtherGrid) -> None:
+        difference = other.difference or "or outside it"
+        question = (
+            f"{path.name} lies on another grid than the image ({difference}). "
+            f"Bring its labels to the image's grid by nearest neighbour? Outlines then move by "
+            f"up to half a voxel."
+        )
+        if self._ask(question, (RESAMPLE,)) == RESAMPLE and case is self._case():
+            self._read(case, path, resample=True)
+        else:
+            self._tell(
+                f"{path.name} was not opened: it lies on another grid than the image.", False
+            )
+
+    def _take_over(self, case: Case, path: Path, file: LabelFile, n: int) -> None:
+        if case is not self._case():
+            self._tell(f"{path.name} was not opened: another image is open now.", True)
+            return
+        answer: str | None = REPLACE
+        if case.annotation.labels.any():
+            answer = self._ask(
+                f"There are labels on this image already. What shall become of them when "
+                f"{path.name} is opened?",
+                (REPLACE, ADD),
+            )
+        if answer is None:
+            self._tell(f"{path.name} was not opened.", False)
+            return
+        try:
+            case.load_labels(file, keep=answer == ADD)
+        except ValueError as error:
+            self._tell(f"{path.name} was not opened: {error}", True)
+            return
+        opened = f"{path.name}: {n} label{'' if n == 1 else 's'}. Undo takes them away again."
+        self._tell(" ".join((opened, *file.notes)), bool(file.notes))
+        self._on_change()
+
+    # --- the label table ---------------------------------------------------------------
+
+    def import_table(self, path: Path) -> None:
+        """Take names, colours and terms from ITK-SNAP's description or a CSV."""
+        case = self._case()
+        if case is None:
+            return
+        try:
+            table = read_label_table(path)
+            case.load_table(table)
+        except (ReadError, ValueError) as error:
+            self._tell(str(error), True)
+            return
+        self._tell(f"{path.name}: {len(table)} labels named.", False)
+        self._on_change()
+
+    def export_table(self, path: Path) -> None:
+        """Write the label table as ITK-SNAP's description (.txt) or a CSV."""
+        case = self._case()
+        if case is None:
+            return
+        try:
+            write_label_table(path, case.annotation.table)
+        except SaveError as error:
+            self._tell(str(error), True)
+            return
+        self._tell(f"Saved {path.name}: {len(case.annotation.table)} labels.", False)

@@ -1,0 +1,274 @@
+"""The point tool: clicks become masks, one object at a time, with models trained for it.
+
+All clicks on an object are asked together, with the mask of the clicks before where the model
+takes one. The mask brings a box, so it is moved, propagated and undone as a drawn box is: every
+click is one event. Another slice or another label begins another object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from napari.components import ViewerModel
+
+from napari_medsam.engine.annotation.events import Event, PlacedBox
+from napari_medsam.engine.data.prompts import PointPrompt, SliceRef
+from napari_medsam.engine.inference.point_prompts import PointAnswer, check, point_prompt, why_not
+from napari_medsam.ui.actions.segment import Segmenter
+from napari_medsam.ui.layers.boxes_layer import Later
+from napari_medsam.ui.layers.points_layer import Click, PointsLayer
+from napari_medsam.ui.state.case import Case
+from napari_medsam.ui.state.dock_state import PointTool, Progress, Tell
+from napari_medsam.ui.state.jobs import Job, JobRunner, Outcome
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One click: how many points there were then, and what came of them."""
+
+    n_points: int
+    placed: PlacedBox
+    event: Event
+
+
+class Pointer:
+    """The point tool of one viewer.
+
+    Parameters
+    ----------
+    viewer
+        Where the points are.
+    jobs
+        The lane for work on images.
+    tell, on_change, later
+        See `Segmenter` and `BoxesLayer`.
+    """
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        jobs: JobRunner,
+        tell: Tell,
+        on_change: Callable[[], None],
+        later: Later,
+    ) -> None:
+        self._viewer = viewer
+        self._jobs = jobs
+        self._tell = tell
+        self._on_change = on_change
+        self._later = later
+        self._layers: dict[Case, PointsLayer] = {}
+        self._segmenter: Segmenter | None = None
+        self._begin_object()
+
+    def _begin_object(self) -> None:
+        self._where: SliceRef | None = None
+        self._label = self._box_id = 0
+        self._answer: PointAnswer | None = None
+        self._steps: list[Step] = []
+
+    # --- what is there -----------------------------------------------------------------
+
+    def follow(self, segmenter: Segmenter | None) -> None:
+        """Look after another case, or none, or the same with another model."""
+        is_same = segmenter is not None and segmenter is self._segmenter
+        self._segmenter = segmenter
+        if not is_same:
+            self._begin_object()
+        self._answer = None  # another model's logits
+        for case, points in list(self._layers.items()):
+            if case.is_released:
+                self._remove(case)
+            elif segmenter is None or case is not segmenter.case:
+                points.layer.visible = False
+            else:
+                points.layer.visible = True
+        if self._points is not None and not self.tool.inside:
+            self._points.draw_mode(None)
+
+    @property
+    def tool(self) -> PointTool:
+        """What the dock shows of it."""
+        session = self._segmenter.session if self._segmenter else None
+        if session is None:
+            return PointTool()
+        contract, points = session.model.contract, self._points
+        return PointTool(
+            why_not=why_not(contract),
+            inside=contract.accepts_points,
+            outside=contract.accepts_negative_points,
+            drawing=self._drawing,
+            n_points=len(points.layer.data) if points else 0,
+        )
+
+    @property
+    def _drawing(self) -> bool | None:
+        """Whether the mouse clicks inside or outside; None while another layer is active."""
+        points = self._points
+        is_active = points and self._viewer.layers.selection.active is points.layer
+        return points.drawing if points and is_active else None
+
+    @property
+    def _points(self) -> PointsLayer | None:
+        return self._layers.get(self._segmenter.case) if self._segmenter else None
+
+    # --- the user ----------------------------------------------------------------------
+
+    def toggle(self, inside: bool) -> None:
+        """Take the tool for points inside, or outside, or put it away."""
+        segmenter = self._segmenter
+        if segmenter is None:
+            return
+        tool = self.tool
+        if segmenter.session is not None and not (tool.inside if inside else tool.outside):
+            self._tell(tool.why_not or "This model takes no points outside the object.", True)
+            return
+        points = self._layer_of(segmenter.case)
+        wanted = None if self._drawing is inside else inside
+        segmenter.case.boxes.draw_mode(False)
+        points.layer.visible = True
+        points.draw_mode(wanted)
+        self._viewer.layers.selection.active = points.layer
+        self._on_change()
+
+    def put_away(self) -> None:
+        """Another tool was taken."""
+        if self._points is not None:
+            self._points.draw_mode(None)
+
+    def next_object(self) -> None:
+        """Begin another object on this slice; what was found stays."""
+        self._begin_object()
+        if self._points is not None:
+            self._points.keep(())
+        self._on_change()
+
+    def after_turn(self) -> None:
+        """After an undo, a redo or a moved box the points are those that gave the box there is."""
+        if self._points is None or self._segmenter is None or not self._steps:
+            return
+        annotation = self._segmenter.case.annotation
+        now = {box.box_id: box for box in annotation.boxes}.get(self._box_id)
+        done = {id(event) for event in annotation.log}
+
+        def is_gone(step: Step) -> bool:
+            return now != step.placed or id(step.event) not in done
+
+        while self._steps and is_gone(self._steps[-1]):
+            self._steps.pop()
+            self._answer = None
+        self._points.keep(range(self._steps[-1].n_points if self._steps else 0))
+        if not self._steps:
+            self._begin_object()
+
+    # --- inside ------------------------------------------------------------------------
+
+    def _layer_of(self, case: Case) -> PointsLayer:
+        if case not in self._layers:
+            made = PointsLayer(case.layer, lambda: self._on_points(case), self._later)
+            # napari's own buttons change tools too.
+            made.layer.events.mode.connect(lambda _: self._later(self._on_change))
+            self._layers[case] = made
+        layer = self._layers[case].layer
+        if layer not in self._viewer.layers:
+            self._viewer.add_layer(layer)
+        return self._layers[case]
+
+    def _remove(self, case: Case) -> None:
+        layer = self._layers.pop(case).layer
+        if layer in self._viewer.layers:
+            self._viewer.layers.remove(layer)
+
+    def _on_points(self, case: Case) -> None:
+        points, segmenter = self._points, self._segmenter
+        shown = case.where()
+        if points is None or segmenter is None or case is not segmenter.case or shown is None:
+            return
+        if not len(points.layer.data):
+            self._begin_object()
+            self._on_change()
+            return
+        where = points.latest_slice(shown)
+        if (where, case.label) != (self._where, self._label):
+            points.keep([len(points.layer.data) - 1])
+            self._begin_object()
+            self._where, self._label = where, case.label
+        try:
+            prompt = self._prompt(points.clicks(where), where)
+        except ValueError as error:
+            points.keep(range(len(points.layer.data) - 1))
+            self._tell(str(error), True)
+            self._on_change()
+            return
+        self._ask(segmenter, prompt, len(points.layer.data))
+
+    def _prompt(self, clicks: list[Click], where: SliceRef) -> PointPrompt:
+        segmenter = self._segmenter
+        if segmenter is None or segmenter.session is None:
+            raise ValueError("The model is not ready yet; point again in a moment.")
+        if not self._label:
+            raise ValueError("Add a label first: press Add below the table.")
+        if why := segmenter.case.why_not(self._label):
+            raise ValueError(why)
+        prompt = point_prompt(
+            where,
+            tuple((one.x, one.y) for one in clicks if one.is_inside),
+            tuple((one.x, one.y) for one in clicks if not one.is_inside),
+            shape=segmenter.session.volume.slice_shape(where.axis),
+        )
+        check(prompt, segmenter.session.model.contract, with_mask=False)
+        return prompt
+
+    def _ask(self, segmenter: Segmenter, prompt: PointPrompt, n_points: int) -> None:
+        session = segmenter.session
+        if session is None:
+            return
+        earlier = self._answer if session.model.contract.accepts_mask else None
+        label = self._label
+
+        def work(hand_over: Callable[[PointAnswer], None]) -> None:
+            hand_over(session.segment_points(prompt, earlier))
+
+        def answer(found: PointAnswer) -> None:
+            if (
+                not self._steps
+            ):  # not before: earlier work may come meanwhile, with boxes of its own
+                self._box_id = segmenter.case.annotation.new_box_id()
+            placed = PlacedBox(self._box_id, label, found.mask.prompt)
+            self._paint(segmenter, placed, found, n_points)
+
+        def ended(outcome: Outcome) -> None:
+            segmenter.progress = None
+            if outcome.kind == "failed":
+                self._tell(outcome.sentence, True)
+            self._on_change()
+            if outcome.kind == "done":
+                segmenter.run()
+
+        self._jobs.cancel()
+        segmenter.progress = Progress("Segmenting")
+        self._on_change()
+        self._jobs.start(Job(work, answer, ended, session.cancel))
+
+    def _paint(
+        self, segmenter: Segmenter, placed: PlacedBox, found: PointAnswer, n_points: int
+    ) -> None:
+        case, session = segmenter.case, segmenter.session
+        if found.mask.is_empty or session is None:
+            self._tell("The model found nothing at these points; add one more.", True)
+            return
+        self._answer = found
+        event = case.annotation.apply_box(
+            placed,
+            found.mask,
+            overwrite=segmenter.replace,
+            model=session.model.identity,
+            window=case.window_name,
+            points=found.prompts,
+        )
+        self._steps.append(Step(n_points, placed, event))
+        case.sync(event)
+        segmenter.on_ready([placed.box.slice])
+        quality = f"{found.mask.area:,} pixels found; predicted quality {found.mask.score:.2f}."
+        self._tell(quality, False)

@@ -1,0 +1,114 @@
+"""Looking through a propagation: the next slice in doubt, accept it or put it right, go on from it.
+
+It has no widgets and acts on whatever case is open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from napari.components import ViewerModel
+
+from napari_medsam.engine.annotation.review import next_doubtful
+from napari_medsam.engine.data.prompts import SliceRef
+from napari_medsam.ui.actions.segment import Segmenter
+from napari_medsam.ui.actions.slices_left import and_elsewhere, name_of
+from napari_medsam.ui.actions.targets import course_on
+from napari_medsam.ui.layers.labels_layer import show_slice
+from napari_medsam.ui.state.dock_state import Tell
+
+
+class ReviewDesk:
+    """What a reviewer does with the current label in the view on screen.
+
+    Parameters
+    ----------
+    viewer
+        Where the slices are shown.
+    current
+        What runs on the open case; None where no case is open.
+    tell, refresh
+        How to reach the user, and how to show that something changed.
+    """
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        current: Callable[[], Segmenter | None],
+        tell: Tell,
+        refresh: Callable[[], None],
+    ) -> None:
+        self._viewer = viewer
+        self._current = current
+        self._tell = tell
+        self._refresh = refresh
+
+    def show_next(self) -> None:
+        """Go to the slice that is most in doubt, then to the next one."""
+        segmenter, where = self._here()
+        if segmenter is None or where is None:
+            return
+        case = segmenter.case
+        order = case.reviews.standing(where.axis, case.label).to_look_at
+        index = next_doubtful(order, where.index)
+        if index is None:
+            none = f"{name_of(case, case.label)}: no slice left to look at"
+            self._tell(f"{none}{and_elsewhere(case, where.axis)}", False)
+        else:
+            show_slice(self._viewer, case.layer, SliceRef(where.axis, index))
+
+    def accept(self) -> None:
+        """Mark the slice on screen as right and go to the next in doubt; again takes it back."""
+        segmenter, where = self._here()
+        if segmenter is None or where is None or not segmenter.case.label:
+            return
+        case = segmenter.case
+        before = case.reviews.standing(where.axis, case.label)
+        if where.index in before.accepted:
+            case.annotation.accept(case.label, where, False)
+            self._tell(f"{name_of(case, case.label)}: slice {where.index} is open again.", False)
+            return
+        case.annotation.accept(case.label, where)
+        left = len(case.reviews.standing(where.axis, case.label).to_look_at)
+        done = f"{name_of(case, case.label)}: slice {where.index} is accepted"
+        more = "." if left else and_elsewhere(case, where.axis)
+        self._tell(f"{done}; {left or 'none'} left to look at{more}", False)
+        if where.index in before.to_look_at and left:
+            self.show_next()
+
+    def fix(self) -> None:
+        """Take up the box tool: the box that is drawn replaces the mask of this slice."""
+        segmenter, where = self._here()
+        if segmenter is None or where is None:
+            return
+        boxes = segmenter.case.boxes
+        boxes.draw_mode(True)
+        self._viewer.layers.selection.active = boxes.layer
+        self._tell(
+            "Draw the right box here, or paint and erase on the labels layer; then go on from "
+            "this slice.",
+            False,
+        )
+
+    def go_on(self) -> None:
+        """Propagate anew what lies beyond the slice on screen, which is right now."""
+        segmenter, where = self._here()
+        if segmenter is None or where is None:
+            return
+        course = course_on(segmenter.case, where.axis, where.index)
+        if course is None:
+            self._tell("This label has no box in this view to go on from.", True)
+        else:
+            segmenter.propagator.go_on_from(course, where.index)
+
+    def move_end(self, end: int, to: int) -> None:
+        """The user has dragged the end of the object from one slice to another."""
+        segmenter, where = self._here()
+        course = course_on(segmenter.case, where.axis, end) if segmenter and where else None
+        if segmenter is not None and course is not None and end != to:
+            segmenter.propagator.move_end(course, end, to)
+            self._refresh()
+
+    def _here(self) -> tuple[Segmenter | None, SliceRef | None]:
+        segmenter = self._current()
+        return segmenter, segmenter.case.where() if segmenter is not None else None

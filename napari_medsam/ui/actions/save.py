@@ -1,0 +1,149 @@
+"""Saving a case's labels in the background, and where to propose to save them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from napari_medsam.engine.annotation.events import Event
+from napari_medsam.formats.common.errors import SaveError
+from napari_medsam.formats.images.read import without_suffix
+from napari_medsam.formats.labels.export_formats import proposed_suffix
+from napari_medsam.formats.labels.per_label import label_paths, write_label_files
+from napari_medsam.formats.labels.write import Saved, write_labels
+from napari_medsam.storage.file_names import without_problem
+from napari_medsam.ui.actions.open_labels import Ask
+from napari_medsam.ui.layers.image_layer import UNKNOWN_PLACE
+from napari_medsam.ui.state.case import Case
+from napari_medsam.ui.state.case_files import state_of
+from napari_medsam.ui.state.dock_state import Progress, Tell
+from napari_medsam.ui.state.jobs import Job, JobRunner, Outcome
+
+
+@dataclass(frozen=True)
+class How:
+    """A file for each label instead of one for all; ITK-SNAP's description beside each."""
+
+    one_a_label: bool = False
+    description: bool = False
+
+
+ONE_FILE = How()
+REPLACE = "Replace it"
+CHANGED = (
+    "another program has changed this since it was opened or saved here. Replace what is there now?"
+)
+BORROWED = "Another window works on this image; save under a new name."
+BUSY = "The labels are being saved already; save again when that has ended."
+
+
+class Saver:
+    """Writes labels on a lane of its own, so that a click never cancels a save."""
+
+    def __init__(
+        self, jobs: JobRunner, ask: Ask, tell: Tell, on_change: Callable[[], None]
+    ) -> None:
+        self.progress: Progress | None = None
+        self._jobs = jobs
+        self._ask = ask
+        self._tell = tell
+        self._on_change = on_change
+
+    def save(self, case: Case, path: Path, how: How = ONE_FILE) -> None:
+        """Write the labels as they are now onto the image's own grid, and check the file.
+
+        A file that another program has written since it was opened or saved here is asked about
+        first; while another window works on the image, no file at all is replaced.
+        """
+        why_not = self._why_not(case, path, how)
+        if why_not:
+            self._tell(why_not, True)
+            return
+        annotation, grid = case.annotation, case.image.grid
+        labels, table, last = annotation.labels.copy(), annotation.table, annotation.log[-1]
+
+        def work(hand_over: Callable[[list[Saved]], None]) -> None:
+            if how.one_a_label:
+                hand_over(write_label_files(path, labels, grid, table, description=how.description))
+            else:
+                hand_over([write_labels(path, labels, grid, table, description=how.description)])
+
+        def on_saved(saved: list[Saved]) -> None:
+            self._on_saved(case, saved, last)
+
+        def on_end(outcome: Outcome) -> None:
+            self.progress = None
+            if outcome.kind == "failed":
+                self._tell(outcome.sentence, True)
+            self._on_change()
+
+        self._jobs.cancel()
+        self.progress = Progress(f"Saving {path.name}")
+        self._on_change()
+        self._jobs.start(Job(work, on_saved, on_end))
+
+    def save_now(self, case: Case, path: Path) -> Path:
+        """Write the labels and return when they are written; asks as `save` does.
+
+        Raises
+        ------
+        SaveError
+            Nothing was written.
+        """
+        if self.progress is not None:
+            raise SaveError(BUSY)  # else the older labels could be written over these
+        why_not = self._why_not(case, path, ONE_FILE)
+        if why_not:
+            raise SaveError(why_not)
+        annotation = case.annotation
+        last = annotation.log[-1]
+        saved = write_labels(path, annotation.labels.copy(), case.image.grid, annotation.table)
+        self._on_saved(case, [saved], last)
+        self._on_change()
+        return saved.path
+
+    def _on_saved(self, case: Case, saved: list[Saved], last: Event) -> None:
+        """Files were written with the labels as they were after the event `last`."""
+        for one in saved:
+            case.files.note(one.path, state_of(one.path))
+        annotation = case.annotation
+        if annotation.log and annotation.log[-1] is last:
+            annotation.mark_saved()
+        place = "" if case.has_known_place else f" {UNKNOWN_PLACE}"
+        self._tell(f"{told(saved)}{place}", False)
+
+    def _why_not(self, case: Case, path: Path, how: How) -> str:
+        """Why files may not be written, in a sentence; empty where they may."""
+        annotation = case.annotation
+        rows = [one for one in annotation.table if annotation.voxel_count(one.number)]
+        targets = label_paths(path, rows) if how.one_a_label else [path]
+        there = [one for one in targets if one.exists()]
+        if case.is_borrowed and there:
+            return f"{_names(there)} was not replaced. {BORROWED}"
+        changed = case.files.changed(there)
+        if changed and self._ask(f"{_names(changed)}: {CHANGED}", (REPLACE,)) != REPLACE:
+            return f"{_names(changed)} was not replaced; save under another name."
+        return ""
+
+
+def _names(paths: list[Path]) -> str:
+    return ", ".join(path.name for path in paths)
+
+
+def told(saved: list[Saved]) -> str:
+    """What was saved and what was checked, in a sentence or two."""
+    if not saved:
+        return "There is no label to save, so no file was written."
+    names = ", ".join(one.path.name for one in saved)
+    n_labels, n_voxels = sum(s.n_labels for s in saved), sum(s.n_voxels for s in saved)
+    labels = f"{n_labels} label" + ("" if n_labels == 1 else "s")
+    return f"Saved {names}: {labels}, {n_voxels:,} voxels. {saved[0].checked}"
+
+
+def suggested_path(case: Case) -> Path:
+    """Beside the image, under a name of its own; in the home folder where it has no file."""
+    source = case.image.grid.source
+    folder = source.parent if source.exists() else Path.home()
+    stem = without_problem(without_suffix(Path(case.image.name).name)) or "image"
+    return folder / f"{stem}_labels{proposed_suffix(case.image.grid)}"

@@ -1,0 +1,278 @@
+"""Runs the session's verbs for a case: masks for boxes as they are drawn, and propagation.
+
+The worker computes; the annotation is written here, on the GUI thread, as masks arrive.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+
+from napari_medsam.engine.annotation.events import Event, PlacedBox
+from napari_medsam.engine.data.masks import SliceMask
+from napari_medsam.engine.data.prompts import SliceRef
+from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
+from napari_medsam.engine.inference.predictor import PromptableModel
+from napari_medsam.engine.inference.prefetch_order import nearest_first
+from napari_medsam.engine.propagation.plan import Course
+from napari_medsam.engine.session import Session
+from napari_medsam.ui.actions.propagate import Propagator
+from napari_medsam.ui.actions.targets import slices_of
+from napari_medsam.ui.state.case import Case
+from napari_medsam.ui.state.dock_state import Progress, Tell
+from napari_medsam.ui.state.eta import Eta
+from napari_medsam.ui.state.jobs import Job, JobRunner, Outcome
+
+FEW = 4
+"""Boxes of a slice, up to which each is answered by itself, from the whole slice first."""
+
+
+def answers(session: Session, boxes: Sequence[PlacedBox]) -> Iterator[tuple[PlacedBox, SliceMask]]:
+    """The masks of boxes on one slice; a later one for the same box is sharper.
+
+    Many boxes (nuclei that were pasted) are answered together, so that they share crops.
+    """
+    if len(boxes) > FEW:
+        yield from zip(boxes, session.segment([b.box for b in boxes]), strict=True)
+        return
+    for placed in boxes:
+        with contextlib.closing(session.segment_stream([placed.box])) as masks:
+            yield from ((placed, mask) for _, mask in masks)
+
+
+class Segmenter:
+    """What runs on one case.
+
+    Parameters
+    ----------
+    case
+        Its `pending` boxes are drawn but not answered yet.
+    jobs
+        The lane for work on images, shared by all cases.
+    tell, on_change
+        How to reach the user, and whom to tell that something changed.
+    """
+
+    def __init__(
+        self, case: Case, jobs: JobRunner, tell: Tell, on_change: Callable[[], None]
+    ) -> None:
+        self.case = case
+        self.session: Session | None = None
+        self.progress: Progress | None = None
+        self._jobs = jobs
+        self._tell = tell
+        self._on_change = on_change
+        self._asked: SliceRef | None = None
+        self._answered: tuple[PlacedBox, Event] | None = None
+        self._to_follow: list[PlacedBox] = []
+        self.propagator = Propagator(case, jobs, tell, self._show_progress, self.run)
+
+    def use(self, model: PromptableModel | None, cache: EmbeddingCache) -> None:
+        """Another model or window is another session; boxes that were waiting are answered."""
+        self.stop()
+        self.session = None
+        if model is not None:
+            volume, window = self.case.image.volume, self.case.window()
+            self.session = Session(volume, model, window=window, cache=cache)
+        self.propagator.session = self.session
+        self.run()
+
+    @property
+    def replace(self) -> bool:
+        """Whether masks may overwrite other labels and what was painted by hand."""
+        return self.propagator.replace
+
+    @replace.setter
+    def replace(self, replace: bool) -> None:
+        self.propagator.replace = replace
+
+    @property
+    def on_ready(self) -> Callable[[Sequence[SliceRef]], None]:
+        """Told of slices that have an embedding now."""
+        return self.propagator.on_ready
+
+    @on_ready.setter
+    def on_ready(self, heard: Callable[[Sequence[SliceRef]], None]) -> None:
+        self.propagator.on_ready = heard
+
+    # --- boxes -------------------------------------------------------------------------
+
+    def ask(self, boxes: list[PlacedBox]) -> None:
+        """Put boxes in the queue and answer it, the latest first; a locked label gets none."""
+        whys = [self.case.why_not(placed.label) for placed in boxes]
+        boxes = [placed for placed, why in zip(boxes, whys, strict=True) if not why]
+        if any(whys):
+            self._tell(next(filter(None, whys)), True)
+        if not boxes:
+            return
+        for placed in boxes:
+            self.case.pending.pop(placed.box_id, None)
+            self.case.pending[placed.box_id] = placed
+        redrawn = self._answered is not None and any(
+            placed.box_id == self._answered[0].box_id for placed in boxes
+        )
+        if self._asked is not None and not redrawn and self._is_asked(boxes):
+            # Its slice, or a crop of it, is being encoded right now, so cancelling would only
+            # cost time or a sharper mask; the queue is looked at again when that job ends.
+            return
+        self.run()
+
+    def _is_asked(self, boxes: list[PlacedBox]) -> bool:
+        return all(placed.box.slice == self._asked for placed in boxes)
+
+    def run(self) -> None:
+        """Answer the boxes that wait, if there is a model."""
+        session, pending = self.session, list(self.case.pending.values())
+        if session is None or not pending:
+            return
+        groups = slices_of(pending)
+
+        def work(hand_over: Callable[[tuple[PlacedBox, SliceMask]], None]) -> None:
+            for _, boxes in groups:
+                for answer in answers(session, boxes):
+                    hand_over(answer)
+
+        self._jobs.cancel()
+        self._asked = groups[0][0]
+        self.progress = Progress("Segmenting")
+        self._on_change()
+        identity, window, overwrite = session.model.identity, self.case.window_name, self.replace
+
+        def answer(found: tuple[PlacedBox, SliceMask]) -> None:
+            placed, mask = found
+            self._answer(
+                placed,
+                mask,
+                lambda: self.case.annotation.apply_box(
+                    placed, mask, overwrite=overwrite, model=identity, window=window
+                ),
+            )
+
+        self._jobs.start(Job(work, answer, self._boxes_ended, session.cancel))
+
+    def _answer(self, placed: PlacedBox, mask: SliceMask, apply: Callable[[], Event]) -> None:
+        """Paint the first mask of a box, or a sharper one in its place: one event, one undo."""
+        if self.case.pending.get(placed.box_id) is placed:
+            del self.case.pending[placed.box_id]
+            self._to_follow.append(placed)
+        elif self._answered is None or self._answered[0] is not placed:
+            return  # moved or deleted meanwhile
+        elif self.case.annotation.log[-1:] != (self._answered[1],):
+            return  # something was painted or undone on top of the first mask
+        else:
+            self.case.sync(self.case.annotation.undo())
+        event = apply()
+        self._answered = (placed, event)
+        self._asked = placed.box.slice
+        self.on_ready([placed.box.slice])
+        if mask.is_empty:
+            self._tell("The model found nothing in this box; draw it a little larger.", True)
+        else:
+            self._tell(f"{mask.area:,} pixels found; predicted quality {mask.score:.2f}.", False)
+        self.case.sync(event)
+        self._on_change()
+
+    def _boxes_ended(self, outcome: Outcome) -> None:
+        self._asked = None
+        self._answered = None
+        self.progress = None
+        if outcome.kind == "failed":
+            self.case.pending.clear()
+            self._tell(outcome.sentence, True)
+        if outcome.kind == "done" and self.case.pending:
+            self.run()
+            return
+        answered, self._to_follow = self._to_follow, []
+        if outcome.kind == "done" and self.propagator.keyframes_changed(answered):
+            return
+        self.case.sync()
+        self._on_change()
+
+    # --- propagation -------------------------------------------------------------------
+
+    def propagate(
+        self, courses: Sequence[Course], first: int, last: int, may_widen: bool = False
+    ) -> None:
+        """Carry boxes over the slices first to last, both included; one undo takes it back.
+
+        `may_widen` as of `Propagator.propagate`.
+
+        Raises
+        ------
+        ValueError
+            Where the range leaves out a box.
+        """
+        self.propagator.propagate(courses, first, last, may_widen)
+
+    def _show_progress(self, progress: Progress | None) -> None:
+        self.progress = progress
+        self._on_change()
+
+    # --- the whole volume --------------------------------------------------------------
+
+    def embed_all(self) -> None:
+        """Embed all slices along the axis on screen, nearest first; Cancel keeps what is done."""
+        session, where = self.session, self.case.where()
+        if session is None or where is None:
+            return
+        n = session.volume.n_slices(where.axis)
+        order = [SliceRef(where.axis, i) for i in nearest_first(where.index, 0, n, n)]
+        slices = [ref for ref in order if not session.is_embedded(ref)]
+        eta, done = Eta(len(slices)), 0
+
+        def work(hand_over: Callable[[SliceRef], None]) -> None:
+            with contextlib.closing(session.embed(slices)) as ready:
+                for embedded in ready:
+                    hand_over(embedded)
+
+        def count(embedded: SliceRef) -> None:
+            nonlocal done
+            done += 1
+            self.on_ready([embedded])
+            self.progress = Progress("Embedding", done, len(slices), eta.after(done))
+            self._on_change()
+
+        self._jobs.cancel()
+        self.progress = Progress("Embedding", 0, len(slices))
+        self._on_change()
+        self._jobs.start(Job(work, count, self._embedded, session.cancel))
+
+    def _embedded(self, outcome: Outcome) -> None:
+        self.progress = None
+        if outcome.kind == "done":
+            self._tell("All slices of this view are ready.", False)
+        elif outcome.kind == "failed":
+            self._tell(outcome.sentence, True)
+        if outcome.kind == "done":
+            self.run()
+        self._on_change()
+
+    # --- stopping ----------------------------------------------------------------------
+
+    @property
+    def is_running(self) -> bool:
+        return self.progress is not None
+
+    def undo(self) -> None:
+        """Take the last thing back: a box that still waits, else the last event in the log."""
+        if self.case.pending:
+            self.cancel()
+            return
+        self.stop()
+        self.case.undo()
+
+    def redo(self) -> None:
+        self.stop()
+        self.case.redo()
+
+    def stop(self) -> None:
+        """Stop what runs for this case; boxes that wait stay in the queue."""
+        if self.is_running:
+            self._jobs.cancel()
+
+    def cancel(self) -> None:
+        """Stop, and forget the boxes that wait."""
+        self.case.pending.clear()
+        self.stop()
+        self.case.sync()
+        self._on_change()

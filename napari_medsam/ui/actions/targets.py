@@ -1,0 +1,120 @@
+"""What a case is asked for: rectangles on the screen become placed boxes, seeds and ranges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from napari_medsam.engine.annotation.events import PlacedBox
+from napari_medsam.engine.data.prompts import SliceRef
+from napari_medsam.engine.data.volume import Axis
+from napari_medsam.engine.propagation.plan import Course, course_of
+from napari_medsam.ui.layers.boxes_layer import box_from_shape
+from napari_medsam.ui.state.case import Case
+from napari_medsam.ui.state.dock_state import Range
+
+
+def read_boxes(case: Case) -> tuple[list[PlacedBox], list[PlacedBox]]:
+    """Take over what the user did to a case's boxes: those that need a mask now, those deleted.
+
+    Boxes that are gone leave the annotation (their masks stay); a rectangle too small to mean
+    anything, or beside the image, is ignored. So is what changed elsewhere while the mouse held a
+    rectangle: the screen does not show it yet.
+    """
+    known = {placed.box_id: placed for placed in case.boxes_there()}
+    where = case.where()
+    changed: list[PlacedBox] = []
+    left: set[int] = set()
+    for drawn in case.boxes.drawn():
+        old = known.get(drawn.box_id)
+        if old is None and case.boxes.was_shown(drawn.box_id):
+            continue
+        axis = old.box.slice.axis if old else where.axis if where else "z"
+        box = box_from_shape(drawn.vertices, axis, case.image.volume)
+        if old is not None:
+            left.add(old.box_id)
+        if box is None or (old is not None and old.box == box):
+            continue
+        box_id = old.box_id if old else case.annotation.new_box_id()
+        changed.append(PlacedBox(box_id, old.label if old else case.label, box))
+    gone = [n for n in known if n not in left and case.boxes.was_shown(n)]
+    for box_id in gone:
+        case.pending.pop(box_id, None)
+    case.annotation.remove_boxes(gone)
+    return changed, [known[box_id] for box_id in gone]
+
+
+def seeds(case: Case) -> list[PlacedBox]:
+    """The boxes a propagation starts from: those of one slice, on which the chosen label has one.
+
+    It is the slice on screen, else that of the label's latest box in this view (in any view while
+    none is on screen). Boxes of other labels on that slice go with it. Empty where the chosen
+    label has no box: then no other label is propagated in its place.
+    """
+    boxes, where = case.annotation.boxes, case.where()
+    in_view = [b for b in boxes if where is None or b.box.slice.axis == where.axis]
+    own = {b.box_id: b for b in in_view if b.label == case.label}
+    if not own:
+        return []
+    is_here = any(placed.box.slice == where for placed in own.values())
+    start = where if is_here else _latest(case, own).box.slice
+    return [placed for placed in in_view if placed.box.slice == start]
+
+
+def _latest(case: Case, boxes: Mapping[int, PlacedBox]) -> PlacedBox:
+    """The one of these boxes, by their ids, that was placed or moved last."""
+    for event in reversed(case.annotation.log):
+        for placed in event.boxes_after:
+            if boxes.get(placed.box_id) == placed:
+                return placed
+    return boxes[max(boxes)]  # the log was folded
+
+
+def why_no_seeds(case: Case | None) -> str:
+    """Why nothing can be propagated while `range_asked` is None, and what to do, in a sentence."""
+    label = None if case is None else case.named(case.label)
+    if case is None or label is None:
+        return "Draw a box first; propagation starts from it."
+    if case.image.volume.is_flat:
+        return "This image has one slice; there is nothing to propagate to."
+    place = " on this view" if case.where() is not None else ""
+    return f"Draw a box for {label.name}{place} first; propagation starts from it."
+
+
+def courses(case: Case) -> list[Course]:
+    """The objects a propagation starts from, with all their boxes, each object once."""
+    return list(dict.fromkeys(course_for(case, seed) for seed in seeds(case)))
+
+
+def course_for(case: Case, placed: PlacedBox) -> Course:
+    """The object that a box belongs to, with its other boxes and the masks of it that stand."""
+    reviews = case.reviews
+    standing = reviews.anchors(placed.box.slice.axis, placed.label)
+    return course_of(placed, case.annotation.boxes, standing, reviews.keys())
+
+
+def course_on(case: Case, axis: Axis, index: int) -> Course | None:
+    """The current label's object along an axis whose keyframes lie nearest to a slice."""
+    own = [b for b in case.annotation.boxes if (b.label, b.box.slice.axis) == (case.label, axis)]
+    if not own:
+        return None
+    return course_for(case, min(own, key=lambda b: abs(b.box.slice.index - index)))
+
+
+def range_asked(case: Case) -> Range | None:
+    """The slices a propagation would visit now; None without a box, or on a picture."""
+    found = courses(case)
+    if not found or case.image.volume.is_flat:
+        return None
+    axis = found[0].boxes[0].box.slice.axis
+    low, high = min(c.low for c in found), max(c.high for c in found)
+    n = case.image.volume.n_slices(axis)
+    down, up = case.reach_of(case.label, axis)
+    return Range(axis, n, low, high, max(0, low - down), min(n - 1, high + up))
+
+
+def slices_of(boxes: Sequence[PlacedBox]) -> list[tuple[SliceRef, list[PlacedBox]]]:
+    """Boxes by slice, the latest box's slice first: what was asked last is answered first."""
+    by_slice: dict[SliceRef, list[PlacedBox]] = {}
+    for placed in reversed(boxes):
+        by_slice.setdefault(placed.box.slice, []).append(placed)
+    return list(by_slice.items())

@@ -1,0 +1,89 @@
+"""Templates of labels on the open case: the menu's choices, and what they do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from qtpy.QtGui import QAction
+from qtpy.QtWidgets import QInputDialog, QMenu, QWidget
+
+from napari_medsam.formats.common.errors import ReadError, SaveError
+from napari_medsam.formats.labels.templates import (
+    read_template,
+    save_template,
+    template_names,
+    with_template,
+)
+from napari_medsam.ui.state.case import Case
+from napari_medsam.ui.state.dock_state import Tell
+
+
+class Templates:
+    """Brings templates into the open case's table, and keeps its table as one.
+
+    Parameters
+    ----------
+    case
+        The open case; None where there is none.
+    tell, on_change
+        How to tell the user, and whom to tell that something changed.
+    """
+
+    def __init__(
+        self, case: Callable[[], Case | None], tell: Tell, on_change: Callable[[], None]
+    ) -> None:
+        self._case = case
+        self._tell = tell
+        self._on_change = on_change
+
+    def apply(self, name: str) -> None:
+        """Add a template's labels; those that are there stay. One step that can be undone."""
+        case = self._case()
+        if case is None:
+            return
+        table = case.annotation.table
+        used = [one.number for one in table if case.annotation.voxel_count(one.number)]
+        used += [placed.label for placed in case.boxes_there()]
+        try:
+            rows = with_template(table, read_template(name), used)
+        except ReadError as error:
+            self._tell(str(error), True)
+            return
+        case.load_table(rows)
+        self._tell(f"{name}: {len(rows)} label{'' if len(rows) == 1 else 's'} added.", False)
+        self._on_change()
+
+    def save(self, name: str) -> None:
+        """Keep the names, colours and terms of the open case under a name."""
+        case = self._case()
+        if case is None:
+            return
+        try:
+            path: Path = save_template(name, case.annotation.table)
+        except (ValueError, SaveError, OSError) as error:
+            self._tell(str(error), True)
+            return
+        self._tell(f"Template {path.stem} is kept on this computer.", False)
+
+
+def fill_menu(menu: QMenu, templates: Templates, parent: QWidget) -> None:
+    """Show the templates there are now; called each time the menu opens."""
+    menu.clear()
+    for name in template_names():
+        _add(menu, name, partial(templates.apply, name))
+    menu.addSeparator()
+    _add(menu, "Save these labels as a template...", lambda: _ask_name(templates, parent))
+
+
+def _add(menu: QMenu, text: str, do: Callable[[], None]) -> None:
+    action = QAction(text, menu)
+    action.triggered.connect(lambda _=False: do())
+    menu.addAction(action)
+
+
+def _ask_name(templates: Templates, parent: QWidget) -> None:
+    name, agreed = QInputDialog.getText(parent, "Save as a template", "Name of the template:")
+    if agreed:
+        templates.save(name)

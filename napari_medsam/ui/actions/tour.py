@@ -1,0 +1,105 @@
+"""A tour of a minute on the sample case: what to do next, until the user has done it.
+
+It watches what is done and asks for nothing else, so it can be left at any step. No widgets here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from napari_medsam.engine.data.prompts import SliceRef
+from napari_medsam.ui.state.case import Case
+from napari_medsam.ui.state.shortcuts import key_of
+
+SLICE = 25
+"""Of the sample: the liver is large on it."""
+
+OFFER = "New here? A tour of a minute, on a sample case."
+
+
+@dataclass(frozen=True)
+class Step:
+    """What to do, with `{action}` for an action's key, and whether it is done.
+
+    `is_done` is given the case and the slice that was on screen when the step began.
+    """
+
+    sentence: str
+    is_done: Callable[[Case, SliceRef | None], bool]
+
+
+def _has_mask(case: Case, _: SliceRef | None) -> bool:
+    return any(case.annotation.voxel_count(one.number) for one in case.annotation.table)
+
+
+def _was_propagated(case: Case, _: SliceRef | None) -> bool:
+    return any(event.kind == "propagate" for event in case.annotation.log)
+
+
+def _looked_elsewhere(case: Case, began: SliceRef | None) -> bool:
+    return case.where() not in (None, began)
+
+
+def _is_saved(case: Case, _: SliceRef | None) -> bool:
+    return not case.annotation.is_dirty
+
+
+STEPS = (
+    Step(
+        "Drag a box around the liver, the large organ on the left of the picture. The outline "
+        "follows; let go when it fits.",
+        _has_mask,
+    ),
+    Step("Press {propagate}: the box is carried over the slices above and below.", _was_propagated),
+    Step(
+        "Press {next_doubtful} for the slice most in doubt, or scroll: look whether the mask is "
+        "right. ({undo} takes anything back.)",
+        _looked_elsewhere,
+    ),
+    Step("Press {save} and save the labels.", _is_saved),
+)
+LAST = "That is the whole way. {sheet} shows all keys; drop your own file here to begin."
+
+
+class Tour:
+    """Where the user is on the tour."""
+
+    def __init__(self) -> None:
+        self._n: int | None = None
+        self._began: SliceRef | None = None
+
+    @property
+    def is_on(self) -> bool:
+        return self._n is not None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether only the last word is left."""
+        return self._n == len(STEPS)
+
+    def start(self) -> None:
+        """From the first step, whatever was before."""
+        self._n, self._began = 0, None
+
+    def stop(self) -> None:
+        self._n = None
+
+    def sentence(self, case: Case | None) -> str:
+        """What to do next; goes on to the step after where this one is done."""
+        if self._n is None:
+            return ""
+        if case is not None and not self.is_over and STEPS[self._n].is_done(case, self._began):
+            self._n, self._began = self._n + 1, case.where()
+        if self.is_over:
+            return _with_keys(LAST)
+        return f"{self._n + 1} of {len(STEPS)}: {_with_keys(STEPS[self._n].sentence)}"
+
+
+class _Keys(dict[str, str]):
+    def __missing__(self, action: str) -> str:
+        return key_of(action)
+
+
+def _with_keys(sentence: str) -> str:
+    return sentence.format_map(_Keys())

@@ -1,0 +1,83 @@
+"""The outline of a preview: a labels layer that holds one slice, and lies where that slice is."""
+
+from __future__ import annotations
+
+import numpy as np
+from napari.layers import Image, Labels
+from napari.utils.colormaps import DirectLabelColormap
+from numpy.typing import NDArray
+
+from napari_medsam.engine.data.masks import SliceMask
+from napari_medsam.engine.data.volume import AXES, Axis
+from napari_medsam.ui.layers.labels_layer import lock, placement
+
+WIDTH = 1
+"""Of the outline, in pixels of the slice."""
+
+Color = tuple[float, float, float]
+
+
+class PreviewLayer:
+    """Shows one mask as an outline; it holds no edit and is not saved.
+
+    Parameters
+    ----------
+    image
+        The image layer that it lies over.
+    """
+
+    def __init__(self, image: Image) -> None:
+        self._image = image
+        self._axis: Axis = "z"
+        self._index = 0
+        self._color: Color | None = None
+        self.layer = Labels(
+            self._empty("z"), name=f"{image.name} preview", opacity=1.0, **placement(image)
+        )
+        self.layer.contour = WIDTH
+        self.layer.visible = False
+        lock(self.layer)
+
+    def show(self, mask: SliceMask, color: Color) -> None:
+        """Draw the outline of a mask on its slice."""
+        self._go_to(mask.slice.axis, mask.slice.index)
+        if color != self._color:
+            self._color = color
+            colors = {None: (0.0, 0.0, 0.0, 0.0), 0: (0.0, 0.0, 0.0, 0.0), 1: (*color, 1.0)}
+            self.layer.colormap = DirectLabelColormap(color_dict=colors)
+        pixels = self._pixels()
+        pixels[:] = 0
+        height, width = mask.patch.shape
+        pixels[mask.y0 : mask.y0 + height, mask.x0 : mask.x0 + width] = mask.patch
+        if self.layer.visible:
+            self.layer.refresh(extent=False, thumbnail=False, highlight=False)
+        else:
+            self.layer.visible = True
+
+    def hide(self) -> None:
+        if self.layer.visible:
+            self.layer.visible = False
+
+    def _empty(self, axis: Axis) -> NDArray[np.uint8]:
+        shape = list(self._image.data.shape[: self._image.ndim])
+        if self._image.ndim == 3:
+            shape[AXES.index(axis)] = 1
+        return np.zeros(shape, np.uint8)
+
+    def _pixels(self) -> NDArray[np.uint8]:
+        """The slice as (rows, columns), to be written to."""
+        data: NDArray[np.uint8] = self.layer.data
+        return data if data.ndim == 2 else np.moveaxis(data, AXES.index(self._axis), 0)[0]
+
+    def _go_to(self, axis: Axis, index: int) -> None:
+        if (axis, index) == (self._axis, self._index):
+            return
+        if axis != self._axis:
+            self._axis = axis
+            self.layer.data = self._empty(axis)
+        self._index = index
+        if self._image.ndim == 3:
+            translate = np.array(self._image.translate)
+            n = AXES.index(axis)
+            translate[n] += self._image.scale[n] * index
+            self.layer.translate = translate

@@ -1,0 +1,1 @@
+"""Where napari needs help: scheduling, mouse position, redraws, memory."""

@@ -1,0 +1,1 @@
+"""How napari finds and starts the plugin: reader, writer, commands."""

@@ -1,0 +1,62 @@
+"""The whole program as a person starts it: napari with the dock open and files in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import napari
+from napari.utils.notifications import show_error
+from qtpy.QtWidgets import QApplication
+
+from napari_medsam.ui.plugin.current_dock import PLUGIN, open_dock
+
+
+def open_viewer(paths: Sequence[Path | str] = (), *, sample: bool = False) -> None:
+    """Open napari and return when it is closed.
+
+    Importing this module loads napari, and Qt is loaded by the call: whoever calls it looks
+    first whether there are a screen and a Qt binding (`napari_medsam.diagnostics.display_probe`).
+
+    Parameters
+    ----------
+    paths
+        Images or DICOM folders to open; one that cannot be read is told in the window.
+    sample
+        Whether to open the synthetic case.
+    """
+    viewer = new_viewer()
+    if sample:
+        viewer.open_sample(PLUGIN, "synthetic_ct")
+    for path in paths:
+        try:
+            viewer.open(str(path), plugin=PLUGIN)
+        except (ValueError, OSError, RuntimeError) as error:
+            show_error(" ".join(str(error).split()))
+    napari.run()
+
+
+def new_viewer(*, show: bool = True) -> napari.Viewer:
+    """A viewer with the dock open, no larger than the screen."""
+    viewer = napari.Viewer(title="napari-medsam", show=False)
+    open_dock(viewer)
+    if show:
+        viewer.show()
+    fit_to_screen(viewer)
+    return viewer
+
+
+def fit_to_screen(viewer: napari.Viewer) -> None:
+    """Make the window no larger than its screen: without a window manager nobody else does.
+
+    napari opens as large as it was closed, be it on another screen.
+    """
+    screen = QApplication.primaryScreen()
+    if screen is None:
+        return
+    room = screen.availableGeometry()
+    left, top, width, height = viewer.window.geometry()
+    width, height = min(width, room.width()), min(height, room.height())
+    left = min(max(left, room.left()), room.left() + room.width() - width)
+    top = min(max(top, room.top()), room.top() + room.height() - height)
+    viewer.window.set_geometry(left, top, width, height)

@@ -1,0 +1,97 @@
+"""napari's reader: files and DICOM folders come in through `formats`, geometry and all.
+
+napari asks this for every path of a kind it lists, so what is not ours is refused at once.
+A file that can be nothing but labels goes onto the image that is open in the dock; without one
+it becomes a labels layer of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from napari_medsam.formats.common.errors import ReadError
+from napari_medsam.formats.images.read import SUFFIXES, suffix_of
+from napari_medsam.formats.labels.read import is_label_file, read_labels_alone
+from napari_medsam.formats.pictures.coco import is_coco
+from napari_medsam.ui.actions.open_images import NothingChosen, open_images
+from napari_medsam.ui.layers.image_layer import LayerData, image_layer_data, labels_layer_data
+from napari_medsam.ui.plugin.current_dock import current_controller
+from napari_medsam.ui.widgets.open_dialogs import current_chooser
+
+MOST_LOOKED_AT = 200
+"""Files of a folder whose first bytes are looked at, before it is said to hold no DICOM."""
+
+NO_LAYER: list[Any] = [(None,)]
+"""What napari takes for "read, and there is nothing to add"."""
+
+Read = Callable[[str | Sequence[str]], list[LayerData]]
+
+
+def get_reader(path: str | Sequence[str]) -> Read | None:
+    """Return `read`, or None where a path is nothing that we read."""
+    paths = [path] if isinstance(path, str) else list(path)
+    return read if paths and all(_is_ours(Path(p)) for p in paths) else None
+
+
+def read(path: str | Sequence[str]) -> list[LayerData]:
+    """The layers of each path; none where the user chose none, or labels went onto an image.
+
+    What cannot be read is told in the dock, where one is open: napari would cut the sentence off
+    and offer a traceback.
+
+    Raises
+    ------
+    ReadError
+        Without a dock.
+    """
+    paths = [path] if isinstance(path, str) else list(path)
+    return [layer for p in paths for layer in _layers_or_told(Path(p))] or NO_LAYER
+
+
+def _layers_or_told(path: Path) -> list[LayerData]:
+    controller = current_controller()
+    try:
+        return _layers(path)
+    except ReadError as error:
+        if controller is None:
+            raise
+        controller.tell(str(error), True)
+        return []
+
+
+def _layers(path: Path) -> list[LayerData]:
+    if is_label_file(path):
+        return _labels(path)
+    try:
+        return [image_layer_data(image) for image in open_images(path, current_chooser())]
+    except NothingChosen:
+        return []
+
+
+def _labels(path: Path) -> list[LayerData]:
+    controller = current_controller()
+    if controller is not None and controller.case is not None:
+        controller.label_files.open(path)
+        return []
+    file, grid = read_labels_alone(path)
+    return [labels_layer_data(file, grid, path.name)]
+
+
+def _is_ours(path: Path) -> bool:
+    if path.is_dir():
+        files = (p for p in sorted(path.rglob("*")) if p.is_file())
+        return any(_is_dicom(p) for p, _ in zip(files, range(MOST_LOOKED_AT), strict=False))
+    if suffix_of(path) == ".json":
+        return is_coco(path)
+    return suffix_of(path) in SUFFIXES or _is_dicom(path)
+
+
+def _is_dicom(path: Path) -> bool:
+    """Whether a file begins as DICOM part 10 does: 128 bytes, then DICM."""
+    try:
+        with path.open("rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except OSError:
+        return False

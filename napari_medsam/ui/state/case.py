@@ -1,0 +1,361 @@
+"""A `Case`: one open image with its annotation and its two layers, and what is chosen on it.
+
+Everything that changes the annotation and needs no model is a verb here; each brings layers and
+annotation back together before it returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Image, Layer
+
+from napari_medsam.engine.annotation.annotation import Annotation
+from napari_medsam.engine.annotation.events import Event, Label, LabelState, PlacedBox
+from napari_medsam.engine.annotation.merge import added
+from napari_medsam.engine.annotation.review_index import Reviews
+from napari_medsam.engine.data.intensity_window import Window
+from napari_medsam.engine.data.prompts import SliceRef
+from napari_medsam.engine.data.volume import Axis
+from napari_medsam.formats.common.coded_terms import renamed
+from napari_medsam.formats.common.default_window import first_window, window_names
+from napari_medsam.formats.common.label_file import LabelFile
+from napari_medsam.measure.live_measures import Tally
+from napari_medsam.ui.layers.boxes_layer import BoxesLayer, Later
+from napari_medsam.ui.layers.image_layer import (
+    AS_SHOWN,
+    contrast_limits,
+    has_known_place,
+    image_file_of,
+    window_of,
+)
+from napari_medsam.ui.layers.labels_layer import LabelsLayer, Throttle, camera_of, shown_slice
+from napari_medsam.ui.state.case_files import KnownFiles
+
+LOCKED = "{} is locked: nothing was changed. Untick Lock in the label table to change it."
+
+REACH = 10
+"""Slices that a propagation goes up and down unless the user says otherwise."""
+
+
+class Listener(Protocol):
+    """Who hears what the user does on a case's layers."""
+
+    def on_boxes_changed(self, case: Case) -> None:
+        """A box was drawn, moved, resized or deleted."""
+
+    def on_painted(self, case: Case) -> None:
+        """A brush stroke was taken into the annotation."""
+
+    def tell(self, sentence: str, is_problem: bool = False) -> None:
+        """Something the user should know, as when a stroke was put back."""
+
+    def undo(self) -> None:
+        """Ctrl+Z was pressed."""
+
+    def redo(self) -> None:
+        """Ctrl+Shift+Z was pressed."""
+
+
+class Case:
+    """An image layer being segmented.
+
+    Parameters
+    ----------
+    viewer, layer
+        Where the image is.
+    listener
+        Who hears what the user does on the layers.
+    throttle, later
+        See `LabelsLayer` and `BoxesLayer`.
+
+    Raises
+    ------
+    ValueError
+        One sentence, where the layer is nothing that can be segmented.
+    """
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        layer: Image,
+        listener: Listener,
+        throttle: Throttle,
+        later: Later,
+    ) -> None:
+        self.image = image_file_of(layer)
+        self.has_known_place = has_known_place(layer)
+        self.viewer = viewer
+        self.layer = layer
+        self.annotation = Annotation(self.image.volume.shape_zyx)
+        self.label = self.annotation.add_label().number
+        self._n_initial = len(self.annotation.log)
+        self.annotation.mark_saved()
+        self.window_name = first_window(self.image)
+        self.reach = (REACH, REACH)
+        self.has_own_range = False  # the user has said how far to go
+        self.widened: dict[tuple[int, Axis], tuple[int, int]] = {}
+        self.pending: dict[int, PlacedBox] = {}
+        self.reviews = Reviews(self.annotation)
+        self.tally = Tally(self.annotation, self.image.volume)
+        self.files = KnownFiles()
+        self.is_released = False  # closed for good
+        self.is_borrowed = False  # another window keeps this image's journal
+        self.on_release: Callable[[], None] = lambda: None
+        self._listener = listener
+        self._later = later
+        self.labels = LabelsLayer(self.annotation.labels, layer, self.image.grid, throttle)
+        self.labels.watch(self.where)
+        self.labels.take_over_undo(listener.undo, listener.redo)
+        self.labels.layer.events.paint.connect(self._painted)
+        self.boxes = BoxesLayer(layer, lambda: listener.on_boxes_changed(self), later)
+
+    # --- layers ------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Bring the layers on screen; one that the user has removed comes back."""
+        if self.labels.layer not in self.viewer.layers:
+            self.viewer.add_layer(self.labels.layer)
+        if self.boxes.layer not in self.viewer.layers:
+            self.viewer.add_layer(self.boxes.layer)
+        self.set_visible(True)
+        self.fit_lines()
+        self.sync()
+
+    @property
+    def is_drawing(self) -> bool:
+        """Whether the mouse draws boxes: it does not while another layer is the active one."""
+        return self.boxes.is_drawing and self._is_active
+
+    @property
+    def is_selecting(self) -> bool:
+        """Whether the mouse selects boxes; see `is_drawing`."""
+        return self.boxes.is_selecting and self._is_active
+
+    @property
+    def _is_active(self) -> bool:
+        return self.viewer.layers.selection.active is self.boxes.layer
+
+    def fit_lines(self) -> None:
+        """Keep the boxes' lines readable at the zoom there is."""
+        dims = self.viewer.dims
+        shown = [axis - dims.ndim for axis in dims.displayed[-2:]]
+        if min(shown) >= -self.layer.ndim:
+            self.boxes.fit_line(camera_of(self.viewer).zoom, shown)
+
+    def set_visible(self, visible: bool) -> None:
+        for layer in (self.layer, self.labels.layer, self.boxes.layer):
+            layer.visible = visible
+
+    def release(self) -> None:
+        """Let go: the labels become an ordinary layer of the user's, the boxes go."""
+        self.is_released = True
+        self.on_release()
+        self.labels.release()
+        self.labels.layer.events.paint.disconnect(self._painted)
+        if self.boxes.layer in self.viewer.layers:
+            self.viewer.layers.remove(self.boxes.layer)
+
+    def owns(self, layer: Layer) -> bool:
+        return layer in (self.labels.layer, self.boxes.layer)
+
+    def sync(self, event: Event | None = None) -> None:
+        """Bring the screen to what the annotation holds, after `event` or altogether."""
+        table = {label.number: label for label in self.annotation.table}
+        if self.label not in table:
+            self.label = min(table, default=0)
+        if event is None or event.table_after is not None:
+            self.labels.show_table(self.annotation.table)
+        if self.labels.layer.selected_label != self.label and self.label:
+            self.labels.layer.selected_label = self.label
+        self.boxes.show(self.boxes_there())
+        self.boxes.pick(self.label, {n: label.color for n, label in table.items()})
+        if event is not None and event.change:
+            self.labels.show_change(SliceRef(p.axis, p.index) for p in event.change)
+
+    def boxes_there(self) -> list[PlacedBox]:
+        """The boxes as the user left them, answered or not."""
+        answered = {placed.box_id: placed for placed in self.annotation.boxes}
+        return list((answered | self.pending).values())
+
+    def where(self) -> SliceRef | None:
+        """The slice on screen."""
+        return shown_slice(self.viewer, self.layer)
+
+    def keyframes(self, axis: Axis, label: int) -> tuple[int, ...]:
+        """The slices along an axis that have a box of a label, or a mask of it that stands."""
+        found = (b.box.slice for b in self.boxes_there() if b.label == label)
+        boxed = {where.index for where in found if where.axis == axis}
+        return tuple(sorted(boxed | set(self.reviews.anchors(axis, label))))
+
+    # --- labels ------------------------------------------------------------------------
+
+    def pick_label(self, number: int) -> None:
+        if any(label.number == number for label in self.annotation.table):
+            self.label = number
+            self.sync()
+
+    def pick_next_label(self) -> None:
+        numbers = [label.number for label in self.annotation.table]
+        if numbers:
+            later = [n for n in numbers if n > self.label]
+            self.pick_label(later[0] if later else numbers[0])
+
+    def add_label(self) -> None:
+        self.label = self.annotation.add_label().number
+        self.sync()
+
+    def rename_label(self, number: int, name: str) -> None:
+        label = next(one for one in self.annotation.table if one.number == number)
+        self.annotation.load_table((renamed(label, name.strip() or label.name),))
+        self.sync()
+
+    def recolor_label(self, number: int, color: tuple[float, float, float]) -> None:
+        self.annotation.edit_label(number, color=color)
+        self.sync()
+
+    def lock_label(self, number: int, locked: bool) -> None:
+        """Let nothing change a label, or let it be changed again."""
+        self.annotation.edit_label(number, locked=locked)
+        self.sync()
+
+    def set_state(self, number: int, state: LabelState) -> None:
+        """Say how far a label is; done locks it."""
+        self.annotation.edit_label(number, state=state)
+        self.sync()
+
+    def reach_of(self, number: int, axis: Axis) -> tuple[int, int]:
+        """Slices down and up that a propagation of a label along an axis goes.
+
+        `reach`, and beyond it what was offered where this object goes on (`widened`).
+        """
+        (down, up), (further_down, further_up) = (
+            self.reach,
+            self.widened.get((number, axis), (0, 0)),
+        )
+        return down + further_down, up + further_up
+
+    def named(self, number: int) -> Label | None:
+        """The table's row of a label; None where there is none."""
+        return next((one for one in self.annotation.table if one.number == number), None)
+
+    def why_not(self, number: int) -> str:
+        """Why a label cannot be changed now, in a sentence; empty where it can."""
+        label = self.named(number)
+        return LOCKED.format(label.name) if label is not None and label.locked else ""
+
+    def load_table(self, table: Sequence[Label]) -> None:
+        """Take over names, colours and terms; labels that are not in the table stay."""
+        self.annotation.load_table(table)
+        self.sync()
+
+    def load_labels(self, file: LabelFile, *, keep: bool) -> None:
+        """Take over the labels of a file, in place of what is there or beside it."""
+        labels, table = file.labels, file.table
+        if keep:
+            labels, table = added(self.annotation.labels, self.annotation.table, labels, table)
+        event = self.annotation.load_labels(labels, table)
+        if not self.annotation.voxel_count(self.label):
+            there = (n.number for n in table if self.annotation.voxel_count(n.number))
+            self.label = next(there, self.label)
+        self.sync(event)
+
+    def take_over(self, annotation: Annotation) -> None:
+        """Become what an annotation of the same image is, with its undo and redo."""
+        self.annotation.take_over(annotation)
+        self.sync()
+        self.labels.show_all()
+
+    def remove_label(self) -> None:
+        """Take the current label away with its voxels and boxes; undo brings all back."""
+        number = self.label
+        if not number:
+            return
+        if why := self.why_not(number):
+            self._listener.tell(why, True)
+            return
+        for box_id in [i for i, b in self.pending.items() if b.label == number]:
+            del self.pending[box_id]
+        self.sync(self.annotation.remove_label(number))
+
+    # --- brush, undo -------------------------------------------------------------------
+
+    def _painted(self, event: Any) -> None:
+        painted = self.labels.painted(event)
+        if painted is None:
+            return
+        indices, old, new = painted
+        known = {label.number for label in self.annotation.table}
+        for number in sorted({int(n) for n in new} - known - {0}):
+            self.annotation.add_label(number=number)
+            self.labels.show_table(self.annotation.table)
+        # napari 0.9 tells of a filled region, and of a stroke made in code, before it writes it.
+        self.annotation.labels[indices] = new
+        held = self.annotation.is_held(old, new)
+        self.annotation.record_painted(indices, old, new)
+        if held.any():
+            numbers = {*old[held].tolist(), *new[held].tolist()}
+            self._put_back(tuple(i[held] for i in indices))
+            self._listener.tell(next(filter(None, map(self.why_not, sorted(numbers)))), True)
+        self._listener.on_painted(self)
+
+    def _put_back(self, indices: tuple[np.ndarray, ...]) -> None:
+        """Show voxels of a locked label as they are, whatever napari writes after its event."""
+        right = self.annotation.labels[indices].copy()
+
+        def put_back() -> None:
+            self.annotation.labels[indices] = right
+            self.labels.show_change(SliceRef("z", int(z)) for z in set(indices[0]))
+
+        self._later(put_back)
+
+    @property
+    def can_undo(self) -> bool:
+        """The first label came with the case and cannot be undone, nor what its journal folded."""
+        return len(self.annotation.log) > max(self._n_initial, self.annotation.n_folded)
+
+    def undo(self) -> Event | None:
+        event = self.annotation.undo() if self.can_undo else None
+        self._after_turn(event)
+        return event
+
+    def redo(self) -> Event | None:
+        event = self.annotation.redo()
+        self._after_turn(event)
+        return event
+
+    def _after_turn(self, event: Event | None) -> None:
+        if event is not None:
+            self.labels.show_table(self.annotation.table)
+            self.sync(event)
+
+    # --- window ------------------------------------------------------------------------
+
+    def window_names(self) -> tuple[str, ...]:
+        if self.image.volume.is_rgb:
+            return window_names(self.image)
+        return (*window_names(self.image), AS_SHOWN)
+
+    def window(self) -> Window:
+        """What the model is shown."""
+        if self.window_name == AS_SHOWN and not self.image.volume.is_rgb:
+            lower, upper = self.layer.contrast_limits
+            return Window(float(lower), float(upper))
+        return window_of(self.image, self.window_name)
+
+    def choose_window(self, name: str) -> None:
+        """Show the model, and the user, a preset or "LOWER,UPPER"; "as shown" leaves the screen.
+
+        Raises
+        ------
+        ValueError
+            Where it is neither, in a sentence.
+        """
+        if name != AS_SHOWN:
+            window_of(self.image, name)
+        self.window_name = name
+        if name != AS_SHOWN and not self.image.volume.is_rgb:
+            self.layer.contrast_limits = contrast_limits(self.window())

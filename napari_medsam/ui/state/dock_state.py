@@ -1,0 +1,221 @@
+"""What the dock shows, as one frozen `Panel`, and the `View` that shows it.
+
+The controller makes a `Panel` after each thing that happens; the widget only draws it. So what a
+user would read can be tested without a screen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from napari_medsam.engine.annotation.events import LabelState
+from napari_medsam.engine.data.volume import Axis
+from napari_medsam.models.runtime.precision_choice import Wish
+from napari_medsam.ui.state.resume_offers import Offer
+
+Tell = Callable[[str, bool], None]
+"""Takes a sentence for the user and whether it is about a problem."""
+
+VIEW_NAMES: dict[Axis, str] = {"z": "axial", "y": "coronal", "x": "sagittal"}
+
+PRECISIONS: dict[Wish, str] = {"f32": "Exact", "auto": "Fast", "bf16": "bfloat16"}
+
+
+@dataclass(frozen=True)
+class LabelRow:
+    """A row of the label table; `millilitres` is None where there is no volume.
+
+    `code` is what DICOM and 3D Slicer will call it, in words; `n_to_look_at` counts the slices of
+    this view that are in doubt and not settled. `diameters` is the longest and the perpendicular
+    one in `length_unit`, on axial slice `measured_on`; None until they are measured.
+    """
+
+    number: int
+    name: str
+    color: tuple[float, float, float]
+    n_voxels: int
+    millilitres: float | None
+    code: str = ""
+    n_to_look_at: int = 0
+    locked: bool = False
+    state: LabelState = "not started"
+    diameters: tuple[float, float] | None = None
+    length_unit: str = "mm"
+    measured_on: int = 0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Something that takes a while: `n_done` of `n_all` (0 if not known)."""
+
+    what: str
+    n_done: int = 0
+    n_all: int = 0
+    seconds_left: float | None = None
+
+
+@dataclass(frozen=True)
+class ModelState:
+    """The chosen model: what it is called and whether it can be used.
+
+    ``page`` is where a person gets the weights that the program cannot fetch.
+    """
+
+    name: str
+    title: str
+    state: Literal["missing", "installing", "loading", "ready", "failed"]
+    sentence: str = ""
+    can_install: bool = False
+    page: str = ""
+
+
+@dataclass(frozen=True)
+class Range:
+    """Which slices a propagation would visit: along `axis`, around the boxes.
+
+    The lowest box is on slice `start`, the highest on `stop`.
+    """
+
+    axis: Axis
+    n_slices: int
+    start: int
+    stop: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class PointTool:
+    """What may be done with points: inside the object, outside it, or why nothing.
+
+    ``drawing`` says which a click adds now; None: none.
+    """
+
+    why_not: str = ""
+    inside: bool = False
+    outside: bool = False
+    drawing: bool | None = None
+    n_points: int = 0
+
+
+NO_POINTS = PointTool()
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Everything the dock shows."""
+
+    hint: str
+    message: str = ""
+    is_problem: bool = False
+    model: ModelState | None = None
+    models: tuple[tuple[str, str], ...] = ()
+    has_case: bool = False
+    is_flat: bool = False
+    view: Axis | None = None
+    windows: tuple[str, ...] = ()
+    window: str = ""
+    labels: tuple[LabelRow, ...] = ()
+    label: int = 0
+    is_drawing: bool = False
+    is_selecting: bool = False
+    points: PointTool = NO_POINTS
+    range: Range | None = None
+    progress: Progress | None = None
+    can_undo: bool = False
+    can_redo: bool = False
+    is_dirty: bool = False
+    replace: bool = False
+    precision: str = "f32"
+    n_doubtful: int = 0
+    is_accepted: bool = False
+    is_extent: bool = False
+    cache: str = ""
+
+
+@dataclass(frozen=True)
+class Strip:
+    """All slices along the axis on screen.
+
+    Parameters
+    ----------
+    axis, n_slices
+        Which slices.
+    shown
+        The one on screen; None while the axis is not the hidden one.
+    ready
+        Those that have an embedding.
+    keyframes
+        Those with a box of the current label.
+    confidences
+        (slice, 0 to 1) for those that were propagated for the current label.
+    settled
+        Those that were accepted, boxed or painted since.
+    accepted
+        Those that were accepted.
+    ends
+        First and last slice of the current label's propagation, which may be dragged.
+    """
+
+    axis: Axis
+    n_slices: int
+    shown: int | None = None
+    ready: frozenset[int] = frozenset()
+    keyframes: tuple[int, ...] = ()
+    confidences: tuple[tuple[int, float], ...] = ()
+    settled: frozenset[int] = frozenset()
+    accepted: frozenset[int] = frozenset()
+    ends: tuple[int, int] | None = None
+
+
+class View(Protocol):
+    """The dock, as the controller knows it."""
+
+    def show_panel(self, panel: Panel) -> None:
+        """Draw a panel."""
+
+    def show_strip(self, strip: Strip | None) -> None:
+        """Draw the strip of slices; None where there is none to show."""
+
+    def ask(self, question: str, answers: tuple[str, ...]) -> str | None:
+        """Ask the user; one of the answers, or None where the question was left."""
+
+    def offer(self, offer: Offer, answer: Callable[[str | None], None]) -> None:
+        """Ask without waiting; `answer` is called once, with None where it was left."""
+
+
+def time_left(seconds: float | None) -> str:
+    """Words like "about 12 s left"; none where it is not known yet."""
+    if seconds is None:
+        return ""
+    if seconds < 60:
+        return f"about {max(1, round(seconds))} s left"
+    return f"about {round(seconds / 60)} min left"
+
+
+def hint(panel: Panel, *, has_boxes: bool) -> str:
+    """The one thing to do next."""
+    model = panel.model
+    if model is not None and model.state == "missing":
+        return "Install the model to begin." if model.can_install else "Import a model to begin."
+    if model is not None and model.state == "installing":
+        return "The model is being installed."
+    if not panel.has_case:
+        return "Open an image: drop a file here, or choose File > Open Sample."
+    if panel.view is None:
+        return "Go back to the 2D view to draw (the cube button below the layers)."
+    if not panel.labels:
+        return "Add a label: press + below the table."
+    if not has_boxes:
+        return (
+            "Draw a box around the organ with the mouse."
+            if panel.is_drawing
+            else ("Press N, then draw a box around the organ.")
+        )
+    if not panel.is_dirty:
+        return "All is saved. Draw the next box, or open another image."
+    if panel.range is None:  # a picture, or no box of the chosen label in this view
+        return "Draw the next box, or save the labels (W)."
+    return "Propagate to other slices (G), draw the next box, or save (W)."

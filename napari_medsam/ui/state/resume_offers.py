@@ -1,0 +1,85 @@
+"""Offers to go on with earlier work: the words and the picture of the question."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medsam.engine.annotation.annotation import Annotation
+from napari_medsam.formats.common.image_file import ImageFile
+from napari_medsam.formats.common.thumbnail import thumbnail
+from napari_medsam.journal.history import in_words
+from napari_medsam.journal.lookup import Found
+from napari_medsam.ui.layers.image_layer import first_window_of
+
+GO_ON, START_NEW = "Go on with it", "Start anew"
+TAKE_OVER, ONLY_LOOK = "Take over", "Only look"
+OPACITY = 0.5
+RECOVERED = "It was put aside as damaged by mistake; nothing of it is missing."
+OTHERS_RECOVERED = "Other work that was put aside as damaged by mistake is there, too."
+
+
+@dataclass(frozen=True, eq=False)
+class Offer:
+    """A question with a picture, and the answers there are; the first is the usual one."""
+
+    question: str
+    answers: tuple[str, ...]
+    picture: NDArray[np.uint8] | None = None
+
+
+MakeOffer = Callable[[Offer, Callable[[str | None], None]], None]
+"""Shows an offer and returns at once; the answer (None: left) is called back, once."""
+
+
+def offer_to_go_on(image: ImageFile, found: Found) -> Offer:
+    """Whether to go on with what the journal holds."""
+    history = found.history
+    if history is None:
+        raise ValueError("There is nothing to go on with.")
+    unsaved = " Not all of it was saved to a file." if history.annotation.is_dirty else ""
+    recovered = f" {RECOVERED}" if found.was_recovered else ""
+    others = f" {OTHERS_RECOVERED}" if found.n_recovered else ""
+    question = (
+        f"Earlier work on this image was found: {in_words(found.counts)}, last changed on "
+        f"{when(history.last_time)}.{unsaved}{recovered} Undo will work as before. Earlier work "
+        f"that you do not go on with is kept: the menu \u22ef of the dock brings it back.{others}"
+    )
+    return Offer(question, (GO_ON, START_NEW), picture_of(image, history.annotation))
+
+
+def offer_to_take_over(image: ImageFile, found: Found) -> Offer:
+    """What to do while another window works on the same image."""
+    question = (
+        f"This image is open in another window, with {in_words(found.counts)}. If you take over, "
+        f"you go on with all of it here, and what is done in the other window from then on is not "
+        f"kept. If you only look, what you do here is not kept."
+    )
+    picture = picture_of(image, found.history.annotation) if found.history else None
+    return Offer(question, (ONLY_LOOK, TAKE_OVER), picture)
+
+
+def picture_of(image: ImageFile, annotation: Annotation) -> NDArray[np.uint8]:
+    """The axial slice with the most labels, small, its labels in their colours."""
+    volume, labels = image.volume, annotation.labels
+    counts = np.count_nonzero(labels.reshape(len(labels), -1), axis=1)
+    z = int(counts.argmax()) if counts.any() else len(labels) // 2
+    pixels = volume.voxels[z]
+    grey = pixels if volume.is_rgb else first_window_of(image).to_uint8(pixels)
+    rgb = (grey if grey.ndim == 3 else np.repeat(grey[..., None], 3, axis=2)).astype(np.float32)
+    for label in annotation.table:
+        inside = labels[z] == label.number
+        rgb[inside] += OPACITY * (255 * np.asarray(label.color, np.float32) - rgb[inside])
+    return thumbnail(np.rint(rgb).astype(np.uint8), volume.spacing_xyz[:2])
+
+
+def when(seconds: float) -> str:
+    """Words like "26 November 2026 at 01:40"."""
+    try:
+        return time.strftime("%d %B %Y at %H:%M", time.localtime(seconds))
+    except (ValueError, OverflowError, OSError):  # a clock that was not set
+        return "an unknown day"

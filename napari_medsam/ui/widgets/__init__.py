@@ -1,0 +1,1 @@
+"""What it looks like: Qt widgets and dialogs."""

@@ -1,0 +1,131 @@
+"""The small parts of the dock: the propagation's row and the progress."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt.utils import signals_blocked
+
+from napari_medsam.ui.state.dock_state import Progress, Range, time_left
+from napari_medsam.ui.state.shortcuts import with_key
+
+
+def button(text: str, tooltip: str = "") -> QPushButton:
+    """A button that a click does not give the keyboard to."""
+    made = QPushButton(text)
+    made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    made.setToolTip(tooltip)
+    return made
+
+
+def sentence(bold: bool = False) -> QLabel:
+    """A line of plain text that wraps."""
+    label = QLabel()
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setWordWrap(True)
+    if bold:
+        font = label.font()
+        font.setBold(True)
+        label.setFont(font)
+    return label
+
+
+def small_print(text: str) -> QLabel:
+    """A sentence in a smaller font."""
+    label = sentence()
+    label.setText(text)
+    font = label.font()
+    font.setPointSizeF(font.pointSizeF() * 0.85)
+    label.setFont(font)
+    return label
+
+
+def side_by_side(*widgets: QWidget) -> QHBoxLayout:
+    row = QHBoxLayout()
+    row.setContentsMargins(0, 0, 0, 0)
+    row.setSpacing(4)
+    for widget in widgets:
+        row.addWidget(widget)
+    return row
+
+
+class RangeRow(QWidget):
+    """First and last slice of a propagation."""
+
+    chosen = Signal(int, int)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = QSpinBox(), QSpinBox()
+        for spin, name in ((self.first, "First slice"), (self.last, "Last slice")):
+            spin.setKeyboardTracking(False)
+            spin.setMinimumWidth(84)  # three digits between the theme's two buttons
+            spin.setToolTip(f"{name} of the propagation, included")
+            spin.valueChanged.connect(self._on_changed)
+            spin.editingFinished.connect(spin.clearFocus)
+        to = QLabel("to")
+        self.extent = QCheckBox("3D")
+        self.extent.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.extent.setToolTip(
+            "The box holds the whole object on all these slices (a 3D box), and is not its\n"
+            "outline on one of them"
+        )
+        layout = side_by_side(QLabel("Slices"), self.first, to, self.last, self.extent)
+        layout.setStretch(1, 1)
+        layout.setStretch(3, 1)
+        self.setLayout(layout)
+
+    def show_range(self, shown: Range | None) -> None:
+        self.setEnabled(shown is not None)
+        if shown is None:
+            return
+        with signals_blocked(self.first), signals_blocked(self.last):
+            self.first.setRange(0, shown.start)
+            self.last.setRange(shown.stop, shown.n_slices - 1)
+            self.first.setValue(shown.first)
+            self.last.setValue(shown.last)
+
+    def _on_changed(self) -> None:
+        self.chosen.emit(self.first.value(), self.last.value())
+
+
+class ProgressRow(QWidget):
+    """A bar with the time left, and Cancel. It keeps its place when idle, so nothing jumps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.bar.setFixedHeight(12)
+        self.text = QLabel()
+        self.cancel = button(with_key("Cancel", "cancel"), "Stop; what is painted stays")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        layout.addWidget(self.text)
+        layout.addLayout(side_by_side(self.bar, self.cancel))
+        self.show_progress(None)
+
+    def show_progress(self, progress: Progress | None) -> None:
+        self.cancel.setEnabled(progress is not None)
+        if progress is None:
+            self.bar.setRange(0, 1)
+            self.bar.setValue(0)
+            self.text.setText("")
+            return
+        self.bar.setRange(0, progress.n_all)
+        self.bar.setValue(progress.n_done)
+        count = f" {progress.n_done} of {progress.n_all}" if progress.n_all else ""
+        if progress.n_all > 10**6:
+            count = f" {progress.n_done / 1e6:.0f} of {progress.n_all / 1e6:.0f} MB"
+        left = time_left(progress.seconds_left)
+        self.text.setText(f"{progress.what}{count}{', ' if left else ''}{left}")

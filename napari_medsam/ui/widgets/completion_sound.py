@@ -1,0 +1,45 @@
+"""A sound when something long has ended, where the user wants one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from napari_medsam.ui.state.dock_state import Progress
+
+LONG = 20.0
+"""Seconds after which one looks elsewhere."""
+
+
+class Bell:
+    """Hears of progress, and rings once a long job has ended.
+
+    Parameters
+    ----------
+    ring
+        Makes the sound.
+    is_wanted
+        Asked when there is reason to ring.
+    now
+        The clock, in seconds.
+    """
+
+    def __init__(
+        self,
+        ring: Callable[[], None],
+        is_wanted: Callable[[], bool],
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._ring = ring
+        self._is_wanted = is_wanted
+        self._now = now
+        self._began: float | None = None
+
+    def hear(self, progress: Progress | None) -> None:
+        """Something is at work, or nothing any more."""
+        if progress is not None:
+            self._began = self._now() if self._began is None else self._began
+            return
+        began, self._began = self._began, None
+        if began is not None and self._now() - began >= LONG and self._is_wanted():
+            self._ring()

@@ -1,0 +1,449 @@
+"""The dock: its parts' signals go to the `Controller`, whose panels come back; and the dialogs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from napari.layers import Image
+from napari.viewer import Viewer
+from qtpy.QtCore import QSize, Qt, QTimer
+from qtpy.QtGui import QResizeEvent, QShowEvent
+from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
+from superqt.utils import qthrottled
+
+from napari_medsam.formats.images.read import without_suffix
+from napari_medsam.formats.labels.per_label import label_paths
+from napari_medsam.headless.embedding_store import lasting_cache, preferences_file
+from napari_medsam.storage.settings import keep, settings, settings_file
+from napari_medsam.ui.actions.earlier_work import Earlier
+from napari_medsam.ui.actions.model_source import CatalogueShelf, Shelf
+from napari_medsam.ui.actions.save import How
+from napari_medsam.ui.actions.templates import fill_menu
+from napari_medsam.ui.actions.tour import OFFER, SLICE, Tour
+from napari_medsam.ui.controller import Controller
+from napari_medsam.ui.layers.sample_data import synthetic_ct
+from napari_medsam.ui.napari_support.freed_memory import give_back_large_arrays
+from napari_medsam.ui.napari_support.later import Later
+from napari_medsam.ui.napari_support.mesh_redraw import keep_shaders
+from napari_medsam.ui.napari_support.mouse_position import keep_mouse_in_place
+from napari_medsam.ui.state import preferred_reader, shortcuts
+from napari_medsam.ui.state.case import Case
+from napari_medsam.ui.state.dock_state import Panel, Strip
+from napari_medsam.ui.state.file_watch import FileWatch
+from napari_medsam.ui.state.resume_offers import Offer
+from napari_medsam.ui.widgets import file_dialogs
+from napari_medsam.ui.widgets.close_guard import ClosingQuestion
+from napari_medsam.ui.widgets.completion_sound import Bell
+from napari_medsam.ui.widgets.dock_layout import Parts
+from napari_medsam.ui.widgets.fitting_scroll_area import UprightScroll
+from napari_medsam.ui.widgets.journal_dialogs import ask_earlier, show_offer
+from napari_medsam.ui.widgets.key_repeats import KeyRepeats
+from napari_medsam.ui.widgets.measure_window import MeasureWindow
+from napari_medsam.ui.widgets.model_rows import ask_weights
+from napari_medsam.ui.widgets.napari_preferences import NapariPreferences
+from napari_medsam.ui.widgets.preferences import Page
+from napari_medsam.ui.widgets.shortcut_sheet import KeySheet
+
+WIDTH = 320
+LEAST_HEIGHT = 60
+"""Pixels, of the whole dock: under napari's layer list it must not push the window off a screen of
+768 lines."""
+LEAST_ABOVE = 75
+"""Pixels above progress and saving: with less they scroll with the rest."""
+REDRAW_MS = 60
+IDLE_MS = 500
+
+
+def _throttle(function: Callable[[], None]) -> Callable[[], None]:
+    throttled: Callable[[], None] = qthrottled(function, timeout=REDRAW_MS)
+    return throttled
+
+
+def _idle(function: Callable[[], None]) -> Callable[[], None]:
+    """Half a second after the first of many calls: scrolling on must not put it off for ever."""
+    throttled: Callable[[], None] = qthrottled(function, timeout=IDLE_MS, leading=False)
+    return throttled
+
+
+class MedSamWidget(QWidget):
+    """Box segmentation in a napari viewer.
+
+    Parameters
+    ----------
+    napari_viewer
+        The viewer that the dock is in.
+    shelf
+        Where models come from; the catalogue's when not given.
+    """
+
+    def __init__(self, napari_viewer: Viewer, shelf: Shelf | None = None) -> None:
+        super().__init__()
+        give_back_large_arrays()
+        keep_shaders()
+        keep_mouse_in_place()
+        self._viewer = napari_viewer
+        self._later = Later(self)
+        shelf = shelf or CatalogueShelf()
+        self.parts = Parts(self._images)
+        self._tour = Tour()
+        self._bell = Bell(QApplication.beep, lambda: settings().sound)
+        # A number that is typed changes with each digit, and other threads compile the model anew.
+        self._obey_soon = QTimer(self)
+        self._obey_soon.setSingleShot(True)
+        self._obey_soon.setInterval(IDLE_MS)
+        self._obey_soon.timeout.connect(self._obey_settings)
+        self._naparis = NapariPreferences(
+            self._obey_soon.start, lambda *told: self._later(lambda: self.controller.tell(*told))
+        )
+        self._naparis.meet()  # before anything is built as the settings say
+        self._lay_out()
+        self.controller = Controller(
+            napari_viewer,
+            self,
+            shelf=shelf,
+            throttle=_throttle,
+            later=self._later,
+            idle=_idle,
+            cache=lasting_cache(settings().memory_mb * 1024**2),
+        )
+        self._closing = ClosingQuestion(
+            self, self.controller.unsaved, self.ask, self.ask_where_to_save
+        )
+        self._connect()
+        self.controller.start()
+        self.reset_choices()
+
+    def _lay_out(self) -> None:
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        # No least width of our own: it would take the place of what the parts need.
+        scroll = UprightScroll(self.parts, least_width=WIDTH)
+        scroll.setMinimumHeight(LEAST_HEIGHT // 2)
+        layout.addWidget(scroll, stretch=1)
+        layout.addWidget(self.parts.end)
+
+    def minimumSizeHint(self) -> QSize:
+        """Low: what does not fit scrolls."""
+        needed = super().minimumSizeHint()
+        return QSize(needed.width(), min(needed.height(), LEAST_HEIGHT))
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Keep progress and saving below what scrolls, or in it where there is no room."""
+        super().resizeEvent(event)
+        end = self.parts.end
+        is_low = self.height() < end.minimumSizeHint().height() + LEAST_ABOVE
+        holder = self.parts if is_low else self
+        layout = holder.layout()
+        if layout is not None and end.parentWidget() is not holder:
+            layout.addWidget(end)
+
+    def _connect(self) -> None:
+        parts, controller = self.parts, self.controller
+        parts.image.changed.connect(controller.on_image_chosen)
+        parts.model.chosen.connect(lambda name: controller.desk.choose(name))
+        parts.precision.activated.connect(
+            lambda index: controller.desk.choose_precision(parts.precision.itemData(index))
+        )
+        parts.preset.textActivated.connect(controller.on_window_chosen)
+        edit = parts.own_window
+        edit.returnPressed.connect(lambda: controller.on_window_chosen(edit.text().strip()))
+        edit.returnPressed.connect(edit.clearFocus)
+        parts.seen.fold.toggled.connect(lambda: self._show_seen())
+        parts.model_row.install.clicked.connect(lambda: controller.desk.install())
+        for wanted in (parts.model_row.import_file.clicked, parts.model.file_wanted):
+            wanted.connect(lambda: self.ask_weights())
+        for wanted in (parts.model_row.import_folder.clicked, parts.model.folder_wanted):
+            wanted.connect(lambda: self.ask_weights(folder=True))
+        parts.points.inside.clicked.connect(lambda: controller.pointer.toggle(True))
+        parts.points.outside.clicked.connect(lambda: controller.pointer.toggle(False))
+        parts.points.next_object.clicked.connect(lambda: controller.pointer.next_object())
+        for axis, view in parts.view_buttons.items():
+            view.clicked.connect(lambda _=False, axis=axis: controller.on_view_chosen(axis))
+        on_case = controller.on_case
+        parts.table.picked.connect(lambda n: on_case(Case.pick_label, n))
+        parts.table.renamed.connect(lambda n, name: on_case(Case.rename_label, n, name))
+        parts.table.recolored.connect(lambda n, color: on_case(Case.recolor_label, n, color))
+        parts.table.locked.connect(lambda n, on: on_case(Case.lock_label, n, on))
+        parts.table.stated.connect(lambda n, state: on_case(Case.set_state, n, state))
+        parts.add_label.clicked.connect(lambda: on_case(Case.add_label))
+        parts.remove_label.clicked.connect(lambda: on_case(Case.remove_label))
+        parts.replace.toggled.connect(controller.on_replace_chosen)
+        parts.range.chosen.connect(controller.on_range_chosen)
+        parts.range.extent.clicked.connect(controller.on_extent_chosen)
+        parts.files.embed_all.triggered.connect(lambda: controller.embed_all())
+        parts.strip.jumped.connect(controller.on_slice_chosen)
+        parts.strip.end_moved.connect(controller.review.move_end)
+        parts.files.clear_cache.triggered.connect(lambda: controller.clear_cache())
+        files = parts.files
+        files.open.clicked.connect(lambda: self.ask_labels())
+        files.one_a_label.triggered.connect(lambda: self.ask_where_to_save(one_a_label=True))
+        files.preferences.triggered.connect(lambda: self.ask_preferences())
+        files.keys.triggered.connect(lambda: self.show_keys())
+        files.tour.triggered.connect(lambda: self.start_tour())
+        parts.end_tour.clicked.connect(lambda: self.end_tour())
+        parts.offer.answered.connect(self._on_offer_answered)
+        files.import_table.triggered.connect(lambda: self.ask_table())
+        files.earlier.triggered.connect(lambda: self.ask_earlier())
+        files.measure.triggered.connect(lambda: self.open_measures())
+        files.templates.aboutToShow.connect(
+            lambda: fill_menu(files.templates, controller.templates, self)
+        )
+        files.export_table.triggered.connect(lambda: self.ask_where_to_export())
+        self._connect_keys()
+        # The dock gets no close event with the window; only its destruction is told.
+        self.destroyed.connect(controller.close)
+        self.destroyed.connect(self._naparis.close)
+        kept = (settings_file(), preferences_file(), self._naparis.file)
+        self._watch = FileWatch(self, [one for one in kept if one], self._on_settings_written)
+
+    def _connect_keys(self) -> None:
+        parts, controller = self.parts, self.controller
+        actions: dict[str, Callable[[], object]] = {
+            "toggle_box_tool": controller.toggle_box_tool,
+            "propagate": controller.propagate,
+            "cancel": controller.cancel,
+            "undo": controller.undo,
+            "redo": controller.redo,
+            "next_label": lambda: controller.on_case(Case.pick_next_label),
+            "save": self.ask_where_to_save,
+            "next_doubtful": controller.review.show_next,
+            "accept": controller.review.accept,
+            "fix": controller.review.fix,
+            "go_on": controller.review.go_on,
+            "select_boxes": controller.boxes.toggle_select,
+            "copy_on": lambda: controller.boxes.copy_by(1),
+            "copy_back": lambda: controller.boxes.copy_by(-1),
+            "delete_box": controller.boxes.delete,
+            "point_inside": lambda: controller.pointer.toggle(True),
+            "point_outside": lambda: controller.pointer.toggle(False),
+            "add_label": lambda: controller.on_case(Case.add_label),
+            "axial": lambda: controller.on_view_chosen("z"),
+            "coronal": lambda: controller.on_view_chosen("y"),
+            "sagittal": lambda: controller.on_view_chosen("x"),
+            "sheet": self.show_keys,
+            "open_labels": self.ask_labels,
+            "save_each_label": lambda: self.ask_where_to_save(one_a_label=True),
+            "earlier_work": self.ask_earlier,
+            "measure": self.open_measures,
+            "prepare_all": controller.embed_all,
+            "import_table": self.ask_table,
+            "export_table": self.ask_where_to_export,
+            "preferences": self.ask_preferences,
+            "tour": self.start_tour,
+        }
+        buttons = {
+            "toggle_box_tool": parts.box_tool,
+            "propagate": parts.propagate,
+            "cancel": parts.progress.cancel,
+            "undo": parts.undo,
+            "redo": parts.redo,
+            "next_label": parts.next_label,
+            "save": parts.save,
+            "next_doubtful": parts.review.next,
+            "accept": parts.review.accept,
+            "fix": parts.review.fix,
+            "go_on": parts.review.go_on,
+            "select_boxes": parts.boxes.select,
+            "copy_on": parts.boxes.copy_on,
+            "delete_box": parts.boxes.delete,
+        }
+        for name, pressed in buttons.items():
+            pressed.clicked.connect(lambda _=False, name=name: actions[name]())
+        viewer = self._viewer
+        self._actions, self._bound = actions, dict(shortcuts.bound())
+        shortcuts.bind(viewer, actions)
+        self._repeats = KeyRepeats(self, shortcuts.action_of, shortcuts.repeats)
+        self.destroyed.connect(lambda: shortcuts.unbind(viewer))
+
+    def act(self, action: str) -> None:
+        """Do what a key or a menu entry does; `palette.titles` has the actions."""
+        self._actions[action]()
+
+    def show_panel(self, panel: Panel) -> None:
+        if self._later.is_over:  # a redraw that was put off can outlive the dock
+            return
+        self.parts.show_panel(panel)
+        self._bell.hear(panel.progress)
+        self._show_next_thing(panel)
+
+    def _show_next_thing(self, panel: Panel) -> None:
+        """One thing at a time: a model, a question that is asked once, the tour, or the hint."""
+        is_time = panel.model is not None and panel.model.state == "ready" and not panel.has_case
+        question = self._question() if is_time and not self._tour.is_on else ""
+        self.parts.offer.offer(question)
+        self._show_tour()
+        self.parts.end_tour.setVisible(self._tour.is_on)
+        self.parts.hint.setVisible(not question)
+
+    def _show_tour(self) -> None:
+        if self._tour.is_on:
+            self.parts.hint.setText(self._tour.sentence(self.controller.case))
+
+    def _question(self) -> str:
+        now = settings()
+        if now.opens_files == "":
+            return preferred_reader.QUESTION
+        return "" if now.tour_seen else OFFER
+
+    def _on_offer_answered(self, yes: bool) -> None:
+        if settings().opens_files == "":
+            preferred_reader.answer(yes)
+        elif yes:
+            self.start_tour()
+        else:
+            keep(tour_seen=True)
+        self.controller.refresh()
+
+    def start_tour(self) -> None:
+        """Begin the tour, on the sample case."""
+        keep(tour_seen=True)
+        [(voxels, how, _)] = synthetic_ct()
+        sample = Image(voxels, **how)
+        self._viewer.add_layer(sample)
+        self.controller.on_image_chosen(sample)
+        self._tour.start()
+        self.controller.on_slice_chosen(SLICE)
+        self.controller.refresh()
+
+    def end_tour(self) -> None:
+        self._tour.stop()
+        self.controller.refresh()
+
+    def show_strip(self, strip: Strip | None) -> None:
+        if self._later.is_over:
+            return
+        self.parts.strip.show_strip(strip)
+        self._show_seen()
+        self._show_tour()
+
+    def _show_seen(self) -> None:
+        self.parts.seen.show_seen(self.controller.case, self.controller.session)
+
+    def ask_preferences(self) -> None:
+        """Show the page of preferences, and do as it says."""
+        page = Page(self, self.controller.desk.wish)
+        if page.exec():
+            if page.precision.currentData() != self.controller.desk.wish:
+                self.controller.desk.choose_precision(page.precision.currentData())
+            self._naparis.meet()
+            self._obey_settings()
+
+    def _on_settings_written(self) -> None:
+        """A hand or another window changed what is kept: napari shows it, and we obey."""
+        self._naparis.meet()
+        self._obey_soon.start()
+
+    def _obey_settings(self) -> None:
+        """Do as the settings say now, whoever changed them."""
+        bound = dict(shortcuts.bound())
+        if bound != self._bound:
+            shortcuts.unbind(self._viewer, self._bound)
+            shortcuts.bind(self._viewer, self._actions)
+            self._bound = bound
+        self.controller.on_settings(settings())
+
+    def show_keys(self) -> None:
+        """Show the sheet of keys beside the window."""
+        sheet = KeySheet(self)
+        sheet.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        sheet.show()
+
+    # --- images ------------------------------------------------------------------------
+
+    def _images(self, _: object = None) -> list[Image]:
+        return [layer for layer in self._viewer.layers if isinstance(layer, Image)]
+
+    def reset_choices(self, event: object = None) -> None:
+        """Let the image box follow the layers; napari calls this when they change.
+
+        napari 0.6 does so after the dock is gone as well.
+        """
+        if self._later.is_over:
+            return
+        with self.parts.image.changed.blocked():
+            self.parts.image.reset_choices()
+        # napari is still busy adding the layer: it selects it, and fits the view, after this.
+        self._later(self.open_chosen)
+
+    def open_chosen(self) -> None:
+        """Open the case of the chosen image, if it is not open yet."""
+        self.controller.on_image_chosen(self.parts.image.value)
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        super().showEvent(event)
+        self._closing.watch()
+
+    # --- dialogs -----------------------------------------------------------------------
+
+    def ask(self, question: str, answers: tuple[str, ...]) -> str | None:
+        return file_dialogs.ask(self, question, answers)
+
+    def offer(self, offer: Offer, answer: Callable[[str | None], None]) -> None:
+        show_offer(self, offer, answer)
+
+    def ask_where_to_save(self, *, one_a_label: bool = False) -> None:
+        """Ask for a file and save the labels there, or beside it a file for each label."""
+        case, suggested = self.controller.case, self.controller.suggested_path()
+        if case is None or suggested is None:
+            return
+        path = file_dialogs.ask_save_path(self, suggested, case.image.grid)
+        if path is not None and not (one_a_label and self._keeps_others(case, path)):
+            description = self.parts.files.description.isChecked()
+            self.controller.save(path, How(one_a_label, description))
+
+    def _keeps_others(self, case: Case, path: Path) -> bool:
+        """Whether files of single labels are there and are not to be replaced."""
+        rows = [one for one in case.annotation.table if case.annotation.voxel_count(one.number)]
+        there = [one for one in label_paths(path, rows) if one.exists()]
+        question = f"{', '.join(one.name for one in there)}: replace what is there?"
+        return bool(there) and file_dialogs.ask(self, question, ("Replace",)) is None
+
+    def ask_labels(self) -> None:
+        """Ask for a label file and lay it onto the image."""
+        self._ask_and(file_dialogs.ask_label_file, self.controller.label_files.open)
+
+    def ask_earlier(self) -> None:
+        """Ask which earlier work on the image to go on with."""
+        self.controller.earlier.find(self._ask_earlier)
+
+    def _ask_earlier(self, found: Sequence[Earlier]) -> None:
+        chosen = ask_earlier(self, found)
+        if chosen is not None:
+            self.controller.earlier.go_on_with(chosen)
+
+    def ask_table(self) -> None:
+        """Ask for a label table and take its names and colours."""
+        self._ask_and(file_dialogs.ask_table_to_open, self.controller.label_files.import_table)
+
+    def ask_where_to_export(self) -> None:
+        """Ask for a file and write the label table there."""
+        suggested = self.controller.suggested_path()
+        if suggested is None:
+            return
+        table = suggested.with_name(f"{without_suffix(suggested.name)}.csv")
+        path = file_dialogs.ask_where_to_export(self, table)
+        if path is not None:
+            self.controller.label_files.export_table(path)
+
+    def open_measures(self) -> None:
+        """Open the window of measures."""
+        suggested = self.controller.suggested_path()
+        if suggested is not None:
+            self.measure_window = MeasureWindow(self.controller.measures, self, suggested)
+            self.measure_window.show()
+
+    def _ask_and(
+        self, ask: Callable[[QWidget, Path], Path | None], do: Callable[[Path], None]
+    ) -> None:
+        """Ask for a file beside the image and do something with it."""
+        suggested = self.controller.suggested_path()
+        path = ask(self, suggested.parent) if suggested is not None else None
+        if path is not None:
+            do(path)
+
+    def ask_weights(self, *, folder: bool = False) -> None:
+        """Ask for a file, a zip or a folder, and take in the models it holds."""
+        path = ask_weights(self, folder=folder)
+        if path is not None:
+            self.controller.desk.import_file(path)

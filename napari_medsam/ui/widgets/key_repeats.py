@@ -1,0 +1,154 @@
+"""A key that is held down: the system's repeats of it, before napari sees them.
+
+napari 0.10 lets every repeat through, about 30 a second; earlier ones let none of a plugin's
+through. Here neither is right: a key held a moment too long must not accept and reopen a slice,
+and a held undo must go on, at a pace at which it can be stopped on any step.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from napari.qt import QtViewer
+from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtGui import QGuiApplication, QKeyEvent, QKeySequence
+from qtpy.QtOpenGLWidgets import QOpenGLWidget
+from qtpy.QtWidgets import QApplication, QDockWidget, QMainWindow, QWidget
+
+from napari_medsam.ui.widgets.close_guard import main_window_of
+
+PACE_S = 0.25
+"""Seconds between two steps of a held key: the eye can follow four a second, and stop one."""
+LEAST_DELAY_MS = 150
+"""No desktop lets a held key repeat earlier; two taps by hand can follow each other faster."""
+
+Modifier = Qt.KeyboardModifier
+
+
+class KeyRepeats(QObject):
+    """Takes the repeats of our keys away from napari, in the window that a dock is in.
+
+    A repeat that is due is sent on as if the key had been pressed again, so that it reaches
+    whatever the first press reached: our log, or the layer that has the key for itself. No timer
+    runs: without a repeat from the system nothing happens, so a release that gets lost (to a
+    dialog, to another window) cannot leave undo running.
+
+    Parameters
+    ----------
+    dock
+        The dock, which may not be in its window yet.
+    action_of
+        The action that a key ("Shift-H") has; None where it is not ours.
+    repeats
+        Whether an action may repeat.
+    now
+        Seconds on a clock that never goes back.
+    """
+
+    def __init__(
+        self,
+        dock: QWidget,
+        action_of: Callable[[str], str | None],
+        repeats: Callable[[str], bool],
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(dock)
+        self._dock, self._action_of, self._repeats, self._now = dock, action_of, repeats, now
+        self._held = ""  # the key whose press napari got
+        self._pressed_at = 0  # of the last press that was no repeat, in ms
+        self._released: tuple[int, int] = (0, 0)  # the key let go last, and when, in ms
+        self._last: float | None = None  # end of the last step; None until a repeat has come
+        application = QApplication.instance()
+        if application is not None:
+            # On the application: the key may come by the canvas, any dock or the main window.
+            application.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Swallow repeats of our keys; send on those that are due."""
+        # Every event of the program comes by here: most must leave at the first line.
+        if event is None or event.type() not in (QEvent.Type.KeyPress, QEvent.Type.KeyRelease):
+            return False
+        if not isinstance(event, QKeyEvent):
+            return False
+        if event.type() == QEvent.Type.KeyRelease:
+            self._released = (event.key(), event.timestamp())
+            return False
+        key = key_name(event)
+        way = watched if isinstance(watched, QWidget) and self._leads_to_napari(watched) else None
+        if not self._is_repeat(event):
+            self._held, self._last = key if way is not None else "", None
+            self._pressed_at = event.timestamp()
+            return False
+        action = self._action_of(key)
+        if action is None or way is None:
+            return False
+        # The key as it was pressed: Shift-J (delete) is J (redo) once Shift is let go, and a key
+        # that closed a dialog repeats in the window below.
+        if key == self._held and self._repeats(action):
+            self._step(way, event)
+        return True
+
+    def _is_repeat(self, event: QKeyEvent) -> bool:
+        """Whether the system made this press of a key that is down.
+
+        An X server repeats a key by a release and a press of the same millisecond. Qt calls that a
+        repeat only if both have arrived when it reads the first, which on a busy machine they
+        have not. On other systems, and soon after the press, the same times are of two taps.
+        """
+        if event.isAutoRepeat():
+            return True
+        if QGuiApplication.platformName() != "xcb" or event.timestamp() == 0:
+            return False
+        is_pair = (event.key(), event.timestamp()) == self._released
+        return is_pair and event.timestamp() - self._pressed_at >= LEAST_DELAY_MS
+
+    def _leads_to_napari(self, widget: QWidget) -> bool:
+        """Whether a widget of our window hands its keys to napari.
+
+        A text field or a table comes before these and keeps its own repeats.
+        """
+        if isinstance(widget, QOpenGLWidget):
+            if _above(widget, QtViewer) is None:  # another plugin's canvas
+                return False
+        elif not isinstance(widget, (QtViewer, QDockWidget, QMainWindow)):
+            return False
+        return main_window_of(widget) is main_window_of(self._dock)
+
+    def _step(self, watched: QWidget, event: QKeyEvent) -> None:
+        """Press the key again, if a pace has gone by since the last step ended.
+
+        From its end, not its beginning: while a slow step is taken the system's repeats pile up.
+        The first repeat therefore only starts the clock: when the press ended is not known.
+        """
+        if self._last is None:
+            self._last = self._now()
+        if self._now() - self._last < PACE_S:
+            return
+        again = QKeyEvent(QEvent.Type.KeyPress, event.key(), event.modifiers(), event.text())
+        try:
+            QApplication.sendEvent(watched, again)
+        finally:
+            self._last = self._now()
+
+
+def _above(widget: QWidget | None, kind: type[QWidget]) -> QWidget | None:
+    while widget is not None and not isinstance(widget, kind):
+        widget = widget.parentWidget()
+    return widget
+
+
+def key_name(event: QKeyEvent) -> str:
+    """A pressed key as the table of keys and napari write it: "Shift-H", "Control-Z", "?".
+
+    Shift counts with letters only: with others it is what makes the sign. Empty where Alt or Meta
+    is held, which no key of ours has.
+    """
+    held = event.modifiers()
+    if held & (Modifier.AltModifier | Modifier.MetaModifier):
+        return ""
+    key = QKeySequence(event.key()).toString(QKeySequence.SequenceFormat.PortableText)
+    key = {"Esc": "Escape"}.get(key, key)
+    shift = "Shift-" if held & Modifier.ShiftModifier and len(key) == 1 and key.isalpha() else ""
+    control = "Control-" if held & Modifier.ControlModifier else ""
+    return f"{control}{shift}{key}"

@@ -1,0 +1,208 @@
+"""The label table of the dock: it shows rows and asks for changes; it changes nothing by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtGui import QAction, QColor, QIcon, QPixmap, QResizeEvent
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QColorDialog,
+    QHeaderView,
+    QMenu,
+    QTableWidget,
+    QTableWidgetItem,
+    QWidget,
+)
+from superqt.utils import signals_blocked
+
+from napari_medsam.engine.annotation.events import LabelState
+from napari_medsam.ui.state.dock_state import LabelRow
+
+COLUMNS = ("", "No.", "Name", "Lock", "State", "ml", "mm", "Look")
+_COLOR, _NUMBER, _NAME, _LOCK, _STATE, _SIZE, _LENGTH, _LOOK = range(8)
+
+SIGNS: dict[LabelState, str] = {
+    "not started": "\u25cb",
+    "in progress": "\u25d0",
+    "done": "\u2713",
+    "unsure": "?",
+}
+"""How a state is shown: by shape, so that it needs no colour; the words are in the tip."""
+
+LEAST_NAME = 72
+"""Pixels for the name, before the column of numbers gives way."""
+
+SMALLEST_HEIGHT = 70
+"""Pixels: the header and two rows; the table takes what room there is beyond."""
+
+
+class LabelTable(QTableWidget):
+    """Number, name, colour, state and size of each label; the selected row is the current one."""
+
+    picked = Signal(int)
+    renamed = Signal(int, str)
+    recolored = Signal(int, tuple)
+    locked = Signal(int, bool)
+    stated = Signal(int, str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(0, len(COLUMNS), parent)
+        self._rows: tuple[LabelRow, ...] = ()
+        self.setHorizontalHeaderLabels(COLUMNS)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setMinimumHeight(SMALLEST_HEIGHT)
+        rows = QHeaderView(Qt.Orientation.Vertical)
+        self.setVerticalHeader(rows)
+        rows.setDefaultSectionSize(22)
+        rows.hide()
+        header = QHeaderView(Qt.Orientation.Horizontal)
+        self.setHorizontalHeader(header)
+        header.setMinimumSectionSize(24)
+        font = header.font()
+        font.setPointSizeF(font.pointSizeF() * 0.85)
+        header.setFont(font)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Stretch)
+        self.cellClicked.connect(self._on_clicked)
+        self.itemChanged.connect(self._on_edited)
+
+    def sizeHint(self) -> QSize:
+        """No more than it needs: Qt's own 192 pixels would make the dock scroll too early."""
+        return QSize(256, SMALLEST_HEIGHT)
+
+    def show_rows(self, rows: Sequence[LabelRow], current: int) -> None:
+        """Show the table; cells are changed in place, so that a name being typed is left alone."""
+        with signals_blocked(self):
+            if len(rows) != self.rowCount():
+                self.setRowCount(len(rows))
+            for n, row in enumerate(rows):
+                if n >= len(self._rows) or self._rows[n] != row:
+                    self._fill(n, row)
+            self._rows = tuple(rows)
+            self._show_columns()
+            numbers = [row.number for row in rows]
+            if current in numbers and self.currentRow() != numbers.index(current):
+                self.setCurrentCell(numbers.index(current), _NAME)
+
+    def _show_columns(self) -> None:
+        """Name the units there are, and spare the room of what is empty."""
+        self.setColumnHidden(_LOOK, not any(row.n_to_look_at for row in self._rows))
+        first = self._rows[0] if self._rows else None
+        for column, name in (
+            (_SIZE, "pixels" if first and first.millilitres is None else "ml"),
+            (_LENGTH, "px" if first and first.length_unit == "pixels" else "mm"),
+        ):
+            header = self.horizontalHeaderItem(column)
+            if header is not None:
+                header.setText(name)
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """Large figures must not squeeze the name: then its number is only in the colour's tip."""
+        self.setColumnHidden(_NUMBER, False)
+        header, viewport = self.horizontalHeader(), self.viewport()
+        if header is None or viewport is None:
+            return
+        others = [n for n in range(len(COLUMNS)) if n != _NAME and not self.isColumnHidden(n)]
+        taken = sum(max(self.sizeHintForColumn(n), header.sectionSizeHint(n)) for n in others)
+        self.setColumnHidden(_NUMBER, viewport.width() - taken < LEAST_NAME)
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        super().resizeEvent(event)
+        self._make_room()
+
+    def _fill(self, n: int, row: LabelRow) -> None:
+        cells = [self._cell(n, column) for column in range(len(COLUMNS))]
+        if n >= len(self._rows) or self._rows[n].color != row.color:
+            # Qt keeps what it paints of each icon, by the icon, up to 10 MB.
+            cells[_COLOR].setIcon(_swatch(row.color))
+        cells[_COLOR].setToolTip(f"Label {row.number}\nClick to choose another colour")
+        cells[_NUMBER].setText(str(row.number))
+        cells[_NAME].setText(row.name)
+        cells[_NAME].setToolTip(f"{row.code}\nDouble-click to rename")
+        cells[_LOCK].setCheckState(Qt.CheckState.Checked if row.locked else Qt.CheckState.Unchecked)
+        cells[_LOCK].setToolTip("Locked: no brush, box or propagation changes this label")
+        cells[_STATE].setText(SIGNS[row.state])
+        cells[_STATE].setToolTip(f"{row.state.capitalize()}\nClick to change; done locks the label")
+        is_solid = row.millilitres is not None
+        cells[_SIZE].setText(_size(row))
+        exact = f"{row.millilitres:,.1f} ml, " if is_solid else ""
+        cells[_SIZE].setToolTip(f"{exact}{row.n_voxels:,} {'voxels' if is_solid else 'pixels'}")
+        long, short = row.diameters or (0.0, 0.0)
+        cells[_LENGTH].setText(f"{long:.0f}\u00d7{short:.0f}" if row.diameters else "")
+        where = f" on axial slice {row.measured_on}" if is_solid else ""
+        cells[_LENGTH].setToolTip(
+            f"Longest diameter {long:.1f} {row.length_unit}{where},\n"
+            f"longest perpendicular to it {short:.1f} {row.length_unit} (docs: Measures)"
+            if row.diameters
+            else ""
+        )
+        cells[_LOOK].setText(str(row.n_to_look_at) if row.n_to_look_at else "")
+        cells[_LOOK].setToolTip("Slices of this view that are left to look at (H)")
+
+    def _cell(self, n: int, column: int) -> QTableWidgetItem:
+        cell = self.item(n, column)
+        if cell is None:
+            cell = _new_cell(editable=column == _NAME, right=column > _LOCK)
+            self.setItem(n, column, cell)
+        return cell
+
+    def _on_clicked(self, n: int, column: int) -> None:
+        row = self._rows[n]
+        self.picked.emit(row.number)
+        if column == _LOCK:  # anywhere in the cell: its check box is small
+            self.locked.emit(row.number, not row.locked)
+        if column == _STATE:
+            self._ask_state(n)
+        if column == _COLOR:
+            color = QColorDialog.getColor(
+                QColor.fromRgbF(*row.color), self, f"Colour of {row.name}"
+            )
+            if color.isValid():
+                self.recolored.emit(row.number, (color.redF(), color.greenF(), color.blueF()))
+
+    def _ask_state(self, n: int) -> None:
+        """A menu of the states under the cell."""
+        number, menu = self._rows[n].number, QMenu(self)
+        for state, sign in SIGNS.items():
+            action = QAction(f"{sign}  {state.capitalize()}", menu)
+            action.triggered.connect(lambda _=False, state=state: self.stated.emit(number, state))
+            menu.addAction(action)
+        cell = self.visualItemRect(self.item(n, _STATE))
+        view = self.viewport()
+        if view is not None:
+            menu.popup(view.mapToGlobal(cell.bottomLeft()))
+        self.state_menu = menu
+
+    def _on_edited(self, item: QTableWidgetItem) -> None:
+        if item.column() == _NAME and item.row() < len(self._rows):
+            self.renamed.emit(self._rows[item.row()].number, item.text())
+
+
+def _size(row: LabelRow) -> str:
+    """Millilitres, of small ones a tenth too; pixels where there are none."""
+    if row.millilitres is None:
+        return f"{row.n_voxels:,}"
+    return f"{row.millilitres:,.1f}" if row.millilitres < 100 else f"{row.millilitres:,.0f}"
+
+
+def _new_cell(*, editable: bool, right: bool) -> QTableWidgetItem:
+    cell = QTableWidgetItem()
+    flags = Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemIsEnabled
+    cell.setFlags(flags | Qt.ItemFlag.ItemIsEditable if editable else flags)
+    if right:
+        cell.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+    return cell
+
+
+def _swatch(color: tuple[float, float, float]) -> QIcon:
+    """A square of a colour, which a selected row does not tint."""
+    pixels = QPixmap(14, 14)
+    pixels.fill(QColor.fromRgbF(*color))
+    icon = QIcon(pixels)
+    icon.addPixmap(pixels, QIcon.Mode.Selected)
+    return icon

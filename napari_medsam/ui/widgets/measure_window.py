@@ -1,0 +1,178 @@
+"""The window of measures: what to measure above, the table, and what to do with it below."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QGuiApplication
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QCheckBox,
+    QComboBox,
+    QDialog,
+    QDoubleSpinBox,
+    QFileDialog,
+    QLabel,
+    QSizePolicy,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_medsam.engine.data.volume import Axis
+from napari_medsam.formats.images.read import without_suffix
+from napari_medsam.measure.table import as_row
+from napari_medsam.ui.actions.measures import Asked, Measures
+from napari_medsam.ui.state.dock_state import VIEW_NAMES
+from napari_medsam.ui.widgets.basics import button, side_by_side, small_print
+
+HEADINGS = {
+    "name": "Name", "ml": "ml", "voxels": "Voxels", "long": "Long", "short": "Short",
+    "slice": "Slice", "mean": "Mean", "std": "SD", "min": "Min", "max": "Max",
+    "median": "Median", "dice": "Dice", "nsd": "NSD", "change_ml": "Change ml",
+    "change_percent": "Change %",
+}  # fmt: skip
+"""Columns on screen; the file and the clipboard have all of them."""
+WORDS = (
+    "Long: the longest diameter in a slice; short: the longest perpendicular to it (RECIST 1.1), "
+    "by the convex hull of one connected part. For research use only."
+)
+
+
+class MeasureWindow(QDialog):
+    """Shows the measures of the open case; stays open beside the viewer.
+
+    Parameters
+    ----------
+    measures
+        Who measures.
+    parent
+        The dock.
+    suggested
+        A file beside the image, whose name the table's and the page's are made of.
+    """
+
+    def __init__(self, measures: Measures, parent: QWidget, suggested: Path) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Measures")
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.resize(760, 340)
+        self._measures = measures
+        self._suggested = suggested
+        self._build()
+        measures.on_found = self.show_found
+        self.finished.connect(self._on_closed)
+        self.take()
+
+    def _build(self) -> None:
+        self.axis, self.reference = QComboBox(), QComboBox()
+        for axis, name in VIEW_NAMES.items():
+            self.axis.addItem(name.capitalize(), axis)
+        self.reference.addItem("nothing", None)
+        for layer in self._measures.references():
+            self.reference.addItem(layer.name, layer)
+        self.tolerance = QDoubleSpinBox()
+        self.tolerance.setRange(0, 100)
+        self.tolerance.setValue(2)
+        self.tolerance.setSuffix(" mm")
+        self.tolerance.setToolTip("Of the surface Dice (NSD)")
+        self.lines = QCheckBox("Lines")
+        self.lines.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
+        self.lines.setToolTip("Draw both diameters on the image")
+        self.again = button("Measure", "Measure the labels as they are now")
+        self.copy = button("Copy table", "Copy the table for a spreadsheet")
+        self.save = button("Save table...", "Save the table as CSV")
+        self.page = button("Save page...", "Save a page with key images, PNG or PDF")
+        self.table = QTableWidget(0, len(HEADINGS))
+        self.table.setHorizontalHeaderLabels(list(HEADINGS.values()))
+        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.table.setToolTip("Click a row to see the slice with its diameters")
+        layout = QVBoxLayout(self)
+        words = QLabel("Diameters"), QLabel("Compare with"), QLabel("NSD at")
+        top = side_by_side(
+            words[0], self.axis, words[1], self.reference, words[2], self.tolerance, self.again
+        )
+        top.setStretch(3, 1)
+        layout.addLayout(top)
+        layout.addWidget(self.table)
+        layout.addLayout(side_by_side(self.lines, self.copy, self.save, self.page))
+        layout.addWidget(small_print(WORDS))
+        self._connect()
+
+    def _connect(self) -> None:
+        self.again.clicked.connect(lambda: self.take())
+        self.axis.activated.connect(lambda _: self.take())
+        self.reference.activated.connect(lambda _: self.take())
+        self.tolerance.editingFinished.connect(lambda: self.take())
+        self.lines.toggled.connect(lambda _: self._show_lines())
+        self.copy.clicked.connect(lambda: self._copy())
+        self.save.clicked.connect(lambda: self._ask_table())
+        self.page.clicked.connect(lambda: self._ask_page())
+        self.table.cellClicked.connect(lambda row, _: self._on_row(row))
+
+    def take(self) -> None:
+        """Measure what is chosen above."""
+        axis: Axis = self.axis.currentData()
+        self.again.setText("Measuring...")
+        self._measures.take(Asked(axis, self.reference.currentData(), self.tolerance.value()))
+
+    def show_found(self) -> None:
+        """Fill the table; columns that have nothing are hidden."""
+        self.again.setText("Measure")
+        rows = [as_row(one, self._measures.units) for one in self._measures.found]
+        self.table.setRowCount(len(rows))
+        for column, name in enumerate(HEADINGS):
+            values = [row[name] for row in rows]
+            self.table.setColumnHidden(column, all(value is None for value in values))
+            for n, value in enumerate(values):
+                self.table.setItem(n, column, _cell(value))
+        self.table.resizeColumnsToContents()
+        self._show_lines()
+
+    def _show_lines(self) -> None:
+        if self.lines.isChecked():
+            self._measures.draw_lines()
+        else:
+            self._measures.remove_lines()
+
+    def _on_row(self, row: int) -> None:
+        self._measures.show(self._measures.found[row].label.number)
+
+    def _copy(self) -> None:
+        clipboard = QGuiApplication.clipboard()
+        if clipboard is not None:
+            clipboard.setText(self._measures.as_text())
+
+    def _ask_table(self) -> None:
+        name, _ = QFileDialog.getSaveFileName(
+            self, "Save table", str(self._beside("_measures.csv")), "Table (*.csv)"
+        )
+        if name:
+            self._measures.save_table(Path(name))
+
+    def _ask_page(self) -> None:
+        name, _ = QFileDialog.getSaveFileName(
+            self, "Save page", str(self._beside("_measures.pdf")), "PDF (*.pdf);;Picture (*.png)"
+        )
+        if name:
+            self._measures.save_page(Path(name))
+
+    def _beside(self, ending: str) -> Path:
+        return self._suggested.with_name(without_suffix(self._suggested.name) + ending)
+
+    def _on_closed(self) -> None:
+        self._measures.on_found = lambda: None
+        self._measures.remove_lines()
+
+
+def _cell(value: object) -> QTableWidgetItem:
+    if isinstance(value, float):
+        cell = QTableWidgetItem(f"{value:,.3f}" if abs(value) < 1 else f"{value:,.1f}")
+    else:
+        cell = QTableWidgetItem("" if value is None else str(value))
+    if not isinstance(value, str):
+        cell.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+    return cell

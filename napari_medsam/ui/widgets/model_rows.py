@@ -1,0 +1,94 @@
+"""The model's part of the dock: which one, what is wrong with it, and the ways to get it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from qtpy.QtCore import QUrl, Signal
+from qtpy.QtGui import QDesktopServices
+from qtpy.QtWidgets import QComboBox, QFileDialog, QVBoxLayout, QWidget
+from superqt.utils import signals_blocked
+
+from napari_medsam.ui.state.dock_state import ModelState
+from napari_medsam.ui.widgets.basics import button, sentence, side_by_side
+
+WEIGHTS_FILTER = "Models (*.whl *.pth *.pt *.ckpt *.safetensors *.xml *.onnx *.zip);;All files (*)"
+_FILE, _FOLDER = "import a file", "import a folder"
+
+
+class ModelChoice(QComboBox):
+    """The models there are, and below them the ways to bring one."""
+
+    chosen = Signal(str)
+    file_wanted = Signal()
+    folder_wanted = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._models: tuple[tuple[str, str], ...] = ()
+        self._shown = ""
+        self.activated.connect(self._on_activated)
+
+    def show_models(self, models: Sequence[tuple[str, str]], shown: str) -> None:
+        """(name, title) of each, and which is in use."""
+        self._shown = shown
+        with signals_blocked(self):
+            if tuple(models) != self._models:
+                self._models = tuple(models)
+                self.clear()
+                for name, title in models:
+                    self.addItem(title, name)
+                self.insertSeparator(self.count())
+                self.addItem("Import a file or zip ...", _FILE)
+                self.addItem("Import a folder ...", _FOLDER)
+            self.setCurrentIndex(self.findData(shown))
+
+    def _on_activated(self, index: int) -> None:
+        what = self.itemData(index)
+        if what not in (_FILE, _FOLDER):
+            self.chosen.emit(what)
+            return
+        with signals_blocked(self):
+            self.setCurrentIndex(self.findData(self._shown))
+        (self.file_wanted if what == _FILE else self.folder_wanted).emit()
+
+
+class ModelRow(QWidget):
+    """Why this model, or what is wrong with it and the ways out; hidden while there is nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._page = ""
+        self.sentence = sentence()
+        self.install = button("Install model", "Fetch the weights and check them")
+        self.open_page = button("Open web page", "Open the authors' page in your browser")
+        self.import_file = button("Import file...", "Take the weights from a file or a zip")
+        self.import_folder = button("Import folder...", "Take the weights from a folder")
+        self.open_page.clicked.connect(lambda: QDesktopServices.openUrl(QUrl(self._page)))
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addWidget(self.sentence)
+        layout.addLayout(side_by_side(self.install, self.open_page))
+        layout.addLayout(side_by_side(self.import_file, self.import_folder))
+
+    def show_state(self, model: ModelState | None) -> None:
+        needs_weights = model is not None and model.state in ("missing", "failed")
+        self._page = model.page if model else ""
+        self.sentence.setText(model.sentence if model else "")
+        self.sentence.setVisible(bool(model and model.sentence))
+        self.install.setVisible(needs_weights and bool(model and model.can_install))
+        self.open_page.setVisible(needs_weights and bool(self._page))
+        self.import_file.setVisible(needs_weights)
+        self.import_folder.setVisible(needs_weights)
+        self.setVisible(bool(model and model.sentence))
+
+
+def ask_weights(parent: QWidget, *, folder: bool = False) -> Path | None:
+    """Ask for a file or zip with weights, or a folder; None where the question was left."""
+    if folder:
+        chosen = QFileDialog.getExistingDirectory(parent, "Import a folder of models")
+    else:
+        chosen, _ = QFileDialog.getOpenFileName(parent, "Import a model", "", WEIGHTS_FILTER)
+    return Path(chosen) if chosen else None

@@ -1,0 +1,93 @@
+"""A small picture of what the model sees of the slice on screen, folded away until it is wanted."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from qtpy.QtCore import QRectF, Qt
+from qtpy.QtGui import QColor, QImage, QPainter, QPen, QPixmap
+from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+
+from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef
+from napari_medsam.engine.inference.model_view import Corners, box_seen, seen
+from napari_medsam.engine.session import Session
+from napari_medsam.ui.actions.boxes import box_meant
+from napari_medsam.ui.state.case import Case
+from napari_medsam.ui.widgets.basics import button, small_print
+
+SIDE = 192
+"""Pixels of the screen; a model's 256 are shown smaller, a model's 1024 as well."""
+
+BOX = QColor("#f0e442")
+TITLE = "What the model sees"
+FOLDED, OPEN = "\u25b8", "\u25be"
+
+
+class SeenRow(QWidget):
+    """Folded: a button. Open: the picture with the box, and its window in numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fold = button(TITLE, "The model's input: windowed, resized and padded")
+        self.fold.setCheckable(True)
+        self.fold.setFlat(True)
+        self.picture, self.words = QLabel(), small_print("")
+        self.picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.picture.setAccessibleName(TITLE)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        for part in (self.fold, self.picture, self.words):
+            layout.addWidget(part)
+        self._shown: tuple[object, ...] = ()
+        self._set_open(False)
+        self.fold.toggled.connect(self._set_open)
+
+    @property
+    def is_open(self) -> bool:
+        return self.fold.isChecked()
+
+    def show_seen(self, case: Case | None, session: Session | None) -> None:
+        """Draw what the model sees now; nothing is computed while folded or unchanged."""
+        where = case.where() if case is not None else None
+        if not self.is_open or case is None or session is None or where is None:
+            return
+        placed = box_meant(case)
+        box = placed.box if placed is not None else None
+        what = (session.volume, session.model.identity, session.window, where, box)
+        if what == self._shown:
+            return
+        self._shown = what
+        self._draw(session, where, box)
+
+    def _draw(self, session: Session, where: SliceRef, box: BoxPrompt | None) -> None:
+        contract, window = session.model.contract, session.window
+        pixels = seen(session.volume, contract, window, where)
+        corners = box_seen(box, session.volume, contract) if box is not None else None
+        self.picture.setPixmap(picture_of(pixels, corners))
+        lower_upper = f"{window.lower:,.0f} to {window.upper:,.0f}"
+        shown = "colours" if session.volume.is_rgb else f"grey values {lower_upper}"
+        self.words.setText(f"{contract.side} \u00d7 {contract.side} pixels, {shown}")
+
+    def _set_open(self, is_open: bool) -> None:
+        self.fold.setText(f"{TITLE} {OPEN if is_open else FOLDED}")
+        self.picture.setVisible(is_open)
+        self.words.setVisible(is_open)
+        self._shown = ()
+
+
+def picture_of(pixels: NDArray[np.uint8], corners: Corners | None) -> QPixmap:
+    """(side, side, 3) RGB as a pixmap of `SIDE` pixels, with a box in pixels of the array."""
+    side = pixels.shape[0]
+    image = QImage(pixels.tobytes(), side, side, 3 * side, QImage.Format.Format_RGB888)
+    smooth = Qt.TransformationMode.SmoothTransformation
+    shown = QPixmap.fromImage(image).scaled(
+        SIDE, SIDE, Qt.AspectRatioMode.IgnoreAspectRatio, smooth
+    )
+    if corners is not None:
+        x0, y0, x1, y1 = ((at + 0.5) * SIDE / side for at in corners)
+        painter = QPainter(shown)
+        painter.setPen(QPen(BOX, 1))
+        painter.drawRect(QRectF(x0, y0, x1 - x0, y1 - y0))
+        painter.end()
+    return shown

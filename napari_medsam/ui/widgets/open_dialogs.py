@@ -1,0 +1,209 @@
+"""The questions that opening a file may ask, as dialogs: series, volume, spacing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NoReturn
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QApplication,
+    QDialog,
+    QDialogButtonBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QMainWindow,
+    QPushButton,
+    QSlider,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_medsam.formats.common.description import Description
+from napari_medsam.formats.common.errors import ReadError
+from napari_medsam.formats.common.grid import Triple
+from napari_medsam.formats.common.thumbnail import SIDE
+from napari_medsam.ui.actions.open_images import Chooser, NothingChosen, Volumes, about
+from napari_medsam.ui.widgets.basics import sentence
+from napari_medsam.ui.widgets.picture_list import LINE, PictureList, pixmap
+
+PREVIEW = 2 * SIDE
+UNITS = ("x", "y", "z")
+
+
+def current_chooser() -> Chooser | None:
+    """The dialogs, over the window that is on screen; None where there is none to ask in."""
+    if not isinstance(QApplication.instance(), QApplication):
+        return None
+    for widget in QApplication.topLevelWidgets():
+        if isinstance(widget, QMainWindow) and widget.isVisible():
+            return ChoiceDialogs(widget)
+    return None
+
+
+class ChoiceDialogs:
+    """Asks in dialogs over `parent`."""
+
+    def __init__(self, parent: QWidget) -> None:
+        self._parent = parent
+
+    def series(self, name: str, found: Sequence[Description]) -> list[str]:
+        dialog = SeriesDialog(name, found, self._parent)
+        return dialog.chosen() if _is_accepted(dialog) else _nothing()
+
+    def volume(self, volumes: Volumes) -> int:
+        dialog = VolumeDialog(volumes, self._parent)
+        return dialog.number.value() if _is_accepted(dialog) else _nothing()
+
+    def spacing(self, name: str, n_pages: int) -> Triple | None:
+        dialog = SpacingDialog(name, n_pages, self._parent)
+        if not _is_accepted(dialog):
+            _nothing()
+        return None if dialog.is_unknown else dialog.spacing()
+
+
+def _is_accepted(dialog: QDialog) -> bool:
+    accepted = dialog.exec() == QDialog.DialogCode.Accepted
+    dialog.deleteLater()
+    return bool(accepted)
+
+
+def _nothing() -> NoReturn:
+    raise NothingChosen("Nothing was chosen.")
+
+
+class Question(QDialog):
+    """A sentence, something to answer it with, OK and Cancel."""
+
+    def __init__(self, title: str, question: str, parent: QWidget | None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(title)
+        self.column = QVBoxLayout(self)
+        self.column.addWidget(words := sentence())
+        words.setText(question)
+        self.buttons = QDialogButtonBox()
+        self.open_button = QPushButton("Open")
+        self.open_button.setDefault(True)
+        self.buttons.addButton(self.open_button, QDialogButtonBox.ButtonRole.AcceptRole)
+        self.buttons.addButton(QDialogButtonBox.StandardButton.Cancel)
+        self.buttons.accepted.connect(self.accept)
+        self.buttons.rejected.connect(self.reject)
+
+
+class SeriesDialog(Question):
+    """A list of series, each with its picture; one or several can be chosen."""
+
+    def __init__(self, name: str, found: Sequence[Description], parent: QWidget | None) -> None:
+        super().__init__(
+            "Choose a series",
+            f"{name} holds {len(found)} series. Which one is to be opened?",
+            parent,
+        )
+        self.list = PictureList()
+        self.list.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        for one in found:
+            warned = f"\n\u26a0 {one.notes[0]}" if one.notes else ""
+            tip = "\n".join((one.series, *one.notes))
+            self.list.add(about(one) + warned, one.thumbnail, one.series, tip)
+        self.list.setCurrentRow(0)
+        self.list.itemSelectionChanged.connect(self._on_selected)
+        self.list.itemDoubleClicked.connect(lambda _: self.accept())
+        self.column.addWidget(self.list)
+        self.column.addWidget(self.buttons)
+        self.resize(520, min(640, 140 + LINE * len(found)))
+
+    def chosen(self) -> list[str]:
+        """`Description.series` of what is selected, in the order of the list."""
+        return [str(series) for series in self.list.chosen()]
+
+    def _on_selected(self) -> None:
+        self.open_button.setEnabled(bool(self.list.selectedItems()))
+
+
+class VolumeDialog(Question):
+    """A slider over the volumes of a file, with a picture of the one it is on."""
+
+    def __init__(self, volumes: Volumes, parent: QWidget | None) -> None:
+        last = volumes.n - 1
+        super().__init__(
+            "Choose a volume",
+            f"{volumes.name} holds {volumes.n} volumes (time points, directions, channels or "
+            f"frames), numbered 0 to {last}. One at a time is segmented.",
+            parent,
+        )
+        self._volumes = volumes
+        self.preview = QLabel()
+        self.preview.setFixedSize(PREVIEW, PREVIEW)
+        self.preview.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.preview.setWordWrap(True)
+        self.slider, self.number = QSlider(Qt.Orientation.Horizontal), QSpinBox()
+        for control in (self.slider, self.number):
+            control.setRange(0, last)
+        # A preview reads a whole volume, so it is made when the slider comes to rest.
+        self.slider.setTracking(False)
+        self.slider.sliderMoved.connect(self.number.setValue)
+        self.slider.valueChanged.connect(self.number.setValue)
+        self.number.setKeyboardTracking(False)
+        self.number.valueChanged.connect(self._on_number)
+        row = QHBoxLayout()
+        row.addWidget(self.slider)
+        row.addWidget(self.number)
+        self.column.addWidget(self.preview, alignment=Qt.AlignmentFlag.AlignCenter)
+        self.column.addLayout(row)
+        self.column.addWidget(self.buttons)
+        self._show_preview(0)
+
+    def _on_number(self, number: int) -> None:
+        if not self.slider.isSliderDown():
+            self.slider.setValue(number)
+            self._show_preview(number)
+
+    def _show_preview(self, number: int) -> None:
+        try:
+            picture = self._volumes.preview(number)
+        except ReadError as error:
+            self.preview.setText(str(error))
+            return
+        self.preview.setPixmap(pixmap(picture).scaled(PREVIEW, PREVIEW, KEEP, SMOOTH))
+
+
+class SpacingDialog(Question):
+    """Millimetres between pixels and pages of a stack, or that they are not known."""
+
+    def __init__(self, name: str, n_pages: int, parent: QWidget | None) -> None:
+        super().__init__(
+            "Spacing of a stack",
+            f"{name} has {n_pages} pages, taken as slices. A picture file does not say how far "
+            f"apart they are: volumes and diameters need it.",
+            parent,
+        )
+        self.is_unknown = False
+        form = QFormLayout()
+        self.fields = [QDoubleSpinBox() for _ in UNITS]
+        titles = ("Pixel width", "Pixel height", "Distance of pages")
+        for field, title in zip(self.fields, titles, strict=True):
+            field.setDecimals(4)
+            field.setRange(0.0001, 1000)
+            field.setValue(1)
+            field.setSuffix(" mm")
+            form.addRow(title, field)
+        self.unknown = QPushButton("Not known")
+        self.buttons.addButton(self.unknown, QDialogButtonBox.ButtonRole.AcceptRole)
+        self.unknown.clicked.connect(self._on_unknown)
+        self.column.addLayout(form)
+        self.column.addWidget(self.buttons)
+
+    def spacing(self) -> Triple:
+        x, y, z = (field.value() for field in self.fields)
+        return x, y, z
+
+    def _on_unknown(self) -> None:
+        self.is_unknown = True
+
+
+KEEP = Qt.AspectRatioMode.KeepAspectRatio
+SMOOTH = Qt.TransformationMode.SmoothTransformation

@@ -1,0 +1,57 @@
+"""A list to choose from, each line with a small picture."""
+
+from __future__ import annotations
+
+import numpy as np
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtGui import QIcon, QImage, QPixmap
+from qtpy.QtWidgets import QListWidget, QListWidgetItem
+
+from napari_medsam.formats.common.thumbnail import SIDE
+from napari_medsam.ui.actions.open_images import Thumbnail
+
+LINE = SIDE + 12
+"""Pixels that a line of the list takes."""
+
+
+class PictureList(QListWidget):
+    """Lines of text beside pictures; each stands for something of the caller's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setIconSize(QSize(SIDE, SIDE))
+        self.setSpacing(2)
+        self.setWordWrap(True)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+
+    def add(self, text: str, picture: Thumbnail | None, meant: object, tip: str = "") -> None:
+        """A line that stands for `meant`."""
+        item = QListWidgetItem(QIcon(_padded(picture)), text)
+        item.setData(Qt.ItemDataRole.UserRole, meant)
+        item.setToolTip(tip)
+        self.addItem(item)
+
+    def chosen(self) -> list[object]:
+        """What the selected lines stand for, in the order of the list."""
+        items = sorted(self.selectedItems(), key=self.row)
+        return [item.data(Qt.ItemDataRole.UserRole) for item in items]
+
+
+def pixmap(picture: Thumbnail) -> QPixmap:
+    """A grey (rows, columns) or RGB (rows, columns, 3) uint8 array as Qt's."""
+    picture = np.ascontiguousarray(picture)
+    rows, columns = picture.shape[:2]
+    form = QImage.Format.Format_RGB888 if picture.ndim == 3 else QImage.Format.Format_Grayscale8
+    image = QImage(picture.tobytes(), columns, rows, picture.strides[0], form)
+    return QPixmap.fromImage(image.copy())
+
+
+def _padded(picture: Thumbnail | None) -> QPixmap:
+    """A square with the picture in its middle, so that all texts begin at the same place."""
+    square = np.zeros((SIDE, SIDE, 3), np.uint8)
+    if picture is not None:
+        rows, columns = picture.shape[:2]
+        y, x = (SIDE - rows) // 2, (SIDE - columns) // 2
+        colour = picture if picture.ndim == 3 else picture[..., None]
+        square[y : y + rows, x : x + columns] = colour
+    return pixmap(square)

@@ -1,0 +1,199 @@
+"""The page of preferences, in a dialog; what it says is kept and takes effect at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDialog,
+    QDialogButtonBox,
+    QFormLayout,
+    QLineEdit,
+    QScrollArea,
+    QSpinBox,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_medsam.headless import embedding_store
+from napari_medsam.models.runtime.precision_choice import Wish
+from napari_medsam.storage import settings
+from napari_medsam.ui.state import preferred_reader, shortcuts
+from napari_medsam.ui.state.dock_state import PRECISIONS
+from napari_medsam.ui.widgets.basics import sentence, small_print
+
+IDLE: dict[settings.IdleWork, str] = {
+    "mains": "On mains power only",
+    "always": "Always",
+    "never": "Never",
+}
+JOURNAL = (
+    "Nothing has to be saved for safety: every step is in the journal as it is done, and opening "
+    "the image again goes on from there."
+)
+DISK: dict[str, str] = {"float16": "As the model made them", "int8": "Half the room (rounded)"}
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What the page was left with."""
+
+    settings: settings.Settings
+    cache: embedding_store.Preferences
+
+
+class Page(QDialog):
+    """Everything that can be preferred: the computer's part, what one sees, and the keys.
+
+    `precision` is how the model computes now; who opened the page takes over what is chosen.
+    """
+
+    def __init__(self, parent: QWidget, precision: Wish = "f32") -> None:
+        super().__init__(parent)
+        self._precision = precision
+        self.setWindowTitle("Preferences of the box segmentation")
+        self._now = Chosen(settings.settings(), embedding_store.preferences())
+        self.why_not = sentence()
+        self.tabs = QTabWidget()
+        self.tabs.addTab(self._build_computer(), "Computer")
+        self.tabs.addTab(self._build_screen(), "Screen")
+        self.tabs.addTab(self._build_keys(), "Keys")
+        ok, cancel = QDialogButtonBox.StandardButton.Ok, QDialogButtonBox.StandardButton.Cancel
+        self.buttons = QDialogButtonBox(ok | cancel)
+        self.buttons.accepted.connect(self._accept)
+        self.buttons.rejected.connect(self.reject)
+        layout = QVBoxLayout(self)
+        for part in (self.tabs, self.why_not, self.buttons):
+            layout.addWidget(part)
+        self.why_not.hide()
+        self.resize(520, 460)
+
+    def _build_computer(self) -> QWidget:
+        now = self._now
+        self.threads = _spin(now.settings.threads, 0, os.cpu_count() or 1, "", "Automatic")
+        self.memory = _spin(now.settings.memory_mb, 0, 65536, " MB")
+        self.disk = _spin(now.cache.max_bytes // 10**6, 0, 10**6, " MB")
+        self.disk_precision = _combo(DISK, now.cache.precision)
+        self.idle = _combo(IDLE, now.settings.idle_work)
+        self.precision = _combo(PRECISIONS, self._precision)
+        return _form(
+            ("How the model computes", self.precision),
+            ("Processor threads of the model", self.threads),
+            ("Prepared slices in memory, at most", self.memory),
+            ("Prepared slices on disk, at most", self.disk),
+            ("How they are kept on disk", self.disk_precision),
+            ("Prepare slices while you look", self.idle),
+        )
+
+    def _build_screen(self) -> QWidget:
+        now = self._now.settings
+        self.preview = _check("Outline the mask while a box is drawn", now.preview)
+        self.sound = _check("Sound at the end of a long job", now.sound)
+        self.opens = _check(
+            "Open medical files and DICOM folders without asking", now.opens_files == "yes"
+        )
+        self.ask_on_close = _check(
+            "Ask about unsaved labels when the window is closed", now.ask_on_close
+        )
+        return _form(
+            ("", self.preview),
+            ("", self.sound),
+            ("", self.opens),
+            ("", self.ask_on_close),
+            ("", small_print(JOURNAL)),
+        )
+
+    def _build_keys(self) -> QWidget:
+        self.keys: dict[str, QLineEdit] = {}
+        rows: list[tuple[str, QWidget]] = []
+        for one in shortcuts.TABLE:
+            field = self.keys[one.action] = QLineEdit(shortcuts.key_of(one.action))
+            field.setPlaceholderText(one.key)
+            field.setMaximumWidth(120)
+            rows.append((one.does, field))
+        rows.append(("", small_print("Buttons name a new key when the dock is opened again.")))
+        scroll = QScrollArea()
+        scroll.setWidget(_form(*rows))
+        scroll.setWidgetResizable(True)
+        return scroll
+
+    def chosen_keys(self) -> dict[str, str]:
+        """Action to key, where it is another than the table's; an empty field is the table's."""
+        typed = {
+            action: field.text().strip().upper().replace("SHIFT-", "Shift-")
+            for action, field in self.keys.items()
+        }
+        return {
+            action: key for action, key in typed.items() if key and key != shortcuts.KEYS[action]
+        }
+
+    def _accept(self) -> None:
+        why = shortcuts.why_not_these(self.chosen_keys())
+        self.why_not.setText(why)
+        self.why_not.setVisible(bool(why))
+        if not why:
+            self._keep()
+            self.accept()
+
+    def _keep(self) -> None:
+        """Keep what was changed here: the rest may have been changed elsewhere meanwhile."""
+        wanted = {
+            "threads": self.threads.value(),
+            "memory_mb": self.memory.value(),
+            "idle_work": self.idle.currentData(),
+            "preview": self.preview.isChecked(),
+            "sound": self.sound.isChecked(),
+            "ask_on_close": self.ask_on_close.isChecked(),
+            "keys": self.chosen_keys(),
+        }
+        before = self._now.settings
+        settings.keep(**{k: v for k, v in wanted.items() if v != getattr(before, k)})
+        if self.opens.isChecked() != (self._now.settings.opens_files == "yes"):
+            preferred_reader.answer(self.opens.isChecked())
+        chosen = embedding_store.Preferences(
+            self.disk.value() * 10**6, self.disk_precision.currentData()
+        )
+        if chosen != self._now.cache:
+            embedding_store.keep_preferences(chosen)
+
+
+def _spin(value: int, least: int, most: int, unit: str, least_means: str = "") -> QSpinBox:
+    spin = QSpinBox()
+    spin.setRange(least, max(most, value))
+    spin.setSuffix(unit)
+    spin.setSpecialValueText(least_means)
+    spin.setValue(value)
+    return spin
+
+
+def _combo(words: Mapping[Any, str], value: str) -> QComboBox:
+    combo = QComboBox()
+    for data, text in words.items():
+        combo.addItem(text, data)
+    combo.setCurrentIndex(combo.findData(value))
+    return combo
+
+
+def _check(text: str, on: bool) -> QCheckBox:
+    box = QCheckBox(text)
+    box.setChecked(on)
+    return box
+
+
+def _form(*rows: tuple[str, QWidget]) -> QWidget:
+    page = QWidget()
+    form = QFormLayout(page)
+    form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
+    for text, widget in rows:
+        if text:
+            form.addRow(text, widget)
+        else:
+            form.addRow(widget)
+    return page

@@ -1,0 +1,127 @@
+"""The buttons for boxes that are there."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from napari_medsam.ui.state.dock_state import Panel, PointTool
+from napari_medsam.ui.state.shortcuts import key_of, with_key
+from napari_medsam.ui.widgets.basics import button, sentence, side_by_side
+
+
+class BoxRow(QWidget):
+    """Select, copy to the next slice, delete."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.select = button(
+            with_key("Select", "select_boxes"), "Select, move and resize boxes; again: draw"
+        )
+        self.select.setCheckable(True)
+        self.copy_on = button(
+            with_key("Copy", "copy_on"),
+            f"Copy the box to the next slice; to the one before: {key_of('copy_back')}",
+        )
+        self.delete = button(
+            with_key("Delete", "delete_box"), "Delete the box on this slice; its mask stays"
+        )
+        self.setLayout(side_by_side(self.select, self.copy_on, self.delete))
+
+    def show_panel(self, panel: Panel) -> None:
+        self.select.setChecked(panel.is_selecting)
+        self.copy_on.setVisible(not panel.is_flat)
+        for part in (self.select, self.copy_on, self.delete):
+            part.setEnabled(panel.has_case and panel.view is not None)
+
+
+# MERGED offer_row: 'One question at the top of the dock, asked once, with its answers as buttons.'
+class OfferRow(QWidget):
+    """A sentence with Yes and No; hidden while there is nothing to ask."""
+
+    answered = Signal(bool)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text = sentence()
+        self.yes, self.no = button("Yes"), button("No")
+        self.yes.clicked.connect(lambda: self._answer(True))
+        self.no.clicked.connect(lambda: self._answer(False))
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addWidget(self.text)
+        layout.addLayout(side_by_side(self.yes, self.no))
+        self.hide()
+
+    def offer(self, question: str) -> None:
+        """Ask something; an empty question asks nothing."""
+        self.text.setText(question)
+        self.setVisible(bool(question))
+
+    def _answer(self, yes: bool) -> None:
+        self.hide()
+        self.answered.emit(yes)
+
+
+# MERGED point_row: "The point tool's row of the dock: hidden where the model takes no points; its keys say why."
+class PointRow(QWidget):
+    """Points inside, points outside, the next object."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inside = button(
+            with_key("Inside", "point_inside"), "Click on the object; again to refine the mask"
+        )
+        self.outside = button(
+            with_key("Outside", "point_outside"), "Click on what is not of the object"
+        )
+        self.next_object = button("Next object", "Begin another object; this one stays")
+        for tool in (self.inside, self.outside):
+            tool.setCheckable(True)
+        self.setLayout(side_by_side(self.inside, self.outside, self.next_object))
+
+    def show_tool(self, tool: PointTool) -> None:
+        self.inside.setVisible(tool.inside)
+        self.outside.setVisible(tool.outside)
+        self.next_object.setVisible(tool.inside)
+        self.inside.setChecked(tool.drawing is True)
+        self.outside.setChecked(tool.drawing is False)
+        self.next_object.setEnabled(tool.n_points > 0)
+        self.setVisible(tool.inside or tool.outside)
+
+
+# MERGED review_row: 'The buttons for looking through a propagation.'
+class ReviewRow(QWidget):
+    """Next slice in doubt, accept it, put it right, go on from it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.next = button(
+            with_key("Look at next", "next_doubtful"), "Go to the slice that is most in doubt"
+        )
+        self.accept = button(
+            with_key("Accept", "accept"),
+            "This slice is right: no propagation changes it any more, and it is a keyframe",
+        )
+        self.fix = button(with_key("Fix", "fix"), "Draw the right box on this slice")
+        self.go_on = button(
+            with_key("From here", "go_on"),
+            "This slice is right now: propagate anew what lies beyond it",
+        )
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addLayout(side_by_side(self.next, self.accept))
+        layout.addLayout(side_by_side(self.fix, self.go_on))
+
+    def show_review(self, panel: Panel) -> None:
+        """Say how many slices are left, and what can be done on the one on screen."""
+        left = f"Look at next, {panel.n_doubtful} left" if panel.n_doubtful else "Look at next"
+        self.next.setText(with_key(left, "next_doubtful"))
+        self.next.setEnabled(panel.n_doubtful > 0)
+        self.accept.setText(with_key("Reopen" if panel.is_accepted else "Accept", "accept"))
+        can_act = panel.has_case and panel.view is not None and bool(panel.labels)
+        for part in (self.accept, self.fix):
+            part.setEnabled(can_act)
+        self.go_on.setEnabled(can_act and panel.range is not None and panel.progress is None)

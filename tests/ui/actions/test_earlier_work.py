@@ -1,0 +1,347 @@
+"""Earlier work that was put aside is found in the dock and gone on with; nothing is ever lost."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+
+from napari_medsam.engine.annotation.events import PlacedBox
+from napari_medsam.engine.annotation.fixed_masks import mask_there
+from napari_medsam.engine.data.prompts import SliceRef
+from napari_medsam.journal.archive import journals, put_aside_of
+from napari_medsam.journal.history import read_journal
+from napari_medsam.journal.paths import journal_path
+from napari_medsam.ui.actions.earlier_work import NONE, Earlier
+from napari_medsam.ui.state.case import Case
+from napari_medsam.ui.state.resume_offers import ONLY_LOOK, START_NEW, TAKE_OVER
+from napari_medsam.ui.widgets.journal_dialogs import EarlierDialog
+from tests.ui.actions.test_journal import FINGERPRINT, kept, reopened, same
+from tests.ui.actions.test_points import CLICKED, pointing
+from tests.ui.actions.test_points import click as pointed_at
+from tests.ui.conftest import SPACING_XYZ, Desk, HeldJobs, TinyShelf, image_layer, make_desk
+from tests.ui.hands import answer, click, let_pass, wait_for
+from tests.ui.window import Window
+
+
+@pytest.fixture
+def anew(desk: Desk) -> Iterator[Desk]:
+    """A desk on which work was begun anew, by mistake: the box on 10 and its masks are aside."""
+    desk.draw_on(10)
+    desk.controller.propagate(8, 12)
+    desk.controller.journals.close()
+    again = reopened(START_NEW)
+    again.draw_on(14)
+    yield again
+    again.controller.close()
+
+
+def found_by(desk: Desk) -> list[Earlier]:
+    found: list[Earlier] = []
+    desk.controller.earlier.find(found.extend)
+    return found
+
+
+def labelled(desk: Desk) -> list[int]:
+    """The axial slices with labels."""
+    return np.flatnonzero(desk.labels.any(axis=(1, 2))).tolist()
+
+
+def test_what_was_put_aside_is_found_with_a_picture(anew: Desk) -> None:
+    (one,) = found_by(anew)
+    assert "1 label, 1 box, 5 slices" in one.in_words
+    assert "Not all of it was saved" in one.in_words
+    assert np.ptp(one.picture, axis=2).max() > 50  # the label's colour
+
+
+def test_earlier_work_is_here_again_with_boxes_and_undo(anew: Desk) -> None:
+    (one,) = found_by(anew)
+    anew.controller.earlier.go_on_with(one)
+    assert labelled(anew) == [8, 9, 10, 11, 12]
+    assert [box.box.slice.index for box in anew.annotation.boxes] == [10]
+    assert anew.boxes.nshapes == 1
+    assert anew.view.panel.labels[0].n_voxels == np.count_nonzero(anew.labels)
+    assert "What was open before is kept" in anew.view.panel.message
+    anew.controller.undo()
+    assert labelled(anew) == [10]
+
+
+def test_what_was_open_is_kept_in_its_place_to_and_fro(anew: Desk) -> None:
+    for slices in ([8, 9, 10, 11, 12], [14], [8, 9, 10, 11, 12]):
+        (one,) = found_by(anew)
+        anew.controller.earlier.go_on_with(one)
+        assert labelled(anew) == slices
+        assert same(kept(anew), anew)
+    assert len(journals()) == 2
+
+
+def test_what_is_done_then_is_kept(anew: Desk) -> None:
+    (one,) = found_by(anew)
+    anew.controller.earlier.go_on_with(one)
+    anew.draw_on(6)
+    assert same(kept(anew), anew)
+    assert labelled(anew) == [6, 8, 9, 10, 11, 12]
+    anew.controller.journals.close()
+    again = reopened("Go on with it")
+    assert labelled(again) == [6, 8, 9, 10, 11, 12]
+    again.controller.close()
+
+
+def test_measures_follow(anew: Desk) -> None:
+    tally = anew.controller.case.tally
+    tally.refresh()
+    before = tally.diameters(1)
+    (one,) = found_by(anew)
+    anew.controller.earlier.go_on_with(one)
+    tally.refresh()
+    assert tally.diameters(1) is not None
+    assert tally.diameters(1) != before
+
+
+def test_without_earlier_work_that_is_told(desk: Desk) -> None:
+    desk.draw_on(10)
+    assert found_by(desk) == []
+    assert desk.view.panel.message == NONE
+
+
+def test_a_propagation_that_runs_is_stopped_and_kept_with_the_rest(anew: Desk) -> None:
+    (one,) = found_by(anew)
+    model = anew.shelf.model
+    decode, n_before = model.decode, len(anew.annotation.log)
+
+    def interrupted(*arguments: Any) -> Any:
+        if anew.annotation.so_far is not None and len(anew.annotation.so_far.masks) == 2:
+            model.decode = decode
+            anew.controller.earlier.go_on_with(one)
+        return decode(*arguments)
+
+    model.decode = interrupted
+    anew.controller.propagate(12, 17)
+    assert len(anew.annotation.log) >= n_before
+    assert labelled(anew) == [8, 9, 10, 11, 12]
+    assert same(kept(anew), anew)
+    (other,) = found_by(anew)
+    anew.controller.earlier.go_on_with(other)
+    assert len(labelled(anew)) > 1
+    assert 14 in labelled(anew)
+
+
+def test_where_the_exchange_fails_nothing_is_changed(
+    anew: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (one,) = found_by(anew)
+    rename = os.rename
+
+    def refused(path: Path, target: Path) -> None:
+        if path == one.path:
+            raise PermissionError("it is open elsewhere")
+        rename(path, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "rename", refused)
+        anew.controller.earlier.go_on_with(one)
+    assert "open elsewhere" in anew.view.panel.message
+    assert "left where it is" in anew.view.panel.message
+    assert labelled(anew) == [14]
+    anew.draw_on(16)
+    assert same(kept(anew), anew)
+    assert put_aside_of(FINGERPRINT) == [one.path]
+    assert journal_path(FINGERPRINT).exists()
+
+
+def test_what_cannot_be_written_is_not_exchanged(
+    anew: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (one,) = found_by(anew)
+    keeper = anew.controller.journals.of(anew.controller.case).keeper
+    with monkeypatch.context() as patched:
+        patched.setattr(keeper, "hand_back", lambda seconds: False)
+        anew.controller.earlier.go_on_with(one)
+    assert "cannot be written now" in anew.view.panel.message
+    assert labelled(anew) == [14]
+    anew.draw_on(16)
+    assert same(kept(anew), anew)
+
+
+def test_a_window_that_only_looks_exchanges_nothing(anew: Desk) -> None:
+    second = reopened(ONLY_LOOK)
+    (one,) = found_by(second)
+    second.controller.earlier.go_on_with(one)
+    assert "left where it is" in second.view.panel.message
+    assert labelled(second) == [14]
+    second.controller.close()
+    anew.draw_on(16)
+    assert same(kept(anew), anew)
+
+
+def test_a_window_that_was_taken_over_unknowingly_exchanges_nothing(anew: Desk, qapp) -> None:
+    (one,) = found_by(anew)
+    assert same(kept(anew), anew)
+    second = reopened(TAKE_OVER)
+    anew.controller.earlier.go_on_with(one)
+    first = anew.controller.journals.of(anew.controller.case)
+    wait_for(lambda: first.is_only_looking)
+    assert labelled(anew) == labelled(second) == [14]
+    second.draw_on(16)
+    assert same(kept(second), second)
+    assert put_aside_of(FINGERPRINT) == [one.path]
+    second.controller.close()
+
+
+def test_where_the_other_work_cannot_be_shown_that_is_told_and_nothing_is_lost(
+    anew: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (one,) = found_by(anew)
+
+    def short(*_: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Case, "take_over", short)
+        with pytest.raises(MemoryError):
+            anew.controller.earlier.go_on_with(one)
+    assert "is not kept" in anew.view.panel.message
+    assert anew.controller.journals.of(anew.controller.case).is_only_looking
+    anew.draw_on(6)
+    again = reopened("Go on with it")
+    assert labelled(again) == [8, 9, 10, 11, 12]
+    (other,) = found_by(again)
+    again.controller.earlier.go_on_with(other)
+    assert labelled(again) == [14]
+    again.controller.close()
+
+
+def test_an_edit_for_whose_end_there_was_no_memory_stays_with_its_work(anew: Desk) -> None:
+    (one,) = found_by(anew)
+    edit = anew.annotation.edit("propagate")
+    mask = mask_there(anew.annotation, SliceRef("z", 14), 1)
+    edit.paint(replace(mask, slice=SliceRef("z", 15)), 1, key=1)
+    edit.is_over = True
+    anew.controller.earlier.go_on_with(one)
+    assert labelled(anew) == [8, 9, 10, 11, 12]
+    assert same(kept(anew), anew)
+    (other,) = found_by(anew)
+    anew.controller.earlier.go_on_with(other)
+    assert labelled(anew) == [14, 15]
+
+
+def test_one_that_is_gone_meanwhile_is_not_made_anew(
+    anew: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (one,) = found_by(anew)
+    history = read_journal(one.path)
+    monkeypatch.setattr("napari_medsam.ui.actions.earlier_work.read_journal", lambda path: history)
+    one.path.unlink()
+    anew.controller.earlier.go_on_with(one)
+    assert "There is no journal" in anew.view.panel.message
+    assert labelled(anew) == [14]
+    assert same(kept(anew), anew)
+    assert not one.path.exists()
+
+
+def test_boxes_that_wait_for_the_model_are_not_given_up(anew: Desk) -> None:
+    (one,) = found_by(anew)
+    case = anew.controller.case
+    placed = case.annotation.boxes[0]
+    case.pending[99] = PlacedBox(99, 1, placed.box)
+    anew.controller.earlier.go_on_with(one)
+    assert "still wait" in anew.view.panel.message
+    assert list(case.pending) == [99]
+    assert labelled(anew) == [14]
+
+
+def test_click_after_the_exchange_begins_an_object_of_its_own() -> None:
+    """A click that found nothing had the number of a box of the other work."""
+    first = pointing(CLICKED)
+    pointed_at(first, 10, 30, 24)
+    first.controller.journals.close()
+    again = pointing(CLICKED, replies=[START_NEW])
+    pointed_at(again, 10, 1, 1)
+    assert again.annotation.boxes == ()
+    (one,) = found_by(again)
+    again.controller.earlier.go_on_with(one)
+    before = again.labels[10].copy()
+    assert before.any()
+    again.viewer.dims.set_point(0, 8 * SPACING_XYZ[2])
+    pointed_at(again, 8, 30, 24)
+    assert [box.box.slice.index for box in again.annotation.boxes] == [10, 8]
+    np.testing.assert_array_equal(again.labels[10], before)
+    again.controller.close()
+
+
+def test_a_damaged_one_is_left_out(anew: Desk) -> None:
+    (one,) = found_by(anew)
+    content = bytearray(one.path.read_bytes())
+    content[100:4000] = b"x" * 3900
+    one.path.write_bytes(content)
+    assert found_by(anew) == []
+    anew.controller.earlier.go_on_with(one)
+    assert "damaged" in anew.view.panel.message
+    assert labelled(anew) == [14]
+
+
+def test_another_image_opened_meanwhile_is_left_alone(anew: Desk) -> None:
+    anew.controller.journals.close()
+    slow = make_desk(HeldJobs)
+    slow.lanes[1].release()
+    slow.open(image_layer())
+    slow.lanes[-1].release()
+    found: list[Earlier] = []
+    slow.controller.earlier.find(found.extend)
+    slow.lanes[5].release()
+    (one, *_others) = found
+    slow.controller.earlier.go_on_with(one)
+    slow.open(image_layer(np.ones((4, 30, 30), np.int16), name="other"))
+    slow.lanes[5].release()
+    assert "Another image is open now" in slow.view.panel.message
+    assert not slow.labels.any()
+    slow.controller.close()
+
+
+class TestOnScreen:
+    @pytest.fixture
+    def window(
+        self, make_napari_viewer: Callable[..., Any], tmp_path: Path, desk: Desk
+    ) -> Iterator[Window]:
+        desk.draw_on(10)
+        desk.controller.propagate(8, 12)
+        desk.controller.journals.close()
+        made = Window(make_napari_viewer(show=True), TinyShelf())
+        answer(lambda box: click(box.buttons()[1]))
+        made.open(image_layer())
+        yield made
+        made.controller.close()
+
+    def test_started_anew_by_mistake_she_finds_it_in_the_menu(self, window: Window) -> None:
+        wait_for(lambda: "menu" in window.controller.panel().message)
+        window.look_at("z", 14)
+        window.draw((14, 12, 10), (14, 48, 38))
+        menu = window.parts.files.menu
+
+        def choose(dialog: EarlierDialog) -> None:
+            window.shot(dialog, "earlier_dialog")
+            place = dialog.list.visualItemRect(dialog.list.item(0)).center()
+            QTest.mouseClick(dialog.list.viewport(), Qt.MouseButton.LeftButton, pos=place)
+            click(dialog.open_button)
+
+        answer(choose)
+        menu.popup(window.parts.files.more.mapToGlobal(window.parts.pos()))
+        let_pass(100)
+        window.shot(menu, "more_menu_earlier")
+        where = menu.actionGeometry(window.parts.files.earlier).center()
+        QTest.mouseClick(menu, Qt.MouseButton.LeftButton, pos=where)
+        wait_for(lambda: "here again" in window.controller.panel().message)
+        slices = np.flatnonzero(window.labels.any(axis=(1, 2))).tolist()
+        assert slices == [8, 9, 10, 11, 12]
+        window.look_at("z", 10)
+        window.picture("earlier_work_is_back")
+        window.look_at("z", 6)
+        window.draw((6, 12, 10), (6, 48, 38))
+        assert window.labels[6].any()

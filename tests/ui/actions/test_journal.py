@@ -1,0 +1,404 @@
+"""The window and the journal: everything is kept, and opening the image again goes on."""
+
+from __future__ import annotations
+
+import sqlite3
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_medsam.journal.archive import journals
+from napari_medsam.journal.database import Book
+from napari_medsam.journal.history import History, read_history
+from napari_medsam.journal.paths import journal_path
+from napari_medsam.journal.writer import Keeper
+from napari_medsam.ui.state.case import Case
+from napari_medsam.ui.state.resume_offers import GO_ON, ONLY_LOOK, START_NEW, TAKE_OVER
+from tests.ui.conftest import Desk, HeldJobs, image_file, image_layer, make_desk
+from tests.ui.hands import let_pass, wait_for
+
+FINGERPRINT = image_file().volume.fingerprint
+
+
+def kept(desk: Desk) -> History:
+    """What the journal of the open case holds, once all is written."""
+    journal = desk.controller.journals.of(desk.controller.case)
+    assert journal is not None
+    assert journal.keeper is not None
+    assert journal.keeper.wait()
+    with Book(journal.keeper.path) as book:
+        return read_history(book)
+
+
+def reopened(*replies: str | None) -> Desk:
+    """A new window on the same image, whose user answers so."""
+    desk = make_desk()
+    desk.view.replies[:] = replies
+    desk.open(image_layer(name="another name"))
+    return desk
+
+
+def same(history: History, desk: Desk) -> bool:
+    annotation = history.annotation
+    return np.array_equal(annotation.labels, desk.annotation.labels) and (
+        annotation.table == desk.annotation.table and annotation.boxes == desk.annotation.boxes
+    )
+
+
+def test_what_is_done_is_kept(desk: Desk) -> None:
+    desk.draw_on(10)
+    desk.controller.propagate(8, 12)
+    desk.controller.on_case(Case.add_label)
+    desk.controller.undo()
+    history = kept(desk)
+    assert same(history, desk)
+    assert desk.labels.any()
+    box = next(row for row in history.rows if row.event and row.event.kind == "box")
+    assert box.event.model == "tiny"
+    assert box.window == desk.controller.case.window()
+
+
+def test_looking_at_an_image_leaves_no_journal(desk: Desk) -> None:
+    desk.controller.journals.close()
+    assert journals() == []
+
+
+def test_opening_the_image_again_offers_to_go_on(desk: Desk) -> None:
+    desk.draw_on(10)
+    desk.controller.propagate(8, 12)
+    desk.controller.journals.close()
+    again = reopened(GO_ON)
+    (offer,) = again.view.offers
+    assert "1 label, 1 box, 5 slices" in offer.question
+    assert "Not all of it was saved" in offer.question
+    assert offer.picture.shape[2] == 3
+    assert np.ptp(offer.picture, axis=2).max() > 50  # the label's colour
+    assert np.array_equal(again.labels, desk.labels)
+    assert again.boxes.nshapes == 1
+    assert again.annotation.table == desk.annotation.table
+    assert again.view.panel.labels[0].n_voxels == desk.view.panel.labels[0].n_voxels
+    again.controller.close()
+
+
+def test_undo_goes_back_through_what_was_done_before(desk: Desk) -> None:
+    desk.draw_on(10)
+    one_box = desk.labels.copy()
+    desk.controller.propagate(8, 12)
+    desk.controller.journals.close()
+    again = reopened(GO_ON)
+    again.controller.undo()
+    assert np.array_equal(again.labels, one_box)
+    again.controller.undo()
+    assert not again.labels.any()
+    assert not again.view.panel.can_undo
+    again.controller.redo()
+    assert np.array_equal(again.labels, one_box)
+    assert same(kept(again), again)
+    again.controller.close()
+
+
+def test_going_on_keeps_what_is_done_then_too(desk: Desk) -> None:
+    desk.draw_on(10)
+    desk.controller.journals.close()
+    again = reopened(GO_ON)
+    again.draw_on(12)
+    assert len(again.annotation.boxes) == 2
+    assert same(kept(again), again)
+    again.controller.close()
+
+
+@pytest.mark.parametrize("answer", [START_NEW, None])
+def test_starting_anew_keeps_the_earlier_journal_aside(desk: Desk, answer: str | None) -> None:
+    desk.draw_on(10)
+    before = kept(desk)
+    desk.controller.journals.close()
+    again = reopened(answer)
+    assert not again.labels.any()
+    again.draw_on(12)
+    assert same(kept(again), again)
+    assert "kept" in " ".join(panel.message for panel in again.view.panels)
+    (aside,) = [e.path for e in journals() if e.path != journal_path(FINGERPRINT)]
+    with Book(aside) as book:
+        assert np.array_equal(read_history(book).annotation.labels, before.annotation.labels)
+    again.controller.close()
+
+
+def test_work_done_before_the_journal_was_found_is_not_lost() -> None:
+    first = make_desk()
+    first.open(image_layer())
+    first.draw_on(10)
+    first.controller.close()
+    slow = make_desk(HeldJobs)
+    slow.lanes[1].release()
+    slow.open(image_layer())
+    slow.controller.on_case(Case.add_label)
+    slow.lanes[-1].release()
+    assert slow.view.offers == []
+    history = kept(slow)
+    assert [label.number for label in history.annotation.table] == [1, 2]
+    assert len(journals()) == 2
+    slow.controller.close()
+
+
+def test_a_second_window_is_told_and_only_looks(desk: Desk) -> None:
+    desk.draw_on(10)
+    n_steps = len(kept(desk).rows)
+    second = reopened(ONLY_LOOK)
+    assert "open in another window" in second.view.offers[0].question
+    assert np.array_equal(second.labels, desk.labels)
+    second.draw_on(12)
+    second.controller.close()
+    assert len(kept(desk).rows) == n_steps
+    assert len(journals()) == 1
+
+
+def test_a_second_window_takes_over_and_the_first_is_told(desk: Desk, qapp) -> None:
+    desk.draw_on(10)
+    kept(desk)
+    second = reopened(TAKE_OVER)
+    second.draw_on(12)
+    assert same(kept(second), second)
+    desk.draw_on(14)
+    first = desk.controller.journals.of(desk.controller.case)
+    wait_for(lambda: first.is_only_looking)
+    assert "taken over" in desk.view.panel.message
+    assert same(kept(second), second)
+    second.controller.close()
+
+
+def test_a_window_that_was_taken_over_before_its_first_step_is_told(desk: Desk, qapp) -> None:
+    second = reopened(TAKE_OVER)
+    second.draw_on(12)
+    assert same(kept(second), second)
+    desk.draw_on(10)
+    first = desk.controller.journals.of(desk.controller.case)
+    wait_for(lambda: first.is_only_looking)
+    second.draw_on(14)
+    assert same(kept(second), second)
+    second.controller.close()
+
+
+def test_the_same_image_twice_in_one_window_is_told(desk: Desk) -> None:
+    desk.draw_on(10)
+    desk.open(image_layer(name="second"))
+    assert "open here twice" in desk.view.panel.message
+    assert desk.view.offers == []
+    assert not desk.labels.any()
+
+
+def test_removing_the_image_closes_its_journal(desk: Desk) -> None:
+    desk.draw_on(10)
+    layer = desk.controller.case.layer
+    desk.viewer.layers.remove(layer)
+    assert not journal_path(FINGERPRINT).with_name(f"{FINGERPRINT}.journal-wal").exists()
+    again = reopened(GO_ON)
+    assert again.labels.any()
+    again.controller.close()
+
+
+def test_a_propagation_is_kept_while_it_runs() -> None:
+    """What was painted when the program was killed is there."""
+    desk = make_desk()
+    desk.open(image_layer())
+    desk.draw_on(10)
+    seen: list[np.ndarray] = []
+    decode = desk.shelf.model.decode
+
+    def spying(*arguments):
+        if desk.annotation.so_far is not None and len(seen) < 2:
+            history = kept(desk)
+            assert history.rows[-1].kind == "open"
+            seen.append(history.annotation.labels)
+            assert np.array_equal(seen[-1], desk.annotation.labels)
+        return decode(*arguments)
+
+    desk.shelf.model.decode = spying
+    desk.controller.propagate(6, 14)
+    assert len(seen) == 2
+    assert [row.kind for row in kept(desk).rows].count("open") == 0
+    desk.controller.journals.close()
+
+
+def test_a_damaged_journal_is_put_aside_and_told(desk: Desk) -> None:
+    desk.draw_on(10)
+    desk.controller.journals.close()
+    path = journal_path(FINGERPRINT)
+    content = bytearray(path.read_bytes())
+    content[100:4000] = b"x" * 3900
+    path.write_bytes(content)
+    again = reopened()
+    told = " ".join(panel.message for panel in again.view.panels)
+    assert "cannot be read" in told
+    (aside,) = [e.path for e in journals()]
+    assert ".damaged." in aside.name
+    assert aside.read_bytes() == content
+    again.draw_on(12)
+    assert same(kept(again), again)
+    again.controller.close()
+
+
+def test_a_full_disk_is_told_and_the_work_goes_on(desk: Desk, qapp, monkeypatch) -> None:
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Book, "append", full)
+        desk.draw_on(10)
+        wait_for(lambda: "disk is full" in desk.view.panel.message)
+        assert desk.view.panel.is_problem
+        assert desk.labels.any()
+    desk.draw_on(12)
+    assert same(kept(desk), desk)
+    let_pass(50)
+    assert any("written again" in panel.message for panel in desk.view.panels)
+
+
+def test_a_folder_of_journals_that_cannot_be_made_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("NAPARI_MEDSAM_JOURNALS", str(tmp_path / "file" / "journals"))
+    desk = make_desk()
+    desk.open(image_layer())
+    told = " ".join(panel.message for panel in desk.view.panels)
+    assert "The journal cannot be used" in told
+    desk.draw_on(10)
+    assert desk.labels.any()
+    desk.controller.journals.close()
+
+
+def test_a_saved_case_is_offered_as_saved(desk: Desk, tmp_path: Path) -> None:
+    desk.draw_on(10)
+    desk.controller.save(tmp_path / "labels.nii.gz")
+    desk.controller.journals.close()
+    again = reopened(GO_ON)
+    assert "Not all of it was saved" not in again.view.offers[0].question
+    assert not again.view.panel.is_dirty
+    again.controller.close()
+
+
+def test_undo_in_the_window_goes_as_far_as_the_journal(
+    monkeypatch: pytest.MonkeyPatch, qapp
+) -> None:
+    """Also once the journal was folded, and what is undone then is what comes back."""
+    small = partial(Keeper, most_bytes=30_000)
+    monkeypatch.setattr("napari_medsam.ui.actions.journal.Keeper", small)
+    monkeypatch.setattr("napari_medsam.journal.writer.LOOK_AT_SIZE_EVERY", 4)
+    desk = make_desk()
+    desk.open(image_layer())
+    for z in range(8, 13):
+        desk.draw_on(z)
+        desk.controller.propagate(0, 19)
+        layer = desk.controller.case.labels.layer
+        rng = np.random.default_rng(z)
+        where = np.full(400, z), *rng.integers(0, 48, (2, 400))
+        layer.data_setitem(where, 1)
+        assert kept(desk) is not None
+    wait_for(lambda: desk.annotation.n_folded > 0)
+    n_folded = desk.annotation.n_folded
+    while desk.view.panel.can_undo:
+        desk.controller.undo()
+    assert len(desk.annotation.log) == n_folded > 1
+    assert same(kept(desk), desk)
+    desk.draw_on(14)
+    assert same(kept(desk), desk)
+    labels = desk.labels.copy()
+    desk.controller.close()
+    again = reopened(GO_ON)
+    assert np.array_equal(again.labels, labels)
+    again.controller.close()
+
+
+def test_pictures_are_kept_too() -> None:
+    rgb = np.random.default_rng(0).integers(0, 255, (1, 40, 50, 3)).astype(np.uint8)
+    desk = make_desk()
+    desk.open(image_layer(rgb))
+    desk.draw((5, 5), (30, 30))
+    assert same(kept(desk), desk)
+    desk.controller.journals.close()
+    again = make_desk()
+    again.view.replies.append(GO_ON)
+    again.open(image_layer(rgb))
+    assert np.array_equal(again.labels, desk.labels)
+    again.controller.close()
+
+
+def killed_while_propagating(n_masks: int) -> None:
+    """Leave the journal that a kill -9 leaves when so many masks of slices 4 to 15 are painted."""
+    desk = make_desk()
+    desk.open(image_layer())
+    desk.draw_on(10)
+    left: dict[Path, bytes] = {}
+    decode = desk.shelf.model.decode
+
+    def spying(*arguments):
+        so_far = desk.annotation.so_far
+        if so_far is not None and len(so_far.masks) == n_masks and not left:
+            assert kept(desk).rows[-1].kind == "open"
+            path = journal_path(FINGERPRINT)
+            left.update({one: one.read_bytes() for one in path.parent.glob(f"{path.name}*")})
+        return decode(*arguments)
+
+    desk.shelf.model.decode = spying
+    desk.controller.propagate(4, 15)
+    desk.controller.journals.close()
+    assert left
+    for path, content in left.items():
+        path.write_bytes(content)
+
+
+def test_a_propagation_that_was_killed_is_told_and_what_is_missing_is_in_doubt(qapp) -> None:
+    killed_while_propagating(4)
+    again = reopened(GO_ON)
+    painted = np.flatnonzero(again.labels.any(axis=(1, 2))).tolist()
+    assert painted == [10, 11, 12, 13]
+    said = again.view.panel.message
+    assert again.view.panel.is_problem
+    assert "A propagation of Label 1 was interrupted: 4 of 12 axial slices were done" in said
+    assert "(slices 10 to 13). Run it again (G)" in said
+    assert "Your earlier work is here again" in said
+    again.viewer.dims.set_point(0, 10 * 3.0)
+    missing = {*range(4, 10), 14, 15}
+    strip = again.view.strips[-1]
+    assert {i for i, trust in strip.confidences if trust == 0} == missing
+    assert again.view.panel.labels[0].n_to_look_at >= len(missing)
+    again.controller.close()
+
+
+def test_it_is_told_until_it_was_run_again_or_undone(qapp) -> None:
+    killed_while_propagating(4)
+    reopened(GO_ON).controller.close()
+    again = reopened(GO_ON)
+    assert "was interrupted" in again.view.panel.message
+    again.controller.propagate(4, 15)
+    reviews = again.controller.case.reviews
+    assert reviews.interrupted == []
+    assert again.view.strips[-1].ends is not None
+    assert 0 not in dict(again.view.strips[-1].confidences).values()
+    again.controller.undo()
+    assert [label for label, _ in reviews.interrupted] == [1]
+    again.controller.undo()
+    assert reviews.interrupted == []
+    assert again.view.panel.labels[0].n_to_look_at == 0
+    again.controller.close()
+
+
+def test_a_propagation_that_was_stopped_by_its_user_is_not_told_as_interrupted(desk: Desk) -> None:
+    desk.draw_on(10)
+    decode = desk.shelf.model.decode
+
+    def stopping(*arguments):
+        if desk.annotation.so_far is not None and len(desk.annotation.so_far.masks) == 3:
+            desk.controller.cancel()
+        return decode(*arguments)
+
+    desk.shelf.model.decode = stopping
+    desk.controller.propagate(4, 15)
+    assert desk.annotation.log[-1].kind == "propagate"
+    assert desk.controller.case.reviews.interrupted == []
+    desk.controller.journals.close()
+    again = reopened(GO_ON)
+    assert "interrupted" not in again.view.panel.message
+    again.controller.close()

@@ -1,0 +1,201 @@
+"""Saving when something is in the way: a sentence, the work stays, nothing is half-written."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_medsam.formats.labels import write as labels_module
+from napari_medsam.formats.labels.write import read_labels
+from napari_medsam.formats.nifti import write_labels as labels_nifti
+from napari_medsam.ui.actions.save import REPLACE, How
+from napari_medsam.ui.state.case_files import FileState, KnownFiles, state_of
+from napari_medsam.ui.state.resume_offers import ONLY_LOOK
+from tests.ui.conftest import Desk, image_layer, make_desk
+
+
+@pytest.fixture
+def drawn(desk: Desk) -> Desk:
+    desk.draw_on(10)
+    return desk
+
+
+def others_write(path: Path) -> bytes:
+    """Another program changes the file."""
+    path.write_bytes(b"other work " * 50)
+    os.utime(path, ns=(1, 1))
+    return path.read_bytes()
+
+
+def test_a_file_that_others_changed_is_asked_about_and_left(drawn: Desk, tmp_path: Path) -> None:
+    path = tmp_path / "l.nii.gz"
+    drawn.controller.save(path)
+    theirs = others_write(path)
+    drawn.draw_on(12)
+    drawn.controller.save(path)
+    assert "another program has changed" in drawn.view.asked[-1]
+    assert path.read_bytes() == theirs
+    assert drawn.view.panel.is_dirty
+    assert "was not replaced" in drawn.view.panel.message
+
+
+def test_a_file_that_others_changed_is_replaced_when_wanted(drawn: Desk, tmp_path: Path) -> None:
+    path = tmp_path / "l.nii.gz"
+    drawn.controller.save(path)
+    others_write(path)
+    drawn.view.answers.append(REPLACE)
+    drawn.controller.save(path)
+    grid = drawn.controller.case.image.grid
+    assert np.array_equal(read_labels(path, grid), drawn.labels)
+
+
+def test_a_file_saved_twice_from_here_is_not_asked_about(drawn: Desk, tmp_path: Path) -> None:
+    for z in (11, 12):
+        drawn.controller.save(tmp_path / "l.nii.gz")
+        drawn.draw_on(z)
+    drawn.controller.save(tmp_path / "l.nii.gz")
+    assert drawn.view.asked == []
+    assert not drawn.view.panel.is_dirty
+
+
+def test_a_label_file_changed_since_it_was_opened_is_asked_about(
+    drawn: Desk, tmp_path: Path
+) -> None:
+    path = tmp_path / "l.nii.gz"
+    drawn.controller.save(path)
+    other = make_desk()
+    other.view.replies.append(ONLY_LOOK)
+    other.open(image_layer())
+    other.view.answers.append("Replace them")
+    other.controller.label_files.open(path)
+    drawn.draw_on(12)
+    drawn.controller.save(path)
+    other.controller.case.is_borrowed = False
+    other.controller.save(path)
+    assert "another program has changed" in other.view.asked[-1]
+    other.controller.close()
+
+
+def test_files_of_single_labels_are_looked_at_one_by_one(drawn: Desk, tmp_path: Path) -> None:
+    path = tmp_path / "l.nii.gz"
+    drawn.controller.save(path, How(one_a_label=True))
+    (written,) = tmp_path.glob("l_*.nii.gz")
+    theirs = others_write(written)
+    drawn.controller.save(path, How(one_a_label=True))
+    assert written.name in drawn.view.asked[-1]
+    assert written.read_bytes() == theirs
+
+
+def test_a_window_that_only_looks_replaces_no_file(drawn: Desk, tmp_path: Path) -> None:
+    path = tmp_path / "l.nii.gz"
+    drawn.controller.save(path)
+    saved = path.read_bytes()
+    second = make_desk()
+    second.view.replies.append(ONLY_LOOK)
+    second.open(image_layer())
+    second.draw_on(12)
+    second.controller.save(path)
+    assert path.read_bytes() == saved
+    assert "Another window works on this image" in second.view.panel.message
+    second.controller.save(tmp_path / "new.nii.gz")
+    assert (tmp_path / "new.nii.gz").exists()
+    second.controller.close()
+
+
+def refuse(code: int):
+    def refusing(*_: object, **__: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    return refusing
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "code", "words"),
+    [
+        pytest.param(labels_nifti.nib, "save", errno.ENOSPC, "no space left", id="disk full"),
+        pytest.param(labels_module.os, "fsync", errno.ENOSPC, "no space left", id="full at flush"),
+        pytest.param(labels_nifti.nib, "save", errno.EROFS, "read-only", id="read-only disk"),
+        pytest.param(labels_nifti.nib, "save", errno.EACCES, "permission denied", id="no right"),
+        pytest.param(
+            labels_module.os, "replace", errno.EACCES, "permission denied", id="locked by a program"
+        ),
+        pytest.param(labels_module.os, "replace", errno.EBUSY, "busy", id="in use"),
+        pytest.param(labels_nifti.nib, "save", errno.ESTALE, "stale", id="share gone"),
+        pytest.param(labels_module.os, "fsync", errno.EIO, "input/output", id="disk breaks"),
+    ],
+)
+def test_a_refused_save_is_a_sentence_and_changes_nothing(
+    drawn: Desk,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    where: object,
+    name: str,
+    code: int,
+    words: str,
+) -> None:
+    path = tmp_path / "l.nii.gz"
+    drawn.controller.save(path)
+    before, there = path.read_bytes(), set(os.listdir(tmp_path))
+    drawn.draw_on(12)
+    labels = drawn.labels.copy()
+    with monkeypatch.context() as patched:
+        patched.setattr(where, name, refuse(code))
+        drawn.controller.save(path)
+    assert words in drawn.view.panel.message
+    assert "unchanged" in drawn.view.panel.message
+    assert drawn.view.panel.is_problem
+    assert drawn.view.panel.is_dirty
+    assert path.read_bytes() == before
+    assert set(os.listdir(tmp_path)) == there
+    assert np.array_equal(drawn.labels, labels)
+    drawn.controller.save(path)
+    assert not drawn.view.panel.is_dirty
+
+
+def test_a_share_that_goes_in_the_middle_is_a_sentence(
+    drawn: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing can be written, and what was begun cannot even be taken away."""
+    monkeypatch.setattr(labels_nifti.nib, "save", refuse(errno.EHOSTDOWN))
+    monkeypatch.setattr(labels_module.os, "unlink", refuse(errno.ESTALE))
+    drawn.controller.save(tmp_path / "l.nii.gz")
+    assert "host is down" in drawn.view.panel.message
+    assert drawn.view.panel.is_dirty
+    monkeypatch.undo()
+
+
+def test_no_memory_for_a_save_is_a_sentence(
+    drawn: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_large(*_: object) -> None:
+        raise MemoryError("no memory")
+
+    monkeypatch.setattr(labels_nifti.nib, "save", too_large)
+    drawn.controller.save(tmp_path / "l.nii.gz")
+    assert "was not saved" in drawn.view.panel.message
+    assert drawn.view.panel.is_dirty
+
+
+def test_what_was_never_seen_here_is_not_called_changed(tmp_path: Path) -> None:
+    path = tmp_path / "l.nii.gz"
+    path.write_text("x")
+    known = KnownFiles()
+    assert known.changed([path]) == []
+    known.note(path, state_of(path))
+    assert known.changed([path]) == []
+    known.note(path, FileState(1, 2, 3))
+    assert known.changed([path]) == [path]
+    path.unlink()
+    assert known.changed([path]) == []
+
+
+def test_images_with_unsaved_labels_are_named(drawn: Desk, tmp_path: Path) -> None:
+    drawn.open(image_layer(np.full((4, 20, 20), 7, np.uint8), name="second"))
+    assert drawn.controller.unsaved() == ["case"]
+    drawn.controller.on_image_chosen(drawn.viewer.layers[0])
+    drawn.controller.save(tmp_path / "l.nii.gz")
+    assert drawn.controller.unsaved() == []
