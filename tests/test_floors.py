@@ -44,7 +44,7 @@ def loaded_by(statement: str) -> set[str]:
         ("napari_medsam.models.loading", (*HEAVY, "SimpleITK", "nibabel")),
         ("napari_medsam.headless.run", (*HEAVY, "openvino")),
         ("napari_medsam.journal.replay", (*HEAVY, "openvino")),
-        ("napari_medsam.cli.run", HEAVY),
+        ("napari_medsam.cli.run_case", HEAVY),
         ("napari_medsam.headless.demo", (*HEAVY, "openvino")),
         ("napari_medsam.diagnostics", (*HEAVY, "openvino")),
     ],
@@ -132,8 +132,6 @@ def test_installed_manifest_is_found():
 
 def test_what_segment_imports_first_is_not_slow():
     """scipy.ndimage alone is a third of a second, and one label in a hundred needs it."""
-    imports = (
-        "import napari_medsam.headless.run, napari_medsam.cli.run, napari_medsam.engine.session"
-    )
+    imports = "import napari_medsam.headless.run, napari_medsam.cli.run_case, napari_medsam.engine.session"
     check = f"import sys; {imports}; sys.exit('scipy.ndimage' in sys.modules)"
     subprocess.run([sys.executable, "-c", check], check=True)

@@ -44,7 +44,7 @@ def batch(
     from napari_medsam.batch.cohort.run import SUMMARY, n_cases
     from napari_medsam.batch.cohort.run import batch as run
     from napari_medsam.cli.console import progress_bar
-    from napari_medsam.cli.run import require_model
+    from napari_medsam.cli.run_case import require_model
 
     with usage("--model"):
         require_model(model)

@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from napari_medsam.cli.errors import usage
-from napari_medsam.cli.spacing import SPACING, parse_spacing
-from napari_medsam.cli.which import FRAME, SERIES
+from napari_medsam.cli.options import FRAME, SERIES, SPACING, parse_spacing
 
 
 def convert(

@@ -35,7 +35,7 @@ def demo(
 
 def _headless(folder: Path, model: str) -> None:
     from napari_medsam.cli.errors import usage
-    from napari_medsam.cli.run import choose_model, draw_overlay, require_model, run_case, tell
+    from napari_medsam.cli.run_case import choose_model, draw_overlay, require_model, run_case, tell
     from napari_medsam.headless.demo import compare, demo_request
     from napari_medsam.headless.report import report, write_report
     from napari_medsam.phantom import synthetic_abdomen

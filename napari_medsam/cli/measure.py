@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from napari_medsam.cli.errors import usage
-from napari_medsam.cli.which import FRAME, SERIES
+from napari_medsam.cli.options import FRAME, SERIES
 
 if TYPE_CHECKING:
     from napari_medsam.measure.from_files import Measured

@@ -42,7 +42,7 @@ def predict(
     from napari_medsam.batch.challenge.predict import n_cases
     from napari_medsam.batch.challenge.predict import predict as run
     from napari_medsam.cli.console import progress_bar
-    from napari_medsam.cli.run import require_model
+    from napari_medsam.cli.run_case import require_model
 
     with usage("--model"):
         require_model(model)

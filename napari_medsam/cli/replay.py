@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_medsam.cli.which import FRAME, SERIES
+from napari_medsam.cli.options import FRAME, SERIES
 
 if TYPE_CHECKING:
     from napari_medsam.formats.common.image_file import ImageFile

@@ -9,8 +9,7 @@ from typing import Annotated
 import typer
 
 from napari_medsam.cli.errors import usage
-from napari_medsam.cli.spacing import SPACING, parse_spacing
-from napari_medsam.cli.which import FRAME, SERIES
+from napari_medsam.cli.options import FRAME, SERIES, SPACING, parse_spacing
 
 BOX_FORM = "AXIS:INDEX:X0,Y0,X1,Y1[:LABEL]"
 POINT_FORM = "AXIS:INDEX:X,Y[:LABEL]"
@@ -143,7 +142,7 @@ def segment(
     spacing: Annotated[str | None, SPACING] = None,
 ) -> None:
     """Segment one image from boxes and save the labels on the image's own grid."""
-    from napari_medsam.cli.opening import begin_opening, parse_wish
+    from napari_medsam.cli.options import begin_opening, parse_wish
     from napari_medsam.headless.prompt_text import parse_box, parse_point, parse_range, parse_slice
     from napari_medsam.models.store import store
     from napari_medsam.models.store.modality_routing import AUTO, challenge_modality
@@ -177,7 +176,13 @@ def segment(
         wish = parse_wish(precision)
     opening = None if known is None else begin_opening(known.name, wish)
 
-    from napari_medsam.cli.run import choose_model, draw_overlay, run_case, tell, votes_by_itself
+    from napari_medsam.cli.run_case import (
+        choose_model,
+        draw_overlay,
+        run_case,
+        tell,
+        votes_by_itself,
+    )
     from napari_medsam.engine.data.intensity_window import parse_window
     from napari_medsam.engine.inference.point_prompts import check
     from napari_medsam.engine.propagation.slice_ranges import seeds_over
