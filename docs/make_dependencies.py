@@ -14,8 +14,8 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from napari_medsam.kit.wheel_file import licence_of
-from napari_medsam.tested_versions import pins
+from napari_medsam.offline_kit.tested_versions import pins
+from napari_medsam.offline_kit.wheel_file import licence_of
 
 PROJECT = Path(__file__).resolve().parent.parent
 OWN, EXTRAS = "napari-medsam", frozenset({"pyqt6", "dicom"})

@@ -24,9 +24,9 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent / "benchmarks")]
 import quality  # noqa: E402
 
-from napari_medsam.engine.disk_cache import DiskCache  # noqa: E402
-from napari_medsam.engine.embeddings import EmbeddingCache  # noqa: E402
-from napari_medsam.metrics import dice  # noqa: E402
+from napari_medsam.engine.inference.embedding_cache import EmbeddingCache  # noqa: E402
+from napari_medsam.engine.inference.embedding_disk_cache import DiskCache  # noqa: E402
+from napari_medsam.measure.metrics import dice  # noqa: E402
 from napari_medsam.models.loading import open_model  # noqa: E402
 
 SIDE = 300

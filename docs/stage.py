@@ -16,10 +16,10 @@ from qtpy.QtWidgets import QApplication
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from napari_medsam import settings
 from napari_medsam.phantom import synthetic_abdomen
-from napari_medsam.ui.app import PLUGIN, new_viewer
-from napari_medsam.ui.widget import MedSamWidget
+from napari_medsam.storage import settings
+from napari_medsam.ui.plugin.app import PLUGIN, new_viewer
+from napari_medsam.ui.widgets.dock import MedSamWidget
 from tests.ui.hands import Hands
 
 FOLDER = Path(__file__).parent / "images"

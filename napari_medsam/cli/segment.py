@@ -142,7 +142,7 @@ def segment(
     spacing: Annotated[str | None, SPACING] = None,
 ) -> None:
     """Segment one image from boxes and save the labels on the image's own grid."""
-    from napari_medsam.cli.options import begin_opening, parse_wish
+    from napari_medsam.cli.precision_option import begin_opening, parse_wish
     from napari_medsam.headless.prompt_text import parse_box, parse_point, parse_range, parse_slice
     from napari_medsam.models.store import store
     from napari_medsam.models.store.modality_routing import AUTO, challenge_modality

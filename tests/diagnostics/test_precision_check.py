@@ -17,8 +17,7 @@ from napari_medsam.models import loading
 from napari_medsam.models.runtime import device, precision_choice
 from napari_medsam.models.runtime.device import EXACT, Way
 from napari_medsam.phantom import synthetic_abdomen
-
-from .conftest import TinyDecoded, TinyMedSam
+from tests.conftest import TinyDecoded, TinyMedSam
 
 BF16 = Way("CPU", "bf16")
 

@@ -19,8 +19,7 @@ from napari_medsam.formats.common.grid import Geometry, SourceGrid
 from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.headless.prompt_text import parse_box
 from napari_medsam.headless.run import Request, label_table, place, run
-
-from .conftest import TinyMedSam
+from tests.conftest import TinyMedSam
 
 
 def image_of(voxels: np.ndarray) -> ImageFile:

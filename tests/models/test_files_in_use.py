@@ -77,7 +77,7 @@ for compiled in (compiled, core().compile_model(graph, "CPU")):
 def test_an_imported_model_decodes_kinds_not_asked_for_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: Callable[[Path], None]
 ) -> None:
-    released = pytest.importorskip("tests.models.released", reason="needs the extra [test]")
+    released = pytest.importorskip("tests.models.released_graphs", reason="needs the extra [test]")
     monkeypatch.setenv("NAPARI_MEDSAM_HOME", str(tmp_path / "home"))
     folder = tmp_path / "m"
     folder.mkdir()

@@ -14,8 +14,7 @@ from napari_medsam.diagnostics import machine, versions
 from napari_medsam.offline_kit import tested_versions
 from napari_medsam.offline_kit.targets import PLATFORMS, Target
 from script.cells import plan
-
-from .conftest import PROJECT
+from tests.conftest import PROJECT
 
 ABOUT = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 PINS = tested_versions.constraints_file().read_text(encoding="utf-8")

@@ -108,7 +108,7 @@ def test_every_model_on_a_page_has_words_and_an_address(name: str) -> None:
 def test_shelf_imports_a_folder_and_resolves_what_is_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tests.models.released import encoder, unit_box_decoder
+    from tests.models.released_graphs import encoder, unit_box_decoder
 
     monkeypatch.setenv("NAPARI_MEDSAM_HOME", str(tmp_path / "home"))
     shelf = CatalogueShelf()

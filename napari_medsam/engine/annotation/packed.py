@@ -100,7 +100,7 @@ class _Kept(_Listed[T]):
 def _deflated(records: Sequence[Record]) -> bytes:
     rows, numbers, pieces = zip(*records, strict=True)
     sizes = [[len(piece) for piece in one] for one in pieces]
-    heads = (np.array(rows, np.int32), np.array(numbers, np.float64), np.array(sizes, np.int32))
+    heads = (_int32(rows), np.array(numbers, np.float64), _int32(sizes))
     parts = [head.tobytes() for head in heads] + [piece for one in pieces for piece in one]
     return zlib.compress(b"".join(parts))
 
@@ -232,7 +232,7 @@ def _spot_row(spot: Spot) -> bytes:
 def _spot_rows(spots: Sequence[Spot | None]) -> bytes:
     nowhere = (0, _NO_AXIS, 0)
     rows = [nowhere if s is None else (s[0], AXES.index(s[1]), s[2]) for s in spots]
-    return np.array(rows, np.int32).tobytes()
+    return _int32(rows).tobytes()
 
 
 class KeptTrust(_Listed[tuple[Spot, float | None]]):
@@ -289,3 +289,15 @@ def kept_trust(
 ) -> Sequence[tuple[Spot, float | None]]:
     """The same in little room."""
     return trust if not trust or isinstance(trust, KeptTrust) else KeptTrust(trust)
+
+
+def _int32(values: object) -> NDArray[np.int32]:
+    """Whole numbers as int32; OverflowError if one does not fit.
+
+    numpy before 2.0 only warns and stores another number.
+    """
+    wide = np.array(values, np.int64)
+    narrow = wide.astype(np.int32)
+    if not np.array_equal(narrow, wide):
+        raise OverflowError("A number is beyond 32 bits.")
+    return narrow

@@ -1,4 +1,4 @@
-"""Asks which earlier work on an image to go on with."""
+"""Dialogs about work kept in journals: resume it, or choose from earlier work on an image."""
 
 from __future__ import annotations
 
@@ -43,7 +43,6 @@ def ask_earlier(parent: QWidget, found: Sequence[Earlier]) -> Earlier | None:
     return next((one for one in chosen if isinstance(one, Earlier)), None) if is_accepted else None
 
 
-# MERGED offer_dialog: 'Shows an `Offer` over the window. It blocks the window until answered, but not the program.'
 def show_offer(parent: QWidget, offer: Offer, answer: Callable[[str | None], None]) -> QMessageBox:
     """Ask, and return; `answer` is called once, with None where the question was left."""
     box = QMessageBox(parent.window())

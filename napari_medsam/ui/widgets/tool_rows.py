@@ -1,4 +1,4 @@
-"""The buttons for boxes that are there."""
+"""The rows of the dock's tools: boxes, points, review, and a question at its top."""
 
 from __future__ import annotations
 
@@ -35,7 +35,6 @@ class BoxRow(QWidget):
             part.setEnabled(panel.has_case and panel.view is not None)
 
 
-# MERGED offer_row: 'One question at the top of the dock, asked once, with its answers as buttons.'
 class OfferRow(QWidget):
     """A sentence with Yes and No; hidden while there is nothing to ask."""
 
@@ -64,7 +63,6 @@ class OfferRow(QWidget):
         self.answered.emit(yes)
 
 
-# MERGED point_row: "The point tool's row of the dock: hidden where the model takes no points; its keys say why."
 class PointRow(QWidget):
     """Points inside, points outside, the next object."""
 
@@ -91,7 +89,6 @@ class PointRow(QWidget):
         self.setVisible(tool.inside or tool.outside)
 
 
-# MERGED review_row: 'The buttons for looking through a propagation.'
 class ReviewRow(QWidget):
     """Next slice in doubt, accept it, put it right, go on from it."""
 

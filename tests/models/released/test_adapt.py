@@ -24,7 +24,7 @@ from napari_medsam.models.specs.errors import CheckpointError, GraphError
 from napari_medsam.models.store import store
 from napari_medsam.storage.hashing import file_sha256
 from tests.models import released
-from tests.models.released import (
+from tests.models.released_graphs import (
     daft_decoder,
     daft_prompt_encoder,
     encoder,

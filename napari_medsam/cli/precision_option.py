@@ -1,0 +1,36 @@
+"""A model opened with the precision that `--precision` asks for.
+
+Imports only what opening a model needs: the rest of a command is imported while it compiles.
+"""
+
+from __future__ import annotations
+
+import typer
+
+from napari_medsam.models import loading
+from napari_medsam.models.background_opening import Opening
+from napari_medsam.models.runtime import precision_choice
+from napari_medsam.models.runtime.precision_choice import WISHES, Wish
+
+
+def parse_wish(text: str) -> Wish:
+    """A precision, or "auto"; ValueError naming them for anything else."""
+    for wish in WISHES:
+        if text == wish:
+            return wish
+    raise ValueError(f"The precision {text!r} is unknown; choose {', '.join(WISHES)}.")
+
+
+def begin_opening(name: str, wish: Wish) -> Opening:
+    """Open a model in the background; "auto" is measured first where it never was."""
+    if wish == "auto" and precision_choice.recall(loading.identity_of(name)) is None:
+        measure(name)
+    return Opening(name, wish)
+
+
+def measure(name: str) -> None:
+    """Find out what "auto" means for a model on this machine; stderr says what was found."""
+    from napari_medsam.diagnostics.precision_check import settle
+
+    typer.echo("Measuring this machine, once ...", err=True)
+    settle(name, lambda sentence: typer.echo(sentence, err=True))
