@@ -73,7 +73,7 @@ def local(table: Path, out: Path, n_workers: int) -> Run:
     """In worker processes with a thread each."""
     room.n_cores = lambda: n_workers  # what is shared out among them
     started = time.perf_counter()
-    records = list(room.batch(table, out, workers=n_workers))
+    records = list(room.run_cohort(table, out, workers=n_workers))
     seconds = time.perf_counter() - started
     check(records)
     return Run(f"{n_workers} local", seconds, labels(out))
@@ -84,7 +84,7 @@ def on_dask(table: Path, out: Path, kill_after: int, n_workers: int = 2) -> Run:
     with cluster(out.parent / f"{out.name}.json", n_workers) as (address, nannies):
         started = time.perf_counter()
         records = []
-        for record in room.batch(table, out, scheduler=address):
+        for record in room.run_cohort(table, out, scheduler=address):
             records.append(record)
             if len(records) == kill_after:
                 kill_worker(nannies[0])

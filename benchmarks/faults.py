@@ -47,11 +47,11 @@ from napari_medsam.engine.inference.embedding_disk_cache import DiskCache
 from napari_medsam.engine.inference.frame import Frame
 from napari_medsam.formats.common.grid import Geometry, SourceGrid
 from napari_medsam.formats.labels.write import read_labels, write_labels
-from napari_medsam.journal.database import Book, Row
+from napari_medsam.journal.database import JournalDatabase, JournalRow
 from napari_medsam.journal.history import read_history
-from napari_medsam.journal.image_header import Head
+from napari_medsam.journal.image_header import ImageHeader
 from napari_medsam.journal.ownership import Ownership
-from napari_medsam.journal.writer import Keeper
+from napari_medsam.journal.writer import JournalWriter
 from napari_medsam.models.install import install_model
 from napari_medsam.models.specs import catalogue
 from napari_medsam.models.store import store
@@ -132,17 +132,17 @@ def with_labels(annotation: Annotation) -> Annotation:
     return annotation
 
 
-def head() -> Head:
-    return Head("faults", "nifti", SHAPE, *PLACE)
+def head() -> ImageHeader:
+    return ImageHeader("faults", "nifti", SHAPE, *PLACE)
 
 
 # --- the faults: what a child does, and what must be on the disk then --------------------
 
 
-class AckBook(Book):
+class AckBook(JournalDatabase):
     """Says which step is on the disk, when it is."""
 
-    def append(self, row: Row) -> None:
+    def append(self, row: JournalRow) -> None:
         super().append(row)
         say("ack", int(row.time))
 
@@ -150,10 +150,10 @@ class AckBook(Book):
 def journal_child(folder: Path, rng: random.Random) -> None:
     from napari_medsam.journal import writer as module
 
-    module.Book = AckBook  # type: ignore[misc]
+    module.JournalDatabase = AckBook  # type: ignore[misc]
     path = folder / "faults.journal"
     is_large = threading.Event()
-    keeper = Keeper(path, head(), Ownership(path), on_large=is_large.set, most_bytes=60_000)
+    keeper = JournalWriter(path, head(), Ownership(path), on_large=is_large.set, most_bytes=60_000)
     annotation = Annotation(SHAPE)
     number = 0
 
@@ -161,7 +161,7 @@ def journal_child(folder: Path, rng: random.Random) -> None:
         nonlocal number
         number += 1
         say("did", number, checksum(annotation.labels))
-        keeper.keep(Row(kind or step.kind, step.event, float(number)))
+        keeper.keep(JournalRow(kind or step.kind, step.event, float(number)))
 
     def show() -> None:
         if annotation.so_far is not None:
@@ -183,7 +183,7 @@ def journal_check(folder: Path, said: list[list[str]]) -> list[str]:
     if not promised:
         return []
     path = folder / "faults.journal"
-    with Book(path, head(), "after") as book:
+    with JournalDatabase(path, head(), "after") as book:
         clean = book._connection.execute("PRAGMA integrity_check").fetchone()[0]
         history = read_history(book)
     last = int(history.last_time)
@@ -308,7 +308,7 @@ def install_child(folder: Path, rng: random.Random) -> None:
     install_model(model)
     say("ack", "installed")
     while True:
-        store.remove(model.name)
+        store.remove_model(model.name)
         say("did", "removed")
         install_model(model)
         say("ack", "installed")

@@ -25,11 +25,11 @@ from napari_medsam.engine.annotation.events import PlacedBox, Step
 from napari_medsam.engine.data.intensity_window import Window
 from napari_medsam.engine.data.masks import SliceMask, tight_patch
 from napari_medsam.engine.data.prompts import SliceRef, box_prompt
-from napari_medsam.journal.database import Book, Row
+from napari_medsam.journal.database import JournalDatabase, JournalRow
 from napari_medsam.journal.history import read_history
-from napari_medsam.journal.image_header import Head
+from napari_medsam.journal.image_header import ImageHeader
 from napari_medsam.journal.ownership import Ownership
-from napari_medsam.journal.writer import Keeper
+from napari_medsam.journal.writer import JournalWriter
 
 SHAPE = (300, 512, 512)
 WINDOW = Window(-160.0, 240.0)
@@ -55,8 +55,8 @@ class Day:
     """An annotation whose steps are kept, and how long each took."""
 
     def __init__(self, path: Path) -> None:
-        head = Head("day", "nifti", SHAPE, (0.7, 0.7, 1.5), (0.0, 0.0, 0.0), np.eye(3))
-        self.keeper = Keeper(path, head, Ownership(path))
+        head = ImageHeader("day", "nifti", SHAPE, (0.7, 0.7, 1.5), (0.0, 0.0, 0.0), np.eye(3))
+        self.keeper = JournalWriter(path, head, Ownership(path))
         self.annotation = Annotation(SHAPE)
         self.annotation.on_step = self._keep
         self.handing_over_ms: list[float] = []
@@ -65,7 +65,7 @@ class Day:
 
     def _keep(self, step: Step) -> None:
         began = time.perf_counter()
-        self.keeper.keep(Row(step.kind, step.event, time.time(), window=WINDOW))
+        self.keeper.keep(JournalRow(step.kind, step.event, time.time(), window=WINDOW))
         self.handing_over_ms.append(1000 * (time.perf_counter() - began))
 
     def box(self) -> None:
@@ -121,7 +121,7 @@ def measure(scale: float) -> dict[str, Any]:
         day.annotation.load_labels(day.annotation.labels.copy())
         day.keeper.close(600)
         began = time.perf_counter()
-        with Book(path) as book:
+        with JournalDatabase(path) as book:
             n_bytes, n_rows = book.n_bytes, book.n_rows
             back = read_history(book).annotation
         return {

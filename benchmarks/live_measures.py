@@ -15,7 +15,7 @@ import numpy as np
 
 from napari_medsam.engine.annotation.annotation import Annotation
 from napari_medsam.engine.data.volume import Volume
-from napari_medsam.measure.live_measures import Tally
+from napari_medsam.measure.live_measures import LiveMeasures
 
 SHAPE = (300, 512, 512)
 
@@ -47,7 +47,7 @@ def timed(act: Callable[[], object]) -> float:
 
 def main() -> None:
     annotation = Annotation(SHAPE)
-    tally = Tally(annotation, Volume(np.broadcast_to(np.uint8(0), SHAPE), (0.8, 0.8, 2.5)))
+    tally = LiveMeasures(annotation, Volume(np.broadcast_to(np.uint8(0), SHAPE), (0.8, 0.8, 2.5)))
     annotation.load_labels(five_bodies())
     everything = timed(tally.refresh)
     strokes, undone = [], []

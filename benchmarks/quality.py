@@ -26,7 +26,7 @@ from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef, box_prompt
 from napari_medsam.engine.data.volume import Volume
 from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
 from napari_medsam.engine.inference.embedding_disk_cache import DiskCache
-from napari_medsam.engine.propagation.between_keyframes import Station
+from napari_medsam.engine.propagation.between_keyframes import Keyframe
 from napari_medsam.engine.propagation.candidates import Seed, seed_from_3d_box
 from napari_medsam.engine.propagation.keyframes import interpolate
 from napari_medsam.engine.session import Session
@@ -169,7 +169,7 @@ def keyframes(case: Case, one: Object, n: int) -> dict[int, SliceMask]:
     slices = sorted(one.boxes)
     picks = sorted({slices[round(i)] for i in np.linspace(0, len(slices) - 1, n)})
     track = interpolate([one.boxes[z] for z in picks], range(slices[0], slices[-1] + 1))
-    stations = {z: Station(one.boxes[z]) for z in picks}
+    stations = {z: Keyframe(one.boxes[z]) for z in picks}
     return collect(case.ours.follow([track], [stations]))
 
 

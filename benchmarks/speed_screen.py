@@ -54,9 +54,9 @@ def rod() -> np.ndarray:
 def late_shelf(threads: int | None, go: threading.Event) -> Any:
     """The program's own models, but none is opened before `go`: the baseline has no load."""
     from napari_medsam.models.loading import open_model
-    from napari_medsam.ui.actions.model_source import CatalogueShelf
+    from napari_medsam.ui.actions.model_source import CatalogueModelSource
 
-    class LateShelf(CatalogueShelf):
+    class LateShelf(CatalogueModelSource):
         def open(self, name: str, wish: Any) -> Any:
             go.wait()
             return open_model(name, threads=threads)

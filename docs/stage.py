@@ -59,7 +59,7 @@ class Stage:
         self, theme: str = "dark", size: tuple[int, int] = SIZE, *, is_first: bool = False
     ) -> None:
         if not is_first:
-            settings.keep(opens_files="no", tour_seen=True)
+            settings.set_settings(opens_files="no", tour_seen=True)
         self.viewer = new_viewer()
         self.viewer.theme = theme
         self.viewer.window.set_geometry(0, 0, *size)

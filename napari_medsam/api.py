@@ -10,9 +10,9 @@ from pathlib import Path
 from napari_medsam.batch.challenge import evaluate as scoring
 from napari_medsam.batch.challenge import predict as prediction
 from napari_medsam.batch.challenge.evaluate import CaseScore
-from napari_medsam.batch.challenge.predict import Outcome
+from napari_medsam.batch.challenge.predict import CaseOutcome
 from napari_medsam.batch.cohort import run as cohort
-from napari_medsam.batch.cohort.record import Record
+from napari_medsam.batch.cohort.record import CaseRecord
 
 
 def predict(
@@ -24,9 +24,9 @@ def predict(
     compat: bool = False,
     again: bool = False,
     efficiency: str | Path | None = None,
-) -> list[Outcome]:
+) -> list[CaseOutcome]:
     """Answer every case of a folder; see `batch.challenge.predict.predict`."""
-    found = prediction.predict(
+    found = prediction.predict_cases(
         inputs,
         outputs,
         model=model,
@@ -40,7 +40,7 @@ def predict(
 
 def evaluate(segs: str | Path, gts: str | Path) -> list[CaseScore]:
     """Score a folder of labels against a reference; see `batch.challenge.evaluate.evaluate`."""
-    return list(scoring.evaluate(segs, gts))
+    return list(scoring.evaluate_cases(segs, gts))
 
 
 def batch(
@@ -53,13 +53,13 @@ def batch(
     workers: int | None = None,
     scheduler: str | None = None,
     again: bool = False,
-) -> list[Record]:
+) -> list[CaseRecord]:
     """Segment the cases of a table; see `batch.cohort.run.batch`.
 
     Local workers import the script that calls this, so a script calls it below
     ``if __name__ == "__main__":``.
     """
-    found = cohort.batch(
+    found = cohort.run_cohort(
         table,
         outputs,
         model=model,

@@ -24,7 +24,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from napari_medsam.engine.annotation.annotation import Annotation
-from napari_medsam.engine.annotation.events import PlacedBox, Run
+from napari_medsam.engine.annotation.events import PlacedBox, PropagationRecord
 from napari_medsam.engine.data.prompts import PointPrompt
 from napari_medsam.engine.inference.embedding import Embedding
 from napari_medsam.engine.inference.embedding_disk_cache import (
@@ -36,7 +36,7 @@ from napari_medsam.engine.inference.frame import Frame
 from napari_medsam.formats.challenge_npz.arrays import read_npz
 from napari_medsam.formats.common.errors import ReadError
 from napari_medsam.formats.common.label_table import read_label_table
-from napari_medsam.journal.database import Book, Row, read_event
+from napari_medsam.journal.database import JournalDatabase, JournalRow, read_event
 from napari_medsam.journal.errors import JournalError
 from napari_medsam.journal.history import read_history, replayed
 from napari_medsam.journal.serialization import pack
@@ -45,7 +45,7 @@ from napari_medsam.models.released import graph_files
 from napari_medsam.models.specs import catalogue
 from napari_medsam.models.specs.errors import CheckpointError, StoreError
 from napari_medsam.models.store import record_file
-from napari_medsam.models.store.record_file import Record
+from napari_medsam.models.store.record_file import ModelRecord
 from tests.conftest import tiny_contract
 from tests.engine.annotation.test_annotation import SHAPE, brush, mask_of, place
 from tests.journal.conftest import Kept, head
@@ -156,14 +156,16 @@ def _safetensors_file() -> bytes:
 def _record_file() -> bytes:
     model = catalogue.LITE_MEDSAM
     files = {"a.pth": "0" * 64, "b.bin": "1" * 64}
-    record = Record("mine", "Mine", model.name, files, model.contract, ("CT",), "keys", "a.zip")
+    record = ModelRecord(
+        "mine", "Mine", model.name, files, model.contract, ("CT",), "keys", "a.zip"
+    )
     return json.dumps({"version": record_file.VERSION, **asdict(record)}, indent=1).encode()
 
 
 def _record(data: bytes, folder: Path) -> None:
     place = folder / "mine"
     place.mkdir(exist_ok=True)
-    found = record_file.read(_written(place, record_file.FILE_NAME, data).parent)
+    found = record_file.read_model_record(_written(place, record_file.FILE_NAME, data).parent)
     assert found is not None
     assert not any(".." in Path(name).parts for name in found.files)
 
@@ -289,7 +291,7 @@ def _journal_file() -> bytes:
 
 
 def _journal(data: bytes, folder: Path) -> None:
-    with Book(_written(folder, "a.journal", data)) as book:
+    with JournalDatabase(_written(folder, "a.journal", data)) as book:
         assert read_history(book).annotation.labels.size
 
 
@@ -300,7 +302,7 @@ def _row_of_journal() -> bytes:
         for index in range(5):  # more than a few patches are kept in another way
             edit.paint(mask_of(3, 4, 8, 9, index=index), 1, key=1)
         edit.trust(1, "z", {0: 0.25, 1: None})
-        edit.ran(Run("z", (0, 4), ((1, (1, 2)),), ((1, 0, 4),)))
+        edit.ran(PropagationRecord("z", (0, 4), ((1, (1, 2)),), ((1, 0, 4),)))
     return zlib.decompress(pack(annotation.log[-1]))
 
 
@@ -318,7 +320,7 @@ def _row(data: bytes, folder: Path) -> None:
     event = read_event(zlib.compress(data))
     for kept in (event.masks, event.places, event.trust):
         assert len(list(kept)) == len(kept)
-    replayed(head(), [Row("event", event)])
+    replayed(head(), [JournalRow("event", event)])
 
 
 READERS: dict[str, Reader] = {

@@ -18,9 +18,9 @@ from PIL import Image
 from typer.main import get_command
 
 from napari_medsam.cli import app, main
-from napari_medsam.headless.embedding_store import Preferences, preferences
+from napari_medsam.headless.embedding_store import CachePreferences, cache_preferences
 from napari_medsam.models.runtime import precision_choice
-from napari_medsam.models.runtime.device import Way
+from napari_medsam.models.runtime.device import ComputeMode
 from napari_medsam.models.specs.catalogue import CATALOGUE, spec
 from napari_medsam.models.store.store import StoredModel
 
@@ -137,7 +137,7 @@ def test_fault_of_the_program_is_called_one(
     def fail(*args: object, **kwargs: object) -> None:
         raise KeyError("spacing")
 
-    monkeypatch.setattr("napari_medsam.formats.images.read.describe", fail)
+    monkeypatch.setattr("napari_medsam.formats.images.read.describe_image_file", fail)
     assert main(["info", "scan.nii.gz"]) == 1
     assert "inside napari-medsam (KeyError: 'spacing')" in capsys.readouterr().err
 
@@ -621,7 +621,7 @@ def test_cache_is_kept_as_chosen(
 def test_damaged_cache_preferences_count_as_none(case: Path, own_cache: Path, text: str):
     own_cache.mkdir(parents=True)
     (own_cache / "preferences.json").write_text(text)
-    assert preferences() == Preferences()
+    assert cache_preferences() == CachePreferences()
 
 
 def test_unknown_cache_precision_is_wrong_usage(case: Path, capsys: pytest.CaptureFixture[str]):
@@ -635,11 +635,11 @@ def test_bench_measures_every_figure(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ):
-    def settle(name: str, tell: Callable[[str], None]) -> Way:
+    def settle(name: str, tell: Callable[[str], None]) -> ComputeMode:
         tell("bf16: 2.0 times as fast as f32")
-        return Way("CPU", "bf16")
+        return ComputeMode("CPU", "bf16")
 
-    monkeypatch.setattr("napari_medsam.diagnostics.precision_check.settle", settle)
+    monkeypatch.setattr("napari_medsam.diagnostics.precision_check.remember_precision", settle)
     assert main(["bench", "--json", "b.json"]) == 0
     found = json.loads(Path("b.json").read_text())
     keys = ("encode_ms", "decode1_ms", "decode8_ms", "cold_click_ms", "warm_click_ms")
@@ -667,11 +667,11 @@ def test_auto_precision_is_measured_once(
 
     def settle(name: str, tell: Callable[[str], None]) -> None:
         measured.append(name)
-        precision_choice.remember("tiny:1", Way("CPU", "bf16"), "")
+        precision_choice.remember("tiny:1", ComputeMode("CPU", "bf16"), "")
 
     monkeypatch.setenv("NAPARI_MEDSAM_HOME", str(case / "home"))
     monkeypatch.setattr("napari_medsam.models.loading.identity_of", lambda name: "tiny:1")
-    monkeypatch.setattr("napari_medsam.diagnostics.precision_check.settle", settle)
+    monkeypatch.setattr("napari_medsam.diagnostics.precision_check.remember_precision", settle)
     asked = ["segment", "scan.nii.gz", "--box", "z:2:8,10,15,19", "--precision", "auto"]
     assert main([*asked, "-o", "one.nii.gz"]) == 0
     assert main([*asked, "-o", "two.nii.gz"]) == 0

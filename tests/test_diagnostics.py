@@ -22,7 +22,7 @@ from napari_medsam.diagnostics import (
 from napari_medsam.formats.common import optional_libraries
 from napari_medsam.journal.paths import journal_folder
 from napari_medsam.models.specs.catalogue import LITE_MEDSAM
-from napari_medsam.models.store.record_file import Record
+from napari_medsam.models.store.record_file import ModelRecord
 
 from .test_cli import in_a_process
 
@@ -59,7 +59,7 @@ def test_sound_machine_passes(weights_path: Path):
 def test_wrong_numbers_are_found(weights_path: Path, monkeypatch: pytest.MonkeyPatch):
     wrong = {**reference_slice.EXPECTED, "score": 0.5}
     monkeypatch.setattr(reference_slice, "EXPECTED", wrong)
-    check = reference_slice.known_slice()
+    check = reference_slice.reference_slice()
     assert check.state == "problem"
     assert "score is 0.979" in check.found
 
@@ -118,7 +118,7 @@ def imported(home: Path, name: str, files: dict[str, str]) -> Path:
     model = LITE_MEDSAM
     folder = home / "models" / name
     folder.mkdir(parents=True)
-    Record(name, "Mine", model.name, files, model.contract, ("CT",), "by keys", "a.zip").write(
+    ModelRecord(name, "Mine", model.name, files, model.contract, ("CT",), "by keys", "a.zip").write(
         folder
     )
     return folder

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_medsam.batch.cohort.table import Case, Row
+from napari_medsam.batch.cohort.table import CohortCase, CohortRow
 from napari_medsam.batch.cohort.task import Task
 from napari_medsam.engine.data.intensity_window import Window
 from napari_medsam.engine.data.prompts import Crop, SliceRef
@@ -28,14 +28,14 @@ from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
 from napari_medsam.engine.inference.embedding_disk_cache import DiskCache, DiskPrecision
 from napari_medsam.engine.inference.frame import Frame
 from napari_medsam.engine.inference.predictor import Predictor
-from napari_medsam.headless.embedding_store import Preferences, preferences
+from napari_medsam.headless.embedding_store import CachePreferences, cache_preferences
 from napari_medsam.input_contract import InputContract
 from napari_medsam.models.loading import _own_rules
 from napari_medsam.models.runtime import precision_choice
-from napari_medsam.models.runtime.device import Way
+from napari_medsam.models.runtime.device import ComputeMode
 from napari_medsam.models.specs.catalogue import CATALOGUE, spec
 from napari_medsam.models.specs.errors import StoreError
-from napari_medsam.models.store.record_file import FILE_NAME, read
+from napari_medsam.models.store.record_file import FILE_NAME, read_model_record
 from napari_medsam.storage.settings import settings
 from tests.conftest import TinyMedSam, tiny_contract
 
@@ -134,7 +134,7 @@ def test_an_imported_model_is_read(tmp_path: Path) -> None:
     folder = tmp_path / "mine"
     folder.mkdir()
     (folder / FILE_NAME).write_text(json.dumps(MODEL), encoding="utf-8")
-    record = read(folder)
+    record = read_model_record(folder)
     assert record is not None
     assert record.contract == own_contract()
     assert (record.main_file, record.tried) == ("mine.pth", {"litemedsam": 0.97})
@@ -146,7 +146,7 @@ def test_a_damaged_record_is_a_sentence_and_not_the_file(tmp_path: Path) -> None
     record = {**MODEL, "contract": contract, "name": tmp_path.name}
     (tmp_path / FILE_NAME).write_text(json.dumps(record))
     with pytest.raises(StoreError, match="is damaged") as told:
-        read(tmp_path)
+        read_model_record(tmp_path)
     assert len(str(told.value)) < 600
 
 
@@ -201,17 +201,17 @@ def test_settings_are_read(home: Path) -> None:
 
 def test_the_room_of_the_cache_is_read(home: Path) -> None:
     (home / "preferences.json").write_text('{"max_bytes": 5000000, "precision": "int8"}')
-    assert preferences() == Preferences(5_000_000, "int8")
+    assert cache_preferences() == CachePreferences(5_000_000, "int8")
 
 
 def test_what_was_measured_is_read(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(precision_choice, "machine", lambda: "a processor; 2026.1")
+    monkeypatch.setattr(precision_choice, "machine_id", lambda: "a processor; 2026.1")
     (home / "ways.json").write_text(
         '{"wish": "auto", "measured": {"a processor; 2026.1 | lite:abc": '
         '{"device": "CPU", "precision": "bf16", "found": "ok"}}}'
     )
-    assert precision_choice.wish() == "auto"
-    assert precision_choice.recall("lite:abc") == Way("CPU", "bf16")
+    assert precision_choice.precision_preference() == "auto"
+    assert precision_choice.recall("lite:abc") == ComputeMode("CPU", "bf16")
 
 
 def test_a_case_of_a_cohort_that_is_done_is_not_done_again(tmp_path: Path) -> None:
@@ -219,6 +219,6 @@ def test_a_case_of_a_cohort_that_is_done_is_not_done_again(tmp_path: Path) -> No
     path.write_bytes(b"12345")
     os.utime(path, ns=(10**18, 10**18))
     corners = (1.0, 2.5, 30.0, 40.0)
-    rows = (Row(corners, "liver", "z", (3, 9)), Row(corners, "2", None, None))
-    task = Task(Case(path.name, path, rows, path.name), tmp_path)
+    rows = (CohortRow(corners, "liver", "z", (3, 9)), CohortRow(corners, "2", None, None))
+    task = Task(CohortCase(path.name, path, rows, path.name), tmp_path)
     assert task.fingerprint == "7ea2709dc24709f2119633bec389a3e5d4616e1db85db6d045fe6d264723cab6"

@@ -41,15 +41,15 @@ def batch(
 ) -> None:
     """Segment the cases of a table on all cores or a cluster; goes on where it was stopped."""
     from napari_medsam.batch.cohort import summary
-    from napari_medsam.batch.cohort.run import SUMMARY, n_cases
-    from napari_medsam.batch.cohort.run import batch as run
+    from napari_medsam.batch.cohort.run import SUMMARY, n_cohort_cases
+    from napari_medsam.batch.cohort.run import run_cohort as run
     from napari_medsam.cli.console import progress_bar
     from napari_medsam.cli.run_case import require_model
 
     with usage("--model"):
         require_model(model)
     with usage("CASES.csv"):
-        total = n_cases(table)
+        total = n_cohort_cases(table)
     records = []
     found = run(
         table,
@@ -67,6 +67,6 @@ def batch(
             if record["why"]:
                 typer.echo(f"{record['case']}: {record['why']}", err=True)
             advance(len(records), None)
-    typer.echo(f"{outputs / SUMMARY}: {summary.in_words(records)}")
+    typer.echo(f"{outputs / SUMMARY}: {summary.summary_in_words(records)}")
     if any(record["why"] for record in records):
         raise typer.Exit(1)

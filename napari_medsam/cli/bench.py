@@ -27,14 +27,14 @@ def bench(
     from napari_medsam.cli.console import progress_bar
     from napari_medsam.cli.errors import usage
     from napari_medsam.diagnostics.benchmark import N_FIGURES, figures
-    from napari_medsam.diagnostics.precision_check import settle
-    from napari_medsam.headless.report import versions
+    from napari_medsam.diagnostics.precision_check import remember_precision
+    from napari_medsam.headless.report import program_versions
     from napari_medsam.models import loading
     from napari_medsam.models.store import store
     from napari_medsam.storage.json_file import write_json
 
     with usage("--model"):
-        gmacs = store.spec(model).gmacs
+        gmacs = store.model_spec(model).gmacs
     with usage("--json"):
         if json_file is not None and not json_file.resolve().parent.is_dir():
             raise ValueError(f"There is no folder {json_file.parent}.")
@@ -46,12 +46,12 @@ def bench(
             advance(len(found), None)
     _show(found, model)
     verdicts: list[str] = []
-    way = settle(model, verdicts.append)
+    way = remember_precision(model, verdicts.append)
     typer.echo("\n".join([*verdicts, f'Precision "auto" means {way} here from now on.']))
     if json_file is not None:
         measured = {figure.key: round(figure.value, 3) for figure in found}
         content = {"model": model, "identity": opened.identity, **measured}
-        content |= {"auto": way._asdict(), "verdicts": verdicts, "versions": versions()}
+        content |= {"auto": way._asdict(), "verdicts": verdicts, "versions": program_versions()}
         write_json(json_file, content, indent=2)
 
 

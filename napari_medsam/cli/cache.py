@@ -65,13 +65,17 @@ def set_preferences(
 ) -> None:
     """Choose how much room the cache may take, and how embeddings are kept."""
     from napari_medsam.cli.errors import usage
-    from napari_medsam.headless.embedding_store import disk_precision, keep_preferences, preferences
+    from napari_medsam.headless.embedding_store import (
+        cache_preferences,
+        disk_precision,
+        set_cache_preferences,
+    )
 
-    chosen = preferences()
+    chosen = cache_preferences()
     if precision is not None:
         with usage("--precision"):
             chosen = chosen._replace(precision=disk_precision(precision))
     if gigabytes is not None:
         chosen = chosen._replace(max_bytes=round(gigabytes * 1e9))
-    keep_preferences(chosen)
+    set_cache_preferences(chosen)
     typer.echo(f"At most {megabytes(chosen.max_bytes)}, kept as {chosen.precision}.")

@@ -62,8 +62,8 @@ def convert(
     """
     from napari_medsam.cli.segment import refuse_input
     from napari_medsam.formats.images.read import suffix_of
-    from napari_medsam.headless.convert import TARGETS, Choice
-    from napari_medsam.headless.convert import convert as run
+    from napari_medsam.headless.convert import TARGETS, ConvertOptions
+    from napari_medsam.headless.convert import convert_file as run
 
     for option, read in (("IN", source), ("--image", image), ("--names", names)):
         with usage(option):
@@ -77,7 +77,7 @@ def convert(
             refuse_input(target, image)
     with usage("--spacing"):
         spacing_xyz = parse_spacing(spacing)
-    choice = Choice(
+    choice = ConvertOptions(
         spacing_xyz=spacing_xyz,
         one_a_label=one_a_label,
         image=image,

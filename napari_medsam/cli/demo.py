@@ -36,8 +36,8 @@ def demo(
 def _headless(folder: Path, model: str) -> None:
     from napari_medsam.cli.errors import usage
     from napari_medsam.cli.run_case import choose_model, draw_overlay, require_model, run_case, tell
-    from napari_medsam.headless.demo import compare, demo_request
-    from napari_medsam.headless.report import report, write_report
+    from napari_medsam.headless.demo import compare_with_reference, demo_request
+    from napari_medsam.headless.report import run_report, write_report
     from napari_medsam.phantom import synthetic_abdomen
 
     with usage("--model"):
@@ -46,9 +46,9 @@ def _headless(folder: Path, model: str) -> None:
     chosen = choose_model(model, case.image.volume.modality)
     folder.mkdir(parents=True, exist_ok=True)
     result, used = run_case(demo_request(case), chosen, folder / "labels.nii.gz")
-    scores = compare(result, case)
+    scores = compare_with_reference(result, case)
     draw_overlay(result, folder / "overlay.png", f"Labels by {used['title']} from one box each.")
-    write_report(folder / "report.json", {**report(result, used), "reference": scores})
+    write_report(folder / "report.json", {**run_report(result, used), "reference": scores})
     tell(result)
     for row in scores:
         typer.echo(f"{row['name']}: Dice {row['dice']:.3f} with the synthetic reference")

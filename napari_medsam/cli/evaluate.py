@@ -37,20 +37,22 @@ def evaluate(
         total = len(room.references(segs, gts))
     scores = []
     with progress_bar("Scoring", total) as advance:
-        for one in room.evaluate(segs, gts):
+        for one in room.evaluate_cases(segs, gts):
             scores.append(one)
             if one.score is None or one.score.note:
                 typer.echo(f"{one.case}: {one.why or (one.score and one.score.note)}", err=True)
             advance(len(scores), None)
     if csv is not None:
-        room.write_csv(csv, scores)
+        room.write_scores_csv(csv, scores)
     if labels is not None:
         room.write_label_csv(labels, scores)
     means = room.means(scores)
     if plot is not None and means:
         save_box_plot(plot, room.panels(scores))
     n_failed = sum(one.score is None for one in scores)
-    typer.echo(json.dumps(room.as_json(scores), indent=1) if as_json else _table(means, n_failed))
+    typer.echo(
+        json.dumps(room.scores_as_json(scores), indent=1) if as_json else _table(means, n_failed)
+    )
     if n_failed:
         raise typer.Exit(1)
 

@@ -24,9 +24,9 @@ def info(
     Size and slice numbers are those of the LPS order that `segment` counts in: x to the
     patient's left, y to the back, z to the head.
     """
-    from napari_medsam.formats.images.read import describe
+    from napari_medsam.formats.images.read import describe_image_file
 
-    found = describe(path, series=series)
+    found = describe_image_file(path, series=series)
     if as_json:
         images = [_as_dict(one) for one in found]
         typer.echo(json.dumps({"path": str(path), "images": images}, indent=2))

@@ -43,10 +43,10 @@ def list_journals(as_json: Annotated[bool, AS_JSON] = False) -> None:
 @app.command("info")
 def info(journal: Annotated[str, WHICH], as_json: Annotated[bool, AS_JSON] = False) -> None:
     """Say what a journal holds: size of the image, steps, labels, models."""
-    from napari_medsam.journal.archive import describe, find_journal
+    from napari_medsam.journal.archive import describe_journals, find_journal
     from napari_medsam.journal.export import iso
 
-    found = describe(find_journal(journal))
+    found = describe_journals(find_journal(journal))
     found |= {name: iso(when) for name in ("first", "last") if (when := _seconds(found[name]))}
     if as_json:
         typer.echo(json.dumps(found, indent=2))
@@ -74,12 +74,12 @@ def export(
 ) -> None:
     """Write a journal as JSON: who was asked what, with which model, and what it changed."""
     from napari_medsam.journal.archive import find_journal
-    from napari_medsam.journal.database import Book
-    from napari_medsam.journal.export import as_json
+    from napari_medsam.journal.database import JournalDatabase
+    from napari_medsam.journal.export import journal_as_json
     from napari_medsam.storage.atomic_write import write_text
 
-    with Book(find_journal(journal)) as book:
-        text = json.dumps(as_json(book), indent=1)
+    with JournalDatabase(find_journal(journal)) as book:
+        text = json.dumps(journal_as_json(book), indent=1)
     if output is None:
         typer.echo(text)
         return
@@ -94,8 +94,8 @@ def prune(
     ] = 90.0,
 ) -> None:
     """Delete old journals; one that a window has open stays."""
-    from napari_medsam.journal.archive import prune
+    from napari_medsam.journal.archive import prune_journals
 
-    gone = prune(days)
+    gone = prune_journals(days)
     freed = megabytes(sum(entry.n_bytes for entry in gone))
     typer.echo(f"{len(gone)} journal{'' if len(gone) == 1 else 's'} deleted, {freed} freed.")

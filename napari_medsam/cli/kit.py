@@ -44,7 +44,7 @@ def build(
 
     with usage("--platform or --python"):
         targets = _targets(platform, python)
-    sums = offline_kit.build(
+    sums = offline_kit.build_kit(
         folder, targets, models=model or ("litemedsam",), qt=qt, tell=typer.echo
     )
     _say_verified(folder)
@@ -60,7 +60,7 @@ def verify(folder: Annotated[Path, typer.Argument(help="A kit.")]) -> None:
 def _say_verified(folder: Path) -> None:
     from napari_medsam import offline_kit
 
-    whole = offline_kit.verify(folder)
+    whole = offline_kit.verify_kit(folder)
     typer.echo(
         f"The kit in {folder} is whole: {whole.n_wheels} wheels, {', '.join(whole.models)},"
         f" {megabytes(whole.n_bytes)}, for {', '.join(map(str, whole.targets))}."

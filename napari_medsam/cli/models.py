@@ -33,7 +33,7 @@ def list_models(
     """List the models this version knows: which are here, what they take and cost, where from."""
     from napari_medsam.models.store import store
 
-    found = [store.info(model.name) for model in store.known()]
+    found = [store.stored_model(model.name) for model in store.known()]
     if as_json:
         typer.echo(json.dumps({"models": [_as_dict(one) for one in found]}, indent=2))
         return
@@ -103,7 +103,7 @@ def install(
     from napari_medsam.models.store import store
 
     model = _spec(name)
-    before = store.info(name).is_installed
+    before = store.stored_model(name).is_installed
     with progress_bar(f"Downloading {model.title}", in_bytes=True) as advance:
         path = install_model(model, progress=advance)
     if not quiet:
@@ -181,11 +181,11 @@ def set_rules(
 ) -> None:
     """Change the input rules of an imported model, where its self-test chose wrongly."""
     from napari_medsam.models import import_model as imports
-    from napari_medsam.models.import_report import report
+    from napari_medsam.models.import_report import import_report
 
     with usage("FIELD=VALUE"):
         record = imports.set_contract(name, **dict(_rule(rule) for rule in rules))
-    typer.echo("\n".join(report(record)))
+    typer.echo("\n".join(import_report(record)))
 
 
 @app.command()
@@ -200,7 +200,7 @@ def verify(
     if not names:
         raise NotInstalled("No model is installed. Run: napari-medsam models install litemedsam")
     for one in names:
-        typer.echo(f"{one}: {store.verify(one)}{_checked(_spec(one))}")
+        typer.echo(f"{one}: {store.verify_model(one)}{_checked(_spec(one))}")
 
 
 @app.command()
@@ -209,7 +209,7 @@ def remove(name: Name) -> None:
     from napari_medsam.models.store import store
 
     model = _spec(name)
-    there = store.remove(name)
+    there = store.remove_model(name)
     typer.echo(f"{model.title} {'was removed' if there else 'was not installed'}.")
 
 
@@ -219,11 +219,11 @@ def about(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Say what a model is, where its weights come from, and under which licence."""
-    from napari_medsam.models.import_report import describe
+    from napari_medsam.models.import_report import describe_import
     from napari_medsam.models.store import store
 
     model = _spec(name)
-    found, record = store.info(name), store.record(name)
+    found, record = store.stored_model(name), store.model_record(name)
     if as_json:
         typer.echo(json.dumps(_as_dict(found), indent=2))
         return
@@ -237,7 +237,7 @@ def about(
         "Trained on": ", ".join(model.modalities) or "photographs",
         "Prompts": model.prompts,
         "Encoder": f"{model.gmacs:g} GMAC a slice",
-        "Input": describe(model.contract),
+        "Input": describe_import(model.contract),
         "Note": model.note,
     }
     if record is not None:
@@ -273,17 +273,17 @@ def _path(model: ModelSpec) -> Path:
 
 
 def _spec(name: str) -> ModelSpec:
-    from napari_medsam.models.store.store import spec
+    from napari_medsam.models.store.store import model_spec
 
     with usage("NAME"):
-        return spec(name)
+        return model_spec(name)
 
 
 def _checked(model: ModelSpec) -> str:
     """What is known of the file, besides that its tensors fit the network."""
     from napari_medsam.models.store import store
 
-    if store.record(model.name) is not None:
+    if store.model_record(model.name) is not None:
         return ", SHA-256 as recorded at its import"
     return ", SHA-256 as published" if model.file.sha256 else ", SHA-256 not known to compare"
 
@@ -299,7 +299,7 @@ def _source(model: ModelSpec) -> str:
 def _as_dict(one: StoredModel) -> dict[str, Any]:
     from napari_medsam.models.store import store
 
-    model, record = one.spec, store.record(one.spec.name)
+    model, record = one.spec, store.model_record(one.spec.name)
     imported = {"evidence": record.evidence, "self_test": record.tried} if record else None
     return {
         "name": model.name,

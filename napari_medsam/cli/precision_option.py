@@ -10,10 +10,10 @@ import typer
 from napari_medsam.models import loading
 from napari_medsam.models.background_opening import Opening
 from napari_medsam.models.runtime import precision_choice
-from napari_medsam.models.runtime.precision_choice import WISHES, Wish
+from napari_medsam.models.runtime.precision_choice import WISHES, PrecisionPreference
 
 
-def parse_wish(text: str) -> Wish:
+def parse_wish(text: str) -> PrecisionPreference:
     """A precision, or "auto"; ValueError naming them for anything else."""
     for wish in WISHES:
         if text == wish:
@@ -21,7 +21,7 @@ def parse_wish(text: str) -> Wish:
     raise ValueError(f"The precision {text!r} is unknown; choose {', '.join(WISHES)}.")
 
 
-def begin_opening(name: str, wish: Wish) -> Opening:
+def begin_opening(name: str, wish: PrecisionPreference) -> Opening:
     """Open a model in the background; "auto" is measured first where it never was."""
     if wish == "auto" and precision_choice.recall(loading.identity_of(name)) is None:
         measure(name)
@@ -30,7 +30,7 @@ def begin_opening(name: str, wish: Wish) -> Opening:
 
 def measure(name: str) -> None:
     """Find out what "auto" means for a model on this machine; stderr says what was found."""
-    from napari_medsam.diagnostics.precision_check import settle
+    from napari_medsam.diagnostics.precision_check import remember_precision
 
     typer.echo("Measuring this machine, once ...", err=True)
-    settle(name, lambda sentence: typer.echo(sentence, err=True))
+    remember_precision(name, lambda sentence: typer.echo(sentence, err=True))

@@ -39,15 +39,15 @@ def predict(
     ] = False,
 ) -> None:
     """Segment every case of a folder; goes on where an earlier run stopped."""
-    from napari_medsam.batch.challenge.predict import n_cases
-    from napari_medsam.batch.challenge.predict import predict as run
+    from napari_medsam.batch.challenge.predict import n_challenge_cases
+    from napari_medsam.batch.challenge.predict import predict_cases as run
     from napari_medsam.cli.console import progress_bar
     from napari_medsam.cli.run_case import require_model
 
     with usage("--model"):
         require_model(model)
     with usage("IN"):
-        total = n_cases(inputs, boxes)
+        total = n_challenge_cases(inputs, boxes)
     counts = {"done": 0, "there": 0, "failed": 0}
     outcomes = run(
         inputs,

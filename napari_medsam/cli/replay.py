@@ -51,7 +51,7 @@ def replay(
     """
     from napari_medsam.formats.images.read import read_image
     from napari_medsam.journal.archive import find_journal
-    from napari_medsam.journal.history import in_words, read_journal
+    from napari_medsam.journal.history import history_in_words, read_journal
     from napari_medsam.journal.replay import write_history
 
     if prompts and image is None:
@@ -59,7 +59,7 @@ def replay(
     history = read_journal(find_journal(journal))
     opened = None if image is None else read_image(image, series=series, frame=frame)
     saved = write_history(history, output, opened)
-    typer.echo(f"Saved {saved.path.name}: {in_words(history.counts)}. {saved.checked}")
+    typer.echo(f"Saved {saved.path.name}: {history_in_words(history.counts)}. {saved.checked}")
     if prompts and opened is not None:
         _ask_again(history, opened)
 

@@ -15,8 +15,8 @@ import typer
 from napari_medsam.cli.console import progress_bar
 from napari_medsam.engine.annotation.events import Label
 from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
-from napari_medsam.headless.report import RESEARCH_ONLY, doubtful, measure
-from napari_medsam.headless.run import Request, Result, run
+from napari_medsam.headless.report import RESEARCH_ONLY, label_measures, uncertain_slices
+from napari_medsam.headless.run import Request, Result, run_request
 from napari_medsam.models.background_opening import Opening
 from napari_medsam.models.specs.model_spec import ModelSpec
 from napari_medsam.models.store import store
@@ -35,7 +35,7 @@ def require_model(name: str) -> None:
         Naming the known models.
     """
     if name != AUTO:
-        store.spec(name)
+        store.model_spec(name)
 
 
 def choose_model(name: str, modality: str) -> ModelSpec:
@@ -52,7 +52,7 @@ def choose_model(name: str, modality: str) -> ModelSpec:
         Where there is no such model, or for "auto" none at all.
     """
     if name != AUTO:
-        return store.spec(name)
+        return store.model_spec(name)
     chosen, why = resolve(AUTO, modality, [one.spec for one in store.installed()])
     typer.echo(f"Model {chosen.name}: {why}", err=True)
     return chosen
@@ -82,7 +82,7 @@ def run_case(
     model = (opening or Opening(model_spec.name)).model()
     waited = time.perf_counter() - started
     with progress_bar("Segmenting", request.n_masks) as advance:
-        result = run(request, model, output, lambda n_done: advance(n_done, None), cache)
+        result = run_request(request, model, output, lambda n_done: advance(n_done, None), cache)
     result.seconds["open_model"] = waited
     return result, {
         "name": model_spec.name,
@@ -116,9 +116,9 @@ def tell(result: Result) -> None:
     request = result.request
     for note in request.image.notes:
         typer.echo(f"Note: {note}", err=True)
-    to_look_at = doubtful(result)
+    to_look_at = uncertain_slices(result)
     for label in request.table:
-        size = measure(label, result.annotation.labels, request.image)
+        size = label_measures(label, result.annotation.labels, request.image)
         ml = "" if size["ml"] is None else f", {size['ml']:.1f} ml"
         review = _review(result, label, to_look_at)
         typer.echo(f"{label.number} {label.name}: {size['voxels']} voxels{ml}{review}")

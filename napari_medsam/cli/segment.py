@@ -168,7 +168,7 @@ def segment(
     with usage("--propagate"):
         reach = None if propagate is None else parse_range(propagate)
     with usage("--model"):
-        known = None if model == AUTO else store.spec(model)
+        known = None if model == AUTO else store.model_spec(model)
     for option, target in (("--output", output), ("--report", report), ("--overlay", overlay)):
         with usage(option):
             refuse_input(target, image)
@@ -184,7 +184,7 @@ def segment(
         votes_by_itself,
     )
     from napari_medsam.engine.data.intensity_window import parse_window
-    from napari_medsam.engine.inference.point_prompts import check
+    from napari_medsam.engine.inference.point_prompts import require_points
     from napari_medsam.engine.propagation.slice_ranges import seeds_over
     from napari_medsam.formats.common.default_window import window_asked
     from napari_medsam.formats.images.read import read_image
@@ -192,9 +192,9 @@ def segment(
     from napari_medsam.headless.continued_labels import complete, place_starts, without_what_follows
     from napari_medsam.headless.embedding_store import lasting_cache
     from napari_medsam.headless.point_prompts import place_clicks
-    from napari_medsam.headless.report import report as report_of
+    from napari_medsam.headless.report import run_report as report_of
     from napari_medsam.headless.report import write_report
-    from napari_medsam.headless.run import Request, label_table, place
+    from napari_medsam.headless.run import Request, label_table, place_boxes
 
     with usage("--spacing"):
         spacing_xyz = parse_spacing(spacing)
@@ -204,7 +204,7 @@ def segment(
     there = None if labels is None else complete(read_label_file(labels, read.grid))
     known_labels = there.table if there is not None else ()
     with usage("--box"):
-        placed, table = place(asked, read.volume, points, begun, known_labels)
+        placed, table = place_boxes(asked, read.volume, points, begun, known_labels)
     before = None if earlier is None else read_labels(earlier, read.grid)
     with usage("--point"):
         numbers = label_table([*asked, *points, *begun], known_labels)
@@ -237,7 +237,7 @@ def segment(
         vote = votes_by_itself(chosen, modality)
     with usage("--point"):
         for one in clicks:
-            check(one.prompt, chosen.contract, with_mask=one.earlier is not None)
+            require_points(one.prompt, chosen.contract, with_mask=one.earlier is not None)
     request = Request(
         read,
         tuple(boxes),

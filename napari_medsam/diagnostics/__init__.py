@@ -50,5 +50,5 @@ def examine() -> list[Check]:
     if are_ok(checks, "Qt", "screen"):
         checks.append(display.opengl())
     if are_ok(checks, DEFAULT, "OpenVINO"):
-        checks.append(reference_slice.known_slice())
+        checks.append(reference_slice.reference_slice())
     return checks

@@ -22,7 +22,7 @@ from napari_medsam.formats.labels.export_formats import (
     RTSTRUCT,
     SEG_NRRD,
     TIFF,
-    Exit,
+    ExportFormat,
 )
 from napari_medsam.formats.labels.write import write_labels
 from napari_medsam.storage.temporary_folder import temporary_folder
@@ -79,7 +79,7 @@ def _tried(folder: Path) -> Iterator[Tried]:
         yield from (_try_exit(folder, image, one) for one in exits)
 
 
-def _try_exit(folder: Path, image: ImageFile, one: Exit) -> Tried:
+def _try_exit(folder: Path, image: ImageFile, one: ExportFormat) -> Tried:
     labels = (image.volume.voxels > 9).astype(np.uint8)
     try:
         write_labels(folder / f"labels{one.suffixes[0]}", labels, image.grid)

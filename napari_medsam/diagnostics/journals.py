@@ -6,8 +6,8 @@ import os
 import sqlite3
 
 from napari_medsam.diagnostics.check import Check
-from napari_medsam.journal.archive import Entry, journals
-from napari_medsam.journal.database import Book
+from napari_medsam.journal.archive import ArchiveEntry, journals
+from napari_medsam.journal.database import JournalDatabase
 from napari_medsam.journal.errors import JournalError
 from napari_medsam.journal.paths import journal_folder
 
@@ -36,9 +36,9 @@ def journal() -> Check:
     return Check("journal", "ok", words)
 
 
-def _opens(entry: Entry) -> bool:
+def _opens(entry: ArchiveEntry) -> bool:
     try:
-        Book(entry.path).close()
+        JournalDatabase(entry.path).close()
     except (JournalError, sqlite3.Error, OSError):
         return False
     return True

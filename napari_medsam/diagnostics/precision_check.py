@@ -22,7 +22,7 @@ from napari_medsam.engine.session import Session
 from napari_medsam.measure.metrics import dice
 from napari_medsam.models import loading
 from napari_medsam.models.runtime import precision_choice
-from napari_medsam.models.runtime.device import EXACT, Way, faster_ways
+from napari_medsam.models.runtime.device import EXACT, ComputeMode, faster_modes
 from napari_medsam.phantom import Phantom, synthetic_abdomen
 
 LEAST_MEAN_DICE = 0.98
@@ -50,7 +50,7 @@ class Verdict(NamedTuple):
     the masks.
     """
 
-    way: Way
+    way: ComputeMode
     speedup: float
     mean_dice: float
     least_dice: float
@@ -75,8 +75,11 @@ class Verdict(NamedTuple):
         )
 
 
-def check(
-    exact: PromptableModel, faster: PromptableModel, way: Way, volumes: Sequence[Volume] = ()
+def check_precision(
+    exact: PromptableModel,
+    faster: PromptableModel,
+    way: ComputeMode,
+    volumes: Sequence[Volume] = (),
 ) -> Verdict:
     """Compare a model with itself computed in another way; under ten seconds for LiteMedSAM.
 
@@ -138,7 +141,9 @@ def boxes_by_slice(case: Phantom) -> Iterator[list[BoxPrompt]]:
         yield boxes
 
 
-def settle(name: str, tell: Callable[[str], None] = lambda sentence: None) -> Way:
+def remember_precision(
+    name: str, tell: Callable[[str], None] = lambda sentence: None
+) -> ComputeMode:
     """Measure a model on this machine, remember the way to take, and return it.
 
     That is the fastest of the safe ways, and exact arithmetic where none is safe. What was
@@ -168,10 +173,10 @@ def settle(name: str, tell: Callable[[str], None] = lambda sentence: None) -> Wa
 
 def _verdicts(prepared: loading.Prepared) -> Iterator[Verdict]:
     """A verdict on each way this machine has beside exact arithmetic."""
-    faster = faster_ways()
+    faster = faster_modes()
     if not faster:
         return
     exact = loading.compiled(prepared)
     for way in faster:
         other = loading.compiled(prepared, precision=way.precision, device=way.device)
-        yield check(exact, other, way)
+        yield check_precision(exact, other, way)

@@ -24,7 +24,7 @@ TOLERANCE = 0.002
 """Of a value, or absolute for values below 1: orders of summation differ between processors."""
 
 
-def known_slice() -> Check:
+def reference_slice() -> Check:
     """Encode and decode a drawn disc and compare with what LiteMedSAM gave elsewhere."""
     from napari_medsam.models.loading import open_model
 

@@ -23,12 +23,12 @@ def _one(name: str) -> Check | None:
     if name not in {model.name for model in CATALOGUE}:
         again = f"Import it again, or remove {store.folder_of(name)} if it is not needed."
     try:
-        path = store.verify(name)
+        path = store.verify_model(name)
     except NotInstalled:
         return Check(name, "problem", "weights not installed", again) if name == DEFAULT else None
     except (StoreError, OSError, ValueError) as error:
         return Check(name, "problem", first_line(error), again)
-    if store.record(name) is not None:
+    if store.model_record(name) is not None:
         return Check(name, "ok", f"{path}, SHA-256 as recorded at its import")
-    known = "as published" if store.spec(name).file.sha256 else "not known to compare"
+    known = "as published" if store.model_spec(name).file.sha256 else "not known to compare"
     return Check(name, "ok", f"{path}, SHA-256 {known}")

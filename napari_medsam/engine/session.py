@@ -17,14 +17,19 @@ from napari_medsam.engine.data.prompts import BoxPrompt, PointPrompt, SliceRef
 from napari_medsam.engine.data.volume import Axis, Volume
 from napari_medsam.engine.inference.embedding import Embedding
 from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
-from napari_medsam.engine.inference.multi_view import better, closer_views, decode_in_views
+from napari_medsam.engine.inference.multi_view import closer_views, decode_in_views, higher_scoring
 from napari_medsam.engine.inference.point_prompts import PointAnswer, mask_logits
 from napari_medsam.engine.inference.predictor import Predictor, PromptableModel
-from napari_medsam.engine.propagation.between_keyframes import Span, Stations, spans_in_doubt
-from napari_medsam.engine.propagation.box3d import best_start, settle
-from napari_medsam.engine.propagation.candidates import THOROUGH, Seed, plan
+from napari_medsam.engine.propagation.between_keyframes import KeyframeGap, Stations, uncertain_gaps
+from napari_medsam.engine.propagation.box3d import best_start, repair_track
+from napari_medsam.engine.propagation.candidates import THOROUGH, Seed, slice_order
 from napari_medsam.engine.propagation.original_rules import seed_reach
-from napari_medsam.engine.propagation.trackers import Chains, CompatChains, EvidenceChains, Found
+from napari_medsam.engine.propagation.trackers import (
+    AdaptiveTrackers,
+    Found,
+    OriginalRulesTrackers,
+    Trackers,
+)
 
 
 class Session:
@@ -87,7 +92,7 @@ class Session:
             here = [prompts[i] for i in indices]
             for closer, members in closer_views(here, self._predictor.frame(view)):
                 for i, mask in self._on_view(closer, [indices[m] for m in members], prompts):
-                    yield i, better(whole[i], mask)
+                    yield i, higher_scoring(whole[i], mask)
 
     def glance(self, prompt: BoxPrompt) -> SliceMask | None:
         """The mask of a box from its whole slice, at once; None where that is not embedded.
@@ -141,23 +146,23 @@ class Session:
         ValueError
             Where seeds lie on different axes or a range is not a range.
         """
-        chains: Chains
+        chains: Trackers
         rules = self.model.contract.original_3d if self.compat else None
         if rules is not None:
             seeds = [seed_reach(seed, rules) for seed in seeds]
-            chains = CompatChains(self._predictor, seeds, rules)
+            chains = OriginalRulesTrackers(self._predictor, seeds, rules)
         else:
-            chains = EvidenceChains(self._predictor, seeds, views=self.views)
+            chains = AdaptiveTrackers(self._predictor, seeds, views=self.views)
         yield from self._run(chains, seeds)
 
-    def _run(self, chains: Chains, seeds: Sequence[Seed]) -> Generator[Found, None, None]:
+    def _run(self, chains: Trackers, seeds: Sequence[Seed]) -> Generator[Found, None, None]:
         """Visit the slices outward from the seeds."""
         if not seeds:
             return
         axis = self._common_axis([seed.box for seed in seeds])
         for seed in seeds:
             self._check_range(seed)
-        ascending, descending = plan(list(seeds))
+        ascending, descending = slice_order(list(seeds))
         for index, whole in self._embedded(axis, ascending):
             active = [n for n, s in enumerate(seeds) if s.start <= index <= s.last]
             yield from chains.step(index, whole, active)
@@ -190,13 +195,13 @@ class Session:
             found[n][mask.slice.index] = mask
             yield n, mask
         for n, own in enumerate(stations):
-            yield from ((n, mask) for mask in self._between(spans_in_doubt(found[n], own)))
+            yield from ((n, mask) for mask in self._between(uncertain_gaps(found[n], own)))
 
-    def _between(self, spans: Sequence[Span]) -> Iterator[SliceMask]:
+    def _between(self, spans: Sequence[KeyframeGap]) -> Iterator[SliceMask]:
         """Better masks of an object between its keyframes."""
         seeds = [seed for span in spans for seed in span.seeds]
         chains: list[dict[int, SliceMask]] = [{} for _ in seeds]
-        for n, mask in self._run(EvidenceChains(self._predictor, seeds, views=self.views), seeds):
+        for n, mask in self._run(AdaptiveTrackers(self._predictor, seeds, views=self.views), seeds):
             chains[n][mask.slice.index] = mask
         for n, span in enumerate(spans):
             yield from span.settle(chains[2 * n : 2 * n + 2]).values()
@@ -233,13 +238,13 @@ class Session:
         ]
         outward = [self._chain_masks(starts, loose=loose) for loose in (False, True)]
         for n, (seed, extent) in enumerate(zip(seeds, extents, strict=True)):
-            kept = settle(extent, [masks[n] for masks in outward], seed.box)
+            kept = repair_track(extent, [masks[n] for masks in outward], seed.box)
             yield from ((n, kept[i]) for i in extent if kept[i] is not extent[i])
 
     def _chain_masks(self, seeds: Sequence[Seed], *, loose: bool) -> list[dict[int, SliceMask]]:
         """Each seed's chain outward, by slice; the embeddings are in the cache already."""
         found: list[dict[int, SliceMask]] = [{} for _ in seeds]
-        chains = EvidenceChains(
+        chains = AdaptiveTrackers(
             self._predictor, seeds, views=self.views, loose=loose, care=THOROUGH
         )
         for n, mask in self._run(chains, seeds):

@@ -26,7 +26,7 @@ Extent = dict[Axis, tuple[float, float]]
 """First and last voxel of an object along each axis."""
 
 
-def voted(
+def vote(
     session: Session, seeds: Sequence[Seed], on_mask: Callable[[], None] = lambda: None
 ) -> Iterator[Found]:
     """Masks after the vote, on the slices along the seeds' axis: (which seed, mask).
@@ -88,7 +88,7 @@ def extent_of(seed: Seed) -> Extent:
     }
 
 
-def seen_along(seed: Seed, axis: Axis) -> Seed:
+def segmented_along(seed: Seed, axis: Axis) -> Seed:
     """The same extent in 3D as a seed on slices along another axis, in their middle."""
     extent = extent_of(seed)
     row, column = _plane_axes(axis)
@@ -108,7 +108,7 @@ def _look(session: Session, seeds: Sequence[Seed], axis: Axis, home: Axis) -> It
     if axis == home:
         yield from session.propagate(seeds)
         return
-    turned = [seen_along(seed, axis) for seed in seeds]
+    turned = [segmented_along(seed, axis) for seed in seeds]
     if session.compat:
         yield from session.propagate(turned)
         return

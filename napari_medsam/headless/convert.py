@@ -11,7 +11,11 @@ from napari_medsam.formats.common.label_table import read_label_table
 from napari_medsam.formats.images.read import read_image, suffix_of
 from napari_medsam.formats.images.write import IMAGE_FORMATS, write_image
 from napari_medsam.formats.labels.per_label import write_label_files
-from napari_medsam.formats.labels.read import is_label_file, read_label_file, read_labels_alone
+from napari_medsam.formats.labels.read import (
+    is_label_file,
+    read_label_file,
+    read_labels_without_image,
+)
 from napari_medsam.formats.labels.write import FORMATS, write_labels
 
 LABELS_ONLY = (".seg.nrrd", ".dcm", ".seg.dcm", ".rtstruct.dcm", ".json")
@@ -20,7 +24,7 @@ TARGETS = tuple(dict.fromkeys((*IMAGE_FORMATS, *FORMATS)))
 
 
 @dataclass(frozen=True)
-class Choice:
+class ConvertOptions:
     """What to take from the source where there is a choice, as for `read_image`.
 
     `image` is the image that labels belong to (its grid is the result's), or None for their
@@ -40,7 +44,7 @@ class Choice:
     one_a_label: bool = False
 
 
-def convert(source: Path, target: Path, choice: Choice) -> tuple[str, tuple[str, ...]]:
+def convert_file(source: Path, target: Path, choice: ConvertOptions) -> tuple[str, tuple[str, ...]]:
     """Read `source`, write `target`; what was checked, and notes for the user.
 
     Raises
@@ -63,7 +67,7 @@ def convert(source: Path, target: Path, choice: Choice) -> tuple[str, tuple[str,
     return write_image(target, image) + ".", image.notes
 
 
-def _labels(source: Path, target: Path, choice: Choice) -> tuple[str, tuple[str, ...]]:
+def _labels(source: Path, target: Path, choice: ConvertOptions) -> tuple[str, tuple[str, ...]]:
     if choice.image is not None:
         image = read_image(
             choice.image,
@@ -79,7 +83,7 @@ def _labels(source: Path, target: Path, choice: Choice) -> tuple[str, tuple[str,
             f"{target.name} refers to the DICOM series of its image: name it with --image."
         )
     else:
-        file, grid = read_labels_alone(source)
+        file, grid = read_labels_without_image(source)
     table = read_label_table(choice.names) if choice.names is not None else file.table
     if not choice.one_a_label:
         saved = write_labels(target, file.labels, grid, table, description=choice.description)

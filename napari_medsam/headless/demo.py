@@ -58,7 +58,7 @@ def box_on_largest_slice(organ: np.ndarray) -> BoxPrompt:
     return box_prompt(SliceRef("z", index), corners, (height, width))
 
 
-def compare(result: Result, case: Phantom) -> list[dict[str, Any]]:
+def compare_with_reference(result: Result, case: Phantom) -> list[dict[str, Any]]:
     """Dice's coefficient of each label, in all slices and on the box's own slice."""
     found = result.annotation.labels
     rows = []

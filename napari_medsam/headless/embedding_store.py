@@ -31,7 +31,7 @@ def cache_folder() -> Path:
     )
 
 
-class Preferences(NamedTuple):
+class CachePreferences(NamedTuple):
     """The room that embeddings may take on disk, in bytes, and how they are written."""
 
     max_bytes: int = DEFAULT_BUDGET
@@ -46,28 +46,28 @@ def disk_precision(text: str) -> DiskPrecision:
     raise ValueError(f"Embeddings are kept as float16 or int8, not as {text!r}.")
 
 
-def preferences() -> Preferences:
+def cache_preferences() -> CachePreferences:
     """What the user chose, and the defaults where nothing sensible was."""
     with contextlib.suppress(OSError, ValueError, TypeError):
-        found = Preferences(**read_json(preferences_file()))
+        found = CachePreferences(**read_json(cache_preferences_file()))
         is_size = isinstance(found.max_bytes, int) and found.max_bytes >= 0
         if is_size and found.precision in get_args(DiskPrecision):
             return found
-    return Preferences()
+    return CachePreferences()
 
 
-def keep_preferences(chosen: Preferences) -> None:
+def set_cache_preferences(chosen: CachePreferences) -> None:
     """Remember them; OSError where the folder cannot be written."""
-    write_json(preferences_file(), chosen._asdict())
+    write_json(cache_preferences_file(), chosen._asdict())
 
 
-def preferences_file() -> Path:
+def cache_preferences_file() -> Path:
     return cache_folder() / "preferences.json"
 
 
 def disk_cache() -> DiskCache:
     """The folder of embeddings, as the user prefers it."""
-    chosen = preferences()
+    chosen = cache_preferences()
     return DiskCache(cache_folder(), max_bytes=chosen.max_bytes, precision=chosen.precision)
 
 

@@ -16,17 +16,17 @@ from napari_medsam import __version__
 from napari_medsam.engine.annotation.events import Label, PlacedBox
 from napari_medsam.engine.data.confidence import DOUBTFUL
 from napari_medsam.formats.common.image_file import ImageFile
-from napari_medsam.headless.run import Found, Request, Result, confidences
+from napari_medsam.headless.run import BoxMask, Request, Result, track_confidences
 from napari_medsam.storage.atomic_write import write_text
 
 RESEARCH_ONLY = "For research use only. Not a medical device."
 
 
-def report(result: Result, model: Mapping[str, str]) -> dict[str, Any]:
+def run_report(result: Result, model: Mapping[str, str]) -> dict[str, Any]:
     """The object `--report` writes; docs/command-line.md says what each key is."""
     request = result.request
     window, labels = request.window, result.annotation.labels
-    trust = confidences(result.request, result.found)
+    trust = track_confidences(result.request, result.found)
     return {
         "program": {"name": "napari-medsam", "version": __version__, "notice": RESEARCH_ONLY},
         "image": describe_image(request.image),
@@ -36,9 +36,9 @@ def report(result: Result, model: Mapping[str, str]) -> dict[str, Any]:
         "views": request.views and not request.compat,
         "vote": request.vote,
         "boxes": [_box(*pair) for pair in zip(request.boxes, _reach(request), strict=True)],
-        "labels": [measure(label, labels, request.image) for label in request.table],
+        "labels": [label_measures(label, labels, request.image) for label in request.table],
         "slices": [_slice(one, trust.get((one.box, one.mask.slice.index))) for one in result.found],
-        "doubtful": doubtful(result),
+        "doubtful": uncertain_slices(result),
         "seconds": {name: round(value, 3) for name, value in result.seconds.items()},
         "saved": {
             "file": result.saved.path.name,
@@ -46,15 +46,15 @@ def report(result: Result, model: Mapping[str, str]) -> dict[str, Any]:
             "voxels": result.saved.n_voxels,
             "checked": result.saved.checked,
         },
-        "versions": versions(),
+        "versions": program_versions(),
     }
 
 
-def doubtful(result: Result) -> list[dict[str, Any]]:
+def uncertain_slices(result: Result) -> list[dict[str, Any]]:
     """The propagated slices to look at first, by label and slice: those below `DOUBTFUL`."""
     boxes = result.request.boxes
     least: dict[tuple[int, int], float] = {}
-    for (box, index), trust in confidences(result.request, result.found).items():
+    for (box, index), trust in track_confidences(result.request, result.found).items():
         where = boxes[box].label, index
         least[where] = min(trust, least.get(where, 1.0))
     return [
@@ -82,14 +82,14 @@ def describe_image(image: ImageFile) -> dict[str, Any]:
     }
 
 
-def measure(label: Label, labels: NDArray[Any], image: ImageFile) -> dict[str, Any]:
+def label_measures(label: Label, labels: NDArray[Any], image: ImageFile) -> dict[str, Any]:
     """Voxels and millilitres of a label; `ml` is None where the pixel size is not known."""
     voxels = int(np.count_nonzero(labels == label.number))
     ml = None if image.grid.kind == "picture" else round(voxels * image.volume.voxel_ml, 3)
     return {"number": label.number, "name": label.name, "voxels": voxels, "ml": ml}
 
 
-def versions() -> dict[str, str]:
+def program_versions() -> dict[str, str]:
     """Python, the operating system, and the libraries that the numbers depend on."""
     found = {"python": platform.python_version(), "platform": platform.platform()}
     for package in ("openvino", "numpy", "scipy", "SimpleITK", "nibabel"):
@@ -117,7 +117,7 @@ def _box(placed: PlacedBox, propagated: list[int] | None) -> dict[str, Any]:
     }
 
 
-def _slice(one: Found, confidence: float | None) -> dict[str, Any]:
+def _slice(one: BoxMask, confidence: float | None) -> dict[str, Any]:
     mask = one.mask
     return {
         "box": one.box,

@@ -20,12 +20,13 @@ from napari_medsam.engine.data.prompts import BoxPrompt, box_prompt
 from napari_medsam.engine.data.volume import Volume
 from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
 from napari_medsam.engine.inference.predictor import PromptableModel
-from napari_medsam.engine.propagation.between_keyframes import Station
+from napari_medsam.engine.propagation.between_keyframes import Keyframe
 from napari_medsam.engine.propagation.candidates import Seed
 from napari_medsam.engine.propagation.keyframes import interpolate
 from napari_medsam.engine.propagation.slice_ranges import objects, seeds_over
 from napari_medsam.engine.session import Session
-from napari_medsam.engine.three_view_vote import n_looks, voted
+from napari_medsam.engine.three_view_vote import n_looks
+from napari_medsam.engine.three_view_vote import vote as voted
 from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.formats.common.label_file import LabelFile
 from napari_medsam.formats.labels.write import Saved, write_labels
@@ -97,7 +98,7 @@ class Request:
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class BoxMask:
     """A mask, and which of the given boxes (counted from 0) it came from."""
 
     box: int
@@ -111,7 +112,7 @@ class Answer:
 
     request: Request
     annotation: Annotation
-    found: tuple[Found, ...]
+    found: tuple[BoxMask, ...]
     seconds: dict[str, float]
 
 
@@ -122,7 +123,7 @@ class Result(Answer):
     saved: Saved
 
 
-def run(
+def run_request(
     request: Request,
     model: PromptableModel,
     output: Path,
@@ -134,16 +135,16 @@ def run(
     `on_mask` is told how many masks there are so far. Nothing is written before all are there.
     Embeddings are looked for and kept in `cache`; without one they live as long as the run.
     """
-    return save(answer(request, model, on_mask, cache), output)
+    return save(segment_request(request, model, on_mask, cache), output)
 
 
-def answer(
+def segment_request(
     request: Request,
     model: PromptableModel,
     on_mask: Callable[[int], None] = lambda n_done: None,
     cache: EmbeddingCache | None = None,
 ) -> Answer:
-    """Segment or propagate, and paint; nothing is written. Parameters as of `run`."""
+    """Segment or propagate, and paint; nothing is written. Parameters as of `run_request`."""
     session = Session(
         request.image.volume,
         model,
@@ -212,7 +213,7 @@ def _label(number: int, name: str) -> Label:
     return Label(number, name, PALETTE[(number - 1) % len(PALETTE)])
 
 
-def place(
+def place_boxes(
     asked: Sequence[AskedBox],
     volume: Volume,
     points: Sequence[AskedPoint] = (),
@@ -245,11 +246,11 @@ def _find_masks(
     request: Request,
     clicked: Mapping[int, SliceMask],
     on_mask: Callable[[int], None],
-) -> list[Found]:
+) -> list[BoxMask]:
     """The masks, sorted by box and slice; on its own slice a point's mask is what it found."""
     if request.vote:
         return _voted(session, request, on_mask)
-    found: dict[tuple[int, int], Found] = {}  # a later mask takes the place of an earlier one
+    found: dict[tuple[int, int], BoxMask] = {}  # a later mask takes the place of an earlier one
     for one in _masks(session, request):
         own = clicked.get(one.box)
         is_own = own is not None and own.slice == one.mask.slice
@@ -259,17 +260,17 @@ def _find_masks(
     return _smoothed(request, [found[place] for place in sorted(found)])
 
 
-def _masks(session: Session, request: Request) -> Iterator[Found]:
+def _masks(session: Session, request: Request) -> Iterator[BoxMask]:
     """The masks as they are found, by whichever way was asked for."""
     if request.seeds is None:
         return _alone(session, request)
     if not request.is_extent or request.compat:
         return _propagated(session, request)
     labels = [placed.label for placed in request.boxes]
-    return (Found(n, labels[n], mask) for n, mask in session.fill(request.seeds))
+    return (BoxMask(n, labels[n], mask) for n, mask in session.fill(request.seeds))
 
 
-def _smoothed(request: Request, found: list[Found]) -> list[Found]:
+def _smoothed(request: Request, found: list[BoxMask]) -> list[BoxMask]:
     """Each object's masks, smoothed along the axis where that was asked for."""
     if not request.smooth or request.seeds is None:
         return found
@@ -286,7 +287,7 @@ def _smoothed(request: Request, found: list[Found]) -> list[Found]:
     return result
 
 
-def _voted(session: Session, request: Request, on_mask: Callable[[int], None]) -> list[Found]:
+def _voted(session: Session, request: Request, on_mask: Callable[[int], None]) -> list[BoxMask]:
     boxes, n_done = request.boxes, 0
 
     def count() -> None:
@@ -295,20 +296,20 @@ def _voted(session: Session, request: Request, on_mask: Callable[[int], None]) -
         on_mask(n_done)
 
     masks = voted(session, request.seeds or (), count)
-    found = [Found(n, boxes[n].label, mask) for n, mask in masks]
+    found = [BoxMask(n, boxes[n].label, mask) for n, mask in masks]
     return sorted(found, key=lambda one: (one.box, one.mask.slice.index))
 
 
-def _alone(session: Session, request: Request) -> Iterator[Found]:
+def _alone(session: Session, request: Request) -> Iterator[BoxMask]:
     """Each box on its own slice; boxes on one slice share a call."""
     boxes = request.boxes
     for where in dict.fromkeys(placed.box.slice for placed in boxes):
         here = [n for n, placed in enumerate(boxes) if placed.box.slice == where]
         masks = session.segment([boxes[n].box for n in here])
-        yield from (Found(n, boxes[n].label, mask) for n, mask in zip(here, masks, strict=True))
+        yield from (BoxMask(n, boxes[n].label, mask) for n, mask in zip(here, masks, strict=True))
 
 
-def _propagated(session: Session, request: Request) -> Iterator[Found]:
+def _propagated(session: Session, request: Request) -> Iterator[BoxMask]:
     """From keyframe to keyframe with a box on every slice, and outward from the outermost boxes.
 
     A mask between keyframes is found under the box that is nearest. The original's rules know
@@ -317,24 +318,24 @@ def _propagated(session: Session, request: Request) -> Iterator[Found]:
     boxes, seeds = request.boxes, request.seeds or ()
     if request.compat:
         for n, mask in session.propagate(seeds):
-            yield Found(n, boxes[n].label, mask)
+            yield BoxMask(n, boxes[n].label, mask)
         return
     parts = objects(boxes)
     keyed = [part for part in parts if len(part) > 1]
     stations = [
-        {boxes[n].box.slice.index: Station(boxes[n].box, request.standing.get(n)) for n in part}
+        {boxes[n].box.slice.index: Keyframe(boxes[n].box, request.standing.get(n)) for n in part}
         for part in keyed
     ]
     for k, mask in session.follow([_track(boxes, part) for part in keyed], stations):
         index = mask.slice.index
         n = next(n for n in keyed[k] if seeds[n].first <= index <= seeds[n].last)
-        yield Found(n, boxes[n].label, mask)
+        yield BoxMask(n, boxes[n].label, mask)
     outward = [pair for part in parts for pair in _outward(seeds, part)]
     followed = {n for part in keyed for n in part}
     for k, mask in session.propagate([seed for _, seed in outward]):
         n = outward[k][0]
         if n not in followed or mask.slice != boxes[n].box.slice:
-            yield Found(n, boxes[n].label, mask)
+            yield BoxMask(n, boxes[n].label, mask)
 
 
 def _track(boxes: Sequence[PlacedBox], part: tuple[int, ...]) -> list[BoxPrompt]:
@@ -355,7 +356,7 @@ def _outward(seeds: Sequence[Seed], part: tuple[int, ...]) -> list[tuple[int, Se
     return [(n, seed) for n, seed in beyond if seed.first < seed.last]
 
 
-def confidences(request: Request, found: Sequence[Found]) -> dict[tuple[int, int], float]:
+def track_confidences(request: Request, found: Sequence[BoxMask]) -> dict[tuple[int, int], float]:
     """How far to trust each propagated mask, 0 to 1, by (box, slice index).
 
     None where nothing was propagated (a slice is judged beside its neighbours), nor for the
@@ -371,7 +372,7 @@ def confidences(request: Request, found: Sequence[Found]) -> dict[tuple[int, int
     return trust
 
 
-def _annotate(session: Session, request: Request, found: Sequence[Found]) -> Annotation:
+def _annotate(session: Session, request: Request, found: Sequence[BoxMask]) -> Annotation:
     """Paint masks into a new annotation.
 
     Where masks of two labels overlap, the box that was given first keeps the voxels; by the
@@ -391,7 +392,7 @@ def _annotate(session: Session, request: Request, found: Sequence[Found]) -> Ann
             edit.place(placed)
         for one in found:
             edit.paint(one.mask, one.label)
-        for (n, index), value in confidences(request, found).items():
+        for (n, index), value in track_confidences(request, found).items():
             placed = request.boxes[n]
             edit.trust(placed.label, placed.box.slice.axis, {index: value})
     return annotation

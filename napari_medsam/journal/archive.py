@@ -27,7 +27,7 @@ TAILS = ("-wal", "-shm", "")
 
 
 @dataclass(frozen=True)
-class Entry:
+class ArchiveEntry:
     """A journal on the disk.
 
     Parameters
@@ -43,10 +43,10 @@ class Entry:
     changed: float
 
 
-def journals(folder: Path | None = None) -> list[Entry]:
+def journals(folder: Path | None = None) -> list[ArchiveEntry]:
     """All journals, the latest first."""
     folder = journal_folder() if folder is None else folder
-    found = [Entry(p, n_bytes(p), _changed(p)) for p in folder.glob(f"*{SUFFIX}")]
+    found = [ArchiveEntry(p, n_bytes(p), _changed(p)) for p in folder.glob(f"*{SUFFIX}")]
     return sorted(found, key=lambda entry: entry.changed, reverse=True)
 
 
@@ -68,7 +68,7 @@ def find_journal(text: str) -> Path:
     raise JournalError(f"{what} with {text!r}; `napari-medsam journal list` names all there are.")
 
 
-def describe(path: Path) -> dict[str, object]:
+def describe_journals(path: Path) -> dict[str, object]:
     """What a journal holds, for people and for JSON.
 
     Raises
@@ -183,7 +183,7 @@ def _move(path: Path, target: Path) -> None:
         raise
 
 
-def prune(days: float, folder: Path | None = None) -> list[Entry]:
+def prune_journals(days: float, folder: Path | None = None) -> list[ArchiveEntry]:
     """Delete journals that nothing was written to for so many days, and that no window has open.
 
     A file dated in the future (a clock that jumped) counts as new.

@@ -1,4 +1,4 @@
-"""A `Book`: one journal file, an SQLite database with a row for each step of an annotation's log.
+"""A `JournalDatabase`: one journal file, an SQLite database with a row for each step of an annotation's log.
 
 Write-ahead log with ``synchronous=FULL``: SQLite waits for the disk at every commit, so a row
 whose `append` has returned survives ``kill -9``, and a power cut too where the disk keeps its
@@ -23,7 +23,7 @@ from napari_medsam import __version__
 from napari_medsam.engine.annotation.events import Event, Step, StepKind
 from napari_medsam.engine.data.intensity_window import Window
 from napari_medsam.journal.errors import JournalError, TakenOver
-from napari_medsam.journal.image_header import Head
+from napari_medsam.journal.image_header import ImageHeader
 from napari_medsam.journal.serialization import DAMAGE, pack, unpack
 from napari_medsam.storage.paths import sqlite_uri
 
@@ -49,7 +49,7 @@ RowKind = Literal["event", "undo", "redo", "saved", "open"]
 
 
 @dataclass(frozen=True, eq=False)
-class Row:
+class JournalRow:
     """One step as it is kept.
 
     Parameters
@@ -76,7 +76,7 @@ class Row:
         return Step(kind, self.event)
 
 
-class Book:
+class JournalDatabase:
     """An open journal file. Use it from one thread at a time; close it.
 
     Parameters
@@ -104,7 +104,7 @@ class Book:
     def __init__(
         self,
         path: Path,
-        head: Head | None = None,
+        head: ImageHeader | None = None,
         owner: str | None = None,
         *,
         claims: bool = True,
@@ -129,7 +129,7 @@ class Book:
                 self._connection.close()
                 raise
 
-    def __enter__(self) -> Book:
+    def __enter__(self) -> JournalDatabase:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -141,7 +141,7 @@ class Book:
 
     # --- writing -----------------------------------------------------------------------
 
-    def append(self, row: Row) -> None:
+    def append(self, row: JournalRow) -> None:
         """Keep a row; it is on the disk when this returns. Replaces an "open" row before it.
 
         Raises
@@ -156,7 +156,7 @@ class Book:
             )
             self._insert(values)
 
-    def rewrite(self, rows: Iterable[Row]) -> None:
+    def rewrite(self, rows: Iterable[JournalRow]) -> None:
         """Put other rows in place of all there are, in one transaction; then give room back."""
         with self._transaction():
             self._connection.execute("DELETE FROM steps")
@@ -186,7 +186,7 @@ class Book:
 
     # --- reading -----------------------------------------------------------------------
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[JournalRow]:
         """The rows, oldest first."""
         select = "SELECT kind, time, program, shown, event FROM steps ORDER BY number"
         # Closed here: a cursor in the traceback of a damaged row keeps the file open, and Windows
@@ -227,7 +227,7 @@ class Book:
         """A file that a kill left before its first transaction."""
         return self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
 
-    def _make(self, head: Head | None) -> None:
+    def _make(self, head: ImageHeader | None) -> None:
         if head is None or self._owner is None:
             raise JournalError(f"{self.path.name} is an empty file, no journal.")
         self._connection.execute("BEGIN IMMEDIATE")
@@ -239,7 +239,7 @@ class Book:
         self._connection.execute("INSERT INTO about VALUES ('owner', ?)", (self._owner,))
         self._connection.execute("COMMIT")
 
-    def _read_head(self) -> Head:
+    def _read_head(self) -> ImageHeader:
         if self._pragma("application_id") != APPLICATION:
             raise JournalError(f"{self.path.name} is no journal of napari-medsam.")
         if self._pragma("user_version") > SCHEMA:
@@ -250,7 +250,7 @@ class Book:
         content = self._about("head")
         if not isinstance(content, bytes):
             raise JournalError(f"{self.path.name} does not say which image it belongs to.")
-        return unpack(content, Head)
+        return unpack(content, ImageHeader)
 
     def _own(self, owner: str) -> None:
         """From now on this writer appends, and what another left open is done."""
@@ -304,14 +304,14 @@ def _window_text(window: Window | None) -> str | None:
     return None if window is None else json.dumps([window.lower, window.upper, window.keep_zero])
 
 
-def _row(kind: object, time: object, program: object, shown: object, event: object) -> Row:
+def _row(kind: object, time: object, program: object, shown: object, event: object) -> JournalRow:
     known: tuple[RowKind, ...] = ("event", "undo", "redo", "saved", "open")
     for one in known:
         if kind == one and isinstance(time, float | int):
             found = read_event(event) if isinstance(event, bytes) else None
             if (one in ("event", "open")) != (found is not None):
                 raise JournalError("A row of the journal is damaged (no event).")
-            return Row(one, found, float(time), str(program), _window(shown))
+            return JournalRow(one, found, float(time), str(program), _window(shown))
     raise JournalError(f"A row of the journal is damaged (kind {kind!r}).")
 
 

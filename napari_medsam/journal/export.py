@@ -14,12 +14,12 @@ from napari_medsam.engine.annotation.events import Event, Label, PlacedBox
 from napari_medsam.engine.annotation.patch import Patch
 from napari_medsam.engine.data.masks import SliceMask
 from napari_medsam.engine.data.prompts import PointPrompt
-from napari_medsam.journal.database import Book, Row
+from napari_medsam.journal.database import JournalDatabase, JournalRow
 
 Json = dict[str, object]
 
 
-def as_json(book: Book) -> Json:
+def journal_as_json(book: JournalDatabase) -> Json:
     """The whole journal; see docs/journal.md for the fields."""
     grid = book.head.grid.lps
     return {
@@ -31,7 +31,7 @@ def as_json(book: Book) -> Json:
     }
 
 
-def _steps(book: Book) -> Iterator[Json]:
+def _steps(book: JournalDatabase) -> Iterator[Json]:
     for number, row in enumerate(book.rows(), 1):
         found: Json = {
             "step": number,
@@ -44,7 +44,7 @@ def _steps(book: Book) -> Iterator[Json]:
         yield found
 
 
-def _event(row: Row, event: Event) -> Json:
+def _event(row: JournalRow, event: Event) -> Json:
     shown = None if row.window is None else [row.window.lower, row.window.upper]
     found: Json = {
         "did": event.kind,

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from napari_medsam.engine.annotation.annotation import Annotation
-from napari_medsam.journal.database import Book, Row
+from napari_medsam.journal.database import JournalDatabase, JournalRow
 from napari_medsam.journal.errors import JournalError
-from napari_medsam.journal.image_header import Head
+from napari_medsam.journal.image_header import ImageHeader
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,8 +26,8 @@ class History:
         What replaying every change gives, with the same undo and redo.
     """
 
-    head: Head
-    rows: tuple[Row, ...]
+    head: ImageHeader
+    rows: tuple[JournalRow, ...]
     annotation: Annotation
 
     @property
@@ -53,7 +53,7 @@ class History:
         return n_labels, len(annotation.boxes), n_slices
 
 
-def read_history(book: Book) -> History:
+def read_history(book: JournalDatabase) -> History:
     """Replay a journal, voxel by voxel.
 
     Raises
@@ -73,11 +73,11 @@ def read_journal(path: Path) -> History:
     JournalError
         As `read_history`, or where there is none.
     """
-    with Book(path) as book:
+    with JournalDatabase(path) as book:
         return read_history(book)
 
 
-def replayed(head: Head, rows: Iterable[Row]) -> Annotation:
+def replayed(head: ImageHeader, rows: Iterable[JournalRow]) -> Annotation:
     """The annotation that rows lead to; an "open" row is a propagation that was interrupted."""
     annotation = Annotation(head.grid.lps.shape_zyx)
     try:
@@ -87,7 +87,7 @@ def replayed(head: Head, rows: Iterable[Row]) -> Annotation:
     return annotation
 
 
-def in_words(counts: Sequence[int]) -> str:
+def history_in_words(counts: Sequence[int]) -> str:
     """Words like "3 labels, 12 boxes, 48 slices"."""
     names = ("label", "box", "slice")
     return ", ".join(_n(n, name) for n, name in zip(counts, names, strict=True))

@@ -1,4 +1,4 @@
-"""A journal's `Head`: which image it belongs to, and the grid that its labels are written on."""
+"""A journal's `ImageHeader`: which image it belongs to, and the grid that its labels are written on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NOWHERE = Path("the-image-of-this-journal")
 
 
 @dataclass(frozen=True, eq=False)
-class Head:
+class ImageHeader:
     """What labels need of their image, and nothing that tells whose image it is.
 
     Parameters
@@ -59,10 +59,10 @@ class Head:
         return SourceGrid(self.kind, NOWHERE, geometry, self.ndim, self.forms)
 
 
-def head_of(image: ImageFile) -> Head:
+def image_header_of(image: ImageFile) -> ImageHeader:
     """The head of an image's journal; hashes the voxels, so not on the GUI thread."""
     grid, place = image.grid, image.grid.geometry
-    return Head(
+    return ImageHeader(
         image.volume.fingerprint,
         grid.kind,
         place.shape_zyx,

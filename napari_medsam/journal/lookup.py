@@ -7,10 +7,10 @@ from pathlib import Path
 
 from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.journal.archive import DAMAGED, exchange, put_aside
-from napari_medsam.journal.database import Book
+from napari_medsam.journal.database import JournalDatabase
 from napari_medsam.journal.errors import JournalError
 from napari_medsam.journal.history import History, read_history
-from napari_medsam.journal.image_header import Head, head_of
+from napari_medsam.journal.image_header import ImageHeader, image_header_of
 from napari_medsam.journal.ownership import Ownership
 from napari_medsam.journal.paths import journal_path
 from napari_medsam.journal.readable_again import recover_journals
@@ -21,7 +21,7 @@ NOT_OPENED = (
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class JournalLookup:
     """An image's journal.
 
     Parameters
@@ -40,7 +40,7 @@ class Found:
         How many others had been, and are put aside as any other now.
     """
 
-    head: Head
+    head: ImageHeader
     ownership: Ownership
     history: History | None = None
     counts: tuple[int, int, int] = (0, 0, 0)
@@ -49,7 +49,7 @@ class Found:
     n_recovered: int = 0
 
 
-def look_up(image: ImageFile) -> Found:
+def look_up(image: ImageFile) -> JournalLookup:
     """Find and replay the journal of an image; takes a second, so not on the GUI thread.
 
     A damaged journal is put aside, under a name that says so, and nothing of it is deleted. One
@@ -62,7 +62,7 @@ def look_up(image: ImageFile) -> Found:
     OSError, sqlite3.Error
         Where the folder of journals cannot be used.
     """
-    head = head_of(image)
+    head = image_header_of(image)
     path = journal_path(head.fingerprint)
     ownership = Ownership(path)
     try:
@@ -81,18 +81,18 @@ def look_up(image: ImageFile) -> Found:
         raise
 
 
-def _look_up(head: Head, path: Path, ownership: Ownership) -> Found:
+def _look_up(head: ImageHeader, path: Path, ownership: Ownership) -> JournalLookup:
     if not path.exists():
-        return Found(head, ownership)
+        return JournalLookup(head, ownership)
     try:
-        with Book(path, head, ownership.token if ownership.is_held else None) as book:
+        with JournalDatabase(path, head, ownership.token if ownership.is_held else None) as book:
             history = read_history(book)
     except JournalError as error:
         return _damaged(head, ownership, error)
-    return Found(head, ownership, history, history.counts)
+    return JournalLookup(head, ownership, history, history.counts)
 
 
-def take_over(found: Found) -> Found:
+def take_over_journal(found: JournalLookup) -> JournalLookup:
     """Take the right to write from another window; what it had written by then is read again.
 
     Raises
@@ -101,15 +101,15 @@ def take_over(found: Found) -> Found:
         As `look_up`.
     """
     path = journal_path(found.head.fingerprint)
-    with Book(path, found.head, found.ownership.token) as book:
+    with JournalDatabase(path, found.head, found.ownership.token) as book:
         history = read_history(book)
-    return Found(found.head, found.ownership, history, history.counts)
+    return JournalLookup(found.head, found.ownership, history, history.counts)
 
 
-def _damaged(head: Head, ownership: Ownership, error: JournalError) -> Found:
+def _damaged(head: ImageHeader, ownership: Ownership, error: JournalError) -> JournalLookup:
     path = journal_path(head.fingerprint)
     if not ownership.is_held:
-        return Found(head, ownership, problem=str(error))
+        return JournalLookup(head, ownership, problem=str(error))
     aside = put_aside(path, DAMAGED)
     sentence = f"Earlier work on this image cannot be read: {error} It is kept as {aside.name}."
-    return Found(head, ownership, problem=sentence)
+    return JournalLookup(head, ownership, problem=sentence)

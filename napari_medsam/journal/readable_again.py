@@ -11,7 +11,7 @@ import sqlite3
 from pathlib import Path
 
 from napari_medsam.journal.archive import put_aside, put_aside_as_damaged
-from napari_medsam.journal.database import Book
+from napari_medsam.journal.database import JournalDatabase
 from napari_medsam.journal.errors import JournalError
 from napari_medsam.journal.history import read_journal
 from napari_medsam.journal.ownership import Ownership
@@ -42,4 +42,4 @@ def recover_journals(fingerprint: str, ownership: Ownership) -> list[Path]:
 def _fold_log(path: Path, ownership: Ownership) -> None:
     """Bring a write-ahead log into its file: a kill while both are renamed would part them."""
     if path.with_name(f"{path.name}-wal").exists():
-        Book(path, owner=ownership.token).close()
+        JournalDatabase(path, owner=ownership.token).close()

@@ -59,7 +59,7 @@ def write_history(history: History, path: Path, image: ImageFile | None = None) 
 
 
 @dataclass(frozen=True)
-class Asked:
+class RepeatedPrompts:
     """A stored mask beside what the model answers now: Dice, 0 to 1; which step, where."""
 
     step: int
@@ -69,7 +69,7 @@ class Asked:
     dice: float
 
 
-def ask_again(history: History, volume: Volume, open_model: Open) -> Iterator[Asked]:
+def ask_again(history: History, volume: Volume, open_model: Open) -> Iterator[RepeatedPrompts]:
     """Run the recorded prompts of all masks that stand through the recorded models.
 
     Each stored mask carries the box it answers, on its own slice, whether that was drawn or came
@@ -90,7 +90,9 @@ def ask_again(history: History, volume: Volume, open_model: Open) -> Iterator[As
         session = Session(volume, models[event.model], window=window)
         for old, new in zip(event.masks, _answers(session, event), strict=True):
             where = old.slice
-            yield Asked(step, event.kind, where.axis, where.index, agreement(old.mask, new.mask))
+            yield RepeatedPrompts(
+                step, event.kind, where.axis, where.index, agreement(old.mask, new.mask)
+            )
 
 
 def _answers(session: Session, event: Event) -> list[SliceMask]:
@@ -124,5 +126,5 @@ def agreement(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
     return 1.0 if not (one.any() or other.any()) else dice(one, other)
 
 
-def mean_dice(asked: Sequence[Asked]) -> float:
+def mean_dice(asked: Sequence[RepeatedPrompts]) -> float:
     return float(np.mean([one.dice for one in asked])) if asked else 1.0

@@ -19,7 +19,7 @@ import zlib
 from typing import TypeVar
 
 from napari_medsam.journal.errors import JournalError
-from napari_medsam.journal.type_encoding import Arrays, form_of
+from napari_medsam.journal.type_encoding import ArrayTable, form_of
 
 T = TypeVar("T")
 
@@ -38,7 +38,7 @@ def pack(value: object) -> bytes:
     JournalError
         Where a field is not what it is declared to be, and `unpack` would refuse it.
     """
-    form, arrays = form_of(type(value)), Arrays()
+    form, arrays = form_of(type(value)), ArrayTable()
     try:
         text = json.dumps(form.plain(value, arrays), separators=(",", ":")).encode()
     except DAMAGE as error:

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam.engine.annotation.annotation import Annotation
-from napari_medsam.engine.annotation.events import Event, Origin, Place, PlacedBox
-from napari_medsam.engine.annotation.label_volume import Canvas
+from napari_medsam.engine.annotation.events import BoxSlice, Event, Origin, PlacedBox
+from napari_medsam.engine.annotation.label_volume import LabelVolume
 from napari_medsam.engine.annotation.patch import Patch
 from napari_medsam.engine.annotation.provenance import place_of
 from napari_medsam.engine.annotation.review import painted, trusted
@@ -26,11 +26,11 @@ from napari_medsam.engine.data.volume import AXES
 Values = tuple[NDArray[np.uint16], NDArray[np.uint8]]
 """Labels and where they came from, (h, w) each."""
 
-Part = tuple[Place, Patch, NDArray[np.bool_]]
+Part = tuple[BoxSlice, Patch, NDArray[np.bool_]]
 """A place, a patch that was painted for it, and (h, w) which of its voxels are its own now."""
 
 
-def checkpoint(annotation: Annotation) -> Event:
+def summary_event(annotation: Annotation) -> Event:
     """The event; its time is that of the annotation's last one."""
     patches, places = _divided(annotation)
     numbers = tuple(label.number for label in annotation.table)
@@ -52,19 +52,19 @@ def checkpoint(annotation: Annotation) -> Event:
     )
 
 
-def _divided(annotation: Annotation) -> tuple[list[Patch], list[Place | None]]:
+def _divided(annotation: Annotation) -> tuple[list[Patch], list[BoxSlice | None]]:
     """All that is there as patches: each place's own voxels, then slice by slice the others."""
-    blank, full = Canvas(annotation.labels.shape), annotation.canvas
+    blank, full = LabelVolume(annotation.labels.shape), annotation.canvas
     patches: list[Patch] = []
-    places: list[Place | None] = []
+    places: list[BoxSlice | None] = []
 
-    def take(patch: Patch | None, place: Place | None) -> None:
+    def take(patch: Patch | None, place: BoxSlice | None) -> None:
         if patch is not None:
             blank.apply(patch)
             patches.append(patch)
             places.append(place)
 
-    def write(by: Patch, which: NDArray[np.bool_], values: Values, place: Place | None) -> None:
+    def write(by: Patch, which: NDArray[np.bool_], values: Values, place: BoxSlice | None) -> None:
         labels = np.where(which, values[0], by.window_of(blank.labels))
         origins = np.where(which, values[1], by.window_of(blank.origins))
         take(blank.patch(SliceRef(by.axis, by.index), by.y0, by.x0, labels, origins), place)
@@ -120,7 +120,7 @@ def _masks(annotation: Annotation) -> Iterator[SliceMask]:
 
 def _propagated(annotation: Annotation) -> Iterator[Part]:
     """What the last propagation that reached a place left there."""
-    seen: set[Place] = set()
+    seen: set[BoxSlice] = set()
     cleared: set[int] = set()
     for event in reversed(annotation.log):
         if event.kind == "clear":

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.data.stored_types import Stored
+from napari_medsam.engine.data.stored_types import StoredArray
 from napari_medsam.formats.common.coded_terms import CodedLabel
 
 IS = "is"
@@ -36,7 +36,7 @@ class Form(ABC):
     """One declared type; both directions raise TypeError or ValueError where it is not that."""
 
     @abstractmethod
-    def plain(self, value: Any, arrays: Arrays) -> object:
+    def plain(self, value: Any, arrays: ArrayTable) -> object:
         """A value as JSON holds it; the numbers of its arrays go to `arrays`."""
 
     @abstractmethod
@@ -44,7 +44,7 @@ class Form(ABC):
         """The value that `plain` gave; `content` is the bytes of all arrays."""
 
 
-class Arrays:
+class ArrayTable:
     """The bytes of arrays, one after the other."""
 
     def __init__(self) -> None:
@@ -65,7 +65,7 @@ def form_of(kind: type) -> Form:
     Raises
     ------
     Undeclared
-        Where a field is of a type that has no form, such as an array that is not `Stored`.
+        Where a field is of a type that has no form, such as an array that is not `StoredArray`.
     """
     if kind not in _made:
         _made[kind] = _fields_of(kind)
@@ -91,7 +91,7 @@ def _fields_of(kind: Any) -> Form:
 def _form(hint: Any) -> Form:
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        stored = next((one for one in arguments[1:] if isinstance(one, Stored)), None)
+        stored = next((one for one in arguments[1:] if isinstance(one, StoredArray)), None)
         return _form(arguments[0]) if stored is None else _Array(stored.numbers)
     if origin in (Union, types.UnionType):
         present = [one for one in arguments if one is not type(None)]
@@ -114,7 +114,7 @@ class _Optional(Form):
     def __init__(self, form: Form) -> None:
         self._form = form
 
-    def plain(self, value: Any, arrays: Arrays) -> object:
+    def plain(self, value: Any, arrays: ArrayTable) -> object:
         return None if value is None else self._form.plain(value, arrays)
 
     def value(self, plain: Any, content: bytes) -> Any:
@@ -127,7 +127,7 @@ class _Word(Form):
     def __init__(self, allowed: tuple[Any, ...]) -> None:
         self._allowed = allowed
 
-    def plain(self, value: Any, arrays: Arrays) -> object:
+    def plain(self, value: Any, arrays: ArrayTable) -> object:
         return self.value(_of_python(value), b"")
 
     def value(self, plain: Any, content: bytes) -> Any:
@@ -141,7 +141,7 @@ class _Many(Form):
     def __init__(self, each: Form) -> None:
         self._each = each
 
-    def plain(self, value: Any, arrays: Arrays) -> object:
+    def plain(self, value: Any, arrays: ArrayTable) -> object:
         return [self._each.plain(one, arrays) for one in _items(value)]
 
     def value(self, plain: Any, content: bytes) -> Any:
@@ -152,7 +152,7 @@ class _Tuple(Form):
     def __init__(self, forms: Sequence[Form]) -> None:
         self._forms = forms
 
-    def plain(self, value: Any, arrays: Arrays) -> object:
+    def plain(self, value: Any, arrays: ArrayTable) -> object:
         pairs = zip(_items(value), self._forms, strict=True)
         return [form.plain(one, arrays) for one, form in pairs]
 
@@ -168,7 +168,7 @@ class _Fields(Form):
         self._kind, self._forms = kind, forms
         self._defaults = {field.name: field.default for field in dataclasses.fields(kind)}
 
-    def plain(self, value: Any, arrays: Arrays) -> object:
+    def plain(self, value: Any, arrays: ArrayTable) -> object:
         if not isinstance(value, self._kind):
             raise TypeError(f"{type(value).__name__} stands where {self._kind.__name__} belongs")
         name = type(value).__name__
@@ -204,7 +204,7 @@ class _Array(Form):
         self._on_disk = np.dtype(numbers)
         self._is_bits = self._on_disk == np.bool_
 
-    def plain(self, value: Any, arrays: Arrays) -> object:
+    def plain(self, value: Any, arrays: ArrayTable) -> object:
         if not isinstance(value, np.ndarray) or value.dtype.newbyteorder("<") != self._on_disk:
             raise TypeError(f"an array of {self._on_disk} is missing")
         on_disk = np.packbits(value) if self._is_bits else value.astype(self._on_disk, copy=False)
@@ -227,7 +227,7 @@ class _Scalar(Form):
     def __init__(self, kind: type) -> None:
         self._kind = kind
 
-    def plain(self, value: Any, arrays: Arrays) -> object:
+    def plain(self, value: Any, arrays: ArrayTable) -> object:
         one = _of_python(value)
         # A float may be given as an int, and so as an int's subclass.
         kinds = (float, int) if self._kind is float else self._kind

@@ -1,4 +1,4 @@
-"""A `Keeper`: writes an annotation's steps to its journal in the background.
+"""A `JournalWriter`: writes an annotation's steps to its journal in the background.
 
 The thread is one of Python's executor and not a daemon: Python waits for it at exit, so what was
 handed over before the window closed is written.
@@ -16,9 +16,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from napari_medsam.journal.compaction import MOST_BYTES, compact
-from napari_medsam.journal.database import Book, Row, n_bytes
+from napari_medsam.journal.database import JournalDatabase, JournalRow, n_bytes
 from napari_medsam.journal.errors import JournalError, TakenOver
-from napari_medsam.journal.image_header import Head
+from napari_medsam.journal.image_header import ImageHeader
 from napari_medsam.journal.ownership import Ownership
 from napari_medsam.journal.type_encoding import Undeclared
 
@@ -28,7 +28,7 @@ RETRY_SECONDS = 5.0
 Tell = Callable[[str], None]
 
 
-class Keeper:
+class JournalWriter:
     """Keeps rows; `keep` returns at once and a row is on the disk soon after.
 
     Parameters
@@ -50,7 +50,7 @@ class Keeper:
     def __init__(
         self,
         path: Path,
-        head: Head,
+        head: ImageHeader,
         ownership: Ownership,
         *,
         on_problem: Tell = lambda sentence: None,
@@ -61,8 +61,8 @@ class Keeper:
         self.path, self._head, self._ownership = path, head, ownership
         self._on_problem, self._on_lost, self._on_large = on_problem, on_lost, on_large
         self._most_bytes = most_bytes
-        self._waiting: deque[Row | int] = deque()  # rows, and how many steps to fold
-        self._book: Book | None = None
+        self._waiting: deque[JournalRow | int] = deque()  # rows, and how many steps to fold
+        self._book: JournalDatabase | None = None
         self._problem = ""
         self._is_lost = False
         self._is_closed = False
@@ -71,7 +71,7 @@ class Keeper:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="napari-medsam-journal")
         self._wake()  # the thread begins now: in the middle of work memory may be short
 
-    def keep(self, row: Row) -> None:
+    def keep(self, row: JournalRow) -> None:
         """Hand a row over; after `close` nothing is kept any more."""
         if not self._is_closed:
             self._waiting.append(row)
@@ -171,10 +171,10 @@ class Keeper:
         else:
             self._tell("")
 
-    def _opened(self) -> Book:
+    def _opened(self) -> JournalDatabase:
         if self._book is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._book = Book(self.path, self._head, self._ownership.token, claims=False)
+            self._book = JournalDatabase(self.path, self._head, self._ownership.token, claims=False)
         self._ownership.try_to_hold()  # after a takeover, once the other has let go
         return self._book
 
@@ -192,7 +192,7 @@ class Keeper:
         if not self.path.exists():
             return True
         try:
-            Book(self.path, self._head, self._ownership.token, claims=False).close()
+            JournalDatabase(self.path, self._head, self._ownership.token, claims=False).close()
         except TakenOver:
             self._lose()
             return False

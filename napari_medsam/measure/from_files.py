@@ -16,10 +16,10 @@ from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.formats.common.label_table import complete_table, read_label_table
 from napari_medsam.formats.images.read import read_image
-from napari_medsam.formats.labels.read import read_label_file, read_labels_alone
+from napari_medsam.formats.labels.read import read_label_file, read_labels_without_image
 from napari_medsam.measure.metrics import TOLERANCE_MM
 from napari_medsam.measure.table import Units
-from napari_medsam.measure.volumes import LabelMeasure, measure
+from napari_medsam.measure.volumes import LabelMeasure, measure_labels
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +61,7 @@ def measure_file(
     names
         A label table for names, where the label file has none.
     axis, tolerance_mm
-        See `measure.volumes.measure`.
+        See `measure_labels.volumes.measure`.
     resample
         Bring labels from another grid to the image's (without one, to that of `labels`).
     series, frame
@@ -74,7 +74,7 @@ def measure_file(
     """
     file_of_image = None
     if image is None:
-        found, grid = read_labels_alone(labels)
+        found, grid = read_labels_without_image(labels)
         notes: tuple[str, ...] = found.notes
     else:
         file_of_image = read_image(image, series=series, frame=frame)
@@ -87,7 +87,7 @@ def measure_file(
         other = read_label_file(reference, grid, resample=resample)
         before, notes, table = other.labels, (*notes, *other.notes), [*other.table, *table]
     present = complete_table(_both(found.labels, before), table)
-    measures = measure(
+    measures = measure_labels(
         found.labels,
         _there(present, found.labels, before),
         volume,

@@ -1,4 +1,4 @@
-"""The `Tally`: volumes and diameters of an annotation's labels, kept up while they change.
+"""The `LiveMeasures`: volumes and diameters of an annotation's labels, kept up while they change.
 
 Volumes come from the annotation, which counts with each change. Diameters are kept by axial
 slice; a slice that was changed since (by anything: a mask, a stroke, undo) is measured again,
@@ -18,7 +18,7 @@ from napari_medsam.engine.data.volume import Volume
 from napari_medsam.measure.diameters import Diameters, diameters, longer, plane_basis
 
 
-class Tally:
+class LiveMeasures:
     """Measures of the labels on one volume, axial.
 
     Parameters

@@ -124,7 +124,7 @@ def _draw_boxes(shown: Image.Image, scene: Scene, where: SliceRef, shape: tuple[
             (box.x_max + 0.5) * scale_x,
             (y_max + 0.5) * scale_y,
         )
-        draw.rectangle(corners, outline=color_of(colors[placed.label]), width=2)
+        draw.rectangle(corners, outline=overlay_color(colors[placed.label]), width=2)
 
 
 def _titled(shown: Image.Image, scene: Scene, where: SliceRef, plane: NDArray[Any]) -> Image.Image:
@@ -140,7 +140,7 @@ def _titled(shown: Image.Image, scene: Scene, where: SliceRef, plane: NDArray[An
     present, x = set(np.unique(plane).tolist()), 2.0
     for label in scene.table:
         if label.number in present and x < shown.width:
-            draw.text((x, 22), label.name, fill=color_of(label.color), font=font(14))
+            draw.text((x, 22), label.name, fill=overlay_color(label.color), font=font(14))
             x += draw.textlength(label.name, font=font(14)) + 12
     return panel
 
@@ -179,6 +179,6 @@ def font(size: int) -> Any:
     return ImageFont.load_default(size)
 
 
-def color_of(rgb: tuple[float, float, float]) -> tuple[int, int, int]:
+def overlay_color(rgb: tuple[float, float, float]) -> tuple[int, int, int]:
     red, green, blue = (round(255 * channel) for channel in rgb)
     return red, green, blue

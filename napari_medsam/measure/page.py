@@ -17,8 +17,8 @@ from napari_medsam.measure.overlay import (
     TITLE_HEIGHT,
     VIEW_NAMES,
     Scene,
-    color_of,
     font,
+    overlay_color,
     slice_panel,
 )
 from napari_medsam.measure.table import Units, words
@@ -113,7 +113,7 @@ def _cell(
     page.paste(picture, corner)
     draw = ImageDraw.Draw(page)
     x, y = corner[0] + picture.width + GAP, corner[1]
-    draw.rectangle((x, y + 4, x + 18, y + 22), fill=color_of(one.label.color))
+    draw.rectangle((x, y + 4, x + 18, y + 22), fill=overlay_color(one.label.color))
     draw.text((x + 26, y), _fitted(one.label.name, size[0] - picture.width - 60), BLACK, font(22))
     for n, line in enumerate(words(one, units)):
         # Pillow's own font has neither this sign nor an ellipsis.

@@ -44,7 +44,7 @@ class Comparison:
     Parameters
     ----------
     dice, nsd
-        `measure.metrics.dice`, and `measure.metrics.surface_dice` at `tolerance_mm`; not a number where both
+        `measure_labels.metrics.dice`, and `measure_labels.metrics.surface_dice` at `tolerance_mm`; not a number where both
         are empty.
     reference_ml, change_ml
         Millilitres of the reference, and how many more there are now.
@@ -72,7 +72,7 @@ class LabelMeasure:
     comparison: Comparison | None = None
 
 
-def measure(
+def measure_labels(
     labels: Labels,
     table: Sequence[Label],
     volume: Volume,
@@ -120,7 +120,7 @@ def measure(
         if reference is not None:
             box = _union(now.get(number), before.get(number))
             pair = (labels[box] == number, reference[box] == number)
-            comparison = compare(*pair, volume, tolerance_mm)
+            comparison = compare_labels(*pair, volume, tolerance_mm)
         if number not in now:
             rows.append(LabelMeasure(label, 0, 0.0, comparison=comparison))
             continue
@@ -171,7 +171,7 @@ def grey_of(values: NDArray[Any]) -> Grey | None:
     )
 
 
-def compare(found: Mask, reference: Mask, volume: Volume, tolerance_mm: float) -> Comparison:
+def compare_labels(found: Mask, reference: Mask, volume: Volume, tolerance_mm: float) -> Comparison:
     """A mask beside a reference; both (Z, Y, X), cut to where at least one of them is."""
     ml, spacing = volume.voxel_ml, volume.spacing_xyz[::-1]
     if volume.is_flat:  # a picture is compared as one, as the challenge's rules have it

@@ -9,7 +9,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 from napari_medsam.models import loading
-from napari_medsam.models.runtime.precision_choice import Wish
+from napari_medsam.models.runtime.precision_choice import PrecisionPreference
 from napari_medsam.models.runtime.sam_model import SamModel
 
 
@@ -22,7 +22,7 @@ class Opening:
         As `loading.open_model` takes them, which also says what may be raised.
     """
 
-    def __init__(self, name: str, precision: Wish = "f32") -> None:
+    def __init__(self, name: str, precision: PrecisionPreference = "f32") -> None:
         prepared = loading.prepare(name)
         with_one = ThreadPoolExecutor(1, "compile-model")
         self._compiled = with_one.submit(lambda: loading.compiled(prepared, precision=precision))

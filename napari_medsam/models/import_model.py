@@ -18,13 +18,17 @@ from numpy.typing import NDArray
 from napari_medsam.models.checkpoints import identify
 from napari_medsam.models.checkpoints.read import read_checkpoint, write_safetensors
 from napari_medsam.models.checkpoints.safe_unpickle import UnsafeName
-from napari_medsam.models.import_report import report
+from napari_medsam.models.import_report import import_report
 from napari_medsam.models.loading import build_networks, open_model
 from napari_medsam.models.released import recognize
-from napari_medsam.models.released.adapt import build, last_words, read_graphs
+from napari_medsam.models.released.adapt import (
+    build_networks_from_graphs,
+    error_summary,
+    read_graphs,
+)
 from napari_medsam.models.released.graph_files import SUFFIXES as GRAPH_SUFFIXES
 from napari_medsam.models.released.graph_files import companions
-from napari_medsam.models.released.recognize import Pair, Reading
+from napari_medsam.models.released.recognize import EncoderDecoderPair, Interpretation
 from napari_medsam.models.runtime import self_test
 from napari_medsam.models.runtime.sam_model import Networks, SamModel
 from napari_medsam.models.specs.catalogue import spec as catalogue_spec
@@ -36,8 +40,8 @@ from napari_medsam.models.specs.errors import (
 )
 from napari_medsam.models.specs.model_spec import ModelSpec
 from napari_medsam.models.store import store
-from napari_medsam.models.store.record_file import Record, checked_name
-from napari_medsam.models.store.unpack import unpacked
+from napari_medsam.models.store.record_file import ModelRecord, checked_name
+from napari_medsam.models.store.unpack import unpacked_archive
 from napari_medsam.storage.hashing import file_sha256
 
 Arrays = dict[str, NDArray[Any]]
@@ -57,13 +61,13 @@ class Imported:
     """A model that was taken in; ``record`` is None where the file is the published one itself."""
 
     spec: ModelSpec
-    record: Record | None
+    record: ModelRecord | None
 
     def report(self) -> list[str]:
         """What was recognized, from what, under which licence and rules, and how it did."""
         if self.record is None:
             return [f"{self.spec.title}: the published file (SHA-256 as in the catalogue)."]
-        return report(self.record)
+        return import_report(self.record)
 
 
 def import_path(
@@ -116,7 +120,7 @@ def import_path(
         known = store.import_published(path)
         if known is not None:
             return [Imported(known, None)]
-    with unpacked(path) as (files, source):
+    with unpacked_archive(path) as (files, source):
         found = _find(files, path if path in files else None, decoder, tell)
         found = _that_can_be(as_model, found, tell)
         if name is not None and len(found) > 1:
@@ -128,12 +132,12 @@ def import_path(
         for one in found:
             record, write = _judged(one, name, as_model, modality, source, taken, rules or {})
             taken.add(record.name)
-            store.put_imported(record, write)
-            done.append(Imported(store.spec(record.name), record))
+            store.add_imported(record, write)
+            done.append(Imported(store.model_spec(record.name), record))
     return done
 
 
-def set_contract(name: str, **fields: Any) -> Record:
+def set_contract(name: str, **fields: Any) -> ModelRecord:
     """Change the input contract of an imported model, e.g. ``channels="rgb"``, and test it again.
 
     Raises
@@ -143,21 +147,21 @@ def set_contract(name: str, **fields: Any) -> Record:
     CheckpointError
         Where the model does not run under these rules; they are then left as they were.
     """
-    record = store.record(name)
+    record = store.model_record(name)
     if record is None:
         raise ValueError(f"{name} was not imported by you, so its rules are the catalogue's.")
     contract = record.contract.with_rules(fields)
     label = ", ".join(f"{field}={value}" for field, value in fields.items()) + " by choice"
     changed = replace(record, contract=contract)
-    store.put_record(changed)
+    store.write_record(changed)
     try:
         result = self_test.disc_iou(open_model(name))
     except (RuntimeError, ValueError) as error:
-        store.put_record(record)
-        raise GraphError(f"{name} does not run with {label}: {last_words(error)}") from error
+        store.write_record(record)
+        raise GraphError(f"{name} does not run with {label}: {error_summary(error)}") from error
     before = {key: iou for key, iou in record.tried.items() if key != label}
     changed = replace(changed, tried={label: result, **before})
-    store.put_record(changed)
+    store.write_record(changed)
     return changed
 
 
@@ -176,12 +180,12 @@ class _Weights:
 
     path: Path
     arrays: Arrays
-    readings: tuple[Reading, ...]
+    readings: tuple[Interpretation, ...]
     evidence: str
     is_reduced: bool  # its tensors alone are kept
 
 
-_Found = _Weights | Pair
+_Found = _Weights | EncoderDecoderPair
 
 
 def _find(
@@ -203,7 +207,7 @@ def _find(
     graphs = [path for path in files if path.suffix in (*GRAPH_SUFFIXES, ".npy")]
     if any(path.suffix in GRAPH_SUFFIXES for path in graphs):
         try:
-            recognized = recognize.of_files(graphs, named)
+            recognized = recognize.recognize_files(graphs, named)
             found += recognized.pairs
             failed += [] if named else recognized.passed_over
         except CheckpointError as error:
@@ -254,7 +258,7 @@ def _weights(path: Path, decoder: str | Path | None) -> _Weights:
     if decoder is not None:
         arrays |= _decoder_of(Path(decoder))
     try:
-        names, evidence = identify.of_state_dict(arrays)
+        names, evidence = identify.identify_state_dict(arrays)
     except UnknownWeights as error:
         raise UnknownWeights(f"{path.name} cannot be used: {error}") from error
     if not any(key.startswith("mask_decoder.") for key in arrays):
@@ -292,9 +296,9 @@ def _decoder_of(path: Path) -> Arrays:
     return chosen
 
 
-def _as_catalogued(name: str) -> Reading:
+def _as_catalogued(name: str) -> Interpretation:
     model = catalogue_spec(name)
-    return Reading(name, f"{model.title}'s rules", model.contract)
+    return Interpretation(name, f"{model.title}'s rules", model.contract)
 
 
 # -- which of the readings -----------------------------------------------------------------------
@@ -308,7 +312,7 @@ def _judged(
     source: str,
     taken: set[str],
     rules: Mapping[str, Any],
-) -> tuple[Record, Callable[[Path], None]]:
+) -> tuple[ModelRecord, Callable[[Path], None]]:
     """Choose a reading by the self-test; the record, and how to write the files."""
     readings = [_with_rules(one, rules) for one in _asked_for(found.readings, as_model)]
     tried = {reading: _try(found, reading) for reading in readings}
@@ -319,7 +323,7 @@ def _judged(
     base = catalogue_spec(chosen.base)
     own_name = name or _free_name(base.name, taken)
     files = _hashed(_stored_files(found, base.file.name))
-    record = Record(
+    record = ModelRecord(
         name=own_name,
         title=base.title if own_name == base.name else f"{base.title} ({own_name})",
         base=base.name,
@@ -334,10 +338,12 @@ def _judged(
 
 
 def _is_quantized(found: _Found) -> bool:
-    return isinstance(found, Pair) and found.is_quantized
+    return isinstance(found, EncoderDecoderPair) and found.is_quantized
 
 
-def _asked_for(readings: Sequence[Reading], as_model: str | None) -> Sequence[Reading]:
+def _asked_for(
+    readings: Sequence[Interpretation], as_model: str | None
+) -> Sequence[Interpretation]:
     if as_model is None:
         return readings
     matching = [reading for reading in readings if reading.base == as_model]
@@ -354,7 +360,7 @@ def _asked_for(readings: Sequence[Reading], as_model: str | None) -> Sequence[Re
     raise UnknownWeights(f"This cannot be {as_model}; it can be: {known}.")
 
 
-def _with_rules(reading: Reading, rules: Mapping[str, Any]) -> Reading:
+def _with_rules(reading: Interpretation, rules: Mapping[str, Any]) -> Interpretation:
     if not rules:
         return reading
     contract = reading.contract.with_rules(rules)
@@ -362,18 +368,20 @@ def _with_rules(reading: Reading, rules: Mapping[str, Any]) -> Reading:
     return replace(reading, contract=contract, label=f"{reading.label}, with {chosen} by choice")
 
 
-def _try(found: _Found, reading: Reading) -> float:
+def _try(found: _Found, reading: Interpretation) -> float:
     networks = _networks(found, reading)
     try:
         return self_test.disc_iou(SamModel(networks, reading.contract, "self-test"))
     except RuntimeError as error:  # OpenVINO's, at compiling or running
-        raise GraphError(f"{_file_of(found).name} cannot be run: {last_words(error)}") from error
+        raise GraphError(f"{_file_of(found).name} cannot be run: {error_summary(error)}") from error
 
 
-def _networks(found: _Found, reading: Reading) -> Networks:
-    if isinstance(found, Pair):
+def _networks(found: _Found, reading: Interpretation) -> Networks:
+    if isinstance(found, EncoderDecoderPair):
         graphs = read_graphs(found.released)
-        return build(found.released, graphs, found.encoder, found.decoder, reading.contract)
+        return build_networks_from_graphs(
+            found.released, graphs, found.encoder, found.decoder, reading.contract
+        )
     family = catalogue_spec(reading.base).family
     return build_networks(family, found.arrays, found.path.name)
 
@@ -381,7 +389,7 @@ def _networks(found: _Found, reading: Reading) -> Networks:
 def _free_name(name: str, taken: set[str]) -> str:
     """Neither of a model of the same release, nor of published weights that are installed."""
     number, free = 2, name
-    while free in taken or (store.record(free) is None and store.is_installed(free)):
+    while free in taken or (store.model_record(free) is None and store.is_installed(free)):
         free, number = f"{name}-{number}", number + 1
     return free
 

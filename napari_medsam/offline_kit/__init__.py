@@ -12,8 +12,8 @@ Making one downloads with pip, because the user asks for it; installing from one
 nothing.
 """
 
-from napari_medsam.offline_kit.build import build
+from napari_medsam.offline_kit.build import build_kit
 from napari_medsam.offline_kit.targets import Target, target_here
-from napari_medsam.offline_kit.verify import verify
+from napari_medsam.offline_kit.verify import verify_kit
 
-__all__ = ["Target", "build", "target_here", "verify"]
+__all__ = ["Target", "build_kit", "target_here", "verify_kit"]

@@ -29,7 +29,7 @@ SCRIPTS = {"install.sh": "\n", "install.bat": "\r\n", "README.txt": "\r\n"}
 """Text files of a kit, and how their lines end: Windows' own editor and shell want both bytes."""
 
 
-def build(
+def build_kit(
     folder: Path,
     targets: Sequence[Target],
     *,
@@ -70,7 +70,7 @@ def build(
         raise ValueError(f"{qt!r} is no Qt binding known here; take {' or '.join(EXTRAS)}.")
     if folder.exists() and any(folder.iterdir()):
         raise ValueError(f"{folder} is not empty; a kit is made in a folder of its own.")
-    specs = [store.spec(name) for name in models]
+    specs = [store.model_spec(name) for name in models]
     (folder / WHEELS).mkdir(parents=True)
     for spec in specs:
         tell(f"Weights of {spec.title}")
@@ -109,13 +109,13 @@ def _wheels(
 
 def _put_weights(name: str, into: Path) -> None:
     """Copy a model's published file, known by its hash wherever it goes."""
-    model = store.spec(name)
-    if store.record(name) is not None or model.file.sha256 is None:
+    model = store.model_spec(name)
+    if store.model_record(name) is not None or model.file.sha256 is None:
         raise StoreError(
             f"The weights of {model.title} have no published SHA-256, so a kit cannot vouch for"
             " them; carry them over by hand and run: napari-medsam models import PATH."
         )
-    path = store.verify(name) if store.is_installed(name) else install_model(model)
+    path = store.verify_model(name) if store.is_installed(name) else install_model(model)
     into.mkdir(parents=True)
     shutil.copyfile(path, into / path.name)
 
@@ -135,7 +135,7 @@ def _about(found: dict[Target, list[WheelFile]], models: Sequence[str], qt: str)
         "for": "research use only",
         "qt": qt,
         "targets": [{"platform": one.platform, "python": one.python} for one in found],
-        "models": {name: store.spec(name).licence for name in models},
+        "models": {name: store.model_spec(name).licence for name in models},
         "packages": [
             {"name": one.name, "version": str(one.version), "licence": one.licence, "file": file}
             for file, one in sorted(every.items())

@@ -21,7 +21,7 @@ MOST_BYTES = 2**22
 
 
 @dataclass(frozen=True)
-class Verified:
+class VerifiedKit:
     """A whole kit: for which targets, with which models, how many wheels and bytes."""
 
     targets: tuple[Target, ...]
@@ -30,7 +30,7 @@ class Verified:
     n_bytes: int
 
 
-def verify(folder: Path) -> Verified:
+def verify_kit(folder: Path) -> VerifiedKit:
     """Compare every file's SHA-256, then see that each target's wheels need nothing else.
 
     Raises
@@ -50,7 +50,7 @@ def verify(folder: Path) -> Verified:
         if gaps:
             raise ValueError(f"The kit in {folder} lacks for {target}: {_first(gaps)}.")
     n_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    return Verified(targets, models, len(wheels), n_bytes)
+    return VerifiedKit(targets, models, len(wheels), n_bytes)
 
 
 def _parsed(folder: Path, about: Any) -> tuple[tuple[Target, ...], tuple[str, ...], str]:

@@ -74,7 +74,7 @@ def settings() -> Settings:
     return replace(Settings(), **{k: v for k, v in known.items() if _makes_sense(k, v)})
 
 
-def keep(**changes: Any) -> Settings:
+def set_settings(**changes: Any) -> Settings:
     """Remember some of them; what cannot be written holds only until the program ends.
 
     Raises

@@ -1,4 +1,4 @@
-"""The `Controller`: what happens on the screen becomes verbs of a `Case`, and a `Panel` comes back.
+"""The `Controller`: what happens on the screen becomes verbs of a `Case`, and a `DockState` comes back.
 
 It has no widgets and works with a bare `ViewerModel`. At most one case is open; the annotations
 of other images wait, so that going back to an image goes on where it was left.
@@ -23,33 +23,37 @@ from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
 from napari_medsam.engine.inference.predictor import PromptableModel
 from napari_medsam.engine.session import Session
 from napari_medsam.formats.common.default_window import why_this_window
-from napari_medsam.headless.embedding_store import cache_size, memory_for_embeddings, preferences
+from napari_medsam.headless.embedding_store import (
+    cache_preferences,
+    cache_size,
+    memory_for_embeddings,
+)
 from napari_medsam.storage.settings import Settings, settings
-from napari_medsam.ui.actions.boxes import BoxDesk
-from napari_medsam.ui.actions.dock_summary import describe, modality_of
+from napari_medsam.ui.actions.boxes import BoxActions
+from napari_medsam.ui.actions.dock_summary import dock_state_of, modality_of
 from napari_medsam.ui.actions.earlier_work import EarlierWork
 from napari_medsam.ui.actions.journal import Journals
-from napari_medsam.ui.actions.label_rows import Measuring
+from napari_medsam.ui.actions.label_rows import RowMeasures
 from napari_medsam.ui.actions.measures import Measures
-from napari_medsam.ui.actions.model import ModelDesk
-from napari_medsam.ui.actions.model_source import CatalogueShelf, Shelf
-from napari_medsam.ui.actions.mouse import BoxHand
+from napari_medsam.ui.actions.model import ModelActions
+from napari_medsam.ui.actions.model_source import CatalogueModelSource, ModelSource
+from napari_medsam.ui.actions.mouse import BoxMouse
 from napari_medsam.ui.actions.open_cases import OpenCases
 from napari_medsam.ui.actions.open_labels import LabelFiles
-from napari_medsam.ui.actions.points import Pointer
+from napari_medsam.ui.actions.points import PointTool
 from napari_medsam.ui.actions.prefetch import Prefetcher
 from napari_medsam.ui.actions.preview import Preview
-from napari_medsam.ui.actions.review import ReviewDesk
-from napari_medsam.ui.actions.save import ONE_FILE, How, Saver, suggested_path
+from napari_medsam.ui.actions.review import ReviewActions
+from napari_medsam.ui.actions.save import ONE_FILE, SaveActions, SaveOptions, suggested_path
 from napari_medsam.ui.actions.segment import Segmenter
 from napari_medsam.ui.actions.slice_strip import ReadySlices, strip_of
-from napari_medsam.ui.actions.targets import courses, range_asked, read_boxes, why_no_seeds
+from napari_medsam.ui.actions.targets import range_asked, take_drawn_boxes, targets, why_no_seeds
 from napari_medsam.ui.actions.templates import Templates
 from napari_medsam.ui.actions.view_events import ViewWatch
 from napari_medsam.ui.layers.boxes_layer import Later
 from napari_medsam.ui.layers.labels_layer import Throttle, show_axis, show_slice
 from napari_medsam.ui.state.case import Case
-from napari_medsam.ui.state.dock_state import Panel, View
+from napari_medsam.ui.state.dock_state import DockState, View
 from napari_medsam.ui.state.jobs import JobRunner, Jobs
 
 
@@ -96,7 +100,7 @@ class Controller:
         viewer: ViewerModel,
         view: View,
         *,
-        shelf: Shelf | None = None,
+        shelf: ModelSource | None = None,
         make_jobs: Callable[[], JobRunner] = Jobs,
         throttle: Throttle = lambda function: function,
         later: Later = _at_once,
@@ -117,26 +121,26 @@ class Controller:
         self._replace = False
         self._threads = settings().threads
         self._is_closed = False
-        self.desk = ModelDesk(
-            shelf or CatalogueShelf(), self._lanes[1], self.tell, self.refresh, self._on_model
+        self.desk = ModelActions(
+            shelf or CatalogueModelSource(), self._lanes[1], self.tell, self.refresh, self._on_model
         )
-        self.review = ReviewDesk(viewer, lambda: self._segmenter, self.tell, self.refresh)
-        self.boxes = BoxDesk(viewer, lambda: self._segmenter, self.tell, self.refresh)
-        self._saver = Saver(self._lanes[2], view.ask, self.tell, self.refresh)
+        self.review = ReviewActions(viewer, lambda: self._segmenter, self.tell, self.refresh)
+        self.boxes = BoxActions(viewer, lambda: self._segmenter, self.tell, self.refresh)
+        self._saver = SaveActions(self._lanes[2], view.ask, self.tell, self.refresh)
         self.label_files = LabelFiles(
             self._lanes[3], lambda: self.case, view.ask, self.tell, self.refresh
         )
         self.templates = Templates(lambda: self.case, self.tell, self.refresh)
         self.measures = Measures(viewer, self._lanes[4], lambda: self.case, self.tell)
-        self._measuring = Measuring(
+        self._measuring = RowMeasures(
             lambda: None if self._is_closed else self.case, later, self.refresh
         )
         self._watch = ViewWatch(
             viewer, throttle, self.refresh, self._renew_session, self._on_scroll
         )
-        self.pointer = Pointer(viewer, self._lanes[0], self.tell, self.refresh, later)
+        self.pointer = PointTool(viewer, self._lanes[0], self.tell, self.refresh, later)
         preview = Preview(viewer, self._lanes[0], throttle, self._prefetch.stop)
-        self.hand = BoxHand(preview, self.cancel, self.tell, self.refresh, later)
+        self.hand = BoxMouse(preview, self.cancel, self.tell, self.refresh, later)
         self.hand.preview.is_on = settings().preview
         self.journals = Journals(make_jobs, view.offer, self.tell, self.refresh, idle)
         self.earlier = EarlierWork(
@@ -180,10 +184,10 @@ class Controller:
         self._ready.add(slices)
         self._draw_strip_soon()
 
-    def panel(self) -> Panel:
+    def panel(self) -> DockState:
         readings = self.label_files.reading, self.earlier.reading
         running = (one.progress for one in (self._saver, *readings, self.desk))
-        panel = Panel(
+        panel = DockState(
             hint="",
             message=self._message,
             is_problem=self._is_problem,
@@ -194,7 +198,7 @@ class Controller:
             precision=self.desk.wish,
             cache=cache_size(self._cache),
         )
-        return describe(panel, self._segmenter, self.pointer.tool)
+        return dock_state_of(panel, self._segmenter, self.pointer.tool)
 
     @property
     def case(self) -> Case | None:
@@ -287,7 +291,7 @@ class Controller:
 
     def on_boxes_changed(self, case: Case) -> None:
         n_drawn = case.boxes.layer.nshapes
-        changed, gone = read_boxes(case)
+        changed, gone = take_drawn_boxes(case)
         segmenter = self._cases.segmenter_of(case)
         if changed and segmenter is not None:
             segmenter.ask(changed)
@@ -334,7 +338,7 @@ class Controller:
         first = shown.first if first is None else first
         last = shown.last if last is None else last
         try:
-            segmenter.propagate(courses(case), first, last, may_widen)
+            segmenter.propagate(targets(case), first, last, may_widen)
         except ValueError as error:
             self.tell(str(error), True)
 
@@ -362,7 +366,7 @@ class Controller:
         self.hand.preview.is_on = chosen.preview
         self._cache.max_bytes = memory_for_embeddings(chosen.memory_mb * 1024**2)
         if self._cache.disk is not None:
-            place = preferences()
+            place = cache_preferences()
             self._cache.disk.max_bytes, self._cache.disk.precision = place
         if chosen.threads != self._threads:
             self._threads = chosen.threads
@@ -412,7 +416,7 @@ class Controller:
         """The names of images whose labels are not in a file."""
         return [case.layer.name for case in self.cases if case.annotation.is_dirty]
 
-    def save(self, path: Path, how: How = ONE_FILE) -> None:
+    def save(self, path: Path, how: SaveOptions = ONE_FILE) -> None:
         """Write the labels onto the image's own grid; what was checked is told."""
         if self.case is not None:
             self._saver.save(self.case, path, how)

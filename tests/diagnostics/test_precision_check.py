@@ -12,14 +12,19 @@ import pytest
 from numpy.typing import NDArray
 
 from napari_medsam.diagnostics import precision_check
-from napari_medsam.diagnostics.precision_check import Verdict, boxes_by_slice, check, settle
+from napari_medsam.diagnostics.precision_check import (
+    Verdict,
+    boxes_by_slice,
+    check_precision,
+    remember_precision,
+)
 from napari_medsam.models import loading
 from napari_medsam.models.runtime import device, precision_choice
-from napari_medsam.models.runtime.device import EXACT, Way
+from napari_medsam.models.runtime.device import EXACT, ComputeMode
 from napari_medsam.phantom import synthetic_abdomen
 from tests.conftest import TinyDecoded, TinyMedSam
 
-BF16 = Way("CPU", "bf16")
+BF16 = ComputeMode("CPU", "bf16")
 
 
 @dataclass
@@ -45,7 +50,7 @@ def test_every_check_slice_has_boxes_around_organs():
 
 
 def test_same_masks_twice_as_fast_are_safe():
-    verdict = check(Rounded(seconds=0.02), Rounded(identity="fast"), BF16)
+    verdict = check_precision(Rounded(seconds=0.02), Rounded(identity="fast"), BF16)
     assert (verdict.mean_dice, verdict.least_dice) == (1, 1)
     assert verdict.speedup > precision_check.LEAST_SPEEDUP
     assert verdict.is_safe
@@ -53,7 +58,7 @@ def test_same_masks_twice_as_fast_are_safe():
 
 
 def test_other_masks_are_not_safe_however_fast():
-    verdict = check(Rounded(seconds=0.02), Rounded(identity="fast", bite=6), BF16)
+    verdict = check_precision(Rounded(seconds=0.02), Rounded(identity="fast", bite=6), BF16)
     assert verdict.least_dice < 0.9
     assert not verdict.is_safe
     assert "it is not taken" in verdict.sentence
@@ -73,11 +78,11 @@ def test_all_three_bars_must_be_reached(speedup: float, mean: float, least: floa
 
 
 @pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Way, TinyMedSam]:
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[ComputeMode, TinyMedSam]:
     """A machine with two faster ways; the models by way, to be changed by the test."""
     monkeypatch.setenv("NAPARI_MEDSAM_HOME", str(tmp_path))
-    gpu = Way("GPU", "f16")
-    models: dict[Way, TinyMedSam] = {
+    gpu = ComputeMode("GPU", "f16")
+    models: dict[ComputeMode, TinyMedSam] = {
         EXACT: Rounded(seconds=0.03),
         BF16: Rounded(identity="bf16", seconds=0.012),
         gpu: Rounded(identity="gpu"),
@@ -86,35 +91,35 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Way, TinyMe
     class Prepared:
         identity = "tiny:1"
 
-    monkeypatch.setattr(precision_check, "faster_ways", lambda: [BF16, gpu])
+    monkeypatch.setattr(precision_check, "faster_modes", lambda: [BF16, gpu])
     monkeypatch.setattr(loading, "prepare", lambda name: Prepared())
     monkeypatch.setattr(
         loading,
         "compiled",
-        lambda prepared, precision="f32", device="CPU": models[Way(device, precision)],
+        lambda prepared, precision="f32", device="CPU": models[ComputeMode(device, precision)],
     )
     return models
 
 
-def test_fastest_safe_way_is_remembered(machine: dict[Way, TinyMedSam]):
+def test_fastest_safe_way_is_remembered(machine: dict[ComputeMode, TinyMedSam]):
     told: list[str] = []
-    assert settle("tiny", told.append) == Way("GPU", "f16")
-    assert precision_choice.recall("tiny:1") == Way("GPU", "f16")
+    assert remember_precision("tiny", told.append) == ComputeMode("GPU", "f16")
+    assert precision_choice.recall("tiny:1") == ComputeMode("GPU", "f16")
     assert len(told) == 2
 
 
-def test_unsafe_way_is_passed_over(machine: dict[Way, TinyMedSam]):
-    machine[Way("GPU", "f16")] = Rounded(identity="gpu", bite=6)
-    assert settle("tiny") == BF16
+def test_unsafe_way_is_passed_over(machine: dict[ComputeMode, TinyMedSam]):
+    machine[ComputeMode("GPU", "f16")] = Rounded(identity="gpu", bite=6)
+    assert remember_precision("tiny") == BF16
     assert precision_choice.recall("tiny:1") == BF16
 
 
 def test_without_a_faster_way_auto_is_exact(
-    machine: dict[Way, TinyMedSam], monkeypatch: pytest.MonkeyPatch
+    machine: dict[ComputeMode, TinyMedSam], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(precision_check, "faster_ways", list)
+    monkeypatch.setattr(precision_check, "faster_modes", list)
     told: list[str] = []
-    assert settle("tiny", told.append) == EXACT
+    assert remember_precision("tiny", told.append) == EXACT
     assert precision_choice.recall("tiny:1") == EXACT
     assert "no faster way" in told[0]
 
@@ -125,6 +130,6 @@ def test_bf16_keeps_the_masks_of_litemedsam(weights_path: Path):
         pytest.skip("this CPU does not compute in bfloat16")
     prepared = loading.prepare("litemedsam", weights_path)
     exact, fast = (loading.compiled(prepared, precision=p) for p in ("f32", "bf16"))
-    verdict = check(exact, fast, BF16, [synthetic_abdomen().image.volume])
+    verdict = check_precision(exact, fast, BF16, [synthetic_abdomen().image.volume])
     assert verdict.mean_dice >= precision_check.LEAST_MEAN_DICE
     assert verdict.least_dice >= precision_check.LEAST_DICE

@@ -10,7 +10,7 @@ from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef
 from napari_medsam.engine.data.volume import Axis, Volume
 from napari_medsam.engine.propagation.candidates import Seed
 from napari_medsam.engine.session import Session
-from napari_medsam.engine.three_view_vote import majority, n_looks, seen_along, voted
+from napari_medsam.engine.three_view_vote import majority, n_looks, segmented_along, vote
 from tests.conftest import TinyMedSam
 
 
@@ -44,7 +44,7 @@ def test_extent_is_seen_from_each_side(
 ) -> None:
     """x 10 to 30, y 20 to 40, z 5 to 8."""
     seed = Seed(BoxPrompt(SliceRef("z", 6), 10, 20, 30, 40), 5, 8, label=3)
-    turned = seen_along(seed, axis)
+    turned = segmented_along(seed, axis)
     assert turned.box == BoxPrompt(SliceRef(axis, index), *corners)
     assert (turned.first, turned.last, turned.label) == (*reach, 3)
     assert n_looks([seed]) == 4 + 21 + 21
@@ -58,7 +58,7 @@ def test_object_comes_through_the_vote_with_its_own_scores(compat: bool) -> None
     box = BoxPrompt(SliceRef("z", 7), 16, 20, 35, 39)
     n_counted = []
     seeds = [Seed(box, 4, 11, label=2)]
-    masks = [mask for _, mask in voted(session, seeds, lambda: n_counted.append(1))]
+    masks = [mask for _, mask in vote(session, seeds, lambda: n_counted.append(1))]
     result = np.zeros(voxels.shape, bool)
     for mask in masks:
         result[mask.slice.index] = mask.mask

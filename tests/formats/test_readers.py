@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 from napari_medsam.formats.common.errors import ReadError
-from napari_medsam.formats.images.read import describe, read_image
-from napari_medsam.formats.labels.read import read_labels_alone
+from napari_medsam.formats.images.read import describe_image_file, read_image
+from napari_medsam.formats.labels.read import read_labels_without_image
 from tests.conftest import PROJECT
 
 SHARED = Path(os.environ.get("NAPARI_MEDSAM_SHARED", PROJECT.parent / "shared"))
@@ -78,11 +78,11 @@ def test_file_is_what_the_libraries_say(group: str, name: str, fact: str) -> Non
     if fact.startswith("SEG"):
         with pytest.raises(ReadError, match="open its image first"):
             read_image(path)
-        file, _ = read_labels_alone(path)
+        file, _ = read_labels_without_image(path)
         assert file.labels.any()
         assert file.table
         return
-    (found,) = describe(path)
+    (found,) = describe_image_file(path)
     assert found.value_range is not None
     assert found.value_range[0] < found.value_range[1]
     assert found.thumbnail is None or found.thumbnail.dtype == np.uint8
@@ -124,7 +124,7 @@ def test_malformed_file_does_what_is_expected(name: str, expected: str) -> None:
         assert name in str(caught.value)
         return
     image = read_image(path)
-    (described,) = describe(path)
+    (described,) = describe_image_file(path)
     assert all(spacing > 0 for spacing in image.volume.spacing_xyz)
     assert described.value_range is not None
     assert np.all(np.isfinite(described.value_range))
@@ -135,7 +135,7 @@ def test_malformed_file_does_what_is_expected(name: str, expected: str) -> None:
 )
 def test_series_is_one_volume(group: str, facts: dict[str, Any]) -> None:
     folder = SHARED / "data" / "readers" / group
-    (found,) = describe(folder)
+    (found,) = describe_image_file(folder)
     first, last = facts["step_min_max"]
     n_missing = round(last / first) - 1
     assert found.size_xyz == (facts["cols"][0], facts["rows"][0], facts["files"] + n_missing)
@@ -145,11 +145,11 @@ def test_series_is_one_volume(group: str, facts: dict[str, Any]) -> None:
 
 def test_four_files_of_one_enhanced_series_open_together_or_are_listed() -> None:
     folder = SHARED / "data" / "readers" / "dicom_mr_enhanced"
-    assert len(describe(folder)) >= 2
+    assert len(describe_image_file(folder)) >= 2
 
 
 def test_the_mosaic_folder_is_a_time_series() -> None:
-    (found,) = describe(SHARED / "data" / "readers" / "dicom_mr_siemens_mosaic")
+    (found,) = describe_image_file(SHARED / "data" / "readers" / "dicom_mr_siemens_mosaic")
     assert (found.size_xyz, found.n_frames) == ((72, 72, 5), 2)
 
 

@@ -18,7 +18,7 @@ from napari_medsam.engine.propagation.slice_ranges import objects, seeds_over
 from napari_medsam.formats.common.grid import Geometry, SourceGrid
 from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.headless.prompt_text import parse_box
-from napari_medsam.headless.run import Request, label_table, place, run
+from napari_medsam.headless.run import Request, label_table, place_boxes, run_request
 from tests.conftest import TinyMedSam
 
 
@@ -38,7 +38,7 @@ def blocks() -> ImageFile:
 
 
 def request(image: ImageFile, *boxes: str, reach: tuple[int, int] | None = None) -> Request:
-    placed, table = place([parse_box(box) for box in boxes], image.volume)
+    placed, table = place_boxes([parse_box(box) for box in boxes], image.volume)
     seeds = None if reach is None else seeds_over(placed, *reach, image.volume)
     return Request(image, placed, table, Window(0, 255), seeds)
 
@@ -50,34 +50,34 @@ def test_names_get_the_numbers_that_are_free():
 
 
 def test_label_keeps_its_name(blocks: ImageFile):
-    _, table = place([parse_box("z:1:1,1,2,2:liver")], blocks.volume)
+    _, table = place_boxes([parse_box("z:1:1,1,2,2:liver")], blocks.volume)
     assert [(label.number, label.name) for label in table] == [(1, "liver")]
 
 
 def test_box_without_a_slice_is_refused_on_a_volume(blocks: ImageFile):
     with pytest.raises(ValueError, match="6 slices, so a box or point must say which"):
-        place([parse_box("1,1,2,2")], blocks.volume)
+        place_boxes([parse_box("1,1,2,2")], blocks.volume)
 
 
 def test_box_on_a_missing_slice_is_refused(blocks: ImageFile):
     with pytest.raises(ValueError, match=r"z=6.*slices 0 to 5"):
-        place([parse_box("z:6:1,1,2,2")], blocks.volume)
+        place_boxes([parse_box("z:6:1,1,2,2")], blocks.volume)
 
 
 def test_box_outside_the_slice_is_refused(blocks: ImageFile):
     with pytest.raises(ValueError, match="lies outside"):
-        place([parse_box("z:1:40,40,50,50")], blocks.volume)
+        place_boxes([parse_box("z:1:40,40,50,50")], blocks.volume)
 
 
 def test_boxes_of_one_label_share_the_range_halfway(blocks: ImageFile):
     asked = [parse_box("z:1:1,1,9,9:a"), parse_box("z:4:1,1,9,9:a"), parse_box("z:2:1,1,9,9:b")]
-    placed, _ = place(asked, blocks.volume)
+    placed, _ = place_boxes(asked, blocks.volume)
     seeds = seeds_over(placed, 0, 5, blocks.volume)
     assert [(s.first, s.last) for s in seeds] == [(0, 2), (3, 5), (0, 5)]
 
 
 def test_boxes_on_one_slice_reach_equally_far(blocks: ImageFile):
-    placed, _ = place([parse_box("z:2:1,1,9,9"), parse_box("z:2:11,11,19,19")], blocks.volume)
+    placed, _ = place_boxes([parse_box("z:2:1,1,9,9"), parse_box("z:2:11,11,19,19")], blocks.volume)
     assert [(s.first, s.last) for s in seeds_over(placed, 1, 4, blocks.volume)] == [(1, 4), (1, 4)]
 
 
@@ -92,14 +92,14 @@ def test_boxes_on_one_slice_reach_equally_far(blocks: ImageFile):
 def test_impossible_propagation_is_refused(
     blocks: ImageFile, boxes: list[str], reach: tuple[int, int], complaint: str
 ):
-    placed, _ = place([parse_box(box) for box in boxes], blocks.volume)
+    placed, _ = place_boxes([parse_box(box) for box in boxes], blocks.volume)
     with pytest.raises(ValueError, match=complaint):
         seeds_over(placed, *reach, blocks.volume)
 
 
 def test_single_slice_cannot_be_propagated():
     picture = image_of(np.zeros((1, 8, 8), dtype=np.uint8))
-    placed, _ = place([parse_box("1,1,5,5")], picture.volume)
+    placed, _ = place_boxes([parse_box("1,1,5,5")], picture.volume)
     with pytest.raises(ValueError, match="single slice"):
         seeds_over(placed, 0, 0, picture.volume)
 
@@ -107,7 +107,9 @@ def test_single_slice_cannot_be_propagated():
 def test_box_fills_the_block_and_saves_it_on_the_grid(
     blocks: ImageFile, tiny_model: TinyMedSam, tmp_path: Path
 ):
-    result = run(request(blocks, "z:2:5,8,18,22:liver"), tiny_model, tmp_path / "out.nii.gz")
+    result = run_request(
+        request(blocks, "z:2:5,8,18,22:liver"), tiny_model, tmp_path / "out.nii.gz"
+    )
     saved = nib.load(tmp_path / "out.nii.gz")
     labels = np.asarray(saved.dataobj).T  # i, j, k to z, y, x
     expected = np.zeros((6, 32, 32))
@@ -121,7 +123,7 @@ def test_propagation_ends_where_the_block_ends(
     blocks: ImageFile, tiny_model: TinyMedSam, tmp_path: Path
 ):
     asked = request(blocks, "z:2:5,8,18,22", reach=(0, 5))
-    result = run(asked, tiny_model, tmp_path / "out.nrrd")
+    result = run_request(asked, tiny_model, tmp_path / "out.nrrd")
     per_slice = np.count_nonzero(result.annotation.labels, axis=(1, 2))
     assert per_slice.tolist() == [0, 80, 80, 80, 80, 0]
 
@@ -131,7 +133,7 @@ def test_progress_counts_up_to_the_number_of_masks(
 ):
     asked = request(blocks, "z:2:5,8,18,22", "z:3:5,8,18,22", "z:2:0,0,4,4")
     steps: list[int] = []
-    run(asked, tiny_model, tmp_path / "out.mha", steps.append)
+    run_request(asked, tiny_model, tmp_path / "out.mha", steps.append)
     assert steps == [1, 2, 3]
     assert asked.n_masks == 3
     assert tiny_model.n_encoded == 2
@@ -143,13 +145,13 @@ def test_overlap_goes_to_the_first_box_and_in_compat_to_the_last(
 ):
     given = request(blocks, "z:2:5,8,18,22:1", "z:2:5,8,18,22:2")
     asked = Request(given.image, given.boxes, given.table, given.window, None, compat)
-    result = run(asked, tiny_model, tmp_path / "out.nii.gz")
+    result = run_request(asked, tiny_model, tmp_path / "out.nii.gz")
     assert set(np.unique(result.annotation.labels)) == {0, winner}
 
 
 def test_masks_come_by_box_and_slice(blocks: ImageFile, tiny_model: TinyMedSam, tmp_path: Path):
     asked = request(blocks, "z:3:5,8,18,22:a", "z:1:5,8,18,22:b", reach=(1, 4))
-    found = run(asked, tiny_model, tmp_path / "out.nii.gz").found
+    found = run_request(asked, tiny_model, tmp_path / "out.nii.gz").found
     assert [(one.box, one.mask.slice.index) for one in found] == [
         (box, index) for box in (0, 1) for index in (1, 2, 3, 4)
     ]
@@ -169,7 +171,7 @@ def moving_bar() -> ImageFile:
 
 def test_boxes_on_slices_of_their_own_are_one_object(blocks: ImageFile):
     texts = ("z:4:1,1,9,9:a", "z:1:1,1,9,9:b", "z:2:1,1,9,9:a", "z:1:20,1,29,9:b")
-    placed, _ = place([parse_box(text) for text in texts], blocks.volume)
+    placed, _ = place_boxes([parse_box(text) for text in texts], blocks.volume)
     assert objects(placed) == [(2, 0), (1,), (3,)]
 
 
@@ -178,7 +180,7 @@ def test_slices_between_keyframes_are_asked_with_boxes_between_theirs(
 ):
     # Tight boxes: one carried from either end would cut the moving bar off.
     asked = request(moving_bar(), "z:7:14,9,21,20", "z:1:8,9,15,20", reach=(1, 7))
-    result = run(asked, tiny_model, tmp_path / "out.nii.gz")
+    result = run_request(asked, tiny_model, tmp_path / "out.nii.gz")
     per_slice = np.count_nonzero(result.annotation.labels, axis=(1, 2))
     assert per_slice.tolist() == [0, *[60] * 7, 0]
     corners = {one.mask.slice.index: one.mask.prompt.x_min for one in result.found}
@@ -191,7 +193,7 @@ def test_beyond_the_outermost_keyframes_the_outer_boxes_are_carried_on(
     blocks: ImageFile, tiny_model: TinyMedSam, tmp_path: Path
 ):
     asked = request(blocks, "z:2:5,8,18,22", "z:3:5,8,18,22", reach=(0, 5))
-    result = run(asked, tiny_model, tmp_path / "out.nii.gz")
+    result = run_request(asked, tiny_model, tmp_path / "out.nii.gz")
     per_slice = np.count_nonzero(result.annotation.labels, axis=(1, 2))
     assert per_slice.tolist() == [0, 80, 80, 80, 80, 0]
     slices = [one.mask.slice.index for one in result.found]
@@ -202,7 +204,7 @@ def test_keyframes_without_propagation_are_boxes_on_their_own_slices(
     blocks: ImageFile, tiny_model: TinyMedSam, tmp_path: Path
 ):
     asked = request(blocks, "z:1:5,8,18,22", "z:4:5,8,18,22")
-    result = run(asked, tiny_model, tmp_path / "out.nii.gz")
+    result = run_request(asked, tiny_model, tmp_path / "out.nii.gz")
     per_slice = np.count_nonzero(result.annotation.labels, axis=(1, 2))
     assert per_slice.tolist() == [0, 80, 0, 0, 80, 0]
 
@@ -213,7 +215,7 @@ def test_second_run_with_the_same_cache_encodes_nothing(
     asked = request(blocks, "z:2:5,8,18,22")
     for _ in range(2):
         cache = EmbeddingCache(disk=DiskCache(tmp_path / "cache"))
-        run(asked, tiny_model, tmp_path / "out.nii.gz", cache=cache)
+        run_request(asked, tiny_model, tmp_path / "out.nii.gz", cache=cache)
     assert tiny_model.n_encoded == 1
 
 
@@ -223,7 +225,7 @@ def test_vote_paints_what_two_views_agree_on(tiny_model: TinyMedSam, tmp_path):
     asked = request(image_of(voxels), "z:7:16,20,35,39:3", reach=(4, 11))
     asked = replace(asked, vote=True)
     told: list[int] = []
-    result = run(asked, tiny_model, tmp_path / "labels.nii.gz", told.append)
+    result = run_request(asked, tiny_model, tmp_path / "labels.nii.gz", told.append)
     found = result.annotation.labels == 3
     assert 2 * (found & (voxels > 0)).sum() / (found.sum() + (voxels > 0).sum()) > 0.95
     assert told == list(range(1, len(told) + 1))

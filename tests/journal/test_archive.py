@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_medsam.journal.archive import find_journal, journals, prune, put_aside
-from napari_medsam.journal.database import Book
+from napari_medsam.journal.archive import find_journal, journals, prune_journals, put_aside
+from napari_medsam.journal.database import JournalDatabase
 from napari_medsam.journal.errors import JournalError
 from napari_medsam.journal.history import read_history
 from napari_medsam.journal.ownership import Ownership
@@ -29,7 +29,7 @@ def test_a_journal_put_aside_keeps_everything_even_what_is_still_in_its_log(kept
     aside = put_aside(path.with_name(f"f1{SUFFIX}"))
     assert aside.name.startswith("f1.2")
     assert not path.with_name(f"f1{SUFFIX}").exists()
-    with Book(aside) as book:
+    with JournalDatabase(aside) as book:
         assert np.array_equal(read_history(book).annotation.labels, kept.annotation.labels)
 
 
@@ -45,11 +45,11 @@ def test_two_put_aside_in_one_second_do_not_meet(tmp_path):
 
 def test_pruning_leaves_what_a_window_has_open(kept, path):
     ownership = Ownership(path)
-    assert prune(0, path.parent) == []
+    assert prune_journals(0, path.parent) == []
     assert path.exists()
     ownership.release()
     kept.book.close()
-    assert [entry.path for entry in prune(0, path.parent)] == [path]
+    assert [entry.path for entry in prune_journals(0, path.parent)] == [path]
     assert not path.exists()
 
 
@@ -57,7 +57,7 @@ def test_a_journal_from_the_future_counts_as_new(tmp_path):
     path = tmp_path / f"f0{SUFFIX}"
     path.write_text("x")
     os.utime(path, (time.time() + 1e8, time.time() + 1e8))
-    assert prune(0, tmp_path) == []
+    assert prune_journals(0, tmp_path) == []
 
 
 def laid(path: Path) -> dict[str, bytes]:
@@ -84,14 +84,14 @@ def test_where_one_file_is_held_none_is_moved_or_deleted(tmp_path, monkeypatch, 
     refused = windows_rules.enforce(monkeypatch)
     with path.with_name(f"{path.name}{tail}").open("rb"):
         if act == "prune":
-            assert prune(0, tmp_path) == []
+            assert prune_journals(0, tmp_path) == []
         else:
             with pytest.raises(FileInUse):
                 put_aside(path)
     assert refused
     assert contents(tmp_path) == files
     if act == "prune":
-        assert [entry.path for entry in prune(0, tmp_path)] == [path]
+        assert [entry.path for entry in prune_journals(0, tmp_path)] == [path]
         assert contents(tmp_path) == {}
     else:
         aside = put_aside(path)
@@ -139,10 +139,10 @@ def test_what_could_not_be_deleted_is_gone_after_the_next_pruning(tmp_path, monk
     monkeypatch.setattr(atomic_write, "PAUSES_SECONDS", (0.0,))
     with monkeypatch.context() as patched:
         patched.setattr(os, "unlink", refuse)
-        assert [entry.path for entry in prune(0, tmp_path)] == [path]
+        assert [entry.path for entry in prune_journals(0, tmp_path)] == [path]
     assert len(contents(tmp_path)) == 2
     assert journals(tmp_path) == []
-    assert prune(0, tmp_path) == []
+    assert prune_journals(0, tmp_path) == []
     assert contents(tmp_path) == {}
 
 

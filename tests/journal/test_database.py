@@ -10,7 +10,7 @@ import numpy as np
 import psutil
 import pytest
 
-from napari_medsam.journal.database import Book, Row
+from napari_medsam.journal.database import JournalDatabase, JournalRow
 from napari_medsam.journal.errors import JournalError, TakenOver
 from napari_medsam.journal.history import read_history
 from tests.engine.annotation.test_annotation import brush, mask_of, place
@@ -18,7 +18,7 @@ from tests.journal.conftest import WINDOW, head
 
 
 def history_of(path: Path):
-    with Book(path) as book:
+    with JournalDatabase(path) as book:
         return read_history(book)
 
 
@@ -79,9 +79,9 @@ def test_each_step_says_with_what_it_was_made(kept, path):
 def test_a_propagation_that_was_interrupted_is_kept(kept, path):
     with kept.annotation.edit("propagate") as edit:
         edit.paint(mask_of(3, 4, 8, 9, index=1), 1)
-        kept.book.append(Row("open", kept.annotation.so_far))
+        kept.book.append(JournalRow("open", kept.annotation.so_far))
         edit.paint(mask_of(3, 4, 8, 9, index=3), 1)
-        kept.book.append(Row("open", kept.annotation.so_far))
+        kept.book.append(JournalRow("open", kept.annotation.so_far))
         so_far = kept.annotation.labels.copy()
         back = history_of(path).annotation
         assert np.array_equal(back.labels, so_far)
@@ -92,24 +92,26 @@ def test_a_propagation_that_was_interrupted_is_kept(kept, path):
 def test_what_was_interrupted_stays_when_others_go_on(kept, path):
     with kept.annotation.edit("propagate") as edit:
         edit.paint(mask_of(3, 4, 8, 9, index=1), 1)
-        kept.book.append(Row("open", kept.annotation.so_far))
+        kept.book.append(JournalRow("open", kept.annotation.so_far))
         kept.book.close()
-        with Book(path, head(), "other") as book:
-            book.append(Row("undo"))
+        with JournalDatabase(path, head(), "other") as book:
+            book.append(JournalRow("undo"))
             assert [row.kind for row in book.rows()] == ["event"] * 3 + ["undo"]
         kept.annotation.on_step = lambda step: None
 
 
 def test_who_was_taken_over_can_write_no_more(kept, path):
-    with Book(path, head(), "other"):
+    with JournalDatabase(path, head(), "other"):
         n_before = kept.book.n_rows
         with pytest.raises(TakenOver):
-            kept.book.append(Row("undo"))
+            kept.book.append(JournalRow("undo"))
         assert kept.book.n_rows == n_before
 
 
 def test_time_running_backwards_changes_no_order(kept, path):
-    kept.annotation.on_step = lambda step: kept.book.append(Row(step.kind, step.event, clock.pop()))
+    kept.annotation.on_step = lambda step: kept.book.append(
+        JournalRow(step.kind, step.event, clock.pop())
+    )
     clock = [-1e12, 5.0, 9e18]
     for x0 in (3, 9, 15):
         place(kept.annotation, mask_of(x0, 4, x0 + 4, 9))
@@ -135,7 +137,7 @@ def test_a_power_cut_in_the_last_transaction_takes_nothing_else(kept, path, tmp_
         copy.parent.mkdir()
         shutil.copy(path, copy)
         copy.with_name(wal.name).write_bytes(wal.read_bytes()[:cut])
-        with Book(copy, head(), "after the cut") as book:
+        with JournalDatabase(copy, head(), "after the cut") as book:
             found = read_history(book).annotation.labels
             assert book._connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         wanted = whole if cut >= n_after else before
@@ -152,21 +154,21 @@ PRAGMAS = {"journal_mode": "wal", "synchronous": 2}
 
 def test_a_journal_of_another_image_is_refused(kept, path):
     with pytest.raises(JournalError, match="another image"):
-        Book(path, head(fingerprint="f1"), "me")
+        JournalDatabase(path, head(fingerprint="f1"), "me")
 
 
 def test_no_journal_is_a_sentence(tmp_path):
     other = tmp_path / "notes.journal"
     other.write_text("not a database at all, only a text that is long enough")
     with pytest.raises(JournalError, match="damaged or no journal"):
-        Book(other)
+        JournalDatabase(other)
     with pytest.raises(JournalError, match="There is no journal"):
-        Book(tmp_path / "none.journal")
+        JournalDatabase(tmp_path / "none.journal")
     with sqlite3.connect(tmp_path / "other.db") as database:
         database.execute("CREATE TABLE steps (number)")
     database.close()
     with pytest.raises(JournalError, match="no journal of napari-medsam"):
-        Book(tmp_path / "other.db")
+        JournalDatabase(tmp_path / "other.db")
 
 
 @pytest.mark.parametrize("owner", [None, "me"])
@@ -175,7 +177,7 @@ def test_a_file_that_is_no_journal_is_not_held_open(tmp_path, owner):
     other = tmp_path / "f0.journal"
     other.write_bytes(b"not a database at all, only bytes that are long enough" * 100)
     with pytest.raises(JournalError) as told:
-        Book(other, head(), owner)
+        JournalDatabase(other, head(), owner)
     assert told.traceback, "which keeps what the frames held"
     held = [Path(file.path).name for file in psutil.Process().open_files()]
     assert other.name not in held
@@ -184,19 +186,19 @@ def test_a_file_that_is_no_journal_is_not_held_open(tmp_path, owner):
 def test_a_view_or_trigger_in_the_file_is_refused(kept, path):
     kept.book._connection.execute("CREATE VIEW trap AS SELECT 1")
     with pytest.raises(JournalError, match="tables that no journal has"):
-        Book(path)
+        JournalDatabase(path)
 
 
 def test_a_patch_outside_the_volume_is_refused(path):
-    with Book(path, head((1, 4, 4)), "me") as book:
+    with JournalDatabase(path, head((1, 4, 4)), "me") as book:
         small = book.head
-    with Book(path.with_name("f1.journal"), head(), "me") as book:
+    with JournalDatabase(path.with_name("f1.journal"), head(), "me") as book:
         assert small.shape_zyx == (1, 4, 4)
     from napari_medsam.journal.history import replayed
     from tests.journal.test_serialization import box_event
 
     with pytest.raises(JournalError, match="outside"):
-        replayed(small, [Row("event", box_event())])
+        replayed(small, [JournalRow("event", box_event())])
 
 
 def test_a_journal_in_a_folder_that_is_read_only_can_be_read(kept, path):

@@ -11,10 +11,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from napari_medsam.engine.annotation.review import standing
+from napari_medsam.engine.annotation.review import review_status
 from napari_medsam.journal.compaction import compact, live_rows
-from napari_medsam.journal.database import Book, Row
-from napari_medsam.journal.history import in_words, read_history, replayed
+from napari_medsam.journal.database import JournalDatabase, JournalRow
+from napari_medsam.journal.history import history_in_words, read_history, replayed
 from tests.engine.annotation.test_annotation import SHAPE, brush, mask_of, place
 from tests.journal.conftest import Kept
 
@@ -74,7 +74,7 @@ class Journalled(RuleBasedStateMachine):
             for z in range(n):
                 edit.paint(mask_of(x, 2, x + 7, 11, z), label, key=1)
             if self.annotation.so_far is not None:
-                self.kept.book.append(Row("open", self.annotation.so_far))
+                self.kept.book.append(JournalRow("open", self.annotation.so_far))
             if interrupted:
                 self.the_journal_tells_the_same()
         self.did(len(self.annotation.log) > n_before or None)
@@ -128,7 +128,7 @@ class Journalled(RuleBasedStateMachine):
 
     @invariant()
     def the_journal_tells_the_same(self):
-        with Book(self.path) as book:
+        with JournalDatabase(self.path) as book:
             back = read_history(book).annotation
         assert np.array_equal(back.labels, self.annotation.labels)
         assert np.array_equal(back.canvas.origins, self.annotation.canvas.origins)
@@ -140,7 +140,7 @@ class Journalled(RuleBasedStateMachine):
 
     @invariant()
     def without_what_was_undone_it_tells_the_same(self):
-        with Book(self.path) as book:
+        with JournalDatabase(self.path) as book:
             rows = list(book.rows())
             back = replayed(book.head, live_rows(rows))
         assert np.array_equal(back.labels, self.annotation.labels)
@@ -164,7 +164,7 @@ def test_compaction_keeps_everything_but_old_undos(kept, path):
     kept.annotation.undo()
     before = kept.book.n_bytes
     compact(kept.book, 90)
-    with Book(path) as book:
+    with JournalDatabase(path) as book:
         history = read_history(book)
     back = history.annotation
     assert np.array_equal(back.labels, kept.annotation.labels)
@@ -189,16 +189,16 @@ def test_slices_that_are_left_to_look_at_outlive_the_compaction(kept, path):
         edit.trust(1, "z", {4: None})
         edit.paint(mask_of(3, 3, 8, 8, 0), 2, key=2)
     brush(annotation, 3, [4], [4], 0)
-    before = standing(annotation, "z", 1)
+    before = review_status(annotation, "z", 1)
     assert before.to_look_at == [2]
     for k in range(80):
         place(annotation, mask_of(k % 12, 3, k % 12 + 8, 12, 5), 2)
     compact(kept.book, 60)
-    with Book(path) as book:
+    with JournalDatabase(path) as book:
         rows = list(book.rows())
-        back = standing(read_history(book).annotation, "z", 1)
+        back = review_status(read_history(book).annotation, "z", 1)
     assert rows[0].event.kind == "import"
-    assert back == standing(annotation, "z", 1)
+    assert back == review_status(annotation, "z", 1)
     assert back.to_look_at == [2]
 
 
@@ -207,7 +207,7 @@ def test_what_is_undone_is_never_folded(kept, path):
     kept.annotation.undo()
     kept.annotation.undo()
     compact(kept.book, 100)
-    with Book(path) as book:
+    with JournalDatabase(path) as book:
         history = read_history(book)
     assert [row.kind for row in history.rows] == ["event"] * 3 + ["undo"] * 2
     kept.annotation.redo()
@@ -216,5 +216,5 @@ def test_what_is_undone_is_never_folded(kept, path):
 
 
 def test_an_offer_is_counted_in_words():
-    assert in_words((1, 2, 0)) == "1 label, 2 boxes, 0 slices"
-    assert in_words((3, 1, 1)) == "3 labels, 1 box, 1 slice"
+    assert history_in_words((1, 2, 0)) == "1 label, 2 boxes, 0 slices"
+    assert history_in_words((3, 1, 1)) == "3 labels, 1 box, 1 slice"

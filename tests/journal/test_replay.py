@@ -20,10 +20,10 @@ from napari_medsam.engine.session import Session
 from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.formats.images.read import read_image
 from napari_medsam.formats.labels.write import write_labels
-from napari_medsam.journal.database import Book, Row
+from napari_medsam.journal.database import JournalDatabase, JournalRow
 from napari_medsam.journal.errors import JournalError
 from napari_medsam.journal.history import read_history
-from napari_medsam.journal.image_header import head_of
+from napari_medsam.journal.image_header import image_header_of
 from napari_medsam.journal.paths import journal_path
 from napari_medsam.journal.replay import ask_again, write_history
 from tests.conftest import TinyMedSam
@@ -52,8 +52,8 @@ def annotate(image: ImageFile, model: TinyMedSam) -> Annotation:
     annotation = Annotation(image.volume.shape_zyx)
     path = journal_path(image.volume.fingerprint)
     path.parent.mkdir(parents=True, exist_ok=True)
-    book = Book(path, head_of(image), "me")
-    annotation.on_step = lambda step: book.append(Row(step.kind, step.event, window=WHOLE))
+    book = JournalDatabase(path, image_header_of(image), "me")
+    annotation.on_step = lambda step: book.append(JournalRow(step.kind, step.event, window=WHOLE))
     annotation.add_label("liver")
     session = Session(image.volume, model, window=WHOLE)
     z, y, x = (n // 2 for n in image.volume.shape_zyx)
@@ -114,7 +114,7 @@ def test_labels_go_to_other_formats_too(nifti, tiny, tmp_path):
 def test_asking_again_gives_the_stored_masks(nifti, tiny):
     image = read_image(nifti)
     annotate(image, tiny)
-    with Book(journal_path(image.volume.fingerprint)) as book:
+    with JournalDatabase(journal_path(image.volume.fingerprint)) as book:
         history = read_history(book)
     asked = list(ask_again(history, image.volume, lambda identity: tiny))
     assert [(one.kind, one.dice) for one in asked] == [("box", 1.0)] + [("propagate", 1.0)] * 2
@@ -123,7 +123,7 @@ def test_asking_again_gives_the_stored_masks(nifti, tiny):
 def test_another_model_is_told_by_its_dice(nifti, tiny):
     image = read_image(nifti)
     annotate(image, tiny)
-    with Book(journal_path(image.volume.fingerprint)) as book:
+    with JournalDatabase(journal_path(image.volume.fingerprint)) as book:
         history = read_history(book)
 
     class Half(TinyMedSam):
@@ -160,7 +160,7 @@ def test_another_image_is_refused(nifti, tiny, tmp_path):
     annotate(image, tiny)
     other = nib.Nifti1Image(np.ones((24, 20, 6), np.int16), OBLIQUE)
     nib.save(other, tmp_path / "other.nii.gz")
-    with Book(journal_path(image.volume.fingerprint)) as book:
+    with JournalDatabase(journal_path(image.volume.fingerprint)) as book:
         history = read_history(book)
     with pytest.raises(JournalError, match="another image"):
         write_history(history, tmp_path / "a.nii.gz", read_image(tmp_path / "other.nii.gz"))
@@ -180,7 +180,7 @@ def test_the_journal_holds_nothing_of_the_patient(tiny, tmp_path):
     image = read_image(folder)
     annotate(image, tiny)
     path = journal_path(image.volume.fingerprint)
-    with Book(path) as book:
+    with JournalDatabase(path) as book:
         assert read_history(book).annotation.labels.any()
         packed = [v for row in book._connection.execute("SELECT * FROM about") for v in row]
         packed += [v for row in book._connection.execute("SELECT * FROM steps") for v in row]

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from napari_medsam.engine.annotation.annotation import Annotation
 from napari_medsam.engine.annotation.events import Event, Label, Origin
 from napari_medsam.engine.annotation.patch import Patch
-from napari_medsam.engine.data.stored_types import Stored
+from napari_medsam.engine.data.stored_types import StoredArray
 from napari_medsam.formats.common.coded_terms import CodedLabel
-from napari_medsam.journal.database import Row, read_event
+from napari_medsam.journal.database import JournalRow, read_event
 from napari_medsam.journal.errors import JournalError
 from napari_medsam.journal.history import replayed
-from napari_medsam.journal.image_header import Head
+from napari_medsam.journal.image_header import ImageHeader
 from napari_medsam.journal.serialization import DAMAGE, pack, unpack
 from napari_medsam.journal.type_encoding import Undeclared, form_of
 from tests.engine.annotation.test_annotation import SHAPE, mask_of, place
@@ -111,10 +111,10 @@ def test_what_is_no_event_is_refused(plain):
 )
 def test_a_head_that_no_image_has_is_refused(name, value):
     good = head()
-    unpack(pack(good), Head)
+    unpack(pack(good), ImageHeader)
     object.__setattr__(good, name, value)
     with pytest.raises(JournalError, match="damaged"):
-        unpack(pack(good), Head)
+        unpack(pack(good), ImageHeader)
 
 
 def test_an_array_beyond_the_row_is_refused():
@@ -174,20 +174,20 @@ def test_slice_beyond_all_volumes_is_refused(index):
     (patch,) = box_event().change
     many = [dataclasses.replace(patch, index=i) for i in (0, 1, 2, index)]
     with pytest.raises(JournalError):
-        replayed(head(), [Row("event", read_event(pack(Event("box", 0.0, change=many))))])
+        replayed(head(), [JournalRow("event", read_event(pack(Event("box", 0.0, change=many))))])
 
 
 class TestDeclarations:
     """What is kept is written as it is declared here, whatever a library makes of its types."""
 
-    @pytest.mark.parametrize("kind", [Event, Head, CodedLabel])
+    @pytest.mark.parametrize("kind", [Event, ImageHeader, CodedLabel])
     def test_every_field_that_is_kept_has_a_form(self, kind: type) -> None:
         form_of(kind)
 
     def test_an_array_is_read_by_our_word_for_it_and_not_by_its_type(self) -> None:
         """Numpy's own type may become anything: here it is `object`."""
 
-        declared = [("values", Annotated[object, Stored("<u2")])]
+        declared = [("values", Annotated[object, StoredArray("<u2")])]
         Kept = dataclasses.make_dataclass("Kept", declared, frozen=True)
         values = np.array([[1, 2, 65535]], np.uint16)
         back = unpack(pack(Kept(values)), Kept).values
@@ -248,7 +248,7 @@ class TestDeclarations:
         (patch,) = box_event().change
         packed = dataclasses.replace(patch, axis=np.str_("z"))
         assert type(unpack(pack(packed), Patch).axis) is str
-        ndim = unpack(pack(dataclasses.replace(head(), ndim=np.int64(2))), Head).ndim
+        ndim = unpack(pack(dataclasses.replace(head(), ndim=np.int64(2))), ImageHeader).ndim
         assert (ndim, type(ndim)) == (2, int)
         with pytest.raises(JournalError, match="cannot be kept"):
             pack(dataclasses.replace(patch, axis=np.str_("w")))

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from napari_medsam.engine.annotation.annotation import Annotation
 from napari_medsam.engine.annotation.events import Step
-from napari_medsam.engine.annotation.review import painted, standing
+from napari_medsam.engine.annotation.review import painted, review_status
 from napari_medsam.engine.data.masks import SliceMask
-from napari_medsam.journal.summary_event import checkpoint
+from napari_medsam.journal.summary_event import summary_event
 from tests.engine.annotation.test_annotation import SHAPE, brush, mask_of, place
 
 X, Z = st.integers(0, 14), st.integers(0, SHAPE[0] - 1)
@@ -42,7 +42,7 @@ def begun() -> Annotation:
 
 def after_the_fold(annotation: Annotation) -> Annotation:
     folded = Annotation(SHAPE)
-    folded.play([Step("event", checkpoint(annotation).packed)])
+    folded.play([Step("event", summary_event(annotation).packed)])
     return folded
 
 
@@ -95,7 +95,9 @@ def the_same(one: Annotation, other: Annotation) -> None:
     for label in one.table:
         for axis in ("z", "y", "x"):
             assert painted(one, axis, label.number) == painted(other, axis, label.number)
-            assert standing(one, axis, label.number) == standing(other, axis, label.number)
+            assert review_status(one, axis, label.number) == review_status(
+                other, axis, label.number
+            )
 
 
 @settings(max_examples=300, deadline=None)

@@ -10,13 +10,13 @@ import pytest
 
 from napari_medsam.diagnostics.journals import journal
 from napari_medsam.journal.archive import journals, put_aside_as_damaged, put_aside_of
-from napari_medsam.journal.database import Book, Row
+from napari_medsam.journal.database import JournalDatabase, JournalRow
 from napari_medsam.journal.history import read_history, read_journal
-from napari_medsam.journal.lookup import Found, look_up
+from napari_medsam.journal.lookup import JournalLookup, look_up
 from napari_medsam.journal.ownership import Ownership
 from napari_medsam.journal.paths import journal_path
 from napari_medsam.journal.type_encoding import Undeclared
-from napari_medsam.journal.writer import Keeper
+from napari_medsam.journal.writer import JournalWriter
 from tests import windows_rules
 from tests.journal.versions import (
     BEGUN,
@@ -32,7 +32,7 @@ from tests.ui.conftest import image_file
 WHOLE = [PYTHON_311, PYTHON_313, PUT_ASIDE]
 
 
-def found() -> Found:
+def found() -> JournalLookup:
     """What is known of the image; the right to write is given back at once."""
     one = look_up(image_file())
     one.ownership.release()
@@ -41,7 +41,7 @@ def found() -> Found:
 
 def spoilt(path: Path, which: str = "max") -> Path:
     """One byte of the last event, or of the first ("min"), is another: it cannot be unpacked."""
-    with Book(path, owner="who damages") as book:
+    with JournalDatabase(path, owner="who damages") as book:
         number, event = book._connection.execute(
             f"SELECT {which}(number), event FROM steps WHERE event IS NOT NULL"
         ).fetchone()
@@ -89,8 +89,8 @@ def test_one_that_was_only_begun_is_written_on() -> None:
     assert not opened.problem
     assert opened.history is not None
     assert opened.history.rows == ()
-    keeper = Keeper(path, opened.head, opened.ownership)
-    keeper.keep(Row("saved"))
+    keeper = JournalWriter(path, opened.head, opened.ownership)
+    keeper.keep(JournalRow("saved"))
     assert keeper.close()
     assert [row.kind for row in read_journal(path).rows] == ["saved"]
 
@@ -109,8 +109,8 @@ def test_one_put_aside_as_damaged_by_mistake_is_the_image_s_journal_again() -> N
 def test_what_was_begun_since_stays_and_the_other_is_put_aside_as_any() -> None:
     lay(PUT_ASIDE, PUT_ASIDE.name)
     current = lay(PYTHON_313)
-    with Book(current, owner="the work since") as book:
-        book.append(Row("undo"))
+    with JournalDatabase(current, owner="the work since") as book:
+        book.append(JournalRow("undo"))
         begun_since = read_history(book)
     now = found()
     assert (now.was_recovered, now.n_recovered, now.problem) == (False, 1, "")
@@ -231,8 +231,8 @@ def test_where_it_cannot_be_renamed_that_is_said_and_tried_again(
 def test_a_log_beside_it_comes_along() -> None:
     """A kill may have left the last steps in it."""
     path = lay(PYTHON_311)
-    book = Book(path, owner="who is killed")
-    book.append(Row("redo"))
+    book = JournalDatabase(path, owner="who is killed")
+    book.append(JournalRow("redo"))
     expected = read_history(book).annotation.labels.copy()
     name = f"{FINGERPRINT}.20261130T000000.damaged.journal"
     for tail in ("", "-wal"):

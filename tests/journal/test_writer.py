@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 
 from napari_medsam.engine.annotation.annotation import Annotation
-from napari_medsam.journal.database import Book, Row
+from napari_medsam.journal.database import JournalDatabase, JournalRow
 from napari_medsam.journal.errors import JournalError
 from napari_medsam.journal.history import read_history
 from napari_medsam.journal.ownership import Ownership
 from napari_medsam.journal.type_encoding import Undeclared
-from napari_medsam.journal.writer import Keeper, why
+from napari_medsam.journal.writer import JournalWriter, why
 from tests.conftest import PROJECT
 from tests.engine.annotation.test_annotation import SHAPE, brush, mask_of, place
 from tests.journal.conftest import head, row_of
@@ -34,7 +34,7 @@ class Desk:
         self.lost: list[bool] = []
         self.large: list[bool] = []
         self.ownership = Ownership(path)
-        self.keeper = Keeper(
+        self.keeper = JournalWriter(
             path,
             head(),
             self.ownership,
@@ -61,7 +61,7 @@ def desk(path):
 
 
 def labels_in(path: Path) -> np.ndarray:
-    with Book(path) as book:
+    with JournalDatabase(path) as book:
         return read_history(book).annotation.labels
 
 
@@ -104,19 +104,19 @@ def test_a_process_that_ends_without_closing_writes_what_waits(path):
 
 def test_a_full_disk_is_told_once_and_nothing_is_lost(desk, path, monkeypatch):
     desk.keeper.wait()
-    append = Book.append
+    append = JournalDatabase.append
 
-    def full(self: Book, row: Row) -> None:
+    def full(self: JournalDatabase, row: JournalRow) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
-    monkeypatch.setattr(Book, "append", full)
+    monkeypatch.setattr(JournalDatabase, "append", full)
     for z in range(3):
         place(desk.annotation, mask_of(3, 4, 8, 9, index=z))
     assert not desk.keeper.wait()
     assert len(desk.told) == 1
     assert "the disk is full" in desk.told[0]
     assert desk.keeper.n_waiting == 3
-    monkeypatch.setattr(Book, "append", append)
+    monkeypatch.setattr(JournalDatabase, "append", append)
     assert desk.keeper.wait()
     assert desk.told[1:] == [""]
     assert np.array_equal(labels_in(path), desk.annotation.labels)
@@ -182,12 +182,12 @@ def grown(path: Path, rng: np.random.Generator) -> Desk:
 
 def test_a_journal_that_grows_too_large_is_folded(path):
     desk = grown(path, np.random.default_rng(0))
-    with Book(path) as book:
+    with JournalDatabase(path) as book:
         n_rows, n_bytes = book.n_rows, book.n_bytes
     n = desk.annotation.fold()
     desk.keeper.fold(n)
     assert desk.keeper.close()
-    with Book(path) as book:
+    with JournalDatabase(path) as book:
         assert book.n_rows == n_rows - n + 1
         assert book.n_bytes < n_bytes
         assert np.array_equal(read_history(book).annotation.labels, desk.annotation.labels)
@@ -219,7 +219,7 @@ def test_rows_do_not_wait_for_a_fold_that_fails(path, monkeypatch):
         raise sqlite3.OperationalError("database or disk is full")
 
     with monkeypatch.context() as patched:
-        patched.setattr(Book, "rewrite", full)
+        patched.setattr(JournalDatabase, "rewrite", full)
         desk.keeper.fold(desk.annotation.fold())
         desk.keeper.wait()
         brush(desk.annotation, 1, [1], [1], 3)
@@ -246,7 +246,7 @@ def test_a_row_is_written_once_though_its_file_cannot_be_asked_for_its_size(path
         assert desk.keeper.wait()
         time.sleep(0.05)
     assert desk.keeper.close()
-    with Book(path) as book:
+    with JournalDatabase(path) as book:
         assert book.n_rows == len(desk.annotation.log)
 
 
@@ -261,21 +261,21 @@ def test_a_keeper_that_hands_back_keeps_the_right_to_write(desk, path):
 def test_a_keeper_that_was_taken_over_unknowingly_hands_nothing_back(desk, path):
     place(desk.annotation, mask_of(3, 4, 8, 9))
     assert desk.keeper.wait()
-    with Book(path, head(), "another window"):
+    with JournalDatabase(path, head(), "another window"):
         assert not desk.keeper.hand_back()
     assert desk.lost == [True]
 
 
 def test_a_keeper_whose_disk_is_slow_hands_nothing_back_and_goes_on(desk, path, monkeypatch):
     is_there = threading.Event()
-    append = Book.append
+    append = JournalDatabase.append
 
-    def slow(book: Book, row: Row) -> None:
+    def slow(book: JournalDatabase, row: JournalRow) -> None:
         is_there.wait(10)
         append(book, row)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Book, "append", slow)
+        patched.setattr(JournalDatabase, "append", slow)
         place(desk.annotation, mask_of(3, 4, 8, 9))
         assert not desk.keeper.hand_back(0.05)
         is_there.set()
@@ -330,7 +330,7 @@ def test_steps_after_one_that_cannot_be_packed_wait_behind_it(desk, path):
     assert "a step cannot be kept" in sentence
     assert "save it to a file" in sentence
     assert not desk.keeper.close(), "the window says that not all of it is kept"
-    with Book(path) as book:
+    with JournalDatabase(path) as book:
         assert book.n_rows == n_written
     assert np.array_equal(labels_in(path), before)
 
@@ -339,7 +339,7 @@ def test_a_window_that_was_taken_over_stops_and_is_told(desk, path):
     place(desk.annotation, mask_of(3, 4, 8, 9))
     desk.keeper.wait()
     second = Ownership(path)
-    with Book(path, head(), second.token) as book:
+    with JournalDatabase(path, head(), second.token) as book:
         place(desk.annotation, mask_of(3, 4, 8, 9, index=4))
         desk.keeper.wait()
         assert desk.lost == [True]
@@ -353,16 +353,16 @@ def test_who_was_taken_over_while_the_disk_was_gone_takes_nothing_back(desk, pat
     desk.keeper.wait()
     with monkeypatch.context() as patched:
 
-        def gone(self: Book, row: Row) -> None:
+        def gone(self: JournalDatabase, row: JournalRow) -> None:
             raise OSError(116, "Stale file handle")
 
-        patched.setattr(Book, "append", gone)
+        patched.setattr(JournalDatabase, "append", gone)
         place(desk.annotation, mask_of(3, 4, 8, 9, index=4))
         desk.keeper.wait()
-    with Book(path, head(), "second") as book:
+    with JournalDatabase(path, head(), "second") as book:
         desk.keeper.wait()
         assert desk.lost == [True]
-        book.append(Row("undo"))
+        book.append(JournalRow("undo"))
 
 
 def test_a_killed_window_leaves_no_lock(path):
@@ -390,7 +390,7 @@ def test_handing_over_a_stroke_takes_the_hand_no_time(tmp_path):
     path = tmp_path / "f0.journal"
     annotation, ownership = Annotation(shape), Ownership(path)
     annotation.add_label("liver")
-    keeper = Keeper(path, head(shape), ownership)
+    keeper = JournalWriter(path, head(shape), ownership)
     seconds = []
 
     def timed(step: object) -> None:

@@ -11,16 +11,16 @@ from napari_medsam.engine.annotation.events import PlacedBox
 from napari_medsam.engine.annotation.fixed_masks import as_mask
 from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef
 from napari_medsam.engine.data.volume import Volume
-from napari_medsam.measure.live_measures import Tally
-from napari_medsam.measure.volumes import measure
+from napari_medsam.measure.live_measures import LiveMeasures
+from napari_medsam.measure.volumes import measure_labels
 
 SHAPE = (6, 12, 14)
 VOLUME = Volume(np.zeros(SHAPE), (0.7, 1.1, 3.0))
 
 
-def agree(tally: Tally, annotation: Annotation) -> None:
+def agree(tally: LiveMeasures, annotation: Annotation) -> None:
     tally.refresh()
-    for found in measure(annotation.labels, annotation.table, VOLUME, grey=False):
+    for found in measure_labels(annotation.labels, annotation.table, VOLUME, grey=False):
         assert tally.millilitres(found.label.number) == found.millilitres
         assert tally.diameters(found.label.number) == found.diameters
 
@@ -64,7 +64,7 @@ def test_tally_is_a_recount_after_anything(steps: list[tuple]) -> None:
     annotation = Annotation(SHAPE)
     annotation.add_label()
     annotation.add_label()
-    tally = Tally(annotation, VOLUME)
+    tally = LiveMeasures(annotation, VOLUME)
     for what, *how in steps:
         match what:
             case "paint":
@@ -88,12 +88,12 @@ def test_tally_is_a_recount_after_anything(steps: list[tuple]) -> None:
 def test_only_changed_slices_are_measured_again(monkeypatch) -> None:
     annotation = Annotation(SHAPE)
     annotation.load_labels(np.ones(SHAPE, np.uint16))
-    tally = Tally(annotation, VOLUME)
+    tally = LiveMeasures(annotation, VOLUME)
     tally.refresh()
     measured: list[int] = []
-    again = Tally._measure
+    again = LiveMeasures._measure
     monkeypatch.setattr(
-        Tally, "_measure", lambda self, index: (measured.append(index), again(self, index))
+        LiveMeasures, "_measure", lambda self, index: (measured.append(index), again(self, index))
     )
     paint(annotation, 4, 2, 2, 0)
     tally.refresh()
@@ -103,7 +103,7 @@ def test_only_changed_slices_are_measured_again(monkeypatch) -> None:
 
 def test_refresh_stops_when_its_time_is_over_and_goes_on() -> None:
     annotation = Annotation(SHAPE)
-    tally = Tally(annotation, VOLUME)
+    tally = LiveMeasures(annotation, VOLUME)
     annotation.load_labels(np.ones(SHAPE, np.uint16))
     turns = 1
     while not tally.refresh(seconds=0):

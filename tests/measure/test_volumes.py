@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from napari_medsam.engine.annotation.events import PALETTE, Label
 from napari_medsam.engine.data.volume import Volume
 from napari_medsam.measure.metrics import dice, surface_dice
-from napari_medsam.measure.volumes import LabelMeasure, measure
+from napari_medsam.measure.volumes import LabelMeasure, measure_labels
 
 SPACING_XYZ = (0.7, 0.9, 2.5)
 ONE, TWO = Label(1, "one", PALETTE[0]), Label(2, "two", PALETTE[1])
@@ -36,7 +36,7 @@ def two_labels() -> tuple[np.ndarray, Volume]:
 
 
 def only(labels: np.ndarray, volume: Volume, **options) -> LabelMeasure:
-    (found,) = measure(labels, (ONE,), volume, **options)
+    (found,) = measure_labels(labels, (ONE,), volume, **options)
     return found
 
 
@@ -62,7 +62,9 @@ class TestSizes:
         labels, volume = two_labels()
         straight = Volume(volume.voxels, volume.spacing_xyz)
         for here, there in zip(
-            measure(labels, (ONE, TWO), volume), measure(labels, (ONE, TWO), straight), strict=True
+            measure_labels(labels, (ONE, TWO), volume),
+            measure_labels(labels, (ONE, TWO), straight),
+            strict=True,
         ):
             assert here.millilitres == pytest.approx(there.millilitres)
             assert here.diameters.long_mm == pytest.approx(there.diameters.long_mm)
@@ -95,7 +97,7 @@ class TestAgainstSimpleItk:
         itk = sitk.LabelIntensityStatisticsImageFilter()
         itk.SetNumberOfBins(1 << 20)  # its median is read off a histogram
         itk.Execute(mask, image)
-        for found in measure(labels, (ONE, TWO), volume):
+        for found in measure_labels(labels, (ONE, TWO), volume):
             n = found.label.number
             assert found.n_voxels == itk.GetNumberOfPixels(n)
             assert found.millilitres == pytest.approx(itk.GetPhysicalSize(n) / 1000)
@@ -195,7 +197,7 @@ def test_real_case_is_measured_as_itk_measures_it(shared_dir: Path, name: str) -
     for one in (mask, grey):
         one.SetSpacing(spacing)
     itk.Execute(mask, grey)
-    for found in measure(labels, table, volume):
+    for found in measure_labels(labels, table, volume):
         n = found.label.number
         assert found.millilitres == pytest.approx(itk.GetPhysicalSize(n) / 1000)
         assert found.grey.mean == pytest.approx(itk.GetMean(n), rel=1e-5)

@@ -79,7 +79,7 @@ BASES = {
 def test_state_dict_is_recognized_by_its_keys(shared_dir: Path, family: str, prefix: str) -> None:
     manifest = json.loads((shared_dir / "reference" / family / "manifest.json").read_text())
     shapes = {f"{prefix}{key}": tuple(shape) for key, shape, _dtype in manifest["tensors"]}
-    names, evidence = identify.of_state_dict(identify.plain_keys(of_shapes(shapes)))
+    names, evidence = identify.identify_state_dict(identify.plain_keys(of_shapes(shapes)))
     assert names == BASES[family]
     assert evidence
 
@@ -94,17 +94,17 @@ def test_state_dict_is_recognized_by_its_keys(shared_dir: Path, family: str, pre
 def test_plain_vits_are_told_by_their_tokens(
     shapes: dict[str, tuple[int, ...]], names: tuple[str, ...]
 ) -> None:
-    assert identify.of_state_dict(of_shapes(shapes))[0] == names
+    assert identify.identify_state_dict(of_shapes(shapes))[0] == names
 
 
 def test_other_networks_are_refused_with_the_reason() -> None:
     with pytest.raises(UnknownWeights, match=r"width 1280 with 64 x 64 tokens; only ViT-B"):
-        identify.of_state_dict(of_shapes({"image_encoder.pos_embed": (1, 64, 64, 1280)}))
+        identify.identify_state_dict(of_shapes({"image_encoder.pos_embed": (1, 64, 64, 1280)}))
     with pytest.raises(UnknownWeights, match=r"2 tensors are of no network.*first: a, b"):
-        identify.of_state_dict(of_shapes({"a": (1,), "b": (2,)}))
+        identify.identify_state_dict(of_shapes({"a": (1,), "b": (2,)}))
     key = "image_encoder.backbone.stages.3.op_list.0.main.x"
     with pytest.raises(UnknownWeights, match="EfficientViT with 1 blocks"):
-        identify.of_state_dict(of_shapes({key: (1,)}))
+        identify.identify_state_dict(of_shapes({key: (1,)}))
 
 
 def test_students_encoder_is_taken_and_the_teachers_left() -> None:
@@ -222,7 +222,7 @@ def test_python_pickles_of_callables_never_run(tmp_path: Path, protocol: int) ->
     data = pickle.dumps({"x": Evil(f"touch {canary}"), "y": {1, 2}, "z": b"raw"}, protocol)
     try:
         loaded = safe_unpickle.load(data, training=True)
-        assert isinstance(loaded["x"], safe_unpickle.Inert)
+        assert isinstance(loaded["x"], safe_unpickle.IgnoredObject)
     except CheckpointError:
         assert protocol < 2  # the oldest opcodes are on no list
     assert not canary.exists()
@@ -263,10 +263,10 @@ def test_training_checkpoint_is_reduced_to_its_tensors(real: Path, tmp_path: Pat
     np.testing.assert_array_equal(
         model.decode(embedding, box).logits, expected.decode(embedding, box).logits
     )
-    assert store.spec("mine").modalities == ("US",)
+    assert store.model_spec("mine").modalities == ("US",)
     assert [one.spec.name for one in store.installed()] == ["mine"]
-    assert store.verify("mine")
-    assert store.remove("mine")
+    assert store.verify_model("mine")
+    assert store.remove_model("mine")
     assert store.installed() == []
 
 
@@ -299,12 +299,12 @@ def test_published_file_is_known_by_its_hash(real: Path) -> None:
 @pytest.mark.weights
 def test_altered_file_is_found_by_verify(real: Path) -> None:
     import_model.import_path(real, name="mine")
-    path = store.weights_path(store.spec("mine"))
+    path = store.weights_path(store.model_spec("mine"))
     data = bytearray(path.read_bytes())
     data[-5000] ^= 1
     path.write_bytes(data)
     with pytest.raises(StoreError, match=r"lite_medsam\.pth is damaged or altered"):
-        store.verify("mine")
+        store.verify_model("mine")
 
 
 @pytest.mark.weights
@@ -359,14 +359,16 @@ def test_damaged_record_says_so(home: Path) -> None:
     for text in ("{", "[]", '{"version": 1, "name": "mine"}'):
         (folder / "model.json").write_text(text)
         with pytest.raises(StoreError, match=r"model\.json is damaged.*import the model again"):
-            store.spec("mine")
+            store.model_spec("mine")
 
 
 @pytest.mark.weights
 def test_model_at_a_plain_address_is_fetched_and_taken_in(
     real: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = replace(store.spec("litemedsam"), source=UrlSource("https://example.org/lite.pth"))
+    model = replace(
+        store.model_spec("litemedsam"), source=UrlSource("https://example.org/lite.pth")
+    )
 
     def fetch(url: str, into: Path, *_how: object) -> Path:
         return Path(shutil.copy(real, into / Path(url).name))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from napari_medsam.offline_kit.build import build
+from napari_medsam.offline_kit.build import build_kit
 from napari_medsam.offline_kit.resolve_wheels import Fetch
 from napari_medsam.offline_kit.targets import Target
 
@@ -68,7 +68,7 @@ def make_kit(tmp_path: Path) -> MakeKit:
     def make(*targets: Target, needs: dict[str, Sequence[str]] | None = None) -> Path:
         folder = tmp_path / "kit"
         house = Wheelhouse(needs)
-        build(folder, targets or (LINUX,), models=(), fetcher=house.fetcher)
+        build_kit(folder, targets or (LINUX,), models=(), fetcher=house.fetcher)
         return folder
 
     return make

@@ -16,7 +16,7 @@ from napari_medsam import offline_kit
 from napari_medsam.cli import main
 from napari_medsam.models.specs.errors import StoreError
 from napari_medsam.models.store import store
-from napari_medsam.offline_kit.build import build
+from napari_medsam.offline_kit.build import build_kit
 from napari_medsam.offline_kit.checksums import write_sums
 from napari_medsam.storage.hashing import file_sha256
 from tests import offline
@@ -31,7 +31,7 @@ REAL_KIT = "NAPARI_MEDSAM_TEST_KIT"
 
 def test_whole_kit_is_found_whole(make_kit: MakeKit) -> None:
     folder = make_kit(LINUX, WINDOWS)
-    whole = offline_kit.verify(folder)
+    whole = offline_kit.verify_kit(folder)
     assert whole.targets == (LINUX, WINDOWS)
     assert whole.n_wheels == len(list((folder / "wheels").iterdir())) > 20
     names = {path.name for path in folder.iterdir()}
@@ -60,21 +60,23 @@ def test_windows_files_end_their_lines_as_windows_wants(make_kit: MakeKit) -> No
 def test_full_folder_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(ValueError, match="is not empty"):
-        build(tmp_path, (LINUX,), models=(), fetcher=Wheelhouse().fetcher)
+        build_kit(tmp_path, (LINUX,), models=(), fetcher=Wheelhouse().fetcher)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
 @pytest.mark.weights
 def test_weights_come_along_under_their_published_hash(tmp_path: Path, weights_path: Path) -> None:
-    build(tmp_path / "kit", (LINUX,), fetcher=Wheelhouse().fetcher)
+    build_kit(tmp_path / "kit", (LINUX,), fetcher=Wheelhouse().fetcher)
     carried = tmp_path / "kit" / "weights" / "litemedsam" / "lite_medsam.pth"
-    assert file_sha256(carried) == store.spec("litemedsam").file.sha256
-    assert offline_kit.verify(tmp_path / "kit").models == ("litemedsam",)
+    assert file_sha256(carried) == store.model_spec("litemedsam").file.sha256
+    assert offline_kit.verify_kit(tmp_path / "kit").models == ("litemedsam",)
 
 
 def test_weights_nobody_published_a_hash_of_are_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="no published SHA-256"):
-        build(tmp_path / "kit", (LINUX,), models=("medsam-vit-b",), fetcher=Wheelhouse().fetcher)
+        build_kit(
+            tmp_path / "kit", (LINUX,), models=("medsam-vit-b",), fetcher=Wheelhouse().fetcher
+        )
 
 
 # --- checking ----------------------------------------------------------------------------
@@ -86,7 +88,7 @@ def test_altered_missing_and_added_files_are_named(make_kit: MakeKit) -> None:
     (folder / "README.txt").unlink()
     (folder / "wheels" / "stowaway-1-py3-none-any.whl").write_bytes(b"x")
     with pytest.raises(ValueError, match="not as it was made") as told:
-        offline_kit.verify(folder)
+        offline_kit.verify_kit(folder)
     for words in ("install.sh is altered", "README.txt is missing", "stowaway"):
         assert words in str(told.value)
 
@@ -101,14 +103,14 @@ def test_wheel_taken_away_with_its_hash_is_missed(make_kit: MakeKit) -> None:
     listed.write_text("".join(kept))
     write_sums(folder)
     with pytest.raises(ValueError, match=r"lacks for linux_x86_64-cp311: superqt\."):
-        offline_kit.verify(folder)
+        offline_kit.verify_kit(folder)
 
 
 def test_part_of_a_kit_is_none(make_kit: MakeKit) -> None:
     folder = make_kit()
     (folder / "SHA256SUMS").unlink()
     with pytest.raises(ValueError, match="was not finished"):
-        offline_kit.verify(folder)
+        offline_kit.verify_kit(folder)
 
 
 def test_command_verifies_in_one_line(

@@ -30,10 +30,10 @@ def test_file_that_is_none_is_a_value_error(tmp_path: Path, content: bytes, word
 @pytest.mark.parametrize(
     ("name", "read"),
     [
-        ("ways.json", lambda: precision_choice.wish() == "f32"),
+        ("ways.json", lambda: precision_choice.precision_preference() == "f32"),
         (
             "preferences.json",
-            lambda: embedding_store.preferences() == embedding_store.Preferences(),
+            lambda: embedding_store.cache_preferences() == embedding_store.CachePreferences(),
         ),
     ],
 )
@@ -55,4 +55,4 @@ def test_record_that_is_none_says_what_to_do(content: bytes, tmp_path: Path) -> 
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "model.json").write_bytes(content)
     with pytest.raises(StoreError, match="import the model again"):
-        record_file.read(tmp_path / "mine")
+        record_file.read_model_record(tmp_path / "mine")

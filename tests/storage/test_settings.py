@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from napari_medsam.storage.json_file import read_json
-from napari_medsam.storage.settings import Settings, keep, settings
+from napari_medsam.storage.settings import Settings, set_settings, settings
 
 
 @pytest.fixture(autouse=True)
@@ -18,8 +18,8 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_what_was_chosen_is_there_the_next_time() -> None:
-    keep(threads=2, keys={"undo": "Y"})
-    keep(sound=True)
+    set_settings(threads=2, keys={"undo": "Y"})
+    set_settings(sound=True)
     assert settings() == Settings(threads=2, keys={"undo": "Y"}, sound=True)
 
 
@@ -33,7 +33,7 @@ def test_damaged_file_counts_as_nothing_chosen(file: Path, content: str) -> None
 @pytest.mark.parametrize("change", [{"threads": -1}, {"idle_work": "often"}, {"nothing": 1}])
 def test_nonsense_is_refused_with_a_sentence(change: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="cannot be"):
-        keep(**change)
+        set_settings(**change)
 
 
 def test_folder_that_cannot_be_written_is_no_error(
@@ -41,14 +41,14 @@ def test_folder_that_cannot_be_written_is_no_error(
 ) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("NAPARI_MEDSAM_SETTINGS", str(tmp_path / "file" / "settings.json"))
-    assert keep(sound=True).sound
+    assert set_settings(sound=True).sound
     assert settings().sound, "until the program ends"
 
 
 def test_file_is_read_again_when_it_changed_and_not_before(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keep(threads=3)
+    set_settings(threads=3)
     assert settings().threads == 3
     read: list[Path] = []
     monkeypatch.setattr(
@@ -63,8 +63,8 @@ def test_file_is_read_again_when_it_changed_and_not_before(
 
 
 def test_file_edited_with_notepad_still_counts(file: Path) -> None:
-    keep(threads=3)
+    set_settings(threads=3)
     file.write_text('{"threads": 7}\r\n', encoding="utf-8-sig", newline="")
     assert settings().threads == 7
-    keep(sound=True)
+    set_settings(sound=True)
     assert settings() == Settings(threads=7, sound=True)

@@ -18,13 +18,13 @@ from napari_medsam.engine.data.volume import Volume
 from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
 from napari_medsam.formats.common.grid import Geometry, SourceGrid
 from napari_medsam.formats.common.image_file import ImageFile
-from napari_medsam.models.runtime.precision_choice import Wish
-from napari_medsam.ui.actions.model_source import Taken
+from napari_medsam.models.runtime.precision_choice import PrecisionPreference
+from napari_medsam.ui.actions.model_source import ImportedModel
 from napari_medsam.ui.controller import Controller
 from napari_medsam.ui.layers.image_layer import image_layer_data
-from napari_medsam.ui.state.dock_state import Panel, Strip
+from napari_medsam.ui.state.dock_state import DockState, StripState
 from napari_medsam.ui.state.jobs import ImmediateJobs, Job
-from napari_medsam.ui.state.resume_offers import Offer
+from napari_medsam.ui.state.resume_offers import ResumeOffer
 from tests.conftest import TinyMedSam
 
 SHAPE = (20, 64, 48)
@@ -68,8 +68,8 @@ class TinyShelf:
     others: dict[str, TinyMedSam] = field(default_factory=dict)
     routes: dict[str, str] = field(default_factory=dict)
     pages: dict[str, str] = field(default_factory=dict)
-    wished: Wish = "f32"
-    opened: list[Wish] = field(default_factory=list)
+    wished: PrecisionPreference = "f32"
+    opened: list[PrecisionPreference] = field(default_factory=list)
     fast_is_safe: bool | None = None  # None: not measured yet
     will_be_safe: bool = True
 
@@ -97,14 +97,14 @@ class TinyShelf:
             raise ValueError("No model is installed.")
         return "tiny", "TinyMedSam is for anything."
 
-    def open(self, name: str, wish: Wish) -> TinyMedSam:
+    def open(self, name: str, wish: PrecisionPreference) -> TinyMedSam:
         self.opened.append(wish)
         return self.model if name == "tiny" else self.others[name]
 
-    def wish(self) -> Wish:
+    def wish(self) -> PrecisionPreference:
         return self.wished
 
-    def keep_wish(self, wish: Wish) -> None:
+    def keep_wish(self, wish: PrecisionPreference) -> None:
         self.wished = wish
 
     def is_measured(self, name: str) -> bool:
@@ -121,13 +121,13 @@ class TinyShelf:
         progress(500_000, 1_000_000)
         self.installed = True
 
-    def import_file(self, path: Path) -> Taken:
+    def import_file(self, path: Path) -> ImportedModel:
         if path.suffix == ".pth":
             self.installed = True
-            return Taken("tiny", "Recognized as TinyMedSam.")
+            return ImportedModel("tiny", "Recognized as TinyMedSam.")
         if path.suffix == ".zip":
             self.others["brought"] = TinyMedSam()
-            return Taken("brought", "Recognized as BROUGHT.")
+            return ImportedModel("brought", "Recognized as BROUGHT.")
         raise ValueError(f"{path.name} is no weights file.")
 
 
@@ -135,14 +135,14 @@ class TinyShelf:
 class NotingView:
     """A dock that only remembers what it was shown."""
 
-    panels: list[Panel] = field(default_factory=list)
+    panels: list[DockState] = field(default_factory=list)
 
-    def show_panel(self, panel: Panel) -> None:
+    def show_panel(self, panel: DockState) -> None:
         self.panels.append(panel)
 
-    strips: list[Strip | None] = field(default_factory=list)
+    strips: list[StripState | None] = field(default_factory=list)
 
-    def show_strip(self, strip: Strip | None) -> None:
+    def show_strip(self, strip: StripState | None) -> None:
         self.strips.append(strip)
 
     asked: list[str] = field(default_factory=list)
@@ -154,15 +154,15 @@ class NotingView:
         assert answer is None or answer in answers
         return answer
 
-    offers: list[Offer] = field(default_factory=list)
+    offers: list[ResumeOffer] = field(default_factory=list)
     replies: list[str | None] = field(default_factory=list)
 
-    def offer(self, offer: Offer, answer: Callable[[str | None], None]) -> None:
+    def offer(self, offer: ResumeOffer, answer: Callable[[str | None], None]) -> None:
         self.offers.append(offer)
         answer(self.replies.pop(0) if self.replies else None)
 
     @property
-    def panel(self) -> Panel:
+    def panel(self) -> DockState:
         return self.panels[-1]
 
 

@@ -27,7 +27,7 @@ import numpy as np
 import psutil
 from qtpy.QtWidgets import QApplication
 
-from napari_medsam.journal.database import Book
+from napari_medsam.journal.database import JournalDatabase
 from napari_medsam.journal.history import read_history
 from napari_medsam.ui.napari_support.freed_memory import give_back_large_arrays
 from napari_medsam.ui.state.jobs import Jobs
@@ -113,7 +113,7 @@ class User:
         journal = desk.controller.journals.of(case)
         if journal is None or journal.keeper is None or not journal.keeper.wait():
             return "the journal has ended"
-        with Book(journal.keeper.path) as book:
+        with JournalDatabase(journal.keeper.path) as book:
             written = read_history(book).annotation.labels
         return "" if np.array_equal(written, labels) else "the journal tells other labels"
 
@@ -157,7 +157,7 @@ def child(seed: int, folder: Path) -> None:
 def told(folder: Path) -> dict[str, int]:
     """What the journal holds: how many steps, and a checksum of the labels after them."""
     (path,) = (folder / "journals").glob("*.journal")
-    with Book(path) as book:
+    with JournalDatabase(path) as book:
         labels = read_history(book).annotation.labels
         return {"rows": book.n_rows, "labels": zlib.crc32(labels)}
 

@@ -13,7 +13,7 @@ from napari_medsam.engine.annotation.edit import Edit
 from napari_medsam.engine.annotation.events import Event
 from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
 from napari_medsam.engine.inference.embedding_disk_cache import DiskCache
-from napari_medsam.journal.database import Book
+from napari_medsam.journal.database import JournalDatabase
 from napari_medsam.journal.history import read_history
 from tests.ui.conftest import Desk, ellipsoid, image_layer, make_desk
 
@@ -25,7 +25,7 @@ def consistent(desk: Desk) -> bool:
     desk.controller.redo()
     journal = desk.controller.journals.of(desk.controller.case)
     journal.keeper.wait()
-    with Book(journal.keeper.path) as book:
+    with JournalDatabase(journal.keeper.path) as book:
         back = read_history(book).annotation.labels
     return np.array_equal(desk.labels, labels) and np.array_equal(back, labels)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_medsam.journal.compaction import folded, live_rows
-from napari_medsam.journal.database import Book
+from napari_medsam.journal.database import JournalDatabase
 from napari_medsam.journal.paths import journal_path
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.resume_offers import GO_ON
@@ -127,7 +127,7 @@ def test_keyframe_moved_or_deleted_after_reopening_is_followed_as_before(
 def fold(desk: Desk) -> None:
     """The journal as it is once it has grown too large."""
     path = journal_path(desk.controller.case.image.volume.fingerprint)
-    with Book(path, owner="me") as book:
+    with JournalDatabase(path, owner="me") as book:
         rows = live_rows(tuple(book.rows()))
         book.rewrite(folded(book, rows, len(rows)))
         assert [row.kind for row in book.rows()] == ["event"]

@@ -9,7 +9,7 @@ import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QDockWidget, QScrollArea
 
-from napari_medsam.storage.settings import keep
+from napari_medsam.storage.settings import set_settings
 from tests.ui.conftest import TinyShelf, image_layer
 from tests.ui.hands import let_pass
 from tests.ui.window import Window
@@ -21,7 +21,7 @@ TITLE_BAR, TASK_BAR = 37, 40
 
 @pytest.fixture
 def window(make_napari_viewer: Callable[..., Any]) -> Iterator[Window]:
-    keep(tour_seen=True)
+    set_settings(tour_seen=True)
     made = Window(make_napari_viewer(show=True), TinyShelf())
     made.viewer.window.resize(1366, 768 - TITLE_BAR - TASK_BAR)
     yield made

@@ -10,7 +10,7 @@ import pytest
 from napari_medsam.models.specs.catalogue import CATALOGUE
 from napari_medsam.models.specs.model_spec import PageSource
 from napari_medsam.models.store.modality_routing import AUTO
-from napari_medsam.ui.actions.model_source import CatalogueShelf
+from napari_medsam.ui.actions.model_source import CatalogueModelSource
 from tests.conftest import TinyMedSam
 from tests.ui.conftest import Desk, image_layer, make_desk
 
@@ -100,7 +100,7 @@ def test_model_on_a_web_page_says_what_to_click(desk: Desk) -> None:
     "name", [one.name for one in CATALOGUE if isinstance(one.source, PageSource)]
 )
 def test_every_model_on_a_page_has_words_and_an_address(name: str) -> None:
-    words, page = CatalogueShelf().how_to_get(name)
+    words, page = CatalogueModelSource().how_to_get(name)
     assert "mport" in words
     assert page.startswith("https://")
 
@@ -111,7 +111,7 @@ def test_shelf_imports_a_folder_and_resolves_what_is_there(
     from tests.models.released_graphs import encoder, unit_box_decoder
 
     monkeypatch.setenv("NAPARI_MEDSAM_HOME", str(tmp_path / "home"))
-    shelf = CatalogueShelf()
+    shelf = CatalogueModelSource()
     with pytest.raises(ValueError, match="No model is installed"):
         shelf.resolve("CT")
     folder = tmp_path / "litemedsam"

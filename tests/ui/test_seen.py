@@ -27,13 +27,13 @@ def test_picture_follows_slice_window_and_box(
     window: Window, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[Any, Any]] = []
-    real = model_view_row.seen
+    real = model_view_row.model_view
 
     def noting(volume: Any, contract: Any, model_window: Any, where: Any) -> np.ndarray:
         asked.append((model_window, where.index))
         return real(volume, contract, model_window, where)
 
-    monkeypatch.setattr(model_view_row, "seen", noting)
+    monkeypatch.setattr(model_view_row, "model_view", noting)
     row = window.parts.seen
     window.look_at("z", 4)
     assert not asked

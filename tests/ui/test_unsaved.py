@@ -183,7 +183,7 @@ def test_nothing_to_save_is_not_asked_about(window: Window, asked: list, door: D
 
 def test_who_does_not_want_to_be_asked_is_not(window: Window, asked: list, door: Door) -> None:
     window.draw((10, 12, 10), (10, 48, 38))
-    settings.keep(ask_on_close=False)
+    settings.set_settings(ask_on_close=False)
     assert door.closes(by_hand(window))
     assert len(asked) == 1
 

@@ -1,4 +1,4 @@
-"""`evaluate`: the labels of a folder against the reference of another, file by file.
+"""`evaluate_cases`: the labels of a folder against the reference of another, file by file.
 
 Cases are the reference folder's files. One that has no prediction, or cannot be read, is told of
 and left out of the means; it is never a zero that nobody sees. Every figure says how many cases
@@ -19,7 +19,7 @@ from napari_medsam.batch.challenge.scores import Score, score
 from napari_medsam.formats.challenge_npz.case import read_label_array
 from napari_medsam.formats.common.errors import ReadError, one_line
 from napari_medsam.formats.images.read import suffix_of
-from napari_medsam.formats.labels.read import read_labels, read_labels_alone
+from napari_medsam.formats.labels.read import read_labels, read_labels_without_image
 from napari_medsam.formats.labels.write import FORMATS
 from napari_medsam.models.store.modality_routing import challenge_modality
 from napari_medsam.storage.atomic_write import replacing
@@ -38,7 +38,7 @@ class CaseScore:
     why: str = ""
 
 
-def evaluate(segs: str | Path, gts: str | Path) -> Iterator[CaseScore]:
+def evaluate_cases(segs: str | Path, gts: str | Path) -> Iterator[CaseScore]:
     """Score each file of `gts` against the one of the same name in `segs`.
 
     Nothing runs before the first score is asked for.
@@ -67,7 +67,7 @@ def evaluate(segs: str | Path, gts: str | Path) -> Iterator[CaseScore]:
 
 
 def references(found: Path, reference: Path) -> list[Path]:
-    """The reference files, by name; errors as of `evaluate`."""
+    """The reference files, by name; errors as of `evaluate_cases`."""
     for folder in (found, reference):
         if not folder.is_dir():
             raise ValueError(f"There is no folder {folder}.")
@@ -82,7 +82,7 @@ def _score(found: Path, reference: Path) -> Score:
     if suffix_of(reference) == ".npz":
         right = read_label_array(reference)
         return score(read_label_array(found).labels, right.labels, right.spacing_xyz)
-    file, grid = read_labels_alone(reference)
+    file, grid = read_labels_without_image(reference)
     labels, truth = read_labels(found, grid), file.labels
     if grid.kind == "picture":
         labels, truth = labels[0], truth[0]
@@ -109,7 +109,7 @@ def means(scores: Sequence[CaseScore]) -> dict[str, dict[str, float]]:
     return table
 
 
-def as_json(scores: Sequence[CaseScore]) -> dict[str, Any]:
+def scores_as_json(scores: Sequence[CaseScore]) -> dict[str, Any]:
     """All that was measured: `means`, `cases` with their labels, `failed`."""
     return {
         "means": means(scores),
@@ -122,7 +122,7 @@ def as_json(scores: Sequence[CaseScore]) -> dict[str, Any]:
     }
 
 
-def write_csv(path: Path, scores: Sequence[CaseScore]) -> None:
+def write_scores_csv(path: Path, scores: Sequence[CaseScore]) -> None:
     """A row a case, `case, dsc, nsd` first as in the challenge's, to 4 decimals."""
     rows: list[list[object]] = []
     for one in scores:

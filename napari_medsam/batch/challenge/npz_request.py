@@ -18,7 +18,7 @@ from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef, box_prompt
 from napari_medsam.engine.data.volume import Volume
 from napari_medsam.engine.propagation.candidates import Seed, seed_from_3d_box
 from napari_medsam.formats.challenge_npz.arrays import read_npz
-from napari_medsam.formats.challenge_npz.case import read_boxes
+from napari_medsam.formats.challenge_npz.case import read_npz_boxes
 from napari_medsam.formats.common.errors import ReadError
 from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.headless.run import Answer, Request
@@ -44,7 +44,7 @@ def read_request(
     ReadError
         The file cannot be read, or its boxes do not belong to its image.
     """
-    image, boxes = read_npz(path), read_boxes(path)
+    image, boxes = read_npz(path), read_npz_boxes(path)
     in_3d = boxes.shape[1] == 6
     if boxes.size and in_3d == _is_picture(image):
         shape = "x".join(map(str, image.volume.shape_zyx))

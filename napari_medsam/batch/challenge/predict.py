@@ -1,4 +1,4 @@
-"""`predict`: every case of a folder, one output each, under the same name.
+"""`predict_cases`: every case of a folder, one output each, under the same name.
 
 An output appears as a whole or not at all, so a run that was stopped is gone on with: cases whose
 output is there are passed over. A case that cannot be read or answered is told of and passed over
@@ -17,11 +17,11 @@ from typing import Literal, Protocol
 from napari_medsam.batch.challenge.efficiency import Efficiency
 from napari_medsam.batch.challenge.npz_request import read_request, segs_of
 from napari_medsam.batch.cohort.request import case_request
-from napari_medsam.batch.cohort.table import Case, read_table
+from napari_medsam.batch.cohort.table import CohortCase, read_table
 from napari_medsam.engine.inference.predictor import PromptableModel
 from napari_medsam.formats.challenge_npz.case import write_segs
 from napari_medsam.formats.common.errors import one_line
-from napari_medsam.headless.run import Request, answer, save
+from napari_medsam.headless.run import Request, save, segment_request
 from napari_medsam.models.loading import open_model
 from napari_medsam.models.specs.model_spec import ModelSpec
 from napari_medsam.models.store import store
@@ -31,7 +31,7 @@ Open = Callable[[str], PromptableModel]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CaseOutcome:
     """What became of a case.
 
     Parameters
@@ -55,7 +55,7 @@ class Outcome:
     why: str = ""
 
 
-class Job(Protocol):
+class ChallengeJob(Protocol):
     """A case to answer: what it is called, what its output is called, and how it is asked."""
 
     @property
@@ -94,14 +94,14 @@ class NpzJob:
         return read_request(self.source, compat=compat, rules=spec.contract.original_3d)
 
     def finish(self, request: Request, model: PromptableModel, target: Path) -> None:
-        write_segs(target, segs_of(answer(request, model)))
+        write_segs(target, segs_of(segment_request(request, model)))
 
 
 @dataclass(frozen=True)
 class TableJob:
     """An image whose boxes stand in a table."""
 
-    case: Case
+    case: CohortCase
 
     @property
     def name(self) -> str:
@@ -119,10 +119,10 @@ class TableJob:
         return case_request(self.case, compat=compat)
 
     def finish(self, request: Request, model: PromptableModel, target: Path) -> None:
-        save(answer(request, model), target)
+        save(segment_request(request, model), target)
 
 
-def predict(
+def predict_cases(
     inputs: str | Path,
     outputs: str | Path,
     *,
@@ -132,7 +132,7 @@ def predict(
     again: bool = False,
     efficiency: str | Path | None = None,
     open_one: Open = open_model,
-) -> Iterator[Outcome]:
+) -> Iterator[CaseOutcome]:
     """Answer every case of a folder, and tell of each as it is finished.
 
     Nothing runs before the first outcome is asked for: ``list(predict(...))`` runs all.
@@ -165,14 +165,14 @@ def predict(
     """
     jobs = _jobs(Path(inputs), boxes)
     folder = _apart(Path(inputs), Path(outputs))
-    specs = [one.spec for one in store.installed()] if model == AUTO else [store.spec(model)]
+    specs = [one.spec for one in store.installed()] if model == AUTO else [store.model_spec(model)]
     folder.mkdir(parents=True, exist_ok=True)
     times = None if efficiency is None else Efficiency(Path(efficiency))
     opened = cache(open_one)
     for job in jobs:
         target = folder / job.output
         if target.is_file() and not again:
-            yield Outcome(job.name, "there")
+            yield CaseOutcome(job.name, "there")
             continue
         spec, why = resolve(model, job.modality, specs)
         loaded = opened(spec.name)
@@ -180,20 +180,20 @@ def predict(
         try:
             job.finish(job.request(spec, compat=compat), loaded, target)
         except (OSError, ValueError, RuntimeError, MemoryError) as error:
-            yield Outcome(job.name, "failed", spec.name, why=one_line(error))
+            yield CaseOutcome(job.name, "failed", spec.name, why=one_line(error))
             continue
         seconds = time.perf_counter() - started
         if times is not None:
             times.add(job.name, seconds)
-        yield Outcome(job.name, "done", spec.name, seconds, why)
+        yield CaseOutcome(job.name, "done", spec.name, seconds, why)
 
 
-def n_cases(inputs: str | Path, boxes: str | Path | None = None) -> int:
-    """How many cases `predict` will find; errors as there."""
+def n_challenge_cases(inputs: str | Path, boxes: str | Path | None = None) -> int:
+    """How many cases `predict_cases` will find; errors as there."""
     return len(_jobs(Path(inputs), boxes))
 
 
-def _jobs(source: Path, boxes: str | Path | None) -> list[Job]:
+def _jobs(source: Path, boxes: str | Path | None) -> list[ChallengeJob]:
     if not source.is_dir():
         raise ValueError(f"There is no folder {source}.")
     if boxes is not None:

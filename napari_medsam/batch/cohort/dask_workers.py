@@ -13,13 +13,15 @@ from dataclasses import replace
 from typing import Any
 
 from napari_medsam.batch.cohort.local_workers import Work
-from napari_medsam.batch.cohort.record import Record, failure
+from napari_medsam.batch.cohort.record import CaseRecord, failure
 from napari_medsam.batch.cohort.task import Task
 
 WAIT_SECONDS = 15
 
 
-def run_on_dask(tasks: Sequence[Task], work: Work, address: str) -> Iterator[tuple[Task, Record]]:
+def run_on_dask(
+    tasks: Sequence[Task], work: Work, address: str
+) -> Iterator[tuple[Task, CaseRecord]]:
     """Do cases on a cluster, and give each as it is finished.
 
     Parameters
@@ -68,7 +70,7 @@ def _distributed() -> Any:
     return distributed
 
 
-def on_worker(work: Work, task: Task) -> Record:
+def on_worker(work: Work, task: Task) -> CaseRecord:
     """On the worker: OpenVINO gets as many threads as the worker was given."""
     from distributed import get_worker
 

@@ -17,11 +17,11 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import cast
 
-from napari_medsam.batch.cohort.record import Record, failure
+from napari_medsam.batch.cohort.record import CaseRecord, failure
 from napari_medsam.batch.cohort.task import Task
 from napari_medsam.formats.common.errors import one_line
 
-Work = Callable[[Task], Record]
+Work = Callable[[Task], CaseRecord]
 
 MOST_ATTEMPTS = 3
 
@@ -39,7 +39,7 @@ class Worker:
         with suppress(OSError):  # it is dead; its pipe says so to whoever waits for it
             self.pipe.send(task)
 
-    def take(self) -> Record | None:
+    def take(self) -> CaseRecord | None:
         """What it has made of its case; None where it died.
 
         Raises
@@ -54,7 +54,7 @@ class Worker:
         self.has = None
         if isinstance(found, str):
             raise RuntimeError(found)
-        return cast(Record, found)
+        return cast(CaseRecord, found)
 
     def stop(self) -> None:
         self.pipe.close()
@@ -63,7 +63,9 @@ class Worker:
         self.process.join()
 
 
-def run_local(tasks: Sequence[Task], work: Work, n_workers: int) -> Iterator[tuple[Task, Record]]:
+def run_local(
+    tasks: Sequence[Task], work: Work, n_workers: int
+) -> Iterator[tuple[Task, CaseRecord]]:
     """Do cases in worker processes, and give each as it is finished.
 
     Parameters
@@ -126,7 +128,7 @@ def _serve(pipe: Connection, work: Work) -> None:
         except (EOFError, OSError):
             return
         try:
-            answer: Record | str = work(task)
+            answer: CaseRecord | str = work(task)
         except Exception as error:  # noqa: BLE001 - it is raised again by the parent
             answer = one_line(error)
         with suppress(OSError):

@@ -14,8 +14,8 @@ import numpy as np
 from napari_medsam.batch.cohort.task import Task
 from napari_medsam.engine.annotation.review import doubtful
 from napari_medsam.engine.data.confidence import slice_confidences
-from napari_medsam.headless.report import measure
-from napari_medsam.headless.run import Answer, Result, confidences
+from napari_medsam.headless.report import label_measures
+from napari_medsam.headless.run import Answer, Result, track_confidences
 from napari_medsam.storage.json_file import write_json
 
 
@@ -32,7 +32,7 @@ class LabelRecord(TypedDict):
     ml: float | None
 
 
-class Record(TypedDict):
+class CaseRecord(TypedDict):
     """A case; `why` says what went wrong and is "" where nothing did."""
 
     case: str
@@ -44,14 +44,16 @@ class Record(TypedDict):
     why: str
 
 
-def failure(task: Task, why: str) -> Record:
+def failure(task: Task, why: str) -> CaseRecord:
     """The record of a case without labels; it is never written, so that the next run tries anew."""
-    return Record(case=task.case.name, asked="", model="", seconds={}, labels=[], notes=[], why=why)
+    return CaseRecord(
+        case=task.case.name, asked="", model="", seconds={}, labels=[], notes=[], why=why
+    )
 
 
-def record_of(task: Task, result: Result, model: str) -> Record:
+def record_of(task: Task, result: Result, model: str) -> CaseRecord:
     """What is kept of a result."""
-    return Record(
+    return CaseRecord(
         case=task.case.name,
         asked=task.fingerprint,
         model=model,
@@ -62,17 +64,17 @@ def record_of(task: Task, result: Result, model: str) -> Record:
     )
 
 
-def write_record(task: Task, record: Record) -> None:
+def write_record(task: Task, record: CaseRecord) -> None:
     """Put the record in its place, as a whole."""
     write_json(task.record, record)
 
 
-def read_record(task: Task) -> Record | None:
+def read_record(task: Task) -> CaseRecord | None:
     """The record of the same question, if its labels are there; None where the case is to do."""
     if not (task.record.is_file() and task.target.is_file() and task.case.path.exists()):
         return None
     try:
-        record: Record = json.loads(task.record.read_text(encoding="utf-8"))
+        record: CaseRecord = json.loads(task.record.read_text(encoding="utf-8"))
     except ValueError:  # cut short by another program; the case is done anew
         return None
     return record if record.get("asked") == task.fingerprint else None
@@ -82,7 +84,7 @@ def _labels(result: Result) -> list[LabelRecord]:
     trust = trust_by_label(result)
     found: list[LabelRecord] = []
     for label in result.request.table:
-        size = measure(label, result.annotation.labels, result.request.image)
+        size = label_measures(label, result.annotation.labels, result.request.image)
         own = trust.get(label.number, {})
         values = list(own.values())
         found.append(
@@ -106,7 +108,7 @@ def trust_by_label(result: Answer) -> dict[int, dict[int, float]]:
     A mask that was not propagated has no neighbours and is judged by itself.
     """
     request = result.request
-    trust = confidences(request, result.found)
+    trust = track_confidences(request, result.found)
     if request.seeds is None:
         trust = {
             (one.box, index): value

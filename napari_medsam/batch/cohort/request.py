@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from napari_medsam.batch.cohort.table import Case, Row
+from napari_medsam.batch.cohort.table import CohortCase, CohortRow
 from napari_medsam.engine.annotation.events import PlacedBox
 from napari_medsam.engine.data.intensity_window import parse_window
 from napari_medsam.engine.data.volume import Volume
@@ -12,10 +12,10 @@ from napari_medsam.engine.propagation.candidates import Seed
 from napari_medsam.engine.propagation.slice_ranges import seeds_over
 from napari_medsam.formats.common.default_window import window_asked
 from napari_medsam.formats.images.read import read_image
-from napari_medsam.headless.run import Request, place
+from napari_medsam.headless.run import Request, place_boxes
 
 
-def case_request(case: Case, *, compat: bool = False, window: str = "auto") -> Request:
+def case_request(case: CohortCase, *, compat: bool = False, window: str = "auto") -> Request:
     """Read the image and ask with the case's boxes.
 
     Raises
@@ -26,7 +26,7 @@ def case_request(case: Case, *, compat: bool = False, window: str = "auto") -> R
         A box does not lie on it, or the window is unknown.
     """
     image = read_image(case.path)
-    placed, table = place([row.asked for row in case.rows], image.volume)
+    placed, table = place_boxes([row.asked for row in case.rows], image.volume)
     shown = parse_window(image.volume, window) if compat else window_asked(image, window)
     seeds = _seeds(case.rows, placed, image.volume)
     is_extent = seeds is not None and case.rows[0].on_slice is None
@@ -34,7 +34,7 @@ def case_request(case: Case, *, compat: bool = False, window: str = "auto") -> R
 
 
 def _seeds(
-    rows: Sequence[Row], placed: Sequence[PlacedBox], volume: Volume
+    rows: Sequence[CohortRow], placed: Sequence[PlacedBox], volume: Volume
 ) -> tuple[Seed, ...] | None:
     """A seed for each row; rows of one label with a slice each share its range out."""
     if volume.is_flat:

@@ -1,4 +1,4 @@
-"""`batch`: the cases of a table, here on all cores or on a Dask cluster; stopped runs go on."""
+"""`run_cohort`: the cases of a table, here on all cores or on a Dask cluster; stopped runs go on."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 
 from napari_medsam.batch.cohort.dask_workers import run_on_dask
 from napari_medsam.batch.cohort.local_workers import Work, run_local
-from napari_medsam.batch.cohort.record import Record, failure, read_record
+from napari_medsam.batch.cohort.record import CaseRecord, failure, read_record
 from napari_medsam.batch.cohort.summary import write_summary
 from napari_medsam.batch.cohort.table import read_table
 from napari_medsam.batch.cohort.task import Task
-from napari_medsam.batch.cohort.worker import do
+from napari_medsam.batch.cohort.worker import run_task
 from napari_medsam.engine.inference.embedding_cache import free_memory
 from napari_medsam.models.store import store
 from napari_medsam.models.store.modality_routing import AUTO
@@ -24,7 +24,7 @@ WORKER_BYTES = 1_500_000_000
 """What a worker is thought to need at most: the network, an image, a quarter of what is free."""
 
 
-def batch(
+def run_cohort(
     table: str | Path,
     outputs: str | Path,
     *,
@@ -34,8 +34,8 @@ def batch(
     workers: int | None = None,
     scheduler: str | None = None,
     again: bool = False,
-    work: Work = do,
-) -> Iterator[Record]:
+    work: Work = run_task,
+) -> Iterator[CaseRecord]:
     """Segment every case of a table, and tell of each as it is finished.
 
     Nothing runs before the first record is asked for. `summary.csv` is written into `outputs` at
@@ -45,7 +45,7 @@ def batch(
     Parameters
     ----------
     table
-        The csv (`batch.cohort.table`); images are found beside it.
+        The csv (`run_cohort.cohort.table`); images are found beside it.
     outputs
         The folder for label files, records and the summary.
     model, compat, window
@@ -87,14 +87,14 @@ def batch(
         write_summary(folder / SUMMARY, done)
 
 
-def n_cases(table: str | Path) -> int:
-    """How many cases a table has; errors as of `batch`."""
+def n_cohort_cases(table: str | Path) -> int:
+    """How many cases a table has; errors as of `run_cohort`."""
     return len(read_table(Path(table)))
 
 
 def _tasks(table: Path, folder: Path, model: str, compat: bool, window: str) -> list[Task]:
     if model != AUTO:
-        store.spec(model)
+        store.model_spec(model)
     cases = read_table(table.resolve())
     target = folder.resolve()
     for case in cases:
@@ -107,7 +107,7 @@ def _tasks(table: Path, folder: Path, model: str, compat: bool, window: str) -> 
 
 def _run(
     tasks: Sequence[Task], work: Work, workers: int | None, scheduler: str | None
-) -> Iterator[Record]:
+) -> Iterator[CaseRecord]:
     missing = [task for task in tasks if not task.case.path.exists()]
     for task in missing if scheduler is None else ():
         yield failure(task, f"There is no {task.case.name} beside the table.")

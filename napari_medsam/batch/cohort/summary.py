@@ -10,7 +10,7 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from napari_medsam.batch.cohort.record import LabelRecord, Record
+from napari_medsam.batch.cohort.record import CaseRecord, LabelRecord
 from napari_medsam.storage.atomic_write import replacing
 
 COLUMNS = (
@@ -34,7 +34,7 @@ MOST_NAMED = 20
 Cell = str | int | float | None
 
 
-def write_summary(path: Path, records: Sequence[Record]) -> None:
+def write_summary(path: Path, records: Sequence[CaseRecord]) -> None:
     """Write the csv, as a whole."""
     with (
         replacing(path) as temporary,
@@ -46,14 +46,14 @@ def write_summary(path: Path, records: Sequence[Record]) -> None:
             writer.writerows(rows(record))
 
 
-def rows(record: Record) -> list[dict[str, Cell]]:
+def rows(record: CaseRecord) -> list[dict[str, Cell]]:
     """A row a label; of a failed case one that says why."""
     if record["why"]:
         return [{"case": record["case"], "flag": "failed", "note": record["why"]}]
     return [_row(record, label) for label in record["labels"]]
 
 
-def _row(record: Record, label: LabelRecord) -> dict[str, Cell]:
+def _row(record: CaseRecord, label: LabelRecord) -> dict[str, Cell]:
     notes = [*record["notes"], *(() if label["voxels"] else ("the mask is empty",))]
     return {
         "case": record["case"],
@@ -78,7 +78,7 @@ def needs_a_look(label: LabelRecord) -> bool:
     return bool(label["to_look_at"]) or label["voxels"] == 0
 
 
-def in_words(records: Sequence[Record]) -> str:
+def summary_in_words(records: Sequence[CaseRecord]) -> str:
     """Words like "40 cases, 3 to look at, 1 failed"."""
     n_failed = sum(bool(record["why"]) for record in records)
     n_look = sum(any(map(needs_a_look, record["labels"])) for record in records)

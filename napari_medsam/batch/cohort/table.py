@@ -27,7 +27,7 @@ COLUMNS = ("case", "label", "axis", "first", "last", "x0", "y0", "x1", "y1")
 
 
 @dataclass(frozen=True)
-class Row:
+class CohortRow:
     """A box and how far it reaches; `reach` is None on a picture, `on_slice` for an extent."""
 
     corners: tuple[float, float, float, float]
@@ -48,16 +48,16 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Case:
+class CohortCase:
     """An image and its boxes; `output` is what its label file is called."""
 
     name: str
     path: Path
-    rows: tuple[Row, ...]
+    rows: tuple[CohortRow, ...]
     output: str
 
 
-def read_table(path: Path, folder: Path | None = None) -> list[Case]:
+def read_table(path: Path, folder: Path | None = None) -> list[CohortCase]:
     """The cases, in the order in which the table first names them.
 
     Parameters
@@ -85,7 +85,7 @@ def read_table(path: Path, folder: Path | None = None) -> list[Case]:
             f"{path.name} lacks the column {', '.join(lacking)}; a table of boxes has "
             f"{', '.join(COLUMNS)}."
         )
-    by_case: dict[str, list[Row]] = {}
+    by_case: dict[str, list[CohortRow]] = {}
     for line, values in table.rows[1:]:
         cells = dict(zip(header, values, strict=False))
         name = _text(cells, "case")
@@ -104,16 +104,16 @@ def read_table(path: Path, folder: Path | None = None) -> list[Case]:
     return cases
 
 
-def _case(name: str, path: Path, rows: tuple[Row, ...]) -> Case:
+def _case(name: str, path: Path, rows: tuple[CohortRow, ...]) -> CohortCase:
     if len({row.on_slice is None for row in rows}) > 1:
         raise ValueError(f"{name} mixes boxes with and without a slice; give all of them one.")
     suffix = suffix_of(path)
     stem = path.name[: len(path.name) - len(suffix)] if suffix else path.name
     kept = suffix in FORMATS and suffix not in (".dcm", ".json", ".seg.nrrd")
-    return Case(name, path, rows, stem + (suffix if kept else ".nii.gz"))
+    return CohortCase(name, path, rows, stem + (suffix if kept else ".nii.gz"))
 
 
-def _row(cells: dict[str, str], *, has_decimal_comma: bool) -> Row:
+def _row(cells: dict[str, str], *, has_decimal_comma: bool) -> CohortRow:
     x0, y0, x1, y1 = (_number(cells, name, has_decimal_comma) for name in COLUMNS[-4:])
     label = _text(cells, "label") or "1"
     if label.isdecimal() and not 1 <= int(label) <= 65535:
@@ -122,7 +122,7 @@ def _row(cells: dict[str, str], *, has_decimal_comma: bool) -> Row:
         raise ValueError("the case is empty.")
     corners = (x0, y0, x1, y1)
     if not any(_text(cells, name) for name in ("axis", "first", "last")):
-        return Row(corners, label, None, None)
+        return CohortRow(corners, label, None, None)
     axis = next((one for one in AXES if one == (_text(cells, "axis").lower() or "z")), None)
     if axis is None:
         raise ValueError(f"the axis is {_text(cells, 'axis')!r}; it is z, y or x.")
@@ -130,7 +130,7 @@ def _row(cells: dict[str, str], *, has_decimal_comma: bool) -> Row:
     on_slice = _index(cells, "slice") if _text(cells, "slice") else None
     if not first <= (first if on_slice is None else on_slice) <= last:
         raise ValueError(f"slices {first} to {last} do not run upwards around the box's.")
-    return Row(corners, label, axis, (first, last), on_slice)
+    return CohortRow(corners, label, axis, (first, last), on_slice)
 
 
 def _text(cells: dict[str, str], name: str) -> str:

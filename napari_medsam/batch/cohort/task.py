@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_medsam.batch.cohort.table import Case
+from napari_medsam.batch.cohort.table import CohortCase
 
 RECORDS = "records"
 
@@ -29,7 +29,7 @@ class Task:
         OpenVINO's threads; None for all.
     """
 
-    case: Case
+    case: CohortCase
     folder: Path
     model: str = "litemedsam"
     compat: bool = False

@@ -7,12 +7,18 @@ import time
 from collections.abc import Callable
 from functools import lru_cache
 
-from napari_medsam.batch.cohort.record import Record, failure, read_record, record_of, write_record
+from napari_medsam.batch.cohort.record import (
+    CaseRecord,
+    failure,
+    read_record,
+    record_of,
+    write_record,
+)
 from napari_medsam.batch.cohort.request import case_request
 from napari_medsam.batch.cohort.task import Task
 from napari_medsam.engine.inference.predictor import PromptableModel
 from napari_medsam.formats.common.errors import one_line
-from napari_medsam.headless.run import Request, answer, save
+from napari_medsam.headless.run import Request, save, segment_request
 from napari_medsam.models.loading import open_model
 from napari_medsam.models.runtime.sam_model import SamModel
 from napari_medsam.models.store import store
@@ -25,16 +31,16 @@ _one_at_a_time = threading.Lock()
 """A model answers one caller; a worker with several threads gives them all to OpenVINO."""
 
 
-def do(task: Task) -> Record:
+def run_task(task: Task) -> CaseRecord:
     """Do a case, or find that it was done; what goes wrong with it is in the record.
 
     A missing model is no case's fault and is raised.
     """
     with _one_at_a_time:
-        return read_record(task) or attempt(task, _model)
+        return read_record(task) or run_attempt(task, _model)
 
 
-def attempt(task: Task, model_for: ModelFor) -> Record:
+def run_attempt(task: Task, model_for: ModelFor) -> CaseRecord:
     """Read, answer, save, record."""
     started = time.perf_counter()
     try:
@@ -44,7 +50,7 @@ def attempt(task: Task, model_for: ModelFor) -> Record:
     reading = time.perf_counter() - started
     name, model = model_for(task, request)
     try:
-        result = save(answer(request, model), task.target)
+        result = save(segment_request(request, model), task.target)
         result.seconds["read"] = reading
         record = record_of(task, result, name)
         write_record(task, record)

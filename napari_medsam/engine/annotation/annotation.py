@@ -24,15 +24,15 @@ from napari_medsam.engine.annotation.events import (
     PALETTE,
     Event,
     Label,
+    LabelSlice,
     LabelState,
     Origin,
     PlacedBox,
-    Spot,
     Step,
     with_lock,
     with_state,
 )
-from napari_medsam.engine.annotation.label_volume import Canvas
+from napari_medsam.engine.annotation.label_volume import LabelVolume
 from napari_medsam.engine.annotation.patch import Change, Labels, Patch, patch_between
 from napari_medsam.engine.data.masks import SliceMask
 from napari_medsam.engine.data.prompts import PointPrompt, SliceRef
@@ -58,10 +58,10 @@ class Annotation:
     """
 
     def __init__(self, shape_zyx: tuple[int, int, int]) -> None:
-        self._canvas = Canvas(shape_zyx)
+        self._canvas = LabelVolume(shape_zyx)
         self._table: dict[int, Label] = {}
         self._boxes: dict[int, PlacedBox] = {}
-        self._accepted: set[Spot] = set()
+        self._accepted: set[LabelSlice] = set()
         self._log: list[Event] = []
         self._n_done = 0
         self.n_folded = 0
@@ -77,7 +77,7 @@ class Annotation:
         return self._canvas.labels
 
     @property
-    def canvas(self) -> Canvas:
+    def canvas(self) -> LabelVolume:
         """The labels with where each came from; to be read alone."""
         return self._canvas
 
@@ -92,7 +92,7 @@ class Annotation:
         return tuple(self._boxes[i] for i in sorted(self._boxes))
 
     @property
-    def accepted(self) -> frozenset[Spot]:
+    def accepted(self) -> frozenset[LabelSlice]:
         """The slices of labels that a reviewer has accepted."""
         return frozenset(self._accepted)
 
@@ -543,7 +543,7 @@ class Annotation:
             self._table = {label.number: label for label in table}
             self._canvas.lock(label.number for label in table if label.locked)
 
-    def _accepted_of(self, number: int) -> tuple[Spot, ...]:
+    def _accepted_of(self, number: int) -> tuple[LabelSlice, ...]:
         return tuple(sorted(spot for spot in self._accepted if spot[0] == number))
 
     def _cleared(self, number: int) -> Change:

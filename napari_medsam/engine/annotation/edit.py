@@ -7,15 +7,22 @@ from dataclasses import replace
 
 import numpy as np
 
-from napari_medsam.engine.annotation.events import Event, Origin, Place, PlacedBox, Run, Spot
-from napari_medsam.engine.annotation.label_volume import Canvas
+from napari_medsam.engine.annotation.events import (
+    BoxSlice,
+    Event,
+    LabelSlice,
+    Origin,
+    PlacedBox,
+    PropagationRecord,
+)
+from napari_medsam.engine.annotation.label_volume import LabelVolume
 from napari_medsam.engine.annotation.patch import Labels, Origins, Patch
 from napari_medsam.engine.annotation.provenance import event_of, last_at, painted_for
 from napari_medsam.engine.data.masks import SliceMask, parts_touching
 from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef
 from napari_medsam.engine.data.volume import Axis, plane_index
 
-Trust = dict[Spot, float | None]
+Trust = dict[LabelSlice, float | None]
 """How far to trust each slice of a label, 0 to 1; None where nothing is left of it."""
 
 
@@ -29,7 +36,7 @@ class Edit:
 
     def __init__(
         self,
-        canvas: Canvas,
+        canvas: LabelVolume,
         event: Event,
         *,
         overwrite: bool,
@@ -44,7 +51,7 @@ class Edit:
         self._boxes = {placed.box_id: placed for placed in boxes}
         self._on_close = on_close
         self.is_over = False
-        self.if_interrupted: Callable[[], tuple[Trust, Run] | None] = lambda: None
+        self.if_interrupted: Callable[[], tuple[Trust, PropagationRecord] | None] = lambda: None
         self._empty()
 
     def __enter__(self) -> Edit:
@@ -120,7 +127,7 @@ class Edit:
         """
         self._trust |= {(label, axis, index): value for index, value in confidences.items()}
 
-    def ran(self, run: Run) -> None:
+    def ran(self, run: PropagationRecord) -> None:
         """Keep with the masks which propagation they came from."""
         self._runs.append(run)
 
@@ -170,20 +177,20 @@ class Edit:
 
     def _empty(self) -> None:
         self._patches: list[Patch] = []
-        self._places: list[Place | None] = []
+        self._places: list[BoxSlice | None] = []
         self._masks: list[SliceMask] = []
         self._trust: Trust = {}
-        self._runs: list[Run] = []
+        self._runs: list[PropagationRecord] = []
         self._labels: set[int] = set()
         self._before: list[PlacedBox] = []
         self._after: list[PlacedBox] = []
-        self._now: dict[Place, tuple[SliceMask, Patch | None]] = {}
+        self._now: dict[BoxSlice, tuple[SliceMask, Patch | None]] = {}
 
     @property
     def _origin(self) -> Origin:
         return Origin.BOX if self._event.kind == "box" else Origin.PROPAGATED
 
-    def _replace_earlier(self, place: Place, label: int) -> None:
+    def _replace_earlier(self, place: BoxSlice, label: int) -> None:
         """Take back what the same box painted on this slice, now or in an earlier event."""
         mask, patch = self._now.pop(place, (None, None))
         if mask is None and self._event.kind == "propagate":
@@ -208,7 +215,7 @@ class Edit:
         x0: int,
         new: Labels,
         new_origin: Origins,
-        place: Place | None = None,
+        place: BoxSlice | None = None,
     ) -> Patch | None:
         patch = self._canvas.patch(where, y0, x0, new, new_origin)
         if patch is not None:
@@ -230,7 +237,7 @@ class Edit:
         origin: Origin,
         *,
         keep: np.ndarray,
-        place: Place | None = None,
+        place: BoxSlice | None = None,
     ) -> None:
         """Bring back what was before a patch, where its label is still as it was painted."""
         now: Labels = patch.window_of(self._canvas.labels)

@@ -7,7 +7,12 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Literal, get_args
 
-from napari_medsam.engine.annotation.packed import kept_masks, kept_patches, kept_spots, kept_trust
+from napari_medsam.engine.annotation.packed import (
+    pack_confidences,
+    pack_label_slices,
+    pack_masks,
+    pack_patches,
+)
 from napari_medsam.engine.annotation.patch import Change
 from napari_medsam.engine.data.masks import SliceMask
 from napari_medsam.engine.data.prompts import BoxPrompt, PointPrompt
@@ -94,11 +99,11 @@ def with_lock(label: Label, locked: bool) -> Label:
     return replace(label, locked=locked, state="in progress" if goes_on else label.state)
 
 
-Place = tuple[int, Axis, int]
+BoxSlice = tuple[int, Axis, int]
 """A box's id and a slice: what a mask answers, and where."""
 
 
-Spot = tuple[int, Axis, int]
+LabelSlice = tuple[int, Axis, int]
 """A label and a slice: what a reviewer looks at."""
 
 
@@ -112,7 +117,7 @@ class PlacedBox:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class PropagationRecord:
     """How a propagation was asked for, and how far its objects reached when it had ended.
 
     Parameters
@@ -179,7 +184,7 @@ class Event:
     time: float
     labels: tuple[int, ...] = ()
     change: Change = ()
-    places: Sequence[Place | None] = ()
+    places: Sequence[BoxSlice | None] = ()
     boxes_before: tuple[PlacedBox, ...] = ()
     boxes_after: tuple[PlacedBox, ...] = ()
     table_before: tuple[Label, ...] | None = None
@@ -188,11 +193,11 @@ class Event:
     model: str = ""
     window: str = ""
     points: tuple[PointPrompt, ...] = ()
-    trust: Sequence[tuple[Spot, float | None]] = ()
-    runs: tuple[Run, ...] = ()
-    accepted_before: tuple[Spot, ...] = ()
-    accepted_after: tuple[Spot, ...] = ()
-    by_hand: tuple[Spot, ...] = ()
+    trust: Sequence[tuple[LabelSlice, float | None]] = ()
+    runs: tuple[PropagationRecord, ...] = ()
+    accepted_before: tuple[LabelSlice, ...] = ()
+    accepted_after: tuple[LabelSlice, ...] = ()
+    by_hand: tuple[LabelSlice, ...] = ()
 
     @property
     def packed(self) -> Event:
@@ -203,10 +208,10 @@ class Event:
         """
         return replace(
             self,
-            change=kept_patches(self.change),
-            places=kept_spots(self.places),
-            masks=kept_masks(self.masks),
-            trust=kept_trust(self.trust),
+            change=pack_patches(self.change),
+            places=pack_label_slices(self.places),
+            masks=pack_masks(self.masks),
+            trust=pack_confidences(self.trust),
         )
 
 

@@ -20,7 +20,7 @@ NEAR = 0.5
 by this share of its size: another object of the same label lies elsewhere."""
 
 
-def anchors(annotation: Annotation, axis: Axis, label: int) -> dict[int, SliceMask]:
+def fixed_masks(annotation: Annotation, axis: Axis, label: int) -> dict[int, SliceMask]:
     """The masks of a label that stand, by slice along an axis."""
     slices = {i for number, a, i in annotation.accepted if (number, a) == (label, axis)}
     slices |= painted(annotation, axis, label)

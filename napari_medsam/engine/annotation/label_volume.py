@@ -1,4 +1,4 @@
-"""The `Canvas`: the labels array, where each label came from, and how many voxels each has."""
+"""The `LabelVolume`: the labels array, where each label came from, and how many voxels each has."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.annotation.patch import Change, Labels, Origins, Patch, record
+from napari_medsam.engine.annotation.patch import Change, Labels, Origins, Patch, record_patch
 from napari_medsam.engine.data.prompts import SliceRef
 from napari_medsam.engine.data.volume import plane_index
 
 
-class Canvas:
+class LabelVolume:
     """Two arrays of one shape that only patches change, so that the counts are always right.
 
     Attributes
@@ -60,9 +60,9 @@ class Canvas:
             old, old_origin = self.labels[plane][region], self.origins[plane][region]
             held = self.holds(old, new)
             new, new_origin = np.where(held, old, new), np.where(held, old_origin, new_origin)
-        return record(self.labels, self.origins, where, y0, x0, new, new_origin)
+        return record_patch(self.labels, self.origins, where, y0, x0, new, new_origin)
 
-    def take_over(self, other: Canvas) -> None:
+    def take_over(self, other: LabelVolume) -> None:
         """Become what another canvas of the same shape is; the arrays stay the same objects."""
         self.labels[...], self.origins[...] = other.labels, other.origins
         self._counts, self._locked = dict(other._counts), other._locked

@@ -13,7 +13,7 @@ from napari_medsam.engine.annotation.events import PALETTE, Label
 Labels = NDArray[np.unsignedinteger]
 
 
-def added(
+def merge_labels(
     there: Labels, table: Sequence[Label], new: Labels, names: Sequence[Label]
 ) -> tuple[NDArray[np.uint32], tuple[Label, ...]]:
     """New labels (Z, Y, X) laid beside those that are there.

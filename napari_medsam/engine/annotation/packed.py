@@ -127,7 +127,7 @@ def _block(
     )
 
 
-class KeptMasks(_Kept[SliceMask]):
+class PackedMasks(_Kept[SliceMask]):
     """The masks of an event. Their numbers come back exactly; no agreement is kept as NaN."""
 
     __slots__ = ()
@@ -162,7 +162,7 @@ def _of_mask(mask: SliceMask) -> Record:
     return row, numbers, (np.packbits(mask.patch).tobytes(),)
 
 
-class KeptPatches(_Kept[Patch]):
+class PackedPatches(_Kept[Patch]):
     """The patches of an event."""
 
     __slots__ = ()
@@ -194,7 +194,7 @@ def _of_patch(patch: Patch) -> Record:
     return row, (), [one.tobytes() for one in values]
 
 
-class KeptSpots(_Listed[Spot | None]):
+class PackedLabelSlices(_Listed[Spot | None]):
     """Triples of a number, an axis and a slice, or None: twelve bytes each."""
 
     __slots__ = ("_rows",)
@@ -235,13 +235,13 @@ def _spot_rows(spots: Sequence[Spot | None]) -> bytes:
     return _int32(rows).tobytes()
 
 
-class KeptTrust(_Listed[tuple[Spot, float | None]]):
+class PackedConfidences(_Listed[tuple[Spot, float | None]]):
     """How far to trust each spot, 0 to 1; no trust is kept as NaN."""
 
     __slots__ = ("_spots", "_values")
 
     def __init__(self, trust: Sequence[tuple[Spot, float | None]]) -> None:
-        self._spots = KeptSpots([spot for spot, _ in trust])
+        self._spots = PackedLabelSlices([spot for spot, _ in trust])
         values = [np.nan if value is None else value for _, value in trust]
         self._values = np.array(values, np.float64).tobytes()
 
@@ -269,26 +269,26 @@ def _slice(row: list[int]) -> SliceRef:
     return SliceRef(AXES[axis], index, None if tuple(corners) == _NO_CROP else Crop(*corners))
 
 
-def kept_masks(masks: Sequence[SliceMask]) -> Sequence[SliceMask]:
+def pack_masks(masks: Sequence[SliceMask]) -> Sequence[SliceMask]:
     """The same masks in little room."""
-    return masks if not masks or isinstance(masks, KeptMasks) else KeptMasks(masks)
+    return masks if not masks or isinstance(masks, PackedMasks) else PackedMasks(masks)
 
 
-def kept_patches(change: Change) -> Change:
+def pack_patches(change: Change) -> Change:
     """The same patches in little room."""
-    return change if not change or isinstance(change, KeptPatches) else KeptPatches(change)
+    return change if not change or isinstance(change, PackedPatches) else PackedPatches(change)
 
 
-def kept_spots(spots: Sequence[Spot | None]) -> Sequence[Spot | None]:
+def pack_label_slices(spots: Sequence[Spot | None]) -> Sequence[Spot | None]:
     """The same spots in little room."""
-    return spots if not spots or isinstance(spots, KeptSpots) else KeptSpots(spots)
+    return spots if not spots or isinstance(spots, PackedLabelSlices) else PackedLabelSlices(spots)
 
 
-def kept_trust(
+def pack_confidences(
     trust: Sequence[tuple[Spot, float | None]],
 ) -> Sequence[tuple[Spot, float | None]]:
     """The same in little room."""
-    return trust if not trust or isinstance(trust, KeptTrust) else KeptTrust(trust)
+    return trust if not trust or isinstance(trust, PackedConfidences) else PackedConfidences(trust)
 
 
 def _int32(values: object) -> NDArray[np.int32]:

@@ -96,7 +96,7 @@ Change = Sequence[Patch]
 """The changes of one event, in the order they were made."""
 
 
-def record(
+def record_patch(
     labels: Labels,
     origins: Origins,
     where: SliceRef,

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from napari_medsam.engine.annotation.events import Event, Place, PlacedBox
+from napari_medsam.engine.annotation.events import BoxSlice, Event, PlacedBox
 from napari_medsam.engine.annotation.patch import Patch
 
 
-def place_of(placed: PlacedBox) -> Place:
+def place_of(placed: PlacedBox) -> BoxSlice:
     """A box on its own slice."""
     return placed.box_id, placed.box.slice.axis, placed.box.slice.index
 
@@ -34,7 +34,7 @@ def painted_for(placed: PlacedBox, history: Sequence[Event]) -> Sequence[Patch]:
     return [event.change[n] for n, at in enumerate(event.places) if at == place]
 
 
-def last_at(place: Place, label: int, history: Sequence[Event]) -> Patch | None:
+def last_at(place: BoxSlice, label: int, history: Sequence[Event]) -> Patch | None:
     """What the last propagation of a label that reached a place left there, and was not cleared.
 
     One run may paint a place twice, when a better mask comes: the later patch is what it left.

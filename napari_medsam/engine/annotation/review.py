@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from napari_medsam.engine.annotation.annotation import Annotation
-from napari_medsam.engine.annotation.events import Event, Spot
+from napari_medsam.engine.annotation.events import Event, LabelSlice
 from napari_medsam.engine.annotation.patch import Patch
 from napari_medsam.engine.data.confidence import DOUBTFUL, slice_confidences
 from napari_medsam.engine.data.masks import SliceMask
@@ -24,7 +24,7 @@ Confidences = dict[int, float]
 
 
 @dataclass(frozen=True)
-class Standing:
+class ReviewStatus:
     """How the slices of one label stand along one axis.
 
     Parameters
@@ -47,19 +47,19 @@ class Standing:
         return doubtful(self.confidences, self.settled)
 
 
-def standing(annotation: Annotation, axis: Axis, label: int) -> Standing:
+def review_status(annotation: Annotation, axis: Axis, label: int) -> ReviewStatus:
     """Read from the log; what was undone counts for nothing."""
     spots = trusted(annotation)
     found = {i: trust for (n, along, i), trust in spots.items() if (n, along) == (label, axis)}
     accepted = frozenset(i for n, a, i in annotation.accepted if (n, a) == (label, axis))
     boxes = (b.box.slice for b in annotation.boxes if b.label == label)
     boxed = {where.index for where in boxes if where.axis == axis}
-    return Standing(found, accepted | boxed | painted(annotation, axis, label), accepted)
+    return ReviewStatus(found, accepted | boxed | painted(annotation, axis, label), accepted)
 
 
-def trusted(annotation: Annotation) -> dict[Spot, float]:
+def trusted(annotation: Annotation) -> dict[LabelSlice, float]:
     """How far to trust each slice of a label that was propagated and is still there."""
-    found: dict[Spot, float] = {}
+    found: dict[LabelSlice, float] = {}
     for event in annotation.log:
         if event.kind == "clear":
             found = {spot: trust for spot, trust in found.items() if spot[0] not in event.labels}

@@ -8,25 +8,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from napari_medsam.engine.annotation.annotation import Annotation
-from napari_medsam.engine.annotation.events import Event, Run
-from napari_medsam.engine.annotation.fixed_masks import anchors
-from napari_medsam.engine.annotation.review import Standing, standing, trusted
+from napari_medsam.engine.annotation.events import Event, PropagationRecord
+from napari_medsam.engine.annotation.fixed_masks import fixed_masks
+from napari_medsam.engine.annotation.review import ReviewStatus, review_status, trusted
 from napari_medsam.engine.data.masks import SliceMask
 from napari_medsam.engine.data.volume import Axis, plane_index
 
 
-class Reviews:
+class ReviewIndex:
     """The propagations of one annotation that are done and not undone."""
 
     def __init__(self, annotation: Annotation) -> None:
         self._annotation = annotation
-        self._runs: list[Run] = []
-        self._standings: dict[tuple[Axis, int], Standing] = {}
+        self._runs: list[PropagationRecord] = []
+        self._standings: dict[tuple[Axis, int], ReviewStatus] = {}
         self._anchors: dict[tuple[Axis, int], dict[int, SliceMask]] = {}
         self._read_at: Event | None = None
 
     @property
-    def runs(self) -> list[Run]:
+    def runs(self) -> list[PropagationRecord]:
         """Oldest first."""
         self._read_log()
         return self._runs
@@ -47,11 +47,11 @@ class Reviews:
                     return first, last
         return None
 
-    def standing(self, axis: Axis, label: int) -> Standing:
+    def standing(self, axis: Axis, label: int) -> ReviewStatus:
         """How a label's slices stand along an axis."""
         self._read_log()
         if (axis, label) not in self._standings:
-            self._standings[axis, label] = standing(self._annotation, axis, label)
+            self._standings[axis, label] = review_status(self._annotation, axis, label)
         return self._standings[axis, label]
 
     @property
@@ -78,7 +78,7 @@ class Reviews:
         """The masks of a label that stand along an axis."""
         self._read_log()
         if (axis, label) not in self._anchors:
-            self._anchors[axis, label] = anchors(self._annotation, axis, label)
+            self._anchors[axis, label] = fixed_masks(self._annotation, axis, label)
         return self._anchors[axis, label]
 
     def _read_log(self) -> None:

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredArray:
     """How an array is stored: the word for its numbers, as in the .npy format (NEP 1)."""
 
     numbers: Literal["|b1", "|u1", "<u2", "<f8"]
 
 
-StoredBool = Annotated[NDArray[np.bool_], Stored("|b1")]
-StoredUint8 = Annotated[NDArray[np.uint8], Stored("|u1")]
-StoredUint16 = Annotated[NDArray[np.uint16], Stored("<u2")]
-StoredFloat64 = Annotated[NDArray[np.float64], Stored("<f8")]
+StoredBool = Annotated[NDArray[np.bool_], StoredArray("|b1")]
+StoredUint8 = Annotated[NDArray[np.uint8], StoredArray("|u1")]
+StoredUint16 = Annotated[NDArray[np.uint16], StoredArray("<u2")]
+StoredFloat64 = Annotated[NDArray[np.float64], StoredArray("<f8")]

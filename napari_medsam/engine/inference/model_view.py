@@ -19,7 +19,7 @@ from napari_medsam.input_contract import InputContract
 Corners = tuple[float, float, float, float]
 
 
-def seen(
+def model_view(
     volume: Volume, contract: InputContract, window: Window, where: SliceRef
 ) -> NDArray[np.uint8]:
     """(side, side, 3) uint8 RGB: a slice as a model of this contract is shown it under a window."""
@@ -38,8 +38,8 @@ def seen(
     return np.rint(np.clip(picture, 0, 255)).astype(np.uint8)
 
 
-def box_seen(box: BoxPrompt, volume: Volume, contract: InputContract) -> Corners:
-    """x_min, y_min, x_max, y_max of a box in pixels of `seen`, whole numbers at pixel centres."""
+def box_in_model_view(box: BoxPrompt, volume: Volume, contract: InputContract) -> Corners:
+    """x_min, y_min, x_max, y_max of a box in pixels of `model_view`, whole numbers at pixel centres."""
     frame = Frame.of(volume.slice_shape(box.slice.axis), contract)
     across, down = frame.input_width / frame.width, frame.input_height / frame.height
 

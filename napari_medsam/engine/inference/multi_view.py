@@ -52,7 +52,7 @@ def decode_on_crops(
         for i, mask in zip(
             members, predictor.decode(view, [boxes[i] for i in members]), strict=True
         ):
-            best[i] = better(best[i], mask)
+            best[i] = higher_scoring(best[i], mask)
     return best
 
 
@@ -73,7 +73,7 @@ def decode_closest(
     return [found[i] for i in range(len(boxes))]
 
 
-def better(first: SliceMask, second: SliceMask) -> SliceMask:
+def higher_scoring(first: SliceMask, second: SliceMask) -> SliceMask:
     """Of two views' masks for one box the one with more evidence, and how far both agree."""
     kept = second if second.evidence > first.evidence else first
     return replace(kept, agreement=overlap(first, second))

@@ -68,7 +68,7 @@ def point_prompt(
     return PointPrompt(where, tuple(inside), tuple(outside), box)
 
 
-def why_not(contract: InputContract, *, outside: bool = False) -> str:
+def points_refusal(contract: InputContract, *, outside: bool = False) -> str:
     """Why a model takes no points, or none outside the object; "" where it does."""
     if not contract.accepts_points:
         return "This model was trained with boxes alone."
@@ -77,7 +77,7 @@ def why_not(contract: InputContract, *, outside: bool = False) -> str:
     return ""
 
 
-def check(prompt: PointPrompt, contract: InputContract, *, with_mask: bool) -> None:
+def require_points(prompt: PointPrompt, contract: InputContract, *, with_mask: bool) -> None:
     """Refuse what the model was not trained for.
 
     Raises
@@ -85,7 +85,7 @@ def check(prompt: PointPrompt, contract: InputContract, *, with_mask: bool) -> N
     ValueError
         One sentence.
     """
-    reason = why_not(contract, outside=bool(prompt.outside))
+    reason = points_refusal(contract, outside=bool(prompt.outside))
     if reason and prompt.points:
         raise ValueError(f"{reason} Draw a box, or choose another model.")
     if with_mask and not contract.accepts_mask:

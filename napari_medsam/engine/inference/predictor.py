@@ -20,7 +20,12 @@ from napari_medsam.engine.data.volume import Volume
 from napari_medsam.engine.inference.embedding import Embedding
 from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
 from napari_medsam.engine.inference.frame import Frame
-from napari_medsam.engine.inference.point_prompts import PointAnswer, as_given, box_around, check
+from napari_medsam.engine.inference.point_prompts import (
+    PointAnswer,
+    as_given,
+    box_around,
+    require_points,
+)
 from napari_medsam.engine.inference.preprocess import PREPROCESSING_VERSION, slice_input
 from napari_medsam.input_contract import InputContract
 
@@ -206,7 +211,7 @@ class Predictor:
             Where the model was not trained with such a prompt.
         """
         contract, frame = self.model.contract, embedding.frame
-        check(prompt, contract, with_mask=earlier is not None)
+        require_points(prompt, contract, with_mask=earlier is not None)
         labels = [1] * len(prompt.inside) + [0] * len(prompt.outside)
         decoded = self.model.decode_points(
             embedding.features,

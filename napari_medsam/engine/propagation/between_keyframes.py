@@ -21,23 +21,23 @@ DISAGREEMENT = 0.7
 
 
 @dataclass(frozen=True)
-class Station:
+class Keyframe:
     """A keyframe: its box, and its mask where that stands already."""
 
     box: BoxPrompt
     mask: SliceMask | None = None
 
 
-Stations = Mapping[int, Station]
+Stations = Mapping[int, Keyframe]
 """An object's keyframes, by slice."""
 
 
 @dataclass(frozen=True)
-class Span:
+class KeyframeGap:
     """Two keyframes that follow each other, and the slices between that were asked."""
 
-    low: Station
-    high: Station
+    low: Keyframe
+    high: Keyframe
     masks: Masks
 
     @property
@@ -64,7 +64,7 @@ class Span:
         return {i: mask for i, mask in kept if mask is not self.masks[i]}
 
 
-def spans_in_doubt(masks: Masks, stations: Stations) -> list[Span]:
+def uncertain_gaps(masks: Masks, stations: Stations) -> list[KeyframeGap]:
     """The spans between keyframes where neighbouring slices disagree.
 
     Parameters
@@ -80,5 +80,5 @@ def spans_in_doubt(masks: Masks, stations: Stations) -> list[Span]:
         between = {i: masks[i] for i in range(first + 1, last) if i in masks}
         path = [known[i] for i in range(first, last + 1) if i in known]
         if between and any(overlap(a, b) < DISAGREEMENT for a, b in pairwise(path)):
-            spans.append(Span(stations[first], stations[last], between))
+            spans.append(KeyframeGap(stations[first], stations[last], between))
     return spans

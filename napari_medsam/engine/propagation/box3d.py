@@ -16,7 +16,7 @@ import numpy as np
 
 from napari_medsam.engine.data.masks import SliceMask, overlap
 from napari_medsam.engine.data.prompts import BoxPrompt
-from napari_medsam.engine.propagation.candidates import confidence
+from napari_medsam.engine.propagation.candidates import mask_confidence
 
 AGREEMENT = 0.5
 """What the Dice with the neighbouring slice counts against a mask's own confidence."""
@@ -30,7 +30,7 @@ def best_start(masks: Masks) -> int:
     return max(masks, key=lambda index: (masks[index].evidence, -index))
 
 
-def settle(extent: Masks, chains: Sequence[Masks], box: BoxPrompt) -> dict[int, SliceMask]:
+def repair_track(extent: Masks, chains: Sequence[Masks], box: BoxPrompt) -> dict[int, SliceMask]:
     """The masks to keep, slice by slice.
 
     Parameters
@@ -67,7 +67,7 @@ def worth(masks: Masks, box: BoxPrompt) -> float:
     shared = np.prod(np.maximum(np.minimum(high, asked_high) - np.maximum(low, asked_low) + 1, 0.0))
     union = np.prod(high - low + 1) + np.prod(asked_high - asked_low + 1) - shared
     filled = float(shared / union) * len(found) / len(masks)
-    return filled + float(np.mean([confidence(mask) for mask in masks.values()]))
+    return filled + float(np.mean([mask_confidence(mask) for mask in masks.values()]))
 
 
 def smoothest(options: Sequence[Sequence[SliceMask]]) -> list[SliceMask]:
@@ -95,4 +95,4 @@ def smoothest(options: Sequence[Sequence[SliceMask]]) -> list[SliceMask]:
 
 def _own(mask: SliceMask) -> float:
     """A mask's confidence; an empty one must be worth less than any other."""
-    return -1.0 if mask.is_empty else confidence(mask)
+    return -1.0 if mask.is_empty else mask_confidence(mask)

@@ -39,7 +39,7 @@ class Seed:
         return self.box.slice.index
 
 
-def plan(seeds: list[Seed]) -> tuple[list[int], list[int]]:
+def slice_order(seeds: list[Seed]) -> tuple[list[int], list[int]]:
     """The slices to visit: ascending from the lowest start, then descending from the highest.
 
     All seeds share each visit, so that a slice is encoded once for all of them.
@@ -63,7 +63,7 @@ Sizes = tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True)
-class Care:
+class CandidatePolicy:
     """How soon a chain tries other boxes than the running one, and which.
 
     A mask whose Dice with its neighbour is above `overlap`, whose predicted IoU fell by no more
@@ -79,10 +79,10 @@ class Care:
     one_view: bool = False
 
 
-QUICK = Care(((1.12, 2.0),), 0.85, 0.05, 0.1, one_view=True)
+QUICK = CandidatePolicy(((1.12, 2.0),), 0.85, 0.05, 0.1, one_view=True)
 """For a propagation from one box: 1.4 times the decoder's work of one box a slice."""
 
-THOROUGH = Care(((1.06, 1.0), (1.12, 2.0)), 0.9, 0.02, 0.05)
+THOROUGH = CandidatePolicy(((1.06, 1.0), (1.12, 2.0)), 0.9, 0.02, 0.05)
 """For an object in its 3D box, where several chains compete. docs/quality.md has the figures."""
 
 EQUAL_AND_GROWN = ((1.0, 0.0), *THOROUGH.sizes)
@@ -113,7 +113,7 @@ def boxes_around(previous: SliceMask, index: int, sizes: Sizes = QUICK.sizes) ->
     return boxes
 
 
-def is_sure(mask: SliceMask, previous: SliceMask, care: Care = QUICK) -> bool:
+def is_sure(mask: SliceMask, previous: SliceMask, care: CandidatePolicy = QUICK) -> bool:
     """Whether a mask goes on from its neighbour so well that no other box need be tried."""
     return (
         overlap(mask, previous) > care.overlap
@@ -122,7 +122,7 @@ def is_sure(mask: SliceMask, previous: SliceMask, care: Care = QUICK) -> bool:
     )
 
 
-def choose(masks: Sequence[SliceMask], previous: SliceMask) -> SliceMask:
+def most_alike(masks: Sequence[SliceMask], previous: SliceMask) -> SliceMask:
     """The candidate's mask with the most evidence that agrees with the neighbouring slice.
 
     Predicted IoU, half the stability, and the Dice with the neighbour's mask. How well a mask
@@ -132,9 +132,9 @@ def choose(masks: Sequence[SliceMask], previous: SliceMask) -> SliceMask:
     found = [mask for mask in masks if not mask.is_empty]
     if not found:
         return masks[0]
-    return max(found, key=lambda mask: confidence(mask) + overlap(mask, previous))
+    return max(found, key=lambda mask: mask_confidence(mask) + overlap(mask, previous))
 
 
-def confidence(mask: SliceMask) -> float:
+def mask_confidence(mask: SliceMask) -> float:
     """Predicted IoU and half the stability; the weights of docs/quality.md."""
     return mask.score + 0.5 * mask.stability

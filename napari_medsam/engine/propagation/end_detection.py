@@ -27,7 +27,7 @@ SMALL, REGROWN = 0.15, 2.0
 large."""
 
 
-class Trail:
+class EndDetector:
     """One object's masks in one direction, from where it starts to where it ends.
 
     Parameters

@@ -1,4 +1,4 @@
-"""A `Course`: the keyframes of one object along one axis, and what a propagation asks from them.
+"""A `PropagationTarget`: the keyframes of one object along one axis, and what a propagation asks from them.
 
 One box is carried both ways. Boxes on several slices are keyframes: between the first and the
 last each slice is asked with a box between theirs, beyond them the outer boxes are carried on.
@@ -15,13 +15,13 @@ from napari_medsam.engine.annotation.fixed_masks import part_near
 from napari_medsam.engine.data.masks import SliceMask
 from napari_medsam.engine.data.prompts import BoxPrompt
 from napari_medsam.engine.data.volume import Axis
-from napari_medsam.engine.propagation.between_keyframes import Station
+from napari_medsam.engine.propagation.between_keyframes import Keyframe
 from napari_medsam.engine.propagation.candidates import Seed
 from napari_medsam.engine.propagation.keyframes import are_one_object, interpolate, span_of
 
 
 @dataclass(frozen=True)
-class Course:
+class PropagationTarget:
     """One object.
 
     Parameters
@@ -66,9 +66,9 @@ class Course:
         return dict(sorted(found.items()))
 
     @property
-    def keyframes(self) -> dict[int, Station]:
+    def keyframes(self) -> dict[int, Keyframe]:
         """The stations, with the masks of those that stand."""
-        return {i: Station(box, self.standing.get(i)) for i, box in self.stations.items()}
+        return {i: Keyframe(box, self.standing.get(i)) for i, box in self.stations.items()}
 
     def asked(self, first: int, last: int) -> list[BoxPrompt]:
         """A box on each slice from first to last that does not stand."""
@@ -89,22 +89,22 @@ class Course:
 
 
 @dataclass(frozen=True)
-class Plan:
+class PropagationPlan:
     """What to ask the session, with the courses: tracks to follow, then seeds to carry on.
 
     `extents` are seeds whose box is the object's extent over all of their slices.
     """
 
-    tracks: tuple[tuple[Course, list[BoxPrompt]], ...] = ()
-    seeds: tuple[tuple[Course, Seed], ...] = ()
-    extents: tuple[tuple[Course, Seed], ...] = ()
+    tracks: tuple[tuple[PropagationTarget, list[BoxPrompt]], ...] = ()
+    seeds: tuple[tuple[PropagationTarget, Seed], ...] = ()
+    extents: tuple[tuple[PropagationTarget, Seed], ...] = ()
 
     @property
-    def courses(self) -> list[Course]:
+    def courses(self) -> list[PropagationTarget]:
         return [course for course, _ in (*self.tracks, *self.seeds, *self.extents)]
 
     @property
-    def tracked(self) -> tuple[list[list[BoxPrompt]], list[dict[int, Station]]]:
+    def tracked(self) -> tuple[list[list[BoxPrompt]], list[dict[int, Keyframe]]]:
         """What `Session.follow` takes."""
         return [track for _, track in self.tracks], [c.keyframes for c, _ in self.tracks]
 
@@ -115,7 +115,7 @@ class Plan:
         return found.union(*(_carried(seed) for _, seed in (*self.seeds, *self.extents)))
 
     @property
-    def places(self) -> set[tuple[Course, int]]:
+    def places(self) -> set[tuple[PropagationTarget, int]]:
         """Each course with each slice that it may be painted on."""
         tracked = {(course, box.slice.index) for course, track in self.tracks for box in track}
         carried = (*self.seeds, *self.extents)
@@ -127,12 +127,12 @@ def _carried(seed: Seed) -> set[int]:
     return slices - {seed.start} if seed.given is not None else slices
 
 
-def course_of(
+def target_of(
     seed: PlacedBox,
     boxes: Sequence[PlacedBox],
     standing: Mapping[int, SliceMask] | None = None,
     keys: Mapping[int, int] | None = None,
-) -> Course:
+) -> PropagationTarget:
     """The course a box belongs to; itself alone where the others are another object's.
 
     Boxes belong together when they have one label, lie on slices of their own, and each overlaps
@@ -154,7 +154,7 @@ def course_of(
     one = tuple(own) if are_one_object([placed.box for placed in own]) else (seed,)
     ids = [placed.box_id for placed in one]
     key = min((keys[i] for i in ids if keys and i in keys), default=min(ids))
-    return Course(one, key, _own_parts(one, standing or {}))
+    return PropagationTarget(one, key, _own_parts(one, standing or {}))
 
 
 def _own_parts(
@@ -167,7 +167,7 @@ def _own_parts(
     return {i: part for i, part in parts.items() if part is not None}
 
 
-def plan_courses(courses: Sequence[Course], first: int, last: int) -> Plan:
+def plan_targets(courses: Sequence[PropagationTarget], first: int, last: int) -> PropagationPlan:
     """A propagation of courses over the slices first to last, both included.
 
     Raises
@@ -187,10 +187,10 @@ def plan_courses(courses: Sequence[Course], first: int, last: int) -> Plan:
         if len(stations) > 1 and track:
             tracks.append((course, track))
         seeds += _outward(course, first, last)
-    return Plan(tuple(tracks), tuple(seeds))
+    return PropagationPlan(tuple(tracks), tuple(seeds))
 
 
-def plan_extents(courses: Sequence[Course], first: int, last: int) -> Plan:
+def plan_extents(courses: Sequence[PropagationTarget], first: int, last: int) -> PropagationPlan:
     """Each course's box as the object's extent on all slices from first to last.
 
     Raises
@@ -207,10 +207,10 @@ def plan_extents(courses: Sequence[Course], first: int, last: int) -> Plan:
             )
         low, high = min(first, course.low), max(last, course.low)
         extents.append((course, Seed(course.boxes[0].box, low, high, course.label)))
-    return Plan(extents=tuple(extents))
+    return PropagationPlan(extents=tuple(extents))
 
 
-def plan_span(course: Course, edited: int, first: int, last: int) -> Plan:
+def plan_span(course: PropagationTarget, edited: int, first: int, last: int) -> PropagationPlan:
     """What a moved, added or removed keyframe on slice `edited` changes of a propagation.
 
     Up to the neighbouring keyframes; from an outermost one, what was carried on beyond it too.
@@ -225,10 +225,12 @@ def plan_span(course: Course, edited: int, first: int, last: int) -> Plan:
     )
     track = course.asked(*sorted((ends[0], _nearest(inner, edited)))) if inner else []
     outward = [(c, seed) for c, seed in _outward(course, first, last) if seed.start in ends]
-    return Plan(((course, track),) if track else (), tuple(outward))
+    return PropagationPlan(((course, track),) if track else (), tuple(outward))
 
 
-def plan_beyond(course: Course, here: SliceMask, first: int, last: int) -> Plan:
+def plan_beyond(
+    course: PropagationTarget, here: SliceMask, first: int, last: int
+) -> PropagationPlan:
     """From a slice that was put right: what lies beyond it, away from the other keyframes.
 
     Between two keyframes it is what lies up to both. `here` counts as standing, whether or not it
@@ -241,25 +243,27 @@ def plan_beyond(course: Course, here: SliceMask, first: int, last: int) -> Plan:
     if between is not None:
         return _tracked(fixed, *between)
     seeds = [(c, seed) for c, seed in _outward(fixed, first, last) if seed.start == index]
-    return Plan(seeds=tuple(seeds))
+    return PropagationPlan(seeds=tuple(seeds))
 
 
-def _tracked(course: Course, first: int, last: int) -> Plan:
+def _tracked(course: PropagationTarget, first: int, last: int) -> PropagationPlan:
     track = course.asked(first, last)
-    return Plan(((course, track),) if track else ())
+    return PropagationPlan(((course, track),) if track else ())
 
 
 def _nearest(stations: Sequence[int], index: int) -> int:
     return min(stations, key=lambda i: abs(i - index))
 
 
-def _outward(course: Course, first: int, last: int) -> list[tuple[Course, Seed]]:
+def _outward(
+    course: PropagationTarget, first: int, last: int
+) -> list[tuple[PropagationTarget, Seed]]:
     """The outermost keyframes, each with the slices beyond it."""
     stations = course.stations
     lowest, highest = min(stations), max(stations)
     first, last = course.within(first, last)
 
-    def seed(start: int, low: int, high: int) -> tuple[Course, Seed]:
+    def seed(start: int, low: int, high: int) -> tuple[PropagationTarget, Seed]:
         given = course.standing.get(start)
         return course, Seed(stations[start], low, high, course.label, given)
 

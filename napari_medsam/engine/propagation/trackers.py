@@ -21,21 +21,21 @@ from napari_medsam.engine.propagation import original_rules
 from napari_medsam.engine.propagation.candidates import (
     EQUAL_AND_GROWN,
     QUICK,
-    Care,
+    CandidatePolicy,
     Seed,
     boxes_around,
-    choose,
     is_sure,
+    most_alike,
     running_box,
 )
-from napari_medsam.engine.propagation.end_detection import Trail
+from napari_medsam.engine.propagation.end_detection import EndDetector
 from napari_medsam.input_contract import OriginalRules
 
 Found = tuple[int, SliceMask]
 """Which seed, and its mask."""
 
 
-class Chains(Protocol):
+class Trackers(Protocol):
     """A set of rules for going from slice to slice."""
 
     def step(self, index: int, whole: Embedding, active: Sequence[int]) -> Iterator[Found]:
@@ -48,7 +48,7 @@ class Chains(Protocol):
         """Whether none of these seeds could paint any further."""
 
 
-class EvidenceChains:
+class AdaptiveTrackers:
     """Our rules: the running box, and where that is in doubt a box around the previous mask too.
 
     The mask with the most evidence is kept, each in its best view. `care` says how soon other
@@ -63,14 +63,14 @@ class EvidenceChains:
         *,
         views: bool,
         loose: bool = False,
-        care: Care = QUICK,
+        care: CandidatePolicy = QUICK,
     ) -> None:
         self._care = care
         self._predictor = predictor
         self._seeds = seeds
         self._views = views
         self._loose = loose
-        self._trails: dict[int, Trail] = {}
+        self._trails: dict[int, EndDetector] = {}
         self._at_start: dict[int, SliceMask] = {}
         self._crops: dict[int, Crop | None] = {}
 
@@ -100,13 +100,13 @@ class EvidenceChains:
             self._crops[n] = self._crop(n, found[n][0].prompt, whole)
             yield n, found[n][0]
         for n in going:
-            mask = choose(found[n], self._last(n))
+            mask = most_alike(found[n], self._last(n))
             self._crops[n] = self._crop(n, mask.prompt, whole)
             yield from ((n, shown) for shown in self._trails[n].add(mask))
 
     def _start(self, n: int, mask: SliceMask) -> None:
         self._at_start[n] = mask
-        self._trails[n] = Trail(mask, until_empty=self._seeds[n].until_empty)
+        self._trails[n] = EndDetector(mask, until_empty=self._seeds[n].until_empty)
 
     def _last(self, n: int) -> SliceMask:
         return self._trails[n].last
@@ -147,7 +147,7 @@ class EvidenceChains:
         return following_crop(self._crops.get(n), [box], frame.slice_shape, frame.side)
 
 
-class CompatChains:
+class OriginalRulesTrackers:
     """The authors' rules (`engine.propagation.original_rules`), which never end before the range does."""
 
     def __init__(self, predictor: Predictor, seeds: Sequence[Seed], rules: OriginalRules) -> None:

@@ -24,7 +24,7 @@ LABELS = ("gts", "segs", "label")
 """The key of the labels in reference files, in outputs, and in some collections."""
 
 
-def read_boxes(path: Path) -> NDArray[np.float64]:
+def read_npz_boxes(path: Path) -> NDArray[np.float64]:
     """The boxes of a case, (N, 4) or (N, 6); of one box (4,) or (6,) is taken for a row.
 
     Raises

@@ -116,7 +116,7 @@ def term_of(label: Label) -> Term:
     return KNOWN.get(SYNONYMS.get(turned, turned), UNKNOWN)
 
 
-def in_words(label: Label) -> str:
+def code_in_words(label: Label) -> str:
     """The code other programs will be told: "Liver (SCT 10200004)"."""
     code = term_of(label).type
     return f"{code.meaning} ({code.scheme} {code.value})"

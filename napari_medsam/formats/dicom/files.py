@@ -31,7 +31,7 @@ DAMAGED_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, Ru
 
 
 @contextmanager
-def unpacked(path: Path) -> Iterator[Path]:
+def unpacked_dicom(path: Path) -> Iterator[Path]:
     """The path itself, or for a zip a temporary folder with its files that is removed after.
 
     Raises

@@ -21,7 +21,7 @@ from napari_medsam.formats.common.errors import DAMAGE, ReadError
 from napari_medsam.formats.common.library_output import library_warnings
 from napari_medsam.formats.common.optional_libraries import has, optional
 from napari_medsam.formats.dicom.mosaic import mosaic_slices, untiled
-from napari_medsam.formats.dicom.slice_header import MODALITIES, SliceHeader, unit, window_of
+from napari_medsam.formats.dicom.slice_header import MODALITIES, SliceHeader, header_window, unit
 
 ENHANCED = {
     "1.2.840.10008.5.1.4.1.1.2.1": "CT",
@@ -147,7 +147,7 @@ def _frame(dataset: Any, path: Path, number: int, value: Any) -> SliceHeader:
         column=unit(orientation[3:]) if placed and orientation is not None else None,
         pixel_spacing=(float(spacing[1]), float(spacing[0])) if spacing is not None else None,
         thickness=float(thickness) if thickness else None,
-        window=window_of(_text(centre), _text(width)),
+        window=header_window(_text(centre), _text(width)),
         body_part=str(dataset.get("BodyPartExamined", "")).lower(),
         photometric=str(dataset.get("PhotometricInterpretation", "")),
         image_type=tuple(str(word).upper() for word in dataset.get("ImageType", ())),

@@ -20,7 +20,7 @@ from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.common.image_file import ImageFile, to_volume
 from napari_medsam.formats.common.limits import require_memory
 from napari_medsam.formats.common.thumbnail import thumbnail
-from napari_medsam.formats.dicom.files import files_of, is_directory, unpacked
+from napari_medsam.formats.dicom.files import files_of, is_directory, unpacked_dicom
 from napari_medsam.formats.dicom.multi_frame import SEGMENTATION
 from napari_medsam.formats.dicom.pixels import decoded, require_pixels, slice_pixels, stacked
 from napari_medsam.formats.dicom.series import Stack, find_stacks, slices_in, stacks_of
@@ -55,8 +55,8 @@ def read_dicom(
     ReadError
         Nothing here can be read as an image.
     """
-    with unpacked(path) as place:
-        return _read_chosen(choose(stacks_in(place), path, series), path, frame, suv=suv)
+    with unpacked_dicom(path) as place:
+        return _read_chosen(choose_series(stacks_in(place), path, series), path, frame, suv=suv)
 
 
 def _read_chosen(stack: Stack, path: Path, frame: int | None, *, suv: bool) -> ImageFile:
@@ -79,7 +79,7 @@ def describe_dicom(path: Path, series: str | None = None) -> list[Description]:
 
     Values are not read; ReadError where there is nothing, or no series of that UID.
     """
-    with unpacked(path) as place:
+    with unpacked_dicom(path) as place:
         stacks = [stack for stack in stacks_in(place) if series in (None, stack.uid)]
         if not stacks:
             raise ReadError(f"{path.name} has no series {series}.")
@@ -89,7 +89,7 @@ def describe_dicom(path: Path, series: str | None = None) -> list[Description]:
 def stacks_in(path: Path) -> list[Stack]:
     """The volumes and pictures of a folder, file or DICOMDIR; ReadError where there are none.
 
-    A zip is `unpacked` first.
+    A zip is `unpacked_dicom` first.
     """
     if path.is_dir():
         stacks = find_stacks(files_of(path))
@@ -121,7 +121,7 @@ def stacks_in(path: Path) -> list[Stack]:
     return stacks_of(slices)
 
 
-def choose(stacks: list[Stack], path: Path, series: str | None) -> Stack:
+def choose_series(stacks: list[Stack], path: Path, series: str | None) -> Stack:
     """The stack of that UID, or the only one."""
     if series is not None:
         for stack in stacks:

@@ -23,7 +23,7 @@ from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.common.label_table import complete_table, rgb_255
 from napari_medsam.formats.dicom.rtstruct_read import RTSTRUCT, read_structures
 from napari_medsam.formats.dicom.seg_write import MANUFACTURER, UNWRITABLE, require_extra
-from napari_medsam.formats.dicom.source_series import Source, make_plain, source_of
+from napari_medsam.formats.dicom.source_series import SourceSeries, make_plain, source_of
 
 STUDY = "1.2.840.10008.3.1.2.3.1"
 """Detached Study Management, what PS3.3 C.8.8.5 asks for as the study's class."""
@@ -44,7 +44,7 @@ COPIED = (
 """Patient and study, which a structure set shares with its images (PS3.3 table A.19.3-1)."""
 
 
-def write(
+def write_rtstruct(
     path: Path, labels_kji: NDArray[Any], grid: SourceGrid, table: Sequence[Label] = ()
 ) -> None:
     """Write (K, J, I) labels, a region of interest for each."""
@@ -73,7 +73,7 @@ def write(
             ) from error
 
 
-def check(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:
+def check_rtstruct(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:
     """Fill the contours on the image's grid again; SaveError below a Dice of `LEAST_DICE`."""
     file = read_structures(path, grid)
     found = grid.from_lps(file.labels)
@@ -91,7 +91,7 @@ def check(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:
     )
 
 
-def _structure_set(labels_kji: NDArray[Any], rows: Sequence[Label], source: Source) -> Any:
+def _structure_set(labels_kji: NDArray[Any], rows: Sequence[Label], source: SourceSeries) -> Any:
     from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
@@ -124,7 +124,7 @@ def _structure_set(labels_kji: NDArray[Any], rows: Sequence[Label], source: Sour
     return dataset
 
 
-def _frame_of_reference(source: Source) -> Any:
+def _frame_of_reference(source: SourceSeries) -> Any:
     """The series and each of its slices, as PS3.3 C.8.8.5 nests them."""
     first = source.first
     images = [_reference(source, k) for k, one in enumerate(source.headers) if one is not None]
@@ -137,7 +137,7 @@ def _frame_of_reference(source: Source) -> Any:
     return _item(FrameOfReferenceUID=first.FrameOfReferenceUID, RTReferencedStudySequence=[study])
 
 
-def _reference(source: Source, k: int) -> Any:
+def _reference(source: SourceSeries, k: int) -> Any:
     """One slice: its file, and its frame (counted from 1) in a multi-frame file."""
     dataset, header = source.datasets[k], source.headers[k]
     item = _item(
@@ -173,7 +173,7 @@ def _coded(code: Code) -> Any:
     )
 
 
-def _contours(label: Label, labels_kji: NDArray[Any], source: Source) -> Any:
+def _contours(label: Label, labels_kji: NDArray[Any], source: SourceSeries) -> Any:
     """Every contour of one label, slice by slice, in LPS millimetres."""
     i_step, j_step = (source.geometry.affine[:3, n] for n in (0, 1))
     contours = []

@@ -24,14 +24,14 @@ from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.common.label_table import complete_table
 from napari_medsam.formats.common.optional_libraries import INSTALL, has
 from napari_medsam.formats.dicom.seg_read import TRACKING, read_segmentation
-from napari_medsam.formats.dicom.source_series import Source, make_plain, source_of
+from napari_medsam.formats.dicom.source_series import SourceSeries, make_plain, source_of
 
 MANUFACTURER = "napari-medsam"
 UNWRITABLE = (ValueError, TypeError, KeyError, AttributeError, IndexError)
 """What highdicom raises on source headers that lack what the standard requires."""
 
 
-def write(
+def write_dicom_seg(
     path: Path, labels_kji: NDArray[Any], grid: SourceGrid, table: Sequence[Label] = ()
 ) -> None:
     """Write (K, J, I) labels; frames without a label are left out."""
@@ -76,7 +76,7 @@ def _close_index(dataset: Any) -> None:
         index.close()
 
 
-def check(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:
+def check_dicom_seg(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:
     """Lay the frames on the image's grid again and compare; SaveError where they differ."""
     found = read_segmentation(path, grid)
     if not np.array_equal(grid.from_lps(found.labels), labels_kji):
@@ -110,7 +110,7 @@ def require_extra(purpose: str, library: str) -> None:
         raise SaveError(f"Saving {purpose} needs {library}, which is not installed: {INSTALL}")
 
 
-def _segmentation(numbers: NDArray[Any], rows: Sequence[Label], source: Source) -> Any:
+def _segmentation(numbers: NDArray[Any], rows: Sequence[Label], source: SourceSeries) -> Any:
     import highdicom as hd
     from pydicom.uid import generate_uid
 
@@ -137,7 +137,7 @@ def _segmentation(numbers: NDArray[Any], rows: Sequence[Label], source: Source) 
     )
 
 
-def _planes(numbers: NDArray[Any], source: Source) -> tuple[list[Any], NDArray[Any], Any]:
+def _planes(numbers: NDArray[Any], source: SourceSeries) -> tuple[list[Any], NDArray[Any], Any]:
     """Source datasets, the planes (n, rows, columns) for them, and positions where not theirs."""
     if source.is_multi_frame:
         dataset = source.first
@@ -171,7 +171,7 @@ def _planes(numbers: NDArray[Any], source: Source) -> tuple[list[Any], NDArray[A
     return images, numbers[drawn], _positions(source, drawn)
 
 
-def _positions(source: Source, places: Iterable[int]) -> list[Any]:
+def _positions(source: SourceSeries, places: Iterable[int]) -> list[Any]:
     import highdicom as hd
 
     patient = hd.CoordinateSystemNames.PATIENT

@@ -151,7 +151,7 @@ def read_header(path: Path) -> SliceHeader | None:
         column=unit(orientation[3:]) if placed and orientation is not None else None,
         pixel_spacing=_pair(spacing),
         thickness=float(thickness[0]) if thickness is not None and thickness[0] > 0 else None,
-        window=window_of(text("0028|1050"), text("0028|1051")),
+        window=header_window(text("0028|1050"), text("0028|1051")),
         body_part=text("0018|0015").lower(),
         photometric=text("0028|0004"),
         image_type=tuple(text("0008|0008").upper().split("\\")),
@@ -162,7 +162,7 @@ def read_header(path: Path) -> SliceHeader | None:
     )
 
 
-def window_of(centre: str, width: str) -> tuple[float, float] | None:
+def header_window(centre: str, width: str) -> tuple[float, float] | None:
     """(lower, upper) of the first WindowCenter and WindowWidth, None where not usable."""
     centres, widths = _numbers(centre, None), _numbers(width, None)
     if centres is None or widths is None or widths[0] <= 0:

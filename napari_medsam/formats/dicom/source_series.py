@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from napari_medsam.formats.common.errors import ReadError, SaveError
 from napari_medsam.formats.common.grid import Geometry, SourceGrid
-from napari_medsam.formats.dicom.files import unpacked
+from napari_medsam.formats.dicom.files import unpacked_dicom
 from napari_medsam.formats.dicom.multi_frame import quiet_pydicom, read_dataset
-from napari_medsam.formats.dicom.read import choose, stacks_in
+from napari_medsam.formats.dicom.read import choose_series, stacks_in
 from napari_medsam.formats.dicom.slice_header import SliceHeader
 
 IDENTITY = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID")
@@ -27,7 +27,7 @@ IDENTITY = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID")
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class SourceSeries:
     """The slices of a volume, as headers and as whole datasets without pixels.
 
     `headers[k]` is the slice at place k of the file's order, None where it is missing;
@@ -55,7 +55,7 @@ class Source:
 
 
 @contextmanager
-def source_of(grid: SourceGrid) -> Iterator[Source]:
+def source_of(grid: SourceGrid) -> Iterator[SourceSeries]:
     """Open the DICOM series of a grid again.
 
     Raises
@@ -70,9 +70,9 @@ def source_of(grid: SourceGrid) -> Iterator[Source]:
         )
     if not grid.source.exists():
         raise SaveError(f"The series in {grid.source} is gone; its headers are needed to save.")
-    with unpacked(grid.source) as place, quiet_pydicom():
+    with unpacked_dicom(grid.source) as place, quiet_pydicom():
         try:
-            stack = choose(stacks_in(place), grid.source, grid.series or None)
+            stack = choose_series(stacks_in(place), grid.source, grid.series or None)
             headers = stack.slices[min(grid.frame, len(stack.slices) - 1)]
             files = {one.path: read_dataset(one.path) for one in headers if one is not None}
         except ReadError as error:
@@ -87,7 +87,7 @@ def source_of(grid: SourceGrid) -> Iterator[Source]:
             )
         _restore_identity(list(files.values()))
         _require_identity(files.values(), grid)
-        yield Source(
+        yield SourceSeries(
             stack.geometry, headers, [None if one is None else files[one.path] for one in headers]
         )
 

@@ -69,7 +69,7 @@ def read_image(
     path
         The file or folder.
     series
-        Which DICOM series, by the UID `describe` lists.
+        Which DICOM series, by the UID `describe_image_file` lists.
     frame
         Which volume of a 4D file, counted from 0.
     spacing_xyz
@@ -99,7 +99,9 @@ def read_image(
             return read_picture(path, spacing_xyz, frame)
 
 
-def describe(path: str | os.PathLike[str], *, series: str | None = None) -> list[Description]:
+def describe_image_file(
+    path: str | os.PathLike[str], *, series: str | None = None
+) -> list[Description]:
     """What a file or folder holds, one entry a volume; values are read where there is one."""
     path = Path(path)
     small = None

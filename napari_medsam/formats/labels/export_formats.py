@@ -11,7 +11,7 @@ from napari_medsam.formats.images.read import suffix_of
 
 
 @dataclass(frozen=True)
-class Exit:
+class ExportFormat:
     """A format: what to call it, and the endings that choose it (the first is proposed)."""
 
     title: str
@@ -23,20 +23,20 @@ class Exit:
         return f"{self.title} ({' '.join(f'*{suffix}' for suffix in self.suffixes)})"
 
 
-NIFTI = Exit("NIfTI", (".nii.gz", ".nii"))
-SEG_NRRD = Exit("3D Slicer segmentation", (".seg.nrrd",))
-NRRD = Exit("NRRD", (".nrrd",))
-MHA = Exit("MetaImage", (".mha",))
-DICOM_SEG = Exit("DICOM SEG", (".seg.dcm", ".dcm"))
-RTSTRUCT = Exit("DICOM RTSTRUCT", (".rtstruct.dcm",))
-PNG = Exit("PNG picture", (".png",))
-TIFF = Exit("TIFF picture", (".tif", ".tiff"))
-COCO = Exit("COCO objects", (".json",))
+NIFTI = ExportFormat("NIfTI", (".nii.gz", ".nii"))
+SEG_NRRD = ExportFormat("3D Slicer segmentation", (".seg.nrrd",))
+NRRD = ExportFormat("NRRD", (".nrrd",))
+MHA = ExportFormat("MetaImage", (".mha",))
+DICOM_SEG = ExportFormat("DICOM SEG", (".seg.dcm", ".dcm"))
+RTSTRUCT = ExportFormat("DICOM RTSTRUCT", (".rtstruct.dcm",))
+PNG = ExportFormat("PNG picture", (".png",))
+TIFF = ExportFormat("TIFF picture", (".tif", ".tiff"))
+COCO = ExportFormat("COCO objects", (".json",))
 VOLUMES = (NIFTI, SEG_NRRD, NRRD, MHA)
 ALL = (*VOLUMES, DICOM_SEG, RTSTRUCT, PNG, TIFF, COCO)
 
 
-def exits_for(grid: SourceGrid) -> tuple[Exit, ...]:
+def export_formats_for(grid: SourceGrid) -> tuple[ExportFormat, ...]:
     """What the labels of this image can be saved as, with the libraries that are here.
 
     DICOM SEG and RTSTRUCT are for DICOM series whose slices have a place in the patient, 3D
@@ -55,10 +55,10 @@ def exits_for(grid: SourceGrid) -> tuple[Exit, ...]:
 
 def proposed_suffix(grid: SourceGrid) -> str:
     """The ending to propose for a new file."""
-    return exits_for(grid)[0].suffixes[0]
+    return export_formats_for(grid)[0].suffixes[0]
 
 
-def with_exit(path: Path, chosen: Exit | None, proposed: str) -> Path:
+def with_export_suffix(path: Path, chosen: ExportFormat | None, proposed: str) -> Path:
     """The path with the ending that the user meant.
 
     Parameters

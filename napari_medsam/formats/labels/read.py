@@ -69,7 +69,7 @@ def read_label_file(
     except OtherGrid:
         if not resample:
             raise
-    file, own = read_labels_alone(path)
+    file, own = read_labels_without_image(path)
     if "picture" in (own.kind, grid.kind) or "npz" in (own.kind, grid.kind):
         raise OtherGrid(
             f"{path.name} or the image states no place in the patient, so it cannot be resampled."
@@ -78,7 +78,7 @@ def read_label_file(
     return replace(file, labels=labels, notes=(*file.notes, *notes))
 
 
-def read_labels_alone(path: Path) -> tuple[LabelFile, SourceGrid]:
+def read_labels_without_image(path: Path) -> tuple[LabelFile, SourceGrid]:
     """Labels on their own grid, for which no image is needed; RTSTRUCT and COCO have none."""
     if suffix_of(path) == ".seg.nrrd":
         own = open_itk(path, "nrrd").grid

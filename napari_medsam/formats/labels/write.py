@@ -63,8 +63,8 @@ NRRD = LabelFormat(labels_itk.write_nrrd, labels_itk.check)
 MHA = LabelFormat(labels_itk.write_mha, labels_itk.check)
 SEG_NRRD = LabelFormat(seg_nrrd.write, seg_nrrd.check, largest=65535)
 PICTURE = LabelFormat(labels_picture.write, labels_picture.check, largest=65535)
-DICOM_SEG = LabelFormat(seg_write.write, seg_write.check, largest=65535)
-RTSTRUCT = LabelFormat(rtstruct_write.write, rtstruct_write.check, largest=65535)
+DICOM_SEG = LabelFormat(seg_write.write_dicom_seg, seg_write.check_dicom_seg, largest=65535)
+RTSTRUCT = LabelFormat(rtstruct_write.write_rtstruct, rtstruct_write.check_rtstruct, largest=65535)
 COCO = LabelFormat(coco.write, coco.check, largest=65535)
 
 FORMATS: dict[str, LabelFormat] = {

@@ -39,7 +39,7 @@ def _common_prefix(keys: Mapping[str, Array]) -> str:
     return next(wrapping, "")
 
 
-def of_state_dict(arrays: Mapping[str, Array]) -> tuple[tuple[str, ...], str]:
+def identify_state_dict(arrays: Mapping[str, Array]) -> tuple[tuple[str, ...], str]:
     """Names of the catalogue whose network the tensors fit, and the evidence in words.
 
     Raises

@@ -211,7 +211,7 @@ def _state_dict(loaded: object) -> tuple[dict[str, safe_unpickle.TensorRef], str
             "the file holds no state dict (a dict of tensors, bare or under 'model' or"
             f" 'state_dict'); its entries are {', '.join(map(reprlib.repr, list(loaded)[:5]))}."
         )
-    if isinstance(loaded, safe_unpickle.Inert):
+    if isinstance(loaded, safe_unpickle.IgnoredObject):
         raise CheckpointError(
             "the file holds a whole pickled model, which runs code when it is loaded; it is"
             " refused. Save the model's state dict alone, or use the authors' best.ckpt."

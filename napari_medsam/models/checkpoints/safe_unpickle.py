@@ -11,11 +11,11 @@ The list is what PyTorch's own zip checkpoints of state dicts need
 
 Training checkpoints (``training=True``) also hold their optimizer, callbacks and settings as
 pickled objects of any class. There, and only there, an unknown name is not refused but stands for
-`Inert`. This is safe because the name is never looked up: `find_class` is the only way from a
-pickle to anything outside of it, and ours returns an entry of the list or `Inert` and imports
-nothing. What the pickle then does, it does to `Inert`: calling it makes another `Inert` and drops
+`IgnoredObject`. This is safe because the name is never looked up: `find_class` is the only way from a
+pickle to anything outside of it, and ours returns an entry of the list or `IgnoredObject` and imports
+nothing. What the pickle then does, it does to `IgnoredObject`: calling it makes another `IgnoredObject` and drops
 the arguments; state, items and attributes given to it are dropped. There is no attribute of it,
-nor of what it returns, that reaches anything. An `Inert` is no tensor, so it can never become a
+nor of what it returns, that reaches anything. An `IgnoredObject` is no tensor, so it can never become a
 weight, and one in the state dict's own place makes the file refused (`checkpoint`).
 """
 
@@ -55,7 +55,7 @@ _OPCODES = (
 
 
 # What pickled optimizers, callbacks and settings add in a training checkpoint. None of these can
-# reach further than the ones above: they make containers, numbers, or an instance of `Inert`.
+# reach further than the ones above: they make containers, numbers, or an instance of `IgnoredObject`.
 _MORE_OPCODES = (
     *("NEWOBJ", "NEWOBJ_EX", "POP", "POP_MARK", "DUP", "LIST", "DICT", "LONG4", "LONG", "INT"),
     *("FLOAT", "EMPTY_SET", "ADDITEMS", "FROZENSET", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8"),
@@ -134,12 +134,12 @@ class _MakeDict(_Sealed):
         return _PlainDict(items)
 
 
-class Inert(_Sealed):
+class IgnoredObject(_Sealed):
     """Stands for whatever a training checkpoint names beside its tensors; does nothing at all."""
 
     __slots__ = ()
 
-    def __new__(cls, *_args: object, **_named: object) -> Inert:
+    def __new__(cls, *_args: object, **_named: object) -> IgnoredObject:
         return object.__new__(cls)
 
     def __setstate__(self, state: object) -> None:  # type: ignore[override]
@@ -157,7 +157,7 @@ class Inert(_Sealed):
     def add(self, item: object) -> None:
         del item
 
-    def __call__(self, *_args: object, **_named: object) -> Inert:
+    def __call__(self, *_args: object, **_named: object) -> IgnoredObject:
         return self
 
 
@@ -177,7 +177,7 @@ def load(data: bytes, *, training: bool = False) -> Any:
     data
         The pickle.
     training
-        Read the optimizer's and other objects of a training checkpoint as `Inert`; see above.
+        Read the optimizer's and other objects of a training checkpoint as `IgnoredObject`; see above.
 
     Raises
     ------
@@ -248,10 +248,10 @@ class _Unpickler(pickle.Unpickler):
 
 
 class _TrainingUnpickler(_Unpickler):
-    """Never imports either: what is not on the list is `Inert`."""
+    """Never imports either: what is not on the list is `IgnoredObject`."""
 
     def find_class(self, module: str, name: str) -> Any:
-        return _ALLOWED.get(f"{module}.{name}", Inert)
+        return _ALLOWED.get(f"{module}.{name}", IgnoredObject)
 
 
 def _count(value: object) -> int:

@@ -26,7 +26,7 @@ from napari_medsam.models.released.signatures import (
     DecoderForm,
     EncoderForm,
     Kind,
-    Released,
+    ReleasedSignature,
 )
 from napari_medsam.models.runtime.sam_model import Networks
 from napari_medsam.models.specs.errors import GraphError
@@ -41,13 +41,13 @@ class Graphs(NamedTuple):
     decoder: Model
 
 
-def read_graphs(released: Released) -> Graphs:
+def read_graphs(released: ReleasedSignature) -> Graphs:
     """CheckpointError where one cannot be read."""
     return Graphs(read_graph(released.encoder), read_graph(released.decoder))
 
 
-def build(
-    released: Released,
+def build_networks_from_graphs(
+    released: ReleasedSignature,
     graphs: Graphs,
     encoder: EncoderForm,
     decoder: DecoderForm,
@@ -67,14 +67,16 @@ def build(
         before = build_encoder(released.encoder.name, graphs.encoder, encoder, contract)
         map_side = int(before.output(0).shape[1])
     except RuntimeError as error:
-        raise GraphError(f"{released.encoder.name} cannot be run: {last_words(error)}") from error
+        raise GraphError(
+            f"{released.encoder.name} cannot be run: {error_summary(error)}"
+        ) from error
 
     def behind(prompts: Prompts, masks: Masks) -> Any:
         try:
             return build_decoder(parts, decoder, prompts, masks, contract, map_side)
         except RuntimeError as error:
             raise GraphError(
-                f"{released.decoder.name} cannot be run: {last_words(error)}"
+                f"{released.decoder.name} cannot be run: {error_summary(error)}"
             ) from error
 
     kinds: dict[Kind, tuple[Prompts, ...]] = {
@@ -119,7 +121,7 @@ class DecoderParts(NamedTuple):
     """DAFT's graph that embeds boxes, and its position code (1, 256, h, w)."""
 
 
-def decoder_parts(released: Released, decoder: Model, form: DecoderForm) -> DecoderParts:
+def decoder_parts(released: ReleasedSignature, decoder: Model, form: DecoderForm) -> DecoderParts:
     """The decoder with the files it needs beside it, which are read here."""
     if form.kind != "apart":
         return DecoderParts(decoder)
@@ -323,7 +325,7 @@ def _side(output: Any) -> int:
     return int(output.get_partial_shape()[-1].get_length())
 
 
-def last_words(error: Exception) -> str:
+def error_summary(error: Exception) -> str:
     """Of OpenVINO's many lines the one that says what is wrong; the rest are its own places."""
     words = [line.strip() for line in str(error).splitlines() if " " in line.strip()]
     return words[-1] if words else str(error)

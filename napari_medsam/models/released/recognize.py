@@ -17,7 +17,7 @@ from napari_medsam.models.released.pairing import decoder_of, exact_first, own_w
 from napari_medsam.models.released.signatures import (
     DecoderForm,
     EncoderForm,
-    Released,
+    ReleasedSignature,
     decoder_form,
     encoder_form,
     is_prompt_encoder,
@@ -41,7 +41,7 @@ from napari_medsam.models.specs.errors import GraphError
 
 
 @dataclass(frozen=True)
-class Reading:
+class Interpretation:
     """One way to read what was found: a model of the catalogue, under a contract."""
 
     base: str
@@ -53,13 +53,13 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Pair:
+class EncoderDecoderPair:
     """A released model's graphs, what they are, and how they may be read."""
 
-    released: Released
+    released: ReleasedSignature
     encoder: EncoderForm
     decoder: DecoderForm
-    readings: tuple[Reading, ...]
+    readings: tuple[Interpretation, ...]
     evidence: str
     is_quantized: bool = False
 
@@ -68,11 +68,11 @@ class Pair:
 class Recognized:
     """The models among some graph files, and a sentence for each file that is of none."""
 
-    pairs: tuple[Pair, ...]
+    pairs: tuple[EncoderDecoderPair, ...]
     passed_over: tuple[str, ...]
 
 
-def of_files(paths: Iterable[Path], named: Path | None = None) -> Recognized:
+def recognize_files(paths: Iterable[Path], named: Path | None = None) -> Recognized:
     """The models among the graph files `paths`, and arrays of position codes beside them.
 
     Parameters
@@ -104,7 +104,9 @@ def of_files(paths: Iterable[Path], named: Path | None = None) -> Recognized:
         try:
             if decoder is None:
                 raise GraphError(_no_decoder(path, exact[1]))
-            released = Released(path, decoder, shared_with(path, shared), shared_with(path, codes))
+            released = ReleasedSignature(
+                path, decoder, shared_with(path, shared), shared_with(path, codes)
+            )
             pairs.append(_pair(released, encoders[path], decoders[decoder], found))
         except GraphError as error:
             failed[path] = error
@@ -175,11 +177,11 @@ def _no_decoder(encoder: Path, decoders: Sequence[Path]) -> str:
 
 
 def _pair(
-    released: Released,
+    released: ReleasedSignature,
     encoder: EncoderForm,
     decoder: DecoderForm,
     found: Mapping[Path, Signature],
-) -> Pair:
+) -> EncoderDecoderPair:
     if encoder.map_side and decoder.map_side and encoder.map_side != decoder.map_side:
         raise GraphError(
             f"{released.encoder.name} gives {encoder.map_side} x {encoder.map_side} tokens but"
@@ -203,21 +205,21 @@ def _pair(
         released = replace(released, prompt_encoder=None, position_code=None)
     evidence = f"encoder {encoder.layout} {encoder.side or 'of any size'}, decoder {decoder.kind}"
     quantized = any(found[path].is_quantized for path in (released.encoder, released.decoder))
-    return Pair(released, encoder, decoder, readings, evidence, quantized)
+    return EncoderDecoderPair(released, encoder, decoder, readings, evidence, quantized)
 
 
-def _daft_reading(path: Path) -> Reading:
+def _daft_reading(path: Path) -> Interpretation:
     """Which of DAFT's models: by the file's name, for their graphs are all alike."""
     name = "-".join(own_words(path))
     if name == "lite-medsam":  # the first release holds LiteMedSAM itself in this form
-        return Reading("litemedsam", "LiteMedSAM in DAFT's form", LITE)
+        return Interpretation("litemedsam", "LiteMedSAM in DAFT's form", LITE)
     known = {key.lower() for key in DAFT_MODALITIES}
-    return Reading(f"daft-{name}" if name in known else "daft-general", "DAFT", DAFT)
+    return Interpretation(f"daft-{name}" if name in known else "daft-general", "DAFT", DAFT)
 
 
 def _readings(
     encoder: EncoderForm, decoder: DecoderForm, n_parameters: int, path: Path
-) -> tuple[Reading, ...]:
+) -> tuple[Interpretation, ...]:
     """How a pair of forms may be read; models.md section 6 as data."""
     layout, side, small = encoder.layout, encoder.side, 16 in (encoder.map_side, decoder.map_side)
     l_size = _nearest_size(n_parameters, {"l0": 30.7e6, "l1": 43.6e6, "l2": 57.3e6})
@@ -231,9 +233,9 @@ def _readings(
     if decoder.point_rank == 4 or ((layout, side) == ("nchw", 0) and not with_mask):
         name = _nearest_size(n_parameters, {"efficientsam-ti": 6.2e6, "efficientsam-s": 22.4e6})
         scaled = replace(EFFICIENT_SAM, mean=(0.0,) * 3, std=(255.0,) * 3, enlarge="cropped")
-        return (Reading(name, "values of 0 to 1, normalized inside", scaled),)
+        return (Interpretation(name, "values of 0 to 1, normalized inside", scaled),)
     if (layout, side) == ("nchw", 256):
-        return (Reading("hawken50-litemedsam", "LiteMedSAM's rules", HAWKEN50_ONNX),)
+        return (Interpretation("hawken50-litemedsam", "LiteMedSAM's rules", HAWKEN50_ONNX),)
     if (layout, side) == ("nchw", 512):
         return _efficient_vit_readings(f"efficientvit-sam-{l_size}", decoder)
     if layout == "raw_hwc" or (layout, side) in (("nchw", 1024), ("nchw", 0)):
@@ -241,48 +243,48 @@ def _readings(
     return ()
 
 
-def _sam_readings(n_parameters: int, contract: InputContract) -> tuple[Reading, ...]:
+def _sam_readings(n_parameters: int, contract: InputContract) -> tuple[Interpretation, ...]:
     """MedSAM's graphs are those of SAM ViT-B; only the pixels they want differ."""
     name = _nearest_size(n_parameters, {"mobilesam": 6.1e6, "sam-vit-b": 89.7e6})
-    readings = (Reading(name, "SAM's rules", contract),)
+    readings = (Interpretation(name, "SAM's rules", contract),)
     if name == "mobilesam":
         return readings
-    return (*readings, Reading("medsam-vit-b", "MedSAM's rules", MEDSAM))
+    return (*readings, Interpretation("medsam-vit-b", "MedSAM's rules", MEDSAM))
 
 
-def _unit_box_readings(layout: str, side: int, size: str) -> tuple[Reading, ...]:
+def _unit_box_readings(layout: str, side: int, size: str) -> tuple[Interpretation, ...]:
     if layout == "uint8":
-        return (Reading(f"medficientsam-{size}", "all preprocessing inside", UNIT_BOXES),)
+        return (Interpretation(f"medficientsam-{size}", "all preprocessing inside", UNIT_BOXES),)
     if layout != "hwc":
         return ()
     if side == 256:
-        return (Reading("hawken50-litemedsam", "min-max", replace(HAWKEN50, side=256)),)
+        return (Interpretation("hawken50-litemedsam", "min-max", replace(HAWKEN50, side=256)),)
     if side != 512:
         return ()
     image_net = replace(HAWKEN50, mean=IMAGE_NET_MEAN, std=IMAGE_NET_STD)
     return (
-        Reading(f"medficientsam-{size}", "min-max", UNIT_BOXES),
-        Reading("hawken50-efficientvit", "ImageNet mean and deviation", image_net),
+        Interpretation(f"medficientsam-{size}", "min-max", UNIT_BOXES),
+        Interpretation("hawken50-efficientvit", "ImageNet mean and deviation", image_net),
         # What hawken50's program feeds, if its file normalizes inside: told by --as alone.
-        Reading("hawken50-efficientvit", "min-max, by hawken50's rules", HAWKEN50),
+        Interpretation("hawken50-efficientvit", "min-max, by hawken50's rules", HAWKEN50),
     )
 
 
-def _sam_med2d_readings() -> tuple[Reading, ...]:
+def _sam_med2d_readings() -> tuple[Interpretation, ...]:
     """The predictor's rules first; the ONNX example's are RGB and linear."""
     example = replace(SAM_MED2D, channels="rgb", interpolation="linear")
     return (
-        Reading("sam-med2d", "BGR, nearest neighbour", SAM_MED2D),
-        Reading("sam-med2d", "RGB, linear", example),
+        Interpretation("sam-med2d", "BGR, nearest neighbour", SAM_MED2D),
+        Interpretation("sam-med2d", "RGB, linear", example),
     )
 
 
-def _efficient_vit_readings(name: str, decoder: DecoderForm) -> tuple[Reading, ...]:
+def _efficient_vit_readings(name: str, decoder: DecoderForm) -> tuple[Interpretation, ...]:
     """Prompts in a 1024 frame though the picture has 512 pixels; some exports use 512."""
     wide = replace(EFFICIENT_VIT_SAM, box_masks="all", point_masks="all")
     return (
-        Reading(name, "prompts in a 1024 frame", wide),
-        Reading(name, "prompts in a 512 frame", replace(wide, prompt_side=512.0)),
+        Interpretation(name, "prompts in a 1024 frame", wide),
+        Interpretation(name, "prompts in a 512 frame", replace(wide, prompt_side=512.0)),
     )
 
 

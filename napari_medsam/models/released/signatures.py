@@ -54,7 +54,7 @@ class DecoderForm:
 
 
 @dataclass(frozen=True)
-class Released:
+class ReleasedSignature:
     """The files of one released model, told apart."""
 
     encoder: Path

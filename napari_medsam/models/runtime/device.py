@@ -10,7 +10,7 @@ import openvino
 Precision = Literal["f32", "bf16", "f16"]
 
 
-class Way(NamedTuple):
+class ComputeMode(NamedTuple):
     """On which device, and how precisely: what a model is compiled for."""
 
     device: str  # OpenVINO's name
@@ -20,7 +20,7 @@ class Way(NamedTuple):
         return self.precision if self.device == "CPU" else f"{self.precision} on {self.device}"
 
 
-EXACT = Way("CPU", "f32")
+EXACT = ComputeMode("CPU", "f32")
 """The same masks on every machine; the default and the reference."""
 
 OTHER_DEVICES = ("GPU", "NPU")
@@ -41,14 +41,14 @@ def supports_bf16(device: str = "CPU") -> bool:
     return "BF16" in core().get_property(device, "OPTIMIZATION_CAPABILITIES")
 
 
-def faster_ways() -> list[Way]:
+def faster_modes() -> list[ComputeMode]:
     """What this machine could do beside `EXACT`, each to be checked before it is trusted."""
-    ways = [Way("CPU", "bf16")] if supports_bf16() else []
+    ways = [ComputeMode("CPU", "bf16")] if supports_bf16() else []
     there = core().available_devices
-    return ways + [Way(d, "f16") for d in there if d.split(".")[0] in OTHER_DEVICES]
+    return ways + [ComputeMode(d, "f16") for d in there if d.split(".")[0] in OTHER_DEVICES]
 
 
-def machine() -> str:
+def machine_id() -> str:
     """The processor, the other devices and OpenVINO's version: what a measurement depends on."""
     names = [core().get_property(device, "FULL_DEVICE_NAME") for device in core().available_devices]
     return "; ".join([*names, openvino.__version__])

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from napari_medsam.models.specs.errors import Cancelled
 
 
-class Job:
+class InferJob:
     """One or several inferences in turn on one infer request.
 
     A cancel between two inferences is remembered and found by the next `start` or `result`;

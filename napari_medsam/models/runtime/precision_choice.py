@@ -13,17 +13,17 @@ import contextlib
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from napari_medsam.models.runtime.device import EXACT, Precision, Way, machine
+from napari_medsam.models.runtime.device import EXACT, ComputeMode, Precision, machine_id
 from napari_medsam.storage.json_file import read_json, write_json
 from napari_medsam.storage.user_folders import home
 
-Wish = Literal["f32", "bf16", "auto"]
+PrecisionPreference = Literal["f32", "bf16", "auto"]
 """A precision, or "auto": the fastest way that was found to be safe here."""
 
-WISHES: tuple[Wish, ...] = get_args(Wish)
+WISHES: tuple[PrecisionPreference, ...] = get_args(PrecisionPreference)
 
 
-def way_for(wish: Wish | Precision, identity: str) -> Way:
+def compute_mode_for(wish: PrecisionPreference | Precision, identity: str) -> ComputeMode:
     """The way to compute for a wish; for "auto" what was measured, and `EXACT` until it was.
 
     Parameters
@@ -32,32 +32,32 @@ def way_for(wish: Wish | Precision, identity: str) -> Way:
         Of the model without its precision, `loading.Prepared.identity`.
     """
     if wish != "auto":
-        return Way("CPU", wish)
+        return ComputeMode("CPU", wish)
     return recall(identity) or EXACT
 
 
-def recall(identity: str) -> Way | None:
+def recall(identity: str) -> ComputeMode | None:
     """What was measured for a model on this machine as it is now; None where nothing was."""
     entry = _measured(_read()).get(_key(identity))
     if not isinstance(entry, dict) or entry.get("precision") not in get_args(Precision):
         return None
-    return Way(str(entry.get("device", "CPU")), entry["precision"])
+    return ComputeMode(str(entry.get("device", "CPU")), entry["precision"])
 
 
-def remember(identity: str, way: Way, found: str) -> None:
+def remember(identity: str, way: ComputeMode, found: str) -> None:
     """Keep what was measured; `found` is a sentence for whoever reads the file."""
     content = _read()
     entry = {"device": way.device, "precision": way.precision, "found": found}
     _write({**content, "measured": {**_measured(content), _key(identity): entry}})
 
 
-def wish() -> Wish:
+def precision_preference() -> PrecisionPreference:
     """What the user chose last in the window; exact arithmetic until then."""
     wished = _read().get("wish")
     return wished if wished in WISHES else "f32"
 
 
-def keep_wish(wished: Wish) -> None:
+def set_precision_preference(wished: PrecisionPreference) -> None:
     _write({**_read(), "wish": wished})
 
 
@@ -67,7 +67,7 @@ def _measured(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def _key(identity: str) -> str:
-    return f"{machine()} | {identity}"
+    return f"{machine_id()} | {identity}"
 
 
 def _path() -> Path:

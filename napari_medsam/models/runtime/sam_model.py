@@ -21,9 +21,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_medsam.input_contract import InputContract, Masks
 from napari_medsam.models.networks.sam_decoder import TOKENS, Prompts
+from napari_medsam.models.runtime.device import ComputeMode, compile_options, core
 from napari_medsam.models.runtime.device import Precision as Precision
-from napari_medsam.models.runtime.device import Way, compile_options, core
-from napari_medsam.models.runtime.infer_job import Job
+from napari_medsam.models.runtime.infer_job import InferJob
 from napari_medsam.models.specs.errors import Cancelled as Cancelled
 
 Float = NDArray[np.float32]
@@ -36,7 +36,7 @@ GRAPH_VERSION = 2  # to be raised whenever a change of the graphs could change a
 BOXES_AT_ONCE = 4
 
 
-class Decoded(NamedTuple):
+class DecodedMasks(NamedTuple):
     """Masks of N prompts.
 
     ``logits`` is (N, K, L, L) float32, L x L covering the model's square input, K = 1, 3 or 4
@@ -91,14 +91,14 @@ class SamModel:
         device: str = "CPU",
     ) -> None:
         self.contract = contract
-        self.identity = f"{identity}:{Way(device, precision)}:g{GRAPH_VERSION}"
+        self.identity = f"{identity}:{ComputeMode(device, precision)}:g{GRAPH_VERSION}"
         self._device = device
         self._options = compile_options(precision, threads, device)
         self._build_decoder = networks.decoder
         self._at_once = networks.at_once
         self._prompts = networks.prompts
         self._lock = threading.Lock()
-        self._jobs: set[Job] = set()
+        self._jobs: set[InferJob] = set()
         self._decode_requests: dict[tuple[Prompts, Masks], Any] = {}
         # The decoder every click needs is compiled beside the encoder: compiling keeps one core
         # busy, and not the interpreter.
@@ -158,7 +158,9 @@ class SamModel:
             if job.is_started:
                 yield _embedding(job.result())
 
-    def decode(self, embedding: Float, boxes: ArrayLike, *, masks: Masks | None = None) -> Decoded:
+    def decode(
+        self, embedding: Float, boxes: ArrayLike, *, masks: Masks | None = None
+    ) -> DecodedMasks:
         """Masks of N boxes on one embedding.
 
         Parameters
@@ -193,7 +195,7 @@ class SamModel:
         boxes: ArrayLike | None = None,
         mask: ArrayLike | None = None,
         masks: Masks | None = None,
-    ) -> Decoded:
+    ) -> DecodedMasks:
         """Masks of N prompts, each of P points, perhaps a box, perhaps an earlier mask.
 
         Parameters
@@ -233,7 +235,7 @@ class SamModel:
 
     def _decode(
         self, prompts: Prompts, masks: Masks, embedding: Float, inputs: tuple[NDArray[Any], ...]
-    ) -> Decoded:
+    ) -> DecodedMasks:
         if prompts not in self._prompts:
             raise ValueError(f"This model's decoder takes no {prompts.replace('+', ' with a ')}.")
         if embedding.shape != self.embedding_shape:
@@ -244,20 +246,22 @@ class SamModel:
         request = self._decoder(prompts, masks)
         image = embedding.transpose(1, 2, 0)[None]
         count = len(inputs[0])
-        parts: list[Decoded] = []
+        parts: list[DecodedMasks] = []
         with self._job(request) as job:
             for first in range(0, count, self._at_once):
                 job.start(image, *(part[first : first + self._at_once] for part in inputs))
                 logits, iou = job.result()
                 own = iou if iou.shape == logits.shape[:2] else iou[:, TOKENS[masks]]
-                parts.append(Decoded(logits, own))
+                parts.append(DecodedMasks(logits, own))
         if not parts:
             _n, n_masks, side, _side = request.model_outputs[0].get_partial_shape()
             n, size = n_masks.get_length(), side.get_length()
-            return Decoded(np.zeros((0, n, size, size), np.float32), np.zeros((0, n), np.float32))
+            return DecodedMasks(
+                np.zeros((0, n, size, size), np.float32), np.zeros((0, n), np.float32)
+            )
         if len(parts) == 1:
             return parts[0]
-        return Decoded(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+        return DecodedMasks(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
     def _decoder(self, prompts: Prompts, masks: Masks) -> Any:
         key = (prompts, masks)
@@ -276,9 +280,9 @@ class SamModel:
         return image[None]
 
     @contextmanager
-    def _job(self, request: Any) -> Iterator[Job]:
+    def _job(self, request: Any) -> Iterator[InferJob]:
         """A use of `request` that `cancel` can reach; nothing of it runs on afterwards."""
-        job = Job(request, self._lock)
+        job = InferJob(request, self._lock)
         with self._lock:
             self._jobs.add(job)
         try:

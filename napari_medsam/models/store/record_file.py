@@ -27,7 +27,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
 @dataclass(frozen=True)
-class Record:
+class ModelRecord:
     """One imported model.
 
     Attributes
@@ -86,7 +86,7 @@ class Record:
         write_json(folder / FILE_NAME, {"version": VERSION, **asdict(self)})
 
 
-def read(folder: Path) -> Record | None:
+def read_model_record(folder: Path) -> ModelRecord | None:
     """The record in a model's folder, or None where there is none.
 
     Raises
@@ -127,14 +127,14 @@ def checked_name(name: str) -> str:
     return name
 
 
-def _parse(values: Mapping[str, Any], name: str) -> Record:
+def _parse(values: Mapping[str, Any], name: str) -> ModelRecord:
     if values["version"] != VERSION or values["name"] != name:
         raise ValueError("it is of another version or another model")
     files = {str(key): str(value) for key, value in values["files"].items()}
     for file in files:
         if Path(file).is_absolute() or ".." in Path(file).parts or not file:
             raise ValueError(f"it names the file {file!r}")
-    return Record(
+    return ModelRecord(
         name=name,
         title=str(values["title"]),
         base=catalogue.spec(values["base"]).name,

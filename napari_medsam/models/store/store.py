@@ -27,7 +27,7 @@ from napari_medsam.models.specs import catalogue
 from napari_medsam.models.specs.errors import NotInstalled, StoreError
 from napari_medsam.models.specs.model_spec import ModelSpec, PageSource, UrlSource, WheelSource
 from napari_medsam.models.store import record_file
-from napari_medsam.models.store.record_file import Record
+from napari_medsam.models.store.record_file import ModelRecord
 from napari_medsam.storage.atomic_write import move_into_place, remove_file
 from napari_medsam.storage.hashing import file_sha256
 from napari_medsam.storage.locking import locked
@@ -59,12 +59,12 @@ def weights_path(model: ModelSpec) -> Path:
     return folder_of(model.name) / model.file.name
 
 
-def record(name: str) -> Record | None:
+def model_record(name: str) -> ModelRecord | None:
     """What is recorded of an imported model; None of others."""
-    return record_file.read(folder_of(name))
+    return record_file.read_model_record(folder_of(name))
 
 
-def spec(name: str) -> ModelSpec:
+def model_spec(name: str) -> ModelSpec:
     """Return the model called `name`, of the catalogue or imported.
 
     Raises
@@ -72,7 +72,7 @@ def spec(name: str) -> ModelSpec:
     ValueError
         Naming the known models.
     """
-    found = record(name) if record_file.is_name(name) else None
+    found = model_record(name) if record_file.is_name(name) else None
     return catalogue.spec(name) if found is None else found.spec(folder_of(name))
 
 
@@ -81,7 +81,7 @@ def known() -> list[ModelSpec]:
     names = [model.name for model in catalogue.CATALOGUE]
     folders = (home() / "models").glob(f"*/{record_file.FILE_NAME}")
     own = sorted(path.parent.name for path in folders if path.parent.name not in names)
-    return [spec(name) for name in (*names, *own)]
+    return [model_spec(name) for name in (*names, *own)]
 
 
 def installed_path(model: ModelSpec) -> Path:
@@ -98,9 +98,9 @@ def installed_path(model: ModelSpec) -> Path:
     return path
 
 
-def info(name: str) -> StoredModel:
+def stored_model(name: str) -> StoredModel:
     """State of one model's weights."""
-    model = spec(name)
+    model = model_spec(name)
     path = weights_path(model)
     return StoredModel(model, path, path.stat().st_size if path.is_file() else 0)
 
@@ -112,7 +112,9 @@ def is_installed(name: str) -> bool:
 
 def installed() -> list[StoredModel]:
     """The models whose weights are here: the catalogue's in its order, then imported ones."""
-    return [state for state in (info(model.name) for model in known()) if state.is_installed]
+    return [
+        state for state in (stored_model(model.name) for model in known()) if state.is_installed
+    ]
 
 
 def import_file(path: str | Path) -> ModelSpec:
@@ -145,7 +147,7 @@ def import_published(path: str | Path) -> ModelSpec | None:
     for model in catalogue.CATALOGUE:
         is_wheel = isinstance(model.source, WheelSource) and digest == model.source.sha256
         if is_wheel or digest == model.file.sha256:
-            with changing(model.name, _never) as incoming:
+            with locked_folder(model.name, _never) as incoming:
                 fresh = incoming / model.file.name
                 if is_wheel:
                     fresh = extract_weights(path, model, incoming)
@@ -157,7 +159,7 @@ def import_published(path: str | Path) -> ModelSpec | None:
     return None
 
 
-def put_imported(found: Record, write: Callable[[Path], None]) -> None:
+def add_imported(found: ModelRecord, write: Callable[[Path], None]) -> None:
     """Put an imported model in place: its files by `write`, then its record.
 
     Files of an earlier model of that name are removed. Hashes that are not known beforehand
@@ -169,7 +171,7 @@ def put_imported(found: Record, write: Callable[[Path], None]) -> None:
         Where a copy does not have the SHA-256 it should have.
     """
     folder = folder_of(found.name)
-    with changing(found.name, _never) as incoming:
+    with locked_folder(found.name, _never) as incoming:
         write(incoming)
         hashes = {name: file_sha256(incoming / name) for name in found.files}
         for name, wanted in found.files.items():
@@ -182,13 +184,13 @@ def put_imported(found: Record, write: Callable[[Path], None]) -> None:
         replace(found, files=hashes).write(folder)
 
 
-def put_record(changed: Record) -> None:
+def write_record(changed: ModelRecord) -> None:
     """Replace the record of a model that is here."""
-    with changing(changed.name, _never):
+    with locked_folder(changed.name, _never):
         changed.write(folder_of(changed.name))
 
 
-def verify(name: str) -> Path:
+def verify_model(name: str) -> Path:
     """Read an installed model's weights and compare their SHA-256 with the catalogue's.
 
     Raises
@@ -198,9 +200,9 @@ def verify(name: str) -> Path:
     StoreError
         Where they are damaged.
     """
-    model = spec(name)
+    model = model_spec(name)
     path = installed_path(model)
-    found = record(name)
+    found = model_record(name)
     if found is not None:
         for file, sha256 in found.files.items():
             if not (path.parent / file).is_file():
@@ -219,7 +221,7 @@ def require_unaltered(model: ModelSpec, hashes: Mapping[str, str]) -> None:
     StoreError
         Where one differs from the catalogue's, or from the one recorded at the import.
     """
-    found = record(model.name)
+    found = model_record(model.name)
     expected = {model.file.name: model.file.sha256} if found is None else found.files
     for file, sha256 in hashes.items():
         if expected.get(file) not in (None, sha256):
@@ -230,10 +232,10 @@ def require_unaltered(model: ModelSpec, hashes: Mapping[str, str]) -> None:
             )
 
 
-def remove(name: str) -> bool:
+def remove_model(name: str) -> bool:
     """Delete an installed model's weights; whether there were any."""
-    model = spec(name)
-    with changing(name, _never):
+    model = model_spec(name)
+    with locked_folder(name, _never):
         if not weights_path(model).is_file():
             return False
         _clear(folder_of(name))
@@ -244,7 +246,7 @@ def remove(name: str) -> bool:
 
 
 @contextmanager
-def changing(name: str, is_cancelled: Callable[[], bool]) -> Iterator[Path]:
+def locked_folder(name: str, is_cancelled: Callable[[], bool]) -> Iterator[Path]:
     """Hold a model's lock, with an empty folder for what is not complete yet."""
     folder = folder_of(name)
     with locked(folder.with_name(f"{name}.lock"), is_cancelled):

@@ -25,7 +25,7 @@ MOST_GROWTH = 100  # of a zip's bytes; trained numbers hardly shrink at all, zer
 
 
 @contextmanager
-def unpacked(path: Path) -> Iterator[tuple[list[Path], str]]:
+def unpacked_archive(path: Path) -> Iterator[tuple[list[Path], str]]:
     """The files at `path`, a zip's in a folder that lives as long as the context."""
     if path.is_dir():
         yield _listed(path), path.name

@@ -1,17 +1,17 @@
-"""`Reading`: something is read in the background, shown as progress, and used when it is there."""
+"""`BackgroundRead`: something is read in the background, shown as progress, and used when it is there."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TypeVar
 
-from napari_medsam.ui.state.dock_state import Progress, Tell
-from napari_medsam.ui.state.jobs import Job, JobRunner, Outcome
+from napari_medsam.ui.state.dock_state import Notify, Progress
+from napari_medsam.ui.state.jobs import Job, JobOutcome, JobRunner
 
 T = TypeVar("T")
 
 
-class Reading:
+class BackgroundRead:
     """Reads one thing at a time.
 
     Parameters
@@ -22,7 +22,7 @@ class Reading:
         How to tell the user what failed, and whom to tell that something changed.
     """
 
-    def __init__(self, jobs: JobRunner, tell: Tell, on_change: Callable[[], None]) -> None:
+    def __init__(self, jobs: JobRunner, tell: Notify, on_change: Callable[[], None]) -> None:
         self.progress: Progress | None = None
         self._jobs, self._tell, self._on_change = jobs, tell, on_change
 
@@ -33,7 +33,7 @@ class Reading:
         def work(hand_over: Callable[[T], None]) -> None:
             hand_over(read())
 
-        def on_end(outcome: Outcome) -> None:
+        def on_end(outcome: JobOutcome) -> None:
             self.progress = None
             if outcome.kind == "failed":
                 self._tell(outcome.sentence, True)

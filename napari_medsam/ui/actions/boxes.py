@@ -14,10 +14,10 @@ from napari_medsam.engine.data.prompts import SliceRef
 from napari_medsam.ui.actions.segment import Segmenter
 from napari_medsam.ui.layers.labels_layer import show_slice
 from napari_medsam.ui.state.case import Case
-from napari_medsam.ui.state.dock_state import Tell
+from napari_medsam.ui.state.dock_state import Notify
 
 
-class BoxDesk:
+class BoxActions:
     """The boxes of the open case.
 
     Parameters
@@ -30,7 +30,7 @@ class BoxDesk:
         self,
         viewer: ViewerModel,
         current: Callable[[], Segmenter | None],
-        tell: Tell,
+        tell: Notify,
         refresh: Callable[[], None],
     ) -> None:
         self._viewer = viewer
@@ -56,7 +56,7 @@ class BoxDesk:
         Where the label has a box there that touches it, nothing is copied.
         """
         segmenter = self._current()
-        placed = box_meant(segmenter.case) if segmenter is not None else None
+        placed = target_box(segmenter.case) if segmenter is not None else None
         if segmenter is None or placed is None:
             self._tell("There is no box on this slice to copy; draw one.", True)
             return
@@ -78,7 +78,7 @@ class BoxDesk:
     def delete(self) -> None:
         """Delete the selected boxes on this slice, else the current label's; masks stay."""
         segmenter = self._current()
-        placed = box_meant(segmenter.case) if segmenter is not None else None
+        placed = target_box(segmenter.case) if segmenter is not None else None
         if segmenter is None or placed is None:
             self._tell("There is no box on this slice to delete.", True)
             return
@@ -89,7 +89,7 @@ class BoxDesk:
         self._tell("The box is deleted; its mask stays. Undo brings it back.", False)
 
 
-def box_meant(case: Case) -> PlacedBox | None:
+def target_box(case: Case) -> PlacedBox | None:
     """The box on the slice on screen that is selected, else the current label's latest one."""
     where = case.where()
     here = [b for b in case.boxes_there() if b.box.slice == where]

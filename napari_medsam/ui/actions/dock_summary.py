@@ -1,4 +1,4 @@
-"""How things are, as a `Panel`."""
+"""How things are, as a `DockState`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from napari_medsam.ui.actions.label_rows import rows_of
 from napari_medsam.ui.actions.segment import Segmenter
 from napari_medsam.ui.actions.targets import range_asked
 from napari_medsam.ui.state.case import Case
-from napari_medsam.ui.state.dock_state import NO_POINTS, Panel, PointTool, hint
+from napari_medsam.ui.state.dock_state import NO_POINTS, DockState, PointToolState, hint
 
 
 def modality_of(case: Case) -> str:
@@ -17,7 +17,9 @@ def modality_of(case: Case) -> str:
     return case.image.volume.modality or challenge_modality(case.image.name)
 
 
-def describe(panel: Panel, segmenter: Segmenter | None, points: PointTool = NO_POINTS) -> Panel:
+def dock_state_of(
+    panel: DockState, segmenter: Segmenter | None, points: PointToolState = NO_POINTS
+) -> DockState:
     """A panel with what there is to say of the open case, if one is open."""
     if segmenter is None:
         return replace(panel, hint=hint(panel, has_boxes=False))

@@ -17,21 +17,21 @@ from numpy.typing import NDArray
 from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.journal.archive import put_aside_of
 from napari_medsam.journal.errors import JournalError
-from napari_medsam.journal.history import History, in_words, read_journal
-from napari_medsam.ui.actions.background_read import Reading
+from napari_medsam.journal.history import History, history_in_words, read_journal
+from napari_medsam.ui.actions.background_read import BackgroundRead
 from napari_medsam.ui.actions.journal import Journals
 from napari_medsam.ui.actions.segment import Segmenter
 from napari_medsam.ui.state.case import Case
-from napari_medsam.ui.state.dock_state import Tell
+from napari_medsam.ui.state.dock_state import Notify
 from napari_medsam.ui.state.jobs import JobRunner
-from napari_medsam.ui.state.resume_offers import picture_of, when
+from napari_medsam.ui.state.resume_offers import offer_picture, when
 
 WORDS = "Reading earlier work"
 NONE = "There is no other work on this image; this is all of it."
 
 
 @dataclass(frozen=True, eq=False)
-class Earlier:
+class EarlierEntry:
     """A journal that was put aside: where it is, what it holds in words, and a picture of it."""
 
     path: Path
@@ -60,21 +60,21 @@ class EarlierWork:
         jobs: JobRunner,
         segmenter: Callable[[], Segmenter | None],
         journals: Journals,
-        tell: Tell,
+        tell: Notify,
         on_change: Callable[[], None],
         on_exchange: Callable[[], None],
     ) -> None:
-        self.reading = Reading(jobs, tell, on_change)
+        self.reading = BackgroundRead(jobs, tell, on_change)
         self._segmenter, self._journals = segmenter, journals
         self._tell, self._on_change, self._on_exchange = tell, on_change, on_exchange
 
-    def find(self, then: Callable[[Sequence[Earlier]], None]) -> None:
+    def find(self, then: Callable[[Sequence[EarlierEntry]], None]) -> None:
         """Read in the background what was put aside, the latest first."""
         case = self._case
         if case is None:
             return
 
-        def found(earlier: list[Earlier]) -> None:
+        def found(earlier: list[EarlierEntry]) -> None:
             if case is not self._case:
                 return
             if earlier:
@@ -84,7 +84,7 @@ class EarlierWork:
 
         self.reading.start(WORDS, lambda: all_earlier(case.image), found)
 
-    def go_on_with(self, earlier: Earlier) -> None:
+    def go_on_with(self, earlier: EarlierEntry) -> None:
         """Go on with it in place of what is open; what runs is stopped."""
         case = self._case
         if case is None:
@@ -114,7 +114,7 @@ class EarlierWork:
         return None if segmenter is None else segmenter.case
 
 
-def all_earlier(image: ImageFile) -> list[Earlier]:
+def all_earlier(image: ImageFile) -> list[EarlierEntry]:
     """What was put aside on an image, the latest first; what cannot be read is left out."""
     found = []
     for path in put_aside_of(image.volume.fingerprint):
@@ -125,7 +125,9 @@ def all_earlier(image: ImageFile) -> list[Earlier]:
     return found
 
 
-def _earlier(path: Path, history: History, image: ImageFile) -> Earlier:
+def _earlier(path: Path, history: History, image: ImageFile) -> EarlierEntry:
     unsaved = "\nNot all of it was saved to a file." if history.annotation.is_dirty else ""
-    words = f"Last changed on {when(history.last_time)}\n{in_words(history.counts)}{unsaved}"
-    return Earlier(path, words, picture_of(image, history.annotation))
+    words = (
+        f"Last changed on {when(history.last_time)}\n{history_in_words(history.counts)}{unsaved}"
+    )
+    return EarlierEntry(path, words, offer_picture(image, history.annotation))

@@ -20,21 +20,21 @@ from qtpy.QtCore import QObject, Qt, Signal
 
 from napari_medsam.engine.annotation.events import Step
 from napari_medsam.journal.archive import exchange, put_aside
-from napari_medsam.journal.database import Book, Row
+from napari_medsam.journal.database import JournalDatabase, JournalRow
 from napari_medsam.journal.errors import JournalError
 from napari_medsam.journal.history import History
-from napari_medsam.journal.lookup import Found, look_up, take_over
+from napari_medsam.journal.lookup import JournalLookup, look_up, take_over_journal
 from napari_medsam.journal.paths import journal_path
-from napari_medsam.journal.writer import Keeper
+from napari_medsam.journal.writer import JournalWriter
 from napari_medsam.ui.actions.interrupted_propagation import interrupted_in_words
 from napari_medsam.ui.state.case import Case
-from napari_medsam.ui.state.dock_state import Tell
-from napari_medsam.ui.state.jobs import Job, JobRunner, Outcome
+from napari_medsam.ui.state.dock_state import Notify
+from napari_medsam.ui.state.jobs import Job, JobOutcome, JobRunner
 from napari_medsam.ui.state.resume_offers import (
     GO_ON,
     TAKE_OVER,
     MakeOffer,
-    offer_to_go_on,
+    offer_to_resume,
     offer_to_take_over,
 )
 
@@ -81,18 +81,18 @@ class CaseJournal:
         case: Case,
         jobs: JobRunner,
         offer: MakeOffer,
-        tell: Tell,
+        tell: Notify,
         on_change: Callable[[], None],
         is_here: Callable[[CaseJournal], bool] = lambda journal: False,
     ) -> None:
         self.case = case
-        self.keeper: Keeper | None = None
+        self.keeper: JournalWriter | None = None
         self.state: Literal["undecided", "kept", "only looking", "closed"] = "undecided"
         self._jobs, self._offer, self._tell, self._on_change = jobs, offer, tell, on_change
         self._is_here = is_here
         self._waiting = [self._row(Step("event", event)) for event in case.annotation.log]
         self._n_initial = len(self._waiting)
-        self._found: Found | None = None
+        self._found: JournalLookup | None = None
         self._so_far = (0, 0)
         self._relay = _Relay(self._on_problem, self._on_lost, self._on_large)
         case.annotation.on_step = self._on_step
@@ -144,7 +144,7 @@ class CaseJournal:
             raise JournalError(f"That is work on another image. {NOTHING_DONE}")
         self.case.annotation.settle()
         with _as_journal_error():
-            Book(path, owner=found.ownership.token).close()  # ours to write from here on
+            JournalDatabase(path, owner=found.ownership.token).close()  # ours to write from here on
         if not keeper.hand_back(CLOSE_SECONDS):
             raise JournalError(f"What is open here cannot be written now. {NOTHING_DONE}")
         try:
@@ -188,10 +188,10 @@ class CaseJournal:
             for row in waiting:
                 self.keeper.keep(row)
 
-    def _row(self, step: Step, *, is_open: bool = False) -> Row:
+    def _row(self, step: Step, *, is_open: bool = False) -> JournalRow:
         shows = step.event is not None and step.event.masks
         window = self.case.window() if shows else None
-        return Row("open" if is_open else step.kind, step.event, time.time(), window=window)
+        return JournalRow("open" if is_open else step.kind, step.event, time.time(), window=window)
 
     @property
     def _has_work(self) -> bool:
@@ -200,17 +200,19 @@ class CaseJournal:
 
     # --- what to do with an earlier journal --------------------------------------------
 
-    def _look(self, look: Callable[[], Found], then: Callable[[Found], None]) -> None:
-        def work(hand_over: Callable[[Found], None]) -> None:
+    def _look(
+        self, look: Callable[[], JournalLookup], then: Callable[[JournalLookup], None]
+    ) -> None:
+        def work(hand_over: Callable[[JournalLookup], None]) -> None:
             hand_over(look())
 
-        def ended(outcome: Outcome) -> None:
+        def ended(outcome: JobOutcome) -> None:
             if outcome.kind == "failed":
                 self._tell(f"The journal cannot be used: {outcome.sentence}", True)
 
         self._jobs.start(Job(work, then, ended))
 
-    def _decide(self, found: Found) -> None:
+    def _decide(self, found: JournalLookup) -> None:
         self._found = found
         if found.problem:
             self._tell(found.problem, True)
@@ -226,7 +228,7 @@ class CaseJournal:
         elif not found.history.is_worth_offering or self._has_work:
             self._begin(put_old_aside=True)
         else:
-            self._offer(offer_to_go_on(image, found), self._on_go_on_answer)
+            self._offer(offer_to_resume(image, found), self._on_go_on_answer)
 
     def _on_go_on_answer(self, answer: str | None) -> None:
         if self.state != "undecided":
@@ -241,14 +243,14 @@ class CaseJournal:
         if self.state != "undecided" or found is None:
             return
         if answer == TAKE_OVER:
-            self._look(lambda: take_over(found), self._on_taken_over)
+            self._look(lambda: take_over_journal(found), self._on_taken_over)
             return
         self._show(found)
         self._only_look()
         self._waiting.clear()
         self._tell(ONLY_LOOKING, True)
 
-    def _on_taken_over(self, found: Found) -> None:
+    def _on_taken_over(self, found: JournalLookup) -> None:
         self._found = found
         self._go_on()
 
@@ -280,7 +282,7 @@ class CaseJournal:
                 self._tell(KEPT_ASIDE, False)
         self._keep(found)
 
-    def _show(self, found: Found) -> bool:
+    def _show(self, found: JournalLookup) -> bool:
         history = found.history
         if history is None or not history.rows:
             return False
@@ -288,8 +290,8 @@ class CaseJournal:
         self._on_change()
         return True
 
-    def _keep(self, found: Found) -> None:
-        self.keeper = Keeper(
+    def _keep(self, found: JournalLookup) -> None:
+        self.keeper = JournalWriter(
             journal_path(found.head.fingerprint),
             found.head,
             found.ownership,
@@ -338,7 +340,7 @@ class Journals:
         self,
         make_jobs: Callable[[], JobRunner],
         offer: MakeOffer,
-        tell: Tell,
+        tell: Notify,
         on_change: Callable[[], None],
         throttle: Callable[[Callable[[], None]], Callable[[], None]] | None,
     ) -> None:

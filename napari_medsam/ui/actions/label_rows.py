@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from napari_medsam.engine.annotation.events import Label, LabelState
 from napari_medsam.engine.data.volume import Axis
-from napari_medsam.formats.common.coded_terms import in_words
+from napari_medsam.formats.common.coded_terms import code_in_words
 from napari_medsam.measure.from_files import units_of
 from napari_medsam.ui.layers.boxes_layer import Later
 from napari_medsam.ui.state.case import Case
@@ -35,7 +35,7 @@ def _row(case: Case, label: Label, axis: Axis) -> LabelRow:
         label.color,
         n_voxels,
         tally.millilitres(number) if units.has_volume else None,
-        in_words(label),
+        code_in_words(label),
         len(case.reviews.standing(axis, number).to_look_at),
         label.locked,
         label.state or begun,
@@ -45,7 +45,7 @@ def _row(case: Case, label: Label, axis: Axis) -> LabelRow:
     )
 
 
-class Measuring:
+class RowMeasures:
     """Measures what was changed, a little at a time, when the program has a moment.
 
     Parameters

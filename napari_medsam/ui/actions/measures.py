@@ -21,18 +21,18 @@ from napari_medsam.measure.from_files import units_of
 from napari_medsam.measure.overlay import Scene
 from napari_medsam.measure.page import heading_of, save_page
 from napari_medsam.measure.table import Units, as_csv, write_csv
-from napari_medsam.measure.volumes import LabelMeasure, measure
+from napari_medsam.measure.volumes import LabelMeasure, measure_labels
 from napari_medsam.ui.layers.labels_layer import add_beside, camera_of, placement, show_slice
 from napari_medsam.ui.state.case import Case
-from napari_medsam.ui.state.dock_state import Tell
-from napari_medsam.ui.state.jobs import Job, JobRunner, Outcome
+from napari_medsam.ui.state.dock_state import Notify
+from napari_medsam.ui.state.jobs import Job, JobOutcome, JobRunner
 
 LINE = 2.0
 """Width of a line in screen pixels, at the zoom there is when it is drawn."""
 
 
 @dataclass(frozen=True)
-class Asked:
+class MeasureRequest:
     """What to measure: diameters along which axis, against which labels, NSD at how many mm."""
 
     axis: Axis = "z"
@@ -41,13 +41,13 @@ class Asked:
 
 
 @dataclass(frozen=True, eq=False)
-class Taken:
+class MeasureResult:
     """What was measured: the labels (Z, Y, X) as they were, and the figures of them."""
 
     labels: NDArray[np.uint16]
     measures: tuple[LabelMeasure, ...]
     units: Units
-    asked: Asked
+    asked: MeasureRequest
 
 
 class Measures:
@@ -66,7 +66,7 @@ class Measures:
     """
 
     def __init__(
-        self, viewer: ViewerModel, jobs: JobRunner, case: Callable[[], Case | None], tell: Tell
+        self, viewer: ViewerModel, jobs: JobRunner, case: Callable[[], Case | None], tell: Notify
     ) -> None:
         self.found: tuple[LabelMeasure, ...] = ()
         self.units = Units()
@@ -75,7 +75,7 @@ class Measures:
         self._jobs = jobs
         self._case = case
         self._tell = tell
-        self._asked = Asked()
+        self._asked = MeasureRequest()
         self._of: Case | None = None
         self._lines: Shapes | None = None
 
@@ -88,11 +88,13 @@ class Measures:
         layers = (one for one in self._viewer.layers if isinstance(one, Labels) and one is not own)
         return [one for one in layers if one.data.shape == own.data.shape]
 
-    def take(self, asked: Asked) -> None:
+    def take(self, asked: MeasureRequest) -> None:
         """Measure the labels as they are now; `on_found` is called when that is done."""
         self._take(asked)
 
-    def _take(self, asked: Asked, then: Callable[[Case, Taken], str] | None = None) -> None:
+    def _take(
+        self, asked: MeasureRequest, then: Callable[[Case, MeasureResult], str] | None = None
+    ) -> None:
         """Measure, and in the same job do something with it that ends in a sentence."""
         case = self._case()
         if case is None:
@@ -101,11 +103,11 @@ class Measures:
         labels = case.annotation.labels.copy()  # the user goes on drawing
         volume, table = case.image.volume, case.annotation.table
         reference = None if asked.reference is None else _solid(asked.reference, labels.shape)
-        found: list[Taken] = []
+        found: list[MeasureResult] = []
         said: list[str] = []
 
-        def work(hand_over: Callable[[Taken], None]) -> None:
-            measures = measure(
+        def work(hand_over: Callable[[MeasureResult], None]) -> None:
+            measures = measure_labels(
                 labels,
                 table,
                 volume,
@@ -113,12 +115,12 @@ class Measures:
                 reference=reference,
                 tolerance_mm=asked.tolerance_mm,
             )
-            taken = Taken(labels, measures, units_of(volume, case.image.grid), asked)
+            taken = MeasureResult(labels, measures, units_of(volume, case.image.grid), asked)
             if then is not None:
                 said.append(then(case, taken))
             hand_over(taken)
 
-        def on_end(outcome: Outcome) -> None:
+        def on_end(outcome: JobOutcome) -> None:
             for taken in found:
                 self._of, self._asked = case, asked
                 self.found, self.units = taken.measures, taken.units
@@ -196,7 +198,7 @@ class Measures:
             return
         window = case.window()
 
-        def write(case: Case, taken: Taken) -> str:
+        def write(case: Case, taken: MeasureResult) -> str:
             other = taken.asked.reference
             table = [one.label for one in taken.measures]
             scene = Scene(case.image.volume, window, taken.labels, table, ())

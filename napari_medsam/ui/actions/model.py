@@ -7,14 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from napari_medsam.engine.inference.predictor import PromptableModel
-from napari_medsam.models.runtime.precision_choice import Wish
+from napari_medsam.models.runtime.precision_choice import PrecisionPreference
 from napari_medsam.models.store.modality_routing import AUTO
-from napari_medsam.ui.actions.model_source import Shelf, Taken
-from napari_medsam.ui.state.dock_state import ModelState, Progress, Tell
-from napari_medsam.ui.state.jobs import Job, JobRunner, Outcome
+from napari_medsam.ui.actions.model_source import ImportedModel, ModelSource
+from napari_medsam.ui.state.dock_state import ModelState, Notify, Progress
+from napari_medsam.ui.state.jobs import Job, JobOutcome, JobRunner
 
 
-class ModelDesk:
+class ModelActions:
     """One chosen model and what it needs to be ready.
 
     Parameters
@@ -31,9 +31,9 @@ class ModelDesk:
 
     def __init__(
         self,
-        shelf: Shelf,
+        shelf: ModelSource,
         jobs: JobRunner,
-        tell: Tell,
+        tell: Notify,
         on_change: Callable[[], None],
         on_model: Callable[[PromptableModel | None], None],
     ) -> None:
@@ -63,7 +63,7 @@ class ModelDesk:
         else:
             self._enter(self._missing(name))
 
-    def choose_precision(self, wish: Wish) -> None:
+    def choose_precision(self, wish: PrecisionPreference) -> None:
         """Compute another way from now on; the choice lasts."""
         self.wish = wish
         self.shelf.keep_wish(wish)
@@ -114,7 +114,7 @@ class ModelDesk:
             self._enter(ModelState(name, title, "ready", why))
             self._on_model(model)
 
-        def on_end(outcome: Outcome) -> None:
+        def on_end(outcome: JobOutcome) -> None:
             if outcome.kind == "failed":
                 can = self.shelf.can_install(target)
                 self._enter(ModelState(name, title, "failed", outcome.sentence, can))
@@ -147,7 +147,7 @@ class ModelDesk:
             else:
                 is_better.append(better)
 
-        def on_end(outcome: Outcome) -> None:
+        def on_end(outcome: JobOutcome) -> None:
             self.progress = None
             if found:
                 self._tell(" ".join(found), False)
@@ -179,12 +179,12 @@ class ModelDesk:
 
     def import_file(self, path: Path) -> None:
         """Take in a file, folder or zip the user brought, then open the model that it is."""
-        found: list[Taken] = []
+        found: list[ImportedModel] = []
         shelf, name = self.shelf, self.state.name
         self.progress = Progress(f"Importing {path.name}")
         self._on_change()
 
-        def ended(outcome: Outcome) -> None:
+        def ended(outcome: JobOutcome) -> None:
             self._installed(found[0].name if found else name, outcome)
             if found:
                 self._tell(found[0].sentence, False)
@@ -198,7 +198,7 @@ class ModelDesk:
         if self.progress is not None:
             self._jobs.cancel()
 
-    def _installed(self, name: str, outcome: Outcome) -> None:
+    def _installed(self, name: str, outcome: JobOutcome) -> None:
         self.progress = None
         if outcome.kind == "failed":
             self._tell(outcome.sentence, True)

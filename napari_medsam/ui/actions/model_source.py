@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from napari_medsam.diagnostics.precision_check import settle
+from napari_medsam.diagnostics.precision_check import remember_precision
 from napari_medsam.engine.inference.predictor import PromptableModel
 from napari_medsam.models import loading
 from napari_medsam.models.import_model import import_path
 from napari_medsam.models.install import install_model
 from napari_medsam.models.runtime import precision_choice
 from napari_medsam.models.runtime.device import EXACT
-from napari_medsam.models.runtime.precision_choice import Wish
+from napari_medsam.models.runtime.precision_choice import PrecisionPreference
 from napari_medsam.models.specs import catalogue
 from napari_medsam.models.specs.model_spec import PageSource
 from napari_medsam.models.store import modality_routing, store
@@ -23,14 +23,14 @@ from napari_medsam.storage.settings import settings
 
 
 @dataclass(frozen=True)
-class Taken:
+class ImportedModel:
     """What an import brought: the model to open, and what to tell of it."""
 
     name: str
     sentence: str
 
 
-class Shelf(Protocol):
+class ModelSource(Protocol):
     """Where models come from; the tests have one of their own."""
 
     def titles(self) -> dict[str, str]:
@@ -51,7 +51,7 @@ class Shelf(Protocol):
     def resolve(self, modality: str) -> tuple[str, str]:
         """The installed model for a modality, and why; ValueError where there is none."""
 
-    def open(self, name: str, wish: Wish) -> PromptableModel:
+    def open(self, name: str, wish: PrecisionPreference) -> PromptableModel:
         """Read and compile for a precision; about a second."""
 
     def install(
@@ -59,13 +59,13 @@ class Shelf(Protocol):
     ) -> None:
         """Fetch the weights, telling bytes done and bytes in all."""
 
-    def import_file(self, path: Path) -> Taken:
+    def import_file(self, path: Path) -> ImportedModel:
         """Take in the models of a file, a folder or a zip."""
 
-    def wish(self) -> Wish:
+    def wish(self) -> PrecisionPreference:
         """The precision chosen last."""
 
-    def keep_wish(self, wish: Wish) -> None:
+    def keep_wish(self, wish: PrecisionPreference) -> None:
         """Remember the precision chosen."""
 
     def is_measured(self, name: str) -> bool:
@@ -75,26 +75,26 @@ class Shelf(Protocol):
         """Find that out, in some ten seconds; True where it is not exact arithmetic."""
 
 
-class CatalogueShelf:
+class CatalogueModelSource:
     """The models of `models.specs.catalogue` and those imported, in the user's data folder."""
 
     def titles(self) -> dict[str, str]:
         return {spec.name: spec.title for spec in store.known()}
 
     def is_installed(self, name: str) -> bool:
-        return store.info(name).is_installed
+        return store.stored_model(name).is_installed
 
     def about(self, name: str) -> str:
-        spec = store.spec(name)
+        spec = store.model_spec(name)
         size = getattr(spec.source, "n_bytes", None) or spec.file.n_bytes
         megabytes = size / 1e6 if size else spec.megabytes
         return f"{megabytes:.0f} MB, {spec.licence}" if megabytes else spec.licence
 
     def can_install(self, name: str) -> bool:
-        return store.spec(name).can_install
+        return store.model_spec(name).can_install
 
     def how_to_get(self, name: str) -> tuple[str, str]:
-        source = store.spec(name).source
+        source = store.model_spec(name).source
         if not isinstance(source, PageSource):
             return "", ""
         return f"{source.clicks} {source.hint}".strip(), source.page
@@ -106,7 +106,7 @@ class CatalogueShelf:
             why = f"{chosen.title} is the only model that is installed."
         return chosen.name, why
 
-    def open(self, name: str, wish: Wish) -> PromptableModel:
+    def open(self, name: str, wish: PrecisionPreference) -> PromptableModel:
         return loading.open_model(name, precision=wish, threads=settings().threads or None)
 
     def install(
@@ -114,7 +114,7 @@ class CatalogueShelf:
     ) -> None:
         install_model(catalogue.spec(name), progress=progress, cancel=cancel)
 
-    def import_file(self, path: Path) -> Taken:
+    def import_file(self, path: Path) -> ImportedModel:
         passed_over: list[str] = []
         taken = import_path(path, tell=passed_over.append)
         if len(taken) == 1:
@@ -122,16 +122,16 @@ class CatalogueShelf:
         else:
             names = ", ".join(one.spec.title for one in taken)
             sentence = f"{len(taken)} models were imported: {names}."
-        return Taken(taken[0].spec.name, " ".join([sentence, *passed_over]))
+        return ImportedModel(taken[0].spec.name, " ".join([sentence, *passed_over]))
 
-    def wish(self) -> Wish:
-        return precision_choice.wish()
+    def wish(self) -> PrecisionPreference:
+        return precision_choice.precision_preference()
 
-    def keep_wish(self, wish: Wish) -> None:
-        precision_choice.keep_wish(wish)
+    def keep_wish(self, wish: PrecisionPreference) -> None:
+        precision_choice.set_precision_preference(wish)
 
     def is_measured(self, name: str) -> bool:
         return precision_choice.recall(loading.identity_of(name)) is not None
 
     def measure(self, name: str, tell: Callable[[str], None]) -> bool:
-        return settle(name, tell) != EXACT
+        return remember_precision(name, tell) != EXACT

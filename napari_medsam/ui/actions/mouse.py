@@ -11,11 +11,11 @@ from napari_medsam.ui.actions.segment import Segmenter
 from napari_medsam.ui.layers.boxes_layer import Later
 from napari_medsam.ui.layers.mouse_drag import DragWatch
 from napari_medsam.ui.state.case import Case
-from napari_medsam.ui.state.dock_state import Tell
+from napari_medsam.ui.state.dock_state import Notify
 from napari_medsam.ui.state.shortcuts import once_a_press
 
 
-class BoxHand:
+class BoxMouse:
     """Follows the open case's boxes layer.
 
     Parameters
@@ -32,7 +32,7 @@ class BoxHand:
         self,
         preview: Preview,
         cancel: Callable[[], None],
-        tell: Tell,
+        tell: Notify,
         on_change: Callable[[], None],
         later: Later,
     ) -> None:

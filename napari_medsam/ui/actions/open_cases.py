@@ -13,7 +13,7 @@ from napari.layers import Image
 
 from napari_medsam.ui.actions.segment import Segmenter
 from napari_medsam.ui.state.case import Case
-from napari_medsam.ui.state.dock_state import Tell
+from napari_medsam.ui.state.dock_state import Notify
 
 Opened = tuple[Case, Segmenter]
 
@@ -38,7 +38,7 @@ class OpenCases:
         viewer: ViewerModel,
         make: Callable[[Image], Opened],
         on_open: Callable[[], None],
-        tell: Tell,
+        tell: Notify,
     ) -> None:
         self._viewer = viewer
         self._make = make

@@ -30,7 +30,7 @@ class NothingChosen(Exception):
 
 
 @dataclass(frozen=True)
-class Volumes:
+class VolumeChoice:
     """Several volumes of the same place: time points, directions, channels, frames of a film."""
 
     name: str
@@ -44,7 +44,7 @@ class Chooser(Protocol):
     def series(self, name: str, found: Sequence[Description]) -> list[str]:
         """Which of several series to open, by `Description.series`."""
 
-    def volume(self, volumes: Volumes) -> int:
+    def volume(self, volumes: VolumeChoice) -> int:
         """Which volume of several, counted from 0."""
 
     def spacing(self, name: str, n_pages: int) -> Triple | None:
@@ -92,7 +92,7 @@ def _one_volume(
             seen[frame] = thumbnail_of(read_image(path, series=series, frame=frame))
         return seen[frame]
 
-    frame = chooser.volume(Volumes(several.name, several.n_frames, preview))
+    frame = chooser.volume(VolumeChoice(several.name, several.n_frames, preview))
     return _with_spacing(read_image(path, series=series, frame=frame), path, frame, chooser)
 
 
@@ -117,7 +117,7 @@ def thumbnail_of(image: ImageFile) -> Thumbnail:
     return thumbnail(middle, (sx, sy), (window.lower, window.upper))
 
 
-def about(one: Description) -> str:
+def series_description(one: Description) -> str:
     """Two lines that tell a series from others: what it is called; modality, size, spacing."""
     x, y, z = one.size_xyz
     size = f"{x} × {y}" if z == 1 else f"{x} × {y} × {z}"

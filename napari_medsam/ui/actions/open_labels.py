@@ -15,10 +15,10 @@ from napari_medsam.formats.common.errors import OtherGrid, ReadError, SaveError
 from napari_medsam.formats.common.label_file import LabelFile
 from napari_medsam.formats.common.label_table import read_label_table, write_label_table
 from napari_medsam.formats.labels.read import read_label_file
-from napari_medsam.ui.actions.background_read import Reading
+from napari_medsam.ui.actions.background_read import BackgroundRead
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.case_files import state_of
-from napari_medsam.ui.state.dock_state import Tell
+from napari_medsam.ui.state.dock_state import Notify
 from napari_medsam.ui.state.jobs import JobRunner
 
 Ask = Callable[[str, tuple[str, ...]], str | None]
@@ -49,10 +49,10 @@ class LabelFiles:
         jobs: JobRunner,
         case: Callable[[], Case | None],
         ask: Ask,
-        tell: Tell,
+        tell: Notify,
         on_change: Callable[[], None],
     ) -> None:
-        self.reading = Reading(jobs, tell, on_change)
+        self.reading = BackgroundRead(jobs, tell, on_change)
         self._case = case
         self._ask = ask
         self._tell = tell

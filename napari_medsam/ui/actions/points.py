@@ -14,17 +14,22 @@ from napari.components import ViewerModel
 
 from napari_medsam.engine.annotation.events import Event, PlacedBox
 from napari_medsam.engine.data.prompts import PointPrompt, SliceRef
-from napari_medsam.engine.inference.point_prompts import PointAnswer, check, point_prompt, why_not
+from napari_medsam.engine.inference.point_prompts import (
+    PointAnswer,
+    point_prompt,
+    points_refusal,
+    require_points,
+)
 from napari_medsam.ui.actions.segment import Segmenter
 from napari_medsam.ui.layers.boxes_layer import Later
 from napari_medsam.ui.layers.points_layer import Click, PointsLayer
 from napari_medsam.ui.state.case import Case
-from napari_medsam.ui.state.dock_state import PointTool, Progress, Tell
-from napari_medsam.ui.state.jobs import Job, JobRunner, Outcome
+from napari_medsam.ui.state.dock_state import Notify, PointToolState, Progress
+from napari_medsam.ui.state.jobs import Job, JobOutcome, JobRunner
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
+class PointStep:
     """One click: how many points there were then, and what came of them."""
 
     n_points: int
@@ -32,7 +37,7 @@ class Step:
     event: Event
 
 
-class Pointer:
+class PointTool:
     """The point tool of one viewer.
 
     Parameters
@@ -49,7 +54,7 @@ class Pointer:
         self,
         viewer: ViewerModel,
         jobs: JobRunner,
-        tell: Tell,
+        tell: Notify,
         on_change: Callable[[], None],
         later: Later,
     ) -> None:
@@ -66,7 +71,7 @@ class Pointer:
         self._where: SliceRef | None = None
         self._label = self._box_id = 0
         self._answer: PointAnswer | None = None
-        self._steps: list[Step] = []
+        self._steps: list[PointStep] = []
 
     # --- what is there -----------------------------------------------------------------
 
@@ -88,14 +93,14 @@ class Pointer:
             self._points.draw_mode(None)
 
     @property
-    def tool(self) -> PointTool:
+    def tool(self) -> PointToolState:
         """What the dock shows of it."""
         session = self._segmenter.session if self._segmenter else None
         if session is None:
-            return PointTool()
+            return PointToolState()
         contract, points = session.model.contract, self._points
-        return PointTool(
-            why_not=why_not(contract),
+        return PointToolState(
+            why_not=points_refusal(contract),
             inside=contract.accepts_points,
             outside=contract.accepts_negative_points,
             drawing=self._drawing,
@@ -152,7 +157,7 @@ class Pointer:
         now = {box.box_id: box for box in annotation.boxes}.get(self._box_id)
         done = {id(event) for event in annotation.log}
 
-        def is_gone(step: Step) -> bool:
+        def is_gone(step: PointStep) -> bool:
             return now != step.placed or id(step.event) not in done
 
         while self._steps and is_gone(self._steps[-1]):
@@ -217,7 +222,7 @@ class Pointer:
             tuple((one.x, one.y) for one in clicks if not one.is_inside),
             shape=segmenter.session.volume.slice_shape(where.axis),
         )
-        check(prompt, segmenter.session.model.contract, with_mask=False)
+        require_points(prompt, segmenter.session.model.contract, with_mask=False)
         return prompt
 
     def _ask(self, segmenter: Segmenter, prompt: PointPrompt, n_points: int) -> None:
@@ -238,7 +243,7 @@ class Pointer:
             placed = PlacedBox(self._box_id, label, found.mask.prompt)
             self._paint(segmenter, placed, found, n_points)
 
-        def ended(outcome: Outcome) -> None:
+        def ended(outcome: JobOutcome) -> None:
             segmenter.progress = None
             if outcome.kind == "failed":
                 self._tell(outcome.sentence, True)
@@ -267,7 +272,7 @@ class Pointer:
             window=case.window_name,
             points=found.prompts,
         )
-        self._steps.append(Step(n_points, placed, event))
+        self._steps.append(PointStep(n_points, placed, event))
         case.sync(event)
         segmenter.on_ready([placed.box.slice])
         quality = f"{found.mask.area:,} pixels found; predicted quality {found.mask.score:.2f}."

@@ -18,7 +18,7 @@ from napari_medsam.engine.inference.prefetch_order import Pace, nearest_first
 from napari_medsam.engine.session import Session
 from napari_medsam.storage.settings import settings
 from napari_medsam.ui.layers.labels_layer import Throttle
-from napari_medsam.ui.state.jobs import Job, JobRunner, Outcome
+from napari_medsam.ui.state.jobs import Job, JobOutcome, JobRunner
 
 REACH = 64
 """Slices ahead of the one on screen."""
@@ -122,7 +122,7 @@ class Prefetcher:
         self._is_running = True
         self._jobs.start(Job(work, self._on_ready, self._ended, session.cancel))
 
-    def _ended(self, outcome: Outcome) -> None:
+    def _ended(self, outcome: JobOutcome) -> None:
         self._is_running = False
         if outcome.kind == "failed":  # the user's own click will tell what is wrong
             self._session = None

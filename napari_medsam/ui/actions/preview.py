@@ -18,7 +18,7 @@ from napari_medsam.ui.layers.boxes_layer import box_from_shape
 from napari_medsam.ui.layers.labels_layer import Throttle, add_beside
 from napari_medsam.ui.layers.preview_layer import Color, PreviewLayer
 from napari_medsam.ui.state.case import Case
-from napari_medsam.ui.state.jobs import Job, JobRunner, Outcome
+from napari_medsam.ui.state.jobs import Job, JobOutcome, JobRunner
 
 
 class Preview:
@@ -105,7 +105,7 @@ class Preview:
 
     def _ask(self) -> None:
         session = self._segmenter.session if self._segmenter else None
-        held = in_hand(self._of) if self._of is not None else None
+        held = dragged_box(self._of) if self._of is not None else None
         if session is None or held is None or not self._is_held or self._is_asking:
             return
         box, label = held
@@ -123,15 +123,15 @@ class Preview:
 
     def _show(self, mask: SliceMask | None, label: int) -> None:
         if self._is_held and mask is not None and self._outline is not None and self._of:
-            self._outline.show(mask, color_of(self._of, label))
+            self._outline.show(mask, preview_color(self._of, label))
 
-    def _ended(self, outcome: Outcome) -> None:
+    def _ended(self, outcome: JobOutcome) -> None:
         self._is_asking = False
         if outcome.kind == "done" and self._is_held:
             self._ask_soon()
 
 
-def in_hand(case: Case) -> tuple[BoxPrompt, int] | None:
+def dragged_box(case: Case) -> tuple[BoxPrompt, int] | None:
     """The box that the mouse holds, and its label; None where none, or nothing may come of it."""
     layer, where = case.boxes.layer, case.where()
     if where is None or len(layer.selected_data) != 1:
@@ -146,6 +146,6 @@ def in_hand(case: Case) -> tuple[BoxPrompt, int] | None:
     return box, label
 
 
-def color_of(case: Case, label: int) -> Color:
+def preview_color(case: Case, label: int) -> Color:
     """A label's colour in the table; white where it is not there any more."""
     return next((one.color for one in case.annotation.table if one.number == label), (1, 1, 1))

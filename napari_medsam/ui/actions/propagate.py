@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from napari_medsam.engine.annotation.edit import Edit, Trust
-from napari_medsam.engine.annotation.events import PlacedBox, Run
+from napari_medsam.engine.annotation.events import PlacedBox, PropagationRecord
 from napari_medsam.engine.annotation.fixed_masks import mask_there, nothing_on, part_near
 from napari_medsam.engine.annotation.review import Confidences, confidences, doubtful, summary
 from napari_medsam.engine.annotation.review_index import extent_along
@@ -19,22 +19,22 @@ from napari_medsam.engine.data.prompts import SliceRef
 from napari_medsam.engine.data.volume import Axis
 from napari_medsam.engine.propagation.candidates import Seed
 from napari_medsam.engine.propagation.plan import (
-    Course,
-    Plan,
+    PropagationPlan,
+    PropagationTarget,
     plan_beyond,
-    plan_courses,
     plan_extents,
     plan_span,
+    plan_targets,
 )
 from napari_medsam.engine.session import Session
-from napari_medsam.ui.actions.targets import course_for
+from napari_medsam.ui.actions.targets import target_for
 from napari_medsam.ui.state.case import Case
-from napari_medsam.ui.state.dock_state import Progress, Tell
+from napari_medsam.ui.state.dock_state import Notify, Progress
 from napari_medsam.ui.state.eta import Eta
-from napari_medsam.ui.state.jobs import Job, JobRunner, Outcome
+from napari_medsam.ui.state.jobs import Job, JobOutcome, JobRunner
 from napari_medsam.ui.state.shortcuts import key_of
 
-Found = dict[Course, dict[int, SliceMask]]
+Found = dict[PropagationTarget, dict[int, SliceMask]]
 """The masks of each course, by slice."""
 
 Reach = tuple[int, int]
@@ -58,7 +58,7 @@ class Propagator:
         self,
         case: Case,
         jobs: JobRunner,
-        tell: Tell,
+        tell: Notify,
         show: Callable[[Progress | None], None],
         on_done: Callable[[], None],
     ) -> None:
@@ -73,7 +73,7 @@ class Propagator:
         self._on_done = on_done
 
     def propagate(
-        self, courses: Sequence[Course], first: int, last: int, may_widen: bool = False
+        self, courses: Sequence[PropagationTarget], first: int, last: int, may_widen: bool = False
     ) -> None:
         """Carry courses over the slices first to last, both included.
 
@@ -88,14 +88,14 @@ class Propagator:
         free = [course for course in courses if not self.case.why_not(course.label)]
         courses = free or courses  # where all are locked, `_run` says so
         if courses:
-            plan = plan_extents if self.is_extent else plan_courses
+            plan = plan_extents if self.is_extent else plan_targets
             may_widen &= not self.is_extent
             self._run(plan(courses, first, last), (first, last), may_widen)
 
     def keyframes_changed(self, boxes: Sequence[PlacedBox]) -> bool:
         """After keyframes were moved or added, redo what they change; whether there is any."""
         for placed in boxes:
-            course = course_for(self.case, placed)
+            course = target_for(self.case, placed)
             reach = self.case.reviews.followed(course.key)
             index = placed.box.slice.index
             if len(course.stations) > 1 and reach is not None and reach[0] <= index <= reach[1]:
@@ -110,11 +110,11 @@ class Propagator:
             left = [b for b in self.case.annotation.boxes if keys.get(b.box_id) == key]
             reach = self.case.reviews.followed(key)
             if reach is not None and left:
-                course = course_for(self.case, left[0])
+                course = target_for(self.case, left[0])
                 return self._run(plan_span(course, placed.box.slice.index, *reach), reach)
         return False
 
-    def go_on_from(self, course: Course, index: int) -> None:
+    def go_on_from(self, course: PropagationTarget, index: int) -> None:
         """Go on from a slice that was put right; what lies beyond it is propagated anew."""
         reach = self.case.reviews.followed(course.key)
         here = self._mask(course, index)
@@ -126,7 +126,7 @@ class Propagator:
         if not self._run(plan_beyond(course, here, *reach), reach):
             self._tell("Nothing was propagated beyond this slice.", False)
 
-    def move_end(self, course: Course, end: int, to: int) -> None:
+    def move_end(self, course: PropagationTarget, end: int, to: int) -> None:
         """The object ends on slice `to` and not on `end`: take away, or propagate, what is between.
 
         What was painted by hand or accepted stays.
@@ -141,14 +141,14 @@ class Propagator:
             return
         low, high = sorted((end, to))
         seed = Seed(here.prompt, low, high, course.label, here, until_empty=True)
-        self._run(Plan(seeds=((course, seed),)), reach)
+        self._run(PropagationPlan(seeds=((course, seed),)), reach)
 
-    def _mask(self, course: Course, index: int) -> SliceMask | None:
+    def _mask(self, course: PropagationTarget, index: int) -> SliceMask | None:
         """What a course has on a slice now."""
         there = mask_there(self.case.annotation, SliceRef(course.axis, index), course.label)
         return part_near(there, course.box_at(index))
 
-    def _take_away(self, course: Course, indices: Sequence[int], reach: Reach) -> None:
+    def _take_away(self, course: PropagationTarget, indices: Sequence[int], reach: Reach) -> None:
         if self._is_locked((course,)):
             return
         self._jobs.cancel()  # only one edit can be open
@@ -159,7 +159,7 @@ class Propagator:
             self._keep(edit, {course: {}}, True, reach)
         self._show(None)
 
-    def _paint_nothing(self, edit: Edit, course: Course, index: int) -> None:
+    def _paint_nothing(self, edit: Edit, course: PropagationTarget, index: int) -> None:
         where = SliceRef(course.axis, index)
         nothing = nothing_on(where, self.case.image.volume.slice_shape(course.axis))
         edit.paint(nothing, course.label, key=course.key)
@@ -172,7 +172,7 @@ class Propagator:
             "propagate", overwrite=self.replace, model=identity, window=self.case.window_name
         )
 
-    def _run(self, plan: Plan, reach: Reach, may_widen: bool = False) -> bool:
+    def _run(self, plan: PropagationPlan, reach: Reach, may_widen: bool = False) -> bool:
         """Start a plan; False where there is nothing to do, or a label of it is locked."""
         session, slices = self.session, plan.slices
         if session is None or not slices or self._is_locked(plan.courses):
@@ -182,11 +182,11 @@ class Propagator:
         eta = Eta(len(slices))
         found: Found = {course: {} for course in plan.courses}
 
-        def work(hand_over: Callable[[tuple[Course, SliceMask]], None]) -> None:
-            for answer in answers(session, plan):
+        def work(hand_over: Callable[[tuple[PropagationTarget, SliceMask]], None]) -> None:
+            for answer in propagation_answers(session, plan):
                 hand_over(answer)
 
-        def paint(answer: tuple[Course, SliceMask]) -> None:
+        def paint(answer: tuple[PropagationTarget, SliceMask]) -> None:
             course, mask = answer
             edit.paint(mask, course.label, key=course.key)
             found[course][mask.slice.index] = mask
@@ -195,7 +195,7 @@ class Propagator:
             n_done = len({index for masks in found.values() for index in masks})
             self._show(Progress("Propagating", n_done, len(slices), eta.after(n_done)))
 
-        def ended(outcome: Outcome) -> None:
+        def ended(outcome: JobOutcome) -> None:
             with edit:  # left open where this fails, it would refuse all that comes after
                 if outcome.kind == "done":
                     for course, index in plan.places:
@@ -211,7 +211,7 @@ class Propagator:
             at_failure.pop_all()
         return True
 
-    def _is_locked(self, courses: Iterable[Course]) -> bool:
+    def _is_locked(self, courses: Iterable[PropagationTarget]) -> bool:
         """Whether a label is locked, which is told."""
         why = next(filter(None, (self.case.why_not(course.label) for course in courses)), "")
         if why:
@@ -219,7 +219,7 @@ class Propagator:
         return bool(why)
 
     def _ended(
-        self, outcome: Outcome, edit: Edit, found: Found, reach: Reach, may_widen: bool
+        self, outcome: JobOutcome, edit: Edit, found: Found, reach: Reach, may_widen: bool
     ) -> None:
         self._show(None)
         trust = _trust(found)
@@ -265,11 +265,17 @@ class Propagator:
         """Close the edit, and keep with it what was run."""
         if found:
             courses = tuple((c.key, tuple(sorted(c.box_ids))) for c in found) if followed else ()
-            edit.ran(Run(next(iter(found)).axis, reach, courses, self._ends(list(found), reach)))
+            edit.ran(
+                PropagationRecord(
+                    next(iter(found)).axis, reach, courses, self._ends(list(found), reach)
+                )
+            )
         edit.close()
         self.case.sync()
 
-    def _ends(self, courses: Sequence[Course], reach: Reach) -> tuple[tuple[int, int, int], ...]:
+    def _ends(
+        self, courses: Sequence[PropagationTarget], reach: Reach
+    ) -> tuple[tuple[int, int, int], ...]:
         """First and last slice of what each label has, going outward from the keyframes."""
         found: dict[int, Reach] = {}
         for course in courses:
@@ -282,7 +288,9 @@ class Propagator:
         return tuple((label, *ends) for label, ends in found.items())
 
 
-def answers(session: Session, plan: Plan) -> Iterator[tuple[Course, SliceMask]]:
+def propagation_answers(
+    session: Session, plan: PropagationPlan
+) -> Iterator[tuple[PropagationTarget, SliceMask]]:
     """What the session finds for a plan; a later mask of a course on a slice is better."""
     ways = (
         (plan.tracks, session.follow(*plan.tracked)),
@@ -294,7 +302,9 @@ def answers(session: Session, plan: Plan) -> Iterator[tuple[Course, SliceMask]]:
             yield from ((asked[n][0], mask) for n, mask in masks)
 
 
-def _if_interrupted(plan: Plan, found: Found, reach: Reach) -> tuple[Trust, Run]:
+def _if_interrupted(
+    plan: PropagationPlan, found: Found, reach: Reach
+) -> tuple[Trust, PropagationRecord]:
     """How far to trust a run's slices while it runs, and the run: it has no ends yet.
 
     Slices that it has not come to have 0, so that who goes on after a crash is sent there.
@@ -305,10 +315,12 @@ def _if_interrupted(plan: Plan, found: Found, reach: Reach) -> tuple[Trust, Run]
         for index, value in known.items()
     }
     trust |= {(c.label, c.axis, i): 0.0 for c, i in plan.places if i not in found[c]}
-    return trust, Run(plan.courses[0].axis, reach)
+    return trust, PropagationRecord(plan.courses[0].axis, reach)
 
 
-def _trust(found: Mapping[Course, Mapping[int, SliceMask]]) -> dict[tuple[int, Axis], Confidences]:
+def _trust(
+    found: Mapping[PropagationTarget, Mapping[int, SliceMask]],
+) -> dict[tuple[int, Axis], Confidences]:
     """How far to trust each label's slices: where two objects share a slice, the lesser."""
     trust: dict[tuple[int, Axis], Confidences] = {}
     for course, masks in found.items():

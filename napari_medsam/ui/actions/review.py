@@ -13,12 +13,12 @@ from napari_medsam.engine.annotation.review import next_doubtful
 from napari_medsam.engine.data.prompts import SliceRef
 from napari_medsam.ui.actions.segment import Segmenter
 from napari_medsam.ui.actions.slices_left import and_elsewhere, name_of
-from napari_medsam.ui.actions.targets import course_on
+from napari_medsam.ui.actions.targets import target_on
 from napari_medsam.ui.layers.labels_layer import show_slice
-from napari_medsam.ui.state.dock_state import Tell
+from napari_medsam.ui.state.dock_state import Notify
 
 
-class ReviewDesk:
+class ReviewActions:
     """What a reviewer does with the current label in the view on screen.
 
     Parameters
@@ -35,7 +35,7 @@ class ReviewDesk:
         self,
         viewer: ViewerModel,
         current: Callable[[], Segmenter | None],
-        tell: Tell,
+        tell: Notify,
         refresh: Callable[[], None],
     ) -> None:
         self._viewer = viewer
@@ -95,7 +95,7 @@ class ReviewDesk:
         segmenter, where = self._here()
         if segmenter is None or where is None:
             return
-        course = course_on(segmenter.case, where.axis, where.index)
+        course = target_on(segmenter.case, where.axis, where.index)
         if course is None:
             self._tell("This label has no box in this view to go on from.", True)
         else:
@@ -104,7 +104,7 @@ class ReviewDesk:
     def move_end(self, end: int, to: int) -> None:
         """The user has dragged the end of the object from one slice to another."""
         segmenter, where = self._here()
-        course = course_on(segmenter.case, where.axis, end) if segmenter and where else None
+        course = target_on(segmenter.case, where.axis, end) if segmenter and where else None
         if segmenter is not None and course is not None and end != to:
             segmenter.propagator.move_end(course, end, to)
             self._refresh()

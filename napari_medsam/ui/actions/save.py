@@ -17,19 +17,19 @@ from napari_medsam.ui.actions.open_labels import Ask
 from napari_medsam.ui.layers.image_layer import UNKNOWN_PLACE
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.case_files import state_of
-from napari_medsam.ui.state.dock_state import Progress, Tell
-from napari_medsam.ui.state.jobs import Job, JobRunner, Outcome
+from napari_medsam.ui.state.dock_state import Notify, Progress
+from napari_medsam.ui.state.jobs import Job, JobOutcome, JobRunner
 
 
 @dataclass(frozen=True)
-class How:
+class SaveOptions:
     """A file for each label instead of one for all; ITK-SNAP's description beside each."""
 
     one_a_label: bool = False
     description: bool = False
 
 
-ONE_FILE = How()
+ONE_FILE = SaveOptions()
 REPLACE = "Replace it"
 CHANGED = (
     "another program has changed this since it was opened or saved here. Replace what is there now?"
@@ -38,11 +38,11 @@ BORROWED = "Another window works on this image; save under a new name."
 BUSY = "The labels are being saved already; save again when that has ended."
 
 
-class Saver:
+class SaveActions:
     """Writes labels on a lane of its own, so that a click never cancels a save."""
 
     def __init__(
-        self, jobs: JobRunner, ask: Ask, tell: Tell, on_change: Callable[[], None]
+        self, jobs: JobRunner, ask: Ask, tell: Notify, on_change: Callable[[], None]
     ) -> None:
         self.progress: Progress | None = None
         self._jobs = jobs
@@ -50,7 +50,7 @@ class Saver:
         self._tell = tell
         self._on_change = on_change
 
-    def save(self, case: Case, path: Path, how: How = ONE_FILE) -> None:
+    def save(self, case: Case, path: Path, how: SaveOptions = ONE_FILE) -> None:
         """Write the labels as they are now onto the image's own grid, and check the file.
 
         A file that another program has written since it was opened or saved here is asked about
@@ -72,7 +72,7 @@ class Saver:
         def on_saved(saved: list[Saved]) -> None:
             self._on_saved(case, saved, last)
 
-        def on_end(outcome: Outcome) -> None:
+        def on_end(outcome: JobOutcome) -> None:
             self.progress = None
             if outcome.kind == "failed":
                 self._tell(outcome.sentence, True)
@@ -113,7 +113,7 @@ class Saver:
         place = "" if case.has_known_place else f" {UNKNOWN_PLACE}"
         self._tell(f"{told(saved)}{place}", False)
 
-    def _why_not(self, case: Case, path: Path, how: How) -> str:
+    def _why_not(self, case: Case, path: Path, how: SaveOptions) -> str:
         """Why files may not be written, in a sentence; empty where they may."""
         annotation = case.annotation
         rows = [one for one in annotation.table if annotation.voxel_count(one.number)]

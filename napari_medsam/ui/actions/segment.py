@@ -14,20 +14,22 @@ from napari_medsam.engine.data.prompts import SliceRef
 from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
 from napari_medsam.engine.inference.predictor import PromptableModel
 from napari_medsam.engine.inference.prefetch_order import nearest_first
-from napari_medsam.engine.propagation.plan import Course
+from napari_medsam.engine.propagation.plan import PropagationTarget
 from napari_medsam.engine.session import Session
 from napari_medsam.ui.actions.propagate import Propagator
 from napari_medsam.ui.actions.targets import slices_of
 from napari_medsam.ui.state.case import Case
-from napari_medsam.ui.state.dock_state import Progress, Tell
+from napari_medsam.ui.state.dock_state import Notify, Progress
 from napari_medsam.ui.state.eta import Eta
-from napari_medsam.ui.state.jobs import Job, JobRunner, Outcome
+from napari_medsam.ui.state.jobs import Job, JobOutcome, JobRunner
 
 FEW = 4
 """Boxes of a slice, up to which each is answered by itself, from the whole slice first."""
 
 
-def answers(session: Session, boxes: Sequence[PlacedBox]) -> Iterator[tuple[PlacedBox, SliceMask]]:
+def box_answers(
+    session: Session, boxes: Sequence[PlacedBox]
+) -> Iterator[tuple[PlacedBox, SliceMask]]:
     """The masks of boxes on one slice; a later one for the same box is sharper.
 
     Many boxes (nuclei that were pasted) are answered together, so that they share crops.
@@ -54,7 +56,7 @@ class Segmenter:
     """
 
     def __init__(
-        self, case: Case, jobs: JobRunner, tell: Tell, on_change: Callable[[], None]
+        self, case: Case, jobs: JobRunner, tell: Notify, on_change: Callable[[], None]
     ) -> None:
         self.case = case
         self.session: Session | None = None
@@ -129,7 +131,7 @@ class Segmenter:
 
         def work(hand_over: Callable[[tuple[PlacedBox, SliceMask]], None]) -> None:
             for _, boxes in groups:
-                for answer in answers(session, boxes):
+                for answer in box_answers(session, boxes):
                     hand_over(answer)
 
         self._jobs.cancel()
@@ -172,7 +174,7 @@ class Segmenter:
         self.case.sync(event)
         self._on_change()
 
-    def _boxes_ended(self, outcome: Outcome) -> None:
+    def _boxes_ended(self, outcome: JobOutcome) -> None:
         self._asked = None
         self._answered = None
         self.progress = None
@@ -191,7 +193,7 @@ class Segmenter:
     # --- propagation -------------------------------------------------------------------
 
     def propagate(
-        self, courses: Sequence[Course], first: int, last: int, may_widen: bool = False
+        self, courses: Sequence[PropagationTarget], first: int, last: int, may_widen: bool = False
     ) -> None:
         """Carry boxes over the slices first to last, both included; one undo takes it back.
 
@@ -237,7 +239,7 @@ class Segmenter:
         self._on_change()
         self._jobs.start(Job(work, count, self._embedded, session.cancel))
 
-    def _embedded(self, outcome: Outcome) -> None:
+    def _embedded(self, outcome: JobOutcome) -> None:
         self.progress = None
         if outcome.kind == "done":
             self._tell("All slices of this view are ready.", False)

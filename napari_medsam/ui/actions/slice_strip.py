@@ -8,7 +8,7 @@ from napari_medsam.engine.data.prompts import SliceRef
 from napari_medsam.engine.data.volume import Axis
 from napari_medsam.engine.session import Session
 from napari_medsam.ui.state.case import Case
-from napari_medsam.ui.state.dock_state import Strip
+from napari_medsam.ui.state.dock_state import StripState
 
 
 class ReadySlices:
@@ -40,13 +40,13 @@ class ReadySlices:
             self._indices.update(i for i in every if session.is_embedded(SliceRef(axis, i)))
 
 
-def strip_of(case: Case, session: Session | None, ready: ReadySlices) -> Strip | None:
+def strip_of(case: Case, session: Session | None, ready: ReadySlices) -> StripState | None:
     """The strip of a case; None for a picture, and in the 3D view."""
     where = case.where()
     if where is None or case.image.volume.is_flat:
         return None
     standing = case.reviews.standing(where.axis, case.label)
-    return Strip(
+    return StripState(
         where.axis,
         case.image.volume.n_slices(where.axis),
         where.index,

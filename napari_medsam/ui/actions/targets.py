@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from napari_medsam.engine.annotation.events import PlacedBox
 from napari_medsam.engine.data.prompts import SliceRef
 from napari_medsam.engine.data.volume import Axis
-from napari_medsam.engine.propagation.plan import Course, course_of
+from napari_medsam.engine.propagation.plan import PropagationTarget, target_of
 from napari_medsam.ui.layers.boxes_layer import box_from_shape
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.dock_state import Range
 
 
-def read_boxes(case: Case) -> tuple[list[PlacedBox], list[PlacedBox]]:
+def take_drawn_boxes(case: Case) -> tuple[list[PlacedBox], list[PlacedBox]]:
     """Take over what the user did to a case's boxes: those that need a mask now, those deleted.
 
     Boxes that are gone leave the annotation (their masks stay); a rectangle too small to mean
@@ -80,29 +80,29 @@ def why_no_seeds(case: Case | None) -> str:
     return f"Draw a box for {label.name}{place} first; propagation starts from it."
 
 
-def courses(case: Case) -> list[Course]:
+def targets(case: Case) -> list[PropagationTarget]:
     """The objects a propagation starts from, with all their boxes, each object once."""
-    return list(dict.fromkeys(course_for(case, seed) for seed in seeds(case)))
+    return list(dict.fromkeys(target_for(case, seed) for seed in seeds(case)))
 
 
-def course_for(case: Case, placed: PlacedBox) -> Course:
+def target_for(case: Case, placed: PlacedBox) -> PropagationTarget:
     """The object that a box belongs to, with its other boxes and the masks of it that stand."""
     reviews = case.reviews
     standing = reviews.anchors(placed.box.slice.axis, placed.label)
-    return course_of(placed, case.annotation.boxes, standing, reviews.keys())
+    return target_of(placed, case.annotation.boxes, standing, reviews.keys())
 
 
-def course_on(case: Case, axis: Axis, index: int) -> Course | None:
+def target_on(case: Case, axis: Axis, index: int) -> PropagationTarget | None:
     """The current label's object along an axis whose keyframes lie nearest to a slice."""
     own = [b for b in case.annotation.boxes if (b.label, b.box.slice.axis) == (case.label, axis)]
     if not own:
         return None
-    return course_for(case, min(own, key=lambda b: abs(b.box.slice.index - index)))
+    return target_for(case, min(own, key=lambda b: abs(b.box.slice.index - index)))
 
 
 def range_asked(case: Case) -> Range | None:
     """The slices a propagation would visit now; None without a box, or on a picture."""
-    found = courses(case)
+    found = targets(case)
     if not found or case.image.volume.is_flat:
         return None
     axis = found[0].boxes[0].box.slice.axis

@@ -17,7 +17,7 @@ from napari_medsam.formats.labels.templates import (
     with_template,
 )
 from napari_medsam.ui.state.case import Case
-from napari_medsam.ui.state.dock_state import Tell
+from napari_medsam.ui.state.dock_state import Notify
 
 
 class Templates:
@@ -32,7 +32,7 @@ class Templates:
     """
 
     def __init__(
-        self, case: Callable[[], Case | None], tell: Tell, on_change: Callable[[], None]
+        self, case: Callable[[], Case | None], tell: Notify, on_change: Callable[[], None]
     ) -> None:
         self._case = case
         self._tell = tell

@@ -19,7 +19,7 @@ OFFER = "New here? A tour of a minute, on a sample case."
 
 
 @dataclass(frozen=True)
-class Step:
+class TourStep:
     """What to do, with `{action}` for an action's key, and whether it is done.
 
     `is_done` is given the case and the slice that was on screen when the step began.
@@ -46,18 +46,20 @@ def _is_saved(case: Case, _: SliceRef | None) -> bool:
 
 
 STEPS = (
-    Step(
+    TourStep(
         "Drag a box around the liver, the large organ on the left of the picture. The outline "
         "follows; let go when it fits.",
         _has_mask,
     ),
-    Step("Press {propagate}: the box is carried over the slices above and below.", _was_propagated),
-    Step(
+    TourStep(
+        "Press {propagate}: the box is carried over the slices above and below.", _was_propagated
+    ),
+    TourStep(
         "Press {next_doubtful} for the slice most in doubt, or scroll: look whether the mask is "
         "right. ({undo} takes anything back.)",
         _looked_elsewhere,
     ),
-    Step("Press {save} and save the labels.", _is_saved),
+    TourStep("Press {save} and save the labels.", _is_saved),
 )
 LAST = "That is the whole way. {sheet} shows all keys; drop your own file here to begin."
 

@@ -146,7 +146,7 @@ def _rgb_uint8(pixels: NDArray[Any]) -> NDArray[np.uint8]:
 _WINDOWS: WeakKeyDictionary[Volume, dict[str, Window]] = WeakKeyDictionary()
 
 
-def window_of(image: ImageFile, preset: str) -> Window:
+def window_of_layer(image: ImageFile, preset: str) -> Window:
     """A preset's window, found once for each volume (percentiles take a while)."""
     found = _WINDOWS.setdefault(image.volume, {})
     if preset not in found:
@@ -157,7 +157,7 @@ def window_of(image: ImageFile, preset: str) -> Window:
 
 def first_window_of(image: ImageFile) -> Window:
     """The window an image is opened with."""
-    return window_of(image, first_window(image))
+    return window_of_layer(image, first_window(image))
 
 
 def contrast_limits(window: Window) -> tuple[float, float]:

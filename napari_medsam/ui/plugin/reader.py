@@ -13,7 +13,7 @@ from typing import Any
 
 from napari_medsam.formats.common.errors import ReadError
 from napari_medsam.formats.images.read import SUFFIXES, suffix_of
-from napari_medsam.formats.labels.read import is_label_file, read_labels_alone
+from napari_medsam.formats.labels.read import is_label_file, read_labels_without_image
 from napari_medsam.formats.pictures.coco import is_coco
 from napari_medsam.ui.actions.open_images import NothingChosen, open_images
 from napari_medsam.ui.layers.image_layer import LayerData, image_layer_data, labels_layer_data
@@ -75,7 +75,7 @@ def _labels(path: Path) -> list[LayerData]:
     if controller is not None and controller.case is not None:
         controller.label_files.open(path)
         return []
-    file, grid = read_labels_alone(path)
+    file, grid = read_labels_without_image(path)
     return [labels_layer_data(file, grid, path.name)]
 
 

@@ -15,25 +15,25 @@ from napari.layers import Image, Layer
 
 from napari_medsam.engine.annotation.annotation import Annotation
 from napari_medsam.engine.annotation.events import Event, Label, LabelState, PlacedBox
-from napari_medsam.engine.annotation.merge import added
-from napari_medsam.engine.annotation.review_index import Reviews
+from napari_medsam.engine.annotation.merge import merge_labels
+from napari_medsam.engine.annotation.review_index import ReviewIndex
 from napari_medsam.engine.data.intensity_window import Window
 from napari_medsam.engine.data.prompts import SliceRef
 from napari_medsam.engine.data.volume import Axis
 from napari_medsam.formats.common.coded_terms import renamed
 from napari_medsam.formats.common.default_window import first_window, window_names
 from napari_medsam.formats.common.label_file import LabelFile
-from napari_medsam.measure.live_measures import Tally
+from napari_medsam.measure.live_measures import LiveMeasures
 from napari_medsam.ui.layers.boxes_layer import BoxesLayer, Later
 from napari_medsam.ui.layers.image_layer import (
     AS_SHOWN,
     contrast_limits,
     has_known_place,
     image_file_of,
-    window_of,
+    window_of_layer,
 )
 from napari_medsam.ui.layers.labels_layer import LabelsLayer, Throttle, camera_of, shown_slice
-from napari_medsam.ui.state.case_files import KnownFiles
+from napari_medsam.ui.state.case_files import CaseFiles
 
 LOCKED = "{} is locked: nothing was changed. Untick Lock in the label table to change it."
 
@@ -99,9 +99,9 @@ class Case:
         self.has_own_range = False  # the user has said how far to go
         self.widened: dict[tuple[int, Axis], tuple[int, int]] = {}
         self.pending: dict[int, PlacedBox] = {}
-        self.reviews = Reviews(self.annotation)
-        self.tally = Tally(self.annotation, self.image.volume)
-        self.files = KnownFiles()
+        self.reviews = ReviewIndex(self.annotation)
+        self.tally = LiveMeasures(self.annotation, self.image.volume)
+        self.files = CaseFiles()
         self.is_released = False  # closed for good
         self.is_borrowed = False  # another window keeps this image's journal
         self.on_release: Callable[[], None] = lambda: None
@@ -256,7 +256,9 @@ class Case:
         """Take over the labels of a file, in place of what is there or beside it."""
         labels, table = file.labels, file.table
         if keep:
-            labels, table = added(self.annotation.labels, self.annotation.table, labels, table)
+            labels, table = merge_labels(
+                self.annotation.labels, self.annotation.table, labels, table
+            )
         event = self.annotation.load_labels(labels, table)
         if not self.annotation.voxel_count(self.label):
             there = (n.number for n in table if self.annotation.voxel_count(n.number))
@@ -344,7 +346,7 @@ class Case:
         if self.window_name == AS_SHOWN and not self.image.volume.is_rgb:
             lower, upper = self.layer.contrast_limits
             return Window(float(lower), float(upper))
-        return window_of(self.image, self.window_name)
+        return window_of_layer(self.image, self.window_name)
 
     def choose_window(self, name: str) -> None:
         """Show the model, and the user, a preset or "LOWER,UPPER"; "as shown" leaves the screen.
@@ -355,7 +357,7 @@ class Case:
             Where it is neither, in a sentence.
         """
         if name != AS_SHOWN:
-            window_of(self.image, name)
+            window_of_layer(self.image, name)
         self.window_name = name
         if name != AS_SHOWN and not self.image.volume.is_rgb:
             self.layer.contrast_limits = contrast_limits(self.window())

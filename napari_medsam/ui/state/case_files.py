@@ -24,7 +24,7 @@ def state_of(path: Path) -> FileState | None:
     return FileState(found.st_size, found.st_mtime_ns, found.st_ino)
 
 
-class KnownFiles:
+class CaseFiles:
     """How files were when the case read or wrote them last."""
 
     def __init__(self) -> None:

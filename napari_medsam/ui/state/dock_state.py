@@ -1,6 +1,6 @@
-"""What the dock shows, as one frozen `Panel`, and the `View` that shows it.
+"""What the dock shows, as one frozen `DockState`, and the `View` that shows it.
 
-The controller makes a `Panel` after each thing that happens; the widget only draws it. So what a
+The controller makes a `DockState` after each thing that happens; the widget only draws it. So what a
 user would read can be tested without a screen.
 """
 
@@ -12,15 +12,15 @@ from typing import Literal, Protocol
 
 from napari_medsam.engine.annotation.events import LabelState
 from napari_medsam.engine.data.volume import Axis
-from napari_medsam.models.runtime.precision_choice import Wish
-from napari_medsam.ui.state.resume_offers import Offer
+from napari_medsam.models.runtime.precision_choice import PrecisionPreference
+from napari_medsam.ui.state.resume_offers import ResumeOffer
 
-Tell = Callable[[str, bool], None]
+Notify = Callable[[str, bool], None]
 """Takes a sentence for the user and whether it is about a problem."""
 
 VIEW_NAMES: dict[Axis, str] = {"z": "axial", "y": "coronal", "x": "sagittal"}
 
-PRECISIONS: dict[Wish, str] = {"f32": "Exact", "auto": "Fast", "bf16": "bfloat16"}
+PRECISIONS: dict[PrecisionPreference, str] = {"f32": "Exact", "auto": "Fast", "bf16": "bfloat16"}
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Range:
 
 
 @dataclass(frozen=True)
-class PointTool:
+class PointToolState:
     """What may be done with points: inside the object, outside it, or why nothing.
 
     ``drawing`` says which a click adds now; None: none.
@@ -100,11 +100,11 @@ class PointTool:
     n_points: int = 0
 
 
-NO_POINTS = PointTool()
+NO_POINTS = PointToolState()
 
 
 @dataclass(frozen=True)
-class Panel:
+class DockState:
     """Everything the dock shows."""
 
     hint: str
@@ -121,7 +121,7 @@ class Panel:
     label: int = 0
     is_drawing: bool = False
     is_selecting: bool = False
-    points: PointTool = NO_POINTS
+    points: PointToolState = NO_POINTS
     range: Range | None = None
     progress: Progress | None = None
     can_undo: bool = False
@@ -136,7 +136,7 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class Strip:
+class StripState:
     """All slices along the axis on screen.
 
     Parameters
@@ -173,16 +173,16 @@ class Strip:
 class View(Protocol):
     """The dock, as the controller knows it."""
 
-    def show_panel(self, panel: Panel) -> None:
+    def show_panel(self, panel: DockState) -> None:
         """Draw a panel."""
 
-    def show_strip(self, strip: Strip | None) -> None:
+    def show_strip(self, strip: StripState | None) -> None:
         """Draw the strip of slices; None where there is none to show."""
 
     def ask(self, question: str, answers: tuple[str, ...]) -> str | None:
         """Ask the user; one of the answers, or None where the question was left."""
 
-    def offer(self, offer: Offer, answer: Callable[[str | None], None]) -> None:
+    def offer(self, offer: ResumeOffer, answer: Callable[[str | None], None]) -> None:
         """Ask without waiting; `answer` is called once, with None where it was left."""
 
 
@@ -195,7 +195,7 @@ def time_left(seconds: float | None) -> str:
     return f"about {round(seconds / 60)} min left"
 
 
-def hint(panel: Panel, *, has_boxes: bool) -> str:
+def hint(panel: DockState, *, has_boxes: bool) -> str:
     """The one thing to do next."""
     model = panel.model
     if model is not None and model.state == "missing":

@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Outcome:
+class JobOutcome:
     """How a job ended; `sentence` says what went wrong where it failed."""
 
     kind: Literal["done", "cancelled", "failed"]
@@ -58,7 +58,7 @@ class Job(Generic[T]):
 
     work: Callable[[Callable[[T], None]], None]
     on_item: Callable[[T], None]
-    on_end: Callable[[Outcome], None] = _nothing
+    on_end: Callable[[JobOutcome], None] = _nothing
     interrupt: Callable[[], None] = _nothing
 
 
@@ -111,7 +111,7 @@ class Jobs:
         future.add_done_callback(lambda f: self._on_finished(f, generation, stop))
 
     def cancel(self) -> None:
-        self._end(Outcome("cancelled"))
+        self._end(JobOutcome("cancelled"))
 
     def close(self) -> None:
         self._forget()
@@ -126,7 +126,7 @@ class Jobs:
             job.interrupt()
         return job
 
-    def _end(self, outcome: Outcome) -> None:
+    def _end(self, outcome: JobOutcome) -> None:
         """End the job that runs, if one does, before its work is over."""
         job = self._forget()
         if job is not None:
@@ -155,7 +155,7 @@ class Jobs:
             except MemoryError as error:  # without this item the job is not what it should be
                 self._end(outcome_of(error))
 
-    def _on_ended(self, generation: int, outcome: Outcome) -> None:
+    def _on_ended(self, generation: int, outcome: JobOutcome) -> None:
         job = self._job
         if job is not None and generation == self._generation:
             self._job = None
@@ -179,7 +179,7 @@ class ImmediateJobs:
     def start(self, job: Job[Any]) -> None:
         self.cancel()
         self._job = job
-        outcome = Outcome("done")
+        outcome = JobOutcome("done")
 
         def hand_over(item: object) -> None:
             if self._job is not job:
@@ -198,24 +198,24 @@ class ImmediateJobs:
         job, self._job = self._job, None
         if job is not None:
             job.interrupt()
-            job.on_end(Outcome("cancelled"))
+            job.on_end(JobOutcome("cancelled"))
 
     def close(self) -> None:
         self._job = None
 
 
-def outcome_of(error: BaseException | None) -> Outcome:
+def outcome_of(error: BaseException | None) -> JobOutcome:
     """An exception as the outcome it means; only one nobody foresaw goes to the log."""
     if error is None:
-        return Outcome("done")
+        return JobOutcome("done")
     if isinstance(error, Cancelled | CancelledError):
-        return Outcome("cancelled")
+        return JobOutcome("cancelled")
     if isinstance(error, MemoryError):
-        return Outcome("failed", "There is not enough free memory; close other programs.")
+        return JobOutcome("failed", "There is not enough free memory; close other programs.")
     if isinstance(error, ValueError | OSError | StoreError):
-        return Outcome("failed", str(error))
+        return JobOutcome("failed", str(error))
     _log.error("A job failed", exc_info=error)
-    return Outcome("failed", f"This did not work ({type(error).__name__}: {error}).")
+    return JobOutcome("failed", f"This did not work ({type(error).__name__}: {error}).")
 
 
 class _Relay(QObject):

@@ -23,16 +23,16 @@ PATTERNS = tuple(
 QUESTION = "Open NIfTI, NRRD, MHA and DICOM (files and folders) here, without asking each time?"
 
 
-def answer(yes: bool) -> None:
+def answer_preferred_reader(yes: bool) -> None:
     """What the user said, kept."""
-    (take_over if yes else leave_alone)()
+    (become_preferred_reader if yes else leave_alone)()
 
 
-def take_over() -> None:
+def become_preferred_reader() -> None:
     """The user agreed: napari opens our kinds of files with us; other patterns stay."""
     plugins = get_settings().plugins
     plugins.extension2reader = {**plugins.extension2reader, **dict.fromkeys(PATTERNS, PLUGIN)}
-    settings.keep(opens_files="yes")
+    settings.set_settings(opens_files="yes")
 
 
 def leave_alone() -> None:
@@ -41,4 +41,4 @@ def leave_alone() -> None:
     ours = {p for p in PATTERNS if plugins.extension2reader.get(p) == PLUGIN}
     kept = {p: name for p, name in plugins.extension2reader.items() if p not in ours}
     plugins.extension2reader = kept
-    settings.keep(opens_files="no")
+    settings.set_settings(opens_files="no")

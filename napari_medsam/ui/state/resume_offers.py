@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from napari_medsam.engine.annotation.annotation import Annotation
 from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.formats.common.thumbnail import thumbnail
-from napari_medsam.journal.history import in_words
-from napari_medsam.journal.lookup import Found
+from napari_medsam.journal.history import history_in_words
+from napari_medsam.journal.lookup import JournalLookup
 from napari_medsam.ui.layers.image_layer import first_window_of
 
 GO_ON, START_NEW = "Go on with it", "Start anew"
@@ -24,7 +24,7 @@ OTHERS_RECOVERED = "Other work that was put aside as damaged by mistake is there
 
 
 @dataclass(frozen=True, eq=False)
-class Offer:
+class ResumeOffer:
     """A question with a picture, and the answers there are; the first is the usual one."""
 
     question: str
@@ -32,11 +32,11 @@ class Offer:
     picture: NDArray[np.uint8] | None = None
 
 
-MakeOffer = Callable[[Offer, Callable[[str | None], None]], None]
+MakeOffer = Callable[[ResumeOffer, Callable[[str | None], None]], None]
 """Shows an offer and returns at once; the answer (None: left) is called back, once."""
 
 
-def offer_to_go_on(image: ImageFile, found: Found) -> Offer:
+def offer_to_resume(image: ImageFile, found: JournalLookup) -> ResumeOffer:
     """Whether to go on with what the journal holds."""
     history = found.history
     if history is None:
@@ -45,25 +45,25 @@ def offer_to_go_on(image: ImageFile, found: Found) -> Offer:
     recovered = f" {RECOVERED}" if found.was_recovered else ""
     others = f" {OTHERS_RECOVERED}" if found.n_recovered else ""
     question = (
-        f"Earlier work on this image was found: {in_words(found.counts)}, last changed on "
+        f"Earlier work on this image was found: {history_in_words(found.counts)}, last changed on "
         f"{when(history.last_time)}.{unsaved}{recovered} Undo will work as before. Earlier work "
         f"that you do not go on with is kept: the menu \u22ef of the dock brings it back.{others}"
     )
-    return Offer(question, (GO_ON, START_NEW), picture_of(image, history.annotation))
+    return ResumeOffer(question, (GO_ON, START_NEW), offer_picture(image, history.annotation))
 
 
-def offer_to_take_over(image: ImageFile, found: Found) -> Offer:
+def offer_to_take_over(image: ImageFile, found: JournalLookup) -> ResumeOffer:
     """What to do while another window works on the same image."""
     question = (
-        f"This image is open in another window, with {in_words(found.counts)}. If you take over, "
+        f"This image is open in another window, with {history_in_words(found.counts)}. If you take over, "
         f"you go on with all of it here, and what is done in the other window from then on is not "
         f"kept. If you only look, what you do here is not kept."
     )
-    picture = picture_of(image, found.history.annotation) if found.history else None
-    return Offer(question, (ONLY_LOOK, TAKE_OVER), picture)
+    picture = offer_picture(image, found.history.annotation) if found.history else None
+    return ResumeOffer(question, (ONLY_LOOK, TAKE_OVER), picture)
 
 
-def picture_of(image: ImageFile, annotation: Annotation) -> NDArray[np.uint8]:
+def offer_picture(image: ImageFile, annotation: Annotation) -> NDArray[np.uint8]:
     """The axial slice with the most labels, small, its labels in their colours."""
     volume, labels = image.volume, annotation.labels
     counts = np.count_nonzero(labels.reshape(len(labels), -1), axis=1)

@@ -11,7 +11,7 @@ LONG = 20.0
 """Seconds after which one looks elsewhere."""
 
 
-class Bell:
+class CompletionSound:
     """Hears of progress, and rings once a long job has ended.
 
     Parameters

@@ -14,11 +14,11 @@ from superqt.utils import qthrottled
 
 from napari_medsam.formats.images.read import without_suffix
 from napari_medsam.formats.labels.per_label import label_paths
-from napari_medsam.headless.embedding_store import lasting_cache, preferences_file
-from napari_medsam.storage.settings import keep, settings, settings_file
-from napari_medsam.ui.actions.earlier_work import Earlier
-from napari_medsam.ui.actions.model_source import CatalogueShelf, Shelf
-from napari_medsam.ui.actions.save import How
+from napari_medsam.headless.embedding_store import cache_preferences_file, lasting_cache
+from napari_medsam.storage.settings import set_settings, settings, settings_file
+from napari_medsam.ui.actions.earlier_work import EarlierEntry
+from napari_medsam.ui.actions.model_source import CatalogueModelSource, ModelSource
+from napari_medsam.ui.actions.save import SaveOptions
 from napari_medsam.ui.actions.templates import fill_menu
 from napari_medsam.ui.actions.tour import OFFER, SLICE, Tour
 from napari_medsam.ui.controller import Controller
@@ -29,21 +29,21 @@ from napari_medsam.ui.napari_support.mesh_redraw import keep_shaders
 from napari_medsam.ui.napari_support.mouse_position import keep_mouse_in_place
 from napari_medsam.ui.state import preferred_reader, shortcuts
 from napari_medsam.ui.state.case import Case
-from napari_medsam.ui.state.dock_state import Panel, Strip
+from napari_medsam.ui.state.dock_state import DockState, StripState
 from napari_medsam.ui.state.file_watch import FileWatch
-from napari_medsam.ui.state.resume_offers import Offer
+from napari_medsam.ui.state.resume_offers import ResumeOffer
 from napari_medsam.ui.widgets import file_dialogs
 from napari_medsam.ui.widgets.close_guard import ClosingQuestion
-from napari_medsam.ui.widgets.completion_sound import Bell
-from napari_medsam.ui.widgets.dock_layout import Parts
-from napari_medsam.ui.widgets.fitting_scroll_area import UprightScroll
+from napari_medsam.ui.widgets.completion_sound import CompletionSound
+from napari_medsam.ui.widgets.dock_layout import DockLayout
+from napari_medsam.ui.widgets.fitting_scroll_area import FittingScrollArea
 from napari_medsam.ui.widgets.journal_dialogs import ask_earlier, show_offer
 from napari_medsam.ui.widgets.key_repeats import KeyRepeats
 from napari_medsam.ui.widgets.measure_window import MeasureWindow
 from napari_medsam.ui.widgets.model_rows import ask_weights
 from napari_medsam.ui.widgets.napari_preferences import NapariPreferences
-from napari_medsam.ui.widgets.preferences import Page
-from napari_medsam.ui.widgets.shortcut_sheet import KeySheet
+from napari_medsam.ui.widgets.preferences import PreferencesDialog
+from napari_medsam.ui.widgets.shortcut_sheet import ShortcutSheet
 
 WIDTH = 320
 LEAST_HEIGHT = 60
@@ -77,17 +77,17 @@ class MedSamWidget(QWidget):
         Where models come from; the catalogue's when not given.
     """
 
-    def __init__(self, napari_viewer: Viewer, shelf: Shelf | None = None) -> None:
+    def __init__(self, napari_viewer: Viewer, shelf: ModelSource | None = None) -> None:
         super().__init__()
         give_back_large_arrays()
         keep_shaders()
         keep_mouse_in_place()
         self._viewer = napari_viewer
         self._later = Later(self)
-        shelf = shelf or CatalogueShelf()
-        self.parts = Parts(self._images)
+        shelf = shelf or CatalogueModelSource()
+        self.parts = DockLayout(self._images)
         self._tour = Tour()
-        self._bell = Bell(QApplication.beep, lambda: settings().sound)
+        self._bell = CompletionSound(QApplication.beep, lambda: settings().sound)
         # A number that is typed changes with each digit, and other threads compile the model anew.
         self._obey_soon = QTimer(self)
         self._obey_soon.setSingleShot(True)
@@ -118,7 +118,7 @@ class MedSamWidget(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         # No least width of our own: it would take the place of what the parts need.
-        scroll = UprightScroll(self.parts, least_width=WIDTH)
+        scroll = FittingScrollArea(self.parts, least_width=WIDTH)
         scroll.setMinimumHeight(LEAST_HEIGHT // 2)
         layout.addWidget(scroll, stretch=1)
         layout.addWidget(self.parts.end)
@@ -194,7 +194,7 @@ class MedSamWidget(QWidget):
         # The dock gets no close event with the window; only its destruction is told.
         self.destroyed.connect(controller.close)
         self.destroyed.connect(self._naparis.close)
-        kept = (settings_file(), preferences_file(), self._naparis.file)
+        kept = (settings_file(), cache_preferences_file(), self._naparis.file)
         self._watch = FileWatch(self, [one for one in kept if one], self._on_settings_written)
 
     def _connect_keys(self) -> None:
@@ -260,14 +260,14 @@ class MedSamWidget(QWidget):
         """Do what a key or a menu entry does; `palette.titles` has the actions."""
         self._actions[action]()
 
-    def show_panel(self, panel: Panel) -> None:
+    def show_panel(self, panel: DockState) -> None:
         if self._later.is_over:  # a redraw that was put off can outlive the dock
             return
         self.parts.show_panel(panel)
         self._bell.hear(panel.progress)
         self._show_next_thing(panel)
 
-    def _show_next_thing(self, panel: Panel) -> None:
+    def _show_next_thing(self, panel: DockState) -> None:
         """One thing at a time: a model, a question that is asked once, the tour, or the hint."""
         is_time = panel.model is not None and panel.model.state == "ready" and not panel.has_case
         question = self._question() if is_time and not self._tour.is_on else ""
@@ -288,16 +288,16 @@ class MedSamWidget(QWidget):
 
     def _on_offer_answered(self, yes: bool) -> None:
         if settings().opens_files == "":
-            preferred_reader.answer(yes)
+            preferred_reader.answer_preferred_reader(yes)
         elif yes:
             self.start_tour()
         else:
-            keep(tour_seen=True)
+            set_settings(tour_seen=True)
         self.controller.refresh()
 
     def start_tour(self) -> None:
         """Begin the tour, on the sample case."""
-        keep(tour_seen=True)
+        set_settings(tour_seen=True)
         [(voxels, how, _)] = synthetic_ct()
         sample = Image(voxels, **how)
         self._viewer.add_layer(sample)
@@ -310,7 +310,7 @@ class MedSamWidget(QWidget):
         self._tour.stop()
         self.controller.refresh()
 
-    def show_strip(self, strip: Strip | None) -> None:
+    def show_strip(self, strip: StripState | None) -> None:
         if self._later.is_over:
             return
         self.parts.strip.show_strip(strip)
@@ -322,7 +322,7 @@ class MedSamWidget(QWidget):
 
     def ask_preferences(self) -> None:
         """Show the page of preferences, and do as it says."""
-        page = Page(self, self.controller.desk.wish)
+        page = PreferencesDialog(self, self.controller.desk.wish)
         if page.exec():
             if page.precision.currentData() != self.controller.desk.wish:
                 self.controller.desk.choose_precision(page.precision.currentData())
@@ -345,7 +345,7 @@ class MedSamWidget(QWidget):
 
     def show_keys(self) -> None:
         """Show the sheet of keys beside the window."""
-        sheet = KeySheet(self)
+        sheet = ShortcutSheet(self)
         sheet.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         sheet.show()
 
@@ -379,7 +379,7 @@ class MedSamWidget(QWidget):
     def ask(self, question: str, answers: tuple[str, ...]) -> str | None:
         return file_dialogs.ask(self, question, answers)
 
-    def offer(self, offer: Offer, answer: Callable[[str | None], None]) -> None:
+    def offer(self, offer: ResumeOffer, answer: Callable[[str | None], None]) -> None:
         show_offer(self, offer, answer)
 
     def ask_where_to_save(self, *, one_a_label: bool = False) -> None:
@@ -390,7 +390,7 @@ class MedSamWidget(QWidget):
         path = file_dialogs.ask_save_path(self, suggested, case.image.grid)
         if path is not None and not (one_a_label and self._keeps_others(case, path)):
             description = self.parts.files.description.isChecked()
-            self.controller.save(path, How(one_a_label, description))
+            self.controller.save(path, SaveOptions(one_a_label, description))
 
     def _keeps_others(self, case: Case, path: Path) -> bool:
         """Whether files of single labels are there and are not to be replaced."""
@@ -407,7 +407,7 @@ class MedSamWidget(QWidget):
         """Ask which earlier work on the image to go on with."""
         self.controller.earlier.find(self._ask_earlier)
 
-    def _ask_earlier(self, found: Sequence[Earlier]) -> None:
+    def _ask_earlier(self, found: Sequence[EarlierEntry]) -> None:
         chosen = ask_earlier(self, found)
         if chosen is not None:
             self.controller.earlier.go_on_with(chosen)

@@ -1,6 +1,6 @@
 """The parts of the dock, from what to do next at the top to saving at the bottom.
 
-They show a `Panel`; what they ask for is connected in `widget`. Buttons and combo boxes take the
+They show a `DockState`; what they ask for is connected in `widget`. Buttons and combo boxes take the
 keyboard only by Tab, so that the keys go on working on the image after a click in the dock.
 """
 
@@ -26,7 +26,7 @@ from qtpy.QtWidgets import (
 from superqt.utils import signals_blocked
 
 from napari_medsam.engine.data.volume import Axis
-from napari_medsam.ui.state.dock_state import PRECISIONS, VIEW_NAMES, Panel
+from napari_medsam.ui.state.dock_state import PRECISIONS, VIEW_NAMES, DockState
 from napari_medsam.ui.state.shortcuts import with_key
 from napari_medsam.ui.widgets.basics import (
     ProgressRow,
@@ -39,14 +39,14 @@ from napari_medsam.ui.widgets.basics import (
 from napari_medsam.ui.widgets.file_row import FileRow
 from napari_medsam.ui.widgets.label_table import LabelTable
 from napari_medsam.ui.widgets.model_rows import ModelChoice, ModelRow
-from napari_medsam.ui.widgets.model_view_row import SeenRow
+from napari_medsam.ui.widgets.model_view_row import ModelViewRow
 from napari_medsam.ui.widgets.slice_strip import SliceStrip
 from napari_medsam.ui.widgets.tool_rows import BoxRow, OfferRow, PointRow, ReviewRow
 
 DISCLAIMER = "For research use only. Not a medical device."
 
 
-class Parts(QWidget):
+class DockLayout(QWidget):
     """What is inside the dock.
 
     Parameters
@@ -123,7 +123,7 @@ class Parts(QWidget):
         column.addLayout(form)
         column.addWidget(self.model_row)
         column.addLayout(side_by_side(*self.view_buttons.values()))
-        self.seen = SeenRow()
+        self.seen = ModelViewRow()
         column.addWidget(self.seen)
         return column
 
@@ -172,7 +172,7 @@ class Parts(QWidget):
         column.setContentsMargins(8, 0, 8, 4)
         return column
 
-    def show_panel(self, panel: Panel) -> None:
+    def show_panel(self, panel: DockState) -> None:
         """Draw a panel; nothing that the user is typing is disturbed."""
         self.hint.setText(panel.hint)
         self.message.setText(("\u26a0 " if panel.is_problem else "") + panel.message)
@@ -207,7 +207,7 @@ class Parts(QWidget):
         ):
             only_3d.setVisible(not panel.is_flat)
 
-    def _show_choices(self, panel: Panel) -> None:
+    def _show_choices(self, panel: DockState) -> None:
         windows = tuple(self.preset.itemText(n) for n in range(self.preset.count()))
         self.model.show_models(panel.models, panel.model.name if panel.model else "")
         self.precision.setCurrentIndex(self.precision.findData(panel.precision))

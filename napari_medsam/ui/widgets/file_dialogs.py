@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.images.read import SUFFIXES, suffix_of
-from napari_medsam.formats.labels.export_formats import exits_for, with_exit
+from napari_medsam.formats.labels.export_formats import export_formats_for, with_export_suffix
 
 LABEL_FILES = " ".join(f"*{suffix}" for suffix in (*SUFFIXES, ".json"))
 TABLE_FILTER = "Label table (*.csv);;ITK-SNAP label description (*.txt *.label)"
@@ -17,7 +17,7 @@ TABLE_FILTER = "Label table (*.csv);;ITK-SNAP label description (*.txt *.label)"
 
 def ask_save_path(parent: QWidget, suggested: Path, grid: SourceGrid) -> Path | None:
     """Where to save labels, in one of the formats that fit their image."""
-    exits = exits_for(grid)
+    exits = export_formats_for(grid)
     filters = [one.file_filter for one in exits]
     name, chosen = QFileDialog.getSaveFileName(
         parent, "Save labels", str(suggested), ";;".join(filters)
@@ -26,7 +26,7 @@ def ask_save_path(parent: QWidget, suggested: Path, grid: SourceGrid) -> Path | 
         return None
     asked = Path(name)
     meant = exits[filters.index(chosen)] if chosen in filters else None
-    path = with_exit(asked, meant, suffix_of(suggested))
+    path = with_export_suffix(asked, meant, suffix_of(suggested))
     if path != asked and path.exists() and not _may_replace(parent, path):
         return None
     return path

@@ -6,7 +6,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QAction
 from qtpy.QtWidgets import QMenu, QToolButton, QWidget
 
-from napari_medsam.ui.state.dock_state import Panel
+from napari_medsam.ui.state.dock_state import DockState
 from napari_medsam.ui.state.shortcuts import with_key
 from napari_medsam.ui.widgets.basics import button, side_by_side
 
@@ -56,7 +56,7 @@ class FileRow(QWidget):
         self.menu.addAction(action)
         return action
 
-    def show_panel(self, panel: Panel) -> None:
+    def show_panel(self, panel: DockState) -> None:
         self.save.setText(with_key("Save labels..." if panel.is_dirty else "Save labels", "save"))
         tables = self.import_table, self.export_table
         needs_case = (self.one_a_label, self.description, *tables, self.earlier)

@@ -7,7 +7,7 @@ from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QFrame, QScrollArea, QWidget
 
 
-class UprightScroll(QScrollArea):
+class FittingScrollArea(QScrollArea):
     """Scrolls up and down only, and keeps room for its bar beside the widget.
 
     Parameters

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QMessageBox, QWidget
 
-from napari_medsam.ui.actions.earlier_work import Earlier
-from napari_medsam.ui.state.resume_offers import Offer
-from napari_medsam.ui.widgets.open_dialogs import KEEP, PREVIEW, SMOOTH, Question
+from napari_medsam.ui.actions.earlier_work import EarlierEntry
+from napari_medsam.ui.state.resume_offers import ResumeOffer
+from napari_medsam.ui.widgets.open_dialogs import KEEP, PREVIEW, SMOOTH, ChoiceDialog
 from napari_medsam.ui.widgets.picture_list import LINE, PictureList, pixmap
 
 QUESTION = (
@@ -18,10 +18,10 @@ QUESTION = (
 )
 
 
-class EarlierDialog(Question):
+class EarlierDialog(ChoiceDialog):
     """A list of what was put aside, the latest first, each with its picture."""
 
-    def __init__(self, found: Sequence[Earlier], parent: QWidget | None) -> None:
+    def __init__(self, found: Sequence[EarlierEntry], parent: QWidget | None) -> None:
         super().__init__("Earlier work", QUESTION, parent)
         self.open_button.setText("Go on with it")
         self.list = PictureList()
@@ -34,16 +34,22 @@ class EarlierDialog(Question):
         self.resize(520, min(640, 160 + LINE * len(found)))
 
 
-def ask_earlier(parent: QWidget, found: Sequence[Earlier]) -> Earlier | None:
+def ask_earlier(parent: QWidget, found: Sequence[EarlierEntry]) -> EarlierEntry | None:
     """The one that was chosen; None where the question was left."""
     dialog = EarlierDialog(found, parent)
     is_accepted = bool(dialog.exec())
     chosen = dialog.list.chosen()
     dialog.deleteLater()
-    return next((one for one in chosen if isinstance(one, Earlier)), None) if is_accepted else None
+    return (
+        next((one for one in chosen if isinstance(one, EarlierEntry)), None)
+        if is_accepted
+        else None
+    )
 
 
-def show_offer(parent: QWidget, offer: Offer, answer: Callable[[str | None], None]) -> QMessageBox:
+def show_offer(
+    parent: QWidget, offer: ResumeOffer, answer: Callable[[str | None], None]
+) -> QMessageBox:
     """Ask, and return; `answer` is called once, with None where the question was left."""
     box = QMessageBox(parent.window())
     box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)

@@ -24,7 +24,7 @@ from qtpy.QtWidgets import (
 from napari_medsam.engine.data.volume import Axis
 from napari_medsam.formats.images.read import without_suffix
 from napari_medsam.measure.table import as_row
-from napari_medsam.ui.actions.measures import Asked, Measures
+from napari_medsam.ui.actions.measures import MeasureRequest, Measures
 from napari_medsam.ui.state.dock_state import VIEW_NAMES
 from napari_medsam.ui.widgets.basics import button, side_by_side, small_print
 
@@ -117,7 +117,9 @@ class MeasureWindow(QDialog):
         """Measure what is chosen above."""
         axis: Axis = self.axis.currentData()
         self.again.setText("Measuring...")
-        self._measures.take(Asked(axis, self.reference.currentData(), self.tolerance.value()))
+        self._measures.take(
+            MeasureRequest(axis, self.reference.currentData(), self.tolerance.value())
+        )
 
     def show_found(self) -> None:
         """Fill the table; columns that have nothing are hidden."""

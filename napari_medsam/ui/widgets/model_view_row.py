@@ -9,9 +9,9 @@ from qtpy.QtGui import QColor, QImage, QPainter, QPen, QPixmap
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef
-from napari_medsam.engine.inference.model_view import Corners, box_seen, seen
+from napari_medsam.engine.inference.model_view import Corners, box_in_model_view, model_view
 from napari_medsam.engine.session import Session
-from napari_medsam.ui.actions.boxes import box_meant
+from napari_medsam.ui.actions.boxes import target_box
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.widgets.basics import button, small_print
 
@@ -23,7 +23,7 @@ TITLE = "What the model sees"
 FOLDED, OPEN = "\u25b8", "\u25be"
 
 
-class SeenRow(QWidget):
+class ModelViewRow(QWidget):
     """Folded: a button. Open: the picture with the box, and its window in numbers."""
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class SeenRow(QWidget):
         where = case.where() if case is not None else None
         if not self.is_open or case is None or session is None or where is None:
             return
-        placed = box_meant(case)
+        placed = target_box(case)
         box = placed.box if placed is not None else None
         what = (session.volume, session.model.identity, session.window, where, box)
         if what == self._shown:
@@ -62,9 +62,9 @@ class SeenRow(QWidget):
 
     def _draw(self, session: Session, where: SliceRef, box: BoxPrompt | None) -> None:
         contract, window = session.model.contract, session.window
-        pixels = seen(session.volume, contract, window, where)
-        corners = box_seen(box, session.volume, contract) if box is not None else None
-        self.picture.setPixmap(picture_of(pixels, corners))
+        pixels = model_view(session.volume, contract, window, where)
+        corners = box_in_model_view(box, session.volume, contract) if box is not None else None
+        self.picture.setPixmap(model_view_picture(pixels, corners))
         lower_upper = f"{window.lower:,.0f} to {window.upper:,.0f}"
         shown = "colours" if session.volume.is_rgb else f"grey values {lower_upper}"
         self.words.setText(f"{contract.side} \u00d7 {contract.side} pixels, {shown}")
@@ -76,7 +76,7 @@ class SeenRow(QWidget):
         self._shown = ()
 
 
-def picture_of(pixels: NDArray[np.uint8], corners: Corners | None) -> QPixmap:
+def model_view_picture(pixels: NDArray[np.uint8], corners: Corners | None) -> QPixmap:
     """(side, side, 3) RGB as a pixmap of `SIDE` pixels, with a box in pixels of the array."""
     side = pixels.shape[0]
     image = QImage(pixels.tobytes(), side, side, 3 * side, QImage.Format.Format_RGB888)

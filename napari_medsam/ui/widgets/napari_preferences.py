@@ -32,7 +32,7 @@ MB = 10**6
 
 
 @dataclass(frozen=True)
-class Twin:
+class LinkedSetting:
     """A value that both sides have.
 
     Parameters
@@ -54,7 +54,9 @@ class Twin:
 
 def _kept(name: str) -> tuple[Callable[[], Any], Callable[[Any], object]]:
     """How a value that both sides have in the same form is read and kept."""
-    return lambda: getattr(settings.settings(), name), lambda value: settings.keep(**{name: value})
+    return lambda: getattr(settings.settings(), name), lambda value: settings.set_settings(
+        **{name: value}
+    )
 
 
 def _data_of(words: Mapping[Any, str], word: str) -> Any:
@@ -62,40 +64,45 @@ def _data_of(words: Mapping[Any, str], word: str) -> Any:
 
 
 def _keep_room(megabytes: int) -> None:
-    chosen = embedding_store.preferences()
-    embedding_store.keep_preferences(chosen._replace(max_bytes=megabytes * MB))
+    chosen = embedding_store.cache_preferences()
+    embedding_store.set_cache_preferences(chosen._replace(max_bytes=megabytes * MB))
 
 
 def _keep_precision(word: str) -> None:
-    chosen = embedding_store.preferences()
-    embedding_store.keep_preferences(chosen._replace(precision=_data_of(DISK, word)))
+    chosen = embedding_store.cache_preferences()
+    embedding_store.set_cache_preferences(chosen._replace(precision=_data_of(DISK, word)))
 
 
-TWINS: tuple[Twin, ...] = (
-    Twin("computer", "threads", *_kept("threads")),
-    Twin("computer", "memory_mb", *_kept("memory_mb")),
-    Twin("computer", "disk_mb", lambda: embedding_store.preferences().max_bytes // MB, _keep_room),
-    Twin(
+TWINS: tuple[LinkedSetting, ...] = (
+    LinkedSetting("computer", "threads", *_kept("threads")),
+    LinkedSetting("computer", "memory_mb", *_kept("memory_mb")),
+    LinkedSetting(
+        "computer",
+        "disk_mb",
+        lambda: embedding_store.cache_preferences().max_bytes // MB,
+        _keep_room,
+    ),
+    LinkedSetting(
         "computer",
         "disk_precision",
-        lambda: DISK[embedding_store.preferences().precision],
+        lambda: DISK[embedding_store.cache_preferences().precision],
         _keep_precision,
     ),
-    Twin(
+    LinkedSetting(
         "computer",
         "idle_work",
         lambda: IDLE[settings.settings().idle_work],
-        lambda word: settings.keep(idle_work=_data_of(IDLE, word)),
+        lambda word: settings.set_settings(idle_work=_data_of(IDLE, word)),
     ),
-    Twin("screen", "preview", *_kept("preview")),
-    Twin("screen", "sound", *_kept("sound")),
-    Twin(
+    LinkedSetting("screen", "preview", *_kept("preview")),
+    LinkedSetting("screen", "sound", *_kept("sound")),
+    LinkedSetting(
         "screen",
         "opens_files",
         lambda: settings.settings().opens_files == "yes",
-        preferred_reader.answer,
+        preferred_reader.answer_preferred_reader,
     ),
-    Twin("screen", "ask_on_close", *_kept("ask_on_close")),
+    LinkedSetting("screen", "ask_on_close", *_kept("ask_on_close")),
 )
 """Not here: the keys, for which napari has no form, and how the model computes, which has to be
 measured and told first."""
@@ -178,7 +185,7 @@ class NapariPreferences:
             # Another dock's `NapariPreferences` may have kept it before us: this dock obeys too.
             self._on_change()
 
-    def _settle(self, twin: Twin, napari_wins: bool) -> bool:
+    def _settle(self, twin: LinkedSetting, napari_wins: bool) -> bool:
         """Make both sides of a value alike; returns whether ours was changed."""
         page = getattr(self._theirs, twin.page)
         theirs, ours = getattr(page, twin.name), twin.ours()

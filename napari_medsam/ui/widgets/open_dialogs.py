@@ -27,7 +27,12 @@ from napari_medsam.formats.common.description import Description
 from napari_medsam.formats.common.errors import ReadError
 from napari_medsam.formats.common.grid import Triple
 from napari_medsam.formats.common.thumbnail import SIDE
-from napari_medsam.ui.actions.open_images import Chooser, NothingChosen, Volumes, about
+from napari_medsam.ui.actions.open_images import (
+    Chooser,
+    NothingChosen,
+    VolumeChoice,
+    series_description,
+)
 from napari_medsam.ui.widgets.basics import sentence
 from napari_medsam.ui.widgets.picture_list import LINE, PictureList, pixmap
 
@@ -41,11 +46,11 @@ def current_chooser() -> Chooser | None:
         return None
     for widget in QApplication.topLevelWidgets():
         if isinstance(widget, QMainWindow) and widget.isVisible():
-            return ChoiceDialogs(widget)
+            return OpenDialogs(widget)
     return None
 
 
-class ChoiceDialogs:
+class OpenDialogs:
     """Asks in dialogs over `parent`."""
 
     def __init__(self, parent: QWidget) -> None:
@@ -55,7 +60,7 @@ class ChoiceDialogs:
         dialog = SeriesDialog(name, found, self._parent)
         return dialog.chosen() if _is_accepted(dialog) else _nothing()
 
-    def volume(self, volumes: Volumes) -> int:
+    def volume(self, volumes: VolumeChoice) -> int:
         dialog = VolumeDialog(volumes, self._parent)
         return dialog.number.value() if _is_accepted(dialog) else _nothing()
 
@@ -76,7 +81,7 @@ def _nothing() -> NoReturn:
     raise NothingChosen("Nothing was chosen.")
 
 
-class Question(QDialog):
+class ChoiceDialog(QDialog):
     """A sentence, something to answer it with, OK and Cancel."""
 
     def __init__(self, title: str, question: str, parent: QWidget | None) -> None:
@@ -94,7 +99,7 @@ class Question(QDialog):
         self.buttons.rejected.connect(self.reject)
 
 
-class SeriesDialog(Question):
+class SeriesDialog(ChoiceDialog):
     """A list of series, each with its picture; one or several can be chosen."""
 
     def __init__(self, name: str, found: Sequence[Description], parent: QWidget | None) -> None:
@@ -108,7 +113,7 @@ class SeriesDialog(Question):
         for one in found:
             warned = f"\n\u26a0 {one.notes[0]}" if one.notes else ""
             tip = "\n".join((one.series, *one.notes))
-            self.list.add(about(one) + warned, one.thumbnail, one.series, tip)
+            self.list.add(series_description(one) + warned, one.thumbnail, one.series, tip)
         self.list.setCurrentRow(0)
         self.list.itemSelectionChanged.connect(self._on_selected)
         self.list.itemDoubleClicked.connect(lambda _: self.accept())
@@ -124,10 +129,10 @@ class SeriesDialog(Question):
         self.open_button.setEnabled(bool(self.list.selectedItems()))
 
 
-class VolumeDialog(Question):
+class VolumeDialog(ChoiceDialog):
     """A slider over the volumes of a file, with a picture of the one it is on."""
 
-    def __init__(self, volumes: Volumes, parent: QWidget | None) -> None:
+    def __init__(self, volumes: VolumeChoice, parent: QWidget | None) -> None:
         last = volumes.n - 1
         super().__init__(
             "Choose a volume",
@@ -171,7 +176,7 @@ class VolumeDialog(Question):
         self.preview.setPixmap(pixmap(picture).scaled(PREVIEW, PREVIEW, KEEP, SMOOTH))
 
 
-class SpacingDialog(Question):
+class SpacingDialog(ChoiceDialog):
     """Millimetres between pixels and pages of a stack, or that they are not known."""
 
     def __init__(self, name: str, n_pages: int, parent: QWidget | None) -> None:

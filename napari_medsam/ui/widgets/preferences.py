@@ -23,7 +23,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_medsam.headless import embedding_store
-from napari_medsam.models.runtime.precision_choice import Wish
+from napari_medsam.models.runtime.precision_choice import PrecisionPreference
 from napari_medsam.storage import settings
 from napari_medsam.ui.state import preferred_reader, shortcuts
 from napari_medsam.ui.state.dock_state import PRECISIONS
@@ -42,24 +42,24 @@ DISK: dict[str, str] = {"float16": "As the model made them", "int8": "Half the r
 
 
 @dataclass(frozen=True)
-class Chosen:
+class PreferencesChosen:
     """What the page was left with."""
 
     settings: settings.Settings
-    cache: embedding_store.Preferences
+    cache: embedding_store.CachePreferences
 
 
-class Page(QDialog):
+class PreferencesDialog(QDialog):
     """Everything that can be preferred: the computer's part, what one sees, and the keys.
 
     `precision` is how the model computes now; who opened the page takes over what is chosen.
     """
 
-    def __init__(self, parent: QWidget, precision: Wish = "f32") -> None:
+    def __init__(self, parent: QWidget, precision: PrecisionPreference = "f32") -> None:
         super().__init__(parent)
         self._precision = precision
         self.setWindowTitle("Preferences of the box segmentation")
-        self._now = Chosen(settings.settings(), embedding_store.preferences())
+        self._now = PreferencesChosen(settings.settings(), embedding_store.cache_preferences())
         self.why_not = sentence()
         self.tabs = QTabWidget()
         self.tabs.addTab(self._build_computer(), "Computer")
@@ -154,14 +154,14 @@ class Page(QDialog):
             "keys": self.chosen_keys(),
         }
         before = self._now.settings
-        settings.keep(**{k: v for k, v in wanted.items() if v != getattr(before, k)})
+        settings.set_settings(**{k: v for k, v in wanted.items() if v != getattr(before, k)})
         if self.opens.isChecked() != (self._now.settings.opens_files == "yes"):
-            preferred_reader.answer(self.opens.isChecked())
-        chosen = embedding_store.Preferences(
+            preferred_reader.answer_preferred_reader(self.opens.isChecked())
+        chosen = embedding_store.CachePreferences(
             self.disk.value() * 10**6, self.disk_precision.currentData()
         )
         if chosen != self._now.cache:
-            embedding_store.keep_preferences(chosen)
+            embedding_store.set_cache_preferences(chosen)
 
 
 def _spin(value: int, least: int, most: int, unit: str, least_means: str = "") -> QSpinBox:

@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QDialog, QLabel, QScrollArea, QVBoxLayout, QWidget
 from napari_medsam.ui.state import shortcuts
 
 
-class KeySheet(QDialog):
+class ShortcutSheet(QDialog):
     """All keys by task, two tasks beside each other."""
 
     def __init__(self, parent: QWidget) -> None:

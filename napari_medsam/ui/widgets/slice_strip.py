@@ -12,7 +12,7 @@ from qtpy.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygo
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from napari_medsam.engine.data.confidence import DOUBTFUL
-from napari_medsam.ui.state.dock_state import Strip
+from napari_medsam.ui.state.dock_state import StripState
 
 TRACK = QColor(128, 128, 128, 70)
 READY = QColor("#56b4e9")
@@ -31,7 +31,7 @@ GRIP = 5
 
 
 class SliceStrip(QWidget):
-    """Draws a `Strip`; a click asks for the slice under the mouse."""
+    """Draws a `StripState`; a click asks for the slice under the mouse."""
 
     jumped = Signal(int)
     end_moved = Signal(int, int)
@@ -39,7 +39,7 @@ class SliceStrip(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._strip: Strip | None = None
+        self._strip: StripState | None = None
         self._held: int | None = None  # which end the mouse holds: 0 the first, 1 the last
         self._held_at = 0
         self.setFixedHeight(HEIGHT)
@@ -50,7 +50,7 @@ class SliceStrip(QWidget):
     def sizeHint(self) -> QSize:
         return QSize(200, HEIGHT)
 
-    def show_strip(self, strip: Strip | None) -> None:
+    def show_strip(self, strip: StripState | None) -> None:
         if strip != self._strip:
             self._strip = strip
             self.update()
@@ -112,7 +112,7 @@ class SliceStrip(QWidget):
             self._paint(painter, self._strip)
         painter.end()
 
-    def _paint(self, painter: QPainter, strip: Strip) -> None:
+    def _paint(self, painter: QPainter, strip: StripState) -> None:
         each = self.width() / strip.n_slices
         low = HEIGHT - READY_HEIGHT
         for index in strip.ready:

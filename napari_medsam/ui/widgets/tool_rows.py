@@ -5,7 +5,7 @@ from __future__ import annotations
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_medsam.ui.state.dock_state import Panel, PointTool
+from napari_medsam.ui.state.dock_state import DockState, PointToolState
 from napari_medsam.ui.state.shortcuts import key_of, with_key
 from napari_medsam.ui.widgets.basics import button, sentence, side_by_side
 
@@ -28,7 +28,7 @@ class BoxRow(QWidget):
         )
         self.setLayout(side_by_side(self.select, self.copy_on, self.delete))
 
-    def show_panel(self, panel: Panel) -> None:
+    def show_panel(self, panel: DockState) -> None:
         self.select.setChecked(panel.is_selecting)
         self.copy_on.setVisible(not panel.is_flat)
         for part in (self.select, self.copy_on, self.delete):
@@ -79,7 +79,7 @@ class PointRow(QWidget):
             tool.setCheckable(True)
         self.setLayout(side_by_side(self.inside, self.outside, self.next_object))
 
-    def show_tool(self, tool: PointTool) -> None:
+    def show_tool(self, tool: PointToolState) -> None:
         self.inside.setVisible(tool.inside)
         self.outside.setVisible(tool.outside)
         self.next_object.setVisible(tool.inside)
@@ -112,7 +112,7 @@ class ReviewRow(QWidget):
         layout.addLayout(side_by_side(self.next, self.accept))
         layout.addLayout(side_by_side(self.fix, self.go_on))
 
-    def show_review(self, panel: Panel) -> None:
+    def show_review(self, panel: DockState) -> None:
         """Say how many slices are left, and what can be done on the one on screen."""
         left = f"Look at next, {panel.n_doubtful} left" if panel.n_doubtful else "Look at next"
         self.next.setText(with_key(left, "next_doubtful"))

@@ -1,4 +1,4 @@
-"""`evaluate`: folders against folders, with what is missing in plain sight."""
+"""`evaluate_cases`: folders against folders, with what is missing in plain sight."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from napari_medsam.batch.challenge.box_plot import DOT, HEIGHT, TOP, save_box_plot
-from napari_medsam.batch.challenge.evaluate import evaluate, means
+from napari_medsam.batch.challenge.evaluate import evaluate_cases, means
 from napari_medsam.cli import main
 
 
@@ -39,7 +39,7 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def test_every_reference_is_a_case_and_missing_ones_are_told(folders):
-    scores = {one.case: one for one in evaluate(*folders)}
+    scores = {one.case: one for one in evaluate_cases(*folders)}
     assert scores["3DBox_CT_1.npz"].score.dsc == 1.0
     assert scores["3DBox_MR_1.npz"].score.dsc == pytest.approx(7 / 8)
     assert scores["2DBox_US_2.npz"].score is None
@@ -48,7 +48,7 @@ def test_every_reference_is_a_case_and_missing_ones_are_told(folders):
 
 def test_overall_mean_is_over_modalities(folders):
     np.savez(folders[0] / "2DBox_US_2.npz", segs=np.zeros((20, 20), np.uint8))
-    table = means(list(evaluate(*folders)))
+    table = means(list(evaluate_cases(*folders)))
     assert table["US"] == {"n": 2, "dsc": 0.5, "nsd": 0.5, "nsd_corrected": 0.5}
     assert table["all"]["n"] == 4
     assert table["all"]["dsc"] == pytest.approx((1 + 7 / 8 + 0.5) / 3)
@@ -85,7 +85,7 @@ def test_nifti_labels_are_scored_on_their_grid(tmp_path: Path):
         (tmp_path / name).mkdir()
         image = nib.Nifti1Image(labels.T, np.diag([1.0, 1.0, 5.0, 1.0]))
         nib.save(image, tmp_path / name / "case.nii.gz")
-    [one] = evaluate(tmp_path / "segs", tmp_path / "gts")
+    [one] = evaluate_cases(tmp_path / "segs", tmp_path / "gts")
     assert one.score.dsc == pytest.approx(7 / 8)
 
 
@@ -94,7 +94,7 @@ def test_labels_on_another_grid_are_refused(tmp_path: Path):
         (tmp_path / name).mkdir()
         image = nib.Nifti1Image(block().T, np.diag([side, side, 5.0, 1.0]))
         nib.save(image, tmp_path / name / "case.nii.gz")
-    [one] = evaluate(tmp_path / "segs", tmp_path / "gts")
+    [one] = evaluate_cases(tmp_path / "segs", tmp_path / "gts")
     assert one.score is None
     assert "case.nii.gz" in one.why
 

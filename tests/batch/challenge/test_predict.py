@@ -1,4 +1,4 @@
-"""`predict`: the challenge's files in every form they come in, and runs that stop halfway."""
+"""`predict_cases`: the challenge's files in every form they come in, and runs that stop halfway."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from napari_medsam.batch.challenge.predict import predict
+from napari_medsam.batch.challenge.predict import predict_cases
 from napari_medsam.cli import main
 from tests.conftest import TinyMedSam
 
@@ -36,7 +36,7 @@ def put(folder: Path, name: str, imgs: np.ndarray, boxes: np.ndarray) -> None:
 
 
 def run(folders: tuple[Path, Path], tiny: TinyMedSam, **options):
-    return list(predict(*folders, open_one=lambda name: tiny, **options))
+    return list(predict_cases(*folders, open_one=lambda name: tiny, **options))
 
 
 def segs(folders: tuple[Path, Path], name: str) -> np.ndarray:
@@ -145,7 +145,7 @@ def test_broken_cases_are_told_and_the_others_done(folders, tiny_model):
 
 def test_command_exits_1_where_a_case_was_broken(folders, tiny_model, monkeypatch, capsys):
     broken(folders[0])
-    monkeypatch.setitem(predict.__kwdefaults__, "open_one", lambda name: tiny_model)
+    monkeypatch.setitem(predict_cases.__kwdefaults__, "open_one", lambda name: tiny_model)
     assert main(["predict", *map(str, folders), "--efficiency", str(folders[0] / "t.csv")]) == 1
     told = capsys.readouterr()
     assert len([line for line in told.err.splitlines() if line]) == 6
@@ -208,7 +208,7 @@ def test_compat_writes_what_the_original_script_wrote(folders, weights_path, sha
     recorded = np.load(shared_dir / "reference" / "litemedsam" / "pipeline" / f"{case}.npz")
     imgs = recorded["imgs"] if "imgs" in recorded.files else made_volume(shared_dir)
     put(folders[0], f"{case}.npz", imgs, recorded["boxes"])
-    [outcome] = list(predict(*folders, compat=True))
+    [outcome] = list(predict_cases(*folders, compat=True))
     assert outcome.status == "done", outcome.why
     assert (segs(folders, f"{case}.npz") != recorded["segs"]).sum() == 0
 
@@ -226,7 +226,7 @@ def made_volume(shared_dir: Path) -> np.ndarray:
 def test_mammography_demo_of_the_challenge_has_its_four_objects(folders, weights_path, shared_dir):
     demo = shared_dir / "data" / "readers" / "npz_challenge" / "2DBox_Mammography_demo.npz"
     (folders[0] / demo.name).write_bytes(demo.read_bytes())
-    assert [one.status for one in predict(*folders, compat=True)] == ["done"]
+    assert [one.status for one in predict_cases(*folders, compat=True)] == ["done"]
     found = segs(folders, demo.name)
     assert found.shape == np.load(demo)["imgs"].shape[:2]
     assert set(np.unique(found)) == {0, 1, 2, 3, 4}

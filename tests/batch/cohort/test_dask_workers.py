@@ -1,4 +1,4 @@
-"""`batch --scheduler`: Dask's own scheduler and workers, as their commands start them."""
+"""`run_cohort --scheduler`: Dask's own scheduler and workers, as their commands start them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 import psutil
 import pytest
 
-from napari_medsam.batch.cohort.run import batch
+from napari_medsam.batch.cohort.run import run_cohort
 from tests.conftest import PROJECT
 
 from . import tiny_work
@@ -64,7 +64,7 @@ def test_worker_killed_in_the_middle_loses_no_case(tmp_path: Path, cluster):
     table, out = make_cohort(tmp_path / "in", CASES), tmp_path / "out"
     victim = None
     done = []
-    for record in batch(table, out, work=tiny_work.slow, scheduler=address):
+    for record in run_cohort(table, out, work=tiny_work.slow, scheduler=address):
         done.append(record)
         begun = {path.suffix[1:] for path in (tmp_path / "begun").iterdir()}
         if victim is None and len(begun) == 2:
@@ -84,10 +84,10 @@ def test_worker_killed_in_the_middle_loses_no_case(tmp_path: Path, cluster):
 def test_nobody_at_the_address_is_one_sentence(table: Path, out: Path, monkeypatch):
     monkeypatch.setattr("napari_medsam.batch.cohort.dask_workers.WAIT_SECONDS", 1)
     with pytest.raises(RuntimeError, match=r"No Dask scheduler answers at tcp://127\.0\.0\.1:9"):
-        list(batch(table, out, work=tiny_work.do, scheduler="tcp://127.0.0.1:9"))
+        list(run_cohort(table, out, work=tiny_work.do, scheduler="tcp://127.0.0.1:9"))
 
 
 def test_without_dask_the_extra_is_named(table: Path, out: Path, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(ImportError, match=r"napari-medsam\[cluster\]"):
-        list(batch(table, out, work=tiny_work.do, scheduler="tcp://127.0.0.1:9"))
+        list(run_cohort(table, out, work=tiny_work.do, scheduler="tcp://127.0.0.1:9"))

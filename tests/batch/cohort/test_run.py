@@ -1,4 +1,4 @@
-"""`batch`: nobody's death, and no run's end, loses a case or leaves half of one."""
+"""`run_cohort`: nobody's death, and no run's end, loses a case or leaves half of one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from napari_medsam.batch.cohort import record as records
-from napari_medsam.batch.cohort.run import batch
+from napari_medsam.batch.cohort.run import run_cohort
 from napari_medsam.cli import main
 from tests.conftest import PROJECT
 
@@ -38,7 +38,7 @@ def log(out: Path) -> list[list[str]]:
 
 
 def test_every_case_is_saved_on_its_grid_and_summed_up(table: Path, out: Path):
-    done = list(batch(table, out, work=tiny_work.do, workers=2))
+    done = list(run_cohort(table, out, work=tiny_work.do, workers=2))
     assert len(done) == 5
     found = labels(out)
     assert sorted(found) == [f"{name}.nii.gz" for name in "abcde"]
@@ -55,27 +55,27 @@ def test_every_case_is_saved_on_its_grid_and_summed_up(table: Path, out: Path):
 
 def test_cores_are_shared_out_among_the_workers(table: Path, out: Path, monkeypatch):
     monkeypatch.setattr("napari_medsam.batch.cohort.run.n_cores", lambda: 6)
-    list(batch(table, out, work=tiny_work.do, workers=2))
+    list(run_cohort(table, out, work=tiny_work.do, workers=2))
     assert {threads for _, _, threads in log(out)} == {"3"}
 
 
 def test_second_run_finds_what_is_done(table: Path, out: Path):
-    list(batch(table, out, work=tiny_work.do, workers=1))
+    list(run_cohort(table, out, work=tiny_work.do, workers=1))
     (out / "b.nii.gz").unlink()
-    assert len(list(batch(table, out, work=tiny_work.do, workers=1))) == 5
+    assert len(list(run_cohort(table, out, work=tiny_work.do, workers=1))) == 5
     assert [name for name, *_ in log(out)[5:]] == ["b.nii.gz"]
 
 
 def test_changed_boxes_are_done_anew(table: Path, out: Path):
-    list(batch(table, out, work=tiny_work.do, workers=1))
+    list(run_cohort(table, out, work=tiny_work.do, workers=1))
     table.write_text(table.read_text().replace("a.nii.gz,liver,z,2,5", "a.nii.gz,liver,z,3,4"))
-    list(batch(table, out, work=tiny_work.do, workers=1))
+    list(run_cohort(table, out, work=tiny_work.do, workers=1))
     assert [name for name, *_ in log(out)[5:]] == ["a.nii.gz"]
     assert labels(out)["a.nii.gz"].any(axis=(1, 2)).sum() == 2
 
 
 def test_case_of_a_worker_that_died_is_done_by_another(table: Path, out: Path):
-    done = list(batch(table, out, work=tiny_work.die_once, workers=2))
+    done = list(run_cohort(table, out, work=tiny_work.die_once, workers=2))
     assert (out.parent / "grave").exists()
     assert sorted(record["case"][0] for record in done) == list("abcde")
     assert not any(record["why"] for record in done)
@@ -83,7 +83,9 @@ def test_case_of_a_worker_that_died_is_done_by_another(table: Path, out: Path):
 
 
 def test_case_that_kills_every_worker_is_given_up_and_told(table: Path, out: Path):
-    done = {record["case"][0]: record for record in batch(table, out, work=tiny_work.die_always)}
+    done = {
+        record["case"][0]: record for record in run_cohort(table, out, work=tiny_work.die_always)
+    }
     assert "died 3 times" in done.pop("c")["why"]
     assert not any(record["why"] for record in done.values())
     assert [row["flag"] for row in summary(out)] == ["", "", "failed", "", ""]
@@ -92,14 +94,16 @@ def test_case_that_kills_every_worker_is_given_up_and_told(table: Path, out: Pat
 def test_broken_and_missing_images_are_told_and_the_others_done(table: Path, out: Path):
     (table.parent / "b.nii.gz").write_bytes(b"not a nifti")
     (table.parent / "d.nii.gz").unlink()
-    done = {record["case"][0]: record["why"] for record in batch(table, out, work=tiny_work.do)}
+    done = {
+        record["case"][0]: record["why"] for record in run_cohort(table, out, work=tiny_work.do)
+    }
     assert {name for name, why in done.items() if why} == {"b", "d"}
     assert "b.nii.gz" in done["b"]
 
 
 def test_missing_model_stops_the_run_with_its_sentence(table: Path, out: Path):
     with pytest.raises(RuntimeError, match="not installed"):
-        list(batch(table, out, work=tiny_work.no_model, workers=2))
+        list(run_cohort(table, out, work=tiny_work.no_model, workers=2))
 
 
 def test_what_killed_workers_left_is_swept_up(table: Path, out: Path):
@@ -107,7 +111,7 @@ def test_what_killed_workers_left_is_swept_up(table: Path, out: Path):
     left, kept = out / f".{'0a' * 16}.nii.gz", out / ".mine.nii.gz"
     left.touch()
     kept.touch()
-    list(batch(table, out, work=tiny_work.do, workers=1))
+    list(run_cohort(table, out, work=tiny_work.do, workers=1))
     assert not left.exists()
     assert kept.exists()
 
@@ -132,7 +136,7 @@ def test_killed_run_is_gone_on_with(table: Path, out: Path):
     time.sleep(1.5)  # its workers finish the case they have, and end
     before = len(log(out))
     assert 2 <= before < 8
-    assert len(list(batch(table, out, work=tiny_work.do, workers=1))) == 8
+    assert len(list(run_cohort(table, out, work=tiny_work.do, workers=1))) == 8
     assert len(log(out)) == 8
     assert len(labels(out)) == 8
 
@@ -141,23 +145,23 @@ def test_doubtful_slices_and_empty_masks_are_flagged(table: Path, out: Path, mon
     """Case b is in doubt on slice 4, case d is dark."""
     dark = nib.Nifti1Image(np.zeros((32, 32, 8), np.uint8), np.eye(4))
     nib.save(dark, table.parent / "d.nii.gz")
-    real = records.confidences
+    real = records.track_confidences
 
     def doubting(request, found):
         trust = real(request, found)
         return trust | {(0, 4): 0.2} if request.image.name.startswith("b") else trust
 
-    monkeypatch.setattr(records, "confidences", doubting)
+    monkeypatch.setattr(records, "track_confidences", doubting)
     monkeypatch.setattr("napari_medsam.batch.cohort.run.run_local", in_place)
-    done = list(batch(table, out, work=tiny_work.do))
+    done = list(run_cohort(table, out, work=tiny_work.do))
     flags = {row["case"][0]: row for row in summary(out)}
     assert [flags[name]["flag"] for name in "abcde"] == ["", "look", "", "look", ""]
     assert (flags["b"]["to_look_at"], flags["b"]["which_slices"]) == ("1", "4")
     assert float(flags["b"]["least_confidence"]) == 0.2
     assert "empty" in flags["d"]["note"]
-    from napari_medsam.batch.cohort.summary import in_words
+    from napari_medsam.batch.cohort.summary import summary_in_words
 
-    assert in_words(done) == "5 cases, 2 to look at"
+    assert summary_in_words(done) == "5 cases, 2 to look at"
 
 
 def in_place(tasks, work, n_workers):
@@ -165,7 +169,7 @@ def in_place(tasks, work, n_workers):
 
 
 def test_command_says_how_many_to_look_at(table: Path, out: Path, monkeypatch, capsys):
-    monkeypatch.setitem(batch.__kwdefaults__, "work", tiny_work.do)
+    monkeypatch.setitem(run_cohort.__kwdefaults__, "work", tiny_work.do)
     assert main(["batch", str(table), str(out), "--workers", "1"]) == 0
     assert "5 cases, none to look at" in capsys.readouterr().out
     (table.parent / "b.nii.gz").write_bytes(b"not a nifti")
@@ -177,7 +181,7 @@ def test_command_says_how_many_to_look_at(table: Path, out: Path, monkeypatch, c
 
 def test_labels_never_go_where_images_are(table: Path):
     with pytest.raises(ValueError, match="choose another"):
-        list(batch(table, table.parent, work=tiny_work.do))
+        list(run_cohort(table, table.parent, work=tiny_work.do))
 
 
 @pytest.mark.parametrize("content", ["", "a.nii.gz,1"])
@@ -188,9 +192,9 @@ def test_wrong_table_is_wrong_usage(table: Path, out: Path, content: str, capsys
 
 
 def test_record_that_was_cut_short_is_no_record(table: Path, out: Path):
-    list(batch(table, out, work=tiny_work.do, workers=1))
+    list(run_cohort(table, out, work=tiny_work.do, workers=1))
     place = out / "records" / "a.nii.gz.json"
     assert json.loads(place.read_text())["why"] == ""
     place.write_text(place.read_text()[:40])
-    list(batch(table, out, work=tiny_work.do, workers=1))
+    list(run_cohort(table, out, work=tiny_work.do, workers=1))
     assert [name for name, *_ in log(out)[5:]] == ["a.nii.gz"]

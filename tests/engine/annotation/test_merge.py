@@ -6,7 +6,7 @@ import numpy as np
 
 from napari_medsam.engine.annotation.annotation import Annotation
 from napari_medsam.engine.annotation.events import Label, Origin
-from napari_medsam.engine.annotation.merge import added
+from napari_medsam.engine.annotation.merge import merge_labels
 
 RED, BLUE = (1.0, 0.0, 0.0), (0.0, 0.0, 1.0)
 
@@ -16,7 +16,7 @@ def row(*numbers: int) -> np.ndarray:
 
 
 def test_taken_number_becomes_the_next_free_one() -> None:
-    labels, table = added(
+    labels, table = merge_labels(
         row(1, 1, 0, 0), [Label(1, "liver", RED)], row(0, 0, 1, 0), [Label(1, "spleen", BLUE)]
     )
     assert labels.ravel().tolist() == [1, 1, 2, 0]
@@ -24,19 +24,19 @@ def test_taken_number_becomes_the_next_free_one() -> None:
 
 
 def test_same_number_and_name_is_the_same_label() -> None:
-    labels, _ = added(
+    labels, _ = merge_labels(
         row(1, 0, 0), [Label(1, "liver", RED)], row(0, 0, 1), [Label(1, "liver", BLUE)]
     )
     assert labels.ravel().tolist() == [1, 0, 1]
 
 
 def test_voxels_that_have_a_label_keep_it() -> None:
-    labels, _ = added(row(1, 1, 0), [Label(1, "liver", RED)], row(4, 4, 4), [])
+    labels, _ = merge_labels(row(1, 1, 0), [Label(1, "liver", RED)], row(4, 4, 4), [])
     assert labels.ravel().tolist() == [1, 1, 4]
 
 
 def test_number_of_an_empty_label_is_free_for_what_comes() -> None:
-    labels, table = added(
+    labels, table = merge_labels(
         row(0, 0), [Label(1, "Label 1", RED)], row(1, 0), [Label(1, "liver", RED)]
     )
     assert labels.ravel().tolist() == [1, 0]
@@ -44,7 +44,7 @@ def test_number_of_an_empty_label_is_free_for_what_comes() -> None:
 
 
 def test_two_unnamed_files_of_one_label_get_two_colours() -> None:
-    _, (label,) = added(row(1, 0), [Label(1, "Label 1", (0.902, 0.624, 0.0))], row(0, 1), [])
+    _, (label,) = merge_labels(row(1, 0), [Label(1, "Label 1", (0.902, 0.624, 0.0))], row(0, 1), [])
     assert (label.number, label.name) == (2, "Label 2")
     assert label.color != (0.902, 0.624, 0.0)
 
@@ -54,7 +54,7 @@ def test_loading_beside_keeps_how_a_voxel_came_by_its_label() -> None:
     annotation.add_label("liver")
     annotation.labels[0, 0, 0] = 1
     annotation.record_painted((np.array([0]), np.array([0]), np.array([0])), np.array([0]), 1)
-    labels, table = added(annotation.labels, annotation.table, row(0, 0, 5), [])
+    labels, table = merge_labels(annotation.labels, annotation.table, row(0, 0, 5), [])
     annotation.load_labels(labels, table)
     assert annotation._canvas.origins.ravel().tolist() == [Origin.HAND, 0, Origin.FILE]
     annotation.undo()

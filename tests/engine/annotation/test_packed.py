@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from napari_medsam.engine.annotation.events import Event
-from napari_medsam.engine.annotation.packed import KeptMasks, KeptPatches, KeptSpots
+from napari_medsam.engine.annotation.packed import PackedLabelSlices, PackedMasks, PackedPatches
 from napari_medsam.engine.annotation.patch import Patch, patch_between
 from napari_medsam.engine.data.masks import SliceMask
 from napari_medsam.engine.data.prompts import BoxPrompt, Crop, SliceRef
@@ -46,13 +46,13 @@ def test_masks_come_back_as_they_were(patches):
 def test_mask_of_one_view_has_no_agreement_and_no_crop():
     mask = dataclasses.replace(a_mask(np.eye(3, dtype=bool)), agreement=None)
     mask = dataclasses.replace(mask, prompt=BoxPrompt(SliceRef("x", 0), 0.0, 0.0, 1.0, 2.0))
-    (back,) = KeptMasks([mask])
+    (back,) = PackedMasks([mask])
     assert_same(back, mask)
     assert back.agreement is None
 
 
 def test_kept_masks_are_a_sequence():
-    kept = KeptMasks([a_mask(np.eye(n, dtype=bool), n) for n in (3, 8, 11)])
+    kept = PackedMasks([a_mask(np.eye(n, dtype=bool), n) for n in (3, 8, 11)])
     assert [mask.slice.index for mask in kept] == [3, 8, 11]
     assert [mask.slice.index for mask in kept[1:]] == [8, 11]
     assert kept[-1].slice.index == 11
@@ -71,7 +71,7 @@ def test_kept_masks_take_at_most_an_eighth_of_their_pixels():
     y, x = np.ogrid[:200, :100]
     disk = a_mask((y - 100) ** 2 / 4 + (x - 50) ** 2 < 2400)
     for mask, least in ((noise, 7.8), (disk, 24)):
-        assert KeptMasks([mask] * 4).n_bytes <= 4 * mask.patch.nbytes / least
+        assert PackedMasks([mask] * 4).n_bytes <= 4 * mask.patch.nbytes / least
 
 
 def test_kept_patches_write_what_the_patches_wrote():
@@ -85,7 +85,7 @@ def test_kept_patches_write_what_the_patches_wrote():
     ]
     patches = [patch for patch in found if patch is not None]
     kept = Event("propagate", 0.0, change=tuple(patches)).packed.change
-    assert isinstance(kept, KeptPatches)
+    assert isinstance(kept, PackedPatches)
     assert len(kept) == len(patches)
     for back, patch in zip(reversed(kept), reversed(patches), strict=True):
         for field in dataclasses.fields(patch):
@@ -157,7 +157,7 @@ def test_large_changes_are_kept_in_several_blocks():
     rng = np.random.default_rng(0)
     patches = [a_patch(rng.integers(1, 9, (100, 150)).astype(np.uint16), z) for z in range(12)]
     patches[4:4] = [a_patch(np.ones((3, 3), np.uint16), 40 + k) for k in range(5)]
-    kept = KeptPatches(patches)
+    kept = PackedPatches(patches)
     assert 2 < len(kept._blocks) < len(patches)
     for n in (16, 0, 5, 3, 9, 4, 8):
         assert (kept[n].index, kept[n].shape) == (patches[n].index, patches[n].shape)
@@ -181,7 +181,7 @@ def test_spots_come_back_and_are_found(spots, other):
 
 def test_spot_is_found_at_its_place_alone():
     """Twelve bytes that begin in one row and end in the next are no spot."""
-    kept = KeptSpots([(0, "z", 7), (0, "z", 1), (5, "z", 0)])
+    kept = PackedLabelSlices([(0, "z", 7), (0, "z", 1), (5, "z", 0)])
     assert (0, "z", 0) not in kept
     assert (7, "z", 0) not in kept
     assert (5, "z", 0) in kept

@@ -9,7 +9,7 @@ from napari_medsam.engine.data.intensity_window import Window
 from napari_medsam.engine.data.prompts import SliceRef, box_prompt
 from napari_medsam.engine.data.volume import Volume
 from napari_medsam.engine.inference.frame import Frame
-from napari_medsam.engine.inference.model_view import box_seen, seen
+from napari_medsam.engine.inference.model_view import box_in_model_view, model_view
 from napari_medsam.engine.inference.preprocess import slice_input
 from tests.conftest import tiny_contract
 
@@ -26,7 +26,7 @@ def test_picture_is_the_encoders_input_on_grey_values(volume: Volume) -> None:
     contract = tiny_contract()
     frame = Frame.of(volume.slice_shape("z"), contract)
     given = slice_input(volume.slice_pixels("z", 2), WINDOW, contract, frame)
-    picture = seen(volume, contract, WINDOW, SliceRef("z", 2))
+    picture = model_view(volume, contract, WINDOW, SliceRef("z", 2))
     assert picture.shape == (64, 64, 3)
     np.testing.assert_allclose(picture / 255, np.moveaxis(given, 0, -1), atol=0.003)
     assert not picture[48:].any()  # the padding below a slice that is wider than high
@@ -34,12 +34,12 @@ def test_picture_is_the_encoders_input_on_grey_values(volume: Volume) -> None:
 
 def test_padding_looks_like_the_mean_where_the_family_takes_it_off(volume: Volume) -> None:
     contract = tiny_contract(mean=(120.0, 110.0, 100.0), std=(50.0, 50.0, 50.0))
-    picture = seen(volume, contract, WINDOW, SliceRef("z", 2))
+    picture = model_view(volume, contract, WINDOW, SliceRef("z", 2))
     assert picture[60, 0].tolist() == [120, 110, 100]
 
 
 def test_narrow_window_is_seen_as_such(volume: Volume) -> None:
-    picture = seen(volume, tiny_contract(), Window(5000, 6000), SliceRef("z", 2))
+    picture = model_view(volume, tiny_contract(), Window(5000, 6000), SliceRef("z", 2))
     assert not picture.any()
 
 
@@ -48,8 +48,8 @@ def test_box_lies_on_what_it_was_drawn_around(volume: Volume) -> None:
     values[2, 32:64, 16:48] = 300
     there = Volume(values, (1.0, 1.0, 2.0), (0.0, 0.0, 0.0))
     box = box_prompt(SliceRef("z", 2), (16, 32, 47, 63), there.slice_shape("z"))
-    bright = np.argwhere(seen(there, tiny_contract(), WINDOW, box.slice)[..., 0] > 127)
+    bright = np.argwhere(model_view(there, tiny_contract(), WINDOW, box.slice)[..., 0] > 127)
     (top, left), (bottom, right) = bright.min(axis=0), bright.max(axis=0)
     np.testing.assert_allclose(
-        box_seen(box, there, tiny_contract()), (left, top, right, bottom), atol=0.5
+        box_in_model_view(box, there, tiny_contract()), (left, top, right, bottom), atol=0.5
     )

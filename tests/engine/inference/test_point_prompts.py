@@ -13,9 +13,9 @@ from napari_medsam.engine.inference.point_prompts import (
     SURE,
     as_given,
     box_around,
-    check,
     mask_logits,
     point_prompt,
+    require_points,
 )
 from napari_medsam.engine.session import Session
 from napari_medsam.models.specs import contracts
@@ -88,14 +88,14 @@ def test_untrained_points_are_refused_in_a_sentence(contract, inside, outside, c
     points = tuple((float(n), 1.0) for n in range(inside))
     prompt = point_prompt(WHERE, points, ((9.0, 9.0),) * outside, shape=(64, 64))
     with pytest.raises(ValueError, match=complaint):
-        check(prompt, contract, with_mask=False)
+        require_points(prompt, contract, with_mask=False)
 
 
 def test_box_counts_as_two_of_six_points() -> None:
     points = tuple((float(n), 1.0) for n in range(5))
     box = BoxPrompt(WHERE, 0, 0, 9, 9)
     with pytest.raises(ValueError, match="these are 7"):
-        check(
+        require_points(
             point_prompt(WHERE, points, shape=(64, 64), box=box),
             contracts.EFFICIENT_SAM,
             with_mask=False,
@@ -105,9 +105,9 @@ def test_box_counts_as_two_of_six_points() -> None:
 def test_mask_is_refused_where_it_is_untrained() -> None:
     prompt = point_prompt(WHERE, ((1, 1),), shape=(64, 64))
     with pytest.raises(ValueError, match="not trained with an earlier mask"):
-        check(prompt, contracts.EFFICIENT_SAM, with_mask=True)
+        require_points(prompt, contracts.EFFICIENT_SAM, with_mask=True)
     for contract in (contracts.SAM, contracts.SAM_MED2D):
-        check(prompt, contract, with_mask=True)
+        require_points(prompt, contract, with_mask=True)
 
 
 def test_points_that_say_nothing_or_miss_the_slice_are_refused() -> None:

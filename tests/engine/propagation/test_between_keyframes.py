@@ -9,7 +9,7 @@ from napari_medsam.engine.data.intensity_window import Window
 from napari_medsam.engine.data.masks import SliceMask
 from napari_medsam.engine.data.prompts import SliceRef, box_prompt
 from napari_medsam.engine.data.volume import Volume
-from napari_medsam.engine.propagation.between_keyframes import Station, spans_in_doubt
+from napari_medsam.engine.propagation.between_keyframes import Keyframe, uncertain_gaps
 from napari_medsam.engine.propagation.keyframes import interpolate
 from napari_medsam.engine.session import Session
 
@@ -25,31 +25,31 @@ def mask(index: int, x: int = 10, width: int = 20) -> SliceMask:
     return SliceMask(SliceRef("z", index), SHAPE, 10, x, patch, 0.9, 0.9, box(index))
 
 
-ENDS = {2: Station(box(2)), 6: Station(box(6))}
+ENDS = {2: Keyframe(box(2)), 6: Keyframe(box(6))}
 
 
 def test_slices_that_agree_are_not_in_doubt():
-    assert spans_in_doubt({i: mask(i) for i in range(2, 7)}, ENDS) == []
+    assert uncertain_gaps({i: mask(i) for i in range(2, 7)}, ENDS) == []
 
 
 @pytest.mark.parametrize("odd", [mask(4, width=5), mask(4, x=30), mask(4, width=0)])
 def test_slice_that_disagrees_puts_its_span_in_doubt(odd):
     masks = {i: mask(i) for i in range(2, 11)} | {4: odd}
-    (span,) = spans_in_doubt(masks, {**ENDS, 10: Station(box(10))})
+    (span,) = uncertain_gaps(masks, {**ENDS, 10: Keyframe(box(10))})
     assert sorted(span.masks) == [3, 4, 5]
     assert [(s.start, s.first, s.last) for s in span.seeds] == [(2, 2, 5), (6, 3, 6)]
 
 
 def test_masks_that_stand_count_as_neighbours_and_are_where_chains_start():
-    stations = {2: Station(box(2), mask(2, x=40)), 6: Station(box(6))}
-    (span,) = spans_in_doubt({i: mask(i) for i in range(3, 7)}, stations)
+    stations = {2: Keyframe(box(2), mask(2, x=40)), 6: Keyframe(box(6))}
+    (span,) = uncertain_gaps({i: mask(i) for i in range(3, 7)}, stations)
     assert span.seeds[0].given is stations[2].mask
     assert span.seeds[1].given is None
 
 
 def test_smoother_masks_of_a_chain_are_kept_and_the_others_stay():
     masks = {i: mask(i) for i in range(2, 7)} | {4: mask(4, width=5)}
-    (span,) = spans_in_doubt(masks, ENDS)
+    (span,) = uncertain_gaps(masks, ENDS)
     chain = {i: mask(i) for i in range(2, 6)}
     kept = span.settle([chain, {6: mask(6), 5: mask(5, width=0), 4: mask(4, width=0)}])
     assert kept[4] is chain[4]
@@ -66,13 +66,13 @@ def session(tiny_model) -> Session:
     return Session(Volume(voxels), tiny_model, window=Window(0, 255))
 
 
-def follow(session: Session, stations: dict[int, Station]) -> dict[int, SliceMask]:
+def follow(session: Session, stations: dict[int, Keyframe]) -> dict[int, SliceMask]:
     track = interpolate([box(2), box(8, x=40)], range(2, 9))
     return {m.slice.index: m for _, m in session.follow([track], [stations] if stations else [])}
 
 
 def test_object_that_leaves_the_line_between_its_keyframes_is_found_again(session):
-    stations = {2: Station(box(2)), 8: Station(box(8, x=40))}
+    stations = {2: Keyframe(box(2)), 8: Keyframe(box(8, x=40))}
     lost, found = follow(session, {}), follow(session, stations)
     assert lost[6].area < 100
     assert [found[i].area for i in range(2, 9)] == [400] * 7

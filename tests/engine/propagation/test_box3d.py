@@ -7,7 +7,7 @@ import pytest
 
 from napari_medsam.engine.data.masks import SliceMask, tight_patch
 from napari_medsam.engine.data.prompts import SliceRef, box_prompt
-from napari_medsam.engine.propagation.box3d import best_start, settle, smoothest, worth
+from napari_medsam.engine.propagation.box3d import best_start, repair_track, smoothest, worth
 
 SHAPE = (60, 60)
 BOX = box_prompt(SliceRef("z", 0), (10, 10, 29, 29), SHAPE)
@@ -54,13 +54,13 @@ def test_empty_option_is_taken_only_alone():
 def test_extent_is_kept_where_the_chain_is_worse():
     extent = {i: mask_on(i, 10, 10, 30, 30) for i in range(3)}
     chain = {i: mask_on(i, 10, 10, 12, 12, score=0.3) for i in range(3)}
-    assert settle(extent, [chain], BOX) == extent
+    assert repair_track(extent, [chain], BOX) == extent
 
 
 def test_chain_that_ended_leaves_the_extent_beyond():
     extent = {i: mask_on(i, 0, 0, 50, 50, score=0.2) for i in range(3)}
     chain = {i: mask_on(i, 10, 10, 30, 30) for i in range(2)}
-    kept = settle(extent, [chain], BOX)
+    kept = repair_track(extent, [chain], BOX)
     assert [kept[i] is chain.get(i) for i in range(3)] == [True, True, False]
 
 
@@ -68,4 +68,4 @@ def test_better_of_two_chains_is_taken():
     extent = {i: mask_on(i, 0, 0, 50, 50, score=0.2) for i in range(3)}
     weak = {i: mask_on(i, 10, 10, 20, 20, score=0.3) for i in range(3)}
     good = {i: mask_on(i, 10, 10, 30, 30) for i in range(3)}
-    assert settle(extent, [weak, good], BOX) == good
+    assert repair_track(extent, [weak, good], BOX) == good

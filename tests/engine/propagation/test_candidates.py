@@ -11,11 +11,11 @@ from napari_medsam.engine.propagation.candidates import (
     EQUAL_AND_GROWN,
     Seed,
     boxes_around,
-    choose,
     is_sure,
-    plan,
+    most_alike,
     running_box,
     seed_from_3d_box,
+    slice_order,
 )
 
 SHAPE = (512, 512)
@@ -34,19 +34,19 @@ def found(x0, y0, x1, y1) -> SliceMask:
 
 
 def test_plan_goes_up_from_the_box_then_down():
-    assert plan([seed(5, 3, 7)]) == ([5, 6, 7], [4, 3])
+    assert slice_order([seed(5, 3, 7)]) == ([5, 6, 7], [4, 3])
 
 
 def test_plan_of_a_single_slice():
-    assert plan([seed(5, 5, 5)]) == ([5], [])
+    assert slice_order([seed(5, 5, 5)]) == ([5], [])
 
 
 def test_plan_shares_slices_and_leaves_gaps_out():
-    assert plan([seed(2, 1, 3), seed(8, 7, 9)]) == ([2, 3, 8, 9], [7, 1])
+    assert slice_order([seed(2, 1, 3), seed(8, 7, 9)]) == ([2, 3, 8, 9], [7, 1])
 
 
 def test_plan_of_nothing():
-    assert plan([]) == ([], [])
+    assert slice_order([]) == ([], [])
 
 
 @pytest.mark.parametrize(("first", "last", "middle"), [(3, 21, 12), (5, 18, 11), (4, 4, 4)])
@@ -90,22 +90,22 @@ def test_sure_is_what_goes_on_from_its_neighbour():
 
 def test_candidate_that_agrees_with_the_neighbour_is_chosen():
     previous = found(100, 100, 200, 200)
-    assert choose([found(10, 10, 30, 30), found(102, 100, 200, 203)], previous).x0 == 102
+    assert most_alike([found(10, 10, 30, 30), found(102, 100, 200, 203)], previous).x0 == 102
 
 
 def test_far_better_evidence_outweighs_a_little_agreement():
     previous = found(100, 100, 200, 200)
     weak = replace(found(100, 100, 200, 200), score=0.2, stability=0.2)
     strong = found(105, 100, 205, 200)
-    assert choose([weak, strong], previous) is strong
+    assert most_alike([weak, strong], previous) is strong
 
 
 def test_empty_candidate_is_the_last_resort():
     empty = replace(found(1, 1, 2, 2), patch=np.zeros((0, 0), bool), score=1.0)
     faint = replace(found(300, 300, 310, 310), score=0.0, stability=0.0)
     previous = found(100, 100, 200, 200)
-    assert choose([empty, faint], previous) is faint
-    assert choose([empty], previous) is empty
+    assert most_alike([empty, faint], previous) is faint
+    assert most_alike([empty], previous) is empty
 
 
 def test_overlap_is_the_dice_of_the_whole_slices():

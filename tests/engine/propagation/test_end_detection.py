@@ -11,7 +11,7 @@ from napari_medsam.engine.annotation.fixed_masks import as_mask, nothing_on
 from napari_medsam.engine.annotation.review_index import extent_along
 from napari_medsam.engine.data.masks import SliceMask
 from napari_medsam.engine.data.prompts import SliceRef
-from napari_medsam.engine.propagation.end_detection import Trail
+from napari_medsam.engine.propagation.end_detection import EndDetector
 
 SHAPE = (60, 60)
 
@@ -24,7 +24,7 @@ def square(index: int, side: int, score: float = 0.9) -> SliceMask:
 
 def walk(*masks: SliceMask, until_empty: bool = False) -> dict[int, int]:
     """Slice to area of what is shown after the last mask; the first is on the box's slice."""
-    trail = Trail(masks[0], until_empty=until_empty)
+    trail = EndDetector(masks[0], until_empty=until_empty)
     shown: dict[int, int] = {}
     for mask in masks[1:]:
         if trail.has_ended:

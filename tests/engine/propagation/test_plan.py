@@ -10,15 +10,15 @@ from hypothesis.extra.numpy import arrays
 
 from napari_medsam.engine.annotation.annotation import Annotation
 from napari_medsam.engine.annotation.events import PlacedBox
-from napari_medsam.engine.annotation.fixed_masks import NEAR, anchors, as_mask, part_near
+from napari_medsam.engine.annotation.fixed_masks import NEAR, as_mask, fixed_masks, part_near
 from napari_medsam.engine.data.masks import SliceMask, parts_touching
 from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef
 from napari_medsam.engine.propagation.plan import (
-    Course,
-    course_of,
+    PropagationTarget,
     plan_beyond,
-    plan_courses,
     plan_span,
+    plan_targets,
+    target_of,
 )
 
 SHAPE = (40, 40)
@@ -34,8 +34,8 @@ def stands(z: int, size: int = 8) -> SliceMask:
     return as_mask(SliceRef("z", z), plane)
 
 
-def course(*boxes: PlacedBox, standing: tuple[SliceMask, ...] = ()) -> Course:
-    return course_of(boxes[0], boxes, {mask.slice.index: mask for mask in standing})
+def course(*boxes: PlacedBox, standing: tuple[SliceMask, ...] = ()) -> PropagationTarget:
+    return target_of(boxes[0], boxes, {mask.slice.index: mask for mask in standing})
 
 
 def asked(plan) -> list[int]:
@@ -47,13 +47,13 @@ def carried(plan) -> list[tuple[int, int, int]]:
 
 
 def test_one_box_is_carried_both_ways():
-    plan = plan_courses([course(box(10))], 4, 16)
+    plan = plan_targets([course(box(10))], 4, 16)
     assert asked(plan) == []
     assert carried(plan) == [(10, 4, 16)]
 
 
 def test_mask_that_stands_is_a_keyframe_and_is_not_asked():
-    plan = plan_courses([course(box(10), standing=(stands(14),))], 4, 16)
+    plan = plan_targets([course(box(10), standing=(stands(14),))], 4, 16)
     assert asked(plan) == [10, 11, 12, 13]
     assert carried(plan) == [(10, 4, 10), (14, 14, 16)]
     assert plan.seeds[1][1].given is not None
@@ -67,7 +67,7 @@ def test_boxes_between_a_box_and_a_standing_mask_are_interpolated():
 
 def test_slice_erased_by_hand_ends_the_object():
     gone = as_mask(SliceRef("z", 13), np.zeros(SHAPE, bool))
-    plan = plan_courses([course(box(10), standing=(gone,))], 4, 16)
+    plan = plan_targets([course(box(10), standing=(gone,))], 4, 16)
     assert carried(plan) == [(10, 4, 12)]
 
 
@@ -112,11 +112,11 @@ def test_from_here_between_keyframes_goes_up_to_both():
 
 def test_range_that_leaves_out_a_box_is_refused():
     with pytest.raises(ValueError, match="must contain"):
-        plan_courses([course(box(10))], 11, 16)
+        plan_targets([course(box(10))], 11, 16)
 
 
 def test_key_lasts_when_the_first_box_is_removed():
-    assert course_of(box(8, 2), [box(8, 2)], keys={1: 1, 2: 1}).key == 1
+    assert target_of(box(8, 2), [box(8, 2)], keys={1: 1, 2: 1}).key == 1
 
 
 def test_part_of_another_object_is_left_out():
@@ -143,13 +143,13 @@ def test_accepted_and_painted_slices_stand():
     annotation.add_label()
     brush(annotation, 2, [5, 6, 7], [5, 6, 7])
     annotation.accept(1, SliceRef("z", 4))
-    found = anchors(annotation, "z", 1)
+    found = fixed_masks(annotation, "z", 1)
     assert sorted(found) == [2, 4]
     assert found[2].area == 3
     assert found[4].is_empty
-    assert sorted(anchors(annotation, "y", 1)) == []
+    assert sorted(fixed_masks(annotation, "y", 1)) == []
     annotation.undo()
-    assert sorted(anchors(annotation, "z", 1)) == [2]
+    assert sorted(fixed_masks(annotation, "z", 1)) == [2]
 
 
 def test_stroke_on_a_coronal_slice_stands_there_and_not_on_the_axial_ones_it_crosses():
@@ -158,8 +158,8 @@ def test_stroke_on_a_coronal_slice_stands_there_and_not_on_the_axial_ones_it_cro
     where = np.array([1, 2, 3]), np.array([9, 9, 9]), np.array([4, 5, 6])
     annotation.labels[where] = 1
     annotation.record_painted(where, np.zeros(3, np.uint16), 1)
-    assert sorted(anchors(annotation, "y", 1)) == [9]
-    assert sorted(anchors(annotation, "z", 1)) == []
+    assert sorted(fixed_masks(annotation, "y", 1)) == [9]
+    assert sorted(fixed_masks(annotation, "z", 1)) == []
 
 
 def test_removed_label_takes_its_acceptances_with_it_and_undo_brings_them_back():

@@ -15,7 +15,7 @@ from napari_medsam.formats.common.errors import ReadError, SeveralSeries
 from napari_medsam.formats.common.thumbnail import SIDE, thumbnail
 from napari_medsam.formats.dicom import files as dicom_input
 from napari_medsam.formats.dicom.multi_frame import quiet_pydicom
-from napari_medsam.formats.images.read import describe, read_image
+from napari_medsam.formats.images.read import describe_image_file, read_image
 from napari_medsam.formats.labels.write import read_label_file, write_labels
 from tests.formats.dicom_files import REFERABLE, SERIES, write_series
 
@@ -57,7 +57,7 @@ class TestZip:
             read_image(path)
         assert all(one.thumbnail is not None for one in caught.value.series)
         assert read_image(path, series=SERIES + ".2").volume.shape_zyx == (3, 5, 4)
-        assert [one.size_xyz for one in describe(path)] == [(4, 5, 6), (4, 5, 3)]
+        assert [one.size_xyz for one in describe_image_file(path)] == [(4, 5, 6), (4, 5, 3)]
 
     def test_labels_refer_to_a_series_in_a_zip(self, tmp_path: Path) -> None:
         pytest.importorskip("highdicom")
@@ -84,7 +84,7 @@ class TestZip:
         link.external_attr = (stat.S_IFLNK | 0o777) << 16
         with zipfile.ZipFile(path, "a") as archive:
             archive.writestr(link, "/etc/passwd")
-        with dicom_input.unpacked(path) as folder:
+        with dicom_input.unpacked_dicom(path) as folder:
             assert not any("link" in one.name for one in folder.iterdir())
             assert not any(one.is_symlink() for one in folder.iterdir())
 
@@ -147,13 +147,13 @@ class TestDicomdir:
         write_series(tmp_path / "away", VOLUME[:1])
         next((tmp_path / "away").iterdir()).rename(tmp_path / "OUTSIDE")
         path = self.disc(tmp_path / "disc")
-        assert [one.size_xyz for one in describe(path)] == [(4, 5, 6)]
+        assert [one.size_xyz for one in describe_image_file(path)] == [(4, 5, 6)]
         np.testing.assert_array_equal(read_image(path).volume.voxels, VOLUME)
 
     def test_a_list_of_files_that_are_not_there_gives_those_that_are(self, tmp_path: Path) -> None:
         path = self.disc(tmp_path / "disc")
         (tmp_path / "disc" / "A").rename(tmp_path / "disc" / "copied")
-        assert len(describe(path)) == 2
+        assert len(describe_image_file(path)) == 2
 
     def test_a_list_without_files_says_so(self, tmp_path: Path) -> None:
         self.disc(tmp_path / "disc").rename(tmp_path / "DICOMDIR")
@@ -168,7 +168,7 @@ class TestThumbnail:
         volume[1, :, 10:] = 100
         tags = {"0028|1050": "50", "0028|1051": "100"}
         write_series(tmp_path / "ct", volume, spacing=(1.0, 1.0), tags=tags)
-        (described,) = describe(tmp_path / "ct")
+        (described,) = describe_image_file(tmp_path / "ct")
         small = described.thumbnail
         assert small is not None
         assert small.shape == (SIDE, SIDE // 2)

@@ -8,7 +8,7 @@ import SimpleITK as sitk
 from scipy.spatial.transform import Rotation
 
 from napari_medsam.formats.common.errors import ReadError, SeveralFrames, SeveralSeries
-from napari_medsam.formats.images.read import describe, read_image
+from napari_medsam.formats.images.read import describe_image_file, read_image
 from napari_medsam.formats.labels.write import write_labels
 from tests.formats.dicom_files import SERIES, write_series, write_slice
 from tests.formats.grids import SIGNED_ORDERS, axis_matrix
@@ -58,7 +58,7 @@ def test_labels_of_every_slice_orientation_lie_where_the_mark_is(
 def test_patient_name_appears_nowhere(tmp_path: Path) -> None:
     write_series(tmp_path / "ct", VOLUME)
     image = read_image(tmp_path / "ct")
-    (described,) = describe(tmp_path / "ct")
+    (described,) = describe_image_file(tmp_path / "ct")
     write_labels(tmp_path / "labels.nrrd", np.ones((6, 5, 4), int), image.grid)
     assert "DOE" not in f"{image} {described}"
     assert b"DOE" not in (tmp_path / "labels.nrrd").read_bytes()
@@ -125,7 +125,7 @@ def test_folder_of_several_series_lists_them(tmp_path: Path) -> None:
         assert uid in str(caught.value)
     image = read_image(tmp_path / "study", series=SERIES + ".2")
     np.testing.assert_array_equal(image.volume.voxels, VOLUME[:3])
-    assert [d.size_xyz for d in describe(tmp_path / "study")] == [(4, 5, 6), (4, 5, 3)]
+    assert [d.size_xyz for d in describe_image_file(tmp_path / "study")] == [(4, 5, 6), (4, 5, 3)]
 
 
 def test_unknown_series_lists_the_known(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 import SimpleITK as sitk
 
 from napari_medsam.formats.common.errors import ReadError, SeveralFrames
-from napari_medsam.formats.images.read import describe, read_image
+from napari_medsam.formats.images.read import describe_image_file, read_image
 from napari_medsam.formats.labels.write import read_labels, write_labels
 
 LOADS = {"nan_inf.nii.gz", "constant.nii.gz", "zero_spacing_no_forms.nii"}
@@ -86,7 +86,7 @@ def test_png_header_that_asks_for_terabytes(tmp_path: Path) -> None:
 def test_description_says_what_info_prints(tmp_path: Path) -> None:
     voxels = np.arange(60, dtype=np.int16).reshape(3, 4, 5)
     nib.save(nib.Nifti1Image(voxels, np.diag([1.0, 2, 3, 1])), tmp_path / "a.nii")
-    (described,) = describe(tmp_path / "a.nii")
+    (described,) = describe_image_file(tmp_path / "a.nii")
     assert described.kind == "nifti"
     assert described.size_xyz == (3, 4, 5)
     assert described.spacing_xyz == (1, 2, 3)
@@ -105,7 +105,7 @@ class TestNifti:
         np.testing.assert_array_equal(chosen, voxels[..., 1].T)
         with pytest.raises(ReadError, match="not 2"):
             read_image(tmp_path / "a.nii.gz", frame=2)
-        assert describe(tmp_path / "a.nii.gz")[0].n_frames == 2
+        assert describe_image_file(tmp_path / "a.nii.gz")[0].n_frames == 2
 
     def test_slope_and_intercept_are_applied(self, tmp_path: Path) -> None:
         image = nib.Nifti1Image(np.full((3, 4, 5), 7, np.int16), np.eye(4))
@@ -217,7 +217,7 @@ class TestSharedFiles:
         native = shared_dir / "data" / "native"
         if image == "ct_dicom_totalseg":
             # The label file lies in the series' folder; only slices are DICOM.
-            assert len(describe(native / image)) == 1
+            assert len(describe_image_file(native / image)) == 1
         read = read_image(native / image)
         masks = read_labels(native / labels, read.grid)
         assert masks.shape == read.volume.shape_zyx

@@ -16,9 +16,9 @@ from napari_medsam.formats.labels.export_formats import (
     NIFTI,
     RTSTRUCT,
     SEG_NRRD,
-    exits_for,
+    export_formats_for,
     proposed_suffix,
-    with_exit,
+    with_export_suffix,
 )
 from napari_medsam.formats.labels.write import FORMATS
 
@@ -31,7 +31,7 @@ def grid(kind: Kind, slices: int, ndim: int = 3) -> SourceGrid:
 
 
 def suffixes(found: SourceGrid) -> set[str]:
-    return {suffix for one in exits_for(found) for suffix in one.suffixes}
+    return {suffix for one in export_formats_for(found) for suffix in one.suffixes}
 
 
 def test_every_format_is_offered_for_some_image() -> None:
@@ -42,8 +42,8 @@ def test_every_format_is_offered_for_some_image() -> None:
 
 def test_series_can_be_saved_as_dicom_and_a_nifti_cannot() -> None:
     pytest.importorskip("highdicom", reason="needs the extra [dicom]")
-    assert {DICOM_SEG, RTSTRUCT} <= set(exits_for(grid("dicom", 9)))
-    assert not {DICOM_SEG, RTSTRUCT} & set(exits_for(grid("nifti", 9)))
+    assert {DICOM_SEG, RTSTRUCT} <= set(export_formats_for(grid("dicom", 9)))
+    assert not {DICOM_SEG, RTSTRUCT} & set(export_formats_for(grid("nifti", 9)))
 
 
 def test_without_the_extra_dicom_is_not_offered(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,23 +51,23 @@ def test_without_the_extra_dicom_is_not_offered(monkeypatch: pytest.MonkeyPatch)
         raise ModuleNotFoundError(name=name)
 
     monkeypatch.setattr(optional_libraries, "import_module", missing)
-    assert DICOM_SEG not in exits_for(grid("dicom", 9))
+    assert DICOM_SEG not in export_formats_for(grid("dicom", 9))
 
 
 def test_picture_is_proposed_as_png_and_a_volume_as_nifti() -> None:
     assert proposed_suffix(grid("picture", 1, 2)) == ".png"
     assert proposed_suffix(grid("dicom", 9)) == ".nii.gz"
-    assert COCO not in exits_for(grid("picture", 4))
+    assert COCO not in export_formats_for(grid("picture", 4))
 
 
 def test_slicer_segmentation_is_for_volumes() -> None:
-    assert SEG_NRRD not in exits_for(grid("picture", 1, 2))
-    assert SEG_NRRD in exits_for(grid("picture", 4))
+    assert SEG_NRRD not in export_formats_for(grid("picture", 1, 2))
+    assert SEG_NRRD in export_formats_for(grid("picture", 4))
 
 
 def test_series_without_a_frame_of_reference_is_not_offered_as_dicom() -> None:
     nowhere = replace(grid("dicom", 9), frame_of_reference="")
-    assert DICOM_SEG not in exits_for(nowhere)
+    assert DICOM_SEG not in export_formats_for(nowhere)
 
 
 @pytest.mark.parametrize(
@@ -82,4 +82,4 @@ def test_series_without_a_frame_of_reference_is_not_offered_as_dicom() -> None:
     ],
 )
 def test_ending_is_what_the_user_meant(name: str, chosen: object, expected: str) -> None:
-    assert with_exit(Path(name), chosen, ".nii.gz").name == expected  # type: ignore[arg-type]
+    assert with_export_suffix(Path(name), chosen, ".nii.gz").name == expected  # type: ignore[arg-type]

@@ -205,7 +205,7 @@ def test_released_pair_is_recognized_and_finds_the_disc(tmp_path: Path, release:
     two = model.decode(embedding, np.ones((2, 4)) * [0, 0, 1, 1])
     assert nothing.logits.shape[1:] == two.logits.shape[1:]
     assert len(two.logits) == 2
-    assert store.verify(wanted)
+    assert store.verify_model(wanted)
 
 
 def test_points_and_masks_go_where_the_decoder_takes_them(tmp_path: Path) -> None:
@@ -235,7 +235,7 @@ def test_box_only_release_says_so(tmp_path: Path) -> None:
 def test_folder_of_daft_gives_each_of_its_models(tmp_path: Path) -> None:
     taken = import_model.import_path(daft(tmp_path / "openvinomodels", ("3D", "US", "general")))
     assert sorted(one.spec.name for one in taken) == ["daft-3d", "daft-general", "daft-us"]
-    assert store.spec("daft-us").modalities == ("US",)
+    assert store.model_spec("daft-us").modalities == ("US",)
 
 
 # -- odd names and places ------------------------------------------------------------------------
@@ -323,8 +323,8 @@ def test_model_is_installed_from_a_zip_of_several(
 
     monkeypatch.setattr(store, "download_url", fetch)
     for name in ("hawken50-efficientvit", "hawken50-litemedsam"):
-        assert store.spec(name).can_install
-        install_model(store.spec(name))
+        assert store.model_spec(name).can_install
+        install_model(store.model_spec(name))
         assert open_model(name).contract.original_3d is not None
     assert sorted(one.spec.name for one in store.installed()) == [
         "hawken50-efficientvit",
@@ -442,7 +442,7 @@ def test_rules_can_be_changed_afterwards(tmp_path: Path) -> None:
     after = open_model("medficientsam-l0")
     assert after.contract == dataclasses.replace(before.contract, interpolation="area")
     assert after.identity != before.identity
-    record = store.record("medficientsam-l0")
+    record = store.model_record("medficientsam-l0")
     assert record is not None
     assert next(iter(record.tried)) == "interpolation=area by choice"
     with pytest.raises(ValueError, match="no field 'colour'"):

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from napari_medsam.models.runtime import precision_choice
-from napari_medsam.models.runtime.device import EXACT, Way
+from napari_medsam.models.runtime.device import EXACT, ComputeMode
 
-BF16 = Way("CPU", "bf16")
+BF16 = ComputeMode("CPU", "bf16")
 
 
 @pytest.fixture(autouse=True)
@@ -20,19 +20,19 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_auto_is_exact_until_it_was_measured():
     assert precision_choice.recall("net:1") is None
-    assert precision_choice.way_for("auto", "net:1") == EXACT
+    assert precision_choice.compute_mode_for("auto", "net:1") == EXACT
 
 
 def test_auto_is_what_was_measured_for_this_model_alone():
     precision_choice.remember("net:1", BF16, "twice as fast")
-    assert precision_choice.way_for("auto", "net:1") == BF16
-    assert precision_choice.way_for("auto", "net:2") == EXACT
-    assert precision_choice.way_for("f32", "net:1") == EXACT
+    assert precision_choice.compute_mode_for("auto", "net:1") == BF16
+    assert precision_choice.compute_mode_for("auto", "net:2") == EXACT
+    assert precision_choice.compute_mode_for("f32", "net:1") == EXACT
 
 
 def test_another_machine_measures_again(monkeypatch: pytest.MonkeyPatch):
     precision_choice.remember("net:1", BF16, "")
-    monkeypatch.setattr(precision_choice, "machine", lambda: "another processor; 2026.5")
+    monkeypatch.setattr(precision_choice, "machine_id", lambda: "another processor; 2026.5")
     assert precision_choice.recall("net:1") is None
 
 
@@ -43,10 +43,10 @@ def test_second_measurement_keeps_the_first_ones_models():
 
 
 def test_wish_lasts_and_is_exact_at_first():
-    assert precision_choice.wish() == "f32"
-    precision_choice.keep_wish("auto")
+    assert precision_choice.precision_preference() == "f32"
+    precision_choice.set_precision_preference("auto")
     precision_choice.remember("net:1", BF16, "")
-    assert precision_choice.wish() == "auto"
+    assert precision_choice.precision_preference() == "auto"
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_wish_lasts_and_is_exact_at_first():
 def test_damaged_file_counts_as_none(home: Path, content: str):
     home.mkdir()
     (home / "ways.json").write_text(content)
-    assert precision_choice.wish() == "f32"
+    assert precision_choice.precision_preference() == "f32"
     assert precision_choice.recall("net:1") is None
     precision_choice.remember("net:1", BF16, "")
     assert precision_choice.recall("net:1") == BF16

@@ -270,21 +270,21 @@ def test_unknown_file_is_refused_with_what_is_known(model: ModelSpec, tmp_path: 
 
 def test_flipped_bit_is_found(model: ModelSpec) -> None:
     path = install_model(model)
-    assert store.verify("tiny") == path
+    assert store.verify_model("tiny") == path
     data = bytearray(WEIGHTS)
     data[123_456] ^= 1
     path.write_bytes(data)
     with pytest.raises(StoreError, match=r"tiny\.pth is damaged or altered"):
-        store.verify("tiny")
+        store.verify_model("tiny")
 
 
 def test_removed_model_is_not_installed(model: ModelSpec, tmp_path: Path) -> None:
     install_model(model)
     assert [state.spec for state in store.installed()] == [model]
-    assert store.remove("tiny") is True
-    assert store.remove("tiny") is False
+    assert store.remove_model("tiny") is True
+    assert store.remove_model("tiny") is False
     assert store.installed() == []
-    assert not store.info("tiny").is_installed
+    assert not store.stored_model("tiny").is_installed
     with pytest.raises(NotInstalled):
-        store.verify("tiny")
+        store.verify_model("tiny")
     assert left_behind(tmp_path) == ["models"]

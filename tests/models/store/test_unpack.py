@@ -11,7 +11,7 @@ import pytest
 
 from napari_medsam.models.specs.errors import GraphError, StoreError
 from napari_medsam.models.store import unpack
-from napari_medsam.models.store.unpack import unpacked
+from napari_medsam.models.store.unpack import unpacked_archive
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +28,7 @@ def zipped(path: Path, *members: tuple[str | zipfile.ZipInfo, bytes]) -> Path:
 
 
 def names_in(path: Path) -> list[str]:
-    with unpacked(path) as (files, _source):
+    with unpacked_archive(path) as (files, _source):
         return [file.name for file in files]
 
 
@@ -38,7 +38,7 @@ def nothing_left(home: Path) -> bool:
 
 def test_files_are_there_for_as_long_as_they_are_needed(tmp_path: Path, home: Path) -> None:
     path = zipped(tmp_path / "a.zip", ("deep/er/x.pth", b"weights"), ("._x.pth", b"macOS"))
-    with unpacked(path) as (files, source):
+    with unpacked_archive(path) as (files, source):
         assert [file.read_bytes() for file in files] == [b"weights"]
         assert source.startswith("a.zip, SHA-256 ")
     assert nothing_left(home)

@@ -19,7 +19,7 @@ from napari_medsam.engine.data.prompts import SliceRef
 from napari_medsam.journal.archive import journals, put_aside_of
 from napari_medsam.journal.history import read_journal
 from napari_medsam.journal.paths import journal_path
-from napari_medsam.ui.actions.earlier_work import NONE, Earlier
+from napari_medsam.ui.actions.earlier_work import NONE, EarlierEntry
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.resume_offers import ONLY_LOOK, START_NEW, TAKE_OVER
 from napari_medsam.ui.widgets.journal_dialogs import EarlierDialog
@@ -43,8 +43,8 @@ def anew(desk: Desk) -> Iterator[Desk]:
     again.controller.close()
 
 
-def found_by(desk: Desk) -> list[Earlier]:
-    found: list[Earlier] = []
+def found_by(desk: Desk) -> list[EarlierEntry]:
+    found: list[EarlierEntry] = []
     desk.controller.earlier.find(found.extend)
     return found
 
@@ -293,7 +293,7 @@ def test_another_image_opened_meanwhile_is_left_alone(anew: Desk) -> None:
     slow.lanes[1].release()
     slow.open(image_layer())
     slow.lanes[-1].release()
-    found: list[Earlier] = []
+    found: list[EarlierEntry] = []
     slow.controller.earlier.find(found.extend)
     slow.lanes[5].release()
     (one, *_others) = found

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from napari_medsam.journal.archive import journals
-from napari_medsam.journal.database import Book
+from napari_medsam.journal.database import JournalDatabase
 from napari_medsam.journal.history import History, read_history
 from napari_medsam.journal.paths import journal_path
-from napari_medsam.journal.writer import Keeper
+from napari_medsam.journal.writer import JournalWriter
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.resume_offers import GO_ON, ONLY_LOOK, START_NEW, TAKE_OVER
 from tests.ui.conftest import Desk, HeldJobs, image_file, image_layer, make_desk
@@ -28,7 +28,7 @@ def kept(desk: Desk) -> History:
     assert journal is not None
     assert journal.keeper is not None
     assert journal.keeper.wait()
-    with Book(journal.keeper.path) as book:
+    with JournalDatabase(journal.keeper.path) as book:
         return read_history(book)
 
 
@@ -120,7 +120,7 @@ def test_starting_anew_keeps_the_earlier_journal_aside(desk: Desk, answer: str |
     assert same(kept(again), again)
     assert "kept" in " ".join(panel.message for panel in again.view.panels)
     (aside,) = [e.path for e in journals() if e.path != journal_path(FINGERPRINT)]
-    with Book(aside) as book:
+    with JournalDatabase(aside) as book:
         assert np.array_equal(read_history(book).annotation.labels, before.annotation.labels)
     again.controller.close()
 
@@ -244,7 +244,7 @@ def test_a_full_disk_is_told_and_the_work_goes_on(desk: Desk, qapp, monkeypatch)
         raise sqlite3.OperationalError("database or disk is full")
 
     with monkeypatch.context() as patched:
-        patched.setattr(Book, "append", full)
+        patched.setattr(JournalDatabase, "append", full)
         desk.draw_on(10)
         wait_for(lambda: "disk is full" in desk.view.panel.message)
         assert desk.view.panel.is_problem
@@ -283,7 +283,7 @@ def test_undo_in_the_window_goes_as_far_as_the_journal(
     monkeypatch: pytest.MonkeyPatch, qapp
 ) -> None:
     """Also once the journal was folded, and what is undone then is what comes back."""
-    small = partial(Keeper, most_bytes=30_000)
+    small = partial(JournalWriter, most_bytes=30_000)
     monkeypatch.setattr("napari_medsam.ui.actions.journal.Keeper", small)
     monkeypatch.setattr("napari_medsam.journal.writer.LOOK_AT_SIZE_EVERY", 4)
     desk = make_desk()

@@ -12,7 +12,7 @@ import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 
-from napari_medsam.measure.volumes import measure
+from napari_medsam.measure.volumes import measure_labels
 from napari_medsam.ui.actions.label_rows import rows_of
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.dock_state import LabelRow
@@ -38,7 +38,9 @@ def desk() -> Iterator[Desk]:
 def assert_measured(desk: Desk) -> None:
     volume = desk.controller.case.image.volume
     for found, row in zip(
-        measure(desk.labels, desk.annotation.table, volume), desk.view.panel.labels, strict=True
+        measure_labels(desk.labels, desk.annotation.table, volume),
+        desk.view.panel.labels,
+        strict=True,
     ):
         assert row.millilitres == pytest.approx(found.millilitres)
         pair = found.diameters

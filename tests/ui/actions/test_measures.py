@@ -12,7 +12,7 @@ from napari.layers import Labels
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QFileDialog
 
-from napari_medsam.ui.actions.measures import Asked
+from napari_medsam.ui.actions.measures import MeasureRequest
 from tests.ui.conftest import Desk, TinyShelf, image_layer, make_desk
 from tests.ui.hands import click, let_pass, wait_for
 from tests.ui.window import Window
@@ -29,7 +29,7 @@ def desk() -> Iterator[Desk]:
 
 def test_lines_lie_on_the_label_in_voxels_and_are_taken_away(desk: Desk) -> None:
     measures = desk.controller.measures
-    measures.take(Asked())
+    measures.take(MeasureRequest())
     measures.draw_lines()
     layer = desk.viewer.layers["case diameters"]
     long, short = (np.asarray(line) for line in layer.data)
@@ -47,7 +47,7 @@ def test_another_labels_layer_is_compared_with(desk: Desk) -> None:
     before[:, :30] = 0
     desk.viewer.add_layer(Labels(before, name="before"))
     (reference,) = desk.controller.measures.references()
-    desk.controller.measures.take(Asked("z", reference, 1.0))
+    desk.controller.measures.take(MeasureRequest("z", reference, 1.0))
     compared = desk.controller.measures.found[0].comparison
     assert 0 < compared.dice < 1
     assert compared.change_ml > 0
@@ -55,7 +55,7 @@ def test_another_labels_layer_is_compared_with(desk: Desk) -> None:
 
 def test_page_and_table_are_saved_and_a_wrong_suffix_is_told(desk: Desk, tmp_path: Path) -> None:
     measures = desk.controller.measures
-    measures.take(Asked("y"))
+    measures.take(MeasureRequest("y"))
     measures.save_table(tmp_path / "a.csv")
     measures.save_page(tmp_path / "a.pdf")
     assert (tmp_path / "a.csv").read_text(encoding="utf-8").splitlines()[1].startswith("1,Label 1")

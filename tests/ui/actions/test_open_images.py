@@ -18,7 +18,12 @@ from qtpy.QtTest import QTest
 from napari_medsam.formats.common.description import Description
 from napari_medsam.formats.common.errors import SeveralFrames
 from napari_medsam.formats.common.grid import Triple
-from napari_medsam.ui.actions.open_images import NothingChosen, Volumes, about, open_images
+from napari_medsam.ui.actions.open_images import (
+    NothingChosen,
+    VolumeChoice,
+    open_images,
+    series_description,
+)
 from napari_medsam.ui.plugin.reader import get_reader
 from napari_medsam.ui.widgets.open_dialogs import SeriesDialog, SpacingDialog, VolumeDialog
 from tests.formats.dicom_files import SERIES, write_series
@@ -40,7 +45,7 @@ class Answers:
         self.asked.append((name, found))
         return [found[n].series for n in self.picked]
 
-    def volume(self, volumes: Volumes) -> int:
+    def volume(self, volumes: VolumeChoice) -> int:
         self.asked.append((volumes.name, volumes.n, volumes.preview(1)))
         if self.picked is None:
             raise NothingChosen
@@ -92,7 +97,9 @@ def test_without_a_chooser_every_series_is_opened(two_series: Path) -> None:
 def test_text_of_a_series_says_name_modality_size_and_spacing(two_series: Path) -> None:
     chooser = Answers([0])
     open_images(two_series, chooser)
-    assert about(chooser.asked[0][1][0]) == "thin\nCT · 16 × 20 × 6 · 0.7 × 0.9 × 2.5 mm"
+    assert (
+        series_description(chooser.asked[0][1][0]) == "thin\nCT · 16 × 20 × 6 · 0.7 × 0.9 × 2.5 mm"
+    )
 
 
 def test_volume_that_was_chosen_is_opened(film: Path) -> None:

@@ -19,7 +19,7 @@ from napari_medsam.formats.images.read import read_image
 from napari_medsam.formats.labels.write import write_labels
 from napari_medsam.ui.actions.label_rows import rows_of
 from napari_medsam.ui.actions.open_labels import ADD, REPLACE, RESAMPLE
-from napari_medsam.ui.actions.save import How
+from napari_medsam.ui.actions.save import SaveOptions
 from napari_medsam.ui.layers.labels_layer import GRID, TABLE
 from napari_medsam.ui.plugin.reader import get_reader
 from tests.formats.dicom_files import REFERABLE, segments_by_highdicom, write_series
@@ -154,7 +154,7 @@ def test_renamed_label_takes_the_code_of_its_new_name(desk: Desk) -> None:
 
 def test_one_file_a_label_with_names_beside(desk: Desk, tmp_path: Path) -> None:
     desk.controller.label_files.open(save_on(desk, tmp_path / "l.seg.nrrd"))
-    desk.controller.save(tmp_path / "out.nii.gz", How(one_a_label=True, description=True))
+    desk.controller.save(tmp_path / "out.nii.gz", SaveOptions(one_a_label=True, description=True))
     for name, number in (("liver", 2), ("spleen", 5)):
         saved = nib.load(tmp_path / f"out_{name}.nii.gz")
         np.testing.assert_array_equal(
@@ -167,7 +167,7 @@ def test_one_file_a_label_with_names_beside(desk: Desk, tmp_path: Path) -> None:
 
 
 def test_no_label_is_no_file_of_its_own(desk: Desk, tmp_path: Path) -> None:
-    desk.controller.save(tmp_path / "out.nii.gz", How(one_a_label=True))
+    desk.controller.save(tmp_path / "out.nii.gz", SaveOptions(one_a_label=True))
     assert "no label to save" in desk.view.panel.message
     assert not list(tmp_path.glob("out*"))
 

@@ -11,8 +11,8 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
 from napari_medsam.input_contract import InputContract
-from napari_medsam.journal.database import Book
-from napari_medsam.journal.export import as_json
+from napari_medsam.journal.database import JournalDatabase
+from napari_medsam.journal.export import journal_as_json
 from napari_medsam.journal.paths import journal_path
 from napari_medsam.journal.replay import ask_again
 from tests.conftest import TinyMedSam, tiny_contract
@@ -115,8 +115,8 @@ def test_clicks_are_in_the_audit_trail(clicked: Desk) -> None:
     click(clicked, 10, 30, 24)
     click(clicked, 10, 5, 6, inside=False)
     kept(clicked)
-    with Book(journal_path(image_file().volume.fingerprint)) as book:
-        steps: Any = as_json(book)["steps"]
+    with JournalDatabase(journal_path(image_file().volume.fingerprint)) as book:
+        steps: Any = journal_as_json(book)["steps"]
     assert steps[-1]["points"] == [
         {"inside": [[24.0, 30.0]], "outside": []},
         {"inside": [[24.0, 30.0]], "outside": [[6.0, 5.0]]},

@@ -12,8 +12,8 @@ import pytest
 from napari_medsam.formats.labels import write as labels_module
 from napari_medsam.formats.labels.write import read_labels
 from napari_medsam.formats.nifti import write_labels as labels_nifti
-from napari_medsam.ui.actions.save import REPLACE, How
-from napari_medsam.ui.state.case_files import FileState, KnownFiles, state_of
+from napari_medsam.ui.actions.save import REPLACE, SaveOptions
+from napari_medsam.ui.state.case_files import CaseFiles, FileState, state_of
 from napari_medsam.ui.state.resume_offers import ONLY_LOOK
 from tests.ui.conftest import Desk, image_layer, make_desk
 
@@ -82,10 +82,10 @@ def test_a_label_file_changed_since_it_was_opened_is_asked_about(
 
 def test_files_of_single_labels_are_looked_at_one_by_one(drawn: Desk, tmp_path: Path) -> None:
     path = tmp_path / "l.nii.gz"
-    drawn.controller.save(path, How(one_a_label=True))
+    drawn.controller.save(path, SaveOptions(one_a_label=True))
     (written,) = tmp_path.glob("l_*.nii.gz")
     theirs = others_write(written)
-    drawn.controller.save(path, How(one_a_label=True))
+    drawn.controller.save(path, SaveOptions(one_a_label=True))
     assert written.name in drawn.view.asked[-1]
     assert written.read_bytes() == theirs
 
@@ -183,7 +183,7 @@ def test_no_memory_for_a_save_is_a_sentence(
 def test_what_was_never_seen_here_is_not_called_changed(tmp_path: Path) -> None:
     path = tmp_path / "l.nii.gz"
     path.write_text("x")
-    known = KnownFiles()
+    known = CaseFiles()
     assert known.changed([path]) == []
     known.note(path, state_of(path))
     assert known.changed([path]) == []

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from napari_medsam.phantom import synthetic_abdomen
-from napari_medsam.storage.settings import keep, settings
+from napari_medsam.storage.settings import set_settings, settings
 from napari_medsam.ui.actions.tour import OFFER
 from tests.ui.conftest import TinyShelf
 from tests.ui.hands import click, let_pass, wait_for
@@ -18,7 +18,7 @@ from tests.ui.window import Window
 
 @pytest.fixture
 def window(make_napari_viewer: Callable[..., Any]) -> Iterator[Window]:
-    keep(opens_files="no")
+    set_settings(opens_files="no")
     made = Window(make_napari_viewer(show=True), TinyShelf())
     wait_for(lambda: made.controller.desk.state.state == "ready")
     yield made

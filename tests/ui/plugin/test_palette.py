@@ -15,11 +15,11 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QDockWidget, QLineEdit
 
-from napari_medsam.storage.settings import keep
+from napari_medsam.storage.settings import set_settings
 from napari_medsam.ui.plugin import palette
 from napari_medsam.ui.plugin.current_dock import PLUGIN, current_dock, open_dock
 from napari_medsam.ui.widgets.dock import MedSamWidget
-from napari_medsam.ui.widgets.preferences import Page
+from napari_medsam.ui.widgets.preferences import PreferencesDialog
 from tests.conftest import PROJECT
 from tests.ui.conftest import TinyShelf, image_layer
 from tests.ui.hands import answer, let_pass, wait_for
@@ -110,7 +110,7 @@ def test_without_a_viewer_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.fixture
 def window(make_napari_viewer: Callable[..., Any]) -> Iterator[Window]:
-    keep(tour_seen=True)
+    set_settings(tour_seen=True)
     made = Window(make_napari_viewer(show=True), TinyShelf())
     made.open(image_layer())
     yield made
@@ -212,7 +212,7 @@ def test_dock_behind_another_tab_is_not_hidden(window: Window) -> None:
 def test_dialog_of_an_action_opens_from_the_palette(window: Window) -> None:
     seen = answer(lambda dialog: dialog.reject())
     choose(window, "preferences of the box")
-    assert isinstance(seen[0], Page)
+    assert isinstance(seen[0], PreferencesDialog)
 
 
 # --- the dock's place ------------------------------------------------------------------

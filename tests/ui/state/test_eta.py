@@ -8,7 +8,7 @@ import pytest
 
 from napari_medsam.ui.state.dock_state import Progress
 from napari_medsam.ui.state.eta import Eta
-from napari_medsam.ui.widgets.completion_sound import Bell
+from napari_medsam.ui.widgets.completion_sound import CompletionSound
 
 
 def said_and_true(seconds: Sequence[float], after: int) -> tuple[float | None, float]:
@@ -54,7 +54,7 @@ def test_bell_rings_once_after_something_long_if_wanted(
     lasted: float, wanted: bool, rings: int
 ) -> None:
     clock, rung = [0.0], []
-    bell = Bell(lambda: rung.append(1), lambda: wanted, lambda: clock[0])
+    bell = CompletionSound(lambda: rung.append(1), lambda: wanted, lambda: clock[0])
     for seconds in (0, lasted / 2, lasted):
         clock[0] = seconds
         bell.hear(Progress("Propagating"))

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from napari_medsam.models.specs.errors import Cancelled
-from napari_medsam.ui.state.jobs import ImmediateJobs, Job, Jobs, Outcome, outcome_of
+from napari_medsam.ui.state.jobs import ImmediateJobs, Job, JobOutcome, Jobs, outcome_of
 
 
 class Diary:
@@ -20,7 +20,7 @@ class Diary:
 
     def __init__(self) -> None:
         self.items: list[Any] = []
-        self.ends: list[Outcome] = []
+        self.ends: list[JobOutcome] = []
 
     def job(self, work: Callable[[Callable[[Any], None]], None], **more: Any) -> Job[Any]:
         return Job(work, self.items.append, self.ends.append, **more)
@@ -43,7 +43,7 @@ def test_items_come_in_order_and_the_end_comes_last(jobs: Jobs, qtbot: Any) -> N
     jobs.start(diary.job(three))
     qtbot.waitUntil(lambda: bool(diary.ends))
     assert diary.items == [0, 1, 2]
-    assert diary.ends == [Outcome("done")]
+    assert diary.ends == [JobOutcome("done")]
     assert not jobs.is_busy
 
 
@@ -78,7 +78,7 @@ def test_newer_job_makes_the_older_ones_items_stale(jobs: Jobs, qtbot: Any) -> N
     go.set()
     qtbot.waitUntil(lambda: bool(new.ends))
     assert old.items == []
-    assert old.ends == [Outcome("cancelled")]
+    assert old.ends == [JobOutcome("cancelled")]
     assert new.items == [0, 1, 2]
 
 
@@ -94,7 +94,7 @@ def test_cancel_interrupts_and_ends_the_job_once(jobs: Jobs, qtbot: Any) -> None
     jobs.cancel()
     assert interrupted.is_set()
     qtbot.wait(50)
-    assert diary.ends == [Outcome("cancelled")]
+    assert diary.ends == [JobOutcome("cancelled")]
 
 
 def test_work_stops_between_items_after_cancel(jobs: Jobs, qtbot: Any) -> None:
@@ -124,7 +124,7 @@ def test_error_becomes_one_sentence(jobs: Jobs, qtbot: Any) -> None:
 
     jobs.start(diary.job(work))
     qtbot.waitUntil(lambda: bool(diary.ends))
-    assert diary.ends == [Outcome("failed", "The range 3 to 8 must contain slice 12.")]
+    assert diary.ends == [JobOutcome("failed", "The range 3 to 8 must contain slice 12.")]
 
 
 def test_closed_lane_calls_nothing_back(jobs: Jobs, qtbot: Any) -> None:
@@ -146,7 +146,7 @@ def test_unforeseen_error_is_logged_with_its_traceback(caplog: pytest.LogCapture
 def test_job_started_by_an_immediate_job_replaces_it() -> None:
     jobs, outer, inner = ImmediateJobs(), Diary(), Diary()
     jobs.start(Job(three, lambda n: n == 1 and jobs.start(inner.job(three)), outer.ends.append))
-    assert outer.ends == [Outcome("cancelled")]
+    assert outer.ends == [JobOutcome("cancelled")]
     assert inner.items == [0, 1, 2]
 
 
@@ -181,7 +181,7 @@ def test_process_ends_by_itself_with_a_job_under_way() -> None:
 
 def test_item_that_finds_no_memory_ends_its_job(jobs: Jobs, qtbot: Any) -> None:
     """A propagation that lost a slice must not say that it is done."""
-    ends: list[Outcome] = []
+    ends: list[JobOutcome] = []
     taken: list[int] = []
 
     def take(n: int) -> None:

@@ -11,9 +11,9 @@ from napari.utils.shortcuts import default_shortcuts
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel
 
-from napari_medsam.storage.settings import keep
+from napari_medsam.storage.settings import set_settings
 from napari_medsam.ui.state import shortcuts
-from napari_medsam.ui.widgets.shortcut_sheet import KeySheet
+from napari_medsam.ui.widgets.shortcut_sheet import ShortcutSheet
 from tests.ui.conftest import TinyShelf, image_layer
 from tests.ui.hands import wait_for
 from tests.ui.window import Window
@@ -35,7 +35,7 @@ def test_docs_have_the_sheet_of_the_program() -> None:
 
 
 def test_key_chosen_by_the_user_is_on_the_button() -> None:
-    keep(keys={"propagate": "Shift-Y"})
+    set_settings(keys={"propagate": "Shift-Y"})
     assert shortcuts.with_key("Propagate", "propagate") == "Propagate (Shift-Y)"
 
 
@@ -54,7 +54,7 @@ def test_keys_may_change_places_and_free_ones_be_taken() -> None:
 def test_every_key_reaches_its_action_while_boxes_are_drawn(
     make_napari_viewer: Callable[..., Any],
 ) -> None:
-    keep(keys={"axial": "Shift-Y"})
+    set_settings(keys={"axial": "Shift-Y"})
     window = Window(make_napari_viewer(show=True), TinyShelf())
     window.open(image_layer())
     window.hands.press("9")
@@ -72,11 +72,11 @@ def test_every_key_reaches_its_action_while_boxes_are_drawn(
         ("Question", Qt.KeyboardModifier.ShiftModifier),
     ):
         window.hands.press(key, modifier)
-        wait_for(lambda: bool(window.dock.findChildren(KeySheet)))
-        [sheet] = window.dock.findChildren(KeySheet)
+        wait_for(lambda: bool(window.dock.findChildren(ShortcutSheet)))
+        [sheet] = window.dock.findChildren(ShortcutSheet)
         text = " ".join(label.text() for label in sheet.findChildren(QLabel))
         assert all(one.does in text.replace("&#x27;", "'") for one in shortcuts.TABLE)
         window.shot(sheet, "keys")
         sheet.close()
-        wait_for(lambda: not window.dock.findChildren(KeySheet))
+        wait_for(lambda: not window.dock.findChildren(ShortcutSheet))
     window.controller.close()

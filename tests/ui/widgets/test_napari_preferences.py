@@ -16,10 +16,16 @@ from npe2 import PluginManifest
 from qtpy.QtWidgets import QApplication, QCheckBox, QDialogButtonBox
 
 from napari_medsam.headless import embedding_store
-from napari_medsam.storage.settings import Settings, keep, settings, settings_file
+from napari_medsam.storage.settings import Settings, set_settings, settings, settings_file
 from napari_medsam.ui.widgets import napari_preferences
-from napari_medsam.ui.widgets.napari_preferences import PLUGIN, TWINS, NapariPreferences, Twin
-from napari_medsam.ui.widgets.preferences import DISK, IDLE, Page
+from napari_medsam.ui.widgets.napari_preferences import (
+    PLUGIN,
+    TWINS,
+    LinkedSetting,
+    NapariPreferences,
+)
+from napari_medsam.ui.widgets.preferences import DISK, IDLE
+from napari_medsam.ui.widgets.preferences import PreferencesDialog as Page
 from tests.conftest import PROJECT
 from tests.ui.conftest import TinyShelf
 from tests.ui.hands import answer, click, let_pass, wait_for
@@ -135,7 +141,7 @@ OTHERS = {
 
 @needs_them
 @pytest.mark.parametrize("twin", TWINS, ids=lambda one: one.name)
-def test_change_in_napari_is_kept_and_obeyed(dock: Dock, twin: Twin) -> None:
+def test_change_in_napari_is_kept_and_obeyed(dock: Dock, twin: LinkedSetting) -> None:
     assert twin.ours() != OTHERS[twin.name]
     setattr(getattr(theirs(), twin.page), twin.name, OTHERS[twin.name])
     assert twin.ours() == OTHERS[twin.name]
@@ -144,7 +150,7 @@ def test_change_in_napari_is_kept_and_obeyed(dock: Dock, twin: Twin) -> None:
 
 @needs_them
 @pytest.mark.parametrize("twin", TWINS, ids=lambda one: one.name)
-def test_change_of_ours_is_shown_by_napari(dock: Dock, tmp_path: Path, twin: Twin) -> None:
+def test_change_of_ours_is_shown_by_napari(dock: Dock, tmp_path: Path, twin: LinkedSetting) -> None:
     twin.keep(OTHERS[twin.name])
     assert not dock.preferences.meet(), "nothing of ours was changed by it"
     assert getattr(getattr(theirs(), twin.page), twin.name) == OTHERS[twin.name]
@@ -161,7 +167,7 @@ def test_a_form_that_is_filled_in_at_once_is_kept_whole(dock: Dock) -> None:
 
 @needs_them
 def test_restoring_defaults_restores_ours_and_keeps_the_keys(dock: Dock) -> None:
-    keep(threads=4, sound=True, keys={"undo": "Y"})
+    set_settings(threads=4, sound=True, keys={"undo": "Y"})
     dock.preferences.meet()
     theirs().reset()
     assert settings() == Settings(keys={"undo": "Y"})
@@ -169,7 +175,7 @@ def test_restoring_defaults_restores_ours_and_keeps_the_keys(dock: Dock) -> None
 
 @needs_them
 def test_a_change_in_napari_wins_over_one_of_ours_that_nobody_has_seen(dock: Dock) -> None:
-    keep(threads=4, sound=True)
+    set_settings(threads=4, sound=True)
     theirs().computer.threads = 2
     assert (settings().threads, settings().sound) == (2, True)
     assert theirs().screen.sound is True
@@ -201,10 +207,10 @@ def test_what_cannot_be_kept_is_reported_and_napari_shows_what_holds(
     def full(_: object) -> None:
         raise OSError("the disk is full")
 
-    monkeypatch.setattr(embedding_store, "keep_preferences", full)
+    monkeypatch.setattr(embedding_store, "set_cache_preferences", full)
     theirs().computer.disk_mb = 5
     assert "cannot be kept: the disk is full" in dock.told[-1]
-    assert theirs().computer.disk_mb == embedding_store.preferences().max_bytes // 10**6
+    assert theirs().computer.disk_mb == embedding_store.cache_preferences().max_bytes // 10**6
 
 
 # --- while no dock was open ------------------------------------------------------------
@@ -212,7 +218,7 @@ def test_what_cannot_be_kept_is_reported_and_napari_shows_what_holds(
 
 @needs_them
 def test_settings_of_an_earlier_version_win_over_a_napari_that_never_had_them() -> None:
-    keep(threads=4, sound=True)
+    set_settings(threads=4, sound=True)
     open_and_close()
     assert (theirs().computer.threads, theirs().screen.sound) == (4, True)
     assert (settings().threads, settings().sound) == (4, True)
@@ -228,13 +234,13 @@ def test_what_was_chosen_in_napari_before_any_dock_is_taken() -> None:
 @needs_them
 @pytest.mark.parametrize("of", ["napari", "ours"])
 def test_the_side_that_was_changed_between_two_runs_wins(of: str) -> None:
-    keep(threads=4)
+    set_settings(threads=4)
     open_and_close()
     if of == "napari":
         restart().computer.threads = 6
         restart().screen.sound = True
     else:
-        keep(threads=6, sound=True)
+        set_settings(threads=6, sound=True)
     restart()
     open_and_close()
     assert (settings().threads, settings().sound) == (6, True)
@@ -247,7 +253,7 @@ def test_a_default_in_naparis_file_is_no_choice_made_between_two_runs() -> None:
     open_and_close()
     second = restart()
     restart()
-    keep(threads=4, ask_on_close=False)
+    set_settings(threads=4, ask_on_close=False)
     open_and_close()
     second.screen.sound = True
     restart()
@@ -259,9 +265,9 @@ def test_a_default_in_naparis_file_is_no_choice_made_between_two_runs() -> None:
 
 @needs_them
 def test_ours_wins_where_both_were_changed_between_two_runs() -> None:
-    keep(threads=4)
+    set_settings(threads=4)
     open_and_close()
-    keep(threads=5)
+    set_settings(threads=5)
     restart().computer.threads = 6
     restart()
     open_and_close()
@@ -272,7 +278,7 @@ def test_ours_wins_where_both_were_changed_between_two_runs() -> None:
 def test_another_napari_does_not_reset_ours(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keep(threads=4)
+    set_settings(threads=4)
     open_and_close()
     monkeypatch.setattr(napari.settings, "_CFG_PATH", str(tmp_path / "other" / "all.yaml"))
     restart()
@@ -282,7 +288,7 @@ def test_another_napari_does_not_reset_ours(
 
 @needs_them
 def test_naparis_file_that_was_deleted_does_not_reset_ours(tmp_path: Path) -> None:
-    keep(threads=4)
+    set_settings(threads=4)
     open_and_close()
     their_file(tmp_path).unlink()
     restart()
@@ -296,7 +302,7 @@ def test_naparis_file_that_was_deleted_does_not_reset_ours(tmp_path: Path) -> No
     ["", "computer: {threads: -3}", "computer: {threads: many}", "computer: {new: 1}", "{"],
 )
 def test_nonsense_in_naparis_file_does_not_reach_ours(tmp_path: Path, text: str) -> None:
-    keep(threads=4)
+    set_settings(threads=4)
     open_and_close()
     their_file(tmp_path).write_text(text)
     restart()
@@ -315,7 +321,7 @@ def test_nonsense_of_ours_counts_as_not_chosen_in_napari_too(dock: Dock) -> None
 
 @needs_them
 def test_damaged_memory_of_what_was_agreed_loses_nothing_of_ours() -> None:
-    keep(threads=4)
+    set_settings(threads=4)
     open_and_close()
     settings_file().with_name(napari_preferences.AGREED).write_text("{")
     restart()
@@ -336,7 +342,7 @@ def test_file_that_napari_cannot_read_leaves_the_dock_its_own_page(
 
 @needs_them
 def test_dock_opens_where_napari_cannot_write_its_file(tmp_path: Path) -> None:
-    keep(threads=4)
+    set_settings(threads=4)
     told: list[str] = []
     theirs()  # napari reads its file before it is found to be unwritable
     their_file(tmp_path).unlink(missing_ok=True)
@@ -370,7 +376,7 @@ def test_older_napari_has_no_such_settings_and_nothing_happens(
 
 @pytest.fixture
 def window(make_napari_viewer: Callable[..., Any]) -> Iterator[Window]:
-    keep(tour_seen=True)
+    set_settings(tour_seen=True)
     made = Window(make_napari_viewer(show=True), TinyShelf())
     wait_for(lambda: made.controller.desk.state.state == "ready")
     yield made
@@ -429,7 +435,7 @@ def test_our_page_changes_what_napari_shows(window: Window) -> None:
 @pytest.mark.gui
 def test_page_leaves_what_changed_elsewhere_while_it_was_open(window: Window) -> None:
     def choose(page: Page) -> None:
-        keep(threads=3)
+        set_settings(threads=3)
         page.sound.setChecked(True)
         click(page.buttons.button(QDialogButtonBox.StandardButton.Ok))
 
@@ -441,7 +447,7 @@ def test_page_leaves_what_changed_elsewhere_while_it_was_open(window: Window) ->
 @pytest.mark.gui
 def test_file_changed_by_hand_is_obeyed_at_once(window: Window) -> None:
     for n in (2, 3):  # a file that was replaced is watched on
-        keep(memory_mb=16 * n)
+        set_settings(memory_mb=16 * n)
         wait_for(lambda n=n: window.controller._cache.max_bytes == 16 * n * 1024**2)
     settings_file().write_text('{"preview": false, "keys": {"propagate": "Y", "undo": "a key"}}')
     wait_for(lambda: not window.controller.hand.preview.is_on)
@@ -460,7 +466,7 @@ def test_second_window_obeys_what_the_first_keeps(
 ) -> None:
     second = Window(make_napari_viewer(show=True), TinyShelf())
     wait_for(lambda: second.controller.desk.state.state == "ready")
-    keep(preview=False)
+    set_settings(preview=False)
     wait_for(lambda: not second.controller.hand.preview.is_on)
     wait_for(lambda: not window.controller.hand.preview.is_on)
     second.controller.close()
@@ -472,7 +478,7 @@ def test_file_is_not_watched_once_the_dock_is_gone(window: Window) -> None:
     window.dock.deleteLater()
     let_pass(50)
     QApplication.sendPostedEvents()
-    keep(sound=True)
+    set_settings(sound=True)
     if has_plugin_settings:
         theirs().screen.sound = False
     let_pass(200)

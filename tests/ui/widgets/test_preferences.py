@@ -15,10 +15,10 @@ from qtpy.QtGui import QDropEvent
 from qtpy.QtWidgets import QApplication, QDialogButtonBox
 
 from napari_medsam.headless import embedding_store
-from napari_medsam.storage.settings import keep, settings
+from napari_medsam.storage.settings import set_settings, settings
 from napari_medsam.ui.actions import prefetch
 from napari_medsam.ui.state import preferred_reader
-from napari_medsam.ui.widgets.preferences import Page
+from napari_medsam.ui.widgets.preferences import PreferencesDialog
 from tests.formats.dicom_files import write_series
 from tests.ui.conftest import TinyShelf, image_layer
 from tests.ui.hands import answer, click, let_pass, wait_for
@@ -36,7 +36,7 @@ def readers_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def window(make_napari_viewer: Callable[..., Any]) -> Iterator[Window]:
-    keep(tour_seen=True)
+    set_settings(tour_seen=True)
     made = Window(make_napari_viewer(show=True), TinyShelf())
     wait_for(lambda: made.controller.desk.state.state == "ready")
     yield made
@@ -88,7 +88,7 @@ def test_no_is_remembered_and_changes_nothing_of_naparis(window: Window) -> None
 def test_taking_it_back_leaves_other_plugins_patterns() -> None:
     plugins = get_settings().plugins
     plugins.extension2reader = {"*.czi": "other"}
-    preferred_reader.take_over()
+    preferred_reader.become_preferred_reader()
     assert plugins.extension2reader["*.nii.gz"] == "napari-medsam"
     preferred_reader.leave_alone()
     assert plugins.extension2reader == {"*.czi": "other"}
@@ -97,7 +97,7 @@ def test_taking_it_back_leaves_other_plugins_patterns() -> None:
 def test_page_keeps_what_was_chosen_and_the_window_obeys(window: Window) -> None:
     window.open(image_layer())
 
-    def choose(page: Page) -> None:
+    def choose(page: PreferencesDialog) -> None:
         page.threads.setValue(1)
         page.memory.setValue(64)
         page.disk.setValue(500)
@@ -117,7 +117,7 @@ def test_page_keeps_what_was_chosen_and_the_window_obeys(window: Window) -> None
     assert (now.threads, now.memory_mb, now.sound, now.preview) == (1, 64, True, False)
     assert now.keys == {"propagate": "Shift-Y"}
     assert window.controller.desk.wish == "bf16"
-    assert embedding_store.preferences().max_bytes == 500 * 10**6
+    assert embedding_store.cache_preferences().max_bytes == 500 * 10**6
     assert window.controller._cache.max_bytes == 64 * 1024**2
     assert not window.controller.hand.preview.is_on
     assert not prefetch.machine_is_free()
@@ -131,7 +131,7 @@ def test_page_keeps_what_was_chosen_and_the_window_obeys(window: Window) -> None
 def test_key_that_is_taken_keeps_the_page_open_with_the_reason(window: Window) -> None:
     seen: list[str] = []
 
-    def choose(page: Page) -> None:
+    def choose(page: PreferencesDialog) -> None:
         page.keys["propagate"].setText("E")
         click(page.buttons.button(QDialogButtonBox.StandardButton.Ok))
         seen.append(page.why_not.text())
@@ -150,5 +150,5 @@ def test_idle_work_pauses_when_unplugged_unless_always(
     battery = type("Battery", (), {"power_plugged": plugged})()
     monkeypatch.setattr(prefetch.psutil, "sensors_battery", lambda: battery, raising=False)
     assert prefetch.machine_is_free() is free
-    keep(idle_work="always")
+    set_settings(idle_work="always")
     assert prefetch.machine_is_free()

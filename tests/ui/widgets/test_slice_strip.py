@@ -9,7 +9,7 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtGui import QColor, QImage
 from qtpy.QtTest import QTest
 
-from napari_medsam.ui.state.dock_state import Strip
+from napari_medsam.ui.state.dock_state import StripState
 from napari_medsam.ui.widgets.slice_strip import DOUBT, GOOD, HEIGHT, READY, SETTLED, SliceStrip
 
 WIDTH = 200
@@ -33,7 +33,7 @@ def colors_at(strip: SliceStrip, index: int, n: int) -> set[str]:
 
 def test_ready_good_and_doubtful_slices_have_their_colours(strip: SliceStrip) -> None:
     strip.show_strip(
-        Strip("z", 10, 0, frozenset({2}), confidences=((4, 0.9), (6, 0.1)), keyframes=(8,))
+        StripState("z", 10, 0, frozenset({2}), confidences=((4, 0.9), (6, 0.1)), keyframes=(8,))
     )
     assert READY.name() in colors_at(strip, 2, 10)
     assert GOOD.name() in colors_at(strip, 4, 10)
@@ -43,12 +43,12 @@ def test_ready_good_and_doubtful_slices_have_their_colours(strip: SliceStrip) ->
 
 def test_one_doubtful_slice_of_a_thousand_is_still_seen(strip: SliceStrip) -> None:
     sure = tuple((i, 0.9) for i in range(1000) if i != 500)
-    strip.show_strip(Strip("z", 1000, None, confidences=(*sure, (500, 0.1))))
+    strip.show_strip(StripState("z", 1000, None, confidences=(*sure, (500, 0.1))))
     assert DOUBT.name() in colors_at(strip, 502, 1000)
 
 
 def test_slice_under_the_mouse_stays_inside(strip: SliceStrip) -> None:
-    strip.show_strip(Strip("z", 10, 0))
+    strip.show_strip(StripState("z", 10, 0))
     assert [strip.slice_at(x) for x in (-5, 0, 19, 20, 199, 400)] == [0, 0, 0, 1, 9, 9]
 
 
@@ -61,14 +61,16 @@ def test_without_an_image_nothing_is_asked_for(strip: SliceStrip, qtbot: Any) ->
 
 
 def test_settled_slice_is_no_longer_orange(strip: SliceStrip) -> None:
-    strip.show_strip(Strip("z", 10, 0, confidences=((4, 0.1), (6, 0.1)), settled=frozenset({4})))
+    strip.show_strip(
+        StripState("z", 10, 0, confidences=((4, 0.1), (6, 0.1)), settled=frozenset({4}))
+    )
     assert SETTLED.name() in colors_at(strip, 4, 10)
     assert DOUBT.name() not in colors_at(strip, 4, 10)
     assert DOUBT.name() in colors_at(strip, 6, 10)
 
 
 def test_dashed_end_is_dragged_and_a_press_elsewhere_jumps(strip: SliceStrip, qtbot: Any) -> None:
-    strip.show_strip(Strip("z", 10, 0, ends=(2, 6)))
+    strip.show_strip(StripState("z", 10, 0, ends=(2, 6)))
     left = Qt.MouseButton.LeftButton
     with qtbot.waitSignal(strip.end_moved) as moved:
         QTest.mousePress(strip, left, pos=QPoint(140, 10))
@@ -80,7 +82,7 @@ def test_dashed_end_is_dragged_and_a_press_elsewhere_jumps(strip: SliceStrip, qt
 
 
 def test_first_end_never_passes_the_last(strip: SliceStrip, qtbot: Any) -> None:
-    strip.show_strip(Strip("z", 10, 0, ends=(2, 6)))
+    strip.show_strip(StripState("z", 10, 0, ends=(2, 6)))
     left = Qt.MouseButton.LeftButton
     with qtbot.waitSignal(strip.end_moved) as moved:
         QTest.mousePress(strip, left, pos=QPoint(40, 10))
