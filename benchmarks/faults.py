@@ -164,8 +164,8 @@ def journal_child(folder: Path, rng: random.Random) -> None:
         keeper.keep(JournalRow(kind or step.kind, step.event, float(number)))
 
     def show() -> None:
-        if annotation.so_far is not None:
-            hand_over(Step("event", annotation.so_far), "open")
+        if annotation.open_event is not None:
+            hand_over(Step("event", annotation.open_event), "open")
 
     annotation.on_step = hand_over
     with_labels(annotation)

@@ -91,15 +91,15 @@ def measure(seconds: float) -> dict[str, Any]:
     viewer.dims.set_current_step(0, MIDDLE)
     run_for(2)
     took: list[float] = []
-    glance = session.glance
+    preview = session.preview
 
     def timed(box: Any) -> Any:
         began = time.perf_counter()
-        mask = glance(box)
+        mask = preview(box)
         took.append((time.perf_counter() - began) * 1e3)
         return mask
 
-    session.glance = timed  # type: ignore[method-assign]
+    session.preview = timed  # type: ignore[method-assign]
     ticker, figures = Ticker(), {}
     for name, is_on in (("delay_off_ms", False), ("delay_on_ms", True)):
         controller.hand.preview.is_on = is_on

@@ -170,7 +170,7 @@ def keyframes(case: Case, one: Object, n: int) -> dict[int, SliceMask]:
     picks = sorted({slices[round(i)] for i in np.linspace(0, len(slices) - 1, n)})
     track = interpolate([one.boxes[z] for z in picks], range(slices[0], slices[-1] + 1))
     stations = {z: Keyframe(one.boxes[z]) for z in picks}
-    return collect(case.ours.follow([track], [stations]))
+    return collect(case.ours.segment_tracks([track], [stations]))
 
 
 def collect(found: Iterable[tuple[int, SliceMask]]) -> dict[int, SliceMask]:
@@ -189,7 +189,7 @@ def one_box(case: Case, one: Object) -> dict[int, SliceMask]:
 
 def from_box3d(case: Case, one: Object) -> dict[int, SliceMask]:
     box, first, last = box3d(one)
-    return collect(case.ours.fill([Seed(box, first, last)]))
+    return collect(case.ours.segment_box3d([Seed(box, first, last)]))
 
 
 def original_3d(case: Case, one: Object) -> dict[int, SliceMask]:
@@ -198,7 +198,7 @@ def original_3d(case: Case, one: Object) -> dict[int, SliceMask]:
 
 
 def tracked(session: Session, boxes: list[BoxPrompt]) -> dict[int, SliceMask]:
-    return collect(session.follow([boxes]))
+    return collect(session.segment_tracks([boxes]))
 
 
 Strategy = Callable[[Case, Object], dict[int, SliceMask]]

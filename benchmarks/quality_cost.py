@@ -28,7 +28,7 @@ class Costs:
             kept.update({mask.slice.index: mask for _, mask in session.propagate([seed])})
 
         def single() -> None:
-            for _ in session.follow([[mask.prompt for mask in kept.values()]]):
+            for _ in session.segment_tracks([[mask.prompt for mask in kept.values()]]):
                 pass
 
         chain()

@@ -193,7 +193,7 @@ class User:
 
     def check(self, *, journal: bool) -> None:
         annotation = self.case.annotation
-        if self.controller.panel().progress is not None or annotation.so_far is not None:
+        if self.controller.panel().progress is not None or annotation.open_event is not None:
             return
         self.done["checked"] += 1
         labels = annotation.labels.copy()

@@ -94,7 +94,7 @@ class Session:
                 for i, mask in self._on_view(closer, [indices[m] for m in members], prompts):
                     yield i, higher_scoring(whole[i], mask)
 
-    def glance(self, prompt: BoxPrompt) -> SliceMask | None:
+    def preview(self, prompt: BoxPrompt) -> SliceMask | None:
         """The mask of a box from its whole slice, at once; None where that is not embedded.
 
         Only the decoder works, a few milliseconds, as for a preview; no crop is looked at.
@@ -175,7 +175,7 @@ class Session:
             if chains.have_ended(n for n, s in enumerate(seeds) if s.first < index):
                 break
 
-    def follow(
+    def segment_tracks(
         self, tracks: Sequence[Sequence[BoxPrompt]], stations: Sequence[Stations] = ()
     ) -> Generator[Found, None, None]:
         """Masks of objects with a box of their own on every slice: (which track, mask).
@@ -221,7 +221,7 @@ class Session:
             masks = decode_in_views(self._predictor, whole, asked, views=self.views)
             yield from ((n, mask) for (n, _), mask in zip(here, masks, strict=True))
 
-    def fill(self, seeds: Sequence[Seed]) -> Generator[Found, None, None]:
+    def segment_box3d(self, seeds: Sequence[Seed]) -> Generator[Found, None, None]:
         """Masks of objects given by their 3D extent: (which seed, mask), see `engine.propagation.box3d`.
 
         A seed's box is the extent in the slice plane, its range the extent along the axis. A

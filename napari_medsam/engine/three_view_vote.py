@@ -113,7 +113,7 @@ def _look(session: Session, seeds: Sequence[Seed], axis: Axis, home: Axis) -> It
         yield from session.propagate(turned)
         return
     latest: dict[tuple[int, int], SliceMask] = {}  # a later mask takes the place of an earlier
-    for n, mask in session.fill(turned):
+    for n, mask in session.segment_box3d(turned):
         latest[n, mask.slice.index] = mask
     yield from ((n, mask) for (n, _), mask in latest.items())
 

@@ -267,7 +267,7 @@ def _masks(session: Session, request: Request) -> Iterator[BoxMask]:
     if not request.is_extent or request.compat:
         return _propagated(session, request)
     labels = [placed.label for placed in request.boxes]
-    return (BoxMask(n, labels[n], mask) for n, mask in session.fill(request.seeds))
+    return (BoxMask(n, labels[n], mask) for n, mask in session.segment_box3d(request.seeds))
 
 
 def _smoothed(request: Request, found: list[BoxMask]) -> list[BoxMask]:
@@ -326,7 +326,7 @@ def _propagated(session: Session, request: Request) -> Iterator[BoxMask]:
         {boxes[n].box.slice.index: Keyframe(boxes[n].box, request.standing.get(n)) for n in part}
         for part in keyed
     ]
-    for k, mask in session.follow([_track(boxes, part) for part in keyed], stations):
+    for k, mask in session.segment_tracks([_track(boxes, part) for part in keyed], stations):
         index = mask.slice.index
         n = next(n for n in keyed[k] if seeds[n].first <= index <= seeds[n].last)
         yield BoxMask(n, boxes[n].label, mask)
@@ -394,5 +394,5 @@ def _annotate(session: Session, request: Request, found: Sequence[BoxMask]) -> A
             edit.paint(one.mask, one.label)
         for (n, index), value in track_confidences(request, found).items():
             placed = request.boxes[n]
-            edit.trust(placed.label, placed.box.slice.axis, {index: value})
+            edit.set_confidence(placed.label, placed.box.slice.axis, {index: value})
     return annotation

@@ -81,7 +81,7 @@ def replayed(head: ImageHeader, rows: Iterable[JournalRow]) -> Annotation:
     """The annotation that rows lead to; an "open" row is a propagation that was interrupted."""
     annotation = Annotation(head.grid.lps.shape_zyx)
     try:
-        annotation.play(row.step for row in rows)
+        annotation.replay(row.step for row in rows)
     except (ValueError, IndexError) as error:
         raise JournalError(f"The journal cannot be replayed: {error}") from error
     return annotation

@@ -105,7 +105,7 @@ class JournalWriter:
             return not self._waiting
         return _ends(self._executor.submit(self._write), seconds) and not self._waiting
 
-    def hand_back(self, seconds: float = 10.0) -> bool:
+    def close_keeping_lock(self, seconds: float = 10.0) -> bool:
         """End, and keep the right to write, for whoever writes another journal of the image.
 
         Whether all is on the disk, the file is closed and still ours. Where it is not, this

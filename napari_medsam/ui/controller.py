@@ -169,9 +169,9 @@ class Controller:
         """Show how things are now."""
         self._view.show_panel(self.panel())
         self._draw_strip_soon()
-        self._prefetch.nudge()
-        self._measuring.nudge()
-        self.journals.nudge()
+        self._prefetch.schedule()
+        self._measuring.schedule()
+        self.journals.schedule()
 
     def _draw_strip(self) -> None:
         if self._is_closed:  # what was put off came after the dock was gone
@@ -284,7 +284,7 @@ class Controller:
 
     def _on_scroll(self) -> None:
         if self.case is not None:
-            self._prefetch.look_at(self.case.where())
+            self._prefetch.focus(self.case.where())
         self._draw_strip_soon()
 
     # --- boxes, propagation ------------------------------------------------------------
@@ -308,7 +308,7 @@ class Controller:
         if self.case is not None:
             on = not self.case.is_drawing
             self.case.open()
-            self.pointer.put_away()
+            self.pointer.close_tool()
             self.case.boxes.draw_mode(on)
             self.viewer.layers.selection.active = self.case.boxes.layer
             self.refresh()
@@ -344,7 +344,7 @@ class Controller:
 
     def cancel(self) -> None:
         """Give up the box that the mouse holds, or stop what runs; what is painted stays."""
-        if self.hand.give_up():
+        if self.hand.cancel_drag():
             return
         self.desk.cancel()
         if self._segmenter is not None:

@@ -213,7 +213,7 @@ def test_views_can_be_left_out(tiny_model, options):
 
 def test_3d_box_fills_the_object_on_every_slice(session):
     masks = {}
-    for n, mask in session.fill([Seed(block(5), 2, 9)]):
+    for n, mask in session.segment_box3d([Seed(block(5), 2, 9)]):
         assert n == 0
         masks[mask.slice.index] = mask
     truth = session.volume.voxels[:, :, :44] > 0
@@ -223,7 +223,7 @@ def test_3d_box_fills_the_object_on_every_slice(session):
 
 def test_follow_asks_each_slice_with_its_own_box(session):
     boxes = interpolate([block(3), block(7)], range(3, 8))
-    masks = [mask for _, mask in session.follow([boxes])]
+    masks = [mask for _, mask in session.segment_tracks([boxes])]
     assert [mask.slice.index for mask in masks] == [3, 4, 5, 6, 7]
     assert all(mask.area == 400 for mask in masks)
     assert session.model.n_encoded == 5
@@ -232,7 +232,7 @@ def test_follow_asks_each_slice_with_its_own_box(session):
 def test_two_tracks_share_each_slice(session):
     first = interpolate([block(4)], [4, 5])
     second = interpolate([second_block(4)], [4, 5])
-    found = list(session.follow([first, second]))
+    found = list(session.segment_tracks([first, second]))
     assert [n for n, _ in found] == [0, 1, 0, 1]
     assert session.model.decode_sizes == [2, 2]
 

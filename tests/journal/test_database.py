@@ -79,9 +79,9 @@ def test_each_step_says_with_what_it_was_made(kept, path):
 def test_a_propagation_that_was_interrupted_is_kept(kept, path):
     with kept.annotation.edit("propagate") as edit:
         edit.paint(mask_of(3, 4, 8, 9, index=1), 1)
-        kept.book.append(JournalRow("open", kept.annotation.so_far))
+        kept.book.append(JournalRow("open", kept.annotation.open_event))
         edit.paint(mask_of(3, 4, 8, 9, index=3), 1)
-        kept.book.append(JournalRow("open", kept.annotation.so_far))
+        kept.book.append(JournalRow("open", kept.annotation.open_event))
         so_far = kept.annotation.labels.copy()
         back = history_of(path).annotation
         assert np.array_equal(back.labels, so_far)
@@ -92,7 +92,7 @@ def test_a_propagation_that_was_interrupted_is_kept(kept, path):
 def test_what_was_interrupted_stays_when_others_go_on(kept, path):
     with kept.annotation.edit("propagate") as edit:
         edit.paint(mask_of(3, 4, 8, 9, index=1), 1)
-        kept.book.append(JournalRow("open", kept.annotation.so_far))
+        kept.book.append(JournalRow("open", kept.annotation.open_event))
         kept.book.close()
         with JournalDatabase(path, head(), "other") as book:
             book.append(JournalRow("undo"))

@@ -73,8 +73,8 @@ class Journalled(RuleBasedStateMachine):
         with self.annotation.edit("propagate", model="m", window="w") as edit:
             for z in range(n):
                 edit.paint(mask_of(x, 2, x + 7, 11, z), label, key=1)
-            if self.annotation.so_far is not None:
-                self.kept.book.append(JournalRow("open", self.annotation.so_far))
+            if self.annotation.open_event is not None:
+                self.kept.book.append(JournalRow("open", self.annotation.open_event))
             if interrupted:
                 self.the_journal_tells_the_same()
         self.did(len(self.annotation.log) > n_before or None)
@@ -134,7 +134,7 @@ class Journalled(RuleBasedStateMachine):
         assert np.array_equal(back.canvas.origins, self.annotation.canvas.origins)
         assert (back.table, back.boxes) == (self.annotation.table, self.annotation.boxes)
         assert back.accepted == self.annotation.accepted
-        if self.annotation.so_far is None:
+        if self.annotation.open_event is None:
             assert len(back.log) == len(self.annotation.log)
             assert back.is_dirty == self.annotation.is_dirty
 
@@ -144,7 +144,7 @@ class Journalled(RuleBasedStateMachine):
             rows = list(book.rows())
             back = replayed(book.head, live_rows(rows))
         assert np.array_equal(back.labels, self.annotation.labels)
-        assert back.can_redo == self.annotation.can_redo or self.annotation.so_far is not None
+        assert back.can_redo == self.annotation.can_redo or self.annotation.open_event is not None
 
 
 TestJournalled = Journalled.TestCase
@@ -184,9 +184,9 @@ def test_slices_that_are_left_to_look_at_outlive_the_compaction(kept, path):
     with annotation.edit("propagate") as edit:
         for z in range(1, 5):
             edit.paint(mask_of(3, 3, 9, 9, z), 1, key=1)
-        edit.trust(1, "z", {1: 0.9, 2: 0.1, 3: 0.2, 4: 0.3})
+        edit.set_confidence(1, "z", {1: 0.9, 2: 0.1, 3: 0.2, 4: 0.3})
     with annotation.edit("propagate") as edit:
-        edit.trust(1, "z", {4: None})
+        edit.set_confidence(1, "z", {4: None})
         edit.paint(mask_of(3, 3, 8, 8, 0), 2, key=2)
     brush(annotation, 3, [4], [4], 0)
     before = review_status(annotation, "z", 1)

@@ -42,7 +42,7 @@ def begun() -> Annotation:
 
 def after_the_fold(annotation: Annotation) -> Annotation:
     folded = Annotation(SHAPE)
-    folded.play([Step("event", summary_event(annotation).packed)])
+    folded.replay([Step("event", summary_event(annotation).packed)])
     return folded
 
 
@@ -78,7 +78,7 @@ def do(annotation: Annotation, deed: tuple, box_id: int) -> None:
                 edit.paint(mask_of(x, 2, x + width, 8, z), label, key=label)
                 if name == "better":
                     edit.paint(mask_of(x + 1, 2, x + width, 10, z), label, key=label)
-                edit.trust(label, "z", {z: 0.3})
+                edit.set_confidence(label, "z", {z: 0.3})
     elif name == "paint":
         x, z, label = how
         brush(annotation, z, [4, 5, 6], [x, x + 1, x], label)

@@ -252,7 +252,7 @@ def test_a_row_is_written_once_though_its_file_cannot_be_asked_for_its_size(path
 
 def test_a_keeper_that_hands_back_keeps_the_right_to_write(desk, path):
     place(desk.annotation, mask_of(3, 4, 8, 9))
-    assert desk.keeper.hand_back()
+    assert desk.keeper.close_keeping_lock()
     assert desk.ownership.is_held
     assert not path.with_name(f"{path.name}-wal").exists()
     desk.ownership.release()
@@ -262,7 +262,7 @@ def test_a_keeper_that_was_taken_over_unknowingly_hands_nothing_back(desk, path)
     place(desk.annotation, mask_of(3, 4, 8, 9))
     assert desk.keeper.wait()
     with JournalDatabase(path, head(), "another window"):
-        assert not desk.keeper.hand_back()
+        assert not desk.keeper.close_keeping_lock()
     assert desk.lost == [True]
 
 
@@ -277,7 +277,7 @@ def test_a_keeper_whose_disk_is_slow_hands_nothing_back_and_goes_on(desk, path, 
     with monkeypatch.context() as patched:
         patched.setattr(JournalDatabase, "append", slow)
         place(desk.annotation, mask_of(3, 4, 8, 9))
-        assert not desk.keeper.hand_back(0.05)
+        assert not desk.keeper.close_keeping_lock(0.05)
         is_there.set()
         assert desk.keeper.wait()
     place(desk.annotation, mask_of(3, 4, 8, 9, index=4))

@@ -34,12 +34,12 @@ class Worker:
     pipe: Connection
     has: tuple[Task, int] | None = None
 
-    def give(self, task: Task, attempt: int) -> None:
+    def submit(self, task: Task, attempt: int) -> None:
         self.has = task, attempt
         with suppress(OSError):  # it is dead; its pipe says so to whoever waits for it
             self.pipe.send(task)
 
-    def take(self) -> CaseRecord | None:
+    def receive(self) -> CaseRecord | None:
         """What it has made of its case; None where it died.
 
         Raises
@@ -88,13 +88,13 @@ def run_local(
         while waiting or any(worker.has for worker in workers):
             for worker in workers:
                 if worker.has is None and waiting:
-                    worker.give(*waiting.popleft())
+                    worker.submit(*waiting.popleft())
             ready = wait([worker.pipe for worker in workers if worker.has])
             for n, worker in enumerate(workers):
                 if worker.has is None or worker.pipe not in ready:
                     continue
                 task, attempt = worker.has
-                record = worker.take()
+                record = worker.receive()
                 if record is not None:
                     yield task, record
                     continue

@@ -293,7 +293,7 @@ class Annotation:
         propagation), what was painted so far becomes an event of its own, so that undo stays
         in the order in which things happened.
         """
-        self.settle()
+        self.finish_pending_edit()
         if self._edit is not None:
             raise RuntimeError("A segmentation is still being painted; close it first.")
         self._edit = Edit(
@@ -306,7 +306,7 @@ class Annotation:
         )
         return self._edit
 
-    def settle(self) -> None:
+    def finish_pending_edit(self) -> None:
         """Log what an edit painted for whose end there was no memory; without one, do nothing."""
         if self._edit is not None and self._edit.is_over:
             self._close(self._edit)
@@ -392,7 +392,7 @@ class Annotation:
 
     def undo(self) -> Event | None:
         """Take the last event back and return it; None where there is none, or an edit is open."""
-        self.settle()
+        self.finish_pending_edit()
         if not self.can_undo:
             return None
         event = self._log[self._n_done - 1]
@@ -403,7 +403,7 @@ class Annotation:
 
     def redo(self) -> Event | None:
         """Do the last undone event again; None where there is none, or an edit is open."""
-        self.settle()
+        self.finish_pending_edit()
         if not self.can_redo:
             return None
         event = self._log[self._n_done]
@@ -415,16 +415,16 @@ class Annotation:
     # --- the journal -------------------------------------------------------------------
 
     @property
-    def so_far(self) -> Event | None:
+    def open_event(self) -> Event | None:
         """What an open edit has painted and not logged yet, as an event; None where nothing."""
-        return self._edit.so_far if self._edit is not None else None
+        return self._edit.open_event if self._edit is not None else None
 
     @property
     def unfinished(self) -> Event | None:
-        """`so_far`, as it is to be read if the program ends before the edit does."""
+        """`open_event`, as it is to be read if the program ends before the edit does."""
         return self._edit.unfinished if self._edit is not None else None
 
-    def play(self, steps: Iterable[Step]) -> None:
+    def replay(self, steps: Iterable[Step]) -> None:
         """Take recorded steps once more, voxel by voxel: the same log, undo and redo included.
 
         Raises
@@ -457,9 +457,9 @@ class Annotation:
         self.n_folded = n_before + n
         return n
 
-    def take_over(self, other: Annotation) -> None:
+    def replace_with(self, other: Annotation) -> None:
         """Become what another annotation of the same shape is, its log and its saves included."""
-        self._canvas.take_over(other._canvas)
+        self._canvas.replace_with(other._canvas)
         self._table, self._boxes = dict(other._table), dict(other._boxes)
         self._accepted, self._log = set(other._accepted), list(other._log)
         self._n_done, self.n_folded = other._n_done, other.n_folded
@@ -504,14 +504,14 @@ class Annotation:
 
     def _commit(self, event: Event, *, write: bool) -> Event:
         """Append an event to the log, after what an open edit has painted so far."""
-        if self._edit is not None and (so_far := self._edit.take_event()) is not None:
+        if self._edit is not None and (so_far := self._edit.finish()) is not None:
             self._append(so_far, write=False)
         return self._append(event.packed, write=write)
 
     def _close(self, edit: Edit) -> Event | None:
         if self._edit is not edit:
             return None
-        event = edit.take_event()
+        event = edit.finish()
         self._edit = None
         return None if event is None else self._append(event, write=False)
 

@@ -120,14 +120,16 @@ class Edit:
         new_origin[gone] = Origin.NONE
         return self._write(where.whole, 0, 0, new, new_origin)
 
-    def trust(self, label: int, axis: Axis, confidences: Mapping[int, float | None]) -> None:
+    def set_confidence(
+        self, label: int, axis: Axis, confidences: Mapping[int, float | None]
+    ) -> None:
         """Keep with the masks how far to trust each slice, 0 to 1, by index along the axis.
 
         None where a propagation has taken away what was there.
         """
         self._trust |= {(label, axis, index): value for index, value in confidences.items()}
 
-    def ran(self, run: PropagationRecord) -> None:
+    def record_propagation(self, run: PropagationRecord) -> None:
         """Keep with the masks which propagation they came from."""
         self._runs.append(run)
 
@@ -136,9 +138,9 @@ class Edit:
         self.is_over = True
         return self._on_close(self)
 
-    def take_event(self) -> Event | None:
+    def finish(self) -> Event | None:
         """What was painted since the last call, as an event; None where nothing was."""
-        event = self.so_far
+        event = self.open_event
         if event is None:
             return None
         packed = event.packed  # first: it may find no memory, and then nothing must be forgotten
@@ -147,8 +149,8 @@ class Edit:
         return packed
 
     @property
-    def so_far(self) -> Event | None:
-        """What `take_event` would return now."""
+    def open_event(self) -> Event | None:
+        """What `finish` would return now."""
         if not (self._patches or self._before or self._after):
             return None
         return replace(
@@ -169,7 +171,7 @@ class Edit:
 
         `if_interrupted` says how far to trust each slice then, and what was asked for.
         """
-        event, more = self.so_far, self.if_interrupted()
+        event, more = self.open_event, self.if_interrupted()
         if event is None or more is None:
             return event
         trust, run = more

@@ -62,7 +62,7 @@ class LabelVolume:
             new, new_origin = np.where(held, old, new), np.where(held, old_origin, new_origin)
         return record_patch(self.labels, self.origins, where, y0, x0, new, new_origin)
 
-    def take_over(self, other: LabelVolume) -> None:
+    def replace_with(self, other: LabelVolume) -> None:
         """Become what another canvas of the same shape is; the arrays stay the same objects."""
         self.labels[...], self.origins[...] = other.labels, other.origins
         self._counts, self._locked = dict(other._counts), other._locked

@@ -74,7 +74,7 @@ class ReviewIndex:
         counts = {(n, a): len(self.standing(a, n).to_look_at) for n, a in sorted(propagated)}
         return {place: count for place, count in counts.items() if count}
 
-    def anchors(self, axis: Axis, label: int) -> Mapping[int, SliceMask]:
+    def fixed_masks(self, axis: Axis, label: int) -> Mapping[int, SliceMask]:
         """The masks of a label that stand along an axis."""
         self._read_log()
         if (axis, label) not in self._anchors:

@@ -56,7 +56,7 @@ class InferJob:
         if self.is_started:
             self._request.cancel()
 
-    def settle(self) -> None:
+    def wait(self) -> None:
         """Stop and wait for what is still running."""
         if self.is_started:
             with self._lock:

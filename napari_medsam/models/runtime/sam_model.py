@@ -290,7 +290,7 @@ class SamModel:
         finally:
             with self._lock:
                 self._jobs.discard(job)
-            job.settle()
+            job.wait()
 
 
 def _embedding(outputs: tuple[Float, ...]) -> Float:

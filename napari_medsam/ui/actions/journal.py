@@ -103,11 +103,11 @@ class CaseJournal:
         image = self.case.image
         self._look(lambda: look_up(image), self._decide)
 
-    def nudge(self) -> None:
+    def schedule(self) -> None:
         """Keep what a propagation that runs has painted so far, if that is more than before."""
         with contextlib.suppress(MemoryError):  # there may be some with the next change
-            self.case.annotation.settle()
-        event = self.case.annotation.so_far
+            self.case.annotation.finish_pending_edit()
+        event = self.case.annotation.open_event
         so_far = (0, 0) if event is None else (len(event.change), len(event.masks))
         if event is not None and so_far != self._so_far and self.keeper is not None:
             unfinished = self.case.annotation.unfinished
@@ -142,10 +142,10 @@ class CaseJournal:
             raise JournalError(f"{why} {NOTHING_DONE}")
         if history.head.fingerprint != found.head.fingerprint:
             raise JournalError(f"That is work on another image. {NOTHING_DONE}")
-        self.case.annotation.settle()
+        self.case.annotation.finish_pending_edit()
         with _as_journal_error():
             JournalDatabase(path, owner=found.ownership.token).close()  # ours to write from here on
-        if not keeper.hand_back(CLOSE_SECONDS):
+        if not keeper.close_keeping_lock(CLOSE_SECONDS):
             raise JournalError(f"What is open here cannot be written now. {NOTHING_DONE}")
         try:
             with _as_journal_error():
@@ -286,7 +286,7 @@ class CaseJournal:
         history = found.history
         if history is None or not history.rows:
             return False
-        self.case.take_over(history.annotation)
+        self.case.replace_annotation(history.annotation)
         self._on_change()
         return True
 
@@ -347,7 +347,7 @@ class Journals:
         self._make_jobs = make_jobs
         self._offer, self._tell, self._on_change = offer, tell, on_change
         self._journals: list[CaseJournal] = []
-        self.nudge = self._nudge if throttle is None else throttle(self._nudge)
+        self.schedule = self._schedule if throttle is None else throttle(self._schedule)
 
     def follow(self, case: Case) -> None:
         """Keep a case's journal from now on, if that is not done already."""
@@ -372,10 +372,10 @@ class Journals:
         there = [one for one in others if one.state in ("kept", "undecided")]
         return any(one.fingerprint == asking.fingerprint for one in there)
 
-    def _nudge(self) -> None:
+    def _schedule(self) -> None:
         for journal in self._journals:
             if journal.state == "kept":
-                journal.nudge()
+                journal.schedule()
 
 
 class _Relay(QObject):

@@ -66,7 +66,7 @@ class RowMeasures:
         self._on_change = on_change
         self._is_asked = False
 
-    def nudge(self) -> None:
+    def schedule(self) -> None:
         """Something may have changed."""
         case = self._case()
         if case is not None and not case.tally.is_complete and not self._is_asked:

@@ -59,12 +59,12 @@ class BoxMouse:
             # On the layer itself: napari's class of shapes has Escape, and finishes the box.
             layer.bind_key("Escape", once_a_press(lambda: self._cancel()), overwrite=True)
 
-    def give_up(self) -> bool:
+    def cancel_drag(self) -> bool:
         """Let what the mouse holds come to nothing; False where it holds nothing."""
         if self._case is None or self._drags is None or not self._drags.is_dragging:
             return False
         self.preview.end()
-        return self._case.boxes.give_up()
+        return self._case.boxes.cancel_drawing()
 
     def _clicked(self, world: tuple[float, ...]) -> None:
         # Twice: the tiny box of a click with the box tool is put away first, and has its own word.

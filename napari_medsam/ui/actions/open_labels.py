@@ -82,7 +82,7 @@ class LabelFiles:
             if isinstance(found, OtherGrid):
                 self._ask_to_resample(case, path, found)
             else:
-                case.files.note(path, state)
+                case.files.remember(path, state)
                 self._take_over(case, path, *found)
 
         self.reading.start(f"Reading {path.name}", read, then)

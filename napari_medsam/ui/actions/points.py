@@ -137,7 +137,7 @@ class PointTool:
         self._viewer.layers.selection.active = points.layer
         self._on_change()
 
-    def put_away(self) -> None:
+    def close_tool(self) -> None:
         """Another tool was taken."""
         if self._points is not None:
             self._points.draw_mode(None)
@@ -214,7 +214,7 @@ class PointTool:
             raise ValueError("The model is not ready yet; point again in a moment.")
         if not self._label:
             raise ValueError("Add a label first: press Add below the table.")
-        if why := segmenter.case.why_not(self._label):
+        if why := segmenter.case.lock_reason(self._label):
             raise ValueError(why)
         prompt = point_prompt(
             where,

@@ -81,7 +81,7 @@ class Prefetcher:
         self.stop()
         self._session = session
 
-    def look_at(self, where: SliceRef | None) -> None:
+    def focus(self, where: SliceRef | None) -> None:
         """Tell what is on screen; what runs goes on from there."""
         before, self._focus = self._focus, where
         if where is None:
@@ -89,9 +89,9 @@ class Prefetcher:
         if before is None or before.axis != where.axis:
             self._pace.restart()
         self._pace.moved(where.index, time.monotonic())
-        self.nudge()
+        self.schedule()
 
-    def nudge(self) -> None:
+    def schedule(self) -> None:
         """Start, soon, if there is anything to do and nothing else is being done."""
         if self._session is not None and not self._is_running:
             self._start_soon()

@@ -116,7 +116,7 @@ class Preview:
             return
 
         def work(hand_over: Callable[[SliceMask | None], None]) -> None:
-            hand_over(session.glance(box))
+            hand_over(session.preview(box))
 
         self._asked, self._is_asking = box, True
         self._jobs.start(Job(work, lambda mask: self._show(mask, label), self._ended))
@@ -141,7 +141,7 @@ def dragged_box(case: Case) -> tuple[BoxPrompt, int] | None:
         return None
     box = box_from_shape(layer.data[index], where.axis, case.image.volume)
     label = int(layer.features["label"].iloc[index])
-    if box is None or box.slice != where or case.why_not(label):
+    if box is None or box.slice != where or case.lock_reason(label):
         return None
     return box, label
 

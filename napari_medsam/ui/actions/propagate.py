@@ -85,7 +85,7 @@ class Propagator:
         ValueError
             Where the range leaves out a box.
         """
-        free = [course for course in courses if not self.case.why_not(course.label)]
+        free = [course for course in courses if not self.case.lock_reason(course.label)]
         courses = free or courses  # where all are locked, `_run` says so
         if courses:
             plan = plan_extents if self.is_extent else plan_targets
@@ -163,7 +163,7 @@ class Propagator:
         where = SliceRef(course.axis, index)
         nothing = nothing_on(where, self.case.image.volume.slice_shape(course.axis))
         edit.paint(nothing, course.label, key=course.key)
-        edit.trust(course.label, course.axis, {index: None})
+        edit.set_confidence(course.label, course.axis, {index: None})
         self.case.labels.show_change([where])
 
     def _edit(self) -> Edit:
@@ -213,7 +213,7 @@ class Propagator:
 
     def _is_locked(self, courses: Iterable[PropagationTarget]) -> bool:
         """Whether a label is locked, which is told."""
-        why = next(filter(None, (self.case.why_not(course.label) for course in courses)), "")
+        why = next(filter(None, (self.case.lock_reason(course.label) for course in courses)), "")
         if why:
             self._tell(why, True)
         return bool(why)
@@ -224,7 +224,7 @@ class Propagator:
         self._show(None)
         trust = _trust(found)
         for (label, axis), values in trust.items():
-            edit.trust(label, axis, values)
+            edit.set_confidence(label, axis, values)
         # A run that was stopped is not gone on with when a box is moved.
         self._keep(edit, found, outcome.kind == "done", reach)
         n_slices = len({index for masks in found.values() for index in masks})
@@ -265,7 +265,7 @@ class Propagator:
         """Close the edit, and keep with it what was run."""
         if found:
             courses = tuple((c.key, tuple(sorted(c.box_ids))) for c in found) if followed else ()
-            edit.ran(
+            edit.record_propagation(
                 PropagationRecord(
                     next(iter(found)).axis, reach, courses, self._ends(list(found), reach)
                 )
@@ -293,9 +293,9 @@ def propagation_answers(
 ) -> Iterator[tuple[PropagationTarget, SliceMask]]:
     """What the session finds for a plan; a later mask of a course on a slice is better."""
     ways = (
-        (plan.tracks, session.follow(*plan.tracked)),
+        (plan.tracks, session.segment_tracks(*plan.tracked)),
         (plan.seeds, session.propagate([seed for _, seed in plan.seeds])),
-        (plan.extents, session.fill([seed for _, seed in plan.extents])),
+        (plan.extents, session.segment_box3d([seed for _, seed in plan.extents])),
     )
     for asked, masks in ways:
         with contextlib.closing(masks):

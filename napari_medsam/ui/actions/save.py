@@ -106,7 +106,7 @@ class SaveActions:
     def _on_saved(self, case: Case, saved: list[Saved], last: Event) -> None:
         """Files were written with the labels as they were after the event `last`."""
         for one in saved:
-            case.files.note(one.path, state_of(one.path))
+            case.files.remember(one.path, state_of(one.path))
         annotation = case.annotation
         if annotation.log and annotation.log[-1] is last:
             annotation.mark_saved()

@@ -101,7 +101,7 @@ class Segmenter:
 
     def ask(self, boxes: list[PlacedBox]) -> None:
         """Put boxes in the queue and answer it, the latest first; a locked label gets none."""
-        whys = [self.case.why_not(placed.label) for placed in boxes]
+        whys = [self.case.lock_reason(placed.label) for placed in boxes]
         boxes = [placed for placed, why in zip(boxes, whys, strict=True) if not why]
         if any(whys):
             self._tell(next(filter(None, whys)), True)

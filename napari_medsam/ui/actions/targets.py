@@ -88,7 +88,7 @@ def targets(case: Case) -> list[PropagationTarget]:
 def target_for(case: Case, placed: PlacedBox) -> PropagationTarget:
     """The object that a box belongs to, with its other boxes and the masks of it that stand."""
     reviews = case.reviews
-    standing = reviews.anchors(placed.box.slice.axis, placed.label)
+    standing = reviews.fixed_masks(placed.box.slice.axis, placed.label)
     return target_of(placed, case.annotation.boxes, standing, reviews.keys())
 
 

@@ -144,7 +144,7 @@ class BoxesLayer:
             given_up, self._is_given_up = self._is_given_up, False
             self._later((lambda: self.show(self._shown)) if given_up else self._on_change)
 
-    def give_up(self) -> bool:
+    def cancel_drawing(self) -> bool:
         """Let the rectangle that the mouse holds come to nothing; False where it holds none.
 
         napari goes on with it until the button is let go, so it is only made invisible here.

@@ -189,7 +189,7 @@ class Case:
         """The slices along an axis that have a box of a label, or a mask of it that stands."""
         found = (b.box.slice for b in self.boxes_there() if b.label == label)
         boxed = {where.index for where in found if where.axis == axis}
-        return tuple(sorted(boxed | set(self.reviews.anchors(axis, label))))
+        return tuple(sorted(boxed | set(self.reviews.fixed_masks(axis, label))))
 
     # --- labels ------------------------------------------------------------------------
 
@@ -242,7 +242,7 @@ class Case:
         """The table's row of a label; None where there is none."""
         return next((one for one in self.annotation.table if one.number == number), None)
 
-    def why_not(self, number: int) -> str:
+    def lock_reason(self, number: int) -> str:
         """Why a label cannot be changed now, in a sentence; empty where it can."""
         label = self.named(number)
         return LOCKED.format(label.name) if label is not None and label.locked else ""
@@ -265,9 +265,9 @@ class Case:
             self.label = next(there, self.label)
         self.sync(event)
 
-    def take_over(self, annotation: Annotation) -> None:
+    def replace_annotation(self, annotation: Annotation) -> None:
         """Become what an annotation of the same image is, with its undo and redo."""
-        self.annotation.take_over(annotation)
+        self.annotation.replace_with(annotation)
         self.sync()
         self.labels.show_all()
 
@@ -276,7 +276,7 @@ class Case:
         number = self.label
         if not number:
             return
-        if why := self.why_not(number):
+        if why := self.lock_reason(number):
             self._listener.tell(why, True)
             return
         for box_id in [i for i, b in self.pending.items() if b.label == number]:
@@ -301,7 +301,7 @@ class Case:
         if held.any():
             numbers = {*old[held].tolist(), *new[held].tolist()}
             self._put_back(tuple(i[held] for i in indices))
-            self._listener.tell(next(filter(None, map(self.why_not, sorted(numbers)))), True)
+            self._listener.tell(next(filter(None, map(self.lock_reason, sorted(numbers)))), True)
         self._listener.on_painted(self)
 
     def _put_back(self, indices: tuple[np.ndarray, ...]) -> None:

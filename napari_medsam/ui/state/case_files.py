@@ -30,7 +30,7 @@ class CaseFiles:
     def __init__(self) -> None:
         self._known: dict[Path, FileState | None] = {}
 
-    def note(self, path: Path, state: FileState | None) -> None:
+    def remember(self, path: Path, state: FileState | None) -> None:
         """Remember how a file was when it was read, or is now that it was written."""
         self._known[path.absolute()] = state
 

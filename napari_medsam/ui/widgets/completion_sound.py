@@ -35,7 +35,7 @@ class CompletionSound:
         self._now = now
         self._began: float | None = None
 
-    def hear(self, progress: Progress | None) -> None:
+    def on_progress(self, progress: Progress | None) -> None:
         """Something is at work, or nothing any more."""
         if progress is not None:
             self._began = self._now() if self._began is None else self._began

@@ -264,7 +264,7 @@ class MedSamWidget(QWidget):
         if self._later.is_over:  # a redraw that was put off can outlive the dock
             return
         self.parts.show_panel(panel)
-        self._bell.hear(panel.progress)
+        self._bell.on_progress(panel.progress)
         self._show_next_thing(panel)
 
     def _show_next_thing(self, panel: DockState) -> None:

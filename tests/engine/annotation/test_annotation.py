@@ -565,7 +565,7 @@ def test_box_replaces_what_was_propagated_under_it_and_leaves_another_object(ann
 def test_trust_is_kept_with_the_masks(annotation):
     with annotation.edit("propagate") as edit:
         edit.paint(mask_of(1, 1, 9, 9), 1, key=7)
-        edit.trust(1, "z", {2: 0.25})
+        edit.set_confidence(1, "z", {2: 0.25})
     assert tuple(annotation.log[-1].trust) == (((1, "z", 2), 0.25),)
 
 

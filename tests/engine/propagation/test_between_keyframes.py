@@ -68,7 +68,9 @@ def session(tiny_model) -> Session:
 
 def follow(session: Session, stations: dict[int, Keyframe]) -> dict[int, SliceMask]:
     track = interpolate([box(2), box(8, x=40)], range(2, 9))
-    return {m.slice.index: m for _, m in session.follow([track], [stations] if stations else [])}
+    return {
+        m.slice.index: m for _, m in session.segment_tracks([track], [stations] if stations else [])
+    }
 
 
 def test_object_that_leaves_the_line_between_its_keyframes_is_found_again(session):
@@ -81,5 +83,5 @@ def test_object_that_leaves_the_line_between_its_keyframes_is_found_again(sessio
 
 def test_steady_object_costs_no_more_than_its_boxes(session):
     track = interpolate([box(2), box(6)], range(2, 7))
-    list(session.follow([track], [ENDS]))
+    list(session.segment_tracks([track], [ENDS]))
     assert session.model.decode_sizes == [1] * 5

@@ -117,7 +117,7 @@ def test_a_propagation_that_runs_is_stopped_and_kept_with_the_rest(anew: Desk) -
     decode, n_before = model.decode, len(anew.annotation.log)
 
     def interrupted(*arguments: Any) -> Any:
-        if anew.annotation.so_far is not None and len(anew.annotation.so_far.masks) == 2:
+        if anew.annotation.open_event is not None and len(anew.annotation.open_event.masks) == 2:
             model.decode = decode
             anew.controller.earlier.go_on_with(one)
         return decode(*arguments)
@@ -162,7 +162,7 @@ def test_what_cannot_be_written_is_not_exchanged(
     (one,) = found_by(anew)
     keeper = anew.controller.journals.of(anew.controller.case).keeper
     with monkeypatch.context() as patched:
-        patched.setattr(keeper, "hand_back", lambda seconds: False)
+        patched.setattr(keeper, "close_keeping_lock", lambda seconds: False)
         anew.controller.earlier.go_on_with(one)
     assert "cannot be written now" in anew.view.panel.message
     assert labelled(anew) == [14]

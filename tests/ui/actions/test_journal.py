@@ -207,7 +207,7 @@ def test_a_propagation_is_kept_while_it_runs() -> None:
     decode = desk.shelf.model.decode
 
     def spying(*arguments):
-        if desk.annotation.so_far is not None and len(seen) < 2:
+        if desk.annotation.open_event is not None and len(seen) < 2:
             history = kept(desk)
             assert history.rows[-1].kind == "open"
             seen.append(history.annotation.labels)
@@ -334,7 +334,7 @@ def killed_while_propagating(n_masks: int) -> None:
     decode = desk.shelf.model.decode
 
     def spying(*arguments):
-        so_far = desk.annotation.so_far
+        so_far = desk.annotation.open_event
         if so_far is not None and len(so_far.masks) == n_masks and not left:
             assert kept(desk).rows[-1].kind == "open"
             path = journal_path(FINGERPRINT)
@@ -390,7 +390,7 @@ def test_a_propagation_that_was_stopped_by_its_user_is_not_told_as_interrupted(d
     decode = desk.shelf.model.decode
 
     def stopping(*arguments):
-        if desk.annotation.so_far is not None and len(desk.annotation.so_far.masks) == 3:
+        if desk.annotation.open_event is not None and len(desk.annotation.open_event.masks) == 3:
             desk.controller.cancel()
         return decode(*arguments)
 

@@ -81,9 +81,9 @@ def test_nearest_slices_come_first_in_the_direction_of_scrolling() -> None:
 
     notes = Notes(ImmediateJobs())
     notes.prefetcher._is_free = lambda: False
-    notes.prefetcher.look_at(SliceRef("z", 8))
+    notes.prefetcher.focus(SliceRef("z", 8))
     notes.prefetcher._is_free = lambda: True
-    notes.prefetcher.look_at(SliceRef("z", 9))
+    notes.prefetcher.focus(SliceRef("z", 9))
     assert notes.ready[:4] == [9, 10, 11, 8]
 
 
@@ -91,7 +91,7 @@ def test_cache_without_room_is_not_filled_in_vain() -> None:
     from napari_medsam.ui.state.jobs import ImmediateJobs
 
     notes = Notes(ImmediateJobs(), cache=EmbeddingCache(max_bytes=4 * ENTRY))
-    notes.prefetcher.look_at(SliceRef("z", 8))
+    notes.prefetcher.focus(SliceRef("z", 8))
     assert len(notes.ready) == 3
 
 
@@ -131,7 +131,7 @@ def test_users_job_stops_it_and_never_meets_it_in_the_model(jobs: Jobs, qtbot: A
         yield from encode_many(images)
 
     notes.model.encode_many = slow  # type: ignore[method-assign]
-    notes.prefetcher.look_at(SliceRef("z", 8))
+    notes.prefetcher.focus(SliceRef("z", 8))
     qtbot.waitUntil(lambda: bool(inside))
     done: list[Any] = []
     jobs.start(Job(lambda _: met.extend(inside), lambda _: None, done.append))
@@ -145,7 +145,7 @@ def test_it_does_not_push_a_users_job_aside(jobs: Jobs, qtbot: Any) -> None:
     notes = Notes(jobs)
     go, done = threading.Event(), []
     jobs.start(Job(lambda _: go.wait(5), lambda _: None, done.append))
-    notes.prefetcher.look_at(SliceRef("z", 8))
+    notes.prefetcher.focus(SliceRef("z", 8))
     assert not notes.ready
     go.set()
     qtbot.waitUntil(lambda: bool(done))

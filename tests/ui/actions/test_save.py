@@ -185,9 +185,9 @@ def test_what_was_never_seen_here_is_not_called_changed(tmp_path: Path) -> None:
     path.write_text("x")
     known = CaseFiles()
     assert known.changed([path]) == []
-    known.note(path, state_of(path))
+    known.remember(path, state_of(path))
     assert known.changed([path]) == []
-    known.note(path, FileState(1, 2, 3))
+    known.remember(path, FileState(1, 2, 3))
     assert known.changed([path]) == [path]
     path.unlink()
     assert known.changed([path]) == []

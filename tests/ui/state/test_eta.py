@@ -57,7 +57,7 @@ def test_bell_rings_once_after_something_long_if_wanted(
     bell = CompletionSound(lambda: rung.append(1), lambda: wanted, lambda: clock[0])
     for seconds in (0, lasted / 2, lasted):
         clock[0] = seconds
-        bell.hear(Progress("Propagating"))
-    bell.hear(None)
-    bell.hear(None)
+        bell.on_progress(Progress("Propagating"))
+    bell.on_progress(None)
+    bell.on_progress(None)
     assert len(rung) == rings
