@@ -204,7 +204,7 @@ def test_where_the_other_work_cannot_be_shown_that_is_told_and_nothing_is_lost(
         raise MemoryError
 
     with monkeypatch.context() as patched:
-        patched.setattr(Case, "take_over", short)
+        patched.setattr(Case, "replace_annotation", short)
         with pytest.raises(MemoryError):
             anew.controller.earlier.go_on_with(one)
     assert "is not kept" in anew.view.panel.message
