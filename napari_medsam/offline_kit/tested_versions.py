@@ -31,7 +31,7 @@ def constraints_file() -> Path:
     ValueError
         Where it is neither in the package nor, in a checkout, beside it.
     """
-    package = Path(__file__).parent
+    package = Path(__file__).parents[1]
     for path in (package / "constraints.txt", package.parent / "constraints.txt"):
         if path.is_file():
             return path

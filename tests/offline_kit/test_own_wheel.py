@@ -47,7 +47,7 @@ def test_what_lies_in_a_checkouts_folder_by_chance_does_not_travel(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package = tmp_path / "napari_medsam"
-    shutil.copytree(Path(napari_medsam.__file__).parent / "kit", package / "kit")
+    shutil.copytree(Path(napari_medsam.__file__).parent / "offline_kit", package / "offline_kit")
     (package / "__init__.py").write_text("")
     for stray in ("patient.nii.gz", "weights.pth", "scan.dcm", "IM0001", "kit/notes.csv"):
         (package / stray).write_text("private")

@@ -113,7 +113,7 @@ def test_napari_that_nobody_tested_is_told_from_those_tested(napari: str, beyond
 
 
 def test_missing_list_ends_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    monkeypatch.setattr(tested_versions, "__file__", str(tmp_path / "deep" / "a.py"))
+    monkeypatch.setattr(tested_versions, "__file__", str(tmp_path / "deep" / "kit" / "a.py"))
     check = versions.versions()
     assert check.state == "note"
     assert "constraints.txt" in check.found

@@ -18,7 +18,7 @@ from tests.ui.conftest import TinyShelf, image_layer
 from tests.ui.hands import wait_for
 from tests.ui.window import Window
 
-KEYS_PAGE = Path(__file__).parents[2] / "docs" / "keys.md"
+KEYS_PAGE = Path(__file__).parents[3] / "docs" / "keys.md"
 
 
 def test_no_key_is_given_twice_or_is_one_of_naparis() -> None:
