@@ -1,7 +1,7 @@
 """Box-prompted segmentation of medical images on a laptop's CPU. For research use only.
 
-What scripts need is here under short names (docs/python.md); a name is imported when it is asked
-for, so that importing the package stays instant.
+Scripts import everything they need from here (docs/python.md). A name is loaded at its first use,
+so that importing the package is instant.
 """
 
 from __future__ import annotations
@@ -11,14 +11,18 @@ from typing import Any
 __version__ = "0.2.0"
 
 _PLACES = {
+    "Seed": "engine.propagation.candidates",
     "Session": "engine.session",
-    "batch": "api",
+    "SliceRef": "engine.data.prompts",
+    "box_prompt": "engine.data.prompts",
     "evaluate": "api",
     "open_model": "models.loading",
     "predict": "api",
     "read_image": "formats.images.read",
+    "run_cohort": "api",
     "write_labels": "formats.labels.write",
 }
+# No name may be that of a module in this folder: an import of the module would replace it.
 
 
 def __getattr__(name: str) -> Any:

@@ -1,6 +1,6 @@
 """The commands for many cases as plain functions that run to the end and return a list.
 
-The rooms' own functions are generators, for callers who show how far a run is.
+The functions of `napari_medsam.batch` are generators, for callers that show progress.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def predict(
     again: bool = False,
     efficiency: str | Path | None = None,
 ) -> list[CaseOutcome]:
-    """Answer every case of a folder; see `batch.challenge.predict.predict`."""
+    """Answer every case of a folder; see `batch.challenge.predict.predict_cases`."""
     found = prediction.predict_cases(
         inputs,
         outputs,
@@ -39,11 +39,11 @@ def predict(
 
 
 def evaluate(segs: str | Path, gts: str | Path) -> list[CaseScore]:
-    """Score a folder of labels against a reference; see `batch.challenge.evaluate.evaluate`."""
+    """Score a folder of labels against a reference; see `batch.challenge.evaluate.evaluate_cases`."""
     return list(scoring.evaluate_cases(segs, gts))
 
 
-def batch(
+def run_cohort(
     table: str | Path,
     outputs: str | Path,
     *,
@@ -54,7 +54,7 @@ def batch(
     scheduler: str | None = None,
     again: bool = False,
 ) -> list[CaseRecord]:
-    """Segment the cases of a table; see `batch.cohort.run.batch`.
+    """Segment the cases of a table; see `batch.cohort.run.run_cohort`.
 
     Local workers import the script that calls this, so a script calls it below
     ``if __name__ == "__main__":``.

@@ -29,6 +29,12 @@ def test_every_short_name_stands_in_the_manual_and_is_there():
     assert set(NAMES) <= set(dir(napari_medsam))
 
 
+def test_no_short_name_is_that_of_a_module():
+    """An import of the module would replace the name."""
+    modules = {path.stem for path in Path(napari_medsam.__file__).parent.iterdir()}
+    assert modules.isdisjoint(napari_medsam._PLACES)
+
+
 def test_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="nonsense"):
         _ = napari_medsam.nonsense
