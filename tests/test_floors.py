@@ -7,7 +7,9 @@ import os
 import subprocess
 import sys
 import warnings
+from graphlib import TopologicalSorter
 
+import grimp
 import pytest
 
 from .conftest import PROJECT
@@ -132,6 +134,21 @@ def test_installed_manifest_is_found():
 
 def test_what_segment_imports_first_is_not_slow():
     """scipy.ndimage alone is a third of a second, and one label in a hundred needs it."""
-    imports = "import napari_medsam.headless.run, napari_medsam.cli.run_case, napari_medsam.engine.session"
+    modules = ("headless.run", "cli.run_case", "engine.session")
+    imports = "; ".join(f"import napari_medsam.{name}" for name in modules)
     check = f"import sys; {imports}; sys.exit('scipy.ndimage' in sys.modules)"
     subprocess.run([sys.executable, "-c", check], check=True)
+
+
+@pytest.mark.parametrize("depth", [2, 3, 9], ids=["packages", "sub-packages", "modules"])
+def test_imports_form_no_circle(depth: int):
+    """At every level a package or module can be understood before those that import it."""
+    graph = grimp.build_graph("napari_medsam", cache_dir=None)
+    arrows: dict[str, set[str]] = {}
+    for module in graph.modules - {"napari_medsam"}:
+        above = ".".join(module.split(".")[:depth])
+        for imported in graph.find_modules_directly_imported_by(module) - {"napari_medsam"}:
+            below = ".".join(imported.split(".")[:depth])
+            if below != above:
+                arrows.setdefault(above, set()).add(below)
+    assert list(TopologicalSorter(arrows).static_order())
