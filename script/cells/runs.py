@@ -17,12 +17,13 @@ from script.cells.plan import NAPARIS, Cell
 
 # napari 0.6.6 works under today's companions, but they warn, and a warning fails a test: pydantic
 # 2.12 and later of app-model 0.4 (it wants no newer one); Python 3.12 and later of pydantic.v1;
-# numpy 2.5 of its outlines of shapes.
+# numpy 2.5 of its outlines of shapes, and of how vispy 0.15 draws letters.
 OLD_NAPARI_WARNS = (
     "ignore:Using `@model_validator` with mode='after'",
     "ignore:Pickle, copy, and deepcopy support will be removed from itertools",
     "ignore:'where' used without 'out':UserWarning:"
     "napari.layers.shapes._accelerated_triangulate_python",
+    "ignore:Setting the shape on a NumPy array:DeprecationWarning:vispy.util.fonts._freetype",
 )
 COUNTED = ("tests", "failures", "errors", "skipped")
 QT_PACKAGES = {"pyqt6": "pyqt6", "pyside6": "pyside6-essentials"}
