@@ -11,8 +11,8 @@ there after the step before. Prints how often memory ran short, and what was wro
 
 from __future__ import annotations
 
-import gc
 import contextlib
+import gc
 import json
 import os
 import random
