@@ -51,9 +51,9 @@ ENTRY_BYTES = 64 * 64 * 2
 REPLAY = """
 import hashlib, sys
 from pathlib import Path
-from napari_medsam.journal.book import Book
+from napari_medsam.journal.database import JournalDatabase
 from napari_medsam.journal.history import read_history
-with Book(Path(sys.argv[1])) as book:
+with JournalDatabase(Path(sys.argv[1])) as book:
     print(hashlib.sha256(read_history(book).annotation.labels).hexdigest())
 """
 

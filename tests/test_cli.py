@@ -52,7 +52,7 @@ def tiny(tiny_model: TinyMedSam, monkeypatch: pytest.MonkeyPatch) -> TinyMedSam:
             return tiny_model
 
     monkeypatch.setattr("napari_medsam.cli.run_case.Opening", Opened)
-    monkeypatch.setattr("napari_medsam.cli.options.Opening", Opened)
+    monkeypatch.setattr("napari_medsam.cli.precision_option.Opening", Opened)
     monkeypatch.setattr("napari_medsam.models.loading.open_model", lambda name: tiny_model)
     return tiny_model
 

@@ -17,17 +17,18 @@ from tests.conftest import NAPARIS, PROJECT
 PRINT_PLACES = """
 import json
 from napari.settings import get_settings
-from napari_medsam import cache_place, settings
-from napari_medsam.formats.label_templates import template_folder
-from napari_medsam.journal.place import journal_folder
-from napari_medsam.ui.napari_preferences import NapariPreferences, _agreed_file
+from napari_medsam.headless import embedding_store
+from napari_medsam.storage import settings
+from napari_medsam.formats.labels.templates import template_folder
+from napari_medsam.journal.paths import journal_folder
+from napari_medsam.ui.widgets.napari_preferences import NapariPreferences, _agreed_file
 
 theirs = NapariPreferences(print, print)
-settings.keep(sound=True)
+settings.set_settings(sound=True)
 theirs.meet()
 get_settings().save()
 places = [settings.settings_file(), _agreed_file(), journal_folder(), template_folder()]
-places += [cache_place.cache_folder(), cache_place.preferences_file()]
+places += [embedding_store.cache_folder(), embedding_store.cache_preferences_file()]
 places += [get_settings().config_path] + ([theirs.file] if theirs.file else [])
 print(json.dumps([str(one) for one in places]))
 """

@@ -51,8 +51,8 @@ def test_a_graph_holds_its_own_weights(tmp_path: Path, how: Callable[[Path], Non
 import os, numpy as np, openvino
 from openvino import opset13 as ops
 from pathlib import Path
-from napari_medsam.models.device import core
-from napari_medsam.models.graph_files import read_graph
+from napari_medsam.models.runtime.device import core
+from napari_medsam.models.released.graph_files import read_graph
 from tests.models.test_files_in_use import {how.__name__}
 
 path = Path({str(tmp_path / "large.xml")!r})

@@ -14,7 +14,7 @@ import pytest
 MEGABYTE = 2**20
 READ = """
 import sys
-from napari_medsam.models.checkpoint import read_checkpoint
+from napari_medsam.models.checkpoints.read import read_checkpoint
 
 def own_memory():
     for line in open("/proc/self/status"):

@@ -284,7 +284,7 @@ def test_undo_in_the_window_goes_as_far_as_the_journal(
 ) -> None:
     """Also once the journal was folded, and what is undone then is what comes back."""
     small = partial(JournalWriter, most_bytes=30_000)
-    monkeypatch.setattr("napari_medsam.ui.actions.journal.Keeper", small)
+    monkeypatch.setattr("napari_medsam.ui.actions.journal.JournalWriter", small)
     monkeypatch.setattr("napari_medsam.journal.writer.LOOK_AT_SIZE_EVERY", 4)
     desk = make_desk()
     desk.open(image_layer())

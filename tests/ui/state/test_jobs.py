@@ -155,8 +155,8 @@ def test_process_ends_by_itself_with_a_job_under_way() -> None:
         import threading, time
         from qtpy.QtCore import QTimer
         from qtpy.QtWidgets import QApplication, QWidget
-        from napari_medsam.models.errors import Cancelled
-        from napari_medsam.ui.jobs import Job, Jobs
+        from napari_medsam.storage.errors import Cancelled
+        from napari_medsam.ui.state.jobs import Job, Jobs
 
         app = QApplication([])
         widget, jobs, stop = QWidget(), Jobs(), threading.Event()

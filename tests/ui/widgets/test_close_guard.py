@@ -16,7 +16,7 @@ PROGRAM = """
     import time
     import napari
     from qtpy.QtCore import QTimer
-    from napari_medsam.ui.widget import MedSamWidget
+    from napari_medsam.ui.widgets.dock import MedSamWidget
     from tests.ui.conftest import TinyShelf, image_layer, rectangle
 
     shelf = TinyShelf()
@@ -73,8 +73,8 @@ EXIT = """
     import napari
     from napari._qt.dialogs.confirm_close_dialog import ConfirmCloseDialog
     from qtpy.QtCore import QTimer
-    from napari_medsam.ui import file_dialogs
-    from napari_medsam.ui.widget import MedSamWidget
+    from napari_medsam.ui.widgets import file_dialogs
+    from napari_medsam.ui.widgets.dock import MedSamWidget
     from tests.ui.conftest import TinyShelf, image_layer, rectangle
 
     viewer = napari.Viewer(show=True)
