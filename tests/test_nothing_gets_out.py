@@ -53,7 +53,7 @@ def test_downloads_are_reached_through_install_and_kit_alone(room: str):
             if isinstance(node, ast.ImportFrom) and (node.module or "").endswith(room):
                 users |= {(relative(path), alias.name) for alias in node.names}
     allowed = {
-        "url_download": {("models/store/store.py", "download_url")},
+        "url_download": {("models/install.py", "download_url")},
         "pip_download": {
             ("models/store/store.py", "download_wheel"),
             ("offline_kit/resolve_wheels.py", "run_pip"),

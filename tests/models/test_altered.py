@@ -17,7 +17,7 @@ from napari_medsam.models.specs.catalogue import LITE_MEDSAM
 from napari_medsam.models.specs.errors import StoreError
 from napari_medsam.models.specs.model_spec import WeightsFile
 from napari_medsam.models.store import store
-from tests.models import released
+from tests.models import released_graphs as released
 
 NOT_USED = r"was altered after it was installed .* so it is not used\. Install or import it again"
 

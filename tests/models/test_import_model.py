@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from napari_medsam.models import import_model
+from napari_medsam.models import import_model, install
 from napari_medsam.models.checkpoints import identify, safe_unpickle
 from napari_medsam.models.checkpoints.read import read_checkpoint, write_safetensors
 from napari_medsam.models.install import install_model
@@ -373,7 +373,7 @@ def test_model_at_a_plain_address_is_fetched_and_taken_in(
     def fetch(url: str, into: Path, *_how: object) -> Path:
         return Path(shutil.copy(real, into / Path(url).name))
 
-    monkeypatch.setattr(store, "download_url", fetch)
+    monkeypatch.setattr(install, "download_url", fetch)
     path = install_model(model)
     assert path.read_bytes() == real.read_bytes()
     assert install_model(model) == path

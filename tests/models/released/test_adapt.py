@@ -13,7 +13,7 @@ import openvino
 import pytest
 from openvino import opset13 as ops
 
-from napari_medsam.models import import_model
+from napari_medsam.models import import_model, install
 from napari_medsam.models.checkpoints.read import read_checkpoint
 from napari_medsam.models.install import install_model
 from napari_medsam.models.loading import build_networks, open_model
@@ -23,7 +23,7 @@ from napari_medsam.models.runtime.self_test import ENOUGH
 from napari_medsam.models.specs.errors import CheckpointError, GraphError
 from napari_medsam.models.store import store
 from napari_medsam.storage.hashing import file_sha256
-from tests.models import released
+from tests.models import released_graphs as released
 from tests.models.released_graphs import (
     daft_decoder,
     daft_prompt_encoder,
@@ -321,7 +321,7 @@ def test_model_is_installed_from_a_zip_of_several(
     def fetch(_url: str, into: Path, *_how: object) -> Path:
         return Path(shutil.copy(archive, into / "66d16fafba93ac32fd8c90cc"))
 
-    monkeypatch.setattr(store, "download_url", fetch)
+    monkeypatch.setattr(install, "download_url", fetch)
     for name in ("hawken50-efficientvit", "hawken50-litemedsam"):
         assert store.model_spec(name).can_install
         install_model(store.model_spec(name))
