@@ -17,6 +17,7 @@ from napari_medsam.cli import app
 from napari_medsam.cli.models import markdown_table
 from napari_medsam.formats.images.read import SUFFIXES
 from napari_medsam.formats.labels.write import FORMATS
+from napari_medsam.models.specs.catalogue import CATALOGUE, DEFAULT, spec
 from napari_medsam.phantom import RIGHT_KIDNEY, synthetic_abdomen
 
 from .conftest import PROJECT
@@ -47,10 +48,17 @@ def test_python_lines_run_and_find_the_kidney(tmp_path: Path, weights_path: Path
     assert not found[13:].any()
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/models.md"])
-def test_table_of_models_is_the_catalogue_s(page: str):
-    text = (PROJECT / page).read_text(encoding="utf-8")
-    assert markdown_table() in text, "print it anew: napari-medsam models list --markdown"
+def test_table_of_models_is_the_catalogue_s():
+    text = (PROJECT / "docs" / "models.md").read_text(encoding="utf-8")
+    assert markdown_table() in text, "print it again: napari-medsam models list --markdown"
+
+
+def test_models_of_the_readme_are_in_the_catalogue():
+    [section] = re.findall(r"## Models\n(.*?)\n## ", README, flags=re.DOTALL)
+    names = set(re.findall(r"`([a-z0-9-]+)`", section))
+    assert names == {spec(name).name for name in names}
+    assert DEFAULT in names
+    assert f"All {len(CATALOGUE)}\nmodels" in section
 
 
 def test_every_command_stands_in_the_manual():
