@@ -13,7 +13,7 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 from skimage.draw import polygon2mask
 
-from napari_medsam.engine.annotation.events import Label
+from napari_medsam.engine.data.labels import Label
 from napari_medsam.formats.common import optional_libraries
 from napari_medsam.formats.common.coded_terms import Code, CodedLabel, Term, term_of
 from napari_medsam.formats.common.errors import OtherGrid, ReadError, SaveError

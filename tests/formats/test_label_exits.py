@@ -11,7 +11,7 @@ import pytest
 import SimpleITK as sitk
 
 from napari_medsam.diagnostics.format_check import VOXELS, _write_series
-from napari_medsam.engine.annotation.events import Label
+from napari_medsam.engine.data.labels import Label
 from napari_medsam.formats.common.cielab import cielab_from_rgb, rgb_from_cielab
 from napari_medsam.formats.common.coded_terms import (
     UNKNOWN,

@@ -85,7 +85,7 @@ def test_a_process_that_ends_without_closing_writes_what_waits(path):
     program = """
         import sys
         from pathlib import Path
-        from tests.engine.test_annotation import mask_of, place
+        from tests.engine.annotation.test_annotation import mask_of, place
         from tests.journal.test_keeper import Desk
 
         desk = Desk(Path(sys.argv[1]))

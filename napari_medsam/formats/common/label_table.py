@@ -16,13 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.annotation.events import (
-    LABEL_STATES,
-    MOST_LABELS,
-    PALETTE,
-    Label,
-    LabelState,
-)
+from napari_medsam.engine.data.labels import LABEL_STATES, MOST_LABELS, Label, LabelState
 from napari_medsam.formats.common.coded_terms import Code, CodedLabel, Term, term_of, with_term
 from napari_medsam.formats.common.errors import ReadError, SaveError
 from napari_medsam.storage.atomic_write import replacing, write_text
@@ -142,8 +136,7 @@ def complete_table(labels: NDArray[Any], table: Sequence[Label]) -> list[Label]:
     named = {label.number: label for label in table}
     for number in np.unique(labels).tolist():
         if number and number not in named:
-            color = PALETTE[(number - 1) % len(PALETTE)]
-            named[number] = Label(number, f"label {number}", color)
+            named[number] = Label.default(number, f"label {number}")
     return [named[number] for number in sorted(named)]
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.annotation.events import MOST_LABELS, PALETTE, Label
+from napari_medsam.engine.data.labels import MOST_LABELS, Label, default_color
 from napari_medsam.formats.common.coded_terms import Code, Term, term_of, with_term
 from napari_medsam.formats.common.contours import fill
 from napari_medsam.formats.common.errors import ReadError
@@ -103,7 +103,7 @@ def _table(dataset: Any) -> list[tuple[Any, Label]]:
             raise ReadError(
                 f"ROI number {number} is not one a label can have (1 to {MOST_LABELS})."
             )
-        color = PALETTE[(number - 1) % len(PALETTE)]
+        color = default_color(number)
         if item.get("ROIDisplayColor"):
             red, green, blue = (int(v) / 255 for v in item.ROIDisplayColor)
             color = red, green, blue

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam import __version__
-from napari_medsam.engine.annotation.events import Label
+from napari_medsam.engine.data.labels import Label
 from napari_medsam.formats.common.coded_terms import Code, term_of
 from napari_medsam.formats.common.contours import outlines
 from napari_medsam.formats.common.errors import SaveError, reason

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.annotation.events import MOST_LABELS, PALETTE, Label
+from napari_medsam.engine.data.labels import MOST_LABELS, Label, default_color
 from napari_medsam.formats.common.cielab import rgb_from_cielab
 from napari_medsam.formats.common.coded_terms import Code, Term, with_term
 from napari_medsam.formats.common.errors import OtherGrid, ReadError
@@ -138,7 +138,7 @@ def _segment_numbers(dataset: Any) -> list[int]:
 
 def _label(item: Any, number: int) -> Label:
     """A segment's name, recommended colour and term, under the number its voxels get."""
-    color = PALETTE[(number - 1) % len(PALETTE)]
+    color = default_color(number)
     if "RecommendedDisplayCIELabValue" in item:
         color = rgb_from_cielab([int(v) for v in item.RecommendedDisplayCIELabValue])
     label = Label(number, str(item.get("SegmentLabel", f"segment {number}")), color)

@@ -16,7 +16,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from napari_medsam import __version__
-from napari_medsam.engine.annotation.events import Label
+from napari_medsam.engine.data.labels import Label
 from napari_medsam.formats.common.cielab import cielab_from_rgb
 from napari_medsam.formats.common.coded_terms import Code, term_of
 from napari_medsam.formats.common.errors import SaveError, reason

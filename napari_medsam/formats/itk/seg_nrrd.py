@@ -15,7 +15,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from napari_medsam.engine.annotation.events import Label
+from napari_medsam.engine.data.labels import Label
 from napari_medsam.formats.common.coded_terms import UNKNOWN, Code, Term, term_of, with_term
 from napari_medsam.formats.common.errors import SaveError
 from napari_medsam.formats.common.grid import SourceGrid

@@ -15,7 +15,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from napari_medsam.engine.annotation.events import Label
+from napari_medsam.engine.data.labels import Label
 from napari_medsam.formats.common.errors import SaveError
 from napari_medsam.formats.common.grid import Geometry, SourceGrid
 from napari_medsam.formats.itk.read import open_itk, read_itk

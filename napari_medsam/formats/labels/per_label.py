@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.annotation.events import Label
+from napari_medsam.engine.data.labels import Label
 from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.common.label_table import complete_table
 from napari_medsam.formats.images.read import suffix_of

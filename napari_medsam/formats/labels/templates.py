@@ -15,7 +15,7 @@ from pathlib import Path
 
 import platformdirs
 
-from napari_medsam.engine.annotation.events import PALETTE, Label
+from napari_medsam.engine.data.labels import Label, default_name
 from napari_medsam.formats.common.coded_terms import KNOWN, with_term
 from napari_medsam.formats.common.label_table import read_label_table, write_label_table
 
@@ -94,7 +94,7 @@ def with_template(
     spare = {
         label.number
         for label in table
-        if label.number not in used and label.name == f"Label {label.number}"
+        if label.number not in used and label.name == default_name(label.number)
     }
     taken = {label.number for label in table} - spare
     rows = []
@@ -108,5 +108,5 @@ def with_template(
 
 
 def _built_in(number: int, name: str) -> Label:
-    label = Label(number, name, PALETTE[(number - 1) % len(PALETTE)])
+    label = Label.default(number, name)
     return with_term(label, KNOWN[BROADER[name]]) if name in BROADER else label

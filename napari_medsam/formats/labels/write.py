@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.annotation.events import Label
+from napari_medsam.engine.data.labels import Label
 from napari_medsam.formats.common.errors import ReadError, SaveError, in_use
 from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.common.label_table import (

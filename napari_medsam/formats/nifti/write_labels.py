@@ -11,7 +11,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from napari_medsam.engine.annotation.events import Label
+from napari_medsam.engine.data.labels import Label
 from napari_medsam.formats.common.errors import SaveError, reason
 from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.nifti.header_geometry import (

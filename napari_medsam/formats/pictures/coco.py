@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.annotation.events import MOST_LABELS, PALETTE, Label
+from napari_medsam.engine.data.labels import MOST_LABELS, Label, default_color
 from napari_medsam.formats.common.contours import fill
 from napari_medsam.formats.common.errors import ReadError, SaveError
 from napari_medsam.formats.common.grid import SourceGrid
@@ -196,7 +196,7 @@ def _image(images: Sequence[Any], name: str, path: Path) -> Any:
 
 def _label(category: Any) -> Label:
     number = int(category["id"])
-    color = PALETTE[(number - 1) % len(PALETTE)]
+    color = default_color(number)
     if "color" in category:
         red, green, blue = (int(v) / 255 for v in category["color"])
         color = red, green, blue
