@@ -16,15 +16,15 @@ from napari_medsam.formats.common.label_file import LabelFile
 from napari_medsam.formats.common.label_table import description_beside, read_label_table
 from napari_medsam.formats.common.optional_libraries import has, optional
 from napari_medsam.formats.dicom.multi_frame import SEGMENTATION, quiet_pydicom, read_dataset
-from napari_medsam.formats.dicom.rtstruct_read import RTSTRUCT, read_structures
+from napari_medsam.formats.dicom.rtstruct_read import RTSTRUCT
 from napari_medsam.formats.dicom.seg_grid import grid_of_segmentation
 from napari_medsam.formats.dicom.seg_read import read_segmentation
 from napari_medsam.formats.dicom.validity import is_dicom
 from napari_medsam.formats.images.read import kind_of, read_image, suffix_of
 from napari_medsam.formats.itk import seg_nrrd
 from napari_medsam.formats.itk.read import open_itk, unreadable
+from napari_medsam.formats.labels import label_formats
 from napari_medsam.formats.labels.resample import resampled
-from napari_medsam.formats.pictures.coco import read_coco
 from napari_medsam.formats.pictures.read import read_picture
 
 
@@ -80,11 +80,11 @@ def read_label_file(
 
 def read_labels_without_image(path: Path) -> tuple[LabelFile, SourceGrid]:
     """Labels on their own grid, for which no image is needed; RTSTRUCT and COCO have none."""
-    if suffix_of(path) == ".seg.nrrd":
+    if _is_seg_nrrd(path):
         own = open_itk(path, "nrrd").grid
-        return _read_seg_nrrd(path, own), own
-    dicom = path.is_file() and suffix_of(path) != ".json" and kind_of(path) == "dicom"
-    if suffix_of(path) == ".json" or (dicom and has("pydicom") and _sop_class(path) == RTSTRUCT):
+        return read_seg_nrrd(path, own), own
+    dicom = path.is_file() and not _is_coco(path) and kind_of(path) == "dicom"
+    if _is_coco(path) or (dicom and has("pydicom") and _sop_class(path) == RTSTRUCT):
         raise ReadError(f"{path.name} holds outlines without a grid of their own: name the image.")
     if dicom:
         own = grid_of_segmentation(path)
@@ -95,7 +95,7 @@ def read_labels_without_image(path: Path) -> tuple[LabelFile, SourceGrid]:
 
 def is_label_file(path: Path) -> bool:
     """Whether a file can be nothing but labels: .seg.nrrd, COCO, DICOM SEG or RTSTRUCT."""
-    if suffix_of(path) in (".seg.nrrd", ".json"):
+    if _is_seg_nrrd(path) or _is_coco(path):
         return True
     if not path.is_file() or kind_of(path) != "dicom" or not is_dicom(path):
         return False
@@ -103,10 +103,10 @@ def is_label_file(path: Path) -> bool:
 
 
 def _on_grid(path: Path, grid: SourceGrid) -> LabelFile:
-    if path.exists() and suffix_of(path) == ".seg.nrrd":
-        return _read_seg_nrrd(path, grid)
-    if path.is_file() and suffix_of(path) == ".json":
-        return read_coco(path, grid)
+    if path.exists() and _is_seg_nrrd(path):
+        return label_formats.SEG_NRRD.read(path, grid)
+    if path.is_file() and _is_coco(path):
+        return label_formats.COCO.read(path, grid)
     if path.is_file() and kind_of(path) == "dicom":
         return _read_dicom(path, grid)
     picture = path.is_file() and kind_of(path) == "picture"
@@ -131,8 +131,17 @@ def _on_grid(path: Path, grid: SourceGrid) -> LabelFile:
 def _read_dicom(path: Path, grid: SourceGrid) -> LabelFile:
     """An RTSTRUCT or a SEG; which of them its header says."""
     optional("pydicom", "Reading DICOM SEG and RTSTRUCT")
-    read = read_structures if _sop_class(path) == RTSTRUCT else read_segmentation
-    return read(path, grid)
+    is_rtstruct = _sop_class(path) == RTSTRUCT
+    dicom = label_formats.RTSTRUCT if is_rtstruct else label_formats.DICOM_SEG
+    return dicom.read(path, grid)
+
+
+def _is_seg_nrrd(path: Path) -> bool:
+    return suffix_of(path) in label_formats.SEG_NRRD.suffixes
+
+
+def _is_coco(path: Path) -> bool:
+    return suffix_of(path) in label_formats.COCO.suffixes
 
 
 def _sop_class(path: Path) -> str:
@@ -140,7 +149,8 @@ def _sop_class(path: Path) -> str:
         return str(read_dataset(path).get("SOPClassUID", ""))
 
 
-def _read_seg_nrrd(path: Path, grid: SourceGrid) -> LabelFile:
+def read_seg_nrrd(path: Path, grid: SourceGrid) -> LabelFile:
+    """A 3D Slicer segmentation on the image's grid; errors as of `read_label_file`."""
     header = open_itk(path, "nrrd")
     _refuse_another_grid(path, grid.lps.difference(header.grid.lps, tolerance=1e-3))
     try:

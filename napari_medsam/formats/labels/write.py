@@ -8,7 +8,7 @@ then moved into place. Until that moment a file already there is untouched.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,63 +24,20 @@ from napari_medsam.formats.common.label_table import (
     description_beside,
     write_label_table,
 )
-from napari_medsam.formats.dicom import rtstruct_write, seg_write
 from napari_medsam.formats.images.read import suffix_of
-from napari_medsam.formats.itk import seg_nrrd
-from napari_medsam.formats.itk import write_labels as labels_itk
+from napari_medsam.formats.labels.label_formats import BY_SUFFIX, LabelFormat
 from napari_medsam.formats.labels.read import read_label_file, read_labels
-from napari_medsam.formats.nifti import write_labels as labels_nifti
-from napari_medsam.formats.pictures import coco
-from napari_medsam.formats.pictures import write_labels as labels_picture
 from napari_medsam.storage.atomic_write import replacing, to_disk
 from napari_medsam.storage.errors import FileInUse
 from napari_medsam.storage.file_names import is_too_long, name_problem, too_long
 from napari_medsam.storage.operating_system import is_windows
 
 __all__ = [
-    "FORMATS",
     "Saved",
     "read_label_file",
     "read_labels",
     "write_labels",
 ]
-
-Write = Callable[[Path, NDArray[Any], SourceGrid, Sequence[Label]], None]
-Check = Callable[[Path, NDArray[Any], SourceGrid], str]
-
-
-@dataclass(frozen=True)
-class LabelFormat:
-    """How labels are written to one kind of file and how the result is proven."""
-
-    write: Write
-    check: Check
-    largest: int = 2**32 - 1
-
-
-NIFTI = LabelFormat(labels_nifti.write, labels_nifti.check)
-NRRD = LabelFormat(labels_itk.write_nrrd, labels_itk.check)
-MHA = LabelFormat(labels_itk.write_mha, labels_itk.check)
-SEG_NRRD = LabelFormat(seg_nrrd.write, seg_nrrd.check, largest=65535)
-PICTURE = LabelFormat(labels_picture.write, labels_picture.check, largest=65535)
-DICOM_SEG = LabelFormat(seg_write.write_dicom_seg, seg_write.check_dicom_seg, largest=65535)
-RTSTRUCT = LabelFormat(rtstruct_write.write_rtstruct, rtstruct_write.check_rtstruct, largest=65535)
-COCO = LabelFormat(coco.write, coco.check, largest=65535)
-
-FORMATS: dict[str, LabelFormat] = {
-    ".nii.gz": NIFTI,
-    ".nii": NIFTI,
-    ".nrrd": NRRD,
-    ".seg.nrrd": SEG_NRRD,
-    ".mha": MHA,
-    ".png": PICTURE,
-    ".tif": PICTURE,
-    ".tiff": PICTURE,
-    ".dcm": DICOM_SEG,
-    ".seg.dcm": DICOM_SEG,
-    ".rtstruct.dcm": RTSTRUCT,
-    ".json": COCO,
-}
 
 
 @dataclass(frozen=True)
@@ -118,7 +75,7 @@ def write_labels(
     Parameters
     ----------
     path
-        The target; its suffix chooses the format (`FORMATS`).
+        The target; its suffix chooses the format (`label_formats.BY_SUFFIX`).
     labels
         (Z, Y, X) whole numbers in the LPS order of the image's volume, 0 is background.
     grid
@@ -161,11 +118,11 @@ def write_labels(
 
 
 def _format_of(path: Path) -> LabelFormat:
-    chosen = FORMATS.get(suffix_of(path))
+    chosen = BY_SUFFIX.get(suffix_of(path))
     if chosen is None:
         raise SaveError(
             f"{path.name} does not say in which format to save: end it in "
-            f"{', '.join(list(FORMATS)[:-1])} or {list(FORMATS)[-1]}."
+            f"{', '.join(list(BY_SUFFIX)[:-1])} or {list(BY_SUFFIX)[-1]}."
         )
     return chosen
 
