@@ -19,24 +19,7 @@ from napari_medsam.formats.common.errors import DAMAGE, ReadError, reason
 from napari_medsam.formats.common.grid import Geometry, SourceGrid, Triple
 from napari_medsam.formats.common.image_file import ImageFile, to_volume
 from napari_medsam.formats.common.limits import DEFLATE_LIMIT, require_data, require_memory
-
-MODALITY_WORDS = {
-    "ct": "CT",
-    "mr": "MR",
-    "mri": "MR",
-    "pet": "PET",
-    "us": "US",
-    "xray": "X-Ray",
-    "x-ray": "X-Ray",
-    "mammography": "Mammography",
-    "mammo": "Mammography",
-    "dermoscopy": "Dermoscopy",
-    "endoscopy": "Endoscopy",
-    "fundus": "Fundus",
-    "microscopy": "Microscopy",
-    "microscope": "Microscopy",
-    "oct": "OCT",
-}
+from napari_medsam.modality import SPELLINGS
 
 UNREADABLE = (*DAMAGE, zipfile.BadZipFile, tokenize.TokenError)
 """What zipfile and numpy raise on damaged files (pickled objects are refused as ValueError)."""
@@ -84,8 +67,8 @@ def _case(path: Path, voxels: NDArray[Any], spacing: NDArray[Any] | None) -> Ima
 def modality_in_name(name: str) -> str:
     """The modality a challenge file's name states ("3DBox_CT_0566.npz"), or ""."""
     for word in name.split(".")[0].split("_")[:2]:
-        if word.lower() in MODALITY_WORDS:
-            return MODALITY_WORDS[word.lower()]
+        if word.lower() in SPELLINGS:
+            return SPELLINGS[word.lower()]
     return ""
 
 

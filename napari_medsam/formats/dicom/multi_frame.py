@@ -21,7 +21,8 @@ from napari_medsam.formats.common.errors import DAMAGE, ReadError
 from napari_medsam.formats.common.library_output import library_warnings
 from napari_medsam.formats.common.optional_libraries import has, optional
 from napari_medsam.formats.dicom.mosaic import mosaic_slices, untiled
-from napari_medsam.formats.dicom.slice_header import MODALITIES, SliceHeader, header_window, unit
+from napari_medsam.formats.dicom.slice_header import SliceHeader, header_window, unit
+from napari_medsam.modality import DICOM_MODALITIES
 
 ENHANCED = {
     "1.2.840.10008.5.1.4.1.1.2.1": "CT",
@@ -137,7 +138,7 @@ def _frame(dataset: Any, path: Path, number: int, value: Any) -> SliceHeader:
         path=path,
         series_uid=str(dataset.get("SeriesInstanceUID", "")),
         description=str(dataset.get("SeriesDescription", "")),
-        modality=MODALITIES.get(str(dataset.get("Modality", "")), ""),
+        modality=DICOM_MODALITIES.get(str(dataset.get("Modality", "")), ""),
         rows=int(dataset.Rows),
         columns=int(dataset.Columns),
         frames=int(dataset.get("NumberOfFrames", 1)),

@@ -17,31 +17,8 @@ from numpy.typing import NDArray
 
 from napari_medsam.formats.common.library_output import quiet_stderr
 from napari_medsam.formats.dicom.validity import transfer_syntax
+from napari_medsam.modality import DICOM_MODALITIES
 
-MODALITIES = {
-    "CT": "CT",
-    "MR": "MR",
-    "PT": "PET",
-    "US": "US",
-    "IVUS": "US",
-    "CR": "X-Ray",
-    "DX": "X-Ray",
-    "RF": "X-Ray",
-    "XA": "X-Ray",
-    "RG": "X-Ray",
-    "PX": "X-Ray",
-    "IO": "X-Ray",
-    "MG": "Mammography",
-    "OP": "Fundus",
-    "OPT": "OCT",
-    "OCT": "OCT",
-    "IVOCT": "OCT",
-    "ES": "Endoscopy",
-    "SM": "Microscopy",
-    "GM": "Microscopy",
-    "DMS": "Dermoscopy",
-}
-"""DICOM's Modality (0008,0060) in our words; what is absent here becomes ""."""
 NOISY = frozenset((b"1.2.840.10008.1.2.4.51", b"1.2.840.10008.1.2.4.53", b"1.2.840.10008.1.2.4.55"))
 """Transfer syntaxes of JPEG with 12 bits (PS3.5 annex A.4.1), which GDCM reads noisily."""
 
@@ -141,7 +118,7 @@ def read_header(path: Path) -> SliceHeader | None:
         path=path,
         series_uid=text("0020|000e"),
         description=text("0008|103e"),
-        modality=MODALITIES.get(text("0008|0060"), ""),
+        modality=DICOM_MODALITIES.get(text("0008|0060"), ""),
         rows=size[1],
         columns=size[0],
         frames=size[2] if len(size) > 2 else 1,
