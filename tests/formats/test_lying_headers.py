@@ -30,8 +30,8 @@ MOST_SECONDS, MOST_MB = 5, 500
 READ_ALL = """
 import json, resource, sys, time
 from pathlib import Path
-from napari_medsam.formats.errors import ReadError
-from napari_medsam.formats.images import read_image
+from napari_medsam.formats.common.errors import ReadError
+from napari_medsam.formats.images.read import read_image
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 read_image(Path(sys.argv[1]) / "good.nii")
 found = {}

@@ -19,6 +19,7 @@ from napari_medsam.formats.common.errors import ReadError
 from napari_medsam.formats.common.limits import size_text
 from napari_medsam.formats.common.optional_libraries import has
 from napari_medsam.formats.dicom.multi_frame import UNREADABLE, quiet_pydicom, read_dataset
+from napari_medsam.formats.dicom.validity import could_be_dicom, has_mark, is_directory_name
 from napari_medsam.storage.temporary_folder import temporary_folder
 
 DIRECTORY = b"1.2.840.10008.1.3.10"
@@ -81,11 +82,11 @@ def _is_link(entry: zipfile.ZipInfo) -> bool:
 
 def is_directory(path: Path) -> bool:
     """Whether a file is a DICOMDIR: the contents of a CD, not an image."""
-    if path.name.upper() == "DICOMDIR":
+    if is_directory_name(path):
         return True
     with path.open("rb") as stream:
         start = stream.read(600)
-    return start[128:132] == b"DICM" and DIRECTORY in start
+    return has_mark(start) and DIRECTORY in start
 
 
 def files_of(path: Path) -> list[Path]:
@@ -123,4 +124,4 @@ def _listed(path: Path) -> list[Path]:
 
 
 def _is_candidate(path: Path) -> bool:
-    return not path.name.startswith(".") and path.name.upper() != "DICOMDIR"
+    return could_be_dicom(path) and not is_directory_name(path)

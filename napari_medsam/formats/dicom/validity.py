@@ -35,17 +35,44 @@ MOST_INFLATED = 2**30
 MOST_ELEMENTS = 200_000
 
 
-def is_dicom(path: Path) -> bool:
-    """Whether a file has the DICOM mark, or begins as files without a preamble do."""
+def could_be_dicom(path: Path) -> bool:
+    """Whether a name allows a file to be DICOM: any does, with any suffix or none, if not hidden.
+
+    macOS puts a hidden file (``._name``) beside each file on other systems' disks.
+    """
+    return not path.name.startswith(".")
+
+
+def is_directory_name(path: Path) -> bool:
+    """Whether a file is called DICOMDIR, as the table of contents of a CD is."""
+    return path.name.upper() == "DICOMDIR"
+
+
+def has_mark(start: bytes) -> bool:
+    """Whether a file's first bytes are those of DICOM part 10: 128 of any value, then DICM."""
+    return start[128:132] == b"DICM"
+
+
+def is_dicom(path: Path, *, only_marked: bool = False) -> bool:
+    """Whether a file has the DICOM mark, or begins as files without a preamble do.
+
+    Parameters
+    ----------
+    path
+        The file; an OSError if it cannot be read.
+    only_marked
+        Accept the mark only. The other beginning is a guess, too weak for a file of which
+        nothing else suggests that it is DICOM.
+    """
     with path.open("rb") as stream:
         start = stream.read(132)
-    return start[128:] == b"DICM" or _begins_with_an_element(start)
+    return has_mark(start) or (not only_marked and _begins_with_an_element(start))
 
 
 def transfer_syntax(path: Path) -> bytes:
     """The UID of how a file's pixels are encoded, empty where it states none."""
     with path.open("rb") as stream:
-        if stream.read(132)[128:] != b"DICM":
+        if not has_mark(stream.read(132)):
             return b""
         return _file_meta(stream, path.stat().st_size) or b""
 
@@ -55,7 +82,7 @@ def is_whole(path: Path) -> bool:
     size = path.stat().st_size
     with path.open("rb") as stream:
         start = stream.read(132)
-        preamble = start[128:] == b"DICM"
+        preamble = has_mark(start)
         stream.seek(132 if preamble else 0)
         syntax = _file_meta(stream, size) if preamble else b""
         if syntax is None or not SYNTAX.fullmatch(syntax):
