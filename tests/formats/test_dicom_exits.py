@@ -271,7 +271,7 @@ class TestContoursOfOthers:
 
     def test_contours_across_the_slices_are_refused(self, path: Path, tmp_path: Path) -> None:
         other = series(tmp_path / "other", direction=PLANES["oblique"])
-        with pytest.raises(ReadError, match="do not lie in slices"):
+        with pytest.raises(ReadError, match="are not in slices"):
             read_label_file(path, other.grid)
 
 

@@ -22,7 +22,7 @@ from napari_medsam.formats.common.limits import DEFLATE_LIMIT, require_data, req
 from napari_medsam.modality import SPELLINGS
 
 UNREADABLE = (*DAMAGE, zipfile.BadZipFile, tokenize.TokenError)
-"""What zipfile and numpy raise on damaged files (pickled objects are refused as ValueError)."""
+"""Errors of zipfile and numpy for damaged files (pickled objects are refused as ValueError)."""
 
 
 def read_npz(path: Path) -> ImageFile:
@@ -73,7 +73,7 @@ def modality_in_name(name: str) -> str:
 
 
 def _slices(path: Path, voxels: NDArray[Any]) -> NDArray[Any]:
-    """(Z, Y, X) or (Z, Y, X, 3) uint8 of whatever shape `imgs` has."""
+    """(Z, Y, X) or (Z, Y, X, 3) uint8 from `imgs` of any shape."""
     shape = voxels.shape
     named_3d = path.name.startswith("3D")
     if voxels.ndim == 2 or (voxels.ndim == 3 and shape[2] == 3 and not named_3d):
@@ -99,7 +99,7 @@ def _spacing(stored: NDArray[Any] | None) -> tuple[Triple, bool]:
 
 
 def read_array(case: zipfile.ZipFile, key: str, path: Path) -> NDArray[Any]:
-    """One array; its header is checked before numpy allocates what it asks for."""
+    """One array; its header is checked before numpy allocates memory for it."""
     with case.open(f"{key}.npy") as stream:
         version = np.lib.format.read_magic(stream)
         read = np.lib.format.read_array_header_2_0

@@ -1,8 +1,8 @@
-"""The window an image is opened with: what its header knows, in the words of the presets.
+"""The window an image is opened with, from its header, named like the presets.
 
 A header's centre and width are what the console or a radiologist chose for this series. For CT
-and radiographs they say what is to be seen, so the model is shown it too. MR, PET and
-ultrasound keep "auto", the percentiles their models were trained on (LiteMedSAM
+and radiographs it shows the tissue in question, so the model is shown it too. MR, PET and
+ultrasound use "auto", the percentiles their models were trained on (LiteMedSAM
 `pre_CT_MR.py`): vendors' windows there follow the coil, not the tissue. The header's window can
 be chosen for every image that has one.
 """

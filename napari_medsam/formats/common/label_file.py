@@ -1,4 +1,4 @@
-"""What reading a label file gives: the labels, their names where the file has them, warnings."""
+"""`LabelFile`, the result of reading a label file: labels, their names if it has any, notes."""
 
 from __future__ import annotations
 

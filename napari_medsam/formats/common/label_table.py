@@ -43,11 +43,11 @@ CSV_COLUMNS = ("number", "name", "red", "green", "blue")
 CODE_COLUMNS = tuple(
     f"{what}_{part}" for what in ("type", "category") for part in ("code", "scheme", "meaning")
 )
-"""Coded terms in a CSV, where a label has one that its name does not stand for."""
+"""Coded terms in a CSV, if a label has one that its name does not imply."""
 STATE_COLUMN = "state"
-"""How far the work on a label is, where somebody has said so."""
+"""The state of the work on a label, if the user has set one."""
 ALL_COLUMNS = (*CSV_COLUMNS, *CODE_COLUMNS, STATE_COLUMN)
-"""What is read; other columns of a headed CSV are passed over."""
+"""The columns that are read; others of a headed CSV are skipped."""
 
 
 def write_label_table(path: str | os.PathLike[str], table: Sequence[Label]) -> None:
@@ -80,7 +80,7 @@ def read_label_table(path: str | os.PathLike[str]) -> tuple[Label, ...]:
     Raises
     ------
     ReadError
-        The file is neither, or a line of it makes no sense (which is said).
+        The file is neither, or one of its lines makes no sense (the message names it).
     """
     path = Path(path)
     rows = _rows(path)
@@ -117,12 +117,12 @@ def _rows(path: Path) -> list[tuple[int, list[str]]]:
         raise ReadError(f"{path.name} cannot be read as text.") from error
     try:
         return _csv_rows(text) if path.suffix.lower() == ".csv" else _itk_snap_rows(text)
-    except csv.Error as error:  # no ValueError, to csv's own taste
+    except csv.Error as error:  # csv.Error is no ValueError
         raise ReadError(f"{path.name} is no table of labels ({error}).") from error
 
 
 def description_beside(path: Path) -> Path:
-    """Where ITK-SNAP's label description of a label file lies: labels.nii.gz, labels.label.txt."""
+    """Path of ITK-SNAP's description of a label file: labels.label.txt for labels.nii.gz."""
     name = path.name
     for suffix in (".nii.gz", path.suffix):
         if suffix and name.lower().endswith(suffix.lower()):

@@ -1,7 +1,6 @@
-"""Refuse what cannot fit before anything is allocated: headers lie, and a laptop has limits.
+"""Refuses data that cannot fit in memory before anything is allocated.
 
-A damaged or hostile header can ask for terabytes; asking the system for them first and
-failing afterwards can take the whole program down.
+A damaged or hostile header can claim terabytes; trying to allocate them can end the whole program.
 """
 
 from __future__ import annotations

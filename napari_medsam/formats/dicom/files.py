@@ -1,6 +1,6 @@
-"""Where a DICOM image comes from: a folder, a file, a DICOMDIR's list, or a zip.
+"""The files of a DICOM image: from a folder, a file, a DICOMDIR's list, or a zip.
 
-Everything becomes a list of plain files. A zip is unpacked into a temporary folder under names
+The result is always a list of plain files. A zip is unpacked into a temporary folder under names
 of our own (so no entry can climb out of it), after its sizes have been added up.
 """
 
@@ -92,8 +92,8 @@ def is_directory(path: Path) -> bool:
 def files_of(path: Path) -> list[Path]:
     """The files of a folder and the folders in it, or those a DICOMDIR lists.
 
-    Where pydicom is missing or the list names no file that is there (discs copied in part, or
-    with other names), the DICOMDIR's folder is searched instead.
+    If pydicom is missing, or the list names no file that exists (discs copied in part, or with
+    other names), the DICOMDIR's folder is searched instead.
     """
     folder = path if path.is_dir() else path.parent
     listed = _listed(path) if not path.is_dir() and has("pydicom") else []

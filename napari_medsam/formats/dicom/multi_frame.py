@@ -1,4 +1,4 @@
-"""Files that hold many slices: enhanced multi-frame CT, MR and PET, and Siemens mosaics.
+"""Reads files that hold many slices: enhanced multi-frame CT, MR and PET, and Siemens mosaics.
 
 Every frame becomes a `SliceHeader` of its own, placed by its functional groups (DICOM PS3.3
 C.7.6.16), so that frames are sorted, checked for gaps and stacked like single files. pydicom

@@ -1,4 +1,4 @@
-"""The pixels of DICOM slices, decoded and rescaled, and put together to a volume."""
+"""Decodes and rescales the pixels of DICOM slices and stacks them to a volume."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Labels as DICOM SEG (PS3.3 A.51): a bit a voxel, on the slices of the image's own series.
+"""Writes labels as DICOM SEG (PS3.3 A.51): one bit per voxel, on the slices of the series.
 
-Written by highdicom, read back by pydicom through `dicom_seg`. Segments are numbered 1, 2, 3 ...
-as the standard asks; the label a segment came from stands in its tracking ID.
+Written by highdicom, read back by pydicom through `seg_read`. Segments are numbered 1, 2, 3 ...
+as the standard requires; the tracking ID of a segment holds its label number.
 """
 
 from __future__ import annotations
@@ -81,11 +81,11 @@ def check_dicom_seg(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> s
     found = read_segmentation(path, grid)
     if not np.array_equal(grid.from_lps(found.labels), labels_kji):
         raise SaveError("The labels read back from the DICOM SEG differ from those on screen.")
-    said = (
+    checked = (
         f"{labels_kji.size} voxels at the places their frames state, {len(found.table)} segments "
         f"and their names were read back with pydicom and equal the labels"
     )
-    return said + _second(path, labels_kji)
+    return checked + _second(path, labels_kji)
 
 
 def _second(path: Path, labels_kji: NDArray[Any]) -> str:

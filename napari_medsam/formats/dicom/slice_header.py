@@ -1,6 +1,6 @@
-"""The few header fields of a DICOM slice that place it, sort it and choose its window.
+"""The few header fields of a DICOM slice that give its position, order and window.
 
-Only these are kept: nothing that names or dates a person is read into the program.
+Only these are read: nothing that names or dates a person enters the program.
 Tags and their meaning are those of DICOM PS3.6 and PS3.3 C.7.6.
 """
 
@@ -28,7 +28,7 @@ class SliceHeader:
     """One file of a series.
 
     `position`, `row` and `column` are LPS: the centre of the first pixel in mm, and the unit
-    vectors along which the column index and the row index grow. They are None where the file
+    vectors along which the column index and the row index grow. They are None if the file
     states no place in the patient (a photograph, a radiograph). `frame` is set where the slice
     is one frame of a file of many; only then is `rescale` (slope, intercept) still to be
     applied, as GDCM applies that of single files.
@@ -88,9 +88,9 @@ def quiet_gdcm(path: Path) -> Iterator[None]:
 
 
 def read_header(path: Path) -> SliceHeader | None:
-    """Read one file's header; None where GDCM finds no image in it.
+    """Read one file's header; None if GDCM finds no image in it.
 
-    The file must be known to be whole (`dicom_bytes.is_whole`).
+    The file must be known to be whole (`validity.is_whole`).
     """
     reader = sitk.ImageFileReader()
     reader.SetImageIO("GDCMImageIO")

@@ -1,7 +1,8 @@
-"""Is a file DICOM, and is it whole? A walk over element lengths, before any library reads it.
+"""Whether a file is DICOM, and whether it is whole, before any library reads it.
 
-GDCM allocates what an element's length says, up to 4 GB a time; a damaged file then takes many
-seconds and all the memory. Here lengths are compared with the file's size and nothing is read.
+GDCM allocates the length that an element states, up to 4 GB each; a damaged file then takes many
+seconds and all the memory. Here the lengths of all elements are compared with the file's size,
+and no values are read.
 Encoding as in DICOM PS3.5 section 7.1 (data elements) and annex A.4 (encapsulated pixels).
 """
 
@@ -23,13 +24,13 @@ LONG_VRS = frozenset(
 )
 """Value representations whose length has four bytes (PS3.5 table 7.1-1)."""
 ODD_VRS = frozenset((b"\x00\x00", b"??", b"  "))
-"""What some old writers put where they knew no value representation."""
+"""Written by some old programs if they did not know the value representation."""
 SYNTAX = re.compile(rb"|(1\.2\.840\.10008\.1\.2|1\.2\.840\.113619|1\.3\.46\.670589)(\.[0-9]+)*")
-"""Transfer syntaxes of DICOM, and GE's and Philips' own; GDCM guesses at any other, and asks for
-gigabytes on the way."""
+"""Transfer syntaxes of DICOM, and GE's and Philips' own; GDCM guesses at any other, and allocates
+gigabytes while it does."""
 UNDEFINED = 0xFFFFFFFF
 IMPOSSIBLE = 2**40
-"""The length of an element that cannot be one."""
+"""Length of an element that cannot be valid."""
 MOST_INFLATED = 2**30
 """Bytes that a deflated file may unpack to."""
 MOST_ELEMENTS = 200_000
@@ -70,7 +71,7 @@ def is_dicom(path: Path, *, only_marked: bool = False) -> bool:
 
 
 def transfer_syntax(path: Path) -> bytes:
-    """The UID of how a file's pixels are encoded, empty where it states none."""
+    """The UID of how a file's pixels are encoded, empty if it states none."""
     with path.open("rb") as stream:
         if not has_mark(stream.read(132)):
             return b""
@@ -98,7 +99,7 @@ def is_whole(path: Path) -> bool:
 
 
 def _inflated(packed: bytes) -> bytes | None:
-    """A deflated data set (PS3.5 annex A.5); None where it is damaged or unpacks without end."""
+    """A deflated data set (PS3.5 annex A.5); None if it is damaged or unpacks without end."""
     try:
         opened = zlib.decompressobj(-zlib.MAX_WBITS)
         data = opened.decompress(packed, MOST_INFLATED)
@@ -115,7 +116,7 @@ def _begins_with_an_element(start: bytes) -> bool:
 
 
 def _file_meta(stream: BinaryIO, size: int) -> bytes | None:
-    """The transfer syntax; leaves the stream behind group 2. None where it is damaged."""
+    """The transfer syntax; leaves the stream after group 2. None if it is damaged."""
     syntax = b""
     while stream.tell() + 8 <= size:
         place = stream.tell()

@@ -1,6 +1,6 @@
-"""NRRD and MetaImage through SimpleITK, which speaks LPS millimetres as we do.
+"""NRRD and MetaImage through SimpleITK, which uses LPS millimetres as we do.
 
-SimpleITK sizes are (x, y, z) and its arrays [z, y, x]; what it calls x is the file's axis i.
+SimpleITK sizes are (x, y, z) and its arrays [z, y, x]; its x is the file's axis i.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from napari_medsam.formats.common.image_file import ImageFile, to_volume
 from napari_medsam.formats.common.limits import require_data, require_memory
 from napari_medsam.formats.itk.meta_header import require_sound_header
 
-# ITK prints warnings from C++; what matters of them is found and said by this package.
+# ITK prints warnings from C++; this package finds and reports those that matter.
 sitk.ProcessObject.SetGlobalWarningDisplay(False)
 
 READERS = {"nrrd": "NrrdImageIO", "mha": "MetaImageIO"}
@@ -63,7 +63,7 @@ def read_itk(path: Path, kind: Literal["nrrd", "mha"], frame: int | None = None)
 
 
 def open_itk(path: Path, kind: Literal["nrrd", "mha"]) -> ItkHeader:
-    """Read the header alone: grid, number of volumes, warnings."""
+    """Read the header only: grid, number of volumes, warnings."""
     if path.stat().st_size == 0:
         raise ReadError(f"{path.name} is empty (0 bytes).")
     if kind == "mha":

@@ -1,4 +1,4 @@
-"""Existing labels onto the grid of an image: refused or resampled where they lie elsewhere."""
+"""Reads labels onto the grid of an image; those on another grid are refused or resampled."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ from napari_medsam.formats.pictures.read import read_picture
 
 
 def read_labels(path: str | os.PathLike[str], grid: SourceGrid) -> NDArray[Any]:
-    """The labels of `read_label_file` alone, (Z, Y, X) of an unsigned type."""
+    """Only the labels of `read_label_file`, (Z, Y, X) of an unsigned type."""
     return read_label_file(path, grid).labels
 
 
 def read_label_file(
     path: str | os.PathLike[str], grid: SourceGrid, *, resample: bool = False
 ) -> LabelFile:
-    """Read a label file onto the image's grid, in whatever order of axes it is stored.
+    """Read a label file onto the image's grid, whatever its order of axes.
 
-    DICOM SEG, RTSTRUCT, COCO and .seg.nrrd give names and colours too; NIfTI does where
-    ITK-SNAP's label description lies beside it.
+    DICOM SEG, RTSTRUCT, COCO and .seg.nrrd give names and colours too; NIfTI does if
+    ITK-SNAP's label description is beside it.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def read_label_file(
         `ImageFile.grid` of the image.
     resample
         Bring labels from another grid to the image's by nearest neighbour, with a note that
-        says so, instead of refusing them.
+        reports it, instead of refusing them.
 
     Returns
     -------
@@ -59,7 +59,7 @@ def read_label_file(
     Raises
     ------
     OtherGrid
-        The labels lie on another grid and `resample` is False.
+        The labels are on another grid and `resample` is False.
     ReadError
         The file cannot be read or holds no whole numbers.
     """
@@ -117,7 +117,7 @@ def _on_grid(path: Path, grid: SourceGrid) -> LabelFile:
     if image.grid.kind == "picture":
         return LabelFile(_whole_numbers(_from_picture(voxels, grid, path), path))
     if "npz" in (image.grid.kind, grid.kind) or grid.kind == "picture":
-        # Neither end states a place in the patient: the size is all there is to compare.
+        # Neither file states a position in the patient: only the sizes can be compared.
         sizes = grid.lps.shape_zyx, image.grid.lps.shape_zyx
         difference = "" if sizes[0] == sizes[1] else f"shape (z, y, x) {sizes[0]} and {sizes[1]}"
     else:
@@ -129,7 +129,7 @@ def _on_grid(path: Path, grid: SourceGrid) -> LabelFile:
 
 
 def _read_dicom(path: Path, grid: SourceGrid) -> LabelFile:
-    """An RTSTRUCT or a SEG; which of them its header says."""
+    """An RTSTRUCT or a SEG, by its header."""
     optional("pydicom", "Reading DICOM SEG and RTSTRUCT")
     is_rtstruct = _sop_class(path) == RTSTRUCT
     dicom = label_formats.RTSTRUCT if is_rtstruct else label_formats.DICOM_SEG
@@ -163,7 +163,7 @@ def read_seg_nrrd(path: Path, grid: SourceGrid) -> LabelFile:
 def _refuse_another_grid(path: Path, difference: str) -> None:
     if difference:
         raise OtherGrid(
-            f"{path.name} lies on another grid than the image ({difference}): resample it to "
+            f"{path.name} is on another grid than the image ({difference}): resample it to "
             f"the image's grid first.",
             difference,
         )
@@ -181,7 +181,7 @@ def _from_picture(voxels: NDArray[Any], grid: SourceGrid, path: Path) -> NDArray
 
 
 def _whole_numbers(voxels: NDArray[Any], path: Path) -> NDArray[Any]:
-    """Labels in the smallest unsigned type; ReadError where they are not labels."""
+    """Labels in the smallest unsigned type; ReadError if they are not labels."""
     if voxels.dtype.kind == "f" and not (
         np.all(np.isfinite(voxels)) and np.array_equal(voxels, np.rint(voxels))
     ):

@@ -1,7 +1,7 @@
-"""Templates of labels: what is commonly outlined in a region of the body, and the user's own.
+"""Templates of labels: the structures commonly outlined in a body region, and the user's own.
 
-The names are those that `terms.KNOWN` has codes for, so that DICOM SEG and 3D Slicer are told
-what each label is. The abdomen's organs come in the order of the FLARE 2022 challenge. Own
+The names are those that `coded_terms.KNOWN` has codes for, so that DICOM SEG and 3D Slicer get a
+code for each label. The organs of the abdomen are in the order of the FLARE 2022 challenge. Own
 templates are label tables (`label_table`, CSV) in a folder of the user's configuration.
 """
 
@@ -87,7 +87,7 @@ def with_template(
     """The rows that bring a template into a table, to be given to `Annotation.load_table`.
 
     A label that is there by name stays. A nameless row without voxels (not in `used`) is taken
-    over; else a label keeps its number where that is free, and takes the next free one where not.
+    over; else a label keeps its number if that is free, and takes the next free one if not.
     """
     there = {label.name.lower() for label in table}
     missing = [label for label in template if label.name.lower() not in there]

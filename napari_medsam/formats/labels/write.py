@@ -1,8 +1,8 @@
-"""Labels to a file on the grid of the image they were drawn on, proven before it is reported.
+"""Writes labels to a file on the grid of their image, and verifies the file.
 
-A file is written under a temporary name beside its target, read back by another library than
-the one that wrote it wherever there is one, compared in geometry and voxel by voxel, and only
-then moved into place. Until that moment a file already there is untouched.
+A file is written under a temporary name beside its target, read back (by another library than the
+one that wrote it, if there is one), compared in geometry and voxel by voxel, and only then moved
+into place. Until that moment an existing file is untouched.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Saved:
-    """What was saved and how it was proven.
+    """A saved file and how it was verified.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class Saved:
     n_voxels
         Voxels that carry a label.
     checked
-        What was read back and compared, in plain words.
+        The comparison that was made, in plain words.
     """
 
     path: Path
@@ -81,16 +81,16 @@ def write_labels(
     grid
         `ImageFile.grid` of the image.
     table
-        Names, colours and coded terms (`terms.CodedLabel`), for formats that have a place for
+        Names, colours and coded terms (`coded_terms.CodedLabel`), for formats that can store
         them.
     description
         Write ITK-SNAP's label description beside the file (`label_table.description_beside`),
-        for formats that have no place for names.
+        for formats that cannot store names.
 
     Raises
     ------
     SaveError
-        Nothing was saved, and what stood at `path` before still does.
+        Nothing was saved; a file that was at `path` before is unchanged.
     """
     path = Path(path)
     chosen = _format_of(path)
@@ -128,7 +128,7 @@ def _format_of(path: Path) -> LabelFormat:
 
 
 def _refuse_source(path: Path, grid: SourceGrid) -> None:
-    """Never write over the image, nor into a DICOM series' folder, nor to a name that is none."""
+    """Never overwrite the image, nor write into a DICOM series' folder or to an invalid name."""
     if is_windows() and (problem := name_problem(path.name)):
         raise SaveError(problem)
     if not path.parent.is_dir():
@@ -140,14 +140,14 @@ def _refuse_source(path: Path, grid: SourceGrid) -> None:
     source = grid.source.resolve()
     if path.suffix == ".dcm" and source.is_dir() and source in path.resolve().parents:
         raise SaveError(
-            f"{path.name} would lie among the slices of the series; save it in another folder."
+            f"{path.name} would be among the slices of the series; save it in another folder."
         )
 
 
 def _smallest_type(
     labels: NDArray[Any], grid: SourceGrid, chosen: LabelFormat, path: Path
 ) -> NDArray[Any]:
-    """Labels as uint8, uint16 or uint32, whichever is enough."""
+    """Labels as uint8, uint16 or uint32, whichever suffices."""
     if labels.shape != grid.lps.shape_zyx:
         raise SaveError(
             f"The labels are {labels.shape} and their image is {grid.lps.shape_zyx} (z, y, x): "

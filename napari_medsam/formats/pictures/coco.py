@@ -1,4 +1,4 @@
-"""COCO JSON for the objects of a picture: one instance a connected part of a label.
+"""COCO JSON for the objects of a picture: one instance per connected part of a label.
 
 Masks are run-length encoded, which is exact (polygons are not); they count pixels column by
 column, zeros first, and boxes are x, y, width, height from the upper left corner of a pixel

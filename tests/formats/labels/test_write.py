@@ -109,7 +109,7 @@ class TestRefusals:
         self, grid: SourceGrid, ones: np.ndarray, tmp_path: Path
     ) -> None:
         for name in ("labels.png", "labels.tif"):
-            with pytest.raises(SaveError, match="where in the patient"):
+            with pytest.raises(SaveError, match="positions of 5 slices in the patient"):
                 write_labels(tmp_path / name, ones, grid)
         assert sorted(p.name for p in tmp_path.iterdir()) == ["image.nii.gz"]
 
