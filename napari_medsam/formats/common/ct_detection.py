@@ -26,7 +26,7 @@ NOTE = (
 
 
 def recognize_ct(image: ImageFile) -> ImageFile:
-    """The image, with modality CT and a note where it states none and its values say so."""
+    """The image, with modality CT and a note if it states none and its values say so."""
     volume = image.volume
     if volume.modality or volume.is_flat or volume.is_rgb or volume.voxels.dtype.kind not in "if":
         return image

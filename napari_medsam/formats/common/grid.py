@@ -62,7 +62,7 @@ class Geometry:
         return float(np.degrees(np.arcsin(min(1.0, np.abs(cosines).max()))))
 
     def difference(self, other: Geometry, tolerance: float = TOLERANCE) -> str:
-        """What differs between two geometries, in words; "" where nothing does.
+        """What differs between two geometries, in words; "" if nothing does.
 
         Spacing is compared relative to itself, direction by its cosines, and the origin
         relative to its own size, or to one voxel where it is near zero.
@@ -168,7 +168,7 @@ class SourceGrid:
 
     @property
     def orientation_code(self) -> str:
-        """Three letters, where i, j and k run to: "RAS", "LPS", "PIR" ..."""
+        """The directions of i, j and k as three letters: "RAS", "LPS", "PIR" ..."""
         positive, negative = "LPS", "RAI"
         letters = [""] * 3
         for world, axis in enumerate(_nearest_axes(self.geometry.direction)):

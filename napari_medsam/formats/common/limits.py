@@ -18,7 +18,7 @@ HEADROOM = 0.9
 
 
 def require_memory(shape: tuple[int, ...], bytes_each: int, path: Path) -> None:
-    """Raise ReadError, with numbers, where an array of this shape could not be held."""
+    """Raise ReadError, with numbers, if an array of this shape could not be held."""
     needed = prod(int(n) for n in shape) * bytes_each
     free = free_memory()
     if needed > free * HEADROOM:
@@ -30,7 +30,7 @@ def require_memory(shape: tuple[int, ...], bytes_each: int, path: Path) -> None:
 
 
 def require_data(n_bytes: int, path: Path, *, ratio: int = 1) -> None:
-    """Raise ReadError where a file is too small to hold the voxels its header announces.
+    """Raise ReadError if a file is too small to hold the voxels its header announces.
 
     `ratio` is how many bytes of voxels a byte of the file can give; `DEFLATE_LIMIT` for gzip.
     """

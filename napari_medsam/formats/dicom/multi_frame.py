@@ -47,7 +47,7 @@ UNREADABLE = DAMAGE
 
 
 def frames_of(path: Path, header: SliceHeader | None) -> list[SliceHeader]:
-    """The slices of a file: several where its frames have places, else the header as it is.
+    """The slices of a file: several if its frames have places, else the header as it is.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def frames_of(path: Path, header: SliceHeader | None) -> list[SliceHeader]:
 
 
 def read_dataset(path: Path, *, pixels: bool = False) -> Any:
-    """Read a file with pydicom; ReadError where it is damaged."""
+    """Read a file with pydicom; ReadError if it is damaged."""
     pydicom = optional("pydicom", "This DICOM object")
     try:
         return pydicom.dcmread(path, stop_before_pixels=not pixels, force=True)

@@ -87,7 +87,7 @@ def describe_dicom(path: Path, series: str | None = None) -> list[Description]:
 
 
 def stacks_in(path: Path) -> list[Stack]:
-    """The volumes and pictures of a folder, file or DICOMDIR; ReadError where there are none.
+    """The volumes and pictures of a folder, file or DICOMDIR; ReadError if there are none.
 
     A zip is `unpacked_dicom` first.
     """
@@ -169,7 +169,7 @@ def grid_of(stack: Stack, path: Path, frame: int = 0) -> SourceGrid:
 
 
 def _thumbnail(stack: Stack) -> NDArray[np.uint8] | None:
-    """The middle slice, small; None where it cannot be decoded."""
+    """The middle slice, small; None if it cannot be decoded."""
     present = [one for one in stack.slices[0] if one is not None]
     middle = present[len(present) // 2]
     try:

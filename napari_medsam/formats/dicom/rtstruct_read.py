@@ -143,7 +143,7 @@ def _polygons(item: Any, grid: SourceGrid) -> dict[Plane, list[NDArray[np.float6
 
 
 def _points(contour: Any) -> NDArray[np.float64]:
-    """ContourData as (n, 3), from the text of the file where pydicom has not parsed it yet."""
+    """ContourData as (n, 3), from the text of the file if pydicom has not parsed it yet."""
     value = contour.get_item("ContourData").value
     if isinstance(value, bytes):
         return np.array([float(word) for word in value.split(b"\\")]).reshape(-1, 3)

@@ -85,7 +85,7 @@ def read_segmentation(path: Path, grid: SourceGrid) -> LabelFile:
 
 
 def other_frame_of_reference(stated: str, grid: SourceGrid) -> tuple[str, ...]:
-    """A warning where labels were drawn in other patient coordinates than the image's."""
+    """A warning if labels were drawn in other patient coordinates than the image's."""
     if not stated or not grid.frame_of_reference or stated == grid.frame_of_reference:
         return ()
     return (

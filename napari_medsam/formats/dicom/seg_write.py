@@ -77,7 +77,7 @@ def _close_index(dataset: Any) -> None:
 
 
 def check_dicom_seg(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:
-    """Lay the frames on the image's grid again and compare; SaveError where they differ."""
+    """Lay the frames on the image's grid again and compare; SaveError if they differ."""
     found = read_segmentation(path, grid)
     if not np.array_equal(grid.from_lps(found.labels), labels_kji):
         raise SaveError("The labels read back from the DICOM SEG differ from those on screen.")
@@ -89,7 +89,7 @@ def check_dicom_seg(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> s
 
 
 def _second(path: Path, labels_kji: NDArray[Any]) -> str:
-    """Count the labelled voxels with SimpleITK, where it can read them.
+    """Count the labelled voxels with SimpleITK, if it can read them.
 
     It fails on files of a single slice, and where a frame does not fill its last byte (frames
     follow each other bit by bit, PS3.5 section 8.1.1, and GDCM starts each on a byte).
@@ -138,7 +138,7 @@ def _segmentation(numbers: NDArray[Any], rows: Sequence[Label], source: SourceSe
 
 
 def _planes(numbers: NDArray[Any], source: SourceSeries) -> tuple[list[Any], NDArray[Any], Any]:
-    """Source datasets, the planes (n, rows, columns) for them, and positions where not theirs."""
+    """Source datasets, the planes (n, rows, columns) for them, and positions if not theirs."""
     if source.is_multi_frame:
         dataset = source.first
         if any(one is not None and one is not dataset for one in source.datasets):

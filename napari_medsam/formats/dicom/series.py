@@ -104,7 +104,7 @@ def _fits(header: SliceHeader, other: SliceHeader) -> bool:
 
 
 def _stacks_of_group(group: list[SliceHeader]) -> list[Stack]:
-    """Order a group along its normal and cut it where it cannot be one even volume."""
+    """Order a group along its normal and cut it if it cannot be one even volume."""
     normal = group[0].normal
     if normal is None or len(group) == 1:
         return [_single(header) for header in group]

@@ -70,7 +70,7 @@ class SliceHeader:
 
     @property
     def normal(self) -> NDArray[np.float64] | None:
-        """LPS unit vector at right angles to the slice, None where it has no place."""
+        """LPS unit vector at right angles to the slice, None if it has no place."""
         if self.row is None or self.column is None:
             return None
         normal = np.cross(self.row, self.column)
@@ -140,7 +140,7 @@ def read_header(path: Path) -> SliceHeader | None:
 
 
 def header_window(centre: str, width: str) -> tuple[float, float] | None:
-    """(lower, upper) of the first WindowCenter and WindowWidth, None where not usable."""
+    """(lower, upper) of the first WindowCenter and WindowWidth, None if not usable."""
     centres, widths = _numbers(centre, None), _numbers(width, None)
     if centres is None or widths is None or widths[0] <= 0:
         return None
@@ -148,7 +148,7 @@ def header_window(centre: str, width: str) -> tuple[float, float] | None:
 
 
 def _numbers(text: str, count: int | None) -> NDArray[np.float64] | None:
-    """The finite numbers of a backslash-separated value, None where not `count` of them."""
+    """The finite numbers of a backslash-separated value, None if not `count` of them."""
     try:
         values = np.array([float(word) for word in text.split("\\")])
     except ValueError:

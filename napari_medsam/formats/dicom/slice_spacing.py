@@ -33,7 +33,7 @@ def even_runs(heights: NDArray[np.float64]) -> list[list[int]]:
 
 
 def even_places(heights: NDArray[np.float64]) -> tuple[NDArray[np.int64], float] | None:
-    """Each slice's place on an even stack and the distance, or None where none fits.
+    """Each slice's place on an even stack and the distance, or None if none fits.
 
     The distance is the whole length over the number of places, so that rounding in the
     header does not add up over hundreds of slices.

@@ -47,7 +47,7 @@ class SourceSeries:
         return any(one is not None and one.frame is not None for one in self.headers)
 
     def corner(self, k: int) -> NDArray[np.float64]:
-        """LPS mm of the first pixel's centre of slice k: its own, or its place where missing."""
+        """LPS mm of the first pixel's centre of slice k: its own, or its place if missing."""
         header = self.headers[k]
         if header is not None and header.position is not None:
             return header.position
@@ -117,7 +117,7 @@ def _made_from(known: str, what: str) -> str:
 
 
 def _require_identity(datasets: Iterable[Any], grid: SourceGrid) -> None:
-    """Raise where slices lack what an object that refers to them must name."""
+    """Raise if slices lack what an object that refers to them must name."""
     for dataset in datasets:
         blank = [name for name in IDENTITY if not dataset.get(name)]
         if blank:

@@ -161,7 +161,7 @@ def _moment(date: Any, time: Any) -> datetime | None:
 
 
 def _offset(moment: str) -> str:
-    """The "+0100" at the end of a DICOM date with time, "" where there is none."""
+    """The "+0100" at the end of a DICOM date with time, "" if there is none."""
     return next((moment[moment.index(sign) :] for sign in "+-" if sign in moment), "")
 
 

@@ -23,7 +23,7 @@ TYPES = re.compile(r"MET_(U?(CHAR|SHORT|INT|LONG|LONG_LONG)|FLOAT|DOUBLE|OTHER)(
 
 
 def require_sound_header(path: Path) -> None:
-    """Raise ReadError, naming the line, where a MetaImage header is not what ITK expects."""
+    """Raise ReadError, naming the line, if a MetaImage header is not what ITK expects."""
     fields = _fields(path)
     try:
         dimensions = int(fields.get("NDims", ""))

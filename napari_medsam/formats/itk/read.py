@@ -140,7 +140,7 @@ def _bytes_each(reader: sitk.ImageFileReader) -> int:
 def _require_voxels(
     reader: sitk.ImageFileReader, size: tuple[int, ...], data_file: Path | None
 ) -> None:
-    """Raise where no compression could hold what the header announces in so few bytes."""
+    """Raise if no compression could hold what the header announces in so few bytes."""
     if data_file is not None:
         n_bytes = prod(size) * int(reader.GetNumberOfComponents()) * _bytes_each(reader)
         require_data(n_bytes, data_file, ratio=MOST_PACKED)
@@ -189,7 +189,7 @@ def _geometry(reader: sitk.ImageFileReader, path: Path) -> tuple[Geometry, tuple
 
 
 def _data_file(path: Path) -> Path | None:
-    """The file with the voxels: the one a detached header names; None where it names several.
+    """The file with the voxels: the one a detached header names; None if it names several.
 
     Raises ReadError where it is not there.
     """

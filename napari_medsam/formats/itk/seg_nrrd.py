@@ -89,7 +89,7 @@ def read(path: Path) -> LabelFile:
 
 
 def segments(path: Path) -> dict[tuple[int, int], Label]:
-    """The table of a file by (layer, value); empty where the NRRD is no segmentation."""
+    """The table of a file by (layer, value); empty if the NRRD is no segmentation."""
     reader = open_itk(path, "nrrd").reader
     keys = set(reader.GetMetaDataKeys())
     found: dict[tuple[int, int], Label] = {}

@@ -88,7 +88,7 @@ def _vectors(text: str) -> list[list[float]]:
 
 
 def execute_writer(image: sitk.Image, path: Path, io: str) -> None:
-    """Write compressed with the named ITK class; SaveError where the disk refuses."""
+    """Write compressed with the named ITK class; SaveError if the disk refuses."""
     writer = sitk.ImageFileWriter()
     writer.SetImageIO(io)
     writer.SetFileName(str(path))

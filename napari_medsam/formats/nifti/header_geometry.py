@@ -133,7 +133,7 @@ def _is_regular(affine: NDArray[Any]) -> bool:
 
 
 def _disagreement(sform: NDArray[Any], qform: NDArray[Any] | None, header: Any) -> list[str]:
-    """A warning where the two forms put a corner of the volume in different places."""
+    """A warning if the two forms put a corner of the volume in different places."""
     if qform is None:
         return []
     last = [max(1, int(n)) - 1 for n in header["dim"][1:4]]

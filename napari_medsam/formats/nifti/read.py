@@ -154,7 +154,7 @@ def _require_mgh(path: Path) -> None:
 
 
 def _window(header: Any) -> tuple[float, float] | None:
-    """cal_min and cal_max, where the file gives them."""
+    """cal_min and cal_max, if the file gives them."""
     if not isinstance(header, nib.Nifti1Header):
         return None
     lower, upper = float(header["cal_min"]), float(header["cal_max"])

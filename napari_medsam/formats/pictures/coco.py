@@ -65,7 +65,7 @@ def write(
 
 
 def check(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:
-    """Decode every instance again; SaveError where together they differ from the labels."""
+    """Decode every instance again; SaveError if together they differ from the labels."""
     found = read_coco(path, grid)
     if not np.array_equal(grid.from_lps(found.labels), labels_kji):
         raise SaveError("The instances read back differ from the labels on screen.")

@@ -48,7 +48,7 @@ def write(
 
 
 def check(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:
-    """Compare the pixels on disk with those meant; SaveError where they differ."""
+    """Compare the pixels on disk with the labels; SaveError if they differ."""
     plane = _plane(path, labels_kji)
     try:
         if path.suffix.lower() == ".png":
