@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from napari_medsam.engine.annotation.events import PALETTE, Label
+from napari_medsam.engine.data.labels import Label
 from napari_medsam.engine.data.volume import Volume
 from napari_medsam.formats.common.grid import Geometry, SourceGrid
 from napari_medsam.formats.common.image_file import ImageFile
@@ -63,7 +63,7 @@ class Part:
 
 
 LABELS = tuple(
-    Label(number, name, PALETTE[number - 1])
+    Label.default(number, name)
     for number, name in enumerate(("liver", "spleen", "right kidney", "left kidney", "aorta"), 1)
 )
 LIVER, SPLEEN, RIGHT_KIDNEY, LEFT_KIDNEY, AORTA = (label.number for label in LABELS)

@@ -13,7 +13,7 @@ from typing import Any
 import typer
 
 from napari_medsam.cli.console import progress_bar
-from napari_medsam.engine.annotation.events import Label
+from napari_medsam.engine.data.labels import Label
 from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
 from napari_medsam.headless.report import RESEARCH_ONLY, label_measures, uncertain_slices
 from napari_medsam.headless.run import Request, Result, run_request

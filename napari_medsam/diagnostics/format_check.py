@@ -12,18 +12,7 @@ import SimpleITK as sitk
 from napari_medsam.formats.common.errors import ReadError, SaveError
 from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.formats.images.read import read_image
-from napari_medsam.formats.labels.export_formats import (
-    COCO,
-    DICOM_SEG,
-    MHA,
-    NIFTI,
-    NRRD,
-    PNG,
-    RTSTRUCT,
-    SEG_NRRD,
-    TIFF,
-    ExportFormat,
-)
+from napari_medsam.formats.labels.label_formats import LABEL_FORMATS, LabelFormat
 from napari_medsam.formats.labels.write import write_labels
 from napari_medsam.storage.temporary_folder import temporary_folder
 
@@ -61,25 +50,26 @@ def _tried(folder: Path) -> Iterator[Tried]:
     sitk.WriteImage(sitk.GetImageFromArray(VOXELS[0].astype(np.uint8)), str(folder / "page.png"))
     sitk.WriteImage(sitk.GetImageFromArray(VOXELS), str(folder / "volume.nii.gz"))
     sources = {
-        folder / "volume.nii.gz": (NIFTI, NRRD, SEG_NRRD, MHA),
-        folder / "page.png": (PNG, TIFF, COCO),
-        folder / "series": (DICOM_SEG, RTSTRUCT),
+        "volume": folder / "volume.nii.gz",
+        "picture": folder / "page.png",
+        "series": folder / "series",
     }
     (folder / "series").mkdir()
-    for source, exits in sources.items():
+    for kind, source in sources.items():
+        formats = [one for one in LABEL_FORMATS if one.made_for == kind]
         try:
             if source.is_dir():
                 _write_series(source)
             image = read_image(source)
         except (ReadError, RuntimeError) as error:
-            yield from (Tried(one.title, str(error)) for one in exits)
+            yield from (Tried(one.title, str(error)) for one in formats)
             continue
         if source.is_dir():
             yield Tried("DICOM series")
-        yield from (_try_exit(folder, image, one) for one in exits)
+        yield from (_try_format(folder, image, one) for one in formats)
 
 
-def _try_exit(folder: Path, image: ImageFile, one: ExportFormat) -> Tried:
+def _try_format(folder: Path, image: ImageFile, one: LabelFormat) -> Tried:
     labels = (image.volume.voxels > 9).astype(np.uint8)
     try:
         write_labels(folder / f"labels{one.suffixes[0]}", labels, image.grid)

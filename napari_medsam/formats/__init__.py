@@ -1,5 +1,5 @@
-"""Files to volumes and labels back to files: the only place that knows LPS from RAS.
+"""Reads files to volumes and writes labels to files; the only part that handles RAS and LPS.
 
-Everything here turns at the file's edge. Inside the program there is one convention,
+Axes are converted on reading and writing. Inside the program there is one convention,
 `voxels[z, y, x]` in LPS order and millimetres; see `napari_medsam.engine.data.volume`.
 """

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from napari_medsam.engine.annotation.events import Label, PlacedBox
+from napari_medsam.engine.annotation.events import PlacedBox
 from napari_medsam.engine.annotation.fixed_masks import as_mask
+from napari_medsam.engine.data.labels import Label
 from napari_medsam.engine.data.masks import SliceMask
 from napari_medsam.engine.data.volume import Volume, plane_index
 from napari_medsam.formats.common.label_file import LabelFile

@@ -10,17 +10,16 @@ from napari_medsam.formats.common.grid import Triple
 from napari_medsam.formats.common.label_table import read_label_table
 from napari_medsam.formats.images.read import read_image, suffix_of
 from napari_medsam.formats.images.write import IMAGE_FORMATS, write_image
+from napari_medsam.formats.labels.label_formats import BY_SUFFIX
 from napari_medsam.formats.labels.per_label import write_label_files
 from napari_medsam.formats.labels.read import (
     is_label_file,
     read_label_file,
     read_labels_without_image,
 )
-from napari_medsam.formats.labels.write import FORMATS, write_labels
+from napari_medsam.formats.labels.write import write_labels
 
-LABELS_ONLY = (".seg.nrrd", ".dcm", ".seg.dcm", ".rtstruct.dcm", ".json")
-"""Targets that hold labels and nothing else."""
-TARGETS = tuple(dict.fromkeys((*IMAGE_FORMATS, *FORMATS)))
+TARGETS = tuple(dict.fromkeys((*IMAGE_FORMATS, *BY_SUFFIX)))
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,9 @@ def convert_file(source: Path, target: Path, choice: ConvertOptions) -> tuple[st
     """
     if not source.exists():
         raise ReadError(f"There is no file {source.name} in {source.parent}.")
-    as_labels = choice.labels or choice.image is not None or suffix_of(target) in LABELS_ONLY
+    meant = BY_SUFFIX.get(suffix_of(target))
+    only_labels = meant is not None and not meant.holds_images
+    as_labels = choice.labels or choice.image is not None or only_labels
     if as_labels or is_label_file(source):
         return _labels(source, target, choice)
     image = read_image(
@@ -78,7 +79,7 @@ def _labels(source: Path, target: Path, choice: ConvertOptions) -> tuple[str, tu
         )
         grid = image.grid
         file = read_label_file(source, grid, resample=choice.resample)
-    elif suffix_of(target) in (".dcm", ".seg.dcm", ".rtstruct.dcm"):
+    elif (meant := BY_SUFFIX.get(suffix_of(target))) is not None and meant.made_for == "series":
         raise SaveError(
             f"{target.name} refers to the DICOM series of its image: name it with --image."
         )

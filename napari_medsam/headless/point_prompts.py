@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.annotation.events import Label, PlacedBox
+from napari_medsam.engine.annotation.events import PlacedBox
+from napari_medsam.engine.data.labels import Label
 from napari_medsam.engine.data.masks import SliceMask, tight_patch
 from napari_medsam.engine.data.prompts import BoxPrompt, PointPrompt, SliceRef
 from napari_medsam.engine.data.volume import Axis, Volume, plane_index

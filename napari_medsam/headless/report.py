@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam import __version__
-from napari_medsam.engine.annotation.events import Label, PlacedBox
+from napari_medsam.engine.annotation.events import PlacedBox
 from napari_medsam.engine.data.confidence import DOUBTFUL
+from napari_medsam.engine.data.labels import Label
 from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.headless.run import BoxMask, Request, Result, track_confidences
 from napari_medsam.storage.atomic_write import write_text

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from napari_medsam.engine.annotation import review
 from napari_medsam.engine.annotation.annotation import Annotation
-from napari_medsam.engine.annotation.events import PALETTE, Label, PlacedBox
+from napari_medsam.engine.annotation.events import PlacedBox
 from napari_medsam.engine.data.intensity_window import Window
+from napari_medsam.engine.data.labels import Label
 from napari_medsam.engine.data.masks import SliceMask
 from napari_medsam.engine.data.prompts import BoxPrompt, box_prompt
 from napari_medsam.engine.data.volume import Volume
@@ -199,18 +200,14 @@ def label_table(
     table = {t: names[t] for t in distinct if t in names}
     for text in distinct:
         if text.isdecimal() and text not in table:
-            table[text] = numbers.get(int(text)) or _label(int(text), f"Label {int(text)}")
+            table[text] = numbers.get(int(text)) or Label.default(int(text))
     taken = {label.number for label in (*table.values(), *known)}
     for text in distinct:
         if text not in table:
             number = next(n for n in range(1, len(distinct) + len(taken) + 1) if n not in taken)
             taken.add(number)
-            table[text] = _label(number, text)
+            table[text] = Label.default(number, text)
     return table
-
-
-def _label(number: int, name: str) -> Label:
-    return Label(number, name, PALETTE[(number - 1) % len(PALETTE)])
 
 
 def place_boxes(

@@ -1,4 +1,4 @@
-"""The journals of this user: what there is, what is put aside, what is thrown away."""
+"""The user's journals on disk: list, describe, put aside and delete them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from napari_medsam.storage.errors import FileInUse
 DAY_SECONDS = 86_400.0
 DAMAGED = "damaged"
 TAILS = ("-wal", "-shm", "")
-"""Of the names of a journal's files: the write-ahead log, its index, the journal itself."""
+"""Endings of a journal's file names: write-ahead log, its index, the journal itself."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class ArchiveEntry:
     Parameters
     ----------
     path, n_bytes
-        The file, and what it takes with its write-ahead log.
+        The file, and its size with its write-ahead log.
     changed
-        When the file was last written, in seconds since 1970.
+        Time the file was last written, in seconds since 1970.
     """
 
     path: Path
@@ -56,7 +56,7 @@ def find_journal(text: str) -> Path:
     Raises
     ------
     JournalError
-        Where there is none, or there are several.
+        There is none, or there are several.
     """
     path = Path(text)
     if path.is_file():
@@ -69,12 +69,12 @@ def find_journal(text: str) -> Path:
 
 
 def describe_journals(path: Path) -> dict[str, object]:
-    """What a journal holds, for people and for JSON.
+    """The contents of a journal in numbers, for people and for JSON.
 
     Raises
     ------
     JournalError
-        As `read_history`.
+        As from `read_history`.
     """
     history = read_journal(path)
     n_labels, n_boxes, n_slices = history.counts
@@ -114,12 +114,12 @@ def _aside(fingerprint: str) -> list[Path]:
 
 
 def exchange(path: Path, current: Path) -> None:
-    """Put a journal in the place of the current one, which is put aside; nobody writes either.
+    """Put a journal in the place of the current one, which is put aside; neither may be open.
 
     Raises
     ------
     OSError
-        Where it cannot be; then nothing has changed.
+        It cannot be done; nothing has changed.
     """
     for one in (path, current):
         if one.with_name(f"{one.name}-wal").exists():
@@ -134,9 +134,9 @@ def exchange(path: Path, current: Path) -> None:
 
 
 def put_aside(path: Path, word: str = "") -> Path:
-    """Rename a journal that nobody writes, so that another can begin; the new path.
+    """Rename a journal that no window writes, so that another can begin; the new path.
 
-    The name keeps the image's hash and gets the time, and a word (damaged) where given.
+    The name is the image's hash, the time of the last change, and a word (damaged) if given.
     """
     stem = path.name.split(".")[0]
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(_changed(path)))
@@ -150,7 +150,7 @@ def put_aside(path: Path, word: str = "") -> Path:
 
 
 def _is_taken(path: Path) -> bool:
-    """Whether a journal has this name, or a log does: SQLite would play it into another one."""
+    """Whether a journal or a log has this name: SQLite would apply the log to a new journal."""
     return any(path.with_name(f"{path.name}{tail}").exists() for tail in TAILS)
 
 
@@ -160,9 +160,9 @@ def _move(path: Path, target: Path) -> None:
     Raises
     ------
     OSError
-        Where one of them cannot be renamed; the others have their old names again.
+        One of them cannot be renamed; the others have their old names again.
     """
-    # A journal that could be read was closed, and has no log any more; a damaged one may have.
+    # A journal that could be read was closed and so has no log; a damaged one may have one.
     moved: list[tuple[Path, Path]] = []
     try:
         for tail in TAILS:
@@ -184,7 +184,7 @@ def _move(path: Path, target: Path) -> None:
 
 
 def prune_journals(days: float, folder: Path | None = None) -> list[ArchiveEntry]:
-    """Delete journals that nothing was written to for so many days, and that no window has open.
+    """Delete journals that were not written to for so many days and are open in no window.
 
     A file dated in the future (a clock that jumped) counts as new.
     """
@@ -197,10 +197,10 @@ def prune_journals(days: float, folder: Path | None = None) -> list[ArchiveEntry
 
 
 def _delete(path: Path) -> bool:
-    """Whether the journal was nobody's and is gone.
+    """Delete a journal that no window has open; whether it was deleted.
 
-    It is renamed first: a file that a program reads cannot be, and to delete one file of two would
-    leave a journal without its last steps, or the last steps alone.
+    It is renamed first, which fails while a program reads it: deleting one file of two would leave
+    a journal without its last steps, or only the last steps.
     """
     doomed = temporary_beside(path, f"{SUFFIX}-deleted")
     with contextlib.closing(_Free(path)) as free:
@@ -211,14 +211,14 @@ def _delete(path: Path) -> bool:
         except FileInUse:  # a program reads it, as `journal show` does
             return False
         for tail in TAILS:
-            # What a virus scanner holds on to is swept by the next pruning.
+            # A file that a virus scanner has open is removed by the next pruning.
             with contextlib.suppress(FileInUse):
                 remove_file(doomed.with_name(f"{doomed.name}{tail}"))
     return True
 
 
 class _Free:
-    """An ownership that `contextlib.closing` gives back."""
+    """An ownership that `contextlib.closing` releases."""
 
     def __init__(self, path: Path) -> None:
         self.ownership = Ownership(path)

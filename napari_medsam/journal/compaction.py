@@ -1,7 +1,7 @@
-"""Keeping a journal small: the oldest steps become one, the newest stay as they were.
+"""Compacts a journal: folds its oldest steps into one and leaves the newest as they are.
 
-What is folded can no longer be undone one by one nor replayed from its prompts; everything else
-stays exactly as it was (`summary_event`).
+Folded steps can no longer be undone one by one, nor replayed from their prompts; everything else
+remains exactly as it was (`summary_event`).
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from napari_medsam.journal.history import replayed
 from napari_medsam.journal.summary_event import summary_event
 
 MOST_BYTES = 100_000_000
-"""In a journal that has grown beyond this the older half of its steps is folded."""
+"""Bytes from which on the older half of a journal's steps is folded."""
 
 
-def compact(book: JournalDatabase, n: int) -> None:
-    """Fold the n oldest steps of a journal that stand; whoever writes it undoes them no more."""
-    rows = live_rows(tuple(book.rows()))
-    book.rewrite(folded(book, rows, min(n, _n_standing(rows))))
+def compact(database: JournalDatabase, n: int) -> None:
+    """Fold the n oldest steps that were not undone; the writer may no longer undo them."""
+    rows = live_rows(tuple(database.rows()))
+    database.rewrite(folded(database, rows, min(n, _n_foldable(rows))))
 
 
 def live_rows(rows: Sequence[JournalRow]) -> list[JournalRow]:
-    """The rows without what was undone and can never come back.
+    """The rows without the steps that were undone and cannot be redone.
 
-    An undone step is gone for good once something else was done: it and its undo cancel out.
+    After another step an undone step cannot come back, so it and its undo cancel out.
     """
     done: list[JournalRow] = []
     undone: list[JournalRow] = []
@@ -46,20 +46,22 @@ def live_rows(rows: Sequence[JournalRow]) -> list[JournalRow]:
     undos = [JournalRow("undo") for _ in undone]
     saved = [last] if last.kind == "saved" else []
     left = [*done, *reversed(undone), *undos, *saved]
-    # The journal was last changed when it was, whichever step is now the last.
+    # The last row has the journal's time of last change, whichever step it is now.
     return [*left[:-1], *(replace(row, time=last.time) for row in left[-1:])]
 
 
-def folded(book: JournalDatabase, rows: Sequence[JournalRow], n_folded: int) -> list[JournalRow]:
-    """The rows with the first `n_folded` as one."""
+def folded(
+    database: JournalDatabase, rows: Sequence[JournalRow], n_folded: int
+) -> list[JournalRow]:
+    """The rows, with the first `n_folded` folded into one."""
     if n_folded < 2:
         return list(rows)
-    annotation = replayed(book.head, rows[:n_folded])
+    annotation = replayed(database.head, rows[:n_folded])
     first = replace(rows[n_folded - 1], kind="event", event=summary_event(annotation))
     return [first, *rows[n_folded:]]
 
 
-def _n_standing(rows: Sequence[JournalRow]) -> int:
-    """How many of the oldest rows are done, not undone and no propagation that still runs."""
+def _n_foldable(rows: Sequence[JournalRow]) -> int:
+    """Number of oldest rows that are neither undone nor a propagation that is still running."""
     n_events = next((n for n, row in enumerate(rows) if row.kind != "event"), len(rows))
     return max(n_events - sum(row.kind == "undo" for row in rows), 0)

@@ -1,12 +1,12 @@
-"""A `JournalDatabase`: one journal file, an SQLite database with a row for each step of an annotation's log.
+"""`JournalDatabase`: a journal file, an SQLite database with a row per step of the log.
 
 Write-ahead log with ``synchronous=FULL``: SQLite waits for the disk at every commit, so a row
-whose `append` has returned survives ``kill -9``, and a power cut too where the disk keeps its
-word. (``NORMAL`` would wait at checkpoints only, and a power cut could take the last minutes.)
-The milliseconds are paid by the writer thread. One transaction a step.
+whose `append` has returned survives ``kill -9``, and a power cut too if the disk really has
+written what it reports. (``NORMAL`` would wait at checkpoints only, and a power cut could take the
+last minutes.) It costs milliseconds, on the writer thread. One transaction per step.
 
-Rows are in the order in which things happened, by number and not by time: clocks jump. Whoever
-writes has put its token into the file; a writer that finds another's stops (`TakenOver`).
+Rows are in the order in which things happened, by number and not by time: clocks jump. The writer
+puts its token into the file; a writer that finds another token stops (`TakenOver`).
 """
 
 from __future__ import annotations
@@ -50,18 +50,18 @@ RowKind = Literal["event", "undo", "redo", "saved", "open"]
 
 @dataclass(frozen=True, eq=False)
 class JournalRow:
-    """One step as it is kept.
+    """One step as it is stored.
 
     Parameters
     ----------
     kind, event
-        The step; the event of "event" and "open" alone.
+        The step; only "event" and "open" have an event.
     time
         Seconds since 1970.
     program
         Version of the program that took the step.
     window
-        What the model was shown then, in numbers; None where not known.
+        Intensity window of the model's input; None if not known.
     """
 
     kind: RowKind
@@ -84,21 +84,21 @@ class JournalDatabase:
     path
         The file.
     head
-        Makes the file anew where there is none; None to open an existing one.
+        Creates the file if there is none; None to open an existing one.
     owner
-        Who writes (a random token); None to read alone.
+        The writer's random token; None to open read-only.
     claims
-        Take the file over from whoever wrote it last; without it only the file's own writer, or
-        whoever makes it, may open it.
+        Take the file over from its last writer; otherwise only the file's own writer, or the one
+        that creates it, may open it.
 
     Raises
     ------
     JournalError
-        Where the file is damaged, no journal, or another image's.
+        The file is damaged, no journal, or another image's.
     sqlite3.OperationalError, OSError
-        Where the disk does not let us.
+        The disk refuses.
     TakenOver
-        Where the file has another writer, and it is not to be claimed.
+        The file has another writer, and `claims` is False.
     """
 
     def __init__(
@@ -136,18 +136,18 @@ class JournalDatabase:
         self.close()
 
     def close(self) -> None:
-        """Close the file; the write-ahead log is brought into it."""
+        """Close the file; the write-ahead log is merged into it."""
         self._connection.close()
 
     # --- writing -----------------------------------------------------------------------
 
     def append(self, row: JournalRow) -> None:
-        """Keep a row; it is on the disk when this returns. Replaces an "open" row before it.
+        """Store a row; it is on the disk when this returns. Replaces an "open" row before it.
 
         Raises
         ------
         TakenOver
-            Where another window writes now; nothing was written.
+            Another window writes the journal now; nothing was written.
         """
         values = (row.kind, row.time, row.program, _window_text(row.window), _packed(row.event))
         with self._transaction():
@@ -157,7 +157,7 @@ class JournalDatabase:
             self._insert(values)
 
     def rewrite(self, rows: Iterable[JournalRow]) -> None:
-        """Put other rows in place of all there are, in one transaction; then give room back."""
+        """Replace all rows in one transaction; then free the unused space on the disk."""
         with self._transaction():
             self._connection.execute("DELETE FROM steps")
             for row in rows:
@@ -210,7 +210,7 @@ class JournalDatabase:
 
     @contextlib.contextmanager
     def _as_journal_error(self) -> Iterator[None]:
-        """Damage as a sentence; to a writer, what the disk refuses stays what it is."""
+        """Turn damage into a `JournalError`; a writer still gets the disk's errors as they are."""
         try:
             yield
         except sqlite3.OperationalError as error:
@@ -220,11 +220,11 @@ class JournalDatabase:
             raise JournalError(f"{self.path.name} cannot be read: {error}.") from error
         except sqlite3.DatabaseError as error:
             raise JournalError(f"{self.path.name} is damaged or no journal: {error}.") from error
-        except UnicodeDecodeError as error:  # SQLite quotes the file in what it says of it
+        except UnicodeDecodeError as error:  # SQLite quotes the file in its message
             raise JournalError(f"{self.path.name} is damaged: its tables have no name.") from error
 
     def _is_empty(self) -> bool:
-        """A file that a kill left before its first transaction."""
+        """Whether the process was killed before the file's first transaction."""
         return self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
 
     def _make(self, head: ImageHeader | None) -> None:
@@ -253,7 +253,7 @@ class JournalDatabase:
         return unpack(content, ImageHeader)
 
     def _own(self, owner: str) -> None:
-        """From now on this writer appends, and what another left open is done."""
+        """Make this writer the owner; a row that another writer left open becomes an event."""
         self._connection.execute("BEGIN IMMEDIATE")
         self._connection.execute("UPDATE about SET value = ? WHERE name = 'owner'", (owner,))
         self._connection.execute("UPDATE steps SET kind = 'event' WHERE kind = 'open'")
@@ -316,12 +316,12 @@ def _row(kind: object, time: object, program: object, shown: object, event: obje
 
 
 def read_event(content: bytes) -> Event:
-    """A row's event, as a log keeps it: a journal of a day is not to fill the memory.
+    """A row's event, packed as in a log: the journal of a day must not fill the memory.
 
     Raises
     ------
     JournalError
-        Where the bytes are damaged or say what no event can.
+        The bytes are damaged, or encode no possible event.
     """
     event = unpack(content, Event)
     try:

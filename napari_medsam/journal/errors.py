@@ -1,10 +1,10 @@
-"""What goes wrong with a journal, in a sentence for the person who can act."""
+"""Errors of journals. Their messages are sentences for the user."""
 
 from __future__ import annotations
 
 
 class JournalError(ValueError):
-    """A journal that cannot be read, or is not one."""
+    """A file that cannot be read as a journal, or is none."""
 
 
 class TakenOver(Exception):

@@ -1,6 +1,6 @@
 """A journal as JSON: the audit trail, step by step, for people and other programs.
 
-What was changed is told in numbers of voxels a slice; the voxels themselves stay in the journal.
+Changes are given as numbers of voxels per slice; the voxels themselves remain in the journal.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from napari_medsam.engine.annotation.events import Event, Label, PlacedBox
+from napari_medsam.engine.annotation.events import Event, PlacedBox
 from napari_medsam.engine.annotation.patch import Patch
+from napari_medsam.engine.data.labels import Label
 from napari_medsam.engine.data.masks import SliceMask
 from napari_medsam.engine.data.prompts import PointPrompt
 from napari_medsam.journal.database import JournalDatabase, JournalRow
@@ -19,20 +20,20 @@ from napari_medsam.journal.database import JournalDatabase, JournalRow
 Json = dict[str, object]
 
 
-def journal_as_json(book: JournalDatabase) -> Json:
+def journal_as_json(database: JournalDatabase) -> Json:
     """The whole journal; see docs/journal.md for the fields."""
-    grid = book.head.grid.lps
+    grid = database.head.grid.lps
     return {
-        "image": book.head.fingerprint,
+        "image": database.head.fingerprint,
         "size_xyz": list(grid.shape_zyx[::-1]),
         "spacing_xyz_mm": list(grid.spacing_xyz),
         "affine_lps_mm": grid.affine.tolist(),
-        "steps": list(_steps(book)),
+        "steps": list(_steps(database)),
     }
 
 
-def _steps(book: JournalDatabase) -> Iterator[Json]:
-    for number, row in enumerate(book.rows(), 1):
+def _steps(database: JournalDatabase) -> Iterator[Json]:
+    for number, row in enumerate(database.rows(), 1):
         found: Json = {
             "step": number,
             "kind": row.kind,
@@ -111,7 +112,7 @@ def _label(label: Label) -> Json:
 
 
 def iso(seconds: float) -> str:
-    """Seconds since 1970 as "2026-01-31T12:00:00+00:00"; "" where a clock was not set."""
+    """Seconds since 1970 as "2026-01-31T12:00:00+00:00"; "" if the clock was not set."""
     try:
         return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
     except (ValueError, OverflowError, OSError):

@@ -1,4 +1,4 @@
-"""What a journal holds, as an `Annotation` again, and in the words of an offer to go on with it."""
+"""Replays a journal to an `Annotation`, and describes it in words for the offer to resume it."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from napari_medsam.journal.image_header import ImageHeader
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """An annotation brought back from its journal.
+    """An annotation that was restored from its journal.
 
     Parameters
     ----------
     head, rows
         As they are in the file.
     annotation
-        What replaying every change gives, with the same undo and redo.
+        The result of replaying every change, with the same undo and redo.
     """
 
     head: ImageHeader
@@ -38,7 +38,7 @@ class History:
 
     @property
     def last_time(self) -> float:
-        """When the last step was taken, in seconds since 1970."""
+        """Time of the last step, in seconds since 1970."""
         return self.rows[-1].time if self.rows else 0.0
 
     @property
@@ -53,28 +53,28 @@ class History:
         return n_labels, len(annotation.boxes), n_slices
 
 
-def read_history(book: JournalDatabase) -> History:
+def read_history(database: JournalDatabase) -> History:
     """Replay a journal, voxel by voxel.
 
     Raises
     ------
     JournalError
-        Where a row is damaged or does not follow from those before it.
+        A row is damaged, or does not follow from the rows before it.
     """
-    rows = tuple(book.rows())
-    return History(book.head, rows, replayed(book.head, rows))
+    rows = tuple(database.rows())
+    return History(database.head, rows, replayed(database.head, rows))
 
 
 def read_journal(path: Path) -> History:
-    """Replay the journal at a path, to read alone.
+    """Replay the journal at a path, read-only.
 
     Raises
     ------
     JournalError
-        As `read_history`, or where there is none.
+        As from `read_history`, or there is no journal.
     """
-    with JournalDatabase(path) as book:
-        return read_history(book)
+    with JournalDatabase(path) as database:
+        return read_history(database)
 
 
 def replayed(head: ImageHeader, rows: Iterable[JournalRow]) -> Annotation:

@@ -1,4 +1,4 @@
-"""A journal's `ImageHeader`: which image it belongs to, and the grid that its labels are written on."""
+"""The `ImageHeader` of a journal: which image it belongs to, and the grid of its labels."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NOWHERE = Path("the-image-of-this-journal")
 
 @dataclass(frozen=True, eq=False)
 class ImageHeader:
-    """What labels need of their image, and nothing that tells whose image it is.
+    """What labels need of their image, and nothing that identifies a patient.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class ImageHeader:
     forms: NiftiForms | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what no image has, for a journal may come from anywhere."""
+        """Refuse values that no image has: a journal may come from anywhere."""
         sizes, lengths = self.shape_zyx, (*self.spacing_xyz, *self.origin_xyz)
         if min(sizes) < 1 or prod(sizes) > MOST_VOXELS:
             raise ValueError(f"a volume of {sizes} voxels")
@@ -60,7 +60,7 @@ class ImageHeader:
 
 
 def image_header_of(image: ImageFile) -> ImageHeader:
-    """The head of an image's journal; hashes the voxels, so not on the GUI thread."""
+    """The header of an image's journal; hashes the voxels, so not on the GUI thread."""
     grid, place = image.grid, image.grid.geometry
     return ImageHeader(
         image.volume.fingerprint,

@@ -1,4 +1,4 @@
-"""What is known of an image when it is opened: its journal, and who writes it."""
+"""Looks up the journal of an image when it is opened, and the right to write it."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ class JournalLookup:
     head, ownership
         The image, and the right to write its journal, held if nobody else has it.
     history
-        What was done before; None where there is no journal.
+        The earlier work; None if there is no journal.
     counts
-        `History.counts`, found here because it looks at every voxel.
+        `History.counts`, computed here because it looks at every voxel.
     problem
-        A sentence where a journal was there and cannot be read.
+        A sentence if there is a journal that cannot be read.
     was_recovered
-        Whether it had been put aside as damaged, and reads whole now.
+        Whether the journal had been put aside as damaged and can be read now.
     n_recovered
-        How many others had been, and are put aside as any other now.
+        How many others had been, and are now put aside like any other journal.
     """
 
     head: ImageHeader
@@ -52,15 +52,15 @@ class JournalLookup:
 def look_up(image: ImageFile) -> JournalLookup:
     """Find and replay the journal of an image; takes a second, so not on the GUI thread.
 
-    A damaged journal is put aside, under a name that says so, and nothing of it is deleted. One
-    that was put aside like that and reads whole now (an earlier version, or an older one beside
-    this, may have been at fault) is taken up again: put aside as any other, or, where there is no
-    other work, in the journal's place.
+    A damaged journal is put aside under a name with "damaged" in it; nothing of it is deleted. If
+    a journal that was put aside like that can be read now (an earlier version, or an older one
+    installed beside this one, may have been at fault), it is recovered: put aside like any other,
+    or, if there is no other work, moved to the journal's place.
 
     Raises
     ------
     OSError, sqlite3.Error
-        Where the folder of journals cannot be used.
+        The folder of journals cannot be used.
     """
     head = image_header_of(image)
     path = journal_path(head.fingerprint)
@@ -85,24 +85,26 @@ def _look_up(head: ImageHeader, path: Path, ownership: Ownership) -> JournalLook
     if not path.exists():
         return JournalLookup(head, ownership)
     try:
-        with JournalDatabase(path, head, ownership.token if ownership.is_held else None) as book:
-            history = read_history(book)
+        with JournalDatabase(
+            path, head, ownership.token if ownership.is_held else None
+        ) as database:
+            history = read_history(database)
     except JournalError as error:
         return _damaged(head, ownership, error)
     return JournalLookup(head, ownership, history, history.counts)
 
 
 def take_over_journal(found: JournalLookup) -> JournalLookup:
-    """Take the right to write from another window; what it had written by then is read again.
+    """Take the right to write from another window, and read again what it has written so far.
 
     Raises
     ------
     JournalError, OSError, sqlite3.Error
-        As `look_up`.
+        As from `look_up`.
     """
     path = journal_path(found.head.fingerprint)
-    with JournalDatabase(path, found.head, found.ownership.token) as book:
-        history = read_history(book)
+    with JournalDatabase(path, found.head, found.ownership.token) as database:
+        history = read_history(database)
     return JournalLookup(found.head, found.ownership, history, history.counts)
 
 

@@ -1,6 +1,6 @@
-"""Who writes a journal: one window at a time.
+"""The right to write a journal, which one window has at a time.
 
-Two things together: a lock that the operating system frees when its holder dies, so that a
+Two things secure it: a lock that the operating system frees when its holder dies, so that a
 killed window never leaves a journal locked; and a token in the journal itself, checked in every
 transaction, so that a window whose journal was taken over cannot write by mistake.
 """
@@ -22,7 +22,7 @@ class Ownership:
     Attributes
     ----------
     token
-        What this writer puts into the journal (`Book`).
+        What this writer puts into the journal (`JournalDatabase`).
     is_held
         Whether the lock is ours: no other living window writes this journal.
     """
@@ -35,7 +35,7 @@ class Ownership:
         self.try_to_hold()
 
     def try_to_hold(self) -> bool:
-        """Take the lock if nobody has it; whether it is ours now. OSError as `open`."""
+        """Take the lock if it is free; return whether we hold it. OSError as from `open`."""
         if not self.is_held:
             with contextlib.suppress(Cancelled):
                 self._locks.enter_context(locked(self._path, lambda: True))

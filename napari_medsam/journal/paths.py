@@ -1,4 +1,4 @@
-"""Where journals are kept."""
+"""The paths of journals and of their locks."""
 
 from __future__ import annotations
 
@@ -23,5 +23,5 @@ def journal_path(fingerprint: str) -> Path:
 
 
 def lock_path(journal: Path) -> Path:
-    """The lock that whoever writes a journal holds."""
+    """The lock file that the writer of a journal holds."""
     return journal.with_name(f"{journal.name.split('.')[0]}.lock")

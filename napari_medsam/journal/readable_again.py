@@ -1,7 +1,7 @@
-"""Journals that were put aside as damaged and read whole: the reader was at fault, not they.
+"""Recovers journals that were put aside as damaged but can be read: the reader was at fault.
 
-So it was with all journals under numpy 2.5 (`engine.data.stored_types`), and so it is with one that a newer
-version of the program wrote, once this one is updated.
+This happened to all journals under numpy 2.5 (`engine.data.stored_types`). It also happens to a
+journal that a newer version of the program wrote, once this version is updated.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from napari_medsam.journal.ownership import Ownership
 
 
 def recover_journals(fingerprint: str, ownership: Ownership) -> list[Path]:
-    """Take "damaged" out of the names of an image's journals that read whole; the latest first.
+    """Remove "damaged" from the names of an image's journals that can be read; the latest first.
 
-    Those that hold no work are renamed as well, but are not among what is returned. Nothing is
-    done while another window has the right to write.
+    Journals without work are renamed as well, but not returned. Nothing is renamed while another
+    window has the right to write.
     """
     if not ownership.is_held:
         return []
     found = []
     for path in put_aside_as_damaged(fingerprint):
-        # One that is damaged after all, or that the disk refuses, stays as it is: the next
+        # A journal that is damaged, or that the disk refuses, is left as it is: the next
         # opening tries again.
         with contextlib.suppress(JournalError, OSError, sqlite3.Error, MemoryError):
             history = read_journal(path)
@@ -40,6 +40,6 @@ def recover_journals(fingerprint: str, ownership: Ownership) -> list[Path]:
 
 
 def _fold_log(path: Path, ownership: Ownership) -> None:
-    """Bring a write-ahead log into its file: a kill while both are renamed would part them."""
+    """Merge a write-ahead log into its file: a kill during the renaming would separate them."""
     if path.with_name(f"{path.name}-wal").exists():
         JournalDatabase(path, owner=ownership.token).close()

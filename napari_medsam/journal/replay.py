@@ -1,4 +1,4 @@
-"""A journal as labels again: from its stored changes, or by asking the model once more."""
+"""Turns a journal back into labels: from its stored changes, or by running the model again."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from napari_medsam.journal.history import History
 from napari_medsam.measure.metrics import dice
 
 Open = Callable[[str], PromptableModel]
-"""Gives the model of an identity as events record it; ValueError where it is not here."""
+"""Opens a model by the identity that events record; ValueError if it is not installed."""
 
 
 def grid_for(history: History, image: ImageFile | None) -> SourceGrid:
@@ -33,7 +33,7 @@ def grid_for(history: History, image: ImageFile | None) -> SourceGrid:
     Raises
     ------
     JournalError
-        Where the image has other voxels than the journal's.
+        The image has other voxels than the journal's.
     """
     if image is None:
         return history.head.grid
@@ -45,12 +45,12 @@ def grid_for(history: History, image: ImageFile | None) -> SourceGrid:
 
 
 def write_history(history: History, path: Path, image: ImageFile | None = None) -> Saved:
-    """Write the labels that a journal leads to, bit for bit as they were.
+    """Write the labels that a journal leads to, identical bit for bit.
 
     Raises
     ------
     JournalError
-        Where `image` is another one.
+        `image` is another image than the journal's.
     SaveError
         As `write_labels`; a DICOM series' labels as DICOM need the image.
     """
@@ -60,7 +60,7 @@ def write_history(history: History, path: Path, image: ImageFile | None = None) 
 
 @dataclass(frozen=True)
 class RepeatedPrompts:
-    """A stored mask beside what the model answers now: Dice, 0 to 1; which step, where."""
+    """How a stored mask agrees with the model's mask now: step, slice, and Dice (0 to 1)."""
 
     step: int
     kind: str
@@ -70,16 +70,16 @@ class RepeatedPrompts:
 
 
 def ask_again(history: History, volume: Volume, open_model: Open) -> Iterator[RepeatedPrompts]:
-    """Run the recorded prompts of all masks that stand through the recorded models.
+    """Run the recorded prompts of all masks that were not undone through the recorded models.
 
-    Each stored mask carries the box it answers, on its own slice, whether that was drawn or came
-    from a propagation; that box is asked again in the recorded window. Of a mask from points the
-    clicks are asked again, each with the answer to those before it where it was so.
+    Each stored mask has its box on its own slice, whether the box was drawn or propagated. That
+    box is run again in the recorded window. For a mask from points, the clicks are run again,
+    each with the answer to the clicks before it if it had one.
 
     Raises
     ------
     JournalError
-        Where a model or a window is not recorded.
+        A model or a window is not recorded.
     ValueError
         From `open_model`.
     """
@@ -96,7 +96,7 @@ def ask_again(history: History, volume: Volume, open_model: Open) -> Iterator[Re
 
 
 def _answers(session: Session, event: Event) -> list[SliceMask]:
-    """What the model answers now to the prompts of an event, one mask for each it has."""
+    """The model's masks now for the prompts of an event, one for each stored mask."""
     if not event.points:
         return session.segment([mask.prompt for mask in event.masks])
     answer: PointAnswer | None = None
@@ -106,13 +106,15 @@ def _answers(session: Session, event: Event) -> list[SliceMask]:
 
 
 def _with_masks(history: History) -> Iterator[tuple[int, Event, Window]]:
-    """The events that stand and have masks, with their step and window."""
-    standing = {id(event) for event in history.annotation.log}
+    """The events that have masks and were not undone, with their step and window."""
+    not_undone = {id(event) for event in history.annotation.log}
     for number, row in enumerate(history.rows, 1):
         event = row.event
-        if event is None or id(event) not in standing or not event.masks:
+        if event is None or id(event) not in not_undone or not event.masks:
             continue
-        if event.kind == "import":  # others were folded into it, and with them who was asked
+        if (
+            event.kind == "import"
+        ):  # a summary of other events, which does not say which model made which mask
             continue
         if not event.model or row.window is None:
             raise JournalError(
@@ -122,7 +124,7 @@ def _with_masks(history: History) -> Iterator[tuple[int, Event, Window]]:
 
 
 def agreement(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    """Dice of two masks of a slice, 0 to 1; 1 where both are empty."""
+    """Dice of two masks of a slice, 0 to 1; 1 if both are empty."""
     return 1.0 if not (one.any() or other.any()) else dice(one, other)
 
 

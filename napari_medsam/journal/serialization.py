@@ -1,4 +1,4 @@
-"""Frozen dataclasses as bytes and back: data alone, never code.
+"""Frozen dataclasses as bytes and back: data only, never code.
 
 The layout, little-endian, all of it inside one zlib stream::
 
@@ -6,10 +6,10 @@ The layout, little-endian, all of it inside one zlib stream::
     JSON      the fields by name; an array is {"array": [numbers, shape, first byte]}
     bytes     the arrays, one after the other
 
-What a field may be is read from the dataclass itself (`forms`), so a new field with a default needs
-nothing here: a file without it gives the default, and a file with a field that this version does
-not know is read without it. An array says in its declaration how it lies on disk
-(`engine.data.stored_types`): nothing that is kept depends on how numpy spells its types.
+The types of the fields are read from the dataclass itself (`type_encoding`), so a new field with a
+default needs no change here: a file without it gives the default, and a field that this version
+does not know is skipped. The declaration of an array states its type on disk
+(`engine.data.stored_types`): nothing that is stored depends on how numpy spells its types.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from napari_medsam.journal.type_encoding import ArrayTable, form_of
 T = TypeVar("T")
 
 MOST_BYTES = 1 << 30
-"""Largest size of one unpacked row; a label file of 300x512x512 taken over needs a third."""
+"""Largest size of one unpacked row; an imported label file of 300x512x512 needs a third."""
 LEVEL = 6
 DAMAGE = (ArithmeticError, LookupError, RecursionError, TypeError, ValueError, zlib.error)
 HEADER = 4
@@ -36,7 +36,7 @@ def pack(value: object) -> bytes:
     Raises
     ------
     JournalError
-        Where a field is not what it is declared to be, and `unpack` would refuse it.
+        A field is not of its declared type, so `unpack` would refuse it.
     """
     form, arrays = form_of(type(value)), ArrayTable()
     try:
@@ -54,9 +54,9 @@ def unpack(content: bytes, kind: type[T]) -> T:
     Raises
     ------
     JournalError
-        Where the bytes are damaged, too many, or not a `kind`.
+        The bytes are damaged, too many, or not a `kind`.
     """
-    form = form_of(kind)  # outside: what is wrong with our declarations is no damage of the file
+    form = form_of(kind)  # outside `try`: a wrong declaration is our fault, not damage of the file
     try:
         plain = _decompressed(content)
         start = HEADER + int.from_bytes(plain[:HEADER], "little")

@@ -1,8 +1,8 @@
-"""One event in place of many: it leads from nothing to what an annotation holds.
+"""Summarises many events in one, which leads from no labels to the annotation's labels.
 
-What later work asks of the log is kept with it: which box painted which voxels, so that a box
-that is moved takes back its own and no others; which slices were painted by hand; and how far to
-trust each. What cannot be had back is undo, step by step, and what a model was asked.
+It retains what later work needs from the log: which box painted which voxels, so that a box that
+is moved takes back only its own; which slices were painted by hand; and the confidence of each.
+What is lost is undo, step by step, and the prompts that the model was given.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef
 from napari_medsam.engine.data.volume import AXES
 
 Values = tuple[NDArray[np.uint16], NDArray[np.uint8]]
-"""Labels and where they came from, (h, w) each."""
+"""Labels and their origins, (h, w) each."""
 
 Part = tuple[BoxSlice, Patch, NDArray[np.bool_]]
-"""A place, a patch that was painted for it, and (h, w) which of its voxels are its own now."""
+"""A box on a slice, a patch that was painted for it, and (h, w) the voxels that are still its."""
 
 
 def summary_event(annotation: Annotation) -> Event:
-    """The event; its time is that of the annotation's last one."""
+    """The summary; its time is that of the annotation's last event."""
     patches, places = _divided(annotation)
     numbers = tuple(label.number for label in annotation.table)
     by_hand = ((n, axis, i) for n in numbers for axis in AXES for i in painted(annotation, axis, n))
@@ -53,7 +53,7 @@ def summary_event(annotation: Annotation) -> Event:
 
 
 def _divided(annotation: Annotation) -> tuple[list[Patch], list[BoxSlice | None]]:
-    """All that is there as patches: each place's own voxels, then slice by slice the others."""
+    """All labels as patches: each box's own voxels, then slice by slice the others."""
     blank, full = LabelVolume(annotation.labels.shape), annotation.canvas
     patches: list[Patch] = []
     places: list[BoxSlice | None] = []
@@ -73,7 +73,8 @@ def _divided(annotation: Annotation) -> tuple[list[Patch], list[BoxSlice | None]
         now = by.window_of(full.labels), by.window_of(full.origins)
         own &= by.window_of(blank.labels) != now[0]  # two boxes may claim a voxel
         old = by.spread(by.old), by.spread(by.old_origin)
-        # What lies beneath comes back when the box is moved; its own label was no one's else.
+        # The labels beneath come back when the box is moved; not its own label, which no other
+        # box or stroke had put there.
         write(by, own & (old[0] != now[0]), old, None)
         write(by, own, now, place)
     for z in range(len(full.labels)):
@@ -88,7 +89,7 @@ def _boxed(annotation: Annotation) -> Iterator[Part]:
     for n, boxes in made_by.items():
         event = log[n]
         left = {place_of(b): b for b in boxes if n > cleared.get(b.label, -1)}
-        if event.kind == "box":  # about no other box; an event that was folded says which
+        if event.kind == "box":  # of one box only; a summary names the box of each patch
             pairs = [(placed, patch) for placed in left.values() for patch in event.change]
         else:
             places = enumerate(event.places)
@@ -99,7 +100,7 @@ def _boxed(annotation: Annotation) -> Iterator[Part]:
 
 
 def _made_by(annotation: Annotation) -> dict[int, list[PlacedBox]]:
-    """The boxes there are by the event, a place in the log, that put them where they are."""
+    """The current boxes, by the index in the log of the event that put them in place."""
     last = {b: n for n, event in enumerate(annotation.log) for b in event.boxes_after}
     found: dict[int, list[PlacedBox]] = {}
     for placed in annotation.boxes:
@@ -108,7 +109,7 @@ def _made_by(annotation: Annotation) -> dict[int, list[PlacedBox]]:
 
 
 def _masks(annotation: Annotation) -> Iterator[SliceMask]:
-    """The masks that answered the boxes there are, each once."""
+    """The masks of the current boxes, each once."""
     seen: set[BoxPrompt] = set()
     for n, boxes in _made_by(annotation).items():
         wanted = {placed.box for placed in boxes}
@@ -119,7 +120,7 @@ def _masks(annotation: Annotation) -> Iterator[SliceMask]:
 
 
 def _propagated(annotation: Annotation) -> Iterator[Part]:
-    """What the last propagation that reached a place left there."""
+    """The patches of the last propagation on each slice of a box."""
     seen: set[BoxSlice] = set()
     cleared: set[int] = set()
     for event in reversed(annotation.log):
@@ -137,7 +138,7 @@ def _propagated(annotation: Annotation) -> Iterator[Part]:
 
 
 def _still(annotation: Annotation, patch: Patch, origin: Origin) -> NDArray[np.bool_]:
-    """(h, w): the voxels that are still as a patch left them, and came in the way of `origin`."""
+    """(h, w): the voxels that are still as a patch left them and have this origin."""
     labels, origins = annotation.canvas.labels, annotation.canvas.origins
     as_left = patch.mask & (patch.window_of(labels) == patch.spread(patch.new))
     return as_left & (patch.window_of(origins) == origin.value)

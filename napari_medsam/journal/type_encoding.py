@@ -1,7 +1,7 @@
-"""How each declared type is written in a journal, and read again.
+"""Encodes and decodes each declared type of a journal.
 
-The two directions lie side by side, and writing refuses what reading would: a step that no one
-could read again must not lie in the file for weeks before that is noticed.
+The two directions are side by side, and writing refuses whatever reading would refuse: otherwise
+an unreadable step could be in the file for weeks before anyone notices.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ from napari_medsam.formats.common.coded_terms import CodedLabel
 
 IS = "is"
 KINDS: dict[str, type] = {"CodedLabel": CodedLabel}
-"""Subclasses that may stand where their parent is declared."""
+"""Subclasses that may be stored in a field that declares their parent."""
 SCALARS = (str, int, float, bool)
 
 
 class Undeclared(Exception):
-    """A field is declared as nothing that a journal can hold: a fault of ours, of no file.
+    """A field is declared with a type that a journal cannot hold: a fault of ours, not of a file.
 
-    Not a `JournalError`: whoever gets one puts the file aside as damaged.
+    Not a `JournalError`, because a file that raises one is put aside as damaged.
     """
 
 
 class Form(ABC):
-    """One declared type; both directions raise TypeError or ValueError where it is not that."""
+    """The encoding of one declared type; TypeError or ValueError for a value of another."""
 
     @abstractmethod
     def plain(self, value: Any, arrays: ArrayTable) -> object:
-        """A value as JSON holds it; the numbers of its arrays go to `arrays`."""
+        """A value as JSON; the numbers of its arrays go to `arrays`."""
 
     @abstractmethod
     def value(self, plain: Any, content: bytes) -> Any:
-        """The value that `plain` gave; `content` is the bytes of all arrays."""
+        """The value that `plain` encoded; `content` is the bytes of all arrays."""
 
 
 class ArrayTable:
@@ -52,7 +52,7 @@ class ArrayTable:
         self._n_bytes = 0
 
     def add(self, content: bytes) -> int:
-        """Where the first byte comes to lie."""
+        """Append an array's bytes; the offset of the first one."""
         first = self._n_bytes
         self.parts.append(content)
         self._n_bytes += len(content)
@@ -60,12 +60,12 @@ class ArrayTable:
 
 
 def form_of(kind: type) -> Form:
-    """The form of a dataclass, from the declarations of its fields; made once.
+    """The form of a dataclass, from the declarations of its fields; cached.
 
     Raises
     ------
     Undeclared
-        Where a field is of a type that has no form, such as an array that is not `StoredArray`.
+        A field is of a type that has no form, such as an array that is not `StoredArray`.
     """
     if kind not in _made:
         _made[kind] = _fields_of(kind)
@@ -162,7 +162,7 @@ class _Tuple(Form):
 
 
 class _Fields(Form):
-    """A dataclass by its fields' names; one that has its default is left out."""
+    """A dataclass by its fields' names; a field that has its default value is left out."""
 
     def __init__(self, kind: Any, forms: dict[str, Form]) -> None:
         self._kind, self._forms = kind, forms
@@ -232,7 +232,7 @@ class _Scalar(Form):
         # A float may be given as an int, and so as an int's subclass.
         kinds = (float, int) if self._kind is float else self._kind
         if isinstance(one, kinds) and not isinstance(one, bool):
-            one = self._kind(one)  # of a subclass, such as an IntEnum, what JSON makes of it
+            one = self._kind(one)  # a subclass, such as an IntEnum, as JSON writes it
         return self.value(one, b"")
 
     def value(self, plain: Any, content: bytes) -> Any:
@@ -244,7 +244,7 @@ class _Scalar(Form):
 
 
 def _of_python(value: Any) -> Any:
-    """A number or text of numpy's as Python's own."""
+    """A number or text of numpy as Python's own type."""
     return value.item() if isinstance(value, np.generic) else value
 
 

@@ -1,7 +1,7 @@
-"""A `JournalWriter`: writes an annotation's steps to its journal in the background.
+"""`JournalWriter`: writes the steps of an annotation to its journal in the background.
 
-The thread is one of Python's executor and not a daemon: Python waits for it at exit, so what was
-handed over before the window closed is written.
+The thread belongs to an executor and is not a daemon: Python waits for it at exit, so rows that
+were handed over before the window closed are written.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ Tell = Callable[[str], None]
 
 
 class JournalWriter:
-    """Keeps rows; `keep` returns at once and a row is on the disk soon after.
+    """Stores rows; `keep` returns at once and the row is on the disk soon after.
 
     Parameters
     ----------
     path, head
-        The journal; made with its first row. One that is there must be this writer's already.
+        The journal; created with its first row. An existing file must already be this writer's.
     ownership
-        The right to write it; the keeper gives it back when it closes.
+        The right to write it; released on closing.
     on_problem
-        Called on any thread with a sentence, once, when rows cannot be written; with "" when they
-        can be again. Until then they wait in memory and are tried again.
+        Called on any thread with a sentence, once, when rows cannot be written, and with "" when
+        they can be again. Until then they wait in memory and are retried.
     on_lost
         Called on the writer's thread when another window has taken the journal over.
     on_large
-        Called on the writer's thread when the journal has grown beyond `most_bytes`; `fold` is
-        the answer.
+        Called on the writer's thread when the journal has grown beyond `most_bytes`; respond
+        with `fold`.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class JournalWriter:
         self._on_problem, self._on_lost, self._on_large = on_problem, on_lost, on_large
         self._most_bytes = most_bytes
         self._waiting: deque[JournalRow | int] = deque()  # rows, and how many steps to fold
-        self._book: JournalDatabase | None = None
+        self._database: JournalDatabase | None = None
         self._problem = ""
         self._is_lost = False
         self._is_closed = False
@@ -72,7 +72,7 @@ class JournalWriter:
         self._wake()  # the thread begins now: in the middle of work memory may be short
 
     def keep(self, row: JournalRow) -> None:
-        """Hand a row over; after `close` nothing is kept any more."""
+        """Hand a row over; ignored after `close`."""
         if not self._is_closed:
             self._waiting.append(row)
             self._wake()
@@ -100,16 +100,16 @@ class JournalWriter:
             return False
 
     def wait(self, seconds: float = 10.0) -> bool:
-        """Wait until everything handed over was tried; whether all of it is on the disk."""
+        """Wait until all rows handed over were tried; whether all of them are on the disk."""
         if self._is_closed:
             return not self._waiting
         return _ends(self._executor.submit(self._write), seconds) and not self._waiting
 
     def close_keeping_lock(self, seconds: float = 10.0) -> bool:
-        """End, and keep the right to write, for whoever writes another journal of the image.
+        """End, but retain the right to write, for the writer of another journal of the image.
 
-        Whether all is on the disk, the file is closed and still ours. Where it is not, this
-        keeper goes on as before.
+        Returns whether all is on the disk and the file is closed and still ours. If not, this
+        writer continues as before.
         """
         answer = self._executor.submit(self._ready_to_end)
         try:
@@ -122,7 +122,7 @@ class JournalWriter:
         return True
 
     def close(self, seconds: float = 10.0) -> bool:
-        """Write what waits, close the file, let others write; whether all is on the disk.
+        """Write all waiting rows, close the file, release it; whether all is on the disk.
 
         A disk that does not answer in time is left to the background thread.
         """
@@ -140,12 +140,12 @@ class JournalWriter:
         self._executor.shutdown(wait=False)
 
     def _wake(self) -> None:
-        """Let the writer look at what waits; from any thread."""
+        """Make the writer's thread write the waiting rows; from any thread."""
         try:
             self._executor.submit(self._write)
         except RuntimeError:  # closed meanwhile, or no memory for its thread: the next row tries
             if not self._is_closed:
-                self._tell(why(MemoryError()))
+                self._report(why(MemoryError()))
 
     # --- on the writer's thread --------------------------------------------------------
 
@@ -153,7 +153,7 @@ class JournalWriter:
         if self._is_lost:
             self._waiting.clear()
         try:
-            # In order, and none left out: what comes after a step that cannot be written would
+            # In order, and none skipped: the steps after one that cannot be written would
             # change other voxels when it is replayed, and an undo would undo another step.
             while self._waiting:
                 item = self._waiting[0]
@@ -169,14 +169,16 @@ class JournalWriter:
         except (sqlite3.Error, OSError, JournalError, Undeclared, MemoryError) as error:
             self._put_off(error)
         else:
-            self._tell("")
+            self._report("")
 
     def _opened(self) -> JournalDatabase:
-        if self._book is None:
+        if self._database is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._book = JournalDatabase(self.path, self._head, self._ownership.token, claims=False)
-        self._ownership.try_to_hold()  # after a takeover, once the other has let go
-        return self._book
+            self._database = JournalDatabase(
+                self.path, self._head, self._ownership.token, claims=False
+            )
+        self._ownership.try_to_hold()  # after a takeover, once the other window has released it
+        return self._database
 
     def _look_at_size(self) -> None:
         self._n_written += 1
@@ -184,11 +186,11 @@ class JournalWriter:
             self._on_large()
 
     def _ready_to_end(self) -> bool:
-        """Whether all is written to a journal that is still ours; it is closed then."""
+        """Whether all is written to a journal that is still ours; if so, it is closed."""
         self._write()
         if self._is_lost or self._waiting:
             return False
-        self._drop_book()
+        self._drop_database()
         if not self.path.exists():
             return True
         try:
@@ -201,9 +203,9 @@ class JournalWriter:
         return True
 
     def _put_off(self, error: Exception) -> None:
-        """Try again later, with a new connection: a share may be gone and come back."""
-        self._drop_book()
-        self._tell(why(error))
+        """Try again later, with a new connection: a network share may come back."""
+        self._drop_database()
+        self._report(why(error))
         retry = threading.Timer(RETRY_SECONDS, self._wake)
         retry.daemon = True
         with suppress(RuntimeError):  # no memory for a thread: the next row tries again
@@ -216,21 +218,21 @@ class JournalWriter:
         self._close()
         self._on_lost()
 
-    def _tell(self, problem: str) -> None:
+    def _report(self, problem: str) -> None:
         if bool(problem) != bool(self._problem):
             self._on_problem(problem)
         self._problem = problem
 
-    def _drop_book(self) -> None:
-        book, self._book = self._book, None
-        if book is not None:
+    def _drop_database(self) -> None:
+        database, self._database = self._database, None
+        if database is not None:
             try:
-                book.close()
+                database.close()
             except sqlite3.Error:
                 return  # the disk is gone; there is nothing left to close
 
     def _close(self) -> None:
-        self._drop_book()
+        self._drop_database()
         self._ownership.release()
 
 

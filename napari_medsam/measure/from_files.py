@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.annotation.events import Label
+from napari_medsam.engine.data.labels import Label
 from napari_medsam.engine.data.volume import Axis, Volume
 from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.common.image_file import ImageFile

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import binary_erosion
 
-from napari_medsam.engine.annotation.events import Label, PlacedBox
+from napari_medsam.engine.annotation.events import PlacedBox
 from napari_medsam.engine.data.intensity_window import Window
+from napari_medsam.engine.data.labels import Label
 from napari_medsam.engine.data.prompts import SliceRef
 from napari_medsam.engine.data.volume import AXES, Axis, Volume
 from napari_medsam.storage.atomic_write import replacing

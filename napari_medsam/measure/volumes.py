@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.annotation.events import Label
+from napari_medsam.engine.data.labels import Label
 from napari_medsam.engine.data.prompts import SliceRef
 from napari_medsam.engine.data.volume import AXES, Axis, Volume, plane_index
 from napari_medsam.measure.diameters import Diameters, Mask, diameters, longer, plane_basis

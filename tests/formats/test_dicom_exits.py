@@ -13,7 +13,7 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 from skimage.draw import polygon2mask
 
-from napari_medsam.engine.annotation.events import Label
+from napari_medsam.engine.data.labels import Label
 from napari_medsam.formats.common import optional_libraries
 from napari_medsam.formats.common.coded_terms import Code, CodedLabel, Term, term_of
 from napari_medsam.formats.common.errors import OtherGrid, ReadError, SaveError
@@ -271,7 +271,7 @@ class TestContoursOfOthers:
 
     def test_contours_across_the_slices_are_refused(self, path: Path, tmp_path: Path) -> None:
         other = series(tmp_path / "other", direction=PLANES["oblique"])
-        with pytest.raises(ReadError, match="do not lie in slices"):
+        with pytest.raises(ReadError, match="are not in slices"):
             read_label_file(path, other.grid)
 
 

@@ -11,7 +11,7 @@ import pytest
 import SimpleITK as sitk
 
 from napari_medsam.diagnostics.format_check import VOXELS, _write_series
-from napari_medsam.engine.annotation.events import Label
+from napari_medsam.engine.data.labels import Label
 from napari_medsam.formats.common.cielab import cielab_from_rgb, rgb_from_cielab
 from napari_medsam.formats.common.coded_terms import (
     UNKNOWN,
@@ -27,9 +27,10 @@ from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.formats.common.label_table import read_label_table, write_label_table
 from napari_medsam.formats.images.read import read_image
 from napari_medsam.formats.images.write import write_image
+from napari_medsam.formats.labels.label_formats import BY_SUFFIX
 from napari_medsam.formats.labels.per_label import label_paths, write_label_files
 from napari_medsam.formats.labels.resample import resampled
-from napari_medsam.formats.labels.write import FORMATS, read_label_file, write_labels
+from napari_medsam.formats.labels.write import read_label_file, write_labels
 from napari_medsam.storage import atomic_write
 from napari_medsam.storage.file_names import name_key
 from tests import windows_rules
@@ -224,7 +225,7 @@ def test_label_table_in_a_code_page_is_refused_with_what_to_do(tmp_path: Path) -
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs /proc")
-@pytest.mark.parametrize("suffix", list(FORMATS))
+@pytest.mark.parametrize("suffix", list(BY_SUFFIX))
 def test_labels_that_were_opened_here_can_be_saved_over_on_windows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
 ) -> None:
@@ -295,7 +296,7 @@ def test_name_that_windows_does_not_take_is_refused_there_alone(
     tmp_path: Path, grid: SourceGrid, labels: np.ndarray, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     write_labels(tmp_path / name, labels, grid)
-    for room in ("labels", "image_write"):
+    for room in ("labels.write", "images.write"):
         monkeypatch.setattr(f"napari_medsam.formats.{room}.is_windows", lambda: True)
     (tmp_path / name).unlink()
     with pytest.raises(SaveError, match="Windows"):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from napari_medsam.engine.annotation.events import Label
+from napari_medsam.engine.data.labels import Label
 from napari_medsam.formats.common.coded_terms import KNOWN, CodedLabel
 from napari_medsam.formats.common.errors import ReadError, SaveError
 from napari_medsam.formats.common.grid import SourceGrid

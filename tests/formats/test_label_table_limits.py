@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from napari_medsam.engine.annotation.events import Label
+from napari_medsam.engine.data.labels import Label
 from napari_medsam.formats.common import label_table
 from napari_medsam.formats.common.errors import ReadError
 from napari_medsam.formats.common.label_table import read_label_table, write_label_table

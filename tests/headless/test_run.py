@@ -9,8 +9,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from napari_medsam.engine.annotation.events import Label
 from napari_medsam.engine.data.intensity_window import Window
+from napari_medsam.engine.data.labels import Label
 from napari_medsam.engine.data.volume import Volume
 from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
 from napari_medsam.engine.inference.embedding_disk_cache import DiskCache

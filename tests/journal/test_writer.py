@@ -85,8 +85,8 @@ def test_a_process_that_ends_without_closing_writes_what_waits(path):
     program = """
         import sys
         from pathlib import Path
-        from tests.engine.test_annotation import mask_of, place
-        from tests.journal.test_keeper import Desk
+        from tests.engine.annotation.test_annotation import mask_of, place
+        from tests.journal.test_writer import Desk
 
         desk = Desk(Path(sys.argv[1]))
         for z in range(6):
@@ -125,7 +125,7 @@ def test_a_full_disk_is_told_once_and_nothing_is_lost(desk, path, monkeypatch):
 def test_a_really_full_disk_rolls_back_and_goes_on(desk, path):
     """SQLite's own limit on pages makes it say that the disk is full, as a disk would."""
     desk.keeper.wait()
-    book = desk.keeper._book
+    book = desk.keeper._database
     n_pages = book._connection.execute("PRAGMA page_count").fetchone()[0]
     book._connection.execute(f"PRAGMA max_page_count = {n_pages}")
     rng = np.random.default_rng(0)
@@ -142,7 +142,7 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path, monkeypatch):
 
     desk = Desk(tmp_path / "f0.journal")
     desk.keeper.wait()
-    desk.keeper._executor.submit(desk.keeper._drop_book).result()
+    desk.keeper._executor.submit(desk.keeper._drop_database).result()
     monkeypatch.setattr(Path, "mkdir", refuse)
     place(desk.annotation, mask_of(3, 4, 8, 9))
     assert not desk.keeper.wait()

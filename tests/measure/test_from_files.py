@@ -172,7 +172,7 @@ class TestRefusals:
     ) -> None:
         other = save(tmp_path / "other.nii.gz", np.ones((6, 20, 30), np.uint8), (0.5, 0.8, 2.0))
         assert run(labels, "--reference", other) == 1
-        assert "other.nii.gz lies on another grid" in capsys.readouterr().err
+        assert "other.nii.gz is on another grid" in capsys.readouterr().err
         assert run(labels, "--reference", other, "--resample") == 0
 
     @pytest.mark.parametrize(

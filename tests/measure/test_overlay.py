@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from napari_medsam.engine.annotation.events import Label, PlacedBox
+from napari_medsam.engine.annotation.events import PlacedBox
 from napari_medsam.engine.data.intensity_window import Window
+from napari_medsam.engine.data.labels import Label
 from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef
 from napari_medsam.engine.data.volume import Axis, Volume
 from napari_medsam.measure.overlay import (

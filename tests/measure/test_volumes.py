@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from napari_medsam.engine.annotation.events import PALETTE, Label
+from napari_medsam.engine.data.labels import PALETTE, Label
 from napari_medsam.engine.data.volume import Volume
 from napari_medsam.measure.metrics import dice, surface_dice
 from napari_medsam.measure.volumes import LabelMeasure, measure_labels

@@ -19,8 +19,8 @@ from napari_medsam.batch.challenge.scores import Score, score
 from napari_medsam.formats.challenge_npz.case import read_label_array
 from napari_medsam.formats.common.errors import ReadError, one_line
 from napari_medsam.formats.images.read import suffix_of
+from napari_medsam.formats.labels.label_formats import BY_SUFFIX
 from napari_medsam.formats.labels.read import read_labels, read_labels_without_image
-from napari_medsam.formats.labels.write import FORMATS
 from napari_medsam.models.store.modality_routing import challenge_modality
 from napari_medsam.storage.atomic_write import replacing
 
@@ -71,7 +71,7 @@ def references(found: Path, reference: Path) -> list[Path]:
     for folder in (found, reference):
         if not folder.is_dir():
             raise ValueError(f"There is no folder {folder}.")
-    known = (".npz", *FORMATS)
+    known = (".npz", *BY_SUFFIX)
     paths = [path for path in reference.iterdir() if suffix_of(path) in known]
     if not paths:
         raise ValueError(f"There is no .npz and no label file in {reference}.")

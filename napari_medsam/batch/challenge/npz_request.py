@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.annotation.events import PALETTE, Label, PlacedBox
+from napari_medsam.engine.annotation.events import PlacedBox
 from napari_medsam.engine.data.intensity_window import preset_window
+from napari_medsam.engine.data.labels import Label
 from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef, box_prompt
 from napari_medsam.engine.data.volume import Volume
 from napari_medsam.engine.propagation.candidates import Seed, seed_from_3d_box
@@ -49,7 +50,7 @@ def read_request(
     if boxes.size and in_3d == _is_picture(image):
         shape = "x".join(map(str, image.volume.shape_zyx))
         raise ReadError(f"{path.name} has {boxes.shape[1]} numbers a box and an image of {shape}.")
-    table = tuple(_label(n) for n in range(1, len(boxes) + 1))
+    table = tuple(Label.default(n) for n in range(1, len(boxes) + 1))
     seeds = [_seed(row, image.volume, n, path) for n, row in enumerate(boxes, 1)] if in_3d else []
     placed = tuple(
         PlacedBox(n, n, seeds[n - 1].box if in_3d else _flat_box(row, image.volume, n, path))
@@ -76,10 +77,6 @@ def segs_of(answer: Answer) -> NDArray[np.integer]:
 def _is_picture(image: ImageFile) -> bool:
     """A single slice is one unless the file's name says 3D."""
     return image.volume.is_flat and not image.name.startswith("3D")
-
-
-def _label(number: int) -> Label:
-    return Label(number, f"Label {number}", PALETTE[(number - 1) % len(PALETTE)])
 
 
 def _flat_box(row: NDArray[np.float64], volume: Volume, number: int, path: Path) -> BoxPrompt:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from napari_medsam.engine.data.volume import AXES, Axis
 from napari_medsam.formats.images.read import suffix_of
-from napari_medsam.formats.labels.write import FORMATS
+from napari_medsam.formats.labels.label_formats import BY_SUFFIX
 from napari_medsam.headless.prompt_text import AskedBox
 from napari_medsam.storage.file_names import first_twice
 from napari_medsam.storage.paths import listed_path
@@ -109,8 +109,8 @@ def _case(name: str, path: Path, rows: tuple[CohortRow, ...]) -> CohortCase:
         raise ValueError(f"{name} mixes boxes with and without a slice; give all of them one.")
     suffix = suffix_of(path)
     stem = path.name[: len(path.name) - len(suffix)] if suffix else path.name
-    kept = suffix in FORMATS and suffix not in (".dcm", ".json", ".seg.nrrd")
-    return CohortCase(name, path, rows, stem + (suffix if kept else ".nii.gz"))
+    is_image_format = suffix in BY_SUFFIX and BY_SUFFIX[suffix].holds_images
+    return CohortCase(name, path, rows, stem + (suffix if is_image_format else ".nii.gz"))
 
 
 def _row(cells: dict[str, str], *, has_decimal_comma: bool) -> CohortRow:

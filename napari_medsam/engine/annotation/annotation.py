@@ -19,21 +19,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam.engine.annotation.edit import Edit
-from napari_medsam.engine.annotation.events import (
+from napari_medsam.engine.annotation.events import Event, LabelSlice, Origin, PlacedBox, Step
+from napari_medsam.engine.annotation.label_volume import LabelVolume
+from napari_medsam.engine.annotation.patch import Change, Labels, Patch, patch_between
+from napari_medsam.engine.data.labels import (
     MOST_LABELS,
-    PALETTE,
-    Event,
     Label,
-    LabelSlice,
     LabelState,
-    Origin,
-    PlacedBox,
-    Step,
+    default_color,
+    default_name,
     with_lock,
     with_state,
 )
-from napari_medsam.engine.annotation.label_volume import LabelVolume
-from napari_medsam.engine.annotation.patch import Change, Labels, Patch, patch_between
 from napari_medsam.engine.data.masks import SliceMask
 from napari_medsam.engine.data.prompts import PointPrompt, SliceRef
 
@@ -148,8 +145,8 @@ class Annotation:
         number = max(taken, default=0) + 1 if number is None else number
         if number in taken:
             raise ValueError(f"Label {number} exists already: {taken[number].name}.")
-        color = color or PALETTE[(number - 1) % len(PALETTE)]
-        label = Label(number, name.strip() or f"Label {number}", color)
+        color = color or default_color(number)
+        label = Label(number, name.strip() or default_name(number), color)
         self._commit_table((*self.table, label), (number,))
         return label
 
@@ -251,7 +248,7 @@ class Annotation:
         for number in np.unique(labels):
             n = int(number)
             if n and n not in named:
-                named[n] = Label(n, f"Label {n}", PALETTE[(n - 1) % len(PALETTE)])
+                named[n] = Label.default(n)
         patches = []
         for index, plane in enumerate(labels.astype(np.uint16)):
             origin = np.where(plane > 0, Origin.FILE, Origin.NONE).astype(np.uint8)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import Literal, get_args
+from typing import Literal
 
 from napari_medsam.engine.annotation.packed import (
     pack_confidences,
@@ -14,23 +14,10 @@ from napari_medsam.engine.annotation.packed import (
     pack_patches,
 )
 from napari_medsam.engine.annotation.patch import Change
+from napari_medsam.engine.data.labels import Label
 from napari_medsam.engine.data.masks import SliceMask
 from napari_medsam.engine.data.prompts import BoxPrompt, PointPrompt
 from napari_medsam.engine.data.volume import Axis
-
-MOST_LABELS = 65535
-"""Labels are 16-bit; 0 is the background."""
-
-# Okabe and Ito's palette (2008), which colour-blind readers can tell apart; black left out.
-PALETTE: tuple[tuple[float, float, float], ...] = (
-    (0.902, 0.624, 0.000),
-    (0.337, 0.706, 0.914),
-    (0.000, 0.620, 0.451),
-    (0.941, 0.894, 0.259),
-    (0.000, 0.447, 0.698),
-    (0.835, 0.369, 0.000),
-    (0.800, 0.475, 0.655),
-)
 
 EventKind = Literal["box", "propagate", "paint", "clear", "import", "boxes", "table", "review"]
 
@@ -47,56 +34,6 @@ class Origin(IntEnum):
     PROPAGATED = 2
     HAND = 3
     FILE = 4
-
-
-LabelState = Literal["", "not started", "in progress", "done", "unsure"]
-"""How far the work on a label is, as its user says; "" where nobody has said."""
-LABEL_STATES: tuple[LabelState, ...] = get_args(LabelState)
-
-
-@dataclass(frozen=True)
-class Label:
-    """A row of the label table: number 1 to 65535, name, colour as RGB in 0..1.
-
-    No voxel of a locked label changes, and none becomes it, until it is unlocked
-    (`canvas.Canvas.patch`); its name and colour may. A label that is "done" is locked
-    (`with_state`, `with_lock`).
-    A file's labels may carry more (`formats.common.coded_terms.CodedLabel`): change one with
-    `dataclasses.replace`, which keeps what it carries.
-    """
-
-    number: int
-    name: str
-    color: tuple[float, float, float]
-    locked: bool = field(default=False, kw_only=True)
-    state: LabelState = field(default="", kw_only=True)
-
-    def __post_init__(self) -> None:
-        """A label's number must fit the labels array."""
-        if not 1 <= self.number <= MOST_LABELS:
-            raise ValueError(f"A label's number is 1 to {MOST_LABELS}; this one is {self.number}.")
-
-
-def with_state(label: Label, state: LabelState) -> Label:
-    """The label in another state: done locks it, and taking that back unlocks it.
-
-    Raises
-    ------
-    ValueError
-        There is no such state.
-    """
-    if state not in LABEL_STATES:
-        known = ", ".join(LABEL_STATES[1:])
-        raise ValueError(f"A label's state is one of {known}; this is {state!r}.")
-    was_done = label.state == "done"
-    locked = state == "done" or (label.locked and not was_done)
-    return replace(label, state=state, locked=locked)
-
-
-def with_lock(label: Label, locked: bool) -> Label:
-    """The label locked or unlocked; who unlocks what was done goes on with it."""
-    goes_on = label.state == "done" and not locked
-    return replace(label, locked=locked, state="in progress" if goes_on else label.state)
 
 
 BoxSlice = tuple[int, Axis, int]

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.annotation.events import PALETTE, Label
+from napari_medsam.engine.data.labels import Label, default_color, default_name
 
 Labels = NDArray[np.unsignedinteger]
 
@@ -42,7 +42,7 @@ def merge_labels(
     free = there == 0
     rows = []
     for number in (int(n) for n in np.unique(new) if n):
-        label = come.get(number) or _unnamed(number)
+        label = come.get(number) or Label.default(number)
         same = number in old and number in come and old[number].name == label.name
         target = number
         if number in used and not same:
@@ -52,13 +52,9 @@ def merge_labels(
     return combined, tuple(rows)
 
 
-def _unnamed(number: int) -> Label:
-    return Label(number, f"Label {number}", PALETTE[(number - 1) % len(PALETTE)])
-
-
 def _moved(label: Label, number: int, known: dict[int, Label]) -> Label:
     """A label under another number; its colour too, where another label has the same."""
-    name = f"Label {number}" if label.name == f"Label {label.number}" else label.name
+    name = default_name(number) if label.name == default_name(label.number) else label.name
     taken = {one.color for one in known.values() if one is not label}
-    color = PALETTE[(number - 1) % len(PALETTE)] if label.color in taken else label.color
+    color = default_color(number) if label.color in taken else label.color
     return replace(label, number=number, name=name, color=color)

@@ -16,23 +16,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_medsam.modality import MODALITIES
+
 Axis = Literal["z", "y", "x"]
 AXES: tuple[Axis, Axis, Axis] = ("z", "y", "x")
 """The axes a volume can be cut along, in array order: `AXES.index(axis)` is the array's axis."""
-
-MODALITIES = (
-    "CT",
-    "MR",
-    "PET",
-    "US",
-    "X-Ray",
-    "Mammography",
-    "Dermoscopy",
-    "Endoscopy",
-    "Fundus",
-    "Microscopy",
-    "OCT",
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +38,7 @@ class Volume:
     direction
         (3, 3); its columns are the LPS unit vectors of the x, y and z voxel axes.
     modality
-        One of `MODALITIES`, or "" where it is not known.
+        One of `modality.MODALITIES`, or "" if it is not known.
     """
 
     voxels: NDArray[Any]

@@ -19,27 +19,10 @@ from napari_medsam.formats.common.errors import DAMAGE, ReadError, reason
 from napari_medsam.formats.common.grid import Geometry, SourceGrid, Triple
 from napari_medsam.formats.common.image_file import ImageFile, to_volume
 from napari_medsam.formats.common.limits import DEFLATE_LIMIT, require_data, require_memory
-
-MODALITY_WORDS = {
-    "ct": "CT",
-    "mr": "MR",
-    "mri": "MR",
-    "pet": "PET",
-    "us": "US",
-    "xray": "X-Ray",
-    "x-ray": "X-Ray",
-    "mammography": "Mammography",
-    "mammo": "Mammography",
-    "dermoscopy": "Dermoscopy",
-    "endoscopy": "Endoscopy",
-    "fundus": "Fundus",
-    "microscopy": "Microscopy",
-    "microscope": "Microscopy",
-    "oct": "OCT",
-}
+from napari_medsam.modality import SPELLINGS
 
 UNREADABLE = (*DAMAGE, zipfile.BadZipFile, tokenize.TokenError)
-"""What zipfile and numpy raise on damaged files (pickled objects are refused as ValueError)."""
+"""Errors of zipfile and numpy for damaged files (pickled objects are refused as ValueError)."""
 
 
 def read_npz(path: Path) -> ImageFile:
@@ -84,13 +67,13 @@ def _case(path: Path, voxels: NDArray[Any], spacing: NDArray[Any] | None) -> Ima
 def modality_in_name(name: str) -> str:
     """The modality a challenge file's name states ("3DBox_CT_0566.npz"), or ""."""
     for word in name.split(".")[0].split("_")[:2]:
-        if word.lower() in MODALITY_WORDS:
-            return MODALITY_WORDS[word.lower()]
+        if word.lower() in SPELLINGS:
+            return SPELLINGS[word.lower()]
     return ""
 
 
 def _slices(path: Path, voxels: NDArray[Any]) -> NDArray[Any]:
-    """(Z, Y, X) or (Z, Y, X, 3) uint8 of whatever shape `imgs` has."""
+    """(Z, Y, X) or (Z, Y, X, 3) uint8 from `imgs` of any shape."""
     shape = voxels.shape
     named_3d = path.name.startswith("3D")
     if voxels.ndim == 2 or (voxels.ndim == 3 and shape[2] == 3 and not named_3d):
@@ -116,7 +99,7 @@ def _spacing(stored: NDArray[Any] | None) -> tuple[Triple, bool]:
 
 
 def read_array(case: zipfile.ZipFile, key: str, path: Path) -> NDArray[Any]:
-    """One array; its header is checked before numpy allocates what it asks for."""
+    """One array; its header is checked before numpy allocates memory for it."""
     with case.open(f"{key}.npy") as stream:
         version = np.lib.format.read_magic(stream)
         read = np.lib.format.read_array_header_2_0

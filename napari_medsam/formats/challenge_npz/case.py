@@ -1,9 +1,9 @@
-"""What lies beside the image in the challenge's .npz: boxes going in, labels coming out.
+"""The boxes and labels in the challenge's .npz files: boxes are the input, labels the output.
 
 Boxes are x_min, y_min, x_max, y_max of a 2D case and x_min, y_min, z_min, x_max, y_max, z_max of a
-3D one, the largest indices included, of any type of number (unsigned ones wrap around in the
-original's loops, so all are floats from here on). Box i is label i + 1. Labels are written as
-`segs`, uint16, or uint32 beyond 65535.
+3D one, with the largest indices included. They may be of any numeric type (unsigned integers wrap
+around in the original's loops, so all are converted to floats here). Box i is label i + 1. Labels
+are written as `segs`, uint16, or uint32 beyond 65535.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def read_label_array(path: Path) -> LabelArray:
 
 
 def write_segs(path: Path, labels: NDArray[Any]) -> None:
-    """Write labels as the challenge wants them; the file is there as a whole or not at all."""
+    """Write labels as the challenge expects them; the file is written whole or not at all."""
     largest = int(labels.max(initial=0))
     kind = np.uint16 if largest <= np.iinfo(np.uint16).max else np.uint32
     with replacing(path) as temporary:

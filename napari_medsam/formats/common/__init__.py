@@ -1,1 +1,1 @@
-"""What several formats share: geometry, label tables, errors, limits."""
+"""Shared by several formats: geometry, label tables, errors, limits."""

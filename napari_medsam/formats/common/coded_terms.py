@@ -1,7 +1,7 @@
-"""Coded terms: what a label is, in words that other programs can look up.
+"""Coded terms: the structure that a label stands for, in codes that other programs know.
 
-A term has a type (liver) and its category (anatomical structure), as DICOM SEG asks of every
-segment (PS3.3 C.8.20.4) and 3D Slicer of its segments. Codes are SNOMED CT's, as published in
+A term has a type (liver) and its category (anatomical structure), as DICOM SEG requires for every
+segment (PS3.3 C.8.20.4) and 3D Slicer for its segments. Codes are SNOMED CT's, as published in
 DICOM PS3.16 (CID 7150 for categories, annex L and the CIDs of anatomy for types).
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from napari_medsam.engine.annotation.events import Label
+from napari_medsam.engine.data.labels import Label
 
 
 @dataclass(frozen=True)
@@ -117,13 +117,13 @@ def term_of(label: Label) -> Term:
 
 
 def code_in_words(label: Label) -> str:
-    """The code other programs will be told: "Liver (SCT 10200004)"."""
+    """The code that is written for other programs: "Liver (SCT 10200004)"."""
     code = term_of(label).type
     return f"{code.meaning} ({code.scheme} {code.value})"
 
 
 def with_term(label: Label, term: Term) -> Label:
-    """The label with this term; unchanged where its name already stands for it."""
+    """The label with this term; unchanged if its name already implies the term."""
     if term_of(label) == term:
         return label
     return CodedLabel(
@@ -132,7 +132,7 @@ def with_term(label: Label, term: Term) -> Label:
 
 
 def renamed(label: Label, name: str) -> Label:
-    """The label under another name; its term stays unless the new name stands for one itself.
+    """The label under another name; its term remains unless the new name implies one.
 
     Else a label that a file called liver would still be coded as liver when it is named spleen.
     """

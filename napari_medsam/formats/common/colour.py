@@ -1,4 +1,4 @@
-"""Pixels as they come in picture files, turned into grey or into RGB with 8 bits a channel."""
+"""Converts the pixels of picture files to grey, or to RGB with 8 bits per channel."""
 
 from __future__ import annotations
 

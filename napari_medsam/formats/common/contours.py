@@ -3,7 +3,7 @@
 A contour runs along the edges of pixels, half a pixel beside their centres, so whichever program
 fills it decides every pixel centre the same way, and its area is the mask's. A hole is joined
 to its outline by a cut of no width (DICOM PS3.3 C.8.8.6.3, the "keyhole" technique); cuts run
-along rows between pixel centres, where no scan line meets them.
+along rows between pixel centres, where no scan line crosses them.
 
 Coordinates are pixels, (x, y) with (0, 0) the centre of the first one.
 """
@@ -95,7 +95,7 @@ def _rings(mask: NDArray[np.bool_]) -> list[tuple[Ring, tuple[int, int]]]:
             del ways[corner, step]
             ring.append(corner)
             corner = (corner[0] + step[0], corner[1] + step[1])
-            # Where four ways meet, the right turn stays with the same pixel.
+            # Where four edges meet, the right turn remains at the same pixel.
             turns = ((-step[1], step[0]), step, (step[1], -step[0]))
             step = next((turn for turn in turns if (corner, turn) in ways), step)
         if ring:
@@ -113,15 +113,15 @@ def _joined(ring: Ring, hole: Ring) -> Ring:
         if x0 == x1 and min(y0, y1) <= y <= max(y0, y1) and x0 < x and (best is None or x0 > best):
             best, place = x0, n
     if best is None:
-        raise ValueError("A hole lies outside its outline.")
+        raise ValueError("A hole is outside its outline.")
     meet = (best, y)
     around = [*hole[turn:], *hole[:turn], left]
     return [*ring[: place + 1], meet, *around, meet, *ring[place + 1 :]]
 
 
 def _corners_only(ring: Ring) -> Ring:
-    """Without points on a straight way on; a way back (the end of a cut) is kept."""
-    kept = []
+    """The corners only, without points inside a straight line; the end of a cut is retained."""
+    corners = []
     for n, (x, y) in enumerate(ring):
         x0, y0 = ring[n - 1]
         x1, y1 = ring[(n + 1) % len(ring)]
@@ -130,8 +130,8 @@ def _corners_only(ring: Ring) -> Ring:
         onward = before[0] * after[0] + before[1] * after[1] > 0
         repeated = before == (0, 0)
         if not repeated and not (straight and onward):
-            kept.append((x, y))
-    return kept
+            corners.append((x, y))
+    return corners
 
 
 def _twice_area(ring: Ring) -> int:

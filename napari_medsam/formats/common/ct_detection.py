@@ -1,7 +1,7 @@
-"""Recognising a CT by its values where the file does not say what it is.
+"""Recognises a CT by its values if the file does not state the modality.
 
 NIfTI, NRRD and MetaImage have no field for the modality, but the model must be shown a CT through
-a window. Hounsfield units give a CT away: air is -1000, and no other modality has it.
+a window. A CT is recognised by its Hounsfield units: air is -1000, as in no other modality.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ NOTE = (
 
 
 def recognize_ct(image: ImageFile) -> ImageFile:
-    """The image, with modality CT and a note where it states none and its values say so."""
+    """The image, with modality CT and a note if it states none and its values say so."""
     volume = image.volume
     if volume.modality or volume.is_flat or volume.is_rgb or volume.voxels.dtype.kind not in "if":
         return image

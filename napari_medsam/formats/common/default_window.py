@@ -1,8 +1,8 @@
-"""The window an image is opened with: what its header knows, in the words of the presets.
+"""The window an image is opened with, from its header, named like the presets.
 
 A header's centre and width are what the console or a radiologist chose for this series. For CT
-and radiographs they say what is to be seen, so the model is shown it too. MR, PET and
-ultrasound keep "auto", the percentiles their models were trained on (LiteMedSAM
+and radiographs it shows the tissue in question, so the model is shown it too. MR, PET and
+ultrasound use "auto", the percentiles their models were trained on (LiteMedSAM
 `pre_CT_MR.py`): vendors' windows there follow the coil, not the tissue. The header's window can
 be chosen for every image that has one.
 """
@@ -28,11 +28,11 @@ WIDEST_CT = 2500.0
 NEAR = 0.15
 """Part of the width by which a header's window may differ from the preset it is called."""
 BODY_PARTS = {"brain": "brain", "head": "brain", "skull": "brain"}
-"""Presets by DICOM's BodyPartExamined (PS3.16 annex L), where no window is stated."""
+"""Presets by DICOM's BodyPartExamined (PS3.16 annex L), if no window is stated."""
 
 
 def window_names(image: ImageFile) -> tuple[str, ...]:
-    """The presets that make sense for an image; "from the file" where its header has a window."""
+    """The presets that make sense for an image; "from the file" if its header has a window."""
     names = preset_names(image.volume)
     return (*names, FROM_FILE) if _header_window(image) is not None else names
 
@@ -61,7 +61,7 @@ def window_asked(image: ImageFile, text: str) -> Window:
 
 
 def first_window(image: ImageFile) -> str:
-    """The name of the preset to begin with; "auto" where the header gives no reason for another."""
+    """The name of the preset to begin with; "auto" if the header gives no reason for another."""
     window = _header_window(image)
     if image.volume.is_rgb or image.volume.modality not in FOLLOWS_HEADER:
         return AUTO
@@ -73,7 +73,7 @@ def first_window(image: ImageFile) -> str:
 
 
 def why_this_window(image: ImageFile) -> str:
-    """A sentence for the user where the header chose the window, else ""."""
+    """A sentence for the user if the header chose the window, else ""."""
     name = first_window(image)
     if name == AUTO:
         return ""
@@ -84,7 +84,7 @@ def why_this_window(image: ImageFile) -> str:
 
 
 def _header_window(image: ImageFile) -> Window | None:
-    """The header's window where it shows anything of the image."""
+    """The header's window if it shows anything of the image."""
     if image.window is None or image.volume.is_rgb:
         return None
     lower, upper = image.window
@@ -95,7 +95,7 @@ def _header_window(image: ImageFile) -> Window | None:
 
 
 def _preset_near(window: Window) -> str:
-    """The CT preset this window is, but for a few units; "" where there is none."""
+    """The CT preset that this window equals within a few units; "" if there is none."""
     off = {
         name: max(abs(window.lower - level + width / 2), abs(window.upper - level - width / 2))
         for name, (level, width) in CT_PRESETS.items()

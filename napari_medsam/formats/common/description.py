@@ -1,4 +1,4 @@
-"""What a file or one of its series is, in the words a user needs to choose or to worry."""
+"""Describes a file or one of its series: what a user needs to choose it or to distrust it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Description:
     spacing_xyz
         Millimetres in the same order.
     orientation
-        Where the file's own axes run to, as "RAS" or "LPS".
+        Directions of the file's own axes, as "RAS" or "LPS".
     modality
         As `Volume.modality`.
     n_frames
@@ -55,6 +55,6 @@ class Description:
     thumbnail: NDArray[np.uint8] | None = field(default=None, compare=False, repr=False)
 
     def one_line(self) -> str:
-        """As it stands in a list to choose from."""
+        """The line in a list to choose from."""
         size = " x ".join(str(n) for n in self.size_xyz)
         return f"{self.series} ({self.modality or 'unknown modality'}, {size}, {self.name})"

@@ -1,4 +1,4 @@
-"""What goes wrong with a file, as one sentence for the person who opened or saved it."""
+"""Errors of files, each with one sentence for the person who opened or saved the file."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ reader is taken for damage too, so readers call a library in as few lines as the
 
 
 class ReadError(ValueError):
-    """A file or folder cannot be read as an image; the message says why and what to do."""
+    """A file or folder cannot be read as an image; the message states why and what to do."""
 
 
 class SeveralFrames(ReadError):
-    """The file holds several volumes and none was chosen; `n_frames` says how many."""
+    """The file holds several volumes and none was chosen; `n_frames` is their number."""
 
     def __init__(self, name: str, n_frames: int) -> None:
         super().__init__(
@@ -58,9 +58,9 @@ class SeveralSeries(ReadError):
 
 
 class OtherGrid(ReadError):
-    """Labels lie on another grid than their image; resampling them is the user's to decide.
+    """Labels are on another grid than their image; the user decides whether to resample them.
 
-    `difference` says what differs, "" where there is nothing to resample by.
+    `difference` states what differs, "" if they cannot be resampled.
     """
 
     def __init__(self, sentence: str, difference: str = "") -> None:
@@ -81,11 +81,11 @@ def in_use(error: FileInUse) -> str:
 
 
 def one_line(error: BaseException) -> str:
-    """What an error says, on one line; its kind where it says nothing."""
+    """The message of an error on one line; its type if it has none."""
     return " ".join(str(error).split()) or type(error).__name__
 
 
 def reason(error: Exception, longest: int = 140) -> str:
-    """What a library said, as a short clause without line breaks or raw bytes."""
+    """A library's message, as a short clause without line breaks or raw bytes."""
     plain = "".join(letter if letter.isprintable() else "?" for letter in one_line(error))
     return plain if len(plain) <= longest else plain[: longest - 4] + " ..."

@@ -1,10 +1,11 @@
-"""A file's own grid, and the way between its voxel order and the LPS order used inside.
+"""A file's own grid, and the conversion between its voxel order and the LPS order used inside.
 
 A file numbers its voxels along axes i, j, k (i runs fastest). Arrays of a file are therefore
 `array[k, j, i]`. Inside the program arrays are `voxels[z, y, x]` with x towards the patient's
-left, y towards the back, z towards the head. The way between the two is a permutation of axes
-and some reversals, never a resampling, so labels go back to the file voxel for voxel.
-World coordinates are LPS millimetres everywhere (ITK and DICOM; NIfTI is turned when read).
+left, y towards the back, z towards the head. The conversion is a permutation of axes
+and some reversals, never a resampling, so labels return to the file voxel for voxel.
+World coordinates are LPS millimetres everywhere (as in ITK and DICOM; NIfTI is converted on
+reading).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ TOLERANCE = 1e-5
 
 @dataclass(frozen=True, eq=False)
 class Geometry:
-    """Where a regular grid of voxels lies.
+    """The position of a regular grid of voxels.
 
     Parameters
     ----------
@@ -61,7 +62,7 @@ class Geometry:
         return float(np.degrees(np.arcsin(min(1.0, np.abs(cosines).max()))))
 
     def difference(self, other: Geometry, tolerance: float = TOLERANCE) -> str:
-        """What differs between two geometries, in words; "" where nothing does.
+        """What differs between two geometries, in words; "" if nothing does.
 
         Spacing is compared relative to itself, direction by its cosines, and the origin
         relative to its own size, or to one voxel where it is near zero.
@@ -83,10 +84,10 @@ class Geometry:
 
 @dataclass(frozen=True)
 class NiftiForms:
-    """The geometry fields of a NIfTI header as they stand in the file (RAS, file units).
+    """The geometry fields of a NIfTI header as they are in the file (RAS, file units).
 
-    They are kept unread so that labels carry both forms exactly as the image does, whichever
-    of them another program prefers.
+    They are stored uninterpreted so that labels carry both forms exactly as the image does,
+    whichever of them another program prefers.
     """
 
     version: Literal[1, 2]
@@ -101,7 +102,7 @@ class NiftiForms:
 
 @dataclass(frozen=True, eq=False)
 class SourceGrid:
-    """The grid an image came on, kept to bring its labels back to exactly that grid.
+    """The grid of an image's file, stored to write labels on exactly that grid.
 
     Parameters
     ----------
@@ -114,7 +115,7 @@ class SourceGrid:
     ndim
         2 where the file is a plane without a third axis, else 3.
     forms
-        What a NIfTI header said, or None for other files.
+        The fields of a NIfTI header, or None for other files.
     series
         Which DICOM series, as `Description.series`; "" for other files.
     frame
@@ -167,7 +168,7 @@ class SourceGrid:
 
     @property
     def orientation_code(self) -> str:
-        """Three letters, where i, j and k run to: "RAS", "LPS", "PIR" ..."""
+        """The directions of i, j and k as three letters: "RAS", "LPS", "PIR" ..."""
         positive, negative = "LPS", "RAI"
         letters = [""] * 3
         for world, axis in enumerate(_nearest_axes(self.geometry.direction)):
@@ -230,7 +231,7 @@ def _nearest_axes(direction: NDArray[np.float64]) -> tuple[int, int, int]:
     """The file axes nearest to left, back and head, each used once.
 
     The largest sum of cosines over all six assignments: picking the largest entry of each
-    row by itself gives one axis twice in oblique scans near 45 degrees.
+    row on its own gives one axis twice in oblique scans near 45 degrees.
     """
     cosines = np.abs(direction)
     orders: list[tuple[int, int, int]] = [(a, b, 3 - a - b) for a, b in permutations(range(3), 2)]

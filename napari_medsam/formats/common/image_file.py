@@ -1,4 +1,4 @@
-"""What reading a file gives: the volume, the grid it came on, and what one should know of it."""
+"""`ImageFile`, the result of reading an image: the volume, its file's grid, and notes."""
 
 from __future__ import annotations
 

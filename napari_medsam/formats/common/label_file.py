@@ -1,4 +1,4 @@
-"""What reading a label file gives: the labels, their names where the file has them, warnings."""
+"""`LabelFile`, the result of reading a label file: labels, their names if it has any, notes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from napari_medsam.engine.annotation.events import Label
+from napari_medsam.engine.data.labels import Label
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,13 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.annotation.events import (
-    LABEL_STATES,
-    MOST_LABELS,
-    PALETTE,
-    Label,
-    LabelState,
-)
+from napari_medsam.engine.data.labels import LABEL_STATES, MOST_LABELS, Label, LabelState
 from napari_medsam.formats.common.coded_terms import Code, CodedLabel, Term, term_of, with_term
 from napari_medsam.formats.common.errors import ReadError, SaveError
 from napari_medsam.storage.atomic_write import replacing, write_text
@@ -49,11 +43,11 @@ CSV_COLUMNS = ("number", "name", "red", "green", "blue")
 CODE_COLUMNS = tuple(
     f"{what}_{part}" for what in ("type", "category") for part in ("code", "scheme", "meaning")
 )
-"""Coded terms in a CSV, where a label has one that its name does not stand for."""
+"""Coded terms in a CSV, if a label has one that its name does not imply."""
 STATE_COLUMN = "state"
-"""How far the work on a label is, where somebody has said so."""
+"""The state of the work on a label, if the user has set one."""
 ALL_COLUMNS = (*CSV_COLUMNS, *CODE_COLUMNS, STATE_COLUMN)
-"""What is read; other columns of a headed CSV are passed over."""
+"""The columns that are read; others of a headed CSV are skipped."""
 
 
 def write_label_table(path: str | os.PathLike[str], table: Sequence[Label]) -> None:
@@ -86,7 +80,7 @@ def read_label_table(path: str | os.PathLike[str]) -> tuple[Label, ...]:
     Raises
     ------
     ReadError
-        The file is neither, or a line of it makes no sense (which is said).
+        The file is neither, or one of its lines makes no sense (the message names it).
     """
     path = Path(path)
     rows = _rows(path)
@@ -123,12 +117,12 @@ def _rows(path: Path) -> list[tuple[int, list[str]]]:
         raise ReadError(f"{path.name} cannot be read as text.") from error
     try:
         return _csv_rows(text) if path.suffix.lower() == ".csv" else _itk_snap_rows(text)
-    except csv.Error as error:  # no ValueError, to csv's own taste
+    except csv.Error as error:  # csv.Error is no ValueError
         raise ReadError(f"{path.name} is no table of labels ({error}).") from error
 
 
 def description_beside(path: Path) -> Path:
-    """Where ITK-SNAP's label description of a label file lies: labels.nii.gz, labels.label.txt."""
+    """Path of ITK-SNAP's description of a label file: labels.label.txt for labels.nii.gz."""
     name = path.name
     for suffix in (".nii.gz", path.suffix):
         if suffix and name.lower().endswith(suffix.lower()):
@@ -142,8 +136,7 @@ def complete_table(labels: NDArray[Any], table: Sequence[Label]) -> list[Label]:
     named = {label.number: label for label in table}
     for number in np.unique(labels).tolist():
         if number and number not in named:
-            color = PALETTE[(number - 1) % len(PALETTE)]
-            named[number] = Label(number, f"label {number}", color)
+            named[number] = Label.default(number, f"label {number}")
     return [named[number] for number in sorted(named)]
 
 

@@ -1,4 +1,4 @@
-"""Collect what a library would print to the terminal, to show or to drop it."""
+"""Captures what a library prints to the terminal, to show or to drop it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def quiet_stderr() -> Iterator[None]:
     """
     with _STDERR:
         try:
-            kept = os.dup(2)
+            saved = os.dup(2)
         except OSError:  # no error stream, as under a windowed program
             yield
             return
@@ -46,6 +46,6 @@ def quiet_stderr() -> Iterator[None]:
             os.dup2(nowhere, 2)
             yield
         finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+            os.dup2(saved, 2)
+            os.close(saved)
             os.close(nowhere)

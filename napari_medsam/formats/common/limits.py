@@ -1,7 +1,6 @@
-"""Refuse what cannot fit before anything is allocated: headers lie, and a laptop has limits.
+"""Refuses data that cannot fit in memory before anything is allocated.
 
-A damaged or hostile header can ask for terabytes; asking the system for them first and
-failing afterwards can take the whole program down.
+A damaged or hostile header can claim terabytes; trying to allocate them can end the whole program.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ HEADROOM = 0.9
 
 
 def require_memory(shape: tuple[int, ...], bytes_each: int, path: Path) -> None:
-    """Raise ReadError, with numbers, where an array of this shape could not be held."""
+    """Raise ReadError, with numbers, if an array of this shape could not be held."""
     needed = prod(int(n) for n in shape) * bytes_each
     free = free_memory()
     if needed > free * HEADROOM:
@@ -31,7 +30,7 @@ def require_memory(shape: tuple[int, ...], bytes_each: int, path: Path) -> None:
 
 
 def require_data(n_bytes: int, path: Path, *, ratio: int = 1) -> None:
-    """Raise ReadError where a file is too small to hold the voxels its header announces.
+    """Raise ReadError if a file is too small to hold the voxels its header announces.
 
     `ratio` is how many bytes of voxels a byte of the file can give; `DEFLATE_LIMIT` for gzip.
     """

@@ -11,7 +11,7 @@ INSTALL = "pip install 'napari-medsam[dicom]'"
 
 
 def optional(library: str, purpose: str) -> Any:
-    """Import a library of the extra, or say in one sentence what to install.
+    """Import a library of the extra, or raise one sentence about what to install.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A slice as a small picture, to tell series apart in a list."""
+"""A slice as a small picture, to distinguish series in a list."""
 
 from __future__ import annotations
 

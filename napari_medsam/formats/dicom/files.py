@@ -1,6 +1,6 @@
-"""Where a DICOM image comes from: a folder, a file, a DICOMDIR's list, or a zip.
+"""The files of a DICOM image: from a folder, a file, a DICOMDIR's list, or a zip.
 
-Everything becomes a list of plain files. A zip is unpacked into a temporary folder under names
+The result is always a list of plain files. A zip is unpacked into a temporary folder under names
 of our own (so no entry can climb out of it), after its sizes have been added up.
 """
 
@@ -19,6 +19,7 @@ from napari_medsam.formats.common.errors import ReadError
 from napari_medsam.formats.common.limits import size_text
 from napari_medsam.formats.common.optional_libraries import has
 from napari_medsam.formats.dicom.multi_frame import UNREADABLE, quiet_pydicom, read_dataset
+from napari_medsam.formats.dicom.validity import could_be_dicom, has_mark, is_directory_name
 from napari_medsam.storage.temporary_folder import temporary_folder
 
 DIRECTORY = b"1.2.840.10008.1.3.10"
@@ -81,18 +82,18 @@ def _is_link(entry: zipfile.ZipInfo) -> bool:
 
 def is_directory(path: Path) -> bool:
     """Whether a file is a DICOMDIR: the contents of a CD, not an image."""
-    if path.name.upper() == "DICOMDIR":
+    if is_directory_name(path):
         return True
     with path.open("rb") as stream:
         start = stream.read(600)
-    return start[128:132] == b"DICM" and DIRECTORY in start
+    return has_mark(start) and DIRECTORY in start
 
 
 def files_of(path: Path) -> list[Path]:
     """The files of a folder and the folders in it, or those a DICOMDIR lists.
 
-    Where pydicom is missing or the list names no file that is there (discs copied in part, or
-    with other names), the DICOMDIR's folder is searched instead.
+    If pydicom is missing, or the list names no file that exists (discs copied in part, or with
+    other names), the DICOMDIR's folder is searched instead.
     """
     folder = path if path.is_dir() else path.parent
     listed = _listed(path) if not path.is_dir() and has("pydicom") else []
@@ -123,4 +124,4 @@ def _listed(path: Path) -> list[Path]:
 
 
 def _is_candidate(path: Path) -> bool:
-    return not path.name.startswith(".") and path.name.upper() != "DICOMDIR"
+    return could_be_dicom(path) and not is_directory_name(path)

@@ -1,6 +1,6 @@
 """Siemens mosaics: the slices of one time point tiled into a single picture.
 
-What is needed to undo it stands in private fields (0019,100A: number of tiles; 0029,1010: the
+The private fields hold what is needed to undo it (0019,100A: number of tiles; 0029,1010: the
 CSA image header).
 """
 

@@ -1,4 +1,4 @@
-"""Files that hold many slices: enhanced multi-frame CT, MR and PET, and Siemens mosaics.
+"""Reads files that hold many slices: enhanced multi-frame CT, MR and PET, and Siemens mosaics.
 
 Every frame becomes a `SliceHeader` of its own, placed by its functional groups (DICOM PS3.3
 C.7.6.16), so that frames are sorted, checked for gaps and stacked like single files. pydicom
@@ -21,7 +21,8 @@ from napari_medsam.formats.common.errors import DAMAGE, ReadError
 from napari_medsam.formats.common.library_output import library_warnings
 from napari_medsam.formats.common.optional_libraries import has, optional
 from napari_medsam.formats.dicom.mosaic import mosaic_slices, untiled
-from napari_medsam.formats.dicom.slice_header import MODALITIES, SliceHeader, header_window, unit
+from napari_medsam.formats.dicom.slice_header import SliceHeader, header_window, unit
+from napari_medsam.modality import DICOM_MODALITIES
 
 ENHANCED = {
     "1.2.840.10008.5.1.4.1.1.2.1": "CT",
@@ -46,7 +47,7 @@ UNREADABLE = DAMAGE
 
 
 def frames_of(path: Path, header: SliceHeader | None) -> list[SliceHeader]:
-    """The slices of a file: several where its frames have places, else the header as it is.
+    """The slices of a file: several if its frames have places, else the header as it is.
 
     Raises
     ------
@@ -74,7 +75,7 @@ def frames_of(path: Path, header: SliceHeader | None) -> list[SliceHeader]:
 
 
 def read_dataset(path: Path, *, pixels: bool = False) -> Any:
-    """Read a file with pydicom; ReadError where it is damaged."""
+    """Read a file with pydicom; ReadError if it is damaged."""
     pydicom = optional("pydicom", "This DICOM object")
     try:
         return pydicom.dcmread(path, stop_before_pixels=not pixels, force=True)
@@ -137,7 +138,7 @@ def _frame(dataset: Any, path: Path, number: int, value: Any) -> SliceHeader:
         path=path,
         series_uid=str(dataset.get("SeriesInstanceUID", "")),
         description=str(dataset.get("SeriesDescription", "")),
-        modality=MODALITIES.get(str(dataset.get("Modality", "")), ""),
+        modality=DICOM_MODALITIES.get(str(dataset.get("Modality", "")), ""),
         rows=int(dataset.Rows),
         columns=int(dataset.Columns),
         frames=int(dataset.get("NumberOfFrames", 1)),

@@ -1,4 +1,4 @@
-"""The pixels of DICOM slices, decoded and rescaled, and put together to a volume."""
+"""Decodes and rescales the pixels of DICOM slices and stacks them to a volume."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MOST_PACKED_OTHERS = 10_000
 
 
 def require_pixels(header: SliceHeader) -> None:
-    """Raise ReadError where a file is too short for the pixels its header announces.
+    """Raise ReadError if a file is too short for the pixels its header announces.
 
     GDCM makes up what an uncompressed file lacks, and asks for all memory first.
     """
@@ -80,7 +80,7 @@ def decoded(header: SliceHeader) -> NDArray[Any]:
 
 
 def _by_pydicom(header: SliceHeader, error: Exception) -> NDArray[Any]:
-    """What GDCM could not decode; where pydicom cannot either, it is damaged."""
+    """What GDCM could not decode; if pydicom cannot either, it is damaged."""
     try:
         return decoded_by_pydicom(header)
     except ReadError:
@@ -90,7 +90,7 @@ def _by_pydicom(header: SliceHeader, error: Exception) -> NDArray[Any]:
 
 
 def _narrow(array: NDArray[Any]) -> NDArray[Any]:
-    """int16 where the values fit (GDCM gives int32 or float64 once a rescale is stated)."""
+    """int16 if the values fit (GDCM gives int32 or float64 once a rescale is stated)."""
     if array.dtype.kind == "f":
         return array.astype(np.float32)
     if array.dtype.itemsize <= 2:

@@ -1,8 +1,8 @@
-"""Pixels that GDCM cannot decode, by pydicom and its decoders, in the same form.
+"""Decodes pixels that GDCM cannot, with pydicom and its decoders, to the same form.
 
-GDCM refuses some sound files (run lengths that came out longer than the pixels) and does not
-know the newest compressions. What comes back is as GDCM would give it: rescaled, RGB for
-palettes and YBR, MONOCHROME1 turned so that high is bright.
+GDCM refuses some valid files (run lengths that are longer than the pixels) and does not know the
+newest compressions. The result is as from GDCM: rescaled, RGB for palettes and YBR, MONOCHROME1
+inverted so that high is bright.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""A DICOM series or single image as a volume.
+"""Reads a DICOM series or single image as a volume.
 
-GDCM (in SimpleITK) decodes every compression and applies the rescale of each slice; the place
-of slices comes from `dicom_series`.
+GDCM (in SimpleITK) decodes every compression and applies the rescale of each slice; the position
+of slices comes from `dicom.series`.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def read_dicom(
     frame
         Which volume of a time series, or which image of a film.
     suv
-        Give PET as SUV by body weight where the header allows it; a note says what was done.
+        Give PET as SUV by body weight if the header allows it; a note reports what was done.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def describe_dicom(path: Path, series: str | None = None) -> list[Description]:
 
 
 def stacks_in(path: Path) -> list[Stack]:
-    """The volumes and pictures of a folder, file or DICOMDIR; ReadError where there are none.
+    """The volumes and pictures of a folder, file or DICOMDIR; ReadError if there are none.
 
     A zip is `unpacked_dicom` first.
     """
@@ -169,7 +169,7 @@ def grid_of(stack: Stack, path: Path, frame: int = 0) -> SourceGrid:
 
 
 def _thumbnail(stack: Stack) -> NDArray[np.uint8] | None:
-    """The middle slice, small; None where it cannot be decoded."""
+    """The middle slice, small; None if it cannot be decoded."""
     present = [one for one in stack.slices[0] if one is not None]
     middle = present[len(present) // 2]
     try:
@@ -209,8 +209,8 @@ def _read(stack: Stack, path: Path, frame: int) -> ImageFile:
         array = stacked(slice_pixels(stack.slices[frame]))
     notes = list(_notes(stack))
     if array.ndim == 4:
-        array, said = to_uint8_rgb(array, path.name)
-        notes += said
+        array, warnings = to_uint8_rgb(array, path.name)
+        notes += warnings
     elif first.photometric == "MONOCHROME1":
         notes.append("The image is stored with white as its lowest value; it was inverted.")
     grid = grid_of(stack, path, frame)

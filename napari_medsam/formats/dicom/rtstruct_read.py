@@ -1,4 +1,4 @@
-"""An RT Structure Set onto an image's grid: its contours are filled slice by slice.
+"""Reads an RT Structure Set onto an image's grid: fills its contours slice by slice.
 
 Contours of one structure in one plane are combined by exclusive or, so inner contours are holes
 (and keyhole contours, which cut to their holes themselves, come out the same).
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.annotation.events import MOST_LABELS, PALETTE, Label
+from napari_medsam.engine.data.labels import MOST_LABELS, Label, default_color
 from napari_medsam.formats.common.coded_terms import Code, Term, term_of, with_term
 from napari_medsam.formats.common.contours import fill
 from napari_medsam.formats.common.errors import ReadError
@@ -39,7 +39,7 @@ def read_structures(path: Path, grid: SourceGrid) -> LabelFile:
     Raises
     ------
     ReadError
-        pydicom is missing, the file is damaged, or its contours do not lie in slices of the image.
+        pydicom is missing, the file is damaged, or its contours are not in slices of the image.
     """
     optional("pydicom", "Reading RTSTRUCT")
     if grid.kind in ("picture", "npz") or grid.ndim == 2:
@@ -66,11 +66,11 @@ def read_structures(path: Path, grid: SourceGrid) -> LabelFile:
         n_lost += int(np.count_nonzero(labels[mask]))
         labels[mask] = number
     if contours and n_outside == sum(len(planes) for planes in contours.values()):
-        raise ReadError(f"{path.name} lies outside the image: it belongs to another one.")
+        raise ReadError(f"{path.name} is outside the image: it belongs to another one.")
     for space in _items(dataset, "ReferencedFrameOfReferenceSequence")[:1]:
         notes += other_frame_of_reference(str(space.get("FrameOfReferenceUID", "")), grid)
     if n_outside:
-        notes.append(f"{n_outside} contour planes of {path.name} lie outside the image.")
+        notes.append(f"{n_outside} contour planes of {path.name} are outside the image.")
     if n_lost:
         notes.append(
             f"{n_lost} voxels belong to several structures; the one of higher number has them."
@@ -103,7 +103,7 @@ def _table(dataset: Any) -> list[tuple[Any, Label]]:
             raise ReadError(
                 f"ROI number {number} is not one a label can have (1 to {MOST_LABELS})."
             )
-        color = PALETTE[(number - 1) % len(PALETTE)]
+        color = default_color(number)
         if item.get("ROIDisplayColor"):
             red, green, blue = (int(v) / 255 for v in item.ROIDisplayColor)
             color = red, green, blue
@@ -134,8 +134,7 @@ def _polygons(item: Any, grid: SourceGrid) -> dict[Plane, list[NDArray[np.float6
         across = int(np.argmin(np.ptp(index, axis=0)))
         if np.ptp(index[:, across]) > 2 * IN_PLANE:
             raise ReadError(
-                "The contours do not lie in slices of this image: open the series they were "
-                "drawn on."
+                "The contours are not in slices of this image: open the series they were drawn on."
             )
         along = [axis for axis in range(3) if axis != across]
         plane = across, round(float(np.median(index[:, across])), 2)
@@ -144,7 +143,7 @@ def _polygons(item: Any, grid: SourceGrid) -> dict[Plane, list[NDArray[np.float6
 
 
 def _points(contour: Any) -> NDArray[np.float64]:
-    """ContourData as (n, 3), from the text of the file where pydicom has not parsed it yet."""
+    """ContourData as (n, 3), from the text of the file if pydicom has not parsed it yet."""
     value = contour.get_item("ContourData").value
     if isinstance(value, bytes):
         return np.array([float(word) for word in value.split(b"\\")]).reshape(-1, 3)
@@ -154,7 +153,7 @@ def _points(contour: Any) -> NDArray[np.float64]:
 def _filled(
     planes: dict[Plane, list[NDArray[np.float64]]], shape: tuple[int, int, int]
 ) -> tuple[NDArray[np.bool_], int]:
-    """The mask (K, J, I) of one structure, and how many of its planes lie outside.
+    """The mask (K, J, I) of one structure, and the number of its planes outside.
 
     Within a plane contours are combined by exclusive or; planes that share a slice (contours
     closer than the slices) are put together.

@@ -1,7 +1,7 @@
-"""Labels as an RT Structure Set (PS3.3 A.19): closed contours on the slices of the image's series.
+"""Writes labels as an RT Structure Set (PS3.3 A.19): contours on the slices of the series.
 
-Written with pydicom: radiotherapy planning systems read it. Contours run along pixel edges
-(see `contours`), so filling them gives the labels back voxel for voxel.
+Written with pydicom, for radiotherapy planning systems. The contours are closed and run along
+pixel edges (see `common.contours`), so filling them gives the labels back voxel for voxel.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam import __version__
-from napari_medsam.engine.annotation.events import Label
+from napari_medsam.engine.data.labels import Label
 from napari_medsam.formats.common.coded_terms import Code, term_of
 from napari_medsam.formats.common.contours import outlines
 from napari_medsam.formats.common.errors import SaveError, reason

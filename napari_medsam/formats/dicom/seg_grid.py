@@ -1,4 +1,4 @@
-"""The grid that a DICOM SEG's own frames make, for when its image is not at hand."""
+"""The grid of a DICOM SEG's own frames, for when its image is not available."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def grid_of_segmentation(path: Path) -> SourceGrid:
     frames = frames_of(path, read_header(path))
     first = frames[0]
     if first.row is None or first.column is None:
-        raise ReadError(f"{path.name} does not say where its frames lie.")
+        raise ReadError(f"{path.name} does not state the positions of its frames.")
     normal = np.cross(first.row, first.column)
     corners = _corners(frames, path)
     heights = corners @ normal
@@ -62,5 +62,5 @@ def _corners(frames: list[SliceHeader], path: Path) -> np.ndarray:
     """(n, 3) LPS mm of each frame's first pixel."""
     placed = [one.position for one in frames if one.position is not None]
     if len(placed) < len(frames):
-        raise ReadError(f"{path.name} does not say where its frames lie.")
+        raise ReadError(f"{path.name} does not state the positions of its frames.")
     return np.array(placed)

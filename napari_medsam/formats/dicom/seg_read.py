@@ -1,7 +1,7 @@
-"""DICOM SEG onto an image's grid: each frame is laid where its own position says.
+"""Reads DICOM SEG onto an image's grid: each frame is placed by its own position.
 
-A frame states which segment it shows and where its plane lies (DICOM PS3.3 A.51, C.8.20.2).
-Its rows and columns must run along the image's voxel axes; they may be turned or cropped.
+A frame states which segment it shows and the position of its plane (DICOM PS3.3 A.51, C.8.20.2).
+Its rows and columns must run along the image's voxel axes; they may be reversed or cropped.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.annotation.events import MOST_LABELS, PALETTE, Label
+from napari_medsam.engine.data.labels import MOST_LABELS, Label, default_color
 from napari_medsam.formats.common.cielab import rgb_from_cielab
 from napari_medsam.formats.common.coded_terms import Code, Term, with_term
 from napari_medsam.formats.common.errors import OtherGrid, ReadError
@@ -41,13 +41,13 @@ def read_segmentation(path: Path, grid: SourceGrid) -> LabelFile:
 
     Files we wrote ourselves give back the numbers their labels had.
 
-    Fractional segmentations count as present from one half on. Where segments overlap, the
-    higher number has the voxel and a note says how many.
+    Fractional segmentations count as present from one half on. If segments overlap, the
+    higher number gets the voxel and a note reports how many.
 
     Raises
     ------
     ReadError
-        pydicom is missing, the file is damaged, or its frames do not lie on the image's voxels.
+        pydicom is missing, the file is damaged, or its frames are not on the image's voxels.
     """
     optional("pydicom", "Reading DICOM SEG")
     with quiet_pydicom():
@@ -85,12 +85,12 @@ def read_segmentation(path: Path, grid: SourceGrid) -> LabelFile:
 
 
 def other_frame_of_reference(stated: str, grid: SourceGrid) -> tuple[str, ...]:
-    """A warning where labels were drawn in other patient coordinates than the image's."""
+    """A warning if labels were drawn in other patient coordinates than the image's."""
     if not stated or not grid.frame_of_reference or stated == grid.frame_of_reference:
         return ()
     return (
         "The labels state another frame of reference than the image: they may belong to another "
-        "scan of the patient. Check that they lie where they should.",
+        "scan of the patient. Check their position.",
     )
 
 
@@ -107,7 +107,7 @@ def _voxels(
 ) -> NDArray[np.int64]:
     """Indices (z, y, x) in the volume of a frame's pixels, (3, n)."""
     if frame.position is None or frame.row is None or frame.column is None:
-        raise ReadError(f"{path.name} does not say where its frames lie.")
+        raise ReadError(f"{path.name} does not state the positions of its frames.")
     spacing_x, spacing_y = frame.pixel_spacing or (1.0, 1.0)
     rows, columns = np.nonzero(mask)
     millimetres = (
@@ -120,7 +120,7 @@ def _voxels(
     last = np.array(shape_zyx)[:, None] - 1
     if np.any(np.abs(exact - index[::-1]) > OFF_GRID) or np.any((index < 0) | (index > last)):
         raise OtherGrid(
-            f"{path.name} lies on another grid than the image, or outside it: resample it to the "
+            f"{path.name} is on another grid than the image, or outside it: resample it to the "
             f"image's grid first."
         )
     return index
@@ -138,7 +138,7 @@ def _segment_numbers(dataset: Any) -> list[int]:
 
 def _label(item: Any, number: int) -> Label:
     """A segment's name, recommended colour and term, under the number its voxels get."""
-    color = PALETTE[(number - 1) % len(PALETTE)]
+    color = default_color(number)
     if "RecommendedDisplayCIELabValue" in item:
         color = rgb_from_cielab([int(v) for v in item.RecommendedDisplayCIELabValue])
     label = Label(number, str(item.get("SegmentLabel", f"segment {number}")), color)

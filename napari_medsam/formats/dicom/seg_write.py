@@ -1,7 +1,7 @@
-"""Labels as DICOM SEG (PS3.3 A.51): a bit a voxel, on the slices of the image's own series.
+"""Writes labels as DICOM SEG (PS3.3 A.51): one bit per voxel, on the slices of the series.
 
-Written by highdicom, read back by pydicom through `dicom_seg`. Segments are numbered 1, 2, 3 ...
-as the standard asks; the label a segment came from stands in its tracking ID.
+Written by highdicom, read back by pydicom through `seg_read`. Segments are numbered 1, 2, 3 ...
+as the standard requires; the tracking ID of a segment holds its label number.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from napari_medsam import __version__
-from napari_medsam.engine.annotation.events import Label
+from napari_medsam.engine.data.labels import Label
 from napari_medsam.formats.common.cielab import cielab_from_rgb
 from napari_medsam.formats.common.coded_terms import Code, term_of
 from napari_medsam.formats.common.errors import SaveError, reason
@@ -77,19 +77,19 @@ def _close_index(dataset: Any) -> None:
 
 
 def check_dicom_seg(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:
-    """Lay the frames on the image's grid again and compare; SaveError where they differ."""
+    """Lay the frames on the image's grid again and compare; SaveError if they differ."""
     found = read_segmentation(path, grid)
     if not np.array_equal(grid.from_lps(found.labels), labels_kji):
         raise SaveError("The labels read back from the DICOM SEG differ from those on screen.")
-    said = (
+    checked = (
         f"{labels_kji.size} voxels at the places their frames state, {len(found.table)} segments "
         f"and their names were read back with pydicom and equal the labels"
     )
-    return said + _second(path, labels_kji)
+    return checked + _second(path, labels_kji)
 
 
 def _second(path: Path, labels_kji: NDArray[Any]) -> str:
-    """Count the labelled voxels with SimpleITK, where it can read them.
+    """Count the labelled voxels with SimpleITK, if it can read them.
 
     It fails on files of a single slice, and where a frame does not fill its last byte (frames
     follow each other bit by bit, PS3.5 section 8.1.1, and GDCM starts each on a byte).
@@ -138,7 +138,7 @@ def _segmentation(numbers: NDArray[Any], rows: Sequence[Label], source: SourceSe
 
 
 def _planes(numbers: NDArray[Any], source: SourceSeries) -> tuple[list[Any], NDArray[Any], Any]:
-    """Source datasets, the planes (n, rows, columns) for them, and positions where not theirs."""
+    """Source datasets, the planes (n, rows, columns) for them, and positions if not theirs."""
     if source.is_multi_frame:
         dataset = source.first
         if any(one is not None and one is not dataset for one in source.datasets):

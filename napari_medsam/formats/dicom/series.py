@@ -1,9 +1,9 @@
-"""Which DICOM slices belong together, in what order, and where the volume they make lies.
+"""Groups DICOM slices into volumes, sorts them, and finds the position of each volume.
 
-Slices are told apart by SeriesInstanceUID, size, colour and orientation (so the planes of a
-localizer never end up in one volume), and sorted by their position along the slice normal,
-never by name or number. A slice that is missing leaves an empty one, so that all others stay
-at their true place; stretches of different slice distance become volumes of their own.
+Slices are grouped by SeriesInstanceUID, size, colour and orientation (so the planes of a
+localizer are never in one volume), and sorted by their position along the slice normal, never by
+name or number. A missing slice is replaced by an empty one, so that all others remain at their
+true position; stretches of different slice distance become separate volumes.
 """
 
 from __future__ import annotations
@@ -50,19 +50,19 @@ class Stack:
 
 
 def find_stacks(files: Iterable[Path]) -> list[Stack]:
-    """Every volume and picture in these files, largest first; other files are passed over."""
+    """Every volume and picture in these files, largest first; other files are skipped."""
     return stacks_of(header for path in files for header in slices_in(path))
 
 
 def slices_in(path: Path) -> list[SliceHeader]:
-    """The slices of one file, none where it holds no DICOM image."""
+    """The slices of one file, none if it holds no DICOM image."""
     if not (is_dicom(path) and is_whole(path)):
         return []
     return frames_of(path, read_header(path))
 
 
 def stacks_of(headers: Iterable[SliceHeader]) -> list[Stack]:
-    """Put slices together; the stacks of a series are numbered uid, uid/2, uid/3 ..."""
+    """Group slices to stacks; the stacks of a series are numbered uid, uid/2, uid/3 ..."""
     series: dict[str, list[SliceHeader]] = defaultdict(list)
     for header in headers:
         series[header.series_uid].append(header)
@@ -104,7 +104,7 @@ def _fits(header: SliceHeader, other: SliceHeader) -> bool:
 
 
 def _stacks_of_group(group: list[SliceHeader]) -> list[Stack]:
-    """Order a group along its normal and cut it where it cannot be one even volume."""
+    """Order a group along its normal and cut it if it cannot be one even volume."""
     normal = group[0].normal
     if normal is None or len(group) == 1:
         return [_single(header) for header in group]
@@ -149,18 +149,18 @@ def _run(
     heights = np.array([float(_position(one[0]) @ normal) for one in slices])
     found = even_places(heights) if len(heights) > 2 else None
     places, distance = found or (np.arange(len(heights)), float(np.diff(heights).mean()))
-    said = list(notes)
+    messages = list(notes)
     if not whole:
-        said.append(
+        messages.append(
             f"The series has uneven slice distances; this is the stretch of {len(run)} slices "
             f"{distance:.4g} mm apart."
         )
     off = float(np.abs(heights - heights[0] - places * distance).max())
     if off > SAID * distance:
-        said.append(f"Slices lie up to {off:.2g} mm off an even distance of {distance:.4g} mm.")
-    said += missing_notes(places)
+        messages.append(f"Slices are up to {off:.2g} mm off an even distance of {distance:.4g} mm.")
+    messages += missing_notes(places)
     step, tilt = _step(slices[0][0], (last - first) / float(places[-1]), normal, int(places[-1]))
-    said += tilt
+    messages += tilt
     head = slices[0][0]
     assert head.row is not None
     assert head.column is not None
@@ -171,7 +171,7 @@ def _run(
         for place, one in zip(places, slices, strict=True):
             volume[int(place)] = one[t]
         volumes.append(tuple(volume))
-    return Stack("", tuple(volumes), geometry, placed=True, notes=tuple(said))
+    return Stack("", tuple(volumes), geometry, placed=True, notes=tuple(messages))
 
 
 def _step(
@@ -202,7 +202,7 @@ def _geometry(head: SliceHeader, n_slices: int, step: NDArray[np.float64]) -> Ge
 
 
 def _single(header: SliceHeader) -> Stack:
-    """A slice or picture by itself, at its place where it states one."""
+    """A single slice or picture, at its position if it states one."""
     spacing_x, spacing_y = header.pixel_spacing or (1.0, 1.0)
     shape = (1, header.rows, header.columns)
     normal = header.normal

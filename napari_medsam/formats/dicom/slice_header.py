@@ -1,6 +1,6 @@
-"""The few header fields of a DICOM slice that place it, sort it and choose its window.
+"""The few header fields of a DICOM slice that give its position, order and window.
 
-Only these are kept: nothing that names or dates a person is read into the program.
+Only these are read: nothing that names or dates a person enters the program.
 Tags and their meaning are those of DICOM PS3.6 and PS3.3 C.7.6.
 """
 
@@ -17,31 +17,8 @@ from numpy.typing import NDArray
 
 from napari_medsam.formats.common.library_output import quiet_stderr
 from napari_medsam.formats.dicom.validity import transfer_syntax
+from napari_medsam.modality import DICOM_MODALITIES
 
-MODALITIES = {
-    "CT": "CT",
-    "MR": "MR",
-    "PT": "PET",
-    "US": "US",
-    "IVUS": "US",
-    "CR": "X-Ray",
-    "DX": "X-Ray",
-    "RF": "X-Ray",
-    "XA": "X-Ray",
-    "RG": "X-Ray",
-    "PX": "X-Ray",
-    "IO": "X-Ray",
-    "MG": "Mammography",
-    "OP": "Fundus",
-    "OPT": "OCT",
-    "OCT": "OCT",
-    "IVOCT": "OCT",
-    "ES": "Endoscopy",
-    "SM": "Microscopy",
-    "GM": "Microscopy",
-    "DMS": "Dermoscopy",
-}
-"""DICOM's Modality (0008,0060) in our words; what is absent here becomes ""."""
 NOISY = frozenset((b"1.2.840.10008.1.2.4.51", b"1.2.840.10008.1.2.4.53", b"1.2.840.10008.1.2.4.55"))
 """Transfer syntaxes of JPEG with 12 bits (PS3.5 annex A.4.1), which GDCM reads noisily."""
 
@@ -51,7 +28,7 @@ class SliceHeader:
     """One file of a series.
 
     `position`, `row` and `column` are LPS: the centre of the first pixel in mm, and the unit
-    vectors along which the column index and the row index grow. They are None where the file
+    vectors along which the column index and the row index grow. They are None if the file
     states no place in the patient (a photograph, a radiograph). `frame` is set where the slice
     is one frame of a file of many; only then is `rescale` (slope, intercept) still to be
     applied, as GDCM applies that of single files.
@@ -93,7 +70,7 @@ class SliceHeader:
 
     @property
     def normal(self) -> NDArray[np.float64] | None:
-        """LPS unit vector at right angles to the slice, None where it has no place."""
+        """LPS unit vector at right angles to the slice, None if it has no place."""
         if self.row is None or self.column is None:
             return None
         normal = np.cross(self.row, self.column)
@@ -111,9 +88,9 @@ def quiet_gdcm(path: Path) -> Iterator[None]:
 
 
 def read_header(path: Path) -> SliceHeader | None:
-    """Read one file's header; None where GDCM finds no image in it.
+    """Read one file's header; None if GDCM finds no image in it.
 
-    The file must be known to be whole (`dicom_bytes.is_whole`).
+    The file must be known to be whole (`validity.is_whole`).
     """
     reader = sitk.ImageFileReader()
     reader.SetImageIO("GDCMImageIO")
@@ -141,7 +118,7 @@ def read_header(path: Path) -> SliceHeader | None:
         path=path,
         series_uid=text("0020|000e"),
         description=text("0008|103e"),
-        modality=MODALITIES.get(text("0008|0060"), ""),
+        modality=DICOM_MODALITIES.get(text("0008|0060"), ""),
         rows=size[1],
         columns=size[0],
         frames=size[2] if len(size) > 2 else 1,
@@ -163,7 +140,7 @@ def read_header(path: Path) -> SliceHeader | None:
 
 
 def header_window(centre: str, width: str) -> tuple[float, float] | None:
-    """(lower, upper) of the first WindowCenter and WindowWidth, None where not usable."""
+    """(lower, upper) of the first WindowCenter and WindowWidth, None if not usable."""
     centres, widths = _numbers(centre, None), _numbers(width, None)
     if centres is None or widths is None or widths[0] <= 0:
         return None
@@ -171,7 +148,7 @@ def header_window(centre: str, width: str) -> tuple[float, float] | None:
 
 
 def _numbers(text: str, count: int | None) -> NDArray[np.float64] | None:
-    """The finite numbers of a backslash-separated value, None where not `count` of them."""
+    """The finite numbers of a backslash-separated value, None if not `count` of them."""
     try:
         values = np.array([float(word) for word in text.split("\\")])
     except ValueError:

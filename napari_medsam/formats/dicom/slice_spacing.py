@@ -1,4 +1,4 @@
-"""Where slices stand along their stack: evenly, with gaps, or in stretches of their own.
+"""How slices are spaced along their stack: evenly, with gaps, or in separate stretches.
 
 Heights are millimetres along the slice normal, in ascending order.
 """
@@ -13,7 +13,7 @@ EVEN = 0.1
 ROUNDING_MM = 0.1
 """So do slices this far off: headers round positions to a tenth of a millimetre."""
 SAID = 0.02
-"""From this part on the unevenness is told to the user."""
+"""From this fraction on, the unevenness is reported to the user."""
 
 
 def even_runs(heights: NDArray[np.float64]) -> list[list[int]]:
@@ -33,7 +33,7 @@ def even_runs(heights: NDArray[np.float64]) -> list[list[int]]:
 
 
 def even_places(heights: NDArray[np.float64]) -> tuple[NDArray[np.int64], float] | None:
-    """Each slice's place on an even stack and the distance, or None where none fits.
+    """Each slice's place on an even stack and the distance, or None if none fits.
 
     The distance is the whole length over the number of places, so that rounding in the
     header does not add up over hundreds of slices.

@@ -1,7 +1,7 @@
-"""The series an image came from, opened again when labels that refer to it are saved.
+"""The source series of an image, opened again to save labels that refer to it.
 
-DICOM SEG and RTSTRUCT name the slices they were drawn on and carry their patient and study.
-None of that is kept while the image is open; it is read from the files when it is needed.
+DICOM SEG and RTSTRUCT name the slices they were drawn on, their patient and their study. None of
+that is stored while the image is open; it is read from the files when it is needed.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class SourceSeries:
         return any(one is not None and one.frame is not None for one in self.headers)
 
     def corner(self, k: int) -> NDArray[np.float64]:
-        """LPS mm of the first pixel's centre of slice k: its own, or its place where missing."""
+        """LPS mm of the first pixel's centre of slice k: its own, or its place if missing."""
         header = self.headers[k]
         if header is not None and header.position is not None:
             return header.position
@@ -95,7 +95,7 @@ def source_of(grid: SourceGrid) -> Iterator[SourceSeries]:
 def _restore_identity(datasets: Sequence[Any]) -> None:
     """Fill identifiers that an anonymiser blanked, as far as the files themselves know them.
 
-    Class and instance stand in the file meta information too (PS3.10 section 7.1), which
+    Class and instance are in the file meta information too (PS3.10 section 7.1), which
     anonymisers often leave. What then still lacks is the series' own identifier; one made from
     that of its first instance is the same at every save and refers to nothing else.
     """
@@ -117,7 +117,7 @@ def _made_from(known: str, what: str) -> str:
 
 
 def _require_identity(datasets: Iterable[Any], grid: SourceGrid) -> None:
-    """Raise where slices lack what an object that refers to them must name."""
+    """Raise if slices lack what an object that refers to them must name."""
     for dataset in datasets:
         blank = [name for name in IDENTITY if not dataset.get(name)]
         if blank:
@@ -128,12 +128,12 @@ def _require_identity(datasets: Iterable[Any], grid: SourceGrid) -> None:
 
 
 def make_plain(dataset: Any, first: Any) -> None:
-    """Even out what differs by rounding alone, and fill identifiers that were blanked."""
+    """Remove differences by rounding only, and fill identifiers that were blanked."""
     if "ImageOrientationPatient" in first:
         dataset.ImageOrientationPatient = first.ImageOrientationPatient
     # Names of labels may need letters that the series' own character set does not have.
     dataset.decode()
     dataset.SpecificCharacterSet = "ISO_IR 192"
     if not dataset.get("StudyInstanceUID"):
-        # Anonymisers blank it; one made from the series' own keeps what belongs together so.
+        # Anonymisers blank it; one derived from the series' own still links what belongs together.
         dataset.StudyInstanceUID = _made_from(str(dataset.get("SeriesInstanceUID", "")), "study")

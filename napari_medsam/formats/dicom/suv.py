@@ -1,9 +1,9 @@
-"""PET values as SUV by body weight (g/ml), where the header allows it without a guess.
+"""PET values as SUV by body weight (g/ml), if the header allows it without a guess.
 
 The rules are QIBA's vendor-neutral pseudo-code for SUVbw (RSNA Quantitative Imaging Biomarkers
 Alliance, FDG-PET/CT Technical Committee, "Standardized Uptake Value (SUV)", the "happy path"
 and the "robust version"); ADMIN follows from its definition in DICOM PS3.3 C.8.9.1. Weight and
-dose are used for the one factor and forgotten.
+dose are used for this one factor only and not stored.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ def _moment(date: Any, time: Any) -> datetime | None:
 
 
 def _offset(moment: str) -> str:
-    """The "+0100" at the end of a DICOM date with time, "" where there is none."""
+    """The "+0100" at the end of a DICOM date with time, "" if there is none."""
     return next((moment[moment.index(sign) :] for sign in "+-" if sign in moment), "")
 
 

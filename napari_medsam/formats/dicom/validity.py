@@ -1,7 +1,8 @@
-"""Is a file DICOM, and is it whole? A walk over element lengths, before any library reads it.
+"""Whether a file is DICOM, and whether it is whole, before any library reads it.
 
-GDCM allocates what an element's length says, up to 4 GB a time; a damaged file then takes many
-seconds and all the memory. Here lengths are compared with the file's size and nothing is read.
+GDCM allocates the length that an element states, up to 4 GB each; a damaged file then takes many
+seconds and all the memory. Here the lengths of all elements are compared with the file's size,
+and no values are read.
 Encoding as in DICOM PS3.5 section 7.1 (data elements) and annex A.4 (encapsulated pixels).
 """
 
@@ -23,29 +24,56 @@ LONG_VRS = frozenset(
 )
 """Value representations whose length has four bytes (PS3.5 table 7.1-1)."""
 ODD_VRS = frozenset((b"\x00\x00", b"??", b"  "))
-"""What some old writers put where they knew no value representation."""
+"""Written by some old programs if they did not know the value representation."""
 SYNTAX = re.compile(rb"|(1\.2\.840\.10008\.1\.2|1\.2\.840\.113619|1\.3\.46\.670589)(\.[0-9]+)*")
-"""Transfer syntaxes of DICOM, and GE's and Philips' own; GDCM guesses at any other, and asks for
-gigabytes on the way."""
+"""Transfer syntaxes of DICOM, and GE's and Philips' own; GDCM guesses at any other, and allocates
+gigabytes while it does."""
 UNDEFINED = 0xFFFFFFFF
 IMPOSSIBLE = 2**40
-"""The length of an element that cannot be one."""
+"""Length of an element that cannot be valid."""
 MOST_INFLATED = 2**30
 """Bytes that a deflated file may unpack to."""
 MOST_ELEMENTS = 200_000
 
 
-def is_dicom(path: Path) -> bool:
-    """Whether a file has the DICOM mark, or begins as files without a preamble do."""
+def could_be_dicom(path: Path) -> bool:
+    """Whether a name allows a file to be DICOM: any does, with any suffix or none, if not hidden.
+
+    macOS puts a hidden file (``._name``) beside each file on other systems' disks.
+    """
+    return not path.name.startswith(".")
+
+
+def is_directory_name(path: Path) -> bool:
+    """Whether a file is called DICOMDIR, as the table of contents of a CD is."""
+    return path.name.upper() == "DICOMDIR"
+
+
+def has_mark(start: bytes) -> bool:
+    """Whether a file's first bytes are those of DICOM part 10: 128 of any value, then DICM."""
+    return start[128:132] == b"DICM"
+
+
+def is_dicom(path: Path, *, only_marked: bool = False) -> bool:
+    """Whether a file has the DICOM mark, or begins as files without a preamble do.
+
+    Parameters
+    ----------
+    path
+        The file; an OSError if it cannot be read.
+    only_marked
+        Accept the mark only. The other beginning is a guess, too weak for a file of which
+        nothing else suggests that it is DICOM.
+    """
     with path.open("rb") as stream:
         start = stream.read(132)
-    return start[128:] == b"DICM" or _begins_with_an_element(start)
+    return has_mark(start) or (not only_marked and _begins_with_an_element(start))
 
 
 def transfer_syntax(path: Path) -> bytes:
-    """The UID of how a file's pixels are encoded, empty where it states none."""
+    """The UID of how a file's pixels are encoded, empty if it states none."""
     with path.open("rb") as stream:
-        if stream.read(132)[128:] != b"DICM":
+        if not has_mark(stream.read(132)):
             return b""
         return _file_meta(stream, path.stat().st_size) or b""
 
@@ -55,7 +83,7 @@ def is_whole(path: Path) -> bool:
     size = path.stat().st_size
     with path.open("rb") as stream:
         start = stream.read(132)
-        preamble = start[128:] == b"DICM"
+        preamble = has_mark(start)
         stream.seek(132 if preamble else 0)
         syntax = _file_meta(stream, size) if preamble else b""
         if syntax is None or not SYNTAX.fullmatch(syntax):
@@ -71,7 +99,7 @@ def is_whole(path: Path) -> bool:
 
 
 def _inflated(packed: bytes) -> bytes | None:
-    """A deflated data set (PS3.5 annex A.5); None where it is damaged or unpacks without end."""
+    """A deflated data set (PS3.5 annex A.5); None if it is damaged or unpacks without end."""
     try:
         opened = zlib.decompressobj(-zlib.MAX_WBITS)
         data = opened.decompress(packed, MOST_INFLATED)
@@ -88,7 +116,7 @@ def _begins_with_an_element(start: bytes) -> bool:
 
 
 def _file_meta(stream: BinaryIO, size: int) -> bytes | None:
-    """The transfer syntax; leaves the stream behind group 2. None where it is damaged."""
+    """The transfer syntax; leaves the stream after group 2. None if it is damaged."""
     syntax = b""
     while stream.tell() + 8 <= size:
         place = stream.tell()

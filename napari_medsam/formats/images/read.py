@@ -1,6 +1,6 @@
-"""Open any image: what a path is decides which library reads it.
+"""Opens any image: chooses the reader by the path.
 
-The suffix decides, and where there is none the first bytes. Every reader gives an `ImageFile`
+The suffix decides, or the first bytes if the suffix is not known. Every reader gives an `ImageFile`
 with the volume in LPS order.
 """
 
@@ -75,14 +75,14 @@ def read_image(
     spacing_xyz
         Millimetres between pixels and pages of a picture, which states none itself.
     suv
-        Give DICOM PET as SUV by body weight where the header allows it; a note says whether.
+        Give DICOM PET as SUV by body weight if the header allows it; a note reports whether.
 
     Raises
     ------
     SeveralSeries, SeveralFrames
         A choice is needed; the message lists what there is.
     ReadError
-        The file cannot be read; the message says why.
+        The file cannot be read; the message states why.
     """
     path = Path(path)
     kind = kind_of(path)
@@ -102,7 +102,7 @@ def read_image(
 def describe_image_file(
     path: str | os.PathLike[str], *, series: str | None = None
 ) -> list[Description]:
-    """What a file or folder holds, one entry a volume; values are read where there is one."""
+    """The contents of a file or folder, one entry per volume; values are read if there is one."""
     path = Path(path)
     small = None
     if kind_of(path) == "dicom":

@@ -1,7 +1,7 @@
-"""An image to a file of another format: the same voxels at the same place.
+"""Writes an image in another format: the same voxels at the same position.
 
 As with labels, a temporary file is written, read back and compared before it is moved into
-place. Nothing of the source's header goes along but geometry.
+place. Only the geometry of the source's header is copied.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def write_image(path: str | os.PathLike[str], image: ImageFile) -> str:
     Raises
     ------
     SaveError
-        Nothing was saved, and what stood at `path` before still does.
+        Nothing was saved; a file that was at `path` before is unchanged.
     """
     path = Path(path)
     if is_windows() and (problem := name_problem(path.name)):
@@ -134,7 +134,7 @@ def _check(path: Path, suffix: str, array: NDArray[Any], grid: SourceGrid) -> st
         raise SaveError("The voxels read back differ from the image's.")
     difference = grid.geometry.difference(stored.grid.geometry)
     if difference:
-        raise SaveError(f"The saved image would lie elsewhere than the source: {difference}.")
+        raise SaveError(f"The saved image would be elsewhere than the source: {difference}.")
     return (
         f"{array.size:,} values, size, spacing, origin and direction were read back and are equal"
     )

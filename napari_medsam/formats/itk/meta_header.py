@@ -1,6 +1,6 @@
-"""Is a MetaImage header sound? Its lines are read here before ITK is let near them.
+"""Checks a MetaImage header before ITK reads it.
 
-ITK's parser copies what a header says into fields of a fixed size: a damaged one can corrupt the
+ITK's parser copies header values into fields of a fixed size: a damaged one can corrupt the
 memory of the whole program, which no `except` can catch. Keys and the numbers they take are
 those of itk.org's "MetaIO/Documentation".
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 from napari_medsam.formats.common.errors import ReadError
 
 LONGEST_HEADER = 64 * 2**20
-"""Bytes: ultrasound sequences keep a transform of every frame in theirs."""
+"""Bytes: ultrasound sequences have a transform per frame in theirs."""
 LONGEST_KEY, LONGEST_VALUE = 200, 4000
 MOST_DIMENSIONS = 6
 LAST_KEY = "ElementDataFile"
@@ -23,7 +23,7 @@ TYPES = re.compile(r"MET_(U?(CHAR|SHORT|INT|LONG|LONG_LONG)|FLOAT|DOUBLE|OTHER)(
 
 
 def require_sound_header(path: Path) -> None:
-    """Raise ReadError, naming the line, where a MetaImage header is not what ITK expects."""
+    """Raise ReadError, naming the line, if a MetaImage header is not what ITK expects."""
     fields = _fields(path)
     try:
         dimensions = int(fields.get("NDims", ""))

@@ -1,6 +1,6 @@
-"""NRRD and MetaImage through SimpleITK, which speaks LPS millimetres as we do.
+"""NRRD and MetaImage through SimpleITK, which uses LPS millimetres as we do.
 
-SimpleITK sizes are (x, y, z) and its arrays [z, y, x]; what it calls x is the file's axis i.
+SimpleITK sizes are (x, y, z) and its arrays [z, y, x]; its x is the file's axis i.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from napari_medsam.formats.common.image_file import ImageFile, to_volume
 from napari_medsam.formats.common.limits import require_data, require_memory
 from napari_medsam.formats.itk.meta_header import require_sound_header
 
-# ITK prints warnings from C++; what matters of them is found and said by this package.
+# ITK prints warnings from C++; this package finds and reports those that matter.
 sitk.ProcessObject.SetGlobalWarningDisplay(False)
 
 READERS = {"nrrd": "NrrdImageIO", "mha": "MetaImageIO"}
@@ -63,7 +63,7 @@ def read_itk(path: Path, kind: Literal["nrrd", "mha"], frame: int | None = None)
 
 
 def open_itk(path: Path, kind: Literal["nrrd", "mha"]) -> ItkHeader:
-    """Read the header alone: grid, number of volumes, warnings."""
+    """Read the header only: grid, number of volumes, warnings."""
     if path.stat().st_size == 0:
         raise ReadError(f"{path.name} is empty (0 bytes).")
     if kind == "mha":
@@ -140,7 +140,7 @@ def _bytes_each(reader: sitk.ImageFileReader) -> int:
 def _require_voxels(
     reader: sitk.ImageFileReader, size: tuple[int, ...], data_file: Path | None
 ) -> None:
-    """Raise where no compression could hold what the header announces in so few bytes."""
+    """Raise if no compression could hold what the header announces in so few bytes."""
     if data_file is not None:
         n_bytes = prod(size) * int(reader.GetNumberOfComponents()) * _bytes_each(reader)
         require_data(n_bytes, data_file, ratio=MOST_PACKED)
@@ -189,7 +189,7 @@ def _geometry(reader: sitk.ImageFileReader, path: Path) -> tuple[Geometry, tuple
 
 
 def _data_file(path: Path) -> Path | None:
-    """The file with the voxels: the one a detached header names; None where it names several.
+    """The file with the voxels: the one a detached header names; None if it names several.
 
     Raises ReadError where it is not there.
     """

@@ -1,4 +1,4 @@
-"""3D Slicer's segmentation, .seg.nrrd: an NRRD whose header names and colours its labels.
+"""3D Slicer's segmentation, .seg.nrrd: an NRRD with label names and colours in its header.
 
 Keys as Slicer writes them (vtkSegmentation / vtkMRMLSegmentationStorageNode: Segment<n>_ID,
 _Name, _Color, _LabelValue, _Layer, _Extent, _Tags).
@@ -15,7 +15,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from napari_medsam.engine.annotation.events import Label
+from napari_medsam.engine.data.labels import Label
 from napari_medsam.formats.common.coded_terms import UNKNOWN, Code, Term, term_of, with_term
 from napari_medsam.formats.common.errors import SaveError
 from napari_medsam.formats.common.grid import SourceGrid
@@ -63,12 +63,12 @@ def write(
 
 def check(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:
     """As for NRRD, and every label present has its segment."""
-    said = labels_itk.check(path, labels_kji, grid)
+    checked = labels_itk.check(path, labels_kji, grid)
     named = {label.number for label in segments(path).values()}
     missing = sorted(set(np.unique(labels_kji).tolist()) - {0} - named)
     if missing:
         raise SaveError(f"The saved segmentation lacks a name for labels {missing}.")
-    return f"{said}; {len(named)} segments are named"
+    return f"{checked}; {len(named)} segments are named"
 
 
 def read(path: Path) -> LabelFile:
@@ -89,7 +89,7 @@ def read(path: Path) -> LabelFile:
 
 
 def segments(path: Path) -> dict[tuple[int, int], Label]:
-    """The table of a file by (layer, value); empty where the NRRD is no segmentation."""
+    """The table of a file by (layer, value); empty if the NRRD is no segmentation."""
     reader = open_itk(path, "nrrd").reader
     keys = set(reader.GetMetaDataKeys())
     found: dict[tuple[int, int], Label] = {}
@@ -123,7 +123,7 @@ def _plain(word: str) -> str:
 
 
 def _term(tags: str) -> Term | None:
-    """The term in a segment's tags, None where it says nothing beyond plain tissue."""
+    """The term in a segment's tags, None if it states nothing beyond plain tissue."""
     for entry in tags.split("|"):
         parts = entry.removeprefix("TerminologyEntry:").split("~")
         codes = [part.split("^") for part in parts[1:3]]

@@ -1,7 +1,7 @@
-"""Labels as NRRD or MHA: written by SimpleITK, read back by a fresh SimpleITK reader.
+"""Writes labels as NRRD or MHA with SimpleITK, and reads them back with a new reader.
 
-NRRD headers are text; they are read a second time by a few lines of our own, so that the
-geometry does not rest on one library.
+NRRD headers are text; a few lines of our own read them a second time, so that the geometry does
+not depend on one library.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from napari_medsam.engine.annotation.events import Label
+from napari_medsam.engine.data.labels import Label
 from napari_medsam.formats.common.errors import SaveError
 from napari_medsam.formats.common.grid import Geometry, SourceGrid
 from napari_medsam.formats.itk.read import open_itk, read_itk
@@ -50,11 +50,11 @@ def check(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:
         raise SaveError(f"The saved file has {header.grid.ndim} axes, the image {grid.ndim}.")
     difference = grid.geometry.difference(header.grid.geometry)
     if difference:
-        raise SaveError(f"The saved labels would lie elsewhere than the image: {difference}.")
+        raise SaveError(f"The saved labels would be elsewhere than the image: {difference}.")
     stored = read_itk(path, kind)  # type: ignore[arg-type]
     if not np.array_equal(stored.grid.from_lps(stored.volume.voxels), labels_kji):
         raise SaveError("The labels read back differ from those on screen.")
-    said = (
+    checked = (
         f"{labels_kji.size:,} voxels, size, spacing, origin and direction were read back with "
         f"SimpleITK and equal the image's"
     )
@@ -62,8 +62,8 @@ def check(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:
         difference = grid.geometry.difference(header_geometry(path))
         if difference:
             raise SaveError(f"The header of the saved NRRD says something else: {difference}.")
-        said += "; the header was also read as text"
-    return said
+        checked += "; the header was also read as text"
+    return checked
 
 
 def header_geometry(path: Path) -> Geometry:
@@ -88,7 +88,7 @@ def _vectors(text: str) -> list[list[float]]:
 
 
 def execute_writer(image: sitk.Image, path: Path, io: str) -> None:
-    """Write compressed with the named ITK class; SaveError where the disk refuses."""
+    """Write compressed with the named ITK class; SaveError if the disk refuses."""
     writer = sitk.ImageFileWriter()
     writer.SetImageIO(io)
     writer.SetFileName(str(path))

@@ -1,4 +1,4 @@
-"""Labels one by one: a file for each, as tools that know a single structure a file want them."""
+"""Writes each label to a file of its own, for tools that expect one structure per file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.annotation.events import Label
+from napari_medsam.engine.data.labels import Label
 from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.common.label_table import complete_table
 from napari_medsam.formats.images.read import suffix_of
@@ -29,35 +29,35 @@ def write_label_files(
     *,
     description: bool = False,
 ) -> list[Saved]:
-    """Save each label as a file of its own, where it is 1 and all else 0.
+    """Save each label as a file of its own, in which it is 1 and all else 0.
 
     `path` gives folder, name and format: case.nii.gz becomes case_liver.nii.gz,
-    case_left_kidney.nii.gz ... Arguments and errors are those of `write_labels`; where one file
-    fails those before it remain.
+    case_left_kidney.nii.gz ... Arguments and errors are those of `write_labels`; if one file
+    fails, those before it remain.
     """
     rows = [one for one in complete_table(labels, table) if np.any(labels == one.number)]
     saved = []
     for label, target in zip(rows, label_paths(path, rows), strict=True):
         one = replace(label, number=1)
-        alone_labels = labels == label.number
-        saved.append(write_labels(target, alone_labels, grid, (one,), description=description))
+        own_labels = labels == label.number
+        saved.append(write_labels(target, own_labels, grid, (one,), description=description))
     return saved
 
 
 def label_paths(path: str | os.PathLike[str], rows: Sequence[Label]) -> list[Path]:
-    """The file of each label, named after it; numbers are added where names are alike.
+    """The file of each label, named after it; numbers are added to names that are alike.
 
-    Alike are names that are one file on Windows or macOS too, as "Liver" and "liver".
+    Names that are one file on Windows or macOS, as "Liver" and "liver", are alike too.
     """
     path = Path(path)
     suffix = path.name[len(path.name) - len(suffix_of(path)) :]
     stem = path.name[: len(path.name) - len(suffix)]
     words = [re.sub(r"\W+", "_", one.name).strip("_") or str(one.number) for one in rows]
     times = Counter(map(name_key, words))
-    alone = [
+    distinct = [
         word if times[name_key(word)] == 1 else f"{word}_{one.number}"
         for word, one in zip(words, rows, strict=True)
     ]
-    if first_twice(alone):  # one is named like another with its number
-        alone = [f"{one.number}_{word}" for word, one in zip(words, rows, strict=True)]
-    return [path.with_name(f"{stem}_{word}{suffix}") for word in alone]
+    if first_twice(distinct):  # a label is named like another with its number
+        distinct = [f"{one.number}_{word}" for word, one in zip(words, rows, strict=True)]
+    return [path.with_name(f"{stem}_{word}{suffix}") for word in distinct]

@@ -1,4 +1,4 @@
-"""Existing labels onto the grid of an image: refused or resampled where they lie elsewhere."""
+"""Reads labels onto the grid of an image; those on another grid are refused or resampled."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from napari_medsam.formats.common.label_file import LabelFile
 from napari_medsam.formats.common.label_table import description_beside, read_label_table
 from napari_medsam.formats.common.optional_libraries import has, optional
 from napari_medsam.formats.dicom.multi_frame import SEGMENTATION, quiet_pydicom, read_dataset
-from napari_medsam.formats.dicom.rtstruct_read import RTSTRUCT, read_structures
+from napari_medsam.formats.dicom.rtstruct_read import RTSTRUCT
 from napari_medsam.formats.dicom.seg_grid import grid_of_segmentation
 from napari_medsam.formats.dicom.seg_read import read_segmentation
 from napari_medsam.formats.dicom.validity import is_dicom
 from napari_medsam.formats.images.read import kind_of, read_image, suffix_of
 from napari_medsam.formats.itk import seg_nrrd
 from napari_medsam.formats.itk.read import open_itk, unreadable
+from napari_medsam.formats.labels import label_formats
 from napari_medsam.formats.labels.resample import resampled
-from napari_medsam.formats.pictures.coco import read_coco
 from napari_medsam.formats.pictures.read import read_picture
 
 
 def read_labels(path: str | os.PathLike[str], grid: SourceGrid) -> NDArray[Any]:
-    """The labels of `read_label_file` alone, (Z, Y, X) of an unsigned type."""
+    """Only the labels of `read_label_file`, (Z, Y, X) of an unsigned type."""
     return read_label_file(path, grid).labels
 
 
 def read_label_file(
     path: str | os.PathLike[str], grid: SourceGrid, *, resample: bool = False
 ) -> LabelFile:
-    """Read a label file onto the image's grid, in whatever order of axes it is stored.
+    """Read a label file onto the image's grid, whatever its order of axes.
 
-    DICOM SEG, RTSTRUCT, COCO and .seg.nrrd give names and colours too; NIfTI does where
-    ITK-SNAP's label description lies beside it.
+    DICOM SEG, RTSTRUCT, COCO and .seg.nrrd give names and colours too; NIfTI does if
+    ITK-SNAP's label description is beside it.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def read_label_file(
         `ImageFile.grid` of the image.
     resample
         Bring labels from another grid to the image's by nearest neighbour, with a note that
-        says so, instead of refusing them.
+        reports it, instead of refusing them.
 
     Returns
     -------
@@ -59,7 +59,7 @@ def read_label_file(
     Raises
     ------
     OtherGrid
-        The labels lie on another grid and `resample` is False.
+        The labels are on another grid and `resample` is False.
     ReadError
         The file cannot be read or holds no whole numbers.
     """
@@ -80,11 +80,11 @@ def read_label_file(
 
 def read_labels_without_image(path: Path) -> tuple[LabelFile, SourceGrid]:
     """Labels on their own grid, for which no image is needed; RTSTRUCT and COCO have none."""
-    if suffix_of(path) == ".seg.nrrd":
+    if _is_seg_nrrd(path):
         own = open_itk(path, "nrrd").grid
-        return _read_seg_nrrd(path, own), own
-    dicom = path.is_file() and suffix_of(path) != ".json" and kind_of(path) == "dicom"
-    if suffix_of(path) == ".json" or (dicom and has("pydicom") and _sop_class(path) == RTSTRUCT):
+        return read_seg_nrrd(path, own), own
+    dicom = path.is_file() and not _is_coco(path) and kind_of(path) == "dicom"
+    if _is_coco(path) or (dicom and has("pydicom") and _sop_class(path) == RTSTRUCT):
         raise ReadError(f"{path.name} holds outlines without a grid of their own: name the image.")
     if dicom:
         own = grid_of_segmentation(path)
@@ -95,7 +95,7 @@ def read_labels_without_image(path: Path) -> tuple[LabelFile, SourceGrid]:
 
 def is_label_file(path: Path) -> bool:
     """Whether a file can be nothing but labels: .seg.nrrd, COCO, DICOM SEG or RTSTRUCT."""
-    if suffix_of(path) in (".seg.nrrd", ".json"):
+    if _is_seg_nrrd(path) or _is_coco(path):
         return True
     if not path.is_file() or kind_of(path) != "dicom" or not is_dicom(path):
         return False
@@ -103,10 +103,10 @@ def is_label_file(path: Path) -> bool:
 
 
 def _on_grid(path: Path, grid: SourceGrid) -> LabelFile:
-    if path.exists() and suffix_of(path) == ".seg.nrrd":
-        return _read_seg_nrrd(path, grid)
-    if path.is_file() and suffix_of(path) == ".json":
-        return read_coco(path, grid)
+    if path.exists() and _is_seg_nrrd(path):
+        return label_formats.SEG_NRRD.read(path, grid)
+    if path.is_file() and _is_coco(path):
+        return label_formats.COCO.read(path, grid)
     if path.is_file() and kind_of(path) == "dicom":
         return _read_dicom(path, grid)
     picture = path.is_file() and kind_of(path) == "picture"
@@ -117,7 +117,7 @@ def _on_grid(path: Path, grid: SourceGrid) -> LabelFile:
     if image.grid.kind == "picture":
         return LabelFile(_whole_numbers(_from_picture(voxels, grid, path), path))
     if "npz" in (image.grid.kind, grid.kind) or grid.kind == "picture":
-        # Neither end states a place in the patient: the size is all there is to compare.
+        # Neither file states a position in the patient: only the sizes can be compared.
         sizes = grid.lps.shape_zyx, image.grid.lps.shape_zyx
         difference = "" if sizes[0] == sizes[1] else f"shape (z, y, x) {sizes[0]} and {sizes[1]}"
     else:
@@ -129,10 +129,19 @@ def _on_grid(path: Path, grid: SourceGrid) -> LabelFile:
 
 
 def _read_dicom(path: Path, grid: SourceGrid) -> LabelFile:
-    """An RTSTRUCT or a SEG; which of them its header says."""
+    """An RTSTRUCT or a SEG, by its header."""
     optional("pydicom", "Reading DICOM SEG and RTSTRUCT")
-    read = read_structures if _sop_class(path) == RTSTRUCT else read_segmentation
-    return read(path, grid)
+    is_rtstruct = _sop_class(path) == RTSTRUCT
+    dicom = label_formats.RTSTRUCT if is_rtstruct else label_formats.DICOM_SEG
+    return dicom.read(path, grid)
+
+
+def _is_seg_nrrd(path: Path) -> bool:
+    return suffix_of(path) in label_formats.SEG_NRRD.suffixes
+
+
+def _is_coco(path: Path) -> bool:
+    return suffix_of(path) in label_formats.COCO.suffixes
 
 
 def _sop_class(path: Path) -> str:
@@ -140,7 +149,8 @@ def _sop_class(path: Path) -> str:
         return str(read_dataset(path).get("SOPClassUID", ""))
 
 
-def _read_seg_nrrd(path: Path, grid: SourceGrid) -> LabelFile:
+def read_seg_nrrd(path: Path, grid: SourceGrid) -> LabelFile:
+    """A 3D Slicer segmentation on the image's grid; errors as of `read_label_file`."""
     header = open_itk(path, "nrrd")
     _refuse_another_grid(path, grid.lps.difference(header.grid.lps, tolerance=1e-3))
     try:
@@ -153,7 +163,7 @@ def _read_seg_nrrd(path: Path, grid: SourceGrid) -> LabelFile:
 def _refuse_another_grid(path: Path, difference: str) -> None:
     if difference:
         raise OtherGrid(
-            f"{path.name} lies on another grid than the image ({difference}): resample it to "
+            f"{path.name} is on another grid than the image ({difference}): resample it to "
             f"the image's grid first.",
             difference,
         )
@@ -171,7 +181,7 @@ def _from_picture(voxels: NDArray[Any], grid: SourceGrid, path: Path) -> NDArray
 
 
 def _whole_numbers(voxels: NDArray[Any], path: Path) -> NDArray[Any]:
-    """Labels in the smallest unsigned type; ReadError where they are not labels."""
+    """Labels in the smallest unsigned type; ReadError if they are not labels."""
     if voxels.dtype.kind == "f" and not (
         np.all(np.isfinite(voxels)) and np.array_equal(voxels, np.rint(voxels))
     ):

@@ -1,4 +1,4 @@
-"""Labels from another grid onto an image's, by nearest neighbour: no label is mixed or invented."""
+"""Resamples labels to an image's grid by nearest neighbour: no label is mixed or invented."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def resampled(
 ) -> tuple[NDArray[Any], tuple[str, ...]]:
     """Labels (Z, Y, X) on `own` as (Z, Y, X) on `wanted`, and what the user should know.
 
-    Every voxel of the result has the label of the voxel its centre lies in, 0 outside.
+    Every voxel of the result has the label of the voxel its centre is in, 0 outside.
     """
     from scipy import ndimage  # slow to import, and seldom needed
 
@@ -33,7 +33,7 @@ def resampled(
     )
     before, after = _millilitres(labels, own), _millilitres(found, wanted)
     notes = [
-        f"The labels lie on another grid ({own.difference(wanted, tolerance=1e-3)}); they were "
+        f"The labels are on another grid ({own.difference(wanted, tolerance=1e-3)}); they were "
         f"brought to the image's by nearest neighbour, so outlines moved by up to half a voxel "
         f"and the volume went from {before:.4g} to {after:.4g} ml."
     ]

@@ -1,7 +1,7 @@
-"""Templates of labels: what is commonly outlined in a region of the body, and the user's own.
+"""Templates of labels: the structures commonly outlined in a body region, and the user's own.
 
-The names are those that `terms.KNOWN` has codes for, so that DICOM SEG and 3D Slicer are told
-what each label is. The abdomen's organs come in the order of the FLARE 2022 challenge. Own
+The names are those that `coded_terms.KNOWN` has codes for, so that DICOM SEG and 3D Slicer get a
+code for each label. The organs of the abdomen are in the order of the FLARE 2022 challenge. Own
 templates are label tables (`label_table`, CSV) in a folder of the user's configuration.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import platformdirs
 
-from napari_medsam.engine.annotation.events import PALETTE, Label
+from napari_medsam.engine.data.labels import Label, default_name
 from napari_medsam.formats.common.coded_terms import KNOWN, with_term
 from napari_medsam.formats.common.label_table import read_label_table, write_label_table
 
@@ -87,14 +87,14 @@ def with_template(
     """The rows that bring a template into a table, to be given to `Annotation.load_table`.
 
     A label that is there by name stays. A nameless row without voxels (not in `used`) is taken
-    over; else a label keeps its number where that is free, and takes the next free one where not.
+    over; else a label keeps its number if that is free, and takes the next free one if not.
     """
     there = {label.name.lower() for label in table}
     missing = [label for label in template if label.name.lower() not in there]
     spare = {
         label.number
         for label in table
-        if label.number not in used and label.name == f"Label {label.number}"
+        if label.number not in used and label.name == default_name(label.number)
     }
     taken = {label.number for label in table} - spare
     rows = []
@@ -108,5 +108,5 @@ def with_template(
 
 
 def _built_in(number: int, name: str) -> Label:
-    label = Label(number, name, PALETTE[(number - 1) % len(PALETTE)])
+    label = Label.default(number, name)
     return with_term(label, KNOWN[BROADER[name]]) if name in BROADER else label

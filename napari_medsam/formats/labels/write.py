@@ -1,14 +1,14 @@
-"""Labels to a file on the grid of the image they were drawn on, proven before it is reported.
+"""Writes labels to a file on the grid of their image, and verifies the file.
 
-A file is written under a temporary name beside its target, read back by another library than
-the one that wrote it wherever there is one, compared in geometry and voxel by voxel, and only
-then moved into place. Until that moment a file already there is untouched.
+A file is written under a temporary name beside its target, read back (by another library than the
+one that wrote it, if there is one), compared in geometry and voxel by voxel, and only then moved
+into place. Until that moment an existing file is untouched.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.annotation.events import Label
+from napari_medsam.engine.data.labels import Label
 from napari_medsam.formats.common.errors import ReadError, SaveError, in_use
 from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.common.label_table import (
@@ -24,68 +24,25 @@ from napari_medsam.formats.common.label_table import (
     description_beside,
     write_label_table,
 )
-from napari_medsam.formats.dicom import rtstruct_write, seg_write
 from napari_medsam.formats.images.read import suffix_of
-from napari_medsam.formats.itk import seg_nrrd
-from napari_medsam.formats.itk import write_labels as labels_itk
+from napari_medsam.formats.labels.label_formats import BY_SUFFIX, LabelFormat
 from napari_medsam.formats.labels.read import read_label_file, read_labels
-from napari_medsam.formats.nifti import write_labels as labels_nifti
-from napari_medsam.formats.pictures import coco
-from napari_medsam.formats.pictures import write_labels as labels_picture
 from napari_medsam.storage.atomic_write import replacing, to_disk
 from napari_medsam.storage.errors import FileInUse
 from napari_medsam.storage.file_names import is_too_long, name_problem, too_long
 from napari_medsam.storage.operating_system import is_windows
 
 __all__ = [
-    "FORMATS",
     "Saved",
     "read_label_file",
     "read_labels",
     "write_labels",
 ]
 
-Write = Callable[[Path, NDArray[Any], SourceGrid, Sequence[Label]], None]
-Check = Callable[[Path, NDArray[Any], SourceGrid], str]
-
-
-@dataclass(frozen=True)
-class LabelFormat:
-    """How labels are written to one kind of file and how the result is proven."""
-
-    write: Write
-    check: Check
-    largest: int = 2**32 - 1
-
-
-NIFTI = LabelFormat(labels_nifti.write, labels_nifti.check)
-NRRD = LabelFormat(labels_itk.write_nrrd, labels_itk.check)
-MHA = LabelFormat(labels_itk.write_mha, labels_itk.check)
-SEG_NRRD = LabelFormat(seg_nrrd.write, seg_nrrd.check, largest=65535)
-PICTURE = LabelFormat(labels_picture.write, labels_picture.check, largest=65535)
-DICOM_SEG = LabelFormat(seg_write.write_dicom_seg, seg_write.check_dicom_seg, largest=65535)
-RTSTRUCT = LabelFormat(rtstruct_write.write_rtstruct, rtstruct_write.check_rtstruct, largest=65535)
-COCO = LabelFormat(coco.write, coco.check, largest=65535)
-
-FORMATS: dict[str, LabelFormat] = {
-    ".nii.gz": NIFTI,
-    ".nii": NIFTI,
-    ".nrrd": NRRD,
-    ".seg.nrrd": SEG_NRRD,
-    ".mha": MHA,
-    ".png": PICTURE,
-    ".tif": PICTURE,
-    ".tiff": PICTURE,
-    ".dcm": DICOM_SEG,
-    ".seg.dcm": DICOM_SEG,
-    ".rtstruct.dcm": RTSTRUCT,
-    ".json": COCO,
-}
-
 
 @dataclass(frozen=True)
 class Saved:
-    """What was saved and how it was proven.
+    """A saved file and how it was verified.
 
     Parameters
     ----------
@@ -96,7 +53,7 @@ class Saved:
     n_voxels
         Voxels that carry a label.
     checked
-        What was read back and compared, in plain words.
+        The comparison that was made, in plain words.
     """
 
     path: Path
@@ -118,22 +75,22 @@ def write_labels(
     Parameters
     ----------
     path
-        The target; its suffix chooses the format (`FORMATS`).
+        The target; its suffix chooses the format (`label_formats.BY_SUFFIX`).
     labels
         (Z, Y, X) whole numbers in the LPS order of the image's volume, 0 is background.
     grid
         `ImageFile.grid` of the image.
     table
-        Names, colours and coded terms (`terms.CodedLabel`), for formats that have a place for
+        Names, colours and coded terms (`coded_terms.CodedLabel`), for formats that can store
         them.
     description
         Write ITK-SNAP's label description beside the file (`label_table.description_beside`),
-        for formats that have no place for names.
+        for formats that cannot store names.
 
     Raises
     ------
     SaveError
-        Nothing was saved, and what stood at `path` before still does.
+        Nothing was saved; a file that was at `path` before is unchanged.
     """
     path = Path(path)
     chosen = _format_of(path)
@@ -161,17 +118,17 @@ def write_labels(
 
 
 def _format_of(path: Path) -> LabelFormat:
-    chosen = FORMATS.get(suffix_of(path))
+    chosen = BY_SUFFIX.get(suffix_of(path))
     if chosen is None:
         raise SaveError(
             f"{path.name} does not say in which format to save: end it in "
-            f"{', '.join(list(FORMATS)[:-1])} or {list(FORMATS)[-1]}."
+            f"{', '.join(list(BY_SUFFIX)[:-1])} or {list(BY_SUFFIX)[-1]}."
         )
     return chosen
 
 
 def _refuse_source(path: Path, grid: SourceGrid) -> None:
-    """Never write over the image, nor into a DICOM series' folder, nor to a name that is none."""
+    """Never overwrite the image, nor write into a DICOM series' folder or to an invalid name."""
     if is_windows() and (problem := name_problem(path.name)):
         raise SaveError(problem)
     if not path.parent.is_dir():
@@ -183,14 +140,14 @@ def _refuse_source(path: Path, grid: SourceGrid) -> None:
     source = grid.source.resolve()
     if path.suffix == ".dcm" and source.is_dir() and source in path.resolve().parents:
         raise SaveError(
-            f"{path.name} would lie among the slices of the series; save it in another folder."
+            f"{path.name} would be among the slices of the series; save it in another folder."
         )
 
 
 def _smallest_type(
     labels: NDArray[Any], grid: SourceGrid, chosen: LabelFormat, path: Path
 ) -> NDArray[Any]:
-    """Labels as uint8, uint16 or uint32, whichever is enough."""
+    """Labels as uint8, uint16 or uint32, whichever suffices."""
     if labels.shape != grid.lps.shape_zyx:
         raise SaveError(
             f"The labels are {labels.shape} and their image is {grid.lps.shape_zyx} (z, y, x): "

@@ -1,9 +1,9 @@
-"""The two geometries a NIfTI header states, and how labels get exactly the same ones.
+"""The two geometries of a NIfTI header, and how labels get exactly the same ones.
 
-NIfTI gives sform (an affine) and qform (a rotation with spacings). The sform is used where it
-is coded, then the qform, then nibabel's guess; this is nibabel's own rule
-(`Nifti1Header.get_best_affine`). Other programs prefer the qform, so labels carry both as the
-image had them, number for number. The world of NIfTI is RAS; it is turned to LPS here.
+NIfTI gives sform (an affine) and qform (a rotation with spacings). The sform is used if it is
+coded, then the qform, then nibabel's guess; this is nibabel's own rule
+(`Nifti1Header.get_best_affine`). Other programs prefer the qform, so labels get both as the image
+has them, number for number. The world of NIfTI is RAS; it is converted to LPS here.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SCANNER = 1
 
 
 def geometry_of(image: Any) -> tuple[NDArray[Any], NiftiForms | None, list[str]]:
-    """What an opened image says of its place.
+    """The position that an opened image states.
 
     Returns
     -------
@@ -133,7 +133,7 @@ def _is_regular(affine: NDArray[Any]) -> bool:
 
 
 def _disagreement(sform: NDArray[Any], qform: NDArray[Any] | None, header: Any) -> list[str]:
-    """A warning where the two forms put a corner of the volume in different places."""
+    """A warning if the two forms put a corner of the volume in different places."""
     if qform is None:
         return []
     last = [max(1, int(n)) - 1 for n in header["dim"][1:4]]

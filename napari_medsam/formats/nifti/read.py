@@ -1,7 +1,7 @@
 """NIfTI-1 and NIfTI-2 (and MGZ, Analyze, MINC 1, which nibabel reads the same way).
 
-Voxels are read through nibabel, scaled as the header asks (scl_slope, scl_inter); where they
-lie is the business of `nifti_forms`.
+Voxels are read through nibabel, scaled by the header (scl_slope, scl_inter); `header_geometry`
+finds their position.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def read_nifti(path: Path, frame: int | None = None) -> ImageFile:
 
 
 def open_nifti(path: Path) -> NiftiHeader:
-    """Read the header alone: grid, number of volumes, warnings."""
+    """Read the header only: grid, number of volumes, warnings."""
     if path.stat().st_size == 0:
         raise ReadError(f"{path.name} is empty (0 bytes).")
     _require_mgh(path)
@@ -154,7 +154,7 @@ def _require_mgh(path: Path) -> None:
 
 
 def _window(header: Any) -> tuple[float, float] | None:
-    """cal_min and cal_max, where the file gives them."""
+    """cal_min and cal_max, if the file gives them."""
     if not isinstance(header, nib.Nifti1Header):
         return None
     lower, upper = float(header["cal_min"]), float(header["cal_max"])

@@ -1,4 +1,4 @@
-"""Labels as NIfTI: written by nibabel, read back by nibabel and by SimpleITK."""
+"""Writes labels as NIfTI with nibabel, and reads them back with nibabel and SimpleITK."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from napari_medsam.engine.annotation.events import Label
+from napari_medsam.engine.data.labels import Label
 from napari_medsam.formats.common.errors import SaveError, reason
 from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.nifti.header_geometry import (
@@ -48,12 +48,12 @@ def check(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:
         raise SaveError(f"{path.suffix} labels read back differ from those on screen.")
     difference = grid.geometry.difference(geometry)
     if difference:
-        raise SaveError(f"The saved labels would lie elsewhere than the image: {difference}.")
-    said = (
+        raise SaveError(f"The saved labels would be elsewhere than the image: {difference}.")
+    checked = (
         f"{stored.size:,} voxels, size, spacing, origin and direction were read back with nibabel "
         f"and equal the image's"
     )
-    return said + _second_opinion(path, labels_kji, grid)
+    return checked + _second_opinion(path, labels_kji, grid)
 
 
 def _second_opinion(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:
@@ -86,7 +86,7 @@ def _second_opinion(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> s
 
 
 def _expected_by_itk(grid: SourceGrid) -> NDArray[np.float64] | None:
-    """Where SimpleITK sees the image: in its file, or by our geometry where that is sure."""
+    """The affine by which SimpleITK places the image: from its file, or ours if that is certain."""
     if grid.forms is not None and grid.forms.version == 1 and grid.source.is_file():
         reader = sitk.ImageFileReader()
         reader.SetImageIO("NiftiImageIO")

@@ -1,4 +1,4 @@
-"""COCO JSON for the objects of a picture: one instance a connected part of a label.
+"""COCO JSON for the objects of a picture: one instance per connected part of a label.
 
 Masks are run-length encoded, which is exact (polygons are not); they count pixels column by
 column, zeros first, and boxes are x, y, width, height from the upper left corner of a pixel
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.annotation.events import MOST_LABELS, PALETTE, Label
+from napari_medsam.engine.data.labels import MOST_LABELS, Label, default_color
 from napari_medsam.formats.common.contours import fill
 from napari_medsam.formats.common.errors import ReadError, SaveError
 from napari_medsam.formats.common.grid import SourceGrid
@@ -65,7 +65,7 @@ def write(
 
 
 def check(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:
-    """Decode every instance again; SaveError where together they differ from the labels."""
+    """Decode every instance again; SaveError if together they differ from the labels."""
     found = read_coco(path, grid)
     if not np.array_equal(grid.from_lps(found.labels), labels_kji):
         raise SaveError("The instances read back differ from the labels on screen.")
@@ -196,7 +196,7 @@ def _image(images: Sequence[Any], name: str, path: Path) -> Any:
 
 def _label(category: Any) -> Label:
     number = int(category["id"])
-    color = PALETTE[(number - 1) % len(PALETTE)]
+    color = default_color(number)
     if "color" in category:
         red, green, blue = (int(v) / 255 for v in category["color"])
         color = red, green, blue

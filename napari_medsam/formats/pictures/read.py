@@ -1,6 +1,6 @@
-"""PNG, JPEG, BMP and TIFF pictures, as stored: no scaling by dpi, no turning by EXIF.
+"""Reads PNG, JPEG, BMP and TIFF pictures as stored: no scaling by dpi, no rotation by EXIF.
 
-Pictures state no patient orientation; rows and columns are taken as they stand. The dpi in a
+Pictures state no patient orientation; rows and columns are taken as stored. The dpi in a
 picture's header describes printing, not the patient, so the pixel size is 1 unless given.
 """
 
@@ -63,7 +63,7 @@ def read_picture(
     SeveralFrames
         The file has several times or channels and `frame` is None.
     ReadError
-        The file is damaged, of another kind than its name says, or too large.
+        The file is damaged, of another kind than its suffix, or too large.
     """
     with path.open("rb") as stream:
         start = stream.read(8)
@@ -77,8 +77,8 @@ def read_picture(
         array, notes = _picture_pixels(path, indices=indices)
     if min(array.shape) < 1:
         raise ReadError(f"{path.name} holds no pixels: its size is {array.shape[1::-1]}.")
-    pixels, said = grey_or_rgb(array, path.name)
-    return _placed(path, pixels, notes + said, spacing_xyz)
+    pixels, warnings = grey_or_rgb(array, path.name)
+    return _placed(path, pixels, notes + warnings, spacing_xyz)
 
 
 def _placed(
@@ -119,7 +119,7 @@ def _picture_pixels(path: Path, *, indices: bool) -> tuple[NDArray[Any], Notes]:
 
 
 def _deep_png_colours(path: Path) -> int | None:
-    """The colour type of a PNG with 16 bits, of which Pillow keeps 8 wherever it is not grey.
+    """The colour type of a PNG with 16 bits, of which Pillow retains 8 if it is not grey.
 
     Bit depth and colour type are bytes 24 and 25 (PNG specification, section 11.2.2).
     """
@@ -130,7 +130,7 @@ def _deep_png_colours(path: Path) -> int | None:
 
 
 def _by_itk(path: Path) -> NDArray[Any]:
-    """(Y, X, channels) uint16; ITK's PNG reader keeps 16 bits of colours."""
+    """(Y, X, channels) uint16; ITK's PNG reader retains 16 bits per colour."""
     reader = sitk.ImageFileReader()
     reader.SetImageIO("PNGImageIO")
     reader.SetFileName(str(path))

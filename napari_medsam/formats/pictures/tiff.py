@@ -1,8 +1,8 @@
-"""TIFF files: pages as slices, ImageJ and OME axes as they are named, palettes.
+"""Reads TIFF files: pages as slices, ImageJ and OME axes as they are named, palettes.
 
 tifffile names the axes; SimpleITK's TIFF reader is not used, as it garbles grey with
 transparency and half floats, and stacks channels as if they were slices. Compressions that
-tifffile cannot undo by itself (LZW, JPEG) are read by Pillow.
+tifffile cannot decode on its own (LZW, JPEG) are read by Pillow.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from napari_medsam.formats.common.library_output import library_warnings
 from napari_medsam.formats.common.limits import DEFLATE_LIMIT, require_data, require_memory
 
 SLICE_AXES = "ZIQ"
-"""tifffile's letters for a third axis of space: Z, or pages of which nothing is said (I, Q)."""
+"""tifffile's letters for a third axis of space: Z, or unspecified pages (I, Q)."""
 
 UNREADABLE = (*DAMAGE, tifffile.TiffFileError)
 """What tifffile and its decoders raise on damaged files."""
@@ -86,9 +86,9 @@ def _in_order(array: NDArray[Any], axes: str, frame: int | None, path: Path) -> 
     if "Y" not in axes or "X" not in axes:
         raise ReadError(f"{path.name} has axes {axes}; an image needs X and Y.")
     third = next((letter for letter in SLICE_AXES if letter in axes), "")
-    kept = [axes.index(letter) for letter in (third, "Y", "X", "S") if letter and letter in axes]
-    others = [n for n in range(len(axes)) if n not in kept]
-    array = np.transpose(array, (*others, *kept))
+    used = [axes.index(letter) for letter in (third, "Y", "X", "S") if letter and letter in axes]
+    others = [n for n in range(len(axes)) if n not in used]
+    array = np.transpose(array, (*others, *used))
     sizes = array.shape[: len(others)]
     n_frames = int(np.prod(sizes, dtype=np.int64))
     if n_frames > 1 and frame is None:

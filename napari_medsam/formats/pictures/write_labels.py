@@ -1,8 +1,8 @@
-"""Labels of a picture as PNG or TIFF of the same size: each pixel's value is its label.
+"""Writes labels of a picture as PNG or TIFF of its size: each pixel's value is its label.
 
 Written by SimpleITK, read back by Pillow and tifffile (which come with napari).
 
-8 bits where labels go up to 255, else 16; never a palette, which readers expand to colours.
+8 bits if labels go up to 255, else 16; never a palette, which readers expand to colours.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
-from napari_medsam.engine.annotation.events import Label
+from napari_medsam.engine.data.labels import Label
 from napari_medsam.formats.common.errors import SaveError, reason
 from napari_medsam.formats.common.grid import SourceGrid
 
@@ -28,8 +28,8 @@ def write(
     """Write the labels of one plane, or of the pages of a TIFF, in the picture's own order."""
     if 1 not in labels_kji.shape and grid.kind not in ("picture", "npz"):
         raise SaveError(
-            f"A picture file cannot say where in the patient {labels_kji.shape[0]} slices lie; "
-            f"save these labels as .nii.gz, .nrrd or .mha."
+            f"A picture file cannot state the positions of {labels_kji.shape[0]} slices in the "
+            f"patient; save these labels as .nii.gz, .nrrd or .mha."
         )
     plane = _plane(path, labels_kji)
     writer = sitk.ImageFileWriter()
@@ -48,7 +48,7 @@ def write(
 
 
 def check(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:
-    """Compare the pixels on disk with those meant; SaveError where they differ."""
+    """Compare the pixels on disk with the labels; SaveError if they differ."""
     plane = _plane(path, labels_kji)
     try:
         if path.suffix.lower() == ".png":

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from napari_medsam.modality import MODALITIES
 from napari_medsam.models.specs import contracts
 from napari_medsam.models.specs.model_spec import ModelSpec as ModelSpec
 from napari_medsam.models.specs.model_spec import PageSource as PageSource
@@ -16,19 +17,8 @@ from napari_medsam.models.specs.model_spec import UrlSource as UrlSource
 from napari_medsam.models.specs.model_spec import WeightsFile as WeightsFile
 from napari_medsam.models.specs.model_spec import WheelSource as WheelSource
 
-CHALLENGE_MODALITIES = (
-    "CT",
-    "MR",
-    "PET",
-    "US",
-    "X-Ray",
-    "Mammography",
-    "Dermoscopy",
-    "Endoscopy",
-    "Fundus",
-    "Microscopy",
-    "OCT",
-)
+CHALLENGE_MODALITIES = MODALITIES
+"""The challenge had all of them."""
 
 LITE_MEDSAM = ModelSpec(
     name="litemedsam",

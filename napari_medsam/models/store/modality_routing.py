@@ -14,25 +14,12 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Literal
 
+from napari_medsam.modality import CHALLENGE_SPELLINGS
 from napari_medsam.models.specs.catalogue import CATALOGUE, CHALLENGE_MODALITIES, DEFAULT
 from napari_medsam.models.specs.model_spec import ModelSpec
 
 AUTO = "auto"
 
-# Spellings in the challenge's file names, which differ between its training and test sets.
-SPELLINGS: dict[str, str] = {
-    **{word.lower(): word for word in CHALLENGE_MODALITIES},
-    "xray": "X-Ray",
-    "xr": "X-Ray",
-    "cxr": "X-Ray",
-    "microscope": "Microscopy",
-    "dermoscope": "Dermoscopy",
-    "endoscope": "Endoscopy",
-    "mamm": "Mammography",
-    "mammo": "Mammography",
-    "ultrasound": "US",
-    "mri": "MR",
-}
 _CHALLENGE_NAME = re.compile(r"[23]dbox_([a-z]+(?:-[a-z]+)?)(?:[_.]|$)", re.IGNORECASE)
 
 
@@ -90,7 +77,7 @@ def challenge_modality(path: str | PurePath) -> str:
     ``2DBox_Microscope_0001.npz`` is "Microscopy"; ``patient_US_7.npz`` is "".
     """
     match = _CHALLENGE_NAME.match(PurePath(path).name)
-    return SPELLINGS.get(match.group(1).lower(), "") if match else ""
+    return CHALLENGE_SPELLINGS.get(match.group(1).lower(), "") if match else ""
 
 
 def route(team: Literal["DAFT", "hawken50"], modality: str, *, is_3d: bool) -> Route | None:

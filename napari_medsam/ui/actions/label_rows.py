@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from napari_medsam.engine.annotation.events import Label, LabelState
+from napari_medsam.engine.data.labels import Label, LabelState
 from napari_medsam.engine.data.volume import Axis
 from napari_medsam.formats.common.coded_terms import code_in_words
 from napari_medsam.measure.from_files import units_of

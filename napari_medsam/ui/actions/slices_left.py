@@ -6,6 +6,7 @@ what is left in other views and of other labels, or takes the case for finished.
 
 from __future__ import annotations
 
+from napari_medsam.engine.data.labels import default_name
 from napari_medsam.engine.data.volume import AXES, Axis
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.dock_state import VIEW_NAMES
@@ -17,7 +18,7 @@ MOST_NAMED = 3
 def name_of(case: Case, number: int) -> str:
     """A label's name in the table."""
     label = case.named(number)
-    return label.name if label is not None else f"Label {number}"
+    return label.name if label is not None else default_name(number)
 
 
 def and_elsewhere(case: Case, axis: Axis) -> str:

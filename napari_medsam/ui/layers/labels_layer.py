@@ -17,7 +17,7 @@ from napari.layers import Image, Labels, Layer
 from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 
-from napari_medsam.engine.annotation.events import Label
+from napari_medsam.engine.data.labels import Label
 from napari_medsam.engine.data.prompts import SliceRef
 from napari_medsam.engine.data.volume import AXES, Axis
 from napari_medsam.formats.common.grid import SourceGrid

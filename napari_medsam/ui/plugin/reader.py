@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from napari_medsam.formats.common.errors import ReadError
+from napari_medsam.formats.dicom.validity import could_be_dicom, is_dicom
 from napari_medsam.formats.images.read import SUFFIXES, suffix_of
+from napari_medsam.formats.labels.label_formats import COCO
 from napari_medsam.formats.labels.read import is_label_file, read_labels_without_image
 from napari_medsam.formats.pictures.coco import is_coco
 from napari_medsam.ui.actions.open_images import NothingChosen, open_images
@@ -81,17 +83,16 @@ def _labels(path: Path) -> list[LayerData]:
 
 def _is_ours(path: Path) -> bool:
     if path.is_dir():
-        files = (p for p in sorted(path.rglob("*")) if p.is_file())
+        files = (p for p in sorted(path.rglob("*")) if could_be_dicom(p) and p.is_file())
         return any(_is_dicom(p) for p, _ in zip(files, range(MOST_LOOKED_AT), strict=False))
-    if suffix_of(path) == ".json":
+    if suffix_of(path) in COCO.suffixes:
         return is_coco(path)
     return suffix_of(path) in SUFFIXES or _is_dicom(path)
 
 
 def _is_dicom(path: Path) -> bool:
-    """Whether a file begins as DICOM part 10 does: 128 bytes, then DICM."""
+    """By the mark only: napari asks about every file there is."""
     try:
-        with path.open("rb") as file:
-            return file.read(132)[128:] == b"DICM"
+        return is_dicom(path, only_marked=True)
     except OSError:
         return False

@@ -20,15 +20,26 @@ from numpy.typing import NDArray
 from napari_medsam.formats.common.errors import SaveError
 from napari_medsam.formats.common.grid import Geometry, SourceGrid
 from napari_medsam.formats.images.read import suffix_of
-from napari_medsam.formats.labels.write import FORMATS, write_labels
+from napari_medsam.formats.labels.label_formats import (
+    BY_SUFFIX,
+    COCO,
+    DICOM_SEG,
+    NIFTI,
+    NRRD,
+    PNG,
+    RTSTRUCT,
+    SEG_NRRD,
+    LabelFormat,
+)
+from napari_medsam.formats.labels.write import write_labels
 from napari_medsam.ui.layers.labels_layer import GRID, TABLE
 from napari_medsam.ui.plugin.current_dock import case_of
 
 Write = Callable[[str, NDArray[Any], dict[str, Any]], list[str]]
 
 
-def _writer(suffix: str) -> Write:
-    """The writer of a line whose first ending is `suffix`."""
+def _writer(proposed: LabelFormat) -> Write:
+    """The writer of a line that proposes this format."""
 
     def write(path: str, data: NDArray[Any], meta: dict[str, Any]) -> list[str]:
         """Save one labels layer and return what was written.
@@ -40,25 +51,25 @@ def _writer(suffix: str) -> Write:
             "No plugin could be found" where it chose the writer itself.
         """
         try:
-            return [str(_save(_named(Path(path), suffix), data, meta))]
+            return [str(_save(_named(Path(path), proposed.suffixes[0]), data, meta))]
         except SaveError as error:
             raise RuntimeError(str(error)) from error
 
     return write
 
 
-write_nifti = _writer(".nii.gz")
-write_nrrd = _writer(".nrrd")
-write_picture = _writer(".png")
-write_seg_nrrd = _writer(".seg.nrrd")
-write_dicom_seg = _writer(".seg.dcm")
-write_rtstruct = _writer(".rtstruct.dcm")
-write_coco = _writer(".json")
+write_nifti = _writer(NIFTI)
+write_nrrd = _writer(NRRD)
+write_picture = _writer(PNG)
+write_seg_nrrd = _writer(SEG_NRRD)
+write_dicom_seg = _writer(DICOM_SEG)
+write_rtstruct = _writer(RTSTRUCT)
+write_coco = _writer(COCO)
 
 
 def _named(path: Path, suffix: str) -> Path:
     """The name with its ending."""
-    if suffix_of(path) in FORMATS:
+    if suffix_of(path) in BY_SUFFIX:
         return path
     named = path.with_name(path.name + suffix)
     if named.exists():  # the dialog asked about another name

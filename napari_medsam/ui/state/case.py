@@ -14,10 +14,11 @@ from napari.components import ViewerModel
 from napari.layers import Image, Layer
 
 from napari_medsam.engine.annotation.annotation import Annotation
-from napari_medsam.engine.annotation.events import Event, Label, LabelState, PlacedBox
+from napari_medsam.engine.annotation.events import Event, PlacedBox
 from napari_medsam.engine.annotation.merge import merge_labels
 from napari_medsam.engine.annotation.review_index import ReviewIndex
 from napari_medsam.engine.data.intensity_window import Window
+from napari_medsam.engine.data.labels import Label, LabelState
 from napari_medsam.engine.data.prompts import SliceRef
 from napari_medsam.engine.data.volume import Axis
 from napari_medsam.formats.common.coded_terms import renamed

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from napari_medsam.engine.annotation.events import LabelState
+from napari_medsam.engine.data.labels import LabelState
 from napari_medsam.engine.data.volume import Axis
 from napari_medsam.models.runtime.precision_choice import PrecisionPreference
 from napari_medsam.ui.state.resume_offers import ResumeOffer

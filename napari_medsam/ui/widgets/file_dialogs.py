@@ -10,22 +10,23 @@ from qtpy.QtWidgets import QFileDialog, QMessageBox, QWidget
 from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.images.read import SUFFIXES, suffix_of
 from napari_medsam.formats.labels.export_formats import export_formats_for, with_export_suffix
+from napari_medsam.formats.labels.label_formats import BY_SUFFIX
 
-LABEL_FILES = " ".join(f"*{suffix}" for suffix in (*SUFFIXES, ".json"))
+LABEL_FILES = " ".join(f"*{suffix}" for suffix in dict.fromkeys((*SUFFIXES, *BY_SUFFIX)))
 TABLE_FILTER = "Label table (*.csv);;ITK-SNAP label description (*.txt *.label)"
 
 
 def ask_save_path(parent: QWidget, suggested: Path, grid: SourceGrid) -> Path | None:
     """Where to save labels, in one of the formats that fit their image."""
-    exits = export_formats_for(grid)
-    filters = [one.file_filter for one in exits]
+    formats = export_formats_for(grid)
+    filters = [one.file_filter for one in formats]
     name, chosen = QFileDialog.getSaveFileName(
         parent, "Save labels", str(suggested), ";;".join(filters)
     )
     if not name:
         return None
     asked = Path(name)
-    meant = exits[filters.index(chosen)] if chosen in filters else None
+    meant = formats[filters.index(chosen)] if chosen in filters else None
     path = with_export_suffix(asked, meant, suffix_of(suggested))
     if path != asked and path.exists() and not _may_replace(parent, path):
         return None

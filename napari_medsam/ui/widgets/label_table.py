@@ -17,7 +17,7 @@ from qtpy.QtWidgets import (
 )
 from superqt.utils import signals_blocked
 
-from napari_medsam.engine.annotation.events import LabelState
+from napari_medsam.engine.data.labels import LabelState
 from napari_medsam.ui.state.dock_state import LabelRow
 
 COLUMNS = ("", "No.", "Name", "Lock", "State", "ml", "mm", "Look")

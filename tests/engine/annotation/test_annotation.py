@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from napari_medsam.engine.annotation.annotation import Annotation
-from napari_medsam.engine.annotation.events import Event, Label, PlacedBox
+from napari_medsam.engine.annotation.events import Event, PlacedBox
 from napari_medsam.engine.annotation.patch import Patch
+from napari_medsam.engine.data.labels import Label
 from napari_medsam.engine.data.masks import SliceMask, tight_patch
 from napari_medsam.engine.data.prompts import SliceRef, box_prompt
 

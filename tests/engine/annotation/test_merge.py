@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from napari_medsam.engine.annotation.annotation import Annotation
-from napari_medsam.engine.annotation.events import Label, Origin
+from napari_medsam.engine.annotation.events import Origin
 from napari_medsam.engine.annotation.merge import merge_labels
+from napari_medsam.engine.data.labels import Label
 
 RED, BLUE = (1.0, 0.0, 0.0), (0.0, 0.0, 1.0)
 

@@ -11,16 +11,19 @@ import pytest
 from napari_medsam.formats.common import optional_libraries
 from napari_medsam.formats.common.grid import Geometry, Kind, SourceGrid
 from napari_medsam.formats.labels.export_formats import (
+    export_formats_for,
+    proposed_suffix,
+    with_export_suffix,
+)
+from napari_medsam.formats.labels.label_formats import (
+    BY_SUFFIX,
     COCO,
     DICOM_SEG,
     NIFTI,
     RTSTRUCT,
     SEG_NRRD,
-    export_formats_for,
-    proposed_suffix,
-    with_export_suffix,
+    LabelFormat,
 )
-from napari_medsam.formats.labels.write import FORMATS
 
 
 def grid(kind: Kind, slices: int, ndim: int = 3) -> SourceGrid:
@@ -37,7 +40,7 @@ def suffixes(found: SourceGrid) -> set[str]:
 def test_every_format_is_offered_for_some_image() -> None:
     pytest.importorskip("highdicom", reason="needs the extra [dicom]")
     offered = suffixes(grid("dicom", 9)) | suffixes(grid("picture", 1, 2))
-    assert offered == set(FORMATS)
+    assert offered == set(BY_SUFFIX)
 
 
 def test_series_can_be_saved_as_dicom_and_a_nifti_cannot() -> None:
@@ -81,5 +84,7 @@ def test_series_without_a_frame_of_reference_is_not_offered_as_dicom() -> None:
         ("mine.nrrd", None, "mine.nrrd"),
     ],
 )
-def test_ending_is_what_the_user_meant(name: str, chosen: object, expected: str) -> None:
-    assert with_export_suffix(Path(name), chosen, ".nii.gz").name == expected  # type: ignore[arg-type]
+def test_ending_is_what_the_user_meant(
+    name: str, chosen: LabelFormat | None, expected: str
+) -> None:
+    assert with_export_suffix(Path(name), chosen, ".nii.gz").name == expected

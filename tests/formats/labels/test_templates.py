@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from napari_medsam.engine.annotation.annotation import Annotation
-from napari_medsam.engine.annotation.events import PALETTE, Label
+from napari_medsam.engine.data.labels import PALETTE, Label
 from napari_medsam.formats.common.coded_terms import UNKNOWN, term_of
 from napari_medsam.formats.labels.templates import (
     read_template,

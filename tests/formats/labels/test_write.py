@@ -84,7 +84,7 @@ class TestRefusals:
     def test_unknown_suffix_lists_the_known_ones(
         self, grid: SourceGrid, ones: np.ndarray, tmp_path: Path
     ) -> None:
-        with pytest.raises(SaveError, match=r"\.nii\.gz, \.nii, \.nrrd, \.seg\.nrrd, \.mha"):
+        with pytest.raises(SaveError, match=r"\.nii\.gz, \.nii, \.seg\.nrrd, \.nrrd, \.mha"):
             write_labels(tmp_path / "labels.xyz", ones, grid)
 
     def test_labels_of_another_size_are_refused(self, grid: SourceGrid, tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ class TestRefusals:
         self, grid: SourceGrid, ones: np.ndarray, tmp_path: Path
     ) -> None:
         for name in ("labels.png", "labels.tif"):
-            with pytest.raises(SaveError, match="where in the patient"):
+            with pytest.raises(SaveError, match="positions of 5 slices in the patient"):
                 write_labels(tmp_path / name, ones, grid)
         assert sorted(p.name for p in tmp_path.iterdir()) == ["image.nii.gz"]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from napari_medsam.engine.annotation.events import Label
+from napari_medsam.engine.data.labels import Label
 from napari_medsam.formats.common.errors import ReadError, SaveError
 from napari_medsam.formats.common.grid import Geometry, SourceGrid
 from napari_medsam.formats.images.read import read_image

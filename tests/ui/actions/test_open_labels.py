@@ -12,7 +12,7 @@ import pytest
 from napari.layers import Labels
 from qtpy.QtWidgets import QFileDialog
 
-from napari_medsam.engine.annotation.events import Label
+from napari_medsam.engine.data.labels import Label
 from napari_medsam.formats.common.coded_terms import term_of
 from napari_medsam.formats.common.label_table import read_label_table, write_label_table
 from napari_medsam.formats.images.read import read_image

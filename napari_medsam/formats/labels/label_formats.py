@@ -1,0 +1,193 @@
+"""The formats that labels are saved in: one table for everything that offers, writes or lists them.
+
+A format names its functions as "module:function", and they are imported when they are called, so
+that importing the table loads no library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal
+
+from napari_medsam.formats.common.optional_libraries import has
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from napari_medsam.engine.data.labels import Label
+    from napari_medsam.formats.common.grid import SourceGrid
+    from napari_medsam.formats.common.label_file import LabelFile
+
+_FORMATS = "napari_medsam.formats"
+
+
+@dataclass(frozen=True)
+class LabelFormat:
+    """A format of label files: its names, what it can hold, and its functions.
+
+    Parameters
+    ----------
+    name
+        One word, unique in the table.
+    title
+        As dialogs and reports call it.
+    suffixes
+        In lower case; the first is proposed for new files.
+    made_for
+        The images it is made for: volumes, pictures of one plane, or DICOM series, to whose
+        slices it refers.
+    writer
+        ``module:function`` of `write`, below `napari_medsam.formats`.
+    checker
+        The same of `check`.
+    reader
+        The same of `read`; "" if its labels are read as an image is.
+    largest
+        The highest label number it can hold.
+    needs
+        Libraries of the extra [dicom], without which it cannot be written.
+    holds_images
+        Whether files with its suffixes may also be images.
+    """
+
+    name: str
+    title: str
+    suffixes: tuple[str, ...]
+    made_for: Literal["volume", "picture", "series"]
+    writer: str
+    checker: str
+    reader: str = ""
+    largest: int = 65535
+    needs: tuple[str, ...] = ()
+    holds_images: bool = False
+
+    @property
+    def file_filter(self) -> str:
+        """As file dialogs take it: "NIfTI (*.nii.gz *.nii)"."""
+        return f"{self.title} ({' '.join(f'*{suffix}' for suffix in self.suffixes)})"
+
+    @property
+    def is_available(self) -> bool:
+        """Whether the libraries that it needs are installed."""
+        return all(has(library) for library in self.needs)
+
+    def write(
+        self, path: Path, labels_kji: NDArray[Any], grid: SourceGrid, table: Sequence[Label]
+    ) -> None:
+        """Write labels, which are in the file order of the image."""
+        _function(self.writer)(path, labels_kji, grid, table)
+
+    def check(self, path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:
+        """Read a written file back and compare it; a clause that says what was compared."""
+        checked: str = _function(self.checker)(path, labels_kji, grid)
+        return checked
+
+    def read(self, path: Path, grid: SourceGrid) -> LabelFile:
+        """Read labels onto the image's grid; only for formats that have a `reader`."""
+        file: LabelFile = _function(self.reader)(path, grid)
+        return file
+
+
+def _function(name: str) -> Callable[..., Any]:
+    module, function = name.split(":")
+    found: Callable[..., Any] = getattr(import_module(f"{_FORMATS}.{module}"), function)
+    return found
+
+
+NIFTI = LabelFormat(
+    "nifti",
+    "NIfTI",
+    (".nii.gz", ".nii"),
+    made_for="volume",
+    writer="nifti.write_labels:write",
+    checker="nifti.write_labels:check",
+    largest=2**32 - 1,
+    holds_images=True,
+)
+SEG_NRRD = LabelFormat(
+    "seg_nrrd",
+    "3D Slicer segmentation",
+    (".seg.nrrd",),
+    made_for="volume",
+    writer="itk.seg_nrrd:write",
+    checker="itk.seg_nrrd:check",
+    reader="labels.read:read_seg_nrrd",
+)
+NRRD = LabelFormat(
+    "nrrd",
+    "NRRD",
+    (".nrrd",),
+    made_for="volume",
+    writer="itk.write_labels:write_nrrd",
+    checker="itk.write_labels:check",
+    largest=2**32 - 1,
+    holds_images=True,
+)
+MHA = LabelFormat(
+    "mha",
+    "MetaImage",
+    (".mha",),
+    made_for="volume",
+    writer="itk.write_labels:write_mha",
+    checker="itk.write_labels:check",
+    largest=2**32 - 1,
+    holds_images=True,
+)
+DICOM_SEG = LabelFormat(
+    "dicom_seg",
+    "DICOM SEG",
+    (".seg.dcm", ".dcm"),
+    made_for="series",
+    writer="dicom.seg_write:write_dicom_seg",
+    checker="dicom.seg_write:check_dicom_seg",
+    reader="dicom.seg_read:read_segmentation",
+    needs=("highdicom", "pydicom"),
+)
+RTSTRUCT = LabelFormat(
+    "rtstruct",
+    "DICOM RTSTRUCT",
+    (".rtstruct.dcm",),
+    made_for="series",
+    writer="dicom.rtstruct_write:write_rtstruct",
+    checker="dicom.rtstruct_write:check_rtstruct",
+    reader="dicom.rtstruct_read:read_structures",
+    needs=("highdicom", "pydicom"),
+)
+PNG = LabelFormat(
+    "png",
+    "PNG picture",
+    (".png",),
+    made_for="picture",
+    writer="pictures.write_labels:write",
+    checker="pictures.write_labels:check",
+    holds_images=True,
+)
+TIFF = LabelFormat(
+    "tiff",
+    "TIFF picture",
+    (".tif", ".tiff"),
+    made_for="picture",
+    writer="pictures.write_labels:write",
+    checker="pictures.write_labels:check",
+    holds_images=True,
+)
+COCO = LabelFormat(
+    "coco",
+    "COCO objects",
+    (".json",),
+    made_for="picture",
+    writer="pictures.coco:write",
+    checker="pictures.coco:check",
+    reader="pictures.coco:read_coco",
+)
+
+LABEL_FORMATS = (NIFTI, SEG_NRRD, NRRD, MHA, DICOM_SEG, RTSTRUCT, PNG, TIFF, COCO)
+"""All of them, the most fitting for a volume first."""
+BY_SUFFIX: dict[str, LabelFormat] = {
+    suffix: one for one in LABEL_FORMATS for suffix in one.suffixes
+}
+"""The format that each suffix (`images.read.suffix_of`) chooses."""
