@@ -65,7 +65,7 @@ class Request:
         `reach` seeds over these slices for all boxes.
     before
         Labels that are there already, on the image's grid: they stay, and masks fill what is free.
-    standing
+    fixed_masks
         By box (counted from 0), the mask on its slice where that stands: it is what the box's
         object is there, and the model is not asked.
     """
@@ -81,15 +81,15 @@ class Request:
     is_extent: bool = False
     smooth: float = 0.0
     clicks: tuple[Clicks, ...] = ()
-    reach: tuple[int, int] | None = None
+    slice_range: tuple[int, int] | None = None
     before: LabelFile | None = None
-    standing: Mapping[int, SliceMask] = field(default_factory=dict)
+    fixed_masks: Mapping[int, SliceMask] = field(default_factory=dict)
 
     @property
     def n_masks(self) -> int:
         """How many masks there will be at most; of points alone, before they are answered."""
-        if self.reach is not None and self.seeds is None:
-            return len(self.clicks) * (self.reach[1] - self.reach[0] + 1)
+        if self.slice_range is not None and self.seeds is None:
+            return len(self.clicks) * (self.slice_range[1] - self.slice_range[0] + 1)
         if self.seeds is None:
             return len(self.boxes) + len(self.clicks)
         if self.vote:
@@ -155,7 +155,7 @@ def segment_request(
     )
     started = time.perf_counter()
     request, clicked = _with_clicked(session, request)
-    found = _find_masks(session, request, {**clicked, **request.standing}, on_mask)
+    found = _find_masks(session, request, {**clicked, **request.fixed_masks}, on_mask)
     segmented = time.perf_counter()
     annotation = _annotate(session, request, found)
     return Answer(request, annotation, tuple(found), {"segment": segmented - started})
@@ -182,7 +182,7 @@ def _with_clicked(session: Session, request: Request) -> tuple[Request, dict[int
         for k, (one, mask) in enumerate(zip(request.clicks, masks, strict=True), 1)
     )
     boxes = (*request.boxes, *found)
-    reach = request.reach
+    reach = request.slice_range
     seeds = None if reach is None else seeds_over(boxes, *reach, session.volume)
     return replace(request, boxes=boxes, seeds=seeds), dict(enumerate(masks, n_boxes))
 
@@ -263,7 +263,7 @@ def _find_masks(
 def _masks(session: Session, request: Request) -> Iterator[BoxMask]:
     """The masks as they are found, by whichever way was asked for."""
     if request.seeds is None:
-        return _alone(session, request)
+        return _on_own_slices(session, request)
     if not request.is_extent or request.compat:
         return _propagated(session, request)
     labels = [placed.label for placed in request.boxes]
@@ -300,7 +300,7 @@ def _voted(session: Session, request: Request, on_mask: Callable[[int], None]) -
     return sorted(found, key=lambda one: (one.box, one.mask.slice.index))
 
 
-def _alone(session: Session, request: Request) -> Iterator[BoxMask]:
+def _on_own_slices(session: Session, request: Request) -> Iterator[BoxMask]:
     """Each box on its own slice; boxes on one slice share a call."""
     boxes = request.boxes
     for where in dict.fromkeys(placed.box.slice for placed in boxes):
@@ -322,11 +322,11 @@ def _propagated(session: Session, request: Request) -> Iterator[BoxMask]:
         return
     parts = objects(boxes)
     keyed = [part for part in parts if len(part) > 1]
-    stations = [
-        {boxes[n].box.slice.index: Keyframe(boxes[n].box, request.standing.get(n)) for n in part}
+    keyframes = [
+        {boxes[n].box.slice.index: Keyframe(boxes[n].box, request.fixed_masks.get(n)) for n in part}
         for part in keyed
     ]
-    for k, mask in session.segment_tracks([_track(boxes, part) for part in keyed], stations):
+    for k, mask in session.segment_tracks([_track(boxes, part) for part in keyed], keyframes):
         index = mask.slice.index
         n = next(n for n in keyed[k] if seeds[n].first <= index <= seeds[n].last)
         yield BoxMask(n, boxes[n].label, mask)

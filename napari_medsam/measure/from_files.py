@@ -89,7 +89,7 @@ def measure_file(
     present = complete_table(_both(found.labels, before), table)
     measures = measure_labels(
         found.labels,
-        _there(present, found.labels, before),
+        _labels_present(present, found.labels, before),
         volume,
         axis=axis,
         grey=file_of_image is not None,
@@ -122,7 +122,7 @@ def _both(labels: NDArray[Any], reference: NDArray[Any] | None) -> NDArray[Any]:
     return np.unique(np.concatenate(numbers))
 
 
-def _there(
+def _labels_present(
     table: Sequence[Label], labels: NDArray[Any], reference: NDArray[Any] | None
 ) -> list[Label]:
     """The rows that have a voxel in either."""

@@ -125,13 +125,15 @@ def _key_picture(scene: Scene, pair: Diameters) -> Image.Image:
     shown = slice_panel(scene, pair.slice)
     draw = ImageDraw.Draw(shown)
     for ends, width in ((pair.long_ends, 3), (pair.short_ends, 2)):
-        line = [_spot(end, scene, pair, shown) for end in ends]
+        line = [_panel_position(end, scene, pair, shown) for end in ends]
         draw.line([*line[0], *line[1]], fill=BLACK, width=width + 2)
         draw.line([*line[0], *line[1]], fill=WHITE, width=width)
     return shown
 
 
-def _spot(end: End, scene: Scene, pair: Diameters, shown: Image.Image) -> tuple[float, float]:
+def _panel_position(
+    end: End, scene: Scene, pair: Diameters, shown: Image.Image
+) -> tuple[float, float]:
     """Where a place of the slice is in its panel; coronal and sagittal ones have the head up."""
     rows, columns = scene.volume.slice_shape(pair.slice.axis)
     row = end[0] if pair.slice.axis == "z" else rows - 1 - end[0]

@@ -1,4 +1,4 @@
-"""The rows of the log: labels, placed boxes, and the `Event` that holds one thing that was done."""
+"""The records of the annotation log: `Label`, `PlacedBox`, `PropagationRecord`, `Event`, `Step`."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ EventKind = Literal["box", "propagate", "paint", "clear", "import", "boxes", "ta
 
 
 class Origin(IntEnum):
-    """Where a voxel's label came from.
+    """The origin of a voxel's label.
 
-    Compare arrays with a member's ``value``: with the member itself numpy converts every voxel,
-    which takes 7 times as long, and ended the process where memory was short.
+    Compare arrays with a member's ``value``. With the member itself numpy converts every voxel,
+    which takes 7 times as long, and has crashed the process when memory was short.
     """
 
     NONE = 0
@@ -50,7 +50,7 @@ class Origin(IntEnum):
 
 
 LabelState = Literal["", "not started", "in progress", "done", "unsure"]
-"""How far the work on a label is, as its user says; "" where nobody has said."""
+"""How far the work on a label is, as set by the user; "" if it was never set."""
 LABEL_STATES: tuple[LabelState, ...] = get_args(LabelState)
 
 
@@ -58,11 +58,10 @@ LABEL_STATES: tuple[LabelState, ...] = get_args(LabelState)
 class Label:
     """A row of the label table: number 1 to 65535, name, colour as RGB in 0..1.
 
-    No voxel of a locked label changes, and none becomes it, until it is unlocked
-    (`canvas.Canvas.patch`); its name and colour may. A label that is "done" is locked
-    (`with_state`, `with_lock`).
-    A file's labels may carry more (`formats.common.coded_terms.CodedLabel`): change one with
-    `dataclasses.replace`, which keeps what it carries.
+    While a label is locked, no voxel gains or loses it (`label_volume.LabelVolume.patch`); its
+    name and colour may change. A label that is "done" is locked (`with_state`, `with_lock`).
+    Labels from a file may have more fields (`formats.common.coded_terms.CodedLabel`): change a
+    label with `dataclasses.replace`, which preserves them.
     """
 
     number: int
@@ -72,13 +71,13 @@ class Label:
     state: LabelState = field(default="", kw_only=True)
 
     def __post_init__(self) -> None:
-        """A label's number must fit the labels array."""
+        """Refuse a number that does not fit the labels array."""
         if not 1 <= self.number <= MOST_LABELS:
             raise ValueError(f"A label's number is 1 to {MOST_LABELS}; this one is {self.number}.")
 
 
 def with_state(label: Label, state: LabelState) -> Label:
-    """The label in another state: done locks it, and taking that back unlocks it.
+    """Return the label in another state: "done" locks it, and leaving "done" unlocks it.
 
     Raises
     ------
@@ -94,22 +93,22 @@ def with_state(label: Label, state: LabelState) -> Label:
 
 
 def with_lock(label: Label, locked: bool) -> Label:
-    """The label locked or unlocked; who unlocks what was done goes on with it."""
-    goes_on = label.state == "done" and not locked
-    return replace(label, locked=locked, state="in progress" if goes_on else label.state)
+    """Return the label locked or unlocked; unlocking a "done" label sets it to "in progress"."""
+    is_reopened = label.state == "done" and not locked
+    return replace(label, locked=locked, state="in progress" if is_reopened else label.state)
 
 
 BoxSlice = tuple[int, Axis, int]
-"""A box's id and a slice: what a mask answers, and where."""
+"""A box's id, an axis and a slice index: the box that gave a mask, and the mask's slice."""
 
 
 LabelSlice = tuple[int, Axis, int]
-"""A label and a slice: what a reviewer looks at."""
+"""A label's number, an axis and a slice index: the unit of review."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlacedBox:
-    """A box on the screen: its identity through moves, the label it asks for, where it lies."""
+    """A box that the user placed: its id (which moves do not change), its label and its corners."""
 
     box_id: int
     label: int
@@ -118,17 +117,19 @@ class PlacedBox:
 
 @dataclass(frozen=True, slots=True)
 class PropagationRecord:
-    """How a propagation was asked for, and how far its objects reached when it had ended.
+    """The request of a propagation, and the extent of its objects when it had ended.
+
+    Journals store these field names, so they keep their older words.
 
     Parameters
     ----------
     axis, reach
-        Along which axis; the first and last slice asked for.
+        The axis, and the first and last slice that were requested.
     courses
-        The key of each course that is to be followed on when a keyframe changes (`Course.key`),
-        with the ids of its boxes.
+        For each `PropagationTarget` to update when a keyframe changes: its `key` and the ids of
+        its boxes.
     ends
-        Label, first and last slice of what there was; none while it runs.
+        Label, first and last slice of each object found; empty while the propagation runs.
     """
 
     axis: Axis
@@ -138,46 +139,48 @@ class PropagationRecord:
 
     @property
     def is_unfinished(self) -> bool:
-        """Whether it ran still when it was kept: a run that has ended, or was stopped, has ends."""
+        """Whether it was still running when it was stored; a finished or stopped run has ends."""
         return not self.ends
 
 
 @dataclass(frozen=True, eq=False)
 class Event:
-    """One thing that was done.
+    """One entry of the log: a user's action or a model's result, with all it changed.
+
+    Journals store these field names.
 
     Parameters
     ----------
     kind
-        What it was.
+        The kind of action.
     time
-        Seconds since 1970, by the clock of the machine.
+        Seconds since 1970, by the machine's clock.
     labels
-        The label numbers it is about.
+        The label numbers concerned.
     change
-        What it did to the voxels.
+        The changed voxels.
     places
-        For each patch of `change`, which box it answers on which slice; None for patches that
-        only take something back.
+        For each patch of `change`, the box it came from and its slice; None for patches that only
+        remove something.
     boxes_before, boxes_after
-        The boxes it took away or moved, and what they became.
+        The boxes that were removed or moved, and the boxes that were added or replaced them.
     table_before, table_after
-        The whole label table where the event changed it, else None.
+        The whole label table if the event changed it, else None.
     masks
-        The model's masks as they came, before the rules of overwriting.
+        The model's masks before the overwrite rules were applied.
     model, window
-        What made the masks: `PromptableModel.identity`, and the window in words.
+        What made the masks: `PromptableModel.identity`, and the intensity window as text.
     points
-        `PointAnswer.prompts` of its one mask, where points were asked and no box.
+        `PointAnswer.prompts` of the one mask, if it came from points without a box.
     trust
-        How far to trust each propagated slice of a label, 0 to 1 (`engine.data.confidence`); None
-        where what was propagated is no longer there.
+        Confidence of each propagated slice of a label, 0 to 1 (`engine.data.confidence`); None
+        if the propagated mask is no longer there.
     runs
-        The propagation that it is the end of; of an event that others were folded into, theirs.
+        The propagation that ended with this event; for a folded event, those of all its events.
     accepted_before, accepted_after
-        The slices whose acceptance it took back, and those it accepted.
+        The slices whose acceptance was withdrawn, and those that were accepted.
     by_hand
-        Of an event that others were folded into: the slices that count as painted by hand.
+        For a folded event, the slices that count as painted by hand.
     """
 
     kind: EventKind
@@ -201,10 +204,10 @@ class Event:
 
     @property
     def packed(self) -> Event:
-        """The same event in little room, as a log keeps it.
+        """The same event with compressed content, as the log stores it.
 
-        Packed where it is made or read, before it is appended: a log, its journal and what is
-        remembered of an event know it by its identity.
+        Pack an event before it is appended: the log, its journal and caches know an event by its
+        identity, and this is a new object.
         """
         return replace(
             self,
@@ -220,7 +223,7 @@ StepKind = Literal["event", "undo", "redo", "saved"]
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """A step of the log: an event was done, the last one undone or redone, or all was saved."""
+    """A step of the log: an event was added, the last one undone or redone, or labels saved."""
 
     kind: StepKind
     event: Event | None = None

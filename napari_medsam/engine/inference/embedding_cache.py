@@ -42,16 +42,16 @@ class EmbeddingCache:
                 self._entries.move_to_end(key)
                 return found
         if self.disk is not None and (found := self.disk.get(key)) is not None:
-            self._keep(found)
+            self._store(found)
         return found
 
     def put(self, embedding: Embedding) -> None:
         """Keep an embedding; in memory only if it fits the budget at all."""
-        self._keep(embedding)
+        self._store(embedding)
         if self.disk is not None:
             self.disk.put(embedding)
 
-    def _keep(self, embedding: Embedding) -> None:
+    def _store(self, embedding: Embedding) -> None:
         if embedding.n_bytes > self.max_bytes:
             return
         with self._lock:

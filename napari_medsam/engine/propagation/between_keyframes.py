@@ -28,7 +28,7 @@ class Keyframe:
     mask: SliceMask | None = None
 
 
-Stations = Mapping[int, Keyframe]
+Keyframes = Mapping[int, Keyframe]
 """An object's keyframes, by slice."""
 
 
@@ -49,36 +49,36 @@ class KeyframeGap:
             Seed(self.high.box, first + 1, last, given=self.high.mask),
         )
 
-    def settle(self, chains: Sequence[Masks]) -> dict[int, SliceMask]:
+    def resolve(self, chains: Sequence[Masks]) -> dict[int, SliceMask]:
         """The masks to keep instead, where those of the chains make a smoother path."""
         options = [
             [mask, *(c[i] for c in chains if i in c and not c[i].is_empty)]
             for i, mask in self.masks.items()
         ]
         ends = [
-            [station.mask or chain[station.box.slice.index]]
-            for station, chain in zip((self.low, self.high), chains, strict=True)
+            [keyframe.mask or chain[keyframe.box.slice.index]]
+            for keyframe, chain in zip((self.low, self.high), chains, strict=True)
         ]
         path = smoothest([ends[0], *options, ends[1]])[1:-1]
         kept = zip(self.masks, path, strict=True)
         return {i: mask for i, mask in kept if mask is not self.masks[i]}
 
 
-def uncertain_gaps(masks: Masks, stations: Stations) -> list[KeyframeGap]:
+def uncertain_gaps(masks: Masks, keyframes: Keyframes) -> list[KeyframeGap]:
     """The spans between keyframes where neighbouring slices disagree.
 
     Parameters
     ----------
     masks
         What the boxes between the keyframes gave, by slice; keyframes whose mask stands need none.
-    stations
+    keyframes
         All keyframes of the object.
     """
-    known = dict(masks) | {i: s.mask for i, s in stations.items() if s.mask is not None}
+    known = dict(masks) | {i: s.mask for i, s in keyframes.items() if s.mask is not None}
     spans = []
-    for first, last in pairwise(sorted(stations)):
+    for first, last in pairwise(sorted(keyframes)):
         between = {i: masks[i] for i in range(first + 1, last) if i in masks}
         path = [known[i] for i in range(first, last + 1) if i in known]
         if between and any(overlap(a, b) < DISAGREEMENT for a, b in pairwise(path)):
-            spans.append(KeyframeGap(stations[first], stations[last], between))
+            spans.append(KeyframeGap(keyframes[first], keyframes[last], between))
     return spans

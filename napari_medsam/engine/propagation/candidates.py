@@ -113,12 +113,12 @@ def boxes_around(previous: SliceMask, index: int, sizes: Sizes = QUICK.sizes) ->
     return boxes
 
 
-def is_sure(mask: SliceMask, previous: SliceMask, care: CandidatePolicy = QUICK) -> bool:
+def is_sure(mask: SliceMask, previous: SliceMask, policy: CandidatePolicy = QUICK) -> bool:
     """Whether a mask goes on from its neighbour so well that no other box need be tried."""
     return (
-        overlap(mask, previous) > care.overlap
-        and mask.score >= previous.score - care.score_loss
-        and abs(float(np.log(mask.area / previous.area))) < care.area_change
+        overlap(mask, previous) > policy.overlap
+        and mask.score >= previous.score - policy.score_loss
+        and abs(float(np.log(mask.area / previous.area))) < policy.area_change
     )
 
 

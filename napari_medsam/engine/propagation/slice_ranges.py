@@ -16,12 +16,12 @@ def seeds_over(
     first: int,
     last: int,
     volume: Volume,
-    standing: Mapping[int, SliceMask] | None = None,
+    fixed_masks: Mapping[int, SliceMask] | None = None,
 ) -> tuple[Seed, ...]:
     """Share slices `first` to `last` (inclusive) out among the boxes of each label.
 
     Every slice goes to the nearest box of its label; halfway between two, to the lower one.
-    Boxes of one label on one slice all reach over the same part. `standing` are the masks of
+    Boxes of one label on one slice all reach over the same part. `fixed_masks` are the masks of
     boxes (counted from 0) that are right already.
 
     Raises
@@ -48,12 +48,12 @@ def seeds_over(
                 f"The box on slice {axes[0]}={start} lies outside the range {first} to {last} "
                 f"it is to be propagated over."
             )
-        stations = [b.box.slice.index for b in boxes if b.label == placed.label]
-        below = max((s for s in stations if s < start), default=None)
-        above = min((s for s in stations if s > start), default=None)
+        keyframe_slices = [b.box.slice.index for b in boxes if b.label == placed.label]
+        below = max((s for s in keyframe_slices if s < start), default=None)
+        above = min((s for s in keyframe_slices if s > start), default=None)
         low = first if below is None else (below + start) // 2 + 1
         high = last if above is None else (start + above) // 2
-        given = (standing or {}).get(n_box)
+        given = (fixed_masks or {}).get(n_box)
         seeds.append(Seed(placed.box, low, high, placed.label, given))
     return tuple(seeds)
 

@@ -51,7 +51,7 @@ class Trackers(Protocol):
 class AdaptiveTrackers:
     """Our rules: the running box, and where that is in doubt a box around the previous mask too.
 
-    The mask with the most evidence is kept, each in its best view. `care` says how soon other
+    The mask with the most evidence is kept, each in its best view. `policy` says how soon other
     boxes are tried. With `loose` the running box is left out: a seed that is the extent of a whole
     object, not a box on its slice, must not be held on to.
     """
@@ -63,14 +63,14 @@ class AdaptiveTrackers:
         *,
         views: bool,
         loose: bool = False,
-        care: CandidatePolicy = QUICK,
+        policy: CandidatePolicy = QUICK,
     ) -> None:
-        self._care = care
+        self._policy = policy
         self._predictor = predictor
         self._seeds = seeds
         self._views = views
         self._loose = loose
-        self._trails: dict[int, EndDetector] = {}
+        self._end_detectors: dict[int, EndDetector] = {}
         self._at_start: dict[int, SliceMask] = {}
         self._crops: dict[int, Crop | None] = {}
 
@@ -79,7 +79,7 @@ class AdaptiveTrackers:
         for n in starting:
             if (given := self._seeds[n].given) is not None:
                 self._start(n, given)
-        going = [n for n in active if n not in starting and not self._trails[n].has_ended]
+        going = [n for n in active if n not in starting and not self._end_detectors[n].has_ended]
         starting = [n for n in starting if self._seeds[n].given is None]
         found = self._masks(
             whole,
@@ -87,12 +87,14 @@ class AdaptiveTrackers:
             + [(n, box) for n in going for box in self._first_boxes(n, index)],
         )
         if not self._loose:
-            care = self._care
-            doubtful = [n for n in going if not is_sure(found[n][0], self._last(n), care)]
+            policy = self._policy
+            doubtful = [n for n in going if not is_sure(found[n][0], self._last(n), policy)]
             more = [
-                (n, box) for n in doubtful for box in boxes_around(self._last(n), index, care.sizes)
+                (n, box)
+                for n in doubtful
+                for box in boxes_around(self._last(n), index, policy.sizes)
             ]
-            decode = decode_closest if care.one_view else decode_on_crops
+            decode = decode_closest if policy.one_view else decode_on_crops
             for n, masks in self._masks(whole, more, decode).items():
                 found[n] += masks
         for n in starting:
@@ -102,14 +104,14 @@ class AdaptiveTrackers:
         for n in going:
             mask = most_alike(found[n], self._last(n))
             self._crops[n] = self._crop(n, mask.prompt, whole)
-            yield from ((n, shown) for shown in self._trails[n].add(mask))
+            yield from ((n, shown) for shown in self._end_detectors[n].add(mask))
 
     def _start(self, n: int, mask: SliceMask) -> None:
         self._at_start[n] = mask
-        self._trails[n] = EndDetector(mask, until_empty=self._seeds[n].until_empty)
+        self._end_detectors[n] = EndDetector(mask, until_empty=self._seeds[n].until_empty)
 
     def _last(self, n: int) -> SliceMask:
-        return self._trails[n].last
+        return self._end_detectors[n].last
 
     def _first_boxes(self, n: int, index: int) -> list[BoxPrompt]:
         if self._loose:
@@ -122,7 +124,7 @@ class AdaptiveTrackers:
             self._start(n, mask)
 
     def have_ended(self, seeds: Iterable[int]) -> bool:
-        return all(n in self._trails and self._trails[n].has_ended for n in seeds)
+        return all(n in self._end_detectors and self._end_detectors[n].has_ended for n in seeds)
 
     def _masks(
         self,

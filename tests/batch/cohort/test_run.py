@@ -119,9 +119,10 @@ def test_what_killed_workers_left_is_swept_up(table: Path, out: Path):
 def test_killed_run_is_gone_on_with(table: Path, out: Path):
     make_cohort(table.parent, "abcdefgh")
     program = (
-        "from tests.cohort import tiny_work\nfrom napari_medsam.batch.cohort.run import batch\n"
+        "from tests.batch.cohort import tiny_work\n"
+        "from napari_medsam.batch.cohort.run import run_cohort\n"
         f"if __name__ == '__main__':\n"
-        f"    list(batch({str(table)!r}, {str(out)!r}, work=tiny_work.slow, workers=2))\n"
+        f"    list(run_cohort({str(table)!r}, {str(out)!r}, work=tiny_work.slow, workers=2))\n"
     )
     script = out.parent / "run.py"
     script.write_text(program)

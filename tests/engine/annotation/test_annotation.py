@@ -430,7 +430,7 @@ def without_memory(monkeypatch, after: int) -> None:
 
 def state(annotation: Annotation) -> tuple:
     counts = tuple(annotation.voxel_count(n) for n in (1, 2))
-    arrays = annotation.labels.tobytes(), annotation.canvas.origins.tobytes()
+    arrays = annotation.labels.tobytes(), annotation.label_volume.origins.tobytes()
     return arrays, counts, annotation.log, annotation.can_redo, annotation.boxes
 
 

@@ -56,6 +56,6 @@ def test_loading_beside_keeps_how_a_voxel_came_by_its_label() -> None:
     annotation.record_painted((np.array([0]), np.array([0]), np.array([0])), np.array([0]), 1)
     labels, table = merge_labels(annotation.labels, annotation.table, row(0, 0, 5), [])
     annotation.load_labels(labels, table)
-    assert annotation._canvas.origins.ravel().tolist() == [Origin.HAND, 0, Origin.FILE]
+    assert annotation._label_volume.origins.ravel().tolist() == [Origin.HAND, 0, Origin.FILE]
     annotation.undo()
     assert annotation.labels.ravel().tolist() == [1, 0, 0]

@@ -34,8 +34,8 @@ def stands(z: int, size: int = 8) -> SliceMask:
     return as_mask(SliceRef("z", z), plane)
 
 
-def course(*boxes: PlacedBox, standing: tuple[SliceMask, ...] = ()) -> PropagationTarget:
-    return target_of(boxes[0], boxes, {mask.slice.index: mask for mask in standing})
+def target(*boxes: PlacedBox, fixed_masks: tuple[SliceMask, ...] = ()) -> PropagationTarget:
+    return target_of(boxes[0], boxes, {mask.slice.index: mask for mask in fixed_masks})
 
 
 def asked(plan) -> list[int]:
@@ -47,13 +47,13 @@ def carried(plan) -> list[tuple[int, int, int]]:
 
 
 def test_one_box_is_carried_both_ways():
-    plan = plan_targets([course(box(10))], 4, 16)
+    plan = plan_targets([target(box(10))], 4, 16)
     assert asked(plan) == []
     assert carried(plan) == [(10, 4, 16)]
 
 
 def test_mask_that_stands_is_a_keyframe_and_is_not_asked():
-    plan = plan_targets([course(box(10), standing=(stands(14),))], 4, 16)
+    plan = plan_targets([target(box(10), fixed_masks=(stands(14),))], 4, 16)
     assert asked(plan) == [10, 11, 12, 13]
     assert carried(plan) == [(10, 4, 10), (14, 14, 16)]
     assert plan.seeds[1][1].given is not None
@@ -61,58 +61,58 @@ def test_mask_that_stands_is_a_keyframe_and_is_not_asked():
 
 
 def test_boxes_between_a_box_and_a_standing_mask_are_interpolated():
-    one = course(box(10), standing=(stands(14, 6),))
+    one = target(box(10), fixed_masks=(stands(14, 6),))
     assert one.box_at(12).width == pytest.approx((10 + 5) / 2)
 
 
 def test_slice_erased_by_hand_ends_the_object():
     gone = as_mask(SliceRef("z", 13), np.zeros(SHAPE, bool))
-    plan = plan_targets([course(box(10), standing=(gone,))], 4, 16)
+    plan = plan_targets([target(box(10), fixed_masks=(gone,))], 4, 16)
     assert carried(plan) == [(10, 4, 12)]
 
 
 def test_edited_keyframe_changes_its_span_alone():
-    plan = plan_span(course(box(4, 1), box(8, 2), box(12, 3)), 8, 0, 16)
+    plan = plan_span(target(box(4, 1), box(8, 2), box(12, 3)), 8, 0, 16)
     assert asked(plan) == [5, 6, 7, 8, 9, 10, 11]
     assert carried(plan) == []
 
 
 def test_outermost_keyframe_changes_what_lies_beyond_it_too():
-    plan = plan_span(course(box(4, 1), box(8, 2), box(12, 3)), 12, 0, 16)
+    plan = plan_span(target(box(4, 1), box(8, 2), box(12, 3)), 12, 0, 16)
     assert asked(plan) == [8, 9, 10, 11, 12]
     assert carried(plan) == [(12, 12, 16)]
 
 
 def test_removed_keyframe_changes_what_lay_between_its_neighbours():
-    plan = plan_span(course(box(4, 1), box(12, 3)), 8, 0, 16)
+    plan = plan_span(target(box(4, 1), box(12, 3)), 8, 0, 16)
     assert asked(plan) == [5, 6, 7, 8, 9, 10, 11]
 
 
 def test_removed_outermost_keyframe_is_carried_over_from_the_next():
-    plan = plan_span(course(box(4, 1), box(8, 2)), 12, 0, 16)
+    plan = plan_span(target(box(4, 1), box(8, 2)), 12, 0, 16)
     assert carried(plan) == [(8, 8, 16)]
 
 
 def test_from_here_goes_outward_only():
-    plan = plan_beyond(course(box(10)), stands(13), 4, 16)
+    plan = plan_beyond(target(box(10)), stands(13), 4, 16)
     assert asked(plan) == []
     assert carried(plan) == [(13, 13, 16)]
     assert plan.slices == {14, 15, 16}
 
 
 def test_from_here_downward():
-    assert carried(plan_beyond(course(box(10)), stands(7), 4, 16)) == [(7, 4, 7)]
+    assert carried(plan_beyond(target(box(10)), stands(7), 4, 16)) == [(7, 4, 7)]
 
 
 def test_from_here_between_keyframes_goes_up_to_both():
-    plan = plan_beyond(course(box(4, 1), box(12, 2)), stands(8), 0, 16)
+    plan = plan_beyond(target(box(4, 1), box(12, 2)), stands(8), 0, 16)
     assert asked(plan) == [5, 6, 7, 9, 10, 11]
     assert carried(plan) == []
 
 
 def test_range_that_leaves_out_a_box_is_refused():
     with pytest.raises(ValueError, match="must contain"):
-        plan_targets([course(box(10))], 11, 16)
+        plan_targets([target(box(10))], 11, 16)
 
 
 def test_key_lasts_when_the_first_box_is_removed():
@@ -197,5 +197,5 @@ def test_slices_within_reach_of_their_box_are_not_labelled(
 ) -> None:
     """Every redraw asks of all slices that stand; there may be hundreds."""
     monkeypatch.setattr("scipy.ndimage.label", None)
-    standing = tuple(stands(z) for z in range(4, 13))
-    assert len(course(box(4, 1), box(12, 2), standing=standing).standing) == 9
+    fixed_masks = tuple(stands(z) for z in range(4, 13))
+    assert len(target(box(4, 1), box(12, 2), fixed_masks=fixed_masks).fixed_masks) == 9
