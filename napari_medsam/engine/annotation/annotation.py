@@ -295,7 +295,7 @@ class Annotation:
         return self._commit(event, write=True)
 
     def load_table(self, table: Sequence[Label]) -> None:
-        """Take names, colours and terms from a table; locks, and labels not in it, do not change."""
+        """Take names, colours and terms from a table; locks and labels not in it do not change."""
         named = self._renamed(table)
         rows = tuple(named[n] for n in sorted(named))
         if rows != self.table:

@@ -1,8 +1,9 @@
-"""A `PropagationTarget`: the keyframes of one object along one axis, and what a propagation asks from them.
+"""`PropagationTarget`: the keyframes of one object; `PropagationPlan`: how to segment its slices.
 
-One box is carried both ways. Boxes on several slices are keyframes: between the first and the
-last each slice is asked with a box between theirs, beyond them the outer boxes are carried on.
-Slices whose mask stands (`engine.annotation.fixed_masks`) are keyframes too; they are never asked.
+A single box is propagated in both directions. Boxes on several slices are keyframes: between the
+first and the last, each slice is segmented with an interpolated box; beyond them, the outermost
+boxes are propagated outward. Fixed masks (`engine.annotation.fixed_masks`) are keyframes too, and
+their slices are never segmented again.
 """
 
 from __future__ import annotations
@@ -22,16 +23,16 @@ from napari_medsam.engine.propagation.keyframes import are_one_object, interpola
 
 @dataclass(frozen=True)
 class PropagationTarget:
-    """One object.
+    """One object along one axis: its boxes and fixed masks.
 
     Parameters
     ----------
     boxes
-        On different slices, lowest slice first.
+        At least one; all of one label, on different slices along one axis, lowest slice first.
     key
-        What its masks are painted as: the next propagation of the object replaces them.
+        Key under which its masks are painted, so that the next propagation replaces them.
     fixed_masks
-        The masks that stand, by slice; an empty one says that the object is not there.
+        The object's fixed masks by slice index. An empty one means that the object is not there.
     """
 
     boxes: tuple[PlacedBox, ...]
@@ -60,39 +61,46 @@ class PropagationTarget:
 
     @property
     def keyframe_boxes(self) -> dict[int, BoxPrompt]:
-        """The boxes to go by, by slice, lowest first: drawn ones, and those of masks that stand."""
+        """Boxes by slice index, lowest first: drawn ones, and those of non-empty fixed masks."""
         found = {placed.box.slice.index: placed.box for placed in self.boxes}
         found |= {i: mask.prompt for i, mask in self.fixed_masks.items() if not mask.is_empty}
         return dict(sorted(found.items()))
 
     @property
     def keyframes(self) -> dict[int, Keyframe]:
-        """The keyframe_boxes, with the masks of those that stand."""
+        """The boxes of `keyframe_boxes` as keyframes, with their fixed masks."""
         return {i: Keyframe(box, self.fixed_masks.get(i)) for i, box in self.keyframe_boxes.items()}
 
     def asked(self, first: int, last: int) -> list[BoxPrompt]:
-        """A box on each slice from first to last that does not stand."""
+        """A box on each slice from `first` to `last`, both included, without a fixed mask."""
         free = [i for i in range(first, last + 1) if i not in self.fixed_masks]
         return interpolate(self.keyframe_boxes.values(), free)
 
     def box_at(self, index: int) -> BoxPrompt:
-        """The box that a slice would be asked with."""
+        """The box with which a slice would be segmented."""
         return interpolate(self.keyframe_boxes.values(), [index])[0]
 
     def within(self, first: int, last: int) -> tuple[int, int]:
-        """First and last slice of a range, up to where the object is known to be absent."""
-        keyframe_boxes = list(self.keyframe_boxes)
+        """The range cut to the slices between those where the object is known to be absent."""
+        slices = list(self.keyframe_boxes)
         absent = [i for i, mask in self.fixed_masks.items() if mask.is_empty]
-        below = max((i for i in absent if i < keyframe_boxes[0]), default=first - 1)
-        above = min((i for i in absent if i > keyframe_boxes[-1]), default=last + 1)
+        below = max((i for i in absent if i < slices[0]), default=first - 1)
+        above = min((i for i in absent if i > slices[-1]), default=last + 1)
         return max(first, below + 1), min(last, above - 1)
 
 
 @dataclass(frozen=True)
 class PropagationPlan:
-    """What to ask the session, with the targets: tracks to follow, then seeds to carry on.
+    """The work of a propagation: what to pass to the methods of `engine.session.Session`.
 
-    `extents` are seeds whose box is the object's extent over all of their slices.
+    Parameters
+    ----------
+    tracks
+        Each target with one box per slice, for `Session.segment_tracks`.
+    seeds
+        Each target with a seed, for `Session.propagate`; run after the tracks.
+    extents
+        Each target with a seed whose box is the object's 3D extent, for `Session.segment_box3d`.
     """
 
     tracks: tuple[tuple[PropagationTarget, list[BoxPrompt]], ...] = ()
@@ -105,18 +113,18 @@ class PropagationPlan:
 
     @property
     def tracked(self) -> tuple[list[list[BoxPrompt]], list[dict[int, Keyframe]]]:
-        """What `Session.follow` takes."""
-        return [track for _, track in self.tracks], [c.keyframes for c, _ in self.tracks]
+        """The arguments of `Session.segment_tracks`."""
+        return [track for _, track in self.tracks], [target.keyframes for target, _ in self.tracks]
 
     @property
     def slices(self) -> set[int]:
-        """All slices it visits."""
+        """The indices of all slices that the plan segments."""
         found = {box.slice.index for _, track in self.tracks for box in track}
         return found.union(*(_carried(seed) for _, seed in (*self.seeds, *self.extents)))
 
     @property
     def places(self) -> set[tuple[PropagationTarget, int]]:
-        """Each target with each slice that it may be painted on."""
+        """All (target, slice index) pairs that may be painted."""
         tracked = {(target, box.slice.index) for target, track in self.tracks for box in track}
         carried = (*self.seeds, *self.extents)
         return tracked | {(target, i) for target, seed in carried for i in _carried(seed)}
@@ -133,19 +141,19 @@ def target_of(
     fixed_masks: Mapping[int, SliceMask] | None = None,
     keys: Mapping[int, int] | None = None,
 ) -> PropagationTarget:
-    """The target a box belongs to; itself alone where the others are another object's.
+    """The target that a box belongs to; of this box only, if the others are another object's.
 
-    Boxes belong together when they have one label, lie on slices of their own, and each overlaps
-    the next in the plane.
+    Boxes of a label are keyframes of one object if they are on different slices along one axis and
+    each overlaps the next in the plane (`keyframes.are_one_object`).
 
     Parameters
     ----------
     seed, boxes
-        The box, and all there are.
+        The box, and all boxes of the annotation.
     fixed_masks
-        The label's masks that stand along the box's axis, by slice.
+        The label's fixed masks along the box's axis, by slice index.
     keys
-        Box to the key under which its object was painted already.
+        Box id to the key under which its object was painted before.
     """
     own = sorted(
         (b for b in boxes if b.label == seed.label and b.box.slice.axis == seed.box.slice.axis),
@@ -160,7 +168,7 @@ def target_of(
 def _own_parts(
     boxes: Sequence[PlacedBox], fixed_masks: Mapping[int, SliceMask]
 ) -> dict[int, SliceMask]:
-    """What of the masks that stand belongs to the object of these boxes."""
+    """The parts of the label's fixed masks that belong to the object of these boxes."""
     order = sorted(fixed_masks)
     around = interpolate((placed.box for placed in boxes), order)
     parts = {i: part_near(fixed_masks[i], box) for i, box in zip(order, around, strict=True)}
@@ -168,12 +176,12 @@ def _own_parts(
 
 
 def plan_targets(targets: Sequence[PropagationTarget], first: int, last: int) -> PropagationPlan:
-    """A propagation of targets over the slices first to last, both included.
+    """Plan a propagation of targets over the slices `first` to `last`, both included.
 
     Raises
     ------
     ValueError
-        Where the range leaves out a box.
+        The range leaves out a box.
     """
     tracks, seeds = [], []
     for target in targets:
@@ -182,21 +190,23 @@ def plan_targets(targets: Sequence[PropagationTarget], first: int, last: int) ->
                 f"The range {first} to {last} must contain the boxes' slices, {target.low} to "
                 f"{target.high}."
             )
-        keyframe_boxes = list(target.keyframe_boxes)
-        track = target.asked(max(keyframe_boxes[0], first), min(keyframe_boxes[-1], last))
-        if len(keyframe_boxes) > 1 and track:
+        slices = list(target.keyframe_boxes)
+        track = target.asked(max(slices[0], first), min(slices[-1], last))
+        if len(slices) > 1 and track:
             tracks.append((target, track))
         seeds += _outward(target, first, last)
     return PropagationPlan(tuple(tracks), tuple(seeds))
 
 
 def plan_extents(targets: Sequence[PropagationTarget], first: int, last: int) -> PropagationPlan:
-    """Each target's box as the object's extent on all slices from first to last.
+    """Plan to take each target's box as the object's extent on slices `first` to `last`.
+
+    A range that leaves out a target's box is extended to it.
 
     Raises
     ------
     ValueError
-        Where a target has several boxes, or masks that stand: then they say more than an extent.
+        A target has several boxes or fixed masks, which say more than an extent.
     """
     extents = []
     for target in targets:
@@ -211,40 +221,37 @@ def plan_extents(targets: Sequence[PropagationTarget], first: int, last: int) ->
 
 
 def plan_span(target: PropagationTarget, edited: int, first: int, last: int) -> PropagationPlan:
-    """What a moved, added or removed keyframe on slice `edited` changes of a propagation.
+    """Plan to redo the part of a propagation that a changed keyframe on slice `edited` affects.
 
-    Up to the neighbouring keyframes; from an outermost one, what was carried on beyond it too.
+    The keyframe was moved, added or removed. The part ends at the neighbouring keyframes; for an
+    outermost keyframe it also has the slices beyond, within `first` to `last`.
     """
-    keyframe_boxes = list(target.keyframe_boxes)
-    between = span_of(keyframe_boxes, edited)
+    slices = list(target.keyframe_boxes)
+    between = span_of(slices, edited)
     if between is not None:
         return _tracked(target, *between)
-    inner = [i for i in keyframe_boxes if i != edited]
-    ends = (
-        [edited]
-        if edited in keyframe_boxes
-        else [keyframe_boxes[0] if edited < keyframe_boxes[0] else keyframe_boxes[-1]]
-    )
+    inner = [i for i in slices if i != edited]
+    ends = [edited] if edited in slices else [slices[0] if edited < slices[0] else slices[-1]]
     track = target.asked(*sorted((ends[0], _nearest(inner, edited)))) if inner else []
-    outward = [(c, seed) for c, seed in _outward(target, first, last) if seed.start in ends]
+    outward = [(one, seed) for one, seed in _outward(target, first, last) if seed.start in ends]
     return PropagationPlan(((target, track),) if track else (), tuple(outward))
 
 
 def plan_beyond(
     target: PropagationTarget, here: SliceMask, first: int, last: int
 ) -> PropagationPlan:
-    """From a slice that was put right: what lies beyond it, away from the other keyframes.
+    """Plan to propagate from a corrected slice outward, away from the other keyframes.
 
-    Between two keyframes it is what lies up to both. `here` counts as fixed_masks, whether or not it
-    was accepted.
+    If the slice is between two keyframes, the slices up to both are redone. The mask `here` is
+    used as a fixed mask, whether or not it was accepted.
     """
     index = here.slice.index
     fixed = replace(target, fixed_masks={**target.fixed_masks, index: here})
-    keyframe_boxes = list(fixed.keyframe_boxes)
-    between = span_of(keyframe_boxes, index)
+    slices = list(fixed.keyframe_boxes)
+    between = span_of(slices, index)
     if between is not None:
         return _tracked(fixed, *between)
-    seeds = [(c, seed) for c, seed in _outward(fixed, first, last) if seed.start == index]
+    seeds = [(one, seed) for one, seed in _outward(fixed, first, last) if seed.start == index]
     return PropagationPlan(seeds=tuple(seeds))
 
 
@@ -253,8 +260,8 @@ def _tracked(target: PropagationTarget, first: int, last: int) -> PropagationPla
     return PropagationPlan(((target, track),) if track else ())
 
 
-def _nearest(keyframe_boxes: Sequence[int], index: int) -> int:
-    return min(keyframe_boxes, key=lambda i: abs(i - index))
+def _nearest(slices: Sequence[int], index: int) -> int:
+    return min(slices, key=lambda i: abs(i - index))
 
 
 def _outward(

@@ -78,9 +78,11 @@ def test_box_goes_along_with_points(session: Session) -> None:
 @pytest.mark.parametrize(
     ("contract", "inside", "outside", "complaint"),
     [
-        pytest.param(contracts.LITE, 1, 0, "trained with boxes alone", id="box_only"),
-        pytest.param(contracts.MEDSAM, 1, 0, "trained with boxes alone", id="medsam"),
-        pytest.param(contracts.EFFICIENT_SAM, 1, 1, "inside the object alone", id="no_negatives"),
+        pytest.param(contracts.LITE, 1, 0, "trained with boxes only", id="box_only"),
+        pytest.param(contracts.MEDSAM, 1, 0, "trained with boxes only", id="medsam"),
+        pytest.param(
+            contracts.EFFICIENT_SAM, 1, 1, "only with points inside the object", id="no_negatives"
+        ),
         pytest.param(contracts.EFFICIENT_SAM, 7, 0, "at most 6 points.*these are 7", id="six"),
     ],
 )
