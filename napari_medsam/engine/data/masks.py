@@ -105,7 +105,7 @@ class SliceMask:
 
 
 def tight_patch(mask: NDArray[np.bool_]) -> tuple[int, int, NDArray[np.bool_]]:
-    """y0, x0 and a copy of the smallest patch with all true pixels; of shape (0, 0) if none is."""
+    """y0, x0 and a copy of the smallest patch with all true pixels; (0, 0) in size if none is."""
     rows = np.flatnonzero(mask.any(axis=1))
     if rows.size == 0:
         return 0, 0, np.zeros((0, 0), dtype=bool)
@@ -117,7 +117,7 @@ def tight_patch(mask: NDArray[np.bool_]) -> tuple[int, int, NDArray[np.bool_]]:
 def parts_touching(
     mask: NDArray[np.bool_], box: BoxPrompt, share: float = 0.0
 ) -> NDArray[np.bool_]:
-    """The connected parts of (H, W) bool that touch a box enlarged on each side by a share of it."""
+    """The connected parts of (H, W) bool that touch a box, enlarged on each side by a share."""
     from scipy import ndimage  # slow to import, and seldom needed
 
     parts, count = ndimage.label(mask)
