@@ -54,6 +54,11 @@ class OriginalRules:
     followed: tuple[str, ...] = ()
     voted: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        """The text with the class's first name, which is part of model identities on disk."""
+        values = ", ".join(f"{one.name}={getattr(self, one.name)!r}" for one in fields(self))
+        return f"OriginalPropagation({values})"
+
 
 @dataclass(frozen=True)
 class InputContract:

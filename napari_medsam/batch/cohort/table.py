@@ -12,7 +12,7 @@ then have a decimal comma, as Excel writes them in German) or tabs.
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from napari_medsam.engine.data.volume import AXES, Axis
@@ -38,6 +38,11 @@ class CohortRow:
     axis: Axis | None
     reach: tuple[int, int] | None
     on_slice: int | None = None
+
+    def __repr__(self) -> str:
+        """The text with the class's first name, which is part of `Task.fingerprint` on disk."""
+        values = ", ".join(f"{one.name}={getattr(self, one.name)!r}" for one in fields(self))
+        return f"Row({values})"
 
     @property
     def asked(self) -> AskedBox:
