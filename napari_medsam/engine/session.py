@@ -30,7 +30,7 @@ from napari_medsam.engine.propagation.between_keyframes import (
 )
 from napari_medsam.engine.propagation.box3d import best_start, repair_track
 from napari_medsam.engine.propagation.candidates import THOROUGH, Seed, slice_order
-from napari_medsam.engine.propagation.original_rules import seed_reach
+from napari_medsam.engine.propagation.original_rules import with_original_range
 from napari_medsam.engine.propagation.trackers import (
     AdaptiveTrackers,
     Found,
@@ -160,7 +160,7 @@ class Session:
         trackers: Trackers
         rules = self.model.contract.original_3d if self.compat else None
         if rules is not None:
-            seeds = [seed_reach(seed, rules) for seed in seeds]
+            seeds = [with_original_range(seed, rules) for seed in seeds]
             trackers = OriginalRulesTrackers(self._predictor, seeds, rules)
         else:
             trackers = AdaptiveTrackers(self._predictor, seeds, views=self.views)

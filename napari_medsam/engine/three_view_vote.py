@@ -43,7 +43,7 @@ def vote(
     seeds
         All along one axis.
     on_mask
-        Called for each mask of the three views; there are at most `n_looks`.
+        Called for each mask of the three views; there are at most `n_view_masks`.
     """
     if not seeds:
         return
@@ -63,7 +63,7 @@ def vote(
         yield from _masks_of(result[plane_index(home, index)], SliceRef(home, index), seeds, own)
 
 
-def n_looks(seeds: Sequence[Seed]) -> int:
+def n_view_masks(seeds: Sequence[Seed]) -> int:
     """The largest number of masks that are made before the vote, over all three axes."""
     return sum(int(high) - int(low) + 1 for seed in seeds for low, high in extent_of(seed).values())
 

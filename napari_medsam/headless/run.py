@@ -25,7 +25,7 @@ from napari_medsam.engine.propagation.candidates import Seed
 from napari_medsam.engine.propagation.keyframes import interpolate
 from napari_medsam.engine.propagation.slice_ranges import objects, seeds_over
 from napari_medsam.engine.session import Session
-from napari_medsam.engine.three_view_vote import n_looks
+from napari_medsam.engine.three_view_vote import n_view_masks
 from napari_medsam.engine.three_view_vote import vote as voted
 from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.formats.common.label_file import LabelFile
@@ -96,7 +96,7 @@ class Request:
         if self.seeds is None:
             return len(self.boxes) + len(self.clicks)
         if self.vote:
-            return n_looks(self.seeds)
+            return n_view_masks(self.seeds)
         return sum(seed.last - seed.first + 1 for seed in self.seeds)
 
 

@@ -21,7 +21,7 @@ from napari_medsam.engine.propagation.candidates import Seed
 from napari_medsam.input_contract import OriginalRules
 
 
-def seed_reach(seed: Seed, rules: OriginalRules) -> Seed:
+def with_original_range(seed: Seed, rules: OriginalRules) -> Seed:
     """The seed with the slice range that the script would visit."""
     return seed if rules.includes_last else replace(seed, last=max(seed.start, seed.last - 1))
 
