@@ -273,7 +273,7 @@ class Hour:
     def is_on_doubtful(self, name: str) -> bool:
         case = self.controller.case
         where = case.where()
-        return where.index in case.reviews.standing("z", self.number(name)).to_look_at
+        return where.index in case.reviews.status("z", self.number(name)).to_look_at
 
     # --- review and saving -------------------------------------------------------------
 

@@ -169,8 +169,8 @@ def keyframes(case: Case, one: Object, n: int) -> dict[int, SliceMask]:
     slices = sorted(one.boxes)
     picks = sorted({slices[round(i)] for i in np.linspace(0, len(slices) - 1, n)})
     track = interpolate([one.boxes[z] for z in picks], range(slices[0], slices[-1] + 1))
-    stations = {z: Keyframe(one.boxes[z]) for z in picks}
-    return collect(case.ours.segment_tracks([track], [stations]))
+    keyframes = {z: Keyframe(one.boxes[z]) for z in picks}
+    return collect(case.ours.segment_tracks([track], [keyframes]))
 
 
 def collect(found: Iterable[tuple[int, SliceMask]]) -> dict[int, SliceMask]:

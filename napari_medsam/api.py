@@ -1,4 +1,4 @@
-"""The commands for many cases as plain functions that run to the end and return a list.
+"""The batch commands as plain functions that run to the end and return a list.
 
 The functions of `napari_medsam.batch` are generators, for callers that show progress.
 """
@@ -25,7 +25,7 @@ def predict(
     again: bool = False,
     efficiency: str | Path | None = None,
 ) -> list[CaseOutcome]:
-    """Answer every case of a folder; see `batch.challenge.predict.predict_cases`."""
+    """Segment every case of a folder; see `batch.challenge.predict.predict_cases`."""
     found = prediction.predict_cases(
         inputs,
         outputs,
@@ -39,7 +39,7 @@ def predict(
 
 
 def evaluate(segs: str | Path, gts: str | Path) -> list[CaseScore]:
-    """Score a folder of labels against a reference; see `batch.challenge.evaluate.evaluate_cases`."""
+    """Score a folder of labels; see `batch.challenge.evaluate.evaluate_cases`."""
     return list(scoring.evaluate_cases(segs, gts))
 
 

@@ -1,7 +1,7 @@
-"""What a model family wants to be shown: the one description that `engine` and `models` share.
+"""`InputContract`: how a model family takes images and prompts; shared by `engine` and `models`.
 
-`models.specs.contracts` has one for each family, with its source; `engine.inference.frame` and `engine.inference.preprocess`
-do what it says.
+`models.specs.contracts` has one contract for each family, with its source.
+`engine.inference.frame` and `engine.inference.preprocess` apply it.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ Statistics = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class OriginalRules:
-    """How the family's own script goes from slice to slice, for compat mode.
+    """The rules of a family's own script for propagation from slice to slice, for compat mode.
 
-    All begin at the middle slice of the range, go up and then down, and take the given box again
-    where a mask is empty.
+    All scripts begin at the middle slice of the range, go up and then down, and use the user's box
+    again if a mask is empty. Model records on disk store these field names.
 
     Attributes
     ----------
     includes_last
         Whether the last slice of the range is visited; some scripts leave it out.
     next_box
-        ``"resized_mask"``: extent of the mask brought to the input's size by INTER_AREA;
+        ``"resized_mask"``: extent of the mask resized to the input's size by INTER_AREA;
         ``"mask"``: extent of the full-size mask, scaled as a box.
     margin
-        Pixels of the prompt frame the next box is enlarged by.
+        Prompt units by which the next box is enlarged on each side.
     followed
-        Modalities whose boxes follow the mask; on others every slice is asked with the given
-        box. Empty: all follow.
+        Modalities in which boxes follow the mask; in others every slice is segmented with the
+        user's box. Empty: boxes follow in all modalities.
     voted
-        Modalities whose volumes are segmented along all three axes, with a vote.
+        Modalities whose volumes are segmented along all three axes, with a majority vote.
     """
 
     includes_last: bool = True
@@ -54,10 +54,17 @@ class OriginalRules:
     followed: tuple[str, ...] = ()
     voted: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        """The text with the class's first name, which is part of model identities on disk."""
+        values = ", ".join(f"{one.name}={getattr(self, one.name)!r}" for one in fields(self))
+        return f"OriginalPropagation({values})"
+
 
 @dataclass(frozen=True)
 class InputContract:
-    """How pixels and prompts must be brought before a model.
+    """The rules by which pixels and prompts are prepared for a model.
+
+    Model records on disk store these field names.
 
     Attributes
     ----------
@@ -72,27 +79,29 @@ class InputContract:
     mean, std
         Per channel in RGB order, on 0..255; None for min-max of the resized, unpadded slice.
     channels
-        Order in which the network wants the colours.
+        Order of the colour channels in the network's input.
     prompt_side
-        Side of the frame in which boxes and points are given: 256, 512, 1024 pixels, or 1.0.
+        Side, in prompt units, of the square in which boxes and points are given: 256, 512 or 1024,
+        or 1.0.
     prompt_scale
-        Prompts are scaled by ``prompt_side / long side``, or along each axis by the rounded
-        size of the resized slice (``"resized"``).
+        ``"long_side"``: prompts are scaled by ``prompt_side / long side``; ``"resized"``: along
+        each axis by the rounded size of the resized slice.
     truncates_boxes
         Whether the original script cuts off the fractions of a scaled box (for compat mode).
     enlarge
-        The way of the logits to the slice's pixels: padding cut off and bilinear
-        (``"cropped"``), or bilinear to ``side`` first and cut there (``"through_input"``), or
-        ``"bicubic"``.
+        How logits are resized to the slice's pixels: padding cut off, then bilinear
+        (``"cropped"``); bilinear to ``side``, then cut (``"through_input"``); or padding cut off,
+        then bicubic (``"bicubic"``). See `engine.inference.frame.Frame.to_view`.
     accepts_points, accepts_negative_points, max_points, accepts_mask
-        What the published weights were trained for; a graph may compute more than that.
+        The prompts that the published weights were trained with; a graph may accept more.
     mask_prompt
-        In which form an earlier mask is given: its logits, or their sigmoid.
+        The form of an earlier mask as a prompt: its logits, or their sigmoid.
     box_masks, point_masks
-        Which masks are decoded for prompts with a box, and for points alone: the single-mask
-        token's, or ``"several"``, of which the one with the highest predicted IoU is meant.
+        The masks decoded for prompts with a box, and for points without one: the single-mask
+        token's (``"first"``), or ``"several"`` or ``"all"``, of which the one with the highest
+        predicted IoU is taken.
     original_3d
-        The original script's rules in 3D; None where the authors published none.
+        The original script's rules in 3D; None if the authors published none.
     """
 
     side: int
@@ -115,27 +124,27 @@ class InputContract:
     original_3d: OriginalRules | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, for a model's record on disk."""
+        """The fields as plain values, for a model's record on disk."""
         return asdict(self)
 
     def with_rules(self, rules: Mapping[str, Any]) -> InputContract:
-        """The contract with some of its fields changed.
+        """Return the contract with some of its fields changed.
 
         Raises
         ------
         ValueError
-            Naming the field that is unknown, or whose value is none of its kind.
+            A field is unknown or its value is invalid; the message names it.
         """
         return InputContract.from_dict(self.as_dict() | dict(rules))
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> InputContract:
-        """Undo `as_dict`.
+        """Make a contract from the output of `as_dict`.
 
         Raises
         ------
         ValueError
-            Naming the field that is unknown, or whose value is none of its kind.
+            A field is unknown or its value is invalid; the message names it.
         """
         known = {field.name for field in fields(InputContract)}
         for key, value in values.items():
@@ -167,7 +176,7 @@ _WORDS: dict[str, tuple[str, ...]] = {
 
 
 def _check_value(field: str, value: Any) -> None:
-    """Refuse what a person could have mistyped."""
+    """Refuse values that a person could have mistyped; ValueError names the field."""
     words = _WORDS.get(field)
     if words is not None and value not in words:
         raise ValueError(f"{field} is {', '.join(words[:-1])} or {words[-1]}, not {value!r}.")

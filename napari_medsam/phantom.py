@@ -1,10 +1,9 @@
-"""A synthetic CT case: an abdomen made of smooth ellipsoids, with its true labels.
+"""A synthetic CT abdomen made of smooth ellipsoids, with its true labels: the sample case.
 
-Nothing in it comes from a person. It is drawn in millimetres (x to the left, y to the back, z to
-the head, from the middle of the body), the same on every run, so that the program can be tried
-and tested without patient data. Its name says everywhere that it is synthetic. It is far tidier
-than a real scan: how well a model does here says that the program works, not how good the model
-is.
+No data of a person is in it, so the program can be tried and tested without patient data. It is
+drawn in millimetres (x to the left, y to the back, z to the head, from the middle of the body) and
+is the same on every run. Its name always says that it is synthetic. It is much simpler than a real
+scan: a good result here shows that the program works, not how good a model is.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ ORIGIN_XYZ = (-171.25, -188.5, -612.75)
 Triple = tuple[float, float, float]
 Float = NDArray[np.float32]
 LONG = 1e4
-"""Half axis, in mm, of what runs through the whole volume along z."""
+"""Half axis, in mm, of parts that run through the whole volume along z."""
 
 
 @dataclass(frozen=True)
@@ -40,15 +39,15 @@ class Part:
     Parameters
     ----------
     hounsfield
-        Its mean value, as in a CT in the portal-venous phase.
+        Mean value, as in a CT in the portal-venous phase.
     centre_xyz, half_xyz
         Centre and half axes in mm.
     label
-        Its number in the reference, 0 for what is not labelled.
+        Label number in the reference; 0 for tissue without a label.
     texture
-        Standard deviation of its slow variation, in Hounsfield units.
+        Standard deviation of its low-frequency texture, in Hounsfield units.
     bend
-        How far, in mm, its surface is bent away from an ellipsoid.
+        Largest deviation of its surface from an ellipsoid, in mm.
     in_cavity
         Whether it is cut off at the abdominal wall.
     """
@@ -107,9 +106,9 @@ PARTS = (
 
 @dataclass(frozen=True, eq=False)
 class Phantom:
-    """The case: an image as a file would give it, and what is truly where.
+    """The synthetic case: an image as if read from a file, and its true labels.
 
-    `reference` is (Z, Y, X) uint16 with the numbers of `table`.
+    `reference` is (Z, Y, X) uint16 with the label numbers of `table`.
     """
 
     image: ImageFile
@@ -119,11 +118,11 @@ class Phantom:
 
 @cache
 def synthetic_abdomen() -> Phantom:
-    """Make the case, 40 slices of 256 x 256; takes about a second, then it is kept.
+    """The case, 40 slices of 256 x 256. The first call takes about a second; the result is cached.
 
-    The arrays are read-only, because every caller gets the same ones.
+    The arrays are read-only, because all callers get the same ones.
     """
-    # RandomState's numbers are frozen for ever (NumPy NEP 19); default_rng's are not.
+    # RandomState's number stream never changes (NumPy NEP 19); that of default_rng may.
     random = np.random.RandomState(20240501)
     voxels = np.full(SHAPE_ZYX, -1000, dtype=np.float32)
     reference = np.zeros(SHAPE_ZYX, dtype=np.uint16)
@@ -138,7 +137,7 @@ def synthetic_abdomen() -> Phantom:
 
 def _image_file(hounsfield: NDArray[np.int16]) -> ImageFile:
     geometry = Geometry(SHAPE_ZYX, SPACING_XYZ, ORIGIN_XYZ, np.eye(3))
-    # A name to tell images apart by; there is no such file.
+    # The name only identifies the image; there is no such file.
     grid = SourceGrid("nifti", Path("synthetic_ct_abdomen.nii.gz"), geometry)
     volume = Volume(hounsfield, SPACING_XYZ, ORIGIN_XYZ, np.eye(3), "CT")
     note = "This case is synthetic: drawn by the program, not scanned from a person."
@@ -146,7 +145,7 @@ def _image_file(hounsfield: NDArray[np.int16]) -> ImageFile:
 
 
 def _axes_mm() -> tuple[Float, Float, Float]:
-    """z, y and x of the voxels in mm from the middle, shaped to broadcast to (Z, Y, X)."""
+    """z, y and x of the voxels in mm from the middle, in shapes that broadcast to (Z, Y, X)."""
     z, y, x = (
         ((np.arange(n) - (n - 1) / 2) * step).astype(np.float32)
         for n, step in zip(SHAPE_ZYX, reversed(SPACING_XYZ), strict=True)
@@ -155,13 +154,13 @@ def _axes_mm() -> tuple[Float, Float, Float]:
 
 
 def _texture(random: np.random.RandomState) -> Float:
-    """(Z, Y, X) slow variation with standard deviation 1."""
+    """(Z, Y, X) low-frequency texture with standard deviation 1."""
     slow = gaussian_filter(random.standard_normal(SHAPE_ZYX), (1.2, 3.5, 3.5))
     return (slow / slow.std()).astype(np.float32)
 
 
 def _draw(part: Part, voxels: Float, reference: NDArray[np.uint16], texture: Float) -> None:
-    """Blend a part into the image, half a pixel soft at its edge, and own its voxels."""
+    """Blend a part into the image, with a soft edge of a pixel, and label its voxels."""
     block = _block_around(part)
     z, y, x = _axes_mm()
     axes = (z[block[0]], y[:, block[1]], x[:, :, block[2]])
@@ -175,23 +174,23 @@ def _draw(part: Part, voxels: Float, reference: NDArray[np.uint16], texture: Flo
 
 
 def _block_around(part: Part) -> tuple[slice, slice, slice]:
-    """The voxels a part could reach."""
+    """The index range of the voxels that a part can have."""
     z, y, x = _axes_mm()
-    reach = part.bend + 4
+    margin = part.bend + 4
     slices = []
     for axis, centre, half in zip(
         (z, y, x), reversed(part.centre_xyz), reversed(part.half_xyz), strict=True
     ):
-        near = np.flatnonzero(np.abs(axis.ravel() - centre) <= half + reach)
+        near = np.flatnonzero(np.abs(axis.ravel() - centre) <= half + margin)
         slices.append(slice(int(near[0]), int(near[-1]) + 1))
     return slices[0], slices[1], slices[2]
 
 
 def _depth(part: Part, z: Float, y: Float, x: Float) -> Float:
-    """How deep a point lies under a part's surface, in mm, negative outside.
+    """Depth of points under a part's surface in mm, negative outside; a first-order approximation.
 
-    To first order: with k(p) the length of p over the half axes, the distance to the surface
-    k = 1 is (1 - k) over the length of k's gradient.
+    With k(p) the length of p divided by the half axes, the distance to the surface k = 1 is (1 - k)
+    divided by the length of k's gradient.
     """
     (cx, cy, cz), (hx, hy, hz) = part.centre_xyz, part.half_xyz
     bent_x = x - cx + part.bend * np.sin(y / 23 + cx) * np.cos(z / 31)
@@ -202,7 +201,7 @@ def _depth(part: Part, z: Float, y: Float, x: Float) -> Float:
 
 
 def _draw_ribs_and_discs(voxels: Float) -> None:
-    """Ribs run down and forward in the wall of the upper half; discs part the vertebrae."""
+    """Draw ribs, down and forward in the wall of the upper half, and discs between vertebrae."""
     z, y, x = _axes_mm()
     wall = replace(CAVITY, half_xyz=(141, 93, LONG))
     across = np.abs(_depth(wall, 0 * z, y, x)) / 4.5
@@ -217,7 +216,7 @@ def _draw_ribs_and_discs(voxels: Float) -> None:
 
 
 def _as_scanned(voxels: Float, random: np.random.RandomState) -> NDArray[np.int16]:
-    """Blur as a scanner does within and across slices, add its grainy noise, round."""
+    """Blur within and across slices as a scanner does, add grainy noise, and round."""
     blurred = gaussian_filter(voxels, (0.25, 0.6, 0.6))
     grain = gaussian_filter(random.standard_normal(SHAPE_ZYX), (0, 0.7, 0.7))
     noise = 12 * (grain / grain.std())

@@ -345,11 +345,11 @@ def test_earlier_masks_go_along_as_prompts(case: Path, clicked: TinyMedSam):
 @pytest.mark.parametrize(
     ("model", "prompts", "complaint"),
     [
-        ("litemedsam", ["--point", "z:2:11,15"], "trained with boxes alone"),
+        ("litemedsam", ["--point", "z:2:11,15"], "trained with boxes only"),
         (
             "efficientsam-ti",
             ["--point", "z:2:11,15", "--outside", "z:2:2,2"],
-            "points inside the object alone",
+            "only with points inside the object",
         ),
         ("mobilesam", ["--outside", "z:2:2,2"], "add one inside"),
         ("mobilesam", ["--point", "z:2:99,15"], "lies outside its slice"),

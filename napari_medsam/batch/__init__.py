@@ -1,1 +1,1 @@
-"""Many cases: cohorts, and the challenge's test set."""
+"""Segmentation of many cases: cohorts from a table, and the challenge's test set."""

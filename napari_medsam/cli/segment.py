@@ -213,12 +213,12 @@ def segment(
     if there is not None:
         with usage("--from"):
             starts = place_starts(begun, there, numbers, read.volume, len(placed) + 1)
-    standing = {len(boxes) + n: one.mask for n, one in enumerate(starts)}
+    fixed_masks = {len(boxes) + n: one.mask for n, one in enumerate(starts)}
     boxes += [one.placed for one in starts]
     with usage("--propagate"):
         seeds = None
         if reach is not None and boxes:
-            seeds = seeds_over(boxes, *reach, read.volume, standing)
+            seeds = seeds_over(boxes, *reach, read.volume, fixed_masks)
             there = without_what_follows(there, starts, *reach) if there is not None else None
     with usage("--window"):
         # The authors' script knows nothing of a header.
@@ -249,9 +249,9 @@ def segment(
         is_extent=extent,
         smooth=smooth,
         clicks=tuple(clicks),
-        reach=reach,
+        slice_range=reach,
         before=there,
-        standing=standing,
+        fixed_masks=fixed_masks,
     )
     # What is on disk is float16, and the original's rules ask for float32.
     cache = None if no_cache or compat else lasting_cache()

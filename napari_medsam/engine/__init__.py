@@ -1,1 +1,1 @@
-"""The engine: volumes, prompts, embeddings, masks and the annotation. NumPy only, no screen."""
+"""The engine without a user interface: volumes, prompts, inference, propagation, annotation."""

@@ -1,8 +1,11 @@
-"""A `Session`: one volume, one model, one window, and the verbs that yield masks.
+"""A `Session`: segmentation and propagation on one volume, with one model and one window.
 
-The screen, the command line, the tests and the batch runner all drive this object. It has no
-setters: another image, model or window is another Session over the same cache. It yields masks;
-an `Annotation` applies them.
+The user interface, the command line, the batch runner and the tests all use this class. It has no
+setters: for another image, model or window, make another Session over the same cache. A Session
+yields masks; an `Annotation` paints them.
+
+Masks come from generators, slice by slice, so that a caller can show each one at once and stop
+early by closing the generator.
 """
 
 from __future__ import annotations
@@ -20,10 +23,14 @@ from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
 from napari_medsam.engine.inference.multi_view import closer_views, decode_in_views, higher_scoring
 from napari_medsam.engine.inference.point_prompts import PointAnswer, mask_logits
 from napari_medsam.engine.inference.predictor import Predictor, PromptableModel
-from napari_medsam.engine.propagation.between_keyframes import KeyframeGap, Stations, uncertain_gaps
+from napari_medsam.engine.propagation.between_keyframes import (
+    KeyframeGap,
+    Keyframes,
+    uncertain_gaps,
+)
 from napari_medsam.engine.propagation.box3d import best_start, repair_track
 from napari_medsam.engine.propagation.candidates import THOROUGH, Seed, slice_order
-from napari_medsam.engine.propagation.original_rules import seed_reach
+from napari_medsam.engine.propagation.original_rules import with_original_range
 from napari_medsam.engine.propagation.trackers import (
     AdaptiveTrackers,
     Found,
@@ -37,16 +44,18 @@ class Session:
 
     Parameters
     ----------
-    volume, model
-        What is looked at, and what looks.
+    volume
+        The image to segment.
+    model
+        The model that encodes slices and decodes prompts.
     window
-        The grey values the model is shown; the volume's automatic preset when not given.
+        The intensity window shown to the model; the volume's automatic preset by default.
     cache
-        Embeddings, shared with other sessions; an own one when not given.
+        Embeddings, shared with other sessions; a new cache by default.
     compat
-        Follow the original script's rules exactly instead of ours.
+        Follow the rules of the authors' script exactly instead of ours.
     views
-        Show small boxes on a crop as well as on the whole slice; never in `compat`.
+        Decode small boxes on a crop as well as on the whole slice; ignored in `compat`.
     """
 
     def __init__(
@@ -68,18 +77,18 @@ class Session:
         self._predictor = Predictor(volume, model, self.window, self.cache, exact=compat)
 
     def segment(self, prompts: Sequence[BoxPrompt]) -> list[SliceMask]:
-        """One mask a box, in the boxes' order: the best of the views, see `segment_stream`."""
+        """Segment boxes; return one mask per box, in their order (see `segment_stream`)."""
         masks = dict(self.segment_stream(prompts))
         return [masks[i] for i in range(len(prompts))]
 
     def segment_stream(
         self, prompts: Sequence[BoxPrompt]
     ) -> Generator[tuple[int, SliceMask], None, None]:
-        """Masks as they are found: (which box, mask); a later one for the same box is better.
+        """Yield (box index, mask) pairs as masks are found; a later mask replaces an earlier one.
 
-        First every box is answered from its whole slice. Then small boxes are asked again on a
-        crop (`engine.inference.crops`), and the mask with more evidence, with how far both agree, is yielded
-        too. Boxes that share a view share its embedding and one call of the decoder.
+        First every box is decoded on its whole slice. Then small boxes are decoded again on a crop
+        (`engine.inference.crops`); of both masks the one with more evidence is yielded, with the
+        agreement between the two. Boxes on the same view share its embedding and one decoder call.
         """
         whole: dict[int, SliceMask] = {}
         for view, indices in _by_slice(prompts).items():
@@ -95,9 +104,9 @@ class Session:
                     yield i, higher_scoring(whole[i], mask)
 
     def preview(self, prompt: BoxPrompt) -> SliceMask | None:
-        """The mask of a box from its whole slice, at once; None where that is not embedded.
+        """Return a box's mask from its whole slice; None if the slice has no embedding yet.
 
-        Only the decoder works, a few milliseconds, as for a preview; no crop is looked at.
+        Only the decoder runs, which takes a few milliseconds. No crop is used.
         """
         if not self.is_embedded(prompt.slice):
             return None
@@ -106,20 +115,20 @@ class Session:
     def segment_points(
         self, prompt: PointPrompt, earlier: PointAnswer | SliceMask | None = None
     ) -> PointAnswer:
-        """The mask of points on a slice, perhaps refining an earlier one.
+        """Segment an object from points on a slice, optionally refining an earlier mask.
 
         Parameters
         ----------
         prompt
             All points of one object, not only the new ones.
         earlier
-            The answer to fewer points, or a mask from elsewhere; left out where the model does
-            not take one.
+            The answer to fewer points, or a mask from elsewhere. Give none if the model was not
+            trained with mask prompts.
 
         Raises
         ------
         ValueError
-            Where the model was not trained with such a prompt.
+            The model was not trained with such a prompt.
         """
         embedding = self._predictor.embedding(prompt.slice)
         if isinstance(earlier, SliceMask):
@@ -132,30 +141,32 @@ class Session:
         return replace(answer, prompts=(*earlier.prompts, prompt))
 
     def propagate(self, seeds: Sequence[Seed]) -> Generator[Found, None, None]:
-        """Masks outward from each seed's box, as they are found: (which seed, mask).
+        """Propagate each seed's box to its slices; yield (seed index, mask) pairs.
 
-        First from the lowest box up to the last slice, then from the highest down to the first.
-        Each slice is encoded once, one ahead of the decoder, whatever the number of seeds.
-        Closing the generator stops between slices; by our rules a direction also stops where
-        its object ends (`engine.propagation.end_detection`), and a later, empty mask on a slice beyond takes the place
-        of one that was yielded before. In `compat` the rules are the authors'; families whose
-        authors published none for volumes go by ours.
+        Slices are visited from the lowest box up to the last slice, then from the highest box down
+        to the first. Each slice is encoded once for all seeds, one slice ahead of the decoder.
+        Closing the generator stops between slices.
+
+        By our rules a direction also stops where its object ends
+        (`engine.propagation.end_detection`); an empty mask may then replace one that was already
+        yielded for a slice beyond the end. In `compat` the authors' rules apply; model families
+        without published rules for volumes use ours.
 
         Raises
         ------
         ValueError
-            Where seeds lie on different axes or a range is not a range.
+            The seeds are on different axes, or a range does not contain its box's slice.
         """
-        chains: Trackers
+        trackers: Trackers
         rules = self.model.contract.original_3d if self.compat else None
         if rules is not None:
-            seeds = [seed_reach(seed, rules) for seed in seeds]
-            chains = OriginalRulesTrackers(self._predictor, seeds, rules)
+            seeds = [with_original_range(seed, rules) for seed in seeds]
+            trackers = OriginalRulesTrackers(self._predictor, seeds, rules)
         else:
-            chains = AdaptiveTrackers(self._predictor, seeds, views=self.views)
-        yield from self._run(chains, seeds)
+            trackers = AdaptiveTrackers(self._predictor, seeds, views=self.views)
+        yield from self._run(trackers, seeds)
 
-    def _run(self, chains: Trackers, seeds: Sequence[Seed]) -> Generator[Found, None, None]:
+    def _run(self, trackers: Trackers, seeds: Sequence[Seed]) -> Generator[Found, None, None]:
         """Visit the slices outward from the seeds."""
         if not seeds:
             return
@@ -165,36 +176,41 @@ class Session:
         ascending, descending = slice_order(list(seeds))
         for index, whole in self._embedded(axis, ascending):
             active = [n for n, s in enumerate(seeds) if s.start <= index <= s.last]
-            yield from chains.step(index, whole, active)
-            if chains.have_ended(n for n, s in enumerate(seeds) if s.last > index):
+            yield from trackers.step(index, whole, active)
+            if trackers.have_ended(n for n, s in enumerate(seeds) if s.last > index):
                 break
-        chains.restart()
+        trackers.restart()
         for index, whole in self._embedded(axis, descending):
             active = [n for n, s in enumerate(seeds) if s.first <= index < s.start]
-            yield from chains.step(index, whole, active)
-            if chains.have_ended(n for n, s in enumerate(seeds) if s.first < index):
+            yield from trackers.step(index, whole, active)
+            if trackers.have_ended(n for n, s in enumerate(seeds) if s.first < index):
                 break
 
     def segment_tracks(
-        self, tracks: Sequence[Sequence[BoxPrompt]], stations: Sequence[Stations] = ()
+        self, tracks: Sequence[Sequence[BoxPrompt]], keyframes: Sequence[Keyframes] = ()
     ) -> Generator[Found, None, None]:
-        """Masks of objects with a box of their own on every slice: (which track, mask).
+        """Segment objects that have one box per slice; yield (track index, mask) pairs.
 
         Parameters
         ----------
         tracks
-            For each object a box on each slice that is asked: what `keyframes.interpolate` gives.
-            Slices come in the order in which the tracks first name them.
-        stations
-            The objects' keyframes. Where they are given, what lies between two and is in doubt is
-            tried in other ways too (`engine.propagation.between_keyframes`), and a later mask of a track on a slice takes
-            the place of the earlier one.
+            For each object, one box on each slice to segment, as `keyframes.interpolate` returns
+            them. Slices are visited in the order in which the tracks first name them.
+        keyframes
+            The objects' keyframes. If given, uncertain slices between two keyframes are also
+            reached by propagation from both (`engine.propagation.between_keyframes`). A later mask
+            of a track on a slice replaces the earlier one.
+
+        Raises
+        ------
+        ValueError
+            The boxes are on different axes.
         """
         found: list[dict[int, SliceMask]] = [{} for _ in tracks]
         for n, mask in self._follow(tracks):
             found[n][mask.slice.index] = mask
             yield n, mask
-        for n, own in enumerate(stations):
+        for n, own in enumerate(keyframes):
             yield from ((n, mask) for mask in self._between(uncertain_gaps(found[n], own)))
 
     def _between(self, spans: Sequence[KeyframeGap]) -> Iterator[SliceMask]:
@@ -204,10 +220,10 @@ class Session:
         for n, mask in self._run(AdaptiveTrackers(self._predictor, seeds, views=self.views), seeds):
             chains[n][mask.slice.index] = mask
         for n, span in enumerate(spans):
-            yield from span.settle(chains[2 * n : 2 * n + 2]).values()
+            yield from span.resolve(chains[2 * n : 2 * n + 2]).values()
 
     def _follow(self, tracks: Sequence[Sequence[BoxPrompt]]) -> Iterator[Found]:
-        """Each slice asked with its own boxes."""
+        """Decode each slice once, with the boxes of all tracks on it."""
         boxes = [(n, box) for n, track in enumerate(tracks) for box in track]
         if not boxes:
             return
@@ -222,10 +238,11 @@ class Session:
             yield from ((n, mask) for (n, _), mask in zip(here, masks, strict=True))
 
     def segment_box3d(self, seeds: Sequence[Seed]) -> Generator[Found, None, None]:
-        """Masks of objects given by their 3D extent: (which seed, mask), see `engine.propagation.box3d`.
+        """Segment objects given by 3D boxes; yield (seed index, mask) pairs.
 
-        A seed's box is the extent in the slice plane, its range the extent along the axis. A
-        later mask of a seed on a slice takes the place of the earlier one.
+        A seed's box is the object's extent in the slice plane, its slice range the extent along
+        the axis. A later mask of a seed on a slice replaces the earlier one. The method is in
+        `engine.propagation.box3d`.
         """
         extents: list[dict[int, SliceMask]] = [{} for _ in seeds]
         tracks = [[s.box.moved_to(i) for i in range(s.first, s.last + 1)] for s in seeds]
@@ -238,21 +255,21 @@ class Session:
         ]
         outward = [self._chain_masks(starts, loose=loose) for loose in (False, True)]
         for n, (seed, extent) in enumerate(zip(seeds, extents, strict=True)):
-            kept = repair_track(extent, [masks[n] for masks in outward], seed.box)
-            yield from ((n, kept[i]) for i in extent if kept[i] is not extent[i])
+            best = repair_track(extent, [masks[n] for masks in outward], seed.box)
+            yield from ((n, best[i]) for i in extent if best[i] is not extent[i])
 
     def _chain_masks(self, seeds: Sequence[Seed], *, loose: bool) -> list[dict[int, SliceMask]]:
-        """Each seed's chain outward, by slice; the embeddings are in the cache already."""
+        """Propagate each seed; masks by slice. The embeddings are already in the cache."""
         found: list[dict[int, SliceMask]] = [{} for _ in seeds]
-        chains = AdaptiveTrackers(
-            self._predictor, seeds, views=self.views, loose=loose, care=THOROUGH
+        trackers = AdaptiveTrackers(
+            self._predictor, seeds, views=self.views, loose=loose, policy=THOROUGH
         )
-        for n, mask in self._run(chains, seeds):
+        for n, mask in self._run(trackers, seeds):
             found[n][mask.slice.index] = mask
         return found
 
     def embed(self, slices: Sequence[SliceRef]) -> Generator[SliceRef, None, None]:
-        """Encode slices that are not in the cache yet, yielding each as it is ready."""
+        """Encode the slices that are not in the cache; yield each slice when it is ready."""
         with contextlib.closing(self._predictor.embeddings(slices)) as embeddings:
             for ref, _ in zip(slices, embeddings, strict=True):
                 yield ref
@@ -261,7 +278,7 @@ class Session:
         return self._predictor.key(where) in self.cache
 
     def cancel(self) -> None:
-        """From any thread: the call that runs now raises, soon."""
+        """Make the running call raise soon; may be called from any thread."""
         self.model.cancel()
 
     def _common_axis(self, boxes: Sequence[BoxPrompt]) -> Axis:
@@ -289,7 +306,7 @@ class Session:
     def _on_view(
         self, view: SliceRef, indices: Sequence[int], prompts: Sequence[BoxPrompt]
     ) -> Iterator[tuple[int, SliceMask]]:
-        """The masks of some of the prompts on one view, in one call of the decoder."""
+        """Decode some of the prompts on one view, in one decoder call."""
         asked = [prompts[i] for i in indices]
         embedding = self._predictor.embedding(view)
         boxes = embedding.frame.boxes(asked, truncate=self.compat)
@@ -297,7 +314,7 @@ class Session:
 
 
 def _by_slice(prompts: Sequence[BoxPrompt]) -> dict[SliceRef, list[int]]:
-    """The indices of the prompts on each slice, slices in the order they first come."""
+    """The indices of the prompts on each slice, in the order of first appearance."""
     found: dict[SliceRef, list[int]] = {}
     for i, prompt in enumerate(prompts):
         found.setdefault(prompt.slice, []).append(i)

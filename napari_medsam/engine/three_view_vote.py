@@ -1,9 +1,10 @@
-"""Three looks at an object, along each axis of the volume, and a majority vote by voxel.
+"""Three-view segmentation: segment along z, y and x, then take a majority vote per voxel.
 
-Team hawken50's rule for PET (CVPR 2024 challenge, ``CVPR24_LiteMedSamOnnx_infer.py``): the axial,
-coronal and sagittal slices are segmented independently, and a voxel gets the label that most of
-the three say, the smallest of equally frequent ones. It helps where slices of one direction are
-blurred or noisy, at about three times the cost; slices are not resampled for their spacing.
+This is team hawken50's rule for PET (CVPR 2024 challenge, ``CVPR24_LiteMedSamOnnx_infer.py``): the
+axial, coronal and sagittal slices are segmented independently, and each voxel gets the most
+frequent of its three labels, or the smallest if all differ. It helps if slices of one direction
+are blurred or noisy, and costs about three times as much. Slices are not resampled for their
+spacing.
 """
 
 from __future__ import annotations
@@ -29,46 +30,46 @@ Extent = dict[Axis, tuple[float, float]]
 def vote(
     session: Session, seeds: Sequence[Seed], on_mask: Callable[[], None] = lambda: None
 ) -> Iterator[Found]:
-    """Masks after the vote, on the slices along the seeds' axis: (which seed, mask).
+    """Segment along all three axes and vote; yield (seed index, mask) pairs on the seeds' axis.
 
-    Along its own axis a seed is propagated; along the others the box and the range of its slices
-    are taken for the object's extent in 3D. A mask has the score of its slice before the vote,
-    or 0 where that direction had found nothing.
+    Along its own axis a seed is propagated. Along the other two axes its box and its slice range
+    are taken as the object's extent in 3D. A mask has the score of its slice before the vote, or 0
+    if propagation along the seeds' axis gave no mask there.
 
     Parameters
     ----------
     session
-        Goes by the authors' rules if it is in compat mode.
+        In compat mode the authors' rules apply.
     seeds
         All along one axis.
     on_mask
-        Called for each mask of the three views, of which there are `n_looks`.
+        Called for each mask of the three views; there are at most `n_view_masks`.
     """
     if not seeds:
         return
     home = seeds[0].box.slice.axis
-    looks: list[Labels] = []
+    votes: list[Labels] = []
     own: dict[tuple[int, int], SliceMask] = {}
     for axis in AXES:
         labels = np.zeros(session.volume.shape_zyx, np.uint16)
-        for n, mask in _look(session, seeds, axis, home):
+        for n, mask in _view_masks(session, seeds, axis, home):
             _paint(labels, mask, seeds[n].label, over=session.compat)
             if axis == home:
                 own[n, mask.slice.index] = mask
             on_mask()
-        looks.append(labels)
-    result = majority(*looks)
+        votes.append(labels)
+    result = majority(*votes)
     for index in range(session.volume.n_slices(home)):
         yield from _masks_of(result[plane_index(home, index)], SliceRef(home, index), seeds, own)
 
 
-def n_looks(seeds: Sequence[Seed]) -> int:
-    """How many masks are made before the vote, at most."""
+def n_view_masks(seeds: Sequence[Seed]) -> int:
+    """The largest number of masks that are made before the vote, over all three axes."""
     return sum(int(high) - int(low) + 1 for seed in seeds for low, high in extent_of(seed).values())
 
 
 def majority(first: Labels, second: Labels, third: Labels) -> Labels:
-    """What two of three say; where all differ, the smallest."""
+    """The label that at least two of three (Z, Y, X) arrays have; the smallest if all differ."""
     result = np.minimum(np.minimum(first, second), third)
     agreed = (first == second) | (first == third)
     result[agreed] = first[agreed]
@@ -78,7 +79,7 @@ def majority(first: Labels, second: Labels, third: Labels) -> Labels:
 
 
 def extent_of(seed: Seed) -> Extent:
-    """A seed's box and range as an extent in 3D."""
+    """A seed's box and slice range as first and last voxel along each axis."""
     row, column = _plane_axes(seed.box.slice.axis)
     box = seed.box
     return {
@@ -89,7 +90,7 @@ def extent_of(seed: Seed) -> Extent:
 
 
 def segmented_along(seed: Seed, axis: Axis) -> Seed:
-    """The same extent in 3D as a seed on slices along another axis, in their middle."""
+    """A seed with the same 3D extent along another axis; its box is on the middle slice."""
     extent = extent_of(seed)
     row, column = _plane_axes(axis)
     first, last = (round(end) for end in extent[axis])
@@ -99,12 +100,12 @@ def segmented_along(seed: Seed, axis: Axis) -> Seed:
 
 
 def _plane_axes(axis: Axis) -> tuple[Axis, Axis]:
-    """The axes of rows and of columns of a slice."""
+    """The axes of a slice's rows and columns."""
     row, column = (one for one in AXES if one != axis)
     return row, column
 
 
-def _look(session: Session, seeds: Sequence[Seed], axis: Axis, home: Axis) -> Iterator[Found]:
+def _view_masks(session: Session, seeds: Sequence[Seed], axis: Axis, home: Axis) -> Iterator[Found]:
     if axis == home:
         yield from session.propagate(seeds)
         return
@@ -112,14 +113,14 @@ def _look(session: Session, seeds: Sequence[Seed], axis: Axis, home: Axis) -> It
     if session.compat:
         yield from session.propagate(turned)
         return
-    latest: dict[tuple[int, int], SliceMask] = {}  # a later mask takes the place of an earlier
+    latest: dict[tuple[int, int], SliceMask] = {}  # a later mask replaces an earlier one
     for n, mask in session.segment_box3d(turned):
         latest[n, mask.slice.index] = mask
     yield from ((n, mask) for (n, _), mask in latest.items())
 
 
 def _paint(labels: Labels, mask: SliceMask, label: int, *, over: bool) -> None:
-    """Write a mask; with `over` above other labels, as the originals do."""
+    """Write a mask; with `over` it overwrites other labels, as the original scripts do."""
     h, w = mask.patch.shape
     plane = labels[plane_index(mask.slice.axis, mask.slice.index)]
     part = plane[mask.y0 : mask.y0 + h, mask.x0 : mask.x0 + w]
@@ -132,14 +133,14 @@ def _masks_of(
     seeds: Sequence[Seed],
     own: dict[tuple[int, int], SliceMask],
 ) -> Iterator[Found]:
-    """Each label's mask on a slice, under the seed that reaches it, or the label's first."""
+    """Each label's mask on a slice, with a seed whose range has the slice, or the label's first."""
     for label in dict.fromkeys(seed.label for seed in seeds):
         members = [n for n, seed in enumerate(seeds) if seed.label == label]
-        reach = [n for n in members if seeds[n].first <= where.index <= seeds[n].last]
+        covering = [n for n in members if seeds[n].first <= where.index <= seeds[n].last]
         y0, x0, patch = tight_patch(plane == label)
-        if not reach and not patch.size:
+        if not covering and not patch.size:
             continue
-        n = (reach or members)[0]
+        n = (covering or members)[0]
         before = own.get((n, where.index))
         prompt = seeds[n].box.moved_to(where.index)
         if before is None:

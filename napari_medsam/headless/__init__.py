@@ -1,1 +1,1 @@
-"""One case without a window, from a request to a label file."""
+"""Segmentation of one case without a user interface, from a request to a label file."""

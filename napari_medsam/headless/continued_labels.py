@@ -1,7 +1,8 @@
-"""Going on from a label file without a screen: what it holds stays, and a slice may be a start.
+"""Continuing from a label file without a user interface (`segment --labels` and `--from`).
 
-A label that was put right on a slice, here or in another program, is propagated from there: what
-the file has of it on the other slices of the range is found anew.
+Labels of the file stay. A label that was corrected on a slice, here or in another program, can be
+propagated from there: the label's voxels on the other slices of the range are then removed and
+segmented again.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ from napari_medsam.headless.prompt_text import AskedSlice
 
 @dataclass(frozen=True)
 class Start:
-    """A mask that stands, and the box around it, which is propagated."""
+    """A fixed mask from the label file, and the box around it, which is propagated."""
 
     placed: PlacedBox
     mask: SliceMask
 
 
 def complete(file: LabelFile) -> LabelFile:
-    """The file with a name for every label in it, so that no new label takes its number."""
+    """The file with a name for each of its labels, so that no new label gets one of its numbers."""
     return replace(file, table=tuple(complete_table(file.labels, file.table)))
 
 
@@ -40,21 +41,21 @@ def place_starts(
     volume: Volume,
     first_id: int,
 ) -> list[Start]:
-    """The masks that a label file has on the slices that are named.
+    """The masks that a label file has on the requested slices.
 
     Parameters
     ----------
     asked, table
-        The slices, and the label each text stands for.
+        The slices, and the label of each label text.
     file, volume
         Labels on the volume's own grid.
     first_id
-        Of the boxes around the masks; the others follow.
+        Id of the first box around a mask; the next boxes get the next numbers.
 
     Raises
     ------
     ValueError
-        Where there is no such slice, or nothing of the label on it.
+        There is no such slice, or the label is not on it.
     """
     starts = []
     for n, one in enumerate(asked, first_id):
@@ -73,17 +74,17 @@ def place_starts(
 def without_what_follows(
     file: LabelFile, starts: Sequence[Start], first: int, last: int
 ) -> LabelFile:
-    """The file without what it has of the starts' labels on slices first to last, but for starts.
+    """The file without the starts' labels on slices `first` to `last`, but with the starts.
 
-    That is what is propagated anew.
+    The removed parts are segmented again.
     """
     if not starts:
         return file
     labels = file.labels.copy()
     axis = starts[0].mask.slice.axis
     for number in {one.placed.label for one in starts}:
-        kept = {one.mask.slice.index for one in starts if one.placed.label == number}
-        for index in sorted(set(range(first, last + 1)) - kept):
+        fixed = {one.mask.slice.index for one in starts if one.placed.label == number}
+        for index in sorted(set(range(first, last + 1)) - fixed):
             plane = labels[plane_index(axis, index)]
             plane[plane == number] = 0
     return replace(file, labels=labels)

@@ -1,4 +1,4 @@
-"""One file to another format, an image or labels, on the grid it lies on."""
+"""`convert_file`: convert an image or label file to another format, on its own grid."""
 
 from __future__ import annotations
 
@@ -24,11 +24,24 @@ TARGETS = tuple(dict.fromkeys((*IMAGE_FORMATS, *BY_SUFFIX)))
 
 @dataclass(frozen=True)
 class ConvertOptions:
-    """What to take from the source where there is a choice, as for `read_image`.
+    """Options of a conversion.
 
-    `image` is the image that labels belong to (its grid is the result's), or None for their
-    own grid; `labels` says that the source holds labels though its format could be an image's;
-    `names` is a label table as a file; `one_a_label` writes a file for each label.
+    Parameters
+    ----------
+    image
+        The image that the labels belong to, whose grid the result gets; None for their own grid.
+    series, frame, spacing_xyz, suv
+        As in `read_image`.
+    labels
+        The source holds labels, although its format could also hold an image.
+    resample
+        Resample labels from another grid to the image's.
+    description
+        Write a description of the labels too, as in `write_labels`.
+    names
+        A label table file with names.
+    one_a_label
+        Write one file per label.
     """
 
     image: Path | None = None
@@ -44,12 +57,12 @@ class ConvertOptions:
 
 
 def convert_file(source: Path, target: Path, choice: ConvertOptions) -> tuple[str, tuple[str, ...]]:
-    """Read `source`, write `target`; what was checked, and notes for the user.
+    """Read `source` and write `target`; return what was checked, and notes for the user.
 
     Raises
     ------
     ReadError, SaveError
-        Nothing was written.
+        A file could not be read or written; nothing was written.
     """
     if not source.exists():
         raise ReadError(f"There is no file {source.name} in {source.parent}.")

@@ -1,7 +1,7 @@
-"""The sample case from boxes to files: boxes around the synthetic organs, and how well it went.
+"""The request for the synthetic sample case, and the comparison of its result with the truth.
 
-The boxes are taken from the case's true labels with a small margin, as a careful hand would draw
-them, on each organ's largest slice, and propagated over the slices that hold the organ.
+Each organ's box is made from its true label on its largest slice, with a small margin, as a careful
+user would draw it, and propagated over the slices that have the organ.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MARGIN = 3
 
 
 def demo_request(case: Phantom) -> Request:
-    """Every labelled organ of the case, boxed and propagated."""
+    """The request to propagate one box for each labelled organ of the case."""
     boxes, seeds = [], []
     for n, label in enumerate(case.table, 1):
         organ = case.reference == label.number
@@ -38,14 +38,14 @@ def demo_request(case: Phantom) -> Request:
         case.table,
         preset_window(volume),
         tuple(seeds),
-        # Its slices are as large as the model's input: a crop would show no more, four times as
-        # slowly.
+        # The slices are as large as the model's input, so crops would show no more and take four
+        # times as long.
         views=False,
     )
 
 
 def box_on_largest_slice(organ: np.ndarray) -> BoxPrompt:
-    """The axial slice where an organ (Z, Y, X) bool is largest, boxed with the margin."""
+    """The box, with `MARGIN`, of an organ (Z, Y, X) bool on the axial slice where it is largest."""
     index = int(np.argmax(np.count_nonzero(organ, axis=(1, 2))))
     rows, columns = np.nonzero(organ[index])
     corners = (
@@ -59,7 +59,7 @@ def box_on_largest_slice(organ: np.ndarray) -> BoxPrompt:
 
 
 def compare_with_reference(result: Result, case: Phantom) -> list[dict[str, Any]]:
-    """Dice's coefficient of each label, in all slices and on the box's own slice."""
+    """Dice of each label, over all slices and on its box's slice, as rows for JSON."""
     found = result.annotation.labels
     rows = []
     for label, placed in zip(case.table, result.request.boxes, strict=True):

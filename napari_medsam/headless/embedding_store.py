@@ -1,6 +1,6 @@
-"""Where embeddings are kept between runs, and how: the same for the window and the command line.
+"""Where and how embeddings are stored between runs, for the window and the command line alike.
 
-What the user prefers lies in ``<folder>/preferences.json``; a damaged file counts as none.
+The user's preferences are in ``<folder>/preferences.json``; a damaged file counts as missing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ VARIABLE = "NAPARI_MEDSAM_CACHE"
 
 
 def cache_folder() -> Path:
-    """`NAPARI_MEDSAM_CACHE` if it is set, else a folder in the user's cache."""
+    """The folder in `NAPARI_MEDSAM_CACHE` if it is set, else one in the user's cache folder."""
     given = os.environ.get(VARIABLE)
     return (
         Path(given) if given else Path(platformdirs.user_cache_dir("napari-medsam"), "embeddings")
@@ -32,22 +32,22 @@ def cache_folder() -> Path:
 
 
 class CachePreferences(NamedTuple):
-    """The room that embeddings may take on disk, in bytes, and how they are written."""
+    """The most bytes that embeddings may take on disk, and their precision."""
 
     max_bytes: int = DEFAULT_BUDGET
     precision: DiskPrecision = "float16"
 
 
 def disk_precision(text: str) -> DiskPrecision:
-    """How embeddings may be kept, by name; ValueError naming the ways for any other."""
+    """Check the name of a precision; ValueError names the known ones."""
     for one in get_args(DiskPrecision):
         if text == one:
             return one
-    raise ValueError(f"Embeddings are kept as float16 or int8, not as {text!r}.")
+    raise ValueError(f"Embeddings are stored as float16 or int8, not as {text!r}.")
 
 
 def cache_preferences() -> CachePreferences:
-    """What the user chose, and the defaults where nothing sensible was."""
+    """The user's preferences; the defaults if there are none or they are invalid."""
     with contextlib.suppress(OSError, ValueError, TypeError):
         found = CachePreferences(**read_json(cache_preferences_file()))
         is_size = isinstance(found.max_bytes, int) and found.max_bytes >= 0
@@ -57,7 +57,7 @@ def cache_preferences() -> CachePreferences:
 
 
 def set_cache_preferences(chosen: CachePreferences) -> None:
-    """Remember them; OSError where the folder cannot be written."""
+    """Save the preferences; OSError if the folder cannot be written."""
     write_json(cache_preferences_file(), chosen._asdict())
 
 
@@ -66,22 +66,22 @@ def cache_preferences_file() -> Path:
 
 
 def disk_cache() -> DiskCache:
-    """The folder of embeddings, as the user prefers it."""
+    """The disk cache with the user's preferences."""
     chosen = cache_preferences()
     return DiskCache(cache_folder(), max_bytes=chosen.max_bytes, precision=chosen.precision)
 
 
 def lasting_cache(most_in_memory: int | None = None) -> EmbeddingCache:
-    """Embeddings in memory, at most so many bytes of them, and on disk for the next time."""
+    """A cache in memory, of at most so many bytes, and on disk for later runs."""
     return EmbeddingCache(memory_for_embeddings(most_in_memory), disk=disk_cache())
 
 
 def memory_for_embeddings(most: int | None = None) -> int:
-    """Bytes of memory for embeddings: `most`, but never over `default_budget`."""
+    """Bytes of memory for embeddings: `most`, but never more than `default_budget`."""
     budget = default_budget()
     return budget if most is None else min(budget, most)
 
 
 def cache_size(cache: EmbeddingCache) -> str:
-    """Words like "124 MB"; none where nothing is kept on disk."""
+    """Text such as "124 MB"; "" if nothing is stored on disk."""
     return "" if cache.disk is None else f"{cache.disk.n_bytes / 1e6:,.0f} MB"

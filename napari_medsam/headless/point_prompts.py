@@ -1,8 +1,8 @@
-"""Points without a screen: those of one object become one prompt, and its mask's box goes on.
+"""Point prompts of a request without a user interface: grouping points and boxes into prompts.
 
-Points of a label on a slice are one object's; a box of that label on that slice goes with them.
-What they find is painted as it is, and where it is to be propagated the mask's own box is carried
-to the other slices.
+All points of a label on a slice belong to one object, together with a box of that label on that
+slice. Their mask is painted as it is. If the object is to be propagated, the mask's bounding box is
+propagated to the other slices.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from napari_medsam.headless.prompt_text import AskedPoint
 
 @dataclass(frozen=True)
 class Clicks:
-    """The points of one object on a slice, its label, and perhaps an earlier mask of it."""
+    """The points of one object on a slice, its label, and an earlier mask of it if there is one."""
 
     label: int
     prompt: PointPrompt
@@ -33,12 +33,13 @@ class Clicks:
 
 
 def slice_asked(axis: Axis | None, index: int | None, volume: Volume, form: str) -> SliceRef:
-    """The slice that was written down; on a 2D image none has to be.
+    """The requested slice; on a 2D image axis and index may be None.
 
     Raises
     ------
     ValueError
-        Where a volume needs one, saying the `form`, or there is no such slice.
+        The image is a volume and no slice is given (the message shows the `form`), or there is no
+        such slice.
     """
     if axis is None or index is None:
         if not volume.is_flat:
@@ -62,24 +63,24 @@ def place_clicks(
     volume: Volume,
     earlier: NDArray[np.integer] | None = None,
 ) -> tuple[list[Clicks], list[PlacedBox]]:
-    """Points by object, with what goes along; and the boxes that stay boxes.
+    """Group points by object; return them, and the boxes that are not part of a point prompt.
 
     Parameters
     ----------
     points, boxes
-        As they were given; boxes are placed already.
+        The points as written by the user, and the placed boxes.
     table
-        The label each text stands for.
+        The label of each label text.
     volume
-        What they lie on.
+        The image they are on.
     earlier
-        (Z, Y, X) labels of an earlier segmentation: its mask of the same label on the slice goes
-        with points and boxes alike.
+        (Z, Y, X) labels of an earlier segmentation. Its mask of the same label on the slice is
+        added to each prompt, also to those from a box without points.
 
     Raises
     ------
     ValueError
-        Where a point misses its slice, or points do not say where the object is.
+        A point is outside its slice, or all points of an object without a box are outside it.
     """
     asked: dict[tuple[SliceRef, int], list[AskedPoint]] = {}
     for point in points:
@@ -118,5 +119,5 @@ def _mask_there(
 
 
 def answer_clicks(session: Session, clicks: Sequence[Clicks]) -> list[SliceMask]:
-    """The mask of each, with the box it stands for as its prompt."""
+    """The mask of each point prompt; the mask's own prompt is its box."""
     return [session.segment_points(one.prompt, one.earlier).mask for one in clicks]

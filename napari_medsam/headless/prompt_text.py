@@ -1,4 +1,4 @@
-"""Boxes, points and ranges as people write them: "z:12:40,50,90,110:liver", "z:12:9,8", "3:20"."""
+"""Parsing of prompts on the command line: "z:12:40,50,90,110:liver", "z:12:9,8", "3:20"."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BOX = re.compile(r"(?:(?P<axis>[^:,]*):(?P<index>[^:,]*):)?(?P<corners>[^:]*)(?
 
 @dataclass(frozen=True)
 class AskedBox:
-    """A box as someone wrote it down, before it is laid on an image.
+    """A box as the user wrote it, not yet placed on an image.
 
     Parameters
     ----------
@@ -39,9 +39,9 @@ class AskedBox:
 
 @dataclass(frozen=True)
 class AskedPoint:
-    """A point as someone wrote it down: x, y in slice pixels, inside or outside the object.
+    """A point as the user wrote it: x, y in slice pixels, inside or outside the object.
 
-    Label and slice as of `AskedBox`.
+    Label and slice are as in `AskedBox`.
     """
 
     x: float
@@ -54,7 +54,7 @@ class AskedPoint:
 
 @dataclass(frozen=True)
 class AskedSlice:
-    """A label on a slice as someone wrote it down."""
+    """A label on a slice as the user wrote it."""
 
     axis: Axis
     index: int
@@ -62,12 +62,12 @@ class AskedSlice:
 
 
 def parse_slice(text: str) -> AskedSlice:
-    """Read "z:12:liver"; the label is a number or a name; left out, it is 1.
+    """Parse "z:12:liver". The label is a number or a name, 1 by default.
 
     Raises
     ------
     ValueError
-        Saying which part is wrong.
+        The text is wrong; the message says which part.
     """
     axis, index, label = (*text.split(":", 2), None, None)[:3]
     if axis is None or index is None:
@@ -76,26 +76,26 @@ def parse_slice(text: str) -> AskedSlice:
 
 
 def parse_point(text: str, *, is_inside: bool = True) -> AskedPoint:
-    """Read "z:12:40,50:liver", or "40,50" for a 2D image; parts as of `parse_box`.
+    """Parse "z:12:40,50:liver", or "40,50" for a 2D image; the parts are as in `parse_box`.
 
     Raises
     ------
     ValueError
-        Saying which part is wrong.
+        The text is wrong; the message says which part.
     """
     x, y, label, axis, index = _parts(text, "point", POINT_FORM, 2)
     return AskedPoint(x, y, is_inside, label, axis, index)
 
 
 def parse_box(text: str) -> AskedBox:
-    """Read "z:12:40,50,90,110:liver", or "40,50,90,110" for a 2D image.
+    """Parse "z:12:40,50,90,110:liver", or "40,50,90,110" for a 2D image.
 
-    The label is a number or a name; left out, it is 1.
+    The label is a number or a name, 1 by default.
 
     Raises
     ------
     ValueError
-        Saying which part is wrong.
+        The text is wrong; the message says which part.
     """
     *corners, label, axis, index = _parts(text, "box", BOX_FORM, 4)
     x0, y0, x1, y1 = corners
@@ -124,7 +124,7 @@ def _place(axis: str, index: str, text: str) -> tuple[Axis, int]:
 
 
 def parse_range(text: str) -> tuple[int, int]:
-    """Read "FIRST:LAST", both inclusive."""
+    """Parse "FIRST:LAST", both inclusive; ValueError if it is not a range."""
     match = re.fullmatch(r"(\d+):(\d+)", text.strip())
     if match is None or int(match[1]) > int(match[2]):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""What a run without a screen did, as one JSON object: enough to judge it and to do it again."""
+"""The JSON report of a headless run, with all that is needed to judge it and to repeat it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RESEARCH_ONLY = "For research use only. Not a medical device."
 
 
 def run_report(result: Result, model: Mapping[str, str]) -> dict[str, Any]:
-    """The object `--report` writes; docs/command-line.md says what each key is."""
+    """The object that `--report` writes; docs/command-line.md explains each key."""
     request = result.request
     window, labels = request.window, result.annotation.labels
     trust = track_confidences(result.request, result.found)
@@ -36,7 +36,7 @@ def run_report(result: Result, model: Mapping[str, str]) -> dict[str, Any]:
         "compat": request.compat,
         "views": request.views and not request.compat,
         "vote": request.vote,
-        "boxes": [_box(*pair) for pair in zip(request.boxes, _reach(request), strict=True)],
+        "boxes": [_box(*pair) for pair in zip(request.boxes, _ranges(request), strict=True)],
         "labels": [label_measures(label, labels, request.image) for label in request.table],
         "slices": [_slice(one, trust.get((one.box, one.mask.slice.index))) for one in result.found],
         "doubtful": uncertain_slices(result),
@@ -52,7 +52,7 @@ def run_report(result: Result, model: Mapping[str, str]) -> dict[str, Any]:
 
 
 def uncertain_slices(result: Result) -> list[dict[str, Any]]:
-    """The propagated slices to look at first, by label and slice: those below `DOUBTFUL`."""
+    """The propagated slices with a confidence below `DOUBTFUL`, sorted by label and slice."""
     boxes = result.request.boxes
     least: dict[tuple[int, int], float] = {}
     for (box, index), trust in track_confidences(result.request, result.found).items():
@@ -66,12 +66,12 @@ def uncertain_slices(result: Result) -> list[dict[str, Any]]:
 
 
 def write_report(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a report as UTF-8 JSON."""
+    """Write a report as UTF-8 JSON; OSError if that fails."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def describe_image(image: ImageFile) -> dict[str, Any]:
-    """Name, size, spacing, modality and notes of an image; nothing else of its header."""
+    """Name, size, spacing, modality and notes of an image, and nothing else of its header."""
     z, y, x = image.volume.shape_zyx
     return {
         "name": image.name,
@@ -84,14 +84,14 @@ def describe_image(image: ImageFile) -> dict[str, Any]:
 
 
 def label_measures(label: Label, labels: NDArray[Any], image: ImageFile) -> dict[str, Any]:
-    """Voxels and millilitres of a label; `ml` is None where the pixel size is not known."""
+    """Voxels and millilitres of a label; `ml` is None if the pixel size is unknown."""
     voxels = int(np.count_nonzero(labels == label.number))
     ml = None if image.grid.kind == "picture" else round(voxels * image.volume.voxel_ml, 3)
     return {"number": label.number, "name": label.name, "voxels": voxels, "ml": ml}
 
 
 def program_versions() -> dict[str, str]:
-    """Python, the operating system, and the libraries that the numbers depend on."""
+    """Versions of Python, the operating system and the libraries that affect the numbers."""
     found = {"python": platform.python_version(), "platform": platform.platform()}
     for package in ("openvino", "numpy", "scipy", "SimpleITK", "nibabel"):
         try:
@@ -101,7 +101,7 @@ def program_versions() -> dict[str, str]:
     return found
 
 
-def _reach(request: Request) -> list[list[int] | None]:
+def _ranges(request: Request) -> list[list[int] | None]:
     if request.seeds is None:
         return [None] * len(request.boxes)
     return [[seed.first, seed.last] for seed in request.seeds]

@@ -1,7 +1,7 @@
-"""One case without a screen: boxes in, labels out, and every mask that was made on the way.
+"""One case without a user interface: a `Request` with prompts is segmented and saved as labels.
 
-The command line and the sample case drive a `Session` through here, as the widget does through
-its controller.
+The command line, the batch runner and the sample case use a `Session` through this module, as the
+window does through its controller.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from napari_medsam.engine.propagation.candidates import Seed
 from napari_medsam.engine.propagation.keyframes import interpolate
 from napari_medsam.engine.propagation.slice_ranges import objects, seeds_over
 from napari_medsam.engine.session import Session
-from napari_medsam.engine.three_view_vote import n_looks
+from napari_medsam.engine.three_view_vote import n_view_masks
 from napari_medsam.engine.three_view_vote import vote as voted
 from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.formats.common.label_file import LabelFile
@@ -37,38 +37,41 @@ from napari_medsam.headless.prompt_text import AskedBox, AskedPoint, AskedSlice
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """What is asked of one case.
+    """All that is needed to segment one case.
 
     Parameters
     ----------
     boxes
-        In the order in which they were given, which decides where masks overlap.
+        The boxes in the user's order, which decides what happens where masks overlap.
     table
         The labels of the boxes.
     window
-        What the model is shown.
+        The intensity window shown to the model.
     seeds
-        One a box, the slices it takes (`engine.propagation.slice_ranges.seeds_over`); None to segment the boxes' slices
-        alone. Between keyframes (`engine.propagation.slice_ranges.objects`) each slice is asked with a box of its own.
+        One per box, with the slices it is propagated to
+        (`engine.propagation.slice_ranges.seeds_over`); None to segment only the boxes' own slices.
+        Between keyframes (`engine.propagation.slice_ranges.objects`) each slice is segmented with
+        an interpolated box.
     compat
         Follow the original script's rules instead of ours.
     views
-        Show small boxes on a crop as well as on the whole slice.
+        Decode small boxes on a crop as well as on the whole slice.
     vote
-        Segment the volume along all three axes and let the majority decide (`engine.three_view_vote`); only
-        with seeds.
+        Segment the volume along all three axes and take the majority
+        (`engine.three_view_vote`); only with seeds.
     is_extent
-        Each box is its object's extent on all the slices of its seed, not its outline on one.
+        Each box is its object's extent over all slices of its seed, not its outline on one slice.
     smooth
-        Sigma, in slices, of the smoothing along the axis (`engine.propagation.smoothing`); 0 for none.
-    clicks, reach
-        Points, answered before everything else: each one's mask gives a box more, and with
-        `reach` seeds over these slices for all boxes.
+        Sigma, in slices, of the smoothing along the axis (`engine.propagation.smoothing`); 0 for
+        none.
+    clicks, slice_range
+        Point prompts, segmented before everything else. Each one's mask adds a box. With
+        `slice_range` (first and last slice, inclusive) all boxes then get seeds over these slices.
     before
-        Labels that are there already, on the image's grid: they stay, and masks fill what is free.
-    standing
-        By box (counted from 0), the mask on its slice where that stands: it is what the box's
-        object is there, and the model is not asked.
+        Existing labels on the image's grid. They stay; masks only fill the background.
+    fixed_masks
+        Fixed mask per box index (from 0): used as is on the box's slice instead of a model
+        prediction.
     """
 
     image: ImageFile
@@ -82,25 +85,25 @@ class Request:
     is_extent: bool = False
     smooth: float = 0.0
     clicks: tuple[Clicks, ...] = ()
-    reach: tuple[int, int] | None = None
+    slice_range: tuple[int, int] | None = None
     before: LabelFile | None = None
-    standing: Mapping[int, SliceMask] = field(default_factory=dict)
+    fixed_masks: Mapping[int, SliceMask] = field(default_factory=dict)
 
     @property
     def n_masks(self) -> int:
-        """How many masks there will be at most; of points alone, before they are answered."""
-        if self.reach is not None and self.seeds is None:
-            return len(self.clicks) * (self.reach[1] - self.reach[0] + 1)
+        """The largest number of masks; with points, an estimate until they are segmented."""
+        if self.slice_range is not None and self.seeds is None:
+            return len(self.clicks) * (self.slice_range[1] - self.slice_range[0] + 1)
         if self.seeds is None:
             return len(self.boxes) + len(self.clicks)
         if self.vote:
-            return n_looks(self.seeds)
+            return n_view_masks(self.seeds)
         return sum(seed.last - seed.first + 1 for seed in self.seeds)
 
 
 @dataclass(frozen=True, eq=False)
 class BoxMask:
-    """A mask, and which of the given boxes (counted from 0) it came from."""
+    """A mask, its label, and the index (from 0) of the box that it came from."""
 
     box: int
     label: int
@@ -109,7 +112,7 @@ class BoxMask:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What was found: the labels, the masks by box and slice, the seconds that steps took."""
+    """The labels of a segmented request, its masks by box and slice, and the seconds per step."""
 
     request: Request
     annotation: Annotation
@@ -119,7 +122,7 @@ class Answer:
 
 @dataclass(frozen=True, eq=False)
 class Result(Answer):
-    """What became of a request, and the file it was saved to."""
+    """An answer, and the file it was saved to."""
 
     saved: Saved
 
@@ -131,10 +134,25 @@ def run_request(
     on_mask: Callable[[int], None] = lambda n_done: None,
     cache: EmbeddingCache | None = None,
 ) -> Result:
-    """Segment or propagate, paint, and save the labels on the image's grid.
+    """Segment or propagate the boxes, paint the masks, and save the labels on the image's grid.
 
-    `on_mask` is told how many masks there are so far. Nothing is written before all are there.
-    Embeddings are looked for and kept in `cache`; without one they live as long as the run.
+    Parameters
+    ----------
+    request, model
+        What to segment, and the model.
+    output
+        The label file. It is written only after all masks are found.
+    on_mask
+        Called with the number of masks so far.
+    cache
+        Embeddings are read from it and stored in it; by default they last only for this run.
+
+    Raises
+    ------
+    ValueError
+        The model or the image does not fit the prompts.
+    SaveError
+        The labels cannot be saved.
     """
     return save(segment_request(request, model, on_mask, cache), output)
 
@@ -145,7 +163,7 @@ def segment_request(
     on_mask: Callable[[int], None] = lambda n_done: None,
     cache: EmbeddingCache | None = None,
 ) -> Answer:
-    """Segment or propagate, and paint; nothing is written. Parameters as of `run_request`."""
+    """Segment or propagate and paint, without saving. Parameters are as in `run_request`."""
     session = Session(
         request.image.volume,
         model,
@@ -156,14 +174,14 @@ def segment_request(
     )
     started = time.perf_counter()
     request, clicked = _with_clicked(session, request)
-    found = _find_masks(session, request, {**clicked, **request.standing}, on_mask)
+    found = _find_masks(session, request, {**clicked, **request.fixed_masks}, on_mask)
     segmented = time.perf_counter()
     annotation = _annotate(session, request, found)
     return Answer(request, annotation, tuple(found), {"segment": segmented - started})
 
 
 def save(found: Answer, output: Path) -> Result:
-    """Save the labels on the image's grid."""
+    """Save the labels of an answer on the image's grid; SaveError if that fails."""
     started = time.perf_counter()
     annotation = found.annotation
     saved = write_labels(output, annotation.labels, found.request.image.grid, annotation.table)
@@ -172,7 +190,7 @@ def save(found: Answer, output: Path) -> Result:
 
 
 def _with_clicked(session: Session, request: Request) -> tuple[Request, dict[int, SliceMask]]:
-    """The request with a box for each object that was pointed at, and its masks by box."""
+    """The request with a box added for each point prompt, and these boxes' masks by box index."""
     if not request.clicks:
         return request, {}
     masks = answer_clicks(session, request.clicks)
@@ -183,7 +201,7 @@ def _with_clicked(session: Session, request: Request) -> tuple[Request, dict[int
         for k, (one, mask) in enumerate(zip(request.clicks, masks, strict=True), 1)
     )
     boxes = (*request.boxes, *found)
-    reach = request.reach
+    reach = request.slice_range
     seeds = None if reach is None else seeds_over(boxes, *reach, session.volume)
     return replace(request, boxes=boxes, seeds=seeds), dict(enumerate(masks, n_boxes))
 
@@ -191,9 +209,9 @@ def _with_clicked(session: Session, request: Request) -> tuple[Request, dict[int
 def label_table(
     asked: Sequence[AskedBox | AskedPoint | AskedSlice], known: Sequence[Label] = ()
 ) -> dict[str, Label]:
-    """The label each text stands for: "3" is number 3; a name gets the lowest free number.
+    """The label of each label text: "3" is number 3; a new name gets the lowest free number.
 
-    Names and numbers that are `known` stand for those labels.
+    A name or number of a label in `known` is that label.
     """
     distinct = list(dict.fromkeys(box.label for box in asked))
     names, numbers = ({getattr(k, by): k for k in known} for by in ("name", "number"))
@@ -217,12 +235,13 @@ def place_boxes(
     starts: Sequence[AskedSlice] = (),
     known: Sequence[Label] = (),
 ) -> tuple[tuple[PlacedBox, ...], tuple[Label, ...]]:
-    """Lay boxes on a volume, and make the table of their labels, the points' and the starts'.
+    """Place boxes on a volume; return them, and the labels of all boxes, points and starts.
 
     Raises
     ------
     ValueError
-        Where a box names no slice on a volume, or one that is not there, or misses the slice.
+        The volume needs a slice and a box has none, or its slice does not exist, or it is outside
+        the slice.
     """
     table = label_table([*asked, *points, *starts], known)
     placed = tuple(
@@ -244,10 +263,10 @@ def _find_masks(
     clicked: Mapping[int, SliceMask],
     on_mask: Callable[[int], None],
 ) -> list[BoxMask]:
-    """The masks, sorted by box and slice; on its own slice a point's mask is what it found."""
+    """All masks, sorted by box and slice; `clicked` masks replace those on their own slices."""
     if request.vote:
         return _voted(session, request, on_mask)
-    found: dict[tuple[int, int], BoxMask] = {}  # a later mask takes the place of an earlier one
+    found: dict[tuple[int, int], BoxMask] = {}  # a later mask replaces an earlier one
     for one in _masks(session, request):
         own = clicked.get(one.box)
         is_own = own is not None and own.slice == one.mask.slice
@@ -258,9 +277,9 @@ def _find_masks(
 
 
 def _masks(session: Session, request: Request) -> Iterator[BoxMask]:
-    """The masks as they are found, by whichever way was asked for."""
+    """Yield masks as they are found: of single slices, of propagations, or of 3D boxes."""
     if request.seeds is None:
-        return _alone(session, request)
+        return _on_own_slices(session, request)
     if not request.is_extent or request.compat:
         return _propagated(session, request)
     labels = [placed.label for placed in request.boxes]
@@ -268,7 +287,7 @@ def _masks(session: Session, request: Request) -> Iterator[BoxMask]:
 
 
 def _smoothed(request: Request, found: list[BoxMask]) -> list[BoxMask]:
-    """Each object's masks, smoothed along the axis where that was asked for."""
+    """The masks, smoothed along the axis per object if that was requested."""
     if not request.smooth or request.seeds is None:
         return found
     from napari_medsam.engine.propagation.smoothing import (
@@ -297,8 +316,8 @@ def _voted(session: Session, request: Request, on_mask: Callable[[int], None]) -
     return sorted(found, key=lambda one: (one.box, one.mask.slice.index))
 
 
-def _alone(session: Session, request: Request) -> Iterator[BoxMask]:
-    """Each box on its own slice; boxes on one slice share a call."""
+def _on_own_slices(session: Session, request: Request) -> Iterator[BoxMask]:
+    """Segment each box on its own slice; boxes on the same slice share a call."""
     boxes = request.boxes
     for where in dict.fromkeys(placed.box.slice for placed in boxes):
         here = [n for n, placed in enumerate(boxes) if placed.box.slice == where]
@@ -307,10 +326,10 @@ def _alone(session: Session, request: Request) -> Iterator[BoxMask]:
 
 
 def _propagated(session: Session, request: Request) -> Iterator[BoxMask]:
-    """From keyframe to keyframe with a box on every slice, and outward from the outermost boxes.
+    """Segment between keyframes with a box per slice, and propagate the outermost boxes outward.
 
-    A mask between keyframes is found under the box that is nearest. The original's rules know
-    no keyframes: by them every box is carried both ways over the slices nearest to it.
+    A mask between keyframes is yielded for the box whose range has its slice, the nearest one. The
+    original rules have no keyframes: every box is propagated both ways over its own range.
     """
     boxes, seeds = request.boxes, request.seeds or ()
     if request.compat:
@@ -319,11 +338,11 @@ def _propagated(session: Session, request: Request) -> Iterator[BoxMask]:
         return
     parts = objects(boxes)
     keyed = [part for part in parts if len(part) > 1]
-    stations = [
-        {boxes[n].box.slice.index: Keyframe(boxes[n].box, request.standing.get(n)) for n in part}
+    keyframes = [
+        {boxes[n].box.slice.index: Keyframe(boxes[n].box, request.fixed_masks.get(n)) for n in part}
         for part in keyed
     ]
-    for k, mask in session.segment_tracks([_track(boxes, part) for part in keyed], stations):
+    for k, mask in session.segment_tracks([_track(boxes, part) for part in keyed], keyframes):
         index = mask.slice.index
         n = next(n for n in keyed[k] if seeds[n].first <= index <= seeds[n].last)
         yield BoxMask(n, boxes[n].label, mask)
@@ -342,7 +361,7 @@ def _track(boxes: Sequence[PlacedBox], part: tuple[int, ...]) -> list[BoxPrompt]
 
 
 def _outward(seeds: Sequence[Seed], part: tuple[int, ...]) -> list[tuple[int, Seed]]:
-    """What is left to carry beyond an object's outermost boxes: (which box, seed)."""
+    """(box index, seed) pairs for the slices beyond an object's outermost boxes."""
     if len(part) == 1:
         return [(part[0], seeds[part[0]])]
     low, high = part[0], part[-1]
@@ -354,10 +373,10 @@ def _outward(seeds: Sequence[Seed], part: tuple[int, ...]) -> list[tuple[int, Se
 
 
 def track_confidences(request: Request, found: Sequence[BoxMask]) -> dict[tuple[int, int], float]:
-    """How far to trust each propagated mask, 0 to 1, by (box, slice index).
+    """The confidence, 0 to 1, of each propagated mask, by (box index, slice index).
 
-    None where nothing was propagated (a slice is judged beside its neighbours), nor for the
-    empty masks below an object's first slice and above its last: there it has ended.
+    It is empty if nothing was propagated, because a confidence needs neighbouring slices. Empty
+    masks below an object's first slice and above its last one are left out.
     """
     if request.seeds is None:
         return {}
@@ -372,8 +391,8 @@ def track_confidences(request: Request, found: Sequence[BoxMask]) -> dict[tuple[
 def _annotate(session: Session, request: Request, found: Sequence[BoxMask]) -> Annotation:
     """Paint masks into a new annotation.
 
-    Where masks of two labels overlap, the box that was given first keeps the voxels; by the
-    original's rules the one given last does. Labels that were there before keep theirs.
+    If masks of two labels overlap, the box that was given first gets the voxels; by the original
+    rules the last one does. Existing labels (`request.before`) keep their voxels.
     """
     annotation = Annotation(session.volume.shape_zyx)
     if request.before is not None:

@@ -54,7 +54,7 @@ def summary_event(annotation: Annotation) -> Event:
 
 def _divided(annotation: Annotation) -> tuple[list[Patch], list[BoxSlice | None]]:
     """All labels as patches: each box's own voxels, then slice by slice the others."""
-    blank, full = LabelVolume(annotation.labels.shape), annotation.canvas
+    blank, full = LabelVolume(annotation.labels.shape), annotation.label_volume
     patches: list[Patch] = []
     places: list[BoxSlice | None] = []
 
@@ -139,6 +139,6 @@ def _propagated(annotation: Annotation) -> Iterator[Part]:
 
 def _still(annotation: Annotation, patch: Patch, origin: Origin) -> NDArray[np.bool_]:
     """(h, w): the voxels that are still as a patch left them and have this origin."""
-    labels, origins = annotation.canvas.labels, annotation.canvas.origins
+    labels, origins = annotation.label_volume.labels, annotation.label_volume.origins
     as_left = patch.mask & (patch.window_of(labels) == patch.spread(patch.new))
     return as_left & (patch.window_of(origins) == origin.value)

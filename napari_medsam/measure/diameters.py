@@ -1,19 +1,19 @@
-"""The two diameters of an object in a slice: the longest, and the longest perpendicular to it.
+"""The two diameters of an object in a slice: the longest one, and the longest perpendicular to it.
 
 RECIST 1.1 (Eisenhauer et al., European Journal of Cancer 45, 2009, 228-247) measures a lesion by
 its longest diameter in the plane of acquisition, and a lymph node by its short axis. Here:
 
-* The outline runs midway between a pixel inside and its neighbour outside, as marching squares
-  put it, so that a row of ten pixels of 1 mm is 10 mm long. (ITK's Feret diameter runs from
-  pixel centre to pixel centre and is about one pixel shorter.)
-* The long axis is the longest distance between two points of the outline. Both lie on its convex
-  hull (Preparata and Shamos, Computational Geometry, 1985, section 4.2.3), among whose corners
-  all pairs are compared: this is exact.
-* The short axis is the longest chord of that hull perpendicular to the long one. The length of
-  a chord is a concave function of its place, linear between corners, so that the longest runs
-  through a corner: this is exact too.
-* Both are measured within one connected part (pixels that share a side or a corner); the part
-  with the longest diameter counts. A line may leave an object that is not convex.
+* The outline runs midway between a pixel inside and its neighbour outside, as in marching squares,
+  so that a row of ten pixels of 1 mm is 10 mm long. (ITK's Feret diameter runs from pixel centre
+  to pixel centre and is about one pixel shorter.)
+* The long axis is the longest distance between two points of the outline. Both are on its convex
+  hull (Preparata and Shamos, Computational Geometry, 1985, section 4.2.3). All pairs of the hull's
+  corners are compared, so the result is exact.
+* The short axis is the longest chord of that hull perpendicular to the long one. The length of a
+  chord is a concave function of its position, linear between corners, so the longest chord runs
+  through a corner and the result is exact too.
+* Both are measured within one connected part (pixels that share a side or a corner): the part with
+  the longest diameter. If the object is not convex, a line may leave it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ End = tuple[float, float]
 """Row and column in slice pixels; whole numbers are pixel centres."""
 
 ALIKE = 1e-9
-"""Lengths that differ by less than this share of them are one length."""
+"""Two lengths are taken as equal if they differ by less than this share."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,9 @@ class Diameters:
     Parameters
     ----------
     slice
-        Where.
+        The slice.
     long_mm, short_mm
-        Millimetres; pixels where the pixel size is not known.
+        Lengths in millimetres, or in pixels if the pixel size is unknown.
     long_ends, short_ends
         The ends of both lines, each (row, column) in slice pixels.
     """
@@ -58,10 +58,10 @@ class Diameters:
 
 
 def plane_basis(volume: Volume, axis: Axis) -> Points:
-    """(2, 2): a step of one row and of one column of a slice in millimetres, as its rows.
+    """(2, 2) float64: one row step and one column step of a slice, as 2D vectors in millimetres.
 
-    Right in turned and in sheared grids as well: of the two steps in the patient only lengths
-    and the angle between them matter.
+    It is also correct for rotated and sheared grids, because only the lengths of the two steps and
+    the angle between them matter.
     """
     steps = volume.direction * np.asarray(volume.spacing_xyz)  # columns: x, y, z
     row, column = (steps[:, "xyz".index(one)] for one in AXES if one != axis)
@@ -73,18 +73,18 @@ def plane_basis(volume: Volume, axis: Axis) -> Points:
 def diameters(
     mask: Mask, where: SliceRef, basis: Points, corner: tuple[int, int] = (0, 0)
 ) -> Diameters | None:
-    """The pair of the part with the longest diameter; None where the mask is empty.
+    """The diameters of the connected part with the longest one; None if the mask is empty.
 
     Parameters
     ----------
     mask
-        (H, W) bool, a slice or a part of it.
+        (H, W) bool, a slice or a part of one.
     where
-        The slice, for the answer.
+        The slice, for the result.
     basis
-        See `plane_basis`.
+        The pixel steps of the slice, from `plane_basis`.
     corner
-        Row and column of the slice where the mask begins.
+        Row and column in the slice of the mask's first pixel.
     """
     best: Diameters | None = None
     for part, (row, column), most in _parts(mask, basis):
@@ -96,14 +96,14 @@ def diameters(
 
 
 def longer(one: Diameters | None, other: Diameters | None) -> Diameters | None:
-    """The one with the longer long axis; the first where they are alike."""
+    """The one with the longer long axis; the first if they are equal (`ALIKE`)."""
     if one is None or other is None:
         return other if one is None else one
     return other if other.long_mm > one.long_mm * (1 + ALIKE) else one
 
 
 def longest_pair(hull: Points) -> tuple[int, int]:
-    """The two corners of a hull (N, 2) that are farthest apart; the first such pair."""
+    """Indices of the two corners of a hull (N, 2) that are farthest apart; the first such pair."""
     distances = np.linalg.norm(hull[:, None] - hull[None], axis=-1)
     near = distances >= distances.max() * (1 - ALIKE)
     first, second = np.unravel_index(int(np.argmax(near)), near.shape)
@@ -113,7 +113,7 @@ def longest_pair(hull: Points) -> tuple[int, int]:
 def perpendicular_chord(hull: Points, first: int, second: int) -> tuple[Points, Points]:
     """The ends of the hull's longest chord perpendicular to the line between two corners.
 
-    Where several are as long (a capsule's), the one nearest the middle of that line.
+    If several are equally long (as in a capsule), the one nearest the middle of that line.
     """
     along = (hull[second] - hull[first]) / np.linalg.norm(hull[second] - hull[first])
     across = np.array([-along[1], along[0]])
@@ -131,7 +131,7 @@ def perpendicular_chord(hull: Points, first: int, second: int) -> tuple[Points, 
 
 
 def _parts(mask: Mask, basis: Points) -> Iterator[tuple[Mask, tuple[int, int], float]]:
-    """Each connected part, its corner, and what its diameter is at most; the largest first."""
+    """Yield each connected part, its corner and an upper bound of its diameter, largest first."""
     from scipy.ndimage import find_objects, label
 
     numbered, _ = label(mask, structure=np.ones((3, 3)))
@@ -145,7 +145,7 @@ def _parts(mask: Mask, basis: Points) -> Iterator[tuple[Mask, tuple[int, int], f
 
 
 def _diagonal(shape: tuple[int, int], basis: Points) -> float:
-    """The longer diagonal of a box of pixels."""
+    """The longer diagonal, in millimetres, of a rectangle of pixels."""
     rows, columns = shape[0] * basis[0], shape[1] * basis[1]
     return float(max(np.linalg.norm(rows + columns), np.linalg.norm(rows - columns)))
 
@@ -174,9 +174,9 @@ def _of_part(part: Mask, corner: tuple[int, int], where: SliceRef, basis: Points
 
 
 def _outline(part: Mask) -> Points:
-    """(N, 2) rows and columns: midpoints of the pixels' sides, of each row the outermost ones.
+    """(N, 2) rows and columns of the side midpoints of the outermost pixels of each row.
 
-    Those between lie on the line between these two, so the hull needs no more.
+    The hull needs no others, because the points between are on the line between these.
     """
     rows = np.flatnonzero(part.any(axis=1))
     left = part[rows].argmax(axis=1)

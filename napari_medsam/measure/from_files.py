@@ -1,4 +1,4 @@
-"""Measures of a label file: what `napari-medsam measure` prints, as one call."""
+"""`measure_file`: measure the labels of a file, as `napari-medsam measure` does."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from napari_medsam.measure.volumes import LabelMeasure, measure_labels
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """A label file with its measures.
+    """The measures of a label file, with its labels and image.
 
-    `labels` is (Z, Y, X) in LPS order; `image` is None where none was given, and `volume` then
-    holds no grey values.
+    `labels` is (Z, Y, X) in LPS order. If no image was given, `image` is None and `volume` has a
+    grid but no grey values.
     """
 
     measures: tuple[LabelMeasure, ...]
@@ -55,22 +55,22 @@ def measure_file(
     Parameters
     ----------
     labels, reference
-        Label files; the reference is compared number by number.
+        Label files. Labels with the same number are compared.
     image
         The image they belong to, for grey values. RTSTRUCT and COCO need it.
     names
-        A label table for names, where the label file has none.
+        A label table with names, if the label file has none.
     axis, tolerance_mm
-        See `measure_labels.volumes.measure`.
+        As in `measure.volumes.measure_labels`.
     resample
-        Bring labels from another grid to the image's (without one, to that of `labels`).
+        Resample labels from another grid to the image's (without an image, to that of `labels`).
     series, frame
-        Which DICOM series, which volume of a 4D file, the image is.
+        The DICOM series to read as the image, and the volume of a 4D file (from 0).
 
     Raises
     ------
     ReadError, OtherGrid
-        A file cannot be read, or lies on another grid.
+        A file cannot be read, or has another grid.
     """
     file_of_image = None
     if image is None:
@@ -89,7 +89,7 @@ def measure_file(
     present = complete_table(_both(found.labels, before), table)
     measures = measure_labels(
         found.labels,
-        _there(present, found.labels, before),
+        _labels_present(present, found.labels, before),
         volume,
         axis=axis,
         grey=file_of_image is not None,
@@ -100,7 +100,7 @@ def measure_file(
 
 
 def units_of(volume: Volume, grid: SourceGrid) -> Units:
-    """What the measures of an image's labels are in."""
+    """The units of measures of labels on a grid."""
     has_size = grid.kind != "picture"
     return Units(
         "mm" if has_size else "pixels",
@@ -110,21 +110,21 @@ def units_of(volume: Volume, grid: SourceGrid) -> Units:
 
 
 def empty_volume(grid: SourceGrid) -> Volume:
-    """The place of labels without their image; its voxels take no memory."""
+    """A volume with a grid but without an image; its zero voxels take no memory."""
     lps = grid.lps
     voxels = np.broadcast_to(np.uint8(0), lps.shape_zyx)
     return Volume(voxels, lps.spacing_xyz, lps.origin_xyz, lps.direction)
 
 
 def _both(labels: NDArray[Any], reference: NDArray[Any] | None) -> NDArray[Any]:
-    """The numbers of both, each once."""
+    """The sorted label numbers of both arrays."""
     numbers = [np.unique(one) for one in (labels, reference) if one is not None]
     return np.unique(np.concatenate(numbers))
 
 
-def _there(
+def _labels_present(
     table: Sequence[Label], labels: NDArray[Any], reference: NDArray[Any] | None
 ) -> list[Label]:
-    """The rows that have a voxel in either."""
+    """The rows of labels that have a voxel in either array."""
     numbers = set(_both(labels, reference).tolist())
     return [label for label in table if label.number in numbers]

@@ -1,8 +1,8 @@
-"""The `LiveMeasures`: volumes and diameters of an annotation's labels, kept up while they change.
+"""`LiveMeasures`: volumes and diameters of an annotation's labels, updated while they change.
 
-Volumes come from the annotation, which counts with each change. Diameters are kept by axial
-slice; a slice that was changed since (by anything: a mask, a stroke, undo) is measured again,
-and no other. Nothing ever goes over the whole volume twice.
+Volumes come from the voxel counts of the annotation. Diameters are stored per axial slice; only
+slices that were changed (by a mask, a stroke, an undo) are measured again, so the whole volume is
+measured only once.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from napari_medsam.measure.diameters import Diameters, diameters, longer, plane_
 
 
 class LiveMeasures:
-    """Measures of the labels on one volume, axial.
+    """Volumes, and diameters in axial slices, of the labels on one volume.
 
     Parameters
     ----------
     annotation, volume
-        The labels, and the grid they lie on.
+        The labels, and the volume whose grid they are on.
     """
 
     def __init__(self, annotation: Annotation, volume: Volume) -> None:
@@ -36,11 +36,11 @@ class LiveMeasures:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the diameters are those of the labels as they are now."""
+        """Whether the diameters are up to date."""
         return bool(np.array_equal(self._seen, self._annotation.revisions))
 
     def refresh(self, seconds: float = float("inf")) -> bool:
-        """Measure changed slices for at most so long, but one at least; whether that was all."""
+        """Measure changed slices, at least one, for at most `seconds`; return `is_complete`."""
         end = time.perf_counter() + seconds
         for index in np.flatnonzero(self._seen != self._annotation.revisions):
             self._measure(int(index))

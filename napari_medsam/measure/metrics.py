@@ -1,6 +1,6 @@
-"""How well two masks agree: Dice (DSC) and the normalised surface Dice (NSD).
+"""Agreement of two masks: Dice (DSC) and normalized surface Dice (NSD).
 
-NSD is computed by DeepMind's `surface-distance`, which the challenge's own script was made from
+NSD is computed by DeepMind's `surface-distance`, on which the challenge's script is based
 (LiteMedSAM `evaluation/SurfaceDice.py`), with the spacing in the order of the array's axes.
 """
 
@@ -16,7 +16,7 @@ TOLERANCE_MM = 2.0
 
 
 def dice(found: Mask, reference: Mask) -> float:
-    """2 |A and B| / (|A| + |B|), 0 to 1; not a number where both are empty."""
+    """2 |A and B| / (|A| + |B|) of two bool arrays of one shape, 0 to 1; NaN if both are empty."""
     total = int(np.count_nonzero(found)) + int(np.count_nonzero(reference))
     if total == 0:
         return float("nan")
@@ -29,7 +29,7 @@ def surface_dice(
     spacing: tuple[float, ...],
     tolerance: float = TOLERANCE_MM,
 ) -> float:
-    """The share of both surfaces that lies within `tolerance` of the other, 0 to 1.
+    """The share of both surfaces that is within `tolerance` of the other surface, 0 to 1.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def surface_dice(
 
     Returns
     -------
-    0 where one of them is empty, not a number where both are.
+    0 if one of the masks is empty, NaN if both are.
     """
     from surface_distance import compute_surface_dice_at_tolerance, compute_surface_distances
 

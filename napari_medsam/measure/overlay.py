@@ -1,7 +1,7 @@
-"""A picture of labels over the image they were drawn on, for people to look at.
+"""Pictures (PNG) of labels and boxes drawn over the slices of their image.
 
-Slices are shown as radiologists do: axial with the patient's left on the right, coronal and
-sagittal with the head up, pixels stretched to their true proportions.
+Slices have the radiological orientation: axial with the patient's left on the right, coronal and
+sagittal with the head up. Pixels are scaled to their true proportions.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Rgb = NDArray[np.uint8]
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """What the panels are cut from."""
+    """The image, labels and boxes to draw; `labels` is (Z, Y, X) on the volume's grid."""
 
     volume: Volume
     window: Window
@@ -48,14 +48,20 @@ class Scene:
 
 
 def save_overlay(path: Path, scene: Scene) -> None:
-    """Draw each box's slice, and of a volume one coronal slice, into one PNG."""
+    """Draw the boxes' slices, and one coronal slice of a volume, into one PNG.
+
+    Raises
+    ------
+    OSError
+        The file cannot be written.
+    """
     panels = [slice_panel(scene, where) for where in slices_to_show(scene)]
     with replacing(path) as temporary:
         _sheet(panels, scene.caption).save(temporary, format="PNG")
 
 
 def slices_to_show(scene: Scene) -> list[SliceRef]:
-    """The boxes' slices in order, then a coronal one where labels are several slices thick."""
+    """The boxes' slices in order, then a coronal one if labels are on several axial slices."""
     slices = sorted(
         {placed.box.slice for placed in scene.boxes}, key=lambda s: (AXES.index(s.axis), s.index)
     )[: MOST_PANELS - 1]
@@ -67,7 +73,7 @@ def slices_to_show(scene: Scene) -> list[SliceRef]:
 
 
 def slice_panel(scene: Scene, where: SliceRef) -> Image.Image:
-    """One slice with its labels, boxes and title, the picture below `TITLE_HEIGHT`."""
+    """One slice with labels and boxes, below a title `TITLE_HEIGHT` pixels high."""
     pixels = scene.window.to_uint8(scene.volume.slice_pixels(where.axis, where.index))
     plane = np.take(scene.labels, where.index, axis=AXES.index(where.axis))
     width, height = _size_on_screen(scene.volume, where.axis)
@@ -81,7 +87,7 @@ def slice_panel(scene: Scene, where: SliceRef) -> Image.Image:
 
 
 def _size_on_screen(volume: Volume, axis: Axis) -> tuple[int, int]:
-    """Columns and rows of a slice's picture, in true proportions."""
+    """Width and height in pixels of a slice's picture, in true proportions."""
     rows, columns = volume.slice_shape(axis)
     spacing = dict(zip(("x", "y", "z"), volume.spacing_xyz, strict=True))
     row_mm, column_mm = (spacing[a] for a in AXES if a != axis)
@@ -90,7 +96,7 @@ def _size_on_screen(volume: Volume, axis: Axis) -> tuple[int, int]:
 
 
 def _enlarged(plane: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
-    """Labels at the size of the picture, each pixel from the nearest one."""
+    """Resize labels to `shape` (rows, columns) by nearest neighbour."""
     rows = np.arange(shape[0]) * plane.shape[0] // shape[0]
     columns = np.arange(shape[1]) * plane.shape[1] // shape[1]
     return plane[np.ix_(rows, columns)]
@@ -129,7 +135,7 @@ def _draw_boxes(shown: Image.Image, scene: Scene, where: SliceRef, shape: tuple[
 
 
 def _titled(shown: Image.Image, scene: Scene, where: SliceRef, plane: NDArray[Any]) -> Image.Image:
-    """Slice and label names above the picture, each name in its label's colour."""
+    """The picture with the slice and label names above, each name in its label's colour."""
     panel = Image.new("RGB", (shown.width, shown.height + TITLE_HEIGHT), "black")
     panel.paste(shown, (0, TITLE_HEIGHT))
     draw = ImageDraw.Draw(panel)
@@ -147,7 +153,7 @@ def _titled(shown: Image.Image, scene: Scene, where: SliceRef, plane: NDArray[An
 
 
 def _sheet(panels: Sequence[Image.Image], caption: str) -> Image.Image:
-    """Panels in rows of up to three, the caption below."""
+    """All panels in rows of up to three, with the caption below."""
     rows = [panels[i : i + 3] for i in range(0, len(panels), 3)]
     width = max(len(row) for row in rows) * (PANEL_WIDTH + MARGIN) + MARGIN
     heights = [max(panel.height for panel in row) + MARGIN for row in rows]

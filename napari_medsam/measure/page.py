@@ -1,7 +1,7 @@
-"""A page of measures: of each label its key slice with both diameters, and the figures beside it.
+"""A page of measures as PNG or PDF: each label's key slice with both diameters and its figures.
 
-PNG or PDF, A4 upright at 150 dots an inch, drawn with Pillow: matplotlib would be 30 MB more to
-install for one page. Pictures are shown as in `overlay`.
+The page is A4 portrait at 150 dots per inch, drawn with Pillow, because matplotlib would add 30 MB
+to the installation for one page. Slices are oriented as in `measure.overlay`.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ HEAD = 150
 FOOT = 60
 GAP = 16
 MOST = 12
-"""Labels with a picture; the largest. What is left out is said."""
+"""The most labels with a picture, the largest ones; the page says how many are left out."""
 WHITE, BLACK, GREY = (255, 255, 255), (20, 20, 20), (90, 90, 90)
 DPI = 150
 
 
 @dataclass(frozen=True)
 class Heading:
-    """What stands above and below: the files by name, notes, and that it is for research."""
+    """The text above and below the pictures: title, file names, and the research-use notice."""
 
     title: str
     lines: tuple[str, ...]
@@ -48,12 +48,12 @@ class Heading:
 def save_page(
     path: Path, scene: Scene, measures: Sequence[LabelMeasure], units: Units, heading: Heading
 ) -> None:
-    """Draw the page as PNG or PDF, by the suffix.
+    """Draw the page and save it as PNG or PDF, depending on the suffix.
 
     Raises
     ------
     ValueError
-        The suffix is neither.
+        The suffix is neither .png nor .pdf.
     OSError
         The file cannot be written.
     """
@@ -104,7 +104,7 @@ def _cell(
     one: LabelMeasure,
     units: Units,
 ) -> None:
-    """A label's picture on the left, its figures on the right."""
+    """Draw a label's picture on the left and its figures on the right."""
     pair = one.diameters
     if pair is None:
         return
@@ -116,23 +116,25 @@ def _cell(
     draw.rectangle((x, y + 4, x + 18, y + 22), fill=overlay_color(one.label.color))
     draw.text((x + 26, y), _fitted(one.label.name, size[0] - picture.width - 60), BLACK, font(22))
     for n, line in enumerate(words(one, units)):
-        # Pillow's own font has neither this sign nor an ellipsis.
+        # Pillow's built-in font has neither this sign nor an ellipsis.
         draw.text((x, y + 36 + 26 * n), line.replace("×", "x"), fill=BLACK, font=font(18))
 
 
 def _key_picture(scene: Scene, pair: Diameters) -> Image.Image:
-    """The slice with both lines on it: long solid, short with ends."""
+    """The slice with both diameters drawn on it, the long one as the thicker line."""
     shown = slice_panel(scene, pair.slice)
     draw = ImageDraw.Draw(shown)
     for ends, width in ((pair.long_ends, 3), (pair.short_ends, 2)):
-        line = [_spot(end, scene, pair, shown) for end in ends]
+        line = [_panel_position(end, scene, pair, shown) for end in ends]
         draw.line([*line[0], *line[1]], fill=BLACK, width=width + 2)
         draw.line([*line[0], *line[1]], fill=WHITE, width=width)
     return shown
 
 
-def _spot(end: End, scene: Scene, pair: Diameters, shown: Image.Image) -> tuple[float, float]:
-    """Where a place of the slice is in its panel; coronal and sagittal ones have the head up."""
+def _panel_position(
+    end: End, scene: Scene, pair: Diameters, shown: Image.Image
+) -> tuple[float, float]:
+    """x, y in the panel of a point of the slice; coronal and sagittal panels have the head up."""
     rows, columns = scene.volume.slice_shape(pair.slice.axis)
     row = end[0] if pair.slice.axis == "z" else rows - 1 - end[0]
     height = shown.height - TITLE_HEIGHT
@@ -147,7 +149,7 @@ def _fitted(name: str, width: int) -> str:
 
 
 def heading_of(image: str, labels: str, reference: str, axis: str) -> Heading:
-    """The words around the page."""
+    """The heading of a page; file names that are "" are left out."""
     from napari_medsam import __version__
 
     lines = [f"Image: {image}" if image else "", f"Labels: {labels}" if labels else ""]

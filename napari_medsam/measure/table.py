@@ -1,4 +1,4 @@
-"""Measures as a table: for CSV, JSON, the clipboard and one line of text a label."""
+"""Measures as rows: CSV, dictionaries for JSON, text for the clipboard, one sentence per label."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ PLACES = {
     "ml": 3, "long": 2, "short": 2, "mean": 3, "std": 3, "min": 3, "max": 3, "median": 3,
     "dice": 4, "nsd": 4, "reference_ml": 3, "change_ml": 3, "change_percent": 2,
 }  # fmt: skip
-"""Digits after the point."""
+"""Decimal places of each column."""
 
 
 @dataclass(frozen=True)
 class Units:
-    """What the numbers are in.
+    """The units of a set of measures.
 
     Parameters
     ----------
     length
-        "mm", or "pixels" where the pixel size is not known.
+        "mm", or "pixels" if the pixel size is unknown.
     grey
-        "HU" in a CT, else "" (the image's own values).
+        "HU" for CT, else "" (the image's own values).
     has_volume
-        Whether millilitres mean anything: not in a single slice or a picture.
+        Whether millilitres are meaningful; they are not for a single slice or a picture.
     """
 
     length: str = "mm"
@@ -40,7 +40,7 @@ class Units:
 
 
 def as_row(one: LabelMeasure, units: Units) -> dict[str, Any]:
-    """A label's measures by column; None where there is none. docs/measure.md explains each."""
+    """A label's measures by column name; None if there is none. docs/measure.md explains them."""
     pair, grey, compared = one.diameters, one.grey, one.comparison
     row: dict[str, Any] = {
         "number": one.label.number,
@@ -69,7 +69,7 @@ def as_row(one: LabelMeasure, units: Units) -> dict[str, Any]:
 
 
 def as_csv(measures: Sequence[LabelMeasure], units: Units, delimiter: str = ",") -> str:
-    """A headed table; with tabs it can be pasted into a spreadsheet."""
+    """A table with a header row; with tabs as delimiter it can be pasted into a spreadsheet."""
     rows = [as_row(one, units) for one in measures]
     text = io.StringIO()
     writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
@@ -79,7 +79,7 @@ def as_csv(measures: Sequence[LabelMeasure], units: Units, delimiter: str = ",")
 
 
 def write_csv(path: Path, measures: Sequence[LabelMeasure], units: Units) -> None:
-    """Save the table as UTF-8; OSError where that fails."""
+    """Save the table as UTF-8 text; OSError if the file cannot be written."""
     write_text(path, as_csv(measures, units))
 
 
@@ -89,22 +89,22 @@ def as_sentence(one: LabelMeasure, units: Units) -> str:
 
 
 def words(one: LabelMeasure, units: Units) -> list[str]:
-    """A label's measures in a few words each: size, diameters, grey values, comparison."""
+    """A label's measures as short texts: size, diameters, grey values, comparison."""
     size = f"{one.millilitres:,.1f} ml" if units.has_volume else f"{one.n_voxels:,} pixels"
-    said = [size if one.n_voxels else "empty"]
+    found = [size if one.n_voxels else "empty"]
     if one.diameters is not None:
         pair = one.diameters
         where = f" ({pair.slice.axis} = {pair.slice.index})" if units.has_volume else ""
-        said.append(f"{pair.long_mm:.1f} × {pair.short_mm:.1f} {units.length}{where}")
+        found.append(f"{pair.long_mm:.1f} × {pair.short_mm:.1f} {units.length}{where}")
     if one.grey is not None:
-        said.append(f"mean {one.grey.mean:.1f} ± {one.grey.std:.1f} {units.grey}".rstrip())
+        found.append(f"mean {one.grey.mean:.1f} ± {one.grey.std:.1f} {units.grey}".rstrip())
     if one.comparison is not None:
         compared = one.comparison
-        said.append(f"Dice {_number(compared.dice)}")
-        said.append(f"NSD {_number(compared.nsd)} at {compared.tolerance_mm:g} {units.length}")
+        found.append(f"Dice {_number(compared.dice)}")
+        found.append(f"NSD {_number(compared.nsd)} at {compared.tolerance_mm:g} {units.length}")
         if units.has_volume:
-            said.append(f"{compared.change_ml:+,.1f} ml{_percent(compared.change_percent)}")
-    return said
+            found.append(f"{compared.change_ml:+,.1f} ml{_percent(compared.change_percent)}")
+    return found
 
 
 def _number(value: float) -> str:

@@ -1,7 +1,7 @@
-"""Measures of labels: millilitres, diameters in a slice, grey values, and change to a reference.
+"""Measures of labels: volume, diameters in a slice, grey values, and comparison with a reference.
 
-Lengths are millimetres; in a picture of unknown pixel size they are pixels, areas and volumes
-count pixels, and the caller says so (`formats.common.grid.SourceGrid.kind`).
+Lengths are millimetres. In a picture of unknown pixel size they are pixels, and areas and volumes
+are pixel counts; the caller labels them so (`formats.common.grid.SourceGrid.kind`).
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ Box = tuple[slice, ...]
 
 @dataclass(frozen=True)
 class Grey:
-    """What the image's values are inside a label, in the image's unit (HU in a CT).
+    """Statistics of the image's values inside a label, in the image's unit (HU for CT).
 
-    `std` is the sample standard deviation (divided by n - 1, as ITK does; 0 of one voxel).
+    `std` is the sample standard deviation (divided by n - 1, as in ITK; 0 for one voxel).
     """
 
     mean: float
@@ -39,17 +39,17 @@ class Grey:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A label beside the same label of a reference.
+    """Comparison of a label with the same label of a reference.
 
     Parameters
     ----------
     dice, nsd
-        `measure_labels.metrics.dice`, and `measure_labels.metrics.surface_dice` at `tolerance_mm`; not a number where both
+        `measure.metrics.dice`, and `measure.metrics.surface_dice` at `tolerance_mm`; NaN if both
         are empty.
     reference_ml, change_ml
-        Millilitres of the reference, and how many more there are now.
+        The reference's volume in ml, and the label's volume minus that.
     change_percent
-        The change as a share of the reference; None where the reference is empty.
+        The change in per cent of the reference; None if the reference is empty.
     """
 
     dice: float
@@ -62,7 +62,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class LabelMeasure:
-    """What was measured of one label; what is empty or was not asked for is None."""
+    """The measures of one label; None for what is empty or was not requested."""
 
     label: Label
     n_voxels: int
@@ -87,24 +87,24 @@ def measure_labels(
     Parameters
     ----------
     labels
-        (Z, Y, X) whole numbers on the volume's grid.
+        (Z, Y, X) integers on the volume's grid.
     table
-        Which labels; one without voxels is measured as empty.
+        The labels to measure; one without voxels is measured as empty.
     volume
         The image, for its grid and its grey values.
     axis
-        The diameters are those of slices along this axis (z: axial).
+        The axis of the slices in which diameters are measured (z: axial).
     grey
-        Whether the volume's values mean anything; an RGB picture's are never measured.
+        Whether to measure the volume's values; those of an RGB picture are never measured.
     reference
-        (Z, Y, X) labels to compare with, number by number.
+        (Z, Y, X) labels to compare with; labels with the same number are compared.
     tolerance_mm
-        Of the surface Dice.
+        Tolerance of the surface Dice, in millimetres.
 
     Raises
     ------
     ValueError
-        Shapes differ.
+        The shapes differ.
     """
     for name, array in (("Labels", labels), ("The reference", reference)):
         if array is not None and array.shape != volume.shape_zyx:
@@ -142,7 +142,7 @@ def measure_labels(
 def longest(labels: Labels, number: int, volume: Volume, axis: Axis, box: Box) -> Diameters | None:
     """The diameters of a label on the slice where the long one is longest; the first such slice.
 
-    `box` is where in the volume the label lies. None where it lies nowhere.
+    `box` is the (z, y, x) bounding box of the label. None if the label is empty.
     """
     basis, cut = plane_basis(volume, axis), labels[box] == number
     starts = {name: part.start for name, part in zip(AXES, box, strict=True)}
@@ -156,7 +156,7 @@ def longest(labels: Labels, number: int, volume: Volume, axis: Axis, box: Box) -
 
 
 def grey_of(values: NDArray[Any]) -> Grey | None:
-    """The measures of grey values; those that are no number are left out. None where none is."""
+    """Statistics of (N,) grey values without NaN and infinity; None if none is left, or for RGB."""
     if values.ndim != 1:  # RGB
         return None
     values = values[np.isfinite(values)].astype(np.float64)
@@ -172,9 +172,9 @@ def grey_of(values: NDArray[Any]) -> Grey | None:
 
 
 def compare_labels(found: Mask, reference: Mask, volume: Volume, tolerance_mm: float) -> Comparison:
-    """A mask beside a reference; both (Z, Y, X), cut to where at least one of them is."""
+    """Compare a mask with a reference, both (Z, Y, X) bool, cropped to where either is."""
     ml, spacing = volume.voxel_ml, volume.spacing_xyz[::-1]
-    if volume.is_flat:  # a picture is compared as one, as the challenge's rules have it
+    if volume.is_flat:  # a picture is compared in 2D, as the challenge's rules demand
         nsd = surface_dice(found[0], reference[0], spacing[1:], tolerance_mm)
     else:
         nsd = surface_dice(found, reference, spacing, tolerance_mm)
@@ -190,7 +190,7 @@ def compare_labels(found: Mask, reference: Mask, volume: Volume, tolerance_mm: f
 
 
 def _boxes(labels: Labels) -> dict[int, Box]:
-    """Where each label lies, in one pass over the volume."""
+    """The bounding box of each label, in one pass over the volume."""
     from scipy.ndimage import find_objects
 
     found = enumerate(find_objects(labels), start=1)
@@ -198,7 +198,7 @@ def _boxes(labels: Labels) -> dict[int, Box]:
 
 
 def _union(one: Box | None, other: Box | None) -> Box:
-    """The smallest box around two; one voxel where there is neither."""
+    """The smallest box around two; a box of one voxel if there is neither."""
     if one is None or other is None:
         return one or other or (slice(0, 1),) * 3
     return tuple(

@@ -13,7 +13,7 @@ from napari_medsam.engine.session import Session
 
 
 @pytest.mark.parametrize("shape", [(8000, 8000), (8000, 500), (3000, 2000)])
-def test_small_box_in_a_large_picture_is_seen_at_its_own_resolution(tiny_model, shape):
+def test_small_box_in_a_large_picture_is_shown_at_its_own_resolution(tiny_model, shape):
     voxels = np.zeros((1, *shape), np.uint8)
     top = shape[0] - 300
     voxels[0, top : top + 40, 200:230] = 200

@@ -45,7 +45,7 @@ def reference_volume(shared_dir: Path) -> np.ndarray:
 @pytest.mark.parametrize(
     "case", ["2DBox_Microscope_coins", "2DBox_Fundus_microaneurysms", "2DBox_Fundus_retina"]
 )
-def test_2d_masks_are_the_originals(model, pipeline, case):
+def test_2d_masks_equal_the_original_script(model, pipeline, case):
     recorded = np.load(pipeline / f"{case}.npz")
     volume = Volume(recorded["imgs"][None])
     shape = volume.slice_shape("z")
@@ -56,7 +56,7 @@ def test_2d_masks_are_the_originals(model, pipeline, case):
     assert (segs != recorded["segs"]).mean() <= MOST_DIFFERING
 
 
-def test_3d_masks_are_the_originals(model, pipeline, shared_dir):
+def test_3d_masks_equal_the_original_script(model, pipeline, shared_dir):
     recorded = np.load(pipeline / "3DBox_CT_synthetic.npz")
     volume = Volume(reference_volume(shared_dir))
     session = Session(volume, model, compat=True)

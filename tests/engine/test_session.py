@@ -132,7 +132,7 @@ def test_single_slice_can_be_propagated(session):
 
 
 @pytest.mark.parametrize(("first", "last"), [(6, 8), (2, 4), (-1, 6), (3, 12)])
-def test_range_must_hold_the_box_and_lie_in_the_volume(session, first, last):
+def test_range_must_contain_the_box_and_be_in_the_volume(session, first, last):
     with pytest.raises(ValueError, match="from its first to its last slice"):
         list(session.propagate([Seed(block(), first, last)]))
 
@@ -179,7 +179,7 @@ def large_volume() -> Volume:
 SMALL = box_prompt(SliceRef("z", 1), (298, 98, 313, 113), (512, 512))
 
 
-def test_small_box_is_answered_twice_and_the_second_is_sharper(tiny_model):
+def test_small_box_is_decoded_twice_and_the_second_mask_is_sharper(tiny_model):
     session = Session(large_volume(), tiny_model, window=WINDOW)
     stream = list(session.segment_stream([SMALL]))
     assert [i for i, _ in stream] == [0, 0]
@@ -221,7 +221,7 @@ def test_3d_box_fills_the_object_on_every_slice(session):
     assert all((masks[z].mask[:, :44] == truth[z]).mean() > 0.99 for z in masks)
 
 
-def test_follow_asks_each_slice_with_its_own_box(session):
+def test_tracks_segment_each_slice_with_its_own_box(session):
     boxes = interpolate([block(3), block(7)], range(3, 8))
     masks = [mask for _, mask in session.segment_tracks([boxes])]
     assert [mask.slice.index for mask in masks] == [3, 4, 5, 6, 7]
@@ -237,7 +237,7 @@ def test_two_tracks_share_each_slice(session):
     assert session.model.decode_sizes == [2, 2]
 
 
-def test_propagation_starts_from_a_mask_that_stands_and_does_not_ask_there(session):
+def test_propagation_starts_from_a_fixed_mask_and_does_not_segment_its_slice(session):
     (given,) = session.segment([block(5)])
     n_decoded = len(session.model.decode_sizes)
     found = list(session.propagate([Seed(block(5), 5, 7, given=given)]))
@@ -245,7 +245,7 @@ def test_propagation_starts_from_a_mask_that_stands_and_does_not_ask_there(sessi
     assert len(session.model.decode_sizes) - n_decoded <= 2 * 2
 
 
-def test_two_views_say_how_far_they_agree(tiny_model):
+def test_masks_of_two_views_have_their_agreement(tiny_model):
     voxels = np.zeros((1, 512, 512), np.int16)
     voxels[0, 200:220, 200:220] = 200
     session = Session(Volume(voxels), tiny_model, window=WINDOW)

@@ -1,4 +1,4 @@
-"""Three views of one volume, and what their majority says."""
+"""The majority vote of three views of one volume."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef
 from napari_medsam.engine.data.volume import Axis, Volume
 from napari_medsam.engine.propagation.candidates import Seed
 from napari_medsam.engine.session import Session
-from napari_medsam.engine.three_view_vote import majority, n_looks, segmented_along, vote
+from napari_medsam.engine.three_view_vote import majority, n_view_masks, segmented_along, vote
 from tests.conftest import TinyMedSam
 
 
 @pytest.mark.parametrize(
-    ("looks", "want"),
+    ("votes", "want"),
     [
         ((1, 1, 0), 1),
         ((1, 0, 1), 1),
@@ -26,8 +26,10 @@ from tests.conftest import TinyMedSam
         ((2, 2, 2), 2),
     ],
 )
-def test_majority_decides_and_of_three_the_smallest(looks: tuple[int, ...], want: int) -> None:
-    first, second, third = (np.array([look], np.uint16) for look in looks)
+def test_majority_decides_or_the_smallest_of_three_different_labels(
+    votes: tuple[int, ...], want: int
+) -> None:
+    first, second, third = (np.array([look], np.uint16) for look in votes)
     assert majority(first, second, third).tolist() == [want]
 
 
@@ -39,7 +41,7 @@ def test_majority_decides_and_of_three_the_smallest(looks: tuple[int, ...], want
         ("x", (20, 5, 40, 8), 20, (10, 30)),
     ],
 )
-def test_extent_is_seen_from_each_side(
+def test_extent_is_the_same_along_each_axis(
     axis: Axis, corners: tuple[float, ...], index: int, reach: tuple[int, int]
 ) -> None:
     """x 10 to 30, y 20 to 40, z 5 to 8."""
@@ -47,11 +49,11 @@ def test_extent_is_seen_from_each_side(
     turned = segmented_along(seed, axis)
     assert turned.box == BoxPrompt(SliceRef(axis, index), *corners)
     assert (turned.first, turned.last, turned.label) == (*reach, 3)
-    assert n_looks([seed]) == 4 + 21 + 21
+    assert n_view_masks([seed]) == 4 + 21 + 21
 
 
 @pytest.mark.parametrize("compat", [False, True])
-def test_object_comes_through_the_vote_with_its_own_scores(compat: bool) -> None:
+def test_object_keeps_its_scores_after_the_vote(compat: bool) -> None:
     voxels = np.zeros((20, 64, 64), np.uint8)
     voxels[4:12, 20:40, 16:36] = 200
     session = Session(Volume(voxels), TinyMedSam(), window=Window(0, 255), compat=compat)
@@ -65,4 +67,4 @@ def test_object_comes_through_the_vote_with_its_own_scores(compat: bool) -> None
     truth = voxels > 0
     assert 2 * (result & truth).sum() / (result.sum() + truth.sum()) > 0.95
     assert all(mask.score == pytest.approx(0.9) for mask in masks if 5 <= mask.slice.index <= 10)
-    assert 0 < len(n_counted) <= n_looks(seeds)
+    assert 0 < len(n_counted) <= n_view_masks(seeds)

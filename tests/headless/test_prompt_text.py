@@ -1,4 +1,4 @@
-"""Boxes and ranges as people write them."""
+"""Parsing of boxes and ranges from the command line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from napari_medsam.headless.prompt_text import AskedBox, parse_box, parse_range
         ("40,50,90,110:lesion", AskedBox((40, 50, 90, 110), "lesion")),
     ],
 )
-def test_box_is_read(text: str, expected: AskedBox):
+def test_box_is_parsed(text: str, expected: AskedBox):
     assert parse_box(text) == expected
 
 

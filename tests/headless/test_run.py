@@ -1,4 +1,4 @@
-"""Cases without a screen: how boxes get labels, share slices, and where masks overlap."""
+"""Headless cases: labels of boxes, division of slices among boxes, and overlapping masks."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def request(image: ImageFile, *boxes: str, reach: tuple[int, int] | None = None)
     return Request(image, placed, table, Window(0, 255), seeds)
 
 
-def test_names_get_the_numbers_that_are_free():
+def test_names_get_free_numbers():
     asked = [parse_box(f"1,1,2,2:{label}") for label in ("liver", "2", "spleen", "liver")]
     numbers = {text: label.number for text, label in label_table(asked).items()}
     assert numbers == {"2": 2, "liver": 1, "spleen": 3}
@@ -69,14 +69,14 @@ def test_box_outside_the_slice_is_refused(blocks: ImageFile):
         place_boxes([parse_box("z:1:40,40,50,50")], blocks.volume)
 
 
-def test_boxes_of_one_label_share_the_range_halfway(blocks: ImageFile):
+def test_boxes_of_one_label_divide_the_range_halfway(blocks: ImageFile):
     asked = [parse_box("z:1:1,1,9,9:a"), parse_box("z:4:1,1,9,9:a"), parse_box("z:2:1,1,9,9:b")]
     placed, _ = place_boxes(asked, blocks.volume)
     seeds = seeds_over(placed, 0, 5, blocks.volume)
     assert [(s.first, s.last) for s in seeds] == [(0, 2), (3, 5), (0, 5)]
 
 
-def test_boxes_on_one_slice_reach_equally_far(blocks: ImageFile):
+def test_boxes_on_one_slice_get_the_same_range(blocks: ImageFile):
     placed, _ = place_boxes([parse_box("z:2:1,1,9,9"), parse_box("z:2:11,11,19,19")], blocks.volume)
     assert [(s.first, s.last) for s in seeds_over(placed, 1, 4, blocks.volume)] == [(1, 4), (1, 4)]
 
@@ -149,7 +149,9 @@ def test_overlap_goes_to_the_first_box_and_in_compat_to_the_last(
     assert set(np.unique(result.annotation.labels)) == {0, winner}
 
 
-def test_masks_come_by_box_and_slice(blocks: ImageFile, tiny_model: TinyMedSam, tmp_path: Path):
+def test_masks_are_sorted_by_box_and_slice(
+    blocks: ImageFile, tiny_model: TinyMedSam, tmp_path: Path
+):
     asked = request(blocks, "z:3:5,8,18,22:a", "z:1:5,8,18,22:b", reach=(1, 4))
     found = run_request(asked, tiny_model, tmp_path / "out.nii.gz").found
     assert [(one.box, one.mask.slice.index) for one in found] == [
@@ -169,15 +171,13 @@ def moving_bar() -> ImageFile:
     return image_of(voxels)
 
 
-def test_boxes_on_slices_of_their_own_are_one_object(blocks: ImageFile):
+def test_overlapping_boxes_on_different_slices_are_one_object(blocks: ImageFile):
     texts = ("z:4:1,1,9,9:a", "z:1:1,1,9,9:b", "z:2:1,1,9,9:a", "z:1:20,1,29,9:b")
     placed, _ = place_boxes([parse_box(text) for text in texts], blocks.volume)
     assert objects(placed) == [(2, 0), (1,), (3,)]
 
 
-def test_slices_between_keyframes_are_asked_with_boxes_between_theirs(
-    tiny_model: TinyMedSam, tmp_path: Path
-):
+def test_slices_between_keyframes_get_interpolated_boxes(tiny_model: TinyMedSam, tmp_path: Path):
     # Tight boxes: one carried from either end would cut the moving bar off.
     asked = request(moving_bar(), "z:7:14,9,21,20", "z:1:8,9,15,20", reach=(1, 7))
     result = run_request(asked, tiny_model, tmp_path / "out.nii.gz")
@@ -189,7 +189,7 @@ def test_slices_between_keyframes_are_asked_with_boxes_between_theirs(
     assert boxes == {1: 1, 2: 1, 3: 1, 4: 1, 5: 0, 6: 0, 7: 0}
 
 
-def test_beyond_the_outermost_keyframes_the_outer_boxes_are_carried_on(
+def test_beyond_the_outermost_keyframes_their_boxes_are_propagated(
     blocks: ImageFile, tiny_model: TinyMedSam, tmp_path: Path
 ):
     asked = request(blocks, "z:2:5,8,18,22", "z:3:5,8,18,22", reach=(0, 5))

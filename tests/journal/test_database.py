@@ -28,7 +28,7 @@ def test_everything_done_is_read_again(kept, path):
     kept.annotation.accept(1, mask_of(3, 4, 8, 9).slice)
     back = history_of(path).annotation
     assert np.array_equal(back.labels, kept.annotation.labels)
-    assert np.array_equal(back.canvas.origins, kept.annotation.canvas.origins)
+    assert np.array_equal(back.label_volume.origins, kept.annotation.label_volume.origins)
     assert (back.table, back.boxes) == (kept.annotation.table, kept.annotation.boxes)
     assert back.accepted == kept.annotation.accepted
     assert back.voxel_count(1) == kept.annotation.voxel_count(1)

@@ -44,7 +44,7 @@ class Journalled(RuleBasedStateMachine):
     @property
     def state(self):
         a = self.annotation
-        return a.labels.copy(), a.canvas.origins.copy(), a.table, a.boxes, a.accepted
+        return a.labels.copy(), a.label_volume.origins.copy(), a.table, a.boxes, a.accepted
 
     def did(self, event: object) -> None:
         if event is not None:
@@ -131,7 +131,7 @@ class Journalled(RuleBasedStateMachine):
         with JournalDatabase(self.path) as book:
             back = read_history(book).annotation
         assert np.array_equal(back.labels, self.annotation.labels)
-        assert np.array_equal(back.canvas.origins, self.annotation.canvas.origins)
+        assert np.array_equal(back.label_volume.origins, self.annotation.label_volume.origins)
         assert (back.table, back.boxes) == (self.annotation.table, self.annotation.boxes)
         assert back.accepted == self.annotation.accepted
         if self.annotation.open_event is None:
@@ -168,7 +168,7 @@ def test_compaction_keeps_everything_but_old_undos(kept, path):
         history = read_history(book)
     back = history.annotation
     assert np.array_equal(back.labels, kept.annotation.labels)
-    assert np.array_equal(back.canvas.origins, kept.annotation.canvas.origins)
+    assert np.array_equal(back.label_volume.origins, kept.annotation.label_volume.origins)
     assert (back.table, back.boxes) == (kept.annotation.table, kept.annotation.boxes)
     assert book.n_bytes < before
     assert 1 < len(history.rows) < 122

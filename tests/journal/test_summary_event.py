@@ -90,7 +90,7 @@ def do(annotation: Annotation, deed: tuple, box_id: int) -> None:
 
 def the_same(one: Annotation, other: Annotation) -> None:
     np.testing.assert_array_equal(one.labels, other.labels)
-    np.testing.assert_array_equal(one.canvas.origins, other.canvas.origins)
+    np.testing.assert_array_equal(one.label_volume.origins, other.label_volume.origins)
     assert (one.table, one.boxes, one.accepted) == (other.table, other.boxes, other.accepted)
     for label in one.table:
         for axis in ("z", "y", "x"):

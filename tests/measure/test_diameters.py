@@ -60,19 +60,19 @@ class TestKnownShapes:
 
     @pytest.mark.parametrize("degrees", [0, 17, 30, 45, 73, 90, 120])
     @pytest.mark.parametrize("spacing", [(0.5, 0.5), (0.4, 0.8), (1.0, 0.3)])
-    def test_turned_ellipse(self, degrees: float, spacing: tuple[float, float]) -> None:
+    def test_rotated_ellipse(self, degrees: float, spacing: tuple[float, float]) -> None:
         found = measured(turned_shape("ellipse", 50, 20, degrees, spacing), spacing)
         assert found.long_mm == pytest.approx(100, abs=1.01 * max(spacing))
         assert found.short_mm == pytest.approx(40, abs=1.01 * max(spacing))
 
     @pytest.mark.parametrize("degrees", [0, 20, 45, 65])
-    def test_turned_rectangle_has_its_diagonal_and_the_chord_across(self, degrees: float) -> None:
+    def test_rotated_rectangle_has_its_diagonal_and_the_chord_across(self, degrees: float) -> None:
         found = measured(turned_shape("box", 80, 30, degrees, (0.4, 0.4)), (0.4, 0.4))
         diagonal = np.hypot(80, 30)
         assert found.long_mm == pytest.approx(diagonal, abs=0.8)
         assert found.short_mm == pytest.approx(30 * diagonal / 80, abs=0.8)
 
-    def test_capsule_s_short_axis_is_drawn_at_its_middle(self) -> None:
+    def test_short_axis_of_a_capsule_is_at_its_middle(self) -> None:
         y, x = grid_of((60, 120), (1, 1))
         capsule = np.hypot(np.maximum(np.abs(x) - 30, 0), y) <= 10
         (_, column), (_, other) = measured(capsule).short_ends
@@ -189,7 +189,7 @@ class TestPlaneBasis:
         )
 
 
-def test_first_of_two_alike_is_kept() -> None:
+def test_first_of_two_equal_diameters_is_returned() -> None:
     one = Diameters(Z0, 5.0, 3.0, ((0, 0), (0, 5)), ((0, 0), (3, 0)))
     other = Diameters(SliceRef("z", 1), 5.0 + 1e-12, 3.0, one.long_ends, one.short_ends)
     assert longer(one, other) is one

@@ -51,7 +51,7 @@ def run(*words: object) -> int:
     return main(["measure", *(str(word) for word in words)])
 
 
-def test_labels_alone_have_names_volume_and_diameters(labels: Path) -> None:
+def test_labels_without_an_image_have_names_volume_and_diameters(labels: Path) -> None:
     found = measure_file(labels)
     liver, other = found.measures
     assert (liver.label.name, other.label.number) == ("liver", 3)
@@ -75,7 +75,7 @@ def test_ct_series_is_measured_in_hu(tmp_path: Path) -> None:
     assert (row["mean"], row["grey_unit"]) == (55.0, "HU")
 
 
-def test_a_line_a_label_is_printed(
+def test_one_line_per_label_is_printed(
     labels: Path, image: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(labels, "--image", image) == 0
@@ -100,7 +100,7 @@ def test_reference_gives_dice_and_change(
     assert "research use" in said["notice"]
 
 
-def test_csv_has_a_row_a_label_under_its_columns(labels: Path, image: Path, tmp_path: Path) -> None:
+def test_csv_has_one_row_per_label(labels: Path, image: Path, tmp_path: Path) -> None:
     assert run(labels, "--image", image, "--csv", tmp_path / "out.csv") == 0
     with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
@@ -152,7 +152,7 @@ class TestPage:
         assert run(labels, *words) == 2
         assert said in capsys.readouterr().err
 
-    def test_lines_lie_where_the_diameter_is(self, labels: Path, image: Path) -> None:
+    def test_lines_are_drawn_at_the_diameter(self, labels: Path, image: Path) -> None:
         """White pixels of the long line run through the label's middle, whatever the view."""
         for axis in ("z", "y", "x"):
             found = measure_file(labels, image, axis=axis)
@@ -183,7 +183,7 @@ class TestRefusals:
             (("--tolerance", "-1"), "A tolerance is 0 or more"),
         ],
     )
-    def test_wrong_usage_is_said(
+    def test_wrong_usage_is_reported(
         self,
         labels: Path,
         words: tuple[str, ...],
@@ -193,7 +193,7 @@ class TestRefusals:
         assert run(labels, *words) == 2
         assert said in capsys.readouterr().err
 
-    def test_table_over_the_labels_themselves(self, labels: Path) -> None:
+    def test_table_that_would_overwrite_the_labels_is_refused(self, labels: Path) -> None:
         before = labels.read_bytes()
         assert run(labels, "--csv", labels) == 2
         assert labels.read_bytes() == before

@@ -1,4 +1,4 @@
-"""The tally beside a recount: whatever happens, they agree."""
+"""`LiveMeasures` equals a recount after any sequence of changes."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ STEPS = st.lists(
 
 @settings(max_examples=60, deadline=None)
 @given(steps=STEPS)
-def test_tally_is_a_recount_after_anything(steps: list[tuple]) -> None:
+def test_live_measures_equal_a_recount_after_any_steps(steps: list[tuple]) -> None:
     annotation = Annotation(SHAPE)
     annotation.add_label()
     annotation.add_label()
@@ -101,7 +101,7 @@ def test_only_changed_slices_are_measured_again(monkeypatch) -> None:
     assert measured == [4]
 
 
-def test_refresh_stops_when_its_time_is_over_and_goes_on() -> None:
+def test_refresh_stops_when_its_time_is_over_and_continues_later() -> None:
     annotation = Annotation(SHAPE)
     tally = LiveMeasures(annotation, VOLUME)
     annotation.load_labels(np.ones(SHAPE, np.uint16))

@@ -24,7 +24,7 @@ def test_dice_by_hand():
     assert dice(first, second) == pytest.approx(2 * 2 / 10)
 
 
-def test_both_empty_is_not_a_number():
+def test_both_empty_is_nan():
     empty = np.zeros((4, 4, 4), bool)
     assert math.isnan(dice(empty, empty))
     assert math.isnan(surface_dice(empty, empty, (1, 1, 1)))

@@ -41,7 +41,7 @@ def only(labels: np.ndarray, volume: Volume, **options) -> LabelMeasure:
 
 
 class TestSizes:
-    def test_ellipsoid_s_volume_and_diameters(self) -> None:
+    def test_volume_and_diameters_of_an_ellipsoid(self) -> None:
         body = ellipsoid((30, 20, 15))
         found = only(body.astype(np.uint8), Volume(np.zeros(body.shape), SPACING_XYZ))
         assert found.millilitres == pytest.approx(4 / 3 * np.pi * 30 * 20 * 15 / 1000, rel=0.02)
@@ -58,7 +58,7 @@ class TestSizes:
         assert found.diameters.long_mm == pytest.approx(60, abs=0.7)
         assert found.diameters.short_mm == pytest.approx(30, abs=2.5)
 
-    def test_turned_volume_has_the_same_measures(self) -> None:
+    def test_rotated_volume_has_the_same_measures(self) -> None:
         labels, volume = two_labels()
         straight = Volume(volume.voxels, volume.spacing_xyz)
         for here, there in zip(
@@ -88,7 +88,7 @@ class TestSizes:
 
 
 class TestAgainstSimpleItk:
-    def test_volume_and_grey_values_are_itk_s(self) -> None:
+    def test_volume_and_grey_values_equal_itk(self) -> None:
         labels, volume = two_labels()
         image, mask = (sitk.GetImageFromArray(a) for a in (volume.voxels, labels))
         for one in (image, mask):
@@ -107,7 +107,7 @@ class TestAgainstSimpleItk:
             assert found.grey.maximum == pytest.approx(itk.GetMaximum(n))
             assert found.grey.median == pytest.approx(itk.GetMedian(n), abs=1e-3)
 
-    def test_diameter_of_a_flat_label_is_itk_s_feret_within_a_pixel(self) -> None:
+    def test_diameter_of_a_flat_label_equals_itk_s_feret_within_a_pixel(self) -> None:
         body = ellipsoid((30, 20, 15))
         index = body.shape[0] // 2
         image = sitk.GetImageFromArray(body[index].astype(np.uint8))
@@ -120,27 +120,27 @@ class TestAgainstSimpleItk:
 
 
 class TestGreyValues:
-    def test_values_that_are_no_number_are_left_out(self) -> None:
+    def test_nan_and_infinity_are_left_out(self) -> None:
         voxels = np.array([[[1.0, 3.0, np.nan, 99.0]]])
         grey = only(np.array([[[1, 1, 1, 0]]]), Volume(voxels)).grey
         assert (grey.mean, grey.minimum, grey.maximum, grey.median) == (2.0, 1.0, 3.0, 2.0)
         assert grey.std == pytest.approx(np.sqrt(2))
 
-    def test_single_voxel_does_not_spread(self) -> None:
+    def test_single_voxel_has_deviation_zero(self) -> None:
         assert only(np.array([[[1, 0]]]), Volume(np.array([[[7.0, 1.0]]]))).grey.std == 0.0
 
     def test_colour_picture_has_none(self) -> None:
         volume = Volume(np.zeros((1, 4, 4, 3), np.uint8))
         assert only(np.ones((1, 4, 4), np.uint8), volume).grey is None
 
-    def test_none_where_the_image_is_not_given(self) -> None:
+    def test_no_grey_values_without_an_image(self) -> None:
         assert (
             only(np.ones((1, 4, 4), np.uint8), Volume(np.zeros((1, 4, 4))), grey=False).grey is None
         )
 
 
 class TestComparison:
-    def test_shifted_box_agrees_as_the_whole_arrays_do(self) -> None:
+    def test_shifted_box_is_compared_as_in_the_whole_arrays(self) -> None:
         labels, volume = two_labels()
         reference = np.roll(labels, (1, 2), axis=(0, 2))
         found = only(labels, volume, reference=reference, tolerance_mm=1.5).comparison
@@ -168,13 +168,13 @@ class TestComparison:
         assert found.comparison.change_percent is None
         assert (found.comparison.dice, found.comparison.nsd) == (0.0, 0.0)
 
-    def test_label_that_is_gone_is_all_lost(self) -> None:
+    def test_removed_label_has_lost_all_its_volume(self) -> None:
         reference = np.ones((1, 4, 5), np.uint8)
         found = only(np.zeros_like(reference), Volume(np.zeros((1, 4, 5))), reference=reference)
         assert found.n_voxels == 0
         assert found.comparison.change_percent == pytest.approx(-100.0)
 
-    def test_empty_beside_empty_is_no_number(self) -> None:
+    def test_two_empty_labels_give_nan(self) -> None:
         nothing = np.zeros((1, 4, 5), np.uint8)
         found = only(nothing, Volume(np.zeros((1, 4, 5))), reference=nothing).comparison
         assert np.isnan(found.dice)

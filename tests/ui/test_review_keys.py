@@ -124,7 +124,7 @@ def test_painted_slice_is_settled_in_the_view_it_was_painted_in(desk: Desk) -> N
         (np.array([13, 13]), np.array([20, 21]), np.array([3, 4])), 1
     )
     assert look_left(desk) == left - 1
-    assert desk.controller.case.reviews.standing("y", 1).settled == frozenset()
+    assert desk.controller.case.reviews.status("y", 1).settled == frozenset()
 
 
 def test_fix_takes_up_the_box_tool_and_a_box_settles_the_slice(desk: Desk) -> None:

@@ -114,7 +114,7 @@ def propagated(window: Window, scores: dict[int, float]) -> None:
 def test_next_doubtful_key_lands_on_the_worst_slice(window: Window) -> None:
     propagated(window, {8: 0.5, 13: 0.42})
     case = window.controller.case
-    trust = case.reviews.standing("z", 1).confidences
+    trust = case.reviews.status("z", 1).confidences
     window.picture("review")
     window.hands.press("H")
     assert case.where() == SliceRef("z", min(trust, key=trust.get))
@@ -127,10 +127,10 @@ def test_shift_h_accepts_and_goes_to_the_next(window: Window) -> None:
     propagated(window, {8: 0.5, 13: 0.42})
     case = window.controller.case
     window.hands.press("H")
-    left = len(case.reviews.standing("z", 1).to_look_at)
+    left = len(case.reviews.status("z", 1).to_look_at)
     window.hands.press("H", Qt.KeyboardModifier.ShiftModifier)
     assert (1, "z", 13) in case.annotation.accepted
-    assert len(case.reviews.standing("z", 1).to_look_at) == left - 1
+    assert len(case.reviews.status("z", 1).to_look_at) == left - 1
     assert case.where() != SliceRef("z", 13)
     window.picture("accepted")
 
@@ -207,7 +207,7 @@ def test_dragged_end_takes_slices_away_and_brings_them_back(window: Window) -> N
     drag(last + 1, 14)
     assert case.reviews.ends("z", 1) == (4, 13)
     assert not window.labels[14:].any()
-    assert max(case.reviews.standing("z", 1).confidences) == 13
+    assert max(case.reviews.status("z", 1).confidences) == 13
     window.picture("dragged_end")
     drag(14, 17)
     wait_for(lambda: case.reviews.ends("z", 1) == (4, 16))

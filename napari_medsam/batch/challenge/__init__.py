@@ -1,1 +1,1 @@
-"""The CVPR24 "MedSAM on Laptop" challenge's interface: predict a folder, score a folder."""
+"""The CVPR24 "MedSAM on Laptop" challenge: predict a folder of cases, score a folder of results."""

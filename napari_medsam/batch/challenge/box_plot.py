@@ -1,7 +1,7 @@
-"""A picture of scores: for each modality how its cases lie, drawn with Pillow.
+"""Box plots of scores by modality, drawn with Pillow and saved as PNG.
 
-A box is from the first to the third quartile with a line at the median; whiskers reach to the
-outermost case within one and a half boxes (Tukey's rule), and every case is a dot.
+A box goes from the first to the third quartile, with a line at the median. Whiskers end at the
+outermost case within 1.5 box heights of the box (Tukey's rule). Every case is a dot.
 """
 
 from __future__ import annotations
@@ -21,12 +21,17 @@ Panels = Mapping[str, Mapping[str, Sequence[float]]]
 
 
 def save_box_plot(path: Path, panels: Panels) -> None:
-    """Write a PNG with a panel a figure, one below the other.
+    """Write a PNG with one panel per figure, one below the other.
 
     Parameters
     ----------
     panels
         Title to {group: values from 0 to 1}; all panels have the same groups.
+
+    Raises
+    ------
+    OSError
+        The file cannot be written.
     """
     n_groups = max(len(groups) for groups in panels.values())
     width = LEFT + COLUMN * max(n_groups, 3) + 10
@@ -63,8 +68,8 @@ def _box(draw: ImageDraw.ImageDraw, top: int, middle: int, values: np.ndarray) -
     if values.size == 0:
         return
     low, median, high = np.percentile(values, (25, 50, 75))
-    reach = 1.5 * (high - low)
-    inside = values[(values >= low - reach) & (values <= high + reach)]
+    whisker = 1.5 * (high - low)
+    inside = values[(values >= low - whisker) & (values <= high + whisker)]
     left, right = middle - BOX // 2, middle + BOX // 2
     draw.line((middle, _y(top, inside[0]), middle, _y(top, inside[-1])), fill=INK)
     draw.rectangle((left, _y(top, high), right, _y(top, low)), fill=FILL, outline=INK)

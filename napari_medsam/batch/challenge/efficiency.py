@@ -1,4 +1,4 @@
-"""The challenge's table of seconds: a csv of `case` and `time`, as its scripts write it."""
+"""The challenge's table of run times: a CSV with columns `case` and `time` (seconds)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from napari_medsam.storage.atomic_write import replacing
 
 
 class Efficiency:
-    """The table, rewritten after every case; rows of an earlier run are kept."""
+    """The table; it is rewritten after every case, and rows of an earlier run stay."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -19,7 +19,7 @@ class Efficiency:
                 self._seconds = {row["case"]: row["time"] for row in csv.DictReader(file)}
 
     def add(self, case: str, seconds: float) -> None:
-        """Put down what a case took."""
+        """Set the seconds of a case and write the file."""
         self._seconds[case] = f"{seconds:.4f}"
         with (
             replacing(self._path) as temporary,

@@ -1,8 +1,8 @@
-"""`evaluate_cases`: the labels of a folder against the reference of another, file by file.
+"""`evaluate_cases`: score the labels in one folder against the references in another.
 
-Cases are the reference folder's files. One that has no prediction, or cannot be read, is told of
-and left out of the means; it is never a zero that nobody sees. Every figure says how many cases
-it is over.
+The cases are the files of the reference folder. A case without a prediction, or one that cannot be
+read, is reported and left out of the means; it never counts as an unnoticed zero. Every mean has
+the number of its cases.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FIGURES = ("dsc", "nsd", "nsd_corrected")
 
 @dataclass(frozen=True)
 class CaseScore:
-    """A case's name and modality, and its score; None where `why` says why there is none."""
+    """A case's name, modality and score. If the score is None, `why` has the reason."""
 
     case: str
     modality: str
@@ -41,17 +41,17 @@ class CaseScore:
 def evaluate_cases(segs: str | Path, gts: str | Path) -> Iterator[CaseScore]:
     """Score each file of `gts` against the one of the same name in `segs`.
 
-    Nothing runs before the first score is asked for.
+    This is a generator: it starts when the first score is requested.
 
     Parameters
     ----------
     segs, gts
-        Folders of challenge .npz (`segs`; `gts` and `spacing`) or of label files.
+        Folders of challenge .npz files (arrays `segs`; `gts` and `spacing`) or of label files.
 
     Raises
     ------
     ValueError
-        Where a folder is missing or there is no reference.
+        A folder is missing, or there is no reference in it.
     """
     found, reference = Path(segs), Path(gts)
     for path in references(found, reference):
@@ -67,7 +67,7 @@ def evaluate_cases(segs: str | Path, gts: str | Path) -> Iterator[CaseScore]:
 
 
 def references(found: Path, reference: Path) -> list[Path]:
-    """The reference files, by name; errors as of `evaluate_cases`."""
+    """The reference files, sorted by name; errors are as in `evaluate_cases`."""
     for folder in (found, reference):
         if not folder.is_dir():
             raise ValueError(f"There is no folder {folder}.")
@@ -90,10 +90,10 @@ def _score(found: Path, reference: Path) -> Score:
 
 
 def means(scores: Sequence[CaseScore]) -> dict[str, dict[str, float]]:
-    """Each modality's means and its number of cases `n`, and over the modalities' means, "all".
+    """The means and number of cases `n` of each modality, and of "all", the mean over modalities.
 
-    The challenge's leaderboard is the mean over modalities, so that a modality with many cases
-    has no more say than another.
+    As on the challenge's leaderboard, every modality has the same weight in "all", regardless of
+    its number of cases.
     """
     table: dict[str, dict[str, float]] = {}
     for modality in sorted({one.modality for one in scores}):
@@ -110,7 +110,7 @@ def means(scores: Sequence[CaseScore]) -> dict[str, dict[str, float]]:
 
 
 def scores_as_json(scores: Sequence[CaseScore]) -> dict[str, Any]:
-    """All that was measured: `means`, `cases` with their labels, `failed`."""
+    """All results: `means`, `cases` with their labels, and `failed` cases with the reason."""
     return {
         "means": means(scores),
         "cases": [
@@ -123,7 +123,7 @@ def scores_as_json(scores: Sequence[CaseScore]) -> dict[str, Any]:
 
 
 def write_scores_csv(path: Path, scores: Sequence[CaseScore]) -> None:
-    """A row a case, `case, dsc, nsd` first as in the challenge's, to 4 decimals."""
+    """Write one row per case, `case, dsc, nsd` first as in the challenge's CSV, to 4 decimals."""
     rows: list[list[object]] = []
     for one in scores:
         figures = [_rounded(getattr(one.score, name)) if one.score else "" for name in FIGURES]
@@ -132,7 +132,7 @@ def write_scores_csv(path: Path, scores: Sequence[CaseScore]) -> None:
 
 
 def write_label_csv(path: Path, scores: Sequence[CaseScore]) -> None:
-    """A row a label of a case."""
+    """Write one row per label of each case."""
     rows: list[list[object]] = [
         [one.case, part.label, *(_rounded(getattr(part, name)) for name in FIGURES), one.modality]
         for one in scores
@@ -143,7 +143,7 @@ def write_label_csv(path: Path, scores: Sequence[CaseScore]) -> None:
 
 
 def panels(scores: Sequence[CaseScore]) -> dict[str, dict[str, list[float]]]:
-    """DSC and corrected NSD of the cases by modality, for `box_plot`."""
+    """DSC and corrected NSD of the cases by modality, for `box_plot.save_box_plot`."""
     titles = {"dsc": "DSC", "nsd_corrected": "NSD at 2 mm (pictures: 2 pixels)"}
     found: dict[str, dict[str, list[float]]] = {title: {} for title in titles.values()}
     for one in sorted((s for s in scores if s.score), key=lambda s: s.modality):

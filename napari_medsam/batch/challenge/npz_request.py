@@ -1,8 +1,8 @@
-"""A challenge .npz as a request: box i is label i + 1, a 3D box is its object's extent.
+"""Conversion of a challenge .npz file to a request: box i (from 0) becomes label i + 1.
 
-The largest indices of a box are included; a box that leaves the image is clipped to it, and one
-of a single slice is segmented like any other. In compat mode a chain starts on the middle slice
-as in the original script.
+A 3D box is its object's extent, with its largest indices included. A box is clipped to the image. A
+3D box of a single slice is segmented like any other. In compat mode propagation starts on the
+middle slice, as in the original script.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from napari_medsam.input_contract import OriginalRules
 def read_request(
     path: Path, *, compat: bool = False, rules: OriginalRules | None = None
 ) -> Request:
-    """Read a case and its boxes.
+    """Read a case and its boxes from a challenge file.
 
     Parameters
     ----------
     path
-        The file; a name that begins with 3D is a volume, whatever its shape.
+        The file. If its name begins with 3D it is a volume, whatever its shape.
     compat
         Follow the rules of the model's authors.
     rules
-        Those rules for volumes, which may ask for a vote of three views.
+        These rules for volumes; they may require a vote of three views.
 
     Raises
     ------
@@ -69,13 +69,13 @@ def read_request(
 
 
 def segs_of(answer: Answer) -> NDArray[np.integer]:
-    """The labels in the shape the challenge wants: (D, H, W), or (H, W) of a picture."""
+    """The labels in the challenge's shape: (D, H, W) of a volume, or (H, W) of a picture."""
     labels = answer.annotation.labels
     return labels[0] if _is_picture(answer.request.image) else labels
 
 
 def _is_picture(image: ImageFile) -> bool:
-    """A single slice is one unless the file's name says 3D."""
+    """Whether the image is a single slice and its file's name does not begin with 3D."""
     return image.volume.is_flat and not image.name.startswith("3D")
 
 

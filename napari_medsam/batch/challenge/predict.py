@@ -1,8 +1,7 @@
-"""`predict_cases`: every case of a folder, one output each, under the same name.
+"""`predict_cases`: segment every case of a folder; each output has the name of its input.
 
-An output appears as a whole or not at all, so a run that was stopped is gone on with: cases whose
-output is there are passed over. A case that cannot be read or answered is told of and passed over
-too; the others are not its hostages.
+Outputs are written completely or not at all, so a stopped run can be resumed: cases that have an
+output are skipped. A case that cannot be read or segmented is reported and skipped too.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ Open = Callable[[str], PromptableModel]
 
 @dataclass(frozen=True)
 class CaseOutcome:
-    """What became of a case.
+    """The outcome of one case.
 
     Parameters
     ----------
@@ -41,11 +40,11 @@ class CaseOutcome:
     status
         "done" now, "there" from an earlier run, or "failed".
     model
-        The model's name; "" where it was not asked.
+        The model's name; "" if no model was used.
     seconds
-        From opening the file to the output's being there.
+        Time from reading the file until the output is written.
     why
-        One sentence: why it failed, or why this model; else "".
+        One sentence: why the case failed, or why this model was chosen; else "".
     """
 
     case: str
@@ -56,7 +55,7 @@ class CaseOutcome:
 
 
 class ChallengeJob(Protocol):
-    """A case to answer: what it is called, what its output is called, and how it is asked."""
+    """A case to segment: its name, its output's name, its modality and its request."""
 
     @property
     def name(self) -> str: ...
@@ -74,7 +73,7 @@ class ChallengeJob(Protocol):
 
 @dataclass(frozen=True)
 class NpzJob:
-    """A challenge file."""
+    """A case from a challenge .npz file."""
 
     source: Path
 
@@ -99,7 +98,7 @@ class NpzJob:
 
 @dataclass(frozen=True)
 class TableJob:
-    """An image whose boxes stand in a table."""
+    """An image whose boxes are in a table."""
 
     case: CohortCase
 
@@ -133,35 +132,36 @@ def predict_cases(
     efficiency: str | Path | None = None,
     open_one: Open = open_model,
 ) -> Iterator[CaseOutcome]:
-    """Answer every case of a folder, and tell of each as it is finished.
+    """Segment every case of a folder; yield an outcome as each case finishes.
 
-    Nothing runs before the first outcome is asked for: ``list(predict(...))`` runs all.
+    This is a generator: it starts when the first outcome is requested, and
+    ``list(predict_cases(...))`` runs all cases.
 
     Parameters
     ----------
     inputs
-        A folder of challenge .npz files, or with `boxes` of images.
+        A folder of challenge .npz files, or of images if `boxes` is given.
     outputs
-        A folder, made where it is missing; never the input's.
+        A folder outside `inputs`; made if it is missing.
     model
-        A model's name, or "auto": for each case the installed model for the modality that its
-        file name begins with (`models.store.modality_routing`).
+        A model's name, or "auto": for each case the installed model for the modality with which
+        its file name begins (`models.store.modality_routing`).
     boxes
-        A csv table (`batch.cohort.table`) that says which images of `inputs` are cases, and where their
-        boxes are. Outputs are then label files of the image's own kind.
+        A CSV table (`batch.cohort.table`) with the images of `inputs` to segment and their boxes.
+        Outputs are then label files in the image's own format.
     compat
-        The rules of the authors of the model, exactly.
+        Follow the rules of the model's authors exactly.
     again
-        Do cases anew whose output is there.
+        Segment cases again that have an output.
     efficiency
-        Where to write the challenge's table of seconds, columns `case` and `time`.
+        File for the challenge's table of seconds, with columns `case` and `time`.
     open_one
-        Gives the model of a name.
+        Opens the model with a given name.
 
     Raises
     ------
     ValueError
-        Where there is no such folder, model or table, or no case, or the folders are one.
+        There is no such folder, model or table, or there is no case, or `outputs` is in `inputs`.
     """
     jobs = _jobs(Path(inputs), boxes)
     folder = _apart(Path(inputs), Path(outputs))
@@ -189,7 +189,7 @@ def predict_cases(
 
 
 def n_challenge_cases(inputs: str | Path, boxes: str | Path | None = None) -> int:
-    """How many cases `predict_cases` will find; errors as there."""
+    """The number of cases of `predict_cases`; errors are as there."""
     return len(_jobs(Path(inputs), boxes))
 
 

@@ -1,12 +1,12 @@
-"""DSC and NSD of one case, as the challenge's script counts them and as they should be.
+"""DSC and NSD of one case, by the challenge's script and with its errors corrected.
 
-Formulas: LiteMedSAM ``evaluation/compute_metrics.py``. `nsd` is the challenge's: the file's spacing
-(x, y, z) is laid on the axes (z, y, x) unpermuted, and a case with a mean DSC of 0.2 or less has 0.
-`nsd_corrected` has the spacing on its own axes and no such gate.
+Formulas: LiteMedSAM ``evaluation/compute_metrics.py``. `nsd` is the challenge's value: the file's
+spacing (x, y, z) is applied to the axes (z, y, x) without reordering, and a case with a mean DSC of
+0.2 or less gets 0. `nsd_corrected` has each spacing on its own axis and no such threshold.
 
-Where the script has no number we give one: a label that is neither in the reference nor in the
-prediction (a gap in the numbers) is left out of the case's mean, which is "not a number" there; an
-empty mask does not stop the run, and labels up to 255 in 8 bits do not overflow.
+There is also a number where the script gives none: a label that is neither in the reference nor in
+the prediction (a gap in the numbers) is left out of the case's mean, which is NaN in the script; an
+empty mask does not stop the run; and 8-bit labels up to 255 do not overflow.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 from napari_medsam.measure.metrics import dice, surface_dice
 
 GATE = 0.2
-"""The script measures surfaces only of cases with a mean DSC above this."""
+"""The script computes the NSD only of cases with a mean DSC above this."""
 
 
 @dataclass(frozen=True)
 class LabelScore:
-    """One label's scores, 0 to 1; `nsd` before the gate, which is the case's."""
+    """One label's scores, 0 to 1; `nsd` is before `GATE`, which applies to the whole case."""
 
     label: int
     dsc: float
@@ -35,7 +35,7 @@ class LabelScore:
 
 @dataclass(frozen=True)
 class Score:
-    """A case's means over its labels, 0 to 1, and what one should know of them."""
+    """A case's means over its labels, 0 to 1, with a note on how they were computed."""
 
     dsc: float
     nsd: float
@@ -54,10 +54,10 @@ def score(
     Parameters
     ----------
     found, reference
-        (D, H, W) or (H, W) whole numbers of one shape; labels are 1 to the reference's largest.
+        (D, H, W) or (H, W) integers of one shape; labels are 1 to the reference's largest.
     spacing_xyz
-        Millimetres; None where not known, and 1 mm is then taken. Pictures are measured in
-        pixels, the tolerance is then 2 of them.
+        Millimetres between voxel centres; None if unknown, which counts as 1 mm. Pictures are
+        measured in pixels, with a tolerance of 2 pixels.
 
     Raises
     ------
@@ -90,7 +90,7 @@ Order = tuple[float, ...]
 
 
 def _orders(ndim: int, spacing_xyz: tuple[float, float, float] | None) -> tuple[Order, Order]:
-    """The spacing as the script lays it on the array's axes, and as it should lie."""
+    """The spacing by array axis: as the script applies it, and as it is correct."""
     if ndim == 2:
         return (1.0, 1.0), (1.0, 1.0)
     x, y, z = spacing_xyz or (1.0, 1.0, 1.0)

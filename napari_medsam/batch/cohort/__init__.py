@@ -1,1 +1,1 @@
-"""Many cases: a table of boxes in, a folder of labels and one summary out."""
+"""Cohorts: segment the cases of a table of boxes into a folder of labels with one summary."""

@@ -1,9 +1,9 @@
-"""The workers of a Dask cluster, which somebody else has started.
+"""Running cohort cases on the workers of an existing Dask cluster.
 
-A case is a task of Dask's: it is given to a free worker, and again to another where that one dies
-(Dask gives up after `distributed.scheduler.allowed-failures` deaths, 3 unless set). Workers read
-images and write results themselves, so all of them need the same folders and the same version of
-this program, with its model installed.
+Each case is one Dask task. If a worker dies, Dask gives its case to another one; it gives up after
+`distributed.scheduler.allowed-failures` deaths (3 by default). Workers read images and write
+results themselves, so all of them need the same folders and the same version of this program with
+its model installed.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ WAIT_SECONDS = 15
 def run_on_dask(
     tasks: Sequence[Task], work: Work, address: str
 ) -> Iterator[tuple[Task, CaseRecord]]:
-    """Do cases on a cluster, and give each as it is finished.
+    """Run cases on a cluster; yield (task, record) as each one finishes.
 
     Parameters
     ----------
     tasks
         The cases, with paths that the workers can read.
     work
-        A function of a module that the workers can import.
+        A module-level function that the workers can import; runs one case.
     address
-        The scheduler's, as "tcp://10.0.0.1:8786".
+        The scheduler's address, such as "tcp://10.0.0.1:8786".
 
     Raises
     ------
     ImportError
         Dask's `distributed` is not installed.
     RuntimeError
-        Nobody answers at the address, or a worker cannot do any case at all.
+        No scheduler answers at the address, or a worker cannot run any case.
     """
     distributed = _distributed()
     try:
@@ -71,7 +71,7 @@ def _distributed() -> Any:
 
 
 def on_worker(work: Work, task: Task) -> CaseRecord:
-    """On the worker: OpenVINO gets as many threads as the worker was given."""
+    """Run a case on a worker; OpenVINO uses as many threads as the worker has."""
     from distributed import get_worker
 
     return work(replace(task, threads=get_worker().state.nthreads))

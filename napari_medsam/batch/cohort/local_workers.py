@@ -1,8 +1,8 @@
-"""Worker processes of this machine, each with a pipe of its own.
+"""Running cohort cases in worker processes on this machine, each with its own pipe.
 
-A case is with one worker at a time. A worker that dies (killed, or out of memory) takes nobody
-with it: another is started and the case is given out again, three times at most. If this process
-dies, the pipes close, and each worker ends when its case is done.
+Each worker has one case at a time. If a worker dies (killed, or out of memory), the others are not
+affected: a new worker is started and the case is run again, up to three times in all. If this
+process dies, the pipes close, and each worker ends after its current case.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MOST_ATTEMPTS = 3
 
 @dataclass
 class Worker:
-    """A process, our end of its pipe, and the case it has with the number of the attempt."""
+    """A process, our end of its pipe, and its current case with the number of the attempt."""
 
     process: BaseProcess
     pipe: Connection
@@ -36,16 +36,16 @@ class Worker:
 
     def submit(self, task: Task, attempt: int) -> None:
         self.has = task, attempt
-        with suppress(OSError):  # it is dead; its pipe says so to whoever waits for it
+        with suppress(OSError):  # it is dead, and waiting on its pipe will show that
             self.pipe.send(task)
 
     def receive(self) -> CaseRecord | None:
-        """What it has made of its case; None where it died.
+        """Return the record of its case; None if the worker died.
 
         Raises
         ------
         RuntimeError
-            What the worker could not help.
+            An error that the worker did not put into a record.
         """
         try:
             found = self.pipe.recv()
@@ -66,21 +66,21 @@ class Worker:
 def run_local(
     tasks: Sequence[Task], work: Work, n_workers: int
 ) -> Iterator[tuple[Task, CaseRecord]]:
-    """Do cases in worker processes, and give each as it is finished.
+    """Run cases in worker processes; yield (task, record) as each one finishes.
 
     Parameters
     ----------
     tasks
         The cases.
     work
-        A function of a module, which each worker imports for itself.
+        A module-level function, which each worker imports; runs one case.
     n_workers
-        How many processes.
+        The number of processes.
 
     Raises
     ------
     RuntimeError
-        What `work` raised, in the words of the worker; the others are stopped.
+        `work` raised an error; the message is the worker's, and all workers are stopped.
     """
     waiting = deque((task, 1) for task in tasks)
     workers = [_start(work) for _ in range(min(n_workers, len(tasks)))]
@@ -110,7 +110,7 @@ def run_local(
 
 
 def _start(work: Work) -> Worker:
-    # "spawn": a copy of a process with OpenVINO's threads in it would hang.
+    # "spawn", because a forked copy of a process with OpenVINO's threads would hang.
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs, work), daemon=True)
@@ -120,8 +120,8 @@ def _start(work: Work) -> Worker:
 
 
 def _serve(pipe: Connection, work: Work) -> None:
-    """Do what comes through the pipe until it closes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told, and ends us
+    """Run the tasks that come through the pipe until it closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets the signal and stops workers
     while True:
         try:
             task = pipe.recv()
@@ -129,7 +129,7 @@ def _serve(pipe: Connection, work: Work) -> None:
             return
         try:
             answer: CaseRecord | str = work(task)
-        except Exception as error:  # noqa: BLE001 - it is raised again by the parent
+        except Exception as error:  # noqa: BLE001 - the parent raises it again
             answer = one_line(error)
         with suppress(OSError):
             pipe.send(answer)

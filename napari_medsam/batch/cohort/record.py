@@ -1,7 +1,7 @@
-"""The record of a case: a small JSON file that says its labels are there, and how they look.
+"""Records of cohort cases: small JSON files with what was found and how confident it is.
 
-It is written after the labels, so where there is a record the case is done. The summary of a
-cohort is made of records alone.
+A record is written after its label file, so a case with a record is done. The summary of a cohort
+is made only from records. The keys are part of the file format.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from napari_medsam.storage.json_file import write_json
 
 
 class LabelRecord(TypedDict):
-    """A label of a case; `to_look_at` are slices in doubt, the worst first."""
+    """A label of a case; `to_look_at` has the doubtful slices, the worst first."""
 
     number: int
     name: str
@@ -33,7 +33,7 @@ class LabelRecord(TypedDict):
 
 
 class CaseRecord(TypedDict):
-    """A case; `why` says what went wrong and is "" where nothing did."""
+    """A case; `why` says what went wrong, or is ""."""
 
     case: str
     asked: str
@@ -45,14 +45,14 @@ class CaseRecord(TypedDict):
 
 
 def failure(task: Task, why: str) -> CaseRecord:
-    """The record of a case without labels; it is never written, so that the next run tries anew."""
+    """The record of a failed case; it is never written, so that the next run tries again."""
     return CaseRecord(
         case=task.case.name, asked="", model="", seconds={}, labels=[], notes=[], why=why
     )
 
 
 def record_of(task: Task, result: Result, model: str) -> CaseRecord:
-    """What is kept of a result."""
+    """The record of a finished case."""
     return CaseRecord(
         case=task.case.name,
         asked=task.fingerprint,
@@ -65,17 +65,17 @@ def record_of(task: Task, result: Result, model: str) -> CaseRecord:
 
 
 def write_record(task: Task, record: CaseRecord) -> None:
-    """Put the record in its place, as a whole."""
+    """Write the record, completely or not at all."""
     write_json(task.record, record)
 
 
 def read_record(task: Task) -> CaseRecord | None:
-    """The record of the same question, if its labels are there; None where the case is to do."""
+    """The record of an equal task whose labels are there; None if the case must be run."""
     if not (task.record.is_file() and task.target.is_file() and task.case.path.exists()):
         return None
     try:
         record: CaseRecord = json.loads(task.record.read_text(encoding="utf-8"))
-    except ValueError:  # cut short by another program; the case is done anew
+    except ValueError:  # truncated by another program; the case is run again
         return None
     return record if record.get("asked") == task.fingerprint else None
 
@@ -103,9 +103,9 @@ def _labels(result: Result) -> list[LabelRecord]:
 
 
 def trust_by_label(result: Answer) -> dict[int, dict[int, float]]:
-    """Label to slice to confidence, the least where several boxes have the slice.
+    """Label to slice to confidence; the lowest one if several boxes have the slice.
 
-    A mask that was not propagated has no neighbours and is judged by itself.
+    A mask that was not propagated has no neighbours; its confidence does not depend on any.
     """
     request = result.request
     trust = track_confidences(request, result.found)

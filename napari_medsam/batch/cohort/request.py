@@ -1,4 +1,4 @@
-"""A case of the table as a request: the image is read, the boxes are laid on it."""
+"""Conversion of a case of the cohort table to a request: reads the image and places the boxes."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from napari_medsam.headless.run import Request, place_boxes
 
 
 def case_request(case: CohortCase, *, compat: bool = False, window: str = "auto") -> Request:
-    """Read the image and ask with the case's boxes.
+    """Read a case's image and make the request to segment its boxes.
 
     Raises
     ------
     ReadError
         The image cannot be read.
     ValueError
-        A box does not lie on it, or the window is unknown.
+        A box is outside the image, or the window is unknown.
     """
     image = read_image(case.path)
     placed, table = place_boxes([row.asked for row in case.rows], image.volume)
@@ -36,7 +36,7 @@ def case_request(case: CohortCase, *, compat: bool = False, window: str = "auto"
 def _seeds(
     rows: Sequence[CohortRow], placed: Sequence[PlacedBox], volume: Volume
 ) -> tuple[Seed, ...] | None:
-    """A seed for each row; rows of one label with a slice each share its range out."""
+    """One seed per row. Rows of a label that have a slice divide the label's range among them."""
     if volume.is_flat:
         return None
     found: dict[int, Seed] = {}

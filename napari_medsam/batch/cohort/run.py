@@ -1,4 +1,4 @@
-"""`run_cohort`: the cases of a table, here on all cores or on a Dask cluster; stopped runs go on."""
+"""`run_cohort`: segment the cases of a table on local workers or a Dask cluster; resumable."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from napari_medsam.storage.processes import n_cores
 
 SUMMARY = "summary.csv"
 WORKER_BYTES = 1_500_000_000
-"""What a worker is thought to need at most: the network, an image, a quarter of what is free."""
+"""Assumed largest need of a worker: the network, an image, a quarter of the free memory."""
 
 
 def run_cohort(
@@ -36,36 +36,38 @@ def run_cohort(
     again: bool = False,
     work: Work = run_task,
 ) -> Iterator[CaseRecord]:
-    """Segment every case of a table, and tell of each as it is finished.
+    """Segment every case of a table; yield a record as each case finishes.
 
-    Nothing runs before the first record is asked for. `summary.csv` is written into `outputs` at
-    the end, however it comes; it has the cases that were done until then. Cases whose record is
-    there from an earlier run, of the same boxes, settings and image, come first and cost nothing.
+    This is a generator: it starts when the first record is requested. `summary.csv` is written to
+    `outputs` at the end, also after an error or a stop; it has the cases done until then. Cases
+    with a record from an earlier run with the same boxes, settings and image come first and are
+    not segmented again.
 
     Parameters
     ----------
     table
-        The csv (`run_cohort.cohort.table`); images are found beside it.
+        The CSV file (`batch.cohort.table`); image paths are relative to its folder.
     outputs
-        The folder for label files, records and the summary.
+        The folder for label files, records and the summary; made if it is missing.
     model, compat, window
-        As of `segment`.
+        As in the command `segment`.
     workers
-        Processes on this machine; as many as there are cores, and memory for, when not given. The
-        cores are shared out among them.
+        The number of processes on this machine; by default one per core, as far as memory allows.
+        The cores are divided among them.
     scheduler
-        The address of a Dask scheduler, whose workers then do the work.
+        The address of a Dask scheduler, whose workers then run the cases.
     again
-        Do everything anew.
+        Segment all cases again.
     work
-        What does a case, a function that workers can import.
+        A module-level function that runs one case; workers import it.
 
     Raises
     ------
     ValueError
-        What is wrong with the table, the folder or the model.
+        The table, the folder or the model is not usable; the message says why.
     RuntimeError, ImportError
-        No case can be done: the model is missing, or nobody answers at `scheduler`.
+        No case can be run: the model is missing, no scheduler answers at `scheduler`, or Dask is
+        not installed.
     """
     tasks = _tasks(Path(table), Path(outputs), model, compat, window)
     folder = Path(outputs)
@@ -81,14 +83,14 @@ def run_cohort(
         ):
             records[record["case"]] = record
             yield record
-        sweep(folder)  # what workers that were killed have left
+        sweep(folder)  # removes what killed workers have left
     finally:
         done = [records[t.case.name] for t in tasks if t.case.name in records]
         write_summary(folder / SUMMARY, done)
 
 
 def n_cohort_cases(table: str | Path) -> int:
-    """How many cases a table has; errors as of `run_cohort`."""
+    """The number of cases of a table; errors are as in `run_cohort`."""
     return len(read_table(Path(table)))
 
 
@@ -125,5 +127,5 @@ def _run(
 
 
 def default_workers() -> int:
-    """A worker a core, where there is memory for them: one thread each does most in an hour."""
+    """One worker per core, if memory allows: one thread each gives the highest throughput."""
     return max(1, min(n_cores(), free_memory() // WORKER_BYTES))

@@ -1,7 +1,7 @@
-"""The summary of a cohort: a row a label of a case, and which of them to look at.
+"""The summary of a cohort as CSV: one row per label of a case, with a flag for those to review.
 
-`flag` is "look" where slices are in doubt or a label came out empty, "failed" where the case gave
-no labels, and empty else; that is no promise that the mask is right (docs/quality.md).
+`flag` is "look" if slices are doubtful or the label is empty, "failed" if the case failed, and
+empty otherwise. An empty flag does not mean that the mask is right (docs/quality.md).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Cell = str | int | float | None
 
 
 def write_summary(path: Path, records: Sequence[CaseRecord]) -> None:
-    """Write the csv, as a whole."""
+    """Write the CSV, completely or not at all."""
     with (
         replacing(path) as temporary,
         temporary.open("w", newline="", encoding="utf-8") as file,
@@ -47,7 +47,7 @@ def write_summary(path: Path, records: Sequence[CaseRecord]) -> None:
 
 
 def rows(record: CaseRecord) -> list[dict[str, Cell]]:
-    """A row a label; of a failed case one that says why."""
+    """One row per label; for a failed case one row with the reason."""
     if record["why"]:
         return [{"case": record["case"], "flag": "failed", "note": record["why"]}]
     return [_row(record, label) for label in record["labels"]]
@@ -74,12 +74,12 @@ def _row(record: CaseRecord, label: LabelRecord) -> dict[str, Cell]:
 
 
 def needs_a_look(label: LabelRecord) -> bool:
-    """Whether slices are in doubt, or there is nothing."""
+    """Whether slices are doubtful or the label is empty."""
     return bool(label["to_look_at"]) or label["voxels"] == 0
 
 
 def summary_in_words(records: Sequence[CaseRecord]) -> str:
-    """Words like "40 cases, 3 to look at, 1 failed"."""
+    """Text such as "40 cases, 3 to look at, 1 failed"."""
     n_failed = sum(bool(record["why"]) for record in records)
     n_look = sum(any(map(needs_a_look, record["labels"])) for record in records)
     cases = f"{len(records)} case" + ("" if len(records) == 1 else "s")

@@ -1,18 +1,18 @@
-"""The table of a cohort: a csv with a row a box.
+"""The table of a cohort: a CSV file with one row per box.
 
-Columns `case, label, axis, first, last, x0, y0, x1, y1`, in any order. `case` is an image's path
-beside the table (or in the folder that is named), `label` a number or a name. The box is the
-object's extent on slices `first` to `last` of `axis`, both included; of a picture the three are
-left empty. With a further column `slice` the box is instead the outline on that one slice, carried
-from `first` to `last`; several such rows of a label are keyframes. Slices and pixels count as in
-`info`. Cells are separated by a comma, a semicolon (numbers may then have a decimal comma, as Excel
-writes them in German) or a tab.
+The columns are `case, label, axis, first, last, x0, y0, x1, y1`, in any order. `case` is an image's
+path relative to the table's folder (or to a given folder), `label` a number or a name. The box is
+the object's extent on slices `first` to `last` of `axis`, both included; for a picture these three
+are empty. With a further column `slice` the box is instead the outline on that one slice,
+propagated over `first` to `last`; several such rows of a label are keyframes. Slices and pixels are
+numbered as the command `info` shows them. Cells are separated by commas, semicolons (numbers may
+then have a decimal comma, as Excel writes them in German) or tabs.
 """
 
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from napari_medsam.engine.data.volume import AXES, Axis
@@ -28,7 +28,10 @@ COLUMNS = ("case", "label", "axis", "first", "last", "x0", "y0", "x1", "y1")
 
 @dataclass(frozen=True)
 class CohortRow:
-    """A box and how far it reaches; `reach` is None on a picture, `on_slice` for an extent."""
+    """A box and its slice range; `reach` is None on a picture, `on_slice` is None for an extent.
+
+    The fingerprint of a case's record has these field names, so they keep their older words.
+    """
 
     corners: tuple[float, float, float, float]
     label: str
@@ -36,9 +39,14 @@ class CohortRow:
     reach: tuple[int, int] | None
     on_slice: int | None = None
 
+    def __repr__(self) -> str:
+        """The text with the class's first name, which is part of `Task.fingerprint` on disk."""
+        values = ", ".join(f"{one.name}={getattr(self, one.name)!r}" for one in fields(self))
+        return f"Row({values})"
+
     @property
     def asked(self) -> AskedBox:
-        """The box on its own slice; an extent's is in the middle, where the original starts."""
+        """The box on its own slice; an extent is put on the middle slice, as in the original."""
         if self.reach is None:
             return AskedBox(self.corners, self.label)
         first, last = self.reach
@@ -49,7 +57,7 @@ class CohortRow:
 
 @dataclass(frozen=True)
 class CohortCase:
-    """An image and its boxes; `output` is what its label file is called."""
+    """An image and its boxes; `output` is the name of its label file."""
 
     name: str
     path: Path
@@ -58,25 +66,25 @@ class CohortCase:
 
 
 def read_table(path: Path, folder: Path | None = None) -> list[CohortCase]:
-    """The cases, in the order in which the table first names them.
+    """Read the cases, in the order in which the table first names them.
 
     Parameters
     ----------
     path
-        The csv.
+        The CSV file.
     folder
-        Where the images are; the table's own folder when not given.
+        The folder of the images; by default the table's own folder.
 
     Raises
     ------
     ValueError
-        Naming the line and what is wrong with it.
+        The table is not usable; the message names the line and the error.
     """
     if not path.is_file():
         raise ValueError(f"There is no table {path}.")
     try:
         table = parse_table(read_text(path))
-    except csv.Error as error:  # no ValueError, to csv's own taste
+    except csv.Error as error:  # csv.Error is not a ValueError
         raise ValueError(f"{path.name} is no table ({error}).") from error
     header = [name.strip() for name in table.rows[0][1]] if table.rows else []
     lacking = [name for name in COLUMNS if name not in header]

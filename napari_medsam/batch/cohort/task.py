@@ -1,4 +1,4 @@
-"""What a worker is told of a case: everything it needs, and nothing that cannot be sent."""
+"""`Task`: all that a worker needs to run a case, in a form that can be sent to its process."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ RECORDS = "records"
 
 @dataclass(frozen=True)
 class Task:
-    """A case, how it is asked, and where its results go.
+    """A case with its settings and the folder of its results.
 
     Parameters
     ----------
     case
-        With an absolute path, which every worker must be able to read.
+        The case, with an absolute path that every worker can read.
     folder
-        Where labels go; the record goes into its folder `records`.
+        The folder for label files; records go into its subfolder `records`.
     model
         A model's name, or "auto".
     compat, window
-        As of `segment`.
+        As in the command `segment`.
     threads
-        OpenVINO's threads; None for all.
+        The number of OpenVINO's threads; None for all.
     """
 
     case: CohortCase
@@ -46,14 +46,14 @@ class Task:
 
     @property
     def fingerprint(self) -> str:
-        """What was asked of which file: differs where boxes, settings or the image changed.
+        """A hash of the boxes, the settings and the image file's name, size and time.
 
         Raises
         ------
         OSError
-            The image is not there.
+            The image file does not exist.
         """
-        # The text is pinned by tests/test_on_disk.py: where it changes, what is done is done again.
+        # tests/test_on_disk.py pins the text: if it changes, finished cases are segmented again.
         state = self.case.path.stat()
         asked = (self.case.rows, self.model, self.compat, self.window)
         text = repr((asked, self.case.path.name, state.st_size, state.st_mtime_ns))

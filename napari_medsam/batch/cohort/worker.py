@@ -1,4 +1,4 @@
-"""A case done from file to file by whichever process is told to; the model stays in the process."""
+"""Running one cohort case in a worker process, from image file to label file and record."""
 
 from __future__ import annotations
 
@@ -25,23 +25,24 @@ from napari_medsam.models.store import store
 from napari_medsam.models.store.modality_routing import AUTO, challenge_modality, resolve
 
 ModelFor = Callable[[Task, Request], tuple[str, PromptableModel]]
-"""Gives a model and its name for a case."""
+"""Returns the model for a case and the model's name."""
 
 _one_at_a_time = threading.Lock()
-"""A model answers one caller; a worker with several threads gives them all to OpenVINO."""
+"""A model serves one caller at a time; a worker's threads are all used by OpenVINO."""
 
 
 def run_task(task: Task) -> CaseRecord:
-    """Do a case, or find that it was done; what goes wrong with it is in the record.
+    """Run a case, unless it has a record already; its errors are reported in the record.
 
-    A missing model is no case's fault and is raised.
+    A missing model affects all cases, so that error is raised. Opened models stay loaded in the
+    process.
     """
     with _one_at_a_time:
         return read_record(task) or run_attempt(task, _model)
 
 
 def run_attempt(task: Task, model_for: ModelFor) -> CaseRecord:
-    """Read, answer, save, record."""
+    """Read, segment and save a case, and write its record; never uses an earlier record."""
     started = time.perf_counter()
     try:
         request = case_request(task.case, compat=task.compat, window=task.window)

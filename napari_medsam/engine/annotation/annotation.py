@@ -1,11 +1,14 @@
-"""An `Annotation`: the labels array, the label table, and the log of everything done to them.
+"""An `Annotation`: the labels array, the label table, and the log of every change to them.
 
-The log is the heart. Every accepted mask, propagation, brush stroke, deletion and label edit is
-one `Event` with its `Change`; undo and redo walk the log, a whole propagation is one event.
+Every mask, propagation, brush stroke, deletion and label edit is one `Event` in the log, with its
+`Change`. Undo and redo step through the log; a whole propagation is one event.
 
-Four promises are kept here and nowhere else: a mask never overwrites another label unless
-"replace" is asked for; a voxel painted by hand is never changed by a model's mask unless asked;
-re-running a box takes back only what that box had painted; and nothing changes a locked label.
+This class guarantees four things:
+
+* a mask never overwrites another label, unless the user chose to replace;
+* a model's mask never changes a voxel painted by hand, unless the user chose to replace;
+* running a box again removes only what that box had painted;
+* nothing changes a locked label.
 """
 
 from __future__ import annotations
@@ -36,26 +39,26 @@ from napari_medsam.engine.data.prompts import PointPrompt, SliceRef
 
 
 class Annotation:
-    """Labels on one volume, changed only through its verbs.
+    """Labels on one volume, changed only through methods of this class.
 
     Parameters
     ----------
     shape_zyx
-        The volume's.
+        The volume's shape.
 
     Attributes
     ----------
     labels
-        (Z, Y, X) uint16; shared with the screen, written only here (and by the screen's brush,
-        which reports to `record_painted`).
+        (Z, Y, X) uint16. The array is shared with the viewer. Only this class writes to it, and
+        the viewer's brush, whose strokes are then reported to `record_painted`.
     n_folded
-        So many of the oldest events undo does not go back to (`fold`).
+        How many of the oldest events undo cannot take back (`fold`).
     on_step
-        Told of each step of the log after it was taken: something done, an undo, a redo, a save.
+        Called after each step of the log: an event, an undo, a redo or a save.
     """
 
     def __init__(self, shape_zyx: tuple[int, int, int]) -> None:
-        self._canvas = LabelVolume(shape_zyx)
+        self._label_volume = LabelVolume(shape_zyx)
         self._table: dict[int, Label] = {}
         self._boxes: dict[int, PlacedBox] = {}
         self._accepted: set[LabelSlice] = set()
@@ -67,16 +70,16 @@ class Annotation:
         self._saved_at: Event | None = None
         self.on_step: Callable[[Step], None] = lambda step: None
 
-    # --- what is there -----------------------------------------------------------------
+    # --- state -------------------------------------------------------------------------
 
     @property
     def labels(self) -> Labels:
-        return self._canvas.labels
+        return self._label_volume.labels
 
     @property
-    def canvas(self) -> LabelVolume:
-        """The labels with where each came from; to be read alone."""
-        return self._canvas
+    def label_volume(self) -> LabelVolume:
+        """The labels with the origin of each voxel; read only."""
+        return self._label_volume
 
     @property
     def table(self) -> tuple[Label, ...]:
@@ -95,7 +98,7 @@ class Annotation:
 
     @property
     def log(self) -> tuple[Event, ...]:
-        """What is done and not undone, oldest first."""
+        """The events that are done and not undone, oldest first."""
         return tuple(self._log[: self._n_done])
 
     @property
@@ -113,21 +116,21 @@ class Annotation:
         return last is not self._saved_at
 
     def mark_saved(self) -> None:
-        """What is there now is in a file."""
+        """Record that the current labels were saved to a file."""
         self._saved_at = self._log[self._n_done - 1] if self._n_done else None
         self.on_step(Step("saved"))
 
     def voxel_count(self, label: int) -> int:
-        """Voxels of a label; kept up with each change, never counted over the volume."""
-        return self._canvas.voxel_count(label)
+        """The number of voxels of a label; updated with each change, not counted here."""
+        return self._label_volume.voxel_count(label)
 
     @property
     def revisions(self) -> NDArray[np.int64]:
-        """(Z,): how often each axial slice was changed; undo counts as well. Read only."""
-        return self._canvas.revisions
+        """(Z,) int64: how often each axial slice was changed, undo included. Read only."""
+        return self._label_volume.revisions
 
     def new_box_id(self) -> int:
-        """An identity for a box that was just drawn."""
+        """Return an unused box id."""
         self._next_box_id += 1
         return self._next_box_id - 1
 
@@ -140,7 +143,13 @@ class Annotation:
         number: int | None = None,
         color: tuple[float, float, float] | None = None,
     ) -> Label:
-        """A new row of the table; number, name and colour are chosen where not given."""
+        """Add a row to the label table; number, name and colour are chosen if not given.
+
+        Raises
+        ------
+        ValueError
+            The number is taken, or is not 1 to 65535.
+        """
         taken = self._table
         number = max(taken, default=0) + 1 if number is None else number
         if number in taken:
@@ -159,7 +168,13 @@ class Annotation:
         locked: bool | None = None,
         state: LabelState | None = None,
     ) -> Label:
-        """Rename, recolour, lock or unlock a label, or say how far it is (done locks it)."""
+        """Rename, recolour, lock or unlock a label, or set its state ("done" locks it).
+
+        Raises
+        ------
+        ValueError
+            There is no such label or no such state.
+        """
         old = self._label(number)
         new = replace(old, name=(name or "").strip() or old.name, color=color or old.color)
         new = new if state is None else with_state(new, state)
@@ -170,12 +185,12 @@ class Annotation:
         return new
 
     def remove_label(self, number: int) -> Event:
-        """Take a label, its voxels and its boxes away, as one event that can be undone.
+        """Remove a label with its voxels and boxes, as one event that can be undone.
 
         Raises
         ------
         ValueError
-            Where there is no such label, or it is locked.
+            There is no such label, or it is locked.
         """
         gone = self._unlocked(number)
         table = tuple(label for label in self.table if label is not gone)
@@ -193,12 +208,12 @@ class Annotation:
         return self._commit(event, write=True)
 
     def clear_label(self, number: int) -> Event | None:
-        """Take a label's voxels away; the label and its boxes stay. None if it has none.
+        """Remove a label's voxels; the label and its boxes stay. None if it has no voxels.
 
         Raises
         ------
         ValueError
-            Where there is no such label, or it is locked.
+            There is no such label, or it is locked.
         """
         self._unlocked(number)
         change = self._cleared(number)
@@ -214,29 +229,40 @@ class Annotation:
         return self._commit(event, write=True)
 
     def accept(self, label: int, where: SliceRef, accepted: bool = True) -> Event | None:
-        """Mark a slice of a label as looked at and right, or take that back.
+        """Mark a slice of a label as reviewed and correct, or withdraw that mark.
 
-        An accepted slice is a keyframe from then on and no propagation changes it. None where
-        it is so already.
+        An accepted slice acts as a keyframe, and no propagation changes it. Return None if nothing
+        changes.
+
+        Raises
+        ------
+        ValueError
+            There is no such label.
         """
         self._label(label)
-        spot = (label, where.axis, where.index)
-        if (spot in self._accepted) == accepted:
+        place = (label, where.axis, where.index)
+        if (place in self._accepted) == accepted:
             return None
         event = Event(
             "review",
             time.time(),
             (label,),
-            accepted_before=() if accepted else (spot,),
-            accepted_after=(spot,) if accepted else (),
+            accepted_before=() if accepted else (place,),
+            accepted_after=(place,) if accepted else (),
         )
         return self._commit(event, write=False)
 
     def load_labels(self, labels: np.ndarray, table: Sequence[Label] = ()) -> Event:
-        """Take over existing labels (Z, Y, X) of the same shape; unnamed numbers get a name.
+        """Replace all labels with an array (Z, Y, X) of the same shape.
 
-        They replace what is there (`engine.annotation.merge.added` first lays them beside it). A voxel
-        that keeps its label also keeps how it came by it; locked labels stay as they are.
+        Numbers without a name in `table` get one. A voxel that keeps its label also keeps its
+        origin; locked labels do not change. To add labels to those already there, call
+        `engine.annotation.merge.merge_labels` first.
+
+        Raises
+        ------
+        ValueError
+            The shape differs, or a number is not 0 to 65535.
         """
         if labels.shape != self.labels.shape:
             raise ValueError(
@@ -252,9 +278,9 @@ class Annotation:
         patches = []
         for index, plane in enumerate(labels.astype(np.uint16)):
             origin = np.where(plane > 0, Origin.FILE, Origin.NONE).astype(np.uint8)
-            kept = plane == self.labels[index]
-            origin[kept] = self._canvas.origins[index][kept]
-            patches.append(self._canvas.patch(SliceRef("z", index), 0, 0, plane, origin))
+            same = plane == self.labels[index]
+            origin[same] = self._label_volume.origins[index][same]
+            patches.append(self._label_volume.patch(SliceRef("z", index), 0, 0, plane, origin))
         event = Event(
             "import",
             time.time(),
@@ -266,7 +292,7 @@ class Annotation:
         return self._commit(event, write=True)
 
     def load_table(self, table: Sequence[Label]) -> None:
-        """Take over names, colours and terms; labels that are not in the table, and locks, stay."""
+        """Take names, colours and terms from a table; locks and labels not in it do not change."""
         named = self._renamed(table)
         rows = tuple(named[n] for n in sorted(named))
         if rows != self.table:
@@ -283,18 +309,23 @@ class Annotation:
         window: str = "",
         points: tuple[PointPrompt, ...] = (),
     ) -> Edit:
-        """Open an event that masks are painted into as they come; close it with `Edit.close`.
+        """Open an `Edit`, which paints masks one by one into one event; end it with `Edit.close`.
 
-        `overwrite` lets a mask replace other labels and hand-painted voxels. Only one edit can
-        be open. If anything else changes the annotation meanwhile (a brush stroke during a
-        propagation), what was painted so far becomes an event of its own, so that undo stays
-        in the order in which things happened.
+        `overwrite` lets a mask replace other labels and hand-painted voxels. Only one edit can be
+        open. If anything else changes the annotation meanwhile (a brush stroke during a
+        propagation), what was painted so far becomes an event of its own, so that undo keeps the
+        order in which things happened.
+
+        Raises
+        ------
+        RuntimeError
+            Another edit is open.
         """
         self.finish_pending_edit()
         if self._edit is not None:
             raise RuntimeError("A segmentation is still being painted; close it first.")
         self._edit = Edit(
-            self._canvas,
+            self._label_volume,
             Event(kind, time.time(), model=model, window=window, points=points),
             overwrite=overwrite,
             history=self.log,
@@ -304,7 +335,7 @@ class Annotation:
         return self._edit
 
     def finish_pending_edit(self) -> None:
-        """Log what an edit painted for whose end there was no memory; without one, do nothing."""
+        """Log an edit that ran out of memory when it was closed; do nothing if there is none."""
         if self._edit is not None and self._edit.is_over:
             self._close(self._edit)
 
@@ -318,10 +349,10 @@ class Annotation:
         window: str = "",
         points: tuple[PointPrompt, ...] = (),
     ) -> Event:
-        """A box's mask as one event; what the same box had painted before is taken back first.
+        """Paint a box's mask as one event, after removing what the same box had painted before.
 
-        What a propagation had painted of the object on that slice gives way too: the box was
-        drawn because that was wrong. `points` are those that the mask answers, if any.
+        What a propagation had painted of the object on that slice is removed too, because the user
+        draws a box there to correct it. `points` are the point prompts that gave the mask, if any.
         """
         with self.edit(
             "box", overwrite=overwrite, model=model, window=window, points=points
@@ -332,7 +363,7 @@ class Annotation:
         return self._log[self._n_done - 1]
 
     def remove_boxes(self, box_ids: Sequence[int]) -> Event | None:
-        """Take boxes away; their masks stay. None where none of them exists."""
+        """Remove boxes; their masks stay. None if none of the boxes exists."""
         gone = tuple(self._boxes[i] for i in box_ids if i in self._boxes)
         if not gone:
             return None
@@ -344,18 +375,22 @@ class Annotation:
     def record_painted(
         self, indices: tuple[np.ndarray, ...], old: np.ndarray, new: int | np.ndarray
     ) -> Event | None:
-        """Log voxels that the screen's brush, eraser or bucket has changed already.
+        """Log voxels that the viewer's brush, eraser or bucket has already changed.
 
-        Where a label is locked the voxels get back what they had (`is_held` says which).
+        Voxels whose old or new label is locked are set back (see `is_held`).
 
         Parameters
         ----------
         indices
             z, y and x of the voxels, one array each.
         old
-            The labels they had.
+            The labels before, one number or one per voxel.
         new
-            The labels they have now, one number or one each.
+            The labels now, one number or one per voxel.
+
+        Returns
+        -------
+        The event, or None if no voxel changed.
         """
         z, y, x = (np.asarray(i, dtype=np.intp) for i in indices)
         if z.size == 0:
@@ -364,7 +399,8 @@ class Annotation:
         try:
             return self._record_painted(z, y, x, old, new)
         except MemoryError:
-            # A stroke that is in no log would not be kept. It may pass a voxel twice.
+            # A stroke that is not in the log would be lost later, so it is taken back now.
+            # Reversed, because a stroke may pass a voxel twice and the first old value counts.
             self.labels[z[::-1], y[::-1], x[::-1]] = old[::-1]
             raise
 
@@ -382,29 +418,29 @@ class Annotation:
         return self._commit(event, write=True)
 
     def is_held(self, old: np.ndarray, new: int | np.ndarray) -> np.ndarray:
-        """Where a change from label `old` to label `new` is refused: one of them is locked."""
-        return self._canvas.holds(np.asarray(old, np.uint16), np.asarray(new, np.uint16))
+        """True for each voxel whose change from `old` to `new` is refused: one label is locked."""
+        return self._label_volume.holds(np.asarray(old, np.uint16), np.asarray(new, np.uint16))
 
     # --- undo --------------------------------------------------------------------------
 
     def undo(self) -> Event | None:
-        """Take the last event back and return it; None where there is none, or an edit is open."""
+        """Undo the last event and return it; None if there is none or an edit is open."""
         self.finish_pending_edit()
         if not self.can_undo:
             return None
         event = self._log[self._n_done - 1]
-        self._turn(event, forward=False, write=True)
+        self._apply_event(event, forward=False, write=True)
         self._n_done -= 1
         self.on_step(Step("undo"))
         return event
 
     def redo(self) -> Event | None:
-        """Do the last undone event again; None where there is none, or an edit is open."""
+        """Redo the last undone event and return it; None if there is none or an edit is open."""
         self.finish_pending_edit()
         if not self.can_redo:
             return None
         event = self._log[self._n_done]
-        self._turn(event, forward=True, write=True)
+        self._apply_event(event, forward=True, write=True)
         self._n_done += 1
         self.on_step(Step("redo"))
         return event
@@ -413,21 +449,21 @@ class Annotation:
 
     @property
     def open_event(self) -> Event | None:
-        """What an open edit has painted and not logged yet, as an event; None where nothing."""
+        """The event that the open edit would log now; None if there is nothing to log."""
         return self._edit.open_event if self._edit is not None else None
 
     @property
     def unfinished(self) -> Event | None:
-        """`open_event`, as it is to be read if the program ends before the edit does."""
+        """`open_event` in the form to restore if the program ends before the edit does."""
         return self._edit.unfinished if self._edit is not None else None
 
     def replay(self, steps: Iterable[Step]) -> None:
-        """Take recorded steps once more, voxel by voxel: the same log, undo and redo included.
+        """Apply recorded steps, undo and redo included; the result is the same log and voxels.
 
         Raises
         ------
         ValueError
-            Where a step does not follow from those before it, or does not fit the volume.
+            A step does not follow from those before it, or does not fit the volume.
         """
         for step in steps:
             if step.kind == "event" and step.event is not None:
@@ -435,17 +471,18 @@ class Annotation:
                 self._append(step.event, write=True)
             elif step.kind == "saved":
                 self.mark_saved()
-            elif step.kind not in ("undo", "redo") or self._walk(step.kind) is None:
-                raise ValueError(f"The log has a step {step.kind!r} with nothing to do it to.")
+            elif step.kind not in ("undo", "redo") or self._undo_or_redo(step.kind) is None:
+                raise ValueError(f"The log has a step {step.kind!r} with nothing to apply it to.")
         boxes = (placed.box_id for event in self._log for placed in event.boxes_after)
-        # What a box painted outlives it where the log was folded.
+        # In a folded log, the masks of a removed box are still there under its id.
         keys = (place[0] for event in self._log for place in event.places if place is not None)
         self._next_box_id = 1 + max((*boxes, *keys), default=0)
 
     def fold(self) -> int:
-        """The journal is to keep its older half as one event, where undo stops from now on.
+        """Mark the older half of the log for the journal to store as one event; undo stops there.
 
-        Returns how many events of the journal that is, 0 for none; what was folded before is one.
+        Returns how many of the journal's events that is, or 0 if there are too few. Events that
+        were folded earlier count as one.
         """
         n_before = max(self.n_folded - 1, 0)
         n = (self._n_done - n_before) // 2
@@ -455,23 +492,23 @@ class Annotation:
         return n
 
     def replace_with(self, other: Annotation) -> None:
-        """Become what another annotation of the same shape is, its log and its saves included."""
-        self._canvas.replace_with(other._canvas)
+        """Take over the state of another annotation of the same shape, log and saves included."""
+        self._label_volume.replace_with(other._label_volume)
         self._table, self._boxes = dict(other._table), dict(other._boxes)
         self._accepted, self._log = set(other._accepted), list(other._log)
         self._n_done, self.n_folded = other._n_done, other.n_folded
         self._saved_at = other._saved_at
-        self._edit = None  # one that could not be closed was the other work's
+        self._edit = None  # an edit that could not be closed belonged to the previous content
         self._next_box_id = max(self._next_box_id, other._next_box_id)
 
-    def _walk(self, kind: Literal["undo", "redo"]) -> Event | None:
+    def _undo_or_redo(self, kind: Literal["undo", "redo"]) -> Event | None:
         return self.undo() if kind == "undo" else self.redo()
 
     def _require_fit(self, event: Event) -> None:
         if not all(patch.fits(self.labels.shape) for patch in event.change):
             raise ValueError(f"The log changes voxels outside a volume of {self.labels.shape}.")
 
-    # --- inside ------------------------------------------------------------------------
+    # --- private -----------------------------------------------------------------------
 
     def _label(self, number: int) -> Label:
         if number not in self._table:
@@ -485,7 +522,7 @@ class Annotation:
         return label
 
     def _renamed(self, table: Sequence[Label]) -> dict[int, Label]:
-        """The table with other rows in it; what is locked stays so, done is locked."""
+        """The table updated with other rows. Locks stay, and a label that is "done" is locked."""
         named = dict(self._table)
         for label in table:
             old = named.get(label.number)
@@ -513,17 +550,17 @@ class Annotation:
         return None if event is None else self._append(event, write=False)
 
     def _append(self, event: Event, *, write: bool) -> Event:
-        self._turn(event, forward=True, write=write)
+        self._apply_event(event, forward=True, write=write)
         del self._log[self._n_done :]
         self._log.append(event)
         self._n_done += 1
         self.on_step(Step("event", event))
         return event
 
-    def _turn(self, event: Event, *, forward: bool, write: bool) -> None:
-        """Bring the state to after an event, or before it; `write` the voxels as well."""
-        if write:  # first: where memory ends, nothing is done
-            self._canvas.apply_all(event.change, forward=forward)
+    def _apply_event(self, event: Event, *, forward: bool, write: bool) -> None:
+        """Change the state to that after an event, or before it; `write` the voxels as well."""
+        if write:  # first, so that nothing changes if memory runs out
+            self._label_volume.apply_all(event.change, forward=forward)
         gone, come = event.boxes_before, event.boxes_after
         if not forward:
             gone, come = come, gone
@@ -538,24 +575,24 @@ class Annotation:
         table = event.table_after if forward else event.table_before
         if table is not None:
             self._table = {label.number: label for label in table}
-            self._canvas.lock(label.number for label in table if label.locked)
+            self._label_volume.lock(label.number for label in table if label.locked)
 
     def _accepted_of(self, number: int) -> tuple[LabelSlice, ...]:
-        return tuple(sorted(spot for spot in self._accepted if spot[0] == number))
+        return tuple(sorted(place for place in self._accepted if place[0] == number))
 
     def _cleared(self, number: int) -> Change:
-        """The change that takes all voxels of a label away."""
+        """The change that removes all voxels of a label."""
         patches = []
         for index in np.flatnonzero((self.labels == number).any(axis=(1, 2))):
-            plane, origin = self.labels[index].copy(), self._canvas.origins[index].copy()
+            plane, origin = self.labels[index].copy(), self._label_volume.origins[index].copy()
             gone = plane == number
             plane[gone] = 0
             origin[gone] = Origin.NONE
-            patches.append(self._canvas.patch(SliceRef("z", int(index)), 0, 0, plane, origin))
+            patches.append(self._label_volume.patch(SliceRef("z", int(index)), 0, 0, plane, origin))
         return tuple(p for p in patches if p is not None)
 
     def _put_back(self, indices: tuple[np.ndarray, ...], old: np.ndarray) -> list[np.ndarray]:
-        """Give voxels that a lock holds their labels back; what is left of z, y, x, old and new."""
+        """Set locked voxels back; return z, y, x, old and new labels of the remaining voxels."""
         flat = np.ravel_multi_index(indices, self.labels.shape)
         flat, first = np.unique(flat, return_index=True)  # a stroke may pass a voxel twice
         had, has = old[first], self.labels.reshape(-1)[flat]
@@ -567,12 +604,12 @@ class Annotation:
     def _painted_patch(
         self, index: int, y: np.ndarray, x: np.ndarray, old: np.ndarray
     ) -> Patch | None:
-        """The patch of a brush stroke on slice z=index, whose new labels are in place already."""
+        """The patch of a brush stroke on slice z=index; the array has the new labels already."""
         y0, x0, y1, x1 = int(y.min()), int(x.min()), int(y.max()) + 1, int(x.max()) + 1
         now = self.labels[index, y0:y1, x0:x1]
-        origin = self._canvas.origins[index, y0:y1, x0:x1]
+        origin = self._label_volume.origins[index, y0:y1, x0:x1]
         before, by_hand = now.copy(), origin.copy()
-        # A stroke may pass a voxel twice: the first value it had is the old one.
+        # A stroke may pass a voxel twice; the old label is its first value.
         before[y[::-1] - y0, x[::-1] - x0] = old[::-1]
         by_hand[before != now] = Origin.HAND
         return patch_between(SliceRef("z", index), (y0, x0), (before, now), (origin, by_hand))

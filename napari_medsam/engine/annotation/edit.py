@@ -1,4 +1,4 @@
-"""An `Edit`: an event in the making, painted mask by mask and logged as one."""
+"""An `Edit`: masks painted one by one and logged together as one event."""
 
 from __future__ import annotations
 
@@ -23,20 +23,39 @@ from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef
 from napari_medsam.engine.data.volume import Axis, plane_index
 
 Trust = dict[LabelSlice, float | None]
-"""How far to trust each slice of a label, 0 to 1; None where nothing is left of it."""
+"""Confidence of each slice of a label, 0 to 1; None if nothing is left of the label there."""
 
 
 class Edit:
-    """Masks are painted at once and logged together at the end.
+    """An open event: each mask is painted at once, and all are logged together at the end.
 
-    A context manager: leaving it closes it, and what was painted stays and is one undo. Made by
-    `Annotation.edit`; `history` is the log when it began, `boxes` the boxes there were. Where
-    there was no memory to close it, `is_over` says that it should have been.
+    Made by `Annotation.edit`. A context manager: leaving it closes the edit, and one undo takes
+    all of it back. An edit that is interrupted keeps what it has painted.
+
+    Parameters
+    ----------
+    label_volume
+        The arrays to paint into.
+    event
+        Kind, time, model and window of the event to log.
+    overwrite
+        Whether masks replace other labels and hand-painted voxels.
+    history, boxes
+        The log and the boxes when the edit begins.
+    on_close
+        Called by `close`; logs the event.
+
+    Attributes
+    ----------
+    is_over
+        Whether `close` was called, even if there was no memory to log the event.
+    if_interrupted
+        Gives the confidences and the propagation to record if the program ends before the edit.
     """
 
     def __init__(
         self,
-        canvas: LabelVolume,
+        label_volume: LabelVolume,
         event: Event,
         *,
         overwrite: bool,
@@ -44,7 +63,7 @@ class Edit:
         boxes: Sequence[PlacedBox],
         on_close: Callable[[Edit], Event | None],
     ) -> None:
-        self._canvas = canvas
+        self._label_volume = label_volume
         self._event = event
         self._overwrite = overwrite
         self._history = history
@@ -61,7 +80,7 @@ class Edit:
         self.close()
 
     def place(self, placed: PlacedBox) -> None:
-        """Put a box on the slice, or move it; the mask it had painted is taken back."""
+        """Add a box or move it; the mask that the box had painted before is removed."""
         self._labels.add(placed.label)
         old = self._boxes.get(placed.box_id)
         if old is not None:
@@ -70,15 +89,15 @@ class Edit:
         self._after.append(placed)
 
     def paint(self, mask: SliceMask, label: int, *, key: int | None = None) -> Patch | None:
-        """Write a mask by the rules of overwriting; None where it changes nothing.
+        """Paint a mask by the overwrite rules; return the patch, or None if nothing changes.
 
         Parameters
         ----------
         mask, label
-            What to write, and as what.
+            The mask to paint, and its label.
         key
-            The box that is answered (its id). On each slice its mask takes the place of the one
-            it had there: a sharper view, a better mask, an earlier propagation from it.
+            Id of the box that gave the mask. On each slice the mask replaces the earlier one of
+            the same box: a coarser view, a worse mask, or an earlier propagation from the box.
         """
         self._labels.add(label)
         place = None if key is None else (key, mask.slice.axis, mask.slice.index)
@@ -91,7 +110,10 @@ class Edit:
         h, w = mask.patch.shape
         where = (slice(mask.y0, mask.y0 + h), slice(mask.x0, mask.x0 + w))
         plane = plane_index(mask.slice.axis, mask.slice.index)
-        old, old_origin = self._canvas.labels[plane][where], self._canvas.origins[plane][where]
+        old, old_origin = (
+            self._label_volume.labels[plane][where],
+            self._label_volume.origins[plane][where],
+        )
         allowed = mask.patch & (old != label)
         if not self._overwrite:
             allowed &= self._free(old, old_origin)
@@ -104,14 +126,14 @@ class Edit:
         return patch
 
     def clear(self, where: SliceRef, label: int, near: BoxPrompt | None = None) -> Patch | None:
-        """Take away what propagations have painted of a label on a slice; the rest stays.
+        """Remove what propagations have painted of a label on a slice; None if nothing changes.
 
-        Voxels from a box, a hand or a file are not touched. With `near` only the parts that touch
-        that box are taken: elsewhere lies another object. None where there were none.
+        Voxels from a box, from the brush or from a file stay. With `near`, only connected parts
+        that touch that box are removed, because parts elsewhere belong to another object.
         """
         self._labels.add(label)
         plane = plane_index(where.axis, where.index)
-        labels, origins = self._canvas.labels[plane], self._canvas.origins[plane]
+        labels, origins = self._label_volume.labels[plane], self._label_volume.origins[plane]
         gone = (labels == label) & (origins == Origin.PROPAGATED.value)
         if near is not None and gone.any():
             gone = parts_touching(gone, near)
@@ -123,34 +145,34 @@ class Edit:
     def set_confidence(
         self, label: int, axis: Axis, confidences: Mapping[int, float | None]
     ) -> None:
-        """Keep with the masks how far to trust each slice, 0 to 1, by index along the axis.
+        """Log the confidence of each slice with the masks: 0 to 1, by index along the axis.
 
-        None where a propagation has taken away what was there.
+        Give None for a slice from which a propagation has removed the label.
         """
         self._trust |= {(label, axis, index): value for index, value in confidences.items()}
 
     def record_propagation(self, run: PropagationRecord) -> None:
-        """Keep with the masks which propagation they came from."""
+        """Log with the masks which propagation they came from."""
         self._runs.append(run)
 
     def close(self) -> Event | None:
-        """Log what was painted; None where nothing was. Closing twice does nothing."""
+        """Log what was painted; None if nothing was. Closing twice does nothing."""
         self.is_over = True
         return self._on_close(self)
 
     def finish(self) -> Event | None:
-        """What was painted since the last call, as an event; None where nothing was."""
+        """Return what was painted since the last call as an event, or None if nothing was."""
         event = self.open_event
         if event is None:
             return None
-        packed = event.packed  # first: it may find no memory, and then nothing must be forgotten
+        packed = event.packed  # first: if memory runs out here, nothing must be lost
         self._history = (*self._history, packed)
         self._empty()
         return packed
 
     @property
     def open_event(self) -> Event | None:
-        """What `finish` would return now."""
+        """The event that `finish` would return now."""
         if not (self._patches or self._before or self._after):
             return None
         return replace(
@@ -167,9 +189,9 @@ class Edit:
 
     @property
     def unfinished(self) -> Event | None:
-        """What was painted so far, as it is to be read if the program ends before the edit does.
+        """The event so far, in the form to restore if the program ends before the edit does.
 
-        `if_interrupted` says how far to trust each slice then, and what was asked for.
+        `if_interrupted` gives its confidences and the requested propagation.
         """
         event, more = self.open_event, self.if_interrupted()
         if event is None or more is None:
@@ -193,18 +215,18 @@ class Edit:
         return Origin.BOX if self._event.kind == "box" else Origin.PROPAGATED
 
     def _replace_earlier(self, place: BoxSlice, label: int) -> None:
-        """Take back what the same box painted on this slice, now or in an earlier event."""
+        """Remove what the same box painted on this slice, in this event or an earlier one."""
         mask, patch = self._now.pop(place, (None, None))
         if mask is None and self._event.kind == "propagate":
             patch = last_at(place, label, self._history)
         self._masks = [other for other in self._masks if other is not mask]
         if patch is not None:
             nothing = np.zeros(patch.shape, dtype=bool)
-            # With its place: what is taken back is no longer this box's, whoever paints there.
+            # Logged with its place: whoever paints there next, it is no longer this box's mask.
             self._revert(patch, label, self._origin, keep=nothing, place=place)
 
     def _free(self, old: Labels, old_origin: Origins) -> np.ndarray:
-        """Background; but what a hand has erased, only a freshly drawn box may fill."""
+        """True for background pixels. Only a newly drawn box may fill what the user has erased."""
         free = old == 0
         if self._event.kind == "propagate" or self._before:
             free &= old_origin != Origin.HAND.value
@@ -219,15 +241,15 @@ class Edit:
         new_origin: Origins,
         place: BoxSlice | None = None,
     ) -> Patch | None:
-        patch = self._canvas.patch(where, y0, x0, new, new_origin)
+        patch = self._label_volume.patch(where, y0, x0, new, new_origin)
         if patch is not None:
-            self._canvas.apply(patch)
+            self._label_volume.apply(patch)
             self._patches.append(patch)
             self._places.append(place)
         return patch
 
     def _take_back(self, placed: PlacedBox) -> None:
-        """Remove what a box painted, but for voxels that another box's mask also covers."""
+        """Remove what a box painted, except voxels that another box's mask also covers."""
         for patch in painted_for(placed, self._history):
             keep = self._covered_by_others(placed, patch)
             self._revert(patch, placed.label, Origin.BOX, keep=keep)
@@ -241,10 +263,10 @@ class Edit:
         keep: np.ndarray,
         place: BoxSlice | None = None,
     ) -> None:
-        """Bring back what was before a patch, where its label is still as it was painted."""
-        now: Labels = patch.window_of(self._canvas.labels)
-        now_origin: Origins = patch.window_of(self._canvas.origins)
-        # What the patch only took away, an earlier mask of the box, may be another's by now.
+        """Restore the state before a patch, for voxels that still have the label it painted."""
+        now: Labels = patch.window_of(self._label_volume.labels)
+        now_origin: Origins = patch.window_of(self._label_volume.origins)
+        # Voxels that the patch only removed may belong to another box by now.
         mine = (patch.spread(patch.new) == label) & (now == label) & ~keep
         mine &= now_origin == origin.value
         before, before_origin = patch.spread(patch.old), patch.spread(patch.old_origin)
@@ -265,7 +287,8 @@ class Edit:
             event = event_of(other, self._history) if same else None
             if event is not None and other.box_id != placed.box_id:
                 others.setdefault(id(event), (event, set()))[1].add(other.box)
-        for event, boxes in others.values():  # one where the log was folded, with all its masks
+        # A folded log has one event with the masks of all boxes, so each event is read only once.
+        for event, boxes in others.values():
             for mask in event.masks:
                 if mask.prompt in boxes:
                     covered |= mask.mask[patch.y0 : patch.y0 + h, patch.x0 : patch.x0 + w]

@@ -1,4 +1,4 @@
-"""The rows of the log: labels, placed boxes, and the `Event` that holds one thing that was done."""
+"""The records of the annotation log: `Label`, `PlacedBox`, `PropagationRecord`, `Event`, `Step`."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ EventKind = Literal["box", "propagate", "paint", "clear", "import", "boxes", "ta
 
 
 class Origin(IntEnum):
-    """Where a voxel's label came from.
+    """The origin of a voxel's label.
 
-    Compare arrays with a member's ``value``: with the member itself numpy converts every voxel,
-    which takes 7 times as long, and ended the process where memory was short.
+    Compare arrays with a member's ``value``. With the member itself numpy converts every voxel,
+    which takes 7 times as long, and has crashed the process when memory was short.
     """
 
     NONE = 0
@@ -37,16 +37,16 @@ class Origin(IntEnum):
 
 
 BoxSlice = tuple[int, Axis, int]
-"""A box's id and a slice: what a mask answers, and where."""
+"""A box's id, an axis and a slice index: the box that gave a mask, and the mask's slice."""
 
 
 LabelSlice = tuple[int, Axis, int]
-"""A label and a slice: what a reviewer looks at."""
+"""A label's number, an axis and a slice index: the unit of review."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlacedBox:
-    """A box on the screen: its identity through moves, the label it asks for, where it lies."""
+    """A box that the user placed: its id (which moves do not change), its label and its corners."""
 
     box_id: int
     label: int
@@ -55,17 +55,19 @@ class PlacedBox:
 
 @dataclass(frozen=True, slots=True)
 class PropagationRecord:
-    """How a propagation was asked for, and how far its objects reached when it had ended.
+    """The request of a propagation, and the extent of its objects when it had ended.
+
+    Journals store these field names, so they keep their older words.
 
     Parameters
     ----------
     axis, reach
-        Along which axis; the first and last slice asked for.
+        The axis, and the first and last slice that were requested.
     courses
-        The key of each course that is to be followed on when a keyframe changes (`Course.key`),
-        with the ids of its boxes.
+        For each `PropagationTarget` to update when a keyframe changes: its `key` and the ids of
+        its boxes.
     ends
-        Label, first and last slice of what there was; none while it runs.
+        Label, first and last slice of each object found; empty while the propagation runs.
     """
 
     axis: Axis
@@ -75,46 +77,48 @@ class PropagationRecord:
 
     @property
     def is_unfinished(self) -> bool:
-        """Whether it ran still when it was kept: a run that has ended, or was stopped, has ends."""
+        """Whether it was still running when it was stored; a finished or stopped run has ends."""
         return not self.ends
 
 
 @dataclass(frozen=True, eq=False)
 class Event:
-    """One thing that was done.
+    """One entry of the log: a user's action or a model's result, with all it changed.
+
+    Journals store these field names.
 
     Parameters
     ----------
     kind
-        What it was.
+        The kind of action.
     time
-        Seconds since 1970, by the clock of the machine.
+        Seconds since 1970, by the machine's clock.
     labels
-        The label numbers it is about.
+        The label numbers concerned.
     change
-        What it did to the voxels.
+        The changed voxels.
     places
-        For each patch of `change`, which box it answers on which slice; None for patches that
-        only take something back.
+        For each patch of `change`, the box it came from and its slice; None for patches that only
+        remove something.
     boxes_before, boxes_after
-        The boxes it took away or moved, and what they became.
+        The boxes that were removed or moved, and the boxes that were added or replaced them.
     table_before, table_after
-        The whole label table where the event changed it, else None.
+        The whole label table if the event changed it, else None.
     masks
-        The model's masks as they came, before the rules of overwriting.
+        The model's masks before the overwrite rules were applied.
     model, window
-        What made the masks: `PromptableModel.identity`, and the window in words.
+        What made the masks: `PromptableModel.identity`, and the intensity window as text.
     points
-        `PointAnswer.prompts` of its one mask, where points were asked and no box.
+        `PointAnswer.prompts` of the one mask, if it came from points without a box.
     trust
-        How far to trust each propagated slice of a label, 0 to 1 (`engine.data.confidence`); None
-        where what was propagated is no longer there.
+        Confidence of each propagated slice of a label, 0 to 1 (`engine.data.confidence`); None
+        if the propagated mask is no longer there.
     runs
-        The propagation that it is the end of; of an event that others were folded into, theirs.
+        The propagation that ended with this event; for a folded event, those of all its events.
     accepted_before, accepted_after
-        The slices whose acceptance it took back, and those it accepted.
+        The slices whose acceptance was withdrawn, and those that were accepted.
     by_hand
-        Of an event that others were folded into: the slices that count as painted by hand.
+        For a folded event, the slices that count as painted by hand.
     """
 
     kind: EventKind
@@ -138,10 +142,10 @@ class Event:
 
     @property
     def packed(self) -> Event:
-        """The same event in little room, as a log keeps it.
+        """The same event with compressed content, as the log stores it.
 
-        Packed where it is made or read, before it is appended: a log, its journal and what is
-        remembered of an event know it by its identity.
+        Pack an event before it is appended: the log, its journal and caches know an event by its
+        identity, and this is a new object.
         """
         return replace(
             self,
@@ -157,7 +161,7 @@ StepKind = Literal["event", "undo", "redo", "saved"]
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """A step of the log: an event was done, the last one undone or redone, or all was saved."""
+    """A step of the log: an event was added, the last one undone or redone, or labels saved."""
 
     kind: StepKind
     event: Event | None = None

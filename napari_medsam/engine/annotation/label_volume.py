@@ -1,4 +1,4 @@
-"""The `LabelVolume`: the labels array, where each label came from, and how many voxels each has."""
+"""`LabelVolume`: the labels array, the origin of each voxel's label, and voxel counts per label."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from napari_medsam.engine.data.volume import plane_index
 
 
 class LabelVolume:
-    """Two arrays of one shape that only patches change, so that the counts are always right.
+    """Two arrays of one shape, changed only through patches so that the counts stay correct.
 
     Attributes
     ----------
     labels
         (Z, Y, X) uint16; 0 is the background.
     origins
-        (Z, Y, X) uint8 of `events.Origin`. Zeros that nobody touched cost no memory.
+        (Z, Y, X) uint8 of `events.Origin`. Untouched zeros take no memory.
     revisions
-        (Z,) int64: how often each axial slice was changed, for whoever keeps something of it.
+        (Z,) int64: how often each axial slice was changed, so that caches can tell.
     """
 
     def __init__(self, shape_zyx: tuple[int, int, int]) -> None:
@@ -33,11 +33,11 @@ class LabelVolume:
         self._locked = np.zeros(0, dtype=np.uint16)
 
     def lock(self, labels: Iterable[int]) -> None:
-        """From now on no voxel of these labels changes, and none becomes one of them."""
+        """Set the locked labels: no patch makes a voxel gain or lose one of them."""
         self._locked = np.fromiter(labels, dtype=np.uint16)
 
     def holds(self, old: Labels, new: Labels) -> NDArray[np.bool_]:
-        """Where a change from `old` to `new` is forbidden, for a label of the two is locked."""
+        """True where a change from `old` to `new` is refused because one of the two is locked."""
         if not self._locked.size:
             return np.zeros(np.broadcast(old, new).shape, dtype=bool)
         return np.isin(old, self._locked) | np.isin(new, self._locked)
@@ -48,10 +48,10 @@ class LabelVolume:
     def patch(
         self, where: SliceRef, y0: int, x0: int, new: Labels, new_origin: Origins
     ) -> Patch | None:
-        """The patch that would put `new` at y0, x0 of a slice; None if nothing differs.
+        """The patch that would put (h, w) `new` at y0, x0 of a slice; None if nothing differs.
 
-        Voxels of locked labels are left out of it. Undo is not asked: what it takes back lies
-        before the lock in the log, or after it was opened.
+        It leaves locked labels as they are. Undo needs no such check: the events that it takes
+        back were logged while the label was not locked.
         """
         if self._locked.size:
             h, w = new.shape
@@ -63,13 +63,13 @@ class LabelVolume:
         return record_patch(self.labels, self.origins, where, y0, x0, new, new_origin)
 
     def replace_with(self, other: LabelVolume) -> None:
-        """Become what another canvas of the same shape is; the arrays stay the same objects."""
+        """Copy the content of another one of the same shape; the arrays stay the same objects."""
         self.labels[...], self.origins[...] = other.labels, other.origins
         self._counts, self._locked = dict(other._counts), other._locked
         self.revisions += 1
 
     def apply(self, patch: Patch, *, forward: bool = True) -> None:
-        """Write a patch, or take it back, and keep the counts; where memory ends, do nothing."""
+        """Write or revert a patch and update the counts; on MemoryError nothing has changed."""
         counts = dict(self._counts)
         for number, gained in _gains(patch):
             counts[number] = counts.get(number, 0) + (gained if forward else -gained)
@@ -83,7 +83,7 @@ class LabelVolume:
         self._counts = counts
 
     def apply_all(self, change: Change, *, forward: bool = True) -> None:
-        """Write the patches of a change, or take them back in the other order: all or none."""
+        """Write the patches of a change, or revert them in reverse order: all or none."""
         written: list[Patch] = []
         try:
             for patch in change if forward else reversed(change):
@@ -96,7 +96,7 @@ class LabelVolume:
 
 
 def _gains(patch: Patch) -> list[tuple[int, int]]:
-    """Label and voxels: what a patch takes from labels, as negative numbers, and what it gives."""
+    """(label, voxels) pairs: negative for labels that lose voxels, positive for those that gain."""
     n_changed = int(np.count_nonzero(patch.mask))
     found = []
     for values, sign in ((patch.old, -1), (patch.new, 1)):

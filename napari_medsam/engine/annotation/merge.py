@@ -1,4 +1,4 @@
-"""Labels from a file beside those that are there already: nothing that is there is lost."""
+"""Merging labels from a file into existing labels without losing any of the existing ones."""
 
 from __future__ import annotations
 
@@ -16,23 +16,22 @@ Labels = NDArray[np.unsignedinteger]
 def merge_labels(
     there: Labels, table: Sequence[Label], new: Labels, names: Sequence[Label]
 ) -> tuple[NDArray[np.uint32], tuple[Label, ...]]:
-    """New labels (Z, Y, X) laid beside those that are there.
+    """Merge new labels (Z, Y, X) into existing ones; voxels that have a label keep it.
 
-    A new label is the same as one that is there where number and name agree; else, where its
-    number is taken by a label with voxels, it gets the next free one. Voxels that have a label
-    keep it.
+    A new label is the same as an existing one if number and name agree. Otherwise, if its number
+    belongs to a label with voxels, it gets the next free number.
 
     Parameters
     ----------
     there, table
-        What is there, and its names.
+        The existing labels and their rows.
     new, names
-        What comes, and its names as far as it has any.
+        The new labels, of the same shape, and their rows; a label without a row gets one.
 
     Returns
     -------
     labels, table
-        Both together, and names for the labels that came.
+        The merged labels, and the rows of the new ones.
     """
     old = {label.number: label for label in table}
     come = {label.number: label for label in names}
@@ -53,7 +52,7 @@ def merge_labels(
 
 
 def _moved(label: Label, number: int, known: dict[int, Label]) -> Label:
-    """A label under another number; its colour too, where another label has the same."""
+    """A label under another number, and with another colour if a known label has the same one."""
     name = default_name(number) if label.name == default_name(label.number) else label.name
     taken = {one.color for one in known.values() if one is not label}
     color = default_color(number) if label.color in taken else label.color

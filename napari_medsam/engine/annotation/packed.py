@@ -1,7 +1,7 @@
-"""What an event holds, as the log keeps it: in deflated blocks, made anew when it is asked for.
+"""Compressed storage for the masks and patches of logged events; items are decompressed on access.
 
-A log keeps every event for as long as the program runs, and few are read again. One by one, the
-masks and patches of an hour's thousands would cost dozens of small objects each.
+The log holds every event for as long as the program runs, but few are read again. Unpacked, the
+thousands of masks and patches of an hour's work would take dozens of small objects each.
 """
 
 from __future__ import annotations
@@ -25,19 +25,20 @@ from napari_medsam.engine.data.volume import AXES, Axis
 T = TypeVar("T")
 
 BLOCK = 1 << 16
-"""A block is closed once it holds so many bytes: one patch of a label file may be 1 MB."""
+"""Bytes after which a block is closed; one patch of a label file may have 1 MB."""
 
 Record = tuple[Sequence[int], Sequence[float], Sequence[bytes]]
-"""An item as whole numbers, floats and bytes: as many of each for every item of a kind."""
+"""An item as integers, floats and byte strings; each kind of item has a fixed number of each."""
 
-Spot = tuple[int, Axis, int]
+NumberedSlice = tuple[int, Axis, int]
+"""A box's id or a label's number, an axis and a slice index: `events.BoxSlice` or `LabelSlice`."""
 
 _NO_CROP = (-1, -1, -1, -1)
 _NO_AXIS = -1
 
 
-class _Listed(Sequence[T]):
-    """A sequence whose items are made by `_made`."""
+class _LazySequence(Sequence[T]):
+    """A read-only sequence whose items are made on access, by `_item`."""
 
     __slots__ = ()
 
@@ -47,19 +48,19 @@ class _Listed(Sequence[T]):
     def __getitem__(self, index: slice) -> tuple[T, ...]: ...
     def __getitem__(self, index: int | slice) -> T | tuple[T, ...]:
         n = range(len(self))[index]
-        return self._made(n) if isinstance(n, int) else tuple(self._made(one) for one in n)
+        return self._item(n) if isinstance(n, int) else tuple(self._item(one) for one in n)
 
     @abstractmethod
-    def _made(self, n: int) -> T: ...
+    def _item(self, n: int) -> T: ...
 
 
-class _Kept(_Listed[T]):
-    """Items as records in deflated blocks."""
+class _PackedRecords(_LazySequence[T]):
+    """A sequence whose items are stored as records in deflated blocks."""
 
     __slots__ = ("_blocks", "_ends")
 
     n_numbers: ClassVar[tuple[int, int, int]]
-    """How many whole numbers, floats and byte strings an item is."""
+    """How many integers, floats and byte strings an item has."""
 
     def __init__(self, records: Iterable[Record]) -> None:
         blocks: list[bytes] = []
@@ -84,7 +85,7 @@ class _Kept(_Listed[T]):
 
     @property
     def n_bytes(self) -> int:
-        """Of the blocks."""
+        """Bytes of the compressed blocks."""
         return sum(map(len, self._blocks))
 
     def _record(self, n: int) -> tuple[list[int], list[float], list[bytes]]:
@@ -109,9 +110,9 @@ def _deflated(records: Sequence[Record]) -> bytes:
 def _block(
     deflated: bytes, n: int, n_numbers: tuple[int, int, int]
 ) -> tuple[NDArray[np.int32], NDArray[np.float64], list[int], bytes]:
-    """Of n items the whole numbers (n, i), floats (n, j), and byte strings, joined, with bounds.
+    """Decompress a block of n items: integers (n, i), floats (n, j), bounds, joined byte strings.
 
-    The last few are remembered: the items of an event are asked for one after the other.
+    The last few blocks are cached, because the items of an event are read one after the other.
     """
     plain = zlib.decompress(deflated)
     i, j, k = n_numbers
@@ -127,8 +128,8 @@ def _block(
     )
 
 
-class PackedMasks(_Kept[SliceMask]):
-    """The masks of an event. Their numbers come back exactly; no agreement is kept as NaN."""
+class PackedMasks(_PackedRecords[SliceMask]):
+    """The masks of an event, without loss; a missing agreement is stored as NaN."""
 
     __slots__ = ()
     n_numbers = 18, 7, 1
@@ -136,7 +137,7 @@ class PackedMasks(_Kept[SliceMask]):
     def __init__(self, masks: Sequence[SliceMask]) -> None:
         super().__init__(_of_mask(mask) for mask in masks)
 
-    def _made(self, n: int) -> SliceMask:
+    def _item(self, n: int) -> SliceMask:
         row, numbers, (bits,) = self._record(n)
         score, stability, agreement, *corners = numbers
         height, width, y0, x0, h, w = row[12:]
@@ -162,7 +163,7 @@ def _of_mask(mask: SliceMask) -> Record:
     return row, numbers, (np.packbits(mask.patch).tobytes(),)
 
 
-class PackedPatches(_Kept[Patch]):
+class PackedPatches(_PackedRecords[Patch]):
     """The patches of an event."""
 
     __slots__ = ()
@@ -171,7 +172,7 @@ class PackedPatches(_Kept[Patch]):
     def __init__(self, patches: Sequence[Patch]) -> None:
         super().__init__(_of_patch(patch) for patch in patches)
 
-    def _made(self, n: int) -> Patch:
+    def _item(self, n: int) -> Patch:
         (axis, index, y0, x0, h, w), _, pieces = self._record(n)
         bits, old, new, old_origin, new_origin = pieces
         return Patch(
@@ -194,67 +195,67 @@ def _of_patch(patch: Patch) -> Record:
     return row, (), [one.tobytes() for one in values]
 
 
-class PackedLabelSlices(_Listed[Spot | None]):
-    """Triples of a number, an axis and a slice, or None: twelve bytes each."""
+class PackedLabelSlices(_LazySequence[NumberedSlice | None]):
+    """(number, axis, slice index) triples or None, in twelve bytes each."""
 
     __slots__ = ("_rows",)
 
-    def __init__(self, spots: Sequence[Spot | None]) -> None:
-        self._rows = _spot_rows(spots)
+    def __init__(self, slices: Sequence[NumberedSlice | None]) -> None:
+        self._rows = _packed_rows(slices)
 
     def __len__(self) -> int:
         return len(self._rows) // 12
 
-    def __contains__(self, spot: object) -> bool:
-        """Quickly: each propagation of the log is asked for each slice."""
-        if not isinstance(spot, tuple):
+    def __contains__(self, one: object) -> bool:
+        """Search the packed bytes: this runs for each slice and each propagation of the log."""
+        if not isinstance(one, tuple):
             return any(one is None for one in self)
-        wanted = _spot_row(spot)
+        wanted = _packed_row(one)
         found = self._rows.find(wanted)
         while found > 0 and found % 12:
             found = self._rows.find(wanted, found + 1)
         return found >= 0
 
-    def __iter__(self) -> Iterator[Spot | None]:
+    def __iter__(self) -> Iterator[NumberedSlice | None]:
         for number, axis, index in np.frombuffer(self._rows, np.int32).reshape(-1, 3).tolist():
             yield None if axis == _NO_AXIS else (number, AXES[axis], index)
 
-    def _made(self, n: int) -> Spot | None:
+    def _item(self, n: int) -> NumberedSlice | None:
         number, axis, index = np.frombuffer(self._rows, np.int32, 3, 12 * n).tolist()
         return None if axis == _NO_AXIS else (number, AXES[axis], index)
 
 
 @lru_cache(maxsize=16)
-def _spot_row(spot: Spot) -> bytes:
-    return _spot_rows([spot])
+def _packed_row(one: NumberedSlice) -> bytes:
+    return _packed_rows([one])
 
 
-def _spot_rows(spots: Sequence[Spot | None]) -> bytes:
+def _packed_rows(slices: Sequence[NumberedSlice | None]) -> bytes:
     nowhere = (0, _NO_AXIS, 0)
-    rows = [nowhere if s is None else (s[0], AXES.index(s[1]), s[2]) for s in spots]
+    rows = [nowhere if s is None else (s[0], AXES.index(s[1]), s[2]) for s in slices]
     return _int32(rows).tobytes()
 
 
-class PackedConfidences(_Listed[tuple[Spot, float | None]]):
-    """How far to trust each spot, 0 to 1; no trust is kept as NaN."""
+class PackedConfidences(_LazySequence[tuple[NumberedSlice, float | None]]):
+    """A confidence, 0 to 1, for each slice of a label; None is stored as NaN."""
 
-    __slots__ = ("_spots", "_values")
+    __slots__ = ("_slices", "_values")
 
-    def __init__(self, trust: Sequence[tuple[Spot, float | None]]) -> None:
-        self._spots = PackedLabelSlices([spot for spot, _ in trust])
+    def __init__(self, trust: Sequence[tuple[NumberedSlice, float | None]]) -> None:
+        self._slices = PackedLabelSlices([one for one, _ in trust])
         values = [np.nan if value is None else value for _, value in trust]
         self._values = np.array(values, np.float64).tobytes()
 
     def __len__(self) -> int:
-        return len(self._spots)
+        return len(self._slices)
 
-    def __iter__(self) -> Iterator[tuple[Spot, float | None]]:
+    def __iter__(self) -> Iterator[tuple[NumberedSlice, float | None]]:
         values = np.frombuffer(self._values, np.float64).tolist()
-        for spot, value in zip(self._spots, values, strict=True):
-            if spot is not None:
-                yield spot, value if value == value else None  # NaN equals nothing
+        for one, value in zip(self._slices, values, strict=True):
+            if one is not None:
+                yield one, value if value == value else None  # NaN equals nothing
 
-    def _made(self, n: int) -> tuple[Spot, float | None]:
+    def _item(self, n: int) -> tuple[NumberedSlice, float | None]:
         return next(pair for k, pair in enumerate(self) if k == n)
 
 
@@ -270,31 +271,33 @@ def _slice(row: list[int]) -> SliceRef:
 
 
 def pack_masks(masks: Sequence[SliceMask]) -> Sequence[SliceMask]:
-    """The same masks in little room."""
+    """The same masks, compressed unless they already are."""
     return masks if not masks or isinstance(masks, PackedMasks) else PackedMasks(masks)
 
 
 def pack_patches(change: Change) -> Change:
-    """The same patches in little room."""
+    """The same patches, compressed unless they already are."""
     return change if not change or isinstance(change, PackedPatches) else PackedPatches(change)
 
 
-def pack_label_slices(spots: Sequence[Spot | None]) -> Sequence[Spot | None]:
-    """The same spots in little room."""
-    return spots if not spots or isinstance(spots, PackedLabelSlices) else PackedLabelSlices(spots)
+def pack_label_slices(slices: Sequence[NumberedSlice | None]) -> Sequence[NumberedSlice | None]:
+    """The same triples, packed unless they already are."""
+    return (
+        slices if not slices or isinstance(slices, PackedLabelSlices) else PackedLabelSlices(slices)
+    )
 
 
 def pack_confidences(
-    trust: Sequence[tuple[Spot, float | None]],
-) -> Sequence[tuple[Spot, float | None]]:
-    """The same in little room."""
+    trust: Sequence[tuple[NumberedSlice, float | None]],
+) -> Sequence[tuple[NumberedSlice, float | None]]:
+    """The same confidences, packed unless they already are."""
     return trust if not trust or isinstance(trust, PackedConfidences) else PackedConfidences(trust)
 
 
 def _int32(values: object) -> NDArray[np.int32]:
-    """Whole numbers as int32; OverflowError if one does not fit.
+    """Integers as int32; OverflowError if one does not fit.
 
-    numpy before 2.0 only warns and stores another number.
+    numpy before 2.0 only warns and stores a wrong number.
     """
     wide = np.array(values, np.int64)
     narrow = wide.astype(np.int32)

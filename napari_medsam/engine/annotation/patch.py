@@ -1,7 +1,8 @@
-"""A `Change`: exactly which voxels of a labels array were changed, from what, to what.
+"""A `Patch`: which voxels of one slice of a labels array changed, with old and new values.
 
-Compact, because undo, redo and the journal keep every one of them: per slice a packed bitmap of
-the smallest patch, and the old and new values, stored once where they are all alike.
+Patches are compact, because undo, redo and the journal store all of them: a packed bitmap of the
+smallest rectangle, and the old and new values, stored once if all are equal. A `Change` is the
+sequence of patches of one event.
 """
 
 from __future__ import annotations
@@ -29,9 +30,10 @@ Origins = NDArray[np.uint8]
 class Patch:
     """The change of one slice.
 
-    `bits` is the packed (h, w) bitmap of the changed pixels of the patch at y0, x0. The values
-    are one number where all are alike, else one for each changed pixel in row order. `old_origin`
-    and `new_origin` do the same for where a voxel's label came from (`annotation.Origin`).
+    `bits` is the packed (h, w) bitmap of the changed pixels; the rectangle's first pixel is at
+    y0, x0. `old` and `new` have one label if all are equal, else one per changed pixel in row
+    order. `old_origin` and `new_origin` are stored likewise, with values of `events.Origin`.
+    Journals store these field names.
     """
 
     axis: Axis
@@ -52,19 +54,19 @@ class Patch:
         return np.unpackbits(self.bits, count=count).reshape(self.shape).astype(bool)
 
     def spread(self, values: NDArray[T]) -> NDArray[T]:
-        """One of its four arrays of values as (h, w); 0 where it changes nothing."""
+        """One of the four value arrays as (h, w); 0 for pixels that do not change."""
         full = np.zeros(self.shape, values.dtype)
         full[self.mask] = values
         return full
 
     @property
     def n_bytes(self) -> int:
-        """Memory of the arrays."""
+        """Bytes of the arrays."""
         arrays = (self.bits, self.old, self.new, self.old_origin, self.new_origin)
         return sum(a.nbytes for a in arrays)
 
     def fits(self, shape_zyx: tuple[int, ...]) -> bool:
-        """Whether it lies inside a volume, and has a value for each changed pixel."""
+        """Whether it is inside a volume and has a value for each changed pixel."""
         where = AXES.index(self.axis)
         rows, columns = (n for a, n in enumerate(shape_zyx) if a != where)
         h, w = self.shape
@@ -79,7 +81,7 @@ class Patch:
         return all(v.shape in ((1,), (n,)) for v in values)
 
     def write(self, labels: Labels, origins: Origins, *, forward: bool) -> None:
-        """Put the new values (or the old ones back) into the (Z, Y, X) arrays."""
+        """Write the new values, or the old ones, into the (Z, Y, X) arrays."""
         mask = self.mask
         label, origin = (self.new, self.new_origin) if forward else (self.old, self.old_origin)
         self.window_of(labels)[mask] = label
@@ -105,7 +107,7 @@ def record_patch(
     new: Labels,
     new_origin: Origins,
 ) -> Patch | None:
-    """The patch that would turn what is at y0, x0 of a slice into `new`; None if nothing differs.
+    """The patch that would put (h, w) `new` at y0, x0 of a slice; None if nothing differs.
 
     Nothing is written: call `Patch.write`.
     """
@@ -125,7 +127,7 @@ def patch_between(
 ) -> Patch | None:
     """The patch between two states (old, new) of the (h, w) region at corner (y0, x0).
 
-    It is cut down to the smallest rectangle that holds what differs.
+    It covers only the smallest rectangle that contains all differences. None if there are none.
     """
     y0, x0, mask = tight_patch((values[0] != values[1]) | (origins[0] != origins[1]))
     if mask.size == 0:
@@ -149,13 +151,13 @@ def patch_between(
 
 
 def _once(values: NDArray[T]) -> NDArray[T]:
-    """The values, fresh ones, or one of them where they are all alike."""
-    return values if (values != values[0]).any() else _alone(values[0])
+    """The values, or an array with one of them if all are equal."""
+    return values if (values != values[0]).any() else _single_value(values[0])
 
 
 @lru_cache(maxsize=1024, typed=True)
-def _alone(value: T) -> NDArray[T]:
+def _single_value(value: T) -> NDArray[T]:
     """(1,) with one value, shared by all patches: an array of its own takes 150 bytes."""
-    alone = np.array([value])
-    alone.flags.writeable = False
-    return alone
+    single = np.array([value])
+    single.flags.writeable = False
+    return single

@@ -1,7 +1,6 @@
-"""Which box painted which voxels, read from the log: what a moved box or a new run takes back.
+"""Which box painted which voxels, read from the log; needed to remove an earlier mask of a box.
 
-A log whose oldest events were folded into one (`journal.summary_event`) tells it by that event's
-places.
+If the oldest events were folded into one (`journal.summary_event`), that event's `places` say it.
 """
 
 from __future__ import annotations
@@ -13,17 +12,17 @@ from napari_medsam.engine.annotation.patch import Patch
 
 
 def place_of(placed: PlacedBox) -> BoxSlice:
-    """A box on its own slice."""
+    """The id, axis and slice index of a box on its own slice."""
     return placed.box_id, placed.box.slice.axis, placed.box.slice.index
 
 
 def event_of(placed: PlacedBox, history: Sequence[Event]) -> Event | None:
-    """The event that put a box where it is, or that it was folded into."""
+    """The event that placed a box where it is, or the folded event; None if there is none."""
     return next((e for e in reversed(history) if placed in e.boxes_after), None)
 
 
 def painted_for(placed: PlacedBox, history: Sequence[Event]) -> Sequence[Patch]:
-    """What a box painted on its own slice, and was not cleared since."""
+    """The patches that a box painted on its own slice since its label was last cleared."""
     history = _since_cleared(placed.label, history)
     event = event_of(placed, history)
     if event is None:
@@ -35,9 +34,9 @@ def painted_for(placed: PlacedBox, history: Sequence[Event]) -> Sequence[Patch]:
 
 
 def last_at(place: BoxSlice, label: int, history: Sequence[Event]) -> Patch | None:
-    """What the last propagation of a label that reached a place left there, and was not cleared.
+    """The patch that the last propagation left at a place, unless the label was cleared since.
 
-    One run may paint a place twice, when a better mask comes: the later patch is what it left.
+    One propagation may paint a place twice, if a better mask is found; the later patch counts.
     """
     for event in reversed(_since_cleared(label, history)):
         if event.kind in ("propagate", "import") and place in event.places:
@@ -47,7 +46,7 @@ def last_at(place: BoxSlice, label: int, history: Sequence[Event]) -> Patch | No
 
 
 def _since_cleared(label: int, history: Sequence[Event]) -> Sequence[Event]:
-    """The log after a label's voxels were last taken away: what there was before is no one's."""
+    """The part of the log after a label was last cleared."""
     for n in reversed(range(len(history))):
         if history[n].kind == "clear" and label in history[n].labels:
             return history[n + 1 :]

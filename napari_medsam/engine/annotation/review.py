@@ -1,7 +1,7 @@
-"""Which slices of a propagation to look at: the worst first, until each is settled.
+"""Review of a propagation: which slices need a look, and which are settled; the worst come first.
 
-A slice is settled once a reviewer has accepted it, drawn a box on it or painted on it. All of
-this is read from the log, so undo and redo, and a log that was read back, need nothing more.
+A slice is settled once a reviewer has accepted it, drawn a box on it or painted on it. All of this
+is read from the log, so it is also right after undo, redo and reopening.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ Confidences = dict[int, float]
 
 @dataclass(frozen=True)
 class ReviewStatus:
-    """How the slices of one label stand along one axis.
+    """The review status of one label's slices along one axis.
 
     Parameters
     ----------
     confidences
-        Of the slices that were propagated.
+        By index, 0 to 1, for slices that were propagated.
     settled
-        Those of them that nobody need look at any more.
+        Slices that need no further look.
     accepted
-        Those that were accepted.
+        Slices that were accepted.
     """
 
     confidences: Mapping[int, float] = field(default_factory=dict)
@@ -43,14 +43,14 @@ class ReviewStatus:
 
     @property
     def to_look_at(self) -> list[int]:
-        """The slices in doubt that are not settled, the worst first."""
+        """The doubtful slices that are not settled, the worst first."""
         return doubtful(self.confidences, self.settled)
 
 
 def review_status(annotation: Annotation, axis: Axis, label: int) -> ReviewStatus:
-    """Read from the log; what was undone counts for nothing."""
-    spots = trusted(annotation)
-    found = {i: trust for (n, along, i), trust in spots.items() if (n, along) == (label, axis)}
+    """The review status of a label along an axis, from the log without what was undone."""
+    places = trusted(annotation)
+    found = {i: trust for (n, along, i), trust in places.items() if (n, along) == (label, axis)}
     accepted = frozenset(i for n, a, i in annotation.accepted if (n, a) == (label, axis))
     boxes = (b.box.slice for b in annotation.boxes if b.label == label)
     boxed = {where.index for where in boxes if where.axis == axis}
@@ -58,20 +58,20 @@ def review_status(annotation: Annotation, axis: Axis, label: int) -> ReviewStatu
 
 
 def trusted(annotation: Annotation) -> dict[LabelSlice, float]:
-    """How far to trust each slice of a label that was propagated and is still there."""
+    """The confidence, 0 to 1, of each propagated slice of a label that is still there."""
     found: dict[LabelSlice, float] = {}
     for event in annotation.log:
         if event.kind == "clear":
-            found = {spot: trust for spot, trust in found.items() if spot[0] not in event.labels}
-        for spot, trust in event.trust:
-            found.pop(spot, None)
+            found = {place: trust for place, trust in found.items() if place[0] not in event.labels}
+        for place, trust in event.trust:
+            found.pop(place, None)
             if trust is not None:
-                found[spot] = trust
+                found[place] = trust
     return found
 
 
 def painted(annotation: Annotation, axis: Axis, label: int) -> set[int]:
-    """The slices along an axis that a label was painted on by hand, or erased from."""
+    """The slices along an axis on which a label was painted or erased by hand."""
     found: set[int] = set()
     for event in annotation.log:
         if event.kind == "clear" and label in event.labels:
@@ -83,14 +83,14 @@ def painted(annotation: Annotation, axis: Axis, label: int) -> set[int]:
 
 
 _painted: WeakKeyDictionary[Event, dict[tuple[Axis, int], frozenset[int]]] = WeakKeyDictionary()
-"""What `_painted_slices` found: a day's strokes are asked for anew after each."""
+"""Results of `_painted_slices`: without a cache, each stroke would read all earlier ones again."""
 
 
 def painted_slices(event: Event, axis: Axis, label: int) -> frozenset[int]:
-    """The slices along an axis that a brush stroke was made on, where it touched a label.
+    """The slices along an axis on which a brush stroke that touched a label was drawn.
 
-    A stroke in the axial view lies on one axial slice and crosses many coronal ones; it was made
-    on the slice on which it lies flat. One that is flat nowhere counts along every axis.
+    A stroke in the axial view is on one axial slice but crosses many coronal ones, so only the
+    axis along which it touches a single slice counts. If there is none, all axes count.
     """
     if event not in _painted:
         _painted[event] = _painted_slices(event)
@@ -98,7 +98,7 @@ def painted_slices(event: Event, axis: Axis, label: int) -> frozenset[int]:
 
 
 def _painted_slices(event: Event) -> dict[tuple[Axis, int], frozenset[int]]:
-    """For all axes and labels at once: making the patches anew is what takes time."""
+    """All axes and labels at once, because unpacking the patches is the slow part."""
     patches = list(event.change)
     found: dict[tuple[Axis, int], frozenset[int]] = {}
     for label in {n for p in patches for values in (p.old, p.new) for n in values.tolist()} - {0}:
@@ -120,7 +120,7 @@ def _indices(patch: Patch, axis: Axis) -> set[int]:
 
 
 def confidences(masks: Mapping[int, SliceMask]) -> Confidences:
-    """How far to trust each slice from the object's first to its last; empty ends are left out."""
+    """The confidence of each slice from an object's first to its last; empty ends are left out."""
     found = [index for index, mask in masks.items() if not mask.is_empty]
     if not found:
         return {}
@@ -129,20 +129,20 @@ def confidences(masks: Mapping[int, SliceMask]) -> Confidences:
 
 
 def doubtful(found: Mapping[int, float], settled: Set[int] = frozenset()) -> list[int]:
-    """The slices to look at, the worst first."""
+    """The slices below `DOUBTFUL` that are not settled, the worst first."""
     open_ones = (i for i, c in found.items() if c < DOUBTFUL and i not in settled)
     return sorted(open_ones, key=lambda i: (found[i], i))
 
 
 def next_doubtful(order: list[int], shown: int | None) -> int | None:
-    """The slice after `shown` in the order of doubt, or the worst one; None where all is well."""
+    """The slice after `shown` in `order`, or the first one; None if `order` is empty."""
     if not order:
         return None
     return order[(order.index(shown) + 1) % len(order)] if shown in order else order[0]
 
 
 def summary(by_label: Iterable[Mapping[int, float]], n_slices: int) -> str:
-    """Words like "54 slices, 3 to look at"."""
+    """Text such as "54 slices, 3 to look at"."""
     n_doubtful = len({i for found in by_label for i in doubtful(found)})
     slices = f"{n_slices} slice" + ("" if n_slices == 1 else "s")
     return f"{slices}, {n_doubtful} to look at" if n_doubtful else f"{slices}, none in doubt"

@@ -1,6 +1,6 @@
-"""What a case's propagations were, and what is left to look at: read from the log.
+"""`ReviewIndex`: the propagations of an annotation and the slices left to review, from its log.
 
-So undo takes it away with the masks, redo brings it back, and work that is gone on with has it.
+Because it reads the log, the index follows undo and redo, and it is complete in resumed work.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ from napari_medsam.engine.data.volume import Axis, plane_index
 
 
 class ReviewIndex:
-    """The propagations of one annotation that are done and not undone."""
+    """An index of the propagations of one annotation that are not undone."""
 
     def __init__(self, annotation: Annotation) -> None:
         self._annotation = annotation
         self._runs: list[PropagationRecord] = []
-        self._standings: dict[tuple[Axis, int], ReviewStatus] = {}
-        self._anchors: dict[tuple[Axis, int], dict[int, SliceMask]] = {}
+        self._statuses: dict[tuple[Axis, int], ReviewStatus] = {}
+        self._fixed_masks: dict[tuple[Axis, int], dict[int, SliceMask]] = {}
         self._read_at: Event | None = None
 
     @property
     def runs(self) -> list[PropagationRecord]:
-        """Oldest first."""
+        """The propagations, oldest first."""
         self._read_log()
         return self._runs
 
     def followed(self, key: int) -> tuple[int, int] | None:
-        """First and last slice that a course was last propagated over; None if it never was."""
+        """First and last slice of the last propagation of a target, by its key; None if none."""
         return next((r.reach for r in reversed(self.runs) if key in dict(r.courses)), None)
 
     def keys(self) -> dict[int, int]:
-        """Box to the key of the course it was propagated with last."""
+        """Box id to the key of the target with which it was last propagated."""
         return {i: key for run in self.runs for key, ids in run.courses for i in ids}
 
     def ends(self, axis: Axis, label: int) -> tuple[int, int] | None:
@@ -47,57 +47,59 @@ class ReviewIndex:
                     return first, last
         return None
 
-    def standing(self, axis: Axis, label: int) -> ReviewStatus:
-        """How a label's slices stand along an axis."""
+    def status(self, axis: Axis, label: int) -> ReviewStatus:
+        """The review status of a label along an axis."""
         self._read_log()
-        if (axis, label) not in self._standings:
-            self._standings[axis, label] = review_status(self._annotation, axis, label)
-        return self._standings[axis, label]
+        if (axis, label) not in self._statuses:
+            self._statuses[axis, label] = review_status(self._annotation, axis, label)
+        return self._statuses[axis, label]
 
     @property
     def interrupted(self) -> list[tuple[int, Event]]:
-        """Labels with the propagation of them that never ended, and was not run again since."""
+        """(label, event) for each propagation that never ended and was not repeated since."""
         found: dict[tuple[int, Axis], Event] = {}
         for event in self._annotation.log:
             if event.kind == "clear":
                 found = {place: e for place, e in found.items() if place[0] not in event.labels}
             for run in event.runs:
-                if event.kind == "propagate" and run.is_unfinished:  # not one that was folded
+                if event.kind == "propagate" and run.is_unfinished:  # folded events do not count
                     found |= {(number, run.axis): event for number in event.labels}
                 for number, _, _ in run.ends:
                     found.pop((number, run.axis), None)
         return [(number, event) for (number, _), event in found.items()]
 
     def left(self) -> dict[tuple[int, Axis], int]:
-        """How many slices are left to look at, by label and axis; without those that have none."""
+        """The number of slices left to review, by (label, axis); entries of 0 are omitted."""
         propagated = {(label, axis) for label, axis, _ in trusted(self._annotation)}
-        counts = {(n, a): len(self.standing(a, n).to_look_at) for n, a in sorted(propagated)}
+        counts = {(n, a): len(self.status(a, n).to_look_at) for n, a in sorted(propagated)}
         return {place: count for place, count in counts.items() if count}
 
     def fixed_masks(self, axis: Axis, label: int) -> Mapping[int, SliceMask]:
-        """The masks of a label that stand along an axis."""
+        """The fixed masks of a label along an axis, by slice index."""
         self._read_log()
-        if (axis, label) not in self._anchors:
-            self._anchors[axis, label] = fixed_masks(self._annotation, axis, label)
-        return self._anchors[axis, label]
+        if (axis, label) not in self._fixed_masks:
+            self._fixed_masks[axis, label] = fixed_masks(self._annotation, axis, label)
+        return self._fixed_masks[axis, label]
 
     def _read_log(self) -> None:
-        """The log is read once for each state of it, not for each redraw."""
+        """Read the log again only if it has changed."""
         last = self._annotation.log[-1] if self._annotation.log else None
         if last is not self._read_at:
-            self._standings, self._anchors, self._read_at = {}, {}, last
+            self._statuses, self._fixed_masks, self._read_at = {}, {}, last
             self._runs = [run for event in self._annotation.log for run in event.runs]
 
 
 def extent_along(
     annotation: Annotation, axis: Axis, label: int, inside: tuple[int, int], reach: tuple[int, int]
 ) -> tuple[int, int]:
-    """First and last slice of a label, going outward from slices that have it until one has not.
+    """First and last slice of a label, going outward until a slice does not have it.
 
     Parameters
     ----------
-    inside, reach
-        First and last slice to start from, and those to go to at most.
+    inside
+        First and last slice to start from.
+    reach
+        First and last slice to go to at most.
     """
 
     def has(index: int) -> bool:

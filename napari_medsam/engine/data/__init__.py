@@ -1,1 +1,1 @@
-"""What the engine works on: volumes, prompts, masks, intensity windows."""
+"""The engine's data types: volumes, prompts, masks, intensity windows, confidences."""

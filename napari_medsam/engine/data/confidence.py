@@ -1,9 +1,9 @@
-"""How far to trust each slice of a propagation: the chance that its mask is good.
+"""Confidence of each slice of a propagation: the estimated probability that its mask is good.
 
-A logistic function of what is known without the truth: the model's predicted IoU, the mask's
-stability, and how well it agrees with its neighbours and two views with each other. The weights
-were fitted on labelled cases (docs/quality.md says how, and how well the result tells good slices
-from bad ones).
+It is a logistic function of values that need no reference: the model's predicted IoU, the mask's
+stability, its overlap with neighbouring slices, and the agreement of two views. The weights were
+fitted on labelled cases; docs/quality.md has the method, and how well the confidence separates
+good slices from bad ones.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ FEATURES = ("score", "stability", "least overlap", "mean overlap", "agreement of
 
 WEIGHTS = np.array([13.8, 7.4, 2.9, 3.6, 0.9])
 BIAS = -24.7
-"""Logistic regression of "Dice of at least 0.8" on 695 slices of 32 objects of 13 cases, propagated
-from one box to beyond both ends of the object. docs/quality.md has how well it does on cases that
-it was not fitted to."""
+"""Logistic regression of "Dice of at least 0.8" on 695 slices of 32 objects in 13 cases, propagated
+from one box to beyond both ends of the object. docs/quality.md has the result on cases that were
+not used for the fit."""
 
 DOUBTFUL = 0.5
-"""Slices below this are named for review."""
+"""Slices with a lower confidence are proposed for review."""
 
 
 def slice_confidences(masks: Mapping[int, SliceMask]) -> dict[int, float]:
-    """0 to 1 for each slice of one object, by index.
+    """The confidence, 0 to 1, of each slice of one object, by index.
 
-    Neighbours are the slices beside it that have a mask in `masks`; a slice without any is
-    judged by itself. An empty mask has confidence 0: whether the object has ended there is for
-    the user to say.
+    A slice's neighbours are the slices directly beside it that are in `masks`; without any, their
+    overlap counts as 1. An empty mask has confidence 0, because only the user can say whether the
+    object has ended there.
     """
     if not masks:
         return {}
@@ -42,7 +42,7 @@ def slice_confidences(masks: Mapping[int, SliceMask]) -> dict[int, float]:
 
 
 def features(masks: Mapping[int, SliceMask]) -> NDArray[np.float64]:
-    """(slices, len(FEATURES)) in the order of the slices."""
+    """(slices, len(FEATURES)) float64, in the order of the slice indices."""
     return np.array([_of(masks, index) for index in sorted(masks)])
 
 

@@ -1,4 +1,4 @@
-"""The grey values the model is shown: a `Window` on the intensities, by preset or by percentile."""
+"""Intensity windows: `Window` maps intensities to 0..255 for the model; presets and percentiles."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ PERCENTILES = (0.5, 99.5)
 
 @dataclass(frozen=True)
 class Window:
-    """Intensities from `lower` to `upper` become 0 to 255.
+    """A window maps intensities from `lower` to `upper` linearly to 0..255 and clips the rest.
 
-    `keep_zero` keeps voxels that are exactly 0 at 0 even where `lower` is below 0 or they
-    would be lifted (the percentile rule's background).
+    With `keep_zero`, voxels that are exactly 0 stay 0 even if the mapping would raise them; this
+    is the background of the percentile rule.
     """
 
     lower: float
@@ -41,10 +41,10 @@ class Window:
     keep_zero: bool = False
 
     def __post_init__(self) -> None:
-        """A window needs two numbers in order.
+        """Require two finite numbers in order, and convert them to plain floats.
 
-        They become plain floats whatever a reader of files made of them: their text is part of the
-        names in the cache on disk, and of numpy's and pydicom's numbers it differs by version.
+        The text of the numbers is part of the keys of the disk cache. For numpy's and pydicom's
+        number types that text differs between their versions.
         """
         if not (np.isfinite(self.lower) and np.isfinite(self.upper) and self.lower <= self.upper):
             raise ValueError(
@@ -55,7 +55,7 @@ class Window:
         object.__setattr__(self, "keep_zero", bool(self.keep_zero))
 
     def to_uint8(self, pixels: NDArray[Any]) -> NDArray[np.uint8]:
-        """Any real array to uint8 of the same shape; fractions are cut off, NaN becomes 0."""
+        """Map a real array to uint8 of the same shape; fractions are cut off, NaN becomes 0."""
         if pixels.dtype == np.uint8 and (self.lower, self.upper) == (0.0, 255.0):
             return np.ascontiguousarray(pixels)
         width = max(self.upper - self.lower, 1e-8)
@@ -67,7 +67,7 @@ class Window:
 
 
 def preset_names(volume: Volume) -> tuple[str, ...]:
-    """The presets that make sense for a volume, the default first."""
+    """The names of the presets that make sense for a volume, the default first."""
     if volume.is_rgb:
         return (AUTO,)
     ct = tuple(CT_PRESETS) if volume.modality in ("CT", "") else ()
@@ -75,16 +75,16 @@ def preset_names(volume: Volume) -> tuple[str, ...]:
 
 
 def preset_window(volume: Volume, name: str = AUTO) -> Window:
-    """The window a preset means for this volume.
+    """The window of a preset for a volume.
 
-    "auto" is the soft-tissue window for CT, 0..255 for 8-bit data, the full range for other
-    2D pictures and the percentile rule for other volumes, as the challenge data were made
-    (`pre_CT_MR.py`, `pre_grey_rgb.py`).
+    "auto" is the soft-tissue window for CT, 0..255 for 8-bit data, the full range for other 2D
+    pictures and the percentile rule for other volumes. The challenge data were prepared in the
+    same way (`pre_CT_MR.py`, `pre_grey_rgb.py`).
 
     Raises
     ------
     ValueError
-        For an unknown preset, naming the known ones.
+        The preset is unknown; the message names the known ones.
     """
     if name == AUTO:
         name = _automatic(volume)
@@ -104,7 +104,13 @@ def preset_window(volume: Volume, name: str = AUTO) -> Window:
 
 
 def parse_window(volume: Volume, text: str) -> Window:
-    """A preset's name, or "LOWER,UPPER" in intensity units, as the command line takes it."""
+    """Parse a preset's name, or "LOWER,UPPER" in intensity units, as given on the command line.
+
+    Raises
+    ------
+    ValueError
+        The text is neither.
+    """
     bounds = text.split(",")
     if len(bounds) != 2:
         return preset_window(volume, text)
@@ -144,7 +150,7 @@ def _full_range(volume: Volume, *, exact: bool = False) -> Window:
 
 
 def _percentiles(volume: Volume) -> Window:
-    """0.5 and 99.5 per cent of the voxels above 0, background 0 kept (`pre_CT_MR.py`)."""
+    """The 0.5 and 99.5 percentiles of the voxels above 0; zeros stay 0 (`pre_CT_MR.py`)."""
     voxels = volume.voxels
     if voxels.dtype.kind in "iu" and voxels.dtype.itemsize <= 2:
         bounds = _percentiles_by_counting(voxels)
@@ -157,7 +163,7 @@ def _percentiles(volume: Volume) -> Window:
 
 
 def _percentiles_by_counting(voxels: NDArray[Any]) -> tuple[float, float] | None:
-    """`np.percentile` of the positive values by histogram: ten times as fast on a large volume."""
+    """`np.percentile` of positive values from a histogram; ten times as fast on large volumes."""
     highest = int(voxels.max())
     if highest <= 0:
         return None

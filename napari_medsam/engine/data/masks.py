@@ -1,7 +1,6 @@
-"""Masks on slices, as the model gives them and as the engine compares them.
+"""`SliceMask`: one object's mask on one slice, with its scores, and functions to compare masks.
 
-All are frozen. Coordinates are pixels of the slice, whole numbers at pixel centres, x along
-columns and y along rows; they are floats and stay floats.
+Coordinates are slice pixels with whole numbers at pixel centres, x along columns and y along rows.
 """
 
 from __future__ import annotations
@@ -17,7 +16,9 @@ from napari_medsam.engine.data.stored_types import StoredBool
 
 @dataclass(frozen=True, eq=False, slots=True)
 class SliceMask:
-    """A mask on one slice, kept as the patch that holds it, so that small objects stay small.
+    """A mask on one slice, stored as the smallest patch that holds it to save memory.
+
+    Journals store these field names.
 
     Parameters
     ----------
@@ -26,7 +27,7 @@ class SliceMask:
     shape
         Rows and columns of the slice.
     y0, x0
-        Where the patch lies in the slice.
+        Row and column of the patch's first pixel in the slice.
     patch
         (h, w) bool; (0, 0) for an empty mask.
     score
@@ -35,9 +36,9 @@ class SliceMask:
         Area at logits above 1 over area above -1 (segment-anything,
         `calculate_stability_score`, offset 1); 0 for an empty mask.
     prompt
-        The box it answers.
+        The box that the mask was decoded from.
     agreement
-        Dice of the masks of two views of the slice, 0 to 1; None where one view was looked at.
+        Dice of the masks from two views of the slice, 0 to 1; None if only one view was decoded.
     """
 
     slice: SliceRef
@@ -61,7 +62,7 @@ class SliceMask:
 
     @property
     def mask(self) -> NDArray[np.bool_]:
-        """The whole slice (H, W), freshly made."""
+        """The mask on the whole slice, a new (H, W) bool array."""
         full = np.zeros(self.shape, dtype=bool)
         h, w = self.patch.shape
         full[self.y0 : self.y0 + h, self.x0 : self.x0 + w] = self.patch
@@ -77,9 +78,9 @@ class SliceMask:
 
     @property
     def fill(self) -> float:
-        """IoU of the mask's own bounding box and the box it answers, 0 to 1.
+        """IoU of the mask's bounding box with the prompt box, 0 to 1.
 
-        A user's box is tight, so a mask that does not fill it is suspect.
+        Users draw tight boxes, so a mask that does not fill its box is doubtful.
         """
         if self.extent is None:
             return 0.0
@@ -95,16 +96,16 @@ class SliceMask:
 
     @property
     def evidence(self) -> float:
-        """What speaks for the mask without knowing the truth, 0 to 3: score, stability, fill.
+        """Evidence for the mask without a reference, 0 to 3: score + stability + fill.
 
-        Of several masks for one box the one with the highest sum is kept; docs/quality.md has
-        what this rule is worth.
+        Of several masks for one box, the one with the most evidence is taken; docs/quality.md has
+        the effect of this rule.
         """
         return self.score + self.stability + self.fill
 
 
 def tight_patch(mask: NDArray[np.bool_]) -> tuple[int, int, NDArray[np.bool_]]:
-    """y0, x0 and the smallest patch that holds all true pixels; (0, 0) in size when none is."""
+    """y0, x0 and a copy of the smallest patch with all true pixels; (0, 0) in size if none is."""
     rows = np.flatnonzero(mask.any(axis=1))
     if rows.size == 0:
         return 0, 0, np.zeros((0, 0), dtype=bool)
@@ -116,19 +117,19 @@ def tight_patch(mask: NDArray[np.bool_]) -> tuple[int, int, NDArray[np.bool_]]:
 def parts_touching(
     mask: NDArray[np.bool_], box: BoxPrompt, share: float = 0.0
 ) -> NDArray[np.bool_]:
-    """The connected parts of (H, W) bool that touch a box, enlarged at each side by a share."""
+    """The connected parts of (H, W) bool that touch a box, enlarged on each side by a share."""
     from scipy import ndimage  # slow to import, and seldom needed
 
     parts, count = ndimage.label(mask)
     is_near = np.zeros(count + 1, dtype=bool)
     is_near[parts[around(box, share)]] = True
     is_near[0] = False
-    kept: NDArray[np.bool_] = is_near[parts]
-    return kept
+    touching: NDArray[np.bool_] = is_near[parts]
+    return touching
 
 
 def overlap(first: SliceMask, second: SliceMask) -> float:
-    """Dice of two masks of neighbouring slices, 0 to 1; 0 where one is empty."""
+    """Dice of two masks, usually of neighbouring slices, 0 to 1; 0 if one is empty."""
     if first.is_empty or second.is_empty:
         return 0.0
     top, left = max(first.y0, second.y0), max(first.x0, second.x0)

@@ -1,7 +1,7 @@
-"""Prompts: the boxes and points a user gives, and the slice each of them is on.
+"""Prompts: boxes and points on a slice, and references to slices and crops.
 
-All are frozen. Coordinates are pixels of the slice, whole numbers at pixel centres, x along
-columns and y along rows; they are floats and stay floats.
+All types are frozen. Prompt coordinates are floats in slice pixels with whole numbers at pixel
+centres, x along columns and y along rows. They are never rounded.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from napari_medsam.engine.data.volume import AXES, Axis
 
 @dataclass(frozen=True, slots=True)
 class Crop:
-    """A rectangle of whole pixels in a slice: rows y0 to y1 and columns x0 to x1, ends excluded."""
+    """A rectangle of pixels in a slice: rows y0 to y1 and columns x0 to x1, ends excluded."""
 
     y0: int
     x0: int
@@ -32,7 +32,7 @@ class SliceRef:
     crop: Crop | None = None
 
     def __post_init__(self) -> None:
-        """Catch a misspelt axis where it is written."""
+        """Refuse an unknown axis at once, so that the error shows where it was written."""
         if self.axis not in AXES:
             raise ValueError(f"An axis is z, y or x; this is {self.axis!r}.")
 
@@ -46,7 +46,7 @@ class SliceRef:
 class BoxPrompt:
     """A box on a slice: x_min, y_min, x_max, y_max in slice pixels, sorted and inside the slice.
 
-    Make it with `box_prompt`, which sorts and clips; this is the only place where that is done.
+    Make it with `box_prompt`, the only function that sorts and clips corners.
     """
 
     slice: SliceRef
@@ -69,7 +69,7 @@ class BoxPrompt:
         return self.x_min, self.y_min, self.x_max, self.y_max
 
     def touches(self, other: BoxPrompt) -> bool:
-        """Whether the two share a pixel in the plane, on whatever slices they lie."""
+        """Whether the two boxes overlap in the plane, regardless of their slices."""
         return (
             self.x_min <= other.x_max
             and other.x_min <= self.x_max
@@ -85,7 +85,7 @@ class BoxPrompt:
 def box_prompt(
     where: SliceRef, corners: tuple[float, float, float, float], shape: tuple[int, int]
 ) -> BoxPrompt:
-    """Sort and clip two opposite corners into a box on a slice of `shape` (H, W).
+    """Make a box on a slice of `shape` (H, W) from two opposite corners, sorted and clipped.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def box_prompt(
     Raises
     ------
     ValueError
-        Where a corner is not a number or the box does not touch the slice.
+        A corner is not finite, or the box does not touch the slice.
     """
     if not np.all(np.isfinite(corners)):
         raise ValueError(f"A box is four numbers; this one is {corners}.")
@@ -122,7 +122,7 @@ def box_prompt(
 
 
 def around(box: BoxPrompt, share: float) -> tuple[slice, slice]:
-    """Rows and columns of a box, enlarged at each side by a share of its size."""
+    """Row and column slices of a box enlarged on each side by a share of its size, in pixels."""
     dx, dy = share * box.width, share * box.height
     return (
         slice(max(int(box.y_min - dy), 0), int(box.y_max + dy) + 2),
@@ -131,12 +131,22 @@ def around(box: BoxPrompt, share: float) -> tuple[slice, slice]:
 
 
 Point = tuple[float, float]
-"""x, y."""
+"""x, y in slice pixels."""
 
 
 @dataclass(frozen=True)
 class PointPrompt:
-    """Points on a slice, perhaps in a box. Make it with `point_prompt`, which checks them."""
+    """Points on a slice, optionally with a box; `point_prompt` makes and checks one.
+
+    Parameters
+    ----------
+    slice
+        The slice of all points and of the box.
+    inside, outside
+        Points inside the object, and points outside it.
+    box
+        A box around the object, if there is one.
+    """
 
     slice: SliceRef
     inside: tuple[Point, ...]
@@ -145,5 +155,5 @@ class PointPrompt:
 
     @property
     def points(self) -> tuple[Point, ...]:
-        """All of them, those inside first."""
+        """All points, those inside the object first."""
         return (*self.inside, *self.outside)

@@ -1,8 +1,8 @@
-"""Arrays that the journal keeps, each declared with how its numbers lie on disk.
+"""Types of the arrays that the journal stores, each declared with its number format on disk.
 
-The words of the declaration are ours. What a library makes of a type may change: from numpy 2.5 on
-``get_origin(NDArray[np.uint8])`` is no longer ``ndarray``, and a reader that asked numpy took every
-journal for damaged.
+The declaration does not depend on numpy's own type objects, because those may change: since numpy
+2.5 ``get_origin(NDArray[np.uint8])`` is no longer ``ndarray``, and a reader that relied on it took
+every journal for damaged.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class StoredArray:
-    """How an array is stored: the word for its numbers, as in the .npy format (NEP 1)."""
+    """How an array is stored: the dtype string of its numbers, as in the .npy format (NEP 1)."""
 
     numbers: Literal["|b1", "|u1", "<u2", "<f8"]
 

@@ -1,9 +1,8 @@
-"""A `Volume`: voxels with their place in the patient, in the one convention used inside.
+"""`Volume`: an image's voxels with spacing, origin and direction, always in LPS order.
 
-Arrays are `voxels[z, y, x]` with x towards the patient's left, y towards the back, z towards
-the head (LPS), up to an oblique rest that `direction` keeps. Lengths are millimetres.
-A 2D picture is a volume of one slice. Turning files into this order and back is the business
-of `napari_medsam.formats` alone.
+Arrays are `voxels[z, y, x]` with x towards the patient's left, y towards the back and z towards the
+head (LPS); `direction` holds the remaining oblique rotation. Lengths are millimetres. A 2D picture
+is a volume of one slice. Only `napari_medsam.formats` converts between files and this order.
 """
 
 from __future__ import annotations
@@ -38,7 +37,12 @@ class Volume:
     direction
         (3, 3); its columns are the LPS unit vectors of the x, y and z voxel axes.
     modality
-        One of `modality.MODALITIES`, or "" if it is not known.
+        One of `modality.MODALITIES`, or "" if unknown.
+
+    Raises
+    ------
+    ValueError
+        The shape, voxel type, spacing or modality is not one of these.
     """
 
     voxels: NDArray[Any]
@@ -48,7 +52,7 @@ class Volume:
     modality: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse what the rest of the program could not work on."""
+        """Refuse images that the rest of the program cannot process."""
         shape = self.voxels.shape
         rgb = self.voxels.ndim == 4 and shape[3] == 3 and self.voxels.dtype == np.uint8
         if not (self.voxels.ndim == 3 or rgb):
@@ -83,7 +87,7 @@ class Volume:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of the voxels alone: the same image under another name has the same one."""
+        """A hash of the voxels only; the same image under another name has the same hash."""
         digest = hashlib.blake2b(digest_size=16)
         digest.update(f"{self.voxels.shape}{self.voxels.dtype.str}".encode())
         for plane in self.voxels:
@@ -92,7 +96,7 @@ class Volume:
 
     @property
     def voxel_ml(self) -> float:
-        """Millilitres of one voxel; sheared axes (a gantry tilt) make it smaller than its box."""
+        """Volume of one voxel in ml; with sheared axes (gantry tilt) it is less than its box's."""
         shear = abs(float(np.linalg.det(self.direction)))
         return float(np.prod(self.spacing_xyz)) * shear / 1000.0
 
@@ -105,7 +109,13 @@ class Volume:
         return rows, columns
 
     def slice_pixels(self, axis: Axis, index: int) -> NDArray[Any]:
-        """One slice as a view, (H, W) or (H, W, 3); rows and columns as in `slice_shape`."""
+        """One slice as a view, (H, W) or (H, W, 3); rows and columns as in `slice_shape`.
+
+        Raises
+        ------
+        ValueError
+            There is no such slice.
+        """
         if not 0 <= index < self.n_slices(axis):
             raise ValueError(
                 f"Slice {axis}={index} is outside the volume, which has slices 0 to "

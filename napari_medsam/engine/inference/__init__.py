@@ -1,1 +1,1 @@
-"""From a slice and a prompt to a mask: crops, preprocessing, embeddings, decoding."""
+"""Inference on one slice, from prompt to mask: crops, preprocessing, embeddings, decoding."""

@@ -1,8 +1,8 @@
-"""Which part of a slice the model is shown for a box: the whole slice, or a crop at better scale.
+"""Choice of the crop that the model is shown for a small box instead of the whole slice.
 
-A model that squeezes a 2000-pixel slice to 256 pixels does not see a 60-pixel nodule. A square
-crop around the box, near the image's own resolution, shows it. Crops come in few sizes and lie on
-a coarse grid, so that nearby boxes, and the same object on neighbouring slices, share embeddings.
+A model that shrinks a 2000-pixel slice to 256 pixels cannot resolve a 60-pixel nodule. A square
+crop around the box, near the image's own resolution, shows it. Crops have few sizes and start on a
+coarse grid, so that nearby boxes, and the same object on neighbouring slices, share embeddings.
 """
 
 from __future__ import annotations
@@ -12,33 +12,33 @@ from collections.abc import Iterable, Sequence
 from napari_medsam.engine.data.prompts import BoxPrompt, Crop
 
 SMALLEST_SIDE = 128
-"""Pixels; a smaller crop would only enlarge beyond the image's own resolution."""
+"""Pixels; a smaller crop would be enlarged beyond the image's own resolution."""
 
 CONTEXT = 2.5
-"""A crop's side over the box's long side, at least."""
+"""The least ratio of a crop's side to the box's long side."""
 
 WORTHWHILE = 0.75
-"""A crop must be this much smaller than the slice's long side, or it shows nothing new."""
+"""The largest ratio of a crop's side to the slice's long side; a larger crop adds nothing."""
 
 SMALL_SHARE = 0.1
-"""In a slice that the input holds at its own resolution, a crop only enlarges. That helps boxes
-under this share of the slice's long side; larger ones are seen as well without it."""
+"""If a slice fits the model's input at its own resolution, a crop only enlarges it. This helps
+boxes below this share of the slice's long side; larger boxes do not need it."""
 
 SNAP = 8
-"""The grid a crop of side s lies on has steps of s / SNAP."""
+"""A crop of side s starts on a grid with steps of s / SNAP pixels."""
 
 
 def crop_for(boxes: Iterable[BoxPrompt], shape: tuple[int, int], side: int) -> Crop | None:
-    """The crop that shows all boxes well; None where the whole slice does as well.
+    """The crop for some boxes; None if the whole slice shows them as well.
 
     Parameters
     ----------
     boxes
-        Of one object: on one slice, or on neighbouring ones.
+        At least one box of one object, on one slice or on neighbouring ones.
     shape
         Rows and columns of the slice.
     side
-        Of the model's input, in pixels.
+        Side of the model's input, in pixels.
     """
     corners = [box.corners for box in boxes]
     x_min, y_min = min(c[0] for c in corners), min(c[1] for c in corners)
@@ -57,10 +57,10 @@ def crop_for(boxes: Iterable[BoxPrompt], shape: tuple[int, int], side: int) -> C
 def following_crop(
     previous: Crop | None, boxes: Sequence[BoxPrompt], shape: tuple[int, int], side: int
 ) -> Crop | None:
-    """An object's crop on the next slice: the same as before while it fits.
+    """An object's crop on the next slice; the previous crop as long as it fits.
 
-    It moves where the object has left its middle by more than a step of the grid, and takes
-    another size where the boxes need one. Parameters as in `crop_for`.
+    The crop moves if the object has moved by more than one grid step from its middle, and changes
+    its size if the boxes need another one. The other parameters are as in `crop_for`.
     """
     own = crop_for(boxes, shape, side)
     if own is None or previous is None:
@@ -72,16 +72,16 @@ def following_crop(
 
 
 def crop_side(long_side: float) -> int:
-    """The smallest side of the ladder 128, 192, 256, 384, 512, ... that gives enough context."""
+    """The smallest of the sides 128, 192, 256, 384, 512, ... that gives enough context."""
     side = SMALLEST_SIDE
     while side < CONTEXT * long_side:
-        # The ladder's steps are 3/2 and 4/3 in turn.
+        # Each side is 3/2 or 4/3 of the one before, alternately.
         side = side * 3 // 2 if side & (side - 1) == 0 else side * 4 // 3
     return side
 
 
 def _span(centre: float, size: int, n: int) -> tuple[int, int]:
-    """First and last (excluded) pixel of a crop around `centre`, on the grid, inside 0..n."""
+    """First and last (excluded) pixel of a crop around `centre`, on the grid and within 0..n."""
     if size >= n:
         return 0, n
     step = size // SNAP
@@ -93,11 +93,11 @@ def _span(centre: float, size: int, n: int) -> tuple[int, int]:
 def shared_crops(
     boxes: Sequence[BoxPrompt], shape: tuple[int, int], side: int
 ) -> list[tuple[Crop, list[int]]]:
-    """Crops for many boxes of one slice, each with the indices of the boxes it shows.
+    """Crops for many boxes of one slice, each with the indices of its boxes.
 
-    A box joins another's crop where that is of its own size and holds it with a margin, so that
-    a hundred nuclei need far fewer than a hundred crops. Boxes that the whole slice shows as
-    well are left out. Parameters as in `crop_for`.
+    A box shares another box's crop if that crop has the right size and holds the box with a
+    margin, so that a hundred nuclei need far fewer than a hundred crops. Boxes that the whole
+    slice shows as well are left out. Parameters as in `crop_for`.
     """
     own = {i: crop for i, box in enumerate(boxes) if (crop := crop_for([box], shape, side))}
     left = set(own)
@@ -107,7 +107,7 @@ def shared_crops(
             crop: [i for i in sorted(left) if _shows(crop, boxes[i], own[i])]
             for crop in {own[i] for i in left}
         }
-        # Ties go to the first crop in reading order, so that the result does not vary.
+        # Ties go to the first crop in reading order, so that the result is reproducible.
         crop = min(covered, key=lambda c: (-len(covered[c]), c.y0, c.x0, c.y1))
         groups.append((crop, covered[crop]))
         left -= set(covered[crop])
@@ -115,7 +115,7 @@ def shared_crops(
 
 
 def _shows(crop: Crop, box: BoxPrompt, own: Crop) -> bool:
-    """Whether a crop of the box's own size holds it with an eighth of its side around."""
+    """Whether a crop has the box's own crop size and holds the box with a margin."""
     if crop == own:
         return True
     height, width = crop.y1 - crop.y0, crop.x1 - crop.x0
@@ -123,7 +123,7 @@ def _shows(crop: Crop, box: BoxPrompt, own: Crop) -> bool:
 
 
 def _holds(crop: Crop, box: BoxPrompt) -> bool:
-    """Whether a box lies in a crop with an eighth of its side around."""
+    """Whether a crop holds a box with a margin of an eighth of the crop's side."""
     height, width = crop.y1 - crop.y0, crop.x1 - crop.x0
     return (
         box.x_min >= crop.x0 + width / 8

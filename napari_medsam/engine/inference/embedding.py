@@ -1,4 +1,4 @@
-"""What the encoder made of one view of a slice."""
+"""`Embedding`: the encoder's output for one view (a slice or a crop of it)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,17 @@ from napari_medsam.engine.inference.frame import Frame
 
 @dataclass(frozen=True, eq=False)
 class Embedding:
-    """What the encoder made of a view: `features` (C, h, w), the view's `frame`, and its key."""
+    """The encoder's output for a view.
+
+    Parameters
+    ----------
+    features
+        (C, h, w), float16, or float32 in compat mode.
+    frame
+        The geometry of the view in the model's input.
+    key
+        The cache key; see `Predictor.key`.
+    """
 
     features: NDArray[np.floating]
     frame: Frame

@@ -1,4 +1,4 @@
-"""Embeddings by key: in memory first, bounded by bytes, then on disk if a folder is given."""
+"""`EmbeddingCache`: embeddings in memory up to a number of bytes, and optionally on disk."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from napari_medsam.engine.inference.embedding import Embedding
 from napari_medsam.engine.inference.embedding_disk_cache import DiskCache
 
 MOST_BYTES = 2 * 1024**3
-"""The default budget is a quarter of the free memory, but never more than this."""
+"""The largest default budget, in bytes; see `default_budget`."""
 
 
 class EmbeddingCache:
-    """A thread-safe store of embeddings that never holds more than `max_bytes` in memory.
+    """A thread-safe cache of embeddings that never holds more than `max_bytes` in memory.
 
-    The least recently used is dropped first. One entry of LiteMedSAM is 2 MiB (float16). Any
-    thread may call any method.
+    The least recently used embedding is dropped first. One entry of LiteMedSAM has 2 MiB
+    (float16). Any thread may call any method.
 
     Parameters
     ----------
     max_bytes
-        A quarter of the free memory, at most `MOST_BYTES`, when not given.
+        The memory budget; by default a quarter of the free memory, at most `MOST_BYTES`.
     disk
-        Where embeddings are also kept, and looked for when memory has none.
+        A second cache on disk: every embedding is also stored there, and read from there if it is
+        not in memory.
     """
 
     def __init__(self, max_bytes: int | None = None, disk: DiskCache | None = None) -> None:
@@ -42,16 +43,16 @@ class EmbeddingCache:
                 self._entries.move_to_end(key)
                 return found
         if self.disk is not None and (found := self.disk.get(key)) is not None:
-            self._keep(found)
+            self._store(found)
         return found
 
     def put(self, embedding: Embedding) -> None:
-        """Keep an embedding; in memory only if it fits the budget at all."""
-        self._keep(embedding)
+        """Store an embedding; in memory only if it fits the budget."""
+        self._store(embedding)
         if self.disk is not None:
             self.disk.put(embedding)
 
-    def _keep(self, embedding: Embedding) -> None:
+    def _store(self, embedding: Embedding) -> None:
         if embedding.n_bytes > self.max_bytes:
             return
         with self._lock:
@@ -76,7 +77,7 @@ class EmbeddingCache:
         return self._n_bytes
 
     def clear(self) -> None:
-        """Forget what is in memory; the disk has its own `clear`."""
+        """Drop all embeddings from memory; the disk cache has its own `clear`."""
         with self._lock:
             self._entries.clear()
             self._n_bytes = 0
@@ -88,5 +89,5 @@ def default_budget() -> int:
 
 
 def free_memory() -> int:
-    """Bytes that can be used without swapping."""
+    """Bytes of memory that can be used without swapping."""
     return int(psutil.virtual_memory().available)

@@ -1,17 +1,18 @@
-r"""Embeddings on disk, so that yesterday's case answers its first click at once.
+r"""`DiskCache`: embeddings in files, so that a reopened image is segmented at once.
 
-A folder holds one sub-folder for each combination of volume, model, window and rules, and in it
-one file for each view. Names are hashes: no patient, no path. A file is plain data, never code:
+A folder holds one sub-folder for each combination of volume, model, window and rules, with one
+file for each view. File names are hashes, without patient names or paths. A file has data only,
+never code:
 
     8 bytes   b"NMEMB02\\n"
     8 bytes   length of the header, little endian
     16 bytes  BLAKE2b hash of all that follows: a frame with one digit changed would move masks
-    header    JSON: the full key, the frame, how numbers are kept, shape
-    scales    float32 (C,), for int8 alone
-    features  (h, w, C), little endian, channels last as the decoder wants them
+    header    JSON: the full key, the frame, the precision, the shape
+    scales    float32 (C,), for int8 only
+    features  (h, w, C), little endian, channels last as the decoder needs them
 
-An entry whose key, size, hash or frame is not what it should be is deleted and computed anew; so
-is one of an earlier version.
+An entry whose key, size, hash or frame is wrong is deleted, and so is an entry of an earlier
+version; the embedding is then computed again.
 """
 
 from __future__ import annotations
@@ -43,22 +44,22 @@ SUFFIX = ".emb"
 DEFAULT_BUDGET = 10 * 1000**3
 MOST_HEADER = 64 * 1024
 MOST_ENTRY = 256 * 1024**2
-"""Bytes; the largest of a known model, SAM's in float16, has 2 MiB."""
+"""Bytes; the largest entry of a known model, SAM's in float16, has 2 MiB."""
 DIGEST_BYTES = 16
 
 
 class DiskCache:
-    """A folder of embeddings that never grows above `max_bytes`, oldest volumes dropped first.
+    """A folder of embeddings of at most `max_bytes`; the longest unused volumes are dropped first.
 
     Parameters
     ----------
     folder
-        Made when the first entry is written.
+        The folder; made when the first entry is written.
     max_bytes
-        Of all files together.
+        The most bytes of all files together.
     precision
-        "float16" is lossless in practice (2 MiB a slice of LiteMedSAM); "int8", one scale a
-        channel, is half of that and moves a few edge pixels.
+        "float16" is lossless in practice (2 MiB per slice with LiteMedSAM). "int8", with one scale
+        per channel, takes half of that and moves a few edge pixels.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class DiskCache:
         return self._path(key).is_file()
 
     def get(self, key: str) -> Embedding | None:
-        """The embedding of a key; None where there is none, or where it was damaged."""
+        """The embedding of a key; None if there is none or its file is damaged."""
         path = self._path(key)
         try:
             content = path.read_bytes() if path.stat().st_size <= MOST_ENTRY else b""
@@ -95,10 +96,10 @@ class DiskCache:
         return embedding
 
     def put(self, embedding: Embedding) -> bool:
-        """Write an entry, whole or not at all; False where it is not kept.
+        """Write an entry, completely or not at all; False if it was not stored.
 
-        Exact embeddings (float32, the original script's rules) are not: they would come back
-        rounded.
+        Embeddings in float32 (the original script's rules) are not stored, because reading them
+        back would give rounded values.
         """
         if embedding.features.dtype != np.float16:
             return False
@@ -109,12 +110,12 @@ class DiskCache:
             return False
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            # Not SUFFIX, which would count it as an entry. Not synced: an entry that a power cut
-            # damaged is found by its digest.
+            # Not SUFFIX, which would make it count as an entry. Not synced: the digest detects an
+            # entry that was damaged by a power cut.
             with replacing(path, ".part", sync=False) as temporary, temporary.open("wb") as file:
                 for part in parts:
                     file.write(part)
-        except OSError:  # a full or read-only disk costs speed, not work
+        except OSError:  # a full or read-only disk costs only speed
             return False
         with self._lock:
             if self._n_bytes is not None:
@@ -124,7 +125,7 @@ class DiskCache:
 
     @property
     def n_bytes(self) -> int:
-        """Bytes of all files, counted once and kept up."""
+        """Bytes of all files; counted once, then updated."""
         with self._lock:
             return self._counted()
 
@@ -134,11 +135,11 @@ class DiskCache:
 
     @property
     def n_volumes(self) -> int:
-        """Combinations of volume, model and window."""
+        """The number of combinations of volume, model, window and rules."""
         return sum(1 for path in self.folder.glob("*") if path.is_dir())
 
     def clear(self) -> int:
-        """Delete all entries; returns the bytes that were freed."""
+        """Delete all entries; return the number of bytes freed."""
         with self._lock:
             freed = self._counted()
             for path in self.folder.glob("*"):
@@ -166,7 +167,7 @@ class DiskCache:
         return [path for _, path in sorted(found)]
 
     def _prune(self, keep: Path) -> None:
-        """Drop the longest unused volumes; of the one in use, its oldest entries."""
+        """Delete the longest unused volumes first, then the oldest entries of the one in use."""
         if self._counted() <= self.max_bytes:
             return
         for path in self._contexts():
@@ -196,7 +197,7 @@ def _folder_bytes(folder: Path) -> int:
 
 
 def _oldest_first(folder: Path) -> list[tuple[int, Path]]:
-    """A folder's entries and their bytes, by the time they were written."""
+    """(bytes, path) of a folder's entries, in the order in which they were written."""
     found = []
     for path in folder.glob(f"*{SUFFIX}"):
         with contextlib.suppress(OSError):  # another process may be clearing
@@ -210,7 +211,7 @@ def _hash(text: str) -> str:
 
 
 def _pack(embedding: Embedding, precision: str) -> list[bytes | memoryview]:
-    """An entry's bytes in turn. Of float16 nothing is copied: memory would go to pieces."""
+    """The parts of an entry, in order. float16 data is not copied; that would fragment memory."""
     features = np.ascontiguousarray(embedding.features.transpose(1, 2, 0))  # (h, w, C)
     if precision == "int8":
         largest = np.abs(features).max(axis=(0, 1)).astype(np.float32)
@@ -237,7 +238,7 @@ def _digest(parts: Iterable[bytes | memoryview]) -> bytes:
 
 
 def _unpack(content: bytes, key: str) -> Embedding:
-    """Parse an entry; ValueError where anything is not as it was written."""
+    """Parse an entry; ValueError if anything differs from what `_pack` writes."""
     n_magic, start = len(MAGIC), len(MAGIC) + 8 + DIGEST_BYTES
     n_header = int.from_bytes(content[n_magic : n_magic + 8], "little")
     if content[:n_magic] != MAGIC or n_header > MOST_HEADER:
@@ -255,7 +256,7 @@ def _unpack(content: bytes, key: str) -> Embedding:
 
 
 def _features(header: dict[str, Any], payload: memoryview) -> NDArray[np.float16]:
-    """(C, h, w) float16, channels last in memory; ValueError where the bytes are not so many."""
+    """(C, h, w) float16, channels last in memory; ValueError if the byte count does not fit."""
     h, w, channels = header["shape"]
     if any(type(n) is not int or n < 1 for n in (h, w, channels)):
         raise ValueError("an impossible shape")
@@ -277,7 +278,7 @@ def _numbers(
 
 
 def _frame(values: dict[str, Any]) -> Frame:
-    """A frame that could be one; ValueError for any other."""
+    """Parse a frame; ValueError if its values are impossible."""
     rows, columns = values.pop("slice_shape")
     frame = Frame(slice_shape=(rows, columns), **values)
     sizes = (rows, columns, frame.height, frame.width, frame.side)

@@ -1,8 +1,8 @@
-"""ONE mapping between the pixels of a slice and the model's input, for boxes, points and logits.
+"""`Frame`: the mapping between a slice's pixels and the model's input, for boxes, points, logits.
 
-The model sees a square. A view (a slice, or a crop of it) is scaled into it, keeping its
-aspect and padded at the bottom and right, or stretched. What differs between model families is
-data of their `InputContract`; this is the one file that reads the geometric part of it.
+The model's input is a square. A view (a slice, or a crop of it) is either scaled into it with its
+aspect ratio and padded at the bottom and right, or stretched. The differences between model
+families are data of their `InputContract`; only this module reads the geometric part of it.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from napari_medsam.input_contract import Enlarge, InputContract
 
 
 def fit(height: int, width: int, side: int) -> tuple[int, int]:
-    """Rows and columns of a view scaled to a long side of `side`.
+    """Rows and columns of a view after scaling its long side to `side` pixels.
 
-    `int(n * side / max + 0.5)` as in LiteMedSAM's `CVPR24_LiteMedSAM_infer.py`, but at least 1:
+    `int(n * side / max + 0.5)` as in LiteMedSAM's `CVPR24_LiteMedSAM_infer.py`, but at least 1;
     the original gives 0 for a strip of 1 x 5000.
     """
     longest = max(height, width)
@@ -32,11 +32,24 @@ def fit(height: int, width: int, side: int) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Frame:
-    """How one view lies in the model's input.
+    """The geometry of one view in the model's input.
 
-    `top`, `left`, `height`, `width` are the view in slice pixels, `slice_shape` the whole
-    slice; the view fills the first `input_height` x `input_width` pixels of the `side` x `side`
-    input; `prompt_x` and `prompt_y` are prompt units per slice pixel.
+    The disk cache stores these field names.
+
+    Parameters
+    ----------
+    slice_shape
+        Rows and columns of the whole slice.
+    top, left, height, width
+        The view, in slice pixels.
+    side
+        Side of the square input, in pixels.
+    input_height, input_width
+        The part of the input that the view fills, from its first row and column.
+    prompt_x, prompt_y
+        Prompt units per slice pixel.
+    truncates_boxes, enlarge
+        As in `InputContract`.
     """
 
     slice_shape: tuple[int, int]
@@ -86,10 +99,10 @@ class Frame:
         )
 
     def boxes(self, boxes: Sequence[BoxPrompt], *, truncate: bool = False) -> NDArray[np.float32]:
-        """(N, 4) x_min, y_min, x_max, y_max in prompt units.
+        """Boxes in prompt units: (N, 4) x_min, y_min, x_max, y_max.
 
-        `truncate` cuts the fraction off where the family's own script does (LiteMedSAM: `int` of
-        the scaled box; families with unit boxes never); otherwise boxes stay floats.
+        With `truncate`, fractions are cut off if the family's own script does so (LiteMedSAM:
+        `int` of the scaled box; never for families with boxes in 0..1).
         """
         corners = np.array([b.corners for b in boxes], dtype=np.float64).reshape(-1, 4)
         shift = np.array([self.left, self.top] * 2)
@@ -99,21 +112,21 @@ class Frame:
         return (np.trunc(scaled) if cut else scaled).astype(np.float32)
 
     def points(self, points: Sequence[tuple[float, float]]) -> NDArray[np.float32]:
-        """(P, 2) x, y in prompt units, of x, y in slice pixels."""
+        """Points in prompt units, (P, 2) x, y; `points` are x, y in slice pixels."""
         xy = np.array(points, dtype=np.float64).reshape(-1, 2)
         moved = (xy - (self.left, self.top)) * (self.prompt_x, self.prompt_y)
         return moved.astype(np.float32)
 
     def to_view(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(L, L) logits over the input, brought to the view's (height, width) pixels.
+        """Resize (L, L) logits over the input to the view's (height, width) pixels.
 
-        Bilinear is with half-pixel centres (torch's `interpolate(mode="bilinear",
-        align_corners=False)`). The family decides the way:
+        Bilinear means half-pixel centres (torch's `interpolate(mode="bilinear",
+        align_corners=False)`). The method depends on the family:
 
-        * ``"cropped"``: the padding is cut away, then bilinear (LiteMedSAM, DAFT, Rep-MedSAM);
-        * ``"through_input"``: bilinear to the whole input, cut there, bilinear again
+        * ``"cropped"``: cut the padding off, then bilinear (LiteMedSAM, DAFT, Rep-MedSAM);
+        * ``"through_input"``: bilinear to the whole input, cut the padding off, bilinear again
           (segment-anything `Sam.postprocess_masks`; MobileSAM, SAM-Med2D, MedficientSAM);
-        * ``"bicubic"``: as cropped, but bicubic (EfficientSAM, `predict_masks`).
+        * ``"bicubic"``: as "cropped", but bicubic (EfficientSAM, `predict_masks`).
         """
         if self.enlarge == "through_input":
             logits = resize_bilinear(logits, self.side, self.side)
@@ -127,7 +140,7 @@ class Frame:
 
 
 def resize_bilinear(image: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
-    """(h, w) to (height, width), half-pixel centres, edges repeated, no antialiasing."""
+    """Resize (h, w) to (height, width): half-pixel centres, edges repeated, no antialiasing."""
     low, high, weight = _bilinear_taps(image.shape[0], height)
     rows = image[low] + (image[high] - image[low]) * weight[:, None]
     low, high, weight = _bilinear_taps(image.shape[1], width)
@@ -136,7 +149,7 @@ def resize_bilinear(image: NDArray[np.float32], height: int, width: int) -> NDAr
 
 
 def resize_bicubic(image: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
-    """(h, w) to (height, width) as torch does: half-pixel centres, a = -0.75, edges repeated."""
+    """Resize (h, w) to (height, width) as torch: half-pixel centres, a = -0.75, edges repeated."""
     taps, weights = _bicubic_taps(image.shape[0], height)
     rows = sum(image[tap] * weight[:, None] for tap, weight in zip(taps, weights, strict=True))
     taps, weights = _bicubic_taps(image.shape[1], width)

@@ -1,7 +1,7 @@
-"""What the model sees, as a picture for a person: a wrong window is noticed at once.
+"""A picture of the model's input, so that a user notices a wrong intensity window at once.
 
-It is the encoder's input before the numbers are normalised to a mean and a deviation: windowed,
-resized by the family's rule, stretched from least to greatest where the family does that, padded.
+It is the encoder's input before normalisation with mean and deviation: windowed, resized by the
+family's rule, scaled from minimum to maximum if the family does so, and padded.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Corners = tuple[float, float, float, float]
 def model_view(
     volume: Volume, contract: InputContract, window: Window, where: SliceRef
 ) -> NDArray[np.uint8]:
-    """(side, side, 3) uint8 RGB: a slice as a model of this contract is shown it under a window."""
+    """A slice as shown to a model with this contract and window: (side, side, 3) uint8 RGB."""
     pixels = view_to_uint8(volume.slice_pixels(where.axis, where.index), window)
     frame = Frame.of(pixels.shape[:2], contract)
     values = resize_view(pixels, contract, frame).astype(np.float64)
@@ -30,7 +30,7 @@ def model_view(
     if contract.mean is None:
         low = values.min()
         values = (values - low) / max(values.max() - low, 1e-8) * 255
-    else:  # the padding is 0 after the mean is taken off, so it looks like the mean
+    else:  # padding is 0 after the mean is subtracted, so it has the mean's colour
         pad = np.array(contract.mean)
     picture = np.empty((contract.side, contract.side, 3))
     picture[:] = pad
@@ -39,7 +39,7 @@ def model_view(
 
 
 def box_in_model_view(box: BoxPrompt, volume: Volume, contract: InputContract) -> Corners:
-    """x_min, y_min, x_max, y_max of a box in pixels of `model_view`, whole numbers at pixel centres."""
+    """A box's x_min, y_min, x_max, y_max in pixels of `model_view`; integers are pixel centres."""
     frame = Frame.of(volume.slice_shape(box.slice.axis), contract)
     across, down = frame.input_width / frame.width, frame.input_height / frame.height
 

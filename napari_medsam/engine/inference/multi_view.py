@@ -1,4 +1,4 @@
-"""Several views of objects on one slice, and which view's mask to keep."""
+"""Decoding boxes on several views of a slice, and choosing the mask of the better view."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ from napari_medsam.engine.inference.predictor import Predictor
 def decode_in_views(
     predictor: Predictor, whole: Embedding, boxes: Sequence[BoxPrompt], *, views: bool
 ) -> list[SliceMask]:
-    """For each box its best view's mask: the one with the most evidence.
+    """For each box, the mask of the view with the most evidence.
 
     Parameters
     ----------
     predictor
-        Encodes the crops that are needed; `whole` is the slice's own embedding.
+        Encodes crops and decodes boxes.
+    whole
+        The embedding of the whole slice.
     boxes
         All on the same slice. Each view is decoded in one call.
     views
-        Also look at a crop around each box where that is worthwhile.
+        Whether to decode a crop around a box too, if that is worthwhile.
     """
     crops: list[Crop | None] = [None] * len(boxes)
     if views and boxes:
@@ -41,7 +43,7 @@ def decode_on_crops(
     boxes: Sequence[BoxPrompt],
     crops: Sequence[Crop | None],
 ) -> list[SliceMask]:
-    """For each box the better mask of the whole slice and of its crop, where it has one."""
+    """For each box, the better of the masks from the whole slice and from its crop, if any."""
     if not boxes:
         return []
     best = predictor.decode(whole, boxes)
@@ -62,7 +64,7 @@ def decode_closest(
     boxes: Sequence[BoxPrompt],
     crops: Sequence[Crop | None],
 ) -> list[SliceMask]:
-    """For each box the mask of its crop, or of the whole slice where it has none: one view each."""
+    """For each box, the mask from its crop, or from the whole slice if it has none."""
     found: dict[int, SliceMask] = {}
     for crop in dict.fromkeys(crops):
         members = [i for i, own in enumerate(crops) if own == crop]
@@ -74,13 +76,13 @@ def decode_closest(
 
 
 def higher_scoring(first: SliceMask, second: SliceMask) -> SliceMask:
-    """Of two views' masks for one box the one with more evidence, and how far both agree."""
-    kept = second if second.evidence > first.evidence else first
-    return replace(kept, agreement=overlap(first, second))
+    """The mask with more evidence of two views of one box, with their agreement set."""
+    better = second if second.evidence > first.evidence else first
+    return replace(better, agreement=overlap(first, second))
 
 
 def closer_views(boxes: Sequence[BoxPrompt], whole: Frame) -> list[tuple[SliceRef, list[int]]]:
-    """The crops that are worthwhile for boxes of one slice, with the boxes each shows."""
+    """The worthwhile crops for boxes of one slice, each with the indices of its boxes."""
     return [
         (SliceRef(boxes[0].slice.axis, boxes[0].slice.index, crop), members)
         for crop, members in shared_crops(boxes, whole.slice_shape, whole.side)

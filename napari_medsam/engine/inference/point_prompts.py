@@ -1,8 +1,8 @@
-"""Points as prompts: clicks inside or outside the object, for models that were trained with them.
+"""Point prompts: checks, and conversions between masks, logits and boxes.
 
-Coordinates are pixels of the slice, x along columns and y along rows, as in `prompt`. Which model
-takes which points is data of its contract; a model trained with boxes alone would still compute
-something from a point, so it is refused here.
+Coordinates are slice pixels, x along columns and y along rows, as in `engine.data.prompts`. A
+model's contract says which points it was trained with. A model trained with boxes only would still
+return some mask for a point, so such prompts are refused here.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from napari_medsam.engine.inference.frame import Frame, resize_bilinear
 from napari_medsam.input_contract import InputContract
 
 SURE = 6.0
-"""Logit of a mask that is given as true or false: a probability of 0.998."""
+"""Logit for the pixels of a bool mask, with both signs: a probability of 0.998."""
 
 
 @dataclass(frozen=True, eq=False)
 class PointAnswer:
-    """A mask, and what the next prompt may be given.
+    """The answer to a point prompt, with the logits that the next prompt may refine.
 
     Parameters
     ----------
     mask
         The mask.
     logits
-        The same (L, L) over the model's input.
+        (L, L) logits of the mask over the model's input.
     prompts
-        What was asked, one prompt after the other, each with the answer to the one before it.
+        The prompts so far, in order; each but the first refined the answer to the one before it.
     """
 
     mask: SliceMask
@@ -48,15 +48,16 @@ def point_prompt(
     shape: tuple[int, int],
     box: BoxPrompt | None = None,
 ) -> PointPrompt:
-    """Check points on a slice of `shape` (H, W).
+    """Make a point prompt on a slice of `shape` (H, W), after checking its points.
 
     Raises
     ------
     ValueError
-        Where a point lies outside the slice, or nothing says where the object is.
+        A point is outside the slice, the box is on another slice, or there is neither a box nor a
+        point inside the object.
     """
     if not inside and box is None:
-        raise ValueError("Points outside the object alone do not say where it is; add one inside.")
+        raise ValueError("Points outside the object do not say where it is; add one inside.")
     if box is not None and box.slice.whole != where.whole:
         raise ValueError("A box and its points lie on one slice; these do not.")
     height, width = shape
@@ -69,28 +70,28 @@ def point_prompt(
 
 
 def points_refusal(contract: InputContract, *, outside: bool = False) -> str:
-    """Why a model takes no points, or none outside the object; "" where it does."""
+    """The reason why a model takes no points, or none outside the object; "" if it takes them."""
     if not contract.accepts_points:
-        return "This model was trained with boxes alone."
+        return "This model was trained with boxes only."
     if outside and not contract.accepts_negative_points:
-        return "This model was trained with points inside the object alone."
+        return "This model was trained only with points inside the object."
     return ""
 
 
 def require_points(prompt: PointPrompt, contract: InputContract, *, with_mask: bool) -> None:
-    """Refuse what the model was not trained for.
+    """Refuse a prompt that the model was not trained with.
 
     Raises
     ------
     ValueError
-        One sentence.
+        The reason, as a sentence for the user.
     """
     reason = points_refusal(contract, outside=bool(prompt.outside))
     if reason and prompt.points:
         raise ValueError(f"{reason} Draw a box, or choose another model.")
     if with_mask and not contract.accepts_mask:
         raise ValueError("This model was not trained with an earlier mask as a prompt.")
-    # EfficientSAM cuts silently what is more; a box is two points there.
+    # EfficientSAM silently ignores further points; it takes a box as two points.
     count = len(prompt.points) + (0 if prompt.box is None else 2)
     if count > contract.max_points:
         raise ValueError(
@@ -100,11 +101,11 @@ def require_points(prompt: PointPrompt, contract: InputContract, *, with_mask: b
 
 
 def mask_logits(mask: NDArray[np.bool_], frame: Frame, side: int) -> NDArray[np.float32]:
-    """A mask of the slice (H, W) as logits (side, side) over the model's input."""
+    """Convert a mask of the slice, (H, W) bool, to (side, side) logits over the model's input."""
     view = mask[frame.top : frame.top + frame.height, frame.left : frame.left + frame.width]
     rows = max(1, round(frame.input_height * side / frame.side))
     columns = max(1, round(frame.input_width * side / frame.side))
-    # Smoothed before it is made smaller: a thin mask must not fall between the samples.
+    # Averaged before it is shrunk, so that a thin mask does not fall between the samples.
     small = _shrunk(np.where(view, SURE, -SURE).astype(np.float32), rows, columns)
     logits = np.full((side, side), -SURE, np.float32)
     logits[:rows, :columns] = small
@@ -112,14 +113,14 @@ def mask_logits(mask: NDArray[np.bool_], frame: Frame, side: int) -> NDArray[np.
 
 
 def as_given(logits: NDArray[np.float32], contract: InputContract) -> NDArray[np.float32]:
-    """Logits in the form the model wants an earlier mask in: (1, 1, L, L)."""
+    """Convert (L, L) logits to the model's mask prompt, (1, 1, L, L)."""
     if contract.mask_prompt == "sigmoid":  # SAM-Med2D `utils.py`
         logits = (1 / (1 + np.exp(-np.clip(logits, -80, 80)))).astype(np.float32)
     return logits[None, None]
 
 
 def box_around(prompt: PointPrompt, mask: SliceMask) -> BoxPrompt:
-    """The box a point's mask stands for: the prompt's own, else the mask's extent."""
+    """The box of a point prompt's mask: the prompt's own box, else the mask's extent."""
     if prompt.box is not None:
         return prompt.box
     if mask.extent is not None:
@@ -131,7 +132,7 @@ def box_around(prompt: PointPrompt, mask: SliceMask) -> BoxPrompt:
 
 
 def _shrunk(values: NDArray[np.float32], rows: int, columns: int) -> NDArray[np.float32]:
-    """Bilinear to (rows, columns), after means over whole blocks where that is much smaller."""
+    """Shrink to (rows, columns): average whole blocks, then resize bilinearly."""
     by_row, by_column = max(1, values.shape[0] // rows), max(1, values.shape[1] // columns)
     height, width = (n // by * by for n, by in zip(values.shape, (by_row, by_column), strict=True))
     blocks = values[:height, :width].reshape(height // by_row, by_row, width // by_column, -1)

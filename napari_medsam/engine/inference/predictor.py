@@ -1,6 +1,7 @@
-"""Encode a view once, decode as many boxes as are asked: the model's two verbs, with the cache.
+"""`Predictor`: encodes views through the cache and decodes boxes and points with one model.
 
-The engine knows no runtime. `PromptableModel` says what it needs; `napari_medsam.models` has it.
+The engine does not depend on a runtime. `PromptableModel` is the interface it needs;
+`napari_medsam.models` implements it.
 """
 
 from __future__ import annotations
@@ -43,21 +44,21 @@ class Decoded(Protocol):
 
 
 class PromptableModel(Protocol):
-    """What the engine asks of a model. One worker calls it at a time; any thread may cancel."""
+    """The interface of a model. Only one thread may call it at a time; any thread may cancel."""
 
     @property
     def identity(self) -> str:
-        """Changes whenever the numbers could: family, weights' hash, precision."""
+        """Text that changes whenever results could: family, hash of the weights, precision."""
 
     @property
     def contract(self) -> InputContract:
         """The rules of input and prompts."""
 
     def encode_many(self, images: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.floating]]:
-        """(3, side, side) inputs to (C, h, w) features, lazily and in order, one ahead."""
+        """Encode (3, side, side) inputs to (C, h, w) features, lazily, in order, one ahead."""
 
     def decode(self, embedding: NDArray[np.floating], boxes: NDArray[np.float32]) -> Decoded:
-        """All (N, 4) boxes, in the prompt frame, in one call."""
+        """Decode all (N, 4) boxes, in prompt units, in one call."""
 
     def decode_points(
         self,
@@ -68,21 +69,31 @@ class PromptableModel(Protocol):
         boxes: NDArray[np.float32] | None = None,
         mask: NDArray[np.float32] | None = None,
     ) -> Decoded:
-        """N prompts of P points (N, P, 2) in the prompt frame, labels (N, P) 1 inside, 0 outside.
+        """Decode N prompts of P points each; call it only if the contract accepts them.
 
-        Perhaps each with a box (N, 4) and an earlier mask (N, 1, L, L). Only where the contract
-        accepts points, or a mask.
+        Parameters
+        ----------
+        embedding
+            (C, h, w) features.
+        points
+            (N, P, 2) x, y in prompt units.
+        labels
+            (N, P): 1 inside the object, 0 outside.
+        boxes
+            (N, 4) in prompt units, or None.
+        mask
+            (N, 1, L, L), an earlier mask to refine, or None.
         """
 
     def cancel(self) -> None:
-        """Make a running call raise, soon; later calls work again."""
+        """Make a running call raise soon; later calls work again."""
 
 
 class Predictor:
     """One model on one volume under one window, sharing a cache with others.
 
-    `exact` keeps embeddings in float32 instead of float16. Whether an embedding is fresh or from
-    the cache never makes a difference: masks are always decoded from what the cache holds.
+    With `exact`, embeddings are float32 instead of float16. Masks are always decoded from the
+    values that the cache stores, so a new embedding and a cached one give the same mask.
     """
 
     def __init__(
@@ -101,7 +112,7 @@ class Predictor:
         self.cache = cache
 
     def key(self, view: SliceRef) -> str:
-        """What an embedding depends on, all of it: content, view, window, rules, model."""
+        """The cache key of a view: voxels, window, preprocessing, model, precision and view."""
         window, crop = self.window, view.crop
         return "|".join(
             (
@@ -110,7 +121,7 @@ class Predictor:
                 PREPROCESSING_VERSION,
                 self.model.identity,
                 self.dtype.name,
-                # The view comes last: what stands before it is one folder on disk.
+                # The view comes last: the disk cache has one folder for all that is before it.
                 f"{view.axis}{view.index}"
                 + (f":{crop.y0},{crop.x0},{crop.y1},{crop.x1}" if crop else ""),
             )
@@ -120,12 +131,10 @@ class Predictor:
         return Frame.of(self.volume.slice_shape(view.axis), self.model.contract, view.crop)
 
     def embeddings(self, views: Sequence[SliceRef]) -> Generator[Embedding, None, None]:
-        """The views' embeddings in order: from the cache, or encoded one ahead of the consumer.
+        """Yield the views' embeddings in order, from the cache or encoded one ahead of the caller.
 
-        Raises
-        ------
-        models.runtime.Cancelled
-            When the model was cancelled in mid-run; what was encoded before is kept.
+        A cancelled model raises its own exception here; embeddings that were finished before stay
+        in the cache.
         """
         missing = [v for v in dict.fromkeys(views) if self.key(v) not in self.cache]
         with contextlib.closing(self._encode(missing)) as encoded:
@@ -154,9 +163,9 @@ class Predictor:
         )
         with contextlib.closing(_stoppable(self.model.encode_many(inputs))) as stream:
             for view, frame, features in zip(views, frames, stream, strict=True):
-                # order="K" keeps the channels last in memory, as the decoder wants them.
-                kept = features.astype(self.dtype, order="K")
-                embedding = Embedding(kept, frame, self.key(view))
+                # order="K" leaves the channels last in memory, as the decoder needs them.
+                rounded = features.astype(self.dtype, order="K")
+                embedding = Embedding(rounded, frame, self.key(view))
                 self.cache.put(embedding)
                 yield embedding
 
@@ -166,17 +175,17 @@ class Predictor:
         prompts: Sequence[BoxPrompt],
         boxes: NDArray[np.float32] | None = None,
     ) -> list[SliceMask]:
-        """One mask a prompt, in one call of the decoder.
+        """Decode boxes in one call; return one mask per prompt, in their order.
 
         Parameters
         ----------
         embedding
-            Of the view that all prompts lie on.
+            The embedding of the view that all prompts are on.
         prompts
-            Boxes in slice pixels; each mask remembers its own.
+            N boxes in slice pixels; each mask stores its own.
         boxes
-            (N, 4) in the prompt frame where they are not simply the prompts' (the original
-            scripts' truncated boxes).
+            (N, 4) in prompt units, if they differ from the prompts (as the truncated boxes of the
+            original scripts do).
         """
         frame = embedding.frame
         if boxes is None:
@@ -194,21 +203,21 @@ class Predictor:
         prompt: PointPrompt,
         earlier: NDArray[np.float32] | None = None,
     ) -> PointAnswer:
-        """The mask of some points: of several that are decoded the one of highest predicted IoU.
+        """Decode a point prompt; of several masks, return the one with the highest predicted IoU.
 
         Parameters
         ----------
         embedding
-            Of the view that the points lie on.
+            The embedding of the view that the points are on.
         prompt
-            In slice pixels.
+            The points, in slice pixels.
         earlier
-            (L, L) logits of an earlier answer, to be refined.
+            (L, L) logits of an earlier answer to refine.
 
         Raises
         ------
         ValueError
-            Where the model was not trained with such a prompt.
+            The model was not trained with such a prompt.
         """
         contract, frame = self.model.contract, embedding.frame
         require_points(prompt, contract, with_mask=earlier is not None)
@@ -230,14 +239,14 @@ class Predictor:
 def _stoppable(
     stream: Iterator[NDArray[np.floating]],
 ) -> Generator[NDArray[np.floating], None, None]:
-    """A generator around any iterator, so that stopping early stops the look-ahead too."""
+    """Wrap an iterator in a generator, whose `close` also stops the encoding ahead."""
     yield from stream
 
 
 def _slice_mask(
     logits: NDArray[np.float32], score: float, frame: Frame, prompt: BoxPrompt
 ) -> SliceMask:
-    """Logits over the input to a mask on the slice, with its stability."""
+    """Convert (L, L) logits over the input to a mask on the slice, with its stability."""
     values = frame.to_view(logits)
     y0, x0, patch = tight_patch(values > 0)
     loose = int(np.count_nonzero(values > -1))

@@ -1,28 +1,28 @@
-"""Which slices to embed while the user looks: nearest first, more of them ahead than behind.
+"""The order in which slices are encoded in the background: nearest first, in scroll direction.
 
 A user who scrolls faster than slices are encoded would always be one slice ahead of the encoder.
-`Pace` says where they will be when the next slice is ready.
+`Pace` therefore predicts which slice will be on screen when the next embedding is ready.
 """
 
 from __future__ import annotations
 
 BEHIND = 2
-"""A slice behind counts as this many times farther than one ahead."""
+"""A slice against the scroll direction counts as this many times farther away."""
 
 
 def nearest_first(current: int, direction: int, n_slices: int, reach: int) -> list[int]:
-    """Slices to embed, the slice on screen first.
+    """The slices to encode, the slice on screen first.
 
     Parameters
     ----------
     current
         The slice on screen.
     direction
-        The way the user scrolled last: 1 towards higher slices, -1 towards lower, 0 not at all.
+        The last scroll direction: 1 towards higher slices, -1 towards lower ones, 0 for none.
     n_slices
-        Of the volume, along the axis on screen.
+        The number of slices of the volume along the axis on screen.
     reach
-        How far to go from `current`, in slices ahead.
+        How many slices to go ahead of `current`.
 
     Returns
     -------
@@ -39,13 +39,13 @@ def nearest_first(current: int, direction: int, n_slices: int, reach: int) -> li
 
 
 MOST_LEAD = 12
-"""Slices; somebody who scrolls that fast is looking for something, and will stop anywhere."""
+"""Slices; a user who scrolls faster is searching and may stop anywhere, so no more is predicted."""
 
 
 class Pace:
-    """How fast the user scrolls, in slices a second, along one axis.
+    """The user's scroll speed along one axis.
 
-    Times are in seconds, by any clock that only goes forward.
+    Times are seconds of a monotonic clock.
     """
 
     def __init__(self) -> None:
@@ -55,11 +55,11 @@ class Pace:
         self.direction = 0  # 1 towards higher slices, -1 towards lower, 0 not moved yet
 
     def restart(self) -> None:
-        """Forget the past: another axis, or another image."""
+        """Forget earlier moves, for another axis or image."""
         self._index, self._between, self.direction = None, 0.0, 0
 
     def moved(self, index: int, at: float) -> None:
-        """Tell which slice is on screen, and since when."""
+        """Record which slice is on screen, and since when."""
         before, self._index = self._index, index
         if before is None or before == index:
             return
@@ -68,9 +68,9 @@ class Pace:
         self._at = at
 
     def lead(self, at: float, seconds: float) -> int:
-        """How many slices the user will have gone on in `seconds`, with a sign.
+        """How many slices the user will have moved in `seconds`, with the direction's sign.
 
-        Somebody who has rested on a slice for twice as long as on those before has stopped.
+        A user who stays on a slice for more than twice the last interval has stopped (0).
         """
         if self._between <= 0 or at - self._at > 2 * self._between:
             return 0

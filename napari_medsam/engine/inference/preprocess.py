@@ -1,8 +1,8 @@
-"""What the model is shown: window to 8 bits, resize by the family's rule, normalise, pad.
+"""Preprocessing of a slice for the encoder: window to 8 bits, resize, normalize, pad.
 
-The order is that of the challenge's data preparation and of the original scripts: intensities to
-uint8 over a window first (LiteMedSAM `pre_CT_MR.py`), then the resize of the uint8 slice, then
-min-max of the resized slice, then zeros at the bottom and right
+The order is that of the challenge's data preparation and of the original scripts: map intensities
+to uint8 with a window (LiteMedSAM `pre_CT_MR.py`), resize the uint8 slice, normalize it
+(LiteMedSAM: min-max of the resized slice), and pad with zeros at the bottom and right
 (`CVPR24_LiteMedSAM_infer.py`). The volume's own voxels are never changed.
 """
 
@@ -27,7 +27,7 @@ from napari_medsam.engine.inference.resize import (
 from napari_medsam.input_contract import InputContract
 
 PREPROCESSING_VERSION = "1"
-"""Part of every embedding's key: raise it whenever anything below changes what comes out."""
+"""Part of every embedding's key. Raise it whenever a change below changes the result."""
 
 _RESIZE: dict[str, Callable[[NDArray[np.uint8], int, int], NDArray[Any]]] = {
     "area": resize_area,
@@ -40,10 +40,10 @@ _RESIZE: dict[str, Callable[[NDArray[np.uint8], int, int], NDArray[Any]]] = {
 
 
 def view_to_uint8(pixels: NDArray[Any], window: Window) -> NDArray[np.uint8]:
-    """(H, W) of any real type, or (H, W, 3) uint8, to (H, W, 3) uint8.
+    """Convert (H, W) of any real type, or (H, W, 3) uint8, to (H, W, 3) uint8.
 
-    Grey values are clipped to the window and scaled to 0..255, fractions cut off as in
-    `pre_CT_MR.py`; not-a-number counts as the window's lower bound. RGB is taken as it is.
+    Grey values are clipped to the window and scaled to 0..255; fractions are cut off as in
+    `pre_CT_MR.py`, and NaN becomes 0. RGB is not changed.
     """
     if pixels.ndim == 3:
         return np.ascontiguousarray(pixels)
@@ -54,16 +54,16 @@ def view_to_uint8(pixels: NDArray[Any], window: Window) -> NDArray[np.uint8]:
 def model_input(
     pixels: NDArray[np.uint8], contract: InputContract, frame: Frame | None = None
 ) -> NDArray[np.float32]:
-    """(H, W, 3) uint8 to the (3, side, side) float32 the model's encoder takes.
+    """Convert (H, W, 3) uint8 to the encoder's input, (3, side, side) float32.
 
     Parameters
     ----------
     pixels
-        The view, RGB, already windowed.
+        The view in RGB order, already windowed.
     contract
-        The model's rules: side, resize, interpolation, normalisation, channel order.
+        The model's rules: side, resize, interpolation, normalization, channel order.
     frame
-        The view's frame where it is known already; it gives the size to resize to.
+        The view's frame, which gives the size to resize to; by default that of a whole slice.
     """
     frame = frame or Frame.of(pixels.shape[:2], contract)
     resized = resize_view(pixels, contract, frame)
@@ -76,18 +76,18 @@ def model_input(
 
 
 def resize_view(pixels: NDArray[np.uint8], contract: InputContract, frame: Frame) -> NDArray[Any]:
-    """(H, W, 3) uint8 to (input_height, input_width, 3) on the same 0..255, not yet padded."""
+    """Resize (H, W, 3) uint8 to (input_height, input_width, 3) in 0..255, without padding."""
     return _RESIZE[contract.interpolation](pixels, frame.input_height, frame.input_width)
 
 
 def _normalize(resized: NDArray[Any], contract: InputContract) -> NDArray[np.float64]:
-    """Min-max over all channels together, or per-channel mean and deviation on 0..255."""
+    """Normalize by min-max over all channels, or by mean and deviation per channel on 0..255."""
     values = resized.astype(np.float64)
     if contract.mean is not None and contract.std is not None:
         statistics = np.array([contract.mean, contract.std])
         if contract.channels == "bgr":
             # The family reads BGR and applies RGB statistics to it, position by position
-            # (SAM-Med2D `DataLoader.py`), so the statistics turn with the channels.
+            # (SAM-Med2D `DataLoader.py`), so the statistics are reversed with the channels.
             statistics = statistics[:, ::-1]
         return (values - statistics[0]) / statistics[1]
     low = values.min()
@@ -97,6 +97,6 @@ def _normalize(resized: NDArray[Any], contract: InputContract) -> NDArray[np.flo
 def slice_input(
     pixels: NDArray[Any], window: Window, contract: InputContract, frame: Frame
 ) -> NDArray[np.float32]:
-    """A slice's pixels, cut to the frame's view, as the encoder takes them."""
+    """Cut a slice's pixels to the frame's view; return the input, (3, side, side) float32."""
     view = pixels[frame.top : frame.top + frame.height, frame.left : frame.left + frame.width]
     return model_input(view_to_uint8(view, window), contract, frame)

@@ -1,8 +1,8 @@
-"""Resizing 8-bit pictures exactly as OpenCV, Pillow and PyTorch do: so the models were shown them.
+"""Resizing of 8-bit pictures exactly as OpenCV, Pillow and PyTorch do it, without these libraries.
 
-Written from the behaviour of OpenCV's `resize` (4.x, CPU), Pillow's `Image.resize` and PyTorch's
-`interpolate`. INTER_AREA and INTER_NEAREST are equal to OpenCV bit for bit: a different rounding
-here moves masks by pixels later.
+The models were trained with pictures resized by these libraries. The code follows the behaviour of
+OpenCV's `resize` (4.x, CPU), Pillow's `Image.resize` and PyTorch's `interpolate`. INTER_AREA and
+INTER_NEAREST equal OpenCV bit for bit; a different rounding here would move masks by pixels.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def resize_nearest(image: Uint8, height: int, width: int) -> Uint8:
 
 
 def _scale(n_in: int, n_out: int) -> float:
-    """Input pixels per output pixel, by way of the inverse: OpenCV's last bit depends on it."""
+    """Input pixels per output pixel, through the inverse: OpenCV's last bit depends on it."""
     return 1.0 / (n_out / n_in)
 
 
@@ -79,7 +79,7 @@ def resize_torch_uint8(image: Uint8, height: int, width: int) -> Uint8:
 
 
 def resize_torch_float(image: Uint8, height: int, width: int) -> NDArray[np.float64]:
-    """PyTorch's `interpolate(mode="bilinear")` on floats: nothing is rounded to grey levels."""
+    """PyTorch's `interpolate(mode="bilinear")` on floats, without rounding to grey levels."""
     source = image.astype(np.float64)
     tail = (1,) * (image.ndim - 2)
     low, high, weight = _torch_taps(image.shape[0], height)
@@ -164,7 +164,7 @@ Taps = tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.int64], NDArray[np.i
 
 
 def _area_taps(n_in: int, n_out: int) -> Taps:
-    """INTER_AREA's coefficients when it enlarges."""
+    """The coefficients of INTER_AREA for enlarging."""
     scale, inverse = _scale(n_in, n_out), n_out / n_in
     i = np.arange(n_out)
     low = np.floor(i * scale).astype(np.intp)
@@ -174,7 +174,7 @@ def _area_taps(n_in: int, n_out: int) -> Taps:
 
 
 def _linear_taps(n_in: int, n_out: int) -> Taps:
-    """INTER_LINEAR's coefficients: half-pixel centres."""
+    """The coefficients of INTER_LINEAR, with half-pixel centres."""
     centre = ((np.arange(n_out) + 0.5) * _scale(n_in, n_out) - 0.5).astype(np.float32)
     low = np.floor(centre).astype(np.intp)
     return _fixed_point(low, centre - low.astype(np.float32), n_in)

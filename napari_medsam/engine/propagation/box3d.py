@@ -1,9 +1,9 @@
-"""An object from its extent in three dimensions: the mask on every slice of a 3D box.
+"""Segmentation from a 3D box: the mask of an object on every slice of its 3D extent.
 
-The extent is too large a box where the object is small. So each slice is asked with the extent,
-the slice on which that box fits best is found by the masks' evidence, and two chains of masks go
-outward from there: one that holds on to its box, one that lets go. How confident the masks are
-and how well the object fills the 3D box decides.
+The extent is too large a box on slices where the object is small. So the object is segmented in
+three ways: each slice with the extent as its box, and two propagations outward from the slice
+where the extent fits best, one that keeps its running box and one that follows the previous mask.
+The way with the most confident masks that fill the 3D box best is chosen (`worth`).
 docs/quality.md has the figures.
 """
 
@@ -19,27 +19,27 @@ from napari_medsam.engine.data.prompts import BoxPrompt
 from napari_medsam.engine.propagation.candidates import mask_confidence
 
 AGREEMENT = 0.5
-"""What the Dice with the neighbouring slice counts against a mask's own confidence."""
+"""Weight of the Dice with the neighbouring slice; a mask's own confidence has weight 1."""
 
 Masks = Mapping[int, SliceMask]
-"""One object's masks by slice."""
+"""One object's masks, by slice index."""
 
 
 def best_start(masks: Masks) -> int:
-    """The slice whose mask has the most evidence: there the 3D extent is a tight box."""
+    """The slice whose mask has the most evidence; the 3D extent fits the object best there."""
     return max(masks, key=lambda index: (masks[index].evidence, -index))
 
 
 def repair_track(extent: Masks, chains: Sequence[Masks], box: BoxPrompt) -> dict[int, SliceMask]:
-    """The masks to keep, slice by slice.
+    """The final mask of each slice of `extent`.
 
     Parameters
     ----------
     extent
-        Every slice asked with the 3D box's own extent.
+        The masks of all slices, segmented with the 3D box's extent.
     chains
-        Chains from the best slice outward, by different rules; slices after a chain's end are
-        empty or missing.
+        The masks of propagations from the best slice outward, by different rules; slices beyond
+        the end of a propagation are empty or missing.
     box
         The extent in the slice plane.
     """
@@ -52,10 +52,10 @@ def repair_track(extent: Masks, chains: Sequence[Masks], box: BoxPrompt) -> dict
 
 
 def worth(masks: Masks, box: BoxPrompt) -> float:
-    """Mean confidence, and how well the object fills the 3D box.
+    """Score of an object's masks: their mean confidence plus how well they fill the 3D box.
 
-    The latter is the IoU of the object's extent with the box's, times the share of slices that
-    have a mask.
+    The latter is the IoU of the masks' extent with the box in the slice plane, times the share of
+    slices that have a mask. 0 if all masks are empty.
     """
     found = [mask for mask in masks.values() if not mask.is_empty]
     if not found:
@@ -71,10 +71,10 @@ def worth(masks: Masks, box: BoxPrompt) -> float:
 
 
 def smoothest(options: Sequence[Sequence[SliceMask]]) -> list[SliceMask]:
-    """One option for each slice: the path with the highest sum of confidence and agreement.
+    """Choose one option per slice: the path with the highest sum of confidence and agreement.
 
-    Viterbi's algorithm (1967): looking from both ends at once, so that one bad neighbour does
-    not decide.
+    Uses Viterbi's algorithm (1967), which finds the best path over all slices, so that one bad
+    neighbour does not decide.
     """
     best = [_own(mask) for mask in options[0]]
     came_from: list[list[int]] = []
@@ -94,5 +94,5 @@ def smoothest(options: Sequence[Sequence[SliceMask]]) -> list[SliceMask]:
 
 
 def _own(mask: SliceMask) -> float:
-    """A mask's confidence; an empty one must be worth less than any other."""
+    """A mask's confidence; an empty mask scores below any other."""
     return -1.0 if mask.is_empty else mask_confidence(mask)

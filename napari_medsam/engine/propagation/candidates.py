@@ -1,7 +1,8 @@
-"""From one slice to the next: the order of slices, and the box the next slice is asked with.
+"""Propagation from one slice to the next: seeds, slice order, candidate boxes and their choice.
 
-Our rules: several candidate boxes around the previous mask are decoded, the mask with the best
-evidence is kept, and a direction ends where its object ends. The authors' own are in `original`.
+By our rules, if the running box gives an uncertain mask, candidate boxes around the previous mask
+are decoded too, and the mask with the most evidence is taken. The rules of the models' authors are
+in `engine.propagation.original_rules`.
 """
 
 from __future__ import annotations
@@ -17,13 +18,22 @@ from napari_medsam.engine.data.prompts import BoxPrompt, box_prompt
 
 @dataclass(frozen=True)
 class Seed:
-    """A box to propagate, the slices it may reach (both inclusive), and its label.
+    """A box to propagate, its slice range and its label.
 
-    `label` only matters to the original's rules, where a label's number changes its boxes.
-    `given` is the mask on the box's slice where that stands already (accepted, or painted by
-    hand): the model is not asked there, and by our rules the chains start from it. With
-    `until_empty` the object ends at the first empty mask alone (`engine.propagation.end_detection`): the user has
-    said that it goes on.
+    Parameters
+    ----------
+    box
+        The box to start from, on its own slice.
+    first, last
+        The slices to propagate over, both inclusive.
+    label
+        The label's number. Only the original rules use it: there it changes the boxes.
+    given
+        The fixed mask on the box's slice, if there is one (accepted, or painted by hand). The
+        model does not segment that slice, and by our rules propagation starts from this mask.
+    until_empty
+        Only an empty mask ends the object (`engine.propagation.end_detection`). Set if the user
+        has said that the object continues.
     """
 
     box: BoxPrompt
@@ -35,14 +45,14 @@ class Seed:
 
     @property
     def start(self) -> int:
-        """The slice of the box: propagation goes outward from it."""
+        """The index of the box's slice, from which propagation goes outward."""
         return self.box.slice.index
 
 
 def slice_order(seeds: list[Seed]) -> tuple[list[int], list[int]]:
     """The slices to visit: ascending from the lowest start, then descending from the highest.
 
-    All seeds share each visit, so that a slice is encoded once for all of them.
+    Each slice is visited once per direction for all seeds, so that it is encoded only once.
     """
     if not seeds:
         return [], []
@@ -54,22 +64,23 @@ def slice_order(seeds: list[Seed]) -> tuple[list[int], list[int]]:
 
 
 def seed_from_3d_box(box: BoxPrompt, first: int, last: int, label: int = 1) -> Seed:
-    """A seed in the middle of a slice range, where the original starts: first + int(half)."""
+    """A seed on the middle slice, `first + (last - first) // 2`, as in the original script."""
     return Seed(box.moved_to(first + (last - first) // 2), first, last, label)
 
 
 Sizes = tuple[tuple[float, float], ...]
-"""How much larger than the previous mask's extent candidate boxes are, and by how many pixels."""
+"""(factor, pixels) by which each candidate box is larger than the previous mask's extent."""
 
 
 @dataclass(frozen=True)
 class CandidatePolicy:
-    """How soon a chain tries other boxes than the running one, and which.
+    """When propagation tries other boxes than the running box, and which.
 
-    A mask whose Dice with its neighbour is above `overlap`, whose predicted IoU fell by no more
-    than `score_loss`, and whose area changed by no more than `area_change` (as a logarithm), is
-    taken without trying another box. Without the last an object that tapers leaks slice by slice
-    into a box that stays. With `one_view` the other boxes are shown on their crop alone.
+    A mask is taken without trying another box if its Dice with its neighbour is above `overlap`,
+    its predicted IoU fell by no more than `score_loss`, and its area changed by less than
+    `area_change` (absolute natural logarithm of the ratio). Without the last condition, the mask
+    of a tapering object leaks slice by slice into a box that does not shrink. With `one_view`,
+    the other boxes are decoded on one view only: their crop, or the whole slice if they have none.
     """
 
     sizes: Sizes
@@ -80,25 +91,25 @@ class CandidatePolicy:
 
 
 QUICK = CandidatePolicy(((1.12, 2.0),), 0.85, 0.05, 0.1, one_view=True)
-"""For a propagation from one box: 1.4 times the decoder's work of one box a slice."""
+"""For a propagation from one box: 1.4 times the decoder's work of one box per slice."""
 
 THOROUGH = CandidatePolicy(((1.06, 1.0), (1.12, 2.0)), 0.9, 0.02, 0.05)
-"""For an object in its 3D box, where several chains compete. docs/quality.md has the figures."""
+"""For an object in a 3D box, with several propagations to choose from; see docs/quality.md."""
 
 EQUAL_AND_GROWN = ((1.0, 0.0), *THOROUGH.sizes)
-"""Those of chains that must not hold on to their first box."""
+"""Sizes for propagations that must not keep their first box."""
 
 
 def running_box(previous: SliceMask, index: int) -> BoxPrompt:
-    """The box that gave the previous mask, on slice `index`.
+    """The box that gave the previous mask, moved to slice `index`.
 
-    It does not follow a mask that shrank or leaked on one slice, so the chain can recover.
+    It does not follow a mask that shrank or leaked on one slice, so propagation can recover.
     """
     return previous.prompt.moved_to(index)
 
 
 def boxes_around(previous: SliceMask, index: int, sizes: Sizes = QUICK.sizes) -> list[BoxPrompt]:
-    """The previous mask's extent in several sizes, on slice `index`; none where it is empty."""
+    """Boxes around the previous mask in several sizes, on slice `index`; none if it is empty."""
     if previous.extent is None:
         return []
     x_min, y_min, x_max, y_max = previous.extent
@@ -113,21 +124,21 @@ def boxes_around(previous: SliceMask, index: int, sizes: Sizes = QUICK.sizes) ->
     return boxes
 
 
-def is_sure(mask: SliceMask, previous: SliceMask, care: CandidatePolicy = QUICK) -> bool:
-    """Whether a mask goes on from its neighbour so well that no other box need be tried."""
+def is_sure(mask: SliceMask, previous: SliceMask, policy: CandidatePolicy = QUICK) -> bool:
+    """Whether a mask continues its neighbour so well that no other box needs to be tried."""
     return (
-        overlap(mask, previous) > care.overlap
-        and mask.score >= previous.score - care.score_loss
-        and abs(float(np.log(mask.area / previous.area))) < care.area_change
+        overlap(mask, previous) > policy.overlap
+        and mask.score >= previous.score - policy.score_loss
+        and abs(float(np.log(mask.area / previous.area))) < policy.area_change
     )
 
 
 def most_alike(masks: Sequence[SliceMask], previous: SliceMask) -> SliceMask:
-    """The candidate's mask with the most evidence that agrees with the neighbouring slice.
+    """The mask with the most evidence and agreement with the neighbouring slice.
 
-    Predicted IoU, half the stability, and the Dice with the neighbour's mask. How well a mask
-    fills its box says nothing here, for the candidate boxes are made from masks. Empty masks
-    are kept only where all are empty.
+    The sum of predicted IoU, half the stability, and the Dice with the neighbour's mask decides.
+    How well a mask fills its box does not count here, because candidate boxes are made from masks.
+    An empty mask is returned only if all are empty.
     """
     found = [mask for mask in masks if not mask.is_empty]
     if not found:
@@ -136,5 +147,5 @@ def most_alike(masks: Sequence[SliceMask], previous: SliceMask) -> SliceMask:
 
 
 def mask_confidence(mask: SliceMask) -> float:
-    """Predicted IoU and half the stability; the weights of docs/quality.md."""
+    """Predicted IoU plus half the stability; docs/quality.md has the origin of the weights."""
     return mask.score + 0.5 * mask.stability

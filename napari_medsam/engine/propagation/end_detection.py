@@ -1,9 +1,9 @@
-"""Where an object ends along an axis.
+"""Detection of the slice where an object ends along an axis.
 
-A model that is asked with a box paints something, whether or not the object is there. An end is
-an empty mask; a mask the model itself does not believe in; or one that grows again after it had
-become small, which is another object. docs/quality.md has how far these ends lie from the true
-ones: they are proposals, and the user can drag them.
+Given a box, a model returns some mask whether or not the object is there. The object ends at an
+empty mask, at a mask with a low predicted IoU, or at a mask that grows again after it had become
+small, which is another object. docs/quality.md has the distance of these ends from the true ones.
+They are proposals; the user can drag them.
 """
 
 from __future__ import annotations
@@ -15,34 +15,34 @@ import numpy as np
 from napari_medsam.engine.data.masks import SliceMask
 
 GONE, FADING = 0.45, 0.7
-"""Shares of the first mask's predicted IoU: below the first share the object has ended, at the
-last slice that was not below the second. Two thresholds, so that one weak slice inside the object
-does not end it; shares, because models differ in how sure they say they are."""
+"""Shares of the first mask's predicted IoU. Below the first share the object has ended; its last
+slice is the last one at or above the second share. There are two thresholds so that one weak slice
+inside the object does not end it. They are shares because models differ in their scores."""
 
 USUAL = 0.85
-"""What a good first mask has; one that was accepted or painted says nothing of the model."""
+"""Predicted IoU of a good first mask, and the most that is assumed of one: a fixed mask has 1."""
 
 SMALL, REGROWN = 0.15, 2.0
-"""A mask under this share of the largest one was an end where a later one is so many times as
-large."""
+"""A mask below the first share of the largest area was the end if a later mask is more than the
+second number of times as large."""
 
 
 class EndDetector:
-    """One object's masks in one direction, from where it starts to where it ends.
+    """Follows one object's masks in one direction and decides where the object ends.
 
     Parameters
     ----------
     start
         The mask on the slice of the box.
     until_empty
-        Only an empty mask is an end: the user has said that the object goes on.
+        Only an empty mask is an end; the user has said that the object continues.
     """
 
     def __init__(self, start: SliceMask, *, until_empty: bool = False) -> None:
         self.last = start
         self._until_empty = until_empty
         self._usual = min(start.score, USUAL)
-        self._sure = 0  # how many of the masks, after the start, are the object's for certain
+        self._sure = 0  # how many masks, counted from the start, certainly belong to the object
         self._masks: list[SliceMask] = []
         self._largest = self._smallest = start.area
         self._smallest_at = 0
@@ -52,9 +52,10 @@ class EndDetector:
         return self.last.is_empty
 
     def add(self, mask: SliceMask) -> list[SliceMask]:
-        """The next slice's mask; what to show: that, or where the object has ended empty masks.
+        """Add the next slice's mask; return the masks to show.
 
-        The latter take the place of masks beyond the end that were shown before.
+        That is the mask itself, or, once the object has ended, empty masks. They replace masks
+        beyond the end that were shown before.
         """
         self._masks.append(mask)
         self.last = mask
@@ -84,5 +85,5 @@ class EndDetector:
 
 
 def emptied(mask: SliceMask) -> SliceMask:
-    """The same slice with nothing on it."""
+    """An empty mask on the same slice, with the same prompt and score."""
     return replace(mask, y0=0, x0=0, patch=np.zeros((0, 0), dtype=bool), stability=0.0)

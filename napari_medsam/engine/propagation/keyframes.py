@@ -1,7 +1,7 @@
-"""Boxes between boxes: a box on a few slices gives one on every slice between.
+"""Box interpolation between keyframes: boxes on a few slices give a box on every slice between.
 
-Drawing a box on the first, a middle and the last slice of an organ is three drags, and each
-slice is then asked with a box of its own: nothing drifts.
+A user draws a box on the first, a middle and the last slice of an organ; each slice between is
+then segmented with its own interpolated box, so that errors do not accumulate.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef
 
 
 def interpolate(keyframes: Iterable[BoxPrompt], indices: Iterable[int]) -> list[BoxPrompt]:
-    """The box on each slice: linear between keyframes, the nearest one's beyond the ends.
+    """The box on each slice: linear between keyframes, the nearest keyframe's beyond the ends.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def interpolate(keyframes: Iterable[BoxPrompt], indices: Iterable[int]) -> list[
     Raises
     ------
     ValueError
-        Without a keyframe, with two on one slice, or along two axes.
+        There is no keyframe, or two are on one slice, or they are on different axes.
     """
     ordered = sorted(keyframes, key=lambda box: box.slice.index)
     if not ordered:
@@ -41,15 +41,15 @@ def interpolate(keyframes: Iterable[BoxPrompt], indices: Iterable[int]) -> list[
 
 
 def span_of(keyframes: Sequence[int], edited: int) -> tuple[int, int] | None:
-    """The slices that a change of keyframe `edited` can change, both ends included.
+    """First and last slice between the neighbours of a keyframe that was edited.
 
-    Up to, but without, the neighbouring keyframes; beyond the outermost keyframe there is no
-    neighbour, and the end is left to the caller (None means: everything).
+    Only these slices can change; the neighbouring keyframes are excluded. None if `edited` has no
+    neighbour on one side: the range then has no end there, and the caller decides.
 
     Parameters
     ----------
     keyframes
-        The slices that have keyframes, `edited` among them or not.
+        The slices that have keyframes, with or without `edited`.
     edited
         The slice whose keyframe was moved, added or removed.
     """
@@ -63,8 +63,8 @@ def span_of(keyframes: Sequence[int], edited: int) -> tuple[int, int] | None:
 def are_one_object(boxes: Sequence[BoxPrompt]) -> bool:
     """Whether boxes of one label can be keyframes of one object.
 
-    They lie on slices of their own along one axis, and each overlaps the next in the plane: two
-    kidneys are two objects.
+    They must be on different slices along one axis, and each must overlap the next in the plane.
+    Boxes around two kidneys do not overlap, so they are two objects.
     """
     ordered = sorted(boxes, key=lambda box: box.slice.index)
     slices = {box.slice.index for box in ordered}

@@ -1,6 +1,6 @@
-"""The authors' own rules from slice to slice, for compat mode; the one place that reads them.
+"""Propagation by the rules of the models' authors, for compat mode: the box of the next slice.
 
-Each family's script goes its own way to the next box; what differs is data of its
+The scripts of the model families differ in how they make the next box; the differences are data,
 `input_contract.OriginalRules`. Sources: LiteMedSAM, ``CVPR24_LiteMedSAM_infer.py``; DAFT,
 ``PerfectMetaOpenVINO.py``; MedficientSAM, ``src/infer.py`` and ``cpp/src/main.cpp``; hawken50,
 ``CVPR24_LiteMedSamOnnx_infer.py`` and ``cpp/src/main.cpp``.
@@ -21,18 +21,18 @@ from napari_medsam.engine.propagation.candidates import Seed
 from napari_medsam.input_contract import OriginalRules
 
 
-def seed_reach(seed: Seed, rules: OriginalRules) -> Seed:
-    """The seed with the slices that the script would visit."""
+def with_original_range(seed: Seed, rules: OriginalRules) -> Seed:
+    """The seed with the slice range that the script would visit."""
     return seed if rules.includes_last else replace(seed, last=max(seed.start, seed.last - 1))
 
 
 def next_box(
     previous: SliceMask, seed: Seed, frame: Frame, rules: OriginalRules, modality: str
 ) -> NDArray[np.float32]:
-    """The box of the next slice, (1, 4) in the model's prompt frame.
+    """The box of the next slice: (1, 4) x_min, y_min, x_max, y_max in prompt units.
 
-    Where the previous mask is empty, or boxes of this modality do not follow it, it is the box
-    that was given.
+    It is the seed's box if the previous mask is empty, or if boxes do not follow the mask in this
+    modality.
     """
     given = frame.boxes([seed.box], truncate=True)
     if previous.is_empty or (rules.followed and modality not in rules.followed):
@@ -53,8 +53,8 @@ def next_box(
 def _resized_extent(previous: SliceMask, label: int, frame: Frame) -> NDArray[np.float64] | None:
     """Extent of the mask, filled with the label's number, after INTER_AREA to the input's size.
 
-    Whole numbers of the input's pixels. A thin mask of a small label may vanish in the rounding
-    (None): that is the originals' behaviour.
+    Found as whole pixels of the input and scaled to prompt units. A thin mask of a small label
+    number may vanish in the rounding (None), as in the original scripts.
     """
     filled = previous.mask.astype(np.uint8) * np.uint8(label % 256)
     resized = resize_area(filled, frame.input_height, frame.input_width)
@@ -66,7 +66,7 @@ def _resized_extent(previous: SliceMask, label: int, frame: Frame) -> NDArray[np
 
 
 def _extent(previous: SliceMask, frame: Frame) -> NDArray[np.float64]:
-    """Extent of the mask in the slice, scaled as the script scales a box that is given."""
+    """Extent of the mask in the slice, scaled as the script scales a user's box."""
     x_min, y_min, x_max, y_max = previous.extent or (0, 0, 0, 0)
     box = box_prompt(previous.slice, (x_min, y_min, x_max, y_max), previous.shape)
     return frame.boxes([box], truncate=True)[0].astype(np.float64)

@@ -1,8 +1,9 @@
-"""A `PropagationTarget`: the keyframes of one object along one axis, and what a propagation asks from them.
+"""`PropagationTarget`: the keyframes of one object; `PropagationPlan`: how to segment its slices.
 
-One box is carried both ways. Boxes on several slices are keyframes: between the first and the
-last each slice is asked with a box between theirs, beyond them the outer boxes are carried on.
-Slices whose mask stands (`engine.annotation.fixed_masks`) are keyframes too; they are never asked.
+A single box is propagated in both directions. Boxes on several slices are keyframes: between the
+first and the last, each slice is segmented with an interpolated box; beyond them, the outermost
+boxes are propagated outward. Fixed masks (`engine.annotation.fixed_masks`) are keyframes too, and
+their slices are never segmented again.
 """
 
 from __future__ import annotations
@@ -22,21 +23,21 @@ from napari_medsam.engine.propagation.keyframes import are_one_object, interpola
 
 @dataclass(frozen=True)
 class PropagationTarget:
-    """One object.
+    """One object along one axis: its boxes and fixed masks.
 
     Parameters
     ----------
     boxes
-        On different slices, lowest slice first.
+        At least one; all of one label, on different slices along one axis, lowest slice first.
     key
-        What its masks are painted as: the next propagation of the object replaces them.
-    standing
-        The masks that stand, by slice; an empty one says that the object is not there.
+        Key under which its masks are painted, so that the next propagation replaces them.
+    fixed_masks
+        The object's fixed masks by slice index. An empty one means that the object is not there.
     """
 
     boxes: tuple[PlacedBox, ...]
     key: int
-    standing: Mapping[int, SliceMask] = field(default_factory=dict, compare=False)
+    fixed_masks: Mapping[int, SliceMask] = field(default_factory=dict, compare=False)
 
     @property
     def label(self) -> int:
@@ -59,40 +60,47 @@ class PropagationTarget:
         return self.boxes[-1].box.slice.index
 
     @property
-    def stations(self) -> dict[int, BoxPrompt]:
-        """The boxes to go by, by slice, lowest first: drawn ones, and those of masks that stand."""
+    def keyframe_boxes(self) -> dict[int, BoxPrompt]:
+        """Boxes by slice index, lowest first: drawn ones, and those of non-empty fixed masks."""
         found = {placed.box.slice.index: placed.box for placed in self.boxes}
-        found |= {i: mask.prompt for i, mask in self.standing.items() if not mask.is_empty}
+        found |= {i: mask.prompt for i, mask in self.fixed_masks.items() if not mask.is_empty}
         return dict(sorted(found.items()))
 
     @property
     def keyframes(self) -> dict[int, Keyframe]:
-        """The stations, with the masks of those that stand."""
-        return {i: Keyframe(box, self.standing.get(i)) for i, box in self.stations.items()}
+        """The boxes of `keyframe_boxes` as keyframes, with their fixed masks."""
+        return {i: Keyframe(box, self.fixed_masks.get(i)) for i, box in self.keyframe_boxes.items()}
 
     def asked(self, first: int, last: int) -> list[BoxPrompt]:
-        """A box on each slice from first to last that does not stand."""
-        free = [i for i in range(first, last + 1) if i not in self.standing]
-        return interpolate(self.stations.values(), free)
+        """A box on each slice from `first` to `last`, both included, without a fixed mask."""
+        free = [i for i in range(first, last + 1) if i not in self.fixed_masks]
+        return interpolate(self.keyframe_boxes.values(), free)
 
     def box_at(self, index: int) -> BoxPrompt:
-        """The box that a slice would be asked with."""
-        return interpolate(self.stations.values(), [index])[0]
+        """The box with which a slice would be segmented."""
+        return interpolate(self.keyframe_boxes.values(), [index])[0]
 
     def within(self, first: int, last: int) -> tuple[int, int]:
-        """First and last slice of a range, up to where the object is known to be absent."""
-        stations = list(self.stations)
-        absent = [i for i, mask in self.standing.items() if mask.is_empty]
-        below = max((i for i in absent if i < stations[0]), default=first - 1)
-        above = min((i for i in absent if i > stations[-1]), default=last + 1)
+        """The range cut to the slices between those where the object is known to be absent."""
+        slices = list(self.keyframe_boxes)
+        absent = [i for i, mask in self.fixed_masks.items() if mask.is_empty]
+        below = max((i for i in absent if i < slices[0]), default=first - 1)
+        above = min((i for i in absent if i > slices[-1]), default=last + 1)
         return max(first, below + 1), min(last, above - 1)
 
 
 @dataclass(frozen=True)
 class PropagationPlan:
-    """What to ask the session, with the courses: tracks to follow, then seeds to carry on.
+    """The work of a propagation: what to pass to the methods of `engine.session.Session`.
 
-    `extents` are seeds whose box is the object's extent over all of their slices.
+    Parameters
+    ----------
+    tracks
+        Each target with one box per slice, for `Session.segment_tracks`.
+    seeds
+        Each target with a seed, for `Session.propagate`; run after the tracks.
+    extents
+        Each target with a seed whose box is the object's 3D extent, for `Session.segment_box3d`.
     """
 
     tracks: tuple[tuple[PropagationTarget, list[BoxPrompt]], ...] = ()
@@ -100,26 +108,26 @@ class PropagationPlan:
     extents: tuple[tuple[PropagationTarget, Seed], ...] = ()
 
     @property
-    def courses(self) -> list[PropagationTarget]:
-        return [course for course, _ in (*self.tracks, *self.seeds, *self.extents)]
+    def targets(self) -> list[PropagationTarget]:
+        return [target for target, _ in (*self.tracks, *self.seeds, *self.extents)]
 
     @property
     def tracked(self) -> tuple[list[list[BoxPrompt]], list[dict[int, Keyframe]]]:
-        """What `Session.follow` takes."""
-        return [track for _, track in self.tracks], [c.keyframes for c, _ in self.tracks]
+        """The arguments of `Session.segment_tracks`."""
+        return [track for _, track in self.tracks], [target.keyframes for target, _ in self.tracks]
 
     @property
     def slices(self) -> set[int]:
-        """All slices it visits."""
+        """The indices of all slices that the plan segments."""
         found = {box.slice.index for _, track in self.tracks for box in track}
         return found.union(*(_carried(seed) for _, seed in (*self.seeds, *self.extents)))
 
     @property
     def places(self) -> set[tuple[PropagationTarget, int]]:
-        """Each course with each slice that it may be painted on."""
-        tracked = {(course, box.slice.index) for course, track in self.tracks for box in track}
+        """All (target, slice index) pairs that may be painted."""
+        tracked = {(target, box.slice.index) for target, track in self.tracks for box in track}
         carried = (*self.seeds, *self.extents)
-        return tracked | {(course, i) for course, seed in carried for i in _carried(seed)}
+        return tracked | {(target, i) for target, seed in carried for i in _carried(seed)}
 
 
 def _carried(seed: Seed) -> set[int]:
@@ -130,22 +138,22 @@ def _carried(seed: Seed) -> set[int]:
 def target_of(
     seed: PlacedBox,
     boxes: Sequence[PlacedBox],
-    standing: Mapping[int, SliceMask] | None = None,
+    fixed_masks: Mapping[int, SliceMask] | None = None,
     keys: Mapping[int, int] | None = None,
 ) -> PropagationTarget:
-    """The course a box belongs to; itself alone where the others are another object's.
+    """The target that a box belongs to; of this box only, if the others are another object's.
 
-    Boxes belong together when they have one label, lie on slices of their own, and each overlaps
-    the next in the plane.
+    Boxes of a label are keyframes of one object if they are on different slices along one axis and
+    each overlaps the next in the plane (`keyframes.are_one_object`).
 
     Parameters
     ----------
     seed, boxes
-        The box, and all there are.
-    standing
-        The label's masks that stand along the box's axis, by slice.
+        The box, and all boxes of the annotation.
+    fixed_masks
+        The label's fixed masks along the box's axis, by slice index.
     keys
-        Box to the key under which its object was painted already.
+        Box id to the key under which its object was painted before.
     """
     own = sorted(
         (b for b in boxes if b.label == seed.label and b.box.slice.axis == seed.box.slice.axis),
@@ -154,118 +162,119 @@ def target_of(
     one = tuple(own) if are_one_object([placed.box for placed in own]) else (seed,)
     ids = [placed.box_id for placed in one]
     key = min((keys[i] for i in ids if keys and i in keys), default=min(ids))
-    return PropagationTarget(one, key, _own_parts(one, standing or {}))
+    return PropagationTarget(one, key, _own_parts(one, fixed_masks or {}))
 
 
 def _own_parts(
-    boxes: Sequence[PlacedBox], standing: Mapping[int, SliceMask]
+    boxes: Sequence[PlacedBox], fixed_masks: Mapping[int, SliceMask]
 ) -> dict[int, SliceMask]:
-    """What of the masks that stand belongs to the object of these boxes."""
-    order = sorted(standing)
+    """The parts of the label's fixed masks that belong to the object of these boxes."""
+    order = sorted(fixed_masks)
     around = interpolate((placed.box for placed in boxes), order)
-    parts = {i: part_near(standing[i], box) for i, box in zip(order, around, strict=True)}
+    parts = {i: part_near(fixed_masks[i], box) for i, box in zip(order, around, strict=True)}
     return {i: part for i, part in parts.items() if part is not None}
 
 
-def plan_targets(courses: Sequence[PropagationTarget], first: int, last: int) -> PropagationPlan:
-    """A propagation of courses over the slices first to last, both included.
+def plan_targets(targets: Sequence[PropagationTarget], first: int, last: int) -> PropagationPlan:
+    """Plan a propagation of targets over the slices `first` to `last`, both included.
 
     Raises
     ------
     ValueError
-        Where the range leaves out a box.
+        The range leaves out a box.
     """
     tracks, seeds = [], []
-    for course in courses:
-        if not first <= course.low <= course.high <= last:
+    for target in targets:
+        if not first <= target.low <= target.high <= last:
             raise ValueError(
-                f"The range {first} to {last} must contain the boxes' slices, {course.low} to "
-                f"{course.high}."
+                f"The range {first} to {last} must contain the boxes' slices, {target.low} to "
+                f"{target.high}."
             )
-        stations = list(course.stations)
-        track = course.asked(max(stations[0], first), min(stations[-1], last))
-        if len(stations) > 1 and track:
-            tracks.append((course, track))
-        seeds += _outward(course, first, last)
+        slices = list(target.keyframe_boxes)
+        track = target.asked(max(slices[0], first), min(slices[-1], last))
+        if len(slices) > 1 and track:
+            tracks.append((target, track))
+        seeds += _outward(target, first, last)
     return PropagationPlan(tuple(tracks), tuple(seeds))
 
 
-def plan_extents(courses: Sequence[PropagationTarget], first: int, last: int) -> PropagationPlan:
-    """Each course's box as the object's extent on all slices from first to last.
+def plan_extents(targets: Sequence[PropagationTarget], first: int, last: int) -> PropagationPlan:
+    """Plan to take each target's box as the object's extent on slices `first` to `last`.
+
+    A range that leaves out a target's box is extended to it.
 
     Raises
     ------
     ValueError
-        Where a course has several boxes, or masks that stand: then they say more than an extent.
+        A target has several boxes or fixed masks, which say more than an extent.
     """
     extents = []
-    for course in courses:
-        if len(course.boxes) > 1 or course.standing:
+    for target in targets:
+        if len(target.boxes) > 1 or target.fixed_masks:
             raise ValueError(
                 "An extent is one box for the whole object; this object has boxes or accepted "
                 "masks on other slices. Propagate between those instead."
             )
-        low, high = min(first, course.low), max(last, course.low)
-        extents.append((course, Seed(course.boxes[0].box, low, high, course.label)))
+        low, high = min(first, target.low), max(last, target.low)
+        extents.append((target, Seed(target.boxes[0].box, low, high, target.label)))
     return PropagationPlan(extents=tuple(extents))
 
 
-def plan_span(course: PropagationTarget, edited: int, first: int, last: int) -> PropagationPlan:
-    """What a moved, added or removed keyframe on slice `edited` changes of a propagation.
+def plan_span(target: PropagationTarget, edited: int, first: int, last: int) -> PropagationPlan:
+    """Plan to redo the part of a propagation that a changed keyframe on slice `edited` affects.
 
-    Up to the neighbouring keyframes; from an outermost one, what was carried on beyond it too.
+    The keyframe was moved, added or removed. The part ends at the neighbouring keyframes; for an
+    outermost keyframe it also has the slices beyond, within `first` to `last`.
     """
-    stations = list(course.stations)
-    between = span_of(stations, edited)
+    slices = list(target.keyframe_boxes)
+    between = span_of(slices, edited)
     if between is not None:
-        return _tracked(course, *between)
-    inner = [i for i in stations if i != edited]
-    ends = (
-        [edited] if edited in stations else [stations[0] if edited < stations[0] else stations[-1]]
-    )
-    track = course.asked(*sorted((ends[0], _nearest(inner, edited)))) if inner else []
-    outward = [(c, seed) for c, seed in _outward(course, first, last) if seed.start in ends]
-    return PropagationPlan(((course, track),) if track else (), tuple(outward))
+        return _tracked(target, *between)
+    inner = [i for i in slices if i != edited]
+    ends = [edited] if edited in slices else [slices[0] if edited < slices[0] else slices[-1]]
+    track = target.asked(*sorted((ends[0], _nearest(inner, edited)))) if inner else []
+    outward = [(one, seed) for one, seed in _outward(target, first, last) if seed.start in ends]
+    return PropagationPlan(((target, track),) if track else (), tuple(outward))
 
 
 def plan_beyond(
-    course: PropagationTarget, here: SliceMask, first: int, last: int
+    target: PropagationTarget, here: SliceMask, first: int, last: int
 ) -> PropagationPlan:
-    """From a slice that was put right: what lies beyond it, away from the other keyframes.
+    """Plan to propagate from a corrected slice outward, away from the other keyframes.
 
-    Between two keyframes it is what lies up to both. `here` counts as standing, whether or not it
-    was accepted.
+    If the slice is between two keyframes, the slices up to both are redone. The mask `here` is
+    used as a fixed mask, whether or not it was accepted.
     """
     index = here.slice.index
-    fixed = replace(course, standing={**course.standing, index: here})
-    stations = list(fixed.stations)
-    between = span_of(stations, index)
+    fixed = replace(target, fixed_masks={**target.fixed_masks, index: here})
+    slices = list(fixed.keyframe_boxes)
+    between = span_of(slices, index)
     if between is not None:
         return _tracked(fixed, *between)
-    seeds = [(c, seed) for c, seed in _outward(fixed, first, last) if seed.start == index]
+    seeds = [(one, seed) for one, seed in _outward(fixed, first, last) if seed.start == index]
     return PropagationPlan(seeds=tuple(seeds))
 
 
-def _tracked(course: PropagationTarget, first: int, last: int) -> PropagationPlan:
-    track = course.asked(first, last)
-    return PropagationPlan(((course, track),) if track else ())
+def _tracked(target: PropagationTarget, first: int, last: int) -> PropagationPlan:
+    track = target.asked(first, last)
+    return PropagationPlan(((target, track),) if track else ())
 
 
-def _nearest(stations: Sequence[int], index: int) -> int:
-    return min(stations, key=lambda i: abs(i - index))
+def _nearest(slices: Sequence[int], index: int) -> int:
+    return min(slices, key=lambda i: abs(i - index))
 
 
 def _outward(
-    course: PropagationTarget, first: int, last: int
+    target: PropagationTarget, first: int, last: int
 ) -> list[tuple[PropagationTarget, Seed]]:
     """The outermost keyframes, each with the slices beyond it."""
-    stations = course.stations
-    lowest, highest = min(stations), max(stations)
-    first, last = course.within(first, last)
+    keyframe_boxes = target.keyframe_boxes
+    lowest, highest = min(keyframe_boxes), max(keyframe_boxes)
+    first, last = target.within(first, last)
 
     def seed(start: int, low: int, high: int) -> tuple[PropagationTarget, Seed]:
-        given = course.standing.get(start)
-        return course, Seed(stations[start], low, high, course.label, given)
+        given = target.fixed_masks.get(start)
+        return target, Seed(keyframe_boxes[start], low, high, target.label, given)
 
     if lowest == highest:
         return [seed(lowest, first, last)] if first <= lowest <= last else []

@@ -1,4 +1,4 @@
-"""How far boxes reach: which slices each takes, and which boxes are keyframes of one object."""
+"""Which slices each box is propagated to, and which boxes are keyframes of one object."""
 
 from __future__ import annotations
 
@@ -16,18 +16,29 @@ def seeds_over(
     first: int,
     last: int,
     volume: Volume,
-    standing: Mapping[int, SliceMask] | None = None,
+    fixed_masks: Mapping[int, SliceMask] | None = None,
 ) -> tuple[Seed, ...]:
-    """Share slices `first` to `last` (inclusive) out among the boxes of each label.
+    """Divide slices `first` to `last` (inclusive) among the boxes of each label; one seed per box.
 
-    Every slice goes to the nearest box of its label; halfway between two, to the lower one.
-    Boxes of one label on one slice all reach over the same part. `standing` are the masks of
-    boxes (counted from 0) that are right already.
+    Every slice goes to the nearest box of its label, and halfway between two boxes to the lower
+    one. Boxes of one label on the same slice all get the same range.
+
+    Parameters
+    ----------
+    boxes
+        All on one axis, each on a slice from `first` to `last`.
+    first, last
+        The range of slices along that axis.
+    volume
+        The image.
+    fixed_masks
+        By box index (from 0), the fixed mask on the box's slice.
 
     Raises
     ------
     ValueError
-        Where a box or a slice lies outside the range, or the boxes lie along different axes.
+        The volume is a single slice, a box is outside the range or the range outside the volume,
+        or the boxes are on different axes.
     """
     if volume.is_flat:
         raise ValueError("This image is a single slice, so there is nothing to propagate to.")
@@ -48,21 +59,21 @@ def seeds_over(
                 f"The box on slice {axes[0]}={start} lies outside the range {first} to {last} "
                 f"it is to be propagated over."
             )
-        stations = [b.box.slice.index for b in boxes if b.label == placed.label]
-        below = max((s for s in stations if s < start), default=None)
-        above = min((s for s in stations if s > start), default=None)
+        keyframe_slices = [b.box.slice.index for b in boxes if b.label == placed.label]
+        below = max((s for s in keyframe_slices if s < start), default=None)
+        above = min((s for s in keyframe_slices if s > start), default=None)
         low = first if below is None else (below + start) // 2 + 1
         high = last if above is None else (start + above) // 2
-        given = (standing or {}).get(n_box)
+        given = (fixed_masks or {}).get(n_box)
         seeds.append(Seed(placed.box, low, high, placed.label, given))
     return tuple(seeds)
 
 
 def objects(boxes: Sequence[PlacedBox]) -> list[tuple[int, ...]]:
-    """Which boxes (counted from 0) show one object, each object's lowest slice first.
+    """Group boxes into objects: tuples of box indices (from 0), the lowest slice first.
 
-    Boxes of one label that follow each other (`keyframes.are_one_object`) are its keyframes;
-    otherwise nothing says which box goes on which, and each is an object of its own.
+    All boxes of a label are keyframes of one object if `keyframes.are_one_object`; otherwise each
+    box is an object of its own, because it is not known which boxes belong together.
     """
     found: list[tuple[int, ...]] = []
     for label in dict.fromkeys(placed.label for placed in boxes):

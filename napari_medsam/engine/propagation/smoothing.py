@@ -1,8 +1,8 @@
-"""An object's outline made smooth from slice to slice, without moving it within a slice.
+"""Smoothing of an object's outline across slices, along the axis only.
 
-Each mask becomes its signed distance to the outline, and those are averaged along the axis: a
-slice that juts out, or caves in, between two that agree gives way. An option; docs/quality.md has
-what it is worth.
+Each mask is converted to the signed distance from its outline, and the distances are averaged along
+the axis. A slice that juts out or caves in between two that agree is thereby corrected. This is an
+option; docs/quality.md has its effect.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from napari_medsam.engine.data.masks import SliceMask, tight_patch
 
 
 def smoothed(masks: Mapping[int, SliceMask], sigma: float) -> dict[int, SliceMask]:
-    """The masks of one object by slice, smoothed along the axis.
+    """Smooth the masks of one object along the axis; return them by slice index.
 
-    Slices that follow each other without a gap or an empty mask are smoothed together, so that
-    neither end moves and nothing grows over a gap.
+    Only consecutive slices with a mask are smoothed together, so that the ends do not move and
+    nothing grows over a gap.
 
     Parameters
     ----------
     masks
         By slice index.
     sigma
-        Of the Gaussian, in slices; 0 leaves all as it is.
+        Standard deviation of the Gaussian, in slices; 0 changes nothing.
 
     Raises
     ------
     ValueError
-        Where sigma is negative.
+        `sigma` is negative.
     """
     if sigma < 0:
         raise ValueError(f"Slices are smoothed over 0 or more slices; this is {sigma:g}.")
@@ -46,7 +46,7 @@ def smoothed(masks: Mapping[int, SliceMask], sigma: float) -> dict[int, SliceMas
 
 
 def _runs(masks: Mapping[int, SliceMask]) -> list[list[int]]:
-    """The slices that have a mask, in stretches without a gap."""
+    """The slices that have a mask, in runs without a gap."""
     found = sorted(i for i, mask in masks.items() if not mask.is_empty)
     stretches = groupby(enumerate(found), key=lambda pair: pair[1] - pair[0])
     return [[i for _, i in stretch] for _, stretch in stretches]
@@ -68,9 +68,9 @@ def _smooth_run(masks: Sequence[SliceMask], sigma: float) -> dict[int, SliceMask
 
 
 def _signed_distance(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Pixels to the outline: above 0 inside, below 0 outside; (H, W)."""
-    padded = np.pad(mask, 1)  # beyond the frame lies outside
+    """(H, W) distance to the outline in pixels, positive inside and negative outside."""
+    padded = np.pad(mask, 1)  # pixels beyond the frame count as outside
     inside = ndimage.distance_transform_edt(padded) - ndimage.distance_transform_edt(~padded)
-    # Pixel centres lie half a pixel off the outline.
+    # Pixel centres are half a pixel from the outline.
     signed = np.where(padded, inside - 0.5, inside + 0.5)[1:-1, 1:-1]
     return signed.astype(np.float32)

@@ -1,7 +1,7 @@
-"""Chains of masks from slice to slice: for several objects at once, one slice after the other.
+"""Trackers: propagate several objects at once from slice to slice, by our rules or the authors'.
 
-A chain starts at its seed's slice and is asked slice by slice; what it remembers is the mask of
-the slice before. All chains that pass a slice share its embedding and the decoder's calls.
+Each object starts on its seed's slice and is segmented slice by slice; the tracker remembers its
+previous mask. All objects on a slice share its embedding and the decoder calls.
 """
 
 from __future__ import annotations
@@ -32,28 +32,38 @@ from napari_medsam.engine.propagation.end_detection import EndDetector
 from napari_medsam.input_contract import OriginalRules
 
 Found = tuple[int, SliceMask]
-"""Which seed, and its mask."""
+"""A seed's index and a mask of it."""
 
 
 class Trackers(Protocol):
-    """A set of rules for going from slice to slice."""
+    """The interface of a tracker: rules to propagate all seeds from slice to slice."""
 
     def step(self, index: int, whole: Embedding, active: Sequence[int]) -> Iterator[Found]:
-        """The masks of the active seeds on the next slice."""
+        """Yield the masks of the active seeds on slice `index`; `whole` is its embedding."""
 
     def restart(self) -> None:
-        """Go back to the seeds' own slices, for the other direction."""
+        """Return to the seeds' own slices, to propagate in the other direction."""
 
     def have_ended(self, seeds: Iterable[int]) -> bool:
-        """Whether none of these seeds could paint any further."""
+        """Whether all of these seeds have ended in the current direction."""
 
 
 class AdaptiveTrackers:
-    """Our rules: the running box, and where that is in doubt a box around the previous mask too.
+    """Our rules: decode the running box and, if its mask is uncertain, boxes around the last mask.
 
-    The mask with the most evidence is kept, each in its best view. `care` says how soon other
-    boxes are tried. With `loose` the running box is left out: a seed that is the extent of a whole
-    object, not a box on its slice, must not be held on to.
+    Parameters
+    ----------
+    predictor
+        Encodes crops and decodes boxes.
+    seeds
+        The objects to propagate.
+    views
+        Whether to decode boxes on crops as well as on the whole slice.
+    loose
+        Leave out the running box. For seeds that are the extent of a whole object and not a box
+        on their slice.
+    policy
+        When other boxes are tried, and which.
     """
 
     def __init__(
@@ -63,14 +73,14 @@ class AdaptiveTrackers:
         *,
         views: bool,
         loose: bool = False,
-        care: CandidatePolicy = QUICK,
+        policy: CandidatePolicy = QUICK,
     ) -> None:
-        self._care = care
+        self._policy = policy
         self._predictor = predictor
         self._seeds = seeds
         self._views = views
         self._loose = loose
-        self._trails: dict[int, EndDetector] = {}
+        self._end_detectors: dict[int, EndDetector] = {}
         self._at_start: dict[int, SliceMask] = {}
         self._crops: dict[int, Crop | None] = {}
 
@@ -79,7 +89,7 @@ class AdaptiveTrackers:
         for n in starting:
             if (given := self._seeds[n].given) is not None:
                 self._start(n, given)
-        going = [n for n in active if n not in starting and not self._trails[n].has_ended]
+        going = [n for n in active if n not in starting and not self._end_detectors[n].has_ended]
         starting = [n for n in starting if self._seeds[n].given is None]
         found = self._masks(
             whole,
@@ -87,12 +97,14 @@ class AdaptiveTrackers:
             + [(n, box) for n in going for box in self._first_boxes(n, index)],
         )
         if not self._loose:
-            care = self._care
-            doubtful = [n for n in going if not is_sure(found[n][0], self._last(n), care)]
+            policy = self._policy
+            doubtful = [n for n in going if not is_sure(found[n][0], self._last(n), policy)]
             more = [
-                (n, box) for n in doubtful for box in boxes_around(self._last(n), index, care.sizes)
+                (n, box)
+                for n in doubtful
+                for box in boxes_around(self._last(n), index, policy.sizes)
             ]
-            decode = decode_closest if care.one_view else decode_on_crops
+            decode = decode_closest if policy.one_view else decode_on_crops
             for n, masks in self._masks(whole, more, decode).items():
                 found[n] += masks
         for n in starting:
@@ -102,14 +114,14 @@ class AdaptiveTrackers:
         for n in going:
             mask = most_alike(found[n], self._last(n))
             self._crops[n] = self._crop(n, mask.prompt, whole)
-            yield from ((n, shown) for shown in self._trails[n].add(mask))
+            yield from ((n, shown) for shown in self._end_detectors[n].add(mask))
 
     def _start(self, n: int, mask: SliceMask) -> None:
         self._at_start[n] = mask
-        self._trails[n] = EndDetector(mask, until_empty=self._seeds[n].until_empty)
+        self._end_detectors[n] = EndDetector(mask, until_empty=self._seeds[n].until_empty)
 
     def _last(self, n: int) -> SliceMask:
-        return self._trails[n].last
+        return self._end_detectors[n].last
 
     def _first_boxes(self, n: int, index: int) -> list[BoxPrompt]:
         if self._loose:
@@ -122,7 +134,7 @@ class AdaptiveTrackers:
             self._start(n, mask)
 
     def have_ended(self, seeds: Iterable[int]) -> bool:
-        return all(n in self._trails and self._trails[n].has_ended for n in seeds)
+        return all(n in self._end_detectors and self._end_detectors[n].has_ended for n in seeds)
 
     def _masks(
         self,
@@ -130,7 +142,7 @@ class AdaptiveTrackers:
         asked: Sequence[tuple[int, BoxPrompt]],
         decode: Callable[..., list[SliceMask]] = decode_on_crops,
     ) -> dict[int, list[SliceMask]]:
-        """The masks of (seed, box) pairs by seed, all in one call a view."""
+        """The masks of (seed index, box) pairs by seed, in one decoder call per view."""
         boxes = [box for _, box in asked]
         crops = [self._crop(n, box, whole) for n, box in asked]
         masks = decode(self._predictor, whole, boxes, crops)
@@ -140,7 +152,7 @@ class AdaptiveTrackers:
         return found
 
     def _crop(self, n: int, box: BoxPrompt, whole: Embedding) -> Crop | None:
-        """Where a box of an object is shown: on the object's own crop while that fits it."""
+        """The crop for a box of an object: the object's previous crop as long as it fits."""
         if not self._views:
             return None
         frame = whole.frame
@@ -148,7 +160,7 @@ class AdaptiveTrackers:
 
 
 class OriginalRulesTrackers:
-    """The authors' rules (`engine.propagation.original_rules`), which never end before the range does."""
+    """The authors' rules (`engine.propagation.original_rules`): objects end only with the range."""
 
     def __init__(self, predictor: Predictor, seeds: Sequence[Seed], rules: OriginalRules) -> None:
         self._predictor = predictor

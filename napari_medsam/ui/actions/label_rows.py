@@ -36,7 +36,7 @@ def _row(case: Case, label: Label, axis: Axis) -> LabelRow:
         n_voxels,
         tally.millilitres(number) if units.has_volume else None,
         code_in_words(label),
-        len(case.reviews.standing(axis, number).to_look_at),
+        len(case.reviews.status(axis, number).to_look_at),
         label.locked,
         label.state or begun,
         (pair.long_mm, pair.short_mm) if pair and n_voxels else None,

@@ -98,7 +98,11 @@ class Propagator:
             course = target_for(self.case, placed)
             reach = self.case.reviews.followed(course.key)
             index = placed.box.slice.index
-            if len(course.stations) > 1 and reach is not None and reach[0] <= index <= reach[1]:
+            if (
+                len(course.keyframe_boxes) > 1
+                and reach is not None
+                and reach[0] <= index <= reach[1]
+            ):
                 return self._run(plan_span(course, index, *reach), reach)
         return False
 
@@ -133,7 +137,7 @@ class Propagator:
         """
         first, last = self.case.reviews.followed(course.key) or (end, end)
         reach = min(first, to), max(last, to)
-        start = min(course.stations, key=lambda i: abs(i - end))
+        start = min(course.keyframe_boxes, key=lambda i: abs(i - end))
         here = self._mask(course, end)
         if abs(to - start) < abs(end - start) or here is None or here.is_empty:
             step = 1 if end > to else -1
@@ -154,7 +158,7 @@ class Propagator:
         self._jobs.cancel()  # only one edit can be open
         with self._edit() as edit:
             for index in indices:
-                if index not in course.standing:
+                if index not in course.fixed_masks:
                     self._paint_nothing(edit, course, index)
             self._keep(edit, {course: {}}, True, reach)
         self._show(None)
@@ -175,12 +179,12 @@ class Propagator:
     def _run(self, plan: PropagationPlan, reach: Reach, may_widen: bool = False) -> bool:
         """Start a plan; False where there is nothing to do, or a label of it is locked."""
         session, slices = self.session, plan.slices
-        if session is None or not slices or self._is_locked(plan.courses):
+        if session is None or not slices or self._is_locked(plan.targets):
             return False
         self._jobs.cancel()
         edit = self._edit()
         eta = Eta(len(slices))
-        found: Found = {course: {} for course in plan.courses}
+        found: Found = {course: {} for course in plan.targets}
 
         def work(hand_over: Callable[[tuple[PropagationTarget, SliceMask]], None]) -> None:
             for answer in propagation_answers(session, plan):
@@ -279,9 +283,13 @@ class Propagator:
         """First and last slice of what each label has, going outward from the keyframes."""
         found: dict[int, Reach] = {}
         for course in courses:
-            stations = list(course.stations)
+            keyframes = list(course.keyframe_boxes)
             low, high = extent_along(
-                self.case.annotation, course.axis, course.label, (stations[0], stations[-1]), reach
+                self.case.annotation,
+                course.axis,
+                course.label,
+                (keyframes[0], keyframes[-1]),
+                reach,
             )
             before = found.get(course.label, (low, high))
             found[course.label] = min(low, before[0]), max(high, before[1])
@@ -315,7 +323,7 @@ def _if_interrupted(
         for index, value in known.items()
     }
     trust |= {(c.label, c.axis, i): 0.0 for c, i in plan.places if i not in found[c]}
-    return trust, PropagationRecord(plan.courses[0].axis, reach)
+    return trust, PropagationRecord(plan.targets[0].axis, reach)
 
 
 def _trust(

@@ -49,7 +49,7 @@ class ReviewActions:
         if segmenter is None or where is None:
             return
         case = segmenter.case
-        order = case.reviews.standing(where.axis, case.label).to_look_at
+        order = case.reviews.status(where.axis, case.label).to_look_at
         index = next_doubtful(order, where.index)
         if index is None:
             none = f"{name_of(case, case.label)}: no slice left to look at"
@@ -63,13 +63,13 @@ class ReviewActions:
         if segmenter is None or where is None or not segmenter.case.label:
             return
         case = segmenter.case
-        before = case.reviews.standing(where.axis, case.label)
+        before = case.reviews.status(where.axis, case.label)
         if where.index in before.accepted:
             case.annotation.accept(case.label, where, False)
             self._tell(f"{name_of(case, case.label)}: slice {where.index} is open again.", False)
             return
         case.annotation.accept(case.label, where)
-        left = len(case.reviews.standing(where.axis, case.label).to_look_at)
+        left = len(case.reviews.status(where.axis, case.label).to_look_at)
         done = f"{name_of(case, case.label)}: slice {where.index} is accepted"
         more = "." if left else and_elsewhere(case, where.axis)
         self._tell(f"{done}; {left or 'none'} left to look at{more}", False)

@@ -45,7 +45,7 @@ def strip_of(case: Case, session: Session | None, ready: ReadySlices) -> StripSt
     where = case.where()
     if where is None or case.image.volume.is_flat:
         return None
-    standing = case.reviews.standing(where.axis, case.label)
+    standing = case.reviews.status(where.axis, case.label)
     return StripState(
         where.axis,
         case.image.volume.n_slices(where.axis),

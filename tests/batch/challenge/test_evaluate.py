@@ -1,4 +1,4 @@
-"""`evaluate_cases`: folders against folders, with what is missing in plain sight."""
+"""`evaluate_cases`: a folder is scored against a folder, and missing cases are reported."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
     return segs, gts
 
 
-def test_every_reference_is_a_case_and_missing_ones_are_told(folders):
+def test_every_reference_is_a_case_and_missing_ones_are_reported(folders):
     scores = {one.case: one for one in evaluate_cases(*folders)}
     assert scores["3DBox_CT_1.npz"].score.dsc == 1.0
     assert scores["3DBox_MR_1.npz"].score.dsc == pytest.approx(7 / 8)
@@ -54,7 +54,7 @@ def test_overall_mean_is_over_modalities(folders):
     assert table["all"]["dsc"] == pytest.approx((1 + 7 / 8 + 0.5) / 3)
 
 
-def test_command_writes_all_it_is_asked_for_and_exits_1_for_the_missing(folders, tmp_path, capsys):
+def test_command_writes_all_outputs_and_exits_1_for_missing_cases(folders, tmp_path, capsys):
     places = [tmp_path / name for name in ("cases.csv", "labels.csv", "plot.png")]
     options = zip(("--csv", "--labels", "--plot"), map(str, places), strict=True)
     arguments = [word for pair in options for word in pair]

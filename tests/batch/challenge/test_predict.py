@@ -1,4 +1,4 @@
-"""`predict_cases`: the challenge's files in every form they come in, and runs that stop halfway."""
+"""`predict_cases`: all forms of the challenge's files, and runs that stop halfway."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def segs(folders: tuple[Path, Path], name: str) -> np.ndarray:
 
 @pytest.mark.parametrize("kind", ["u1", "i2", "u2", "i8", "u8", "f4", "f8"])
 @pytest.mark.parametrize("compat", [False, True])
-def test_boxes_of_any_type_of_number_give_the_same_volume(folders, tiny_model, kind, compat):
+def test_boxes_of_any_number_type_give_the_same_volume(folders, tiny_model, kind, compat):
     put(folders[0], "3DBox_CT_1.npz", volume(), np.array([[6, 8, 0, 18, 22, 7]], kind))
     [outcome] = run(folders, tiny_model, compat=compat)
     assert outcome.status == "done"
@@ -97,7 +97,7 @@ def test_case_without_boxes_gives_background(folders, tiny_model):
     assert not segs(folders, "3DBox_MR_1.npz").any()
 
 
-def test_last_box_has_the_voxels_in_compat_and_the_first_in_ours(folders, tiny_model):
+def test_overlap_goes_to_the_last_box_in_compat_else_to_the_first(folders, tiny_model):
     put(folders[0], "2DBox_US_1.npz", picture(), np.tile([6, 8, 18, 22], (2, 1)))
     for compat, label in ((True, 2), (False, 1)):
         run(folders, tiny_model, compat=compat, again=True)
@@ -115,7 +115,7 @@ def test_second_run_does_only_what_is_missing(folders, tiny_model):
     assert tiny_model.n_encoded <= n_encoded * 4 // 3
 
 
-def test_nothing_partial_is_left_where_writing_fails(folders, tiny_model, monkeypatch):
+def test_nothing_partial_is_left_if_writing_fails(folders, tiny_model, monkeypatch):
     def fail(path: Path, **arrays: object) -> None:
         Path(path).write_bytes(b"half")
         raise OSError(28, "No space left on device")
@@ -136,14 +136,14 @@ def broken(folder: Path) -> None:
     put(folder, "2DBox_US_6.npz", picture(), np.array(["a", "b", "c", "d"]))
 
 
-def test_broken_cases_are_told_and_the_others_done(folders, tiny_model):
+def test_broken_cases_are_reported_and_the_others_done(folders, tiny_model):
     broken(folders[0])
     outcomes = run(folders, tiny_model)
     assert [one.status for one in outcomes] == ["failed", "done", *["failed"] * 5]
     assert all(one.case in one.why for one in outcomes if one.status == "failed")
 
 
-def test_command_exits_1_where_a_case_was_broken(folders, tiny_model, monkeypatch, capsys):
+def test_command_exits_1_if_a_case_was_broken(folders, tiny_model, monkeypatch, capsys):
     broken(folders[0])
     monkeypatch.setitem(predict_cases.__kwdefaults__, "open_one", lambda name: tiny_model)
     assert main(["predict", *map(str, folders), "--efficiency", str(folders[0] / "t.csv")]) == 1

@@ -1,4 +1,4 @@
-"""DSC and NSD against the challenge's formulas, written out anew and slowly."""
+"""DSC and NSD against the challenge's formulas, in a slow second implementation."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def blobs(seed: int, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("shape", [(9, 12, 14), (24, 30)])
-def test_scores_are_the_formulas(seed: int, shape: tuple[int, ...]):
+def test_scores_equal_the_formulas(seed: int, shape: tuple[int, ...]):
     found, reference = blobs(seed, shape)
     spacing = (0.7, 1.3, 3.1)
     got = score(found, reference, spacing)
@@ -70,7 +70,7 @@ def test_scores_are_the_formulas(seed: int, shape: tuple[int, ...]):
     assert got.dsc == pytest.approx(np.mean([part.dsc for part in got.labels]))
 
 
-def test_order_of_the_spacing_tells_the_two_surfaces_apart():
+def test_order_of_the_spacing_separates_the_two_surface_scores():
     """A shift by one slice of 5 mm is outside 2 mm; the challenge takes it for 1 mm."""
     reference = np.zeros((12, 12, 12), np.uint8)
     reference[4:8, 3:9, 3:9] = 1
@@ -79,7 +79,7 @@ def test_order_of_the_spacing_tells_the_two_surfaces_apart():
     assert got.nsd_corrected < 0.9
 
 
-def test_poor_case_has_no_surface_in_the_challenge():
+def test_poor_case_has_nsd_zero_in_the_challenge():
     reference = np.zeros((6, 20, 20), np.uint8)
     reference[2:4, 5:9, 5:9] = 1
     got = score(np.roll(reference, 4, axis=2), reference, (1.0, 1.0, 1.0))
@@ -87,7 +87,7 @@ def test_poor_case_has_no_surface_in_the_challenge():
     assert got.nsd_corrected > 0
 
 
-def test_label_that_is_nowhere_is_left_out_and_one_that_was_invented_is_zero():
+def test_label_in_neither_is_left_out_and_one_only_found_is_zero():
     reference = np.zeros((20, 20), np.uint8)
     reference[2:6, 2:6], reference[10:14, 10:14] = 1, 3
     assert score(reference, reference, None).dsc == 1.0
@@ -97,7 +97,7 @@ def test_label_that_is_nowhere_is_left_out_and_one_that_was_invented_is_zero():
     assert score(invented, reference, None).nsd == pytest.approx(2 / 3)
 
 
-def test_missed_label_is_zero_and_stops_nothing():
+def test_missed_label_is_zero_and_does_not_stop_the_run():
     reference = np.zeros((20, 20), np.uint8)
     reference[2:6, 2:6], reference[10:14, 10:14] = 1, 2
     found = np.where(reference == 1, 1, 0)
@@ -126,12 +126,12 @@ def test_labels_beyond_the_reference_are_named():
         (np.ones((3, 3), int), np.zeros((3, 3), int), "no label"),
     ],
 )
-def test_what_cannot_be_scored_says_why(found, reference, why):
+def test_reason_is_given_for_what_cannot_be_scored(found, reference, why):
     with pytest.raises(ValueError, match=why):
         score(found, reference, None)
 
 
-def test_no_number_is_ever_not_a_number():
+def test_no_score_is_ever_nan():
     found, reference = blobs(0, (9, 12, 14))
     got = score(np.where(found == 2, 0, found), reference, None)
     assert not any(math.isnan(value) for value in (got.dsc, got.nsd, got.nsd_corrected))

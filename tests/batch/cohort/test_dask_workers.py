@@ -59,7 +59,7 @@ def cluster(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]
             process.wait()
 
 
-def test_worker_killed_in_the_middle_loses_no_case(tmp_path: Path, cluster):
+def test_killed_worker_loses_no_case(tmp_path: Path, cluster):
     address, workers = cluster
     table, out = make_cohort(tmp_path / "in", CASES), tmp_path / "out"
     victim = None
@@ -81,7 +81,7 @@ def test_worker_killed_in_the_middle_loses_no_case(tmp_path: Path, cluster):
     assert threads == {"1"}  # as each worker was told
 
 
-def test_nobody_at_the_address_is_one_sentence(table: Path, out: Path, monkeypatch):
+def test_missing_scheduler_is_reported_in_one_sentence(table: Path, out: Path, monkeypatch):
     monkeypatch.setattr("napari_medsam.batch.cohort.dask_workers.WAIT_SECONDS", 1)
     with pytest.raises(RuntimeError, match=r"No Dask scheduler answers at tcp://127\.0\.0\.1:9"):
         list(run_cohort(table, out, work=tiny_work.do, scheduler="tcp://127.0.0.1:9"))

@@ -1,4 +1,4 @@
-"""`run_cohort`: nobody's death, and no run's end, loses a case or leaves half of one."""
+"""`run_cohort`: no killed worker or stopped run loses a case or leaves a partial one."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_every_case_is_saved_on_its_grid_and_summed_up(table: Path, out: Path):
     assert all(float(row["least_confidence"]) > 0.5 and row["flag"] == "" for row in rows)
 
 
-def test_cores_are_shared_out_among_the_workers(table: Path, out: Path, monkeypatch):
+def test_cores_are_divided_among_the_workers(table: Path, out: Path, monkeypatch):
     monkeypatch.setattr("napari_medsam.batch.cohort.run.n_cores", lambda: 6)
     list(run_cohort(table, out, work=tiny_work.do, workers=2))
     assert {threads for _, _, threads in log(out)} == {"3"}
@@ -66,7 +66,7 @@ def test_second_run_finds_what_is_done(table: Path, out: Path):
     assert [name for name, *_ in log(out)[5:]] == ["b.nii.gz"]
 
 
-def test_changed_boxes_are_done_anew(table: Path, out: Path):
+def test_cases_with_changed_boxes_are_done_again(table: Path, out: Path):
     list(run_cohort(table, out, work=tiny_work.do, workers=1))
     table.write_text(table.read_text().replace("a.nii.gz,liver,z,2,5", "a.nii.gz,liver,z,3,4"))
     list(run_cohort(table, out, work=tiny_work.do, workers=1))
@@ -82,7 +82,7 @@ def test_case_of_a_worker_that_died_is_done_by_another(table: Path, out: Path):
     assert len(labels(out)) == 5
 
 
-def test_case_that_kills_every_worker_is_given_up_and_told(table: Path, out: Path):
+def test_case_that_kills_every_worker_is_reported_as_failed(table: Path, out: Path):
     done = {
         record["case"][0]: record for record in run_cohort(table, out, work=tiny_work.die_always)
     }
@@ -91,7 +91,7 @@ def test_case_that_kills_every_worker_is_given_up_and_told(table: Path, out: Pat
     assert [row["flag"] for row in summary(out)] == ["", "", "failed", "", ""]
 
 
-def test_broken_and_missing_images_are_told_and_the_others_done(table: Path, out: Path):
+def test_broken_and_missing_images_are_reported_and_the_others_done(table: Path, out: Path):
     (table.parent / "b.nii.gz").write_bytes(b"not a nifti")
     (table.parent / "d.nii.gz").unlink()
     done = {
@@ -106,7 +106,7 @@ def test_missing_model_stops_the_run_with_its_sentence(table: Path, out: Path):
         list(run_cohort(table, out, work=tiny_work.no_model, workers=2))
 
 
-def test_what_killed_workers_left_is_swept_up(table: Path, out: Path):
+def test_files_left_by_killed_workers_are_removed(table: Path, out: Path):
     out.mkdir()
     left, kept = out / f".{'0a' * 16}.nii.gz", out / ".mine.nii.gz"
     left.touch()
@@ -116,10 +116,11 @@ def test_what_killed_workers_left_is_swept_up(table: Path, out: Path):
     assert kept.exists()
 
 
-def test_killed_run_is_gone_on_with(table: Path, out: Path):
+def test_killed_run_is_resumed(table: Path, out: Path):
     make_cohort(table.parent, "abcdefgh")
     program = (
-        "from tests.batch.cohort import tiny_work\nfrom napari_medsam.batch.cohort.run import run_cohort\n"
+        "from tests.batch.cohort import tiny_work\n"
+        "from napari_medsam.batch.cohort.run import run_cohort\n"
         f"if __name__ == '__main__':\n"
         f"    list(run_cohort({str(table)!r}, {str(out)!r}, work=tiny_work.slow, workers=2))\n"
     )
@@ -191,7 +192,7 @@ def test_wrong_table_is_wrong_usage(table: Path, out: Path, content: str, capsys
     assert "lacks the column" in " ".join(capsys.readouterr().err.split())
 
 
-def test_record_that_was_cut_short_is_no_record(table: Path, out: Path):
+def test_truncated_record_counts_as_none(table: Path, out: Path):
     list(run_cohort(table, out, work=tiny_work.do, workers=1))
     place = out / "records" / "a.nii.gz.json"
     assert json.loads(place.read_text())["why"] == ""

@@ -27,7 +27,7 @@ def test_rows_of_a_case_belong_together(table: Path):
     assert cases[0].path == table.parent / "a.nii.gz"
 
 
-def test_extent_starts_in_the_middle_and_reaches_over_its_slices(table: Path):
+def test_extent_starts_in_the_middle_and_covers_its_slices(table: Path):
     request = case_request(read_table(table)[0])
     [seed] = request.seeds
     assert (seed.first, seed.start, seed.last, request.is_extent) == (2, 3, 5, True)
@@ -69,7 +69,7 @@ def test_two_cases_never_share_an_output(table: Path):
         read_table(write(table, *rows))
 
 
-def test_box_beyond_the_volume_is_the_case_s_fault(table: Path):
+def test_box_beyond_the_volume_fails_only_its_case(table: Path):
     [case] = read_table(write(table, "a.nii.gz,1,z,40,50,6,8,18,22"))
     with pytest.raises(ValueError, match="z=45"):
         case_request(case)
@@ -84,7 +84,7 @@ def test_table_of_a_german_excel_gives_the_same_boxes(table: Path):
     assert plain.rows[0].corners == (6.5, 8, 18, 22.25)
 
 
-def test_quote_that_is_not_closed_loses_no_boxes(table: Path):
+def test_unclosed_quote_loses_no_boxes(table: Path):
     rows = ['"a.nii.gz,1,z,2,5,6,8,18,22', "b.nii.gz,1,z,2,5,6,8,18,22"]
     with pytest.raises(ValueError, match=r"begins in line 3; is a quotation mark"):
         read_table(write(table, "c.nii.gz,1,z,2,5,6,8,18,22", *rows))

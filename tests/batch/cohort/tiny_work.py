@@ -13,14 +13,14 @@ from tests.conftest import TinyMedSam
 
 
 def do(task: Task) -> CaseRecord:
-    """As `work.do`, and a line in the file `log` for whoever counts."""
+    """As `run_task` with the tiny model; adds a line to the file `log`."""
     with (task.folder.parent / "log").open("a") as log:
         log.write(f"{task.case.name} {os.getpid()} {task.threads}\n")
     return read_record(task) or run_attempt(task, lambda task, request: ("tiny", TinyMedSam()))
 
 
 def die_once(task: Task) -> CaseRecord:
-    """The first worker that is given case c takes it to its grave."""
+    """Kills the first worker that gets case c."""
     grave = task.folder.parent / "grave"
     if task.case.name.startswith("c") and not grave.exists():
         grave.write_text(str(os.getpid()))
@@ -29,14 +29,14 @@ def die_once(task: Task) -> CaseRecord:
 
 
 def die_always(task: Task) -> CaseRecord:
-    """Nobody survives case c."""
+    """Kills every worker that gets case c."""
     if task.case.name.startswith("c"):
         os._exit(9)
     return do(task)
 
 
 def slow(task: Task) -> CaseRecord:
-    """Half a second a case, so that somebody can be killed in the middle of one."""
+    """Takes half a second per case, so that a worker can be killed in the middle of one."""
     begun = task.folder.parent / "begun"
     Path(begun).mkdir(exist_ok=True)
     (begun / f"{task.case.name}.{os.getpid()}").touch()

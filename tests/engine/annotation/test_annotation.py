@@ -1,4 +1,4 @@
-"""The three promises, the log, and undo: what the clinician would see in the labels."""
+"""`Annotation`: the rules of overwriting, locks, the log and undo, checked in the labels."""
 
 from __future__ import annotations
 
@@ -72,14 +72,14 @@ def test_mask_never_overwrites_another_label(annotation):
     assert annotation.voxel_count(2) == 20
 
 
-def test_replace_overwrites_when_asked(annotation):
+def test_mask_overwrites_other_labels_with_replace(annotation):
     place(annotation, mask_of(3, 4, 8, 9), 1)
     place(annotation, mask_of(6, 4, 12, 9), 2, overwrite=True)
     assert annotation.voxel_count(1) == 15
     assert annotation.voxel_count(2) == 30
 
 
-def test_moved_box_takes_its_old_mask_back(annotation):
+def test_moved_box_removes_its_old_mask(annotation):
     placed = place(annotation, mask_of(3, 4, 8, 9))
     place(annotation, mask_of(10, 10, 14, 14), box_id=placed.box_id)
     assert (annotation.labels[2, 4:9, 3:8] == 0).all()
@@ -95,7 +95,7 @@ def test_moved_box_leaves_what_another_box_covers(annotation):
     assert (annotation.labels[2, 4:9, 3:6] == 0).all()
 
 
-def test_moved_box_leaves_what_was_drawn_where_it_had_been(annotation):
+def test_moved_box_leaves_what_was_drawn_at_its_old_position(annotation):
     first = place(annotation, mask_of(3, 4, 8, 9))
     place(annotation, mask_of(12, 4, 15, 9), box_id=first.box_id)
     second = place(annotation, mask_of(3, 4, 8, 9))
@@ -168,7 +168,7 @@ def test_stopped_propagation_keeps_what_was_painted(annotation):
     assert annotation.can_undo
 
 
-def test_sharper_mask_takes_the_place_of_the_first_in_one_event(annotation):
+def test_sharper_mask_replaces_the_first_in_one_event(annotation):
     placed = PlacedBox(annotation.new_box_id(), 1, mask_of(3, 4, 8, 9).prompt)
     with annotation.edit("box") as edit:
         edit.place(placed)
@@ -190,7 +190,7 @@ def test_masks_of_other_keys_stay(annotation):
     assert (annotation.labels[2] == 1).sum() == 25
 
 
-def test_later_empty_mask_takes_the_first_away(annotation):
+def test_later_empty_mask_removes_the_first(annotation):
     empty = mask_of(3, 4, 3, 4, 1)
     with annotation.edit("propagate") as edit:
         edit.paint(mask_of(3, 4, 8, 9, 1), 1, key=1)
@@ -220,7 +220,7 @@ def test_propagating_again_replaces_what_the_same_box_had_painted(annotation):
     assert annotation.voxel_count(1) == 100
 
 
-def test_propagating_again_replaces_a_mask_that_was_bettered_in_its_run(annotation):
+def test_propagating_again_replaces_a_mask_that_was_refined_in_its_run(annotation):
     propagate(annotation, [mask_of(3, 4, 8, 9, 1), mask_of(5, 4, 10, 9, 1)])
     propagate(annotation, [mask_of(14, 10, 16, 12, 1)])
     assert annotation.voxel_count(1) == (annotation.labels[1, 10:12, 14:16] == 1).sum() == 4
@@ -234,7 +234,7 @@ def test_better_mask_after_a_stroke_replaces_the_first(annotation):
     assert annotation.voxel_count(1) == (annotation.labels[1, 10:12, 14:16] == 1).sum() == 4
 
 
-def test_run_that_took_a_guess_back_leaves_another_object_there_when_run_again(annotation):
+def test_rerun_leaves_another_object_where_the_first_run_took_masks_back(annotation):
     """One lesion below another: the first one's end was guessed too far."""
 
     def lesion(z):
@@ -369,7 +369,7 @@ def test_new_event_forgets_what_was_undone(annotation):
     assert annotation.redo() is None
 
 
-def test_existing_labels_are_taken_over_and_protected(annotation):
+def test_existing_labels_are_loaded_and_protected(annotation):
     labels = np.zeros(SHAPE, np.uint8)
     labels[2, 4:9, 3:8] = 7
     annotation.load_labels(labels)
@@ -431,11 +431,11 @@ def without_memory(monkeypatch, after: int) -> None:
 
 def state(annotation: Annotation) -> tuple:
     counts = tuple(annotation.voxel_count(n) for n in (1, 2))
-    arrays = annotation.labels.tobytes(), annotation.canvas.origins.tobytes()
+    arrays = annotation.labels.tobytes(), annotation.label_volume.origins.tobytes()
     return arrays, counts, annotation.log, annotation.can_redo, annotation.boxes
 
 
-def test_edit_for_whose_end_there_was_no_memory_is_undone_all_the_same(annotation, monkeypatch):
+def test_edit_that_ran_out_of_memory_at_its_end_can_be_undone(annotation, monkeypatch):
     def short(event: Event) -> Event:
         raise MemoryError
 
@@ -454,7 +454,7 @@ def test_edit_for_whose_end_there_was_no_memory_is_undone_all_the_same(annotatio
 
 
 @pytest.mark.parametrize("after", range(4))
-def test_undo_and_redo_without_memory_do_nothing_at_all(annotation, monkeypatch, after):
+def test_undo_and_redo_without_memory_change_nothing(annotation, monkeypatch, after):
     propagate(annotation, [mask_of(3 + z, 4, 8 + z, 9, z) for z in range(4)])
     for turn, back in ((annotation.undo, annotation.redo), (annotation.redo, annotation.undo)):
         before = state(annotation)
@@ -469,7 +469,7 @@ def test_undo_and_redo_without_memory_do_nothing_at_all(annotation, monkeypatch,
         turn()
 
 
-def test_stroke_without_memory_is_taken_from_the_screen(annotation, monkeypatch):
+def test_stroke_without_memory_is_taken_back(annotation, monkeypatch):
     propagate(annotation, [mask_of(3, 4, 8, 9, z) for z in range(4)])
     before = state(annotation)
     with monkeypatch.context() as patched:
@@ -563,7 +563,7 @@ def test_box_replaces_what_was_propagated_under_it_and_leaves_another_object(ann
     assert (annotation.labels[2, 1:9, 1:9] == 1).all()
 
 
-def test_trust_is_kept_with_the_masks(annotation):
+def test_confidences_are_logged_with_the_masks(annotation):
     with annotation.edit("propagate") as edit:
         edit.paint(mask_of(1, 1, 9, 9), 1, key=7)
         edit.set_confidence(1, "z", {2: 0.25})
@@ -588,7 +588,7 @@ def test_no_mask_changes_a_locked_label_even_with_replace(locked):
     assert locked.voxel_count(2) == 8 * 8 - 4 * 4
 
 
-def test_a_moved_box_of_a_locked_label_takes_nothing_back(locked):
+def test_moved_box_of_a_locked_label_removes_nothing(locked):
     before = locked.labels.copy()
     place(locked, mask_of(10, 10, 14, 14), label=1, box_id=locked.boxes[0].box_id)
     assert (locked.labels == before).all()
@@ -621,7 +621,7 @@ def test_labels_of_a_file_leave_a_locked_label_as_it_is(locked):
     assert locked.table[0].locked
 
 
-def test_undo_takes_the_lock_back_before_what_it_held(locked):
+def test_undo_removes_the_lock_before_the_voxels_it_protected(locked):
     locked.undo()
     assert not locked.table[0].locked
     locked.undo()
@@ -632,25 +632,25 @@ def test_undo_takes_the_lock_back_before_what_it_held(locked):
     assert locked.table[0].locked
 
 
-def test_done_locks_and_taking_it_back_unlocks(annotation):
+def test_done_locks_and_leaving_done_unlocks(annotation):
     annotation.add_label("liver")
     assert annotation.edit_label(1, state="done").locked
     assert not annotation.edit_label(1, state="unsure").locked
 
 
-def test_state_other_than_done_leaves_a_lock_alone(annotation):
+def test_state_other_than_done_does_not_change_a_lock(annotation):
     annotation.add_label("liver")
     annotation.edit_label(1, locked=True)
     assert annotation.edit_label(1, state="unsure").locked
 
 
-def test_unlocking_what_was_done_goes_on_with_it(annotation):
+def test_unlocking_a_done_label_sets_it_in_progress(annotation):
     annotation.add_label("liver")
     annotation.edit_label(1, state="done")
     assert annotation.edit_label(1, locked=False).state == "in progress"
 
 
-def test_no_mask_changes_a_done_label_and_undo_takes_done_back(annotation):
+def test_no_mask_changes_a_done_label_and_undo_reverts_done(annotation):
     annotation.add_label("liver")
     place(annotation, mask_of(4, 4, 10, 10))
     annotation.edit_label(1, state="done")

@@ -1,4 +1,4 @@
-"""Labels of a file beside those that are there."""
+"""`merge_labels`: labels of a file are added without changing the existing ones."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_voxels_that_have_a_label_keep_it() -> None:
     assert labels.ravel().tolist() == [1, 1, 4]
 
 
-def test_number_of_an_empty_label_is_free_for_what_comes() -> None:
+def test_number_of_an_empty_label_is_free_for_a_new_label() -> None:
     labels, table = merge_labels(
         row(0, 0), [Label(1, "Label 1", RED)], row(1, 0), [Label(1, "liver", RED)]
     )
@@ -50,13 +50,13 @@ def test_two_unnamed_files_of_one_label_get_two_colours() -> None:
     assert label.color != (0.902, 0.624, 0.0)
 
 
-def test_loading_beside_keeps_how_a_voxel_came_by_its_label() -> None:
+def test_merging_keeps_the_origin_of_each_voxel() -> None:
     annotation = Annotation((1, 1, 3))
     annotation.add_label("liver")
     annotation.labels[0, 0, 0] = 1
     annotation.record_painted((np.array([0]), np.array([0]), np.array([0])), np.array([0]), 1)
     labels, table = merge_labels(annotation.labels, annotation.table, row(0, 0, 5), [])
     annotation.load_labels(labels, table)
-    assert annotation._canvas.origins.ravel().tolist() == [Origin.HAND, 0, Origin.FILE]
+    assert annotation._label_volume.origins.ravel().tolist() == [Origin.HAND, 0, Origin.FILE]
     annotation.undo()
     assert annotation.labels.ravel().tolist() == [1, 0, 0]

@@ -1,4 +1,4 @@
-"""What the log keeps of masks and changes: everything, in little room."""
+"""Packed masks and patches: nothing is lost, and they are small."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_mask_of_one_view_has_no_agreement_and_no_crop():
     assert back.agreement is None
 
 
-def test_kept_masks_are_a_sequence():
+def test_packed_masks_are_a_sequence():
     kept = PackedMasks([a_mask(np.eye(n, dtype=bool), n) for n in (3, 8, 11)])
     assert [mask.slice.index for mask in kept] == [3, 8, 11]
     assert [mask.slice.index for mask in kept[1:]] == [8, 11]
@@ -60,13 +60,13 @@ def test_kept_masks_are_a_sequence():
         kept[3]
 
 
-def test_event_that_is_packed_already_stays_as_it_is():
+def test_packed_event_is_not_packed_again():
     event = Event("propagate", 0.0, masks=[a_mask(np.eye(3, dtype=bool))]).packed
     assert event.packed.masks is event.masks
     assert not Event("table", 0.0).packed.masks
 
 
-def test_kept_masks_take_at_most_an_eighth_of_their_pixels():
+def test_packed_masks_take_at_most_an_eighth_of_their_pixels():
     noise = a_mask(np.random.default_rng(0).random((200, 100)) < 0.5)
     y, x = np.ogrid[:200, :100]
     disk = a_mask((y - 100) ** 2 / 4 + (x - 50) ** 2 < 2400)
@@ -74,7 +74,7 @@ def test_kept_masks_take_at_most_an_eighth_of_their_pixels():
         assert PackedMasks([mask] * 4).n_bytes <= 4 * mask.patch.nbytes / least
 
 
-def test_kept_patches_write_what_the_patches_wrote():
+def test_packed_patches_write_what_the_patches_wrote():
     rng = np.random.default_rng(3)
     states = rng.integers(0, 3, (9, 20, 24)).astype(np.uint16)
     states[4:6] = states[3]  # slices on which nothing changes have no patch
@@ -131,7 +131,7 @@ def test_patch_is_no_larger_than_what_changed():
 
 
 @pytest.mark.parametrize("value", [1, 3, 300])
-def test_values_that_are_all_alike_are_kept_once_for_all_patches(value):
+def test_equal_values_are_stored_once_for_all_patches(value):
     old, origin = np.zeros((30, 30), np.uint16), np.zeros((30, 30), np.uint8)
     one, two = (
         patch_between(SliceRef("z", z), (0, 0), (old, old + value), (origin, origin + 1))
@@ -152,7 +152,7 @@ def a_patch(values: np.ndarray, z: int) -> Patch:
     return patch
 
 
-def test_large_changes_are_kept_in_several_blocks():
+def test_large_changes_are_stored_in_several_blocks():
     """One slice of a label file is asked for, and not all of it is made."""
     rng = np.random.default_rng(0)
     patches = [a_patch(rng.integers(1, 9, (100, 150)).astype(np.uint16), z) for z in range(12)]
@@ -169,7 +169,7 @@ SPOTS = st.tuples(st.integers(0, 70_000), st.sampled_from(["z", "y", "x"]), st.i
 
 
 @given(st.lists(st.none() | SPOTS), SPOTS)
-def test_spots_come_back_and_are_found(spots, other):
+def test_label_slices_come_back_and_are_found(spots, other):
     kept = Event("propagate", 0.0, places=tuple(spots)).packed.places
     assert list(kept) == spots
     assert [kept[n] for n in range(len(kept))] == spots
@@ -179,7 +179,7 @@ def test_spots_come_back_and_are_found(spots, other):
     assert (None in kept) == (None in spots)
 
 
-def test_spot_is_found_at_its_place_alone():
+def test_label_slice_is_found_only_at_a_row_s_start():
     """Twelve bytes that begin in one row and end in the next are no spot."""
     kept = PackedLabelSlices([(0, "z", 7), (0, "z", 1), (5, "z", 0)])
     assert (0, "z", 0) not in kept
@@ -188,7 +188,7 @@ def test_spot_is_found_at_its_place_alone():
 
 
 @given(st.lists(st.tuples(SPOTS, st.none() | st.floats(0, 1))))
-def test_trust_comes_back_as_it_was(trust):
+def test_confidences_come_back_as_they_were(trust):
     kept = Event("propagate", 0.0, trust=tuple(trust)).packed.trust
     assert list(kept) == trust
     assert [kept[n] for n in range(len(kept))] == trust

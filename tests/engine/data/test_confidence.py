@@ -23,24 +23,24 @@ def steady(n=5) -> dict[int, SliceMask]:
     return {i: mask_on(i, 10, 10, 30, 30) for i in range(n)}
 
 
-def test_slice_that_jumps_is_trusted_less_than_all_others():
+def test_slice_that_jumps_has_the_lowest_confidence():
     masks = {**steady(), 2: mask_on(2, 40, 40, 58, 58)}
     trust = slice_confidences(masks)
     assert min(trust, key=trust.get) == 2
 
 
-def test_low_predicted_iou_lowers_the_trust():
+def test_low_predicted_iou_lowers_the_confidence():
     masks = {**steady(), 2: replace(steady()[2], score=0.3)}
     trust = slice_confidences(masks)
     assert min(trust, key=trust.get) == 2
 
 
-def test_empty_mask_has_none():
+def test_empty_mask_has_confidence_zero():
     masks = {**steady(), 2: replace(steady()[2], patch=np.zeros((0, 0), bool))}
     assert slice_confidences(masks)[2] == 0
 
 
-def test_values_are_shares():
+def test_confidences_are_from_zero_to_one():
     assert all(0 < value < 1 for value in slice_confidences(steady()).values())
 
 
@@ -49,7 +49,7 @@ def test_single_slice_and_nothing():
     assert slice_confidences({}) == {}
 
 
-def test_views_that_disagree_lower_the_trust():
+def test_views_that_disagree_lower_the_confidence():
     masks = {**steady(), 2: replace(steady()[2], agreement=0.1)}
     trust = slice_confidences(masks)
     assert min(trust, key=trust.get) == 2

@@ -68,7 +68,7 @@ def test_constant_volume_does_not_divide_by_zero(value, dtype):
         assert preset_window(volume, name).to_uint8(volume.voxels).dtype == np.uint8
 
 
-def test_volume_of_nan_alone_has_a_window():
+def test_volume_of_only_nan_has_a_window():
     assert preset_window(Volume(np.full((2, 3, 4), np.nan))) == Window(0, 0)
 
 

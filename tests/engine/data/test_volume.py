@@ -43,7 +43,7 @@ def test_rgb_picture_is_a_flat_volume():
         (np.zeros((2, 3, 4), complex), "real numbers"),
     ],
 )
-def test_what_is_no_volume_is_refused(voxels, sentence):
+def test_array_that_is_not_a_volume_is_refused(voxels, sentence):
     with pytest.raises(ValueError, match=sentence):
         Volume(voxels)
 
@@ -59,7 +59,7 @@ def test_unknown_modality_names_the_known_ones():
         Volume(np.zeros((2, 3, 4)), modality="XR")
 
 
-def test_fingerprint_depends_on_voxels_alone():
+def test_fingerprint_depends_only_on_voxels():
     first = numbered()
     again = Volume(first.voxels.copy(), spacing_xyz=(2, 2, 2))
     other = Volume(first.voxels + np.int16(1))

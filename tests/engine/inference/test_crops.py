@@ -66,7 +66,7 @@ def test_crop_lies_inside_the_slice_and_holds_the_box(at):
     assert b.x_max <= crop.x1 - 1 <= 511
 
 
-def test_strip_is_cropped_along_its_long_side_alone():
+def test_strip_is_cropped_only_along_its_long_side():
     crop = crop_for([box(3000, 10, 30, (60, 5000))], (60, 5000), SIDE)
     assert crop is not None
     assert (crop.y0, crop.y1) == (0, 60)

@@ -100,7 +100,7 @@ def rewritten(path, change: Callable[[dict[str, Any]], object]) -> None:
         lambda header: header["frame"].update(more=1),
     ],
 )
-def test_entry_that_makes_no_sense_is_dropped_and_computed_anew(tmp_path, change):
+def test_invalid_entry_is_dropped_and_computed_again(tmp_path, change):
     cache = DiskCache(tmp_path)
     cache.put(entry())
     rewritten(only_file(tmp_path), change)
@@ -112,7 +112,7 @@ def test_entry_that_makes_no_sense_is_dropped_and_computed_anew(tmp_path, change
     assert np.array_equal(found.features, entry().features)
 
 
-def test_header_nested_without_end_is_dropped(tmp_path):
+def test_deeply_nested_header_is_dropped(tmp_path):
     cache = DiskCache(tmp_path)
     cache.put(entry())
     path, text = only_file(tmp_path), b"[" * 60_000
@@ -122,7 +122,7 @@ def test_header_nested_without_end_is_dropped(tmp_path):
     assert not path.exists()
 
 
-def test_entry_under_another_key_is_not_believed(tmp_path):
+def test_entry_under_another_key_is_dropped(tmp_path):
     """A file that was copied to another view's name says whose it is."""
     cache = DiskCache(tmp_path)
     cache.put(entry("volume|window|z3"))
@@ -132,14 +132,14 @@ def test_entry_under_another_key_is_not_believed(tmp_path):
     assert cache.get("volume|window|z4") is None
 
 
-def test_exact_embeddings_are_not_kept_rounded(tmp_path):
+def test_exact_embeddings_are_not_stored_rounded(tmp_path):
     exact = Embedding(entry().features.astype(np.float32), FRAME, "volume|window|z3")
     cache = DiskCache(tmp_path)
     assert not cache.put(exact)
     assert exact.key not in cache
 
 
-def test_names_tell_nothing(tmp_path):
+def test_file_names_reveal_nothing(tmp_path):
     DiskCache(tmp_path).put(entry("Doe^John|window|z3"))
     assert "Doe" not in str(only_file(tmp_path))
 
@@ -180,7 +180,7 @@ def test_clear_frees_everything(tmp_path):
     assert (cache.n_bytes, cache.n_entries, cache.n_volumes) == (0, 0, 0)
 
 
-def test_disk_that_refuses_costs_speed_not_work(tmp_path):
+def test_unwritable_disk_costs_only_speed(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
     cache = EmbeddingCache(10**6, DiskCache(blocked / "cache"))

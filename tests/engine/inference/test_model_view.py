@@ -32,18 +32,18 @@ def test_picture_is_the_encoders_input_on_grey_values(volume: Volume) -> None:
     assert not picture[48:].any()  # the padding below a slice that is wider than high
 
 
-def test_padding_looks_like_the_mean_where_the_family_takes_it_off(volume: Volume) -> None:
+def test_padding_has_the_mean_colour_if_the_family_subtracts_it(volume: Volume) -> None:
     contract = tiny_contract(mean=(120.0, 110.0, 100.0), std=(50.0, 50.0, 50.0))
     picture = model_view(volume, contract, WINDOW, SliceRef("z", 2))
     assert picture[60, 0].tolist() == [120, 110, 100]
 
 
-def test_narrow_window_is_seen_as_such(volume: Volume) -> None:
+def test_narrow_window_shows_in_the_picture(volume: Volume) -> None:
     picture = model_view(volume, tiny_contract(), Window(5000, 6000), SliceRef("z", 2))
     assert not picture.any()
 
 
-def test_box_lies_on_what_it_was_drawn_around(volume: Volume) -> None:
+def test_box_is_around_the_same_object_in_the_picture(volume: Volume) -> None:
     values = np.zeros((5, 96, 128), np.int16)
     values[2, 32:64, 16:48] = 300
     there = Volume(values, (1.0, 1.0, 2.0), (0.0, 0.0, 0.0))

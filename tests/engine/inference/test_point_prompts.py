@@ -46,7 +46,7 @@ def test_click_inside_finds_the_object_and_its_box(session: Session) -> None:
     assert answer.mask.score == pytest.approx(0.8)  # of the mask with the highest predicted IoU
 
 
-def test_click_outside_takes_away(session: Session) -> None:
+def test_click_outside_removes_pixels(session: Session) -> None:
     both = ((15, 15), (35, 45))
     assert session.segment_points(point_prompt(WHERE, both, shape=(64, 64))).mask.area == 300
     prompt = point_prompt(WHERE, both, ((12, 12),), shape=(64, 64))
@@ -59,14 +59,14 @@ def test_all_clicks_share_one_embedding(session: Session) -> None:
     assert session.model.n_encoded == 1
 
 
-def test_earlier_answer_goes_along_as_logits(session: Session) -> None:
+def test_earlier_answer_is_passed_as_logits(session: Session) -> None:
     first = session.segment_points(point_prompt(WHERE, ((15, 15),), shape=(64, 64)))
     session.segment_points(point_prompt(WHERE, ((15, 15), (35, 45)), shape=(64, 64)), first)
     *_rest, mask = session.model.asked_points[-1]
     np.testing.assert_array_equal(mask[0, 0], first.logits)
 
 
-def test_box_goes_along_with_points(session: Session) -> None:
+def test_box_is_passed_with_points(session: Session) -> None:
     box = BoxPrompt(WHERE, 5, 5, 25, 25)
     prompt = point_prompt(WHERE, ((15, 15),), shape=(64, 64), box=box)
     answer = session.segment_points(prompt)
@@ -78,9 +78,11 @@ def test_box_goes_along_with_points(session: Session) -> None:
 @pytest.mark.parametrize(
     ("contract", "inside", "outside", "complaint"),
     [
-        pytest.param(contracts.LITE, 1, 0, "trained with boxes alone", id="box_only"),
-        pytest.param(contracts.MEDSAM, 1, 0, "trained with boxes alone", id="medsam"),
-        pytest.param(contracts.EFFICIENT_SAM, 1, 1, "inside the object alone", id="no_negatives"),
+        pytest.param(contracts.LITE, 1, 0, "trained with boxes only", id="box_only"),
+        pytest.param(contracts.MEDSAM, 1, 0, "trained with boxes only", id="medsam"),
+        pytest.param(
+            contracts.EFFICIENT_SAM, 1, 1, "only with points inside the object", id="no_negatives"
+        ),
         pytest.param(contracts.EFFICIENT_SAM, 7, 0, "at most 6 points.*these are 7", id="six"),
     ],
 )
@@ -102,7 +104,7 @@ def test_box_counts_as_two_of_six_points() -> None:
         )
 
 
-def test_mask_is_refused_where_it_is_untrained() -> None:
+def test_mask_prompt_is_refused_if_untrained() -> None:
     prompt = point_prompt(WHERE, ((1, 1),), shape=(64, 64))
     with pytest.raises(ValueError, match="not trained with an earlier mask"):
         require_points(prompt, contracts.EFFICIENT_SAM, with_mask=True)
@@ -125,7 +127,7 @@ def test_points_scale_as_boxes_do() -> None:
     assert kept.tolist() == [[256, 256]]
 
 
-def test_mask_of_the_slice_becomes_logits_where_the_picture_lies() -> None:
+def test_mask_becomes_logits_in_the_picture_s_part_of_the_input() -> None:
     frame = Frame.of((32, 64), tiny_contract(side=64, prompt_side=64))
     mask = np.zeros((32, 64), bool)
     mask[8:16, 16:32] = True

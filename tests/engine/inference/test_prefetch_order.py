@@ -39,11 +39,11 @@ def scrolled(*steps: tuple[int, float]) -> Pace:
     return pace
 
 
-def test_one_who_looks_is_not_led():
+def test_no_lead_without_scrolling():
     assert scrolled((10, 0.0)).lead(0.1, 0.5) == 0
 
 
-def test_fast_scrolling_leads_by_what_passes_while_a_slice_is_encoded():
+def test_fast_scrolling_leads_by_the_slices_passed_during_an_encoding():
     """Four slices a second, half a second to encode: two slices on, either way."""
     assert scrolled((10, 0.0), (11, 1.0), (12, 1.25)).lead(1.3, 0.5) == 2
     assert scrolled((12, 0.0), (11, 1.0), (10, 1.25)).lead(1.3, 0.5) == -2
@@ -63,7 +63,7 @@ def test_lead_is_bounded():
     assert scrolled((0, 0.0), (1, 1.0), (200, 1.01)).lead(1.01, 0.5) == 12
 
 
-def test_another_axis_starts_anew():
+def test_pace_restarts_on_another_axis():
     pace = scrolled((10, 0.0), (11, 0.1))
     pace.restart()
     pace.moved(90, 0.2)

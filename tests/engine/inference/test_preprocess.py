@@ -58,7 +58,7 @@ def test_sixteen_bit_slice_goes_through_the_window():
     assert image[0].tolist() == [[0, 0], [1, 1]]
 
 
-def test_not_a_number_is_shown_as_black():
+def test_nan_is_shown_as_black():
     pixels = np.array([[np.nan, 1.0], [2.0, 3.0]])
     contract = tiny_contract(side=2, prompt_side=2)
     image = slice_input(pixels, Window(0, 3), contract, Frame.of((2, 2), contract))

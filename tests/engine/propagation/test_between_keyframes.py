@@ -1,4 +1,4 @@
-"""Between keyframes: what agrees is left alone, what does not is found from both ends."""
+"""Between keyframes: slices that agree stay, others are segmented again from both ends."""
 
 from __future__ import annotations
 
@@ -33,25 +33,25 @@ def test_slices_that_agree_are_not_in_doubt():
 
 
 @pytest.mark.parametrize("odd", [mask(4, width=5), mask(4, x=30), mask(4, width=0)])
-def test_slice_that_disagrees_puts_its_span_in_doubt(odd):
+def test_slice_that_disagrees_makes_its_gap_uncertain(odd):
     masks = {i: mask(i) for i in range(2, 11)} | {4: odd}
     (span,) = uncertain_gaps(masks, {**ENDS, 10: Keyframe(box(10))})
     assert sorted(span.masks) == [3, 4, 5]
     assert [(s.start, s.first, s.last) for s in span.seeds] == [(2, 2, 5), (6, 3, 6)]
 
 
-def test_masks_that_stand_count_as_neighbours_and_are_where_chains_start():
-    stations = {2: Keyframe(box(2), mask(2, x=40)), 6: Keyframe(box(6))}
-    (span,) = uncertain_gaps({i: mask(i) for i in range(3, 7)}, stations)
-    assert span.seeds[0].given is stations[2].mask
+def test_fixed_masks_count_as_neighbours_and_start_propagations():
+    keyframes = {2: Keyframe(box(2), mask(2, x=40)), 6: Keyframe(box(6))}
+    (span,) = uncertain_gaps({i: mask(i) for i in range(3, 7)}, keyframes)
+    assert span.seeds[0].given is keyframes[2].mask
     assert span.seeds[1].given is None
 
 
-def test_smoother_masks_of_a_chain_are_kept_and_the_others_stay():
+def test_smoother_masks_of_a_propagation_replace_only_the_worse_ones():
     masks = {i: mask(i) for i in range(2, 7)} | {4: mask(4, width=5)}
     (span,) = uncertain_gaps(masks, ENDS)
     chain = {i: mask(i) for i in range(2, 6)}
-    kept = span.settle([chain, {6: mask(6), 5: mask(5, width=0), 4: mask(4, width=0)}])
+    kept = span.resolve([chain, {6: mask(6), 5: mask(5, width=0), 4: mask(4, width=0)}])
     assert kept[4] is chain[4]
     assert all(index in (3, 4, 5) for index in kept)
     assert not any(one.is_empty for one in kept.values())
@@ -66,16 +66,17 @@ def session(tiny_model) -> Session:
     return Session(Volume(voxels), tiny_model, window=Window(0, 255))
 
 
-def follow(session: Session, stations: dict[int, Keyframe]) -> dict[int, SliceMask]:
+def follow(session: Session, keyframes: dict[int, Keyframe]) -> dict[int, SliceMask]:
     track = interpolate([box(2), box(8, x=40)], range(2, 9))
     return {
-        m.slice.index: m for _, m in session.segment_tracks([track], [stations] if stations else [])
+        m.slice.index: m
+        for _, m in session.segment_tracks([track], [keyframes] if keyframes else [])
     }
 
 
-def test_object_that_leaves_the_line_between_its_keyframes_is_found_again(session):
-    stations = {2: Keyframe(box(2)), 8: Keyframe(box(8, x=40))}
-    lost, found = follow(session, {}), follow(session, stations)
+def test_object_off_the_line_between_its_keyframes_is_found(session):
+    keyframes = {2: Keyframe(box(2)), 8: Keyframe(box(8, x=40))}
+    lost, found = follow(session, {}), follow(session, keyframes)
     assert lost[6].area < 100
     assert [found[i].area for i in range(2, 9)] == [400] * 7
     assert session.model.n_encoded == 7, "the chains find every slice in the cache"

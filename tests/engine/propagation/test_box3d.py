@@ -25,7 +25,7 @@ def empty_on(index) -> SliceMask:
     return replace(mask_on(index, 1, 1, 2, 2), patch=np.zeros((0, 0), bool))
 
 
-def test_chain_starts_where_the_box_fits_best():
+def test_propagation_starts_where_the_box_fits_best():
     masks = {0: mask_on(0, 10, 10, 15, 15), 1: mask_on(1, 10, 10, 30, 30), 2: empty_on(2)}
     assert best_start(masks) == 1
 
@@ -46,25 +46,25 @@ def test_smoothest_path_leaves_the_outlier():
     assert smoothest([[steady[0]], [steady[1], leak], [steady[2]]]) == steady
 
 
-def test_empty_option_is_taken_only_alone():
+def test_empty_option_is_taken_only_if_there_is_no_other():
     found = mask_on(0, 10, 10, 30, 30, score=0.01)
     assert smoothest([[empty_on(0), found]]) == [found]
 
 
-def test_extent_is_kept_where_the_chain_is_worse():
+def test_extent_masks_stay_if_propagation_is_worse():
     extent = {i: mask_on(i, 10, 10, 30, 30) for i in range(3)}
     chain = {i: mask_on(i, 10, 10, 12, 12, score=0.3) for i in range(3)}
     assert repair_track(extent, [chain], BOX) == extent
 
 
-def test_chain_that_ended_leaves_the_extent_beyond():
+def test_extent_masks_stay_beyond_the_end_of_propagation():
     extent = {i: mask_on(i, 0, 0, 50, 50, score=0.2) for i in range(3)}
     chain = {i: mask_on(i, 10, 10, 30, 30) for i in range(2)}
     kept = repair_track(extent, [chain], BOX)
     assert [kept[i] is chain.get(i) for i in range(3)] == [True, True, False]
 
 
-def test_better_of_two_chains_is_taken():
+def test_better_of_two_propagations_is_taken():
     extent = {i: mask_on(i, 0, 0, 50, 50, score=0.2) for i in range(3)}
     weak = {i: mask_on(i, 10, 10, 20, 20, score=0.3) for i in range(3)}
     good = {i: mask_on(i, 10, 10, 30, 30) for i in range(3)}

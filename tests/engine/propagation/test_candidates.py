@@ -33,19 +33,19 @@ def found(x0, y0, x1, y1) -> SliceMask:
     return SliceMask(SliceRef("z", 3), SHAPE, top, left, patch, 0.9, 0.9, box)
 
 
-def test_plan_goes_up_from_the_box_then_down():
+def test_slice_order_goes_up_from_the_box_then_down():
     assert slice_order([seed(5, 3, 7)]) == ([5, 6, 7], [4, 3])
 
 
-def test_plan_of_a_single_slice():
+def test_slice_order_of_a_single_slice():
     assert slice_order([seed(5, 5, 5)]) == ([5], [])
 
 
-def test_plan_shares_slices_and_leaves_gaps_out():
+def test_slice_order_shares_slices_and_leaves_gaps_out():
     assert slice_order([seed(2, 1, 3), seed(8, 7, 9)]) == ([2, 3, 8, 9], [7, 1])
 
 
-def test_plan_of_nothing():
+def test_slice_order_of_nothing():
     assert slice_order([]) == ([], [])
 
 
@@ -66,7 +66,7 @@ def test_grown_box_is_the_extent_enlarged():
     assert grown.corners == pytest.approx((92, 112, 208, 228))
 
 
-def test_chain_that_lets_go_asks_with_three_sizes():
+def test_loose_tracker_tries_three_sizes():
     boxes = boxes_around(found(100, 120, 200, 220), 4, EQUAL_AND_GROWN)
     assert [box.x_min for box in boxes] == pytest.approx([100, 96, 92])
 
@@ -80,7 +80,7 @@ def test_empty_mask_has_no_boxes_around():
     assert boxes_around(empty, 4) == []
 
 
-def test_sure_is_what_goes_on_from_its_neighbour():
+def test_mask_is_sure_if_it_continues_its_neighbour():
     previous = found(100, 100, 200, 200)
     assert is_sure(found(101, 100, 200, 201), previous)
     assert not is_sure(found(150, 150, 200, 200), previous)
@@ -100,7 +100,7 @@ def test_far_better_evidence_outweighs_a_little_agreement():
     assert most_alike([weak, strong], previous) is strong
 
 
-def test_empty_candidate_is_the_last_resort():
+def test_empty_candidate_is_taken_only_if_all_are():
     empty = replace(found(1, 1, 2, 2), patch=np.zeros((0, 0), bool), score=1.0)
     faint = replace(found(300, 300, 310, 310), score=0.0, stability=0.0)
     previous = found(100, 100, 200, 200)

@@ -1,4 +1,4 @@
-"""Where an object ends: emptiness, doubt and growth, each with the masks beyond taken back."""
+"""`EndDetector`: an empty, weak or regrown mask ends the object and removes masks beyond."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_tapering_object_is_followed_to_its_tip():
     assert found == {i: n * n for i, n in enumerate(sizes) if i}
 
 
-def test_until_empty_believes_the_user():
+def test_until_empty_ends_only_at_an_empty_mask():
     found = walk(square(0, 20), square(1, 18, 0.1), square(2, 18, 0.1), until_empty=True)
     assert found == {1: 324, 2: 324}
 

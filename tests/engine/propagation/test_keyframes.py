@@ -22,7 +22,7 @@ def test_keyframes_themselves_are_kept():
     assert interpolate([last, first], [3, 9]) == [first, last]
 
 
-def test_beyond_the_ends_the_nearest_keyframe_holds():
+def test_beyond_the_ends_the_nearest_keyframe_is_used():
     boxes = interpolate([key(10, 0, 0, 10, 10), key(20, 10, 20, 40, 50)], [7, 24])
     assert boxes[0].corners == (0, 0, 10, 10)
     assert boxes[1].corners == (10, 20, 40, 50)
@@ -41,12 +41,12 @@ def test_one_keyframe_is_used_everywhere():
         ([key(1, 0, 0, 1, 1), key(2, 2, 2, 3, 3, "y")], "along one axis"),
     ],
 )
-def test_what_cannot_be_interpolated_is_refused(keys, sentence):
+def test_keyframes_that_cannot_be_interpolated_are_refused(keys, sentence):
     with pytest.raises(ValueError, match=sentence):
         interpolate(keys, [1])
 
 
-def test_edited_keyframe_changes_only_its_span():
+def test_edited_keyframe_changes_only_the_slices_to_its_neighbours():
     assert span_of([2, 10, 30], 10) == (3, 29)
     assert span_of([2, 10, 30], 20) == (11, 29)
 

@@ -11,7 +11,7 @@ from napari_medsam.engine.data.prompts import SliceRef, box_prompt
 from napari_medsam.engine.data.volume import Volume
 from napari_medsam.engine.inference.frame import Frame
 from napari_medsam.engine.propagation.candidates import Seed
-from napari_medsam.engine.propagation.original_rules import next_box, seed_reach
+from napari_medsam.engine.propagation.original_rules import next_box, with_original_range
 from napari_medsam.engine.session import Session
 from napari_medsam.input_contract import OriginalRules
 from napari_medsam.models.specs import contracts
@@ -69,11 +69,11 @@ def test_next_box_of_each_family(name: str, want: list[float]) -> None:
         ("hawken50-litemedsam", 8),
     ],
 )
-def test_last_slice_is_left_out_where_the_script_does(name: str, last: int) -> None:
+def test_last_slice_is_left_out_as_in_the_script(name: str, last: int) -> None:
     rules = spec(name).contract.original_3d
     assert rules is not None
-    assert seed_reach(seed(3, 9), rules).last == last
-    assert seed_reach(seed(3, 3), rules).last == 3  # the slice of the box is always there
+    assert with_original_range(seed(3, 9), rules).last == last
+    assert with_original_range(seed(3, 3), rules).last == 3  # the slice of the box is always there
 
 
 def test_hawken50_follows_ct_and_mr_with_seven_pixels_and_no_other() -> None:
@@ -111,7 +111,7 @@ def test_thin_mask_of_a_small_label_vanishes() -> None:
         assert next_box(one, Seed(box, 3, 9, label), frame, LITE, "").tolist() == [want]
 
 
-def test_family_without_rules_for_volumes_goes_by_ours() -> None:
+def test_family_without_rules_for_volumes_uses_ours() -> None:
     """Our rules stop where the object ends; the originals never do."""
     voxels = np.zeros((9, 64, 64), np.uint8)
     voxels[3:6, 20:40, 20:40] = 200

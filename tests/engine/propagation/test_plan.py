@@ -1,4 +1,4 @@
-"""What a propagation asks, from boxes and from masks that stand."""
+"""Plans of propagations from boxes and fixed masks."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def box(z: int, box_id: int = 1, size: float = 10) -> PlacedBox:
     return PlacedBox(box_id, 1, BoxPrompt(SliceRef("z", z), 5, 5, 5 + size, 5 + size))
 
 
-def stands(z: int, size: int = 8) -> SliceMask:
+def fixed(z: int, size: int = 8) -> SliceMask:
     plane = np.zeros(SHAPE, bool)
     plane[5 : 5 + size, 5 : 5 + size] = True
     return as_mask(SliceRef("z", z), plane)
 
 
-def course(*boxes: PlacedBox, standing: tuple[SliceMask, ...] = ()) -> PropagationTarget:
-    return target_of(boxes[0], boxes, {mask.slice.index: mask for mask in standing})
+def target(*boxes: PlacedBox, fixed_masks: tuple[SliceMask, ...] = ()) -> PropagationTarget:
+    return target_of(boxes[0], boxes, {mask.slice.index: mask for mask in fixed_masks})
 
 
 def asked(plan) -> list[int]:
@@ -46,73 +46,73 @@ def carried(plan) -> list[tuple[int, int, int]]:
     return [(seed.start, seed.first, seed.last) for _, seed in plan.seeds]
 
 
-def test_one_box_is_carried_both_ways():
-    plan = plan_targets([course(box(10))], 4, 16)
+def test_one_box_is_propagated_both_ways():
+    plan = plan_targets([target(box(10))], 4, 16)
     assert asked(plan) == []
     assert carried(plan) == [(10, 4, 16)]
 
 
-def test_mask_that_stands_is_a_keyframe_and_is_not_asked():
-    plan = plan_targets([course(box(10), standing=(stands(14),))], 4, 16)
+def test_fixed_mask_is_a_keyframe_and_is_not_segmented():
+    plan = plan_targets([target(box(10), fixed_masks=(fixed(14),))], 4, 16)
     assert asked(plan) == [10, 11, 12, 13]
     assert carried(plan) == [(10, 4, 10), (14, 14, 16)]
     assert plan.seeds[1][1].given is not None
     assert 14 not in plan.slices
 
 
-def test_boxes_between_a_box_and_a_standing_mask_are_interpolated():
-    one = course(box(10), standing=(stands(14, 6),))
+def test_boxes_between_a_box_and_a_fixed_mask_are_interpolated():
+    one = target(box(10), fixed_masks=(fixed(14, 6),))
     assert one.box_at(12).width == pytest.approx((10 + 5) / 2)
 
 
 def test_slice_erased_by_hand_ends_the_object():
     gone = as_mask(SliceRef("z", 13), np.zeros(SHAPE, bool))
-    plan = plan_targets([course(box(10), standing=(gone,))], 4, 16)
+    plan = plan_targets([target(box(10), fixed_masks=(gone,))], 4, 16)
     assert carried(plan) == [(10, 4, 12)]
 
 
-def test_edited_keyframe_changes_its_span_alone():
-    plan = plan_span(course(box(4, 1), box(8, 2), box(12, 3)), 8, 0, 16)
+def test_edited_keyframe_changes_only_the_slices_between_its_neighbours():
+    plan = plan_span(target(box(4, 1), box(8, 2), box(12, 3)), 8, 0, 16)
     assert asked(plan) == [5, 6, 7, 8, 9, 10, 11]
     assert carried(plan) == []
 
 
-def test_outermost_keyframe_changes_what_lies_beyond_it_too():
-    plan = plan_span(course(box(4, 1), box(8, 2), box(12, 3)), 12, 0, 16)
+def test_outermost_keyframe_also_changes_the_slices_beyond():
+    plan = plan_span(target(box(4, 1), box(8, 2), box(12, 3)), 12, 0, 16)
     assert asked(plan) == [8, 9, 10, 11, 12]
     assert carried(plan) == [(12, 12, 16)]
 
 
-def test_removed_keyframe_changes_what_lay_between_its_neighbours():
-    plan = plan_span(course(box(4, 1), box(12, 3)), 8, 0, 16)
+def test_removed_keyframe_changes_the_slices_between_its_neighbours():
+    plan = plan_span(target(box(4, 1), box(12, 3)), 8, 0, 16)
     assert asked(plan) == [5, 6, 7, 8, 9, 10, 11]
 
 
-def test_removed_outermost_keyframe_is_carried_over_from_the_next():
-    plan = plan_span(course(box(4, 1), box(8, 2)), 12, 0, 16)
+def test_beyond_a_removed_outermost_keyframe_the_next_is_propagated():
+    plan = plan_span(target(box(4, 1), box(8, 2)), 12, 0, 16)
     assert carried(plan) == [(8, 8, 16)]
 
 
 def test_from_here_goes_outward_only():
-    plan = plan_beyond(course(box(10)), stands(13), 4, 16)
+    plan = plan_beyond(target(box(10)), fixed(13), 4, 16)
     assert asked(plan) == []
     assert carried(plan) == [(13, 13, 16)]
     assert plan.slices == {14, 15, 16}
 
 
 def test_from_here_downward():
-    assert carried(plan_beyond(course(box(10)), stands(7), 4, 16)) == [(7, 4, 7)]
+    assert carried(plan_beyond(target(box(10)), fixed(7), 4, 16)) == [(7, 4, 7)]
 
 
 def test_from_here_between_keyframes_goes_up_to_both():
-    plan = plan_beyond(course(box(4, 1), box(12, 2)), stands(8), 0, 16)
+    plan = plan_beyond(target(box(4, 1), box(12, 2)), fixed(8), 0, 16)
     assert asked(plan) == [5, 6, 7, 9, 10, 11]
     assert carried(plan) == []
 
 
 def test_range_that_leaves_out_a_box_is_refused():
     with pytest.raises(ValueError, match="must contain"):
-        plan_targets([course(box(10))], 11, 16)
+        plan_targets([target(box(10))], 11, 16)
 
 
 def test_key_lasts_when_the_first_box_is_removed():
@@ -138,7 +138,7 @@ def brush(annotation: Annotation, z: int, ys, xs, value: int = 1) -> None:
     annotation.record_painted(where, old, value)
 
 
-def test_accepted_and_painted_slices_stand():
+def test_accepted_and_painted_slices_are_fixed():
     annotation = Annotation((6, *SHAPE))
     annotation.add_label()
     brush(annotation, 2, [5, 6, 7], [5, 6, 7])
@@ -152,7 +152,7 @@ def test_accepted_and_painted_slices_stand():
     assert sorted(fixed_masks(annotation, "z", 1)) == [2]
 
 
-def test_stroke_on_a_coronal_slice_stands_there_and_not_on_the_axial_ones_it_crosses():
+def test_stroke_on_a_coronal_slice_is_fixed_there_and_not_on_axial_slices():
     annotation = Annotation((6, *SHAPE))
     annotation.add_label()
     where = np.array([1, 2, 3]), np.array([9, 9, 9]), np.array([4, 5, 6])
@@ -162,7 +162,7 @@ def test_stroke_on_a_coronal_slice_stands_there_and_not_on_the_axial_ones_it_cro
     assert sorted(fixed_masks(annotation, "z", 1)) == []
 
 
-def test_removed_label_takes_its_acceptances_with_it_and_undo_brings_them_back():
+def test_removed_label_loses_its_acceptances_and_undo_restores_them():
     annotation = Annotation((6, *SHAPE))
     annotation.add_label()
     annotation.accept(1, SliceRef("z", 4))
@@ -177,7 +177,9 @@ def test_removed_label_takes_its_acceptances_with_it_and_undo_brings_them_back()
     plane=arrays(bool, (12, 14), elements=st.booleans()),
     corners=st.tuples(*(st.floats(0, 11) for _ in range(4))),
 )
-def test_part_near_is_what_labelling_finds(plane: np.ndarray, corners: tuple[float, ...]) -> None:
+def test_part_near_equals_the_result_of_labelling(
+    plane: np.ndarray, corners: tuple[float, ...]
+) -> None:
     """Also where it takes the short way."""
     x_min, x_max, y_min, y_max = *sorted(corners[:2]), *sorted(corners[2:])
     near = BoxPrompt(SliceRef("z", 3), x_min, y_min, x_max, y_max)
@@ -192,10 +194,10 @@ def test_part_near_is_what_labelling_finds(plane: np.ndarray, corners: tuple[flo
         np.testing.assert_array_equal(part.mask, expected)
 
 
-def test_slices_within_reach_of_their_box_are_not_labelled(
+def test_masks_within_their_enlarged_box_are_not_labelled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Every redraw asks of all slices that stand; there may be hundreds."""
     monkeypatch.setattr("scipy.ndimage.label", None)
-    standing = tuple(stands(z) for z in range(4, 13))
-    assert len(course(box(4, 1), box(12, 2), standing=standing).standing) == 9
+    fixed_masks = tuple(fixed(z) for z in range(4, 13))
+    assert len(target(box(4, 1), box(12, 2), fixed_masks=fixed_masks).fixed_masks) == 9

@@ -26,7 +26,7 @@ def test_steady_object_is_left_as_it_is():
     assert areas(smoothed(masks, 1.0)) == areas(masks)
 
 
-def test_slice_that_juts_out_gives_way():
+def test_slice_that_juts_out_is_smoothed():
     masks = {i: square(i, 18 if i == 2 else 10) for i in range(5)}
     found = smoothed(masks, 1.0)
     assert masks[0].area < found[2].area < masks[2].area
@@ -47,7 +47,7 @@ def test_thin_slice_does_not_vanish():
     assert all(area > 0 for area in areas(smoothed(far, 0.5)))
 
 
-def test_zero_leaves_all_and_less_is_refused():
+def test_sigma_zero_changes_nothing_and_less_is_refused():
     masks = {0: square(0, 10), 1: square(1, 12)}
     assert smoothed(masks, 0) == masks
     with pytest.raises(ValueError, match="0 or more"):

@@ -66,7 +66,7 @@ def test_every_key_reaches_its_action_while_boxes_are_drawn(
     window.hands.press("U", Qt.KeyboardModifier.ShiftModifier)
     assert len(window.controller.case.annotation.table) == 2
     window.hands.press("Comma")
-    assert "boxes alone" in window.parts.message.text()
+    assert "boxes only" in window.parts.message.text()
     for key, modifier in (
         ("F1", Qt.KeyboardModifier.NoModifier),
         ("Question", Qt.KeyboardModifier.ShiftModifier),
