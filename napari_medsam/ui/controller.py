@@ -274,7 +274,7 @@ class Controller:
             self.tell(str(error), True)
             return
         self._renew_session()
-        self.tell(f"Window {name}: slices are prepared anew for it; masks that are there stay.")
+        self.tell(f"Window {name}: slices are prepared again; existing masks stay.")
 
     def on_replace_chosen(self, replace_others: bool) -> None:
         """Whether masks may overwrite other labels and what was painted by hand."""
@@ -300,7 +300,7 @@ class Controller:
         self.pointer.after_turn()
         case.sync()
         if case.boxes.layer.nshapes < n_drawn and not changed:
-            self.tell("Drag from one corner of the organ to the other to draw a box.")
+            self.tell("Drag from corner to corner of the object to draw a box.")
         self.refresh()
 
     def toggle_box_tool(self) -> None:
@@ -379,7 +379,7 @@ class Controller:
         self._cache.clear()
         freed = self._cache.disk.clear() if self._cache.disk is not None else 0
         self._ready.recount()
-        self.tell(f"The cache is empty; {freed / 1e6:,.0f} MB are free again.")
+        self.tell(f"Cache cleared: {freed / 1e6:,.0f} MB freed.")
 
     # --- brush, labels, undo -----------------------------------------------------------
 

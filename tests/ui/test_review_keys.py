@@ -188,10 +188,10 @@ def test_none_left_of_the_chosen_label_names_the_labels_that_have_some(desk: Des
     assert left >= 2
     desk.controller.on_case(Case.add_label)
     desk.controller.review.show_next()
-    said = f"Label 2: no slice left to look at. Label 1 has {left}."
+    said = f"Label 2: no uncertain slice left. Label 1 has {left}."
     assert desk.view.panel.message == said
     desk.controller.review.accept()
-    assert desk.view.panel.message.endswith(f"none left to look at. Label 1 has {left}.")
+    assert desk.view.panel.message.endswith(f"no uncertain slice left. Label 1 has {left}.")
     assert desk.view.panel.message.startswith("Label 2: slice ")
 
 
@@ -200,11 +200,11 @@ def test_none_left_in_this_view_says_how_many_in_another(desk: Desk) -> None:
     left = look_left(desk)
     desk.viewer.dims.order = (1, 0, 2)
     desk.controller.review.show_next()
-    said = f"Label 1: no slice left to look at in this view, {left} in the axial view."
+    said = f"Label 1: no uncertain slice left in this view, {left} in the axial view."
     assert desk.view.panel.message == said
     desk.controller.on_case(Case.add_label)
     desk.controller.review.show_next()
-    said = f"Label 2: no slice left to look at. Label 1 has {left} in the axial view."
+    said = f"Label 2: no uncertain slice left. Label 1 has {left} in the axial view."
     assert desk.view.panel.message == said
 
 
@@ -213,6 +213,6 @@ def test_none_left_anywhere_is_said_without_more(desk: Desk) -> None:
     for _ in range(look_left(desk)):
         desk.controller.review.show_next()
         desk.controller.review.accept()
-    assert "none left to look at." in desk.view.panel.message
+    assert "no uncertain slice left." in desk.view.panel.message
     desk.controller.review.show_next()
-    assert desk.view.panel.message == "Label 1: no slice left to look at."
+    assert desk.view.panel.message == "Label 1: no uncertain slice left."

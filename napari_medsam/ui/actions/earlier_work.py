@@ -27,7 +27,7 @@ from napari_medsam.ui.state.jobs import JobRunner
 from napari_medsam.ui.state.resume_offers import offer_picture, when
 
 WORDS = "Reading earlier work"
-NONE = "There is no other work on this image; this is all of it."
+NONE = "There is no earlier work on this image."
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,10 +93,10 @@ class EarlierWork:
         def swap(found: History) -> None:
             segmenter, journal = self._segmenter(), self._journals.of(case)
             if segmenter is None or segmenter.case is not case or journal is None:
-                self._tell("Another image is open now; nothing was exchanged.", True)
+                self._tell("Another image is open now; nothing was resumed.", True)
                 return
             if case.pending:
-                self._tell("Boxes still wait for the model; go on with other work after it.", True)
+                self._tell("Boxes still wait for the model; resume earlier work after that.", True)
                 return
             segmenter.stop()
             try:

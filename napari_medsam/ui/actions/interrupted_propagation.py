@@ -25,5 +25,5 @@ def _in_words(case: Case, label: int, event: Event) -> str:
     choose = "" if label == case.label else f"Choose {name} and "
     again = f"{choose}{'run' if choose else 'Run'} it again ({key_of('propagate')})"
     count = f"{len(done)} of {len(done) + len(missing)} {view} slices were done ({which})"
-    marked = "what is missing is marked as left to look at"
+    marked = "missing slices are marked as uncertain"
     return f"A propagation of {name} was interrupted: {count}. {again}; {marked}."

@@ -40,24 +40,22 @@ from napari_medsam.ui.state.resume_offers import (
 
 CLOSE_SECONDS = 5.0
 LOST = (
-    "Another window has taken over this image; what you do here from now on is not kept. Save it "
+    "Another window has taken over this image. Changes here are no longer recorded; save them "
     "under a new name."
 )
-ONLY_LOOKING = "Another window works on this image; what you do here is not kept."
+ONLY_LOOKING = "Another window is editing this image. Changes here are not recorded."
 HERE_TWICE = (
-    "This image is open here twice; only what is done on the first is kept. Save the labels of "
-    "this one under a new name."
+    "This image is open here twice; only changes to the first are recorded. Save these labels "
+    "under a new name."
 )
-KEPT_ASIDE = "Earlier work on this image is kept; the menu \u22ef brings it back."
-EXCHANGED = (
-    "The earlier work is here again; Undo goes back through it. What was open before is kept: the "
-    "menu \u22ef brings it back."
-)
+KEPT_ASIDE = "Earlier work on this image is kept; resume it from the menu \u22ef."
+RESUMED = "Earlier work resumed; Undo steps back through it."
+EXCHANGED = f"{RESUMED} The previous work is kept; resume it from the menu \u22ef."
 NOT_SHOWN = (
-    "The earlier work could not be shown. Both are kept; open the image again. What you do here "
-    "is not kept."
+    "The earlier work could not be shown. Both are kept; open the image again. Changes here are "
+    "not recorded."
 )
-NOTHING_DONE = "The earlier work was left where it is."
+NOTHING_DONE = "The earlier work is unchanged."
 AGAIN = "The journal is written again; nothing was lost."
 
 
@@ -138,7 +136,7 @@ class CaseJournal:
         """
         keeper, found = self.keeper, self._found
         if self.state != "kept" or keeper is None or found is None:
-            why = ONLY_LOOKING if self.is_only_looking else "What is open here is not kept yet."
+            why = ONLY_LOOKING if self.is_only_looking else "What is open here is not recorded yet."
             raise JournalError(f"{why} {NOTHING_DONE}")
         if history.head.fingerprint != found.head.fingerprint:
             raise JournalError(f"That is work on another image. {NOTHING_DONE}")
@@ -261,7 +259,7 @@ class CaseJournal:
             return
         if self._show(found):
             self._waiting, self._n_initial = [], 0
-            self._tell_again("Your earlier work is here again; Undo goes back through it.")
+            self._tell_again(RESUMED)
         self._keep(found)
 
     def _tell_again(self, sentence: str) -> None:

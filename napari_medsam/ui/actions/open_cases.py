@@ -97,8 +97,8 @@ class OpenCases:
             self._drop(layer)
             self.choose(layer)
             self._tell(
-                f"The pixels of {layer.name} were replaced, so a new case was begun; the labels "
-                f"drawn before stay as a layer.",
+                f"The pixels of {layer.name} were replaced, so a new case was started. The "
+                f"earlier labels stay as a layer.",
                 True,
             )
 

@@ -62,7 +62,7 @@ class LabelFiles:
         """Read labels in the background and take them over, as one step that can be undone."""
         case = self._case()
         if case is None:
-            self._tell("Open the image first; labels are laid onto it.", True)
+            self._tell("Open the image first; labels are placed on it.", True)
         else:
             self._read(case, path, resample=False)
 
@@ -88,18 +88,15 @@ class LabelFiles:
         self.reading.start(f"Reading {path.name}", read, then)
 
     def _ask_to_resample(self, case: Case, path: Path, other: OtherGrid) -> None:
-        difference = other.difference or "or outside it"
+        difference = other.difference or "or it is outside the image"
         question = (
-            f"{path.name} lies on another grid than the image ({difference}). "
-            f"Bring its labels to the image's grid by nearest neighbour? Outlines then move by "
-            f"up to half a voxel."
+            f"The grid of {path.name} differs from the image's ({difference}). "
+            f"Resample its labels by nearest neighbour? Outlines move by up to half a voxel."
         )
         if self._ask(question, (RESAMPLE,)) == RESAMPLE and case is self._case():
             self._read(case, path, resample=True)
         else:
-            self._tell(
-                f"{path.name} was not opened: it lies on another grid than the image.", False
-            )
+            self._tell(f"{path.name} was not opened: its grid differs from the image's.", False)
 
     def _take_over(self, case: Case, path: Path, file: LabelFile, n: int) -> None:
         if case is not self._case():
@@ -108,8 +105,7 @@ class LabelFiles:
         answer: str | None = REPLACE
         if case.annotation.labels.any():
             answer = self._ask(
-                f"There are labels on this image already. What shall become of them when "
-                f"{path.name} is opened?",
+                f"This image already has labels. Replace them with {path.name}, or add to them?",
                 (REPLACE, ADD),
             )
         if answer is None:
@@ -120,7 +116,7 @@ class LabelFiles:
         except ValueError as error:
             self._tell(f"{path.name} was not opened: {error}", True)
             return
-        opened = f"{path.name}: {n} label{'' if n == 1 else 's'}. Undo takes them away again."
+        opened = f"{path.name}: {n} label{'' if n == 1 else 's'}. Undo removes them."
         self._tell(" ".join((opened, *file.notes)), bool(file.notes))
         self._on_change()
 

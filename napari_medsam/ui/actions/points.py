@@ -211,7 +211,7 @@ class PointTool:
     def _prompt(self, clicks: list[Click], where: SliceRef) -> PointPrompt:
         segmenter = self._segmenter
         if segmenter is None or segmenter.session is None:
-            raise ValueError("The model is not ready yet; point again in a moment.")
+            raise ValueError("The model is not ready yet; click again in a moment.")
         if not self._label:
             raise ValueError("Add a label first: press Add below the table.")
         if why := segmenter.case.lock_reason(self._label):

@@ -119,7 +119,7 @@ class Propagator:
         reach = self.case.reviews.followed(course.key)
         here = self._mask(course, index)
         if reach is None or here is None or here.is_empty:
-            self._tell("Propagate first; then put a slice right, and go on from there.", True)
+            self._tell("Propagate first; then correct a slice and continue from it.", True)
             return
         if self._is_locked((course,)):
             return
@@ -230,9 +230,9 @@ class Propagator:
         n_slices = len({index for masks in found.values() for index in masks})
         slices = f"{n_slices} slice" + ("" if n_slices == 1 else "s")
         if outcome.kind == "failed":
-            self._tell(f"{outcome.sentence} What was found on {slices} is kept.", True)
+            self._tell(f"{outcome.sentence} Masks on {slices} are kept.", True)
         elif outcome.kind == "cancelled":
-            self._tell(f"Stopped. What was found on {slices} is kept; Undo takes it back.", False)
+            self._tell(f"Stopped. Masks on {slices} are kept; Undo removes them.", False)
         else:
             key = f" ({key_of('next_doubtful')})" if any(map(doubtful, trust.values())) else ""
             more = self._widen(found, reach) if may_widen else ""
@@ -259,7 +259,7 @@ class Propagator:
             wider = more_down + down * below, more_up + up * above
             self.case.widened[label, axis] = wider
         sides = [f"below slice {reach[0]}"] * below + [f"above slice {reach[1]}"] * above
-        return f" It goes on {' and '.join(sides)}: {key_of('propagate')} again follows it."
+        return f" The object continues {' and '.join(sides)}: press {key_of('propagate')} again to follow it."
 
     def _keep(self, edit: Edit, found: Found, followed: bool, reach: Reach) -> None:
         """Close the edit, and keep with it what was run."""

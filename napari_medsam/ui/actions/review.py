@@ -16,6 +16,7 @@ from napari_medsam.ui.actions.slices_left import and_elsewhere, name_of
 from napari_medsam.ui.actions.targets import target_on
 from napari_medsam.ui.layers.labels_layer import show_slice
 from napari_medsam.ui.state.dock_state import Notify
+from napari_medsam.ui.state.shortcuts import with_key
 
 
 class ReviewActions:
@@ -52,7 +53,7 @@ class ReviewActions:
         order = case.reviews.standing(where.axis, case.label).to_look_at
         index = next_doubtful(order, where.index)
         if index is None:
-            none = f"{name_of(case, case.label)}: no slice left to look at"
+            none = f"{name_of(case, case.label)}: no uncertain slice left"
             self._tell(f"{none}{and_elsewhere(case, where.axis)}", False)
         else:
             show_slice(self._viewer, case.layer, SliceRef(where.axis, index))
@@ -66,13 +67,14 @@ class ReviewActions:
         before = case.reviews.standing(where.axis, case.label)
         if where.index in before.accepted:
             case.annotation.accept(case.label, where, False)
-            self._tell(f"{name_of(case, case.label)}: slice {where.index} is open again.", False)
+            self._tell(f"{name_of(case, case.label)}: slice {where.index} is reopened.", False)
             return
         case.annotation.accept(case.label, where)
         left = len(case.reviews.standing(where.axis, case.label).to_look_at)
         done = f"{name_of(case, case.label)}: slice {where.index} is accepted"
         more = "." if left else and_elsewhere(case, where.axis)
-        self._tell(f"{done}; {left or 'none'} left to look at{more}", False)
+        slices = f"{left or 'no'} uncertain slice{'s' if left > 1 else ''}"
+        self._tell(f"{done}; {slices} left{more}", False)
         if where.index in before.to_look_at and left:
             self.show_next()
 
@@ -84,11 +86,8 @@ class ReviewActions:
         boxes = segmenter.case.boxes
         boxes.draw_mode(True)
         self._viewer.layers.selection.active = boxes.layer
-        self._tell(
-            "Draw the right box here, or paint and erase on the labels layer; then go on from "
-            "this slice.",
-            False,
-        )
+        then = with_key("From here", "go_on")
+        self._tell(f"Draw a new box, or paint or erase the mask; then press {then}.", False)
 
     def go_on(self) -> None:
         """Propagate anew what lies beyond the slice on screen, which is right now."""
@@ -97,7 +96,7 @@ class ReviewActions:
             return
         course = target_on(segmenter.case, where.axis, where.index)
         if course is None:
-            self._tell("This label has no box in this view to go on from.", True)
+            self._tell("This label has no box in this view. Draw one first.", True)
         else:
             segmenter.propagator.go_on_from(course, where.index)
 

@@ -31,11 +31,9 @@ class SaveOptions:
 
 ONE_FILE = SaveOptions()
 REPLACE = "Replace it"
-CHANGED = (
-    "another program has changed this since it was opened or saved here. Replace what is there now?"
-)
-BORROWED = "Another window works on this image; save under a new name."
-BUSY = "The labels are being saved already; save again when that has ended."
+CHANGED = "another program has changed this since it was opened or saved here. Replace it?"
+BORROWED = "Another window is editing this image; save under a new name."
+BUSY = "The labels are already being saved; save again when that has ended."
 
 
 class SaveActions:
@@ -123,7 +121,7 @@ class SaveActions:
             return f"{_names(there)} was not replaced. {BORROWED}"
         changed = case.files.changed(there)
         if changed and self._ask(f"{_names(changed)}: {CHANGED}", (REPLACE,)) != REPLACE:
-            return f"{_names(changed)} was not replaced; save under another name."
+            return f"{_names(changed)} was not replaced; save under a new name."
         return ""
 
 

@@ -231,11 +231,11 @@ class Segmenter:
             nonlocal done
             done += 1
             self.on_ready([embedded])
-            self.progress = Progress("Embedding", done, len(slices), eta.after(done))
+            self.progress = Progress("Preparing slices", done, len(slices), eta.after(done))
             self._on_change()
 
         self._jobs.cancel()
-        self.progress = Progress("Embedding", 0, len(slices))
+        self.progress = Progress("Preparing slices", 0, len(slices))
         self._on_change()
         self._jobs.start(Job(work, count, self._embedded, session.cancel))
 

@@ -76,7 +76,7 @@ def why_no_seeds(case: Case | None) -> str:
         return "Draw a box first; propagation starts from it."
     if case.image.volume.is_flat:
         return "This image has one slice; there is nothing to propagate to."
-    place = " on this view" if case.where() is not None else ""
+    place = " in this view" if case.where() is not None else ""
     return f"Draw a box for {label.name}{place} first; propagation starts from it."
 
 

@@ -65,7 +65,7 @@ class Templates:
         except (ValueError, SaveError, OSError) as error:
             self._tell(str(error), True)
             return
-        self._tell(f"Template {path.stem} is kept on this computer.", False)
+        self._tell(f"Template {path.stem} is saved on this computer.", False)
 
 
 def fill_menu(menu: QMenu, templates: Templates, parent: QWidget) -> None:

@@ -15,7 +15,7 @@ from napari_medsam.ui.state.shortcuts import key_of
 SLICE = 25
 """Of the sample: the liver is large on it."""
 
-OFFER = "New here? A tour of a minute, on a sample case."
+OFFER = "New here? Take a one-minute tour on a sample case."
 
 
 @dataclass(frozen=True)
@@ -47,21 +47,20 @@ def _is_saved(case: Case, _: SliceRef | None) -> bool:
 
 STEPS = (
     TourStep(
-        "Drag a box around the liver, the large organ on the left of the picture. The outline "
-        "follows; let go when it fits.",
+        "Drag a box around the liver, the large organ on the left. Release when the outline fits.",
         _has_mask,
     ),
     TourStep(
-        "Press {propagate}: the box is carried over the slices above and below.", _was_propagated
+        "Press {propagate} to propagate the box to the slices above and below.", _was_propagated
     ),
     TourStep(
-        "Press {next_doubtful} for the slice most in doubt, or scroll: look whether the mask is "
-        "right. ({undo} takes anything back.)",
+        "Press {next_doubtful} for the most uncertain slice, or scroll, and check the mask. "
+        "{undo} undoes any step.",
         _looked_elsewhere,
     ),
-    TourStep("Press {save} and save the labels.", _is_saved),
+    TourStep("Press {save} to save the labels.", _is_saved),
 )
-LAST = "That is the whole way. {sheet} shows all keys; drop your own file here to begin."
+LAST = "The tour is finished. {sheet} shows all keys. Drop your own file here to begin."
 
 
 class Tour:

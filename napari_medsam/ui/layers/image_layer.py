@@ -34,7 +34,7 @@ AS_SHOWN = "as shown"
 """The name of the window that follows the layer's contrast limits."""
 
 UNKNOWN_PLACE = (
-    "This image came without its place in the patient; labels are saved with its pixel size, "
+    "This image has no known place in the patient; labels are saved with its pixel size, "
     "starting at 0, 0, 0. Open the file with napari-medsam to keep the true geometry."
 )
 
@@ -101,8 +101,8 @@ def has_known_place(layer: Image) -> bool:
 def _from_layer(layer: Image) -> ImageFile:
     if layer.ndim not in (2, 3):
         raise ValueError(
-            f"{layer.name} has {layer.ndim} dimensions; one volume or picture at a time can be "
-            f"segmented. Split it (right-click the layer, Split Stack) and choose one part."
+            f"{layer.name} has {layer.ndim} dimensions; only one volume or picture at a time can "
+            f"be segmented. Split it (right-click the layer, Split Stack) and choose one part."
         )
     _refuse_turned(layer)
     voxels = np.asarray(layer.data[0] if layer.multiscale else layer.data)

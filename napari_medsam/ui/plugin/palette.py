@@ -17,15 +17,15 @@ from napari_medsam.ui.state.shortcuts import KEYS, TABLE, Key
 # napari's palette finds a title by any of its words, and puts what was chosen last first: a verb
 # that is an action's own name must not be in another action's title (`tests/ui/test_palette.py`).
 MORE: dict[str, str] = {
-    "open_labels": "Open labels from a file, onto the image",
-    "save_each_label": "Write a file for each label",
-    "earlier_work": "Go on with earlier work on this image",
-    "measure": "Measure: the window of volumes and diameters",
-    "prepare_all": "Prepare all slices, so that every click is answered at once",
+    "open_labels": "Open a label file on this image",
+    "save_each_label": "Write one file per label",
+    "earlier_work": "Resume earlier work on this image",
+    "measure": "Measure volumes and diameters",
+    "prepare_all": "Prepare all slices of this view",
     "import_table": "Import a label table",
     "export_table": "Export the label table",
     "preferences": "Preferences of the box segmentation",
-    "tour": "Take the tour on a sample case",
+    "tour": "Take the one-minute tour on a sample case",
 }
 """Action to title, of those that have no key."""
 

@@ -62,7 +62,7 @@ def _named(path: Path, suffix: str) -> Path:
         return path
     named = path.with_name(path.name + suffix)
     if named.exists():  # the dialog asked about another name
-        raise SaveError(f"{named.name} exists already; give the whole name to replace it.")
+        raise SaveError(f"{named.name} already exists; type its full name to replace it.")
     return named
 
 
@@ -74,8 +74,8 @@ def _save(path: Path, data: NDArray[Any], meta: dict[str, Any]) -> Path:
     labels = np.asarray(data)
     if labels.ndim not in (2, 3):
         raise SaveError(
-            f"{meta.get('name', 'The layer')} has {labels.ndim} dimensions; labels of one volume "
-            f"or picture can be saved."
+            f"{meta.get('name', 'The layer')} has {labels.ndim} dimensions; only labels of one "
+            f"volume or picture can be saved."
         )
     flat = labels.ndim == 2
     labels = labels[None] if flat else labels

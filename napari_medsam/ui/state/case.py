@@ -35,7 +35,7 @@ from napari_medsam.ui.layers.image_layer import (
 from napari_medsam.ui.layers.labels_layer import LabelsLayer, Throttle, camera_of, shown_slice
 from napari_medsam.ui.state.case_files import CaseFiles
 
-LOCKED = "{} is locked: nothing was changed. Untick Lock in the label table to change it."
+LOCKED = "{} is locked and was not changed. Untick Lock in the label table to edit it."
 
 REACH = 10
 """Slices that a propagation goes up and down unless the user says otherwise."""

@@ -205,17 +205,17 @@ def hint(panel: DockState, *, has_boxes: bool) -> str:
     if not panel.has_case:
         return "Open an image: drop a file here, or choose File > Open Sample."
     if panel.view is None:
-        return "Go back to the 2D view to draw (the cube button below the layers)."
+        return "Switch to the 2D view to draw (cube button below the layers)."
     if not panel.labels:
-        return "Add a label: press + below the table."
+        return "Add a label: press Add below the table."
     if not has_boxes:
         return (
-            "Draw a box around the organ with the mouse."
+            "Draw a box around one object."
             if panel.is_drawing
-            else ("Press N, then draw a box around the organ.")
+            else "Press N, then draw a box around one object."
         )
     if not panel.is_dirty:
-        return "All is saved. Draw the next box, or open another image."
+        return "Labels saved. Draw the next box, or open another image."
     if panel.range is None:  # a picture, or no box of the chosen label in this view
         return "Draw the next box, or save the labels (W)."
-    return "Propagate to other slices (G), draw the next box, or save (W)."
+    return "Propagate (G), draw the next box, or save the labels (W)."

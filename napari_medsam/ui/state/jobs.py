@@ -215,7 +215,7 @@ def outcome_of(error: BaseException | None) -> JobOutcome:
     if isinstance(error, ValueError | OSError | StoreError):
         return JobOutcome("failed", str(error))
     _log.error("A job failed", exc_info=error)
-    return JobOutcome("failed", f"This did not work ({type(error).__name__}: {error}).")
+    return JobOutcome("failed", f"This failed ({type(error).__name__}: {error}).")
 
 
 class _Relay(QObject):

@@ -20,7 +20,7 @@ PATTERNS = tuple(
         "/",  # napari compares a folder's path with a slash at its end
     )
 )
-QUESTION = "Open NIfTI, NRRD, MHA and DICOM (files and folders) here, without asking each time?"
+QUESTION = "Always open NIfTI, NRRD, MHA and DICOM (files and folders) here, without asking?"
 
 
 def answer_preferred_reader(yes: bool) -> None:

@@ -40,23 +40,23 @@ TABLE: tuple[Key, ...] = (
     Key("toggle_box_tool", "N", "Boxes", "Draw boxes, or stop"),
     Key("select_boxes", "Shift-K", "Boxes", "Select, move and resize boxes"),
     Key("copy_on", "Shift-W", "Boxes", "Copy the box to the next slice and go there"),
-    Key("copy_back", "Shift-Q", "Boxes", "Copy the box to the slice before and go there"),
+    Key("copy_back", "Shift-Q", "Boxes", "Copy the box to the previous slice and go there"),
     Key("delete_box", "Shift-J", "Boxes", "Delete the box, keep its mask"),
     Key("point_inside", ",", "Points", "Click points inside the object, or stop"),
     Key("point_outside", ".", "Points", "Click points outside the object, or stop"),
-    Key("propagate", "G", "Propagate", "Carry the box over the slices"),
-    Key("go_on", "Shift-G", "Review", "Go on from this slice, which is right"),
-    Key("next_doubtful", "H", "Review", "Go to the slice that is most in doubt"),
-    Key("accept", "Shift-H", "Review", "Accept this slice, or take that back"),
-    Key("fix", "Shift-N", "Review", "Draw the right box on this slice"),
+    Key("propagate", "G", "Propagate", "Segment the boxed object on other slices"),
+    Key("go_on", "Shift-G", "Review", "Continue from this corrected slice"),
+    Key("next_doubtful", "H", "Review", "Go to the most uncertain slice"),
+    Key("accept", "Shift-H", "Review", "Accept this slice, or reopen it"),
+    Key("fix", "Shift-N", "Review", "Draw a new box on this slice"),
     Key("next_label", "K", "Labels", "Choose the next label"),
     Key("add_label", "Shift-U", "Labels", "Add a label"),
     Key("axial", "8", "View", "Axial slices"),
     Key("coronal", "9", "View", "Coronal slices"),
     Key("sagittal", "0", "View", "Sagittal slices"),
-    Key("undo", "U", "At any time", "Undo: boxes, masks, brush and eraser alike", repeats=True),
+    Key("undo", "U", "At any time", "Undo: boxes, masks, brush and eraser", repeats=True),
     Key("redo", "J", "At any time", "Redo", repeats=True),
-    Key("cancel", "Q", "At any time", "Give up the unfinished box, or stop what runs"),
+    Key("cancel", "Q", "At any time", "Cancel the unfinished box, or stop the running task"),
     Key("save", "W", "At any time", "Save the labels"),
     Key("sheet", "F1", "At any time", "Show the keys"),
 )
@@ -70,9 +70,9 @@ ALSO: dict[str, str] = {
 """Second keys, for those who know them from elsewhere; these stay as they are."""
 
 MOUSE: tuple[tuple[str, str, str], ...] = (
-    ("Mouse", "Drag", "Draw a box; its mask is outlined while you drag, on a slice that is ready"),
-    ("Mouse", "Click", "On a mask: choose its label (box and select tool)"),
-    ("Mouse", "Ctrl+wheel", "Go through the slices"),
+    ("Mouse", "Drag", "Draw a box; on a prepared slice the mask is outlined as you drag"),
+    ("Mouse", "Click", "On a mask: choose its label (box and select tools)"),
+    ("Mouse", "Ctrl+wheel", "Scroll through the slices"),
     ("Mouse", "Space", "Held: move and zoom the image with the mouse"),
     ("Brush (labels layer)", "P, E, F", "Paint, erase, fill: napari's own"),
     ("Brush (labels layer)", "[ and ]", "Smaller and larger brush"),
@@ -110,7 +110,9 @@ def why_not_these(chosen: Mapping[str, str]) -> str:
     taken = {key: action for action, key in ALSO.items()}
     for action, key in (KEYS | dict(chosen)).items():
         if key in taken:
-            return f"{key} is the key for: {_does(taken[key])}. {_does(action)} needs another."
+            return (
+                f"{key} is the key for: {_does(taken[key])}. Choose another for: {_does(action)}."
+            )
         taken[key] = action
     return next(filter(None, map(_why_not, chosen.values())), "")
 
@@ -118,9 +120,9 @@ def why_not_these(chosen: Mapping[str, str]) -> str:
 def _why_not(key: str) -> str:
     """Why a key cannot be ours at all."""
     if not FORM.fullmatch(key):
-        return f"A key is a letter, a digit or a sign, perhaps with Shift-; this is {key!r}."
+        return f"A key is a letter, digit or sign, optionally with Shift-; {key!r} is not."
     if key.upper().replace("SHIFT-", "SHIFT+") in _naparis():
-        return f"{key} is one of napari's own keys."
+        return f"{key} is one of napari's own keys; choose another."
     return ""
 
 
@@ -146,8 +148,8 @@ def sheet() -> Iterator[tuple[str, list[tuple[str, str]]]]:
 def as_markdown() -> str:
     """The sheet as docs/keys.md."""
     lines = ["# Keys", "", "`F1` shows this sheet in the program; Preferences change the keys."]
-    lines += ["Undo and redo go on while their key is held, up to four steps a second."]
-    lines += ["Every other key acts once a press, however long it is held."]
+    lines += ["Undo and redo repeat while their key is held, up to four steps a second."]
+    lines += ["Every other key acts once per press, however long it is held."]
     for task, rows in sheet():
         lines += ["", f"## {task}", "", "| key | does |", "|---|---|"]
         lines += [f"| {keys} | {does} |" for keys, does in rows]

@@ -75,10 +75,7 @@ class RangeRow(QWidget):
         to = QLabel("to")
         self.extent = QCheckBox("3D")
         self.extent.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.extent.setToolTip(
-            "The box holds the whole object on all these slices (a 3D box), and is not its\n"
-            "outline on one of them"
-        )
+        self.extent.setToolTip("The box encloses the object on all these slices (a 3D box)")
         layout = side_by_side(QLabel("Slices"), self.first, to, self.last, self.extent)
         layout.setStretch(1, 1)
         layout.setStretch(3, 1)
@@ -107,7 +104,7 @@ class ProgressRow(QWidget):
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(12)
         self.text = QLabel()
-        self.cancel = button(with_key("Cancel", "cancel"), "Stop; what is painted stays")
+        self.cancel = button(with_key("Cancel", "cancel"), "Stop; painted masks stay")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)

@@ -98,8 +98,8 @@ class ClosingQuestion(QObject):
 def question(names: Sequence[str]) -> str:
     """What will become of labels that are not saved."""
     return (
-        f"Labels of {', '.join(names)} are not saved to a file. Without saving they stay in the "
-        f"journal, and opening the image again goes on with them."
+        f"Labels of {', '.join(names)} are not saved to a file. The journal keeps them: open the "
+        f"image again to resume."
     )
 
 

@@ -396,7 +396,7 @@ class MedSamWidget(QWidget):
         """Whether files of single labels are there and are not to be replaced."""
         rows = [one for one in case.annotation.table if case.annotation.voxel_count(one.number)]
         there = [one for one in label_paths(path, rows) if one.exists()]
-        question = f"{', '.join(one.name for one in there)}: replace what is there?"
+        question = f"Replace {', '.join(one.name for one in there)}?"
         return bool(there) and file_dialogs.ask(self, question, ("Replace",)) is None
 
     def ask_labels(self) -> None:

@@ -86,10 +86,9 @@ class DockLayout(QWidget):
         for wish, words in PRECISIONS.items():
             self.precision.addItem(words, wish)
         self.precision.setToolTip(
-            "Exact: the same masks on every computer. Fast: measured here once, and taken\n"
-            "only where its masks agree with the exact ones."
+            "Exact: same masks on every computer. Fast: used if masks measured here agree."
         )
-        self.preset.setToolTip("The grey values the model is shown: a preset, or LOWER,UPPER")
+        self.preset.setToolTip("Grey values shown to the model: a preset, or LOWER,UPPER")
         self.own_window = QLineEdit()
         self.preset.setLineEdit(self.own_window)
         self.preset.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
@@ -134,7 +133,7 @@ class DockLayout(QWidget):
         self.next_label = button(with_key("Next", "next_label"), "Choose the next label")
         self.replace = QCheckBox("Replace")
         self.replace.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.replace.setToolTip("Let a new mask overwrite other labels and what you painted")
+        self.replace.setToolTip("New masks overwrite other labels and painted voxels")
         column = _column(self.table)
         buttons = (self.add_label, self.remove_label, self.next_label, self.replace)
         column.addLayout(side_by_side(*buttons))
@@ -143,11 +142,12 @@ class DockLayout(QWidget):
     def _build_tools(self) -> QLayout:
         self.box_tool = button(with_key("Draw boxes", "toggle_box_tool"), "Draw boxes, or stop")
         self.box_tool.setCheckable(True)
-        self.undo = button(with_key("Undo", "undo"), "Take the last step back (Ctrl+Z)")
-        self.redo = button(with_key("Redo", "redo"), "Do it again (Ctrl+Shift+Z)")
+        self.undo = button(with_key("Undo", "undo"), "Undo the last step (Ctrl+Z)")
+        self.redo = button(with_key("Redo", "redo"), "Redo the last undone step (Ctrl+Shift+Z)")
         self.range = RangeRow()
         self.propagate = button(
-            with_key("Propagate", "propagate"), "Carry the box over these slices, both ways"
+            with_key("Propagate", "propagate"),
+            "Segment the boxed object on these slices, both ways",
         )
         column = QVBoxLayout()
         column.setSpacing(4)

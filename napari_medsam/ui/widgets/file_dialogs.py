@@ -72,4 +72,4 @@ def _opened(parent: QWidget, title: str, folder: Path, filters: str) -> Path | N
 
 def _may_replace(parent: QWidget, path: Path) -> bool:
     """The dialog asked about another name than the one that will be written."""
-    return ask(parent, f"{path.name} exists already.", ("Replace it",)) is not None
+    return ask(parent, f"{path.name} already exists.", ("Replace it",)) is not None

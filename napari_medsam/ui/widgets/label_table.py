@@ -142,7 +142,7 @@ class LabelTable(QTableWidget):
             else ""
         )
         cells[_LOOK].setText(str(row.n_to_look_at) if row.n_to_look_at else "")
-        cells[_LOOK].setToolTip("Slices of this view that are left to look at (H)")
+        cells[_LOOK].setToolTip("Uncertain slices left in this view (H)")
 
     def _cell(self, n: int, column: int) -> QTableWidgetItem:
         cell = self.item(n, column)

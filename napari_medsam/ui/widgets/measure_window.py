@@ -77,7 +77,7 @@ class MeasureWindow(QDialog):
         self.tolerance.setRange(0, 100)
         self.tolerance.setValue(2)
         self.tolerance.setSuffix(" mm")
-        self.tolerance.setToolTip("Of the surface Dice (NSD)")
+        self.tolerance.setToolTip("Tolerance of the surface Dice (NSD)")
         self.lines = QCheckBox("Lines")
         self.lines.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
         self.lines.setToolTip("Draw both diameters on the image")

@@ -198,7 +198,7 @@ class NapariPreferences:
                 twin.keep(theirs)
             except OSError as error:
                 is_taken = False
-                self._tell(f"What napari's Preferences say cannot be kept: {error}", True)
+                self._tell(f"A choice in napari's Preferences cannot be stored: {error}", True)
         if theirs != twin.ours():
             try:
                 setattr(page, twin.name, twin.ours())

@@ -105,7 +105,7 @@ class SeriesDialog(ChoiceDialog):
     def __init__(self, name: str, found: Sequence[Description], parent: QWidget | None) -> None:
         super().__init__(
             "Choose a series",
-            f"{name} holds {len(found)} series. Which one is to be opened?",
+            f"{name} holds {len(found)} series. Choose the ones to open.",
             parent,
         )
         self.list = PictureList()
@@ -137,7 +137,7 @@ class VolumeDialog(ChoiceDialog):
         super().__init__(
             "Choose a volume",
             f"{volumes.name} holds {volumes.n} volumes (time points, directions, channels or "
-            f"frames), numbered 0 to {last}. One at a time is segmented.",
+            f"frames), numbered 0 to {last}. Choose one to open.",
             parent,
         )
         self._volumes = volumes
@@ -182,14 +182,14 @@ class SpacingDialog(ChoiceDialog):
     def __init__(self, name: str, n_pages: int, parent: QWidget | None) -> None:
         super().__init__(
             "Spacing of a stack",
-            f"{name} has {n_pages} pages, taken as slices. A picture file does not say how far "
-            f"apart they are: volumes and diameters need it.",
+            f"{name} has {n_pages} pages, read as slices. Enter their spacing: the file does not "
+            f"state it, and volumes and diameters need it.",
             parent,
         )
         self.is_unknown = False
         form = QFormLayout()
         self.fields = [QDoubleSpinBox() for _ in UNITS]
-        titles = ("Pixel width", "Pixel height", "Distance of pages")
+        titles = ("Pixel width", "Pixel height", "Page distance")
         for field, title in zip(self.fields, titles, strict=True):
             field.setDecimals(4)
             field.setRange(0.0001, 1000)

@@ -34,10 +34,7 @@ IDLE: dict[settings.IdleWork, str] = {
     "always": "Always",
     "never": "Never",
 }
-JOURNAL = (
-    "Nothing has to be saved for safety: every step is in the journal as it is done, and opening "
-    "the image again goes on from there."
-)
+JOURNAL = "The journal records every step at once: open the image again to resume, saved or not."
 DISK: dict[str, str] = {"float16": "As the model made them", "int8": "Half the room (rounded)"}
 
 
@@ -88,7 +85,7 @@ class PreferencesDialog(QDialog):
             ("Processor threads of the model", self.threads),
             ("Prepared slices in memory, at most", self.memory),
             ("Prepared slices on disk, at most", self.disk),
-            ("How they are kept on disk", self.disk_precision),
+            ("How they are stored on disk", self.disk_precision),
             ("Prepare slices while you look", self.idle),
         )
 
@@ -118,7 +115,7 @@ class PreferencesDialog(QDialog):
             field.setPlaceholderText(one.key)
             field.setMaximumWidth(120)
             rows.append((one.does, field))
-        rows.append(("", small_print("Buttons name a new key when the dock is opened again.")))
+        rows.append(("", small_print("Reopen the dock to show new keys on its buttons.")))
         scroll = QScrollArea()
         scroll.setWidget(_form(*rows))
         scroll.setWidgetResizable(True)

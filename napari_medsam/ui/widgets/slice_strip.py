@@ -22,9 +22,9 @@ SETTLED = QColor("#0072b2")
 HEIGHT = 22
 READY_HEIGHT = 4
 TOOLTIP = (
-    "Slices: blue below is ready for an instant answer; green was propagated; tall and orange "
-    "is to look at (H); dark blue is settled: accepted, boxed or painted. Triangles are keyframes. "
-    "Dashed lines are where the object ends; drag them. Click to go to a slice."
+    "Light blue: ready. Green: propagated. Tall orange: uncertain (H).\n"
+    "Dark blue: accepted, boxed or painted. Triangles: keyframes.\n"
+    "Dashed lines: ends of the object; drag to move. Click: go to a slice."
 )
 GRIP = 5
 """Pixels around a dashed line in which the mouse takes hold of it."""
@@ -45,7 +45,7 @@ class SliceStrip(QWidget):
         self.setFixedHeight(HEIGHT)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setToolTip(TOOLTIP)
-        self.setAccessibleName("Slices that are ready, segmented or in doubt")
+        self.setAccessibleName("Slices that are ready, segmented or uncertain")
 
     def sizeHint(self) -> QSize:
         return QSize(200, HEIGHT)

@@ -243,7 +243,7 @@ def test_file_that_the_dialog_did_not_ask_about_is_left(drawn: Desk, tmp_path: P
     there = tmp_path / "l.seg.nrrd"
     there.write_bytes(b"theirs")
     given = drawn.controller.case.labels.layer.as_layer_data_tuple()[:2]
-    with pytest.raises(RuntimeError, match="exists already"):
+    with pytest.raises(RuntimeError, match="already exists"):
         write_seg_nrrd(str(tmp_path / "l"), *given)
     assert there.read_bytes() == b"theirs"
 
