@@ -1,6 +1,6 @@
-"""What is done with boxes that are there: select them, copy one to the next slice, delete one.
+"""Commands on existing boxes: select them, copy one to the next slice, delete one.
 
-It has no widgets and acts on whatever case is open.
+They need no widgets and act on the open case.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class BoxActions:
     Parameters
     ----------
     viewer, current, tell, refresh
-        See `ReviewDesk`.
+        See `ReviewActions`.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class BoxActions:
         self._refresh = refresh
 
     def toggle_select(self) -> None:
-        """Take the tool that selects, moves and resizes boxes, or go back to drawing them."""
+        """Switch to the tool that selects, moves and resizes boxes, or back to drawing."""
         segmenter = self._current()
         if segmenter is None:
             return
@@ -51,9 +51,9 @@ class BoxActions:
         self._refresh()
 
     def copy_by(self, step: int) -> None:
-        """Copy the box on this slice to a slice beside it, go there, and ask for its mask.
+        """Copy the box on this slice to a neighbouring slice, go there, and segment it.
 
-        Where the label has a box there that touches it, nothing is copied.
+        Nothing is copied if the label already has a box there that touches it.
         """
         segmenter = self._current()
         placed = target_box(segmenter.case) if segmenter is not None else None

@@ -1,6 +1,6 @@
-"""Looking through a propagation: the next slice in doubt, accept it or put it right, go on from it.
+"""Review of a propagation: go to uncertain slices, accept or correct one, propagate again from it.
 
-It has no widgets and acts on whatever case is open.
+It has no widgets and acts on the open case.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from napari_medsam.ui.state.shortcuts import with_key
 
 
 class ReviewActions:
-    """What a reviewer does with the current label in the view on screen.
+    """Review commands on the current label in the view on screen.
 
     Parameters
     ----------
     viewer
-        Where the slices are shown.
+        The viewer that shows the slices.
     current
-        What runs on the open case; None where no case is open.
+        The open case's segmenter; None if no case is open.
     tell, refresh
-        How to reach the user, and how to show that something changed.
+        Show a message to the user; redraw the dock after a change.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class ReviewActions:
         self._refresh = refresh
 
     def show_next(self) -> None:
-        """Go to the slice that is most in doubt, then to the next one."""
+        """Go to the most uncertain slice, or from it to the next most uncertain."""
         segmenter, where = self._here()
         if segmenter is None or where is None:
             return
@@ -59,7 +59,7 @@ class ReviewActions:
             show_slice(self._viewer, case.layer, SliceRef(where.axis, index))
 
     def accept(self) -> None:
-        """Mark the slice on screen as right and go to the next in doubt; again takes it back."""
+        """Accept the slice on screen and go to the next uncertain one; reopen an accepted slice."""
         segmenter, where = self._here()
         if segmenter is None or where is None or not segmenter.case.label:
             return
@@ -79,7 +79,7 @@ class ReviewActions:
             self.show_next()
 
     def fix(self) -> None:
-        """Take up the box tool: the box that is drawn replaces the mask of this slice."""
+        """Switch to the box tool: the box drawn next replaces the mask of this slice."""
         segmenter, where = self._here()
         if segmenter is None or where is None:
             return
@@ -90,22 +90,22 @@ class ReviewActions:
         self._tell(f"Draw a new box, or paint or erase the mask; then press {then}.", False)
 
     def go_on(self) -> None:
-        """Propagate anew what lies beyond the slice on screen, which is right now."""
+        """Propagate again from the corrected slice on screen to the slices beyond it."""
         segmenter, where = self._here()
         if segmenter is None or where is None:
             return
-        course = target_on(segmenter.case, where.axis, where.index)
-        if course is None:
+        target = target_on(segmenter.case, where.axis, where.index)
+        if target is None:
             self._tell("This label has no box in this view. Draw one first.", True)
         else:
-            segmenter.propagator.go_on_from(course, where.index)
+            segmenter.propagator.go_on_from(target, where.index)
 
     def move_end(self, end: int, to: int) -> None:
-        """The user has dragged the end of the object from one slice to another."""
+        """Move the end of the object, which the user dragged from one slice to another."""
         segmenter, where = self._here()
-        course = target_on(segmenter.case, where.axis, end) if segmenter and where else None
-        if segmenter is not None and course is not None and end != to:
-            segmenter.propagator.move_end(course, end, to)
+        target = target_on(segmenter.case, where.axis, end) if segmenter and where else None
+        if segmenter is not None and target is not None and end != to:
+            segmenter.propagator.move_end(target, end, to)
             self._refresh()
 
     def _here(self) -> tuple[Segmenter | None, SliceRef | None]:

@@ -1,6 +1,6 @@
-"""A tour of a minute on the sample case: what to do next, until the user has done it.
+"""The one-minute tour on the sample case: shows each step until the user has done it.
 
-It watches what is done and asks for nothing else, so it can be left at any step. No widgets here.
+It only watches what the user does, so it can be left at any step. It has no widgets.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.shortcuts import key_of
 
 SLICE = 25
-"""Of the sample: the liver is large on it."""
+"""The slice of the sample that the tour starts on; the liver is large on it."""
 
 OFFER = "New here? Take a one-minute tour on a sample case."
 
 
 @dataclass(frozen=True)
 class TourStep:
-    """What to do, with `{action}` for an action's key, and whether it is done.
+    """A step: its sentence, with `{action}` for an action's key, and a test whether it is done.
 
-    `is_done` is given the case and the slice that was on screen when the step began.
+    `is_done` gets the case and the slice that was on screen when the step began.
     """
 
     sentence: str
@@ -64,7 +64,7 @@ LAST = "The tour is finished. {sheet} shows all keys. Drop your own file here to
 
 
 class Tour:
-    """Where the user is on the tour."""
+    """The current step of the tour."""
 
     def __init__(self) -> None:
         self._n: int | None = None
@@ -76,18 +76,18 @@ class Tour:
 
     @property
     def is_over(self) -> bool:
-        """Whether only the last word is left."""
+        """Whether all steps are done."""
         return self._n == len(STEPS)
 
     def start(self) -> None:
-        """From the first step, whatever was before."""
+        """Start at the first step."""
         self._n, self._began = 0, None
 
     def stop(self) -> None:
         self._n = None
 
     def sentence(self, case: Case | None) -> str:
-        """What to do next; goes on to the step after where this one is done."""
+        """The sentence of the current step; moves to the next step if this one is done."""
         if self._n is None:
             return ""
         if case is not None and not self.is_over and STEPS[self._n].is_done(case, self._began):

@@ -1,11 +1,11 @@
-"""napari's writers for labels layers: onto the grid of the image they were drawn on.
+"""napari's writers for labels layers: save on the grid of the image they were drawn on.
 
-The labels of an open case are saved as the dock saves them, so that it knows of the file. Any
-other layer of ours carries its grid in its metadata; one that is not ours is saved with its
+The labels of an open case are saved by the dock's own command, so that the dock knows the file.
+Any other labels layer of this plugin has its grid in its metadata; a foreign one is saved with its
 layer's scale as voxel size, starting at 0, 0, 0.
 
-napari has a writer for each line of its dialog's list of formats. The ending of the name counts
-all the same, as in every dialog; a name without one gets that of the line.
+There is one writer per line in the format list of napari's dialog. The suffix of the name decides
+the format; a name without one gets the suffix of the line.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Write = Callable[[str, NDArray[Any], dict[str, Any]], list[str]]
 
 
 def _writer(suffix: str) -> Write:
-    """The writer of a line whose first ending is `suffix`."""
+    """The writer of a line whose first suffix is `suffix`."""
 
     def write(path: str, data: NDArray[Any], meta: dict[str, Any]) -> list[str]:
         """Save one labels layer and return what was written.
@@ -36,8 +36,8 @@ def _writer(suffix: str) -> Write:
         Raises
         ------
         RuntimeError
-            With one sentence that napari shows. `SaveError` is a ValueError, which napari takes for
-            "No plugin could be found" where it chose the writer itself.
+            With one sentence that napari shows. `SaveError` is a ValueError, which napari would
+            report as "No plugin could be found" if it chose the writer itself.
         """
         try:
             return [str(_save(_named(Path(path), suffix), data, meta))]
@@ -57,7 +57,7 @@ write_coco = _writer(".json")
 
 
 def _named(path: Path, suffix: str) -> Path:
-    """The name with its ending."""
+    """The name with a known suffix."""
     if suffix_of(path) in FORMATS:
         return path
     named = path.with_name(path.name + suffix)
@@ -87,7 +87,7 @@ def _save(path: Path, data: NDArray[Any], meta: dict[str, Any]) -> Path:
 
 
 def grid_of_scale(shape_zyx: tuple[int, ...], scale: Any, name: str) -> SourceGrid:
-    """A grid that knows nothing but the voxel size, in the layer's order (z, y, x) or (y, x)."""
+    """A grid of which only the voxel size is known, in the layer's order (z, y, x) or (y, x)."""
     z, y, x = shape_zyx
     sz, sy, sx = (1.0,) * (3 - len(scale)) + tuple(abs(float(s)) for s in scale)
     geometry = Geometry((z, y, x), (sx, sy, sz), (0.0, 0.0, 0.0), np.eye(3))

@@ -1,4 +1,4 @@
-"""Offers to go on with earlier work: the words and the picture of the question."""
+"""The question whether to resume earlier work, with its answers and its picture."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OTHERS_RECOVERED = "Other work set aside as damaged by mistake is available, too
 
 @dataclass(frozen=True, eq=False)
 class ResumeOffer:
-    """A question with a picture, and the answers there are; the first is the usual one."""
+    """A question with a picture and its answers; the first is the default."""
 
     question: str
     answers: tuple[str, ...]
@@ -33,11 +33,11 @@ class ResumeOffer:
 
 
 MakeOffer = Callable[[ResumeOffer, Callable[[str | None], None]], None]
-"""Shows an offer and returns at once; the answer (None: left) is called back, once."""
+"""Shows an offer and returns at once; the answer (None: cancelled) is called back once."""
 
 
 def offer_to_resume(image: ImageFile, found: JournalLookup) -> ResumeOffer:
-    """Whether to go on with what the journal holds."""
+    """The question whether to resume the work in the journal."""
     history = found.history
     if history is None:
         raise ValueError("There is no earlier work to resume.")
@@ -53,7 +53,7 @@ def offer_to_resume(image: ImageFile, found: JournalLookup) -> ResumeOffer:
 
 
 def offer_to_take_over(image: ImageFile, found: JournalLookup) -> ResumeOffer:
-    """What to do while another window works on the same image."""
+    """The question what to do while another window edits the same image."""
     question = (
         f"This image is open in another window, with {history_in_words(found.counts)}. "
         f"{TAKE_OVER}: you resume all of it here, and later changes in the other window are not "
@@ -64,7 +64,7 @@ def offer_to_take_over(image: ImageFile, found: JournalLookup) -> ResumeOffer:
 
 
 def offer_picture(image: ImageFile, annotation: Annotation) -> NDArray[np.uint8]:
-    """The axial slice with the most labels, small, its labels in their colours."""
+    """The axial slice with the most labelled voxels, reduced, with the labels in their colours."""
     volume, labels = image.volume, annotation.labels
     counts = np.count_nonzero(labels.reshape(len(labels), -1), axis=1)
     z = int(counts.argmax()) if counts.any() else len(labels) // 2
@@ -81,5 +81,5 @@ def when(seconds: float) -> str:
     """Words like "26 November 2026 at 01:40"."""
     try:
         return time.strftime("%d %B %Y at %H:%M", time.localtime(seconds))
-    except (ValueError, OverflowError, OSError):  # a clock that was not set
+    except (ValueError, OverflowError, OSError):  # the clock was not set
         return "an unknown day"

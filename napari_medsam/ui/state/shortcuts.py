@@ -1,10 +1,10 @@
-"""The keys, in one table: bound from it, shown on buttons, printed as a sheet and a document.
+"""The keyboard shortcuts in one table, used to bind keys, label buttons, and write the key sheet.
 
 napari looks a key up in the active layer, then in the layer's class, then in the viewer. A key
-bound to the viewer is therefore silent wherever a layer class has it: only keys that no layer
-class uses are taken (of napari 0.9 the letters G H J K N Q U W are free, with Shift too, and
-8 9 0 , . and F1). Ctrl+Z on a labels layer is napari's; `LabelsLayer.take_over_undo` turns it to
-our log. napari's own preferences show no plugin's keys, so others are chosen in ours.
+bound to the viewer is therefore ignored if a layer class has it: only keys that no layer class
+uses are taken (in napari 0.9 the letters G H J K N Q U W are free, also with Shift, and
+8 9 0 , . and F1). Ctrl+Z on a labels layer is napari's; `LabelsLayer.take_over_undo` redirects it
+to our log. napari's preferences do not show keys of plugins, so the user changes them in ours.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from napari_medsam.storage.settings import settings
 
 @dataclass(frozen=True)
 class Key:
-    """A key and what it does, under the task it belongs to.
+    """A key and what it does, grouped by task.
 
-    `repeats` says whether a held key does it again and again (`key_repeats`); otherwise it is done
-    once a press.
+    `repeats` says whether a held key repeats the action (`key_repeats`); otherwise it runs once per
+    press.
     """
 
     action: str
@@ -67,7 +67,7 @@ ALSO: dict[str, str] = {
     "cancel": "Escape",
     "sheet": "?",
 }
-"""Second keys, for those who know them from elsewhere; these stay as they are."""
+"""Second keys, known from other programs; the user cannot change them."""
 
 MOUSE: tuple[tuple[str, str, str], ...] = (
     ("Mouse", "Drag", "Draw a box; on a prepared slice the mask is outlined as you drag"),
@@ -77,10 +77,10 @@ MOUSE: tuple[tuple[str, str, str], ...] = (
     ("Brush (labels layer)", "P, E, F", "Paint, erase, fill: napari's own"),
     ("Brush (labels layer)", "[ and ]", "Smaller and larger brush"),
 )
-"""Task, gesture or napari's key, and what it does: what is good to know and not ours to bind."""
+"""Task, gesture or napari's key, and what it does: for the sheet; they are not bound here."""
 
 KEYS: dict[str, str] = {one.action: one.key for one in TABLE}
-"""Action to key, as they come."""
+"""Action to default key."""
 
 FORM = re.compile(r"(Shift-)?([A-Z0-9]|[,.;'/\\\\]|F[1-9][0-2]?)")
 
@@ -88,25 +88,25 @@ Actions = Mapping[str, Callable[[], object]]
 
 
 def key_of(action: str) -> str:
-    """The key of an action, as the user chose it; what is no key counts as not chosen."""
+    """The key of an action, as the user chose it; an invalid choice is ignored."""
     chosen = settings().keys.get(action, "")
     return chosen if FORM.fullmatch(chosen) else KEYS[action]
 
 
 def bind(viewer: ViewerModel, actions: Actions) -> None:
-    """Let the keys call the actions."""
+    """Bind the keys to the actions."""
     for key, action in bound():
         viewer.bind_key(key, once_a_press(actions[action]), overwrite=True)
 
 
 def unbind(viewer: ViewerModel, keys: Iterable[str] | None = None) -> None:
-    """Forget keys, all of ours when not given, so that none calls a dock that is gone."""
+    """Unbind keys, by default all of ours, so that none calls a dock that is gone."""
     for key in keys if keys is not None else dict(bound()):
         viewer.bind_key(key, None)
 
 
 def why_not_these(chosen: Mapping[str, str]) -> str:
-    """Why actions cannot have the keys chosen for them, in a sentence; empty where they can."""
+    """A sentence: why actions cannot have the keys chosen for them; empty if they can."""
     taken = {key: action for action, key in ALSO.items()}
     for action, key in (KEYS | dict(chosen)).items():
         if key in taken:
@@ -118,16 +118,16 @@ def why_not_these(chosen: Mapping[str, str]) -> str:
 
 
 def _why_not(key: str) -> str:
-    """Why a key cannot be ours at all."""
+    """A sentence: why a key cannot be used at all; empty if it can."""
     if not FORM.fullmatch(key):
         return f"A key is a letter, digit or sign, optionally with Shift-; {key!r} is not."
-    if key.upper().replace("SHIFT-", "SHIFT+") in _naparis():
+    if key.upper().replace("SHIFT-", "SHIFT+") in _napari_keys():
         return f"{key} is one of napari's own keys; choose another."
     return ""
 
 
-def _naparis() -> set[str]:
-    """The keys that napari has now, as the user has set them."""
+def _napari_keys() -> set[str]:
+    """The keys in napari's own shortcuts, as the user has set them."""
     rows = get_settings().shortcuts.shortcuts.values()
     return {str(key).upper() for row in rows for key in row}
 
@@ -138,7 +138,7 @@ def with_key(text: str, action: str) -> str:
 
 
 def sheet() -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    """Each task with its (keys, what they do)."""
+    """Each task with its rows of (keys, what they do)."""
     for task, rows in groupby(TABLE, key=lambda one: one.task):
         yield task, [(_keys(one.action), one.does) for one in rows]
     for task, others in groupby(MOUSE, key=lambda row: row[0]):
@@ -166,7 +166,7 @@ def _does(action: str) -> str:
 
 
 def bound() -> Iterator[tuple[str, str]]:
-    """(key, action) of all, as the user chose them."""
+    """(key, action) of all keys, as the user chose them."""
     for action in KEYS:
         yield key_of(action), action
     for action, key in ALSO.items():
@@ -174,19 +174,19 @@ def bound() -> Iterator[tuple[str, str]]:
 
 
 def action_of(key: str) -> str | None:
-    """The action that has a key; None where the key is not ours."""
+    """The action of a key; None if the key is not ours."""
     return dict(bound()).get(key)
 
 
 def repeats(action: str) -> bool:
-    """Whether an action is done again and again while its key is held."""
+    """Whether an action repeats while its key is held."""
     return any(one.repeats for one in TABLE if one.action == action)
 
 
 def once_a_press(action: Callable[[], object]) -> Callable[[Any], Generator[None, None, None]]:
-    """An action in the form that napari 0.10 calls once a press: a generator that waits.
+    """Wrap an action as a generator that waits, which napari 0.10 calls once per press.
 
-    `KeyRepeats` keeps all repeats from napari; this is what is left should it not see one.
+    `KeyRepeats` filters all repeats before napari; this is the fallback if it misses one.
     """
 
     def handler(_: Any) -> Generator[None, None, None]:

@@ -1,4 +1,4 @@
-"""The small parts of the dock: the propagation's row and the progress."""
+"""Basic widgets of the dock: buttons, sentences, the slice range and the progress bar."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from napari_medsam.ui.state.shortcuts import with_key
 
 
 def button(text: str, tooltip: str = "") -> QPushButton:
-    """A button that a click does not give the keyboard to."""
+    """A button that takes the keyboard focus only by Tab, not by a click."""
     made = QPushButton(text)
     made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
     made.setToolTip(tooltip)
@@ -59,7 +59,7 @@ def side_by_side(*widgets: QWidget) -> QHBoxLayout:
 
 
 class RangeRow(QWidget):
-    """First and last slice of a propagation."""
+    """First and last slice of a propagation, and whether its box is a 3D box."""
 
     chosen = Signal(int, int)
 
@@ -96,7 +96,7 @@ class RangeRow(QWidget):
 
 
 class ProgressRow(QWidget):
-    """A bar with the time left, and Cancel. It keeps its place when idle, so nothing jumps."""
+    """A bar with the time left, and Cancel. It stays visible when idle, so the layout is stable."""
 
     def __init__(self) -> None:
         super().__init__()

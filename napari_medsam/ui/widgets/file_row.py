@@ -1,4 +1,4 @@
-"""The dock's row of files: save, open labels, and a menu with what is needed less often."""
+"""The dock's file row: save labels, open labels, and a menu of less frequent commands."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from napari_medsam.ui.widgets.basics import button, side_by_side
 
 
 class FileRow(QWidget):
-    """Save labels, open labels, and more."""
+    """Buttons to save and open labels, and the menu."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -22,7 +22,7 @@ class FileRow(QWidget):
         self.more.setText("\u22ef")
         self.more.setToolTip("More: measures, label table, earlier work, preferences, keys")
         self.more.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        # The dots say that there is a menu; an arrow would lie over them.
+        # The dots already show that there is a menu; an arrow would cover them.
         self.more.setStyleSheet("QToolButton::menu-indicator { image: none; }")
         self.more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.menu = QMenu(self.more)

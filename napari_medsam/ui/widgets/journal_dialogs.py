@@ -1,4 +1,4 @@
-"""Dialogs about work kept in journals: resume it, or choose from earlier work on an image."""
+"""Dialogs about journals: resume an image's work, or choose from its archived earlier work."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ QUESTION = (
 
 
 class EarlierDialog(ChoiceDialog):
-    """A list of what was put aside, the latest first, each with its picture."""
+    """A list of archived work, the latest first, each with its picture."""
 
     def __init__(self, found: Sequence[EarlierEntry], parent: QWidget | None) -> None:
         super().__init__("Earlier work", QUESTION, parent)
@@ -35,7 +35,7 @@ class EarlierDialog(ChoiceDialog):
 
 
 def ask_earlier(parent: QWidget, found: Sequence[EarlierEntry]) -> EarlierEntry | None:
-    """The one that was chosen; None where the question was left."""
+    """Ask which earlier work to resume; None if the dialog was cancelled."""
     dialog = EarlierDialog(found, parent)
     is_accepted = bool(dialog.exec())
     chosen = dialog.list.chosen()
@@ -50,7 +50,7 @@ def ask_earlier(parent: QWidget, found: Sequence[EarlierEntry]) -> EarlierEntry 
 def show_offer(
     parent: QWidget, offer: ResumeOffer, answer: Callable[[str | None], None]
 ) -> QMessageBox:
-    """Ask, and return; `answer` is called once, with None where the question was left."""
+    """Show the question without waiting; `answer` is called once, with None if it was cancelled."""
     box = QMessageBox(parent.window())
     box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
     box.setWindowTitle("napari-medsam")

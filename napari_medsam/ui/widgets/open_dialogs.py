@@ -1,4 +1,4 @@
-"""The questions that opening a file may ask, as dialogs: series, volume, spacing."""
+"""Dialogs for opening images: choose a series or a volume, or enter the spacing."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ UNITS = ("x", "y", "z")
 
 
 def current_chooser() -> Chooser | None:
-    """The dialogs, over the window that is on screen; None where there is none to ask in."""
+    """The dialogs of the visible main window; None if there is none."""
     if not isinstance(QApplication.instance(), QApplication):
         return None
     for widget in QApplication.topLevelWidgets():
@@ -51,7 +51,7 @@ def current_chooser() -> Chooser | None:
 
 
 class OpenDialogs:
-    """Asks in dialogs over `parent`."""
+    """A `Chooser` that asks in dialogs over `parent`."""
 
     def __init__(self, parent: QWidget) -> None:
         self._parent = parent
@@ -82,7 +82,7 @@ def _nothing() -> NoReturn:
 
 
 class ChoiceDialog(QDialog):
-    """A sentence, something to answer it with, OK and Cancel."""
+    """Base of the dialogs: a sentence, widgets for the answer, Open and Cancel."""
 
     def __init__(self, title: str, question: str, parent: QWidget | None) -> None:
         super().__init__(parent)
@@ -100,7 +100,7 @@ class ChoiceDialog(QDialog):
 
 
 class SeriesDialog(ChoiceDialog):
-    """A list of series, each with its picture; one or several can be chosen."""
+    """A list of series with pictures; one or several can be chosen."""
 
     def __init__(self, name: str, found: Sequence[Description], parent: QWidget | None) -> None:
         super().__init__(
@@ -122,7 +122,7 @@ class SeriesDialog(ChoiceDialog):
         self.resize(520, min(640, 140 + LINE * len(found)))
 
     def chosen(self) -> list[str]:
-        """`Description.series` of what is selected, in the order of the list."""
+        """The `Description.series` of the selected ones, in the order of the list."""
         return [str(series) for series in self.list.chosen()]
 
     def _on_selected(self) -> None:
@@ -130,7 +130,7 @@ class SeriesDialog(ChoiceDialog):
 
 
 class VolumeDialog(ChoiceDialog):
-    """A slider over the volumes of a file, with a picture of the one it is on."""
+    """A slider over the volumes of a file, with a picture of the current one."""
 
     def __init__(self, volumes: VolumeChoice, parent: QWidget | None) -> None:
         last = volumes.n - 1
@@ -148,7 +148,7 @@ class VolumeDialog(ChoiceDialog):
         self.slider, self.number = QSlider(Qt.Orientation.Horizontal), QSpinBox()
         for control in (self.slider, self.number):
             control.setRange(0, last)
-        # A preview reads a whole volume, so it is made when the slider comes to rest.
+        # A preview reads a whole volume, so it is made only when the slider is released.
         self.slider.setTracking(False)
         self.slider.sliderMoved.connect(self.number.setValue)
         self.slider.valueChanged.connect(self.number.setValue)
@@ -177,7 +177,7 @@ class VolumeDialog(ChoiceDialog):
 
 
 class SpacingDialog(ChoiceDialog):
-    """Millimetres between pixels and pages of a stack, or that they are not known."""
+    """Fields for the spacing of pixels and pages in mm, or "Not known"."""
 
     def __init__(self, name: str, n_pages: int, parent: QWidget | None) -> None:
         super().__init__(

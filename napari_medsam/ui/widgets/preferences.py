@@ -1,4 +1,4 @@
-"""The page of preferences, in a dialog; what it says is kept and takes effect at once."""
+"""The preferences dialog; its choices are stored and take effect at once."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ DISK: dict[str, str] = {"float16": "As the model made them", "int8": "Half the r
 
 @dataclass(frozen=True)
 class PreferencesChosen:
-    """What the page was left with."""
+    """The settings when the dialog was opened."""
 
     settings: settings.Settings
     cache: embedding_store.CachePreferences
 
 
 class PreferencesDialog(QDialog):
-    """Everything that can be preferred: the computer's part, what one sees, and the keys.
+    """All preferences in three tabs: computer, screen and keys.
 
-    `precision` is how the model computes now; who opened the page takes over what is chosen.
+    `precision` is the model's current one; the caller applies the one chosen here.
     """
 
     def __init__(self, parent: QWidget, precision: PrecisionPreference = "f32") -> None:
@@ -122,7 +122,7 @@ class PreferencesDialog(QDialog):
         return scroll
 
     def chosen_keys(self) -> dict[str, str]:
-        """Action to key, where it is another than the table's; an empty field is the table's."""
+        """Action to key, for keys that differ from the default; an empty field is the default."""
         typed = {
             action: field.text().strip().upper().replace("SHIFT-", "Shift-")
             for action, field in self.keys.items()
@@ -136,11 +136,11 @@ class PreferencesDialog(QDialog):
         self.why_not.setText(why)
         self.why_not.setVisible(bool(why))
         if not why:
-            self._keep()
+            self._store()
             self.accept()
 
-    def _keep(self) -> None:
-        """Keep what was changed here: the rest may have been changed elsewhere meanwhile."""
+    def _store(self) -> None:
+        """Store only what was changed here: other values may have changed elsewhere meanwhile."""
         wanted = {
             "threads": self.threads.value(),
             "memory_mb": self.memory.value(),

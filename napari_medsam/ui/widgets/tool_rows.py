@@ -1,4 +1,4 @@
-"""The rows of the dock's tools: boxes, points, review, and a question at its top."""
+"""Rows of buttons in the dock: boxes, points, review, and a question with Yes and No."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from napari_medsam.ui.widgets.basics import button, sentence, side_by_side
 
 
 class BoxRow(QWidget):
-    """Select, copy to the next slice, delete."""
+    """Buttons to select boxes, copy one to the next slice, and delete one."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class BoxRow(QWidget):
 
 
 class OfferRow(QWidget):
-    """A sentence with Yes and No; hidden while there is nothing to ask."""
+    """A question with Yes and No; hidden while there is none."""
 
     answered = Signal(bool)
 
@@ -54,7 +54,7 @@ class OfferRow(QWidget):
         self.hide()
 
     def offer(self, question: str) -> None:
-        """Ask something; an empty question asks nothing."""
+        """Show a question; hide the row if it is empty."""
         self.text.setText(question)
         self.setVisible(bool(question))
 
@@ -64,7 +64,7 @@ class OfferRow(QWidget):
 
 
 class PointRow(QWidget):
-    """Points inside, points outside, the next object."""
+    """Buttons for points inside, points outside, and the next object."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ class PointRow(QWidget):
 
 
 class ReviewRow(QWidget):
-    """Next slice in doubt, accept it, put it right, go on from it."""
+    """Buttons for the review: next uncertain slice, accept, redraw, propagate from here."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -114,7 +114,7 @@ class ReviewRow(QWidget):
         layout.addLayout(side_by_side(self.fix, self.go_on))
 
     def show_review(self, panel: DockState) -> None:
-        """Say how many slices are left, and what can be done on the one on screen."""
+        """Show how many uncertain slices are left, and enable what applies to this slice."""
         left = f"Next uncertain: {panel.n_doubtful}" if panel.n_doubtful else "Next uncertain"
         self.next.setText(with_key(left, "next_doubtful"))
         self.next.setEnabled(panel.n_doubtful > 0)

@@ -212,7 +212,7 @@ def test_nothing_is_saved_past_a_save_that_runs(tmp_path: Path) -> None:
     lane = desk.lanes[2]
     lane.start = lambda job: None  # type: ignore[method-assign]
     desk.controller.save(tmp_path / "l.nii.gz")
-    with pytest.raises(RuntimeError, match="being saved already"):
+    with pytest.raises(RuntimeError, match="already being saved"):
         save(desk, tmp_path / "l.nii.gz")
     desk.controller.close()
 
