@@ -1,4 +1,4 @@
-"""Looking through a propagation: what comes first, what is settled, and what undo takes away."""
+"""Review of a propagation: the order of slices, which are settled, and what undo reverts."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_key_goes_to_the_doubtful_slice_and_undo_forgets_it(desk: Desk) -> None:
 
 
 def look_left(desk: Desk) -> int:
-    """What the label's row says is left to look at."""
+    """The uncertain slices left, as the label's row counts them."""
     return desk.view.panel.labels[0].n_to_look_at
 
 
@@ -85,7 +85,7 @@ def test_row_counts_what_is_left_and_accepting_settles_it(desk: Desk) -> None:
     desk.controller.review.accept()
     assert look_left(desk) == left - 1
     assert desk.view.strips[-1].accepted == {13}
-    assert desk.controller.case.where() != SliceRef("z", 13), "on to the next in doubt"
+    assert desk.controller.case.where() != SliceRef("z", 13), "on to the next uncertain slice"
 
 
 def test_accepted_slice_is_an_event_that_undo_takes_back(desk: Desk) -> None:

@@ -1,4 +1,4 @@
-"""Earlier work that was put aside is found in the dock and gone on with; nothing is ever lost."""
+"""Archived earlier work is listed in the dock and can be resumed; nothing is ever lost."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from tests.ui.window import Window
 
 @pytest.fixture
 def anew(desk: Desk) -> Iterator[Desk]:
-    """A desk on which work was begun anew, by mistake: the box on 10 and its masks are aside."""
+    """A desk whose work was started over by mistake; the box on 10 and its masks are archived."""
     desk.draw_on(10)
     desk.controller.propagate(8, 12)
     desk.controller.journals.close()
@@ -319,7 +319,7 @@ class TestOnScreen:
         yield made
         made.controller.close()
 
-    def test_started_anew_by_mistake_she_finds_it_in_the_menu(self, window: Window) -> None:
+    def test_work_started_over_by_mistake_is_resumed_from_the_menu(self, window: Window) -> None:
         wait_for(lambda: "menu" in window.controller.panel().message)
         window.look_at("z", 14)
         window.draw((14, 12, 10), (14, 48, 38))

@@ -1,4 +1,4 @@
-"""The window and the journal: everything is kept, and opening the image again goes on."""
+"""The window and the journal: every step is recorded, and reopening the image resumes."""
 
 from __future__ import annotations
 

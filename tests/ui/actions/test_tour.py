@@ -1,4 +1,4 @@
-"""First start: one thing at a time; the tour goes on with what the user does, and can be left."""
+"""First start: one thing at a time; the tour follows what the user does, and can be ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One table of keys: free in napari, shown on buttons, in the sheet and in docs/keys.md."""
+"""The table of keys: free in napari, shown on buttons, in the sheet and in docs/keys.md."""
 
 from __future__ import annotations
 

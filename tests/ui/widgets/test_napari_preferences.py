@@ -1,4 +1,4 @@
-"""napari's Preferences and ours never disagree: one truth, and the latest change is it."""
+"""napari's Preferences and ours always agree: the latest change wins on both sides."""
 
 from __future__ import annotations
 
