@@ -1,1 +1,1 @@
-"""The screen: a napari dock, its layers, readers and writers; nothing else knows napari or Qt."""
+"""The napari dock, its layers, readers and writers: the only package that uses napari and Qt."""

@@ -1,10 +1,10 @@
-"""The `Controller`: what happens on the screen becomes verbs of a `Case`, and a `DockState` comes back.
+"""The `Controller`: turns what the user does into calls on a `Case`, and shows a new `DockState`.
 
-It has no widgets and works with a bare `ViewerModel`. At most one case is open; the annotations
-of other images wait, so that going back to an image goes on where it was left.
+It has no widgets and works with a bare `ViewerModel`. At most one case is open. The annotations
+of other images are retained, so that returning to an image resumes its annotation.
 
-Six lanes of work: on images (the latest wins), on models, on files that are saved, on label files
-that are opened (neither is cancelled by a click), on measures and on earlier work.
+Work runs on six lanes: images (the latest job wins), models, saving, opening label files (a click
+cancels neither of these two), measures, and earlier work.
 """
 
 from __future__ import annotations
@@ -66,12 +66,12 @@ def _nothing() -> None:
 
 
 def _collect() -> None:
-    """Free what lies in cycles, as all that napari's layers leave: Python looks once in hours."""
+    """Free reference cycles, as removed napari layers leave: Python collects them rarely."""
     gc.collect()
 
 
 controllers: WeakSet[Controller] = WeakSet()
-"""Those at work in this program, of all windows."""
+"""The active controllers of all windows of this program."""
 
 
 class Controller:
@@ -82,7 +82,7 @@ class Controller:
     viewer
         The viewer, or only its model.
     view
-        Who shows the panel.
+        Shows the `DockState`.
     shelf
         Where models come from.
     make_jobs
@@ -92,7 +92,7 @@ class Controller:
     idle
         See `Prefetcher`; without it nothing is embedded ahead.
     cache
-        Where embeddings are kept; in memory alone when not given.
+        Where embeddings are stored; only in memory if not given.
     """
 
     def __init__(
@@ -155,18 +155,18 @@ class Controller:
         controllers.add(self)
 
     def start(self) -> None:
-        """Begin to load the model; a box drawn meanwhile is answered when it is ready."""
+        """Begin to load the model; a box drawn meanwhile is segmented when it is ready."""
         self.desk.choose(self.desk.state.name)
 
     # --- the panel ---------------------------------------------------------------------
 
     def tell(self, sentence: str, is_problem: bool = False) -> None:
-        """Leave a sentence for the user."""
+        """Show a message to the user."""
         self._message, self._is_problem = sentence, is_problem
         self.refresh()
 
     def refresh(self) -> None:
-        """Show how things are now."""
+        """Show the current state in the dock."""
         self._view.show_panel(self.panel())
         self._draw_strip_soon()
         self._prefetch.schedule()
@@ -174,7 +174,7 @@ class Controller:
         self.journals.schedule()
 
     def _draw_strip(self) -> None:
-        if self._is_closed:  # what was put off came after the dock was gone
+        if self._is_closed:  # a throttled call can come after the dock is gone
             return
         segmenter = self._segmenter
         strip = strip_of(segmenter.case, segmenter.session, self._ready) if segmenter else None
@@ -207,7 +207,7 @@ class Controller:
 
     @property
     def cases(self) -> list[Case]:
-        """The open case and those that wait."""
+        """The cases of all images, the open one included."""
         return self._cases.all
 
     @property
@@ -222,7 +222,7 @@ class Controller:
     # --- image, model, window ----------------------------------------------------------
 
     def on_image_chosen(self, layer: Image | None) -> None:
-        """Open a layer's case, or go on with it; what was open waits."""
+        """Open or resume a layer's case; the case that was open is retained."""
         self._cases.choose(layer)
         self._tidy()
 
@@ -240,7 +240,7 @@ class Controller:
         notes = ""
         if case is not None:
             case.boxes.draw_mode(True)
-            if case.where() is None:  # a picture opened while a volume was seen from the side
+            if case.where() is None:  # a picture, opened while another view than axial was shown
                 show_axis(self.viewer, case.layer, "z")
             self.viewer.layers.selection.active = case.boxes.layer
             self._renew_session()
@@ -253,7 +253,7 @@ class Controller:
     def _on_model(self, model: PromptableModel | None) -> None:
         self._model = model
         self._renew_session()
-        self.refresh()  # which tools there are depends on the model
+        self.refresh()  # the available tools depend on the model
 
     def _renew_session(self) -> None:
         self._prefetch.use(None)
@@ -265,7 +265,7 @@ class Controller:
             self._on_scroll()
 
     def on_window_chosen(self, name: str) -> None:
-        """Show the model another window from now on; masks that are there stay."""
+        """Use another intensity window for the model from now on; existing masks stay."""
         if self.case is None or name == self.case.window_name:
             return
         try:
@@ -274,10 +274,10 @@ class Controller:
             self.tell(str(error), True)
             return
         self._renew_session()
-        self.tell(f"Window {name}: slices are prepared anew for it; masks that are there stay.")
+        self.tell(f"Window {name}: slices are prepared again; existing masks stay.")
 
     def on_replace_chosen(self, replace_others: bool) -> None:
-        """Whether masks may overwrite other labels and what was painted by hand."""
+        """Set whether masks may overwrite other labels and painted voxels."""
         self._replace = replace_others
         if self._segmenter is not None:
             self._segmenter.replace = replace_others
@@ -300,7 +300,7 @@ class Controller:
         self.pointer.after_turn()
         case.sync()
         if case.boxes.layer.nshapes < n_drawn and not changed:
-            self.tell("Drag from one corner of the organ to the other to draw a box.")
+            self.tell("Drag from corner to corner of the object to draw a box.")
         self.refresh()
 
     def toggle_box_tool(self) -> None:
@@ -314,7 +314,7 @@ class Controller:
             self.refresh()
 
     def on_range_chosen(self, first: int, last: int) -> None:
-        """Remember how far from its box a propagation goes, up and down."""
+        """Set how far from its boxes a propagation goes, down and up."""
         shown = range_asked(self.case) if self.case else None
         if self.case is not None and shown is not None:
             self.case.reach = (max(0, shown.start - first), max(0, last - shown.stop))
@@ -323,12 +323,12 @@ class Controller:
             self.refresh()
 
     def on_extent_chosen(self, is_extent: bool) -> None:
-        """Whether a box is its object's extent on all slices of the range: a 3D box."""
+        """Set whether a box encloses its object on all slices of the range: a 3D box."""
         if self._segmenter is not None:
             self._segmenter.propagator.is_extent = is_extent
 
     def propagate(self, first: int | None = None, last: int | None = None) -> None:
-        """Carry the chosen label's object over the range, with those boxed on the same slice."""
+        """Propagate the chosen label's object over the range, and those boxed on the same slice."""
         case, segmenter = self.case, self._segmenter
         shown = range_asked(case) if case else None
         if case is None or segmenter is None or shown is None:
@@ -343,7 +343,7 @@ class Controller:
             self.tell(str(error), True)
 
     def cancel(self) -> None:
-        """Give up the box that the mouse holds, or stop what runs; what is painted stays."""
+        """Cancel the box being dragged, or else the running job; painted masks stay."""
         if self.hand.cancel_drag():
             return
         self.desk.cancel()
@@ -351,7 +351,7 @@ class Controller:
             self._segmenter.cancel()
 
     def embed_all(self) -> None:
-        """Embed all slices along the axis on screen, so that every click is answered at once."""
+        """Embed all slices along the axis on screen, so that each box is segmented at once."""
         if self._segmenter is not None:
             self._segmenter.embed_all()
 
@@ -362,7 +362,7 @@ class Controller:
             show_slice(self.viewer, self.case.layer, SliceRef(where.axis, index))
 
     def on_settings(self, chosen: Settings) -> None:
-        """What the user prefers has changed."""
+        """Apply changed preferences."""
         self.hand.preview.is_on = chosen.preview
         self._cache.max_bytes = memory_for_embeddings(chosen.memory_mb * 1024**2)
         if self._cache.disk is not None:
@@ -370,16 +370,16 @@ class Controller:
             self._cache.disk.max_bytes, self._cache.disk.precision = place
         if chosen.threads != self._threads:
             self._threads = chosen.threads
-            self.desk.choose(self.desk.state.name)  # compiled anew
+            self.desk.choose(self.desk.state.name)  # compiled again
         self.refresh()
 
     def clear_cache(self) -> None:
-        """Forget all embeddings, in memory and on disk."""
+        """Delete all embeddings, in memory and on disk."""
         self._prefetch.stop()
         self._cache.clear()
         freed = self._cache.disk.clear() if self._cache.disk is not None else 0
         self._ready.recount()
-        self.tell(f"The cache is empty; {freed / 1e6:,.0f} MB are free again.")
+        self.tell(f"Cache cleared: {freed / 1e6:,.0f} MB freed.")
 
     # --- brush, labels, undo -----------------------------------------------------------
 
@@ -388,7 +388,7 @@ class Controller:
             self.refresh()
 
     def undo(self) -> None:
-        """Take the last thing back; what runs is stopped first."""
+        """Undo the last step; a running job is stopped first."""
         if self._segmenter is not None:
             self._segmenter.undo()
             self.pointer.after_turn()
@@ -401,7 +401,7 @@ class Controller:
             self.refresh()
 
     def on_case(self, verb: Callable[..., object], *what: object) -> None:
-        """Do something to the open case that needs no model: `on_case(Case.pick_label, 2)`."""
+        """Call a method of the open case that needs no model: `on_case(Case.pick_label, 2)`."""
         if self.case is not None:
             verb(self.case, *what)
             self.refresh()
@@ -409,15 +409,15 @@ class Controller:
     # --- files -------------------------------------------------------------------------
 
     def suggested_path(self) -> Path | None:
-        """Where to propose to save; None where nothing is open."""
+        """The file name to propose for saving; None if no case is open."""
         return suggested_path(self.case) if self.case else None
 
     def unsaved(self) -> list[str]:
-        """The names of images whose labels are not in a file."""
+        """The names of images whose labels are not saved to a file."""
         return [case.layer.name for case in self.cases if case.annotation.is_dirty]
 
     def save(self, path: Path, how: SaveOptions = ONE_FILE) -> None:
-        """Write the labels onto the image's own grid; what was checked is told."""
+        """Write the labels on the image's own grid and show what was checked."""
         if self.case is not None:
             self._saver.save(self.case, path, how)
 
@@ -434,7 +434,7 @@ class Controller:
             self.refresh()
 
     def close(self) -> None:
-        """The dock is gone: stop everything and listen no more. Touches no widget."""
+        """Stop all jobs and disconnect all events after the dock is gone. Touches no widget."""
         self._is_closed = True
         controllers.discard(self)
         self._prefetch.close()

@@ -1,4 +1,4 @@
-"""What the tests of the screen share: a bright ellipsoid, a tiny model, a view that notes."""
+"""Shared by the tests of ui: a bright ellipsoid, a tiny model, a view that records panels."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def test_an_encoder_that_fails_keeps_what_was_propagated(desk: Desk, error: Exce
     model.encode_many = failing
     desk.controller.propagate(2, 18)
     assert desk.view.panel.is_problem
-    assert "is kept" in desk.view.panel.message
+    assert "are kept" in desk.view.panel.message
     segmented = desk.labels.any(axis=(1, 2))
     assert segmented[10]
     assert 1 < segmented.sum() < 13
@@ -141,7 +141,7 @@ def test_a_mask_that_finds_no_memory_ends_the_propagation_and_keeps_what_came(
         desk.controller.propagate(2, 18)
     assert desk.view.panel.is_problem
     assert "free memory" in desk.view.panel.message
-    assert "is kept" in desk.view.panel.message
+    assert "are kept" in desk.view.panel.message
     assert 1 < desk.labels.any(axis=(1, 2)).sum() < 13
     assert consistent(desk)
     desk.controller.propagate(2, 18)

@@ -1,4 +1,4 @@
-"""Going on with earlier work in a real window: the question, its picture, and the mouse."""
+"""Resuming earlier work in a real window: the question, its picture, and the mouse."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A locked label: no box, propagation, brush, bucket or button changes it, and one is told so."""
+"""A locked label: no box, propagation, brush, bucket or button changes it; a message says so."""
 
 from __future__ import annotations
 

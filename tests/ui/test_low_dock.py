@@ -1,4 +1,4 @@
-"""The dock under napari's layer list, on a laptop's screen of 768 lines: all of it is reached."""
+"""The dock below napari's layer list, on a laptop's screen of 768 lines: all of it is usable."""
 
 from __future__ import annotations
 

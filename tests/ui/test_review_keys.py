@@ -1,4 +1,4 @@
-"""Looking through a propagation: what comes first, what is settled, and what undo takes away."""
+"""Review of a propagation: the order of slices, which are settled, and what undo reverts."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_key_goes_to_the_doubtful_slice_and_undo_forgets_it(desk: Desk) -> None:
 
 
 def look_left(desk: Desk) -> int:
-    """What the label's row says is left to look at."""
+    """The uncertain slices left, as the label's row counts them."""
     return desk.view.panel.labels[0].n_to_look_at
 
 
@@ -85,7 +85,7 @@ def test_row_counts_what_is_left_and_accepting_settles_it(desk: Desk) -> None:
     desk.controller.review.accept()
     assert look_left(desk) == left - 1
     assert desk.view.strips[-1].accepted == {13}
-    assert desk.controller.case.where() != SliceRef("z", 13), "on to the next in doubt"
+    assert desk.controller.case.where() != SliceRef("z", 13), "on to the next uncertain slice"
 
 
 def test_accepted_slice_is_an_event_that_undo_takes_back(desk: Desk) -> None:
@@ -188,10 +188,10 @@ def test_none_left_of_the_chosen_label_names_the_labels_that_have_some(desk: Des
     assert left >= 2
     desk.controller.on_case(Case.add_label)
     desk.controller.review.show_next()
-    said = f"Label 2: no slice left to look at. Label 1 has {left}."
+    said = f"Label 2: no uncertain slice left. Label 1 has {left}."
     assert desk.view.panel.message == said
     desk.controller.review.accept()
-    assert desk.view.panel.message.endswith(f"none left to look at. Label 1 has {left}.")
+    assert desk.view.panel.message.endswith(f"no uncertain slice left. Label 1 has {left}.")
     assert desk.view.panel.message.startswith("Label 2: slice ")
 
 
@@ -200,11 +200,11 @@ def test_none_left_in_this_view_says_how_many_in_another(desk: Desk) -> None:
     left = look_left(desk)
     desk.viewer.dims.order = (1, 0, 2)
     desk.controller.review.show_next()
-    said = f"Label 1: no slice left to look at in this view, {left} in the axial view."
+    said = f"Label 1: no uncertain slice left in this view, {left} in the axial view."
     assert desk.view.panel.message == said
     desk.controller.on_case(Case.add_label)
     desk.controller.review.show_next()
-    said = f"Label 2: no slice left to look at. Label 1 has {left} in the axial view."
+    said = f"Label 2: no uncertain slice left. Label 1 has {left} in the axial view."
     assert desk.view.panel.message == said
 
 
@@ -213,6 +213,6 @@ def test_none_left_anywhere_is_said_without_more(desk: Desk) -> None:
     for _ in range(look_left(desk)):
         desk.controller.review.show_next()
         desk.controller.review.accept()
-    assert "none left to look at." in desk.view.panel.message
+    assert "no uncertain slice left." in desk.view.panel.message
     desk.controller.review.show_next()
-    assert desk.view.panel.message == "Label 1: no slice left to look at."
+    assert desk.view.panel.message == "Label 1: no uncertain slice left."

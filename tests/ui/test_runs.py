@@ -268,19 +268,19 @@ def test_object_cut_off_by_the_range_is_told_and_the_next_run_reaches_further(de
     desk.controller.case.reach = (2, 2)
     desk.draw_on(10)
     desk.controller.propagate()
-    said = "It goes on below slice 8 and above slice 12: G again follows it."
+    said = "The object continues below slice 8 and above slice 12: press G again to follow it."
     assert said in desk.view.panel.message
     assert (desk.view.panel.range.first, desk.view.panel.range.last) == (6, 14)
     desk.controller.case.reach = (9, 9)
     desk.controller.propagate()
-    assert "It goes on" not in desk.view.panel.message, "the ellipsoid ends inside"
+    assert "The object continues" not in desk.view.panel.message, "the ellipsoid ends inside"
 
 
 def test_range_that_the_user_chose_is_kept(desk: Desk) -> None:
     desk.draw_on(10)
     desk.controller.on_range_chosen(8, 12)
     desk.controller.propagate()
-    assert "It goes on" not in desk.view.panel.message
+    assert "The object continues" not in desk.view.panel.message
     assert (desk.view.panel.range.first, desk.view.panel.range.last) == (8, 12)
 
 
@@ -292,7 +292,7 @@ def test_label_without_a_box_is_not_propagated_and_no_other_in_its_place(desk: D
     before = desk.labels.copy()
     desk.controller.propagate()
     assert desk.view.panel.is_problem
-    assert desk.view.panel.message.startswith("Draw a box for Label 2 on this view first")
+    assert desk.view.panel.message.startswith("Draw a box for Label 2 in this view first")
     np.testing.assert_array_equal(desk.labels, before)
 
 
@@ -301,7 +301,7 @@ def test_box_in_another_view_is_no_start_in_this_one(desk: Desk) -> None:
     desk.viewer.dims.order = (1, 0, 2)
     before = desk.labels.copy()
     desk.controller.propagate()
-    assert "Draw a box for Label 1 on this view first" in desk.view.panel.message
+    assert "Draw a box for Label 1 in this view first" in desk.view.panel.message
     np.testing.assert_array_equal(desk.labels, before)
     desk.viewer.dims.order = (0, 1, 2)
     desk.controller.propagate()

@@ -67,7 +67,7 @@ def test_other_window_makes_slices_stale_and_says_so(desk: Desk) -> None:
     assert 10 in desk.view.strips[-1].ready
     desk.controller.on_window_chosen("20,150")
     assert 10 not in desk.view.strips[-1].ready
-    assert "prepared anew" in desk.view.panel.message
+    assert "prepared again" in desk.view.panel.message
     np.testing.assert_array_equal(desk.labels, painted)
     desk.controller.on_window_chosen("auto")
     assert 10 in desk.view.strips[-1].ready

@@ -1,4 +1,4 @@
-"""Closing the window with labels that are in no file: one question, and the journal stays."""
+"""Closing the window with unsaved labels: one question, and the journal stays."""
 
 from __future__ import annotations
 

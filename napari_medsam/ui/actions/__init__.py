@@ -1,1 +1,1 @@
-"""What the user can do, one file a feature."""
+"""The actions of the user on the open case, one module per feature."""

@@ -1,4 +1,4 @@
-"""`BackgroundRead`: something is read in the background, shown as progress, and used when it is there."""
+"""`BackgroundRead`: reads in the background, shows progress, and hands over the result."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ T = TypeVar("T")
 
 
 class BackgroundRead:
-    """Reads one thing at a time.
+    """Runs one read at a time.
 
     Parameters
     ----------
     jobs
-        A lane of its own: neither a click nor a save cancels the reading.
+        A separate lane: neither a click nor a save cancels the read.
     tell, on_change
-        How to tell the user what failed, and whom to tell that something changed.
+        Show an error to the user; called after a change.
     """
 
     def __init__(self, jobs: JobRunner, tell: Notify, on_change: Callable[[], None]) -> None:
@@ -27,7 +27,7 @@ class BackgroundRead:
         self._jobs, self._tell, self._on_change = jobs, tell, on_change
 
     def start(self, words: str, read: Callable[[], T], then: Callable[[T], None]) -> None:
-        """Read on the lane; `then` gets what was read once the reading has ended."""
+        """Read on the lane; `then` gets the result after the job has ended."""
         found: list[T] = []
 
         def work(hand_over: Callable[[T], None]) -> None:

@@ -1,6 +1,6 @@
-"""What is done with boxes that are there: select them, copy one to the next slice, delete one.
+"""Commands on existing boxes: select them, copy one to the next slice, delete one.
 
-It has no widgets and acts on whatever case is open.
+They need no widgets and act on the open case.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class BoxActions:
     Parameters
     ----------
     viewer, current, tell, refresh
-        See `ReviewDesk`.
+        See `ReviewActions`.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class BoxActions:
         self._refresh = refresh
 
     def toggle_select(self) -> None:
-        """Take the tool that selects, moves and resizes boxes, or go back to drawing them."""
+        """Switch to the tool that selects, moves and resizes boxes, or back to drawing."""
         segmenter = self._current()
         if segmenter is None:
             return
@@ -51,25 +51,25 @@ class BoxActions:
         self._refresh()
 
     def copy_by(self, step: int) -> None:
-        """Copy the box on this slice to a slice beside it, go there, and ask for its mask.
+        """Copy the box on this slice to a neighbouring slice, go there, and segment it.
 
-        Where the label has a box there that touches it, nothing is copied.
+        Nothing is copied if the label already has a box there that touches it.
         """
         segmenter = self._current()
         placed = target_box(segmenter.case) if segmenter is not None else None
         if segmenter is None or placed is None:
-            self._tell("There is no box on this slice to copy; draw one.", True)
+            self._tell("There is no box on this slice to copy. Draw one first.", True)
             return
         case, where = segmenter.case, placed.box.slice
         index = where.index + step
         if not 0 <= index < case.image.volume.n_slices(where.axis):
-            self._tell("This is the last slice on this side.", True)
+            self._tell("This is the last slice in this direction.", True)
             return
         box = placed.box.moved_to(index)
         show_slice(self._viewer, case.layer, SliceRef(where.axis, index))
         there = [b for b in case.boxes_there() if b.label == placed.label]
         if any(b.box.slice == box.slice and b.box.touches(box) for b in there):
-            self._tell(f"Slice {index} has a box here already.", False)
+            self._tell(f"Slice {index} already has a box here.", False)
             return
         segmenter.ask([PlacedBox(case.annotation.new_box_id(), placed.label, box)])
         case.sync()
@@ -86,7 +86,7 @@ class BoxActions:
         index = next(d.index for d in boxes.drawn() if d.box_id == placed.box_id)
         boxes.layer.selected_data = {index}
         boxes.layer.remove_selected()
-        self._tell("The box is deleted; its mask stays. Undo brings it back.", False)
+        self._tell("Box deleted; its mask stays. Undo restores the box.", False)
 
 
 def target_box(case: Case) -> PlacedBox | None:

@@ -1,4 +1,4 @@
-"""How things are, as a `DockState`."""
+"""Builds the `DockState` of the open case: what the dock shows about it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from napari_medsam.ui.state.dock_state import NO_POINTS, DockState, PointToolSta
 
 
 def modality_of(case: Case) -> str:
-    """What the image's header or, of a challenge file, its name says; "" where neither does."""
+    """The modality by the image's header or a challenge file's name; "" if neither states it."""
     return case.image.volume.modality or challenge_modality(case.image.name)
 
 
 def dock_state_of(
     panel: DockState, segmenter: Segmenter | None, points: PointToolState = NO_POINTS
 ) -> DockState:
-    """A panel with what there is to say of the open case, if one is open."""
+    """Complete a `DockState` with what the dock shows about the open case, if there is one."""
     if segmenter is None:
         return replace(panel, hint=hint(panel, has_boxes=False))
     case = segmenter.case

@@ -1,7 +1,7 @@
-"""`EarlierWork`: what was put aside on the open image, and going on with it instead.
+"""`EarlierWork`: lists the journals archived for the open image and resumes one of them.
 
-"Start anew" puts a journal aside. Here she finds it again: it takes the place of the present one,
-which is put aside in turn, so that going to and fro loses nothing.
+"Start over" archives a journal. To resume it exchanges it with the current journal, which is
+archived in turn, so that switching back and forth loses nothing.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from napari_medsam.ui.state.jobs import JobRunner
 from napari_medsam.ui.state.resume_offers import offer_picture, when
 
 WORDS = "Reading earlier work"
-NONE = "There is no other work on this image; this is all of it."
+NONE = "There is no earlier work on this image."
 
 
 @dataclass(frozen=True, eq=False)
 class EarlierEntry:
-    """A journal that was put aside: where it is, what it holds in words, and a picture of it."""
+    """An archived journal: its path, its content in words, and a picture of it."""
 
     path: Path
     in_words: str
@@ -40,19 +40,19 @@ class EarlierEntry:
 
 
 class EarlierWork:
-    """Finds and brings back earlier work on the open image.
+    """Finds and resumes earlier work on the open image.
 
     Parameters
     ----------
     jobs
-        A lane of its own: opening labels does not cancel the reading, nor the other way round.
+        A separate lane: neither opening labels nor this reading cancels the other.
     segmenter
-        The open case's; None where none is open.
+        The open case's segmenter; None if no case is open.
     journals
         The journals of the window's cases.
     tell, on_change, on_exchange
-        How to tell the user, and whom to tell that something changed, and that the open case
-        holds other work.
+        Show a message to the user; called after a change; called when the open case holds other
+        work.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class EarlierWork:
         self._tell, self._on_change, self._on_exchange = tell, on_change, on_exchange
 
     def find(self, then: Callable[[Sequence[EarlierEntry]], None]) -> None:
-        """Read in the background what was put aside, the latest first."""
+        """Read the archived journals in the background; `then` gets them, the latest first."""
         case = self._case
         if case is None:
             return
@@ -85,7 +85,7 @@ class EarlierWork:
         self.reading.start(WORDS, lambda: all_earlier(case.image), found)
 
     def go_on_with(self, earlier: EarlierEntry) -> None:
-        """Go on with it in place of what is open; what runs is stopped."""
+        """Resume it in place of the current work; a running job is stopped."""
         case = self._case
         if case is None:
             return
@@ -93,10 +93,10 @@ class EarlierWork:
         def swap(found: History) -> None:
             segmenter, journal = self._segmenter(), self._journals.of(case)
             if segmenter is None or segmenter.case is not case or journal is None:
-                self._tell("Another image is open now; nothing was exchanged.", True)
+                self._tell("Another image is open now; nothing was resumed.", True)
                 return
             if case.pending:
-                self._tell("Boxes still wait for the model; go on with other work after it.", True)
+                self._tell("Boxes still wait for the model; resume earlier work after that.", True)
                 return
             segmenter.stop()
             try:
@@ -115,7 +115,7 @@ class EarlierWork:
 
 
 def all_earlier(image: ImageFile) -> list[EarlierEntry]:
-    """What was put aside on an image, the latest first; what cannot be read is left out."""
+    """The archived journals of an image, the latest first; unreadable ones are skipped."""
     found = []
     for path in put_aside_of(image.volume.fingerprint):
         with contextlib.suppress(JournalError):

@@ -1,8 +1,8 @@
-"""Keeps what is done on each case in its journal, and offers to go on with earlier work.
+"""Records each case's steps in its journal, and offers to resume earlier work.
 
 When a case opens, its image's journal is looked up in the background; steps taken meanwhile wait.
-Then one of four things happens: there was nothing, and a journal begins with the first step; the
-user goes on with what there was; starts anew, and the old journal is put aside; or another window
+Then there are four cases: there is no journal, and one is created with the first step; the user
+resumes the earlier work; the user starts over, and the old journal is archived; or another window
 writes the journal, and the user takes over or only looks.
 """
 
@@ -40,24 +40,22 @@ from napari_medsam.ui.state.resume_offers import (
 
 CLOSE_SECONDS = 5.0
 LOST = (
-    "Another window has taken over this image; what you do here from now on is not kept. Save it "
+    "Another window has taken over this image. Changes here are no longer recorded; save them "
     "under a new name."
 )
-ONLY_LOOKING = "Another window works on this image; what you do here is not kept."
+ONLY_LOOKING = "Another window is editing this image. Changes here are not recorded."
 HERE_TWICE = (
-    "This image is open here twice; only what is done on the first is kept. Save the labels of "
-    "this one under a new name."
+    "This image is open here twice; only changes to the first are recorded. Save these labels "
+    "under a new name."
 )
-KEPT_ASIDE = "Earlier work on this image is kept; the menu \u22ef brings it back."
-EXCHANGED = (
-    "The earlier work is here again; Undo goes back through it. What was open before is kept: the "
-    "menu \u22ef brings it back."
-)
+KEPT_ASIDE = "Earlier work on this image is kept; resume it from the menu \u22ef."
+RESUMED = "Earlier work resumed; Undo steps back through it."
+EXCHANGED = f"{RESUMED} The previous work is kept; resume it from the menu \u22ef."
 NOT_SHOWN = (
-    "The earlier work could not be shown. Both are kept; open the image again. What you do here "
-    "is not kept."
+    "The earlier work could not be shown. Both are kept; open the image again. Changes here are "
+    "not recorded."
 )
-NOTHING_DONE = "The earlier work was left where it is."
+NOTHING_DONE = "The earlier work is unchanged."
 AGAIN = "The journal is written again; nothing was lost."
 
 
@@ -67,13 +65,13 @@ class CaseJournal:
     Parameters
     ----------
     case
-        Whose steps are kept.
+        The case whose steps are recorded.
     jobs
-        A lane of its own, for looking the journal up.
+        A separate lane, for looking the journal up.
     offer, tell, on_change
-        How to ask and to tell the user, and whom to tell that the case changed.
+        Ask the user; show a message to the user; called when the case changed.
     is_here
-        Whether another case of this window keeps the same image's journal.
+        Whether another case of this window writes the same image's journal.
     """
 
     def __init__(
@@ -93,29 +91,29 @@ class CaseJournal:
         self._waiting = [self._row(Step("event", event)) for event in case.annotation.log]
         self._n_initial = len(self._waiting)
         self._found: JournalLookup | None = None
-        self._so_far = (0, 0)
+        self._n_recorded = (0, 0)
         self._relay = _Relay(self._on_problem, self._on_lost, self._on_large)
         case.annotation.on_step = self._on_step
         case.on_release = self.close
 
     def start(self) -> None:
-        """Look the journal up."""
+        """Start to look the journal up."""
         image = self.case.image
         self._look(lambda: look_up(image), self._decide)
 
     def schedule(self) -> None:
-        """Keep what a propagation that runs has painted so far, if that is more than before."""
-        with contextlib.suppress(MemoryError):  # there may be some with the next change
+        """Record what a running propagation has painted so far, if that is more than before."""
+        with contextlib.suppress(MemoryError):  # there may be enough at the next change
             self.case.annotation.finish_pending_edit()
         event = self.case.annotation.open_event
-        so_far = (0, 0) if event is None else (len(event.change), len(event.masks))
-        if event is not None and so_far != self._so_far and self.keeper is not None:
+        n_painted = (0, 0) if event is None else (len(event.change), len(event.masks))
+        if event is not None and n_painted != self._n_recorded and self.keeper is not None:
             unfinished = self.case.annotation.unfinished
             self.keeper.keep(self._row(Step("event", unfinished), is_open=True))
-        self._so_far = so_far
+        self._n_recorded = n_painted
 
     def close(self) -> None:
-        """Write what waits and let others write."""
+        """Write the waiting steps and release the journal."""
         if self.state == "closed":
             return
         if self.state == "undecided" and self._found is not None and self._has_work:
@@ -129,22 +127,24 @@ class CaseJournal:
             self._found.ownership.release()
 
     def go_on_with(self, path: Path, history: History) -> None:
-        """Go on with a journal that was put aside, which holds `history`; this one is put aside.
+        """Resume an archived journal, which holds `history`; the current journal is archived.
 
         Raises
         ------
         JournalError
-            Where that cannot be, in a sentence; then the case is as it was.
+            With a sentence, if that is not possible; the case is then unchanged.
         """
         keeper, found = self.keeper, self._found
         if self.state != "kept" or keeper is None or found is None:
-            why = ONLY_LOOKING if self.is_only_looking else "What is open here is not kept yet."
+            why = ONLY_LOOKING if self.is_only_looking else "What is open here is not recorded yet."
             raise JournalError(f"{why} {NOTHING_DONE}")
         if history.head.fingerprint != found.head.fingerprint:
             raise JournalError(f"That is work on another image. {NOTHING_DONE}")
         self.case.annotation.finish_pending_edit()
         with _as_journal_error():
-            JournalDatabase(path, owner=found.ownership.token).close()  # ours to write from here on
+            JournalDatabase(
+                path, owner=found.ownership.token
+            ).close()  # from here on we may write it
         if not keeper.close_keeping_lock(CLOSE_SECONDS):
             raise JournalError(f"What is open here cannot be written now. {NOTHING_DONE}")
         try:
@@ -156,7 +156,7 @@ class CaseJournal:
         self._found = replace(found, history=history)
         try:
             self._go_on()
-        except Exception:  # what is on the screen, and what is done next, follows from no journal
+        except Exception:  # no journal holds what is on the screen and what follows
             self._only_look()
             found.ownership.release()
             self._tell(NOT_SHOWN, True)
@@ -170,7 +170,7 @@ class CaseJournal:
 
     @property
     def fingerprint(self) -> str:
-        """The image's, once it was looked up."""
+        """The image's fingerprint; empty until the journal was looked up."""
         return "" if self._found is None else self._found.head.fingerprint
 
     # --- what happens ------------------------------------------------------------------
@@ -182,7 +182,7 @@ class CaseJournal:
         self._hand_over()
 
     def _hand_over(self) -> None:
-        """Give the keeper what waits; the label that a case begins with waits for work on it."""
+        """Write the waiting steps; the initial label alone is not written before a first step."""
         if self.keeper is not None and self._has_work:
             waiting, self._waiting, self._n_initial = self._waiting, [], 0
             for row in waiting:
@@ -195,7 +195,7 @@ class CaseJournal:
 
     @property
     def _has_work(self) -> bool:
-        """Whether more waits than the label that every case begins with."""
+        """Whether steps other than the initial label are waiting."""
         return len(self._waiting) > self._n_initial
 
     # --- what to do with an earlier journal --------------------------------------------
@@ -255,22 +255,22 @@ class CaseJournal:
         self._go_on()
 
     def _go_on(self) -> None:
-        """The case becomes what the journal holds, if that is anything yet."""
+        """Load the journal's content into the case, if there is any."""
         found = self._found
         if found is None:
             return
         if self._show(found):
             self._waiting, self._n_initial = [], 0
-            self._tell_again("Your earlier work is here again; Undo goes back through it.")
+            self._tell_again(RESUMED)
         self._keep(found)
 
     def _tell_again(self, sentence: str) -> None:
-        """That earlier work is here, and what of it was broken off: that looks finished."""
-        broken_off = interrupted_in_words(self.case)
-        self._tell(" ".join(filter(None, (broken_off, sentence))), bool(broken_off))
+        """Show a message with any interrupted propagations: their labels look finished."""
+        interrupted = interrupted_in_words(self.case)
+        self._tell(" ".join(filter(None, (interrupted, sentence))), bool(interrupted))
 
     def _begin(self, *, put_old_aside: bool = False) -> None:
-        """A journal of its own; it is made with the first step."""
+        """Begin a new journal; its file is created with the first step."""
         found = self._found
         if found is None:
             return
@@ -314,8 +314,8 @@ class CaseJournal:
             self._tell(LOST, True)
 
     def _on_large(self) -> None:
-        """Undo goes as far as it would after reopening; the journal could not say more."""
-        # Told through a queue: the case may keep another journal by now.
+        """Limit undo to what it would be after reopening: the journal stores no more."""
+        # The signal is queued: the case may write another journal by now.
         if self.state == "kept" and self.keeper is not None and self.keeper.is_large:
             self.keeper.fold(self.case.annotation.fold())
             self._on_change()
@@ -326,7 +326,7 @@ class CaseJournal:
 
 @contextlib.contextmanager
 def _as_journal_error() -> Iterator[None]:
-    """What the disk refuses, as a sentence."""
+    """Turn an error of the disk into a `JournalError` with a sentence."""
     try:
         yield
     except (OSError, sqlite3.Error) as error:
@@ -350,7 +350,7 @@ class Journals:
         self.schedule = self._schedule if throttle is None else throttle(self._schedule)
 
     def follow(self, case: Case) -> None:
-        """Keep a case's journal from now on, if that is not done already."""
+        """Record a case's steps in its journal from now on, unless that is done already."""
         if self.of(case) is not None:
             return
         journal = CaseJournal(
@@ -379,7 +379,7 @@ class Journals:
 
 
 class _Relay(QObject):
-    """Carries what the writer tells to the thread it was made in."""
+    """Forwards the writer's reports to the thread in which it was created."""
 
     problem = Signal(str)
     lost = Signal()

@@ -1,4 +1,4 @@
-"""The label table of a case, as the dock shows it, and its diameters kept up in spare moments."""
+"""Builds the rows of the dock's label table, and updates their diameters while idle."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.dock_state import LabelRow
 
 AT_A_TIME = 0.02
-"""Seconds that diameters may take before the screen gets its turn."""
+"""Seconds of measuring before the event loop runs again."""
 
 
 def rows_of(case: Case) -> tuple[LabelRow, ...]:
-    """The table, with each label's size as it is now and its diameters as last measured."""
+    """The rows of a case: each label with its current size and its last measured diameters."""
     where = case.where()
     axis: Axis = where.axis if where else "z"
     return tuple(_row(case, label, axis) for label in case.annotation.table)
 
 
 def _row(case: Case, label: Label, axis: Axis) -> LabelRow:
-    number, tally = label.number, case.tally
+    number, measures = label.number, case.tally
     units = units_of(case.image.volume, case.image.grid)
     n_voxels = case.annotation.voxel_count(number)
-    pair = tally.diameters(number)
+    pair = measures.diameters(number)
     begun: LabelState = "in progress" if n_voxels else "not started"
     return LabelRow(
         number,
         label.name,
         label.color,
         n_voxels,
-        tally.millilitres(number) if units.has_volume else None,
+        measures.millilitres(number) if units.has_volume else None,
         code_in_words(label),
         len(case.reviews.status(axis, number).to_look_at),
         label.locked,
@@ -46,16 +46,16 @@ def _row(case: Case, label: Label, axis: Axis) -> LabelRow:
 
 
 class RowMeasures:
-    """Measures what was changed, a little at a time, when the program has a moment.
+    """Measures changed labels in small portions while the program is idle.
 
     Parameters
     ----------
     case
-        The open case; None where there is none.
+        The open case; None if there is none.
     later
-        Runs a function when what is happening now is over.
+        Runs a function after the current event.
     on_change
-        Whom to tell that there are new diameters.
+        Called when there are new diameters.
     """
 
     def __init__(
@@ -64,17 +64,17 @@ class RowMeasures:
         self._case = case
         self._later = later
         self._on_change = on_change
-        self._is_asked = False
+        self._is_scheduled = False
 
     def schedule(self) -> None:
-        """Something may have changed."""
+        """Start to measure if labels have changed."""
         case = self._case()
-        if case is not None and not case.tally.is_complete and not self._is_asked:
-            self._is_asked = True
+        if case is not None and not case.tally.is_complete and not self._is_scheduled:
+            self._is_scheduled = True
             self._later(self._measure)
 
     def _measure(self) -> None:
-        self._is_asked = False
+        self._is_scheduled = False
         case = self._case()
         if case is not None:
             case.tally.refresh(AT_A_TIME)

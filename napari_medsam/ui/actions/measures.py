@@ -1,6 +1,6 @@
-"""The measures of the open case: taken in the background, drawn as lines, kept as table and page.
+"""Measures of the open case: taken in the background, drawn as lines, saved as table and page.
 
-Drives no widget; `measure_window` shows what is found here.
+It has no widgets; `measure_window` shows the results.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class MeasureRequest:
 
 @dataclass(frozen=True, eq=False)
 class MeasureResult:
-    """What was measured: the labels (Z, Y, X) as they were, and the figures of them."""
+    """The labels that were measured, (Z, Y, X), and their measures."""
 
     labels: NDArray[np.uint16]
     measures: tuple[LabelMeasure, ...]
@@ -51,7 +51,7 @@ class MeasureResult:
 
 
 class Measures:
-    """Measures the open case when asked.
+    """Measures the open case on request.
 
     Parameters
     ----------
@@ -60,9 +60,9 @@ class Measures:
     jobs
         A lane of its own.
     case
-        The open case; None where there is none.
+        The open case; None if there is none.
     tell
-        How to tell the user.
+        Shows a message to the user.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Measures:
         self._lines: Shapes | None = None
 
     def references(self) -> list[Labels]:
-        """The labels layers that the case can be compared with: of its shape, and not its own."""
+        """The labels layers to compare the case with: those of its shape, except its own."""
         case = self._case()
         if case is None:
             return []
@@ -89,22 +89,22 @@ class Measures:
         return [one for one in layers if one.data.shape == own.data.shape]
 
     def take(self, asked: MeasureRequest) -> None:
-        """Measure the labels as they are now; `on_found` is called when that is done."""
+        """Measure the current labels; `on_found` is called at the end."""
         self._take(asked)
 
     def _take(
         self, asked: MeasureRequest, then: Callable[[Case, MeasureResult], str] | None = None
     ) -> None:
-        """Measure, and in the same job do something with it that ends in a sentence."""
+        """Measure, and in the same job call `then`, which returns a message to show."""
         case = self._case()
         if case is None:
             self._tell("Open an image first; there is nothing to measure.", True)
             return
-        labels = case.annotation.labels.copy()  # the user goes on drawing
+        labels = case.annotation.labels.copy()  # the user may draw meanwhile
         volume, table = case.image.volume, case.annotation.table
         reference = None if asked.reference is None else _solid(asked.reference, labels.shape)
         found: list[MeasureResult] = []
-        said: list[str] = []
+        messages: list[str] = []
 
         def work(hand_over: Callable[[MeasureResult], None]) -> None:
             measures = measure_labels(
@@ -117,7 +117,7 @@ class Measures:
             )
             taken = MeasureResult(labels, measures, units_of(volume, case.image.grid), asked)
             if then is not None:
-                said.append(then(case, taken))
+                messages.append(then(case, taken))
             hand_over(taken)
 
         def on_end(outcome: JobOutcome) -> None:
@@ -126,14 +126,14 @@ class Measures:
                 self.found, self.units = taken.measures, taken.units
             if outcome.kind == "failed":
                 self._tell(outcome.sentence, True)
-            for sentence in said:
-                self._tell(sentence, False)
+            for message in messages:
+                self._tell(message, False)
             self.on_found()
 
         self._jobs.start(Job(work, found.append, on_end))
 
     def show(self, number: int) -> None:
-        """Go to the slice on which a label's diameters are."""
+        """Go to the slice of a label's diameters."""
         pair = next((one.diameters for one in self.found if one.label.number == number), None)
         if pair is not None and self._of is not None and self._of is self._case():
             show_slice(self._viewer, self._of.layer, pair.slice)
@@ -141,7 +141,7 @@ class Measures:
     # --- lines -------------------------------------------------------------------------
 
     def draw_lines(self) -> None:
-        """Draw both diameters of each label on its slice, in a layer of their own."""
+        """Draw both diameters of each label on their slice, in a separate layer."""
         case = self._of
         pairs = [one for one in self.found if one.diameters is not None]
         self.remove_lines()
@@ -177,7 +177,7 @@ class Measures:
     # --- table, page -------------------------------------------------------------------
 
     def as_text(self) -> str:
-        """The table with tabs, as spreadsheets take it from the clipboard."""
+        """The table separated by tabs, to paste into a spreadsheet."""
         return as_csv(self.found, self.units, "\t")
 
     def save_table(self, path: Path) -> None:
@@ -189,9 +189,9 @@ class Measures:
         self._tell(f"Saved {path.name}.", False)
 
     def save_page(self, path: Path) -> None:
-        """A page of key images as PNG or PDF, of the labels as they are now.
+        """Save a page of key images of the current labels, as PNG or PDF.
 
-        Measured anew with it, so that pictures and figures are of the same moment.
+        The labels are measured again for it, so that images and measures agree.
         """
         case = self._case()
         if case is None:
@@ -215,7 +215,7 @@ class Measures:
 
 
 def lines_of(pair: Diameters | None, *, flat: bool) -> list[NDArray[np.float64]]:
-    """Both lines, each (2, 3) in voxels z, y, x; (2, 2) on a picture."""
+    """Both diameters as lines: each (2, 3) in voxels z, y, x, or (2, 2) y, x on a picture."""
     if pair is None:
         return []
     ends = [np.array(one, dtype=float) for one in (pair.long_ends, pair.short_ends)]

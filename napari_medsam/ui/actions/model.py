@@ -1,4 +1,4 @@
-"""The model's way to readiness: installed or imported if missing, opened in the background."""
+"""Model commands: choose, install or import a model, and open it in the background."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from napari_medsam.ui.state.jobs import Job, JobOutcome, JobRunner
 
 
 class ModelActions:
-    """One chosen model and what it needs to be ready.
+    """The chosen model and the jobs that make it ready.
 
     Parameters
     ----------
     shelf
         Where models come from.
     jobs
-        A lane of its own: a box drawn meanwhile must not cancel the loading.
+        A separate lane: a box drawn meanwhile must not cancel the loading.
     tell, on_change
-        How to reach the user, and whom to tell that the state changed.
+        Show a message to the user; called when the state changes.
     on_model
-        Called with the model when it is ready, and with None when it is not any more.
+        Called with the model when it is ready, and with None when it no longer is.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class ModelActions:
         self.wish = shelf.wish()
 
     def choose(self, name: str) -> None:
-        """Open a model, or say that it is not installed; "auto": the one for the modality."""
+        """Open a model, or show that it is not installed; "auto" chooses by the modality."""
         self._jobs.cancel()
         self._on_model(None)
         self._list_models()
@@ -64,13 +64,13 @@ class ModelActions:
             self._enter(self._missing(name))
 
     def choose_precision(self, wish: PrecisionPreference) -> None:
-        """Compute another way from now on; the choice lasts."""
+        """Compute with another precision from now on; the choice is stored."""
         self.wish = wish
         self.shelf.keep_wish(wish)
         self.choose(self.state.name)
 
     def on_modality(self, modality: str) -> None:
-        """Another kind of image is open: under "auto" another model may be the right one."""
+        """Handle an image of another modality: "auto" may choose another model for it."""
         self.modality = modality
         if self.state.name != AUTO or self.state.state == "installing":
             return
@@ -81,14 +81,14 @@ class ModelActions:
             self._enter(ModelState(AUTO, self.state.title, "ready", why))
 
     def _resolved(self) -> tuple[str, str]:
-        """The model that "auto" means now, and why; the default where none is installed."""
+        """The model that "auto" means now, and why; the default if none is installed."""
         try:
             return self.shelf.resolve(self.modality)
         except ValueError:
             return next(iter(self.shelf.titles())), ""
 
     def _list_models(self) -> None:
-        """Auto, what is here, what could be."""
+        """List the choices: Auto, the installed models, the others."""
         here, others = [], []
         for name, title in self.shelf.titles().items():
             if self.shelf.is_installed(name):
@@ -106,7 +106,7 @@ class ModelActions:
         return ModelState(name, title, "missing", f"{sentence} {words}", page=page)
 
     def _load(self, name: str, why: str) -> None:
-        """Open the target; `name` is what was chosen, its own or "auto"."""
+        """Open the target; `name` is the choice, its own name or "auto"."""
         target, title = self._target, self._title(self._target)
         self._enter(ModelState(name, title, "loading", f"Loading {title} ..."))
 
@@ -127,9 +127,9 @@ class ModelActions:
         )
 
     def _measure(self, name: str, why: str) -> None:
-        """Find out what "auto" means, where that is not known, while the model is at work already.
+        """Measure which precision "auto" means if that is unknown; the model can be used meanwhile.
 
-        Where a faster way is safe the model is opened again, to compute in that way.
+        If a faster precision is safe, the model is opened again with it.
         """
         found: list[str] = []
         is_better: list[bool] = []
@@ -178,7 +178,7 @@ class ModelActions:
         )
 
     def import_file(self, path: Path) -> None:
-        """Take in a file, folder or zip the user brought, then open the model that it is."""
+        """Import the models of a file, folder or zip, then open the first of them."""
         found: list[ImportedModel] = []
         shelf, name = self.shelf, self.state.name
         self.progress = Progress(f"Importing {path.name}")
@@ -194,7 +194,7 @@ class ModelActions:
         )
 
     def cancel(self) -> None:
-        """Stop an install; the loading of a model goes on."""
+        """Stop an install; the loading of a model continues."""
         if self.progress is not None:
             self._jobs.cancel()
 

@@ -1,4 +1,4 @@
-"""Where the dock's models come from: the catalogue and what was imported, in the data folder."""
+"""`ModelSource`: lists, installs, imports and opens the models that the dock offers."""
 
 from __future__ import annotations
 
@@ -24,55 +24,55 @@ from napari_medsam.storage.settings import settings
 
 @dataclass(frozen=True)
 class ImportedModel:
-    """What an import brought: the model to open, and what to tell of it."""
+    """The result of an import: the model to open, and a sentence about it."""
 
     name: str
     sentence: str
 
 
 class ModelSource(Protocol):
-    """Where models come from; the tests have one of their own."""
+    """A source of models; the tests have their own."""
 
     def titles(self) -> dict[str, str]:
-        """The models there are, name to title, the default first."""
+        """All models, name to title, the default first."""
 
     def is_installed(self, name: str) -> bool:
         """Whether a model's weights are on this machine."""
 
     def about(self, name: str) -> str:
-        """Size and licence, in words."""
+        """A model's size and licence, in words."""
 
     def can_install(self, name: str) -> bool:
-        """Whether the program can fetch the weights by itself."""
+        """Whether the program can download the weights."""
 
     def how_to_get(self, name: str) -> tuple[str, str]:
-        """Of weights a person must fetch: what to do, and the web page."""
+        """For weights that the user must download: what to do, and the web page."""
 
     def resolve(self, modality: str) -> tuple[str, str]:
-        """The installed model for a modality, and why; ValueError where there is none."""
+        """The installed model for a modality, and why; ValueError if there is none."""
 
     def open(self, name: str, wish: PrecisionPreference) -> PromptableModel:
-        """Read and compile for a precision; about a second."""
+        """Read a model and compile it for a precision; takes about a second."""
 
     def install(
         self, name: str, progress: Callable[[int, int], None], cancel: threading.Event
     ) -> None:
-        """Fetch the weights, telling bytes done and bytes in all."""
+        """Download the weights, reporting bytes done and bytes in all."""
 
     def import_file(self, path: Path) -> ImportedModel:
-        """Take in the models of a file, a folder or a zip."""
+        """Import the models of a file, folder or zip."""
 
     def wish(self) -> PrecisionPreference:
-        """The precision chosen last."""
+        """The chosen precision."""
 
     def keep_wish(self, wish: PrecisionPreference) -> None:
-        """Remember the precision chosen."""
+        """Store the chosen precision."""
 
     def is_measured(self, name: str) -> bool:
-        """Whether it is known what "auto" means for a model on this machine."""
+        """Whether it has been measured what "auto" means for a model on this machine."""
 
     def measure(self, name: str, tell: Callable[[str], None]) -> bool:
-        """Find that out, in some ten seconds; True where it is not exact arithmetic."""
+        """Measure that, in about ten seconds; True if it is not exact arithmetic."""
 
 
 class CatalogueModelSource:
@@ -115,14 +115,14 @@ class CatalogueModelSource:
         install_model(catalogue.spec(name), progress=progress, cancel=cancel)
 
     def import_file(self, path: Path) -> ImportedModel:
-        passed_over: list[str] = []
-        taken = import_path(path, tell=passed_over.append)
+        skipped: list[str] = []
+        taken = import_path(path, tell=skipped.append)
         if len(taken) == 1:
             sentence = " ".join(taken[0].report())
         else:
             names = ", ".join(one.spec.title for one in taken)
             sentence = f"{len(taken)} models were imported: {names}."
-        return ImportedModel(taken[0].spec.name, " ".join([sentence, *passed_over]))
+        return ImportedModel(taken[0].spec.name, " ".join([sentence, *skipped]))
 
     def wish(self) -> PrecisionPreference:
         return precision_choice.precision_preference()

@@ -1,4 +1,4 @@
-"""The mouse on the boxes layer: the preview while a box is held, clicks on masks, and Escape."""
+"""Mouse handling on the boxes layer: preview during a drag, clicks on masks, and Escape."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class BoxMouse:
     Parameters
     ----------
     preview
-        What it shows while the mouse holds a box.
+        Shown while a box is being dragged.
     cancel
-        What Escape does where the mouse holds nothing.
+        Called by Escape if no box is being dragged.
     tell, on_change, later
         See `Segmenter` and `BoxesLayer`.
     """
@@ -45,7 +45,7 @@ class BoxMouse:
         self._drags: DragWatch | None = None
 
     def follow(self, segmenter: Segmenter | None) -> None:
-        """Look after another case, or none, or the same with another model."""
+        """Follow another case, or none, or the same case with another model."""
         self.preview.follow(segmenter)
         case = segmenter.case if segmenter is not None else None
         if case is self._case:
@@ -56,22 +56,23 @@ class BoxMouse:
         if case is not None:
             layer = case.boxes.layer
             self._drags = DragWatch(layer, self.preview.on_move, self.preview.end, self._clicked)
-            # On the layer itself: napari's class of shapes has Escape, and finishes the box.
+            # Bound on the layer itself: napari's Shapes class binds Escape to finishing the box.
             layer.bind_key("Escape", once_a_press(lambda: self._cancel()), overwrite=True)
 
     def cancel_drag(self) -> bool:
-        """Let what the mouse holds come to nothing; False where it holds nothing."""
+        """Cancel the current drag; return False if there is none."""
         if self._case is None or self._drags is None or not self._drags.is_dragging:
             return False
         self.preview.end()
         return self._case.boxes.cancel_drawing()
 
     def _clicked(self, world: tuple[float, ...]) -> None:
-        # Twice: the tiny box of a click with the box tool is put away first, and has its own word.
+        # Deferred twice, to run after `BoxesLayer` has removed the tiny box that a click with the
+        # box tool leaves: that removal shows a message of its own.
         self._later(lambda: self._later(lambda: self._pick(world)))
 
     def _pick(self, world: tuple[float, ...]) -> None:
-        """A click on a mask picks its label."""
+        """Choose the label of the mask that was clicked."""
         case = self._case
         number = label_at(case, world) if case is not None else 0
         if case is None or number in (0, case.label):
@@ -84,7 +85,7 @@ class BoxMouse:
 
 
 def label_at(case: Case, world: tuple[float, ...]) -> int:
-    """The label of the voxel at a world position; 0 where there is none."""
+    """The label of the voxel at a world position; 0 if there is none."""
     layer = case.labels.layer
     voxel = np.round(np.asarray(layer.world_to_data(world))[-layer.ndim :]).astype(int)
     if np.any(voxel < 0) or np.any(voxel >= layer.data.shape):

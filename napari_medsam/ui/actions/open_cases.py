@@ -1,6 +1,6 @@
-"""Which case is open: one image at a time; the others wait where they were left.
+"""The cases of a viewer: one is open at a time, the others are retained as they were left.
 
-Images come and go under the plugin: chosen, replaced by other pixels, removed from the layers.
+Follows image layers that are chosen, get other pixels, or are removed.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ class OpenCases:
     Parameters
     ----------
     viewer
-        Whose layers.
+        The viewer that has the layers.
     make
-        Makes the case of an image layer; raises ValueError with a sentence where it cannot.
+        Makes the case of an image layer; raises ValueError with a sentence if it cannot.
     on_open
         Called when another case is open, or none.
     tell
-        How to reach the user.
+        Shows a message to the user.
     """
 
     def __init__(
@@ -50,21 +50,21 @@ class OpenCases:
 
     @property
     def all(self) -> list[Case]:
-        """The open case and those that wait."""
+        """The cases of all images, the open one included."""
         return [case for case, _ in self._cases.values()]
 
     def segmenter_of(self, case: Case) -> Segmenter | None:
-        """None for a case that is closed."""
+        """The segmenter of a case; None if the case is closed."""
         opened = self._cases.get(case.layer)
         return opened[1] if opened is not None and opened[0] is case else None
 
     def choose(self, layer: Image | None) -> None:
-        """Open a layer's case, or go on with it; what was open waits, out of sight."""
+        """Open or resume a layer's case; the case that was open is retained and hidden."""
         if layer is not None and self.current is not None and self.current[0].layer is layer:
             return
-        self._put_aside()
+        self._hide_current()
         if layer is not None and layer in self._viewer.layers:
-            if layer not in self._cases and not self._begin(layer):
+            if layer not in self._cases and not self._add(layer):
                 return
             self.current = self._cases[layer]
             self.current[0].open()
@@ -74,7 +74,7 @@ class OpenCases:
         self._viewer.layers.events.removed.disconnect(self._on_removed)
         self.current = None
 
-    def _begin(self, layer: Image) -> bool:
+    def _add(self, layer: Image) -> bool:
         try:
             self._cases[layer] = self._make(layer)
         except ValueError as error:
@@ -84,7 +84,7 @@ class OpenCases:
         layer.events.data.connect(self._on_replaced)
         return True
 
-    def _put_aside(self) -> None:
+    def _hide_current(self) -> None:
         if self.current is not None:
             case, segmenter = self.current
             segmenter.stop()
@@ -97,8 +97,8 @@ class OpenCases:
             self._drop(layer)
             self.choose(layer)
             self._tell(
-                f"The pixels of {layer.name} were replaced, so a new case was begun; the labels "
-                f"drawn before stay as a layer.",
+                f"The pixels of {layer.name} were replaced, so a new case was started. The "
+                f"earlier labels stay as a layer.",
                 True,
             )
 
@@ -119,7 +119,7 @@ class OpenCases:
             )
 
     def _drop(self, layer: Image) -> None:
-        """Close a case for good; its labels layer becomes an ordinary layer of the user's."""
+        """Close a case permanently; its labels layer becomes an ordinary layer."""
         case, segmenter = self._cases[layer]
         segmenter.cancel()
         layer.events.data.disconnect(self._on_replaced)

@@ -1,7 +1,7 @@
-"""Opening what needs a choice: which series, which volume of several, how far pages are apart.
+"""Opens images, asking which series, which of several volumes, and which page spacing is meant.
 
-`open_images` asks a `Chooser` only where the file leaves something open. On the screen that is
-`dialogs.ChoiceDialogs`; a script has none, and gets what can be had without asking.
+`open_images` asks a `Chooser` only if the file leaves a choice. In the window that is
+`open_dialogs.OpenDialogs`; a script has none and gets what can be opened without asking.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ Thumbnail = NDArray[np.uint8]
 
 
 class NothingChosen(Exception):
-    """The user closed the question without an answer."""
+    """Raised when the user closes the question without an answer."""
 
 
 @dataclass(frozen=True)
 class VolumeChoice:
-    """Several volumes of the same place: time points, directions, channels, frames of a film."""
+    """Several volumes on one grid: time points, directions, channels, or frames of a film."""
 
     name: str
     n: int
@@ -39,22 +39,22 @@ class VolumeChoice:
 
 
 class Chooser(Protocol):
-    """Answers what a file leaves open; each raises `NothingChosen`."""
+    """Makes the choices that a file leaves open; each method may raise `NothingChosen`."""
 
     def series(self, name: str, found: Sequence[Description]) -> list[str]:
-        """Which of several series to open, by `Description.series`."""
+        """The `Description.series` of those to open."""
 
     def volume(self, volumes: VolumeChoice) -> int:
-        """Which volume of several, counted from 0."""
+        """The number of the volume to open, counted from 0."""
 
     def spacing(self, name: str, n_pages: int) -> Triple | None:
-        """Millimetres x, y, z between pixels and pages; None where they are not known."""
+        """Spacing of pixels and pages in mm, x, y, z; None if it is not known."""
 
 
 def open_images(path: Path, chooser: Chooser | None = None) -> list[ImageFile]:
-    """The images of a path that the user wants.
+    """The images of a path that the user chose.
 
-    Without a chooser: all series of a folder, and SeveralFrames where a volume must be chosen.
+    Without a chooser: all series of a folder, and SeveralFrames if a volume must be chosen.
 
     Raises
     ------
@@ -99,7 +99,7 @@ def _one_volume(
 def _with_spacing(
     image: ImageFile, path: Path, frame: int | None, chooser: Chooser | None
 ) -> ImageFile:
-    """A stack of pages with the spacing the user knows."""
+    """The image; a stack of pages with the spacing that the user gave."""
     n_pages = image.volume.shape_zyx[0]
     if chooser is None or kind_of(path) != "picture" or n_pages == 1:
         return image
@@ -108,7 +108,7 @@ def _with_spacing(
 
 
 def thumbnail_of(image: ImageFile) -> Thumbnail:
-    """The middle slice, small, in the window the image opens with."""
+    """The middle slice, reduced, in the window that the image opens with."""
     voxels, (sx, sy, _) = image.volume.voxels, image.volume.spacing_xyz
     middle = voxels[len(voxels) // 2]
     if image.volume.is_rgb:
@@ -118,7 +118,7 @@ def thumbnail_of(image: ImageFile) -> Thumbnail:
 
 
 def series_description(one: Description) -> str:
-    """Two lines that tell a series from others: what it is called; modality, size, spacing."""
+    """Two lines that identify a series: its name; its modality, size and spacing."""
     x, y, z = one.size_xyz
     size = f"{x} × {y}" if z == 1 else f"{x} × {y} × {z}"
     mm = " × ".join(f"{v:.3g}" for v in one.spacing_xyz[: 2 if z == 1 else 3])

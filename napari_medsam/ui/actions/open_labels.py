@@ -1,7 +1,7 @@
-"""Label files onto the open image, and its label table as a file: `LabelFiles`.
+"""`LabelFiles`: opens label files on the open image, and imports and exports its label table.
 
-Labels on the image's grid are taken over at once. On another grid the user decides whether they
-are resampled, and where the image has labels already, whether they stay.
+Labels on the image's grid are loaded at once. If their grid differs, the user decides whether they
+are resampled; if the image already has labels, whether those stay.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from napari_medsam.ui.state.dock_state import Notify
 from napari_medsam.ui.state.jobs import JobRunner
 
 Ask = Callable[[str, tuple[str, ...]], str | None]
-"""Takes a question and the answers there are; returns one of them, None to leave it."""
+"""Takes a question and its answers; returns one of them, or None if it was cancelled."""
 
 Read = tuple[LabelFile, int]
-"""Labels, and how many there are."""
+"""A label file and its number of labels."""
 NO_PLACE = ("picture", "npz")
-"""Images without a place in the patient, onto which nothing can be resampled."""
+"""Kinds of images without a place in the patient: nothing can be resampled to their grid."""
 RESAMPLE, REPLACE, ADD = "Resample", "Replace them", "Add to them"
 
 
@@ -37,11 +37,11 @@ class LabelFiles:
     Parameters
     ----------
     jobs
-        A lane of its own: neither a click nor a save cancels the reading.
+        A separate lane: neither a click nor a save cancels the read.
     case
-        The open case; None where there is none.
+        The open case; None if there is none.
     ask, tell, on_change
-        How to ask and to tell the user, and whom to tell that something changed.
+        Ask the user; show a message to the user; called after a change.
     """
 
     def __init__(
@@ -59,10 +59,10 @@ class LabelFiles:
         self._on_change = on_change
 
     def open(self, path: Path) -> None:
-        """Read labels in the background and take them over, as one step that can be undone."""
+        """Read labels in the background and load them as one step that can be undone."""
         case = self._case()
         if case is None:
-            self._tell("Open the image first; labels are laid onto it.", True)
+            self._tell("Open the image first; labels are placed on it.", True)
         else:
             self._read(case, path, resample=False)
 
@@ -88,18 +88,15 @@ class LabelFiles:
         self.reading.start(f"Reading {path.name}", read, then)
 
     def _ask_to_resample(self, case: Case, path: Path, other: OtherGrid) -> None:
-        difference = other.difference or "or outside it"
+        difference = other.difference or "or it is outside the image"
         question = (
-            f"{path.name} lies on another grid than the image ({difference}). "
-            f"Bring its labels to the image's grid by nearest neighbour? Outlines then move by "
-            f"up to half a voxel."
+            f"The grid of {path.name} differs from the image's ({difference}). "
+            f"Resample its labels by nearest neighbour? Outlines move by up to half a voxel."
         )
         if self._ask(question, (RESAMPLE,)) == RESAMPLE and case is self._case():
             self._read(case, path, resample=True)
         else:
-            self._tell(
-                f"{path.name} was not opened: it lies on another grid than the image.", False
-            )
+            self._tell(f"{path.name} was not opened: its grid differs from the image's.", False)
 
     def _take_over(self, case: Case, path: Path, file: LabelFile, n: int) -> None:
         if case is not self._case():
@@ -108,8 +105,7 @@ class LabelFiles:
         answer: str | None = REPLACE
         if case.annotation.labels.any():
             answer = self._ask(
-                f"There are labels on this image already. What shall become of them when "
-                f"{path.name} is opened?",
+                f"This image already has labels. Replace them with {path.name}, or add to them?",
                 (REPLACE, ADD),
             )
         if answer is None:
@@ -120,14 +116,14 @@ class LabelFiles:
         except ValueError as error:
             self._tell(f"{path.name} was not opened: {error}", True)
             return
-        opened = f"{path.name}: {n} label{'' if n == 1 else 's'}. Undo takes them away again."
+        opened = f"{path.name}: {n} label{'' if n == 1 else 's'}. Undo removes them."
         self._tell(" ".join((opened, *file.notes)), bool(file.notes))
         self._on_change()
 
     # --- the label table ---------------------------------------------------------------
 
     def import_table(self, path: Path) -> None:
-        """Take names, colours and terms from ITK-SNAP's description or a CSV."""
+        """Load names, colours and coded terms from an ITK-SNAP description or a CSV file."""
         case = self._case()
         if case is None:
             return
@@ -141,7 +137,7 @@ class LabelFiles:
         self._on_change()
 
     def export_table(self, path: Path) -> None:
-        """Write the label table as ITK-SNAP's description (.txt) or a CSV."""
+        """Write the label table as an ITK-SNAP description (.txt) or a CSV file."""
         case = self._case()
         if case is None:
             return

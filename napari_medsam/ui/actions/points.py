@@ -1,8 +1,8 @@
-"""The point tool: clicks become masks, one object at a time, with models trained for it.
+"""The point tool: segments an object from clicks, with models trained for point prompts.
 
-All clicks on an object are asked together, with the mask of the clicks before where the model
-takes one. The mask brings a box, so it is moved, propagated and undone as a drawn box is: every
-click is one event. Another slice or another label begins another object.
+All clicks on an object form one prompt, with the previous mask if the model takes one. The mask
+gets a box, so it is moved, propagated and undone like a drawn box. Every click is one event.
+Another slice or another label starts another object.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from napari_medsam.ui.state.jobs import Job, JobOutcome, JobRunner
 
 @dataclass(frozen=True, eq=False)
 class PointStep:
-    """One click: how many points there were then, and what came of them."""
+    """One click: the number of points after it, and the box and event it gave."""
 
     n_points: int
     placed: PlacedBox
@@ -43,7 +43,7 @@ class PointTool:
     Parameters
     ----------
     viewer
-        Where the points are.
+        The viewer that shows the points.
     jobs
         The lane for work on images.
     tell, on_change, later
@@ -76,12 +76,12 @@ class PointTool:
     # --- what is there -----------------------------------------------------------------
 
     def follow(self, segmenter: Segmenter | None) -> None:
-        """Look after another case, or none, or the same with another model."""
+        """Follow another case, or none, or the same case with another model."""
         is_same = segmenter is not None and segmenter is self._segmenter
         self._segmenter = segmenter
         if not is_same:
             self._begin_object()
-        self._answer = None  # another model's logits
+        self._answer = None  # they are another model's logits
         for case, points in list(self._layers.items()):
             if case.is_released:
                 self._remove(case)
@@ -94,7 +94,7 @@ class PointTool:
 
     @property
     def tool(self) -> PointToolState:
-        """What the dock shows of it."""
+        """The state that the dock shows."""
         session = self._segmenter.session if self._segmenter else None
         if session is None:
             return PointToolState()
@@ -109,7 +109,7 @@ class PointTool:
 
     @property
     def _drawing(self) -> bool | None:
-        """Whether the mouse clicks inside or outside; None while another layer is active."""
+        """Whether a click adds a point inside or outside; None while another layer is active."""
         points = self._points
         is_active = points and self._viewer.layers.selection.active is points.layer
         return points.drawing if points and is_active else None
@@ -121,7 +121,7 @@ class PointTool:
     # --- the user ----------------------------------------------------------------------
 
     def toggle(self, inside: bool) -> None:
-        """Take the tool for points inside, or outside, or put it away."""
+        """Switch the tool for points inside, or outside, on or off."""
         segmenter = self._segmenter
         if segmenter is None:
             return
@@ -138,19 +138,19 @@ class PointTool:
         self._on_change()
 
     def close_tool(self) -> None:
-        """Another tool was taken."""
+        """Switch the tool off because another tool was chosen."""
         if self._points is not None:
             self._points.draw_mode(None)
 
     def next_object(self) -> None:
-        """Begin another object on this slice; what was found stays."""
+        """Start another object on this slice; existing masks stay."""
         self._begin_object()
         if self._points is not None:
             self._points.keep(())
         self._on_change()
 
     def after_turn(self) -> None:
-        """After an undo, a redo or a moved box the points are those that gave the box there is."""
+        """Drop points that no longer match the box, after an undo, a redo or a moved box."""
         if self._points is None or self._segmenter is None or not self._steps:
             return
         annotation = self._segmenter.case.annotation
@@ -211,7 +211,7 @@ class PointTool:
     def _prompt(self, clicks: list[Click], where: SliceRef) -> PointPrompt:
         segmenter = self._segmenter
         if segmenter is None or segmenter.session is None:
-            raise ValueError("The model is not ready yet; point again in a moment.")
+            raise ValueError("The model is not ready yet; click again in a moment.")
         if not self._label:
             raise ValueError("Add a label first: press Add below the table.")
         if why := segmenter.case.lock_reason(self._label):
@@ -236,9 +236,8 @@ class PointTool:
             hand_over(session.segment_points(prompt, earlier))
 
         def answer(found: PointAnswer) -> None:
-            if (
-                not self._steps
-            ):  # not before: earlier work may come meanwhile, with boxes of its own
+            # Not earlier: earlier work may be resumed meanwhile, which brings boxes of its own.
+            if not self._steps:
                 self._box_id = segmenter.case.annotation.new_box_id()
             placed = PlacedBox(self._box_id, label, found.mask.prompt)
             self._paint(segmenter, placed, found, n_points)

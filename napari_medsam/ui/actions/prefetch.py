@@ -1,4 +1,4 @@
-"""Embeds what the user is likely to look at next, while the model has nothing else to do.
+"""Prefetch: embeds the slices that the user is likely to view next, while the model is idle.
 
 It shares the lane of the user's jobs: starting one of those ends the prefetch within one call of
 the encoder, and the lane's single thread has left the model before the user's job enters it.
@@ -21,42 +21,42 @@ from napari_medsam.ui.layers.labels_layer import Throttle
 from napari_medsam.ui.state.jobs import Job, JobOutcome, JobRunner
 
 REACH = 64
-"""Slices ahead of the one on screen."""
+"""Slices to embed ahead of the one on screen."""
 
 LEAST_FREE = 1000**3
-"""Bytes of memory that must be free to go on."""
+"""Bytes of memory that must be free to continue."""
 
 SHARE = 0.75
-"""Of the cache's budget in memory; more would only drive out what lies near."""
+"""Share of the cache's memory budget; more would only evict slices nearby."""
 
 ENTRY_BYTES = 2 * 1024**2
-"""An embedding of LiteMedSAM, for as long as none is there to be measured."""
+"""Size of a LiteMedSAM embedding, used until one has been measured."""
 
 
 def machine_is_free() -> bool:
-    """Whether the user lets us: there is mains power (or no battery), and memory to spare."""
+    """Whether idle work may run: the setting allows it, and power and free memory suffice."""
     wish = settings().idle_work
     if wish != "mains":
         return wish == "always" and free_memory() > LEAST_FREE
-    read = getattr(psutil, "sensors_battery", None)  # not on every system
+    read = getattr(psutil, "sensors_battery", None)  # missing on some systems
     battery = read() if read is not None else None
     on_battery = battery is not None and battery.power_plugged is False
     return not on_battery and free_memory() > LEAST_FREE
 
 
 class Prefetcher:
-    """Follows the slice on screen.
+    """Embeds slices around the one on screen.
 
     Parameters
     ----------
     jobs
-        The lane it shares with the user's jobs.
+        The lane shared with the user's jobs.
     idle
-        Makes `start` wait until the user has let go for a moment; None turns prefetch off.
+        Delays the start until the user has paused for a moment; None turns prefetch off.
     on_ready
         Called on the GUI thread with each slice that was embedded.
     is_free
-        Asked before each slice, from the worker too.
+        Called before each slice, also on the worker.
     """
 
     def __init__(
@@ -72,17 +72,17 @@ class Prefetcher:
         self._session: Session | None = None
         self._focus: SliceRef | None = None
         self._pace = Pace()
-        self._encode_s = 0.0  # what the last slice took
+        self._encode_s = 0.0  # seconds for the last slice
         self._is_running = False
         self._start_soon = idle(self._start) if idle is not None else (lambda: None)
 
     def use(self, session: Session | None) -> None:
-        """Embed for another session from now on, or for none."""
+        """Use another session from now on, or none."""
         self.stop()
         self._session = session
 
     def focus(self, where: SliceRef | None) -> None:
-        """Tell what is on screen; what runs goes on from there."""
+        """Set the slice on screen; a running prefetch continues from there."""
         before, self._focus = self._focus, where
         if where is None:
             return
@@ -92,7 +92,7 @@ class Prefetcher:
         self.schedule()
 
     def schedule(self) -> None:
-        """Start, soon, if there is anything to do and nothing else is being done."""
+        """Start soon, unless a prefetch is running."""
         if self._session is not None and not self._is_running:
             self._start_soon()
 
@@ -124,11 +124,11 @@ class Prefetcher:
 
     def _ended(self, outcome: JobOutcome) -> None:
         self._is_running = False
-        if outcome.kind == "failed":  # the user's own click will tell what is wrong
+        if outcome.kind == "failed":  # the user's next box will show the error
             self._session = None
 
     def _next(self, session: Session, tried: set[SliceRef]) -> SliceRef | None:
-        """The nearest slice without an embedding. Runs on the worker too: reads, writes nothing."""
+        """The nearest slice without an embedding. Also runs on the worker: reads only."""
         focus, pace = self._focus, self._pace
         if focus is None or session.volume.is_flat or not self._is_free():
             return None
@@ -141,7 +141,7 @@ class Prefetcher:
 
 
 def room_for(session: Session) -> int:
-    """How many embeddings may be made ahead without driving out what lies near."""
+    """How many slices may be embedded ahead without evicting slices nearby."""
     cache = session.cache
     each = cache.n_bytes / len(cache) if len(cache) else ENTRY_BYTES
     return max(1, int(SHARE * cache.max_bytes / max(each, 1)))

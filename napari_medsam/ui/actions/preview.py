@@ -1,8 +1,8 @@
-"""The live preview: what the mask of a box would be while the mouse still holds the box.
+"""The live preview: outlines the mask of a box while the box is being dragged.
 
-It only decodes, on slices that are embedded; nothing is painted, logged or told. The lane is the
-user's: where a job of theirs runs there is no preview, and letting go of the box ends it. Of many
-positions of the mouse only the latest is asked for.
+It only decodes, on slices that are embedded; nothing is painted, logged or reported. It shares the
+lane of the user's jobs: while one of those runs there is no preview, and the end of the drag ends
+it. Only the latest position of the mouse is decoded.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ class Preview:
     Parameters
     ----------
     viewer
-        Where the outline is shown.
+        The viewer that shows the outline.
     jobs
         The lane for work on images.
     throttle
-        See `LabelsLayer`: bounds how often the box in hand is looked at.
+        See `LabelsLayer`: limits how often the dragged box is decoded.
     make_room
-        Ends idle work, so that the lane is free unless the user waits for something.
+        Ends idle work, so that the lane is busy only with a job of the user.
     """
 
     def __init__(
@@ -56,26 +56,26 @@ class Preview:
         self._ask_soon = throttle(self._ask)
 
     def follow(self, segmenter: Segmenter | None) -> None:
-        """Look after another case, or none, or the same with another model."""
+        """Follow another case, or none, or the same case with another model."""
         self.end()
         self._segmenter = segmenter
         case = segmenter.case if segmenter is not None else None
-        self._clear_up()
+        self._remove_closed()
         if case is self._of:
             return
         self._of = case
         if case is not None:
-            self._put_in(case)
+            self._add_layer(case)
 
     @property
     def _outline(self) -> PreviewLayer | None:
         return self._outlines.get(self._of) if self._of is not None else None
 
-    def _put_in(self, case: Case) -> None:
-        """Add a case's layer, if it is not there.
+    def _add_layer(self, case: Case) -> None:
+        """Add a case's outline layer to the viewer if it is missing.
 
-        One for good, hidden while unused: of a layer that is removed, napari's controls and the
-        OpenGL driver keep 0.2 MB, at every change of the image.
+        Each case has one layer, hidden while unused: for each removed layer napari's controls and
+        the OpenGL driver retain 0.2 MB, so removing it at every change of the image would leak.
         """
         if case not in self._outlines:
             self._outlines[case] = PreviewLayer(case.layer)
@@ -83,21 +83,21 @@ class Preview:
         if layer not in self._viewer.layers:
             add_beside(self._viewer, layer)
 
-    def _clear_up(self) -> None:
-        """Remove the layers of cases that were closed."""
+    def _remove_closed(self) -> None:
+        """Remove the outline layers of closed cases."""
         for case in [one for one in self._outlines if one.is_released]:
             layer = self._outlines.pop(case).layer
             if layer in self._viewer.layers:
                 self._viewer.layers.remove(layer)
 
     def on_move(self) -> None:
-        """The mouse moved with a box in it."""
+        """Handle a move of the mouse during a drag."""
         if self.is_on:
             self._is_held = True
             self._ask_soon()
 
     def end(self) -> None:
-        """The box was let go of, or given up."""
+        """Handle the end of a drag, finished or cancelled."""
         self._is_held = False
         self._asked = None
         if self._outline is not None:
@@ -132,7 +132,7 @@ class Preview:
 
 
 def dragged_box(case: Case) -> tuple[BoxPrompt, int] | None:
-    """The box that the mouse holds, and its label; None where none, or nothing may come of it."""
+    """The box being dragged and its label; None if there is none or it cannot be segmented."""
     layer, where = case.boxes.layer, case.where()
     if where is None or len(layer.selected_data) != 1:
         return None
@@ -147,5 +147,5 @@ def dragged_box(case: Case) -> tuple[BoxPrompt, int] | None:
 
 
 def preview_color(case: Case, label: int) -> Color:
-    """A label's colour in the table; white where it is not there any more."""
+    """A label's colour in the table; white if it is no longer there."""
     return next((one.color for one in case.annotation.table if one.number == label), (1, 1, 1))

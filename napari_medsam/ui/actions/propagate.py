@@ -1,7 +1,7 @@
-"""Runs propagations for a case: whole ones, and the parts that a correction changes.
+"""`Propagator`: runs propagations on a case, whole ones and the parts that a correction changes.
 
 The worker computes; the annotation is written here, on the GUI thread, as masks arrive. Each run
-is one event in the log, so one undo.
+is one event in the log, so one undo step.
 """
 
 from __future__ import annotations
@@ -35,21 +35,21 @@ from napari_medsam.ui.state.jobs import Job, JobOutcome, JobRunner
 from napari_medsam.ui.state.shortcuts import key_of
 
 Found = dict[PropagationTarget, dict[int, SliceMask]]
-"""The masks of each course, by slice."""
+"""The masks of each target, by slice index."""
 
 Reach = tuple[int, int]
-"""First and last slice that was asked for."""
+"""First and last slice of a requested range."""
 
 
 class Propagator:
-    """What is propagated on one case.
+    """Runs the propagations of one case.
 
     Parameters
     ----------
     case, jobs
         The case, and the lane for work on images.
     tell, show
-        How to reach the user, with a sentence and with how far it is.
+        Show a message to the user; show the progress.
     on_done
         Called after each run that was not stopped.
     """
@@ -73,101 +73,101 @@ class Propagator:
         self._on_done = on_done
 
     def propagate(
-        self, courses: Sequence[PropagationTarget], first: int, last: int, may_widen: bool = False
+        self, targets: Sequence[PropagationTarget], first: int, last: int, may_widen: bool = False
     ) -> None:
-        """Carry courses over the slices first to last, both included.
+        """Propagate targets over the slices first to last, both included.
 
-        With `may_widen` nobody chose this range: where an object goes on beyond it, the next
-        range that is offered reaches twice as far on that side, and the user is told.
+        With `may_widen` the user did not choose this range: if an object continues beyond it, the
+        next proposed range extends twice as far on that side, and a message says so.
 
         Raises
         ------
         ValueError
-            Where the range leaves out a box.
+            If the range excludes a box.
         """
-        free = [course for course in courses if not self.case.lock_reason(course.label)]
-        courses = free or courses  # where all are locked, `_run` says so
-        if courses:
+        free = [target for target in targets if not self.case.lock_reason(target.label)]
+        targets = free or targets  # if all are locked, `_run` reports it
+        if targets:
             plan = plan_extents if self.is_extent else plan_targets
             may_widen &= not self.is_extent
-            self._run(plan(courses, first, last), (first, last), may_widen)
+            self._run(plan(targets, first, last), (first, last), may_widen)
 
     def keyframes_changed(self, boxes: Sequence[PlacedBox]) -> bool:
-        """After keyframes were moved or added, redo what they change; whether there is any."""
+        """Propagate again what moved or new keyframes change; return whether there is any."""
         for placed in boxes:
-            course = target_for(self.case, placed)
-            reach = self.case.reviews.followed(course.key)
+            target = target_for(self.case, placed)
+            reach = self.case.reviews.followed(target.key)
             index = placed.box.slice.index
             if (
-                len(course.keyframe_boxes) > 1
+                len(target.keyframe_boxes) > 1
                 and reach is not None
                 and reach[0] <= index <= reach[1]
             ):
-                return self._run(plan_span(course, index, *reach), reach)
+                return self._run(plan_span(target, index, *reach), reach)
         return False
 
     def keyframes_gone(self, boxes: Sequence[PlacedBox]) -> bool:
-        """After keyframes were deleted, redo what lay around them; whether there is any."""
+        """Propagate again around deleted keyframes; return whether there is any."""
         keys = self.case.reviews.keys()
         for placed in boxes:
             key = keys.get(placed.box_id, 0)
             left = [b for b in self.case.annotation.boxes if keys.get(b.box_id) == key]
             reach = self.case.reviews.followed(key)
             if reach is not None and left:
-                course = target_for(self.case, left[0])
-                return self._run(plan_span(course, placed.box.slice.index, *reach), reach)
+                target = target_for(self.case, left[0])
+                return self._run(plan_span(target, placed.box.slice.index, *reach), reach)
         return False
 
-    def go_on_from(self, course: PropagationTarget, index: int) -> None:
-        """Go on from a slice that was put right; what lies beyond it is propagated anew."""
-        reach = self.case.reviews.followed(course.key)
-        here = self._mask(course, index)
+    def go_on_from(self, target: PropagationTarget, index: int) -> None:
+        """Propagate again from a corrected slice to the slices beyond it."""
+        reach = self.case.reviews.followed(target.key)
+        here = self._mask(target, index)
         if reach is None or here is None or here.is_empty:
-            self._tell("Propagate first; then put a slice right, and go on from there.", True)
+            self._tell("Propagate first; then correct a slice and continue from it.", True)
             return
-        if self._is_locked((course,)):
+        if self._is_locked((target,)):
             return
-        if not self._run(plan_beyond(course, here, *reach), reach):
+        if not self._run(plan_beyond(target, here, *reach), reach):
             self._tell("Nothing was propagated beyond this slice.", False)
 
-    def move_end(self, course: PropagationTarget, end: int, to: int) -> None:
-        """The object ends on slice `to` and not on `end`: take away, or propagate, what is between.
+    def move_end(self, target: PropagationTarget, end: int, to: int) -> None:
+        """Move an object's end from slice `end` to `to`: erase or propagate the slices between.
 
-        What was painted by hand or accepted stays.
+        Painted and accepted slices stay.
         """
-        first, last = self.case.reviews.followed(course.key) or (end, end)
+        first, last = self.case.reviews.followed(target.key) or (end, end)
         reach = min(first, to), max(last, to)
-        start = min(course.keyframe_boxes, key=lambda i: abs(i - end))
-        here = self._mask(course, end)
+        start = min(target.keyframe_boxes, key=lambda i: abs(i - end))
+        here = self._mask(target, end)
         if abs(to - start) < abs(end - start) or here is None or here.is_empty:
             step = 1 if end > to else -1
-            self._take_away(course, range(to + step, end + step, step), reach)
+            self._erase(target, range(to + step, end + step, step), reach)
             return
         low, high = sorted((end, to))
-        seed = Seed(here.prompt, low, high, course.label, here, until_empty=True)
-        self._run(PropagationPlan(seeds=((course, seed),)), reach)
+        seed = Seed(here.prompt, low, high, target.label, here, until_empty=True)
+        self._run(PropagationPlan(seeds=((target, seed),)), reach)
 
-    def _mask(self, course: PropagationTarget, index: int) -> SliceMask | None:
-        """What a course has on a slice now."""
-        there = mask_there(self.case.annotation, SliceRef(course.axis, index), course.label)
-        return part_near(there, course.box_at(index))
+    def _mask(self, target: PropagationTarget, index: int) -> SliceMask | None:
+        """The mask that a target has on a slice now."""
+        there = mask_there(self.case.annotation, SliceRef(target.axis, index), target.label)
+        return part_near(there, target.box_at(index))
 
-    def _take_away(self, course: PropagationTarget, indices: Sequence[int], reach: Reach) -> None:
-        if self._is_locked((course,)):
+    def _erase(self, target: PropagationTarget, indices: Sequence[int], reach: Reach) -> None:
+        if self._is_locked((target,)):
             return
         self._jobs.cancel()  # only one edit can be open
         with self._edit() as edit:
             for index in indices:
-                if index not in course.fixed_masks:
-                    self._paint_nothing(edit, course, index)
-            self._keep(edit, {course: {}}, True, reach)
+                if index not in target.fixed_masks:
+                    self._clear_slice(edit, target, index)
+            self._close(edit, {target: {}}, True, reach)
         self._show(None)
 
-    def _paint_nothing(self, edit: Edit, course: PropagationTarget, index: int) -> None:
-        where = SliceRef(course.axis, index)
-        nothing = nothing_on(where, self.case.image.volume.slice_shape(course.axis))
-        edit.paint(nothing, course.label, key=course.key)
-        edit.set_confidence(course.label, course.axis, {index: None})
+    def _clear_slice(self, edit: Edit, target: PropagationTarget, index: int) -> None:
+        where = SliceRef(target.axis, index)
+        nothing = nothing_on(where, self.case.image.volume.slice_shape(target.axis))
+        edit.paint(nothing, target.label, key=target.key)
+        edit.set_confidence(target.label, target.axis, {index: None})
         self.case.labels.show_change([where])
 
     def _edit(self) -> Edit:
@@ -177,34 +177,34 @@ class Propagator:
         )
 
     def _run(self, plan: PropagationPlan, reach: Reach, may_widen: bool = False) -> bool:
-        """Start a plan; False where there is nothing to do, or a label of it is locked."""
+        """Start a plan; False if there is nothing to do, or one of its labels is locked."""
         session, slices = self.session, plan.slices
         if session is None or not slices or self._is_locked(plan.targets):
             return False
         self._jobs.cancel()
         edit = self._edit()
         eta = Eta(len(slices))
-        found: Found = {course: {} for course in plan.targets}
+        found: Found = {target: {} for target in plan.targets}
 
         def work(hand_over: Callable[[tuple[PropagationTarget, SliceMask]], None]) -> None:
             for answer in propagation_answers(session, plan):
                 hand_over(answer)
 
         def paint(answer: tuple[PropagationTarget, SliceMask]) -> None:
-            course, mask = answer
-            edit.paint(mask, course.label, key=course.key)
-            found[course][mask.slice.index] = mask
+            target, mask = answer
+            edit.paint(mask, target.label, key=target.key)
+            found[target][mask.slice.index] = mask
             self.case.labels.show_change([mask.slice])
             self.on_ready([mask.slice])
             n_done = len({index for masks in found.values() for index in masks})
             self._show(Progress("Propagating", n_done, len(slices), eta.after(n_done)))
 
         def ended(outcome: JobOutcome) -> None:
-            with edit:  # left open where this fails, it would refuse all that comes after
+            with edit:  # if this fails with the edit open, every later edit is refused
                 if outcome.kind == "done":
-                    for course, index in plan.places:
-                        if index not in found[course]:  # the object ended before
-                            self._paint_nothing(edit, course, index)
+                    for target, index in plan.places:
+                        if index not in found[target]:  # the object ends before this slice
+                            self._clear_slice(edit, target, index)
                 self._ended(outcome, edit, found, reach, may_widen)
 
         edit.if_interrupted = lambda: _if_interrupted(plan, found, reach)
@@ -215,9 +215,9 @@ class Propagator:
             at_failure.pop_all()
         return True
 
-    def _is_locked(self, courses: Iterable[PropagationTarget]) -> bool:
-        """Whether a label is locked, which is told."""
-        why = next(filter(None, (self.case.lock_reason(course.label) for course in courses)), "")
+    def _is_locked(self, targets: Iterable[PropagationTarget]) -> bool:
+        """Whether a label is locked; if so, show the reason."""
+        why = next(filter(None, (self.case.lock_reason(target.label) for target in targets)), "")
         if why:
             self._tell(why, True)
         return bool(why)
@@ -229,26 +229,26 @@ class Propagator:
         trust = _trust(found)
         for (label, axis), values in trust.items():
             edit.set_confidence(label, axis, values)
-        # A run that was stopped is not gone on with when a box is moved.
-        self._keep(edit, found, outcome.kind == "done", reach)
+        # A stopped run is not resumed when a box is moved.
+        self._close(edit, found, outcome.kind == "done", reach)
         n_slices = len({index for masks in found.values() for index in masks})
         slices = f"{n_slices} slice" + ("" if n_slices == 1 else "s")
         if outcome.kind == "failed":
-            self._tell(f"{outcome.sentence} What was found on {slices} is kept.", True)
+            self._tell(f"{outcome.sentence} Masks on {slices} are kept.", True)
         elif outcome.kind == "cancelled":
-            self._tell(f"Stopped. What was found on {slices} is kept; Undo takes it back.", False)
+            self._tell(f"Stopped. Masks on {slices} are kept; Undo removes them.", False)
         else:
             key = f" ({key_of('next_doubtful')})" if any(map(doubtful, trust.values())) else ""
             more = self._widen(found, reach) if may_widen else ""
-            numbers = sorted({course.label for course in found})
+            numbers = sorted({target.label for target in found})
             names = [label.name for label in map(self.case.named, numbers) if label is not None]
-            of_whom = f"{', '.join(names)}: " if numbers != [self.case.label] else ""
-            self._tell(f"Done: {of_whom}{summary(trust.values(), n_slices)}{key}.{more}", False)
+            prefix = f"{', '.join(names)}: " if numbers != [self.case.label] else ""
+            self._tell(f"Done: {prefix}{summary(trust.values(), n_slices)}{key}.{more}", False)
         if outcome.kind == "done":
             self._on_done()
 
     def _widen(self, found: Found, reach: Reach) -> str:
-        """Offer more slices where an object was cut off by the range; what to tell of it."""
+        """Propose more slices if the range cut an object off; returns the sentence about it."""
         axis = next(iter(found)).axis
         ends = {reach[0]: 0, reach[1]: self.case.image.volume.n_slices(axis) - 1}
         below, above = (
@@ -257,55 +257,56 @@ class Propagator:
         )
         if not below and not above:
             return ""
-        for label in {course.label for course in found}:
+        for label in {target.label for target in found}:
             down, up = self.case.reach_of(label, axis)
             more_down, more_up = self.case.widened.get((label, axis), (0, 0))
             wider = more_down + down * below, more_up + up * above
             self.case.widened[label, axis] = wider
         sides = [f"below slice {reach[0]}"] * below + [f"above slice {reach[1]}"] * above
-        return f" It goes on {' and '.join(sides)}: {key_of('propagate')} again follows it."
+        again = f"press {key_of('propagate')} again to follow it"
+        return f" The object continues {' and '.join(sides)}: {again}."
 
-    def _keep(self, edit: Edit, found: Found, followed: bool, reach: Reach) -> None:
-        """Close the edit, and keep with it what was run."""
+    def _close(self, edit: Edit, found: Found, followed: bool, reach: Reach) -> None:
+        """Close the edit, and record the propagation in it."""
         if found:
-            courses = tuple((c.key, tuple(sorted(c.box_ids))) for c in found) if followed else ()
+            boxes = tuple((c.key, tuple(sorted(c.box_ids))) for c in found) if followed else ()
             edit.record_propagation(
                 PropagationRecord(
-                    next(iter(found)).axis, reach, courses, self._ends(list(found), reach)
+                    next(iter(found)).axis, reach, boxes, self._ends(list(found), reach)
                 )
             )
         edit.close()
         self.case.sync()
 
     def _ends(
-        self, courses: Sequence[PropagationTarget], reach: Reach
+        self, targets: Sequence[PropagationTarget], reach: Reach
     ) -> tuple[tuple[int, int, int], ...]:
-        """First and last slice of what each label has, going outward from the keyframes."""
+        """First and last slice of each label, going outward from its keyframes."""
         found: dict[int, Reach] = {}
-        for course in courses:
-            keyframes = list(course.keyframe_boxes)
+        for target in targets:
+            keyframes = list(target.keyframe_boxes)
             low, high = extent_along(
                 self.case.annotation,
-                course.axis,
-                course.label,
+                target.axis,
+                target.label,
                 (keyframes[0], keyframes[-1]),
                 reach,
             )
-            before = found.get(course.label, (low, high))
-            found[course.label] = min(low, before[0]), max(high, before[1])
+            before = found.get(target.label, (low, high))
+            found[target.label] = min(low, before[0]), max(high, before[1])
         return tuple((label, *ends) for label, ends in found.items())
 
 
 def propagation_answers(
     session: Session, plan: PropagationPlan
 ) -> Iterator[tuple[PropagationTarget, SliceMask]]:
-    """What the session finds for a plan; a later mask of a course on a slice is better."""
-    ways = (
+    """The masks of a plan; a later mask of a target on the same slice is better."""
+    parts = (
         (plan.tracks, session.segment_tracks(*plan.tracked)),
         (plan.seeds, session.propagate([seed for _, seed in plan.seeds])),
         (plan.extents, session.segment_box3d([seed for _, seed in plan.extents])),
     )
-    for asked, masks in ways:
+    for asked, masks in parts:
         with contextlib.closing(masks):
             yield from ((asked[n][0], mask) for n, mask in masks)
 
@@ -313,9 +314,9 @@ def propagation_answers(
 def _if_interrupted(
     plan: PropagationPlan, found: Found, reach: Reach
 ) -> tuple[Trust, PropagationRecord]:
-    """How far to trust a run's slices while it runs, and the run: it has no ends yet.
+    """The confidences of a running propagation, and its record, which has no ends yet.
 
-    Slices that it has not come to have 0, so that who goes on after a crash is sent there.
+    Slices that are not done have confidence 0, so that they count as uncertain after a crash.
     """
     trust: Trust = {
         (label, axis, index): value
@@ -329,10 +330,10 @@ def _if_interrupted(
 def _trust(
     found: Mapping[PropagationTarget, Mapping[int, SliceMask]],
 ) -> dict[tuple[int, Axis], Confidences]:
-    """How far to trust each label's slices: where two objects share a slice, the lesser."""
+    """The confidences of each label's slices; the lower one if two objects share a slice."""
     trust: dict[tuple[int, Axis], Confidences] = {}
-    for course, masks in found.items():
-        known = trust.setdefault((course.label, course.axis), {})
+    for target, masks in found.items():
+        known = trust.setdefault((target.label, target.axis), {})
         for index, value in confidences(masks).items():
             known[index] = min(value, known.get(index, 1.0))
     return trust

@@ -1,6 +1,6 @@
-"""Looking through a propagation: the next slice in doubt, accept it or put it right, go on from it.
+"""Review of a propagation: go to uncertain slices, accept or correct one, propagate again from it.
 
-It has no widgets and acts on whatever case is open.
+It has no widgets and acts on the open case.
 """
 
 from __future__ import annotations
@@ -16,19 +16,20 @@ from napari_medsam.ui.actions.slices_left import and_elsewhere, name_of
 from napari_medsam.ui.actions.targets import target_on
 from napari_medsam.ui.layers.labels_layer import show_slice
 from napari_medsam.ui.state.dock_state import Notify
+from napari_medsam.ui.state.shortcuts import with_key
 
 
 class ReviewActions:
-    """What a reviewer does with the current label in the view on screen.
+    """Review commands on the current label in the view on screen.
 
     Parameters
     ----------
     viewer
-        Where the slices are shown.
+        The viewer that shows the slices.
     current
-        What runs on the open case; None where no case is open.
+        The open case's segmenter; None if no case is open.
     tell, refresh
-        How to reach the user, and how to show that something changed.
+        Show a message to the user; redraw the dock after a change.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class ReviewActions:
         self._refresh = refresh
 
     def show_next(self) -> None:
-        """Go to the slice that is most in doubt, then to the next one."""
+        """Go to the most uncertain slice, or from it to the next most uncertain."""
         segmenter, where = self._here()
         if segmenter is None or where is None:
             return
@@ -52,13 +53,13 @@ class ReviewActions:
         order = case.reviews.status(where.axis, case.label).to_look_at
         index = next_doubtful(order, where.index)
         if index is None:
-            none = f"{name_of(case, case.label)}: no slice left to look at"
+            none = f"{name_of(case, case.label)}: no uncertain slice left"
             self._tell(f"{none}{and_elsewhere(case, where.axis)}", False)
         else:
             show_slice(self._viewer, case.layer, SliceRef(where.axis, index))
 
     def accept(self) -> None:
-        """Mark the slice on screen as right and go to the next in doubt; again takes it back."""
+        """Accept the slice on screen and go to the next uncertain one; reopen an accepted slice."""
         segmenter, where = self._here()
         if segmenter is None or where is None or not segmenter.case.label:
             return
@@ -66,47 +67,45 @@ class ReviewActions:
         before = case.reviews.status(where.axis, case.label)
         if where.index in before.accepted:
             case.annotation.accept(case.label, where, False)
-            self._tell(f"{name_of(case, case.label)}: slice {where.index} is open again.", False)
+            self._tell(f"{name_of(case, case.label)}: slice {where.index} is reopened.", False)
             return
         case.annotation.accept(case.label, where)
         left = len(case.reviews.status(where.axis, case.label).to_look_at)
         done = f"{name_of(case, case.label)}: slice {where.index} is accepted"
         more = "." if left else and_elsewhere(case, where.axis)
-        self._tell(f"{done}; {left or 'none'} left to look at{more}", False)
+        slices = f"{left or 'no'} uncertain slice{'s' if left > 1 else ''}"
+        self._tell(f"{done}; {slices} left{more}", False)
         if where.index in before.to_look_at and left:
             self.show_next()
 
     def fix(self) -> None:
-        """Take up the box tool: the box that is drawn replaces the mask of this slice."""
+        """Switch to the box tool: the box drawn next replaces the mask of this slice."""
         segmenter, where = self._here()
         if segmenter is None or where is None:
             return
         boxes = segmenter.case.boxes
         boxes.draw_mode(True)
         self._viewer.layers.selection.active = boxes.layer
-        self._tell(
-            "Draw the right box here, or paint and erase on the labels layer; then go on from "
-            "this slice.",
-            False,
-        )
+        then = with_key("From here", "go_on")
+        self._tell(f"Draw a new box, or paint or erase the mask; then press {then}.", False)
 
     def go_on(self) -> None:
-        """Propagate anew what lies beyond the slice on screen, which is right now."""
+        """Propagate again from the corrected slice on screen to the slices beyond it."""
         segmenter, where = self._here()
         if segmenter is None or where is None:
             return
-        course = target_on(segmenter.case, where.axis, where.index)
-        if course is None:
-            self._tell("This label has no box in this view to go on from.", True)
+        target = target_on(segmenter.case, where.axis, where.index)
+        if target is None:
+            self._tell("This label has no box in this view. Draw one first.", True)
         else:
-            segmenter.propagator.go_on_from(course, where.index)
+            segmenter.propagator.go_on_from(target, where.index)
 
     def move_end(self, end: int, to: int) -> None:
-        """The user has dragged the end of the object from one slice to another."""
+        """Move the end of the object, which the user dragged from one slice to another."""
         segmenter, where = self._here()
-        course = target_on(segmenter.case, where.axis, end) if segmenter and where else None
-        if segmenter is not None and course is not None and end != to:
-            segmenter.propagator.move_end(course, end, to)
+        target = target_on(segmenter.case, where.axis, end) if segmenter and where else None
+        if segmenter is not None and target is not None and end != to:
+            segmenter.propagator.move_end(target, end, to)
             self._refresh()
 
     def _here(self) -> tuple[Segmenter | None, SliceRef | None]:

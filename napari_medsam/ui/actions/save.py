@@ -1,4 +1,4 @@
-"""Saving a case's labels in the background, and where to propose to save them."""
+"""Saves a case's labels in the background, and proposes a file name."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from napari_medsam.ui.state.jobs import Job, JobOutcome, JobRunner
 
 @dataclass(frozen=True)
 class SaveOptions:
-    """A file for each label instead of one for all; ITK-SNAP's description beside each."""
+    """Whether to write one file per label, and an ITK-SNAP description beside each file."""
 
     one_a_label: bool = False
     description: bool = False
@@ -31,15 +31,13 @@ class SaveOptions:
 
 ONE_FILE = SaveOptions()
 REPLACE = "Replace it"
-CHANGED = (
-    "another program has changed this since it was opened or saved here. Replace what is there now?"
-)
-BORROWED = "Another window works on this image; save under a new name."
-BUSY = "The labels are being saved already; save again when that has ended."
+CHANGED = "another program has changed this since it was opened or saved here. Replace it?"
+BORROWED = "Another window is editing this image; save under a new name."
+BUSY = "The labels are already being saved; save again when that has ended."
 
 
 class SaveActions:
-    """Writes labels on a lane of its own, so that a click never cancels a save."""
+    """Writes labels on a separate lane, so that a click never cancels a save."""
 
     def __init__(
         self, jobs: JobRunner, ask: Ask, tell: Notify, on_change: Callable[[], None]
@@ -51,10 +49,10 @@ class SaveActions:
         self._on_change = on_change
 
     def save(self, case: Case, path: Path, how: SaveOptions = ONE_FILE) -> None:
-        """Write the labels as they are now onto the image's own grid, and check the file.
+        """Write the current labels on the image's own grid, and check the file.
 
-        A file that another program has written since it was opened or saved here is asked about
-        first; while another window works on the image, no file at all is replaced.
+        Asks before replacing a file that another program has written since it was opened or saved
+        here. While another window edits the image, no file is replaced.
         """
         why_not = self._why_not(case, path, how)
         if why_not:
@@ -84,7 +82,7 @@ class SaveActions:
         self._jobs.start(Job(work, on_saved, on_end))
 
     def save_now(self, case: Case, path: Path) -> Path:
-        """Write the labels and return when they are written; asks as `save` does.
+        """Write the labels before returning; asks as `save` does.
 
         Raises
         ------
@@ -92,7 +90,7 @@ class SaveActions:
             Nothing was written.
         """
         if self.progress is not None:
-            raise SaveError(BUSY)  # else the older labels could be written over these
+            raise SaveError(BUSY)  # else the running save could overwrite these with older labels
         why_not = self._why_not(case, path, ONE_FILE)
         if why_not:
             raise SaveError(why_not)
@@ -104,7 +102,7 @@ class SaveActions:
         return saved.path
 
     def _on_saved(self, case: Case, saved: list[Saved], last: Event) -> None:
-        """Files were written with the labels as they were after the event `last`."""
+        """Handle written files, which hold the labels as of the event `last`."""
         for one in saved:
             case.files.remember(one.path, state_of(one.path))
         annotation = case.annotation
@@ -114,7 +112,7 @@ class SaveActions:
         self._tell(f"{told(saved)}{place}", False)
 
     def _why_not(self, case: Case, path: Path, how: SaveOptions) -> str:
-        """Why files may not be written, in a sentence; empty where they may."""
+        """A sentence: why files may not be written; empty if they may."""
         annotation = case.annotation
         rows = [one for one in annotation.table if annotation.voxel_count(one.number)]
         targets = label_paths(path, rows) if how.one_a_label else [path]
@@ -123,7 +121,7 @@ class SaveActions:
             return f"{_names(there)} was not replaced. {BORROWED}"
         changed = case.files.changed(there)
         if changed and self._ask(f"{_names(changed)}: {CHANGED}", (REPLACE,)) != REPLACE:
-            return f"{_names(changed)} was not replaced; save under another name."
+            return f"{_names(changed)} was not replaced; save under a new name."
         return ""
 
 
@@ -132,7 +130,7 @@ def _names(paths: list[Path]) -> str:
 
 
 def told(saved: list[Saved]) -> str:
-    """What was saved and what was checked, in a sentence or two."""
+    """One or two sentences: what was saved and what was checked."""
     if not saved:
         return "There is no label to save, so no file was written."
     names = ", ".join(one.path.name for one in saved)
@@ -142,7 +140,7 @@ def told(saved: list[Saved]) -> str:
 
 
 def suggested_path(case: Case) -> Path:
-    """Beside the image, under a name of its own; in the home folder where it has no file."""
+    """A new file name beside the image, or in the home folder if the image has no file."""
     source = case.image.grid.source
     folder = source.parent if source.exists() else Path.home()
     stem = without_problem(without_suffix(Path(case.image.name).name)) or "image"

@@ -1,4 +1,4 @@
-"""Runs the session's verbs for a case: masks for boxes as they are drawn, and propagation.
+"""`Segmenter`: segments boxes as they are drawn on a case, embeds slices, and starts propagations.
 
 The worker computes; the annotation is written here, on the GUI thread, as masks arrive.
 """
@@ -24,15 +24,15 @@ from napari_medsam.ui.state.eta import Eta
 from napari_medsam.ui.state.jobs import Job, JobOutcome, JobRunner
 
 FEW = 4
-"""Boxes of a slice, up to which each is answered by itself, from the whole slice first."""
+"""Most boxes on a slice that are segmented one by one, first from the whole slice."""
 
 
 def box_answers(
     session: Session, boxes: Sequence[PlacedBox]
 ) -> Iterator[tuple[PlacedBox, SliceMask]]:
-    """The masks of boxes on one slice; a later one for the same box is sharper.
+    """The masks of boxes on one slice; a later mask of the same box is sharper.
 
-    Many boxes (nuclei that were pasted) are answered together, so that they share crops.
+    Many boxes (pasted nuclei) are segmented together, so that they share crops.
     """
     if len(boxes) > FEW:
         yield from zip(boxes, session.segment([b.box for b in boxes]), strict=True)
@@ -43,16 +43,16 @@ def box_answers(
 
 
 class Segmenter:
-    """What runs on one case.
+    """Runs the jobs of one case.
 
     Parameters
     ----------
     case
-        Its `pending` boxes are drawn but not answered yet.
+        The case; its `pending` boxes are drawn but not segmented yet.
     jobs
         The lane for work on images, shared by all cases.
     tell, on_change
-        How to reach the user, and whom to tell that something changed.
+        Show a message to the user; called after a change.
     """
 
     def __init__(
@@ -64,13 +64,13 @@ class Segmenter:
         self._jobs = jobs
         self._tell = tell
         self._on_change = on_change
-        self._asked: SliceRef | None = None
+        self._running_slice: SliceRef | None = None
         self._answered: tuple[PlacedBox, Event] | None = None
         self._to_follow: list[PlacedBox] = []
         self.propagator = Propagator(case, jobs, tell, self._show_progress, self.run)
 
     def use(self, model: PromptableModel | None, cache: EmbeddingCache) -> None:
-        """Another model or window is another session; boxes that were waiting are answered."""
+        """Start a session for another model or window, and segment the boxes that wait."""
         self.stop()
         self.session = None
         if model is not None:
@@ -81,7 +81,7 @@ class Segmenter:
 
     @property
     def replace(self) -> bool:
-        """Whether masks may overwrite other labels and what was painted by hand."""
+        """Whether masks may overwrite other labels and painted voxels."""
         return self.propagator.replace
 
     @replace.setter
@@ -90,7 +90,7 @@ class Segmenter:
 
     @property
     def on_ready(self) -> Callable[[Sequence[SliceRef]], None]:
-        """Told of slices that have an embedding now."""
+        """Called with slices that have an embedding now."""
         return self.propagator.on_ready
 
     @on_ready.setter
@@ -100,7 +100,7 @@ class Segmenter:
     # --- boxes -------------------------------------------------------------------------
 
     def ask(self, boxes: list[PlacedBox]) -> None:
-        """Put boxes in the queue and answer it, the latest first; a locked label gets none."""
+        """Queue boxes and segment the queue, the latest first; locked labels are refused."""
         whys = [self.case.lock_reason(placed.label) for placed in boxes]
         boxes = [placed for placed, why in zip(boxes, whys, strict=True) if not why]
         if any(whys):
@@ -113,17 +113,17 @@ class Segmenter:
         redrawn = self._answered is not None and any(
             placed.box_id == self._answered[0].box_id for placed in boxes
         )
-        if self._asked is not None and not redrawn and self._is_asked(boxes):
-            # Its slice, or a crop of it, is being encoded right now, so cancelling would only
-            # cost time or a sharper mask; the queue is looked at again when that job ends.
+        if self._running_slice is not None and not redrawn and self._is_running_on(boxes):
+            # Their slice, or a crop of it, is being encoded now: cancelling would only cost time or
+            # a sharper mask. The queue is checked again when that job ends.
             return
         self.run()
 
-    def _is_asked(self, boxes: list[PlacedBox]) -> bool:
-        return all(placed.box.slice == self._asked for placed in boxes)
+    def _is_running_on(self, boxes: list[PlacedBox]) -> bool:
+        return all(placed.box.slice == self._running_slice for placed in boxes)
 
     def run(self) -> None:
-        """Answer the boxes that wait, if there is a model."""
+        """Segment the boxes that wait, if there is a model."""
         session, pending = self.session, list(self.case.pending.values())
         if session is None or not pending:
             return
@@ -135,7 +135,7 @@ class Segmenter:
                     hand_over(answer)
 
         self._jobs.cancel()
-        self._asked = groups[0][0]
+        self._running_slice = groups[0][0]
         self.progress = Progress("Segmenting")
         self._on_change()
         identity, window, overwrite = session.model.identity, self.case.window_name, self.replace
@@ -153,7 +153,7 @@ class Segmenter:
         self._jobs.start(Job(work, answer, self._boxes_ended, session.cancel))
 
     def _answer(self, placed: PlacedBox, mask: SliceMask, apply: Callable[[], Event]) -> None:
-        """Paint the first mask of a box, or a sharper one in its place: one event, one undo."""
+        """Paint the first mask of a box, or replace it by a sharper one: one event, one undo."""
         if self.case.pending.get(placed.box_id) is placed:
             del self.case.pending[placed.box_id]
             self._to_follow.append(placed)
@@ -165,7 +165,7 @@ class Segmenter:
             self.case.sync(self.case.annotation.undo())
         event = apply()
         self._answered = (placed, event)
-        self._asked = placed.box.slice
+        self._running_slice = placed.box.slice
         self.on_ready([placed.box.slice])
         if mask.is_empty:
             self._tell("The model found nothing in this box; draw it a little larger.", True)
@@ -175,7 +175,7 @@ class Segmenter:
         self._on_change()
 
     def _boxes_ended(self, outcome: JobOutcome) -> None:
-        self._asked = None
+        self._running_slice = None
         self._answered = None
         self.progress = None
         if outcome.kind == "failed":
@@ -193,18 +193,18 @@ class Segmenter:
     # --- propagation -------------------------------------------------------------------
 
     def propagate(
-        self, courses: Sequence[PropagationTarget], first: int, last: int, may_widen: bool = False
+        self, targets: Sequence[PropagationTarget], first: int, last: int, may_widen: bool = False
     ) -> None:
-        """Carry boxes over the slices first to last, both included; one undo takes it back.
+        """Propagate targets over the slices first to last, both included, as one undo step.
 
         `may_widen` as of `Propagator.propagate`.
 
         Raises
         ------
         ValueError
-            Where the range leaves out a box.
+            If the range excludes a box.
         """
-        self.propagator.propagate(courses, first, last, may_widen)
+        self.propagator.propagate(targets, first, last, may_widen)
 
     def _show_progress(self, progress: Progress | None) -> None:
         self.progress = progress
@@ -213,7 +213,7 @@ class Segmenter:
     # --- the whole volume --------------------------------------------------------------
 
     def embed_all(self) -> None:
-        """Embed all slices along the axis on screen, nearest first; Cancel keeps what is done."""
+        """Embed all slices along the axis on screen, nearest first; Cancel retains those done."""
         session, where = self.session, self.case.where()
         if session is None or where is None:
             return
@@ -231,11 +231,11 @@ class Segmenter:
             nonlocal done
             done += 1
             self.on_ready([embedded])
-            self.progress = Progress("Embedding", done, len(slices), eta.after(done))
+            self.progress = Progress("Preparing slices", done, len(slices), eta.after(done))
             self._on_change()
 
         self._jobs.cancel()
-        self.progress = Progress("Embedding", 0, len(slices))
+        self.progress = Progress("Preparing slices", 0, len(slices))
         self._on_change()
         self._jobs.start(Job(work, count, self._embedded, session.cancel))
 
@@ -256,7 +256,7 @@ class Segmenter:
         return self.progress is not None
 
     def undo(self) -> None:
-        """Take the last thing back: a box that still waits, else the last event in the log."""
+        """Undo the last step: the boxes that still wait, else the last event in the log."""
         if self.case.pending:
             self.cancel()
             return
@@ -268,12 +268,12 @@ class Segmenter:
         self.case.redo()
 
     def stop(self) -> None:
-        """Stop what runs for this case; boxes that wait stay in the queue."""
+        """Stop the running job of this case; boxes that wait stay in the queue."""
         if self.is_running:
             self._jobs.cancel()
 
     def cancel(self) -> None:
-        """Stop, and forget the boxes that wait."""
+        """Stop the running job, and remove the boxes that wait."""
         self.case.pending.clear()
         self.stop()
         self.case.sync()

@@ -1,4 +1,4 @@
-"""What the strip shows: which slices along the axis on screen are ready, boxed or in doubt."""
+"""Builds the `StripState`: which slices along the axis on screen are ready, boxed or uncertain."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from napari_medsam.ui.state.dock_state import StripState
 
 
 class ReadySlices:
-    """Remembers which slices have an embedding, so that they are not all asked for each redraw.
+    """Remembers which slices have an embedding, so that a redraw need not check them all.
 
-    `recount` asks for all; `add` is for what became ready since.
+    `recount` checks all; `add` adds slices that became ready since.
     """
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class ReadySlices:
         self._indices: set[int] = set()
 
     def of(self, session: Session | None, axis: Axis) -> frozenset[int]:
-        """Indices along `axis`."""
+        """The indices along `axis` of slices that have an embedding."""
         if session is not self._session or axis != self._axis:
             self._session, self._axis = session, axis
             self.recount()
@@ -41,19 +41,19 @@ class ReadySlices:
 
 
 def strip_of(case: Case, session: Session | None, ready: ReadySlices) -> StripState | None:
-    """The strip of a case; None for a picture, and in the 3D view."""
+    """The strip of a case; None for a picture and in the 3D view."""
     where = case.where()
     if where is None or case.image.volume.is_flat:
         return None
-    standing = case.reviews.status(where.axis, case.label)
+    status = case.reviews.status(where.axis, case.label)
     return StripState(
         where.axis,
         case.image.volume.n_slices(where.axis),
         where.index,
         ready.of(session, where.axis),
         case.keyframes(where.axis, case.label),
-        tuple(sorted(standing.confidences.items())),
-        standing.settled,
-        standing.accepted,
+        tuple(sorted(status.confidences.items())),
+        status.settled,
+        status.accepted,
         case.reviews.ends(where.axis, case.label),
     )

@@ -1,7 +1,7 @@
-"""What is left to look at beside the chosen label's slices of the view on screen, in words.
+"""Counts in words the uncertain slices left in other views and of other labels.
 
-The review goes through one label in one view. Who is told that nothing is left there must hear
-what is left in other views and of other labels, or takes the case for finished.
+The review covers one label in one view. A message that nothing is left there must also name the
+other views and labels, or the case would look finished.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.dock_state import VIEW_NAMES
 
 MOST_NAMED = 3
-"""Other labels that are named; a table may have a hundred."""
+"""Most other labels that are named; a table may have a hundred."""
 
 
 def name_of(case: Case, number: int) -> str:
@@ -22,10 +22,10 @@ def name_of(case: Case, number: int) -> str:
 
 
 def and_elsewhere(case: Case, axis: Axis) -> str:
-    """The rest of a sentence that says that the chosen label has none left along `axis`.
+    """The end of a sentence that the chosen label has no uncertain slice left along `axis`.
 
     Words like " in this view, 4 in the coronal view. Label 1 has 7, 2 in the sagittal view.";
-    "." where nothing is left at all.
+    "." if nothing is left at all.
     """
     left = case.reviews.left()
     if not left:
@@ -37,12 +37,12 @@ def and_elsewhere(case: Case, axis: Axis) -> str:
 
     own = " in this view, " + ", ".join(of(case.label)) if of(case.label) else ""
     others = sorted({number for number, _ in left} - {case.label})
-    said = []
+    sentences = []
     for number in others[:MOST_NAMED]:
         here = left.get((number, axis), 0)
         counts = [str(here)] * bool(here) + of(number)
-        said.append(f" {name_of(case, number)} has {', '.join(counts)}.")
+        sentences.append(f" {name_of(case, number)} has {', '.join(counts)}.")
     if len(others) > MOST_NAMED:
         n_more = len(others) - MOST_NAMED
-        said.append(f" {n_more} more label{'s have' if n_more > 1 else ' has'} some.")
-    return f"{own}.{''.join(said)}"
+        sentences.append(f" {n_more} more label{'s have' if n_more > 1 else ' has'} some.")
+    return f"{own}.{''.join(sentences)}"

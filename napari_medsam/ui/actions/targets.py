@@ -1,4 +1,4 @@
-"""What a case is asked for: rectangles on the screen become placed boxes, seeds and ranges."""
+"""Reads placed boxes from the rectangles on screen; finds the propagation's targets and range."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from napari_medsam.ui.state.dock_state import Range
 
 
 def take_drawn_boxes(case: Case) -> tuple[list[PlacedBox], list[PlacedBox]]:
-    """Take over what the user did to a case's boxes: those that need a mask now, those deleted.
+    """Read the user's changes of a case's boxes: returns those that need a mask, and those deleted.
 
-    Boxes that are gone leave the annotation (their masks stay); a rectangle too small to mean
-    anything, or beside the image, is ignored. So is what changed elsewhere while the mouse held a
-    rectangle: the screen does not show it yet.
+    Deleted boxes are removed from the annotation; their masks stay. A rectangle that is too small
+    or beside the image is ignored. So are changes made by others than the mouse during a drag: the
+    screen does not show them yet.
     """
     known = {placed.box_id: placed for placed in case.boxes_there()}
     where = case.where()
@@ -44,10 +44,10 @@ def take_drawn_boxes(case: Case) -> tuple[list[PlacedBox], list[PlacedBox]]:
 
 
 def seeds(case: Case) -> list[PlacedBox]:
-    """The boxes a propagation starts from: those of one slice, on which the chosen label has one.
+    """The boxes a propagation starts from: those of one slice on which the chosen label has a box.
 
-    It is the slice on screen, else that of the label's latest box in this view (in any view while
-    none is on screen). Boxes of other labels on that slice go with it. Empty where the chosen
+    That is the slice on screen, else the slice of the label's latest box in this view (in any view
+    if no slice is on screen). Boxes of other labels on that slice are included. Empty if the chosen
     label has no box: then no other label is propagated in its place.
     """
     boxes, where = case.annotation.boxes, case.where()
@@ -61,7 +61,7 @@ def seeds(case: Case) -> list[PlacedBox]:
 
 
 def _latest(case: Case, boxes: Mapping[int, PlacedBox]) -> PlacedBox:
-    """The one of these boxes, by their ids, that was placed or moved last."""
+    """Of these boxes (by id) the one that was placed or moved last."""
     for event in reversed(case.annotation.log):
         for placed in event.boxes_after:
             if boxes.get(placed.box_id) == placed:
@@ -70,13 +70,13 @@ def _latest(case: Case, boxes: Mapping[int, PlacedBox]) -> PlacedBox:
 
 
 def why_no_seeds(case: Case | None) -> str:
-    """Why nothing can be propagated while `range_asked` is None, and what to do, in a sentence."""
+    """A sentence: why nothing can be propagated while `range_asked` is None, and what to do."""
     label = None if case is None else case.named(case.label)
     if case is None or label is None:
         return "Draw a box first; propagation starts from it."
     if case.image.volume.is_flat:
         return "This image has one slice; there is nothing to propagate to."
-    place = " on this view" if case.where() is not None else ""
+    place = " in this view" if case.where() is not None else ""
     return f"Draw a box for {label.name}{place} first; propagation starts from it."
 
 
@@ -86,14 +86,14 @@ def targets(case: Case) -> list[PropagationTarget]:
 
 
 def target_for(case: Case, placed: PlacedBox) -> PropagationTarget:
-    """The object that a box belongs to, with its other boxes and the masks of it that stand."""
+    """The object that a box belongs to, with its other boxes and its fixed masks."""
     reviews = case.reviews
-    standing = reviews.fixed_masks(placed.box.slice.axis, placed.label)
-    return target_of(placed, case.annotation.boxes, standing, reviews.keys())
+    fixed = reviews.fixed_masks(placed.box.slice.axis, placed.label)
+    return target_of(placed, case.annotation.boxes, fixed, reviews.keys())
 
 
 def target_on(case: Case, axis: Axis, index: int) -> PropagationTarget | None:
-    """The current label's object along an axis whose keyframes lie nearest to a slice."""
+    """The current label's object along an axis whose keyframe is nearest to a slice."""
     own = [b for b in case.annotation.boxes if (b.label, b.box.slice.axis) == (case.label, axis)]
     if not own:
         return None
@@ -101,7 +101,7 @@ def target_on(case: Case, axis: Axis, index: int) -> PropagationTarget | None:
 
 
 def range_asked(case: Case) -> Range | None:
-    """The slices a propagation would visit now; None without a box, or on a picture."""
+    """The slices that a propagation would visit now; None without a box, or on a picture."""
     found = targets(case)
     if not found or case.image.volume.is_flat:
         return None
@@ -113,7 +113,7 @@ def range_asked(case: Case) -> Range | None:
 
 
 def slices_of(boxes: Sequence[PlacedBox]) -> list[tuple[SliceRef, list[PlacedBox]]]:
-    """Boxes by slice, the latest box's slice first: what was asked last is answered first."""
+    """Boxes grouped by slice, the latest box's slice first: the last request is answered first."""
     by_slice: dict[SliceRef, list[PlacedBox]] = {}
     for placed in reversed(boxes):
         by_slice.setdefault(placed.box.slice, []).append(placed)

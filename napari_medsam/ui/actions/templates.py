@@ -1,4 +1,4 @@
-"""Templates of labels on the open case: the menu's choices, and what they do."""
+"""Label templates: the menu that applies one to the open case or saves its table as one."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from napari_medsam.ui.state.dock_state import Notify
 
 
 class Templates:
-    """Brings templates into the open case's table, and keeps its table as one.
+    """Adds templates to the open case's label table, and saves the table as a template.
 
     Parameters
     ----------
     case
-        The open case; None where there is none.
+        The open case; None if there is none.
     tell, on_change
-        How to tell the user, and whom to tell that something changed.
+        Show a message to the user; called after a change.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Templates:
         self._on_change = on_change
 
     def apply(self, name: str) -> None:
-        """Add a template's labels; those that are there stay. One step that can be undone."""
+        """Add a template's labels to the existing ones, as one step that can be undone."""
         case = self._case()
         if case is None:
             return
@@ -56,7 +56,7 @@ class Templates:
         self._on_change()
 
     def save(self, name: str) -> None:
-        """Keep the names, colours and terms of the open case under a name."""
+        """Save the names, colours and coded terms of the open case as a template."""
         case = self._case()
         if case is None:
             return
@@ -65,11 +65,11 @@ class Templates:
         except (ValueError, SaveError, OSError) as error:
             self._tell(str(error), True)
             return
-        self._tell(f"Template {path.stem} is kept on this computer.", False)
+        self._tell(f"Template {path.stem} is saved on this computer.", False)
 
 
 def fill_menu(menu: QMenu, templates: Templates, parent: QWidget) -> None:
-    """Show the templates there are now; called each time the menu opens."""
+    """Show the current templates; called each time the menu opens."""
     menu.clear()
     for name in template_names():
         _add(menu, name, partial(templates.apply, name))

@@ -1,6 +1,6 @@
-"""A tour of a minute on the sample case: what to do next, until the user has done it.
+"""The one-minute tour on the sample case: shows each step until the user has done it.
 
-It watches what is done and asks for nothing else, so it can be left at any step. No widgets here.
+It only watches what the user does, so it can be left at any step. It has no widgets.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.shortcuts import key_of
 
 SLICE = 25
-"""Of the sample: the liver is large on it."""
+"""The slice of the sample that the tour starts on; the liver is large on it."""
 
-OFFER = "New here? A tour of a minute, on a sample case."
+OFFER = "New here? Take a one-minute tour on a sample case."
 
 
 @dataclass(frozen=True)
 class TourStep:
-    """What to do, with `{action}` for an action's key, and whether it is done.
+    """A step: its sentence, with `{action}` for an action's key, and a test whether it is done.
 
-    `is_done` is given the case and the slice that was on screen when the step began.
+    `is_done` gets the case and the slice that was on screen when the step began.
     """
 
     sentence: str
@@ -47,25 +47,24 @@ def _is_saved(case: Case, _: SliceRef | None) -> bool:
 
 STEPS = (
     TourStep(
-        "Drag a box around the liver, the large organ on the left of the picture. The outline "
-        "follows; let go when it fits.",
+        "Drag a box around the liver, the large organ on the left. Release when the outline fits.",
         _has_mask,
     ),
     TourStep(
-        "Press {propagate}: the box is carried over the slices above and below.", _was_propagated
+        "Press {propagate} to propagate the box to the slices above and below.", _was_propagated
     ),
     TourStep(
-        "Press {next_doubtful} for the slice most in doubt, or scroll: look whether the mask is "
-        "right. ({undo} takes anything back.)",
+        "Press {next_doubtful} for the most uncertain slice, or scroll, and check the mask. "
+        "{undo} undoes any step.",
         _looked_elsewhere,
     ),
-    TourStep("Press {save} and save the labels.", _is_saved),
+    TourStep("Press {save} to save the labels.", _is_saved),
 )
-LAST = "That is the whole way. {sheet} shows all keys; drop your own file here to begin."
+LAST = "The tour is finished. {sheet} shows all keys. Drop your own file here to begin."
 
 
 class Tour:
-    """Where the user is on the tour."""
+    """The current step of the tour."""
 
     def __init__(self) -> None:
         self._n: int | None = None
@@ -77,18 +76,18 @@ class Tour:
 
     @property
     def is_over(self) -> bool:
-        """Whether only the last word is left."""
+        """Whether all steps are done."""
         return self._n == len(STEPS)
 
     def start(self) -> None:
-        """From the first step, whatever was before."""
+        """Start at the first step."""
         self._n, self._began = 0, None
 
     def stop(self) -> None:
         self._n = None
 
     def sentence(self, case: Case | None) -> str:
-        """What to do next; goes on to the step after where this one is done."""
+        """The sentence of the current step; moves to the next step if this one is done."""
         if self._n is None:
             return ""
         if case is not None and not self.is_over and STEPS[self._n].is_done(case, self._began):

@@ -1,4 +1,4 @@
-"""Hears the viewer turn, scroll and zoom, and change tools; keeps the open case looking right."""
+"""Watches the viewer's orientation, slice, zoom and tools, and updates the open case's display."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ class ViewWatch:
     Parameters
     ----------
     viewer
-        Whose.
+        The viewer.
     throttle
         See `LabelsLayer`.
     on_view
-        Called, not too often, when another slice, view or tool is on screen.
+        Called, throttled, when another slice, view or tool is on screen.
     on_scroll
-        Called, not too often, when another slice may be on screen.
+        Called, throttled, when another slice may be on screen.
     on_window
-        Called, not too often, when the contrast limits moved that the model is shown.
+        Called, throttled, when the contrast limits change that are the model's window.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class ViewWatch:
         self._viewer = viewer
         self._case: Case | None = None
         self._fit_soon = throttle(self._fit)
-        self._tell_soon = throttle(on_view)
+        self._view_soon = throttle(on_view)
         self._window_soon = throttle(on_window)
         self._scroll_soon = throttle(on_scroll)
         viewer.dims.events.order.connect(self._on_turned)
@@ -49,7 +49,7 @@ class ViewWatch:
         viewer.layers.selection.events.active.connect(self._on_tool)
 
     def follow(self, case: Case | None) -> None:
-        """Look after another case, or none."""
+        """Follow another case, or none."""
         if self._case is not None:
             self._case.layer.events.contrast_limits.disconnect(self._on_limits)
             self._case.boxes.layer.events.mode.disconnect(self._on_tool)
@@ -69,9 +69,9 @@ class ViewWatch:
         self.follow(None)
 
     def _on_tool(self) -> None:
-        """The buttons of napari change tools too."""
+        """Redraw the dock: napari's own buttons change tools too."""
         if self._case is not None:
-            self._tell_soon()
+            self._view_soon()
 
     def _on_limits(self) -> None:
         if self._case is not None and self._case.window_name == AS_SHOWN:
@@ -81,11 +81,11 @@ class ViewWatch:
         if self._case is not None:
             turn_head_up(self._viewer, self._case.layer)
             self._fit_soon()
-            self._tell_soon()
+            self._view_soon()
             self._scroll_soon()
 
     def _on_ndisplay(self) -> None:
-        """The 3D view ends the box tool and does not bring it back (napari 0.9)."""
+        """Pause the box tool: the 3D view ends it and does not restore it (napari 0.9)."""
         if self._case is not None:
             self._case.boxes.pause_drawing(self._viewer.dims.ndisplay == 3)
         self._on_turned()
@@ -93,10 +93,10 @@ class ViewWatch:
     def _on_scrolled(self) -> None:
         if self._case is not None:
             self._scroll_soon()
-        # With one box at most, what a propagation starts from does not depend on the slice.
+        # With at most one box, the start of a propagation does not depend on the slice.
         annotation = self._case.annotation if self._case is not None else None
         if annotation is not None and (len(annotation.boxes) > 1 or annotation.accepted):
-            self._tell_soon()
+            self._view_soon()
 
     def _on_zoomed(self) -> None:
         if self._case is not None:

@@ -1,1 +1,1 @@
-"""The napari layers of a case."""
+"""The napari layers of a case: image, labels, boxes, points and preview."""

@@ -1,8 +1,8 @@
-"""The boxes layer of a case: rectangles on the screen, and the `BoxPrompt` each of them means.
+"""The boxes layer of a case: its rectangles on screen, and the `BoxPrompt` that each stands for.
 
-The annotation holds the truth. What the user draws, moves or deletes is read from here by
-`BoxesLayer.drawn`; what undo brings back is written by `BoxesLayer.show`, under a guard, so that
-our own writing is never taken for the user's.
+The annotation is authoritative. `BoxesLayer.drawn` reads what the user drew, moved or deleted;
+`BoxesLayer.show` writes what undo restores, under a guard, so that our own changes are never taken
+for the user's.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from napari_medsam.engine.data.volume import AXES, Axis, Volume
 from napari_medsam.ui.layers.labels_layer import lock, placement
 
 SMALLEST = 2.0
-"""Pixels a side: a click without a drag leaves a box of about half a pixel."""
+"""Least side of a box in pixels: a click without a drag leaves one of about half a pixel."""
 
 LINE = 2.0
 """Width of a box's line in screen pixels."""
@@ -35,7 +35,7 @@ _YELLOW: Color = (1.0, 1.0, 0.0)
 
 @dataclass(frozen=True, eq=False)
 class DrawnBox:
-    """A rectangle as it is on the screen: where in the layer, its id (0 if new), its corners."""
+    """A rectangle on the screen: its index in the layer, its id (0 if new), label and corners."""
 
     index: int
     box_id: int
@@ -44,17 +44,17 @@ class DrawnBox:
 
 
 def box_from_shape(vertices: NDArray[np.floating], axis: Axis, volume: Volume) -> BoxPrompt | None:
-    """The box that a rectangle on slices along `axis` means; None if it is too small or outside.
+    """The box of a rectangle on slices along `axis`; None if it is too small or outside.
 
     Parameters
     ----------
     vertices
         (N, 3) z, y, x in voxels of the volume, or (N, 2) y, x on a picture. Only their extent
-        counts: napari lets a rectangle be pulled into another shape.
+        counts: napari lets the user drag a rectangle into another shape.
     axis
         The axis that is not on screen.
     volume
-        The volume the box lies on.
+        The volume of the box.
     """
     corners = np.asarray(vertices, dtype=np.float64)
     if corners.shape[1] == 2:
@@ -77,7 +77,7 @@ def box_from_shape(vertices: NDArray[np.floating], axis: Axis, volume: Volume) -
 
 
 def shape_from_box(box: BoxPrompt, ndim: int) -> NDArray[np.float64]:
-    """(4, ndim) corners of a box in the order napari keeps rectangles."""
+    """(4, ndim) corners of a box in napari's order of corners."""
     hidden = AXES.index(box.slice.axis)
     row, column = (n for n in range(3) if n != hidden)
     vertices = np.empty((4, 3))
@@ -93,12 +93,12 @@ class BoxesLayer:
     Parameters
     ----------
     image
-        The image layer that it lies on.
+        The image layer below it.
     on_change
         Called when the user has added, moved, resized or deleted boxes.
     later
-        Calls a function once the mouse event is over: napari does not expect its shapes to
-        change while it tells of a change.
+        Calls a function after the mouse event: napari does not expect its shapes to change
+        while it emits an event about a change.
     """
 
     def __init__(self, image: Image, on_change: Callable[[], None], later: Later) -> None:
@@ -118,8 +118,8 @@ class BoxesLayer:
         self._later = later
         self._colors: Mapping[int, Color] = {}
         self._is_ours = False
-        self._in_hand = False
-        self._is_given_up = False
+        self._is_dragging = False
+        self._is_cancelled = False
         self._shown: Sequence[PlacedBox] = ()
         self._on_screen: frozenset[int] = frozenset()
         self._was_drawing = False
@@ -127,7 +127,7 @@ class BoxesLayer:
 
     @contextmanager
     def _ours(self) -> Iterator[None]:
-        """What happens to the layer inside is our own doing."""
+        """Mark the changes made inside as our own."""
         before, self._is_ours = self._is_ours, True
         try:
             yield
@@ -138,27 +138,27 @@ class BoxesLayer:
         if self._is_ours:
             return
         action = str(event.action)
-        # From the press of the button to its release the rectangle belongs to the mouse.
-        self._in_hand = action in ("adding", "changing")
+        # Between press and release of the button the mouse changes the rectangle.
+        self._is_dragging = action in ("adding", "changing")
         if action in ("added", "changed", "removed"):
-            given_up, self._is_given_up = self._is_given_up, False
-            self._later((lambda: self.show(self._shown)) if given_up else self._on_change)
+            is_cancelled, self._is_cancelled = self._is_cancelled, False
+            self._later((lambda: self.show(self._shown)) if is_cancelled else self._on_change)
 
     def cancel_drawing(self) -> bool:
-        """Let the rectangle that the mouse holds come to nothing; False where it holds none.
+        """Cancel the rectangle being dragged; return False if there is none.
 
-        napari goes on with it until the button is let go, so it is only made invisible here.
+        napari continues the drag until the button is released, so here it is only made invisible.
         """
-        self._is_given_up = self._in_hand
-        if self._in_hand:
+        self._is_cancelled = self._is_dragging
+        if self._is_dragging:
             colors = np.array(self.layer.edge_color)
             colors[list(self.layer.selected_data), 3] = 0
             with self._ours():
                 self.layer.edge_color = colors
-        return self._in_hand
+        return self._is_dragging
 
     def drawn(self) -> list[DrawnBox]:
-        """The rectangles that are there; a copy that was pasted counts as new."""
+        """The rectangles on screen; a pasted copy counts as new."""
         found: list[DrawnBox] = []
         seen = {0}
         features = self.layer.features
@@ -178,11 +178,11 @@ class BoxesLayer:
     def show(self, boxes: Sequence[PlacedBox]) -> None:
         """Make the rectangles those of `boxes`, if they are not.
 
-        While the mouse holds one nothing is done: its release calls `on_change`, and who
-        hears that shows the boxes again.
+        During a drag nothing is done: its end calls `on_change`, whose handler shows the boxes
+        again.
         """
         self._shown = boxes
-        if self._in_hand:
+        if self._is_dragging:
             return
         with self._ours():
             if not self._is_showing(boxes):
@@ -191,10 +191,10 @@ class BoxesLayer:
         self._on_screen = frozenset(b.box_id for b in boxes)
 
     def was_shown(self, box_id: int) -> bool:
-        """Whether a box was on the screen when the mouse last took hold of one.
+        """Whether a box was on the screen when the last drag began.
 
-        What undo, redo or a key does to the boxes meanwhile is shown only after the release: a
-        box that is not there yet was not deleted by the user, and one still there is not new.
+        Changes by undo, redo or a key during a drag are shown only after its end: a box that is
+        not on screen yet was not deleted by the user, and one still on screen is not new.
         """
         return box_id in self._on_screen
 
@@ -203,15 +203,16 @@ class BoxesLayer:
         self._colors = colors
         self.layer.feature_defaults = {"label": label, "box_id": 0}
         with self._ours():
-            # This also recolours the selected boxes, which _recolor puts right.
+            # This also recolours the selected boxes; _recolor corrects that.
             self.layer.current_edge_color = (*colors.get(label, _YELLOW), 1.0)
             self._recolor()
 
     def fit_line(self, zoom: float, displayed: Sequence[int]) -> None:
         """Keep lines about `LINE` screen pixels wide at `zoom` screen pixels a millimetre.
 
-        Widths are in voxels, so where the two axes on screen differ one width cannot fit
-        both; their mean is taken. `displayed` are those axes, counted from the end.
+        Widths are in voxels. If the spacing of the two axes on screen differs, one width cannot
+        fit both, so their geometric mean is taken. `displayed` are those axes, counted from the
+        end.
         """
         scale = np.abs(np.asarray(self.layer.scale))[list(displayed)]
         width = LINE / max(zoom * float(np.exp(np.log(scale).mean())), 1e-6)
@@ -224,7 +225,7 @@ class BoxesLayer:
         self.layer.mode = "add_rectangle" if on else "pan_zoom"
 
     def pause_drawing(self, paused: bool) -> None:
-        """Put the box tool away for the 3D view, and take it up again afterwards."""
+        """Switch the box tool off for the 3D view, and on again afterwards."""
         if paused:
             self._was_drawing = self._was_drawing or self.is_drawing
         elif self._was_drawing:

@@ -1,11 +1,11 @@
-"""From an image layer to the `ImageFile` behind it, and the layers of an `ImageFile`.
+"""Converts between napari image layers and `ImageFile`, and finds the window of a layer.
 
-A layer that our reader made carries its `ImageFile` in `layer.metadata` under `KEY`. Any other
-image layer works too: its voxels and its scale are taken as they are, and since nothing is known
-of its place in the patient, labels are saved at the coordinates index x scale.
+A layer made by our reader has its `ImageFile` in `layer.metadata` under `KEY`. Any other image
+layer works too: its voxels and its scale are used as they are. Its place in the patient is
+unknown, so labels are saved at the coordinates index x scale.
 
-No direction cosines ever go into a layer: napari cuts oblique affines wrongly (napari #3410,
-#2616). Voxels are in LPS order already, and the true geometry travels in the `ImageFile`.
+A layer never gets direction cosines: napari slices oblique affines wrongly (napari #3410, #2616).
+Voxels are already in LPS order, and the true geometry is in the `ImageFile`.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from napari_medsam.formats.common.label_table import complete_table
 from napari_medsam.ui.layers.labels_layer import GRID, OPACITY, TABLE, colormap_of, features_of
 
 KEY = "napari_medsam"
-"""In `layer.metadata`: the `ImageFile` of an image layer."""
+"""Key in `layer.metadata` of the `ImageFile` of an image layer."""
 
 AS_SHOWN = "as shown"
 """The name of the window that follows the layer's contrast limits."""
 
 UNKNOWN_PLACE = (
-    "This image came without its place in the patient; labels are saved with its pixel size, "
+    "This image has no known place in the patient; labels are saved with its pixel size, "
     "starting at 0, 0, 0. Open the file with napari-medsam to keep the true geometry."
 )
 
@@ -42,7 +42,7 @@ LayerData = tuple[Any, dict[str, Any], str]
 
 
 def image_layer_data(image: ImageFile) -> LayerData:
-    """What napari's reader and sample contributions return: data, settings, layer type."""
+    """The layer of an image as napari's readers and samples return it: data, settings, type."""
     volume = image.volume
     ndim = 2 if volume.is_flat else 3
     settings: dict[str, Any] = {
@@ -60,7 +60,7 @@ def image_layer_data(image: ImageFile) -> LayerData:
 
 
 def labels_layer_data(file: LabelFile, grid: SourceGrid, name: str) -> LayerData:
-    """A labels layer of its own for a label file on its own grid, as napari's readers give it."""
+    """A separate labels layer for a label file on its own grid, as napari's readers return it."""
     flat = len(file.labels) == 1
     table = complete_table(file.labels, file.table)
     settings = {
@@ -82,7 +82,7 @@ def image_file_of(layer: Image) -> ImageFile:
     Raises
     ------
     ValueError
-        One sentence, where the layer is nothing that can be segmented.
+        With one sentence, if the layer cannot be segmented.
     """
     image = layer.metadata.get(KEY)
     if isinstance(image, ImageFile) and np.may_share_memory(layer.data, image.volume.voxels):
@@ -91,7 +91,7 @@ def image_file_of(layer: Image) -> ImageFile:
 
 
 def has_known_place(layer: Image) -> bool:
-    """Whether the layer's geometry came from a file we read."""
+    """Whether the layer's geometry is from a file that our reader opened."""
     return (
         isinstance(layer.metadata.get(KEY), ImageFile)
         and image_file_of(layer) is (layer.metadata[KEY])
@@ -101,8 +101,8 @@ def has_known_place(layer: Image) -> bool:
 def _from_layer(layer: Image) -> ImageFile:
     if layer.ndim not in (2, 3):
         raise ValueError(
-            f"{layer.name} has {layer.ndim} dimensions; one volume or picture at a time can be "
-            f"segmented. Split it (right-click the layer, Split Stack) and choose one part."
+            f"{layer.name} has {layer.ndim} dimensions; only one volume or picture at a time can "
+            f"be segmented. Split it (right-click the layer, Split Stack) and choose one part."
         )
     _refuse_turned(layer)
     voxels = np.asarray(layer.data[0] if layer.multiscale else layer.data)
@@ -121,7 +121,7 @@ def _from_layer(layer: Image) -> ImageFile:
 
 
 def _refuse_turned(layer: Image) -> None:
-    """A box drawn on an obliquely cut layer would lie on the wrong slice."""
+    """Refuse a rotated or sheared layer: a box drawn on it would be on the wrong slice."""
     identity = np.eye(layer.ndim)
     linear = np.asarray(layer.affine.linear_matrix)
     turned = not np.allclose(linear, np.diag(np.diag(linear)), atol=1e-6)
@@ -147,7 +147,7 @@ _WINDOWS: WeakKeyDictionary[Volume, dict[str, Window]] = WeakKeyDictionary()
 
 
 def window_of_layer(image: ImageFile, preset: str) -> Window:
-    """A preset's window, found once for each volume (percentiles take a while)."""
+    """The window of a preset or "LOWER,UPPER", cached per volume: percentiles are slow."""
     found = _WINDOWS.setdefault(image.volume, {})
     if preset not in found:
         own = "," in preset
@@ -156,10 +156,10 @@ def window_of_layer(image: ImageFile, preset: str) -> Window:
 
 
 def first_window_of(image: ImageFile) -> Window:
-    """The window an image is opened with."""
+    """The window with which an image is opened."""
     return window_of_layer(image, first_window(image))
 
 
 def contrast_limits(window: Window) -> tuple[float, float]:
-    """What napari shows for a window; it refuses two equal limits."""
+    """A window as napari's contrast limits, which must differ."""
     return window.lower, window.upper if window.upper > window.lower else window.lower + 1

@@ -1,8 +1,8 @@
-"""The labels layer of a case, the way its slices lie on the screen, and which slice that is.
+"""The labels layer of a case, and functions that read and set the slice on screen.
 
-The labels layer's `data` is the annotation's own array, so nothing is copied; the model's masks
-are written by the annotation, and this file only redraws. Strokes of napari's brush are written
-by napari and reported to the annotation, whose undo replaces napari's.
+The layer's `data` is the annotation's own array, without a copy. The annotation writes the model's
+masks; this module only redraws. napari writes its brush strokes, which are reported to the
+annotation, whose undo replaces napari's.
 """
 
 from __future__ import annotations
@@ -33,38 +33,38 @@ TABLE = "napari_medsam_table"
 
 OPACITY = 0.5
 Throttle = Callable[[Callable[[], None]], Callable[[], None]]
-"""Turns a function into one that may be called often and runs only so often."""
+"""Turns a function into one that may be called often but runs at a limited rate."""
 
 Painted = tuple[tuple[NDArray[np.intp], ...], NDArray[np.uint16], NDArray[np.uint16]]
 
 
 def placement(image: Image) -> dict[str, Any]:
-    """The settings that lay another layer exactly over an image layer."""
+    """The settings that place another layer exactly over an image layer."""
     names = ("scale", "translate", "units", "axis_labels")
     settings = {name: getattr(image, name) for name in names if hasattr(image, name)}
-    # Only the diagonal and the shift: `images` refuses layers that are turned or sheared.
+    # Only diagonal and translation: `image_layer` refuses rotated and sheared layers.
     return settings | {"affine": image.affine}
 
 
 def lock(layer: Layer) -> None:
-    """Keep a layer of ours from being deleted by accident, where napari can."""
+    """Protect a layer from accidental deletion, if napari can."""
     if LayerLock is not None:
         layer.locked = LayerLock.DELETION
 
 
 class LabelsLayer:
-    """Shows an annotation's labels, and tells what the user painted on them.
+    """Shows an annotation's labels, and reports what the user painted on them.
 
     Parameters
     ----------
     labels
-        (Z, Y, X) uint16, the annotation's.
+        The annotation's array, (Z, Y, X) uint16.
     image
-        The image layer that it lies on; 2D for a picture.
+        The image layer below it; 2D for a picture.
     grid
-        Where to save, for napari's own File > Save.
+        The grid to save on, for napari's own File > Save.
     throttle
-        Bounds how often the screen is redrawn while masks stream in.
+        Limits how often the screen is redrawn while masks arrive.
     """
 
     def __init__(
@@ -86,32 +86,32 @@ class LabelsLayer:
         self._where: Callable[[], SliceRef | None] = lambda: None
 
     def watch(self, where: Callable[[], SliceRef | None]) -> None:
-        """Say which slice is on screen, so that changes elsewhere need no redraw."""
+        """Set how to find the slice on screen, so that changes on other slices need no redraw."""
         self._where = where
 
     def take_over_undo(self, undo: Callable[[], Any], redo: Callable[[], Any]) -> None:
-        """Let napari's Ctrl+Z on this layer walk the annotation's log, not napari's history."""
+        """Make Ctrl+Z on this layer use the annotation's log instead of napari's history."""
         self.layer.undo = undo
         self.layer.redo = redo
 
     def release(self) -> None:
-        """Make it an ordinary layer: it can be deleted, and Ctrl+Z is napari's again."""
+        """Make it an ordinary layer, which can be deleted and has napari's own undo."""
         for name in ("undo", "redo"):
             self.layer.__dict__.pop(name, None)
         if LayerLock is not None:
             self.layer.locked = LayerLock.NONE
 
     def show_table(self, table: Sequence[Label]) -> None:
-        """Colours and names as in the table; a number that is not in it is grey."""
+        """Apply the table's colours and names; numbers that are not in it are grey."""
         if tuple(table) == self._table and self.layer.colormap is self._colors:
-            return  # a colormap, new or not, makes OpenGL compile the layer's shader again
+            return  # setting a colormap, even the same, makes OpenGL compile the shader again
         self._table, self._colors = tuple(table), colormap_of(table)
         self.layer.colormap = self._colors
         self.layer.metadata[TABLE] = self._table
         self.layer.features = features_of(table)
 
     def show_change(self, slices: Iterable[SliceRef]) -> None:
-        """Redraw, soon, if any of the slices is on screen."""
+        """Redraw soon, if any of the slices is on screen."""
         self._touched.update(where.whole for where in slices)
         self._redraw_soon()
 
@@ -126,7 +126,7 @@ class LabelsLayer:
             self.layer.refresh(extent=False, thumbnail=False, highlight=False)
 
     def painted(self, event: Any) -> Painted | None:
-        """The voxels of a `paint` event: indices (z, y, x), what they were, what they are."""
+        """The voxels of a `paint` event: indices (z, y, x), values before, values after."""
         parts = [_atom(atom) for atom in event.value]
         parts = [part for part in parts if part[1].size]
         if not parts:
@@ -164,25 +164,25 @@ def colormap_of(table: Sequence[Label]) -> DirectLabelColormap:
 
 
 def features_of(table: Sequence[Label]) -> pd.DataFrame:
-    """The names of a table, as napari shows them under the mouse."""
+    """The names of a table, which napari shows in its status bar."""
     numbers, names = [0, *(n.number for n in table)], ["", *(n.name for n in table)]
     return pd.DataFrame({"index": numbers, "name": names})
 
 
 def add_beside(viewer: ViewerModel, layer: Layer) -> None:
-    """Add a layer that the user does not work on: the one that is selected stays so."""
+    """Add a layer without selecting it."""
     active = viewer.layers.selection.active
     viewer.add_layer(layer)
     viewer.layers.selection.active = active
 
 
 def camera_of(viewer: ViewerModel) -> Any:
-    """The viewer's camera; napari 0.9 keeps it in the scene, and warns elsewhere."""
+    """The viewer's camera; in napari 0.9 it is in the scene, and the old place warns."""
     return viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera
 
 
 def shown_slice(viewer: ViewerModel, layer: Layer) -> SliceRef | None:
-    """The slice of a layer that is on screen; None in 3D, or where two of its axes are hidden."""
+    """The slice of a layer that is on screen; None in 3D, or if two of its axes are hidden."""
     if layer.ndim == 2:
         flat = viewer.dims.displayed == (viewer.dims.ndim - 2, viewer.dims.ndim - 1)
         return SliceRef("z", 0) if flat else None
@@ -196,7 +196,7 @@ def shown_slice(viewer: ViewerModel, layer: Layer) -> SliceRef | None:
 
 
 def show_axis(viewer: ViewerModel, layer: Layer, axis: Axis) -> None:
-    """Turn the view so that slices along `axis` are seen: z axial, y coronal, x sagittal."""
+    """Show slices along `axis`: z axial, y coronal, x sagittal."""
     offset = viewer.dims.ndim - 3
     if layer.ndim < 3:
         viewer.dims.ndisplay = 2
@@ -208,7 +208,7 @@ def show_axis(viewer: ViewerModel, layer: Layer, axis: Axis) -> None:
 
 
 def show_slice(viewer: ViewerModel, layer: Layer, where: SliceRef) -> None:
-    """Bring a slice of a layer on screen, turning the view if need be."""
+    """Show a slice of a layer, changing the view if needed."""
     shown = shown_slice(viewer, layer)
     if shown is None or shown.axis != where.axis:
         show_axis(viewer, layer, where.axis)
@@ -220,9 +220,10 @@ def show_slice(viewer: ViewerModel, layer: Layer, where: SliceRef) -> None:
 
 
 def turn_head_up(viewer: ViewerModel, layer: Layer | None) -> None:
-    """Let z, which runs to the head, go up the screen wherever it runs along it.
+    """Show the head up: if z, which runs to the head, is vertical on screen, draw it upwards.
 
-    napari draws rows downwards, which suits y (to the back) and pictures. None puts that back.
+    napari draws rows downwards, which is right for y (to the back) and for pictures. With None as
+    the layer that default is restored.
     """
     camera = camera_of(viewer)
     if not hasattr(camera, "orientation2d"):

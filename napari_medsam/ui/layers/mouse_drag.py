@@ -1,6 +1,6 @@
-"""Hears the mouse on a layer: a drag as it goes on, and a click that was no drag.
+"""`DragWatch`: reports drags and clicks of the left mouse button on a layer.
 
-napari's own tools go on as they are: this only listens.
+It only listens; napari's own tools work as usual.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 from napari.layers import Layer
 
 STILL = 3.0
-"""Screen pixels that the mouse may move in a click."""
+"""Most screen pixels that the mouse moves in a click."""
 
 
 class DragWatch:
@@ -21,13 +21,13 @@ class DragWatch:
     Parameters
     ----------
     layer
-        Which must be the active one to be heard.
+        The layer; napari reports its mouse events only while it is active.
     on_move
         Called with each move of the mouse while the button is held.
     on_end
-        Called once the button is let go.
+        Called when the button is released.
     on_click
-        Called with the world position where the button came down, where the mouse stayed there.
+        Called with the world position of the press, if the mouse did not move.
     """
 
     def __init__(
@@ -40,15 +40,15 @@ class DragWatch:
         self._layer = layer
         self._on_move, self._on_end, self._on_click = on_move, on_end, on_click
         self.is_dragging = False
-        layer.mouse_drag_callbacks.append(self._hear)
+        layer.mouse_drag_callbacks.append(self._on_drag)
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         self.is_dragging = False
-        if self._hear in self._layer.mouse_drag_callbacks:
-            self._layer.mouse_drag_callbacks.remove(self._hear)
+        if self._on_drag in self._layer.mouse_drag_callbacks:
+            self._layer.mouse_drag_callbacks.remove(self._on_drag)
 
-    def _hear(self, _: Layer, event: Any) -> Generator[None, None, None]:
+    def _on_drag(self, _: Layer, event: Any) -> Generator[None, None, None]:
         if event.button != 1:
             return
         began, position = np.asarray(event.pos, float), tuple(event.position)

@@ -1,7 +1,7 @@
-"""The points layer of a case: clicks on the screen for one object, inside it and outside.
+"""The points layer of a case: the clicks inside and outside one object.
 
-It holds the points of the object that is being pointed at, no other's: what was found before is
-in the labels, and its box in the boxes layer.
+It has only the points of the current object: masks of earlier objects are in the labels layer,
+their boxes in the boxes layer.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from napari_medsam.ui.layers.boxes_layer import Later
 from napari_medsam.ui.layers.labels_layer import lock, placement
 
 COLORS = {True: "limegreen", False: "red"}
-SYMBOLS = {True: "disc", False: "x"}  # told apart without colours too
+SYMBOLS = {True: "disc", False: "x"}  # distinguishable without colours
 ON_SCREEN = (9, 13)
 """Smallest and largest size of a point, in screen pixels."""
 
@@ -41,7 +41,7 @@ class PointsLayer:
     Parameters
     ----------
     image
-        The image layer that it lies on.
+        The image layer below it.
     on_change
         Called when the user has added, moved or deleted points.
     later
@@ -66,11 +66,11 @@ class PointsLayer:
         self.layer.events.data.connect(self._on_data)
 
     def draw_mode(self, inside: bool | None) -> None:
-        """Let a click add a point inside, or outside, or none."""
+        """Let a click add a point inside (True) or outside (False), or none (None)."""
         if inside is None:
             self.layer.mode = "pan_zoom"
             return
-        self.layer.selected_data = set()  # or the points selected would change
+        self.layer.selected_data = set()  # else the selected points would change
         self.layer.feature_defaults = {"inside": inside}
         self.layer.current_face_color = COLORS[inside]
         self.layer.current_symbol = SYMBOLS[inside]
@@ -78,7 +78,7 @@ class PointsLayer:
 
     @property
     def drawing(self) -> bool | None:
-        """Whether a click adds a point inside (True) or outside (False), or none."""
+        """Whether a click adds a point inside (True) or outside (False), or none (None)."""
         if str(self.layer.mode) != "add":
             return None
         return bool(self.layer.feature_defaults["inside"].iloc[0])
@@ -90,7 +90,7 @@ class PointsLayer:
         return SliceRef(shown.axis, index)
 
     def clicks(self, where: SliceRef) -> list[Click]:
-        """The points on slices along an axis, in the order in which they were made."""
+        """The points on slices along an axis, in the order of the clicks."""
         hidden = AXES.index(where.axis)
         row, column = (n - (3 - self.layer.ndim) for n in range(3) if n != hidden)
         inside = self.layer.features["inside"]
@@ -100,7 +100,7 @@ class PointsLayer:
         ]
 
     def keep(self, places: Sequence[int]) -> None:
-        """Take all points away but those at these places."""
+        """Remove all points but those at these places."""
         gone = set(range(len(self.layer.data))) - set(places)
         if gone:
             with self._ours():
@@ -109,7 +109,7 @@ class PointsLayer:
 
     @contextmanager
     def _ours(self) -> Iterator[None]:
-        """What happens to the layer inside is our own doing."""
+        """Mark the changes made inside as our own."""
         self._is_ours = True
         try:
             yield

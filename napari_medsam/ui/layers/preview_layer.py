@@ -1,4 +1,4 @@
-"""The outline of a preview: a labels layer that holds one slice, and lies where that slice is."""
+"""The preview's outline: a labels layer of one slice, placed at that slice of the image."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from napari_medsam.engine.data.volume import AXES, Axis
 from napari_medsam.ui.layers.labels_layer import lock, placement
 
 WIDTH = 1
-"""Of the outline, in pixels of the slice."""
+"""Width of the outline, in pixels of the slice."""
 
 Color = tuple[float, float, float]
 
@@ -23,7 +23,7 @@ class PreviewLayer:
     Parameters
     ----------
     image
-        The image layer that it lies over.
+        The image layer below it.
     """
 
     def __init__(self, image: Image) -> None:
@@ -65,7 +65,7 @@ class PreviewLayer:
         return np.zeros(shape, np.uint8)
 
     def _pixels(self) -> NDArray[np.uint8]:
-        """The slice as (rows, columns), to be written to."""
+        """A writable view of the slice, (rows, columns)."""
         data: NDArray[np.uint8] = self.layer.data
         return data if data.ndim == 2 else np.moveaxis(data, AXES.index(self._axis), 0)[0]
 

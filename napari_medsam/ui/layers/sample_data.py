@@ -1,7 +1,6 @@
-"""Cases to try the program with, all offline: a synthetic CT, and pictures of scikit-image.
+"""Sample images, available offline: a synthetic CT, and pictures from scikit-image.
 
-napari brings scikit-image. Only pictures that lie in its wheel are offered; for others it would
-go to the network.
+napari depends on scikit-image. Only pictures in its wheel are offered; others would be downloaded.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from napari_medsam.ui.layers.image_layer import LayerData, image_layer_data
 
 
 def synthetic_ct() -> list[LayerData]:
-    """A synthetic abdomen; no person's."""
+    """A synthetic abdomen, not of a person."""
     return [image_layer_data(synthetic_abdomen().image)]
 
 

@@ -1,1 +1,1 @@
-"""Where napari needs help: scheduling, mouse position, redraws, memory."""
+"""Workarounds for napari, vispy and Qt: scheduling, mouse position, redraws, memory."""

@@ -1,4 +1,4 @@
-"""What waits until napari is done with what it is doing, and is dropped with the dock."""
+"""`Later`: calls functions after the current Qt event, and drops them with the dock."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from qtpy.QtWidgets import QWidget
 
 
 class Later:
-    """Calls functions in their order, each at the next turn of Qt's event loop.
+    """Calls functions in order, each in the next turn of Qt's event loop.
 
-    `QTimer.singleShot` would call them after the dock and its widgets are gone: PySide6 does not
-    tie the call to the life of the object whose method it is, PyQt6 does so for methods alone.
+    `QTimer.singleShot` would call them even after the dock and its widgets are gone: PySide6 does
+    not tie the call to the life of the method's object, PyQt6 does so only for methods.
 
     Parameters
     ----------
     owner
-        What the functions need; once Qt destroys it, nothing is called any more.
+        The widget that the functions need; once Qt destroys it, nothing is called.
     """
 
     def __init__(self, owner: QWidget) -> None:

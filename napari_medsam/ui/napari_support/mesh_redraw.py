@@ -1,8 +1,8 @@
-"""A mesh whose data change keeps its shader.
+"""Patches vispy so that a mesh retains its shader when its data change.
 
-vispy (0.17) gives a mesh a new colour function, of the same text, each time its data change, so
-the driver compiles and links its program anew: with a Shapes layer in the window at every scroll.
-In software OpenGL that is a fifth of the scroll's time, and 10 kB are kept each time.
+vispy (0.17) gives a mesh a new colour function with the same text each time its data change, so
+the driver compiles and links its program again: with a Shapes layer in the window at every scroll.
+In software OpenGL that takes a fifth of the scroll's time and leaks 10 kB each time.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ _METHOD = "_build_color_transform"
 
 
 def keep_shaders() -> bool:
-    """Let all meshes of this process share one colour function; whether they do."""
+    """Let all meshes of this process share one colour function; return whether they do."""
     build = getattr(MeshVisual, _METHOD, None)
-    if build is None:  # another vispy: slower, and right all the same
+    if build is None:  # another vispy: slower, but correct
         return False
     if hasattr(build, "__wrapped__"):
         return True
@@ -26,7 +26,9 @@ def keep_shaders() -> bool:
 
     @wraps(build)
     def build_once(mesh: MeshVisual, colors: Any) -> Any:
-        if colors.ndim == 2 and colors.shape[1] == 1:  # numbers on a scale: the limits lie inside
+        if (
+            colors.ndim == 2 and colors.shape[1] == 1
+        ):  # values of a colormap: its limits are in the function
             return build(mesh, colors)
         if not shared:
             shared.append(build(mesh, colors))

@@ -1,8 +1,8 @@
-"""The mouse means the voxel under it, also where the camera shows the head up.
+"""Patches napari so that mouse positions are right while the camera shows the head up.
 
-napari 0.10 computes a mouse position's place in the world by itself, in `canvas_to_world`, and
-leaves out the camera's orientation (seen in 0.10.0rc1). On coronal and sagittal slices, which we
-turn head up, a box then came to lie upside down from where it was drawn.
+napari 0.10 computes the world position of the mouse in `canvas_to_world` and ignores the camera's
+orientation (seen in 0.10.0rc1). On coronal and sagittal slices, which we show head up, a box was
+then mirrored vertically from where it was drawn.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 
 _METHOD = "canvas_to_world"
 _USUAL = ("down", "right")
-"""Where rows and columns grow on the screen when the camera turns nothing."""
+"""Directions of rows and columns on the screen in the camera's default orientation."""
 
 
 def keep_mouse_in_place() -> bool:
-    """Let `canvas_to_world` follow the camera's orientation; whether it had to be mended.
+    """Let `canvas_to_world` follow the camera's orientation; return whether it was patched.
 
-    Only a napari that is found to be wrong is mended: earlier ones have no such method, and one
-    that follows the camera is left alone.
+    Only a napari that is found to be wrong is patched: earlier ones have no such method, and one
+    that follows the camera is left unchanged.
     """
     plain = getattr(ViewerModel, _METHOD, None)
     if plain is None:
@@ -34,10 +34,10 @@ def keep_mouse_in_place() -> bool:
         return False
 
     @wraps(plain)
-    def mended(viewer: ViewerModel, *arguments: Any, **options: Any) -> NDArray[np.float64]:
+    def patched(viewer: ViewerModel, *arguments: Any, **options: Any) -> NDArray[np.float64]:
         world: NDArray[np.float64] = plain(viewer, *arguments, **options)
         displayed = viewer.dims.displayed
-        if len(displayed) != 2:  # in 3D, which we do not turn, napari does as it does
+        if len(displayed) != 2:  # 3D, which we do not turn
             return world
         camera = viewer.scene.camera
         for n, usual in enumerate(_USUAL):
@@ -45,12 +45,12 @@ def keep_mouse_in_place() -> bool:
                 world[displayed[n]] = 2 * camera.center[n - 2] - world[displayed[n]]
         return world
 
-    setattr(ViewerModel, _METHOD, mended)
+    setattr(ViewerModel, _METHOD, patched)
     return True
 
 
 def _follows_camera() -> bool:
-    """Whether this napari takes the top of a canvas for what the camera shows there."""
+    """Whether this napari's `canvas_to_world` follows the camera's orientation."""
     viewer = ViewerModel()
     viewer.scene.camera.orientation2d = ("up", "right")
     top = viewer.canvas_to_world((0, 0))

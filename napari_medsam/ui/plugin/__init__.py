@@ -1,1 +1,1 @@
-"""How napari finds and starts the plugin: reader, writer, commands."""
+"""The entry points of napari: reader, writers, palette commands, and the program's start."""

@@ -1,4 +1,4 @@
-"""The whole program as a person starts it: napari with the dock open and files in it."""
+"""Starts the program: napari with the dock open and files loaded."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from napari_medsam.ui.plugin.current_dock import PLUGIN, open_dock
 def open_viewer(paths: Sequence[Path | str] = (), *, sample: bool = False) -> None:
     """Open napari and return when it is closed.
 
-    Importing this module loads napari, and Qt is loaded by the call: whoever calls it looks
-    first whether there are a screen and a Qt binding (`napari_medsam.diagnostics.display_probe`).
+    Importing this module loads napari, and the call loads Qt: the caller first checks that there
+    are a screen and a Qt binding (`napari_medsam.diagnostics.display_probe`).
 
     Parameters
     ----------
     paths
-        Images or DICOM folders to open; one that cannot be read is told in the window.
+        Images or DICOM folders to open; one that cannot be read is reported in the window.
     sample
         Whether to open the synthetic case.
     """
@@ -47,9 +47,9 @@ def new_viewer(*, show: bool = True) -> napari.Viewer:
 
 
 def fit_to_screen(viewer: napari.Viewer) -> None:
-    """Make the window no larger than its screen: without a window manager nobody else does.
+    """Make the window no larger than its screen; without a window manager nothing else does.
 
-    napari opens as large as it was closed, be it on another screen.
+    napari restores the size of the last session, which may have been on a larger screen.
     """
     screen = QApplication.primaryScreen()
     if screen is None:

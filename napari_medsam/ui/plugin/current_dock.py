@@ -1,4 +1,4 @@
-"""The docks of this program and the one on screen, for what comes in through napari itself."""
+"""Finds and opens the dock of the current viewer, for napari's reader, writers and palette."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ PLUGIN = "napari-medsam"
 
 
 def current_dock() -> MedSamWidget | None:
-    """The dock in napari's current viewer; None where there is none.
+    """The dock in napari's current viewer; None if there is none.
 
-    An image that was opened just before, with the same drop, is the open case by then.
+    An image that was just opened by the same drop becomes the open case first.
     """
     viewer = napari.current_viewer()
     window = getattr(viewer, "window", None)
@@ -34,7 +34,7 @@ def current_dock() -> MedSamWidget | None:
 
 
 def current_controller() -> Controller | None:
-    """The controller of the dock in napari's current viewer; None where there is no dock."""
+    """The controller of the dock in napari's current viewer; None if there is no dock."""
     dock = current_dock()
     return None if dock is None else dock.controller
 
@@ -42,8 +42,8 @@ def current_controller() -> Controller | None:
 def open_dock(viewer: napari.Viewer) -> MedSamWidget:
     """Open the dock as napari's *Plugins* menu does.
 
-    Under the same name: `add_plugin_dock_widget` gives it another, so the menu would open a second
-    dock, and napari would not remember where the user had put the first.
+    It needs the same name: `add_plugin_dock_widget` gives it another, so the menu would open a
+    second dock, and napari would not restore the place of the first.
     """
     manifest = PluginManager.instance().get_manifest(PLUGIN)
     [widget] = manifest.contributions.widgets or []
@@ -53,9 +53,9 @@ def open_dock(viewer: napari.Viewer) -> MedSamWidget:
 
 
 def show_hidden(dock: MedSamWidget) -> bool:
-    """Show a dock that its tick in the menu has hidden; whether it was.
+    """Show a dock that was hidden by its entry in the menu; return whether it was hidden.
 
-    One that lies behind another in a row of tabs is not hidden.
+    A dock behind another in a row of tabs does not count as hidden.
     """
     holder = dock.parentWidget()
     while holder is not None and not isinstance(holder, QDockWidget):
@@ -67,7 +67,7 @@ def show_hidden(dock: MedSamWidget) -> bool:
 
 
 def case_of(labels: NDArray[Any]) -> tuple[Controller, Case] | None:
-    """The case that a labels layer's array belongs to; None for any other array, copies too."""
+    """The case whose labels array this is; None for any other array, copies included."""
     for controller in controllers:
         for case in controller.cases:
             if case.labels.layer.data is labels:

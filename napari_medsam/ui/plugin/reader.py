@@ -1,8 +1,8 @@
-"""napari's reader: files and DICOM folders come in through `formats`, geometry and all.
+"""napari's reader: opens image files, label files and DICOM folders through `formats`.
 
-napari asks this for every path of a kind it lists, so what is not ours is refused at once.
-A file that can be nothing but labels goes onto the image that is open in the dock; without one
-it becomes a labels layer of its own.
+napari calls it for every path that matches its patterns, so other files are refused at once.
+A label file is opened on the image that is open in the dock; without one it becomes a separate
+labels layer.
 """
 
 from __future__ import annotations
@@ -23,36 +23,36 @@ from napari_medsam.ui.plugin.current_dock import current_controller
 from napari_medsam.ui.widgets.open_dialogs import current_chooser
 
 MOST_LOOKED_AT = 200
-"""Files of a folder whose first bytes are looked at, before it is said to hold no DICOM."""
+"""Files of a folder whose first bytes are read before it counts as a folder without DICOM."""
 
 NO_LAYER: list[Any] = [(None,)]
-"""What napari takes for "read, and there is nothing to add"."""
+"""The return value by which napari knows that a file was read but adds no layer."""
 
 Read = Callable[[str | Sequence[str]], list[LayerData]]
 
 
 def get_reader(path: str | Sequence[str]) -> Read | None:
-    """Return `read`, or None where a path is nothing that we read."""
+    """Return `read`, or None if a path is of another kind."""
     paths = [path] if isinstance(path, str) else list(path)
     return read if paths and all(_is_ours(Path(p)) for p in paths) else None
 
 
 def read(path: str | Sequence[str]) -> list[LayerData]:
-    """The layers of each path; none where the user chose none, or labels went onto an image.
+    """The layers of each path; none if the user chose none, or labels were opened on an image.
 
-    What cannot be read is told in the dock, where one is open: napari would cut the sentence off
-    and offer a traceback.
+    Errors are shown in the dock if one is open: napari would truncate the sentence and offer a
+    traceback.
 
     Raises
     ------
     ReadError
-        Without a dock.
+        If no dock is open.
     """
     paths = [path] if isinstance(path, str) else list(path)
-    return [layer for p in paths for layer in _layers_or_told(Path(p))] or NO_LAYER
+    return [layer for p in paths for layer in _layers_or_report(Path(p))] or NO_LAYER
 
 
-def _layers_or_told(path: Path) -> list[LayerData]:
+def _layers_or_report(path: Path) -> list[LayerData]:
     controller = current_controller()
     try:
         return _layers(path)

@@ -1,11 +1,11 @@
-"""napari's writers for labels layers: onto the grid of the image they were drawn on.
+"""napari's writers for labels layers: save on the grid of the image they were drawn on.
 
-The labels of an open case are saved as the dock saves them, so that it knows of the file. Any
-other layer of ours carries its grid in its metadata; one that is not ours is saved with its
+The labels of an open case are saved by the dock's own command, so that the dock knows the file.
+Any other labels layer of this plugin has its grid in its metadata; a foreign one is saved with its
 layer's scale as voxel size, starting at 0, 0, 0.
 
-napari has a writer for each line of its dialog's list of formats. The ending of the name counts
-all the same, as in every dialog; a name without one gets that of the line.
+There is one writer per line in the format list of napari's dialog. The suffix of the name decides
+the format; a name without one gets the suffix of the line.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Write = Callable[[str, NDArray[Any], dict[str, Any]], list[str]]
 
 
 def _writer(proposed: LabelFormat) -> Write:
-    """The writer of a line that proposes this format."""
+    """The writer of a line of napari's dialog that proposes this format."""
 
     def write(path: str, data: NDArray[Any], meta: dict[str, Any]) -> list[str]:
         """Save one labels layer and return what was written.
@@ -47,8 +47,8 @@ def _writer(proposed: LabelFormat) -> Write:
         Raises
         ------
         RuntimeError
-            With one sentence that napari shows. `SaveError` is a ValueError, which napari takes for
-            "No plugin could be found" where it chose the writer itself.
+            With one sentence that napari shows. `SaveError` is a ValueError, which napari would
+            report as "No plugin could be found" if it chose the writer itself.
         """
         try:
             return [str(_save(_named(Path(path), proposed.suffixes[0]), data, meta))]
@@ -68,12 +68,12 @@ write_coco = _writer(COCO)
 
 
 def _named(path: Path, suffix: str) -> Path:
-    """The name with its ending."""
+    """The name with a known suffix."""
     if suffix_of(path) in BY_SUFFIX:
         return path
     named = path.with_name(path.name + suffix)
     if named.exists():  # the dialog asked about another name
-        raise SaveError(f"{named.name} exists already; give the whole name to replace it.")
+        raise SaveError(f"{named.name} already exists; type its full name to replace it.")
     return named
 
 
@@ -85,8 +85,8 @@ def _save(path: Path, data: NDArray[Any], meta: dict[str, Any]) -> Path:
     labels = np.asarray(data)
     if labels.ndim not in (2, 3):
         raise SaveError(
-            f"{meta.get('name', 'The layer')} has {labels.ndim} dimensions; labels of one volume "
-            f"or picture can be saved."
+            f"{meta.get('name', 'The layer')} has {labels.ndim} dimensions; only labels of one "
+            f"volume or picture can be saved."
         )
     flat = labels.ndim == 2
     labels = labels[None] if flat else labels
@@ -98,7 +98,7 @@ def _save(path: Path, data: NDArray[Any], meta: dict[str, Any]) -> Path:
 
 
 def grid_of_scale(shape_zyx: tuple[int, ...], scale: Any, name: str) -> SourceGrid:
-    """A grid that knows nothing but the voxel size, in the layer's order (z, y, x) or (y, x)."""
+    """A grid of which only the voxel size is known, in the layer's order (z, y, x) or (y, x)."""
     z, y, x = shape_zyx
     sz, sy, sx = (1.0,) * (3 - len(scale)) + tuple(abs(float(s)) for s in scale)
     geometry = Geometry((z, y, x), (sx, sy, sz), (0.0, 0.0, 0.0), np.eye(3))

@@ -1,1 +1,1 @@
-"""What the dock knows; no Qt widgets."""
+"""The state behind the dock: case, dock state, jobs, shortcuts; without Qt widgets."""

@@ -1,7 +1,7 @@
-"""A `Case`: one open image with its annotation and its two layers, and what is chosen on it.
+"""`Case`: one image with its annotation, its labels and boxes layers, and the choices made on it.
 
-Everything that changes the annotation and needs no model is a verb here; each brings layers and
-annotation back together before it returns.
+Every change of the annotation that needs no model is a method here; each synchronizes the layers
+with the annotation before it returns.
 """
 
 from __future__ import annotations
@@ -36,23 +36,23 @@ from napari_medsam.ui.layers.image_layer import (
 from napari_medsam.ui.layers.labels_layer import LabelsLayer, Throttle, camera_of, shown_slice
 from napari_medsam.ui.state.case_files import CaseFiles
 
-LOCKED = "{} is locked: nothing was changed. Untick Lock in the label table to change it."
+LOCKED = "{} is locked and was not changed. Untick Lock in the label table to edit it."
 
 REACH = 10
-"""Slices that a propagation goes up and down unless the user says otherwise."""
+"""Slices that a propagation goes down and up unless the user chooses a range."""
 
 
 class Listener(Protocol):
-    """Who hears what the user does on a case's layers."""
+    """Handles what the user does on a case's layers."""
 
     def on_boxes_changed(self, case: Case) -> None:
         """A box was drawn, moved, resized or deleted."""
 
     def on_painted(self, case: Case) -> None:
-        """A brush stroke was taken into the annotation."""
+        """A brush stroke was recorded in the annotation."""
 
     def tell(self, sentence: str, is_problem: bool = False) -> None:
-        """Something the user should know, as when a stroke was put back."""
+        """Show a message, for example when a stroke was reverted."""
 
     def undo(self) -> None:
         """Ctrl+Z was pressed."""
@@ -67,16 +67,16 @@ class Case:
     Parameters
     ----------
     viewer, layer
-        Where the image is.
+        The viewer and the layer of the image.
     listener
-        Who hears what the user does on the layers.
+        Handles what the user does on the layers.
     throttle, later
         See `LabelsLayer` and `BoxesLayer`.
 
     Raises
     ------
     ValueError
-        One sentence, where the layer is nothing that can be segmented.
+        With one sentence, if the layer cannot be segmented.
     """
 
     def __init__(
@@ -97,14 +97,14 @@ class Case:
         self.annotation.mark_saved()
         self.window_name = first_window(self.image)
         self.reach = (REACH, REACH)
-        self.has_own_range = False  # the user has said how far to go
+        self.has_own_range = False  # the user has chosen how far to go
         self.widened: dict[tuple[int, Axis], tuple[int, int]] = {}
         self.pending: dict[int, PlacedBox] = {}
         self.reviews = ReviewIndex(self.annotation)
         self.tally = LiveMeasures(self.annotation, self.image.volume)
         self.files = CaseFiles()
-        self.is_released = False  # closed for good
-        self.is_borrowed = False  # another window keeps this image's journal
+        self.is_released = False  # closed permanently
+        self.is_borrowed = False  # another window writes this image's journal
         self.on_release: Callable[[], None] = lambda: None
         self._listener = listener
         self._later = later
@@ -117,7 +117,7 @@ class Case:
     # --- layers ------------------------------------------------------------------------
 
     def open(self) -> None:
-        """Bring the layers on screen; one that the user has removed comes back."""
+        """Show the layers, and restore those that the user has removed."""
         if self.labels.layer not in self.viewer.layers:
             self.viewer.add_layer(self.labels.layer)
         if self.boxes.layer not in self.viewer.layers:
@@ -128,7 +128,7 @@ class Case:
 
     @property
     def is_drawing(self) -> bool:
-        """Whether the mouse draws boxes: it does not while another layer is the active one."""
+        """Whether the mouse draws boxes; False while another layer is active."""
         return self.boxes.is_drawing and self._is_active
 
     @property
@@ -141,7 +141,7 @@ class Case:
         return self.viewer.layers.selection.active is self.boxes.layer
 
     def fit_lines(self) -> None:
-        """Keep the boxes' lines readable at the zoom there is."""
+        """Fit the width of the boxes' lines to the zoom."""
         dims = self.viewer.dims
         shown = [axis - dims.ndim for axis in dims.displayed[-2:]]
         if min(shown) >= -self.layer.ndim:
@@ -152,7 +152,7 @@ class Case:
             layer.visible = visible
 
     def release(self) -> None:
-        """Let go: the labels become an ordinary layer of the user's, the boxes go."""
+        """Close the case: its labels layer becomes an ordinary one, its boxes layer is removed."""
         self.is_released = True
         self.on_release()
         self.labels.release()
@@ -164,7 +164,7 @@ class Case:
         return layer in (self.labels.layer, self.boxes.layer)
 
     def sync(self, event: Event | None = None) -> None:
-        """Bring the screen to what the annotation holds, after `event` or altogether."""
+        """Update the layers from the annotation: after `event`, or completely without it."""
         table = {label.number: label for label in self.annotation.table}
         if self.label not in table:
             self.label = min(table, default=0)
@@ -178,7 +178,7 @@ class Case:
             self.labels.show_change(SliceRef(p.axis, p.index) for p in event.change)
 
     def boxes_there(self) -> list[PlacedBox]:
-        """The boxes as the user left them, answered or not."""
+        """All boxes as the user left them, segmented or not."""
         answered = {placed.box_id: placed for placed in self.annotation.boxes}
         return list((answered | self.pending).values())
 
@@ -187,7 +187,7 @@ class Case:
         return shown_slice(self.viewer, self.layer)
 
     def keyframes(self, axis: Axis, label: int) -> tuple[int, ...]:
-        """The slices along an axis that have a box of a label, or a mask of it that stands."""
+        """The slices along an axis that have a box or a fixed mask of a label."""
         found = (b.box.slice for b in self.boxes_there() if b.label == label)
         boxed = {where.index for where in found if where.axis == axis}
         return tuple(sorted(boxed | set(self.reviews.fixed_masks(axis, label))))
@@ -219,19 +219,19 @@ class Case:
         self.sync()
 
     def lock_label(self, number: int, locked: bool) -> None:
-        """Let nothing change a label, or let it be changed again."""
+        """Lock a label against all changes, or unlock it."""
         self.annotation.edit_label(number, locked=locked)
         self.sync()
 
     def set_state(self, number: int, state: LabelState) -> None:
-        """Say how far a label is; done locks it."""
+        """Set the state of a label; "done" locks it."""
         self.annotation.edit_label(number, state=state)
         self.sync()
 
     def reach_of(self, number: int, axis: Axis) -> tuple[int, int]:
         """Slices down and up that a propagation of a label along an axis goes.
 
-        `reach`, and beyond it what was offered where this object goes on (`widened`).
+        That is `reach`, plus the slices added if its object continues beyond (`widened`).
         """
         (down, up), (further_down, further_up) = (
             self.reach,
@@ -240,21 +240,21 @@ class Case:
         return down + further_down, up + further_up
 
     def named(self, number: int) -> Label | None:
-        """The table's row of a label; None where there is none."""
+        """A label in the table; None if it is not there."""
         return next((one for one in self.annotation.table if one.number == number), None)
 
     def lock_reason(self, number: int) -> str:
-        """Why a label cannot be changed now, in a sentence; empty where it can."""
+        """A sentence: why a label cannot be changed now; empty if it can."""
         label = self.named(number)
         return LOCKED.format(label.name) if label is not None and label.locked else ""
 
     def load_table(self, table: Sequence[Label]) -> None:
-        """Take over names, colours and terms; labels that are not in the table stay."""
+        """Load names, colours and coded terms; labels that are not in `table` stay."""
         self.annotation.load_table(table)
         self.sync()
 
     def load_labels(self, file: LabelFile, *, keep: bool) -> None:
-        """Take over the labels of a file, in place of what is there or beside it."""
+        """Load the labels of a file in place of the existing ones, or with `keep` beside them."""
         labels, table = file.labels, file.table
         if keep:
             labels, table = merge_labels(
@@ -267,13 +267,13 @@ class Case:
         self.sync(event)
 
     def replace_annotation(self, annotation: Annotation) -> None:
-        """Become what an annotation of the same image is, with its undo and redo."""
+        """Replace the content by an annotation of the same image, with its undo and redo."""
         self.annotation.replace_with(annotation)
         self.sync()
         self.labels.show_all()
 
     def remove_label(self) -> None:
-        """Take the current label away with its voxels and boxes; undo brings all back."""
+        """Delete the current label with its voxels and boxes; undo restores them."""
         number = self.label
         if not number:
             return
@@ -295,7 +295,7 @@ class Case:
         for number in sorted({int(n) for n in new} - known - {0}):
             self.annotation.add_label(number=number)
             self.labels.show_table(self.annotation.table)
-        # napari 0.9 tells of a filled region, and of a stroke made in code, before it writes it.
+        # napari 0.9 emits the event of a fill, or of a stroke made in code, before it writes it.
         self.annotation.labels[indices] = new
         held = self.annotation.is_held(old, new)
         self.annotation.record_painted(indices, old, new)
@@ -306,7 +306,7 @@ class Case:
         self._listener.on_painted(self)
 
     def _put_back(self, indices: tuple[np.ndarray, ...]) -> None:
-        """Show voxels of a locked label as they are, whatever napari writes after its event."""
+        """Restore voxels of a locked label later: napari writes them after its event."""
         right = self.annotation.labels[indices].copy()
 
         def put_back() -> None:
@@ -317,7 +317,7 @@ class Case:
 
     @property
     def can_undo(self) -> bool:
-        """The first label came with the case and cannot be undone, nor what its journal folded."""
+        """Whether there is a step to undo: neither the initial label nor folded steps can be."""
         return len(self.annotation.log) > max(self._n_initial, self.annotation.n_folded)
 
     def undo(self) -> Event | None:
@@ -343,19 +343,19 @@ class Case:
         return (*window_names(self.image), AS_SHOWN)
 
     def window(self) -> Window:
-        """What the model is shown."""
+        """The intensity window of the model."""
         if self.window_name == AS_SHOWN and not self.image.volume.is_rgb:
             lower, upper = self.layer.contrast_limits
             return Window(float(lower), float(upper))
         return window_of_layer(self.image, self.window_name)
 
     def choose_window(self, name: str) -> None:
-        """Show the model, and the user, a preset or "LOWER,UPPER"; "as shown" leaves the screen.
+        """Use a preset or "LOWER,UPPER" for model and screen; "as shown" follows the screen.
 
         Raises
         ------
         ValueError
-            Where it is neither, in a sentence.
+            With a sentence, if it is neither.
         """
         if name != AS_SHOWN:
             window_of_layer(self.image, name)

@@ -1,4 +1,4 @@
-"""Which label files a case has read or written, so that no other program's work is overwritten."""
+"""`CaseFiles`: remembers the label files a case read or wrote, to detect changes by others."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class FileState(NamedTuple):
-    """What changes whenever a file is written: size, time (ns), and on most disks its number."""
+    """What changes when a file is written: size, time (ns), and on most disks its inode number."""
 
     n_bytes: int
     time: int
@@ -16,7 +16,7 @@ class FileState(NamedTuple):
 
 
 def state_of(path: Path) -> FileState | None:
-    """How a file is now; None where there is none, or it cannot be asked."""
+    """The state of a file now; None if it is missing or cannot be read."""
     try:
         found = path.stat()
     except OSError:
@@ -25,17 +25,17 @@ def state_of(path: Path) -> FileState | None:
 
 
 class CaseFiles:
-    """How files were when the case read or wrote them last."""
+    """The states of files when the case last read or wrote them."""
 
     def __init__(self) -> None:
         self._known: dict[Path, FileState | None] = {}
 
     def remember(self, path: Path, state: FileState | None) -> None:
-        """Remember how a file was when it was read, or is now that it was written."""
+        """Remember the state of a file that was read or written."""
         self._known[path.absolute()] = state
 
     def changed(self, paths: Iterable[Path]) -> list[Path]:
-        """Those of some paths that somebody else has written since, and that are still there."""
+        """Those of some paths that exist and that another program has written since."""
         return [p for p in paths if self._is_changed(p)]
 
     def _is_changed(self, path: Path) -> bool:

@@ -1,7 +1,7 @@
 """What the dock shows, as one frozen `DockState`, and the `View` that shows it.
 
-The controller makes a `DockState` after each thing that happens; the widget only draws it. So what a
-user would read can be tested without a screen.
+The controller makes a `DockState` after each event; the widget only draws it. So what the user
+reads can be tested without a screen.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from napari_medsam.models.runtime.precision_choice import PrecisionPreference
 from napari_medsam.ui.state.resume_offers import ResumeOffer
 
 Notify = Callable[[str, bool], None]
-"""Takes a sentence for the user and whether it is about a problem."""
+"""Shows a sentence to the user; the bool says whether it is about a problem."""
 
 VIEW_NAMES: dict[Axis, str] = {"z": "axial", "y": "coronal", "x": "sagittal"}
 
@@ -25,11 +25,11 @@ PRECISIONS: dict[PrecisionPreference, str] = {"f32": "Exact", "auto": "Fast", "b
 
 @dataclass(frozen=True)
 class LabelRow:
-    """A row of the label table; `millilitres` is None where there is no volume.
+    """A row of the label table; `millilitres` is None if there is no volume.
 
-    `code` is what DICOM and 3D Slicer will call it, in words; `n_to_look_at` counts the slices of
-    this view that are in doubt and not settled. `diameters` is the longest and the perpendicular
-    one in `length_unit`, on axial slice `measured_on`; None until they are measured.
+    `code` is the coded term for DICOM and 3D Slicer, in words. `n_to_look_at` counts the uncertain
+    slices of this view that are not yet accepted, boxed or painted. `diameters` is the longest
+    and the perpendicular one in `length_unit`, on axial slice `measured_on`; None until measured.
     """
 
     number: int
@@ -48,7 +48,7 @@ class LabelRow:
 
 @dataclass(frozen=True)
 class Progress:
-    """Something that takes a while: `n_done` of `n_all` (0 if not known)."""
+    """The progress of a job: `n_done` of `n_all` (0 if not known)."""
 
     what: str
     n_done: int = 0
@@ -58,9 +58,9 @@ class Progress:
 
 @dataclass(frozen=True)
 class ModelState:
-    """The chosen model: what it is called and whether it can be used.
+    """The chosen model: its name and whether it can be used.
 
-    ``page`` is where a person gets the weights that the program cannot fetch.
+    ``page`` is the web page with weights that the program cannot download.
     """
 
     name: str
@@ -73,7 +73,7 @@ class ModelState:
 
 @dataclass(frozen=True)
 class Range:
-    """Which slices a propagation would visit: along `axis`, around the boxes.
+    """The slices that a propagation would visit: along `axis`, around the boxes.
 
     The lowest box is on slice `start`, the highest on `stop`.
     """
@@ -88,9 +88,9 @@ class Range:
 
 @dataclass(frozen=True)
 class PointToolState:
-    """What may be done with points: inside the object, outside it, or why nothing.
+    """Which points the model takes, inside or outside the object, or why none.
 
-    ``drawing`` says which a click adds now; None: none.
+    ``drawing`` is which kind a click adds now; None if it adds none.
     """
 
     why_not: str = ""
@@ -148,7 +148,7 @@ class StripState:
     ready
         Those that have an embedding.
     keyframes
-        Those with a box of the current label.
+        Those with a box or a fixed mask of the current label.
     confidences
         (slice, 0 to 1) for those that were propagated for the current label.
     settled
@@ -156,7 +156,7 @@ class StripState:
     accepted
         Those that were accepted.
     ends
-        First and last slice of the current label's propagation, which may be dragged.
+        First and last slice of the current label's propagation, which can be dragged.
     """
 
     axis: Axis
@@ -171,23 +171,23 @@ class StripState:
 
 
 class View(Protocol):
-    """The dock, as the controller knows it."""
+    """The dock, as seen by the controller."""
 
     def show_panel(self, panel: DockState) -> None:
         """Draw a panel."""
 
     def show_strip(self, strip: StripState | None) -> None:
-        """Draw the strip of slices; None where there is none to show."""
+        """Draw the slice strip; None if there is none to show."""
 
     def ask(self, question: str, answers: tuple[str, ...]) -> str | None:
-        """Ask the user; one of the answers, or None where the question was left."""
+        """Ask the user; returns one of the answers, or None if the question was cancelled."""
 
     def offer(self, offer: ResumeOffer, answer: Callable[[str | None], None]) -> None:
-        """Ask without waiting; `answer` is called once, with None where it was left."""
+        """Ask without waiting; `answer` is called once, with None if it was cancelled."""
 
 
 def time_left(seconds: float | None) -> str:
-    """Words like "about 12 s left"; none where it is not known yet."""
+    """Words like "about 12 s left"; empty if it is not known yet."""
     if seconds is None:
         return ""
     if seconds < 60:
@@ -196,7 +196,7 @@ def time_left(seconds: float | None) -> str:
 
 
 def hint(panel: DockState, *, has_boxes: bool) -> str:
-    """The one thing to do next."""
+    """A sentence: what to do next."""
     model = panel.model
     if model is not None and model.state == "missing":
         return "Install the model to begin." if model.can_install else "Import a model to begin."
@@ -205,17 +205,17 @@ def hint(panel: DockState, *, has_boxes: bool) -> str:
     if not panel.has_case:
         return "Open an image: drop a file here, or choose File > Open Sample."
     if panel.view is None:
-        return "Go back to the 2D view to draw (the cube button below the layers)."
+        return "Switch to the 2D view to draw (cube button below the layers)."
     if not panel.labels:
-        return "Add a label: press + below the table."
+        return "Add a label: press Add below the table."
     if not has_boxes:
         return (
-            "Draw a box around the organ with the mouse."
+            "Draw a box around one object."
             if panel.is_drawing
-            else ("Press N, then draw a box around the organ.")
+            else "Press N, then draw a box around one object."
         )
     if not panel.is_dirty:
-        return "All is saved. Draw the next box, or open another image."
+        return "Labels saved. Draw the next box, or open another image."
     if panel.range is None:  # a picture, or no box of the chosen label in this view
         return "Draw the next box, or save the labels (W)."
-    return "Propagate to other slices (G), draw the next box, or save (W)."
+    return "Propagate (G), draw the next box, or save the labels (W)."

@@ -1,7 +1,7 @@
-"""How long a run of slices will still take.
+"""`Eta`: estimates the remaining time of a run over slices.
 
-The first slices are no measure for the others: those that are embedded already go fast, the first
-one waits for whatever ran before. So only the latest few count.
+The first slices are not representative: those already embedded are fast, and the first one waits
+for the job before it. So only the latest few count.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from collections import deque
 from collections.abc import Callable
 
 LATEST = 8
-"""Slices whose pace counts; few enough to follow a change, enough to even out two directions."""
+"""Slices that count; few enough to follow a change, enough to average over two directions."""
 
 FEWEST = 2
-"""Slices before anything is said."""
+"""Slices that must be done before there is an estimate."""
 
 
 class Eta:
-    """Counts slices of a run against a clock.
+    """Estimates from the times at which slices were done.
 
     Parameters
     ----------
     n_all
-        Slices in all.
+        Number of slices.
     now
         The clock, in seconds.
     """
@@ -34,10 +34,10 @@ class Eta:
         self._marks: deque[tuple[int, float]] = deque([(0, now())], maxlen=LATEST + 1)
 
     def after(self, n_done: int) -> float | None:
-        """Seconds left once `n_done` slices are done; None while that is only a guess."""
+        """Seconds left once `n_done` slices are done; None if that is not known yet."""
         if n_done > self._marks[-1][0]:
             if self._marks[0][0] == 0 and n_done > 1:
-                self._marks.popleft()  # what came before the first slice was no pace
+                self._marks.popleft()  # the time before the first slice is not representative
             self._marks.append((n_done, self._now()))
         (before, began), (done, ended) = self._marks[0], self._marks[-1]
         if n_done < FEWEST or done == before:

@@ -1,4 +1,4 @@
-"""Says when small files change, whoever wrote them: `FileWatch`."""
+"""`FileWatch`: reports changes of small files, by this program or another."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from napari_medsam.ui.state.case_files import FileState, state_of
 
 
 class FileWatch(QObject):
-    """Watches some files, which need not be there yet.
+    """Watches files that need not exist yet.
 
-    A file that is written whole or not at all is another file afterwards, and Qt forgets it; so
-    the folder is watched too, and after each notice the files are looked at again.
+    An atomic write replaces the file, and Qt then no longer watches it; so the folder is watched
+    too, and after each notice the files are checked again.
 
     Parameters
     ----------
     parent
-        With which it ends.
+        The Qt parent, with which it is destroyed.
     paths
         The files.
     on_change
-        Called after one of them was written, made or removed.
+        Called after one of them was written, created or removed.
     """
 
     def __init__(

@@ -1,12 +1,14 @@
-"""Work off the GUI thread: one job at a time, the latest wins, results come back on the GUI thread.
+"""`Jobs`: runs one job at a time on a worker thread; results arrive on the GUI thread.
 
-A `Job` is frozen before it starts. Its items carry the generation in which it was started, and
-what arrives from an older generation is dropped. Each job ends exactly once, and after its end
-nothing more of it arrives.
+The latest job wins: starting one cancels the one before.
 
-The thread is one of Python's executor and not a daemon: Python waits for it at exit, where a
-daemon would be killed inside OpenVINO and take the process down. It is ours alone, because on
-Qt's shared pool another plugin's long work would keep a click waiting.
+A `Job` is frozen before it starts. Its items carry the generation in which it was started; items
+of an older generation are dropped. Each job ends exactly once, and nothing of it arrives after its
+end.
+
+The thread belongs to a Python executor and is not a daemon: Python waits for it at exit, whereas a
+daemon would be killed inside OpenVINO and crash the process. It is not from Qt's shared pool,
+because there another plugin's long job would delay a click.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class JobOutcome:
-    """How a job ended; `sentence` says what went wrong where it failed."""
+    """How a job ended; `sentence` says what went wrong if it failed."""
 
     kind: Literal["done", "cancelled", "failed"]
     sentence: str = ""
@@ -40,20 +42,20 @@ def _nothing(*_: object) -> None:
 
 @dataclass(frozen=True)
 class Job(Generic[T]):
-    """Something to do in the background.
+    """Work to run in the background.
 
     Parameters
     ----------
     work
-        Called on the worker with a function that takes each result; touches no layer and no
-        widget. Once the job is cancelled that function raises `Cancelled`, so work that hands
+        Called on the worker with a function that takes each result; must not touch a layer or a
+        widget. After the job is cancelled that function raises `Cancelled`, so work that hands
         over its results one by one stops between two of them.
     on_item
         Called on the GUI thread with each item.
     on_end
         Called on the GUI thread once.
     interrupt
-        Makes a running `work` raise, soon; called from the GUI thread on cancel.
+        Makes a running `work` raise soon; called from the GUI thread on cancel.
     """
 
     work: Callable[[Callable[[T], None]], None]
@@ -63,7 +65,7 @@ class Job(Generic[T]):
 
 
 class JobRunner(Protocol):
-    """What the controller asks of a lane of jobs."""
+    """A lane of jobs, as used by the controller."""
 
     @property
     def is_busy(self) -> bool:
@@ -76,7 +78,7 @@ class JobRunner(Protocol):
         """End the job now: its `on_end` is called before this returns."""
 
     def close(self) -> None:
-        """Cancel, and take no more; nothing is called back any more."""
+        """Cancel without calling back, and take no more jobs."""
 
 
 class Jobs:
@@ -85,8 +87,8 @@ class Jobs:
     def __init__(self) -> None:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="napari-medsam")
         self._relay = _Relay()
-        # Queued even from this thread: a job that is over before its end can be listened for
-        # tells its end from here, and that must not overtake its items.
+        # Queued even from this thread: if a job finishes before its end has a callback, the end is
+        # emitted from here, and must not overtake its items.
         self._relay.yielded.connect(self._on_yielded, Qt.ConnectionType.QueuedConnection)
         self._relay.ended.connect(self._on_ended, Qt.ConnectionType.QueuedConnection)
         self._generation = 0
@@ -104,7 +106,7 @@ class Jobs:
         self._stop = threading.Event()
         try:
             future = self._executor.submit(self._run, job, self._generation, self._stop)
-        except RuntimeError:  # no memory for the thread, which begins with the first job
+        except RuntimeError:  # no memory for the thread, which starts with the first job
             self._end(outcome_of(MemoryError()))
             return
         generation, stop = self._generation, self._stop
@@ -114,11 +116,11 @@ class Jobs:
         self._end(JobOutcome("cancelled"))
 
     def close(self) -> None:
-        self._forget()
+        self._detach()
         self._executor.shutdown(wait=False, cancel_futures=True)
 
-    def _forget(self) -> Job[Any] | None:
-        """Let go of the job that runs: stop it, and make what still comes of it stale."""
+    def _detach(self) -> Job[Any] | None:
+        """Detach and stop the running job; items of it that still arrive are dropped."""
         job, self._job = self._job, None
         self._stop.set()
         self._generation += 1
@@ -127,8 +129,8 @@ class Jobs:
         return job
 
     def _end(self, outcome: JobOutcome) -> None:
-        """End the job that runs, if one does, before its work is over."""
-        job = self._forget()
+        """End the running job, if any, before its work is done."""
+        job = self._detach()
         if job is not None:
             job.on_end(outcome)
 
@@ -152,7 +154,7 @@ class Jobs:
         if self._job is not None and generation == self._generation:
             try:
                 self._job.on_item(item)
-            except MemoryError as error:  # without this item the job is not what it should be
+            except MemoryError as error:  # without this item the result would be incomplete
                 self._end(outcome_of(error))
 
     def _on_ended(self, generation: int, outcome: JobOutcome) -> None:
@@ -163,10 +165,10 @@ class Jobs:
 
 
 class ImmediateJobs:
-    """The same lane run in place, for tests and scripts: `start` returns when the job has ended.
+    """A lane that runs jobs synchronously, for tests and scripts: `start` returns at their end.
 
-    A callback may cancel or start another job, as a user would. A mistake in the program is
-    raised here, where a test can see it.
+    A callback may cancel or start another job, as a user would. Unexpected exceptions are raised
+    here, so that a test fails.
     """
 
     def __init__(self) -> None:
@@ -205,7 +207,7 @@ class ImmediateJobs:
 
 
 def outcome_of(error: BaseException | None) -> JobOutcome:
-    """An exception as the outcome it means; only one nobody foresaw goes to the log."""
+    """The outcome of an exception; only an unexpected one is logged."""
     if error is None:
         return JobOutcome("done")
     if isinstance(error, Cancelled | CancelledError):
@@ -215,11 +217,11 @@ def outcome_of(error: BaseException | None) -> JobOutcome:
     if isinstance(error, ValueError | OSError | StoreError):
         return JobOutcome("failed", str(error))
     _log.error("A job failed", exc_info=error)
-    return JobOutcome("failed", f"This did not work ({type(error).__name__}: {error}).")
+    return JobOutcome("failed", f"This failed ({type(error).__name__}: {error}).")
 
 
 class _Relay(QObject):
-    """Carries results to the thread it was made in. The first argument is the generation."""
+    """Forwards results to the thread that created it. The first argument is the generation."""
 
     yielded = Signal(int, object)
     ended = Signal(int, object)

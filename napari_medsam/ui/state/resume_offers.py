@@ -1,4 +1,4 @@
-"""Offers to go on with earlier work: the words and the picture of the question."""
+"""The question whether to resume earlier work, with its answers and its picture."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from napari_medsam.journal.history import history_in_words
 from napari_medsam.journal.lookup import JournalLookup
 from napari_medsam.ui.layers.image_layer import first_window_of
 
-GO_ON, START_NEW = "Go on with it", "Start anew"
+GO_ON, START_NEW = "Resume", "Start over"
 TAKE_OVER, ONLY_LOOK = "Take over", "Only look"
 OPACITY = 0.5
-RECOVERED = "It was put aside as damaged by mistake; nothing of it is missing."
-OTHERS_RECOVERED = "Other work that was put aside as damaged by mistake is there, too."
+RECOVERED = "It had been set aside as damaged by mistake; nothing is missing."
+OTHERS_RECOVERED = "Other work set aside as damaged by mistake is available, too."
 
 
 @dataclass(frozen=True, eq=False)
 class ResumeOffer:
-    """A question with a picture, and the answers there are; the first is the usual one."""
+    """A question with a picture and its answers; the first is the default."""
 
     question: str
     answers: tuple[str, ...]
@@ -33,38 +33,38 @@ class ResumeOffer:
 
 
 MakeOffer = Callable[[ResumeOffer, Callable[[str | None], None]], None]
-"""Shows an offer and returns at once; the answer (None: left) is called back, once."""
+"""Shows an offer and returns at once; the answer (None: cancelled) is called back once."""
 
 
 def offer_to_resume(image: ImageFile, found: JournalLookup) -> ResumeOffer:
-    """Whether to go on with what the journal holds."""
+    """The question whether to resume the work in the journal."""
     history = found.history
     if history is None:
-        raise ValueError("There is nothing to go on with.")
+        raise ValueError("There is no earlier work to resume.")
     unsaved = " Not all of it was saved to a file." if history.annotation.is_dirty else ""
     recovered = f" {RECOVERED}" if found.was_recovered else ""
     others = f" {OTHERS_RECOVERED}" if found.n_recovered else ""
     question = (
         f"Earlier work on this image was found: {history_in_words(found.counts)}, last changed on "
-        f"{when(history.last_time)}.{unsaved}{recovered} Undo will work as before. Earlier work "
-        f"that you do not go on with is kept: the menu \u22ef of the dock brings it back.{others}"
+        f"{when(history.last_time)}.{unsaved}{recovered} Resume it? Undo will work as before. "
+        f"Otherwise it is kept; resume it later from the dock's menu \u22ef.{others}"
     )
     return ResumeOffer(question, (GO_ON, START_NEW), offer_picture(image, history.annotation))
 
 
 def offer_to_take_over(image: ImageFile, found: JournalLookup) -> ResumeOffer:
-    """What to do while another window works on the same image."""
+    """The question what to do while another window edits the same image."""
     question = (
-        f"This image is open in another window, with {history_in_words(found.counts)}. If you take over, "
-        f"you go on with all of it here, and what is done in the other window from then on is not "
-        f"kept. If you only look, what you do here is not kept."
+        f"This image is open in another window, with {history_in_words(found.counts)}. "
+        f"{TAKE_OVER}: you resume all of it here, and later changes in the other window are not "
+        f"recorded. {ONLY_LOOK}: changes here are not recorded."
     )
     picture = offer_picture(image, found.history.annotation) if found.history else None
     return ResumeOffer(question, (ONLY_LOOK, TAKE_OVER), picture)
 
 
 def offer_picture(image: ImageFile, annotation: Annotation) -> NDArray[np.uint8]:
-    """The axial slice with the most labels, small, its labels in their colours."""
+    """The axial slice with the most labelled voxels, reduced, with the labels in their colours."""
     volume, labels = image.volume, annotation.labels
     counts = np.count_nonzero(labels.reshape(len(labels), -1), axis=1)
     z = int(counts.argmax()) if counts.any() else len(labels) // 2
@@ -81,5 +81,5 @@ def when(seconds: float) -> str:
     """Words like "26 November 2026 at 01:40"."""
     try:
         return time.strftime("%d %B %Y at %H:%M", time.localtime(seconds))
-    except (ValueError, OverflowError, OSError):  # a clock that was not set
+    except (ValueError, OverflowError, OSError):  # the clock was not set
         return "an unknown day"

@@ -1,1 +1,1 @@
-"""What it looks like: Qt widgets and dialogs."""
+"""The Qt widgets and dialogs of the dock."""

@@ -1,4 +1,4 @@
-"""The small parts of the dock: the propagation's row and the progress."""
+"""Basic widgets of the dock: buttons, sentences, the slice range and the progress bar."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from napari_medsam.ui.state.shortcuts import with_key
 
 
 def button(text: str, tooltip: str = "") -> QPushButton:
-    """A button that a click does not give the keyboard to."""
+    """A button that takes the keyboard focus only by Tab, not by a click."""
     made = QPushButton(text)
     made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
     made.setToolTip(tooltip)
@@ -59,7 +59,7 @@ def side_by_side(*widgets: QWidget) -> QHBoxLayout:
 
 
 class RangeRow(QWidget):
-    """First and last slice of a propagation."""
+    """First and last slice of a propagation, and whether its box is a 3D box."""
 
     chosen = Signal(int, int)
 
@@ -75,10 +75,7 @@ class RangeRow(QWidget):
         to = QLabel("to")
         self.extent = QCheckBox("3D")
         self.extent.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.extent.setToolTip(
-            "The box holds the whole object on all these slices (a 3D box), and is not its\n"
-            "outline on one of them"
-        )
+        self.extent.setToolTip("The box encloses the object on all these slices (a 3D box)")
         layout = side_by_side(QLabel("Slices"), self.first, to, self.last, self.extent)
         layout.setStretch(1, 1)
         layout.setStretch(3, 1)
@@ -99,7 +96,7 @@ class RangeRow(QWidget):
 
 
 class ProgressRow(QWidget):
-    """A bar with the time left, and Cancel. It keeps its place when idle, so nothing jumps."""
+    """A bar with the time left, and Cancel. It stays visible when idle, so the layout is stable."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -107,7 +104,7 @@ class ProgressRow(QWidget):
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(12)
         self.text = QLabel()
-        self.cancel = button(with_key("Cancel", "cancel"), "Stop; what is painted stays")
+        self.cancel = button(with_key("Cancel", "cancel"), "Stop; painted masks stay")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)

@@ -1,4 +1,4 @@
-"""Asks once, when the user closes the window, about labels that are in no file yet."""
+"""`ClosingQuestion`: asks about unsaved labels when the user closes the window."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ Ask = Callable[[str, tuple[str, ...]], str | None]
 
 
 class ClosingQuestion(QObject):
-    """Listens to the window that a dock is in: its close button, File > Close and File > Exit.
+    """Watches the window of a dock: its close button, File > Close and File > Exit.
 
-    Where labels are unsaved this is the only question: napari's own, which asks whether to close
-    at all, or while other plugins' tasks run, is then left out. A window closed by a program (a
-    script, a test) is closed without one: nobody may be there to answer, and the journal has
-    everything.
+    If labels are unsaved this is the only question: napari's own, which asks whether to close at
+    all, or while other plugins' tasks run, is then skipped. A window closed by a program (a script,
+    a test) is closed without a question: there may be nobody to answer, and the journal has
+    every step.
 
     Parameters
     ----------
     dock
         The dock, which may not be in its window yet.
     unsaved
-        The names of images whose labels are not in a file.
+        The names of images whose labels are not saved to a file.
     ask, save
-        How to ask, and what saves the labels of the open image.
+        Ask the user; save the labels of the open image.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class ClosingQuestion(QObject):
         self._window: ReferenceType[QMainWindow] | None = None
 
     def watch(self) -> None:
-        """Listen to the main window there is; call it when the dock is shown."""
+        """Watch the dock's main window; call it when the dock is shown."""
         window = main_window_of(self._dock)
         if window is None or (self._window is not None and self._window() is window):
             return
@@ -61,19 +61,20 @@ class ClosingQuestion(QObject):
             return False
         event.ignore()
         if self._may_close(names) and isinstance(watched, QMainWindow):
-            # As a program would: napari asks nothing then.
+            # Closed as by a program: napari then asks nothing.
             QTimer.singleShot(0, watched.close)
         return True
 
     def _listen_to_menu(self, window: QMainWindow) -> None:
-        """Hear napari's own `close`, which its menu calls with `confirm_need`.
+        """Wrap napari's own `close`, which its menu calls with `confirm_need`.
 
-        By the time Qt tells of it napari has asked already, and nothing shows that a user did it.
+        At Qt's close event napari has already asked, and the event does not show that a user did
+        it.
         """
         close = type(window).close
-        napari_window, ours = ref(window), ref(self)  # weak: the window must be able to go
+        napari_window, ours = ref(window), ref(self)  # weak, so that the window can be freed
 
-        def heard(*arguments: Any, confirm_need: bool = False, **options: Any) -> Any:
+        def asked_close(*arguments: Any, confirm_need: bool = False, **options: Any) -> Any:
             question, window = ours(), napari_window()
             names = question._names() if confirm_need and question is not None else ()
             if question is not None and names and not question._may_close(names):
@@ -82,8 +83,8 @@ class ClosingQuestion(QObject):
                 options["confirm_need"] = True
             return None if window is None else close(window, *arguments, **options)
 
-        vars(window)["close"] = heard
-        self._dock.destroyed.connect(lambda: _forget(napari_window()))
+        vars(window)["close"] = asked_close
+        self._dock.destroyed.connect(lambda: _restore_close(napari_window()))
 
     def _names(self) -> Sequence[str]:
         return self._unsaved() if settings().ask_on_close else ()
@@ -96,20 +97,20 @@ class ClosingQuestion(QObject):
 
 
 def question(names: Sequence[str]) -> str:
-    """What will become of labels that are not saved."""
+    """The question, with what happens to labels that are not saved."""
     return (
-        f"Labels of {', '.join(names)} are not saved to a file. Without saving they stay in the "
-        f"journal, and opening the image again goes on with them."
+        f"Labels of {', '.join(names)} are not saved to a file. The journal keeps them: open the "
+        f"image again to resume."
     )
 
 
-def _forget(window: QMainWindow | None) -> None:
+def _restore_close(window: QMainWindow | None) -> None:
     if window is not None:
         vars(window).pop("close", None)
 
 
 def main_window_of(widget: QWidget | None) -> QMainWindow | None:
-    """The main window above a widget; a dock that floats has one as well."""
+    """The main window of a widget; a floating dock has one as well."""
     while widget is not None and not isinstance(widget, QMainWindow):
         widget = widget.parentWidget()
     return widget

@@ -1,4 +1,4 @@
-"""A sound when something long has ended, where the user wants one."""
+"""`CompletionSound`: plays a sound at the end of a long job, if the user wants one."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from collections.abc import Callable
 from napari_medsam.ui.state.dock_state import Progress
 
 LONG = 20.0
-"""Seconds after which one looks elsewhere."""
+"""Seconds from which a job counts as long."""
 
 
 class CompletionSound:
-    """Hears of progress, and rings once a long job has ended.
+    """Watches the progress, and plays the sound when a long job has ended.
 
     Parameters
     ----------
     ring
-        Makes the sound.
+        Plays the sound.
     is_wanted
-        Asked when there is reason to ring.
+        Called at the end of a long job.
     now
         The clock, in seconds.
     """
@@ -36,7 +36,7 @@ class CompletionSound:
         self._began: float | None = None
 
     def on_progress(self, progress: Progress | None) -> None:
-        """Something is at work, or nothing any more."""
+        """Handle the progress of a running job; None when no job runs."""
         if progress is not None:
             self._began = self._now() if self._began is None else self._began
             return

@@ -1,4 +1,4 @@
-"""The dock: its parts' signals go to the `Controller`, whose panels come back; and the dialogs."""
+"""The dock: connects its widgets to the `Controller`, shows its `DockState`, and opens dialogs."""
 
 from __future__ import annotations
 
@@ -47,10 +47,9 @@ from napari_medsam.ui.widgets.shortcut_sheet import ShortcutSheet
 
 WIDTH = 320
 LEAST_HEIGHT = 60
-"""Pixels, of the whole dock: under napari's layer list it must not push the window off a screen of
-768 lines."""
+"""Least height of the dock in pixels: with napari's layer list it must fit 768 lines."""
 LEAST_ABOVE = 75
-"""Pixels above progress and saving: with less they scroll with the rest."""
+"""Pixels above progress and saving; if there are fewer, these scroll with the rest."""
 REDRAW_MS = 60
 IDLE_MS = 500
 
@@ -61,7 +60,7 @@ def _throttle(function: Callable[[], None]) -> Callable[[], None]:
 
 
 def _idle(function: Callable[[], None]) -> Callable[[], None]:
-    """Half a second after the first of many calls: scrolling on must not put it off for ever."""
+    """Run half a second after the first of many calls; further scrolling does not delay it."""
     throttled: Callable[[], None] = qthrottled(function, timeout=IDLE_MS, leading=False)
     return throttled
 
@@ -72,9 +71,9 @@ class MedSamWidget(QWidget):
     Parameters
     ----------
     napari_viewer
-        The viewer that the dock is in.
+        The viewer of the dock.
     shelf
-        Where models come from; the catalogue's when not given.
+        Where models come from; by default the catalogue and the imported models.
     """
 
     def __init__(self, napari_viewer: Viewer, shelf: ModelSource | None = None) -> None:
@@ -87,16 +86,16 @@ class MedSamWidget(QWidget):
         shelf = shelf or CatalogueModelSource()
         self.parts = DockLayout(self._images)
         self._tour = Tour()
-        self._bell = CompletionSound(QApplication.beep, lambda: settings().sound)
-        # A number that is typed changes with each digit, and other threads compile the model anew.
-        self._obey_soon = QTimer(self)
-        self._obey_soon.setSingleShot(True)
-        self._obey_soon.setInterval(IDLE_MS)
-        self._obey_soon.timeout.connect(self._obey_settings)
-        self._naparis = NapariPreferences(
-            self._obey_soon.start, lambda *told: self._later(lambda: self.controller.tell(*told))
+        self._completion_sound = CompletionSound(QApplication.beep, lambda: settings().sound)
+        # A typed number changes with each digit, and each change of threads recompiles the model.
+        self._apply_soon = QTimer(self)
+        self._apply_soon.setSingleShot(True)
+        self._apply_soon.setInterval(IDLE_MS)
+        self._apply_soon.timeout.connect(self._apply_settings)
+        self._napari_preferences = NapariPreferences(
+            self._apply_soon.start, lambda *told: self._later(lambda: self.controller.tell(*told))
         )
-        self._naparis.meet()  # before anything is built as the settings say
+        self._napari_preferences.meet()  # before anything is built from the settings
         self._lay_out()
         self.controller = Controller(
             napari_viewer,
@@ -117,19 +116,19 @@ class MedSamWidget(QWidget):
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        # No least width of our own: it would take the place of what the parts need.
+        # No minimum width of our own: it would replace the one that the parts need.
         scroll = FittingScrollArea(self.parts, least_width=WIDTH)
         scroll.setMinimumHeight(LEAST_HEIGHT // 2)
         layout.addWidget(scroll, stretch=1)
         layout.addWidget(self.parts.end)
 
     def minimumSizeHint(self) -> QSize:
-        """Low: what does not fit scrolls."""
+        """A low minimum height: what does not fit scrolls."""
         needed = super().minimumSizeHint()
         return QSize(needed.width(), min(needed.height(), LEAST_HEIGHT))
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
-        """Keep progress and saving below what scrolls, or in it where there is no room."""
+        """Place progress and saving below the scroll area, or inside it if there is no room."""
         super().resizeEvent(event)
         end = self.parts.end
         is_low = self.height() < end.minimumSizeHint().height() + LEAST_ABOVE
@@ -191,11 +190,11 @@ class MedSamWidget(QWidget):
         )
         files.export_table.triggered.connect(lambda: self.ask_where_to_export())
         self._connect_keys()
-        # The dock gets no close event with the window; only its destruction is told.
+        # The dock gets no close event with the window, only `destroyed`.
         self.destroyed.connect(controller.close)
-        self.destroyed.connect(self._naparis.close)
-        kept = (settings_file(), cache_preferences_file(), self._naparis.file)
-        self._watch = FileWatch(self, [one for one in kept if one], self._on_settings_written)
+        self.destroyed.connect(self._napari_preferences.close)
+        watched = (settings_file(), cache_preferences_file(), self._napari_preferences.file)
+        self._watch = FileWatch(self, [one for one in watched if one], self._on_settings_written)
 
     def _connect_keys(self) -> None:
         parts, controller = self.parts, self.controller
@@ -257,18 +256,18 @@ class MedSamWidget(QWidget):
         self.destroyed.connect(lambda: shortcuts.unbind(viewer))
 
     def act(self, action: str) -> None:
-        """Do what a key or a menu entry does; `palette.titles` has the actions."""
+        """Run an action as its key or menu entry does; `palette.titles` lists the actions."""
         self._actions[action]()
 
     def show_panel(self, panel: DockState) -> None:
-        if self._later.is_over:  # a redraw that was put off can outlive the dock
+        if self._later.is_over:  # a throttled redraw can outlive the dock
             return
         self.parts.show_panel(panel)
-        self._bell.on_progress(panel.progress)
-        self._show_next_thing(panel)
+        self._completion_sound.on_progress(panel.progress)
+        self._show_guidance(panel)
 
-    def _show_next_thing(self, panel: DockState) -> None:
-        """One thing at a time: a model, a question that is asked once, the tour, or the hint."""
+    def _show_guidance(self, panel: DockState) -> None:
+        """Show one thing at a time: a question that is asked once, the tour, or the hint."""
         is_time = panel.model is not None and panel.model.state == "ready" and not panel.has_case
         question = self._question() if is_time and not self._tour.is_on else ""
         self.parts.offer.offer(question)
@@ -321,21 +320,21 @@ class MedSamWidget(QWidget):
         self.parts.seen.show_seen(self.controller.case, self.controller.session)
 
     def ask_preferences(self) -> None:
-        """Show the page of preferences, and do as it says."""
+        """Show the preferences dialog and apply what was chosen."""
         page = PreferencesDialog(self, self.controller.desk.wish)
         if page.exec():
             if page.precision.currentData() != self.controller.desk.wish:
                 self.controller.desk.choose_precision(page.precision.currentData())
-            self._naparis.meet()
-            self._obey_settings()
+            self._napari_preferences.meet()
+            self._apply_settings()
 
     def _on_settings_written(self) -> None:
-        """A hand or another window changed what is kept: napari shows it, and we obey."""
-        self._naparis.meet()
-        self._obey_soon.start()
+        """Show and apply settings that the user or another window wrote to the files."""
+        self._napari_preferences.meet()
+        self._apply_soon.start()
 
-    def _obey_settings(self) -> None:
-        """Do as the settings say now, whoever changed them."""
+    def _apply_settings(self) -> None:
+        """Apply the current settings."""
         bound = dict(shortcuts.bound())
         if bound != self._bound:
             shortcuts.unbind(self._viewer, self._bound)
@@ -355,15 +354,15 @@ class MedSamWidget(QWidget):
         return [layer for layer in self._viewer.layers if isinstance(layer, Image)]
 
     def reset_choices(self, event: object = None) -> None:
-        """Let the image box follow the layers; napari calls this when they change.
+        """Update the image choices from the layers; napari calls this when they change.
 
-        napari 0.6 does so after the dock is gone as well.
+        napari 0.6 does so even after the dock is gone.
         """
         if self._later.is_over:
             return
         with self.parts.image.changed.blocked():
             self.parts.image.reset_choices()
-        # napari is still busy adding the layer: it selects it, and fits the view, after this.
+        # Deferred: napari is still adding the layer; it selects it and fits the view after this.
         self._later(self.open_chosen)
 
     def open_chosen(self) -> None:
@@ -383,28 +382,28 @@ class MedSamWidget(QWidget):
         show_offer(self, offer, answer)
 
     def ask_where_to_save(self, *, one_a_label: bool = False) -> None:
-        """Ask for a file and save the labels there, or beside it a file for each label."""
+        """Ask for a file and save the labels there, or beside it one file per label."""
         case, suggested = self.controller.case, self.controller.suggested_path()
         if case is None or suggested is None:
             return
         path = file_dialogs.ask_save_path(self, suggested, case.image.grid)
-        if path is not None and not (one_a_label and self._keeps_others(case, path)):
+        if path is not None and not (one_a_label and self._keeps_existing(case, path)):
             description = self.parts.files.description.isChecked()
             self.controller.save(path, SaveOptions(one_a_label, description))
 
-    def _keeps_others(self, case: Case, path: Path) -> bool:
-        """Whether files of single labels are there and are not to be replaced."""
+    def _keeps_existing(self, case: Case, path: Path) -> bool:
+        """Whether files of single labels exist that the user does not want to replace."""
         rows = [one for one in case.annotation.table if case.annotation.voxel_count(one.number)]
         there = [one for one in label_paths(path, rows) if one.exists()]
-        question = f"{', '.join(one.name for one in there)}: replace what is there?"
+        question = f"Replace {', '.join(one.name for one in there)}?"
         return bool(there) and file_dialogs.ask(self, question, ("Replace",)) is None
 
     def ask_labels(self) -> None:
-        """Ask for a label file and lay it onto the image."""
+        """Ask for a label file and open it on the image."""
         self._ask_and(file_dialogs.ask_label_file, self.controller.label_files.open)
 
     def ask_earlier(self) -> None:
-        """Ask which earlier work on the image to go on with."""
+        """Ask which earlier work on the image to resume."""
         self.controller.earlier.find(self._ask_earlier)
 
     def _ask_earlier(self, found: Sequence[EarlierEntry]) -> None:
@@ -413,7 +412,7 @@ class MedSamWidget(QWidget):
             self.controller.earlier.go_on_with(chosen)
 
     def ask_table(self) -> None:
-        """Ask for a label table and take its names and colours."""
+        """Ask for a label table and load its names and colours."""
         self._ask_and(file_dialogs.ask_table_to_open, self.controller.label_files.import_table)
 
     def ask_where_to_export(self) -> None:
@@ -427,7 +426,7 @@ class MedSamWidget(QWidget):
             self.controller.label_files.export_table(path)
 
     def open_measures(self) -> None:
-        """Open the window of measures."""
+        """Open the measures window."""
         suggested = self.controller.suggested_path()
         if suggested is not None:
             self.measure_window = MeasureWindow(self.controller.measures, self, suggested)
@@ -436,14 +435,14 @@ class MedSamWidget(QWidget):
     def _ask_and(
         self, ask: Callable[[QWidget, Path], Path | None], do: Callable[[Path], None]
     ) -> None:
-        """Ask for a file beside the image and do something with it."""
+        """Ask for a file in the image's folder and pass it to `do`."""
         suggested = self.controller.suggested_path()
         path = ask(self, suggested.parent) if suggested is not None else None
         if path is not None:
             do(path)
 
     def ask_weights(self, *, folder: bool = False) -> None:
-        """Ask for a file, a zip or a folder, and take in the models it holds."""
+        """Ask for a file, zip or folder, and import its models."""
         path = ask_weights(self, folder=folder)
         if path is not None:
             self.controller.desk.import_file(path)

@@ -1,7 +1,7 @@
-"""The parts of the dock, from what to do next at the top to saving at the bottom.
+"""`DockLayout`: the widgets of the dock, from the hint at the top to saving at the bottom.
 
-They show a `DockState`; what they ask for is connected in `widget`. Buttons and combo boxes take the
-keyboard only by Tab, so that the keys go on working on the image after a click in the dock.
+They show a `DockState`; `dock` connects their signals. Buttons and combo boxes take the keyboard
+focus only by Tab, so that the keys still work on the image after a click in the dock.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ DISCLAIMER = "For research use only. Not a medical device."
 
 
 class DockLayout(QWidget):
-    """What is inside the dock.
+    """The widgets inside the dock.
 
     Parameters
     ----------
     images
-        Called for the image layers there are.
+        Returns the image layers.
 
-    `end`, with progress and saving, is a widget of its own, so that the rest may scroll above it.
+    `end`, with progress and saving, is a separate widget, so that the rest can scroll above it.
     """
 
     def __init__(self, images: Callable[[Any], Sequence[Any]]) -> None:
@@ -63,7 +63,7 @@ class DockLayout(QWidget):
         layout.setContentsMargins(8, 4, 8, 4)
         layout.setSpacing(6)
         for part in (
-            self._build_words(),
+            self._build_messages(),
             self._build_choices(images),
             self._build_labels(),
             self._build_tools(),
@@ -73,7 +73,7 @@ class DockLayout(QWidget):
         self.end = QWidget()
         self.end.setLayout(self._build_end())
 
-    def _build_words(self) -> QLayout:
+    def _build_messages(self) -> QLayout:
         self.hint, self.message = sentence(bold=True), sentence()
         self.offer = OfferRow()
         self.end_tour = button("End the tour")
@@ -86,10 +86,9 @@ class DockLayout(QWidget):
         for wish, words in PRECISIONS.items():
             self.precision.addItem(words, wish)
         self.precision.setToolTip(
-            "Exact: the same masks on every computer. Fast: measured here once, and taken\n"
-            "only where its masks agree with the exact ones."
+            "Exact: same masks on every computer. Fast: used if masks measured here agree."
         )
-        self.preset.setToolTip("The grey values the model is shown: a preset, or LOWER,UPPER")
+        self.preset.setToolTip("Grey values shown to the model: a preset, or LOWER,UPPER")
         self.own_window = QLineEdit()
         self.preset.setLineEdit(self.own_window)
         self.preset.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
@@ -134,7 +133,7 @@ class DockLayout(QWidget):
         self.next_label = button(with_key("Next", "next_label"), "Choose the next label")
         self.replace = QCheckBox("Replace")
         self.replace.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.replace.setToolTip("Let a new mask overwrite other labels and what you painted")
+        self.replace.setToolTip("New masks overwrite other labels and painted voxels")
         column = _column(self.table)
         buttons = (self.add_label, self.remove_label, self.next_label, self.replace)
         column.addLayout(side_by_side(*buttons))
@@ -143,11 +142,12 @@ class DockLayout(QWidget):
     def _build_tools(self) -> QLayout:
         self.box_tool = button(with_key("Draw boxes", "toggle_box_tool"), "Draw boxes, or stop")
         self.box_tool.setCheckable(True)
-        self.undo = button(with_key("Undo", "undo"), "Take the last step back (Ctrl+Z)")
-        self.redo = button(with_key("Redo", "redo"), "Do it again (Ctrl+Shift+Z)")
+        self.undo = button(with_key("Undo", "undo"), "Undo the last step (Ctrl+Z)")
+        self.redo = button(with_key("Redo", "redo"), "Redo the last undone step (Ctrl+Shift+Z)")
         self.range = RangeRow()
         self.propagate = button(
-            with_key("Propagate", "propagate"), "Carry the box over these slices, both ways"
+            with_key("Propagate", "propagate"),
+            "Segment the boxed object on these slices, both ways",
         )
         column = QVBoxLayout()
         column.setSpacing(4)
@@ -173,7 +173,7 @@ class DockLayout(QWidget):
         return column
 
     def show_panel(self, panel: DockState) -> None:
-        """Draw a panel; nothing that the user is typing is disturbed."""
+        """Draw a `DockState` without disturbing what the user is typing."""
         self.hint.setText(panel.hint)
         self.message.setText(("\u26a0 " if panel.is_problem else "") + panel.message)
         self.message.setVisible(bool(panel.message))
@@ -217,7 +217,7 @@ class DockLayout(QWidget):
                 self.preset.addItems(panel.windows)
             self.preset.setCurrentText(panel.window)
             if not self.own_window.hasFocus():
-                self.own_window.setCursorPosition(0)  # a long name is cut at its end
+                self.own_window.setCursorPosition(0)  # shows the start of a long name
         self.preset.setEnabled(len(panel.windows) > 1)
         for axis, view in self.view_buttons.items():
             view.setEnabled(panel.has_case)

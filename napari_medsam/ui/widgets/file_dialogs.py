@@ -1,4 +1,4 @@
-"""Asks for file names: where to save labels and tables, which to open."""
+"""File dialogs: where to save labels and tables, and which to open."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TABLE_FILTER = "Label table (*.csv);;ITK-SNAP label description (*.txt *.label)"
 
 
 def ask_save_path(parent: QWidget, suggested: Path, grid: SourceGrid) -> Path | None:
-    """Where to save labels, in one of the formats that fit their image."""
+    """Ask where to save labels, in one of the formats that fit their image."""
     formats = export_formats_for(grid)
     filters = [one.file_filter for one in formats]
     name, chosen = QFileDialog.getSaveFileName(
@@ -26,15 +26,15 @@ def ask_save_path(parent: QWidget, suggested: Path, grid: SourceGrid) -> Path | 
     if not name:
         return None
     asked = Path(name)
-    meant = formats[filters.index(chosen)] if chosen in filters else None
-    path = with_export_suffix(asked, meant, suffix_of(suggested))
+    chosen_format = formats[filters.index(chosen)] if chosen in filters else None
+    path = with_export_suffix(asked, chosen_format, suffix_of(suggested))
     if path != asked and path.exists() and not _may_replace(parent, path):
         return None
     return path
 
 
 def ask_label_file(parent: QWidget, folder: Path) -> Path | None:
-    """Which label file to open."""
+    """Ask which label file to open."""
     return _opened(parent, "Open labels", folder, f"Labels ({LABEL_FILES});;All files (*)")
 
 
@@ -43,7 +43,7 @@ def ask_table_to_open(parent: QWidget, folder: Path) -> Path | None:
 
 
 def ask_where_to_export(parent: QWidget, suggested: Path) -> Path | None:
-    """Where to write the label table; .csv where no known ending was typed."""
+    """Ask where to write the label table; .csv if no known suffix was typed."""
     name, chosen = QFileDialog.getSaveFileName(
         parent, "Export label table", str(suggested), TABLE_FILTER
     )
@@ -56,7 +56,7 @@ def ask_where_to_export(parent: QWidget, suggested: Path) -> Path | None:
 
 
 def ask(parent: QWidget, question: str, answers: Sequence[str]) -> str | None:
-    """A question with a button for each answer, and Cancel."""
+    """Ask a question with a button for each answer, and Cancel."""
     box = QMessageBox(QMessageBox.Icon.Question, "napari-medsam", question, parent=parent)
     buttons = [box.addButton(one, QMessageBox.ButtonRole.AcceptRole) for one in answers]
     cancel = box.addButton(QMessageBox.StandardButton.Cancel)
@@ -72,5 +72,5 @@ def _opened(parent: QWidget, title: str, folder: Path, filters: str) -> Path | N
 
 
 def _may_replace(parent: QWidget, path: Path) -> bool:
-    """The dialog asked about another name than the one that will be written."""
-    return ask(parent, f"{path.name} exists already.", ("Replace it",)) is not None
+    """Ask before replacing a file: the dialog asked about the name without its suffix."""
+    return ask(parent, f"{path.name} already exists.", ("Replace it",)) is not None

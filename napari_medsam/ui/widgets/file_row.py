@@ -1,4 +1,4 @@
-"""The dock's row of files: save, open labels, and a menu with what is needed less often."""
+"""The dock's file row: save labels, open labels, and a menu of less frequent commands."""
 
 from __future__ import annotations
 
@@ -12,23 +12,21 @@ from napari_medsam.ui.widgets.basics import button, side_by_side
 
 
 class FileRow(QWidget):
-    """Save labels, open labels, and more."""
+    """Buttons to save and open labels, and the menu."""
 
     def __init__(self) -> None:
         super().__init__()
         self.save = button(with_key("Save labels...", "save"), "Save on the image's own grid")
-        self.open = button("Open labels...", "Lay a label file onto this image")
+        self.open = button("Open labels...", "Open a label file on this image")
         self.more = QToolButton()
         self.more.setText("\u22ef")
-        self.more.setToolTip(
-            "Ways to save, measures, the label table, earlier work, the cache, preferences, keys"
-        )
+        self.more.setToolTip("More: measures, label table, earlier work, preferences, keys")
         self.more.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        # The dots say that there is a menu; an arrow would lie over them.
+        # The dots already show that there is a menu; an arrow would cover them.
         self.more.setStyleSheet("QToolButton::menu-indicator { image: none; }")
         self.more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.menu = QMenu(self.more)
-        self.one_a_label = self._action("Save one file a label...")
+        self.one_a_label = self._action("Save one file per label...")
         self.description = self._action("Write ITK-SNAP names beside the file")
         self.description.setCheckable(True)
         self.menu.addSeparator()
@@ -37,13 +35,13 @@ class FileRow(QWidget):
         self.menu.addMenu(self.templates)
         self.import_table = self._action("Import label table...")
         self.export_table = self._action("Export label table...")
-        self.earlier = self._action("Earlier work on this image...")
+        self.earlier = self._action("Resume earlier work...")
         self.menu.addSeparator()
-        self.embed_all = self._action("Embed all slices of this view")
+        self.embed_all = self._action("Prepare all slices of this view")
         self.clear_cache = self._action("Clear the cache")
         self.menu.addSeparator()
         self.preferences = self._action("Preferences...")
-        self.tour = self._action("Tour of a minute")
+        self.tour = self._action("One-minute tour")
         self.keys = self._action(with_key("Keys", "sheet"))
         self.more.setMenu(self.menu)
         row = side_by_side(self.save, self.open, self.more)

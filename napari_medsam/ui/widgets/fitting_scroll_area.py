@@ -1,4 +1,4 @@
-"""A scroll area that is never narrower than what is in it, so that nothing is cut off."""
+"""`FittingScrollArea`: a scroll area never narrower than its content, so that nothing is cut."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from qtpy.QtWidgets import QFrame, QScrollArea, QWidget
 
 
 class FittingScrollArea(QScrollArea):
-    """Scrolls up and down only, and keeps room for its bar beside the widget.
+    """Scrolls vertically only, and reserves room for its bar beside the widget.
 
     Parameters
     ----------
     inside
-        What is scrolled.
+        The widget to scroll.
     least_width
-        Pixels that are taken even where the widget needs less.
+        Minimum width in pixels, even if the widget needs less.
     """
 
     def __init__(self, inside: QWidget, least_width: int) -> None:
@@ -28,14 +28,14 @@ class FittingScrollArea(QScrollArea):
         inside.installEventFilter(self)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        """Follow the widget where its least width changes with its words or the theme."""
+        """Follow the widget when its minimum width changes with its texts or the theme."""
         kind = event.type() if event is not None else None
         if watched is self.widget() and kind == QEvent.Type.LayoutRequest:
             self._fit()
         return super().eventFilter(watched, event)
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
-        """The bar may have come or gone."""
+        """Fit again: the scroll bar may have appeared or disappeared."""
         super().resizeEvent(event)
         self._fit()
 

@@ -1,4 +1,4 @@
-"""Dialogs about work kept in journals: resume it, or choose from earlier work on an image."""
+"""Dialogs about journals: resume an image's work, or choose from its archived earlier work."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QMessageBox, QWidget
 
 from napari_medsam.ui.actions.earlier_work import EarlierEntry
-from napari_medsam.ui.state.resume_offers import ResumeOffer
+from napari_medsam.ui.state.resume_offers import GO_ON, ResumeOffer
 from napari_medsam.ui.widgets.open_dialogs import KEEP, PREVIEW, SMOOTH, ChoiceDialog
 from napari_medsam.ui.widgets.picture_list import LINE, PictureList, pixmap
 
 QUESTION = (
-    "Which earlier work on this image do you want to go on with? What is open now is kept, and can "
-    "be chosen here again."
+    "Choose the earlier work on this image to resume. The current work is kept and can be chosen "
+    "here again."
 )
 
 
 class EarlierDialog(ChoiceDialog):
-    """A list of what was put aside, the latest first, each with its picture."""
+    """A list of archived work, the latest first, each with its picture."""
 
     def __init__(self, found: Sequence[EarlierEntry], parent: QWidget | None) -> None:
         super().__init__("Earlier work", QUESTION, parent)
-        self.open_button.setText("Go on with it")
+        self.open_button.setText(GO_ON)
         self.list = PictureList()
         for one in found:
             self.list.add(one.in_words, one.picture, one)
@@ -35,7 +35,7 @@ class EarlierDialog(ChoiceDialog):
 
 
 def ask_earlier(parent: QWidget, found: Sequence[EarlierEntry]) -> EarlierEntry | None:
-    """The one that was chosen; None where the question was left."""
+    """Ask which earlier work to resume; None if the dialog was cancelled."""
     dialog = EarlierDialog(found, parent)
     is_accepted = bool(dialog.exec())
     chosen = dialog.list.chosen()
@@ -50,7 +50,7 @@ def ask_earlier(parent: QWidget, found: Sequence[EarlierEntry]) -> EarlierEntry 
 def show_offer(
     parent: QWidget, offer: ResumeOffer, answer: Callable[[str | None], None]
 ) -> QMessageBox:
-    """Ask, and return; `answer` is called once, with None where the question was left."""
+    """Show the question without waiting; `answer` is called once, with None if it was cancelled."""
     box = QMessageBox(parent.window())
     box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
     box.setWindowTitle("napari-medsam")

@@ -1,8 +1,8 @@
-"""A key that is held down: the system's repeats of it, before napari sees them.
+"""`KeyRepeats`: filters the system's repeats of a held key before napari gets them.
 
-napari 0.10 lets every repeat through, about 30 a second; earlier ones let none of a plugin's
-through. Here neither is right: a key held a moment too long must not accept and reopen a slice,
-and a held undo must go on, at a pace at which it can be stopped on any step.
+napari 0.10 passes every repeat on, about 30 a second; earlier versions pass none to a plugin.
+Neither is right here: a key held a moment too long must not accept and reopen a slice, and a held
+undo must repeat, at a rate at which the user can stop at any step.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from qtpy.QtWidgets import QApplication, QDockWidget, QMainWindow, QWidget
 from napari_medsam.ui.widgets.close_guard import main_window_of
 
 PACE_S = 0.25
-"""Seconds between two steps of a held key: the eye can follow four a second, and stop one."""
+"""Seconds between two steps of a held key: the eye can follow four a second."""
 LEAST_DELAY_MS = 150
-"""No desktop lets a held key repeat earlier; two taps by hand can follow each other faster."""
+"""No desktop starts to repeat a held key earlier; two taps by hand can be faster."""
 
 Modifier = Qt.KeyboardModifier
 
 
 class KeyRepeats(QObject):
-    """Takes the repeats of our keys away from napari, in the window that a dock is in.
+    """Filters the repeats of our keys in the window of a dock.
 
-    A repeat that is due is sent on as if the key had been pressed again, so that it reaches
-    whatever the first press reached: our log, or the layer that has the key for itself. No timer
-    runs: without a repeat from the system nothing happens, so a release that gets lost (to a
-    dialog, to another window) cannot leave undo running.
+    A repeat that is due is sent on as another press of the key, so that it reaches the same
+    receiver as the first press: our log, or the layer that binds the key itself. There is no
+    timer: without a repeat from the system nothing happens, so a lost release (to a dialog, to
+    another window) cannot leave undo running.
 
     Parameters
     ----------
     dock
         The dock, which may not be in its window yet.
     action_of
-        The action that a key ("Shift-H") has; None where it is not ours.
+        The action of a key ("Shift-H"); None if it is not ours.
     repeats
         Whether an action may repeat.
     now
@@ -57,16 +57,16 @@ class KeyRepeats(QObject):
         self._dock, self._action_of, self._repeats, self._now = dock, action_of, repeats, now
         self._held = ""  # the key whose press napari got
         self._pressed_at = 0  # of the last press that was no repeat, in ms
-        self._released: tuple[int, int] = (0, 0)  # the key let go last, and when, in ms
+        self._released: tuple[int, int] = (0, 0)  # the key released last, and when, in ms
         self._last: float | None = None  # end of the last step; None until a repeat has come
         application = QApplication.instance()
         if application is not None:
-            # On the application: the key may come by the canvas, any dock or the main window.
+            # On the application: the key may arrive at the canvas, any dock or the main window.
             application.installEventFilter(self)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        """Swallow repeats of our keys; send on those that are due."""
-        # Every event of the program comes by here: most must leave at the first line.
+        """Drop repeats of our keys, except those that are due."""
+        # Every event of the program passes here: most must leave at the first line.
         if event is None or event.type() not in (QEvent.Type.KeyPress, QEvent.Type.KeyRelease):
             return False
         if not isinstance(event, QKeyEvent):
@@ -75,26 +75,28 @@ class KeyRepeats(QObject):
             self._released = (event.key(), event.timestamp())
             return False
         key = key_name(event)
-        way = watched if isinstance(watched, QWidget) and self._leads_to_napari(watched) else None
+        receiver = (
+            watched if isinstance(watched, QWidget) and self._leads_to_napari(watched) else None
+        )
         if not self._is_repeat(event):
-            self._held, self._last = key if way is not None else "", None
+            self._held, self._last = key if receiver is not None else "", None
             self._pressed_at = event.timestamp()
             return False
         action = self._action_of(key)
-        if action is None or way is None:
+        if action is None or receiver is None:
             return False
-        # The key as it was pressed: Shift-J (delete) is J (redo) once Shift is let go, and a key
-        # that closed a dialog repeats in the window below.
+        # Compared with the key that was pressed: Shift-J (delete) becomes J (redo) when Shift is
+        # released, and a key that closed a dialog repeats in the window below.
         if key == self._held and self._repeats(action):
-            self._step(way, event)
+            self._step(receiver, event)
         return True
 
     def _is_repeat(self, event: QKeyEvent) -> bool:
-        """Whether the system made this press of a key that is down.
+        """Whether this press is a repeat by the system while the key is down.
 
         An X server repeats a key by a release and a press of the same millisecond. Qt calls that a
-        repeat only if both have arrived when it reads the first, which on a busy machine they
-        have not. On other systems, and soon after the press, the same times are of two taps.
+        repeat only if both have arrived when it reads the first, which is not so on a busy machine.
+        On other systems, and soon after the press, equal times mean two taps.
         """
         if event.isAutoRepeat():
             return True
@@ -104,9 +106,9 @@ class KeyRepeats(QObject):
         return is_pair and event.timestamp() - self._pressed_at >= LEAST_DELAY_MS
 
     def _leads_to_napari(self, widget: QWidget) -> bool:
-        """Whether a widget of our window hands its keys to napari.
+        """Whether a widget of our window passes its keys to napari.
 
-        A text field or a table comes before these and keeps its own repeats.
+        A text field or a table handles keys itself and keeps its own repeats.
         """
         if isinstance(widget, QOpenGLWidget):
             if _above(widget, QtViewer) is None:  # another plugin's canvas
@@ -116,10 +118,10 @@ class KeyRepeats(QObject):
         return main_window_of(widget) is main_window_of(self._dock)
 
     def _step(self, watched: QWidget, event: QKeyEvent) -> None:
-        """Press the key again, if a pace has gone by since the last step ended.
+        """Press the key again, if `PACE_S` has passed since the last step ended.
 
-        From its end, not its beginning: while a slow step is taken the system's repeats pile up.
-        The first repeat therefore only starts the clock: when the press ended is not known.
+        Counted from its end, not its start: during a slow step the system's repeats pile up.
+        The first repeat therefore only starts the clock: the end of the press is not known.
         """
         if self._last is None:
             self._last = self._now()
@@ -139,10 +141,10 @@ def _above(widget: QWidget | None, kind: type[QWidget]) -> QWidget | None:
 
 
 def key_name(event: QKeyEvent) -> str:
-    """A pressed key as the table of keys and napari write it: "Shift-H", "Control-Z", "?".
+    """A pressed key in the notation of `shortcuts` and napari: "Shift-H", "Control-Z", "?".
 
-    Shift counts with letters only: with others it is what makes the sign. Empty where Alt or Meta
-    is held, which no key of ours has.
+    Shift counts only with letters: with other keys it gives the sign. Empty if Alt or Meta is held,
+    which no key of ours has.
     """
     held = event.modifiers()
     if held & (Modifier.AltModifier | Modifier.MetaModifier):

@@ -1,4 +1,4 @@
-"""The label table of the dock: it shows rows and asks for changes; it changes nothing by itself."""
+"""The label table of the dock: shows rows, and emits signals for the user's changes."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ SIGNS: dict[LabelState, str] = {
     "done": "\u2713",
     "unsure": "?",
 }
-"""How a state is shown: by shape, so that it needs no colour; the words are in the tip."""
+"""The sign of each state: shapes, so that no colour is needed; the tooltip has the words."""
 
 LEAST_NAME = 72
-"""Pixels for the name, before the column of numbers gives way."""
+"""Pixels for the name; if there are fewer, the column of numbers is hidden."""
 
 SMALLEST_HEIGHT = 70
-"""Pixels: the header and two rows; the table takes what room there is beyond."""
+"""Minimum height in pixels, for the header and two rows."""
 
 
 class LabelTable(QTableWidget):
@@ -71,11 +71,11 @@ class LabelTable(QTableWidget):
         self.itemChanged.connect(self._on_edited)
 
     def sizeHint(self) -> QSize:
-        """No more than it needs: Qt's own 192 pixels would make the dock scroll too early."""
+        """A low height: Qt's default of 192 pixels makes the dock scroll too early."""
         return QSize(256, SMALLEST_HEIGHT)
 
     def show_rows(self, rows: Sequence[LabelRow], current: int) -> None:
-        """Show the table; cells are changed in place, so that a name being typed is left alone."""
+        """Show the rows; cells are changed in place, so a name being typed is not disturbed."""
         with signals_blocked(self):
             if len(rows) != self.rowCount():
                 self.setRowCount(len(rows))
@@ -89,7 +89,7 @@ class LabelTable(QTableWidget):
                 self.setCurrentCell(numbers.index(current), _NAME)
 
     def _show_columns(self) -> None:
-        """Name the units there are, and spare the room of what is empty."""
+        """Set the units in the header, and hide empty columns."""
         self.setColumnHidden(_LOOK, not any(row.n_to_look_at for row in self._rows))
         first = self._rows[0] if self._rows else None
         for column, name in (
@@ -102,7 +102,7 @@ class LabelTable(QTableWidget):
         self._make_room()
 
     def _make_room(self) -> None:
-        """Large figures must not squeeze the name: then its number is only in the colour's tip."""
+        """Hide the numbers if large sizes squeeze the names; the colour's tooltip has them."""
         self.setColumnHidden(_NUMBER, False)
         header, viewport = self.horizontalHeader(), self.viewport()
         if header is None or viewport is None:
@@ -118,7 +118,7 @@ class LabelTable(QTableWidget):
     def _fill(self, n: int, row: LabelRow) -> None:
         cells = [self._cell(n, column) for column in range(len(COLUMNS))]
         if n >= len(self._rows) or self._rows[n].color != row.color:
-            # Qt keeps what it paints of each icon, by the icon, up to 10 MB.
+            # Only if changed: Qt caches the pixmaps of each new icon, up to 10 MB.
             cells[_COLOR].setIcon(_swatch(row.color))
         cells[_COLOR].setToolTip(f"Label {row.number}\nClick to choose another colour")
         cells[_NUMBER].setText(str(row.number))
@@ -142,7 +142,7 @@ class LabelTable(QTableWidget):
             else ""
         )
         cells[_LOOK].setText(str(row.n_to_look_at) if row.n_to_look_at else "")
-        cells[_LOOK].setToolTip("Slices of this view that are left to look at (H)")
+        cells[_LOOK].setToolTip("Uncertain slices left in this view (H)")
 
     def _cell(self, n: int, column: int) -> QTableWidgetItem:
         cell = self.item(n, column)
@@ -154,7 +154,7 @@ class LabelTable(QTableWidget):
     def _on_clicked(self, n: int, column: int) -> None:
         row = self._rows[n]
         self.picked.emit(row.number)
-        if column == _LOCK:  # anywhere in the cell: its check box is small
+        if column == _LOCK:  # anywhere in the cell, because its check box is small
             self.locked.emit(row.number, not row.locked)
         if column == _STATE:
             self._ask_state(n)
@@ -166,7 +166,7 @@ class LabelTable(QTableWidget):
                 self.recolored.emit(row.number, (color.redF(), color.greenF(), color.blueF()))
 
     def _ask_state(self, n: int) -> None:
-        """A menu of the states under the cell."""
+        """Show a menu of the states below the cell."""
         number, menu = self._rows[n].number, QMenu(self)
         for state, sign in SIGNS.items():
             action = QAction(f"{sign}  {state.capitalize()}", menu)
@@ -184,7 +184,7 @@ class LabelTable(QTableWidget):
 
 
 def _size(row: LabelRow) -> str:
-    """Millilitres, of small ones a tenth too; pixels where there are none."""
+    """Millilitres, with one decimal below 100; pixels if there is no volume."""
     if row.millilitres is None:
         return f"{row.n_voxels:,}"
     return f"{row.millilitres:,.1f}" if row.millilitres < 100 else f"{row.millilitres:,.0f}"
@@ -200,7 +200,7 @@ def _new_cell(*, editable: bool, right: bool) -> QTableWidgetItem:
 
 
 def _swatch(color: tuple[float, float, float]) -> QIcon:
-    """A square of a colour, which a selected row does not tint."""
+    """A coloured square, which a selected row does not tint."""
     pixels = QPixmap(14, 14)
     pixels.fill(QColor.fromRgbF(*color))
     icon = QIcon(pixels)

@@ -1,4 +1,4 @@
-"""The window of measures: what to measure above, the table, and what to do with it below."""
+"""The measures window: options at the top, the table of measures, and its commands below."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ HEADINGS = {
     "median": "Median", "dice": "Dice", "nsd": "NSD", "change_ml": "Change ml",
     "change_percent": "Change %",
 }  # fmt: skip
-"""Columns on screen; the file and the clipboard have all of them."""
+"""Columns on screen; file and clipboard have all of them."""
 WORDS = (
     "Long: the longest diameter in a slice; short: the longest perpendicular to it (RECIST 1.1), "
     "by the convex hull of one connected part. For research use only."
@@ -47,11 +47,11 @@ class MeasureWindow(QDialog):
     Parameters
     ----------
     measures
-        Who measures.
+        The object that measures.
     parent
         The dock.
     suggested
-        A file beside the image, whose name the table's and the page's are made of.
+        A file beside the image, from whose name those of table and page are derived.
     """
 
     def __init__(self, measures: Measures, parent: QWidget, suggested: Path) -> None:
@@ -77,7 +77,7 @@ class MeasureWindow(QDialog):
         self.tolerance.setRange(0, 100)
         self.tolerance.setValue(2)
         self.tolerance.setSuffix(" mm")
-        self.tolerance.setToolTip("Of the surface Dice (NSD)")
+        self.tolerance.setToolTip("Tolerance of the surface Dice (NSD)")
         self.lines = QCheckBox("Lines")
         self.lines.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
         self.lines.setToolTip("Draw both diameters on the image")
@@ -114,7 +114,7 @@ class MeasureWindow(QDialog):
         self.table.cellClicked.connect(lambda row, _: self._on_row(row))
 
     def take(self) -> None:
-        """Measure what is chosen above."""
+        """Measure with the chosen options."""
         axis: Axis = self.axis.currentData()
         self.again.setText("Measuring...")
         self._measures.take(
@@ -122,7 +122,7 @@ class MeasureWindow(QDialog):
         )
 
     def show_found(self) -> None:
-        """Fill the table; columns that have nothing are hidden."""
+        """Fill the table; empty columns are hidden."""
         self.again.setText("Measure")
         rows = [as_row(one, self._measures.units) for one in self._measures.found]
         self.table.setRowCount(len(rows))

@@ -1,4 +1,4 @@
-"""The model's part of the dock: which one, what is wrong with it, and the ways to get it."""
+"""The model's part of the dock: the choice of model, its status, and buttons to get one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FILE, _FOLDER = "import a file", "import a folder"
 
 
 class ModelChoice(QComboBox):
-    """The models there are, and below them the ways to bring one."""
+    """The list of models, and below them entries to import one."""
 
     chosen = Signal(str)
     file_wanted = Signal()
@@ -55,7 +55,7 @@ class ModelChoice(QComboBox):
 
 
 class ModelRow(QWidget):
-    """Why this model, or what is wrong with it and the ways out; hidden while there is nothing."""
+    """A sentence about the model, with buttons if its weights are missing; hidden if empty."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,8 +63,8 @@ class ModelRow(QWidget):
         self.sentence = sentence()
         self.install = button("Install model", "Fetch the weights and check them")
         self.open_page = button("Open web page", "Open the authors' page in your browser")
-        self.import_file = button("Import file...", "Take the weights from a file or a zip")
-        self.import_folder = button("Import folder...", "Take the weights from a folder")
+        self.import_file = button("Import file...", "Import weights from a file or zip")
+        self.import_folder = button("Import folder...", "Import weights from a folder")
         self.open_page.clicked.connect(lambda: QDesktopServices.openUrl(QUrl(self._page)))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -86,7 +86,7 @@ class ModelRow(QWidget):
 
 
 def ask_weights(parent: QWidget, *, folder: bool = False) -> Path | None:
-    """Ask for a file or zip with weights, or a folder; None where the question was left."""
+    """Ask for a file or zip with weights, or a folder; None if the dialog was cancelled."""
     if folder:
         chosen = QFileDialog.getExistingDirectory(parent, "Import a folder of models")
     else:

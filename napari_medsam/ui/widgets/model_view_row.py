@@ -1,4 +1,4 @@
-"""A small picture of what the model sees of the slice on screen, folded away until it is wanted."""
+"""A foldable picture of what the model sees of the slice on screen."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.widgets.basics import button, small_print
 
 SIDE = 192
-"""Pixels of the screen; a model's 256 are shown smaller, a model's 1024 as well."""
+"""Side of the picture in screen pixels; inputs of 256 and of 1024 are both reduced to it."""
 
 BOX = QColor("#f0e442")
 TITLE = "What the model sees"
@@ -24,7 +24,7 @@ FOLDED, OPEN = "\u25b8", "\u25be"
 
 
 class ModelViewRow(QWidget):
-    """Folded: a button. Open: the picture with the box, and its window in numbers."""
+    """A button; when open also the picture with the box, and its window in numbers."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,12 +1,12 @@
-"""napari's Preferences, from 0.9 on, show and change what `settings` keeps: `NapariPreferences`.
+"""`NapariPreferences`: synchronizes our settings with napari's Preferences (from napari 0.9 on).
 
-`storage.settings.json` (and the cache's `preferences.json`) is the truth: the command line and the engine
-read it, and they do without napari. napari holds a copy of each value, saves it in a file of its
-own (``<napari's settings folder>/napari-medsam.yaml``), and shows it also while no dock is open
-that could keep both alike. So what both agreed on last is remembered for each of napari's files,
-and `meet` sees from it which side was changed since. Where both were, ours wins, unless napari
-has just said so. Between two runs a default in napari's file is no choice: napari leaves defaults
-out of the file, so one that was cut short, or held a value that makes no sense, says the same.
+`settings.json` (and the cache's `preferences.json`) is authoritative: the command line and the
+engine read it without napari. napari has a copy of each value, saves it in its own file
+(``<napari's settings folder>/napari-medsam.yaml``), and shows it even while no dock is open that
+could synchronize both. So the values on which both last agreed are stored for each of napari's
+files, and `meet` finds from them which side changed since. If both did, ours wins, unless the
+value was just chosen in napari. Between two runs a default in napari's file is no choice: napari
+omits defaults from the file, so a truncated file, or one with an invalid value, looks the same.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MB = 10**6
 
 @dataclass(frozen=True)
 class LinkedSetting:
-    """A value that both sides have.
+    """A setting that both sides have.
 
     Parameters
     ----------
@@ -41,9 +41,9 @@ class LinkedSetting:
         Its place in the manifest's `configurations`. No page may be called "medsam": napari takes
         NAPARI_<PAGE>_<NAME> from the environment, and NAPARI_MEDSAM_CACHE is ours.
     ours
-        What is chosen, the way napari's form has it.
+        Returns our value, in the form that napari uses.
     keep
-        Remembers another choice; OSError where it cannot.
+        Stores another value; OSError if it cannot.
     """
 
     page: str
@@ -52,8 +52,8 @@ class LinkedSetting:
     keep: Callable[[Any], object]
 
 
-def _kept(name: str) -> tuple[Callable[[], Any], Callable[[Any], object]]:
-    """How a value that both sides have in the same form is read and kept."""
+def _stored(name: str) -> tuple[Callable[[], Any], Callable[[Any], object]]:
+    """Functions to read and store a value that has the same form on both sides."""
     return lambda: getattr(settings.settings(), name), lambda value: settings.set_settings(
         **{name: value}
     )
@@ -63,30 +63,30 @@ def _data_of(words: Mapping[Any, str], word: str) -> Any:
     return next(data for data, text in words.items() if text == word)
 
 
-def _keep_room(megabytes: int) -> None:
+def _store_disk_size(megabytes: int) -> None:
     chosen = embedding_store.cache_preferences()
     embedding_store.set_cache_preferences(chosen._replace(max_bytes=megabytes * MB))
 
 
-def _keep_precision(word: str) -> None:
+def _store_precision(word: str) -> None:
     chosen = embedding_store.cache_preferences()
     embedding_store.set_cache_preferences(chosen._replace(precision=_data_of(DISK, word)))
 
 
 TWINS: tuple[LinkedSetting, ...] = (
-    LinkedSetting("computer", "threads", *_kept("threads")),
-    LinkedSetting("computer", "memory_mb", *_kept("memory_mb")),
+    LinkedSetting("computer", "threads", *_stored("threads")),
+    LinkedSetting("computer", "memory_mb", *_stored("memory_mb")),
     LinkedSetting(
         "computer",
         "disk_mb",
         lambda: embedding_store.cache_preferences().max_bytes // MB,
-        _keep_room,
+        _store_disk_size,
     ),
     LinkedSetting(
         "computer",
         "disk_precision",
         lambda: DISK[embedding_store.cache_preferences().precision],
-        _keep_precision,
+        _store_precision,
     ),
     LinkedSetting(
         "computer",
@@ -94,31 +94,31 @@ TWINS: tuple[LinkedSetting, ...] = (
         lambda: IDLE[settings.settings().idle_work],
         lambda word: settings.set_settings(idle_work=_data_of(IDLE, word)),
     ),
-    LinkedSetting("screen", "preview", *_kept("preview")),
-    LinkedSetting("screen", "sound", *_kept("sound")),
+    LinkedSetting("screen", "preview", *_stored("preview")),
+    LinkedSetting("screen", "sound", *_stored("sound")),
     LinkedSetting(
         "screen",
         "opens_files",
         lambda: settings.settings().opens_files == "yes",
         preferred_reader.answer_preferred_reader,
     ),
-    LinkedSetting("screen", "ask_on_close", *_kept("ask_on_close")),
+    LinkedSetting("screen", "ask_on_close", *_stored("ask_on_close")),
 )
-"""Not here: the keys, for which napari has no form, and how the model computes, which has to be
-measured and told first."""
+"""Without the keys, for which napari has no form, and the model's precision, which has to be
+measured and reported first."""
 
 
 class NapariPreferences:
-    """Keeps napari's copy and ours alike, from the first `meet` until `close`.
+    """Synchronizes napari's copy and ours, from the first `meet` until `close`.
 
-    Does nothing where napari has no settings of plugins, or none of ours.
+    Does nothing if napari has no settings of plugins, or none of ours.
 
     Parameters
     ----------
     on_change
-        Called when napari has changed what is kept.
+        Called when a change in napari was stored in our settings.
     tell
-        Called with a sentence when something cannot be kept.
+        Shows a sentence if something cannot be stored.
     """
 
     def __init__(self, on_change: Callable[[], None], tell: Callable[[str, bool], None]) -> None:
@@ -131,18 +131,18 @@ class NapariPreferences:
 
     @property
     def file(self) -> Path | None:
-        """Where napari keeps its copy; None where it keeps none."""
+        """The file of napari's copy; None if there is none."""
         path = getattr(self._theirs, "config_path", None)
         return Path(path) if path else None
 
     def meet(self, *, napari_wins: bool = False) -> bool:
-        """Bring both sides together; returns whether what is kept was changed.
+        """Synchronize both sides; returns whether our settings were changed.
 
         Parameters
         ----------
         napari_wins
-            Whose value is taken where both have changed: napari's if it has just been chosen
-            there, else ours.
+            Whether napari's value is taken if both have changed: True if it was just chosen in
+            napari.
         """
         if self._is_meeting:
             return False
@@ -151,7 +151,7 @@ class NapariPreferences:
             return False
         self._is_meeting = True
         try:
-            taken = [self._settle(twin, napari_wins) for twin in TWINS]
+            taken = [self._synchronize(twin, napari_wins) for twin in TWINS]
         finally:
             self._is_meeting = False
         self._remember()
@@ -163,7 +163,7 @@ class NapariPreferences:
         self._theirs, self._is_meeting = None, True
 
     def _attach(self) -> None:
-        """Listen to what napari has now: it makes it again when a plugin comes or goes."""
+        """Connect to napari's current settings object: it makes a new one when plugins change."""
         found = _plugin_settings()
         if found is self._theirs:
             return
@@ -182,11 +182,11 @@ class NapariPreferences:
     def _on_napari(self, event: object) -> None:
         if not self._is_meeting:
             self.meet(napari_wins=True)
-            # Another dock's `NapariPreferences` may have kept it before us: this dock obeys too.
+            # Another dock's `NapariPreferences` may have stored it already: apply it here too.
             self._on_change()
 
-    def _settle(self, twin: LinkedSetting, napari_wins: bool) -> bool:
-        """Make both sides of a value alike; returns whether ours was changed."""
+    def _synchronize(self, twin: LinkedSetting, napari_wins: bool) -> bool:
+        """Synchronize one setting; returns whether ours was changed."""
         page = getattr(self._theirs, twin.page)
         theirs, ours = getattr(page, twin.name), twin.ours()
         default = type(page).model_fields[twin.name].default
@@ -198,7 +198,7 @@ class NapariPreferences:
                 twin.keep(theirs)
             except OSError as error:
                 is_taken = False
-                self._tell(f"What napari's Preferences say cannot be kept: {error}", True)
+                self._tell(f"A choice in napari's Preferences cannot be stored: {error}", True)
         if theirs != twin.ours():
             try:
                 setattr(page, twin.name, twin.ours())
@@ -210,9 +210,9 @@ class NapariPreferences:
     # --- what both agreed on -------------------------------------------------------------
 
     def _recall(self) -> dict[str, Any]:
-        """What both agreed on last.
+        """The values on which both last agreed.
 
-        Nothing where napari's file is gone: then nothing was chosen there since.
+        Empty if napari's file is missing: then nothing was chosen there since.
         """
         if self.file is None or not self.file.is_file():
             return {}
@@ -220,7 +220,7 @@ class NapariPreferences:
         return dict(found) if isinstance(found, dict) else {}
 
     def _remember(self) -> None:
-        """Best effort: without it, ours wins wherever it is not as it came."""
+        """Store the agreed values, if possible; without them ours wins unless it is a default."""
         all_of_them = _read_agreed()
         if self.file is None or all_of_them.get(str(self.file)) == self._agreed:
             return
@@ -229,13 +229,13 @@ class NapariPreferences:
 
 
 def _plugin_settings() -> Any:
-    """What napari keeps for us; None where it keeps nothing."""
+    """The settings that napari has for this plugin; None if it has none."""
     if not hasattr(napari.settings, "get_plugin_settings"):
         return None  # napari below 0.9
     try:
         return napari.settings.get_plugin_settings(PLUGIN)
     except KeyError:
-        return None  # the dock was made by a script, and npe2 does not know us
+        return None  # a script made the dock, and npe2 does not know this plugin
     except Exception as error:  # noqa: BLE001 - it reads every plugin's file, whatever is in it
         logging.getLogger(__name__).warning(
             "napari's Preferences cannot show this plugin's: %s. The dock's own page does.", error

@@ -1,4 +1,4 @@
-"""The questions that opening a file may ask, as dialogs: series, volume, spacing."""
+"""Dialogs for opening images: choose a series or a volume, or enter the spacing."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ UNITS = ("x", "y", "z")
 
 
 def current_chooser() -> Chooser | None:
-    """The dialogs, over the window that is on screen; None where there is none to ask in."""
+    """The dialogs of the visible main window; None if there is none."""
     if not isinstance(QApplication.instance(), QApplication):
         return None
     for widget in QApplication.topLevelWidgets():
@@ -51,7 +51,7 @@ def current_chooser() -> Chooser | None:
 
 
 class OpenDialogs:
-    """Asks in dialogs over `parent`."""
+    """A `Chooser` that asks in dialogs over `parent`."""
 
     def __init__(self, parent: QWidget) -> None:
         self._parent = parent
@@ -82,7 +82,7 @@ def _nothing() -> NoReturn:
 
 
 class ChoiceDialog(QDialog):
-    """A sentence, something to answer it with, OK and Cancel."""
+    """Base of the dialogs: a sentence, widgets for the answer, Open and Cancel."""
 
     def __init__(self, title: str, question: str, parent: QWidget | None) -> None:
         super().__init__(parent)
@@ -100,12 +100,12 @@ class ChoiceDialog(QDialog):
 
 
 class SeriesDialog(ChoiceDialog):
-    """A list of series, each with its picture; one or several can be chosen."""
+    """A list of series with pictures; one or several can be chosen."""
 
     def __init__(self, name: str, found: Sequence[Description], parent: QWidget | None) -> None:
         super().__init__(
             "Choose a series",
-            f"{name} holds {len(found)} series. Which one is to be opened?",
+            f"{name} holds {len(found)} series. Choose the ones to open.",
             parent,
         )
         self.list = PictureList()
@@ -122,7 +122,7 @@ class SeriesDialog(ChoiceDialog):
         self.resize(520, min(640, 140 + LINE * len(found)))
 
     def chosen(self) -> list[str]:
-        """`Description.series` of what is selected, in the order of the list."""
+        """The `Description.series` of the selected ones, in the order of the list."""
         return [str(series) for series in self.list.chosen()]
 
     def _on_selected(self) -> None:
@@ -130,14 +130,14 @@ class SeriesDialog(ChoiceDialog):
 
 
 class VolumeDialog(ChoiceDialog):
-    """A slider over the volumes of a file, with a picture of the one it is on."""
+    """A slider over the volumes of a file, with a picture of the current one."""
 
     def __init__(self, volumes: VolumeChoice, parent: QWidget | None) -> None:
         last = volumes.n - 1
         super().__init__(
             "Choose a volume",
             f"{volumes.name} holds {volumes.n} volumes (time points, directions, channels or "
-            f"frames), numbered 0 to {last}. One at a time is segmented.",
+            f"frames), numbered 0 to {last}. Choose one to open.",
             parent,
         )
         self._volumes = volumes
@@ -148,7 +148,7 @@ class VolumeDialog(ChoiceDialog):
         self.slider, self.number = QSlider(Qt.Orientation.Horizontal), QSpinBox()
         for control in (self.slider, self.number):
             control.setRange(0, last)
-        # A preview reads a whole volume, so it is made when the slider comes to rest.
+        # A preview reads a whole volume, so it is made only when the slider is released.
         self.slider.setTracking(False)
         self.slider.sliderMoved.connect(self.number.setValue)
         self.slider.valueChanged.connect(self.number.setValue)
@@ -177,19 +177,19 @@ class VolumeDialog(ChoiceDialog):
 
 
 class SpacingDialog(ChoiceDialog):
-    """Millimetres between pixels and pages of a stack, or that they are not known."""
+    """Fields for the spacing of pixels and pages in mm, or "Not known"."""
 
     def __init__(self, name: str, n_pages: int, parent: QWidget | None) -> None:
         super().__init__(
             "Spacing of a stack",
-            f"{name} has {n_pages} pages, taken as slices. A picture file does not say how far "
-            f"apart they are: volumes and diameters need it.",
+            f"{name} has {n_pages} pages, read as slices. Enter their spacing: the file does not "
+            f"state it, and volumes and diameters need it.",
             parent,
         )
         self.is_unknown = False
         form = QFormLayout()
         self.fields = [QDoubleSpinBox() for _ in UNITS]
-        titles = ("Pixel width", "Pixel height", "Distance of pages")
+        titles = ("Pixel width", "Pixel height", "Page distance")
         for field, title in zip(self.fields, titles, strict=True):
             field.setDecimals(4)
             field.setRange(0.0001, 1000)

@@ -1,4 +1,4 @@
-"""A list to choose from, each line with a small picture."""
+"""`PictureList`: a list widget with a small picture in each line."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from napari_medsam.formats.common.thumbnail import SIDE
 from napari_medsam.ui.actions.open_images import Thumbnail
 
 LINE = SIDE + 12
-"""Pixels that a line of the list takes."""
+"""Height of a line in pixels."""
 
 
 class PictureList(QListWidget):
-    """Lines of text beside pictures; each stands for something of the caller's."""
+    """Lines of text with a picture; each has an object of the caller."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -25,20 +25,20 @@ class PictureList(QListWidget):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
 
     def add(self, text: str, picture: Thumbnail | None, meant: object, tip: str = "") -> None:
-        """A line that stands for `meant`."""
+        """Add a line for the object `meant`."""
         item = QListWidgetItem(QIcon(_padded(picture)), text)
         item.setData(Qt.ItemDataRole.UserRole, meant)
         item.setToolTip(tip)
         self.addItem(item)
 
     def chosen(self) -> list[object]:
-        """What the selected lines stand for, in the order of the list."""
+        """The objects of the selected lines, in the order of the list."""
         items = sorted(self.selectedItems(), key=self.row)
         return [item.data(Qt.ItemDataRole.UserRole) for item in items]
 
 
 def pixmap(picture: Thumbnail) -> QPixmap:
-    """A grey (rows, columns) or RGB (rows, columns, 3) uint8 array as Qt's."""
+    """A grey (rows, columns) or RGB (rows, columns, 3) uint8 array as a Qt pixmap."""
     picture = np.ascontiguousarray(picture)
     rows, columns = picture.shape[:2]
     form = QImage.Format.Format_RGB888 if picture.ndim == 3 else QImage.Format.Format_Grayscale8
@@ -47,7 +47,7 @@ def pixmap(picture: Thumbnail) -> QPixmap:
 
 
 def _padded(picture: Thumbnail | None) -> QPixmap:
-    """A square with the picture in its middle, so that all texts begin at the same place."""
+    """A square with the picture at its centre, so that all texts are aligned."""
     square = np.zeros((SIDE, SIDE, 3), np.uint8)
     if picture is not None:
         rows, columns = picture.shape[:2]

@@ -1,4 +1,4 @@
-"""The page of preferences, in a dialog; what it says is kept and takes effect at once."""
+"""The preferences dialog; its choices are stored and take effect at once."""
 
 from __future__ import annotations
 
@@ -34,25 +34,22 @@ IDLE: dict[settings.IdleWork, str] = {
     "always": "Always",
     "never": "Never",
 }
-JOURNAL = (
-    "Nothing has to be saved for safety: every step is in the journal as it is done, and opening "
-    "the image again goes on from there."
-)
+JOURNAL = "The journal records every step at once: open the image again to resume, saved or not."
 DISK: dict[str, str] = {"float16": "As the model made them", "int8": "Half the room (rounded)"}
 
 
 @dataclass(frozen=True)
 class PreferencesChosen:
-    """What the page was left with."""
+    """The settings when the dialog was opened."""
 
     settings: settings.Settings
     cache: embedding_store.CachePreferences
 
 
 class PreferencesDialog(QDialog):
-    """Everything that can be preferred: the computer's part, what one sees, and the keys.
+    """All preferences in three tabs: computer, screen and keys.
 
-    `precision` is how the model computes now; who opened the page takes over what is chosen.
+    `precision` is the model's current one; the caller applies the one chosen here.
     """
 
     def __init__(self, parent: QWidget, precision: PrecisionPreference = "f32") -> None:
@@ -88,7 +85,7 @@ class PreferencesDialog(QDialog):
             ("Processor threads of the model", self.threads),
             ("Prepared slices in memory, at most", self.memory),
             ("Prepared slices on disk, at most", self.disk),
-            ("How they are kept on disk", self.disk_precision),
+            ("How they are stored on disk", self.disk_precision),
             ("Prepare slices while you look", self.idle),
         )
 
@@ -118,14 +115,14 @@ class PreferencesDialog(QDialog):
             field.setPlaceholderText(one.key)
             field.setMaximumWidth(120)
             rows.append((one.does, field))
-        rows.append(("", small_print("Buttons name a new key when the dock is opened again.")))
+        rows.append(("", small_print("Reopen the dock to show new keys on its buttons.")))
         scroll = QScrollArea()
         scroll.setWidget(_form(*rows))
         scroll.setWidgetResizable(True)
         return scroll
 
     def chosen_keys(self) -> dict[str, str]:
-        """Action to key, where it is another than the table's; an empty field is the table's."""
+        """Action to key, for keys that differ from the default; an empty field is the default."""
         typed = {
             action: field.text().strip().upper().replace("SHIFT-", "Shift-")
             for action, field in self.keys.items()
@@ -139,11 +136,11 @@ class PreferencesDialog(QDialog):
         self.why_not.setText(why)
         self.why_not.setVisible(bool(why))
         if not why:
-            self._keep()
+            self._store()
             self.accept()
 
-    def _keep(self) -> None:
-        """Keep what was changed here: the rest may have been changed elsewhere meanwhile."""
+    def _store(self) -> None:
+        """Store only what was changed here: other values may have changed elsewhere meanwhile."""
         wanted = {
             "threads": self.threads.value(),
             "memory_mb": self.memory.value(),

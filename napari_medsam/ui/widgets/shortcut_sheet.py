@@ -1,4 +1,4 @@
-"""The sheet of keys: a window of its own beside the viewer, so that one can draw with it open."""
+"""The sheet of keyboard shortcuts: a separate window, so that the user can draw beside it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from napari_medsam.ui.state import shortcuts
 
 
 class ShortcutSheet(QDialog):
-    """All keys by task, two tasks beside each other."""
+    """All keys by task, in two columns."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)

@@ -1,8 +1,8 @@
-"""A thin strip of all slices along the axis on screen: ready, segmented, in doubt, shown.
+"""The slice strip: draws which slices along the axis on screen are ready, segmented or uncertain.
 
-Colours are of Okabe and Ito's set, which colour-blind people tell apart; what is in doubt is also
-taller than what is not, and what was settled has a line on top, so that both stand out in grey as
-well. The first and the last slice of the object are dashed lines that can be dragged.
+The colours are from Okabe and Ito's set, which colour-blind people can distinguish. Uncertain
+slices are also taller, and accepted, boxed or painted ones have a line on top, so that both are
+recognizable in grey. The first and last slice of the object are dashed lines that can be dragged.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ SETTLED = QColor("#0072b2")
 HEIGHT = 22
 READY_HEIGHT = 4
 TOOLTIP = (
-    "Slices: blue below is ready for an instant answer; green was propagated; tall and orange "
-    "is to look at (H); dark blue is settled: accepted, boxed or painted. Triangles are keyframes. "
-    "Dashed lines are where the object ends; drag them. Click to go to a slice."
+    "Light blue: ready. Green: propagated. Tall orange: uncertain (H).\n"
+    "Dark blue: accepted, boxed or painted. Triangles: keyframes.\n"
+    "Dashed lines: ends of the object; drag to move. Click: go to a slice."
 )
 GRIP = 5
-"""Pixels around a dashed line in which the mouse takes hold of it."""
+"""Distance in pixels at which the mouse can drag a dashed line."""
 
 
 class SliceStrip(QWidget):
-    """Draws a `StripState`; a click asks for the slice under the mouse."""
+    """Draws a `StripState`; a click emits the slice under the mouse."""
 
     jumped = Signal(int)
     end_moved = Signal(int, int)
@@ -40,12 +40,12 @@ class SliceStrip(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._strip: StripState | None = None
-        self._held: int | None = None  # which end the mouse holds: 0 the first, 1 the last
+        self._held: int | None = None  # the end being dragged: 0 the first, 1 the last
         self._held_at = 0
         self.setFixedHeight(HEIGHT)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setToolTip(TOOLTIP)
-        self.setAccessibleName("Slices that are ready, segmented or in doubt")
+        self.setAccessibleName("Slices that are ready, segmented or uncertain")
 
     def sizeHint(self) -> QSize:
         return QSize(200, HEIGHT)
@@ -86,7 +86,7 @@ class SliceStrip(QWidget):
             self.update()
 
     def _ends(self) -> tuple[int, ...]:
-        """First and last slice as they are drawn now; none where nothing was propagated."""
+        """First and last slice as drawn now; empty if nothing was propagated."""
         if self._strip is None or self._strip.ends is None:
             return ()
         first, last = self._strip.ends
@@ -95,13 +95,13 @@ class SliceStrip(QWidget):
         return (self._held_at, last) if self._held == 0 else (first, self._held_at)
 
     def _end_under(self, x: float) -> int | None:
-        """The dashed line that the mouse can take hold of: 0 the first, 1 the last."""
+        """The dashed line that the mouse can drag here: 0 the first, 1 the last."""
         lines = enumerate(self._lines())
         near = [(abs(line - x), n) for n, line in lines if abs(line - x) <= GRIP]
         return min(near)[1] if near else None
 
     def _lines(self) -> list[float]:
-        """Where the dashed lines are: outside the first and the last slice."""
+        """The x of the dashed lines: at the outer sides of the first and the last slice."""
         each = self.width() / (self._strip.n_slices if self._strip else 1)
         return [(index + n) * each for n, index in enumerate(self._ends())]
 

@@ -1,4 +1,4 @@
-"""The rows of the dock's tools: boxes, points, review, and a question at its top."""
+"""Rows of buttons in the dock: boxes, points, review, and a question with Yes and No."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from napari_medsam.ui.widgets.basics import button, sentence, side_by_side
 
 
 class BoxRow(QWidget):
-    """Select, copy to the next slice, delete."""
+    """Buttons to select boxes, copy one to the next slice, and delete one."""
 
     def __init__(self) -> None:
         super().__init__()
         self.select = button(
-            with_key("Select", "select_boxes"), "Select, move and resize boxes; again: draw"
+            with_key("Select", "select_boxes"), "Select, move and resize boxes; press again to draw"
         )
         self.select.setCheckable(True)
         self.copy_on = button(
             with_key("Copy", "copy_on"),
-            f"Copy the box to the next slice; to the one before: {key_of('copy_back')}",
+            f"Copy the box to the next slice (previous: {key_of('copy_back')})",
         )
         self.delete = button(
             with_key("Delete", "delete_box"), "Delete the box on this slice; its mask stays"
@@ -36,7 +36,7 @@ class BoxRow(QWidget):
 
 
 class OfferRow(QWidget):
-    """A sentence with Yes and No; hidden while there is nothing to ask."""
+    """A question with Yes and No; hidden while there is none."""
 
     answered = Signal(bool)
 
@@ -54,7 +54,7 @@ class OfferRow(QWidget):
         self.hide()
 
     def offer(self, question: str) -> None:
-        """Ask something; an empty question asks nothing."""
+        """Show a question; hide the row if it is empty."""
         self.text.setText(question)
         self.setVisible(bool(question))
 
@@ -64,17 +64,18 @@ class OfferRow(QWidget):
 
 
 class PointRow(QWidget):
-    """Points inside, points outside, the next object."""
+    """Buttons for points inside, points outside, and the next object."""
 
     def __init__(self) -> None:
         super().__init__()
         self.inside = button(
-            with_key("Inside", "point_inside"), "Click on the object; again to refine the mask"
+            with_key("Inside", "point_inside"),
+            "Click on the object; click again to refine the mask",
         )
         self.outside = button(
-            with_key("Outside", "point_outside"), "Click on what is not of the object"
+            with_key("Outside", "point_outside"), "Click on what does not belong to the object"
         )
-        self.next_object = button("Next object", "Begin another object; this one stays")
+        self.next_object = button("Next object", "Start another object; this one stays")
         for tool in (self.inside, self.outside):
             tool.setCheckable(True)
         self.setLayout(side_by_side(self.inside, self.outside, self.next_object))
@@ -90,21 +91,21 @@ class PointRow(QWidget):
 
 
 class ReviewRow(QWidget):
-    """Next slice in doubt, accept it, put it right, go on from it."""
+    """Buttons for the review: next uncertain slice, accept, redraw, propagate from here."""
 
     def __init__(self) -> None:
         super().__init__()
         self.next = button(
-            with_key("Look at next", "next_doubtful"), "Go to the slice that is most in doubt"
+            with_key("Next uncertain", "next_doubtful"), "Go to the most uncertain slice"
         )
         self.accept = button(
             with_key("Accept", "accept"),
-            "This slice is right: no propagation changes it any more, and it is a keyframe",
+            "Accept this slice: it becomes a keyframe that no propagation changes",
         )
-        self.fix = button(with_key("Fix", "fix"), "Draw the right box on this slice")
+        self.fix = button(with_key("Redraw", "fix"), "Draw a new box on this slice")
         self.go_on = button(
             with_key("From here", "go_on"),
-            "This slice is right now: propagate anew what lies beyond it",
+            "Propagate again beyond this corrected slice",
         )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -113,8 +114,8 @@ class ReviewRow(QWidget):
         layout.addLayout(side_by_side(self.fix, self.go_on))
 
     def show_review(self, panel: DockState) -> None:
-        """Say how many slices are left, and what can be done on the one on screen."""
-        left = f"Look at next, {panel.n_doubtful} left" if panel.n_doubtful else "Look at next"
+        """Show how many uncertain slices are left, and enable what applies to this slice."""
+        left = f"Next uncertain: {panel.n_doubtful}" if panel.n_doubtful else "Next uncertain"
         self.next.setText(with_key(left, "next_doubtful"))
         self.next.setEnabled(panel.n_doubtful > 0)
         self.accept.setText(with_key("Reopen" if panel.is_accepted else "Accept", "accept"))

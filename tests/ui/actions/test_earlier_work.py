@@ -1,4 +1,4 @@
-"""Earlier work that was put aside is found in the dock and gone on with; nothing is ever lost."""
+"""Archived earlier work is listed in the dock and can be resumed; nothing is ever lost."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from napari_medsam.journal.history import read_journal
 from napari_medsam.journal.paths import journal_path
 from napari_medsam.ui.actions.earlier_work import NONE, EarlierEntry
 from napari_medsam.ui.state.case import Case
-from napari_medsam.ui.state.resume_offers import ONLY_LOOK, START_NEW, TAKE_OVER
+from napari_medsam.ui.state.resume_offers import GO_ON, ONLY_LOOK, START_NEW, TAKE_OVER
 from napari_medsam.ui.widgets.journal_dialogs import EarlierDialog
 from tests.ui.actions.test_journal import FINGERPRINT, kept, reopened, same
 from tests.ui.actions.test_points import CLICKED, pointing
@@ -33,7 +33,7 @@ from tests.ui.window import Window
 
 @pytest.fixture
 def anew(desk: Desk) -> Iterator[Desk]:
-    """A desk on which work was begun anew, by mistake: the box on 10 and its masks are aside."""
+    """A desk whose work was started over by mistake; the box on 10 and its masks are archived."""
     desk.draw_on(10)
     desk.controller.propagate(8, 12)
     desk.controller.journals.close()
@@ -68,7 +68,7 @@ def test_earlier_work_is_here_again_with_boxes_and_undo(anew: Desk) -> None:
     assert [box.box.slice.index for box in anew.annotation.boxes] == [10]
     assert anew.boxes.nshapes == 1
     assert anew.view.panel.labels[0].n_voxels == np.count_nonzero(anew.labels)
-    assert "What was open before is kept" in anew.view.panel.message
+    assert "The previous work is kept" in anew.view.panel.message
     anew.controller.undo()
     assert labelled(anew) == [10]
 
@@ -89,7 +89,7 @@ def test_what_is_done_then_is_kept(anew: Desk) -> None:
     assert same(kept(anew), anew)
     assert labelled(anew) == [6, 8, 9, 10, 11, 12]
     anew.controller.journals.close()
-    again = reopened("Go on with it")
+    again = reopened(GO_ON)
     assert labelled(again) == [6, 8, 9, 10, 11, 12]
     again.controller.close()
 
@@ -148,7 +148,7 @@ def test_where_the_exchange_fails_nothing_is_changed(
         patched.setattr(os, "rename", refused)
         anew.controller.earlier.go_on_with(one)
     assert "open elsewhere" in anew.view.panel.message
-    assert "left where it is" in anew.view.panel.message
+    assert "The earlier work is unchanged" in anew.view.panel.message
     assert labelled(anew) == [14]
     anew.draw_on(16)
     assert same(kept(anew), anew)
@@ -174,7 +174,7 @@ def test_a_window_that_only_looks_exchanges_nothing(anew: Desk) -> None:
     second = reopened(ONLY_LOOK)
     (one,) = found_by(second)
     second.controller.earlier.go_on_with(one)
-    assert "left where it is" in second.view.panel.message
+    assert "The earlier work is unchanged" in second.view.panel.message
     assert labelled(second) == [14]
     second.controller.close()
     anew.draw_on(16)
@@ -207,10 +207,10 @@ def test_where_the_other_work_cannot_be_shown_that_is_told_and_nothing_is_lost(
         patched.setattr(Case, "replace_annotation", short)
         with pytest.raises(MemoryError):
             anew.controller.earlier.go_on_with(one)
-    assert "is not kept" in anew.view.panel.message
+    assert "not recorded" in anew.view.panel.message
     assert anew.controller.journals.of(anew.controller.case).is_only_looking
     anew.draw_on(6)
-    again = reopened("Go on with it")
+    again = reopened(GO_ON)
     assert labelled(again) == [8, 9, 10, 11, 12]
     (other,) = found_by(again)
     again.controller.earlier.go_on_with(other)
@@ -319,7 +319,7 @@ class TestOnScreen:
         yield made
         made.controller.close()
 
-    def test_started_anew_by_mistake_she_finds_it_in_the_menu(self, window: Window) -> None:
+    def test_work_started_over_by_mistake_is_resumed_from_the_menu(self, window: Window) -> None:
         wait_for(lambda: "menu" in window.controller.panel().message)
         window.look_at("z", 14)
         window.draw((14, 12, 10), (14, 48, 38))
@@ -337,7 +337,7 @@ class TestOnScreen:
         window.shot(menu, "more_menu_earlier")
         where = menu.actionGeometry(window.parts.files.earlier).center()
         QTest.mouseClick(menu, Qt.MouseButton.LeftButton, pos=where)
-        wait_for(lambda: "here again" in window.controller.panel().message)
+        wait_for(lambda: "Earlier work resumed" in window.controller.panel().message)
         slices = np.flatnonzero(window.labels.any(axis=(1, 2))).tolist()
         assert slices == [8, 9, 10, 11, 12]
         window.look_at("z", 10)

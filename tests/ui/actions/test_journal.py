@@ -1,4 +1,4 @@
-"""The window and the journal: everything is kept, and opening the image again goes on."""
+"""The window and the journal: every step is recorded, and reopening the image resumes."""
 
 from __future__ import annotations
 
@@ -358,7 +358,7 @@ def test_a_propagation_that_was_killed_is_told_and_what_is_missing_is_in_doubt(q
     assert again.view.panel.is_problem
     assert "A propagation of Label 1 was interrupted: 4 of 12 axial slices were done" in said
     assert "(slices 10 to 13). Run it again (G)" in said
-    assert "Your earlier work is here again" in said
+    assert "Earlier work resumed" in said
     again.viewer.dims.set_point(0, 10 * 3.0)
     missing = {*range(4, 10), 14, 15}
     strip = again.view.strips[-1]

@@ -154,7 +154,9 @@ def test_it_does_not_push_a_users_job_aside(jobs: Jobs, qtbot: Any) -> None:
 
 def test_whole_volume_is_embedded_with_time_left_and_cancelled_by_key(desk: Desk) -> None:
     desk.controller.embed_all()
-    seen = [p.progress for p in desk.view.panels if p.progress and p.progress.what == "Embedding"]
+    seen = [
+        p.progress for p in desk.view.panels if p.progress and p.progress.what == "Preparing slices"
+    ]
     assert [p.n_done for p in seen] == list(range(21))
     assert seen[-1].seconds_left == 0
     assert desk.view.strips[-1].ready == frozenset(range(20))

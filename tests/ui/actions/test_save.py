@@ -100,7 +100,7 @@ def test_a_window_that_only_looks_replaces_no_file(drawn: Desk, tmp_path: Path) 
     second.draw_on(12)
     second.controller.save(path)
     assert path.read_bytes() == saved
-    assert "Another window works on this image" in second.view.panel.message
+    assert "Another window is editing this image" in second.view.panel.message
     second.controller.save(tmp_path / "new.nii.gz")
     assert (tmp_path / "new.nii.gz").exists()
     second.controller.close()

@@ -1,4 +1,4 @@
-"""First start: one thing at a time; the tour goes on with what the user does, and can be left."""
+"""First start: one thing at a time; the tour follows what the user does, and can be ended."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ def test_tour_goes_on_with_what_the_user_does(window: Window, tmp_path: Path) ->
     window.look_at("z", 28)
     wait_for(lambda: "4 of 4: Press W" in parts.hint.text())
     window.controller.save(tmp_path / "labels.nii.gz")
-    wait_for(lambda: "That is the whole way. F1" in parts.hint.text())
+    wait_for(lambda: "The tour is finished. F1" in parts.hint.text())
     window.picture("tour_end")
     click(parts.end_tour)
-    assert "All is saved" in parts.hint.text()
+    assert "Labels saved" in parts.hint.text()
     assert not parts.end_tour.isVisible()
 
 

@@ -60,7 +60,7 @@ def test_no_two_actions_have_one_title() -> None:
         ("draw box", "toggle_box_tool"),
         ("undo", "undo"),
         ("save labels", "save"),
-        ("doubt", "next_doubtful"),
+        ("uncertain", "next_doubtful"),
         ("accept slice", "accept"),
         ("add label", "add_label"),
         ("coronal", "coronal"),

@@ -212,7 +212,7 @@ def test_nothing_is_saved_past_a_save_that_runs(tmp_path: Path) -> None:
     lane = desk.lanes[2]
     lane.start = lambda job: None  # type: ignore[method-assign]
     desk.controller.save(tmp_path / "l.nii.gz")
-    with pytest.raises(RuntimeError, match="being saved already"):
+    with pytest.raises(RuntimeError, match="already being saved"):
         save(desk, tmp_path / "l.nii.gz")
     desk.controller.close()
 
@@ -243,7 +243,7 @@ def test_file_that_the_dialog_did_not_ask_about_is_left(drawn: Desk, tmp_path: P
     there = tmp_path / "l.seg.nrrd"
     there.write_bytes(b"theirs")
     given = drawn.controller.case.labels.layer.as_layer_data_tuple()[:2]
-    with pytest.raises(RuntimeError, match="exists already"):
+    with pytest.raises(RuntimeError, match="already exists"):
         write_seg_nrrd(str(tmp_path / "l"), *given)
     assert there.read_bytes() == b"theirs"
 

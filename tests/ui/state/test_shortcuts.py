@@ -1,4 +1,4 @@
-"""One table of keys: free in napari, shown on buttons, in the sheet and in docs/keys.md."""
+"""The table of keys: free in napari, shown on buttons, in the sheet and in docs/keys.md."""
 
 from __future__ import annotations
 
@@ -41,7 +41,12 @@ def test_key_chosen_by_the_user_is_on_the_button() -> None:
 
 @pytest.mark.parametrize(
     ("key", "why"),
-    [("G", "Carry the box"), ("E", "napari"), ("Shift-L", "napari"), ("Ctrl-C", "A key is")],
+    [
+        ("G", "Segment the boxed object"),
+        ("E", "napari"),
+        ("Shift-L", "napari"),
+        ("Ctrl-C", "A key is"),
+    ],
 )
 def test_key_that_is_taken_is_refused_with_the_reason(key: str, why: str) -> None:
     assert why in shortcuts.why_not_these({"undo": key})

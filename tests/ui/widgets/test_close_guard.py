@@ -1,4 +1,4 @@
-"""A window closed in the middle of things: the process ends by itself, with nothing to say."""
+"""A window closed during a job: the process ends on its own, without an error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A held key does its action once a press; undo and redo go on, at a pace one can stop."""
+"""A held key acts once per press; undo and redo repeat, at a rate the user can stop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""napari's Preferences and ours never disagree: one truth, and the latest change is it."""
+"""napari's Preferences and ours always agree: the latest change wins on both sides."""
 
 from __future__ import annotations
 
@@ -209,7 +209,7 @@ def test_what_cannot_be_kept_is_reported_and_napari_shows_what_holds(
 
     monkeypatch.setattr(embedding_store, "set_cache_preferences", full)
     theirs().computer.disk_mb = 5
-    assert "cannot be kept: the disk is full" in dock.told[-1]
+    assert "cannot be stored: the disk is full" in dock.told[-1]
     assert theirs().computer.disk_mb == embedding_store.cache_preferences().max_bytes // 10**6
 
 

@@ -1,4 +1,4 @@
-"""The page of preferences, and the question about files: what is said is kept and honoured."""
+"""The preferences dialog and the question about files: answers are stored and applied."""
 
 from __future__ import annotations
 
