@@ -25,6 +25,7 @@ from napari_medsam.engine.annotation.edit import Edit
 from napari_medsam.engine.annotation.events import Event, LabelSlice, Origin, PlacedBox, Step
 from napari_medsam.engine.annotation.label_volume import LabelVolume
 from napari_medsam.engine.annotation.patch import Change, Labels, Patch, patch_between
+from napari_medsam.engine.annotation.undo_log import UndoLog
 from napari_medsam.engine.data.labels import (
     MOST_LABELS,
     Label,
@@ -51,8 +52,6 @@ class Annotation:
     labels
         (Z, Y, X) uint16. The array is shared with the viewer. Only this class writes to it, and
         the viewer's brush, whose strokes are then reported to `record_painted`.
-    n_folded
-        How many of the oldest events undo cannot take back (`fold`).
     on_step
         Called after each step of the log: an event, an undo, a redo or a save.
     """
@@ -62,12 +61,9 @@ class Annotation:
         self._table: dict[int, Label] = {}
         self._boxes: dict[int, PlacedBox] = {}
         self._accepted: set[LabelSlice] = set()
-        self._log: list[Event] = []
-        self._n_done = 0
-        self.n_folded = 0
+        self._log = UndoLog()
         self._edit: Edit | None = None
         self._next_box_id = 1
-        self._saved_at: Event | None = None
         self.on_step: Callable[[Step], None] = lambda step: None
 
     # --- state -------------------------------------------------------------------------
@@ -99,25 +95,29 @@ class Annotation:
     @property
     def log(self) -> tuple[Event, ...]:
         """The events that are done and not undone, oldest first."""
-        return tuple(self._log[: self._n_done])
+        return self._log.done
+
+    @property
+    def n_folded(self) -> int:
+        """How many of the oldest events undo cannot take back (`fold`)."""
+        return self._log.n_folded
 
     @property
     def can_undo(self) -> bool:
-        return self._n_done > self.n_folded and self._edit is None
+        return self._log.can_undo and self._edit is None
 
     @property
     def can_redo(self) -> bool:
-        return self._n_done < len(self._log) and self._edit is None
+        return self._log.can_redo and self._edit is None
 
     @property
     def is_dirty(self) -> bool:
         """Whether something changed since the last save."""
-        last = self._log[self._n_done - 1] if self._n_done else None
-        return last is not self._saved_at
+        return self._log.is_dirty
 
     def mark_saved(self) -> None:
         """Record that the current labels were saved to a file."""
-        self._saved_at = self._log[self._n_done - 1] if self._n_done else None
+        self._log.mark_saved()
         self.on_step(Step("saved"))
 
     def voxel_count(self, label: int) -> int:
@@ -360,7 +360,7 @@ class Annotation:
             edit.place(placed)
             edit.clear(placed.box.slice, placed.label, near=placed.box)
             edit.paint(mask, placed.label)
-        return self._log[self._n_done - 1]
+        return self._log.done[-1]
 
     def remove_boxes(self, box_ids: Sequence[int]) -> Event | None:
         """Remove boxes; their masks stay. None if none of the boxes exists."""
@@ -426,22 +426,22 @@ class Annotation:
     def undo(self) -> Event | None:
         """Undo the last event and return it; None if there is none or an edit is open."""
         self.finish_pending_edit()
-        if not self.can_undo:
+        event = self._log.last
+        if event is None or not self.can_undo:
             return None
-        event = self._log[self._n_done - 1]
         self._apply_event(event, forward=False, write=True)
-        self._n_done -= 1
+        self._log.step_back()
         self.on_step(Step("undo"))
         return event
 
     def redo(self) -> Event | None:
         """Redo the last undone event and return it; None if there is none or an edit is open."""
         self.finish_pending_edit()
-        if not self.can_redo:
+        event = self._log.next
+        if event is None or not self.can_redo:
             return None
-        event = self._log[self._n_done]
         self._apply_event(event, forward=True, write=True)
-        self._n_done += 1
+        self._log.step_forward()
         self.on_step(Step("redo"))
         return event
 
@@ -473,9 +473,9 @@ class Annotation:
                 self.mark_saved()
             elif step.kind not in ("undo", "redo") or self._undo_or_redo(step.kind) is None:
                 raise ValueError(f"The log has a step {step.kind!r} with nothing to apply it to.")
-        boxes = (placed.box_id for event in self._log for placed in event.boxes_after)
+        boxes = (placed.box_id for event in self._log.all for placed in event.boxes_after)
         # In a folded log, the masks of a removed box are still there under its id.
-        keys = (place[0] for event in self._log for place in event.places if place is not None)
+        keys = (place[0] for event in self._log.all for place in event.places if place is not None)
         self._next_box_id = 1 + max((*boxes, *keys), default=0)
 
     def fold(self) -> int:
@@ -484,20 +484,13 @@ class Annotation:
         Returns how many of the journal's events that is, or 0 if there are too few. Events that
         were folded earlier count as one.
         """
-        n_before = max(self.n_folded - 1, 0)
-        n = (self._n_done - n_before) // 2
-        if n < 2:
-            return 0
-        self.n_folded = n_before + n
-        return n
+        return self._log.fold()
 
     def replace_with(self, other: Annotation) -> None:
         """Take over the state of another annotation of the same shape, log and saves included."""
         self._label_volume.replace_with(other._label_volume)
         self._table, self._boxes = dict(other._table), dict(other._boxes)
-        self._accepted, self._log = set(other._accepted), list(other._log)
-        self._n_done, self.n_folded = other._n_done, other.n_folded
-        self._saved_at = other._saved_at
+        self._accepted, self._log = set(other._accepted), other._log.copy()
         self._edit = None  # an edit that could not be closed belonged to the previous content
         self._next_box_id = max(self._next_box_id, other._next_box_id)
 
@@ -551,9 +544,7 @@ class Annotation:
 
     def _append(self, event: Event, *, write: bool) -> Event:
         self._apply_event(event, forward=True, write=write)
-        del self._log[self._n_done :]
         self._log.append(event)
-        self._n_done += 1
         self.on_step(Step("event", event))
         return event
 
