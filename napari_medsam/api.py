@@ -25,7 +25,15 @@ def predict(
     again: bool = False,
     efficiency: str | Path | None = None,
 ) -> list[CaseOutcome]:
-    """Segment every case of a folder; see `batch.challenge.predict.predict_cases`."""
+    """Segment every case of a folder; see `batch.challenge.predict.predict_cases`.
+
+    Examples
+    --------
+    >>> from napari_medsam import predict
+    >>> [outcome] = predict("imgs", "segs")
+    >>> outcome.status
+    'done'
+    """
     found = prediction.predict_cases(
         inputs,
         outputs,
@@ -39,7 +47,16 @@ def predict(
 
 
 def evaluate(segs: str | Path, gts: str | Path) -> list[CaseScore]:
-    """Score a folder of labels; see `batch.challenge.evaluate.evaluate_cases`."""
+    """Score a folder of labels; see `batch.challenge.evaluate.evaluate_cases`.
+
+    Examples
+    --------
+    >>> from napari_medsam import evaluate, predict
+    >>> _ = predict("imgs", "segs")
+    >>> [case] = evaluate("segs", "gts")
+    >>> case.score.dsc > 0.9
+    True
+    """
     return list(scoring.evaluate_cases(segs, gts))
 
 
@@ -58,6 +75,14 @@ def run_cohort(
 
     Local workers import the script that calls this, so a script calls it below
     ``if __name__ == "__main__":``.
+
+    Examples
+    --------
+    >>> from napari_medsam import run_cohort
+    >>> if __name__ == "__main__":
+    ...     [record] = run_cohort("cases.csv", "results", workers=1)
+    ...     print(record["labels"][0]["name"])
+    kidney
     """
     found = cohort.run_cohort(
         table,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import doctest
 import os
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import nibabel as nib
@@ -99,3 +101,16 @@ def test_example_of_a_cohort_prints_the_kidney(place: Path):
 
 def test_there_is_a_test_for_each_example():
     assert len(BLOCKS) == 3
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("name", sorted(napari_medsam._PLACES))
+def test_example_in_the_docstring_gives_what_it_says(name: str, place: Path):
+    """In a process of its own, as a script: worker processes import the main module."""
+    [test] = doctest.DocTestFinder(recurse=False).find(getattr(napari_medsam, name), name)
+    assert test.examples
+    program = (
+        f"import doctest, napari_medsam as m\ndoctest.run_docstring_examples(m.{name}, {{}})\n"
+    )
+    program = f"if __name__ == '__main__':\n{textwrap.indent(program, '    ')}"
+    assert run(program, place) == ""

@@ -56,6 +56,19 @@ class Session:
         Follow the rules of the authors' script exactly instead of ours.
     views
         Decode small boxes on a crop as well as on the whole slice; ignored in `compat`.
+
+    Examples
+    --------
+    >>> from napari_medsam import Seed, Session, SliceRef, box_prompt, open_model, read_image
+    >>> volume = read_image("scan.nii.gz").volume
+    >>> session = Session(volume, open_model("litemedsam"))
+    >>> box = box_prompt(SliceRef("z", 12), (57, 140, 101, 179), volume.slice_shape("z"))
+    >>> [mask] = session.segment([box])
+    >>> mask.mask.shape  # y, x
+    (256, 256)
+    >>> masks = dict(enumerate(mask for _, mask in session.propagate([Seed(box, 10, 14)])))
+    >>> sorted(mask.slice.index for mask in masks.values())
+    [10, 11, 12, 13, 14]
     """
 
     def __init__(

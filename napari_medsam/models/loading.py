@@ -70,6 +70,13 @@ def open_model(
         Where the weights file is damaged or of another network.
     ValueError
         Where there is no such model, device or precision.
+
+    Examples
+    --------
+    >>> from napari_medsam import open_model
+    >>> model = open_model("litemedsam")
+    >>> model.contract.side  # pixels of the model's square input
+    256
     """
     return compiled(prepare(name, weights), precision=precision, threads=threads, device=device)
 

@@ -25,7 +25,14 @@ class Crop:
 
 @dataclass(frozen=True, slots=True)
 class SliceRef:
-    """A view of a volume: the slice at `index` along `axis`, or a crop of it."""
+    """A view of a volume: the slice at `index` along `axis`, or a crop of it.
+
+    Examples
+    --------
+    >>> from napari_medsam import SliceRef
+    >>> SliceRef("z", 12)  # the 13th axial slice
+    SliceRef(axis='z', index=12, crop=None)
+    """
 
     axis: Axis
     index: int
@@ -100,6 +107,13 @@ def box_prompt(
     ------
     ValueError
         A corner is not finite, or the box does not touch the slice.
+
+    Examples
+    --------
+    >>> from napari_medsam import SliceRef, box_prompt
+    >>> box = box_prompt(SliceRef("z", 12), (101, 179, 57, 140), shape=(256, 256))
+    >>> box.x_min, box.y_min, box.x_max, box.y_max
+    (57.0, 140.0, 101.0, 179.0)
     """
     if not np.all(np.isfinite(corners)):
         raise ValueError(f"A box is four numbers; this one is {corners}.")

@@ -34,6 +34,14 @@ class Seed:
     until_empty
         Only an empty mask ends the object (`engine.propagation.end_detection`). Set if the user
         has said that the object continues.
+
+    Examples
+    --------
+    >>> from napari_medsam import Seed, SliceRef, box_prompt
+    >>> box = box_prompt(SliceRef("z", 12), (57, 140, 101, 179), shape=(256, 256))
+    >>> seed = Seed(box, first=10, last=14)
+    >>> seed.start  # the slice of its box
+    12
     """
 
     box: BoxPrompt

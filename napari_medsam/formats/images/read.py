@@ -83,6 +83,15 @@ def read_image(
         A choice is needed; the message lists what there is.
     ReadError
         The file cannot be read; the message states why.
+
+    Examples
+    --------
+    >>> from napari_medsam import read_image
+    >>> image = read_image("scan.nii.gz")
+    >>> image.volume.voxels.shape  # z, y, x
+    (40, 256, 256)
+    >>> [round(mm, 3) for mm in image.volume.spacing_xyz]
+    [1.4, 1.4, 4.0]
     """
     path = Path(path)
     kind = kind_of(path)

@@ -91,6 +91,16 @@ def write_labels(
     ------
     SaveError
         Nothing was saved; a file that was at `path` before is unchanged.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from napari_medsam import read_image, write_labels
+    >>> image = read_image("scan.nii.gz")
+    >>> labels = np.zeros(image.volume.shape_zyx, np.uint8)
+    >>> labels[12, 140:180, 57:102] = 1
+    >>> write_labels("labels.nii.gz", labels, image.grid).path.name
+    'labels.nii.gz'
     """
     path = Path(path)
     chosen = _format_of(path)
