@@ -89,7 +89,7 @@ def _in_a_process(folder: Path, threads: int | None) -> dict[str, Any]:
 
 def write_checkpoint(folder: Path, into: Path) -> Path:
     """A family's tensors, filled by the rule of the reference, as ``torch.save`` writes them."""
-    from tests.models.conftest import STORAGES, pickle_dict, pickle_tensor, write_torch_zip
+    from tests.models.checkpoint_files import STORAGES, pickle_dict, pickle_tensor, write_torch_zip
 
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     if manifest["family"] == "litemedsam":

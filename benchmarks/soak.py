@@ -239,10 +239,10 @@ def measure(minutes: float, pause: float, seed: int) -> dict[str, Any]:
     from napari.layers import Image
 
     from napari_medsam.ui.widgets.dock import MedSamWidget
-    from tests.ui.conftest import TinyShelf
+    from tests.ui.desk import TinyModelSource
 
     viewer = napari.Viewer(show=True)
-    dock = MedSamWidget(viewer, TinyShelf())
+    dock = MedSamWidget(viewer, TinyModelSource())
     viewer.window.add_dock_widget(dock, name="Box segmentation")
     for n in (1, 2):
         viewer.add_layer(Image(balls(n), name=f"image {n}", scale=(3.0, 1.0, 1.0)))

@@ -5,7 +5,8 @@ what that reader promises; anything else is a fault. Where a format guards its c
 checksum (zip, cache), the content is edited and the guard made anew, for a stranger would do so;
 edits of the whole file are tried as well.
 
-`tests/test_fuzz.py` tries some of it, `benchmarks/fuzz.py` as much as is asked for.
+`tests/whole_program/test_edited_files.py` tries some of it, `benchmarks/fuzz.py` as much as
+is requested.
 """
 
 from __future__ import annotations
@@ -46,10 +47,10 @@ from napari_medsam.models.specs import catalogue
 from napari_medsam.models.specs.errors import CheckpointError, StoreError
 from napari_medsam.models.store import record_file
 from napari_medsam.models.store.record_file import ModelRecord
-from tests.conftest import tiny_contract
-from tests.engine.annotation.test_annotation import SHAPE, brush, mask_of, place
-from tests.journal.conftest import Kept, head
-from tests.models.conftest import pickle_dict, pickle_int, pickle_tensor, write_torch_zip
+from tests.engine.annotations import SHAPE, brush, mask_of, place
+from tests.journal.tiny_journal import Kept, head
+from tests.models.checkpoint_files import pickle_dict, pickle_int, pickle_tensor, write_torch_zip
+from tests.tiny_model import tiny_contract
 
 Edit = tuple[int, float, int]
 """What is done, where (a share of the length), and a number that says how."""

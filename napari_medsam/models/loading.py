@@ -160,7 +160,9 @@ def _released_networks(folder: Path, files: list[str], contract: InputContract) 
 
 def _own_rules(model: ModelSpec) -> str:
     """A part of the identity that differs where the input contract is not the catalogue's."""
-    text = repr(model.contract)  # pinned by tests/test_on_disk.py: journals and caches have it
+    # Journals and caches have the text; tests/whole_program/test_files_of_earlier_versions.py
+    # pins it.
+    text = repr(model.contract)
     if any(text == repr(known.contract) for known in CATALOGUE if known.family == model.family):
         return ""
     return f":{hashlib.sha256(text.encode()).hexdigest()[:12]}"

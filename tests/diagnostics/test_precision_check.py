@@ -22,7 +22,7 @@ from napari_medsam.models import loading
 from napari_medsam.models.runtime import device, precision_choice
 from napari_medsam.models.runtime.device import EXACT, ComputeMode
 from napari_medsam.phantom import synthetic_abdomen
-from tests.conftest import TinyDecoded, TinyMedSam
+from tests.tiny_model import TinyDecoded, TinyMedSam
 
 BF16 = ComputeMode("CPU", "bf16")
 

@@ -11,7 +11,7 @@ from napari_medsam.engine.data.volume import Axis, Volume
 from napari_medsam.engine.propagation.candidates import Seed
 from napari_medsam.engine.session import Session
 from napari_medsam.engine.three_view_vote import majority, n_view_masks, segmented_along, vote
-from tests.conftest import TinyMedSam
+from tests.tiny_model import TinyMedSam
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from napari_medsam.formats.common.grid import Geometry, SourceGrid
 from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.headless.prompt_text import parse_box
 from napari_medsam.headless.run import Request, label_table, place_boxes, run_request
-from tests.conftest import TinyMedSam
+from tests.tiny_model import TinyMedSam
 
 
 def image_of(voxels: np.ndarray) -> ImageFile:

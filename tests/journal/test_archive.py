@@ -18,7 +18,7 @@ from napari_medsam.journal.paths import SUFFIX, journal_folder, journal_path
 from napari_medsam.storage import atomic_write
 from napari_medsam.storage.errors import FileInUse
 from tests import windows_rules
-from tests.engine.annotation.test_annotation import mask_of, place
+from tests.engine.annotations import mask_of, place
 
 
 def test_a_journal_put_aside_keeps_everything_even_what_is_still_in_its_log(kept, path):

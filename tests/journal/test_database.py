@@ -13,8 +13,8 @@ import pytest
 from napari_medsam.journal.database import JournalDatabase, JournalRow
 from napari_medsam.journal.errors import JournalError, TakenOver
 from napari_medsam.journal.history import read_history
-from tests.engine.annotation.test_annotation import brush, mask_of, place
-from tests.journal.conftest import WINDOW, head
+from tests.engine.annotations import brush, mask_of, place
+from tests.journal.tiny_journal import WINDOW, head
 
 
 def history_of(path: Path):
@@ -195,7 +195,7 @@ def test_a_patch_outside_the_volume_is_refused(path):
     with JournalDatabase(path.with_name("f1.journal"), head(), "me") as book:
         assert small.shape_zyx == (1, 4, 4)
     from napari_medsam.journal.history import replayed
-    from tests.journal.test_serialization import box_event
+    from tests.journal.tiny_journal import box_event
 
     with pytest.raises(JournalError, match="outside"):
         replayed(small, [JournalRow("event", box_event())])

@@ -15,8 +15,8 @@ from napari_medsam.engine.annotation.review import review_status
 from napari_medsam.journal.compaction import compact, live_rows
 from napari_medsam.journal.database import JournalDatabase, JournalRow
 from napari_medsam.journal.history import history_in_words, read_history, replayed
-from tests.engine.annotation.test_annotation import SHAPE, brush, mask_of, place
-from tests.journal.conftest import Kept
+from tests.engine.annotations import SHAPE, brush, mask_of, place
+from tests.journal.tiny_journal import Kept
 
 X = st.integers(0, 10)
 Z = st.integers(0, SHAPE[0] - 1)

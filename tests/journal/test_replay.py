@@ -26,8 +26,8 @@ from napari_medsam.journal.history import read_history
 from napari_medsam.journal.image_header import image_header_of
 from napari_medsam.journal.paths import journal_path
 from napari_medsam.journal.replay import ask_again, write_history
-from tests.conftest import TinyMedSam
 from tests.formats.dicom_files import write_slice
+from tests.tiny_model import TinyMedSam
 
 OBLIQUE = np.array(
     [[-0.62, -0.35, 0.4, 11], [0.31, -0.7, 0.2, -7], [0.1, 0.22, 2.4, 3], [0, 0, 0, 1]]

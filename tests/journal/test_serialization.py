@@ -27,15 +27,8 @@ from napari_medsam.journal.history import replayed
 from napari_medsam.journal.image_header import ImageHeader
 from napari_medsam.journal.serialization import DAMAGE, pack, unpack
 from napari_medsam.journal.type_encoding import Undeclared, form_of
-from tests.engine.annotation.test_annotation import SHAPE, mask_of, place
-from tests.journal.conftest import head
-
-
-def box_event() -> Event:
-    annotation = Annotation(SHAPE)
-    annotation.add_label("liver")
-    place(annotation, mask_of(3, 4, 8, 9), model="tiny:abc", window="liver")
-    return annotation.log[-1]
+from tests.engine.annotations import SHAPE, mask_of, place
+from tests.journal.tiny_journal import box_event, head
 
 
 def test_an_event_comes_back_as_it_was():

@@ -13,7 +13,7 @@ from napari_medsam.engine.annotation.events import Step
 from napari_medsam.engine.annotation.review import painted, review_status
 from napari_medsam.engine.data.masks import SliceMask
 from napari_medsam.journal.summary_event import summary_event
-from tests.engine.annotation.test_annotation import SHAPE, brush, mask_of, place
+from tests.engine.annotations import SHAPE, brush, mask_of, place
 
 X, Z = st.integers(0, 14), st.integers(0, SHAPE[0] - 1)
 WIDTH, LABEL = st.integers(2, 6), st.sampled_from([1, 2])

@@ -27,7 +27,7 @@ from tests.journal.versions import (
     assert_all_is_here,
     lay,
 )
-from tests.ui.conftest import image_file
+from tests.ui.desk import image_file
 
 WHOLE = [PYTHON_311, PYTHON_313, PUT_ASIDE]
 

@@ -22,8 +22,8 @@ from napari_medsam.journal.ownership import Ownership
 from napari_medsam.journal.type_encoding import Undeclared
 from napari_medsam.journal.writer import JournalWriter, why
 from tests.conftest import PROJECT
-from tests.engine.annotation.test_annotation import SHAPE, brush, mask_of, place
-from tests.journal.conftest import head, row_of
+from tests.engine.annotations import SHAPE, brush, mask_of, place
+from tests.journal.tiny_journal import head, row_of
 
 
 class Desk:
@@ -85,7 +85,7 @@ def test_a_process_that_ends_without_closing_writes_what_waits(path):
     program = """
         import sys
         from pathlib import Path
-        from tests.engine.annotation.test_annotation import mask_of, place
+        from tests.engine.annotations import mask_of, place
         from tests.journal.test_writer import Desk
 
         desk = Desk(Path(sys.argv[1]))

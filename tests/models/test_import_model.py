@@ -25,7 +25,7 @@ from napari_medsam.models.specs.errors import CheckpointError, StoreError, Unkno
 from napari_medsam.models.specs.model_spec import UrlSource
 from napari_medsam.models.store import store
 from napari_medsam.storage import user_folders
-from tests.models.conftest import (
+from tests.models.checkpoint_files import (
     pickle_dict,
     pickle_global,
     pickle_int,

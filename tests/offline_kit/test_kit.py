@@ -20,7 +20,7 @@ from napari_medsam.offline_kit.build import build_kit
 from napari_medsam.offline_kit.checksums import write_sums
 from napari_medsam.storage.hashing import file_sha256
 from tests import offline
-from tests.offline_kit.conftest import LINUX, WINDOWS, MakeKit, Wheelhouse
+from tests.offline_kit.wheelhouse import LINUX, WINDOWS, MakeKit, Wheelhouse
 
 FILES = Path(offline_kit.__file__).parent / "files"
 REAL_KIT = "NAPARI_MEDSAM_TEST_KIT"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_medsam.ui.state.case import Case
-from tests.ui.conftest import Desk, ellipsoid, rectangle
+from tests.ui.desk import Desk, ellipsoid, rectangle
 
 
 def on_slice(axis: int, index: int) -> np.ndarray:

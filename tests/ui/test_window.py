@@ -20,7 +20,7 @@ from napari_medsam.phantom import synthetic_abdomen
 from napari_medsam.ui.layers import sample_data
 from napari_medsam.ui.layers.labels_layer import camera_of
 from napari_medsam.ui.plugin.app import fit_to_screen
-from tests.ui.conftest import TinyShelf, ellipsoid, image_layer, unsure_on
+from tests.ui.desk import TinyModelSource, ellipsoid, image_layer, unsure_on
 from tests.ui.hands import let_pass, wait_for
 from tests.ui.window import Window
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.gui
 
 @pytest.fixture
 def window(make_napari_viewer: Callable[..., Any]) -> Iterator[Window]:
-    made = Window(make_napari_viewer(show=True), TinyShelf())
+    made = Window(make_napari_viewer(show=True), TinyModelSource())
     made.open(image_layer())
     yield made
     made.controller.close()
@@ -285,7 +285,7 @@ def test_click_in_the_dock_leaves_the_keys_to_the_canvas(window: Window) -> None
 
 
 def test_missing_weights_show_install_and_import(make_napari_viewer: Callable[..., Any]) -> None:
-    window = Window(make_napari_viewer(show=True), TinyShelf(installed=False))
+    window = Window(make_napari_viewer(show=True), TinyModelSource(installed=False))
     window.open(image_layer())
     assert window.parts.model_row.install.isVisible()
     assert window.parts.model_row.import_file.isVisible()

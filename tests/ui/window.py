@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from napari_medsam.ui.widgets.dock import MedSamWidget
-from tests.ui.conftest import TinyShelf
+from tests.ui.desk import TinyModelSource
 from tests.ui.hands import Hands, let_pass, wait_for
 
 
 class Window:
     """A viewer with the dock and the ellipsoid in it."""
 
-    def __init__(self, viewer: Any, shelf: TinyShelf | None) -> None:
+    def __init__(self, viewer: Any, shelf: TinyModelSource | None) -> None:
         self.viewer = viewer
         viewer.window.resize(1280, 800)
         self.dock = MedSamWidget(viewer, shelf)
@@ -24,7 +24,7 @@ class Window:
         self.controller = self.dock.controller
         self.parts = self.dock.parts
         self.hands = Hands(viewer)
-        self.shelf = shelf or TinyShelf()
+        self.shelf = shelf or TinyModelSource()
 
     def open(self, layer: Any) -> None:
         self.viewer.add_layer(layer)

@@ -53,7 +53,8 @@ class Task:
         OSError
             The image file does not exist.
         """
-        # tests/test_on_disk.py pins the text: if it changes, finished cases are segmented again.
+        # tests/whole_program/test_files_of_earlier_versions.py pins the text:
+        # if it changes, finished cases are segmented again.
         state = self.case.path.stat()
         asked = (self.case.rows, self.model, self.compat, self.window)
         text = repr((asked, self.case.path.name, state.st_size, state.st_mtime_ns))

@@ -11,7 +11,7 @@ import pytest
 
 from napari_medsam.batch.challenge.predict import predict_cases
 from napari_medsam.cli import main
-from tests.conftest import TinyMedSam
+from tests.tiny_model import TinyMedSam
 
 
 def volume(n: int = 8) -> np.ndarray:

@@ -16,10 +16,9 @@ import psutil
 import pytest
 
 from napari_medsam.batch.cohort.run import run_cohort
+from tests.batch.cohort import tiny_work
+from tests.batch.cohort.small_cohort import make_cohort, voxels
 from tests.conftest import PROJECT
-
-from . import tiny_work
-from .conftest import make_cohort, voxels
 
 pytest.importorskip("distributed", reason="needs the extra [cluster]")
 

@@ -17,10 +17,9 @@ import pytest
 from napari_medsam.batch.cohort import record as records
 from napari_medsam.batch.cohort.run import run_cohort
 from napari_medsam.cli import main
+from tests.batch.cohort import tiny_work
+from tests.batch.cohort.small_cohort import make_cohort, voxels
 from tests.conftest import PROJECT
-
-from . import tiny_work
-from .conftest import make_cohort, voxels
 
 
 def summary(out: Path) -> list[dict[str, str]]:

@@ -9,8 +9,7 @@ import pytest
 
 from napari_medsam.batch.cohort.request import case_request
 from napari_medsam.batch.cohort.table import read_table
-
-from .conftest import HEADER
+from tests.batch.cohort.small_cohort import HEADER
 
 
 def write(table: Path, *rows: str, header: str = HEADER) -> Path:

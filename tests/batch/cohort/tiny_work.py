@@ -9,7 +9,7 @@ from pathlib import Path
 from napari_medsam.batch.cohort.record import CaseRecord, read_record
 from napari_medsam.batch.cohort.task import Task
 from napari_medsam.batch.cohort.worker import run_attempt
-from tests.conftest import TinyMedSam
+from tests.tiny_model import TinyMedSam
 
 
 def do(task: Task) -> CaseRecord:

@@ -12,24 +12,8 @@ from napari_medsam.engine.annotation.annotation import Annotation
 from napari_medsam.engine.annotation.events import Event, PlacedBox
 from napari_medsam.engine.annotation.patch import Patch
 from napari_medsam.engine.data.labels import Label
-from napari_medsam.engine.data.masks import SliceMask, tight_patch
-from napari_medsam.engine.data.prompts import SliceRef, box_prompt
-
-SHAPE = (6, 20, 24)
-
-
-def mask_of(x0, y0, x1, y1, index=2, axis="z", shape=(20, 24)) -> SliceMask:
-    full = np.zeros(shape, bool)
-    full[y0:y1, x0:x1] = True
-    top, left, patch = tight_patch(full)
-    box = box_prompt(SliceRef(axis, index), (x0, y0, max(x0, x1 - 1), max(y0, y1 - 1)), shape)
-    return SliceMask(SliceRef(axis, index), shape, top, left, patch, 0.9, 0.9, box)
-
-
-def place(annotation, mask, label=1, box_id=None, **options) -> PlacedBox:
-    placed = PlacedBox(box_id or annotation.new_box_id(), label, mask.prompt)
-    annotation.apply_box(placed, mask, **options)
-    return placed
+from napari_medsam.engine.data.prompts import SliceRef
+from tests.engine.annotations import SHAPE, brush, mask_of, place
 
 
 @pytest.fixture
@@ -38,14 +22,6 @@ def annotation() -> Annotation:
     annotation.add_label("liver")
     annotation.add_label("spleen")
     return annotation
-
-
-def brush(annotation, z, ys, xs, value) -> None:
-    """What napari does: change the array, then report indices and old values."""
-    where = np.full(len(ys), z), np.array(ys), np.array(xs)
-    old = annotation.labels[where].copy()
-    annotation.labels[where] = value
-    annotation.record_painted(where, old, value)
 
 
 def test_box_paints_its_mask(annotation):

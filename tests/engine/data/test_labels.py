@@ -15,8 +15,7 @@ from napari_medsam.engine.data.labels import (
     with_lock,
     with_state,
 )
-
-from ...conftest import PROJECT
+from tests.conftest import PROJECT
 
 
 def test_default_label_has_the_palettes_colour_and_a_plain_name():

@@ -11,7 +11,7 @@ from napari_medsam.engine.inference.embedding_cache import (
     default_budget,
 )
 from napari_medsam.engine.inference.frame import Frame
-from tests.conftest import tiny_contract
+from tests.tiny_model import tiny_contract
 
 FRAME = Frame.of((8, 8), tiny_contract())
 

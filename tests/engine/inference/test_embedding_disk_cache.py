@@ -17,7 +17,7 @@ from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
 from napari_medsam.engine.inference.embedding_disk_cache import DiskCache
 from napari_medsam.engine.inference.frame import Frame
 from napari_medsam.engine.session import Session
-from tests.conftest import TinyMedSam, tiny_contract
+from tests.tiny_model import TinyMedSam, tiny_contract
 
 FRAME = Frame.of((80, 100), tiny_contract(), Crop(8, 16, 72, 80))
 

@@ -11,7 +11,7 @@ from napari_medsam.engine.data.volume import Volume
 from napari_medsam.engine.inference.frame import Frame
 from napari_medsam.engine.inference.model_view import box_in_model_view, model_view
 from napari_medsam.engine.inference.preprocess import slice_input
-from tests.conftest import tiny_contract
+from tests.tiny_model import tiny_contract
 
 WINDOW = Window(-100, 300)
 

@@ -19,7 +19,7 @@ from napari_medsam.engine.inference.point_prompts import (
 )
 from napari_medsam.engine.session import Session
 from napari_medsam.models.specs import contracts
-from tests.conftest import TinyMedSam, tiny_contract
+from tests.tiny_model import TinyMedSam, tiny_contract
 
 WHERE = SliceRef("z", 0)
 CLICKED = tiny_contract(

@@ -7,7 +7,7 @@ from napari_medsam.engine.data.intensity_window import Window
 from napari_medsam.engine.data.prompts import Crop
 from napari_medsam.engine.inference.frame import Frame
 from napari_medsam.engine.inference.preprocess import model_input, slice_input
-from tests.conftest import tiny_contract
+from tests.tiny_model import tiny_contract
 
 LITE = tiny_contract(side=256, prompt_side=256)
 

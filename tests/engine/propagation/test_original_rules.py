@@ -16,7 +16,7 @@ from napari_medsam.engine.session import Session
 from napari_medsam.input_contract import OriginalRules
 from napari_medsam.models.specs import contracts
 from napari_medsam.models.specs.catalogue import spec
-from tests.conftest import TinyMedSam, tiny_contract
+from tests.tiny_model import TinyMedSam, tiny_contract
 
 SHAPE = (512, 512)
 LITE = OriginalRules()

@@ -19,7 +19,7 @@ from napari_medsam.formats.labels.label_formats import (
 )
 from napari_medsam.headless.convert import TARGETS
 from tests.conftest import PROJECT
-from tests.test_floors import HEAVY, loaded_by
+from tests.project.test_import_layers import HEAVY, loaded_by
 
 
 def test_every_format_of_the_module_is_in_the_table() -> None:

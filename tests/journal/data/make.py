@@ -18,8 +18,8 @@ from napari_medsam.journal.image_header import image_header_of
 from napari_medsam.journal.lookup import look_up
 from napari_medsam.journal.paths import journal_path
 from napari_medsam.ui.state.case import Case
-from tests.ui.actions.test_points import CLICKED, click, pointing
-from tests.ui.conftest import Desk, image_file
+from tests.ui.desk import Desk, image_file
+from tests.ui.pointing import CLICKED, click, pointing
 
 HEAD = image_header_of(image_file())
 

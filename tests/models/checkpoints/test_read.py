@@ -13,7 +13,7 @@ import pytest
 
 from napari_medsam.models.checkpoints.read import read_checkpoint
 from napari_medsam.models.specs.errors import CheckpointError
-from tests.models.conftest import (
+from tests.models.checkpoint_files import (
     pickle_dict,
     pickle_global,
     pickle_int,

@@ -10,7 +10,7 @@ import pytest
 
 from napari_medsam.models.networks.sam_decoder import build_decoder
 from tests.models import literal
-from tests.models.conftest import SMALL_DECODER, RandomWeights
+from tests.models.small_networks import SMALL_DECODER, RandomWeights
 
 NET = SMALL_DECODER
 BOXES = np.array([[3, 4, 20, 18], [0, 0, 31, 31], [10, 2, 11, 30]], np.float32)

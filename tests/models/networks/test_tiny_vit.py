@@ -11,7 +11,7 @@ from napari_medsam.models.networks import tiny_vit
 from napari_medsam.models.networks.state_dict_reader import Scope, Weights
 from napari_medsam.models.specs.errors import CheckpointError
 from tests.models import literal
-from tests.models.conftest import SMALL_ENCODER, RandomWeights
+from tests.models.small_networks import SMALL_ENCODER, RandomWeights
 
 F32 = {"INFERENCE_PRECISION_HINT": "f32"}
 

@@ -9,7 +9,7 @@ import numpy as np
 from qtpy.QtCore import Qt
 
 from napari_medsam.ui.state.case import Case
-from tests.ui.conftest import Desk, TinyShelf, ellipsoid, image_layer
+from tests.ui.desk import Desk, TinyModelSource, ellipsoid, image_layer
 from tests.ui.hands import let_pass, wait_for
 from tests.ui.window import Window
 
@@ -87,7 +87,7 @@ def test_key_for_points_says_why_the_model_takes_none(desk: Desk) -> None:
 def test_mouse_moves_a_box_after_the_select_key_and_the_brush_is_undone_by_u(
     make_napari_viewer: Callable[..., Any],
 ) -> None:
-    window = Window(make_napari_viewer(show=True), TinyShelf())
+    window = Window(make_napari_viewer(show=True), TinyModelSource())
     window.open(image_layer())
     window.look_at("z", 10)
     window.draw((10, 12, 10), (10, 48, 38))

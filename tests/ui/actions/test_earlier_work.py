@@ -23,11 +23,11 @@ from napari_medsam.ui.actions.earlier_work import NONE, EarlierEntry
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.resume_offers import GO_ON, ONLY_LOOK, START_NEW, TAKE_OVER
 from napari_medsam.ui.widgets.journal_dialogs import EarlierDialog
-from tests.ui.actions.test_journal import FINGERPRINT, kept, reopened, same
-from tests.ui.actions.test_points import CLICKED, pointing
-from tests.ui.actions.test_points import click as pointed_at
-from tests.ui.conftest import SPACING_XYZ, Desk, HeldJobs, TinyShelf, image_layer, make_desk
+from tests.ui.desk import SPACING_XYZ, Desk, HeldJobs, TinyModelSource, image_layer, make_desk
 from tests.ui.hands import answer, click, let_pass, wait_for
+from tests.ui.journals import FINGERPRINT, found_by, kept, labelled, reopened, same
+from tests.ui.pointing import CLICKED, pointing
+from tests.ui.pointing import click as pointed_at
 from tests.ui.window import Window
 
 
@@ -41,17 +41,6 @@ def anew(desk: Desk) -> Iterator[Desk]:
     again.draw_on(14)
     yield again
     again.controller.close()
-
-
-def found_by(desk: Desk) -> list[EarlierEntry]:
-    found: list[EarlierEntry] = []
-    desk.controller.earlier.find(found.extend)
-    return found
-
-
-def labelled(desk: Desk) -> list[int]:
-    """The axial slices with labels."""
-    return np.flatnonzero(desk.labels.any(axis=(1, 2))).tolist()
 
 
 def test_what_was_put_aside_is_found_with_a_picture(anew: Desk) -> None:
@@ -313,7 +302,7 @@ class TestOnScreen:
         desk.draw_on(10)
         desk.controller.propagate(8, 12)
         desk.controller.journals.close()
-        made = Window(make_napari_viewer(show=True), TinyShelf())
+        made = Window(make_napari_viewer(show=True), TinyModelSource())
         answer(lambda box: click(box.buttons()[1]))
         made.open(image_layer())
         yield made

@@ -11,40 +11,14 @@ import pytest
 
 from napari_medsam.journal.archive import journals
 from napari_medsam.journal.database import JournalDatabase
-from napari_medsam.journal.history import History, read_history
+from napari_medsam.journal.history import read_history
 from napari_medsam.journal.paths import journal_path
 from napari_medsam.journal.writer import JournalWriter
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.resume_offers import GO_ON, ONLY_LOOK, START_NEW, TAKE_OVER
-from tests.ui.conftest import Desk, HeldJobs, image_file, image_layer, make_desk
+from tests.ui.desk import Desk, HeldJobs, image_layer, make_desk
 from tests.ui.hands import let_pass, wait_for
-
-FINGERPRINT = image_file().volume.fingerprint
-
-
-def kept(desk: Desk) -> History:
-    """What the journal of the open case holds, once all is written."""
-    journal = desk.controller.journals.of(desk.controller.case)
-    assert journal is not None
-    assert journal.keeper is not None
-    assert journal.keeper.wait()
-    with JournalDatabase(journal.keeper.path) as book:
-        return read_history(book)
-
-
-def reopened(*replies: str | None) -> Desk:
-    """A new window on the same image, whose user answers so."""
-    desk = make_desk()
-    desk.view.replies[:] = replies
-    desk.open(image_layer(name="another name"))
-    return desk
-
-
-def same(history: History, desk: Desk) -> bool:
-    annotation = history.annotation
-    return np.array_equal(annotation.labels, desk.annotation.labels) and (
-        annotation.table == desk.annotation.table and annotation.boxes == desk.annotation.boxes
-    )
+from tests.ui.journals import FINGERPRINT, kept, reopened, same
 
 
 def test_what_is_done_is_kept(desk: Desk) -> None:

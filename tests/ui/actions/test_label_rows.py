@@ -17,7 +17,7 @@ from napari_medsam.ui.actions.label_rows import rows_of
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.dock_state import LabelRow
 from napari_medsam.ui.widgets.label_table import SIGNS
-from tests.ui.conftest import SPACING_XYZ, Desk, TinyShelf, image_layer, make_desk
+from tests.ui.desk import SPACING_XYZ, Desk, TinyModelSource, image_layer, make_desk
 from tests.ui.hands import let_pass, wait_for
 from tests.ui.window import Window
 
@@ -121,7 +121,7 @@ class TestTemplates:
 
 @pytest.fixture
 def window(make_napari_viewer: Callable[..., Any]) -> Iterator[Window]:
-    window = Window(make_napari_viewer(show=True), TinyShelf())
+    window = Window(make_napari_viewer(show=True), TinyModelSource())
     window.open(image_layer())
     yield window
     window.dock.controller.close()

@@ -13,7 +13,7 @@ from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QFileDialog
 
 from napari_medsam.ui.actions.measures import MeasureRequest
-from tests.ui.conftest import Desk, TinyShelf, image_layer, make_desk
+from tests.ui.desk import Desk, TinyModelSource, image_layer, make_desk
 from tests.ui.hands import click, let_pass, wait_for
 from tests.ui.window import Window
 
@@ -66,7 +66,7 @@ def test_page_and_table_are_saved_and_a_wrong_suffix_is_told(desk: Desk, tmp_pat
 
 @pytest.fixture
 def window(make_napari_viewer: Callable[..., Any]) -> Iterator[Window]:
-    window = Window(make_napari_viewer(show=True), TinyShelf())
+    window = Window(make_napari_viewer(show=True), TinyModelSource())
     window.open(image_layer())
     yield window
     window.dock.controller.close()

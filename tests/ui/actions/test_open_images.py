@@ -27,7 +27,7 @@ from napari_medsam.ui.actions.open_images import (
 from napari_medsam.ui.plugin.reader import get_reader
 from napari_medsam.ui.widgets.open_dialogs import SeriesDialog, SpacingDialog, VolumeDialog
 from tests.formats.dicom_files import SERIES, write_series
-from tests.ui.conftest import TinyShelf
+from tests.ui.desk import TinyModelSource
 from tests.ui.hands import answer, click, let_pass, wait_for
 from tests.ui.window import Window
 
@@ -149,7 +149,7 @@ class TestDialogs:
 
     @pytest.fixture
     def window(self, make_napari_viewer: Callable[..., Any]) -> Iterator[Window]:
-        made = Window(make_napari_viewer(show=True), TinyShelf())
+        made = Window(make_napari_viewer(show=True), TinyModelSource())
         yield made
         made.controller.close()
 

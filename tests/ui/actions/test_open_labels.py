@@ -23,7 +23,7 @@ from napari_medsam.ui.actions.save import SaveOptions
 from napari_medsam.ui.layers.labels_layer import GRID, TABLE
 from napari_medsam.ui.plugin.reader import get_reader
 from tests.formats.dicom_files import REFERABLE, segments_by_highdicom, write_series
-from tests.ui.conftest import Desk, TinyShelf, ellipsoid
+from tests.ui.desk import Desk, TinyModelSource, ellipsoid
 from tests.ui.hands import answer, click, let_pass, wait_for
 from tests.ui.window import Window
 
@@ -193,7 +193,7 @@ class TestOnTheScreen:
 
     @pytest.fixture
     def window(self, make_napari_viewer: Callable[..., Any], tmp_path: Path) -> Iterator[Window]:
-        made = Window(make_napari_viewer(show=True), TinyShelf())
+        made = Window(make_napari_viewer(show=True), TinyModelSource())
         write_series(tmp_path / "ct", ellipsoid().astype(np.int16), tags=REFERABLE)
         made.viewer.open(str(tmp_path / "ct"), plugin="napari-medsam")
         wait_for(lambda: made.controller.case is not None)
@@ -224,7 +224,7 @@ class TestOnTheScreen:
         write_series(tmp_path / "ct", ellipsoid().astype(np.int16), tags=REFERABLE)
         grid = read_image(tmp_path / "ct").grid
         path = write_labels(tmp_path / "l.rtstruct.dcm", drawn(), grid, TABLE_OF_FILE).path
-        made = Window(make_napari_viewer(show=True), TinyShelf())
+        made = Window(make_napari_viewer(show=True), TinyModelSource())
         made.viewer.open([str(tmp_path / "ct"), str(path)], plugin="napari-medsam")
         wait_for(lambda: made.controller.case is not None and made.labels.any())
         np.testing.assert_array_equal(made.labels, drawn())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -10,39 +10,25 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
-from napari_medsam.input_contract import InputContract
 from napari_medsam.journal.database import JournalDatabase
 from napari_medsam.journal.export import journal_as_json
 from napari_medsam.journal.paths import journal_path
 from napari_medsam.journal.replay import ask_again
-from tests.conftest import TinyMedSam, tiny_contract
-from tests.ui.actions.test_journal import kept
-from tests.ui.conftest import (
+from tests.tiny_model import TinyMedSam
+from tests.ui.desk import (
     SPACING_XYZ,
     Desk,
     HeldJobs,
-    TinyShelf,
+    TinyModelSource,
     ellipsoid,
     image_file,
     image_layer,
-    make_desk,
     rectangle,
 )
 from tests.ui.hands import let_pass, wait_for
+from tests.ui.journals import kept
+from tests.ui.pointing import CLICKED, POSITIVE, click, pointing, points_of
 from tests.ui.test_window import Window
-
-CLICKED = tiny_contract(
-    accepts_points=True, accepts_negative_points=True, max_points=9, accepts_mask=True
-)
-POSITIVE = tiny_contract(accepts_points=True, max_points=2)
-
-
-def pointing(contract: InputContract, replies: Sequence[str] = (), **how: Any) -> Desk:
-    made = make_desk(shelf=TinyShelf(TinyMedSam(contract)), **how)
-    made.view.replies[:] = replies
-    made.open(image_layer())
-    made.viewer.dims.set_point(0, 10 * SPACING_XYZ[2])
-    return made
 
 
 @pytest.fixture
@@ -51,17 +37,6 @@ def clicked() -> Iterator[Desk]:
     made = pointing(CLICKED)
     yield made
     made.controller.close()
-
-
-def points_of(desk: Desk) -> Any:
-    return next(layer for layer in desk.viewer.layers if layer.name == "case points")
-
-
-def click(desk: Desk, *at: float, inside: bool = True) -> None:
-    """Add a point, as the mouse would with the tool."""
-    if desk.view.panel.points.drawing is not inside:
-        desk.controller.pointer.toggle(inside)
-    points_of(desk).add(np.array([at]))
 
 
 def test_point_fills_the_organ_and_brings_a_box(clicked: Desk) -> None:
@@ -224,7 +199,7 @@ def test_points_of_another_image_are_out_of_sight(clicked: Desk) -> None:
 
 
 def test_mouse_points_and_the_organ_is_filled(make_napari_viewer: Callable[..., Any]) -> None:
-    window = Window(make_napari_viewer(show=True), TinyShelf(TinyMedSam(CLICKED)))
+    window = Window(make_napari_viewer(show=True), TinyModelSource(TinyMedSam(CLICKED)))
     window.open(image_layer())
     window.look_at("z", 10)
     assert window.parts.points.inside.isVisible()

@@ -19,8 +19,8 @@ from napari_medsam.headless.embedding_store import cache_folder
 from napari_medsam.ui.actions import prefetch as prefetch_module
 from napari_medsam.ui.actions.prefetch import Prefetcher, machine_is_free
 from napari_medsam.ui.state.jobs import Job, Jobs
-from tests.conftest import TinyMedSam
-from tests.ui.conftest import Desk, ellipsoid, image_layer, make_desk
+from tests.tiny_model import TinyMedSam
+from tests.ui.desk import Desk, ellipsoid, image_layer, make_desk
 
 
 @pytest.fixture(autouse=True)

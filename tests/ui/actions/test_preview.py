@@ -11,14 +11,14 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
 from napari_medsam.engine.data.prompts import SliceRef
-from tests.ui.conftest import TinyShelf, ellipsoid, image_layer
+from tests.ui.desk import TinyModelSource, ellipsoid, image_layer
 from tests.ui.hands import let_pass, wait_for
 from tests.ui.window import Window
 
 
 @pytest.fixture
 def window(make_napari_viewer: Callable[..., Any]) -> Iterator[Window]:
-    made = Window(make_napari_viewer(show=True), TinyShelf())
+    made = Window(make_napari_viewer(show=True), TinyModelSource())
     made.open(image_layer())
     yield made
     made.controller.close()

@@ -15,7 +15,7 @@ from napari_medsam.formats.nifti import write_labels as labels_nifti
 from napari_medsam.ui.actions.save import REPLACE, SaveOptions
 from napari_medsam.ui.state.case_files import CaseFiles, FileState, state_of
 from napari_medsam.ui.state.resume_offers import ONLY_LOOK
-from tests.ui.conftest import Desk, image_layer, make_desk
+from tests.ui.desk import Desk, image_layer, make_desk
 
 
 @pytest.fixture

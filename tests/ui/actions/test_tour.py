@@ -11,7 +11,7 @@ import pytest
 from napari_medsam.phantom import synthetic_abdomen
 from napari_medsam.storage.settings import set_settings, settings
 from napari_medsam.ui.actions.tour import OFFER
-from tests.ui.conftest import TinyShelf
+from tests.ui.desk import TinyModelSource
 from tests.ui.hands import click, let_pass, wait_for
 from tests.ui.window import Window
 
@@ -19,7 +19,7 @@ from tests.ui.window import Window
 @pytest.fixture
 def window(make_napari_viewer: Callable[..., Any]) -> Iterator[Window]:
     set_settings(opens_files="no")
-    made = Window(make_napari_viewer(show=True), TinyShelf())
+    made = Window(make_napari_viewer(show=True), TinyModelSource())
     wait_for(lambda: made.controller.desk.state.state == "ready")
     yield made
     made.controller.close()
@@ -66,7 +66,7 @@ def test_tour_is_offered_once_and_can_be_begun_again_from_the_menu(window: Windo
 def test_nothing_is_asked_before_there_is_a_model(
     make_napari_viewer: Callable[..., Any],
 ) -> None:
-    window = Window(make_napari_viewer(show=True), TinyShelf(installed=False))
+    window = Window(make_napari_viewer(show=True), TinyModelSource(installed=False))
     wait_for(lambda: window.controller.desk.state.state == "missing")
     let_pass(100)
     assert not window.parts.offer.isVisible()

@@ -9,7 +9,7 @@ from napari_medsam.engine.annotation.events import PlacedBox
 from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef
 from napari_medsam.engine.data.volume import Volume
 from napari_medsam.ui.layers.boxes_layer import BoxesLayer, box_from_shape, shape_from_box
-from tests.ui.conftest import image_layer, rectangle
+from tests.ui.desk import image_layer, rectangle
 
 VOLUME = Volume(np.zeros((20, 64, 48), np.uint8))
 

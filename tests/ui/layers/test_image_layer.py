@@ -13,7 +13,7 @@ from napari.layers import Image, Labels
 
 from napari_medsam.ui.layers.image_layer import AS_SHOWN, KEY, image_file_of, image_layer_data
 from napari_medsam.ui.layers.labels_layer import camera_of
-from tests.ui.conftest import Desk, ellipsoid, image_file, image_layer, make_desk
+from tests.ui.desk import Desk, ellipsoid, image_file, image_layer, make_desk
 
 
 def test_layer_of_our_reader_shows_millimetres_and_carries_the_image() -> None:

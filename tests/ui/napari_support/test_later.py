@@ -10,7 +10,7 @@ from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_medsam.ui.napari_support.later import Later
-from tests.ui.conftest import TinyShelf, image_layer
+from tests.ui.desk import TinyModelSource, image_layer
 from tests.ui.hands import let_pass
 from tests.ui.window import Window
 
@@ -56,7 +56,7 @@ def test_nothing_is_called_once_the_owner_is_gone(qtbot: Any) -> None:
 def test_image_added_just_before_the_dock_goes_is_not_looked_for_in_it(
     make_napari_viewer: Callable[..., Any], qtbot: Any
 ) -> None:
-    window = Window(make_napari_viewer(show=True), TinyShelf())
+    window = Window(make_napari_viewer(show=True), TinyModelSource())
     with qtbot.captureExceptions() as raised:
         window.viewer.add_layer(image_layer())
         window.dock.reset_choices()

@@ -21,7 +21,7 @@ from napari_medsam.ui.plugin.current_dock import PLUGIN, current_dock, open_dock
 from napari_medsam.ui.widgets.dock import MedSamWidget
 from napari_medsam.ui.widgets.preferences import PreferencesDialog
 from tests.conftest import PROJECT
-from tests.ui.conftest import TinyShelf, image_layer
+from tests.ui.desk import TinyModelSource, image_layer
 from tests.ui.hands import answer, let_pass, wait_for
 from tests.ui.window import Window
 
@@ -111,7 +111,7 @@ def test_without_a_viewer_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.fixture
 def window(make_napari_viewer: Callable[..., Any]) -> Iterator[Window]:
     set_settings(tour_seen=True)
-    made = Window(make_napari_viewer(show=True), TinyShelf())
+    made = Window(make_napari_viewer(show=True), TinyModelSource())
     made.open(image_layer())
     yield made
     made.controller.close()

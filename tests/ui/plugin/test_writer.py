@@ -22,7 +22,7 @@ from napari_medsam.ui.plugin.reader import get_reader
 from napari_medsam.ui.plugin.writer import write_nifti, write_seg_nrrd
 from napari_medsam.ui.state.resume_offers import ONLY_LOOK
 from tests.formats.dicom_files import REFERABLE, write_series
-from tests.ui.conftest import Desk, TinyShelf, ellipsoid, image_layer, make_desk
+from tests.ui.desk import Desk, TinyModelSource, ellipsoid, image_layer, make_desk
 from tests.ui.hands import wait_for
 from tests.ui.window import Window
 
@@ -256,7 +256,7 @@ def test_format_chosen_in_naparis_dialog_is_written(
     monkeypatch: pytest.MonkeyPatch,
     name: str,
 ) -> None:
-    window = Window(make_napari_viewer(show=True), TinyShelf())
+    window = Window(make_napari_viewer(show=True), TinyModelSource())
     window.open(image_layer())
     window.look_at("z", 10)
     window.draw((10, 12, 10), (10, 48, 38))

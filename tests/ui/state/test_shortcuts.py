@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QLabel
 from napari_medsam.storage.settings import set_settings
 from napari_medsam.ui.state import shortcuts
 from napari_medsam.ui.widgets.shortcut_sheet import ShortcutSheet
-from tests.ui.conftest import TinyShelf, image_layer
+from tests.ui.desk import TinyModelSource, image_layer
 from tests.ui.hands import wait_for
 from tests.ui.window import Window
 
@@ -60,7 +60,7 @@ def test_every_key_reaches_its_action_while_boxes_are_drawn(
     make_napari_viewer: Callable[..., Any],
 ) -> None:
     set_settings(keys={"axial": "Shift-Y"})
-    window = Window(make_napari_viewer(show=True), TinyShelf())
+    window = Window(make_napari_viewer(show=True), TinyModelSource())
     window.open(image_layer())
     window.hands.press("9")
     assert window.controller.case.where().axis == "y"

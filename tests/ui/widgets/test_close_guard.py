@@ -17,9 +17,9 @@ PROGRAM = """
     import napari
     from qtpy.QtCore import QTimer
     from napari_medsam.ui.widgets.dock import MedSamWidget
-    from tests.ui.conftest import TinyShelf, image_layer, rectangle
+    from tests.ui.desk import TinyModelSource, image_layer, rectangle
 
-    shelf = TinyShelf()
+    shelf = TinyModelSource()
     decode = shelf.model.decode
 
     def slow(*arguments):
@@ -75,10 +75,10 @@ EXIT = """
     from qtpy.QtCore import QTimer
     from napari_medsam.ui.widgets import file_dialogs
     from napari_medsam.ui.widgets.dock import MedSamWidget
-    from tests.ui.conftest import TinyShelf, image_layer, rectangle
+    from tests.ui.desk import TinyModelSource, image_layer, rectangle
 
     viewer = napari.Viewer(show=True)
-    dock = MedSamWidget(viewer, TinyShelf())
+    dock = MedSamWidget(viewer, TinyModelSource())
     viewer.window.add_dock_widget(dock)
     viewer.add_layer(image_layer())
 

@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_medsam.ui.state import shortcuts
 from napari_medsam.ui.widgets.key_repeats import PACE_S
-from tests.ui.conftest import TinyShelf, image_layer, rectangle
+from tests.ui.desk import TinyModelSource, image_layer, rectangle
 from tests.ui.hands import let_pass, wait_for
 from tests.ui.window import Window
 
@@ -49,7 +49,7 @@ class Clock:
 
 @pytest.fixture
 def window(make_napari_viewer: Callable[..., Any]) -> Iterator[Window]:
-    made = Window(make_napari_viewer(show=True), TinyShelf())
+    made = Window(make_napari_viewer(show=True), TinyModelSource())
     made.open(image_layer())
     yield made
     made.controller.close()

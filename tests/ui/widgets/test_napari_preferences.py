@@ -27,7 +27,7 @@ from napari_medsam.ui.widgets.napari_preferences import (
 from napari_medsam.ui.widgets.preferences import DISK, IDLE
 from napari_medsam.ui.widgets.preferences import PreferencesDialog as Page
 from tests.conftest import PROJECT
-from tests.ui.conftest import TinyShelf
+from tests.ui.desk import TinyModelSource
 from tests.ui.hands import answer, click, let_pass, wait_for
 from tests.ui.window import Window
 
@@ -377,7 +377,7 @@ def test_older_napari_has_no_such_settings_and_nothing_happens(
 @pytest.fixture
 def window(make_napari_viewer: Callable[..., Any]) -> Iterator[Window]:
     set_settings(tour_seen=True)
-    made = Window(make_napari_viewer(show=True), TinyShelf())
+    made = Window(make_napari_viewer(show=True), TinyModelSource())
     wait_for(lambda: made.controller.desk.state.state == "ready")
     yield made
     made.controller.close()
@@ -464,7 +464,7 @@ def test_file_changed_by_hand_is_obeyed_at_once(window: Window) -> None:
 def test_second_window_obeys_what_the_first_keeps(
     make_napari_viewer: Callable[..., Any], window: Window
 ) -> None:
-    second = Window(make_napari_viewer(show=True), TinyShelf())
+    second = Window(make_napari_viewer(show=True), TinyModelSource())
     wait_for(lambda: second.controller.desk.state.state == "ready")
     set_settings(preview=False)
     wait_for(lambda: not second.controller.hand.preview.is_on)

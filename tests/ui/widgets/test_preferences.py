@@ -20,7 +20,7 @@ from napari_medsam.ui.actions import prefetch
 from napari_medsam.ui.state import preferred_reader
 from napari_medsam.ui.widgets.preferences import PreferencesDialog
 from tests.formats.dicom_files import write_series
-from tests.ui.conftest import TinyShelf, image_layer
+from tests.ui.desk import TinyModelSource, image_layer
 from tests.ui.hands import answer, click, let_pass, wait_for
 from tests.ui.window import Window
 
@@ -37,7 +37,7 @@ def readers_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture
 def window(make_napari_viewer: Callable[..., Any]) -> Iterator[Window]:
     set_settings(tour_seen=True)
-    made = Window(make_napari_viewer(show=True), TinyShelf())
+    made = Window(make_napari_viewer(show=True), TinyModelSource())
     wait_for(lambda: made.controller.desk.state.state == "ready")
     yield made
     made.controller.close()

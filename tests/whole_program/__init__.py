@@ -1,0 +1,1 @@
+"""Tests of the whole program: privacy, faults, the Python API and files of earlier versions."""

@@ -1,0 +1,64 @@
+"""A person's session in the real window with the real model: open, box, propagate, save.
+
+Run as a program: ``python -m tests.whole_program.window_run IMAGE LABELS``, where IMAGE is the
+sample case as a file. It presses the keys and the mouse; what it saves is judged by whoever
+started it.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtWidgets import QFileDialog
+
+from napari_medsam.headless.demo import box_on_largest_slice
+from napari_medsam.phantom import synthetic_abdomen
+from napari_medsam.ui.plugin.app import new_viewer
+from napari_medsam.ui.widgets.dock import MedSamWidget
+from tests.ui.hands import Hands, click, let_pass, wait_for
+
+LIVER, PATIENCE = 1, 120.0
+
+
+def main(image: str, labels: Path) -> None:
+    viewer = new_viewer()
+    viewer.open(image, plugin="napari-medsam")
+    dock = _dock(viewer)
+    controller = dock.controller
+    wait_for(lambda: controller.case is not None, PATIENCE)
+    wait_for(lambda: controller.desk.state.state != "loading", PATIENCE)
+    _box_the_liver(viewer, controller)
+    wait_for(lambda: bool(controller.case.annotation.log), PATIENCE)
+    wait_for(lambda: controller.panel().progress is None, PATIENCE)
+    Hands(viewer).press("G")
+    wait_for(lambda: controller.case.annotation.log[-1].kind == "propagate", PATIENCE)
+    wait_for(lambda: controller.panel().progress is None, PATIENCE)
+    QFileDialog.getSaveFileName = staticmethod(lambda *_: (str(labels), ""))
+    click(dock.parts.save)
+    wait_for(lambda: "Saved" in dock.parts.message.text(), PATIENCE)
+    print(dock.parts.message.text())
+    controller.close()
+    viewer.close()
+
+
+def _dock(viewer: Any) -> MedSamWidget:
+    (found,) = viewer.window._qt_window.findChildren(MedSamWidget)
+    return found
+
+
+def _box_the_liver(viewer: Any, controller: Any) -> None:
+    box = box_on_largest_slice(synthetic_abdomen().reference == LIVER)
+    z = box.slice.index
+    viewer.dims.set_point(0, z * controller.case.layer.scale[0])
+    let_pass(300)
+    Hands(viewer).drag(
+        controller.case.layer,
+        (z, round(box.y_min), round(box.x_min)),
+        (z, round(box.y_max), round(box.x_max)),
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))
