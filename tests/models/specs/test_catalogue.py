@@ -64,7 +64,8 @@ def test_points_are_offered_where_they_were_trained() -> None:
 
 def test_listing_models_loads_no_runtime() -> None:
     code = (
-        "import sys; from napari_medsam.models.store import store; from napari_medsam.models.specs import catalogue; "
+        "import sys; from napari_medsam.models.store import store; "
+        "from napari_medsam.models.specs import catalogue; "
         "assert not {'openvino', 'napari', 'qtpy'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
