@@ -1,8 +1,8 @@
-"""Whether a window could be opened here, found out without opening one.
+"""A test, without opening a window, of whether one can be opened on this machine.
 
-Qt ends the whole process when it cannot reach the X server it was told of, so this is asked
-before Qt is loaded. `python -m napari_medsam.diagnostics.display_probe` prints the problem and exits 1 if there is
-one.
+Qt ends the whole process if it cannot connect to the configured X server, so the test runs before
+Qt is loaded. ``python -m napari_medsam.diagnostics.display_probe`` prints the problem and exits
+with 1 if there is one.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from napari_medsam.engine.inference.embedding_disk_cache import (
     DiskCache,
     DiskPrecision,
 )
-from napari_medsam.storage.json_file import read_json, write_json
+from napari_medsam.storage.json_store import JsonStore
 
 VARIABLE = "NAPARI_MEDSAM_CACHE"
 
@@ -48,8 +48,8 @@ def disk_precision(text: str) -> DiskPrecision:
 
 def cache_preferences() -> CachePreferences:
     """The user's preferences; the defaults if there are none or they are invalid."""
-    with contextlib.suppress(OSError, ValueError, TypeError):
-        found = CachePreferences(**read_json(cache_preferences_file()))
+    with contextlib.suppress(TypeError):
+        found = CachePreferences(**_store.read())
         is_size = isinstance(found.max_bytes, int) and found.max_bytes >= 0
         if is_size and found.precision in get_args(DiskPrecision):
             return found
@@ -58,11 +58,14 @@ def cache_preferences() -> CachePreferences:
 
 def set_cache_preferences(chosen: CachePreferences) -> None:
     """Save the preferences; OSError if the folder cannot be written."""
-    write_json(cache_preferences_file(), chosen._asdict())
+    _store.write(chosen._asdict())
 
 
 def cache_preferences_file() -> Path:
     return cache_folder() / "preferences.json"
+
+
+_store = JsonStore(cache_preferences_file)
 
 
 def disk_cache() -> DiskCache:

@@ -1,22 +1,23 @@
-"""Unpickle a torch state dict without running anything: tensors and plain containers only.
+"""Unpickle a torch state dict without running code: only tensors and plain containers.
 
-A pickle is a small program. This reader lets a program use only the opcodes ``torch.save`` emits
-and only the callables listed here, none of which is imported from anywhere: each listed name
-stands for a sealed object of this file that records what a tensor is made of. Every other name
-is refused, by name, before the first opcode runs where the name is spelled out in the opcode,
-and else when it is looked up, which is before anything could be called.
+A pickle is a small program. This reader allows only the opcodes that ``torch.save`` writes and the
+callables listed here. None of these is imported: each listed name is mapped to a sealed object of
+this file that records what a tensor consists of. Every other name is refused with its name:
+before the first opcode runs if the name is spelled out in the opcode, otherwise at the lookup,
+which comes before any call.
 
-The list is what PyTorch's own zip checkpoints of state dicts need
+The list covers PyTorch's own zip checkpoints of state dicts
 (pytorch ``torch/_weights_only_unpickler.py`` has a longer one).
 
 Training checkpoints (``training=True``) also hold their optimizer, callbacks and settings as
-pickled objects of any class. There, and only there, an unknown name is not refused but stands for
-`IgnoredObject`. This is safe because the name is never looked up: `find_class` is the only way from a
-pickle to anything outside of it, and ours returns an entry of the list or `IgnoredObject` and imports
-nothing. What the pickle then does, it does to `IgnoredObject`: calling it makes another `IgnoredObject` and drops
-the arguments; state, items and attributes given to it are dropped. There is no attribute of it,
-nor of what it returns, that reaches anything. An `IgnoredObject` is no tensor, so it can never become a
-weight, and one in the state dict's own place makes the file refused (`checkpoint`).
+pickled objects of any class. There, and only there, an unknown name is not refused but mapped to
+`IgnoredObject`. This is safe because the name is never looked up: `find_class` is the only way
+from a pickle to anything outside of it, and ours returns an entry of the list or `IgnoredObject`
+and imports nothing. Whatever the pickle then does, it does to `IgnoredObject`: a call makes
+another `IgnoredObject` and drops the arguments; state, items and attributes given to it are
+dropped. Neither it nor anything it returns has an attribute that leads elsewhere. An
+`IgnoredObject` is no tensor, so it can never become a weight; a file that has one in place of the
+state dict is refused (`checkpoints.read`).
 """
 
 from __future__ import annotations
@@ -54,8 +55,8 @@ _OPCODES = (
 )
 
 
-# What pickled optimizers, callbacks and settings add in a training checkpoint. None of these can
-# reach further than the ones above: they make containers, numbers, or an instance of `IgnoredObject`.
+# Opcodes that pickled optimizers, callbacks and settings add in a training checkpoint. They give no
+# more access than the ones above: they make containers, numbers, or an `IgnoredObject`.
 _MORE_OPCODES = (
     *("NEWOBJ", "NEWOBJ_EX", "POP", "POP_MARK", "DUP", "LIST", "DICT", "LONG4", "LONG", "INT"),
     *("FLOAT", "EMPTY_SET", "ADDITEMS", "FROZENSET", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8"),
@@ -177,7 +178,8 @@ def load(data: bytes, *, training: bool = False) -> Any:
     data
         The pickle.
     training
-        Read the optimizer's and other objects of a training checkpoint as `IgnoredObject`; see above.
+        Read the optimizer and other objects of a training checkpoint as `IgnoredObject`; see
+        above.
 
     Raises
     ------

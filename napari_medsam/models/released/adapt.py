@@ -290,7 +290,8 @@ def _denormalized(image: Node, contract: InputContract) -> Node:
     """Back to 0..255, for graphs that normalize by themselves; padding becomes the mean."""
     if contract.mean is None or contract.std is None:
         return ops.multiply(image, constant(255.0))
-    # Under "bgr" the statistics stay in place while the colours turn (engine/inference/preprocess.py).
+    # Under "bgr" the colours are reversed and the statistics are not
+    # (engine/inference/preprocess.py).
     mean, std = (np.array(values).reshape(1, 3, 1, 1) for values in (contract.mean, contract.std))
     return ops.add(ops.multiply(image, constant(std)), constant(mean))
 

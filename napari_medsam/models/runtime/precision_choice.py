@@ -1,7 +1,7 @@
-"""Which way to compute this machine was found to be fast and right with, and what the user wants.
+"""The preferred precision and the measured device and precision per machine and model.
 
-Kept in ``<home>/ways.json`` (`storage.user_folders.home`), written whole or not at all; a file that is damaged
-counts as none, for everything in it can be measured again::
+Stored in ``<home>/ways.json`` (`storage.user_folders.home`). A damaged file counts as empty, since
+everything in it can be measured again::
 
     {"wish": "auto",
      "measured": {"<machine> | <model>": {"device": "CPU", "precision": "bf16", "found": "..."}}}
@@ -10,58 +10,63 @@ counts as none, for everything in it can be measured again::
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from napari_medsam.models.runtime.device import EXACT, ComputeMode, Precision, machine_id
-from napari_medsam.storage.json_file import read_json, write_json
+from napari_medsam.storage.json_store import JsonStore
 from napari_medsam.storage.user_folders import home
 
 PrecisionPreference = Literal["f32", "bf16", "auto"]
-"""A precision, or "auto": the fastest way that was found to be safe here."""
+"""A precision, or "auto": the fastest mode that a measurement found safe on this machine."""
 
 WISHES: tuple[PrecisionPreference, ...] = get_args(PrecisionPreference)
 
 
-def compute_mode_for(wish: PrecisionPreference | Precision, identity: str) -> ComputeMode:
-    """The way to compute for a wish; for "auto" what was measured, and `EXACT` until it was.
+def compute_mode_for(preference: PrecisionPreference | Precision, identity: str) -> ComputeMode:
+    """The device and precision to compute with.
+
+    For "auto" that is the measured mode, or `EXACT` if nothing was measured.
 
     Parameters
     ----------
+    preference
+        The user's choice, or a precision.
     identity
         Of the model without its precision, `loading.Prepared.identity`.
     """
-    if wish != "auto":
-        return ComputeMode("CPU", wish)
+    if preference != "auto":
+        return ComputeMode("CPU", preference)
     return recall(identity) or EXACT
 
 
 def recall(identity: str) -> ComputeMode | None:
-    """What was measured for a model on this machine as it is now; None where nothing was."""
-    entry = _measured(_read()).get(_key(identity))
+    """The mode measured for a model on this machine as it is now; None if there is none."""
+    entry = _measured(_store.read()).get(_key(identity))
     if not isinstance(entry, dict) or entry.get("precision") not in get_args(Precision):
         return None
     return ComputeMode(str(entry.get("device", "CPU")), entry["precision"])
 
 
-def remember(identity: str, way: ComputeMode, found: str) -> None:
-    """Keep what was measured; `found` is a sentence for whoever reads the file."""
-    content = _read()
-    entry = {"device": way.device, "precision": way.precision, "found": found}
+def remember(identity: str, mode: ComputeMode, finding: str) -> None:
+    """Store a measured mode; `finding` is a sentence for people who read the file."""
+    content = _store.read()
+    entry = {"device": mode.device, "precision": mode.precision, "found": finding}
     _write({**content, "measured": {**_measured(content), _key(identity): entry}})
 
 
 def precision_preference() -> PrecisionPreference:
-    """What the user chose last in the window; exact arithmetic until then."""
-    wished = _read().get("wish")
-    return wished if wished in WISHES else "f32"
+    """The user's last choice in the window; "f32", exact arithmetic, if there was none."""
+    preference = _store.read().get("wish")
+    return preference if preference in WISHES else "f32"
 
 
-def set_precision_preference(wished: PrecisionPreference) -> None:
-    _write({**_read(), "wish": wished})
+def set_precision_preference(preference: PrecisionPreference) -> None:
+    _write({**_store.read(), "wish": preference})
 
 
-def _measured(content: dict[str, Any]) -> dict[str, Any]:
+def _measured(content: Mapping[str, Any]) -> dict[str, Any]:
     measured = content.get("measured")
     return measured if isinstance(measured, dict) else {}
 
@@ -74,15 +79,10 @@ def _path() -> Path:
     return home() / "ways.json"
 
 
-def _read() -> dict[str, Any]:
-    with contextlib.suppress(OSError, ValueError):
-        content = read_json(_path())
-        if isinstance(content, dict):
-            return content
-    return {}
-
-
-def _write(content: dict[str, Any]) -> None:
-    """Best effort: where nothing can be written, it is only measured again."""
+def _write(content: Mapping[str, Any]) -> None:
+    """Best effort: if the file cannot be written, the next run measures again."""
     with contextlib.suppress(OSError):
-        write_json(_path(), content)
+        _store.write(content)
+
+
+_store = JsonStore(_path)
