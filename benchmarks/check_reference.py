@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam.engine.data.prompts import SliceRef, box_prompt
-from napari_medsam.engine.inference.frame import Frame
+from napari_medsam.engine.inference.model_coordinates import Frame
 from napari_medsam.engine.inference.preprocess import model_input, resize_view
 from napari_medsam.models.checkpoints.read import read_checkpoint
 from napari_medsam.models.loading import build_networks

@@ -29,8 +29,8 @@ import numpy as np
 import psutil
 
 from napari_medsam.batch.cohort import run as room
+from napari_medsam.headless.synthetic_case import synthetic_abdomen
 from napari_medsam.models.loading import open_model
-from napari_medsam.phantom import synthetic_abdomen
 
 BOXES = ("kidney,z,11,12,57,140,101,179",)
 HEADER = "case,label,axis,first,last,x0,y0,x1,y1"

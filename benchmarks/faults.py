@@ -44,14 +44,14 @@ from napari_medsam.engine.data.masks import SliceMask, tight_patch
 from napari_medsam.engine.data.prompts import Crop, SliceRef, box_prompt
 from napari_medsam.engine.inference.embedding import Embedding
 from napari_medsam.engine.inference.embedding_disk_cache import DiskCache
-from napari_medsam.engine.inference.frame import Frame
+from napari_medsam.engine.inference.model_coordinates import Frame
 from napari_medsam.formats.common.grid import Geometry, SourceGrid
 from napari_medsam.formats.labels.write import read_labels, write_labels
+from napari_medsam.journal.background_writer import JournalWriter
 from napari_medsam.journal.database import JournalDatabase, JournalRow
 from napari_medsam.journal.history import read_history
 from napari_medsam.journal.image_header import ImageHeader
 from napari_medsam.journal.ownership import Ownership
-from napari_medsam.journal.writer import JournalWriter
 from napari_medsam.models.install import install_model
 from napari_medsam.models.specs import catalogue
 from napari_medsam.models.store import store
@@ -148,7 +148,7 @@ class AckBook(JournalDatabase):
 
 
 def journal_child(folder: Path, rng: random.Random) -> None:
-    from napari_medsam.journal import writer as module
+    from napari_medsam.journal import background_writer as module
 
     module.JournalDatabase = AckBook  # type: ignore[misc]
     path = folder / "faults.journal"

@@ -25,11 +25,11 @@ from napari_medsam.engine.annotation.events import PlacedBox, Step
 from napari_medsam.engine.data.intensity_window import Window
 from napari_medsam.engine.data.masks import SliceMask, tight_patch
 from napari_medsam.engine.data.prompts import SliceRef, box_prompt
+from napari_medsam.journal.background_writer import JournalWriter
 from napari_medsam.journal.database import JournalDatabase, JournalRow
 from napari_medsam.journal.history import read_history
 from napari_medsam.journal.image_header import ImageHeader
 from napari_medsam.journal.ownership import Ownership
-from napari_medsam.journal.writer import JournalWriter
 
 SHAPE = (300, 512, 512)
 WINDOW = Window(-160.0, 240.0)

@@ -16,7 +16,7 @@ from qtpy.QtWidgets import QApplication
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from napari_medsam.phantom import synthetic_abdomen
+from napari_medsam.headless.synthetic_case import synthetic_abdomen
 from napari_medsam.storage import settings
 from napari_medsam.ui.plugin.app import PLUGIN, new_viewer
 from napari_medsam.ui.widgets.dock import MedSamWidget

@@ -11,7 +11,7 @@ from typing import Any
 __version__ = "0.2.0"
 
 _PLACES = {
-    "Seed": "engine.propagation.candidates",
+    "Seed": "engine.propagation.seeds",
     "Session": "engine.session",
     "SliceRef": "engine.data.prompts",
     "box_prompt": "engine.data.prompts",

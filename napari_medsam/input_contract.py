@@ -1,7 +1,7 @@
 """`InputContract`: how a model family takes images and prompts; shared by `engine` and `models`.
 
 `models.specs.contracts` has one contract for each family, with its source.
-`engine.inference.frame` and `engine.inference.preprocess` apply it.
+`engine.inference.model_coordinates` and `engine.inference.preprocess` apply it.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class InputContract:
     enlarge
         How logits are resized to the slice's pixels: padding cut off, then bilinear
         (``"cropped"``); bilinear to ``side``, then cut (``"through_input"``); or padding cut off,
-        then bicubic (``"bicubic"``). See `engine.inference.frame.Frame.to_view`.
+        then bicubic (``"bicubic"``). See `engine.inference.model_coordinates.Frame.to_view`.
     accepts_points, accepts_negative_points, max_points, accepts_mask
         The prompts that the published weights were trained with; a graph may accept more.
     mask_prompt

@@ -23,7 +23,7 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from napari_medsam.offline_kit.targets import PLATFORMS, Target  # noqa: E402
+from napari_medsam.offline_kit.platforms import PLATFORMS, Target  # noqa: E402
 from napari_medsam.offline_kit.tested_versions import PYTHONS  # noqa: E402
 from script.cells.environments import prepare_uv  # noqa: E402
 

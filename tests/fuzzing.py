@@ -33,7 +33,7 @@ from napari_medsam.engine.inference.embedding_disk_cache import (
     DiskCache,
     DiskPrecision,
 )
-from napari_medsam.engine.inference.frame import Frame
+from napari_medsam.engine.inference.model_coordinates import Frame
 from napari_medsam.formats.challenge_npz.arrays import read_npz
 from napari_medsam.formats.common.errors import ReadError
 from napari_medsam.formats.common.label_table import read_label_table
@@ -42,7 +42,7 @@ from napari_medsam.journal.errors import JournalError
 from napari_medsam.journal.history import read_history, replayed
 from napari_medsam.journal.serialization import pack
 from napari_medsam.models.checkpoints.read import read_checkpoint, write_safetensors
-from napari_medsam.models.released import graph_files
+from napari_medsam.models.published_graphs import graph_files
 from napari_medsam.models.specs import catalogue
 from napari_medsam.models.specs.errors import CheckpointError, StoreError
 from napari_medsam.models.store import record_file

@@ -30,7 +30,7 @@ from napari_medsam.cli.predict import predict
 from napari_medsam.cli.replay import replay
 from napari_medsam.cli.segment import segment
 from napari_medsam.cli.view import view
-from napari_medsam.storage.console import print_anything
+from napari_medsam.storage.standard_output import print_anything
 
 app = typer.Typer(
     name="napari-medsam",

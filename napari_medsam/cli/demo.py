@@ -38,7 +38,7 @@ def _headless(folder: Path, model: str) -> None:
     from napari_medsam.cli.run_case import choose_model, draw_overlay, require_model, run_case, tell
     from napari_medsam.headless.demo import compare_with_reference, demo_request
     from napari_medsam.headless.report import run_report, write_report
-    from napari_medsam.phantom import synthetic_abdomen
+    from napari_medsam.headless.synthetic_case import synthetic_abdomen
 
     with usage("--model"):
         require_model(model)

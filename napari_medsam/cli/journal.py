@@ -26,7 +26,7 @@ def list_journals(as_json: Annotated[bool, AS_JSON] = False) -> None:
     """List the journals, the latest first."""
     from napari_medsam.journal.archive import journals
     from napari_medsam.journal.export import iso
-    from napari_medsam.journal.paths import journal_folder
+    from napari_medsam.journal.location import journal_folder
 
     folder, found = journal_folder(), journals()
     if as_json:

@@ -115,7 +115,7 @@ def _save_page(
 ) -> None:
     from napari_medsam.formats.common.default_window import first_window, window_named
     from napari_medsam.measure.overlay import Scene
-    from napari_medsam.measure.page import heading_of, save_page
+    from napari_medsam.measure.report_page import heading_of, save_page
 
     image = found.image
     if image is None:

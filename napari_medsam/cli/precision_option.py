@@ -8,7 +8,7 @@ from __future__ import annotations
 import typer
 
 from napari_medsam.models import loading
-from napari_medsam.models.background_opening import Opening
+from napari_medsam.models.open_in_background import Opening
 from napari_medsam.models.runtime import precision_choice
 from napari_medsam.models.runtime.precision_choice import WISHES, PrecisionPreference
 

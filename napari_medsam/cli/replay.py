@@ -67,7 +67,7 @@ def replay(
 def _ask_again(history: History, image: ImageFile) -> None:
     from napari_medsam.cli.console import progress_bar
     from napari_medsam.journal.replay import ask_again, mean_dice
-    from napari_medsam.models.recorded_model import open_recorded
+    from napari_medsam.models.open_recorded import open_recorded
 
     asked = []
     with progress_bar("Asking again") as advance:

@@ -17,7 +17,7 @@ from napari_medsam.engine.data.labels import Label
 from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
 from napari_medsam.headless.report import RESEARCH_ONLY, label_measures, uncertain_slices
 from napari_medsam.headless.run import Request, Result, run_request
-from napari_medsam.models.background_opening import Opening
+from napari_medsam.models.open_in_background import Opening
 from napari_medsam.models.specs.model_spec import ModelSpec
 from napari_medsam.models.store import store
 from napari_medsam.models.store.modality_routing import AUTO, resolve

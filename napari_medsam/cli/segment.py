@@ -189,9 +189,9 @@ def segment(
     from napari_medsam.formats.common.default_window import window_asked
     from napari_medsam.formats.images.read import read_image
     from napari_medsam.formats.labels.read import read_label_file, read_labels
+    from napari_medsam.headless.clicked_objects import place_clicks
     from napari_medsam.headless.continued_labels import complete, place_starts, without_what_follows
     from napari_medsam.headless.embedding_store import lasting_cache
-    from napari_medsam.headless.point_prompts import place_clicks
     from napari_medsam.headless.report import run_report as report_of
     from napari_medsam.headless.report import write_report
     from napari_medsam.headless.run import Request, label_table, place_boxes

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from napari_medsam.diagnostics import (
     display,
-    files,
+    file_checks,
     journals,
     machine,
     reference_slice,
@@ -32,8 +32,8 @@ PARTS: tuple[Callable[[], Check | list[Check]], ...] = (
     machine.disk,
     machine.pip,
     weights.weights,
-    files.files,
-    files.cache,
+    file_checks.files,
+    file_checks.cache,
     journals.journal,
     display.qt,
     display.a_screen,

@@ -9,7 +9,7 @@ from napari_medsam.diagnostics.check import Check
 from napari_medsam.journal.archive import ArchiveEntry, journals
 from napari_medsam.journal.database import JournalDatabase
 from napari_medsam.journal.errors import JournalError
-from napari_medsam.journal.paths import journal_folder
+from napari_medsam.journal.location import journal_folder
 
 MOST_OPENED = 50
 """The latest journals; each is opened, none is replayed."""

@@ -19,11 +19,11 @@ from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef, box_prompt
 from napari_medsam.engine.data.volume import Axis, Volume
 from napari_medsam.engine.inference.predictor import PromptableModel
 from napari_medsam.engine.session import Session
+from napari_medsam.headless.synthetic_case import Phantom, synthetic_abdomen
 from napari_medsam.measure.metrics import dice
 from napari_medsam.models import loading
 from napari_medsam.models.runtime import precision_choice
 from napari_medsam.models.runtime.device import EXACT, ComputeMode, faster_modes
-from napari_medsam.phantom import Phantom, synthetic_abdomen
 
 LEAST_MEAN_DICE = 0.98
 LEAST_DICE = 0.9

@@ -17,7 +17,7 @@ from napari_medsam.engine.data.masks import SliceMask
 from napari_medsam.engine.data.volume import Volume, plane_index
 from napari_medsam.formats.common.label_file import LabelFile
 from napari_medsam.formats.common.label_table import complete_table
-from napari_medsam.headless.point_prompts import slice_asked
+from napari_medsam.headless.clicked_objects import slice_asked
 from napari_medsam.headless.prompt_text import AskedSlice
 
 

@@ -22,8 +22,8 @@ from napari_medsam.engine.data.volume import Volume
 from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
 from napari_medsam.engine.inference.predictor import PromptableModel
 from napari_medsam.engine.propagation.between_keyframes import Keyframe
-from napari_medsam.engine.propagation.candidates import Seed
 from napari_medsam.engine.propagation.keyframes import interpolate
+from napari_medsam.engine.propagation.seeds import Seed
 from napari_medsam.engine.propagation.slice_ranges import objects, seeds_over
 from napari_medsam.engine.session import Session
 from napari_medsam.engine.three_view_vote import n_view_masks
@@ -31,7 +31,7 @@ from napari_medsam.engine.three_view_vote import vote as voted
 from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.formats.common.label_file import LabelFile
 from napari_medsam.formats.labels.write import Saved, write_labels
-from napari_medsam.headless.point_prompts import Clicks, answer_clicks, slice_asked
+from napari_medsam.headless.clicked_objects import Clicks, answer_clicks, slice_asked
 from napari_medsam.headless.prompt_text import AskedBox, AskedPoint, AskedSlice
 
 

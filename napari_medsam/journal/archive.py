@@ -10,8 +10,8 @@ from pathlib import Path
 from napari_medsam.journal.database import n_bytes
 from napari_medsam.journal.errors import JournalError
 from napari_medsam.journal.history import read_journal
+from napari_medsam.journal.location import SUFFIX, journal_folder, journal_path
 from napari_medsam.journal.ownership import Ownership
-from napari_medsam.journal.paths import SUFFIX, journal_folder, journal_path
 from napari_medsam.storage.atomic_write import (
     remove_file,
     rename_file,

@@ -11,7 +11,7 @@ import contextlib
 import uuid
 from pathlib import Path
 
-from napari_medsam.journal.paths import lock_path
+from napari_medsam.journal.location import lock_path
 from napari_medsam.models.specs.errors import Cancelled
 from napari_medsam.storage.locking import locked
 

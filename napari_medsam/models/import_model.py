@@ -20,15 +20,15 @@ from napari_medsam.models.checkpoints.read import read_checkpoint, write_safeten
 from napari_medsam.models.checkpoints.safe_unpickle import UnsafeName
 from napari_medsam.models.import_report import import_report
 from napari_medsam.models.loading import build_networks, open_model
-from napari_medsam.models.released import recognize
-from napari_medsam.models.released.adapt import (
+from napari_medsam.models.published_graphs import recognize
+from napari_medsam.models.published_graphs.adapt_interface import (
     build_networks_from_graphs,
     error_summary,
     read_graphs,
 )
-from napari_medsam.models.released.graph_files import SUFFIXES as GRAPH_SUFFIXES
-from napari_medsam.models.released.graph_files import companions
-from napari_medsam.models.released.recognize import EncoderDecoderPair, Interpretation
+from napari_medsam.models.published_graphs.graph_files import SUFFIXES as GRAPH_SUFFIXES
+from napari_medsam.models.published_graphs.graph_files import companions
+from napari_medsam.models.published_graphs.recognize import EncoderDecoderPair, Interpretation
 from napari_medsam.models.runtime import self_test
 from napari_medsam.models.runtime.sam_model import Networks, SamModel
 from napari_medsam.models.specs.catalogue import spec as catalogue_spec

@@ -25,9 +25,16 @@ from napari_medsam.models.networks import (
     tiny_vit,
 )
 from napari_medsam.models.networks.state_dict_reader import Weights
-from napari_medsam.models.released.adapt import build_networks_from_graphs, read_graphs
-from napari_medsam.models.released.graph_files import signature
-from napari_medsam.models.released.signatures import ReleasedSignature, decoder_form, encoder_form
+from napari_medsam.models.published_graphs.adapt_interface import (
+    build_networks_from_graphs,
+    read_graphs,
+)
+from napari_medsam.models.published_graphs.graph_files import signature
+from napari_medsam.models.published_graphs.signatures import (
+    ReleasedSignature,
+    decoder_form,
+    encoder_form,
+)
 from napari_medsam.models.runtime import precision_choice
 from napari_medsam.models.runtime.device import ComputeMode
 from napari_medsam.models.runtime.sam_model import Networks, Precision, SamModel

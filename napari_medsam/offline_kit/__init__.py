@@ -13,7 +13,7 @@ nothing.
 """
 
 from napari_medsam.offline_kit.build import build_kit
-from napari_medsam.offline_kit.targets import Target, target_here
+from napari_medsam.offline_kit.platforms import Target, target_here
 from napari_medsam.offline_kit.verify import verify_kit
 
 __all__ = ["Target", "build_kit", "target_here", "verify_kit"]

@@ -15,8 +15,8 @@ from napari_medsam.models.specs.errors import StoreError
 from napari_medsam.models.store import store
 from napari_medsam.offline_kit.checksums import write_sums
 from napari_medsam.offline_kit.own_wheel import write_own_wheel
+from napari_medsam.offline_kit.platforms import Target
 from napari_medsam.offline_kit.resolve_wheels import Fetch, gather, pip_fetch
-from napari_medsam.offline_kit.targets import Target
 from napari_medsam.offline_kit.tested_versions import constraints_file
 from napari_medsam.offline_kit.wheel_file import WheelFile, read_wheel
 from napari_medsam.storage.hashing import file_sha256

@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 
 from napari_medsam.models.specs.errors import StoreError
 from napari_medsam.models.store.pip_download import run_pip
-from napari_medsam.offline_kit.targets import Target
+from napari_medsam.offline_kit.platforms import Target
 from napari_medsam.offline_kit.tested_versions import pins
 from napari_medsam.offline_kit.wheel_file import WheelFile, read_wheel
 from napari_medsam.storage.atomic_write import write_text

@@ -10,8 +10,8 @@ from packaging.utils import canonicalize_name
 
 from napari_medsam.offline_kit.build import ABOUT, WHEELS
 from napari_medsam.offline_kit.checksums import differences
+from napari_medsam.offline_kit.platforms import Target
 from napari_medsam.offline_kit.resolve_wheels import lacking
-from napari_medsam.offline_kit.targets import Target
 from napari_medsam.offline_kit.wheel_file import WheelFile, read_wheel
 from napari_medsam.storage.hashing import file_sha256
 from napari_medsam.storage.json_file import read_json

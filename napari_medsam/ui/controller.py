@@ -34,6 +34,7 @@ from napari_medsam.ui.actions.dock_summary import dock_state_of, modality_of
 from napari_medsam.ui.actions.earlier_work import EarlierWork
 from napari_medsam.ui.actions.journal import Journals
 from napari_medsam.ui.actions.label_rows import RowMeasures
+from napari_medsam.ui.actions.label_templates import Templates
 from napari_medsam.ui.actions.measures import Measures
 from napari_medsam.ui.actions.model import ModelActions
 from napari_medsam.ui.actions.model_source import CatalogueModelSource, ModelSource
@@ -43,12 +44,16 @@ from napari_medsam.ui.actions.open_labels import LabelFiles
 from napari_medsam.ui.actions.points import PointTool
 from napari_medsam.ui.actions.prefetch import Prefetcher
 from napari_medsam.ui.actions.preview import Preview
+from napari_medsam.ui.actions.propagation_targets import (
+    range_asked,
+    take_drawn_boxes,
+    targets,
+    why_no_seeds,
+)
 from napari_medsam.ui.actions.review import ReviewActions
 from napari_medsam.ui.actions.save import ONE_FILE, SaveActions, SaveOptions, suggested_path
 from napari_medsam.ui.actions.segment import Segmenter
 from napari_medsam.ui.actions.slice_strip import ReadySlices, strip_of
-from napari_medsam.ui.actions.targets import range_asked, take_drawn_boxes, targets, why_no_seeds
-from napari_medsam.ui.actions.templates import Templates
 from napari_medsam.ui.actions.view_events import ViewWatch
 from napari_medsam.ui.layers.boxes_layer import Later
 from napari_medsam.ui.layers.labels_layer import Throttle, show_axis, show_slice

@@ -13,14 +13,14 @@ from napari_medsam.cli import main
 from napari_medsam.diagnostics import (
     display,
     display_probe,
-    files,
+    file_checks,
     journals,
     machine,
     reference_slice,
     weights,
 )
 from napari_medsam.formats.common import optional_libraries
-from napari_medsam.journal.paths import journal_folder
+from napari_medsam.journal.location import journal_folder
 from napari_medsam.models.specs.catalogue import LITE_MEDSAM
 from napari_medsam.models.store.record_file import ModelRecord
 from tests.cli.test_commands import in_a_process
@@ -95,7 +95,7 @@ def test_screen_is_judged_without_opening_a_window(
 
 def test_every_format_is_tried_and_named():
     pytest.importorskip("highdicom", reason="needs the extra [dicom]")
-    reads, saves = files.files()
+    reads, saves = file_checks.files()
     assert ".nii.gz" in reads.found
     for title in ("DICOM series", "NIfTI", "3D Slicer segmentation", "DICOM SEG", "COCO objects"):
         assert title in saves.found
@@ -106,7 +106,7 @@ def test_formats_that_lack_the_extra_say_what_to_install(monkeypatch: pytest.Mon
         raise ModuleNotFoundError(name=name)
 
     monkeypatch.setattr(optional_libraries, "import_module", missing)
-    _, saves, *notes = files.files()
+    _, saves, *notes = file_checks.files()
     assert "DICOM series" in saves.found
     assert [note.name for note in notes] == ["DICOM SEG", "DICOM RTSTRUCT"]
     assert all(note.state == "note" and "[dicom]" in note.found for note in notes)
@@ -150,9 +150,9 @@ def test_damaged_record_is_told_and_ends_nothing(tmp_path: Path, monkeypatch: py
 
 def test_cache_that_cannot_be_written_is_a_note(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("NAPARI_MEDSAM_CACHE", str(tmp_path / "cache"))
-    assert files.cache().state == "ok"
-    monkeypatch.setattr(files, "can_write", lambda folder: False)
-    assert files.cache().state == "note"
+    assert file_checks.cache().state == "ok"
+    monkeypatch.setattr(file_checks, "can_write", lambda folder: False)
+    assert file_checks.cache().state == "note"
 
 
 def test_journals_that_do_not_open_are_named():

@@ -18,10 +18,10 @@ from napari_medsam.diagnostics.precision_check import (
     check_precision,
     remember_precision,
 )
+from napari_medsam.headless.synthetic_case import synthetic_abdomen
 from napari_medsam.models import loading
 from napari_medsam.models.runtime import device, precision_choice
 from napari_medsam.models.runtime.device import EXACT, ComputeMode
-from napari_medsam.phantom import synthetic_abdomen
 from tests.tiny_model import TinyDecoded, TinyMedSam
 
 BF16 = ComputeMode("CPU", "bf16")

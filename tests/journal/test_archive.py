@@ -13,8 +13,8 @@ from napari_medsam.journal.archive import find_journal, journals, prune_journals
 from napari_medsam.journal.database import JournalDatabase
 from napari_medsam.journal.errors import JournalError
 from napari_medsam.journal.history import read_history
+from napari_medsam.journal.location import SUFFIX, journal_folder, journal_path
 from napari_medsam.journal.ownership import Ownership
-from napari_medsam.journal.paths import SUFFIX, journal_folder, journal_path
 from napari_medsam.storage import atomic_write
 from napari_medsam.storage.errors import FileInUse
 from tests import windows_rules

@@ -24,7 +24,7 @@ from napari_medsam.journal.database import JournalDatabase, JournalRow
 from napari_medsam.journal.errors import JournalError
 from napari_medsam.journal.history import read_history
 from napari_medsam.journal.image_header import image_header_of
-from napari_medsam.journal.paths import journal_path
+from napari_medsam.journal.location import journal_path
 from napari_medsam.journal.replay import ask_again, write_history
 from tests.formats.dicom_files import write_slice
 from tests.tiny_model import TinyMedSam
@@ -139,7 +139,7 @@ def test_another_model_is_told_by_its_dice(nifti, tiny):
 def test_prompts_on_the_command_line_report_dice(nifti, tiny, tmp_path, capsys, monkeypatch):
     image = read_image(nifti)
     annotate(image, tiny)
-    monkeypatch.setattr("napari_medsam.models.recorded_model.open_recorded", lambda identity: tiny)
+    monkeypatch.setattr("napari_medsam.models.open_recorded.open_recorded", lambda identity: tiny)
     arguments = ["replay", image.volume.fingerprint, "-o", str(tmp_path / "a.nii.gz"), "--prompts"]
     assert main(arguments) == 2
     assert main([*arguments, "--image", str(nifti)]) == 0

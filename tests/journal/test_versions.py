@@ -10,13 +10,13 @@ import pytest
 
 from napari_medsam.diagnostics.journals import journal
 from napari_medsam.journal.archive import journals, put_aside_as_damaged, put_aside_of
+from napari_medsam.journal.background_writer import JournalWriter
 from napari_medsam.journal.database import JournalDatabase, JournalRow
 from napari_medsam.journal.history import read_history, read_journal
+from napari_medsam.journal.location import journal_path
 from napari_medsam.journal.lookup import JournalLookup, look_up
 from napari_medsam.journal.ownership import Ownership
-from napari_medsam.journal.paths import journal_path
 from napari_medsam.journal.type_encoding import Undeclared
-from napari_medsam.journal.writer import JournalWriter
 from tests import windows_rules
 from tests.journal.versions import (
     BEGUN,

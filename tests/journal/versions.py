@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_medsam.engine.annotation.annotation import Annotation
-from napari_medsam.journal.paths import journal_folder, journal_path
+from napari_medsam.journal.location import journal_folder, journal_path
 
 DATA = Path(__file__).parent / "data"
 PYTHON_311 = DATA / "python311.journal"

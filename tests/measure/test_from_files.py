@@ -15,7 +15,7 @@ from napari_medsam.cli import main
 from napari_medsam.engine.data.intensity_window import Window
 from napari_medsam.measure.from_files import measure_file
 from napari_medsam.measure.overlay import Scene, slice_panel
-from napari_medsam.measure.page import _key_picture
+from napari_medsam.measure.report_page import _key_picture
 from napari_medsam.measure.table import COLUMNS, as_csv, as_row
 from tests.formats.dicom_files import write_series
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from napari_medsam.offline_kit.build import build_kit
-from napari_medsam.offline_kit.targets import Target
+from napari_medsam.offline_kit.platforms import Target
 from tests.offline_kit.wheelhouse import LINUX, MakeKit, Wheelhouse
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from napari_medsam.models.specs.errors import StoreError
 from napari_medsam.offline_kit import resolve_wheels
+from napari_medsam.offline_kit.platforms import Target
 from napari_medsam.offline_kit.resolve_wheels import gather, pip_fetch
-from napari_medsam.offline_kit.targets import Target
 from napari_medsam.offline_kit.wheel_file import licence_of, read_wheel
 from tests.offline_kit.wheelhouse import LINUX, WINDOWS, Wheelhouse, write_wheel
 

@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 
 from napari_medsam.diagnostics import machine, versions
 from napari_medsam.offline_kit import tested_versions
-from napari_medsam.offline_kit.targets import PLATFORMS, Target
+from napari_medsam.offline_kit.platforms import PLATFORMS, Target
 from script.cells import plan
 from tests.conftest import PROJECT
 

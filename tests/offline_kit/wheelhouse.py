@@ -8,8 +8,8 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
+from napari_medsam.offline_kit.platforms import Target
 from napari_medsam.offline_kit.resolve_wheels import Fetch
-from napari_medsam.offline_kit.targets import Target
 
 LINUX, WINDOWS = Target("linux_x86_64", "3.11"), Target("win_amd64", "3.11")
 

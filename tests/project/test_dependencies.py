@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from napari_medsam.offline_kit.targets import Target
+from napari_medsam.offline_kit.platforms import Target
 from napari_medsam.offline_kit.tested_versions import pins
 from tests.conftest import PROJECT
 

@@ -34,7 +34,7 @@ ALLOWED = {
         "write",
     ): "into .incoming, moved into place by move_into_place",
     ("models/store/pip_download.py", "write"): "pip's log, in .incoming",
-    ("formats/dicom/files.py", "write"): "a zip's files, in a temporary folder",
+    ("formats/dicom/input_files.py", "write"): "a zip's files, in a temporary folder",
     # The temporary file that `replacing` gives.
     ("batch/challenge/efficiency.py", "write"): "in replacing",
     ("batch/challenge/evaluate.py", "write"): "in replacing",
@@ -43,10 +43,10 @@ ALLOWED = {
     ("formats/common/label_table.py", "write"): "in replacing",
     # Guarded: the code asks first whether it is there.
     ("diagnostics/machine.py", "/proc"): "is_file first",
-    ("ui/napari_support/freed_memory.py", "ctypes"): "glibc's, on Linux alone",
-    ("ui/napari_support/freed_memory.py", "sys.platform"): "glibc's, on Linux alone",
+    ("ui/napari_support/release_memory.py", "ctypes"): "glibc's, on Linux alone",
+    ("ui/napari_support/release_memory.py", "sys.platform"): "glibc's, on Linux alone",
     ("screen.py", "sys.platform"): "an X server is asked about on Linux alone",
-    ("offline_kit/targets.py", "sys.platform"): "which wheels this machine takes",
+    ("offline_kit/platforms.py", "sys.platform"): "which wheels this machine takes",
 }
 """Exceptions with their reasons; a reason that no longer holds is an error too."""
 

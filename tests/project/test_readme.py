@@ -17,8 +17,8 @@ from napari_medsam.cli import app
 from napari_medsam.cli.models import markdown_table
 from napari_medsam.formats.images.read import SUFFIXES
 from napari_medsam.formats.labels.label_formats import BY_SUFFIX
+from napari_medsam.headless.synthetic_case import RIGHT_KIDNEY, synthetic_abdomen
 from napari_medsam.models.specs.catalogue import CATALOGUE, DEFAULT, spec
-from napari_medsam.phantom import RIGHT_KIDNEY, synthetic_abdomen
 from tests.conftest import PROJECT
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")

@@ -16,7 +16,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QDockWidget, QFileDialog, QScrollArea
 
 from napari_medsam.engine.data.prompts import SliceRef
-from napari_medsam.phantom import synthetic_abdomen
+from napari_medsam.headless.synthetic_case import synthetic_abdomen
 from napari_medsam.ui.layers import sample_data
 from napari_medsam.ui.layers.labels_layer import camera_of
 from napari_medsam.ui.plugin.app import fit_to_screen

@@ -30,7 +30,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_medsam.journal.database import JournalDatabase
 from napari_medsam.journal.history import read_history
-from napari_medsam.ui.napari_support.freed_memory import give_back_large_arrays
+from napari_medsam.ui.napari_support.release_memory import give_back_large_arrays
 from napari_medsam.ui.state.jobs import Jobs
 from tests.ui.desk import SPACING_XYZ, Desk, image_layer, make_desk
 from tests.ui.hands import let_pass, wait_for

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_medsam.batch.cohort.table import CohortCase, CohortRow
+from napari_medsam.batch.cohort.case_table import CohortCase, CohortRow
 from napari_medsam.batch.cohort.task import Task
 from napari_medsam.engine.data.intensity_window import Window
 from napari_medsam.engine.data.prompts import Crop, SliceRef
@@ -26,7 +26,7 @@ from napari_medsam.engine.data.volume import Volume
 from napari_medsam.engine.inference.embedding import Embedding
 from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
 from napari_medsam.engine.inference.embedding_disk_cache import DiskCache, DiskPrecision
-from napari_medsam.engine.inference.frame import Frame
+from napari_medsam.engine.inference.model_coordinates import Frame
 from napari_medsam.engine.inference.predictor import Predictor
 from napari_medsam.headless.embedding_store import CachePreferences, cache_preferences
 from napari_medsam.input_contract import InputContract

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from napari_medsam.formats.images.write import write_image
-from napari_medsam.phantom import synthetic_abdomen
+from napari_medsam.headless.synthetic_case import synthetic_abdomen
 from tests import offline
 from tests.whole_program.source_code import MODULES, calls, imported, relative
 

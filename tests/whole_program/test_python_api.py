@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import napari_medsam
-from napari_medsam.phantom import RIGHT_KIDNEY, synthetic_abdomen
+from napari_medsam.headless.synthetic_case import RIGHT_KIDNEY, synthetic_abdomen
 from tests.conftest import PROJECT
 from tests.project.test_import_layers import HEAVY, loaded_by
 

@@ -14,7 +14,7 @@ from typing import Any
 from qtpy.QtWidgets import QFileDialog
 
 from napari_medsam.headless.demo import box_on_largest_slice
-from napari_medsam.phantom import synthetic_abdomen
+from napari_medsam.headless.synthetic_case import synthetic_abdomen
 from napari_medsam.ui.plugin.app import new_viewer
 from napari_medsam.ui.widgets.dock import MedSamWidget
 from tests.ui.hands import Hands, click, let_pass, wait_for

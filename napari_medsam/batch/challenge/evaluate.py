@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from napari_medsam.batch.challenge.scores import Score, score
-from napari_medsam.formats.challenge_npz.case import read_label_array
+from napari_medsam.formats.challenge_npz.boxes_and_labels import read_label_array
 from napari_medsam.formats.common.errors import ReadError, one_line
 from napari_medsam.formats.images.read import suffix_of
 from napari_medsam.formats.labels.label_formats import BY_SUFFIX

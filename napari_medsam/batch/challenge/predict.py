@@ -15,10 +15,10 @@ from typing import Literal, Protocol
 
 from napari_medsam.batch.challenge.efficiency import Efficiency
 from napari_medsam.batch.challenge.npz_request import read_request, segs_of
+from napari_medsam.batch.cohort.case_table import CohortCase, read_table
 from napari_medsam.batch.cohort.request import case_request
-from napari_medsam.batch.cohort.table import CohortCase, read_table
 from napari_medsam.engine.inference.predictor import PromptableModel
-from napari_medsam.formats.challenge_npz.case import write_segs
+from napari_medsam.formats.challenge_npz.boxes_and_labels import write_segs
 from napari_medsam.formats.common.errors import one_line
 from napari_medsam.headless.run import Request, save, segment_request
 from napari_medsam.models.loading import open_model
@@ -147,7 +147,7 @@ def predict_cases(
         A model's name, or "auto": for each case the installed model for the modality with which
         its file name begins (`models.store.modality_routing`).
     boxes
-        A CSV table (`batch.cohort.table`) with the images of `inputs` to segment and their boxes.
+        A CSV table (`batch.cohort.case_table`) with the images of `inputs` to segment and their boxes.
         Outputs are then label files in the image's own format.
     compat
         Follow the rules of the model's authors exactly.

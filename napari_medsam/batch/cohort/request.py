@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from napari_medsam.batch.cohort.table import CohortCase, CohortRow
+from napari_medsam.batch.cohort.case_table import CohortCase, CohortRow
 from napari_medsam.engine.annotation.events import PlacedBox
 from napari_medsam.engine.data.intensity_window import parse_window
 from napari_medsam.engine.data.volume import Volume
-from napari_medsam.engine.propagation.candidates import Seed
+from napari_medsam.engine.propagation.seeds import Seed
 from napari_medsam.engine.propagation.slice_ranges import seeds_over
 from napari_medsam.formats.common.default_window import window_asked
 from napari_medsam.formats.images.read import read_image

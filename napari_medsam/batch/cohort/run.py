@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from napari_medsam.batch.cohort.case_table import read_table
 from napari_medsam.batch.cohort.dask_workers import run_on_dask
 from napari_medsam.batch.cohort.local_workers import Work, run_local
 from napari_medsam.batch.cohort.record import CaseRecord, failure, read_record
 from napari_medsam.batch.cohort.summary import write_summary
-from napari_medsam.batch.cohort.table import read_table
 from napari_medsam.batch.cohort.task import Task
 from napari_medsam.batch.cohort.worker import run_task
 from napari_medsam.engine.inference.embedding_cache import free_memory
@@ -46,7 +46,7 @@ def run_cohort(
     Parameters
     ----------
     table
-        The CSV file (`batch.cohort.table`); image paths are relative to its folder.
+        The CSV file (`batch.cohort.case_table`); image paths are relative to its folder.
     outputs
         The folder for label files, records and the summary; made if it is missing.
     model, compat, window

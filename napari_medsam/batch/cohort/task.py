@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_medsam.batch.cohort.table import CohortCase
+from napari_medsam.batch.cohort.case_table import CohortCase
 
 RECORDS = "records"
 

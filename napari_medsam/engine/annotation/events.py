@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Literal
 
-from napari_medsam.engine.annotation.packed import (
+from napari_medsam.engine.annotation.packed_events import (
     pack_confidences,
     pack_label_slices,
     pack_masks,

@@ -33,7 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam.engine.inference.embedding import Embedding
-from napari_medsam.engine.inference.frame import Frame
+from napari_medsam.engine.inference.model_coordinates import Frame
 from napari_medsam.input_contract import Enlarge
 from napari_medsam.storage.atomic_write import remove_if_possible, replacing
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_medsam.engine.data.intensity_window import Window
 from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef
 from napari_medsam.engine.data.volume import Volume
-from napari_medsam.engine.inference.frame import Frame
+from napari_medsam.engine.inference.model_coordinates import Frame
 from napari_medsam.engine.inference.preprocess import resize_view, view_to_uint8
 from napari_medsam.input_contract import InputContract
 

@@ -9,7 +9,7 @@ from napari_medsam.engine.data.masks import SliceMask, overlap
 from napari_medsam.engine.data.prompts import BoxPrompt, Crop, SliceRef
 from napari_medsam.engine.inference.crops import shared_crops
 from napari_medsam.engine.inference.embedding import Embedding
-from napari_medsam.engine.inference.frame import Frame
+from napari_medsam.engine.inference.model_coordinates import Frame
 from napari_medsam.engine.inference.predictor import Predictor
 
 

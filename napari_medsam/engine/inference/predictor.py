@@ -20,7 +20,7 @@ from napari_medsam.engine.data.prompts import BoxPrompt, PointPrompt, SliceRef
 from napari_medsam.engine.data.volume import Volume
 from napari_medsam.engine.inference.embedding import Embedding
 from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
-from napari_medsam.engine.inference.frame import Frame
+from napari_medsam.engine.inference.model_coordinates import Frame
 from napari_medsam.engine.inference.point_prompts import (
     PointAnswer,
     as_given,

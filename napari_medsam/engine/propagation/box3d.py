@@ -16,7 +16,7 @@ import numpy as np
 
 from napari_medsam.engine.data.masks import SliceMask, overlap
 from napari_medsam.engine.data.prompts import BoxPrompt
-from napari_medsam.engine.propagation.candidates import mask_confidence
+from napari_medsam.engine.propagation.next_box import mask_confidence
 
 AGREEMENT = 0.5
 """Weight of the Dice with the neighbouring slice; a mask's own confidence has weight 1."""

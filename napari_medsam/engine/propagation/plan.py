@@ -17,8 +17,8 @@ from napari_medsam.engine.data.masks import SliceMask
 from napari_medsam.engine.data.prompts import BoxPrompt
 from napari_medsam.engine.data.volume import Axis
 from napari_medsam.engine.propagation.between_keyframes import Keyframe
-from napari_medsam.engine.propagation.candidates import Seed
 from napari_medsam.engine.propagation.keyframes import are_one_object, interpolate, span_of
+from napari_medsam.engine.propagation.seeds import Seed
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.common.image_file import ImageFile, to_volume
 from napari_medsam.formats.common.limits import require_memory
 from napari_medsam.formats.common.thumbnail import thumbnail
-from napari_medsam.formats.dicom.files import files_of, is_directory, unpacked_dicom
+from napari_medsam.formats.dicom.input_files import files_of, is_directory, unpacked_dicom
 from napari_medsam.formats.dicom.multi_frame import SEGMENTATION
 from napari_medsam.formats.dicom.pixels import decoded, require_pixels, slice_pixels, stacked
 from napari_medsam.formats.dicom.series import Stack, find_stacks, slices_in, stacks_of

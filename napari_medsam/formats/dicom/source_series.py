@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from napari_medsam.formats.common.errors import ReadError, SaveError
 from napari_medsam.formats.common.grid import Geometry, SourceGrid
-from napari_medsam.formats.dicom.files import unpacked_dicom
+from napari_medsam.formats.dicom.input_files import unpacked_dicom
 from napari_medsam.formats.dicom.multi_frame import quiet_pydicom, read_dataset
 from napari_medsam.formats.dicom.read import choose_series, stacks_in
 from napari_medsam.formats.dicom.slice_header import SliceHeader

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from napari_medsam.models.released.graph_files import SUFFIXES as GRAPH_SUFFIXES
+from napari_medsam.models.published_graphs.graph_files import SUFFIXES as GRAPH_SUFFIXES
 from napari_medsam.models.specs.errors import GraphError, StoreError
 from napari_medsam.storage.hashing import file_sha256
 from napari_medsam.storage.temporary_folder import temporary_folder

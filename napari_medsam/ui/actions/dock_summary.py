@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from napari_medsam.models.store.modality_routing import challenge_modality
 from napari_medsam.ui.actions.label_rows import rows_of
+from napari_medsam.ui.actions.propagation_targets import range_asked
 from napari_medsam.ui.actions.segment import Segmenter
-from napari_medsam.ui.actions.targets import range_asked
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.dock_state import NO_POINTS, DockState, PointToolState, hint
 

@@ -19,7 +19,7 @@ from napari_medsam.engine.data.volume import AXES, Axis
 from napari_medsam.measure.diameters import Diameters
 from napari_medsam.measure.from_files import units_of
 from napari_medsam.measure.overlay import Scene
-from napari_medsam.measure.page import heading_of, save_page
+from napari_medsam.measure.report_page import heading_of, save_page
 from napari_medsam.measure.table import Units, as_csv, write_csv
 from napari_medsam.measure.volumes import LabelMeasure, measure_labels
 from napari_medsam.ui.layers.labels_layer import add_beside, camera_of, placement, show_slice

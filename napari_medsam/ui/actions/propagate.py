@@ -17,7 +17,6 @@ from napari_medsam.engine.annotation.review_index import extent_along
 from napari_medsam.engine.data.masks import SliceMask
 from napari_medsam.engine.data.prompts import SliceRef
 from napari_medsam.engine.data.volume import Axis
-from napari_medsam.engine.propagation.candidates import Seed
 from napari_medsam.engine.propagation.plan import (
     PropagationPlan,
     PropagationTarget,
@@ -26,8 +25,9 @@ from napari_medsam.engine.propagation.plan import (
     plan_span,
     plan_targets,
 )
+from napari_medsam.engine.propagation.seeds import Seed
 from napari_medsam.engine.session import Session
-from napari_medsam.ui.actions.targets import target_for
+from napari_medsam.ui.actions.propagation_targets import target_for
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.dock_state import Notify, Progress
 from napari_medsam.ui.state.eta import Eta

@@ -11,9 +11,9 @@ from napari.components import ViewerModel
 
 from napari_medsam.engine.annotation.review import next_doubtful
 from napari_medsam.engine.data.prompts import SliceRef
+from napari_medsam.ui.actions.propagation_targets import target_on
 from napari_medsam.ui.actions.segment import Segmenter
 from napari_medsam.ui.actions.slices_left import and_elsewhere, name_of
-from napari_medsam.ui.actions.targets import target_on
 from napari_medsam.ui.layers.labels_layer import show_slice
 from napari_medsam.ui.state.dock_state import Notify
 from napari_medsam.ui.state.shortcuts import with_key

@@ -17,7 +17,7 @@ from napari_medsam.engine.inference.prefetch_order import nearest_first
 from napari_medsam.engine.propagation.plan import PropagationTarget
 from napari_medsam.engine.session import Session
 from napari_medsam.ui.actions.propagate import Propagator
-from napari_medsam.ui.actions.targets import slices_of
+from napari_medsam.ui.actions.propagation_targets import slices_of
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.dock_state import Notify, Progress
 from napari_medsam.ui.state.eta import Eta

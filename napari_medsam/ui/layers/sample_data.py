@@ -9,7 +9,7 @@ from dataclasses import replace
 from importlib.resources import as_file, files
 
 from napari_medsam.formats.images.read import read_image
-from napari_medsam.phantom import synthetic_abdomen
+from napari_medsam.headless.synthetic_case import synthetic_abdomen
 from napari_medsam.ui.layers.image_layer import LayerData, image_layer_data
 
 

@@ -17,16 +17,16 @@ from napari_medsam.formats.labels.per_label import label_paths
 from napari_medsam.headless.embedding_store import cache_preferences_file, lasting_cache
 from napari_medsam.storage.settings import set_settings, settings, settings_file
 from napari_medsam.ui.actions.earlier_work import EarlierEntry
+from napari_medsam.ui.actions.label_templates import fill_menu
 from napari_medsam.ui.actions.model_source import CatalogueModelSource, ModelSource
 from napari_medsam.ui.actions.save import SaveOptions
-from napari_medsam.ui.actions.templates import fill_menu
 from napari_medsam.ui.actions.tour import OFFER, SLICE, Tour
 from napari_medsam.ui.controller import Controller
 from napari_medsam.ui.layers.sample_data import synthetic_ct
-from napari_medsam.ui.napari_support.freed_memory import give_back_large_arrays
-from napari_medsam.ui.napari_support.later import Later
+from napari_medsam.ui.napari_support.deferred_calls import Later
 from napari_medsam.ui.napari_support.mesh_redraw import keep_shaders
 from napari_medsam.ui.napari_support.mouse_position import keep_mouse_in_place
+from napari_medsam.ui.napari_support.release_memory import give_back_large_arrays
 from napari_medsam.ui.state import preferred_reader, shortcuts
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.dock_state import DockState, StripState

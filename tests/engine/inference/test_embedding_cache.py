@@ -10,7 +10,7 @@ from napari_medsam.engine.inference.embedding_cache import (
     EmbeddingCache,
     default_budget,
 )
-from napari_medsam.engine.inference.frame import Frame
+from napari_medsam.engine.inference.model_coordinates import Frame
 from tests.tiny_model import tiny_contract
 
 FRAME = Frame.of((8, 8), tiny_contract())

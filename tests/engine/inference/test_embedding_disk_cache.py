@@ -15,7 +15,7 @@ from napari_medsam.engine.data.volume import Volume
 from napari_medsam.engine.inference.embedding import Embedding
 from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
 from napari_medsam.engine.inference.embedding_disk_cache import DiskCache
-from napari_medsam.engine.inference.frame import Frame
+from napari_medsam.engine.inference.model_coordinates import Frame
 from napari_medsam.engine.session import Session
 from tests.tiny_model import TinyMedSam, tiny_contract
 

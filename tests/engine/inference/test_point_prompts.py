@@ -8,7 +8,7 @@ import pytest
 from napari_medsam.engine.data.intensity_window import Window
 from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef
 from napari_medsam.engine.data.volume import Volume
-from napari_medsam.engine.inference.frame import Frame
+from napari_medsam.engine.inference.model_coordinates import Frame
 from napari_medsam.engine.inference.point_prompts import (
     SURE,
     as_given,

@@ -5,7 +5,7 @@ import pytest
 
 from napari_medsam.engine.data.intensity_window import Window
 from napari_medsam.engine.data.prompts import Crop
-from napari_medsam.engine.inference.frame import Frame
+from napari_medsam.engine.inference.model_coordinates import Frame
 from napari_medsam.engine.inference.preprocess import model_input, slice_input
 from tests.tiny_model import tiny_contract
 

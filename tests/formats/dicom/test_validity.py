@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from napari_medsam.formats.dicom.files import files_of
+from napari_medsam.formats.dicom.input_files import files_of
 from napari_medsam.formats.dicom.validity import could_be_dicom, is_dicom
 from tests.conftest import PROJECT
 

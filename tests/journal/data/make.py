@@ -15,8 +15,8 @@ import pytest
 
 from napari_medsam.journal.database import JournalDatabase
 from napari_medsam.journal.image_header import image_header_of
+from napari_medsam.journal.location import journal_path
 from napari_medsam.journal.lookup import look_up
-from napari_medsam.journal.paths import journal_path
 from napari_medsam.ui.state.case import Case
 from tests.ui.desk import Desk, image_file
 from tests.ui.pointing import CLICKED, click, pointing

@@ -39,7 +39,7 @@ import os, numpy as np, openvino
 from openvino import opset13 as ops
 from pathlib import Path
 from napari_medsam.models.runtime.device import core
-from napari_medsam.models.released.graph_files import read_graph
+from napari_medsam.models.published_graphs.graph_files import read_graph
 from tests.models.file_damage import {how.__name__}
 
 path = Path({str(tmp_path / "large.xml")!r})

@@ -18,7 +18,7 @@ from napari_medsam.engine.annotation.fixed_masks import mask_there
 from napari_medsam.engine.data.prompts import SliceRef
 from napari_medsam.journal.archive import journals, put_aside_of
 from napari_medsam.journal.history import read_journal
-from napari_medsam.journal.paths import journal_path
+from napari_medsam.journal.location import journal_path
 from napari_medsam.ui.actions.earlier_work import NONE, EarlierEntry
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.resume_offers import GO_ON, ONLY_LOOK, START_NEW, TAKE_OVER

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from napari_medsam.journal.archive import journals
+from napari_medsam.journal.background_writer import JournalWriter
 from napari_medsam.journal.database import JournalDatabase
 from napari_medsam.journal.history import read_history
-from napari_medsam.journal.paths import journal_path
-from napari_medsam.journal.writer import JournalWriter
+from napari_medsam.journal.location import journal_path
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.resume_offers import GO_ON, ONLY_LOOK, START_NEW, TAKE_OVER
 from tests.ui.desk import Desk, HeldJobs, image_layer, make_desk
@@ -259,7 +259,7 @@ def test_undo_in_the_window_goes_as_far_as_the_journal(
     """Also once the journal was folded, and what is undone then is what comes back."""
     small = partial(JournalWriter, most_bytes=30_000)
     monkeypatch.setattr("napari_medsam.ui.actions.journal.JournalWriter", small)
-    monkeypatch.setattr("napari_medsam.journal.writer.LOOK_AT_SIZE_EVERY", 4)
+    monkeypatch.setattr("napari_medsam.journal.background_writer.LOOK_AT_SIZE_EVERY", 4)
     desk = make_desk()
     desk.open(image_layer())
     for z in range(8, 13):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from napari_medsam.journal.archive import journals
-from napari_medsam.journal.paths import journal_path
+from napari_medsam.journal.location import journal_path
 from napari_medsam.ui.state.resume_offers import GO_ON, OTHERS_RECOVERED, RECOVERED, START_NEW
 from tests.journal.versions import FINGERPRINT, PUT_ASIDE, assert_all_is_here, lay
 from tests.ui.desk import Desk

@@ -7,7 +7,7 @@ import pytest
 
 from napari_medsam.journal.compaction import folded, live_rows
 from napari_medsam.journal.database import JournalDatabase
-from napari_medsam.journal.paths import journal_path
+from napari_medsam.journal.location import journal_path
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.resume_offers import GO_ON
 from tests.ui.desk import Desk, image_layer, make_desk, rectangle

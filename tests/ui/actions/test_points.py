@@ -12,7 +12,7 @@ from qtpy.QtTest import QTest
 
 from napari_medsam.journal.database import JournalDatabase
 from napari_medsam.journal.export import journal_as_json
-from napari_medsam.journal.paths import journal_path
+from napari_medsam.journal.location import journal_path
 from napari_medsam.journal.replay import ask_again
 from tests.tiny_model import TinyMedSam
 from tests.ui.desk import (

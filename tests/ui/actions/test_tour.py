@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from napari_medsam.phantom import synthetic_abdomen
+from napari_medsam.headless.synthetic_case import synthetic_abdomen
 from napari_medsam.storage.settings import set_settings, settings
 from napari_medsam.ui.actions.tour import OFFER
 from tests.ui.desk import TinyModelSource

@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_medsam.phantom import LABELS, ORIGIN_XYZ, SHAPE_ZYX, SPACING_XYZ, synthetic_abdomen
+from napari_medsam.headless.synthetic_case import (
+    LABELS,
+    ORIGIN_XYZ,
+    SHAPE_ZYX,
+    SPACING_XYZ,
+    synthetic_abdomen,
+)
 
 
 def test_case_is_the_same_every_time():

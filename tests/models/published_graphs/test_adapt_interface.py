@@ -18,7 +18,7 @@ from napari_medsam.models.checkpoints.read import read_checkpoint
 from napari_medsam.models.install import install_model
 from napari_medsam.models.loading import build_networks, open_model
 from napari_medsam.models.networks.layers import constant, reshape, transpose
-from napari_medsam.models.released import adapt
+from napari_medsam.models.published_graphs import adapt_interface
 from napari_medsam.models.runtime.self_test import ENOUGH
 from napari_medsam.models.specs.errors import CheckpointError, GraphError
 from napari_medsam.models.store import store
@@ -474,12 +474,12 @@ def test_real_weights_in_hawken50s_form_give_the_same_masks(
     embedding = ops.parameter([1, 256, 64, 64], np.float32, "image_embeddings")
     box = ops.parameter([4], np.float32, "boxes")
     encoder, decoder = networks.encoder, networks.decoder("boxes", "first")
-    adapt._feed(encoder.inputs[0], transpose(reshape(pixels, 1, 256, 256, 3), 0, 3, 1, 2))
-    adapt._feed(decoder.inputs[0], transpose(embedding, 0, 2, 3, 1))
+    adapt_interface._feed(encoder.inputs[0], transpose(reshape(pixels, 1, 256, 256, 3), 0, 3, 1, 2))
+    adapt_interface._feed(decoder.inputs[0], transpose(embedding, 0, 2, 3, 1))
     in_pixels = ops.subtract(ops.multiply(box, constant(256.0)), constant(0.5))
-    adapt._feed(decoder.inputs[1], reshape(in_pixels, 1, 4))
-    features = transpose(adapt._source(encoder.outputs[0]), 0, 3, 1, 2)
-    masks = adapt._source(decoder.outputs[0])
+    adapt_interface._feed(decoder.inputs[1], reshape(in_pixels, 1, 4))
+    features = transpose(adapt_interface._source(encoder.outputs[0]), 0, 3, 1, 2)
+    masks = adapt_interface._source(decoder.outputs[0])
     folder = tmp_path / "litemedsam"
     folder.mkdir()
     for name, graph in (

@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 
 from napari_medsam.engine.annotation.annotation import Annotation
+from napari_medsam.journal.background_writer import JournalWriter, why
 from napari_medsam.journal.database import JournalDatabase, JournalRow
 from napari_medsam.journal.errors import JournalError
 from napari_medsam.journal.history import read_history
 from napari_medsam.journal.ownership import Ownership
 from napari_medsam.journal.type_encoding import Undeclared
-from napari_medsam.journal.writer import JournalWriter, why
 from tests.conftest import PROJECT
 from tests.engine.annotations import SHAPE, brush, mask_of, place
 from tests.journal.tiny_journal import head, row_of
@@ -237,11 +237,11 @@ def test_a_row_is_written_once_though_its_file_cannot_be_asked_for_its_size(path
     def gone(path: Path) -> int:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr("napari_medsam.journal.writer.LOOK_AT_SIZE_EVERY", 1)
-    monkeypatch.setattr("napari_medsam.journal.writer.RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("napari_medsam.journal.background_writer.LOOK_AT_SIZE_EVERY", 1)
+    monkeypatch.setattr("napari_medsam.journal.background_writer.RETRY_SECONDS", 0.01)
     desk = Desk(path)
     with monkeypatch.context() as patched:
-        patched.setattr("napari_medsam.journal.writer.n_bytes", gone)
+        patched.setattr("napari_medsam.journal.background_writer.n_bytes", gone)
         place(desk.annotation, mask_of(3, 4, 8, 9))
         assert desk.keeper.wait()
         time.sleep(0.05)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from napari_medsam.models.released.graph_files import Signature
+from napari_medsam.models.published_graphs.graph_files import Signature
 
 _ROLES = {"image", "mask", "prompt", "encoder", "decoder", "enc", "dec", "imageencoder"}
 _COPIES = {"quant", "quantized", "optimized", "int8"}  # of the same weights, for another runtime

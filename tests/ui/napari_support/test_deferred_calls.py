@@ -9,7 +9,7 @@ import pytest
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QApplication, QWidget
 
-from napari_medsam.ui.napari_support.later import Later
+from napari_medsam.ui.napari_support.deferred_calls import Later
 from tests.ui.desk import TinyModelSource, image_layer
 from tests.ui.hands import let_pass
 from tests.ui.window import Window

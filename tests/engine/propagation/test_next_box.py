@@ -7,16 +7,14 @@ import pytest
 
 from napari_medsam.engine.data.masks import SliceMask, overlap, tight_patch
 from napari_medsam.engine.data.prompts import SliceRef, box_prompt
-from napari_medsam.engine.propagation.candidates import (
+from napari_medsam.engine.propagation.next_box import (
     EQUAL_AND_GROWN,
-    Seed,
     boxes_around,
     is_sure,
     most_alike,
     running_box,
-    seed_from_3d_box,
-    slice_order,
 )
+from napari_medsam.engine.propagation.seeds import Seed, seed_from_3d_box, slice_order
 
 SHAPE = (512, 512)
 

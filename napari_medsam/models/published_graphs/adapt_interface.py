@@ -20,8 +20,8 @@ from openvino import opset13 as ops
 from napari_medsam.input_contract import InputContract, Masks
 from napari_medsam.models.networks.layers import Node, constant, integers, reshape, transpose
 from napari_medsam.models.networks.sam_decoder import N_MASKS, TOKENS, Prompts
-from napari_medsam.models.released.graph_files import read_graph
-from napari_medsam.models.released.signatures import (
+from napari_medsam.models.published_graphs.graph_files import read_graph
+from napari_medsam.models.published_graphs.signatures import (
     CHANNELS,
     DecoderForm,
     EncoderForm,

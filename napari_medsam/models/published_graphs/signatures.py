@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from napari_medsam.models.released.graph_files import Port, Signature
+from napari_medsam.models.published_graphs.graph_files import Port, Signature
 
 Layout = Literal["nchw", "hwc", "raw_hwc", "uint8"]
 Kind = Literal["unit_box", "apart", "points", "points_mask"]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from napari_medsam.batch.cohort.case_table import read_table
 from napari_medsam.batch.cohort.request import case_request
-from napari_medsam.batch.cohort.table import read_table
 from tests.batch.cohort.small_cohort import HEADER
 
 

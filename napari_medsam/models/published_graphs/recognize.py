@@ -12,9 +12,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from napari_medsam.input_contract import InputContract
-from napari_medsam.models.released.graph_files import SUFFIXES, Signature, read_graph, signature
-from napari_medsam.models.released.pairing import decoder_of, exact_first, own_words, shared_with
-from napari_medsam.models.released.signatures import (
+from napari_medsam.models.published_graphs.graph_files import (
+    SUFFIXES,
+    Signature,
+    read_graph,
+    signature,
+)
+from napari_medsam.models.published_graphs.pair_files import (
+    decoder_of,
+    exact_first,
+    own_words,
+    shared_with,
+)
+from napari_medsam.models.published_graphs.signatures import (
     DecoderForm,
     EncoderForm,
     ReleasedSignature,

@@ -9,9 +9,9 @@ from napari_medsam.engine.data.intensity_window import Window
 from napari_medsam.engine.data.masks import SliceMask, tight_patch
 from napari_medsam.engine.data.prompts import SliceRef, box_prompt
 from napari_medsam.engine.data.volume import Volume
-from napari_medsam.engine.inference.frame import Frame
-from napari_medsam.engine.propagation.candidates import Seed
-from napari_medsam.engine.propagation.original_rules import next_box, with_original_range
+from napari_medsam.engine.inference.model_coordinates import Frame
+from napari_medsam.engine.propagation.authors_rules import next_box, with_original_range
+from napari_medsam.engine.propagation.seeds import Seed
 from napari_medsam.engine.session import Session
 from napari_medsam.input_contract import OriginalRules
 from napari_medsam.models.specs import contracts

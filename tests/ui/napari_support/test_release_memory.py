@@ -9,7 +9,7 @@ import pytest
 
 PROGRAM = """
 import numpy as np, psutil
-from napari_medsam.ui.napari_support.freed_memory import give_back_large_arrays
+from napari_medsam.ui.napari_support.release_memory import give_back_large_arrays
 assert give_back_large_arrays()
 large = np.ones(8 * 2**20, np.uint8)  # freed, it would raise the threshold
 del large

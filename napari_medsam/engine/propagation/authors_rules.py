@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from napari_medsam.engine.data.masks import SliceMask
 from napari_medsam.engine.data.prompts import box_prompt
-from napari_medsam.engine.inference.frame import Frame
+from napari_medsam.engine.inference.model_coordinates import Frame
 from napari_medsam.engine.inference.resize import resize_area
-from napari_medsam.engine.propagation.candidates import Seed
+from napari_medsam.engine.propagation.seeds import Seed
 from napari_medsam.input_contract import OriginalRules
 
 
