@@ -1,4 +1,4 @@
-"""Propagation from one slice to the next: seeds, slice order, candidate boxes and their choice.
+"""The next box of a propagation: the running box, candidate boxes, and the choice among masks.
 
 By our rules, if the running box gives an uncertain mask, candidate boxes around the previous mask
 are decoded too, and the mask with the most evidence is taken. The rules of the models' authors are
