@@ -1,5 +1,6 @@
 # Check and test the project on Windows, setting up what is missing first:
 #   powershell -ExecutionPolicy Bypass -File script\test.ps1 [pytest arguments]
+# With --quick first: no windows, nothing slow and no checks.
 # A failed check is remembered, the tests still run, and the exit code tells.
 
 $root = Split-Path -Parent $PSScriptRoot
@@ -7,6 +8,12 @@ $extra = 'test,pyqt6'
 . (Join-Path $PSScriptRoot 'setup.ps1')
 Install-Weights
 Set-Location -LiteralPath $root
+
+if ($args.Count -gt 0 -and $args[0] -eq '--quick') {
+    $rest = @($args | Select-Object -Skip 1)
+    & $python -m pytest -q -m 'not gui and not slow' @rest
+    exit $LASTEXITCODE
+}
 
 $checks = @(
     @('ruff', 'check'),

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from napari_medsam import __version__
-from napari_medsam.models.install import install_model
 from napari_medsam.models.specs.errors import StoreError
 from napari_medsam.models.store import store
 from napari_medsam.offline_kit.checksums import write_sums
@@ -109,6 +108,8 @@ def _wheels(
 
 def _put_weights(name: str, into: Path) -> None:
     """Copy a model's published file, known by its hash wherever it goes."""
+    from napari_medsam.models.install import install_model  # it builds and runs networks
+
     model = store.model_spec(name)
     if store.model_record(name) is not None or model.file.sha256 is None:
         raise StoreError(

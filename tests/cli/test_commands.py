@@ -475,6 +475,7 @@ def test_auto_without_any_model_says_how_to_get_one(
     assert "napari-medsam models install litemedsam" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 def test_imported_model_segments_by_its_own_name(case: Path, weights_path: Path, no_weights: Path):
     assert main(["models", "import", str(weights_path), "--name", "mine"]) == 0
@@ -629,6 +630,7 @@ def test_unknown_cache_precision_is_wrong_usage(case: Path, capsys: pytest.Captu
     assert "float16 or int8" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_bench_measures_every_figure(
     case: Path,
     tiny: TinyMedSam,
@@ -737,6 +739,7 @@ def test_import_options_are_checked_before_the_file(
     assert wrong[0] in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 def test_imported_model_is_reported_listed_and_its_rules_can_be_set(
     weights_path: Path, no_weights: Path, capsys: pytest.CaptureFixture[str]
@@ -778,6 +781,7 @@ def command_paths(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[st
         yield from command_paths(inner, (*path, name))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asked", ["--help", "--nonsense"])
 def test_every_command_answers_as_typer_itself_would(
     asked: str, capsys: pytest.CaptureFixture[str]

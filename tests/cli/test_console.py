@@ -67,6 +67,7 @@ def test_every_help_can_be_printed(page: str) -> None:
     assert b"UnicodeEncodeError" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", CODE_PAGES)
 def test_results_about_any_file_name_can_be_printed(page: str, folder: Path) -> None:
     path = str(folder / NAME)

@@ -38,6 +38,7 @@ def test_missing_weights_are_a_problem_with_a_remedy(
     assert "Run: napari-medsam models install litemedsam" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_doctor_as_json_is_one_object_without_a_screen(tmp_path: Path):
     done = in_a_process("doctor", "--json", NAPARI_MEDSAM_HOME=str(tmp_path))
     report = json.loads(done.stdout)
@@ -47,6 +48,7 @@ def test_doctor_as_json_is_one_object_without_a_screen(tmp_path: Path):
     assert screens[0]["state"] == "note"
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 def test_sound_machine_passes(weights_path: Path):
     states = state_of(diagnostics.examine())
@@ -54,6 +56,7 @@ def test_sound_machine_passes(weights_path: Path):
     assert states["test slice"] == "ok"
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 def test_wrong_numbers_are_found(weights_path: Path, monkeypatch: pytest.MonkeyPatch):
     wrong = {**reference_slice.EXPECTED, "score": 0.5}
@@ -166,6 +169,7 @@ def test_journals_that_do_not_open_are_named():
     assert found.advice
 
 
+@pytest.mark.slow
 def test_every_part_that_does_not_work_says_what_to_do(tmp_path: Path):
     done = in_a_process("doctor", "--json", NAPARI_MEDSAM_HOME=str(tmp_path))
     checks = json.loads(done.stdout)["checks"]

@@ -124,6 +124,7 @@ def test_without_a_faster_way_auto_is_exact(
     assert "no faster way" in told[0]
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 def test_bf16_keeps_the_masks_of_litemedsam(weights_path: Path):
     if not device.supports_bf16():

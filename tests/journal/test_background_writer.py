@@ -86,7 +86,7 @@ def test_a_process_that_ends_without_closing_writes_what_waits(path):
         import sys
         from pathlib import Path
         from tests.engine.annotations import mask_of, place
-        from tests.journal.test_writer import Desk
+        from tests.journal.test_background_writer import Desk
 
         desk = Desk(Path(sys.argv[1]))
         for z in range(6):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import count
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -100,6 +101,7 @@ def the_same(one: Annotation, other: Annotation) -> None:
             )
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(DEEDS, DEEDS, DEEDS)
 def test_work_goes_on_after_the_fold_as_without_it(first, then, later):

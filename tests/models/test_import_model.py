@@ -246,6 +246,7 @@ def as_training_checkpoint(path: Path, arrays: Arrays, prefix: str = "model.") -
     return write_torch_zip(path, pickle_dict(body), storages)
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 def test_training_checkpoint_is_reduced_to_its_tensors(real: Path, tmp_path: Path) -> None:
     """The real weights, wrapped as Lightning does, with an optimizer beside them."""
@@ -296,6 +297,7 @@ def test_published_file_is_known_by_its_hash(real: Path) -> None:
     assert taken.report() == ["LiteMedSAM: the published file (SHA-256 as in the catalogue)."]
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 def test_altered_file_is_found_by_verify(real: Path) -> None:
     import_model.import_path(real, name="mine")
@@ -307,6 +309,7 @@ def test_altered_file_is_found_by_verify(real: Path) -> None:
         store.verify_model("mine")
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 def test_zip_with_a_checkpoint_in_it_is_opened(real: Path, tmp_path: Path) -> None:
     path = tmp_path / "weights.zip"
@@ -362,6 +365,7 @@ def test_damaged_record_says_so(home: Path) -> None:
             store.model_spec("mine")
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 def test_model_at_a_plain_address_is_fetched_and_taken_in(
     real: Path, monkeypatch: pytest.MonkeyPatch

@@ -165,6 +165,7 @@ def install(folder: Path, into: Path, home: Path) -> subprocess.CompletedProcess
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="runs install.sh with wheels for Linux")
 def test_kit_installs_with_no_index_at_all(make_kit: MakeKit, tmp_path: Path) -> None:
     here = offline_kit.target_here()

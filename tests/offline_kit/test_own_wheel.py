@@ -49,7 +49,7 @@ def test_what_lies_in_a_checkouts_folder_by_chance_does_not_travel(
     package = tmp_path / "napari_medsam"
     shutil.copytree(Path(napari_medsam.__file__).parent / "offline_kit", package / "offline_kit")
     (package / "__init__.py").write_text("")
-    for stray in ("patient.nii.gz", "weights.pth", "scan.dcm", "IM0001", "kit/notes.csv"):
+    for stray in ("patient.nii.gz", "weights.pth", "scan.dcm", "IM0001", "offline_kit/notes.csv"):
         (package / stray).write_text("private")
     monkeypatch.setattr(napari_medsam, "__file__", str(package / "__init__.py"))
     with zipfile.ZipFile(write_own_wheel(tmp_path)) as archive:

@@ -43,6 +43,7 @@ def home(tmp_path: Path) -> dict[str, str]:
     return dict.fromkeys(names, str(folder))
 
 
+@pytest.mark.slow
 def test_a_program_that_a_test_starts_keeps_everything_in_the_tests_folder(
     tmp_path: Path, home: dict[str, str]
 ) -> None:

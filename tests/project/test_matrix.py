@@ -256,6 +256,7 @@ def run_of(tmp_path: Path, source: str, *arguments: str) -> Outcome:
     )
 
 
+@pytest.mark.slow
 def test_passed_failed_and_skipped_are_counted_apart(tmp_path: Path):
     outcome = run_of(
         tmp_path,
@@ -272,10 +273,12 @@ def test_passed_failed_and_skipped_are_counted_apart(tmp_path: Path):
     assert "1 failed" in (tmp_path / "results" / f"{outcome.cell.name}.log").read_text()
 
 
+@pytest.mark.slow
 def test_run_that_tested_nothing_is_not_good(tmp_path: Path):
     assert not run_of(tmp_path, "def test_a(): pass\n", "-k", "no_such_test").is_good
 
 
+@pytest.mark.slow
 def test_run_that_died_is_told_from_one_that_passed(tmp_path: Path):
     outcome = run_of(tmp_path, "import os\ndef test_a(): os._exit(0)\n")
     assert not outcome.is_good

@@ -45,7 +45,7 @@ ALLOWED = {
     ("diagnostics/machine.py", "/proc"): "is_file first",
     ("ui/napari_support/release_memory.py", "ctypes"): "glibc's, on Linux alone",
     ("ui/napari_support/release_memory.py", "sys.platform"): "glibc's, on Linux alone",
-    ("screen.py", "sys.platform"): "an X server is asked about on Linux alone",
+    ("diagnostics/display_probe.py", "sys.platform"): "an X server is asked about on Linux alone",
     ("offline_kit/platforms.py", "sys.platform"): "which wheels this machine takes",
 }
 """Exceptions with their reasons; a reason that no longer holds is an error too."""

@@ -24,6 +24,7 @@ from tests.conftest import PROJECT
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 def test_python_lines_run_and_find_the_kidney(tmp_path: Path, weights_path: Path):
     [lines] = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)

@@ -64,6 +64,7 @@ def sdist_members(path: Path) -> dict[str, bytes]:
 # --- contents ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_wheel_holds_the_package_and_nothing_else(dist: Dist):
     names = wheel_members(dist.wheel)
     about = f"napari_medsam-{__version__}.dist-info"
@@ -151,7 +152,7 @@ def test_page_has_no_link_into_a_checkout(dist: Dist):
     readme = (PROJECT / "README.md").read_text(encoding="utf-8")
     there = re.findall(r"\]\(([^)\s]+)\)", page)
     assert there == [link for link in re.findall(r"\]\(([^)\s]+)\)", readme) if "://" in link]
-    assert len(there) > 10
+    assert len(there) >= 2  # or the pattern finds no links
     assert "all tasks (`docs/index.md`)" in page
     assert page.startswith("# napari-medsam\n")
     assert about["Description-Content-Type"] == "text/markdown"
@@ -213,6 +214,7 @@ def test_napari_finds_and_validates_the_installed_manifest(away: Path):
     assert listed.strip() == __version__
 
 
+@pytest.mark.slow
 def test_installed_program_converts_without_weights(away: Path, tmp_path: Path):
     draw = (
         "import numpy, nibabel; a = numpy.arange(60, dtype='int16').reshape(3, 4, 5);"
@@ -225,6 +227,7 @@ def test_installed_program_converts_without_weights(away: Path, tmp_path: Path):
     assert image["spacing_xyz"] == [1, 2, 3]
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 def test_installed_program_runs_the_demo(away: Path, weights_path: Path):
     run_away(away, "napari-medsam", "demo", "--headless", "out")

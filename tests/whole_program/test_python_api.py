@@ -77,6 +77,7 @@ def run(block: str, place: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 def test_example_of_a_volume_follows_the_kidney(place: Path):
     run(BLOCKS[0], place)
@@ -85,6 +86,7 @@ def test_example_of_a_volume_follows_the_kidney(place: Path):
     assert 2 * (found[10:15] & truth).sum() / (found.sum() + truth.sum()) > 0.85
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 def test_example_of_a_folder_prints_good_scores(place: Path):
     done, scores = run(BLOCKS[1], place).splitlines()
@@ -92,6 +94,7 @@ def test_example_of_a_folder_prints_good_scores(place: Path):
     assert float(scores.split()[1]) > 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 def test_example_of_a_cohort_prints_the_kidney(place: Path):
     assert run(BLOCKS[2], place).startswith("scan.nii.gz kidney ")

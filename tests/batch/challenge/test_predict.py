@@ -193,6 +193,7 @@ def test_folder_of_nifti_with_a_table_of_boxes(folders, tiny_model, tmp_path):
     np.testing.assert_array_equal(saved.affine, affine)
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 @pytest.mark.shared
 @pytest.mark.parametrize(
@@ -221,6 +222,7 @@ def made_volume(shared_dir: Path) -> np.ndarray:
     return fill.make_volume(1, 24, 160, 208)
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 @pytest.mark.shared
 def test_mammography_demo_of_the_challenge_has_its_four_objects(folders, weights_path, shared_dir):

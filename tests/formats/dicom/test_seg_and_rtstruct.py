@@ -411,6 +411,7 @@ class TestAnonymisedCt:
     def labels(self, image: ImageFile) -> NDArray[np.uint8]:
         return read_label_file(image.grid.source / "example_seg_dicom.nii.gz", image.grid).labels
 
+    @pytest.mark.slow
     def test_31_structures_filled_by_scikit_image(
         self, image: ImageFile, labels: NDArray[np.uint8], tmp_path: Path
     ) -> None:
@@ -419,6 +420,7 @@ class TestAnonymisedCt:
         assert len(dices) == 31
         assert min(dices) >= 0.98
 
+    @pytest.mark.slow
     def test_31_segments_read_by_highdicom(
         self, image: ImageFile, labels: NDArray[np.uint8], tmp_path: Path
     ) -> None:

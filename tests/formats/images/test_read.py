@@ -180,6 +180,7 @@ class TestSharedFiles:
             assert time.monotonic() - started < 5
             assert "\n" not in str(caught.value)
 
+    @pytest.mark.slow
     def test_native_images_load_and_their_labels_round_trip(
         self, shared_dir: Path, tmp_path: Path
     ) -> None:
@@ -197,6 +198,7 @@ class TestSharedFiles:
                     n_done += 1
         assert n_done >= 60
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("image", "labels"),
         [

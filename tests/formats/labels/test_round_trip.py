@@ -58,6 +58,7 @@ def write_nifti(
     nib.save(image, path)
 
 
+@pytest.mark.slow
 @settings(max_examples=120, deadline=None)
 @given(
     affine=affines(),
@@ -91,6 +92,7 @@ def test_nifti_labels_lie_where_the_mark_is(
                 np.testing.assert_array_equal(was, now)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(affine=affines(), marked=marked_volumes(), suffix=st.sampled_from([".nrrd", ".mha"]))
 def test_nrrd_and_mha_labels_lie_where_the_mark_is(

@@ -464,6 +464,7 @@ def test_rules_can_be_chosen_at_the_import(tmp_path: Path) -> None:
     assert next(iter(taken.record.tried.values())) > ENOUGH
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 def test_real_weights_in_hawken50s_form_give_the_same_masks(
     weights_path: Path, tmp_path: Path

@@ -84,6 +84,7 @@ def test_an_imported_model_decodes_kinds_not_asked_for_before(
         np.testing.assert_array_equal(again.iou, iou)
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 @pytest.mark.parametrize("how", HOWS)
 def test_lite_medsam_at_work_stays_what_it_was(

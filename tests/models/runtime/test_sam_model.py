@@ -206,6 +206,7 @@ def cancel_after(model: SamModel, seconds: float) -> threading.Thread:
     return thread
 
 
+@pytest.mark.slow
 def test_running_encode_is_cancelled_early_and_the_model_lives_on() -> None:
     model, image = slow_model(), images(1)[0]
     expected = model.encode(image)
@@ -247,6 +248,7 @@ def test_closing_the_queue_stops_the_image_ahead() -> None:
     model.encode(images(1)[0])
 
 
+@pytest.mark.slow
 def test_cancel_at_any_moment_either_finishes_or_says_cancelled(model: SamModel) -> None:
     queue = images(4)
     expected = list(model.encode_many(queue))
