@@ -3,7 +3,8 @@
     python docs/make_dependencies.py
 
 Run it in the project's environment after constraints.txt was renewed;
-`tests/project/test_dependencies.py` says where it was forgotten. Licences are what each package's own metadata say.
+`tests/project/test_dependencies.py` says where it was forgotten. Licences are what each package's
+own metadata say.
 """
 
 from __future__ import annotations
