@@ -13,15 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_medsam.journal.database import JournalDatabase
-from napari_medsam.journal.image_header import image_header_of
-from napari_medsam.journal.location import journal_path
-from napari_medsam.journal.lookup import look_up
-from napari_medsam.ui.state.case import Case
-from tests.ui.desk import Desk, image_file
-from tests.ui.pointing import CLICKED, click, pointing
+from napari_medsam.journal.book import Book
+from napari_medsam.journal.head import head_of
+from napari_medsam.journal.look import look_up
+from napari_medsam.journal.place import journal_path
+from napari_medsam.ui.case import Case
+from tests.ui.conftest import Desk, image_file
+from tests.ui.test_pointer import CLICKED, click, pointing
 
-HEAD = image_header_of(image_file())
+HEAD = head_of(image_file())
 
 
 def deeds(desk: Desk) -> None:
@@ -43,7 +43,7 @@ def deeds(desk: Desk) -> None:
 def test_make(monkeypatch: pytest.MonkeyPatch) -> None:
     """The journal as the window keeps it, and what it must lead to."""
     if "NAPARI_MEDSAM_MADE_UNREAD" in os.environ:
-        monkeypatch.setattr(JournalDatabase, "_read_head", lambda book: HEAD)
+        monkeypatch.setattr(Book, "_read_head", lambda book: HEAD)
     desk = pointing(CLICKED)
     deeds(desk)
     desk.controller.journals.close()
