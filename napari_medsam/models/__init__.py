@@ -1,10 +1,12 @@
-"""Networks as OpenVINO graphs built from published checkpoints; knows arrays, never images."""
+"""The models: published checkpoints and graphs, the OpenVINO networks built from them, the store.
+
+This package works on arrays; it does not know images.
+"""
 
 import sys
 
-# `import openvino` reports itself to a web analytics service, from a process of its own
+# `import openvino` reports itself to a web analytics service, from a separate process
 # (openvino/tools/ovc/__init__.py, through openvino_telemetry). Patients' images are opened here:
-# nothing may leave this machine. With the module barred OpenVINO takes its own silent stub.
-# This runs before any import of OpenVINO in this program; it does nothing if another has come
-# first.
+# nothing may leave this machine. With the module blocked, OpenVINO uses its own silent stub.
+# This runs before this program imports OpenVINO; it has no effect if other code imported it first.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]

@@ -1,8 +1,8 @@
-"""Take a model of others into the store: a file, a folder or a zip, in the form it was released.
+"""Import a published or fine-tuned model into the store from a file, a folder or a zip.
 
-What it is, is found out (`recognize`), tried on a drawn disc (`self_test`), and kept with a
-record of both (`record_file`). Training checkpoints and distilled encoders are reduced to their
-tensors, so that nothing but plain tensors is ever read again.
+The import recognizes the model (`recognize`, `identify`), tests it on a drawn disc (`self_test`)
+and stores it with a record of both (`record_file`). Training checkpoints and distilled encoders
+are reduced to their tensors, so that later only plain tensors are read.
 """
 
 from __future__ import annotations
@@ -58,13 +58,13 @@ def _say_nothing(sentence: str) -> None:
 
 @dataclass(frozen=True)
 class Imported:
-    """A model that was taken in; ``record`` is None where the file is the published one itself."""
+    """An imported model; ``record`` is None if the file is the published one itself."""
 
     spec: ModelSpec
     record: ModelRecord | None
 
     def report(self) -> list[str]:
-        """What was recognized, from what, under which licence and rules, and how it did."""
+        """Sentences: what it was recognized as, from what, its licence, rules and self-test."""
         if self.record is None:
             return [f"{self.spec.title}: the published file (SHA-256 as in the catalogue)."]
         return import_report(self.record)
@@ -80,36 +80,36 @@ def import_path(
     rules: Mapping[str, Any] | None = None,
     tell: Tell = _say_nothing,
 ) -> list[Imported]:
-    """Take in all models found at `path`.
+    """Import all models found at `path`.
 
     Parameters
     ----------
     path
         A weights file, an encoder or decoder file, a folder of them, or a zip.
     name
-        What to call the model; the catalogue's name for it when not given.
+        The name for the model; the catalogue's name for it when not given.
     as_model
-        Which model of the catalogue to take it for, where the content leaves a choice; of
-        several models those that can be it.
+        The model of the catalogue that it is, if the content leaves a choice. Of several
+        models at `path` only those that can be it are imported.
     modality
-        The word of `Volume.modality` it was trained for.
+        The value of `Volume.modality` it was trained for.
     decoder
-        Another checkpoint, to take the decoder from where `path` is an encoder alone.
+        Another checkpoint that provides the decoder, if `path` has only an encoder.
     rules
         Fields of the input contract that the user decides, e.g. ``{"channels": "rgb"}``.
     tell
-        Called with a sentence for each file that is passed over.
+        Called with a sentence for each file that is skipped.
 
     Raises
     ------
     ValueError
-        Where a name, or a field of `rules` or its value, is none.
+        A name, or a field of `rules` or its value, is invalid.
     CheckpointError
-        Where it is damaged, unsafe, or nothing that is known, with the reason.
+        The model is damaged, unsafe or unknown; the message has the reason.
     StoreError
-        Where it could not be put in place.
+        It could not be put in place.
     FileNotFoundError
-        Where there is nothing at `path`.
+        There is nothing at `path`.
     """
     path = _as_named(Path(path))
     if name is not None:
@@ -143,9 +143,9 @@ def set_contract(name: str, **fields: Any) -> ModelRecord:
     Raises
     ------
     ValueError
-        Where there is no such field or value, or the model is not an imported one.
+        There is no such field or value, or the model is not an imported one.
     CheckpointError
-        Where the model does not run under these rules; they are then left as they were.
+        The model does not run under these rules; its rules are then unchanged.
     """
     record = store.model_record(name)
     if record is None:
@@ -166,12 +166,12 @@ def set_contract(name: str, **fields: Any) -> ModelRecord:
 
 
 def _as_named(path: Path) -> Path:
-    """An OpenVINO model is meant where its .bin is named."""
+    """The path; for the .bin of an OpenVINO model its .xml, since that is the model."""
     graph = path.with_suffix(".xml")
     return graph if path.suffix == ".bin" and graph.is_file() else path
 
 
-# -- what is there -------------------------------------------------------------------------------
+# -- finding the models ---------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ class _Weights:
     arrays: Arrays
     readings: tuple[Interpretation, ...]
     evidence: str
-    is_reduced: bool  # its tensors alone are kept
+    is_reduced: bool  # only its tensors are stored
 
 
 _Found = _Weights | EncoderDecoderPair
@@ -191,9 +191,9 @@ _Found = _Weights | EncoderDecoderPair
 def _find(
     files: Sequence[Path], named: Path | None, decoder: str | Path | None, tell: Tell
 ) -> list[_Found]:
-    """The models among files; what is of no use is passed over as long as something is.
+    """The models among files; unusable files are skipped if there is at least one model.
 
-    `named` is the file that was asked for, where it was not a folder or a zip.
+    `named` is the requested file, or None for a folder or a zip.
     """
     found: list[_Found] = []
     failed: list[str] = []
@@ -223,7 +223,7 @@ def _find(
 
 
 def _that_can_be(as_model: str | None, found: list[_Found], tell: Tell) -> list[_Found]:
-    """Of several models those that can be the one asked for; all where none can be it."""
+    """Of several models those that can be the requested one; all of them if none can."""
     if as_model is None or len(found) == 1:
         return found
     fitting: list[_Found] = []
@@ -245,7 +245,7 @@ def _file_of(found: _Found) -> Path:
 
 
 def _checkpoints(files: Sequence[Path], named: Path | None) -> list[Path]:
-    """A file that was asked for may have any suffix; its content tells."""
+    """The checkpoints; a requested file may have any suffix, since its content decides."""
     if named is not None:
         return [] if named.suffix in GRAPH_SUFFIXES else [named]
     return [path for path in files if path.suffix.lower() in CHECKPOINT_SUFFIXES]
@@ -276,7 +276,7 @@ def _weights(path: Path, decoder: str | Path | None) -> _Weights:
 
 
 def _read(path: Path) -> tuple[Arrays, bool]:
-    """The tensors of a file; whether it is a training checkpoint with more than tensors in it."""
+    """The tensors of a file; whether it is a training checkpoint that also holds other objects."""
     try:
         return read_checkpoint(path).arrays, False
     except UnsafeName as unsafe:
@@ -301,7 +301,7 @@ def _as_catalogued(name: str) -> Interpretation:
     return Interpretation(name, f"{model.title}'s rules", model.contract)
 
 
-# -- which of the readings -----------------------------------------------------------------------
+# -- choosing an interpretation ------------------------------------------------------------------
 
 
 def _judged(
@@ -313,11 +313,11 @@ def _judged(
     taken: set[str],
     rules: Mapping[str, Any],
 ) -> tuple[ModelRecord, Callable[[Path], None]]:
-    """Choose a reading by the self-test; the record, and how to write the files."""
+    """Choose an interpretation by the self-test; return the record and a writer of the files."""
     readings = [_with_rules(one, rules) for one in _asked_for(found.readings, as_model)]
     tried = {reading: _try(found, reading) for reading in readings}
     best = max(tried, key=lambda reading: tried[reading])
-    # Readings a disc cannot tell apart, or all without success: the likeliest.
+    # If the disc cannot distinguish interpretations, or all failed: the likeliest, the first.
     level = tried[best] - 0.02 if tried[best] >= self_test.ENOUGH else -1.0
     chosen = next(reading for reading in readings if tried[reading] >= level)
     base = catalogue_spec(chosen.base)
@@ -372,7 +372,7 @@ def _try(found: _Found, reading: Interpretation) -> float:
     networks = _networks(found, reading)
     try:
         return self_test.disc_iou(SamModel(networks, reading.contract, "self-test"))
-    except RuntimeError as error:  # OpenVINO's, at compiling or running
+    except RuntimeError as error:  # raised by OpenVINO when it compiles or runs the graph
         raise GraphError(f"{_file_of(found).name} cannot be run: {error_summary(error)}") from error
 
 
@@ -387,7 +387,7 @@ def _networks(found: _Found, reading: Interpretation) -> Networks:
 
 
 def _free_name(name: str, taken: set[str]) -> str:
-    """Neither of a model of the same release, nor of published weights that are installed."""
+    """A name used neither in the same release nor by installed published weights."""
     number, free = 2, name
     while free in taken or (store.model_record(free) is None and store.is_installed(free)):
         free, number = f"{name}-{number}", number + 1
@@ -398,7 +398,7 @@ def _free_name(name: str, taken: set[str]) -> str:
 
 
 def _stored_files(found: _Found, file_name: str) -> dict[str, Path | None]:
-    """The files to keep, by their names in the store, the main one first; None: made anew."""
+    """The files to store, by name in the store, the main one first; None: written by the import."""
     if isinstance(found, _Weights):
         if found.is_reduced:
             return {f"{Path(file_name).stem}.safetensors": None}

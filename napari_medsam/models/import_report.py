@@ -1,4 +1,4 @@
-"""What is known of an imported model, in sentences for the person who brought it."""
+"""The report of an import: sentences about an imported model for the user who imported it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from napari_medsam.models.store.record_file import ModelRecord
 
 
 def import_report(record: ModelRecord) -> list[str]:
-    """What a record says, in sentences."""
+    """The content of a record, in sentences."""
     base = catalogue_spec(record.base)
     chosen, result = next(iter(record.tried.items()))
     verdict = "passed" if result >= self_test.ENOUGH else "NOT passed"
@@ -30,7 +30,7 @@ def import_report(record: ModelRecord) -> list[str]:
 
 
 def describe_import(contract: InputContract) -> str:
-    """An input contract in a line."""
+    """An input contract in one line."""
     scale = "min-max" if contract.mean is None else f"mean {contract.mean[0]:g} and deviation"
     way = "aspect kept" if contract.resize == "fit" else "stretched"
     frame = "1" if contract.prompt_side == 1 else f"{contract.prompt_side:g} pixels"

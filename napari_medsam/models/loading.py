@@ -1,7 +1,7 @@
-"""From a model's name to the model, ready to run: weights, graphs, compiled.
+"""`open_model`: read the weights of a model by its name, build its graphs, compile them.
 
-`FAMILIES` says which files build which family. A family is added by writing its encoder in a
-file of its own and one line here.
+`FAMILIES` maps each family to the function that builds it. To add a family, write its encoder in
+a file of its own and add one entry there.
 """
 
 from __future__ import annotations
@@ -55,28 +55,29 @@ def open_model(
     device: str = "CPU",
     weights: str | Path | None = None,
 ) -> SamModel:
-    """Read, build and compile an installed or imported model; takes about a second.
+    """Read, build and compile an installed or imported model; this takes about a second.
 
     Parameters
     ----------
     name
-        A name of the catalogue, or of a model that was imported.
+        The name of a model of the catalogue, or of an imported one.
     precision, threads, device
-        See `SamModel`. ``"auto"`` takes the way, device and precision, that was found to be fast
-        and safe here (`ways.recall`), and ``"f32"`` on the CPU where nothing was measured.
+        See `SamModel`. ``"auto"`` uses the device and precision that were measured to be fast
+        and safe on this machine (`precision_choice.recall`), or ``"f32"`` on the CPU if nothing
+        was measured.
     weights
         A weights file of this family to use in place of the installed one, e.g. fine-tuned.
 
     Raises
     ------
     NotInstalled
-        Saying how to install the weights.
+        The weights are not installed; the message says how to install them.
     StoreError
-        Where an installed file is not what was installed: it is not used.
+        A file was altered after it was installed, so it is not used.
     CheckpointError
-        Where the weights file is damaged or of another network.
+        The weights file is damaged or belongs to another network.
     ValueError
-        Where there is no such model, device or precision.
+        There is no such model, device or precision.
 
     Examples
     --------
@@ -95,7 +96,7 @@ def compiled(
     threads: int | None = None,
     device: str = "CPU",
 ) -> SamModel:
-    """Compile what `prepare` gave; parameters and errors as of `open_model`."""
+    """Compile the result of `prepare`; parameters and errors as in `open_model`."""
     way = (
         ComputeMode(device, precision)
         if precision != "auto"
@@ -105,7 +106,7 @@ def compiled(
 
 
 class Prepared(NamedTuple):
-    """A model read and built, not compiled yet: what `SamModel` begins with."""
+    """A model that is read and built but not compiled yet: the first arguments of `SamModel`."""
 
     networks: Networks
     contract: InputContract
@@ -113,8 +114,8 @@ class Prepared(NamedTuple):
 
 
 def prepare(name: str, weights: str | Path | None = None) -> Prepared:
-    """Read and build a model; parameters and errors as of `open_model`."""
-    identity = identity_of(name, weights)  # first: an altered file is not even parsed
+    """Read and build a model; parameters and errors as in `open_model`."""
+    identity = identity_of(name, weights)  # first, so that an altered file is not even parsed
     model = store.model_spec(name)
     path, released = _files(model, weights)
     if released:
@@ -127,7 +128,7 @@ def prepare(name: str, weights: str | Path | None = None) -> Prepared:
 def identity_of(name: str, weights: str | Path | None = None) -> str:
     """Family, hash of the weights, and own rules: `Prepared.identity` without building anything.
 
-    Parameters and errors as of `open_model`.
+    Parameters and errors as in `open_model`.
     """
     model = store.model_spec(name)
     path, released = _files(model, weights)
@@ -139,7 +140,7 @@ def identity_of(name: str, weights: str | Path | None = None) -> str:
 
 
 def _files(model: ModelSpec, weights: str | Path | None) -> tuple[Path, list[str]]:
-    """The main file, and of an imported OpenVINO or ONNX model the names of all its files."""
+    """The main file; for an imported OpenVINO or ONNX model also the names of all its files."""
     if weights is not None:
         return Path(weights), []
     found = store.model_record(model.name)
@@ -148,7 +149,7 @@ def _files(model: ModelSpec, weights: str | Path | None) -> tuple[Path, list[str
 
 
 def _released_networks(folder: Path, files: list[str], contract: InputContract) -> Networks:
-    """The graphs of an imported OpenVINO or ONNX model, as the store names its files."""
+    """The graphs of an imported OpenVINO or ONNX model; `files` are their names in the store."""
     parts = {Path(file).stem: folder / file for file in reversed(files)}
     parts |= {p.stem: p for file in files if (p := folder / file).suffix in (".xml", ".onnx")}
     released = ReleasedSignature(
@@ -166,9 +167,9 @@ def _released_networks(folder: Path, files: list[str], contract: InputContract) 
 
 
 def _own_rules(model: ModelSpec) -> str:
-    """A part of the identity that differs where the input contract is not the catalogue's."""
-    # Journals and caches have the text; tests/whole_program/test_files_of_earlier_versions.py
-    # pins it.
+    """A suffix of the identity if the input contract is not the catalogue's, else ""."""
+    # Journals and caches store this text, so it must not change;
+    # tests/whole_program/test_files_of_earlier_versions.py checks it.
     text = repr(model.contract)
     if any(text == repr(known.contract) for known in CATALOGUE if known.family == model.family):
         return ""
@@ -189,12 +190,12 @@ def build_networks(family: str, arrays: Mapping[str, NDArray[Any]], source: str)
     arrays
         The state dict.
     source
-        What to call the file in messages.
+        The file's name in messages.
 
     Raises
     ------
     CheckpointError
-        Naming the first key missing, left over or of a wrong shape.
+        A key is missing, left over or of a wrong shape; the message names the first one.
     """
     if family not in FAMILIES:
         raise CheckpointError(f"{family} comes as OpenVINO or ONNX files alone, not as {source}.")
@@ -227,7 +228,7 @@ def _rep_medsam(arrays: Mapping[str, NDArray[Any]], source: str) -> Networks:
 def _efficient_vit(
     net: efficient_vit.EfficientViT, title: str, prompt_side: float | None = None
 ) -> Builder:
-    """EfficientViT-SAM at the side it was tuned for; layer norms of 1e-6 in the decoder too."""
+    """EfficientViT-SAM at the side it was tuned for; the decoder's layer norms use 1e-6 too."""
     decoder = sam_decoder.SamDecoder(
         prompt_side=prompt_side or float(net.side), norm_eps=efficient_vit.NORM_EPS
     )
@@ -284,14 +285,14 @@ def _complete(
     prompts: tuple[sam_decoder.Prompts, ...],
     unused: tuple[str, ...] = (),
 ) -> Networks:
-    """Join encoder and decoder; every tensor must have found its place by now."""
+    """Join encoder and decoder; every tensor must be used by now."""
     ready = {("boxes", "first"): build_decoder(weights, "boxes", "first")}
     weights.finish(unused)
-    # Copied, so that the mapped file is let go: on Windows it could not be removed otherwise.
+    # Copied, so that the mapped file is released: otherwise Windows could not delete it.
     kept = weights.copy_of(sam_decoder.PREFIXES)
 
     def decoder(kind: sam_decoder.Prompts, masks: Masks) -> Any:
-        built = ready.pop((kind, masks), None)  # handed over once, not kept
+        built = ready.pop((kind, masks), None)  # handed over once, not retained
         return built or build_decoder(kept, kind, masks)
 
     return Networks(encoder, decoder, prompts)

@@ -1,7 +1,7 @@
-"""A model compiled in the background, while the caller reads the image.
+"""`Opening`: a model that is compiled in the background while the caller reads the image.
 
-Reading and building a model keeps Python's interpreter busy, as importing and reading the image
-do: side by side each would only slow the other down. Compiling does not need the interpreter.
+Reading and building a model occupies Python's interpreter, as importing modules and reading the
+image do: in parallel each would only slow the other down. Compiling does not need the interpreter.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Opening:
     Parameters
     ----------
     name, precision
-        As `loading.open_model` takes them, which also says what may be raised.
+        As in `loading.open_model`, which also lists the exceptions.
     """
 
     def __init__(self, name: str, precision: PrecisionPreference = "f32") -> None:
@@ -29,5 +29,5 @@ class Opening:
         with_one.shutdown(wait=False)
 
     def model(self) -> SamModel:
-        """The model, ready to run."""
+        """The compiled model."""
         return self._compiled.result()

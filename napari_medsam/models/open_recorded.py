@@ -1,4 +1,4 @@
-"""A model again, by the identity that a mask was recorded with."""
+"""`open_recorded`: open the model that a mask was made with, by its recorded identity."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from napari_medsam.models.store import store
 
 
 def open_recorded(identity: str) -> SamModel:
-    """The installed model with this `PromptableModel.identity`, in the precision it had.
+    """The installed model with this `PromptableModel.identity`, in the recorded precision.
 
-    A model that ran on another device than the processor is opened on the processor, exactly.
+    A model that ran on another device is opened on the processor, in f32.
 
     Raises
     ------
     StoreError
-        Where no model with these weights is installed.
+        No model with these weights is installed.
     """
     for one in store.installed():
         name = one.spec.name

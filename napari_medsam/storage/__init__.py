@@ -1,4 +1,4 @@
-"""Files on this machine: where Windows, macOS and Linux differ, each difference in one place.
+"""Files on this machine, and the differences between Windows, macOS and Linux, each in one place.
 
-Nothing here knows images, models or windows; every other package may import it.
+It depends on no code for images, models or windows; every other package may import it.
 """

@@ -1,9 +1,9 @@
-"""Write, replace, rename and delete files, with Windows' rules about open files in mind.
+"""Write, replace, rename and delete files atomically, also under Windows' rules for open files.
 
-A file is either there as a whole or not at all, whatever stops the program. On Windows a file
-that any program has open can be neither replaced nor renamed nor deleted. Virus scanners and
-search indexers open every new file for a moment, so a refusal is tried again for a second and a
-half before it is reported.
+A file is either complete or absent, whatever stops the program. On Windows a file
+that any program has open can be neither replaced, renamed nor deleted. Virus scanners and
+search indexers open every new file for a moment, so a refused operation is retried for 1.5 seconds
+before the error is reported.
 """
 
 from __future__ import annotations
@@ -22,29 +22,28 @@ from napari_medsam.storage.errors import FileInUse
 from napari_medsam.storage.operating_system import is_windows
 
 PAUSES_SECONDS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
-"""A virus scanner holds a new file for tens of milliseconds, rarely for a second."""
+"""A virus scanner holds a new file open for tens of milliseconds, rarely for a second."""
 _DENIED, _SHARING, _LOCKED = 5, 32, 33
 """ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION and ERROR_LOCK_VIOLATION (winerror.h). Replacing a
 file that is open elsewhere gives the first, and so does a folder or a file without permission."""
 _TEMPORARY = re.compile(r"\.part-[0-9a-f]{8}\.|\.[0-9a-f]{32}\.")
-"""Names of `replacing`; the second is of version 0.1."""
+"""Temporary names that `replacing` gives; the second form is from version 0.1."""
 
 
 @contextmanager
 def replacing(path: Path, suffix: str | None = None, *, sync: bool = True) -> Iterator[Path]:
-    """Give a temporary name beside `path` to write to; at the end it takes `path`'s place.
+    """Give a temporary path beside `path` to write to; at the end that file replaces `path`.
 
-    Where the block raises, the temporary file is removed and what was at `path` before is
-    unchanged. The name begins with a dot and ends as `path` does, since writers look at the
-    ending. It is short: a long one could break Windows' limit of 259 characters where `path`
-    does not.
+    If the block raises, the temporary file is removed and `path` is unchanged. The name
+    begins with a dot and ends as `path` does, since writers look at the ending. It is short: a
+    long one could exceed Windows' limit of 259 characters although `path` does not.
 
     Parameters
     ----------
     path
         The target.
     suffix
-        How the temporary name ends; `path.suffix` when not given.
+        The ending of the temporary name; `path.suffix` when not given.
     sync
         Wait until the content, and then the name, are on the disk itself. Without it a power cut
         can leave an empty file.
@@ -52,9 +51,9 @@ def replacing(path: Path, suffix: str | None = None, *, sync: bool = True) -> It
     Raises
     ------
     FileInUse
-        On Windows, where another program has `path` open.
+        On Windows: another program has `path` open.
     OSError
-        As the disk says.
+        As reported by the system.
     """
     ending = path.suffix if suffix is None else suffix
     temporary = temporary_beside(path, ending)
@@ -71,25 +70,25 @@ def replacing(path: Path, suffix: str | None = None, *, sync: bool = True) -> It
 
 
 def temporary_beside(path: Path, ending: str) -> Path:
-    """A name in the same folder that nothing has, and that `sweep` removes."""
+    """An unused name in the same folder, of a form that `sweep` removes."""
     return path.with_name(f".part-{uuid.uuid4().hex[:8]}{ending}")
 
 
 def write_text(path: Path, text: str, *, newline: str = "\n") -> None:
-    """Replace a file by a text in UTF-8; OSError where that fails, and then nothing changed."""
+    """Replace a file by a text in UTF-8; OSError if that fails, and then nothing has changed."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline=newline)
 
 
 def move_into_place(fresh: Path, path: Path) -> None:
-    """Rename `fresh` to `path` on the same disk, in place of a file that may be there.
+    """Rename `fresh` to `path` on the same disk, replacing an existing file.
 
     Raises
     ------
     FileInUse
-        On Windows, where another program has one of them open.
+        On Windows: another program has one of them open.
     OSError
-        As the disk says; nothing changed.
+        As reported by the system; nothing has changed.
     """
     _patiently(lambda: os.replace(fresh, path), path)
 
@@ -102,29 +101,29 @@ def rename_file(path: Path, target: Path) -> None:
     FileExistsError
         There is a file called `target` already.
     FileInUse, OSError
-        As of `move_into_place`.
+        As in `move_into_place`.
     """
-    if target.exists():  # POSIX would replace it without a word
+    if target.exists():  # POSIX would replace it silently
         raise FileExistsError(f"There is a file {target.name} already.")
     _patiently(lambda: os.rename(path, target), path)
 
 
 def remove_file(path: Path) -> None:
-    """Delete a file, if it is there.
+    """Delete a file, if it exists.
 
     Raises
     ------
     FileInUse
-        On Windows, where a program has it open.
+        On Windows: a program has it open.
     OSError
-        As the disk says.
+        As reported by the system.
     """
     with contextlib.suppress(FileNotFoundError):
         _patiently(lambda: os.unlink(path), path)
 
 
 def remove_if_possible(path: Path) -> bool:
-    """Delete a file that may as well stay; whether it is gone."""
+    """Try once to delete a file; return whether it is gone."""
     try:
         os.unlink(path)
     except FileNotFoundError:
@@ -135,23 +134,23 @@ def remove_if_possible(path: Path) -> bool:
 
 
 def sweep(folder: Path) -> None:
-    """Remove temporary files that killed programs left; nobody may be writing there now."""
+    """Remove temporary files left by killed programs; no program may be writing to the folder."""
     for path in folder.iterdir():
         if _TEMPORARY.match(path.name):
             remove_if_possible(path)
 
 
 def to_disk(path: Path) -> None:
-    """Wait until what was written to a file is on the disk itself."""
+    """Wait until a file's written content is on the disk itself."""
     with path.open("rb+") as written:
         os.fsync(written.fileno())
 
 
 def _names_to_disk(folder: Path) -> None:
-    """Wait until a folder's list of names is on the disk, where the system can do that.
+    """Wait until a folder's list of names is on the disk, if the system can do that.
 
     Windows cannot open a folder like a file, and some network shares cannot sync one. The file
-    is in place by then, so this is no reason to call it not saved.
+    is in place by then, so this is no reason to report it as not saved.
     """
     if is_windows():
         return
@@ -164,7 +163,7 @@ def _names_to_disk(folder: Path) -> None:
 
 
 def _patiently(act: Callable[[], None], path: Path) -> None:
-    """Do it, again and again while another program has a file open; `path` is named then."""
+    """Call `act`, and retry while a program has a file open; `FileInUse` then names `path`."""
     for pause in (*PAUSES_SECONDS, None):
         try:
             return act()
@@ -173,7 +172,7 @@ def _patiently(act: Callable[[], None], path: Path) -> None:
             if code not in (_DENIED, _SHARING, _LOCKED) or _is_read_only(path) or path.is_dir():
                 raise
             if pause is None:
-                if code == _DENIED and not path.exists():  # the folder may not be written to
+                if code == _DENIED and not path.exists():  # the folder is not writable
                     raise
                 raise FileInUse(path, is_certain=code != _DENIED) from error
             time.sleep(pause)

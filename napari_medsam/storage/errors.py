@@ -1,4 +1,4 @@
-"""What can go wrong with a file of this program's own, as classes a caller branches on."""
+"""Errors about this program's own files, as classes that a caller branches on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class FileInUse(PermissionError):
     path
         The file.
     is_certain
-        False where Windows' number for it has other reasons too, such as permissions.
+        False if Windows' error code may have another reason, such as permissions.
     """
 
     def __init__(self, path: Path, *, is_certain: bool = True) -> None:

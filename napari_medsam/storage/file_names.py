@@ -1,4 +1,4 @@
-"""What Windows and macOS make of a file's name: what is the same name, and what is none."""
+"""The rules of Windows and macOS for file names: equal names, forbidden names, too long paths."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from napari_medsam.storage.operating_system import is_windows
 _DEVICES = frozenset(
     ["con", "prn", "aux", "nul"] + [f"{port}{n}" for port in ("com", "lpt") for n in "123456789¹²³"]
 )
-"""Names of devices, whatever ending follows (learn.microsoft.com, "Naming Files, Paths, and
+"""Names of devices, with any ending (learn.microsoft.com, "Naming Files, Paths, and
 Namespaces")."""
 _FORBIDDEN = frozenset('<>:"/\\|?*')
-"""As above. A colon is the worst: it would write a hidden stream of another file."""
+"""Same source. A colon is the worst: it would write a hidden stream of another file."""
 LONGEST_PATH = 259
 """Characters of a path on Windows, MAX_PATH without its closing zero."""
 
 
 def name_key(name: str) -> str:
-    """The same for names that one folder cannot hold side by side on Windows or macOS.
+    """A key that is equal for names that cannot coexist in one folder on Windows or macOS.
 
     Both ignore case, and macOS ignores whether an umlaut is one character or two.
     """
@@ -28,7 +28,7 @@ def name_key(name: str) -> str:
 
 
 def name_problem(name: str) -> str:
-    """Why a file cannot be called `name` on Windows, as a sentence; "" where it can."""
+    """Why a file cannot be called `name` on Windows, as a sentence; "" if it can."""
     bad = sorted({letter for letter in name if letter in _FORBIDDEN or ord(letter) < 32})
     if bad:
         shown = " ".join(
@@ -43,13 +43,13 @@ def name_problem(name: str) -> str:
 
 
 def without_problem(stem: str) -> str:
-    """A proposed name (without its ending) that every system takes; it may stay as it is."""
+    """The name (without ending) changed so that every system accepts it, if it has to be."""
     kept = "".join("_" if c in _FORBIDDEN or ord(c) < 32 else c for c in stem).rstrip(". ")
     return f"_{kept}" if kept.split(".")[0].rstrip(" ").lower() in _DEVICES else kept
 
 
 def first_twice(names: Iterable[str]) -> str | None:
-    """The first name that some folder could not hold beside an earlier one."""
+    """The first name that cannot coexist in one folder with an earlier one; None if all can."""
     seen: set[str] = set()
     for name in names:
         if name_key(name) in seen:
@@ -59,12 +59,12 @@ def first_twice(names: Iterable[str]) -> str | None:
 
 
 def is_too_long(path: Path) -> bool:
-    """Whether Windows may have refused a path for its length."""
+    """Whether Windows may have refused a path because of its length."""
     return is_windows() and len(str(path.absolute())) > LONGEST_PATH
 
 
 def too_long(path: Path) -> str:
-    """The sentence for `is_too_long`."""
+    """The clause of an error message for a path that `is_too_long`."""
     n = len(str(path.absolute()))
     return (
         f"its whole path has {n} characters, and Windows takes {LONGEST_PATH}. Choose a shorter "

@@ -1,4 +1,4 @@
-"""Small JSON files of this program's own: read as data, whoever wrote them last; replaced whole."""
+"""Read and atomically replace this program's small JSON files; their content is not trusted."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def read_json(path: Path, most_bytes: int = MOST_BYTES) -> Any:
     Raises
     ------
     ValueError
-        Where it is larger than `most_bytes`, nested deeper than Python can follow, or no JSON.
+        It is larger than `most_bytes`, nested too deeply for Python, or not JSON.
     OSError
-        Where it cannot be read.
+        It cannot be read.
     """
     with path.open("rb") as file:
         data = file.read(most_bytes + 1)
@@ -32,12 +32,12 @@ def read_json(path: Path, most_bytes: int = MOST_BYTES) -> Any:
 
 
 def write_json(path: Path, content: Any, indent: int | None = 1) -> None:
-    """Replace a JSON file, in ASCII; its folder is made where it is missing.
+    """Replace a JSON file, in ASCII; a missing folder is created.
 
     Raises
     ------
     OSError
-        Where it cannot be written; what was there is unchanged.
+        It cannot be written; the file is then unchanged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, json.dumps(content, indent=indent) + "\n")

@@ -15,13 +15,13 @@ from napari_medsam.storage.json_file import read_json, write_json
 
 
 class JsonStore:
-    """Reads and writes one JSON object, whole or not at all.
+    """Reads and atomically writes one JSON object.
 
     Parameters
     ----------
     path
-        Returns the file's path. It is asked at every call, since an environment variable may
-        change it.
+        Returns the file's path. It is called at every access, since an environment variable may
+        change the path.
     """
 
     def __init__(self, path: Callable[[], Path]) -> None:

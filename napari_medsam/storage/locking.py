@@ -17,17 +17,17 @@ _POLL_SECONDS = 0.1
 
 @contextmanager
 def locked(path: Path, is_cancelled: Callable[[], bool]) -> Iterator[None]:
-    """Hold the lock file `path` exclusively; wait for another holder, or until cancelled.
+    """Hold the lock file `path` exclusively; wait while another process holds it, until cancelled.
 
-    The file itself stays: removing it would let two processes lock two different files of one
+    The file itself is not removed: that would let two processes lock two different files of one
     name.
 
     Raises
     ------
     Cancelled
-        Where `is_cancelled` became true while waiting.
+        `is_cancelled` returned True while waiting.
     OSError
-        Where the file cannot be opened or its disk cannot lock files.
+        The file cannot be opened or its disk cannot lock files.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+b") as file:
@@ -51,7 +51,7 @@ if sys.platform == "win32":
         except OSError as error:
             if error.errno in (errno.EACCES, errno.EDEADLK):  # another handle has it
                 return False
-            raise  # a share that cannot lock would be waited for without end
+            raise  # waiting for a share that cannot lock would never end
         return True
 
     def _unlock(file: IO[bytes]) -> None:

@@ -1,4 +1,4 @@
-"""Which system this is, asked in one place so that a test can answer for another."""
+"""Whether this is Windows; a single function, so that a test can replace the answer."""
 
 from __future__ import annotations
 

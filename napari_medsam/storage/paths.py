@@ -1,4 +1,4 @@
-"""Paths that somebody wrote down on another system, and paths as other libraries want them."""
+"""Paths that were written on another system, paths for SQLite, and whether a folder is writable."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from urllib.parse import quote
 
 
 def listed_path(folder: Path, text: str) -> Path:
-    r"""The file that a table names, where the table may have been written on another system.
+    r"""The file that a table names; the table may have been written on another system.
 
-    A path that is there as written is taken. Otherwise a backslash counts as a separator, and a
+    A path that exists as written is used. Otherwise a backslash counts as a separator, and a
     name matches one that differs only in how its accents are encoded (macOS writes an umlaut as
-    two characters; nobody can see that). Case is not ignored: two files may differ in it alone.
+    two characters; nobody can see that). Case is not ignored: two files may differ only in case.
 
     Parameters
     ----------
     folder
-        What a relative path is relative to.
+        The folder of relative paths.
     text
         "a/scan.nii.gz", "a\\scan.nii.gz", or an absolute path.
     """
@@ -33,7 +33,7 @@ def listed_path(folder: Path, text: str) -> Path:
 
 
 def _as_encoded_there(path: Path) -> Path:
-    """The path with each part as the disk encodes it, as far as there is exactly one such."""
+    """The path with each part as encoded on disk; unchanged if a part has no single match."""
     found = Path(path.anchor) if path.anchor else Path()
     for part in path.parts[1:] if path.anchor else path.parts:
         if not (found / part).exists():
@@ -53,26 +53,26 @@ def _as_encoded_there(path: Path) -> Path:
 def sqlite_uri(path: PurePath, query: str) -> str:
     r"""A database's address for `sqlite3.connect(..., uri=True)`.
 
-    SQLite takes no host: of ``\\server\share\x`` `as_uri` makes ``file://server/share/x``, which
-    it refuses ("invalid uri authority"). With an empty host and a path that begins with two
-    slashes Windows finds the share.
+    SQLite accepts no host: `as_uri` turns ``\\server\share\x`` into ``file://server/share/x``,
+    which SQLite refuses ("invalid uri authority"). With an empty host and a path that begins with
+    two slashes Windows finds the share.
 
     Parameters
     ----------
     path
         An absolute path.
     query
-        As "mode=ro".
+        For example "mode=ro".
     """
     plain = path.as_posix()
     if path.drive and not plain.startswith("//"):  # a drive's letter
         plain = f"/{plain}"
-    # A name that is not UTF-8 comes from Python with its bytes as surrogates.
+    # Python represents the bytes of a name that is not UTF-8 as surrogates.
     return f"file://{quote(plain, safe='/:', errors='surrogateescape')}?{query}"
 
 
 def can_write(folder: Path) -> bool:
-    """Whether a file can be made in a folder; `os.access` does not know Windows' permissions."""
+    """Whether a file can be created in a folder; `os.access` ignores Windows' permissions."""
     try:
         with tempfile.TemporaryFile(dir=folder):
             return True

@@ -1,4 +1,4 @@
-"""Processes: the cores this one may use, and starting another one without a window."""
+"""The cores that this process may use, and how to start a process without a console window."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import subprocess
 
 
 def n_cores() -> int:
-    """Cores that this process may use; a cluster's queue gives fewer than there are."""
+    """Cores that this process may use; a cluster's queue may allow fewer than the machine has."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def no_window() -> int:
-    """`creationflags` for `subprocess`: on Windows no console window opens from napari's."""
+    """`creationflags` for `subprocess`, so that on Windows napari opens no console window."""
     return int(getattr(subprocess, "CREATE_NO_WINDOW", 0))

@@ -52,7 +52,7 @@ class Settings:
         Whether napari opens medical files with this plugin without asking; "" if the user was
         not asked yet.
     keys
-        Action to key, where it differs from `ui.state.shortcuts`.
+        Action to key, if the key differs from `ui.state.shortcuts`.
     """
 
     threads: int = 0

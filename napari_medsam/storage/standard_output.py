@@ -1,4 +1,4 @@
-"""The console, which on another system may lack a character, or may not be there at all."""
+"""Keep the console from failing on a character it lacks; also works without a console."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import sys
 def print_anything() -> None:
     r"""Print a character that the console's code page lacks as an escape, instead of failing.
 
-    Windows' consoles know all characters, but a pipe or a file gets a code page like cp1252: a
-    Japanese file name would end the command with a UnicodeEncodeError, after its work was done.
-    Escaped as ``\u808c`` it can still be told which file is meant. Under ``pythonw`` there are no
-    streams, and nothing to do.
+    Windows' consoles can print all characters, but a pipe or a file gets a code page like cp1252:
+    a Japanese file name would end the command with a UnicodeEncodeError after its work was done.
+    Escaped as ``\u808c`` the file can still be identified. Under ``pythonw`` there are no streams,
+    and nothing to do.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

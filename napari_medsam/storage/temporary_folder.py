@@ -1,7 +1,8 @@
-"""A temporary folder whose removal never ends a command, and whose remains do not stay.
+"""A temporary folder; a failed removal never ends a command, and the next use cleans up.
 
-In it may lie the DICOM files of a zip. What a virus scanner or a kill left is removed by the next
-use. A lock beside each folder says whether its process still lives.
+It may hold patients' DICOM files from a zip. The next use removes folders that remained because
+of a virus scanner or a killed process. A lock beside each folder shows whether its process still
+runs.
 """
 
 from __future__ import annotations
@@ -22,30 +23,30 @@ from napari_medsam.storage.locking import locked
 
 DAY_SECONDS = 86_400.0
 _RANDOM = re.compile(r"[a-z0-9_]{8}")
-"""What `tempfile.mkdtemp` adds to a prefix."""
+"""The characters that `tempfile.mkdtemp` appends to a prefix."""
 _log = logging.getLogger(__name__)
 
 
 @contextmanager
 def temporary_folder(prefix: str, within: Path | None = None) -> Iterator[Path]:
-    """Give a new folder, and remove it at the end; remove first what earlier uses left.
+    """Create a folder and remove it at the end; first remove those that earlier uses left.
 
-    On Windows a virus scanner may still have a file in it open; the removal is tried again as for
-    any file (`atomic_write`). What is left after that is logged with its path.
+    On Windows a virus scanner may still have a file in it open; the removal is then retried as for
+    any file (`atomic_write`). If that fails too, the folder's path is logged.
 
     Parameters
     ----------
     prefix
-        How its name begins.
+        The start of its name.
     within
-        Where it is made: a folder of this program. The system's for temporary files when not
-        given; there only what has a lock of ours beside it is removed.
+        The parent, a folder of this program. When not given, it is the system's folder for
+        temporary files; there only folders with a lock of this program beside them are removed.
     """
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir=within))
     lock = _lock_of(folder)
     try:
         with contextlib.ExitStack() as held:
-            # A disk that cannot lock: nobody can tell whether the folder is in use, so it stays.
+            # On a disk without locks nothing shows whether a folder is in use, so it is left.
             with contextlib.suppress(OSError):
                 held.enter_context(locked(lock, lambda: True))
             _sweep(folder, prefix, has_unlocked=within is not None)
@@ -67,12 +68,13 @@ def temporary_folder(prefix: str, within: Path | None = None) -> Iterator[Path]:
 
 
 def _sweep(own: Path, prefix: str, *, has_unlocked: bool) -> None:
-    """Remove folders beside `own` whose process is gone."""
+    """Remove the folders beside `own` whose process has ended."""
     for folder in own.parent.glob(f"{prefix}*"):
         name_fits = _RANDOM.fullmatch(folder.name.removeprefix(prefix))
         if folder == own or not name_fits or not folder.is_dir():
             continue
-        # Another user's, an unreadable one, or one that another process removes now.
+        # OSError: the folder is unreadable, or another process removes it now. Another user's
+        # folder is left.
         with contextlib.suppress(OSError):
             if folder.lstat().st_uid == own.lstat().st_uid:
                 _remove_if_left(folder, has_unlocked=has_unlocked)
@@ -85,7 +87,7 @@ def _remove_if_left(folder: Path, *, has_unlocked: bool) -> None:
             shutil.rmtree(folder, ignore_errors=True)
         if not folder.exists():
             remove_if_possible(lock)
-    # Of an earlier version, which had no locks.
+    # From an earlier version, which had no locks.
     elif has_unlocked and time.time() - folder.stat().st_mtime > DAY_SECONDS:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -1,7 +1,7 @@
-"""Text files that people bring: from Excel, from Notepad, from other systems.
+"""Read text and CSV files that users made, e.g. in Excel, in Notepad or on other systems.
 
-A file that is not UTF-8 is refused with a sentence. To guess its code page would turn a name
-into another one without a word.
+A file in neither UTF-8 nor marked UTF-16 is refused with an explanation. Guessing its code page
+could silently turn a name into another one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 DELIMITERS = ",;\t"
-"""Excel separates by a semicolon where the comma is the decimal sign, as in German."""
+"""Excel separates cells by a semicolon if the comma is the decimal sign, as in German."""
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+")
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -24,12 +24,12 @@ _BOMS = (
 
 
 def read_text(path: Path) -> str:
-    r"""The text of a file in UTF-8, or in UTF-16 with its mark; line ends as ``\n``.
+    r"""The text of a file in UTF-8, or in UTF-16 with a byte order mark; line ends as ``\n``.
 
     Raises
     ------
     ValueError
-        It is neither; the sentence says how to save it.
+        It is neither; the message says how to save it.
     OSError
         It cannot be read.
     """
@@ -47,22 +47,22 @@ def read_text(path: Path) -> str:
 
 @dataclass(frozen=True)
 class TextTable:
-    """Rows of a csv with their line numbers from 1, and whether 1,5 is one and a half in it."""
+    """The rows of a CSV file with their line numbers from 1, and whether 1,5 means 1.5 in it."""
 
     rows: list[tuple[int, list[str]]]
     has_decimal_comma: bool = False
 
 
 def parse_table(text: str) -> TextTable:
-    """The rows of a csv; its first line decides what separates the cells.
+    """The rows of a CSV text; its first line determines the delimiter.
 
     A first line like ``sep=;``, which Excel reads, is obeyed and left out. Empty lines are left
-    out. What separates counts only outside of quotes.
+    out. Delimiters inside quotes do not count.
 
     Raises
     ------
     csv.Error
-        A quote is not closed, or a cell is too long; it says in which row.
+        A quote is not closed, or a cell is too long; the message names the row.
     """
     first, _, rest = text.partition("\n")
     skipped = 0
@@ -70,8 +70,8 @@ def parse_table(text: str) -> TextTable:
         delimiter, text, skipped = first[4], rest, 1
     else:
         outside = "".join(first.split('"')[::2])
-        delimiter = max(DELIMITERS, key=outside.count)  # a comma where there is none of them
-    # Strictly: without that a quote that is not closed takes the rows after it into its cell.
+        delimiter = max(DELIMITERS, key=outside.count)  # a comma if there is none of them
+    # Strict: otherwise the rows after an unclosed quote become part of its cell.
     reader = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True)
     rows: list[tuple[int, list[str]]] = []
     begins = skipped + 1
@@ -88,10 +88,10 @@ def parse_table(text: str) -> TextTable:
 
 
 def parse_number(text: str, *, has_decimal_comma: bool = False) -> float:
-    """A number; ValueError for anything else, and for what may have a sign between thousands.
+    """A number; ValueError for anything else, and if the sign may separate thousands.
 
-    Where the comma is the decimal sign, 1.234 may mean 1234: it is refused. 12.5 cannot, and is
-    twelve and a half. Where the point is, 1,234 is refused.
+    If the comma is the decimal sign, 1.234 may mean 1234, so it is refused; 12.5 cannot be read
+    like that and is accepted. If the point is the decimal sign, 1,234 is refused.
     """
     if has_decimal_comma and _THOUSANDS.fullmatch(text.strip()):
         raise ValueError(f"the point in {text} may stand between thousands")

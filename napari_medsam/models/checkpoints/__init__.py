@@ -1,1 +1,1 @@
-"""PyTorch and safetensors files, read without PyTorch."""
+"""Read PyTorch and safetensors weights files without PyTorch."""

@@ -1,4 +1,4 @@
-"""What a state dict is of, from its keys and shapes; never from the file's name."""
+"""Identify the network of a state dict from its keys and shapes, never from the file's name."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def plain_keys(arrays: Mapping[str, Array]) -> dict[str, Array]:
 
     Training wraps the model, perhaps several times: ``model.`` (Lightning), ``module.`` (several
     GPUs), ``_orig_mod.`` (compiled). Distilled checkpoints of MedficientSAM call the encoder
-    ``student_encoder.`` and hold the teacher too.
+    ``student_encoder.`` and also hold the teacher.
     """
     plain = dict(arrays)
     while plain and (prefix := _common_prefix(plain)):
@@ -45,7 +45,7 @@ def identify_state_dict(arrays: Mapping[str, Array]) -> tuple[tuple[str, ...], s
     Raises
     ------
     UnknownWeights
-        Naming the first keys.
+        No network fits; the message lists the first keys.
     """
     stem = _shape(arrays, "image_encoder.patch_embed.seq.0.c.weight")
     if stem == (32, 3, 1, 1):

@@ -27,7 +27,7 @@ from napari_medsam.models.specs.errors import CheckpointError
 Array = NDArray[Any]
 
 LONGEST_SAID = 500
-MOST_AXES = 8  # of a tensor, as in `unpickle`
+MOST_AXES = 8  # of a tensor, as in `safe_unpickle`
 _MAX_LIST_BYTES = 64 * 2**20  # the list of tensors; those of known models are below 1 MB
 _LEGACY_MAGIC = b"\x80\x02\x8a\x0al\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
 _SAFETENSORS_DTYPES = {
@@ -47,8 +47,8 @@ _SAFETENSORS_DTYPES = {
 class Checkpoint(NamedTuple):
     """Arrays of a weights file by key.
 
-    ``unwrapped`` is the key under which they stood (``"model"``, ``"state_dict"``) or ``""``
-    where the file is a bare state dict.
+    ``unwrapped`` is the key that held them (``"model"``, ``"state_dict"``), or ``""`` if the file
+    is a bare state dict.
     """
 
     arrays: dict[str, Array]
@@ -68,14 +68,14 @@ def read_checkpoint(path: str | Path, *, training: bool = False) -> Checkpoint:
     training
         Accept a training checkpoint: a dict with the tensors under ``state_dict`` or ``model``
         and an optimizer and the like beside them, which are skipped without running anything
-        (see `unpickle`). A whole pickled model is refused in this mode too.
+        (see `safe_unpickle`). A whole pickled model is refused in this mode too.
 
     Raises
     ------
     CheckpointError
-        One sentence: not a weights file, truncated, compressed, unsafe, or self-contradictory.
+        It is not a weights file, truncated, compressed, unsafe, or self-contradictory.
     FileNotFoundError
-        Where there is no such file.
+        There is no such file.
     """
     path = Path(path)
     with path.open("rb") as file:
@@ -88,7 +88,7 @@ def read_checkpoint(path: str | Path, *, training: bool = False) -> Checkpoint:
         if _looks_like_safetensors(buffer):
             return Checkpoint(_read_safetensors(buffer), "")
     except CheckpointError as error:
-        said = str(error)  # which may quote a name from the file
+        said = str(error)  # it may quote a name from the file
         said = said if len(said) <= LONGEST_SAID else f"{said[:LONGEST_SAID]} ..."
         raise type(error)(f"{path.name}: {said}") from error
     if buffer[: len(_LEGACY_MAGIC)] == _LEGACY_MAGIC:

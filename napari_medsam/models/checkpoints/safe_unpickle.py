@@ -65,7 +65,7 @@ _MORE_OPCODES = (
 
 
 class _Sealed:
-    """Base of all a pickle can get hold of: takes no state, so BUILD cannot alter it."""
+    """Base of all objects a pickle can obtain: it takes no state, so BUILD cannot alter it."""
 
     __slots__ = ()
 
@@ -136,7 +136,7 @@ class _MakeDict(_Sealed):
 
 
 class IgnoredObject(_Sealed):
-    """Stands for whatever a training checkpoint names beside its tensors; does nothing at all."""
+    """Replaces every object that a training checkpoint names besides its tensors; does nothing."""
 
     __slots__ = ()
 
@@ -184,8 +184,7 @@ def load(data: bytes, *, training: bool = False) -> Any:
     Raises
     ------
     CheckpointError
-        Where the pickle is damaged, asks for a name or opcode not on the list, or is not a
-        pickle.
+        The data is damaged or no pickle, or uses a name or opcode that is not on the list.
     """
     _scan(data, training)
     unpickler = _TrainingUnpickler if training else _Unpickler
@@ -250,7 +249,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 class _TrainingUnpickler(_Unpickler):
-    """Never imports either: what is not on the list is `IgnoredObject`."""
+    """Never imports either: a name that is not on the list becomes `IgnoredObject`."""
 
     def find_class(self, module: str, name: str) -> Any:
         return _ALLOWED.get(f"{module}.{name}", IgnoredObject)

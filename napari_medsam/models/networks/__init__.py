@@ -1,1 +1,1 @@
-"""The networks, built from OpenVINO operations."""
+"""The image encoders and decoders of each family, built from OpenVINO operations."""

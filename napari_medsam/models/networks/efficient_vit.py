@@ -96,7 +96,7 @@ def _backbone(image: Node, stages: Scope, net: EfficientViT) -> list[Node]:
 def _conv(
     x: Node, scope: Scope, n_in: int, n_out: int, kernel: int, stride: int = 1, groups: int = 1
 ) -> Node:
-    """Convolution ``conv`` with its bias where it has one, and ``norm`` folded where it has one."""
+    """Convolution ``conv`` with its bias if it has one, and ``norm`` folded in if it has one."""
     weight = scope.take("conv.weight", n_out, n_in // groups, kernel, kernel).astype(np.float64)
     bias = np.zeros(n_out)
     if "conv.bias" in scope:

@@ -32,7 +32,7 @@ class Dense(NamedTuple):
         return Dense(self.weight * gamma, self.bias + self.weight @ beta)
 
     def rows(self, index: Array | slice) -> Dense:
-        """The outputs `index` alone, or reordered."""
+        """Only the outputs `index`, in that order."""
         return Dense(self.weight[index], self.bias[index])
 
     def scaled(self, factor: float) -> Dense:

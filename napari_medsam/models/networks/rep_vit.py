@@ -3,7 +3,7 @@
 Wang et al., RepViT: Revisiting Mobile CNN From ViT Perspective, CVPR 2024,
 https://arxiv.org/abs/2307.09283; layout as in mxWe1/Rep-MedSAM ``repvit.py`` with
 ``repvit_cfgs.py: repvit_m1_0_cfgs``. Compared with RepViT-M1.0 the stem does not downsample
-and the last stage keeps the resolution, so that 256 x 256 pixels give 64 x 64 tokens.
+and the last stage retains the resolution, so that 256 x 256 pixels give 64 x 64 tokens.
 
 The checkpoint holds the training form; parallel branches and batch norms are folded here into
 one convolution each, as the authors do after loading (``utils.py: replace_batchnorm``).

@@ -64,7 +64,7 @@ class SamDecoder:
     """Sizes of one family's decoder.
 
     ``prompt_side`` is the side of the frame the prompts are given in, ``norm_eps`` the epsilon
-    of the transformer's layer norms (1e-6 where the family sets it for the whole model).
+    of the transformer's layer norms (1e-6 if the family sets it for the whole model).
     """
 
     prompt_side: float
@@ -108,7 +108,7 @@ def build_decoder(
 def _prompt_inputs(
     encoder: PromptEncoder, net: SamDecoder, prompts: Prompts
 ) -> tuple[list[Node], Node, Node]:
-    """Parameters, prompt tokens (N, P, C), and what is added to the image tokens."""
+    """Parameters, prompt tokens (N, P, C), and the term added to the image tokens."""
     no_mask = constant(encoder.no_mask.reshape(1, 1, -1))
     if prompts == "boxes":
         boxes = ops.parameter([-1, 4], np.float32, "boxes")

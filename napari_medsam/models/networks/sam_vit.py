@@ -1,4 +1,4 @@
-"""SAM's ViT image encoder, with SAM-Med2D's adapters where the checkpoint has them.
+"""SAM's ViT image encoder, with SAM-Med2D's adapters if the checkpoint has them.
 
 Kirillov et al., Segment Anything, 2023, https://arxiv.org/abs/2304.02643 (segment-anything
 ``modeling/image_encoder.py``); Cheng et al., SAM-Med2D, 2023, https://arxiv.org/abs/2308.16184

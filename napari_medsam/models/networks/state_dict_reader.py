@@ -1,4 +1,4 @@
-"""A state dict that is taken key by key, and complains about every key missing or left over."""
+"""Read a state dict key by key; a missing or left-over key, or a wrong shape, is an error."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Weights:
         return key in self._arrays
 
     def take(self, key: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
-        """Return tensor `key` as float32 (a view where the file has float32 already).
+        """Return tensor `key` as float32 (a view if the file has float32 already).
 
         Raises
         ------
         CheckpointError
-            Where the key is missing or its shape is not `shape`.
+            The key is missing or its shape is not `shape`.
         """
         if key not in self._arrays:
             raise CheckpointError(
@@ -60,14 +60,14 @@ class Weights:
         return self._arrays[key].shape if key in self._arrays else ()
 
     def copy_of(self, prefixes: tuple[str, ...]) -> Weights:
-        """Copies of the tensors whose keys begin with one of `prefixes`, nothing taken yet."""
+        """Copies of the tensors whose keys begin with one of `prefixes`, none of them taken yet."""
         kept = {key: a.copy() for key, a in self._arrays.items() if key.startswith(prefixes)}
         return Weights(kept, self._source, self._network)
 
     def finish(self, unused: tuple[str, ...] = ()) -> None:
         """Raise if a tensor was never taken.
 
-        BatchNorm's counters (``num_batches_tracked``) have no use in inference and are let pass.
+        BatchNorm's counters (``num_batches_tracked``) have no use in inference and are ignored.
 
         Parameters
         ----------
@@ -111,5 +111,5 @@ class Scope:
         return self._weights.take(f"{self.prefix}.{name}", shape)
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """Stored shape of ``<prefix>.<name>``, or ``()`` where there is none."""
+        """Stored shape of ``<prefix>.<name>``, or ``()`` if there is none."""
         return self._weights.shape(f"{self.prefix}.{name}")

@@ -5,7 +5,7 @@ https://arxiv.org/abs/2207.10666. Layout as in bowang-lab/MedSAM (branch LiteMed
 ``tiny_vit_sam.py``: four stages, the first of convolutions, the others of windowed attention,
 then SAM's neck to 256 channels.
 
-The graph is exact, but does not compute what cancels:
+The graph is exact, but leaves out the terms that cancel:
 
 * a layer norm's affine half goes into the next linear layer;
 * the bias of the keys adds one constant per query to all scores, which softmax drops;
@@ -176,7 +176,7 @@ def _qkv_and_projection(scope: Scope, width: int) -> tuple[Dense, Dense]:
     """Weights of q, k, v (in this order, all heads of each) and of the projection.
 
     The checkpoint's rows are grouped per head, [q k v] of head 0 first. The scale 1/sqrt(d) is
-    folded into q; what becomes of the biases is told at the top.
+    folded into q; for the biases see the module's docstring.
     """
     qkv = read_dense(scope / "qkv", width, 3 * width)
     qkv = qkv.after_affine(*read_affine(scope / "norm", width))

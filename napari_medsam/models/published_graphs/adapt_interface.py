@@ -1,8 +1,8 @@
-"""Released encoder and decoder graphs, brought to the one form `runtime.SamModel` runs.
+"""Adapt released encoder and decoder graphs to the one interface that `SamModel` runs.
 
 The authors of each family exported their networks with inputs and outputs of their own: pixels
-first or last, boxes in pixels or in units of the long side, prompt encoder inside or apart. Here
-a few operations are put before and behind a released graph, so that every encoder takes
+first or last, boxes in pixels or in units of the long side, prompt encoder inside or apart. This
+module adds a few operations before and after a released graph, so that every encoder takes
 ``image`` (1, 3, side, side), prepared by the contract, and every decoder what
 `sam_decoder.build_decoder` takes. The numbers in between are the release's own.
 """
@@ -42,7 +42,7 @@ class Graphs(NamedTuple):
 
 
 def read_graphs(released: ReleasedSignature) -> Graphs:
-    """CheckpointError where one cannot be read."""
+    """Read both graphs; CheckpointError if one cannot be read."""
     return Graphs(read_graph(released.encoder), read_graph(released.decoder))
 
 
@@ -60,7 +60,7 @@ def build_networks_from_graphs(
     Raises
     ------
     GraphError
-        Where a graph does not compute what its inputs promise.
+        A graph does not compute what its inputs promise.
     """
     parts = decoder_parts(released, graphs.decoder, decoder)
     try:
@@ -114,7 +114,7 @@ def build_encoder(name: str, graph: Model, form: EncoderForm, contract: InputCon
 
 
 class DecoderParts(NamedTuple):
-    """What decoders are built of, in memory: the files may be gone, or others, at the next kind."""
+    """The parts of decoders, in memory: the files may be gone or changed when the next is built."""
 
     decoder: Model
     apart: tuple[Model, NDArray[np.float32]] | None = None
@@ -182,7 +182,7 @@ def read_position_code(path: Path) -> NDArray[np.float32]:
     Raises
     ------
     GraphError
-        Where it is something else.
+        It is something else.
     """
     try:
         code = np.load(path, allow_pickle=False)
@@ -202,7 +202,7 @@ def _as_points(
     contract: InputContract,
     map_side: int,
 ) -> tuple[list[Any], list[Any]]:
-    """Points and labels, with a mask and the slice's size where they are asked for."""
+    """Points and labels, with a mask and the slice's size if the graph takes them."""
     if prompts == "boxes":
         boxes = ops.parameter([1, 4], np.float32, "boxes")
         parameters, points = [boxes], reshape(boxes, 1, 2, 2)
@@ -211,7 +211,7 @@ def _as_points(
         points = ops.parameter([1, -1, 2], np.float32, "points")
         labels = ops.parameter([1, -1], np.int32, "labels")
         parameters = [points, labels]
-    if form.point_rank == 4:  # EfficientSAM: padding lies at (-1, -1)
+    if form.point_rank == 4:  # EfficientSAM: padding is at (-1, -1)
         missing = ops.unsqueeze(ops.less(labels, ops.constant(np.int32(0))), integers(-1))
         points = ops.select(missing, constant(-1.0), points)
     points, labels = _padded(ports[0], points, labels)
@@ -234,7 +234,7 @@ def _as_points(
 
 
 def _padded(port: Any, points: Node, labels: Node) -> tuple[Node, Node]:
-    """Points filled up with label -1 where the graph takes a fixed number of them."""
+    """Points padded with label -1 if the graph takes a fixed number of them."""
     count = port.get_partial_shape()[-2]
     if count.is_dynamic:
         return points, labels
@@ -249,7 +249,7 @@ def _padded(port: Any, points: Node, labels: Node) -> tuple[Node, Node]:
 
 
 def _answers(outputs: list[Any], form: DecoderForm, masks: Masks) -> tuple[Node, Node]:
-    """The smallest masks a decoder gives, which cover the whole input, and their scores."""
+    """The smallest masks that a decoder returns, which cover the whole input, and their scores."""
     maps = [output for output in outputs if _is_square_map(output.get_partial_shape())]
     if not maps:
         raise GraphError("The decoder gives no square masks of a known size.")
@@ -272,7 +272,7 @@ def _answers(outputs: list[Any], form: DecoderForm, masks: Masks) -> tuple[Node,
 
 
 def stability(logits: Node) -> Node:
-    """Area above 1 over area above -1, (N, K): what stands in where no IoU is predicted.
+    """Area above 1 over area above -1, (N, K): the score if no IoU is predicted.
 
     Kirillov et al., Segment Anything, 2023, section 5 and appendix B.
     """
@@ -287,7 +287,7 @@ def stability(logits: Node) -> Node:
 
 
 def _denormalized(image: Node, contract: InputContract) -> Node:
-    """Back to 0..255, for graphs that normalize by themselves; padding becomes the mean."""
+    """Back to 0..255, for graphs that normalize internally; padding becomes the mean."""
     if contract.mean is None or contract.std is None:
         return ops.multiply(image, constant(255.0))
     # Under "bgr" the colours are reversed and the statistics are not
@@ -304,7 +304,7 @@ def _feed(port: Any, node: Node) -> None:
 
 
 def _source(port: Any) -> Any:
-    """What a graph's output is computed by."""
+    """The node output that a graph's output reads."""
     return port.get_node().input(0).get_source_output()
 
 
@@ -327,6 +327,6 @@ def _side(output: Any) -> int:
 
 
 def error_summary(error: Exception) -> str:
-    """Of OpenVINO's many lines the one that says what is wrong; the rest are its own places."""
+    """The line of OpenVINO's message that says what is wrong; others are source positions."""
     words = [line.strip() for line in str(error).splitlines() if " " in line.strip()]
     return words[-1] if words else str(error)

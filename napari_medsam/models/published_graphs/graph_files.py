@@ -1,7 +1,7 @@
-"""Read OpenVINO (.xml with .bin) and ONNX files of others: what goes in, what comes out.
+"""Read released OpenVINO (.xml with .bin) and ONNX files safely, and their signatures.
 
-A graph file cannot run code, but it can name other files: an ONNX tensor may lie in an external
-file, an OpenVINO constant at any offset of its .bin. What reaches outside the file's own folder,
+A graph file cannot run code, but it can name other files: an ONNX tensor may be in an external
+file, an OpenVINO constant at any offset of its .bin. A reference outside the file's own folder,
 or outside its .bin, is refused before the runtime sees it.
 """
 
@@ -23,7 +23,7 @@ _SMALL_TYPES = ("u8", "i8", "u4", "i4")
 
 
 class Port(NamedTuple):
-    """One input or output: its names, number type, and shape with -1 for what is not fixed."""
+    """One input or output: its names, number type, and shape with -1 for open sizes."""
 
     names: frozenset[str]
     kind: str
@@ -39,7 +39,7 @@ class Port(NamedTuple):
 
 
 class Signature(NamedTuple):
-    """What a graph takes and gives, how many numbers it holds, and whether most are of 8 bits."""
+    """A graph's inputs and outputs, its number of parameters, whether most have 8 bits or less."""
 
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
@@ -58,7 +58,7 @@ def read_graph(path: Path) -> Any:
     Raises
     ------
     GraphError
-        One sentence: not a graph, its .bin is missing, it points outside its folder, or the
+        It is not a graph, its .bin is missing, it points outside its folder, or the
         runtime does not know an operation of it.
     """
     companions(path)
@@ -94,7 +94,7 @@ def companions(path: Path) -> list[Path]:
     Raises
     ------
     GraphError
-        Where one is missing or lies elsewhere.
+        One is missing or is elsewhere.
     """
     if path.suffix == ".xml":
         weights = _inside(path, f"{path.stem}.bin")
@@ -133,7 +133,7 @@ def _inside(path: Path, name: str) -> Path:
 def _check_ir(path: Path, n_bytes: int) -> None:
     """Every constant lies within the .bin, and nothing else is named as a file.
 
-    The file is parsed piece by piece and no tree is kept, so its size costs no memory.
+    The file is parsed piece by piece and no tree is built, so its size costs no memory.
     """
     parser = ElementTree.XMLParser(target=_IrCheck(path, n_bytes))
     try:
@@ -150,13 +150,13 @@ def _damaged_ir(path: Path, error: Exception) -> GraphError:
 
 
 class _IrCheck:
-    """What an XML parser tells as it goes: elements as they begin, a document type if any."""
+    """Target of the XML parser: it receives each element's start, and a document type if any."""
 
     def __init__(self, path: Path, n_bytes: int) -> None:
         self._path, self._n_bytes = path, n_bytes
 
     def doctype(self, *_names: str | None) -> None:
-        """Called before any entity could be declared, wherever in the file it stands."""
+        """Called before any entity could be declared, wherever in the file it is."""
         raise GraphError(f"{self._path.name} declares XML entities, which a graph never needs.")
 
     def start(self, tag: str, given: dict[str, str]) -> None:

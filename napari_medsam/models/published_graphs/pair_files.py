@@ -1,7 +1,7 @@
-"""Which graph files belong together: by their folders, and by their names without the role.
+"""Which graph files belong together, by their folders and their names without the role.
 
-What a file is has been told from its content (`graph_forms`); names only say which decoder goes
-with which encoder where there are several, and which of two copies is the exact one.
+The role of a file comes from its content (`signatures`). Names only decide which decoder belongs
+to which encoder if there are several, and which of two copies is the exact one.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ def _copy_rank(path: Path, about: Signature) -> tuple[bool, int, bool, str]:
 
 
 def decoder_of(encoder: Path, encoders: Sequence[Path], decoders: Sequence[Path]) -> Path | None:
-    """The decoder that belongs to an encoder; None where that cannot be told.
+    """The decoder that belongs to an encoder; None if that cannot be decided.
 
-    Of the same name in the same folder; else the only pair of a folder; else of the same name
-    elsewhere; else the only pair there is.
+    It is the one with the same name in the same folder; else that of the folder's only pair; else
+    the one with the same name elsewhere; else that of the only pair.
     """
     beside = [path for path in decoders if path.parent == encoder.parent]
     rivals = [path for path in encoders if path.parent == encoder.parent]
@@ -57,10 +57,10 @@ def decoder_of(encoder: Path, encoders: Sequence[Path], decoders: Sequence[Path]
 
 
 def shared_with(encoder: Path, paths: Sequence[Path]) -> Path | None:
-    """Of files that models share the one meant for an encoder: nearest, then by its name.
+    """The file, among those that models share, that an encoder uses: the nearest, then by name.
 
     DAFT loads ``prompt_encoder`` or, in the first release, ``lite_medsam_prompt_encoder``, though
-    its export writes one for each model too.
+    its export also writes one for each model.
     """
     names = ("prompt_encoder", "lite_medsam_prompt_encoder")
 

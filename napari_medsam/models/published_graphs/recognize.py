@@ -1,8 +1,8 @@
-"""What released graphs are, from the shapes of what they take and give.
+"""Recognize released graphs from the shapes of their inputs and outputs.
 
-Nothing is guessed from a file's name but which graphs belong together, and which of DAFT's
-models a triple is. Where the content leaves several readings open all are given, the likeliest
-first; `imports` decides by a self-test or by what the user says.
+A file's name decides only which graphs belong together, and which of DAFT's models a triple is.
+If the content allows several interpretations, all are returned, the likeliest first;
+`import_model` decides by a self-test or by the user's choice.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ from napari_medsam.models.specs.errors import GraphError
 
 @dataclass(frozen=True)
 class Interpretation:
-    """One way to read what was found: a model of the catalogue, under a contract."""
+    """One interpretation of the files: a model of the catalogue under an input contract."""
 
     base: str
     label: str
@@ -64,7 +64,7 @@ class Interpretation:
 
 @dataclass(frozen=True)
 class EncoderDecoderPair:
-    """A released model's graphs, what they are, and how they may be read."""
+    """A released model's graphs, their forms, and their possible interpretations."""
 
     released: ReleasedSignature
     encoder: EncoderForm
@@ -90,12 +90,12 @@ def recognize_files(paths: Iterable[Path], named: Path | None = None) -> Recogni
     paths
         OpenVINO and ONNX files, and numpy arrays.
     named
-        One of them that was asked for: only models with this file in them are wanted.
+        The requested one of them: only models that contain this file are returned.
 
     Raises
     ------
     GraphError
-        Where there is no model at all, saying why: a file is unsafe or no graph, or no encoder
+        There is no model; the message says why: a file is unsafe or no graph, or no encoder
         and decoder belong together.
     """
     paths = sorted(paths)
@@ -128,7 +128,7 @@ def recognize_files(paths: Iterable[Path], named: Path | None = None) -> Recogni
     of_none = [
         f"{path.parent.name}: {error}"
         for path, error in failed.items()
-        if _release(path) not in used  # another copy of what was taken is not missed
+        if _release(path) not in used  # another copy of a used file is not reported
     ]
     return Recognized(tuple(pairs), tuple(of_none))
 
@@ -140,7 +140,7 @@ def _release(path: Path) -> tuple[Path, tuple[str, ...]]:
 def _why_none(
     named: Path | None, failed: Mapping[Path, GraphError], encoders: Mapping[Path, EncoderForm]
 ) -> GraphError:
-    """The reason that concerns the file that was asked for, or the first encoder."""
+    """The error about the requested file, or about the first encoder."""
     if named is not None and named in failed:
         return failed[named]
     if named is not None and not failed:
@@ -151,7 +151,7 @@ def _why_none(
 def _signatures(
     paths: Iterable[Path],
 ) -> tuple[dict[Path, Signature], dict[Path, GraphError]]:
-    """What each graph takes and gives, and why others cannot be read."""
+    """The signature of each graph, and the errors of those that cannot be read."""
     found: dict[Path, Signature] = {}
     failed: dict[Path, GraphError] = {}
     for path in paths:
@@ -168,7 +168,7 @@ def _require_both(
     decoders: Mapping[Path, DecoderForm],
     failed: Mapping[Path, GraphError],
 ) -> None:
-    """Raise where there is no encoder or no decoder, with what the files take and give."""
+    """Raise if there is no encoder or no decoder; the message has the files' signatures."""
     for wanted, forms in (("encoder", encoders), ("decoder", decoders)):
         if not forms:
             given = "; ".join(
@@ -219,7 +219,7 @@ def _pair(
 
 
 def _daft_reading(path: Path) -> Interpretation:
-    """Which of DAFT's models: by the file's name, for their graphs are all alike."""
+    """Which of DAFT's models it is, by the file's name, since their graphs are all alike."""
     name = "-".join(own_words(path))
     if name == "lite-medsam":  # the first release holds LiteMedSAM itself in this form
         return Interpretation("litemedsam", "LiteMedSAM in DAFT's form", LITE)
@@ -230,7 +230,7 @@ def _daft_reading(path: Path) -> Interpretation:
 def _readings(
     encoder: EncoderForm, decoder: DecoderForm, n_parameters: int, path: Path
 ) -> tuple[Interpretation, ...]:
-    """How a pair of forms may be read; models.md section 6 as data."""
+    """The possible interpretations of a pair of forms; models.md section 6 as data."""
     layout, side, small = encoder.layout, encoder.side, 16 in (encoder.map_side, decoder.map_side)
     l_size = _nearest_size(n_parameters, {"l0": 30.7e6, "l1": 43.6e6, "l2": 57.3e6})
     if decoder.kind == "apart":
@@ -254,7 +254,7 @@ def _readings(
 
 
 def _sam_readings(n_parameters: int, contract: InputContract) -> tuple[Interpretation, ...]:
-    """MedSAM's graphs are those of SAM ViT-B; only the pixels they want differ."""
+    """MedSAM's graphs are those of SAM ViT-B; only their expected pixels differ."""
     name = _nearest_size(n_parameters, {"mobilesam": 6.1e6, "sam-vit-b": 89.7e6})
     readings = (Interpretation(name, "SAM's rules", contract),)
     if name == "mobilesam":
@@ -275,7 +275,7 @@ def _unit_box_readings(layout: str, side: int, size: str) -> tuple[Interpretatio
     return (
         Interpretation(f"medficientsam-{size}", "min-max", UNIT_BOXES),
         Interpretation("hawken50-efficientvit", "ImageNet mean and deviation", image_net),
-        # What hawken50's program feeds, if its file normalizes inside: told by --as alone.
+        # The input of hawken50's program, if its file normalizes inside: chosen only by --as.
         Interpretation("hawken50-efficientvit", "min-max, by hawken50's rules", HAWKEN50),
     )
 

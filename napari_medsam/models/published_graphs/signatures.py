@@ -1,6 +1,6 @@
-"""How a released graph takes pixels or prompts, told by the ranks and shapes of its inputs.
+"""How a released graph takes pixels or prompts, from the ranks and shapes of its ports.
 
-Names are not looked at: some converters lose them.
+Names only order inputs of the same rank: some converters lose them.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ CHANNELS = 256  # of every family's embedding
 
 @dataclass(frozen=True)
 class EncoderForm:
-    """An encoder's way of taking pixels.
+    """How an encoder takes pixels.
 
     ``"nchw"``: (1, 3, side, side); ``"hwc"``: (side, side, 3), normalized; ``"raw_hwc"``: any
     (H, W, 3) on 0..255, normalized inside; ``"uint8"``: any (H, W, 3) with its size, all inside.
-    ``side`` and ``map_side`` are 0 where the graph leaves them open. ``inputs`` are the places of
-    the pixels and, of ``"uint8"``, their size; ``output`` that of the embedding.
+    ``side`` and ``map_side`` are 0 if the graph leaves them open. ``inputs`` are the indices of
+    the pixels and, for ``"uint8"``, their size; ``output`` is that of the embedding.
     """
 
     layout: Layout
@@ -36,13 +36,13 @@ class EncoderForm:
 
 @dataclass(frozen=True)
 class DecoderForm:
-    """A decoder's way of taking prompts.
+    """How a decoder takes prompts.
 
     ``"unit_box"``: one box of four numbers; ``"apart"``: embedded by another graph (DAFT);
     ``"points"``: points with labels; ``"points_mask"``: an earlier mask too. ``with_size``: the
-    slice's size is asked for as well; ``point_rank`` is 4 where points have an axis for queries.
+    slice's size is an input as well; ``point_rank`` is 4 if points have an axis for queries.
 
-    ``inputs`` are the places of: the embedding; then the box, or the position code, the tokens
+    ``inputs`` are the indices of: the embedding; then the box, or the position code, the tokens
     and the dense embedding, or points, labels, mask and its flag, and the size.
     """
 
@@ -55,7 +55,7 @@ class DecoderForm:
 
 @dataclass(frozen=True)
 class ReleasedSignature:
-    """The files of one released model, told apart."""
+    """The files of one released model, by role."""
 
     encoder: Path
     decoder: Path
@@ -64,7 +64,7 @@ class ReleasedSignature:
 
     @property
     def files(self) -> dict[str, Path]:
-        """By the name each gets in the store, without its suffix."""
+        """The files by their names in the store, without suffix."""
         named = {
             "encoder": self.encoder,
             "decoder": self.decoder,
@@ -74,11 +74,11 @@ class ReleasedSignature:
         return {name: path for name, path in named.items() if path is not None}
 
 
-# -- telling apart -------------------------------------------------------------------------------
+# -- from a signature ---------------------------------------------------------------------------
 
 
 def encoder_form(found: Signature) -> EncoderForm | None:
-    """How a graph takes pixels, or None where it is no encoder."""
+    """How a graph takes pixels, or None if it is no encoder."""
     maps = [n for n, p in enumerate(found.outputs) if p.rank == 4 and p.shape[1] in (CHANNELS, -1)]
     images = [n for n, port in enumerate(found.inputs) if _is_image(port)]
     if not maps or len(images) != 1:
@@ -86,7 +86,7 @@ def encoder_form(found: Signature) -> EncoderForm | None:
     image = found.inputs[images[0]]
     others = [n for n in range(len(found.inputs)) if n != images[0]]
     map_side = max(found.outputs[maps[0]].shape[2], 0)
-    sizes = [n for n in others if _is_size(found.inputs[n])]  # converters drop one without use
+    sizes = [n for n in others if _is_size(found.inputs[n])]  # converters drop an unused one
     if image.kind == "u8" and image.rank == 3 and len(others) <= 1 and sizes == others:
         return EncoderForm("uint8", 0, map_side, (images[0], *sizes), maps[0])
     if image.kind != "f32" or others:
@@ -105,7 +105,7 @@ def _is_image(port: Port) -> bool:
 
 
 def decoder_form(found: Signature) -> DecoderForm | None:
-    """How a graph takes prompts, or None where it is no decoder."""
+    """How a graph takes prompts, or None if it is no decoder."""
     maps = [n for n, p in enumerate(found.inputs) if p.rank == 4 and p.shape[1] == CHANNELS]
     others = [n for n in range(len(found.inputs)) if n not in maps]
     if len(maps) == 3 and [found.inputs[n].rank for n in others] == [3]:
@@ -121,7 +121,7 @@ def decoder_form(found: Signature) -> DecoderForm | None:
 
 
 def _named(found: Signature, places: list[int], words: tuple[str, ...]) -> list[int]:
-    """`places` in the order of the words in their names; as they come where names were lost."""
+    """`places` in the order of the words in their names; unchanged if the names were lost."""
     names = {n: " ".join(found.inputs[n].names) for n in places}
     by_word = {word: [n for n in places if word in names[n]] for word in words[1:]}
     if any(len(hits) != 1 for hits in by_word.values()):
@@ -139,7 +139,7 @@ def _is_box(found: Signature, places: list[int]) -> bool:
 def _point_form(
     found: Signature, embedding: int, others: list[int], map_side: int
 ) -> DecoderForm | None:
-    """Told by ranks: points, labels of one rank less, perhaps a mask with its flag, and a size."""
+    """By ranks: points, labels of one rank less, optionally a mask with its flag, and a size."""
     ports = found.inputs
     points = next((n for n in others if ports[n].rank in (3, 4) and ports[n].shape[-1] == 2), None)
     if points is None:
@@ -149,7 +149,7 @@ def _point_form(
     labels = next((n for n in rest if ports[n].rank == rank - 1), None)
     mask = [n for n in rest if n != labels and ports[n].rank == 4]
     scalars = [n for n in rest if ports[n].rank == 1]
-    # The flag is one number and the size two; where both are left open the flag comes first.
+    # The flag is one number and the size two; if both are left open the flag comes first.
     sizes = [n for n in scalars if _is_size(ports[n])][-1:]
     flag = [n for n in scalars if n not in sizes]
     if labels is None or len(mask) != len(flag) or len(mask) > 1:

@@ -1,1 +1,1 @@
-"""Compiled models: device, precision, inference."""
+"""Compiled models: device, precision and inference."""

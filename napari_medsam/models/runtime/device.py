@@ -1,4 +1,4 @@
-"""What OpenVINO finds on this machine, the ways it can compute, and a model's compile options."""
+"""OpenVINO's devices on this machine, `ComputeMode` (device and precision), and compile options."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ Precision = Literal["f32", "bf16", "f16"]
 
 
 class ComputeMode(NamedTuple):
-    """On which device, and how precisely: what a model is compiled for."""
+    """The device and the precision that a model is compiled for."""
 
-    device: str  # OpenVINO's name
+    device: str  # OpenVINO's name for it
     precision: Precision
 
     def __str__(self) -> str:
@@ -21,17 +21,17 @@ class ComputeMode(NamedTuple):
 
 
 EXACT = ComputeMode("CPU", "f32")
-"""The same masks on every machine; the default and the reference."""
+"""Gives the same masks on every machine; the default and the reference."""
 
 OTHER_DEVICES = ("GPU", "NPU")
-"""What OpenVINO may offer beside the processor; they compute in half precision."""
+"""Devices that OpenVINO may offer besides the processor; they compute in half precision."""
 
 
 @cache
 def core() -> Any:
     core = openvino.Core()
-    # Weights that OpenVINO maps stay the file's own: cutting an installed .bin short while it is
-    # in use would kill the process, writing over it would change the masks.
+    # Without memory mapping: truncating an installed .bin while it is mapped would kill the
+    # process, and overwriting it would change the masks.
     core.set_property({"ENABLE_MMAP": False})
     return core
 
@@ -42,20 +42,20 @@ def supports_bf16(device: str = "CPU") -> bool:
 
 
 def faster_modes() -> list[ComputeMode]:
-    """What this machine could do beside `EXACT`, each to be checked before it is trusted."""
+    """The other modes this machine offers besides `EXACT`; check each one before trusting it."""
     ways = [ComputeMode("CPU", "bf16")] if supports_bf16() else []
     there = core().available_devices
     return ways + [ComputeMode(d, "f16") for d in there if d.split(".")[0] in OTHER_DEVICES]
 
 
 def machine_id() -> str:
-    """The processor, the other devices and OpenVINO's version: what a measurement depends on."""
+    """The processor, the other devices and OpenVINO's version, on which a measurement depends."""
     names = [core().get_property(device, "FULL_DEVICE_NAME") for device in core().available_devices]
     return "; ".join([*names, openvino.__version__])
 
 
 def compile_options(precision: Precision, threads: int | None, device: str) -> dict[str, Any]:
-    """OpenVINO's options; ValueError where the device or the precision is not there."""
+    """OpenVINO's options; ValueError if the device or the precision is not available."""
     available = core().available_devices
     family = device.split(".")[0]
     if family not in {name.split(".")[0] for name in available}:
@@ -78,6 +78,6 @@ def compile_options(precision: Precision, threads: int | None, device: str) -> d
         if family == "CPU":
             options["INFERENCE_NUM_THREADS"] = threads
             # OpenVINO binds its threads to cores, counting from the first: on Linux several
-            # processes with one thread each would all sit on one core, and be no faster than one.
+            # processes with one thread each would share one core and be no faster than one process.
             options["ENABLE_CPU_PINNING"] = False
     return options

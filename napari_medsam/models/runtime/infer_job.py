@@ -1,8 +1,8 @@
-"""A use of an infer request that another thread may cancel at any moment.
+"""`InferJob`: inferences on one OpenVINO infer request that any thread may cancel at any time.
 
-OpenVINO's own cancel acts on a request at work and is forgotten by one that is idle; here it is
-remembered, so that a cancel between two inferences of one job is not lost, and one after the job
-has no effect on the next.
+OpenVINO's own cancel acts only on a running request; an idle request forgets it. A job remembers
+it, so a cancel between two inferences of the job is not lost, and a cancel after the job does not
+affect the next one.
 """
 
 from __future__ import annotations
@@ -17,10 +17,9 @@ from napari_medsam.models.specs.errors import Cancelled
 
 
 class InferJob:
-    """One or several inferences in turn on one infer request.
+    """One or more inferences, one after the other, on one infer request.
 
-    A cancel between two inferences is remembered and found by the next `start` or `result`;
-    OpenVINO alone would forget it.
+    After a cancel between two inferences the next `start` or `result` raises `Cancelled`.
     """
 
     def __init__(self, request: Any, lock: threading.Lock) -> None:
@@ -39,7 +38,7 @@ class InferJob:
             self.is_started = True
 
     def result(self) -> tuple[NDArray[np.float32], ...]:
-        """Wait; return copies of the outputs, for the request's own memory is written again."""
+        """Wait; return copies of the outputs, since the next inference overwrites the memory."""
         try:
             self._request.wait()
         except RuntimeError:
@@ -51,13 +50,13 @@ class InferJob:
         return tuple(tensor.data.copy() for tensor in self._request.output_tensors)
 
     def cancel(self) -> None:
-        """Call with the lock held."""
+        """Cancel the job; call this with the lock held."""
         self._cancelled = True
         if self.is_started:
             self._request.cancel()
 
     def wait(self) -> None:
-        """Stop and wait for what is still running."""
+        """Cancel an inference that is still running, and wait for its end."""
         if self.is_started:
             with self._lock:
                 self.cancel()
@@ -68,7 +67,7 @@ class InferJob:
 
 
 def _set_input(request: Any, index: int, array: NDArray[Any]) -> None:
-    """Copy `array` in, casting and rearranging on the way."""
+    """Copy `array` into the input tensor; its type and memory layout are converted."""
     tensor = request.get_input_tensor(index)
     if tuple(tensor.shape) != array.shape:
         tensor.shape = array.shape

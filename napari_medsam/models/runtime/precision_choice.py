@@ -34,7 +34,7 @@ def compute_mode_for(preference: PrecisionPreference | Precision, identity: str)
     preference
         The user's choice, or a precision.
     identity
-        Of the model without its precision, `loading.Prepared.identity`.
+        The model's identity without its precision, as in `loading.Prepared.identity`.
     """
     if preference != "auto":
         return ComputeMode("CPU", preference)
@@ -42,7 +42,7 @@ def compute_mode_for(preference: PrecisionPreference | Precision, identity: str)
 
 
 def recall(identity: str) -> ComputeMode | None:
-    """The mode measured for a model on this machine as it is now; None if there is none."""
+    """The mode measured for a model on this machine in its present state; None if there is none."""
     entry = _measured(_store.read()).get(_key(identity))
     if not isinstance(entry, dict) or entry.get("precision") not in get_args(Precision):
         return None

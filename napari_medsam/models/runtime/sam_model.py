@@ -1,10 +1,10 @@
-"""A model ready to run: compiled encoder and decoders, an encode queue, and cancelling.
+"""`SamModel`: a model ready to run, with compiled encoder and decoders, encode queue and cancel.
 
 Threads: one worker at a time calls `encode`, `encode_many` and `decode`; `cancel` may be called
 from any thread at any time. Encoder and decoders have infer requests of their own, so a decode
-between two images of `encode_many` neither waits for nor disturbs the encode running ahead.
+between two images of `encode_many` neither waits for nor disturbs the encode that runs ahead.
 
-Numbers: the precision is set explicitly. Left alone, OpenVINO uses bfloat16 where a CPU has it,
+Numbers: the precision is set explicitly. By default OpenVINO uses bfloat16 on CPUs that have it,
 and masks would differ from machine to machine.
 """
 
@@ -28,11 +28,11 @@ from napari_medsam.models.specs.errors import Cancelled as Cancelled
 
 Float = NDArray[np.float32]
 
-GRAPH_VERSION = 2  # to be raised whenever a change of the graphs could change a number
+GRAPH_VERSION = 2  # increase it whenever a change of the graphs could change a number
 
-# Boxes decoded at once: more are done in turns. Every box has its own 4096 image tokens, and the
-# decoder keeps the memory of the largest call it has seen, about 45 MB a box. Eight at once would
-# be a twentieth faster than twice four.
+# Boxes decoded in one call; more need several calls. Every box has its own 4096 image tokens, and
+# the decoder retains the memory of its largest call so far, about 45 MB per box. One call of eight
+# would be a twentieth faster than two calls of four.
 BOXES_AT_ONCE = 4
 
 
@@ -40,7 +40,7 @@ class DecodedMasks(NamedTuple):
     """Masks of N prompts.
 
     ``logits`` is (N, K, L, L) float32, L x L covering the model's square input, K = 1, 3 or 4
-    masks; ``iou`` is (N, K) float32, their predicted IoU: the highest is the one to take.
+    masks; ``iou`` is (N, K) float32, their predicted IoU: use the mask with the highest.
     """
 
     logits: Float
@@ -48,36 +48,36 @@ class DecodedMasks(NamedTuple):
 
 
 class Networks(NamedTuple):
-    """The graphs of a model: the encoder, and a decoder for each kind of prompts on demand.
+    """The graphs of a model: the encoder, and on demand a decoder for each kind of prompt.
 
-    The encoder takes ``image`` (1, 3, side, side) and gives (1, h, w, C); the decoders' inputs
+    The encoder takes ``image`` (1, 3, side, side) and returns (1, h, w, C); the decoders' inputs
     are those of `sam_decoder.build_decoder`.
     """
 
     encoder: Any  # openvino.Model
     decoder: Callable[[Prompts, Masks], Any]
-    prompts: tuple[Prompts, ...] = ("boxes", "points", "points+mask")  # kinds it can be built for
+    prompts: tuple[Prompts, ...] = ("boxes", "points", "points+mask")  # kinds of decoders
     at_once: int = BOXES_AT_ONCE  # prompts a decoder takes in one call
 
 
 class SamModel:
-    """An encoder and its decoders, compiled.
+    """A compiled encoder and its compiled decoders.
 
     Parameters
     ----------
     networks
         The graphs.
     contract
-        How images and prompts must be brought.
+        How images and prompts must be prepared.
     identity
-        Which family and weights; the way to compute and the graphs' version are appended.
+        The family and the weights; the compute mode and the graphs' version are appended.
     precision
         ``"f32"`` gives the same masks on every machine, ``"bf16"`` is about 1.8 times faster on
-        CPUs that have it.
+        CPUs that support it.
     threads
         CPU threads; None leaves the choice to OpenVINO.
     device
-        OpenVINO's name of the device.
+        OpenVINO's name for the device.
     """
 
     def __init__(
@@ -100,8 +100,8 @@ class SamModel:
         self._lock = threading.Lock()
         self._jobs: set[InferJob] = set()
         self._decode_requests: dict[tuple[Prompts, Masks], Any] = {}
-        # The decoder every click needs is compiled beside the encoder: compiling keeps one core
-        # busy, and not the interpreter.
+        # The decoder for boxes, which every click needs, is compiled in parallel with the encoder:
+        # compiling occupies one core and not the interpreter.
         with ThreadPoolExecutor(1, "compile-decoder") as aside:
             decoder = aside.submit(self._decoder, "boxes", contract.box_masks)
             self._encoder = self._compile(networks.encoder)
@@ -110,7 +110,7 @@ class SamModel:
 
     @property
     def prompt_kinds(self) -> tuple[Prompts, ...]:
-        """The kinds of prompts the decoder computes; what it was trained for says `contract`."""
+        """The kinds of prompts the decoder computes; `contract` says which it was trained for."""
         return self._prompts
 
     @property
@@ -125,26 +125,26 @@ class SamModel:
         Parameters
         ----------
         image
-            (3, side, side) float32, prepared as `contract` says.
+            (3, side, side) float32, prepared as `contract` requires.
 
         Returns
         -------
-        (C, h, w) float32, the caller's own. Its memory is channels last, as `decode` wants it.
+        (C, h, w) float32, owned by the caller. Its memory is channels last, as `decode` needs it.
 
         Raises
         ------
         Cancelled
-            Where `cancel` was called meanwhile.
+            `cancel` was called meanwhile.
         """
         with self._job(self._encode_request) as job:
             job.start(self._checked_image(image))
             return _embedding(job.result())
 
     def encode_many(self, images: Iterable[Float]) -> Iterator[Float]:
-        """Encode images one by one, lazily, always one ahead of the caller.
+        """Encode images one by one, lazily, always one image ahead of the caller.
 
-        While the caller works on an embedding the next image is being encoded. Closing the
-        generator stops that. Once `cancel` was called, the next step raises `Cancelled`.
+        While the caller works on an embedding, the next image is encoded. Closing the generator
+        stops that. After `cancel` was called, the next step raises `Cancelled`.
         """
         with self._job(self._encoder.create_infer_request()) as job:
             for image in images:
@@ -170,14 +170,14 @@ class SamModel:
         boxes
             (N, 4) x_min, y_min, x_max, y_max in the prompt frame (``contract.prompt_side``).
         masks
-            ``"first"``: the single-mask token's logits; ``"several"``: of the other three, of
-            which the one with the highest ``iou`` is meant; ``"all"``: of all four. None: as the
-            family was trained for (``contract.box_masks``).
+            ``"first"``: the logits of the single-mask token; ``"several"``: of the other three
+            tokens, of which the one with the highest ``iou`` is the answer; ``"all"``: of all
+            four. None: as the family was trained (``contract.box_masks``).
 
         Raises
         ------
         Cancelled
-            Where `cancel` was called meanwhile.
+            `cancel` was called meanwhile.
         """
         boxes = np.asarray(boxes, dtype=np.float32)
         if boxes.ndim != 2 or boxes.shape[1] != 4:
@@ -196,7 +196,7 @@ class SamModel:
         mask: ArrayLike | None = None,
         masks: Masks | None = None,
     ) -> DecodedMasks:
-        """Masks of N prompts, each of P points, perhaps a box, perhaps an earlier mask.
+        """Masks of N prompts, each of P points, optionally a box, optionally an earlier mask.
 
         Parameters
         ----------
@@ -204,19 +204,19 @@ class SamModel:
             (C, h, w), any float type.
         points, labels
             (N, P, 2) x, y in the prompt frame, and (N, P): 1 inside, 0 outside. P may be 0
-            where there are boxes.
+            if there are boxes.
         boxes
             (N, 4), or None.
         mask
-            (N, 1, 4h, 4w) logits of an earlier decode, or their sigmoid where
+            (N, 1, 4h, 4w) logits of an earlier decode, or their sigmoid if
             ``contract.mask_prompt`` says so, or None.
         masks
-            As in `decode`; None: ``contract.point_masks`` where there is neither box nor mask.
+            As in `decode`; None: ``contract.point_masks`` if there is neither box nor mask.
 
         Raises
         ------
         ValueError
-            Where the family's decoder takes no points, or no mask.
+            The family's decoder takes no points, or no mask.
         """
         prompts = _as_points(points, labels, boxes)
         if masks is None:
@@ -228,7 +228,7 @@ class SamModel:
         return self._decode("points+mask", masks, embedding, (*prompts, mask))
 
     def cancel(self) -> None:
-        """Stop what runs now: it raises `Cancelled` in its worker. Later calls are not affected."""
+        """Stop running jobs: each raises `Cancelled` in its worker. Later calls are unaffected."""
         with self._lock:
             for job in self._jobs:
                 job.cancel()
@@ -281,7 +281,7 @@ class SamModel:
 
     @contextmanager
     def _job(self, request: Any) -> Iterator[InferJob]:
-        """A use of `request` that `cancel` can reach; nothing of it runs on afterwards."""
+        """A job on `request` that `cancel` can stop; nothing of it still runs afterwards."""
         job = InferJob(request, self._lock)
         with self._lock:
             self._jobs.add(job)
@@ -300,7 +300,7 @@ def _embedding(outputs: tuple[Float, ...]) -> Float:
 def _as_points(
     points: ArrayLike, labels: ArrayLike, boxes: ArrayLike | None
 ) -> tuple[Float, NDArray[np.int32]]:
-    """SAM's order of prompt tokens: points, then a box's corners, else one padding point."""
+    """SAM's order of prompt tokens: the points, then a box's corners or one padding point."""
     points = np.asarray(points, dtype=np.float32)
     labels = np.asarray(labels, dtype=np.int32)
     if points.ndim != 3 or points.shape[2] != 2 or labels.shape != points.shape[:2]:

@@ -1,7 +1,7 @@
-"""Whether a model finds a bright disc on black that a box is drawn around.
+"""The self-test: whether a model finds a bright disc on black from a box around it.
 
-Tells a wrong input contract (another normalization, another prompt frame) from a right one where
-the files alone do not say; not a measure of quality.
+It distinguishes a wrong input contract (another normalization, another prompt frame) from the
+right one if the files do not say which it is. It is not a measure of quality.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from napari_medsam.input_contract import InputContract
 from napari_medsam.models.runtime.sam_model import SamModel
 
-ENOUGH = 0.8  # IoU; right contracts of real weights reach 0.95
-CENTRE_X, CENTRE_Y, RADIUS = 0.36, 0.42, 0.16  # off the middle: a wrong frame misses the disc
+ENOUGH = 0.8  # IoU; real weights under the right contract reach 0.95
+CENTRE_X, CENTRE_Y, RADIUS = 0.36, 0.42, 0.16  # off-centre: a wrong frame misses the disc
 
 
 def disc_iou(model: SamModel) -> float:
-    """IoU of the disc and the mask of highest score for a box 2 % larger on each side."""
+    """IoU of the disc and the mask with the highest score, for a box 2 % larger on each side."""
     contract = model.contract
     embedding = model.encode(prepared(draw_disc(contract.side), contract))
     low_x, low_y = CENTRE_X - RADIUS - 0.02, CENTRE_Y - RADIUS - 0.02
@@ -31,13 +31,13 @@ def disc_iou(model: SamModel) -> float:
 
 
 def draw_disc(side: int) -> NDArray[np.uint8]:
-    """(side, side, 3) uint8: a disc of 200 on 10."""
+    """(side, side, 3) uint8: a disc of value 200 on a background of 10."""
     picture = np.where(_disc(side), 200, 10).astype(np.uint8)
     return np.repeat(picture[:, :, None], 3, axis=2)
 
 
 def prepared(picture: NDArray[np.uint8], contract: InputContract) -> NDArray[np.float32]:
-    """A square picture of the input's size, normalized by the contract; (3, side, side)."""
+    """A square picture of the input's size, normalized as the contract says; (3, side, side)."""
     values = picture.astype(np.float64)
     if contract.mean is None or contract.std is None:
         normal = (values - values.min()) / max(float(values.max() - values.min()), 1e-8)

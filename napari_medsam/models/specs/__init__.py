@@ -1,1 +1,1 @@
-"""What is known of each model: catalogue, input contract, errors."""
+"""Facts about each model: the catalogue and input contracts; and the errors of models."""

@@ -1,8 +1,8 @@
-"""Which models exist: one record each of what it is, what it wants, and where its weights lie.
+"""The catalogue of models: one `ModelSpec` each, with input contract and source of the weights.
 
-This is the single source of truth; the store, the command line, the README's table and the
-widget read it. It imports no runtime, so listing models is instant. The addresses are the
-authors' own. Licences are those of the code; no repository states another for its weights.
+It is the single source of truth; the store, the command line, the README's table and the widget
+read it. It imports no runtime, so listing models is instant. The addresses are the authors' own.
+Licences are those of the code; no repository states another licence for its weights.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from napari_medsam.models.specs.model_spec import WeightsFile as WeightsFile
 from napari_medsam.models.specs.model_spec import WheelSource as WheelSource
 
 CHALLENGE_MODALITIES = MODALITIES
-"""The challenge had all of them."""
+"""The challenge used all modalities of this program."""
 
 LITE_MEDSAM = ModelSpec(
     name="litemedsam",
@@ -101,7 +101,7 @@ DAFT_MODALITIES: dict[str, tuple[str, ...]] = {
     "Microscopy": ("Microscopy",),
     "OCT": ("OCT",),
 }
-"""The names of DAFT's files, both releases, and what each was tuned on."""
+"""The names in DAFT's files of both releases, and the modalities each was tuned on."""
 
 
 def _daft(name: str, modalities: tuple[str, ...]) -> ModelSpec:
@@ -157,7 +157,7 @@ HAWKEN50_EFFICIENT_VIT = ModelSpec(
     family="unit_box_512",
     contract=contracts.HAWKEN50,
     file=WeightsFile("encoder.xml"),
-    source=UrlSource(_OSF),  # a zip of both
+    source=UrlSource(_OSF),  # one zip with both hawken50 models
     licence="Apache-2.0",
     paper="Team hawken50, CVPR 2024 challenge, https://openreview.net/forum?id=bEQ2KJ9Cgw",
     homepage="https://github.com/NeuroDesk/cvpr-sam-on-laptop-2024",
@@ -347,12 +347,12 @@ DEFAULT = LITE_MEDSAM.name
 
 
 def spec(name: str) -> ModelSpec:
-    """Return the model of the catalogue called `name`; for imported ones too see `store.spec`.
+    """The catalogue's model called `name`; `store.model_spec` also finds imported ones.
 
     Raises
     ------
     ValueError
-        Naming the known models.
+        There is none; the message lists the known models.
     """
     for model in CATALOGUE:
         if model.name == name:

@@ -14,7 +14,7 @@ from napari_medsam.input_contract import InputContract, OriginalRules, Statistic
 
 IMAGE_NET_MEAN: Statistics = (123.675, 116.28, 103.53)
 IMAGE_NET_STD: Statistics = (58.395, 57.12, 57.375)
-MANY_POINTS = 64  # no family that takes points has a limit of its own but EfficientSAM
+MANY_POINTS = 64  # of the families that take points only EfficientSAM has its own limit
 
 LITE = InputContract(
     side=256,
@@ -27,12 +27,12 @@ LITE = InputContract(
 """LiteMedSAM and Rep-MedSAM."""
 
 DAFT = replace(LITE, original_3d=OriginalRules(includes_last=False))
-"""As its python script; its C++ one takes the next box from the full-size mask."""
+"""As in DAFT's Python script; its C++ program takes the next box from the full-size mask."""
 
 HAWKEN50_ONNX = replace(
     LITE, original_3d=OriginalRules(margin=7.0, followed=("CT", "MR"), voted=("PET",))
 )
-"""LiteMedSAM in hawken50's ONNX files, as their python script runs it."""
+"""LiteMedSAM in hawken50's ONNX files, as their Python script runs it."""
 
 _MEDFICIENT_3D = OriginalRules(includes_last=False, next_box="mask", margin=0.0)
 
@@ -45,19 +45,19 @@ MEDFICIENT = InputContract(
     enlarge="through_input",
     original_3d=_MEDFICIENT_3D,
 )
-"""MedficientSAM from its checkpoint, as its python script does."""
+"""MedficientSAM from its checkpoint, as its Python script does."""
 
 UNIT_BOXES = replace(
     MEDFICIENT,
     interpolation="linear",
     prompt_side=1.0,
     truncates_boxes=False,
-    enlarge="cropped",  # the decoder enlarges its logits to the input's size itself
+    enlarge="cropped",  # the decoder itself enlarges its logits to the input's size
 )
 """MedficientSAM's OpenVINO and ONNX files: boxes in units of the long side, linear."""
 
 HAWKEN50 = replace(UNIT_BOXES, original_3d=replace(_MEDFICIENT_3D, voted=("PET",)))
-"""hawken50's OpenVINO files, whose program grew from MedficientSAM's."""
+"""hawken50's OpenVINO files; their program is derived from MedficientSAM's."""
 
 SAM = InputContract(
     side=1024,
@@ -74,7 +74,7 @@ SAM = InputContract(
     accepts_mask=True,
     point_masks="several",
 )
-"""SAM and MobileSAM; for points alone the best of three masks, as the authors advise."""
+"""SAM and MobileSAM; for points only, the best of three masks, as the authors advise."""
 
 MEDSAM = replace(
     SAM,
@@ -88,7 +88,7 @@ MEDSAM = replace(
     accepts_mask=False,
     point_masks="first",
 )
-"""MedSAM ViT-B: SAM's network tuned with boxes alone, on min-max pictures."""
+"""MedSAM ViT-B: SAM's network tuned with boxes only, on min-max normalized pictures."""
 
 EFFICIENT_VIT_SAM = replace(SAM, side=512, accepts_mask=False)
 """EfficientViT-SAM L0 to L2 as released: 512-pixel input, but prompts in a 1024 frame."""

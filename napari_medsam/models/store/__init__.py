@@ -1,1 +1,1 @@
-"""Models on this disk, and how they are downloaded."""
+"""Models stored on this disk, and their downloads."""

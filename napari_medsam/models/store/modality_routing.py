@@ -1,7 +1,8 @@
-"""The right model for a modality: the challenge teams' rules as data, over one vocabulary.
+"""Which model to use for a modality: the challenge teams' rules as data, in one vocabulary.
 
-A modality is a word of `CHALLENGE_MODALITIES`, from a DICOM header, from the user, or from the
-name of a challenge file. Other names are not read: "US" and "CT" stand in too many of them.
+A modality is a word of `CHALLENGE_MODALITIES`; it comes from a DICOM header, from the user, or
+from the name of a challenge file. Other file names are not parsed: too many of them contain "US"
+or "CT".
 
 Rules: DAFT, ``PerfectMetaOpenVINO.py``; hawken50, ``cpp/src/main.cpp``.
 """
@@ -25,11 +26,11 @@ _CHALLENGE_NAME = re.compile(r"[23]dbox_([a-z]+(?:-[a-z]+)?)(?:[_.]|$)", re.IGNO
 
 @dataclass(frozen=True)
 class Route:
-    """Which model a team takes for a modality, and from how many sides it looks.
+    """The model that a team uses for a modality, and the number of axes it segments along.
 
-    ``views`` is 3 where every slice of all three axes is segmented and each voxel takes the most
+    ``views`` is 3 if every slice of all three axes is segmented and each voxel gets the most
     frequent label, the smallest of equally frequent ones (hawken50's rule for PET); ``only_3d``
-    where the rule holds for volumes alone.
+    is True if the rule holds for volumes only.
     """
 
     team: str
@@ -40,7 +41,7 @@ class Route:
 
 
 DAFT_ROUTES: tuple[Route, ...] = (
-    Route("DAFT", "CT", "daft-ct"),  # of the first release; the second has "3D" for it
+    Route("DAFT", "CT", "daft-ct"),  # first release; the second uses "3D" instead
     *(Route("DAFT", word, "daft-3d") for word in ("CT", "MR", "PET")),
     Route("DAFT", "US", "daft-us"),
     Route("DAFT", "X-Ray", "daft-xray"),
@@ -59,8 +60,8 @@ HAWKEN50_ROUTES: tuple[Route, ...] = (
 )
 ROUTES = DAFT_ROUTES + HAWKEN50_ROUTES[:2]  # the last is LiteMedSAM under another name
 
-# Models for any modality, best first where none is routed; the rest follow in the catalogue's
-# order. The default comes first: it is the one everything here is measured with.
+# Models for any modality, best first, if no rule names one; the rest follow in the catalogue's
+# order. The default comes first: all measurements of this project use it.
 GENERAL: tuple[str, ...] = (
     DEFAULT,
     "daft-general",
@@ -72,7 +73,7 @@ GENERAL: tuple[str, ...] = (
 
 
 def challenge_modality(path: str | PurePath) -> str:
-    """The modality a challenge file's name begins with, or "" where it is no such name.
+    """The modality at the start of a challenge file's name, or "" for any other name.
 
     ``2DBox_Microscope_0001.npz`` is "Microscopy"; ``patient_US_7.npz`` is "".
     """
@@ -81,7 +82,7 @@ def challenge_modality(path: str | PurePath) -> str:
 
 
 def route(team: Literal["DAFT", "hawken50"], modality: str, *, is_3d: bool) -> Route | None:
-    """The team's own rule for a modality; None where it has none."""
+    """The team's own rule for a modality; None if it has none."""
     for one in DAFT_ROUTES if team == "DAFT" else HAWKEN50_ROUTES:
         if one.modality == modality and (is_3d or not one.only_3d):
             return one
@@ -89,21 +90,21 @@ def route(team: Literal["DAFT", "hawken50"], modality: str, *, is_3d: bool) -> R
 
 
 def resolve(name: str, modality: str, installed: Sequence[ModelSpec]) -> tuple[ModelSpec, str]:
-    """The model to use, and why, in a sentence.
+    """The model to use, and the reason as a sentence.
 
     Parameters
     ----------
     name
         A model's name, or ``"auto"``.
     modality
-        A word of `CHALLENGE_MODALITIES`, or "" where it is not known.
+        A word of `CHALLENGE_MODALITIES`, or "" if it is not known.
     installed
-        The models that are here (`store.installed`); with ``"auto"`` one of them is chosen.
+        The installed models (`store.installed`); with ``"auto"`` one of them is chosen.
 
     Raises
     ------
     ValueError
-        Where the model is not among the installed, or there are none.
+        The model is not installed, or no model is.
     """
     by_name = {model.name: model for model in installed}
     if name != AUTO:
@@ -129,7 +130,7 @@ def _routed(modality: str, by_name: dict[str, ModelSpec]) -> tuple[ModelSpec, st
 
 
 def _imported(modality: str, installed: Sequence[ModelSpec]) -> tuple[ModelSpec, str] | None:
-    """A model of the user's own for exactly this modality."""
+    """A model that the user imported for exactly this modality."""
     known = {model.name for model in CATALOGUE}
     for model in installed:
         if model.name not in known and model.modalities == (modality,):

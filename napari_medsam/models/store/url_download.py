@@ -1,4 +1,4 @@
-"""Download one file over HTTPS, with progress, and stoppable."""
+"""Download one file over HTTPS, with progress and cancelling."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ def download_url(
     is_cancelled: Callable[[], bool],
     open_url: Callable[..., Any] = urllib.request.urlopen,
 ) -> Path:
-    """Download `url` into the folder `into`, under its own name.
+    """Download `url` into the folder `into`, under the name in the address.
 
     Parameters
     ----------
     url, into, progress, is_cancelled
-        As their names say.
+        The address, the target folder, and the callbacks as in `pip_download`.
     open_url
-        What opens the address; the tests have one of their own.
+        Opens the address; the tests pass their own.
 
     Raises
     ------
     StoreError
-        Where the address is not HTTPS, cannot be reached, or ends early.
+        The address is not HTTPS, cannot be reached, or its content ends early.
     Cancelled
-        Where `is_cancelled` became true.
+        `is_cancelled` returned True.
     """
     path = into / Path(urllib.parse.urlsplit(url).path).name
     try:
         with open_url(_https(url), timeout=_TIMEOUT_SECONDS) as answer, path.open("wb") as file:
-            _https(answer.url)  # it may have led elsewhere
+            _https(answer.url)  # it may have been redirected
             total, done = int(answer.headers.get("Content-Length") or 0), 0
             while chunk := answer.read(_CHUNK):
                 if is_cancelled():
