@@ -1,4 +1,4 @@
-"""Make a kit: wheels for each target, weights, install scripts, and the hashes of all of it."""
+"""Build a kit: wheels for each target, weights, install scripts, and the hashes of all files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Tell = Callable[[str], None]
 EXTRAS = ("pyqt6", "pyside6")
 WHEELS, WEIGHTS, ABOUT = "wheels", "weights", "kit.json"
 SCRIPTS = {"install.sh": "\n", "install.bat": "\r\n", "README.txt": "\r\n"}
-"""Text files of a kit, and how their lines end: Windows' own editor and shell want both bytes."""
+"""Text files of a kit, with their line ends: the editor and shell of Windows need CR and LF."""
 
 
 def build_kit(
@@ -38,22 +38,22 @@ def build_kit(
     tell: Tell = lambda sentence: None,
     fetcher: Callable[[Target, Path], Fetch] = pip_fetch,
 ) -> Path:
-    """Make a kit in an empty or new folder.
+    """Build a kit in an empty or new folder.
 
     Parameters
     ----------
     folder
-        Where it goes; about 350 MB a target.
+        The destination; about 350 MB per target.
     targets
         The machines it is for.
     models
-        Names of the catalogue whose weights are taken along; fetched where they are not here.
+        Names of the catalogue whose weights are included; fetched if they are not installed.
     qt
         The Qt binding: "pyqt6" (GPL) or "pyside6" (LGPL).
     tell
         Called with a sentence for each step.
     fetcher
-        What downloads wheels for a target under constraints; the tests have one of their own.
+        Downloads wheels for a target under constraints; the tests pass their own.
 
     Returns
     -------
@@ -62,9 +62,9 @@ def build_kit(
     Raises
     ------
     ValueError
-        Where the folder holds something, or a target, model or binding is unknown.
+        If the folder is not empty, or a target, model or binding is unknown.
     StoreError
-        Where wheels or weights cannot be had.
+        If wheels or weights cannot be obtained.
     """
     if qt not in EXTRAS:
         raise ValueError(f"{qt!r} is no Qt binding known here; take {' or '.join(EXTRAS)}.")
@@ -108,7 +108,7 @@ def _wheels(
 
 
 def _put_weights(name: str, into: Path) -> None:
-    """Copy a model's published file, known by its hash wherever it goes."""
+    """Copy a model's published file, identified by its hash whatever its path."""
     model = store.model_spec(name)
     if store.model_record(name) is not None or model.file.sha256 is None:
         raise StoreError(
@@ -121,14 +121,14 @@ def _put_weights(name: str, into: Path) -> None:
 
 
 def _requirements(wheels: Sequence[WheelFile]) -> str:
-    """For ``pip install --require-hashes``: each wheel alone is allowed."""
+    """For ``pip install --require-hashes``: only the listed wheels are allowed."""
     return "".join(
         f"{one.name}=={one.version} --hash=sha256:{file_sha256(one.path)}\n" for one in wheels
     )
 
 
 def _about(found: dict[Target, list[WheelFile]], models: Sequence[str], qt: str) -> dict[str, Any]:
-    """What the kit is for, and what is in it under which licence."""
+    """What the kit is for, and the licence of each of its parts."""
     every = {one.path.name: one for wheels in found.values() for one in wheels}
     return {
         "napari_medsam": __version__,
