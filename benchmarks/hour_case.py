@@ -1,4 +1,4 @@
-"""The case of the hour: where it is, its reference in the window's own voxels, the final check."""
+"""The case of the hour: its location, its reference on the window's grid, and the final check."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ N_LABELS = 5
 
 
 class NoCase(Exception):
-    """The case is not here; the text says what was looked for."""
+    """The case is missing; the message names what was searched for."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class HourCase:
         Raises
         ------
         NoCase
-            Where `voxels` are not this image.
+            If `voxels` are not this image.
         """
         for flips in np.ndindex(2, 2, 2):
             turned = tuple(slice(None, None, -1 if flip else 1) for flip in flips)
@@ -56,12 +56,12 @@ class HourCase:
 
 
 def open_case(folder: Path, name: str) -> HourCase:
-    """A case of the reference data, by name.
+    """Open a case of the reference data, by name.
 
     Raises
     ------
     NoCase
-        Where it is not there, or has not enough labels.
+        If it is missing or has not enough labels.
     """
     arrays, native = folder / "cases" / f"{name}.npz", folder / "native" / name
     if not arrays.exists() or not native.exists():
@@ -88,7 +88,7 @@ def _organs(about: dict[str, Any], reference: np.ndarray) -> dict[str, int]:
 
 
 def _dropped(native: Path) -> Path:
-    """The image's file; the folder itself where it holds a DICOM series."""
+    """The image's file, or the folder itself if it holds a DICOM series."""
     images = [p for p in sorted(native.iterdir()) if p.name.endswith((".nii.gz", ".nrrd", ".nii"))]
     images = [p for p in images if not any(word in p.name for word in ("seg", "label"))]
     return images[0] if len(images) == 1 else native

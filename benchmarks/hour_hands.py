@@ -1,4 +1,4 @@
-"""Hands that work on the window as a user's do, and are counted: clicks, drags, keys, waiting."""
+"""Simulated hands: they use the window as a user does and count clicks, drags, keys and waiting."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Step:
 
 @dataclass
 class Diary:
-    """The steps of a job in order, and every problem that the dock told meanwhile."""
+    """The steps of a job in order, and every problem that the dock reported meanwhile."""
 
     steps: list[Step] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -63,7 +63,7 @@ class CountedHands:
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Count what follows under a name; the same name again goes on counting there."""
+        """Count what follows under a name; if the name is used again, its count continues."""
         found = [step for step in self.diary.steps if step.name == name]
         step = found[0] if found else Step(name)
         self.diary.steps = [other for other in self.diary.steps if other is not step] + [step]
@@ -200,14 +200,14 @@ class CountedHands:
         return waited
 
     def note_problem(self) -> None:
-        """Remember what the dock shows with a warning sign."""
+        """Record a warning that the dock shows."""
         panel = self._dock.controller.panel()
         if panel.is_problem and panel.message not in self.diary.problems:
             self.diary.problems.append(panel.message)
 
 
 def press(dialog: QDialog, text: str) -> None:
-    """Press the button with a text, or, where there is none, the one that Enter would press."""
+    """Press the button with a text or, if there is none, the one that Enter would press."""
     from qtpy.QtWidgets import QPushButton
 
     buttons = dialog.findChildren(QPushButton)

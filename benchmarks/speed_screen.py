@@ -68,7 +68,7 @@ def late_shelf(threads: int | None, go: threading.Event) -> Any:
 
 
 class Ticker:
-    """Notes how many milliseconds too late a timer of 5 ms is called."""
+    """Records how many milliseconds too late a timer of 5 ms is called."""
 
     def __init__(self) -> None:
         from qtpy.QtCore import Qt, QTimer
@@ -121,7 +121,7 @@ class Scroller:
 
 
 def run_until(condition: Callable[[], bool]) -> None:
-    """Run Qt's own event loop until something has happened."""
+    """Run Qt's own event loop until a condition is true."""
     from qtpy.QtCore import QEventLoop, QTimer
 
     loop, watch = QEventLoop(), QTimer()

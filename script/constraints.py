@@ -82,7 +82,7 @@ def pins(resolved: str) -> list[str]:
 
 
 def check(uv: Path, target: Target, constraints: Path, resolved: Path) -> None:
-    """Stop where a target cannot be installed with wheels of these versions."""
+    """Exit if a target cannot be installed with wheels of these versions."""
     for binding in ("pyqt6", "pyside6"):
         where = ["--python-platform", UV_NAMES[target.platform], "--python-version", target.python]
         extras = ["--extra", "dicom", "--extra", binding, "--constraint", str(constraints)]
@@ -92,7 +92,7 @@ def check(uv: Path, target: Target, constraints: Path, resolved: Path) -> None:
 
 
 def compile_with(uv: Path, arguments: list[str], output: Path) -> None:
-    """Resolve pyproject.toml; CalledProcessError, after uv's own words, where it cannot be."""
+    """Resolve pyproject.toml; CalledProcessError, after uv's own message, if that fails."""
     quiet = ["--quiet", "--no-header", "--no-annotate", "--no-emit-index-url"]
     subprocess.run(
         [uv, "pip", "compile", *quiet, *arguments, "--output-file", output, "pyproject.toml"],

@@ -1,8 +1,8 @@
-"""The command line: wiring only. Each command reads its arguments and calls the rooms below.
+"""The command line: wiring only. Each command parses its arguments and calls the packages below.
 
-What is slow to import (numpy, OpenVINO, SimpleITK, rich, and for `view` napari) is imported by
-the command that needs it, when it runs; so `--version` and every `--help` answer at once, and
-nothing but `view` and `demo` without `--headless` ever loads napari or Qt.
+Slow imports (numpy, OpenVINO, SimpleITK, rich and, for `view`, napari) happen inside the command
+that needs them, when it runs. `--version` and every `--help` therefore answer immediately, and
+only `view` and `demo` without `--headless` ever load napari or Qt.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def _napari_medsam(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line and return its exit code: 0 done, 1 failed, 2 wrongly asked."""
+    """Run a command line and return its exit code: 0 success, 1 failure, 2 wrong usage."""
     print_anything()
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
@@ -103,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _with_command(given: list[str]) -> list[str]:
-    """Arguments with `view` put before them where they name files, or nothing at all."""
+    """The arguments, with `view` inserted in front if they name only files or nothing at all."""
     if not given:
         return ["view"]
     first = given[0]
@@ -114,10 +114,10 @@ def _with_command(given: list[str]) -> list[str]:
 
 
 def _addressed(command: Any, given: list[str]) -> tuple[Any, list[str], list[str]]:
-    """The command that arguments address, its full name in words, and its own arguments.
+    """The command that the arguments address, its full name, and its own arguments.
 
-    typer would find it too, but it loads pydantic (0.15 s) to parse the options of each group on
-    the way, even where none is given and the help of a command is all that is asked for.
+    typer could find it too, but it loads pydantic (0.15 s) to parse the options of each group on
+    the way, even if none is given and only the help of a command is requested.
     """
     path = ["napari-medsam"]
     while given and given[0] in _inner(command):
@@ -128,5 +128,5 @@ def _addressed(command: Any, given: list[str]) -> tuple[Any, list[str], list[str
 
 
 def _inner(command: Any) -> dict[str, Any]:
-    """The commands of a group by name; of a command that is none, nothing."""
+    """The commands of a group by name; empty for a command that is not a group."""
     return getattr(command, "commands", {})

@@ -1,4 +1,4 @@
-"""`batch`: a table of cases in, a folder of labels and a summary out."""
+"""`batch`: segment a table of cases into a folder of labels, with a summary."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def batch(
     ] = None,
     again: Annotated[bool, typer.Option("--again", help="Do everything anew.")] = False,
 ) -> None:
-    """Segment the cases of a table on all cores or a cluster; goes on where it was stopped."""
+    """Segment the cases of a table on all cores or a cluster; resume a stopped run."""
     from napari_medsam.batch.cohort import summary
     from napari_medsam.batch.cohort.run import SUMMARY, n_cohort_cases
     from napari_medsam.batch.cohort.run import run_cohort as run

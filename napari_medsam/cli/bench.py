@@ -1,4 +1,4 @@
-"""`bench`: what a click and a propagation cost on this machine."""
+"""`bench`: measure how long a click and a propagation take on this machine."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def bench(
 ) -> None:
     """Measure this machine: encode, decode, click and propagate. Takes less than a minute.
 
-    Also finds out what the precision "auto" means for this model here, and remembers it.
+    Also determines which precision "auto" selects for this model here, and stores the result.
     """
     from napari_medsam.cli.console import progress_bar
     from napari_medsam.cli.errors import usage

@@ -1,4 +1,4 @@
-"""`cache`: what is kept of images seen before, so that they need not be encoded again."""
+"""`cache`: the embeddings stored of images, so that they need not be encoded again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ app = typer.Typer(
 def info(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Say where the cache is and how much it holds."""
+    """Show where the cache is and how much it holds."""
     from napari_medsam.headless.embedding_store import disk_cache
 
     disk = disk_cache()
@@ -63,7 +63,7 @@ def set_preferences(
         ),
     ] = None,
 ) -> None:
-    """Choose how much room the cache may take, and how embeddings are kept."""
+    """Set how much disk space the cache may use, and how embeddings are stored."""
     from napari_medsam.cli.errors import usage
     from napari_medsam.headless.embedding_store import (
         cache_preferences,

@@ -1,4 +1,4 @@
-"""What is shown while something runs: on a terminal a bar with the time left, else nothing."""
+"""Progress in the terminal: a bar with the time left, or nothing if there is no terminal."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from contextlib import contextmanager
 def progress_bar(
     title: str, total: int | None = None, *, in_bytes: bool = False
 ) -> Iterator[Callable[[int, int | None], None]]:
-    """Give a function to call with what is done (and the total, where it was not known).
+    """Return a callback that takes the amount done (and the total, if it was not known before).
 
-    The bar is written to stderr, so that stdout holds results alone, and only where stderr is a
+    The bar is written to stderr, so that stdout holds only results, and only if stderr is a
     terminal.
     """
     # Every command imports this module for its `--help`; rich costs more than all of them.

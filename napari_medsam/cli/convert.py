@@ -1,4 +1,4 @@
-"""`convert`: one file to another format, on the same grid."""
+"""`convert`: convert one file to another format, on the same grid."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ def convert(
         bool, typer.Option("--raw", help="Leave PET values as stored instead of SUV.")
     ] = False,
 ) -> None:
-    """Convert an image or labels to another format; every value keeps its place.
+    """Convert an image or labels to another format; every voxel keeps its value and position.
 
-    The result is read back and compared before it is put in place.
+    The result is read back and compared before it is moved to its final name.
     """
     from napari_medsam.cli.segment import refuse_input
     from napari_medsam.formats.images.read import suffix_of

@@ -1,4 +1,4 @@
-"""`demo`: the synthetic sample case, on the screen or without one."""
+"""`demo`: the synthetic sample case, in napari or without a display."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def demo(
         str, typer.Option(help="A name that `models list` prints, or auto.")
     ] = "litemedsam",
 ) -> None:
-    """Try the program on a synthetic CT of an abdomen, drawn by the program itself.
+    """Try the program on a synthetic CT of an abdomen, which the program draws itself.
 
-    With --headless: five organs are boxed, propagated and saved, without a screen, leaving
-    labels.nii.gz, overlay.png and report.json in DIR.
+    With --headless, five organs are boxed, propagated and saved without a display; the results
+    are labels.nii.gz, overlay.png and report.json in DIR.
     """
     if headless is None:
         require_window()

@@ -1,4 +1,4 @@
-"""`doctor`: what works on this machine, what does not, and what to do about it."""
+"""`doctor`: report what works on this machine, what does not, and what to do about it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import typer
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Check this machine; exit code 1 where something that is needed does not work.
+    """Check this machine; exit code 1 if something that is needed does not work.
 
-    A "note" concerns the window only, or is a hint; the command line works without it.
+    A "note" concerns only the window, or is a hint; the command line works without it.
     """
     from napari_medsam.diagnostics import examine
 

@@ -1,4 +1,4 @@
-"""An exception as one sentence for the person at the terminal."""
+"""Turn an exception into one sentence for the person at the terminal."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from contextlib import contextmanager
 import typer
 
 EXPECTED = (ValueError, RuntimeError, ImportError)
-"""What the rooms raise on purpose, with a message meant for people (OSError and MemoryError
-have messages of their own)."""
+"""The exceptions that the packages raise on purpose, with a message for the user (OSError and
+MemoryError have messages of their own).
+"""
 
 LONGEST = 600
 
 
 @contextmanager
 def usage(option: str) -> Iterator[None]:
-    """Blame an option for a ValueError raised inside: wrong usage, exit code 2."""
+    """Report a ValueError raised inside as wrong usage of an option, exit code 2."""
     try:
         yield
     except ValueError as error:
@@ -24,9 +25,9 @@ def usage(option: str) -> Iterator[None]:
 
 
 def sentence(error: Exception) -> str:
-    """What went wrong, on one line.
+    """The error message on one line.
 
-    An exception nobody raises on purpose is a fault of the program and is called that.
+    An exception that is not raised on purpose is a bug in the program and is reported as one.
     """
     text = " ".join(str(error).split())
     if isinstance(error, MemoryError):

@@ -1,4 +1,4 @@
-"""`evaluate`: how good the labels of a folder are, against a reference."""
+"""`evaluate`: compare the labels of a folder with a reference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`info`: what a file or folder is, before anything is done with it."""
+"""`info`: show what a file or folder contains."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def info(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Say what a file or folder holds: series, size, spacing, orientation, modality, values.
+    """Show what a file or folder holds: series, size, spacing, orientation, modality, values.
 
-    Size and slice numbers are those of the LPS order that `segment` counts in: x to the
-    patient's left, y to the back, z to the head.
+    Size and slice numbers follow the LPS order that `segment` uses: x to the patient's left,
+    y to the back, z to the head.
     """
     from napari_medsam.formats.images.read import describe_image_file
 

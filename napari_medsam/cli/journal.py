@@ -1,4 +1,4 @@
-"""`journal`: what is kept of the work done in the window, so that none of it is lost."""
+"""`journal`: list, export and delete the journals, which store the work done in the window."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def list_journals(as_json: Annotated[bool, AS_JSON] = False) -> None:
 
 @app.command("info")
 def info(journal: Annotated[str, WHICH], as_json: Annotated[bool, AS_JSON] = False) -> None:
-    """Say what a journal holds: size of the image, steps, labels, models."""
+    """Show what a journal holds: size of the image, steps, labels, models."""
     from napari_medsam.journal.archive import describe_journals, find_journal
     from napari_medsam.journal.export import iso
 
@@ -72,7 +72,7 @@ def export(
         typer.Option("--output", "-o", metavar="FILE", help="The file; stdout when not given."),
     ] = None,
 ) -> None:
-    """Write a journal as JSON: who was asked what, with which model, and what it changed."""
+    """Export a journal as JSON: each prompt, the model that answered it, and what it changed."""
     from napari_medsam.journal.archive import find_journal
     from napari_medsam.journal.database import JournalDatabase
     from napari_medsam.journal.export import journal_as_json
@@ -93,7 +93,7 @@ def prune(
         float, typer.Option(min=0, help="Delete journals not written to for so many days.")
     ] = 90.0,
 ) -> None:
-    """Delete old journals; one that a window has open stays."""
+    """Delete old journals, except those that a window has open."""
     from napari_medsam.journal.archive import prune_journals
 
     gone = prune_journals(days)

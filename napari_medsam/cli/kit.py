@@ -1,4 +1,4 @@
-"""`kit`: all that a machine without a network needs, as a folder with an install script."""
+"""`kit`: a folder with everything an offline machine needs, including an install script."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def build(
     ] = None,
     qt: Annotated[str, typer.Option(help="pyqt6 (GPL) or pyside6 (LGPL).")] = "pyqt6",
 ) -> None:
-    """Download wheels of everything with pip, and put a kit together.
+    """Build an offline kit; the wheels of all dependencies are downloaded with pip.
 
-    Without --platform and --python it is for machines like this one.
+    Without --platform and --python, the kit is for machines like this one.
     """
     from napari_medsam import offline_kit
     from napari_medsam.storage.hashing import file_sha256
@@ -53,7 +53,7 @@ def build(
 
 @app.command()
 def verify(folder: Annotated[Path, typer.Argument(help="A kit.")]) -> None:
-    """Compare every file with its SHA-256, and see that nothing is lacking for any target."""
+    """Compare every file with its SHA-256, and check that no target lacks anything."""
     _say_verified(folder)
 
 
@@ -68,7 +68,7 @@ def _say_verified(folder: Path) -> None:
 
 
 def _targets(platforms: list[str] | None, pythons: list[str] | None) -> list[Target]:
-    """Every platform with every Python; those not given are this machine's."""
+    """Every platform combined with every Python; those not given are this machine's."""
     from napari_medsam.offline_kit import Target, target_here
 
     if not (platforms and pythons):

@@ -1,4 +1,4 @@
-"""`measure`: millilitres, diameters, grey values and change of the labels in a file."""
+"""`measure`: volume in ml, diameters, grey values and change of the labels in a file."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def measure(
 def _check(
     inputs: dict[str, Path | None], output: Path | None, axis: str, tolerance: float
 ) -> None:
-    """Refuse, as wrong usage, what can be seen to be wrong before anything is read."""
+    """Refuse, as wrong usage, every combination that is wrong without reading a file."""
     from napari_medsam.cli.segment import refuse_input
 
     for option, path in inputs.items():

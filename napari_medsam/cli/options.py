@@ -22,12 +22,12 @@ SPACING = typer.Option(
 
 
 def parse_spacing(text: str | None) -> Triple | None:
-    """Three positive numbers, as "0.5,0.5,2"; None for None.
+    """Parse three positive numbers, as "0.5,0.5,2"; None for None.
 
     Raises
     ------
     ValueError
-        It is something else.
+        If the text is anything else.
     """
     if text is None:
         return None

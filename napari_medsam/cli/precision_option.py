@@ -1,6 +1,7 @@
-"""A model opened with the precision that `--precision` asks for.
+"""Open a model with the precision given by `--precision`.
 
-Imports only what opening a model needs: the rest of a command is imported while it compiles.
+Imports only what opening a model needs: the rest of a command is imported while the model
+compiles.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ def parse_wish(text: str) -> PrecisionPreference:
 
 
 def begin_opening(name: str, wish: PrecisionPreference) -> Opening:
-    """Open a model in the background; "auto" is measured first where it never was."""
+    """Open a model in the background; "auto" is measured first if it never was."""
     if wish == "auto" and precision_choice.recall(loading.identity_of(name)) is None:
         measure(name)
     return Opening(name, wish)
 
 
 def measure(name: str) -> None:
-    """Find out what "auto" means for a model on this machine; stderr says what was found."""
+    """Measure which precision "auto" selects for a model on this machine; report it on stderr."""
     from napari_medsam.diagnostics.precision_check import remember_precision
 
     typer.echo("Measuring this machine, once ...", err=True)

@@ -1,4 +1,4 @@
-"""`predict`: a folder of the challenge's cases in, a folder of labels out."""
+"""`predict`: segment a folder of the challenge's cases into a folder of labels."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def predict(
         bool, typer.Option("--again", help="Do cases anew whose output is there already.")
     ] = False,
 ) -> None:
-    """Segment every case of a folder; goes on where an earlier run stopped."""
+    """Segment every case of a folder; resume a stopped run."""
     from napari_medsam.batch.challenge.predict import n_challenge_cases
     from napari_medsam.batch.challenge.predict import predict_cases as run
     from napari_medsam.cli.console import progress_bar

@@ -1,4 +1,4 @@
-"""`replay`: the labels of a journal again, without a window."""
+"""`replay`: rebuild the labels of a journal without a window."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ def replay(
         ),
     ] = False,
 ) -> None:
-    """Rebuild the labels that a journal leads to, bit for bit, and save them.
+    """Rebuild the labels that a journal records, bit for bit, and save them.
 
-    What a propagation had painted when the program was killed is part of it. For research use
+    This includes whatever a propagation had painted when the program was killed. For research use
     only.
     """
     from napari_medsam.formats.images.read import read_image

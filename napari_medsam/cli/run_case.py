@@ -1,6 +1,6 @@
-"""Run one case with a named model, show how far it is, and tell what came out.
+"""Run one case with a named model, show progress, and print the result.
 
-What `segment` and `demo --headless` share.
+`segment` and `demo --headless` share this code.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from napari_medsam.models.store import store
 from napari_medsam.models.store.modality_routing import AUTO, resolve
 
 MOST_NAMED = 20
-"""Slices named on one line; the report has all of them."""
+"""The most slices named on one line; the report has all of them."""
 
 
 def require_model(name: str) -> None:
-    """Refuse a name that is neither a model's nor "auto", before anything is read.
+    """Refuse a name that is neither a model's nor "auto", before any file is read.
 
     Raises
     ------
@@ -39,17 +39,17 @@ def require_model(name: str) -> None:
 
 
 def choose_model(name: str, modality: str) -> ModelSpec:
-    """The model of a name; for "auto" one of those installed, and stderr says which and why.
+    """The model of a name; for "auto" an installed one, and stderr reports which and why.
 
     Parameters
     ----------
     modality
-        "CT", "MR" ... or "" where it is not known.
+        "CT", "MR" ... or "" if it is not known.
 
     Raises
     ------
     ValueError
-        Where there is no such model, or for "auto" none at all.
+        If there is no such model, or for "auto" none at all.
     """
     if name != AUTO:
         return store.model_spec(name)
@@ -59,7 +59,7 @@ def choose_model(name: str, modality: str) -> ModelSpec:
 
 
 def votes_by_itself(model: ModelSpec, modality: str) -> bool:
-    """Whether the authors' rules ask for three views and a vote; stderr then says so."""
+    """Whether the authors' rules require three views and a vote; if so, stderr reports it."""
     rules = model.contract.original_3d
     if rules is None or modality not in rules.voted:
         return False
@@ -74,9 +74,9 @@ def run_case(
     cache: EmbeddingCache | None = None,
     opening: Opening | None = None,
 ) -> tuple[Result, dict[str, str]]:
-    """Segment with a progress bar, save; the result, and what the model was.
+    """Segment with a progress bar and save; return the result and the model's identity.
 
-    `opening` is the model where its opening has begun already.
+    `opening` is the model, if it is already being opened.
     """
     started = time.perf_counter()
     model = (opening or Opening(model_spec.name)).model()
@@ -112,7 +112,7 @@ def draw_overlay(result: Result, path: Path, caption: str = "") -> None:
 
 
 def tell(result: Result) -> None:
-    """What came out, on stdout; warnings about the image on stderr."""
+    """Print the result on stdout, and warnings about the image on stderr."""
     request = result.request
     for note in request.image.notes:
         typer.echo(f"Note: {note}", err=True)
@@ -135,7 +135,7 @@ def tell(result: Result) -> None:
 
 
 def _review(result: Result, label: Label, to_look_at: Sequence[Mapping[str, Any]]) -> str:
-    """Of a propagated label, how many slices there are and which to look at first."""
+    """For a propagated label, the number of slices and those to review first."""
     if result.request.seeds is None:
         return ""
     n = len({one.mask.slice.index for one in result.found if one.label == label.number})

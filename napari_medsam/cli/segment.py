@@ -1,4 +1,4 @@
-"""`segment`: one image, boxes in, a label file out."""
+"""`segment`: segment one image from boxes and save a label file."""
 
 from __future__ import annotations
 
@@ -266,13 +266,13 @@ def segment(
 
 
 def refuse_alone(is_asked: bool, reach: tuple[int, int] | None, what: str) -> None:
-    """Refuse what makes sense over a range of slices only."""
+    """Refuse options that make sense only over a range of slices."""
     if is_asked and reach is None:
         raise ValueError(f"{what} needs a range of slices: add --propagate.")
 
 
 def refuse_input(target: Path | None, image: Path) -> None:
-    """Never write over what is read, nor into a folder that is read."""
+    """Refuse to overwrite an input file, or to write into an input folder."""
     if target is None:
         return
     place, source = target.resolve(), image.resolve()

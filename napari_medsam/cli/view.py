@@ -19,7 +19,7 @@ def view(
         list[Path] | None, typer.Argument(metavar="[PATH]...", help="Images or DICOM folders.")
     ] = None,
 ) -> None:
-    """Open napari with the segmentation dock, and the given files in it."""
+    """Open napari with the segmentation dock and the given files."""
     given = paths or []
     for path in given:
         if not path.exists():
@@ -31,12 +31,12 @@ def view(
 
 
 def require_window() -> None:
-    """Look for a screen and a Qt binding before anything of Qt is loaded.
+    """Check for a display and a Qt binding before any part of Qt is loaded.
 
     Raises
     ------
     RuntimeError
-        Saying which of them is missing, and what works without.
+        Naming what is missing, and what works without it.
     """
     from napari_medsam.diagnostics import display_probe
 

@@ -1,7 +1,7 @@
-"""What works on this machine: one `Check` a part, each with what to do where it does not.
+"""What works on this machine: one `Check` per part, each with what to do if it does not work.
 
-Parts that could end the process (a Qt binding with missing libraries) are tried in a process of
-their own. No check needs a screen, and none fails itself.
+Parts that could end the process (a Qt binding with missing libraries) are tried in a separate
+process. No check needs a display, and no check itself raises.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ PARTS: tuple[Callable[[], Check | list[Check]], ...] = (
     display.qt,
     display.a_screen,
 )
-"""In the order they are told; another part is one more line here."""
+"""In the order in which they are reported; to add a part, add a line here."""
 
 
 def examine() -> list[Check]:
-    """All checks, the test slice last; takes a few seconds."""
+    """Run all checks, the test slice last; takes a few seconds."""
     checks: list[Check] = []
     for part in PARTS:
         found = part()

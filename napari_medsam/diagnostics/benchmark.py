@@ -1,8 +1,8 @@
-"""What a click and a propagation cost on this machine, and how near to its peak the model runs.
+"""How long a click and a propagation take on this machine, and the model's share of its peak.
 
-Medians of a few runs in one process, without crops (`Session` with ``views=False``), on a made
-volume. Of two machines compare the figures; of one machine under changing load rather their
-ratios, which hold because what is compared is run in turns.
+Medians of a few runs in one process, without crops (`Session` with ``views=False``), on a
+synthetic volume. To compare two machines, use the figures. On one machine under changing load use
+their ratios, which stay valid because the runs that are compared alternate.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ N_RODS = 8
 
 @dataclass(frozen=True)
 class Figure:
-    """One measurement: its key in the JSON object, in words, and its value."""
+    """One measurement: its key in the JSON object, its description, and its value."""
 
     key: str
     what: str
@@ -59,11 +59,11 @@ def figures(
     Parameters
     ----------
     gmacs
-        Of the model's encoder, in 10**9 multiply-add pairs a slice.
+        Of the model's encoder, in 10**9 multiply-add pairs per slice.
     n_slices
-        How far to propagate.
+        Number of slices to propagate over.
     threads
-        Of the matrix product the model is compared with; the model brings its own.
+        Of the matrix product the model is compared with; the model has its own setting.
     """
     volume, boxes = rods(n_slices)
     volume.fingerprint  # noqa: B018 - once an image, when it is opened
@@ -94,7 +94,7 @@ def figures(
 def _model_figures(
     model: PromptableModel, gmacs: float, boxes: Sequence[BoxPrompt], threads: int | None
 ) -> Iterator[Figure]:
-    """The model alone, without the way from and to the image's pixels."""
+    """The time of the model only, without conversion from and to the image's pixels."""
     side = model.contract.side
     image = np.random.default_rng(0).random((3, side, side), np.float32)
 
@@ -119,14 +119,14 @@ def _model_figures(
 
 
 def click(session: Session, box: BoxPrompt) -> None:
-    """A box released to its mask in the labels array."""
+    """From the release of a box to its mask in the labels array."""
     annotation = Annotation(session.volume.shape_zyx)
     annotation.add_label()
     annotation.apply_box(PlacedBox(1, 1, box), session.segment([box])[0])
 
 
 def _disk_click(volume: Volume, model: PromptableModel, box: BoxPrompt) -> float:
-    """Milliseconds of a click whose slice another run of the program left on disk."""
+    """Milliseconds of a click whose slice another run of the program stored on disk."""
     with temporary_folder("napari-medsam-") as folder:
 
         def today() -> Session:
@@ -138,7 +138,7 @@ def _disk_click(volume: Volume, model: PromptableModel, box: BoxPrompt) -> float
 
 
 def _click_during_prefetch(session: Session, box: BoxPrompt, run: int) -> float:
-    """Seconds of a click on a ready slice while others are embedded, which stops at once."""
+    """Seconds of a click on an embedded slice during prefetch, which the click stops at once."""
     session.segment([box])
     others = [SliceRef("z", i) for i in range(session.volume.n_slices("z"))]
     worker = threading.Thread(target=_embed_until_cancelled, args=(session, others))
@@ -160,7 +160,7 @@ def _embed_until_cancelled(session: Session, slices: Sequence[SliceRef]) -> None
 
 
 def propagate(session: Session, boxes: Sequence[BoxPrompt]) -> None:
-    """A label for each box over all slices, painted into one annotation."""
+    """Propagate one label per box over all slices, painted into one annotation."""
     annotation = Annotation(session.volume.shape_zyx)
     for _ in boxes:
         annotation.add_label()

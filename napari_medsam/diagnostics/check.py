@@ -1,4 +1,4 @@
-"""What a check gives: the part, its state, what was found, and what to do."""
+"""The result of a check: the part, its state, the finding, and what to do."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ State = Literal["ok", "note", "problem"]
 
 @dataclass(frozen=True)
 class Check:
-    """One part: whether it works, what was found, and what to do ("" where nothing)."""
+    """One part: whether it works, the finding, and what to do ("" if nothing)."""
 
     name: str
     state: State
@@ -20,11 +20,11 @@ class Check:
 
 
 def first_line(error: Exception) -> str:
-    """What an error says first, or its kind where it says nothing."""
+    """The first line of an error's message, or its type if it has no message."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), repr(error))
 
 
 def are_ok(checks: Sequence[Check], *names: str) -> bool:
-    """Whether all parts of these names were looked at and work."""
+    """Whether all parts of these names were checked and work."""
     states = {check.name: check.state for check in checks}
     return all(states.get(name) == "ok" for name in names)

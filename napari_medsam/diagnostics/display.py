@@ -1,4 +1,4 @@
-"""Qt, a screen and OpenGL, tried in processes of their own: each could end the process."""
+"""Checks of Qt, the display and OpenGL, in separate processes: each could end the process."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ _PATIENCE_SECONDS = 3.0
 
 
 def problem(environment: Mapping[str, str] = os.environ, platform: str = sys.platform) -> str:
-    """Why no window can be opened, as one sentence; "" where nothing speaks against it."""
+    """Why no window can be opened, as one sentence; "" if no obstacle is known."""
     if platform in ("win32", "darwin") or environment.get("QT_QPA_PLATFORM") == "offscreen":
         return ""
     if environment.get("WAYLAND_DISPLAY"):
@@ -34,7 +34,7 @@ def problem(environment: Mapping[str, str] = os.environ, platform: str = sys.pla
 
 
 def _answers(display: str) -> bool:
-    """Whether an X server listens where "host:number.screen" says (X(7), DISPLAY NAMES)."""
+    """Whether an X server listens at the address "host:number.screen" (X(7), DISPLAY NAMES)."""
     match = re.fullmatch(r"(?:unix/?)?([^:]*):(\d+)(?:\.\d+)?", display)
     if match is None:  # a path, as on macOS; let Qt find out
         return True

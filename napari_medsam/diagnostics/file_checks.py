@@ -1,4 +1,4 @@
-"""What can be read and saved, and the folder where embeddings are kept."""
+"""Checks of the file formats that can be read and saved, and of the folder of the embeddings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from napari_medsam.storage.paths import can_write
 
 
 def files() -> list[Check]:
-    """What can be read and saved here; each format is tried on a tiny volume."""
+    """Which formats can be read and saved here; each is tried on a tiny volume."""
     try:
         from napari_medsam.diagnostics.format_check import try_formats
         from napari_medsam.formats.images.read import SUFFIXES
@@ -26,12 +26,12 @@ def files() -> list[Check]:
 
 
 def _weight(problem: str) -> State:
-    """A format that only lacks an extra is no fault of the machine."""
+    """A format that only lacks an optional library is not a fault of the machine."""
     return "note" if "pip install" in problem else "problem"
 
 
 def cache() -> Check:
-    """Whether embeddings can be kept for the next time; without them all works, only slower."""
+    """Whether embeddings can be stored for later runs; without this all works, but slower."""
     folder = cache_folder()
     there = next(parent for parent in (folder, *folder.parents) if parent.exists())
     if not can_write(there):

@@ -29,12 +29,12 @@ SERIES_TAGS = {
     "0020|0037": "1\\0\\0\\0\\1\\0",
     "0020|0052": f"{ROOT}.3",
 }
-"""What the slices of the DICOM series that is tried have in common; no patient is in it."""
+"""Header values common to the slices of the DICOM series that is tried; it names no patient."""
 
 
 @dataclass(frozen=True)
 class Tried:
-    """A format, and why it does not work ("" where it does)."""
+    """A format, and why it does not work ("" if it does)."""
 
     title: str
     problem: str = ""

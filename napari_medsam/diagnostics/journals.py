@@ -1,4 +1,4 @@
-"""The journals: whether what is done in the window can be kept, and what is kept can be read."""
+"""Check that the work done in the window can be stored in a journal, and that journals open."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from napari_medsam.journal.errors import JournalError
 from napari_medsam.journal.location import journal_folder
 
 MOST_OPENED = 50
-"""The latest journals; each is opened, none is replayed."""
+"""Number of latest journals to check; each is opened, none is replayed."""
 
 
 def journal() -> Check:

@@ -1,4 +1,4 @@
-"""The program, Python, the processor, OpenVINO, memory, disk, and pip."""
+"""Checks of the program, Python, the processor, OpenVINO, memory, disk, and pip."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def machine() -> Check:
 
 
 def _instruction_sets() -> list[str]:
-    """Those that matter for speed, as Linux names them; empty on other systems."""
+    """The sets that matter for speed, as Linux names them; empty on other systems."""
     cpuinfo = Path("/proc/cpuinfo")
     if not cpuinfo.is_file():
         return []
@@ -94,7 +94,7 @@ def memory() -> Check:
 
 
 def disk() -> Check:
-    """Whether weights can be kept in the data folder."""
+    """Whether weights can be stored in the data folder."""
     folder = home()
     there = next(parent for parent in (folder, *folder.parents) if parent.exists())
     elsewhere = "Set NAPARI_MEDSAM_HOME to a folder you may write in."

@@ -1,6 +1,6 @@
-"""What this machine could do at best: OpenVINO's own product of two square f32 matrices.
+"""The machine's peak speed: OpenVINO's own product of two square f32 matrices.
 
-A network is judged by its share of this, which says more of the network than milliseconds do.
+A network is judged by its share of this peak, which says more about the network than milliseconds.
 """
 
 from __future__ import annotations

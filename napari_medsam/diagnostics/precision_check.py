@@ -1,8 +1,8 @@
-"""Whether a faster precision is safe on this machine: measured once, on pictures of our own.
+"""Whether a faster precision is safe on this machine: measured once, on synthetic images.
 
-The check set is the synthetic abdomen: axial and coronal slices, clean and under heavy noise,
-with a box around each organ in them. A faster way to compute (bfloat16, another device) is taken
-only where it is clearly faster and its masks are those of exact arithmetic, see `is_safe`.
+The check set is the synthetic abdomen: axial and coronal slices, clean and with strong noise,
+with a box around each organ in them. A faster compute mode (bfloat16, another device) is used
+only if it is clearly faster and its masks match those of exact arithmetic, see `is_safe`.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ LEAST_DICE = 0.9
 """Of the masks with those of exact arithmetic."""
 
 LEAST_SPEEDUP = 1.2
-"""Below this it is not worth that masks differ from machine to machine."""
+"""Below this speedup, it is not worth having masks that differ from machine to machine."""
 
 SLICES: tuple[tuple[Axis, int], ...] = (("z", 10), ("z", 16), ("z", 22), ("z", 30), ("y", 130))
 MARGIN = 2
 """Pixels between an organ's edge and its box."""
 
 SMALLEST_AREA = 60
-"""Pixels; of a sliver at an organ's end no box is sensible."""
+"""Pixels; at an organ's end, a sliver is too small for a sensible box."""
 
 NOISE_HU = 50.0
 """Standard deviation of the noise of the second copy; a low-dose CT's is about 30 to 50."""
 
 
 class Verdict(NamedTuple):
-    """How a way to compute did against exact arithmetic, on `n_masks` masks.
+    """The result of a compute mode against exact arithmetic, on `n_masks` masks.
 
     ``speedup`` is how many times as fast it encodes; ``mean_dice`` and ``least_dice`` compare
     the masks.
@@ -58,7 +58,7 @@ class Verdict(NamedTuple):
 
     @property
     def is_safe(self) -> bool:
-        """Whether it may be taken in place of exact arithmetic."""
+        """Whether it may be used in place of exact arithmetic."""
         return (
             self.speedup >= LEAST_SPEEDUP
             and self.mean_dice >= LEAST_MEAN_DICE
@@ -67,7 +67,7 @@ class Verdict(NamedTuple):
 
     @property
     def sentence(self) -> str:
-        """What was found, for the user."""
+        """The result, for the user."""
         taken = "it is taken" if self.is_safe else "it is not taken"
         return (
             f"{self.way}: {self.speedup:.1f} times as fast as f32; {self.n_masks} masks agree with "
@@ -81,14 +81,14 @@ def check_precision(
     way: ComputeMode,
     volumes: Sequence[Volume] = (),
 ) -> Verdict:
-    """Compare a model with itself computed in another way; under ten seconds for LiteMedSAM.
+    """Compare a model with itself in another compute mode; under ten seconds for LiteMedSAM.
 
     Parameters
     ----------
     exact, faster
-        The same weights, compiled as `device.EXACT` and as `way` says.
+        The same weights, compiled as `device.EXACT` and as `way` specifies.
     volumes
-        What the slices are taken from; the clean and the noisy abdomen when not given. Each
+        The volumes the slices come from; the clean and the noisy abdomen by default. Each
         must have the shape of the synthetic case.
     """
     scores: list[float] = []
@@ -118,7 +118,7 @@ def _segment(
 
 
 def check_volumes(case: Phantom) -> tuple[Volume, Volume]:
-    """The synthetic case as it is, and under heavy noise."""
+    """The synthetic case as it is, and with strong noise."""
     clean = case.image.volume
     noise = np.random.RandomState(7).normal(0, NOISE_HU, clean.voxels.shape)
     noisy = np.clip(np.rint(clean.voxels + noise), -1024, 3071).astype(np.int16)
@@ -144,17 +144,17 @@ def boxes_by_slice(case: Phantom) -> Iterator[list[BoxPrompt]]:
 def remember_precision(
     name: str, tell: Callable[[str], None] = lambda sentence: None
 ) -> ComputeMode:
-    """Measure a model on this machine, remember the way to take, and return it.
+    """Measure a model on this machine, store the compute mode to use, and return it.
 
-    That is the fastest of the safe ways, and exact arithmetic where none is safe. What was
-    found is what "auto" means from now on (`models.runtime.precision_choice`).
+    That is the fastest of the safe modes, or exact arithmetic if none is safe. From then on,
+    "auto" means this result (`models.runtime.precision_choice`).
 
     Parameters
     ----------
     name
-        As `loading.open_model` takes it, which also says what may be raised.
+        As for `loading.open_model`, which also documents what may be raised.
     tell
-        Is told a sentence for each way as it is judged.
+        Called with a sentence for each mode as it is judged.
     """
     prepared = loading.prepare(name)
     found = []
@@ -172,7 +172,7 @@ def remember_precision(
 
 
 def _verdicts(prepared: loading.Prepared) -> Iterator[Verdict]:
-    """A verdict on each way this machine has beside exact arithmetic."""
+    """A verdict on each compute mode this machine has besides exact arithmetic."""
     faster = faster_modes()
     if not faster:
         return

@@ -1,4 +1,4 @@
-"""A drawn slice, encoded and decoded, and compared with the figures it gave elsewhere."""
+"""A drawn slice, encoded and decoded, and compared with reference values from another machine."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ EXPECTED = {
     "logit": 18.0022,
     "score": 0.979348,
 }
-"""What `fingerprint` gave in f32 with OpenVINO 2026.4; the disc's true area is 0.1198."""
+"""What `fingerprint` returned in f32 with OpenVINO 2026.4; the disc's true area is 0.1198."""
 TOLERANCE = 0.002
-"""Of a value, or absolute for values below 1: orders of summation differ between processors."""
+"""Relative, or absolute for values below 1: orders of summation differ between processors."""
 
 
 def reference_slice() -> Check:
-    """Encode and decode a drawn disc and compare with what LiteMedSAM gave elsewhere."""
+    """Encode and decode a drawn disc and compare with LiteMedSAM's reference values."""
     from napari_medsam.models.loading import open_model
 
     reinstall = "The processor or OpenVINO computes wrongly: reinstall openvino, then report it."
@@ -52,7 +52,7 @@ def disc_on_ramp() -> NDArray[np.float32]:
 
 
 def fingerprint(model: Any) -> dict[str, float]:
-    """A few numbers that change when anything in the network does."""
+    """A few numbers that change if anything in the network does."""
     embedding = model.encode(disc_on_ramp())
     decoded = model.decode(embedding, np.array([TEST_BOX], dtype=np.float32))
     return {

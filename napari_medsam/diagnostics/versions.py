@@ -1,4 +1,4 @@
-"""Whether the versions installed here are those the program was tested with."""
+"""Whether the installed versions are those the program was tested with."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ MOST_NAMED = 5
 
 
 def versions() -> Check:
-    """A note where they are others: most work, and nobody has tried these together."""
+    """A note if they differ: most work, but nobody has tried this combination."""
     name = "versions"
     try:
         others = tested_versions.untested()

@@ -1,4 +1,4 @@
-"""The weights that are here, each file's SHA-256 compared."""
+"""Check the weights on this machine: the SHA-256 of each file is compared."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from napari_medsam.storage.user_folders import home
 
 
 def weights() -> list[Check]:
-    """The default model, whose weights are needed, and whatever else is installed or imported."""
+    """The default model, whose weights are required, and every other installed or imported one."""
     names = [model.name for model in CATALOGUE]
     own = {path.parent.name for path in (home() / "models").glob(f"*/{record_file.FILE_NAME}")}
     checks = [_one(name) for name in (*names, *sorted(own - set(names)))]
@@ -18,7 +18,7 @@ def weights() -> list[Check]:
 
 
 def _one(name: str) -> Check | None:
-    """One model; None where it is not here and need not be."""
+    """Check one model; None if it is neither installed nor required."""
     again = f"Run: napari-medsam models install {name}"
     if name not in {model.name for model in CATALOGUE}:
         again = f"Import it again, or remove {store.folder_of(name)} if it is not needed."

@@ -1,14 +1,14 @@
-"""The offline kit: a folder with all that a machine without a network needs, to install from.
+"""The offline kit: a folder from which a machine without a network can install the program.
 
-    kit/wheels/                     wheels of this program and of everything it needs
-    kit/weights/                    the weights of models, as published
-    kit/requirements-<target>.txt   for each target every wheel with its SHA-256
-    kit/kit.json                    what it is for, and the licences of what is in it
-    kit/install.sh, install.bat     into the user's own folder, without administrator rights
-    kit/README.txt                  for whoever answers for the machine
-    kit/SHA256SUMS                  of all files above; written last, so a part of a kit has none
+kit/wheels/                     wheels of this program and of everything it needs
+kit/weights/                    the weights of models, as published
+kit/requirements-<target>.txt   for each target every wheel with its SHA-256
+kit/kit.json                    the targets, and the licences of the contents
+kit/install.sh, install.bat     install into the user's folder, without administrator rights
+kit/README.txt                  for the machine's administrator
+kit/SHA256SUMS                  of all files above; written last, so an unfinished kit has none
 
-Making one downloads with pip, because the user asks for it; installing from one connects to
+Building one downloads with pip, because the user requests it; installing from one connects to
 nothing.
 """
 

@@ -12,14 +12,14 @@ MOST_BYTES = 2**24
 
 
 def write_sums(folder: Path) -> Path:
-    """Hash all files below `folder` and list them, in one rename."""
+    """Hash all files below `folder` and write the list, in one rename."""
     lines = [f"{file_sha256(folder / name)}  {name}\n" for name in _files(folder)]
     write_text(folder / NAME, "".join(lines))
     return folder / NAME
 
 
 def differences(folder: Path) -> list[str]:
-    """What is altered, missing or too much, each as words; ValueError where there is no list."""
+    """Altered, missing and extra files, each as a phrase; ValueError if there is no list."""
     listed = _read(folder / NAME)
     present = set(_files(folder))
     found = [f"{name} is missing" for name in listed if name not in present]
@@ -33,7 +33,7 @@ def differences(folder: Path) -> list[str]:
 
 
 def _files(folder: Path) -> list[str]:
-    """All files but the list itself; a link is what it points to."""
+    """All files but the list itself; a link counts as its target."""
     found = (path for path in folder.rglob("*") if path.is_file())
     names = (path.relative_to(folder).as_posix() for path in found)
     return sorted(name for name in names if name not in (NAME, f".{NAME}"))

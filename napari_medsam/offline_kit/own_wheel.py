@@ -24,8 +24,9 @@ Root-Is-Purelib: true
 Tag: py3-none-any
 """
 PACKED = frozenset({".py", ".pyi", ".yaml", ".png", ".txt", ".typed", ".bat", ".sh"})
-"""Endings of what the package is made of. A checkout's folder may hold more, an image somebody put
-there among it, and that must not travel in a kit."""
+"""Suffixes of the package's files. A checkout's folder may hold other files, such as an image that
+somebody put there, and those must not end up in a kit.
+"""
 _KEPT = ("METADATA", "entry_points.txt", "licenses/")
 _TIME = (2020, 1, 1, 0, 0, 0)  # the same files give the same wheel
 
@@ -36,7 +37,7 @@ def write_own_wheel(folder: Path) -> Path:
     Raises
     ------
     ValueError
-        Where the program is not installed, so that nobody knows what it needs.
+        If the program is not installed, so that its requirements are unknown.
     """
     about = f"{NAME}-{__version__}.dist-info"
     members = {**_package_files(), **{f"{about}/{k}": v for k, v in _metadata().items()}}
@@ -62,7 +63,7 @@ def _package_files() -> dict[str, bytes]:
 
 
 def _metadata() -> dict[str, bytes]:
-    """What pip wrote of this program when it was installed, without what is of this machine."""
+    """The metadata pip wrote at this program's installation, without machine-specific entries."""
     try:
         installed = distribution(NAME)
     except PackageNotFoundError as error:

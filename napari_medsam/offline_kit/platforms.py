@@ -1,8 +1,8 @@
-"""The machines a kit can be made for, in pip's words and in those of dependency markers.
+"""The machines a kit can be made for, as pip's platform tags and as marker environments.
 
 pip evaluates a dependency's marker (``colorama; sys_platform == "win32"``) for the machine it
-runs on, also when it downloads for another; so we do it ourselves (`wheels`), with the
-environment given here.
+runs on, even when it downloads for another one. We therefore evaluate markers ourselves
+(`resolve_wheels`), with the environment given here.
 """
 
 from __future__ import annotations
@@ -55,14 +55,14 @@ class Target:
     Raises
     ------
     ValueError
-        Naming those that are known.
+        Naming the known ones, if either is unknown.
     """
 
     platform: str
     python: str
 
     def __post_init__(self) -> None:
-        """Refuse what no wheels could be found for."""
+        """Refuse a target for which no wheels can be found."""
         if self.platform not in PLATFORMS:
             known = ", ".join(PLATFORMS)
             raise ValueError(f"{self.platform!r} is no platform known here; known are: {known}.")
@@ -74,7 +74,7 @@ class Target:
 
     @property
     def pip_arguments(self) -> list[str]:
-        """What tells pip to look for this target's wheels."""
+        """The arguments that make pip look for this target's wheels."""
         tags, _ = PLATFORMS[self.platform]
         platforms = [word for tag in tags for word in ("--platform", tag)]
         return [*platforms, "--python-version", self.python, "--implementation", "cp"]
@@ -96,7 +96,7 @@ class Target:
 
 
 def target_here() -> Target:
-    """The machine and Python we run on; ValueError where no kit can be made for it."""
+    """The current machine and its Python; ValueError if no kit can be made for it."""
     names = {("linux", "x86_64"): "linux_x86_64", ("win32", "AMD64"): "win_amd64"}
     names[("darwin", "arm64")] = "macosx_arm64"
     here = (sys.platform, platform.machine())

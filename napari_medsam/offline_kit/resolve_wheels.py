@@ -1,4 +1,4 @@
-"""All wheels that a target needs, found round by round: fetch, read what they need, fetch that.
+"""All wheels that a target needs, found in rounds: fetch, read the requirements, fetch those.
 
 Versions are the tested ones (constraints.txt) of the target.
 """
@@ -22,7 +22,7 @@ from napari_medsam.storage.atomic_write import write_text
 from napari_medsam.storage.temporary_folder import temporary_folder
 
 Fetch = Callable[[list[str], Path], Iterable[Path]]
-"""Download wheels for requirements, without what they need, into a folder."""
+"""Download wheels for requirements, without their dependencies, into a folder."""
 Extras = dict[str, frozenset[str]]
 
 
@@ -34,7 +34,7 @@ def gather(
     Raises
     ------
     StoreError
-        Where a wheel cannot be had, or does not fit what another one needs of it.
+        If a wheel cannot be obtained, or does not satisfy the requirement of another one.
     """
     found = {first.name: first}
     while True:
@@ -54,7 +54,7 @@ def gather(
 def lacking(
     found: dict[str, WheelFile], first: str, extras: frozenset[str], target: Target
 ) -> tuple[list[Requirement], list[str]]:
-    """What wheels need that is not among them, one a package; what is there and does not fit."""
+    """Missing requirements, one per package; also wheels that do not satisfy a requirement."""
     missing: dict[str, Requirement] = {}
     unfit = []
     for wheel, one in _needed(found, first, extras, target):
@@ -71,7 +71,7 @@ def lacking(
 def _needed(
     found: dict[str, WheelFile], first: str, extras: frozenset[str], target: Target
 ) -> list[tuple[WheelFile, Requirement]]:
-    """Who needs what, from `first` on; a package may be needed with more extras the deeper."""
+    """Which wheel needs what, starting at `first`; deeper ones may add extras to a package."""
     asked: Extras = defaultdict(frozenset, {first: extras})
     done: dict[str, frozenset[str]] = {}
     needed = []
@@ -85,7 +85,7 @@ def _needed(
 
 
 def _plain(one: Requirement) -> str:
-    """Without extras and marker: both were seen to here."""
+    """The requirement without extras and marker: both were already evaluated."""
     return f"{one.name}{one.specifier}"
 
 

@@ -1,6 +1,6 @@
 """The versions this program was tested with: constraints.txt, in the package or in the checkout.
 
-Kits are made of them, and `doctor` compares them with what is installed.
+Kits are made of them, and `doctor` compares them with the installed ones.
 """
 
 from __future__ import annotations
@@ -19,17 +19,18 @@ WATCHED = (
     *("napari", "numpy", "PyQt6", "PySide6_Essentials", "openvino", "SimpleITK", "pydicom"),
     *("highdicom", "nibabel", "scipy", "pillow", "tifffile", "vispy", "superqt", "magicgui"),
 )
-"""Those whose version can change what a file says, what a mask is or how the window behaves; the
-most important first."""
+"""Packages whose version can change the reading of a file, a mask or the window's behaviour; the
+most important first.
+"""
 
 
 def constraints_file() -> Path:
-    """The list itself.
+    """The path of the list.
 
     Raises
     ------
     ValueError
-        Where it is neither in the package nor, in a checkout, beside it.
+        If it is neither in the package nor, in a checkout, beside it.
     """
     package = Path(__file__).parents[1]
     for path in (package / "constraints.txt", package.parent / "constraints.txt"):
@@ -54,12 +55,12 @@ def pins(text: str, environment: dict[str, str] | None = None) -> dict[str, str]
 def untested() -> list[str]:
     """Watched packages that are installed in another version: "numpy 2.5.5 (tested: 2.4.6)".
 
-    A napari that is older or newer than any that was tested is named with that range.
+    A napari outside the tested range is reported with that range.
 
     Raises
     ------
     ValueError
-        Where the list is missing.
+        If the list is missing.
     """
     tested = pins(constraints_file().read_text(encoding="utf-8"))
     found = []
@@ -77,9 +78,9 @@ def untested() -> list[str]:
 
 
 def napari_beyond(napari: str) -> bool:
-    """Whether a version of napari is older or newer than any that was tested.
+    """Whether a version of napari is older or newer than all tested ones.
 
-    The patch releases of the newest that was tested are taken for it.
+    Patch releases of the newest tested version count as tested.
     """
     here, oldest, newest = Version(napari), *map(Version, NAPARIS)
     return here < oldest or here.release[:2] > newest.release[:2]

@@ -1,4 +1,4 @@
-"""Whether a kit is whole: every file as it was made, and nothing lacking on any target."""
+"""Verify a kit: every file is unchanged, and no target lacks a wheel."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MOST_BYTES = 2**22
 
 @dataclass(frozen=True)
 class VerifiedKit:
-    """A whole kit: for which targets, with which models, how many wheels and bytes."""
+    """A complete kit: its targets, its models, and the number of wheels and bytes."""
 
     targets: tuple[Target, ...]
     models: tuple[str, ...]
@@ -31,12 +31,12 @@ class VerifiedKit:
 
 
 def verify_kit(folder: Path) -> VerifiedKit:
-    """Compare every file's SHA-256, then see that each target's wheels need nothing else.
+    """Compare every file's SHA-256, then check that each target's wheels need nothing else.
 
     Raises
     ------
     ValueError
-        With the first things that are wrong.
+        Naming the first problems.
     """
     wrong = differences(folder)
     if wrong:

@@ -1,6 +1,6 @@
-"""What a wheel says of itself: name, version, what it needs, under which licence.
+"""The metadata of a wheel: name, version, requirements and licence.
 
-Core metadata: packaging.python.org, "Core metadata specifications"; a wheel keeps them in
+Core metadata: packaging.python.org, "Core metadata specifications"; a wheel stores them in
 ``<name>-<version>.dist-info/METADATA``.
 """
 
@@ -31,7 +31,7 @@ class WheelFile:
     licence: str
 
     def needs(self, markers: dict[str, str], extras: frozenset[str]) -> list[Requirement]:
-        """What it needs in a marker environment, for some of its extras."""
+        """The requirements in a marker environment, for some of its extras."""
         chosen = extras | {""}
         return [
             one
@@ -47,7 +47,7 @@ def read_wheel(path: Path) -> WheelFile:
     Raises
     ------
     ValueError
-        Where it is no wheel, or its metadata make no sense.
+        If it is not a wheel, or its metadata are invalid.
     """
     try:
         with zipfile.ZipFile(path) as archive:

@@ -19,7 +19,7 @@ FOLDER = ROOT / ".venv-matrix"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run what was asked for; 0 where all of it passed, 1 where not, 2 for a wrong question."""
+    """Run the requested cells; 0 if all passed, 1 if not, 2 for wrong usage."""
     own, for_pytest = _split(arguments)
     asked = _parser().parse_args(own)
     try:
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """What is ours, and, after ``--``, what is pytest's."""
+    """Our arguments and, after ``--``, those of pytest."""
     words = list(arguments)
     if "--" not in words:
         return words, []
@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
 def place(
     cells: Sequence[Cell], pythons: dict[str, Path], patterns: list[str]
 ) -> tuple[list[tuple[Cell, Path]], list[tuple[Cell, str]]]:
-    """Each cell with its interpreter; and the cells that were asked for and have none."""
+    """Each cell with its interpreter; and the requested cells that have none."""
     placed, missing, skipped = [], [], []
     for cell in cells:
         version = cell.python or _any_python(cell, pythons)

@@ -22,7 +22,7 @@ INPUTS = ("pyproject.toml", "constraints.txt")
 
 
 class NotMade(Exception):
-    """An environment that cannot be had; the message is the resolver's reason."""
+    """The environment cannot be made; the message is the resolver's reason."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Where pip was told to find packages, in the words of uv, which reads none of pip's settings."""
+"""The package indexes configured for pip, as settings of uv, which reads none of pip's."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def as_uv(listing: str) -> dict[str, str]:
 
 
 def of_pip() -> dict[str, str]:
-    """Variables for uv from this Python's pip; none where it has no pip.
+    """Variables for uv from this Python's pip; none if it has no pip.
 
-    They may hold passwords: they go into the environment of uv, and are never printed or kept.
+    They may hold passwords: they go into the environment of uv, and are never printed or stored.
     """
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "config", "list"]
     done = subprocess.run(

@@ -20,7 +20,7 @@ def find_pythons(environment: Mapping[str, str] = os.environ) -> dict[str, Path]
     Raises
     ------
     ValueError
-        Where a variable such as PYTHON_313 names something that is not that Python.
+        If a variable such as PYTHON_313 names something that is not that Python.
     """
     found = {}
     for version in PYTHONS:
@@ -50,7 +50,7 @@ def _candidates(version: str, environment: Mapping[str, str]) -> Iterator[Path]:
 
 
 def _version_of(python: str) -> str:
-    """Its version, such as "3.11"; "" where it does not run."""
+    """Its version, such as "3.11"; "" if it does not run."""
     program = "import sys; print('%d.%d' % sys.version_info[:2])"
     try:
         done = subprocess.run(

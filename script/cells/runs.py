@@ -1,4 +1,4 @@
-"""One cell's run of the tests: in homes of its own, on a screen of its own, into a log."""
+"""One cell's test run: with its own home folders and its own display, into a log."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ WEIGHTS = "from napari_medsam.storage.user_folders import home; print(home())"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a cell. `reason` is "" where pytest ran, whatever its tests did."""
+    """The result of a cell. `reason` is "" if pytest ran, whether or not its tests passed."""
 
     cell: Cell
     versions: dict[str, str]

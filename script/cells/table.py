@@ -1,4 +1,4 @@
-"""The table at the end: a line a cell, with the versions it really had."""
+"""The table at the end: one line per cell, with the versions that were installed."""
 
 from __future__ import annotations
 
