@@ -147,7 +147,8 @@ def predict_cases(
         A model's name, or "auto": for each case the installed model for the modality with which
         its file name begins (`models.store.modality_routing`).
     boxes
-        A CSV table (`batch.cohort.case_table`) with the images of `inputs` to segment and their boxes.
+        A CSV table (`batch.cohort.case_table`) of the images of `inputs` to segment and their
+        boxes.
         Outputs are then label files in the image's own format.
     compat
         Follow the rules of the model's authors exactly.

@@ -20,6 +20,8 @@ from tests.batch.cohort import tiny_work
 from tests.batch.cohort.small_cohort import make_cohort, voxels
 from tests.conftest import PROJECT
 
+pytestmark = pytest.mark.slow  # worker processes
+
 pytest.importorskip("distributed", reason="needs the extra [cluster]")
 
 CASES = "abcdefghij"

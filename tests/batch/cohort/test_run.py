@@ -21,6 +21,8 @@ from tests.batch.cohort import tiny_work
 from tests.batch.cohort.small_cohort import make_cohort, voxels
 from tests.conftest import PROJECT
 
+pytestmark = pytest.mark.slow  # worker processes
+
 
 def summary(out: Path) -> list[dict[str, str]]:
     with (out / "summary.csv").open(newline="") as file:
@@ -36,7 +38,6 @@ def log(out: Path) -> list[list[str]]:
     return [line.split() for line in path.read_text().splitlines()] if path.exists() else []
 
 
-@pytest.mark.slow
 def test_every_case_is_saved_on_its_grid_and_summed_up(table: Path, out: Path):
     done = list(run_cohort(table, out, work=tiny_work.do, workers=2))
     assert len(done) == 5
@@ -59,7 +60,6 @@ def test_cores_are_divided_among_the_workers(table: Path, out: Path, monkeypatch
     assert {threads for _, _, threads in log(out)} == {"3"}
 
 
-@pytest.mark.slow
 def test_second_run_finds_what_is_done(table: Path, out: Path):
     list(run_cohort(table, out, work=tiny_work.do, workers=1))
     (out / "b.nii.gz").unlink()
@@ -75,7 +75,6 @@ def test_cases_with_changed_boxes_are_done_again(table: Path, out: Path):
     assert labels(out)["a.nii.gz"].any(axis=(1, 2)).sum() == 2
 
 
-@pytest.mark.slow
 def test_case_of_a_worker_that_died_is_done_by_another(table: Path, out: Path):
     done = list(run_cohort(table, out, work=tiny_work.die_once, workers=2))
     assert (out.parent / "grave").exists()
@@ -118,7 +117,6 @@ def test_files_left_by_killed_workers_are_removed(table: Path, out: Path):
     assert kept.exists()
 
 
-@pytest.mark.slow
 def test_killed_run_is_resumed(table: Path, out: Path):
     make_cohort(table.parent, "abcdefgh")
     program = (
@@ -172,7 +170,6 @@ def in_place(tasks, work, n_workers):
     return ((task, work(task)) for task in tasks)
 
 
-@pytest.mark.slow
 def test_command_says_how_many_to_look_at(table: Path, out: Path, monkeypatch, capsys):
     monkeypatch.setitem(run_cohort.__kwdefaults__, "work", tiny_work.do)
     assert main(["batch", str(table), str(out), "--workers", "1"]) == 0
