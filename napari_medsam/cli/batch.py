@@ -37,7 +37,7 @@ def batch(
         str | None,
         typer.Option(metavar="ADDRESS", help="Work on the Dask cluster with this scheduler."),
     ] = None,
-    again: Annotated[bool, typer.Option("--again", help="Do everything anew.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Do every case again.")] = False,
 ) -> None:
     """Segment the cases of a table on all cores or a cluster; resume a stopped run."""
     from napari_medsam.batch.cohort import summary

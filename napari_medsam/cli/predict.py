@@ -35,7 +35,7 @@ def predict(
         Path | None, typer.Option(metavar="FILE", help="Write the challenge's csv of seconds.")
     ] = None,
     again: Annotated[
-        bool, typer.Option("--again", help="Do cases anew whose output is there already.")
+        bool, typer.Option("--again", help="Do cases again whose output exists.")
     ] = False,
 ) -> None:
     """Segment every case of a folder; resume a stopped run."""

@@ -64,7 +64,7 @@ def segment(
             "--from",
             metavar=SLICE_FORM,
             help="With --labels and --propagate: the label's mask on this slice is right; what "
-            "the file has of it on the other slices of the range is found anew from there. As "
+            "the file has of it on the other slices of the range is found again from there. As "
             "often as needed.",
         ),
     ] = None,

@@ -23,11 +23,10 @@ from napari_medsam.models.loading import build_networks, open_model
 from napari_medsam.models.published_graphs import recognize
 from napari_medsam.models.published_graphs.adapt_interface import (
     build_networks_from_graphs,
-    error_summary,
     read_graphs,
 )
 from napari_medsam.models.published_graphs.graph_files import SUFFIXES as GRAPH_SUFFIXES
-from napari_medsam.models.published_graphs.graph_files import companions
+from napari_medsam.models.published_graphs.graph_files import companions, error_summary
 from napari_medsam.models.published_graphs.recognize import EncoderDecoderPair, Interpretation
 from napari_medsam.models.runtime import self_test
 from napari_medsam.models.runtime.sam_model import Networks, SamModel

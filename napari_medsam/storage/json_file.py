@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,15 @@ def read_json(path: Path, most_bytes: int = MOST_BYTES) -> Any:
         return json.loads(data)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; empty if there is no file, or if it is damaged or no object."""
+    with contextlib.suppress(OSError, ValueError):
+        content = read_json(path)
+        if isinstance(content, dict):
+            return content
+    return {}
 
 
 def write_json(path: Path, content: Any, indent: int | None = 1) -> None:

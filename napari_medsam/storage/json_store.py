@@ -6,12 +6,11 @@ file. Whoever reads one validates its values: a user may have edited it.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from napari_medsam.storage.json_file import read_json, write_json
+from napari_medsam.storage.json_file import read_object, write_json
 
 
 class JsonStore:
@@ -46,7 +45,7 @@ class JsonStore:
         cached = self._cached
         if cached is not None and cached[:2] == (path, state):
             return cached[2]
-        content = _read_object(path)
+        content = read_object(path)
         self._cached = (path, state, content)
         return content
 
@@ -67,11 +66,3 @@ class JsonStore:
             self._unwritten[path] = dict(content)
             raise
         self._unwritten.pop(path, None)
-
-
-def _read_object(path: Path) -> dict[str, Any]:
-    with contextlib.suppress(OSError, ValueError):
-        content = read_json(path)
-        if isinstance(content, dict):
-            return content
-    return {}

@@ -140,10 +140,14 @@ def test_what_segment_imports_first_is_not_slow():
     subprocess.run([sys.executable, "-c", check], check=True)
 
 
+@pytest.fixture(scope="module")
+def graph() -> grimp.ImportGraph:
+    return grimp.build_graph("napari_medsam", cache_dir=None)
+
+
 @pytest.mark.parametrize("depth", [2, 3, 9], ids=["packages", "sub-packages", "modules"])
-def test_imports_form_no_circle(depth: int):
+def test_imports_form_no_circle(depth: int, graph: grimp.ImportGraph):
     """At every level a package or module can be understood before those that import it."""
-    graph = grimp.build_graph("napari_medsam", cache_dir=None)
     arrows: dict[str, set[str]] = {}
     for module in graph.modules - {"napari_medsam"}:
         above = ".".join(module.split(".")[:depth])

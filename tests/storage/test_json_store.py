@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from napari_medsam.storage import json_store
+from napari_medsam.storage import json_file
 from napari_medsam.storage.json_file import read_json
 from napari_medsam.storage.json_store import JsonStore
 
@@ -45,7 +45,7 @@ def test_unchanged_file_is_parsed_once(
 ) -> None:
     parsed: list[Path] = []
     monkeypatch.setattr(
-        json_store, "read_json", lambda path: (parsed.append(path), read_json(path))[1]
+        json_file, "read_json", lambda path: (parsed.append(path), read_json(path))[1]
     )
     store.write({"a": 1})
     assert (store.read(), store.read()) == ({"a": 1}, {"a": 1})

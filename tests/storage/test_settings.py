@@ -52,7 +52,7 @@ def test_file_is_read_again_when_it_changed_and_not_before(
     assert settings().threads == 3
     read: list[Path] = []
     monkeypatch.setattr(
-        "napari_medsam.storage.json_store.read_json",
+        "napari_medsam.storage.json_file.read_json",
         lambda path: (read.append(path), read_json(path))[1],
     )
     assert settings().threads == 3

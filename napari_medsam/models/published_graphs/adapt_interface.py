@@ -20,7 +20,7 @@ from openvino import opset13 as ops
 from napari_medsam.input_contract import InputContract, Masks
 from napari_medsam.models.networks.layers import Node, constant, integers, reshape, transpose
 from napari_medsam.models.networks.sam_decoder import N_MASKS, TOKENS, Prompts
-from napari_medsam.models.published_graphs.graph_files import read_graph
+from napari_medsam.models.published_graphs.graph_files import error_summary, read_graph
 from napari_medsam.models.published_graphs.signatures import (
     CHANNELS,
     DecoderForm,
@@ -324,9 +324,3 @@ def _is_square_map(shape: Any) -> bool:
 
 def _side(output: Any) -> int:
     return int(output.get_partial_shape()[-1].get_length())
-
-
-def error_summary(error: Exception) -> str:
-    """The line of OpenVINO's message that says what is wrong; others are source positions."""
-    words = [line.strip() for line in str(error).splitlines() if " " in line.strip()]
-    return words[-1] if words else str(error)

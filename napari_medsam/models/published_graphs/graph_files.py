@@ -67,9 +67,14 @@ def read_graph(path: Path) -> Any:
             return core().read_model(path, path.with_suffix(".bin"))
         return core().read_model(path)
     except RuntimeError as error:
-        # The last line with words tells what; the rest is the runtime's own source positions.
-        words = [line.strip() for line in str(error).splitlines() if " " in line.strip()]
-        raise GraphError(f"{path.name} cannot be read by OpenVINO: {words[-1]}") from error
+        summary = error_summary(error)
+        raise GraphError(f"{path.name} cannot be read by OpenVINO: {summary}") from error
+
+
+def error_summary(error: Exception) -> str:
+    """The line of OpenVINO's message that says what is wrong; others are source positions."""
+    words = [line.strip() for line in str(error).splitlines() if " " in line.strip()]
+    return words[-1] if words else str(error)
 
 
 def signature(graph: Any) -> Signature:

