@@ -2,9 +2,9 @@
 
     python docs/make_dependencies.py
 
-Run it in the project's environment after constraints.txt was renewed;
-`tests/project/test_dependencies.py` says where it was forgotten. Licences are what each package's
-own metadata say.
+Run it in the project's environment after a change of constraints.txt;
+`tests/project/test_dependencies.py` fails if the page is out of date. Licences are those in each
+package's own metadata.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ OWN, EXTRAS = "napari-medsam", frozenset({"pyqt6", "dicom"})
 HEAD = """\
 # Dependencies
 
-Made by `docs/make_dependencies.py` from the metadata of the packages, in the versions the program
-is tested with (`constraints.txt`), on Linux with PyQt6. Sizes are as installed. Windows adds
-colorama (BSD) and pywin32 (PSF), and for the tests pywin32-ctypes (BSD); macOS adds appnope (BSD).
-napari brings IPython and its console, which this program does not use.
+`docs/make_dependencies.py` generates this page from the metadata of the packages, in the versions
+the program is tested with (`constraints.txt`), on Linux with PyQt6. Sizes are as installed. Windows
+adds colorama (BSD) and pywin32 (PSF), and for the tests pywin32-ctypes (BSD); macOS adds appnope
+(BSD). napari brings IPython and its console, which this program does not use.
 
-Under the GPL are PyQt6 and, of the extra `dicom`, pylibjpeg-libjpeg: whoever passes an
-installation on with either of them passes it on under the GPL. With PySide6 (LGPL) and without
-`dicom` there is none. A kit lists the licences of what is in it in `kit.json`.
+PyQt6 and, in the extra `dicom`, pylibjpeg-libjpeg are under the GPL: whoever redistributes an
+installation with either of them does so under the GPL. With PySide6 (LGPL) and without `dicom`, no
+package is under the GPL. A kit lists the licences of its packages in `kit.json`.
 
-`pip-audit` compares versions with a database of known vulnerabilities on the network and does not
-work without one, so it is no part of the tests. Run it where there is a network:
+`pip-audit` compares versions with an online database of known vulnerabilities, so it is not part of
+the tests. Run it on a machine with a network:
 `pip-audit --requirement constraints.txt --no-deps`.
 """
 
@@ -44,7 +44,7 @@ def main() -> None:
     tested &= needed(OWN, EXTRAS | {"test"})
     run = needed(OWN, EXTRAS) & tested
     text = f"{HEAD}\n## To run\n\n{table(sorted(run))}\n"
-    text += f"\n## For the tests alone\n\n{table(sorted(tested - run))}\n"
+    text += f"\n## Only for the tests\n\n{table(sorted(tested - run))}\n"
     (PROJECT / "docs" / "dependencies.md").write_text(text, encoding="utf-8")
 
 

@@ -40,7 +40,7 @@ def test_no_package_forbids_commercial_use():
 
 def test_what_runs_and_what_tests_are_kept_apart():
     text = (PROJECT / "docs" / "dependencies.md").read_text(encoding="utf-8")
-    run, _, tests = text.partition("## For the tests alone")
+    run, _, tests = text.partition("## Only for the tests")
     for name in ("napari", "openvino", "numpy", "pydicom", "packaging"):
         assert f"\n| {name} |" in run
     for name in ("pytest", "mypy", "ruff"):
