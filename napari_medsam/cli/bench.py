@@ -46,12 +46,12 @@ def bench(
             advance(len(found), None)
     _show(found, model)
     verdicts: list[str] = []
-    way = remember_precision(model, verdicts.append)
-    typer.echo("\n".join([*verdicts, f'Precision "auto" means {way} here from now on.']))
+    mode = remember_precision(model, verdicts.append)
+    typer.echo("\n".join([*verdicts, f'Precision "auto" means {mode} here from now on.']))
     if json_file is not None:
         measured = {figure.key: round(figure.value, 3) for figure in found}
         content = {"model": model, "identity": opened.identity, **measured}
-        content |= {"auto": way._asdict(), "verdicts": verdicts, "versions": program_versions()}
+        content |= {"auto": mode._asdict(), "verdicts": verdicts, "versions": program_versions()}
         write_json(json_file, content, indent=2)
 
 

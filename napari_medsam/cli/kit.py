@@ -45,7 +45,7 @@ def build(
     with usage("--platform or --python"):
         targets = _targets(platform, python)
     sums = offline_kit.build_kit(
-        folder, targets, models=model or ("litemedsam",), qt=qt, tell=typer.echo
+        folder, targets, models=model or ("litemedsam",), qt=qt, report=typer.echo
     )
     _say_verified(folder)
     typer.echo(f"SHA-256 of its SHA256SUMS: {file_sha256(sums)}")

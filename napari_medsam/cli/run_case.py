@@ -111,7 +111,7 @@ def draw_overlay(result: Result, path: Path, caption: str = "") -> None:
     )
 
 
-def tell(result: Result) -> None:
+def print_result(result: Result) -> None:
     """Print the result on stdout, and warnings about the image on stderr."""
     request = result.request
     for note in request.image.notes:

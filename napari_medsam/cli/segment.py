@@ -142,7 +142,7 @@ def segment(
     spacing: Annotated[str | None, SPACING] = None,
 ) -> None:
     """Segment one image from boxes and save the labels on the image's own grid."""
-    from napari_medsam.cli.precision_option import begin_opening, parse_wish
+    from napari_medsam.cli.precision_option import begin_opening, parse_preference
     from napari_medsam.headless.prompt_text import parse_box, parse_point, parse_range, parse_slice
     from napari_medsam.models.store import store
     from napari_medsam.models.store.modality_routing import AUTO, challenge_modality
@@ -173,14 +173,14 @@ def segment(
         with usage(option):
             refuse_input(target, image)
     with usage("--precision"):
-        wish = parse_wish(precision)
-    opening = None if known is None else begin_opening(known.name, wish)
+        preference = parse_preference(precision)
+    opening = None if known is None else begin_opening(known.name, preference)
 
     from napari_medsam.cli.run_case import (
         choose_model,
         draw_overlay,
+        print_result,
         run_case,
-        tell,
         votes_by_itself,
     )
     from napari_medsam.engine.data.intensity_window import parse_window
@@ -255,14 +255,14 @@ def segment(
     )
     # What is on disk is float16, and the original's rules ask for float32.
     cache = None if no_cache or compat else lasting_cache()
-    opening = opening or begin_opening(chosen.name, wish)
+    opening = opening or begin_opening(chosen.name, preference)
     result, used = run_case(request, chosen, output, cache, opening)
     result.seconds["read"] = reading
     if report is not None:
         write_report(report, report_of(result, used))
     if overlay is not None:
         draw_overlay(result, overlay)
-    tell(result)
+    print_result(result)
 
 
 def refuse_alone(is_asked: bool, reach: tuple[int, int] | None, what: str) -> None:

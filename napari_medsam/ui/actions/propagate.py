@@ -48,7 +48,7 @@ class Propagator:
     ----------
     case, jobs
         The case, and the lane for work on images.
-    tell, show
+    show_message, show
         Show a message to the user; show the progress.
     on_done
         Called after each run that was not stopped.
@@ -58,7 +58,7 @@ class Propagator:
         self,
         case: Case,
         jobs: JobRunner,
-        tell: Notify,
+        show_message: Notify,
         show: Callable[[Progress | None], None],
         on_done: Callable[[], None],
     ) -> None:
@@ -68,7 +68,7 @@ class Propagator:
         self.is_extent = False
         self.on_ready: Callable[[Sequence[SliceRef]], None] = lambda _: None
         self._jobs = jobs
-        self._tell = tell
+        self._show_message = show_message
         self._show = show
         self._on_done = on_done
 
@@ -118,17 +118,17 @@ class Propagator:
                 return self._run(plan_span(target, placed.box.slice.index, *reach), reach)
         return False
 
-    def go_on_from(self, target: PropagationTarget, index: int) -> None:
+    def continue_from(self, target: PropagationTarget, index: int) -> None:
         """Propagate again from a corrected slice to the slices beyond it."""
         reach = self.case.reviews.followed(target.key)
         here = self._mask(target, index)
         if reach is None or here is None or here.is_empty:
-            self._tell("Propagate first; then correct a slice and continue from it.", True)
+            self._show_message("Propagate first; then correct a slice and continue from it.", True)
             return
         if self._is_locked((target,)):
             return
         if not self._run(plan_beyond(target, here, *reach), reach):
-            self._tell("Nothing was propagated beyond this slice.", False)
+            self._show_message("Nothing was propagated beyond this slice.", False)
 
     def move_end(self, target: PropagationTarget, end: int, to: int) -> None:
         """Move an object's end from slice `end` to `to`: erase or propagate the slices between.
@@ -219,7 +219,7 @@ class Propagator:
         """Whether a label is locked; if so, show the reason."""
         why = next(filter(None, (self.case.lock_reason(target.label) for target in targets)), "")
         if why:
-            self._tell(why, True)
+            self._show_message(why, True)
         return bool(why)
 
     def _ended(
@@ -234,16 +234,18 @@ class Propagator:
         n_slices = len({index for masks in found.values() for index in masks})
         slices = f"{n_slices} slice" + ("" if n_slices == 1 else "s")
         if outcome.kind == "failed":
-            self._tell(f"{outcome.sentence} Masks on {slices} are kept.", True)
+            self._show_message(f"{outcome.sentence} Masks on {slices} are kept.", True)
         elif outcome.kind == "cancelled":
-            self._tell(f"Stopped. Masks on {slices} are kept; Undo removes them.", False)
+            self._show_message(f"Stopped. Masks on {slices} are kept; Undo removes them.", False)
         else:
             key = f" ({key_of('next_doubtful')})" if any(map(doubtful, trust.values())) else ""
             more = self._widen(found, reach) if may_widen else ""
             numbers = sorted({target.label for target in found})
             names = [label.name for label in map(self.case.named, numbers) if label is not None]
             prefix = f"{', '.join(names)}: " if numbers != [self.case.label] else ""
-            self._tell(f"Done: {prefix}{summary(trust.values(), n_slices)}{key}.{more}", False)
+            self._show_message(
+                f"Done: {prefix}{summary(trust.values(), n_slices)}{key}.{more}", False
+            )
         if outcome.kind == "done":
             self._on_done()
 

@@ -40,12 +40,12 @@ class SaveActions:
     """Writes labels on a separate lane, so that a click never cancels a save."""
 
     def __init__(
-        self, jobs: JobRunner, ask: Ask, tell: Notify, on_change: Callable[[], None]
+        self, jobs: JobRunner, ask: Ask, show_message: Notify, on_change: Callable[[], None]
     ) -> None:
         self.progress: Progress | None = None
         self._jobs = jobs
         self._ask = ask
-        self._tell = tell
+        self._show_message = show_message
         self._on_change = on_change
 
     def save(self, case: Case, path: Path, how: SaveOptions = ONE_FILE) -> None:
@@ -56,7 +56,7 @@ class SaveActions:
         """
         why_not = self._why_not(case, path, how)
         if why_not:
-            self._tell(why_not, True)
+            self._show_message(why_not, True)
             return
         annotation, grid = case.annotation, case.image.grid
         labels, table, last = annotation.labels.copy(), annotation.table, annotation.log[-1]
@@ -73,7 +73,7 @@ class SaveActions:
         def on_end(outcome: JobOutcome) -> None:
             self.progress = None
             if outcome.kind == "failed":
-                self._tell(outcome.sentence, True)
+                self._show_message(outcome.sentence, True)
             self._on_change()
 
         self._jobs.cancel()
@@ -109,7 +109,7 @@ class SaveActions:
         if annotation.log and annotation.log[-1] is last:
             annotation.mark_saved()
         place = "" if case.has_known_place else f" {UNKNOWN_PLACE}"
-        self._tell(f"{told(saved)}{place}", False)
+        self._show_message(f"{saved_message(saved)}{place}", False)
 
     def _why_not(self, case: Case, path: Path, how: SaveOptions) -> str:
         """A sentence: why files may not be written; empty if they may."""
@@ -129,7 +129,7 @@ def _names(paths: list[Path]) -> str:
     return ", ".join(path.name for path in paths)
 
 
-def told(saved: list[Saved]) -> str:
+def saved_message(saved: list[Saved]) -> str:
     """One or two sentences: what was saved and what was checked."""
     if not saved:
         return "There is no label to save, so no file was written."

@@ -99,7 +99,7 @@ class PointsLayer:
             for n, at in enumerate(self.layer.data)
         ]
 
-    def keep(self, places: Sequence[int]) -> None:
+    def retain(self, places: Sequence[int]) -> None:
         """Remove all points but those at these places."""
         gone = set(range(len(self.layer.data))) - set(places)
         if gone:

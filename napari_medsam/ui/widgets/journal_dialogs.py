@@ -8,7 +8,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QMessageBox, QWidget
 
 from napari_medsam.ui.actions.earlier_work import EarlierEntry
-from napari_medsam.ui.state.resume_offers import GO_ON, ResumeOffer
+from napari_medsam.ui.state.resume_offers import RESUME, ResumeOffer
 from napari_medsam.ui.widgets.open_dialogs import KEEP, PREVIEW, SMOOTH, ChoiceDialog
 from napari_medsam.ui.widgets.picture_list import LINE, PictureList, pixmap
 
@@ -23,7 +23,7 @@ class EarlierDialog(ChoiceDialog):
 
     def __init__(self, found: Sequence[EarlierEntry], parent: QWidget | None) -> None:
         super().__init__("Earlier work", QUESTION, parent)
-        self.open_button.setText(GO_ON)
+        self.open_button.setText(RESUME)
         self.list = PictureList()
         for one in found:
             self.list.add(one.in_words, one.picture, one)

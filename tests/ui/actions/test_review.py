@@ -165,7 +165,7 @@ def test_accepted_empty_slice_ends_the_object(desk: Desk) -> None:
 
 def test_going_on_before_any_propagation_says_what_to_do(desk: Desk) -> None:
     desk.draw_on(10)
-    desk.controller.review.go_on()
+    desk.controller.review.continue_from_here()
     assert desk.view.panel.is_problem
     assert "Propagate first" in desk.view.panel.message
 
@@ -177,7 +177,7 @@ def test_run_from_a_slice_leaves_another_label_alone(desk: Desk) -> None:
     where = (np.full(4, 14), np.array([28, 28, 29, 29]), np.array([23, 24, 23, 24]))
     layer.data_setitem(where, 2)
     desk.viewer.dims.set_point(0, 12 * 3.0)
-    desk.controller.review.go_on()
+    desk.controller.review.continue_from_here()
     assert (desk.labels[where] == 2).all()
     assert (desk.labels[14] == 1).any()
 
