@@ -36,8 +36,10 @@ def list_journals(as_json: Annotated[bool, AS_JSON] = False) -> None:
     total = megabytes(sum(entry.n_bytes for entry in found))
     number = f"{len(found)} journal{'' if len(found) == 1 else 's'}"
     typer.echo(f"{folder}: {number}, {total}")
-    for one in found:
-        typer.echo(f"  {one.path.name}  {megabytes(one.n_bytes):>9}  {iso(one.changed)}")
+    for journal in found:
+        typer.echo(
+            f"  {journal.path.name}  {megabytes(journal.n_bytes):>9}  {iso(journal.changed)}"
+        )
 
 
 @app.command("info")
@@ -60,7 +62,7 @@ def _seconds(value: object) -> float:
 
 def _words(value: object) -> str:
     if isinstance(value, list):
-        return ", ".join(str(one) for one in value) or "none"
+        return ", ".join(str(item) for item in value) or "none"
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 

@@ -74,4 +74,4 @@ def _targets(platforms: list[str] | None, pythons: list[str] | None) -> list[Tar
     if not (platforms and pythons):
         here = target_here()
         platforms, pythons = platforms or [here.platform], pythons or [here.python]
-    return [Target(one, version) for one in platforms for version in pythons]
+    return [Target(platform, version) for platform in platforms for version in pythons]

@@ -35,16 +35,16 @@ def list_models(
 
     found = [store.stored_model(model.name) for model in store.known()]
     if as_json:
-        typer.echo(json.dumps({"models": [_as_dict(one) for one in found]}, indent=2))
+        typer.echo(json.dumps({"models": [_as_dict(stored) for stored in found]}, indent=2))
         return
     if as_markdown:
         typer.echo(markdown_table())
         return
-    for one in found:
-        how = "not installed" if one.spec.can_install else "not installed, import it"
-        state = f"installed, {megabytes(one.n_bytes)}" if one.is_installed else how
-        typer.echo(f"{one.spec.name:<24}{one.spec.title:<38}{state}")
-        typer.echo(f"    {_in_short(one.spec)}\n    {_source(one.spec)}")
+    for stored in found:
+        how = "not installed" if stored.spec.can_install else "not installed, import it"
+        state = f"installed, {megabytes(stored.n_bytes)}" if stored.is_installed else how
+        typer.echo(f"{stored.spec.name:<24}{stored.spec.title:<38}{state}")
+        typer.echo(f"    {_in_short(stored.spec)}\n    {_source(stored.spec)}")
 
 
 def _in_short(model: ModelSpec) -> str:
@@ -167,10 +167,12 @@ def import_model(
         rules=rules,
         tell=lambda sentence: typer.echo(sentence, err=True),
     )
-    for one in taken:
-        lines = one.report()
+    for imported in taken:
+        lines = imported.report()
         typer.echo("\n".join([lines[0], *(f"  {line}" for line in lines[1:])]))
-        typer.echo(f"{one.spec.title} is installed: {_path(one.spec)}{_checked(one.spec)}")
+        typer.echo(
+            f"{imported.spec.title} is installed: {_path(imported.spec)}{_checked(imported.spec)}"
+        )
 
 
 @app.command("set")
@@ -197,11 +199,13 @@ def verify(
     from napari_medsam.models.specs.errors import NotInstalled
     from napari_medsam.models.store import store
 
-    names = [one.spec.name for one in store.installed()] if name is None else [_spec(name).name]
+    names = (
+        [stored.spec.name for stored in store.installed()] if name is None else [_spec(name).name]
+    )
     if not names:
         raise NotInstalled("No model is installed. Run: napari-medsam models install litemedsam")
-    for one in names:
-        typer.echo(f"{one}: {store.verify_model(one)}{_checked(_spec(one))}")
+    for known in names:
+        typer.echo(f"{known}: {store.verify_model(known)}{_checked(_spec(known))}")
 
 
 @app.command()
@@ -297,17 +301,17 @@ def _source(model: ModelSpec) -> str:
     return model.source.url if isinstance(model.source, UrlSource) else model.source.page
 
 
-def _as_dict(one: StoredModel) -> dict[str, Any]:
+def _as_dict(stored: StoredModel) -> dict[str, Any]:
     from napari_medsam.models.store import store
 
-    model, record = one.spec, store.model_record(one.spec.name)
+    model, record = stored.spec, store.model_record(stored.spec.name)
     imported = {"evidence": record.evidence, "self_test": record.tried} if record else None
     return {
         "name": model.name,
         "title": model.title,
-        "installed": one.is_installed,
-        "path": str(one.path),
-        "bytes": one.n_bytes,
+        "installed": stored.is_installed,
+        "path": str(stored.path),
+        "bytes": stored.n_bytes,
         "sha256": model.file.sha256,
         "source": _source(model),
         "licence": model.licence,

@@ -69,12 +69,16 @@ def _ask_again(history: History, image: ImageFile) -> None:
     from napari_medsam.journal.replay import ask_again, mean_dice
     from napari_medsam.models.open_recorded import open_recorded
 
-    asked = []
+    repeated = []
     with progress_bar("Asking again") as advance:
-        for one in ask_again(history, image.volume, open_recorded):
-            asked.append(one)
-            advance(len(asked), None)
-    for one in asked:
-        typer.echo(f"step {one.step} {one.kind} {one.axis}={one.index}: Dice {one.dice:.4f}")
-    worst = min((one.dice for one in asked), default=1.0)
-    typer.echo(f"{len(asked)} masks asked again: Dice {mean_dice(asked):.4f} (lowest {worst:.4f})")
+        for prompt in ask_again(history, image.volume, open_recorded):
+            repeated.append(prompt)
+            advance(len(repeated), None)
+    for prompt in repeated:
+        typer.echo(
+            f"step {prompt.step} {prompt.kind} {prompt.axis}={prompt.index}: Dice {prompt.dice:.4f}"
+        )
+    worst = min((prompt.dice for prompt in repeated), default=1.0)
+    typer.echo(
+        f"{len(repeated)} masks asked again: Dice {mean_dice(repeated):.4f} (lowest {worst:.4f})"
+    )

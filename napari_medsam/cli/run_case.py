@@ -53,7 +53,7 @@ def choose_model(name: str, modality: str) -> ModelSpec:
     """
     if name != AUTO:
         return store.model_spec(name)
-    chosen, why = resolve(AUTO, modality, [one.spec for one in store.installed()])
+    chosen, why = resolve(AUTO, modality, [stored.spec for stored in store.installed()])
     typer.echo(f"Model {chosen.name}: {why}", err=True)
     return chosen
 
@@ -123,7 +123,9 @@ def print_result(result: Result) -> None:
         review = _review(result, label, to_look_at)
         typer.echo(f"{label.number} {label.name}: {size['voxels']} voxels{ml}{review}")
     for placed in request.boxes:
-        masks = [one.mask for one in result.found if request.boxes[one.box] is placed]
+        masks = [
+            box_mask.mask for box_mask in result.found if request.boxes[box_mask.box] is placed
+        ]
         if all(mask.is_empty for mask in masks):
             where = placed.box.slice
             typer.echo(
@@ -138,7 +140,9 @@ def _review(result: Result, label: Label, to_look_at: Sequence[Mapping[str, Any]
     """For a propagated label, the number of slices and those to review first."""
     if result.request.seeds is None:
         return ""
-    n = len({one.mask.slice.index for one in result.found if one.label == label.number})
+    n = len(
+        {box_mask.mask.slice.index for box_mask in result.found if box_mask.label == label.number}
+    )
     named = [str(row["index"]) for row in to_look_at if row["label"] == label.number]
     if not named:
         return f"; {n} slices, none in doubt"

@@ -148,7 +148,7 @@ def segment(
     from napari_medsam.models.store.modality_routing import AUTO, challenge_modality
 
     with usage("--box"):
-        asked = [parse_box(text) for text in box or ()]
+        requested = [parse_box(text) for text in box or ()]
     with usage("--point"):
         points = [parse_point(text) for text in point or ()]
     with usage("--outside"):
@@ -163,7 +163,7 @@ def segment(
         if labels is not None and compat:
             raise ValueError("The authors' script knows no labels before; leave --compat out.")
     with usage("--box"):
-        if not asked and not points and not begun:
+        if not requested and not points and not begun:
             raise ValueError("Nothing says where the object is; give a box (or a point).")
     with usage("--propagate"):
         reach = None if propagate is None else parse_range(propagate)
@@ -186,7 +186,7 @@ def segment(
     from napari_medsam.engine.data.intensity_window import parse_window
     from napari_medsam.engine.inference.point_prompts import require_points
     from napari_medsam.engine.propagation.slice_ranges import seeds_over
-    from napari_medsam.formats.common.default_window import window_asked
+    from napari_medsam.formats.common.default_window import requested_window
     from napari_medsam.formats.images.read import read_image
     from napari_medsam.formats.labels.read import read_label_file, read_labels
     from napari_medsam.headless.clicked_objects import place_clicks
@@ -204,17 +204,17 @@ def segment(
     there = None if labels is None else complete(read_label_file(labels, read.grid))
     known_labels = there.table if there is not None else ()
     with usage("--box"):
-        placed, table = place_boxes(asked, read.volume, points, begun, known_labels)
+        placed, table = place_boxes(requested, read.volume, points, begun, known_labels)
     before = None if earlier is None else read_labels(earlier, read.grid)
     with usage("--point"):
-        numbers = label_table([*asked, *points, *begun], known_labels)
+        numbers = label_table([*requested, *points, *begun], known_labels)
         clicks, boxes = place_clicks(points, placed, numbers, read.volume, before)
     starts = []
     if there is not None:
         with usage("--from"):
             starts = place_starts(begun, there, numbers, read.volume, len(placed) + 1)
-    fixed_masks = {len(boxes) + n: one.mask for n, one in enumerate(starts)}
-    boxes += [one.placed for one in starts]
+    fixed_masks = {len(boxes) + n: start.mask for n, start in enumerate(starts)}
+    boxes += [start.placed for start in starts]
     with usage("--propagate"):
         seeds = None
         if reach is not None and boxes:
@@ -222,7 +222,7 @@ def segment(
             there = without_what_follows(there, starts, *reach) if there is not None else None
     with usage("--window"):
         # The authors' script knows nothing of a header.
-        shown = parse_window(read.volume, window) if compat else window_asked(read, window)
+        shown = parse_window(read.volume, window) if compat else requested_window(read, window)
     modality = read.volume.modality or challenge_modality(image)
     chosen = known or choose_model(model, modality)
     with usage("--vote"):
@@ -236,8 +236,9 @@ def segment(
     if compat and reach is not None and not vote:
         vote = votes_by_itself(chosen, modality)
     with usage("--point"):
-        for one in clicks:
-            require_points(one.prompt, chosen.contract, with_mask=one.earlier is not None)
+        for object_clicks in clicks:
+            has_mask = object_clicks.earlier is not None
+            require_points(object_clicks.prompt, chosen.contract, with_mask=has_mask)
     request = Request(
         read,
         tuple(boxes),
@@ -265,9 +266,9 @@ def segment(
     print_result(result)
 
 
-def refuse_alone(is_asked: bool, reach: tuple[int, int] | None, what: str) -> None:
+def refuse_alone(is_given: bool, reach: tuple[int, int] | None, what: str) -> None:
     """Refuse options that make sense only over a range of slices."""
-    if is_asked and reach is None:
+    if is_given and reach is None:
         raise ValueError(f"{what} needs a range of slices: add --propagate.")
 
 

@@ -56,26 +56,26 @@ def _tried(folder: Path) -> Iterator[Tried]:
     }
     (folder / "series").mkdir()
     for kind, source in sources.items():
-        formats = [one for one in LABEL_FORMATS if one.made_for == kind]
+        formats = [label_format for label_format in LABEL_FORMATS if label_format.made_for == kind]
         try:
             if source.is_dir():
                 _write_series(source)
             image = read_image(source)
         except (ReadError, RuntimeError) as error:
-            yield from (Tried(one.title, str(error)) for one in formats)
+            yield from (Tried(label_format.title, str(error)) for label_format in formats)
             continue
         if source.is_dir():
             yield Tried("DICOM series")
-        yield from (_try_format(folder, image, one) for one in formats)
+        yield from (_try_format(folder, image, label_format) for label_format in formats)
 
 
-def _try_format(folder: Path, image: ImageFile, one: LabelFormat) -> Tried:
+def _try_format(folder: Path, image: ImageFile, label_format: LabelFormat) -> Tried:
     labels = (image.volume.voxels > 9).astype(np.uint8)
     try:
-        write_labels(folder / f"labels{one.suffixes[0]}", labels, image.grid)
+        write_labels(folder / f"labels{label_format.suffixes[0]}", labels, image.grid)
     except SaveError as error:
-        return Tried(one.title, str(error))
-    return Tried(one.title)
+        return Tried(label_format.title, str(error))
+    return Tried(label_format.title)
 
 
 def _write_series(folder: Path) -> None:

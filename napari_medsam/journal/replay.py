@@ -123,10 +123,10 @@ def _with_masks(history: History) -> Iterator[tuple[int, Event, Window]]:
         yield number, event, row.window
 
 
-def agreement(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
+def agreement(old: NDArray[np.bool_], new: NDArray[np.bool_]) -> float:
     """Dice of two masks of a slice, 0 to 1; 1 if both are empty."""
-    return 1.0 if not (one.any() or other.any()) else dice(one, other)
+    return 1.0 if not (old.any() or new.any()) else dice(old, new)
 
 
-def mean_dice(asked: Sequence[RepeatedPrompts]) -> float:
-    return float(np.mean([one.dice for one in asked])) if asked else 1.0
+def mean_dice(prompts: Sequence[RepeatedPrompts]) -> float:
+    return float(np.mean([prompt.dice for prompt in prompts])) if prompts else 1.0

@@ -103,7 +103,7 @@ def _wheels(
     first = read_wheel(Path(shutil.copy2(own, into)))
     extras = frozenset((qt, "dicom"))
     wheels = gather(first, extras, target, fetcher(target, constraints_file()), into)
-    return sorted(wheels.values(), key=lambda one: one.name)
+    return sorted(wheels.values(), key=lambda wheel_file: wheel_file.name)
 
 
 def _put_weights(name: str, into: Path) -> None:
@@ -124,7 +124,8 @@ def _put_weights(name: str, into: Path) -> None:
 def _requirements(wheels: Sequence[WheelFile]) -> str:
     """For ``pip install --require-hashes``: each wheel alone is allowed."""
     return "".join(
-        f"{one.name}=={one.version} --hash=sha256:{file_sha256(one.path)}\n" for one in wheels
+        f"{wheel.name}=={wheel.version} --hash=sha256:{file_sha256(wheel.path)}\n"
+        for wheel in wheels
     )
 
 

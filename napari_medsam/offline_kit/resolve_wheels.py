@@ -43,10 +43,14 @@ def gather(
             raise StoreError(f"The tested versions do not go together on {target}: {unfit[0]}.")
         if not missing:
             return found
-        for path in fetch([_plain(one) for one in missing], into):
+        for path in fetch([_plain(requirement) for requirement in missing], into):
             wheel = read_wheel(path)
             found[wheel.name] = wheel
-        still = [one.name for one in missing if canonicalize_name(one.name) not in found]
+        still = [
+            requirement.name
+            for requirement in missing
+            if canonicalize_name(requirement.name) not in found
+        ]
         if still:
             raise StoreError(f"pip gave no wheel of {', '.join(still)} for {target}.")
 
@@ -57,14 +61,16 @@ def lacking(
     """Missing requirements, one per package; also wheels that do not satisfy a requirement."""
     missing: dict[str, Requirement] = {}
     unfit = []
-    for wheel, one in _needed(found, first, extras, target):
-        name = canonicalize_name(one.name)
+    for wheel, requirement in _needed(found, first, extras, target):
+        name = canonicalize_name(requirement.name)
         there = found.get(name)
         if there is None:
-            known = missing.setdefault(name, Requirement(one.name))
-            known.specifier &= one.specifier
-        elif not one.specifier.contains(there.version, prereleases=True):
-            unfit.append(f"{wheel.name} needs {one.name}{one.specifier}, not {there.version}")
+            known = missing.setdefault(name, Requirement(requirement.name))
+            known.specifier &= requirement.specifier
+        elif not requirement.specifier.contains(there.version, prereleases=True):
+            unfit.append(
+                f"{wheel.name} needs {requirement.name}{requirement.specifier}, not {there.version}"
+            )
     return list(missing.values()), unfit
 
 
@@ -72,21 +78,23 @@ def _needed(
     found: dict[str, WheelFile], first: str, extras: frozenset[str], target: Target
 ) -> list[tuple[WheelFile, Requirement]]:
     """Which wheel needs what, starting at `first`; deeper ones may add extras to a package."""
-    asked: Extras = defaultdict(frozenset, {first: extras})
+    extras_of: Extras = defaultdict(frozenset, {first: extras})
     done: dict[str, frozenset[str]] = {}
     needed = []
-    while open_ := [name for name in asked if name in found and done.get(name) != asked[name]]:
+    while open_ := [
+        name for name in extras_of if name in found and done.get(name) != extras_of[name]
+    ]:
         name = open_[0]
-        done[name] = asked[name]
-        for one in found[name].needs(target.markers, asked[name]):
-            needed.append((found[name], one))
-            asked[canonicalize_name(one.name)] |= frozenset(one.extras)
+        done[name] = extras_of[name]
+        for requirement in found[name].needs(target.markers, extras_of[name]):
+            needed.append((found[name], requirement))
+            extras_of[canonicalize_name(requirement.name)] |= frozenset(requirement.extras)
     return needed
 
 
-def _plain(one: Requirement) -> str:
+def _plain(requirement: Requirement) -> str:
     """The requirement without extras and marker: both were already evaluated."""
-    return f"{one.name}{one.specifier}"
+    return f"{requirement.name}{requirement.specifier}"
 
 
 def pip_fetch(target: Target, constraints: Path) -> Fetch:

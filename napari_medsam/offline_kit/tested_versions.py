@@ -45,10 +45,10 @@ def pins(text: str, environment: dict[str, str] | None = None) -> dict[str, str]
     for line in text.splitlines():
         if not line.strip() or line.startswith("#"):
             continue
-        one = Requirement(line)
-        if one.marker is None or one.marker.evaluate(environment):
-            [spec] = one.specifier
-            found[canonicalize_name(one.name)] = spec.version
+        requirement = Requirement(line)
+        if requirement.marker is None or requirement.marker.evaluate(environment):
+            [spec] = requirement.specifier
+            found[canonicalize_name(requirement.name)] = spec.version
     return found
 
 

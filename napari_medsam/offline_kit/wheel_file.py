@@ -34,10 +34,10 @@ class WheelFile:
         """The requirements in a marker environment, for some of its extras."""
         chosen = extras | {""}
         return [
-            one
-            for one in self.requires
-            if one.marker is None
-            or any(one.marker.evaluate({**markers, "extra": extra}) for extra in chosen)
+            requirement
+            for requirement in self.requires
+            if requirement.marker is None
+            or any(requirement.marker.evaluate({**markers, "extra": extra}) for extra in chosen)
         ]
 
 

@@ -45,7 +45,7 @@ from napari_medsam.ui.actions.points import PointTool
 from napari_medsam.ui.actions.prefetch import Prefetcher
 from napari_medsam.ui.actions.preview import Preview
 from napari_medsam.ui.actions.propagation_targets import (
-    range_asked,
+    requested_range,
     take_drawn_boxes,
     targets,
     why_no_seeds,
@@ -197,7 +197,7 @@ class Controller:
 
     def panel(self) -> DockState:
         readings = self.label_files.reading, self.earlier.reading
-        running = (one.progress for one in (self._saver, *readings, self.desk))
+        running = (action.progress for action in (self._saver, *readings, self.desk))
         panel = DockState(
             hint="",
             message=self._message,
@@ -326,7 +326,7 @@ class Controller:
 
     def on_range_chosen(self, first: int, last: int) -> None:
         """Set how far from its boxes a propagation goes, down and up."""
-        shown = range_asked(self.case) if self.case else None
+        shown = requested_range(self.case) if self.case else None
         if self.case is not None and shown is not None:
             self.case.reach = (max(0, shown.start - first), max(0, last - shown.stop))
             self.case.has_own_range = True
@@ -341,7 +341,7 @@ class Controller:
     def propagate(self, first: int | None = None, last: int | None = None) -> None:
         """Propagate the chosen label's object over the range, and those boxed on the same slice."""
         case, segmenter = self.case, self._segmenter
-        shown = range_asked(case) if case else None
+        shown = requested_range(case) if case else None
         if case is None or segmenter is None or shown is None:
             self.show_message(why_no_seeds(case), True)
             return

@@ -166,7 +166,11 @@ def predict_cases(
     """
     jobs = _jobs(Path(inputs), boxes)
     folder = _apart(Path(inputs), Path(outputs))
-    specs = [one.spec for one in store.installed()] if model == AUTO else [store.model_spec(model)]
+    specs = (
+        [stored.spec for stored in store.installed()]
+        if model == AUTO
+        else [store.model_spec(model)]
+    )
     folder.mkdir(parents=True, exist_ok=True)
     times = None if efficiency is None else Efficiency(Path(efficiency))
     opened = cache(open_one)

@@ -54,6 +54,6 @@ def merge_labels(
 def _moved(label: Label, number: int, known: dict[int, Label]) -> Label:
     """A label under another number, and with another colour if a known label has the same one."""
     name = default_name(number) if label.name == default_name(label.number) else label.name
-    taken = {one.color for one in known.values() if one is not label}
+    taken = {other.color for other in known.values() if other is not label}
     color = default_color(number) if label.color in taken else label.color
     return replace(label, number=number, name=name, color=color)

@@ -130,8 +130,8 @@ def confidences(masks: Mapping[int, SliceMask]) -> Confidences:
 
 def doubtful(found: Mapping[int, float], settled: Set[int] = frozenset()) -> list[int]:
     """The slices below `DOUBTFUL` that are not settled, the worst first."""
-    open_ones = (i for i, c in found.items() if c < DOUBTFUL and i not in settled)
-    return sorted(open_ones, key=lambda i: (found[i], i))
+    unsettled = (i for i, c in found.items() if c < DOUBTFUL and i not in settled)
+    return sorted(unsettled, key=lambda i: (found[i], i))
 
 
 def next_doubtful(order: list[int], shown: int | None) -> int | None:

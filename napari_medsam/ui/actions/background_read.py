@@ -40,8 +40,8 @@ class BackgroundRead:
             if outcome.kind == "failed":
                 self._show_message(outcome.sentence, True)
             self._on_change()
-            for one in found:
-                then(one)
+            for result in found:
+                then(result)
 
         self.progress = Progress(words)
         self._on_change()

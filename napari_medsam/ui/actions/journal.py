@@ -361,21 +361,21 @@ class Journals:
         journal = CaseJournal(
             case, self._make_jobs(), self._offer, self._show_message, self._on_change, self._is_here
         )
-        self._journals = [one for one in self._journals if one.state != "closed"]
+        self._journals = [other for other in self._journals if other.state != "closed"]
         self._journals.append(journal)
         journal.start()
 
     def of(self, case: Case) -> CaseJournal | None:
-        return next((one for one in self._journals if one.case is case), None)
+        return next((other for other in self._journals if other.case is case), None)
 
     def close(self) -> None:
         for journal in self._journals:
             journal.close()
 
-    def _is_here(self, asking: CaseJournal) -> bool:
-        others = [one for one in self._journals if one is not asking]
-        there = [one for one in others if one.state in ("recording", "undecided")]
-        return any(one.fingerprint == asking.fingerprint for one in there)
+    def _is_here(self, journal: CaseJournal) -> bool:
+        others = [other for other in self._journals if other is not journal]
+        there = [other for other in others if other.state in ("recording", "undecided")]
+        return any(other.fingerprint == journal.fingerprint for other in there)
 
     def _schedule(self) -> None:
         for journal in self._journals:

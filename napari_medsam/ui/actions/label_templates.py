@@ -44,7 +44,7 @@ class Templates:
         if case is None:
             return
         table = case.annotation.table
-        used = [one.number for one in table if case.annotation.voxel_count(one.number)]
+        used = [label.number for label in table if case.annotation.voxel_count(label.number)]
         used += [placed.label for placed in case.boxes_there()]
         try:
             rows = with_template(table, read_template(name), used)

@@ -100,7 +100,7 @@ class CatalogueModelSource:
         return f"{source.clicks} {source.hint}".strip(), source.page
 
     def resolve(self, modality: str) -> tuple[str, str]:
-        here = [one.spec for one in store.installed()]
+        here = [stored.spec for stored in store.installed()]
         chosen, why = modality_routing.resolve(modality_routing.AUTO, modality, here)
         if len(here) == 1:
             why = f"{chosen.title} is the only model that is installed."
@@ -120,7 +120,7 @@ class CatalogueModelSource:
         if len(taken) == 1:
             sentence = " ".join(taken[0].report())
         else:
-            names = ", ".join(one.spec.title for one in taken)
+            names = ", ".join(imported.spec.title for imported in taken)
             sentence = f"{len(taken)} models were imported: {names}."
         return ImportedModel(taken[0].spec.name, " ".join([sentence, *skipped]))
 

@@ -220,8 +220,8 @@ class PointTool:
             raise ValueError(why)
         prompt = point_prompt(
             where,
-            tuple((one.x, one.y) for one in clicks if one.is_inside),
-            tuple((one.x, one.y) for one in clicks if not one.is_inside),
+            tuple((point.x, point.y) for point in clicks if point.is_inside),
+            tuple((point.x, point.y) for point in clicks if not point.is_inside),
             shape=segmenter.session.volume.slice_shape(where.axis),
         )
         require_points(prompt, segmenter.session.model.contract, with_mask=False)

@@ -308,9 +308,9 @@ def propagation_answers(
         (plan.seeds, session.propagate([seed for _, seed in plan.seeds])),
         (plan.extents, session.segment_box3d([seed for _, seed in plan.extents])),
     )
-    for asked, masks in parts:
+    for pairs, masks in parts:
         with contextlib.closing(masks):
-            yield from ((asked[n][0], mask) for n, mask in masks)
+            yield from ((pairs[n][0], mask) for n, mask in masks)
 
 
 def _if_interrupted(

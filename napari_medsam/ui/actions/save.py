@@ -103,8 +103,8 @@ class SaveActions:
 
     def _on_saved(self, case: Case, saved: list[Saved], last: Event) -> None:
         """Handle written files, which hold the labels as of the event `last`."""
-        for one in saved:
-            case.files.remember(one.path, state_of(one.path))
+        for file in saved:
+            case.files.remember(file.path, state_of(file.path))
         annotation = case.annotation
         if annotation.log and annotation.log[-1] is last:
             annotation.mark_saved()
@@ -114,9 +114,9 @@ class SaveActions:
     def _why_not(self, case: Case, path: Path, how: SaveOptions) -> str:
         """A sentence: why files may not be written; empty if they may."""
         annotation = case.annotation
-        rows = [one for one in annotation.table if annotation.voxel_count(one.number)]
+        rows = [label for label in annotation.table if annotation.voxel_count(label.number)]
         targets = label_paths(path, rows) if how.one_a_label else [path]
-        there = [one for one in targets if one.exists()]
+        there = [target for target in targets if target.exists()]
         if case.is_borrowed and there:
             return f"{_names(there)} was not replaced. {BORROWED}"
         changed = case.files.changed(there)
@@ -133,7 +133,7 @@ def saved_message(saved: list[Saved]) -> str:
     """One or two sentences: what was saved and what was checked."""
     if not saved:
         return "There is no label to save, so no file was written."
-    names = ", ".join(one.path.name for one in saved)
+    names = ", ".join(file.path.name for file in saved)
     n_labels, n_voxels = sum(s.n_labels for s in saved), sum(s.n_voxels for s in saved)
     labels = f"{n_labels} label" + ("" if n_labels == 1 else "s")
     return f"Saved {names}: {labels}, {n_voxels:,} voxels. {saved[0].checked}"

@@ -210,7 +210,7 @@ class Case:
         self.sync()
 
     def rename_label(self, number: int, name: str) -> None:
-        label = next(one for one in self.annotation.table if one.number == number)
+        label = next(row for row in self.annotation.table if row.number == number)
         self.annotation.load_table((renamed(label, name.strip() or label.name),))
         self.sync()
 
@@ -241,7 +241,7 @@ class Case:
 
     def named(self, number: int) -> Label | None:
         """A label in the table; None if it is not there."""
-        return next((one for one in self.annotation.table if one.number == number), None)
+        return next((label for label in self.annotation.table if label.number == number), None)
 
     def lock_reason(self, number: int) -> str:
         """A sentence: why a label cannot be changed now; empty if it can."""

@@ -195,7 +195,7 @@ class MedSamWidget(QWidget):
         self.destroyed.connect(controller.close)
         self.destroyed.connect(self._napari_preferences.close)
         watched = (settings_file(), cache_preferences_file(), self._napari_preferences.file)
-        self._watch = FileWatch(self, [one for one in watched if one], self._on_settings_written)
+        self._watch = FileWatch(self, [file for file in watched if file], self._on_settings_written)
 
     def _connect_keys(self) -> None:
         parts, controller = self.parts, self.controller
@@ -394,9 +394,11 @@ class MedSamWidget(QWidget):
 
     def _keeps_existing(self, case: Case, path: Path) -> bool:
         """Whether files of single labels exist that the user does not want to replace."""
-        rows = [one for one in case.annotation.table if case.annotation.voxel_count(one.number)]
-        there = [one for one in label_paths(path, rows) if one.exists()]
-        question = f"Replace {', '.join(one.name for one in there)}?"
+        rows = [
+            label for label in case.annotation.table if case.annotation.voxel_count(label.number)
+        ]
+        there = [file for file in label_paths(path, rows) if file.exists()]
+        question = f"Replace {', '.join(file.name for file in there)}?"
         return bool(there) and file_dialogs.ask(self, question, ("Replace",)) is None
 
     def ask_labels(self) -> None:
