@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def bench(
     json_file: Annotated[
         Path | None,
-        typer.Option("--json", metavar="FILE", help="Write the figures as a JSON object, too."),
+        typer.Option("--json", metavar="FILE", help="Also write the figures as a JSON object."),
     ] = None,
     model: Annotated[str, typer.Option(help="A name that `models list` prints.")] = "litemedsam",
 ) -> None:

@@ -13,7 +13,7 @@ from napari_medsam.cli.view import require_window
 def demo(
     headless: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Use no screen; leave the results in this folder."),
+        typer.Option(metavar="DIR", help="Use no display; write the results to this folder."),
     ] = None,
     model: Annotated[
         str, typer.Option(help="A name that `models list` prints, or auto.")

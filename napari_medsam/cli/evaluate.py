@@ -16,10 +16,10 @@ def evaluate(
     segs: Annotated[Path, typer.Argument(help="The folder of labels to score.")],
     gts: Annotated[Path, typer.Argument(help="The folder of reference labels, same names.")],
     csv: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write a row a case, as the challenge.")
+        Path | None, typer.Option(metavar="FILE", help="Write one row per case (CSV).")
     ] = None,
     labels: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write a row a label of a case (csv).")
+        Path | None, typer.Option(metavar="FILE", help="Write one row per label of a case (CSV).")
     ] = None,
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw a box plot per modality (PNG).")

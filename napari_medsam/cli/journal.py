@@ -11,7 +11,7 @@ import typer
 from napari_medsam.cli.console import megabytes
 
 app = typer.Typer(
-    help="Look at, export or throw away the journals of what was done in the window.",
+    help="List, export and delete the journals of the work done in the window.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -71,7 +71,7 @@ def export(
     journal: Annotated[str, WHICH],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="The file; stdout when not given."),
+        typer.Option("--output", "-o", metavar="FILE", help="The file; by default stdout."),
     ] = None,
 ) -> None:
     """Export a journal as JSON: each prompt, the model that answered it, and what it changed."""
@@ -80,8 +80,8 @@ def export(
     from napari_medsam.journal.export import journal_as_json
     from napari_medsam.storage.atomic_write import write_text
 
-    with JournalDatabase(find_journal(journal)) as book:
-        text = json.dumps(journal_as_json(book), indent=1)
+    with JournalDatabase(find_journal(journal)) as database:
+        text = json.dumps(journal_as_json(database), indent=1)
     if output is None:
         typer.echo(text)
         return
@@ -92,7 +92,7 @@ def export(
 @app.command("prune")
 def prune(
     days: Annotated[
-        float, typer.Option(min=0, help="Delete journals not written to for so many days.")
+        float, typer.Option(min=0, help="Delete journals not written to for this many days.")
     ] = 90.0,
 ) -> None:
     """Delete old journals, except those that a window has open."""

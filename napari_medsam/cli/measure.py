@@ -23,7 +23,7 @@ def measure(
     ] = None,
     reference: Annotated[
         Path | None,
-        typer.Option(metavar="LABELS", help="Labels to compare with, number by number."),
+        typer.Option(metavar="LABELS", help="Labels to compare with, by label number."),
     ] = None,
     names: Annotated[
         Path | None,
@@ -33,7 +33,7 @@ def measure(
         str, typer.Option(help="Diameters are those of slices along z (axial), y or x.")
     ] = "z",
     tolerance: Annotated[
-        float, typer.Option(metavar="MM", help="Of the surface Dice (NSD), in millimetres.")
+        float, typer.Option(metavar="MM", help="Tolerance of the surface Dice (NSD), in mm.")
     ] = 2.0,
     csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Save a table.")] = None,
     page: Annotated[

@@ -50,7 +50,7 @@ def list_models(
 def _in_short(model: ModelSpec) -> str:
     size = "" if model.megabytes is None else f"{model.megabytes:g} MB, "
     return (
-        f"{model.prompts}; {_trained_on(model)}; {size}{model.gmacs:g} GMAC a slice;"
+        f"{model.prompts}; {_trained_on(model)}; {size}{model.gmacs:g} GMAC per slice;"
         f" {model.licence}"
     )
 
@@ -117,23 +117,21 @@ def import_model(
         Path,
         typer.Argument(help="A weights file, encoder or decoder, a folder of them, or a zip."),
     ],
-    name: Annotated[str | None, typer.Option(help="What to call it here.")] = None,
+    name: Annotated[str | None, typer.Option(help="The name to give it.")] = None,
     as_model: Annotated[
         str | None,
-        typer.Option("--as", help="Which model it is, where the content leaves a choice."),
+        typer.Option("--as", help="Which model it is, if the content leaves a choice."),
     ] = None,
     modality: Annotated[
-        str | None, typer.Option(help="What it was trained for, such as CT, MR, US, X-Ray.")
+        str | None, typer.Option(help="What it was trained on, such as CT, MR, US, X-Ray.")
     ] = None,
     decoder: Annotated[
         Path | None,
-        typer.Option(help="A checkpoint to take the decoder from, for an encoder alone."),
+        typer.Option(help="A checkpoint with the decoder, for an encoder without one."),
     ] = None,
     choose: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="FIELD=VALUE", help="An input rule you decide, such as prompt_side=512."
-        ),
+        typer.Option(metavar="FIELD=VALUE", help="An input rule to set, such as prompt_side=512."),
     ] = None,
 ) -> None:
     """Import a model that you have, in the form its authors released it.
@@ -193,7 +191,9 @@ def set_rules(
 
 @app.command()
 def verify(
-    name: Annotated[str | None, typer.Argument(help="One model; all that are installed.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="A model; by default all that are installed.")
+    ] = None,
 ) -> None:
     """Read the installed weights and compare their SHA-256 with the published one."""
     from napari_medsam.models.specs.errors import NotInstalled
@@ -241,7 +241,7 @@ def about(
         "Homepage": model.homepage,
         "Trained on": ", ".join(model.modalities) or "photographs",
         "Prompts": model.prompts,
-        "Encoder": f"{model.gmacs:g} GMAC a slice",
+        "Encoder": f"{model.gmacs:g} GMAC per slice",
         "Input": describe_import(model.contract),
         "Note": model.note,
     }
@@ -268,7 +268,7 @@ def _check_modality(word: str) -> None:
     with usage("--modality"):
         if word not in CHALLENGE_MODALITIES:
             known = ", ".join(CHALLENGE_MODALITIES)
-            raise ValueError(f"{word!r} is no modality known here; known are: {known}.")
+            raise ValueError(f"{word!r} is not a known modality; choose one of {known}.")
 
 
 def _path(model: ModelSpec) -> Path:
@@ -285,12 +285,12 @@ def _spec(name: str) -> ModelSpec:
 
 
 def _checked(model: ModelSpec) -> str:
-    """What is known of the file, besides that its tensors fit the network."""
+    """What the SHA-256 was compared with; that the tensors fit the network is checked elsewhere."""
     from napari_medsam.models.store import store
 
     if store.model_record(model.name) is not None:
         return ", SHA-256 as recorded at its import"
-    return ", SHA-256 as published" if model.file.sha256 else ", SHA-256 not known to compare"
+    return ", SHA-256 as published" if model.file.sha256 else ", no published SHA-256 to compare"
 
 
 def _source(model: ModelSpec) -> str:

@@ -15,13 +15,13 @@ BOX_FORM = "AXIS:INDEX:X0,Y0,X1,Y1[:LABEL]"
 POINT_FORM = "AXIS:INDEX:X,Y[:LABEL]"
 RANGE_FORM = "FIRST:LAST"
 SLICE_FORM = "AXIS:INDEX[:LABEL]"
-BOX_HELP = """A box, as often as needed. AXIS is z, y or x; INDEX counts slices from 0 in the
+BOX_HELP = """A box; may be repeated. AXIS is z, y or x; INDEX counts slices from 0 in the
 grid that `info` prints; x runs along the slice's columns, y along its rows; LABEL is a number or
-a name (1 if left out). For a 2D image leave AXIS:INDEX: out."""
+a name (default 1). For a 2D image omit AXIS:INDEX:."""
 
-POINT_HELP = """A point inside the object, as often as needed, for models trained with points
-(`models list` says which). Points of a label on a slice are one object's; a box of that label on
-that slice goes with them."""
+POINT_HELP = """A point inside the object; may be repeated. For models trained with points
+(`models list` says which). Points of one label on a slice, and a box of that label on
+that slice, form one prompt."""
 
 
 def segment(
@@ -29,7 +29,10 @@ def segment(
     output: Annotated[
         Path,
         typer.Option(
-            "--output", "-o", metavar="LABELS", help="The label file to write, as labels.nii.gz."
+            "--output",
+            "-o",
+            metavar="LABELS",
+            help="The label file to write, such as labels.nii.gz.",
         ),
     ],
     box: Annotated[list[str] | None, typer.Option("--box", metavar=BOX_FORM, help=BOX_HELP)] = None,
@@ -38,15 +41,15 @@ def segment(
     ] = None,
     outside: Annotated[
         list[str] | None,
-        typer.Option("--outside", metavar=POINT_FORM, help="A point that is not of the object."),
+        typer.Option("--outside", metavar=POINT_FORM, help="A point outside the object."),
     ] = None,
     earlier: Annotated[
         Path | None,
         typer.Option(
             "--earlier",
             metavar="LABELS",
-            help="A label file whose masks are given to the model with boxes and points of the "
-            "same label, to be refined. For models trained so.",
+            help="A label file whose masks the model refines, together with boxes and points of the "
+            "same label. For models trained to do so.",
         ),
     ] = None,
     labels: Annotated[
@@ -54,7 +57,7 @@ def segment(
         typer.Option(
             "--labels",
             metavar="LABELS",
-            help="A label file to go on from: what it holds stays, masks fill what is free, and "
+            help="A label file to continue from: its labels stay, masks fill free voxels only, and "
             "its names may be used for LABEL.",
         ),
     ] = None,
@@ -63,9 +66,8 @@ def segment(
         typer.Option(
             "--from",
             metavar=SLICE_FORM,
-            help="With --labels and --propagate: the label's mask on this slice is right; what "
-            "the file has of it on the other slices of the range is found again from there. As "
-            "often as needed.",
+            help="With --labels and --propagate: the label's mask on this slice is right; on the "
+            "other slices of the range the label is segmented again from there. May be repeated.",
         ),
     ] = None,
     propagate: Annotated[
@@ -87,8 +89,8 @@ def segment(
         str,
         typer.Option(
             metavar="f32, bf16 or auto",
-            help="f32 gives the same masks on every machine; auto takes the fastest way that is "
-            "safe on this one, measured once (`bench`).",
+            help="f32 gives the same masks on every machine; auto uses the fastest mode that "
+            "is safe on this one, measured once (`bench`).",
         ),
     ] = "f32",
     window: Annotated[
@@ -96,7 +98,7 @@ def segment(
         typer.Option(
             metavar="NAME or LO,HI",
             help="The grey values the model is shown: auto (for CT and radiographs what the "
-            "header asks for), from the file, percentile, full range, soft tissue, lung, "
+            "header specifies), from the file, percentile, full range, soft tissue, lung, "
             "mediastinum, liver, brain, bone, or two numbers.",
         ),
     ] = "auto",
@@ -123,15 +125,15 @@ def segment(
         float,
         typer.Option(
             metavar="SLICES",
-            help="With --propagate: smooth the outline from slice to slice, over about so many; "
-            "0 leaves it as found.",
+            help="With --propagate: smooth the outline from slice to slice, over about this "
+            "many slices; 0 turns it off.",
         ),
     ] = 0.0,
     report: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write scores and volumes as JSON.")
     ] = None,
     overlay: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write a picture (PNG) to look at.")
+        Path | None, typer.Option(metavar="FILE", help="Write a picture of the result (PNG).")
     ] = None,
     no_cache: Annotated[
         bool,
@@ -154,17 +156,17 @@ def segment(
     with usage("--outside"):
         points += [parse_point(text, is_inside=False) for text in outside or ()]
     with usage("--from"):
-        begun = [parse_slice(text) for text in start or ()]
-        if begun and (labels is None or propagate is None):
-            raise ValueError("A start is a slice of --labels, carried over --propagate.")
-        if begun and (vote or extent):
-            raise ValueError("A start is a mask on a slice; leave --vote and --extent out.")
+        start_slices = [parse_slice(text) for text in start or ()]
+        if start_slices and (labels is None or propagate is None):
+            raise ValueError("--from needs --labels and --propagate.")
+        if start_slices and (vote or extent):
+            raise ValueError("--from gives a mask on a slice; omit --vote and --extent.")
     with usage("--labels"):
         if labels is not None and compat:
-            raise ValueError("The authors' script knows no labels before; leave --compat out.")
+            raise ValueError("The authors' script takes no existing labels; omit --compat.")
     with usage("--box"):
-        if not requested and not points and not begun:
-            raise ValueError("Nothing says where the object is; give a box (or a point).")
+        if not requested and not points and not start_slices:
+            raise ValueError("There is no prompt; add a box (or a point).")
     with usage("--propagate"):
         reach = None if propagate is None else parse_range(propagate)
     with usage("--model"):
@@ -181,7 +183,7 @@ def segment(
         draw_overlay,
         print_result,
         run_case,
-        votes_by_itself,
+        votes_by_default,
     )
     from napari_medsam.engine.data.intensity_window import parse_window
     from napari_medsam.engine.inference.point_prompts import require_points
@@ -204,15 +206,15 @@ def segment(
     there = None if labels is None else complete(read_label_file(labels, read.grid))
     known_labels = there.table if there is not None else ()
     with usage("--box"):
-        placed, table = place_boxes(requested, read.volume, points, begun, known_labels)
+        placed, table = place_boxes(requested, read.volume, points, start_slices, known_labels)
     before = None if earlier is None else read_labels(earlier, read.grid)
     with usage("--point"):
-        numbers = label_table([*requested, *points, *begun], known_labels)
+        numbers = label_table([*requested, *points, *start_slices], known_labels)
         clicks, boxes = place_clicks(points, placed, numbers, read.volume, before)
     starts = []
     if there is not None:
         with usage("--from"):
-            starts = place_starts(begun, there, numbers, read.volume, len(placed) + 1)
+            starts = place_starts(start_slices, there, numbers, read.volume, len(placed) + 1)
     fixed_masks = {len(boxes) + n: start.mask for n, start in enumerate(starts)}
     boxes += [start.placed for start in starts]
     with usage("--propagate"):
@@ -221,20 +223,20 @@ def segment(
             seeds = seeds_over(boxes, *reach, read.volume, fixed_masks)
             there = without_what_follows(there, starts, *reach) if there is not None else None
     with usage("--window"):
-        # The authors' script knows nothing of a header.
+        # The authors' script ignores the header.
         shown = parse_window(read.volume, window) if compat else requested_window(read, window)
     modality = read.volume.modality or challenge_modality(image)
     chosen = known or choose_model(model, modality)
     with usage("--vote"):
-        refuse_alone(vote, reach, "A vote of three views")
+        require_range(vote, reach, "A vote of three views")
     with usage("--extent"):
-        refuse_alone(extent, reach, "An extent")
+        require_range(extent, reach, "An extent")
     with usage("--smooth"):
-        refuse_alone(bool(smooth), reach, "Smoothing")
+        require_range(bool(smooth), reach, "Smoothing")
         if smooth < 0:
             raise ValueError(f"Slices are smoothed over 0 or more slices; this is {smooth:g}.")
     if compat and reach is not None and not vote:
-        vote = votes_by_itself(chosen, modality)
+        vote = votes_by_default(chosen, modality)
     with usage("--point"):
         for object_clicks in clicks:
             has_mask = object_clicks.earlier is not None
@@ -266,7 +268,7 @@ def segment(
     print_result(result)
 
 
-def refuse_alone(is_given: bool, reach: tuple[int, int] | None, what: str) -> None:
+def require_range(is_given: bool, reach: tuple[int, int] | None, what: str) -> None:
     """Refuse options that make sense only over a range of slices."""
     if is_given and reach is None:
         raise ValueError(f"{what} needs a range of slices: add --propagate.")
@@ -280,6 +282,6 @@ def refuse_input(target: Path | None, image: Path) -> None:
     if place == source or (target.exists() and image.exists() and target.samefile(image)):
         raise ValueError(f"{target} is the image itself; choose another name.")
     if source.is_dir() and source in place.parents:
-        raise ValueError(f"{target} lies in the folder that is read; choose another folder.")
+        raise ValueError(f"{target} is in the folder that is read; choose another folder.")
     if not place.parent.is_dir():
         raise ValueError(f"There is no folder {target.parent}.")

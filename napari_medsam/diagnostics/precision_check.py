@@ -27,7 +27,7 @@ from napari_medsam.models.runtime.device import EXACT, ComputeMode, faster_modes
 
 LEAST_MEAN_DICE = 0.98
 LEAST_DICE = 0.9
-"""Of the masks with those of exact arithmetic."""
+"""Lowest accepted agreement of the masks with those of exact arithmetic."""
 
 LEAST_SPEEDUP = 1.2
 """Below this speedup, it is not worth having masks that differ from machine to machine."""

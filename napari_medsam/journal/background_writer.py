@@ -257,6 +257,6 @@ def why(error: Exception) -> str:
     else:
         reason = str(error).rstrip(".") or type(error).__name__
     return (
-        f"The journal cannot be written: {reason}. Your work goes on and is kept in memory; "
+        f"The journal cannot be written: {reason}. Your work continues and is kept in memory; "
         f"save it to a file."
     )

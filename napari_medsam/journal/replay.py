@@ -69,7 +69,7 @@ class RepeatedPrompts:
     dice: float
 
 
-def ask_again(history: History, volume: Volume, open_model: Open) -> Iterator[RepeatedPrompts]:
+def repeat_prompts(history: History, volume: Volume, open_model: Open) -> Iterator[RepeatedPrompts]:
     """Run the recorded prompts of all masks that were not undone through the recorded models.
 
     Each stored mask has its box on its own slice, whether the box was drawn or propagated. That

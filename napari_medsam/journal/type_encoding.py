@@ -172,7 +172,9 @@ class _Fields(Form):
 
     def plain(self, value: Any, arrays: ArrayTable) -> object:
         if not isinstance(value, self._kind):
-            raise TypeError(f"{type(value).__name__} stands where {self._kind.__name__} belongs")
+            raise TypeError(
+                f"{type(value).__name__} was found where {self._kind.__name__} was expected"
+            )
         name = type(value).__name__
         if name in KINDS and KINDS[name] is not self._kind:
             return form_of(KINDS[name]).plain(value, arrays)
@@ -188,7 +190,7 @@ class _Fields(Form):
             raise TypeError(f"the fields of {self._kind.__name__} are missing")
         kind = KINDS[plain[IS]] if IS in plain else self._kind
         if not issubclass(kind, self._kind):
-            raise TypeError(f"{kind.__name__} stands where {self._kind.__name__} belongs")
+            raise TypeError(f"{kind.__name__} was found where {self._kind.__name__} was expected")
         if kind is not self._kind:
             return form_of(kind).value(plain, content)
         there = {name: form for name, form in self._forms.items() if name in plain}

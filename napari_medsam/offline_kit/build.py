@@ -1,4 +1,4 @@
-"""Make a kit: wheels for each target, weights, install scripts, and the hashes of all of it."""
+"""Build a kit: wheels for each target, weights, install scripts, and the hashes of all files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Report = Callable[[str], None]
 EXTRAS = ("pyqt6", "pyside6")
 WHEELS, WEIGHTS, ABOUT = "wheels", "weights", "kit.json"
 SCRIPTS = {"install.sh": "\n", "install.bat": "\r\n", "README.txt": "\r\n"}
-"""Text files of a kit, and how their lines end: Windows' own editor and shell want both bytes."""
+"""Text files of a kit, with their line endings: Windows' editor and shell need both bytes."""
 
 
 def build_kit(
@@ -37,38 +37,38 @@ def build_kit(
     report: Report = lambda sentence: None,
     fetcher: Callable[[Target, Path], Fetch] = pip_fetch,
 ) -> Path:
-    """Make a kit in an empty or new folder.
+    """Build a kit in an empty or new folder.
 
     Parameters
     ----------
     folder
-        Where it goes; about 350 MB a target.
+        The folder of the kit; about 350 MB per target.
     targets
-        The machines it is for.
+        The machines that it is for.
     models
-        Names of the catalogue whose weights are taken along; fetched where they are not here.
+        Models of the catalogue to include; weights that are not installed are downloaded.
     qt
         The Qt binding: "pyqt6" (GPL) or "pyside6" (LGPL).
     report
         Called with a sentence for each step.
     fetcher
-        What downloads wheels for a target under constraints; the tests have one of their own.
+        Returns a function that downloads wheels for a target under constraints; tests replace it.
 
     Returns
     -------
-    The list of hashes.
+    The path of the list of hashes.
 
     Raises
     ------
     ValueError
-        Where the folder holds something, or a target, model or binding is unknown.
+        If the folder is not empty, or a target, model or binding is unknown.
     StoreError
-        Where wheels or weights cannot be had.
+        If wheels or weights cannot be obtained.
     """
     if qt not in EXTRAS:
-        raise ValueError(f"{qt!r} is no Qt binding known here; take {' or '.join(EXTRAS)}.")
+        raise ValueError(f"{qt!r} is not a known Qt binding; choose {' or '.join(EXTRAS)}.")
     if folder.exists() and any(folder.iterdir()):
-        raise ValueError(f"{folder} is not empty; a kit is made in a folder of its own.")
+        raise ValueError(f"{folder} is not empty; choose a new or empty folder for the kit.")
     specs = [store.model_spec(name) for name in models]
     (folder / WHEELS).mkdir(parents=True)
     for spec in specs:
@@ -107,14 +107,14 @@ def _wheels(
 
 
 def _put_weights(name: str, into: Path) -> None:
-    """Copy a model's published file, known by its hash wherever it goes."""
-    from napari_medsam.models.install import install_model  # it builds and runs networks
+    """Copy a model's published file, which its hash identifies on any machine."""
+    from napari_medsam.models.install import install_model  # slow: it builds and runs networks
 
     model = store.model_spec(name)
     if store.model_record(name) is not None or model.file.sha256 is None:
         raise StoreError(
-            f"The weights of {model.title} have no published SHA-256, so a kit cannot vouch for"
-            " them; carry them over by hand and run: napari-medsam models import PATH."
+            f"The weights of {model.title} have no published SHA-256, so a kit cannot include"
+            " them. Copy them to the machine and run: napari-medsam models import PATH."
         )
     path = store.verify_model(name) if store.is_installed(name) else install_model(model)
     into.mkdir(parents=True)
@@ -122,7 +122,7 @@ def _put_weights(name: str, into: Path) -> None:
 
 
 def _requirements(wheels: Sequence[WheelFile]) -> str:
-    """For ``pip install --require-hashes``: each wheel alone is allowed."""
+    """The file for ``pip install --require-hashes``, which allows only these wheels."""
     return "".join(
         f"{wheel.name}=={wheel.version} --hash=sha256:{file_sha256(wheel.path)}\n"
         for wheel in wheels
@@ -130,7 +130,7 @@ def _requirements(wheels: Sequence[WheelFile]) -> str:
 
 
 def _about(found: dict[Target, list[WheelFile]], models: Sequence[str], qt: str) -> dict[str, Any]:
-    """What the kit is for, and what is in it under which licence."""
+    """The content of kit.json: the targets, and the packages and models with their licences."""
     every = {one.path.name: one for wheels in found.values() for one in wheels}
     return {
         "napari_medsam": __version__,

@@ -1,4 +1,4 @@
-"""The running program as a wheel, made of its own files, without any build tool.
+"""The running program as a wheel, built from its own files without a build tool.
 
 Format: packaging.python.org, "Binary distribution format": a zip of the package and a
 ``.dist-info`` folder whose RECORD lists every file with its SHA-256.

@@ -29,7 +29,7 @@ Extras = dict[str, frozenset[str]]
 def gather(
     first: WheelFile, extras: frozenset[str], target: Target, fetch: Fetch, into: Path
 ) -> dict[str, WheelFile]:
-    """The wheels `first` needs on a target, itself included, by canonical name; all in `into`.
+    """The wheels that `first` needs on a target, itself included, by canonical name; all in `into`.
 
     Raises
     ------
@@ -40,7 +40,7 @@ def gather(
     while True:
         missing, unfit = lacking(found, first.name, extras, target)
         if unfit:
-            raise StoreError(f"The tested versions do not go together on {target}: {unfit[0]}.")
+            raise StoreError(f"The tested versions conflict on {target}: {unfit[0]}.")
         if not missing:
             return found
         for path in fetch([_plain(requirement) for requirement in missing], into):
@@ -52,7 +52,7 @@ def gather(
             if canonicalize_name(requirement.name) not in found
         ]
         if still:
-            raise StoreError(f"pip gave no wheel of {', '.join(still)} for {target}.")
+            raise StoreError(f"pip found no wheel of {', '.join(still)} for {target}.")
 
 
 def lacking(
@@ -77,7 +77,7 @@ def lacking(
 def _needed(
     found: dict[str, WheelFile], first: str, extras: frozenset[str], target: Target
 ) -> list[tuple[WheelFile, Requirement]]:
-    """Which wheel needs what, starting at `first`; deeper ones may add extras to a package."""
+    """(wheel, requirement) pairs, starting at `first`; later ones may add extras to a package."""
     extras_of: Extras = defaultdict(frozenset, {first: extras})
     done: dict[str, frozenset[str]] = {}
     needed = []
@@ -98,7 +98,7 @@ def _plain(requirement: Requirement) -> str:
 
 
 def pip_fetch(target: Target, constraints: Path) -> Fetch:
-    """Download with pip, for another machine than this one."""
+    """A function that downloads wheels with pip, also for another machine than this one."""
 
     def fetch(wanted: list[str], into: Path) -> list[Path]:
         with temporary_folder("fetching-", into.parent) as folder:

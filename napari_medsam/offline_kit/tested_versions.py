@@ -1,6 +1,6 @@
 """The versions this program was tested with: constraints.txt, in the package or in the checkout.
 
-Kits are made of them, and `doctor` compares them with the installed ones.
+Kits consist of them, and `doctor` compares them with the installed ones.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def constraints_file() -> Path:
 
 
 def pins(text: str, environment: dict[str, str] | None = None) -> dict[str, str]:
-    """Version by canonical name, of the lines that hold in an environment of markers (or here)."""
+    """Version by canonical name, from the lines for a marker environment (default: this one)."""
     found: dict[str, str] = {}
     for line in text.splitlines():
         if not line.strip() or line.startswith("#"):

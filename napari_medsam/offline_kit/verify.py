@@ -36,11 +36,11 @@ def verify_kit(folder: Path) -> VerifiedKit:
     Raises
     ------
     ValueError
-        Naming the first problems.
+        If the kit is incomplete or changed; the message names the first problems.
     """
     wrong = differences(folder)
     if wrong:
-        raise ValueError(f"The kit in {folder} is not as it was made: {_first(wrong)}.")
+        raise ValueError(f"The kit in {folder} was changed after it was built: {_first(wrong)}.")
     about = read_json(folder / ABOUT, MOST_BYTES)
     targets, models, qt = _parsed(folder, about)
     wheels = [read_wheel(path) for path in sorted((folder / WHEELS).glob("*.whl"))]
@@ -58,7 +58,7 @@ def _parsed(folder: Path, about: Any) -> tuple[tuple[Target, ...], tuple[str, ..
         targets = tuple(Target(target["platform"], target["python"]) for target in about["targets"])
         return targets, tuple(map(str, about["models"])), str(about["qt"])
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{folder / ABOUT} is not of this version.") from error
+        raise ValueError(f"{folder / ABOUT} was not written by this version.") from error
 
 
 def _gaps(listed: Path, by_hash: dict[str, WheelFile], target: Target, qt: str) -> list[str]:

@@ -327,7 +327,7 @@ def test_steps_after_one_that_cannot_be_packed_wait_behind_it(desk, path):
     assert not desk.writer.wait()
     assert desk.writer.n_waiting == 4
     (sentence,) = desk.told
-    assert "a step cannot be kept" in sentence
+    assert "a step cannot be stored" in sentence
     assert "save it to a file" in sentence
     assert not desk.writer.close(), "the window says that not all of it is kept"
     with JournalDatabase(path) as book:

@@ -212,5 +212,5 @@ def _jobs(source: Path, boxes: str | Path | None) -> list[ChallengeJob]:
 def _apart(source: Path, target: Path) -> Path:
     inside = source.resolve()
     if target.resolve() == inside or inside in target.resolve().parents:
-        raise ValueError(f"{target} is or lies in the folder that is read; choose another.")
+        raise ValueError(f"{target} is the input folder or inside it; choose another folder.")
     return target

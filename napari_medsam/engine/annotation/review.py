@@ -142,7 +142,7 @@ def next_doubtful(order: list[int], shown: int | None) -> int | None:
 
 
 def summary(by_label: Iterable[Mapping[int, float]], n_slices: int) -> str:
-    """Text such as "54 slices, 3 to look at"."""
+    """Text such as "54 slices, 3 to review"."""
     n_doubtful = len({i for found in by_label for i in doubtful(found)})
     slices = f"{n_slices} slice" + ("" if n_slices == 1 else "s")
-    return f"{slices}, {n_doubtful} to look at" if n_doubtful else f"{slices}, none in doubt"
+    return f"{slices}, {n_doubtful} to review" if n_doubtful else f"{slices}, none uncertain"

@@ -26,7 +26,7 @@ from napari_medsam.formats.dicom.seg_write import MANUFACTURER, UNWRITABLE, requ
 from napari_medsam.formats.dicom.source_series import SourceSeries, make_plain, source_of
 
 STUDY = "1.2.840.10008.3.1.2.3.1"
-"""Detached Study Management, what PS3.3 C.8.8.5 asks for as the study's class."""
+"""Detached Study Management, which PS3.3 C.8.8.5 requires as the study's class."""
 LEAST_DICE = 0.98
 COPIED = (
     "PatientName",
