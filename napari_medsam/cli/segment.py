@@ -48,8 +48,8 @@ def segment(
         typer.Option(
             "--earlier",
             metavar="LABELS",
-            help="A label file whose masks the model refines, together with boxes and points of the "
-            "same label. For models trained to do so.",
+            help="A label file whose masks the model refines, together with boxes and points of "
+            "the same label. For models trained to do so.",
         ),
     ] = None,
     labels: Annotated[

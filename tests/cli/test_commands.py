@@ -278,7 +278,7 @@ def test_from_a_slice_that_was_put_right_the_others_are_found_anew(case: Path, t
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (["--from", "z:2:1"], "carried over --propagate"),
+        (["--from", "z:2:1"], "--from needs --labels and --propagate"),
         (["--from", "2", "--propagate", "2:5"], "a slice is written AXIS:INDEX[:LABEL]"),
         (["--from", "z:3:1", "--propagate", "2:5"], "nothing of label 1 on slice z=3"),
         (["--from", "z:2:1", "--propagate", "2:5", "--vote"], "omit --vote"),
@@ -354,7 +354,7 @@ def test_earlier_masks_go_along_as_prompts(case: Path, clicked: TinyMedSam):
         ("mobilesam", ["--outside", "z:2:2,2"], "add one inside"),
         ("mobilesam", ["--point", "z:2:99,15"], "lies outside its slice"),
         ("mobilesam", ["--point", "z:2:9"], "two numbers X,Y"),
-        ("mobilesam", [], "give a box"),
+        ("mobilesam", [], "add a box"),
     ],
 )
 def test_points_that_cannot_be_are_wrong_usage(
