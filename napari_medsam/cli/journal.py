@@ -98,6 +98,6 @@ def prune(
     """Delete old journals, except those that a window has open."""
     from napari_medsam.journal.archive import prune_journals
 
-    gone = prune_journals(days)
-    freed = megabytes(sum(entry.n_bytes for entry in gone))
-    typer.echo(f"{len(gone)} journal{'' if len(gone) == 1 else 's'} deleted, {freed} freed.")
+    deleted = prune_journals(days)
+    freed = megabytes(sum(entry.n_bytes for entry in deleted))
+    typer.echo(f"{len(deleted)} journal{'' if len(deleted) == 1 else 's'} deleted, {freed} freed.")

@@ -103,11 +103,11 @@ def install(
     from napari_medsam.models.store import store
 
     model = _spec(name)
-    before = store.stored_model(name).is_installed
+    was_installed = store.stored_model(name).is_installed
     with progress_bar(f"Downloading {model.title}", in_bytes=True) as advance:
         path = install_model(model, progress=advance)
     if not quiet:
-        done = "was installed already" if before else "is installed"
+        done = "was installed already" if was_installed else "is installed"
         typer.echo(f"{model.title} {done}: {path}{_checked(model)}")
 
 
@@ -214,8 +214,8 @@ def remove(name: Name) -> None:
     from napari_medsam.models.store import store
 
     model = _spec(name)
-    there = store.remove_model(name)
-    typer.echo(f"{model.title} {'was removed' if there else 'was not installed'}.")
+    was_installed = store.remove_model(name)
+    typer.echo(f"{model.title} {'was removed' if was_installed else 'was not installed'}.")
 
 
 @app.command("info")

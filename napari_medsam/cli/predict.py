@@ -72,6 +72,6 @@ def predict(
 
 
 def _summary(counts: dict[str, int], outputs: Path) -> str:
-    there = f", {counts['there']} skipped (output exists)" if counts["there"] else ""
+    skipped = f", {counts['there']} skipped (output exists)" if counts["there"] else ""
     failed = f", {counts['failed']} failed" if counts["failed"] else ""
-    return f"{outputs}: {counts['done']} done{there}{failed}."
+    return f"{outputs}: {counts['done']} done{skipped}{failed}."

@@ -168,7 +168,7 @@ def segment(
         if not requested and not points and not start_slices:
             raise ValueError("There is no prompt; add a box (or a point).")
     with usage("--propagate"):
-        reach = None if propagate is None else parse_range(propagate)
+        slice_range = None if propagate is None else parse_range(propagate)
     with usage("--model"):
         known = None if model == AUTO else store.model_spec(model)
     for option, target in (("--output", output), ("--report", report), ("--overlay", overlay)):
@@ -203,39 +203,43 @@ def segment(
     started = time.perf_counter()
     read = read_image(image, series=series, frame=frame, spacing_xyz=spacing_xyz)
     reading = time.perf_counter() - started
-    there = None if labels is None else complete(read_label_file(labels, read.grid))
-    known_labels = there.table if there is not None else ()
+    existing = None if labels is None else complete(read_label_file(labels, read.grid))
+    known_labels = existing.table if existing is not None else ()
     with usage("--box"):
         placed, table = place_boxes(requested, read.volume, points, start_slices, known_labels)
-    before = None if earlier is None else read_labels(earlier, read.grid)
+    earlier_labels = None if earlier is None else read_labels(earlier, read.grid)
     with usage("--point"):
         numbers = label_table([*requested, *points, *start_slices], known_labels)
-        clicks, boxes = place_clicks(points, placed, numbers, read.volume, before)
+        clicks, boxes = place_clicks(points, placed, numbers, read.volume, earlier_labels)
     starts = []
-    if there is not None:
+    if existing is not None:
         with usage("--from"):
-            starts = place_starts(start_slices, there, numbers, read.volume, len(placed) + 1)
+            starts = place_starts(start_slices, existing, numbers, read.volume, len(placed) + 1)
     fixed_masks = {len(boxes) + n: start.mask for n, start in enumerate(starts)}
     boxes += [start.placed for start in starts]
     with usage("--propagate"):
         seeds = None
-        if reach is not None and boxes:
-            seeds = seeds_over(boxes, *reach, read.volume, fixed_masks)
-            there = without_what_follows(there, starts, *reach) if there is not None else None
+        if slice_range is not None and boxes:
+            seeds = seeds_over(boxes, *slice_range, read.volume, fixed_masks)
+            existing = (
+                without_what_follows(existing, starts, *slice_range)
+                if existing is not None
+                else None
+            )
     with usage("--window"):
         # The authors' script ignores the header.
         shown = parse_window(read.volume, window) if compat else requested_window(read, window)
     modality = read.volume.modality or challenge_modality(image)
     chosen = known or choose_model(model, modality)
     with usage("--vote"):
-        require_range(vote, reach, "A vote of three views")
+        require_range(vote, slice_range, "A vote of three views")
     with usage("--extent"):
-        require_range(extent, reach, "An extent")
+        require_range(extent, slice_range, "An extent")
     with usage("--smooth"):
-        require_range(bool(smooth), reach, "Smoothing")
+        require_range(bool(smooth), slice_range, "Smoothing")
         if smooth < 0:
             raise ValueError(f"Slices are smoothed over 0 or more slices; this is {smooth:g}.")
-    if compat and reach is not None and not vote:
+    if compat and slice_range is not None and not vote:
         vote = votes_by_default(chosen, modality)
     with usage("--point"):
         for object_clicks in clicks:
@@ -252,8 +256,8 @@ def segment(
         is_extent=extent,
         smooth=smooth,
         clicks=tuple(clicks),
-        slice_range=reach,
-        before=there,
+        slice_range=slice_range,
+        before=existing,
         fixed_masks=fixed_masks,
     )
     # What is on disk is float16, and the original's rules ask for float32.
@@ -268,9 +272,9 @@ def segment(
     print_result(result)
 
 
-def require_range(is_given: bool, reach: tuple[int, int] | None, what: str) -> None:
+def require_range(is_given: bool, slice_range: tuple[int, int] | None, what: str) -> None:
     """Refuse options that make sense only over a range of slices."""
-    if is_given and reach is None:
+    if is_given and slice_range is None:
         raise ValueError(f"{what} needs a range of slices: add --propagate.")
 
 

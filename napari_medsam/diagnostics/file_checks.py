@@ -33,8 +33,8 @@ def _weight(problem: str) -> State:
 def cache() -> Check:
     """Whether embeddings can be stored for later runs; without this all works, but slower."""
     folder = cache_folder()
-    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    if not can_write(there):
+    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if not can_write(existing):
         advice = (
             "Set NAPARI_MEDSAM_CACHE to a folder you may write in; until then cases open slowly."
         )

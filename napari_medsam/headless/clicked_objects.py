@@ -89,7 +89,7 @@ def place_clicks(
     own = {(box.box.slice, box.label): box for box in boxes}
     if earlier is not None:
         by_object |= {key: [] for key in own if key not in by_object}
-    clicks, gone = [], []
+    clicks, used = [], []
     for (where, label), here in by_object.items():
         box = own.get((where, label))
         prompt = point_prompt(
@@ -102,8 +102,8 @@ def place_clicks(
         before = None if earlier is None else _mask_there(earlier, where, label, prompt)
         if here or before is not None:
             clicks.append(Clicks(label, prompt, before))
-            gone.append(box)
-    return clicks, [box for box in boxes if box not in gone]
+            used.append(box)
+    return clicks, [box for box in boxes if box not in used]
 
 
 def _mask_there(

@@ -244,8 +244,8 @@ class JournalDatabase:
             raise JournalError(f"{self.path.name} is no journal of napari-medsam.")
         if self._pragma("user_version") > SCHEMA:
             raise JournalError(f"{self.path.name} was written by a newer version; update first.")
-        there = {r[0] for r in self._connection.execute("SELECT name FROM sqlite_master")}
-        if there - NAMES or not there >= NAMES - {"sqlite_sequence"}:
+        tables = {r[0] for r in self._connection.execute("SELECT name FROM sqlite_master")}
+        if tables - NAMES or not tables >= NAMES - {"sqlite_sequence"}:
             raise JournalError(f"{self.path.name} holds tables that no journal has.")
         content = self._about("head")
         if not isinstance(content, bytes):

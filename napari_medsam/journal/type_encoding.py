@@ -193,8 +193,8 @@ class _Fields(Form):
             raise TypeError(f"{kind.__name__} was found where {self._kind.__name__} was expected")
         if kind is not self._kind:
             return form_of(kind).value(plain, content)
-        there = {name: form for name, form in self._forms.items() if name in plain}
-        return kind(**{name: form.value(plain[name], content) for name, form in there.items()})
+        present = {name: form for name, form in self._forms.items() if name in plain}
+        return kind(**{name: form.value(plain[name], content) for name, form in present.items()})
 
 
 class _Array(Form):

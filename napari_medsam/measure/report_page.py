@@ -72,9 +72,9 @@ def draw_page(
 ) -> Image.Image:
     """The page as a picture."""
     page = Image.new("RGB", PAGE, WHITE)
-    there = [measure for measure in measures if measure.diameters is not None]
-    shown = sorted(there, key=lambda measure: -measure.n_voxels)[:MOST]
-    shown = [measure for measure in there if measure in shown]
+    with_diameters = [measure for measure in measures if measure.diameters is not None]
+    shown = sorted(with_diameters, key=lambda measure: -measure.n_voxels)[:MOST]
+    shown = [measure for measure in with_diameters if measure in shown]
     left_out = len(measures) - len(shown)
     _words_around(page, heading, left_out)
     columns = 1 if len(shown) <= 3 else 2

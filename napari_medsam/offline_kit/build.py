@@ -131,16 +131,21 @@ def _requirements(wheels: Sequence[WheelFile]) -> str:
 
 def _about(found: dict[Target, list[WheelFile]], models: Sequence[str], qt: str) -> dict[str, Any]:
     """The content of kit.json: the targets, and the packages and models with their licences."""
-    every = {one.path.name: one for wheels in found.values() for one in wheels}
+    every = {wheel_file.path.name: wheel_file for wheels in found.values() for wheel_file in wheels}
     return {
         "napari_medsam": __version__,
         "for": "research use only",
         "qt": qt,
-        "targets": [{"platform": one.platform, "python": one.python} for one in found],
+        "targets": [{"platform": target.platform, "python": target.python} for target in found],
         "models": {name: store.model_spec(name).licence for name in models},
         "packages": [
-            {"name": one.name, "version": str(one.version), "licence": one.licence, "file": file}
-            for file, one in sorted(every.items())
+            {
+                "name": wheel_file.name,
+                "version": str(wheel_file.version),
+                "licence": wheel_file.licence,
+                "file": file,
+            }
+            for file, wheel_file in sorted(every.items())
         ],
     }
 

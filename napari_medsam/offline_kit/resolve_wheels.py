@@ -63,14 +63,13 @@ def lacking(
     unfit = []
     for wheel, requirement in _needed(found, first, extras, target):
         name = canonicalize_name(requirement.name)
-        there = found.get(name)
-        if there is None:
+        known_wheel = found.get(name)
+        if known_wheel is None:
             known = missing.setdefault(name, Requirement(requirement.name))
             known.specifier &= requirement.specifier
-        elif not requirement.specifier.contains(there.version, prereleases=True):
-            unfit.append(
-                f"{wheel.name} needs {requirement.name}{requirement.specifier}, not {there.version}"
-            )
+        elif not requirement.specifier.contains(known_wheel.version, prereleases=True):
+            needed = f"{requirement.name}{requirement.specifier}"
+            unfit.append(f"{wheel.name} needs {needed}, not {known_wheel.version}")
     return list(missing.values()), unfit
 
 

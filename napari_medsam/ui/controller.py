@@ -302,12 +302,12 @@ class Controller:
 
     def on_boxes_changed(self, case: Case) -> None:
         n_drawn = case.boxes.layer.nshapes
-        changed, gone = take_drawn_boxes(case)
+        changed, deleted = take_drawn_boxes(case)
         segmenter = self._cases.segmenter_of(case)
         if changed and segmenter is not None:
             segmenter.ask(changed)
-        elif gone and segmenter is not None:
-            segmenter.propagator.keyframes_gone(gone)
+        elif deleted and segmenter is not None:
+            segmenter.propagator.keyframes_gone(deleted)
         self.pointer.after_turn()
         case.sync()
         if case.boxes.layer.nshapes < n_drawn and not changed:

@@ -14,7 +14,7 @@ Labels = NDArray[np.unsignedinteger]
 
 
 def merge_labels(
-    there: Labels, table: Sequence[Label], new: Labels, names: Sequence[Label]
+    existing: Labels, table: Sequence[Label], new: Labels, names: Sequence[Label]
 ) -> tuple[NDArray[np.uint32], tuple[Label, ...]]:
     """Merge new labels (Z, Y, X) into existing ones; voxels that have a label keep it.
 
@@ -35,10 +35,10 @@ def merge_labels(
     """
     old = {label.number: label for label in table}
     come = {label.number: label for label in names}
-    used = {int(n) for n in np.unique(there)} - {0}
+    used = {int(n) for n in np.unique(existing)} - {0}
     next_free = max((*old, *used, 0)) + 1
-    combined = there.astype(np.uint32)
-    free = there == 0
+    combined = existing.astype(np.uint32)
+    free = existing == 0
     rows = []
     for number in (int(n) for n in np.unique(new) if n):
         label = come.get(number) or Label.default(number)

@@ -162,12 +162,12 @@ def _planes(numbers: NDArray[Any], source: SourceSeries) -> tuple[list[Any], NDA
         if not entry.get("SliceThickness"):
             # A SEG must state it (PS3.3 C.7.6.16.2.1); some series leave it out or empty.
             entry.SliceThickness = round(source.geometry.spacing_xyz[2], 6)
-    there = [k for k, entry in enumerate(source.datasets) if entry is not None]
+    present = [k for k, entry in enumerate(source.datasets) if entry is not None]
     absent = [k for k, entry in enumerate(source.datasets) if entry is None and numbers[k].any()]
     if not absent:
-        return images, numbers[there], None
+        return images, numbers[present], None
     # Slices that are missing from the series were drawn over: their frames state their place.
-    drawn = sorted(there + absent)
+    drawn = sorted(present + absent)
     return images, numbers[drawn], _positions(source, drawn)
 
 

@@ -89,8 +89,8 @@ def with_template(
     A label that is there by name stays. A nameless row without voxels (not in `used`) is taken
     over; else a label keeps its number if that is free, and takes the next free one if not.
     """
-    there = {label.name.lower() for label in table}
-    missing = [label for label in template if label.name.lower() not in there]
+    names = {label.name.lower() for label in table}
+    missing = [label for label in template if label.name.lower() not in names]
     spare = {
         label.number
         for label in table

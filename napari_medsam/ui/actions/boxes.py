@@ -67,8 +67,8 @@ class BoxActions:
             return
         box = placed.box.moved_to(index)
         show_slice(self._viewer, case.layer, SliceRef(where.axis, index))
-        there = [b for b in case.boxes_there() if b.label == placed.label]
-        if any(b.box.slice == box.slice and b.box.touches(box) for b in there):
+        own = [b for b in case.boxes_there() if b.label == placed.label]
+        if any(b.box.slice == box.slice and b.box.touches(box) for b in own):
             self._show_message(f"Slice {index} already has a box here.", False)
             return
         segmenter.ask([PlacedBox(case.annotation.new_box_id(), placed.label, box)])

@@ -374,8 +374,8 @@ class Journals:
 
     def _is_here(self, journal: CaseJournal) -> bool:
         others = [other for other in self._journals if other is not journal]
-        there = [other for other in others if other.state in ("recording", "undecided")]
-        return any(other.fingerprint == journal.fingerprint for other in there)
+        active = [other for other in others if other.state in ("recording", "undecided")]
+        return any(other.fingerprint == journal.fingerprint for other in active)
 
     def _schedule(self) -> None:
         for journal in self._journals:

@@ -36,11 +36,11 @@ def take_drawn_boxes(case: Case) -> tuple[list[PlacedBox], list[PlacedBox]]:
             continue
         box_id = old.box_id if old else case.annotation.new_box_id()
         changed.append(PlacedBox(box_id, old.label if old else case.label, box))
-    gone = [n for n in known if n not in left and case.boxes.was_shown(n)]
-    for box_id in gone:
+    deleted = [n for n in known if n not in left and case.boxes.was_shown(n)]
+    for box_id in deleted:
         case.pending.pop(box_id, None)
-    case.annotation.remove_boxes(gone)
-    return changed, [known[box_id] for box_id in gone]
+    case.annotation.remove_boxes(deleted)
+    return changed, [known[box_id] for box_id in deleted]
 
 
 def seeds(case: Case) -> list[PlacedBox]:

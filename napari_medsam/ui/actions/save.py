@@ -116,10 +116,10 @@ class SaveActions:
         annotation = case.annotation
         rows = [label for label in annotation.table if annotation.voxel_count(label.number)]
         targets = label_paths(path, rows) if how.one_a_label else [path]
-        there = [target for target in targets if target.exists()]
-        if case.is_borrowed and there:
-            return f"{_names(there)} was not replaced. {BORROWED}"
-        changed = case.files.changed(there)
+        existing = [target for target in targets if target.exists()]
+        if case.is_borrowed and existing:
+            return f"{_names(existing)} was not replaced. {BORROWED}"
+        changed = case.files.changed(existing)
         if changed and self._ask(f"{_names(changed)}: {CHANGED}", (REPLACE,)) != REPLACE:
             return f"{_names(changed)} was not replaced; save under a new name."
         return ""

@@ -101,10 +101,10 @@ class PointsLayer:
 
     def retain(self, places: Sequence[int]) -> None:
         """Remove all points but those at these places."""
-        gone = set(range(len(self.layer.data))) - set(places)
-        if gone:
+        removed = set(range(len(self.layer.data))) - set(places)
+        if removed:
             with self._ours():
-                self.layer.selected_data = gone
+                self.layer.selected_data = removed
                 self.layer.remove_selected()
 
     @contextmanager

@@ -262,8 +262,8 @@ class Case:
             )
         event = self.annotation.load_labels(labels, table)
         if not self.annotation.voxel_count(self.label):
-            there = (n.number for n in table if self.annotation.voxel_count(n.number))
-            self.label = next(there, self.label)
+            present = (n.number for n in table if self.annotation.voxel_count(n.number))
+            self.label = next(present, self.label)
         self.sync(event)
 
     def replace_annotation(self, annotation: Annotation) -> None:

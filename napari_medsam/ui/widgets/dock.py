@@ -397,9 +397,9 @@ class MedSamWidget(QWidget):
         rows = [
             label for label in case.annotation.table if case.annotation.voxel_count(label.number)
         ]
-        there = [file for file in label_paths(path, rows) if file.exists()]
-        question = f"Replace {', '.join(file.name for file in there)}?"
-        return bool(there) and file_dialogs.ask(self, question, ("Replace",)) is None
+        existing = [file for file in label_paths(path, rows) if file.exists()]
+        question = f"Replace {', '.join(file.name for file in existing)}?"
+        return bool(existing) and file_dialogs.ask(self, question, ("Replace",)) is None
 
     def ask_labels(self) -> None:
         """Ask for a label file and open it on the image."""
