@@ -153,7 +153,7 @@ def journal_child(folder: Path, rng: random.Random) -> None:
     module.JournalDatabase = AckBook  # type: ignore[misc]
     path = folder / "faults.journal"
     is_large = threading.Event()
-    keeper = JournalWriter(path, head(), Ownership(path), on_large=is_large.set, most_bytes=60_000)
+    writer = JournalWriter(path, head(), Ownership(path), on_large=is_large.set, most_bytes=60_000)
     annotation = Annotation(SHAPE)
     number = 0
 
@@ -161,7 +161,7 @@ def journal_child(folder: Path, rng: random.Random) -> None:
         nonlocal number
         number += 1
         say("did", number, checksum(annotation.labels))
-        keeper.keep(JournalRow(kind or step.kind, step.event, float(number)))
+        writer.store(JournalRow(kind or step.kind, step.event, float(number)))
 
     def show() -> None:
         if annotation.open_event is not None:
@@ -173,7 +173,7 @@ def journal_child(folder: Path, rng: random.Random) -> None:
         work(annotation, rng, show)
         if is_large.is_set():
             is_large.clear()
-            keeper.fold(annotation.fold())
+            writer.fold(annotation.fold())
         time.sleep(0.002)  # a hand is slower than the writer, which must keep up
 
 

@@ -56,7 +56,7 @@ class Day:
 
     def __init__(self, path: Path) -> None:
         head = ImageHeader("day", "nifti", SHAPE, (0.7, 0.7, 1.5), (0.0, 0.0, 0.0), np.eye(3))
-        self.keeper = JournalWriter(path, head, Ownership(path))
+        self.writer = JournalWriter(path, head, Ownership(path))
         self.annotation = Annotation(SHAPE)
         self.annotation.on_step = self._keep
         self.handing_over_ms: list[float] = []
@@ -65,7 +65,7 @@ class Day:
 
     def _keep(self, step: Step) -> None:
         began = time.perf_counter()
-        self.keeper.keep(JournalRow(step.kind, step.event, time.time(), window=WINDOW))
+        self.writer.store(JournalRow(step.kind, step.event, time.time(), window=WINDOW))
         self.handing_over_ms.append(1000 * (time.perf_counter() - began))
 
     def box(self) -> None:
@@ -107,19 +107,19 @@ def measure(scale: float) -> dict[str, Any]:
             day.propagation()
         for _ in range(round(400 * scale)):
             day.box()
-        day.keeper.wait(600)
+        day.writer.wait(600)
         for k in range(round(2000 * scale)):
             strokes.append(day.stroke())
             if k % 20 == 0:
                 began = time.perf_counter()
-                day.keeper.wait()
+                day.writer.wait()
                 lags.append(1000 * (time.perf_counter() - began))
             if k % 10 == 0:
                 day.annotation.undo()
             if k % 20 == 0:
                 day.annotation.redo()
         day.annotation.load_labels(day.annotation.labels.copy())
-        day.keeper.close(600)
+        day.writer.close(600)
         began = time.perf_counter()
         with JournalDatabase(path) as book:
             n_bytes, n_rows = book.n_bytes, book.n_rows

@@ -57,11 +57,11 @@ def late_shelf(threads: int | None, go: threading.Event) -> Any:
     from napari_medsam.ui.actions.model_source import CatalogueModelSource
 
     class LateShelf(CatalogueModelSource):
-        def open(self, name: str, wish: Any) -> Any:
+        def open(self, name: str, preference: Any) -> Any:
             go.wait()
             return open_model(name, threads=threads)
 
-        def wish(self) -> Any:
+        def preference(self) -> Any:
             return "f32"
 
     return LateShelf()

@@ -78,7 +78,7 @@ def files_of(path: Path) -> list[Path]:
     listed = _listed(path) if not path.is_dir() and has("pydicom") else []
     if listed:
         return listed
-    return sorted(one for one in folder.rglob("*") if one.is_file() and _is_candidate(one))
+    return sorted(file for file in folder.rglob("*") if file.is_file() and _is_candidate(file))
 
 
 def _listed(path: Path) -> list[Path]:
@@ -95,9 +95,9 @@ def _listed(path: Path) -> list[Path]:
     for parts in names:
         words = [str(parts)] if isinstance(parts, str) else [str(word) for word in parts or ()]
         for spelled in (words, [word.lower() for word in words]):
-            one = folder.joinpath(*spelled).resolve() if words else folder
-            if one.is_file() and folder in one.parents:
-                found.add(one)
+            file = folder.joinpath(*spelled).resolve() if words else folder
+            if file.is_file() and folder in file.parents:
+                found.add(file)
                 break
     return sorted(found)
 
