@@ -5,10 +5,11 @@
 Opens the real window on the screen there is; on Linux without one it starts itself under
 xvfb-run. A CT series is dropped on it, five labels are named, a box is drawn around each (from
 the reference's extent, with the jitter of a hand) and propagated, the worst slice is put right
-with a box and the next worst label with a brush stroke, each going on from there, what is in
-doubt is looked through, and the labels are saved. Prints what it took, how well the labels agree
-with the reference, and whether the file is right. The case is in the folder `shared` beside the
-project, or where NAPARI_MEDSAM_SHARED says; without it there is nothing to do, which is said.
+with a box and the next worst label with a brush stroke, each going on from there, the
+uncertain slices are looked through, and the labels are saved. Prints what it took, how well the
+labels agree with the reference, and whether the file is right. The case is in the folder `shared`
+beside the project, or where NAPARI_MEDSAM_SHARED says; without it there is nothing to do, which is
+said.
 docs/hour.md says how to read the figures.
 """
 
@@ -278,8 +279,8 @@ class Hour:
     # --- review and saving -------------------------------------------------------------
 
     def look_through(self, name: str) -> None:
-        """Accept what is in doubt; the two corrections that the job has are spent by now."""
-        with self.hands.step("look through what is in doubt"):
+        """Accept the uncertain slices; the two corrections that the job has are spent by now."""
+        with self.hands.step("look through the uncertain slices"):
             self.pick(name)
             for _ in range(MOST_LOOKS):
                 if not self.controller.panel().n_doubtful:

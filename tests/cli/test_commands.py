@@ -222,7 +222,7 @@ def test_slices_in_doubt_are_named_and_reported(
         index for index in sorted(trust) if trust[index] is not None and trust[index] < 0.5
     ]
     assert 2 in named
-    said = f"6 slices, {len(named)} to review: {', '.join(map(str, named))}\n"
+    said = f"6 slices, {len(named)} uncertain: {', '.join(map(str, named))}\n"
     assert said in capsys.readouterr().out
 
 
@@ -411,7 +411,7 @@ def test_without_propagation_no_slice_has_a_confidence(
 ):
     box = ["--box", "z:2:5,8,18,22"]
     assert main(["segment", "scan.nii.gz", *box, "--report", "r.json", *LABELS]) == 0
-    assert "to review" not in capsys.readouterr().out
+    assert "uncertain:" not in capsys.readouterr().out
     report = json.loads(Path("r.json").read_text())
     assert [row["confidence"] for row in report["slices"]] == [None]
     assert report["doubtful"] == []

@@ -299,11 +299,20 @@ def test_pictures_are_kept_too() -> None:
     again.controller.close()
 
 
-def killed_while_propagating(n_masks: int) -> None:
-    """Leave the journal that a kill -9 leaves when so many masks of slices 4 to 15 are painted."""
+def killed_while_propagating(n_masks: int, *, coronal: bool = False) -> None:
+    """Leave the journal that a kill -9 leaves when so many masks of a propagation are painted.
+
+    It is of Label 1 on axial slices 4 to 15, or of Label 2 on coronal slices 24 to 36.
+    """
     desk = make_desk()
     desk.open(image_layer())
-    desk.draw_on(10)
+    if coronal:
+        desk.controller.on_case(Case.add_label)
+        desk.viewer.dims.order = (1, 0, 2)
+        desk.viewer.dims.set_point(1, 30 * 0.8)
+        desk.draw((4, 30, 14), (16, 30, 34))
+    else:
+        desk.draw_on(10)
     left: dict[Path, bytes] = {}
     decode = desk.shelf.model.decode
 
@@ -316,7 +325,7 @@ def killed_while_propagating(n_masks: int) -> None:
         return decode(*arguments)
 
     desk.shelf.model.decode = spying
-    desk.controller.propagate(4, 15)
+    desk.controller.propagate(*((24, 36) if coronal else (4, 15)))
     desk.controller.journals.close()
     assert left
     for path, content in left.items():
@@ -339,6 +348,22 @@ def test_a_propagation_that_was_killed_is_told_and_what_is_missing_is_in_doubt(q
     strip = again.view.strips[-1]
     assert {i for i, trust in strip.confidences if trust == 0} == missing
     assert again.view.panel.labels[0].n_to_look_at >= len(missing)
+    again.controller.close()
+
+
+def test_resuming_opens_the_view_and_label_of_the_interrupted_propagation(qapp) -> None:
+    killed_while_propagating(3, coronal=True)
+    again = reopened(RESUME)
+    panel = again.view.panel
+    assert panel.message == (
+        "Label 2: propagation interrupted, 3 of 13 coronal slices done. "
+        "Press 9 (coronal), then G to repeat it; the rest is uncertain."
+    )
+    assert (panel.label, panel.view) == (2, "y")
+    assert panel.labels[1].n_to_look_at >= 10
+    assert "Look at the uncertain slices (H)" in panel.hint
+    again.controller.propagate()
+    assert again.controller.case.reviews.interrupted == []
     again.controller.close()
 
 
