@@ -21,7 +21,7 @@ from napari_medsam.engine.data.labels import LabelState
 from napari_medsam.ui.state.dock_state import LabelRow
 from napari_medsam.ui.state.shortcuts import with_key
 
-COLUMNS = ("", "No.", "Name", "Lock", "State", "ml", "mm", "Unc.")
+COLUMNS = ("", "No.", "Name", "Lock", "State", "ml", "mm", "Unc")
 _COLOR, _NUMBER, _NAME, _LOCK, _STATE, _SIZE, _LENGTH, _UNCERTAIN = range(8)
 
 SIGNS: dict[LabelState, str] = {
