@@ -165,7 +165,7 @@ def import_model(
         modality=modality,
         decoder=decoder,
         rules=rules,
-        tell=lambda sentence: typer.echo(sentence, err=True),
+        report=lambda sentence: typer.echo(sentence, err=True),
     )
     for one in taken:
         lines = one.report()

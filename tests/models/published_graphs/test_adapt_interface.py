@@ -246,11 +246,11 @@ def test_quantized_copies_are_passed_over_for_the_exact_graphs(tmp_path: Path) -
     for kind in ("optimized", "quantized"):
         (folder / f"encoder.{kind}.onnx").write_bytes(b"of another runtime")
         (folder / f"decoder.{kind}.onnx").write_bytes(b"of another runtime")
-    told: list[str] = []
-    (taken,) = import_model.import_path(folder, tell=told.append)
+    skipped: list[str] = []
+    (taken,) = import_model.import_path(folder, report=skipped.append)
     assert taken.record is not None
     assert taken.record.files["encoder.onnx"] == file_sha256(folder / "encoder.onnx")
-    assert told == []
+    assert skipped == []
 
 
 def test_eight_bit_weights_are_flagged_as_not_validated(tmp_path: Path) -> None:
@@ -301,11 +301,11 @@ def test_zip_of_nested_folders_gives_every_model(tmp_path: Path) -> None:
         (root / name).mkdir(parents=True)
         pair(root / name, ".xml", encoder("hwc", side), unit_box_decoder(side))
     archive = shutil.make_archive(str(tmp_path / "u8tny"), "zip", tmp_path, "openvino_models")
-    told: list[str] = []
-    taken = import_model.import_path(archive, tell=told.append)
+    skipped: list[str] = []
+    taken = import_model.import_path(archive, report=skipped.append)
     assert [one.spec.name for one in taken] == ["medficientsam-l0", "hawken50-litemedsam"]
-    (sentence,) = told
-    assert re.search(r"Passed over: efficientsam: encoder\.xml takes pixels as hwc", sentence)
+    (sentence,) = skipped
+    assert re.search(r"Skipped: efficientsam: encoder\.xml takes pixels as hwc", sentence)
 
 
 def test_model_is_installed_from_a_zip_of_several(
@@ -336,11 +336,11 @@ def test_encoder_without_its_decoder_does_not_cost_the_others(tmp_path: Path) ->
     folder = daft(tmp_path / "openvinomodels", ("3D", "US"))
     (folder / "US_mask_decoder.xml").unlink()
     (folder / "notes.xml").write_text("<notes>no graph</notes>")
-    told: list[str] = []
-    taken = import_model.import_path(folder, tell=told.append)
+    skipped: list[str] = []
+    taken = import_model.import_path(folder, report=skipped.append)
     assert [one.spec.name for one in taken] == ["daft-3d"]
-    assert len(told) == 2
-    assert any("US_image_encoder.xml" in sentence for sentence in told)
+    assert len(skipped) == 2
+    assert any("US_image_encoder.xml" in sentence for sentence in skipped)
 
 
 def test_one_file_of_a_folder_brings_its_own_model_alone(tmp_path: Path) -> None:
@@ -428,10 +428,10 @@ def test_what_macos_adds_to_a_zip_is_no_model(tmp_path: Path) -> None:
     folder = pair(tmp_path / "m", ".xml", encoder("hwc", 256), unit_box_decoder(256))
     for name in ("._encoder.xml", "._encoder.bin", "._best.ckpt"):
         (folder / name).write_bytes(b"Mac OS X")
-    told: list[str] = []
-    (taken,) = import_model.import_path(folder, tell=told.append)
+    skipped: list[str] = []
+    (taken,) = import_model.import_path(folder, report=skipped.append)
     assert taken.spec.name == "hawken50-litemedsam"
-    assert told == []
+    assert skipped == []
 
 
 def test_rules_can_be_changed_afterwards(tmp_path: Path) -> None:
@@ -521,11 +521,11 @@ MIS_SIGNED: dict[str, tuple[Callable[[Path], Path], str]] = {
     ),
     "unknown_side": (
         lambda f: pair(f, ".xml", encoder("hwc", 320), unit_box_decoder(320)),
-        r"takes pixels as hwc \(320 pixels\).*no release known here",
+        r"takes pixels as hwc \(320 pixels\).*no known release",
     ),
     "unit_boxes_behind_nchw": (
         lambda f: pair(f, ".onnx", encoder("nchw", 256), unit_box_decoder(256)),
-        r"no release known here has such a pair",
+        r"no known release has such a pair",
     ),
 }
 
@@ -561,7 +561,7 @@ def test_encoder_alone_says_that_its_decoder_is_missing(tmp_path: Path) -> None:
 def test_ir_without_its_bin_is_refused(tmp_path: Path) -> None:
     folder = pair(tmp_path / "m", ".xml", encoder("hwc", 256), unit_box_decoder(256))
     (folder / "encoder.bin").unlink()
-    with pytest.raises(GraphError, match=r"needs encoder\.bin, which is not beside it"):
+    with pytest.raises(GraphError, match=r"needs encoder\.bin, which is missing from its folder"):
         import_model.import_path(folder)
 
 
@@ -598,7 +598,7 @@ def test_ir_that_names_other_files_is_refused(tmp_path: Path, old: str, new: str
     text = (folder / "encoder.xml").read_text()
     assert old in text
     (folder / "encoder.xml").write_text(text.replace(old, new, 1))
-    with pytest.raises(GraphError, match=r"entities|names a file of its own"):
+    with pytest.raises(GraphError, match=r"entities|names another file"):
         import_model.import_path(folder)
 
 

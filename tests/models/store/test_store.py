@@ -142,7 +142,9 @@ def test_failing_pip_is_quoted(
 
 def test_model_of_a_web_page_says_where_to_go(model: ModelSpec) -> None:
     by_hand = dataclasses.replace(model, source=PageSource("https://example.org/weights"))
-    with pytest.raises(StoreError, match=r"Get it from https://example\.org/weights by hand"):
+    with pytest.raises(
+        StoreError, match=r"Download it manually from https://example\.org/weights\."
+    ):
         install_model(by_hand)
 
 
@@ -263,7 +265,7 @@ def test_weights_file_brought_along_is_imported(model: ModelSpec, tmp_path: Path
 def test_unknown_file_is_refused_with_what_is_known(model: ModelSpec, tmp_path: Path) -> None:
     (tmp_path / "tiny.pth").write_bytes(WEIGHTS[:-1])
     with pytest.raises(
-        StoreError, match=r"no weights file this version knows.*tiny\.pth \(1,024,000"
+        StoreError, match=r"not a weights file that this version knows.*tiny\.pth \(1,024,000"
     ):
         store.import_file(tmp_path / "tiny.pth")
 
