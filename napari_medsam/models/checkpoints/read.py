@@ -194,7 +194,7 @@ class _Storages:
         return _numbers(self._buffer, self._data_start(info), info.file_size, ref, self._order)
 
     def _data_start(self, info: zipfile.ZipInfo) -> int:
-        """Offset of the member's first byte: after a local header of 30 bytes, name and extra field."""
+        """Offset of a member's data, after its 30 bytes of header, its name and extra field."""
         header = self._buffer[info.header_offset : info.header_offset + 30]
         if len(header) < 30 or header[:4] != b"PK\x03\x04":
             raise CheckpointError(f"{info.filename} is not at its offset in the zip directory.")
