@@ -1,4 +1,4 @@
-"""Checkpoints of others: recognized by their tensors, reduced to them, kept with a record."""
+"""Checkpoints of others are recognized by their tensors, reduced to them, and recorded."""
 
 from __future__ import annotations
 
@@ -249,7 +249,7 @@ def as_training_checkpoint(path: Path, arrays: Arrays, prefix: str = "model.") -
 @pytest.mark.slow
 @pytest.mark.weights
 def test_training_checkpoint_is_reduced_to_its_tensors(real: Path, tmp_path: Path) -> None:
-    """The real weights, wrapped as Lightning does, with an optimizer beside them."""
+    """The real weights, wrapped as Lightning does, with an optimizer next to them."""
     brought = as_training_checkpoint(tmp_path / "best.ckpt", read_checkpoint(real).arrays)
     (taken,) = import_model.import_path(brought, name="mine", modality="US")
     assert taken.record is not None

@@ -1,4 +1,4 @@
-"""Names that are one file, or none, on another system."""
+"""Names that mean the same file, or are forbidden, on another system."""
 
 from __future__ import annotations
 

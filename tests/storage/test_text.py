@@ -1,4 +1,4 @@
-"""Text from Excel and Notepad is read as it was meant, or refused."""
+"""Text from Excel and Notepad is read as intended, or refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A weights file that wants more than tensors is refused by name, and nothing of it runs."""
+"""A weights file that needs more than tensors is refused by name, and none of its code runs."""
 
 from __future__ import annotations
 

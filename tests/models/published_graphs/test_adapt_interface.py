@@ -33,13 +33,13 @@ from tests.models.released_graphs import (
     unit_box_decoder,
 )
 
-IMAGE_NET = 1.15  # brighter than min-max gives, darker than a disc of 200 in ImageNet's units
+IMAGE_NET = 1.15  # above any min-max value, below a disc of 200 in ImageNet's units
 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
     if "weights_path" in request.fixturenames:
-        request.getfixturevalue("weights_path")  # found before the data folder changes
+        request.getfixturevalue("weights_path")  # find it before the data folder changes
     monkeypatch.setenv("NAPARI_MEDSAM_HOME", str(tmp_path / "home"))
     return tmp_path / "home"
 
@@ -63,7 +63,7 @@ def daft(folder: Path, names: tuple[str, ...] = ("3D",), shared: str = "prompt_e
     return folder
 
 
-# Release -> (how its pair is written, the model recognized, which rules were chosen)
+# Release -> (function that writes its pair, the model recognized, the rules chosen)
 RELEASES: dict[str, tuple[Callable[[Path], Path], str, str]] = {
     "daft": (lambda f: daft(f), "daft-3d", "DAFT"),
     "daft_first_release": (
@@ -294,7 +294,7 @@ def test_files_without_any_word_for_their_role_are_told_by_content(tmp_path: Pat
 
 
 def test_zip_of_nested_folders_gives_every_model(tmp_path: Path) -> None:
-    """As hawken50's: one folder a model, the same names in each; the third is no known pair."""
+    """As hawken50's: one folder per model with the same file names; the third pair is unknown."""
     root = tmp_path / "openvino_models"
     pair_at = {"litemedsam": 256, "efficientvit": 512, "efficientsam": 320}
     for name, side in pair_at.items():
@@ -311,7 +311,7 @@ def test_zip_of_nested_folders_gives_every_model(tmp_path: Path) -> None:
 def test_model_is_installed_from_a_zip_of_several(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """hawken50's address gives a zip of both its models; one is asked for at a time."""
+    """hawken50's address is a zip of both models; only one is requested at a time."""
     root = tmp_path / "openvino_models"
     for name, side in (("litemedsam", 256), ("efficientvit", 512)):
         (root / name).mkdir(parents=True)
@@ -415,7 +415,7 @@ def test_users_choice_beats_the_self_test(tmp_path: Path) -> None:
 
 
 def test_hawken50s_file_is_taken_for_one_where_the_user_says_so(tmp_path: Path) -> None:
-    """At 512 pixels and min-max it looks like MedficientSAM's; only the rules in 3D differ."""
+    """At 512 pixels and min-max it looks like MedficientSAM's; only the 3D rules differ."""
     folder = pair(tmp_path / "m", ".xml", encoder("hwc", 512), unit_box_decoder(512))
     (taken,) = import_model.import_path(folder, as_model="hawken50-efficientvit")
     assert taken.record is not None
@@ -469,7 +469,7 @@ def test_rules_can_be_chosen_at_the_import(tmp_path: Path) -> None:
 def test_real_weights_in_hawken50s_form_give_the_same_masks(
     weights_path: Path, tmp_path: Path
 ) -> None:
-    """LiteMedSAM with pixels last and unit boxes, as hawken50 exported it."""
+    """LiteMedSAM with channels last and unit boxes, as hawken50 exported it."""
     networks = build_networks("litemedsam", read_checkpoint(weights_path).arrays, "lite.pth")
     pixels = ops.parameter([256, 256, 3], np.float32, "image")
     embedding = ops.parameter([1, 256, 64, 64], np.float32, "image_embeddings")

@@ -1,4 +1,4 @@
-"""The model for a modality: chosen by the teams' rules, never by a stray word in a path."""
+"""The model for a modality is chosen by the teams' rules, never by a stray word in a path."""
 
 from __future__ import annotations
 

