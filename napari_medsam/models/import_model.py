@@ -126,11 +126,13 @@ def import_path(
             raise StoreError(
                 f"{path.name} contains {len(found)} models; omit the name, or import only one."
             )
-        taken: set[str] = set()
+        names: set[str] = set()
         done = []
-        for one in found:
-            record, write = _interpreted(one, name, as_model, modality, source, taken, rules or {})
-            taken.add(record.name)
+        for model in found:
+            record, write = _interpreted(
+                model, name, as_model, modality, source, names, rules or {}
+            )
+            names.add(record.name)
             store.add_imported(record, write)
             done.append(Imported(store.model_spec(record.name), record))
     return done
@@ -227,12 +229,13 @@ def _only_model(as_model: str | None, found: list[_Found], report: Report) -> li
         return found
     fitting: list[_Found] = []
     others: list[str] = []
-    for one in found:
+    for model in found:
         try:
-            _matching(one.readings, as_model)
-            fitting.append(one)
+            _matching(model.readings, as_model)
+            fitting.append(model)
         except UnknownWeights as error:
-            others.append(f"Skipped: {_file_of(one).parent.name}/{_file_of(one).name}: {error}")
+            path = _file_of(model)
+            others.append(f"Skipped: {path.parent.name}/{path.name}: {error}")
     if fitting:
         for sentence in others:
             report(sentence)
@@ -240,6 +243,7 @@ def _only_model(as_model: str | None, found: list[_Found], report: Report) -> li
 
 
 def _file_of(found: _Found) -> Path:
+    """The file that names a model in messages: the checkpoint, or the encoder of a pair."""
     return found.path if isinstance(found, _Weights) else found.released.encoder
 
 
@@ -251,6 +255,7 @@ def _checkpoints(files: Sequence[Path], named: Path | None) -> list[Path]:
 
 
 def _weights(path: Path, decoder: str | Path | None) -> _Weights:
+    """Read and recognize a checkpoint; `decoder` is the file that completes an encoder."""
     checkpoint, is_training = _read(path)
     arrays = identify.plain_keys(checkpoint)
     is_student = any("student_encoder." in key for key in checkpoint)
@@ -286,6 +291,7 @@ def _read(path: Path) -> tuple[Arrays, bool]:
 
 
 def _decoder_of(path: Path) -> Arrays:
+    """The tensors of prompt encoder and mask decoder in a checkpoint, under plain keys."""
     arrays, _is_training = _read(path)
     parts = ("prompt_encoder.", "mask_decoder.")
     plain = identify.plain_keys(arrays)
@@ -296,6 +302,7 @@ def _decoder_of(path: Path) -> Arrays:
 
 
 def _as_catalogued(name: str) -> Interpretation:
+    """The interpretation as a model of the catalogue, with its own input contract."""
     model = catalogue_spec(name)
     return Interpretation(name, f"{model.title}'s rules", model.contract)
 
@@ -309,19 +316,19 @@ def _interpreted(
     as_model: str | None,
     modality: str | None,
     source: str,
-    taken: set[str],
+    names: set[str],
     rules: Mapping[str, Any],
 ) -> tuple[ModelRecord, Callable[[Path], None]]:
     """Choose an interpretation by the self-test; return the record and a writer of the files."""
-    readings = [_with_rules(one, rules) for one in _matching(found.readings, as_model)]
+    readings = [_with_rules(reading, rules) for reading in _matching(found.readings, as_model)]
     tried = {reading: _self_test_iou(found, reading) for reading in readings}
     best = max(tried, key=lambda reading: tried[reading])
     # If the disc cannot distinguish the interpretations, or all failed: the first, the likeliest.
     threshold = tried[best] - 0.02 if tried[best] >= self_test.ENOUGH else -1.0
     chosen = next(reading for reading in readings if tried[reading] >= threshold)
     base = catalogue_spec(chosen.base)
-    own_name = name or _free_name(base.name, taken)
-    files = _hashed(_stored_files(found, base.file.name))
+    own_name = name or _free_name(base.name, names)
+    files = _hashes(_stored_files(found, base.file.name))
     record = ModelRecord(
         name=own_name,
         title=base.title if own_name == base.name else f"{base.title} ({own_name})",
@@ -374,6 +381,7 @@ def _self_test_iou(found: _Found, reading: Interpretation) -> float:
 
 
 def _networks(found: _Found, reading: Interpretation) -> Networks:
+    """The graphs of a model under one interpretation."""
     if isinstance(found, EncoderDecoderPair):
         graphs = read_graphs(found.released)
         return build_networks_from_graphs(
@@ -383,10 +391,10 @@ def _networks(found: _Found, reading: Interpretation) -> Networks:
     return build_networks(family, found.arrays, found.path.name)
 
 
-def _free_name(name: str, taken: set[str]) -> str:
+def _free_name(name: str, names: set[str]) -> str:
     """A name that neither the same release nor installed published weights use."""
     number, free = 2, name
-    while free in taken or (store.model_record(free) is None and store.is_installed(free)):
+    while free in names or (store.model_record(free) is None and store.is_installed(free)):
         free, number = f"{name}-{number}", number + 1
     return free
 
@@ -410,7 +418,8 @@ def _stored_files(found: _Found, file_name: str) -> dict[str, Path | None]:
     return files
 
 
-def _hashed(files: Mapping[str, Path | None]) -> dict[str, str]:
+def _hashes(files: Mapping[str, Path | None]) -> dict[str, str]:
+    """SHA-256 by name; "" for a file that the import writes."""
     return {name: file_sha256(path) if path else "" for name, path in files.items()}
 
 

@@ -1,7 +1,7 @@
 """`open_model`: read the weights of a model by its name, build its graphs, compile them.
 
 `FAMILIES` maps each family to the function that builds it. To add a family, write its encoder in
-a file of its own and add one entry there.
+a separate file and add one entry there.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def open_model(
         and safe on this machine (`precision_choice.recall`), or ``"f32"`` on the CPU if nothing
         was measured.
     weights
-        A weights file of this family to use in place of the installed one, e.g. fine-tuned.
+        A weights file of this family to use instead of the installed one, e.g. a fine-tuned one.
 
     Raises
     ------

@@ -211,17 +211,17 @@ def _state_dict(loaded: object) -> tuple[dict[str, safe_unpickle.TensorRef], str
             if _all_tensors(loaded.get(key)):
                 return loaded[key], key
         raise CheckpointError(
-            "the file holds no state dict (a dict of tensors, bare or under 'model' or"
+            "the file contains no state dict (a dict of tensors, bare or under 'model' or"
             f" 'state_dict'); its entries are {', '.join(map(reprlib.repr, list(loaded)[:5]))}."
         )
     if isinstance(loaded, safe_unpickle.IgnoredObject):
         raise CheckpointError(
-            "the file holds a whole pickled model, which runs code when it is loaded; it is"
+            "the file contains a whole pickled model, which runs code when it is loaded; it is"
             " refused. Save only the model's state dict, or use the authors' best.ckpt."
         )
     if isinstance(loaded, safe_unpickle.TensorRef):
-        raise CheckpointError("the file holds a single tensor, not a model's state dict.")
-    raise CheckpointError("the file holds no state dict (a dict of tensors).")
+        raise CheckpointError("the file contains a single tensor, not a model's state dict.")
+    raise CheckpointError("the file contains no state dict (a dict of tensors).")
 
 
 def _all_tensors(value: object) -> bool:

@@ -7,9 +7,9 @@ it: before the first opcode runs if the opcode spells the name out, otherwise at
 comes before any call.
 
 The list covers PyTorch's own zip checkpoints of state dicts
-(pytorch ``torch/_weights_only_unpickler.py`` has a longer one).
+(the list in PyTorch's ``torch/_weights_only_unpickler.py`` is longer).
 
-Training checkpoints (``training=True``) also hold their optimizer, callbacks and settings as
+Training checkpoints (``training=True``) also have their optimizer, callbacks and settings as
 pickled objects of any class. There, and only there, an unknown name is not refused but mapped to
 `IgnoredObject`. This is safe because the name is never looked up: a pickle can reach anything
 outside of itself only through `find_class`, and ours returns an entry of the list or
@@ -94,7 +94,7 @@ class TensorRef(_Sealed):
 
 @dataclass(frozen=True)
 class _StorageType(_Sealed):
-    """Replaces a storage class such as ``torch.FloatStorage``; ``dtype`` is numpy's name."""
+    """Replaces a storage class such as ``torch.FloatStorage``; see `STORAGE_DTYPES`."""
 
     dtype: str
 

@@ -43,7 +43,7 @@ class Block(NamedTuple):
 
 @dataclass(frozen=True)
 class RepViT:
-    """Sizes of one variant; the stem is ``features.0``, the blocks follow from ``features.1``."""
+    """Sizes of one variant; the stem is ``features.0``, the first block ``features.1``."""
 
     side: int
     stem: int

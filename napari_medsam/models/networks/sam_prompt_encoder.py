@@ -58,7 +58,7 @@ def dense_position_code(encoder: PromptEncoder, side: int) -> Array:
 
 
 def box_tokens(boxes: Node, encoder: PromptEncoder, prompt_side: float) -> Node:
-    """Boxes (N, 4) to tokens (N, 2, C), one for each of two corners."""
+    """Boxes (N, 4) to tokens (N, 2, C), one for each of the two corners."""
     corners = ops.reshape(boxes, integers(0, 2, 2), True)
     return ops.add(_encode(corners, encoder, prompt_side), constant(encoder.labels[None, 3:]))
 

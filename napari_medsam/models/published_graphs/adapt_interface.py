@@ -142,18 +142,18 @@ def build_decoder(
     """``embedding`` and one prompt to ``logits`` (1, K, L, L) and ``iou`` (1, K)."""
     graph = parts.decoder.clone()
     embedding = ops.parameter([1, map_side, map_side, CHANNELS], np.float32, "embedding")
-    taken: list[Any]  # the node for each input, in the order of `form.inputs`
+    nodes: list[Any]  # the node for each input, in the order of `form.inputs`
     if form.kind == "unit_box":
         boxes = ops.parameter([1, 4], np.float32, "boxes")
         is_row = graph.inputs[form.inputs[1]].get_partial_shape().rank.get_length() == 1
-        parameters, taken = [boxes], [reshape(boxes, 4) if is_row else boxes]
+        parameters, nodes = [boxes], [reshape(boxes, 4) if is_row else boxes]
     elif parts.apart is not None:
-        parameters, taken = _embedded_apart(*parts.apart)
+        parameters, nodes = _separate_prompt_encoder(*parts.apart)
     else:
         ports = [graph.inputs[place] for place in form.inputs[1:]]
-        parameters, taken = _as_points(ports, form, prompts, contract, map_side)
-    taken = [transpose(embedding, 0, 3, 1, 2), *taken]
-    for place, node in zip(form.inputs, taken, strict=True):
+        parameters, nodes = _as_points(ports, form, prompts, contract, map_side)
+    nodes = [transpose(embedding, 0, 3, 1, 2), *nodes]
+    for place, node in zip(form.inputs, nodes, strict=True):
         _feed(graph.inputs[place], node)
     outputs = [_source(port) for port in graph.outputs]
     # This model lets OpenVINO derive the outputs' sizes from those of the new inputs.
@@ -164,7 +164,7 @@ def build_decoder(
     return Model([logits, iou], [embedding, *parameters], "released_decoder")
 
 
-def _embedded_apart(
+def _separate_prompt_encoder(
     prompt_encoder: Model, position_code: NDArray[np.float32]
 ) -> tuple[list[Any], list[Any]]:
     """DAFT: the position code comes from a file, the two box embeddings from a separate graph."""
@@ -217,20 +217,20 @@ def _as_points(
     points, labels = _padded(ports[0], points, labels)
     if form.point_rank == 4:
         points, labels = (ops.unsqueeze(node, integers(1)) for node in (points, labels))
-    taken: list[Any] = [ops.convert(points, _kind(ports[0])), ops.convert(labels, _kind(ports[1]))]
+    nodes: list[Any] = [ops.convert(points, _kind(ports[0])), ops.convert(labels, _kind(ports[1]))]
     if form.kind == "points_mask":
         shape = [1, 1, 4 * map_side, 4 * map_side]
-        given = prompts == "points+mask"
-        if given:
+        has_mask = prompts == "points+mask"
+        if has_mask:
             mask = ops.parameter(shape, np.float32, "mask")
             parameters.append(mask)
-            taken.append(mask)
+            nodes.append(mask)
         else:
-            taken.append(ops.constant(np.zeros(shape, np.float32)))
-        taken.append(_constant_like(ports[3], np.array([given])))
+            nodes.append(ops.constant(np.zeros(shape, np.float32)))
+        nodes.append(_constant_like(ports[3], np.array([has_mask])))
     if form.with_size:
-        taken.append(_constant_like(ports[-1], np.array([contract.prompt_side] * 2)))
-    return parameters, taken
+        nodes.append(_constant_like(ports[-1], np.array([contract.prompt_side] * 2)))
+    return parameters, nodes
 
 
 def _padded(port: Any, points: Node, labels: Node) -> tuple[Node, Node]:
@@ -252,7 +252,7 @@ def _masks_and_scores(outputs: list[Any], form: DecoderForm, masks: Masks) -> tu
     """The decoder's smallest masks (1, K, L, L), which cover the whole input, and their scores."""
     maps = [output for output in outputs if _is_square_map(output.get_partial_shape())]
     if not maps:
-        raise GraphError("The decoder gives no square masks of a known size.")
+        raise GraphError("The decoder returns no square masks of a known size.")
     chosen = min(maps, key=_side)
     side = _side(chosen)
     n_masks = int(chosen.get_partial_shape()[-3].get_length())
@@ -262,11 +262,11 @@ def _masks_and_scores(outputs: list[Any], form: DecoderForm, masks: Masks) -> tu
     # Exports that select one of several masks return the score of another one (models of hawken50,
     # `sam_onnx.py: select_masks`), so that score is not used.
     is_mixed = form.kind == "points" and form.with_size and n_masks == 1
-    own = bool(scores) and not is_mixed
-    iou = reshape(scores[0], 1, n_masks) if own else stability(logits)
+    is_scored = bool(scores) and not is_mixed
+    iou = reshape(scores[0], 1, n_masks) if is_scored else stability(logits)
     if n_masks == N_MASKS:
-        which = TOKENS[masks]
-        cut = integers(which.start), integers(which.stop), integers(1), integers(1)
+        chosen_tokens = TOKENS[masks]
+        cut = integers(chosen_tokens.start), integers(chosen_tokens.stop), integers(1), integers(1)
         logits, iou = ops.slice(logits, *cut), ops.slice(iou, *cut)
     return logits, iou
 

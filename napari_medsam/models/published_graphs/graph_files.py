@@ -48,7 +48,7 @@ class Signature(NamedTuple):
 
     def __str__(self) -> str:
         return (
-            f"takes {', '.join(map(str, self.inputs))}; gives {', '.join(map(str, self.outputs))}"
+            f"takes {', '.join(map(str, self.inputs))}; returns {', '.join(map(str, self.outputs))}"
         )
 
 

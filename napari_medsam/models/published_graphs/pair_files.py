@@ -57,7 +57,7 @@ def decoder_of(encoder: Path, encoders: Sequence[Path], decoders: Sequence[Path]
 
 
 def shared_with(encoder: Path, paths: Sequence[Path]) -> Path | None:
-    """The one of several shared files that an encoder uses: the nearest in folders, then by name.
+    """The shared file that an encoder uses, of several: the nearest by folder, then by name.
 
     DAFT loads ``prompt_encoder`` or, in the first release, ``lite_medsam_prompt_encoder``,
     although its export also writes one for each model.

@@ -145,7 +145,7 @@ def _none_found(
     if named is not None and named in failed:
         return failed[named]
     if named is not None and not failed:
-        return GraphError(f"{named.name} belongs to no model among the files beside it.")
+        return GraphError(f"{named.name} belongs to no model among the files in its folder.")
     return next(error for path, error in failed.items() if named or path in encoders)
 
 
@@ -195,14 +195,14 @@ def _pair(
 ) -> EncoderDecoderPair:
     if encoder.map_side and decoder.map_side and encoder.map_side != decoder.map_side:
         raise GraphError(
-            f"{released.encoder.name} gives {encoder.map_side} x {encoder.map_side} tokens but"
+            f"{released.encoder.name} returns {encoder.map_side} x {encoder.map_side} tokens but"
             f" {released.decoder.name} takes {decoder.map_side} x {decoder.map_side}; they do not"
             " belong together."
         )
     if decoder.kind == "apart" and None in (released.prompt_encoder, released.position_code):
         raise GraphError(
             f"{released.decoder.name} is DAFT's and needs prompt_encoder and"
-            " positional_encoding.npy beside it; import the whole folder."
+            " positional_encoding.npy in its folder; import the whole folder."
         )
     size = found[released.encoder].n_parameters
     readings = _readings(encoder, decoder, size, released.encoder)
@@ -222,7 +222,7 @@ def _pair(
 def _daft_reading(path: Path) -> Interpretation:
     """DAFT's model by the file's name, since the graphs of all its models are alike."""
     name = "-".join(own_words(path))
-    if name == "lite-medsam":  # the first release holds LiteMedSAM itself in this form
+    if name == "lite-medsam":  # the first release has LiteMedSAM itself in this form
         return Interpretation("litemedsam", "LiteMedSAM in DAFT's form", LITE)
     known = {key.lower() for key in DAFT_MODALITIES}
     return Interpretation(f"daft-{name}" if name in known else "daft-general", "DAFT", DAFT)

@@ -1,4 +1,4 @@
-"""Which model to use for a modality: the challenge teams' rules as data, in one vocabulary.
+"""The model for a modality: the rules of the challenge teams as data, in one vocabulary.
 
 A modality is a word of `CHALLENGE_MODALITIES`; it comes from a DICOM header, from the user, or
 from the name of a challenge file. Other file names are not parsed: too many of them contain "US"
@@ -83,9 +83,9 @@ def challenge_modality(path: str | PurePath) -> str:
 
 def route(team: Literal["DAFT", "hawken50"], modality: str, *, is_3d: bool) -> Route | None:
     """The team's own rule for a modality; None if it has none."""
-    for one in DAFT_ROUTES if team == "DAFT" else HAWKEN50_ROUTES:
-        if one.modality == modality and (is_3d or not one.only_3d):
-            return one
+    for rule in DAFT_ROUTES if team == "DAFT" else HAWKEN50_ROUTES:
+        if rule.modality == modality and (is_3d or not rule.only_3d):
+            return rule
     return None
 
 

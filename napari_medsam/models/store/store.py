@@ -105,7 +105,7 @@ def stored_model(name: str) -> StoredModel:
 
 def is_installed(name: str) -> bool:
     """Whether the weights of the model called `name`, published or imported, are installed."""
-    return any(one.spec.name == name for one in installed())
+    return any(stored.spec.name == name for stored in installed())
 
 
 def installed() -> list[StoredModel]:
@@ -242,7 +242,7 @@ def remove_model(name: str) -> bool:
         return True
 
 
-# -- one step each -------------------------------------------------------------------------------
+# -- single steps --------------------------------------------------------------------------------
 
 
 @contextmanager

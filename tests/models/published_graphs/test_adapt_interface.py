@@ -517,7 +517,7 @@ MIS_SIGNED: dict[str, tuple[Callable[[Path], Path], str]] = {
     ),
     "other_map": (
         lambda f: pair(f, ".xml", encoder("hwc", 256, map_side=16), unit_box_decoder(256)),
-        r"gives 16 x 16 tokens but decoder\.xml takes 64 x 64",
+        r"returns 16 x 16 tokens but decoder\.xml takes 64 x 64",
     ),
     "unknown_side": (
         lambda f: pair(f, ".xml", encoder("hwc", 320), unit_box_decoder(320)),
