@@ -1,9 +1,8 @@
 """Write, replace, rename and delete files atomically, also under Windows' rules for open files.
 
-A file is either complete or absent, whatever stops the program. On Windows a file
-that a program has open cannot be replaced, renamed or deleted. Virus scanners and
-search indexers open every new file for a moment, so a refused operation is retried for 1.5 seconds
-before the error is reported.
+A file is either complete or absent, whatever stops the program. On Windows a file that any program
+has open cannot be replaced, renamed or deleted. Virus scanners and search indexers open every new
+file for a moment, so a refused operation is retried for 1.5 seconds before the error is reported.
 """
 
 from __future__ import annotations
