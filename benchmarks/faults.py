@@ -165,7 +165,7 @@ def journal_child(folder: Path, rng: random.Random) -> None:
         nonlocal number
         number += 1
         report("begin", number, checksum(annotation.labels))
-        writer.keep(JournalRow(kind or step.kind, step.event, float(number)))
+        writer.store(JournalRow(kind or step.kind, step.event, float(number)))
 
     def write_open_event() -> None:
         if annotation.open_event is not None:

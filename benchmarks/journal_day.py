@@ -65,7 +65,7 @@ class Day:
 
     def _hand_over(self, step: Step) -> None:
         began = time.perf_counter()
-        self.writer.keep(JournalRow(step.kind, step.event, time.time(), window=WINDOW))
+        self.writer.store(JournalRow(step.kind, step.event, time.time(), window=WINDOW))
         self.handing_over_ms.append(1000 * (time.perf_counter() - began))
 
     def box(self) -> None:

@@ -211,14 +211,14 @@ class User:
 
     def _check_journal(self, annotation: Any) -> None:
         journal = self.controller.journals.of(self.case)
-        if journal is None or journal.keeper is None or not journal.keeper.path.exists():
+        if journal is None or journal.writer is None or not journal.writer.path.exists():
             return
         self.done["journal replayed"] += 1
-        if not journal.keeper.wait():
+        if not journal.writer.wait():
             self.inconsistencies.append("the journal is not written")
         # In a separate process, which knows only what is on the disk.
         replay = subprocess.run(
-            [sys.executable, "-c", REPLAY, str(journal.keeper.path)],
+            [sys.executable, "-c", REPLAY, str(journal.writer.path)],
             env={**os.environ, "PYTHONPATH": str(PROJECT)},
             capture_output=True,
             text=True,

@@ -57,11 +57,11 @@ def delayed_models(threads: int | None, may_open: threading.Event) -> Any:
     from napari_medsam.ui.actions.model_source import CatalogueModelSource
 
     class DelayedModels(CatalogueModelSource):
-        def open(self, name: str, wish: Any) -> Any:
+        def open(self, name: str, preference: Any) -> Any:
             may_open.wait()
             return open_model(name, threads=threads)
 
-        def wish(self) -> Any:
+        def preference(self) -> Any:
             return "f32"
 
     return DelayedModels()

@@ -23,17 +23,17 @@ OWN, EXTRAS = "napari-medsam", frozenset({"pyqt6", "dicom"})
 PAGE_START = """\
 # Dependencies
 
-Made by `docs/make_dependencies.py` from the metadata of the packages, in the versions with which
-the program is tested (`constraints.txt`), on Linux with PyQt6. Sizes are as installed. Windows adds
-colorama (BSD) and pywin32 (PSF), and for the tests pywin32-ctypes (BSD); macOS adds appnope (BSD).
-napari brings IPython and its console, which this program does not use.
+`docs/make_dependencies.py` generates this page from the metadata of the packages, in the versions
+the program is tested with (`constraints.txt`), on Linux with PyQt6. Sizes are as installed. Windows
+adds colorama (BSD) and pywin32 (PSF), and for the tests pywin32-ctypes (BSD); macOS adds appnope
+(BSD). napari brings IPython and its console, which this program does not use.
 
-PyQt6 and pylibjpeg-libjpeg (of the extra `dicom`) are under the GPL: if you distribute an
-installation with either of them, you distribute it under the GPL. With PySide6 (LGPL) and without
-`dicom` nothing is under the GPL. A kit lists the licences of its packages in `kit.json`.
+PyQt6 and, in the extra `dicom`, pylibjpeg-libjpeg are under the GPL: whoever redistributes an
+installation with either of them does so under the GPL. With PySide6 (LGPL) and without `dicom`, no
+package is under the GPL. A kit lists the licences of its packages in `kit.json`.
 
-`pip-audit` compares versions with a database of known vulnerabilities. It needs a network, so it is
-not part of the tests. With a network, run:
+`pip-audit` compares versions with an online database of known vulnerabilities, so it is not part of
+the tests. Run it on a machine with a network:
 `pip-audit --requirement constraints.txt --no-deps`.
 """
 

@@ -56,7 +56,7 @@ class OriginalRules:
 
     def __repr__(self) -> str:
         """The text with the class's first name, which is part of model identities on disk."""
-        values = ", ".join(f"{one.name}={getattr(self, one.name)!r}" for one in fields(self))
+        values = ", ".join(f"{field.name}={getattr(self, field.name)!r}" for field in fields(self))
         return f"OriginalPropagation({values})"
 
 
@@ -191,5 +191,5 @@ def _check_value(field: str, value: Any) -> None:
         raise ValueError(f"{field} is true or false, not {value!r}.")
     if field in ("mean", "std") and value is not None:
         is_list = isinstance(value, (list, tuple)) and len(value) == 3
-        if not is_list or not all(isinstance(one, (int, float)) for one in value):
+        if not is_list or not all(isinstance(number, (int, float)) for number in value):
             raise ValueError(f"{field} is three numbers, one a channel, or null, not {value!r}.")

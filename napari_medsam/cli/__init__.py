@@ -58,8 +58,8 @@ app.command()(bench)
 app.command()(doctor)
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
+def _print_version(is_requested: bool) -> None:
+    if is_requested:
         typer.echo(f"napari-medsam {__version__}")
         raise typer.Exit
 
@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print_anything()
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
-    given = [one for one in given if one != "--debug"]
+    given = [argument for argument in given if argument != "--debug"]
     command, path, rest = _addressed(get_command(app), _with_command(given))
     try:
         command(rest, prog_name=" ".join(path))

@@ -15,8 +15,8 @@ def batch(
         Path,
         typer.Argument(
             metavar="CASES.csv",
-            help="Columns case, label, axis, first, last, x0, y0, x1, y1 and perhaps slice; images "
-            "are found beside it (docs/cohorts.md).",
+            help="Columns case, label, axis, first, last, x0, y0, x1, y1 and optionally slice; "
+            "images are found beside it (docs/cohorts.md).",
         ),
     ],
     outputs: Annotated[Path, typer.Argument(metavar="OUT", help="The folder for the results.")],
@@ -27,17 +27,17 @@ def batch(
         bool, typer.Option("--compat", help="Follow the rules of the model's authors exactly.")
     ] = False,
     window: Annotated[
-        str, typer.Option(metavar="NAME or LO,HI", help="The grey values, as of `segment`.")
+        str, typer.Option(metavar="NAME or LO,HI", help="The grey values, as in `segment`.")
     ] = "auto",
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Processes on this machine; if left out, one a core."),
+        typer.Option(min=1, help="Processes on this machine; by default one per core."),
     ] = None,
     scheduler: Annotated[
         str | None,
-        typer.Option(metavar="ADDRESS", help="Work on the Dask cluster with this scheduler."),
+        typer.Option(metavar="ADDRESS", help="Run on the Dask cluster with this scheduler."),
     ] = None,
-    again: Annotated[bool, typer.Option("--again", help="Do every case again.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Segment finished cases again.")] = False,
 ) -> None:
     """Segment the cases of a table on all cores or a cluster; resume a stopped run."""
     from napari_medsam.batch.cohort import summary

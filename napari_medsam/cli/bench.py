@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def bench(
     json_file: Annotated[
         Path | None,
-        typer.Option("--json", metavar="FILE", help="Write the figures as a JSON object, too."),
+        typer.Option("--json", metavar="FILE", help="Also write the figures as a JSON object."),
     ] = None,
     model: Annotated[str, typer.Option(help="A name that `models list` prints.")] = "litemedsam",
 ) -> None:
@@ -46,12 +46,12 @@ def bench(
             advance(len(found), None)
     _show(found, model)
     verdicts: list[str] = []
-    way = remember_precision(model, verdicts.append)
-    typer.echo("\n".join([*verdicts, f'Precision "auto" means {way} here from now on.']))
+    mode = remember_precision(model, verdicts.append)
+    typer.echo("\n".join([*verdicts, f'Precision "auto" means {mode} here from now on.']))
     if json_file is not None:
         measured = {figure.key: round(figure.value, 3) for figure in found}
         content = {"model": model, "identity": opened.identity, **measured}
-        content |= {"auto": way._asdict(), "verdicts": verdicts, "versions": program_versions()}
+        content |= {"auto": mode._asdict(), "verdicts": verdicts, "versions": program_versions()}
         write_json(json_file, content, indent=2)
 
 

@@ -1,4 +1,4 @@
-"""`cache`: the embeddings stored of images, so that they need not be encoded again."""
+"""`cache`: the stored embeddings, so that slices need not be encoded again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from napari_medsam.cli.console import megabytes
 
 app = typer.Typer(
-    help="Look at, or empty, the cache of embeddings on disk.",
+    help="Show or empty the cache of embeddings on disk.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -37,7 +37,7 @@ def info(
         return
     typer.echo(
         f"{disk.folder}: {megabytes(disk.n_bytes)} of at most {megabytes(disk.max_bytes)}, "
-        f"{disk.n_entries} embeddings in {disk.n_volumes} folders (one an image, model and window)"
+        f"{disk.n_entries} embeddings in {disk.n_volumes} folders (one per image, model and window)"
     )
 
 
@@ -53,13 +53,13 @@ def clear() -> None:
 @app.command("set")
 def set_preferences(
     gigabytes: Annotated[
-        float | None, typer.Option(min=0, help="The most it may hold, in 10**9 bytes.")
+        float | None, typer.Option(min=0, help="The maximum size, in 10**9 bytes.")
     ] = None,
     precision: Annotated[
         str | None,
         typer.Option(
             metavar="float16 or int8",
-            help="int8 takes half the room and moves a few pixels at the edges of masks.",
+            help="int8 takes half the space and moves a few pixels at the edges of masks.",
         ),
     ] = None,
 ) -> None:
@@ -78,4 +78,4 @@ def set_preferences(
     if gigabytes is not None:
         chosen = chosen._replace(max_bytes=round(gigabytes * 1e9))
     set_cache_preferences(chosen)
-    typer.echo(f"At most {megabytes(chosen.max_bytes)}, kept as {chosen.precision}.")
+    typer.echo(f"At most {megabytes(chosen.max_bytes)}, stored as {chosen.precision}.")

@@ -16,7 +16,7 @@ def convert(
         Path, typer.Argument(metavar="IN", help="An image or label file, or a DICOM folder.")
     ],
     target: Annotated[
-        Path, typer.Argument(metavar="OUT", help="The file to write; its ending is the format.")
+        Path, typer.Argument(metavar="OUT", help="The file to write; its suffix sets the format.")
     ],
     image: Annotated[
         Path | None,
@@ -47,13 +47,11 @@ def convert(
     ] = False,
     one_a_label: Annotated[
         bool,
-        typer.Option(
-            "--one-a-label", help="A file for each label, named after it: OUT_liver.nii.gz ..."
-        ),
+        typer.Option("--one-a-label", help="Write one file per label: OUT_liver.nii.gz ..."),
     ] = False,
     spacing: Annotated[str | None, SPACING] = None,
     raw: Annotated[
-        bool, typer.Option("--raw", help="Leave PET values as stored instead of SUV.")
+        bool, typer.Option("--raw", help="Leave PET values as stored; do not convert to SUV.")
     ] = False,
 ) -> None:
     """Convert an image or labels to another format; every voxel keeps its value and position.

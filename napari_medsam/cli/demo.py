@@ -13,7 +13,7 @@ from napari_medsam.cli.view import require_window
 def demo(
     headless: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Use no screen; leave the results in this folder."),
+        typer.Option(metavar="DIR", help="Use no display; write the results to this folder."),
     ] = None,
     model: Annotated[
         str, typer.Option(help="A name that `models list` prints, or auto.")
@@ -35,7 +35,13 @@ def demo(
 
 def _headless(folder: Path, model: str) -> None:
     from napari_medsam.cli.errors import usage
-    from napari_medsam.cli.run_case import choose_model, draw_overlay, require_model, run_case, tell
+    from napari_medsam.cli.run_case import (
+        choose_model,
+        draw_overlay,
+        print_result,
+        require_model,
+        run_case,
+    )
     from napari_medsam.headless.demo import compare_with_reference, demo_request
     from napari_medsam.headless.report import run_report, write_report
     from napari_medsam.headless.synthetic_case import synthetic_abdomen
@@ -49,6 +55,6 @@ def _headless(folder: Path, model: str) -> None:
     scores = compare_with_reference(result, case)
     draw_overlay(result, folder / "overlay.png", f"Labels by {used['title']} from one box each.")
     write_report(folder / "report.json", {**run_report(result, used), "reference": scores})
-    tell(result)
+    print_result(result)
     for row in scores:
         typer.echo(f"{row['name']}: Dice {row['dice']:.3f} with the synthetic reference")

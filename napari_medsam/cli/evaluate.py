@@ -16,10 +16,10 @@ def evaluate(
     segs: Annotated[Path, typer.Argument(help="The folder of labels to score.")],
     gts: Annotated[Path, typer.Argument(help="The folder of reference labels, same names.")],
     csv: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write a row a case, as the challenge.")
+        Path | None, typer.Option(metavar="FILE", help="Write one row per case (CSV).")
     ] = None,
     labels: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write a row a label of a case (csv).")
+        Path | None, typer.Option(metavar="FILE", help="Write one row per label of a case (CSV).")
     ] = None,
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw a box plot per modality (PNG).")
@@ -37,10 +37,10 @@ def evaluate(
         total = len(room.references(segs, gts))
     scores = []
     with progress_bar("Scoring", total) as advance:
-        for one in room.evaluate_cases(segs, gts):
-            scores.append(one)
-            if one.score is None or one.score.note:
-                typer.echo(f"{one.case}: {one.why or (one.score and one.score.note)}", err=True)
+        for case in room.evaluate_cases(segs, gts):
+            scores.append(case)
+            if case.score is None or case.score.note:
+                typer.echo(f"{case.case}: {case.why or (case.score and case.score.note)}", err=True)
             advance(len(scores), None)
     if csv is not None:
         room.write_scores_csv(csv, scores)
@@ -49,7 +49,7 @@ def evaluate(
     means = room.means(scores)
     if plot is not None and means:
         save_box_plot(plot, room.panels(scores))
-    n_failed = sum(one.score is None for one in scores)
+    n_failed = sum(case.score is None for case in scores)
     typer.echo(
         json.dumps(room.scores_as_json(scores), indent=1) if as_json else _table(means, n_failed)
     )

@@ -28,44 +28,48 @@ def info(
 
     found = describe_image_file(path, series=series)
     if as_json:
-        images = [_as_dict(one) for one in found]
+        images = [_as_dict(image) for image in found]
         typer.echo(json.dumps({"path": str(path), "images": images}, indent=2))
         return
-    for one in found:
-        typer.echo(_as_text(one))
+    for image in found:
+        typer.echo(_as_text(image))
 
 
-def _as_dict(one: Description) -> dict[str, Any]:
+def _as_dict(image: Description) -> dict[str, Any]:
     return {
-        "kind": one.kind,
-        "name": one.name,
-        "series": one.series,
-        "size_xyz": list(one.size_xyz),
-        "spacing_xyz": list(one.spacing_xyz),
-        "orientation": one.orientation,
-        "modality": one.modality,
-        "n_frames": one.n_frames,
-        "value_range": list(one.value_range) if one.value_range else None,
-        "dtype": one.dtype,
-        "notes": list(one.notes),
+        "kind": image.kind,
+        "name": image.name,
+        "series": image.series,
+        "size_xyz": list(image.size_xyz),
+        "spacing_xyz": list(image.spacing_xyz),
+        "orientation": image.orientation,
+        "modality": image.modality,
+        "n_frames": image.n_frames,
+        "value_range": list(image.value_range) if image.value_range else None,
+        "dtype": image.dtype,
+        "notes": list(image.notes),
     }
 
 
-def _as_text(one: Description) -> str:
-    x, y, z = one.size_xyz
-    is_picture = one.kind == "picture"
+def _as_text(image: Description) -> str:
+    x, y, z = image.size_xyz
+    is_picture = image.kind == "picture"
     rows = {
-        "Series": one.series,
-        "Kind": one.kind,
+        "Series": image.series,
+        "Kind": image.kind,
         "Size": f"{x} x {y}" if z == 1 else f"{x} x {y} x {z} (x, y, z)",
-        "Spacing": "" if is_picture else " x ".join(f"{mm:.4g}" for mm in one.spacing_xyz) + " mm",
-        "Orientation": "" if is_picture else f"{one.orientation} in the file",
-        "Modality": one.modality or "not known",
-        "Volumes": f"{one.n_frames}, choose one with --frame" if one.n_frames > 1 else "",
-        "Values": f"{one.value_range[0]:g} to {one.value_range[1]:g}" if one.value_range else "",
-        "Type": one.dtype,
+        "Spacing": ""
+        if is_picture
+        else " x ".join(f"{mm:.4g}" for mm in image.spacing_xyz) + " mm",
+        "Orientation": "" if is_picture else f"{image.orientation} in the file",
+        "Modality": image.modality or "not known",
+        "Volumes": f"{image.n_frames}, choose one with --frame" if image.n_frames > 1 else "",
+        "Values": f"{image.value_range[0]:g} to {image.value_range[1]:g}"
+        if image.value_range
+        else "",
+        "Type": image.dtype,
     }
-    lines = [one.name]
+    lines = [image.name]
     lines += [f"  {name + ':':<13}{value}" for name, value in rows.items() if value]
-    lines += [f"  Note: {note}" for note in one.notes]
+    lines += [f"  Note: {note}" for note in image.notes]
     return "\n".join(lines)

@@ -11,7 +11,7 @@ import typer
 from napari_medsam.cli.console import megabytes
 
 app = typer.Typer(
-    help="Look at, export or throw away the journals of what was done in the window.",
+    help="List, export and delete the journals of the work done in the window.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -36,8 +36,10 @@ def list_journals(as_json: Annotated[bool, AS_JSON] = False) -> None:
     total = megabytes(sum(entry.n_bytes for entry in found))
     number = f"{len(found)} journal{'' if len(found) == 1 else 's'}"
     typer.echo(f"{folder}: {number}, {total}")
-    for one in found:
-        typer.echo(f"  {one.path.name}  {megabytes(one.n_bytes):>9}  {iso(one.changed)}")
+    for journal in found:
+        typer.echo(
+            f"  {journal.path.name}  {megabytes(journal.n_bytes):>9}  {iso(journal.changed)}"
+        )
 
 
 @app.command("info")
@@ -60,7 +62,7 @@ def _seconds(value: object) -> float:
 
 def _words(value: object) -> str:
     if isinstance(value, list):
-        return ", ".join(str(one) for one in value) or "none"
+        return ", ".join(str(item) for item in value) or "none"
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
@@ -69,7 +71,7 @@ def export(
     journal: Annotated[str, WHICH],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="The file; stdout when not given."),
+        typer.Option("--output", "-o", metavar="FILE", help="The file; by default stdout."),
     ] = None,
 ) -> None:
     """Export a journal as JSON: each prompt, the model that answered it, and what it changed."""
@@ -78,8 +80,8 @@ def export(
     from napari_medsam.journal.export import journal_as_json
     from napari_medsam.storage.atomic_write import write_text
 
-    with JournalDatabase(find_journal(journal)) as book:
-        text = json.dumps(journal_as_json(book), indent=1)
+    with JournalDatabase(find_journal(journal)) as database:
+        text = json.dumps(journal_as_json(database), indent=1)
     if output is None:
         typer.echo(text)
         return
@@ -90,12 +92,12 @@ def export(
 @app.command("prune")
 def prune(
     days: Annotated[
-        float, typer.Option(min=0, help="Delete journals not written to for so many days.")
+        float, typer.Option(min=0, help="Delete journals not written to for this many days.")
     ] = 90.0,
 ) -> None:
     """Delete old journals, except those that a window has open."""
     from napari_medsam.journal.archive import prune_journals
 
-    gone = prune_journals(days)
-    freed = megabytes(sum(entry.n_bytes for entry in gone))
-    typer.echo(f"{len(gone)} journal{'' if len(gone) == 1 else 's'} deleted, {freed} freed.")
+    deleted = prune_journals(days)
+    freed = megabytes(sum(entry.n_bytes for entry in deleted))
+    typer.echo(f"{len(deleted)} journal{'' if len(deleted) == 1 else 's'} deleted, {freed} freed.")

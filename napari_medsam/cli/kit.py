@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from napari_medsam.offline_kit import Target
 
 app = typer.Typer(
-    help="Make and check an offline kit: wheels, weights and an install script in a folder.",
+    help="Build and verify an offline kit: a folder of wheels, weights and install scripts.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -22,16 +22,16 @@ app = typer.Typer(
 
 @app.command()
 def build(
-    folder: Annotated[Path, typer.Argument(help="A new or empty folder; about 350 MB a target.")],
+    folder: Annotated[Path, typer.Argument(help="A new or empty folder; about 350 MB per target.")],
     platform: Annotated[
         list[str] | None,
-        typer.Option(help="win_amd64, linux_x86_64 or macosx_arm64; several are possible."),
+        typer.Option(help="win_amd64, linux_x86_64 or macosx_arm64; may be repeated."),
     ] = None,
     python: Annotated[
-        list[str] | None, typer.Option(help="3.11, 3.12 or 3.13; several are possible.")
+        list[str] | None, typer.Option(help="3.11, 3.12 or 3.13; may be repeated.")
     ] = None,
     model: Annotated[
-        list[str] | None, typer.Option(help="A model whose weights come along (litemedsam).")
+        list[str] | None, typer.Option(help="A model to include; may be repeated (litemedsam).")
     ] = None,
     qt: Annotated[str, typer.Option(help="pyqt6 (GPL) or pyside6 (LGPL).")] = "pyqt6",
 ) -> None:
@@ -45,25 +45,25 @@ def build(
     with usage("--platform or --python"):
         targets = _targets(platform, python)
     sums = offline_kit.build_kit(
-        folder, targets, models=model or ("litemedsam",), qt=qt, tell=typer.echo
+        folder, targets, models=model or ("litemedsam",), qt=qt, report=typer.echo
     )
-    _say_verified(folder)
+    _print_verified(folder)
     typer.echo(f"SHA-256 of its SHA256SUMS: {file_sha256(sums)}")
 
 
 @app.command()
 def verify(folder: Annotated[Path, typer.Argument(help="A kit.")]) -> None:
     """Compare every file with its SHA-256, and check that no target lacks anything."""
-    _say_verified(folder)
+    _print_verified(folder)
 
 
-def _say_verified(folder: Path) -> None:
+def _print_verified(folder: Path) -> None:
     from napari_medsam import offline_kit
 
-    whole = offline_kit.verify_kit(folder)
+    kit = offline_kit.verify_kit(folder)
     typer.echo(
-        f"The kit in {folder} is whole: {whole.n_wheels} wheels, {', '.join(whole.models)},"
-        f" {megabytes(whole.n_bytes)}, for {', '.join(map(str, whole.targets))}."
+        f"The kit in {folder} is complete: {kit.n_wheels} wheels, {', '.join(kit.models)},"
+        f" {megabytes(kit.n_bytes)}, for {', '.join(map(str, kit.targets))}."
     )
 
 
@@ -74,4 +74,4 @@ def _targets(platforms: list[str] | None, pythons: list[str] | None) -> list[Tar
     if not (platforms and pythons):
         here = target_here()
         platforms, pythons = platforms or [here.platform], pythons or [here.python]
-    return [Target(one, version) for one in platforms for version in pythons]
+    return [Target(platform, version) for platform in platforms for version in pythons]

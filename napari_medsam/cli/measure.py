@@ -23,7 +23,7 @@ def measure(
     ] = None,
     reference: Annotated[
         Path | None,
-        typer.Option(metavar="LABELS", help="Labels to compare with, number by number."),
+        typer.Option(metavar="LABELS", help="Labels to compare with, by label number."),
     ] = None,
     names: Annotated[
         Path | None,
@@ -33,7 +33,7 @@ def measure(
         str, typer.Option(help="Diameters are those of slices along z (axial), y or x.")
     ] = "z",
     tolerance: Annotated[
-        float, typer.Option(metavar="MM", help="Of the surface Dice (NSD), in millimetres.")
+        float, typer.Option(metavar="MM", help="Tolerance of the surface Dice (NSD), in mm.")
     ] = 2.0,
     csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Save a table.")] = None,
     page: Annotated[
@@ -84,8 +84,8 @@ def measure(
     if as_json:
         typer.echo(json.dumps(_as_dict(labels, image, reference, found), indent=2))
         return
-    for one in found.measures:
-        typer.echo(as_sentence(one, found.units))
+    for measured in found.measures:
+        typer.echo(as_sentence(measured, found.units))
     if not found.measures:
         typer.echo(f"{labels.name} holds no labels.", err=True)
 
@@ -121,7 +121,7 @@ def _save_page(
     if image is None:
         return
     window = window_named(image, first_window(image))
-    table = [one.label for one in found.measures]
+    table = [measured.label for measured in found.measures]
     scene = Scene(image.volume, window, found.labels, table, ())
     heading = heading_of(image.name, labels.name, reference.name if reference else "", axis)
     save_page(page, scene, found.measures, found.units, heading)
@@ -139,6 +139,6 @@ def _as_dict(
         "image": image and image.name,
         "reference": reference and reference.name,
         "notice": RESEARCH_ONLY,
-        "measures": [as_row(one, found.units) for one in found.measures],
+        "measures": [as_row(measured, found.units) for measured in found.measures],
         "notes": list(found.notes),
     }

@@ -35,22 +35,22 @@ def list_models(
 
     found = [store.stored_model(model.name) for model in store.known()]
     if as_json:
-        typer.echo(json.dumps({"models": [_as_dict(one) for one in found]}, indent=2))
+        typer.echo(json.dumps({"models": [_as_dict(stored) for stored in found]}, indent=2))
         return
     if as_markdown:
         typer.echo(markdown_table())
         return
-    for one in found:
-        how = "not installed" if one.spec.can_install else "not installed, import it"
-        state = f"installed, {megabytes(one.n_bytes)}" if one.is_installed else how
-        typer.echo(f"{one.spec.name:<24}{one.spec.title:<38}{state}")
-        typer.echo(f"    {_in_short(one.spec)}\n    {_source(one.spec)}")
+    for stored in found:
+        how = "not installed" if stored.spec.can_install else "not installed, import it"
+        state = f"installed, {megabytes(stored.n_bytes)}" if stored.is_installed else how
+        typer.echo(f"{stored.spec.name:<24}{stored.spec.title:<38}{state}")
+        typer.echo(f"    {_in_short(stored.spec)}\n    {_source(stored.spec)}")
 
 
 def _in_short(model: ModelSpec) -> str:
     size = "" if model.megabytes is None else f"{model.megabytes:g} MB, "
     return (
-        f"{model.prompts}; {_trained_on(model)}; {size}{model.gmacs:g} GMAC a slice;"
+        f"{model.prompts}; {_trained_on(model)}; {size}{model.gmacs:g} GMAC per slice;"
         f" {model.licence}"
     )
 
@@ -103,11 +103,11 @@ def install(
     from napari_medsam.models.store import store
 
     model = _spec(name)
-    before = store.stored_model(name).is_installed
+    was_installed = store.stored_model(name).is_installed
     with progress_bar(f"Downloading {model.title}", in_bytes=True) as advance:
         path = install_model(model, progress=advance)
     if not quiet:
-        done = "was installed already" if before else "is installed"
+        done = "was installed already" if was_installed else "is installed"
         typer.echo(f"{model.title} {done}: {path}{_checked(model)}")
 
 
@@ -117,23 +117,21 @@ def import_model(
         Path,
         typer.Argument(help="A weights file, encoder or decoder, a folder of them, or a zip."),
     ],
-    name: Annotated[str | None, typer.Option(help="What to call it here.")] = None,
+    name: Annotated[str | None, typer.Option(help="The name to give it.")] = None,
     as_model: Annotated[
         str | None,
-        typer.Option("--as", help="Which model it is, where the content leaves a choice."),
+        typer.Option("--as", help="Which model it is, if the content leaves a choice."),
     ] = None,
     modality: Annotated[
-        str | None, typer.Option(help="What it was trained for, such as CT, MR, US, X-Ray.")
+        str | None, typer.Option(help="What it was trained on, such as CT, MR, US, X-Ray.")
     ] = None,
     decoder: Annotated[
         Path | None,
-        typer.Option(help="A checkpoint to take the decoder from, for an encoder alone."),
+        typer.Option(help="A checkpoint with the decoder, for an encoder without one."),
     ] = None,
     choose: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="FIELD=VALUE", help="An input rule you decide, such as prompt_side=512."
-        ),
+        typer.Option(metavar="FIELD=VALUE", help="An input rule to set, such as prompt_side=512."),
     ] = None,
 ) -> None:
     """Import a model that you have, in the form its authors released it.
@@ -167,10 +165,12 @@ def import_model(
         rules=rules,
         tell=lambda sentence: typer.echo(sentence, err=True),
     )
-    for one in taken:
-        lines = one.report()
+    for imported in taken:
+        lines = imported.report()
         typer.echo("\n".join([lines[0], *(f"  {line}" for line in lines[1:])]))
-        typer.echo(f"{one.spec.title} is installed: {_path(one.spec)}{_checked(one.spec)}")
+        typer.echo(
+            f"{imported.spec.title} is installed: {_path(imported.spec)}{_checked(imported.spec)}"
+        )
 
 
 @app.command("set")
@@ -191,17 +191,21 @@ def set_rules(
 
 @app.command()
 def verify(
-    name: Annotated[str | None, typer.Argument(help="One model; all that are installed.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="A model; by default all that are installed.")
+    ] = None,
 ) -> None:
     """Read the installed weights and compare their SHA-256 with the published one."""
     from napari_medsam.models.specs.errors import NotInstalled
     from napari_medsam.models.store import store
 
-    names = [one.spec.name for one in store.installed()] if name is None else [_spec(name).name]
+    names = (
+        [stored.spec.name for stored in store.installed()] if name is None else [_spec(name).name]
+    )
     if not names:
         raise NotInstalled("No model is installed. Run: napari-medsam models install litemedsam")
-    for one in names:
-        typer.echo(f"{one}: {store.verify_model(one)}{_checked(_spec(one))}")
+    for known in names:
+        typer.echo(f"{known}: {store.verify_model(known)}{_checked(_spec(known))}")
 
 
 @app.command()
@@ -210,8 +214,8 @@ def remove(name: Name) -> None:
     from napari_medsam.models.store import store
 
     model = _spec(name)
-    there = store.remove_model(name)
-    typer.echo(f"{model.title} {'was removed' if there else 'was not installed'}.")
+    was_installed = store.remove_model(name)
+    typer.echo(f"{model.title} {'was removed' if was_installed else 'was not installed'}.")
 
 
 @app.command("info")
@@ -237,7 +241,7 @@ def about(
         "Homepage": model.homepage,
         "Trained on": ", ".join(model.modalities) or "photographs",
         "Prompts": model.prompts,
-        "Encoder": f"{model.gmacs:g} GMAC a slice",
+        "Encoder": f"{model.gmacs:g} GMAC per slice",
         "Input": describe_import(model.contract),
         "Note": model.note,
     }
@@ -264,7 +268,7 @@ def _check_modality(word: str) -> None:
     with usage("--modality"):
         if word not in CHALLENGE_MODALITIES:
             known = ", ".join(CHALLENGE_MODALITIES)
-            raise ValueError(f"{word!r} is no modality known here; known are: {known}.")
+            raise ValueError(f"{word!r} is not a known modality; choose one of {known}.")
 
 
 def _path(model: ModelSpec) -> Path:
@@ -281,12 +285,12 @@ def _spec(name: str) -> ModelSpec:
 
 
 def _checked(model: ModelSpec) -> str:
-    """What is known of the file, besides that its tensors fit the network."""
+    """What the SHA-256 was compared with; that the tensors fit the network is checked elsewhere."""
     from napari_medsam.models.store import store
 
     if store.model_record(model.name) is not None:
         return ", SHA-256 as recorded at its import"
-    return ", SHA-256 as published" if model.file.sha256 else ", SHA-256 not known to compare"
+    return ", SHA-256 as published" if model.file.sha256 else ", no published SHA-256 to compare"
 
 
 def _source(model: ModelSpec) -> str:
@@ -297,17 +301,17 @@ def _source(model: ModelSpec) -> str:
     return model.source.url if isinstance(model.source, UrlSource) else model.source.page
 
 
-def _as_dict(one: StoredModel) -> dict[str, Any]:
+def _as_dict(stored: StoredModel) -> dict[str, Any]:
     from napari_medsam.models.store import store
 
-    model, record = one.spec, store.model_record(one.spec.name)
+    model, record = stored.spec, store.model_record(stored.spec.name)
     imported = {"evidence": record.evidence, "self_test": record.tried} if record else None
     return {
         "name": model.name,
         "title": model.title,
-        "installed": one.is_installed,
-        "path": str(one.path),
-        "bytes": one.n_bytes,
+        "installed": stored.is_installed,
+        "path": str(stored.path),
+        "bytes": stored.n_bytes,
         "sha256": model.file.sha256,
         "source": _source(model),
         "licence": model.licence,

@@ -10,8 +10,8 @@ import typer
 if TYPE_CHECKING:
     from napari_medsam.formats.common.grid import Triple
 
-SERIES = typer.Option(metavar="UID", help="Which DICOM series, as `info` lists them.")
-FRAME = typer.Option(help="Which volume of a 4D file, counted from 0.")
+SERIES = typer.Option(metavar="UID", help="The DICOM series, as listed by `info`.")
+FRAME = typer.Option(help="The volume of a 4D file, counted from 0.")
 
 
 SPACING = typer.Option(

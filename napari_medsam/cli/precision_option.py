@@ -11,22 +11,23 @@ import typer
 from napari_medsam.models import loading
 from napari_medsam.models.open_in_background import Opening
 from napari_medsam.models.runtime import precision_choice
-from napari_medsam.models.runtime.precision_choice import WISHES, PrecisionPreference
+from napari_medsam.models.runtime.precision_choice import PRECISION_PREFERENCES, PrecisionPreference
 
 
-def parse_wish(text: str) -> PrecisionPreference:
+def parse_preference(text: str) -> PrecisionPreference:
     """A precision, or "auto"; ValueError naming them for anything else."""
-    for wish in WISHES:
-        if text == wish:
-            return wish
-    raise ValueError(f"The precision {text!r} is unknown; choose {', '.join(WISHES)}.")
+    for preference in PRECISION_PREFERENCES:
+        if text == preference:
+            return preference
+    choices = ", ".join(PRECISION_PREFERENCES)
+    raise ValueError(f"The precision {text!r} is unknown; choose {choices}.")
 
 
-def begin_opening(name: str, wish: PrecisionPreference) -> Opening:
+def begin_opening(name: str, preference: PrecisionPreference) -> Opening:
     """Open a model in the background; "auto" is measured first if it never was."""
-    if wish == "auto" and precision_choice.recall(loading.identity_of(name)) is None:
+    if preference == "auto" and precision_choice.recall(loading.identity_of(name)) is None:
         measure(name)
-    return Opening(name, wish)
+    return Opening(name, preference)
 
 
 def measure(name: str) -> None:

@@ -32,10 +32,10 @@ def predict(
         ),
     ] = None,
     efficiency: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the challenge's csv of seconds.")
+        Path | None, typer.Option(metavar="FILE", help="Write the challenge's CSV of seconds.")
     ] = None,
     again: Annotated[
-        bool, typer.Option("--again", help="Do cases again whose output exists.")
+        bool, typer.Option("--again", help="Segment cases again whose output exists.")
     ] = False,
 ) -> None:
     """Segment every case of a folder; resume a stopped run."""
@@ -72,6 +72,6 @@ def predict(
 
 
 def _summary(counts: dict[str, int], outputs: Path) -> str:
-    there = f", {counts['there']} were there" if counts["there"] else ""
+    skipped = f", {counts['there']} skipped (output exists)" if counts["there"] else ""
     failed = f", {counts['failed']} failed" if counts["failed"] else ""
-    return f"{outputs}: {counts['done']} done{there}{failed}."
+    return f"{outputs}: {counts['done']} done{skipped}{failed}."

@@ -30,7 +30,7 @@ def replay(
         Path | None,
         typer.Option(
             metavar="IMAGE",
-            help="The image, to be sure that it is the right one; --prompts and DICOM need it.",
+            help="The image, to check that it is the right one; --prompts and DICOM need it.",
         ),
     ] = None,
     series: Annotated[str | None, SERIES] = None,
@@ -39,8 +39,8 @@ def replay(
         bool,
         typer.Option(
             "--prompts",
-            help="Also ask the recorded models the recorded boxes again, and report how well the "
-            "masks agree with those stored (Dice).",
+            help="Also run the recorded prompts through the recorded models again, and report how "
+            "well the masks agree with those stored (Dice).",
         ),
     ] = False,
 ) -> None:
@@ -61,20 +61,24 @@ def replay(
     saved = write_history(history, output, opened)
     typer.echo(f"Saved {saved.path.name}: {history_in_words(history.counts)}. {saved.checked}")
     if prompts and opened is not None:
-        _ask_again(history, opened)
+        _repeat_prompts(history, opened)
 
 
-def _ask_again(history: History, image: ImageFile) -> None:
+def _repeat_prompts(history: History, image: ImageFile) -> None:
     from napari_medsam.cli.console import progress_bar
-    from napari_medsam.journal.replay import ask_again, mean_dice
+    from napari_medsam.journal.replay import mean_dice, repeat_prompts
     from napari_medsam.models.open_recorded import open_recorded
 
-    asked = []
-    with progress_bar("Asking again") as advance:
-        for one in ask_again(history, image.volume, open_recorded):
-            asked.append(one)
-            advance(len(asked), None)
-    for one in asked:
-        typer.echo(f"step {one.step} {one.kind} {one.axis}={one.index}: Dice {one.dice:.4f}")
-    worst = min((one.dice for one in asked), default=1.0)
-    typer.echo(f"{len(asked)} masks asked again: Dice {mean_dice(asked):.4f} (lowest {worst:.4f})")
+    repeated = []
+    with progress_bar("Repeating prompts") as advance:
+        for prompt in repeat_prompts(history, image.volume, open_recorded):
+            repeated.append(prompt)
+            advance(len(repeated), None)
+    for prompt in repeated:
+        typer.echo(
+            f"step {prompt.step} {prompt.kind} {prompt.axis}={prompt.index}: Dice {prompt.dice:.4f}"
+        )
+    worst = min((prompt.dice for prompt in repeated), default=1.0)
+    typer.echo(
+        f"{len(repeated)} masks recomputed: Dice {mean_dice(repeated):.4f} (lowest {worst:.4f})"
+    )

@@ -53,12 +53,12 @@ def choose_model(name: str, modality: str) -> ModelSpec:
     """
     if name != AUTO:
         return store.model_spec(name)
-    chosen, why = resolve(AUTO, modality, [one.spec for one in store.installed()])
+    chosen, why = resolve(AUTO, modality, [stored.spec for stored in store.installed()])
     typer.echo(f"Model {chosen.name}: {why}", err=True)
     return chosen
 
 
-def votes_by_itself(model: ModelSpec, modality: str) -> bool:
+def votes_by_default(model: ModelSpec, modality: str) -> bool:
     """Whether the authors' rules require three views and a vote; if so, stderr reports it."""
     rules = model.contract.original_3d
     if rules is None or modality not in rules.voted:
@@ -111,19 +111,21 @@ def draw_overlay(result: Result, path: Path, caption: str = "") -> None:
     )
 
 
-def tell(result: Result) -> None:
+def print_result(result: Result) -> None:
     """Print the result on stdout, and warnings about the image on stderr."""
     request = result.request
     for note in request.image.notes:
         typer.echo(f"Note: {note}", err=True)
-    to_look_at = uncertain_slices(result)
+    to_review = uncertain_slices(result)
     for label in request.table:
         size = label_measures(label, result.annotation.labels, request.image)
         ml = "" if size["ml"] is None else f", {size['ml']:.1f} ml"
-        review = _review(result, label, to_look_at)
+        review = _review(result, label, to_review)
         typer.echo(f"{label.number} {label.name}: {size['voxels']} voxels{ml}{review}")
     for placed in request.boxes:
-        masks = [one.mask for one in result.found if request.boxes[one.box] is placed]
+        masks = [
+            box_mask.mask for box_mask in result.found if request.boxes[box_mask.box] is placed
+        ]
         if all(mask.is_empty for mask in masks):
             where = placed.box.slice
             typer.echo(
@@ -134,13 +136,15 @@ def tell(result: Result) -> None:
     typer.echo(f"{result.saved.path}: {result.saved.checked}")
 
 
-def _review(result: Result, label: Label, to_look_at: Sequence[Mapping[str, Any]]) -> str:
+def _review(result: Result, label: Label, to_review: Sequence[Mapping[str, Any]]) -> str:
     """For a propagated label, the number of slices and those to review first."""
     if result.request.seeds is None:
         return ""
-    n = len({one.mask.slice.index for one in result.found if one.label == label.number})
-    named = [str(row["index"]) for row in to_look_at if row["label"] == label.number]
+    n = len(
+        {box_mask.mask.slice.index for box_mask in result.found if box_mask.label == label.number}
+    )
+    named = [str(row["index"]) for row in to_review if row["label"] == label.number]
     if not named:
-        return f"; {n} slices, none in doubt"
+        return f"; {n} slices, none uncertain"
     more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
-    return f"; {n} slices, {len(named)} to look at: {', '.join(named[:MOST_NAMED])}{more}"
+    return f"; {n} slices, {len(named)} to review: {', '.join(named[:MOST_NAMED])}{more}"

@@ -15,13 +15,13 @@ BOX_FORM = "AXIS:INDEX:X0,Y0,X1,Y1[:LABEL]"
 POINT_FORM = "AXIS:INDEX:X,Y[:LABEL]"
 RANGE_FORM = "FIRST:LAST"
 SLICE_FORM = "AXIS:INDEX[:LABEL]"
-BOX_HELP = """A box, as often as needed. AXIS is z, y or x; INDEX counts slices from 0 in the
+BOX_HELP = """A box; may be repeated. AXIS is z, y or x; INDEX counts slices from 0 in the
 grid that `info` prints; x runs along the slice's columns, y along its rows; LABEL is a number or
-a name (1 if left out). For a 2D image leave AXIS:INDEX: out."""
+a name (default 1). For a 2D image omit AXIS:INDEX:."""
 
-POINT_HELP = """A point inside the object, as often as needed, for models trained with points
-(`models list` says which). Points of a label on a slice are one object's; a box of that label on
-that slice goes with them."""
+POINT_HELP = """A point inside the object; may be repeated. For models trained with points
+(`models list` says which). Points of one label on a slice, and a box of that label on
+that slice, form one prompt."""
 
 
 def segment(
@@ -29,7 +29,10 @@ def segment(
     output: Annotated[
         Path,
         typer.Option(
-            "--output", "-o", metavar="LABELS", help="The label file to write, as labels.nii.gz."
+            "--output",
+            "-o",
+            metavar="LABELS",
+            help="The label file to write, such as labels.nii.gz.",
         ),
     ],
     box: Annotated[list[str] | None, typer.Option("--box", metavar=BOX_FORM, help=BOX_HELP)] = None,
@@ -38,15 +41,15 @@ def segment(
     ] = None,
     outside: Annotated[
         list[str] | None,
-        typer.Option("--outside", metavar=POINT_FORM, help="A point that is not of the object."),
+        typer.Option("--outside", metavar=POINT_FORM, help="A point outside the object."),
     ] = None,
     earlier: Annotated[
         Path | None,
         typer.Option(
             "--earlier",
             metavar="LABELS",
-            help="A label file whose masks are given to the model with boxes and points of the "
-            "same label, to be refined. For models trained so.",
+            help="A label file whose masks the model refines, together with boxes and points of "
+            "the same label. For models trained to do so.",
         ),
     ] = None,
     labels: Annotated[
@@ -54,7 +57,7 @@ def segment(
         typer.Option(
             "--labels",
             metavar="LABELS",
-            help="A label file to go on from: what it holds stays, masks fill what is free, and "
+            help="A label file to continue from: its labels stay, masks fill free voxels only, and "
             "its names may be used for LABEL.",
         ),
     ] = None,
@@ -63,9 +66,8 @@ def segment(
         typer.Option(
             "--from",
             metavar=SLICE_FORM,
-            help="With --labels and --propagate: the label's mask on this slice is right; what "
-            "the file has of it on the other slices of the range is found again from there. As "
-            "often as needed.",
+            help="With --labels and --propagate: the label's mask on this slice is right; on the "
+            "other slices of the range the label is segmented again from there. May be repeated.",
         ),
     ] = None,
     propagate: Annotated[
@@ -87,8 +89,8 @@ def segment(
         str,
         typer.Option(
             metavar="f32, bf16 or auto",
-            help="f32 gives the same masks on every machine; auto takes the fastest way that is "
-            "safe on this one, measured once (`bench`).",
+            help="f32 gives the same masks on every machine; auto uses the fastest mode that "
+            "is safe on this one, measured once (`bench`).",
         ),
     ] = "f32",
     window: Annotated[
@@ -96,7 +98,7 @@ def segment(
         typer.Option(
             metavar="NAME or LO,HI",
             help="The grey values the model is shown: auto (for CT and radiographs what the "
-            "header asks for), from the file, percentile, full range, soft tissue, lung, "
+            "header specifies), from the file, percentile, full range, soft tissue, lung, "
             "mediastinum, liver, brain, bone, or two numbers.",
         ),
     ] = "auto",
@@ -123,15 +125,15 @@ def segment(
         float,
         typer.Option(
             metavar="SLICES",
-            help="With --propagate: smooth the outline from slice to slice, over about so many; "
-            "0 leaves it as found.",
+            help="With --propagate: smooth the outline from slice to slice, over about this "
+            "many slices; 0 turns it off.",
         ),
     ] = 0.0,
     report: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write scores and volumes as JSON.")
     ] = None,
     overlay: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write a picture (PNG) to look at.")
+        Path | None, typer.Option(metavar="FILE", help="Write a picture of the result (PNG).")
     ] = None,
     no_cache: Annotated[
         bool,
@@ -142,51 +144,51 @@ def segment(
     spacing: Annotated[str | None, SPACING] = None,
 ) -> None:
     """Segment one image from boxes and save the labels on the image's own grid."""
-    from napari_medsam.cli.precision_option import begin_opening, parse_wish
+    from napari_medsam.cli.precision_option import begin_opening, parse_preference
     from napari_medsam.headless.prompt_text import parse_box, parse_point, parse_range, parse_slice
     from napari_medsam.models.store import store
     from napari_medsam.models.store.modality_routing import AUTO, challenge_modality
 
     with usage("--box"):
-        asked = [parse_box(text) for text in box or ()]
+        requested = [parse_box(text) for text in box or ()]
     with usage("--point"):
         points = [parse_point(text) for text in point or ()]
     with usage("--outside"):
         points += [parse_point(text, is_inside=False) for text in outside or ()]
     with usage("--from"):
-        begun = [parse_slice(text) for text in start or ()]
-        if begun and (labels is None or propagate is None):
-            raise ValueError("A start is a slice of --labels, carried over --propagate.")
-        if begun and (vote or extent):
-            raise ValueError("A start is a mask on a slice; leave --vote and --extent out.")
+        start_slices = [parse_slice(text) for text in start or ()]
+        if start_slices and (labels is None or propagate is None):
+            raise ValueError("--from needs --labels and --propagate.")
+        if start_slices and (vote or extent):
+            raise ValueError("--from gives a mask on a slice; omit --vote and --extent.")
     with usage("--labels"):
         if labels is not None and compat:
-            raise ValueError("The authors' script knows no labels before; leave --compat out.")
+            raise ValueError("The authors' script takes no existing labels; omit --compat.")
     with usage("--box"):
-        if not asked and not points and not begun:
-            raise ValueError("Nothing says where the object is; give a box (or a point).")
+        if not requested and not points and not start_slices:
+            raise ValueError("There is no prompt; add a box (or a point).")
     with usage("--propagate"):
-        reach = None if propagate is None else parse_range(propagate)
+        slice_range = None if propagate is None else parse_range(propagate)
     with usage("--model"):
         known = None if model == AUTO else store.model_spec(model)
     for option, target in (("--output", output), ("--report", report), ("--overlay", overlay)):
         with usage(option):
             refuse_input(target, image)
     with usage("--precision"):
-        wish = parse_wish(precision)
-    opening = None if known is None else begin_opening(known.name, wish)
+        preference = parse_preference(precision)
+    opening = None if known is None else begin_opening(known.name, preference)
 
     from napari_medsam.cli.run_case import (
         choose_model,
         draw_overlay,
+        print_result,
         run_case,
-        tell,
-        votes_by_itself,
+        votes_by_default,
     )
     from napari_medsam.engine.data.intensity_window import parse_window
     from napari_medsam.engine.inference.point_prompts import require_points
     from napari_medsam.engine.propagation.slice_ranges import seeds_over
-    from napari_medsam.formats.common.default_window import window_asked
+    from napari_medsam.formats.common.default_window import requested_window
     from napari_medsam.formats.images.read import read_image
     from napari_medsam.formats.labels.read import read_label_file, read_labels
     from napari_medsam.headless.clicked_objects import place_clicks
@@ -201,43 +203,48 @@ def segment(
     started = time.perf_counter()
     read = read_image(image, series=series, frame=frame, spacing_xyz=spacing_xyz)
     reading = time.perf_counter() - started
-    there = None if labels is None else complete(read_label_file(labels, read.grid))
-    known_labels = there.table if there is not None else ()
+    existing = None if labels is None else complete(read_label_file(labels, read.grid))
+    known_labels = existing.table if existing is not None else ()
     with usage("--box"):
-        placed, table = place_boxes(asked, read.volume, points, begun, known_labels)
-    before = None if earlier is None else read_labels(earlier, read.grid)
+        placed, table = place_boxes(requested, read.volume, points, start_slices, known_labels)
+    earlier_labels = None if earlier is None else read_labels(earlier, read.grid)
     with usage("--point"):
-        numbers = label_table([*asked, *points, *begun], known_labels)
-        clicks, boxes = place_clicks(points, placed, numbers, read.volume, before)
+        numbers = label_table([*requested, *points, *start_slices], known_labels)
+        clicks, boxes = place_clicks(points, placed, numbers, read.volume, earlier_labels)
     starts = []
-    if there is not None:
+    if existing is not None:
         with usage("--from"):
-            starts = place_starts(begun, there, numbers, read.volume, len(placed) + 1)
-    fixed_masks = {len(boxes) + n: one.mask for n, one in enumerate(starts)}
-    boxes += [one.placed for one in starts]
+            starts = place_starts(start_slices, existing, numbers, read.volume, len(placed) + 1)
+    fixed_masks = {len(boxes) + n: start.mask for n, start in enumerate(starts)}
+    boxes += [start.placed for start in starts]
     with usage("--propagate"):
         seeds = None
-        if reach is not None and boxes:
-            seeds = seeds_over(boxes, *reach, read.volume, fixed_masks)
-            there = without_what_follows(there, starts, *reach) if there is not None else None
+        if slice_range is not None and boxes:
+            seeds = seeds_over(boxes, *slice_range, read.volume, fixed_masks)
+            existing = (
+                without_what_follows(existing, starts, *slice_range)
+                if existing is not None
+                else None
+            )
     with usage("--window"):
-        # The authors' script knows nothing of a header.
-        shown = parse_window(read.volume, window) if compat else window_asked(read, window)
+        # The authors' script ignores the header.
+        shown = parse_window(read.volume, window) if compat else requested_window(read, window)
     modality = read.volume.modality or challenge_modality(image)
     chosen = known or choose_model(model, modality)
     with usage("--vote"):
-        refuse_alone(vote, reach, "A vote of three views")
+        require_range(vote, slice_range, "A vote of three views")
     with usage("--extent"):
-        refuse_alone(extent, reach, "An extent")
+        require_range(extent, slice_range, "An extent")
     with usage("--smooth"):
-        refuse_alone(bool(smooth), reach, "Smoothing")
+        require_range(bool(smooth), slice_range, "Smoothing")
         if smooth < 0:
             raise ValueError(f"Slices are smoothed over 0 or more slices; this is {smooth:g}.")
-    if compat and reach is not None and not vote:
-        vote = votes_by_itself(chosen, modality)
+    if compat and slice_range is not None and not vote:
+        vote = votes_by_default(chosen, modality)
     with usage("--point"):
-        for one in clicks:
-            require_points(one.prompt, chosen.contract, with_mask=one.earlier is not None)
+        for object_clicks in clicks:
+            has_mask = object_clicks.earlier is not None
+            require_points(object_clicks.prompt, chosen.contract, with_mask=has_mask)
     request = Request(
         read,
         tuple(boxes),
@@ -249,25 +256,25 @@ def segment(
         is_extent=extent,
         smooth=smooth,
         clicks=tuple(clicks),
-        slice_range=reach,
-        before=there,
+        slice_range=slice_range,
+        before=existing,
         fixed_masks=fixed_masks,
     )
     # What is on disk is float16, and the original's rules ask for float32.
     cache = None if no_cache or compat else lasting_cache()
-    opening = opening or begin_opening(chosen.name, wish)
+    opening = opening or begin_opening(chosen.name, preference)
     result, used = run_case(request, chosen, output, cache, opening)
     result.seconds["read"] = reading
     if report is not None:
         write_report(report, report_of(result, used))
     if overlay is not None:
         draw_overlay(result, overlay)
-    tell(result)
+    print_result(result)
 
 
-def refuse_alone(is_asked: bool, reach: tuple[int, int] | None, what: str) -> None:
+def require_range(is_given: bool, slice_range: tuple[int, int] | None, what: str) -> None:
     """Refuse options that make sense only over a range of slices."""
-    if is_asked and reach is None:
+    if is_given and slice_range is None:
         raise ValueError(f"{what} needs a range of slices: add --propagate.")
 
 
@@ -279,6 +286,6 @@ def refuse_input(target: Path | None, image: Path) -> None:
     if place == source or (target.exists() and image.exists() and target.samefile(image)):
         raise ValueError(f"{target} is the image itself; choose another name.")
     if source.is_dir() and source in place.parents:
-        raise ValueError(f"{target} lies in the folder that is read; choose another folder.")
+        raise ValueError(f"{target} is in the folder that is read; choose another folder.")
     if not place.parent.is_dir():
         raise ValueError(f"There is no folder {target.parent}.")

@@ -77,17 +77,17 @@ def figures(
     ready = fresh()
     warm = _median_ms(lambda: click(ready, boxes[0]), 9)
     yield Figure("warm_click_ms", "click on a slice seen before", warm, "ms")
-    kept = _disk_click(volume, model, boxes[0])
-    yield Figure("disk_click_ms", "the same on another day", kept, "ms")
+    from_disk = _disk_click(volume, model, boxes[0])
+    yield Figure("disk_click_ms", "the same on another day", from_disk, "ms")
     busy = 1e3 * _median([_click_during_prefetch(fresh(), boxes[0], run) for run in range(5)])
     yield Figure("click_during_prefetch_ms", "the same while others are embedded", busy, "ms")
-    one = fresh()
+    session = fresh()
     over = f"over {n_slices} slices"
-    seconds = _seconds(lambda: propagate(one, boxes[:1]))
+    seconds = _seconds(lambda: propagate(session, boxes[:1]))
     yield Figure("propagate1_s", f"propagate 1 label {over}", seconds, "s")
     seconds = _seconds(lambda: propagate(fresh(), boxes))
     yield Figure("propagate8_s", f"propagate {N_RODS} labels {over}", seconds, "s")
-    seconds = _seconds(lambda: propagate(one, boxes[:1]))
+    seconds = _seconds(lambda: propagate(session, boxes[:1]))
     yield Figure("repropagate_s", f"propagate 1 label again {over}", seconds, "s")
 
 
@@ -111,11 +111,11 @@ def _model_figures(
     yield Figure("encode_ms", "encode a slice", encode_s * 1e3, "ms")
     share = 2e9 * gmacs / encode_s / peak_rate
     yield Figure("encode_share_of_peak", "share of the matrix product's speed", share, "")
-    asked = Frame.of(SLICE_SHAPE, model.contract, None).boxes(boxes)
-    one = _median_ms(lambda: model.decode(embedding, asked[:1]), 9)
-    yield Figure("decode1_ms", "decode 1 box", one, "ms")
-    all_of_them = _median_ms(lambda: model.decode(embedding, asked), 5)
-    yield Figure(f"decode{N_RODS}_ms", f"decode {N_RODS} boxes", all_of_them, "ms")
+    prompts = Frame.of(SLICE_SHAPE, model.contract, None).boxes(boxes)
+    one_box = _median_ms(lambda: model.decode(embedding, prompts[:1]), 9)
+    yield Figure("decode1_ms", "decode 1 box", one_box, "ms")
+    all_boxes = _median_ms(lambda: model.decode(embedding, prompts), 5)
+    yield Figure(f"decode{N_RODS}_ms", f"decode {N_RODS} boxes", all_boxes, "ms")
 
 
 def click(session: Session, box: BoxPrompt) -> None:

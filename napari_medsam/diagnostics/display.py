@@ -9,7 +9,7 @@ from napari_medsam.diagnostics import display_probe
 from napari_medsam.diagnostics.check import Check
 from napari_medsam.storage.processes import no_window
 
-_PATIENCE_SECONDS = 60
+_TIMEOUT_SECONDS = 60
 LOAD_QT = "import qtpy.QtWidgets as w, qtpy; print(qtpy.API_NAME, qtpy.QT_VERSION)"
 OPEN_GL = """
 from qtpy.QtGui import QGuiApplication, QOpenGLContext
@@ -55,11 +55,11 @@ def in_a_process(program: str) -> tuple[int, str]:
             encoding="utf-8",
             errors="replace",
             creationflags=no_window(),
-            timeout=_PATIENCE_SECONDS,
+            timeout=_TIMEOUT_SECONDS,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return 1, f"no answer within {_PATIENCE_SECONDS} seconds"
+        return 1, f"no answer within {_TIMEOUT_SECONDS} seconds"
     text = done.stdout if done.returncode == 0 else done.stderr
     lines = [line for line in text.splitlines() if line.strip()]
     return done.returncode, lines[-1].strip() if lines else ""

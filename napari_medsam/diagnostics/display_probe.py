@@ -16,7 +16,7 @@ from pathlib import Path
 
 NO_SCREEN = "There is no screen here (neither DISPLAY nor WAYLAND_DISPLAY is set)."
 X11_PORT = 6000
-_PATIENCE_SECONDS = 3.0
+_TIMEOUT_SECONDS = 3.0
 
 
 def problem(environment: Mapping[str, str] = os.environ, platform: str = sys.platform) -> str:
@@ -41,7 +41,7 @@ def _answers(display: str) -> bool:
     host, number = match.group(1), int(match.group(2))
     try:
         if host:
-            socket.create_connection((host, X11_PORT + number), _PATIENCE_SECONDS).close()
+            socket.create_connection((host, X11_PORT + number), _TIMEOUT_SECONDS).close()
             return True
         return _local_answers(number)
     except OSError:
@@ -55,7 +55,7 @@ def _local_answers(number: int) -> bool:
         if not address:
             continue
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(_PATIENCE_SECONDS)
+            connection.settimeout(_TIMEOUT_SECONDS)
             try:
                 connection.connect(address)
             except OSError:

@@ -16,13 +16,13 @@ def files() -> list[Check]:
         advice = "Install again: pip install --force-reinstall SimpleITK nibabel"
         return [Check("files", "problem", f"cannot be read: {first_line(error)}", advice)]
     tried = try_formats()
-    works = ", ".join(one.title for one in tried if not one.problem)
+    works = ", ".join(trial.title for trial in tried if not trial.problem)
     checks = [
         Check("reads", "ok", f"DICOM folders, DICOMDIR, {' '.join(SUFFIXES)}"),
         Check("saves", "ok", f"{works} (each tried: written, read back and compared)"),
     ]
-    without = [one for one in tried if one.problem]
-    return checks + [Check(one.title, _weight(one.problem), one.problem) for one in without]
+    without = [trial for trial in tried if trial.problem]
+    return checks + [Check(trial.title, _weight(trial.problem), trial.problem) for trial in without]
 
 
 def _weight(problem: str) -> State:
@@ -33,12 +33,12 @@ def _weight(problem: str) -> State:
 def cache() -> Check:
     """Whether embeddings can be stored for later runs; without this all works, but slower."""
     folder = cache_folder()
-    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    if not can_write(there):
+    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if not can_write(existing):
         advice = (
             "Set NAPARI_MEDSAM_CACHE to a folder you may write in; until then cases open slowly."
         )
         return Check("cache", "note", f"{folder} cannot be written", advice)
-    kept = disk_cache()
-    found = f"{folder}, {kept.n_bytes / 1e6:,.0f} MB of at most {kept.max_bytes / 1e6:,.0f} MB"
+    disk = disk_cache()
+    found = f"{folder}, {disk.n_bytes / 1e6:,.0f} MB of at most {disk.max_bytes / 1e6:,.0f} MB"
     return Check("cache", "ok", found)

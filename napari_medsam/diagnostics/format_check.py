@@ -1,4 +1,4 @@
-"""Which formats work on this machine: each is tried on a tiny volume, not looked up in a list."""
+"""Which formats work on this machine: each is tried on a tiny volume."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ SERIES_TAGS = {
 
 
 @dataclass(frozen=True)
-class Tried:
+class Trial:
     """A format, and why it does not work ("" if it does)."""
 
     title: str
     problem: str = ""
 
 
-def try_formats() -> list[Tried]:
+def try_formats() -> list[Trial]:
     """Write and read every format once, in a temporary folder; takes a second or two."""
     with temporary_folder("napari-medsam-") as folder:
         return list(_tried(folder))
 
 
-def _tried(folder: Path) -> Iterator[Tried]:
+def _tried(folder: Path) -> Iterator[Trial]:
     sitk.WriteImage(sitk.GetImageFromArray(VOXELS[0].astype(np.uint8)), str(folder / "page.png"))
     sitk.WriteImage(sitk.GetImageFromArray(VOXELS), str(folder / "volume.nii.gz"))
     sources = {
@@ -56,26 +56,26 @@ def _tried(folder: Path) -> Iterator[Tried]:
     }
     (folder / "series").mkdir()
     for kind, source in sources.items():
-        formats = [one for one in LABEL_FORMATS if one.made_for == kind]
+        formats = [label_format for label_format in LABEL_FORMATS if label_format.made_for == kind]
         try:
             if source.is_dir():
                 _write_series(source)
             image = read_image(source)
         except (ReadError, RuntimeError) as error:
-            yield from (Tried(one.title, str(error)) for one in formats)
+            yield from (Trial(label_format.title, str(error)) for label_format in formats)
             continue
         if source.is_dir():
-            yield Tried("DICOM series")
-        yield from (_try_format(folder, image, one) for one in formats)
+            yield Trial("DICOM series")
+        yield from (_try_format(folder, image, label_format) for label_format in formats)
 
 
-def _try_format(folder: Path, image: ImageFile, one: LabelFormat) -> Tried:
+def _try_format(folder: Path, image: ImageFile, label_format: LabelFormat) -> Trial:
     labels = (image.volume.voxels > 9).astype(np.uint8)
     try:
-        write_labels(folder / f"labels{one.suffixes[0]}", labels, image.grid)
+        write_labels(folder / f"labels{label_format.suffixes[0]}", labels, image.grid)
     except SaveError as error:
-        return Tried(one.title, str(error))
-    return Tried(one.title)
+        return Trial(label_format.title, str(error))
+    return Trial(label_format.title)
 
 
 def _write_series(folder: Path) -> None:

@@ -18,8 +18,8 @@ MOST_OPENED = 50
 def journal() -> Check:
     """Whether the folder can be written and the latest journals open."""
     folder = journal_folder()
-    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    if not os.access(there, os.W_OK):
+    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if not os.access(existing, os.W_OK):
         advice = (
             "Set NAPARI_MEDSAM_JOURNALS to a folder you may write in; until then work that is not "
             "saved is lost when the program ends."

@@ -96,11 +96,11 @@ def memory() -> Check:
 def disk() -> Check:
     """Whether weights can be stored in the data folder."""
     folder = home()
-    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
     elsewhere = "Set NAPARI_MEDSAM_HOME to a folder you may write in."
-    if not can_write(there):
+    if not can_write(existing):
         return Check("data folder", "problem", f"{folder} cannot be written", elsewhere)
-    free = shutil.disk_usage(there).free
+    free = shutil.disk_usage(existing).free
     found = f"{folder}, {free / GIB:.1f} GiB free"
     if free < LEAST_DISK:
         return Check("data folder", "problem", found, f"Free some space. {elsewhere}")

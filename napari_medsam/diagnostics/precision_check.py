@@ -27,7 +27,7 @@ from napari_medsam.models.runtime.device import EXACT, ComputeMode, faster_modes
 
 LEAST_MEAN_DICE = 0.98
 LEAST_DICE = 0.9
-"""Of the masks with those of exact arithmetic."""
+"""Lowest accepted agreement of the masks with those of exact arithmetic."""
 
 LEAST_SPEEDUP = 1.2
 """Below this speedup, it is not worth having masks that differ from machine to machine."""
@@ -50,7 +50,7 @@ class Verdict(NamedTuple):
     the masks.
     """
 
-    way: ComputeMode
+    mode: ComputeMode
     speedup: float
     mean_dice: float
     least_dice: float
@@ -70,15 +70,15 @@ class Verdict(NamedTuple):
         """The result, for the user."""
         taken = "it is taken" if self.is_safe else "it is not taken"
         return (
-            f"{self.way}: {self.speedup:.1f} times as fast as f32; {self.n_masks} masks agree with "
-            f"a mean Dice of {self.mean_dice:.3f}, the worst {self.least_dice:.3f}; {taken}."
+            f"{self.mode}: {self.speedup:.1f} times as fast as f32; {self.n_masks} masks agree "
+            f"with a mean Dice of {self.mean_dice:.3f}, the worst {self.least_dice:.3f}; {taken}."
         )
 
 
 def check_precision(
     exact: PromptableModel,
     faster: PromptableModel,
-    way: ComputeMode,
+    mode: ComputeMode,
     volumes: Sequence[Volume] = (),
 ) -> Verdict:
     """Compare a model with itself in another compute mode; under ten seconds for LiteMedSAM.
@@ -86,7 +86,7 @@ def check_precision(
     Parameters
     ----------
     exact, faster
-        The same weights, compiled as `device.EXACT` and as `way` specifies.
+        The same weights, compiled as `device.EXACT` and as `mode` specifies.
     volumes
         The volumes the slices come from; the clean and the noisy abdomen by default. Each
         must have the shape of the synthetic case.
@@ -102,7 +102,7 @@ def check_precision(
                 pair.append(masks)
             scores += [dice(a.mask, b.mask) for a, b in zip(*pair, strict=True)]
     speedup = seconds[id(exact)] / max(seconds[id(faster)], 1e-9)
-    return Verdict(way, speedup, float(np.mean(scores)), float(np.min(scores)), len(scores))
+    return Verdict(mode, speedup, float(np.mean(scores)), float(np.min(scores)), len(scores))
 
 
 def _segment(
@@ -142,7 +142,7 @@ def boxes_by_slice(case: Phantom) -> Iterator[list[BoxPrompt]]:
 
 
 def remember_precision(
-    name: str, tell: Callable[[str], None] = lambda sentence: None
+    name: str, report: Callable[[str], None] = lambda sentence: None
 ) -> ComputeMode:
     """Measure a model on this machine, store the compute mode to use, and return it.
 
@@ -153,18 +153,18 @@ def remember_precision(
     ----------
     name
         As for `loading.open_model`, which also documents what may be raised.
-    tell
+    report
         Called with a sentence for each mode as it is judged.
     """
     prepared = loading.prepare(name)
     found = []
     for verdict in _verdicts(prepared):
-        tell(verdict.sentence)
+        report(verdict.sentence)
         found.append(verdict)
     if not found:
-        tell("This machine has no faster way to compute than f32.")
+        report("This machine has no faster way to compute than f32.")
     safe = [verdict for verdict in found if verdict.is_safe]
-    best = max(safe, key=lambda verdict: verdict.speedup).way if safe else EXACT
+    best = max(safe, key=lambda verdict: verdict.speedup).mode if safe else EXACT
     precision_choice.remember(
         prepared.identity, best, " ".join(verdict.sentence for verdict in found)
     )
@@ -177,6 +177,6 @@ def _verdicts(prepared: loading.Prepared) -> Iterator[Verdict]:
     if not faster:
         return
     exact = loading.compiled(prepared)
-    for way in faster:
-        other = loading.compiled(prepared, precision=way.precision, device=way.device)
-        yield check_precision(exact, other, way)
+    for mode in faster:
+        other = loading.compiled(prepared, precision=mode.precision, device=mode.device)
+        yield check_precision(exact, other, mode)

@@ -30,5 +30,7 @@ def _one(name: str) -> Check | None:
         return Check(name, "problem", first_line(error), again)
     if store.model_record(name) is not None:
         return Check(name, "ok", f"{path}, SHA-256 as recorded at its import")
-    known = "as published" if store.model_spec(name).file.sha256 else "not known to compare"
+    known = (
+        "as published" if store.model_spec(name).file.sha256 else "not published, so not compared"
+    )
     return Check(name, "ok", f"{path}, SHA-256 {known}")

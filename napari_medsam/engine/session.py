@@ -247,8 +247,8 @@ class Session:
             by_slice.setdefault(box.slice.index, []).append((n, box))
         for index, whole in self._embedded(axis, list(by_slice)):
             here = by_slice[index]
-            asked = [box for _, box in here]
-            masks = decode_in_views(self._predictor, whole, asked, views=self.views)
+            prompts = [box for _, box in here]
+            masks = decode_in_views(self._predictor, whole, prompts, views=self.views)
             yield from ((n, mask) for (n, _), mask in zip(here, masks, strict=True))
 
     def segment_box3d(self, seeds: Sequence[Seed]) -> Generator[Found, None, None]:
@@ -321,10 +321,10 @@ class Session:
         self, view: SliceRef, indices: Sequence[int], prompts: Sequence[BoxPrompt]
     ) -> Iterator[tuple[int, SliceMask]]:
         """Decode some of the prompts on one view, in one decoder call."""
-        asked = [prompts[i] for i in indices]
+        own = [prompts[i] for i in indices]
         embedding = self._predictor.embedding(view)
-        boxes = embedding.frame.boxes(asked, truncate=self.compat)
-        yield from zip(indices, self._predictor.decode(embedding, asked, boxes), strict=True)
+        boxes = embedding.frame.boxes(own, truncate=self.compat)
+        yield from zip(indices, self._predictor.decode(embedding, own, boxes), strict=True)
 
 
 def _by_slice(prompts: Sequence[BoxPrompt]) -> dict[SliceRef, list[int]]:

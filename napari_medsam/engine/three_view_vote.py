@@ -101,7 +101,7 @@ def segmented_along(seed: Seed, axis: Axis) -> Seed:
 
 def _plane_axes(axis: Axis) -> tuple[Axis, Axis]:
     """The axes of a slice's rows and columns."""
-    row, column = (one for one in AXES if one != axis)
+    row, column = (name for name in AXES if name != axis)
     return row, column
 
 

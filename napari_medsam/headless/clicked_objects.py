@@ -20,7 +20,7 @@ from napari_medsam.engine.data.prompts import BoxPrompt, PointPrompt, SliceRef
 from napari_medsam.engine.data.volume import Axis, Volume, plane_index
 from napari_medsam.engine.inference.point_prompts import point_prompt
 from napari_medsam.engine.session import Session
-from napari_medsam.headless.prompt_text import AskedPoint
+from napari_medsam.headless.prompt_text import RequestedPoint
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Clicks:
     earlier: SliceMask | None = None
 
 
-def slice_asked(axis: Axis | None, index: int | None, volume: Volume, form: str) -> SliceRef:
+def requested_slice(axis: Axis | None, index: int | None, volume: Volume, form: str) -> SliceRef:
     """The requested slice; on a 2D image axis and index may be None.
 
     Raises
@@ -57,7 +57,7 @@ def slice_asked(axis: Axis | None, index: int | None, volume: Volume, form: str)
 
 
 def place_clicks(
-    points: Sequence[AskedPoint],
+    points: Sequence[RequestedPoint],
     boxes: Sequence[PlacedBox],
     table: Mapping[str, Label],
     volume: Volume,
@@ -82,28 +82,28 @@ def place_clicks(
     ValueError
         A point is outside its slice, or all points of an object without a box are outside it.
     """
-    asked: dict[tuple[SliceRef, int], list[AskedPoint]] = {}
+    by_object: dict[tuple[SliceRef, int], list[RequestedPoint]] = {}
     for point in points:
-        where = slice_asked(point.axis, point.index, volume, "AXIS:INDEX:X,Y")
-        asked.setdefault((where, table[point.label].number), []).append(point)
+        where = requested_slice(point.axis, point.index, volume, "AXIS:INDEX:X,Y")
+        by_object.setdefault((where, table[point.label].number), []).append(point)
     own = {(box.box.slice, box.label): box for box in boxes}
     if earlier is not None:
-        asked |= {key: [] for key in own if key not in asked}
-    clicks, gone = [], []
-    for (where, label), here in asked.items():
+        by_object |= {key: [] for key in own if key not in by_object}
+    clicks, used = [], []
+    for (where, label), here in by_object.items():
         box = own.get((where, label))
         prompt = point_prompt(
             where,
-            tuple((one.x, one.y) for one in here if one.is_inside),
-            tuple((one.x, one.y) for one in here if not one.is_inside),
+            tuple((p.x, p.y) for p in here if p.is_inside),
+            tuple((p.x, p.y) for p in here if not p.is_inside),
             shape=volume.slice_shape(where.axis),
             box=None if box is None else box.box,
         )
         before = None if earlier is None else _mask_there(earlier, where, label, prompt)
         if here or before is not None:
             clicks.append(Clicks(label, prompt, before))
-            gone.append(box)
-    return clicks, [box for box in boxes if box not in gone]
+            used.append(box)
+    return clicks, [box for box in boxes if box not in used]
 
 
 def _mask_there(
@@ -120,4 +120,7 @@ def _mask_there(
 
 def answer_clicks(session: Session, clicks: Sequence[Clicks]) -> list[SliceMask]:
     """The mask of each point prompt; the mask's own prompt is its box."""
-    return [session.segment_points(one.prompt, one.earlier).mask for one in clicks]
+    return [
+        session.segment_points(object_clicks.prompt, object_clicks.earlier).mask
+        for object_clicks in clicks
+    ]

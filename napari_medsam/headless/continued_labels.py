@@ -17,8 +17,8 @@ from napari_medsam.engine.data.masks import SliceMask
 from napari_medsam.engine.data.volume import Volume, plane_index
 from napari_medsam.formats.common.label_file import LabelFile
 from napari_medsam.formats.common.label_table import complete_table
-from napari_medsam.headless.clicked_objects import slice_asked
-from napari_medsam.headless.prompt_text import AskedSlice
+from napari_medsam.headless.clicked_objects import requested_slice
+from napari_medsam.headless.prompt_text import RequestedSlice
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def complete(file: LabelFile) -> LabelFile:
 
 
 def place_starts(
-    asked: Sequence[AskedSlice],
+    requested: Sequence[RequestedSlice],
     file: LabelFile,
     table: Mapping[str, Label],
     volume: Volume,
@@ -45,7 +45,7 @@ def place_starts(
 
     Parameters
     ----------
-    asked, table
+    requested, table
         The slices, and the label of each label text.
     file, volume
         Labels on the volume's own grid.
@@ -58,9 +58,9 @@ def place_starts(
         There is no such slice, or the label is not on it.
     """
     starts = []
-    for n, one in enumerate(asked, first_id):
-        where = slice_asked(one.axis, one.index, volume, "AXIS:INDEX[:LABEL]")
-        label = table[one.label]
+    for n, request in enumerate(requested, first_id):
+        where = requested_slice(request.axis, request.index, volume, "AXIS:INDEX[:LABEL]")
+        label = table[request.label]
         mask = as_mask(where, file.labels[plane_index(where.axis, where.index)] == label.number)
         if mask.is_empty:
             raise ValueError(
@@ -82,8 +82,8 @@ def without_what_follows(
         return file
     labels = file.labels.copy()
     axis = starts[0].mask.slice.axis
-    for number in {one.placed.label for one in starts}:
-        fixed = {one.mask.slice.index for one in starts if one.placed.label == number}
+    for number in {start.placed.label for start in starts}:
+        fixed = {start.mask.slice.index for start in starts if start.placed.label == number}
         for index in sorted(set(range(first, last + 1)) - fixed):
             plane = labels[plane_index(axis, index)]
             plane[plane == number] = 0

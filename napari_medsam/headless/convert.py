@@ -66,8 +66,8 @@ def convert_file(source: Path, target: Path, choice: ConvertOptions) -> tuple[st
     """
     if not source.exists():
         raise ReadError(f"There is no file {source.name} in {source.parent}.")
-    meant = BY_SUFFIX.get(suffix_of(target))
-    only_labels = meant is not None and not meant.holds_images
+    target_format = BY_SUFFIX.get(suffix_of(target))
+    only_labels = target_format is not None and not target_format.holds_images
     as_labels = choice.labels or choice.image is not None or only_labels
     if as_labels or is_label_file(source):
         return _labels(source, target, choice)
@@ -82,6 +82,7 @@ def convert_file(source: Path, target: Path, choice: ConvertOptions) -> tuple[st
 
 
 def _labels(source: Path, target: Path, choice: ConvertOptions) -> tuple[str, tuple[str, ...]]:
+    target_format = BY_SUFFIX.get(suffix_of(target))
     if choice.image is not None:
         image = read_image(
             choice.image,
@@ -92,7 +93,7 @@ def _labels(source: Path, target: Path, choice: ConvertOptions) -> tuple[str, tu
         )
         grid = image.grid
         file = read_label_file(source, grid, resample=choice.resample)
-    elif (meant := BY_SUFFIX.get(suffix_of(target))) is not None and meant.made_for == "series":
+    elif target_format is not None and target_format.made_for == "series":
         raise SaveError(
             f"{target.name} refers to the DICOM series of its image: name it with --image."
         )
@@ -105,5 +106,5 @@ def _labels(source: Path, target: Path, choice: ConvertOptions) -> tuple[str, tu
     each = write_label_files(target, file.labels, grid, table, description=choice.description)
     if not each:
         raise SaveError(f"{source.name} holds no label, so no file was written.")
-    names = ", ".join(one.path.name for one in each)
+    names = ", ".join(saved_file.path.name for saved_file in each)
     return f"{names}: {each[0].checked}", file.notes

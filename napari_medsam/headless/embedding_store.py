@@ -40,9 +40,9 @@ class CachePreferences(NamedTuple):
 
 def disk_precision(text: str) -> DiskPrecision:
     """Check the name of a precision; ValueError names the known ones."""
-    for one in get_args(DiskPrecision):
-        if text == one:
-            return one
+    for precision in get_args(DiskPrecision):
+        if text == precision:
+            return precision
     raise ValueError(f"Embeddings are stored as float16 or int8, not as {text!r}.")
 
 

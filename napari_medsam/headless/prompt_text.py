@@ -17,7 +17,7 @@ _BOX = re.compile(r"(?:(?P<axis>[^:,]*):(?P<index>[^:,]*):)?(?P<corners>[^:]*)(?
 
 
 @dataclass(frozen=True)
-class AskedBox:
+class RequestedBox:
     """A box as the user wrote it, not yet placed on an image.
 
     Parameters
@@ -38,10 +38,10 @@ class AskedBox:
 
 
 @dataclass(frozen=True)
-class AskedPoint:
+class RequestedPoint:
     """A point as the user wrote it: x, y in slice pixels, inside or outside the object.
 
-    Label and slice are as in `AskedBox`.
+    Label and slice are as in `RequestedBox`.
     """
 
     x: float
@@ -53,7 +53,7 @@ class AskedPoint:
 
 
 @dataclass(frozen=True)
-class AskedSlice:
+class RequestedSlice:
     """A label on a slice as the user wrote it."""
 
     axis: Axis
@@ -61,7 +61,7 @@ class AskedSlice:
     label: str = "1"
 
 
-def parse_slice(text: str) -> AskedSlice:
+def parse_slice(text: str) -> RequestedSlice:
     """Parse "z:12:liver". The label is a number or a name, 1 by default.
 
     Raises
@@ -72,10 +72,10 @@ def parse_slice(text: str) -> AskedSlice:
     axis, index, label = (*text.split(":", 2), None, None)[:3]
     if axis is None or index is None:
         raise ValueError(f"{text!r} is not a slice; a slice is written {SLICE_FORM}.")
-    return AskedSlice(*_place(axis, index, text), _label(label, text))
+    return RequestedSlice(*_place(axis, index, text), _label(label, text))
 
 
-def parse_point(text: str, *, is_inside: bool = True) -> AskedPoint:
+def parse_point(text: str, *, is_inside: bool = True) -> RequestedPoint:
     """Parse "z:12:40,50:liver", or "40,50" for a 2D image; the parts are as in `parse_box`.
 
     Raises
@@ -84,10 +84,10 @@ def parse_point(text: str, *, is_inside: bool = True) -> AskedPoint:
         The text is wrong; the message says which part.
     """
     x, y, label, axis, index = _parts(text, "point", POINT_FORM, 2)
-    return AskedPoint(x, y, is_inside, label, axis, index)
+    return RequestedPoint(x, y, is_inside, label, axis, index)
 
 
-def parse_box(text: str) -> AskedBox:
+def parse_box(text: str) -> RequestedBox:
     """Parse "z:12:40,50,90,110:liver", or "40,50,90,110" for a 2D image.
 
     The label is a number or a name, 1 by default.
@@ -99,7 +99,7 @@ def parse_box(text: str) -> AskedBox:
     """
     *corners, label, axis, index = _parts(text, "box", BOX_FORM, 4)
     x0, y0, x1, y1 = corners
-    return AskedBox((x0, y0, x1, y1), label, axis, index)
+    return RequestedBox((x0, y0, x1, y1), label, axis, index)
 
 
 def _parts(text: str, what: str, form: str, n_numbers: int) -> tuple[Any, ...]:

@@ -38,7 +38,10 @@ def run_report(result: Result, model: Mapping[str, str]) -> dict[str, Any]:
         "vote": request.vote,
         "boxes": [_box(*pair) for pair in zip(request.boxes, _ranges(request), strict=True)],
         "labels": [label_measures(label, labels, request.image) for label in request.table],
-        "slices": [_slice(one, trust.get((one.box, one.mask.slice.index))) for one in result.found],
+        "slices": [
+            _slice(box_mask, trust.get((box_mask.box, box_mask.mask.slice.index)))
+            for box_mask in result.found
+        ],
         "doubtful": uncertain_slices(result),
         "seconds": {name: round(value, 3) for name, value in result.seconds.items()},
         "saved": {
@@ -118,11 +121,11 @@ def _box(placed: PlacedBox, propagated: list[int] | None) -> dict[str, Any]:
     }
 
 
-def _slice(one: BoxMask, confidence: float | None) -> dict[str, Any]:
-    mask = one.mask
+def _slice(box_mask: BoxMask, confidence: float | None) -> dict[str, Any]:
+    mask = box_mask.mask
     return {
-        "box": one.box,
-        "label": one.label,
+        "box": box_mask.box,
+        "label": box_mask.label,
         "axis": mask.slice.axis,
         "index": mask.slice.index,
         "corners": [round(corner, 2) for corner in mask.prompt.corners],

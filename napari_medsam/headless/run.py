@@ -31,8 +31,8 @@ from napari_medsam.engine.three_view_vote import vote as voted
 from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.formats.common.label_file import LabelFile
 from napari_medsam.formats.labels.write import Saved, write_labels
-from napari_medsam.headless.clicked_objects import Clicks, answer_clicks, slice_asked
-from napari_medsam.headless.prompt_text import AskedBox, AskedPoint, AskedSlice
+from napari_medsam.headless.clicked_objects import Clicks, answer_clicks, requested_slice
+from napari_medsam.headless.prompt_text import RequestedBox, RequestedPoint, RequestedSlice
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,8 +197,8 @@ def _with_clicked(session: Session, request: Request) -> tuple[Request, dict[int
     n_boxes = len(request.boxes)
     last_id = max((placed.box_id for placed in request.boxes), default=0)
     found = tuple(
-        PlacedBox(last_id + k, one.label, mask.prompt)
-        for k, (one, mask) in enumerate(zip(request.clicks, masks, strict=True), 1)
+        PlacedBox(last_id + k, object_clicks.label, mask.prompt)
+        for k, (object_clicks, mask) in enumerate(zip(request.clicks, masks, strict=True), 1)
     )
     boxes = (*request.boxes, *found)
     reach = request.slice_range
@@ -207,13 +207,13 @@ def _with_clicked(session: Session, request: Request) -> tuple[Request, dict[int
 
 
 def label_table(
-    asked: Sequence[AskedBox | AskedPoint | AskedSlice], known: Sequence[Label] = ()
+    prompts: Sequence[RequestedBox | RequestedPoint | RequestedSlice], known: Sequence[Label] = ()
 ) -> dict[str, Label]:
     """The label of each label text: "3" is number 3; a new name gets the lowest free number.
 
     A name or number of a label in `known` is that label.
     """
-    distinct = list(dict.fromkeys(box.label for box in asked))
+    distinct = list(dict.fromkeys(prompt.label for prompt in prompts))
     names, numbers = ({getattr(k, by): k for k in known} for by in ("name", "number"))
     table = {t: names[t] for t in distinct if t in names}
     for text in distinct:
@@ -229,10 +229,10 @@ def label_table(
 
 
 def place_boxes(
-    asked: Sequence[AskedBox],
+    boxes: Sequence[RequestedBox],
     volume: Volume,
-    points: Sequence[AskedPoint] = (),
-    starts: Sequence[AskedSlice] = (),
+    points: Sequence[RequestedPoint] = (),
+    starts: Sequence[RequestedSlice] = (),
     known: Sequence[Label] = (),
 ) -> tuple[tuple[PlacedBox, ...], tuple[Label, ...]]:
     """Place boxes on a volume; return them, and the labels of all boxes, points and starts.
@@ -243,18 +243,18 @@ def place_boxes(
         The volume needs a slice and a box has none, or its slice does not exist, or it is outside
         the slice.
     """
-    table = label_table([*asked, *points, *starts], known)
+    table = label_table([*boxes, *points, *starts], known)
     placed = tuple(
         PlacedBox(n, table[box.label].number, _prompt(box, volume))
-        for n, box in enumerate(asked, 1)
+        for n, box in enumerate(boxes, 1)
     )
     rows = {label.number: label for label in table.values()}
     return placed, tuple(rows[number] for number in sorted(rows))
 
 
-def _prompt(asked: AskedBox, volume: Volume) -> BoxPrompt:
-    where = slice_asked(asked.axis, asked.index, volume, "AXIS:INDEX:X0,Y0,X1,Y1")
-    return box_prompt(where, asked.corners, volume.slice_shape(where.axis))
+def _prompt(box: RequestedBox, volume: Volume) -> BoxPrompt:
+    where = requested_slice(box.axis, box.index, volume, "AXIS:INDEX:X0,Y0,X1,Y1")
+    return box_prompt(where, box.corners, volume.slice_shape(where.axis))
 
 
 def _find_masks(
@@ -267,11 +267,11 @@ def _find_masks(
     if request.vote:
         return _voted(session, request, on_mask)
     found: dict[tuple[int, int], BoxMask] = {}  # a later mask replaces an earlier one
-    for one in _masks(session, request):
-        own = clicked.get(one.box)
-        is_own = own is not None and own.slice == one.mask.slice
-        place = one.box, one.mask.slice.index
-        found[place] = replace(one, mask=own) if own is not None and is_own else one
+    for box_mask in _masks(session, request):
+        own = clicked.get(box_mask.box)
+        is_own = own is not None and own.slice == box_mask.mask.slice
+        place = box_mask.box, box_mask.mask.slice.index
+        found[place] = replace(box_mask, mask=own) if own is not None and is_own else box_mask
         on_mask(len(found))
     return _smoothed(request, [found[place] for place in sorted(found)])
 
@@ -296,7 +296,9 @@ def _smoothed(request: Request, found: list[BoxMask]) -> list[BoxMask]:
 
     result = list(found)
     for part in objects(request.boxes):
-        own = {one.mask.slice.index: k for k, one in enumerate(found) if one.box in part}
+        own = {
+            box_mask.mask.slice.index: k for k, box_mask in enumerate(found) if box_mask.box in part
+        }
         smooth = smoothed({index: found[k].mask for index, k in own.items()}, request.smooth)
         for index, k in own.items():
             result[k] = replace(found[k], mask=smooth[index])
@@ -313,7 +315,7 @@ def _voted(session: Session, request: Request, on_mask: Callable[[int], None]) -
 
     masks = voted(session, request.seeds or (), count)
     found = [BoxMask(n, boxes[n].label, mask) for n, mask in masks]
-    return sorted(found, key=lambda one: (one.box, one.mask.slice.index))
+    return sorted(found, key=lambda box_mask: (box_mask.box, box_mask.mask.slice.index))
 
 
 def _on_own_slices(session: Session, request: Request) -> Iterator[BoxMask]:
@@ -382,8 +384,8 @@ def track_confidences(request: Request, found: Sequence[BoxMask]) -> dict[tuple[
         return {}
     trust: dict[tuple[int, int], float] = {}
     for part in objects(request.boxes):
-        own = {one.mask.slice.index: one for one in found if one.box in part}
-        values = review.confidences({index: one.mask for index, one in own.items()})
+        own = {box_mask.mask.slice.index: box_mask for box_mask in found if box_mask.box in part}
+        values = review.confidences({index: box_mask.mask for index, box_mask in own.items()})
         trust |= {(own[index].box, index): value for index, value in values.items()}
     return trust
 
@@ -406,8 +408,8 @@ def _annotate(session: Session, request: Request, found: Sequence[BoxMask]) -> A
     ) as edit:
         for placed in request.boxes:
             edit.place(placed)
-        for one in found:
-            edit.paint(one.mask, one.label)
+        for box_mask in found:
+            edit.paint(box_mask.mask, box_mask.label)
         for (n, index), value in track_confidences(request, found).items():
             placed = request.boxes[n]
             edit.set_confidence(placed.label, placed.box.slice.axis, {index: value})

@@ -121,9 +121,9 @@ def exchange(path: Path, current: Path) -> None:
     OSError
         It cannot be done; nothing has changed.
     """
-    for one in (path, current):
-        if one.with_name(f"{one.name}-wal").exists():
-            raise OSError(f"{one.name} is still open elsewhere")
+    for journal in (path, current):
+        if journal.with_name(f"{journal.name}-wal").exists():
+            raise OSError(f"{journal.name} is still open elsewhere")
     aside = put_aside(current) if current.exists() else None
     try:
         _move(path, current)
@@ -229,5 +229,5 @@ class _Free:
 
 def _changed(path: Path) -> float:
     wal = path.with_name(f"{path.name}-wal")
-    times = [one.stat().st_mtime for one in (path, wal) if one.exists()]
+    times = [file.stat().st_mtime for file in (path, wal) if file.exists()]
     return max(times, default=0.0)

@@ -25,11 +25,11 @@ from napari_medsam.journal.type_encoding import Undeclared
 LOOK_AT_SIZE_EVERY = 64
 RETRY_SECONDS = 5.0
 
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 
 
 class JournalWriter:
-    """Stores rows; `keep` returns at once and the row is on the disk soon after.
+    """Stores rows; `store` returns at once and the row is on the disk soon after.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class JournalWriter:
         head: ImageHeader,
         ownership: Ownership,
         *,
-        on_problem: Tell = lambda sentence: None,
+        on_problem: Report = lambda sentence: None,
         on_lost: Callable[[], None] = lambda: None,
         on_large: Callable[[], None] = lambda: None,
         most_bytes: int = MOST_BYTES,
@@ -71,7 +71,7 @@ class JournalWriter:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="napari-medsam-journal")
         self._wake()  # the thread begins now: in the middle of work memory may be short
 
-    def keep(self, row: JournalRow) -> None:
+    def store(self, row: JournalRow) -> None:
         """Hand a row over; ignored after `close`."""
         if not self._is_closed:
             self._waiting.append(row)
@@ -257,6 +257,6 @@ def why(error: Exception) -> str:
     else:
         reason = str(error).rstrip(".") or type(error).__name__
     return (
-        f"The journal cannot be written: {reason}. Your work goes on and is kept in memory; "
+        f"The journal cannot be written: {reason}. Your work continues and is kept in memory; "
         f"save it to a file."
     )

@@ -244,8 +244,8 @@ class JournalDatabase:
             raise JournalError(f"{self.path.name} is no journal of napari-medsam.")
         if self._pragma("user_version") > SCHEMA:
             raise JournalError(f"{self.path.name} was written by a newer version; update first.")
-        there = {r[0] for r in self._connection.execute("SELECT name FROM sqlite_master")}
-        if there - NAMES or not there >= NAMES - {"sqlite_sequence"}:
+        tables = {r[0] for r in self._connection.execute("SELECT name FROM sqlite_master")}
+        if tables - NAMES or not tables >= NAMES - {"sqlite_sequence"}:
             raise JournalError(f"{self.path.name} holds tables that no journal has.")
         content = self._about("head")
         if not isinstance(content, bytes):
@@ -270,7 +270,7 @@ class JournalDatabase:
 def n_bytes(path: Path) -> int:
     """Bytes of a journal on the disk, its write-ahead log included."""
     both = (path, path.with_name(f"{path.name}-wal"))
-    return sum(one.stat().st_size for one in both if one.exists())
+    return sum(file.stat().st_size for file in both if file.exists())
 
 
 def _connect(path: Path, *, writable: bool) -> sqlite3.Connection:
@@ -306,12 +306,12 @@ def _window_text(window: Window | None) -> str | None:
 
 def _row(kind: object, time: object, program: object, shown: object, event: object) -> JournalRow:
     known: tuple[RowKind, ...] = ("event", "undo", "redo", "saved", "open")
-    for one in known:
-        if kind == one and isinstance(time, float | int):
+    for row_kind in known:
+        if kind == row_kind and isinstance(time, float | int):
             found = read_event(event) if isinstance(event, bytes) else None
-            if (one in ("event", "open")) != (found is not None):
+            if (row_kind in ("event", "open")) != (found is not None):
                 raise JournalError("A row of the journal is damaged (no event).")
-            return JournalRow(one, found, float(time), str(program), _window(shown))
+            return JournalRow(row_kind, found, float(time), str(program), _window(shown))
     raise JournalError(f"A row of the journal is damaged (kind {kind!r}).")
 
 

@@ -69,7 +69,7 @@ class RepeatedPrompts:
     dice: float
 
 
-def ask_again(history: History, volume: Volume, open_model: Open) -> Iterator[RepeatedPrompts]:
+def repeat_prompts(history: History, volume: Volume, open_model: Open) -> Iterator[RepeatedPrompts]:
     """Run the recorded prompts of all masks that were not undone through the recorded models.
 
     Each stored mask has its box on its own slice, whether the box was drawn or propagated. That
@@ -123,10 +123,10 @@ def _with_masks(history: History) -> Iterator[tuple[int, Event, Window]]:
         yield number, event, row.window
 
 
-def agreement(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
+def agreement(old: NDArray[np.bool_], new: NDArray[np.bool_]) -> float:
     """Dice of two masks of a slice, 0 to 1; 1 if both are empty."""
-    return 1.0 if not (one.any() or other.any()) else dice(one, other)
+    return 1.0 if not (old.any() or new.any()) else dice(old, new)
 
 
-def mean_dice(asked: Sequence[RepeatedPrompts]) -> float:
-    return float(np.mean([one.dice for one in asked])) if asked else 1.0
+def mean_dice(prompts: Sequence[RepeatedPrompts]) -> float:
+    return float(np.mean([prompt.dice for prompt in prompts])) if prompts else 1.0

@@ -42,7 +42,7 @@ def pack(value: object) -> bytes:
     try:
         text = json.dumps(form.plain(value, arrays), separators=(",", ":")).encode()
     except DAMAGE as error:
-        raise JournalError(f"a step cannot be kept ({error})") from error
+        raise JournalError(f"a step cannot be stored ({error})") from error
     packer = zlib.compressobj(LEVEL)
     parts = (len(text).to_bytes(HEADER, "little"), text, *arrays.parts)
     return b"".join([*(packer.compress(part) for part in parts), packer.flush()])

@@ -91,10 +91,12 @@ def _fields_of(kind: Any) -> Form:
 def _form(hint: Any) -> Form:
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        stored = next((one for one in arguments[1:] if isinstance(one, StoredArray)), None)
+        stored = next(
+            (argument for argument in arguments[1:] if isinstance(argument, StoredArray)), None
+        )
         return _form(arguments[0]) if stored is None else _Array(stored.numbers)
     if origin in (Union, types.UnionType):
-        present = [one for one in arguments if one is not type(None)]
+        present = [argument for argument in arguments if argument is not type(None)]
         if len(present) == 1:
             return _Optional(_form(present[0]))
     if origin is Literal:
@@ -102,7 +104,7 @@ def _form(hint: Any) -> Form:
     if origin is Sequence or (origin is tuple and arguments[-1] is Ellipsis):
         return _Many(_form(arguments[0]))
     if origin is tuple:
-        return _Tuple([_form(one) for one in arguments])
+        return _Tuple([_form(argument) for argument in arguments])
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return form_of(hint)
     if hint in SCALARS:
@@ -131,9 +133,9 @@ class _Word(Form):
         return self.value(_of_python(value), b"")
 
     def value(self, plain: Any, content: bytes) -> Any:
-        for one in self._allowed:
-            if type(plain) is type(one) and plain == one:
-                return one
+        for word in self._allowed:
+            if type(plain) is type(word) and plain == word:
+                return word
         raise ValueError(f"{plain!r} is none of {self._allowed}")
 
 
@@ -142,10 +144,10 @@ class _Many(Form):
         self._each = each
 
     def plain(self, value: Any, arrays: ArrayTable) -> object:
-        return [self._each.plain(one, arrays) for one in _items(value)]
+        return [self._each.plain(item, arrays) for item in _items(value)]
 
     def value(self, plain: Any, content: bytes) -> Any:
-        return tuple(self._each.value(one, content) for one in _items(plain))
+        return tuple(self._each.value(item, content) for item in _items(plain))
 
 
 class _Tuple(Form):
@@ -154,11 +156,11 @@ class _Tuple(Form):
 
     def plain(self, value: Any, arrays: ArrayTable) -> object:
         pairs = zip(_items(value), self._forms, strict=True)
-        return [form.plain(one, arrays) for one, form in pairs]
+        return [form.plain(item, arrays) for item, form in pairs]
 
     def value(self, plain: Any, content: bytes) -> Any:
         pairs = zip(_items(plain), self._forms, strict=True)
-        return tuple(form.value(one, content) for one, form in pairs)
+        return tuple(form.value(item, content) for item, form in pairs)
 
 
 class _Fields(Form):
@@ -170,15 +172,17 @@ class _Fields(Form):
 
     def plain(self, value: Any, arrays: ArrayTable) -> object:
         if not isinstance(value, self._kind):
-            raise TypeError(f"{type(value).__name__} stands where {self._kind.__name__} belongs")
+            raise TypeError(
+                f"{type(value).__name__} was found where {self._kind.__name__} was expected"
+            )
         name = type(value).__name__
         if name in KINDS and KINDS[name] is not self._kind:
             return form_of(KINDS[name]).plain(value, arrays)
         found: dict[str, object] = {IS: name} if name in KINDS else {}
         for name, form in self._forms.items():
-            one = getattr(value, name)
-            if isinstance(one, np.ndarray) or one != self._defaults[name]:
-                found[name] = form.plain(one, arrays)
+            field_value = getattr(value, name)
+            if isinstance(field_value, np.ndarray) or field_value != self._defaults[name]:
+                found[name] = form.plain(field_value, arrays)
         return found
 
     def value(self, plain: Any, content: bytes) -> Any:
@@ -186,11 +190,11 @@ class _Fields(Form):
             raise TypeError(f"the fields of {self._kind.__name__} are missing")
         kind = KINDS[plain[IS]] if IS in plain else self._kind
         if not issubclass(kind, self._kind):
-            raise TypeError(f"{kind.__name__} stands where {self._kind.__name__} belongs")
+            raise TypeError(f"{kind.__name__} was found where {self._kind.__name__} was expected")
         if kind is not self._kind:
             return form_of(kind).value(plain, content)
-        there = {name: form for name, form in self._forms.items() if name in plain}
-        return kind(**{name: form.value(plain[name], content) for name, form in there.items()})
+        present = {name: form for name, form in self._forms.items() if name in plain}
+        return kind(**{name: form.value(plain[name], content) for name, form in present.items()})
 
 
 class _Array(Form):
@@ -228,12 +232,12 @@ class _Scalar(Form):
         self._kind = kind
 
     def plain(self, value: Any, arrays: ArrayTable) -> object:
-        one = _of_python(value)
+        number = _of_python(value)
         # A float may be given as an int, and so as an int's subclass.
         kinds = (float, int) if self._kind is float else self._kind
-        if isinstance(one, kinds) and not isinstance(one, bool):
-            one = self._kind(one)  # a subclass, such as an IntEnum, as JSON writes it
-        return self.value(one, b"")
+        if isinstance(number, kinds) and not isinstance(number, bool):
+            number = self._kind(number)  # a subclass, such as an IntEnum, as JSON writes it
+        return self.value(number, b"")
 
     def value(self, plain: Any, content: bytes) -> Any:
         if self._kind is float and type(plain) is int:

@@ -64,7 +64,7 @@ def plane_basis(volume: Volume, axis: Axis) -> Points:
     the angle between them matter.
     """
     steps = volume.direction * np.asarray(volume.spacing_xyz)  # columns: x, y, z
-    row, column = (steps[:, "xyz".index(one)] for one in AXES if one != axis)
+    row, column = (steps[:, "xyz".index(name)] for name in AXES if name != axis)
     along = row / np.linalg.norm(row)
     across = column - (column @ along) * along
     return np.array([[np.linalg.norm(row), 0.0], [column @ along, np.linalg.norm(across)]])

@@ -118,7 +118,7 @@ def empty_volume(grid: SourceGrid) -> Volume:
 
 def _both(labels: NDArray[Any], reference: NDArray[Any] | None) -> NDArray[Any]:
     """The sorted label numbers of both arrays."""
-    numbers = [np.unique(one) for one in (labels, reference) if one is not None]
+    numbers = [np.unique(array) for array in (labels, reference) if array is not None]
     return np.unique(np.concatenate(numbers))
 
 

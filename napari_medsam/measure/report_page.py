@@ -72,18 +72,18 @@ def draw_page(
 ) -> Image.Image:
     """The page as a picture."""
     page = Image.new("RGB", PAGE, WHITE)
-    there = [one for one in measures if one.diameters is not None]
-    shown = sorted(there, key=lambda one: -one.n_voxels)[:MOST]
-    shown = [one for one in there if one in shown]
+    with_diameters = [measure for measure in measures if measure.diameters is not None]
+    shown = sorted(with_diameters, key=lambda measure: -measure.n_voxels)[:MOST]
+    shown = [measure for measure in with_diameters if measure in shown]
     left_out = len(measures) - len(shown)
     _words_around(page, heading, left_out)
     columns = 1 if len(shown) <= 3 else 2
     rows = max(3 if columns == 1 else 2, -(-len(shown) // columns))
     width = (PAGE[0] - 2 * EDGE - (columns - 1) * GAP) // columns
     height = (PAGE[1] - EDGE - HEAD - FOOT - EDGE) // rows
-    for n, one in enumerate(shown):
+    for n, measure in enumerate(shown):
         corner = (EDGE + n % columns * (width + GAP), EDGE + HEAD + n // columns * height)
-        _cell(page, corner, (width, height - GAP), scene, one, units)
+        _cell(page, corner, (width, height - GAP), scene, measure, units)
     return page
 
 
@@ -101,11 +101,11 @@ def _cell(
     corner: tuple[int, int],
     size: tuple[int, int],
     scene: Scene,
-    one: LabelMeasure,
+    measure: LabelMeasure,
     units: Units,
 ) -> None:
     """Draw a label's picture on the left and its figures on the right."""
-    pair = one.diameters
+    pair = measure.diameters
     if pair is None:
         return
     picture = _key_picture(scene, pair)
@@ -113,9 +113,14 @@ def _cell(
     page.paste(picture, corner)
     draw = ImageDraw.Draw(page)
     x, y = corner[0] + picture.width + GAP, corner[1]
-    draw.rectangle((x, y + 4, x + 18, y + 22), fill=overlay_color(one.label.color))
-    draw.text((x + 26, y), _fitted(one.label.name, size[0] - picture.width - 60), BLACK, font(22))
-    for n, line in enumerate(words(one, units)):
+    draw.rectangle((x, y + 4, x + 18, y + 22), fill=overlay_color(measure.label.color))
+    draw.text(
+        (x + 26, y),
+        _fitted(measure.label.name, size[0] - picture.width - 60),
+        BLACK,
+        font(22),
+    )
+    for n, line in enumerate(words(measure, units)):
         # Pillow's built-in font has neither this sign nor an ellipsis.
         draw.text((x, y + 36 + 26 * n), line.replace("×", "x"), fill=BLACK, font=font(18))
 

@@ -39,14 +39,14 @@ class Units:
     has_volume: bool = True
 
 
-def as_row(one: LabelMeasure, units: Units) -> dict[str, Any]:
+def as_row(measure: LabelMeasure, units: Units) -> dict[str, Any]:
     """A label's measures by column name; None if there is none. docs/measure.md explains them."""
-    pair, grey, compared = one.diameters, one.grey, one.comparison
+    pair, grey, compared = measure.diameters, measure.grey, measure.comparison
     row: dict[str, Any] = {
-        "number": one.label.number,
-        "name": one.label.name,
-        "voxels": one.n_voxels,
-        "ml": one.millilitres if units.has_volume else None,
+        "number": measure.label.number,
+        "name": measure.label.name,
+        "voxels": measure.n_voxels,
+        "ml": measure.millilitres if units.has_volume else None,
         "long": pair and pair.long_mm,
         "short": pair and pair.short_mm,
         "length_unit": units.length,
@@ -70,7 +70,7 @@ def as_row(one: LabelMeasure, units: Units) -> dict[str, Any]:
 
 def as_csv(measures: Sequence[LabelMeasure], units: Units, delimiter: str = ",") -> str:
     """A table with a header row; with tabs as delimiter it can be pasted into a spreadsheet."""
-    rows = [as_row(one, units) for one in measures]
+    rows = [as_row(measure, units) for measure in measures]
     text = io.StringIO()
     writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -83,23 +83,23 @@ def write_csv(path: Path, measures: Sequence[LabelMeasure], units: Units) -> Non
     write_text(path, as_csv(measures, units))
 
 
-def as_sentence(one: LabelMeasure, units: Units) -> str:
+def as_sentence(measure: LabelMeasure, units: Units) -> str:
     """A label's measures in one line."""
-    return f"{one.label.number} {one.label.name}: " + "; ".join(words(one, units))
+    return f"{measure.label.number} {measure.label.name}: " + "; ".join(words(measure, units))
 
 
-def words(one: LabelMeasure, units: Units) -> list[str]:
+def words(measure: LabelMeasure, units: Units) -> list[str]:
     """A label's measures as short texts: size, diameters, grey values, comparison."""
-    size = f"{one.millilitres:,.1f} ml" if units.has_volume else f"{one.n_voxels:,} pixels"
-    found = [size if one.n_voxels else "empty"]
-    if one.diameters is not None:
-        pair = one.diameters
+    size = f"{measure.millilitres:,.1f} ml" if units.has_volume else f"{measure.n_voxels:,} pixels"
+    found = [size if measure.n_voxels else "empty"]
+    if measure.diameters is not None:
+        pair = measure.diameters
         where = f" ({pair.slice.axis} = {pair.slice.index})" if units.has_volume else ""
         found.append(f"{pair.long_mm:.1f} × {pair.short_mm:.1f} {units.length}{where}")
-    if one.grey is not None:
-        found.append(f"mean {one.grey.mean:.1f} ± {one.grey.std:.1f} {units.grey}".rstrip())
-    if one.comparison is not None:
-        compared = one.comparison
+    if measure.grey is not None:
+        found.append(f"mean {measure.grey.mean:.1f} ± {measure.grey.std:.1f} {units.grey}".rstrip())
+    if measure.comparison is not None:
+        compared = measure.comparison
         found.append(f"Dice {_number(compared.dice)}")
         found.append(f"NSD {_number(compared.nsd)} at {compared.tolerance_mm:g} {units.length}")
         if units.has_volume:

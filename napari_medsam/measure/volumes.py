@@ -178,7 +178,7 @@ def compare_labels(found: Mask, reference: Mask, volume: Volume, tolerance_mm: f
         nsd = surface_dice(found[0], reference[0], spacing[1:], tolerance_mm)
     else:
         nsd = surface_dice(found, reference, spacing, tolerance_mm)
-    now, before = (int(np.count_nonzero(one)) * ml for one in (found, reference))
+    now, before = (int(np.count_nonzero(mask)) * ml for mask in (found, reference))
     return Comparison(
         dice(found, reference),
         nsd,

@@ -1,4 +1,4 @@
-"""Make a kit: wheels for each target, weights, install scripts, and the hashes of all of it."""
+"""Build a kit: wheels for each target, weights, install scripts, and the hashes of all files."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from napari_medsam.offline_kit.wheel_file import WheelFile, read_wheel
 from napari_medsam.storage.hashing import file_sha256
 from napari_medsam.storage.temporary_folder import temporary_folder
 
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 EXTRAS = ("pyqt6", "pyside6")
 WHEELS, WEIGHTS, ABOUT = "wheels", "weights", "kit.json"
 SCRIPTS = {"install.sh": "\n", "install.bat": "\r\n", "README.txt": "\r\n"}
-"""Text files of a kit, and how their lines end: Windows' own editor and shell want both bytes."""
+"""Text files of a kit, with their line endings: Windows' editor and shell need both bytes."""
 
 
 def build_kit(
@@ -34,51 +34,51 @@ def build_kit(
     *,
     models: Sequence[str] = ("litemedsam",),
     qt: str = "pyqt6",
-    tell: Tell = lambda sentence: None,
+    report: Report = lambda sentence: None,
     fetcher: Callable[[Target, Path], Fetch] = pip_fetch,
 ) -> Path:
-    """Make a kit in an empty or new folder.
+    """Build a kit in an empty or new folder.
 
     Parameters
     ----------
     folder
-        Where it goes; about 350 MB a target.
+        The folder of the kit; about 350 MB per target.
     targets
-        The machines it is for.
+        The machines that it is for.
     models
-        Names of the catalogue whose weights are taken along; fetched where they are not here.
+        Models of the catalogue to include; weights that are not installed are downloaded.
     qt
         The Qt binding: "pyqt6" (GPL) or "pyside6" (LGPL).
-    tell
+    report
         Called with a sentence for each step.
     fetcher
-        What downloads wheels for a target under constraints; the tests have one of their own.
+        Returns a function that downloads wheels for a target under constraints; tests replace it.
 
     Returns
     -------
-    The list of hashes.
+    The path of the list of hashes.
 
     Raises
     ------
     ValueError
-        Where the folder holds something, or a target, model or binding is unknown.
+        If the folder is not empty, or a target, model or binding is unknown.
     StoreError
-        Where wheels or weights cannot be had.
+        If wheels or weights cannot be obtained.
     """
     if qt not in EXTRAS:
-        raise ValueError(f"{qt!r} is no Qt binding known here; take {' or '.join(EXTRAS)}.")
+        raise ValueError(f"{qt!r} is not a known Qt binding; choose {' or '.join(EXTRAS)}.")
     if folder.exists() and any(folder.iterdir()):
-        raise ValueError(f"{folder} is not empty; a kit is made in a folder of its own.")
+        raise ValueError(f"{folder} is not empty; choose a new or empty folder for the kit.")
     specs = [store.model_spec(name) for name in models]
     (folder / WHEELS).mkdir(parents=True)
     for spec in specs:
-        tell(f"Weights of {spec.title}")
+        report(f"Weights of {spec.title}")
         _put_weights(spec.name, folder / WEIGHTS / spec.name)
     found = {}
     with temporary_folder("napari-medsam-") as own:
         wheel = write_own_wheel(own)
         for target in dict.fromkeys(targets):
-            found[target] = _wheels(wheel, target, qt, folder / WHEELS, fetcher, tell)
+            found[target] = _wheels(wheel, target, qt, folder / WHEELS, fetcher, report)
     for target, wheels in found.items():
         _write(folder / f"requirements-{target}.txt", _requirements(wheels), "\n")
     _write(folder / ABOUT, json.dumps(_about(found, models, qt), indent=1), "\n")
@@ -97,24 +97,24 @@ def _wheels(
     qt: str,
     into: Path,
     fetcher: Callable[[Target, Path], Fetch],
-    tell: Tell,
+    report: Report,
 ) -> list[WheelFile]:
-    tell(f"Wheels for {target}")
+    report(f"Wheels for {target}")
     first = read_wheel(Path(shutil.copy2(own, into)))
     extras = frozenset((qt, "dicom"))
     wheels = gather(first, extras, target, fetcher(target, constraints_file()), into)
-    return sorted(wheels.values(), key=lambda one: one.name)
+    return sorted(wheels.values(), key=lambda wheel_file: wheel_file.name)
 
 
 def _put_weights(name: str, into: Path) -> None:
-    """Copy a model's published file, known by its hash wherever it goes."""
-    from napari_medsam.models.install import install_model  # it builds and runs networks
+    """Copy a model's published file, which its hash identifies on any machine."""
+    from napari_medsam.models.install import install_model  # slow: it builds and runs networks
 
     model = store.model_spec(name)
     if store.model_record(name) is not None or model.file.sha256 is None:
         raise StoreError(
-            f"The weights of {model.title} have no published SHA-256, so a kit cannot vouch for"
-            " them; carry them over by hand and run: napari-medsam models import PATH."
+            f"The weights of {model.title} have no published SHA-256, so a kit cannot include"
+            " them. Copy them to the machine and run: napari-medsam models import PATH."
         )
     path = store.verify_model(name) if store.is_installed(name) else install_model(model)
     into.mkdir(parents=True)
@@ -122,24 +122,30 @@ def _put_weights(name: str, into: Path) -> None:
 
 
 def _requirements(wheels: Sequence[WheelFile]) -> str:
-    """For ``pip install --require-hashes``: each wheel alone is allowed."""
+    """The file for ``pip install --require-hashes``, which allows only these wheels."""
     return "".join(
-        f"{one.name}=={one.version} --hash=sha256:{file_sha256(one.path)}\n" for one in wheels
+        f"{wheel.name}=={wheel.version} --hash=sha256:{file_sha256(wheel.path)}\n"
+        for wheel in wheels
     )
 
 
 def _about(found: dict[Target, list[WheelFile]], models: Sequence[str], qt: str) -> dict[str, Any]:
-    """What the kit is for, and what is in it under which licence."""
-    every = {one.path.name: one for wheels in found.values() for one in wheels}
+    """The content of kit.json: the targets, and the packages and models with their licences."""
+    every = {wheel_file.path.name: wheel_file for wheels in found.values() for wheel_file in wheels}
     return {
         "napari_medsam": __version__,
         "for": "research use only",
         "qt": qt,
-        "targets": [{"platform": one.platform, "python": one.python} for one in found],
+        "targets": [{"platform": target.platform, "python": target.python} for target in found],
         "models": {name: store.model_spec(name).licence for name in models},
         "packages": [
-            {"name": one.name, "version": str(one.version), "licence": one.licence, "file": file}
-            for file, one in sorted(every.items())
+            {
+                "name": wheel_file.name,
+                "version": str(wheel_file.version),
+                "licence": wheel_file.licence,
+                "file": file,
+            }
+            for file, wheel_file in sorted(every.items())
         ],
     }
 

@@ -23,7 +23,7 @@ def differences(folder: Path) -> list[str]:
     listed = _read(folder / NAME)
     present = set(_files(folder))
     found = [f"{name} is missing" for name in listed if name not in present]
-    found += [f"{name} is not of the kit" for name in sorted(present - set(listed))]
+    found += [f"{name} is not part of the kit" for name in sorted(present - set(listed))]
     found += [
         f"{name} is altered"
         for name, digest in listed.items()
@@ -41,13 +41,13 @@ def _files(folder: Path) -> list[str]:
 
 def _read(path: Path) -> dict[str, str]:
     if not path.is_file():
-        raise ValueError(f"There is no {NAME} in {path.parent}: it is no kit, or was not finished.")
+        raise ValueError(f"There is no {NAME} in {path.parent}: it is not a kit, or is unfinished.")
     if path.stat().st_size > MOST_BYTES:
         raise ValueError(f"{path} is too large to be a list of hashes.")
     listed = {}
     for line in path.read_text(encoding="utf-8").splitlines():
         digest, _, name = line.partition("  ")
         if len(digest) != 64 or not name:
-            raise ValueError(f"{path} is damaged: {line[:80]!r} is no line of it.")
+            raise ValueError(f"{path} is damaged: {line[:80]!r} is not a line of such a list.")
         listed[name] = digest
     return listed

@@ -1,4 +1,4 @@
-"""The running program as a wheel, made of its own files, without any build tool.
+"""The running program as a wheel, built from its own files without a build tool.
 
 Format: packaging.python.org, "Binary distribution format": a zip of the package and a
 ``.dist-info`` folder whose RECORD lists every file with its SHA-256.
@@ -27,7 +27,7 @@ PACKED = frozenset({".py", ".pyi", ".yaml", ".png", ".txt", ".typed", ".bat", ".
 """Suffixes of the package's files. A checkout's folder may hold other files, such as an image that
 somebody put there, and those must not end up in a kit.
 """
-_KEPT = ("METADATA", "entry_points.txt", "licenses/")
+_COPIED = ("METADATA", "entry_points.txt", "licenses/")
 _TIME = (2020, 1, 1, 0, 0, 0)  # the same files give the same wheel
 
 
@@ -75,7 +75,7 @@ def _metadata() -> dict[str, bytes]:
     found = {}
     for file in installed.files or ():
         inside = file.as_posix().partition(".dist-info/")[2]
-        if inside.startswith(_KEPT):
+        if inside.startswith(_COPIED):
             found[inside] = Path(str(file.locate())).read_bytes()
     return found
 

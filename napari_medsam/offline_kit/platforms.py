@@ -1,4 +1,4 @@
-"""The machines a kit can be made for, as pip's platform tags and as marker environments.
+"""The machines a kit can be built for, as pip's platform tags and as marker environments.
 
 pip evaluates a dependency's marker (``colorama; sys_platform == "win32"``) for the machine it
 runs on, even when it downloads for another one. We therefore evaluate markers ourselves
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from napari_medsam.offline_kit.tested_versions import PYTHONS
 
-# Wheels for an older system are preferred, for they run on newer ones; the newest glibc comes last.
+# Older systems first, since their wheels also run on newer ones; the newest glibc is last.
 _GLIBC = (28, 27, 26, 24, 17, 12, 5, 31, 34, 35)
 _LINUX_NAMES = ("manylinux2014_x86_64", "manylinux2010_x86_64", "manylinux1_x86_64")
 PLATFORMS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
@@ -55,7 +55,7 @@ class Target:
     Raises
     ------
     ValueError
-        Naming the known ones, if either is unknown.
+        If either is unknown; the message names the known ones.
     """
 
     platform: str
@@ -65,9 +65,11 @@ class Target:
         """Refuse a target for which no wheels can be found."""
         if self.platform not in PLATFORMS:
             known = ", ".join(PLATFORMS)
-            raise ValueError(f"{self.platform!r} is no platform known here; known are: {known}.")
+            raise ValueError(f"{self.platform!r} is not a known platform; choose one of {known}.")
         if self.python not in PYTHONS:
-            raise ValueError(f"Python {self.python!r} will not do; take {', '.join(PYTHONS)}.")
+            raise ValueError(
+                f"Python {self.python!r} is not supported; choose {', '.join(PYTHONS)}."
+            )
 
     def __str__(self) -> str:
         return f"{self.platform}-cp{self.python.replace('.', '')}"
@@ -96,7 +98,7 @@ class Target:
 
 
 def target_here() -> Target:
-    """The current machine and its Python; ValueError if no kit can be made for it."""
+    """The current machine and its Python; ValueError if no kit can be built for it."""
     names = {("linux", "x86_64"): "linux_x86_64", ("win32", "AMD64"): "win_amd64"}
     names[("darwin", "arm64")] = "macosx_arm64"
     here = (sys.platform, platform.machine())

@@ -29,7 +29,7 @@ Extras = dict[str, frozenset[str]]
 def gather(
     first: WheelFile, extras: frozenset[str], target: Target, fetch: Fetch, into: Path
 ) -> dict[str, WheelFile]:
-    """The wheels `first` needs on a target, itself included, by canonical name; all in `into`.
+    """The wheels that `first` needs on a target, itself included, by canonical name; all in `into`.
 
     Raises
     ------
@@ -40,15 +40,19 @@ def gather(
     while True:
         missing, unfit = lacking(found, first.name, extras, target)
         if unfit:
-            raise StoreError(f"The tested versions do not go together on {target}: {unfit[0]}.")
+            raise StoreError(f"The tested versions conflict on {target}: {unfit[0]}.")
         if not missing:
             return found
-        for path in fetch([_plain(one) for one in missing], into):
+        for path in fetch([_plain(requirement) for requirement in missing], into):
             wheel = read_wheel(path)
             found[wheel.name] = wheel
-        still = [one.name for one in missing if canonicalize_name(one.name) not in found]
+        still = [
+            requirement.name
+            for requirement in missing
+            if canonicalize_name(requirement.name) not in found
+        ]
         if still:
-            raise StoreError(f"pip gave no wheel of {', '.join(still)} for {target}.")
+            raise StoreError(f"pip found no wheel of {', '.join(still)} for {target}.")
 
 
 def lacking(
@@ -57,40 +61,43 @@ def lacking(
     """Missing requirements, one per package; also wheels that do not satisfy a requirement."""
     missing: dict[str, Requirement] = {}
     unfit = []
-    for wheel, one in _needed(found, first, extras, target):
-        name = canonicalize_name(one.name)
-        there = found.get(name)
-        if there is None:
-            known = missing.setdefault(name, Requirement(one.name))
-            known.specifier &= one.specifier
-        elif not one.specifier.contains(there.version, prereleases=True):
-            unfit.append(f"{wheel.name} needs {one.name}{one.specifier}, not {there.version}")
+    for wheel, requirement in _needed(found, first, extras, target):
+        name = canonicalize_name(requirement.name)
+        known_wheel = found.get(name)
+        if known_wheel is None:
+            known = missing.setdefault(name, Requirement(requirement.name))
+            known.specifier &= requirement.specifier
+        elif not requirement.specifier.contains(known_wheel.version, prereleases=True):
+            needed = f"{requirement.name}{requirement.specifier}"
+            unfit.append(f"{wheel.name} needs {needed}, not {known_wheel.version}")
     return list(missing.values()), unfit
 
 
 def _needed(
     found: dict[str, WheelFile], first: str, extras: frozenset[str], target: Target
 ) -> list[tuple[WheelFile, Requirement]]:
-    """Which wheel needs what, starting at `first`; deeper ones may add extras to a package."""
-    asked: Extras = defaultdict(frozenset, {first: extras})
+    """(wheel, requirement) pairs, starting at `first`; later ones may add extras to a package."""
+    extras_of: Extras = defaultdict(frozenset, {first: extras})
     done: dict[str, frozenset[str]] = {}
     needed = []
-    while open_ := [name for name in asked if name in found and done.get(name) != asked[name]]:
+    while open_ := [
+        name for name in extras_of if name in found and done.get(name) != extras_of[name]
+    ]:
         name = open_[0]
-        done[name] = asked[name]
-        for one in found[name].needs(target.markers, asked[name]):
-            needed.append((found[name], one))
-            asked[canonicalize_name(one.name)] |= frozenset(one.extras)
+        done[name] = extras_of[name]
+        for requirement in found[name].needs(target.markers, extras_of[name]):
+            needed.append((found[name], requirement))
+            extras_of[canonicalize_name(requirement.name)] |= frozenset(requirement.extras)
     return needed
 
 
-def _plain(one: Requirement) -> str:
+def _plain(requirement: Requirement) -> str:
     """The requirement without extras and marker: both were already evaluated."""
-    return f"{one.name}{one.specifier}"
+    return f"{requirement.name}{requirement.specifier}"
 
 
 def pip_fetch(target: Target, constraints: Path) -> Fetch:
-    """Download with pip, for another machine than this one."""
+    """A function that downloads wheels with pip, also for another machine than this one."""
 
     def fetch(wanted: list[str], into: Path) -> list[Path]:
         with temporary_folder("fetching-", into.parent) as folder:

@@ -1,6 +1,6 @@
 """The versions this program was tested with: constraints.txt, in the package or in the checkout.
 
-Kits are made of them, and `doctor` compares them with the installed ones.
+Kits consist of them, and `doctor` compares them with the installed ones.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ def constraints_file() -> Path:
 
 
 def pins(text: str, environment: dict[str, str] | None = None) -> dict[str, str]:
-    """Version by canonical name, of the lines that hold in an environment of markers (or here)."""
+    """Version by canonical name, from the lines for a marker environment (default: this one)."""
     found: dict[str, str] = {}
     for line in text.splitlines():
         if not line.strip() or line.startswith("#"):
             continue
-        one = Requirement(line)
-        if one.marker is None or one.marker.evaluate(environment):
-            [spec] = one.specifier
-            found[canonicalize_name(one.name)] = spec.version
+        requirement = Requirement(line)
+        if requirement.marker is None or requirement.marker.evaluate(environment):
+            [spec] = requirement.specifier
+            found[canonicalize_name(requirement.name)] = spec.version
     return found
 
 

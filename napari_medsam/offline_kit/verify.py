@@ -36,15 +36,15 @@ def verify_kit(folder: Path) -> VerifiedKit:
     Raises
     ------
     ValueError
-        Naming the first problems.
+        If the kit is incomplete or changed; the message names the first problems.
     """
     wrong = differences(folder)
     if wrong:
-        raise ValueError(f"The kit in {folder} is not as it was made: {_first(wrong)}.")
+        raise ValueError(f"The kit in {folder} was changed after it was built: {_first(wrong)}.")
     about = read_json(folder / ABOUT, MOST_BYTES)
     targets, models, qt = _parsed(folder, about)
     wheels = [read_wheel(path) for path in sorted((folder / WHEELS).glob("*.whl"))]
-    by_hash = {file_sha256(one.path): one for one in wheels}
+    by_hash = {file_sha256(wheel.path): wheel for wheel in wheels}
     for target in targets:
         gaps = _gaps(folder / f"requirements-{target}.txt", by_hash, target, qt)
         if gaps:
@@ -55,10 +55,10 @@ def verify_kit(folder: Path) -> VerifiedKit:
 
 def _parsed(folder: Path, about: Any) -> tuple[tuple[Target, ...], tuple[str, ...], str]:
     try:
-        targets = tuple(Target(one["platform"], one["python"]) for one in about["targets"])
+        targets = tuple(Target(target["platform"], target["python"]) for target in about["targets"])
         return targets, tuple(map(str, about["models"])), str(about["qt"])
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{folder / ABOUT} is not of this version.") from error
+        raise ValueError(f"{folder / ABOUT} was not written by this version.") from error
 
 
 def _gaps(listed: Path, by_hash: dict[str, WheelFile], target: Target, qt: str) -> list[str]:
@@ -71,7 +71,7 @@ def _gaps(listed: Path, by_hash: dict[str, WheelFile], target: Target, qt: str) 
     if OWN not in found:
         return ["the program itself"]
     missing, unfit = lacking(found, OWN, frozenset((qt, "dicom")), target)
-    return [canonicalize_name(one.name) for one in missing] + unfit
+    return [canonicalize_name(requirement.name) for requirement in missing] + unfit
 
 
 def _first(sentences: list[str]) -> str:

@@ -34,10 +34,10 @@ class WheelFile:
         """The requirements in a marker environment, for some of its extras."""
         chosen = extras | {""}
         return [
-            one
-            for one in self.requires
-            if one.marker is None
-            or any(one.marker.evaluate({**markers, "extra": extra}) for extra in chosen)
+            requirement
+            for requirement in self.requires
+            if requirement.marker is None
+            or any(requirement.marker.evaluate({**markers, "extra": extra}) for extra in chosen)
         ]
 
 
@@ -73,7 +73,7 @@ def licence_of(about: Message) -> str:
     """The licence in a few words: the SPDX expression, the field, or the classifiers."""
     for field in ("License-Expression", "License"):
         text = str(about.get(field) or "").strip()
-        # Some put the licence's whole text here.
+        # Some packages put the full text of the licence here.
         if text and text != "UNKNOWN" and "\n" not in text and len(text) <= LONGEST_LICENCE:
             return text
     classifiers = [str(text).split(" :: ") for text in about.get_all("Classifier", [])]

@@ -33,7 +33,7 @@ def locked(path: Path, is_cancelled: Callable[[], bool]) -> Iterator[None]:
     with path.open("a+b") as file:
         while not _try_lock(file):
             if is_cancelled():
-                raise Cancelled("Cancelled while another process was at work on this model.")
+                raise Cancelled("Cancelled while waiting for another process of this program.")
             time.sleep(_POLL_SECONDS)
         try:
             yield

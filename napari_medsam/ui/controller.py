@@ -45,7 +45,7 @@ from napari_medsam.ui.actions.points import PointTool
 from napari_medsam.ui.actions.prefetch import Prefetcher
 from napari_medsam.ui.actions.preview import Preview
 from napari_medsam.ui.actions.propagation_targets import (
-    range_asked,
+    requested_range,
     take_drawn_boxes,
     targets,
     why_no_seeds,
@@ -127,36 +127,42 @@ class Controller:
         self._threads = settings().threads
         self._is_closed = False
         self.desk = ModelActions(
-            shelf or CatalogueModelSource(), self._lanes[1], self.tell, self.refresh, self._on_model
+            shelf or CatalogueModelSource(),
+            self._lanes[1],
+            self.show_message,
+            self.refresh,
+            self._on_model,
         )
-        self.review = ReviewActions(viewer, lambda: self._segmenter, self.tell, self.refresh)
-        self.boxes = BoxActions(viewer, lambda: self._segmenter, self.tell, self.refresh)
-        self._saver = SaveActions(self._lanes[2], view.ask, self.tell, self.refresh)
+        self.review = ReviewActions(
+            viewer, lambda: self._segmenter, self.show_message, self.refresh
+        )
+        self.boxes = BoxActions(viewer, lambda: self._segmenter, self.show_message, self.refresh)
+        self._saver = SaveActions(self._lanes[2], view.ask, self.show_message, self.refresh)
         self.label_files = LabelFiles(
-            self._lanes[3], lambda: self.case, view.ask, self.tell, self.refresh
+            self._lanes[3], lambda: self.case, view.ask, self.show_message, self.refresh
         )
-        self.templates = Templates(lambda: self.case, self.tell, self.refresh)
-        self.measures = Measures(viewer, self._lanes[4], lambda: self.case, self.tell)
+        self.templates = Templates(lambda: self.case, self.show_message, self.refresh)
+        self.measures = Measures(viewer, self._lanes[4], lambda: self.case, self.show_message)
         self._measuring = RowMeasures(
             lambda: None if self._is_closed else self.case, later, self.refresh
         )
         self._watch = ViewWatch(
             viewer, throttle, self.refresh, self._renew_session, self._on_scroll
         )
-        self.pointer = PointTool(viewer, self._lanes[0], self.tell, self.refresh, later)
+        self.pointer = PointTool(viewer, self._lanes[0], self.show_message, self.refresh, later)
         preview = Preview(viewer, self._lanes[0], throttle, self._prefetch.stop)
-        self.hand = BoxMouse(preview, self.cancel, self.tell, self.refresh, later)
+        self.hand = BoxMouse(preview, self.cancel, self.show_message, self.refresh, later)
         self.hand.preview.is_on = settings().preview
-        self.journals = Journals(make_jobs, view.offer, self.tell, self.refresh, idle)
+        self.journals = Journals(make_jobs, view.offer, self.show_message, self.refresh, idle)
         self.earlier = EarlierWork(
             self._lanes[5],
             lambda: self._segmenter,
             self.journals,
-            self.tell,
+            self.show_message,
             self.refresh,
             self.pointer.next_object,
         )
-        self._cases = OpenCases(viewer, self._make_case, self._on_case_opened, self.tell)
+        self._cases = OpenCases(viewer, self._make_case, self._on_case_opened, self.show_message)
         controllers.add(self)
 
     def start(self) -> None:
@@ -165,7 +171,7 @@ class Controller:
 
     # --- the panel ---------------------------------------------------------------------
 
-    def tell(self, sentence: str, is_problem: bool = False) -> None:
+    def show_message(self, sentence: str, is_problem: bool = False) -> None:
         """Show a message to the user."""
         self._message, self._is_problem = sentence, is_problem
         self.refresh()
@@ -191,7 +197,7 @@ class Controller:
 
     def panel(self) -> DockState:
         readings = self.label_files.reading, self.earlier.reading
-        running = (one.progress for one in (self._saver, *readings, self.desk))
+        running = (action.progress for action in (self._saver, *readings, self.desk))
         panel = DockState(
             hint="",
             message=self._message,
@@ -200,7 +206,7 @@ class Controller:
             models=self.desk.choices,
             progress=next(filter(None, running), None),
             replace=self._replace,
-            precision=self.desk.wish,
+            precision=self.desk.preference,
             cache=cache_size(self._cache),
         )
         return dock_state_of(panel, self._segmenter, self.pointer.tool)
@@ -233,7 +239,7 @@ class Controller:
 
     def _make_case(self, layer: Image) -> tuple[Case, Segmenter]:
         case = Case(self.viewer, layer, self, self._throttle, self._later)
-        segmenter = Segmenter(case, self._lanes[0], self.tell, self.refresh)
+        segmenter = Segmenter(case, self._lanes[0], self.show_message, self.refresh)
         segmenter.on_ready = self._on_ready
         return case, segmenter
 
@@ -251,7 +257,7 @@ class Controller:
             self._renew_session()
             self.desk.on_modality(modality_of(case))
             notes = " ".join(filter(None, (*case.image.notes, why_this_window(case.image))))
-        self.tell(notes, bool(case and case.image.notes))
+        self.show_message(notes, bool(case and case.image.notes))
         if case is not None:
             self.journals.follow(case)
 
@@ -276,10 +282,10 @@ class Controller:
         try:
             self.case.choose_window(name)
         except ValueError as error:
-            self.tell(str(error), True)
+            self.show_message(str(error), True)
             return
         self._renew_session()
-        self.tell(f"Window {name}: slices are prepared again; existing masks stay.")
+        self.show_message(f"Window {name}: slices are prepared again; existing masks stay.")
 
     def on_replace_chosen(self, replace_others: bool) -> None:
         """Set whether masks may overwrite other labels and painted voxels."""
@@ -296,16 +302,16 @@ class Controller:
 
     def on_boxes_changed(self, case: Case) -> None:
         n_drawn = case.boxes.layer.nshapes
-        changed, gone = take_drawn_boxes(case)
+        changed, deleted = take_drawn_boxes(case)
         segmenter = self._cases.segmenter_of(case)
         if changed and segmenter is not None:
             segmenter.ask(changed)
-        elif gone and segmenter is not None:
-            segmenter.propagator.keyframes_gone(gone)
+        elif deleted and segmenter is not None:
+            segmenter.propagator.keyframes_gone(deleted)
         self.pointer.after_turn()
         case.sync()
         if case.boxes.layer.nshapes < n_drawn and not changed:
-            self.tell("Drag from corner to corner of the object to draw a box.")
+            self.show_message("Drag from corner to corner of the object to draw a box.")
         self.refresh()
 
     def toggle_box_tool(self) -> None:
@@ -320,7 +326,7 @@ class Controller:
 
     def on_range_chosen(self, first: int, last: int) -> None:
         """Set how far from its boxes a propagation goes, down and up."""
-        shown = range_asked(self.case) if self.case else None
+        shown = requested_range(self.case) if self.case else None
         if self.case is not None and shown is not None:
             self.case.reach = (max(0, shown.start - first), max(0, last - shown.stop))
             self.case.has_own_range = True
@@ -335,9 +341,9 @@ class Controller:
     def propagate(self, first: int | None = None, last: int | None = None) -> None:
         """Propagate the chosen label's object over the range, and those boxed on the same slice."""
         case, segmenter = self.case, self._segmenter
-        shown = range_asked(case) if case else None
+        shown = requested_range(case) if case else None
         if case is None or segmenter is None or shown is None:
-            self.tell(why_no_seeds(case), True)
+            self.show_message(why_no_seeds(case), True)
             return
         may_widen = first is None and last is None and not case.has_own_range
         first = shown.first if first is None else first
@@ -345,7 +351,7 @@ class Controller:
         try:
             segmenter.propagate(targets(case), first, last, may_widen)
         except ValueError as error:
-            self.tell(str(error), True)
+            self.show_message(str(error), True)
 
     def cancel(self) -> None:
         """Cancel the box being dragged, or else the running job; painted masks stay."""
@@ -384,7 +390,7 @@ class Controller:
         self._cache.clear()
         freed = self._cache.disk.clear() if self._cache.disk is not None else 0
         self._ready.recount()
-        self.tell(f"Cache cleared: {freed / 1e6:,.0f} MB freed.")
+        self.show_message(f"Cache cleared: {freed / 1e6:,.0f} MB freed.")
 
     # --- brush, labels, undo -----------------------------------------------------------
 

@@ -222,7 +222,7 @@ def test_slices_in_doubt_are_named_and_reported(
         index for index in sorted(trust) if trust[index] is not None and trust[index] < 0.5
     ]
     assert 2 in named
-    said = f"6 slices, {len(named)} to look at: {', '.join(map(str, named))}\n"
+    said = f"6 slices, {len(named)} to review: {', '.join(map(str, named))}\n"
     assert said in capsys.readouterr().out
 
 
@@ -231,7 +231,7 @@ def test_steady_block_leaves_no_slice_in_doubt(
 ):
     box = ["--box", "z:2:5,8,18,22", "--propagate", "0:5"]
     assert main(["segment", "scan.nii.gz", *box, *LABELS]) == 0
-    assert "6 slices, none in doubt\n" in capsys.readouterr().out
+    assert "6 slices, none uncertain\n" in capsys.readouterr().out
 
 
 def existing(case: Path, voxels: dict[int, int]) -> np.ndarray:
@@ -244,7 +244,7 @@ def existing(case: Path, voxels: dict[int, int]) -> np.ndarray:
     return labels
 
 
-GO_ON = ["segment", "scan.nii.gz", "--labels", "there.nii.gz"]
+CONTINUED = ["segment", "scan.nii.gz", "--labels", "there.nii.gz"]
 
 
 def test_labels_that_are_there_stay_and_a_new_name_gets_a_number_of_its_own(
@@ -252,7 +252,7 @@ def test_labels_that_are_there_stay_and_a_new_name_gets_a_number_of_its_own(
 ):
     there = existing(case, {0: 1, 3: 1})
     boxes = ["--box", "z:2:5,8,18,22:block", "--box", "z:3:5,8,18,22:block"]
-    assert main([*GO_ON, *boxes, *LABELS]) == 0
+    assert main([*CONTINUED, *boxes, *LABELS]) == 0
     saved = np.asarray(nib.load("labels.nii.gz").dataobj)
     np.testing.assert_array_equal(saved == 1, there == 1)
     assert np.count_nonzero(saved[:, :, 2] == 2) == 80
@@ -266,7 +266,7 @@ def test_from_a_slice_that_was_put_right_the_others_are_found_anew(case: Path, t
     there[9, 10:20, 2] = 0  # put right by hand: the start
     image = nib.load("scan.nii.gz")
     nib.save(nib.Nifti1Image(there, image.affine), "there.nii.gz")
-    assert main([*GO_ON, "--from", "z:2:1", "--propagate", "2:5", *LABELS]) == 0
+    assert main([*CONTINUED, "--from", "z:2:1", "--propagate", "2:5", *LABELS]) == 0
     saved = np.asarray(nib.load("labels.nii.gz").dataobj)
     np.testing.assert_array_equal(saved[:, :, :3], there[:, :, :3])
     for index in (3, 4):
@@ -278,18 +278,18 @@ def test_from_a_slice_that_was_put_right_the_others_are_found_anew(case: Path, t
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (["--from", "z:2:1"], "carried over --propagate"),
+        (["--from", "z:2:1"], "--from needs --labels and --propagate"),
         (["--from", "2", "--propagate", "2:5"], "a slice is written AXIS:INDEX[:LABEL]"),
         (["--from", "z:3:1", "--propagate", "2:5"], "nothing of label 1 on slice z=3"),
-        (["--from", "z:2:1", "--propagate", "2:5", "--vote"], "leave --vote"),
-        (["--box", "z:2:5,8,18,22", "--compat"], "leave --compat out"),
+        (["--from", "z:2:1", "--propagate", "2:5", "--vote"], "omit --vote"),
+        (["--box", "z:2:5,8,18,22", "--compat"], "omit --compat"),
     ],
 )
 def test_going_on_that_cannot_be_is_wrong_usage(
     case: Path, tiny: TinyMedSam, capsys: pytest.CaptureFixture[str], more: list[str], said: str
 ):
     existing(case, {2: 1})
-    assert main([*GO_ON, *more, *LABELS]) == 2
+    assert main([*CONTINUED, *more, *LABELS]) == 2
     assert said in capsys.readouterr().err
     assert not Path("labels.nii.gz").exists()
 
@@ -354,7 +354,7 @@ def test_earlier_masks_go_along_as_prompts(case: Path, clicked: TinyMedSam):
         ("mobilesam", ["--outside", "z:2:2,2"], "add one inside"),
         ("mobilesam", ["--point", "z:2:99,15"], "lies outside its slice"),
         ("mobilesam", ["--point", "z:2:9"], "two numbers X,Y"),
-        ("mobilesam", [], "give a box"),
+        ("mobilesam", [], "add a box"),
     ],
 )
 def test_points_that_cannot_be_are_wrong_usage(
@@ -411,7 +411,7 @@ def test_without_propagation_no_slice_has_a_confidence(
 ):
     box = ["--box", "z:2:5,8,18,22"]
     assert main(["segment", "scan.nii.gz", *box, "--report", "r.json", *LABELS]) == 0
-    assert "to look at" not in capsys.readouterr().out
+    assert "to review" not in capsys.readouterr().out
     report = json.loads(Path("r.json").read_text())
     assert [row["confidence"] for row in report["slices"]] == [None]
     assert report["doubtful"] == []
@@ -540,7 +540,7 @@ def test_nothing_is_written_into_a_folder_that_is_read(
     Path("series").mkdir()
     arguments = ["segment", "series", "--box", "z:0:1,1,2,2", "-o", "series/labels.nii.gz"]
     assert main(arguments) == 2
-    assert "lies in the folder that is read" in capsys.readouterr().err
+    assert "is in the folder that is read" in capsys.readouterr().err
     assert not list(Path("series").iterdir())
 
 
@@ -605,7 +605,7 @@ def test_cache_is_kept_as_chosen(
     case: Path, tiny: TinyMedSam, own_cache: Path, capsys: pytest.CaptureFixture[str]
 ):
     assert main(["cache", "set", "--precision", "int8", "--gigabytes", "0.5"]) == 0
-    assert "500.0 MB, kept as int8" in capsys.readouterr().out
+    assert "500.0 MB, stored as int8" in capsys.readouterr().out
     assert main(["segment", "scan.nii.gz", "--box", "z:2:5,8,18,22", *LABELS]) == 0
     [entry, *_] = own_cache.glob("*/*.emb")
     assert b'"precision": "int8"' in entry.read_bytes()[:4096]
@@ -637,8 +637,8 @@ def test_bench_measures_every_figure(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ):
-    def settle(name: str, tell: Callable[[str], None]) -> ComputeMode:
-        tell("bf16: 2.0 times as fast as f32")
+    def settle(name: str, report: Callable[[str], None]) -> ComputeMode:
+        report("bf16: 2.0 times as fast as f32")
         return ComputeMode("CPU", "bf16")
 
     monkeypatch.setattr("napari_medsam.diagnostics.precision_check.remember_precision", settle)
@@ -667,7 +667,7 @@ def test_auto_precision_is_measured_once(
 ):
     measured: list[str] = []
 
-    def settle(name: str, tell: Callable[[str], None]) -> None:
+    def settle(name: str, report: Callable[[str], None]) -> None:
         measured.append(name)
         precision_choice.remember("tiny:1", ComputeMode("CPU", "bf16"), "")
 
@@ -689,7 +689,7 @@ def test_models_list_says_what_each_takes_costs_and_where_it_is(
 ):
     assert main(["models", "list"]) == 0
     text = capsys.readouterr().out
-    assert "boxes, points, masks; all 11 modalities; 1085 MB, 45.8 GMAC a slice" in text
+    assert "boxes, points, masks; all 11 modalities; 1085 MB, 45.8 GMAC per slice" in text
     for model in CATALOGUE:
         source = model.source
         place = getattr(source, "page", "") or getattr(source, "url", "") or source.package

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from napari_medsam.headless.prompt_text import AskedBox, parse_box, parse_range
+from napari_medsam.headless.prompt_text import RequestedBox, parse_box, parse_range
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("z:12:40,50,90,110", AskedBox((40, 50, 90, 110), "1", "z", 12)),
-        ("y:0:1.5,2,3,4.25:7", AskedBox((1.5, 2, 3, 4.25), "7", "y", 0)),
-        ("X:3:-1,0,8,9:left kidney", AskedBox((-1, 0, 8, 9), "left kidney", "x", 3)),
-        ("40,50,90,110", AskedBox((40, 50, 90, 110))),
-        ("40,50,90,110:lesion", AskedBox((40, 50, 90, 110), "lesion")),
+        ("z:12:40,50,90,110", RequestedBox((40, 50, 90, 110), "1", "z", 12)),
+        ("y:0:1.5,2,3,4.25:7", RequestedBox((1.5, 2, 3, 4.25), "7", "y", 0)),
+        ("X:3:-1,0,8,9:left kidney", RequestedBox((-1, 0, 8, 9), "left kidney", "x", 3)),
+        ("40,50,90,110", RequestedBox((40, 50, 90, 110))),
+        ("40,50,90,110:lesion", RequestedBox((40, 50, 90, 110), "lesion")),
     ],
 )
-def test_box_is_parsed(text: str, expected: AskedBox):
+def test_box_is_parsed(text: str, expected: RequestedBox):
     assert parse_box(text) == expected
 
 

@@ -27,14 +27,14 @@ from tests.journal.tiny_journal import head, row_of
 
 
 class Desk:
-    """An annotation with a keeper, and what it was told."""
+    """An annotation with a writer, and what it was told."""
 
     def __init__(self, path: Path, **options: int) -> None:
         self.told: list[str] = []
         self.lost: list[bool] = []
         self.large: list[bool] = []
         self.ownership = Ownership(path)
-        self.keeper = JournalWriter(
+        self.writer = JournalWriter(
             path,
             head(),
             self.ownership,
@@ -44,12 +44,12 @@ class Desk:
             **options,
         )
         self.annotation = Annotation(SHAPE)
-        self.annotation.on_step = lambda step: self.keeper.keep(row_of(step))
+        self.annotation.on_step = lambda step: self.writer.store(row_of(step))
         self.annotation.add_label("liver")
 
     @property
     def is_large(self) -> bool:
-        """Whether the keeper has said so."""
+        """Whether the writer has said so."""
         return bool(self.large)
 
 
@@ -57,7 +57,7 @@ class Desk:
 def desk(path):
     made = Desk(path)
     yield made
-    made.keeper.close()
+    made.writer.close()
 
 
 def labels_in(path: Path) -> np.ndarray:
@@ -67,13 +67,13 @@ def labels_in(path: Path) -> np.ndarray:
 
 def test_what_was_handed_over_is_on_the_disk_after_waiting(desk, path):
     place(desk.annotation, mask_of(3, 4, 8, 9))
-    assert desk.keeper.wait()
+    assert desk.writer.wait()
     assert np.array_equal(labels_in(path), desk.annotation.labels)
 
 
 def test_closing_writes_what_waits_and_lets_others_write(desk, path):
     place(desk.annotation, mask_of(3, 4, 8, 9))
-    assert desk.keeper.close()
+    assert desk.writer.close()
     assert np.array_equal(labels_in(path), desk.annotation.labels)
     assert not path.with_name(f"{path.name}-wal").exists()
     other = Ownership(path)
@@ -103,7 +103,7 @@ def test_a_process_that_ends_without_closing_writes_what_waits(path):
 
 
 def test_a_full_disk_is_told_once_and_nothing_is_lost(desk, path, monkeypatch):
-    desk.keeper.wait()
+    desk.writer.wait()
     append = JournalDatabase.append
 
     def full(self: JournalDatabase, row: JournalRow) -> None:
@@ -112,27 +112,27 @@ def test_a_full_disk_is_told_once_and_nothing_is_lost(desk, path, monkeypatch):
     monkeypatch.setattr(JournalDatabase, "append", full)
     for z in range(3):
         place(desk.annotation, mask_of(3, 4, 8, 9, index=z))
-    assert not desk.keeper.wait()
+    assert not desk.writer.wait()
     assert len(desk.told) == 1
     assert "the disk is full" in desk.told[0]
-    assert desk.keeper.n_waiting == 3
+    assert desk.writer.n_waiting == 3
     monkeypatch.setattr(JournalDatabase, "append", append)
-    assert desk.keeper.wait()
+    assert desk.writer.wait()
     assert desk.told[1:] == [""]
     assert np.array_equal(labels_in(path), desk.annotation.labels)
 
 
 def test_a_really_full_disk_rolls_back_and_goes_on(desk, path):
     """SQLite's own limit on pages makes it say that the disk is full, as a disk would."""
-    desk.keeper.wait()
-    book = desk.keeper._database
+    desk.writer.wait()
+    book = desk.writer._database
     n_pages = book._connection.execute("PRAGMA page_count").fetchone()[0]
     book._connection.execute(f"PRAGMA max_page_count = {n_pages}")
     rng = np.random.default_rng(0)
     desk.annotation.load_labels(rng.integers(0, 60000, SHAPE))
-    desk.keeper._executor.submit(lambda: None).result()
+    desk.writer._executor.submit(lambda: None).result()
     assert "the disk is full" in desk.told[0]
-    assert desk.keeper.wait()  # a new connection, without the limit
+    assert desk.writer.wait()  # a new connection, without the limit
     assert np.array_equal(labels_in(path), desk.annotation.labels)
 
 
@@ -141,18 +141,18 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     desk = Desk(tmp_path / "f0.journal")
-    desk.keeper.wait()
-    desk.keeper._executor.submit(desk.keeper._drop_database).result()
+    desk.writer.wait()
+    desk.writer._executor.submit(desk.writer._drop_database).result()
     monkeypatch.setattr(Path, "mkdir", refuse)
     place(desk.annotation, mask_of(3, 4, 8, 9))
-    assert not desk.keeper.wait()
+    assert not desk.writer.wait()
     monkeypatch.undo()
     assert "may not be written" in desk.told[0]
-    assert desk.keeper.close()
+    assert desk.writer.close()
 
 
 def test_no_memory_for_a_row_is_told_and_tried_again(desk, path, monkeypatch):
-    desk.keeper.wait()
+    desk.writer.wait()
 
     def too_large(event: object) -> bytes:
         raise MemoryError
@@ -160,16 +160,16 @@ def test_no_memory_for_a_row_is_told_and_tried_again(desk, path, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr("napari_medsam.journal.database.pack", too_large)
         place(desk.annotation, mask_of(3, 4, 8, 9))
-        assert not desk.keeper.wait()
+        assert not desk.writer.wait()
     assert "not enough memory" in desk.told[0]
-    assert desk.keeper.wait()
+    assert desk.writer.wait()
     assert labels_in(path).any()
 
 
 def scribble(desk: Desk, rng: np.random.Generator, n: int = 8) -> None:
     for k in range(n):
         brush(desk.annotation, k % 6, *rng.integers(0, 20, (2, 200)), 1 + k % 5)
-    assert desk.keeper.wait()
+    assert desk.writer.wait()
 
 
 def grown(path: Path, rng: np.random.Generator) -> Desk:
@@ -185,8 +185,8 @@ def test_a_journal_that_grows_too_large_is_folded(path):
     with JournalDatabase(path) as book:
         n_rows, n_bytes = book.n_rows, book.n_bytes
     n = desk.annotation.fold()
-    desk.keeper.fold(n)
-    assert desk.keeper.close()
+    desk.writer.fold(n)
+    assert desk.writer.close()
     with JournalDatabase(path) as book:
         assert book.n_rows == n_rows - n + 1
         assert book.n_bytes < n_bytes
@@ -198,18 +198,18 @@ def test_undo_stops_at_the_fold_and_the_journal_goes_along(path):
     rng = np.random.default_rng(0)
     desk = grown(path, rng)
     for _ in range(2):
-        desk.keeper.fold(desk.annotation.fold())
+        desk.writer.fold(desk.annotation.fold())
         n_undone = 0
         while desk.annotation.undo():  # at once: the writer has not folded yet
             n_undone += 1
         assert n_undone > 5
-        assert desk.keeper.wait()
+        assert desk.writer.wait()
         assert np.array_equal(labels_in(path), desk.annotation.labels)
         assert desk.annotation.labels.any()
         desk.annotation.redo()
         scribble(desk, rng, 40)
         assert np.array_equal(labels_in(path), desk.annotation.labels)
-    assert desk.keeper.close()
+    assert desk.writer.close()
 
 
 def test_rows_do_not_wait_for_a_fold_that_fails(path, monkeypatch):
@@ -220,17 +220,17 @@ def test_rows_do_not_wait_for_a_fold_that_fails(path, monkeypatch):
 
     with monkeypatch.context() as patched:
         patched.setattr(JournalDatabase, "rewrite", full)
-        desk.keeper.fold(desk.annotation.fold())
-        desk.keeper.wait()
+        desk.writer.fold(desk.annotation.fold())
+        desk.writer.wait()
         brush(desk.annotation, 1, [1], [1], 3)
-        assert desk.keeper.wait()
+        assert desk.writer.wait()
     assert np.array_equal(labels_in(path), desk.annotation.labels)
     while desk.annotation.undo():
         pass
-    desk.keeper.fold(desk.annotation.fold())
-    assert desk.keeper.wait()
+    desk.writer.fold(desk.annotation.fold())
+    assert desk.writer.wait()
     assert np.array_equal(labels_in(path), desk.annotation.labels)
-    assert desk.keeper.close()
+    assert desk.writer.close()
 
 
 def test_a_row_is_written_once_though_its_file_cannot_be_asked_for_its_size(path, monkeypatch):
@@ -243,16 +243,16 @@ def test_a_row_is_written_once_though_its_file_cannot_be_asked_for_its_size(path
     with monkeypatch.context() as patched:
         patched.setattr("napari_medsam.journal.background_writer.n_bytes", gone)
         place(desk.annotation, mask_of(3, 4, 8, 9))
-        assert desk.keeper.wait()
+        assert desk.writer.wait()
         time.sleep(0.05)
-    assert desk.keeper.close()
+    assert desk.writer.close()
     with JournalDatabase(path) as book:
         assert book.n_rows == len(desk.annotation.log)
 
 
-def test_a_keeper_that_hands_back_keeps_the_right_to_write(desk, path):
+def test_a_writer_that_closes_keeping_its_lock_keeps_the_right_to_write(desk, path):
     place(desk.annotation, mask_of(3, 4, 8, 9))
-    assert desk.keeper.close_keeping_lock()
+    assert desk.writer.close_keeping_lock()
     assert desk.ownership.is_held
     assert not path.with_name(f"{path.name}-wal").exists()
     desk.ownership.release()
@@ -260,9 +260,9 @@ def test_a_keeper_that_hands_back_keeps_the_right_to_write(desk, path):
 
 def test_a_keeper_that_was_taken_over_unknowingly_hands_nothing_back(desk, path):
     place(desk.annotation, mask_of(3, 4, 8, 9))
-    assert desk.keeper.wait()
+    assert desk.writer.wait()
     with JournalDatabase(path, head(), "another window"):
-        assert not desk.keeper.close_keeping_lock()
+        assert not desk.writer.close_keeping_lock()
     assert desk.lost == [True]
 
 
@@ -277,11 +277,11 @@ def test_a_keeper_whose_disk_is_slow_hands_nothing_back_and_goes_on(desk, path, 
     with monkeypatch.context() as patched:
         patched.setattr(JournalDatabase, "append", slow)
         place(desk.annotation, mask_of(3, 4, 8, 9))
-        assert not desk.keeper.close_keeping_lock(0.05)
+        assert not desk.writer.close_keeping_lock(0.05)
         is_there.set()
-        assert desk.keeper.wait()
+        assert desk.writer.wait()
     place(desk.annotation, mask_of(3, 4, 8, 9, index=4))
-    assert desk.keeper.wait()
+    assert desk.writer.wait()
     assert np.array_equal(labels_in(path), desk.annotation.labels)
     assert desk.ownership.is_held
 
@@ -289,14 +289,14 @@ def test_a_keeper_whose_disk_is_slow_hands_nothing_back_and_goes_on(desk, path, 
 def test_a_second_window_sees_that_the_first_writes(desk, path):
     second = Ownership(path)
     assert not second.is_held
-    desk.keeper.close()
+    desk.writer.close()
     assert second.try_to_hold()
     second.release()
 
 
 @pytest.mark.parametrize("kind", [JournalError, Undeclared])
 def test_a_step_that_could_not_be_read_again_is_told_and_waits(desk, path, monkeypatch, kind):
-    desk.keeper.wait()
+    desk.writer.wait()
 
     def refuse(event: object) -> bytes:
         raise kind("an array of uint16 is missing")
@@ -304,16 +304,16 @@ def test_a_step_that_could_not_be_read_again_is_told_and_waits(desk, path, monke
     with monkeypatch.context() as patched:
         patched.setattr("napari_medsam.journal.database.pack", refuse)
         place(desk.annotation, mask_of(3, 4, 8, 9))
-        assert not desk.keeper.wait()
+        assert not desk.writer.wait()
     assert "cannot be written: an array of uint16 is missing" in desk.told[0]
-    assert desk.keeper.wait()
+    assert desk.writer.wait()
     assert labels_in(path).any()
 
 
 def test_steps_after_one_that_cannot_be_packed_wait_behind_it(desk, path):
     """Without it they would paint other voxels, and Undo would undo another step."""
     place(desk.annotation, mask_of(3, 4, 8, 9))
-    assert desk.keeper.wait()
+    assert desk.writer.wait()
     before, n_written = desk.annotation.labels.copy(), len(desk.annotation.log)
     keep = desk.annotation.on_step
     desk.annotation.on_step = lambda step: keep(
@@ -324,12 +324,12 @@ def test_steps_after_one_that_cannot_be_packed_wait_behind_it(desk, path):
     brush(desk.annotation, 3, [5, 6], [5, 5], 1)
     desk.annotation.undo()
     desk.annotation.mark_saved()
-    assert not desk.keeper.wait()
-    assert desk.keeper.n_waiting == 4
+    assert not desk.writer.wait()
+    assert desk.writer.n_waiting == 4
     (sentence,) = desk.told
-    assert "a step cannot be kept" in sentence
+    assert "a step cannot be stored" in sentence
     assert "save it to a file" in sentence
-    assert not desk.keeper.close(), "the window says that not all of it is kept"
+    assert not desk.writer.close(), "the window says that not all of it is kept"
     with JournalDatabase(path) as book:
         assert book.n_rows == n_written
     assert np.array_equal(labels_in(path), before)
@@ -337,11 +337,11 @@ def test_steps_after_one_that_cannot_be_packed_wait_behind_it(desk, path):
 
 def test_a_window_that_was_taken_over_stops_and_is_told(desk, path):
     place(desk.annotation, mask_of(3, 4, 8, 9))
-    desk.keeper.wait()
+    desk.writer.wait()
     second = Ownership(path)
     with JournalDatabase(path, head(), second.token) as book:
         place(desk.annotation, mask_of(3, 4, 8, 9, index=4))
-        desk.keeper.wait()
+        desk.writer.wait()
         assert desk.lost == [True]
         assert not read_history(book).annotation.labels[4].any()
         assert second.try_to_hold()
@@ -350,7 +350,7 @@ def test_a_window_that_was_taken_over_stops_and_is_told(desk, path):
 
 def test_who_was_taken_over_while_the_disk_was_gone_takes_nothing_back(desk, path, monkeypatch):
     place(desk.annotation, mask_of(3, 4, 8, 9))
-    desk.keeper.wait()
+    desk.writer.wait()
     with monkeypatch.context() as patched:
 
         def gone(self: JournalDatabase, row: JournalRow) -> None:
@@ -358,9 +358,9 @@ def test_who_was_taken_over_while_the_disk_was_gone_takes_nothing_back(desk, pat
 
         patched.setattr(JournalDatabase, "append", gone)
         place(desk.annotation, mask_of(3, 4, 8, 9, index=4))
-        desk.keeper.wait()
+        desk.writer.wait()
     with JournalDatabase(path, head(), "second") as book:
-        desk.keeper.wait()
+        desk.writer.wait()
         assert desk.lost == [True]
         book.append(JournalRow("undo"))
 
@@ -390,12 +390,12 @@ def test_handing_over_a_stroke_takes_the_hand_no_time(tmp_path):
     path = tmp_path / "f0.journal"
     annotation, ownership = Annotation(shape), Ownership(path)
     annotation.add_label("liver")
-    keeper = JournalWriter(path, head(shape), ownership)
+    writer = JournalWriter(path, head(shape), ownership)
     seconds = []
 
     def timed(step: object) -> None:
         began = time.perf_counter()
-        keeper.keep(row_of(step))
+        writer.store(row_of(step))
         seconds.append(time.perf_counter() - began)
 
     annotation.on_step = timed
@@ -405,7 +405,7 @@ def test_handing_over_a_stroke_takes_the_hand_no_time(tmp_path):
         rows, columns = np.mgrid[y : y + 20, x : x + 20].reshape(2, -1)
         brush(annotation, k % 4, rows, columns, 1)
     began = time.perf_counter()
-    assert keeper.close()
+    assert writer.close()
     assert time.perf_counter() - began < 5
     assert np.median(seconds) < 0.010
 
@@ -436,7 +436,7 @@ def test_no_memory_for_the_writer_is_told_and_its_rows_wait(path, monkeypatch):
     assert len(desk.told) == 1
     assert "not enough memory" in desk.told[0]
     place(desk.annotation, mask_of(4, 4, 8, 9))
-    assert desk.keeper.wait()
+    assert desk.writer.wait()
     assert desk.told[1:] == [""]
     assert np.array_equal(labels_in(path), desk.annotation.labels)
-    desk.keeper.close()
+    desk.writer.close()

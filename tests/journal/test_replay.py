@@ -25,7 +25,7 @@ from napari_medsam.journal.errors import JournalError
 from napari_medsam.journal.history import read_history
 from napari_medsam.journal.image_header import image_header_of
 from napari_medsam.journal.location import journal_path
-from napari_medsam.journal.replay import ask_again, write_history
+from napari_medsam.journal.replay import repeat_prompts, write_history
 from tests.formats.dicom_files import write_slice
 from tests.tiny_model import TinyMedSam
 
@@ -116,7 +116,7 @@ def test_asking_again_gives_the_stored_masks(nifti, tiny):
     annotate(image, tiny)
     with JournalDatabase(journal_path(image.volume.fingerprint)) as book:
         history = read_history(book)
-    asked = list(ask_again(history, image.volume, lambda identity: tiny))
+    asked = list(repeat_prompts(history, image.volume, lambda identity: tiny))
     assert [(one.kind, one.dice) for one in asked] == [("box", 1.0)] + [("propagate", 1.0)] * 2
 
 
@@ -132,7 +132,7 @@ def test_another_model_is_told_by_its_dice(nifti, tiny):
             decoded.logits[..., : decoded.logits.shape[-1] // 2] = -8
             return decoded
 
-    asked = list(ask_again(history, image.volume, lambda identity: Half()))
+    asked = list(repeat_prompts(history, image.volume, lambda identity: Half()))
     assert all(one.dice < 0.9 for one in asked)
 
 
@@ -143,7 +143,7 @@ def test_prompts_on_the_command_line_report_dice(nifti, tiny, tmp_path, capsys, 
     arguments = ["replay", image.volume.fingerprint, "-o", str(tmp_path / "a.nii.gz"), "--prompts"]
     assert main(arguments) == 2
     assert main([*arguments, "--image", str(nifti)]) == 0
-    assert "3 masks asked again: Dice 1.0000 (lowest 1.0000)" in capsys.readouterr().out
+    assert "3 masks recomputed: Dice 1.0000 (lowest 1.0000)" in capsys.readouterr().out
 
 
 def test_weights_that_are_not_here_are_a_sentence(nifti, tiny, tmp_path, capsys, monkeypatch):

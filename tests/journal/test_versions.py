@@ -89,9 +89,9 @@ def test_one_that_was_only_begun_is_written_on() -> None:
     assert not opened.problem
     assert opened.history is not None
     assert opened.history.rows == ()
-    keeper = JournalWriter(path, opened.head, opened.ownership)
-    keeper.keep(JournalRow("saved"))
-    assert keeper.close()
+    writer = JournalWriter(path, opened.head, opened.ownership)
+    writer.store(JournalRow("saved"))
+    assert writer.close()
     assert [row.kind for row in read_journal(path).rows] == ["saved"]
 
 

@@ -72,7 +72,7 @@ class TinyModelSource:
     others: dict[str, TinyMedSam] = field(default_factory=dict)
     routes: dict[str, str] = field(default_factory=dict)
     pages: dict[str, str] = field(default_factory=dict)
-    wished: PrecisionPreference = "f32"
+    stored_preference: PrecisionPreference = "f32"
     opened: list[PrecisionPreference] = field(default_factory=list)
     fast_is_safe: bool | None = None  # None: not measured yet
     will_be_safe: bool = True
@@ -101,22 +101,22 @@ class TinyModelSource:
             raise ValueError("No model is installed.")
         return "tiny", "TinyMedSam is for anything."
 
-    def open(self, name: str, wish: PrecisionPreference) -> TinyMedSam:
-        self.opened.append(wish)
+    def open(self, name: str, preference: PrecisionPreference) -> TinyMedSam:
+        self.opened.append(preference)
         return self.model if name == "tiny" else self.others[name]
 
-    def wish(self) -> PrecisionPreference:
-        return self.wished
+    def preference(self) -> PrecisionPreference:
+        return self.stored_preference
 
-    def keep_wish(self, wish: PrecisionPreference) -> None:
-        self.wished = wish
+    def store_preference(self, preference: PrecisionPreference) -> None:
+        self.stored_preference = preference
 
     def is_measured(self, name: str) -> bool:
         return self.fast_is_safe is not None
 
-    def measure(self, name: str, tell: Callable[[str], None]) -> bool:
+    def measure(self, name: str, report: Callable[[str], None]) -> bool:
         self.fast_is_safe = self.will_be_safe
-        tell("bf16 was measured.")
+        report("bf16 was measured.")
         return self.fast_is_safe
 
     def install(

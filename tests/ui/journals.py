@@ -21,9 +21,9 @@ def kept(desk: Desk) -> History:
     """What the journal of the open case holds, once all is written."""
     journal = desk.controller.journals.of(desk.controller.case)
     assert journal is not None
-    assert journal.keeper is not None
-    assert journal.keeper.wait()
-    with JournalDatabase(journal.keeper.path) as book:
+    assert journal.writer is not None
+    assert journal.writer.wait()
+    with JournalDatabase(journal.writer.path) as book:
         return read_history(book)
 
 

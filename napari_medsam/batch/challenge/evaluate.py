@@ -96,11 +96,11 @@ def means(scores: Sequence[CaseScore]) -> dict[str, dict[str, float]]:
     its number of cases.
     """
     table: dict[str, dict[str, float]] = {}
-    for modality in sorted({one.modality for one in scores}):
-        own = [one.score for one in scores if one.modality == modality and one.score]
+    for modality in sorted({case.modality for case in scores}):
+        own = [case.score for case in scores if case.modality == modality and case.score]
         if own:
             table[modality] = {"n": len(own)} | {
-                name: float(np.mean([getattr(one, name) for one in own])) for name in FIGURES
+                name: float(np.mean([getattr(score, name) for score in own])) for name in FIGURES
             }
     if table:
         table["all"] = {"n": sum(row["n"] for row in table.values())} | {
@@ -114,30 +114,32 @@ def scores_as_json(scores: Sequence[CaseScore]) -> dict[str, Any]:
     return {
         "means": means(scores),
         "cases": [
-            {"case": one.case, "modality": one.modality, **asdict(one.score)}
-            for one in scores
-            if one.score is not None
+            {"case": case.case, "modality": case.modality, **asdict(case.score)}
+            for case in scores
+            if case.score is not None
         ],
-        "failed": [{"case": one.case, "why": one.why} for one in scores if one.score is None],
+        "failed": [{"case": case.case, "why": case.why} for case in scores if case.score is None],
     }
 
 
 def write_scores_csv(path: Path, scores: Sequence[CaseScore]) -> None:
     """Write one row per case, `case, dsc, nsd` first as in the challenge's CSV, to 4 decimals."""
     rows: list[list[object]] = []
-    for one in scores:
-        figures = [_rounded(getattr(one.score, name)) if one.score else "" for name in FIGURES]
-        rows.append([one.case, *figures, one.modality, one.score.note if one.score else one.why])
+    for case in scores:
+        figures = [_rounded(getattr(case.score, name)) if case.score else "" for name in FIGURES]
+        rows.append(
+            [case.case, *figures, case.modality, case.score.note if case.score else case.why]
+        )
     _write(path, ["case", *FIGURES, "modality", "note"], rows)
 
 
 def write_label_csv(path: Path, scores: Sequence[CaseScore]) -> None:
     """Write one row per label of each case."""
     rows: list[list[object]] = [
-        [one.case, part.label, *(_rounded(getattr(part, name)) for name in FIGURES), one.modality]
-        for one in scores
-        if one.score is not None
-        for part in one.score.labels
+        [case.case, part.label, *(_rounded(getattr(part, name)) for name in FIGURES), case.modality]
+        for case in scores
+        if case.score is not None
+        for part in case.score.labels
     ]
     _write(path, ["case", "label", *FIGURES, "modality"], rows)
 
@@ -146,9 +148,9 @@ def panels(scores: Sequence[CaseScore]) -> dict[str, dict[str, list[float]]]:
     """DSC and corrected NSD of the cases by modality, for `box_plot.save_box_plot`."""
     titles = {"dsc": "DSC", "nsd_corrected": "NSD at 2 mm (pictures: 2 pixels)"}
     found: dict[str, dict[str, list[float]]] = {title: {} for title in titles.values()}
-    for one in sorted((s for s in scores if s.score), key=lambda s: s.modality):
+    for case in sorted((s for s in scores if s.score), key=lambda s: s.modality):
         for name, title in titles.items():
-            found[title].setdefault(one.modality, []).append(getattr(one.score, name))
+            found[title].setdefault(case.modality, []).append(getattr(case.score, name))
     return found
 
 

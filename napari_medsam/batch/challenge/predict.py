@@ -166,7 +166,11 @@ def predict_cases(
     """
     jobs = _jobs(Path(inputs), boxes)
     folder = _apart(Path(inputs), Path(outputs))
-    specs = [one.spec for one in store.installed()] if model == AUTO else [store.model_spec(model)]
+    specs = (
+        [stored.spec for stored in store.installed()]
+        if model == AUTO
+        else [store.model_spec(model)]
+    )
     folder.mkdir(parents=True, exist_ok=True)
     times = None if efficiency is None else Efficiency(Path(efficiency))
     opened = cache(open_one)
@@ -208,5 +212,5 @@ def _jobs(source: Path, boxes: str | Path | None) -> list[ChallengeJob]:
 def _apart(source: Path, target: Path) -> Path:
     inside = source.resolve()
     if target.resolve() == inside or inside in target.resolve().parents:
-        raise ValueError(f"{target} is or lies in the folder that is read; choose another.")
+        raise ValueError(f"{target} is the input folder or inside it; choose another folder.")
     return target

@@ -80,9 +80,9 @@ def score(
     labels = tuple(
         _label(found == n, reference == n, int(n), orders) for n in present if 0 < n <= largest
     )
-    dsc = float(np.mean([one.dsc for one in labels]))
-    nsd = float(np.mean([one.nsd for one in labels])) if dsc > GATE else 0.0
-    corrected = float(np.mean([one.nsd_corrected for one in labels]))
+    dsc = float(np.mean([label.dsc for label in labels]))
+    nsd = float(np.mean([label.nsd for label in labels])) if dsc > GATE else 0.0
+    corrected = float(np.mean([label.nsd_corrected for label in labels]))
     return Score(dsc, nsd, corrected, labels, "; ".join(notes))
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from napari_medsam.engine.data.volume import AXES, Axis
 from napari_medsam.formats.images.read import suffix_of
 from napari_medsam.formats.labels.label_formats import BY_SUFFIX
-from napari_medsam.headless.prompt_text import AskedBox
+from napari_medsam.headless.prompt_text import RequestedBox
 from napari_medsam.storage.file_names import first_twice
 from napari_medsam.storage.paths import listed_path
 from napari_medsam.storage.text import parse_number, parse_table, read_text
@@ -41,18 +41,18 @@ class CohortRow:
 
     def __repr__(self) -> str:
         """The text with the class's first name, which is part of `Task.fingerprint` on disk."""
-        values = ", ".join(f"{one.name}={getattr(self, one.name)!r}" for one in fields(self))
+        values = ", ".join(f"{field.name}={getattr(self, field.name)!r}" for field in fields(self))
         return f"Row({values})"
 
     @property
-    def asked(self) -> AskedBox:
+    def requested_box(self) -> RequestedBox:
         """The box on its own slice; an extent is put on the middle slice, as in the original."""
         if self.reach is None:
-            return AskedBox(self.corners, self.label)
+            return RequestedBox(self.corners, self.label)
         first, last = self.reach
         middle = first + (last - first) // 2
         index = middle if self.on_slice is None else self.on_slice
-        return AskedBox(self.corners, self.label, self.axis, index)
+        return RequestedBox(self.corners, self.label, self.axis, index)
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def _row(cells: dict[str, str], *, has_decimal_comma: bool) -> CohortRow:
     corners = (x0, y0, x1, y1)
     if not any(_text(cells, name) for name in ("axis", "first", "last")):
         return CohortRow(corners, label, None, None)
-    axis = next((one for one in AXES if one == (_text(cells, "axis").lower() or "z")), None)
+    axis = next((known for known in AXES if known == (_text(cells, "axis").lower() or "z")), None)
     if axis is None:
         raise ValueError(f"the axis is {_text(cells, 'axis')!r}; it is z, y or x.")
     first, last = _index(cells, "first"), _index(cells, "last")

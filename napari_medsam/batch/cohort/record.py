@@ -111,9 +111,11 @@ def trust_by_label(result: Answer) -> dict[int, dict[int, float]]:
     trust = track_confidences(request, result.found)
     if request.seeds is None:
         trust = {
-            (one.box, index): value
-            for one in result.found
-            for index, value in slice_confidences({one.mask.slice.index: one.mask}).items()
+            (box_mask.box, index): value
+            for box_mask in result.found
+            for index, value in slice_confidences(
+                {box_mask.mask.slice.index: box_mask.mask}
+            ).items()
         }
     found: dict[int, dict[int, float]] = {}
     for (box, index), value in trust.items():
@@ -123,5 +125,5 @@ def trust_by_label(result: Answer) -> dict[int, dict[int, float]]:
 
 
 def _slices(result: Answer, label: int) -> int:
-    masks = (one.mask for one in result.found if one.label == label)
+    masks = (box_mask.mask for box_mask in result.found if box_mask.label == label)
     return len({mask.slice for mask in masks if not mask.is_empty})

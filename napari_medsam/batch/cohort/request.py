@@ -10,7 +10,7 @@ from napari_medsam.engine.data.intensity_window import parse_window
 from napari_medsam.engine.data.volume import Volume
 from napari_medsam.engine.propagation.seeds import Seed
 from napari_medsam.engine.propagation.slice_ranges import seeds_over
-from napari_medsam.formats.common.default_window import window_asked
+from napari_medsam.formats.common.default_window import requested_window
 from napari_medsam.formats.images.read import read_image
 from napari_medsam.headless.run import Request, place_boxes
 
@@ -26,8 +26,8 @@ def case_request(case: CohortCase, *, compat: bool = False, window: str = "auto"
         A box is outside the image, or the window is unknown.
     """
     image = read_image(case.path)
-    placed, table = place_boxes([row.asked for row in case.rows], image.volume)
-    shown = parse_window(image.volume, window) if compat else window_asked(image, window)
+    placed, table = place_boxes([row.requested_box for row in case.rows], image.volume)
+    shown = parse_window(image.volume, window) if compat else requested_window(image, window)
     seeds = _seeds(case.rows, placed, image.volume)
     is_extent = seeds is not None and case.rows[0].on_slice is None
     return Request(image, placed, table, shown, seeds, compat, is_extent=is_extent)
@@ -40,13 +40,13 @@ def _seeds(
     if volume.is_flat:
         return None
     found: dict[int, Seed] = {}
-    for n, (row, one) in enumerate(zip(rows, placed, strict=True)):
+    for n, (row, box) in enumerate(zip(rows, placed, strict=True)):
         if row.reach is None:
             raise ValueError("This image has several slices, so every box needs first and last.")
         if row.on_slice is None:
-            found[n] = Seed(one.box, *row.reach, one.label)
-    for label in {one.label for one in placed} if not found else ():
-        own = [n for n, one in enumerate(placed) if one.label == label]
+            found[n] = Seed(box.box, *row.reach, box.label)
+    for label in {box.label for box in placed} if not found else ():
+        own = [n for n, box in enumerate(placed) if box.label == label]
         reaches = [row.reach for n, row in enumerate(rows) if n in own and row.reach]
         first, last = min(r[0] for r in reaches), max(r[1] for r in reaches)
         shared = seeds_over([placed[n] for n in own], first, last, volume)

@@ -79,9 +79,9 @@ def needs_a_look(label: LabelRecord) -> bool:
 
 
 def summary_in_words(records: Sequence[CaseRecord]) -> str:
-    """Text such as "40 cases, 3 to look at, 1 failed"."""
+    """Text such as "40 cases, 3 to review, 1 failed"."""
     n_failed = sum(bool(record["why"]) for record in records)
-    n_look = sum(any(map(needs_a_look, record["labels"])) for record in records)
+    n_uncertain = sum(any(map(needs_a_look, record["labels"])) for record in records)
     cases = f"{len(records)} case" + ("" if len(records) == 1 else "s")
-    words = [cases, f"{n_look} to look at" if n_look else "none to look at"]
+    words = [cases, f"{n_uncertain} to review" if n_uncertain else "none to review"]
     return ", ".join([*words, f"{n_failed} failed"] if n_failed else words)

@@ -56,6 +56,6 @@ class Task:
         # tests/whole_program/test_files_of_earlier_versions.py pins the text:
         # if it changes, finished cases are segmented again.
         state = self.case.path.stat()
-        asked = (self.case.rows, self.model, self.compat, self.window)
-        text = repr((asked, self.case.path.name, state.st_size, state.st_mtime_ns))
+        request = (self.case.rows, self.model, self.compat, self.window)
+        text = repr((request, self.case.path.name, state.st_size, state.st_mtime_ns))
         return hashlib.sha256(text.encode()).hexdigest()

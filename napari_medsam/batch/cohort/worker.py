@@ -64,7 +64,7 @@ def _model(task: Task, request: Request) -> tuple[str, SamModel]:
     name = task.model
     if name == AUTO:
         modality = request.image.volume.modality or challenge_modality(task.case.path)
-        name = resolve(AUTO, modality, [one.spec for one in store.installed()])[0].name
+        name = resolve(AUTO, modality, [stored.spec for stored in store.installed()])[0].name
     return name, _opened(name, task.threads)
 
 

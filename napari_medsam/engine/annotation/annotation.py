@@ -192,8 +192,8 @@ class Annotation:
         ValueError
             There is no such label, or it is locked.
         """
-        gone = self._unlocked(number)
-        table = tuple(label for label in self.table if label is not gone)
+        label_removed = self._unlocked(number)
+        table = tuple(label for label in self.table if label is not label_removed)
         boxes = tuple(b for b in self.boxes if b.label == number)
         event = Event(
             "clear",
@@ -364,11 +364,11 @@ class Annotation:
 
     def remove_boxes(self, box_ids: Sequence[int]) -> Event | None:
         """Remove boxes; their masks stay. None if none of the boxes exists."""
-        gone = tuple(self._boxes[i] for i in box_ids if i in self._boxes)
-        if not gone:
+        removed = tuple(self._boxes[i] for i in box_ids if i in self._boxes)
+        if not removed:
             return None
         event = Event(
-            "boxes", time.time(), tuple(sorted({b.label for b in gone})), boxes_before=gone
+            "boxes", time.time(), tuple(sorted({b.label for b in removed})), boxes_before=removed
         )
         return self._commit(event, write=False)
 
@@ -552,12 +552,12 @@ class Annotation:
         """Change the state to that after an event, or before it; `write` the voxels as well."""
         if write:  # first, so that nothing changes if memory runs out
             self._label_volume.apply_all(event.change, forward=forward)
-        gone, come = event.boxes_before, event.boxes_after
+        removed, added = event.boxes_before, event.boxes_after
         if not forward:
-            gone, come = come, gone
-        for placed in gone:
+            removed, added = added, removed
+        for placed in removed:
             self._boxes.pop(placed.box_id, None)
-        self._boxes.update({placed.box_id: placed for placed in come})
+        self._boxes.update({placed.box_id: placed for placed in added})
         back, marked = event.accepted_before, event.accepted_after
         if not forward:
             back, marked = marked, back
@@ -576,9 +576,9 @@ class Annotation:
         patches = []
         for index in np.flatnonzero((self.labels == number).any(axis=(1, 2))):
             plane, origin = self.labels[index].copy(), self._label_volume.origins[index].copy()
-            gone = plane == number
-            plane[gone] = 0
-            origin[gone] = Origin.NONE
+            cleared = plane == number
+            plane[cleared] = 0
+            origin[cleared] = Origin.NONE
             patches.append(self._label_volume.patch(SliceRef("z", int(index)), 0, 0, plane, origin))
         return tuple(p for p in patches if p is not None)
 

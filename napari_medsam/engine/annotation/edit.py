@@ -134,12 +134,12 @@ class Edit:
         self._labels.add(label)
         plane = plane_index(where.axis, where.index)
         labels, origins = self._label_volume.labels[plane], self._label_volume.origins[plane]
-        gone = (labels == label) & (origins == Origin.PROPAGATED.value)
-        if near is not None and gone.any():
-            gone = parts_touching(gone, near)
+        cleared = (labels == label) & (origins == Origin.PROPAGATED.value)
+        if near is not None and cleared.any():
+            cleared = parts_touching(cleared, near)
         new, new_origin = labels.copy(), origins.copy()
-        new[gone] = 0
-        new_origin[gone] = Origin.NONE
+        new[cleared] = 0
+        new_origin[cleared] = Origin.NONE
         return self._write(where.whole, 0, 0, new, new_origin)
 
     def set_confidence(

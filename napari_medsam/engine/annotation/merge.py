@@ -14,7 +14,7 @@ Labels = NDArray[np.unsignedinteger]
 
 
 def merge_labels(
-    there: Labels, table: Sequence[Label], new: Labels, names: Sequence[Label]
+    existing: Labels, table: Sequence[Label], new: Labels, names: Sequence[Label]
 ) -> tuple[NDArray[np.uint32], tuple[Label, ...]]:
     """Merge new labels (Z, Y, X) into existing ones; voxels that have a label keep it.
 
@@ -35,10 +35,10 @@ def merge_labels(
     """
     old = {label.number: label for label in table}
     come = {label.number: label for label in names}
-    used = {int(n) for n in np.unique(there)} - {0}
+    used = {int(n) for n in np.unique(existing)} - {0}
     next_free = max((*old, *used, 0)) + 1
-    combined = there.astype(np.uint32)
-    free = there == 0
+    combined = existing.astype(np.uint32)
+    free = existing == 0
     rows = []
     for number in (int(n) for n in np.unique(new) if n):
         label = come.get(number) or Label.default(number)
@@ -54,6 +54,6 @@ def merge_labels(
 def _moved(label: Label, number: int, known: dict[int, Label]) -> Label:
     """A label under another number, and with another colour if a known label has the same one."""
     name = default_name(number) if label.name == default_name(label.number) else label.name
-    taken = {one.color for one in known.values() if one is not label}
+    taken = {other.color for other in known.values() if other is not label}
     color = default_color(number) if label.color in taken else label.color
     return replace(label, number=number, name=name, color=color)

@@ -48,7 +48,7 @@ class _LazySequence(Sequence[T]):
     def __getitem__(self, index: slice) -> tuple[T, ...]: ...
     def __getitem__(self, index: int | slice) -> T | tuple[T, ...]:
         n = range(len(self))[index]
-        return self._item(n) if isinstance(n, int) else tuple(self._item(one) for one in n)
+        return self._item(n) if isinstance(n, int) else tuple(self._item(i) for i in n)
 
     @abstractmethod
     def _item(self, n: int) -> T: ...
@@ -100,9 +100,9 @@ class _PackedRecords(_LazySequence[T]):
 
 def _deflated(records: Sequence[Record]) -> bytes:
     rows, numbers, pieces = zip(*records, strict=True)
-    sizes = [[len(piece) for piece in one] for one in pieces]
+    sizes = [[len(piece) for piece in record] for record in pieces]
     heads = (_int32(rows), np.array(numbers, np.float64), _int32(sizes))
-    parts = [head.tobytes() for head in heads] + [piece for one in pieces for piece in one]
+    parts = [head.tobytes() for head in heads] + [piece for record in pieces for piece in record]
     return zlib.compress(b"".join(parts))
 
 
@@ -192,7 +192,7 @@ class PackedPatches(_PackedRecords[Patch]):
 def _of_patch(patch: Patch) -> Record:
     row = (AXES.index(patch.axis), patch.index, patch.y0, patch.x0, *patch.shape)
     values = (patch.bits, patch.old, patch.new, patch.old_origin, patch.new_origin)
-    return row, (), [one.tobytes() for one in values]
+    return row, (), [array.tobytes() for array in values]
 
 
 class PackedLabelSlices(_LazySequence[NumberedSlice | None]):
@@ -206,11 +206,11 @@ class PackedLabelSlices(_LazySequence[NumberedSlice | None]):
     def __len__(self) -> int:
         return len(self._rows) // 12
 
-    def __contains__(self, one: object) -> bool:
+    def __contains__(self, item: object) -> bool:
         """Search the packed bytes: this runs for each slice and each propagation of the log."""
-        if not isinstance(one, tuple):
-            return any(one is None for one in self)
-        wanted = _packed_row(one)
+        if not isinstance(item, tuple):
+            return any(item is None for item in self)
+        wanted = _packed_row(item)
         found = self._rows.find(wanted)
         while found > 0 and found % 12:
             found = self._rows.find(wanted, found + 1)
@@ -226,8 +226,8 @@ class PackedLabelSlices(_LazySequence[NumberedSlice | None]):
 
 
 @lru_cache(maxsize=16)
-def _packed_row(one: NumberedSlice) -> bytes:
-    return _packed_rows([one])
+def _packed_row(numbered: NumberedSlice) -> bytes:
+    return _packed_rows([numbered])
 
 
 def _packed_rows(slices: Sequence[NumberedSlice | None]) -> bytes:
@@ -242,7 +242,7 @@ class PackedConfidences(_LazySequence[tuple[NumberedSlice, float | None]]):
     __slots__ = ("_slices", "_values")
 
     def __init__(self, trust: Sequence[tuple[NumberedSlice, float | None]]) -> None:
-        self._slices = PackedLabelSlices([one for one, _ in trust])
+        self._slices = PackedLabelSlices([where for where, _ in trust])
         values = [np.nan if value is None else value for _, value in trust]
         self._values = np.array(values, np.float64).tobytes()
 
@@ -251,9 +251,9 @@ class PackedConfidences(_LazySequence[tuple[NumberedSlice, float | None]]):
 
     def __iter__(self) -> Iterator[tuple[NumberedSlice, float | None]]:
         values = np.frombuffer(self._values, np.float64).tolist()
-        for one, value in zip(self._slices, values, strict=True):
-            if one is not None:
-                yield one, value if value == value else None  # NaN equals nothing
+        for where, value in zip(self._slices, values, strict=True):
+            if where is not None:
+                yield where, value if value == value else None  # NaN equals nothing
 
     def _item(self, n: int) -> tuple[NumberedSlice, float | None]:
         return next(pair for k, pair in enumerate(self) if k == n)

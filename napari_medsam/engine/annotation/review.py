@@ -130,8 +130,8 @@ def confidences(masks: Mapping[int, SliceMask]) -> Confidences:
 
 def doubtful(found: Mapping[int, float], settled: Set[int] = frozenset()) -> list[int]:
     """The slices below `DOUBTFUL` that are not settled, the worst first."""
-    open_ones = (i for i, c in found.items() if c < DOUBTFUL and i not in settled)
-    return sorted(open_ones, key=lambda i: (found[i], i))
+    unsettled = (i for i, c in found.items() if c < DOUBTFUL and i not in settled)
+    return sorted(unsettled, key=lambda i: (found[i], i))
 
 
 def next_doubtful(order: list[int], shown: int | None) -> int | None:
@@ -142,7 +142,7 @@ def next_doubtful(order: list[int], shown: int | None) -> int | None:
 
 
 def summary(by_label: Iterable[Mapping[int, float]], n_slices: int) -> str:
-    """Text such as "54 slices, 3 to look at"."""
+    """Text such as "54 slices, 3 to review"."""
     n_doubtful = len({i for found in by_label for i in doubtful(found)})
     slices = f"{n_slices} slice" + ("" if n_slices == 1 else "s")
-    return f"{slices}, {n_doubtful} to look at" if n_doubtful else f"{slices}, none in doubt"
+    return f"{slices}, {n_doubtful} to review" if n_doubtful else f"{slices}, none uncertain"

@@ -90,24 +90,24 @@ class ReviewIndex:
 
 
 def extent_along(
-    annotation: Annotation, axis: Axis, label: int, inside: tuple[int, int], reach: tuple[int, int]
+    annotation: Annotation, axis: Axis, label: int, known: tuple[int, int], limits: tuple[int, int]
 ) -> tuple[int, int]:
     """First and last slice of a label, going outward until a slice does not have it.
 
     Parameters
     ----------
-    inside
+    known
         First and last slice to start from.
-    reach
+    limits
         First and last slice to go to at most.
     """
 
     def has(index: int) -> bool:
         return bool((annotation.labels[plane_index(axis, index)] == label).any())
 
-    first, last = inside
-    while first > reach[0] and has(first - 1):
+    first, last = known
+    while first > limits[0] and has(first - 1):
         first -= 1
-    while last < reach[1] and has(last + 1):
+    while last < limits[1] and has(last + 1):
         last += 1
     return first, last

@@ -91,8 +91,8 @@ class SliceMask:
         height = min(y_max, box.y_max) - max(y_min, box.y_min) + 1
         shared = max(width, 0.0) * max(height, 0.0)
         own = (x_max - x_min + 1) * (y_max - y_min + 1)
-        asked = (box.width + 1) * (box.height + 1)
-        return shared / (own + asked - shared)
+        box_area = (box.width + 1) * (box.height + 1)
+        return shared / (own + box_area - shared)
 
     @property
     def evidence(self) -> float:

@@ -147,8 +147,8 @@ class Predictor:
                     yield self.cache.get(self.key(view)) or next(self._encode([view]))
 
     def embedding(self, view: SliceRef) -> Embedding:
-        with contextlib.closing(self.embeddings([view])) as one:
-            return next(one)
+        with contextlib.closing(self.embeddings([view])) as embeddings:
+            return next(embeddings)
 
     def _encode(self, views: Sequence[SliceRef]) -> Generator[Embedding, None, None]:
         frames = [self.frame(view) for view in views]

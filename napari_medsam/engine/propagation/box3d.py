@@ -62,10 +62,10 @@ def worth(masks: Masks, box: BoxPrompt) -> float:
         return 0.0
     extents = np.array([mask.extent for mask in found], dtype=np.float64)
     low, high = extents[:, :2].min(axis=0), extents[:, 2:].max(axis=0)
-    asked_low = np.array([box.x_min, box.y_min])
-    asked_high = np.array([box.x_max, box.y_max])
-    shared = np.prod(np.maximum(np.minimum(high, asked_high) - np.maximum(low, asked_low) + 1, 0.0))
-    union = np.prod(high - low + 1) + np.prod(asked_high - asked_low + 1) - shared
+    given_low = np.array([box.x_min, box.y_min])
+    given_high = np.array([box.x_max, box.y_max])
+    shared = np.prod(np.maximum(np.minimum(high, given_high) - np.maximum(low, given_low) + 1, 0.0))
+    union = np.prod(high - low + 1) + np.prod(given_high - given_low + 1) - shared
     filled = float(shared / union) * len(found) / len(masks)
     return filled + float(np.mean([mask_confidence(mask) for mask in masks.values()]))
 

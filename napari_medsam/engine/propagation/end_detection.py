@@ -63,7 +63,7 @@ class EndDetector:
             return [mask]
         self.last = emptied(mask)
         beyond = self._masks[self._sure :]
-        return [emptied(one) for one in beyond if one is mask or not one.is_empty]
+        return [emptied(m) for m in beyond if m is mask or not m.is_empty]
 
     def _ends_with(self, mask: SliceMask) -> bool:
         if mask.is_empty:

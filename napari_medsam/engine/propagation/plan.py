@@ -71,7 +71,7 @@ class PropagationTarget:
         """The boxes of `keyframe_boxes` as keyframes, with their fixed masks."""
         return {i: Keyframe(box, self.fixed_masks.get(i)) for i, box in self.keyframe_boxes.items()}
 
-    def asked(self, first: int, last: int) -> list[BoxPrompt]:
+    def free_boxes(self, first: int, last: int) -> list[BoxPrompt]:
         """A box on each slice from `first` to `last`, both included, without a fixed mask."""
         free = [i for i in range(first, last + 1) if i not in self.fixed_masks]
         return interpolate(self.keyframe_boxes.values(), free)
@@ -159,10 +159,10 @@ def target_of(
         (b for b in boxes if b.label == seed.label and b.box.slice.axis == seed.box.slice.axis),
         key=lambda placed: placed.box.slice.index,
     )
-    one = tuple(own) if are_one_object([placed.box for placed in own]) else (seed,)
-    ids = [placed.box_id for placed in one]
+    of_object = tuple(own) if are_one_object([placed.box for placed in own]) else (seed,)
+    ids = [placed.box_id for placed in of_object]
     key = min((keys[i] for i in ids if keys and i in keys), default=min(ids))
-    return PropagationTarget(one, key, _own_parts(one, fixed_masks or {}))
+    return PropagationTarget(of_object, key, _own_parts(of_object, fixed_masks or {}))
 
 
 def _own_parts(
@@ -191,7 +191,7 @@ def plan_targets(targets: Sequence[PropagationTarget], first: int, last: int) ->
                 f"{target.high}."
             )
         slices = list(target.keyframe_boxes)
-        track = target.asked(max(slices[0], first), min(slices[-1], last))
+        track = target.free_boxes(max(slices[0], first), min(slices[-1], last))
         if len(slices) > 1 and track:
             tracks.append((target, track))
         seeds += _outward(target, first, last)
@@ -232,8 +232,8 @@ def plan_span(target: PropagationTarget, edited: int, first: int, last: int) -> 
         return _tracked(target, *between)
     inner = [i for i in slices if i != edited]
     ends = [edited] if edited in slices else [slices[0] if edited < slices[0] else slices[-1]]
-    track = target.asked(*sorted((ends[0], _nearest(inner, edited)))) if inner else []
-    outward = [(one, seed) for one, seed in _outward(target, first, last) if seed.start in ends]
+    track = target.free_boxes(*sorted((ends[0], _nearest(inner, edited)))) if inner else []
+    outward = [(part, seed) for part, seed in _outward(target, first, last) if seed.start in ends]
     return PropagationPlan(((target, track),) if track else (), tuple(outward))
 
 
@@ -251,12 +251,12 @@ def plan_beyond(
     between = span_of(slices, index)
     if between is not None:
         return _tracked(fixed, *between)
-    seeds = [(one, seed) for one, seed in _outward(fixed, first, last) if seed.start == index]
+    seeds = [(part, seed) for part, seed in _outward(fixed, first, last) if seed.start == index]
     return PropagationPlan(seeds=tuple(seeds))
 
 
 def _tracked(target: PropagationTarget, first: int, last: int) -> PropagationPlan:
-    track = target.asked(first, last)
+    track = target.free_boxes(first, last)
     return PropagationPlan(((target, track),) if track else ())
 
 

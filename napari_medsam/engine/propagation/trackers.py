@@ -139,15 +139,15 @@ class AdaptiveTrackers:
     def _masks(
         self,
         whole: Embedding,
-        asked: Sequence[tuple[int, BoxPrompt]],
+        prompts: Sequence[tuple[int, BoxPrompt]],
         decode: Callable[..., list[SliceMask]] = decode_on_crops,
     ) -> dict[int, list[SliceMask]]:
         """The masks of (seed index, box) pairs by seed, in one decoder call per view."""
-        boxes = [box for _, box in asked]
-        crops = [self._crop(n, box, whole) for n, box in asked]
+        boxes = [box for _, box in prompts]
+        crops = [self._crop(n, box, whole) for n, box in prompts]
         masks = decode(self._predictor, whole, boxes, crops)
         found: dict[int, list[SliceMask]] = {}
-        for (n, _), mask in zip(asked, masks, strict=True):
+        for (n, _), mask in zip(prompts, masks, strict=True):
             found.setdefault(n, []).append(mask)
         return found
 

@@ -78,7 +78,7 @@ def _rings(mask: NDArray[np.bool_]) -> list[tuple[Ring, tuple[int, int]]]:
     """
     padded = np.pad(mask, 1)
     inside = padded[1:-1, 1:-1]
-    ways: dict[tuple[Corner, Corner], tuple[int, int]] = {}
+    edges: dict[tuple[Corner, Corner], tuple[int, int]] = {}
     for neighbour, begin, step in (
         (padded[:-2, 1:-1], (0, 0), (1, 0)),
         (padded[1:-1, 2:], (1, 0), (0, 1)),
@@ -87,17 +87,17 @@ def _rings(mask: NDArray[np.bool_]) -> list[tuple[Ring, tuple[int, int]]]:
     ):
         for row, column in np.argwhere(inside & ~neighbour).tolist():
             corner = (column + begin[0], row + begin[1])
-            ways[corner, step] = (row, column)
+            edges[corner, step] = (row, column)
     rings = []
-    for (corner, step), pixel in list(ways.items()):
+    for (corner, step), pixel in list(edges.items()):
         ring: Ring = []
-        while (corner, step) in ways:
-            del ways[corner, step]
+        while (corner, step) in edges:
+            del edges[corner, step]
             ring.append(corner)
             corner = (corner[0] + step[0], corner[1] + step[1])
             # Where four edges meet, the right turn remains at the same pixel.
             turns = ((-step[1], step[0]), step, (step[1], -step[0]))
-            step = next((turn for turn in turns if (corner, turn) in ways), step)
+            step = next((turn for turn in turns if (corner, turn) in edges), step)
         if ring:
             rings.append((_corners_only(ring), pixel))
     return rings

@@ -53,7 +53,7 @@ def window_named(image: ImageFile, name: str) -> Window:
     return window
 
 
-def window_asked(image: ImageFile, text: str) -> Window:
+def requested_window(image: ImageFile, text: str) -> Window:
     """As `window_named`, or "LOWER,UPPER"; "auto" follows the header as the screen does."""
     if text == AUTO:
         text = first_window(image)

@@ -52,7 +52,7 @@ class SeveralSeries(ReadError):
     """The folder holds several DICOM series and none was chosen; `series` lists them."""
 
     def __init__(self, name: str, series: Sequence[Description]) -> None:
-        lines = "; ".join(one.one_line() for one in series)
+        lines = "; ".join(item.one_line() for item in series)
         super().__init__(f"{name} holds {len(series)} series, choose one by its UID: {lines}")
         self.series = tuple(series)
 

@@ -94,7 +94,9 @@ def read_label_table(path: str | os.PathLike[str]) -> tuple[Label, ...]:
             if int(number) == 0:
                 continue
             color = (int(red) / 255, int(green) / 255, int(blue) / 255)
-            known: LabelState = next((one for one in LABEL_STATES if one == state), "")
+            known: LabelState = next(
+                (known_state for known_state in LABEL_STATES if known_state == state), ""
+            )
             label = Label(int(number), name, color, state=known, locked=known == "done")
             table.append(with_term(label, _term(words)) if len(words) == 6 else label)
         except ValueError as error:
@@ -171,18 +173,18 @@ def _itk_snap_rows(text: str) -> list[tuple[int, list[str]]]:
 
 def _csv_table(table: Sequence[Label]) -> list[tuple[object, ...]]:
     """Header and rows; columns that no label has anything for are left out."""
-    coded = any(isinstance(one, CodedLabel) for one in table)
-    stated = any(one.state for one in table)
+    coded = any(isinstance(label, CodedLabel) for label in table)
+    stated = any(label.state for label in table)
     header: tuple[object, ...] = CSV_COLUMNS
     header += (CODE_COLUMNS if coded else ()) + ((STATE_COLUMN,) if stated else ())
-    return [header, *(_csv_row(one, coded=coded, stated=stated) for one in table)]
+    return [header, *(_csv_row(label, coded=coded, stated=stated) for label in table)]
 
 
 def _csv_row(label: Label, *, coded: bool, stated: bool) -> tuple[object, ...]:
     row: tuple[object, ...] = (label.number, label.name, *rgb_255(label.color))
     if coded:
         term = term_of(label)
-        words = [(one.value, one.scheme, one.meaning) for one in (term.type, term.category)]
+        words = [(code.value, code.scheme, code.meaning) for code in (term.type, term.category)]
         row += (*words[0], *words[1])
     return (*row, label.state) if stated else row
 

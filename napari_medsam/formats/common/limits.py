@@ -23,7 +23,7 @@ def require_memory(shape: tuple[int, ...], bytes_each: int, path: Path) -> None:
     free = free_memory()
     if needed > free * HEADROOM:
         raise ReadError(
-            f"{path.name} asks for {size_text(needed)} of memory ({' x '.join(map(str, shape))} "
+            f"{path.name} needs {size_text(needed)} of memory ({' x '.join(map(str, shape))} "
             f"voxels) and this computer has {size_text(free)} free: the header is damaged, or the "
             f"image must be cropped or read on a larger computer."
         )

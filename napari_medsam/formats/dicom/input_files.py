@@ -1,16 +1,10 @@
 """The files of a DICOM image: from a folder, a file, a DICOMDIR's list, or a zip.
 
-The result is always a list of plain files. A zip is unpacked into a temporary folder under names
-of our own (so no entry can climb out of it), after its sizes have been added up.
+The result is always a list of plain files. A zip is unpacked into a temporary folder.
 """
 
 from __future__ import annotations
 
-import re
-import shutil
-import stat
-import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,15 +14,18 @@ from napari_medsam.formats.common.limits import size_text
 from napari_medsam.formats.common.optional_libraries import has
 from napari_medsam.formats.dicom.multi_frame import UNREADABLE, quiet_pydicom, read_dataset
 from napari_medsam.formats.dicom.validity import could_be_dicom, has_mark, is_directory_name
+from napari_medsam.storage.archives import (
+    ArchiveDamaged,
+    ArchiveTooLarge,
+    ZipLimits,
+    unpack_zip,
+)
 from napari_medsam.storage.temporary_folder import temporary_folder
 
 DIRECTORY = b"1.2.840.10008.1.3.10"
 """Media Storage Directory, the SOP class of a DICOMDIR (PS3.6 annex A)."""
-LARGEST_ZIP = 16 * 10**9
-"""Bytes a zip may unpack to: a long cardiac CT study has about 10 GB."""
-MOST_ENTRIES = 100_000
-DAMAGED_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
-"""What zipfile raises on damaged, encrypted and unknown archives."""
+ZIP_LIMITS = ZipLimits(n_files=100_000, n_bytes=16 * 10**9)
+"""A long cardiac CT study has about 10 GB."""
 
 
 @contextmanager
@@ -47,37 +44,19 @@ def unpacked_dicom(path: Path) -> Iterator[Path]:
         folder = outer / "zip"
         folder.mkdir()
         try:
-            with zipfile.ZipFile(path) as archive:
-                _unpack(archive, folder, path)
-        except DAMAGED_ZIP as error:
+            unpack_zip(path, folder, ZIP_LIMITS, flat=True)
+        except ArchiveTooLarge as large:
+            most = min(ZIP_LIMITS.n_bytes, large.usable_bytes)
+            raise ReadError(
+                f"{path.name} would unpack to {large.n_files} files of together "
+                f"{size_text(large.n_bytes)}; up to {ZIP_LIMITS.n_files} files and "
+                f"{size_text(most)} can be unpacked here. Unpack it yourself and open the folder."
+            ) from large
+        except ArchiveDamaged as error:
             raise ReadError(
                 f"{path.name} is not a zip that can be unpacked: it is damaged or encrypted."
             ) from error
         yield folder
-
-
-def _unpack(archive: zipfile.ZipFile, folder: Path, path: Path) -> None:
-    entries = [entry for entry in archive.infolist() if not entry.is_dir() and not _is_link(entry)]
-    total = sum(entry.file_size for entry in entries)
-    free = int(shutil.disk_usage(folder).free * 0.9)
-    if len(entries) > MOST_ENTRIES or total > min(LARGEST_ZIP, free):
-        raise ReadError(
-            f"{path.name} would unpack to {len(entries)} files of together {size_text(total)}; "
-            f"up to {MOST_ENTRIES} files and {size_text(min(LARGEST_ZIP, free))} can be unpacked "
-            f"here. Unpack it yourself and open the folder."
-        )
-    for number, entry in enumerate(entries):
-        last = re.sub(r"[^A-Za-z0-9._-]", "_", entry.filename.replace("\\", "/").split("/")[-1])
-        # zipfile gives no more bytes than `file_size`, whatever the entry holds.
-        with (
-            archive.open(entry) as source,
-            (folder / f"{number:06d}_{last[-60:]}").open("wb") as target,
-        ):
-            shutil.copyfileobj(source, target, 1 << 20)
-
-
-def _is_link(entry: zipfile.ZipInfo) -> bool:
-    return stat.S_ISLNK(entry.external_attr >> 16)
 
 
 def is_directory(path: Path) -> bool:
@@ -99,7 +78,7 @@ def files_of(path: Path) -> list[Path]:
     listed = _listed(path) if not path.is_dir() and has("pydicom") else []
     if listed:
         return listed
-    return sorted(one for one in folder.rglob("*") if one.is_file() and _is_candidate(one))
+    return sorted(file for file in folder.rglob("*") if file.is_file() and _is_candidate(file))
 
 
 def _listed(path: Path) -> list[Path]:
@@ -116,9 +95,9 @@ def _listed(path: Path) -> list[Path]:
     for parts in names:
         words = [str(parts)] if isinstance(parts, str) else [str(word) for word in parts or ()]
         for spelled in (words, [word.lower() for word in words]):
-            one = folder.joinpath(*spelled).resolve() if words else folder
-            if one.is_file() and folder in one.parents:
-                found.add(one)
+            file = folder.joinpath(*spelled).resolve() if words else folder
+            if file.is_file() and folder in file.parents:
+                found.add(file)
                 break
     return sorted(found)
 

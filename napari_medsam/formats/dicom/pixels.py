@@ -43,17 +43,17 @@ def slice_pixels(slices: tuple[SliceHeader | None, ...]) -> list[NDArray[Any] | 
     """The pixels of each slice; a file of many slices is decoded once."""
     files: dict[Path, NDArray[Any]] = {}
     pixels: list[NDArray[Any] | None] = []
-    for one in slices:
-        if one is None:
+    for header in slices:
+        if header is None:
             pixels.append(None)
-        elif one.frame is None:
-            pixels.append(decoded(one)[0])
+        elif header.frame is None:
+            pixels.append(decoded(header)[0])
         else:
-            if one.path not in files:
-                require_pixels(one)
-                files[one.path] = _upright(stored_frames(one.path), one)
-            slope, intercept = one.rescale
-            stored = files[one.path][one.frame]
+            if header.path not in files:
+                require_pixels(header)
+                files[header.path] = _upright(stored_frames(header.path), header)
+            slope, intercept = header.rescale
+            stored = files[header.path][header.frame]
             plain = (slope, intercept) == (1.0, 0.0)
             pixels.append(_narrow(stored if plain else stored * slope + intercept))
     return pixels
@@ -101,15 +101,15 @@ def _narrow(array: NDArray[Any]) -> NDArray[Any]:
 
 def stacked(pixels: list[NDArray[Any] | None]) -> NDArray[Any]:
     """Put slices together; a missing one is filled with the lowest value of the others."""
-    present = [one for one in pixels if one is not None]
-    dtype = np.result_type(*{one.dtype for one in present})
+    present = [plane for plane in pixels if plane is not None]
+    dtype = np.result_type(*{plane.dtype for plane in present})
     if dtype.itemsize > 4:
         dtype = np.dtype(np.float32)
-    lowest = min(one.min() for one in present)
+    lowest = min(plane.min() for plane in present)
     volume = np.full((len(pixels), *present[0].shape), lowest, dtype=dtype)
-    for index, one in enumerate(pixels):
-        if one is not None:
-            volume[index] = one
+    for index, plane in enumerate(pixels):
+        if plane is not None:
+            volume[index] = plane
     return volume
 
 

@@ -170,7 +170,7 @@ def grid_of(stack: Stack, path: Path, frame: int = 0) -> SourceGrid:
 
 def _thumbnail(stack: Stack) -> NDArray[np.uint8] | None:
     """The middle slice, small; None if it cannot be decoded."""
-    present = [one for one in stack.slices[0] if one is not None]
+    present = [header for header in stack.slices[0] if header is not None]
     middle = present[len(present) // 2]
     try:
         (pixels,) = slice_pixels((middle,))
@@ -187,7 +187,7 @@ def _thumbnail(stack: Stack) -> NDArray[np.uint8] | None:
 
 def _as_suv(image: ImageFile, stack: Stack, frame: int) -> ImageFile:
     """The image in g/ml, or as it is; with a note either way."""
-    suv = suv_factor([one for one in stack.slices[frame] if one is not None])
+    suv = suv_factor([header for header in stack.slices[frame] if header is not None])
     if suv.factor is None:
         return replace(image, notes=(*image.notes, suv.note))
     scaled = (image.volume.voxels * np.float64(suv.factor)).astype(np.float32)

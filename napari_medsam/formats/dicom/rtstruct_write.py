@@ -26,7 +26,7 @@ from napari_medsam.formats.dicom.seg_write import MANUFACTURER, UNWRITABLE, requ
 from napari_medsam.formats.dicom.source_series import SourceSeries, make_plain, source_of
 
 STUDY = "1.2.840.10008.3.1.2.3.1"
-"""Detached Study Management, what PS3.3 C.8.8.5 asks for as the study's class."""
+"""Detached Study Management, which PS3.3 C.8.8.5 requires as the study's class."""
 LEAST_DICE = 0.98
 COPIED = (
     "PatientName",
@@ -56,7 +56,7 @@ def write_rtstruct(
         raise SaveError(
             "The image states no place in the patient, which an RTSTRUCT needs: save as .png."
         )
-    rows = [one for one in complete_table(labels_kji, table) if one.number in present]
+    rows = [label for label in complete_table(labels_kji, table) if label.number in present]
     with source_of(grid) as source:
         if not source.first.get("FrameOfReferenceUID"):
             raise SaveError(
@@ -127,7 +127,9 @@ def _structure_set(labels_kji: NDArray[Any], rows: Sequence[Label], source: Sour
 def _frame_of_reference(source: SourceSeries) -> Any:
     """The series and each of its slices, as PS3.3 C.8.8.5 nests them."""
     first = source.first
-    images = [_reference(source, k) for k, one in enumerate(source.headers) if one is not None]
+    images = [
+        _reference(source, k) for k, header in enumerate(source.headers) if header is not None
+    ]
     series = _item(SeriesInstanceUID=first.SeriesInstanceUID, ContourImageSequence=images)
     study = _item(
         ReferencedSOPClassUID=STUDY,

@@ -43,7 +43,7 @@ def grid_of_segmentation(path: Path) -> SourceGrid:
     steps = steps[steps > 1e-3]
     distance = float(steps.min()) if steps.size else first.thickness or 1.0
     places = (heights - heights.min()) / distance
-    sizes = {(one.rows, one.columns) for one in frames}
+    sizes = {(frame.rows, frame.columns) for frame in frames}
     if len(sizes) > 1 or np.abs(places - np.rint(places)).max() > OFF_GRID:
         raise ReadError(f"{path.name} has frames that make no even grid; open its image first.")
     n_planes = round(float(places.max())) + 1
@@ -60,7 +60,7 @@ def grid_of_segmentation(path: Path) -> SourceGrid:
 
 def _corners(frames: list[SliceHeader], path: Path) -> np.ndarray:
     """(n, 3) LPS mm of each frame's first pixel."""
-    placed = [one.position for one in frames if one.position is not None]
+    placed = [frame.position for frame in frames if frame.position is not None]
     if len(placed) < len(frames):
         raise ReadError(f"{path.name} does not state the positions of its frames.")
     return np.array(placed)

@@ -94,8 +94,8 @@ def other_frame_of_reference(stated: str, grid: SourceGrid) -> tuple[str, ...]:
     )
 
 
-def _number(one: tuple[int, SliceHeader, NDArray[Any]]) -> int:
-    return one[0]
+def _number(segment: tuple[int, SliceHeader, NDArray[Any]]) -> int:
+    return segment[0]
 
 
 def _voxels(
@@ -162,8 +162,8 @@ def _label_numbers(items: Sequence[Any]) -> dict[int, int]:
     """The label each segment number becomes: the one we wrote it from, else the same number."""
     own = [str(item.get("TrackingID", "")) for item in items]
     numbers = [int(item.SegmentNumber) for item in items]
-    if all(one.startswith(TRACKING) and one[len(TRACKING) :].isdigit() for one in own):
-        labels = [int(one[len(TRACKING) :]) for one in own]
+    if all(text.startswith(TRACKING) and text[len(TRACKING) :].isdigit() for text in own):
+        labels = [int(text[len(TRACKING) :]) for text in own]
         if len(set(labels)) == len(labels) and all(0 < n <= MOST_LABELS for n in labels):
             return dict(zip(numbers, labels, strict=True))
     return {number: number for number in numbers}

@@ -39,9 +39,9 @@ def write_dicom_seg(
     present = [n for n in np.unique(labels_kji).tolist() if n]
     if not present:
         raise SaveError("There is no label to save yet; a DICOM SEG cannot be empty.")
-    rows = [one for one in complete_table(labels_kji, table) if one.number in present]
+    rows = [label for label in complete_table(labels_kji, table) if label.number in present]
     numbers = np.zeros(int(labels_kji.max()) + 1, dtype=np.uint16)
-    numbers[[one.number for one in rows]] = np.arange(1, len(rows) + 1)
+    numbers[[label.number for label in rows]] = np.arange(1, len(rows) + 1)
     if grid.ndim != 3:
         raise SaveError(
             "The image states no place in the patient, which a DICOM SEG needs: save as .png."
@@ -141,14 +141,14 @@ def _planes(numbers: NDArray[Any], source: SourceSeries) -> tuple[list[Any], NDA
     """Source datasets, the planes (n, rows, columns) for them, and positions if not theirs."""
     if source.is_multi_frame:
         dataset = source.first
-        if any(one is not None and one is not dataset for one in source.datasets):
+        if any(entry is not None and entry is not dataset for entry in source.datasets):
             raise SaveError(
                 "The volume is spread over several multi-frame files, which a DICOM SEG cannot "
                 "refer to together: save as .nii.gz or .seg.nrrd."
             )
         make_plain(dataset, dataset)
         _share_groups(dataset, next(h.frame for h in source.headers if h is not None) or 0)
-        if int(dataset.NumberOfFrames) != sum(one is not None for one in source.headers):
+        if int(dataset.NumberOfFrames) != sum(entry is not None for entry in source.headers):
             # Several volumes in one file: only this one's planes are given, by their place.
             return [dataset], numbers, _positions(source, range(len(numbers)))
         planes = np.zeros((int(dataset.NumberOfFrames), *numbers.shape[1:]), numbers.dtype)
@@ -156,18 +156,18 @@ def _planes(numbers: NDArray[Any], source: SourceSeries) -> tuple[list[Any], NDA
             if header is not None and header.frame is not None:
                 planes[header.frame] = plane
         return [dataset], planes, None
-    images = [one for one in source.datasets if one is not None]
-    for one in images:
-        make_plain(one, images[0])
-        if not one.get("SliceThickness"):
+    images = [entry for entry in source.datasets if entry is not None]
+    for entry in images:
+        make_plain(entry, images[0])
+        if not entry.get("SliceThickness"):
             # A SEG must state it (PS3.3 C.7.6.16.2.1); some series leave it out or empty.
-            one.SliceThickness = round(source.geometry.spacing_xyz[2], 6)
-    there = [k for k, one in enumerate(source.datasets) if one is not None]
-    absent = [k for k, one in enumerate(source.datasets) if one is None and numbers[k].any()]
+            entry.SliceThickness = round(source.geometry.spacing_xyz[2], 6)
+    present = [k for k, entry in enumerate(source.datasets) if entry is not None]
+    absent = [k for k, entry in enumerate(source.datasets) if entry is None and numbers[k].any()]
     if not absent:
-        return images, numbers[there], None
+        return images, numbers[present], None
     # Slices that are missing from the series were drawn over: their frames state their place.
-    drawn = sorted(there + absent)
+    drawn = sorted(present + absent)
     return images, numbers[drawn], _positions(source, drawn)
 
 

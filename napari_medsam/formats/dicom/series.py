@@ -41,7 +41,7 @@ class Stack:
 
     @property
     def first(self) -> SliceHeader:
-        return next(one for one in self.slices[0] if one is not None)
+        return next(header for header in self.slices[0] if header is not None)
 
     @property
     def n_frames(self) -> int:
@@ -146,7 +146,7 @@ def _run(
     if len(slices) == 1:
         return _single(slices[0][0])
     first, last = _position(slices[0][0]), _position(slices[-1][0])
-    heights = np.array([float(_position(one[0]) @ normal) for one in slices])
+    heights = np.array([float(_position(header[0]) @ normal) for header in slices])
     found = even_places(heights) if len(heights) > 2 else None
     places, distance = found or (np.arange(len(heights)), float(np.diff(heights).mean()))
     messages = list(notes)
@@ -168,8 +168,8 @@ def _run(
     volumes = []
     for t in range(n_frames):
         volume: list[SliceHeader | None] = [None] * (int(places[-1]) + 1)
-        for place, one in zip(places, slices, strict=True):
-            volume[int(place)] = one[t]
+        for place, header in zip(places, slices, strict=True):
+            volume[int(place)] = header[t]
         volumes.append(tuple(volume))
     return Stack("", tuple(volumes), geometry, placed=True, notes=tuple(messages))
 

@@ -40,11 +40,11 @@ class SourceSeries:
 
     @property
     def first(self) -> Any:
-        return next(one for one in self.datasets if one is not None)
+        return next(dataset for dataset in self.datasets if dataset is not None)
 
     @property
     def is_multi_frame(self) -> bool:
-        return any(one is not None and one.frame is not None for one in self.headers)
+        return any(header is not None and header.frame is not None for header in self.headers)
 
     def corner(self, k: int) -> NDArray[np.float64]:
         """LPS mm of the first pixel's centre of slice k: its own, or its place if missing."""
@@ -74,7 +74,9 @@ def source_of(grid: SourceGrid) -> Iterator[SourceSeries]:
         try:
             stack = choose_series(stacks_in(place), grid.source, grid.series or None)
             headers = stack.slices[min(grid.frame, len(stack.slices) - 1)]
-            files = {one.path: read_dataset(one.path) for one in headers if one is not None}
+            files = {
+                header.path: read_dataset(header.path) for header in headers if header is not None
+            }
         except ReadError as error:
             raise SaveError(f"The series of the image cannot be read again: {error}") from error
         difference = grid.geometry.difference(stack.geometry)
@@ -88,7 +90,9 @@ def source_of(grid: SourceGrid) -> Iterator[SourceSeries]:
         _restore_identity(list(files.values()))
         _require_identity(files.values(), grid)
         yield SourceSeries(
-            stack.geometry, headers, [None if one is None else files[one.path] for one in headers]
+            stack.geometry,
+            headers,
+            [None if header is None else files[header.path] for header in headers],
         )
 
 

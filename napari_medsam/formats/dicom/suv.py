@@ -43,13 +43,13 @@ def suv_factor(slices: Sequence[SliceHeader]) -> Suv:
     """The factor from a PET series' rescaled values to g/ml."""
     if not has("pydicom"):
         return Suv(None, "PET values are as stored, not SUV: pydicom is not installed.")
-    if any(one.frame is not None for one in slices):
+    if any(header.frame is not None for header in slices):
         return Suv(None, "PET values are as stored, not SUV: the file is a multi-frame one.")
     with quiet_pydicom():
         try:
             dataset = read_dataset(slices[0].path)
             units = str(dataset.get("Units", "")).upper()
-            factor = _factor(dataset, units, [one.path for one in slices])
+            factor = _factor(dataset, units, [header.path for header in slices])
         except _NoSuvError as why:
             return Suv(None, f"PET values are as stored, not SUV: {why}.")
         except (ReadError, *UNREADABLE):

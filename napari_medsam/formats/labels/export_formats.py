@@ -30,14 +30,18 @@ def export_formats_for(grid: SourceGrid) -> tuple[LabelFormat, ...]:
     series = _made_for("series") if refers else ()
     volumes = _made_for("volume")
     if grid.ndim != 3:
-        volumes = tuple(one for one in volumes if one is not SEG_NRRD)
+        volumes = tuple(label_format for label_format in volumes if label_format is not SEG_NRRD)
     if grid.kind in ("picture", "npz") and flat:
         return (*pictures, *volumes)
     return (*volumes, *series, *pictures)
 
 
 def _made_for(kind: str) -> tuple[LabelFormat, ...]:
-    return tuple(one for one in LABEL_FORMATS if one.made_for == kind and one.is_available)
+    return tuple(
+        label_format
+        for label_format in LABEL_FORMATS
+        if label_format.made_for == kind and label_format.is_available
+    )
 
 
 def proposed_suffix(grid: SourceGrid) -> str:

@@ -188,6 +188,6 @@ COCO = LabelFormat(
 LABEL_FORMATS = (NIFTI, SEG_NRRD, NRRD, MHA, DICOM_SEG, RTSTRUCT, PNG, TIFF, COCO)
 """All of them, the most fitting for a volume first."""
 BY_SUFFIX: dict[str, LabelFormat] = {
-    suffix: one for one in LABEL_FORMATS for suffix in one.suffixes
+    suffix: label_format for label_format in LABEL_FORMATS for suffix in label_format.suffixes
 }
 """The format that each suffix (`images.read.suffix_of`) chooses."""

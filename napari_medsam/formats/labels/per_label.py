@@ -35,12 +35,12 @@ def write_label_files(
     case_left_kidney.nii.gz ... Arguments and errors are those of `write_labels`; if one file
     fails, those before it remain.
     """
-    rows = [one for one in complete_table(labels, table) if np.any(labels == one.number)]
+    rows = [row for row in complete_table(labels, table) if np.any(labels == row.number)]
     saved = []
     for label, target in zip(rows, label_paths(path, rows), strict=True):
-        one = replace(label, number=1)
+        renumbered = replace(label, number=1)
         own_labels = labels == label.number
-        saved.append(write_labels(target, own_labels, grid, (one,), description=description))
+        saved.append(write_labels(target, own_labels, grid, (renumbered,), description=description))
     return saved
 
 
@@ -52,12 +52,12 @@ def label_paths(path: str | os.PathLike[str], rows: Sequence[Label]) -> list[Pat
     path = Path(path)
     suffix = path.name[len(path.name) - len(suffix_of(path)) :]
     stem = path.name[: len(path.name) - len(suffix)]
-    words = [re.sub(r"\W+", "_", one.name).strip("_") or str(one.number) for one in rows]
+    words = [re.sub(r"\W+", "_", label.name).strip("_") or str(label.number) for label in rows]
     times = Counter(map(name_key, words))
     distinct = [
-        word if times[name_key(word)] == 1 else f"{word}_{one.number}"
-        for word, one in zip(words, rows, strict=True)
+        word if times[name_key(word)] == 1 else f"{word}_{label.number}"
+        for word, label in zip(words, rows, strict=True)
     ]
     if first_twice(distinct):  # a label is named like another with its number
-        distinct = [f"{one.number}_{word}" for word, one in zip(words, rows, strict=True)]
+        distinct = [f"{label.number}_{word}" for word, label in zip(words, rows, strict=True)]
     return [path.with_name(f"{stem}_{word}{suffix}") for word in distinct]

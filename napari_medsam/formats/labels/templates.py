@@ -73,7 +73,7 @@ def save_template(name: str, table: Sequence[Label]) -> Path:
         raise ValueError(
             f"A template's name is letters, digits, spaces and hyphens; this is {name!r}."
         )
-    if name.lower() in (one.lower() for one in NAMES):
+    if name.lower() in (built_in.lower() for built_in in NAMES):
         raise ValueError(f"{name} is a template of the program; choose another name.")
     template_folder().mkdir(parents=True, exist_ok=True)
     path = template_folder() / f"{name}.csv"
@@ -89,8 +89,8 @@ def with_template(
     A label that is there by name stays. A nameless row without voxels (not in `used`) is taken
     over; else a label keeps its number if that is free, and takes the next free one if not.
     """
-    there = {label.name.lower() for label in table}
-    missing = [label for label in template if label.name.lower() not in there]
+    names = {label.name.lower() for label in table}
+    missing = [label for label in template if label.name.lower() not in names]
     spare = {
         label.number
         for label in table

@@ -148,7 +148,7 @@ def _refuse_source(path: Path, grid: SourceGrid) -> None:
     if path.exists() and grid.source.exists() and path.samefile(grid.source):
         raise SaveError(f"{path.name} is the image itself; save the labels under another name.")
     source = grid.source.resolve()
-    if path.suffix == ".dcm" and source.is_dir() and source in path.resolve().parents:
+    if path.suffix.lower() == ".dcm" and source.is_dir() and source in path.resolve().parents:
         raise SaveError(
             f"{path.name} would be among the slices of the series; save it in another folder."
         )

@@ -51,12 +51,12 @@ def write(
         "width": plane.shape[1],
     }
     categories = [
-        {"id": one.number, "name": one.name, "supercategory": "", "color": rgb_255(one.color)}
-        for one in rows
+        {"id": label.number, "name": label.name, "supercategory": "", "color": rgb_255(label.color)}
+        for label in rows
     ]
     annotations = [
-        {"id": n, "image_id": 1, "iscrowd": 0, **one}
-        for n, one in enumerate(_instances(plane), start=1)
+        {"id": n, "image_id": 1, "iscrowd": 0, **label}
+        for n, label in enumerate(_instances(plane), start=1)
     ]
     path.write_text(
         json.dumps({"images": [image], "categories": categories, "annotations": annotations}),
@@ -92,8 +92,8 @@ def read_coco(path: Path, grid: SourceGrid) -> LabelFile:
         in_file = grid.geometry.shape_zyx
         if shape != tuple(_plane(np.empty(in_file, dtype=bool)).shape):
             raise ReadError(f"{path.name} is of a picture of {shape} rows and columns, not this.")
-        table = tuple(_label(one) for one in content.get("categories", ()))
-        chosen = [one for one in content["annotations"] if one["image_id"] == image["id"]]
+        table = tuple(_label(entry) for entry in content.get("categories", ()))
+        chosen = [entry for entry in content["annotations"] if entry["image_id"] == image["id"]]
         plane, n_lost = _painted(chosen, shape)
     except (SaveError, RecursionError, *UNREADABLE) as error:
         if isinstance(error, ReadError):
@@ -140,11 +140,11 @@ def _runs(mask: NDArray[np.bool_]) -> list[int]:
 def _painted(chosen: Sequence[Any], shape: tuple[int, int]) -> tuple[NDArray[Any], int]:
     plane = np.zeros(shape, dtype=np.uint16)
     n_lost = 0
-    for one in chosen:
-        number = int(one["category_id"])
+    for entry in chosen:
+        number = int(entry["category_id"])
         if not 1 <= number <= MOST_LABELS:
             raise ReadError(f"Category {number} is not a number a label can have.")
-        mask = _mask(one["segmentation"], shape)
+        mask = _mask(entry["segmentation"], shape)
         n_lost += int(np.count_nonzero(plane[mask]))
         plane[mask] = number
     highest = int(plane.max())
@@ -186,7 +186,7 @@ def _decompressed(text: str) -> list[int]:
 
 
 def _image(images: Sequence[Any], name: str, path: Path) -> Any:
-    named = [one for one in images if Path(str(one.get("file_name", ""))).name == name]
+    named = [entry for entry in images if Path(str(entry.get("file_name", ""))).name == name]
     if len(named) == 1:
         return named[0]
     if len(images) != 1:

@@ -61,7 +61,8 @@ def compile_options(precision: Precision, threads: int | None, device: str) -> d
     if family not in {name.split(".")[0] for name in available}:
         raise ValueError(f"There is no device {device!r} here; there are: {', '.join(available)}.")
     if precision not in get_args(Precision):
-        raise ValueError(f"The precision {precision!r} is unknown; choose f32 or bf16.")
+        known = ", ".join(get_args(Precision))
+        raise ValueError(f"The precision {precision!r} is unknown; choose one of {known}.")
     if precision == "bf16" and not supports_bf16(device):
         raise ValueError(
             f"This computer's {device} does not compute in bfloat16; choose precision f32."

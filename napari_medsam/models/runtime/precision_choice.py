@@ -21,7 +21,7 @@ from napari_medsam.storage.user_folders import home
 PrecisionPreference = Literal["f32", "bf16", "auto"]
 """A precision, or "auto": the fastest mode that a measurement found safe on this machine."""
 
-WISHES: tuple[PrecisionPreference, ...] = get_args(PrecisionPreference)
+PRECISION_PREFERENCES: tuple[PrecisionPreference, ...] = get_args(PrecisionPreference)
 
 
 def compute_mode_for(preference: PrecisionPreference | Precision, identity: str) -> ComputeMode:
@@ -59,7 +59,7 @@ def remember(identity: str, mode: ComputeMode, finding: str) -> None:
 def precision_preference() -> PrecisionPreference:
     """The user's last choice in the window; "f32", exact arithmetic, if there was none."""
     preference = _store.read().get("wish")
-    return preference if preference in WISHES else "f32"
+    return preference if preference in PRECISION_PREFERENCES else "f32"
 
 
 def set_precision_preference(preference: PrecisionPreference) -> None:

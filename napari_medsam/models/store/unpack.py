@@ -1,28 +1,31 @@
 """List the files of a model that is given as a file, a folder or a zip, unpacking the zip.
 
-A zip is unpacked on the store's disk for as long as it is needed. A zip is refused before a byte
-is written if a member points outside it or is a link, or if it unpacks to more than any release of
-a model.
+A zip is unpacked on the store's disk and removed after use. It is refused before a byte is written
+if an entry points outside it or is a link, or if it unpacks to more than any release of a model.
 """
 
 from __future__ import annotations
 
-import shutil
-import stat
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from napari_medsam.models.published_graphs.graph_files import SUFFIXES as GRAPH_SUFFIXES
 from napari_medsam.models.specs.errors import GraphError, StoreError
+from napari_medsam.storage.archives import (
+    ArchiveDamaged,
+    ArchiveTooLarge,
+    UnsafeEntry,
+    ZipLimits,
+    unpack_zip,
+)
 from napari_medsam.storage.hashing import file_sha256
 from napari_medsam.storage.temporary_folder import temporary_folder
 from napari_medsam.storage.user_folders import home
 
-MOST_FILES, MOST_BYTES = 5000, 32 * 2**30  # in a zip or folder; no release has more
-MOST_GROWTH = 100  # times a zip's size; trained weights hardly shrink, zeros 1000 times
+ZIP_LIMITS = ZipLimits(n_files=5000, n_bytes=32 * 2**30, growth=100)
+"""No release has more files or bytes. Trained weights hardly shrink in a zip, zeros 1000 times."""
 
 
 @contextmanager
@@ -52,47 +55,34 @@ def _is_plain_zip(path: Path) -> bool:
 
 def _unpack(path: Path, into: Path) -> None:
     try:
-        with zipfile.ZipFile(path) as archive:
-            members = [info for info in archive.infolist() if not info.is_dir()]
-            _require_size(path, members, shutil.disk_usage(into).free)
-            for info in members:
-                _require_inside(path, info, into)
-            # zipfile writes no more of a member than was declared, and checks its CRC.
-            for info in members:
-                archive.extract(info, into)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, zlib.error, EOFError) as error:
-        if isinstance(error, StoreError):
-            raise
+        unpack_zip(path, into, ZIP_LIMITS)
+    except ArchiveTooLarge as large:
+        raise StoreError(_too_large(path, large)) from large
+    except UnsafeEntry as entry:
+        problem = "a link" if entry.is_link else "which points outside it"
+        raise GraphError(f"{path.name} holds {entry.name!r}, {problem}; it is refused.") from entry
+    except ArchiveDamaged as error:
         raise StoreError(f"{path.name} cannot be unpacked ({error}); fetch it again.") from error
 
 
-def _require_size(path: Path, members: list[zipfile.ZipInfo], free: int) -> None:
-    """Refuse a zip that is too large for a release of a model or for the free disk space."""
-    n_bytes = sum(info.file_size for info in members)
-    grown = n_bytes > MOST_GROWTH * path.stat().st_size
-    if grown or n_bytes > MOST_BYTES or len(members) > MOST_FILES:
-        raise StoreError(
-            f"{path.name} is too large to be a release of a model: {len(members):,} files of"
-            f" {n_bytes:,} bytes in a zip of {path.stat().st_size:,}; it is refused."
+def _too_large(path: Path, large: ArchiveTooLarge) -> str:
+    if large.fits_limits:
+        return (
+            f"{path.name} needs {large.n_bytes:,} bytes to unpack, and {large.usable_bytes:,} can"
+            " be used; free some space, or set NAPARI_MEDSAM_HOME to another disk."
         )
-    if n_bytes > free:
-        raise StoreError(
-            f"{path.name} needs {n_bytes:,} bytes to unpack, and {free:,} are free; free some"
-            " space, or set NAPARI_MEDSAM_HOME to another disk."
-        )
-
-
-def _require_inside(path: Path, info: zipfile.ZipInfo, into: Path) -> None:
-    if stat.S_ISLNK(info.external_attr >> 16):
-        raise GraphError(f"{path.name} holds {info.filename!r}, a link; it is refused.")
-    if not (into / info.filename).resolve().is_relative_to(into.resolve()):
-        raise GraphError(f"{path.name} holds {info.filename!r}, which points outside it; refused.")
+    return (
+        f"{path.name} is too large to be a release of a model: {large.n_files:,} files of"
+        f" {large.n_bytes:,} bytes in a zip of {path.stat().st_size:,}; it is refused."
+    )
 
 
 def _listed(folder: Path) -> list[Path]:
     # macOS writes metadata of its own as "._x" beside x, in zips and on other disks.
     found = (path for path in folder.rglob("*") if not path.name.startswith("._"))
     files = sorted(path for path in found if path.is_file())
-    if len(files) > MOST_FILES:
-        raise StoreError(f"{folder.name} holds more than {MOST_FILES} files; give the model's own.")
+    if len(files) > ZIP_LIMITS.n_files:
+        raise StoreError(
+            f"{folder.name} holds more than {ZIP_LIMITS.n_files} files; give the model's own."
+        )
     return files

@@ -18,13 +18,15 @@ class BackgroundRead:
     ----------
     jobs
         A separate lane: neither a click nor a save cancels the read.
-    tell, on_change
+    show_message, on_change
         Show an error to the user; called after a change.
     """
 
-    def __init__(self, jobs: JobRunner, tell: Notify, on_change: Callable[[], None]) -> None:
+    def __init__(
+        self, jobs: JobRunner, show_message: Notify, on_change: Callable[[], None]
+    ) -> None:
         self.progress: Progress | None = None
-        self._jobs, self._tell, self._on_change = jobs, tell, on_change
+        self._jobs, self._show_message, self._on_change = jobs, show_message, on_change
 
     def start(self, words: str, read: Callable[[], T], then: Callable[[T], None]) -> None:
         """Read on the lane; `then` gets the result after the job has ended."""
@@ -36,10 +38,10 @@ class BackgroundRead:
         def on_end(outcome: JobOutcome) -> None:
             self.progress = None
             if outcome.kind == "failed":
-                self._tell(outcome.sentence, True)
+                self._show_message(outcome.sentence, True)
             self._on_change()
-            for one in found:
-                then(one)
+            for result in found:
+                then(result)
 
         self.progress = Progress(words)
         self._on_change()

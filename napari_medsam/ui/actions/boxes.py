@@ -22,7 +22,7 @@ class BoxActions:
 
     Parameters
     ----------
-    viewer, current, tell, refresh
+    viewer, current, show_message, refresh
         See `ReviewActions`.
     """
 
@@ -30,12 +30,12 @@ class BoxActions:
         self,
         viewer: ViewerModel,
         current: Callable[[], Segmenter | None],
-        tell: Notify,
+        show_message: Notify,
         refresh: Callable[[], None],
     ) -> None:
         self._viewer = viewer
         self._current = current
-        self._tell = tell
+        self._show_message = show_message
         self._refresh = refresh
 
     def toggle_select(self) -> None:
@@ -58,18 +58,18 @@ class BoxActions:
         segmenter = self._current()
         placed = target_box(segmenter.case) if segmenter is not None else None
         if segmenter is None or placed is None:
-            self._tell("There is no box on this slice to copy. Draw one first.", True)
+            self._show_message("There is no box on this slice to copy. Draw one first.", True)
             return
         case, where = segmenter.case, placed.box.slice
         index = where.index + step
         if not 0 <= index < case.image.volume.n_slices(where.axis):
-            self._tell("This is the last slice in this direction.", True)
+            self._show_message("This is the last slice in this direction.", True)
             return
         box = placed.box.moved_to(index)
         show_slice(self._viewer, case.layer, SliceRef(where.axis, index))
-        there = [b for b in case.boxes_there() if b.label == placed.label]
-        if any(b.box.slice == box.slice and b.box.touches(box) for b in there):
-            self._tell(f"Slice {index} already has a box here.", False)
+        own = [b for b in case.boxes_there() if b.label == placed.label]
+        if any(b.box.slice == box.slice and b.box.touches(box) for b in own):
+            self._show_message(f"Slice {index} already has a box here.", False)
             return
         segmenter.ask([PlacedBox(case.annotation.new_box_id(), placed.label, box)])
         case.sync()
@@ -80,13 +80,13 @@ class BoxActions:
         segmenter = self._current()
         placed = target_box(segmenter.case) if segmenter is not None else None
         if segmenter is None or placed is None:
-            self._tell("There is no box on this slice to delete.", True)
+            self._show_message("There is no box on this slice to delete.", True)
             return
         boxes = segmenter.case.boxes
         index = next(d.index for d in boxes.drawn() if d.box_id == placed.box_id)
         boxes.layer.selected_data = {index}
         boxes.layer.remove_selected()
-        self._tell("Box deleted; its mask stays. Undo restores the box.", False)
+        self._show_message("Box deleted; its mask stays. Undo restores the box.", False)
 
 
 def target_box(case: Case) -> PlacedBox | None:

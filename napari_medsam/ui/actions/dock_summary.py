@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from napari_medsam.models.store.modality_routing import challenge_modality
 from napari_medsam.ui.actions.label_rows import rows_of
-from napari_medsam.ui.actions.propagation_targets import range_asked
+from napari_medsam.ui.actions.propagation_targets import requested_range
 from napari_medsam.ui.actions.segment import Segmenter
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.dock_state import NO_POINTS, DockState, PointToolState, hint
@@ -37,7 +37,7 @@ def dock_state_of(
         is_drawing=case.is_drawing,
         is_selecting=case.is_selecting,
         points=points,
-        range=range_asked(case),
+        range=requested_range(case),
         progress=segmenter.progress or panel.progress,
         can_undo=case.can_undo or bool(case.pending),
         can_redo=case.annotation.can_redo,

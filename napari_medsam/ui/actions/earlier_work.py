@@ -50,7 +50,7 @@ class EarlierWork:
         The open case's segmenter; None if no case is open.
     journals
         The journals of the window's cases.
-    tell, on_change, on_exchange
+    show_message, on_change, on_exchange
         Show a message to the user; called after a change; called when the open case holds other
         work.
     """
@@ -60,13 +60,17 @@ class EarlierWork:
         jobs: JobRunner,
         segmenter: Callable[[], Segmenter | None],
         journals: Journals,
-        tell: Notify,
+        show_message: Notify,
         on_change: Callable[[], None],
         on_exchange: Callable[[], None],
     ) -> None:
-        self.reading = BackgroundRead(jobs, tell, on_change)
+        self.reading = BackgroundRead(jobs, show_message, on_change)
         self._segmenter, self._journals = segmenter, journals
-        self._tell, self._on_change, self._on_exchange = tell, on_change, on_exchange
+        self._show_message, self._on_change, self._on_exchange = (
+            show_message,
+            on_change,
+            on_exchange,
+        )
 
     def find(self, then: Callable[[Sequence[EarlierEntry]], None]) -> None:
         """Read the archived journals in the background; `then` gets them, the latest first."""
@@ -80,11 +84,11 @@ class EarlierWork:
             if earlier:
                 then(earlier)
             else:
-                self._tell(NONE, False)
+                self._show_message(NONE, False)
 
         self.reading.start(WORDS, lambda: all_earlier(case.image), found)
 
-    def go_on_with(self, earlier: EarlierEntry) -> None:
+    def resume(self, earlier: EarlierEntry) -> None:
         """Resume it in place of the current work; a running job is stopped."""
         case = self._case
         if case is None:
@@ -93,17 +97,19 @@ class EarlierWork:
         def swap(found: History) -> None:
             segmenter, journal = self._segmenter(), self._journals.of(case)
             if segmenter is None or segmenter.case is not case or journal is None:
-                self._tell("Another image is open now; nothing was resumed.", True)
+                self._show_message("Another image is open now; nothing was resumed.", True)
                 return
             if case.pending:
-                self._tell("Boxes still wait for the model; resume earlier work after that.", True)
+                self._show_message(
+                    "Boxes still wait for the model; resume earlier work after that.", True
+                )
                 return
             segmenter.stop()
             try:
-                journal.go_on_with(earlier.path, found)
+                journal.resume_archived(earlier.path, found)
                 self._on_exchange()
             except JournalError as error:
-                self._tell(str(error), True)
+                self._show_message(str(error), True)
             self._on_change()
 
         self.reading.start(WORDS, lambda: read_journal(earlier.path), swap)

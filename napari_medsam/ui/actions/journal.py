@@ -31,7 +31,7 @@ from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.dock_state import Notify
 from napari_medsam.ui.state.jobs import Job, JobOutcome, JobRunner
 from napari_medsam.ui.state.resume_offers import (
-    GO_ON,
+    RESUME,
     TAKE_OVER,
     MakeOffer,
     offer_to_resume,
@@ -48,7 +48,7 @@ HERE_TWICE = (
     "This image is open here twice; only changes to the first are recorded. Save these labels "
     "under a new name."
 )
-KEPT_ASIDE = "Earlier work on this image is kept; resume it from the menu \u22ef."
+EARLIER_ARCHIVED = "Earlier work on this image is kept; resume it from the menu \u22ef."
 RESUMED = "Earlier work resumed; Undo steps back through it."
 EXCHANGED = f"{RESUMED} The previous work is kept; resume it from the menu \u22ef."
 NOT_SHOWN = (
@@ -68,7 +68,7 @@ class CaseJournal:
         The case whose steps are recorded.
     jobs
         A separate lane, for looking the journal up.
-    offer, tell, on_change
+    offer, show_message, on_change
         Ask the user; show a message to the user; called when the case changed.
     is_here
         Whether another case of this window writes the same image's journal.
@@ -79,14 +79,19 @@ class CaseJournal:
         case: Case,
         jobs: JobRunner,
         offer: MakeOffer,
-        tell: Notify,
+        show_message: Notify,
         on_change: Callable[[], None],
         is_here: Callable[[CaseJournal], bool] = lambda journal: False,
     ) -> None:
         self.case = case
-        self.keeper: JournalWriter | None = None
-        self.state: Literal["undecided", "kept", "only looking", "closed"] = "undecided"
-        self._jobs, self._offer, self._tell, self._on_change = jobs, offer, tell, on_change
+        self.writer: JournalWriter | None = None
+        self.state: Literal["undecided", "recording", "only looking", "closed"] = "undecided"
+        self._jobs, self._offer, self._show_message, self._on_change = (
+            jobs,
+            offer,
+            show_message,
+            on_change,
+        )
         self._is_here = is_here
         self._waiting = [self._row(Step("event", event)) for event in case.annotation.log]
         self._n_initial = len(self._waiting)
@@ -107,9 +112,9 @@ class CaseJournal:
             self.case.annotation.finish_pending_edit()
         event = self.case.annotation.open_event
         n_painted = (0, 0) if event is None else (len(event.change), len(event.masks))
-        if event is not None and n_painted != self._n_recorded and self.keeper is not None:
+        if event is not None and n_painted != self._n_recorded and self.writer is not None:
             unfinished = self.case.annotation.unfinished
-            self.keeper.keep(self._row(Step("event", unfinished), is_open=True))
+            self.writer.store(self._row(Step("event", unfinished), is_open=True))
         self._n_recorded = n_painted
 
     def close(self) -> None:
@@ -121,12 +126,12 @@ class CaseJournal:
         self.state = "closed"
         self._jobs.close()
         self._relay.close()
-        if self.keeper is not None:
-            self.keeper.close(CLOSE_SECONDS)
+        if self.writer is not None:
+            self.writer.close(CLOSE_SECONDS)
         elif self._found is not None:
             self._found.ownership.release()
 
-    def go_on_with(self, path: Path, history: History) -> None:
+    def resume_archived(self, path: Path, history: History) -> None:
         """Resume an archived journal, which holds `history`; the current journal is archived.
 
         Raises
@@ -134,8 +139,8 @@ class CaseJournal:
         JournalError
             With a sentence, if that is not possible; the case is then unchanged.
         """
-        keeper, found = self.keeper, self._found
-        if self.state != "kept" or keeper is None or found is None:
+        writer, found = self.writer, self._found
+        if self.state != "recording" or writer is None or found is None:
             why = ONLY_LOOKING if self.is_only_looking else "What is open here is not recorded yet."
             raise JournalError(f"{why} {NOTHING_DONE}")
         if history.head.fingerprint != found.head.fingerprint:
@@ -145,23 +150,23 @@ class CaseJournal:
             JournalDatabase(
                 path, owner=found.ownership.token
             ).close()  # from here on we may write it
-        if not keeper.close_keeping_lock(CLOSE_SECONDS):
+        if not writer.close_keeping_lock(CLOSE_SECONDS):
             raise JournalError(f"What is open here cannot be written now. {NOTHING_DONE}")
         try:
             with _as_journal_error():
-                exchange(path, keeper.path)
+                exchange(path, writer.path)
         except JournalError:
-            self._keep(found)
+            self._begin_writing(found)
             raise
         self._found = replace(found, history=history)
         try:
-            self._go_on()
+            self._resume()
         except Exception:  # no journal holds what is on the screen and what follows
             self._only_look()
             found.ownership.release()
-            self._tell(NOT_SHOWN, True)
+            self._show_message(NOT_SHOWN, True)
             raise
-        self._tell_again(EXCHANGED)
+        self._show_after_loading(EXCHANGED)
 
     @property
     def is_only_looking(self) -> bool:
@@ -183,10 +188,10 @@ class CaseJournal:
 
     def _hand_over(self) -> None:
         """Write the waiting steps; the initial label alone is not written before a first step."""
-        if self.keeper is not None and self._has_work:
+        if self.writer is not None and self._has_work:
             waiting, self._waiting, self._n_initial = self._waiting, [], 0
             for row in waiting:
-                self.keeper.keep(row)
+                self.writer.store(row)
 
     def _row(self, step: Step, *, is_open: bool = False) -> JournalRow:
         shows = step.event is not None and step.event.masks
@@ -208,19 +213,19 @@ class CaseJournal:
 
         def ended(outcome: JobOutcome) -> None:
             if outcome.kind == "failed":
-                self._tell(f"The journal cannot be used: {outcome.sentence}", True)
+                self._show_message(f"The journal cannot be used: {outcome.sentence}", True)
 
         self._jobs.start(Job(work, then, ended))
 
     def _decide(self, found: JournalLookup) -> None:
         self._found = found
         if found.problem:
-            self._tell(found.problem, True)
+            self._show_message(found.problem, True)
         image = self.case.image
         if not found.ownership.is_held and self._is_here(self):
             self._only_look()
             self._waiting.clear()
-            self._tell(HERE_TWICE, True)
+            self._show_message(HERE_TWICE, True)
         elif not found.ownership.is_held:
             self._offer(offer_to_take_over(image, found), self._on_take_over_answer)
         elif found.history is None:
@@ -228,13 +233,13 @@ class CaseJournal:
         elif not found.history.is_worth_offering or self._has_work:
             self._begin(put_old_aside=True)
         else:
-            self._offer(offer_to_resume(image, found), self._on_go_on_answer)
+            self._offer(offer_to_resume(image, found), self._on_resume_answer)
 
-    def _on_go_on_answer(self, answer: str | None) -> None:
+    def _on_resume_answer(self, answer: str | None) -> None:
         if self.state != "undecided":
             return
-        if answer == GO_ON and not self._has_work:
-            self._go_on()
+        if answer == RESUME and not self._has_work:
+            self._resume()
         else:
             self._begin(put_old_aside=True)
 
@@ -248,26 +253,26 @@ class CaseJournal:
         self._show(found)
         self._only_look()
         self._waiting.clear()
-        self._tell(ONLY_LOOKING, True)
+        self._show_message(ONLY_LOOKING, True)
 
     def _on_taken_over(self, found: JournalLookup) -> None:
         self._found = found
-        self._go_on()
+        self._resume()
 
-    def _go_on(self) -> None:
+    def _resume(self) -> None:
         """Load the journal's content into the case, if there is any."""
         found = self._found
         if found is None:
             return
         if self._show(found):
             self._waiting, self._n_initial = [], 0
-            self._tell_again(RESUMED)
-        self._keep(found)
+            self._show_after_loading(RESUMED)
+        self._begin_writing(found)
 
-    def _tell_again(self, sentence: str) -> None:
+    def _show_after_loading(self, sentence: str) -> None:
         """Show a message with any interrupted propagations: their labels look finished."""
         interrupted = interrupted_in_words(self.case)
-        self._tell(" ".join(filter(None, (interrupted, sentence))), bool(interrupted))
+        self._show_message(" ".join(filter(None, (interrupted, sentence))), bool(interrupted))
 
     def _begin(self, *, put_old_aside: bool = False) -> None:
         """Begin a new journal; its file is created with the first step."""
@@ -279,8 +284,8 @@ class CaseJournal:
         if put_old_aside and path.exists():
             put_aside(path)
             if history is not None and history.is_worth_offering:
-                self._tell(KEPT_ASIDE, False)
-        self._keep(found)
+                self._show_message(EARLIER_ARCHIVED, False)
+        self._begin_writing(found)
 
     def _show(self, found: JournalLookup) -> bool:
         history = found.history
@@ -290,8 +295,8 @@ class CaseJournal:
         self._on_change()
         return True
 
-    def _keep(self, found: JournalLookup) -> None:
-        self.keeper = JournalWriter(
+    def _begin_writing(self, found: JournalLookup) -> None:
+        self.writer = JournalWriter(
             journal_path(found.head.fingerprint),
             found.head,
             found.ownership,
@@ -299,25 +304,25 @@ class CaseJournal:
             on_lost=self._relay.lost.emit,
             on_large=self._relay.large.emit,
         )
-        self.state = "kept"
+        self.state = "recording"
         self._found = replace(found, history=None)  # its arrays are as large as the image
         self._hand_over()
 
     # --- from the writer's thread ------------------------------------------------------
 
     def _on_problem(self, sentence: str) -> None:
-        self._tell(sentence or AGAIN, bool(sentence))
+        self._show_message(sentence or AGAIN, bool(sentence))
 
     def _on_lost(self) -> None:
-        if self.state == "kept":
+        if self.state == "recording":
             self._only_look()
-            self._tell(LOST, True)
+            self._show_message(LOST, True)
 
     def _on_large(self) -> None:
         """Limit undo to what it would be after reopening: the journal stores no more."""
         # The signal is queued: the case may write another journal by now.
-        if self.state == "kept" and self.keeper is not None and self.keeper.is_large:
-            self.keeper.fold(self.case.annotation.fold())
+        if self.state == "recording" and self.writer is not None and self.writer.is_large:
+            self.writer.fold(self.case.annotation.fold())
             self._on_change()
 
     def _only_look(self) -> None:
@@ -340,12 +345,12 @@ class Journals:
         self,
         make_jobs: Callable[[], JobRunner],
         offer: MakeOffer,
-        tell: Notify,
+        show_message: Notify,
         on_change: Callable[[], None],
         throttle: Callable[[Callable[[], None]], Callable[[], None]] | None,
     ) -> None:
         self._make_jobs = make_jobs
-        self._offer, self._tell, self._on_change = offer, tell, on_change
+        self._offer, self._show_message, self._on_change = offer, show_message, on_change
         self._journals: list[CaseJournal] = []
         self.schedule = self._schedule if throttle is None else throttle(self._schedule)
 
@@ -354,27 +359,27 @@ class Journals:
         if self.of(case) is not None:
             return
         journal = CaseJournal(
-            case, self._make_jobs(), self._offer, self._tell, self._on_change, self._is_here
+            case, self._make_jobs(), self._offer, self._show_message, self._on_change, self._is_here
         )
-        self._journals = [one for one in self._journals if one.state != "closed"]
+        self._journals = [other for other in self._journals if other.state != "closed"]
         self._journals.append(journal)
         journal.start()
 
     def of(self, case: Case) -> CaseJournal | None:
-        return next((one for one in self._journals if one.case is case), None)
+        return next((other for other in self._journals if other.case is case), None)
 
     def close(self) -> None:
         for journal in self._journals:
             journal.close()
 
-    def _is_here(self, asking: CaseJournal) -> bool:
-        others = [one for one in self._journals if one is not asking]
-        there = [one for one in others if one.state in ("kept", "undecided")]
-        return any(one.fingerprint == asking.fingerprint for one in there)
+    def _is_here(self, journal: CaseJournal) -> bool:
+        others = [other for other in self._journals if other is not journal]
+        active = [other for other in others if other.state in ("recording", "undecided")]
+        return any(other.fingerprint == journal.fingerprint for other in active)
 
     def _schedule(self) -> None:
         for journal in self._journals:
-            if journal.state == "kept":
+            if journal.state == "recording":
                 journal.schedule()
 
 

@@ -27,15 +27,15 @@ class Templates:
     ----------
     case
         The open case; None if there is none.
-    tell, on_change
+    show_message, on_change
         Show a message to the user; called after a change.
     """
 
     def __init__(
-        self, case: Callable[[], Case | None], tell: Notify, on_change: Callable[[], None]
+        self, case: Callable[[], Case | None], show_message: Notify, on_change: Callable[[], None]
     ) -> None:
         self._case = case
-        self._tell = tell
+        self._show_message = show_message
         self._on_change = on_change
 
     def apply(self, name: str) -> None:
@@ -44,15 +44,17 @@ class Templates:
         if case is None:
             return
         table = case.annotation.table
-        used = [one.number for one in table if case.annotation.voxel_count(one.number)]
+        used = [label.number for label in table if case.annotation.voxel_count(label.number)]
         used += [placed.label for placed in case.boxes_there()]
         try:
             rows = with_template(table, read_template(name), used)
         except ReadError as error:
-            self._tell(str(error), True)
+            self._show_message(str(error), True)
             return
         case.load_table(rows)
-        self._tell(f"{name}: {len(rows)} label{'' if len(rows) == 1 else 's'} added.", False)
+        self._show_message(
+            f"{name}: {len(rows)} label{'' if len(rows) == 1 else 's'} added.", False
+        )
         self._on_change()
 
     def save(self, name: str) -> None:
@@ -63,9 +65,9 @@ class Templates:
         try:
             path: Path = save_template(name, case.annotation.table)
         except (ValueError, SaveError, OSError) as error:
-            self._tell(str(error), True)
+            self._show_message(str(error), True)
             return
-        self._tell(f"Template {path.stem} is saved on this computer.", False)
+        self._show_message(f"Template {path.stem} is saved on this computer.", False)
 
 
 def fill_menu(menu: QMenu, templates: Templates, parent: QWidget) -> None:

@@ -47,7 +47,7 @@ class MeasureResult:
     labels: NDArray[np.uint16]
     measures: tuple[LabelMeasure, ...]
     units: Units
-    asked: MeasureRequest
+    request: MeasureRequest
 
 
 class Measures:
@@ -61,12 +61,16 @@ class Measures:
         A lane of its own.
     case
         The open case; None if there is none.
-    tell
+    show_message
         Shows a message to the user.
     """
 
     def __init__(
-        self, viewer: ViewerModel, jobs: JobRunner, case: Callable[[], Case | None], tell: Notify
+        self,
+        viewer: ViewerModel,
+        jobs: JobRunner,
+        case: Callable[[], Case | None],
+        show_message: Notify,
     ) -> None:
         self.found: tuple[LabelMeasure, ...] = ()
         self.units = Units()
@@ -74,8 +78,8 @@ class Measures:
         self._viewer = viewer
         self._jobs = jobs
         self._case = case
-        self._tell = tell
-        self._asked = MeasureRequest()
+        self._show_message = show_message
+        self._request = MeasureRequest()
         self._of: Case | None = None
         self._lines: Shapes | None = None
 
@@ -85,24 +89,26 @@ class Measures:
         if case is None:
             return []
         own = case.labels.layer
-        layers = (one for one in self._viewer.layers if isinstance(one, Labels) and one is not own)
-        return [one for one in layers if one.data.shape == own.data.shape]
+        layers = (
+            layer for layer in self._viewer.layers if isinstance(layer, Labels) and layer is not own
+        )
+        return [layer for layer in layers if layer.data.shape == own.data.shape]
 
-    def take(self, asked: MeasureRequest) -> None:
+    def take(self, request: MeasureRequest) -> None:
         """Measure the current labels; `on_found` is called at the end."""
-        self._take(asked)
+        self._take(request)
 
     def _take(
-        self, asked: MeasureRequest, then: Callable[[Case, MeasureResult], str] | None = None
+        self, request: MeasureRequest, then: Callable[[Case, MeasureResult], str] | None = None
     ) -> None:
         """Measure, and in the same job call `then`, which returns a message to show."""
         case = self._case()
         if case is None:
-            self._tell("Open an image first; there is nothing to measure.", True)
+            self._show_message("Open an image first; there is nothing to measure.", True)
             return
         labels = case.annotation.labels.copy()  # the user may draw meanwhile
         volume, table = case.image.volume, case.annotation.table
-        reference = None if asked.reference is None else _solid(asked.reference, labels.shape)
+        reference = None if request.reference is None else _solid(request.reference, labels.shape)
         found: list[MeasureResult] = []
         messages: list[str] = []
 
@@ -111,30 +117,33 @@ class Measures:
                 labels,
                 table,
                 volume,
-                axis=asked.axis,
+                axis=request.axis,
                 reference=reference,
-                tolerance_mm=asked.tolerance_mm,
+                tolerance_mm=request.tolerance_mm,
             )
-            taken = MeasureResult(labels, measures, units_of(volume, case.image.grid), asked)
+            taken = MeasureResult(labels, measures, units_of(volume, case.image.grid), request)
             if then is not None:
                 messages.append(then(case, taken))
             hand_over(taken)
 
         def on_end(outcome: JobOutcome) -> None:
             for taken in found:
-                self._of, self._asked = case, asked
+                self._of, self._request = case, request
                 self.found, self.units = taken.measures, taken.units
             if outcome.kind == "failed":
-                self._tell(outcome.sentence, True)
+                self._show_message(outcome.sentence, True)
             for message in messages:
-                self._tell(message, False)
+                self._show_message(message, False)
             self.on_found()
 
         self._jobs.start(Job(work, found.append, on_end))
 
     def show(self, number: int) -> None:
         """Go to the slice of a label's diameters."""
-        pair = next((one.diameters for one in self.found if one.label.number == number), None)
+        pair = next(
+            (measure.diameters for measure in self.found if measure.label.number == number),
+            None,
+        )
         if pair is not None and self._of is not None and self._of is self._case():
             show_slice(self._viewer, self._of.layer, pair.slice)
 
@@ -143,18 +152,21 @@ class Measures:
     def draw_lines(self) -> None:
         """Draw both diameters of each label on their slice, in a separate layer."""
         case = self._of
-        pairs = [one for one in self.found if one.diameters is not None]
+        pairs = [measure for measure in self.found if measure.diameters is not None]
         self.remove_lines()
         if case is None or case is not self._case() or not pairs:
             return
         flat = case.layer.ndim == 2
-        lines = [line for one in pairs for line in lines_of(one.diameters, flat=flat)]
+        lines = [line for measure in pairs for line in lines_of(measure.diameters, flat=flat)]
         zoom, scale = camera_of(self._viewer).zoom, np.abs(np.asarray(case.layer.scale)[-2:])
         texts = [
             text
-            for one in pairs
-            if one.diameters is not None
-            for text in (f"{one.diameters.long_mm:.1f}", f"{one.diameters.short_mm:.1f}")
+            for measure in pairs
+            if measure.diameters is not None
+            for text in (
+                f"{measure.diameters.long_mm:.1f}",
+                f"{measure.diameters.short_mm:.1f}",
+            )
         ]
         self._lines = Shapes(
             lines,
@@ -184,9 +196,9 @@ class Measures:
         try:
             write_csv(path, self.found, self.units)
         except (OSError, ValueError) as error:
-            self._tell(f"{path.name} was not saved: {error}", True)
+            self._show_message(f"{path.name} was not saved: {error}", True)
             return
-        self._tell(f"Saved {path.name}.", False)
+        self._show_message(f"Saved {path.name}.", False)
 
     def save_page(self, path: Path) -> None:
         """Save a page of key images of the current labels, as PNG or PDF.
@@ -199,10 +211,12 @@ class Measures:
         window = case.window()
 
         def write(case: Case, taken: MeasureResult) -> str:
-            other = taken.asked.reference
-            table = [one.label for one in taken.measures]
+            other = taken.request.reference
+            table = [measure.label for measure in taken.measures]
             scene = Scene(case.image.volume, window, taken.labels, table, ())
-            heading = heading_of(case.image.name, "", other.name if other else "", taken.asked.axis)
+            heading = heading_of(
+                case.image.name, "", other.name if other else "", taken.request.axis
+            )
             try:
                 save_page(path, scene, taken.measures, taken.units, heading)
             except OSError as error:
@@ -211,17 +225,19 @@ class Measures:
                 ) from error
             return f"Saved {path.name}."
 
-        self._take(self._asked, write)
+        self._take(self._request, write)
 
 
 def lines_of(pair: Diameters | None, *, flat: bool) -> list[NDArray[np.float64]]:
     """Both diameters as lines: each (2, 3) in voxels z, y, x, or (2, 2) y, x on a picture."""
     if pair is None:
         return []
-    ends = [np.array(one, dtype=float) for one in (pair.long_ends, pair.short_ends)]
+    ends = [np.array(points, dtype=float) for points in (pair.long_ends, pair.short_ends)]
     if flat:
         return ends
-    return [np.insert(one, AXES.index(pair.slice.axis), pair.slice.index, axis=1) for one in ends]
+    return [
+        np.insert(points, AXES.index(pair.slice.axis), pair.slice.index, axis=1) for points in ends
+    ]
 
 
 def _solid(layer: Labels, shape: Sequence[int]) -> NDArray[Any]:

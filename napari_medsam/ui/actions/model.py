@@ -23,7 +23,7 @@ class ModelActions:
         Where models come from.
     jobs
         A separate lane: a box drawn meanwhile must not cancel the loading.
-    tell, on_change
+    show_message, on_change
         Show a message to the user; called when the state changes.
     on_model
         Called with the model when it is ready, and with None when it no longer is.
@@ -33,14 +33,14 @@ class ModelActions:
         self,
         shelf: ModelSource,
         jobs: JobRunner,
-        tell: Notify,
+        show_message: Notify,
         on_change: Callable[[], None],
         on_model: Callable[[PromptableModel | None], None],
     ) -> None:
         self.shelf = shelf
         self.progress: Progress | None = None
         self._jobs = jobs
-        self._tell = tell
+        self._show_message = show_message
         self._on_change = on_change
         self._on_model = on_model
         self.modality = ""
@@ -48,7 +48,7 @@ class ModelActions:
         self._target = next(iter(shelf.titles()))
         self.state = ModelState(AUTO, "Auto", "missing")
         self._list_models()
-        self.wish = shelf.wish()
+        self.preference = shelf.preference()
 
     def choose(self, name: str) -> None:
         """Open a model, or show that it is not installed; "auto" chooses by the modality."""
@@ -63,10 +63,10 @@ class ModelActions:
         else:
             self._enter(self._missing(name))
 
-    def choose_precision(self, wish: PrecisionPreference) -> None:
+    def choose_precision(self, preference: PrecisionPreference) -> None:
         """Compute with another precision from now on; the choice is stored."""
-        self.wish = wish
-        self.shelf.keep_wish(wish)
+        self.preference = preference
+        self.shelf.store_preference(preference)
         self.choose(self.state.name)
 
     def on_modality(self, modality: str) -> None:
@@ -118,12 +118,12 @@ class ModelActions:
             if outcome.kind == "failed":
                 can = self.shelf.can_install(target)
                 self._enter(ModelState(name, title, "failed", outcome.sentence, can))
-            elif outcome.kind == "done" and wish == "auto":
+            elif outcome.kind == "done" and preference == "auto":
                 self._measure(name, why)
 
-        shelf, wish = self.shelf, self.wish
+        shelf, preference = self.shelf, self.preference
         self._jobs.start(
-            Job(lambda hand_over: hand_over(shelf.open(target, wish)), on_model, on_end)
+            Job(lambda hand_over: hand_over(shelf.open(target, preference)), on_model, on_end)
         )
 
     def _measure(self, name: str, why: str) -> None:
@@ -150,9 +150,9 @@ class ModelActions:
         def on_end(outcome: JobOutcome) -> None:
             self.progress = None
             if found:
-                self._tell(" ".join(found), False)
+                self._show_message(" ".join(found), False)
             elif outcome.kind == "failed":
-                self._tell(outcome.sentence, True)
+                self._show_message(outcome.sentence, True)
             if any(is_better):
                 self._load(name, why)
             self._on_change()
@@ -187,7 +187,7 @@ class ModelActions:
         def ended(outcome: JobOutcome) -> None:
             self._installed(found[0].name if found else name, outcome)
             if found:
-                self._tell(found[0].sentence, False)
+                self._show_message(found[0].sentence, False)
 
         self._jobs.start(
             Job(lambda hand_over: hand_over(shelf.import_file(path)), found.append, ended)
@@ -201,9 +201,9 @@ class ModelActions:
     def _installed(self, name: str, outcome: JobOutcome) -> None:
         self.progress = None
         if outcome.kind == "failed":
-            self._tell(outcome.sentence, True)
+            self._show_message(outcome.sentence, True)
         elif outcome.kind == "cancelled":
-            self._tell("The model was not installed.", False)
+            self._show_message("The model was not installed.", False)
         self.choose(name)
 
     def _enter(self, state: ModelState) -> None:

@@ -51,7 +51,7 @@ class ModelSource(Protocol):
     def resolve(self, modality: str) -> tuple[str, str]:
         """The installed model for a modality, and why; ValueError if there is none."""
 
-    def open(self, name: str, wish: PrecisionPreference) -> PromptableModel:
+    def open(self, name: str, preference: PrecisionPreference) -> PromptableModel:
         """Read a model and compile it for a precision; takes about a second."""
 
     def install(
@@ -62,16 +62,16 @@ class ModelSource(Protocol):
     def import_file(self, path: Path) -> ImportedModel:
         """Import the models of a file, folder or zip."""
 
-    def wish(self) -> PrecisionPreference:
+    def preference(self) -> PrecisionPreference:
         """The chosen precision."""
 
-    def keep_wish(self, wish: PrecisionPreference) -> None:
+    def store_preference(self, preference: PrecisionPreference) -> None:
         """Store the chosen precision."""
 
     def is_measured(self, name: str) -> bool:
         """Whether it has been measured what "auto" means for a model on this machine."""
 
-    def measure(self, name: str, tell: Callable[[str], None]) -> bool:
+    def measure(self, name: str, report: Callable[[str], None]) -> bool:
         """Measure that, in about ten seconds; True if it is not exact arithmetic."""
 
 
@@ -100,14 +100,14 @@ class CatalogueModelSource:
         return f"{source.clicks} {source.hint}".strip(), source.page
 
     def resolve(self, modality: str) -> tuple[str, str]:
-        here = [one.spec for one in store.installed()]
+        here = [stored.spec for stored in store.installed()]
         chosen, why = modality_routing.resolve(modality_routing.AUTO, modality, here)
         if len(here) == 1:
             why = f"{chosen.title} is the only model that is installed."
         return chosen.name, why
 
-    def open(self, name: str, wish: PrecisionPreference) -> PromptableModel:
-        return loading.open_model(name, precision=wish, threads=settings().threads or None)
+    def open(self, name: str, preference: PrecisionPreference) -> PromptableModel:
+        return loading.open_model(name, precision=preference, threads=settings().threads or None)
 
     def install(
         self, name: str, progress: Callable[[int, int], None], cancel: threading.Event
@@ -120,18 +120,18 @@ class CatalogueModelSource:
         if len(taken) == 1:
             sentence = " ".join(taken[0].report())
         else:
-            names = ", ".join(one.spec.title for one in taken)
+            names = ", ".join(imported.spec.title for imported in taken)
             sentence = f"{len(taken)} models were imported: {names}."
         return ImportedModel(taken[0].spec.name, " ".join([sentence, *skipped]))
 
-    def wish(self) -> PrecisionPreference:
+    def preference(self) -> PrecisionPreference:
         return precision_choice.precision_preference()
 
-    def keep_wish(self, wish: PrecisionPreference) -> None:
-        precision_choice.set_precision_preference(wish)
+    def store_preference(self, preference: PrecisionPreference) -> None:
+        precision_choice.set_precision_preference(preference)
 
     def is_measured(self, name: str) -> bool:
         return precision_choice.recall(loading.identity_of(name)) is not None
 
-    def measure(self, name: str, tell: Callable[[str], None]) -> bool:
-        return remember_precision(name, tell) != EXACT
+    def measure(self, name: str, report: Callable[[str], None]) -> bool:
+        return remember_precision(name, report) != EXACT

@@ -24,7 +24,7 @@ class BoxMouse:
         Shown while a box is being dragged.
     cancel
         Called by Escape if no box is being dragged.
-    tell, on_change, later
+    show_message, on_change, later
         See `Segmenter` and `BoxesLayer`.
     """
 
@@ -32,13 +32,13 @@ class BoxMouse:
         self,
         preview: Preview,
         cancel: Callable[[], None],
-        tell: Notify,
+        show_message: Notify,
         on_change: Callable[[], None],
         later: Later,
     ) -> None:
         self.preview = preview
         self._cancel = cancel
-        self._tell = tell
+        self._show_message = show_message
         self._on_change = on_change
         self._later = later
         self._case: Case | None = None
@@ -80,7 +80,7 @@ class BoxMouse:
         case.pick_label(number)
         name = next((n.name for n in case.annotation.table if n.number == number), "")
         if name:
-            self._tell(f"{name} is chosen: the next box is for it.", False)
+            self._show_message(f"{name} is chosen: the next box is for it.", False)
         self._on_change()
 
 

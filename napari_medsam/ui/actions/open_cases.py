@@ -29,7 +29,7 @@ class OpenCases:
         Makes the case of an image layer; raises ValueError with a sentence if it cannot.
     on_open
         Called when another case is open, or none.
-    tell
+    show_message
         Shows a message to the user.
     """
 
@@ -38,12 +38,12 @@ class OpenCases:
         viewer: ViewerModel,
         make: Callable[[Image], Opened],
         on_open: Callable[[], None],
-        tell: Notify,
+        show_message: Notify,
     ) -> None:
         self._viewer = viewer
         self._make = make
         self._on_open = on_open
-        self._tell = tell
+        self._show_message = show_message
         self._cases: dict[Image, Opened] = {}
         self.current: Opened | None = None
         viewer.layers.events.removed.connect(self._on_removed)
@@ -79,7 +79,7 @@ class OpenCases:
             self._cases[layer] = self._make(layer)
         except ValueError as error:
             self._on_open()
-            self._tell(str(error), True)
+            self._show_message(str(error), True)
             return False
         layer.events.data.connect(self._on_replaced)
         return True
@@ -96,7 +96,7 @@ class OpenCases:
         if layer in self._cases:
             self._drop(layer)
             self.choose(layer)
-            self._tell(
+            self._show_message(
                 f"The pixels of {layer.name} were replaced, so a new case was started. The "
                 f"earlier labels stay as a layer.",
                 True,
@@ -107,13 +107,13 @@ class OpenCases:
         if layer in self._cases:
             self._drop(layer)
             self._on_open()
-            self._tell(
+            self._show_message(
                 f"{layer.name} was removed, so its case was closed. Its labels stay as a layer; "
                 f"File > Save Selected Layers saves them.",
                 True,
             )
         elif self.current is not None and self.current[0].owns(layer):
-            self._tell(
+            self._show_message(
                 f"{layer.name} was removed from the screen. Nothing is lost: N brings it back.",
                 True,
             )

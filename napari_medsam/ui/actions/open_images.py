@@ -68,7 +68,7 @@ def open_images(path: Path, chooser: Chooser | None = None) -> list[ImageFile]:
     except SeveralFrames as several:
         return [_one_volume(path, None, several, chooser)]
     except SeveralSeries as several:
-        every = [one.series for one in several.series]
+        every = [description.series for description in several.series]
         chosen = chooser.series(path.name, several.series) if chooser is not None else every
     return [_one_series(path, uid, chooser) for uid in chosen]
 
@@ -117,11 +117,11 @@ def thumbnail_of(image: ImageFile) -> Thumbnail:
     return thumbnail(middle, (sx, sy), (window.lower, window.upper))
 
 
-def series_description(one: Description) -> str:
+def series_description(series: Description) -> str:
     """Two lines that identify a series: its name; its modality, size and spacing."""
-    x, y, z = one.size_xyz
+    x, y, z = series.size_xyz
     size = f"{x} × {y}" if z == 1 else f"{x} × {y} × {z}"
-    mm = " × ".join(f"{v:.3g}" for v in one.spacing_xyz[: 2 if z == 1 else 3])
-    volumes = f" · {one.n_frames} volumes" if one.n_frames > 1 else ""
-    name = one.name or "no description"
-    return f"{name}\n{one.modality or 'unknown modality'} · {size}{volumes} · {mm} mm"
+    mm = " × ".join(f"{v:.3g}" for v in series.spacing_xyz[: 2 if z == 1 else 3])
+    volumes = f" · {series.n_frames} volumes" if series.n_frames > 1 else ""
+    name = series.name or "no description"
+    return f"{name}\n{series.modality or 'unknown modality'} · {size}{volumes} · {mm} mm"

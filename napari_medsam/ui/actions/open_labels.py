@@ -40,7 +40,7 @@ class LabelFiles:
         A separate lane: neither a click nor a save cancels the read.
     case
         The open case; None if there is none.
-    ask, tell, on_change
+    ask, show_message, on_change
         Ask the user; show a message to the user; called after a change.
     """
 
@@ -49,20 +49,20 @@ class LabelFiles:
         jobs: JobRunner,
         case: Callable[[], Case | None],
         ask: Ask,
-        tell: Notify,
+        show_message: Notify,
         on_change: Callable[[], None],
     ) -> None:
-        self.reading = BackgroundRead(jobs, tell, on_change)
+        self.reading = BackgroundRead(jobs, show_message, on_change)
         self._case = case
         self._ask = ask
-        self._tell = tell
+        self._show_message = show_message
         self._on_change = on_change
 
     def open(self, path: Path) -> None:
         """Read labels in the background and load them as one step that can be undone."""
         case = self._case()
         if case is None:
-            self._tell("Open the image first; labels are placed on it.", True)
+            self._show_message("Open the image first; labels are placed on it.", True)
         else:
             self._read(case, path, resample=False)
 
@@ -96,11 +96,13 @@ class LabelFiles:
         if self._ask(question, (RESAMPLE,)) == RESAMPLE and case is self._case():
             self._read(case, path, resample=True)
         else:
-            self._tell(f"{path.name} was not opened: its grid differs from the image's.", False)
+            self._show_message(
+                f"{path.name} was not opened: its grid differs from the image's.", False
+            )
 
     def _take_over(self, case: Case, path: Path, file: LabelFile, n: int) -> None:
         if case is not self._case():
-            self._tell(f"{path.name} was not opened: another image is open now.", True)
+            self._show_message(f"{path.name} was not opened: another image is open now.", True)
             return
         answer: str | None = REPLACE
         if case.annotation.labels.any():
@@ -109,15 +111,15 @@ class LabelFiles:
                 (REPLACE, ADD),
             )
         if answer is None:
-            self._tell(f"{path.name} was not opened.", False)
+            self._show_message(f"{path.name} was not opened.", False)
             return
         try:
-            case.load_labels(file, keep=answer == ADD)
+            case.load_labels(file, keep_existing=answer == ADD)
         except ValueError as error:
-            self._tell(f"{path.name} was not opened: {error}", True)
+            self._show_message(f"{path.name} was not opened: {error}", True)
             return
         opened = f"{path.name}: {n} label{'' if n == 1 else 's'}. Undo removes them."
-        self._tell(" ".join((opened, *file.notes)), bool(file.notes))
+        self._show_message(" ".join((opened, *file.notes)), bool(file.notes))
         self._on_change()
 
     # --- the label table ---------------------------------------------------------------
@@ -131,9 +133,9 @@ class LabelFiles:
             table = read_label_table(path)
             case.load_table(table)
         except (ReadError, ValueError) as error:
-            self._tell(str(error), True)
+            self._show_message(str(error), True)
             return
-        self._tell(f"{path.name}: {len(table)} labels named.", False)
+        self._show_message(f"{path.name}: {len(table)} labels named.", False)
         self._on_change()
 
     def export_table(self, path: Path) -> None:
@@ -144,6 +146,6 @@ class LabelFiles:
         try:
             write_label_table(path, case.annotation.table)
         except SaveError as error:
-            self._tell(str(error), True)
+            self._show_message(str(error), True)
             return
-        self._tell(f"Saved {path.name}: {len(case.annotation.table)} labels.", False)
+        self._show_message(f"Saved {path.name}: {len(case.annotation.table)} labels.", False)

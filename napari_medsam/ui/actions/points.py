@@ -46,7 +46,7 @@ class PointTool:
         The viewer that shows the points.
     jobs
         The lane for work on images.
-    tell, on_change, later
+    show_message, on_change, later
         See `Segmenter` and `BoxesLayer`.
     """
 
@@ -54,13 +54,13 @@ class PointTool:
         self,
         viewer: ViewerModel,
         jobs: JobRunner,
-        tell: Notify,
+        show_message: Notify,
         on_change: Callable[[], None],
         later: Later,
     ) -> None:
         self._viewer = viewer
         self._jobs = jobs
-        self._tell = tell
+        self._show_message = show_message
         self._on_change = on_change
         self._later = later
         self._layers: dict[Case, PointsLayer] = {}
@@ -127,7 +127,9 @@ class PointTool:
             return
         tool = self.tool
         if segmenter.session is not None and not (tool.inside if inside else tool.outside):
-            self._tell(tool.why_not or "This model takes no points outside the object.", True)
+            self._show_message(
+                tool.why_not or "This model takes no points outside the object.", True
+            )
             return
         points = self._layer_of(segmenter.case)
         wanted = None if self._drawing is inside else inside
@@ -146,7 +148,7 @@ class PointTool:
         """Start another object on this slice; existing masks stay."""
         self._begin_object()
         if self._points is not None:
-            self._points.keep(())
+            self._points.retain(())
         self._on_change()
 
     def after_turn(self) -> None:
@@ -163,7 +165,7 @@ class PointTool:
         while self._steps and is_gone(self._steps[-1]):
             self._steps.pop()
             self._answer = None
-        self._points.keep(range(self._steps[-1].n_points if self._steps else 0))
+        self._points.retain(range(self._steps[-1].n_points if self._steps else 0))
         if not self._steps:
             self._begin_object()
 
@@ -196,14 +198,14 @@ class PointTool:
             return
         where = points.latest_slice(shown)
         if (where, case.label) != (self._where, self._label):
-            points.keep([len(points.layer.data) - 1])
+            points.retain([len(points.layer.data) - 1])
             self._begin_object()
             self._where, self._label = where, case.label
         try:
             prompt = self._prompt(points.clicks(where), where)
         except ValueError as error:
-            points.keep(range(len(points.layer.data) - 1))
-            self._tell(str(error), True)
+            points.retain(range(len(points.layer.data) - 1))
+            self._show_message(str(error), True)
             self._on_change()
             return
         self._ask(segmenter, prompt, len(points.layer.data))
@@ -218,8 +220,8 @@ class PointTool:
             raise ValueError(why)
         prompt = point_prompt(
             where,
-            tuple((one.x, one.y) for one in clicks if one.is_inside),
-            tuple((one.x, one.y) for one in clicks if not one.is_inside),
+            tuple((point.x, point.y) for point in clicks if point.is_inside),
+            tuple((point.x, point.y) for point in clicks if not point.is_inside),
             shape=segmenter.session.volume.slice_shape(where.axis),
         )
         require_points(prompt, segmenter.session.model.contract, with_mask=False)
@@ -245,7 +247,7 @@ class PointTool:
         def ended(outcome: JobOutcome) -> None:
             segmenter.progress = None
             if outcome.kind == "failed":
-                self._tell(outcome.sentence, True)
+                self._show_message(outcome.sentence, True)
             self._on_change()
             if outcome.kind == "done":
                 segmenter.run()
@@ -260,7 +262,7 @@ class PointTool:
     ) -> None:
         case, session = segmenter.case, segmenter.session
         if found.mask.is_empty or session is None:
-            self._tell("The model found nothing at these points; add one more.", True)
+            self._show_message("The model found nothing at these points; add one more.", True)
             return
         self._answer = found
         event = case.annotation.apply_box(
@@ -275,4 +277,4 @@ class PointTool:
         case.sync(event)
         segmenter.on_ready([placed.box.slice])
         quality = f"{found.mask.area:,} pixels found; predicted quality {found.mask.score:.2f}."
-        self._tell(quality, False)
+        self._show_message(quality, False)

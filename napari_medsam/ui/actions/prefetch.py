@@ -35,9 +35,9 @@ ENTRY_BYTES = 2 * 1024**2
 
 def machine_is_free() -> bool:
     """Whether idle work may run: the setting allows it, and power and free memory suffice."""
-    wish = settings().idle_work
-    if wish != "mains":
-        return wish == "always" and free_memory() > LEAST_FREE
+    preference = settings().idle_work
+    if preference != "mains":
+        return preference == "always" and free_memory() > LEAST_FREE
     read = getattr(psutil, "sensors_battery", None)  # missing on some systems
     battery = read() if read is not None else None
     on_battery = battery is not None and battery.power_plugged is False

@@ -51,7 +51,7 @@ class Preview:
         self._of: Case | None = None
         self.is_on = True
         self._is_held = False
-        self._asked: BoxPrompt | None = None
+        self._requested_box: BoxPrompt | None = None
         self._is_asking = False
         self._ask_soon = throttle(self._ask)
 
@@ -85,7 +85,7 @@ class Preview:
 
     def _remove_closed(self) -> None:
         """Remove the outline layers of closed cases."""
-        for case in [one for one in self._outlines if one.is_released]:
+        for case in [c for c in self._outlines if c.is_released]:
             layer = self._outlines.pop(case).layer
             if layer in self._viewer.layers:
                 self._viewer.layers.remove(layer)
@@ -99,7 +99,7 @@ class Preview:
     def end(self) -> None:
         """Handle the end of a drag, finished or cancelled."""
         self._is_held = False
-        self._asked = None
+        self._requested_box = None
         if self._outline is not None:
             self._outline.hide()
 
@@ -109,7 +109,7 @@ class Preview:
         if session is None or held is None or not self._is_held or self._is_asking:
             return
         box, label = held
-        if box == self._asked or not session.is_embedded(box.slice):
+        if box == self._requested_box or not session.is_embedded(box.slice):
             return
         self._make_room()
         if self._jobs.is_busy:
@@ -118,7 +118,7 @@ class Preview:
         def work(hand_over: Callable[[SliceMask | None], None]) -> None:
             hand_over(session.preview(box))
 
-        self._asked, self._is_asking = box, True
+        self._requested_box, self._is_asking = box, True
         self._jobs.start(Job(work, lambda mask: self._show(mask, label), self._ended))
 
     def _show(self, mask: SliceMask | None, label: int) -> None:
@@ -148,4 +148,4 @@ def dragged_box(case: Case) -> tuple[BoxPrompt, int] | None:
 
 def preview_color(case: Case, label: int) -> Color:
     """A label's colour in the table; white if it is no longer there."""
-    return next((one.color for one in case.annotation.table if one.number == label), (1, 1, 1))
+    return next((row.color for row in case.annotation.table if row.number == label), (1, 1, 1))

@@ -37,7 +37,7 @@ from napari_medsam.ui.state.shortcuts import key_of
 Found = dict[PropagationTarget, dict[int, SliceMask]]
 """The masks of each target, by slice index."""
 
-Reach = tuple[int, int]
+SliceRange = tuple[int, int]
 """First and last slice of a requested range."""
 
 
@@ -48,7 +48,7 @@ class Propagator:
     ----------
     case, jobs
         The case, and the lane for work on images.
-    tell, show
+    show_message, show
         Show a message to the user; show the progress.
     on_done
         Called after each run that was not stopped.
@@ -58,7 +58,7 @@ class Propagator:
         self,
         case: Case,
         jobs: JobRunner,
-        tell: Notify,
+        show_message: Notify,
         show: Callable[[Progress | None], None],
         on_done: Callable[[], None],
     ) -> None:
@@ -68,7 +68,7 @@ class Propagator:
         self.is_extent = False
         self.on_ready: Callable[[Sequence[SliceRef]], None] = lambda _: None
         self._jobs = jobs
-        self._tell = tell
+        self._show_message = show_message
         self._show = show
         self._on_done = on_done
 
@@ -96,14 +96,14 @@ class Propagator:
         """Propagate again what moved or new keyframes change; return whether there is any."""
         for placed in boxes:
             target = target_for(self.case, placed)
-            reach = self.case.reviews.followed(target.key)
+            slice_range = self.case.reviews.followed(target.key)
             index = placed.box.slice.index
             if (
                 len(target.keyframe_boxes) > 1
-                and reach is not None
-                and reach[0] <= index <= reach[1]
+                and slice_range is not None
+                and slice_range[0] <= index <= slice_range[1]
             ):
-                return self._run(plan_span(target, index, *reach), reach)
+                return self._run(plan_span(target, index, *slice_range), slice_range)
         return False
 
     def keyframes_gone(self, boxes: Sequence[PlacedBox]) -> bool:
@@ -112,23 +112,25 @@ class Propagator:
         for placed in boxes:
             key = keys.get(placed.box_id, 0)
             left = [b for b in self.case.annotation.boxes if keys.get(b.box_id) == key]
-            reach = self.case.reviews.followed(key)
-            if reach is not None and left:
+            slice_range = self.case.reviews.followed(key)
+            if slice_range is not None and left:
                 target = target_for(self.case, left[0])
-                return self._run(plan_span(target, placed.box.slice.index, *reach), reach)
+                return self._run(
+                    plan_span(target, placed.box.slice.index, *slice_range), slice_range
+                )
         return False
 
-    def go_on_from(self, target: PropagationTarget, index: int) -> None:
+    def continue_from(self, target: PropagationTarget, index: int) -> None:
         """Propagate again from a corrected slice to the slices beyond it."""
-        reach = self.case.reviews.followed(target.key)
+        slice_range = self.case.reviews.followed(target.key)
         here = self._mask(target, index)
-        if reach is None or here is None or here.is_empty:
-            self._tell("Propagate first; then correct a slice and continue from it.", True)
+        if slice_range is None or here is None or here.is_empty:
+            self._show_message("Propagate first; then correct a slice and continue from it.", True)
             return
         if self._is_locked((target,)):
             return
-        if not self._run(plan_beyond(target, here, *reach), reach):
-            self._tell("Nothing was propagated beyond this slice.", False)
+        if not self._run(plan_beyond(target, here, *slice_range), slice_range):
+            self._show_message("Nothing was propagated beyond this slice.", False)
 
     def move_end(self, target: PropagationTarget, end: int, to: int) -> None:
         """Move an object's end from slice `end` to `to`: erase or propagate the slices between.
@@ -136,23 +138,25 @@ class Propagator:
         Painted and accepted slices stay.
         """
         first, last = self.case.reviews.followed(target.key) or (end, end)
-        reach = min(first, to), max(last, to)
+        slice_range = min(first, to), max(last, to)
         start = min(target.keyframe_boxes, key=lambda i: abs(i - end))
         here = self._mask(target, end)
         if abs(to - start) < abs(end - start) or here is None or here.is_empty:
             step = 1 if end > to else -1
-            self._erase(target, range(to + step, end + step, step), reach)
+            self._erase(target, range(to + step, end + step, step), slice_range)
             return
         low, high = sorted((end, to))
         seed = Seed(here.prompt, low, high, target.label, here, until_empty=True)
-        self._run(PropagationPlan(seeds=((target, seed),)), reach)
+        self._run(PropagationPlan(seeds=((target, seed),)), slice_range)
 
     def _mask(self, target: PropagationTarget, index: int) -> SliceMask | None:
         """The mask that a target has on a slice now."""
-        there = mask_there(self.case.annotation, SliceRef(target.axis, index), target.label)
-        return part_near(there, target.box_at(index))
+        mask = mask_there(self.case.annotation, SliceRef(target.axis, index), target.label)
+        return part_near(mask, target.box_at(index))
 
-    def _erase(self, target: PropagationTarget, indices: Sequence[int], reach: Reach) -> None:
+    def _erase(
+        self, target: PropagationTarget, indices: Sequence[int], slice_range: SliceRange
+    ) -> None:
         if self._is_locked((target,)):
             return
         self._jobs.cancel()  # only one edit can be open
@@ -160,7 +164,7 @@ class Propagator:
             for index in indices:
                 if index not in target.fixed_masks:
                     self._clear_slice(edit, target, index)
-            self._close(edit, {target: {}}, True, reach)
+            self._close(edit, {target: {}}, True, slice_range)
         self._show(None)
 
     def _clear_slice(self, edit: Edit, target: PropagationTarget, index: int) -> None:
@@ -176,7 +180,7 @@ class Propagator:
             "propagate", overwrite=self.replace, model=identity, window=self.case.window_name
         )
 
-    def _run(self, plan: PropagationPlan, reach: Reach, may_widen: bool = False) -> bool:
+    def _run(self, plan: PropagationPlan, slice_range: SliceRange, may_widen: bool = False) -> bool:
         """Start a plan; False if there is nothing to do, or one of its labels is locked."""
         session, slices = self.session, plan.slices
         if session is None or not slices or self._is_locked(plan.targets):
@@ -205,9 +209,9 @@ class Propagator:
                     for target, index in plan.places:
                         if index not in found[target]:  # the object ends before this slice
                             self._clear_slice(edit, target, index)
-                self._ended(outcome, edit, found, reach, may_widen)
+                self._ended(outcome, edit, found, slice_range, may_widen)
 
-        edit.if_interrupted = lambda: _if_interrupted(plan, found, reach)
+        edit.if_interrupted = lambda: _if_interrupted(plan, found, slice_range)
         with contextlib.ExitStack() as at_failure:
             at_failure.enter_context(edit)
             self._show(Progress("Propagating", 0, len(slices)))
@@ -219,38 +223,45 @@ class Propagator:
         """Whether a label is locked; if so, show the reason."""
         why = next(filter(None, (self.case.lock_reason(target.label) for target in targets)), "")
         if why:
-            self._tell(why, True)
+            self._show_message(why, True)
         return bool(why)
 
     def _ended(
-        self, outcome: JobOutcome, edit: Edit, found: Found, reach: Reach, may_widen: bool
+        self,
+        outcome: JobOutcome,
+        edit: Edit,
+        found: Found,
+        slice_range: SliceRange,
+        may_widen: bool,
     ) -> None:
         self._show(None)
         trust = _trust(found)
         for (label, axis), values in trust.items():
             edit.set_confidence(label, axis, values)
         # A stopped run is not resumed when a box is moved.
-        self._close(edit, found, outcome.kind == "done", reach)
+        self._close(edit, found, outcome.kind == "done", slice_range)
         n_slices = len({index for masks in found.values() for index in masks})
         slices = f"{n_slices} slice" + ("" if n_slices == 1 else "s")
         if outcome.kind == "failed":
-            self._tell(f"{outcome.sentence} Masks on {slices} are kept.", True)
+            self._show_message(f"{outcome.sentence} Masks on {slices} are kept.", True)
         elif outcome.kind == "cancelled":
-            self._tell(f"Stopped. Masks on {slices} are kept; Undo removes them.", False)
+            self._show_message(f"Stopped. Masks on {slices} are kept; Undo removes them.", False)
         else:
             key = f" ({key_of('next_doubtful')})" if any(map(doubtful, trust.values())) else ""
-            more = self._widen(found, reach) if may_widen else ""
+            more = self._widen(found, slice_range) if may_widen else ""
             numbers = sorted({target.label for target in found})
             names = [label.name for label in map(self.case.named, numbers) if label is not None]
             prefix = f"{', '.join(names)}: " if numbers != [self.case.label] else ""
-            self._tell(f"Done: {prefix}{summary(trust.values(), n_slices)}{key}.{more}", False)
+            self._show_message(
+                f"Done: {prefix}{summary(trust.values(), n_slices)}{key}.{more}", False
+            )
         if outcome.kind == "done":
             self._on_done()
 
-    def _widen(self, found: Found, reach: Reach) -> str:
+    def _widen(self, found: Found, slice_range: SliceRange) -> str:
         """Propose more slices if the range cut an object off; returns the sentence about it."""
         axis = next(iter(found)).axis
-        ends = {reach[0]: 0, reach[1]: self.case.image.volume.n_slices(axis) - 1}
+        ends = {slice_range[0]: 0, slice_range[1]: self.case.image.volume.n_slices(axis) - 1}
         below, above = (
             end != last and any(m[end].area for m in found.values() if end in m)
             for end, last in ends.items()
@@ -262,27 +273,29 @@ class Propagator:
             more_down, more_up = self.case.widened.get((label, axis), (0, 0))
             wider = more_down + down * below, more_up + up * above
             self.case.widened[label, axis] = wider
-        sides = [f"below slice {reach[0]}"] * below + [f"above slice {reach[1]}"] * above
+        sides = [f"below slice {slice_range[0]}"] * below + [
+            f"above slice {slice_range[1]}"
+        ] * above
         again = f"press {key_of('propagate')} again to follow it"
         return f" The object continues {' and '.join(sides)}: {again}."
 
-    def _close(self, edit: Edit, found: Found, followed: bool, reach: Reach) -> None:
+    def _close(self, edit: Edit, found: Found, followed: bool, slice_range: SliceRange) -> None:
         """Close the edit, and record the propagation in it."""
         if found:
             boxes = tuple((c.key, tuple(sorted(c.box_ids))) for c in found) if followed else ()
             edit.record_propagation(
                 PropagationRecord(
-                    next(iter(found)).axis, reach, boxes, self._ends(list(found), reach)
+                    next(iter(found)).axis, slice_range, boxes, self._ends(list(found), slice_range)
                 )
             )
         edit.close()
         self.case.sync()
 
     def _ends(
-        self, targets: Sequence[PropagationTarget], reach: Reach
+        self, targets: Sequence[PropagationTarget], slice_range: SliceRange
     ) -> tuple[tuple[int, int, int], ...]:
         """First and last slice of each label, going outward from its keyframes."""
-        found: dict[int, Reach] = {}
+        found: dict[int, SliceRange] = {}
         for target in targets:
             keyframes = list(target.keyframe_boxes)
             low, high = extent_along(
@@ -290,7 +303,7 @@ class Propagator:
                 target.axis,
                 target.label,
                 (keyframes[0], keyframes[-1]),
-                reach,
+                slice_range,
             )
             before = found.get(target.label, (low, high))
             found[target.label] = min(low, before[0]), max(high, before[1])
@@ -306,13 +319,13 @@ def propagation_answers(
         (plan.seeds, session.propagate([seed for _, seed in plan.seeds])),
         (plan.extents, session.segment_box3d([seed for _, seed in plan.extents])),
     )
-    for asked, masks in parts:
+    for pairs, masks in parts:
         with contextlib.closing(masks):
-            yield from ((asked[n][0], mask) for n, mask in masks)
+            yield from ((pairs[n][0], mask) for n, mask in masks)
 
 
 def _if_interrupted(
-    plan: PropagationPlan, found: Found, reach: Reach
+    plan: PropagationPlan, found: Found, slice_range: SliceRange
 ) -> tuple[Trust, PropagationRecord]:
     """The confidences of a running propagation, and its record, which has no ends yet.
 
@@ -324,7 +337,7 @@ def _if_interrupted(
         for index, value in known.items()
     }
     trust |= {(c.label, c.axis, i): 0.0 for c, i in plan.places if i not in found[c]}
-    return trust, PropagationRecord(plan.targets[0].axis, reach)
+    return trust, PropagationRecord(plan.targets[0].axis, slice_range)
 
 
 def _trust(

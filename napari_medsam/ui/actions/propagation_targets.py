@@ -36,11 +36,11 @@ def take_drawn_boxes(case: Case) -> tuple[list[PlacedBox], list[PlacedBox]]:
             continue
         box_id = old.box_id if old else case.annotation.new_box_id()
         changed.append(PlacedBox(box_id, old.label if old else case.label, box))
-    gone = [n for n in known if n not in left and case.boxes.was_shown(n)]
-    for box_id in gone:
+    deleted = [n for n in known if n not in left and case.boxes.was_shown(n)]
+    for box_id in deleted:
         case.pending.pop(box_id, None)
-    case.annotation.remove_boxes(gone)
-    return changed, [known[box_id] for box_id in gone]
+    case.annotation.remove_boxes(deleted)
+    return changed, [known[box_id] for box_id in deleted]
 
 
 def seeds(case: Case) -> list[PlacedBox]:
@@ -70,7 +70,7 @@ def _latest(case: Case, boxes: Mapping[int, PlacedBox]) -> PlacedBox:
 
 
 def why_no_seeds(case: Case | None) -> str:
-    """A sentence: why nothing can be propagated while `range_asked` is None, and what to do."""
+    """A sentence: why nothing can be propagated while `requested_range` is None, and what to do."""
     label = None if case is None else case.named(case.label)
     if case is None or label is None:
         return "Draw a box first; propagation starts from it."
@@ -100,7 +100,7 @@ def target_on(case: Case, axis: Axis, index: int) -> PropagationTarget | None:
     return target_for(case, min(own, key=lambda b: abs(b.box.slice.index - index)))
 
 
-def range_asked(case: Case) -> Range | None:
+def requested_range(case: Case) -> Range | None:
     """The slices that a propagation would visit now; None without a box, or on a picture."""
     found = targets(case)
     if not found or case.image.volume.is_flat:

@@ -28,7 +28,7 @@ class ReviewActions:
         The viewer that shows the slices.
     current
         The open case's segmenter; None if no case is open.
-    tell, refresh
+    show_message, refresh
         Show a message to the user; redraw the dock after a change.
     """
 
@@ -36,12 +36,12 @@ class ReviewActions:
         self,
         viewer: ViewerModel,
         current: Callable[[], Segmenter | None],
-        tell: Notify,
+        show_message: Notify,
         refresh: Callable[[], None],
     ) -> None:
         self._viewer = viewer
         self._current = current
-        self._tell = tell
+        self._show_message = show_message
         self._refresh = refresh
 
     def show_next(self) -> None:
@@ -54,7 +54,7 @@ class ReviewActions:
         index = next_doubtful(order, where.index)
         if index is None:
             none = f"{name_of(case, case.label)}: no uncertain slice left"
-            self._tell(f"{none}{and_elsewhere(case, where.axis)}", False)
+            self._show_message(f"{none}{and_elsewhere(case, where.axis)}", False)
         else:
             show_slice(self._viewer, case.layer, SliceRef(where.axis, index))
 
@@ -67,14 +67,16 @@ class ReviewActions:
         before = case.reviews.status(where.axis, case.label)
         if where.index in before.accepted:
             case.annotation.accept(case.label, where, False)
-            self._tell(f"{name_of(case, case.label)}: slice {where.index} is reopened.", False)
+            self._show_message(
+                f"{name_of(case, case.label)}: slice {where.index} is reopened.", False
+            )
             return
         case.annotation.accept(case.label, where)
         left = len(case.reviews.status(where.axis, case.label).to_look_at)
         done = f"{name_of(case, case.label)}: slice {where.index} is accepted"
         more = "." if left else and_elsewhere(case, where.axis)
         slices = f"{left or 'no'} uncertain slice{'s' if left > 1 else ''}"
-        self._tell(f"{done}; {slices} left{more}", False)
+        self._show_message(f"{done}; {slices} left{more}", False)
         if where.index in before.to_look_at and left:
             self.show_next()
 
@@ -87,18 +89,18 @@ class ReviewActions:
         boxes.draw_mode(True)
         self._viewer.layers.selection.active = boxes.layer
         then = with_key("From here", "go_on")
-        self._tell(f"Draw a new box, or paint or erase the mask; then press {then}.", False)
+        self._show_message(f"Draw a new box, or paint or erase the mask; then press {then}.", False)
 
-    def go_on(self) -> None:
+    def continue_from_here(self) -> None:
         """Propagate again from the corrected slice on screen to the slices beyond it."""
         segmenter, where = self._here()
         if segmenter is None or where is None:
             return
         target = target_on(segmenter.case, where.axis, where.index)
         if target is None:
-            self._tell("This label has no box in this view. Draw one first.", True)
+            self._show_message("This label has no box in this view. Draw one first.", True)
         else:
-            segmenter.propagator.go_on_from(target, where.index)
+            segmenter.propagator.continue_from(target, where.index)
 
     def move_end(self, end: int, to: int) -> None:
         """Move the end of the object, which the user dragged from one slice to another."""

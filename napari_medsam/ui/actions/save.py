@@ -40,12 +40,12 @@ class SaveActions:
     """Writes labels on a separate lane, so that a click never cancels a save."""
 
     def __init__(
-        self, jobs: JobRunner, ask: Ask, tell: Notify, on_change: Callable[[], None]
+        self, jobs: JobRunner, ask: Ask, show_message: Notify, on_change: Callable[[], None]
     ) -> None:
         self.progress: Progress | None = None
         self._jobs = jobs
         self._ask = ask
-        self._tell = tell
+        self._show_message = show_message
         self._on_change = on_change
 
     def save(self, case: Case, path: Path, how: SaveOptions = ONE_FILE) -> None:
@@ -56,7 +56,7 @@ class SaveActions:
         """
         why_not = self._why_not(case, path, how)
         if why_not:
-            self._tell(why_not, True)
+            self._show_message(why_not, True)
             return
         annotation, grid = case.annotation, case.image.grid
         labels, table, last = annotation.labels.copy(), annotation.table, annotation.log[-1]
@@ -73,7 +73,7 @@ class SaveActions:
         def on_end(outcome: JobOutcome) -> None:
             self.progress = None
             if outcome.kind == "failed":
-                self._tell(outcome.sentence, True)
+                self._show_message(outcome.sentence, True)
             self._on_change()
 
         self._jobs.cancel()
@@ -103,23 +103,23 @@ class SaveActions:
 
     def _on_saved(self, case: Case, saved: list[Saved], last: Event) -> None:
         """Handle written files, which hold the labels as of the event `last`."""
-        for one in saved:
-            case.files.remember(one.path, state_of(one.path))
+        for file in saved:
+            case.files.remember(file.path, state_of(file.path))
         annotation = case.annotation
         if annotation.log and annotation.log[-1] is last:
             annotation.mark_saved()
         place = "" if case.has_known_place else f" {UNKNOWN_PLACE}"
-        self._tell(f"{told(saved)}{place}", False)
+        self._show_message(f"{saved_message(saved)}{place}", False)
 
     def _why_not(self, case: Case, path: Path, how: SaveOptions) -> str:
         """A sentence: why files may not be written; empty if they may."""
         annotation = case.annotation
-        rows = [one for one in annotation.table if annotation.voxel_count(one.number)]
+        rows = [label for label in annotation.table if annotation.voxel_count(label.number)]
         targets = label_paths(path, rows) if how.one_a_label else [path]
-        there = [one for one in targets if one.exists()]
-        if case.is_borrowed and there:
-            return f"{_names(there)} was not replaced. {BORROWED}"
-        changed = case.files.changed(there)
+        existing = [target for target in targets if target.exists()]
+        if case.is_borrowed and existing:
+            return f"{_names(existing)} was not replaced. {BORROWED}"
+        changed = case.files.changed(existing)
         if changed and self._ask(f"{_names(changed)}: {CHANGED}", (REPLACE,)) != REPLACE:
             return f"{_names(changed)} was not replaced; save under a new name."
         return ""
@@ -129,11 +129,11 @@ def _names(paths: list[Path]) -> str:
     return ", ".join(path.name for path in paths)
 
 
-def told(saved: list[Saved]) -> str:
+def saved_message(saved: list[Saved]) -> str:
     """One or two sentences: what was saved and what was checked."""
     if not saved:
         return "There is no label to save, so no file was written."
-    names = ", ".join(one.path.name for one in saved)
+    names = ", ".join(file.path.name for file in saved)
     n_labels, n_voxels = sum(s.n_labels for s in saved), sum(s.n_voxels for s in saved)
     labels = f"{n_labels} label" + ("" if n_labels == 1 else "s")
     return f"Saved {names}: {labels}, {n_voxels:,} voxels. {saved[0].checked}"

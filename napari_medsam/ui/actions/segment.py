@@ -51,23 +51,23 @@ class Segmenter:
         The case; its `pending` boxes are drawn but not segmented yet.
     jobs
         The lane for work on images, shared by all cases.
-    tell, on_change
+    show_message, on_change
         Show a message to the user; called after a change.
     """
 
     def __init__(
-        self, case: Case, jobs: JobRunner, tell: Notify, on_change: Callable[[], None]
+        self, case: Case, jobs: JobRunner, show_message: Notify, on_change: Callable[[], None]
     ) -> None:
         self.case = case
         self.session: Session | None = None
         self.progress: Progress | None = None
         self._jobs = jobs
-        self._tell = tell
+        self._show_message = show_message
         self._on_change = on_change
         self._running_slice: SliceRef | None = None
         self._answered: tuple[PlacedBox, Event] | None = None
         self._to_follow: list[PlacedBox] = []
-        self.propagator = Propagator(case, jobs, tell, self._show_progress, self.run)
+        self.propagator = Propagator(case, jobs, show_message, self._show_progress, self.run)
 
     def use(self, model: PromptableModel | None, cache: EmbeddingCache) -> None:
         """Start a session for another model or window, and segment the boxes that wait."""
@@ -104,7 +104,7 @@ class Segmenter:
         whys = [self.case.lock_reason(placed.label) for placed in boxes]
         boxes = [placed for placed, why in zip(boxes, whys, strict=True) if not why]
         if any(whys):
-            self._tell(next(filter(None, whys)), True)
+            self._show_message(next(filter(None, whys)), True)
         if not boxes:
             return
         for placed in boxes:
@@ -168,9 +168,13 @@ class Segmenter:
         self._running_slice = placed.box.slice
         self.on_ready([placed.box.slice])
         if mask.is_empty:
-            self._tell("The model found nothing in this box; draw it a little larger.", True)
+            self._show_message(
+                "The model found nothing in this box; draw it a little larger.", True
+            )
         else:
-            self._tell(f"{mask.area:,} pixels found; predicted quality {mask.score:.2f}.", False)
+            self._show_message(
+                f"{mask.area:,} pixels found; predicted quality {mask.score:.2f}.", False
+            )
         self.case.sync(event)
         self._on_change()
 
@@ -180,7 +184,7 @@ class Segmenter:
         self.progress = None
         if outcome.kind == "failed":
             self.case.pending.clear()
-            self._tell(outcome.sentence, True)
+            self._show_message(outcome.sentence, True)
         if outcome.kind == "done" and self.case.pending:
             self.run()
             return
@@ -242,9 +246,9 @@ class Segmenter:
     def _embedded(self, outcome: JobOutcome) -> None:
         self.progress = None
         if outcome.kind == "done":
-            self._tell("All slices of this view are ready.", False)
+            self._show_message("All slices of this view are ready.", False)
         elif outcome.kind == "failed":
-            self._tell(outcome.sentence, True)
+            self._show_message(outcome.sentence, True)
         if outcome.kind == "done":
             self.run()
         self._on_change()

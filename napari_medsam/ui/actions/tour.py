@@ -30,7 +30,7 @@ class TourStep:
 
 
 def _has_mask(case: Case, _: SliceRef | None) -> bool:
-    return any(case.annotation.voxel_count(one.number) for one in case.annotation.table)
+    return any(case.annotation.voxel_count(label.number) for label in case.annotation.table)
 
 
 def _was_propagated(case: Case, _: SliceRef | None) -> bool:

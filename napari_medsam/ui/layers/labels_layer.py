@@ -202,9 +202,9 @@ def show_axis(viewer: ViewerModel, layer: Layer, axis: Axis) -> None:
         viewer.dims.ndisplay = 2
         viewer.dims.order = tuple(range(viewer.dims.ndim))
         return
-    kept = [offset + n for n, name in enumerate(AXES) if name != axis]
+    shown = [offset + n for n, name in enumerate(AXES) if name != axis]
     viewer.dims.ndisplay = 2
-    viewer.dims.order = (*range(offset), offset + AXES.index(axis), *kept)
+    viewer.dims.order = (*range(offset), offset + AXES.index(axis), *shown)
 
 
 def show_slice(viewer: ViewerModel, layer: Layer, where: SliceRef) -> None:

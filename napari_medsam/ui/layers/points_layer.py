@@ -99,12 +99,12 @@ class PointsLayer:
             for n, at in enumerate(self.layer.data)
         ]
 
-    def keep(self, places: Sequence[int]) -> None:
+    def retain(self, places: Sequence[int]) -> None:
         """Remove all points but those at these places."""
-        gone = set(range(len(self.layer.data))) - set(places)
-        if gone:
+        removed = set(range(len(self.layer.data))) - set(places)
+        if removed:
             with self._ours():
-                self.layer.selected_data = gone
+                self.layer.selected_data = removed
                 self.layer.remove_selected()
 
     @contextmanager

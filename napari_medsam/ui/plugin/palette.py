@@ -32,16 +32,16 @@ MORE: dict[str, str] = {
 OPENED = "Dock opened. Choose the command again."
 
 
-def title_of(one: Key) -> str:
+def title_of(shortcut: Key) -> str:
     """The palette's title of an action that has a key; it begins with its task, for the search."""
-    if one.task == "At any time":
-        return one.does
-    return f"{one.task}: {one.does[0].lower()}{one.does[1:]}"
+    if shortcut.task == "At any time":
+        return shortcut.does
+    return f"{shortcut.task}: {shortcut.does[0].lower()}{shortcut.does[1:]}"
 
 
 def titles() -> dict[str, str]:
     """Action to title, of all actions."""
-    return {one.action: title_of(one) for one in TABLE} | MORE
+    return {shortcut.action: title_of(shortcut) for shortcut in TABLE} | MORE
 
 
 def act(action: str) -> None:

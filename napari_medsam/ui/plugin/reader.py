@@ -59,7 +59,7 @@ def _layers_or_report(path: Path) -> list[LayerData]:
     except ReadError as error:
         if controller is None:
             raise
-        controller.tell(str(error), True)
+        controller.show_message(str(error), True)
         return []
 
 

@@ -51,7 +51,7 @@ class Listener(Protocol):
     def on_painted(self, case: Case) -> None:
         """A brush stroke was recorded in the annotation."""
 
-    def tell(self, sentence: str, is_problem: bool = False) -> None:
+    def show_message(self, sentence: str, is_problem: bool = False) -> None:
         """Show a message, for example when a stroke was reverted."""
 
     def undo(self) -> None:
@@ -210,7 +210,7 @@ class Case:
         self.sync()
 
     def rename_label(self, number: int, name: str) -> None:
-        label = next(one for one in self.annotation.table if one.number == number)
+        label = next(row for row in self.annotation.table if row.number == number)
         self.annotation.load_table((renamed(label, name.strip() or label.name),))
         self.sync()
 
@@ -241,7 +241,7 @@ class Case:
 
     def named(self, number: int) -> Label | None:
         """A label in the table; None if it is not there."""
-        return next((one for one in self.annotation.table if one.number == number), None)
+        return next((label for label in self.annotation.table if label.number == number), None)
 
     def lock_reason(self, number: int) -> str:
         """A sentence: why a label cannot be changed now; empty if it can."""
@@ -253,17 +253,17 @@ class Case:
         self.annotation.load_table(table)
         self.sync()
 
-    def load_labels(self, file: LabelFile, *, keep: bool) -> None:
-        """Load the labels of a file in place of the existing ones, or with `keep` beside them."""
+    def load_labels(self, file: LabelFile, *, keep_existing: bool) -> None:
+        """Load the labels of a file in place of the existing ones, or beside them."""
         labels, table = file.labels, file.table
-        if keep:
+        if keep_existing:
             labels, table = merge_labels(
                 self.annotation.labels, self.annotation.table, labels, table
             )
         event = self.annotation.load_labels(labels, table)
         if not self.annotation.voxel_count(self.label):
-            there = (n.number for n in table if self.annotation.voxel_count(n.number))
-            self.label = next(there, self.label)
+            present = (n.number for n in table if self.annotation.voxel_count(n.number))
+            self.label = next(present, self.label)
         self.sync(event)
 
     def replace_annotation(self, annotation: Annotation) -> None:
@@ -278,7 +278,7 @@ class Case:
         if not number:
             return
         if why := self.lock_reason(number):
-            self._listener.tell(why, True)
+            self._listener.show_message(why, True)
             return
         for box_id in [i for i, b in self.pending.items() if b.label == number]:
             del self.pending[box_id]
@@ -302,7 +302,9 @@ class Case:
         if held.any():
             numbers = {*old[held].tolist(), *new[held].tolist()}
             self._put_back(tuple(i[held] for i in indices))
-            self._listener.tell(next(filter(None, map(self.lock_reason, sorted(numbers)))), True)
+            self._listener.show_message(
+                next(filter(None, map(self.lock_reason, sorted(numbers)))), True
+            )
         self._listener.on_painted(self)
 
     def _put_back(self, indices: tuple[np.ndarray, ...]) -> None:

@@ -39,6 +39,6 @@ def leave_alone() -> None:
     """Remove our patterns from napari's settings, so that napari asks again."""
     plugins = get_settings().plugins
     ours = {p for p in PATTERNS if plugins.extension2reader.get(p) == PLUGIN}
-    kept = {p: name for p, name in plugins.extension2reader.items() if p not in ours}
-    plugins.extension2reader = kept
+    others = {p: name for p, name in plugins.extension2reader.items() if p not in ours}
+    plugins.extension2reader = others
     settings.set_settings(opens_files="no")

@@ -16,7 +16,7 @@ from napari_medsam.journal.history import history_in_words
 from napari_medsam.journal.lookup import JournalLookup
 from napari_medsam.ui.layers.image_layer import first_window_of
 
-GO_ON, START_NEW = "Resume", "Start over"
+RESUME, START_NEW = "Resume", "Start over"
 TAKE_OVER, ONLY_LOOK = "Take over", "Only look"
 OPACITY = 0.5
 RECOVERED = "It had been set aside as damaged by mistake; nothing is missing."
@@ -49,7 +49,7 @@ def offer_to_resume(image: ImageFile, found: JournalLookup) -> ResumeOffer:
         f"{when(history.last_time)}.{unsaved}{recovered} Resume it? Undo will work as before. "
         f"Otherwise it is kept; resume it later from the dock's menu \u22ef.{others}"
     )
-    return ResumeOffer(question, (GO_ON, START_NEW), offer_picture(image, history.annotation))
+    return ResumeOffer(question, (RESUME, START_NEW), offer_picture(image, history.annotation))
 
 
 def offer_to_take_over(image: ImageFile, found: JournalLookup) -> ResumeOffer:

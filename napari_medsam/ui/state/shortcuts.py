@@ -79,7 +79,7 @@ MOUSE: tuple[tuple[str, str, str], ...] = (
 )
 """Task, gesture or napari's key, and what it does: for the sheet; they are not bound here."""
 
-KEYS: dict[str, str] = {one.action: one.key for one in TABLE}
+KEYS: dict[str, str] = {shortcut.action: shortcut.key for shortcut in TABLE}
 """Action to default key."""
 
 FORM = re.compile(r"(Shift-)?([A-Z0-9]|[,.;'/\\\\]|F[1-9][0-2]?)")
@@ -139,8 +139,8 @@ def with_key(text: str, action: str) -> str:
 
 def sheet() -> Iterator[tuple[str, list[tuple[str, str]]]]:
     """Each task with its rows of (keys, what they do)."""
-    for task, rows in groupby(TABLE, key=lambda one: one.task):
-        yield task, [(_keys(one.action), one.does) for one in rows]
+    for task, rows in groupby(TABLE, key=lambda shortcut: shortcut.task):
+        yield task, [(_keys(shortcut.action), shortcut.does) for shortcut in rows]
     for task, others in groupby(MOUSE, key=lambda row: row[0]):
         yield task, [(gesture, does) for _, gesture, does in others]
 
@@ -162,7 +162,7 @@ def _keys(action: str) -> str:
 
 
 def _does(action: str) -> str:
-    return next(one.does for one in TABLE if one.action == action)
+    return next(shortcut.does for shortcut in TABLE if shortcut.action == action)
 
 
 def bound() -> Iterator[tuple[str, str]]:
@@ -180,7 +180,7 @@ def action_of(key: str) -> str | None:
 
 def repeats(action: str) -> bool:
     """Whether an action repeats while its key is held."""
-    return any(one.repeats for one in TABLE if one.action == action)
+    return any(shortcut.repeats for shortcut in TABLE if shortcut.action == action)
 
 
 def once_a_press(action: Callable[[], object]) -> Callable[[Any], Generator[None, None, None]]:

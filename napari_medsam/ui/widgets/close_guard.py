@@ -74,7 +74,7 @@ class ClosingQuestion(QObject):
         close = type(window).close
         napari_window, ours = ref(window), ref(self)  # weak, so that the window can be freed
 
-        def asked_close(*arguments: Any, confirm_need: bool = False, **options: Any) -> Any:
+        def close_with_question(*arguments: Any, confirm_need: bool = False, **options: Any) -> Any:
             question, window = ours(), napari_window()
             names = question._names() if confirm_need and question is not None else ()
             if question is not None and names and not question._may_close(names):
@@ -83,7 +83,7 @@ class ClosingQuestion(QObject):
                 options["confirm_need"] = True
             return None if window is None else close(window, *arguments, **options)
 
-        vars(window)["close"] = asked_close
+        vars(window)["close"] = close_with_question
         self._dock.destroyed.connect(lambda: _restore_close(napari_window()))
 
     def _names(self) -> Sequence[str]:

@@ -93,7 +93,8 @@ class MedSamWidget(QWidget):
         self._apply_soon.setInterval(IDLE_MS)
         self._apply_soon.timeout.connect(self._apply_settings)
         self._napari_preferences = NapariPreferences(
-            self._apply_soon.start, lambda *told: self._later(lambda: self.controller.tell(*told))
+            self._apply_soon.start,
+            lambda *arguments: self._later(lambda: self.controller.show_message(*arguments)),
         )
         self._napari_preferences.meet()  # before anything is built from the settings
         self._lay_out()
@@ -194,7 +195,7 @@ class MedSamWidget(QWidget):
         self.destroyed.connect(controller.close)
         self.destroyed.connect(self._napari_preferences.close)
         watched = (settings_file(), cache_preferences_file(), self._napari_preferences.file)
-        self._watch = FileWatch(self, [one for one in watched if one], self._on_settings_written)
+        self._watch = FileWatch(self, [file for file in watched if file], self._on_settings_written)
 
     def _connect_keys(self) -> None:
         parts, controller = self.parts, self.controller
@@ -209,7 +210,7 @@ class MedSamWidget(QWidget):
             "next_doubtful": controller.review.show_next,
             "accept": controller.review.accept,
             "fix": controller.review.fix,
-            "go_on": controller.review.go_on,
+            "go_on": controller.review.continue_from_here,
             "select_boxes": controller.boxes.toggle_select,
             "copy_on": lambda: controller.boxes.copy_by(1),
             "copy_back": lambda: controller.boxes.copy_by(-1),
@@ -242,7 +243,7 @@ class MedSamWidget(QWidget):
             "next_doubtful": parts.review.next,
             "accept": parts.review.accept,
             "fix": parts.review.fix,
-            "go_on": parts.review.go_on,
+            "go_on": parts.review.continue_from_here,
             "select_boxes": parts.boxes.select,
             "copy_on": parts.boxes.copy_on,
             "delete_box": parts.boxes.delete,
@@ -321,9 +322,9 @@ class MedSamWidget(QWidget):
 
     def ask_preferences(self) -> None:
         """Show the preferences dialog and apply what was chosen."""
-        page = PreferencesDialog(self, self.controller.desk.wish)
+        page = PreferencesDialog(self, self.controller.desk.preference)
         if page.exec():
-            if page.precision.currentData() != self.controller.desk.wish:
+            if page.precision.currentData() != self.controller.desk.preference:
                 self.controller.desk.choose_precision(page.precision.currentData())
             self._napari_preferences.meet()
             self._apply_settings()
@@ -393,10 +394,12 @@ class MedSamWidget(QWidget):
 
     def _keeps_existing(self, case: Case, path: Path) -> bool:
         """Whether files of single labels exist that the user does not want to replace."""
-        rows = [one for one in case.annotation.table if case.annotation.voxel_count(one.number)]
-        there = [one for one in label_paths(path, rows) if one.exists()]
-        question = f"Replace {', '.join(one.name for one in there)}?"
-        return bool(there) and file_dialogs.ask(self, question, ("Replace",)) is None
+        rows = [
+            label for label in case.annotation.table if case.annotation.voxel_count(label.number)
+        ]
+        existing = [file for file in label_paths(path, rows) if file.exists()]
+        question = f"Replace {', '.join(file.name for file in existing)}?"
+        return bool(existing) and file_dialogs.ask(self, question, ("Replace",)) is None
 
     def ask_labels(self) -> None:
         """Ask for a label file and open it on the image."""
@@ -409,7 +412,7 @@ class MedSamWidget(QWidget):
     def _ask_earlier(self, found: Sequence[EarlierEntry]) -> None:
         chosen = ask_earlier(self, found)
         if chosen is not None:
-            self.controller.earlier.go_on_with(chosen)
+            self.controller.earlier.resume(chosen)
 
     def ask_table(self) -> None:
         """Ask for a label table and load its names and colours."""

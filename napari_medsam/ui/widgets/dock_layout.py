@@ -83,8 +83,8 @@ class DockLayout(QWidget):
     def _build_choices(self, images: Callable[[Any], Sequence[Any]]) -> QLayout:
         self.image = ComboBox(choices=images, name="image")
         self.model, self.preset, self.precision = ModelChoice(), QComboBox(), QComboBox()
-        for wish, words in PRECISIONS.items():
-            self.precision.addItem(words, wish)
+        for preference, words in PRECISIONS.items():
+            self.precision.addItem(words, preference)
         self.precision.setToolTip(
             "Exact: same masks on every computer. Fast: used if masks measured here agree."
         )

@@ -19,16 +19,16 @@ TABLE_FILTER = "Label table (*.csv);;ITK-SNAP label description (*.txt *.label)"
 def ask_save_path(parent: QWidget, suggested: Path, grid: SourceGrid) -> Path | None:
     """Ask where to save labels, in one of the formats that fit their image."""
     formats = export_formats_for(grid)
-    filters = [one.file_filter for one in formats]
+    filters = [label_format.file_filter for label_format in formats]
     name, chosen = QFileDialog.getSaveFileName(
         parent, "Save labels", str(suggested), ";;".join(filters)
     )
     if not name:
         return None
-    asked = Path(name)
+    typed = Path(name)
     chosen_format = formats[filters.index(chosen)] if chosen in filters else None
-    path = with_export_suffix(asked, chosen_format, suffix_of(suggested))
-    if path != asked and path.exists() and not _may_replace(parent, path):
+    path = with_export_suffix(typed, chosen_format, suffix_of(suggested))
+    if path != typed and path.exists() and not _may_replace(parent, path):
         return None
     return path
 
@@ -58,7 +58,7 @@ def ask_where_to_export(parent: QWidget, suggested: Path) -> Path | None:
 def ask(parent: QWidget, question: str, answers: Sequence[str]) -> str | None:
     """Ask a question with a button for each answer, and Cancel."""
     box = QMessageBox(QMessageBox.Icon.Question, "napari-medsam", question, parent=parent)
-    buttons = [box.addButton(one, QMessageBox.ButtonRole.AcceptRole) for one in answers]
+    buttons = [box.addButton(text, QMessageBox.ButtonRole.AcceptRole) for text in answers]
     cancel = box.addButton(QMessageBox.StandardButton.Cancel)
     box.setDefaultButton(cancel)
     box.exec()

@@ -8,7 +8,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QMessageBox, QWidget
 
 from napari_medsam.ui.actions.earlier_work import EarlierEntry
-from napari_medsam.ui.state.resume_offers import GO_ON, ResumeOffer
+from napari_medsam.ui.state.resume_offers import RESUME, ResumeOffer
 from napari_medsam.ui.widgets.open_dialogs import KEEP, PREVIEW, SMOOTH, ChoiceDialog
 from napari_medsam.ui.widgets.picture_list import LINE, PictureList, pixmap
 
@@ -23,10 +23,10 @@ class EarlierDialog(ChoiceDialog):
 
     def __init__(self, found: Sequence[EarlierEntry], parent: QWidget | None) -> None:
         super().__init__("Earlier work", QUESTION, parent)
-        self.open_button.setText(GO_ON)
+        self.open_button.setText(RESUME)
         self.list = PictureList()
-        for one in found:
-            self.list.add(one.in_words, one.picture, one)
+        for entry in found:
+            self.list.add(entry.in_words, entry.picture, entry)
         self.list.setCurrentRow(0)
         self.list.itemDoubleClicked.connect(lambda _: self.accept())
         self.column.addWidget(self.list)
@@ -41,7 +41,7 @@ def ask_earlier(parent: QWidget, found: Sequence[EarlierEntry]) -> EarlierEntry 
     chosen = dialog.list.chosen()
     dialog.deleteLater()
     return (
-        next((one for one in chosen if isinstance(one, EarlierEntry)), None)
+        next((entry for entry in chosen if isinstance(entry, EarlierEntry)), None)
         if is_accepted
         else None
     )
@@ -58,7 +58,7 @@ def show_offer(
     if offer.picture is not None:
         box.setIconPixmap(pixmap(offer.picture).scaled(PREVIEW, PREVIEW, KEEP, SMOOTH))
     roles = QMessageBox.ButtonRole
-    buttons = {one: box.addButton(one, roles.AcceptRole) for one in offer.answers}
+    buttons = {text: box.addButton(text, roles.AcceptRole) for text in offer.answers}
     later = box.addButton("Not now", roles.RejectRole)
     box.setEscapeButton(later)
     box.setDefaultButton(buttons[offer.answers[0]])

@@ -124,7 +124,7 @@ class MeasureWindow(QDialog):
     def show_found(self) -> None:
         """Fill the table; empty columns are hidden."""
         self.again.setText("Measure")
-        rows = [as_row(one, self._measures.units) for one in self._measures.found]
+        rows = [as_row(measure, self._measures.units) for measure in self._measures.found]
         self.table.setRowCount(len(rows))
         for column, name in enumerate(HEADINGS):
             values = [row[name] for row in rows]

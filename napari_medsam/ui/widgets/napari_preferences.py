@@ -42,14 +42,14 @@ class LinkedSetting:
         NAPARI_<PAGE>_<NAME> from the environment, and NAPARI_MEDSAM_CACHE is ours.
     ours
         Returns our value, in the form that napari uses.
-    keep
+    store
         Stores another value; OSError if it cannot.
     """
 
     page: str
     name: str
     ours: Callable[[], Any]
-    keep: Callable[[Any], object]
+    store: Callable[[Any], object]
 
 
 def _stored(name: str) -> tuple[Callable[[], Any], Callable[[Any], object]]:
@@ -117,13 +117,15 @@ class NapariPreferences:
     ----------
     on_change
         Called when a change in napari was stored in our settings.
-    tell
+    show_message
         Shows a sentence if something cannot be stored.
     """
 
-    def __init__(self, on_change: Callable[[], None], tell: Callable[[str, bool], None]) -> None:
+    def __init__(
+        self, on_change: Callable[[], None], show_message: Callable[[str, bool], None]
+    ) -> None:
         self._on_change = on_change
-        self._tell = tell
+        self._show_message = show_message
         self._theirs: Any = None
         self._agreed: dict[str, Any] = {}
         self._is_meeting = False
@@ -195,15 +197,17 @@ class NapariPreferences:
         is_taken = is_choice and theirs not in (ours, agreed)
         if is_taken:
             try:
-                twin.keep(theirs)
+                twin.store(theirs)
             except OSError as error:
                 is_taken = False
-                self._tell(f"A choice in napari's Preferences cannot be stored: {error}", True)
+                self._show_message(
+                    f"A choice in napari's Preferences cannot be stored: {error}", True
+                )
         if theirs != twin.ours():
             try:
                 setattr(page, twin.name, twin.ours())
             except OSError as error:  # napari writes its file at each change
-                self._tell(f"napari's Preferences cannot be saved: {error}", True)
+                self._show_message(f"napari's Preferences cannot be saved: {error}", True)
         self._agreed[twin.name] = twin.ours()
         return is_taken
 

@@ -110,10 +110,15 @@ class SeriesDialog(ChoiceDialog):
         )
         self.list = PictureList()
         self.list.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
-        for one in found:
-            warned = f"\n\u26a0 {one.notes[0]}" if one.notes else ""
-            tip = "\n".join((one.series, *one.notes))
-            self.list.add(series_description(one) + warned, one.thumbnail, one.series, tip)
+        for description in found:
+            warned = f"\n\u26a0 {description.notes[0]}" if description.notes else ""
+            tip = "\n".join((description.series, *description.notes))
+            self.list.add(
+                series_description(description) + warned,
+                description.thumbnail,
+                description.series,
+                tip,
+            )
         self.list.setCurrentRow(0)
         self.list.itemSelectionChanged.connect(self._on_selected)
         self.list.itemDoubleClicked.connect(lambda _: self.accept())

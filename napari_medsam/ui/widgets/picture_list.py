@@ -24,10 +24,10 @@ class PictureList(QListWidget):
         self.setWordWrap(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
 
-    def add(self, text: str, picture: Thumbnail | None, meant: object, tip: str = "") -> None:
-        """Add a line for the object `meant`."""
+    def add(self, text: str, picture: Thumbnail | None, value: object, tip: str = "") -> None:
+        """Add a line for the object `value`."""
         item = QListWidgetItem(QIcon(_padded(picture)), text)
-        item.setData(Qt.ItemDataRole.UserRole, meant)
+        item.setData(Qt.ItemDataRole.UserRole, value)
         item.setToolTip(tip)
         self.addItem(item)
 

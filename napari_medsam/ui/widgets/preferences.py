@@ -110,11 +110,11 @@ class PreferencesDialog(QDialog):
     def _build_keys(self) -> QWidget:
         self.keys: dict[str, QLineEdit] = {}
         rows: list[tuple[str, QWidget]] = []
-        for one in shortcuts.TABLE:
-            field = self.keys[one.action] = QLineEdit(shortcuts.key_of(one.action))
-            field.setPlaceholderText(one.key)
+        for shortcut in shortcuts.TABLE:
+            field = self.keys[shortcut.action] = QLineEdit(shortcuts.key_of(shortcut.action))
+            field.setPlaceholderText(shortcut.key)
             field.setMaximumWidth(120)
-            rows.append((one.does, field))
+            rows.append((shortcut.does, field))
         rows.append(("", small_print("Reopen the dock to show new keys on its buttons.")))
         scroll = QScrollArea()
         scroll.setWidget(_form(*rows))

@@ -103,7 +103,7 @@ class ReviewRow(QWidget):
             "Accept this slice: it becomes a keyframe that no propagation changes",
         )
         self.fix = button(with_key("Redraw", "fix"), "Draw a new box on this slice")
-        self.go_on = button(
+        self.continue_from_here = button(
             with_key("From here", "go_on"),
             "Propagate again beyond this corrected slice",
         )
@@ -111,7 +111,7 @@ class ReviewRow(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addLayout(side_by_side(self.next, self.accept))
-        layout.addLayout(side_by_side(self.fix, self.go_on))
+        layout.addLayout(side_by_side(self.fix, self.continue_from_here))
 
     def show_review(self, panel: DockState) -> None:
         """Show how many uncertain slices are left, and enable what applies to this slice."""
@@ -122,4 +122,6 @@ class ReviewRow(QWidget):
         can_act = panel.has_case and panel.view is not None and bool(panel.labels)
         for part in (self.accept, self.fix):
             part.setEnabled(can_act)
-        self.go_on.setEnabled(can_act and panel.range is not None and panel.progress is None)
+        self.continue_from_here.setEnabled(
+            can_act and panel.range is not None and panel.progress is None
+        )

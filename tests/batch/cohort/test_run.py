@@ -163,7 +163,7 @@ def test_doubtful_slices_and_empty_masks_are_flagged(table: Path, out: Path, mon
     assert "empty" in flags["d"]["note"]
     from napari_medsam.batch.cohort.summary import summary_in_words
 
-    assert summary_in_words(done) == "5 cases, 2 to look at"
+    assert summary_in_words(done) == "5 cases, 2 to review"
 
 
 def in_place(tasks, work, n_workers):
@@ -173,7 +173,7 @@ def in_place(tasks, work, n_workers):
 def test_command_says_how_many_to_look_at(table: Path, out: Path, monkeypatch, capsys):
     monkeypatch.setitem(run_cohort.__kwdefaults__, "work", tiny_work.do)
     assert main(["batch", str(table), str(out), "--workers", "1"]) == 0
-    assert "5 cases, none to look at" in capsys.readouterr().out
+    assert "5 cases, none to review" in capsys.readouterr().out
     (table.parent / "b.nii.gz").write_bytes(b"not a nifti")
     assert main(["batch", str(table), str(out), "--workers", "1"]) == 1
     told = capsys.readouterr()

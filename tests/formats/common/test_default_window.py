@@ -11,8 +11,8 @@ from napari_medsam.engine.data.volume import Volume
 from napari_medsam.formats.common.default_window import (
     FROM_FILE,
     first_window,
+    requested_window,
     why_this_window,
-    window_asked,
     window_named,
     window_names,
 )
@@ -71,9 +71,9 @@ def test_image_without_a_window_does_not_offer_one() -> None:
 
 
 def test_auto_on_the_command_line_is_what_the_screen_begins_with() -> None:
-    window = window_asked(image("CT", (-1350, 150)), "auto")
+    window = requested_window(image("CT", (-1350, 150)), "auto")
     assert (window.lower, window.upper) == (-1000.0, 150.0)
-    assert window_asked(image("CT"), "0,80").upper == 80.0
+    assert requested_window(image("CT"), "0,80").upper == 80.0
 
 
 def test_why_is_said_only_where_there_is_a_reason() -> None:

@@ -6,6 +6,7 @@ import shutil
 import stat
 import tempfile
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -91,8 +92,8 @@ class TestZip:
     def test_sizes_are_added_up_before_anything_is_unpacked(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(dicom_input, "LARGEST_ZIP", 10**6)
-        monkeypatch.setattr(dicom_input, "LARGEST_ZIP", 10**6)
+        limits = replace(dicom_input.ZIP_LIMITS, n_bytes=10**6)
+        monkeypatch.setattr(dicom_input, "ZIP_LIMITS", limits)
         with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr("zeros.dcm", bytes(2 * 10**6))
         assert (tmp_path / "bomb.zip").stat().st_size < 10_000

@@ -306,9 +306,10 @@ class TestRefusals:
         with pytest.raises(SaveError, match="SOPInstanceUID"):
             write_labels(tmp_path / "out.seg.dcm", drawn(SHAPE), ct.grid)
 
-    def test_a_file_among_the_slices(self, ct: ImageFile) -> None:
+    @pytest.mark.parametrize("name", ["out.seg.dcm", "OUT.SEG.DCM", "out.rtstruct.Dcm"])
+    def test_a_file_among_the_slices(self, ct: ImageFile, name: str) -> None:
         with pytest.raises(SaveError, match="among the slices"):
-            write_labels(ct.grid.source / "out.seg.dcm", drawn(SHAPE), ct.grid)
+            write_labels(ct.grid.source / name, drawn(SHAPE), ct.grid)
 
     @pytest.mark.parametrize("suffix", EXITS)
     def test_without_the_extra_it_says_what_to_install(

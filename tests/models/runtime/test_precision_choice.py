@@ -42,7 +42,7 @@ def test_second_measurement_keeps_the_first_ones_models():
     assert (precision_choice.recall("net:1"), precision_choice.recall("net:2")) == (BF16, EXACT)
 
 
-def test_wish_lasts_and_is_exact_at_first():
+def test_preference_lasts_and_is_exact_at_first():
     assert precision_choice.precision_preference() == "f32"
     precision_choice.set_precision_preference("auto")
     precision_choice.remember("net:1", BF16, "")

@@ -193,7 +193,7 @@ def test_unknown_device_and_precision_are_refused(model: SamModel) -> None:
     networks = Networks(None, lambda prompts, masks: None)
     with pytest.raises(ValueError, match="no device 'TPU'"):
         SamModel(networks, CONTRACT, "x", device="TPU")
-    with pytest.raises(ValueError, match="choose f32 or bf16"):
+    with pytest.raises(ValueError, match="choose one of f32, bf16, f16"):
         SamModel(networks, CONTRACT, "x", precision="f64")  # type: ignore[arg-type]
 
 

@@ -58,7 +58,7 @@ def open_badly(window: Window, path: Path) -> str:
     """What the user is told; the viewer must be as it was."""
     before = list(window.viewer.layers)
     window.parts.message.setText("")
-    window.controller.tell("")
+    window.controller.show_message("")
     started = time.monotonic()
     window.viewer.open(str(path), plugin="napari-medsam")
     assert time.monotonic() - started < 5

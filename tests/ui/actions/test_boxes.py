@@ -73,7 +73,7 @@ def test_deleted_box_leaves_its_mask_and_undo_brings_it_back(desk: Desk) -> None
 
 def test_without_a_box_there_is_a_sentence(desk: Desk) -> None:
     for act in (desk.controller.boxes.delete, lambda: desk.controller.boxes.copy_by(1)):
-        desk.controller.tell("")
+        desk.controller.show_message("")
         act()
         assert "no box on this slice" in desk.view.panel.message
 

@@ -21,7 +21,7 @@ from napari_medsam.journal.history import read_journal
 from napari_medsam.journal.location import journal_path
 from napari_medsam.ui.actions.earlier_work import NONE, EarlierEntry
 from napari_medsam.ui.state.case import Case
-from napari_medsam.ui.state.resume_offers import GO_ON, ONLY_LOOK, START_NEW, TAKE_OVER
+from napari_medsam.ui.state.resume_offers import ONLY_LOOK, RESUME, START_NEW, TAKE_OVER
 from napari_medsam.ui.widgets.journal_dialogs import EarlierDialog
 from tests.ui.desk import SPACING_XYZ, Desk, HeldJobs, TinyModelSource, image_layer, make_desk
 from tests.ui.hands import answer, click, let_pass, wait_for
@@ -52,7 +52,7 @@ def test_what_was_put_aside_is_found_with_a_picture(anew: Desk) -> None:
 
 def test_earlier_work_is_here_again_with_boxes_and_undo(anew: Desk) -> None:
     (one,) = found_by(anew)
-    anew.controller.earlier.go_on_with(one)
+    anew.controller.earlier.resume(one)
     assert labelled(anew) == [8, 9, 10, 11, 12]
     assert [box.box.slice.index for box in anew.annotation.boxes] == [10]
     assert anew.boxes.nshapes == 1
@@ -65,7 +65,7 @@ def test_earlier_work_is_here_again_with_boxes_and_undo(anew: Desk) -> None:
 def test_what_was_open_is_kept_in_its_place_to_and_fro(anew: Desk) -> None:
     for slices in ([8, 9, 10, 11, 12], [14], [8, 9, 10, 11, 12]):
         (one,) = found_by(anew)
-        anew.controller.earlier.go_on_with(one)
+        anew.controller.earlier.resume(one)
         assert labelled(anew) == slices
         assert same(kept(anew), anew)
     assert len(journals()) == 2
@@ -73,12 +73,12 @@ def test_what_was_open_is_kept_in_its_place_to_and_fro(anew: Desk) -> None:
 
 def test_what_is_done_then_is_kept(anew: Desk) -> None:
     (one,) = found_by(anew)
-    anew.controller.earlier.go_on_with(one)
+    anew.controller.earlier.resume(one)
     anew.draw_on(6)
     assert same(kept(anew), anew)
     assert labelled(anew) == [6, 8, 9, 10, 11, 12]
     anew.controller.journals.close()
-    again = reopened(GO_ON)
+    again = reopened(RESUME)
     assert labelled(again) == [6, 8, 9, 10, 11, 12]
     again.controller.close()
 
@@ -88,7 +88,7 @@ def test_measures_follow(anew: Desk) -> None:
     tally.refresh()
     before = tally.diameters(1)
     (one,) = found_by(anew)
-    anew.controller.earlier.go_on_with(one)
+    anew.controller.earlier.resume(one)
     tally.refresh()
     assert tally.diameters(1) is not None
     assert tally.diameters(1) != before
@@ -108,7 +108,7 @@ def test_a_propagation_that_runs_is_stopped_and_kept_with_the_rest(anew: Desk) -
     def interrupted(*arguments: Any) -> Any:
         if anew.annotation.open_event is not None and len(anew.annotation.open_event.masks) == 2:
             model.decode = decode
-            anew.controller.earlier.go_on_with(one)
+            anew.controller.earlier.resume(one)
         return decode(*arguments)
 
     model.decode = interrupted
@@ -117,7 +117,7 @@ def test_a_propagation_that_runs_is_stopped_and_kept_with_the_rest(anew: Desk) -
     assert labelled(anew) == [8, 9, 10, 11, 12]
     assert same(kept(anew), anew)
     (other,) = found_by(anew)
-    anew.controller.earlier.go_on_with(other)
+    anew.controller.earlier.resume(other)
     assert len(labelled(anew)) > 1
     assert 14 in labelled(anew)
 
@@ -135,7 +135,7 @@ def test_where_the_exchange_fails_nothing_is_changed(
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "rename", refused)
-        anew.controller.earlier.go_on_with(one)
+        anew.controller.earlier.resume(one)
     assert "open elsewhere" in anew.view.panel.message
     assert "The earlier work is unchanged" in anew.view.panel.message
     assert labelled(anew) == [14]
@@ -149,10 +149,10 @@ def test_what_cannot_be_written_is_not_exchanged(
     anew: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (one,) = found_by(anew)
-    keeper = anew.controller.journals.of(anew.controller.case).keeper
+    writer = anew.controller.journals.of(anew.controller.case).writer
     with monkeypatch.context() as patched:
-        patched.setattr(keeper, "close_keeping_lock", lambda seconds: False)
-        anew.controller.earlier.go_on_with(one)
+        patched.setattr(writer, "close_keeping_lock", lambda seconds: False)
+        anew.controller.earlier.resume(one)
     assert "cannot be written now" in anew.view.panel.message
     assert labelled(anew) == [14]
     anew.draw_on(16)
@@ -162,7 +162,7 @@ def test_what_cannot_be_written_is_not_exchanged(
 def test_a_window_that_only_looks_exchanges_nothing(anew: Desk) -> None:
     second = reopened(ONLY_LOOK)
     (one,) = found_by(second)
-    second.controller.earlier.go_on_with(one)
+    second.controller.earlier.resume(one)
     assert "The earlier work is unchanged" in second.view.panel.message
     assert labelled(second) == [14]
     second.controller.close()
@@ -174,7 +174,7 @@ def test_a_window_that_was_taken_over_unknowingly_exchanges_nothing(anew: Desk, 
     (one,) = found_by(anew)
     assert same(kept(anew), anew)
     second = reopened(TAKE_OVER)
-    anew.controller.earlier.go_on_with(one)
+    anew.controller.earlier.resume(one)
     first = anew.controller.journals.of(anew.controller.case)
     wait_for(lambda: first.is_only_looking)
     assert labelled(anew) == labelled(second) == [14]
@@ -195,14 +195,14 @@ def test_where_the_other_work_cannot_be_shown_that_is_told_and_nothing_is_lost(
     with monkeypatch.context() as patched:
         patched.setattr(Case, "replace_annotation", short)
         with pytest.raises(MemoryError):
-            anew.controller.earlier.go_on_with(one)
+            anew.controller.earlier.resume(one)
     assert "not recorded" in anew.view.panel.message
     assert anew.controller.journals.of(anew.controller.case).is_only_looking
     anew.draw_on(6)
-    again = reopened(GO_ON)
+    again = reopened(RESUME)
     assert labelled(again) == [8, 9, 10, 11, 12]
     (other,) = found_by(again)
-    again.controller.earlier.go_on_with(other)
+    again.controller.earlier.resume(other)
     assert labelled(again) == [14]
     again.controller.close()
 
@@ -213,11 +213,11 @@ def test_an_edit_for_whose_end_there_was_no_memory_stays_with_its_work(anew: Des
     mask = mask_there(anew.annotation, SliceRef("z", 14), 1)
     edit.paint(replace(mask, slice=SliceRef("z", 15)), 1, key=1)
     edit.is_over = True
-    anew.controller.earlier.go_on_with(one)
+    anew.controller.earlier.resume(one)
     assert labelled(anew) == [8, 9, 10, 11, 12]
     assert same(kept(anew), anew)
     (other,) = found_by(anew)
-    anew.controller.earlier.go_on_with(other)
+    anew.controller.earlier.resume(other)
     assert labelled(anew) == [14, 15]
 
 
@@ -228,7 +228,7 @@ def test_one_that_is_gone_meanwhile_is_not_made_anew(
     history = read_journal(one.path)
     monkeypatch.setattr("napari_medsam.ui.actions.earlier_work.read_journal", lambda path: history)
     one.path.unlink()
-    anew.controller.earlier.go_on_with(one)
+    anew.controller.earlier.resume(one)
     assert "There is no journal" in anew.view.panel.message
     assert labelled(anew) == [14]
     assert same(kept(anew), anew)
@@ -240,7 +240,7 @@ def test_boxes_that_wait_for_the_model_are_not_given_up(anew: Desk) -> None:
     case = anew.controller.case
     placed = case.annotation.boxes[0]
     case.pending[99] = PlacedBox(99, 1, placed.box)
-    anew.controller.earlier.go_on_with(one)
+    anew.controller.earlier.resume(one)
     assert "still wait" in anew.view.panel.message
     assert list(case.pending) == [99]
     assert labelled(anew) == [14]
@@ -255,7 +255,7 @@ def test_click_after_the_exchange_begins_an_object_of_its_own() -> None:
     pointed_at(again, 10, 1, 1)
     assert again.annotation.boxes == ()
     (one,) = found_by(again)
-    again.controller.earlier.go_on_with(one)
+    again.controller.earlier.resume(one)
     before = again.labels[10].copy()
     assert before.any()
     again.viewer.dims.set_point(0, 8 * SPACING_XYZ[2])
@@ -271,7 +271,7 @@ def test_a_damaged_one_is_left_out(anew: Desk) -> None:
     content[100:4000] = b"x" * 3900
     one.path.write_bytes(content)
     assert found_by(anew) == []
-    anew.controller.earlier.go_on_with(one)
+    anew.controller.earlier.resume(one)
     assert "damaged" in anew.view.panel.message
     assert labelled(anew) == [14]
 
@@ -286,7 +286,7 @@ def test_another_image_opened_meanwhile_is_left_alone(anew: Desk) -> None:
     slow.controller.earlier.find(found.extend)
     slow.lanes[5].release()
     (one, *_others) = found
-    slow.controller.earlier.go_on_with(one)
+    slow.controller.earlier.resume(one)
     slow.open(image_layer(np.ones((4, 30, 30), np.int16), name="other"))
     slow.lanes[5].release()
     assert "Another image is open now" in slow.view.panel.message

@@ -15,7 +15,7 @@ from napari_medsam.journal.database import JournalDatabase
 from napari_medsam.journal.history import read_history
 from napari_medsam.journal.location import journal_path
 from napari_medsam.ui.state.case import Case
-from napari_medsam.ui.state.resume_offers import GO_ON, ONLY_LOOK, START_NEW, TAKE_OVER
+from napari_medsam.ui.state.resume_offers import ONLY_LOOK, RESUME, START_NEW, TAKE_OVER
 from tests.ui.desk import Desk, HeldJobs, image_layer, make_desk
 from tests.ui.hands import let_pass, wait_for
 from tests.ui.journals import FINGERPRINT, kept, reopened, same
@@ -43,7 +43,7 @@ def test_opening_the_image_again_offers_to_go_on(desk: Desk) -> None:
     desk.draw_on(10)
     desk.controller.propagate(8, 12)
     desk.controller.journals.close()
-    again = reopened(GO_ON)
+    again = reopened(RESUME)
     (offer,) = again.view.offers
     assert "1 label, 1 box, 5 slices" in offer.question
     assert "Not all of it was saved" in offer.question
@@ -61,7 +61,7 @@ def test_undo_goes_back_through_what_was_done_before(desk: Desk) -> None:
     one_box = desk.labels.copy()
     desk.controller.propagate(8, 12)
     desk.controller.journals.close()
-    again = reopened(GO_ON)
+    again = reopened(RESUME)
     again.controller.undo()
     assert np.array_equal(again.labels, one_box)
     again.controller.undo()
@@ -76,7 +76,7 @@ def test_undo_goes_back_through_what_was_done_before(desk: Desk) -> None:
 def test_going_on_keeps_what_is_done_then_too(desk: Desk) -> None:
     desk.draw_on(10)
     desk.controller.journals.close()
-    again = reopened(GO_ON)
+    again = reopened(RESUME)
     again.draw_on(12)
     assert len(again.annotation.boxes) == 2
     assert same(kept(again), again)
@@ -167,7 +167,7 @@ def test_removing_the_image_closes_its_journal(desk: Desk) -> None:
     layer = desk.controller.case.layer
     desk.viewer.layers.remove(layer)
     assert not journal_path(FINGERPRINT).with_name(f"{FINGERPRINT}.journal-wal").exists()
-    again = reopened(GO_ON)
+    again = reopened(RESUME)
     assert again.labels.any()
     again.controller.close()
 
@@ -247,7 +247,7 @@ def test_a_saved_case_is_offered_as_saved(desk: Desk, tmp_path: Path) -> None:
     desk.draw_on(10)
     desk.controller.save(tmp_path / "labels.nii.gz")
     desk.controller.journals.close()
-    again = reopened(GO_ON)
+    again = reopened(RESUME)
     assert "Not all of it was saved" not in again.view.offers[0].question
     assert not again.view.panel.is_dirty
     again.controller.close()
@@ -280,7 +280,7 @@ def test_undo_in_the_window_goes_as_far_as_the_journal(
     assert same(kept(desk), desk)
     labels = desk.labels.copy()
     desk.controller.close()
-    again = reopened(GO_ON)
+    again = reopened(RESUME)
     assert np.array_equal(again.labels, labels)
     again.controller.close()
 
@@ -293,7 +293,7 @@ def test_pictures_are_kept_too() -> None:
     assert same(kept(desk), desk)
     desk.controller.journals.close()
     again = make_desk()
-    again.view.replies.append(GO_ON)
+    again.view.replies.append(RESUME)
     again.open(image_layer(rgb))
     assert np.array_equal(again.labels, desk.labels)
     again.controller.close()
@@ -325,7 +325,7 @@ def killed_while_propagating(n_masks: int) -> None:
 
 def test_a_propagation_that_was_killed_is_told_and_what_is_missing_is_in_doubt(qapp) -> None:
     killed_while_propagating(4)
-    again = reopened(GO_ON)
+    again = reopened(RESUME)
     painted = np.flatnonzero(again.labels.any(axis=(1, 2))).tolist()
     assert painted == [10, 11, 12, 13]
     said = again.view.panel.message
@@ -343,8 +343,8 @@ def test_a_propagation_that_was_killed_is_told_and_what_is_missing_is_in_doubt(q
 
 def test_it_is_told_until_it_was_run_again_or_undone(qapp) -> None:
     killed_while_propagating(4)
-    reopened(GO_ON).controller.close()
-    again = reopened(GO_ON)
+    reopened(RESUME).controller.close()
+    again = reopened(RESUME)
     assert "was interrupted" in again.view.panel.message
     again.controller.propagate(4, 15)
     reviews = again.controller.case.reviews
@@ -373,6 +373,6 @@ def test_a_propagation_that_was_stopped_by_its_user_is_not_told_as_interrupted(d
     assert desk.annotation.log[-1].kind == "propagate"
     assert desk.controller.case.reviews.interrupted == []
     desk.controller.journals.close()
-    again = reopened(GO_ON)
+    again = reopened(RESUME)
     assert "interrupted" not in again.view.panel.message
     again.controller.close()

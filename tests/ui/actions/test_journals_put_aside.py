@@ -10,7 +10,7 @@ import pytest
 
 from napari_medsam.journal.archive import journals
 from napari_medsam.journal.location import journal_path
-from napari_medsam.ui.state.resume_offers import GO_ON, OTHERS_RECOVERED, RECOVERED, START_NEW
+from napari_medsam.ui.state.resume_offers import OTHERS_RECOVERED, RECOVERED, RESUME, START_NEW
 from tests.journal.versions import FINGERPRINT, PUT_ASIDE, assert_all_is_here, lay
 from tests.ui.desk import Desk
 from tests.ui.journals import found_by, kept, labelled, reopened, same
@@ -27,7 +27,7 @@ def aside() -> None:
 
 @pytest.mark.usefixtures("aside")
 def test_it_is_offered_and_all_of_it_is_here() -> None:
-    again = reopened(GO_ON)
+    again = reopened(RESUME)
     (offer,) = again.view.offers
     assert "2 labels, 2 boxes, 7 slices" in offer.question
     assert RECOVERED in offer.question
@@ -41,7 +41,7 @@ def test_it_is_offered_and_all_of_it_is_here() -> None:
 
 @pytest.mark.usefixtures("aside")
 def test_undo_goes_through_it_and_what_is_done_then_is_kept() -> None:
-    again = reopened(GO_ON)
+    again = reopened(RESUME)
     again.controller.redo()
     assert labelled(again) == sorted([*AT_THE_END, 14]), "the box that had been undone"
     again.controller.undo()
@@ -61,7 +61,7 @@ def test_undo_goes_through_it_and_what_is_done_then_is_kept() -> None:
     expected = again.labels.copy()
     assert expected[15].any()
     again.controller.close()
-    third = reopened(GO_ON)
+    third = reopened(RESUME)
     assert RECOVERED not in third.view.offers[0].question
     np.testing.assert_array_equal(third.labels, expected)
     third.controller.close()
@@ -74,10 +74,10 @@ def test_begun_otherwise_it_is_found_in_the_menu(answer: str | None) -> None:
     assert not again.labels.any()
     again.draw_on(14)
     (one,) = found_by(again)
-    again.controller.earlier.go_on_with(one)
+    again.controller.earlier.resume(one)
     assert_all_is_here(again.annotation)
     (other,) = found_by(again)
-    again.controller.earlier.go_on_with(other)
+    again.controller.earlier.resume(other)
     assert labelled(again) == [14]
     again.controller.close()
 
@@ -86,20 +86,20 @@ def test_what_was_begun_since_is_offered_and_the_other_is_in_the_menu(desk: Desk
     desk.draw_on(14)
     desk.controller.journals.close()
     lay(PUT_ASIDE, PUT_ASIDE.name)
-    again = reopened(GO_ON)
+    again = reopened(RESUME)
     (offer,) = again.view.offers
     assert "1 label, 1 box, 1 slice" in offer.question
     assert OTHERS_RECOVERED in offer.question
     assert RECOVERED not in offer.question
     assert labelled(again) == [14]
     (one,) = found_by(again)
-    again.controller.earlier.go_on_with(one)
+    again.controller.earlier.resume(one)
     assert_all_is_here(again.annotation)
     again.controller.undo()
     again.draw_on(15)
     assert same(kept(again), again)
     (other,) = found_by(again)
-    again.controller.earlier.go_on_with(other)
+    again.controller.earlier.resume(other)
     assert labelled(again) == [14]
     again.controller.close()
 
@@ -107,7 +107,7 @@ def test_what_was_begun_since_is_offered_and_the_other_is_in_the_menu(desk: Desk
 def test_one_that_is_damaged_is_not_offered() -> None:
     path = lay(PUT_ASIDE, PUT_ASIDE.name)
     path.write_bytes(path.read_bytes()[:9000])
-    again = reopened(GO_ON)
+    again = reopened(RESUME)
     assert again.view.offers == []
     again.draw_on(14)
     assert found_by(again) == []

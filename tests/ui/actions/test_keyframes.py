@@ -9,7 +9,7 @@ from napari_medsam.journal.compaction import folded, live_rows
 from napari_medsam.journal.database import JournalDatabase
 from napari_medsam.journal.location import journal_path
 from napari_medsam.ui.state.case import Case
-from napari_medsam.ui.state.resume_offers import GO_ON
+from napari_medsam.ui.state.resume_offers import RESUME
 from tests.ui.desk import Desk, image_layer, make_desk, rectangle
 
 
@@ -113,7 +113,7 @@ def test_keyframe_moved_or_deleted_after_reopening_is_followed_as_before(
     first.controller.journals.close()
     if is_folded:
         fold(first)
-    again = block_desk(GO_ON)
+    again = block_desk(RESUME)
     assert again.controller.case.reviews.ends("z", 1) == (0, 16)
     for desk in (first, again):
         left = {2: 20, 14: 20} | ({} if moved is None else {8: moved})

@@ -13,7 +13,7 @@ from qtpy.QtTest import QTest
 from napari_medsam.journal.database import JournalDatabase
 from napari_medsam.journal.export import journal_as_json
 from napari_medsam.journal.location import journal_path
-from napari_medsam.journal.replay import ask_again
+from napari_medsam.journal.replay import repeat_prompts
 from tests.tiny_model import TinyMedSam
 from tests.ui.desk import (
     SPACING_XYZ,
@@ -77,7 +77,7 @@ def test_clicks_are_kept_and_asked_again_as_they_were(clicked: Desk) -> None:
     history = kept(clicked)
     model = TinyMedSam(CLICKED)
     volume = image_file().volume
-    again = list(ask_again(history, volume, lambda identity: model))
+    again = list(repeat_prompts(history, volume, lambda identity: model))
     assert [one.dice for one in again] == [1.0] * 4
     expected = [first, first, second, third, third, fourth]
     assert [mask is None for *_, mask in expected] == [True, True, False, True, True, False]

@@ -13,7 +13,7 @@ def test_exact_is_the_default_and_measures_nothing(desk: Desk):
 
 def test_fast_is_measured_once_then_the_model_is_opened_again(desk: Desk):
     desk.controller.desk.choose_precision("auto")
-    assert desk.shelf.wished == "auto"
+    assert desk.shelf.stored_preference == "auto"
     assert desk.shelf.opened == ["f32", "auto", "auto"]  # usable while it is measured
     assert desk.view.panel.message == "bf16 was measured."
     assert desk.view.panel.progress is None
@@ -43,7 +43,7 @@ def test_failed_measurement_leaves_the_model_at_work(desk: Desk, monkeypatch):
 
 def test_the_choice_of_the_last_time_is_taken_up():
     made = make_desk()
-    made.shelf.wished = "bf16"
+    made.shelf.stored_preference = "bf16"
     again = make_desk(shelf=made.shelf)
     again.open(image_layer())
     assert made.shelf.opened == ["f32", "bf16"]

@@ -8,7 +8,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QMessageBox, QPushButton
 
-from napari_medsam.ui.state.resume_offers import GO_ON
+from napari_medsam.ui.state.resume_offers import RESUME
 from tests.ui.desk import TinyModelSource, image_layer
 from tests.ui.hands import let_pass, wait_for
 from tests.ui.window import Window
@@ -48,7 +48,7 @@ def test_the_window_asks_shows_and_goes_on(make_napari_viewer) -> None:
     second.look_at("z", 10)
     second.shot(box, "offer")
     second.picture("offer_window")
-    QTest.mouseClick(button(box, GO_ON), Qt.MouseButton.LeftButton)
+    QTest.mouseClick(button(box, RESUME), Qt.MouseButton.LeftButton)
     wait_for(lambda: second.labels.any())
     let_pass(200)
     assert np.array_equal(second.labels, labels)

@@ -35,8 +35,8 @@ def test_worst_slice_comes_first_then_the_others_in_turn() -> None:
 
 
 def test_summary_counts_slices_to_look_at_once() -> None:
-    assert summary([{1: 0.1, 2: 0.9}, {1: 0.2, 3: 0.3}], 54) == "54 slices, 2 to look at"
-    assert summary([{1: 0.9}], 1) == "1 slice, none in doubt"
+    assert summary([{1: 0.1, 2: 0.9}, {1: 0.2, 3: 0.3}], 54) == "54 slices, 2 to review"
+    assert summary([{1: 0.9}], 1) == "1 slice, none uncertain"
 
 
 def test_undo_takes_a_run_away_and_redo_brings_it_back(desk: Desk) -> None:
@@ -56,7 +56,7 @@ def test_key_goes_to_the_doubtful_slice_and_undo_forgets_it(desk: Desk) -> None:
     desk.draw_on(10)
     unsure_on(desk.controller, desk.shelf.model, {13: 0.42})
     desk.controller.propagate(6, 15)
-    assert "to look at (H)" in desk.view.panel.message
+    assert "to review (H)" in desk.view.panel.message
     assert desk.view.panel.n_doubtful > 0
     desk.controller.review.show_next()
     assert desk.controller.case.where() == SliceRef("z", 13)
@@ -165,7 +165,7 @@ def test_accepted_empty_slice_ends_the_object(desk: Desk) -> None:
 
 def test_going_on_before_any_propagation_says_what_to_do(desk: Desk) -> None:
     desk.draw_on(10)
-    desk.controller.review.go_on()
+    desk.controller.review.continue_from_here()
     assert desk.view.panel.is_problem
     assert "Propagate first" in desk.view.panel.message
 
@@ -177,7 +177,7 @@ def test_run_from_a_slice_leaves_another_label_alone(desk: Desk) -> None:
     where = (np.full(4, 14), np.array([28, 28, 29, 29]), np.array([23, 24, 23, 24]))
     layer.data_setitem(where, 2)
     desk.viewer.dims.set_point(0, 12 * 3.0)
-    desk.controller.review.go_on()
+    desk.controller.review.continue_from_here()
     assert (desk.labels[where] == 2).all()
     assert (desk.labels[14] == 1).any()
 

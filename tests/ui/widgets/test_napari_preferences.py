@@ -151,7 +151,7 @@ def test_change_in_napari_is_kept_and_obeyed(dock: Dock, twin: LinkedSetting) ->
 @needs_them
 @pytest.mark.parametrize("twin", TWINS, ids=lambda one: one.name)
 def test_change_of_ours_is_shown_by_napari(dock: Dock, tmp_path: Path, twin: LinkedSetting) -> None:
-    twin.keep(OTHERS[twin.name])
+    twin.store(OTHERS[twin.name])
     assert not dock.preferences.meet(), "nothing of ours was changed by it"
     assert getattr(getattr(theirs(), twin.page), twin.name) == OTHERS[twin.name]
     assert twin.ours() == OTHERS[twin.name]
