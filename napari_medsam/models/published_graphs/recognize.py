@@ -231,7 +231,7 @@ def _daft_reading(path: Path) -> Interpretation:
 def _readings(
     encoder: EncoderForm, decoder: DecoderForm, n_parameters: int, path: Path
 ) -> tuple[Interpretation, ...]:
-    """The possible interpretations of a pair of forms, as data; several if the pixels may be meant otherwise."""
+    """The possible interpretations of a pair of forms; several if their expected pixels differ."""
     layout, side, small = encoder.layout, encoder.side, 16 in (encoder.map_side, decoder.map_side)
     l_size = _nearest_size(n_parameters, {"l0": 30.7e6, "l1": 43.6e6, "l2": 57.3e6})
     if decoder.kind == "apart":
