@@ -16,13 +16,16 @@ if TYPE_CHECKING:
 def bench(
     json_file: Annotated[
         Path | None,
-        typer.Option("--json", metavar="FILE", help="Also write the figures as a JSON object."),
+        typer.Option("--json", metavar="FILE", help="Also write the figures as JSON."),
     ] = None,
-    model: Annotated[str, typer.Option(help="A name that `models list` prints.")] = "litemedsam",
+    model: Annotated[
+        str, typer.Option(metavar="NAME", help="A name that `models list` prints.")
+    ] = "litemedsam",
 ) -> None:
-    """Measure this machine: encode, decode, click and propagate. Takes less than a minute.
+    """Measure how long a click and a propagation take here.
 
-    Also determines which precision "auto" selects for this model here, and stores the result.
+    Takes less than a minute. Also chooses and stores the precision that "auto" means for this
+    model on this machine.
     """
     from napari_medsam.cli.console import progress_bar
     from napari_medsam.cli.errors import usage

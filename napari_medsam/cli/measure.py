@@ -23,36 +23,41 @@ def measure(
     ] = None,
     reference: Annotated[
         Path | None,
-        typer.Option(metavar="LABELS", help="Labels to compare with, by label number."),
+        typer.Option(
+            metavar="LABELS", help="Labels to compare with; the same number is the same label."
+        ),
     ] = None,
     names: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="A label table: ITK-SNAP's .txt, or .csv."),
     ] = None,
     axis: Annotated[
-        str, typer.Option(help="Diameters are those of slices along z (axial), y or x.")
+        str, typer.Option(metavar="z, y or x", help="Measure diameters in slices along this axis.")
     ] = "z",
     tolerance: Annotated[
         float, typer.Option(metavar="MM", help="Tolerance of the surface Dice (NSD), in mm.")
     ] = 2.0,
-    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Save a table.")] = None,
+    csv: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Save the measures as a table.")
+    ] = None,
     page: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Save a page with key images, .png or .pdf; needs --image."
+            metavar="FILE", help="Save a page with key images (.png or .pdf); needs --image."
         ),
     ] = None,
     resample: Annotated[
         bool,
-        typer.Option(
-            "--resample", help="Bring labels from another grid to the image's by nearest neighbour."
-        ),
+        typer.Option("--resample", help="Resample labels to the image's grid (nearest neighbour)."),
     ] = False,
     series: Annotated[str | None, SERIES] = None,
     frame: Annotated[int | None, FRAME] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Measure labels: ml, longest and perpendicular diameter in a slice, grey values, change."""
+    """Measure labels: volume, diameters, grey values and change.
+
+    Diameters are the longest in a slice and the one perpendicular to it.
+    """
     from napari_medsam.measure.from_files import measure_file
     from napari_medsam.measure.table import as_sentence, write_csv
 

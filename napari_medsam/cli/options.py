@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from napari_medsam.formats.common.grid import Triple
 
 SERIES = typer.Option(metavar="UID", help="The DICOM series, as listed by `info`.")
-FRAME = typer.Option(help="The volume of a 4D file, counted from 0.")
+FRAME = typer.Option(metavar="N", help="The volume of a 4D file, counted from 0.")
 
 
 SPACING = typer.Option(
     "--spacing",
     metavar="X,Y,Z",
-    help="Millimetres between the pixels and pages of a picture, which does not state them.",
+    help="Millimetres between pixels and between pages of a picture, which does not state them.",
 )
 
 

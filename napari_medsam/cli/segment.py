@@ -15,17 +15,18 @@ BOX_FORM = "AXIS:INDEX:X0,Y0,X1,Y1[:LABEL]"
 POINT_FORM = "AXIS:INDEX:X,Y[:LABEL]"
 RANGE_FORM = "FIRST:LAST"
 SLICE_FORM = "AXIS:INDEX[:LABEL]"
-BOX_HELP = """A box; may be repeated. AXIS is z, y or x; INDEX counts slices from 0 in the
-grid that `info` prints; x runs along the slice's columns, y along its rows; LABEL is a number or
-a name (default 1). For a 2D image omit AXIS:INDEX:."""
+BOX_HELP = """A box; may be repeated. AXIS is z, y or x. INDEX counts slices from 0 in the grid
+that `info` prints. X runs along the slice's columns, Y along its rows. LABEL is a number or a name
+(default 1). For a 2D image, omit AXIS:INDEX:."""
 
 POINT_HELP = """A point inside the object; may be repeated. For models trained with points
-(`models list` says which). Points of one label on a slice, and a box of that label on
-that slice, form one prompt."""
+(`models list` shows which). Points and a box of one label on one slice form one prompt."""
 
 
 def segment(
-    image: Annotated[Path, typer.Argument(help="An image file or a DICOM folder.")],
+    image: Annotated[
+        Path, typer.Argument(metavar="IMAGE", help="An image file or a DICOM folder.")
+    ],
     output: Annotated[
         Path,
         typer.Option(
@@ -41,7 +42,9 @@ def segment(
     ] = None,
     outside: Annotated[
         list[str] | None,
-        typer.Option("--outside", metavar=POINT_FORM, help="A point outside the object."),
+        typer.Option(
+            "--outside", metavar=POINT_FORM, help="A point outside the object; may be repeated."
+        ),
     ] = None,
     earlier: Annotated[
         Path | None,
@@ -49,7 +52,7 @@ def segment(
             "--earlier",
             metavar="LABELS",
             help="A label file whose masks the model refines, together with boxes and points of "
-            "the same label. For models trained to do so.",
+            "the same label. For models trained with masks.",
         ),
     ] = None,
     labels: Annotated[
@@ -57,8 +60,8 @@ def segment(
         typer.Option(
             "--labels",
             metavar="LABELS",
-            help="A label file to continue from: its labels stay, masks fill free voxels only, and "
-            "its names may be used for LABEL.",
+            help="A label file to continue from: its voxels stay, new masks fill free voxels only, "
+            "and LABEL may be one of its names.",
         ),
     ] = None,
     start: Annotated[
@@ -66,30 +69,31 @@ def segment(
         typer.Option(
             "--from",
             metavar=SLICE_FORM,
-            help="With --labels and --propagate: the label's mask on this slice is right; on the "
-            "other slices of the range the label is segmented again from there. May be repeated.",
+            help="With --labels and --propagate: the label's mask on this slice is right; segment "
+            "the label again from here on the other slices of the range. May be repeated.",
         ),
     ] = None,
     propagate: Annotated[
         str | None,
         typer.Option(
             metavar=RANGE_FORM,
-            help="Follow each box through these slices, both included. Boxes of one label on "
-            "several slices are keyframes: slices between them get a box between theirs.",
+            help="Propagate each box over these slices, both included. Boxes of one label on "
+            "several slices are keyframes; between them, boxes are interpolated.",
         ),
     ] = None,
     model: Annotated[
         str,
         typer.Option(
+            metavar="NAME",
             help="A name that `models list` prints, or auto: the installed model for the "
-            "image's modality."
+            "image's modality.",
         ),
     ] = "litemedsam",
     precision: Annotated[
         str,
         typer.Option(
             metavar="f32, bf16 or auto",
-            help="f32 gives the same masks on every machine; auto uses the fastest mode that "
+            help="f32 gives the same masks on every machine; auto uses the fastest precision that "
             "is safe on this one, measured once (`bench`).",
         ),
     ] = "f32",
@@ -97,40 +101,41 @@ def segment(
         str,
         typer.Option(
             metavar="NAME or LO,HI",
-            help="The grey values the model is shown: auto (for CT and radiographs what the "
-            "header specifies), from the file, percentile, full range, soft tissue, lung, "
+            help="The grey values that the model sees: auto (for CT and radiographs the header's "
+            "window, if there is one), from the file, percentile, full range, soft tissue, lung, "
             "mediastinum, liver, brain, bone, or two numbers.",
         ),
     ] = "auto",
     compat: Annotated[
-        bool, typer.Option("--compat", help="Follow the rules of the authors' script exactly.")
+        bool, typer.Option("--compat", help="Follow the rules of the model's authors exactly.")
     ] = False,
     vote: Annotated[
         bool,
         typer.Option(
             "--vote",
-            help="With --propagate: segment along all three axes and let the majority decide "
-            "(hawken50's rule for PET); about three times the time.",
+            help="With --propagate: segment along all three axes and let the majority decide, as "
+            "hawken50 does for PET; takes about three times as long.",
         ),
     ] = False,
     extent: Annotated[
         bool,
         typer.Option(
             "--extent",
-            help="With --propagate: each box is the object's extent over all these slices (a 3D "
-            "box), not its outline on one.",
+            help="With --propagate: each box is the object's extent over all slices of the range "
+            "(a 3D box), not its outline on one.",
         ),
     ] = False,
     smooth: Annotated[
         float,
         typer.Option(
             metavar="SLICES",
-            help="With --propagate: smooth the outline from slice to slice, over about this "
-            "many slices; 0 turns it off.",
+            help="With --propagate: smooth the outline over about this many slices; 0 turns it "
+            "off.",
         ),
     ] = 0.0,
     report: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write scores and volumes as JSON.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Write scores, volumes and settings as JSON."),
     ] = None,
     overlay: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a picture of the result (PNG).")
@@ -143,7 +148,10 @@ def segment(
     frame: Annotated[int | None, FRAME] = None,
     spacing: Annotated[str | None, SPACING] = None,
 ) -> None:
-    """Segment one image from boxes and save the labels on the image's own grid."""
+    """Segment one image from boxes or points and save the labels.
+
+    The label file has the image's own grid.
+    """
     from napari_medsam.cli.precision_option import begin_opening, parse_preference
     from napari_medsam.headless.prompt_text import parse_box, parse_point, parse_range, parse_slice
     from napari_medsam.models.store import store

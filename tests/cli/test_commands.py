@@ -781,6 +781,22 @@ def command_paths(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[st
         yield from command_paths(inner, (*path, name))
 
 
+@pytest.mark.parametrize("group", [(), ("models",), ("cache",), ("kit",), ("journal",)])
+def test_no_summary_in_a_list_of_commands_is_cut_at_80_columns(
+    group: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main([*group, "--help"]) == 0
+    _, _, listed = capsys.readouterr().out.partition("Commands:\n")
+    lines = listed.strip().splitlines()
+    names = {path[-1] for path in command_paths(get_command(app)) if path[:-1] == group and path}
+    assert {line.split()[0] for line in lines} == names, "one line for each"
+    for line in lines:
+        assert line.endswith("."), line
+        assert not line.endswith("..."), line
+        assert len(line) < 80
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("asked", ["--help", "--nonsense"])
 def test_every_command_answers_as_typer_itself_would(
