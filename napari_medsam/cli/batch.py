@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from napari_medsam.cli.errors import usage
+from napari_medsam.cli.options import require_target_folder
 
 
 def batch(
@@ -61,6 +62,8 @@ def batch(
         require_model(model)
     with usage("CASES.csv"):
         total = n_cohort_cases(table)
+    with usage("OUT"):
+        require_target_folder(outputs)
     records = []
     found = run(
         table,

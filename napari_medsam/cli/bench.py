@@ -29,6 +29,7 @@ def bench(
     """
     from napari_medsam.cli.console import progress_bar
     from napari_medsam.cli.errors import usage
+    from napari_medsam.cli.options import require_target
     from napari_medsam.diagnostics.benchmark import N_FIGURES, figures
     from napari_medsam.diagnostics.precision_check import remember_precision
     from napari_medsam.headless.report import program_versions
@@ -39,8 +40,7 @@ def bench(
     with usage("--model"):
         gmacs = store.model_spec(model).gmacs
     with usage("--json"):
-        if json_file is not None and not json_file.resolve().parent.is_dir():
-            raise ValueError(f"There is no folder {json_file.parent}.")
+        require_target(json_file)
     opened = loading.open_model(model)
     found: list[Figure] = []
     with progress_bar("Measuring", N_FIGURES) as advance:

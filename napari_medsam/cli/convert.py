@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from napari_medsam.cli.errors import usage
-from napari_medsam.cli.options import FRAME, SERIES, SPACING, parse_spacing
+from napari_medsam.cli.errors import resample_hint, usage
+from napari_medsam.cli.options import FRAME, SERIES, SPACING, parse_spacing, require_file
 
 
 def convert(
@@ -64,8 +64,7 @@ def convert(
 
     for option, read in (("IN", source), ("--image", image), ("--names", names)):
         with usage(option):
-            if read is not None and not read.exists():
-                raise ValueError(f"There is no file {read}.")
+            require_file(read)
     with usage("OUT"):
         if suffix_of(target) not in TARGETS:
             raise ValueError(f"{target.name} must end in one of {', '.join(TARGETS)}.")
@@ -86,7 +85,8 @@ def convert(
         description=describe,
         names=names,
     )
-    checked, notes = run(source, target, choice)
+    with resample_hint("If they belong together, add --resample."):
+        checked, notes = run(source, target, choice)
     for note in notes:
         typer.echo(f"Note: {note}", err=True)
     typer.echo(f"{target}: {checked}")

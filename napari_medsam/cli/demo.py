@@ -35,6 +35,7 @@ def demo(
 
 def _headless(folder: Path, model: str) -> None:
     from napari_medsam.cli.errors import usage
+    from napari_medsam.cli.options import require_target_folder
     from napari_medsam.cli.run_case import (
         choose_model,
         draw_overlay,
@@ -48,6 +49,8 @@ def _headless(folder: Path, model: str) -> None:
 
     with usage("--model"):
         require_model(model)
+    with usage("--headless"):
+        require_target_folder(folder)
     case = synthetic_abdomen()
     chosen = choose_model(model, case.image.volume.modality)
     folder.mkdir(parents=True, exist_ok=True)

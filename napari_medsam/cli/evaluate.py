@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from napari_medsam.cli.errors import usage
+from napari_medsam.cli.options import require_folder, require_target
 
 
 def evaluate(
@@ -37,7 +38,12 @@ def evaluate(
     from napari_medsam.batch.challenge.box_plot import save_box_plot
     from napari_medsam.cli.console import progress_bar
 
-    with usage("SEGS GTS"):
+    for option, target in (("--csv", csv), ("--labels", labels), ("--plot", plot)):
+        with usage(option):
+            require_target(target)
+    with usage("SEGS"):
+        require_folder(segs)
+    with usage("GTS"):
         total = len(room.references(segs, gts))
     scores = []
     with progress_bar("Scoring", total) as advance:

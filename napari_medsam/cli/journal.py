@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from napari_medsam.cli.console import megabytes
+from napari_medsam.cli.errors import usage
+from napari_medsam.cli.options import require_target
 
 app = typer.Typer(
     help="List, show, export and delete journals of work in the window.",
@@ -83,6 +85,8 @@ def export(
     from napari_medsam.journal.export import journal_as_json
     from napari_medsam.storage.atomic_write import write_text
 
+    with usage("--output"):
+        require_target(output)
     with JournalDatabase(find_journal(journal)) as database:
         text = json.dumps(journal_as_json(database), indent=1)
     if output is None:

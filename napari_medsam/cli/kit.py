@@ -9,6 +9,7 @@ import typer
 
 from napari_medsam.cli.console import megabytes
 from napari_medsam.cli.errors import usage
+from napari_medsam.cli.options import require_folder
 
 if TYPE_CHECKING:
     from napari_medsam.offline_kit import Target
@@ -52,10 +53,16 @@ def build(
     --platform and --python, the kit is for machines like this one.
     """
     from napari_medsam import offline_kit
+    from napari_medsam.models.store.store import model_spec
     from napari_medsam.storage.hashing import file_sha256
 
     with usage("--platform or --python"):
         targets = _targets(platform, python)
+    with usage("--qt"):
+        offline_kit.require_binding(qt)
+    with usage("--model"):
+        for name in model or ():
+            model_spec(name)
     sums = offline_kit.build_kit(
         folder, targets, models=model or ("litemedsam",), qt=qt, report=typer.echo
     )
@@ -69,6 +76,8 @@ def verify(folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A kit.
 
     Compares every file with its SHA-256, and checks that no target lacks anything.
     """
+    with usage("FOLDER"):
+        require_folder(folder)
     _print_verified(folder)
 
 

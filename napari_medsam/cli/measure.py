@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_medsam.cli.errors import usage
-from napari_medsam.cli.options import FRAME, SERIES
+from napari_medsam.cli.errors import resample_hint, usage
+from napari_medsam.cli.options import FRAME, SERIES, require_file
 
 if TYPE_CHECKING:
     from napari_medsam.measure.from_files import Measured
@@ -62,24 +62,24 @@ def measure(
     from napari_medsam.measure.table import as_sentence, write_csv
 
     inputs = {"LABELS": labels, "--image": image, "--reference": reference, "--names": names}
-    _check(inputs, csv, axis, tolerance)
-    _check(inputs, page, axis, tolerance)
+    _check(inputs, {"--csv": csv, "--page": page}, axis, tolerance)
     with usage("--page"):
         if page is not None and image is None:
-            raise ValueError("A page shows the image: name it with --image.")
+            raise ValueError("A page shows the image; name it with --image.")
         if page is not None and page.suffix.lower() not in (".png", ".pdf"):
-            raise ValueError(f"{page.name}: a page is saved as .png or .pdf.")
-    found = measure_file(
-        labels,
-        image,
-        reference,
-        names=names,
-        axis=axis,  # type: ignore[arg-type]
-        tolerance_mm=tolerance,
-        resample=resample,
-        series=series,
-        frame=frame,
-    )
+            raise ValueError(f"{page.name} must end in .png or .pdf.")
+    with resample_hint("If they belong together, add --resample."):
+        found = measure_file(
+            labels,
+            image,
+            reference,
+            names=names,
+            axis=axis,  # type: ignore[arg-type]
+            tolerance_mm=tolerance,
+            resample=resample,
+            series=series,
+            frame=frame,
+        )
     for note in found.notes:
         typer.echo(f"Note: {note}", err=True)
     if csv is not None:
@@ -96,17 +96,19 @@ def measure(
 
 
 def _check(
-    inputs: dict[str, Path | None], output: Path | None, axis: str, tolerance: float
+    inputs: dict[str, Path | None], outputs: dict[str, Path | None], axis: str, tolerance: float
 ) -> None:
     """Refuse, as wrong usage, every combination that is wrong without reading a file."""
     from napari_medsam.cli.segment import refuse_input
 
     for option, path in inputs.items():
         with usage(option):
-            if path is not None and not path.exists():
-                raise ValueError(f"There is no file {path}.")
-            if path is not None and output is not None:
-                refuse_input(output, path)
+            require_file(path)
+    for option, output in outputs.items():
+        with usage(option):
+            for path in inputs.values():
+                if path is not None:
+                    refuse_input(output, path)
     with usage("--axis"):
         if axis not in ("z", "y", "x"):
             raise ValueError(f"An axis is z, y or x; this is {axis!r}.")

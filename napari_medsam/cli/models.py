@@ -10,6 +10,7 @@ import typer
 
 from napari_medsam.cli.console import megabytes, progress_bar
 from napari_medsam.cli.errors import usage
+from napari_medsam.cli.options import require_file
 
 if TYPE_CHECKING:
     from napari_medsam.models.specs.catalogue import ModelSpec
@@ -154,6 +155,9 @@ def import_model(
     from napari_medsam.models.specs import catalogue
     from napari_medsam.models.store.record_file import checked_name
 
+    for option, read in (("PATH", path), ("--decoder", decoder)):
+        with usage(option):
+            require_file(read)
     if modality is not None:
         _check_modality(modality)
     if name is not None:
@@ -197,6 +201,9 @@ def set_rules(
     from napari_medsam.models import import_model as imports
     from napari_medsam.models.import_report import import_report
 
+    _spec(name)
+    with usage("NAME"):
+        imports.imported_record(name)
     with usage("FIELD=VALUE"):
         record = imports.set_contract(name, **dict(_rule(rule) for rule in rules))
     typer.echo("\n".join(import_report(record)))

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from napari_medsam.cli.errors import usage
+from napari_medsam.cli.options import require_folder, require_target, require_target_folder
 
 
 def predict(
@@ -55,6 +56,12 @@ def predict(
     with usage("--model"):
         require_model(model)
     with usage("IN"):
+        require_folder(inputs)
+    with usage("OUT"):
+        require_target_folder(outputs)
+    with usage("--efficiency"):
+        require_target(efficiency)
+    with usage("IN" if boxes is None else "--boxes"):
         total = n_challenge_cases(inputs, boxes)
     counts = {"done": 0, "there": 0, "failed": 0}
     outcomes = run(

@@ -56,7 +56,7 @@ def replay(
     from napari_medsam.journal.replay import write_history
 
     if prompts and image is None:
-        raise typer.BadParameter("it needs the image (--image)", param_hint="--prompts")
+        raise typer.BadParameter("The prompts need the image; add --image.", param_hint="--prompts")
     history = read_journal(find_journal(journal))
     opened = None if image is None else read_image(image, series=series, frame=frame)
     saved = write_history(history, output, opened)

@@ -8,13 +8,15 @@ from typing import Annotated
 
 import typer
 
-from napari_medsam.cli.errors import usage
-from napari_medsam.cli.options import FRAME, SERIES, SPACING, parse_spacing
+from napari_medsam.cli.errors import resample_hint, usage
+from napari_medsam.cli.options import FRAME, SERIES, SPACING, parse_spacing, require_target
 
 BOX_FORM = "AXIS:INDEX:X0,Y0,X1,Y1[:LABEL]"
 POINT_FORM = "AXIS:INDEX:X,Y[:LABEL]"
 RANGE_FORM = "FIRST:LAST"
 SLICE_FORM = "AXIS:INDEX[:LABEL]"
+RESAMPLE = """If they belong together, resample it: napari-medsam convert LABELS OUT --image IMAGE
+--resample"""
 BOX_HELP = """A box; may be repeated. AXIS is z, y or x. INDEX counts slices from 0 in the grid
 that `info` prints. X runs along the slice's columns, Y along its rows. LABEL is a number or a name
 (default 1). For a 2D image, omit AXIS:INDEX:."""
@@ -197,7 +199,8 @@ def segment(
     from napari_medsam.engine.inference.point_prompts import require_points
     from napari_medsam.engine.propagation.slice_ranges import seeds_over
     from napari_medsam.formats.common.default_window import requested_window
-    from napari_medsam.formats.images.read import read_image
+    from napari_medsam.formats.images.read import read_image, suffix_of
+    from napari_medsam.formats.labels.label_formats import BY_SUFFIX
     from napari_medsam.formats.labels.read import read_label_file, read_labels
     from napari_medsam.headless.clicked_objects import place_clicks
     from napari_medsam.headless.continued_labels import complete, place_starts, without_what_follows
@@ -206,17 +209,21 @@ def segment(
     from napari_medsam.headless.report import write_report
     from napari_medsam.headless.run import Request, label_table, place_boxes
 
+    with usage("--output"):
+        if suffix_of(output) not in BY_SUFFIX:
+            raise ValueError(f"{output.name} must end in one of {', '.join(BY_SUFFIX)}.")
     with usage("--spacing"):
         spacing_xyz = parse_spacing(spacing)
     started = time.perf_counter()
     read = read_image(image, series=series, frame=frame, spacing_xyz=spacing_xyz)
     reading = time.perf_counter() - started
-    existing = None if labels is None else complete(read_label_file(labels, read.grid))
+    with resample_hint(RESAMPLE):
+        existing = None if labels is None else complete(read_label_file(labels, read.grid))
+        earlier_labels = None if earlier is None else read_labels(earlier, read.grid)
     known_labels = existing.table if existing is not None else ()
     with usage("--box"):
         placed, table = place_boxes(requested, read.volume, points, start_slices, known_labels)
-    earlier_labels = None if earlier is None else read_labels(earlier, read.grid)
-    with usage("--point"):
+    with usage("--point or --outside"):
         numbers = label_table([*requested, *points, *start_slices], known_labels)
         clicks, boxes = place_clicks(points, placed, numbers, read.volume, earlier_labels)
     starts = []
@@ -246,10 +253,10 @@ def segment(
     with usage("--smooth"):
         require_range(bool(smooth), slice_range, "Smoothing")
         if smooth < 0:
-            raise ValueError(f"Slices are smoothed over 0 or more slices; this is {smooth:g}.")
+            raise ValueError(f"Smoothing is over 0 or more slices; this is {smooth:g}.")
     if compat and slice_range is not None and not vote:
         vote = votes_by_default(chosen, modality)
-    with usage("--point"):
+    with usage("--point or --outside"):
         for object_clicks in clicks:
             has_mask = object_clicks.earlier is not None
             require_points(object_clicks.prompt, chosen.contract, with_mask=has_mask)
@@ -292,8 +299,7 @@ def refuse_input(target: Path | None, image: Path) -> None:
         return
     place, source = target.resolve(), image.resolve()
     if place == source or (target.exists() and image.exists() and target.samefile(image)):
-        raise ValueError(f"{target} is the image itself; choose another name.")
+        raise ValueError(f"{target} is an input file; choose another name.")
     if source.is_dir() and source in place.parents:
         raise ValueError(f"{target} is in the folder that is read; choose another folder.")
-    if not place.parent.is_dir():
-        raise ValueError(f"There is no folder {target.parent}.")
+    require_target(target)

@@ -60,7 +60,9 @@ def install_model(
     if isinstance(model.source, UrlSource):
         return _install_from_url(model, model.source, progress or _no_report, cancelled)
     if isinstance(model.source, PageSource):
-        raise StoreError(f"{model.title} cannot be installed by itself. {how_to_install(model)}")
+        raise StoreError(
+            f"{model.title} cannot be installed automatically. {how_to_install(model)}"
+        )
     with locked_folder(model.name, cancelled) as incoming:
         path = weights_path(model)
         if path.is_file() and file_sha256(path) == model.file.sha256:
