@@ -176,7 +176,7 @@ def import_model(
         modality=modality,
         decoder=decoder,
         rules=rules,
-        tell=lambda sentence: typer.echo(sentence, err=True),
+        report=lambda sentence: typer.echo(sentence, err=True),
     )
     for imported in taken:
         lines = imported.report()
