@@ -138,6 +138,14 @@ def import_path(
     return done
 
 
+def imported_record(name: str) -> ModelRecord:
+    """The record of an imported model; ValueError if the model is not an imported one."""
+    record = store.model_record(name)
+    if record is None:
+        raise ValueError(f"{name} is not an imported model, so its rules are the catalogue's.")
+    return record
+
+
 def set_contract(name: str, **fields: Any) -> ModelRecord:
     """Change the input contract of an imported model, e.g. ``channels="rgb"``, and test it again.
 
@@ -148,9 +156,7 @@ def set_contract(name: str, **fields: Any) -> ModelRecord:
     CheckpointError
         The model does not run under these rules; its rules are then unchanged.
     """
-    record = store.model_record(name)
-    if record is None:
-        raise ValueError(f"{name} is not an imported model, so its rules are the catalogue's.")
+    record = imported_record(name)
     contract = record.contract.with_rules(fields)
     label = ", ".join(f"{field}={value}" for field, value in fields.items()) + " by choice"
     changed = replace(record, contract=contract)

@@ -320,7 +320,7 @@ def how_to_install(model: ModelSpec) -> str:
         return (
             f"Download it manually from {model.source.page}. {model.source.clicks}"
             f"{' ' + model.source.hint if model.source.hint else ''}"
-            " To import run: napari-medsam models import PATH."
+            " To import it, run: napari-medsam models import PATH."
         )
     if isinstance(model.source, UrlSource):
         return (
