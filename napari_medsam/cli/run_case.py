@@ -137,7 +137,7 @@ def print_result(result: Result) -> None:
 
 
 def _review(result: Result, label: Label, to_review: Sequence[Mapping[str, Any]]) -> str:
-    """For a propagated label, the number of slices and those to review first."""
+    """For a propagated label, the number of slices and the uncertain ones."""
     if result.request.seeds is None:
         return ""
     n = len(
@@ -147,4 +147,4 @@ def _review(result: Result, label: Label, to_review: Sequence[Mapping[str, Any]]
     if not named:
         return f"; {n} slices, none uncertain"
     more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
-    return f"; {n} slices, {len(named)} to review: {', '.join(named[:MOST_NAMED])}{more}"
+    return f"; {n} slices, {len(named)} uncertain: {', '.join(named[:MOST_NAMED])}{more}"
