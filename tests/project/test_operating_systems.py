@@ -44,7 +44,6 @@ ALLOWED = {
         "write",
     ): "into .incoming, moved into place by move_into_place",
     ("models/store/pip_download.py", "write"): "pip's log, in .incoming",
-    ("formats/dicom/input_files.py", "write"): "a zip's files, in a temporary folder",
     # Into the temporary file that `replacing` returns.
     ("batch/challenge/efficiency.py", "write"): "in replacing",
     ("batch/challenge/evaluate.py", "write"): "in replacing",
