@@ -2,11 +2,11 @@
 
     python benchmarks/check_reference.py DIR ... [--json FILE] [--threads N]
 
-Each DIR is one family in the layout of ``reference/``: ``manifest.json`` (keys, shapes, weights,
-tolerance) and ``vectors.npz``; ``fill.py`` and ``compare.py`` lie beside the folders and are
-loaded from there. Prints a table of the largest differences; exits 1 where one is over its
-tolerance or a family could not be checked. Pictures, boxes and masks go through the engine's own
-`Frame` and `preprocess` under the catalogue's contract: what is checked here is what runs there.
+Each DIR holds one family in the layout of ``reference/``: ``manifest.json`` (keys, shapes, weights,
+tolerance) and ``vectors.npz``. ``fill.py`` and ``compare.py`` are beside the folders and are loaded
+from there. Prints a table of the largest differences. Exits 1 if a difference is over its tolerance
+or a family could not be checked. Images, boxes and masks pass through the engine's own `Frame` and
+`preprocess` under the catalogue's contract, so the code that is checked is the code that runs.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from napari_medsam.models.store import store
 
 Array = NDArray[Any]
 
-# The folders of ``reference/`` and the model of the catalogue whose rules each was recorded with.
+# Each folder of ``reference/`` and the catalogue's model whose rules it was recorded with.
 FAMILIES = {
     "litemedsam": "litemedsam",
     "repmedsam": "repmedsam",
@@ -50,9 +50,9 @@ FAMILIES = {
     "sammed2d": "sam-med2d",
     "mobilesam": "mobilesam",
 }
-# The vectors of SAM-Med2D were recorded from pictures handed over as they are; its notebook
-# reads BGR. That is the caller's choice there and a rule of the contract here.
-HANDED_OVER_AS_IS = {"sammed2d"}
+# The vectors of SAM-Med2D were recorded from RGB images, although its notebook reads BGR. There the
+# caller chooses the order of channels; here it is a rule of the contract.
+RECORDED_IN_RGB = {"sammed2d"}
 
 
 # -- comparing -----------------------------------------------------------------------------------
@@ -65,7 +65,7 @@ class Line:
     family: str
     array: str
     largest_difference: float
-    off: int  # elements over the tolerance (masks: pixels that differ)
+    off: int  # elements over the tolerance; for masks, pixels that differ
     is_good: bool
 
 
@@ -73,7 +73,9 @@ def main() -> int:
     arguments = _parse()
     lines: list[Line] = []
     failed: dict[str, str] = {}
-    print("| family | array | largest difference | elements off | |\n|---|---|---|---|---|")
+    print(
+        "| family | array | largest difference | elements over tolerance | |\n|---|---|---|---|---|"
+    )
     for folder in arguments.folders:
         try:
             for line in check_family(folder, arguments.threads):
@@ -96,16 +98,16 @@ def main() -> int:
 
 
 def check_family(folder: Path, threads: int | None = None) -> list[Line]:
-    """Build, run and compare one family; one line for each recorded array."""
+    """Build, run and compare one family; return one line for each recorded array."""
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    fill, compare = (_load(folder.parent / name) for name in ("fill.py", "compare.py"))
+    fill, compare = (load_module(folder.parent / name) for name in ("fill.py", "compare.py"))
     model_spec = spec(FAMILIES[manifest["family"]])
     contract = model_spec.contract
-    if manifest["family"] in HANDED_OVER_AS_IS:
+    if manifest["family"] in RECORDED_IN_RGB:
         contract = replace(contract, channels="rgb")
     began = time.perf_counter()
     model = SamModel(
-        build_networks(model_spec.family, _state(manifest, fill), folder.name),
+        build_networks(model_spec.family, reference_state(manifest, fill), folder.name),
         contract,
         folder.name,
         threads=threads,
@@ -113,56 +115,58 @@ def check_family(folder: Path, threads: int | None = None) -> list[Line]:
     print(f"built {folder.name} in {time.perf_counter() - began:.1f} s", file=sys.stderr)
     tolerance = manifest["tolerance"]["relative_to_largest"]
     with np.load(folder / "vectors.npz") as vectors:
-        wanted = {name: vectors[name] for name in vectors.files}
-    found = _image0(model, fill, manifest["seed"])
-    found |= _image1(model, fill, manifest["seed"], wanted)
+        expected = {name: vectors[name] for name in vectors.files}
+    computed = _compute_image0(model, fill, manifest["seed"])
+    computed |= _compute_image1(model, fill, manifest["seed"], expected)
     return [
-        _line(manifest["family"], name, want, found, compare, tolerance)
-        for name, want in wanted.items()
+        _compare_array(manifest["family"], name, array, computed, compare, tolerance)
+        for name, array in expected.items()
     ]
 
 
-def _state(manifest: dict[str, Any], fill: ModuleType) -> dict[str, Array]:
+def reference_state(manifest: dict[str, Any], fill: ModuleType) -> dict[str, Array]:
+    """Return the state dict of the reference: real weights of LiteMedSAM, else filled by a rule."""
     if manifest["family"] == "litemedsam":
         path = store.installed_path(spec("litemedsam"))
         state = read_checkpoint(path).arrays
     else:
         state = fill.fill_state(manifest["family"], manifest["seed"], manifest["tensors"])
     if fill.state_sha256(state, manifest["tensors"]) != manifest["state_sha256"]:
-        raise CheckpointError("The state dict is not the one the vectors were recorded with.")
+        raise CheckpointError("This is not the state dict that the vectors were recorded with.")
     return state
 
 
-def _image0(model: SamModel, fill: ModuleType, seed: int) -> dict[str, Array]:
-    """Image 0 has the model's size: encoder, and the decoder with every kind of prompt."""
+def _compute_image0(model: SamModel, fill: ModuleType, seed: int) -> dict[str, Array]:
+    """Image 0, of the model's size: run the encoder, and the decoder with every kind of prompt."""
     contract = model.contract
     image = model_input(fill.make_image(seed, 0, contract.side, contract.side), contract)
     embedding = model.encode(image)
     prompts = fill.make_prompts(seed, contract.side)
-    box, none = prompts["boxes"][:1], (np.zeros((1, 0, 2)), np.zeros((1, 0)))
-    kinds = {
+    box, no_points = prompts["boxes"][:1], (np.zeros((1, 0, 2)), np.zeros((1, 0)))
+    outputs = {
         name: tuple(model.decode(embedding, boxes, masks=masks) for masks in ("first", "all"))
         for name, boxes in (("box", box), ("boxes3", prompts["boxes"]))
     }
-    kinds |= {
-        "point": _points(model, embedding, prompts["point"], 1),
-        "box_neg": _points(model, embedding, prompts["negative"], 0, boxes=box),
+    outputs |= {
+        "point": _decode_points(model, embedding, prompts["point"], 1),
+        "box_neg": _decode_points(model, embedding, prompts["negative"], 0, boxes=box),
     }
     if "points+mask" in model.prompt_kinds:
-        mask = fill.make_mask_prompt(seed, kinds["box"][0].logits.shape[-1])
-        kinds["box_mask"] = tuple(
-            model.decode_points(embedding, *none, boxes=box, mask=mask, masks=masks)
+        mask = fill.make_mask_prompt(seed, outputs["box"][0].logits.shape[-1])
+        outputs["box_mask"] = tuple(
+            model.decode_points(embedding, *no_points, boxes=box, mask=mask, masks=masks)
             for masks in ("first", "all")
         )
-    found = {"input0": image[None], "embedding0": embedding[None]}
-    for name, (first, every) in kinds.items():
-        found |= {f"{name}_logits": first.logits, f"{name}_iou": every.iou}
-    return found | {"box_multi_logits": kinds["box"][1].logits[:, 1:]}
+    computed = {"input0": image[None], "embedding0": embedding[None]}
+    for name, (first, every) in outputs.items():
+        computed |= {f"{name}_logits": first.logits, f"{name}_iou": every.iou}
+    return computed | {"box_multi_logits": outputs["box"][1].logits[:, 1:]}
 
 
-def _points(
+def _decode_points(
     model: SamModel, embedding: Array, points: Array, label: int, boxes: Array | None = None
 ) -> tuple[Any, Any]:
+    """Decode points of one label: the output with the first mask, and with all masks."""
     labels = np.full(points.shape[:2], label)
     first, every = (
         model.decode_points(embedding, points, labels, boxes=boxes, masks=masks)
@@ -171,17 +175,17 @@ def _points(
     return first, every
 
 
-def _image1(
-    model: SamModel, fill: ModuleType, seed: int, wanted: dict[str, Array]
+def _compute_image1(
+    model: SamModel, fill: ModuleType, seed: int, expected: dict[str, Array]
 ) -> dict[str, Array]:
-    """Image 1 goes the whole way: resize, pad, encode, decode, back to its own pixels."""
+    """Image 1: resize, pad, encode, decode, and map the mask back to the image's own pixels."""
     contract = model.contract
     pixels = fill.make_image(seed, 1, 180, 300)
     frame = Frame.of(pixels.shape[:2], contract)
     resized = resize_view(pixels, contract, frame)
     image = model_input(pixels, contract, frame)
     embedding = model.encode(image)
-    x_min, y_min, x_max, y_max = map(float, wanted["image1_box"])
+    x_min, y_min, x_max, y_max = map(float, expected["image1_box"])
     slice_box = box_prompt(SliceRef("z", 0), (x_min, y_min, x_max, y_max), pixels.shape[:2])
     boxes = frame.boxes([slice_box], truncate=True)
     first, every = (model.decode(embedding, boxes, masks=masks) for masks in ("first", "all"))
@@ -190,7 +194,7 @@ def _image1(
         "image1_resized": resized,
         "input1": image[None],
         "embedding1": embedding[None],
-        "image1_box": wanted["image1_box"],
+        "image1_box": expected["image1_box"],
         "image1_box_model": boxes,
         "image1_box_logits": first.logits,
         "image1_box_iou": every.iou,
@@ -198,31 +202,31 @@ def _image1(
     }
 
 
-def _line(
+def _compare_array(
     family: str,
     name: str,
-    want: Array,
-    found: dict[str, Array],
+    expected: Array,
+    computed: dict[str, Array],
     compare: ModuleType,
     tolerance: float,
 ) -> Line:
-    """Compare one array; ``NAME_grid`` and ``NAME_half`` are picked from ``NAME``."""
+    """Compare one array; ``NAME_grid`` and ``NAME_half`` are every few elements of ``NAME``."""
     base = name.replace("_grid", "").replace("_half", "")
-    got = found[name] if name in found else found[base]
-    if want.shape != got.shape and base != name:
+    actual = computed[name] if name in computed else computed[base]
+    if expected.shape != actual.shape and base != name:
         step = compare.step_of(name)
-        got = got[..., ::step, ::step]
-    off, worst, is_good = compare.check(name, want, got, tolerance)
-    return Line(family, name, worst, off, is_good)
+        actual = actual[..., ::step, ::step]
+    off, largest, is_good = compare.check(name, expected, actual, tolerance)
+    return Line(family, name, largest, off, is_good)
 
 
-def _load(path: Path) -> ModuleType:
+def load_module(path: Path) -> ModuleType:
     """Load a module by its path."""
-    found = importlib.util.spec_from_file_location(path.stem, path)
-    if found is None or found.loader is None:
+    module_spec = importlib.util.spec_from_file_location(path.stem, path)
+    if module_spec is None or module_spec.loader is None:
         raise FileNotFoundError(f"{path} is missing; it belongs beside the family folders.")
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
+    module = importlib.util.module_from_spec(module_spec)
+    module_spec.loader.exec_module(module)
     return module
 
 

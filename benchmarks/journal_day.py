@@ -1,11 +1,11 @@
-"""What a day of work costs in the journal: bytes, milliseconds of the hand, seconds to reopen.
+"""Cost of a day's journal: bytes, milliseconds per brush stroke, seconds to reopen.
 
     python benchmarks/journal_day.py [--scale SHARE] [--json FILE]
 
 On a volume of 300x512x512: 400 boxes (a third moved once), 60 propagations over 80 slices,
-2,000 brush strokes of 20 pixels across, 200 undos, 100 redos, a label file taken over; outlines
-are ragged as a model's are. The hand's cost is the time to take a stroke into the annotation and
-hand it over; the lag is from handing over to the disk. Prints a markdown table.
+2,000 brush strokes 20 pixels wide, 200 undos, 100 redos, one label file loaded. Outlines are as
+ragged as a model's. The cost of a stroke is the time to record it in the annotation and pass it to
+the journal's writer; the lag is the time from there to the disk. Prints a markdown table.
 """
 
 from __future__ import annotations
@@ -52,18 +52,18 @@ def any_disk(z: int) -> SliceMask:
 
 
 class Day:
-    """An annotation whose steps are kept, and how long each took."""
+    """An annotation whose steps are written to a journal, with the time that each took."""
 
     def __init__(self, path: Path) -> None:
-        head = ImageHeader("day", "nifti", SHAPE, (0.7, 0.7, 1.5), (0.0, 0.0, 0.0), np.eye(3))
-        self.writer = JournalWriter(path, head, Ownership(path))
+        header = ImageHeader("day", "nifti", SHAPE, (0.7, 0.7, 1.5), (0.0, 0.0, 0.0), np.eye(3))
+        self.writer = JournalWriter(path, header, Ownership(path))
         self.annotation = Annotation(SHAPE)
-        self.annotation.on_step = self._keep
+        self.annotation.on_step = self._hand_over
         self.handing_over_ms: list[float] = []
         for _ in range(8):
             self.annotation.add_label()
 
-    def _keep(self, step: Step) -> None:
+    def _hand_over(self, step: Step) -> None:
         began = time.perf_counter()
         self.writer.store(JournalRow(step.kind, step.event, time.time(), window=WINDOW))
         self.handing_over_ms.append(1000 * (time.perf_counter() - began))
@@ -87,14 +87,14 @@ class Day:
                 edit.paint(ragged_disk(z, int(y), int(x), radius), int(RNG.integers(1, 9)), key=1)
 
     def stroke(self) -> float:
-        """Milliseconds that the hand waits for a stroke."""
+        """Paint a stroke; return the milliseconds for which it blocks the user."""
         z, (y, x) = int(RNG.integers(300)), RNG.integers(20, 490, 2)
         rows, columns = np.mgrid[y - 10 : y + 10, x - 10 : x + 10].reshape(2, -1)
-        where = np.full(rows.shape, z), rows, columns
-        old = self.annotation.labels[where].copy()
-        self.annotation.labels[where] = int(RNG.integers(0, 9))
+        voxels = np.full(rows.shape, z), rows, columns
+        old = self.annotation.labels[voxels].copy()
+        self.annotation.labels[voxels] = int(RNG.integers(0, 9))
         began = time.perf_counter()
-        self.annotation.record_painted(where, old, self.annotation.labels[where])
+        self.annotation.record_painted(voxels, old, self.annotation.labels[voxels])
         return 1000 * (time.perf_counter() - began)
 
 
@@ -108,22 +108,22 @@ def measure(scale: float) -> dict[str, Any]:
         for _ in range(round(400 * scale)):
             day.box()
         day.writer.wait(600)
-        for k in range(round(2000 * scale)):
+        for n in range(round(2000 * scale)):
             strokes.append(day.stroke())
-            if k % 20 == 0:
+            if n % 20 == 0:
                 began = time.perf_counter()
                 day.writer.wait()
                 lags.append(1000 * (time.perf_counter() - began))
-            if k % 10 == 0:
+            if n % 10 == 0:
                 day.annotation.undo()
-            if k % 20 == 0:
+            if n % 20 == 0:
                 day.annotation.redo()
         day.annotation.load_labels(day.annotation.labels.copy())
         day.writer.close(600)
         began = time.perf_counter()
-        with JournalDatabase(path) as book:
-            n_bytes, n_rows = book.n_bytes, book.n_rows
-            back = read_history(book).annotation
+        with JournalDatabase(path) as database:
+            n_bytes, n_rows = database.n_bytes, database.n_rows
+            reopened = read_history(database).annotation
         return {
             "steps": n_rows,
             "journal_mb": round(n_bytes / 1e6, 1),
@@ -132,21 +132,21 @@ def measure(scale: float) -> dict[str, Any]:
             "handing_over_ms_p99": round(float(np.percentile(day.handing_over_ms, 99)), 2),
             "lag_to_disk_ms_p99": round(float(np.percentile(lags, 99)), 1),
             "reopen_s": round(time.perf_counter() - began, 2),
-            "same_labels": bool(np.array_equal(back.labels, day.annotation.labels)),
+            "same_labels": bool(np.array_equal(reopened.labels, day.annotation.labels)),
         }
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--scale", type=float, default=1.0, help="a share of a day")
-    parser.add_argument("--json", type=Path)
-    given = parser.parse_args()
-    found = measure(given.scale)
-    rows = [f"| {name} | {value} |" for name, value in found.items()]
-    print("\n".join(["| of a day | measured |", "|---|---|", *rows]))
-    if given.json:
-        given.json.write_text(json.dumps(found, indent=2), encoding="utf-8")
-    return int(not found["same_labels"])
+    parser.add_argument("--scale", type=float, default=1.0, metavar="SHARE", help="share of a day")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    options = parser.parse_args()
+    figures = measure(options.scale)
+    rows = [f"| {name} | {value} |" for name, value in figures.items()]
+    print("\n".join(["| figure | value |", "|---|---|", *rows]))
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=2), encoding="utf-8")
+    return int(not figures["same_labels"])
 
 
 if __name__ == "__main__":

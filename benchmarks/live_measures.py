@@ -1,9 +1,9 @@
-"""How long the label table takes to follow a change, on 300x512x512 with five large labels.
+"""How long the label table takes to show a change, on 300x512x512 with five large labels.
 
     python benchmarks/live_measures.py
 
-Prints a markdown table: milliseconds from a brush stroke in the annotation to the new ml and
-diameters, the same for undo, for a propagation over 100 slices, and for a recount of everything.
+Prints a markdown table: milliseconds from a brush stroke in the annotation to the new volumes (ml)
+and diameters; the same for undo, for a change of 100 slices, and for a recount of everything.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from napari_medsam.measure.live_measures import LiveMeasures
 SHAPE = (300, 512, 512)
 
 
-def five_bodies() -> np.ndarray:
+def five_ellipsoids() -> np.ndarray:
     z, y, x = np.indices(SHAPE, dtype=np.float32, sparse=True)
     labels = np.zeros(SHAPE, np.uint16)
     for n in range(5):
         middle_y, middle_x = 100 + 80 * n, 120 + 70 * n
-        body = ((z - 150) / 140) ** 2 + ((y - middle_y) / 45) ** 2 + ((x - middle_x) / 60) ** 2
-        labels[body <= 1] = n + 1
+        distance = ((z - 150) / 140) ** 2 + ((y - middle_y) / 45) ** 2 + ((x - middle_x) / 60) ** 2
+        labels[distance <= 1] = n + 1
     return labels
 
 
@@ -47,22 +47,26 @@ def timed(act: Callable[[], object]) -> float:
 
 def main() -> None:
     annotation = Annotation(SHAPE)
-    tally = LiveMeasures(annotation, Volume(np.broadcast_to(np.uint8(0), SHAPE), (0.8, 0.8, 2.5)))
-    annotation.load_labels(five_bodies())
-    everything = timed(tally.refresh)
-    strokes, undone = [], []
+    measures = LiveMeasures(
+        annotation, Volume(np.broadcast_to(np.uint8(0), SHAPE), (0.8, 0.8, 2.5))
+    )
+    annotation.load_labels(five_ellipsoids())
+    everything = timed(measures.refresh)
+    strokes, undos = [], []
     for n in range(20):
         stroke(annotation, range(100 + n, 101 + n))
-        strokes.append(timed(tally.refresh))
+        strokes.append(timed(measures.refresh))
     for _ in range(20):
         annotation.undo()
-        undone.append(timed(tally.refresh))
+        undos.append(timed(measures.refresh))
     stroke(annotation, range(100, 200))
-    hundred = timed(tally.refresh)
+    hundred_slices = timed(measures.refresh)
     print("| change | median ms | longest ms |\n|---|---|---|")
-    for name, times in (("stroke on a slice", strokes), ("undo of it", undone)):
+    for name, times in (("stroke on a slice", strokes), ("undo of a stroke", undos)):
         print(f"| {name} | {np.median(times):.1f} | {max(times):.1f} |")
-    print(f"| 100 slices at once | {hundred:.0f} | |\n| all 300 slices | {everything:.0f} | |")
+    print(
+        f"| 100 slices at once | {hundred_slices:.0f} | |\n| all 300 slices | {everything:.0f} | |"
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The PyTorch side of pytorch_ratio.py, run by another environment's Python; prints one JSON line.
 
-Arguments: MODULE:FUNCTION WEIGHTS THREADS REPEATS. It imports nothing of this project.
+Arguments: MODULE:FUNCTION WEIGHTS THREADS REPEATS. It imports nothing from this project.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import statistics
 import sys
 import time
 
-import torch  # of the other environment
+import torch  # from the other environment
 from torch.nn import functional
 
 
@@ -33,26 +33,26 @@ def main() -> None:
             "decode8_ms": median_ms(lambda: decode(net, embedding, 8), runs),
             "cold_click_ms": median_ms(lambda: mask_of(net, encode(net, pixels)), runs),
             "warm_click_ms": median_ms(lambda: mask_of(net, embedding), runs),
-            "propagate8_ms": median_ms(lambda: propagate8(net, pixels), 1, uncounted=0),
+            "propagate8_ms": median_ms(lambda: propagate8(net, pixels), 1, warm_up=0),
         }
     print(json.dumps(measured))
 
 
 def encode(net, pixels):
-    """A slice as the original script prepares it: 256 pixels, then min-max."""
+    """Encode a slice, prepared as in the original script: resize to 256 pixels, then min-max."""
     small = functional.interpolate(pixels[None, None].float(), size=(256, 256), mode="area")
     low, high = small.min(), small.max()
     return net.image_encoder(((small - low) / (high - low)).expand(1, 3, 256, 256))
 
 
 def mask_of(net, embedding):
-    """The mask of one box at 512x512."""
+    """Return the mask of one box at 512x512."""
     logits = functional.interpolate(decode(net, embedding, 1)[0], size=(512, 512), mode="bilinear")
     return (logits.sigmoid() > 0.5).numpy()
 
 
 def propagate8(net, pixels):
-    """Eight labels over three slices: the original script encodes each slice for each label."""
+    """Propagate eight labels over three slices; like the original, encode each slice per label."""
     for _label in range(8):
         for _slice in range(3):
             mask = mask_of(net, encode(net, pixels))[0, 0]
@@ -60,7 +60,7 @@ def propagate8(net, pixels):
 
 
 def decode(net, embedding, n_boxes):
-    """Prompt encoder and mask decoder for N equal boxes, as the original script calls them."""
+    """Run prompt encoder and mask decoder for N equal boxes, as the original script does."""
     boxes = torch.tensor([[[60.0, 60.0, 180.0, 180.0]]]).repeat(n_boxes, 1, 1)
     sparse, dense = net.prompt_encoder(points=None, boxes=boxes, masks=None)
     return net.mask_decoder(
@@ -72,14 +72,14 @@ def decode(net, embedding, n_boxes):
     )
 
 
-def median_ms(run, repeats, uncounted=2):
-    """Median of some runs after a few that do not count."""
+def median_ms(run, repeats, warm_up=2):
+    """Median milliseconds of `repeats` runs, after `warm_up` runs that do not count."""
     times = []
-    for _ in range(repeats + uncounted):
+    for _ in range(repeats + warm_up):
         start = time.perf_counter()
         run()
         times.append(1000 * (time.perf_counter() - start))
-    return statistics.median(times[uncounted:])
+    return statistics.median(times[warm_up:])
 
 
 if __name__ == "__main__":

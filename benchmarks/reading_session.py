@@ -1,12 +1,12 @@
-"""How often a box finds its slice ready, while a user reads a volume as users do.
+"""How often a slice is embedded before a box is drawn on it, while a user reads a volume.
 
     python benchmarks/reading_session.py [--slices N] [--rate PER_SECOND] [--every N] [--threads N]
 
-Opens the real window on 100 slices of 512x512 and scrolls through them at 3 a second, a box on
-every 20th, up, down and up again; each box is drawn half a second after its slice was reached,
-as a hand would. A hit is a box whose slice had its embedding when it was drawn. Prints one line
-of JSON: for each pass `boxes`, `hits` and the seconds from box to mask (`wait_s`, the median),
-and `ready`, how many slices had an embedding at the pass's end.
+Opens the real window with 100 slices of 512x512 and scrolls through them, up, down and up again, at
+3 slices a second. On every 20th slice it draws a box, half a second after the slice is shown, which
+is how long a hand takes. A hit is a box whose slice was already embedded. Prints one line of JSON:
+for each pass `boxes`, `hits`, the median seconds from box to mask (`wait_s`), and `ready`, the
+number of embedded slices at the end of the pass.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from speed_screen import BOX, SCREEN, has_screen, late_shelf, rod, run_for, run_until
+from speed_screen import BOX, SCREEN, delayed_models, has_screen, rod, run_for, run_until
 
 from napari_medsam.engine.data.prompts import SliceRef
 
-HAND_S = 0.5
+HAND_DELAY_S = 0.5
 
 
 def read_through(dock: Any, viewer: Any, indices: range, rate: float, every: int) -> dict[str, Any]:
-    """One pass over the slices `indices`, in this order."""
+    """Show the slices `indices` in this order and draw boxes; return the figures of the pass."""
     case, hits, waits = dock.controller.case, [], []
     (y0, x0), (y1, x1) = BOX
     for step, index in enumerate(indices):
@@ -39,11 +39,11 @@ def read_through(dock: Any, viewer: Any, indices: range, rate: float, every: int
         if step % every != every - 1:
             run_for(1 / rate)
             continue
-        run_for(HAND_S)
+        run_for(HAND_DELAY_S)
         session = dock.controller.session
         hits.append(session.is_embedded(SliceRef("z", index)))
         corners = [[index, y0, x0], [index, y0, x1], [index, y1, x1], [index, y1, x0]]
-        n_boxes = len(case.annotation.boxes)  # answered ones
+        n_boxes = len(case.annotation.boxes)  # boxes that have a mask
         started = time.perf_counter()
         case.boxes.layer.add_rectangles(np.array(corners, float))
         run_until(lambda n=n_boxes: len(case.annotation.boxes) > n)
@@ -57,24 +57,24 @@ def read_through(dock: Any, viewer: Any, indices: range, rate: float, every: int
     }
 
 
-def measure(given: argparse.Namespace) -> dict[str, Any]:
+def measure(options: argparse.Namespace) -> dict[str, Any]:
     import napari
 
     from napari_medsam.ui.widgets.dock import MedSamWidget
 
-    go = threading.Event()
-    go.set()
+    may_open_models = threading.Event()
+    may_open_models.set()
     viewer = napari.Viewer(show=True)
     viewer.window.resize(1280, 800)
-    dock = MedSamWidget(viewer, late_shelf(given.threads, go))
+    dock = MedSamWidget(viewer, delayed_models(options.threads, may_open_models))
     viewer.window.add_dock_widget(dock)
-    viewer.add_image(rod()[: given.slices], scale=(2.5, 0.8, 0.8), name="rod")
+    viewer.add_image(rod()[: options.slices], scale=(2.5, 0.8, 0.8), name="rod")
     run_until(lambda: dock.controller.case is not None)
     run_until(lambda: dock.controller.desk.state.state != "loading")
     run_for(1)
-    up, down = range(given.slices), range(given.slices - 1, -1, -1)
+    up, down = range(options.slices), range(options.slices - 1, -1, -1)
     passes = {
-        name: read_through(dock, viewer, indices, given.rate, given.every)
+        name: read_through(dock, viewer, indices, options.rate, options.every)
         for name, indices in (("first", up), ("second", down), ("third", up))
     }
     dock.controller.close()
@@ -84,11 +84,13 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--slices", type=int, default=100)
-    parser.add_argument("--rate", type=float, default=3.0, help="slices a second")
-    parser.add_argument("--every", type=int, default=20, help="a box on every so many slices")
-    parser.add_argument("--threads", type=int)
-    given = parser.parse_args()
+    parser.add_argument("--slices", type=int, default=100, metavar="N")
+    parser.add_argument("--rate", type=float, default=3.0, metavar="PER_SECOND", help="slices")
+    parser.add_argument(
+        "--every", type=int, default=20, metavar="N", help="a box on every Nth slice"
+    )
+    parser.add_argument("--threads", type=int, metavar="N")
+    options = parser.parse_args()
     if not has_screen():
         xvfb = shutil.which("xvfb-run")
         if xvfb is None:
@@ -98,7 +100,7 @@ def main() -> None:
         )
     with tempfile.TemporaryDirectory() as folder:
         os.environ["NAPARI_MEDSAM_CACHE"] = folder
-        print(json.dumps(measure(given)))
+        print(json.dumps(measure(options)))
 
 
 if __name__ == "__main__":

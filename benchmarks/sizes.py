@@ -1,11 +1,11 @@
-"""What an installation downloads and takes on disk, part by part, as a Markdown table.
+"""Measure the download and disk size of an installation by part; print a markdown table.
 
     python benchmarks/sizes.py [--extra pyqt6] [--extra dicom] [--downloads]
 
 Run it in an environment where the program is installed with those extras. A package that several
-parts need is counted once, in the first part that needs it. Installed sizes are of the files that
-each package's RECORD lists, compiled bytecode left out. `--downloads` fetches the same versions
-with pip into a temporary folder (350 MB) and measures the files; without it that column is empty.
+parts need is counted once, in the first part that needs it. Installed sizes are those of the files
+in each package's RECORD, without compiled bytecode. `--downloads` fetches the same versions with
+pip into a temporary folder (350 MB) and measures the files; without it that column is empty.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel
 
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT / "docs"))
-from make_dependencies import OWN, megabytes, needed  # noqa: E402
+from make_dependencies import OWN, megabytes, required_packages  # noqa: E402
 
 PARTS = (
     ("numpy, SciPy", ("numpy", "scipy")),
@@ -33,39 +33,42 @@ PARTS = (
     ("SimpleITK: DICOM, NRRD, MetaImage; second reader of NIfTI", ("simpleitk",)),
     ("nibabel: NIfTI", ("nibabel",)),
 )
-"""What a part is called, and the packages it begins at."""
+"""The title of a part, and the packages with which the search for its requirements starts."""
 REST, EXTRA = "command line and the rest", "the extra `{}`"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--extra", action="append", default=[], help="as often as needed")
-    parser.add_argument("--downloads", action="store_true", help="fetch and measure them, too")
-    asked = parser.parse_args()
-    found = parts(asked.extra)
-    fetched = downloads(found) if asked.downloads else {}
-    print(table(found, fetched))
+    parser.add_argument("--extra", action="append", default=[], help="may be given several times")
+    parser.add_argument(
+        "--downloads", action="store_true", help="fetch the packages and measure them, too"
+    )
+    options = parser.parse_args()
+    packages = parts(options.extra)
+    sizes = downloads(packages) if options.downloads else {}
+    print(table(packages, sizes))
 
 
 def parts(extras: list[str]) -> dict[str, list[str]]:
-    """Canonical names of the installed packages of each part; each package in one part alone."""
-    everything = needed(OWN, frozenset(extras))
+    """Return the installed packages of each part by canonical name; each is in one part only."""
+    everything = required_packages(OWN, frozenset(extras))
     roots = [(title, set(names) & everything) for title, names in PARTS]
-    roots.append((REST, needed(OWN, frozenset())))
-    roots += [(EXTRA.format(one), needed(OWN, frozenset({one}))) for one in extras]
-    found: dict[str, list[str]] = {"napari-medsam": [OWN]}
+    roots.append((REST, required_packages(OWN, frozenset())))
+    roots += [(EXTRA.format(extra), required_packages(OWN, frozenset({extra}))) for extra in extras]
+    result: dict[str, list[str]] = {"napari-medsam": [OWN]}
     seen: set[str] = set()
     for title, names in roots:
-        packages = {*names, *(inner for name in names for inner in needed(name, frozenset()))}
-        fresh = sorted(name for name in (packages & everything) - seen if is_installed(name))
-        seen.update(fresh)
-        if fresh:
-            found[title] = fresh
-    return found
+        required = [required_packages(name, frozenset()) for name in names]
+        unseen = names.union(*required) & everything - seen
+        new = sorted(name for name in unseen if is_installed(name))
+        seen.update(new)
+        if new:
+            result[title] = new
+    return result
 
 
 def is_installed(name: str) -> bool:
-    """Whether it is here: markers of other systems are none of our needs, but extras may be."""
+    """Whether a package is installed here; one of an extra may not be."""
     try:
         distribution(name)
     except PackageNotFoundError:
@@ -73,9 +76,9 @@ def is_installed(name: str) -> bool:
     return True
 
 
-def downloads(found: dict[str, list[str]]) -> dict[str, float]:
-    """Megabytes that pip downloads, by canonical name; our own wheel is built."""
-    names = [name for packages in found.values() for name in packages if name != OWN]
+def downloads(packages: dict[str, list[str]]) -> dict[str, float]:
+    """Return the download sizes in MB by canonical name; our own wheel is built."""
+    names = [name for part in packages.values() for name in part if name != OWN]
     pins = [f"{name}=={distribution(name).version}" for name in names]
     with tempfile.TemporaryDirectory() as folder:
         pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
@@ -85,27 +88,27 @@ def downloads(found: dict[str, list[str]]) -> dict[str, float]:
 
 
 def name_of(path: Path) -> str:
-    """The canonical name of the package in a file that pip downloaded."""
+    """Return the canonical name of the package in a file that pip downloaded."""
     parse = parse_wheel_filename if path.suffix == ".whl" else parse_sdist_filename
     return canonicalize_name(parse(path.name)[0])
 
 
 def own_megabytes() -> float:
-    """Of the program itself; an editable installation's RECORD does not list its files."""
+    """Size of this program in MB; an editable installation's RECORD does not list its files."""
     package = PROJECT / "napari_medsam"
     files = [path for path in package.rglob("*") if "__pycache__" not in path.parts]
     return sum(path.stat().st_size for path in files if path.is_file()) / 1e6
 
 
-def table(found: dict[str, list[str]], fetched: dict[str, float]) -> str:
-    """Rows as `docs/install.md` has them."""
+def table(packages: dict[str, list[str]], sizes: dict[str, float]) -> str:
+    """Format the table as in `docs/install.md`; `sizes` is empty without downloads."""
     rows = ["| part | packages | download, MB | installed, MB |", "|---|---|---|---|"]
     sums = [0, 0.0, 0.0]
-    for title, names in found.items():
+    for title, names in packages.items():
         installed = sum(
             own_megabytes() if name == OWN else megabytes(distribution(name)) for name in names
         )
-        download = sum(fetched[name] for name in names) if fetched else 0.0
+        download = sum(sizes[name] for name in names) if sizes else 0.0
         rows.append(row(title, len(names), download, installed))
         sums = [sums[0] + len(names), sums[1] + download, sums[2] + installed]
     return "\n".join([*rows, row("all", *sums)])

@@ -1,19 +1,19 @@
-"""A scripted user for an hour in the real window: memory, warnings, exceptions, consistency.
+"""Run a scripted user in the real window for an hour; check memory, warnings and consistency.
 
     python benchmarks/soak.py [--minutes N] [--pause SECONDS] [--seed N] [--json FILE]
 
-Draws, moves and deletes boxes, propagates, cancels, brushes, undoes, redoes, adds labels, switches
-between two images and saves, in random order, one thing every 0.3 seconds (--pause), with the
-model of the tests, which needs no weights. Where nothing runs, every step is checked: the counts
-of voxels are those of the labels, undo and redo lead away and back to the same voxels; every 50th
-step the journal is replayed, by another process, and compared. On Linux without a screen it starts
-itself under xvfb-run.
+The user draws, moves and deletes boxes, propagates, cancels, brushes, undoes, redoes, adds labels,
+switches between two images and saves, in random order, one action every 0.3 seconds (--pause), with
+the model of the tests, which needs no weights. After each action, if no job is running, the script
+checks that the counts of voxels match the labels and that undo and redo restore the same voxels;
+every 50th time another process replays the journal and the labels are compared. On Linux without a
+screen the script restarts itself under xvfb-run.
 
-Memory is that of the process (resident), noted every five seconds; the growth is from the median
-of the second tenth of the run (of an hour: after five minutes) to that of the last. The cache of
-embeddings may fill its budget, which says nothing of leaks: it holds as many entries as it would
-with the real model on a laptop (ENTRIES), and is full within the first minutes. Prints a
-markdown table; exits 1 for a warning, an exception, an inconsistency, or growth of 5 % or more.
+Memory is the process's resident memory, recorded every five seconds. The growth is from the median
+of the second tenth of the run to that of the last tenth. The cache of embeddings would grow to its
+budget without being a leak, so it holds as many entries as with the real model on a laptop
+(CACHE_ENTRIES) and is full within the first minutes. Prints a markdown table; exits 1 for a
+warning, an exception, an inconsistency, or growth of 5 % or more.
 """
 
 from __future__ import annotations
@@ -42,24 +42,24 @@ from speed_screen import SCREEN, has_screen, run_for
 
 PROJECT = Path(__file__).resolve().parent.parent
 SHAPE = (40, 256, 256)
-MOST_GROWTH = 0.05
-ENTRIES = 512
-"""1 GiB of LiteMedSAM's embeddings of 2 MiB: a quarter of the 4 GiB that 8 may have free."""
+MAX_GROWTH = 0.05
+CACHE_ENTRIES = 512
+"""1 GiB of LiteMedSAM's embeddings of 2 MiB: a quarter of the 4 GiB free on a laptop of 8 GiB."""
 ENTRY_BYTES = 64 * 64 * 2
-"""One of the model of the tests."""
+"""Size of an embedding of the model of the tests."""
 
 REPLAY = """
 import hashlib, sys
 from pathlib import Path
 from napari_medsam.journal.database import JournalDatabase
 from napari_medsam.journal.history import read_history
-with JournalDatabase(Path(sys.argv[1])) as book:
-    print(hashlib.sha256(read_history(book).annotation.labels).hexdigest())
+with JournalDatabase(Path(sys.argv[1])) as database:
+    print(hashlib.sha256(read_history(database).annotation.labels).hexdigest())
 """
 
 
 def balls(seed: int) -> np.ndarray:
-    """(40, 256, 256) uint8 with a few bright balls, other ones for each seed."""
+    """Return (40, 256, 256) uint8 with a few bright balls, which differ by seed."""
     rng = np.random.default_rng(seed)
     voxels = rng.integers(0, 60, SHAPE).astype(np.uint8)
     z, y, x = np.ogrid[: SHAPE[0], : SHAPE[1], : SHAPE[2]]
@@ -69,43 +69,43 @@ def balls(seed: int) -> np.ndarray:
     return voxels
 
 
-class Listener:
-    """Notes everything that goes wrong anywhere in the process."""
+class FaultRecorder:
+    """Records every warning and exception of the process, Qt's included."""
 
     def __init__(self) -> None:
         from qtpy.QtCore import QtMsgType, qInstallMessageHandler
 
-        self.found: Counter[str] = Counter()
+        self.faults: Counter[str] = Counter()
         warnings.simplefilter("always")
-        warnings.showwarning = lambda message, *_: self.note(f"warning: {message}")
-        sys.excepthook = lambda _, error, __: self.note(f"exception: {described(error)}")
-        threading.excepthook = lambda a: self.note(f"exception in a thread: {a.exc_value}")
+        warnings.showwarning = lambda message, *_: self.record(f"warning: {message}")
+        sys.excepthook = lambda _, error, __: self.record(f"exception: {described(error)}")
+        threading.excepthook = lambda args: self.record(f"exception in a thread: {args.exc_value}")
         handler = logging.Handler(logging.WARNING)
-        handler.emit = lambda record: self.note(f"log: {record.getMessage()}")  # type: ignore
+        handler.emit = lambda entry: self.record(f"log: {entry.getMessage()}")  # type: ignore
         logging.getLogger().addHandler(handler)
-        loud = (QtMsgType.QtWarningMsg, QtMsgType.QtCriticalMsg)
-        qInstallMessageHandler(lambda kind, _, text: self.note(f"Qt: {text}", kind in loud))
+        faults = (QtMsgType.QtWarningMsg, QtMsgType.QtCriticalMsg)
+        qInstallMessageHandler(lambda kind, _, text: self.record(f"Qt: {text}", kind in faults))
 
-    def note(self, text: str, is_loud: bool = True) -> None:
-        if is_loud:
-            self.found[text] += 1
+    def record(self, text: str, is_fault: bool = True) -> None:
+        if is_fault:
+            self.faults[text] += 1
 
 
 def described(error: BaseException) -> str:
-    """What went wrong and through which lines, without the numbers in the text."""
+    """The type of an error and the lines that led to it, without its text, which may vary."""
     frames = traceback.extract_tb(error.__traceback__)[-4:]
-    way = " > ".join(f"{Path(one.filename).name}:{one.lineno}" for one in frames)
-    return f"{type(error).__name__} at {way}"
+    lines = " > ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames)
+    return f"{type(error).__name__} at {lines}"
 
 
 class User:
-    """Does random things in a window."""
+    """Does random actions in a window, and checks the annotation after them."""
 
     def __init__(self, viewer: Any, dock: Any, folder: Path, seed: int) -> None:
         self.viewer, self.dock, self.controller = viewer, dock, dock.controller
         self.rng, self.folder = random.Random(seed), folder
         self.done: Counter[str] = Counter()
-        self.wrong: list[str] = []
+        self.inconsistencies: list[str] = []
         self.images = [layer for layer in viewer.layers if layer in dock.parts.image.choices]
 
     @property
@@ -113,7 +113,7 @@ class User:
         return self.controller.case
 
     def act(self) -> None:
-        deeds = {
+        weights = {
             self.draw: 22,
             self.move: 10,
             self.delete: 3,
@@ -128,24 +128,23 @@ class User:
             self.switch: 2,
             self.save: 1,
         }
-        (deed,) = self.rng.choices(list(deeds), list(deeds.values()))
-        deed()
-        self.done[deed.__name__] += 1
+        (action,) = self.rng.choices(list(weights), list(weights.values()))
+        action()
+        self.done[action.__name__] += 1
 
     def scroll(self) -> None:
         self.viewer.dims.set_current_step(0, self.rng.randrange(SHAPE[0]))
 
     def draw(self) -> None:
-        where = self.case.where()
         (y, x), (h, w) = (self.rng.randrange(200) for _ in "yx"), (40, 44)
-        z = where.index
+        z = self.case.where().index
         corners = [[z, y, x], [z, y, x + w], [z, y + h, x + w], [z, y + h, x]]
         self.case.boxes.layer.add_rectangles(np.array(corners, float))
 
     def move(self) -> None:
         layer = self.case.boxes.layer
         if layer.nshapes:
-            data = [np.array(one) for one in layer.data]
+            data = [np.array(corners) for corners in layer.data]
             data[self.rng.randrange(len(data))][:, 1:] += self.rng.uniform(-12, 12)
             layer.data = data
             layer.events.data(value=layer.data, action="changed", data_indices=(0,))
@@ -163,10 +162,10 @@ class User:
         self.controller.cancel()
 
     def brush(self) -> None:
-        layer, where = self.case.labels.layer, self.case.where()
+        layer, z = self.case.labels.layer, self.case.where().index
         layer.brush_size = self.rng.randrange(4, 24)
         value = self.rng.choice([0, self.case.label])
-        layer.paint((where.index, self.rng.randrange(256), self.rng.randrange(256)), value)
+        layer.paint((z, self.rng.randrange(256), self.rng.randrange(256)), value)
 
     def undo(self) -> None:
         self.controller.undo()
@@ -189,7 +188,7 @@ class User:
     def save(self) -> None:
         self.controller.save(self.folder / f"{self.case.layer.name}.nii.gz")
 
-    # --- is all as it should be? -----------------------------------------------------------
+    # --- consistency -----------------------------------------------------------------------
 
     def check(self, *, journal: bool) -> None:
         annotation = self.case.annotation
@@ -197,16 +196,16 @@ class User:
             return
         self.done["checked"] += 1
         labels = annotation.labels.copy()
-        most = max((label.number for label in annotation.table), default=0)
-        counts = np.bincount(labels.ravel(), minlength=most + 1)
+        largest = max((label.number for label in annotation.table), default=0)
+        counts = np.bincount(labels.ravel(), minlength=largest + 1)
         for label in annotation.table:
             if annotation.voxel_count(label.number) != counts[label.number]:
-                self.wrong.append(f"the count of label {label.number}")
+                self.inconsistencies.append(f"wrong count of label {label.number}")
         if self.case.can_undo and not self.case.pending:
             self.controller.undo()
             self.controller.redo()
             if not np.array_equal(annotation.labels, labels):
-                self.wrong.append("undo and redo do not lead back")
+                self.inconsistencies.append("undo and redo do not restore the labels")
         if journal:
             self._check_journal(annotation)
 
@@ -216,18 +215,18 @@ class User:
             return
         self.done["journal replayed"] += 1
         if not journal.writer.wait():
-            self.wrong.append("the journal is not written")
-        # In a process of its own: what is on the disk, and no memory of ours.
-        told = subprocess.run(
+            self.inconsistencies.append("the journal is not written")
+        # In a separate process, which knows only what is on the disk.
+        replay = subprocess.run(
             [sys.executable, "-c", REPLAY, str(journal.writer.path)],
             env={**os.environ, "PYTHONPATH": str(PROJECT)},
             capture_output=True,
             text=True,
         )
-        if told.returncode:
-            self.wrong.append(f"the journal cannot be replayed: {told.stderr[-300:]}")
-        elif told.stdout.strip() != hashlib.sha256(annotation.labels).hexdigest():
-            self.wrong.append("the journal tells other labels")
+        if replay.returncode:
+            self.inconsistencies.append(f"the journal cannot be replayed: {replay.stderr[-300:]}")
+        elif replay.stdout.strip() != hashlib.sha256(annotation.labels).hexdigest():
+            self.inconsistencies.append("the journal holds other labels")
 
 
 def measure(minutes: float, pause: float, seed: int) -> dict[str, Any]:
@@ -246,11 +245,11 @@ def measure(minutes: float, pause: float, seed: int) -> dict[str, Any]:
     viewer.window.add_dock_widget(dock, name="Box segmentation")
     for n in (1, 2):
         viewer.add_layer(Image(balls(n), name=f"image {n}", scale=(3.0, 1.0, 1.0)))
-    dock.controller._cache.max_bytes = ENTRIES * ENTRY_BYTES
+    dock.controller._cache.max_bytes = CACHE_ENTRIES * ENTRY_BYTES
     run_for(2)
-    listener = Listener()
+    recorder = FaultRecorder()
     user = User(viewer, dock, folder, seed)
-    rss = work(user, listener, minutes, pause)
+    rss = work(user, recorder, minutes, pause)
     events = sum(len(case.annotation.log) for case in user.controller._cases.all)
     n_bytes = sum(p.stat().st_size for p in (folder / "journals").glob("*.journal*"))
     dock.controller.close()
@@ -266,45 +265,45 @@ def measure(minutes: float, pause: float, seed: int) -> dict[str, Any]:
         "rss_mb_before": round(float(before) / 1e6),
         "rss_mb_after": round(float(after) / 1e6),
         "growth": round(float(after / before - 1), 4),
-        "inconsistent": dict(Counter(user.wrong)),
-        "went_wrong": dict(listener.found),
+        "inconsistent": dict(Counter(user.inconsistencies)),
+        "went_wrong": dict(recorder.faults),
     }
 
 
-def work(user: User, listener: Listener, minutes: float, pause: float) -> list[int]:
-    """Work for a time; the memory on the way."""
+def work(user: User, recorder: FaultRecorder, minutes: float, pause: float) -> list[int]:
+    """Work for some minutes; return the resident memory in bytes every five seconds."""
     process, rss, step = psutil.Process(), [], 0
-    end, noted = time.monotonic() + 60 * minutes, 0.0
+    end, last_recorded = time.monotonic() + 60 * minutes, 0.0
     while time.monotonic() < end:
         step += 1
         try:
             user.act()
             run_for(pause)
             user.check(journal=step % 50 == 0)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is counted and reported
-            listener.note(f"exception: {described(error)}")
-        if time.monotonic() - noted > 5:
-            noted = time.monotonic()
+        except Exception as error:  # noqa: BLE001 - every error is counted and reported
+            recorder.record(f"exception: {described(error)}")
+        if time.monotonic() - last_recorded > 5:
+            last_recorded = time.monotonic()
             rss.append(process.memory_info().rss)
     return rss
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--minutes", type=float, default=60)
-    parser.add_argument("--pause", type=float, default=0.3)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=Path)
-    given = parser.parse_args()
+    parser.add_argument("--minutes", type=float, default=60, metavar="N")
+    parser.add_argument("--pause", type=float, default=0.3, metavar="SECONDS")
+    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    options = parser.parse_args()
     if not has_screen():
         os.execvp("xvfb-run", ["xvfb-run", "-a", "-s", SCREEN, sys.executable, *sys.argv])
-    found = measure(given.minutes, given.pause, given.seed)
-    rows = [f"| {name} | {value} |" for name, value in found.items()]
-    print("\n".join(["| of the soak | measured |", "|---|---|", *rows]))
-    if given.json:
-        given.json.write_text(json.dumps(found, indent=2), encoding="utf-8")
-    bad = found["inconsistent"] or found["went_wrong"] or found["growth"] >= MOST_GROWTH
-    return int(bool(bad))
+    result = measure(options.minutes, options.pause, options.seed)
+    rows = [f"| {name} | {value} |" for name, value in result.items()]
+    print("\n".join(["| figure | value |", "|---|---|", *rows]))
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=2), encoding="utf-8")
+    has_failed = result["inconsistent"] or result["went_wrong"] or result["growth"] >= MAX_GROWTH
+    return int(bool(has_failed))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""What a click, a propagation and a start cost on this machine, and what share of its peak.
+"""Measure clicks, propagations and a start on this machine, and the encoder's share of its peak.
 
     python benchmarks/speed.py [--threads N] [--json FILE] [--skip-screen]
 
-Figures are medians of several runs in one process; compare ratios within one run, not
-milliseconds between machines. Prints a markdown table; a figure that cannot be measured here is
-null in the JSON, with its reason under "notes".
+Figures are medians of several runs in one process. Compare ratios within one run, not milliseconds
+between machines. Prints a markdown table. A figure that cannot be measured on this machine is null
+in the JSON, and the reason is under "notes".
 """
 
 from __future__ import annotations
@@ -62,14 +62,15 @@ def median_ms(call: Callable[[], object], runs: int) -> float:
 
 
 def engine_figures(threads: int | None) -> dict[str, object]:
-    """The figures of `napari-medsam bench`, over 40 slices."""
+    """Measure the figures of `napari-medsam bench`, over 40 slices."""
     model = open_model(threads=threads)
     gmacs = spec(DEFAULT).gmacs
-    found = benchmark.figures(model, gmacs, n_slices=N_SLICES, threads=threads)
-    return {figure.key: figure.value for figure in found}
+    measured = benchmark.figures(model, gmacs, n_slices=N_SLICES, threads=threads)
+    return {figure.key: figure.value for figure in measured}
 
 
 def fast_precision(threads: int | None) -> tuple[dict[str, object], str]:
+    """Measure an encode in bfloat16; also return a note, which is empty unless it cannot run."""
     if not device.supports_bf16():
         return {"fast_encode_ms": None, "fast_precision": None}, "this CPU has no bfloat16"
     model = open_model(precision="bf16", threads=threads)
@@ -80,17 +81,17 @@ def fast_precision(threads: int | None) -> tuple[dict[str, object], str]:
     }, ""
 
 
-def _timed(call: Callable[[], object]) -> float:
+def _seconds(call: Callable[[], object]) -> float:
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
 
 
 def first_mask_s() -> float:
-    """`napari-medsam segment` on a small image, from start to saved labels."""
+    """Time `napari-medsam segment` on a small image, from start to saved labels."""
     import nibabel
 
-    # As installed: pip compiles a package, a fresh checkout is not.
+    # pip compiles an installed package; a fresh checkout is not compiled.
     compileall.compile_dir(Path(napari_medsam.__file__).parent, quiet=1)
     with tempfile.TemporaryDirectory() as folder:
         image, labels = Path(folder) / "image.nii.gz", Path(folder) / "labels.nii.gz"
@@ -99,53 +100,53 @@ def first_mask_s() -> float:
         nibabel.save(nibabel.Nifti1Image(pixels, np.eye(4)), image)
         command = [sys.executable, "-m", "napari_medsam", "segment", str(image)]
         command += ["--no-cache", "--box", "z:1:18,18,42,42", "-o", str(labels)]
-        return float(np.median([_timed(lambda: _run(command, labels)) for _ in range(3)]))
+        return float(np.median([_seconds(lambda: _segment(command, labels)) for _ in range(3)]))
 
 
-def _run(command: list[str], labels: Path) -> None:
+def _segment(command: list[str], labels: Path) -> None:
     labels.unlink(missing_ok=True)
     subprocess.run(command, check=True, capture_output=True)
 
 
 def screen_figures(threads: int | None) -> tuple[dict[str, object], str]:
-    """Delays of the window's event loop and memory, measured by a child with a screen."""
+    """Measure delays of the window's event loop, and memory, in a child process with a screen."""
     child = Path(__file__).with_name("speed_screen.py")
     command = [sys.executable, str(child)] + (["--threads", str(threads)] if threads else [])
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     lines = done.stdout.strip().splitlines()
     if done.returncode or not lines:
-        last = (done.stderr.strip().splitlines() or ["no screen"])[-1]
-        return dict.fromkeys(SCREEN_KEYS), last
+        reason = (done.stderr.strip().splitlines() or ["no screen"])[-1]
+        return dict.fromkeys(SCREEN_KEYS), reason
     measured = json.loads(lines[-1])
     return {key: measured[key] for key in SCREEN_KEYS}, ""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--threads", type=int)
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--skip-screen", action="store_true", help="leave the window out")
-    given = parser.parse_args()
-    figures = engine_figures(given.threads)
+    parser.add_argument("--threads", type=int, metavar="N")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--skip-screen", action="store_true", help="do not measure the window")
+    options = parser.parse_args()
+    figures = engine_figures(options.threads)
     notes: dict[str, str] = {}
     parts = [(fast_precision, ("fast_encode_ms",))]
-    if not given.skip_screen:
+    if not options.skip_screen:
         parts.append((screen_figures, SCREEN_KEYS))
     for measure, keys in parts:
-        more, note = measure(given.threads)
-        figures |= more
+        measured, note = measure(options.threads)
+        figures |= measured
         notes |= dict.fromkeys(keys, note) if note else {}
     figures["first_mask_s"] = first_mask_s()
     result = {key: figures.get(key) for key in KEYS}
-    if given.skip_screen:
-        notes |= dict.fromkeys(SCREEN_KEYS, "left out by --skip-screen")
+    if options.skip_screen:
+        notes |= dict.fromkeys(SCREEN_KEYS, "skipped by --skip-screen")
     print(markdown(result))
-    if given.json:
-        given.json.write_text(json.dumps({**result, "notes": notes}, indent=1))
+    if options.json:
+        options.json.write_text(json.dumps({**result, "notes": notes}, indent=1))
 
 
 def markdown(result: dict[str, object]) -> str:
-    """A row a figure; times also as a share of one f32 encode."""
+    """Format one row per figure; times also as multiples of one f32 encode."""
     encode = float(str(result["encode_ms"]))
     lines = ["| figure | value | of an encode |", "|---|---|---|"]
     for key, value in result.items():

@@ -1,13 +1,13 @@
-"""How late the window's event loop is while a propagation runs, and what memory it all takes.
+"""Delay of the window's event loop during a propagation, and resident memory.
 
     python benchmarks/speed_screen.py [--threads N] [--slices N] [--baseline SECONDS]
 
-Opens the real window on the screen there is; on Linux without one it starts itself under
-xvfb-run. A timer of 5 ms notes how late it is called: first with a volume of 300x512x512 open
-and no model, then while LiteMedSAM propagates one box; each also while a slice is scrolled every
-100 ms. Prints one line of JSON: gui_baseline_ms, gui_delay_ms, gui_baseline_scrolling_ms and
-gui_delay_scrolling_ms, each [p50, p95, p99]; gui_baseline_p99_ms and gui_delay_p99_ms; rss_mb
-(resident memory at the end, in 10**6 bytes) and slices.
+Opens the real window; on Linux without a screen it restarts itself under xvfb-run. A timer of 5 ms
+records how late it is called: first with a volume of 300x512x512 and no model, then while
+LiteMedSAM propagates one box; each also while the slice changes every 100 ms. Prints one line of
+JSON: gui_baseline_ms, gui_delay_ms, gui_baseline_scrolling_ms and gui_delay_scrolling_ms, each
+[p50, p95, p99]; gui_baseline_p99_ms and gui_delay_p99_ms; rss_mb (resident memory at the end, in
+10**6 bytes); and slices (how many have a mask).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SHAPE = (300, 512, 512)
 TICK_MS = 5
 SCREEN = "-screen 0 1600x1000x24"
 BOX = ((200, 180), (300, 290))
-"""Rows and columns of the box's corners, a few pixels around the rod."""
+"""(row, column) of two opposite corners of a box, a few pixels outside the rod."""
 
 
 def has_screen() -> bool:
@@ -41,7 +41,7 @@ def has_screen() -> bool:
 
 
 def rod() -> np.ndarray:
-    """(300, 512, 512) int16: a bright rod through noise, made slice by slice to spare memory."""
+    """Return (300, 512, 512) int16: a bright rod in noise, made slice by slice to save memory."""
     rng = np.random.default_rng(0)
     rows, columns = np.mgrid[: SHAPE[1], : SHAPE[2]]
     bright = (((rows - 250) / 45) ** 2 + ((columns - 235) / 50) ** 2 < 1) * 200.0
@@ -51,24 +51,24 @@ def rod() -> np.ndarray:
     return voxels
 
 
-def late_shelf(threads: int | None, go: threading.Event) -> Any:
-    """The program's own models, but none is opened before `go`: the baseline has no load."""
+def delayed_models(threads: int | None, may_open: threading.Event) -> Any:
+    """The catalogue's models, opened only once `may_open` is set, so the baseline has no load."""
     from napari_medsam.models.loading import open_model
     from napari_medsam.ui.actions.model_source import CatalogueModelSource
 
-    class LateShelf(CatalogueModelSource):
+    class DelayedModels(CatalogueModelSource):
         def open(self, name: str, preference: Any) -> Any:
-            go.wait()
+            may_open.wait()
             return open_model(name, threads=threads)
 
         def preference(self) -> Any:
             return "f32"
 
-    return LateShelf()
+    return DelayedModels()
 
 
-class Ticker:
-    """Records how many milliseconds too late a timer of 5 ms is called."""
+class DelayMeter:
+    """Records by how many milliseconds a timer of 5 ms is called too late."""
 
     def __init__(self) -> None:
         from qtpy.QtCore import Qt, QTimer
@@ -85,8 +85,8 @@ class Ticker:
         self.delays.append(max(0.0, (now - self._last) * 1e3 - TICK_MS))
         self._last = now
 
-    def while_(self, wait: Callable[[], None]) -> list[float]:
-        """[p50, p95, p99] of the delays until `wait` returns."""
+    def measure(self, wait: Callable[[], None]) -> list[float]:
+        """Return [p50, p95, p99] of the delays while `wait` runs."""
         self.delays.clear()
         self._last = time.perf_counter()
         self._timer.start()
@@ -96,13 +96,16 @@ class Ticker:
 
 
 class Scroller:
-    """Shows the next slice every `interval_ms`, up and down within `reach` slices."""
+    """Shows another slice every `interval_ms`, up to `distance` slices from the middle."""
 
-    def __init__(self, viewer: Any, middle: int, interval_ms: int = 100, reach: int = 15) -> None:
+    def __init__(
+        self, viewer: Any, middle: int, interval_ms: int = 100, distance: int = 15
+    ) -> None:
         from qtpy.QtCore import QTimer
 
         self._viewer = viewer
-        self._path = [*range(middle, middle + reach), *range(middle + reach, middle - reach, -1)]
+        first, last = middle - distance, middle + distance
+        self._path = [*range(middle, last), *range(last, first, -1)]
         self._step = 0
         self._timer = QTimer()
         self._timer.setInterval(interval_ms)
@@ -142,21 +145,21 @@ def measure(threads: int | None, n_slices: int, baseline_s: float) -> dict[str, 
 
     from napari_medsam.ui.widgets.dock import MedSamWidget
 
-    go = threading.Event()
+    may_open_models = threading.Event()
     viewer = napari.Viewer(show=True)
     viewer.window.resize(1280, 800)
-    dock = MedSamWidget(viewer, late_shelf(threads, go))
+    dock = MedSamWidget(viewer, delayed_models(threads, may_open_models))
     viewer.window.add_dock_widget(dock)
     controller = dock.controller
     viewer.add_image(rod(), scale=(2.5, 0.8, 0.8), name="rod")
     run_until(lambda: controller.case is not None)
     run_for(2)
-    ticker = Ticker()
-    scrolling = Scroller(viewer, SHAPE[0] // 2)
-    figures = {"gui_baseline_ms": ticker.while_(lambda: run_for(baseline_s))}
-    with scrolling:
-        figures["gui_baseline_scrolling_ms"] = ticker.while_(lambda: run_for(baseline_s))
-    go.set()
+    meter = DelayMeter()
+    scroller = Scroller(viewer, SHAPE[0] // 2)
+    figures = {"gui_baseline_ms": meter.measure(lambda: run_for(baseline_s))}
+    with scroller:
+        figures["gui_baseline_scrolling_ms"] = meter.measure(lambda: run_for(baseline_s))
+    may_open_models.set()
     run_until(lambda: controller.desk.state.state != "loading")
     if controller.desk.state.state != "ready":
         raise SystemExit(controller.desk.state.sentence or "The model is not installed.")
@@ -173,12 +176,12 @@ def measure(threads: int | None, n_slices: int, baseline_s: float) -> dict[str, 
         return case.annotation.log[-1].kind != "box"
 
     end = time.monotonic() + baseline_s
-    with scrolling:
-        figures["gui_delay_scrolling_ms"] = ticker.while_(
+    with scroller:
+        figures["gui_delay_scrolling_ms"] = meter.measure(
             lambda: run_until(lambda: has_ended() or time.monotonic() > end)
         )
-    figures["gui_delay_ms"] = ticker.while_(lambda: run_until(has_ended))
-    visited = int(case.annotation.labels.any(axis=(1, 2)).sum())
+    figures["gui_delay_ms"] = meter.measure(lambda: run_until(has_ended))
+    n_segmented = int(case.annotation.labels.any(axis=(1, 2)).sum())
     memory = psutil.Process().memory_info().rss / 1e6
     controller.close()
     viewer.close()
@@ -187,16 +190,18 @@ def measure(threads: int | None, n_slices: int, baseline_s: float) -> dict[str, 
         "gui_delay_p99_ms": figures["gui_delay_ms"][-1],
         "gui_baseline_p99_ms": figures["gui_baseline_ms"][-1],
         "rss_mb": round(memory),
-        "slices": visited,
+        "slices": n_segmented,
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--threads", type=int)
-    parser.add_argument("--slices", type=int, default=SHAPE[0])
-    parser.add_argument("--baseline", type=float, default=8.0, help="seconds without load")
-    given = parser.parse_args()
+    parser.add_argument("--threads", type=int, metavar="N")
+    parser.add_argument("--slices", type=int, default=SHAPE[0], metavar="N")
+    parser.add_argument(
+        "--baseline", type=float, default=8.0, metavar="SECONDS", help="duration without load"
+    )
+    options = parser.parse_args()
     if not has_screen():
         xvfb = shutil.which("xvfb-run")
         if xvfb is None:
@@ -204,9 +209,9 @@ def main() -> None:
         os.execv(
             xvfb, [xvfb, "-a", "-s", SCREEN, sys.executable, str(Path(__file__)), *sys.argv[1:]]
         )
-    with tempfile.TemporaryDirectory() as folder:  # what an earlier run left would be too quick
+    with tempfile.TemporaryDirectory() as folder:  # an earlier run's cache would falsify the times
         os.environ["NAPARI_MEDSAM_CACHE"] = folder
-        print(json.dumps(measure(given.threads, given.slices, given.baseline)))
+        print(json.dumps(measure(options.threads, options.slices, options.baseline)))
 
 
 if __name__ == "__main__":

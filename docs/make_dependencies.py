@@ -1,10 +1,10 @@
-"""Write docs/dependencies.md: what is installed with the program, under which licence, how large.
+"""Write docs/dependencies.md: the packages installed with the program, their licences and sizes.
 
     python docs/make_dependencies.py
 
-Run it in the project's environment after a change of constraints.txt;
-`tests/project/test_dependencies.py` fails if the page is out of date. Licences are those in each
-package's own metadata.
+Run it in the project's environment after constraints.txt has changed;
+`tests/project/test_dependencies.py` fails if it was forgotten. Licences are taken from each
+package's metadata.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from napari_medsam.offline_kit.wheel_file import licence_of
 
 PROJECT = Path(__file__).resolve().parent.parent
 OWN, EXTRAS = "napari-medsam", frozenset({"pyqt6", "dicom"})
-HEAD = """\
+PAGE_START = """\
 # Dependencies
 
 `docs/make_dependencies.py` generates this page from the metadata of the packages, in the versions
@@ -40,37 +40,37 @@ the tests. Run it on a machine with a network:
 
 def main() -> None:
     tested = set(pins((PROJECT / "constraints.txt").read_text(encoding="utf-8")))
-    # What another system or the other Qt binding needs is not installed here.
-    tested &= needed(OWN, EXTRAS | {"test"})
-    run = needed(OWN, EXTRAS) & tested
-    text = f"{HEAD}\n## To run\n\n{table(sorted(run))}\n"
-    text += f"\n## Only for the tests\n\n{table(sorted(tested - run))}\n"
+    # Packages that only another system or the other Qt binding needs are not installed here.
+    tested &= required_packages(OWN, EXTRAS | {"test"})
+    to_run = required_packages(OWN, EXTRAS) & tested
+    text = f"{PAGE_START}\n## To run\n\n{table(sorted(to_run))}\n"
+    text += f"\n## Only for the tests\n\n{table(sorted(tested - to_run))}\n"
     (PROJECT / "docs" / "dependencies.md").write_text(text, encoding="utf-8")
 
 
-def needed(name: str, extras: frozenset[str]) -> set[str]:
-    """Canonical names of all that a package needs here, itself not included."""
-    found: set[str] = set()
+def required_packages(name: str, extras: frozenset[str]) -> set[str]:
+    """Canonical names of all packages that a package requires on this system, without itself."""
+    required: set[str] = set()
     waiting, seen = [(name, extras)], set()
     while waiting:
-        package, wanted = waiting.pop()
-        if (package, wanted) in seen:
+        package, with_extras = waiting.pop()
+        if (package, with_extras) in seen:
             continue
-        seen.add((package, wanted))
+        seen.add((package, with_extras))
         for text in _requires(package):
-            one = Requirement(text)
-            environments = [{"extra": extra} for extra in (wanted or {""})]
-            if one.marker is None or any(map(one.marker.evaluate, environments)):
-                inner = canonicalize_name(one.name)
-                found.add(inner)
-                waiting.append((inner, frozenset(one.extras)))
-    return found
+            requirement = Requirement(text)
+            environments = [{"extra": extra} for extra in (with_extras or {""})]
+            if requirement.marker is None or any(map(requirement.marker.evaluate, environments)):
+                required_name = canonicalize_name(requirement.name)
+                required.add(required_name)
+                waiting.append((required_name, frozenset(requirement.extras)))
+    return required
 
 
 def _requires(package: str) -> list[str]:
     try:
         return distribution(package).requires or []
-    except PackageNotFoundError:  # of an extra that is not installed here
+    except PackageNotFoundError:  # belongs to an extra that is not installed here
         return []
 
 
@@ -78,17 +78,17 @@ def table(names: list[str]) -> str:
     rows = ["| package | version | licence | MB |", "|---|---|---|---|"]
     total = 0.0
     for name in names:
-        found = distribution(name)
-        size = megabytes(found)
+        package = distribution(name)
+        size = megabytes(package)
         total += size
-        licence = licence_of(found.metadata).replace("|", "/")
-        rows.append(f"| {name} | {found.version} | {licence} | {size:.1f} |")
+        licence = licence_of(package.metadata).replace("|", "/")
+        rows.append(f"| {name} | {package.version} | {licence} | {size:.1f} |")
     return "\n".join([*rows, f"| all {len(names)} | | | {total:.0f} |"])
 
 
-def megabytes(found: Distribution) -> float:
-    """Of all files a package installed, compiled bytecode left out."""
-    paths = [Path(str(file.locate())) for file in found.files or () if file.suffix != ".pyc"]
+def megabytes(package: Distribution) -> float:
+    """Size in MB of all files that a package installed, without compiled bytecode."""
+    paths = [Path(str(file.locate())) for file in package.files or () if file.suffix != ".pyc"]
     return sum(path.stat().st_size for path in paths if path.is_file()) / 1e6
 
 

@@ -1,8 +1,9 @@
-"""The pictures of the manual, made by the program itself on its synthetic case.
+"""Make the pictures of the manual: screenshots of the program with its synthetic case.
 
     xvfb-run -a -s "-screen 0 1280x720x24" python docs/make_pictures.py [NAME ...]
 
-Needs the weights of LiteMedSAM. Without names all pictures are made, into docs/images.
+Needs the weights of LiteMedSAM. Without names it makes all pictures. They are written into
+docs/images.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from PIL import Image as Picture
 from qtpy.QtCore import QPoint, Qt, QTimer
 from qtpy.QtTest import QTest
 from scipy import ndimage
-from stage import LIVER, SLICE, Stage, on_a_new_machine
+from stage import LIVER, SLICE, Stage, with_empty_settings
 
 LEFT = Qt.MouseButton.LeftButton
 
@@ -30,7 +31,7 @@ def first_start() -> Stage:
 
 
 def no_weights() -> Stage:
-    """As on the first day: an empty data folder."""
+    """Without any weights: with an empty data folder."""
     with tempfile.TemporaryDirectory() as folder:
         home = os.environ.get("NAPARI_MEDSAM_HOME")
         os.environ["NAPARI_MEDSAM_HOME"] = folder
@@ -61,12 +62,14 @@ def coronal() -> Stage:
 
 
 def preview() -> Stage:
-    """The mouse is still down: the mask is outlined and no edit is made yet."""
+    """While the mouse button is down: the mask is outlined, but not applied yet."""
     stage = with_liver()
-    stage.look_at("z", SLICE)
+    stage.show_slice("z", SLICE)
     stage.wait(lambda: not stage.is_busy)
-    stage.pass_time(3)  # the slice is embedded meanwhile
-    start, end = (stage.hands.pixel(stage.case.layer, c) for c in stage.corners("z", SLICE))
+    stage.pass_time(3)  # until the slice is embedded
+    start, end = (
+        stage.hands.pixel(stage.case.layer, corner) for corner in stage.corners("z", SLICE)
+    )
     canvas = stage.viewer.window._qt_viewer.canvas.native
     QTest.mousePress(canvas, LEFT, pos=start)
     for n in range(1, 13):
@@ -84,13 +87,13 @@ def propagating() -> Stage:
 
 
 def propagated(theme: str) -> Callable[[], Stage]:
-    def play() -> Stage:
+    def make_stage() -> Stage:
         stage = with_liver(theme)
         stage.draw()
         stage.propagate()
         return stage
 
-    return play
+    return make_stage
 
 
 def review() -> Stage:
@@ -100,12 +103,12 @@ def review() -> Stage:
 
 
 def correct() -> Stage:
-    """What leaked is half erased."""
+    """While the leak of the mask is erased: one half is gone."""
     stage = review()
     view, layer = stage.viewer.window._qt_viewer.layers, stage.case.labels.layer
     row = len(stage.viewer.layers) - 1 - stage.viewer.layers.index(layer)
-    where = view.visualRect(view.model().index(row, 0)).center()
-    QTest.mouseClick(view.viewport(), LEFT, pos=QPoint(where))
+    center = view.visualRect(view.model().index(row, 0)).center()
+    QTest.mouseClick(view.viewport(), LEFT, pos=QPoint(center))
     stage.hands.press("E")
     index = stage.case.where().index
     leak = stage.case.annotation.labels[index].astype(bool) & ~stage.liver("z", index)
@@ -125,7 +128,7 @@ def saved() -> Stage:
 
 
 def measures() -> Stage:
-    """The window of measures over the viewer, with the diameters drawn."""
+    """The window of measures in front of the viewer, with the diameters drawn."""
     stage = propagated("dark")()
     stage.dock.open_measures()
     window = stage.dock.measure_window
@@ -139,21 +142,21 @@ def measures() -> Stage:
 
 
 def report() -> Stage:
-    """The top of the page of key images; not a picture of the window."""
+    """The top of the page of key images, in place of the window."""
     stage = measures()
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "page.png"
         stage.controller.measures.save_page(page)
         stage.wait(page.exists)
         stage.pass_time(1)
-        stage.instead = Picture.open(page).convert("RGB")
-    stage.instead.thumbnail((800, 1200))
-    stage.instead = stage.instead.crop((0, 0, 800, 450))
+        stage.replacement = Picture.open(page).convert("RGB")
+    stage.replacement.thumbnail((800, 1200))
+    stage.replacement = stage.replacement.crop((0, 0, 800, 450))
     return stage
 
 
 def error() -> Stage:
-    """A file that is cut off in the middle is dropped on the window."""
+    """The error after a truncated file was dropped on the window."""
     stage = Stage()
     with tempfile.TemporaryDirectory() as folder, notification_manager:
         broken = Path(folder) / "scan.nii.gz"
@@ -182,7 +185,7 @@ PICTURES: dict[str, Callable[[], Stage]] = {
 
 def main(names: list[str]) -> None:
     for name in names or PICTURES:
-        with on_a_new_machine():
+        with with_empty_settings():
             stage = PICTURES[name]()
             stage.save(name)
             stage.close()

@@ -1,10 +1,10 @@
-"""Pictures for docs/quality.md: cases that our rules improved beside cases that they did not.
+"""Make the pictures of docs/quality.md: cases that our rules improve, and cases that they do not.
 
     python docs/make_quality_pictures.py DATA_DIR [--cache DIR]
 
 Each picture shows one slice around the object: the original script's mask on the left, ours on
-the right, the reference in green, the box in yellow. Only cases whose licence in `meta.json`
-allows showing a part of them are named here; the credit is written below each.
+the right, the reference in green, the box in yellow. All cases listed here have a licence in
+`meta.json` that allows showing a part of them; the credit is below each picture.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ BLUE, GREEN = (86, 180, 233), (0, 200, 140)
 
 @dataclass(frozen=True)
 class Shown:
-    """A case to show: one label, one of the strategies of benchmarks/quality.py on each side."""
+    """A case to show: one label, and a strategy of benchmarks/quality.py for each side."""
 
     name: str
     case: str
@@ -61,48 +61,51 @@ NOT_BETTER = (
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--cache", type=Path)
-    given = parser.parse_args()
-    meta = json.loads((given.data / "meta.json").read_text(encoding="utf-8"))
+    parser.add_argument("data", type=Path, metavar="DATA_DIR")
+    parser.add_argument("--cache", type=Path, metavar="DIR")
+    options = parser.parse_args()
+    meta = json.loads((options.data / "meta.json").read_text(encoding="utf-8"))
     model = open_model()
-    cache = EmbeddingCache(disk=DiskCache(given.cache) if given.cache else None)
+    cache = EmbeddingCache(disk=DiskCache(options.cache) if options.cache else None)
     for shown in (*BETTER, *NOT_BETTER):
-        source = given.data / "cases" / f"{shown.case}.npz"
+        source = options.data / "cases" / f"{shown.case}.npz"
         case = quality.load_case(source, meta, model, cache, None)
-        one = next(o for o in case.objects if o.label == shown.label)
-        picture = draw(case, one, shown, credit(meta[shown.case]))
+        target = next(each for each in case.objects if each.label == shown.label)
+        picture = draw(case, target, shown, credit(meta[shown.case]))
         # Full colour resolution: the outlines are two pixels wide.
         path = HERE / "images" / f"quality_{shown.name}.jpg"
         picture.save(path, quality=85, subsampling=0)
 
 
-def credit(about: dict[str, Any]) -> str:
-    return f"Image: {about['source']}, {about['licence']}"
+def credit(record: dict[str, Any]) -> str:
+    return f"Image: {record['source']}, {record['licence']}"
 
 
-def masks_of(case: quality.Case, one: quality.Object, strategy: str) -> dict[int, np.ndarray]:
-    """A strategy's masks by slice."""
+def masks_by_slice(
+    case: quality.Case, target: quality.Object, strategy: str
+) -> dict[int, np.ndarray]:
+    """Segment an object by a strategy; return its masks by slice."""
     if strategy in quality.IN_3D:
-        return {z: mask.mask for z, mask in quality.IN_3D[strategy](case, one).items()}
+        return {z: mask.mask for z, mask in quality.IN_3D[strategy](case, target).items()}
     session = case.ours if strategy == "slice" else case.original
-    boxes = quality.sampled(one)
-    found = zip(boxes, session.segment(boxes), strict=True)
-    return {box.slice.index: mask.mask for box, mask in found}
+    boxes = quality.sampled_boxes(target)
+    pairs = zip(boxes, session.segment(boxes), strict=True)
+    return {box.slice.index: mask.mask for box, mask in pairs}
 
 
-def draw(case: quality.Case, one: quality.Object, shown: Shown, credit: str) -> Image.Image:
-    """The slice on which the two differ most, or for the others the middle one."""
-    ours, theirs = (masks_of(case, one, s) for s in (shown.ours, shown.theirs))
-    both = sorted(set(ours) & set(theirs) & set(one.boxes))
-    gains = {z: dice(ours[z], one.reference[z]) - dice(theirs[z], one.reference[z]) for z in both}
-    wanted = np.median(list(gains.values()))
-    index = min(both, key=lambda z: abs(gains[z] - wanted))
+def draw(case: quality.Case, target: quality.Object, shown: Shown, credit: str) -> Image.Image:
+    """Draw both masks on the slice whose difference in Dice is nearest to the median."""
+    ours, theirs = (masks_by_slice(case, target, s) for s in (shown.ours, shown.theirs))
+    truth = target.reference
+    both = sorted(set(ours) & set(theirs) & set(target.boxes))
+    gains = {z: dice(ours[z], truth[z]) - dice(theirs[z], truth[z]) for z in both}
+    median = np.median(list(gains.values()))
+    index = min(both, key=lambda z: abs(gains[z] - median))
     halves = [
-        half(case, one, index, masks[index], color, title)
+        half(case, target, index, masks[index], color, title)
         for masks, color, title in (
-            (theirs, VERMILION, f"original: Dice {dice(theirs[index], one.reference[index]):.2f}"),
-            (ours, BLUE, f"ours: Dice {dice(ours[index], one.reference[index]):.2f}"),
+            (theirs, VERMILION, f"original: Dice {dice(theirs[index], truth[index]):.2f}"),
+            (ours, BLUE, f"ours: Dice {dice(ours[index], truth[index]):.2f}"),
         )
     ]
     sheet = Image.new("RGB", (2 * SIDE + 6, SIDE + 40), "black")
@@ -115,10 +118,15 @@ def draw(case: quality.Case, one: quality.Object, shown: Shown, credit: str) -> 
 
 
 def half(
-    case: quality.Case, one: quality.Object, index: int, mask: np.ndarray, color: Any, title: str
+    case: quality.Case,
+    target: quality.Object,
+    index: int,
+    mask: np.ndarray,
+    color: Any,
+    title: str,
 ) -> Image.Image:
-    """The part of the slice around the box, with mask, reference and box on it."""
-    box = one.boxes[index]
+    """Draw the part of the slice around the box, with mask, reference and box."""
+    box = target.boxes[index]
     side = 2.5 * max(box.width, box.height, 12)
     height, width = mask.shape
     side = int(min(side, max(height, width)))
@@ -131,10 +139,10 @@ def half(
     picture = Image.fromarray(grey if grey.ndim == 3 else np.repeat(grey[..., None], 3, axis=2))
     picture = picture.resize((round(grey.shape[1] * scale), round(grey.shape[0] * scale)))
     canvas = np.array(picture)
-    for what, shade in ((one.reference[index], GREEN), (mask, color)):
-        big = Image.fromarray(what[part].astype(np.uint8) * 255)
-        filled = np.array(big.resize(picture.size)) > 127
-        canvas[filled & ~ndimage.binary_erosion(filled, iterations=2)] = shade
+    for area, outline in ((target.reference[index], GREEN), (mask, color)):
+        binary = Image.fromarray(area[part].astype(np.uint8) * 255)
+        filled = np.array(binary.resize(picture.size)) > 127
+        canvas[filled & ~ndimage.binary_erosion(filled, iterations=2)] = outline
     result = Image.fromarray(canvas)
     corners = (np.array(box.corners) - np.array((x, y, x - 1, y - 1))) * scale
     ImageDraw.Draw(result).rectangle(tuple(corners), outline=YELLOW)

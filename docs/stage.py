@@ -1,4 +1,4 @@
-"""A window of the real program for the pictures of the manual, and a hand that works in it."""
+"""A window of the real program for the pictures of the manual, with simulated mouse and keys."""
 
 from __future__ import annotations
 
@@ -26,14 +26,12 @@ FOLDER = Path(__file__).parent / "images"
 SIZE = (1280, 720)
 LIVER = 1
 SLICE = 25
-
-
 CACHE = tempfile.TemporaryDirectory()
-"""One for all pictures of a run: each slice is embedded once."""
+"""All pictures of a run share this cache, so each slice is embedded once."""
 
 
-def on_a_new_machine() -> tempfile.TemporaryDirectory[str]:
-    """Let settings and journals be in an empty folder, so that pictures are the same anywhere."""
+def with_empty_settings() -> tempfile.TemporaryDirectory[str]:
+    """Put settings and journals into an empty folder, so that pictures are the same everywhere."""
     folder = tempfile.TemporaryDirectory()
     os.environ["NAPARI_MEDSAM_CACHE"] = CACHE.name
     for name in ("JOURNALS", "SETTINGS"):
@@ -52,7 +50,7 @@ class Stage:
     size
         Width and height of the window in pixels.
     is_first
-        The first start: the dock's questions stand, and no case is open.
+        Whether this is the first start: the dock shows its questions, and no case is open.
     """
 
     def __init__(
@@ -67,9 +65,9 @@ class Stage:
         self.controller, self.parts = self.dock.controller, self.dock.parts
         self.hands = Hands(self.viewer)
         self.overlay: Any = None
-        """A window of ours that stands over the viewer in its picture."""
-        self.instead: Picture.Image | None = None
-        """What is saved in place of the window."""
+        """One of our windows, shown in front of the viewer in the picture."""
+        self.replacement: Picture.Image | None = None
+        """A picture that is saved in place of the window."""
         if not is_first:
             self.viewer.open_sample(PLUGIN, "synthetic_ct")
             self.wait(lambda: self.controller.case is not None)
@@ -80,11 +78,11 @@ class Stage:
         return self.controller.case
 
     def wait(self, until: Callable[[], bool], seconds: float = 120) -> None:
-        """Let the program run until something has happened."""
+        """Run the event loop until a condition holds."""
         end = time.monotonic() + seconds
         while not until():
             if time.monotonic() > end:
-                raise SystemExit("It did not happen in time; is LiteMedSAM installed?")
+                raise SystemExit(f"Nothing happened for {seconds:.0f} s; is LiteMedSAM installed?")
             QApplication.processEvents()
             time.sleep(0.01)
 
@@ -96,33 +94,33 @@ class Stage:
     def is_busy(self) -> bool:
         return bool(self.controller.panel().progress)
 
-    def look_at(self, axis: str, index: int) -> None:
+    def show_slice(self, axis: str, index: int) -> None:
         hidden = "zyx".index(axis)
         self.controller.on_view_chosen(axis)
         self.viewer.dims.set_point(hidden, index * self.case.layer.scale[hidden])
         self.pass_time(0.5)
 
     def liver(self, axis: str, index: int) -> np.ndarray:
-        """(H, W) bool: where the liver is on a slice of the synthetic case."""
+        """Return the liver's mask (H, W) on a slice of the synthetic case."""
         hidden = "zyx".index(axis)
         return np.take(synthetic_abdomen().reference == LIVER, index, axis=hidden)
 
     def corners(self, axis: str, index: int, margin: float = 2) -> tuple[Any, Any]:
-        """Two voxels: the corners of a box around the liver in a slice."""
+        """Return two opposite corners (voxels) of a box around the liver in a slice."""
         hidden = "zyx".index(axis)
-        where = np.argwhere(self.liver(axis, index))
-        low, high = (edge(where, axis=0) for edge in (np.min, np.max))
+        pixels = np.argwhere(self.liver(axis, index))
+        low, high = pixels.min(axis=0), pixels.max(axis=0)
         return np.insert(low - margin, hidden, index), np.insert(high + margin, hidden, index)
 
     def draw(self, axis: str = "z", index: int = SLICE) -> None:
-        """Look at a slice and drag a box around the liver in it."""
-        self.look_at(axis, index)
+        """Show a slice and drag a box around the liver in it."""
+        self.show_slice(axis, index)
         n_events = len(self.case.annotation.log)
         self.hands.drag(self.case.layer, *self.corners(axis, index))
         self.wait(lambda: len(self.case.annotation.log) > n_events and not self.is_busy)
 
     def drop(self, path: Path) -> None:
-        """Drop a file on the window; ours reads it."""
+        """Drop a file on the window; our reader opens it."""
         open_ = self.viewer.window._qt_viewer._qt_open
         open_([str(path)], stack=False, plugin=PLUGIN)
 
@@ -131,16 +129,16 @@ class Stage:
         self.wait(lambda: self.case.annotation.log[-1].kind == "propagate" and not self.is_busy)
 
     def pixels(self) -> np.ndarray:
-        """(H, W, 3) uint8: the window as it is now."""
+        """Return a screenshot of the window, (H, W, 3) uint8."""
         return np.asarray(self.viewer.screenshot(canvas_only=False, flash=False)[..., :3])
 
     def save(self, name: str) -> None:
-        """Leave a picture of the window in docs/images."""
+        """Save a picture of the window in docs/images."""
         self.pass_time(0.5)
-        picture = self.instead or Picture.fromarray(self.pixels())
-        if self.overlay is not None and self.instead is None:
-            picture.paste(_grabbed(self.overlay), (self.overlay.x(), self.overlay.y()))
-        write(picture, name)
+        picture = self.replacement or Picture.fromarray(self.pixels())
+        if self.overlay is not None and self.replacement is None:
+            picture.paste(_screenshot(self.overlay), (self.overlay.x(), self.overlay.y()))
+        write_png(picture, name)
 
     def close(self) -> None:
         self.controller.close()
@@ -148,15 +146,15 @@ class Stage:
         self.pass_time(0.2)
 
 
-def _grabbed(widget: Any) -> Picture.Image:
+def _screenshot(widget: Any) -> Picture.Image:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "widget.png"
         widget.grab().save(str(path))
         return Picture.open(path).convert("RGB")
 
 
-def write(picture: Picture.Image, name: str) -> None:
-    """A palette keeps text sharp and the file small."""
+def write_png(picture: Picture.Image, name: str) -> None:
+    """Write a PNG with a palette, which keeps text sharp and the file small."""
     path = FOLDER / f"{name}.png"
     picture.convert("RGB").quantize(256).save(path, optimize=True)
     print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB, {picture.size}")

@@ -2,11 +2,11 @@
 
     .venv/bin/python script/constraints.py [--newest]
 
-Versions that are in the list stay, unless --newest is given. The list is plain where one version
-fits everywhere, so that pip takes it on any Python and system: packages of another system in it do
-nothing. Every target of a kit is then resolved with wheels alone, so that what README.md tells
-people to type can be installed. Run the matrix's cells of the tested napari afterwards, and
-docs/make_dependencies.py.
+Listed versions are retained unless --newest is given. A package that has one version everywhere
+gets no marker, so that pip accepts the list on any Python and system; packages that only another
+system needs have no effect. Every target of a kit is then resolved with wheels only, which shows
+that the commands of README.md can be run. Afterwards run the matrix's cells of the tested napari,
+and docs/make_dependencies.py.
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ HEAD = """\
 # editable install of this project cannot have.
 # Made by script/constraints.py; packages that only Windows or macOS need are in it too.
 """
-# pip does not replace itself on Windows while it installs, and the one that is there will do.
+# On Windows pip cannot replace itself while it installs, and the installed version is sufficient.
 LEFT_OUT = ("pip",)
 UV_NAMES = {
     "linux_x86_64": "x86_64-manylinux_2_34",
     "win_amd64": "x86_64-pc-windows-msvc",
     "macosx_arm64": "aarch64-apple-darwin",
 }
-"""Of `PLATFORMS`, in uv's words; 2.34 and macOS 14 are what Qt's wheels need."""
+"""uv's names of `PLATFORMS`; Qt's wheels need glibc 2.34 and macOS 14."""
 
 
 def main() -> None:
     uv = prepare_uv(ROOT / ".venv-matrix")
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder, "draft.txt")
-        # What is in the file already is what uv prefers.
+        # uv prefers the versions that are already in its output file.
         draft.write_text("" if "--newest" in sys.argv else CONSTRAINTS.read_text(encoding="utf-8"))
         extras = ["--extra", "test", "--extra", "pyqt6", "--extra", "pyside6"]
         compile_with(uv, ["--universal", "--python-version", PYTHONS[0], *extras], draft)
@@ -56,7 +56,7 @@ def main() -> None:
         new = Path(folder, "constraints.txt")
         new.write_text(HEAD + "".join(f"{line}\n" for line in lines), encoding="utf-8")
         for target in targets():
-            check(uv, target, new, Path(folder, "resolved.txt"))
+            check_wheels(uv, target, new, Path(folder, "resolved.txt"))
         CONSTRAINTS.write_text(new.read_text(encoding="utf-8"), encoding="utf-8")
 
 
@@ -65,41 +65,46 @@ def targets() -> list[Target]:
 
 
 def pins(resolved: str) -> list[str]:
-    """The versions any target needs; with a marker only where a package has several."""
+    """Return a line per version that any target needs, with a marker if a package has several."""
     found = defaultdict(list)
     for line in resolved.splitlines():
         if not line or line.startswith("#"):
             continue
-        one = Requirement(line)
-        holds = any(one.marker is None or one.marker.evaluate(t.markers) for t in targets())
-        if holds and one.name not in LEFT_OUT:
-            found[one.name].append(one)
+        pin = Requirement(line)
+        is_needed = any(pin.marker is None or pin.marker.evaluate(t.markers) for t in targets())
+        if is_needed and pin.name not in LEFT_OUT:
+            found[pin.name].append(pin)
     return [
-        f"{name}{one.specifier}" if len(versions) == 1 else str(one)
+        f"{name}{pin.specifier}" if len(versions) == 1 else str(pin)
         for name, versions in sorted(found.items())
-        for one in versions
+        for pin in versions
     ]
 
 
-def check(uv: Path, target: Target, constraints: Path, resolved: Path) -> None:
-    """Exit if a target cannot be installed with wheels of these versions."""
+def check_wheels(uv: Path, target: Target, constraints: Path, resolved: Path) -> None:
+    """Raise CalledProcessError if these versions have no wheels for a target."""
     for binding in ("pyqt6", "pyside6"):
-        where = ["--python-platform", UV_NAMES[target.platform], "--python-version", target.python]
+        target_options = [
+            "--python-platform",
+            UV_NAMES[target.platform],
+            "--python-version",
+            target.python,
+        ]
         extras = ["--extra", "dicom", "--extra", binding, "--constraint", str(constraints)]
         resolved.unlink(missing_ok=True)
-        compile_with(uv, ["--only-binary", ":all:", *where, *extras], resolved)
+        compile_with(uv, ["--only-binary", ":all:", *target_options, *extras], resolved)
         print(f"{target}, {binding}: {resolved.read_text().count('==')} wheels")
 
 
 def compile_with(uv: Path, arguments: list[str], output: Path) -> None:
-    """Resolve pyproject.toml; CalledProcessError, after uv's own message, if that fails."""
+    """Resolve pyproject.toml; if that fails, uv prints why and CalledProcessError is raised."""
     quiet = ["--quiet", "--no-header", "--no-annotate", "--no-emit-index-url"]
     subprocess.run(
         [uv, "pip", "compile", *quiet, *arguments, "--output-file", output, "pyproject.toml"],
         cwd=ROOT,
         check=True,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,  # the list again
+        stdout=subprocess.DEVNULL,  # uv prints the list, too
         env={**os.environ, "MACOSX_DEPLOYMENT_TARGET": "14.0", "UV_PYTHON_DOWNLOADS": "never"},
     )
 

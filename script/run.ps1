@@ -1,18 +1,18 @@
-# Run napari-medsam from a checkout on Windows, setting up what is missing first:
+# Install what is missing, then run napari-medsam from a checkout on Windows:
 #   powershell -ExecutionPolicy Bypass -File script\run.ps1 [arguments]
-# Without arguments: napari with the sample case.
+# Without arguments: open napari with the sample case.
 
 $root = Split-Path -Parent $PSScriptRoot
 $extra = 'pyqt6,dicom'
 . (Join-Path $PSScriptRoot 'setup.ps1')
 
-# PowerShell makes an array of 57,140,101,179 where it is not quoted; a box is one word.
-$given = @($args | ForEach-Object { if ($_ -is [array]) { $_ -join ',' } else { "$_" } })
-if ($given.Count -eq 0) {
-    $given = @('demo')
+# PowerShell turns an unquoted 57,140,101,179 into an array; a box is one argument.
+$arguments = @($args | ForEach-Object { if ($_ -is [array]) { $_ -join ',' } else { "$_" } })
+if ($arguments.Count -eq 0) {
+    $arguments = @('demo')
 }
-if ('models', 'info', '--help', '--version' -notcontains $given[0]) {
+if ('models', 'info', '--help', '--version' -notcontains $arguments[0]) {
     Install-Weights
 }
-& $python -m napari_medsam @given
+& $python -m napari_medsam @arguments
 exit $LASTEXITCODE

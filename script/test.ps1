@@ -1,7 +1,7 @@
-# Check and test the project on Windows, setting up what is missing first:
+# Install what is missing, then check and test the project on Windows:
 #   powershell -ExecutionPolicy Bypass -File script\test.ps1 [pytest arguments]
-# With --quick first: no windows, nothing slow and no checks.
-# A failed check is remembered, the tests still run, and the exit code tells.
+# With --quick as the first argument: no checks, no windows and no slow tests.
+# If a check fails, the tests still run and the exit code is not 0.
 
 $root = Split-Path -Parent $PSScriptRoot
 $extra = 'test,pyqt6'
@@ -35,7 +35,7 @@ if ($LASTEXITCODE -ne 0) {
     $failed += 'lint-imports'
 }
 if ($failed) {
-    Write-Note "failed: $($failed -join ', '); the tests run all the same, the exit code is not 0."
+    Write-Note "failed: $($failed -join ', '); the tests still run, the exit code is not 0."
 }
 
 & $python -m pytest @args

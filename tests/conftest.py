@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.tiny_model import TinyMedSam
+from tests.worker_screen import own_screen
 
 
 def choose_binding() -> None:
@@ -27,6 +28,8 @@ def choose_binding() -> None:
 
 
 choose_binding()
+SCREEN = own_screen() if "PYTEST_XDIST_WORKER" in os.environ else None
+"""Of a worker of pytest-xdist. Like the binding, it must be there before Qt is loaded."""
 
 NAPARIS = tempfile.TemporaryDirectory(prefix="napari-of-the-tests-", ignore_cleanup_errors=True)
 """Of this run: where napari, in this process, keeps its settings and those of plugins."""
@@ -82,6 +85,13 @@ def pytest_collection_finish() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """Stop the worker's screen; a worker of pytest-xdist ends without Python's own clean-up."""
+    if SCREEN is not None:
+        SCREEN.terminate()
+        SCREEN.wait()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -73,10 +73,11 @@ def _napari_medsam(
         ),
     ] = False,
     debug: Annotated[
-        bool, typer.Option("--debug", help="Show the traceback of a failure (anywhere).")
+        bool,
+        typer.Option("--debug", help="Show the traceback of a failure; may be given anywhere."),
     ] = False,
 ) -> None:
-    """Draw a box, get a mask: segmentation of medical images on a laptop's processor.
+    """Segment medical images from boxes, on a laptop's processor.
 
     Without a command, or with only files, napari opens. For research use only, not a medical
     device.

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from napari_medsam.cli.errors import usage
+from napari_medsam.cli.options import require_target_folder
 
 
 def batch(
@@ -15,13 +16,17 @@ def batch(
         Path,
         typer.Argument(
             metavar="CASES.csv",
-            help="Columns case, label, axis, first, last, x0, y0, x1, y1 and optionally slice; "
-            "images are found beside it (docs/cohorts.md).",
+            help="A table with columns case, label, axis, first, last, x0, y0, x1, y1 and "
+            "optionally slice; image paths are relative to its folder (docs/cohorts.md).",
         ),
     ],
     outputs: Annotated[Path, typer.Argument(metavar="OUT", help="The folder for the results.")],
     model: Annotated[
-        str, typer.Option(help="A name that `models list` prints, or auto: by modality.")
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="A name that `models list` prints, or auto: the installed one for the modality.",
+        ),
     ] = "litemedsam",
     compat: Annotated[
         bool, typer.Option("--compat", help="Follow the rules of the model's authors exactly.")
@@ -31,15 +36,22 @@ def batch(
     ] = "auto",
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Processes on this machine; by default one per core."),
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Processes on this machine; by default one per core, if memory allows.",
+        ),
     ] = None,
     scheduler: Annotated[
         str | None,
         typer.Option(metavar="ADDRESS", help="Run on the Dask cluster with this scheduler."),
     ] = None,
-    again: Annotated[bool, typer.Option("--again", help="Segment finished cases again.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Segment all cases again.")] = False,
 ) -> None:
-    """Segment the cases of a table on all cores or a cluster; resume a stopped run."""
+    """Segment a table of cases on all cores or a cluster.
+
+    Run the same command again to resume a stopped run.
+    """
     from napari_medsam.batch.cohort import summary
     from napari_medsam.batch.cohort.run import SUMMARY, n_cohort_cases
     from napari_medsam.batch.cohort.run import run_cohort as run
@@ -50,6 +62,8 @@ def batch(
         require_model(model)
     with usage("CASES.csv"):
         total = n_cohort_cases(table)
+    with usage("OUT"):
+        require_target_folder(outputs)
     records = []
     found = run(
         table,

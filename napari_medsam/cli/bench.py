@@ -16,16 +16,20 @@ if TYPE_CHECKING:
 def bench(
     json_file: Annotated[
         Path | None,
-        typer.Option("--json", metavar="FILE", help="Also write the figures as a JSON object."),
+        typer.Option("--json", metavar="FILE", help="Also write the figures as JSON."),
     ] = None,
-    model: Annotated[str, typer.Option(help="A name that `models list` prints.")] = "litemedsam",
+    model: Annotated[
+        str, typer.Option(metavar="NAME", help="A name that `models list` prints.")
+    ] = "litemedsam",
 ) -> None:
-    """Measure this machine: encode, decode, click and propagate. Takes less than a minute.
+    """Measure how long a click and a propagation take here.
 
-    Also determines which precision "auto" selects for this model here, and stores the result.
+    Takes less than a minute. Also chooses and stores the precision that "auto" means for this
+    model on this machine.
     """
     from napari_medsam.cli.console import progress_bar
     from napari_medsam.cli.errors import usage
+    from napari_medsam.cli.options import require_target
     from napari_medsam.diagnostics.benchmark import N_FIGURES, figures
     from napari_medsam.diagnostics.precision_check import remember_precision
     from napari_medsam.headless.report import program_versions
@@ -36,8 +40,7 @@ def bench(
     with usage("--model"):
         gmacs = store.model_spec(model).gmacs
     with usage("--json"):
-        if json_file is not None and not json_file.resolve().parent.is_dir():
-            raise ValueError(f"There is no folder {json_file.parent}.")
+        require_target(json_file)
     opened = loading.open_model(model)
     found: list[Figure] = []
     with progress_bar("Measuring", N_FIGURES) as advance:

@@ -10,7 +10,7 @@ import typer
 from napari_medsam.cli.console import megabytes
 
 app = typer.Typer(
-    help="Show or empty the cache of embeddings on disk.",
+    help="Show, clear or limit the cache of embeddings on disk.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -53,7 +53,7 @@ def clear() -> None:
 @app.command("set")
 def set_preferences(
     gigabytes: Annotated[
-        float | None, typer.Option(min=0, help="The maximum size, in 10**9 bytes.")
+        float | None, typer.Option(min=0, metavar="N", help="The maximum size in GB (10**9 bytes).")
     ] = None,
     precision: Annotated[
         str | None,
@@ -63,7 +63,7 @@ def set_preferences(
         ),
     ] = None,
 ) -> None:
-    """Set how much disk space the cache may use, and how embeddings are stored."""
+    """Set the cache's maximum size and how embeddings are stored."""
     from napari_medsam.cli.errors import usage
     from napari_medsam.headless.embedding_store import (
         cache_preferences,

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from napari_medsam.cli.errors import usage
-from napari_medsam.cli.options import FRAME, SERIES, SPACING, parse_spacing
+from napari_medsam.cli.errors import resample_hint, usage
+from napari_medsam.cli.options import FRAME, SERIES, SPACING, parse_spacing, require_file
 
 
 def convert(
@@ -22,8 +22,8 @@ def convert(
         Path | None,
         typer.Option(
             metavar="IMAGE",
-            help="The image that the labels belong to. DICOM SEG (.seg.dcm) and RTSTRUCT "
-            "(.rtstruct.dcm) need it.",
+            help="The image of the labels. DICOM SEG (.seg.dcm) and RTSTRUCT (.rtstruct.dcm) "
+            "need it.",
         ),
     ] = None,
     series: Annotated[str | None, SERIES] = None,
@@ -38,25 +38,24 @@ def convert(
     resample: Annotated[
         bool,
         typer.Option(
-            "--resample", help="Bring labels from another grid to IMAGE's by nearest neighbour."
+            "--resample", help="Resample labels to the grid of --image (nearest neighbour)."
         ),
     ] = False,
     describe: Annotated[
         bool,
-        typer.Option("--describe", help="Write ITK-SNAP's label description beside the labels."),
+        typer.Option("--describe", help="Also write an ITK-SNAP label description."),
     ] = False,
     one_a_label: Annotated[
         bool,
-        typer.Option("--one-a-label", help="Write one file per label: OUT_liver.nii.gz ..."),
+        typer.Option("--one-a-label", help="Write one file per label, such as OUT_liver.nii.gz."),
     ] = False,
     spacing: Annotated[str | None, SPACING] = None,
-    raw: Annotated[
-        bool, typer.Option("--raw", help="Leave PET values as stored; do not convert to SUV.")
-    ] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="Do not convert PET values to SUV.")] = False,
 ) -> None:
-    """Convert an image or labels to another format; every voxel keeps its value and position.
+    """Convert an image or labels to another format.
 
-    The result is read back and compared before it is moved to its final name.
+    Every voxel keeps its value and position. The result is read back and compared before
+    it is moved to its final name.
     """
     from napari_medsam.cli.segment import refuse_input
     from napari_medsam.formats.images.read import suffix_of
@@ -65,8 +64,7 @@ def convert(
 
     for option, read in (("IN", source), ("--image", image), ("--names", names)):
         with usage(option):
-            if read is not None and not read.exists():
-                raise ValueError(f"There is no file {read}.")
+            require_file(read)
     with usage("OUT"):
         if suffix_of(target) not in TARGETS:
             raise ValueError(f"{target.name} must end in one of {', '.join(TARGETS)}.")
@@ -87,7 +85,8 @@ def convert(
         description=describe,
         names=names,
     )
-    checked, notes = run(source, target, choice)
+    with resample_hint("If they belong together, add --resample."):
+        checked, notes = run(source, target, choice)
     for note in notes:
         typer.echo(f"Note: {note}", err=True)
     typer.echo(f"{target}: {checked}")

@@ -13,16 +13,16 @@ from napari_medsam.cli.view import require_window
 def demo(
     headless: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Use no display; write the results to this folder."),
+        typer.Option(metavar="DIR", help="Use no display; write the results to DIR."),
     ] = None,
     model: Annotated[
-        str, typer.Option(help="A name that `models list` prints, or auto.")
+        str, typer.Option(metavar="NAME", help="A name that `models list` prints, or auto.")
     ] = "litemedsam",
 ) -> None:
-    """Try the program on a synthetic CT of an abdomen, which the program draws itself.
+    """Open a synthetic CT in napari, or segment it without a display.
 
-    With --headless, five organs are boxed, propagated and saved without a display; the results
-    are labels.nii.gz, overlay.png and report.json in DIR.
+    With --headless, five organs are segmented from one box each, and labels.nii.gz, overlay.png
+    and report.json are written to DIR.
     """
     if headless is None:
         require_window()
@@ -35,6 +35,7 @@ def demo(
 
 def _headless(folder: Path, model: str) -> None:
     from napari_medsam.cli.errors import usage
+    from napari_medsam.cli.options import require_target_folder
     from napari_medsam.cli.run_case import (
         choose_model,
         draw_overlay,
@@ -48,6 +49,8 @@ def _headless(folder: Path, model: str) -> None:
 
     with usage("--model"):
         require_model(model)
+    with usage("--headless"):
+        require_target_folder(folder)
     case = synthetic_abdomen()
     chosen = choose_model(model, case.image.volume.modality)
     folder.mkdir(parents=True, exist_ok=True)

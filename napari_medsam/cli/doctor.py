@@ -12,9 +12,10 @@ import typer
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Check this machine; exit code 1 if something that is needed does not work.
+    """Check what works on this machine.
 
-    A "note" concerns only the window, or is a hint; the command line works without it.
+    The exit code is 1 if something necessary does not work. A "note" is a hint, or concerns only
+    the window; the command line works without it.
     """
     from napari_medsam.diagnostics import examine
 
@@ -27,6 +28,13 @@ def doctor(
         for check in checks:
             typer.echo(f"{check.state:<9}{check.name:<14}{check.found}")
             if check.advice:
-                typer.echo(textwrap.fill(check.advice, 96, initial_indent=" " * 9 + "-> "))
+                typer.echo(_advice(check.advice))
     if not sound:
         raise typer.Exit(1)
+
+
+def _advice(text: str) -> str:
+    """The lines of an advice below its check, indented as the text after the arrow."""
+    return textwrap.fill(
+        text, 96, initial_indent=f"{'':<9}-> ", subsequent_indent=" " * 12, break_on_hyphens=False
+    )

@@ -24,6 +24,19 @@ def usage(option: str) -> Iterator[None]:
         raise typer.BadParameter(str(error), param_hint=option) from error
 
 
+@contextmanager
+def resample_hint(hint: str) -> Iterator[None]:
+    """Add to the error of labels on another grid how this command line resamples them."""
+    try:
+        yield
+    except ValueError as error:
+        from napari_medsam.formats.common.errors import OtherGrid
+
+        if not isinstance(error, OtherGrid) or not error.difference:
+            raise
+        raise OtherGrid(f"{error} {hint}", error.difference) from error
+
+
 def sentence(error: Exception) -> str:
     """The error message on one line.
 
@@ -36,8 +49,29 @@ def sentence(error: Exception) -> str:
         where = f" ({error.filename})" if error.filename else ""
         return f"{error.strerror}{where}."
     if isinstance(error, EXPECTED) and text:
+        text = _with_option(error) or text
         return text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
     return (
         f"Something went wrong inside napari-medsam ({type(error).__name__}: {text[:LONGEST]}). "
         f"Run the same command with --debug and report what it prints."
     )
+
+
+def _with_option(error: Exception) -> str:
+    """The sentence of a choice that the window offers as a list and the command line as an option.
+
+    "" for every other error.
+    """
+    from napari_medsam.formats.common.errors import SeveralFrames, SeveralSeries
+
+    if isinstance(error, SeveralFrames):
+        return (
+            f"{error.name} holds {error.n_frames} volumes (time points, directions or channels); "
+            f"choose one with --frame, 0 to {error.n_frames - 1}."
+        )
+    if isinstance(error, SeveralSeries):
+        lines = "; ".join(item.one_line() for item in error.series)
+        return (
+            f"{error.name} holds {len(error.series)} series; choose one with --series UID: {lines}"
+        )
+    return ""

@@ -10,11 +10,15 @@ from typing import Annotated
 import typer
 
 from napari_medsam.cli.errors import usage
+from napari_medsam.cli.options import require_folder, require_target
 
 
 def evaluate(
-    segs: Annotated[Path, typer.Argument(help="The folder of labels to score.")],
-    gts: Annotated[Path, typer.Argument(help="The folder of reference labels, same names.")],
+    segs: Annotated[Path, typer.Argument(metavar="SEGS", help="The folder of labels to score.")],
+    gts: Annotated[
+        Path,
+        typer.Argument(metavar="GTS", help="The folder of reference labels with the same names."),
+    ],
     csv: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write one row per case (CSV).")
     ] = None,
@@ -22,18 +26,24 @@ def evaluate(
         Path | None, typer.Option(metavar="FILE", help="Write one row per label of a case (CSV).")
     ] = None,
     plot: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Draw a box plot per modality (PNG).")
+        Path | None, typer.Option(metavar="FILE", help="Save a box plot per modality (PNG).")
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object on stdout.")
-    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Compute DSC and NSD: the challenge's, and NSD with the spacing in the right order."""
+    """Score labels against a reference: DSC and NSD.
+
+    Computed by the challenge's rules; NSD also with the spacing in the right order.
+    """
     from napari_medsam.batch.challenge import evaluate as room
     from napari_medsam.batch.challenge.box_plot import save_box_plot
     from napari_medsam.cli.console import progress_bar
 
-    with usage("SEGS GTS"):
+    for option, target in (("--csv", csv), ("--labels", labels), ("--plot", plot)):
+        with usage(option):
+            require_target(target)
+    with usage("SEGS"):
+        require_folder(segs)
+    with usage("GTS"):
         total = len(room.references(segs, gts))
     scores = []
     with progress_bar("Scoring", total) as advance:

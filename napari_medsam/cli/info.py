@@ -13,13 +13,15 @@ if TYPE_CHECKING:
 
 
 def info(
-    path: Annotated[Path, typer.Argument(help="An image file or a DICOM folder.")],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="An image file or a DICOM folder.")],
     series: Annotated[
         str | None, typer.Option(metavar="UID", help="Only this DICOM series.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Show what a file or folder holds: series, size, spacing, orientation, modality, values.
+    """Show an image's size, spacing, orientation and values.
+
+    For a DICOM folder, shows each series.
 
     Size and slice numbers follow the LPS order that `segment` uses: x to the patient's left,
     y to the back, z to the head.

@@ -9,14 +9,16 @@ from typing import Annotated
 import typer
 
 from napari_medsam.cli.console import megabytes
+from napari_medsam.cli.errors import usage
+from napari_medsam.cli.options import require_target
 
 app = typer.Typer(
-    help="List, export and delete the journals of the work done in the window.",
+    help="List, show, export and delete journals of work in the window.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
 WHICH = typer.Argument(
-    metavar="JOURNAL", help="A journal's path, or the beginning of its name in the user's folder."
+    metavar="JOURNAL", help="A journal's path, or the beginning of its name (`journal list`)."
 )
 AS_JSON = typer.Option("--json", help="Print one JSON object.")
 
@@ -44,7 +46,7 @@ def list_journals(as_json: Annotated[bool, AS_JSON] = False) -> None:
 
 @app.command("info")
 def info(journal: Annotated[str, WHICH], as_json: Annotated[bool, AS_JSON] = False) -> None:
-    """Show what a journal holds: size of the image, steps, labels, models."""
+    """Show a journal's image size, steps, labels and models."""
     from napari_medsam.journal.archive import describe_journals, find_journal
     from napari_medsam.journal.export import iso
 
@@ -74,12 +76,17 @@ def export(
         typer.Option("--output", "-o", metavar="FILE", help="The file; by default stdout."),
     ] = None,
 ) -> None:
-    """Export a journal as JSON: each prompt, the model that answered it, and what it changed."""
+    """Export a journal as JSON.
+
+    It has each prompt, the model that answered it, and what it changed.
+    """
     from napari_medsam.journal.archive import find_journal
     from napari_medsam.journal.database import JournalDatabase
     from napari_medsam.journal.export import journal_as_json
     from napari_medsam.storage.atomic_write import write_text
 
+    with usage("--output"):
+        require_target(output)
     with JournalDatabase(find_journal(journal)) as database:
         text = json.dumps(journal_as_json(database), indent=1)
     if output is None:
@@ -92,7 +99,10 @@ def export(
 @app.command("prune")
 def prune(
     days: Annotated[
-        float, typer.Option(min=0, help="Delete journals not written to for this many days.")
+        float,
+        typer.Option(
+            min=0, metavar="N", help="Delete journals that were not changed for this many days."
+        ),
     ] = 90.0,
 ) -> None:
     """Delete old journals, except those that a window has open."""

@@ -9,12 +9,13 @@ import typer
 
 from napari_medsam.cli.console import megabytes
 from napari_medsam.cli.errors import usage
+from napari_medsam.cli.options import require_folder
 
 if TYPE_CHECKING:
     from napari_medsam.offline_kit import Target
 
 app = typer.Typer(
-    help="Build and verify an offline kit: a folder of wheels, weights and install scripts.",
+    help="Build and verify an offline kit, to install without a network.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -22,28 +23,46 @@ app = typer.Typer(
 
 @app.command()
 def build(
-    folder: Annotated[Path, typer.Argument(help="A new or empty folder; about 350 MB per target.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="FOLDER", help="A new or empty folder; about 350 MB per target."),
+    ],
     platform: Annotated[
         list[str] | None,
-        typer.Option(help="win_amd64, linux_x86_64 or macosx_arm64; may be repeated."),
+        typer.Option(
+            metavar="NAME", help="win_amd64, linux_x86_64 or macosx_arm64; may be repeated."
+        ),
     ] = None,
     python: Annotated[
-        list[str] | None, typer.Option(help="3.11, 3.12 or 3.13; may be repeated.")
+        list[str] | None,
+        typer.Option(metavar="VERSION", help="3.11, 3.12 or 3.13; may be repeated."),
     ] = None,
     model: Annotated[
-        list[str] | None, typer.Option(help="A model to include; may be repeated (litemedsam).")
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="A model to include; may be repeated; by default litemedsam."
+        ),
     ] = None,
-    qt: Annotated[str, typer.Option(help="pyqt6 (GPL) or pyside6 (LGPL).")] = "pyqt6",
+    qt: Annotated[
+        str, typer.Option(metavar="NAME", help="pyqt6 (GPL) or pyside6 (LGPL).")
+    ] = "pyqt6",
 ) -> None:
-    """Build an offline kit; the wheels of all dependencies are downloaded with pip.
+    """Build an offline kit: wheels, weights and install scripts.
 
-    Without --platform and --python, the kit is for machines like this one.
+    Needs a network: the wheels of all dependencies are downloaded with pip. Without
+    --platform and --python, the kit is for machines like this one.
     """
     from napari_medsam import offline_kit
+    from napari_medsam.models.store.store import model_spec
     from napari_medsam.storage.hashing import file_sha256
 
     with usage("--platform or --python"):
         targets = _targets(platform, python)
+    with usage("--qt"):
+        offline_kit.require_binding(qt)
+    with usage("--model"):
+        for name in model or ():
+            model_spec(name)
     sums = offline_kit.build_kit(
         folder, targets, models=model or ("litemedsam",), qt=qt, report=typer.echo
     )
@@ -52,8 +71,13 @@ def build(
 
 
 @app.command()
-def verify(folder: Annotated[Path, typer.Argument(help="A kit.")]) -> None:
-    """Compare every file with its SHA-256, and check that no target lacks anything."""
+def verify(folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A kit.")]) -> None:
+    """Check that a kit is undamaged and complete.
+
+    Compares every file with its SHA-256, and checks that no target lacks anything.
+    """
+    with usage("FOLDER"):
+        require_folder(folder)
     _print_verified(folder)
 
 

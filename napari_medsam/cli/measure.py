@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_medsam.cli.errors import usage
-from napari_medsam.cli.options import FRAME, SERIES
+from napari_medsam.cli.errors import resample_hint, usage
+from napari_medsam.cli.options import FRAME, SERIES, require_file
 
 if TYPE_CHECKING:
     from napari_medsam.measure.from_files import Measured
@@ -23,58 +23,63 @@ def measure(
     ] = None,
     reference: Annotated[
         Path | None,
-        typer.Option(metavar="LABELS", help="Labels to compare with, by label number."),
+        typer.Option(
+            metavar="LABELS", help="Labels to compare with; the same number is the same label."
+        ),
     ] = None,
     names: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="A label table: ITK-SNAP's .txt, or .csv."),
     ] = None,
     axis: Annotated[
-        str, typer.Option(help="Diameters are those of slices along z (axial), y or x.")
+        str, typer.Option(metavar="z, y or x", help="Measure diameters in slices along this axis.")
     ] = "z",
     tolerance: Annotated[
         float, typer.Option(metavar="MM", help="Tolerance of the surface Dice (NSD), in mm.")
     ] = 2.0,
-    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Save a table.")] = None,
+    csv: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Save the measures as a table.")
+    ] = None,
     page: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Save a page with key images, .png or .pdf; needs --image."
+            metavar="FILE", help="Save a page with key images (.png or .pdf); needs --image."
         ),
     ] = None,
     resample: Annotated[
         bool,
-        typer.Option(
-            "--resample", help="Bring labels from another grid to the image's by nearest neighbour."
-        ),
+        typer.Option("--resample", help="Resample labels to the image's grid (nearest neighbour)."),
     ] = False,
     series: Annotated[str | None, SERIES] = None,
     frame: Annotated[int | None, FRAME] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Measure labels: ml, longest and perpendicular diameter in a slice, grey values, change."""
+    """Measure labels: volume, diameters, grey values and change.
+
+    Diameters are the longest in a slice and the one perpendicular to it.
+    """
     from napari_medsam.measure.from_files import measure_file
     from napari_medsam.measure.table import as_sentence, write_csv
 
     inputs = {"LABELS": labels, "--image": image, "--reference": reference, "--names": names}
-    _check(inputs, csv, axis, tolerance)
-    _check(inputs, page, axis, tolerance)
+    _check(inputs, {"--csv": csv, "--page": page}, axis, tolerance)
     with usage("--page"):
         if page is not None and image is None:
-            raise ValueError("A page shows the image: name it with --image.")
+            raise ValueError("A page shows the image; name it with --image.")
         if page is not None and page.suffix.lower() not in (".png", ".pdf"):
-            raise ValueError(f"{page.name}: a page is saved as .png or .pdf.")
-    found = measure_file(
-        labels,
-        image,
-        reference,
-        names=names,
-        axis=axis,  # type: ignore[arg-type]
-        tolerance_mm=tolerance,
-        resample=resample,
-        series=series,
-        frame=frame,
-    )
+            raise ValueError(f"{page.name} must end in .png or .pdf.")
+    with resample_hint("If they belong together, add --resample."):
+        found = measure_file(
+            labels,
+            image,
+            reference,
+            names=names,
+            axis=axis,  # type: ignore[arg-type]
+            tolerance_mm=tolerance,
+            resample=resample,
+            series=series,
+            frame=frame,
+        )
     for note in found.notes:
         typer.echo(f"Note: {note}", err=True)
     if csv is not None:
@@ -91,17 +96,19 @@ def measure(
 
 
 def _check(
-    inputs: dict[str, Path | None], output: Path | None, axis: str, tolerance: float
+    inputs: dict[str, Path | None], outputs: dict[str, Path | None], axis: str, tolerance: float
 ) -> None:
     """Refuse, as wrong usage, every combination that is wrong without reading a file."""
     from napari_medsam.cli.segment import refuse_input
 
     for option, path in inputs.items():
         with usage(option):
-            if path is not None and not path.exists():
-                raise ValueError(f"There is no file {path}.")
-            if path is not None and output is not None:
-                refuse_input(output, path)
+            require_file(path)
+    for option, output in outputs.items():
+        with usage(option):
+            for path in inputs.values():
+                if path is not None:
+                    refuse_input(output, path)
     with usage("--axis"):
         if axis not in ("z", "y", "x"):
             raise ValueError(f"An axis is z, y or x; this is {axis!r}.")

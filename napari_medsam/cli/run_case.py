@@ -116,11 +116,11 @@ def print_result(result: Result) -> None:
     request = result.request
     for note in request.image.notes:
         typer.echo(f"Note: {note}", err=True)
-    uncertain = uncertain_slices(result)
+    to_review = uncertain_slices(result)
     for label in request.table:
         size = label_measures(label, result.annotation.labels, request.image)
         ml = "" if size["ml"] is None else f", {size['ml']:.1f} ml"
-        review = _review(result, label, uncertain)
+        review = _review(result, label, to_review)
         typer.echo(f"{label.number} {label.name}: {size['voxels']} voxels{ml}{review}")
     for placed in request.boxes:
         masks = [
@@ -136,14 +136,14 @@ def print_result(result: Result) -> None:
     typer.echo(f"{result.saved.path}: {result.saved.checked}")
 
 
-def _review(result: Result, label: Label, uncertain: Sequence[Mapping[str, Any]]) -> str:
-    """For a propagated label, the number of slices, and the uncertain ones."""
+def _review(result: Result, label: Label, to_review: Sequence[Mapping[str, Any]]) -> str:
+    """For a propagated label, the number of slices and the uncertain ones."""
     if result.request.seeds is None:
         return ""
     n = len(
         {box_mask.mask.slice.index for box_mask in result.found if box_mask.label == label.number}
     )
-    named = [str(row["index"]) for row in uncertain if row["label"] == label.number]
+    named = [str(row["index"]) for row in to_review if row["label"] == label.number]
     if not named:
         return f"; {n} slices, none uncertain"
     more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""

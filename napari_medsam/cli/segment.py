@@ -8,24 +8,27 @@ from typing import Annotated
 
 import typer
 
-from napari_medsam.cli.errors import usage
-from napari_medsam.cli.options import FRAME, SERIES, SPACING, parse_spacing
+from napari_medsam.cli.errors import resample_hint, usage
+from napari_medsam.cli.options import FRAME, SERIES, SPACING, parse_spacing, require_target
 
 BOX_FORM = "AXIS:INDEX:X0,Y0,X1,Y1[:LABEL]"
 POINT_FORM = "AXIS:INDEX:X,Y[:LABEL]"
 RANGE_FORM = "FIRST:LAST"
 SLICE_FORM = "AXIS:INDEX[:LABEL]"
-BOX_HELP = """A box; may be repeated. AXIS is z, y or x; INDEX counts slices from 0 in the
-grid that `info` prints; x runs along the slice's columns, y along its rows; LABEL is a number or
-a name (default 1). For a 2D image omit AXIS:INDEX:."""
+RESAMPLE = """If they belong together, resample it: napari-medsam convert LABELS OUT --image IMAGE
+--resample"""
+BOX_HELP = """A box; may be repeated. AXIS is z, y or x. INDEX counts slices from 0 in the grid
+that `info` prints. X runs along the slice's columns, Y along its rows. LABEL is a number or a name
+(default 1). For a 2D image, omit AXIS:INDEX:."""
 
 POINT_HELP = """A point inside the object; may be repeated. For models trained with points
-(`models list` says which). Points of one label on a slice, and a box of that label on
-that slice, form one prompt."""
+(`models list` shows which). Points and a box of one label on one slice form one prompt."""
 
 
 def segment(
-    image: Annotated[Path, typer.Argument(help="An image file or a DICOM folder.")],
+    image: Annotated[
+        Path, typer.Argument(metavar="IMAGE", help="An image file or a DICOM folder.")
+    ],
     output: Annotated[
         Path,
         typer.Option(
@@ -41,7 +44,9 @@ def segment(
     ] = None,
     outside: Annotated[
         list[str] | None,
-        typer.Option("--outside", metavar=POINT_FORM, help="A point outside the object."),
+        typer.Option(
+            "--outside", metavar=POINT_FORM, help="A point outside the object; may be repeated."
+        ),
     ] = None,
     earlier: Annotated[
         Path | None,
@@ -49,7 +54,7 @@ def segment(
             "--earlier",
             metavar="LABELS",
             help="A label file whose masks the model refines, together with boxes and points of "
-            "the same label. For models trained to do so.",
+            "the same label. For models trained with masks.",
         ),
     ] = None,
     labels: Annotated[
@@ -57,8 +62,8 @@ def segment(
         typer.Option(
             "--labels",
             metavar="LABELS",
-            help="A label file to continue from: its labels stay, masks fill free voxels only, and "
-            "its names may be used for LABEL.",
+            help="A label file to continue from: its voxels stay, new masks fill free voxels only, "
+            "and LABEL may be one of its names.",
         ),
     ] = None,
     start: Annotated[
@@ -66,30 +71,31 @@ def segment(
         typer.Option(
             "--from",
             metavar=SLICE_FORM,
-            help="With --labels and --propagate: the label's mask on this slice is right; on the "
-            "other slices of the range the label is segmented again from there. May be repeated.",
+            help="With --labels and --propagate: the label's mask on this slice is right; segment "
+            "the label again from here on the other slices of the range. May be repeated.",
         ),
     ] = None,
     propagate: Annotated[
         str | None,
         typer.Option(
             metavar=RANGE_FORM,
-            help="Follow each box through these slices, both included. Boxes of one label on "
-            "several slices are keyframes: slices between them get a box between theirs.",
+            help="Propagate each box over these slices, both included. Boxes of one label on "
+            "several slices are keyframes; between them, boxes are interpolated.",
         ),
     ] = None,
     model: Annotated[
         str,
         typer.Option(
+            metavar="NAME",
             help="A name that `models list` prints, or auto: the installed model for the "
-            "image's modality."
+            "image's modality.",
         ),
     ] = "litemedsam",
     precision: Annotated[
         str,
         typer.Option(
             metavar="f32, bf16 or auto",
-            help="f32 gives the same masks on every machine; auto uses the fastest mode that "
+            help="f32 gives the same masks on every machine; auto uses the fastest precision that "
             "is safe on this one, measured once (`bench`).",
         ),
     ] = "f32",
@@ -97,40 +103,41 @@ def segment(
         str,
         typer.Option(
             metavar="NAME or LO,HI",
-            help="The grey values the model is shown: auto (for CT and radiographs what the "
-            "header specifies), from the file, percentile, full range, soft tissue, lung, "
+            help="The grey values that the model sees: auto (for CT and radiographs the header's "
+            "window, if there is one), from the file, percentile, full range, soft tissue, lung, "
             "mediastinum, liver, brain, bone, or two numbers.",
         ),
     ] = "auto",
     compat: Annotated[
-        bool, typer.Option("--compat", help="Follow the rules of the authors' script exactly.")
+        bool, typer.Option("--compat", help="Follow the rules of the model's authors exactly.")
     ] = False,
     vote: Annotated[
         bool,
         typer.Option(
             "--vote",
-            help="With --propagate: segment along all three axes and let the majority decide "
-            "(hawken50's rule for PET); about three times the time.",
+            help="With --propagate: segment along all three axes and let the majority decide, as "
+            "hawken50 does for PET; takes about three times as long.",
         ),
     ] = False,
     extent: Annotated[
         bool,
         typer.Option(
             "--extent",
-            help="With --propagate: each box is the object's extent over all these slices (a 3D "
-            "box), not its outline on one.",
+            help="With --propagate: each box is the object's extent over all slices of the range "
+            "(a 3D box), not its outline on one.",
         ),
     ] = False,
     smooth: Annotated[
         float,
         typer.Option(
             metavar="SLICES",
-            help="With --propagate: smooth the outline from slice to slice, over about this "
-            "many slices; 0 turns it off.",
+            help="With --propagate: smooth the outline over about this many slices; 0 turns it "
+            "off.",
         ),
     ] = 0.0,
     report: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write scores and volumes as JSON.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Write scores, volumes and settings as JSON."),
     ] = None,
     overlay: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a picture of the result (PNG).")
@@ -143,7 +150,10 @@ def segment(
     frame: Annotated[int | None, FRAME] = None,
     spacing: Annotated[str | None, SPACING] = None,
 ) -> None:
-    """Segment one image from boxes and save the labels on the image's own grid."""
+    """Segment one image from boxes or points and save the labels.
+
+    The label file has the image's own grid.
+    """
     from napari_medsam.cli.precision_option import begin_opening, parse_preference
     from napari_medsam.headless.prompt_text import parse_box, parse_point, parse_range, parse_slice
     from napari_medsam.models.store import store
@@ -189,7 +199,8 @@ def segment(
     from napari_medsam.engine.inference.point_prompts import require_points
     from napari_medsam.engine.propagation.slice_ranges import seeds_over
     from napari_medsam.formats.common.default_window import requested_window
-    from napari_medsam.formats.images.read import read_image
+    from napari_medsam.formats.images.read import read_image, suffix_of
+    from napari_medsam.formats.labels.label_formats import BY_SUFFIX
     from napari_medsam.formats.labels.read import read_label_file, read_labels
     from napari_medsam.headless.clicked_objects import place_clicks
     from napari_medsam.headless.continued_labels import complete, place_starts, without_what_follows
@@ -198,17 +209,21 @@ def segment(
     from napari_medsam.headless.report import write_report
     from napari_medsam.headless.run import Request, label_table, place_boxes
 
+    with usage("--output"):
+        if suffix_of(output) not in BY_SUFFIX:
+            raise ValueError(f"{output.name} must end in one of {', '.join(BY_SUFFIX)}.")
     with usage("--spacing"):
         spacing_xyz = parse_spacing(spacing)
     started = time.perf_counter()
     read = read_image(image, series=series, frame=frame, spacing_xyz=spacing_xyz)
     reading = time.perf_counter() - started
-    existing = None if labels is None else complete(read_label_file(labels, read.grid))
+    with resample_hint(RESAMPLE):
+        existing = None if labels is None else complete(read_label_file(labels, read.grid))
+        earlier_labels = None if earlier is None else read_labels(earlier, read.grid)
     known_labels = existing.table if existing is not None else ()
     with usage("--box"):
         placed, table = place_boxes(requested, read.volume, points, start_slices, known_labels)
-    earlier_labels = None if earlier is None else read_labels(earlier, read.grid)
-    with usage("--point"):
+    with usage("--point or --outside"):
         numbers = label_table([*requested, *points, *start_slices], known_labels)
         clicks, boxes = place_clicks(points, placed, numbers, read.volume, earlier_labels)
     starts = []
@@ -238,10 +253,10 @@ def segment(
     with usage("--smooth"):
         require_range(bool(smooth), slice_range, "Smoothing")
         if smooth < 0:
-            raise ValueError(f"Slices are smoothed over 0 or more slices; this is {smooth:g}.")
+            raise ValueError(f"Smoothing is over 0 or more slices; this is {smooth:g}.")
     if compat and slice_range is not None and not vote:
         vote = votes_by_default(chosen, modality)
-    with usage("--point"):
+    with usage("--point or --outside"):
         for object_clicks in clicks:
             has_mask = object_clicks.earlier is not None
             require_points(object_clicks.prompt, chosen.contract, with_mask=has_mask)
@@ -284,8 +299,7 @@ def refuse_input(target: Path | None, image: Path) -> None:
         return
     place, source = target.resolve(), image.resolve()
     if place == source or (target.exists() and image.exists() and target.samefile(image)):
-        raise ValueError(f"{target} is the image itself; choose another name.")
+        raise ValueError(f"{target} is an input file; choose another name.")
     if source.is_dir() and source in place.parents:
         raise ValueError(f"{target} is in the folder that is read; choose another folder.")
-    if not place.parent.is_dir():
-        raise ValueError(f"There is no folder {target.parent}.")
+    require_target(target)

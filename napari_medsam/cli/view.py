@@ -16,7 +16,7 @@ NO_BINDING = (
 
 def view(
     paths: Annotated[
-        list[Path] | None, typer.Argument(metavar="[PATH]...", help="Images or DICOM folders.")
+        list[Path] | None, typer.Argument(metavar="PATH", help="Images or DICOM folders.")
     ] = None,
 ) -> None:
     """Open napari with the segmentation dock and the given files."""

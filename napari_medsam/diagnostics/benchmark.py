@@ -78,9 +78,9 @@ def figures(
     warm = _median_ms(lambda: click(ready, boxes[0]), 9)
     yield Figure("warm_click_ms", "click on a slice seen before", warm, "ms")
     from_disk = _disk_click(volume, model, boxes[0])
-    yield Figure("disk_click_ms", "the same on another day", from_disk, "ms")
+    yield Figure("disk_click_ms", "click if the embedding is on disk", from_disk, "ms")
     busy = 1e3 * _median([_click_during_prefetch(fresh(), boxes[0], run) for run in range(5)])
-    yield Figure("click_during_prefetch_ms", "the same while others are embedded", busy, "ms")
+    yield Figure("click_during_prefetch_ms", "click while other slices are embedded", busy, "ms")
     session = fresh()
     over = f"over {n_slices} slices"
     seconds = _seconds(lambda: propagate(session, boxes[:1]))

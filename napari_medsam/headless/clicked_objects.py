@@ -50,6 +50,10 @@ def requested_slice(axis: Axis | None, index: int | None, volume: Volume, form: 
         axis, index = "z", 0
     n = volume.n_slices(axis)
     if not 0 <= index < n:
+        if volume.is_flat:
+            raise ValueError(
+                f"There is no slice {axis}={index}: this is a 2D image; leave out AXIS:INDEX:."
+            )
         raise ValueError(
             f"There is no slice {axis}={index}: along {axis} this image has slices 0 to {n - 1}."
         )

@@ -65,7 +65,8 @@ def convert_file(source: Path, target: Path, choice: ConvertOptions) -> tuple[st
         A file could not be read or written; nothing was written.
     """
     if not source.exists():
-        raise ReadError(f"There is no file {source.name} in {source.parent}.")
+        place = "this folder" if source.parent == Path() else source.parent
+        raise ReadError(f"There is no file {source.name} in {place}.")
     target_format = BY_SUFFIX.get(suffix_of(target))
     only_labels = target_format is not None and not target_format.holds_images
     as_labels = choice.labels or choice.image is not None or only_labels

@@ -65,7 +65,7 @@ def find_journal(text: str) -> Path:
     if len(found) == 1:
         return found[0]
     what = f"{len(found)} journals begin" if found else "No journal begins"
-    raise JournalError(f"{what} with {text!r}; `napari-medsam journal list` names all there are.")
+    raise JournalError(f"{what} with {text!r}; `napari-medsam journal list` lists them all.")
 
 
 def describe_journals(path: Path) -> dict[str, object]:

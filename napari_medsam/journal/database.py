@@ -219,7 +219,7 @@ class JournalDatabase:
                 raise
             raise JournalError(f"{self.path.name} cannot be read: {error}.") from error
         except sqlite3.DatabaseError as error:
-            raise JournalError(f"{self.path.name} is damaged or no journal: {error}.") from error
+            raise JournalError(f"{self.path.name} is damaged or not a journal: {error}.") from error
         except UnicodeDecodeError as error:  # SQLite quotes the file in its message
             raise JournalError(f"{self.path.name} is damaged: its tables have no name.") from error
 

@@ -45,13 +45,13 @@ from napari_medsam.storage.hashing import file_sha256
 
 Arrays = dict[str, NDArray[Any]]
 
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 
 CHECKPOINT_SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors")
 QUANTIZED = ", quantized to 8 bits (not validated: masks may differ from the exact model's)"
 
 
-def _say_nothing(sentence: str) -> None:
+def _no_report(sentence: str) -> None:
     del sentence
 
 
@@ -63,7 +63,7 @@ class Imported:
     record: ModelRecord | None
 
     def report(self) -> list[str]:
-        """Sentences: what it was recognized as, from what, its licence, rules and self-test."""
+        """Sentences about the recognized model: the evidence, its licence, rules and self-test."""
         if self.record is None:
             return [f"{self.spec.title}: the published file (SHA-256 as in the catalogue)."]
         return import_report(self.record)
@@ -77,7 +77,7 @@ def import_path(
     modality: str | None = None,
     decoder: str | Path | None = None,
     rules: Mapping[str, Any] | None = None,
-    tell: Tell = _say_nothing,
+    report: Report = _no_report,
 ) -> list[Imported]:
     """Import all models found at `path`.
 
@@ -86,17 +86,17 @@ def import_path(
     path
         A weights file, an encoder or decoder file, a folder of them, or a zip.
     name
-        The name for the model; the catalogue's name for it when not given.
+        The name of the stored model; its name in the catalogue when not given.
     as_model
-        The model of the catalogue that it is, if the content leaves a choice. Of several
-        models at `path` only those that can be it are imported.
+        The model of the catalogue that it is, if its content fits several. Of several models at
+        `path`, only those that can be this one are imported.
     modality
         The value of `Volume.modality` it was trained for.
     decoder
-        Another checkpoint that provides the decoder, if `path` has only an encoder.
+        Another checkpoint that provides the decoder, if `path` contains only an encoder.
     rules
         Fields of the input contract that the user decides, e.g. ``{"channels": "rgb"}``.
-    tell
+    report
         Called with a sentence for each file that is skipped.
 
     Raises
@@ -104,13 +104,13 @@ def import_path(
     ValueError
         A name, or a field of `rules` or its value, is invalid.
     CheckpointError
-        The model is damaged, unsafe or unknown; the message has the reason.
+        The model is damaged, unsafe or unknown; the message gives the reason.
     StoreError
-        It could not be put in place.
+        It could not be stored.
     FileNotFoundError
         There is nothing at `path`.
     """
-    path = _as_named(Path(path))
+    path = _main_file(Path(path))
     if name is not None:
         checked_name(name)
     if as_model is not None:
@@ -120,20 +120,30 @@ def import_path(
         if known is not None:
             return [Imported(known, None)]
     with unpacked_archive(path) as (files, source):
-        found = _find(files, path if path in files else None, decoder, tell)
-        found = _that_can_be(as_model, found, tell)
+        found = _find(files, path if path in files else None, decoder, report)
+        found = _only_model(as_model, found, report)
         if name is not None and len(found) > 1:
             raise StoreError(
-                f"{path.name} holds {len(found)} models; leave the name out, or import one alone."
+                f"{path.name} contains {len(found)} models; omit the name, or import only one."
             )
-        taken: set[str] = set()
+        names: set[str] = set()
         done = []
-        for one in found:
-            record, write = _judged(one, name, as_model, modality, source, taken, rules or {})
-            taken.add(record.name)
+        for model in found:
+            record, write = _interpreted(
+                model, name, as_model, modality, source, names, rules or {}
+            )
+            names.add(record.name)
             store.add_imported(record, write)
             done.append(Imported(store.model_spec(record.name), record))
     return done
+
+
+def imported_record(name: str) -> ModelRecord:
+    """The record of an imported model; ValueError if the model is not an imported one."""
+    record = store.model_record(name)
+    if record is None:
+        raise ValueError(f"{name} is not an imported model, so its rules are the catalogue's.")
+    return record
 
 
 def set_contract(name: str, **fields: Any) -> ModelRecord:
@@ -146,9 +156,7 @@ def set_contract(name: str, **fields: Any) -> ModelRecord:
     CheckpointError
         The model does not run under these rules; its rules are then unchanged.
     """
-    record = store.model_record(name)
-    if record is None:
-        raise ValueError(f"{name} was not imported by you, so its rules are the catalogue's.")
+    record = imported_record(name)
     contract = record.contract.with_rules(fields)
     label = ", ".join(f"{field}={value}" for field, value in fields.items()) + " by choice"
     changed = replace(record, contract=contract)
@@ -164,8 +172,8 @@ def set_contract(name: str, **fields: Any) -> ModelRecord:
     return changed
 
 
-def _as_named(path: Path) -> Path:
-    """The path; for the .bin of an OpenVINO model its .xml, since that is the model."""
+def _main_file(path: Path) -> Path:
+    """The path itself; for the .bin of an OpenVINO model, the .xml file of the model."""
     graph = path.with_suffix(".xml")
     return graph if path.suffix == ".bin" and graph.is_file() else path
 
@@ -181,16 +189,16 @@ class _Weights:
     arrays: Arrays
     readings: tuple[Interpretation, ...]
     evidence: str
-    is_reduced: bool  # only its tensors are stored
+    is_reduced: bool  # only its tensors are stored, not the file itself
 
 
 _Found = _Weights | EncoderDecoderPair
 
 
 def _find(
-    files: Sequence[Path], named: Path | None, decoder: str | Path | None, tell: Tell
+    files: Sequence[Path], named: Path | None, decoder: str | Path | None, report: Report
 ) -> list[_Found]:
-    """The models among files; unusable files are skipped if there is at least one model.
+    """The models among `files`; unusable files are skipped if there is at least one model.
 
     `named` is the requested file, or None for a folder or a zip.
     """
@@ -217,40 +225,43 @@ def _find(
             "There is no weights file here: no .pth, .pt, .ckpt, .safetensors, .xml or .onnx."
         )
     for sentence in failed:
-        tell(f"Passed over: {sentence}")
+        report(f"Skipped: {sentence}")
     return found
 
 
-def _that_can_be(as_model: str | None, found: list[_Found], tell: Tell) -> list[_Found]:
-    """Of several models those that can be the requested one; all of them if none can."""
+def _only_model(as_model: str | None, found: list[_Found], report: Report) -> list[_Found]:
+    """Of several models, those that can be the requested one; all of them if none can."""
     if as_model is None or len(found) == 1:
         return found
     fitting: list[_Found] = []
     others: list[str] = []
-    for one in found:
+    for model in found:
         try:
-            _asked_for(one.readings, as_model)
-            fitting.append(one)
+            _matching(model.readings, as_model)
+            fitting.append(model)
         except UnknownWeights as error:
-            others.append(f"Passed over: {_file_of(one).parent.name}/{_file_of(one).name}: {error}")
+            path = _file_of(model)
+            others.append(f"Skipped: {path.parent.name}/{path.name}: {error}")
     if fitting:
         for sentence in others:
-            tell(sentence)
+            report(sentence)
     return fitting or found
 
 
 def _file_of(found: _Found) -> Path:
+    """The file that names a model in messages: the checkpoint, or the encoder of a pair."""
     return found.path if isinstance(found, _Weights) else found.released.encoder
 
 
 def _checkpoints(files: Sequence[Path], named: Path | None) -> list[Path]:
-    """The checkpoints; a requested file may have any suffix, since its content decides."""
+    """The checkpoints among `files`; a requested file may have any suffix: its content decides."""
     if named is not None:
         return [] if named.suffix in GRAPH_SUFFIXES else [named]
     return [path for path in files if path.suffix.lower() in CHECKPOINT_SUFFIXES]
 
 
 def _weights(path: Path, decoder: str | Path | None) -> _Weights:
+    """Read and recognize a checkpoint; `decoder` is the file that completes an encoder."""
     checkpoint, is_training = _read(path)
     arrays = identify.plain_keys(checkpoint)
     is_student = any("student_encoder." in key for key in checkpoint)
@@ -262,9 +273,9 @@ def _weights(path: Path, decoder: str | Path | None) -> _Weights:
         raise UnknownWeights(f"{path.name} cannot be used: {error}") from error
     if not any(key.startswith("mask_decoder.") for key in arrays):
         raise UnknownWeights(
-            f"{path.name} holds an encoder alone ({evidence}); say which checkpoint its decoder"
-            " is in: napari-medsam models import PATH --decoder FILE"
-            " (for MedficientSAM's distilled ones medsam_vit_b.pth)."
+            f"{path.name} contains only an encoder ({evidence}). Name the checkpoint that contains"
+            " its decoder: napari-medsam models import PATH --decoder FILE"
+            " (for MedficientSAM's distilled encoders: medsam_vit_b.pth)."
         )
     if is_training and names[0].startswith("medficientsam"):
         names, evidence = names[:1], f"{evidence}, in a training checkpoint as MedficientSAM's"
@@ -275,7 +286,7 @@ def _weights(path: Path, decoder: str | Path | None) -> _Weights:
 
 
 def _read(path: Path) -> tuple[Arrays, bool]:
-    """The tensors of a file; whether it is a training checkpoint that also holds other objects."""
+    """The tensors of a file, and whether it is a training checkpoint with other objects too."""
     try:
         return read_checkpoint(path).arrays, False
     except UnsafeName as unsafe:
@@ -286,16 +297,18 @@ def _read(path: Path) -> tuple[Arrays, bool]:
 
 
 def _decoder_of(path: Path) -> Arrays:
+    """The tensors of prompt encoder and mask decoder in a checkpoint, under plain keys."""
     arrays, _is_training = _read(path)
     parts = ("prompt_encoder.", "mask_decoder.")
     plain = identify.plain_keys(arrays)
     chosen = {key: array for key, array in plain.items() if key.startswith(parts)}
     if not chosen:
-        raise UnknownWeights(f"{path.name} holds no prompt encoder and mask decoder.")
+        raise UnknownWeights(f"{path.name} contains no prompt encoder and mask decoder.")
     return chosen
 
 
 def _as_catalogued(name: str) -> Interpretation:
+    """The interpretation as a model of the catalogue, with its own input contract."""
     model = catalogue_spec(name)
     return Interpretation(name, f"{model.title}'s rules", model.contract)
 
@@ -303,25 +316,25 @@ def _as_catalogued(name: str) -> Interpretation:
 # -- choosing an interpretation ------------------------------------------------------------------
 
 
-def _judged(
+def _interpreted(
     found: _Found,
     name: str | None,
     as_model: str | None,
     modality: str | None,
     source: str,
-    taken: set[str],
+    names: set[str],
     rules: Mapping[str, Any],
 ) -> tuple[ModelRecord, Callable[[Path], None]]:
     """Choose an interpretation by the self-test; return the record and a writer of the files."""
-    readings = [_with_rules(one, rules) for one in _asked_for(found.readings, as_model)]
-    tried = {reading: _try(found, reading) for reading in readings}
+    readings = [_with_rules(reading, rules) for reading in _matching(found.readings, as_model)]
+    tried = {reading: _self_test_iou(found, reading) for reading in readings}
     best = max(tried, key=lambda reading: tried[reading])
-    # If the disc cannot distinguish interpretations, or all failed: the likeliest, the first.
-    level = tried[best] - 0.02 if tried[best] >= self_test.ENOUGH else -1.0
-    chosen = next(reading for reading in readings if tried[reading] >= level)
+    # If the disc cannot distinguish the interpretations, or all failed: the first, the likeliest.
+    threshold = tried[best] - 0.02 if tried[best] >= self_test.ENOUGH else -1.0
+    chosen = next(reading for reading in readings if tried[reading] >= threshold)
     base = catalogue_spec(chosen.base)
-    own_name = name or _free_name(base.name, taken)
-    files = _hashed(_stored_files(found, base.file.name))
+    own_name = name or _free_name(base.name, names)
+    files = _hashes(_stored_files(found, base.file.name))
     record = ModelRecord(
         name=own_name,
         title=base.title if own_name == base.name else f"{base.title} ({own_name})",
@@ -340,9 +353,7 @@ def _is_quantized(found: _Found) -> bool:
     return isinstance(found, EncoderDecoderPair) and found.is_quantized
 
 
-def _asked_for(
-    readings: Sequence[Interpretation], as_model: str | None
-) -> Sequence[Interpretation]:
+def _matching(readings: Sequence[Interpretation], as_model: str | None) -> Sequence[Interpretation]:
     if as_model is None:
         return readings
     matching = [reading for reading in readings if reading.base == as_model]
@@ -367,7 +378,7 @@ def _with_rules(reading: Interpretation, rules: Mapping[str, Any]) -> Interpreta
     return replace(reading, contract=contract, label=f"{reading.label}, with {chosen} by choice")
 
 
-def _try(found: _Found, reading: Interpretation) -> float:
+def _self_test_iou(found: _Found, reading: Interpretation) -> float:
     networks = _networks(found, reading)
     try:
         return self_test.disc_iou(SamModel(networks, reading.contract, "self-test"))
@@ -376,6 +387,7 @@ def _try(found: _Found, reading: Interpretation) -> float:
 
 
 def _networks(found: _Found, reading: Interpretation) -> Networks:
+    """The graphs of a model under one interpretation."""
     if isinstance(found, EncoderDecoderPair):
         graphs = read_graphs(found.released)
         return build_networks_from_graphs(
@@ -385,10 +397,10 @@ def _networks(found: _Found, reading: Interpretation) -> Networks:
     return build_networks(family, found.arrays, found.path.name)
 
 
-def _free_name(name: str, taken: set[str]) -> str:
-    """A name used neither in the same release nor by installed published weights."""
+def _free_name(name: str, names: set[str]) -> str:
+    """A name that neither the same release nor installed published weights use."""
     number, free = 2, name
-    while free in taken or (store.model_record(free) is None and store.is_installed(free)):
+    while free in names or (store.model_record(free) is None and store.is_installed(free)):
         free, number = f"{name}-{number}", number + 1
     return free
 
@@ -397,7 +409,7 @@ def _free_name(name: str, taken: set[str]) -> str:
 
 
 def _stored_files(found: _Found, file_name: str) -> dict[str, Path | None]:
-    """The files to store, by name in the store, the main one first; None: written by the import."""
+    """The files to store by their names there, main file first; None: the import writes it."""
     if isinstance(found, _Weights):
         if found.is_reduced:
             return {f"{Path(file_name).stem}.safetensors": None}
@@ -407,12 +419,13 @@ def _stored_files(found: _Found, file_name: str) -> dict[str, Path | None]:
         files[part + path.suffix] = path
         for other in companions(path) if path.suffix in GRAPH_SUFFIXES else []:
             ir = path.suffix == ".xml"
-            kept = f"{part}.bin" if ir else other.relative_to(path.parent.resolve()).as_posix()
-            files[kept] = other
+            stored = f"{part}.bin" if ir else other.relative_to(path.parent.resolve()).as_posix()
+            files[stored] = other
     return files
 
 
-def _hashed(files: Mapping[str, Path | None]) -> dict[str, str]:
+def _hashes(files: Mapping[str, Path | None]) -> dict[str, str]:
+    """SHA-256 by name; "" for a file that the import writes."""
     return {name: file_sha256(path) if path else "" for name, path in files.items()}
 
 

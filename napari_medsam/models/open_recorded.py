@@ -21,15 +21,15 @@ def open_recorded(identity: str) -> SamModel:
     StoreError
         No model with these weights is installed.
     """
-    for one in store.installed():
-        name = one.spec.name
+    for stored in store.installed():
+        name = stored.spec.name
         own = loading.identity_of(name)
         if identity.startswith(f"{own}:"):
-            way = identity[len(own) + 1 :].split(":")[0]
-            precision: Precision = next((p for p in get_args(Precision) if p == way), "f32")
+            mode = identity[len(own) + 1 :].split(":")[0]
+            precision: Precision = next((p for p in get_args(Precision) if p == mode), "f32")
             return loading.open_model(name, precision=precision)
     family, _, digest = identity.partition(":")
     raise StoreError(
-        f"The model that was used ({family}, weights {digest[:12]}) is not installed here; "
+        f"The model that was used ({family}, weights {digest[:12]}) is not installed; "
         f"install or import the same weights file."
     )

@@ -12,8 +12,8 @@ Building one downloads with pip, because the user requests it; installing from o
 nothing.
 """
 
-from napari_medsam.offline_kit.build import build_kit
+from napari_medsam.offline_kit.build import build_kit, require_binding
 from napari_medsam.offline_kit.platforms import Target, target_here
 from napari_medsam.offline_kit.verify import verify_kit
 
-__all__ = ["Target", "build_kit", "target_here", "verify_kit"]
+__all__ = ["Target", "build_kit", "require_binding", "target_here", "verify_kit"]

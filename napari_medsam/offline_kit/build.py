@@ -28,6 +28,12 @@ SCRIPTS = {"install.sh": "\n", "install.bat": "\r\n", "README.txt": "\r\n"}
 """Text files of a kit, with their line endings: Windows' editor and shell need both bytes."""
 
 
+def require_binding(name: str) -> None:
+    """Refuse an unknown Qt binding; ValueError names the known ones."""
+    if name not in EXTRAS:
+        raise ValueError(f"{name!r} is not a known Qt binding; choose {' or '.join(EXTRAS)}.")
+
+
 def build_kit(
     folder: Path,
     targets: Sequence[Target],
@@ -65,8 +71,7 @@ def build_kit(
     StoreError
         If wheels or weights cannot be obtained.
     """
-    if qt not in EXTRAS:
-        raise ValueError(f"{qt!r} is not a known Qt binding; choose {' or '.join(EXTRAS)}.")
+    require_binding(qt)
     if folder.exists() and any(folder.iterdir()):
         raise ValueError(f"{folder} is not empty; choose a new or empty folder for the kit.")
     specs = [store.model_spec(name) for name in models]

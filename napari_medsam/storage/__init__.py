@@ -1,4 +1,4 @@
-"""Files on this machine, and the differences between Windows, macOS and Linux, each in one place.
+"""Files on this machine, and the differences between Windows, macOS and Linux, each in one module.
 
-It depends on no code for images, models or windows; every other package may import it.
+The package imports no code for images, models or windows; every other package may import it.
 """

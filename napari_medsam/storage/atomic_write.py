@@ -1,9 +1,8 @@
 """Write, replace, rename and delete files atomically, also under Windows' rules for open files.
 
-A file is either complete or absent, whatever stops the program. On Windows a file
-that any program has open can be neither replaced, renamed nor deleted. Virus scanners and
-search indexers open every new file for a moment, so a refused operation is retried for 1.5 seconds
-before the error is reported.
+A file is either complete or absent, whatever stops the program. On Windows a file that any program
+has open cannot be replaced, renamed or deleted. Virus scanners and search indexers open every new
+file for a moment, so a refused operation is retried for 1.5 seconds before the error is reported.
 """
 
 from __future__ import annotations
@@ -25,27 +24,27 @@ PAUSES_SECONDS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 """A virus scanner holds a new file open for tens of milliseconds, rarely for a second."""
 _DENIED, _SHARING, _LOCKED = 5, 32, 33
 """ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION and ERROR_LOCK_VIOLATION (winerror.h). Replacing a
-file that is open elsewhere gives the first, and so does a folder or a file without permission."""
+file that another program has open gives the first, as does a folder or file without permission."""
 _TEMPORARY = re.compile(r"\.part-[0-9a-f]{8}\.|\.[0-9a-f]{32}\.")
-"""Temporary names that `replacing` gives; the second form is from version 0.1."""
+"""Names of temporary files that `replacing` creates; the second form is from version 0.1."""
 
 
 @contextmanager
 def replacing(path: Path, suffix: str | None = None, *, sync: bool = True) -> Iterator[Path]:
-    """Give a temporary path beside `path` to write to; at the end that file replaces `path`.
+    """Yield a temporary path in the folder of `path` to write to; then that file replaces `path`.
 
-    If the block raises, the temporary file is removed and `path` is unchanged. The name
-    begins with a dot and ends as `path` does, since writers look at the ending. It is short: a
-    long one could exceed Windows' limit of 259 characters although `path` does not.
+    If the block raises, the temporary file is removed and `path` is unchanged. The name begins with
+    a dot and has the extension of `path`, from which writers derive the format. It is short: a long
+    one could exceed Windows' limit of 259 characters although `path` does not.
 
     Parameters
     ----------
     path
         The target.
     suffix
-        The ending of the temporary name; `path.suffix` when not given.
+        The extension of the temporary name; `path.suffix` when not given.
     sync
-        Wait until the content, and then the name, are on the disk itself. Without it a power cut
+        Wait until the content, and then the name, are on the disk. Without this, a power failure
         can leave an empty file.
 
     Raises
@@ -65,17 +64,17 @@ def replacing(path: Path, suffix: str | None = None, *, sync: bool = True) -> It
         if sync:
             _names_to_disk(path.parent)
     finally:
-        # An error here would hide why the write failed, or call a finished write failed.
+        # An error here would hide the reason of a failed write, or make a finished write fail.
         remove_if_possible(temporary)
 
 
 def temporary_beside(path: Path, ending: str) -> Path:
-    """An unused name in the same folder, of a form that `sweep` removes."""
+    """An unused path in the same folder, with a name that `sweep` recognizes."""
     return path.with_name(f".part-{uuid.uuid4().hex[:8]}{ending}")
 
 
 def write_text(path: Path, text: str, *, newline: str = "\n") -> None:
-    """Replace a file by a text in UTF-8; OSError if that fails, and then nothing has changed."""
+    """Replace a file with `text` in UTF-8; on OSError the file is unchanged."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline=newline)
 
@@ -90,7 +89,7 @@ def move_into_place(fresh: Path, path: Path) -> None:
     OSError
         As reported by the system; nothing has changed.
     """
-    _patiently(lambda: os.replace(fresh, path), path)
+    _retrying(lambda: os.replace(fresh, path), path)
 
 
 def rename_file(path: Path, target: Path) -> None:
@@ -99,13 +98,13 @@ def rename_file(path: Path, target: Path) -> None:
     Raises
     ------
     FileExistsError
-        There is a file called `target` already.
+        `target` already exists.
     FileInUse, OSError
         As in `move_into_place`.
     """
-    if target.exists():  # POSIX would replace it silently
-        raise FileExistsError(f"There is a file {target.name} already.")
-    _patiently(lambda: os.rename(path, target), path)
+    if target.exists():  # on POSIX, os.rename would replace it silently
+        raise FileExistsError(f"A file named {target.name} already exists.")
+    _retrying(lambda: os.rename(path, target), path)
 
 
 def remove_file(path: Path) -> None:
@@ -119,7 +118,7 @@ def remove_file(path: Path) -> None:
         As reported by the system.
     """
     with contextlib.suppress(FileNotFoundError):
-        _patiently(lambda: os.unlink(path), path)
+        _retrying(lambda: os.unlink(path), path)
 
 
 def remove_if_possible(path: Path) -> bool:
@@ -134,23 +133,23 @@ def remove_if_possible(path: Path) -> bool:
 
 
 def sweep(folder: Path) -> None:
-    """Remove temporary files left by killed programs; no program may be writing to the folder."""
+    """Remove temporary files of killed programs; call it only while no program writes there."""
     for path in folder.iterdir():
         if _TEMPORARY.match(path.name):
             remove_if_possible(path)
 
 
 def to_disk(path: Path) -> None:
-    """Wait until a file's written content is on the disk itself."""
+    """Wait until the written content of a file is on the disk (fsync)."""
     with path.open("rb+") as written:
         os.fsync(written.fileno())
 
 
 def _names_to_disk(folder: Path) -> None:
-    """Wait until a folder's list of names is on the disk, if the system can do that.
+    """Wait until a folder's list of names is on the disk, if the system supports that.
 
-    Windows cannot open a folder like a file, and some network shares cannot sync one. The file
-    is in place by then, so this is no reason to report it as not saved.
+    Windows cannot open a folder like a file, and some network shares cannot sync one. The file is
+    already in place then, so a failure here must not be reported as a failed save.
     """
     if is_windows():
         return
@@ -162,11 +161,11 @@ def _names_to_disk(folder: Path) -> None:
             os.close(descriptor)
 
 
-def _patiently(act: Callable[[], None], path: Path) -> None:
-    """Call `act`, and retry while a program has a file open; `FileInUse` then names `path`."""
+def _retrying(operation: Callable[[], None], path: Path) -> None:
+    """Call `operation`, and retry while a program has a file open; then `FileInUse` for `path`."""
     for pause in (*PAUSES_SECONDS, None):
         try:
-            return act()
+            return operation()
         except PermissionError as error:
             code = getattr(error, "winerror", None)
             if code not in (_DENIED, _SHARING, _LOCKED) or _is_read_only(path) or path.is_dir():
@@ -180,7 +179,7 @@ def _patiently(act: Callable[[], None], path: Path) -> None:
 
 
 def _is_read_only(path: Path) -> bool:
-    """Whether a file is write-protected by its own attribute, which is refused with code 5 too."""
+    """Whether a file's own attribute makes it read-only, which Windows reports as code 5 too."""
     try:
         return not path.stat().st_mode & stat.S_IWRITE
     except OSError:

@@ -1,4 +1,4 @@
-"""Errors about this program's own files, as classes that a caller branches on."""
+"""Errors of the storage layer, one class per case that a caller distinguishes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 class Cancelled(RuntimeError):
-    """The work was stopped on request; nothing is wrong and the object stays usable."""
+    """The work was stopped on request; this is not a failure, and the object stays usable."""
 
 
 class FileInUse(PermissionError):

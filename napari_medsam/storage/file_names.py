@@ -1,4 +1,4 @@
-"""The rules of Windows and macOS for file names: equal names, forbidden names, too long paths."""
+"""Rules of Windows and macOS for file names: equal names, forbidden names, too long paths."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from napari_medsam.storage.operating_system import is_windows
 _DEVICES = frozenset(
     ["con", "prn", "aux", "nul"] + [f"{port}{n}" for port in ("com", "lpt") for n in "123456789¹²³"]
 )
-"""Names of devices, with any ending (learn.microsoft.com, "Naming Files, Paths, and
+"""Names of devices, forbidden with any extension (learn.microsoft.com, "Naming Files, Paths, and
 Namespaces")."""
 _FORBIDDEN = frozenset('<>:"/\\|?*')
-"""Same source. A colon is the worst: it would write a hidden stream of another file."""
+"""Same source. A colon is the worst: Windows would write a hidden stream of another file."""
 LONGEST_PATH = 259
-"""Characters of a path on Windows, MAX_PATH without its closing zero."""
+"""Characters of a path on Windows: MAX_PATH without the terminating zero."""
 
 
 def name_key(name: str) -> str:
     """A key that is equal for names that cannot coexist in one folder on Windows or macOS.
 
-    Both ignore case, and macOS ignores whether an umlaut is one character or two.
+    Both ignore case, and macOS treats an umlaut as one character and as two alike.
     """
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
@@ -31,10 +31,10 @@ def name_problem(name: str) -> str:
     """Why a file cannot be called `name` on Windows, as a sentence; "" if it can."""
     bad = sorted({letter for letter in name if letter in _FORBIDDEN or ord(letter) < 32})
     if bad:
-        shown = " ".join(
+        characters = " ".join(
             letter if letter.isprintable() else "a control character" for letter in bad
         )
-        return f"Windows allows no file name with {shown}; choose another name than {name!r}."
+        return f"A file name on Windows cannot contain {characters}; choose another than {name!r}."
     if name.split(".")[0].rstrip(" ").lower() in _DEVICES:
         return f"{name!r} is the name of a device on Windows; choose another name."
     if name != name.rstrip(". "):
@@ -43,9 +43,9 @@ def name_problem(name: str) -> str:
 
 
 def without_problem(stem: str) -> str:
-    """The name (without ending) changed so that every system accepts it, if it has to be."""
-    kept = "".join("_" if c in _FORBIDDEN or ord(c) < 32 else c for c in stem).rstrip(". ")
-    return f"_{kept}" if kept.split(".")[0].rstrip(" ").lower() in _DEVICES else kept
+    """The name (without extension), changed if necessary so that every system accepts it."""
+    changed = "".join("_" if c in _FORBIDDEN or ord(c) < 32 else c for c in stem).rstrip(". ")
+    return f"_{changed}" if changed.split(".")[0].rstrip(" ").lower() in _DEVICES else changed
 
 
 def first_twice(names: Iterable[str]) -> str | None:
@@ -64,9 +64,9 @@ def is_too_long(path: Path) -> bool:
 
 
 def too_long(path: Path) -> str:
-    """The clause of an error message for a path that `is_too_long`."""
+    """The clause of an error message about a path for which `is_too_long` is true."""
     n = len(str(path.absolute()))
     return (
-        f"its whole path has {n} characters, and Windows takes {LONGEST_PATH}. Choose a shorter "
+        f"its full path has {n} characters, and Windows allows {LONGEST_PATH}. Choose a shorter "
         f"name or a folder nearer to the drive's root."
     )

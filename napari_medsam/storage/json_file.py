@@ -1,4 +1,4 @@
-"""Read and atomically replace this program's small JSON files; their content is not trusted."""
+"""Read and atomically replace small JSON files of this program; a reader validates the content."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from napari_medsam.storage.atomic_write import write_text
 
-MOST_BYTES = 2**20
+MOST_BYTES = 2**20  # of a file; a larger one is refused
 
 
 def read_json(path: Path, most_bytes: int = MOST_BYTES) -> Any:
@@ -33,7 +33,7 @@ def read_json(path: Path, most_bytes: int = MOST_BYTES) -> Any:
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """The object in a JSON file; empty if there is no file, or if it is damaged or no object."""
+    """The object in a JSON file; empty if the file is missing, damaged or not an object."""
     with contextlib.suppress(OSError, ValueError):
         content = read_json(path)
         if isinstance(content, dict):
@@ -42,7 +42,7 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def write_json(path: Path, content: Any, indent: int | None = 1) -> None:
-    """Replace a JSON file, in ASCII; a missing folder is created.
+    """Replace a JSON file, written in ASCII; a missing folder is created.
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""`JsonStore`: a JSON object in a file of this program's own, cached while the file is unchanged.
+"""`JsonStore`: a JSON object in a file of this program, cached while the file is unchanged.
 
-The settings, the measured precisions and the preferences of the embedding cache are each one such
-file. Whoever reads one validates its values: a user may have edited it.
+The settings, the measured precisions and the preferences of the embedding cache are one such file
+each. Callers must validate the values that they read, since a user may have edited the file.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ class JsonStore:
         self._unwritten: dict[Path, dict[str, Any]] = {}
 
     def read(self) -> dict[str, Any]:
-        """The object in the file; empty if there is no file, or if it is damaged or no object.
+        """The object in the file; empty if the file is missing, damaged or not an object.
 
-        The file is parsed again only if its time, size or inode changed: every redraw of the dock
-        reads the settings. Do not change the dictionary.
+        The file is parsed again only if its time, size or inode changed, since every redraw of the
+        dock reads the settings. Do not change the returned dictionary.
         """
         path = self._path()
         if path in self._unwritten:
@@ -55,11 +55,11 @@ class JsonStore:
         Raises
         ------
         OSError
-            It cannot be written; its content is unchanged. `read` nevertheless returns `content`
-            until the program ends, so the user need not choose again at once.
+            It cannot be written and is unchanged. `read` nevertheless returns `content` until the
+            program ends, so the user does not have to choose again.
         """
         path = self._path()
-        self._cached = None  # two writes may fall into one tick of the disk's clock
+        self._cached = None  # two writes can have the same file time
         try:
             write_json(path, dict(content))
         except OSError:

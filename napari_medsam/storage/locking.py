@@ -1,4 +1,4 @@
-"""A lock between processes that the operating system frees when its holder dies."""
+"""A lock between processes, which the operating system releases when its holder ends."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _POLL_SECONDS = 0.1
 def locked(path: Path, is_cancelled: Callable[[], bool]) -> Iterator[None]:
     """Hold the lock file `path` exclusively; wait while another process holds it, until cancelled.
 
-    The file itself is not removed: that would let two processes lock two different files of one
-    name.
+    The file itself is never removed: otherwise two processes could lock two different files of the
+    same name.
 
     Raises
     ------
@@ -49,9 +49,9 @@ if sys.platform == "win32":
         try:
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
         except OSError as error:
-            if error.errno in (errno.EACCES, errno.EDEADLK):  # another handle has it
+            if error.errno in (errno.EACCES, errno.EDEADLK):  # another handle holds the lock
                 return False
-            raise  # waiting for a share that cannot lock would never end
+            raise  # a network share that cannot lock would be waited for forever
         return True
 
     def _unlock(file: IO[bytes]) -> None:

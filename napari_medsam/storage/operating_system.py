@@ -1,4 +1,4 @@
-"""Whether this is Windows; a single function, so that a test can replace the answer."""
+"""Whether this is Windows: a single function, so that a test can replace its result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Paths that were written on another system, paths for SQLite, and whether a folder is writable."""
+"""Paths written on another system, paths for SQLite, and whether a folder is writable."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from urllib.parse import quote
 def listed_path(folder: Path, text: str) -> Path:
     r"""The file that a table names; the table may have been written on another system.
 
-    A path that exists as written is used. Otherwise a backslash counts as a separator, and a
-    name matches one that differs only in how its accents are encoded (macOS writes an umlaut as
-    two characters; nobody can see that). Case is not ignored: two files may differ only in case.
+    A path that exists as written is used. Otherwise a backslash counts as a separator, and a name
+    matches one that differs only in the encoding of its accents (macOS writes an umlaut as two
+    characters, which is invisible). Case is not ignored: two files may differ only in case.
 
     Parameters
     ----------
     folder
-        The folder of relative paths.
+        The folder to which relative paths refer.
     text
         "a/scan.nii.gz", "a\\scan.nii.gz", or an absolute path.
     """
@@ -37,25 +37,25 @@ def _as_encoded_there(path: Path) -> Path:
     found = Path(path.anchor) if path.anchor else Path()
     for part in path.parts[1:] if path.anchor else path.parts:
         if not (found / part).exists():
-            wanted = unicodedata.normalize("NFC", part)
+            normalized = unicodedata.normalize("NFC", part)
             try:
-                names = [one.name for one in found.iterdir()]
+                names = [entry.name for entry in found.iterdir()]
             except OSError:
                 return path
-            like = [name for name in names if unicodedata.normalize("NFC", name) == wanted]
-            if len(like) != 1:
+            matches = [name for name in names if unicodedata.normalize("NFC", name) == normalized]
+            if len(matches) != 1:
                 return path
-            part = like[0]
+            part = matches[0]
         found /= part
     return found
 
 
 def sqlite_uri(path: PurePath, query: str) -> str:
-    r"""A database's address for `sqlite3.connect(..., uri=True)`.
+    r"""The URI of a database for `sqlite3.connect(..., uri=True)`.
 
     SQLite accepts no host: `as_uri` turns ``\\server\share\x`` into ``file://server/share/x``,
     which SQLite refuses ("invalid uri authority"). With an empty host and a path that begins with
-    two slashes Windows finds the share.
+    two slashes, Windows finds the share.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def sqlite_uri(path: PurePath, query: str) -> str:
         For example "mode=ro".
     """
     plain = path.as_posix()
-    if path.drive and not plain.startswith("//"):  # a drive's letter
+    if path.drive and not plain.startswith("//"):  # a drive letter
         plain = f"/{plain}"
     # Python represents the bytes of a name that is not UTF-8 as surrogates.
     return f"file://{quote(plain, safe='/:', errors='surrogateescape')}?{query}"

@@ -7,12 +7,12 @@ import subprocess
 
 
 def n_cores() -> int:
-    """Cores that this process may use; a cluster's queue may allow fewer than the machine has."""
+    """Number of cores that this process may use; a cluster may allow fewer than the machine has."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def no_window() -> int:
-    """`creationflags` for `subprocess`, so that on Windows napari opens no console window."""
+    """`creationflags` for `subprocess`, so that no console window opens on Windows."""
     return int(getattr(subprocess, "CREATE_NO_WINDOW", 0))

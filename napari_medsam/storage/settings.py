@@ -1,10 +1,10 @@
 """`Settings`: the user's preferences, stored in ``<home>/settings.json``.
 
-``<home>`` is `storage.user_folders.home`. napari's own settings cannot hold them: napari has
-settings for plugins only since version 0.9, they cannot store a table of keys, and the models and
-the cache also work without napari. Where napari has them, its Preferences show and change the
-values stored here (`ui.widgets.napari_preferences`). The precision and the cache's size on disk
-have files of their own (`models.runtime.precision_choice`, `headless.embedding_store`).
+``<home>`` is `storage.user_folders.home`. They are not in napari's own settings: napari has
+settings for plugins only since version 0.9, these cannot store a table of keys, and the models and
+the cache also work without napari. If napari has settings for plugins, its Preferences show and
+change the values stored here (`ui.widgets.napari_preferences`). The precision and the cache size on
+disk are in separate files (`models.runtime.precision_choice`, `headless.embedding_store`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Consent = Literal["", "yes", "no"]
 
 @dataclass(frozen=True)
 class Settings:
-    """The user's choices that outlast a run of the program.
+    """The user's preferences, which the next start of the program uses again.
 
     Parameters
     ----------
@@ -35,24 +35,24 @@ class Settings:
         CPU threads of the model; 0 leaves the choice to OpenVINO.
     memory_mb
         Megabytes of memory for embeddings; at most a quarter of the free memory is used. The
-        default holds 96 slices of LiteMedSAM: others come from disk in a few milliseconds, and
-        the window with a volume of 300x512x512 stays under 1.6 GB.
+        default is enough for 96 slices of LiteMedSAM. Others are read from disk in a few
+        milliseconds, and the program with a volume of 300x512x512 stays under 1.6 GB.
     idle_work
-        When slices are embedded ahead: on mains power, always or never.
+        When slices are embedded in advance: on mains power, always or never.
     preview
         Whether a box shows its mask while it is drawn.
     sound
-        Whether a long job beeps at its end.
+        Whether a sound is played at the end of a long job.
     ask_on_close
-        Whether closing a window asks about labels that are saved in no file. The journal stores
+        Whether closing a window asks about labels that are not saved in a file. The journal stores
         them in any case.
     tour_seen
-        Whether the tour was taken or skipped.
+        Whether the tour was finished or skipped.
     opens_files
-        Whether napari opens medical files with this plugin without asking; "" if the user was
-        not asked yet.
+        Whether napari opens medical files with this plugin without asking; "" if the user has not
+        chosen yet.
     keys
-        Action to key, if the key differs from `ui.state.shortcuts`.
+        Key by action, only for keys that differ from `ui.state.shortcuts`.
     """
 
     threads: int = 0
@@ -69,12 +69,12 @@ class Settings:
 def settings() -> Settings:
     """The stored settings; an invalid value or a damaged file counts as the default."""
     stored = _store.read()
-    known = {one.name: stored[one.name] for one in fields(Settings) if one.name in stored}
+    known = {f.name: stored[f.name] for f in fields(Settings) if f.name in stored}
     return replace(Settings(), **{k: v for k, v in known.items() if _is_valid(k, v)})
 
 
 def set_settings(**changes: Any) -> Settings:
-    """Change and store some of them; if they cannot be written, they last until the program ends.
+    """Change and store some settings; if they cannot be stored, they last until the program ends.
 
     Raises
     ------
@@ -91,6 +91,7 @@ def set_settings(**changes: Any) -> Settings:
 
 
 def _is_valid(name: str, value: Any) -> bool:
+    """Whether there is a setting called `name` that can have this value."""
     match name:
         case "threads":
             return _is_whole(value) and 0 <= value <= 1024
@@ -108,6 +109,7 @@ def _is_valid(name: str, value: Any) -> bool:
 
 
 def _is_whole(value: Any) -> bool:
+    """Whether a value is an integer; True and False are not."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 

@@ -1,4 +1,4 @@
-"""Keep the console from failing on a character it lacks; also works without a console."""
+"""Printing that does not fail on a character that the console lacks, or without a console."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import sys
 
 
 def print_anything() -> None:
-    r"""Print a character that the console's code page lacks as an escape, instead of failing.
+    r"""From now on, print a character that the code page lacks as an escape, instead of failing.
 
-    Windows' consoles can print all characters, but a pipe or a file gets a code page like cp1252:
+    Windows' consoles can print all characters, but a pipe or a file has a code page like cp1252:
     a Japanese file name would end the command with a UnicodeEncodeError after its work was done.
-    Escaped as ``\u808c`` the file can still be identified. Under ``pythonw`` there are no streams,
-    and nothing to do.
+    Escaped as ``\u808c``, the file can still be identified. Under ``pythonw`` there are no streams
+    and nothing is done.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -1,8 +1,8 @@
-"""A temporary folder; a failed removal never ends a command, and the next use cleans up.
+"""A temporary folder; a failed removal never ends a command, and the next use retries it.
 
-It may hold patients' DICOM files from a zip. The next use removes folders that remained because
-of a virus scanner or a killed process. A lock beside each folder shows whether its process still
-runs.
+It may contain patients' DICOM files from a zip. The next use removes folders that remained because
+of a virus scanner or a killed process. A lock file next to each folder shows whether its process
+still runs.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _log = logging.getLogger(__name__)
 
 @contextmanager
 def temporary_folder(prefix: str, within: Path | None = None) -> Iterator[Path]:
-    """Create a folder and remove it at the end; first remove those that earlier uses left.
+    """Create a folder and remove it at the end; first remove folders that earlier uses left.
 
     On Windows a virus scanner may still have a file in it open; the removal is then retried as for
-    any file (`atomic_write`). If that fails too, the folder's path is logged.
+    single files (`atomic_write`). If that fails too, the folder's path is logged.
 
     Parameters
     ----------
@@ -40,13 +40,13 @@ def temporary_folder(prefix: str, within: Path | None = None) -> Iterator[Path]:
         The start of its name.
     within
         The parent, a folder of this program. When not given, it is the system's folder for
-        temporary files; there only folders with a lock of this program beside them are removed.
+        temporary files; there only folders with a lock file of this program are removed.
     """
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir=within))
     lock = _lock_of(folder)
     try:
         with contextlib.ExitStack() as held:
-            # On a disk without locks nothing shows whether a folder is in use, so it is left.
+            # A disk without locks does not show whether a folder is in use, so none is removed.
             with contextlib.suppress(OSError):
                 held.enter_context(locked(lock, lambda: True))
             _sweep(folder, prefix, has_unlocked=within is not None)
@@ -68,26 +68,27 @@ def temporary_folder(prefix: str, within: Path | None = None) -> Iterator[Path]:
 
 
 def _sweep(own: Path, prefix: str, *, has_unlocked: bool) -> None:
-    """Remove the folders beside `own` whose process has ended."""
+    """Remove the folders next to `own` whose process has ended."""
     for folder in own.parent.glob(f"{prefix}*"):
-        name_fits = _RANDOM.fullmatch(folder.name.removeprefix(prefix))
-        if folder == own or not name_fits or not folder.is_dir():
+        has_random_name = _RANDOM.fullmatch(folder.name.removeprefix(prefix))
+        if folder == own or not has_random_name or not folder.is_dir():
             continue
-        # OSError: the folder is unreadable, or another process removes it now. Another user's
-        # folder is left.
+        # OSError: the folder is unreadable, or another process is removing it. A folder of another
+        # user is not removed.
         with contextlib.suppress(OSError):
             if folder.lstat().st_uid == own.lstat().st_uid:
                 _remove_if_left(folder, has_unlocked=has_unlocked)
 
 
 def _remove_if_left(folder: Path, *, has_unlocked: bool) -> None:
+    """Remove a folder whose lock is free, or, with `has_unlocked`, a day-old one without lock."""
     lock = _lock_of(folder)
     if lock.exists():
         with contextlib.suppress(Cancelled), locked(lock, lambda: True):
             shutil.rmtree(folder, ignore_errors=True)
         if not folder.exists():
             remove_if_possible(lock)
-    # From an earlier version, which had no locks.
+    # A folder of an earlier version, which had no locks.
     elif has_unlocked and time.time() - folder.stat().st_mtime > DAY_SECONDS:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -1,7 +1,7 @@
 """Read text and CSV files that users made, e.g. in Excel, in Notepad or on other systems.
 
-A file in neither UTF-8 nor marked UTF-16 is refused with an explanation. Guessing its code page
-could silently turn a name into another one.
+A file that is neither in UTF-8 nor in UTF-16 with a byte order mark is refused with an explanation.
+Guessing its code page could silently turn a name into another one.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def read_text(path: Path) -> str:
     Raises
     ------
     ValueError
-        It is neither; the message says how to save it.
+        It has neither encoding; the message says how to save it.
     OSError
         It cannot be read.
     """
@@ -56,8 +56,8 @@ class TextTable:
 def parse_table(text: str) -> TextTable:
     """The rows of a CSV text; its first line determines the delimiter.
 
-    A first line like ``sep=;``, which Excel reads, is obeyed and left out. Empty lines are left
-    out. Delimiters inside quotes do not count.
+    A first line like ``sep=;``, which Excel reads, sets the delimiter and is not a row. Empty lines
+    are skipped. Delimiters inside quotes do not count.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def parse_table(text: str) -> TextTable:
         delimiter, text, skipped = first[4], rest, 1
     else:
         outside = "".join(first.split('"')[::2])
-        delimiter = max(DELIMITERS, key=outside.count)  # a comma if there is none of them
+        delimiter = max(DELIMITERS, key=outside.count)  # a comma if none of them occurs
     # Strict: otherwise the rows after an unclosed quote become part of its cell.
     reader = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True)
     rows: list[tuple[int, list[str]]] = []
@@ -88,13 +88,13 @@ def parse_table(text: str) -> TextTable:
 
 
 def parse_number(text: str, *, has_decimal_comma: bool = False) -> float:
-    """A number; ValueError for anything else, and if the sign may separate thousands.
+    """A number; ValueError for anything else, and if a sign in it may separate thousands.
 
     If the comma is the decimal sign, 1.234 may mean 1234, so it is refused; 12.5 cannot be read
     like that and is accepted. If the point is the decimal sign, 1,234 is refused.
     """
     if has_decimal_comma and _THOUSANDS.fullmatch(text.strip()):
-        raise ValueError(f"the point in {text} may stand between thousands")
+        raise ValueError(f"the point in {text} may separate thousands")
     if has_decimal_comma and text.count(",") == 1 and "." not in text:
         text = text.replace(",", ".")
     return float(text)

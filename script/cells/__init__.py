@@ -1,5 +1,6 @@
 """The matrix: the test suite on many Pythons, Qt bindings and versions (./script/matrix).
 
-Standard library only: it runs before anything is installed. `plan` lists the cells, `pythons` finds
-the interpreters, `environments` installs, `runs` tests, `table` reports, `__main__` is the command.
+Standard library only, because it runs before anything is installed. `plan` lists the cells,
+`pythons` finds the interpreters, `indexes` passes pip's package indexes to uv, `environments`
+installs, `runs` runs the tests, `table` formats the results, `__main__` is the command.
 """

@@ -1,7 +1,7 @@
-"""The environment of a cell: its versions resolved, installed, and reused while nothing changed.
+"""The environment of a cell: resolve its versions, install them, and reuse it until they change.
 
-uv resolves and installs, because pip knows no lowest versions and needs minutes where uv needs
-seconds. pip puts uv into an environment of its own; nothing outside .venv-matrix is touched.
+uv resolves and installs, because pip cannot resolve to lowest versions and takes minutes where uv
+takes seconds. pip installs uv into a separate environment. Nothing outside .venv-matrix is touched.
 """
 
 from __future__ import annotations
@@ -13,27 +13,27 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from script.cells.indexes import of_pip
+from script.cells.indexes import pip_settings_for_uv
 from script.cells.plan import Cell
 
 UV = "uv==0.13.9"
 INPUTS = ("pyproject.toml", "constraints.txt")
-"""What an environment is made from, in the checkout."""
+"""Files of the checkout that determine an environment."""
 
 
-class NotMade(Exception):
-    """The environment cannot be made; the message is the resolver's reason."""
+class SetupError(Exception):
+    """An environment cannot be made; the message is the end of the failed program's output."""
 
 
 @dataclass(frozen=True)
 class Environment:
-    """`resolved` is name==version of everything in it, one a line."""
+    """An interpreter and what is installed for it: `resolved` has one name==version per line."""
 
     python: Path
     resolved: str
 
     def version(self, package: str) -> str:
-        """Of a package, in lower case; "" where it is not installed."""
+        """Version of a package, named in lower case; "" if it is not installed."""
         for line in self.resolved.splitlines():
             name, _, version = line.partition(" ")[0].partition("==")
             if name == package:
@@ -42,72 +42,72 @@ class Environment:
 
 
 def prepare_uv(folder: Path) -> Path:
-    """The resolver, installed with pip the first time.
+    """Return the path of uv; install it with pip the first time.
 
     Raises
     ------
-    NotMade
-        With pip's own words.
+    SetupError
+        If pip fails.
     """
-    home = folder / UV.replace("==", "-")
-    uv = _bin(home) / ("uv.exe" if sys.platform == "win32" else "uv")
+    uv_environment = folder / UV.replace("==", "-")
+    uv = _bin(uv_environment) / ("uv.exe" if sys.platform == "win32" else "uv")
     if not uv.is_file():
-        _call([sys.executable, "-m", "venv", "--clear", str(home)])
-        python = _bin(home) / "python"
+        _call([sys.executable, "-m", "venv", "--clear", str(uv_environment)])
+        python = _bin(uv_environment) / "python"
         quiet = ["--quiet", "--disable-pip-version-check", "--no-input"]
         _call([str(python), "-m", "pip", "install", *quiet, "--only-binary", ":all:", UV])
     return uv
 
 
 def prepare(cell: Cell, interpreter: Path, uv: Path, root: Path, folder: Path) -> Environment:
-    """The cell's environment, made or brought up to date where something changed.
+    """Return the cell's environment; make it, or update it if something changed.
 
-    A cell whose versions do not move is resolved when its inputs change. The others are resolved
-    in every run, which takes seconds, and installed again where the answer is another.
+    A cell with fixed versions is resolved when its inputs change. The others are resolved in
+    every run, which takes seconds, and installed again if the result differs.
 
     Raises
     ------
-    NotMade
-        Where the versions do not go together or cannot be installed.
+    SetupError
+        If the versions are incompatible or cannot be installed.
     """
-    home = folder / cell.name
-    home.mkdir(parents=True, exist_ok=True)
-    requirements, stamp = home / "resolved.txt", home / "installed"
-    python = _bin(home / "env") / ("python.exe" if sys.platform == "win32" else "python")
+    cell_folder = folder / cell.name
+    cell_folder.mkdir(parents=True, exist_ok=True)
+    requirements, stamp = cell_folder / "resolved.txt", cell_folder / "installed"
+    python = _bin(cell_folder / "env") / ("python.exe" if sys.platform == "win32" else "python")
     inputs = _fingerprint(
-        repr(cell), UV, str(interpreter), str(root), *map(_text, (root / n for n in INPUTS))
+        repr(cell), UV, str(interpreter), str(root), *map(_read, (root / name for name in INPUTS))
     )
-    before = _text(stamp).splitlines() if python.exists() else []
-    if not (cell.versions in ("tested", "lowest") and before[:1] == [inputs]):
-        resolve(cell, interpreter, uv, root, home)
-    resolved = _text(requirements)
-    wanted = [inputs, _fingerprint(resolved)]
-    if before != wanted:
+    recorded = _read(stamp).splitlines() if python.exists() else []
+    if not (cell.versions in ("tested", "lowest") and recorded[:1] == [inputs]):
+        resolve(cell, interpreter, uv, root, cell_folder)
+    resolved = _read(requirements)
+    current = [inputs, _fingerprint(resolved)]
+    if recorded != current:
         stamp.unlink(missing_ok=True)
-        install(requirements, interpreter, uv, root, home / "env", python)
-        stamp.write_text("\n".join(wanted), encoding="utf-8")
+        install(requirements, interpreter, uv, root, cell_folder / "env", python)
+        stamp.write_text("\n".join(current), encoding="utf-8")
     return Environment(python, resolved)
 
 
 def install(
     requirements: Path, interpreter: Path, uv: Path, root: Path, env: Path, python: Path
 ) -> None:
-    """A new environment with exactly these versions and the checkout."""
+    """Make a new environment with exactly these versions and the checkout."""
     _call([str(uv), "venv", "--quiet", "--clear", "--python", str(interpreter), str(env)])
     pip = [str(uv), "pip", "install", "--quiet", "--no-deps", "--python", str(python)]
-    # Compiled here, because old packages' invalid escapes warn only when they are compiled, and a
-    # warning fails a test.
+    # Compile now: invalid escapes in old packages warn only when they are compiled, and a warning
+    # fails a test.
     _call([*pip, "--compile-bytecode", "--requirement", str(requirements)])
     _call([*pip, "--editable", str(root)])
 
 
-def resolve(cell: Cell, interpreter: Path, uv: Path, root: Path, home: Path) -> None:
+def resolve(cell: Cell, interpreter: Path, uv: Path, root: Path, cell_folder: Path) -> None:
     """Write all versions of a cell into resolved.txt.
 
     Raises
     ------
-    NotMade
-        With the resolver's reason.
+    SetupError
+        If the resolver fails.
     """
     command = [str(uv), "pip", "compile", "--quiet", "--python", str(interpreter)]
     command += ["--only-binary", ":all:", "--no-header", "--no-annotate", "--upgrade"]
@@ -118,18 +118,18 @@ def resolve(cell: Cell, interpreter: Path, uv: Path, root: Path, home: Path) -> 
         command += ["--resolution", "lowest-direct"]
     if cell.versions == "unpinned":
         command += ["--prerelease-package", "napari=allow"]
-    # A requirement beside pyproject.toml's, because uv takes a pre-release only where one is named.
-    wanted = home / "wanted.txt"
-    wanted.write_text(f"napari=={cell.napari}\n" if cell.napari else "", encoding="utf-8")
-    output = ["--output-file", str(home / "resolved.txt")]
-    _call([*command, *output, str(root / "pyproject.toml"), str(wanted)])
+    # A separate requirement, because uv takes a pre-release only if a requirement names one.
+    napari_pin = cell_folder / "wanted.txt"
+    napari_pin.write_text(f"napari=={cell.napari}\n" if cell.napari else "", encoding="utf-8")
+    output = ["--output-file", str(cell_folder / "resolved.txt")]
+    _call([*command, *output, str(root / "pyproject.toml"), str(napari_pin)])
 
 
 def _bin(environment: Path) -> Path:
     return environment / ("Scripts" if sys.platform == "win32" else "bin")
 
 
-def _text(path: Path) -> str:
+def _read(path: Path) -> str:
     return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
@@ -142,14 +142,14 @@ def _call(command: list[str]) -> None:
 
     Raises
     ------
-    NotMade
-        With the end of what it said, where it fails.
+    SetupError
+        If it does not start or fails; the message is the end of its output.
     """
     environment = {**os.environ, "UV_PYTHON_DOWNLOADS": "never"}
-    # An environment that is active here must not take part.
+    # An environment that is active here must have no influence.
     environment.pop("VIRTUAL_ENV", None)
-    # Who named an index for pip means it for uv as well, unless uv has one of its own.
-    environment = {**of_pip(), **environment}
+    # An index configured for pip holds for uv too, unless uv has its own setting.
+    environment = {**pip_settings_for_uv(), **environment}
     try:
         done = subprocess.run(
             command,
@@ -160,7 +160,7 @@ def _call(command: list[str]) -> None:
             env=environment,
         )
     except OSError as error:
-        raise NotMade(f"{command[0]} does not start: {error}") from error
+        raise SetupError(f"{command[0]} does not start: {error}") from error
     if done.returncode:
-        words = (done.stderr or done.stdout).strip().splitlines()
-        raise NotMade("\n".join(words[-8:]) or f"{command[0]} failed and said nothing")
+        lines = (done.stderr or done.stdout).strip().splitlines()
+        raise SetupError("\n".join(lines[-8:]) or f"{command[0]} failed without any output")

@@ -1,4 +1,4 @@
-"""The package indexes configured for pip, as settings of uv, which reads none of pip's."""
+"""Translate the package indexes configured for pip into variables of uv, which ignores them."""
 
 from __future__ import annotations
 
@@ -7,35 +7,35 @@ import subprocess
 import sys
 
 SECTIONS = ("global", "install", ":env:")
-"""Of pip's settings; of two the later counts, as for `pip install`."""
+"""Sections of pip's settings; a later one overrides an earlier one, as for `pip install`."""
 VARIABLES = {
     "index-url": ("UV_DEFAULT_INDEX", " "),
     "extra-index-url": ("UV_INDEX", " "),
     "find-links": ("UV_FIND_LINKS", ","),
 }
-"""The variable of each setting, and what uv wants between several values."""
+"""For each setting of pip: uv's variable, and the separator that uv expects between values."""
 
 
-def as_uv(listing: str) -> dict[str, str]:
-    """Variables for uv from what `pip config list` writes, such as ``global.no-index='1'``."""
+def uv_variables(listing: str) -> dict[str, str]:
+    """Variables for uv from the output of `pip config list`, such as ``global.no-index='1'``."""
     found: dict[str, str] = {}
     lines = [line.partition("=") for line in listing.splitlines()]
     settings = {name: value for name, _, value in lines if value}
     for section in SECTIONS:
-        for name, (variable, between) in VARIABLES.items():
+        for name, (variable, separator) in VARIABLES.items():
             if value := settings.get(f"{section}.{name}"):
-                # pip separates several by lines or spaces.
-                found[variable] = between.join(str(ast.literal_eval(value)).split())
+                # pip separates values by line breaks or spaces.
+                found[variable] = separator.join(str(ast.literal_eval(value)).split())
     if "UV_INDEX" in found:
-        # As pip does: the best version of all indexes, and not of the first that has any.
+        # As pip does: the best version of all indexes, not of the first index with the package.
         found["UV_INDEX_STRATEGY"] = "unsafe-best-match"
     return found
 
 
-def of_pip() -> dict[str, str]:
-    """Variables for uv from this Python's pip; none if it has no pip.
+def pip_settings_for_uv() -> dict[str, str]:
+    """Variables for uv from the settings of this Python's pip; empty if it has no pip.
 
-    They may hold passwords: they go into the environment of uv, and are never printed or stored.
+    They may hold passwords: pass them to uv's environment, and never print or store them.
     """
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "config", "list"]
     done = subprocess.run(
@@ -46,4 +46,4 @@ def of_pip() -> dict[str, str]:
         encoding="utf-8",
         check=False,
     )
-    return as_uv(done.stdout) if done.returncode == 0 else {}
+    return uv_variables(done.stdout) if done.returncode == 0 else {}

@@ -1,4 +1,4 @@
-"""The cells of the matrix: which Python, Qt binding and napari, and how versions are chosen."""
+"""The cells of the matrix: Python, Qt binding and napari of each, and how versions are chosen."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ NAPARIS = ("0.6.6", TESTED, "0.10.0rc1")
 Versions = Literal["tested", "latest", "lowest", "unpinned"]
 """
 tested    constraints.txt
-latest    the cell's napari, and of everything else what pip would install with it today
+latest    the cell's napari, and the newest versions of everything else that pip would install
 lowest    the lower bounds of pyproject.toml
-unpinned  the latest of everything, napari's pre-releases included
+unpinned  the newest version of everything, napari's pre-releases included
 """
 
 
@@ -26,8 +26,8 @@ unpinned  the latest of everything, napari's pre-releases included
 class Cell:
     """One environment and one run of the tests.
 
-    `python` is "" where the matrix takes the oldest or newest that this machine has, and `napari`
-    is "" where the resolver chooses.
+    An empty `python` means the oldest or newest Python of this machine. An empty `napari` means
+    that the resolver chooses the version.
     """
 
     name: str
@@ -52,24 +52,24 @@ def _versions(napari: str) -> Versions:
     return "tested" if napari == TESTED else "latest"
 
 
-def chosen(patterns: list[str]) -> list[Cell]:
-    """The cells that match any pattern, in the matrix's order; all where there is none.
+def select_cells(patterns: list[str]) -> list[Cell]:
+    """Return the cells that match any pattern, in the matrix's order; without patterns, all cells.
 
     Raises
     ------
     ValueError
-        Naming a pattern that matches nothing.
+        If a pattern matches no cell; the message names the pattern.
     """
     cells = all_cells()
     for pattern in patterns:
         if not any(fnmatchcase(cell.name, pattern) for cell in cells):
             raise ValueError(f"No cell is called {pattern!r}; ./script/matrix --list names them.")
-    asked = patterns or ["*"]
-    return [cell for cell in cells if any(fnmatchcase(cell.name, one) for one in asked)]
+    wanted = patterns or ["*"]
+    return [cell for cell in cells if any(fnmatchcase(cell.name, pattern) for pattern in wanted)]
 
 
-def asked_by_name(cell: Cell, patterns: list[str]) -> bool:
-    """Whether this cell, or all cells of its Python, was asked for: then it must not be skipped."""
+def is_requested(cell: Cell, patterns: list[str]) -> bool:
+    """Whether the patterns name this cell or its Python; such a cell must not be skipped."""
     return any(
         pattern == cell.name or (cell.python and pattern.startswith(f"{cell.python}-"))
         for pattern in patterns

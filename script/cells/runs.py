@@ -1,4 +1,4 @@
-"""One cell's test run: with its own home folders and its own display, into a log."""
+"""Run the tests of one cell, with separate home folders and a separate display, into a log."""
 
 from __future__ import annotations
 
@@ -15,24 +15,25 @@ from pathlib import Path
 from script.cells.environments import Environment
 from script.cells.plan import NAPARIS, Cell
 
-# napari 0.6.6 works under today's companions, but they warn, and a warning fails a test: pydantic
-# 2.12 and later of app-model 0.4 (it wants no newer one); Python 3.12 and later of pydantic.v1;
-# numpy 2.5 of its outlines of shapes, and of how vispy 0.15 draws letters.
-OLD_NAPARI_WARNS = (
+# napari 0.6.6 works with today's versions of its dependencies, but they warn, and a warning fails a
+# test. pydantic 2.12 and later warns about app-model 0.4 (napari 0.6.6 accepts no newer one),
+# Python 3.12 and later about pydantic.v1, and numpy 2.5 about napari's outlines of shapes and about
+# vispy 0.15's drawing of letters.
+OLD_NAPARI_WARNINGS = (
     "ignore:Using `@model_validator` with mode='after'",
     "ignore:Pickle, copy, and deepcopy support will be removed from itertools",
     "ignore:'where' used without 'out':UserWarning:"
     "napari.layers.shapes._accelerated_triangulate_python",
     "ignore:Setting the shape on a NumPy array:DeprecationWarning:vispy.util.fonts._freetype",
 )
-COUNTED = ("tests", "failures", "errors", "skipped")
+JUNIT_COUNTS = ("tests", "failures", "errors", "skipped")
 QT_PACKAGES = {"pyqt6": "pyqt6", "pyside6": "pyside6-essentials"}
-WEIGHTS = "from napari_medsam.storage.user_folders import home; print(home())"
+PRINT_MODEL_FOLDER = "from napari_medsam.storage.user_folders import home; print(home())"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of a cell. `reason` is "" if pytest ran, whether or not its tests passed."""
+    """The result of a cell; `reason` says why pytest did not run, "" if it ran."""
 
     cell: Cell
     versions: dict[str, str]
@@ -56,10 +57,11 @@ def run(
     junit.unlink(missing_ok=True)
     started = time.monotonic()
     try:
-        versions, weights = versions_of(cell, environment), _say(environment, WEIGHTS)
+        versions = versions_of(cell, environment)
+        model_folder = _output_of(environment, PRINT_MODEL_FOLDER)
     except subprocess.CalledProcessError as error:
-        words = error.stderr.strip().splitlines()[-3:]
-        return Outcome(cell, {}, reason=f"the program does not load: {' '.join(words)}")
+        lines = error.stderr.strip().splitlines()[-3:]
+        return Outcome(cell, {}, reason=f"the program does not load: {' '.join(lines)}")
     with (
         tempfile.TemporaryDirectory(prefix="napari-medsam-", ignore_cleanup_errors=True) as homes,
         open(results / f"{cell.name}.log", "w", encoding="utf-8") as log,
@@ -67,7 +69,7 @@ def run(
         done = subprocess.run(
             command(cell, environment, arguments, junit),
             cwd=root,
-            env=surroundings(cell, weights, Path(homes)),
+            env=run_variables(cell, model_folder, Path(homes)),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -75,29 +77,29 @@ def run(
         )
     seconds = time.monotonic() - started
     if not junit.is_file():
-        reason = f"pytest ended with {done.returncode} before it had counted; see {log.name}"
+        reason = f"pytest ended with {done.returncode} before it wrote its results; see {log.name}"
         return Outcome(cell, versions, seconds=seconds, exit_code=done.returncode, reason=reason)
-    passed, failed, skipped = counts(junit)
+    passed, failed, skipped = read_counts(junit)
     return Outcome(cell, versions, passed, failed, skipped, seconds, done.returncode)
 
 
 def command(cell: Cell, environment: Environment, arguments: list[str], junit: Path) -> list[str]:
-    """What starts pytest, under a screen of its own on Linux."""
-    # Two cells at a time must not share pytest's cache of the checkout.
+    """The command line of pytest; on Linux with a separate virtual screen."""
+    # Cells that run at the same time must not share pytest's cache in the checkout.
     pytest = [str(environment.python), "-m", "pytest", "-p", "no:cacheprovider"]
     if environment.version("napari") == NAPARIS[0]:
-        pytest += [word for one in OLD_NAPARI_WARNS for word in ("-W", one)]
+        pytest += [word for warning in OLD_NAPARI_WARNINGS for word in ("-W", warning)]
     pytest += [*arguments, f"--junitxml={junit}"]
     if sys.platform.startswith("linux") and shutil.which("xvfb-run"):
         return ["xvfb-run", "-a", "-s", "-screen 0 1600x1000x24", *pytest]
     return pytest
 
 
-def surroundings(cell: Cell, weights: str, homes: Path) -> dict[str, str]:
-    """The environment variables of a run: nothing of the user's is read but the installed weights.
+def run_variables(cell: Cell, model_folder: str, homes: Path) -> dict[str, str]:
+    """Return the environment variables of a run; of the user's files it reads only the weights.
 
-    Settings, caches and configurations (napari's too) are in `homes`; the weights stay where they
-    were installed, since no test writes there.
+    Settings, caches and configurations (napari's too) are in `homes`. The weights are read from
+    `model_folder`, where they are installed, because no test writes there.
     """
     variables = _plain_environment()
     for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
@@ -107,19 +109,19 @@ def surroundings(cell: Cell, weights: str, homes: Path) -> dict[str, str]:
     if sys.platform == "win32":
         variables |= dict.fromkeys(("APPDATA", "LOCALAPPDATA"), variables["HOME"])
     return variables | {
-        "NAPARI_MEDSAM_HOME": weights,
+        "NAPARI_MEDSAM_HOME": model_folder,
         "NAPARI_MEDSAM_SETTINGS": str(homes / "settings"),
         "QT_API": cell.binding,
         "PYTEST_QT_API": cell.binding,
     }
 
 
-def counts(junit: Path) -> tuple[int, int, int]:
-    """Passed, failed (errors too) and skipped of a junit file."""
+def read_counts(junit: Path) -> tuple[int, int, int]:
+    """Read the numbers of passed, failed (errors included) and skipped tests from a junit file."""
     suites = ET.parse(junit).getroot().iter("testsuite")
-    total = dict.fromkeys(COUNTED, 0)
+    total = dict.fromkeys(JUNIT_COUNTS, 0)
     for suite in suites:
-        for name in COUNTED:
+        for name in JUNIT_COUNTS:
             total[name] += int(suite.get(name, 0))
     failed = total["failures"] + total["errors"]
     return max(0, total["tests"] - failed - total["skipped"]), failed, total["skipped"]
@@ -127,15 +129,15 @@ def counts(junit: Path) -> tuple[int, int, int]:
 
 def versions_of(cell: Cell, environment: Environment) -> dict[str, str]:
     return {
-        "python": _say(environment, "import platform; print(platform.python_version())"),
+        "python": _output_of(environment, "import platform; print(platform.python_version())"),
         "qt": f"{cell.binding} {environment.version(QT_PACKAGES[cell.binding])}",
         "napari": environment.version("napari"),
         "numpy": environment.version("numpy"),
     }
 
 
-def _say(environment: Environment, program: str) -> str:
-    """What a line of Python prints in a cell; CalledProcessError where it fails."""
+def _output_of(environment: Environment, program: str) -> str:
+    """Run a line of Python in a cell and return what it prints; CalledProcessError if it fails."""
     return subprocess.run(
         [str(environment.python), "-c", program],
         capture_output=True,
@@ -147,6 +149,6 @@ def _say(environment: Environment, program: str) -> str:
 
 
 def _plain_environment() -> dict[str, str]:
-    """The variables of this process, less those of an environment that is active here."""
+    """The variables of this process without those of an active environment."""
     active = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "NAPARI_CONFIG")
     return {name: value for name, value in os.environ.items() if name not in active}

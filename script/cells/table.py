@@ -1,4 +1,4 @@
-"""The table at the end: one line per cell, with the versions that were installed."""
+"""The table of results: one line per cell, with the installed versions."""
 
 from __future__ import annotations
 
@@ -10,23 +10,28 @@ HEAD = ("cell", "python", "qt", "napari", "numpy", "passed", "failed", "skipped"
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
-    rows = [HEAD, *(_row(one) for one in outcomes)]
-    widths = [max(len(row[n]) for row in rows) for n in range(len(HEAD))]
+    rows = [HEAD, *(_row(outcome) for outcome in outcomes)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
     lines = [
         "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
-    for one in outcomes:
-        if one.reason:
-            lines += ["", f"{one.cell.name}: {one.reason}"]
-        elif not one.is_good:
-            lines += ["", f"{one.cell.name}: pytest's exit code is {one.exit_code}; see its log."]
+    for outcome in outcomes:
+        if outcome.reason:
+            lines += ["", f"{outcome.cell.name}: {outcome.reason}"]
+        elif not outcome.is_good:
+            lines += [
+                "",
+                f"{outcome.cell.name}: pytest's exit code is {outcome.exit_code}; see its log.",
+            ]
     return "\n".join(lines)
 
 
-def _row(one: Outcome) -> tuple[str, ...]:
-    versions = tuple(one.versions.get(name, "-") for name in ("python", "qt", "napari", "numpy"))
-    if one.reason:
-        return (one.cell.name, *versions, "-", "-", "-", f"{one.seconds:.0f}")
-    numbers = (one.passed, one.failed, one.skipped, round(one.seconds))
-    return (one.cell.name, *versions, *(str(number) for number in numbers))
+def _row(outcome: Outcome) -> tuple[str, ...]:
+    versions = tuple(
+        outcome.versions.get(name, "-") for name in ("python", "qt", "napari", "numpy")
+    )
+    if outcome.reason:
+        return (outcome.cell.name, *versions, "-", "-", "-", f"{outcome.seconds:.0f}")
+    numbers = (outcome.passed, outcome.failed, outcome.skipped, round(outcome.seconds))
+    return (outcome.cell.name, *versions, *(str(number) for number in numbers))

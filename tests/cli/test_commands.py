@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -411,7 +412,7 @@ def test_without_propagation_no_slice_has_a_confidence(
 ):
     box = ["--box", "z:2:5,8,18,22"]
     assert main(["segment", "scan.nii.gz", *box, "--report", "r.json", *LABELS]) == 0
-    assert "uncertain:" not in capsys.readouterr().out
+    assert "uncertain" not in capsys.readouterr().out
     report = json.loads(Path("r.json").read_text())
     assert [row["confidence"] for row in report["slices"]] == [None]
     assert report["doubtful"] == []
@@ -515,8 +516,8 @@ def test_empty_mask_is_told(case: Path, tiny: TinyMedSam, capsys: pytest.Capture
         (["--box", "z:2:1,2,3,4", "--propagate", "5", *LABELS], "FIRST:LAST"),
         (["--box", "z:2:1,2,3,4", "--window", "bright", *LABELS], "no window preset"),
         (["--box", "z:2:1,2,3,4", "--model", "medsam9", *LABELS], "no model"),
-        (["--box", "z:2:1,2,3,4", "-o", "scan.nii.gz"], "is the image itself"),
-        (["--box", "z:2:1,2,3,4", *LABELS, "--report", "scan.nii.gz"], "is the image itself"),
+        (["--box", "z:2:1,2,3,4", "-o", "scan.nii.gz"], "is an input file"),
+        (["--box", "z:2:1,2,3,4", *LABELS, "--report", "scan.nii.gz"], "is an input file"),
         (["--box", "z:2:1,2,3,4", "-o", "nowhere/labels.nii.gz"], "There is no folder"),
     ],
 )
@@ -532,6 +533,76 @@ def test_wrong_use_of_segment_exits_2_and_says_what_is_wrong(
     assert complaint in " ".join(capsys.readouterr().err.split())
     assert Path("scan.nii.gz").read_bytes() == before
     assert [path.name for path in case.iterdir()] == ["scan.nii.gz"]
+
+
+@pytest.fixture
+def odd_files(case: Path) -> Path:
+    """In `case`: labels on another grid, a 4D file, a picture, a text, tables, an empty folder."""
+    affine = nib.load("scan.nii.gz").affine
+    for name, shape in (("small", (16, 32, 6)), ("whole", (32, 32, 6)), ("four", (32, 32, 6, 3))):
+        nib.save(nib.Nifti1Image(np.ones(shape, np.uint8), affine), f"{name}.nii.gz")
+    Image.fromarray(np.zeros((20, 30), np.uint8)).save("skin.png")
+    Path("letter.txt").write_text("dear")
+    Path("odd.csv").write_text("case,label\na,1\n")
+    Path("empty").mkdir()
+    return case
+
+
+SEGMENT = ["segment", "scan.nii.gz", "--box", "z:2:5,8,18,22"]
+
+
+@pytest.mark.parametrize(
+    ("code", "arguments", "parts"),
+    [
+        (1, ["info", "none.nii"], ["There is no file none.nii in this folder."]),
+        (2, ["segment", "scan.nii.gz", *LABELS], ["--box", "There is no prompt"]),
+        (2, ["segment", "scan.nii.gz", "--box", "z:2:50,50,60,60", *LABELS], ["--box", "32 x 32"]),
+        (2, ["segment", "skin.png", "--box", "z:2:1,2,3,4", *LABELS], ["leave out AXIS:INDEX:"]),
+        (2, ["segment", "scan.nii.gz", "--outside", "z:2:9,9", *LABELS], ["--outside", "inside"]),
+        (2, [*SEGMENT[:2], "--point", "z:2:9,9", *LABELS], ["--point", "Use a box"]),
+        (2, [*SEGMENT, "--propagate", "3:5", *LABELS], ["--propagate", "z=2", "range 3 to 5"]),
+        (2, [*SEGMENT, "--window", "bright", *LABELS], ["--window", "from the file", "LO,HI"]),
+        (2, [*SEGMENT, "-o", "labels.xyz"], ["--output", "labels.xyz must end in", ".nii.gz"]),
+        (1, [*SEGMENT, "--labels", "small.nii.gz", *LABELS], ["convert", "--resample"]),
+        (1, ["segment", "four.nii.gz", *SEGMENT[2:], *LABELS], ["--frame, 0 to 2"]),
+        (2, ["predict", "none", "out"], ["IN", "There is no folder none"]),
+        (2, ["predict", "empty", "letter.txt"], ["OUT", "letter.txt is a file, not a folder"]),
+        (2, ["predict", "empty", "out", "--boxes", "no.csv"], ["--boxes", "no table no.csv"]),
+        (2, ["predict", "empty", "out", "--boxes", "odd.csv"], ["--boxes", "lacks the columns"]),
+        (2, ["evaluate", "none", "empty"], ["SEGS", "There is no folder none"]),
+        (2, ["evaluate", "empty", "none"], ["GTS", "There is no folder none"]),
+        (2, ["evaluate", "empty", "empty", "--csv", "no/a.csv"], ["--csv", "no folder no."]),
+        (2, ["batch", "odd.csv", "out"], ["CASES.csv", "lacks the columns axis, first"]),
+        (1, ["measure", "small.nii.gz", "--image", "scan.nii.gz"], ["add --resample."]),
+        (2, ["measure", "whole.nii.gz", "--csv", "no/a.csv"], ["--csv", "There is no folder no."]),
+        (2, ["measure", "whole.nii.gz", "--csv", "whole.nii.gz"], ["--csv", "an input file"]),
+        (2, ["convert", "scan.nii.gz", "a.xyz"], ["OUT", "a.xyz must end in one of"]),
+        (2, ["replay", "none", *LABELS, "--prompts"], ["--prompts", "add --image"]),
+        (2, ["models", "import", "none.pth"], ["PATH", "There is no file none.pth."]),
+        (2, ["models", "set", "litemedsam", "channels=rgb"], ["NAME", "not an imported model"]),
+        (2, ["kit", "build", "kit", "--qt", "tk"], ["--qt", "choose pyqt6 or pyside6"]),
+        (2, ["kit", "build", "kit", "--model", "medsam9"], ["--model", "no model 'medsam9'"]),
+        (2, ["kit", "verify", "none"], ["FOLDER", "There is no folder none."]),
+        (2, ["demo", "--headless", "letter.txt"], ["--headless", "is a file, not a folder"]),
+    ],
+)
+def test_error_names_the_option_and_what_to_do(
+    odd_files: Path,
+    tiny: TinyMedSam,
+    no_weights: Path,
+    code: int,
+    arguments: list[str],
+    parts: list[str],
+    capsys: pytest.CaptureFixture[str],
+):
+    before = {path.name for path in odd_files.iterdir()}
+    assert main(arguments) == code
+    error = " ".join(capsys.readouterr().err.split())
+    for part in parts:
+        assert part in error
+    assert not re.search(r"\b[Dd]raw", error), "nobody draws in a terminal"
+    assert "Traceback" not in error
+    assert {path.name for path in odd_files.iterdir()} == before
 
 
 def test_nothing_is_written_into_a_folder_that_is_read(
@@ -779,6 +850,22 @@ def command_paths(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[st
     yield path
     for name, inner in getattr(command, "commands", {}).items():
         yield from command_paths(inner, (*path, name))
+
+
+@pytest.mark.parametrize("group", [(), ("models",), ("cache",), ("kit",), ("journal",)])
+def test_no_summary_in_a_list_of_commands_is_cut_at_80_columns(
+    group: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main([*group, "--help"]) == 0
+    _, _, listed = capsys.readouterr().out.partition("Commands:\n")
+    lines = listed.strip().splitlines()
+    names = {path[-1] for path in command_paths(get_command(app)) if path[:-1] == group and path}
+    assert {line.split()[0] for line in lines} == names, "one line for each"
+    for line in lines:
+        assert line.endswith("."), line
+        assert not line.endswith("..."), line
+        assert len(line) < 80
 
 
 @pytest.mark.slow

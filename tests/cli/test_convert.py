@@ -86,7 +86,7 @@ def test_description_is_written_beside(labels: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (("labels.nii.gz", "labels.nii.gz"), 2, "is the image itself"),
+        (("labels.nii.gz", "labels.nii.gz"), 2, "is an input file"),
         (("labels.nii.gz", "a.xyz"), 2, "must end in one of"),
         (("none.nii", "a.nii"), 2, "There is no file"),
         (("labels.nii.gz", "nowhere/a.nii"), 2, "There is no folder"),
@@ -143,4 +143,4 @@ def test_spacing_that_is_none_is_wrong_usage(
 ) -> None:
     (tmp_path / "pages.tif").touch()
     assert convert(tmp_path / "pages.tif", tmp_path / "a.nii.gz", "--spacing", spacing) == 2
-    assert "three millimetres" in " ".join(capsys.readouterr().err.split())
+    assert "three numbers above 0" in " ".join(capsys.readouterr().err.split())

@@ -35,7 +35,10 @@ def test_missing_weights_are_a_problem_with_a_remedy(
 ):
     monkeypatch.setenv("NAPARI_MEDSAM_HOME", str(tmp_path))
     assert main(["doctor"]) == 1
-    assert "Run: napari-medsam models install litemedsam" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "Run: napari-medsam models install litemedsam" in printed
+    for line in printed.splitlines():  # an advice and its further lines stay right of the states
+        assert line.startswith(("ok ", "note ", "problem ", f"{'':<9}-> ", " " * 12))
 
 
 @pytest.mark.slow

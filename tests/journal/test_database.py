@@ -160,7 +160,7 @@ def test_a_journal_of_another_image_is_refused(kept, path):
 def test_no_journal_is_a_sentence(tmp_path):
     other = tmp_path / "notes.journal"
     other.write_text("not a database at all, only a text that is long enough")
-    with pytest.raises(JournalError, match="damaged or no journal"):
+    with pytest.raises(JournalError, match="damaged or not a journal"):
         JournalDatabase(other)
     with pytest.raises(JournalError, match="There is no journal"):
         JournalDatabase(tmp_path / "none.journal")

@@ -1,4 +1,4 @@
-"""Weights files written byte by byte: pickles, opcode by opcode."""
+"""Weights files written byte by byte, their pickles opcode by opcode."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def pickle_tensor(
     offset: int = 0,
     stride: tuple[int, ...] | None = None,
 ) -> bytes:
-    """What torch.save writes for one tensor."""
+    """The opcodes that torch.save writes for one tensor."""
     if stride is None:
         stride = tuple(int(np.prod(shape[axis + 1 :])) for axis in range(len(shape)))
     count = int(np.prod(shape)) if count is None else count

@@ -1,4 +1,4 @@
-"""Fixtures of the tests of models: a saved checkpoint, and random weights."""
+"""Fixtures for tests of models: a saved checkpoint, and random weights."""
 
 from __future__ import annotations
 

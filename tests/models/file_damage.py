@@ -1,4 +1,4 @@
-"""Ways in which a file in use is damaged."""
+"""Functions that damage a file in use."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ def cut_short(path: Path) -> None:
 
 
 def write_over(path: Path) -> None:
-    """In place, as a synchronized folder or `cp` does it."""
+    """Overwrite in place, as a synchronized folder or `cp` does."""
     with path.open("r+b") as file:
         file.write(bytes(path.stat().st_size))

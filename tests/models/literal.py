@@ -1,7 +1,7 @@
-"""The networks' parts in plain numpy, written as the papers do: slow, unfolded, obvious.
+"""Parts of the networks in plain numpy, written as in the papers: slow, unfolded, obvious.
 
-Keys and arithmetic follow the original repositories' layouts; the graphs under test fold and
-reorder, these do not.
+Keys and arithmetic follow the original repositories; the graphs under test fold and reorder, these
+functions do not.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def prompt_tokens(state: State, points: Array, labels: list[int], side: float) -
 
 
 def downscaled_mask(state: State, mask: Array) -> Array:
-    """(4h, 4w) to (h * w, C)."""
+    """SAM's mask prompt, (4h, 4w) logits, to a dense embedding (h * w, C)."""
     x = mask[:, :, None].astype(np.float64)
     for conv, norm in (("0", "1"), ("3", "4")):
         key = f"prompt_encoder.mask_downscaling.{conv}"
@@ -150,7 +150,7 @@ def _masks(state: State, queries: Array, image: Array) -> tuple[Array, Array]:
         return linear(state, f"{key}.layers.2", x)
 
     def upscale(key: str, x: Array) -> Array:
-        """Transposed convolution, kernel = stride = 2."""
+        """Transposed convolution with kernel = stride = 2."""
         y = np.einsum("yxc,coab->yaxbo", x, state[f"{key}.weight"].astype(np.float64))
         return y.reshape(2 * x.shape[0], 2 * x.shape[1], -1) + state[f"{key}.bias"]
 
@@ -193,7 +193,7 @@ def sam_window_attention(
 
 
 def depthwise(x: Array, kernel: Array) -> Array:
-    """(C, H, W) with (C, 1, k, k), padded by k // 2."""
+    """Depthwise convolution of (C, H, W) with (C, 1, k, k), padded by k // 2."""
     size = kernel.shape[-1]
     padded = np.pad(x, [(0, 0), (size // 2,) * 2, (size // 2,) * 2]).astype(np.float64)
     height, width = x.shape[1:]
@@ -206,7 +206,7 @@ def depthwise(x: Array, kernel: Array) -> Array:
 
 
 def batch_norm(state: State, key: str, x: Array, eps: float) -> Array:
-    """(C, H, W) by the running statistics."""
+    """Batch norm of (C, H, W) with the running statistics."""
     gamma, beta, mean, variance = (
         state[f"{key}.{name}"].astype(np.float64)[:, None, None]
         for name in ("weight", "bias", "running_mean", "running_var")

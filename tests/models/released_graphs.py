@@ -1,7 +1,7 @@
-"""Small graphs with the inputs and outputs of each release: random, but they do find a disc.
+"""Small graphs with the inputs and outputs of each release; random, but they find a disc.
 
-Channel 0 of an embedding is the picture's brightness, the other 255 are random. A decoder gives
-what is brighter than a threshold inside the box, so a wrong frame or normalization is seen.
+Channel 0 of an embedding is the picture's brightness, the other 255 are random. A decoder returns
+the pixels in the box above a threshold, so a wrong frame or normalization fails.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ KINDS |= {"i64": TensorProto.INT64}
 
 
 class Graph:
-    """An ONNX graph, written down operation by operation."""
+    """An ONNX graph, built operation by operation."""
 
     def __init__(self) -> None:
         self.nodes: list[Any] = []
@@ -59,7 +59,7 @@ class Graph:
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
     def save(self, path: Path, *, nameless: bool = False) -> Path:
-        """Save as ONNX, or as OpenVINO's IR, which may lose its names."""
+        """Save as ONNX, or as OpenVINO's IR, then optionally without names."""
         if path.suffix == ".onnx":
             onnx.save(self.model(), path)
             return path
@@ -74,7 +74,7 @@ class Graph:
 def encoder(
     layout: str, side: int, *, map_side: int = 64, fixed: bool = True, channels: int = 256
 ) -> Graph:
-    """Pixels to an embedding; the picture is shrunk to ``map_side`` by averaging."""
+    """Pixels to an embedding; the picture is reduced to ``map_side`` by averaging."""
     graph = Graph()
     sides: list[Any] = [side, side] if fixed else ["H", "W"]
     if layout == "nchw":
@@ -138,7 +138,7 @@ def point_decoder(
     with_size: bool = True,
     n_points: Any = "N",
 ) -> Graph:
-    """SAM's export and its kin: points with labels, perhaps an earlier mask, perhaps a size."""
+    """SAM's export and similar ones: labelled points, optionally an earlier mask and a size."""
     graph = Graph()
     embedding = graph.take("image_embeddings", [1, 256, map_side, map_side])
     queries = [1] * (rank - 3)
@@ -146,7 +146,7 @@ def point_decoder(
     labels = graph.take("point_labels", [1, *queries, n_points])
     points = graph.do("Reshape", points, graph.ints(1, -1, 2))
     labels = graph.do("Reshape", labels, graph.ints(1, -1, 1))
-    # Padding (label -1) is as good as not there.
+    # Padding (label -1) has no effect.
     padding = graph.do("Less", labels, graph.constant([0.0]))
     low = graph.do("Where", padding, graph.constant([1e6]), points)
     high = graph.do("Where", padding, graph.constant([-1e6]), points)
@@ -182,7 +182,7 @@ def point_decoder(
 
 
 def daft_prompt_encoder() -> Graph:
-    """A box, half a pixel added, to tokens that are its corners, and an empty dense embedding."""
+    """A box, plus half a pixel, to tokens that are its corners, and a zero dense embedding."""
     graph = Graph()
     boxes = graph.take("boxes", [1, 1, 1, 4])
     corners = graph.do("Reshape", boxes, graph.ints(1, 2, 2))

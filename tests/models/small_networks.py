@@ -1,4 +1,4 @@
-"""Networks of random weights, small enough to be quick."""
+"""Networks with random weights, small enough to be fast."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SMALL_DECODER = SamDecoder(prompt_side=32.0, side=8, channels=32, heads=4, mlp=4
 
 
 class RandomWeights(Weights):
-    """Whatever is asked for exists: random, reproducible, and remembered in `arrays`."""
+    """Every requested tensor exists: random, reproducible, and stored in `arrays`."""
 
     def __init__(self, seed: int = 0) -> None:
         self.arrays: dict[str, NDArray[np.float32]] = {}

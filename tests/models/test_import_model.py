@@ -1,4 +1,4 @@
-"""Checkpoints of others: recognized by their tensors, reduced to them, kept with a record."""
+"""Checkpoints of others are recognized by their tensors, reduced to them, and recorded."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_plain_vits_are_told_by_their_tokens(
 def test_other_networks_are_refused_with_the_reason() -> None:
     with pytest.raises(UnknownWeights, match=r"width 1280 with 64 x 64 tokens; only ViT-B"):
         identify.identify_state_dict(of_shapes({"image_encoder.pos_embed": (1, 64, 64, 1280)}))
-    with pytest.raises(UnknownWeights, match=r"2 tensors are of no network.*first: a, b"):
+    with pytest.raises(UnknownWeights, match=r"2 tensors belong to no network.*first: a, b"):
         identify.identify_state_dict(of_shapes({"a": (1,), "b": (2,)}))
     key = "image_encoder.backbone.stages.3.op_list.0.main.x"
     with pytest.raises(UnknownWeights, match="EfficientViT with 1 blocks"):
@@ -249,7 +249,7 @@ def as_training_checkpoint(path: Path, arrays: Arrays, prefix: str = "model.") -
 @pytest.mark.slow
 @pytest.mark.weights
 def test_training_checkpoint_is_reduced_to_its_tensors(real: Path, tmp_path: Path) -> None:
-    """The real weights, wrapped as Lightning does, with an optimizer beside them."""
+    """The real weights, wrapped as Lightning does, with an optimizer next to them."""
     brought = as_training_checkpoint(tmp_path / "best.ckpt", read_checkpoint(real).arrays)
     (taken,) = import_model.import_path(brought, name="mine", modality="US")
     assert taken.record is not None
@@ -282,7 +282,7 @@ def test_encoder_alone_takes_its_decoder_from_another_file(
         if key.startswith("image_encoder.")
     }
     path = save_state(tmp_path / "step_400000.ckpt", student)
-    with pytest.raises(UnknownWeights, match=r"encoder alone.*--decoder FILE"):
+    with pytest.raises(UnknownWeights, match=r"only an encoder.*--decoder FILE"):
         import_model.import_path(path)
     (taken,) = import_model.import_path(path, decoder=real)
     assert taken.spec.name == "litemedsam"
@@ -338,7 +338,7 @@ def test_folder_without_weights_says_what_is_looked_for(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["../x", "A B", "auto", "", "a" * 65])
 def test_name_that_is_no_folder_name_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ValueError, match="cannot name a model"):
+    with pytest.raises(ValueError, match="is not a valid model name"):
         import_model.import_path(tmp_path, name=name)
 
 

@@ -1,4 +1,4 @@
-"""From a name to a running model; with the real weights, equal to the original's outputs."""
+"""From a name to a running model; with the real weights, outputs equal the original's."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def embedding(litemedsam: SamModel, fill: ModuleType) -> NDArray[np.float32]:
 
 
 def assert_close(got: NDArray[Any], want: NDArray[Any]) -> None:
-    """Within the tolerance of the vectors' README: 1e-4 of the largest value, or of 1."""
+    """Within the tolerance in the README of the vectors: 1e-4 of the largest value, or of 1."""
     np.testing.assert_allclose(got, want, rtol=0, atol=1e-4 * max(1.0, float(np.abs(want).max())))
 
 

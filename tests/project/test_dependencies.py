@@ -1,4 +1,4 @@
-"""The table of licences is of the versions that are pinned, and of all of them."""
+"""The table of licences lists every pinned version, and no other."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.conftest import PROJECT
 ROW = re.compile(r"^\| ([a-z0-9-]+) \| (\S+) \| ([^|]+) \| ([0-9.]+) \|$", re.MULTILINE)
 NOT_ON_LINUX = {"appnope", "colorama", "pywin32", "pywin32-ctypes"}
 OTHER_BINDING = {"pyside6-essentials", "shiboken6"}
-RENEW = "run docs/make_dependencies.py"
+OUTDATED = "run docs/make_dependencies.py"
 
 
 def rows() -> list[tuple[str, str, str, str]]:
@@ -23,9 +23,9 @@ def test_every_pinned_version_is_listed_once():
     pinned = sorted(pins(text, Target("linux_x86_64", "3.11").markers).items())
     listed = sorted((name, version) for name, version, _, _ in rows())
     elsewhere = set(pinned) - set(listed)
-    assert set(listed) <= set(pinned), RENEW
-    assert len(set(listed)) == len(listed), RENEW
-    assert {name for name, _ in elsewhere} == NOT_ON_LINUX | OTHER_BINDING, RENEW
+    assert set(listed) <= set(pinned), OUTDATED
+    assert len(set(listed)) == len(listed), OUTDATED
+    assert {name for name, _ in elsewhere} == NOT_ON_LINUX | OTHER_BINDING, OUTDATED
 
 
 def test_every_package_has_a_licence():
@@ -33,15 +33,15 @@ def test_every_package_has_a_licence():
 
 
 def test_no_package_forbids_commercial_use():
-    """What the weights allow is another matter: `models info` says it."""
+    """Licences of weights are a separate matter; `models info` shows them."""
     text = " ".join(licence for *_, licence, _ in rows())
     assert not re.search(r"(?i)non-?commercial|CC-BY-NC|proprietary", text)
 
 
-def test_what_runs_and_what_tests_are_kept_apart():
+def test_packages_to_run_and_only_for_tests_are_listed_separately():
     text = (PROJECT / "docs" / "dependencies.md").read_text(encoding="utf-8")
-    run, _, tests = text.partition("## Only for the tests")
+    to_run, _, for_tests = text.partition("## Only for the tests")
     for name in ("napari", "openvino", "numpy", "pydicom", "packaging"):
-        assert f"\n| {name} |" in run
+        assert f"\n| {name} |" in to_run
     for name in ("pytest", "mypy", "ruff"):
-        assert f"\n| {name} |" in tests
+        assert f"\n| {name} |" in for_tests

@@ -1,4 +1,4 @@
-"""What the hour is judged by: the reference on the window's grid, and the check of the file."""
+"""benchmarks/hour.py: the reference on the window's grid, and the check of the saved file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ AFFINE = np.diag([*SPACING, 1.0])
 AFFINE[:3, 3] = ORIGIN
 
 
-def picture(voxels: np.ndarray, path: Path, origin=ORIGIN) -> Path:
+def write_image(voxels: np.ndarray, path: Path, origin=ORIGIN) -> Path:
     image = sitk.GetImageFromArray(voxels)
     image.SetSpacing(SPACING)
     image.SetOrigin(origin)
@@ -31,7 +31,7 @@ def picture(voxels: np.ndarray, path: Path, origin=ORIGIN) -> Path:
 def case(tmp_path: Path) -> HourCase:
     voxels = np.arange(4 * 5 * 6, dtype=np.int16).reshape(4, 5, 6)
     reference = (voxels > 60).astype(np.uint8)
-    return HourCase(picture(voxels, tmp_path / "image.nii.gz"), voxels, reference, {"organ": 1})
+    return HourCase(write_image(voxels, tmp_path / "image.nii.gz"), voxels, reference, {"organ": 1})
 
 
 def labels(case: HourCase) -> np.ndarray:
@@ -39,8 +39,8 @@ def labels(case: HourCase) -> np.ndarray:
 
 
 def test_reference_is_flipped_as_the_window_is(case: HourCase) -> None:
-    turned = case.reference_in(case.image[::-1, :, ::-1])
-    np.testing.assert_array_equal(turned, case.reference[::-1, :, ::-1])
+    flipped = case.reference_in(case.image[::-1, :, ::-1])
+    np.testing.assert_array_equal(flipped, case.reference[::-1, :, ::-1])
 
 
 def test_another_image_is_not_taken_for_the_case(case: HourCase) -> None:
@@ -49,21 +49,21 @@ def test_another_image_is_not_taken_for_the_case(case: HourCase) -> None:
 
 
 def test_right_file_passes(case: HourCase, tmp_path: Path) -> None:
-    saved = picture(labels(case), tmp_path / "labels.nii.gz")
+    saved = write_image(labels(case), tmp_path / "labels.nii.gz")
     assert check_saved(saved, case, labels(case), AFFINE) == []
 
 
 def test_shifted_origin_is_found(case: HourCase, tmp_path: Path) -> None:
-    saved = picture(labels(case), tmp_path / "labels.nii.gz", origin=(10.0, -20.0, 33.0))
+    saved = write_image(labels(case), tmp_path / "labels.nii.gz", origin=(10.0, -20.0, 33.0))
     wrong = check_saved(saved, case, labels(case), AFFINE)
     assert any("Origin" in sentence for sentence in wrong)
 
 
 def test_mirrored_labels_are_found(case: HourCase, tmp_path: Path) -> None:
-    saved = picture(labels(case)[::-1].copy(), tmp_path / "labels.nii.gz")
+    saved = write_image(labels(case)[::-1].copy(), tmp_path / "labels.nii.gz")
     assert any("another label" in s for s in check_saved(saved, case, labels(case), AFFINE))
 
 
-def test_missing_case_is_said(tmp_path: Path) -> None:
+def test_missing_case_is_reported(tmp_path: Path) -> None:
     with pytest.raises(NoCase, match="not beside the project"):
         open_case(tmp_path, "ct_dicom_totalseg")

@@ -1,4 +1,4 @@
-"""The house stands: who loads what, the manifest, and the linter that keeps the floors."""
+"""What each module imports, the rules of import-linter, and napari's manifest."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from tests.conftest import PROJECT
 
-HELP_NEEDS_NONE = (
+NOT_NEEDED_FOR_HELP = (
     *("numpy", "scipy", "openvino", "SimpleITK", "nibabel", "pydicom", "PIL", "tifffile"),
     *("rich", "pydantic", "psutil", "napari", "npe2", "qtpy", "magicgui", "distributed"),
 )
@@ -22,7 +22,7 @@ HEAVY = ("napari", "qtpy", "PyQt6", "PySide6", "magicgui", "vispy", "torch", "cv
 
 
 def loaded_by(statement: str) -> set[str]:
-    """The top-level packages in a fresh interpreter after a statement."""
+    """The top-level packages loaded in a fresh interpreter after a statement."""
     program = f"{statement}\nimport json, sys\nprint(json.dumps(list(sys.modules)))"
     done = subprocess.run(
         [sys.executable, "-c", program],
@@ -66,37 +66,38 @@ def test_no_command_without_a_window_loads_napari():
     assert loaded_by(statement).isdisjoint(HEAVY)
 
 
-def test_no_help_loads_what_only_work_needs():
-    """One process asks for the help of every command; each says who loaded what first."""
+def test_no_help_loads_packages_it_does_not_need():
+    """One process prints every command's help; a failure names the command and the packages."""
     statement = (
         "import contextlib, io, sys\n"
         "import typer\n"
-        f"unwanted = set({HELP_NEEDS_NONE!r}) - set(sys.modules)\n"  # typer may load rich itself
+        # typer may load rich itself
+        f"unwanted = set({NOT_NEEDED_FOR_HELP!r}) - set(sys.modules)\n"
         "from typer.main import get_command\n"
         "from napari_medsam.cli import app, main\n"
         "def paths(command, path):\n"
         "    yield path\n"
         "    for name, inner in getattr(command, 'commands', {}).items():\n"
         "        yield from paths(inner, [*path, name])\n"
-        "asked = list(paths(get_command(app), []))\n"
-        "for path in asked:\n"
-        "    with contextlib.redirect_stdout(io.StringIO()) as said:\n"
+        "commands = list(paths(get_command(app), []))\n"
+        "for path in commands:\n"
+        "    with contextlib.redirect_stdout(io.StringIO()) as printed:\n"
         "        assert main([*path, '--help']) == 0\n"
-        "    assert 'Usage: ' + ' '.join(['napari-medsam', *path]) in said.getvalue(), path\n"
+        "    assert 'Usage: ' + ' '.join(['napari-medsam', *path]) in printed.getvalue(), path\n"
         "    loaded = unwanted & set(sys.modules)\n"
         "    assert not loaded, (path, loaded)\n"
-        "assert len(asked) > 25, asked\n"
+        "assert len(commands) > 25, commands\n"
     )
     loaded_by(statement)
 
 
-def test_floors_are_kept():
+def test_import_rules_hold():
     done = subprocess.run(
         [sys.executable, "-c", "from importlinter.cli import lint_imports_command as l; l()"],
         cwd=PROJECT,
         env={**os.environ, "PYTHONPATH": str(PROJECT), "PYTHONUTF8": "1"},
         capture_output=True,
-        encoding="utf-8",  # it draws a banner that a plain locale cannot read
+        encoding="utf-8",  # its banner has characters that an ASCII locale cannot decode
         check=False,
     )
     assert done.returncode == 0, done.stdout
@@ -110,7 +111,7 @@ def test_root_manifest_is_the_package_s():
 
 def test_manifest_loads_and_its_names_exist():
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # npe2's own, under new pydantic
+        warnings.simplefilter("ignore")  # npe2 itself warns with new versions of pydantic
         from npe2 import PluginManifest
 
         manifest = PluginManifest.from_file(PROJECT / "napari_medsam" / "napari.yaml")
@@ -132,8 +133,8 @@ def test_installed_manifest_is_found():
     assert manager.get_manifest("napari-medsam").contributions.widgets
 
 
-def test_what_segment_imports_first_is_not_slow():
-    """scipy.ndimage alone is a third of a second, and one label in a hundred needs it."""
+def test_imports_of_segment_do_not_load_scipy_ndimage():
+    """scipy.ndimage takes a third of a second to load, and one label in a hundred needs it."""
     modules = ("headless.run", "cli.run_case", "engine.session")
     imports = "; ".join(f"import napari_medsam.{name}" for name in modules)
     check = f"import sys; {imports}; sys.exit('scipy.ndimage' in sys.modules)"
@@ -146,13 +147,13 @@ def graph() -> grimp.ImportGraph:
 
 
 @pytest.mark.parametrize("depth", [2, 3, 9], ids=["packages", "sub-packages", "modules"])
-def test_imports_form_no_circle(depth: int, graph: grimp.ImportGraph):
+def test_imports_form_no_cycle(depth: int, graph: grimp.ImportGraph):
     """At every level a package or module can be understood before those that import it."""
-    arrows: dict[str, set[str]] = {}
+    imports: dict[str, set[str]] = {}
     for module in graph.modules - {"napari_medsam"}:
         above = ".".join(module.split(".")[:depth])
         for imported in graph.find_modules_directly_imported_by(module) - {"napari_medsam"}:
             below = ".".join(imported.split(".")[:depth])
             if below != above:
-                arrows.setdefault(above, set()).add(below)
-    assert list(TopologicalSorter(arrows).static_order())
+                imports.setdefault(above, set()).add(below)
+    assert list(TopologicalSorter(imports).static_order())

@@ -1,4 +1,4 @@
-"""The manual hangs together: links and pictures are there, and every page is in the navigation."""
+"""The manual is complete: links and pictures exist, and every page is in the navigation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
 
 
 def links(page: Path) -> list[str]:
-    """The links of a page that lead to something of ours, code left aside."""
+    """The links of a page to our own files, without those in code."""
     text = CODE.sub("", page.read_text(encoding="utf-8"))
     return [link for link in LINK.findall(text) if "://" not in link]
 
@@ -44,13 +44,13 @@ def test_every_link_leads_to_a_file_and_its_heading(page: Path):
         target = (page.parent / name).resolve() if name else page
         if target.parent == PICTURES and not PICTURES.is_dir():
             continue  # an sdist has none
-        assert target.exists(), f"{link} leads nowhere"
-        assert not anchor or anchor in anchors(target), f"{link} leads to no heading"
+        assert target.exists(), f"{link}: no such file"
+        assert not anchor or anchor in anchors(target), f"{link}: no such heading"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_page_links_stay_inside_the_manual(page: Path):
-    """The site has only what is in docs; code is named, not linked."""
+def test_page_links_only_to_pages_of_the_manual(page: Path):
+    """The site contains only docs; pages name code files instead of linking to them."""
     outside = [
         x for x in links(page) if not (page.parent / x.split("#")[0]).resolve().is_relative_to(DOCS)
     ]
@@ -62,13 +62,13 @@ def test_every_page_is_in_the_navigation_once():
 
 
 @pytest.mark.skipif(not PICTURES.is_dir(), reason="an sdist has no pictures")
-def test_every_picture_is_shown_somewhere():
+def test_every_picture_is_used():
     pictures = {p.name for p in PICTURES.iterdir()}
     shown = {Path(link).name for page in (PROJECT / "README.md", *PAGES) for link in links(page)}
     assert pictures <= shown
 
 
-def test_built_pages_ask_nobody_for_fonts_or_figures():
+def test_built_pages_load_nothing_from_other_sites():
     text = (PROJECT / "mkdocs.yml").read_text(encoding="utf-8")
     assert "font: false" in text
     assert not re.search(r"^(repo_url|extra_javascript|extra_css|.*analytics):", text, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""The matrix finds Pythons that run, leaves no cell out in silence, and says what failed."""
+"""The matrix finds Pythons that run, reports every skipped cell, and names what failed."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import pytest
 
 from script.cells import __main__ as command
 from script.cells import environments, indexes, plan, runs
-from script.cells.environments import Environment, NotMade
-from script.cells.plan import all_cells, chosen
+from script.cells.environments import Environment, SetupError
+from script.cells.plan import all_cells, select_cells
 from script.cells.pythons import find_pythons
 from script.cells.runs import Outcome
 from script.cells.table import table
@@ -35,15 +35,15 @@ def fake_python(path: Path, version: str, exit_code: int = 0) -> Path:
 # --- cells -------------------------------------------------------------------------------
 
 
-def test_every_python_binding_and_napari_meet_once():
+def test_every_python_binding_and_napari_are_combined_once():
     assert len(CELLS) == len(all_cells()) == 3 * 2 * 3 + 2
     assert CELLS["3.13-pyside6-0.10.0rc1"].napari == "0.10.0rc1"
 
 
 def test_patterns_choose_cells_in_the_order_of_the_matrix():
-    names = [cell.name for cell in chosen(["newest", "3.12-pyqt6-*"])]
+    names = [cell.name for cell in select_cells(["newest", "3.12-pyqt6-*"])]
     assert names == ["3.12-pyqt6-0.6.6", "3.12-pyqt6-0.9.2", "3.12-pyqt6-0.10.0rc1", "newest"]
-    assert len(chosen([])) == len(CELLS)
+    assert len(select_cells([])) == len(CELLS)
 
 
 def test_pattern_that_matches_nothing_is_an_error_not_an_empty_run(
@@ -56,53 +56,53 @@ def test_pattern_that_matches_nothing_is_an_error_not_an_empty_run(
 # --- Pythons -----------------------------------------------------------------------------
 
 
-def test_python_that_is_named_is_taken():
+def test_python_named_by_a_variable_is_used():
     variable = f"PYTHON_{HERE.replace('.', '')}"
     assert find_pythons({variable: sys.executable, "PATH": ""}) == {HERE: Path(sys.executable)}
 
 
 def test_named_python_of_another_version_is_refused():
-    other = next(one for one in plan.PYTHONS if one != HERE).replace(".", "")
+    other = next(version for version in plan.PYTHONS if version != HERE).replace(".", "")
     with pytest.raises(ValueError, match=f"PYTHON_{other} is .* not a Python 3"):
         find_pythons({f"PYTHON_{other}": sys.executable, "PATH": ""})
 
 
 @posix
-def test_shim_that_does_not_run_gives_way_to_the_interpreter_behind_it(tmp_path: Path):
+def test_interpreter_behind_a_shim_that_does_not_run_is_used(tmp_path: Path):
     fake_python(tmp_path / "shims" / "python3.12", "", exit_code=127)
     fake_python(tmp_path / "shims" / "python3.13", "", exit_code=127)
-    behind = fake_python(tmp_path / "versions" / "3.12.1" / "bin" / "python3.12", "3.12")
-    assert find_pythons({"PATH": str(tmp_path / "shims")}) == {"3.12": behind}
+    interpreter = fake_python(tmp_path / "versions" / "3.12.1" / "bin" / "python3.12", "3.12")
+    assert find_pythons({"PATH": str(tmp_path / "shims")}) == {"3.12": interpreter}
 
 
 @posix
-def test_python_on_path_that_is_another_version_does_not_count(tmp_path: Path):
+def test_python_on_path_of_another_version_is_ignored(tmp_path: Path):
     fake_python(tmp_path / "python3.12", "3.11")
     assert find_pythons({"PATH": str(tmp_path)}) == {}
 
 
-def test_cells_of_a_missing_python_are_said_and_not_run(capsys: pytest.CaptureFixture[str]):
-    placed, missing = command.place(chosen([]), {"3.11": Path("python3.11")}, [])
+def test_cells_of_a_missing_python_are_reported_and_skipped(capsys: pytest.CaptureFixture[str]):
+    runnable, missing = command.assign_pythons(select_cells([]), {"3.11": Path("python3.11")}, [])
     assert missing == []
-    assert {cell.python for cell, _ in placed} == {"3.11", ""}
-    said = capsys.readouterr().out
-    assert "Python 3.12 was not found: 6 cells are not run." in said
-    assert "Python 3.13 was not found: 6 cells are not run." in said
+    assert {cell.python for cell, _ in runnable} == {"3.11", ""}
+    printed = capsys.readouterr().out
+    assert "Python 3.12 was not found: 6 cells are skipped." in printed
+    assert "Python 3.13 was not found: 6 cells are skipped." in printed
 
 
 @pytest.mark.parametrize("pattern", ["3.13-*", "3.13-pyqt6-0.9.2"])
-def test_cell_that_was_asked_for_and_has_no_python_fails(pattern: str):
-    cells = chosen([pattern])
-    placed, missing = command.place(cells, {"3.11": Path("python3.11")}, [pattern])
-    assert placed == []
+def test_requested_cell_without_a_python_fails(pattern: str):
+    cells = select_cells([pattern])
+    runnable, missing = command.assign_pythons(cells, {"3.11": Path("python3.11")}, [pattern])
+    assert runnable == []
     assert len(missing) == len(cells)
     assert "Python 3.13 was not found" in missing[0][1]
 
 
-def test_oldest_and_newest_take_the_oldest_and_newest_python_there_is():
+def test_oldest_and_newest_use_the_oldest_and_newest_python_found():
     pythons = {"3.11": Path("a"), "3.13": Path("b")}
-    placed, _ = command.place(chosen(["oldest", "newest"]), pythons, [])
-    assert [(cell.name, path.name) for cell, path in placed] == [("oldest", "a"), ("newest", "b")]
+    runnable, _ = command.assign_pythons(select_cells(["oldest", "newest"]), pythons, [])
+    assert [(cell.name, path.name) for cell, path in runnable] == [("oldest", "a"), ("newest", "b")]
 
 
 # --- environments ------------------------------------------------------------------------
@@ -110,11 +110,11 @@ def test_oldest_and_newest_take_the_oldest_and_newest_python_there_is():
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """What would be run; a resolution gives one package."""
-    made: list[list[str]] = []
+    """The commands that would run; a resolution always gives two packages."""
+    commands: list[list[str]] = []
 
     def call(words: list[str]) -> None:
-        made.append(words)
+        commands.append(words)
         if "compile" in words:
             output = Path(words[words.index("--output-file") + 1])
             output.write_text("napari==0.9.2\nnumpy==2.0\n")
@@ -125,7 +125,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
             (python / ("python.exe" if os.name == "nt" else "python")).touch()
 
     monkeypatch.setattr(environments, "_call", call)
-    return made
+    return commands
 
 
 @pytest.fixture
@@ -143,8 +143,9 @@ def prepared(name: str, root: Path, tmp_path: Path) -> Environment:
     )
 
 
-def kinds(calls: list[list[str]]) -> list[str]:
-    words = [one[1] if one[1] == "venv" else one[2] for one in calls]
+def pop_kinds(calls: list[list[str]]) -> list[str]:
+    """The kind of each recorded command, which are then forgotten."""
+    words = [call[1] if call[1] == "venv" else call[2] for call in calls]
     calls.clear()
     return words
 
@@ -154,51 +155,51 @@ def test_environment_of_tested_versions_is_made_once(
 ):
     found = prepared("3.11-pyqt6-0.9.2", root, tmp_path)
     assert found.version("numpy") == "2.0"
-    assert kinds(calls) == ["compile", "venv", "install", "install"]
+    assert pop_kinds(calls) == ["compile", "venv", "install", "install"]
     assert prepared("3.11-pyqt6-0.9.2", root, tmp_path) == found
-    assert kinds(calls) == []
+    assert pop_kinds(calls) == []
 
 
 @pytest.mark.parametrize("name", environments.INPUTS)
-def test_changed_requirements_make_the_environment_again(
+def test_changed_requirements_rebuild_the_environment(
     calls: list[list[str]], root: Path, tmp_path: Path, name: str
 ):
     prepared("3.11-pyqt6-0.9.2", root, tmp_path)
-    kinds(calls)
+    pop_kinds(calls)
     (root / name).write_text("second")
     prepared("3.11-pyqt6-0.9.2", root, tmp_path)
-    assert "install" in kinds(calls)
+    assert "install" in pop_kinds(calls)
 
 
-def test_newest_is_resolved_again_and_installed_only_where_the_answer_is_another(
+def test_newest_is_always_resolved_and_installed_only_if_the_result_differs(
     calls: list[list[str]], root: Path, tmp_path: Path
 ):
     prepared("newest", root, tmp_path)
-    kinds(calls)
+    pop_kinds(calls)
     prepared("newest", root, tmp_path)
-    assert kinds(calls) == ["compile"]
+    assert pop_kinds(calls) == ["compile"]
     (tmp_path / "environments" / "newest" / "installed").write_text("of other versions")
     prepared("newest", root, tmp_path)
-    assert kinds(calls) == ["compile", "venv", "install", "install"]
+    assert pop_kinds(calls) == ["compile", "venv", "install", "install"]
 
 
-def test_half_made_environment_is_made_again(
+def test_half_made_environment_is_rebuilt(
     calls: list[list[str]], root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    works = environments._call
+    working_call = environments._call
 
     def no_disk(words: list[str]) -> None:
         if "install" in words:
-            raise NotMade("No space left on device")
-        works(words)
+            raise SetupError("No space left on device")
+        working_call(words)
 
     monkeypatch.setattr(environments, "_call", no_disk)
-    with pytest.raises(NotMade, match="No space"):
+    with pytest.raises(SetupError, match="No space"):
         prepared("oldest", root, tmp_path)
-    monkeypatch.setattr(environments, "_call", works)
-    kinds(calls)
+    monkeypatch.setattr(environments, "_call", working_call)
+    pop_kinds(calls)
     prepared("oldest", root, tmp_path)
-    assert "install" in kinds(calls)
+    assert "install" in pop_kinds(calls)
 
 
 @pytest.mark.parametrize(
@@ -209,29 +210,29 @@ def test_half_made_environment_is_made_again(
         ("3.12-pyside6-0.9.2", ("--extra", "pyside6")),
     ],
 )
-def test_resolver_is_asked_for_the_cell_s_versions(
+def test_resolver_gets_the_cell_s_versions(
     calls: list[list[str]], root: Path, tmp_path: Path, name: str, words: tuple[str, str]
 ):
     prepared(name, root, tmp_path)
-    [asked] = [one for one in calls if "compile" in one]
-    assert words in list(itertools.pairwise(asked))
-    pinned = str(root / "constraints.txt") in asked
+    [resolution] = [call for call in calls if "compile" in call]
+    assert words in list(itertools.pairwise(resolution))
+    pinned = str(root / "constraints.txt") in resolution
     assert pinned == (CELLS[name].versions == "tested")
     wanted = (tmp_path / "environments" / name / "wanted.txt").read_text()
     assert wanted == ("napari==0.9.2\n" if CELLS[name].napari else "")
 
 
-def test_program_that_fails_gives_the_end_of_its_own_words():
+def test_failed_program_s_output_is_the_error_message():
     program = "import sys; print('no numpy fits', file=sys.stderr); sys.exit(3)"
-    with pytest.raises(NotMade, match="no numpy fits"):
+    with pytest.raises(SetupError, match="no numpy fits"):
         environments._call([sys.executable, "-c", program])
 
 
-def test_index_that_was_named_for_pip_is_the_resolver_s_too(monkeypatch: pytest.MonkeyPatch):
+def test_index_configured_for_pip_is_passed_to_uv(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PIP_INDEX_URL", "of-our-own")
     monkeypatch.delenv("UV_DEFAULT_INDEX", raising=False)
     program = "import os, sys; sys.exit(os.environ['UV_DEFAULT_INDEX'])"
-    with pytest.raises(NotMade, match="of-our-own"):
+    with pytest.raises(SetupError, match="of-our-own"):
         environments._call([sys.executable, "-c", program])
 
 
@@ -239,7 +240,7 @@ def test_index_that_was_named_for_pip_is_the_resolver_s_too(monkeypatch: pytest.
 
 
 def run_of(tmp_path: Path, source: str, *arguments: str) -> Outcome:
-    """A cell whose environment is this one, run on one file of tests."""
+    """Run one file of tests in a cell whose environment is this one."""
     (tmp_path / "test_it.py").write_text(source)
     results = tmp_path / "results"
     results.mkdir()
@@ -274,18 +275,18 @@ def test_passed_failed_and_skipped_are_counted_apart(tmp_path: Path):
 
 
 @pytest.mark.slow
-def test_run_that_tested_nothing_is_not_good(tmp_path: Path):
+def test_run_without_a_test_is_not_good(tmp_path: Path):
     assert not run_of(tmp_path, "def test_a(): pass\n", "-k", "no_such_test").is_good
 
 
 @pytest.mark.slow
-def test_run_that_died_is_told_from_one_that_passed(tmp_path: Path):
+def test_run_that_died_is_not_taken_for_one_that_passed(tmp_path: Path):
     outcome = run_of(tmp_path, "import os\ndef test_a(): os._exit(0)\n")
     assert not outcome.is_good
-    assert "before it had counted" in outcome.reason
+    assert "before it wrote its results" in outcome.reason
 
 
-def test_program_that_does_not_load_is_one_failed_cell_and_does_not_end_the_matrix(tmp_path: Path):
+def test_program_that_does_not_load_fails_only_its_cell(tmp_path: Path):
     broken = tmp_path / "python"
     broken.write_text("#!/bin/sh\necho 'ImportError: of a library' >&2\nexit 1\n")
     broken.chmod(0o755)
@@ -305,7 +306,7 @@ def test_table_has_the_version_of_either_qt_binding(cell: str, resolved: str, qt
     assert runs.versions_of(CELLS[cell], Environment(Path(sys.executable), resolved))["qt"] == qt
 
 
-def test_run_has_homes_of_its_own_and_the_installed_weights(
+def test_run_has_separate_home_folders_and_the_installed_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     weights = tmp_path / "weights"
@@ -313,7 +314,7 @@ def test_run_has_homes_of_its_own_and_the_installed_weights(
     homes = tmp_path / "homes"
     homes.mkdir()
     cell = CELLS["3.13-pyside6-0.9.2"]
-    found = runs.surroundings(cell, str(weights), homes)
+    found = runs.run_variables(cell, str(weights), homes)
     for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
         assert Path(found[name]).parent == homes
     assert found["NAPARI_MEDSAM_HOME"] == str(weights)
@@ -322,7 +323,7 @@ def test_run_has_homes_of_its_own_and_the_installed_weights(
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Xvfb is Linux's")
-def test_each_run_has_a_screen_of_its_own(monkeypatch: pytest.MonkeyPatch):
+def test_each_run_has_a_separate_screen(monkeypatch: pytest.MonkeyPatch):
     environment = Environment(Path("python"), "")
     words = (CELLS["newest"], environment, ["-x"], Path("a.xml"))
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
@@ -332,7 +333,7 @@ def test_each_run_has_a_screen_of_its_own(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.parametrize(("napari", "n_ignored"), [("0.6.6", 4), ("0.9.2", 0), ("0.10.0rc1", 0)])
-def test_no_warning_is_overlooked_but_those_of_the_oldest_napari(napari: str, n_ignored: int):
+def test_only_warnings_of_the_oldest_napari_are_ignored(napari: str, n_ignored: int):
     environment = Environment(Path("python"), f"napari=={napari}\n")
     words = runs.command(CELLS["newest"], environment, [], Path("a.xml"))
     assert words.count("-W") == n_ignored
@@ -346,7 +347,7 @@ def outcome(**keywords: object) -> Outcome:
     return Outcome(CELLS["newest"], versions, **keywords)  # type: ignore[arg-type]
 
 
-def test_table_names_versions_numbers_and_reasons():
+def test_table_shows_versions_counts_and_reasons():
     text = table([outcome(passed=12, skipped=3, seconds=61.4), outcome(reason="no wheel of a")])
     lines = text.splitlines()
     assert lines[1].split()[:4] == ["newest", "3.13.0", "pyqt6", "6.11"]
@@ -372,25 +373,25 @@ def test_one_failure_fails_the_matrix(
     monkeypatch.setattr(command, "find_pythons", lambda: {"3.11": Path(sys.executable)})
     monkeypatch.setattr(command, "prepare_uv", lambda folder: Path("uv"))
     monkeypatch.setattr(command, "prepare", lambda *words: Environment(Path("python"), ""))
-    given = []
+    received = []
 
     def run(cell: plan.Cell, environment: Environment, arguments: list[str], *_: Path) -> Outcome:
-        given.append(arguments)
+        received.append(arguments)
         return Outcome(cell, {}, passed=1, failed=failed if cell.name == "newest" else 0)
 
     monkeypatch.setattr(command, "run", run)
     assert command.main(["oldest", "newest", "--jobs", "2", "--", "-x", "tests"]) == code
-    assert given == [["-x", "tests"]] * 2
-    said = capsys.readouterr().out
-    assert "newest" in said.splitlines()[-3]
-    assert "Python 3.13: not found" in said
+    assert received == [["-x", "tests"]] * 2
+    printed = capsys.readouterr().out
+    assert "newest" in printed.splitlines()[-3]
+    assert "Python 3.13: not found" in printed
 
 
-def test_environment_that_cannot_be_made_fails_with_the_reason(
+def test_environment_that_cannot_be_made_is_reported_with_the_reason(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     def prepare(*_: object) -> Environment:
-        raise NotMade("no version of openvino fits")
+        raise SetupError("no version of openvino fits")
 
     monkeypatch.setattr(command, "FOLDER", tmp_path)
     monkeypatch.setattr(command, "find_pythons", lambda: {"3.11": Path(sys.executable)})
@@ -403,10 +404,10 @@ def test_environment_that_cannot_be_made_fails_with_the_reason(
 # --- package indexes ---------------------------------------------------------------------
 
 
-def test_settings_of_pip_are_uv_s_too_and_uv_s_own_count_more(
+def test_pip_settings_are_passed_to_uv_and_uv_s_own_take_precedence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """A file of pip's, one of its variables, and what a program started by the matrix gets."""
+    """From pip's settings file and variables to the environment of a program that is started."""
     for name in [name for name in os.environ if name.startswith(("PIP_", "UV_"))]:
         monkeypatch.delenv(name)
     settings = tmp_path / "pip.conf"
@@ -429,11 +430,11 @@ def test_settings_of_pip_are_uv_s_too_and_uv_s_own_count_more(
         "UV_FIND_LINKS": "/of-uv",
         "UV_PYTHON_DOWNLOADS": "never",
     }
-    assert indexes.as_uv("install.find-links='/b\\n/c'\nglobal.find-links='/a'") == {
+    assert indexes.uv_variables("install.find-links='/b\\n/c'\nglobal.find-links='/a'") == {
         "UV_FIND_LINKS": "/b,/c"
     }
 
 
-def test_without_pip_uv_has_its_own_settings_alone(monkeypatch: pytest.MonkeyPatch):
+def test_without_pip_uv_has_only_its_own_settings(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(indexes.sys, "executable", shutil.which("false"))
-    assert indexes.of_pip() == {}
+    assert indexes.pip_settings_for_uv() == {}

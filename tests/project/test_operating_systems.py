@@ -1,4 +1,4 @@
-"""What differs between Windows, macOS and Linux is behind one function each; the source is read."""
+"""Only storage/ handles differences between Windows, macOS and Linux; the source is searched."""
 
 from __future__ import annotations
 
@@ -14,19 +14,29 @@ PACKAGE = PROJECT / "napari_medsam"
 STORAGE = "storage/"
 
 MOVES = {"replace", "rename", "renames", "unlink", "remove", "link", "truncate", "kill", "killpg"}
-"""Of the module os: what Windows refuses for open files, and what ends processes there."""
+"""Functions of os that Windows refuses for open files, or that end a process there."""
 PATH_MOVES = {"replace", "rename", "unlink"}
-UNIX = {"fcntl", "msvcrt", "resource", "pwd", "grp", "termios", "winreg", "_winapi", "ctypes"}
-OF_OS = {
+SYSTEM_MODULES = {
+    "fcntl",
+    "msvcrt",
+    "resource",
+    "pwd",
+    "grp",
+    "termios",
+    "winreg",
+    "_winapi",
+    "ctypes",
+}
+SYSTEM_NAMES = {
     "getuid", "geteuid", "getgid", "fork", "forkpty", "statvfs", "sched_getaffinity",
     "sched_setaffinity", "uname", "getloadavg", "mkfifo", "setsid", "name", "O_BINARY",
 }  # fmt: skip
-"""Of the module os: what another system lacks, and which system it is."""
+"""Names of os that another system lacks, or that identify the system."""
 
 ALLOWED = {
-    # In a folder of its own, which nobody else has, or which is put in place as a whole later.
+    # Into a folder that no other process uses, or that is later moved into place as a whole.
     ("formats/pictures/coco.py", "write"): "the temporary file of write_labels",
-    ("offline_kit/build.py", "write"): "a kit's files; SHA256SUMS makes it whole",
+    ("offline_kit/build.py", "write"): "a kit's files; SHA256SUMS shows that it is complete",
     ("models/store/store.py", "write"): "into .incoming, moved into place by move_into_place",
     ("models/checkpoints/read.py", "write"): "into .incoming, moved into place by move_into_place",
     (
@@ -34,25 +44,24 @@ ALLOWED = {
         "write",
     ): "into .incoming, moved into place by move_into_place",
     ("models/store/pip_download.py", "write"): "pip's log, in .incoming",
-    ("formats/dicom/input_files.py", "write"): "a zip's files, in a temporary folder",
-    # The temporary file that `replacing` gives.
+    # Into the temporary file that `replacing` returns.
     ("batch/challenge/efficiency.py", "write"): "in replacing",
     ("batch/challenge/evaluate.py", "write"): "in replacing",
     ("batch/cohort/summary.py", "write"): "in replacing",
     ("engine/inference/embedding_disk_cache.py", "write"): "in replacing",
     ("formats/common/label_table.py", "write"): "in replacing",
-    # Guarded: the code asks first whether it is there.
+    # Guarded: the code first checks whether it exists.
     ("diagnostics/machine.py", "/proc"): "is_file first",
-    ("ui/napari_support/release_memory.py", "ctypes"): "glibc's, on Linux alone",
-    ("ui/napari_support/release_memory.py", "sys.platform"): "glibc's, on Linux alone",
-    ("diagnostics/display_probe.py", "sys.platform"): "an X server is asked about on Linux alone",
-    ("offline_kit/platforms.py", "sys.platform"): "which wheels this machine takes",
+    ("ui/napari_support/release_memory.py", "ctypes"): "glibc's, only on Linux",
+    ("ui/napari_support/release_memory.py", "sys.platform"): "glibc's, only on Linux",
+    ("diagnostics/display_probe.py", "sys.platform"): "an X server is searched for only on Linux",
+    ("offline_kit/platforms.py", "sys.platform"): "which wheels fit this machine",
 }
-"""Exceptions with their reasons; a reason that no longer holds is an error too."""
+"""Exceptions with their reasons; an exception that is no longer needed is an error too."""
 
 
-def found() -> set[tuple[str, str]]:
-    """File and kind of every place that knows how a system behaves."""
+def system_uses() -> set[tuple[str, str]]:
+    """File and kind of every use of something that differs between systems."""
     return {
         (name, kind)
         for path in sorted(PACKAGE.rglob("*.py"))
@@ -62,16 +71,16 @@ def found() -> set[tuple[str, str]]:
 
 
 def kinds(tree: ast.AST) -> Iterator[str]:
-    """What a module does that belongs into storage/."""
+    """The kinds of use in a module that belong into storage/."""
     for node in ast.walk(tree):
         match node:
             case ast.Import(names=names):
-                yield from (one.name for one in names if one.name.split(".")[0] in UNIX)
+                yield from (a.name for a in names if a.name.split(".")[0] in SYSTEM_MODULES)
             case ast.ImportFrom(module="os", names=names):
-                yield from (f"os.{one.name}" for one in names if one.name != "PathLike")
-            case ast.ImportFrom(module=str(module)) if module.split(".")[0] in UNIX:
+                yield from (f"os.{alias.name}" for alias in names if alias.name != "PathLike")
+            case ast.ImportFrom(module=str(module)) if module.split(".")[0] in SYSTEM_MODULES:
                 yield module
-            case ast.Attribute(value=ast.Name(id="os"), attr=attr) if attr in MOVES | OF_OS:
+            case ast.Attribute(value=ast.Name(id="os"), attr=attr) if attr in MOVES | SYSTEM_NAMES:
                 yield f"os.{attr}"
             case ast.Attribute(value=ast.Name(id="sys"), attr="platform"):
                 yield "sys.platform"
@@ -80,11 +89,11 @@ def kinds(tree: ast.AST) -> Iterator[str]:
             case ast.Call(func=ast.Attribute(value=owner, attr=attr)) as call:
                 yield from kinds_of_call(call, owner, attr)
             case ast.Call(func=ast.Name(id="open")) as call:
-                yield from opened(call, call.args[1:])
+                yield from kinds_of_open(call, call.args[1:])
 
 
 def kinds_of_call(call: ast.Call, owner: ast.expr, attr: str) -> Iterator[str]:
-    keywords = {one.arg for one in call.keywords}
+    keywords = {keyword.arg for keyword in call.keywords}
     module = owner.id if isinstance(owner, ast.Name) else ""
     if module in ("os", "dataclasses"):
         return
@@ -103,33 +112,35 @@ def kinds_of_call(call: ast.Call, owner: ast.expr, attr: str) -> Iterator[str]:
             yield "a console window"
     if attr in ("Process", "Pool") and module == "multiprocessing":
         yield "no spawn"
-    if attr == "get_context" and [ast.literal_eval(one) for one in call.args] != ["spawn"]:
+    if attr == "get_context" and [ast.literal_eval(argument) for argument in call.args] != [
+        "spawn"
+    ]:
         yield "no spawn"
     if attr == "TemporaryDirectory":
         yield "TemporaryDirectory"
     if attr == "open" and module not in ("gzip", "zipfile", "Image", "archive", "tarfile", "case"):
-        yield from opened(call, call.args)
+        yield from kinds_of_open(call, call.args)
 
 
-def opened(call: ast.Call, modes: list[ast.expr]) -> Iterator[str]:
-    words = [one.value for one in modes if isinstance(one, ast.Constant)]
-    mode = next((one for one in words if isinstance(one, str)), "r")
-    if any(isinstance(one, ast.Constant) and one.value is None for one in modes):
+def kinds_of_open(call: ast.Call, modes: list[ast.expr]) -> Iterator[str]:
+    values = [node.value for node in modes if isinstance(node, ast.Constant)]
+    mode = next((value for value in values if isinstance(value, str)), "r")
+    if None in values:
         return
     if set(mode) <= set("rwxab+t"):
         if set(mode) & set("wxa+"):
             yield "write"
-        if "b" not in mode and words and not any(k.arg == "encoding" for k in call.keywords):
+        if "b" not in mode and values and not any(k.arg == "encoding" for k in call.keywords):
             yield "no encoding"
 
 
-def test_only_storage_knows_how_systems_differ() -> None:
-    unknown = found() - ALLOWED.keys()
-    assert not unknown, "use napari_medsam.storage, or say in ALLOWED why not"
+def test_only_storage_handles_differences_between_systems() -> None:
+    unknown = system_uses() - ALLOWED.keys()
+    assert not unknown, "use napari_medsam.storage, or add an exception with its reason to ALLOWED"
 
 
-def test_every_exception_still_has_its_reason() -> None:
-    assert not ALLOWED.keys() - found()
+def test_every_exception_is_still_needed() -> None:
+    assert not ALLOWED.keys() - system_uses()
 
 
 @pytest.mark.parametrize(
@@ -156,7 +167,7 @@ def test_every_exception_still_has_its_reason() -> None:
         ("multiprocessing.get_context('fork')", "no spawn"),
     ],
 )
-def test_each_difference_is_seen(source: str, kind: str) -> None:
+def test_each_difference_is_found(source: str, kind: str) -> None:
     assert kind in set(kinds(ast.parse(source)))
 
 
@@ -171,11 +182,11 @@ def test_each_difference_is_seen(source: str, kind: str) -> None:
         "multiprocessing.get_context('spawn')",
     ],
 )
-def test_what_every_system_does_alike_is_not_blamed(source: str) -> None:
+def test_code_without_differences_is_accepted(source: str) -> None:
     assert not set(kinds(ast.parse(source)))
 
 
 def test_spawned_workers_can_import_what_they_run() -> None:
-    """`python -m napari_medsam` starts again in every worker that is spawned."""
+    """A spawned worker imports `napari_medsam.__main__` again, which must not start the program."""
     text = (Path(PACKAGE) / "__main__.py").read_text(encoding="utf-8")
     assert 'if __name__ == "__main__":' in text

@@ -1,4 +1,4 @@
-"""What the README and the manual say holds."""
+"""The statements of the README and the manual are true."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_python_lines_run_and_find_the_kidney(tmp_path: Path, weights_path: Path
 
 def test_table_of_models_is_the_catalogue_s():
     text = (PROJECT / "docs" / "models.md").read_text(encoding="utf-8")
-    assert markdown_table() in text, "print it again: napari-medsam models list --markdown"
+    assert markdown_table() in text, "insert the output of napari-medsam models list --markdown"
 
 
 def test_models_of_the_readme_are_in_the_catalogue():
@@ -61,7 +61,7 @@ def test_models_of_the_readme_are_in_the_catalogue():
     assert f"All {len(CATALOGUE)}\nmodels" in section
 
 
-def test_every_command_stands_in_the_manual():
+def test_every_command_and_option_is_in_the_manual():
     manual = (PROJECT / "docs" / "command-line.md").read_text(encoding="utf-8")
     group = get_command(app)
     assert all(f"| `{name}" in manual for name in group.commands)
@@ -74,11 +74,11 @@ def test_every_command_stands_in_the_manual():
     assert all(f"`{option}" in manual for option in options)
 
 
-def test_research_use_is_said_up_front():
+def test_research_use_is_stated_at_the_beginning():
     assert "For research use only. Not a medical device." in README[:1000]
 
 
-def test_every_format_stands_in_the_manual():
+def test_every_format_is_in_the_manual():
     manual = (PROJECT / "docs" / "formats.md").read_text(encoding="utf-8")
     missing = [suffix for suffix in (*SUFFIXES, *BY_SUFFIX) if suffix not in manual]
     assert not missing

@@ -1,4 +1,4 @@
-"""What goes with a release: versions, citation, forms, workflows, the conda recipe, the icon."""
+"""Files around a release: versions, citation, forms, workflows, conda recipe, icon."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.conftest import PROJECT
 
 FORMS = sorted((PROJECT / ".github" / "ISSUE_TEMPLATE").glob("[0-9]*.yml"))
 WORKFLOWS = sorted((PROJECT / ".github" / "workflows").glob("*.yml"))
-ABOUT = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
+PYPROJECT = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
 def read_yaml(path: Path) -> Any:
@@ -30,7 +30,7 @@ def read_yaml(path: Path) -> Any:
 
 
 def recipe() -> dict[str, Any]:
-    """The conda recipe with its `${{ }}` filled in."""
+    """The conda recipe with its `${{ }}` replaced by their values."""
     text = (PROJECT / "recipe" / "recipe.yaml").read_text(encoding="utf-8")
     for name, value in yaml.safe_load(text)["context"].items():
         text = text.replace(f"${{{{ {name} }}}}", value)
@@ -56,7 +56,7 @@ def test_changes_are_listed_newest_first():
     assert numbers == sorted(set(numbers), reverse=True)
 
 
-# --- files that others read ---------------------------------------------------------------
+# --- files that other programs read ------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -91,23 +91,23 @@ def test_workflow_runs_only_pinned_actions_and_has_no_secrets(path: Path):
 
 
 @pytest.mark.parametrize("path", FORMS, ids=lambda path: path.name)
-def test_form_warns_of_patient_data(path: Path):
+def test_form_warns_against_patient_data(path: Path):
     assert "No patient data, please" in path.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", ["1-bug", "2-wrong-mask"])
-def test_form_of_a_fault_asks_for_the_doctor_and_for_a_last_look(name: str):
+def test_form_of_a_bug_requires_doctor_output_and_a_privacy_check(name: str):
     fields = read_yaml(PROJECT / ".github" / "ISSUE_TEMPLATE" / f"{name}.yml")["body"]
-    must = {
+    required = {
         field["id"]: field
         for field in fields
         if field.get("validations", {}).get("required") or field["type"] == "checkboxes"
     }
-    assert "`napari-medsam doctor`" in must["doctor"]["attributes"]["label"]
-    assert must["privacy"]["attributes"]["options"][0]["required"]
+    assert "`napari-medsam doctor`" in required["doctor"]["attributes"]["label"]
+    assert required["privacy"]["attributes"]["options"][0]["required"]
 
 
-def test_contributing_leads_on():
+def test_links_of_contributing_exist():
     text = (PROJECT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     for link in re.findall(r"\]\(([^)]+)\)", text):
         assert (PROJECT / link).is_file()
@@ -123,45 +123,45 @@ def conda(requirement: str) -> tuple[str, SpecifierSet]:
 
 
 def pip(requirement: str) -> tuple[str, SpecifierSet]:
-    one = Requirement(requirement)
-    assert one.marker is None, "conda's noarch packages have no markers; say how conda gets it"
-    return canonicalize_name(one.name), one.specifier
+    parsed = Requirement(requirement)
+    assert parsed.marker is None, "conda's noarch packages cannot have markers"
+    return canonicalize_name(parsed.name), parsed.specifier
 
 
-def test_recipe_needs_what_the_wheel_needs():
-    python = ("python", SpecifierSet(ABOUT["project"]["requires-python"]))
-    wanted = dict([python, *map(pip, ABOUT["project"]["dependencies"])])
-    assert dict(map(conda, recipe()["requirements"]["run"])) == wanted
+def test_recipe_has_the_requirements_of_the_wheel():
+    python = ("python", SpecifierSet(PYPROJECT["project"]["requires-python"]))
+    expected = dict([python, *map(pip, PYPROJECT["project"]["dependencies"])])
+    assert dict(map(conda, recipe()["requirements"]["run"])) == expected
 
 
-def test_recipe_builds_with_what_the_wheel_is_built_with():
-    wanted = dict(map(pip, ABOUT["build-system"]["requires"]))
-    host = [one for one in recipe()["requirements"]["host"] if not one.startswith("python ")]
-    assert {**wanted, "pip": SpecifierSet()} == dict(map(conda, host))
+def test_recipe_has_the_build_requirements_of_the_wheel():
+    expected = dict(map(pip, PYPROJECT["build-system"]["requires"]))
+    host = [line for line in recipe()["requirements"]["host"] if not line.startswith("python ")]
+    assert {**expected, "pip": SpecifierSet()} == dict(map(conda, host))
 
 
-def test_recipe_is_of_pure_python_with_our_program_and_licence():
-    found, project = recipe(), ABOUT["project"]
-    assert found["build"]["noarch"] == "python"
-    [script] = found["build"]["python"]["entry_points"]
+def test_recipe_is_pure_python_with_our_entry_point_and_licence():
+    conda_recipe, project = recipe(), PYPROJECT["project"]
+    assert conda_recipe["build"]["noarch"] == "python"
+    [script] = conda_recipe["build"]["python"]["entry_points"]
     assert dict([script.split(" = ")]) == project["scripts"]
-    assert found["about"]["license"] == project["license"]
-    assert [found["about"]["license_file"]] == project["license-files"]
-    assert found["about"]["summary"] == project["description"]
-    assert (PROJECT / "recipe" / found["source"]["path"]).resolve() == PROJECT
+    assert conda_recipe["about"]["license"] == project["license"]
+    assert [conda_recipe["about"]["license_file"]] == project["license-files"]
+    assert conda_recipe["about"]["summary"] == project["description"]
+    assert (PROJECT / "recipe" / conda_recipe["source"]["path"]).resolve() == PROJECT
 
 
-# --- what napari's list of plugins shows ----------------------------------------------------
+# --- napari's list of plugins ---------------------------------------------------------------
 
 
 def test_classifiers_name_napari_and_every_python_allowed():
-    project = ABOUT["project"]
+    project = PYPROJECT["project"]
     assert "Framework :: napari" in project["classifiers"]
     assert "Typing :: Typed" in project["classifiers"]
     allowed = SpecifierSet(project["requires-python"])
     versions = [f"3.{minor}" for minor in range(30) if f"3.{minor}.5" in allowed]
-    named = [one.rpartition(" ")[2] for one in project["classifiers"] if ":: 3." in one]
-    assert named == versions
+    listed = [line.rpartition(" ")[2] for line in project["classifiers"] if ":: 3." in line]
+    assert listed == versions
 
 
 def test_icon_is_square_and_large_enough():
@@ -174,7 +174,7 @@ def test_icon_is_square_and_large_enough():
 
 
 def test_no_qt_add_on_is_used():
-    """The extra `pyside6` installs Qt's essentials alone."""
+    """The extra `pyside6` installs only Qt's essentials."""
     essentials = {"QtCore", "QtGui", "QtWidgets", "QtSvg", "QtTest", "QtOpenGL", "QtOpenGLWidgets"}
     used = set()
     for path in (PROJECT / "napari_medsam").rglob("*.py"):

@@ -1,4 +1,4 @@
-"""The set-up scripts: valid sh, executable, and they install again exactly when they must."""
+"""The scripts are valid sh and executable, and install again exactly when they must."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_script_is_valid_sh(script: str):
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_script_can_be_run(script: str):
+def test_script_is_executable(script: str):
     assert os.access(PROJECT / script, os.X_OK)
     assert (PROJECT / script).read_text().startswith("#!/bin/sh\n")
 
@@ -47,7 +47,7 @@ def test_script_can_be_run(script: str):
         *(".github/workflows/test.yml", ".github/workflows/newest.yml"),
     ],
 )
-def test_no_registry_s_address_is_written_down(name: str):
+def test_file_contains_no_address_of_a_package_index(name: str):
     text = (PROJECT / name).read_text()
     assert not re.search(r"https?://|--(extra-)?index-url|--find-links", text)
 
@@ -61,7 +61,7 @@ def test_every_constraint_is_one_exact_version():
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A project in a path with a space, whose environment is this one and whose pip notes calls."""
+    """A project whose path has a space, with this environment and a fake pip that counts calls."""
     root = tmp_path / "my projects" / "napari-medsam"
     (root / "script").mkdir(parents=True)
     shutil.copy(PROJECT / "script" / "setup", root / "script" / "setup")
@@ -82,7 +82,7 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def set_up(root: Path, extra: str = "test,pyqt6", **environment: str) -> int:
-    """Run script/setup without its system packages; how often pip has been called so far."""
+    """Run script/setup without its system packages; return the number of calls of pip so far."""
     program = f"""
         root='{root}' extra={extra}
         command() {{ case "$2" in dpkg-query) return 1 ;; esac; builtin_command "$@"; }}
@@ -108,17 +108,17 @@ def test_changed_requirements_are_installed_again(checkout: Path, name: str):
     assert set_up(checkout) == 2
 
 
-def test_environment_for_tests_is_enough_to_run(checkout: Path):
+def test_environment_for_tests_suffices_to_run(checkout: Path):
     set_up(checkout, "test,pyqt6")
     assert set_up(checkout, "pyqt6") == 1
 
 
-def test_environment_to_run_is_not_enough_for_tests(checkout: Path):
+def test_environment_to_run_does_not_suffice_for_tests(checkout: Path):
     set_up(checkout, "pyqt6")
     assert set_up(checkout, "test,pyqt6") == 2
 
 
-def test_environment_for_tests_is_not_enough_for_the_manual(checkout: Path):
+def test_environment_for_tests_does_not_suffice_for_the_manual(checkout: Path):
     set_up(checkout, "test,pyqt6")
     assert set_up(checkout, "docs") == 2
     assert set_up(checkout, "docs") == 2
@@ -140,10 +140,10 @@ def test_failed_installation_is_tried_again(checkout: Path):
 
 
 @pytest.mark.parametrize(
-    ("of_tests", "of_newest", "code"), [(0, 0, 0), (7, 0, 7), (0, 1, 1), (7, 1, 7)]
+    ("test_status", "newest_status", "code"), [(0, 0, 0), (7, 0, 7), (0, 1, 1), (7, 1, 7)]
 )
 def test_continuous_integration_ends_with_pytest_s_closing_line(
-    tmp_path: Path, of_tests: int, of_newest: int, code: int
+    tmp_path: Path, test_status: int, newest_status: int, code: int
 ):
     root = tmp_path / "a b"
     (root / ".ci").mkdir(parents=True)
@@ -152,11 +152,11 @@ def test_continuous_integration_ends_with_pytest_s_closing_line(
     (root / ".venv-matrix" / "results" / "newest.log").write_text("== 9 failed in 1.0s ==\n")
     shutil.copy(PROJECT / ".ci" / "run", root / ".ci" / "run")
     line = "==== 1 failed, 12 passed, 3 skipped in 4.56s ===="
-    for name, words, status in (("test", line, of_tests), ("matrix", "a table", of_newest)):
+    for name, words, status in (("test", line, test_status), ("matrix", "a table", newest_status)):
         fake = root / "script" / name
         fake.write_text(f"#!/bin/sh\necho '{words}'\necho late\nexit {status}\n")
         fake.chmod(0o755)
     done = subprocess.run([root / ".ci" / "run"], capture_output=True, text=True, check=False)
     assert done.returncode == code
     assert done.stdout.splitlines()[-1] == line
-    assert ("9 failed in 1.0s" in done.stdout) == bool(of_newest)
+    assert ("9 failed in 1.0s" in done.stdout) == bool(newest_status)

@@ -1,4 +1,4 @@
-"""A file is replaced whole or not at all, also where Windows' rules hold."""
+"""A file is replaced completely or not at all, also under Windows' rules."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FOREVER = 1000
 
 @pytest.fixture(autouse=True)
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The pauses between tries, which take no time here."""
+    """The pauses between attempts, which take no time here."""
     found: list[float] = []
     monkeypatch.setattr(atomic_write.time, "sleep", found.append)
     return found
@@ -41,7 +41,7 @@ def target(tmp_path: Path) -> Path:
 
 
 def refuse(monkeypatch: pytest.MonkeyPatch, name: str, times: int, winerror: int) -> None:
-    """Let `os.<name>` fail as on Windows, so many times."""
+    """Let `os.<name>` fail as on Windows, `times` times."""
     real, left = getattr(os, name), [times]
 
     def act(*paths: object, **keywords: object) -> None:
@@ -88,7 +88,7 @@ def test_file_that_a_program_keeps_open_is_unchanged_and_named(
     winerror: int,
     sentence: str,
 ) -> None:
-    """Windows' number 5 has other reasons too, which the sentence leaves open."""
+    """Windows' error 5 can have other reasons; the message leaves them open."""
     refuse(monkeypatch, "replace", FOREVER, winerror)
     with pytest.raises(FileInUse, match=sentence):
         write_text(target, "after")
@@ -102,20 +102,20 @@ def test_write_protected_file_is_not_called_open(
 ) -> None:
     target.chmod(0o444)
     refuse(monkeypatch, "replace", FOREVER, 5)
-    with pytest.raises(PermissionError) as told:
+    with pytest.raises(PermissionError) as error:
         write_text(target, "after")
-    assert not isinstance(told.value, FileInUse)
+    assert not isinstance(error.value, FileInUse)
     assert pauses == []
 
 
 def test_file_that_is_not_there_is_not_called_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The folder may not be written to: nobody can close anything."""
+    """The folder may be write-protected: then there is no program to close."""
     refuse(monkeypatch, "replace", FOREVER, 5)
-    with pytest.raises(PermissionError) as told:
+    with pytest.raises(PermissionError) as error:
         write_text(tmp_path / "new.csv", "after")
-    assert not isinstance(told.value, FileInUse)
+    assert not isinstance(error.value, FileInUse)
     assert names(tmp_path) == []
 
 
@@ -188,7 +188,7 @@ def test_deleting_what_is_not_there_is_no_fault(tmp_path: Path) -> None:
 
 def test_sweep_removes_what_killed_programs_left_and_nothing_else(tmp_path: Path) -> None:
     keep = [".hidden.nii.gz", "labels.nii.gz", ".part-list.txt"]
-    left = [".part-0123abcd.nii.gz", f".{'0a' * 16}.csv"]  # of this version and of the first
+    left = [".part-0123abcd.nii.gz", f".{'0a' * 16}.csv"]  # of this version and of version 0.1
     for name in (*keep, *left):
         (tmp_path / name).write_text("")
     sweep(tmp_path)
@@ -199,7 +199,7 @@ def test_sweep_removes_what_killed_programs_left_and_nothing_else(tmp_path: Path
 def test_windows_rules_refuse_what_windows_refuses(
     target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The rules the other tests rely on are enforced."""
+    """The rules on which the other tests rely are enforced."""
     refused = windows_rules.enforce(monkeypatch)
     fresh = target.with_name("fresh")
     fresh.write_text("after")

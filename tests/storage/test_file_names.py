@@ -1,4 +1,4 @@
-"""Names that are one file, or none, on another system."""
+"""Names that mean the same file, or are forbidden, on another system."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def test_names_that_differ_have_keys_that_differ() -> None:
         ("Nul .txt", "device"),
         ("com3.csv", "device"),
         ("LPT¹", "device"),
-        ("liver:1.nii.gz", "with :"),
-        ("a?b*.csv", r"with \* \?"),
+        ("liver:1.nii.gz", "contain :"),
+        ("a?b*.csv", r"contain \* \?"),
         ("a\tb", "control character"),
         ("labels.", "drops a dot or space"),
         ("labels ", "drops a dot or space"),
@@ -74,4 +74,4 @@ def test_long_path_is_explained_on_windows_alone(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(file_names, "is_windows", lambda: True)
     assert is_too_long(path)
     assert not is_too_long(Path("/short/labels.nii.gz"))
-    assert f"{len(str(path))} characters, and Windows takes 259" in too_long(path)
+    assert f"{len(str(path))} characters, and Windows allows 259" in too_long(path)

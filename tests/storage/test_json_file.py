@@ -1,4 +1,4 @@
-"""Settings and records are small JSON; what is not, counts as damaged."""
+"""Settings and records are small JSON files; anything else counts as damaged."""
 
 from __future__ import annotations
 

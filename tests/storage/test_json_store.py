@@ -1,4 +1,4 @@
-"""A JSON object is read whole or as empty, and a failed write lasts until the program ends."""
+"""A JSON object is read completely or as empty; a failed write lasts until the program ends."""
 
 from __future__ import annotations
 

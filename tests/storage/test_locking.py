@@ -1,4 +1,4 @@
-"""A lock is one process's, on Windows too, and a disk that cannot lock is not waited for."""
+"""Only one process holds a lock, also on Windows; a disk that cannot lock is an error."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from napari_medsam.storage.errors import Cancelled
 
 
 class Msvcrt(types.ModuleType):
-    """Windows' module: one byte, and two handles of one process exclude each other too."""
+    """Windows' module: locks one byte; two handles of one process also exclude each other."""
 
     LK_NBLCK, LK_UNLCK = 2, 0
 

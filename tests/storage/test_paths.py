@@ -1,4 +1,4 @@
-"""Paths that were written down on another system, and those that SQLite gets."""
+"""Paths that were written on another system, and paths for SQLite."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_umlaut_is_found_however_it_is_encoded(tmp_path: Path, on_disk: str, wri
 
 
 def test_two_names_that_look_alike_are_not_guessed_between(tmp_path: Path) -> None:
-    """Both codings are there in part, and neither is the one that was written."""
+    """Each name is partly composed and partly decomposed; neither is the written one."""
     e_acute_dot = ("é\u0323", "e\u0323\u0301")
     for name in e_acute_dot:
         (tmp_path / f"{name}.nii").write_text("")
@@ -78,7 +78,7 @@ def test_sqlite_gets_no_host_and_nothing_it_would_read_as_a_query(path: PurePath
 
 
 def test_sqlite_refuses_what_pathlib_makes_of_a_share_and_opens_ours(tmp_path: Path) -> None:
-    """A share's two slashes are one on POSIX, so the same address can be tried here."""
+    """POSIX reads a share's two slashes as one, so the same address can be tested here."""
     path = tmp_path / "Ä b#c?d%e.db"
     with closing(sqlite3.connect(path)):
         pass

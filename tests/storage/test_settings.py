@@ -1,4 +1,4 @@
-"""What the user prefers is remembered, and a damaged file harms nothing."""
+"""The user's preferences are stored, and a damaged file has no effect."""
 
 from __future__ import annotations
 

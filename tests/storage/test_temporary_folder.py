@@ -1,4 +1,4 @@
-"""What lies in a temporary folder, such as a patient's DICOM files, does not stay."""
+"""The content of a temporary folder, such as a patient's DICOM files, is always removed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def names(folder: Path) -> list[str]:
 
 
 def left(within: Path, name: str, *, seconds_ago: float) -> Path:
-    """A folder of a version that had no locks."""
+    """A folder left by a version that had no locks."""
     folder = within / name
     folder.mkdir()
     (folder / "a.dcm").write_bytes(b"x")

@@ -1,12 +1,12 @@
-"""A user at work while memory is refused at random.
+"""Simulate a user at work while memory allocations are refused at random.
 
     python -m tests.whole_program.no_memory_run TIMES
 
-At each of 40 steps the process may take only some 10 kB to 3 MB more than it has (RLIMIT_AS), so
-an allocation fails in the model's thread, in the journal's or in the window's. Then memory is
-there again, and the labels must be those of the layer, of the counts, of the journal, and of undo
-and redo. Where a library ends the process (numpy and Qt may), the journal must hold all that was
-there after the step before. Prints how often memory ran short, and what was wrong or lost.
+In each of 40 steps the process may allocate only 10 kB to 3 MB more than it has (RLIMIT_AS), so an
+allocation fails in the thread of the model, the journal or the window. Then the limit is lifted,
+and the labels must agree with the layer, the counts, the journal, and undo and redo. If a library
+ends the process (numpy and Qt may), the journal must hold everything up to the step before. Prints
+how often memory ran short, and what was wrong or lost.
 """
 
 from __future__ import annotations
@@ -40,39 +40,39 @@ STEPS = 40
 
 
 def is_short(error: BaseException) -> bool:
-    """Whether it is one of the ways to say that there is no memory."""
+    """Whether an error reports a lack of memory."""
     words = "start new thread", "failed to map", "cannot allocate", "cannot map"
     return isinstance(error, MemoryError) or any(word in str(error) for word in words)
 
 
 class User:
     def __init__(self, desk: Desk, rng: random.Random) -> None:
-        self.desk, self.rng, self.short = desk, rng, 0
-        sys.excepthook = self._note  # as napari's, which shows it: PyQt would end the process
+        self.desk, self.rng, self.n_short = desk, rng, 0
+        sys.excepthook = self._count  # like napari's hook; without one, PyQt ends the process
 
-    def _note(self, _kind: type[BaseException], error: BaseException, _at: object) -> None:
+    def _count(self, _kind: type[BaseException], error: BaseException, _at: object) -> None:
         if not is_short(error):
             raise error
-        self.short += 1
+        self.n_short += 1
 
     def step(self) -> None:
-        deed = self.rng.choice([self.draw, self.draw, self.propagate, self.brush, self.undo])
-        room = int(10 ** self.rng.uniform(4, 6.5))
+        action = self.rng.choice([self.draw, self.draw, self.propagate, self.brush, self.undo])
+        allowance = int(10 ** self.rng.uniform(4, 6.5))
         self.desk.view.panels.clear()
         gc.collect()
-        here = psutil.Process().memory_info().vms
-        resource.setrlimit(resource.RLIMIT_AS, (here + room, resource.RLIM_INFINITY))
+        used = psutil.Process().memory_info().vms
+        resource.setrlimit(resource.RLIMIT_AS, (used + allowance, resource.RLIM_INFINITY))
         try:
-            deed()
+            action()
             let_pass(150)
         except (MemoryError, ImportError, RuntimeError) as error:
             if not is_short(error):
                 raise
-            self.short += 1
+            self.n_short += 1
         finally:
             resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
         wait_for(lambda: not any(lane.is_busy for lane in self.desk.lanes))
-        self.short += any("free memory" in panel.message for panel in self.desk.view.panels)
+        self.n_short += any("free memory" in panel.message for panel in self.desk.view.panels)
 
     def look_at(self, z: int) -> None:
         self.desk.viewer.dims.set_point(0, z * SPACING_XYZ[2])
@@ -94,10 +94,10 @@ class User:
     def undo(self) -> None:
         self.desk.controller.undo()
 
-    def wrong(self) -> str:
-        """What is not as it should be; empty where all is."""
+    def inconsistency(self) -> str:
+        """What is inconsistent; empty if nothing is."""
         desk, annotation = self.desk, self.desk.annotation
-        desk.controller.refresh()  # as with whatever the user does next
+        desk.controller.refresh()  # as any further action of the user does
         labels, case = desk.labels.copy(), desk.controller.case
         if annotation.open_event is not None:
             return "an edit is open"
@@ -105,18 +105,18 @@ class User:
             desk.controller.undo()
             desk.controller.redo()
             if not np.array_equal(desk.labels, labels):
-                return "undo and redo do not lead back"
+                return "undo and redo do not restore the labels"
         if not np.array_equal(annotation.labels, labels):
             return "the layer shows other labels"
         for label in annotation.table:
             if annotation.voxel_count(label.number) != np.count_nonzero(labels == label.number):
-                return "the count is another"
+                return "a wrong count of voxels"
         journal = desk.controller.journals.of(case)
         if journal is None or journal.writer is None or not journal.writer.wait():
             return "the journal has ended"
-        with JournalDatabase(journal.writer.path) as book:
-            written = read_history(book).annotation.labels
-        return "" if np.array_equal(written, labels) else "the journal tells other labels"
+        with JournalDatabase(journal.writer.path) as database:
+            written = read_history(database).annotation.labels
+        return "" if np.array_equal(written, labels) else "the journal holds other labels"
 
 
 def ellipsoid() -> np.ndarray:
@@ -126,10 +126,13 @@ def ellipsoid() -> np.ndarray:
 
 
 def grow_stack() -> None:
-    """The stack counts too, and where it cannot grow Linux kills: by C's recursion, beforehand."""
+    """Grow the stack in advance, by recursion in C.
+
+    The stack counts too, and Linux kills a process whose stack cannot grow.
+    """
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(30_000)
-    # From 3.12 on Python counts C's recursion by itself, to a limit that differs by version.
+    # From 3.12 on Python limits the recursion of C, by a number that differs between versions.
     for depth in (10_000, 4_900, 2_400, 1_200, 600):
         with contextlib.suppress(RecursionError):
             json.loads("[" * depth + "]" * depth)
@@ -142,7 +145,7 @@ def child(seed: int, folder: Path) -> None:
     names = ("CACHE", "JOURNALS", "HOME", "CONFIG", "SETTINGS")
     os.environ.update({f"NAPARI_MEDSAM_{name}": str(folder / name.lower()) for name in names})
     app = QApplication([])
-    assert give_back_large_arrays()  # so that large arrays are asked of the system each time
+    assert give_back_large_arrays()  # so that each large array is a new allocation
     desk = make_desk(Jobs)
     desk.open(image_layer(ellipsoid()))
     wait_for(lambda: desk.controller.desk.state.state == "ready")
@@ -151,29 +154,29 @@ def child(seed: int, folder: Path) -> None:
     wait_for(lambda: desk.labels.any())
     for _ in range(STEPS):
         user.step()
-        wrong = user.wrong()
-        print(json.dumps({"wrong": wrong, "short": user.short, **told(folder)}), flush=True)
+        report = {"wrong": user.inconsistency(), "short": user.n_short}
+        print(json.dumps({**report, **journal_state(folder)}), flush=True)
     desk.controller.close()
     del app
 
 
-def told(folder: Path) -> dict[str, int]:
-    """What the journal holds: how many steps, and a checksum of the labels after them."""
+def journal_state(folder: Path) -> dict[str, int]:
+    """The number of steps in the journal, and a checksum of the labels after them."""
     (path,) = (folder / "journals").glob("*.journal")
-    with JournalDatabase(path) as book:
-        labels = read_history(book).annotation.labels
-        return {"rows": book.n_rows, "labels": zlib.crc32(labels)}
+    with JournalDatabase(path) as database:
+        labels = read_history(database).annotation.labels
+        return {"rows": database.n_rows, "labels": zlib.crc32(labels)}
 
 
-class Found(NamedTuple):
+class Outcome(NamedTuple):
     """How often memory ran short, whether a library ended the process, what was wrong or lost."""
 
-    short: int
+    n_short: int
     died: bool
     wrong: list[str]
 
 
-def survive(seed: int) -> Found:
+def run_once(seed: int) -> Outcome:
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
             [sys.executable, "-m", "tests.whole_program.no_memory_run", str(seed), folder],
@@ -189,22 +192,22 @@ def survive(seed: int) -> Found:
         )
         if done.returncode > 0:
             raise RuntimeError(done.stderr)
-        said = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-        wrong = [one["wrong"] for one in said if one["wrong"]]
-        if done.returncode and said:
-            last, there = said[-1], told(Path(folder))
-            is_whole = there["rows"] > last["rows"] or there["labels"] == last["labels"]
-            wrong += [] if there["rows"] >= last["rows"] and is_whole else ["steps are lost"]
-        return Found(said[-1]["short"] if said else 0, done.returncode < 0, wrong)
+        reports = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+        wrong = [report["wrong"] for report in reports if report["wrong"]]
+        if done.returncode and reports:
+            last, on_disk = reports[-1], journal_state(Path(folder))
+            is_same = on_disk["rows"] > last["rows"] or on_disk["labels"] == last["labels"]
+            wrong += [] if on_disk["rows"] >= last["rows"] and is_same else ["steps are lost"]
+        return Outcome(reports[-1]["short"] if reports else 0, done.returncode < 0, wrong)
 
 
 def main(times: int) -> int:
-    found = [survive(seed) for seed in range(times)]
-    wrong = [sentence for one in found for sentence in one.wrong]
-    print(f"{times} times {STEPS} steps, {sum(one.short for one in found)} short of memory,")
-    print(
-        f"{sum(one.died for one in found)} ended by a library; wrong or lost: {wrong or 'nothing'}"
-    )
+    outcomes = [run_once(seed) for seed in range(times)]
+    wrong = [sentence for outcome in outcomes for sentence in outcome.wrong]
+    n_short = sum(outcome.n_short for outcome in outcomes)
+    n_died = sum(outcome.died for outcome in outcomes)
+    print(f"{times} processes of {STEPS} steps; memory ran short {n_short} times;")
+    print(f"{n_died} processes ended by a library; wrong or lost: {wrong or 'nothing'}")
     return int(bool(wrong))
 
 

@@ -9,8 +9,6 @@ from pathlib import Path
 import napari_medsam
 
 PACKAGE = Path(napari_medsam.__file__).parent
-
-
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -23,16 +21,18 @@ def nodes(path: Path) -> Iterator[ast.AST]:
 
 
 def imported(path: Path) -> set[str]:
-    found = set()
+    """The top-level packages that a module imports."""
+    packages = set()
     for node in nodes(path):
         if isinstance(node, ast.Import):
-            found |= {alias.name.split(".")[0] for alias in node.names}
+            packages |= {alias.name.split(".")[0] for alias in node.names}
         if isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module.split(".")[0])
-    return found
+            packages.add(node.module.split(".")[0])
+    return packages
 
 
 def calls(path: Path) -> Iterator[tuple[str, ast.Call]]:
+    """Each call in a module, with the name of what is called as it is written."""
     for node in nodes(path):
         if isinstance(node, ast.Call):
             yield ast.unparse(node.func), node

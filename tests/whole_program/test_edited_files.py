@@ -1,4 +1,4 @@
-"""No edit of a good file does more to a reader than make it refuse the file in a sentence."""
+"""A reader given an edited file either reads it or refuses it with a documented error."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.fuzzing import N_KINDS, READERS, edited
 
 N_INPUTS = 1000
-LONGEST_SECONDS, MOST_MB = 2.0, 200.0
+MAX_SECONDS, MAX_MB = 2.0, 200.0
 EDITS = st.lists(
     st.tuples(
         st.integers(0, N_KINDS - 1),
@@ -28,7 +28,7 @@ EDITS = st.lists(
 
 @pytest.mark.parametrize("name", READERS)
 def test_good_file_is_read(name: str, tmp_path: Path) -> None:
-    """Else the test below would only show that everything is refused."""
+    """Without this, the test below could pass by refusing everything."""
     reader = READERS[name]
     assert all(reader.accepts(data, tmp_path) for data in reader.good[:1])
 
@@ -47,15 +47,15 @@ def test_edited_file_is_read_or_refused(name: str, tmp_path: Path) -> None:
         derandomize=True,
         suppress_health_check=list(HealthCheck),
     )
-    @given(which=st.integers(0, len(reader.good) - 1), edits=EDITS)
-    def try_one(which: int, edits: list[tuple[int, float, int]]) -> None:
+    @given(file_number=st.integers(0, len(reader.good) - 1), edits=EDITS)
+    def try_edits(file_number: int, edits: list[tuple[int, float, int]]) -> None:
         started = time.monotonic()
-        if not reader.accepts(edited(reader.good[which], edits), tmp_path):
-            refused.append(which)
-        assert time.monotonic() - started < LONGEST_SECONDS
+        if not reader.accepts(edited(reader.good[file_number], edits), tmp_path):
+            refused.append(file_number)
+        assert time.monotonic() - started < MAX_SECONDS
 
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    try_one()
-    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    peak_before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    try_edits()
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak_before) / 1024
     assert len(refused) > N_INPUTS / 20
-    assert grown < MOST_MB
+    assert grown < MAX_MB

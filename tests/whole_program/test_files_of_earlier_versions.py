@@ -1,9 +1,8 @@
-"""What an earlier version left on disk is found and read: names, keys and files of commit 0a07a15.
+"""Files of earlier versions on disk are found and read: names, keys and files of commit 0a07a15.
 
-Each was the same on Python 3.11 with numpy 2.4.6 and on 3.13 with 2.5.5. Where one of these fails,
-users lose what they have on disk: their cache is computed again, their models and journals no
-longer know each other, a cohort that is done starts from the beginning. Journals are in
-`tests/journal/test_versions.py`.
+All were equal on Python 3.11 with numpy 2.4.6 and on 3.13 with 2.5.5. If one of these tests fails,
+users lose data: their cache is computed again, journals no longer match their models, a finished
+cohort starts from the beginning. `tests/journal/test_versions.py` tests journals.
 """
 
 from __future__ import annotations
@@ -84,7 +83,7 @@ def test_a_slice_finds_its_embedding() -> None:
 
 
 class OtherFloat(float):
-    """As pydicom's numbers: they are floats, but show themselves in another way."""
+    """A float with another repr, as in pydicom."""
 
     def __repr__(self) -> str:
         return f"'{float(self)}'"
@@ -92,7 +91,7 @@ class OtherFloat(float):
 
 @pytest.mark.parametrize("kind", [int, np.float64, np.float32, np.int16, OtherFloat])
 def test_the_name_of_an_embedding_is_the_same_for_all_kinds_of_numbers(kind: type) -> None:
-    """Numpy 1 shows a float64 as 40.0, numpy 2 as np.float64(40.0)."""
+    """The repr of a float64 is 40.0 in numpy 1, np.float64(40.0) in numpy 2."""
     window = Window(kind(-160), kind(240))
     assert key_of(window, SliceRef("z", 0)) == key_of(Window(-160.0, 240.0), SliceRef("z", 0))
     assert type(window.lower) is type(window.upper) is float
@@ -113,16 +112,16 @@ def test_an_embedding_is_written_byte_for_byte_as_before(
     assert cache.put(Embedding(features, Frame.of((80, 100), tiny_contract()), KEY))
     (path,) = tmp_path.glob("*/*")
     assert hashlib.sha256(path.read_bytes()).hexdigest() == sha256
-    back = cache.get(KEY)
-    assert back is not None
-    np.testing.assert_allclose(back.features, features, atol=0.01)
+    reread = cache.get(KEY)
+    assert reread is not None
+    np.testing.assert_allclose(reread.features, features, atol=0.01)
 
 
 def test_a_model_with_rules_of_its_own_keeps_its_identity() -> None:
-    """It stands in journals beside each mask, in the cache, and with what was measured."""
+    """Journals store it with each mask; the cache and ways.json store it, too."""
     lite = spec("litemedsam")
     assert _own_rules(replace(lite, contract=own_contract())) == ":796517965c3a"
-    assert {_own_rules(one) for one in CATALOGUE} == {""}
+    assert {_own_rules(model) for model in CATALOGUE} == {""}
 
 
 def own_contract() -> InputContract:
@@ -141,13 +140,13 @@ def test_an_imported_model_is_read(tmp_path: Path) -> None:
     assert _own_rules(record.spec(folder)) == ":796517965c3a"
 
 
-def test_a_damaged_record_is_a_sentence_and_not_the_file(tmp_path: Path) -> None:
+def test_a_damaged_record_gives_a_short_error_without_its_content(tmp_path: Path) -> None:
     contract = {**MODEL["contract"], "side" * 2000: 1}
     record = {**MODEL, "contract": contract, "name": tmp_path.name}
     (tmp_path / FILE_NAME).write_text(json.dumps(record))
-    with pytest.raises(StoreError, match="is damaged") as told:
+    with pytest.raises(StoreError, match="is damaged") as error:
         read_model_record(tmp_path)
-    assert len(str(told.value)) < 600
+    assert len(str(error.value)) < 600
 
 
 MODEL: dict[str, Any] = {
@@ -194,17 +193,17 @@ def test_settings_are_read(home: Path) -> None:
         '{"threads": 3, "memory_mb": 192, "idle_work": "never", "preview": true, "sound": false, '
         '"ask_on_close": true, "tour_seen": true, "opens_files": "yes", "keys": {"undo": "U"}}'
     )
-    found = settings()
-    assert (found.threads, found.idle_work, found.tour_seen) == (3, "never", True)
-    assert (found.opens_files, found.keys, found.memory_mb) == ("yes", {"undo": "U"}, 192)
+    read = settings()
+    assert (read.threads, read.idle_work, read.tour_seen) == (3, "never", True)
+    assert (read.opens_files, read.keys, read.memory_mb) == ("yes", {"undo": "U"}, 192)
 
 
-def test_the_room_of_the_cache_is_read(home: Path) -> None:
+def test_preferences_of_the_cache_are_read(home: Path) -> None:
     (home / "preferences.json").write_text('{"max_bytes": 5000000, "precision": "int8"}')
     assert cache_preferences() == CachePreferences(5_000_000, "int8")
 
 
-def test_what_was_measured_is_read(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_measured_precision_is_read(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(precision_choice, "machine_id", lambda: "a processor; 2026.1")
     (home / "ways.json").write_text(
         '{"wish": "auto", "measured": {"a processor; 2026.1 | lite:abc": '
@@ -214,7 +213,7 @@ def test_what_was_measured_is_read(home: Path, monkeypatch: pytest.MonkeyPatch) 
     assert precision_choice.recall("lite:abc") == ComputeMode("CPU", "bf16")
 
 
-def test_a_case_of_a_cohort_that_is_done_is_not_done_again(tmp_path: Path) -> None:
+def test_a_finished_case_of_a_cohort_is_recognized(tmp_path: Path) -> None:
     path = tmp_path / "case.nii.gz"
     path.write_bytes(b"12345")
     os.utime(path, ns=(10**18, 10**18))

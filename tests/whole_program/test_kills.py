@@ -1,4 +1,4 @@
-"""Killed in the middle of things: what was promised is there (a small run of the benchmark)."""
+"""A killed program loses nothing that it acknowledged (a small run of benchmarks/faults.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A patient's name is in no text the program leaves: screen, traceback, cache, report, settings."""
+"""The program writes no patient's name into its output, tracebacks, cache, reports or settings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.conftest import PROJECT
 from tests.formats.dicom_files import REFERABLE, write_series
 
 SECRET = "QZXVAULT"
-"""In every header value that could tell who somebody is; nowhere else in these tests."""
+"""Text in every header value that could identify a person, and nowhere else in these tests."""
 IDENTIFIERS = {
     "0010|0010": f"{SECRET}^NAME",
     "0010|0020": f"{SECRET}-ID",
@@ -34,7 +34,7 @@ VOXELS = np.random.default_rng(1).integers(0, 900, (5, 24, 24)).astype(np.int16)
 N_DAMAGED = 60
 DRIVER = """\
 import logging, sys, traceback
-logging.basicConfig(level=logging.DEBUG)  # whatever any library would log
+logging.basicConfig(level=logging.DEBUG)  # include the logs of all libraries
 from napari_medsam.cli import main
 for line in sys.stdin:
     try:
@@ -45,13 +45,13 @@ for line in sys.stdin:
 """
 
 
-def said(lines: list[str], folder: Path) -> str:
-    """All that commands print with --debug and every library's log, to both streams."""
-    places = {"NAPARI_MEDSAM_CACHE": str(folder / "cache"), "DISPLAY": ""}
+def output_of(lines: list[str], folder: Path) -> str:
+    """Run commands with --debug; return both output streams, with every library's log."""
+    variables = {"NAPARI_MEDSAM_CACHE": str(folder / "cache"), "DISPLAY": ""}
     done = subprocess.run(
         [sys.executable, "-c", DRIVER],
         input="\n".join(lines),
-        env={**os.environ, "PYTHONPATH": str(PROJECT), **places},
+        env={**os.environ, "PYTHONPATH": str(PROJECT), **variables},
         cwd=folder,
         capture_output=True,
         text=True,
@@ -70,12 +70,12 @@ def series(tmp_path: Path) -> Path:
     return tmp_path / "ct"
 
 
-def holding(folder: Path) -> list[str]:
-    """Files below with the secret in their name or content."""
-    found = [path for path in folder.rglob("*") if path.is_file()]
+def files_with_secret(folder: Path) -> list[str]:
+    """Files in a folder that have the secret in their name or content."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
     return [
         str(path.relative_to(folder))
-        for path in found
+        for path in files
         if SECRET in str(path.relative_to(folder)) or SECRET.encode() in path.read_bytes()
     ]
 
@@ -84,7 +84,7 @@ def holding(folder: Path) -> list[str]:
 @pytest.mark.weights
 def test_runs_leave_no_name_behind(series: Path, weights_path: Path, tmp_path: Path):
     box = "--box z:2:4,4,20,20 --propagate 1:3"
-    text = said(
+    text = output_of(
         [
             "info ct",
             "info ct --json",
@@ -97,15 +97,15 @@ def test_runs_leave_no_name_behind(series: Path, weights_path: Path, tmp_path: P
     )
     assert text.count("exit 0") == 6
     assert SECRET not in text
-    # What it was read from holds it, and nothing that was written.
-    assert {Path(name).parts[0] for name in holding(tmp_path)} == {"ct"}
+    # Only the files that were read contain it, and none that was written.
+    assert {Path(name).parts[0] for name in files_with_secret(tmp_path)} == {"ct"}
     assert list((tmp_path / "cache").rglob("*.emb"))
 
 
 @pytest.mark.slow
-def test_failing_runs_say_no_name(series: Path, tmp_path: Path):
+def test_failed_runs_print_no_name(series: Path, tmp_path: Path):
     (tmp_path / "taken").mkdir()
-    text = said(
+    text = output_of(
         [
             "segment ct --box z:99:4,4,20,20 -o a.nii.gz",
             "segment ct --box z:2:4,4,20,20 -o missing/deeper/a.nii.gz --model nonsense",
@@ -122,36 +122,36 @@ def test_failing_runs_say_no_name(series: Path, tmp_path: Path):
 
 
 def damaged(data: bytes, seed: int) -> bytes:
-    """A few bytes of the header changed, so that lengths and kinds of values are wrong."""
+    """Change a few bytes of the header, so that lengths and types of values are wrong."""
     rng = np.random.default_rng(seed)
     raw = bytearray(data)
-    for place in rng.integers(132, 1400, int(rng.integers(1, 25))):
-        raw[place] = int(rng.integers(0, 256))
+    for position in rng.integers(132, 1400, int(rng.integers(1, 25))):
+        raw[position] = int(rng.integers(0, 256))
     return bytes(raw) if seed % 3 else bytes(raw[: int(rng.integers(200, len(raw)))])
 
 
 @pytest.mark.slow
 def test_damaged_headers_are_not_quoted(series: Path, tmp_path: Path):
-    one = min(series.iterdir())
+    original = min(series.iterdir())
     lines = []
     for seed in range(N_DAMAGED):
         folder = tmp_path / f"d{seed}"
         folder.mkdir()
-        (folder / "a.dcm").write_bytes(damaged(one.read_bytes(), seed))
+        (folder / "a.dcm").write_bytes(damaged(original.read_bytes(), seed))
         lines.append(f"info d{seed}/a.dcm")
-    text = said(lines, tmp_path)
-    assert "exit traceback" in text, "some could not be read"
+    text = output_of(lines, tmp_path)
+    assert "exit traceback" in text, "no damaged file failed to be read"
     assert SECRET not in text
 
 
 @pytest.mark.parametrize("tag", ["0018|0050", "0020|0032", "0028|1050", "0010|1010"])
-def test_value_of_the_wrong_kind_is_not_quoted(tag: str, tmp_path: Path):
-    """Somebody typed a name where a number belongs."""
+def test_value_of_the_wrong_type_is_not_quoted(tag: str, tmp_path: Path):
+    """Somebody typed a name into the field of a number."""
     number = "1234567.125"
     write_series(tmp_path / "ct", VOXELS, tags={**REFERABLE, tag: number})
     for path in (tmp_path / "ct").iterdir():
         wrong = f"{SECRET:<{len(number)}}".encode()
         path.write_bytes(path.read_bytes().replace(number.encode(), wrong))
-    assert holding(tmp_path)
-    text = said(["info ct", "convert ct a.nii.gz"], tmp_path)
+    assert files_with_secret(tmp_path)
+    text = output_of(["info ct", "convert ct a.nii.gz"], tmp_path)
     assert SECRET not in text

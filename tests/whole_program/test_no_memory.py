@@ -1,4 +1,4 @@
-"""Memory that runs out costs no step that was done (a small run of `no_memory_run`)."""
+"""No finished step is lost when memory runs out (a small run of `no_memory_run`)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="RLIMIT_AS is Linux's")
 @pytest.mark.parametrize("seed", [0, 1])
-def test_no_memory_loses_nothing(seed: int) -> None:
-    from tests.whole_program.no_memory_run import survive
+def test_lack_of_memory_loses_nothing(seed: int) -> None:
+    from tests.whole_program.no_memory_run import run_once
 
-    found = survive(seed)
-    assert found.short > 0
-    assert found.wrong == []
+    outcome = run_once(seed)
+    assert outcome.n_short > 0
+    assert outcome.wrong == []

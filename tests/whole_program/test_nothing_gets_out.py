@@ -1,4 +1,4 @@
-"""No run of the program reaches for a network, and no text it leaves holds a patient's name."""
+"""No run of the program uses a network, unless the user asks for it."""
 
 from __future__ import annotations
 
@@ -21,20 +21,21 @@ NETWORK_MODULES = {
     *("fsspec", "boto3", "huggingface_hub", "distributed"),
 }
 MAY_CONNECT = {
-    "models/store/url_download.py": {"urllib"},  # weights at a plain address, when asked to install
-    "batch/cohort/dask_workers.py": {
-        "distributed"
-    },  # `batch --scheduler`: the cluster that the user names
+    "models/store/url_download.py": {
+        "urllib"
+    },  # weights at a plain address, during an installation of a model
+    # `batch --scheduler`: the cluster that the user names
+    "batch/cohort/dask_workers.py": {"distributed"},
     "diagnostics/display_probe.py": {"socket"},  # whether the X server answers
-    "storage/paths.py": {"urllib"},  # urllib.parse alone: a database's name as SQLite wants it
+    "storage/paths.py": {"urllib"},  # only urllib.parse: a database's name as SQLite needs it
 }
 MAY_START_PROGRAMS = {
-    "models/store/pip_download.py",  # pip, when asked to install weights or to make a kit
+    "models/store/pip_download.py",  # pip, to install weights or to make a kit
     "diagnostics/display.py",  # this Python, to load Qt
 }
-"""All places where a network could be reached, with why; docs/security.md names them."""
+"""All modules that could reach a network, with the reason; docs/security.md lists them."""
 
-# --- what could connect ------------------------------------------------------------------
+# --- modules that could connect ----------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", MODULES, ids=relative)
@@ -44,13 +45,13 @@ def test_module_cannot_connect(path: Path):
     assert not starts or relative(path) in MAY_START_PROGRAMS
 
 
-@pytest.mark.parametrize("room", ["url_download", "pip_download"])
-def test_downloads_are_reached_through_install_and_kit_alone(room: str):
-    """No other room imports more of them than a type."""
+@pytest.mark.parametrize("name", ["url_download", "pip_download"])
+def test_only_install_and_kit_import_downloads(name: str):
+    """Other modules import at most a type from them."""
     users = set()
     for path in MODULES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").endswith(room):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").endswith(name):
                 users |= {(relative(path), alias.name) for alias in node.names}
     allowed = {
         "url_download": {("models/install.py", "download_url")},
@@ -59,15 +60,15 @@ def test_downloads_are_reached_through_install_and_kit_alone(room: str):
             ("offline_kit/resolve_wheels.py", "run_pip"),
         },
     }
-    assert {user for user in users if user[1] != "Progress"} == allowed[room]
+    assert {user for user in users if user[1] != "Progress"} == allowed[name]
 
 
-# --- runs without one --------------------------------------------------------------------
+# --- runs without a network --------------------------------------------------------------
 
 
 @pytest.mark.skipif(
     not offline.has_namespaces(),
-    reason="this user may make no network namespace: the runs below have the hook alone",
+    reason="this user may not create a network namespace: the runs below use only the hook",
 )
 def test_namespace_has_no_route_at_all(tmp_path: Path):
     program = "import socket; socket.create_connection(('127.0.0.1', 9), 2)"
@@ -104,9 +105,9 @@ def scan(tmp_path: Path) -> Path:
 def test_command_runs_without_a_network(
     command: str, scan: Path, weights_path: Path, tmp_path: Path
 ):
-    given = ["-m", "napari_medsam", *command.split()]
-    hidden = {"DISPLAY": "", "NAPARI_MEDSAM_CACHE": str(tmp_path / "cache")}
-    done, refused = offline.run(given, tmp_path, **hidden)
+    arguments = ["-m", "napari_medsam", *command.split()]
+    variables = {"DISPLAY": "", "NAPARI_MEDSAM_CACHE": str(tmp_path / "cache")}
+    done, refused = offline.run(arguments, tmp_path, **variables)
     assert done.returncode == 0, done.stderr
     assert refused == []
 
@@ -122,27 +123,27 @@ def test_window_boxes_propagates_and_saves_without_a_network(
         "NAPARI_MEDSAM_CACHE": str(tmp_path / "cache"),
         "NAPARI_CONFIG": str(tmp_path / "napari.yaml"),
     }
-    given = ["-m", "tests.whole_program.window_run", str(scan), str(labels)]
-    done, refused = offline.run(given, tmp_path, **settings)
+    arguments = ["-m", "tests.whole_program.window_run", str(scan), str(labels)]
+    done, refused = offline.run(arguments, tmp_path, **settings)
     assert done.returncode == 0, done.stderr
     assert refused == []
     assert "Saved labels.nii.gz" in done.stdout
-    found = np.asarray(nib.load(labels).dataobj)
-    assert np.count_nonzero(found.any(axis=(0, 1))) > 10
+    saved = np.asarray(nib.load(labels).dataobj)
+    assert np.count_nonzero(saved.any(axis=(0, 1))) > 10
 
 
-def test_install_is_what_would_connect_and_says_so(tmp_path: Path):
-    """The guard of the tests above works: this run is refused, and written down."""
+def test_install_tries_to_connect_and_reports_the_failure(tmp_path: Path):
+    """This shows that the guard of the tests above works: it refuses and records this run."""
     home = {"NAPARI_MEDSAM_HOME": str(tmp_path / "home"), "PIP_RETRIES": "0", "PIP_FIND_LINKS": ""}
-    given = ["-m", "napari_medsam", "models", "install", "litemedsam"]
-    done, refused = offline.run(given, tmp_path, **home)
+    arguments = ["-m", "napari_medsam", "models", "install", "litemedsam"]
+    done, refused = offline.run(arguments, tmp_path, **home)
     assert done.returncode == 1
     assert "pip could not download" in done.stderr
     assert any("getaddrinfo" in line or "connect" in line for line in refused)
 
 
-def test_openvino_reports_to_nobody(tmp_path: Path):
-    """With its telemetry installed and listening, as a stand-in: it is never loaded."""
+def test_openvino_does_not_load_its_telemetry(tmp_path: Path):
+    """A stand-in for its telemetry package is installed, and is never loaded."""
     stand_in = tmp_path / "openvino_telemetry"
     stand_in.mkdir()
     (stand_in / "__init__.py").write_text("open('loaded', 'w').close()\nclass Telemetry: ...\n")

@@ -1,4 +1,4 @@
-"""The short names, and the examples of docs/python.md as they stand there."""
+"""The functions of `napari_medsam`, and the examples of docs/python.md as they are printed."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
 NAMES = re.findall(r"^\| `(\w+)\(", PAGE, flags=re.MULTILINE)
 
 
-def test_every_short_name_stands_in_the_manual_and_is_there():
+def test_every_short_name_exists_and_is_in_the_manual():
     assert sorted(NAMES) == sorted(napari_medsam._PLACES)
     assert all(callable(getattr(napari_medsam, name)) for name in NAMES)
     assert set(NAMES) <= set(dir(napari_medsam))
 
 
 def test_no_short_name_is_that_of_a_module():
-    """An import of the module would replace the name."""
+    """Importing a module of that name would replace the function."""
     modules = {path.stem for path in Path(napari_medsam.__file__).parent.iterdir()}
     assert modules.isdisjoint(napari_medsam._PLACES)
 
@@ -42,13 +42,13 @@ def test_unknown_name_is_an_attribute_error():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_short_names_load_no_screen(name: str):
+def test_short_names_load_no_gui_library(name: str):
     assert loaded_by(f"from napari_medsam import {name}").isdisjoint(HEAVY)
 
 
 @pytest.fixture
-def place(tmp_path: Path, weights_path: Path) -> Path:
-    """What the examples name: scan.nii.gz, cases.csv, imgs and gts, of the sample case."""
+def example_folder(tmp_path: Path, weights_path: Path) -> Path:
+    """The files of the examples, made from the sample case: scan.nii.gz, cases.csv, imgs, gts."""
     case = synthetic_abdomen()
     voxels, kidney = case.image.volume.voxels, case.reference == RIGHT_KIDNEY
     nib.save(nib.Nifti1Image(voxels.T, np.diag([-1.4, -1.4, 4, 1])), tmp_path / "scan.nii.gz")
@@ -63,11 +63,12 @@ def place(tmp_path: Path, weights_path: Path) -> Path:
     return tmp_path
 
 
-def run(block: str, place: Path) -> str:
-    (place / "example.py").write_text(block)
+def run(block: str, example_folder: Path) -> str:
+    """Run a block of Python as a script in the folder; return what it prints."""
+    (example_folder / "example.py").write_text(block)
     done = subprocess.run(
         [sys.executable, "example.py"],
-        cwd=place,
+        cwd=example_folder,
         env={**os.environ, "PYTHONPATH": str(PROJECT)},
         capture_output=True,
         text=True,
@@ -79,26 +80,26 @@ def run(block: str, place: Path) -> str:
 
 @pytest.mark.slow
 @pytest.mark.weights
-def test_example_of_a_volume_follows_the_kidney(place: Path):
-    run(BLOCKS[0], place)
-    found = np.asarray(nib.load(place / "labels.nii.gz").dataobj).T > 0
+def test_example_of_a_volume_follows_the_kidney(example_folder: Path):
+    run(BLOCKS[0], example_folder)
+    found = np.asarray(nib.load(example_folder / "labels.nii.gz").dataobj).T > 0
     truth = synthetic_abdomen().reference[10:15] == RIGHT_KIDNEY
     assert 2 * (found[10:15] & truth).sum() / (found.sum() + truth.sum()) > 0.85
 
 
 @pytest.mark.slow
 @pytest.mark.weights
-def test_example_of_a_folder_prints_good_scores(place: Path):
-    done, scores = run(BLOCKS[1], place).splitlines()
+def test_example_of_a_folder_prints_good_scores(example_folder: Path):
+    done, scores = run(BLOCKS[1], example_folder).splitlines()
     assert done.startswith("2DBox_CT_phantom.npz done")
     assert float(scores.split()[1]) > 0.9
 
 
 @pytest.mark.slow
 @pytest.mark.weights
-def test_example_of_a_cohort_prints_the_kidney(place: Path):
-    assert run(BLOCKS[2], place).startswith("scan.nii.gz kidney ")
-    assert (place / "results" / "summary.csv").is_file()
+def test_example_of_a_cohort_prints_the_kidney(example_folder: Path):
+    assert run(BLOCKS[2], example_folder).startswith("scan.nii.gz kidney ")
+    assert (example_folder / "results" / "summary.csv").is_file()
 
 
 def test_there_is_a_test_for_each_example():
@@ -107,12 +108,12 @@ def test_there_is_a_test_for_each_example():
 
 @pytest.mark.weights
 @pytest.mark.parametrize("name", sorted(napari_medsam._PLACES))
-def test_example_in_the_docstring_gives_what_it_says(name: str, place: Path):
-    """In a process of its own, as a script: worker processes import the main module."""
+def test_example_in_the_docstring_prints_what_it_shows(name: str, example_folder: Path):
+    """As a script in a separate process, because worker processes import the main module."""
     [test] = doctest.DocTestFinder(recurse=False).find(getattr(napari_medsam, name), name)
     assert test.examples
     program = (
         f"import doctest, napari_medsam as m\ndoctest.run_docstring_examples(m.{name}, {{}})\n"
     )
     program = f"if __name__ == '__main__':\n{textwrap.indent(program, '    ')}"
-    assert run(program, place) == ""
+    assert run(program, example_folder) == ""

@@ -90,7 +90,8 @@ def read_table(path: Path, folder: Path | None = None) -> list[CohortCase]:
     lacking = [name for name in COLUMNS if name not in header]
     if lacking:
         raise ValueError(
-            f"{path.name} lacks the column {', '.join(lacking)}; a table of boxes has "
+            f"{path.name} lacks the column{'s' if len(lacking) > 1 else ''} "
+            f"{', '.join(lacking)}; a table of boxes has "
             f"{', '.join(COLUMNS)}."
         )
     by_case: dict[str, list[CohortRow]] = {}

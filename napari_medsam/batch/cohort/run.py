@@ -112,7 +112,7 @@ def _run(
 ) -> Iterator[CaseRecord]:
     missing = [task for task in tasks if not task.case.path.exists()]
     for task in missing if scheduler is None else ():
-        yield failure(task, f"There is no {task.case.name} beside the table.")
+        yield failure(task, f"There is no image {task.case.name} in the table's folder.")
     here = [task for task in tasks if scheduler is not None or task not in missing]
     if not here:
         return

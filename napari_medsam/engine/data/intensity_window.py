@@ -100,7 +100,7 @@ def preset_window(volume: Volume, name: str = AUTO) -> Window:
         upper = max(min(level + width / 2, full.upper), lower)
         return Window(lower, upper)
     known = ", ".join((AUTO, PERCENTILE, FULL, *CT_PRESETS))
-    raise ValueError(f"There is no window preset {name!r}; there are {known}, or LOWER,UPPER.")
+    raise ValueError(f"There is no window preset {name!r}; there are {known}, or LO,HI.")
 
 
 def parse_window(volume: Volume, text: str) -> Window:

@@ -124,7 +124,7 @@ def box_prompt(
     if x_high < -0.5 or y_high < -0.5 or x_low > width - 0.5 or y_low > height - 0.5:
         raise ValueError(
             f"The box x {x_low:g} to {x_high:g}, y {y_low:g} to {y_high:g} lies outside its "
-            f"slice of {width} x {height} pixels. Draw it on the image."
+            f"slice of {width} x {height} pixels."
         )
     return BoxPrompt(
         where,

@@ -88,7 +88,7 @@ def require_points(prompt: PointPrompt, contract: InputContract, *, with_mask: b
     """
     reason = points_refusal(contract, outside=bool(prompt.outside))
     if reason and prompt.points:
-        raise ValueError(f"{reason} Draw a box, or choose another model.")
+        raise ValueError(f"{reason} Use a box, or choose another model.")
     if with_mask and not contract.accepts_mask:
         raise ValueError("This model was not trained with an earlier mask as a prompt.")
     # EfficientSAM silently ignores further points; it takes a box as two points.

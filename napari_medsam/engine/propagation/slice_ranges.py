@@ -55,9 +55,10 @@ def seeds_over(
     for n_box, placed in enumerate(boxes):
         start = placed.box.slice.index
         if not first <= start <= last:
+            what = "mask" if n_box in (fixed_masks or {}) else "box"
             raise ValueError(
-                f"The box on slice {axes[0]}={start} lies outside the range {first} to {last} "
-                f"it is to be propagated over."
+                f"The {what} on slice {axes[0]}={start} lies outside the range {first} to {last}; "
+                f"choose a range that includes it."
             )
         keyframe_slices = [b.box.slice.index for b in boxes if b.label == placed.label]
         below = max((s for s in keyframe_slices if s < start), default=None)

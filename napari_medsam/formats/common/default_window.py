@@ -14,6 +14,8 @@ import numpy as np
 from napari_medsam.engine.data.intensity_window import (
     AUTO,
     CT_PRESETS,
+    FULL,
+    PERCENTILE,
     Window,
     parse_window,
     preset_names,
@@ -55,6 +57,11 @@ def window_named(image: ImageFile, name: str) -> Window:
 
 def requested_window(image: ImageFile, text: str) -> Window:
     """As `window_named`, or "LOWER,UPPER"; "auto" follows the header as the screen does."""
+    known = (AUTO, FROM_FILE, PERCENTILE, FULL, *CT_PRESETS)
+    if text not in known and "," not in text:
+        raise ValueError(
+            f"There is no window preset {text!r}; there are {', '.join(known)}, or LO,HI."
+        )
     if text == AUTO:
         text = first_window(image)
     return window_named(image, text) if text == FROM_FILE else parse_window(image.volume, text)

@@ -54,6 +54,7 @@ class SeveralSeries(ReadError):
     def __init__(self, name: str, series: Sequence[Description]) -> None:
         lines = "; ".join(item.one_line() for item in series)
         super().__init__(f"{name} holds {len(series)} series, choose one by its UID: {lines}")
+        self.name = name
         self.series = tuple(series)
 
 

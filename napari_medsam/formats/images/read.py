@@ -150,7 +150,8 @@ def _described(image: ImageFile, series: str, n_frames: int) -> Description:
 def kind_of(path: Path) -> Kind:
     """Which family a file or folder belongs to."""
     if not path.exists():
-        raise ReadError(f"There is no file {path.name} in {path.parent}.")
+        place = "this folder" if path.parent == Path() else path.parent
+        raise ReadError(f"There is no file {path.name} in {place}.")
     if path.is_dir():
         return "dicom"
     kind = SUFFIXES.get(suffix_of(path))

@@ -18,9 +18,9 @@ PREFIXES = ("module.", "model.", "_orig_mod.")
 def plain_keys(arrays: Mapping[str, Array]) -> dict[str, Array]:
     """The tensors under the keys of a bare state dict.
 
-    Training wraps the model, perhaps several times: ``model.`` (Lightning), ``module.`` (several
-    GPUs), ``_orig_mod.`` (compiled). Distilled checkpoints of MedficientSAM call the encoder
-    ``student_encoder.`` and also hold the teacher.
+    Training wraps the model, perhaps several times, and each wrapper adds a prefix: ``model.``
+    (Lightning), ``module.`` (several GPUs), ``_orig_mod.`` (compiled). Distilled checkpoints of
+    MedficientSAM name the encoder ``student_encoder.`` and also contain the teacher.
     """
     plain = dict(arrays)
     while plain and (prefix := _common_prefix(plain)):
@@ -35,12 +35,12 @@ def plain_keys(arrays: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def _common_prefix(keys: Mapping[str, Array]) -> str:
-    wrapping = (one for one in PREFIXES if all(key.startswith(one) for key in keys))
+    wrapping = (prefix for prefix in PREFIXES if all(key.startswith(prefix) for key in keys))
     return next(wrapping, "")
 
 
 def identify_state_dict(arrays: Mapping[str, Array]) -> tuple[tuple[str, ...], str]:
-    """Names of the catalogue whose network the tensors fit, and the evidence in words.
+    """The catalogue names whose network the tensors fit, and the evidence in words.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def identify_state_dict(arrays: Mapping[str, Array]) -> tuple[tuple[str, ...], s
         return _sam_vit(arrays)
     first = ", ".join(list(arrays)[:3])
     raise UnknownWeights(
-        f"its {len(arrays)} tensors are of no network this version knows (first: {first})."
+        f"its {len(arrays)} tensors belong to no network that this version knows (first: {first})."
     )
 
 
@@ -71,15 +71,18 @@ def _shape(arrays: Mapping[str, Array], key: str) -> tuple[int, ...]:
 
 
 def _efficient_sam(arrays: Mapping[str, Array]) -> tuple[tuple[str, ...], str]:
+    """EfficientSAM Ti or S by the width of its position table."""
     width = (_shape(arrays, "image_encoder.pos_embed") or (0,))[-1]
     names = {192: "efficientsam-ti", 384: "efficientsam-s"}
     if width not in names:
-        raise UnknownWeights(f"it is an EfficientSAM of width {width}; known are 192 and 384.")
+        raise UnknownWeights(
+            f"it is an EfficientSAM of width {width}; known widths are 192 and 384."
+        )
     return (names[width],), f"invalid_points in the prompt encoder, width {width}"
 
 
 def _efficient_vit(arrays: Mapping[str, Array]) -> tuple[tuple[str, ...], str]:
-    """L0, L1 or L2 by the blocks of stage 3; the input's side is not in the file."""
+    """L0, L1 or L2 by the number of blocks in stage 3; the input side is not in the file."""
     pattern = re.compile(r"image_encoder\.backbone\.stages\.3\.op_list\.(\d+)\.")
     found = (pattern.match(key) for key in arrays)
     blocks = len({match.group(1) for match in found if match})
@@ -93,6 +96,7 @@ def _efficient_vit(arrays: Mapping[str, Array]) -> tuple[tuple[str, ...], str]:
 
 
 def _sam_vit(arrays: Mapping[str, Array]) -> tuple[tuple[str, ...], str]:
+    """SAM-Med2D or SAM ViT-B by the size of its position table and the presence of adapters."""
     _one, side, _side, width = (_shape(arrays, "image_encoder.pos_embed") + (0,) * 4)[:4]
     adapters = any(".Adapter.spatial." in key for key in arrays)
     if (side, width) == (16, 768):
@@ -101,6 +105,6 @@ def _sam_vit(arrays: Mapping[str, Array]) -> tuple[tuple[str, ...], str]:
     if (side, width) == (64, 768):
         return ("sam-vit-b", "medsam-vit-b"), "SAM ViT-B at 1024 pixels"
     raise UnknownWeights(
-        f"it is a SAM ViT of width {width} with {side} x {side} tokens; only ViT-B is run here,"
-        " the larger ones take minutes an image on a laptop."
+        f"it is a SAM ViT of width {width} with {side} x {side} tokens; only ViT-B is"
+        " supported, since the larger ones take minutes per image on a laptop."
     )

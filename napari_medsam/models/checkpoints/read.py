@@ -1,9 +1,9 @@
-"""Read ``.pth``, ``.pt``, ``.ckpt`` and ``.safetensors`` files as arrays; never runs code.
+"""Read ``.pth``, ``.pt``, ``.ckpt`` and ``.safetensors`` files as arrays, without running code.
 
 A torch checkpoint is a zip file (since PyTorch 1.6): ``<top>/data.pkl`` lists the tensors,
 ``<top>/data/<key>`` holds the numbers of one storage, uncompressed. The file is mapped into
-memory once and every array is a read-only view of it, so a file of 1 GB costs no second copy.
-A safetensors file is a little-endian length, a JSON header and the numbers.
+memory once and every array is a read-only view of it, so a file of 1 GB is not copied.
+A safetensors file consists of a little-endian length, a JSON header and the numbers.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from napari_medsam.models.specs.errors import CheckpointError
 
 Array = NDArray[Any]
 
-LONGEST_SAID = 500
+LONGEST_SAID = 500  # characters of a message, which may quote the file
 MOST_AXES = 8  # of a tensor, as in `safe_unpickle`
 _MAX_LIST_BYTES = 64 * 2**20  # the list of tensors; those of known models are below 1 MB
 _LEGACY_MAGIC = b"\x80\x02\x8a\x0al\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
@@ -47,8 +47,8 @@ _SAFETENSORS_DTYPES = {
 class Checkpoint(NamedTuple):
     """Arrays of a weights file by key.
 
-    ``unwrapped`` is the key that held them (``"model"``, ``"state_dict"``), or ``""`` if the file
-    is a bare state dict.
+    ``unwrapped`` is the key under which the file has them (``"model"``, ``"state_dict"``), or
+    ``""`` if the file is a bare state dict.
     """
 
     arrays: dict[str, Array]
@@ -59,21 +59,21 @@ def read_checkpoint(path: str | Path, *, training: bool = False) -> Checkpoint:
     """Read all tensors of a weights file.
 
     The arrays are read-only views of the mapped file in its own number types; bfloat16, which
-    numpy lacks, is widened to float32. They keep the file mapped while any of them lives.
+    numpy lacks, is widened to float32. The file stays mapped as long as any of them exists.
 
     Parameters
     ----------
     path
         The file.
     training
-        Accept a training checkpoint: a dict with the tensors under ``state_dict`` or ``model``
-        and an optimizer and the like beside them, which are skipped without running anything
-        (see `safe_unpickle`). A whole pickled model is refused in this mode too.
+        Accept a training checkpoint: a dict that has the tensors under ``state_dict`` or
+        ``model``, and also an optimizer and other objects, which are skipped without running
+        anything (see `safe_unpickle`). A whole pickled model is refused in this mode too.
 
     Raises
     ------
     CheckpointError
-        It is not a weights file, truncated, compressed, unsafe, or self-contradictory.
+        It is not a weights file, or is truncated, compressed, unsafe or inconsistent.
     FileNotFoundError
         There is no such file.
     """
@@ -88,13 +88,14 @@ def read_checkpoint(path: str | Path, *, training: bool = False) -> Checkpoint:
         if _looks_like_safetensors(buffer):
             return Checkpoint(_read_safetensors(buffer), "")
     except CheckpointError as error:
-        said = str(error)  # it may quote a name from the file
-        said = said if len(said) <= LONGEST_SAID else f"{said[:LONGEST_SAID]} ..."
-        raise type(error)(f"{path.name}: {said}") from error
+        message = str(error)  # it may quote a name from the file
+        if len(message) > LONGEST_SAID:
+            message = f"{message[:LONGEST_SAID]} ..."
+        raise type(error)(f"{path.name}: {message}") from error
     if buffer[: len(_LEGACY_MAGIC)] == _LEGACY_MAGIC:
         raise CheckpointError(
-            f"{path.name} is in the format of PyTorch before 1.6, which is not read; load it with"
-            " PyTorch and torch.save its state dict again."
+            f"{path.name} is in the format of PyTorch before 1.6, which is not supported; load it"
+            " with PyTorch and save its state dict again with torch.save."
         )
     raise CheckpointError(
         f"{path.name} is neither a PyTorch checkpoint (a zip file) nor a safetensors file."
@@ -118,14 +119,16 @@ def _read_torch_zip(path: Path, buffer: mmap.mmap, training: bool) -> Checkpoint
     except CheckpointError:
         raise
     except (zipfile.BadZipFile, RuntimeError, EOFError, ValueError, OSError, struct.error) as error:
-        # OSError: a zip whose directory points before its own beginning.
+        # OSError: the directory of the zip points before the start of the file.
         raise CheckpointError(
             f"the file is cut off or damaged, fetch it again ({error})."
         ) from error
     storages = _Storages(buffer, members, f"{top}/data/", ">" if order == b"big" else "<")
     tensors, unwrapped = _state_dict(safe_unpickle.load(listing, training=training))
     if training and not unwrapped:
-        raise CheckpointError("this is no training checkpoint (it has no 'state_dict' or 'model').")
+        raise CheckpointError(
+            "this is not a training checkpoint (it has no 'state_dict' or 'model')."
+        )
     return Checkpoint({key: storages.tensor(key, ref) for key, ref in tensors.items()}, unwrapped)
 
 
@@ -149,7 +152,7 @@ def _member_bytes(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
 
 
 class _Storages:
-    """The number members of a torch zip, as views of the mapped file."""
+    """The storages of a torch zip, as views of the mapped file."""
 
     def __init__(
         self, buffer: mmap.mmap, members: Mapping[str, zipfile.ZipInfo], prefix: str, order: str
@@ -191,16 +194,16 @@ class _Storages:
         return _numbers(self._buffer, self._data_start(info), info.file_size, ref, self._order)
 
     def _data_start(self, info: zipfile.ZipInfo) -> int:
-        """Offset of the member's first byte: behind a local header of 30 bytes, name and extra."""
+        """Offset of a member's data, after its 30 bytes of header, its name and extra field."""
         header = self._buffer[info.header_offset : info.header_offset + 30]
         if len(header) < 30 or header[:4] != b"PK\x03\x04":
-            raise CheckpointError(f"{info.filename} is not where the zip directory says.")
+            raise CheckpointError(f"{info.filename} is not at its offset in the zip directory.")
         name_length, extra_length = struct.unpack("<HH", header[26:30])
         return int(info.header_offset + 30 + name_length + extra_length)
 
 
 def _state_dict(loaded: object) -> tuple[dict[str, safe_unpickle.TensorRef], str]:
-    """Find the one dict of tensors: the object itself, or under a usual key of it."""
+    """Find the dict of tensors: the object itself, or its value under one of the usual keys."""
     if isinstance(loaded, dict):
         if _all_tensors(loaded):
             return loaded, ""
@@ -208,17 +211,17 @@ def _state_dict(loaded: object) -> tuple[dict[str, safe_unpickle.TensorRef], str
             if _all_tensors(loaded.get(key)):
                 return loaded[key], key
         raise CheckpointError(
-            "the file holds no state dict (a dict of tensors, bare or under 'model' or"
+            "the file contains no state dict (a dict of tensors, bare or under 'model' or"
             f" 'state_dict'); its entries are {', '.join(map(reprlib.repr, list(loaded)[:5]))}."
         )
     if isinstance(loaded, safe_unpickle.IgnoredObject):
         raise CheckpointError(
-            "the file holds a whole pickled model, which runs code when it is loaded; it is"
-            " refused. Save the model's state dict alone, or use the authors' best.ckpt."
+            "the file contains a whole pickled model, which runs code when it is loaded; it is"
+            " refused. Save only the model's state dict, or use the authors' best.ckpt."
         )
     if isinstance(loaded, safe_unpickle.TensorRef):
-        raise CheckpointError("the file holds a single tensor, not a model's state dict.")
-    raise CheckpointError("the file holds no state dict (a dict of tensors).")
+        raise CheckpointError("the file contains a single tensor, not a model's state dict.")
+    raise CheckpointError("the file contains no state dict (a dict of tensors).")
 
 
 def _all_tensors(value: object) -> bool:
@@ -242,13 +245,13 @@ def _numbers(
             " the file is cut off or damaged, fetch it again."
         )
     view: Array = np.frombuffer(buffer, dtype, ref.count, start)
-    if is_bfloat16:  # the upper half of a float32
+    if is_bfloat16:  # bfloat16 is the upper half of a float32
         view = (view.astype(np.uint32) << 16).view(np.float32)
     return view
 
 
 def write_safetensors(path: Path, arrays: Mapping[str, Array]) -> None:
-    """Write arrays as a safetensors file, one at a time; all of them as float32 or integers.
+    """Write arrays as a safetensors file, one at a time, each in its own number type.
 
     Format: https://github.com/huggingface/safetensors, README, section "Format".
     """
@@ -298,7 +301,7 @@ def _safetensor(buffer: mmap.mmap, origin: int, key: str, entry: dict[str, Any])
     first, last = entry["data_offsets"]
     numbers = (*shape, first, last)
     if len(shape) > MOST_AXES or first > last or not all(map(_is_count, numbers)):
-        raise CheckpointError(f"tensor {key} has an impossible shape or place.")
+        raise CheckpointError(f"tensor {key} has an invalid shape or position.")
     if entry["dtype"] not in _SAFETENSORS_DTYPES:
         raise CheckpointError(f"tensor {key} has the unknown number type {entry['dtype']!r}.")
     ref = safe_unpickle.StorageRef(key, _SAFETENSORS_DTYPES[entry["dtype"]], math.prod(shape))

@@ -2,22 +2,22 @@
 
 A pickle is a small program. This reader allows only the opcodes that ``torch.save`` writes and the
 callables listed here. None of these is imported: each listed name is mapped to a sealed object of
-this file that records what a tensor consists of. Every other name is refused with its name:
-before the first opcode runs if the name is spelled out in the opcode, otherwise at the lookup,
-which comes before any call.
+this file that records the parts of a tensor. Every other name is refused, and the message names
+it: before the first opcode runs if the opcode spells the name out, otherwise at the lookup, which
+comes before any call.
 
 The list covers PyTorch's own zip checkpoints of state dicts
-(pytorch ``torch/_weights_only_unpickler.py`` has a longer one).
+(the list in PyTorch's ``torch/_weights_only_unpickler.py`` is longer).
 
-Training checkpoints (``training=True``) also hold their optimizer, callbacks and settings as
+Training checkpoints (``training=True``) also have their optimizer, callbacks and settings as
 pickled objects of any class. There, and only there, an unknown name is not refused but mapped to
-`IgnoredObject`. This is safe because the name is never looked up: `find_class` is the only way
-from a pickle to anything outside of it, and ours returns an entry of the list or `IgnoredObject`
-and imports nothing. Whatever the pickle then does, it does to `IgnoredObject`: a call makes
-another `IgnoredObject` and drops the arguments; state, items and attributes given to it are
-dropped. Neither it nor anything it returns has an attribute that leads elsewhere. An
-`IgnoredObject` is no tensor, so it can never become a weight; a file that has one in place of the
-state dict is refused (`checkpoints.read`).
+`IgnoredObject`. This is safe because the name is never looked up: a pickle can reach anything
+outside of itself only through `find_class`, and ours returns an entry of the list or
+`IgnoredObject` and imports nothing. Whatever the pickle then does, it does to `IgnoredObject`: a
+call makes another `IgnoredObject` and drops the arguments; state, items and attributes given to it
+are dropped. Neither it nor anything it returns has an attribute that leads elsewhere. An
+`IgnoredObject` is not a tensor, so it can never become a weight; a file that has one in place of
+the state dict is refused (`checkpoints.read`).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ STORAGE_DTYPES = {
     "BoolStorage": "?",
 }
 
-# What torch.save writes (protocol 2), and what a re-save with protocol 4 or 5 adds.
+# The opcodes that torch.save writes (protocol 2), and those that protocol 4 or 5 adds.
 _OPCODES = (
     *("PROTO", "FRAME", "STOP", "MARK", "EMPTY_DICT", "EMPTY_LIST", "EMPTY_TUPLE"),
     *("TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "SETITEM", "SETITEMS", "APPEND", "APPENDS"),
@@ -75,7 +75,7 @@ class _Sealed:
 
 @dataclass(frozen=True)
 class StorageRef(_Sealed):
-    """One storage (a flat run of numbers) named by the pickle: zip member ``data/<key>``."""
+    """One storage, a flat array of numbers that the pickle names: zip member ``data/<key>``."""
 
     key: str
     dtype: str
@@ -84,7 +84,7 @@ class StorageRef(_Sealed):
 
 @dataclass(frozen=True)
 class TensorRef(_Sealed):
-    """A tensor as a window on a storage; offset and stride count elements, not bytes."""
+    """A tensor as a view of a storage; offset and stride count elements, not bytes."""
 
     storage: StorageRef
     offset: int
@@ -94,11 +94,13 @@ class TensorRef(_Sealed):
 
 @dataclass(frozen=True)
 class _StorageType(_Sealed):
+    """Replaces a storage class such as ``torch.FloatStorage``; see `STORAGE_DTYPES`."""
+
     dtype: str
 
 
 class _RebuildTensor(_Sealed):
-    """Stands for ``torch._utils._rebuild_tensor_v2``; gradients and hooks are dropped."""
+    """Replaces ``torch._utils._rebuild_tensor_v2``; drops gradients and hooks."""
 
     __slots__ = ()
 
@@ -106,29 +108,35 @@ class _RebuildTensor(_Sealed):
         self, storage: object, offset: object, shape: object, stride: object, *_rest: object
     ) -> TensorRef:
         if not isinstance(storage, StorageRef):
-            raise CheckpointError("A tensor of the weights file has no storage; it is damaged.")
+            raise CheckpointError(
+                "A tensor of the weights file has no storage; the file is damaged."
+            )
         return TensorRef(storage, _count(offset), _counts(shape), _counts(stride))
 
 
 class _RebuildParameter(_Sealed):
-    """Stands for ``torch._utils._rebuild_parameter``: a parameter is its tensor."""
+    """Replaces ``torch._utils._rebuild_parameter``: a parameter is its tensor."""
 
     __slots__ = ()
 
     def __call__(self, data: object, *_rest: object) -> TensorRef:
         if not isinstance(data, TensorRef):
-            raise CheckpointError("A parameter of the weights file is no tensor; it is damaged.")
+            raise CheckpointError(
+                "A parameter of the weights file is not a tensor; the file is damaged."
+            )
         return data
 
 
 class _PlainDict(dict[Any, Any]):
-    """Stands for ``OrderedDict``; its state is torch's ``_metadata`` and is dropped."""
+    """Replaces ``OrderedDict``; drops its state, which is torch's ``_metadata``."""
 
     def __setstate__(self, state: object) -> None:
         del state
 
 
 class _MakeDict(_Sealed):
+    """Replaces the constructor of ``OrderedDict``."""
+
     __slots__ = ()
 
     def __call__(self, items: Any = ()) -> _PlainDict:
@@ -136,7 +144,7 @@ class _MakeDict(_Sealed):
 
 
 class IgnoredObject(_Sealed):
-    """Replaces every object that a training checkpoint names besides its tensors; does nothing."""
+    """Replaces every object of a training checkpoint that is not a tensor; does nothing."""
 
     __slots__ = ()
 
@@ -171,7 +179,7 @@ _ALLOWED: dict[str, _Sealed] = {
 
 
 def load(data: bytes, *, training: bool = False) -> Any:
-    """Return the object pickled in `data`, with a `TensorRef` in each tensor's place.
+    """Return the object pickled in `data`, with a `TensorRef` in place of each tensor.
 
     Parameters
     ----------
@@ -179,12 +187,12 @@ def load(data: bytes, *, training: bool = False) -> Any:
         The pickle.
     training
         Read the optimizer and other objects of a training checkpoint as `IgnoredObject`; see
-        above.
+        the module's docstring.
 
     Raises
     ------
     CheckpointError
-        The data is damaged or no pickle, or uses a name or opcode that is not on the list.
+        The data is damaged or not a pickle, or uses a name or opcode that is not on the list.
     """
     _scan(data, training)
     unpickler = _TrainingUnpickler if training else _Unpickler
@@ -199,7 +207,7 @@ def load(data: bytes, *, training: bool = False) -> Any:
 
 
 def _scan(data: bytes, training: bool) -> None:
-    """Read the opcodes without running them."""
+    """Check the opcodes, and the names they spell out, without running them."""
     known = _OPCODES + _MORE_OPCODES if training else _OPCODES
     try:
         for opcode, argument, _position in pickletools.genops(data):
@@ -210,7 +218,7 @@ def _scan(data: bytes, training: bool) -> None:
                     f"The weights file uses pickle opcode {opcode.name}, which a state dict saved"
                     " by PyTorch does not need; it is refused."
                 )
-            # CPython's C unpickler allocates its memo by the largest index it is given.
+            # CPython's C unpickler allocates its memo for the largest index, however large.
             if opcode.name.endswith("PUT") and int(str(argument)) > len(data):
                 raise CheckpointError("The weights file is damaged (a memo index is too large).")
     except CheckpointError:
@@ -225,7 +233,7 @@ def _allowed(module: str, name: str = "") -> _Sealed:
     except KeyError:
         raise UnsafeName(
             f"The weights file asks to run {module}.{name}, which is not needed to read tensors;"
-            " it is refused. Save the model's state dict alone, or use the published file."
+            " it is refused. Save only the model's state dict, or use the published file."
         ) from None
 
 
@@ -241,7 +249,9 @@ class _Unpickler(pickle.Unpickler):
 
     def persistent_load(self, pid: Any) -> StorageRef:
         if not (isinstance(pid, tuple) and len(pid) == 5 and pid[0] == "storage"):
-            raise CheckpointError("A storage of the weights file is not described as torch does.")
+            raise CheckpointError(
+                "A storage of the weights file is not described in PyTorch's form."
+            )
         _tag, kind, key, _device, count = pid
         if not (isinstance(kind, _StorageType) and isinstance(key, str)):
             raise CheckpointError("A storage of the weights file has no known number type.")
@@ -258,7 +268,7 @@ class _TrainingUnpickler(_Unpickler):
 def _count(value: object) -> int:
     if type(value) is not int or not 0 <= value < 2**40:
         raise CheckpointError(
-            f"The weights file gives {reprlib.repr(value)} where a count or offset is due; it is"
+            f"The weights file has {reprlib.repr(value)} in place of a count or offset; it is"
             " damaged."
         )
     return value
@@ -266,9 +276,9 @@ def _count(value: object) -> int:
 
 def _counts(values: object) -> tuple[int, ...]:
     if not isinstance(values, tuple) or len(values) > 8:
-        # reprlib: a list that holds itself a thousandfold would fill the memory as text.
+        # reprlib shortens the text: a list that contains itself many times would fill the memory.
         raise CheckpointError(
-            f"The weights file gives {reprlib.repr(values)} where a tensor's shape is due."
+            f"The weights file has {reprlib.repr(values)} in place of a tensor's shape."
         )
     return tuple(_count(value) for value in values)
 

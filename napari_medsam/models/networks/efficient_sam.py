@@ -1,12 +1,12 @@
-"""EfficientSAM (Ti, S): a plain ViT encoder, and a decoder that is not quite SAM's.
+"""EfficientSAM (Ti, S): a plain ViT encoder, and a decoder that differs slightly from SAM's.
 
 Xiong et al., EfficientSAM: Leveraged Masked Image Pretraining for Efficient Segment Anything,
 CVPR 2024, https://arxiv.org/abs/2312.00863; layout as in yformer/EfficientSAM
 ``efficient_sam/{efficient_sam_encoder,efficient_sam_decoder,two_way_transformer,mlp}.py``.
 
-Where its decoder differs from SAM's: exactly six prompt points, the missing ones at (-1, -1) with
-a position code like any other; no embedding for points outside the object; no dense prompt; GELU
-throughout; every self-attention is residual; GroupNorm(1) in the upscaling.
+The differences: exactly six prompt points, of which missing ones are at (-1, -1) with a position
+code like any other; no embedding for points outside the object; no dense prompt; GELU throughout;
+every self-attention is residual; GroupNorm(1) in the upscaling.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class EfficientSam:
     depth: int = 12
     side: int = 1024
     patch: int = 16
-    table_side: int = 14  # of the stored position table, enlarged to the map
+    table_side: int = 14  # of the stored position table, which is enlarged to the map
     channels: int = 256
     decoder_heads: int = 8
     mlp: int = 2048
@@ -103,7 +103,7 @@ def build_encoder(weights: Weights, net: EfficientSam) -> Model:
 
 
 def _position_table(root: Scope, net: EfficientSam) -> Array:
-    """The stored table without its class slot, enlarged bicubically; (R R, C)."""
+    """The stored position table without its class token, enlarged bicubically; (R R, C)."""
     stored = root.take("pos_embed", 1, net.table_side**2 + 1, net.width)[0, 1:]
     grid = stored.reshape(net.table_side, net.table_side, net.width).astype(np.float64)
     enlarge = bicubic_weights(net.table_side, net.map_side)
@@ -111,6 +111,7 @@ def _position_table(root: Scope, net: EfficientSam) -> Array:
 
 
 def _attention(x: Node, block: Scope, net: EfficientSam) -> Node:
+    """Layer norm and global self-attention of an encoder block; (R R, C) in and out."""
     return global_attention(
         standardize(x, ENCODER_NORM_EPS),
         read_affine(block / "norm1", net.width),
@@ -126,7 +127,7 @@ def _attention(x: Node, block: Scope, net: EfficientSam) -> Node:
 def build_decoder(
     weights: Weights, net: EfficientSam, prompts: Prompts = "boxes", masks: Masks = "first"
 ) -> Model:
-    """Build the decoder; inputs and outputs as `sam_decoder.build_decoder`, without a mask."""
+    """Build the decoder; inputs and outputs as in `sam_decoder.build_decoder`, but no mask."""
     embedding = ops.parameter(
         [1, net.map_side, net.map_side, net.channels], np.float32, "embedding"
     )
@@ -148,7 +149,7 @@ def build_decoder(
 
 
 def _read_prompt_encoder(scope: Scope, net: EfficientSam) -> tuple[Array, Array]:
-    """Take the frequencies (2, C / 2) and the embeddings of labels -1, 0, 1, 2, 3; (5, C)."""
+    """Read the frequencies (2, C / 2) and the embeddings (5, C) of labels -1, 0, 1, 2, 3."""
     gaussian = scope.take("pe_layer.positional_encoding_gaussian_matrix", 2, net.channels // 2)
     missing, inside, first, second = (
         scope.take(f"{name}.weight", 1, net.channels)
@@ -183,7 +184,7 @@ def _six_points(prompts: Prompts) -> tuple[list[Node], Node, Node]:
 
 
 def _per_prompt(points: Node, array: Array) -> Node:
-    """Repeat (1, ...) for each of the N prompts."""
+    """Repeat `array` (1, ...) for each of the N prompts in `points`; (N, ...)."""
     count = ops.gather(ops.shape_of(points), integers(0), ops.constant(np.int64(0)))
     return ops.broadcast(ops.constant(array), ops.concat([count, integers(*array.shape[1:])], 0))
 
@@ -191,7 +192,7 @@ def _per_prompt(points: Node, array: Array) -> Node:
 def _point_tokens(
     points: Node, labels: Node, gaussian: Array, table: Array, net: EfficientSam
 ) -> Node:
-    """Position code of every point, padding too, plus its label's embedding; (N, 6, C)."""
+    """Position code of each point, also of padding, plus its label's embedding; (N, 6, C)."""
     unit = ops.divide(ops.add(points, constant(0.5)), constant(float(net.side)))
     signed = ops.subtract(ops.multiply(unit, constant(2.0)), constant(1.0))
     angle = ops.multiply(ops.matmul(signed, constant(gaussian), False, False), constant(2 * np.pi))
@@ -203,27 +204,29 @@ def _point_tokens(
 def _transformer(
     scope: Scope, tokens: Node, image: Node, position: Node, net: EfficientSam
 ) -> tuple[Node, Node]:
-    """Two-way transformer; tokens (N, T, C), image (1, S, C) and after layer 0 (N, S, C)."""
+    """Two-way transformer; tokens (N, T, C), image (1, S, C), which becomes (N, S, C)."""
 
-    def norm(where: Scope, x: Node) -> Node:
-        return layer_norm(x, read_affine(where, net.channels), DECODER_NORM_EPS)
+    def norm(part: Scope, x: Node) -> Node:
+        return layer_norm(x, read_affine(part, net.channels), DECODER_NORM_EPS)
 
-    def across(where: Scope, queries: Node, keys: Node) -> Node:
-        attention = read_attention(where, net.channels, net.channels // 2, net.decoder_heads)
+    def attend_to_image(part: Scope, queries: Node, keys: Node) -> Node:
+        attention = read_attention(part, net.channels, net.channels // 2, net.decoder_heads)
         return ops.add(queries, tokens_to_image(ops.add(queries, tokens), keys, image, attention))
 
     queries = tokens
     for depth in range(2):
         layer = scope / "layers" / depth
         if depth > 0:
-            queries = ops.add(queries, tokens)  # stays in the residual, unlike SAM's
+            queries = ops.add(queries, tokens)  # unlike in SAM, part of the residual
         attention = read_attention(
             layer / "self_attn", net.channels, net.channels, net.decoder_heads
         )
         queries = ops.add(queries, among_tokens(queries, queries, attention))
         queries = norm(layer / "norm1", queries)
         keys = ops.add(image, position)
-        queries = norm(layer / "norm2", across(layer / "cross_attn_token_to_image", queries, keys))
+        queries = norm(
+            layer / "norm2", attend_to_image(layer / "cross_attn_token_to_image", queries, keys)
+        )
         hidden = _mlp(layer / "mlp", queries, (net.channels, net.mlp, net.channels))
         queries = norm(layer / "norm3", ops.add(queries, hidden))
         attention = read_attention(
@@ -232,14 +235,16 @@ def _transformer(
             net.channels // 2,
             net.decoder_heads,
         )
-        seen = image_to_tokens(keys, ops.add(queries, tokens), queries, attention)
-        image = norm(layer / "norm4", ops.add(image, seen))
-    queries = across(scope / "final_attn_token_to_image", queries, ops.add(image, position))
+        attended = image_to_tokens(keys, ops.add(queries, tokens), queries, attention)
+        image = norm(layer / "norm4", ops.add(image, attended))
+    queries = attend_to_image(
+        scope / "final_attn_token_to_image", queries, ops.add(image, position)
+    )
     return norm(scope / "norm_final_attn", queries), image
 
 
 def _mlp(scope: Scope, x: Node, sizes: tuple[int, ...]) -> Node:
-    """Hidden layers ``layers.i.0`` with GELU, then ``fc``; `sizes` from input to output."""
+    """MLP: hidden layers ``layers.i.0`` with GELU, then ``fc``; `sizes` from input to output."""
     for index, (n_in, n_out) in enumerate(pairwise(sizes[:-1])):
         x = gelu(linear(x, read_dense(scope / "layers" / index / 0, n_in, n_out)))
     return linear(x, read_dense(scope / "fc", sizes[-2], sizes[-1]))
@@ -248,7 +253,7 @@ def _mlp(scope: Scope, x: Node, sizes: tuple[int, ...]) -> Node:
 def _heads(
     scope: Scope, tokens: Node, image: Node, net: EfficientSam, which: slice
 ) -> tuple[Node, Node]:
-    """Predicted IoU (N, 4) and the logits (N, K, 4h, 4w) of the mask tokens `which`."""
+    """Predicted IoU (N, 4), and the logits (N, K, 4h, 4w) of the mask tokens `which`."""
     hidden = (net.channels,) * 3
     iou = _mlp(scope / "iou_prediction_head", one_token(tokens, 0), (*hidden, N_MASKS))
     n_fine = net.channels // 8
@@ -263,11 +268,11 @@ def _heads(
 
 
 def _upscale(scope: Scope, image: Node, channels: int) -> Node:
-    """Image tokens (N, S, C) to (N, 16 S, C/8), 4 x 4 pixels of each token in turn."""
+    """Upscaling: image tokens (N, S, C) to (N, 16 S, C/8), 4 x 4 pixels of each token in turn."""
     wide, fine = channels // 4, channels // 8
     x = linear(image, transposed_as_dense(scope / 0 / 0, channels, wide))
     x = ops.reshape(x, integers(0, -1, wide), True)  # (N, 4 S, C/4)
-    x = ops.mvn(x, integers(1, 2), True, GROUP_NORM_EPS, "inside_sqrt")  # one group: everything
+    x = ops.mvn(x, integers(1, 2), True, GROUP_NORM_EPS, "inside_sqrt")  # one group: over all
     gamma, beta = read_affine(scope / 0 / 1, wide)
     x = gelu(ops.add(ops.multiply(x, constant(gamma[None, None])), constant(beta[None, None])))
     x = gelu(linear(x, transposed_as_dense(scope / 1 / 0, wide, fine)))

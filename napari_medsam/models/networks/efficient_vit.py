@@ -5,7 +5,7 @@ CVPR workshops 2024, https://arxiv.org/abs/2402.05008; layout as in mit-han-lab/
 ``efficientvit/{backbone,sam}.py``. Every norm has epsilon 1e-6 (``create_sam_model`` sets it) and
 every activation is GELU's tanh approximation.
 
-The sizes of a checkpoint are read from its keys; the input's side is not in the file.
+A checkpoint's size (L0, L1, L2) is known from its keys; the side of the input is not in the file.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ ATTENTION_EPS = 1e-15  # of the linear attention's denominator
 
 @dataclass(frozen=True)
 class EfficientViT:
-    """Sizes of one variant; `depths` count the blocks behind each stage's first one."""
+    """Sizes of one variant; `depths` are the numbers of blocks after the first of each stage."""
 
     side: int
     depths: tuple[int, ...]
@@ -47,14 +47,17 @@ class EfficientViT:
 
 
 def l0(side: int) -> EfficientViT:
+    """EfficientViT-SAM L0 for images of `side` pixels."""
     return EfficientViT(side, depths=(1, 1, 1, 4, 4), neck_depth=4)
 
 
 def l1(side: int) -> EfficientViT:
+    """EfficientViT-SAM L1 for images of `side` pixels."""
     return EfficientViT(side, depths=(1, 1, 1, 6, 6), neck_depth=8)
 
 
 def l2(side: int) -> EfficientViT:
+    """EfficientViT-SAM L2 for images of `side` pixels."""
     return EfficientViT(side, depths=(1, 2, 2, 8, 8), neck_depth=12)
 
 
@@ -71,7 +74,7 @@ def build_encoder(weights: Weights, net: EfficientViT) -> Model:
 
 
 def _backbone(image: Node, stages: Scope, net: EfficientViT) -> list[Node]:
-    """The five stages' outputs, each half the side of the one before."""
+    """The outputs of the five stages, (1, C, R, R), each with half the side of the previous one."""
     n_in = net.widths[0]
     ops_of = stages / 0 / "op_list"
     x = gelu_tanh(_conv(image, ops_of / 0, 3, n_in, 3, stride=2))
@@ -96,7 +99,7 @@ def _backbone(image: Node, stages: Scope, net: EfficientViT) -> list[Node]:
 def _conv(
     x: Node, scope: Scope, n_in: int, n_out: int, kernel: int, stride: int = 1, groups: int = 1
 ) -> Node:
-    """Convolution ``conv`` with its bias if it has one, and ``norm`` folded in if it has one."""
+    """Convolution ``conv``, with its bias and its batch norm ``norm`` if there are any, folded."""
     weight = scope.take("conv.weight", n_out, n_in // groups, kernel, kernel).astype(np.float64)
     bias = np.zeros(n_out)
     if "conv.bias" in scope:
@@ -108,6 +111,7 @@ def _conv(
 
 
 def _res_block(x: Node, scope: Scope, width: int) -> Node:
+    """Two 3 x 3 convolutions, the branch of a residual block; (1, C, R, R) in and out."""
     x = gelu_tanh(_conv(x, scope / "conv1", width, width, 3))
     return _conv(x, scope / "conv2", width, width, 3)
 
@@ -115,11 +119,13 @@ def _res_block(x: Node, scope: Scope, width: int) -> Node:
 def _fused_mb_conv(
     x: Node, scope: Scope, n_in: int, n_out: int, expand: int, stride: int = 1
 ) -> Node:
+    """Fused MBConv: a 3 x 3 convolution that expands, then a 1 x 1 convolution."""
     x = gelu_tanh(_conv(x, scope / "spatial_conv", n_in, expand * n_in, 3, stride))
     return _conv(x, scope / "point_conv", expand * n_in, n_out, 1)
 
 
 def _mb_conv(x: Node, scope: Scope, n_in: int, n_out: int, expand: int, stride: int = 1) -> Node:
+    """MBConv (inverted bottleneck): 1 x 1 that expands, depthwise 3 x 3, 1 x 1."""
     wide = expand * n_in
     x = gelu_tanh(_conv(x, scope / "inverted_conv", n_in, wide, 1))
     x = gelu_tanh(_conv(x, scope / "depth_conv", wide, wide, 3, stride, groups=wide))
@@ -127,6 +133,7 @@ def _mb_conv(x: Node, scope: Scope, n_in: int, n_out: int, expand: int, stride: 
 
 
 def _attention_block(x: Node, scope: Scope, width: int) -> Node:
+    """Linear attention, then MBConv, both residual; (1, C, R, R) in and out."""
     x = ops.add(x, _linear_attention(x, scope / "context_module" / "main", width))
     return ops.add(x, _mb_conv(x, scope / "local_module" / "main", width, width, 6))
 
@@ -134,8 +141,8 @@ def _attention_block(x: Node, scope: Scope, width: int) -> Node:
 def _linear_attention(x: Node, scope: Scope, width: int) -> Node:
     """ReLU linear attention at two scales; (1, C, R, R) in and out.
 
-    Heads of 32 channels, rows grouped per head as [q k v]. ``out = relu(q) (relu(k)^T v)``,
-    divided by ``relu(q) . sum(relu(k))``: the authors get the divisor by a row of ones in v.
+    Heads have 32 channels; rows are grouped per head as [q k v]. ``out = relu(q) (relu(k)^T v)``,
+    divided by ``relu(q) . sum(relu(k))``; the authors compute the divisor by a row of ones in v.
     """
     qkv = _conv(x, scope / "qkv", width, 3 * width, 1)
     near = convolution(
@@ -157,7 +164,7 @@ def _linear_attention(x: Node, scope: Scope, width: int) -> Node:
 
 
 def _neck(maps: list[Node], scope: Scope, net: EfficientViT) -> Node:
-    """The last three stages brought to 64 x 64 and summed, then residual blocks."""
+    """The last three stages, enlarged to 64 x 64 and summed, then residual blocks."""
     x = None
     for index, stage in enumerate((4, 3, 2)):
         here = scope / "input_ops" / index / "op_list" / 0
@@ -171,7 +178,7 @@ def _neck(maps: list[Node], scope: Scope, net: EfficientViT) -> Node:
 
 
 def _bicubic(x: Node, side: int) -> Node:
-    """Enlarge to side x side as torch does: half-pixel centres, a = -0.75, edges repeated."""
+    """Bicubic resize to (side, side) as in torch: half-pixel centres, a = -0.75, edges repeated."""
     if list(x.get_output_shape(0)[2:]) == [side, side]:
         return x
     return ops.interpolate(

@@ -1,8 +1,8 @@
 """Building blocks of the networks, as OpenVINO operations over numpy weights.
 
-Maps are NCHW ``(1, C, H, W)``; tokens are ``(..., C)``. What is linear and known beforehand is
+Feature maps are NCHW ``(1, C, H, W)``; tokens are ``(..., C)``. Constant linear operations are
 folded into the weights in float64 and stored as float32: batch norm into its convolution, the
-affine half of a layer norm into the next linear layer.
+affine part of a layer norm (scale gamma, shift beta) into the next linear layer.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Dense(NamedTuple):
     bias: Array
 
     def after_affine(self, gamma: Array, beta: Array) -> Dense:
-        """The same map of ``gamma * x + beta``: a layer norm's affine half, folded in."""
+        """The map applied to ``gamma * x + beta``: folds in the affine part of a layer norm."""
         return Dense(self.weight * gamma, self.bias + self.weight @ beta)
 
     def rows(self, index: Array | slice) -> Dense:
@@ -41,19 +41,19 @@ class Dense(NamedTuple):
 
 
 def read_dense(scope: Scope, n_in: int, n_out: int) -> Dense:
-    """Take ``weight`` (n_out, n_in) and ``bias`` of a linear layer."""
+    """Read ``weight`` (n_out, n_in) and ``bias`` (n_out,) of a linear layer."""
     weight = scope.take("weight", n_out, n_in).astype(np.float64)
     return Dense(weight, scope.take("bias", n_out).astype(np.float64))
 
 
 def read_affine(scope: Scope, channels: int) -> tuple[Array, Array]:
-    """Take ``weight`` (gamma) and ``bias`` (beta) of a normalization."""
+    """Read ``weight`` (gamma) and ``bias`` (beta) of a normalization, both (channels,)."""
     gamma, beta = scope.take("weight", channels), scope.take("bias", channels)
     return gamma.astype(np.float64), beta.astype(np.float64)
 
 
 def read_batch_norm(scope: Scope, channels: int, eps: float) -> tuple[Array, Array]:
-    """Take a batch norm in evaluation form as ``scale * x + shift``, both (channels,)."""
+    """Read a batch norm at inference as ``scale * x + shift``; returns both, (channels,)."""
     gamma, beta = read_affine(scope, channels)
     mean = scope.take("running_mean", channels).astype(np.float64)
     variance = scope.take("running_var", channels).astype(np.float64)
@@ -62,7 +62,7 @@ def read_batch_norm(scope: Scope, channels: int, eps: float) -> tuple[Array, Arr
 
 
 class ConvNorm(NamedTuple):
-    """A convolution with its batch norm folded in; ``weight`` (outputs, inputs / groups, k, k)."""
+    """Convolution with its batch norm folded in; ``weight`` is (outputs, inputs / groups, k, k)."""
 
     weight: Array
     bias: Array
@@ -71,7 +71,7 @@ class ConvNorm(NamedTuple):
 def read_conv_norm(
     scope: Scope, n_in: int, n_out: int, kernel: int, eps: float, groups: int = 1
 ) -> ConvNorm:
-    """Take a convolution without bias under ``c`` and its batch norm under ``bn``."""
+    """Read a convolution without bias (key ``c``) and its batch norm (key ``bn``), folded."""
     weight = (scope / "c").take("weight", n_out, n_in // groups, kernel, kernel)
     scale, shift = read_batch_norm(scope / "bn", n_out, eps)
     return ConvNorm(weight * scale[:, None, None, None], shift)
@@ -83,22 +83,22 @@ def constant(array: Array | float) -> Node:
 
 
 def integers(*values: int) -> Node:
-    """An int64 vector constant: a shape, an order of axes."""
+    """An int64 vector constant, for a shape or an order of axes."""
     return ops.constant(np.array(values, dtype=np.int64))
 
 
 def reshape(x: Node, *shape: int) -> Node:
-    """Reshape; -1 is inferred."""
+    """Reshape; a size of -1 is inferred."""
     return ops.reshape(x, integers(*shape), False)
 
 
 def transpose(x: Node, *order: int) -> Node:
-    """Permute axes."""
+    """Permute the axes: axis i of the result is axis ``order[i]`` of `x`."""
     return ops.transpose(x, integers(*order))
 
 
 def split(x: Node, axis: int, parts: int) -> list[Node]:
-    """Cut into equal parts along an axis."""
+    """Split into equal parts along an axis."""
     return list(ops.split(x, ops.constant(np.int64(axis)), parts).outputs())
 
 
@@ -106,7 +106,7 @@ def split(x: Node, axis: int, parts: int) -> list[Node]:
 
 
 def linear(x: Node, dense: Dense) -> Node:
-    """``(..., inputs)`` to ``(..., outputs)``."""
+    """Linear layer, ``(..., inputs)`` to ``(..., outputs)``."""
     y = ops.matmul(x, constant(dense.weight), False, True)
     return ops.add(y, constant(dense.bias.reshape((1,) * (_rank(x) - 1) + (-1,))))
 
@@ -114,7 +114,7 @@ def linear(x: Node, dense: Dense) -> Node:
 def convolution(
     x: Node, weight: Array, bias: Array | None, stride: int = 1, groups: int = 1
 ) -> Node:
-    """2-D convolution, padding ``kernel // 2``; `weight` is (outputs, inputs / groups, k, k)."""
+    """2-D convolution, zero padding ``k // 2``; `weight` is (outputs, inputs / groups, k, k)."""
     n_out, n_in, kernel, _ = weight.shape
     pad = [kernel // 2] * 2
     if groups == 1:
@@ -129,12 +129,12 @@ def convolution(
 
 
 def standardize(x: Node, eps: float) -> Node:
-    """Layer norm over the last axis without its affine half: zero mean, unit variance."""
+    """Layer norm over the last axis without its affine part: zero mean, unit variance."""
     return ops.mvn(x, integers(-1), True, eps, "inside_sqrt")
 
 
 def layer_norm(x: Node, affine: tuple[Array, Array], eps: float) -> Node:
-    """Layer norm over the last axis."""
+    """Layer norm over the last axis; `affine` is (gamma, beta)."""
     gamma, beta = affine
     lead = (1,) * (_rank(x) - 1)
     scaled = ops.multiply(standardize(x, eps), constant(gamma.reshape(*lead, -1)))
@@ -142,7 +142,7 @@ def layer_norm(x: Node, affine: tuple[Array, Array], eps: float) -> Node:
 
 
 def gelu(x: Node) -> Node:
-    """GELU by the error function (torch's default), not the tanh approximation."""
+    """GELU by the error function (torch's default), not by the tanh approximation."""
     return ops.gelu(x, "erf")
 
 
@@ -152,10 +152,10 @@ def gelu_tanh(x: Node) -> Node:
 
 
 def sam_neck(x: Node, scope: Scope, side: int, n_in: int, n_out: int = 256) -> Node:
-    """SAM's neck: two convolutions without bias, each with a channel norm.
+    """SAM's neck: a 1 x 1 and a 3 x 3 convolution without bias, each followed by a channel norm.
 
-    ``(1, n_in, side, side)`` to ``(1, side, side, n_out)``: channels last, as the decoder's
-    attention wants the embedding.
+    ``(1, n_in, side, side)`` to ``(1, side, side, n_out)``: channels last, the layout that the
+    decoder's attention needs.
     """
     x = convolution(x, scope.take("0.weight", n_out, n_in, 1, 1), None)
     x = channel_norm(x, scope / 1, side, n_out)
@@ -164,7 +164,7 @@ def sam_neck(x: Node, scope: Scope, side: int, n_in: int, n_out: int = 256) -> N
 
 
 def channel_norm(x: Node, scope: Scope, side: int, channels: int) -> Node:
-    """SAM's LayerNorm2d; ``(1, C, side, side)`` to tokens ``(side * side, C)``."""
+    """SAM's LayerNorm2d over channels; ``(1, C, side, side)`` to tokens ``(side * side, C)``."""
     return layer_norm(to_tokens(x, side, channels), read_affine(scope, channels), CHANNEL_NORM_EPS)
 
 
@@ -182,9 +182,10 @@ def to_channels_first(x: Node) -> Node:
 
 
 def to_tokens(x: Node, side: int, channels: int) -> Node:
-    """(1, C, side, side) to a matrix (side * side, C), a token a row.
+    """(1, C, side, side) to a matrix (side * side, C) with one token per row.
 
-    A matrix has one layout only: of a four-dimensional tensor OpenVINO chooses one, and copies.
+    A matrix has only one memory layout. For a four-dimensional tensor OpenVINO chooses one, and
+    copies.
     """
     return reshape(to_channels_last(x), side * side, channels)
 
@@ -195,6 +196,7 @@ def to_map(tokens: Node, side: int, channels: int) -> Node:
 
 
 def _rank(x: Node) -> int:
+    """Number of axes; a node and an output have different methods for it."""
     return (
         int(x.get_output_partial_shape(0).rank.get_length())
         if hasattr(x, "get_output_partial_shape")
@@ -205,7 +207,7 @@ def _rank(x: Node) -> int:
 def bicubic_weights(n_in: int, n_out: int) -> Array:
     """Matrix (n_out, n_in) of torch's bicubic resize along one axis, in float64.
 
-    Half-pixel centres, a = -0.75, edges repeated, no antialiasing
+    Half-pixel centres, a = -0.75, edge values repeated, no antialiasing
     (``torch.nn.functional.interpolate(mode="bicubic", align_corners=False)``).
     """
     centre = (np.arange(n_out) + 0.5) * (n_in / n_out) - 0.5

@@ -5,7 +5,7 @@ https://arxiv.org/abs/2307.09283; layout as in mxWe1/Rep-MedSAM ``repvit.py`` wi
 ``repvit_cfgs.py: repvit_m1_0_cfgs``. Compared with RepViT-M1.0 the stem does not downsample
 and the last stage retains the resolution, so that 256 x 256 pixels give 64 x 64 tokens.
 
-The checkpoint holds the training form; parallel branches and batch norms are folded here into
+The checkpoint contains the training form. Here parallel branches and batch norms are folded into
 one convolution each, as the authors do after loading (``utils.py: replace_batchnorm``).
 """
 
@@ -34,7 +34,7 @@ BATCH_NORM_EPS = 1e-5
 
 
 class Block(NamedTuple):
-    """One entry of the authors' table: width out, squeeze-and-excite or not, stride."""
+    """One entry of the authors' table: output width, squeeze-and-excite or not, stride."""
 
     width: int
     has_se: bool = False
@@ -43,7 +43,7 @@ class Block(NamedTuple):
 
 @dataclass(frozen=True)
 class RepViT:
-    """Sizes of one variant; `blocks` are ``features.1`` and on, the stem is ``features.0``."""
+    """Sizes of one variant; the stem is ``features.0``, the first block ``features.1``."""
 
     side: int
     stem: int
@@ -53,7 +53,7 @@ class RepViT:
 
 
 def _stage(width: int, n_pairs: int, n_last: int) -> tuple[Block, ...]:
-    """Pairs of blocks with and without squeeze-and-excite, then some without."""
+    """`n_pairs` of blocks with and without squeeze-and-excite, then `n_last` blocks without."""
     return (Block(width, has_se=True), Block(width)) * n_pairs + (Block(width),) * n_last
 
 
@@ -89,7 +89,7 @@ def build_encoder(weights: Weights, net: RepViT) -> Model:
 
 
 def _block(x: Node, scope: Scope, width: int, block: Block) -> Node:
-    """Mix over space, then over channels; (1, width, R, R) to (1, block.width, R', R')."""
+    """Mix tokens over space, then over channels; (1, width, R, R) to (1, block.width, R', R')."""
     space, channels = scope / "token_mixer", scope / "channel_mixer"
     if block.stride == 1:
         x = convolution(x, *_fold_branches(space / 0, width), groups=width)
@@ -105,13 +105,14 @@ def _block(x: Node, scope: Scope, width: int, block: Block) -> Node:
 
 
 def _feed_forward(x: Node, scope: Scope, n_in: int, n_hidden: int, n_out: int) -> Node:
+    """Channel mixer: two 1 x 1 convolutions with GELU; (1, n_in, R, R) to (1, n_out, R, R)."""
     return _conv_norm(
         gelu(_conv_norm(x, scope / 0, n_in, n_hidden, 1)), scope / 2, n_hidden, n_out, 1
     )
 
 
 def _fold_branches(scope: Scope, width: int) -> ConvNorm:
-    """Depthwise 3 x 3, depthwise 1 x 1 and identity, summed, then batch norm: one 3 x 3."""
+    """The sum of depthwise 3 x 3, depthwise 1 x 1 and identity, and batch norm, as one 3 x 3."""
     conv3 = read_conv_norm(scope / "conv", width, width, 3, BATCH_NORM_EPS, groups=width)
     weight, bias = conv3.weight.copy(), conv3.bias
     conv1 = scope / "conv1"
@@ -122,7 +123,7 @@ def _fold_branches(scope: Scope, width: int) -> ConvNorm:
 
 
 def _squeeze_excite(x: Node, scope: Scope, width: int) -> Node:
-    """Weigh channels by their means; a quarter as many hidden, in steps of 8 (timm SEModule)."""
+    """Squeeze-and-excite (timm SEModule); hidden width a quarter, rounded to a multiple of 8."""
     hidden = max(8, (width // 4 + 4) // 8 * 8)
     gate = ops.reduce_mean(x, integers(2, 3), True)
     first, second = scope / "fc1", scope / "fc2"
@@ -136,5 +137,6 @@ def _squeeze_excite(x: Node, scope: Scope, width: int) -> Node:
 def _conv_norm(
     x: Node, scope: Scope, n_in: int, n_out: int, kernel: int, stride: int = 1, groups: int = 1
 ) -> Node:
+    """Convolution without bias (key ``c``) with its batch norm (key ``bn``) folded in."""
     folded = read_conv_norm(scope, n_in, n_out, kernel, BATCH_NORM_EPS, groups)
     return convolution(x, *folded, stride, groups)

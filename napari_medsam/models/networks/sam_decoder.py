@@ -1,12 +1,12 @@
-"""SAM's mask decoder with its prompt encoder: an embedding and N prompts to N masks' logits.
+"""SAM's mask decoder with its prompt encoder: from an embedding and N prompts to mask logits.
 
 Kirillov et al., Segment Anything, 2023, https://arxiv.org/abs/2304.02643; keys and arithmetic as
 in segment-anything ``modeling/mask_decoder.py`` and ``transformer.py``. The transposed
 convolutions of the upscaling have stride = kernel = 2, so each is one linear layer per token;
-the pixels are put in their places only at the very end, on one number per pixel.
+the pixels are moved to their positions only at the end, when there is one number per pixel.
 
-Up to the first image-to-token attention nothing on the image side depends on the prompt; that
-part is computed once for all N prompts.
+Up to the first image-to-token attention the image side does not depend on the prompts; that part
+is computed once for all N of them.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ Prompts = Literal["boxes", "points", "points+mask"]
 
 N_MASKS = 4
 TOKENS: dict[Masks, slice] = {"first": slice(0, 1), "several": slice(1, 4), "all": slice(0, 4)}
-"""Which of the four mask tokens: 0 is for prompts that leave no doubt, 1 to 3 for others."""
+"""Which of the four mask tokens: 0 is for unambiguous prompts, 1 to 3 for ambiguous ones."""
 
 PREFIXES = ("prompt_encoder.", "mask_decoder.")
 
@@ -63,7 +63,7 @@ PREFIXES = ("prompt_encoder.", "mask_decoder.")
 class SamDecoder:
     """Sizes of one family's decoder.
 
-    ``prompt_side`` is the side of the frame the prompts are given in, ``norm_eps`` the epsilon
+    ``prompt_side`` is the side of the frame of the prompts' coordinates, ``norm_eps`` the epsilon
     of the transformer's layer norms (1e-6 if the family sets it for the whole model).
     """
 
@@ -84,11 +84,11 @@ def build_decoder(
     Inputs: ``embedding`` (1, h, w, C), channels last, and
 
     * for ``"boxes"``: ``boxes`` (N, 4) float32, x_min, y_min, x_max, y_max in the prompt frame;
-    * for ``"points"``: ``points`` (N, P, 2) float32 and ``labels`` (N, P) int32. A box is two
-      points with labels 2 and 3 after the others; without one, a last point with label -1;
+    * for ``"points"``: ``points`` (N, P, 2) float32 and ``labels`` (N, P) int32. A box is given
+      as two last points with labels 2 and 3; without a box, the last point has label -1;
     * for ``"points+mask"``: also ``mask`` (N, 1, 4h, 4w) float32 logits.
 
-    Outputs: ``logits`` (N, K, 4h, 4w) with K = 1, 3 or 4 by `masks`, and ``iou`` (N, 4), the
+    Outputs: ``logits`` (N, K, 4h, 4w), where `masks` sets K = 1, 3 or 4, and ``iou`` (N, 4), the
     predicted IoU of all four mask tokens.
     """
     encoder = read_prompt_encoder(Scope(weights, "prompt_encoder"), net.channels)
@@ -108,7 +108,7 @@ def build_decoder(
 def _prompt_inputs(
     encoder: PromptEncoder, net: SamDecoder, prompts: Prompts
 ) -> tuple[list[Node], Node, Node]:
-    """Parameters, prompt tokens (N, P, C), and the term added to the image tokens."""
+    """Parameters, prompt tokens (N, P, C), and the dense embedding, added to the image tokens."""
     no_mask = constant(encoder.no_mask.reshape(1, 1, -1))
     if prompts == "boxes":
         boxes = ops.parameter([-1, 4], np.float32, "boxes")
@@ -123,7 +123,7 @@ def _prompt_inputs(
 
 
 def with_own_tokens(scope: Scope, sparse: Node, channels: int) -> Node:
-    """The IoU token and four mask tokens, before each prompt's own; (N, 5 + P, C)."""
+    """The IoU token and the four mask tokens, followed by the prompt tokens; (N, 5 + P, C)."""
     iou = scope.take("iou_token.weight", 1, channels)
     masks = scope.take("mask_tokens.weight", N_MASKS, channels)
     own = np.concatenate([iou, masks])[None]
@@ -135,14 +135,14 @@ def with_own_tokens(scope: Scope, sparse: Node, channels: int) -> Node:
 def _transformer(
     scope: Scope, tokens: Node, image: Node, position: Node, net: SamDecoder
 ) -> tuple[Node, Node]:
-    """Two-way transformer; tokens (N, T, C), image (1 or N, S, C), position (1, S, C)."""
+    """Two-way transformer; tokens (N, T, C), image (1 or N, S, C), position code (1, S, C)."""
     queries = tokens
     for depth in range(net.depth):
         layer = scope / "layers" / depth
         queries = _self_attention(layer, queries, tokens, net, replaces=depth == 0)
         queries = _norm(layer, "norm1", queries, net)
         keys = ops.add(image, position)
-        queries = _look_at_image(
+        queries = _attend_to_image(
             layer / "cross_attn_token_to_image", queries, tokens, keys, image, net
         )
         queries = _norm(layer, "norm2", queries, net)
@@ -150,9 +150,9 @@ def _transformer(
         attention = read_attention(
             layer / "cross_attn_image_to_token", net.channels, net.channels // 2, net.heads
         )
-        seen = image_to_tokens(keys, ops.add(queries, tokens), queries, attention)
-        image = _norm(layer, "norm4", ops.add(image, seen), net)  # (N, S, C) from here on
-    queries = _look_at_image(
+        attended = image_to_tokens(keys, ops.add(queries, tokens), queries, attention)
+        image = _norm(layer, "norm4", ops.add(image, attended), net)  # (N, S, C) from here on
+    queries = _attend_to_image(
         scope / "final_attn_token_to_image", queries, tokens, ops.add(image, position), image, net
     )
     return _norm(scope, "norm_final_attn", queries, net), image
@@ -161,25 +161,28 @@ def _transformer(
 def _self_attention(
     layer: Scope, queries: Node, tokens: Node, net: SamDecoder, *, replaces: bool
 ) -> Node:
-    """In the first layer it replaces the queries, with neither position code nor residual."""
+    """Self-attention (N, T, C); the first layer has neither position code nor residual."""
     attention = read_attention(layer / "self_attn", net.channels, net.channels, net.heads)
     if replaces:
         return among_tokens(queries, queries, attention)
     return ops.add(queries, among_tokens(ops.add(queries, tokens), queries, attention))
 
 
-def _look_at_image(
+def _attend_to_image(
     scope: Scope, queries: Node, tokens: Node, keys: Node, values: Node, net: SamDecoder
 ) -> Node:
+    """Cross-attention of queries (N, T, C) to image tokens (1 or N, S, C), residual."""
     attention = read_attention(scope, net.channels, net.channels // 2, net.heads)
     return ops.add(queries, tokens_to_image(ops.add(queries, tokens), keys, values, attention))
 
 
 def _norm(scope: Scope, name: str, x: Node, net: SamDecoder) -> Node:
+    """The transformer's layer norm called `name`."""
     return layer_norm(x, read_affine(scope / name, net.channels), net.norm_eps)
 
 
 def _mlp(scope: Scope, x: Node, net: SamDecoder) -> Node:
+    """MLP of two layers with ReLU; (N, T, C) in and out."""
     hidden = ops.relu(linear(x, read_dense(scope / "lin1", net.channels, net.mlp)))
     return linear(hidden, read_dense(scope / "lin2", net.mlp, net.channels))
 
@@ -190,7 +193,7 @@ def _mlp(scope: Scope, x: Node, net: SamDecoder) -> Node:
 def _heads(
     scope: Scope, tokens: Node, image: Node, net: SamDecoder, which: slice
 ) -> tuple[Node, Node]:
-    """Predicted IoU (N, 4) and the logits (N, K, 4h, 4w) of the mask tokens `which`."""
+    """Predicted IoU (N, 4), and the logits (N, K, 4h, 4w) of the mask tokens `which`."""
     iou = _mlp3(scope / "iou_prediction_head", one_token(tokens, 0), net.channels, N_MASKS)
     n_fine = net.channels // 8
     kernels = [
@@ -206,11 +209,12 @@ def _heads(
 
 
 def one_token(tokens: Node, index: int) -> Node:
-    """Token `index` of each prompt, (N, C)."""
+    """Token `index` of each prompt; (N, T, C) to (N, C)."""
     return ops.gather(tokens, ops.constant(np.int64(index)), ops.constant(np.int64(1)))
 
 
 def _mlp3(scope: Scope, x: Node, channels: int, n_out: int) -> Node:
+    """MLP of three layers with ReLU; (N, C) to (N, n_out)."""
     layers = scope / "layers"
     x = ops.relu(linear(x, read_dense(layers / 0, channels, channels)))
     x = ops.relu(linear(x, read_dense(layers / 1, channels, channels)))
@@ -218,7 +222,7 @@ def _mlp3(scope: Scope, x: Node, channels: int, n_out: int) -> Node:
 
 
 def _upscale(scope: Scope, image: Node, channels: int) -> Node:
-    """Image tokens (N, S, C) to (N, 16 S, C/8): 4 x 4 pixels of each token in turn."""
+    """Upscaling: image tokens (N, S, C) to (N, 16 S, C/8), 4 x 4 pixels of each token in turn."""
     wide, fine = channels // 4, channels // 8
     x = linear(image, transposed_as_dense(scope / 0, channels, wide))  # (N, S, 4 C/4)
     x = ops.reshape(x, integers(0, -1, wide), True)  # (N, 4 S, C/4)
@@ -228,14 +232,14 @@ def _upscale(scope: Scope, image: Node, channels: int) -> Node:
 
 
 def transposed_as_dense(scope: Scope, n_in: int, n_out: int) -> Dense:
-    """A transposed convolution 2 x 2 of stride 2 as a linear layer to (2, 2, n_out)."""
+    """A 2 x 2 transposed convolution of stride 2 as a linear layer to (2, 2, n_out)."""
     weight: Array = scope.take("weight", n_in, n_out, 2, 2).transpose(2, 3, 1, 0)
     bias = np.tile(scope.take("bias", n_out), 4)
     return Dense(weight.reshape(4 * n_out, n_in).astype(np.float64), bias.astype(np.float64))
 
 
 def in_place(logits: Node, side: int, n_masks: int) -> Node:
-    """(N, K, S * 2*2 * 2*2) to (N, K, 4 side, 4 side)."""
+    """Arrange the pixels of all tokens: (N, K, S * 2*2 * 2*2) to (N, K, 4 side, 4 side)."""
     x = reshape(logits, -1, side, side, 2, 2, 2, 2)  # (N K, y, x, dy, dx, dy', dx')
     x = transpose(x, 0, 1, 3, 5, 2, 4, 6)  # (N K, y, dy, dy', x, dx, dx')
     return reshape(x, -1, n_masks, 4 * side, 4 * side)

@@ -1,8 +1,8 @@
-"""SAM's prompt encoder as graph parts: boxes, points with labels and a mask become tokens.
+"""SAM's prompt encoder as parts of a graph: boxes, labelled points and masks become tokens.
 
 Kirillov et al., Segment Anything, 2023, https://arxiv.org/abs/2304.02643; keys and arithmetic as
 in segment-anything ``modeling/prompt_encoder.py``. Coordinates are pixels of the prompt frame;
-half a pixel is added here. Labels: 1 inside, 0 outside, 2 and 3 a box's corners, -1 padding.
+half a pixel is added here. Labels: 1 inside, 0 outside, 2 and 3 corners of a box, -1 padding.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from napari_medsam.models.networks.two_way_attention import position_code
 
 
 class PromptEncoder(NamedTuple):
-    """Weights of the prompt encoder, all taken whether a graph needs them or not."""
+    """Weights of the prompt encoder; all are read, whether a graph needs them or not."""
 
     gaussian: Array  # (2, C / 2)
     labels: Array  # (5, C): padding (-1), outside, inside, first corner, second corner
@@ -39,7 +39,7 @@ class PromptEncoder(NamedTuple):
 
 
 def read_prompt_encoder(scope: Scope, channels: int) -> PromptEncoder:
-    """Take the 17 tensors under ``prompt_encoder``."""
+    """Read the 17 tensors under ``prompt_encoder``."""
     gaussian = scope.take("pe_layer.positional_encoding_gaussian_matrix", 2, channels // 2)
     table = [scope.take("not_a_point_embed.weight", 1, channels)]
     table += [scope.take(f"point_embeddings.{label}.weight", 1, channels) for label in range(4)]
@@ -51,20 +51,20 @@ def read_prompt_encoder(scope: Scope, channels: int) -> PromptEncoder:
 
 
 def dense_position_code(encoder: PromptEncoder, side: int) -> Array:
-    """Position code of the embedding's cell centres, (1, side * side, C), row-major."""
+    """Position code of the centres of the embedding's cells, (1, side * side, C), row-major."""
     centre = (np.arange(side) + 0.5) / side
     y, x = np.meshgrid(centre, centre, indexing="ij")
     return position_code(np.stack([x, y], -1), encoder.gaussian).reshape(1, side * side, -1)
 
 
 def box_tokens(boxes: Node, encoder: PromptEncoder, prompt_side: float) -> Node:
-    """Boxes (N, 4) to tokens (N, 2, C): one for each corner."""
+    """Boxes (N, 4) to tokens (N, 2, C), one for each of the two corners."""
     corners = ops.reshape(boxes, integers(0, 2, 2), True)
     return ops.add(_encode(corners, encoder, prompt_side), constant(encoder.labels[None, 3:]))
 
 
 def point_tokens(points: Node, labels: Node, encoder: PromptEncoder, prompt_side: float) -> Node:
-    """Points (N, P, 2) with int32 labels (N, P) to tokens (N, P, C); padding has no position."""
+    """Points (N, P, 2), int32 labels (N, P) to tokens (N, P, C); padding has no position code."""
     row = ops.add(labels, ops.constant(np.int32(1)))
     embedded = ops.gather(constant(encoder.labels), row, ops.constant(np.int32(0)))
     is_point = ops.convert(ops.greater_equal(labels, ops.constant(np.int32(0))), "f32")
@@ -73,7 +73,7 @@ def point_tokens(points: Node, labels: Node, encoder: PromptEncoder, prompt_side
 
 
 def mask_embedding(mask: Node, encoder: PromptEncoder, channels: int) -> Node:
-    """Mask prompts (N, 1, 4 h, 4 w), logits, to image tokens (N, h * w, C) to be added."""
+    """Mask prompts, logits (N, 1, 4h, 4w), to a dense embedding (N, h * w, C) of image tokens."""
     layers, shapes = encoder.mask_layers, _mask_shapes(channels)
     x = mask
     for conv, norm in ((0, 1), (3, 4)):  # (N, 4, 2h, 2w), then (N, 16, h, w)
@@ -92,7 +92,7 @@ PARTS = ("weight", "bias")
 
 
 def _mask_shapes(channels: int) -> dict[str, tuple[int, ...]]:
-    """Tensors of the three convolutions and two channel norms that embed a mask."""
+    """Keys and shapes of the three convolutions and two channel norms that embed a mask."""
     shapes: dict[str, tuple[int, ...]] = {}
     for conv, n_in, n_out, kernel in ((0, 1, 4, 2), (3, 4, 16, 2), (6, 16, channels, 1)):
         shapes[f"{conv}.weight"] = (n_out, n_in, kernel, kernel)
@@ -105,7 +105,7 @@ def _mask_shapes(channels: int) -> dict[str, tuple[int, ...]]:
 def _encode(points: Node, encoder: PromptEncoder, prompt_side: float) -> Node:
     """Position code of points (N, P, 2) in the prompt frame.
 
-    ``2 pi (2 (p + 0.5) / side - 1) @ G`` is kept in the original's order of operations: the
+    ``2 pi (2 (p + 0.5) / side - 1) @ G`` is computed in the original's order of operations: the
     angles are large, so a folded form would round differently.
     """
     unit = ops.divide(ops.add(points, constant(0.5)), constant(prompt_side))

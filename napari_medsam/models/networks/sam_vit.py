@@ -36,7 +36,7 @@ ADAPTER_NORM_EPS = 1e-5
 
 @dataclass(frozen=True)
 class SamViT:
-    """Sizes of one variant; blocks not in `global_blocks` attend within windows."""
+    """Sizes of one variant; blocks that are not in `global_blocks` attend within windows."""
 
     side: int
     width: int = 768
@@ -74,6 +74,7 @@ def build_encoder(weights: Weights, net: SamViT) -> Model:
 
 
 def _block(x: Node, scope: Scope, net: SamViT, window: int) -> Node:
+    """Transformer block: window attention, then MLP and adapter; (R R, C) in and out."""
     attended = window_attention(
         standardize(x, NORM_EPS),
         read_affine(scope / "norm1", net.width),
@@ -95,9 +96,9 @@ def _block(x: Node, scope: Scope, net: SamViT, window: int) -> Node:
 
 
 def _adapter(tokens: Node, scope: Scope, net: SamViT) -> Node:
-    """SAM-Med2D's adapter: weigh channels, down and up by convolution, residual, norm.
+    """SAM-Med2D's adapter: channel gate, strided and transposed convolution, residual, norm.
 
-    ``(R R, C)`` in and out; R must be even.
+    ``(R R, C)`` in and out; R must be even, since the convolutions halve and double it.
     """
     width, side = net.width, net.map_side
     means = ops.reduce_mean(tokens, integers(0), True)  # (1, C)

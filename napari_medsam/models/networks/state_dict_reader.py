@@ -1,4 +1,4 @@
-"""Read a state dict key by key; a missing or left-over key, or a wrong shape, is an error."""
+"""Read a state dict key by key; a missing or unused key, or a wrong shape, is an error."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from napari_medsam.models.specs.errors import CheckpointError
 
 
 class Weights:
-    """Arrays of one checkpoint, handed out by key with their shape checked.
+    """Arrays of one checkpoint, returned by key after a check of their shape.
 
     Parameters
     ----------
     arrays
         The state dict.
     source
-        What to call the file in messages, e.g. ``lite_medsam.pth``.
+        The file's name in messages, e.g. ``lite_medsam.pth``.
     network
-        What the keys should be of, e.g. ``tiny_vit``.
+        The network's name in messages, e.g. ``tiny_vit``.
     """
 
     def __init__(self, arrays: Mapping[str, NDArray[Any]], source: str, network: str) -> None:
@@ -56,45 +56,45 @@ class Weights:
         return array.astype(np.float32, copy=False)
 
     def shape(self, key: str) -> tuple[int, ...]:
-        """Shape of tensor `key` as stored, for families whose sizes are read from the file."""
+        """Stored shape of tensor `key`, or ``()`` if there is none."""
         return self._arrays[key].shape if key in self._arrays else ()
 
     def copy_of(self, prefixes: tuple[str, ...]) -> Weights:
-        """Copies of the tensors whose keys begin with one of `prefixes`, none of them taken yet."""
-        kept = {key: a.copy() for key, a in self._arrays.items() if key.startswith(prefixes)}
-        return Weights(kept, self._source, self._network)
+        """Copies of the tensors whose keys begin with one of `prefixes`, all marked as unused."""
+        copies = {key: a.copy() for key, a in self._arrays.items() if key.startswith(prefixes)}
+        return Weights(copies, self._source, self._network)
 
     def finish(self, unused: tuple[str, ...] = ()) -> None:
-        """Raise if a tensor was never taken.
+        """Raise if a tensor was never read.
 
-        BatchNorm's counters (``num_batches_tracked``) have no use in inference and are ignored.
+        BatchNorm's counters (``num_batches_tracked``) are not needed for inference and are ignored.
 
         Parameters
         ----------
         unused
-            Beginnings of keys the network is known not to need, e.g. a classifier head.
+            Prefixes of keys that the network does not need, e.g. those of a classifier head.
 
         Raises
         ------
         CheckpointError
-            Naming how many tensors are left over, and the first.
+            Tensors are unused; the message has their number and names the first.
         """
-        left = [
+        unread = [
             key
             for key in self._arrays
             if key not in self._used
             and not key.endswith(".num_batches_tracked")
             and not key.startswith(unused)
         ]
-        if left:
+        if unread:
             raise CheckpointError(
-                f"Weights file {self._source} has {len(left)} tensors that {self._network} does"
-                f" not know (first: {left[0]}); is it another model's checkpoint?"
+                f"Weights file {self._source} has {len(unread)} tensors that {self._network} does"
+                f" not know (first: {unread[0]}); is it another model's checkpoint?"
             )
 
 
 class Scope:
-    """The part of a `Weights` whose keys begin with a prefix; ``scope / "attn"`` goes deeper."""
+    """The part of a `Weights` whose keys begin with a prefix; ``scope / "attn"`` extends it."""
 
     def __init__(self, weights: Weights, prefix: str) -> None:
         self._weights = weights

@@ -5,18 +5,18 @@ https://arxiv.org/abs/2207.10666. Layout as in bowang-lab/MedSAM (branch LiteMed
 ``tiny_vit_sam.py``: four stages, the first of convolutions, the others of windowed attention,
 then SAM's neck to 256 channels.
 
-The graph is exact, but leaves out the terms that cancel:
+The graph is exact, but omits terms that cancel and folds others into the weights:
 
-* a layer norm's affine half goes into the next linear layer;
-* the bias of the keys adds one constant per query to all scores, which softmax drops;
-* the bias of the values passes through attention unchanged (its weights sum to 1) and joins the
-  bias of the projection;
+* the affine part of a layer norm is folded into the next linear layer;
+* the bias of the keys adds one constant per query to all scores, which softmax cancels;
+* the bias of the values passes through attention unchanged (its weights sum to 1) and is added to
+  the bias of the projection;
 * so a padding token, which the original normalizes from zeros to beta, has key and value zero:
   only real tokens are projected, and windows are padded with zeros afterwards.
 
-Tokens are held as a matrix (R * R, C). As (1, R, R, C) OpenVINO takes them for a map whose
-channels it may lay out as it likes, and puts a copy before and behind each layer norm: a seventh
-of the whole encoder's time.
+Tokens are stored as a matrix (R * R, C). OpenVINO would treat (1, R, R, C) as a feature map, choose
+the layout of its channels, and insert a copy before and after each layer norm: a seventh of the
+whole encoder's time.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ HEAD_DIM = 32
 
 @dataclass(frozen=True)
 class TinyViT:
-    """Sizes of one variant; the stem and the stage strides decide the embedding's side."""
+    """Sizes of one variant; the stem and the strides determine the embedding's side."""
 
     side: int
     stem_kernel: int
@@ -65,7 +65,7 @@ class TinyViT:
     depths: tuple[int, ...] = (2, 2, 6, 2)
     windows: tuple[int, ...] = (7, 7, 14, 7)
     neck: int = 256
-    strides: tuple[int, ...] = (2, 2, 1)  # of the merge behind each stage but the last
+    strides: tuple[int, ...] = (2, 2, 1)  # of the merge after each stage but the last
 
 
 LITE_MEDSAM = TinyViT(side=256, stem_kernel=1, stem_stride=1)
@@ -77,7 +77,7 @@ UNUSED = ("image_encoder.norm_head.", "image_encoder.head.")  # MobileSAM's clas
 def build_encoder(weights: Weights, net: TinyViT) -> Model:
     """Build the encoder: ``image`` (1, 3, side, side) to ``embedding`` (1, h, w, neck).
 
-    The embedding is emitted channels last, as the decoder's attention wants it.
+    The embedding is channels last, the layout that the decoder's attention needs.
     """
     root = Scope(weights, "image_encoder")
     image = ops.parameter([1, 3, net.side, net.side], np.float32, "image")
@@ -103,19 +103,20 @@ def build_encoder(weights: Weights, net: TinyViT) -> Model:
 def _conv_norm(
     x: Node, scope: Scope, n_in: int, n_out: int, kernel: int, stride: int = 1, groups: int = 1
 ) -> Node:
-    """Convolution without bias, batch norm folded in; keys ``c`` and ``bn``."""
+    """Convolution without bias (key ``c``) with its batch norm (key ``bn``) folded in."""
     folded = read_conv_norm(scope, n_in, n_out, kernel, BATCH_NORM_EPS, groups)
     return convolution(x, *folded, stride, groups)
 
 
 def _stem(image: Node, scope: Scope, net: TinyViT) -> Node:
+    """Patch embedding by two convolutions; (1, 3, side, side) to (1, C, R, R)."""
     width = net.widths[0]
     x = _conv_norm(image, scope / 0, 3, width // 2, net.stem_kernel, net.stem_stride)
     return _conv_norm(gelu(x), scope / 2, width // 2, width, net.stem_kernel, net.stem_stride)
 
 
 def _mb_conv(x: Node, scope: Scope, width: int) -> Node:
-    """Inverted bottleneck, expansion 4; the last GELU follows the sum."""
+    """MBConv (inverted bottleneck) of expansion 4; the last GELU follows the residual sum."""
     wide = 4 * width
     y = gelu(_conv_norm(x, scope / "conv1", width, wide, 1))
     y = gelu(_conv_norm(y, scope / "conv2", wide, wide, 3, groups=wide))
@@ -124,6 +125,7 @@ def _mb_conv(x: Node, scope: Scope, width: int) -> Node:
 
 
 def _merge(x: Node, scope: Scope, n_in: int, n_out: int, stride: int) -> Node:
+    """Patch merging: 1 x 1, depthwise 3 x 3 with stride, 1 x 1; to (1, n_out, R / stride, ..)."""
     y = gelu(_conv_norm(x, scope / "conv1", n_in, n_out, 1))
     y = gelu(_conv_norm(y, scope / "conv2", n_out, n_out, 3, stride, groups=n_out))
     return _conv_norm(y, scope / "conv3", n_out, n_out, 1)
@@ -141,6 +143,7 @@ def _attention_block(x: Node, scope: Scope, width: int, side: int, window: int) 
 
 
 def _mlp(tokens: Node, scope: Scope, width: int) -> Node:
+    """Layer norm and MLP with GELU; (R R, C) in and out."""
     norm = read_affine(scope / "norm", width)
     hidden = read_dense(scope / "fc1", width, 4 * width).after_affine(*norm)
     y = gelu(linear(standardize(tokens, LAYER_NORM_EPS), hidden))
@@ -148,7 +151,7 @@ def _mlp(tokens: Node, scope: Scope, width: int) -> Node:
 
 
 def window_attention(tokens: Node, scope: Scope, width: int, side: int, window: int) -> Node:
-    """Attention within windows of ``window x window`` tokens; (R R, C) in and out."""
+    """Self-attention within windows of ``window x window`` tokens; (R R, C) in and out."""
     heads = width // HEAD_DIM
     qkv, proj = _qkv_and_projection(scope, width)
     n = -(-side // window)  # windows per side
@@ -194,8 +197,8 @@ def _qkv_and_projection(scope: Scope, width: int) -> tuple[Dense, Dense]:
 def _bias_table(scope: Scope, heads: int, window: int) -> Array:
     """Relative position biases, (1, heads, tokens, tokens).
 
-    The checkpoint stores one number per (|dy|, |dx|), row-major; the table of indices is a
-    buffer that is not in the file.
+    The checkpoint stores one number per (|dy|, |dx|), row-major; the table of indices, a buffer, is
+    not in the file.
     """
     biases = scope.take("attention_biases", heads, window * window)
     y, x = np.divmod(np.arange(window * window), window)

@@ -1,10 +1,10 @@
 """Adapt released encoder and decoder graphs to the one interface that `SamModel` runs.
 
-The authors of each family exported their networks with inputs and outputs of their own: pixels
-first or last, boxes in pixels or in units of the long side, prompt encoder inside or apart. This
-module adds a few operations before and after a released graph, so that every encoder takes
-``image`` (1, 3, side, side), prepared by the contract, and every decoder what
-`sam_decoder.build_decoder` takes. The numbers in between are the release's own.
+The authors of each family exported their networks with different inputs and outputs: channels
+first or last, boxes in pixels or in units of the long side, prompt encoder included or separate.
+This module adds a few operations before and after a released graph, so that every encoder takes
+``image`` (1, 3, side, side), prepared as the contract says, and every decoder takes the inputs of
+`sam_decoder.build_decoder`. The operations in between are the released ones, unchanged.
 """
 
 from __future__ import annotations
@@ -53,25 +53,25 @@ def build_networks_from_graphs(
     decoder: DecoderForm,
     contract: InputContract,
 ) -> Networks:
-    """A released model in the form of this program; what is not in `graphs` is read here.
+    """The networks of a released model; files that are not in `graphs` are read here.
 
-    `graphs` are used up: the encoder's is built upon in place.
+    `graphs` cannot be used again: the encoder graph is changed in place.
 
     Raises
     ------
     GraphError
-        A graph does not compute what its inputs promise.
+        A graph cannot be run with the inputs of its form.
     """
     parts = decoder_parts(released, graphs.decoder, decoder)
     try:
-        before = build_encoder(released.encoder.name, graphs.encoder, encoder, contract)
-        map_side = int(before.output(0).shape[1])
+        encoder_graph = build_encoder(released.encoder.name, graphs.encoder, encoder, contract)
+        map_side = int(encoder_graph.output(0).shape[1])
     except RuntimeError as error:
         raise GraphError(
             f"{released.encoder.name} cannot be run: {error_summary(error)}"
         ) from error
 
-    def behind(prompts: Prompts, masks: Masks) -> Any:
+    def build(prompts: Prompts, masks: Masks) -> Any:
         try:
             return build_decoder(parts, decoder, prompts, masks, contract, map_side)
         except RuntimeError as error:
@@ -83,7 +83,7 @@ def build_networks_from_graphs(
         "points": ("boxes", "points"),
         "points_mask": ("boxes", "points", "points+mask"),
     }
-    return Networks(before, behind, kinds.get(decoder.kind, ("boxes",)), at_once=1)
+    return Networks(encoder_graph, build, kinds.get(decoder.kind, ("boxes",)), at_once=1)
 
 
 def build_encoder(name: str, graph: Model, form: EncoderForm, contract: InputContract) -> Model:
@@ -96,8 +96,8 @@ def build_encoder(name: str, graph: Model, form: EncoderForm, contract: InputCon
     if form.layout == "raw_hwc":
         pixels = _denormalized(image, contract)
     if form.layout == "uint8":
-        # The graph scales by its own min and max again: 0 and 255 here, so nothing changes but
-        # the rounding to 256 levels.
+        # The graph itself scales again from its min and max. Here these are 0 and 255, so only the
+        # rounding to 256 levels changes anything.
         levels = ops.round(
             ops.multiply(ops.clamp(image, 0.0, 1.0), constant(255.0)), "half_to_even"
         )
@@ -114,15 +114,15 @@ def build_encoder(name: str, graph: Model, form: EncoderForm, contract: InputCon
 
 
 class DecoderParts(NamedTuple):
-    """The parts of decoders, in memory: the files may be gone or changed when the next is built."""
+    """The graphs for decoders, in memory: the files may be gone or changed when one is built."""
 
     decoder: Model
     apart: tuple[Model, NDArray[np.float32]] | None = None
-    """DAFT's graph that embeds boxes, and its position code (1, 256, h, w)."""
+    """DAFT's separate graph that embeds boxes, and its position code (1, 256, h, w)."""
 
 
 def decoder_parts(released: ReleasedSignature, decoder: Model, form: DecoderForm) -> DecoderParts:
-    """The decoder with the files it needs beside it, which are read here."""
+    """The decoder with the other files it needs, which are read here."""
     if form.kind != "apart":
         return DecoderParts(decoder)
     if released.prompt_encoder is None or released.position_code is None:
@@ -142,32 +142,32 @@ def build_decoder(
     """``embedding`` and one prompt to ``logits`` (1, K, L, L) and ``iou`` (1, K)."""
     graph = parts.decoder.clone()
     embedding = ops.parameter([1, map_side, map_side, CHANNELS], np.float32, "embedding")
-    taken: list[Any]  # what each input is given, in the order of `form.inputs`
+    nodes: list[Any]  # the node for each input, in the order of `form.inputs`
     if form.kind == "unit_box":
         boxes = ops.parameter([1, 4], np.float32, "boxes")
         is_row = graph.inputs[form.inputs[1]].get_partial_shape().rank.get_length() == 1
-        parameters, taken = [boxes], [reshape(boxes, 4) if is_row else boxes]
+        parameters, nodes = [boxes], [reshape(boxes, 4) if is_row else boxes]
     elif parts.apart is not None:
-        parameters, taken = _embedded_apart(*parts.apart)
+        parameters, nodes = _separate_prompt_encoder(*parts.apart)
     else:
         ports = [graph.inputs[place] for place in form.inputs[1:]]
-        parameters, taken = _as_points(ports, form, prompts, contract, map_side)
-    taken = [transpose(embedding, 0, 3, 1, 2), *taken]
-    for place, node in zip(form.inputs, taken, strict=True):
+        parameters, nodes = _as_points(ports, form, prompts, contract, map_side)
+    nodes = [transpose(embedding, 0, 3, 1, 2), *nodes]
+    for place, node in zip(form.inputs, nodes, strict=True):
         _feed(graph.inputs[place], node)
-    answers = [_source(port) for port in graph.outputs]
-    # Joined, so that the sizes of the answers become known from those of the new inputs.
-    Model(answers, [embedding, *parameters], "joined")
-    logits, iou = _answers(answers, form, masks)
+    outputs = [_source(port) for port in graph.outputs]
+    # This model lets OpenVINO derive the outputs' sizes from those of the new inputs.
+    Model(outputs, [embedding, *parameters], "joined")
+    logits, iou = _masks_and_scores(outputs, form, masks)
     logits.set_friendly_name("logits")
     iou.set_friendly_name("iou")
     return Model([logits, iou], [embedding, *parameters], "released_decoder")
 
 
-def _embedded_apart(
+def _separate_prompt_encoder(
     prompt_encoder: Model, position_code: NDArray[np.float32]
 ) -> tuple[list[Any], list[Any]]:
-    """DAFT: the position code from a file, the boxes' two embeddings by a graph of its own."""
+    """DAFT: the position code comes from a file, the two box embeddings from a separate graph."""
     before = prompt_encoder.clone()
     boxes = ops.parameter([1, 4], np.float32, "boxes")
     _feed(before.inputs[0], reshape(boxes, 1, 1, 1, 4))
@@ -182,7 +182,7 @@ def read_position_code(path: Path) -> NDArray[np.float32]:
     Raises
     ------
     GraphError
-        It is something else.
+        It is not such an array.
     """
     try:
         code = np.load(path, allow_pickle=False)
@@ -202,7 +202,7 @@ def _as_points(
     contract: InputContract,
     map_side: int,
 ) -> tuple[list[Any], list[Any]]:
-    """Points and labels, with a mask and the slice's size if the graph takes them."""
+    """Points and labels, and a mask and the slice's size if the graph takes them."""
     if prompts == "boxes":
         boxes = ops.parameter([1, 4], np.float32, "boxes")
         parameters, points = [boxes], reshape(boxes, 1, 2, 2)
@@ -217,62 +217,62 @@ def _as_points(
     points, labels = _padded(ports[0], points, labels)
     if form.point_rank == 4:
         points, labels = (ops.unsqueeze(node, integers(1)) for node in (points, labels))
-    taken: list[Any] = [ops.convert(points, _kind(ports[0])), ops.convert(labels, _kind(ports[1]))]
+    nodes: list[Any] = [ops.convert(points, _kind(ports[0])), ops.convert(labels, _kind(ports[1]))]
     if form.kind == "points_mask":
         shape = [1, 1, 4 * map_side, 4 * map_side]
-        given = prompts == "points+mask"
-        if given:
+        has_mask = prompts == "points+mask"
+        if has_mask:
             mask = ops.parameter(shape, np.float32, "mask")
             parameters.append(mask)
-            taken.append(mask)
+            nodes.append(mask)
         else:
-            taken.append(ops.constant(np.zeros(shape, np.float32)))
-        taken.append(_constant_like(ports[3], np.array([given])))
+            nodes.append(ops.constant(np.zeros(shape, np.float32)))
+        nodes.append(_constant_like(ports[3], np.array([has_mask])))
     if form.with_size:
-        taken.append(_constant_like(ports[-1], np.array([contract.prompt_side] * 2)))
-    return parameters, taken
+        nodes.append(_constant_like(ports[-1], np.array([contract.prompt_side] * 2)))
+    return parameters, nodes
 
 
 def _padded(port: Any, points: Node, labels: Node) -> tuple[Node, Node]:
-    """Points padded with label -1 if the graph takes a fixed number of them."""
+    """Points and labels, padded with label -1 if the graph takes a fixed number of points."""
     count = port.get_partial_shape()[-2]
     if count.is_dynamic:
         return points, labels
-    wanted = count.get_length()
-    more = ops.constant(np.full((1, wanted, 2), -1, np.float32))
-    none = ops.constant(np.full((1, wanted), -1, np.int32))
-    cut = integers(0), integers(wanted), integers(1), integers(1)
+    n_points = count.get_length()
+    more_points = ops.constant(np.full((1, n_points, 2), -1, np.float32))
+    more_labels = ops.constant(np.full((1, n_points), -1, np.int32))
+    cut = integers(0), integers(n_points), integers(1), integers(1)
     return (
-        ops.slice(ops.concat([points, more], 1), *cut),
-        ops.slice(ops.concat([labels, none], 1), *cut),
+        ops.slice(ops.concat([points, more_points], 1), *cut),
+        ops.slice(ops.concat([labels, more_labels], 1), *cut),
     )
 
 
-def _answers(outputs: list[Any], form: DecoderForm, masks: Masks) -> tuple[Node, Node]:
-    """The smallest masks that a decoder returns, which cover the whole input, and their scores."""
+def _masks_and_scores(outputs: list[Any], form: DecoderForm, masks: Masks) -> tuple[Node, Node]:
+    """The decoder's smallest masks (1, K, L, L), which cover the whole input, and their scores."""
     maps = [output for output in outputs if _is_square_map(output.get_partial_shape())]
     if not maps:
-        raise GraphError("The decoder gives no square masks of a known size.")
+        raise GraphError("The decoder returns no square masks of a known size.")
     chosen = min(maps, key=_side)
     side = _side(chosen)
     n_masks = int(chosen.get_partial_shape()[-3].get_length())
     logits = reshape(chosen, 1, n_masks, side, side)
     scores = [o for o in outputs if o.get_partial_shape().rank.get_length() in (2, 3)]
     scores = [o for o in scores if o.get_partial_shape()[-1] == n_masks]
-    # Exports that select one mask inside give the score of another one (models of hawken50,
-    # `sam_onnx.py: select_masks`): it is not used.
+    # Exports that select one of several masks return the score of another one (models of hawken50,
+    # `sam_onnx.py: select_masks`), so that score is not used.
     is_mixed = form.kind == "points" and form.with_size and n_masks == 1
-    own = bool(scores) and not is_mixed
-    iou = reshape(scores[0], 1, n_masks) if own else stability(logits)
+    is_scored = bool(scores) and not is_mixed
+    iou = reshape(scores[0], 1, n_masks) if is_scored else stability(logits)
     if n_masks == N_MASKS:
-        which = TOKENS[masks]
-        cut = integers(which.start), integers(which.stop), integers(1), integers(1)
+        chosen_tokens = TOKENS[masks]
+        cut = integers(chosen_tokens.start), integers(chosen_tokens.stop), integers(1), integers(1)
         logits, iou = ops.slice(logits, *cut), ops.slice(iou, *cut)
     return logits, iou
 
 
 def stability(logits: Node) -> Node:
-    """Area above 1 over area above -1, (N, K): the score if no IoU is predicted.
+    """Stability score: area above 1 divided by area above -1, (N, K); used without predicted IoU.
 
     Kirillov et al., Segment Anything, 2023, section 5 and appendix B.
     """
@@ -287,40 +287,44 @@ def stability(logits: Node) -> Node:
 
 
 def _denormalized(image: Node, contract: InputContract) -> Node:
-    """Back to 0..255, for graphs that normalize internally; padding becomes the mean."""
+    """Undo the normalization, to 0..255, for graphs that normalize; padding becomes the mean."""
     if contract.mean is None or contract.std is None:
         return ops.multiply(image, constant(255.0))
-    # Under "bgr" the colours are reversed and the statistics are not
+    # With "bgr" the colours are reversed but the statistics are not
     # (engine/inference/preprocess.py).
     mean, std = (np.array(values).reshape(1, 3, 1, 1) for values in (contract.mean, contract.std))
     return ops.add(ops.multiply(image, constant(std)), constant(mean))
 
 
 def _feed(port: Any, node: Node) -> None:
-    """Let everything that reads the graph's input `port` read `node` instead."""
+    """Connect all consumers of the graph's input `port` to `node` instead."""
     source = node if not hasattr(node, "output") else node.output(0)
     for reader in list(port.get_node().output(0).get_target_inputs()):
         reader.replace_source_output(source)
 
 
 def _source(port: Any) -> Any:
-    """The node output that a graph's output reads."""
+    """The node output that is connected to a graph's output `port`."""
     return port.get_node().input(0).get_source_output()
 
 
 def _kind(port: Any) -> str:
+    """OpenVINO's name of the element type of a port, such as "f32"."""
     return str(port.get_element_type().get_type_name())
 
 
 def _constant_like(port: Any, values: NDArray[Any]) -> Node:
+    """A constant with the element type of `port`."""
     return ops.constant(values.astype(port.get_element_type().to_dtype()))
 
 
 def _is_square_map(shape: Any) -> bool:
+    """Whether a shape is (..., K, L, L) with at least four axes and known K and L."""
     if shape.rank.is_dynamic or shape.rank.get_length() < 4:
         return False
     return all(shape[-axis].is_static for axis in (1, 2, 3)) and shape[-1] == shape[-2]
 
 
 def _side(output: Any) -> int:
+    """Length of the last axis."""
     return int(output.get_partial_shape()[-1].get_length())

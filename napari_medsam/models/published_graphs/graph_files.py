@@ -1,8 +1,8 @@
-"""Read released OpenVINO (.xml with .bin) and ONNX files safely, and their signatures.
+"""Safely read released OpenVINO (.xml with .bin) and ONNX files, and their signatures.
 
-A graph file cannot run code, but it can name other files: an ONNX tensor may be in an external
+A graph file cannot run code, but it can refer to other files: an ONNX tensor may be in an external
 file, an OpenVINO constant at any offset of its .bin. A reference outside the file's own folder,
-or outside its .bin, is refused before the runtime sees it.
+or outside its .bin, is refused before OpenVINO reads the file.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SMALL_TYPES = ("u8", "i8", "u4", "i4")
 
 
 class Port(NamedTuple):
-    """One input or output: its names, number type, and shape with -1 for open sizes."""
+    """One input or output: its names, number type, and shape with -1 for dynamic sizes."""
 
     names: frozenset[str]
     kind: str
@@ -39,7 +39,7 @@ class Port(NamedTuple):
 
 
 class Signature(NamedTuple):
-    """A graph's inputs and outputs, its number of parameters, whether most have 8 bits or less."""
+    """A graph's inputs, outputs and number of parameters; quantized if most have 8 bits or less."""
 
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
@@ -48,7 +48,7 @@ class Signature(NamedTuple):
 
     def __str__(self) -> str:
         return (
-            f"takes {', '.join(map(str, self.inputs))}; gives {', '.join(map(str, self.outputs))}"
+            f"takes {', '.join(map(str, self.inputs))}; returns {', '.join(map(str, self.outputs))}"
         )
 
 
@@ -58,8 +58,8 @@ def read_graph(path: Path) -> Any:
     Raises
     ------
     GraphError
-        It is not a graph, its .bin is missing, it points outside its folder, or the
-        runtime does not know an operation of it.
+        It is not a graph, its .bin is missing, it points outside its folder, or OpenVINO does
+        not know one of its operations.
     """
     companions(path)
     try:
@@ -72,13 +72,13 @@ def read_graph(path: Path) -> Any:
 
 
 def error_summary(error: Exception) -> str:
-    """The line of OpenVINO's message that says what is wrong; others are source positions."""
+    """The line of OpenVINO's message that states the cause; the others are source positions."""
     words = [line.strip() for line in str(error).splitlines() if " " in line.strip()]
     return words[-1] if words else str(error)
 
 
 def signature(graph: Any) -> Signature:
-    """Inputs, outputs and size of a graph that was read."""
+    """The signature of a graph that `read_graph` returned."""
     constants = [node for node in graph.get_ordered_ops() if node.get_type_name() == "Constant"]
     size, small = 0, 0
     for node in constants:
@@ -94,12 +94,12 @@ def signature(graph: Any) -> Signature:
 
 
 def companions(path: Path) -> list[Path]:
-    """The other files a graph file needs, all beside it or below.
+    """The other files that a graph file needs, all in its folder or below.
 
     Raises
     ------
     GraphError
-        One is missing or is elsewhere.
+        One is missing, or is outside that folder.
     """
     if path.suffix == ".xml":
         weights = _inside(path, f"{path.stem}.bin")
@@ -119,16 +119,16 @@ def _port(port: Any) -> Port:
 
 
 def _inside(path: Path, name: str) -> Path:
-    """The file `name` in the folder of `path`; links count as what they point to."""
+    """The file `name` in the folder of `path` or below; a link counts as its target."""
     if not name.isprintable() or not 0 < len(name) <= LONGEST_NAME:
-        raise GraphError(f"{path.name} points to a file whose name is none; it is refused.")
+        raise GraphError(f"{path.name} points to a file with an invalid name; it is refused.")
     folder = path.parent.resolve()
-    wanted = Path(name)
-    found = (folder / wanted).resolve()
-    if wanted.is_absolute() or ":" in name or "\\" in name or folder not in found.parents:
+    relative = Path(name)
+    found = (folder / relative).resolve()
+    if relative.is_absolute() or ":" in name or "\\" in name or folder not in found.parents:
         raise GraphError(f"{path.name} points to {name!r}, outside its own folder; it is refused.")
     if not found.is_file():
-        raise GraphError(f"{path.name} needs {name}, which is not beside it; bring both.")
+        raise GraphError(f"{path.name} needs {name}, which is missing from its folder; copy both.")
     return found
 
 
@@ -136,9 +136,9 @@ def _inside(path: Path, name: str) -> Path:
 
 
 def _check_ir(path: Path, n_bytes: int) -> None:
-    """Every constant lies within the .bin, and nothing else is named as a file.
+    """Raise if a constant is outside the .bin, or if the graph names another file.
 
-    The file is parsed piece by piece and no tree is built, so its size costs no memory.
+    The file is parsed piece by piece and no tree is built, so even a large one needs little memory.
     """
     parser = ElementTree.XMLParser(target=_IrCheck(path, n_bytes))
     try:
@@ -155,39 +155,39 @@ def _damaged_ir(path: Path, error: Exception) -> GraphError:
 
 
 class _IrCheck:
-    """Target of the XML parser: it receives each element's start, and a document type if any."""
+    """Target of the XML parser: receives the start of each element, and a document type if any."""
 
     def __init__(self, path: Path, n_bytes: int) -> None:
         self._path, self._n_bytes = path, n_bytes
 
     def doctype(self, *_names: str | None) -> None:
-        """Called before any entity could be declared, wherever in the file it is."""
+        """Called before any entity could be declared, wherever the document type is in the file."""
         raise GraphError(f"{self._path.name} declares XML entities, which a graph never needs.")
 
-    def start(self, tag: str, given: dict[str, str]) -> None:
-        if "path" in tag.lower() or any("path" in key.lower() for key in given):
-            raise GraphError(f"{self._path.name} names a file of its own ({tag}); refused.")
-        if tag == "data" and "offset" in given:
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        if "path" in tag.lower() or any("path" in key.lower() for key in attributes):
+            raise GraphError(f"{self._path.name} names another file ({tag}); it is refused.")
+        if tag == "data" and "offset" in attributes:
             try:
-                start, size = int(given["offset"]), int(given.get("size", "0"))
+                start, size = int(attributes["offset"]), int(attributes.get("size", "0"))
             except ValueError as error:
                 raise _damaged_ir(self._path, error) from error
             self._require_within(start, size)
 
     def close(self) -> None:
-        """Nothing was built."""
+        """The parser requires this method; there is no tree to return."""
 
     def _require_within(self, start: int, size: int) -> None:
         if start < 0 or size < 0 or start + size > self._n_bytes:
             raise GraphError(
-                f"{self._path.name} wants {start + size:,} bytes of {self._path.stem}.bin, which"
+                f"{self._path.name} needs {start + size:,} bytes of {self._path.stem}.bin, which"
                 f" has {self._n_bytes:,}; they do not belong together, or one is cut off."
             )
 
 
 # -- ONNX ----------------------------------------------------------------------------------------
 
-# Messages within messages that can hold a tensor, by field number (onnx/onnx.proto).
+# Fields that contain messages in which a tensor can be, by field number (onnx/onnx.proto).
 _WITHIN: dict[str, dict[int, str]] = {
     "model": {7: "graph", 25: "function"},
     "graph": {1: "node", 5: "tensor", 15: "sparse"},
@@ -197,11 +197,11 @@ _WITHIN: dict[str, dict[int, str]] = {
     "sparse": {1: "tensor", 2: "tensor"},
     "tensor": {13: "entry"},
 }
-_DEEPEST = 64
+_DEEPEST = 64  # nested messages; more are refused
 
 
 def _external_files(path: Path) -> set[str]:
-    """Names of the files that hold tensors of an ONNX file."""
+    """Names of the external files that contain tensors of an ONNX file."""
     data = path.read_bytes()
     try:
         entries = [dict(_strings(entry)) for entry in _find(memoryview(data), "model", 0)]
@@ -224,13 +224,14 @@ def _find(message: memoryview, kind: str, depth: int) -> Iterator[memoryview]:
 
 
 def _strings(message: memoryview) -> Iterator[tuple[int, str]]:
+    """The fields of a message that have a length, as text."""
     for number, content in _fields(message):
         if content is not None:
             yield number, bytes(content).decode("utf-8")
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, memoryview | None]]:
-    """Field numbers of a protocol buffer message, with the content of those that have a length."""
+    """The fields of a protocol buffer message: numbers, and content if they have a length."""
     at = 0
     while at < len(message):
         key, at = _varint(message, at)
@@ -252,6 +253,7 @@ def _fields(message: memoryview) -> Iterator[tuple[int, memoryview | None]]:
 
 
 def _varint(message: memoryview, at: int) -> tuple[int, int]:
+    """The variable-length integer at byte `at`, and the offset after it."""
     value = shift = 0
     while shift < 70:
         byte = message[at]

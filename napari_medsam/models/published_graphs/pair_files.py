@@ -1,6 +1,6 @@
-"""Which graph files belong together, by their folders and their names without the role.
+"""Match graph files that belong together by their folders, and by their names without the role.
 
-The role of a file comes from its content (`signatures`). Names only decide which decoder belongs
+The role of a file comes from its content (`signatures`). Names decide only which decoder belongs
 to which encoder if there are several, and which of two copies is the exact one.
 """
 
@@ -25,23 +25,23 @@ def own_words(path: Path) -> tuple[str, ...]:
 def exact_first(
     paths: Iterable[Path], found: Mapping[Path, Signature], named: Path | None
 ) -> list[Path]:
-    """One file of each folder and name: `named`, else OpenVINO before ONNX, exact before 8 bits."""
+    """One file per folder and name: `named`, else exact before 8 bits, OpenVINO before ONNX."""
     best: dict[tuple[Path, tuple[str, ...]], Path] = {}
     for path in sorted(paths, key=lambda path: (path != named, *_copy_rank(path, found[path]))):
         best.setdefault((path.parent, own_words(path)), path)
     return sorted(best.values())
 
 
-def _copy_rank(path: Path, about: Signature) -> tuple[bool, int, bool, str]:
+def _copy_rank(path: Path, found: Signature) -> tuple[bool, int, bool, str]:
     copies = _COPIES & set(re.split(r"[^a-z0-9]+", path.stem.lower()))
-    return about.is_quantized, len(copies), path.suffix != ".xml", path.name
+    return found.is_quantized, len(copies), path.suffix != ".xml", path.name
 
 
 def decoder_of(encoder: Path, encoders: Sequence[Path], decoders: Sequence[Path]) -> Path | None:
     """The decoder that belongs to an encoder; None if that cannot be decided.
 
-    It is the one with the same name in the same folder; else that of the folder's only pair; else
-    the one with the same name elsewhere; else that of the only pair.
+    The first that applies: the decoder with the same name in the same folder; the decoder of the
+    folder's only pair; the decoder with the same name in another folder; that of the only pair.
     """
     beside = [path for path in decoders if path.parent == encoder.parent]
     rivals = [path for path in encoders if path.parent == encoder.parent]
@@ -57,17 +57,17 @@ def decoder_of(encoder: Path, encoders: Sequence[Path], decoders: Sequence[Path]
 
 
 def shared_with(encoder: Path, paths: Sequence[Path]) -> Path | None:
-    """The file, among those that models share, that an encoder uses: the nearest, then by name.
+    """The shared file that an encoder uses, of several: the nearest by folder, then by name.
 
-    DAFT loads ``prompt_encoder`` or, in the first release, ``lite_medsam_prompt_encoder``, though
-    its export also writes one for each model.
+    DAFT loads ``prompt_encoder`` or, in the first release, ``lite_medsam_prompt_encoder``,
+    although its export also writes one for each model.
     """
     names = ("prompt_encoder", "lite_medsam_prompt_encoder")
 
     def rank(path: Path) -> tuple[int, int, int, str]:
-        apart = len(set(encoder.parent.parts) ^ set(path.parent.parts))
+        distance = len(set(encoder.parent.parts) ^ set(path.parent.parts))
         stem = path.stem.lower()
         known = names.index(stem) if stem in names else len(names)
-        return apart, known, len(path.name), path.name
+        return distance, known, len(path.name), path.name
 
     return min(paths, key=rank, default=None)

@@ -1,8 +1,8 @@
 """Recognize released graphs from the shapes of their inputs and outputs.
 
-A file's name decides only which graphs belong together, and which of DAFT's models a triple is.
-If the content allows several interpretations, all are returned, the likeliest first;
-`import_model` decides by a self-test or by the user's choice.
+File names decide only which graphs belong together, and which of DAFT's models a triple of graphs
+is. If the content allows several interpretations, all are returned, the likeliest first;
+`import_model` decides between them by a self-test or by the user's choice.
 """
 
 from __future__ import annotations
@@ -76,27 +76,27 @@ class EncoderDecoderPair:
 
 @dataclass(frozen=True)
 class Recognized:
-    """The models among some graph files, and a sentence for each file that is of none."""
+    """The models among some graph files, and a sentence for each file that belongs to none."""
 
     pairs: tuple[EncoderDecoderPair, ...]
     passed_over: tuple[str, ...]
 
 
 def recognize_files(paths: Iterable[Path], named: Path | None = None) -> Recognized:
-    """The models among the graph files `paths`, and arrays of position codes beside them.
+    """Find the models among graph files; DAFT's also need an array of position codes.
 
     Parameters
     ----------
     paths
         OpenVINO and ONNX files, and numpy arrays.
     named
-        The requested one of them: only models that contain this file are returned.
+        The requested file, one of `paths`: only models that contain it are returned.
 
     Raises
     ------
     GraphError
-        There is no model; the message says why: a file is unsafe or no graph, or no encoder
-        and decoder belong together.
+        There is no model. The message gives the reason: a file is unsafe or not a graph, or no
+        encoder and decoder belong together.
     """
     paths = sorted(paths)
     found, failed = _signatures(path for path in paths if path.suffix in SUFFIXES)
@@ -123,28 +123,29 @@ def recognize_files(paths: Iterable[Path], named: Path | None = None) -> Recogni
     if named is not None:
         pairs = [pair for pair in pairs if named in pair.released.files.values()]
     if not pairs:
-        raise _why_none(named, failed, encoders)
+        raise _none_found(named, failed, encoders)
     used = {_release(path) for pair in pairs for path in pair.released.files.values()}
-    of_none = [
+    unused = [
         f"{path.parent.name}: {error}"
         for path, error in failed.items()
-        if _release(path) not in used  # another copy of a used file is not reported
+        if _release(path) not in used  # skipping another copy of a used file needs no report
     ]
-    return Recognized(tuple(pairs), tuple(of_none))
+    return Recognized(tuple(pairs), tuple(unused))
 
 
 def _release(path: Path) -> tuple[Path, tuple[str, ...]]:
+    """A key that copies of the same graph share: folder and name without role."""
     return path.parent, own_words(path)
 
 
-def _why_none(
+def _none_found(
     named: Path | None, failed: Mapping[Path, GraphError], encoders: Mapping[Path, EncoderForm]
 ) -> GraphError:
-    """The error about the requested file, or about the first encoder."""
+    """The error to raise: about the requested file, or about the first encoder."""
     if named is not None and named in failed:
         return failed[named]
     if named is not None and not failed:
-        return GraphError(f"{named.name} belongs to no model among the files beside it.")
+        return GraphError(f"{named.name} belongs to no model among the files in its folder.")
     return next(error for path, error in failed.items() if named or path in encoders)
 
 
@@ -168,21 +169,21 @@ def _require_both(
     decoders: Mapping[Path, DecoderForm],
     failed: Mapping[Path, GraphError],
 ) -> None:
-    """Raise if there is no encoder or no decoder; the message has the files' signatures."""
-    for wanted, forms in (("encoder", encoders), ("decoder", decoders)):
+    """Raise if there is no encoder or no decoder; the message lists the files' signatures."""
+    for role, forms in (("encoder", encoders), ("decoder", decoders)):
         if not forms:
-            given = "; ".join(
+            signatures = "; ".join(
                 [f"{path.name} {about}" for path, about in found.items()]
                 + [str(error).removesuffix(".") for error in failed.values()]
             )
-            raise GraphError(f"There is no {wanted} of a known form: {given}.")
+            raise GraphError(f"There is no {role} of a known form: {signatures}.")
 
 
 def _no_decoder(encoder: Path, decoders: Sequence[Path]) -> str:
     names = ", ".join(path.name for path in decoders)
     return (
-        f"It cannot be told which decoder belongs to {encoder.name} ({names} are here); name both"
-        " files alike, or put the pair into a folder of its own."
+        f"It is unclear which decoder belongs to {encoder.name} (decoders here: {names}); give both"
+        " files the same name, or move the pair into a separate folder."
     )
 
 
@@ -194,14 +195,14 @@ def _pair(
 ) -> EncoderDecoderPair:
     if encoder.map_side and decoder.map_side and encoder.map_side != decoder.map_side:
         raise GraphError(
-            f"{released.encoder.name} gives {encoder.map_side} x {encoder.map_side} tokens but"
+            f"{released.encoder.name} returns {encoder.map_side} x {encoder.map_side} tokens but"
             f" {released.decoder.name} takes {decoder.map_side} x {decoder.map_side}; they do not"
             " belong together."
         )
     if decoder.kind == "apart" and None in (released.prompt_encoder, released.position_code):
         raise GraphError(
             f"{released.decoder.name} is DAFT's and needs prompt_encoder and"
-            " positional_encoding.npy beside it; import the whole folder."
+            " positional_encoding.npy in its folder; import the whole folder."
         )
     size = found[released.encoder].n_parameters
     readings = _readings(encoder, decoder, size, released.encoder)
@@ -209,7 +210,7 @@ def _pair(
         raise GraphError(
             f"{released.encoder.name} takes pixels as {encoder.layout}"
             f" ({encoder.side or 'any'} pixels) and {released.decoder.name} takes prompts as"
-            f" {decoder.kind}; no release known here has such a pair."
+            f" {decoder.kind}; no known release has such a pair."
         )
     if decoder.kind != "apart":
         released = replace(released, prompt_encoder=None, position_code=None)
@@ -219,9 +220,9 @@ def _pair(
 
 
 def _daft_reading(path: Path) -> Interpretation:
-    """Which of DAFT's models it is, by the file's name, since their graphs are all alike."""
+    """DAFT's model by the file's name, since the graphs of all its models are alike."""
     name = "-".join(own_words(path))
-    if name == "lite-medsam":  # the first release holds LiteMedSAM itself in this form
+    if name == "lite-medsam":  # the first release has LiteMedSAM itself in this form
         return Interpretation("litemedsam", "LiteMedSAM in DAFT's form", LITE)
     known = {key.lower() for key in DAFT_MODALITIES}
     return Interpretation(f"daft-{name}" if name in known else "daft-general", "DAFT", DAFT)
@@ -230,7 +231,7 @@ def _daft_reading(path: Path) -> Interpretation:
 def _readings(
     encoder: EncoderForm, decoder: DecoderForm, n_parameters: int, path: Path
 ) -> tuple[Interpretation, ...]:
-    """The possible interpretations of a pair of forms; models.md section 6 as data."""
+    """The possible interpretations of a pair of forms; several if their expected pixels differ."""
     layout, side, small = encoder.layout, encoder.side, 16 in (encoder.map_side, decoder.map_side)
     l_size = _nearest_size(n_parameters, {"l0": 30.7e6, "l1": 43.6e6, "l2": 57.3e6})
     if decoder.kind == "apart":
@@ -263,6 +264,7 @@ def _sam_readings(n_parameters: int, contract: InputContract) -> tuple[Interpret
 
 
 def _unit_box_readings(layout: str, side: int, size: str) -> tuple[Interpretation, ...]:
+    """MedficientSAM's and hawken50's files; their input side and layout distinguish them."""
     if layout == "uint8":
         return (Interpretation(f"medficientsam-{size}", "all preprocessing inside", UNIT_BOXES),)
     if layout != "hwc":
@@ -275,13 +277,13 @@ def _unit_box_readings(layout: str, side: int, size: str) -> tuple[Interpretatio
     return (
         Interpretation(f"medficientsam-{size}", "min-max", UNIT_BOXES),
         Interpretation("hawken50-efficientvit", "ImageNet mean and deviation", image_net),
-        # The input of hawken50's program, if its file normalizes inside: chosen only by --as.
+        # The input of hawken50's program if its graph normalizes internally; only --as chooses it.
         Interpretation("hawken50-efficientvit", "min-max, by hawken50's rules", HAWKEN50),
     )
 
 
 def _sam_med2d_readings() -> tuple[Interpretation, ...]:
-    """The predictor's rules first; the ONNX example's are RGB and linear."""
+    """SAM-Med2D: the predictor's rules first, then the RGB and linear rules of the ONNX example."""
     example = replace(SAM_MED2D, channels="rgb", interpolation="linear")
     return (
         Interpretation("sam-med2d", "BGR, nearest neighbour", SAM_MED2D),
@@ -290,7 +292,7 @@ def _sam_med2d_readings() -> tuple[Interpretation, ...]:
 
 
 def _efficient_vit_readings(name: str, decoder: DecoderForm) -> tuple[Interpretation, ...]:
-    """Prompts in a 1024 frame though the picture has 512 pixels; some exports use 512."""
+    """Prompts in a 1024 frame although the input has 512 pixels; some exports use 512."""
     wide = replace(EFFICIENT_VIT_SAM, box_masks="all", point_masks="all")
     return (
         Interpretation(name, "prompts in a 1024 frame", wide),

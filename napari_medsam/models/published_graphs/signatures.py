@@ -1,6 +1,6 @@
 """How a released graph takes pixels or prompts, from the ranks and shapes of its ports.
 
-Names only order inputs of the same rank: some converters lose them.
+Names serve only to order inputs of the same rank, since some converters lose them.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ class EncoderForm:
     """How an encoder takes pixels.
 
     ``"nchw"``: (1, 3, side, side); ``"hwc"``: (side, side, 3), normalized; ``"raw_hwc"``: any
-    (H, W, 3) on 0..255, normalized inside; ``"uint8"``: any (H, W, 3) with its size, all inside.
-    ``side`` and ``map_side`` are 0 if the graph leaves them open. ``inputs`` are the indices of
-    the pixels and, for ``"uint8"``, their size; ``output`` is that of the embedding.
+    (H, W, 3) in 0..255, which the graph normalizes; ``"uint8"``: any (H, W, 3) with its size; the
+    graph does all preprocessing. ``side`` and ``map_side`` are 0 if the graph leaves them dynamic.
+    ``inputs`` are the indices of the pixels and, for ``"uint8"``, their size; ``output`` is the
+    index of the embedding.
     """
 
     layout: Layout
@@ -38,12 +39,12 @@ class EncoderForm:
 class DecoderForm:
     """How a decoder takes prompts.
 
-    ``"unit_box"``: one box of four numbers; ``"apart"``: embedded by another graph (DAFT);
-    ``"points"``: points with labels; ``"points_mask"``: an earlier mask too. ``with_size``: the
-    slice's size is an input as well; ``point_rank`` is 4 if points have an axis for queries.
+    ``"unit_box"``: one box of four numbers; ``"apart"``: another graph embeds the box (DAFT);
+    ``"points"``: points with labels; ``"points_mask"``: also an earlier mask. ``with_size``: the
+    slice's size is an input too; ``point_rank`` is 4 if points have an axis for queries.
 
-    ``inputs`` are the indices of: the embedding; then the box, or the position code, the tokens
-    and the dense embedding, or points, labels, mask and its flag, and the size.
+    ``inputs`` are the indices of the embedding, followed by those of the box; or of the position
+    code, the tokens and the dense embedding; or of points, labels, mask and its flag, and size.
     """
 
     kind: Kind
@@ -64,7 +65,7 @@ class ReleasedSignature:
 
     @property
     def files(self) -> dict[str, Path]:
-        """The files by their names in the store, without suffix."""
+        """The files by their names in the store, which have no suffix here."""
         named = {
             "encoder": self.encoder,
             "decoder": self.decoder,
@@ -78,7 +79,7 @@ class ReleasedSignature:
 
 
 def encoder_form(found: Signature) -> EncoderForm | None:
-    """How a graph takes pixels, or None if it is no encoder."""
+    """How a graph takes pixels, or None if it is not an encoder."""
     maps = [n for n, p in enumerate(found.outputs) if p.rank == 4 and p.shape[1] in (CHANNELS, -1)]
     images = [n for n, port in enumerate(found.inputs) if _is_image(port)]
     if not maps or len(images) != 1:
@@ -86,7 +87,7 @@ def encoder_form(found: Signature) -> EncoderForm | None:
     image = found.inputs[images[0]]
     others = [n for n in range(len(found.inputs)) if n != images[0]]
     map_side = max(found.outputs[maps[0]].shape[2], 0)
-    sizes = [n for n in others if _is_size(found.inputs[n])]  # converters drop an unused one
+    sizes = [n for n in others if _is_size(found.inputs[n])]  # some converters drop an unused input
     if image.kind == "u8" and image.rank == 3 and len(others) <= 1 and sizes == others:
         return EncoderForm("uint8", 0, map_side, (images[0], *sizes), maps[0])
     if image.kind != "f32" or others:
@@ -98,14 +99,14 @@ def encoder_form(found: Signature) -> EncoderForm | None:
 
 
 def _is_image(port: Port) -> bool:
-    """(1, 3, side, side), or (H, W, 3)."""
+    """Whether a port takes an image: (1, 3, side, side) or (H, W, 3)."""
     if port.rank == 4:
         return port.shape[1] in (3, -1) and port.shape[2] == port.shape[3]
     return port.rank == 3 and port.shape[2] in (3, -1)
 
 
 def decoder_form(found: Signature) -> DecoderForm | None:
-    """How a graph takes prompts, or None if it is no decoder."""
+    """How a graph takes prompts, or None if it is not a decoder."""
     maps = [n for n, p in enumerate(found.inputs) if p.rank == 4 and p.shape[1] == CHANNELS]
     others = [n for n in range(len(found.inputs)) if n not in maps]
     if len(maps) == 3 and [found.inputs[n].rank for n in others] == [3]:
@@ -121,7 +122,7 @@ def decoder_form(found: Signature) -> DecoderForm | None:
 
 
 def _named(found: Signature, places: list[int], words: tuple[str, ...]) -> list[int]:
-    """`places` in the order of the words in their names; unchanged if the names were lost."""
+    """`places` in the order of `words`, which their names contain; unchanged without names."""
     names = {n: " ".join(found.inputs[n].names) for n in places}
     by_word = {word: [n for n in places if word in names[n]] for word in words[1:]}
     if any(len(hits) != 1 for hits in by_word.values()):
@@ -132,6 +133,7 @@ def _named(found: Signature, places: list[int], words: tuple[str, ...]) -> list[
 
 
 def _is_box(found: Signature, places: list[int]) -> bool:
+    """Whether the first of `places` takes one box: (4,), (1, 4), or dynamic sizes."""
     port = found.inputs[places[0]]
     return port.rank in (1, 2) and port.shape[-1] in (4, -1) and port.shape[0] in (1, 4, -1)
 
@@ -139,7 +141,7 @@ def _is_box(found: Signature, places: list[int]) -> bool:
 def _point_form(
     found: Signature, embedding: int, others: list[int], map_side: int
 ) -> DecoderForm | None:
-    """By ranks: points, labels of one rank less, optionally a mask with its flag, and a size."""
+    """Inputs by rank: points, labels of one rank less, maybe a mask with its flag, and a size."""
     ports = found.inputs
     points = next((n for n in others if ports[n].rank in (3, 4) and ports[n].shape[-1] == 2), None)
     if points is None:
@@ -149,7 +151,7 @@ def _point_form(
     labels = next((n for n in rest if ports[n].rank == rank - 1), None)
     mask = [n for n in rest if n != labels and ports[n].rank == 4]
     scalars = [n for n in rest if ports[n].rank == 1]
-    # The flag is one number and the size two; if both are left open the flag comes first.
+    # The flag is one number and the size two; if both are dynamic, the flag comes first.
     sizes = [n for n in scalars if _is_size(ports[n])][-1:]
     flag = [n for n in scalars if n not in sizes]
     if labels is None or len(mask) != len(flag) or len(mask) > 1:
@@ -169,4 +171,5 @@ def is_prompt_encoder(found: Signature) -> bool:
 
 
 def _is_size(port: Port) -> bool:
+    """Whether a port takes an image size: (2,), or a vector of dynamic size."""
     return port.rank == 1 and port.shape[0] in (2, -1)

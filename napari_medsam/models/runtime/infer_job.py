@@ -1,8 +1,8 @@
 """`InferJob`: inferences on one OpenVINO infer request that any thread may cancel at any time.
 
-OpenVINO's own cancel acts only on a running request; an idle request forgets it. A job remembers
-it, so a cancel between two inferences of the job is not lost, and a cancel after the job does not
-affect the next one.
+OpenVINO's own cancel affects only a running request; on an idle request it is lost. A job stores
+it, so that a cancel between two inferences of the job takes effect, and a cancel after the job does
+not affect the next job.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ class InferJob:
         self.is_started = False
 
     def start(self, *inputs: NDArray[Any]) -> None:
+        """Copy the inputs and start an inference in the background."""
         with self._lock:
             if self._cancelled:
                 raise Cancelled("Cancelled.")
@@ -38,7 +39,7 @@ class InferJob:
             self.is_started = True
 
     def result(self) -> tuple[NDArray[np.float32], ...]:
-        """Wait; return copies of the outputs, since the next inference overwrites the memory."""
+        """Wait for the inference; return copies of the outputs, which the next one overwrites."""
         try:
             self._request.wait()
         except RuntimeError:
@@ -56,7 +57,7 @@ class InferJob:
             self._request.cancel()
 
     def wait(self) -> None:
-        """Cancel an inference that is still running, and wait for its end."""
+        """Cancel the inference, if one is running, and wait for its end."""
         if self.is_started:
             with self._lock:
                 self.cancel()
@@ -67,7 +68,7 @@ class InferJob:
 
 
 def _set_input(request: Any, index: int, array: NDArray[Any]) -> None:
-    """Copy `array` into the input tensor; its type and memory layout are converted."""
+    """Copy `array` into input tensor `index`; its number type and memory layout are converted."""
     tensor = request.get_input_tensor(index)
     if tuple(tensor.shape) != array.shape:
         tensor.shape = array.shape

@@ -1,11 +1,11 @@
 """`SamModel`: a model ready to run, with compiled encoder and decoders, encode queue and cancel.
 
 Threads: one worker at a time calls `encode`, `encode_many` and `decode`; `cancel` may be called
-from any thread at any time. Encoder and decoders have infer requests of their own, so a decode
-between two images of `encode_many` neither waits for nor disturbs the encode that runs ahead.
+from any thread at any time. Encoder and decoders have separate infer requests, so a decode between
+two images of `encode_many` neither waits for nor disturbs the encode that runs ahead.
 
-Numbers: the precision is set explicitly. By default OpenVINO uses bfloat16 on CPUs that have it,
-and masks would differ from machine to machine.
+Numbers: the precision is set explicitly. By default OpenVINO uses bfloat16 on CPUs that support
+it, and masks would differ from machine to machine.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from napari_medsam.models.specs.errors import Cancelled as Cancelled
 
 Float = NDArray[np.float32]
 
-GRAPH_VERSION = 2  # increase it whenever a change of the graphs could change a number
+GRAPH_VERSION = 2  # increase it with every change of the graphs that could change a number
 
 # Boxes decoded in one call; more need several calls. Every box has its own 4096 image tokens, and
 # the decoder retains the memory of its largest call so far, about 45 MB per box. One call of eight
-# would be a twentieth faster than two calls of four.
+# boxes would be a twentieth faster than two calls of four.
 BOXES_AT_ONCE = 4
 
 
 class DecodedMasks(NamedTuple):
     """Masks of N prompts.
 
-    ``logits`` is (N, K, L, L) float32, L x L covering the model's square input, K = 1, 3 or 4
-    masks; ``iou`` is (N, K) float32, their predicted IoU: use the mask with the highest.
+    ``logits`` is (N, K, L, L) float32: K = 1, 3 or 4 masks, and L x L covers the model's square
+    input. ``iou`` is (N, K) float32, their predicted IoU; use the mask with the highest.
     """
 
     logits: Float
@@ -48,7 +48,7 @@ class DecodedMasks(NamedTuple):
 
 
 class Networks(NamedTuple):
-    """The graphs of a model: the encoder, and on demand a decoder for each kind of prompt.
+    """The graphs of a model: the encoder, and a decoder for each kind of prompt, built on demand.
 
     The encoder takes ``image`` (1, 3, side, side) and returns (1, h, w, C); the decoders' inputs
     are those of `sam_decoder.build_decoder`.
@@ -72,12 +72,12 @@ class SamModel:
     identity
         The family and the weights; the compute mode and the graphs' version are appended.
     precision
-        ``"f32"`` gives the same masks on every machine, ``"bf16"`` is about 1.8 times faster on
-        CPUs that support it.
+        ``"f32"`` computes the same masks on every machine; ``"bf16"`` is about 1.8 times faster
+        on CPUs that support it.
     threads
         CPU threads; None leaves the choice to OpenVINO.
     device
-        OpenVINO's name for the device.
+        OpenVINO's name of the device.
     """
 
     def __init__(
@@ -102,15 +102,15 @@ class SamModel:
         self._decode_requests: dict[tuple[Prompts, Masks], Any] = {}
         # The decoder for boxes, which every click needs, is compiled in parallel with the encoder:
         # compiling occupies one core and not the interpreter.
-        with ThreadPoolExecutor(1, "compile-decoder") as aside:
-            decoder = aside.submit(self._decoder, "boxes", contract.box_masks)
+        with ThreadPoolExecutor(1, "compile-decoder") as executor:
+            decoder = executor.submit(self._decoder, "boxes", contract.box_masks)
             self._encoder = self._compile(networks.encoder)
             self._encode_request = self._encoder.create_infer_request()
             decoder.result()
 
     @property
     def prompt_kinds(self) -> tuple[Prompts, ...]:
-        """The kinds of prompts the decoder computes; `contract` says which it was trained for."""
+        """The kinds of prompts the decoder accepts; `contract` says which it was trained with."""
         return self._prompts
 
     @property
@@ -129,22 +129,22 @@ class SamModel:
 
         Returns
         -------
-        (C, h, w) float32, owned by the caller. Its memory is channels last, as `decode` needs it.
+        (C, h, w) float32, owned by the caller. Its memory is channels last, as `decode` needs.
 
         Raises
         ------
         Cancelled
-            `cancel` was called meanwhile.
+            `cancel` was called during the call.
         """
         with self._job(self._encode_request) as job:
             job.start(self._checked_image(image))
             return _embedding(job.result())
 
     def encode_many(self, images: Iterable[Float]) -> Iterator[Float]:
-        """Encode images one by one, lazily, always one image ahead of the caller.
+        """Encode images lazily, one after the other, always one image ahead of the caller.
 
-        While the caller works on an embedding, the next image is encoded. Closing the generator
-        stops that. After `cancel` was called, the next step raises `Cancelled`.
+        While the caller works on an embedding, the next image is encoded; closing the generator
+        stops that. After `cancel`, the next step raises `Cancelled`.
         """
         with self._job(self._encoder.create_infer_request()) as job:
             for image in images:
@@ -171,13 +171,13 @@ class SamModel:
             (N, 4) x_min, y_min, x_max, y_max in the prompt frame (``contract.prompt_side``).
         masks
             ``"first"``: the logits of the single-mask token; ``"several"``: of the other three
-            tokens, of which the one with the highest ``iou`` is the answer; ``"all"``: of all
+            tokens, of which the one with the highest ``iou`` is the result; ``"all"``: of all
             four. None: as the family was trained (``contract.box_masks``).
 
         Raises
         ------
         Cancelled
-            `cancel` was called meanwhile.
+            `cancel` was called during the call.
         """
         boxes = np.asarray(boxes, dtype=np.float32)
         if boxes.ndim != 2 or boxes.shape[1] != 4:
@@ -196,7 +196,7 @@ class SamModel:
         mask: ArrayLike | None = None,
         masks: Masks | None = None,
     ) -> DecodedMasks:
-        """Masks of N prompts, each of P points, optionally a box, optionally an earlier mask.
+        """Masks of N prompts, each with P points and optionally a box and an earlier mask.
 
         Parameters
         ----------
@@ -216,19 +216,19 @@ class SamModel:
         Raises
         ------
         ValueError
-            The family's decoder takes no points, or no mask.
+            The model's decoder takes no points, or no mask.
         """
         prompts = _as_points(points, labels, boxes)
         if masks is None:
-            alone = boxes is None and mask is None
-            masks = self.contract.point_masks if alone else self.contract.box_masks
+            only_points = boxes is None and mask is None
+            masks = self.contract.point_masks if only_points else self.contract.box_masks
         if mask is None:
             return self._decode("points", masks, embedding, prompts)
         mask = np.asarray(mask, dtype=np.float32)
         return self._decode("points+mask", masks, embedding, (*prompts, mask))
 
     def cancel(self) -> None:
-        """Stop running jobs: each raises `Cancelled` in its worker. Later calls are unaffected."""
+        """Stop the running jobs: each raises `Cancelled` in its thread. Later calls still work."""
         with self._lock:
             for job in self._jobs:
                 job.cancel()
@@ -251,8 +251,8 @@ class SamModel:
             for first in range(0, count, self._at_once):
                 job.start(image, *(part[first : first + self._at_once] for part in inputs))
                 logits, iou = job.result()
-                own = iou if iou.shape == logits.shape[:2] else iou[:, TOKENS[masks]]
-                parts.append(DecodedMasks(logits, own))
+                scores = iou if iou.shape == logits.shape[:2] else iou[:, TOKENS[masks]]
+                parts.append(DecodedMasks(logits, scores))
         if not parts:
             _n, n_masks, side, _side = request.model_outputs[0].get_partial_shape()
             n, size = n_masks.get_length(), side.get_length()
@@ -264,6 +264,7 @@ class SamModel:
         return DecodedMasks(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
     def _decoder(self, prompts: Prompts, masks: Masks) -> Any:
+        """The infer request of a decoder, compiled at its first use."""
         key = (prompts, masks)
         if key not in self._decode_requests:
             compiled = self._compile(self._build_decoder(prompts, masks))
@@ -281,7 +282,7 @@ class SamModel:
 
     @contextmanager
     def _job(self, request: Any) -> Iterator[InferJob]:
-        """A job on `request` that `cancel` can stop; nothing of it still runs afterwards."""
+        """A job on `request` that `cancel` can stop; it has ended when the context ends."""
         job = InferJob(request, self._lock)
         with self._lock:
             self._jobs.add(job)
@@ -294,13 +295,14 @@ class SamModel:
 
 
 def _embedding(outputs: tuple[Float, ...]) -> Float:
-    return outputs[0][0].transpose(2, 0, 1)  # (C, h, w), a view of (h, w, C)
+    """(C, h, w), a view of the encoder's output (1, h, w, C)."""
+    return outputs[0][0].transpose(2, 0, 1)
 
 
 def _as_points(
     points: ArrayLike, labels: ArrayLike, boxes: ArrayLike | None
 ) -> tuple[Float, NDArray[np.int32]]:
-    """SAM's order of prompt tokens: the points, then a box's corners or one padding point."""
+    """Points and labels in SAM's order: the points, then a box's corners or one padding point."""
     points = np.asarray(points, dtype=np.float32)
     labels = np.asarray(labels, dtype=np.int32)
     if points.ndim != 3 or points.shape[2] != 2 or labels.shape != points.shape[:2]:
@@ -310,8 +312,8 @@ def _as_points(
         )
     count = len(points)
     if boxes is None:
-        last, marks = np.zeros((count, 1, 2), np.float32), [-1]
+        last, last_labels = np.zeros((count, 1, 2), np.float32), [-1]
     else:
-        last, marks = np.asarray(boxes, dtype=np.float32).reshape(count, 2, 2), [2, 3]
-    tail = np.tile(np.array(marks, np.int32), (count, 1))
+        last, last_labels = np.asarray(boxes, dtype=np.float32).reshape(count, 2, 2), [2, 3]
+    tail = np.tile(np.array(last_labels, np.int32), (count, 1))
     return np.concatenate([points, last], 1), np.concatenate([labels, tail], 1)

@@ -1,7 +1,7 @@
 """The self-test: whether a model finds a bright disc on black from a box around it.
 
 It distinguishes a wrong input contract (another normalization, another prompt frame) from the
-right one if the files do not say which it is. It is not a measure of quality.
+right one if the files do not specify it. It does not measure the quality of the model.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from napari_medsam.input_contract import InputContract
 from napari_medsam.models.runtime.sam_model import SamModel
 
-ENOUGH = 0.8  # IoU; real weights under the right contract reach 0.95
-CENTRE_X, CENTRE_Y, RADIUS = 0.36, 0.42, 0.16  # off-centre: a wrong frame misses the disc
+ENOUGH = 0.8  # IoU to pass; real weights with the right contract reach 0.95
+CENTRE_X, CENTRE_Y, RADIUS = 0.36, 0.42, 0.16  # of the side; off-centre, so a wrong frame misses
 
 
 def disc_iou(model: SamModel) -> float:
-    """IoU of the disc and the mask with the highest score, for a box 2 % larger on each side."""
+    """IoU of the disc and the best-scored mask of a box that is larger by 2 % on each side."""
     contract = model.contract
     embedding = model.encode(prepared(draw_disc(contract.side), contract))
     low_x, low_y = CENTRE_X - RADIUS - 0.02, CENTRE_Y - RADIUS - 0.02
@@ -47,6 +47,7 @@ def prepared(picture: NDArray[np.uint8], contract: InputContract) -> NDArray[np.
 
 
 def _disc(side: int) -> NDArray[np.bool_]:
+    """(side, side) bool: the pixels inside the disc."""
     centre = (np.arange(side) + 0.5) / side
     inside: NDArray[np.bool_] = (centre[None, :] - CENTRE_X) ** 2 + (
         centre[:, None] - CENTRE_Y

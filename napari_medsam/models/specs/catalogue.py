@@ -1,7 +1,7 @@
 """The catalogue of models: one `ModelSpec` each, with input contract and source of the weights.
 
-It is the single source of truth; the store, the command line, the README's table and the widget
-read it. It imports no runtime, so listing models is instant. The addresses are the authors' own.
+It is the single source of truth; the store, the command line, the README's table and the dock read
+it. It does not import OpenVINO, so listing models is instant. The addresses are the authors' own.
 Licences are those of the code; no repository states another licence for its weights.
 """
 
@@ -18,7 +18,7 @@ from napari_medsam.models.specs.model_spec import WeightsFile as WeightsFile
 from napari_medsam.models.specs.model_spec import WheelSource as WheelSource
 
 CHALLENGE_MODALITIES = MODALITIES
-"""The challenge used all modalities of this program."""
+"""The modalities of the challenge, which are all modalities of this program."""
 
 LITE_MEDSAM = ModelSpec(
     name="litemedsam",
@@ -45,7 +45,7 @@ LITE_MEDSAM = ModelSpec(
     gmacs=37.5,
     megabytes=39.4,
     formats=("checkpoint", "OpenVINO (hawken50, DAFT)", "ONNX (hawken50)"),
-    note="Any modality; the baseline all others of the challenge are compared with.",
+    note="Any modality; the baseline with which the challenge compared all others.",
 )
 
 REP_MEDSAM = ModelSpec(
@@ -62,7 +62,7 @@ REP_MEDSAM = ModelSpec(
     modalities=CHALLENGE_MODALITIES,
     gmacs=31.1,
     megabytes=42.5,
-    note="As LiteMedSAM, with an encoder of convolutions alone.",
+    note="As LiteMedSAM, but with a purely convolutional encoder.",
 )
 
 # -- DAFT ----------------------------------------------------------------------------------------
@@ -101,7 +101,7 @@ DAFT_MODALITIES: dict[str, tuple[str, ...]] = {
     "Microscopy": ("Microscopy",),
     "OCT": ("OCT",),
 }
-"""The names in DAFT's files of both releases, and the modalities each was tuned on."""
+"""The names in DAFT's files of both releases, and the modalities that each was tuned on."""
 
 
 def _daft(name: str, modalities: tuple[str, ...]) -> ModelSpec:
@@ -240,7 +240,7 @@ EFFICIENT_VIT_SAM = ModelSpec(
     gmacs=34.8,
     megabytes=139,
     formats=("checkpoint", "ONNX"),
-    note="Trained on photographs; what DAFT and MedficientSAM start from.",
+    note="Trained on photographs; the starting point of DAFT and MedficientSAM.",
 )
 
 
@@ -352,7 +352,7 @@ def spec(name: str) -> ModelSpec:
     Raises
     ------
     ValueError
-        There is none; the message lists the known models.
+        There is no such model; the message lists the known ones.
     """
     for model in CATALOGUE:
         if model.name == name:

@@ -14,7 +14,7 @@ from napari_medsam.input_contract import InputContract, OriginalRules, Statistic
 
 IMAGE_NET_MEAN: Statistics = (123.675, 116.28, 103.53)
 IMAGE_NET_STD: Statistics = (58.395, 57.12, 57.375)
-MANY_POINTS = 64  # of the families that take points only EfficientSAM has its own limit
+MANY_POINTS = 64  # among the families that take points, only EfficientSAM has a limit of its own
 
 LITE = InputContract(
     side=256,
@@ -32,7 +32,7 @@ DAFT = replace(LITE, original_3d=OriginalRules(includes_last=False))
 HAWKEN50_ONNX = replace(
     LITE, original_3d=OriginalRules(margin=7.0, followed=("CT", "MR"), voted=("PET",))
 )
-"""LiteMedSAM in hawken50's ONNX files, as their Python script runs it."""
+"""LiteMedSAM in hawken50's ONNX files, as in their Python script."""
 
 _MEDFICIENT_3D = OriginalRules(includes_last=False, next_box="mask", margin=0.0)
 
@@ -45,16 +45,16 @@ MEDFICIENT = InputContract(
     enlarge="through_input",
     original_3d=_MEDFICIENT_3D,
 )
-"""MedficientSAM from its checkpoint, as its Python script does."""
+"""MedficientSAM from its checkpoint, as in its Python script."""
 
 UNIT_BOXES = replace(
     MEDFICIENT,
     interpolation="linear",
     prompt_side=1.0,
     truncates_boxes=False,
-    enlarge="cropped",  # the decoder itself enlarges its logits to the input's size
+    enlarge="cropped",  # the decoder itself enlarges the logits to the input's size
 )
-"""MedficientSAM's OpenVINO and ONNX files: boxes in units of the long side, linear."""
+"""MedficientSAM's OpenVINO and ONNX files: boxes in units of the long side, linear resize."""
 
 HAWKEN50 = replace(UNIT_BOXES, original_3d=replace(_MEDFICIENT_3D, voted=("PET",)))
 """hawken50's OpenVINO files; their program is derived from MedficientSAM's."""
@@ -74,7 +74,7 @@ SAM = InputContract(
     accepts_mask=True,
     point_masks="several",
 )
-"""SAM and MobileSAM; for points only, the best of three masks, as the authors advise."""
+"""SAM and MobileSAM; with only points, the best of three masks, as the authors advise."""
 
 MEDSAM = replace(
     SAM,

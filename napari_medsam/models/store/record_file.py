@@ -1,7 +1,7 @@
-"""`ModelRecord`: the findings about an imported model, stored beside its files as ``model.json``.
+"""`ModelRecord`: the record of an imported model, stored with its files as ``model.json``.
 
-The record says which model of the catalogue it is, on what evidence, under which input contract
-it passed its self-test, and the SHA-256 of every file. It holds nothing executable.
+The record has the catalogue model that it is, the evidence for that, the input contract, the
+self-test results, and the SHA-256 of every file. It contains nothing executable.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from napari_medsam.storage.json_file import read_json, write_json
 FILE_NAME = "model.json"
 VERSION = 1
 MOST_SAID = 200
-"""Longest quotation, in characters, of the error in a damaged record."""
+"""Characters of the error that are quoted for a damaged record."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
@@ -35,19 +35,19 @@ class ModelRecord:
     name, title
         Its name and title on this machine.
     base
-        The name of the catalogue's model that it is.
+        The name of the catalogue model that it is.
     files
         SHA-256 by file name, the main file first.
     contract
         The input contract in use.
     modalities
-        Values of `Volume.modality` it is meant for.
+        The values of `Volume.modality` it is intended for.
     evidence
-        How it was recognized, in words.
+        How it was recognized, as text.
     source
-        The imported file's name and SHA-256, or the imported folder's name.
+        The name and SHA-256 of the imported file, or the name of the imported folder.
     tried
-        Self-test result (IoU of a drawn disc) by contract, the contract in use first.
+        Self-test results (IoU of a drawn disc) by contract, the contract in use first.
     """
 
     name: str
@@ -100,9 +100,9 @@ def read_model_record(folder: Path) -> ModelRecord | None:
     try:
         return _parse(read_json(path), folder.name)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        why = shorten(str(error), MOST_SAID)  # it may quote the file
+        reason = shorten(str(error), MOST_SAID)  # it may quote the file
         raise StoreError(
-            f"{path} is damaged ({why}); remove the folder and import the model again."
+            f"{path} is damaged ({reason}); remove the folder and import the model again."
         ) from error
 
 
@@ -112,17 +112,17 @@ def is_name(name: str) -> bool:
 
 
 def checked_name(name: str) -> str:
-    """A name for an imported model: small letters, digits, dots, dashes.
+    """Return `name` if an imported model can have it: lowercase letters, digits, ".", "-", "_".
 
     Raises
     ------
     ValueError
-        It cannot be a folder's name on every system.
+        It is not such a name; every system accepts these as folder names.
     """
     if not is_name(name):
         raise ValueError(
-            f"{name!r} cannot name a model; use up to 64 small letters, digits, '.', '-' or '_'"
-            " (and not 'auto')."
+            f"{name!r} is not a valid model name; use up to 64 lowercase letters, digits, '.', '-'"
+            " or '_' (but not 'auto')."
         )
     return name
 

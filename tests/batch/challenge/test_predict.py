@@ -177,7 +177,7 @@ def test_auto_takes_the_model_of_the_modality(folders, tiny_model, monkeypatch):
 @pytest.mark.parametrize("target", ["in", "in/out"])
 def test_folder_that_is_read_is_never_written_to(folders, tiny_model, target):
     put(folders[0], "2DBox_US_1.npz", picture(), np.array([[6, 8, 18, 22]]))
-    with pytest.raises(ValueError, match="folder that is read"):
+    with pytest.raises(ValueError, match="is the input folder or inside it"):
         run((folders[0], folders[0].parent / target), tiny_model)
 
 

@@ -1,4 +1,4 @@
-"""A large checkpoint is read in place: the mapped file, and no copy of it."""
+"""A large checkpoint is read in place, as a mapped file, without a copy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weights files: what is read, and what is refused and with which words."""
+"""Weights files: which are read, which are refused, and with which message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A weights file that wants more than tensors is refused by name, and nothing of it runs."""
+"""A weights file that needs more than tensors is refused by name, and none of its code runs."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ ATTACKS: dict[str, tuple[Callable[[Path], bytes], str]] = {
     "huge_memo_index": (lambda c: b"}r\xff\xff\xff\x7f", "memo index"),
     "list_that_holds_itself_a_millionfold": (
         lambda c: call(REBUILD, STORAGE, b"]q\x00" + b"](h\x00h\x00eq\x00" * 40, b")", b")"),
-        "count or offset is due",
+        "in place of a count or offset",
     ),
     "text_persistent_id": (lambda c: b"Psomething\n", "opcode PERSID"),
 }

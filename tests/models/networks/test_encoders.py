@@ -1,4 +1,4 @@
-"""Parts of the other encoder families, folded, against their literal forms."""
+"""Folded parts of the other encoder families, compared with their literal forms."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_linear_attention_weighs_each_token_by_its_relu_products(
 
 def test_bicubic_weights_are_those_of_a_cubic_of_minus_three_quarters() -> None:
     weights = bicubic_weights(8, 16)
-    quarter = [-0.10546875, 0.87890625, 0.26171875, -0.03515625]  # worked out by hand
+    quarter = [-0.10546875, 0.87890625, 0.26171875, -0.03515625]  # calculated by hand
     np.testing.assert_allclose(weights[9], [0, 0, 0, *quarter, 0], atol=1e-15)
     np.testing.assert_allclose(weights.sum(1), 1, atol=1e-12)
     np.testing.assert_array_equal(bicubic_weights(7, 7), np.eye(7))
@@ -149,7 +149,7 @@ def test_seventh_point_is_not_seen(random_weights: RandomWeights) -> None:
 
 
 def test_missing_points_have_one_place(random_weights: RandomWeights) -> None:
-    """Padding lies at (-1, -1) whatever coordinates came with its label."""
+    """Padding is at (-1, -1), whatever coordinates were given with its label."""
     net = efficient_sam.EfficientSam(32, 2, side=32, patch=4, channels=32, decoder_heads=4, mlp=48)
     model = efficient_sam.build_decoder(random_weights, net, "points")
     compiled = openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})

@@ -1,4 +1,4 @@
-"""The low-rank decoder graph computes what SAM's literal decoder does."""
+"""The low-rank decoder graph computes the same as SAM's literal decoder."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_first_mask_alone_is_the_first_of_all(
 
 
 def test_decoder_takes_each_of_its_tensors(random_weights: RandomWeights) -> None:
-    """Whatever the prompts, so that a stray key is found before the first click."""
+    """For any kind of prompt, so that a stray key is found before the first click."""
     build_decoder(random_weights, NET, "points+mask", "all")
     weights = random_weights.copy_of(("",))
     build_decoder(weights, NET)

@@ -1,4 +1,4 @@
-"""A state dict must fit its network key by key, and says so in the style of the house."""
+"""A state dict must fit its network key by key; the error names the first that does not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The folded TinyViT graph computes what the literal one does."""
+"""The folded TinyViT graph computes the same as the literal one."""
 
 from __future__ import annotations
 

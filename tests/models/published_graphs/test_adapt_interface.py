@@ -33,13 +33,13 @@ from tests.models.released_graphs import (
     unit_box_decoder,
 )
 
-IMAGE_NET = 1.15  # brighter than min-max gives, darker than a disc of 200 in ImageNet's units
+IMAGE_NET = 1.15  # above any min-max value, below a disc of 200 in ImageNet's units
 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
     if "weights_path" in request.fixturenames:
-        request.getfixturevalue("weights_path")  # found before the data folder changes
+        request.getfixturevalue("weights_path")  # find it before the data folder changes
     monkeypatch.setenv("NAPARI_MEDSAM_HOME", str(tmp_path / "home"))
     return tmp_path / "home"
 
@@ -63,7 +63,7 @@ def daft(folder: Path, names: tuple[str, ...] = ("3D",), shared: str = "prompt_e
     return folder
 
 
-# Release -> (how its pair is written, the model recognized, which rules were chosen)
+# Release -> (function that writes its pair, the model recognized, the rules chosen)
 RELEASES: dict[str, tuple[Callable[[Path], Path], str, str]] = {
     "daft": (lambda f: daft(f), "daft-3d", "DAFT"),
     "daft_first_release": (
@@ -246,11 +246,11 @@ def test_quantized_copies_are_passed_over_for_the_exact_graphs(tmp_path: Path) -
     for kind in ("optimized", "quantized"):
         (folder / f"encoder.{kind}.onnx").write_bytes(b"of another runtime")
         (folder / f"decoder.{kind}.onnx").write_bytes(b"of another runtime")
-    told: list[str] = []
-    (taken,) = import_model.import_path(folder, tell=told.append)
+    skipped: list[str] = []
+    (taken,) = import_model.import_path(folder, report=skipped.append)
     assert taken.record is not None
     assert taken.record.files["encoder.onnx"] == file_sha256(folder / "encoder.onnx")
-    assert told == []
+    assert skipped == []
 
 
 def test_eight_bit_weights_are_flagged_as_not_validated(tmp_path: Path) -> None:
@@ -294,24 +294,24 @@ def test_files_without_any_word_for_their_role_are_told_by_content(tmp_path: Pat
 
 
 def test_zip_of_nested_folders_gives_every_model(tmp_path: Path) -> None:
-    """As hawken50's: one folder a model, the same names in each; the third is no known pair."""
+    """As hawken50's: one folder per model with the same file names; the third pair is unknown."""
     root = tmp_path / "openvino_models"
     pair_at = {"litemedsam": 256, "efficientvit": 512, "efficientsam": 320}
     for name, side in pair_at.items():
         (root / name).mkdir(parents=True)
         pair(root / name, ".xml", encoder("hwc", side), unit_box_decoder(side))
     archive = shutil.make_archive(str(tmp_path / "u8tny"), "zip", tmp_path, "openvino_models")
-    told: list[str] = []
-    taken = import_model.import_path(archive, tell=told.append)
+    skipped: list[str] = []
+    taken = import_model.import_path(archive, report=skipped.append)
     assert [one.spec.name for one in taken] == ["medficientsam-l0", "hawken50-litemedsam"]
-    (sentence,) = told
-    assert re.search(r"Passed over: efficientsam: encoder\.xml takes pixels as hwc", sentence)
+    (sentence,) = skipped
+    assert re.search(r"Skipped: efficientsam: encoder\.xml takes pixels as hwc", sentence)
 
 
 def test_model_is_installed_from_a_zip_of_several(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """hawken50's address gives a zip of both its models; one is asked for at a time."""
+    """hawken50's address is a zip of both models; only one is requested at a time."""
     root = tmp_path / "openvino_models"
     for name, side in (("litemedsam", 256), ("efficientvit", 512)):
         (root / name).mkdir(parents=True)
@@ -336,11 +336,11 @@ def test_encoder_without_its_decoder_does_not_cost_the_others(tmp_path: Path) ->
     folder = daft(tmp_path / "openvinomodels", ("3D", "US"))
     (folder / "US_mask_decoder.xml").unlink()
     (folder / "notes.xml").write_text("<notes>no graph</notes>")
-    told: list[str] = []
-    taken = import_model.import_path(folder, tell=told.append)
+    skipped: list[str] = []
+    taken = import_model.import_path(folder, report=skipped.append)
     assert [one.spec.name for one in taken] == ["daft-3d"]
-    assert len(told) == 2
-    assert any("US_image_encoder.xml" in sentence for sentence in told)
+    assert len(skipped) == 2
+    assert any("US_image_encoder.xml" in sentence for sentence in skipped)
 
 
 def test_one_file_of_a_folder_brings_its_own_model_alone(tmp_path: Path) -> None:
@@ -415,7 +415,7 @@ def test_users_choice_beats_the_self_test(tmp_path: Path) -> None:
 
 
 def test_hawken50s_file_is_taken_for_one_where_the_user_says_so(tmp_path: Path) -> None:
-    """At 512 pixels and min-max it looks like MedficientSAM's; only the rules in 3D differ."""
+    """At 512 pixels and min-max it looks like MedficientSAM's; only the 3D rules differ."""
     folder = pair(tmp_path / "m", ".xml", encoder("hwc", 512), unit_box_decoder(512))
     (taken,) = import_model.import_path(folder, as_model="hawken50-efficientvit")
     assert taken.record is not None
@@ -428,10 +428,10 @@ def test_what_macos_adds_to_a_zip_is_no_model(tmp_path: Path) -> None:
     folder = pair(tmp_path / "m", ".xml", encoder("hwc", 256), unit_box_decoder(256))
     for name in ("._encoder.xml", "._encoder.bin", "._best.ckpt"):
         (folder / name).write_bytes(b"Mac OS X")
-    told: list[str] = []
-    (taken,) = import_model.import_path(folder, tell=told.append)
+    skipped: list[str] = []
+    (taken,) = import_model.import_path(folder, report=skipped.append)
     assert taken.spec.name == "hawken50-litemedsam"
-    assert told == []
+    assert skipped == []
 
 
 def test_rules_can_be_changed_afterwards(tmp_path: Path) -> None:
@@ -469,7 +469,7 @@ def test_rules_can_be_chosen_at_the_import(tmp_path: Path) -> None:
 def test_real_weights_in_hawken50s_form_give_the_same_masks(
     weights_path: Path, tmp_path: Path
 ) -> None:
-    """LiteMedSAM with pixels last and unit boxes, as hawken50 exported it."""
+    """LiteMedSAM with channels last and unit boxes, as hawken50 exported it."""
     networks = build_networks("litemedsam", read_checkpoint(weights_path).arrays, "lite.pth")
     pixels = ops.parameter([256, 256, 3], np.float32, "image")
     embedding = ops.parameter([1, 256, 64, 64], np.float32, "image_embeddings")
@@ -517,15 +517,15 @@ MIS_SIGNED: dict[str, tuple[Callable[[Path], Path], str]] = {
     ),
     "other_map": (
         lambda f: pair(f, ".xml", encoder("hwc", 256, map_side=16), unit_box_decoder(256)),
-        r"gives 16 x 16 tokens but decoder\.xml takes 64 x 64",
+        r"returns 16 x 16 tokens but decoder\.xml takes 64 x 64",
     ),
     "unknown_side": (
         lambda f: pair(f, ".xml", encoder("hwc", 320), unit_box_decoder(320)),
-        r"takes pixels as hwc \(320 pixels\).*no release known here",
+        r"takes pixels as hwc \(320 pixels\).*no known release",
     ),
     "unit_boxes_behind_nchw": (
         lambda f: pair(f, ".onnx", encoder("nchw", 256), unit_box_decoder(256)),
-        r"no release known here has such a pair",
+        r"no known release has such a pair",
     ),
 }
 
@@ -561,7 +561,7 @@ def test_encoder_alone_says_that_its_decoder_is_missing(tmp_path: Path) -> None:
 def test_ir_without_its_bin_is_refused(tmp_path: Path) -> None:
     folder = pair(tmp_path / "m", ".xml", encoder("hwc", 256), unit_box_decoder(256))
     (folder / "encoder.bin").unlink()
-    with pytest.raises(GraphError, match=r"needs encoder\.bin, which is not beside it"):
+    with pytest.raises(GraphError, match=r"needs encoder\.bin, which is missing from its folder"):
         import_model.import_path(folder)
 
 
@@ -598,7 +598,7 @@ def test_ir_that_names_other_files_is_refused(tmp_path: Path, old: str, new: str
     text = (folder / "encoder.xml").read_text()
     assert old in text
     (folder / "encoder.xml").write_text(text.replace(old, new, 1))
-    with pytest.raises(GraphError, match=r"entities|names a file of its own"):
+    with pytest.raises(GraphError, match=r"entities|names another file"):
         import_model.import_path(folder)
 
 

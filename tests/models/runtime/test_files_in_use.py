@@ -1,4 +1,4 @@
-"""A model at work does not feel its files vanish, be cut short or be written over."""
+"""A model in use is unaffected when its files are deleted, truncated or overwritten."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def answers(model: SamModel) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("how", HOWS)
 def test_a_graph_holds_its_own_weights(tmp_path: Path, how: Callable[[Path], None]) -> None:
-    """In a process of its own: a mapped file that is cut short ends it with a bus error."""
+    """In a separate process: truncating a mapped file ends it with a bus error."""
     code = f"""
 import os, numpy as np, openvino
 from openvino import opset13 as ops
@@ -54,10 +54,10 @@ for compiled in (compiled, core().compile_model(graph, "CPU")):
     assert np.array_equal(compiled(np.zeros_like(weights))[0], weights)
 """
     project = PROJECT
-    told = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", code], cwd=project, capture_output=True, text=True, check=False
     )
-    assert told.returncode == 0, told.stderr
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("how", HOWS)

@@ -1,4 +1,4 @@
-"""The compiled model: copies, look-ahead, many boxes, cancelling from another thread."""
+"""The compiled model: copies, encoding ahead, many boxes, cancelling from another thread."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def model(random_weights: RandomWeights) -> SamModel:
 
 
 def slow_model(n_layers: int = 60) -> SamModel:
-    """About a fifth of a second per image: long enough to be caught at work."""
+    """About a fifth of a second per image: long enough to be cancelled while it runs."""
     image = ops.parameter([1, 3, SIDE, SIDE], np.float32, "image")
     kernel = np.random.default_rng(0).standard_normal((256, 256, 3, 3)) / 48
     x = convolution(image, np.ones((256, 3, 1, 1), np.float32), None)
@@ -62,18 +62,18 @@ def slow_model(n_layers: int = 60) -> SamModel:
 def test_second_embedding_leaves_the_first_alone(model: SamModel) -> None:
     one, two = images(2)
     first = model.encode(one)
-    kept = first.copy()
+    before = first.copy()
     second = model.encode(two)
-    np.testing.assert_array_equal(first, kept)
+    np.testing.assert_array_equal(first, before)
     assert not np.shares_memory(first, second)
 
 
 def test_second_masks_leave_the_first_alone(model: SamModel) -> None:
     embedding = model.encode(images(1)[0])
     first = model.decode(embedding, [[1, 2, 20, 20]])
-    kept = first.logits.copy()
+    before = first.logits.copy()
     model.decode(embedding, [[5, 5, 30, 30]])
-    np.testing.assert_array_equal(first.logits, kept)
+    np.testing.assert_array_equal(first.logits, before)
 
 
 def test_many_images_in_turn_equal_one_by_one(model: SamModel) -> None:
@@ -143,7 +143,7 @@ def test_several_masks_are_the_last_three_with_their_scores(model: SamModel) -> 
 
 
 def test_masks_are_those_the_family_was_trained_for(random_weights: RandomWeights) -> None:
-    """SAM: one mask for a box, three to choose from for points alone."""
+    """SAM: one mask for a box, three to choose from for only points."""
     contract = dataclasses.replace(CONTRACT, point_masks="several")
     encoder = tiny_vit.build_encoder(random_weights, SMALL_ENCODER)
 
@@ -270,7 +270,7 @@ def test_cancel_at_any_moment_either_finishes_or_says_cancelled(model: SamModel)
 
 
 def test_model_with_few_threads_is_bound_to_no_core():
-    """Else two workers of one thread each share a core while the other idles."""
+    """Otherwise two workers with one thread each would share a core while another is idle."""
     options = compile_options("f32", 1, "CPU")
     assert options["INFERENCE_NUM_THREADS"] == 1
     assert options["ENABLE_CPU_PINNING"] is False

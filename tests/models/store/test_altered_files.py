@@ -1,4 +1,4 @@
-"""An installed file that is no longer what was installed is not used, and said so."""
+"""A file that was altered after it was installed is not used, and the error says so."""
 
 from __future__ import annotations
 

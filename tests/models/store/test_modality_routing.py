@@ -1,4 +1,4 @@
-"""The model for a modality: chosen by the teams' rules, never by a stray word in a path."""
+"""The model for a modality is chosen by the teams' rules, never by a stray word in a path."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_auto_takes_the_model_for_the_modality(modality: str, name: str) -> None
 def test_auto_without_a_special_model_takes_the_general_one() -> None:
     chosen, why = resolve("auto", "Fundus", [spec("daft-3d"), spec("mobilesam"), LITE])
     assert chosen == LITE
-    assert why == "LiteMedSAM is used because no installed model is for Fundus alone."
+    assert why == "LiteMedSAM is used because no installed model is specific to Fundus."
     assert resolve("auto", "", [spec("daft-3d"), LITE])[1].endswith("the modality is unknown.")
 
 
@@ -97,7 +97,7 @@ def test_hawken50_votes_over_three_views_for_pet_volumes_only() -> None:
 
 def test_model_asked_for_is_taken_or_named_as_missing() -> None:
     assert resolve("litemedsam", "CT", [LITE])[0] == LITE
-    with pytest.raises(ValueError, match=r"daft-3d is not installed; installed are: litemedsam"):
+    with pytest.raises(ValueError, match=r"daft-3d is not installed; installed models: litemedsam"):
         resolve("daft-3d", "CT", [LITE])
     with pytest.raises(ValueError, match="No model is installed"):
         resolve("auto", "CT", [])

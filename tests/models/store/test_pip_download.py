@@ -1,4 +1,4 @@
-"""How far a download is, while pip makes and removes folders of its own."""
+"""The progress of a download while pip creates and removes its own folders."""
 
 from __future__ import annotations
 

