@@ -29,7 +29,7 @@ from napari_medsam.headless.embedding_store import (
     memory_for_embeddings,
 )
 from napari_medsam.storage.settings import Settings, settings
-from napari_medsam.ui.actions.boxes import BoxActions
+from napari_medsam.ui.actions.boxes import BoxActions, deleted_message
 from napari_medsam.ui.actions.dock_summary import dock_state_of, modality_of
 from napari_medsam.ui.actions.earlier_work import EarlierWork
 from napari_medsam.ui.actions.journal import Journals
@@ -123,6 +123,7 @@ class Controller:
         self._draw_strip_soon = throttle(self._draw_strip)
         self._model: PromptableModel | None = None
         self._message, self._is_problem = "", False
+        self._message_state: object = None  # of a message that is only `for_now`
         self._replace = False
         self._threads = settings().threads
         self._is_closed = False
@@ -171,13 +172,26 @@ class Controller:
 
     # --- the panel ---------------------------------------------------------------------
 
-    def show_message(self, sentence: str, is_problem: bool = False) -> None:
-        """Show a message to the user."""
+    def show_message(self, sentence: str, is_problem: bool = False, for_now: bool = False) -> None:
+        """Show a message to the user; see `Notify`."""
         self._message, self._is_problem = sentence, is_problem
+        self._message_state = self._described_state() if for_now else None
         self.refresh()
+
+    def _described_state(self) -> object:
+        """What a message `for_now` describes; if it changes, the message may be wrong."""
+        segmenter = self._segmenter
+        if segmenter is None:
+            return ()
+        case, where = segmenter.case, segmenter.case.where()
+        last = case.annotation.log[-1] if case.annotation.log else None
+        view = where.axis if where is not None else None
+        return case, case.label, view, last, segmenter.propagator.is_running
 
     def refresh(self) -> None:
         """Show the current state in the dock."""
+        if self._message_state is not None and self._message_state != self._described_state():
+            self._message, self._is_problem, self._message_state = "", False, None
         self._view.show_panel(self.panel())
         self._draw_strip_soon()
         self._prefetch.schedule()
@@ -197,6 +211,7 @@ class Controller:
 
     def panel(self) -> DockState:
         readings = self.label_files.reading, self.earlier.reading
+        case = self.case
         running = (action.progress for action in (self._saver, *readings, self.desk))
         panel = DockState(
             hint="",
@@ -206,6 +221,7 @@ class Controller:
             models=self.desk.choices,
             progress=next(filter(None, running), None),
             replace=self._replace,
+            has_failed_save=case is not None and self._saver.has_failed(case),
             precision=self.desk.preference,
             cache=cache_size(self._cache),
         )
@@ -301,17 +317,22 @@ class Controller:
     # --- boxes, propagation ------------------------------------------------------------
 
     def on_boxes_changed(self, case: Case) -> None:
-        n_drawn = case.boxes.layer.nshapes
-        changed, deleted = take_drawn_boxes(case)
+        recorded = {placed.box_id for placed in case.annotation.boxes}
+        drawn = take_drawn_boxes(case)
+        changed, deleted = drawn.changed, drawn.deleted
         segmenter = self._cases.segmenter_of(case)
+        is_updating = False
         if changed and segmenter is not None:
             segmenter.ask(changed)
         elif deleted and segmenter is not None:
-            segmenter.propagator.keyframes_gone(deleted)
+            is_updating = segmenter.propagator.keyframes_gone(deleted)
         self.pointer.after_turn()
         case.sync()
-        if case.boxes.layer.nshapes < n_drawn and not changed:
-            self.show_message("Drag from corner to corner of the object to draw a box.")
+        if drawn.problem and not changed:
+            self.show_message(drawn.problem, for_now=True)
+        elif deleted and not is_updating:
+            n_recorded = sum(placed.box_id in recorded for placed in deleted)
+            self.show_message(deleted_message(n_recorded), for_now=True)
         self.refresh()
 
     def toggle_box_tool(self) -> None:
@@ -341,9 +362,11 @@ class Controller:
     def propagate(self, first: int | None = None, last: int | None = None) -> None:
         """Propagate the chosen label's object over the range, and those boxed on the same slice."""
         case, segmenter = self.case, self._segmenter
+        if segmenter is not None and segmenter.propagator.refuse_while_running():
+            return
         shown = requested_range(case) if case else None
         if case is None or segmenter is None or shown is None:
-            self.show_message(why_no_seeds(case), True)
+            self.show_message(why_no_seeds(case), True, for_now=True)
             return
         may_widen = first is None and last is None and not case.has_own_range
         first = shown.first if first is None else first
@@ -351,7 +374,7 @@ class Controller:
         try:
             segmenter.propagate(targets(case), first, last, may_widen)
         except ValueError as error:
-            self.show_message(str(error), True)
+            self.show_message(str(error), True, for_now=True)
 
     def cancel(self) -> None:
         """Cancel the box being dragged, or else the running job; painted masks stay."""
@@ -363,8 +386,9 @@ class Controller:
 
     def embed_all(self) -> None:
         """Embed all slices along the axis on screen, so that each box is segmented at once."""
-        if self._segmenter is not None:
-            self._segmenter.embed_all()
+        segmenter = self._segmenter
+        if segmenter is not None and not segmenter.propagator.refuse_while_running():
+            segmenter.embed_all()
 
     def on_slice_chosen(self, index: int) -> None:
         """Go to a slice along the axis on screen."""
@@ -401,15 +425,15 @@ class Controller:
     def undo(self) -> None:
         """Undo the last step; a running job is stopped first."""
         if self._segmenter is not None:
-            self._segmenter.undo()
+            undone = self._segmenter.undo()
             self.pointer.after_turn()
-            self.refresh()
+            self.show_message(undone, for_now=True)
 
     def redo(self) -> None:
         if self._segmenter is not None:
-            self._segmenter.redo()
+            redone = self._segmenter.redo()
             self.pointer.after_turn()
-            self.refresh()
+            self.show_message(redone, for_now=True)
 
     def on_case(self, verb: Callable[..., object], *what: object) -> None:
         """Call a method of the open case that needs no model: `on_case(Case.pick_label, 2)`."""

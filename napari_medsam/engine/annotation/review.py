@@ -6,7 +6,7 @@ is read from the log, so it is also right after undo, redo and reopening.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
@@ -139,10 +139,3 @@ def next_doubtful(order: list[int], shown: int | None) -> int | None:
     if not order:
         return None
     return order[(order.index(shown) + 1) % len(order)] if shown in order else order[0]
-
-
-def summary(by_label: Iterable[Mapping[int, float]], n_slices: int) -> str:
-    """Text such as "54 slices, 3 to review"."""
-    n_doubtful = len({i for found in by_label for i in doubtful(found)})
-    slices = f"{n_slices} slice" + ("" if n_slices == 1 else "s")
-    return f"{slices}, {n_doubtful} to review" if n_doubtful else f"{slices}, none uncertain"

@@ -23,6 +23,7 @@ class ReviewIndex:
         self._runs: list[PropagationRecord] = []
         self._statuses: dict[tuple[Axis, int], ReviewStatus] = {}
         self._fixed_masks: dict[tuple[Axis, int], dict[int, SliceMask]] = {}
+        self._left: dict[tuple[int, Axis], int] | None = None
         self._read_at: Event | None = None
 
     @property
@@ -70,9 +71,12 @@ class ReviewIndex:
 
     def left(self) -> dict[tuple[int, Axis], int]:
         """The number of slices left to review, by (label, axis); entries of 0 are omitted."""
-        propagated = {(label, axis) for label, axis, _ in trusted(self._annotation)}
-        counts = {(n, a): len(self.status(a, n).to_look_at) for n, a in sorted(propagated)}
-        return {place: count for place, count in counts.items() if count}
+        self._read_log()
+        if self._left is None:
+            propagated = {(label, axis) for label, axis, _ in trusted(self._annotation)}
+            counts = {(n, a): len(self.status(a, n).to_look_at) for n, a in sorted(propagated)}
+            self._left = {place: count for place, count in counts.items() if count}
+        return dict(self._left)
 
     def fixed_masks(self, axis: Axis, label: int) -> Mapping[int, SliceMask]:
         """The fixed masks of a label along an axis, by slice index."""
@@ -86,6 +90,7 @@ class ReviewIndex:
         last = self._annotation.log[-1] if self._annotation.log else None
         if last is not self._read_at:
             self._statuses, self._fixed_masks, self._read_at = {}, {}, last
+            self._left = None
             self._runs = [run for event in self._annotation.log for run in event.runs]
 
 

@@ -58,18 +58,18 @@ class BoxActions:
         segmenter = self._current()
         placed = target_box(segmenter.case) if segmenter is not None else None
         if segmenter is None or placed is None:
-            self._show_message("There is no box on this slice to copy. Draw one first.", True)
+            self._show_message("There is no box on this slice to copy. Draw one first.", True, True)
             return
         case, where = segmenter.case, placed.box.slice
         index = where.index + step
         if not 0 <= index < case.image.volume.n_slices(where.axis):
-            self._show_message("This is the last slice in this direction.", True)
+            self._show_message("This is the last slice in this direction.", True, True)
             return
         box = placed.box.moved_to(index)
         show_slice(self._viewer, case.layer, SliceRef(where.axis, index))
         own = [b for b in case.boxes_there() if b.label == placed.label]
         if any(b.box.slice == box.slice and b.box.touches(box) for b in own):
-            self._show_message(f"Slice {index} already has a box here.", False)
+            self._show_message(f"Slice {index} already has a box here.", False, True)
             return
         segmenter.ask([PlacedBox(case.annotation.new_box_id(), placed.label, box)])
         case.sync()
@@ -80,13 +80,21 @@ class BoxActions:
         segmenter = self._current()
         placed = target_box(segmenter.case) if segmenter is not None else None
         if segmenter is None or placed is None:
-            self._show_message("There is no box on this slice to delete.", True)
+            self._show_message("There is no box on this slice to delete.", True, True)
             return
         boxes = segmenter.case.boxes
         index = next(d.index for d in boxes.drawn() if d.box_id == placed.box_id)
         boxes.layer.selected_data = {index}
-        boxes.layer.remove_selected()
-        self._show_message("Box deleted; its mask stays. Undo restores the box.", False)
+        boxes.layer.remove_selected()  # `Controller.on_boxes_changed` reports it
+
+
+def deleted_message(n_recorded: int) -> str:
+    """A sentence about deleted boxes, `n_recorded` of which are in the log and can be restored."""
+    if not n_recorded:
+        return "Box deleted before it was segmented."
+    if n_recorded == 1:
+        return "Box deleted; its mask stays. Undo restores the box."
+    return f"{n_recorded} boxes deleted; their masks stay. Undo restores the boxes."
 
 
 def target_box(case: Case) -> PlacedBox | None:

@@ -43,6 +43,7 @@ def dock_state_of(
         can_redo=case.annotation.can_redo,
         is_dirty=case.annotation.is_dirty,
         n_doubtful=(len(case.reviews.status(where.axis, case.label).to_look_at) if where else 0),
+        has_uncertain=bool(case.reviews.left()),
         is_extent=segmenter.propagator.is_extent,
         is_accepted=(
             where is not None and (case.label, where.axis, where.index) in case.annotation.accepted

@@ -2,28 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from napari_medsam.engine.annotation.events import Event
 from napari_medsam.ui.actions.slices_left import name_of
+from napari_medsam.ui.layers.labels_layer import show_axis
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.dock_state import VIEW_NAMES
 from napari_medsam.ui.state.shortcuts import key_of
 
 
+def go_to_interrupted(case: Case) -> None:
+    """Choose the label of the first interrupted propagation; if the case is on screen, its view.
+
+    Then the strip and the label table show the missing slices, and one key runs it again.
+    """
+    for label, event in case.reviews.interrupted[:1]:
+        case.pick_label(label)
+        if case.layer.visible:
+            show_axis(case.viewer, case.layer, event.runs[0].axis)
+
+
 def interrupted_in_words(case: Case) -> str:
-    """One or two sentences per entry of `ReviewIndex.interrupted`; "" if there is none."""
-    return " ".join(_in_words(case, label, event) for label, event in case.reviews.interrupted)
+    """Two short sentences about the first entry of `ReviewIndex.interrupted`; "" if there is none.
+
+    Labels that were propagated together are named together. A third sentence names the others.
+    """
+    labels: dict[Event, list[int]] = {}
+    for label, event in case.reviews.interrupted:
+        labels.setdefault(event, []).append(label)
+    if not labels:
+        return ""
+    (event, numbers), *others = labels.items()
+    words = _in_words(case, event, numbers)
+    also = [f"{_names(case, n)} ({VIEW_NAMES[e.runs[0].axis]})" for e, n in others]
+    return f"{words} Also interrupted: {', '.join(also)}." if also else words
 
 
-def _in_words(case: Case, label: int, event: Event) -> str:
-    run = event.runs[0]
-    own = [(i, trust) for (n, a, i), trust in event.trust if (n, a) == (label, run.axis)]
-    done = sorted(index for index, trust in own if trust)
+def _in_words(case: Case, event: Event, numbers: Sequence[int]) -> str:
+    axis = event.runs[0].axis
+    own = [(i, trust) for (n, a, i), trust in event.trust if n in numbers and a == axis]
     answered = {mask.slice.index for mask in event.masks}  # an empty mask also has confidence 0
-    missing = [index for index, trust in own if trust == 0 and index not in answered]
-    view, name = VIEW_NAMES[run.axis], name_of(case, label)
-    which = f"slices {done[0]} to {done[-1]}" if done else "no slice"
-    choose = "" if label == case.label else f"Choose {name} and "
-    again = f"{choose}{'run' if choose else 'Run'} it again ({key_of('propagate')})"
-    count = f"{len(done)} of {len(done) + len(missing)} {view} slices were done ({which})"
-    marked = "missing slices are marked as uncertain"
-    return f"A propagation of {name} was interrupted: {count}. {again}; {marked}."
+    missing = {index for index, trust in own if trust == 0 and index not in answered}
+    done = {index for index, trust in own if trust} - missing
+    n_all, view = len(done) + len(missing), VIEW_NAMES[axis]
+    name, go, again = _names(case, numbers), key_of(view), key_of("propagate")
+    return (
+        f"{name}: propagation interrupted, {len(done)} of {n_all} {view} slices done. "
+        f"Press {go} ({view}), then {again} to repeat it; the rest is uncertain."
+    )
+
+
+def _names(case: Case, numbers: Sequence[int]) -> str:
+    return ", ".join(name_of(case, number) for number in numbers)

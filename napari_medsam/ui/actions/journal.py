@@ -26,7 +26,10 @@ from napari_medsam.journal.errors import JournalError
 from napari_medsam.journal.history import History
 from napari_medsam.journal.location import journal_path
 from napari_medsam.journal.lookup import JournalLookup, look_up, take_over_journal
-from napari_medsam.ui.actions.interrupted_propagation import interrupted_in_words
+from napari_medsam.ui.actions.interrupted_propagation import (
+    go_to_interrupted,
+    interrupted_in_words,
+)
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.dock_state import Notify
 from napari_medsam.ui.state.jobs import Job, JobOutcome, JobRunner
@@ -270,9 +273,13 @@ class CaseJournal:
         self._begin_writing(found)
 
     def _show_after_loading(self, sentence: str) -> None:
-        """Show a message with any interrupted propagations: their labels look finished."""
+        """Show a message: the interrupted propagations, whose labels look finished, or else this.
+
+        Not both: the message is to fit two lines.
+        """
+        go_to_interrupted(self.case)
         interrupted = interrupted_in_words(self.case)
-        self._show_message(" ".join(filter(None, (interrupted, sentence))), bool(interrupted))
+        self._show_message(interrupted or sentence, bool(interrupted))
 
     def _begin(self, *, put_old_aside: bool = False) -> None:
         """Begin a new journal; its file is created with the first step."""

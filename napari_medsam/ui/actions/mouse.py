@@ -80,7 +80,7 @@ class BoxMouse:
         case.pick_label(number)
         name = next((n.name for n in case.annotation.table if n.number == number), "")
         if name:
-            self._show_message(f"{name} is chosen: the next box is for it.", False)
+            self._show_message(f"{name} is chosen: the next box is for it.", False, True)
         self._on_change()
 
 

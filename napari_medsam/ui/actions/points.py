@@ -262,7 +262,7 @@ class PointTool:
     ) -> None:
         case, session = segmenter.case, segmenter.session
         if found.mask.is_empty or session is None:
-            self._show_message("The model found nothing at these points; add one more.", True)
+            self._show_message("The model found nothing at these points; add one more.", True, True)
             return
         self._answer = found
         event = case.annotation.apply_box(
@@ -277,4 +277,4 @@ class PointTool:
         case.sync(event)
         segmenter.on_ready([placed.box.slice])
         quality = f"{found.mask.area:,} pixels found; predicted quality {found.mask.score:.2f}."
-        self._show_message(quality, False)
+        self._show_message(quality, False, True)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from napari_medsam.engine.annotation.edit import Edit, Trust
 from napari_medsam.engine.annotation.events import PlacedBox, PropagationRecord
 from napari_medsam.engine.annotation.fixed_masks import mask_there, nothing_on, part_near
-from napari_medsam.engine.annotation.review import Confidences, confidences, doubtful, summary
+from napari_medsam.engine.annotation.review import Confidences, confidences
 from napari_medsam.engine.annotation.review_index import extent_along
 from napari_medsam.engine.data.masks import SliceMask
 from napari_medsam.engine.data.prompts import SliceRef
@@ -28,8 +28,9 @@ from napari_medsam.engine.propagation.plan import (
 from napari_medsam.engine.propagation.seeds import Seed
 from napari_medsam.engine.session import Session
 from napari_medsam.ui.actions.propagation_targets import target_for
+from napari_medsam.ui.actions.slices_left import name_of
 from napari_medsam.ui.state.case import Case
-from napari_medsam.ui.state.dock_state import Notify, Progress
+from napari_medsam.ui.state.dock_state import PROPAGATING, VIEW_NAMES, Notify, Progress
 from napari_medsam.ui.state.eta import Eta
 from napari_medsam.ui.state.jobs import Job, JobOutcome, JobRunner
 from napari_medsam.ui.state.shortcuts import key_of
@@ -66,11 +67,19 @@ class Propagator:
         self.session: Session | None = None
         self.replace = False
         self.is_extent = False
+        self.is_running = False
         self.on_ready: Callable[[Sequence[SliceRef]], None] = lambda _: None
         self._jobs = jobs
         self._show_message = show_message
         self._show = show
         self._on_done = on_done
+
+    def refuse_while_running(self) -> bool:
+        """Whether a propagation is running; if so, report it. Starting another would cancel it."""
+        if self.is_running:
+            stop = key_of("cancel")
+            self._show_message(f"Already propagating; {stop} stops it.", False, True)
+        return self.is_running
 
     def propagate(
         self, targets: Sequence[PropagationTarget], first: int, last: int, may_widen: bool = False
@@ -125,12 +134,14 @@ class Propagator:
         slice_range = self.case.reviews.followed(target.key)
         here = self._mask(target, index)
         if slice_range is None or here is None or here.is_empty:
-            self._show_message("Propagate first; then correct a slice and continue from it.", True)
+            self._show_message(
+                "Propagate first; then correct a slice and continue from it.", True, True
+            )
             return
         if self._is_locked((target,)):
             return
         if not self._run(plan_beyond(target, here, *slice_range), slice_range):
-            self._show_message("Nothing was propagated beyond this slice.", False)
+            self._show_message("Nothing was propagated beyond this slice.", False, True)
 
     def move_end(self, target: PropagationTarget, end: int, to: int) -> None:
         """Move an object's end from slice `end` to `to`: erase or propagate the slices between.
@@ -201,9 +212,10 @@ class Propagator:
             self.case.labels.show_change([mask.slice])
             self.on_ready([mask.slice])
             n_done = len({index for masks in found.values() for index in masks})
-            self._show(Progress("Propagating", n_done, len(slices), eta.after(n_done)))
+            self._show(Progress(PROPAGATING, n_done, len(slices), eta.after(n_done)))
 
         def ended(outcome: JobOutcome) -> None:
+            self.is_running = False
             with edit:  # if this fails with the edit open, every later edit is refused
                 if outcome.kind == "done":
                     for target, index in plan.places:
@@ -214,7 +226,9 @@ class Propagator:
         edit.if_interrupted = lambda: _if_interrupted(plan, found, slice_range)
         with contextlib.ExitStack() as at_failure:
             at_failure.enter_context(edit)
-            self._show(Progress("Propagating", 0, len(slices)))
+            at_failure.callback(setattr, self, "is_running", False)
+            self.is_running = True
+            self._show(Progress(PROPAGATING, 0, len(slices)))
             self._jobs.start(Job(work, paint, ended, session.cancel))
             at_failure.pop_all()
         return True
@@ -223,7 +237,7 @@ class Propagator:
         """Whether a label is locked; if so, show the reason."""
         why = next(filter(None, (self.case.lock_reason(target.label) for target in targets)), "")
         if why:
-            self._show_message(why, True)
+            self._show_message(why, True, True)
         return bool(why)
 
     def _ended(
@@ -242,21 +256,37 @@ class Propagator:
         self._close(edit, found, outcome.kind == "done", slice_range)
         n_slices = len({index for masks in found.values() for index in masks})
         slices = f"{n_slices} slice" + ("" if n_slices == 1 else "s")
+        kept = f"Masks on {slices} are kept" if n_slices else "No slice was done"
         if outcome.kind == "failed":
-            self._show_message(f"{outcome.sentence} Masks on {slices} are kept.", True)
+            self._show_message(f"{outcome.sentence} {kept}.", True)
         elif outcome.kind == "cancelled":
-            self._show_message(f"Stopped. Masks on {slices} are kept; Undo removes them.", False)
+            undo = "; Undo removes them" if n_slices else ""
+            self._show_message(f"Stopped. {kept}{undo}.", False, True)
         else:
-            key = f" ({key_of('next_doubtful')})" if any(map(doubtful, trust.values())) else ""
             more = self._widen(found, slice_range) if may_widen else ""
             numbers = sorted({target.label for target in found})
             names = [label.name for label in map(self.case.named, numbers) if label is not None]
             prefix = f"{', '.join(names)}: " if numbers != [self.case.label] else ""
-            self._show_message(
-                f"Done: {prefix}{summary(trust.values(), n_slices)}{key}.{more}", False
-            )
+            left = self._uncertain_left(numbers, next(iter(found)).axis)
+            self._show_message(f"Done: {prefix}{slices}{left}.{more}", False, True)
         if outcome.kind == "done":
             self._on_done()
+
+    def _uncertain_left(self, numbers: Sequence[int], axis: Axis) -> str:
+        """How many uncertain slices labels have along an axis now, as the dock's button counts.
+
+        These may be more than those of the last run. The key is named if it goes to one of them.
+        """
+        counts = {n: len(self.case.reviews.status(axis, n).to_look_at) for n in numbers}
+        if not any(counts.values()):
+            return ", none uncertain"
+        named = [f"{count} of {name_of(self.case, n)}" for n, count in counts.items() if count]
+        left = ", ".join(named) if len(numbers) > 1 else str(counts[numbers[0]])
+        where = self.case.where()
+        if where is None or where.axis != axis:
+            return f". Uncertain slices left in the {VIEW_NAMES[axis]} view: {left}"
+        key = f" ({key_of('next_doubtful')})" if counts.get(self.case.label) else ""
+        return f". Uncertain slices left: {left}{key}"
 
     def _widen(self, found: Found, slice_range: SliceRange) -> str:
         """Propose more slices if the range cut an object off; returns the sentence about it."""

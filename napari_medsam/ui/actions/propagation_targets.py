@@ -3,18 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from napari_medsam.engine.annotation.events import PlacedBox
 from napari_medsam.engine.data.prompts import SliceRef
-from napari_medsam.engine.data.volume import Axis
+from napari_medsam.engine.data.volume import AXES, Axis
 from napari_medsam.engine.propagation.plan import PropagationTarget, target_of
-from napari_medsam.ui.layers.boxes_layer import box_from_shape
+from napari_medsam.ui.layers.boxes_layer import DrawnBox, box_from_shape
 from napari_medsam.ui.state.case import Case
-from napari_medsam.ui.state.dock_state import Range
+from napari_medsam.ui.state.dock_state import VIEW_NAMES, Range
+from napari_medsam.ui.state.shortcuts import with_key
+
+BOX_OUTSIDE = "The box is outside the image. Draw it on the image."
+BOX_TOO_SMALL = "Drag from corner to corner of the object to draw a box."
 
 
-def take_drawn_boxes(case: Case) -> tuple[list[PlacedBox], list[PlacedBox]]:
-    """Read the user's changes of a case's boxes: returns those that need a mask, and those deleted.
+@dataclass(frozen=True)
+class DrawnBoxes:
+    """The user's changes of a case's boxes.
+
+    Parameters
+    ----------
+    changed
+        Boxes that need a mask.
+    deleted
+        Boxes that were deleted.
+    problem
+        A sentence: why a rectangle is no box; empty if each is one.
+    """
+
+    changed: list[PlacedBox]
+    deleted: list[PlacedBox]
+    problem: str = ""
+
+
+def take_drawn_boxes(case: Case) -> DrawnBoxes:
+    """Read the user's changes of a case's boxes.
 
     Deleted boxes are removed from the annotation; their masks stay. A rectangle that is too small
     or beside the image is ignored. So are changes made by others than the mouse during a drag: the
@@ -24,6 +48,7 @@ def take_drawn_boxes(case: Case) -> tuple[list[PlacedBox], list[PlacedBox]]:
     where = case.where()
     changed: list[PlacedBox] = []
     left: set[int] = set()
+    problem = ""
     for drawn in case.boxes.drawn():
         old = known.get(drawn.box_id)
         if old is None and case.boxes.was_shown(drawn.box_id):
@@ -32,7 +57,10 @@ def take_drawn_boxes(case: Case) -> tuple[list[PlacedBox], list[PlacedBox]]:
         box = box_from_shape(drawn.vertices, axis, case.image.volume)
         if old is not None:
             left.add(old.box_id)
-        if box is None or (old is not None and old.box == box):
+        if box is None:
+            problem = _why_no_box(drawn, is_new=old is None)
+            continue
+        if old is not None and old.box == box:
             continue
         box_id = old.box_id if old else case.annotation.new_box_id()
         changed.append(PlacedBox(box_id, old.label if old else case.label, box))
@@ -40,7 +68,14 @@ def take_drawn_boxes(case: Case) -> tuple[list[PlacedBox], list[PlacedBox]]:
     for box_id in deleted:
         case.pending.pop(box_id, None)
     case.annotation.remove_boxes(deleted)
-    return changed, [known[box_id] for box_id in deleted]
+    return DrawnBoxes(changed, [known[box_id] for box_id in deleted], problem)
+
+
+def _why_no_box(drawn: DrawnBox, *, is_new: bool) -> str:
+    if is_new:
+        return BOX_OUTSIDE if drawn.has_size else BOX_TOO_SMALL
+    why = "outside the image" if drawn.has_size else "too small"
+    return f"The box would be {why}, so it was put back."
 
 
 def seeds(case: Case) -> list[PlacedBox]:
@@ -76,8 +111,20 @@ def why_no_seeds(case: Case | None) -> str:
         return "Draw a box first; propagation starts from it."
     if case.image.volume.is_flat:
         return "This image has one slice; there is nothing to propagate to."
-    place = " in this view" if case.where() is not None else ""
+    where = case.where()
+    place = " in this view" if where is not None else ""
+    if any(b.label == label.number and _is_in_view(b, where) for b in case.pending.values()):
+        return f"The box of {label.name} is not segmented yet; propagation starts from its mask."
+    axes = {b.box.slice.axis for b in case.annotation.boxes if b.label == label.number}
+    if axes:
+        axis = next(axis for axis in AXES if axis in axes)
+        view = with_key(f"{VIEW_NAMES[axis]} view", VIEW_NAMES[axis])
+        return f"Draw a box for {label.name}{place} first, or go to its box in the {view}."
     return f"Draw a box for {label.name}{place} first; propagation starts from it."
+
+
+def _is_in_view(placed: PlacedBox, where: SliceRef | None) -> bool:
+    return where is None or placed.box.slice.axis == where.axis
 
 
 def targets(case: Case) -> list[PropagationTarget]:

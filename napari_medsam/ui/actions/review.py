@@ -9,14 +9,15 @@ from collections.abc import Callable
 
 from napari.components import ViewerModel
 
+from napari_medsam.engine.annotation.fixed_masks import mask_there
 from napari_medsam.engine.annotation.review import next_doubtful
 from napari_medsam.engine.data.prompts import SliceRef
 from napari_medsam.ui.actions.propagation_targets import target_on
 from napari_medsam.ui.actions.segment import Segmenter
-from napari_medsam.ui.actions.slices_left import and_elsewhere, name_of
+from napari_medsam.ui.actions.slices_left import name_of, none_left
 from napari_medsam.ui.layers.labels_layer import show_slice
 from napari_medsam.ui.state.dock_state import Notify
-from napari_medsam.ui.state.shortcuts import with_key
+from napari_medsam.ui.state.shortcuts import key_of, with_key
 
 
 class ReviewActions:
@@ -50,11 +51,17 @@ class ReviewActions:
         if segmenter is None or where is None:
             return
         case = segmenter.case
+        if not case.label:
+            self._show_message("There is no label to review.", False, True)
+            return
         order = case.reviews.status(where.axis, case.label).to_look_at
         index = next_doubtful(order, where.index)
-        if index is None:
-            none = f"{name_of(case, case.label)}: no uncertain slice left"
-            self._show_message(f"{none}{and_elsewhere(case, where.axis)}", False)
+        if index is None and segmenter.propagator.is_running:
+            again = f"press {key_of('next_doubtful')} again when it has ended"
+            self._show_message(f"Still propagating; {again}.", False, True)
+        elif index is None:
+            none = none_left(case, where.axis)
+            self._show_message(f"{name_of(case, case.label)}: {none}", False, True)
         else:
             show_slice(self._viewer, case.layer, SliceRef(where.axis, index))
 
@@ -68,15 +75,21 @@ class ReviewActions:
         if where.index in before.accepted:
             case.annotation.accept(case.label, where, False)
             self._show_message(
-                f"{name_of(case, case.label)}: slice {where.index} is reopened.", False
+                f"{name_of(case, case.label)}: slice {where.index} is reopened.", False, True
             )
             return
         case.annotation.accept(case.label, where)
         left = len(case.reviews.status(where.axis, case.label).to_look_at)
-        done = f"{name_of(case, case.label)}: slice {where.index} is accepted"
-        more = "." if left else and_elsewhere(case, where.axis)
-        slices = f"{left or 'no'} uncertain slice{'s' if left > 1 else ''}"
-        self._show_message(f"{done}; {slices} left{more}", False)
+        # An accepted empty slice says that the object is not there: a propagation ends at it.
+        empty = " as empty" if mask_there(case.annotation, where, case.label).is_empty else ""
+        done = f"{name_of(case, case.label)}: slice {where.index} is accepted{empty}"
+        if segmenter.propagator.is_running:
+            more = "still propagating."
+        elif left:
+            more = f"{left} uncertain slice{'s' if left > 1 else ''} left."
+        else:
+            more = none_left(case, where.axis)
+        self._show_message(f"{done}; {more}", False, True)
         if where.index in before.to_look_at and left:
             self.show_next()
 
@@ -94,11 +107,11 @@ class ReviewActions:
     def continue_from_here(self) -> None:
         """Propagate again from the corrected slice on screen to the slices beyond it."""
         segmenter, where = self._here()
-        if segmenter is None or where is None:
+        if segmenter is None or where is None or segmenter.propagator.refuse_while_running():
             return
         target = target_on(segmenter.case, where.axis, where.index)
         if target is None:
-            self._show_message("This label has no box in this view. Draw one first.", True)
+            self._show_message("This label has no box in this view. Draw one first.", True, True)
         else:
             segmenter.propagator.continue_from(target, where.index)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from weakref import WeakSet
 
 from napari_medsam.engine.annotation.events import Event
 from napari_medsam.formats.common.errors import SaveError
@@ -47,6 +48,11 @@ class SaveActions:
         self._ask = ask
         self._show_message = show_message
         self._on_change = on_change
+        self._failed: WeakSet[Case] = WeakSet()
+
+    def has_failed(self, case: Case) -> bool:
+        """Whether the last save of a case wrote no file because it failed or was refused."""
+        return case in self._failed
 
     def save(self, case: Case, path: Path, how: SaveOptions = ONE_FILE) -> None:
         """Write the current labels on the image's own grid, and check the file.
@@ -56,6 +62,7 @@ class SaveActions:
         """
         why_not = self._why_not(case, path, how)
         if why_not:
+            self._failed.add(case)
             self._show_message(why_not, True)
             return
         annotation, grid = case.annotation, case.image.grid
@@ -73,6 +80,7 @@ class SaveActions:
         def on_end(outcome: JobOutcome) -> None:
             self.progress = None
             if outcome.kind == "failed":
+                self._failed.add(case)
                 self._show_message(outcome.sentence, True)
             self._on_change()
 
@@ -91,6 +99,7 @@ class SaveActions:
         """
         if self.progress is not None:
             raise SaveError(BUSY)  # else the running save could overwrite these with older labels
+        self._failed.add(case)  # until it is written
         why_not = self._why_not(case, path, ONE_FILE)
         if why_not:
             raise SaveError(why_not)
@@ -105,8 +114,9 @@ class SaveActions:
         """Handle written files, which hold the labels as of the event `last`."""
         for file in saved:
             case.files.remember(file.path, state_of(file.path))
+        self._failed.discard(case)
         annotation = case.annotation
-        if annotation.log and annotation.log[-1] is last:
+        if saved and annotation.log and annotation.log[-1] is last:
             annotation.mark_saved()
         place = "" if case.has_known_place else f" {UNKNOWN_PLACE}"
         self._show_message(f"{saved_message(saved)}{place}", False)

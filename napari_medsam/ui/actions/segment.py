@@ -18,6 +18,7 @@ from napari_medsam.engine.propagation.plan import PropagationTarget
 from napari_medsam.engine.session import Session
 from napari_medsam.ui.actions.propagate import Propagator
 from napari_medsam.ui.actions.propagation_targets import slices_of
+from napari_medsam.ui.actions.step_message import step_message
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.dock_state import Notify, Progress
 from napari_medsam.ui.state.eta import Eta
@@ -104,7 +105,7 @@ class Segmenter:
         whys = [self.case.lock_reason(placed.label) for placed in boxes]
         boxes = [placed for placed, why in zip(boxes, whys, strict=True) if not why]
         if any(whys):
-            self._show_message(next(filter(None, whys)), True)
+            self._show_message(next(filter(None, whys)), True, True)
         if not boxes:
             return
         for placed in boxes:
@@ -169,11 +170,11 @@ class Segmenter:
         self.on_ready([placed.box.slice])
         if mask.is_empty:
             self._show_message(
-                "The model found nothing in this box; draw it a little larger.", True
+                "The model found nothing in this box; draw it a little larger.", True, True
             )
         else:
             self._show_message(
-                f"{mask.area:,} pixels found; predicted quality {mask.score:.2f}.", False
+                f"{mask.area:,} pixels found; predicted quality {mask.score:.2f}.", False, True
             )
         self.case.sync(event)
         self._on_change()
@@ -259,17 +260,29 @@ class Segmenter:
     def is_running(self) -> bool:
         return self.progress is not None
 
-    def undo(self) -> None:
-        """Undo the last step: the boxes that still wait, else the last event in the log."""
-        if self.case.pending:
-            self.cancel()
-            return
-        self.stop()
-        self.case.undo()
+    def undo(self) -> str:
+        """Undo the last step: the boxes that still wait, else the last event in the log.
 
-    def redo(self) -> None:
+        Returns a sentence: what was undone.
+        """
+        n_pending = len(self.case.pending)
+        if n_pending:
+            self.cancel()
+            boxes = "a box that was" if n_pending == 1 else f"{n_pending} boxes that were"
+            return f"Undone: {boxes} not segmented yet."
         self.stop()
-        self.case.redo()
+        event = self.case.undo()
+        return "There is nothing to undo." if event is None else self._turned("Undone", event)
+
+    def redo(self) -> str:
+        """Redo the last undone step; returns a sentence: what was redone."""
+        self.stop()
+        event = self.case.redo()
+        return "There is nothing to redo." if event is None else self._turned("Redone", event)
+
+    def _turned(self, turn: str, event: Event) -> str:
+        table, is_flat = self.case.annotation.table, self.case.image.volume.is_flat
+        return step_message(turn, event, table, has_slices=not is_flat)
 
     def stop(self) -> None:
         """Stop the running job of this case; boxes that wait stay in the queue."""

@@ -21,28 +21,34 @@ def name_of(case: Case, number: int) -> str:
     return label.name if label is not None else default_name(number)
 
 
-def and_elsewhere(case: Case, axis: Axis) -> str:
-    """The end of a sentence that the chosen label has no uncertain slice left along `axis`.
+def none_left(case: Case, axis: Axis) -> str:
+    """The end of a sentence: the chosen label has no uncertain slice left along `axis`.
 
-    Words like " in this view, 4 in the coronal view. Label 1 has 7, 2 in the sagittal view.";
-    "." if nothing is left at all.
+    Words like "no uncertain slice left in this view, 4 in the coronal view. Label 1 has 7 uncertain
+    slices, 2 in the sagittal view." If the label was not propagated, there is nothing to review, so
+    the sentence says that instead.
     """
     left = case.reviews.left()
-    if not left:
-        return "."
 
-    def of(number: int) -> list[str]:
-        along = [(a, left.get((number, a), 0)) for a in AXES]
-        return [f"{count} in the {VIEW_NAMES[a]} view" for a, count in along if count and a != axis]
+    def of(number: int) -> list[tuple[int, str]]:
+        along = [(left.get((number, a), 0), VIEW_NAMES[a]) for a in AXES if a != axis]
+        return [(count, f" in the {view} view") for count, view in along if count]
 
-    own = " in this view, " + ", ".join(of(case.label)) if of(case.label) else ""
+    own = "no uncertain slice left"
+    if of(case.label):
+        own += " in this view, " + ", ".join(f"{count}{view}" for count, view in of(case.label))
+    elif not case.reviews.status(axis, case.label).confidences:
+        own = "nothing was propagated in this view"
     others = sorted({number for number, _ in left} - {case.label})
     sentences = []
     for number in others[:MOST_NAMED]:
         here = left.get((number, axis), 0)
-        counts = [str(here)] * bool(here) + of(number)
+        (first, view), *more = [(here, "")] * bool(here) + of(number)
+        counts = [f"{first} uncertain slice{'' if first == 1 else 's'}{view}"]
+        counts += [f"{count}{view}" for count, view in more]
         sentences.append(f" {name_of(case, number)} has {', '.join(counts)}.")
     if len(others) > MOST_NAMED:
         n_more = len(others) - MOST_NAMED
-        sentences.append(f" {n_more} more label{'s have' if n_more > 1 else ' has'} some.")
+        labels = f"{n_more} more label{'s have' if n_more > 1 else ' has'}"
+        sentences.append(f" {labels} uncertain slices.")
     return f"{own}.{''.join(sentences)}"

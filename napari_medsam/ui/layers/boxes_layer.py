@@ -42,6 +42,12 @@ class DrawnBox:
     label: int
     vertices: NDArray[np.float64]
 
+    @property
+    def has_size(self) -> bool:
+        """Whether both sides are long enough for a box, wherever the rectangle is."""
+        sides = np.sort(np.ptp(self.vertices, axis=0))[-2:]  # the hidden axis has extent 0
+        return bool(sides.min() >= SMALLEST)
+
 
 def box_from_shape(vertices: NDArray[np.floating], axis: Axis, volume: Volume) -> BoxPrompt | None:
     """The box of a rectangle on slices along `axis`; None if it is too small or outside.

@@ -51,8 +51,8 @@ class Listener(Protocol):
     def on_painted(self, case: Case) -> None:
         """A brush stroke was recorded in the annotation."""
 
-    def show_message(self, sentence: str, is_problem: bool = False) -> None:
-        """Show a message, for example when a stroke was reverted."""
+    def show_message(self, sentence: str, is_problem: bool = False, for_now: bool = False) -> None:
+        """Show a message, for example when a stroke was reverted; see `Notify`."""
 
     def undo(self) -> None:
         """Ctrl+Z was pressed."""
@@ -211,8 +211,11 @@ class Case:
 
     def rename_label(self, number: int, name: str) -> None:
         label = next(row for row in self.annotation.table if row.number == number)
-        self.annotation.load_table((renamed(label, name.strip() or label.name),))
+        new = renamed(label, name.strip() or label.name)
+        self.annotation.load_table((new,))
         self.sync()
+        if new.name != label.name:
+            self._listener.show_message(f"{label.name} is renamed {new.name}.", for_now=True)
 
     def recolor_label(self, number: int, color: tuple[float, float, float]) -> None:
         self.annotation.edit_label(number, color=color)
@@ -274,15 +277,17 @@ class Case:
 
     def remove_label(self) -> None:
         """Delete the current label with its voxels and boxes; undo restores them."""
-        number = self.label
-        if not number:
+        label = self.named(self.label)
+        if label is None:
             return
+        number = label.number
         if why := self.lock_reason(number):
-            self._listener.show_message(why, True)
+            self._listener.show_message(why, True, for_now=True)
             return
         for box_id in [i for i, b in self.pending.items() if b.label == number]:
             del self.pending[box_id]
         self.sync(self.annotation.remove_label(number))
+        self._listener.show_message(f"{label.name} is deleted; Undo restores it.", for_now=True)
 
     # --- brush, undo -------------------------------------------------------------------
 
@@ -303,7 +308,7 @@ class Case:
             numbers = {*old[held].tolist(), *new[held].tolist()}
             self._put_back(tuple(i[held] for i in indices))
             self._listener.show_message(
-                next(filter(None, map(self.lock_reason, sorted(numbers)))), True
+                next(filter(None, map(self.lock_reason, sorted(numbers)))), True, for_now=True
             )
         self._listener.on_painted(self)
 

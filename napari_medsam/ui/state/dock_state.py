@@ -14,11 +14,23 @@ from napari_medsam.engine.data.labels import LabelState
 from napari_medsam.engine.data.volume import Axis
 from napari_medsam.models.runtime.precision_choice import PrecisionPreference
 from napari_medsam.ui.state.resume_offers import ResumeOffer
+from napari_medsam.ui.state.shortcuts import key_of, with_key
 
-Notify = Callable[[str, bool], None]
-"""Shows a sentence to the user; the bool says whether it is about a problem."""
+
+class Notify(Protocol):
+    """Shows a sentence to the user.
+
+    A sentence `for_now` is about the current state: it is removed when the annotation, the chosen
+    label, the view or the image changes. Any other stays until the next one.
+    """
+
+    def __call__(self, sentence: str, is_problem: bool, for_now: bool = False, /) -> None: ...
+
 
 VIEW_NAMES: dict[Axis, str] = {"z": "axial", "y": "coronal", "x": "sagittal"}
+
+PROPAGATING = "Propagating"
+"""`Progress.what` of a propagation."""
 
 PRECISIONS: dict[PrecisionPreference, str] = {"f32": "Exact", "auto": "Fast", "bf16": "bfloat16"}
 
@@ -105,7 +117,11 @@ NO_POINTS = PointToolState()
 
 @dataclass(frozen=True)
 class DockState:
-    """Everything the dock shows."""
+    """Everything the dock shows.
+
+    `n_doubtful` counts the uncertain slices of the chosen label in the view on screen;
+    `has_uncertain` is about all labels and views.
+    """
 
     hint: str
     message: str = ""
@@ -127,9 +143,11 @@ class DockState:
     can_undo: bool = False
     can_redo: bool = False
     is_dirty: bool = False
+    has_failed_save: bool = False
     replace: bool = False
     precision: str = "f32"
     n_doubtful: int = 0
+    has_uncertain: bool = False
     is_accepted: bool = False
     is_extent: bool = False
     cache: str = ""
@@ -208,14 +226,24 @@ def hint(panel: DockState, *, has_boxes: bool) -> str:
         return "Switch to the 2D view to draw (cube button below the layers)."
     if not panel.labels:
         return "Add a label: press Add below the table."
+    if panel.progress is not None and panel.progress.what == PROPAGATING:
+        return with_key("Wait for the propagation, or stop it", "cancel") + "."
+    review = with_key("Look at the uncertain slices", "next_doubtful")
+    if panel.has_uncertain and (panel.is_dirty or panel.has_failed_save):
+        return f"{review}, then {with_key('save the labels', 'save')}."
+    if panel.has_uncertain:
+        return f"Labels saved. {review}."
     if not has_boxes:
         return (
             "Draw a box around one object."
             if panel.is_drawing
-            else "Press N, then draw a box around one object."
+            else f"Press {key_of('toggle_box_tool')}, then draw a box around one object."
         )
+    if panel.has_failed_save and not panel.is_dirty:
+        return f"The last save failed. {with_key('Save the labels', 'save')}."
     if not panel.is_dirty:
         return "Labels saved. Draw the next box, or open another image."
     if panel.range is None:  # a picture, or no box of the chosen label in this view
-        return "Draw the next box, or save the labels (W)."
-    return "Propagate (G), draw the next box, or save the labels (W)."
+        return f"Draw the next box, or {with_key('save the labels', 'save')}."
+    propagate, save = with_key("Propagate", "propagate"), with_key("save the labels", "save")
+    return f"{propagate}, draw the next box, or {save}."

@@ -19,9 +19,10 @@ from superqt.utils import signals_blocked
 
 from napari_medsam.engine.data.labels import LabelState
 from napari_medsam.ui.state.dock_state import LabelRow
+from napari_medsam.ui.state.shortcuts import with_key
 
-COLUMNS = ("", "No.", "Name", "Lock", "State", "ml", "mm", "Look")
-_COLOR, _NUMBER, _NAME, _LOCK, _STATE, _SIZE, _LENGTH, _LOOK = range(8)
+COLUMNS = ("", "No.", "Name", "Lock", "State", "ml", "mm", "Unc")
+_COLOR, _NUMBER, _NAME, _LOCK, _STATE, _SIZE, _LENGTH, _UNCERTAIN = range(8)
 
 SIGNS: dict[LabelState, str] = {
     "not started": "\u25cb",
@@ -51,6 +52,9 @@ class LabelTable(QTableWidget):
         super().__init__(0, len(COLUMNS), parent)
         self._rows: tuple[LabelRow, ...] = ()
         self.setHorizontalHeaderLabels(COLUMNS)
+        heading = self.horizontalHeaderItem(_UNCERTAIN)
+        if heading is not None:
+            heading.setToolTip(_uncertain_tooltip())
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -90,7 +94,7 @@ class LabelTable(QTableWidget):
 
     def _show_columns(self) -> None:
         """Set the units in the header, and hide empty columns."""
-        self.setColumnHidden(_LOOK, not any(row.n_to_look_at for row in self._rows))
+        self.setColumnHidden(_UNCERTAIN, not any(row.n_to_look_at for row in self._rows))
         first = self._rows[0] if self._rows else None
         for column, name in (
             (_SIZE, "pixels" if first and first.millilitres is None else "ml"),
@@ -141,8 +145,8 @@ class LabelTable(QTableWidget):
             if row.diameters
             else ""
         )
-        cells[_LOOK].setText(str(row.n_to_look_at) if row.n_to_look_at else "")
-        cells[_LOOK].setToolTip("Uncertain slices left in this view (H)")
+        cells[_UNCERTAIN].setText(str(row.n_to_look_at) if row.n_to_look_at else "")
+        cells[_UNCERTAIN].setToolTip(_uncertain_tooltip())
 
     def _cell(self, n: int, column: int) -> QTableWidgetItem:
         cell = self.item(n, column)
@@ -181,6 +185,10 @@ class LabelTable(QTableWidget):
     def _on_edited(self, item: QTableWidgetItem) -> None:
         if item.column() == _NAME and item.row() < len(self._rows):
             self.renamed.emit(self._rows[item.row()].number, item.text())
+
+
+def _uncertain_tooltip() -> str:
+    return with_key("Uncertain slices left in this view", "next_doubtful")
 
 
 def _size(row: LabelRow) -> str:

@@ -299,11 +299,20 @@ def test_pictures_are_kept_too() -> None:
     again.controller.close()
 
 
-def killed_while_propagating(n_masks: int) -> None:
-    """Leave the journal that a kill -9 leaves when so many masks of slices 4 to 15 are painted."""
+def killed_while_propagating(n_masks: int, *, coronal: bool = False) -> None:
+    """Leave the journal that a kill -9 leaves when so many masks of a propagation are painted.
+
+    It is of Label 1 on axial slices 4 to 15, or of Label 2 on coronal slices 24 to 36.
+    """
     desk = make_desk()
     desk.open(image_layer())
-    desk.draw_on(10)
+    if coronal:
+        desk.controller.on_case(Case.add_label)
+        desk.viewer.dims.order = (1, 0, 2)
+        desk.viewer.dims.set_point(1, 30 * 0.8)
+        desk.draw((4, 30, 14), (16, 30, 34))
+    else:
+        desk.draw_on(10)
     left: dict[Path, bytes] = {}
     decode = desk.shelf.model.decode
 
@@ -316,7 +325,7 @@ def killed_while_propagating(n_masks: int) -> None:
         return decode(*arguments)
 
     desk.shelf.model.decode = spying
-    desk.controller.propagate(4, 15)
+    desk.controller.propagate(*((24, 36) if coronal else (4, 15)))
     desk.controller.journals.close()
     assert left
     for path, content in left.items():
@@ -330,9 +339,10 @@ def test_a_propagation_that_was_killed_is_told_and_what_is_missing_is_in_doubt(q
     assert painted == [10, 11, 12, 13]
     said = again.view.panel.message
     assert again.view.panel.is_problem
-    assert "A propagation of Label 1 was interrupted: 4 of 12 axial slices were done" in said
-    assert "(slices 10 to 13). Run it again (G)" in said
-    assert "Earlier work resumed" in said
+    assert said == (
+        "Label 1: propagation interrupted, 4 of 12 axial slices done. "
+        "Press 8 (axial), then G to repeat it; the rest is uncertain."
+    )
     again.viewer.dims.set_point(0, 10 * 3.0)
     missing = {*range(4, 10), 14, 15}
     strip = again.view.strips[-1]
@@ -341,11 +351,27 @@ def test_a_propagation_that_was_killed_is_told_and_what_is_missing_is_in_doubt(q
     again.controller.close()
 
 
+def test_resuming_opens_the_view_and_label_of_the_interrupted_propagation(qapp) -> None:
+    killed_while_propagating(3, coronal=True)
+    again = reopened(RESUME)
+    panel = again.view.panel
+    assert panel.message == (
+        "Label 2: propagation interrupted, 3 of 13 coronal slices done. "
+        "Press 9 (coronal), then G to repeat it; the rest is uncertain."
+    )
+    assert (panel.label, panel.view) == (2, "y")
+    assert panel.labels[1].n_to_look_at >= 10
+    assert "Look at the uncertain slices (H)" in panel.hint
+    again.controller.propagate()
+    assert again.controller.case.reviews.interrupted == []
+    again.controller.close()
+
+
 def test_it_is_told_until_it_was_run_again_or_undone(qapp) -> None:
     killed_while_propagating(4)
     reopened(RESUME).controller.close()
     again = reopened(RESUME)
-    assert "was interrupted" in again.view.panel.message
+    assert "propagation interrupted" in again.view.panel.message
     again.controller.propagate(4, 15)
     reviews = again.controller.case.reviews
     assert reviews.interrupted == []

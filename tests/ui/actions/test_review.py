@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
-from napari_medsam.engine.annotation.review import confidences, doubtful, next_doubtful, summary
+from napari_medsam.engine.annotation.review import confidences, doubtful, next_doubtful
 from napari_medsam.engine.data.masks import SliceMask
 from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef
 from napari_medsam.ui.state.case import Case
@@ -34,11 +36,6 @@ def test_worst_slice_comes_first_then_the_others_in_turn() -> None:
     assert next_doubtful([], 8) is None
 
 
-def test_summary_counts_slices_to_look_at_once() -> None:
-    assert summary([{1: 0.1, 2: 0.9}, {1: 0.2, 3: 0.3}], 54) == "54 slices, 2 to review"
-    assert summary([{1: 0.9}], 1) == "1 slice, none uncertain"
-
-
 def test_undo_takes_a_run_away_and_redo_brings_it_back(desk: Desk) -> None:
     reviews = desk.controller.case.reviews
     desk.draw_on(10)
@@ -56,8 +53,9 @@ def test_key_goes_to_the_doubtful_slice_and_undo_forgets_it(desk: Desk) -> None:
     desk.draw_on(10)
     unsure_on(desk.controller, desk.shelf.model, {13: 0.42})
     desk.controller.propagate(6, 15)
-    assert "to review (H)" in desk.view.panel.message
-    assert desk.view.panel.n_doubtful > 0
+    n = desk.view.panel.n_doubtful
+    assert n > 0
+    assert desk.view.panel.message == f"Done: 10 slices. Uncertain slices left: {n} (H)."
     desk.controller.review.show_next()
     assert desk.controller.case.where() == SliceRef("z", 13)
     desk.controller.undo()
@@ -188,10 +186,10 @@ def test_none_left_of_the_chosen_label_names_the_labels_that_have_some(desk: Des
     assert left >= 2
     desk.controller.on_case(Case.add_label)
     desk.controller.review.show_next()
-    said = f"Label 2: no uncertain slice left. Label 1 has {left}."
-    assert desk.view.panel.message == said
+    none = f"nothing was propagated in this view. Label 1 has {left} uncertain slices."
+    assert desk.view.panel.message == f"Label 2: {none}"
     desk.controller.review.accept()
-    assert desk.view.panel.message.endswith(f"no uncertain slice left. Label 1 has {left}.")
+    assert desk.view.panel.message.endswith(none)
     assert desk.view.panel.message.startswith("Label 2: slice ")
 
 
@@ -204,7 +202,10 @@ def test_none_left_in_this_view_says_how_many_in_another(desk: Desk) -> None:
     assert desk.view.panel.message == said
     desk.controller.on_case(Case.add_label)
     desk.controller.review.show_next()
-    said = f"Label 2: no uncertain slice left. Label 1 has {left} in the axial view."
+    said = (
+        "Label 2: nothing was propagated in this view. "
+        f"Label 1 has {left} uncertain slices in the axial view."
+    )
     assert desk.view.panel.message == said
 
 
@@ -216,3 +217,65 @@ def test_none_left_anywhere_is_said_without_more(desk: Desk) -> None:
     assert "no uncertain slice left." in desk.view.panel.message
     desk.controller.review.show_next()
     assert desk.view.panel.message == "Label 1: no uncertain slice left."
+
+
+def test_run_counts_the_same_uncertain_slices_as_the_button(desk: Desk) -> None:
+    """An earlier run's uncertain slices count too: they are still left."""
+    doubtful_desk(desk)
+    before = desk.view.panel.n_doubtful
+    desk.controller.propagate(9, 11)
+    n = desk.view.panel.n_doubtful
+    assert n == before
+    assert desk.view.panel.message == f"Done: 3 slices. Uncertain slices left: {n} (H)."
+
+
+def test_run_without_uncertain_slices_says_so(desk: Desk) -> None:
+    desk.draw_on(10)
+    desk.controller.propagate(9, 11)
+    assert desk.view.panel.message == "Done: 3 slices, none uncertain."
+
+
+def test_accepted_empty_slice_is_called_empty(desk: Desk) -> None:
+    desk.draw_on(10)
+    desk.controller.propagate(8, 12)
+    desk.viewer.dims.set_point(0, 14 * 3.0)
+    desk.controller.review.accept()
+    said = "Label 1: slice 14 is accepted as empty; no uncertain slice left."
+    assert desk.view.panel.message == said
+    desk.viewer.dims.set_point(0, 11 * 3.0)
+    desk.controller.review.accept()
+    assert desk.view.panel.message == "Label 1: slice 11 is accepted; no uncertain slice left."
+
+
+def test_review_during_a_run_does_not_say_that_none_is_left(desk: Desk) -> None:
+    desk.draw_on(10)
+    found = []
+
+    def press(_: object) -> None:
+        if desk.controller._segmenter.propagator.is_running and not found:
+            found.append("")
+            desk.controller.review.show_next()
+            found.append(desk.controller._message)
+            desk.controller.review.accept()
+            found.append(desk.controller._message)
+
+    desk.view.show_panel = press  # type: ignore[method-assign]
+    desk.controller.propagate(6, 15)
+    assert found[1] == "Still propagating; press H again when it has ended."
+    assert found[2] == "Label 1: slice 10 is accepted; still propagating."
+    assert "Still" not in desk.controller._message
+
+
+def test_review_is_the_next_step_while_a_slice_is_uncertain(desk: Desk, tmp_path: Path) -> None:
+    doubtful_desk(desk)
+    assert desk.view.panel.hint == "Look at the uncertain slices (H), then save the labels (W)."
+    desk.controller.on_case(Case.add_label)
+    assert "Look at the uncertain slices (H)" in desk.view.panel.hint, "of another label"
+    desk.controller.on_case(Case.pick_label, 1)
+    desk.controller.save(tmp_path / "l.nii.gz")
+    assert desk.view.panel.hint == "Labels saved. Look at the uncertain slices (H)."
+    for _ in range(look_left(desk)):
+        desk.controller.review.show_next()
+        desk.controller.review.accept()
+    assert "uncertain" not in desk.view.panel.hint
+    assert "Propagate (G)" in desk.view.panel.hint
