@@ -122,7 +122,7 @@ class Controller:
         self._prefetch = Prefetcher(self._lanes[0], idle, lambda where: self._on_ready([where]))
         self._draw_strip_soon = throttle(self._draw_strip)
         self._model: PromptableModel | None = None
-        self._message, self._is_problem = "", False
+        self._message, self._is_problem, self._detail = "", False, ""
         self._replace = False
         self._threads = settings().threads
         self._is_closed = False
@@ -171,9 +171,9 @@ class Controller:
 
     # --- the panel ---------------------------------------------------------------------
 
-    def show_message(self, sentence: str, is_problem: bool = False) -> None:
-        """Show a message to the user."""
-        self._message, self._is_problem = sentence, is_problem
+    def show_message(self, sentence: str, is_problem: bool = False, detail: str = "") -> None:
+        """Show a message to the user; `detail` is its tooltip."""
+        self._message, self._is_problem, self._detail = sentence, is_problem, detail
         self.refresh()
 
     def refresh(self) -> None:
@@ -202,6 +202,7 @@ class Controller:
             hint="",
             message=self._message,
             is_problem=self._is_problem,
+            detail=self._detail,
             model=self.desk.state,
             models=self.desk.choices,
             progress=next(filter(None, running), None),

@@ -18,6 +18,9 @@ from napari_medsam.ui.state.resume_offers import ResumeOffer
 Notify = Callable[[str, bool], None]
 """Shows a sentence to the user; the bool says whether it is about a problem."""
 
+NotifyInDetail = Callable[[str, bool, str], None]
+"""As `Notify`, with a text for the sentence's tooltip."""
+
 VIEW_NAMES: dict[Axis, str] = {"z": "axial", "y": "coronal", "x": "sagittal"}
 
 PRECISIONS: dict[PrecisionPreference, str] = {"f32": "Exact", "auto": "Fast", "bf16": "bfloat16"}
@@ -105,11 +108,12 @@ NO_POINTS = PointToolState()
 
 @dataclass(frozen=True)
 class DockState:
-    """Everything the dock shows."""
+    """Everything the dock shows; `detail` is the tooltip of `message`."""
 
     hint: str
     message: str = ""
     is_problem: bool = False
+    detail: str = ""
     model: ModelState | None = None
     models: tuple[tuple[str, str], ...] = ()
     has_case: bool = False

@@ -176,6 +176,7 @@ class DockLayout(QWidget):
         """Draw a `DockState` without disturbing what the user is typing."""
         self.hint.setText(panel.hint)
         self.message.setText(("\u26a0 " if panel.is_problem else "") + panel.message)
+        self.message.setToolTip(panel.detail)
         self.message.setVisible(bool(panel.message))
         self.model_row.show_state(panel.model)
         self._show_choices(panel)

@@ -285,5 +285,5 @@ class TestOnTheScreen:
         window.shot(window.parts.files.menu, "more_menu")
         window.parts.files.menu.hide()
         window.parts.files.one_a_label.trigger()
-        wait_for(lambda: "Saved each_Label_1.nii.gz" in window.parts.message.text())
+        wait_for(lambda: "Saved and checked: each_Label_1.nii.gz" in window.parts.message.text())
         assert (tmp_path / "each_Label_1.label.txt").is_file()
