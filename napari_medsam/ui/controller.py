@@ -171,7 +171,7 @@ class Controller:
 
     # --- the panel ---------------------------------------------------------------------
 
-    def show_message(self, sentence: str, is_problem: bool = False, detail: str = "") -> None:
+    def show_message(self, sentence: str, is_problem: bool = False, *, detail: str = "") -> None:
         """Show a message to the user; `detail` is its tooltip."""
         self._message, self._is_problem, self._detail = sentence, is_problem, detail
         self.refresh()

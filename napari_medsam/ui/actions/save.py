@@ -63,7 +63,7 @@ class SaveActions:
         """
         why_not = self._why_not(case, path, how)
         if why_not:
-            self._show_message(why_not, True, "")
+            self._show_message(why_not, True)
             return
         annotation, grid = case.annotation, case.image.grid
         labels, table, last = annotation.labels.copy(), annotation.table, annotation.log[-1]
@@ -80,7 +80,7 @@ class SaveActions:
         def on_end(outcome: JobOutcome) -> None:
             self.progress = None
             if outcome.kind == "failed":
-                self._show_message(outcome.sentence, True, "")
+                self._show_message(outcome.sentence, True)
             self._on_change()
 
         self._jobs.cancel()
@@ -119,14 +119,14 @@ class SaveActions:
         sentence, detail = saved_message(saved), saved_detail(saved)
         if not case.has_known_place:
             sentence, detail = f"{sentence} {PLACE_NOT_KNOWN}", f"{detail}\n{UNKNOWN_PLACE}"
-        self._show_message(sentence, False, detail)
+        self._show_message(sentence, False, detail=detail)
 
     def _why_not(self, case: Case, path: Path, how: SaveOptions) -> str:
         """A sentence: why files may not be written; empty if they may."""
         annotation = case.annotation
-        if not how.one_a_label and not annotation.labels.any():
-            if self._ask(NOTHING_DRAWN, (SAVE_EMPTY,)) != SAVE_EMPTY:
-                return NOTHING_SAVED
+        is_empty = not how.one_a_label and not annotation.labels.any()
+        if is_empty and self._ask(NOTHING_DRAWN, (SAVE_EMPTY,)) != SAVE_EMPTY:
+            return NOTHING_SAVED
         rows = [label for label in annotation.table if annotation.voxel_count(label.number)]
         targets = label_paths(path, rows) if how.one_a_label else [path]
         existing = [target for target in targets if target.exists()]

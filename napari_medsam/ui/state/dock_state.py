@@ -18,8 +18,12 @@ from napari_medsam.ui.state.resume_offers import ResumeOffer
 Notify = Callable[[str, bool], None]
 """Shows a sentence to the user; the bool says whether it is about a problem."""
 
-NotifyInDetail = Callable[[str, bool, str], None]
-"""As `Notify`, with a text for the sentence's tooltip."""
+
+class NotifyInDetail(Protocol):
+    """As `Notify`; `detail` is the sentence's tooltip."""
+
+    def __call__(self, sentence: str, is_problem: bool, /, *, detail: str = "") -> None: ...
+
 
 VIEW_NAMES: dict[Axis, str] = {"z": "axial", "y": "coronal", "x": "sagittal"}
 

@@ -86,7 +86,8 @@ class DockLayout(QWidget):
         for preference, words in PRECISIONS.items():
             self.precision.addItem(words, preference)
         self.precision.setToolTip(
-            "Exact: same masks on every computer. Fast: used if masks measured here agree."
+            "Exact: the same masks on every computer.\n"
+            "Fast: used only if a test on this machine gives the same masks."
         )
         self.preset.setToolTip("Grey values shown to the model: a preset, or LOWER,UPPER")
         self.own_window = QLineEdit()
@@ -96,6 +97,11 @@ class DockLayout(QWidget):
         form.setContentsMargins(0, 0, 0, 0)
         form.setSpacing(4)
         image = self.image.native
+        image.setToolTip("The image to segment: each image layer has its own labels")
+        self.model.setToolTip(
+            "The model that makes the masks. Auto chooses one by the modality;\n"
+            "those marked 'points' take clicks as well as boxes."
+        )
         for combo in (image, self.model, self.preset, self.precision):
             combo.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             combo.setMinimumContentsLength(8)
@@ -128,8 +134,8 @@ class DockLayout(QWidget):
 
     def _build_labels(self) -> QLayout:
         self.table = LabelTable()
-        self.add_label = button("Add", "Add a label")
-        self.remove_label = button("Delete", "Delete the label, its voxels and its boxes")
+        self.add_label = button("Add label", "Add a label; its masks get its number")
+        self.remove_label = button("Delete label", "Delete the label, its voxels and its boxes")
         self.next_label = button(with_key("Next", "next_label"), "Choose the next label")
         self.replace = QCheckBox("Replace")
         self.replace.setFocusPolicy(Qt.FocusPolicy.TabFocus)

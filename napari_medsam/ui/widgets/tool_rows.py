@@ -20,11 +20,11 @@ class BoxRow(QWidget):
         )
         self.select.setCheckable(True)
         self.copy_on = button(
-            with_key("Copy", "copy_on"),
+            with_key("Copy box", "copy_on"),
             f"Copy the box to the next slice (previous: {key_of('copy_back')})",
         )
         self.delete = button(
-            with_key("Delete", "delete_box"), "Delete the box on this slice; its mask stays"
+            with_key("Delete box", "delete_box"), "Delete the box on this slice; its mask stays"
         )
         self.setLayout(side_by_side(self.select, self.copy_on, self.delete))
 
@@ -102,7 +102,9 @@ class ReviewRow(QWidget):
             with_key("Accept", "accept"),
             "Accept this slice: it becomes a keyframe that no propagation changes",
         )
-        self.fix = button(with_key("Redraw", "fix"), "Draw a new box on this slice")
+        self.fix = button(
+            with_key("Redraw", "fix"), "Draw a new box on this slice; it replaces the mask here"
+        )
         self.continue_from_here = button(
             with_key("From here", "go_on"),
             "Propagate again beyond this corrected slice",

@@ -15,6 +15,7 @@ from npe2 import PluginManifest
 
 from napari_medsam.ui.layers import sample_data
 from napari_medsam.ui.layers.image_layer import KEY, image_file_of
+from napari_medsam.ui.plugin import reader
 from napari_medsam.ui.plugin.reader import get_reader
 from napari_medsam.ui.plugin.writer import write_nifti as write
 from tests.conftest import PROJECT
@@ -70,6 +71,20 @@ def test_file_opens_with_its_spacing_and_its_geometry(oblique_nifti: Path) -> No
 def test_other_files_are_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"text")
     assert get_reader(str(tmp_path / name)) is None
+
+
+def test_other_file_is_reported_in_the_dock(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "current_controller", lambda: desk.controller)
+    desk.controller.show_message("before.nii.gz is damaged.", True)
+    (tmp_path / "letter.txt").write_text("Dear colleague")
+    read = get_reader(str(tmp_path / "letter.txt"))
+    assert read is not None
+    assert read(str(tmp_path / "letter.txt")) == reader.NO_LAYER
+    assert desk.view.panel.message == "letter.txt is not an image this program can read."
+    (tmp_path / "table.csv").write_text("1,2")  # napari's own reader takes it
+    assert get_reader(str(tmp_path / "table.csv")) is None
 
 
 def test_folder_without_dicom_is_refused(tmp_path: Path) -> None:

@@ -136,7 +136,7 @@ def test_saved_by_napari_is_saved_for_the_dock(drawn: Desk, tmp_path: Path) -> N
     save(drawn, tmp_path / "l.nii.gz")
     assert not drawn.view.panel.is_dirty
     assert drawn.controller.unsaved() == []
-    assert "Saved and checked: l.nii.gz, 1 label." == drawn.view.panel.message
+    assert drawn.view.panel.message == "Saved and checked: l.nii.gz, 1 label."
     drawn.draw_on(12)
     assert drawn.view.panel.is_dirty
 
