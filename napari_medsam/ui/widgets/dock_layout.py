@@ -113,6 +113,8 @@ class DockLayout(QWidget):
         form.addRow("Image", image)
         form.addRow("Model", self.model)
         self.precision.setMaximumWidth(86)
+        # The theme's wider padding cuts "mediastinum" off.
+        self.preset.setStyleSheet("QComboBox { padding: 3px 2px 3px 4px; }")
         both = side_by_side(self.preset, QLabel("Speed"), self.precision)
         both.setStretch(0, 1)
         form.addRow("Window", both)

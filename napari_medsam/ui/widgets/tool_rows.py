@@ -20,11 +20,11 @@ class BoxRow(QWidget):
         )
         self.select.setCheckable(True)
         self.copy_on = button(
-            with_key("Copy box", "copy_on"),
+            with_key("Copy", "copy_on"),
             f"Copy the box to the next slice (previous: {key_of('copy_back')})",
         )
         self.delete = button(
-            with_key("Delete box", "delete_box"), "Delete the box on this slice; its mask stays"
+            with_key("Delete", "delete_box"), "Delete the box on this slice; its mask stays"
         )
         self.setLayout(side_by_side(self.select, self.copy_on, self.delete))
 

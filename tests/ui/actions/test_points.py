@@ -153,6 +153,11 @@ def test_box_only_model_has_no_tool_and_says_why(desk: Desk) -> None:
     )
 
 
+def test_list_of_models_marks_those_that_take_points(desk: Desk, clicked: Desk) -> None:
+    assert ("tiny", "TinyMedSam") in desk.view.panel.models
+    assert ("tiny", "TinyMedSam (points)") in clicked.view.panel.models
+
+
 def test_positive_only_model_hides_points_outside_and_stops_at_its_limit() -> None:
     desk = pointing(POSITIVE)
     assert (desk.view.panel.points.inside, desk.view.panel.points.outside) == (True, False)

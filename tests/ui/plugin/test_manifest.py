@@ -52,6 +52,13 @@ def test_every_command_of_the_manifest_exists(manifest: PluginManifest) -> None:
         assert callable(getattr(importlib.import_module(module), name))
 
 
+def test_title_of_the_dock_fits_its_width(manifest: PluginManifest) -> None:
+    [widget] = manifest.contributions.widgets or []
+    assert (
+        len(f"{widget.display_name} ({manifest.display_name})") <= 34
+    )  # of about 36 at 340 pixels
+
+
 def test_menu_entries_are_where_napari_shows_them(manifest: PluginManifest) -> None:
     assert all(menu.startswith(FREE_MENUS) for menu in manifest.contributions.menus)
 
