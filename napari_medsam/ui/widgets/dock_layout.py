@@ -108,13 +108,13 @@ class DockLayout(QWidget):
             combo.setSizeAdjustPolicy(
                 QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
             )
-        for combo in (self.preset, self.precision):  # two in a row; the theme asks for 138 each
-            combo.setMinimumWidth(84)
+        # Two in a row: the theme asks for 138 each, and its padding cuts "mediastinum" off.
+        for combo, least in ((self.preset, 84), (self.precision, 76)):
+            combo.setMinimumWidth(least)
+            combo.setStyleSheet("QComboBox { padding: 3px 2px 3px 4px; }")
         form.addRow("Image", image)
         form.addRow("Model", self.model)
-        self.precision.setMaximumWidth(86)
-        # The theme's wider padding cuts "mediastinum" off.
-        self.preset.setStyleSheet("QComboBox { padding: 3px 2px 3px 4px; }")
+        self.precision.setMaximumWidth(76)
         both = side_by_side(self.preset, QLabel("Speed"), self.precision)
         both.setStretch(0, 1)
         form.addRow("Window", both)
