@@ -215,7 +215,7 @@ def _are_grey_values(voxels: NDArray[Any]) -> bool:
     right, left = voxels[..., 1:], voxels[..., :-1]
     inside = right > 0
     n_changes, n_inside = np.count_nonzero(inside & (right != left)), np.count_nonzero(inside)
-    return n_changes > LEAST_CHANGES * n_inside and len(np.unique(voxels)) > MOST_VALUES
+    return bool(n_changes > LEAST_CHANGES * n_inside) and len(np.unique(voxels)) > MOST_VALUES
 
 
 def _not_labels(path: Path, why: str) -> ReadError:

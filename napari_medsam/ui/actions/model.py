@@ -89,7 +89,8 @@ class ModelActions:
 
     def _list_models(self) -> None:
         """List the choices: Auto, the installed models, the others; with those that take points."""
-        here, others = [], []
+        here: list[tuple[str, str]] = []
+        others: list[tuple[str, str]] = []
         for name, title in self.shelf.titles().items():
             is_here = self.shelf.is_installed(name)
             notes = ["points"] if self.shelf.takes_points(name) else []
