@@ -101,7 +101,7 @@ def _is_ours_only(paths: Sequence[str]) -> bool:
     """Whether no other plugin's patterns fit: ours has a star, so it is asked about every file."""
     manager = PluginManager.instance()
     readers = (reader for p in paths for reader in manager.iter_compatible_readers([p]))
-    return bool(paths) and all(reader.plugin_name == PLUGIN for reader in readers)
+    return {reader.plugin_name for reader in readers} == {PLUGIN}
 
 
 def _is_dicom(path: Path) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import nibabel as nib
@@ -82,6 +83,12 @@ def test_other_files_are_refused(tmp_path: Path, name: str) -> None:
 def test_other_file_is_reported_in_the_dock(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def takers(paths: list[str]) -> list[SimpleNamespace]:
+        names = ["napari-medsam", *(["napari"] if paths[0].endswith(".csv") else [])]
+        return [SimpleNamespace(plugin_name=name) for name in names]
+
+    plugins = SimpleNamespace(iter_compatible_readers=takers)
+    monkeypatch.setattr(reader.PluginManager, "instance", lambda: plugins)
     monkeypatch.setattr(reader, "current_controller", lambda: desk.controller)
     desk.controller.show_message("before.nii.gz is damaged.", True)
     (tmp_path / "letter.txt").write_text("Dear colleague")
