@@ -122,7 +122,7 @@ class Controller:
         self._prefetch = Prefetcher(self._lanes[0], idle, lambda where: self._on_ready([where]))
         self._draw_strip_soon = throttle(self._draw_strip)
         self._model: PromptableModel | None = None
-        self._message, self._is_problem = "", False
+        self._message, self._is_problem, self._detail = "", False, ""
         self._message_state: object = None  # of a message that is only `for_now`
         self._replace = False
         self._threads = settings().threads
@@ -172,9 +172,11 @@ class Controller:
 
     # --- the panel ---------------------------------------------------------------------
 
-    def show_message(self, sentence: str, is_problem: bool = False, for_now: bool = False) -> None:
+    def show_message(
+        self, sentence: str, is_problem: bool = False, for_now: bool = False, *, detail: str = ""
+    ) -> None:
         """Show a message to the user; see `Notify`."""
-        self._message, self._is_problem = sentence, is_problem
+        self._message, self._is_problem, self._detail = sentence, is_problem, detail
         self._message_state = self._described_state() if for_now else None
         self.refresh()
 
@@ -191,7 +193,8 @@ class Controller:
     def refresh(self) -> None:
         """Show the current state in the dock."""
         if self._message_state is not None and self._message_state != self._described_state():
-            self._message, self._is_problem, self._message_state = "", False, None
+            self._message, self._is_problem, self._detail = "", False, ""
+            self._message_state = None
         self._view.show_panel(self.panel())
         self._draw_strip_soon()
         self._prefetch.schedule()
@@ -217,6 +220,7 @@ class Controller:
             hint="",
             message=self._message,
             is_problem=self._is_problem,
+            detail=self._detail,
             model=self.desk.state,
             models=self.desk.choices,
             progress=next(filter(None, running), None),

@@ -117,7 +117,7 @@ def test_manifest_loads_and_its_names_exist():
         manifest = PluginManifest.from_file(PROJECT / "napari_medsam" / "napari.yaml")
         manifest.validate_imports()
     assert manifest.name == "napari-medsam"
-    assert manifest.contributions.widgets[0].display_name == "Box segmentation"
+    assert manifest.contributions.widgets[0].display_name == "Boxes"
     assert "synthetic" in manifest.contributions.sample_data[0].key
 
 

@@ -84,6 +84,10 @@ class TinyModelSource:
     def is_installed(self, name: str) -> bool:
         return self.installed if name == "tiny" else name in self.others
 
+    def takes_points(self, name: str) -> bool:
+        model = self.model if name == "tiny" else self.others.get(name)
+        return model is not None and model.contract.accepts_points
+
     def about(self, name: str) -> str:
         return "1 MB, Apache-2.0"
 

@@ -261,7 +261,7 @@ def test_saved_from_the_dialog_lies_on_the_images_grid(
     path = tmp_path / "organ.nii.gz"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
     QTest.mouseClick(window.parts.save, Qt.MouseButton.LeftButton)
-    wait_for(lambda: "Saved organ.nii.gz" in window.parts.message.text())
+    wait_for(lambda: "Saved and checked: organ.nii.gz" in window.parts.message.text())
     saved = nib.load(path)
     np.testing.assert_array_equal(np.asarray(saved.dataobj).transpose(2, 1, 0), window.labels)
     np.testing.assert_allclose(saved.header.get_zooms(), (0.8, 0.8, 3.0), atol=1e-6)

@@ -85,9 +85,9 @@ def why_this_window(image: ImageFile) -> str:
     if name == AUTO:
         return ""
     if name == FROM_FILE:
-        return "Shown with the window in its header."
-    why = "its header asks" if _header_window(image) is not None else "suits its body part"
-    return f"Shown with window {name!r}, as {why}."
+        return "Window: from the file."
+    why = "from the file" if _header_window(image) is not None else "for this body part"
+    return f"Window: {name} ({why})."
 
 
 def _header_window(image: ImageFile) -> Window | None:

@@ -58,15 +58,26 @@ class SeveralSeries(ReadError):
         self.series = tuple(series)
 
 
+class UnknownFormat(ReadError):
+    """The file is in no format that can be read as an image."""
+
+
 class OtherGrid(ReadError):
     """Labels are on another grid than their image; the user decides whether to resample them.
 
-    `difference` states what differs, "" if they cannot be resampled.
+    `difference` states what differs, "" if that is not known. `sizes_xyz` are the voxels of the
+    image and of the labels along x, y, z, if they differ; else None.
     """
 
-    def __init__(self, sentence: str, difference: str = "") -> None:
+    def __init__(
+        self,
+        sentence: str,
+        difference: str = "",
+        sizes_xyz: tuple[tuple[int, ...], tuple[int, ...]] | None = None,
+    ) -> None:
         super().__init__(sentence)
         self.difference = difference
+        self.sizes_xyz = sizes_xyz
 
 
 class SaveError(ValueError):

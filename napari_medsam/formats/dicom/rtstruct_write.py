@@ -85,9 +85,10 @@ def check_rtstruct(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> st
         worst = min(worst, both / max(1, together))
     if worst < LEAST_DICE or len(file.table) != np.count_nonzero(np.unique(labels_kji)):
         raise SaveError(f"The contours read back differ from the labels (Dice {worst:.3f}).")
+    equal = "equal the labels" if worst == 1 else f"have a Dice of at least {worst:.4f} with them"
     return (
-        f"{len(file.table)} structures were read back with pydicom and filled: Dice with the "
-        f"labels is {worst:.4f} or better"
+        f"{len(file.table)} structures were read back with pydicom and compared with the labels: "
+        f"the filled contours {equal}"
     )
 
 

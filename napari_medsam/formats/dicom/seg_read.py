@@ -53,7 +53,7 @@ def read_segmentation(path: Path, grid: SourceGrid) -> LabelFile:
     with quiet_pydicom():
         dataset = read_dataset(path)
         if str(dataset.get("SOPClassUID", "")) != SEGMENTATION:
-            raise ReadError(f"{path.name} is a DICOM image, not a segmentation.")
+            raise ReadError(f"{path.name} is not a label file: it is a DICOM image.")
         frames = frames_of(path, read_header(path))
         pixels = stored_frames(path)
         try:

@@ -82,7 +82,7 @@ def check_dicom_seg(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> s
     if not np.array_equal(grid.from_lps(found.labels), labels_kji):
         raise SaveError("The labels read back from the DICOM SEG differ from those on screen.")
     checked = (
-        f"{labels_kji.size} voxels at the places their frames state, {len(found.table)} segments "
+        f"{labels_kji.size:,} voxels at the places their frames state, {len(found.table)} segments "
         f"and their names were read back with pydicom and equal the labels"
     )
     return checked + _second(path, labels_kji)

@@ -16,7 +16,7 @@ import numpy as np
 from napari_medsam.formats.challenge_npz.arrays import read_npz
 from napari_medsam.formats.common.ct_detection import recognize_ct
 from napari_medsam.formats.common.description import Description
-from napari_medsam.formats.common.errors import ReadError, SeveralFrames
+from napari_medsam.formats.common.errors import ReadError, SeveralFrames, UnknownFormat
 from napari_medsam.formats.common.grid import Kind, Triple
 from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.formats.dicom.read import describe_dicom, read_dicom
@@ -159,10 +159,7 @@ def kind_of(path: Path) -> Kind:
         return kind
     found = _kind_by_content(path)
     if found is None:
-        raise ReadError(
-            f"{path.name} is of no kind that can be read here; these can: DICOM, "
-            f"{', '.join(SUFFIXES)}."
-        )
+        raise UnknownFormat(f"{path.name} is not an image this program can read.")
     return found
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.formats.common.errors import OtherGrid, ReadError
-from napari_medsam.formats.common.grid import SourceGrid
+from napari_medsam.formats.common.errors import OtherGrid, ReadError, UnknownFormat
+from napari_medsam.formats.common.grid import Geometry, SourceGrid
 from napari_medsam.formats.common.label_file import LabelFile
 from napari_medsam.formats.common.label_table import description_beside, read_label_table
 from napari_medsam.formats.common.optional_libraries import has, optional
@@ -26,6 +26,14 @@ from napari_medsam.formats.itk.read import open_itk, unreadable
 from napari_medsam.formats.labels import label_formats
 from napari_medsam.formats.labels.resample import resampled
 from napari_medsam.formats.pictures.read import read_picture
+
+LEAST_VOXELS = 10_000
+"""Smaller files than this are not judged by their values."""
+MOST_VALUES = 100
+"""Values up to which whole numbers count as labels in any case."""
+LEAST_CHANGES = 0.5
+"""Part of the voxels above 0 that differ from their neighbour in x, in an image; far fewer do in
+labels, which are constant inside an object."""
 
 
 def read_labels(path: str | os.PathLike[str], grid: SourceGrid) -> NDArray[Any]:
@@ -66,6 +74,9 @@ def read_label_file(
     path = Path(path)
     try:
         return _on_grid(path, grid)
+    except UnknownFormat as error:
+        suffixes = ", ".join(known.suffixes[0] for known in label_formats.LABEL_FORMATS)
+        raise ReadError(f"{path.name} is not a label file ({suffixes}).") from error
     except OtherGrid:
         if not resample:
             raise
@@ -113,19 +124,20 @@ def _on_grid(path: Path, grid: SourceGrid) -> LabelFile:
     image = read_picture(path, indices=True) if picture else read_image(path)
     voxels = image.volume.voxels
     if voxels.ndim != 3:
-        raise ReadError(f"{path.name} is a colour picture, not labels (one number a voxel).")
+        raise _not_labels(path, "it is a colour picture")
     if image.grid.kind == "picture":
-        return LabelFile(_whole_numbers(_from_picture(voxels, grid, path), path))
+        return LabelFile(_from_picture(_whole_numbers(voxels, path), grid, path))
+    labels = _whole_numbers(voxels, path)  # before the grid: an image is never resampled as labels
     if "npz" in (image.grid.kind, grid.kind) or grid.kind == "picture":
         # Neither file states a position in the patient: only the sizes can be compared.
         sizes = grid.lps.shape_zyx, image.grid.lps.shape_zyx
         difference = "" if sizes[0] == sizes[1] else f"shape (z, y, x) {sizes[0]} and {sizes[1]}"
     else:
         difference = grid.lps.difference(image.grid.lps, tolerance=1e-3)
-    _refuse_another_grid(path, difference)
+    _refuse_another_grid(path, difference, grid.lps, image.grid.lps)
     beside = description_beside(path)
     table = read_label_table(beside) if beside.is_file() else ()
-    return LabelFile(_whole_numbers(voxels, path), table)
+    return LabelFile(labels, table)
 
 
 def _read_dicom(path: Path, grid: SourceGrid) -> LabelFile:
@@ -152,7 +164,8 @@ def _sop_class(path: Path) -> str:
 def read_seg_nrrd(path: Path, grid: SourceGrid) -> LabelFile:
     """A 3D Slicer segmentation on the image's grid; errors as of `read_label_file`."""
     header = open_itk(path, "nrrd")
-    _refuse_another_grid(path, grid.lps.difference(header.grid.lps, tolerance=1e-3))
+    difference = grid.lps.difference(header.grid.lps, tolerance=1e-3)
+    _refuse_another_grid(path, difference, grid.lps, header.grid.lps)
     try:
         file = seg_nrrd.read(path)
     except (RuntimeError, ValueError, IndexError) as error:
@@ -160,12 +173,14 @@ def read_seg_nrrd(path: Path, grid: SourceGrid) -> LabelFile:
     return replace(file, labels=_whole_numbers(header.grid.to_lps(file.labels), path))
 
 
-def _refuse_another_grid(path: Path, difference: str) -> None:
+def _refuse_another_grid(path: Path, difference: str, image: Geometry, own: Geometry) -> None:
+    sizes = image.shape_zyx[::-1], own.shape_zyx[::-1]
     if difference:
         raise OtherGrid(
             f"{path.name} is on another grid than the image ({difference}): resample it to "
             f"the image's grid first.",
             difference,
+            sizes if sizes[0] != sizes[1] else None,
         )
 
 
@@ -185,7 +200,23 @@ def _whole_numbers(voxels: NDArray[Any], path: Path) -> NDArray[Any]:
     if voxels.dtype.kind == "f" and not (
         np.all(np.isfinite(voxels)) and np.array_equal(voxels, np.rint(voxels))
     ):
-        raise ReadError(f"{path.name} holds fractions; labels are whole numbers.")
+        raise _not_labels(path, "it holds fractions, and labels are whole numbers")
     if voxels.min() < 0:
-        raise ReadError(f"{path.name} holds negative numbers; labels count from 0 (background).")
+        raise _not_labels(path, "it holds negative numbers, and labels count from 0")
+    if _are_grey_values(voxels):
+        raise _not_labels(path, f"it holds {len(np.unique(voxels)):,} different values")
     return voxels.astype(np.min_scalar_type(int(voxels.max())))
+
+
+def _are_grey_values(voxels: NDArray[Any]) -> bool:
+    """Whether whole numbers look like an image's: many, and most differ from their neighbour."""
+    if voxels.size < LEAST_VOXELS or voxels.max() <= MOST_VALUES:
+        return False
+    right, left = voxels[..., 1:], voxels[..., :-1]
+    inside = right > 0
+    n_changes, n_inside = np.count_nonzero(inside & (right != left)), np.count_nonzero(inside)
+    return bool(n_changes > LEAST_CHANGES * n_inside) and len(np.unique(voxels)) > MOST_VALUES
+
+
+def _not_labels(path: Path, why: str) -> ReadError:
+    return ReadError(f"{path.name} is not a label file: {why}.")

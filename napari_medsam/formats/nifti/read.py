@@ -180,7 +180,7 @@ def _why(path: Path, error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         return f"{path.name} is a header only; the file with its voxels is not beside it."
     if isinstance(error, (EOFError, zlib.error)) or "gzip" in str(error).lower():
-        return f"{path.name} is damaged: its compressed data end early or do not decompress."
+        return f"{path.name} is damaged or incomplete. Copy it again."
     text = " ".join(str(error).split())
     if text.startswith("Expected") and "bytes" in text:
         return f"{path.name} is shorter than its header says; it was not copied completely."

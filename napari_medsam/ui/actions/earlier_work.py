@@ -28,6 +28,7 @@ from napari_medsam.ui.state.resume_offers import offer_picture, when
 
 WORDS = "Reading earlier work"
 NONE = "There is no earlier work on this image."
+NO_OTHER = "There is no other earlier work on this image."
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +85,8 @@ class EarlierWork:
             if earlier:
                 then(earlier)
             else:
-                self._show_message(NONE, False)
+                has_work = case.can_undo or bool(case.annotation.labels.any())
+                self._show_message(NO_OTHER if has_work else NONE, False)
 
         self.reading.start(WORDS, lambda: all_earlier(case.image), found)
 

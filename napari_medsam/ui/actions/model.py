@@ -88,13 +88,14 @@ class ModelActions:
             return next(iter(self.shelf.titles())), ""
 
     def _list_models(self) -> None:
-        """List the choices: Auto, the installed models, the others."""
-        here, others = [], []
+        """List the choices: Auto, the installed models, the others; with those that take points."""
+        here: list[tuple[str, str]] = []
+        others: list[tuple[str, str]] = []
         for name, title in self.shelf.titles().items():
-            if self.shelf.is_installed(name):
-                here.append((name, title))
-            else:
-                others.append((name, f"{title} (not installed)"))
+            is_here = self.shelf.is_installed(name)
+            notes = ["points"] if self.shelf.takes_points(name) else []
+            words = ", ".join(notes if is_here else [*notes, "not installed"])
+            (here if is_here else others).append((name, f"{title} ({words})" if words else title))
         self.choices = ((AUTO, "Auto: by modality"), *here, *others)
 
     def _missing(self, name: str) -> ModelState:

@@ -39,6 +39,9 @@ class ModelSource(Protocol):
     def is_installed(self, name: str) -> bool:
         """Whether a model's weights are on this machine."""
 
+    def takes_points(self, name: str) -> bool:
+        """Whether a model takes point prompts as well as boxes."""
+
     def about(self, name: str) -> str:
         """A model's size and licence, in words."""
 
@@ -83,6 +86,9 @@ class CatalogueModelSource:
 
     def is_installed(self, name: str) -> bool:
         return store.stored_model(name).is_installed
+
+    def takes_points(self, name: str) -> bool:
+        return store.model_spec(name).contract.accepts_points
 
     def about(self, name: str) -> str:
         spec = store.model_spec(name)

@@ -28,7 +28,7 @@ Read = tuple[LabelFile, int]
 """A label file and its number of labels."""
 NO_PLACE = ("picture", "npz")
 """Kinds of images without a place in the patient: nothing can be resampled to their grid."""
-RESAMPLE, REPLACE, ADD = "Resample", "Replace them", "Add to them"
+RESAMPLE, REPLACE, ADD = "Yes, resample", "Replace them", "Add to them"
 
 
 class LabelFiles:
@@ -88,12 +88,7 @@ class LabelFiles:
         self.reading.start(f"Reading {path.name}", read, then)
 
     def _ask_to_resample(self, case: Case, path: Path, other: OtherGrid) -> None:
-        difference = other.difference or "or it is outside the image"
-        question = (
-            f"The grid of {path.name} differs from the image's ({difference}). "
-            f"Resample its labels by nearest neighbour? Outlines move by up to half a voxel."
-        )
-        if self._ask(question, (RESAMPLE,)) == RESAMPLE and case is self._case():
+        if self._ask(question_about(path, other), (RESAMPLE,)) == RESAMPLE and case is self._case():
             self._read(case, path, resample=True)
         else:
             self._show_message(
@@ -149,3 +144,18 @@ class LabelFiles:
             self._show_message(str(error), True)
             return
         self._show_message(f"Saved {path.name}: {len(case.annotation.table)} labels.", False)
+
+
+def question_about(path: Path, other: OtherGrid) -> str:
+    """Whether labels on another grid are of this image, and then whether to resample them."""
+    if other.sizes_xyz is not None:
+        image, own = (" x ".join(str(n) for n in size) for size in other.sizes_xyz)
+        differs = f"has {own} voxels, the image {image}"
+    elif other.difference:
+        differs = f"has the image's size but another grid ({other.difference})"
+    else:
+        differs = "is on another grid than the image, or outside it"
+    return (
+        f"{path.name} {differs}. Is it of this image?\n\nIf so, its labels can be resampled by "
+        f"nearest neighbour. Outlines move by up to half a voxel."
+    )

@@ -27,6 +27,8 @@ from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.dock_state import Notify, PointToolState, Progress
 from napari_medsam.ui.state.jobs import Job, JobOutcome, JobRunner
 
+OTHER_MODEL = "Choose another model for points."
+
 
 @dataclass(frozen=True, eq=False)
 class PointStep:
@@ -99,8 +101,9 @@ class PointTool:
         if session is None:
             return PointToolState()
         contract, points = session.model.contract, self._points
+        refusal = points_refusal(contract)
         return PointToolState(
-            why_not=points_refusal(contract),
+            why_not=f"{refusal} {OTHER_MODEL}" if refusal else "",
             inside=contract.accepts_points,
             outside=contract.accepts_negative_points,
             drawing=self._drawing,

@@ -15,7 +15,7 @@ from napari_medsam.formats.labels.per_label import label_paths, write_label_file
 from napari_medsam.formats.labels.write import Saved, write_labels
 from napari_medsam.storage.file_names import without_problem
 from napari_medsam.ui.actions.open_labels import Ask
-from napari_medsam.ui.layers.image_layer import UNKNOWN_PLACE
+from napari_medsam.ui.layers.image_layer import PLACE_NOT_KNOWN, UNKNOWN_PLACE
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.case_files import state_of
 from napari_medsam.ui.state.dock_state import Notify, Progress
@@ -31,6 +31,8 @@ class SaveOptions:
 
 
 ONE_FILE = SaveOptions()
+SAVE_EMPTY, NOTHING_DRAWN = "Save an empty file", "Nothing is drawn yet. Save an empty file?"
+NOTHING_SAVED = "Nothing is drawn yet, so no file was saved."
 REPLACE = "Replace it"
 CHANGED = "another program has changed this since it was opened or saved here. Replace it?"
 BORROWED = "Another window is editing this image; save under a new name."
@@ -41,7 +43,11 @@ class SaveActions:
     """Writes labels on a separate lane, so that a click never cancels a save."""
 
     def __init__(
-        self, jobs: JobRunner, ask: Ask, show_message: Notify, on_change: Callable[[], None]
+        self,
+        jobs: JobRunner,
+        ask: Ask,
+        show_message: Notify,
+        on_change: Callable[[], None],
     ) -> None:
         self.progress: Progress | None = None
         self._jobs = jobs
@@ -57,8 +63,9 @@ class SaveActions:
     def save(self, case: Case, path: Path, how: SaveOptions = ONE_FILE) -> None:
         """Write the current labels on the image's own grid, and check the file.
 
-        Asks before replacing a file that another program has written since it was opened or saved
-        here. While another window edits the image, no file is replaced.
+        Asks before saving a file without labels, and before replacing a file that another program
+        has written since it was opened or saved here. While another window edits the image, no
+        file is replaced.
         """
         why_not = self._why_not(case, path, how)
         if why_not:
@@ -114,16 +121,22 @@ class SaveActions:
         """Handle written files, which hold the labels as of the event `last`."""
         for file in saved:
             case.files.remember(file.path, state_of(file.path))
+            case.files.saved_in = file.path.absolute().parent
         self._failed.discard(case)
         annotation = case.annotation
         if saved and annotation.log and annotation.log[-1] is last:
             annotation.mark_saved()
-        place = "" if case.has_known_place else f" {UNKNOWN_PLACE}"
-        self._show_message(f"{saved_message(saved)}{place}", False)
+        sentence, detail = saved_message(saved), saved_detail(saved)
+        if not case.has_known_place:
+            sentence, detail = f"{sentence} {PLACE_NOT_KNOWN}", f"{detail}\n{UNKNOWN_PLACE}"
+        self._show_message(sentence, False, detail=detail)
 
     def _why_not(self, case: Case, path: Path, how: SaveOptions) -> str:
         """A sentence: why files may not be written; empty if they may."""
         annotation = case.annotation
+        is_empty = not how.one_a_label and not annotation.labels.any()
+        if is_empty and self._ask(NOTHING_DRAWN, (SAVE_EMPTY,)) != SAVE_EMPTY:
+            return NOTHING_SAVED
         rows = [label for label in annotation.table if annotation.voxel_count(label.number)]
         targets = label_paths(path, rows) if how.one_a_label else [path]
         existing = [target for target in targets if target.exists()]
@@ -140,18 +153,25 @@ def _names(paths: list[Path]) -> str:
 
 
 def saved_message(saved: list[Saved]) -> str:
-    """One or two sentences: what was saved and what was checked."""
+    """One line: what was saved; several files are only counted."""
     if not saved:
         return "There is no label to save, so no file was written."
-    names = ", ".join(file.path.name for file in saved)
-    n_labels, n_voxels = sum(s.n_labels for s in saved), sum(s.n_voxels for s in saved)
-    labels = f"{n_labels} label" + ("" if n_labels == 1 else "s")
-    return f"Saved {names}: {labels}, {n_voxels:,} voxels. {saved[0].checked}"
+    name = saved[0].path.name if len(saved) == 1 else f"{len(saved)} files"
+    n_labels = sum(file.n_labels for file in saved)
+    return f"Saved and checked: {name}, {n_labels} label{'' if n_labels == 1 else 's'}."
+
+
+def saved_detail(saved: list[Saved]) -> str:
+    """A line for each file, and one that says what was checked; "" if there is no file."""
+    lines = [f"{file.path}: {file.n_voxels:,} labelled voxels" for file in saved]
+    return "\n".join([*lines, saved[0].checked]) if saved else ""
 
 
 def suggested_path(case: Case) -> Path:
-    """A new file name beside the image, or in the home folder if the image has no file."""
-    source = case.image.grid.source
+    """A file name in the folder last saved to, else beside the image, else in the home folder."""
+    source, saved_in = case.image.grid.source, case.files.saved_in
     folder = source.parent if source.exists() else Path.home()
+    if saved_in is not None and saved_in.is_dir():
+        folder = saved_in
     stem = without_problem(without_suffix(Path(case.image.name).name)) or "image"
     return folder / f"{stem}_labels{proposed_suffix(case.image.grid)}"

@@ -33,6 +33,7 @@ KEY = "napari_medsam"
 AS_SHOWN = "as shown"
 """The name of the window that follows the layer's contrast limits."""
 
+PLACE_NOT_KNOWN = "The image's place in the patient is not known."
 UNKNOWN_PLACE = (
     "This image has no known place in the patient; labels are saved with its pixel size, "
     "starting at 0, 0, 0. Open the file with napari-medsam to keep the true geometry."

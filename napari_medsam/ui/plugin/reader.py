@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from npe2 import PluginManager
+
 from napari_medsam.formats.common.errors import ReadError
 from napari_medsam.formats.dicom.validity import could_be_dicom, is_dicom
 from napari_medsam.formats.images.read import SUFFIXES, suffix_of
@@ -19,7 +21,7 @@ from napari_medsam.formats.labels.read import is_label_file, read_labels_without
 from napari_medsam.formats.pictures.coco import is_coco
 from napari_medsam.ui.actions.open_images import NothingChosen, open_images
 from napari_medsam.ui.layers.image_layer import LayerData, image_layer_data, labels_layer_data
-from napari_medsam.ui.plugin.current_dock import current_controller
+from napari_medsam.ui.plugin.current_dock import PLUGIN, current_controller
 from napari_medsam.ui.widgets.open_dialogs import current_chooser
 
 MOST_LOOKED_AT = 200
@@ -32,9 +34,14 @@ Read = Callable[[str | Sequence[str]], list[LayerData]]
 
 
 def get_reader(path: str | Sequence[str]) -> Read | None:
-    """Return `read`, or None if a path is of another kind."""
+    """Return `read`, or None if a path is of another kind.
+
+    If no other plugin takes the path and a dock is open, `read` shows there why it was not opened;
+    napari would show a traceback.
+    """
     paths = [path] if isinstance(path, str) else list(path)
-    return read if paths and all(_is_ours(Path(p)) for p in paths) else None
+    is_ours = bool(paths) and all(_is_ours(Path(p)) for p in paths)
+    return read if is_ours or (_is_ours_only(paths) and current_controller() is not None) else None
 
 
 def read(path: str | Sequence[str]) -> list[LayerData]:
@@ -88,6 +95,13 @@ def _is_ours(path: Path) -> bool:
     if suffix_of(path) in COCO.suffixes:
         return is_coco(path)
     return suffix_of(path) in SUFFIXES or _is_dicom(path)
+
+
+def _is_ours_only(paths: Sequence[str]) -> bool:
+    """Whether no other plugin's patterns fit: ours has a star, so it is asked about every file."""
+    manager = PluginManager.instance()
+    readers = (reader for p in paths for reader in manager.iter_compatible_readers([p]))
+    return {reader.plugin_name for reader in readers} == {PLUGIN}
 
 
 def _is_dicom(path: Path) -> bool:

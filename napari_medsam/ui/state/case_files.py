@@ -25,9 +25,13 @@ def state_of(path: Path) -> FileState | None:
 
 
 class CaseFiles:
-    """The states of files when the case last read or wrote them."""
+    """The states of files when the case last read or wrote them.
+
+    `saved_in` is the folder that the labels were last saved to; None before the first save.
+    """
 
     def __init__(self) -> None:
+        self.saved_in: Path | None = None
         self._known: dict[Path, FileState | None] = {}
 
     def remember(self, path: Path, state: FileState | None) -> None:

@@ -18,13 +18,15 @@ from napari_medsam.ui.state.shortcuts import key_of, with_key
 
 
 class Notify(Protocol):
-    """Shows a sentence to the user.
+    """Shows a sentence to the user; `detail` is its tooltip.
 
     A sentence `for_now` is about the current state: it is removed when the annotation, the chosen
     label, the view or the image changes. Any other stays until the next one.
     """
 
-    def __call__(self, sentence: str, is_problem: bool, for_now: bool = False, /) -> None: ...
+    def __call__(
+        self, sentence: str, is_problem: bool = False, for_now: bool = False, *, detail: str = ""
+    ) -> None: ...
 
 
 VIEW_NAMES: dict[Axis, str] = {"z": "axial", "y": "coronal", "x": "sagittal"}
@@ -119,13 +121,14 @@ NO_POINTS = PointToolState()
 class DockState:
     """Everything the dock shows.
 
-    `n_doubtful` counts the uncertain slices of the chosen label in the view on screen;
-    `has_uncertain` is about all labels and views.
+    `detail` is the tooltip of `message`. `n_doubtful` counts the uncertain slices of the chosen
+    label in the view on screen; `has_uncertain` is about all labels and views.
     """
 
     hint: str
     message: str = ""
     is_problem: bool = False
+    detail: str = ""
     model: ModelState | None = None
     models: tuple[tuple[str, str], ...] = ()
     has_case: bool = False
@@ -225,7 +228,7 @@ def hint(panel: DockState, *, has_boxes: bool) -> str:
     if panel.view is None:
         return "Switch to the 2D view to draw (cube button below the layers)."
     if not panel.labels:
-        return "Add a label: press Add below the table."
+        return "Add a label: press Add label below the table."
     if panel.progress is not None and panel.progress.what == PROPAGATING:
         return with_key("Wait for the propagation, or stop it", "cancel") + "."
     review = with_key("Look at the uncertain slices", "next_doubtful")

@@ -25,15 +25,28 @@ OTHERS_RECOVERED = "Other work set aside as damaged by mistake is available, too
 
 @dataclass(frozen=True, eq=False)
 class ResumeOffer:
-    """A question with a picture and its answers; the first is the default."""
+    """A question with a picture and its answers; the first is the default.
+
+    `tooltips` explain the answers, one each. `if_cancelled` is the answer that Escape means.
+    """
 
     question: str
     answers: tuple[str, ...]
+    tooltips: tuple[str, ...]
+    if_cancelled: str
     picture: NDArray[np.uint8] | None = None
 
 
 MakeOffer = Callable[[ResumeOffer, Callable[[str | None], None]], None]
-"""Shows an offer and returns at once; the answer (None: cancelled) is called back once."""
+"""Shows an offer and returns at once; the answer (None: closed) is called back once."""
+
+TOOLTIPS = {
+    RESUME: "Show the earlier labels, boxes and names, and continue with them",
+    START_NEW: "Start without labels; the earlier work is kept in the menu \u22ef",
+    TAKE_OVER: "Edit here; later changes in the other window are not recorded",
+    ONLY_LOOK: "Show the work; the other window edits it, and changes here are not recorded",
+}
+"""What each answer does."""
 
 
 def offer_to_resume(image: ImageFile, found: JournalLookup) -> ResumeOffer:
@@ -49,7 +62,8 @@ def offer_to_resume(image: ImageFile, found: JournalLookup) -> ResumeOffer:
         f"{when(history.last_time)}.{unsaved}{recovered} Resume it? Undo will work as before. "
         f"Otherwise it is kept; resume it later from the dock's menu \u22ef.{others}"
     )
-    return ResumeOffer(question, (RESUME, START_NEW), offer_picture(image, history.annotation))
+    picture = offer_picture(image, history.annotation)
+    return _offer(question, (RESUME, START_NEW), START_NEW, picture)
 
 
 def offer_to_take_over(image: ImageFile, found: JournalLookup) -> ResumeOffer:
@@ -60,7 +74,14 @@ def offer_to_take_over(image: ImageFile, found: JournalLookup) -> ResumeOffer:
         f"recorded. {ONLY_LOOK}: changes here are not recorded."
     )
     picture = offer_picture(image, found.history.annotation) if found.history else None
-    return ResumeOffer(question, (ONLY_LOOK, TAKE_OVER), picture)
+    return _offer(question, (ONLY_LOOK, TAKE_OVER), ONLY_LOOK, picture)
+
+
+def _offer(
+    question: str, answers: tuple[str, ...], if_cancelled: str, picture: NDArray[np.uint8] | None
+) -> ResumeOffer:
+    tooltips = tuple(TOOLTIPS[answer] for answer in answers)
+    return ResumeOffer(question, answers, tooltips, if_cancelled, picture)
 
 
 def offer_picture(image: ImageFile, annotation: Annotation) -> NDArray[np.uint8]:

@@ -86,7 +86,8 @@ class DockLayout(QWidget):
         for preference, words in PRECISIONS.items():
             self.precision.addItem(words, preference)
         self.precision.setToolTip(
-            "Exact: same masks on every computer. Fast: used if masks measured here agree."
+            "Exact: the same masks on every computer.\n"
+            "Fast: used only if a test on this machine gives the same masks."
         )
         self.preset.setToolTip("Grey values shown to the model: a preset, or LOWER,UPPER")
         self.own_window = QLineEdit()
@@ -96,17 +97,24 @@ class DockLayout(QWidget):
         form.setContentsMargins(0, 0, 0, 0)
         form.setSpacing(4)
         image = self.image.native
+        image.setToolTip("The image to segment: each image layer has its own labels")
+        self.model.setToolTip(
+            "The model that makes the masks. Auto chooses one by the modality;\n"
+            "those marked 'points' take clicks as well as boxes."
+        )
         for combo in (image, self.model, self.preset, self.precision):
             combo.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             combo.setMinimumContentsLength(8)
             combo.setSizeAdjustPolicy(
                 QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
             )
-        for combo in (self.preset, self.precision):  # two in a row; the theme asks for 138 each
-            combo.setMinimumWidth(84)
+        # Two in a row: the theme asks for 138 each, and its padding cuts "mediastinum" off.
+        for combo, least in ((self.preset, 84), (self.precision, 76)):
+            combo.setMinimumWidth(least)
+            combo.setStyleSheet("QComboBox { padding: 3px 2px 3px 4px; }")
         form.addRow("Image", image)
         form.addRow("Model", self.model)
-        self.precision.setMaximumWidth(86)
+        self.precision.setMaximumWidth(76)
         both = side_by_side(self.preset, QLabel("Speed"), self.precision)
         both.setStretch(0, 1)
         form.addRow("Window", both)
@@ -128,8 +136,8 @@ class DockLayout(QWidget):
 
     def _build_labels(self) -> QLayout:
         self.table = LabelTable()
-        self.add_label = button("Add", "Add a label")
-        self.remove_label = button("Delete", "Delete the label, its voxels and its boxes")
+        self.add_label = button("Add label", "Add a label; its masks get its number")
+        self.remove_label = button("Delete label", "Delete the label, its voxels and its boxes")
         self.next_label = button(with_key("Next", "next_label"), "Choose the next label")
         self.replace = QCheckBox("Replace")
         self.replace.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -176,6 +184,7 @@ class DockLayout(QWidget):
         """Draw a `DockState` without disturbing what the user is typing."""
         self.hint.setText(panel.hint)
         self.message.setText(("\u26a0 " if panel.is_problem else "") + panel.message)
+        self.message.setToolTip(panel.detail)
         self.message.setVisible(bool(panel.message))
         self.model_row.show_state(panel.model)
         self._show_choices(panel)

@@ -16,7 +16,7 @@ class FileRow(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.save = button(with_key("Save labels...", "save"), "Save on the image's own grid")
+        self.save = button(with_key("Save labels...", "save"), "Save the labels to a file")
         self.open = button("Open labels...", "Open a label file on this image")
         self.more = QToolButton()
         self.more.setText("\u22ef")
@@ -55,7 +55,6 @@ class FileRow(QWidget):
         return action
 
     def show_panel(self, panel: DockState) -> None:
-        self.save.setText(with_key("Save labels..." if panel.is_dirty else "Save labels", "save"))
         tables = self.import_table, self.export_table
         needs_case = (self.one_a_label, self.description, *tables, self.earlier)
         for part in (self.save, self.open, *needs_case):

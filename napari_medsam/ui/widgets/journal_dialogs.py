@@ -50,7 +50,7 @@ def ask_earlier(parent: QWidget, found: Sequence[EarlierEntry]) -> EarlierEntry 
 def show_offer(
     parent: QWidget, offer: ResumeOffer, answer: Callable[[str | None], None]
 ) -> QMessageBox:
-    """Show the question without waiting; `answer` is called once, with None if it was cancelled."""
+    """Show the question without waiting; `answer` is called once, with None if it was closed."""
     box = QMessageBox(parent.window())
     box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
     box.setWindowTitle("napari-medsam")
@@ -59,8 +59,10 @@ def show_offer(
         box.setIconPixmap(pixmap(offer.picture).scaled(PREVIEW, PREVIEW, KEEP, SMOOTH))
     roles = QMessageBox.ButtonRole
     buttons = {text: box.addButton(text, roles.AcceptRole) for text in offer.answers}
-    later = box.addButton("Not now", roles.RejectRole)
-    box.setEscapeButton(later)
+    for made, tooltip in zip(buttons.values(), offer.tooltips, strict=True):
+        if made is not None:
+            made.setToolTip(tooltip)
+    box.setEscapeButton(buttons[offer.if_cancelled])
     box.setDefaultButton(buttons[offer.answers[0]])
 
     def finished() -> None:

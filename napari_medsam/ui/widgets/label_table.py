@@ -21,8 +21,18 @@ from napari_medsam.engine.data.labels import LabelState
 from napari_medsam.ui.state.dock_state import LabelRow
 from napari_medsam.ui.state.shortcuts import with_key
 
-COLUMNS = ("", "No.", "Name", "Lock", "State", "ml", "mm", "Unc")
+COLUMNS = ("", "No.", "Name", "Lock", "State", "ml", "mm", "Uncertain")
 _COLOR, _NUMBER, _NAME, _LOCK, _STATE, _SIZE, _LENGTH, _UNCERTAIN = range(8)
+HEADING_TOOLTIPS = (
+    "Colour: click to choose another",
+    "Number of the label in saved files",
+    "Name: double-click to rename",
+    "Lock: tick to protect a label from changes",
+    "State: click to change it",
+    "Size",
+    "Longest diameter \u00d7 the longest perpendicular to it, in one slice",
+    "Uncertain slices left in this view",
+)
 
 SIGNS: dict[LabelState, str] = {
     "not started": "\u25cb",
@@ -52,9 +62,10 @@ class LabelTable(QTableWidget):
         super().__init__(0, len(COLUMNS), parent)
         self._rows: tuple[LabelRow, ...] = ()
         self.setHorizontalHeaderLabels(COLUMNS)
-        heading = self.horizontalHeaderItem(_UNCERTAIN)
-        if heading is not None:
-            heading.setToolTip(_uncertain_tooltip())
+        for column, tooltip in enumerate(HEADING_TOOLTIPS):
+            heading = self.horizontalHeaderItem(column)
+            if heading is not None:
+                heading.setToolTip(tooltip)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -96,13 +107,16 @@ class LabelTable(QTableWidget):
         """Set the units in the header, and hide empty columns."""
         self.setColumnHidden(_UNCERTAIN, not any(row.n_to_look_at for row in self._rows))
         first = self._rows[0] if self._rows else None
+        is_area = first is not None and first.millilitres is None
         for column, name in (
-            (_SIZE, "pixels" if first and first.millilitres is None else "ml"),
+            (_SIZE, "pixels" if is_area else "ml"),
             (_LENGTH, "px" if first and first.length_unit == "pixels" else "mm"),
         ):
             header = self.horizontalHeaderItem(column)
             if header is not None:
                 header.setText(name)
+                if column == _SIZE:
+                    header.setToolTip("Area in pixels" if is_area else "Volume in millilitres")
         self._make_room()
 
     def _make_room(self) -> None:
@@ -129,7 +143,11 @@ class LabelTable(QTableWidget):
         cells[_NAME].setText(row.name)
         cells[_NAME].setToolTip(f"{row.code}\nDouble-click to rename")
         cells[_LOCK].setCheckState(Qt.CheckState.Checked if row.locked else Qt.CheckState.Unchecked)
-        cells[_LOCK].setToolTip("Locked: no brush, box or propagation changes this label")
+        cells[_LOCK].setToolTip(
+            "Locked: no brush, box or propagation changes this label"
+            if row.locked
+            else "Tick to protect this label from brush, box and propagation"
+        )
         cells[_STATE].setText(SIGNS[row.state])
         cells[_STATE].setToolTip(f"{row.state.capitalize()}\nClick to change; done locks the label")
         is_solid = row.millilitres is not None

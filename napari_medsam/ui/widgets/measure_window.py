@@ -23,7 +23,7 @@ from qtpy.QtWidgets import (
 
 from napari_medsam.engine.data.volume import Axis
 from napari_medsam.formats.images.read import without_suffix
-from napari_medsam.measure.table import as_row
+from napari_medsam.measure.table import Units, as_row
 from napari_medsam.ui.actions.measures import MeasureRequest, Measures
 from napari_medsam.ui.state.dock_state import VIEW_NAMES
 from napari_medsam.ui.widgets.basics import button, side_by_side, small_print
@@ -35,6 +35,7 @@ HEADINGS = {
     "change_percent": "Change %",
 }  # fmt: skip
 """Columns on screen; file and clipboard have all of them."""
+LENGTHS, GREYS = ("long", "short"), ("mean", "std", "min", "max", "median")
 WORDS = (
     "Long: the longest diameter in a slice; short: the longest perpendicular to it (RECIST 1.1), "
     "by the convex hull of one connected part. For research use only."
@@ -86,7 +87,6 @@ class MeasureWindow(QDialog):
         self.save = button("Save table...", "Save the table as CSV")
         self.page = button("Save page...", "Save a page with key images, PNG or PDF")
         self.table = QTableWidget(0, len(HEADINGS))
-        self.table.setHorizontalHeaderLabels(list(HEADINGS.values()))
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setToolTip("Click a row to see the slice with its diameters")
@@ -116,6 +116,7 @@ class MeasureWindow(QDialog):
     def take(self) -> None:
         """Measure with the chosen options."""
         axis: Axis = self.axis.currentData()
+        self.tolerance.setEnabled(self.reference.currentData() is not None)
         self.again.setText("Measuring...")
         self._measures.take(
             MeasureRequest(axis, self.reference.currentData(), self.tolerance.value())
@@ -126,6 +127,7 @@ class MeasureWindow(QDialog):
         self.again.setText("Measure")
         rows = [as_row(measure, self._measures.units) for measure in self._measures.found]
         self.table.setRowCount(len(rows))
+        self.table.setHorizontalHeaderLabels(headings(self._measures.units))
         for column, name in enumerate(HEADINGS):
             values = [row[name] for row in rows]
             self.table.setColumnHidden(column, all(value is None for value in values))
@@ -168,6 +170,12 @@ class MeasureWindow(QDialog):
     def _on_closed(self) -> None:
         self._measures.on_found = lambda: None
         self._measures.remove_lines()
+
+
+def headings(units: Units) -> list[str]:
+    """The columns' headings: lengths with their unit, and grey values if they have one."""
+    of = dict.fromkeys(LENGTHS, units.length) | dict.fromkeys(GREYS, units.grey)
+    return [f"{words} {of.get(name, '')}".strip() for name, words in HEADINGS.items()]
 
 
 def _cell(value: object) -> QTableWidgetItem:

@@ -102,7 +102,9 @@ class ReviewRow(QWidget):
             with_key("Accept", "accept"),
             "Accept this slice: it becomes a keyframe that no propagation changes",
         )
-        self.fix = button(with_key("Redraw", "fix"), "Draw a new box on this slice")
+        self.fix = button(
+            with_key("Redraw", "fix"), "Draw a new box on this slice; it replaces the mask here"
+        )
         self.continue_from_here = button(
             with_key("From here", "go_on"),
             "Propagate again beyond this corrected slice",

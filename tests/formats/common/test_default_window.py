@@ -78,5 +78,5 @@ def test_auto_on_the_command_line_is_what_the_screen_begins_with() -> None:
 
 def test_why_is_said_only_where_there_is_a_reason() -> None:
     assert why_this_window(image("CT")) == ""
-    assert "'lung', as its header asks" in why_this_window(image("CT", (-1350, 150)))
-    assert "suits its body part" in why_this_window(image("CT", None, "brain"))
+    assert why_this_window(image("CT", (-1350, 150))) == "Window: lung (from the file)."
+    assert why_this_window(image("CT", None, "brain")) == "Window: brain (for this body part)."

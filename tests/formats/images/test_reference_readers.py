@@ -33,8 +33,8 @@ SAID = {
     "nifti1.hdr": "header only",
     "minc2_1_scale.mnc": "mnc2nii",
     "complex.nii.gz": "complex numbers",
-    "template.mif.gz": "of no kind that can be read",
-    "fixed.raw": "of no kind that can be read",
+    "template.mif.gz": "not an image this program can read",
+    "fixed.raw": "not an image this program can read",
 }
 """Files that are no image, or none that can be shown, and the words that say so."""
 BESIDE_THE_FACTS = {

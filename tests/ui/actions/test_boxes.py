@@ -80,7 +80,9 @@ def test_without_a_box_there_is_a_sentence(desk: Desk) -> None:
 
 def test_key_for_points_says_why_the_model_takes_none(desk: Desk) -> None:
     desk.controller.pointer.toggle(True)
-    assert desk.view.panel.message == "This model was trained with boxes only."
+    assert desk.view.panel.message == (
+        "This model was trained with boxes only. Choose another model for points."
+    )
     assert desk.view.panel.is_drawing
 
 

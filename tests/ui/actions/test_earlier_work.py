@@ -19,7 +19,7 @@ from napari_medsam.engine.data.prompts import SliceRef
 from napari_medsam.journal.archive import journals, put_aside_of
 from napari_medsam.journal.history import read_journal
 from napari_medsam.journal.location import journal_path
-from napari_medsam.ui.actions.earlier_work import NONE, EarlierEntry
+from napari_medsam.ui.actions.earlier_work import NO_OTHER, NONE, EarlierEntry
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.resume_offers import ONLY_LOOK, RESUME, START_NEW, TAKE_OVER
 from napari_medsam.ui.widgets.journal_dialogs import EarlierDialog
@@ -95,9 +95,11 @@ def test_measures_follow(anew: Desk) -> None:
 
 
 def test_without_earlier_work_that_is_told(desk: Desk) -> None:
-    desk.draw_on(10)
     assert found_by(desk) == []
     assert desk.view.panel.message == NONE
+    desk.draw_on(10)
+    assert found_by(desk) == []
+    assert desk.view.panel.message == NO_OTHER
 
 
 def test_a_propagation_that_runs_is_stopped_and_kept_with_the_rest(anew: Desk) -> None:

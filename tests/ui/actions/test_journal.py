@@ -83,6 +83,22 @@ def test_going_on_keeps_what_is_done_then_too(desk: Desk) -> None:
     again.controller.close()
 
 
+def test_questions_explain_each_answer_and_cancel_is_one_of_them(desk: Desk) -> None:
+    desk.draw_on(10)
+    second = reopened(ONLY_LOOK)  # the first window is still open
+    desk.controller.journals.close()
+    third = reopened(RESUME)
+    for window, answers, if_cancelled in (
+        (second, (ONLY_LOOK, TAKE_OVER), ONLY_LOOK),
+        (third, (RESUME, START_NEW), START_NEW),
+    ):
+        (offer,) = window.view.offers
+        assert (offer.answers, offer.if_cancelled) == (answers, if_cancelled)
+        assert len(set(offer.tooltips)) == 2
+        window.controller.close()
+    assert "earlier work is kept" in third.view.offers[0].tooltips[1]
+
+
 @pytest.mark.parametrize("answer", [START_NEW, None])
 def test_starting_anew_keeps_the_earlier_journal_aside(desk: Desk, answer: str | None) -> None:
     desk.draw_on(10)

@@ -12,7 +12,9 @@ from napari.layers import Labels
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QFileDialog
 
+from napari_medsam.measure.table import Units
 from napari_medsam.ui.actions.measures import MeasureRequest
+from napari_medsam.ui.widgets.measure_window import HEADINGS, headings
 from tests.ui.desk import Desk, TinyModelSource, image_layer, make_desk
 from tests.ui.hands import click, let_pass, wait_for
 from tests.ui.window import Window
@@ -70,6 +72,14 @@ def window(make_napari_viewer: Callable[..., Any]) -> Iterator[Window]:
     window.open(image_layer())
     yield window
     window.dock.controller.close()
+
+
+def test_headings_state_the_units() -> None:
+    by_column = dict(zip(HEADINGS, headings(Units("mm", "HU")), strict=True))
+    assert (by_column["long"], by_column["short"]) == ("Long mm", "Short mm")
+    assert (by_column["mean"], by_column["median"]) == ("Mean HU", "Median HU")
+    assert (by_column["ml"], by_column["dice"]) == ("ml", "Dice")
+    assert headings(Units("pixels", ""))[3:7] == ["Long pixels", "Short pixels", "Slice", "Mean"]
 
 
 @pytest.mark.gui

@@ -84,6 +84,59 @@ def test_another_grid_is_left_alone_unless_asked_for(desk: Desk, tmp_path: Path)
     assert "was not opened" in desk.view.panel.message
 
 
+def scan(path: Path, voxels: np.ndarray) -> Path:
+    """An image file on a grid of its own."""
+    nib.save(nib.Nifti1Image(voxels, np.diag([2.0, 2.0, 2.0, 1.0])), path)
+    return path
+
+
+def test_question_about_another_grid_names_both_sizes(desk: Desk, tmp_path: Path) -> None:
+    desk.controller.label_files.open(finer(tmp_path / "fine.nii.gz"))
+    assert desk.view.asked[0].startswith(
+        "fine.nii.gz has 48 x 64 x 40 voxels, the image 48 x 64 x 20. Is it of this image?"
+    )
+
+
+def test_another_place_of_the_same_size_is_asked_about_too(desk: Desk, tmp_path: Path) -> None:
+    desk.controller.label_files.open(scan(tmp_path / "moved.nii.gz", drawn().transpose(2, 1, 0)))
+    assert "has the image's size but another grid (spacing" in desk.view.asked[0]
+    assert "Is it of this image?" in desk.view.asked[0]
+
+
+@pytest.mark.parametrize(
+    ("lowest", "highest", "dtype", "why"),
+    [
+        pytest.param(-1000, 1000, np.int16, "negative numbers", id="ct"),
+        pytest.param(0, 1000, np.int16, "different values", id="mr"),
+        pytest.param(0, 256, np.uint8, "different values", id="8 bits"),
+        pytest.param(0, 9, np.float32, "fractions", id="fractions"),
+    ],
+)
+def test_image_is_refused_as_labels_before_its_grid_is_asked_about(
+    lowest: int, highest: int, dtype: type, why: str, desk: Desk, tmp_path: Path
+) -> None:
+    noise = np.random.default_rng(0).random((30, 40, 25)) * (highest - lowest) + lowest
+    desk.controller.label_files.open(scan(tmp_path / "scan.nii.gz", noise.astype(dtype)))
+    assert desk.view.asked == []
+    assert desk.view.panel.message.startswith("scan.nii.gz is not a label file: it holds ")
+    assert why in desk.view.panel.message
+    assert not desk.labels.any()
+
+
+def test_many_labels_are_no_image(desk: Desk, tmp_path: Path) -> None:
+    labels = (np.indices(ellipsoid().shape) // 4 * [[[[100]]], [[[16]]], [[[1]]]]).sum(0) + 1
+    desk.controller.label_files.open(save_on(desk, tmp_path / "l.nii.gz", labels))
+    np.testing.assert_array_equal(desk.labels, labels)
+    assert len(np.unique(labels)) > 100
+
+
+def test_text_is_no_label_file(desk: Desk, tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("Dear colleague")
+    desk.controller.label_files.open(tmp_path / "letter.txt")
+    assert desk.view.panel.message.startswith("letter.txt is not a label file (.nii.gz, ")
+    assert len(desk.view.panel.message) < 120
+
+
 def test_labels_that_are_there_are_kept_or_replaced_as_asked(desk: Desk, tmp_path: Path) -> None:
     desk.draw_on(10)
     painted = desk.labels.copy()
@@ -162,7 +215,9 @@ def test_one_file_a_label_with_names_beside(desk: Desk, tmp_path: Path) -> None:
         )
         (label,) = read_label_table(tmp_path / f"out_{name}.label.txt")
         assert (label.number, label.name) == (1, name)
-    assert "out_liver.nii.gz, out_spleen.nii.gz" in desk.view.panel.message
+    assert desk.view.panel.message == "Saved and checked: 2 files, 2 labels."
+    for name in ("out_liver.nii.gz", "out_spleen.nii.gz"):
+        assert f"{tmp_path / name}: " in desk.view.panel.detail
     assert not desk.view.panel.is_dirty
 
 
@@ -285,5 +340,5 @@ class TestOnTheScreen:
         window.shot(window.parts.files.menu, "more_menu")
         window.parts.files.menu.hide()
         window.parts.files.one_a_label.trigger()
-        wait_for(lambda: "Saved each_Label_1.nii.gz" in window.parts.message.text())
+        wait_for(lambda: "Saved and checked: each_Label_1.nii.gz" in window.parts.message.text())
         assert (tmp_path / "each_Label_1.label.txt").is_file()

@@ -148,7 +148,14 @@ def test_moving_the_points_box_asks_with_the_box(clicked: Desk) -> None:
 def test_box_only_model_has_no_tool_and_says_why(desk: Desk) -> None:
     tool = desk.view.panel.points
     assert (tool.inside, tool.outside) == (False, False)
-    assert tool.why_not == ("This model was trained with boxes only.")
+    assert tool.why_not == (
+        "This model was trained with boxes only. Choose another model for points."
+    )
+
+
+def test_list_of_models_marks_those_that_take_points(desk: Desk, clicked: Desk) -> None:
+    assert ("tiny", "TinyMedSam") in desk.view.panel.models
+    assert ("tiny", "TinyMedSam (points)") in clicked.view.panel.models
 
 
 def test_positive_only_model_hides_points_outside_and_stops_at_its_limit() -> None:

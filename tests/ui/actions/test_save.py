@@ -12,7 +12,13 @@ import pytest
 from napari_medsam.formats.labels import write as labels_module
 from napari_medsam.formats.labels.write import read_labels
 from napari_medsam.formats.nifti import write_labels as labels_nifti
-from napari_medsam.ui.actions.save import REPLACE, SaveOptions
+from napari_medsam.ui.actions.save import (
+    NOTHING_DRAWN,
+    NOTHING_SAVED,
+    REPLACE,
+    SAVE_EMPTY,
+    SaveOptions,
+)
 from napari_medsam.ui.state.case_files import CaseFiles, FileState, state_of
 from napari_medsam.ui.state.resume_offers import ONLY_LOOK
 from tests.ui.desk import Desk, image_layer, make_desk
@@ -199,3 +205,37 @@ def test_images_with_unsaved_labels_are_named(drawn: Desk, tmp_path: Path) -> No
     drawn.controller.on_image_chosen(drawn.viewer.layers[0])
     drawn.controller.save(tmp_path / "l.nii.gz")
     assert drawn.controller.unsaved() == []
+
+
+def test_save_message_is_one_line_and_its_tooltip_has_the_check(
+    drawn: Desk, tmp_path: Path
+) -> None:
+    drawn.controller.save(tmp_path / "l.nii.gz")
+    assert drawn.view.panel.message == "Saved and checked: l.nii.gz, 1 label."
+    n_voxels = np.count_nonzero(drawn.labels)
+    assert f"{n_voxels:,} labelled voxels" in drawn.view.panel.detail
+    assert "read back with nibabel" in drawn.view.panel.detail
+    drawn.controller.show_message("Another message.")
+    assert drawn.view.panel.detail == ""
+
+
+def test_saving_nothing_is_asked_about(desk: Desk, tmp_path: Path) -> None:
+    desk.controller.save(tmp_path / "l.nii.gz")
+    assert desk.view.asked == [NOTHING_DRAWN]
+    assert not (tmp_path / "l.nii.gz").exists()
+    assert desk.view.panel.message == NOTHING_SAVED
+    desk.view.answers.append(SAVE_EMPTY)
+    desk.controller.save(tmp_path / "l.nii.gz")
+    assert desk.view.panel.message == "Saved and checked: l.nii.gz, 0 labels."
+    assert not read_labels(tmp_path / "l.nii.gz", desk.controller.case.image.grid).any()
+
+
+def test_next_save_is_proposed_in_the_folder_of_the_last(drawn: Desk, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    first = drawn.controller.suggested_path()
+    drawn.controller.save(out / "l.nii.gz")
+    assert drawn.controller.suggested_path() == out / first.name
+    (out / "l.nii.gz").unlink()
+    out.rmdir()
+    assert drawn.controller.suggested_path() == first

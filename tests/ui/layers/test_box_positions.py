@@ -116,7 +116,7 @@ def test_box_drawn_with_the_mouse_is_saved_where_the_structure_lies(
     target.parent.mkdir()
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(target), ""))
     click(window.parts.files.save)
-    wait_for(lambda: "Saved labels.nii.gz" in window.parts.message.text())
+    wait_for(lambda: "Saved and checked: labels.nii.gz" in window.parts.message.text())
     let_pass(50)
     spacing = np.array(window.controller.case.image.volume.spacing_xyz)
     # ITK reads no NIfTI whose axes are not at right angles, neither the image nor its labels.

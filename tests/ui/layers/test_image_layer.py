@@ -171,7 +171,7 @@ def test_saved_labels_lie_on_the_images_grid(desk: Desk, tmp_path: Path) -> None
     np.testing.assert_array_equal(np.asarray(saved.dataobj).transpose(2, 1, 0), desk.labels)
     np.testing.assert_allclose(saved.affine @ (0, 0, 0, 1), (-10, 20, 30, 1), atol=1e-4)
     assert not desk.view.panel.is_dirty
-    assert "1 label, " in desk.view.panel.message
+    assert "1 label." in desk.view.panel.message
 
 
 def test_failed_save_is_told_and_stays_unsaved(desk: Desk, tmp_path: Path) -> None:

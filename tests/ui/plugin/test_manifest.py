@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import nibabel as nib
@@ -15,6 +16,7 @@ from npe2 import PluginManifest
 
 from napari_medsam.ui.layers import sample_data
 from napari_medsam.ui.layers.image_layer import KEY, image_file_of
+from napari_medsam.ui.plugin import reader
 from napari_medsam.ui.plugin.reader import get_reader
 from napari_medsam.ui.plugin.writer import write_nifti as write
 from tests.conftest import PROJECT
@@ -51,6 +53,12 @@ def test_every_command_of_the_manifest_exists(manifest: PluginManifest) -> None:
         assert callable(getattr(importlib.import_module(module), name))
 
 
+def test_title_of_the_dock_fits_its_width(manifest: PluginManifest) -> None:
+    [widget] = manifest.contributions.widgets or []
+    title = f"{widget.display_name} ({manifest.display_name})"
+    assert len(title) <= 34  # at 340 pixels about 36 letters are shown
+
+
 def test_menu_entries_are_where_napari_shows_them(manifest: PluginManifest) -> None:
     assert all(menu.startswith(FREE_MENUS) for menu in manifest.contributions.menus)
 
@@ -70,6 +78,26 @@ def test_file_opens_with_its_spacing_and_its_geometry(oblique_nifti: Path) -> No
 def test_other_files_are_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"text")
     assert get_reader(str(tmp_path / name)) is None
+
+
+def test_other_file_is_reported_in_the_dock(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def takers(paths: list[str]) -> list[SimpleNamespace]:
+        names = ["napari-medsam", *(["napari"] if paths[0].endswith(".csv") else [])]
+        return [SimpleNamespace(plugin_name=name) for name in names]
+
+    plugins = SimpleNamespace(iter_compatible_readers=takers)
+    monkeypatch.setattr(reader.PluginManager, "instance", lambda: plugins)
+    monkeypatch.setattr(reader, "current_controller", lambda: desk.controller)
+    desk.controller.show_message("before.nii.gz is damaged.", True)
+    (tmp_path / "letter.txt").write_text("Dear colleague")
+    read = get_reader(str(tmp_path / "letter.txt"))
+    assert read is not None
+    assert read(str(tmp_path / "letter.txt")) == reader.NO_LAYER
+    assert desk.view.panel.message == "letter.txt is not an image this program can read."
+    (tmp_path / "table.csv").write_text("1,2")  # napari's own reader takes it
+    assert get_reader(str(tmp_path / "table.csv")) is None
 
 
 def test_folder_without_dicom_is_refused(tmp_path: Path) -> None:

@@ -230,9 +230,9 @@ def area(viewer: Any, dock: Any) -> Qt.DockWidgetArea:
 
 
 def choose_in_menu() -> None:
-    """As Plugins > Box segmentation does."""
+    """As Plugins > Boxes does."""
     commands = get_app_model().commands
-    ids = [f"{PLUGIN}.widget", f"{PLUGIN}:Box segmentation"]  # the second: napari below 0.7
+    ids = [f"{PLUGIN}.widget", f"{PLUGIN}:Boxes"]  # the second: napari below 0.7
     commands.execute_command(next(one for one in ids if one in commands)).result()
 
 

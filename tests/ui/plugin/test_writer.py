@@ -136,7 +136,7 @@ def test_saved_by_napari_is_saved_for_the_dock(drawn: Desk, tmp_path: Path) -> N
     save(drawn, tmp_path / "l.nii.gz")
     assert not drawn.view.panel.is_dirty
     assert drawn.controller.unsaved() == []
-    assert "Saved l.nii.gz: 1 label" in drawn.view.panel.message
+    assert drawn.view.panel.message == "Saved and checked: l.nii.gz, 1 label."
     drawn.draw_on(12)
     assert drawn.view.panel.is_dirty
 
@@ -269,5 +269,5 @@ def test_format_chosen_in_naparis_dialog_is_written(
     monkeypatch.setattr(QFileDialog, "getSaveFileName", choose)
     window.viewer.window._qt_viewer._save_layers_dialog(selected=True)
     assert segments(tmp_path / "case labels.seg.nrrd") == ["Label 1"]
-    wait_for(lambda: "Saved case labels.seg.nrrd" in window.parts.message.text())
+    wait_for(lambda: "Saved and checked: case labels.seg.nrrd" in window.parts.message.text())
     window.controller.close()

@@ -15,6 +15,8 @@ from tests.ui.hands import let_pass
 from tests.ui.window import Window
 
 pytestmark = pytest.mark.gui
+LINE_EDIT_MARGIN = 3
+"""Pixels that Qt leaves free on each side of a line edit's text, with the cursor."""
 TITLE_BAR, TASK_BAR = 37, 40
 """Pixels that Windows takes of a screen's height, about."""
 
@@ -50,6 +52,19 @@ def test_window_stays_on_a_low_screen_and_save_is_scrolled_to(window: Window) ->
     let_pass(100)
     middle = save.mapTo(scroll.viewport(), save.rect().center())
     assert scroll.viewport().rect().contains(middle)
+
+
+def test_name_of_the_window_is_not_cut_off(window: Window) -> None:
+    window.open(image_layer(modality="CT"))
+    window.controller.on_window_chosen("mediastinum")
+    qt_window, holder = window.viewer.window._qt_window, window.dock.parentWidget()
+    qt_window.resizeDocks([holder], [340], Qt.Orientation.Horizontal)
+    let_pass(200)
+    edit = window.parts.own_window
+    assert edit.text() == "mediastinum"
+    needed = edit.fontMetrics().horizontalAdvance(edit.text()) + 2 * LINE_EDIT_MARGIN
+    assert edit.width() >= needed
+    window.picture("narrow-dock")
 
 
 def test_save_is_below_what_scrolls_again_where_there_is_room(window: Window) -> None:
