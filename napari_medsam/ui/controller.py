@@ -302,7 +302,7 @@ class Controller:
         try:
             self.case.choose_window(name)
         except ValueError as error:
-            self.show_message(str(error), True)
+            self.show_message(str(error), is_problem=True)
             return
         self._renew_session()
         self.show_message(f"Window {name}: slices are prepared again; existing masks stay.")
@@ -370,7 +370,7 @@ class Controller:
             return
         shown = requested_range(case) if case else None
         if case is None or segmenter is None or shown is None:
-            self.show_message(why_no_seeds(case), True, for_now=True)
+            self.show_message(why_no_seeds(case), is_problem=True, for_now=True)
             return
         may_widen = first is None and last is None and not case.has_own_range
         first = shown.first if first is None else first
@@ -378,7 +378,7 @@ class Controller:
         try:
             segmenter.propagate(targets(case), first, last, may_widen)
         except ValueError as error:
-            self.show_message(str(error), True, for_now=True)
+            self.show_message(str(error), is_problem=True, for_now=True)
 
     def cancel(self) -> None:
         """Cancel the box being dragged, or else the running job; painted masks stay."""

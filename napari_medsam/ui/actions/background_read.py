@@ -38,7 +38,7 @@ class BackgroundRead:
         def on_end(outcome: JobOutcome) -> None:
             self.progress = None
             if outcome.kind == "failed":
-                self._show_message(outcome.sentence, True)
+                self._show_message(outcome.sentence, is_problem=True)
             self._on_change()
             for result in found:
                 then(result)

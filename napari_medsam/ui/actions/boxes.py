@@ -58,18 +58,26 @@ class BoxActions:
         segmenter = self._current()
         placed = target_box(segmenter.case) if segmenter is not None else None
         if segmenter is None or placed is None:
-            self._show_message("There is no box on this slice to copy. Draw one first.", True, True)
+            self._show_message(
+                "There is no box on this slice to copy. Draw one first.",
+                is_problem=True,
+                for_now=True,
+            )
             return
         case, where = segmenter.case, placed.box.slice
         index = where.index + step
         if not 0 <= index < case.image.volume.n_slices(where.axis):
-            self._show_message("This is the last slice in this direction.", True, True)
+            self._show_message(
+                "This is the last slice in this direction.", is_problem=True, for_now=True
+            )
             return
         box = placed.box.moved_to(index)
         show_slice(self._viewer, case.layer, SliceRef(where.axis, index))
         own = [b for b in case.boxes_there() if b.label == placed.label]
         if any(b.box.slice == box.slice and b.box.touches(box) for b in own):
-            self._show_message(f"Slice {index} already has a box here.", False, True)
+            self._show_message(
+                f"Slice {index} already has a box here.", is_problem=False, for_now=True
+            )
             return
         segmenter.ask([PlacedBox(case.annotation.new_box_id(), placed.label, box)])
         case.sync()
@@ -80,7 +88,9 @@ class BoxActions:
         segmenter = self._current()
         placed = target_box(segmenter.case) if segmenter is not None else None
         if segmenter is None or placed is None:
-            self._show_message("There is no box on this slice to delete.", True, True)
+            self._show_message(
+                "There is no box on this slice to delete.", is_problem=True, for_now=True
+            )
             return
         boxes = segmenter.case.boxes
         index = next(d.index for d in boxes.drawn() if d.box_id == placed.box_id)

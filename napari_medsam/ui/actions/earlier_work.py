@@ -86,7 +86,7 @@ class EarlierWork:
                 then(earlier)
             else:
                 has_work = case.can_undo or bool(case.annotation.labels.any())
-                self._show_message(NO_OTHER if has_work else NONE, False)
+                self._show_message(NO_OTHER if has_work else NONE, is_problem=False)
 
         self.reading.start(WORDS, lambda: all_earlier(case.image), found)
 
@@ -99,11 +99,14 @@ class EarlierWork:
         def swap(found: History) -> None:
             segmenter, journal = self._segmenter(), self._journals.of(case)
             if segmenter is None or segmenter.case is not case or journal is None:
-                self._show_message("Another image is open now; nothing was resumed.", True)
+                self._show_message(
+                    "Another image is open now; nothing was resumed.", is_problem=True
+                )
                 return
             if case.pending:
                 self._show_message(
-                    "Boxes still wait for the model; resume earlier work after that.", True
+                    "Boxes still wait for the model; resume earlier work after that.",
+                    is_problem=True,
                 )
                 return
             segmenter.stop()
@@ -111,7 +114,7 @@ class EarlierWork:
                 journal.resume_archived(earlier.path, found)
                 self._on_exchange()
             except JournalError as error:
-                self._show_message(str(error), True)
+                self._show_message(str(error), is_problem=True)
             self._on_change()
 
         self.reading.start(WORDS, lambda: read_journal(earlier.path), swap)

@@ -167,7 +167,7 @@ class CaseJournal:
         except Exception:  # no journal holds what is on the screen and what follows
             self._only_look()
             found.ownership.release()
-            self._show_message(NOT_SHOWN, True)
+            self._show_message(NOT_SHOWN, is_problem=True)
             raise
         self._show_after_loading(EXCHANGED)
 
@@ -216,19 +216,21 @@ class CaseJournal:
 
         def ended(outcome: JobOutcome) -> None:
             if outcome.kind == "failed":
-                self._show_message(f"The journal cannot be used: {outcome.sentence}", True)
+                self._show_message(
+                    f"The journal cannot be used: {outcome.sentence}", is_problem=True
+                )
 
         self._jobs.start(Job(work, then, ended))
 
     def _decide(self, found: JournalLookup) -> None:
         self._found = found
         if found.problem:
-            self._show_message(found.problem, True)
+            self._show_message(found.problem, is_problem=True)
         image = self.case.image
         if not found.ownership.is_held and self._is_here(self):
             self._only_look()
             self._waiting.clear()
-            self._show_message(HERE_TWICE, True)
+            self._show_message(HERE_TWICE, is_problem=True)
         elif not found.ownership.is_held:
             self._offer(offer_to_take_over(image, found), self._on_take_over_answer)
         elif found.history is None:
@@ -256,7 +258,7 @@ class CaseJournal:
         self._show(found)
         self._only_look()
         self._waiting.clear()
-        self._show_message(ONLY_LOOKING, True)
+        self._show_message(ONLY_LOOKING, is_problem=True)
 
     def _on_taken_over(self, found: JournalLookup) -> None:
         self._found = found
@@ -291,7 +293,7 @@ class CaseJournal:
         if put_old_aside and path.exists():
             put_aside(path)
             if history is not None and history.is_worth_offering:
-                self._show_message(EARLIER_ARCHIVED, False)
+                self._show_message(EARLIER_ARCHIVED, is_problem=False)
         self._begin_writing(found)
 
     def _show(self, found: JournalLookup) -> bool:
@@ -323,7 +325,7 @@ class CaseJournal:
     def _on_lost(self) -> None:
         if self.state == "recording":
             self._only_look()
-            self._show_message(LOST, True)
+            self._show_message(LOST, is_problem=True)
 
     def _on_large(self) -> None:
         """Limit undo to what it would be after reopening: the journal stores no more."""

@@ -49,11 +49,11 @@ class Templates:
         try:
             rows = with_template(table, read_template(name), used)
         except ReadError as error:
-            self._show_message(str(error), True)
+            self._show_message(str(error), is_problem=True)
             return
         case.load_table(rows)
         self._show_message(
-            f"{name}: {len(rows)} label{'' if len(rows) == 1 else 's'} added.", False
+            f"{name}: {len(rows)} label{'' if len(rows) == 1 else 's'} added.", is_problem=False
         )
         self._on_change()
 
@@ -65,9 +65,9 @@ class Templates:
         try:
             path: Path = save_template(name, case.annotation.table)
         except (ValueError, SaveError, OSError) as error:
-            self._show_message(str(error), True)
+            self._show_message(str(error), is_problem=True)
             return
-        self._show_message(f"Template {path.stem} is saved on this computer.", False)
+        self._show_message(f"Template {path.stem} is saved on this computer.", is_problem=False)
 
 
 def fill_menu(menu: QMenu, templates: Templates, parent: QWidget) -> None:

@@ -104,7 +104,7 @@ class Measures:
         """Measure, and in the same job call `then`, which returns a message to show."""
         case = self._case()
         if case is None:
-            self._show_message("Open an image first; there is nothing to measure.", True)
+            self._show_message("Open an image first; there is nothing to measure.", is_problem=True)
             return
         labels = case.annotation.labels.copy()  # the user may draw meanwhile
         volume, table = case.image.volume, case.annotation.table
@@ -131,9 +131,9 @@ class Measures:
                 self._of, self._request = case, request
                 self.found, self.units = taken.measures, taken.units
             if outcome.kind == "failed":
-                self._show_message(outcome.sentence, True)
+                self._show_message(outcome.sentence, is_problem=True)
             for message in messages:
-                self._show_message(message, False)
+                self._show_message(message, is_problem=False)
             self.on_found()
 
         self._jobs.start(Job(work, found.append, on_end))
@@ -196,9 +196,9 @@ class Measures:
         try:
             write_csv(path, self.found, self.units)
         except (OSError, ValueError) as error:
-            self._show_message(f"{path.name} was not saved: {error}", True)
+            self._show_message(f"{path.name} was not saved: {error}", is_problem=True)
             return
-        self._show_message(f"Saved {path.name}.", False)
+        self._show_message(f"Saved {path.name}.", is_problem=False)
 
     def save_page(self, path: Path) -> None:
         """Save a page of key images of the current labels, as PNG or PDF.

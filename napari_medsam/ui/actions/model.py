@@ -151,9 +151,9 @@ class ModelActions:
         def on_end(outcome: JobOutcome) -> None:
             self.progress = None
             if found:
-                self._show_message(" ".join(found), False)
+                self._show_message(" ".join(found), is_problem=False)
             elif outcome.kind == "failed":
-                self._show_message(outcome.sentence, True)
+                self._show_message(outcome.sentence, is_problem=True)
             if any(is_better):
                 self._load(name, why)
             self._on_change()
@@ -188,7 +188,7 @@ class ModelActions:
         def ended(outcome: JobOutcome) -> None:
             self._installed(found[0].name if found else name, outcome)
             if found:
-                self._show_message(found[0].sentence, False)
+                self._show_message(found[0].sentence, is_problem=False)
 
         self._jobs.start(
             Job(lambda hand_over: hand_over(shelf.import_file(path)), found.append, ended)
@@ -202,9 +202,9 @@ class ModelActions:
     def _installed(self, name: str, outcome: JobOutcome) -> None:
         self.progress = None
         if outcome.kind == "failed":
-            self._show_message(outcome.sentence, True)
+            self._show_message(outcome.sentence, is_problem=True)
         elif outcome.kind == "cancelled":
-            self._show_message("The model was not installed.", False)
+            self._show_message("The model was not installed.", is_problem=False)
         self.choose(name)
 
     def _enter(self, state: ModelState) -> None:

@@ -79,7 +79,7 @@ class OpenCases:
             self._cases[layer] = self._make(layer)
         except ValueError as error:
             self._on_open()
-            self._show_message(str(error), True)
+            self._show_message(str(error), is_problem=True)
             return False
         layer.events.data.connect(self._on_replaced)
         return True
@@ -99,7 +99,7 @@ class OpenCases:
             self._show_message(
                 f"The pixels of {layer.name} were replaced, so a new case was started. The "
                 f"earlier labels stay as a layer.",
-                True,
+                is_problem=True,
             )
 
     def _on_removed(self, event: Any) -> None:
@@ -110,12 +110,12 @@ class OpenCases:
             self._show_message(
                 f"{layer.name} was removed, so its case was closed. Its labels stay as a layer; "
                 f"File > Save Selected Layers saves them.",
-                True,
+                is_problem=True,
             )
         elif self.current is not None and self.current[0].owns(layer):
             self._show_message(
                 f"{layer.name} was removed from the screen. Nothing is lost: N brings it back.",
-                True,
+                is_problem=True,
             )
 
     def _drop(self, layer: Image) -> None:

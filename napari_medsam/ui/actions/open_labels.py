@@ -62,7 +62,7 @@ class LabelFiles:
         """Read labels in the background and load them as one step that can be undone."""
         case = self._case()
         if case is None:
-            self._show_message("Open the image first; labels are placed on it.", True)
+            self._show_message("Open the image first; labels are placed on it.", is_problem=True)
         else:
             self._read(case, path, resample=False)
 
@@ -92,12 +92,14 @@ class LabelFiles:
             self._read(case, path, resample=True)
         else:
             self._show_message(
-                f"{path.name} was not opened: its grid differs from the image's.", False
+                f"{path.name} was not opened: its grid differs from the image's.", is_problem=False
             )
 
     def _take_over(self, case: Case, path: Path, file: LabelFile, n: int) -> None:
         if case is not self._case():
-            self._show_message(f"{path.name} was not opened: another image is open now.", True)
+            self._show_message(
+                f"{path.name} was not opened: another image is open now.", is_problem=True
+            )
             return
         answer: str | None = REPLACE
         if case.annotation.labels.any():
@@ -106,12 +108,12 @@ class LabelFiles:
                 (REPLACE, ADD),
             )
         if answer is None:
-            self._show_message(f"{path.name} was not opened.", False)
+            self._show_message(f"{path.name} was not opened.", is_problem=False)
             return
         try:
             case.load_labels(file, keep_existing=answer == ADD)
         except ValueError as error:
-            self._show_message(f"{path.name} was not opened: {error}", True)
+            self._show_message(f"{path.name} was not opened: {error}", is_problem=True)
             return
         opened = f"{path.name}: {n} label{'' if n == 1 else 's'}. Undo removes them."
         self._show_message(" ".join((opened, *file.notes)), bool(file.notes))
@@ -128,9 +130,9 @@ class LabelFiles:
             table = read_label_table(path)
             case.load_table(table)
         except (ReadError, ValueError) as error:
-            self._show_message(str(error), True)
+            self._show_message(str(error), is_problem=True)
             return
-        self._show_message(f"{path.name}: {len(table)} labels named.", False)
+        self._show_message(f"{path.name}: {len(table)} labels named.", is_problem=False)
         self._on_change()
 
     def export_table(self, path: Path) -> None:
@@ -141,9 +143,11 @@ class LabelFiles:
         try:
             write_label_table(path, case.annotation.table)
         except SaveError as error:
-            self._show_message(str(error), True)
+            self._show_message(str(error), is_problem=True)
             return
-        self._show_message(f"Saved {path.name}: {len(case.annotation.table)} labels.", False)
+        self._show_message(
+            f"Saved {path.name}: {len(case.annotation.table)} labels.", is_problem=False
+        )
 
 
 def question_about(path: Path, other: OtherGrid) -> str:

@@ -131,7 +131,7 @@ class PointTool:
         tool = self.tool
         if segmenter.session is not None and not (tool.inside if inside else tool.outside):
             self._show_message(
-                tool.why_not or "This model takes no points outside the object.", True
+                tool.why_not or "This model takes no points outside the object.", is_problem=True
             )
             return
         points = self._layer_of(segmenter.case)
@@ -208,7 +208,7 @@ class PointTool:
             prompt = self._prompt(points.clicks(where), where)
         except ValueError as error:
             points.retain(range(len(points.layer.data) - 1))
-            self._show_message(str(error), True)
+            self._show_message(str(error), is_problem=True)
             self._on_change()
             return
         self._ask(segmenter, prompt, len(points.layer.data))
@@ -250,7 +250,7 @@ class PointTool:
         def ended(outcome: JobOutcome) -> None:
             segmenter.progress = None
             if outcome.kind == "failed":
-                self._show_message(outcome.sentence, True)
+                self._show_message(outcome.sentence, is_problem=True)
             self._on_change()
             if outcome.kind == "done":
                 segmenter.run()
@@ -265,7 +265,11 @@ class PointTool:
     ) -> None:
         case, session = segmenter.case, segmenter.session
         if found.mask.is_empty or session is None:
-            self._show_message("The model found nothing at these points; add one more.", True, True)
+            self._show_message(
+                "The model found nothing at these points; add one more.",
+                is_problem=True,
+                for_now=True,
+            )
             return
         self._answer = found
         event = case.annotation.apply_box(
@@ -280,4 +284,4 @@ class PointTool:
         case.sync(event)
         segmenter.on_ready([placed.box.slice])
         quality = f"{found.mask.area:,} pixels found; predicted quality {found.mask.score:.2f}."
-        self._show_message(quality, False, True)
+        self._show_message(quality, is_problem=False, for_now=True)

@@ -78,7 +78,9 @@ class Propagator:
         """Whether a propagation is running; if so, report it. Starting another would cancel it."""
         if self.is_running:
             stop = key_of("cancel")
-            self._show_message(f"Already propagating; {stop} stops it.", False, True)
+            self._show_message(
+                f"Already propagating; {stop} stops it.", is_problem=False, for_now=True
+            )
         return self.is_running
 
     def propagate(
@@ -135,13 +137,17 @@ class Propagator:
         here = self._mask(target, index)
         if slice_range is None or here is None or here.is_empty:
             self._show_message(
-                "Propagate first; then correct a slice and continue from it.", True, True
+                "Propagate first; then correct a slice and continue from it.",
+                is_problem=True,
+                for_now=True,
             )
             return
         if self._is_locked((target,)):
             return
         if not self._run(plan_beyond(target, here, *slice_range), slice_range):
-            self._show_message("Nothing was propagated beyond this slice.", False, True)
+            self._show_message(
+                "Nothing was propagated beyond this slice.", is_problem=False, for_now=True
+            )
 
     def move_end(self, target: PropagationTarget, end: int, to: int) -> None:
         """Move an object's end from slice `end` to `to`: erase or propagate the slices between.
@@ -237,7 +243,7 @@ class Propagator:
         """Whether a label is locked; if so, show the reason."""
         why = next(filter(None, (self.case.lock_reason(target.label) for target in targets)), "")
         if why:
-            self._show_message(why, True, True)
+            self._show_message(why, is_problem=True, for_now=True)
         return bool(why)
 
     def _ended(
@@ -258,17 +264,19 @@ class Propagator:
         slices = f"{n_slices} slice" + ("" if n_slices == 1 else "s")
         kept = f"Masks on {slices} are kept" if n_slices else "No slice was done"
         if outcome.kind == "failed":
-            self._show_message(f"{outcome.sentence} {kept}.", True)
+            self._show_message(f"{outcome.sentence} {kept}.", is_problem=True)
         elif outcome.kind == "cancelled":
             undo = "; Undo removes them" if n_slices else ""
-            self._show_message(f"Stopped. {kept}{undo}.", False, True)
+            self._show_message(f"Stopped. {kept}{undo}.", is_problem=False, for_now=True)
         else:
             more = self._widen(found, slice_range) if may_widen else ""
             numbers = sorted({target.label for target in found})
             names = [label.name for label in map(self.case.named, numbers) if label is not None]
             prefix = f"{', '.join(names)}: " if numbers != [self.case.label] else ""
             left = self._uncertain_left(numbers, next(iter(found)).axis)
-            self._show_message(f"Done: {prefix}{slices}{left}.{more}", False, True)
+            self._show_message(
+                f"Done: {prefix}{slices}{left}.{more}", is_problem=False, for_now=True
+            )
         if outcome.kind == "done":
             self._on_done()
 

@@ -52,16 +52,18 @@ class ReviewActions:
             return
         case = segmenter.case
         if not case.label:
-            self._show_message("There is no label to review.", False, True)
+            self._show_message("There is no label to review.", is_problem=False, for_now=True)
             return
         order = case.reviews.status(where.axis, case.label).to_look_at
         index = next_doubtful(order, where.index)
         if index is None and segmenter.propagator.is_running:
             again = f"press {key_of('next_doubtful')} again when it has ended"
-            self._show_message(f"Still propagating; {again}.", False, True)
+            self._show_message(f"Still propagating; {again}.", is_problem=False, for_now=True)
         elif index is None:
             none = none_left(case, where.axis)
-            self._show_message(f"{name_of(case, case.label)}: {none}", False, True)
+            self._show_message(
+                f"{name_of(case, case.label)}: {none}", is_problem=False, for_now=True
+            )
         else:
             show_slice(self._viewer, case.layer, SliceRef(where.axis, index))
 
@@ -75,7 +77,9 @@ class ReviewActions:
         if where.index in before.accepted:
             case.annotation.accept(case.label, where, False)
             self._show_message(
-                f"{name_of(case, case.label)}: slice {where.index} is reopened.", False, True
+                f"{name_of(case, case.label)}: slice {where.index} is reopened.",
+                is_problem=False,
+                for_now=True,
             )
             return
         case.annotation.accept(case.label, where)
@@ -89,7 +93,7 @@ class ReviewActions:
             more = f"{left} uncertain slice{'s' if left > 1 else ''} left."
         else:
             more = none_left(case, where.axis)
-        self._show_message(f"{done}; {more}", False, True)
+        self._show_message(f"{done}; {more}", is_problem=False, for_now=True)
         if where.index in before.to_look_at and left:
             self.show_next()
 
@@ -102,7 +106,9 @@ class ReviewActions:
         boxes.draw_mode(True)
         self._viewer.layers.selection.active = boxes.layer
         then = with_key("From here", "go_on")
-        self._show_message(f"Draw a new box, or paint or erase the mask; then press {then}.", False)
+        self._show_message(
+            f"Draw a new box, or paint or erase the mask; then press {then}.", is_problem=False
+        )
 
     def continue_from_here(self) -> None:
         """Propagate again from the corrected slice on screen to the slices beyond it."""
@@ -111,7 +117,9 @@ class ReviewActions:
             return
         target = target_on(segmenter.case, where.axis, where.index)
         if target is None:
-            self._show_message("This label has no box in this view. Draw one first.", True, True)
+            self._show_message(
+                "This label has no box in this view. Draw one first.", is_problem=True, for_now=True
+            )
         else:
             segmenter.propagator.continue_from(target, where.index)
 

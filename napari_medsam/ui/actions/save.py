@@ -70,7 +70,7 @@ class SaveActions:
         why_not = self._why_not(case, path, how)
         if why_not:
             self._failed.add(case)
-            self._show_message(why_not, True)
+            self._show_message(why_not, is_problem=True)
             return
         annotation, grid = case.annotation, case.image.grid
         labels, table, last = annotation.labels.copy(), annotation.table, annotation.log[-1]
@@ -88,7 +88,7 @@ class SaveActions:
             self.progress = None
             if outcome.kind == "failed":
                 self._failed.add(case)
-                self._show_message(outcome.sentence, True)
+                self._show_message(outcome.sentence, is_problem=True)
             self._on_change()
 
         self._jobs.cancel()
@@ -129,7 +129,7 @@ class SaveActions:
         sentence, detail = saved_message(saved), saved_detail(saved)
         if not case.has_known_place:
             sentence, detail = f"{sentence} {PLACE_NOT_KNOWN}", f"{detail}\n{UNKNOWN_PLACE}"
-        self._show_message(sentence, False, detail=detail)
+        self._show_message(sentence, is_problem=False, detail=detail)
 
     def _why_not(self, case: Case, path: Path, how: SaveOptions) -> str:
         """A sentence: why files may not be written; empty if they may."""

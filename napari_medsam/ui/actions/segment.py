@@ -105,7 +105,7 @@ class Segmenter:
         whys = [self.case.lock_reason(placed.label) for placed in boxes]
         boxes = [placed for placed, why in zip(boxes, whys, strict=True) if not why]
         if any(whys):
-            self._show_message(next(filter(None, whys)), True, True)
+            self._show_message(next(filter(None, whys)), is_problem=True, for_now=True)
         if not boxes:
             return
         for placed in boxes:
@@ -170,11 +170,15 @@ class Segmenter:
         self.on_ready([placed.box.slice])
         if mask.is_empty:
             self._show_message(
-                "The model found nothing in this box; draw it a little larger.", True, True
+                "The model found nothing in this box; draw it a little larger.",
+                is_problem=True,
+                for_now=True,
             )
         else:
             self._show_message(
-                f"{mask.area:,} pixels found; predicted quality {mask.score:.2f}.", False, True
+                f"{mask.area:,} pixels found; predicted quality {mask.score:.2f}.",
+                is_problem=False,
+                for_now=True,
             )
         self.case.sync(event)
         self._on_change()
@@ -185,7 +189,7 @@ class Segmenter:
         self.progress = None
         if outcome.kind == "failed":
             self.case.pending.clear()
-            self._show_message(outcome.sentence, True)
+            self._show_message(outcome.sentence, is_problem=True)
         if outcome.kind == "done" and self.case.pending:
             self.run()
             return
@@ -247,9 +251,9 @@ class Segmenter:
     def _embedded(self, outcome: JobOutcome) -> None:
         self.progress = None
         if outcome.kind == "done":
-            self._show_message("All slices of this view are ready.", False)
+            self._show_message("All slices of this view are ready.", is_problem=False)
         elif outcome.kind == "failed":
-            self._show_message(outcome.sentence, True)
+            self._show_message(outcome.sentence, is_problem=True)
         if outcome.kind == "done":
             self.run()
         self._on_change()

@@ -66,7 +66,7 @@ def _layers_or_report(path: Path) -> list[LayerData]:
     except ReadError as error:
         if controller is None:
             raise
-        controller.show_message(str(error), True)
+        controller.show_message(str(error), is_problem=True)
         return []
 
 

@@ -282,7 +282,7 @@ class Case:
             return
         number = label.number
         if why := self.lock_reason(number):
-            self._listener.show_message(why, True, for_now=True)
+            self._listener.show_message(why, is_problem=True, for_now=True)
             return
         for box_id in [i for i, b in self.pending.items() if b.label == number]:
             del self.pending[box_id]
@@ -308,7 +308,9 @@ class Case:
             numbers = {*old[held].tolist(), *new[held].tolist()}
             self._put_back(tuple(i[held] for i in indices))
             self._listener.show_message(
-                next(filter(None, map(self.lock_reason, sorted(numbers)))), True, for_now=True
+                next(filter(None, map(self.lock_reason, sorted(numbers)))),
+                is_problem=True,
+                for_now=True,
             )
         self._listener.on_painted(self)
 
