@@ -28,7 +28,7 @@ from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
 from napari_medsam.engine.inference.embedding_disk_cache import DiskCache
 from napari_medsam.engine.propagation.between_keyframes import Keyframe
 from napari_medsam.engine.propagation.keyframes import interpolate
-from napari_medsam.engine.propagation.seeds import Seed, seed_from_3d_box
+from napari_medsam.engine.propagation.propagation_seeds import Seed, seed_from_3d_box
 from napari_medsam.engine.session import Session
 from napari_medsam.measure.metrics import dice, surface_dice
 from napari_medsam.models.loading import open_model

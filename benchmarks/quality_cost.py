@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable
 
 from napari_medsam.engine.data.masks import SliceMask
-from napari_medsam.engine.propagation.seeds import Seed
+from napari_medsam.engine.propagation.propagation_seeds import Seed
 from napari_medsam.engine.session import Session
 
 

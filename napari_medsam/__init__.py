@@ -11,7 +11,7 @@ from typing import Any
 __version__ = "0.2.0"
 
 _PLACES = {
-    "Seed": "engine.propagation.seeds",
+    "Seed": "engine.propagation.propagation_seeds",
     "Session": "engine.session",
     "SliceRef": "engine.data.prompts",
     "box_prompt": "engine.data.prompts",

@@ -12,7 +12,7 @@ from napari_medsam.batch.challenge import predict as prediction
 from napari_medsam.batch.challenge.evaluate import CaseScore
 from napari_medsam.batch.challenge.predict import CaseOutcome
 from napari_medsam.batch.cohort import run as cohort
-from napari_medsam.batch.cohort.record import CaseRecord
+from napari_medsam.batch.cohort.case_record import CaseRecord
 
 
 def predict(

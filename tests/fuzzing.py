@@ -45,8 +45,8 @@ from napari_medsam.models.checkpoints.read import read_checkpoint, write_safeten
 from napari_medsam.models.published_graphs import graph_files
 from napari_medsam.models.specs import catalogue
 from napari_medsam.models.specs.errors import CheckpointError, StoreError
-from napari_medsam.models.store import record_file
-from napari_medsam.models.store.record_file import ModelRecord
+from napari_medsam.models.store import model_record
+from napari_medsam.models.store.model_record import ModelRecord
 from tests.engine.annotations import SHAPE, brush, mask_of, place
 from tests.journal.tiny_journal import Kept, head
 from tests.models.checkpoint_files import pickle_dict, pickle_int, pickle_tensor, write_torch_zip
@@ -160,13 +160,13 @@ def _record_file() -> bytes:
     record = ModelRecord(
         "mine", "Mine", model.name, files, model.contract, ("CT",), "keys", "a.zip"
     )
-    return json.dumps({"version": record_file.VERSION, **asdict(record)}, indent=1).encode()
+    return json.dumps({"version": model_record.VERSION, **asdict(record)}, indent=1).encode()
 
 
 def _record(data: bytes, folder: Path) -> None:
     place = folder / "mine"
     place.mkdir(exist_ok=True)
-    found = record_file.read_model_record(_written(place, record_file.FILE_NAME, data).parent)
+    found = model_record.read_model_record(_written(place, model_record.FILE_NAME, data).parent)
     assert found is not None
     assert not any(".." in Path(name).parts for name in found.files)
 

@@ -21,7 +21,7 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Show where the cache is and how much it holds."""
-    from napari_medsam.headless.embedding_store import disk_cache
+    from napari_medsam.headless.disk_cache_settings import disk_cache
 
     disk = disk_cache()
     found = {
@@ -44,7 +44,7 @@ def info(
 @app.command("clear")
 def clear() -> None:
     """Delete everything in the cache; it fills again with use."""
-    from napari_medsam.headless.embedding_store import disk_cache
+    from napari_medsam.headless.disk_cache_settings import disk_cache
 
     disk = disk_cache()
     typer.echo(f"{disk.folder}: {megabytes(disk.clear())} freed")
@@ -65,7 +65,7 @@ def set_preferences(
 ) -> None:
     """Set the cache's maximum size and how embeddings are stored."""
     from napari_medsam.cli.errors import usage
-    from napari_medsam.headless.embedding_store import (
+    from napari_medsam.headless.disk_cache_settings import (
         cache_preferences,
         disk_precision,
         set_cache_preferences,

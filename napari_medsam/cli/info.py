@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from napari_medsam.formats.common.description import Description
+    from napari_medsam.formats.common.image_description import Description
 
 
 def info(

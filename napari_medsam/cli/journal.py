@@ -26,8 +26,8 @@ AS_JSON = typer.Option("--json", help="Print one JSON object.")
 @app.command("list")
 def list_journals(as_json: Annotated[bool, AS_JSON] = False) -> None:
     """List the journals, the latest first."""
-    from napari_medsam.journal.archive import journals
     from napari_medsam.journal.export import iso
+    from napari_medsam.journal.journal_files import journals
     from napari_medsam.journal.location import journal_folder
 
     folder, found = journal_folder(), journals()
@@ -47,8 +47,8 @@ def list_journals(as_json: Annotated[bool, AS_JSON] = False) -> None:
 @app.command("info")
 def info(journal: Annotated[str, WHICH], as_json: Annotated[bool, AS_JSON] = False) -> None:
     """Show a journal's image size, steps, labels and models."""
-    from napari_medsam.journal.archive import describe_journals, find_journal
     from napari_medsam.journal.export import iso
+    from napari_medsam.journal.journal_files import describe_journals, find_journal
 
     found = describe_journals(find_journal(journal))
     found |= {name: iso(when) for name in ("first", "last") if (when := _seconds(found[name]))}
@@ -80,9 +80,9 @@ def export(
 
     It has each prompt, the model that answered it, and what it changed.
     """
-    from napari_medsam.journal.archive import find_journal
     from napari_medsam.journal.database import JournalDatabase
     from napari_medsam.journal.export import journal_as_json
+    from napari_medsam.journal.journal_files import find_journal
     from napari_medsam.storage.atomic_write import write_text
 
     with usage("--output"):
@@ -106,7 +106,7 @@ def prune(
     ] = 90.0,
 ) -> None:
     """Delete old journals, except those that a window has open."""
-    from napari_medsam.journal.archive import prune_journals
+    from napari_medsam.journal.journal_files import prune_journals
 
     deleted = prune_journals(days)
     freed = megabytes(sum(entry.n_bytes for entry in deleted))

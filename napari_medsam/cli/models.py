@@ -153,7 +153,7 @@ def import_model(
     """
     from napari_medsam.models import import_model as imports
     from napari_medsam.models.specs import catalogue
-    from napari_medsam.models.store.record_file import checked_name
+    from napari_medsam.models.store.model_record import checked_name
 
     for option, read in (("PATH", path), ("--decoder", decoder)):
         with usage(option):

@@ -51,8 +51,8 @@ def replay(
     only.
     """
     from napari_medsam.formats.images.read import read_image
-    from napari_medsam.journal.archive import find_journal
     from napari_medsam.journal.history import history_in_words, read_journal
+    from napari_medsam.journal.journal_files import find_journal
     from napari_medsam.journal.replay import write_history
 
     if prompts and image is None:

@@ -204,7 +204,7 @@ def segment(
     from napari_medsam.formats.labels.read import read_label_file, read_labels
     from napari_medsam.headless.clicked_objects import place_clicks
     from napari_medsam.headless.continued_labels import complete, place_starts, without_what_follows
-    from napari_medsam.headless.embedding_store import lasting_cache
+    from napari_medsam.headless.disk_cache_settings import lasting_cache
     from napari_medsam.headless.report import run_report as report_of
     from napari_medsam.headless.report import write_report
     from napari_medsam.headless.run import Request, label_table, place_boxes

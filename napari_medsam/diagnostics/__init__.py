@@ -17,7 +17,7 @@ from napari_medsam.diagnostics import (
     versions,
     weights,
 )
-from napari_medsam.diagnostics.check import Check, State, are_ok
+from napari_medsam.diagnostics.check_result import Check, State, are_ok
 from napari_medsam.models.specs.catalogue import DEFAULT
 
 __all__ = ["Check", "State", "examine"]

@@ -24,7 +24,7 @@ from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
 from napari_medsam.engine.inference.embedding_disk_cache import DiskCache
 from napari_medsam.engine.inference.model_coordinates import Frame
 from napari_medsam.engine.inference.predictor import PromptableModel
-from napari_medsam.engine.propagation.seeds import Seed
+from napari_medsam.engine.propagation.propagation_seeds import Seed
 from napari_medsam.engine.session import Session
 from napari_medsam.models.specs.errors import Cancelled
 from napari_medsam.storage.temporary_folder import temporary_folder

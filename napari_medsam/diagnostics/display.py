@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from napari_medsam.diagnostics import display_probe
-from napari_medsam.diagnostics.check import Check
+from napari_medsam.diagnostics.check_result import Check
 from napari_medsam.storage.processes import no_window
 
 _TIMEOUT_SECONDS = 60

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from napari_medsam.diagnostics.check import Check, State, first_line
-from napari_medsam.headless.embedding_store import cache_folder, disk_cache
+from napari_medsam.diagnostics.check_result import Check, State, first_line
+from napari_medsam.headless.disk_cache_settings import cache_folder, disk_cache
 from napari_medsam.storage.paths import can_write
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import sqlite3
 
-from napari_medsam.diagnostics.check import Check
-from napari_medsam.journal.archive import ArchiveEntry, journals
+from napari_medsam.diagnostics.check_result import Check
 from napari_medsam.journal.database import JournalDatabase
 from napari_medsam.journal.errors import JournalError
+from napari_medsam.journal.journal_files import ArchiveEntry, journals
 from napari_medsam.journal.location import journal_folder
 
 MOST_OPENED = 50

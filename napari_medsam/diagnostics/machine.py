@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from napari_medsam import __version__
-from napari_medsam.diagnostics.check import Check, first_line
+from napari_medsam.diagnostics.check_result import Check, first_line
 from napari_medsam.engine.inference.embedding_cache import free_memory
 from napari_medsam.offline_kit.tested_versions import PYTHONS
 from napari_medsam.storage.paths import can_write

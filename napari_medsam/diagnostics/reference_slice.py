@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.diagnostics.check import Check, first_line
+from napari_medsam.diagnostics.check_result import Check, first_line
 from napari_medsam.models.specs.catalogue import DEFAULT
 
 TEST_BOX = (60.0, 70.0, 180.0, 190.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from napari_medsam.diagnostics.check import Check
+from napari_medsam.diagnostics.check_result import Check
 from napari_medsam.offline_kit import tested_versions
 
 MOST_NAMED = 5

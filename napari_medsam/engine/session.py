@@ -23,7 +23,6 @@ from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
 from napari_medsam.engine.inference.multi_view import closer_views, decode_in_views, higher_scoring
 from napari_medsam.engine.inference.point_prompts import PointAnswer, mask_logits
 from napari_medsam.engine.inference.predictor import Predictor, PromptableModel
-from napari_medsam.engine.propagation.authors_rules import with_original_range
 from napari_medsam.engine.propagation.between_keyframes import (
     KeyframeGap,
     Keyframes,
@@ -31,7 +30,8 @@ from napari_medsam.engine.propagation.between_keyframes import (
 )
 from napari_medsam.engine.propagation.box3d import best_start, repair_track
 from napari_medsam.engine.propagation.next_box import THOROUGH
-from napari_medsam.engine.propagation.seeds import Seed, slice_order
+from napari_medsam.engine.propagation.original_script_rules import with_original_range
+from napari_medsam.engine.propagation.propagation_seeds import Seed, slice_order
 from napari_medsam.engine.propagation.trackers import (
     AdaptiveTrackers,
     Found,

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from napari_medsam.engine.data.masks import SliceMask, tight_patch
 from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef
 from napari_medsam.engine.data.volume import AXES, Axis, plane_index
-from napari_medsam.engine.propagation.seeds import Seed, seed_from_3d_box
+from napari_medsam.engine.propagation.propagation_seeds import Seed, seed_from_3d_box
 from napari_medsam.engine.propagation.trackers import Found
 from napari_medsam.engine.session import Session
 

@@ -13,7 +13,7 @@ import numpy as np
 from napari_medsam.engine.annotation.events import PlacedBox
 from napari_medsam.engine.data.intensity_window import preset_window
 from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef, box_prompt
-from napari_medsam.engine.propagation.seeds import Seed
+from napari_medsam.engine.propagation.propagation_seeds import Seed
 from napari_medsam.headless.run import Request, Result
 from napari_medsam.headless.synthetic_case import Phantom
 from napari_medsam.measure.metrics import dice

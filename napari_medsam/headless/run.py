@@ -23,7 +23,7 @@ from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
 from napari_medsam.engine.inference.predictor import PromptableModel
 from napari_medsam.engine.propagation.between_keyframes import Keyframe
 from napari_medsam.engine.propagation.keyframes import interpolate
-from napari_medsam.engine.propagation.seeds import Seed
+from napari_medsam.engine.propagation.propagation_seeds import Seed
 from napari_medsam.engine.propagation.slice_ranges import objects, seeds_over
 from napari_medsam.engine.session import Session
 from napari_medsam.engine.three_view_vote import n_view_masks

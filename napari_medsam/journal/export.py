@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from napari_medsam.engine.annotation.events import Event, PlacedBox
-from napari_medsam.engine.annotation.patch import Patch
+from napari_medsam.engine.annotation.label_patch import Patch
 from napari_medsam.engine.data.labels import Label
 from napari_medsam.engine.data.masks import SliceMask
 from napari_medsam.engine.data.prompts import PointPrompt

@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from napari_medsam.formats.common.image_file import ImageFile
-from napari_medsam.journal.archive import DAMAGED, exchange, put_aside
 from napari_medsam.journal.database import JournalDatabase
 from napari_medsam.journal.errors import JournalError
 from napari_medsam.journal.history import History, read_history
 from napari_medsam.journal.image_header import ImageHeader, image_header_of
+from napari_medsam.journal.journal_files import DAMAGED, exchange, put_aside
 from napari_medsam.journal.location import journal_path
 from napari_medsam.journal.ownership import Ownership
-from napari_medsam.journal.recover_set_aside import recover_journals
+from napari_medsam.journal.recover_damaged import recover_journals
 
 NOT_OPENED = (
     "Earlier work on this image is kept but could not be opened now; the menu \u22ef brings it back"

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from napari_medsam.engine.annotation.annotation import Annotation
 from napari_medsam.engine.annotation.events import BoxSlice, Event, Origin, PlacedBox
+from napari_medsam.engine.annotation.label_patch import Patch
 from napari_medsam.engine.annotation.label_volume import LabelVolume
-from napari_medsam.engine.annotation.patch import Patch
 from napari_medsam.engine.annotation.provenance import place_of
 from napari_medsam.engine.annotation.review import painted, trusted
 from napari_medsam.engine.data.masks import SliceMask

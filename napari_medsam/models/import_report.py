@@ -5,7 +5,7 @@ from __future__ import annotations
 from napari_medsam.input_contract import InputContract
 from napari_medsam.models.runtime import self_test
 from napari_medsam.models.specs.catalogue import spec as catalogue_spec
-from napari_medsam.models.store.record_file import ModelRecord
+from napari_medsam.models.store.model_record import ModelRecord
 
 
 def import_report(record: ModelRecord) -> list[str]:

@@ -4,7 +4,7 @@
 settings for plugins only since version 0.9, these cannot store a table of keys, and the models and
 the cache also work without napari. If napari has settings for plugins, its Preferences show and
 change the values stored here (`ui.widgets.napari_preferences`). The precision and the cache size on
-disk are in separate files (`models.runtime.precision_choice`, `headless.embedding_store`).
+disk are in separate files (`models.runtime.precision_choice`, `headless.disk_cache_settings`).
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
 from napari_medsam.engine.inference.predictor import PromptableModel
 from napari_medsam.engine.session import Session
 from napari_medsam.formats.common.default_window import why_this_window
-from napari_medsam.headless.embedding_store import (
+from napari_medsam.headless.disk_cache_settings import (
     cache_preferences,
     cache_size,
     memory_for_embeddings,

@@ -19,7 +19,7 @@ from PIL import Image
 from typer.main import get_command
 
 from napari_medsam.cli import app, main
-from napari_medsam.headless.embedding_store import CachePreferences, cache_preferences
+from napari_medsam.headless.disk_cache_settings import CachePreferences, cache_preferences
 from napari_medsam.models.runtime import precision_choice
 from napari_medsam.models.runtime.device import ComputeMode
 from napari_medsam.models.specs.catalogue import CATALOGUE, spec
@@ -260,7 +260,7 @@ def test_labels_that_are_there_stay_and_a_new_name_gets_a_number_of_its_own(
     assert not (saved[:, :, 3] == 2).any(), "the slice was label 1's"
 
 
-def test_from_a_slice_that_was_put_right_the_others_are_found_anew(case: Path, tiny: TinyMedSam):
+def test_from_a_slice_that_was_corrected_the_others_are_found_again(case: Path, tiny: TinyMedSam):
     there = existing(case, {1: 1, 2: 1, 4: 1, 5: 2})
     there[:, :, 4] = 0
     there[20:24, 20:24, 4] = 1  # a drift, far from the block

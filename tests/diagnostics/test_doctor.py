@@ -22,7 +22,7 @@ from napari_medsam.diagnostics import (
 from napari_medsam.formats.common import optional_libraries
 from napari_medsam.journal.location import journal_folder
 from napari_medsam.models.specs.catalogue import LITE_MEDSAM
-from napari_medsam.models.store.record_file import ModelRecord
+from napari_medsam.models.store.model_record import ModelRecord
 from tests.cli.test_commands import in_a_process
 
 

@@ -108,7 +108,7 @@ def test_fastest_safe_way_is_remembered(machine: dict[ComputeMode, TinyMedSam]):
     assert len(told) == 2
 
 
-def test_unsafe_way_is_passed_over(machine: dict[ComputeMode, TinyMedSam]):
+def test_unsafe_way_is_skipped(machine: dict[ComputeMode, TinyMedSam]):
     machine[ComputeMode("GPU", "f16")] = Rounded(identity="gpu", bite=6)
     assert remember_precision("tiny") == BF16
     assert precision_choice.recall("tiny:1") == BF16

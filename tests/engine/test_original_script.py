@@ -13,7 +13,7 @@ import pytest
 
 from napari_medsam.engine.data.prompts import SliceRef, box_prompt
 from napari_medsam.engine.data.volume import Volume
-from napari_medsam.engine.propagation.seeds import seed_from_3d_box
+from napari_medsam.engine.propagation.propagation_seeds import seed_from_3d_box
 from napari_medsam.engine.session import Session
 
 pytestmark = [pytest.mark.weights, pytest.mark.shared]

@@ -10,7 +10,7 @@ from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef, box_prompt
 from napari_medsam.engine.data.volume import Volume
 from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
 from napari_medsam.engine.propagation.keyframes import interpolate
-from napari_medsam.engine.propagation.seeds import Seed
+from napari_medsam.engine.propagation.propagation_seeds import Seed
 from napari_medsam.engine.session import Session
 
 SHAPE = (12, 64, 64)

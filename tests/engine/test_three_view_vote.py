@@ -8,7 +8,7 @@ import pytest
 from napari_medsam.engine.data.intensity_window import Window
 from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef
 from napari_medsam.engine.data.volume import Axis, Volume
-from napari_medsam.engine.propagation.seeds import Seed
+from napari_medsam.engine.propagation.propagation_seeds import Seed
 from napari_medsam.engine.session import Session
 from napari_medsam.engine.three_view_vote import majority, n_view_masks, segmented_along, vote
 from tests.tiny_model import TinyMedSam

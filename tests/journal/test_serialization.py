@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from napari_medsam.engine.annotation.annotation import Annotation
 from napari_medsam.engine.annotation.events import Event, Origin
-from napari_medsam.engine.annotation.patch import Patch
+from napari_medsam.engine.annotation.label_patch import Patch
 from napari_medsam.engine.data.labels import Label
 from napari_medsam.engine.data.stored_types import StoredArray
 from napari_medsam.formats.common.coded_terms import CodedLabel

@@ -117,7 +117,7 @@ def test_work_goes_on_after_the_fold_as_without_it(first, then, later):
         the_same(plain, folded)
 
 
-def test_moved_box_takes_back_its_own_mask_alone():
+def test_moved_box_takes_back_only_its_own_mask():
     annotation = begun()
     boxes = [place(annotation, mask_of(x, 3, x + 5, 9, z)) for x, z in ((2, 1), (10, 1), (2, 4))]
     folded = after_the_fold(annotation)
@@ -155,7 +155,7 @@ def test_new_box_is_no_box_whose_masks_are_still_there():
     assert after_the_fold(annotation).new_box_id() > placed.box_id
 
 
-def test_undo_of_a_stroke_after_the_fold_takes_the_stroke_alone():
+def test_undo_of_a_stroke_after_the_fold_takes_only_the_stroke():
     annotation = begun()
     place(annotation, mask_of(2, 3, 7, 9, 1))
     folded = after_the_fold(annotation)

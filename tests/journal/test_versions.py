@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from napari_medsam.diagnostics.journals import journal
-from napari_medsam.journal.archive import journals, put_aside_as_damaged, put_aside_of
 from napari_medsam.journal.background_writer import JournalWriter
 from napari_medsam.journal.database import JournalDatabase, JournalRow
 from napari_medsam.journal.history import read_history, read_journal
+from napari_medsam.journal.journal_files import journals, put_aside_as_damaged, put_aside_of
 from napari_medsam.journal.location import journal_path
 from napari_medsam.journal.lookup import JournalLookup, look_up
 from napari_medsam.journal.ownership import Ownership
@@ -171,7 +171,7 @@ def test_one_that_is_damaged_is_put_aside_on_windows_too(
     assert len(put_aside_as_damaged(FINGERPRINT)) == 1
 
 
-def test_one_under_the_name_of_another_image_is_left_alone() -> None:
+def test_one_under_the_name_of_another_image_is_left_unchanged() -> None:
     image = image_file(np.ones((2, 3, 4)))
     aside = lay(PUT_ASIDE, f"{image.volume.fingerprint}.x.damaged.journal")
     other = look_up(image)

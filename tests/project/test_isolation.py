@@ -19,7 +19,7 @@ import json
 from napari.settings import get_settings
 from napari_medsam.headless import embedding_store
 from napari_medsam.storage import settings
-from napari_medsam.formats.labels.templates import template_folder
+from napari_medsam.formats.labels.label_templates import template_folder
 from napari_medsam.journal.location import journal_folder
 from napari_medsam.ui.widgets.napari_preferences import NapariPreferences, _agreed_file
 

@@ -35,7 +35,7 @@ SYSTEM_NAMES = {
 
 ALLOWED = {
     # Into a folder that no other process uses, or that is later moved into place as a whole.
-    ("formats/pictures/coco.py", "write"): "the temporary file of write_labels",
+    ("formats/raster/coco.py", "write"): "the temporary file of write_labels",
     ("offline_kit/build.py", "write"): "a kit's files; SHA256SUMS shows that it is complete",
     ("models/store/store.py", "write"): "into .incoming, moved into place by move_into_place",
     ("models/checkpoints/read.py", "write"): "into .incoming, moved into place by move_into_place",

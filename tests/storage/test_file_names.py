@@ -68,7 +68,7 @@ def test_common_name_is_no_problem(name: str) -> None:
     assert without_problem(name) == name
 
 
-def test_long_path_is_explained_on_windows_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_path_is_explained_only_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     path = Path("/") / "/".join(["x" * 50] * 6) / "labels.nii.gz"
     assert not is_too_long(path)
     monkeypatch.setattr(file_names, "is_windows", lambda: True)

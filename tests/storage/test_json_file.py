@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from napari_medsam.headless import embedding_store
+from napari_medsam.headless import disk_cache_settings
 from napari_medsam.models.runtime import precision_choice
 from napari_medsam.models.specs.errors import StoreError
-from napari_medsam.models.store import record_file
+from napari_medsam.models.store import model_record
 from napari_medsam.storage.json_file import MOST_BYTES, read_json
 
 DEEP = b"[" * 100_000
@@ -33,7 +33,9 @@ def test_file_that_is_none_is_a_value_error(tmp_path: Path, content: bytes, word
         ("ways.json", lambda: precision_choice.precision_preference() == "f32"),
         (
             "preferences.json",
-            lambda: embedding_store.cache_preferences() == embedding_store.CachePreferences(),
+            lambda: (
+                disk_cache_settings.cache_preferences() == disk_cache_settings.CachePreferences()
+            ),
         ),
     ],
 )
@@ -55,4 +57,4 @@ def test_record_that_is_none_says_what_to_do(content: bytes, tmp_path: Path) -> 
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "model.json").write_bytes(content)
     with pytest.raises(StoreError, match="import the model again"):
-        record_file.read_model_record(tmp_path / "mine")
+        model_record.read_model_record(tmp_path / "mine")

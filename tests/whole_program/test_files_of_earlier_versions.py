@@ -27,14 +27,14 @@ from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
 from napari_medsam.engine.inference.embedding_disk_cache import DiskCache, DiskPrecision
 from napari_medsam.engine.inference.model_coordinates import Frame
 from napari_medsam.engine.inference.predictor import Predictor
-from napari_medsam.headless.embedding_store import CachePreferences, cache_preferences
+from napari_medsam.headless.disk_cache_settings import CachePreferences, cache_preferences
 from napari_medsam.input_contract import InputContract
 from napari_medsam.models.loading import _own_rules
 from napari_medsam.models.runtime import precision_choice
 from napari_medsam.models.runtime.device import ComputeMode
 from napari_medsam.models.specs.catalogue import CATALOGUE, spec
 from napari_medsam.models.specs.errors import StoreError
-from napari_medsam.models.store.record_file import FILE_NAME, read_model_record
+from napari_medsam.models.store.model_record import FILE_NAME, read_model_record
 from napari_medsam.storage.settings import settings
 from tests.tiny_model import TinyMedSam, tiny_contract
 

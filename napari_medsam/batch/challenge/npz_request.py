@@ -17,7 +17,7 @@ from napari_medsam.engine.data.intensity_window import preset_window
 from napari_medsam.engine.data.labels import Label
 from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef, box_prompt
 from napari_medsam.engine.data.volume import Volume
-from napari_medsam.engine.propagation.seeds import Seed, seed_from_3d_box
+from napari_medsam.engine.propagation.propagation_seeds import Seed, seed_from_3d_box
 from napari_medsam.formats.challenge_npz.arrays import read_npz
 from napari_medsam.formats.challenge_npz.boxes_and_labels import read_npz_boxes
 from napari_medsam.formats.common.errors import ReadError

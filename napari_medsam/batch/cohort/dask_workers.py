@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from napari_medsam.batch.cohort.case_record import CaseRecord, failure
 from napari_medsam.batch.cohort.local_workers import Work
-from napari_medsam.batch.cohort.record import CaseRecord, failure
 from napari_medsam.batch.cohort.task import Task
 
 WAIT_SECONDS = 15

@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import cast
 
-from napari_medsam.batch.cohort.record import CaseRecord, failure
+from napari_medsam.batch.cohort.case_record import CaseRecord, failure
 from napari_medsam.batch.cohort.task import Task
 from napari_medsam.formats.common.errors import one_line
 

@@ -8,7 +8,7 @@ from napari_medsam.batch.cohort.case_table import CohortCase, CohortRow
 from napari_medsam.engine.annotation.events import PlacedBox
 from napari_medsam.engine.data.intensity_window import parse_window
 from napari_medsam.engine.data.volume import Volume
-from napari_medsam.engine.propagation.seeds import Seed
+from napari_medsam.engine.propagation.propagation_seeds import Seed
 from napari_medsam.engine.propagation.slice_ranges import seeds_over
 from napari_medsam.formats.common.default_window import requested_window
 from napari_medsam.formats.images.read import read_image

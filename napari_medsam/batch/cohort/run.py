@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from napari_medsam.batch.cohort.case_record import CaseRecord, failure, read_record
 from napari_medsam.batch.cohort.case_table import read_table
 from napari_medsam.batch.cohort.dask_workers import run_on_dask
 from napari_medsam.batch.cohort.local_workers import Work, run_local
-from napari_medsam.batch.cohort.record import CaseRecord, failure, read_record
 from napari_medsam.batch.cohort.summary import write_summary
 from napari_medsam.batch.cohort.task import Task
 from napari_medsam.batch.cohort.worker import run_task

@@ -10,7 +10,7 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from napari_medsam.batch.cohort.record import CaseRecord, LabelRecord
+from napari_medsam.batch.cohort.case_record import CaseRecord, LabelRecord
 from napari_medsam.storage.atomic_write import replacing
 
 COLUMNS = (

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from functools import lru_cache
 
-from napari_medsam.batch.cohort.record import (
+from napari_medsam.batch.cohort.case_record import (
     CaseRecord,
     failure,
     read_record,

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from napari_medsam.engine.annotation.edit import Edit
 from napari_medsam.engine.annotation.events import Event, LabelSlice, Origin, PlacedBox, Step
+from napari_medsam.engine.annotation.label_patch import Change, Labels, Patch, patch_between
 from napari_medsam.engine.annotation.label_volume import LabelVolume
-from napari_medsam.engine.annotation.patch import Change, Labels, Patch, patch_between
 from napari_medsam.engine.annotation.undo_log import UndoLog
 from napari_medsam.engine.data.labels import (
     MOST_LABELS,

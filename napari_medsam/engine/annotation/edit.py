@@ -15,8 +15,8 @@ from napari_medsam.engine.annotation.events import (
     PlacedBox,
     PropagationRecord,
 )
+from napari_medsam.engine.annotation.label_patch import Labels, Origins, Patch
 from napari_medsam.engine.annotation.label_volume import LabelVolume
-from napari_medsam.engine.annotation.patch import Labels, Origins, Patch
 from napari_medsam.engine.annotation.provenance import event_of, last_at, painted_for
 from napari_medsam.engine.data.masks import SliceMask, parts_touching
 from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Literal
 
-from napari_medsam.engine.annotation.packed_events import (
+from napari_medsam.engine.annotation.compressed_events import (
     pack_confidences,
     pack_label_slices,
     pack_masks,
     pack_patches,
 )
-from napari_medsam.engine.annotation.patch import Change
+from napari_medsam.engine.annotation.label_patch import Change
 from napari_medsam.engine.data.labels import Label
 from napari_medsam.engine.data.masks import SliceMask
 from napari_medsam.engine.data.prompts import BoxPrompt, PointPrompt

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.annotation.patch import Change, Labels, Origins, Patch, record_patch
+from napari_medsam.engine.annotation.label_patch import Change, Labels, Origins, Patch, record_patch
 from napari_medsam.engine.data.prompts import SliceRef
 from napari_medsam.engine.data.volume import plane_index
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from napari_medsam.engine.annotation.events import BoxSlice, Event, PlacedBox
-from napari_medsam.engine.annotation.patch import Patch
+from napari_medsam.engine.annotation.label_patch import Patch
 
 
 def place_of(placed: PlacedBox) -> BoxSlice:

@@ -14,7 +14,7 @@ import numpy as np
 
 from napari_medsam.engine.annotation.annotation import Annotation
 from napari_medsam.engine.annotation.events import Event, LabelSlice
-from napari_medsam.engine.annotation.patch import Patch
+from napari_medsam.engine.annotation.label_patch import Patch
 from napari_medsam.engine.data.confidence import DOUBTFUL, slice_confidences
 from napari_medsam.engine.data.masks import SliceMask
 from napari_medsam.engine.data.volume import AXES, Axis

@@ -15,7 +15,7 @@ from itertools import pairwise
 from napari_medsam.engine.data.masks import SliceMask, overlap
 from napari_medsam.engine.data.prompts import BoxPrompt
 from napari_medsam.engine.propagation.box3d import Masks, smoothest
-from napari_medsam.engine.propagation.seeds import Seed
+from napari_medsam.engine.propagation.propagation_seeds import Seed
 
 DISAGREEMENT = 0.7
 """Dice of two neighbouring slices below which the gap between two keyframes is repaired."""

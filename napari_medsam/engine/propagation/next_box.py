@@ -2,7 +2,7 @@
 
 By our rules, if the running box gives an uncertain mask, candidate boxes around the previous mask
 are decoded too, and the mask with the most evidence is taken. The rules of the models' authors are
-in `engine.propagation.authors_rules`.
+in `engine.propagation.original_script_rules`.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from napari_medsam.engine.data.prompts import BoxPrompt
 from napari_medsam.engine.data.volume import Axis
 from napari_medsam.engine.propagation.between_keyframes import Keyframe
 from napari_medsam.engine.propagation.keyframes import are_one_object, interpolate, span_of
-from napari_medsam.engine.propagation.seeds import Seed
+from napari_medsam.engine.propagation.propagation_seeds import Seed
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from napari_medsam.engine.annotation.events import PlacedBox
 from napari_medsam.engine.data.masks import SliceMask
 from napari_medsam.engine.data.volume import Volume
 from napari_medsam.engine.propagation.keyframes import are_one_object
-from napari_medsam.engine.propagation.seeds import Seed
+from napari_medsam.engine.propagation.propagation_seeds import Seed
 
 
 def seeds_over(

@@ -17,7 +17,7 @@ from napari_medsam.engine.inference.crops import following_crop
 from napari_medsam.engine.inference.embedding import Embedding
 from napari_medsam.engine.inference.multi_view import decode_closest, decode_on_crops
 from napari_medsam.engine.inference.predictor import Predictor
-from napari_medsam.engine.propagation import authors_rules
+from napari_medsam.engine.propagation import original_script_rules
 from napari_medsam.engine.propagation.end_detection import EndDetector
 from napari_medsam.engine.propagation.next_box import (
     EQUAL_AND_GROWN,
@@ -28,7 +28,7 @@ from napari_medsam.engine.propagation.next_box import (
     most_alike,
     running_box,
 )
-from napari_medsam.engine.propagation.seeds import Seed
+from napari_medsam.engine.propagation.propagation_seeds import Seed
 from napari_medsam.input_contract import OriginalRules
 
 Found = tuple[int, SliceMask]
@@ -160,7 +160,7 @@ class AdaptiveTrackers:
 
 
 class OriginalRulesTrackers:
-    """The authors' rules (`engine.propagation.authors_rules`): objects end only with the range."""
+    """The authors' rules (`original_script_rules`): objects end only with the range."""
 
     def __init__(self, predictor: Predictor, seeds: Sequence[Seed], rules: OriginalRules) -> None:
         self._predictor = predictor
@@ -191,4 +191,6 @@ class OriginalRulesTrackers:
         if index == seed.start:
             return whole.frame.boxes([seed.box], truncate=True)
         modality = self._predictor.volume.modality
-        return authors_rules.next_box(self._last[n], seed, whole.frame, self._rules, modality)
+        return original_script_rules.next_box(
+            self._last[n], seed, whole.frame, self._rules, modality
+        )

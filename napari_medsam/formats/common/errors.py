@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_medsam.formats.common.description import Description
+    from napari_medsam.formats.common.image_description import Description
     from napari_medsam.storage.errors import FileInUse
 
 

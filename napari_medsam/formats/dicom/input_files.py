@@ -12,8 +12,8 @@ from pathlib import Path
 from napari_medsam.formats.common.errors import ReadError
 from napari_medsam.formats.common.limits import size_text
 from napari_medsam.formats.common.optional_libraries import has
+from napari_medsam.formats.dicom.file_validity import could_be_dicom, has_mark, is_directory_name
 from napari_medsam.formats.dicom.multi_frame import UNREADABLE, quiet_pydicom, read_dataset
-from napari_medsam.formats.dicom.validity import could_be_dicom, has_mark, is_directory_name
 from napari_medsam.storage.archives import (
     ArchiveDamaged,
     ArchiveTooLarge,

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_medsam.formats.common.captured_output import library_warnings
 from napari_medsam.formats.common.errors import DAMAGE, ReadError
-from napari_medsam.formats.common.library_output import library_warnings
 from napari_medsam.formats.common.optional_libraries import has, optional
-from napari_medsam.formats.dicom.mosaic import mosaic_slices, untiled
+from napari_medsam.formats.dicom.siemens_mosaic import mosaic_slices, untiled
 from napari_medsam.formats.dicom.slice_header import SliceHeader, header_window, unit
 from napari_medsam.modality import DICOM_MODALITIES
 

@@ -11,10 +11,15 @@ from numpy.typing import NDArray
 
 from napari_medsam.formats.common.errors import ReadError
 from napari_medsam.formats.common.limits import DEFLATE_LIMIT, require_data
+from napari_medsam.formats.dicom.file_validity import (
+    BIG_ENDIAN,
+    DEFLATED,
+    IMPLICIT,
+    transfer_syntax,
+)
 from napari_medsam.formats.dicom.multi_frame import SEGMENTATION, stored_frames
 from napari_medsam.formats.dicom.pydicom_pixels import decoded_by_pydicom
 from napari_medsam.formats.dicom.slice_header import SliceHeader, quiet_gdcm
-from napari_medsam.formats.dicom.validity import BIG_ENDIAN, DEFLATED, IMPLICIT, transfer_syntax
 
 EXPLICIT = b"1.2.840.10008.1.2.1"
 AS_STORED = frozenset((b"", IMPLICIT, EXPLICIT, BIG_ENDIAN))

@@ -13,19 +13,19 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from napari_medsam.formats.common.colour import to_uint8_rgb
-from napari_medsam.formats.common.description import Description
 from napari_medsam.formats.common.errors import ReadError, SeveralFrames, SeveralSeries
+from napari_medsam.formats.common.grey_or_rgb import to_uint8_rgb
 from napari_medsam.formats.common.grid import SourceGrid
+from napari_medsam.formats.common.image_description import Description
 from napari_medsam.formats.common.image_file import ImageFile, to_volume
 from napari_medsam.formats.common.limits import require_memory
 from napari_medsam.formats.common.thumbnail import thumbnail
+from napari_medsam.formats.dicom.file_validity import is_dicom, is_whole
 from napari_medsam.formats.dicom.input_files import files_of, is_directory, unpacked_dicom
 from napari_medsam.formats.dicom.multi_frame import SEGMENTATION
 from napari_medsam.formats.dicom.pixels import decoded, require_pixels, slice_pixels, stacked
 from napari_medsam.formats.dicom.series import Stack, find_stacks, slices_in, stacks_of
 from napari_medsam.formats.dicom.suv import suv_factor
-from napari_medsam.formats.dicom.validity import is_dicom, is_whole
 
 RTSTRUCT = b"1.2.840.10008.5.1.4.1.1.481.3"
 

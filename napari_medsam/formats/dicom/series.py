@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam.formats.common.grid import Geometry
+from napari_medsam.formats.dicom.file_validity import is_dicom, is_whole
 from napari_medsam.formats.dicom.multi_frame import frames_of
 from napari_medsam.formats.dicom.slice_header import SliceHeader, read_header
 from napari_medsam.formats.dicom.slice_spacing import SAID, even_places, even_runs, missing_notes
-from napari_medsam.formats.dicom.validity import is_dicom, is_whole
 
 TILT_PIXELS = 0.1
 """Sideways drift over a whole stack, in pixels, from which on it is a gantry tilt."""

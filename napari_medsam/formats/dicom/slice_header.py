@@ -15,8 +15,8 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from napari_medsam.formats.common.library_output import quiet_stderr
-from napari_medsam.formats.dicom.validity import transfer_syntax
+from napari_medsam.formats.common.captured_output import quiet_stderr
+from napari_medsam.formats.dicom.file_validity import transfer_syntax
 from napari_medsam.modality import DICOM_MODALITIES
 
 NOISY = frozenset((b"1.2.840.10008.1.2.4.51", b"1.2.840.10008.1.2.4.53", b"1.2.840.10008.1.2.4.55"))

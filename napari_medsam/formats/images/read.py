@@ -15,15 +15,15 @@ import numpy as np
 
 from napari_medsam.formats.challenge_npz.arrays import read_npz
 from napari_medsam.formats.common.ct_detection import recognize_ct
-from napari_medsam.formats.common.description import Description
 from napari_medsam.formats.common.errors import ReadError, SeveralFrames, UnknownFormat
 from napari_medsam.formats.common.grid import Kind, Triple
+from napari_medsam.formats.common.image_description import Description
 from napari_medsam.formats.common.image_file import ImageFile
+from napari_medsam.formats.dicom.file_validity import is_dicom
 from napari_medsam.formats.dicom.read import describe_dicom, read_dicom
-from napari_medsam.formats.dicom.validity import is_dicom
 from napari_medsam.formats.itk.read import read_itk
 from napari_medsam.formats.nifti.read import read_nifti
-from napari_medsam.formats.pictures.read import MAGIC, read_picture
+from napari_medsam.formats.raster.read import MAGIC, read_picture
 
 SUFFIXES: dict[str, Kind] = {
     ".nii": "nifti",

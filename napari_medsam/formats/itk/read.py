@@ -14,8 +14,8 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from napari_medsam.formats.common.colour import to_uint8_rgb
 from napari_medsam.formats.common.errors import ReadError, SeveralFrames, reason
+from napari_medsam.formats.common.grey_or_rgb import to_uint8_rgb
 from napari_medsam.formats.common.grid import Geometry, SourceGrid
 from napari_medsam.formats.common.image_file import ImageFile, to_volume
 from napari_medsam.formats.common.limits import require_data, require_memory

@@ -15,17 +15,17 @@ from napari_medsam.formats.common.grid import Geometry, SourceGrid
 from napari_medsam.formats.common.label_file import LabelFile
 from napari_medsam.formats.common.label_table import description_beside, read_label_table
 from napari_medsam.formats.common.optional_libraries import has, optional
+from napari_medsam.formats.dicom.file_validity import is_dicom
 from napari_medsam.formats.dicom.multi_frame import SEGMENTATION, quiet_pydicom, read_dataset
 from napari_medsam.formats.dicom.rtstruct_read import RTSTRUCT
 from napari_medsam.formats.dicom.seg_grid import grid_of_segmentation
 from napari_medsam.formats.dicom.seg_read import read_segmentation
-from napari_medsam.formats.dicom.validity import is_dicom
 from napari_medsam.formats.images.read import kind_of, read_image, suffix_of
 from napari_medsam.formats.itk import seg_nrrd
 from napari_medsam.formats.itk.read import open_itk, unreadable
 from napari_medsam.formats.labels import label_formats
 from napari_medsam.formats.labels.resample import resampled
-from napari_medsam.formats.pictures.read import read_picture
+from napari_medsam.formats.raster.read import read_picture
 
 LEAST_VOXELS = 10_000
 """Smaller files than this are not judged by their values."""

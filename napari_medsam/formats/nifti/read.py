@@ -19,11 +19,11 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
-from napari_medsam.formats.common.colour import plain_type
+from napari_medsam.formats.common.captured_output import library_warnings
 from napari_medsam.formats.common.errors import DAMAGE, ReadError, SeveralFrames, reason
+from napari_medsam.formats.common.grey_or_rgb import plain_type
 from napari_medsam.formats.common.grid import SourceGrid, geometry_from_affine
 from napari_medsam.formats.common.image_file import ImageFile, to_volume
-from napari_medsam.formats.common.library_output import library_warnings
 from napari_medsam.formats.common.limits import DEFLATE_LIMIT, require_data, require_memory
 from napari_medsam.formats.nifti.header_geometry import geometry_of
 

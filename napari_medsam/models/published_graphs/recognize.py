@@ -33,7 +33,8 @@ from napari_medsam.models.published_graphs.signatures import (
     is_prompt_encoder,
 )
 from napari_medsam.models.specs.catalogue import DAFT_MODALITIES
-from napari_medsam.models.specs.contracts import (
+from napari_medsam.models.specs.errors import GraphError
+from napari_medsam.models.specs.input_contracts import (
     DAFT,
     EFFICIENT_SAM,
     EFFICIENT_VIT_SAM,
@@ -47,7 +48,6 @@ from napari_medsam.models.specs.contracts import (
     SAM_MED2D,
     UNIT_BOXES,
 )
-from napari_medsam.models.specs.errors import GraphError
 
 
 @dataclass(frozen=True)

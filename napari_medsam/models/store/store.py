@@ -24,8 +24,8 @@ from pathlib import Path
 from napari_medsam.models.specs import catalogue
 from napari_medsam.models.specs.errors import NotInstalled, StoreError
 from napari_medsam.models.specs.model_spec import ModelSpec, PageSource, UrlSource, WheelSource
-from napari_medsam.models.store import record_file
-from napari_medsam.models.store.record_file import ModelRecord
+from napari_medsam.models.store import model_record as record_file
+from napari_medsam.models.store.model_record import ModelRecord
 from napari_medsam.storage.atomic_write import move_into_place, remove_file, to_disk
 from napari_medsam.storage.hashing import file_sha256
 from napari_medsam.storage.locking import locked

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam.formats.common.image_file import ImageFile
-from napari_medsam.journal.archive import put_aside_of
 from napari_medsam.journal.errors import JournalError
 from napari_medsam.journal.history import History, history_in_words, read_journal
+from napari_medsam.journal.journal_files import put_aside_of
 from napari_medsam.ui.actions.background_read import BackgroundRead
 from napari_medsam.ui.actions.journal import Journals
 from napari_medsam.ui.actions.segment import Segmenter

@@ -19,11 +19,11 @@ from typing import Literal
 from qtpy.QtCore import QObject, Qt, Signal
 
 from napari_medsam.engine.annotation.events import Step
-from napari_medsam.journal.archive import exchange, put_aside
 from napari_medsam.journal.background_writer import JournalWriter
 from napari_medsam.journal.database import JournalDatabase, JournalRow
 from napari_medsam.journal.errors import JournalError
 from napari_medsam.journal.history import History
+from napari_medsam.journal.journal_files import exchange, put_aside
 from napari_medsam.journal.location import journal_path
 from napari_medsam.journal.lookup import JournalLookup, look_up, take_over_journal
 from napari_medsam.ui.actions.interrupted_propagation import (

@@ -10,7 +10,7 @@ from qtpy.QtGui import QAction
 from qtpy.QtWidgets import QInputDialog, QMenu, QWidget
 
 from napari_medsam.formats.common.errors import ReadError, SaveError
-from napari_medsam.formats.labels.templates import (
+from napari_medsam.formats.labels.label_templates import (
     read_template,
     save_template,
     template_names,

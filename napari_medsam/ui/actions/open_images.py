@@ -14,9 +14,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.formats.common.description import Description
 from napari_medsam.formats.common.errors import SeveralFrames, SeveralSeries
 from napari_medsam.formats.common.grid import Triple
+from napari_medsam.formats.common.image_description import Description
 from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.formats.common.thumbnail import thumbnail
 from napari_medsam.formats.images.read import kind_of, read_image

@@ -25,7 +25,7 @@ from napari_medsam.engine.propagation.plan import (
     plan_span,
     plan_targets,
 )
-from napari_medsam.engine.propagation.seeds import Seed
+from napari_medsam.engine.propagation.propagation_seeds import Seed
 from napari_medsam.engine.session import Session
 from napari_medsam.ui.actions.propagation_targets import target_for
 from napari_medsam.ui.actions.slices_left import name_of

@@ -10,7 +10,7 @@ from weakref import WeakSet
 from napari_medsam.engine.annotation.events import Event
 from napari_medsam.formats.common.errors import SaveError
 from napari_medsam.formats.images.read import without_suffix
-from napari_medsam.formats.labels.export_formats import proposed_suffix
+from napari_medsam.formats.labels.formats_for_image import proposed_suffix
 from napari_medsam.formats.labels.per_label import label_paths, write_label_files
 from napari_medsam.formats.labels.write import Saved, write_labels
 from napari_medsam.storage.file_names import without_problem

@@ -14,11 +14,11 @@ from typing import Any
 from npe2 import PluginManager
 
 from napari_medsam.formats.common.errors import ReadError
-from napari_medsam.formats.dicom.validity import could_be_dicom, is_dicom
+from napari_medsam.formats.dicom.file_validity import could_be_dicom, is_dicom
 from napari_medsam.formats.images.read import SUFFIXES, suffix_of
 from napari_medsam.formats.labels.label_formats import COCO
 from napari_medsam.formats.labels.read import is_label_file, read_labels_without_image
-from napari_medsam.formats.pictures.coco import is_coco
+from napari_medsam.formats.raster.coco import is_coco
 from napari_medsam.ui.actions.open_images import NothingChosen, open_images
 from napari_medsam.ui.layers.image_layer import LayerData, image_layer_data, labels_layer_data
 from napari_medsam.ui.plugin.current_dock import PLUGIN, current_controller

@@ -14,7 +14,7 @@ from superqt.utils import qthrottled
 
 from napari_medsam.formats.images.read import without_suffix
 from napari_medsam.formats.labels.per_label import label_paths
-from napari_medsam.headless.embedding_store import cache_preferences_file, lasting_cache
+from napari_medsam.headless.disk_cache_settings import cache_preferences_file, lasting_cache
 from napari_medsam.storage.settings import set_settings, settings, settings_file
 from napari_medsam.ui.actions.earlier_work import EarlierEntry
 from napari_medsam.ui.actions.label_templates import fill_menu

@@ -28,7 +28,7 @@ from superqt.utils import signals_blocked
 from napari_medsam.engine.data.volume import Axis
 from napari_medsam.ui.state.dock_state import PRECISIONS, VIEW_NAMES, DockState
 from napari_medsam.ui.state.shortcuts import with_key
-from napari_medsam.ui.widgets.basics import (
+from napari_medsam.ui.widgets.common_widgets import (
     ProgressRow,
     RangeRow,
     button,

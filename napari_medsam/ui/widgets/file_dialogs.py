@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.images.read import SUFFIXES, suffix_of
-from napari_medsam.formats.labels.export_formats import export_formats_for, with_export_suffix
+from napari_medsam.formats.labels.formats_for_image import export_formats_for, with_export_suffix
 from napari_medsam.formats.labels.label_formats import BY_SUFFIX
 
 LABEL_FILES = " ".join(f"*{suffix}" for suffix in dict.fromkeys((*SUFFIXES, *BY_SUFFIX)))

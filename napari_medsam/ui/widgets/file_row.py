@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QMenu, QToolButton, QWidget
 
 from napari_medsam.ui.state.dock_state import DockState
 from napari_medsam.ui.state.shortcuts import with_key
-from napari_medsam.ui.widgets.basics import button, side_by_side
+from napari_medsam.ui.widgets.common_widgets import button, side_by_side
 
 
 class FileRow(QWidget):

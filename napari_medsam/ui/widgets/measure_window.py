@@ -26,7 +26,7 @@ from napari_medsam.formats.images.read import without_suffix
 from napari_medsam.measure.table import Units, as_row
 from napari_medsam.ui.actions.measures import MeasureRequest, Measures
 from napari_medsam.ui.state.dock_state import VIEW_NAMES
-from napari_medsam.ui.widgets.basics import button, side_by_side, small_print
+from napari_medsam.ui.widgets.common_widgets import button, side_by_side, small_print
 
 HEADINGS = {
     "name": "Name", "ml": "ml", "voxels": "Voxels", "long": "Long", "short": "Short",

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QVBoxLayout, QWidget
 from superqt.utils import signals_blocked
 
 from napari_medsam.ui.state.dock_state import ModelState
-from napari_medsam.ui.widgets.basics import button, sentence, side_by_side
+from napari_medsam.ui.widgets.common_widgets import button, sentence, side_by_side
 
 WEIGHTS_FILTER = "Models (*.whl *.pth *.pt *.ckpt *.safetensors *.xml *.onnx *.zip);;All files (*)"
 _FILE, _FOLDER = "import a file", "import a folder"

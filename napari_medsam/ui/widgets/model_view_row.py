@@ -9,11 +9,15 @@ from qtpy.QtGui import QColor, QImage, QPainter, QPen, QPixmap
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef
-from napari_medsam.engine.inference.model_view import Corners, box_in_model_view, model_view
+from napari_medsam.engine.inference.model_input_picture import (
+    Corners,
+    box_in_model_view,
+    model_view,
+)
 from napari_medsam.engine.session import Session
 from napari_medsam.ui.actions.boxes import target_box
 from napari_medsam.ui.state.case import Case
-from napari_medsam.ui.widgets.basics import button, small_print
+from napari_medsam.ui.widgets.common_widgets import button, small_print
 
 SIDE = 192
 """Side of the picture in screen pixels; inputs of 256 and of 1024 are both reduced to it."""

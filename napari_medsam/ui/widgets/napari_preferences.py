@@ -20,7 +20,7 @@ from typing import Any
 
 import napari.settings
 
-from napari_medsam.headless import embedding_store
+from napari_medsam.headless import disk_cache_settings
 from napari_medsam.storage import settings
 from napari_medsam.storage.json_file import read_object, write_json
 from napari_medsam.ui.state import preferred_reader
@@ -64,13 +64,13 @@ def _data_of(words: Mapping[Any, str], word: str) -> Any:
 
 
 def _store_disk_size(megabytes: int) -> None:
-    chosen = embedding_store.cache_preferences()
-    embedding_store.set_cache_preferences(chosen._replace(max_bytes=megabytes * MB))
+    chosen = disk_cache_settings.cache_preferences()
+    disk_cache_settings.set_cache_preferences(chosen._replace(max_bytes=megabytes * MB))
 
 
 def _store_precision(word: str) -> None:
-    chosen = embedding_store.cache_preferences()
-    embedding_store.set_cache_preferences(chosen._replace(precision=_data_of(DISK, word)))
+    chosen = disk_cache_settings.cache_preferences()
+    disk_cache_settings.set_cache_preferences(chosen._replace(precision=_data_of(DISK, word)))
 
 
 TWINS: tuple[LinkedSetting, ...] = (
@@ -79,13 +79,13 @@ TWINS: tuple[LinkedSetting, ...] = (
     LinkedSetting(
         "computer",
         "disk_mb",
-        lambda: embedding_store.cache_preferences().max_bytes // MB,
+        lambda: disk_cache_settings.cache_preferences().max_bytes // MB,
         _store_disk_size,
     ),
     LinkedSetting(
         "computer",
         "disk_precision",
-        lambda: DISK[embedding_store.cache_preferences().precision],
+        lambda: DISK[disk_cache_settings.cache_preferences().precision],
         _store_precision,
     ),
     LinkedSetting(

@@ -23,9 +23,9 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_medsam.formats.common.description import Description
 from napari_medsam.formats.common.errors import ReadError
 from napari_medsam.formats.common.grid import Triple
+from napari_medsam.formats.common.image_description import Description
 from napari_medsam.formats.common.thumbnail import SIDE
 from napari_medsam.ui.actions.open_images import (
     Chooser,
@@ -33,7 +33,7 @@ from napari_medsam.ui.actions.open_images import (
     VolumeChoice,
     series_description,
 )
-from napari_medsam.ui.widgets.basics import sentence
+from napari_medsam.ui.widgets.common_widgets import sentence
 from napari_medsam.ui.widgets.picture_list import LINE, PictureList, pixmap
 
 PREVIEW = 2 * SIDE

@@ -22,12 +22,12 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_medsam.headless import embedding_store
+from napari_medsam.headless import disk_cache_settings
 from napari_medsam.models.runtime.precision_choice import PrecisionPreference
 from napari_medsam.storage import settings
 from napari_medsam.ui.state import preferred_reader, shortcuts
 from napari_medsam.ui.state.dock_state import PRECISIONS
-from napari_medsam.ui.widgets.basics import sentence, small_print
+from napari_medsam.ui.widgets.common_widgets import sentence, small_print
 
 IDLE: dict[settings.IdleWork, str] = {
     "mains": "On mains power only",
@@ -43,7 +43,7 @@ class PreferencesChosen:
     """The settings when the dialog was opened."""
 
     settings: settings.Settings
-    cache: embedding_store.CachePreferences
+    cache: disk_cache_settings.CachePreferences
 
 
 class PreferencesDialog(QDialog):
@@ -56,7 +56,7 @@ class PreferencesDialog(QDialog):
         super().__init__(parent)
         self._precision = precision
         self.setWindowTitle("Preferences of the box segmentation")
-        self._now = PreferencesChosen(settings.settings(), embedding_store.cache_preferences())
+        self._now = PreferencesChosen(settings.settings(), disk_cache_settings.cache_preferences())
         self.why_not = sentence()
         self.tabs = QTabWidget()
         self.tabs.addTab(self._build_computer(), "Computer")
@@ -154,11 +154,11 @@ class PreferencesDialog(QDialog):
         settings.set_settings(**{k: v for k, v in wanted.items() if v != getattr(before, k)})
         if self.opens.isChecked() != (self._now.settings.opens_files == "yes"):
             preferred_reader.answer_preferred_reader(self.opens.isChecked())
-        chosen = embedding_store.CachePreferences(
+        chosen = disk_cache_settings.CachePreferences(
             self.disk.value() * 10**6, self.disk_precision.currentData()
         )
         if chosen != self._now.cache:
-            embedding_store.set_cache_preferences(chosen)
+            disk_cache_settings.set_cache_preferences(chosen)
 
 
 def _spin(value: int, least: int, most: int, unit: str, least_means: str = "") -> QSpinBox:

@@ -7,7 +7,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_medsam.ui.state.dock_state import DockState, PointToolState
 from napari_medsam.ui.state.shortcuts import key_of, with_key
-from napari_medsam.ui.widgets.basics import button, sentence, side_by_side
+from napari_medsam.ui.widgets.common_widgets import button, sentence, side_by_side
 
 
 class BoxRow(QWidget):

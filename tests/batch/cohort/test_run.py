@@ -14,7 +14,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from napari_medsam.batch.cohort import record as records
+from napari_medsam.batch.cohort import case_record as records
 from napari_medsam.batch.cohort.run import run_cohort
 from napari_medsam.cli import main
 from tests.batch.cohort import tiny_work

@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from napari_medsam.batch.cohort.record import CaseRecord, read_record
+from napari_medsam.batch.cohort.case_record import CaseRecord, read_record
 from napari_medsam.batch.cohort.task import Task
 from napari_medsam.batch.cohort.worker import run_attempt
 from tests.tiny_model import TinyMedSam

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from napari_medsam.engine.annotation.annotation import Annotation
 from napari_medsam.engine.annotation.events import Event, PlacedBox
-from napari_medsam.engine.annotation.patch import Patch
+from napari_medsam.engine.annotation.label_patch import Patch
 from napari_medsam.engine.data.labels import Label
 from napari_medsam.engine.data.prompts import SliceRef
 from tests.engine.annotations import SHAPE, brush, mask_of, place
@@ -234,7 +234,7 @@ def test_propagating_again_leaves_what_came_where_its_own_was_cleared(annotation
     assert (annotation.labels[1, 4:8, 4:8] == 1).all()
 
 
-def test_propagating_from_another_box_leaves_the_first_alone(annotation):
+def test_propagating_from_another_box_leaves_the_first_unchanged(annotation):
     """Two kidneys, one label."""
     propagate(annotation, [mask_of(3, 4, 8, 9, z) for z in range(4)], key=1)
     propagate(annotation, [mask_of(10, 10, 12, 12, z) for z in range(4)], key=2)

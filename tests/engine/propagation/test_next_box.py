@@ -14,7 +14,7 @@ from napari_medsam.engine.propagation.next_box import (
     most_alike,
     running_box,
 )
-from napari_medsam.engine.propagation.seeds import Seed, seed_from_3d_box, slice_order
+from napari_medsam.engine.propagation.propagation_seeds import Seed, seed_from_3d_box, slice_order
 
 SHAPE = (512, 512)
 

@@ -78,7 +78,7 @@ class TestZip:
         np.testing.assert_array_equal(read_image(tmp_path / "bad.zip").volume.voxels, VOLUME)
         assert set(tmp_path.rglob("*")) == before
 
-    def test_links_are_passed_over(self, tmp_path: Path) -> None:
+    def test_links_are_skipped(self, tmp_path: Path) -> None:
         write_series(tmp_path / "ct", VOLUME)
         path = zipped(tmp_path / "ct", tmp_path / "ct.zip")
         link = zipfile.ZipInfo("study/link.dcm")

@@ -9,7 +9,7 @@ import pytest
 
 from napari_medsam.formats.common import optional_libraries
 from napari_medsam.formats.common.errors import ReadError, SeveralFrames
-from napari_medsam.formats.dicom.mosaic import untiled
+from napari_medsam.formats.dicom.siemens_mosaic import untiled
 from napari_medsam.formats.images.read import read_image
 from napari_medsam.formats.labels.write import read_label_file
 

@@ -46,7 +46,7 @@ def test_unsound_header_is_refused_by_name(good: Path, old: bytes, new: bytes) -
         read_image(changed(good, old, new))
 
 
-def test_fields_of_other_programs_are_passed_over(good: Path) -> None:
+def test_fields_of_other_programs_are_skipped(good: Path) -> None:
     extra = b"".join(b"Seq_Frame%04d_Status = OK and well\n" % n for n in range(500))
     image = read_image(changed(good, b"Offset", extra + b"Offset"))
     assert image.volume.voxels.max() == 59

@@ -292,7 +292,7 @@ def test_labels_open_in_another_program_are_named_and_unchanged(
 
 
 @pytest.mark.parametrize("name", ["aux.nii.gz", "a:b.nii.gz"])
-def test_name_that_windows_does_not_take_is_refused_there_alone(
+def test_name_that_windows_does_not_take_is_refused_only_there(
     tmp_path: Path, grid: SourceGrid, labels: np.ndarray, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     write_labels(tmp_path / name, labels, grid)

@@ -109,7 +109,7 @@ class TestLabelTable:
         write_label_table(tmp_path / "plain.csv", table[:1])
         assert read_label_table(tmp_path / "plain.csv") == table[:1]
 
-    def test_columns_and_states_of_another_version_are_passed_over(self, tmp_path: Path) -> None:
+    def test_columns_and_states_of_another_version_are_skipped(self, tmp_path: Path) -> None:
         (tmp_path / "later.csv").write_text(
             "number,name,red,green,blue,reader,state\n2,liver,255,0,0,somebody,approved\n"
         )

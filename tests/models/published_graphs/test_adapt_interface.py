@@ -241,7 +241,7 @@ def test_folder_of_daft_gives_each_of_its_models(tmp_path: Path) -> None:
 # -- odd names and places ------------------------------------------------------------------------
 
 
-def test_quantized_copies_are_passed_over_for_the_exact_graphs(tmp_path: Path) -> None:
+def test_quantized_copies_are_skipped_for_the_exact_graphs(tmp_path: Path) -> None:
     folder = pair(tmp_path / "e2", ".onnx", encoder("hwc", 512), unit_box_decoder(512))
     for kind in ("optimized", "quantized"):
         (folder / f"encoder.{kind}.onnx").write_bytes(b"of another runtime")
@@ -343,7 +343,7 @@ def test_encoder_without_its_decoder_does_not_cost_the_others(tmp_path: Path) ->
     assert any("US_image_encoder.xml" in sentence for sentence in skipped)
 
 
-def test_one_file_of_a_folder_brings_its_own_model_alone(tmp_path: Path) -> None:
+def test_one_file_of_a_folder_brings_only_its_own_model(tmp_path: Path) -> None:
     folder = daft(tmp_path / "openvinomodels", ("3D", "US"))
     for name in ("US_image_encoder.xml", "US_mask_decoder.bin"):
         taken = import_model.import_path(folder / name)

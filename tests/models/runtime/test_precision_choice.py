@@ -23,7 +23,7 @@ def test_auto_is_exact_until_it_was_measured():
     assert precision_choice.compute_mode_for("auto", "net:1") == EXACT
 
 
-def test_auto_is_what_was_measured_for_this_model_alone():
+def test_auto_is_what_was_measured_for_this_model_only():
     precision_choice.remember("net:1", BF16, "twice as fast")
     assert precision_choice.compute_mode_for("auto", "net:1") == BF16
     assert precision_choice.compute_mode_for("auto", "net:2") == EXACT

@@ -59,7 +59,7 @@ def slow_model(n_layers: int = 60) -> SamModel:
 # -- numbers -------------------------------------------------------------------------------------
 
 
-def test_second_embedding_leaves_the_first_alone(model: SamModel) -> None:
+def test_second_embedding_leaves_the_first_unchanged(model: SamModel) -> None:
     one, two = images(2)
     first = model.encode(one)
     before = first.copy()
@@ -68,7 +68,7 @@ def test_second_embedding_leaves_the_first_alone(model: SamModel) -> None:
     assert not np.shares_memory(first, second)
 
 
-def test_second_masks_leave_the_first_alone(model: SamModel) -> None:
+def test_second_masks_leave_the_first_unchanged(model: SamModel) -> None:
     embedding = model.encode(images(1)[0])
     first = model.decode(embedding, [[1, 2, 20, 20]])
     before = first.logits.copy()

@@ -39,7 +39,7 @@ LITE = spec("litemedsam")
         ("3DBox_CTA_1.npz", ""),
     ],
 )
-def test_modality_is_read_from_challenge_names_alone(name: str, modality: str) -> None:
+def test_modality_is_read_from_challenge_names_only(name: str, modality: str) -> None:
     assert challenge_modality(name) == modality
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from napari_medsam.models.store.pip_download import _bytes_in
 
 
-def test_folders_that_vanish_while_they_are_counted_are_passed_over(tmp_path: Path) -> None:
+def test_folders_that_vanish_while_they_are_counted_are_skipped(tmp_path: Path) -> None:
     (tmp_path / "kept").write_bytes(bytes(100))
     has_ended = threading.Event()
 

@@ -98,7 +98,7 @@ def test_installing_again_fetches_nothing(
     assert install_model(model) == path
 
 
-def test_damaged_weights_are_installed_anew(model: ModelSpec) -> None:
+def test_damaged_weights_are_installed_again(model: ModelSpec) -> None:
     path = install_model(model)
     path.write_bytes(b"x" + WEIGHTS[1:])
     assert install_model(model).read_bytes() == WEIGHTS

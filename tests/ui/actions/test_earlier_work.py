@@ -16,8 +16,8 @@ from qtpy.QtTest import QTest
 from napari_medsam.engine.annotation.events import PlacedBox
 from napari_medsam.engine.annotation.fixed_masks import mask_there
 from napari_medsam.engine.data.prompts import SliceRef
-from napari_medsam.journal.archive import journals, put_aside_of
 from napari_medsam.journal.history import read_journal
+from napari_medsam.journal.journal_files import journals, put_aside_of
 from napari_medsam.journal.location import journal_path
 from napari_medsam.ui.actions.earlier_work import NO_OTHER, NONE, EarlierEntry
 from napari_medsam.ui.state.case import Case
@@ -223,7 +223,7 @@ def test_an_edit_for_whose_end_there_was_no_memory_stays_with_its_work(anew: Des
     assert labelled(anew) == [14, 15]
 
 
-def test_one_that_is_gone_meanwhile_is_not_made_anew(
+def test_one_that_is_gone_meanwhile_is_not_made_again(
     anew: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (one,) = found_by(anew)
@@ -278,7 +278,7 @@ def test_a_damaged_one_is_left_out(anew: Desk) -> None:
     assert labelled(anew) == [14]
 
 
-def test_another_image_opened_meanwhile_is_left_alone(anew: Desk) -> None:
+def test_another_image_opened_meanwhile_is_left_unchanged(anew: Desk) -> None:
     anew.controller.journals.close()
     slow = make_desk(HeldJobs)
     slow.lanes[1].release()

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_medsam.journal.archive import journals
 from napari_medsam.journal.background_writer import JournalWriter
 from napari_medsam.journal.database import JournalDatabase
 from napari_medsam.journal.history import read_history
+from napari_medsam.journal.journal_files import journals
 from napari_medsam.journal.location import journal_path
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.resume_offers import ONLY_LOOK, RESUME, START_NEW, TAKE_OVER

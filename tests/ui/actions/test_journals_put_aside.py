@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_medsam.journal.archive import journals
+from napari_medsam.journal.journal_files import journals
 from napari_medsam.journal.location import journal_path
 from napari_medsam.ui.state.resume_offers import OTHERS_RECOVERED, RECOVERED, RESUME, START_NEW
 from tests.journal.versions import FINGERPRINT, PUT_ASIDE, assert_all_is_here, lay

@@ -15,9 +15,9 @@ import tifffile
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
-from napari_medsam.formats.common.description import Description
 from napari_medsam.formats.common.errors import SeveralFrames
 from napari_medsam.formats.common.grid import Triple
+from napari_medsam.formats.common.image_description import Description
 from napari_medsam.ui.actions.open_images import (
     NothingChosen,
     VolumeChoice,

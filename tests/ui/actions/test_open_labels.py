@@ -78,7 +78,7 @@ def test_another_grid_is_asked_about_and_resampled(desk: Desk, tmp_path: Path) -
     assert desk.view.panel.is_problem
 
 
-def test_another_grid_is_left_alone_unless_asked_for(desk: Desk, tmp_path: Path) -> None:
+def test_another_grid_is_left_unchanged_unless_asked_for(desk: Desk, tmp_path: Path) -> None:
     desk.controller.label_files.open(finer(tmp_path / "fine.nii.gz"))
     assert not desk.labels.any()
     assert "was not opened" in desk.view.panel.message

@@ -15,7 +15,7 @@ from napari_medsam.engine.data.volume import Volume
 from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
 from napari_medsam.engine.inference.embedding_disk_cache import DiskCache
 from napari_medsam.engine.session import Session
-from napari_medsam.headless.embedding_store import cache_folder
+from napari_medsam.headless.disk_cache_settings import cache_folder
 from napari_medsam.ui.actions import prefetch as prefetch_module
 from napari_medsam.ui.actions.prefetch import Prefetcher, machine_is_free
 from napari_medsam.ui.state.jobs import Job, Jobs

@@ -168,7 +168,7 @@ def test_going_on_before_any_propagation_says_what_to_do(desk: Desk) -> None:
     assert "Propagate first" in desk.view.panel.message
 
 
-def test_run_from_a_slice_leaves_another_label_alone(desk: Desk) -> None:
+def test_run_from_a_slice_leaves_another_label_unchanged(desk: Desk) -> None:
     desk.draw_on(10)
     desk.controller.propagate(6, 15)
     layer = desk.controller.case.labels.layer

@@ -78,7 +78,7 @@ def test_pasted_copy_counts_as_a_new_box() -> None:
     assert [drawn.box_id for drawn in boxes.drawn()] == [4, 0]
 
 
-def test_box_in_the_mouses_hand_is_left_alone() -> None:
+def test_box_in_the_mouses_hand_is_left_unchanged() -> None:
     boxes = BoxesLayer(image_layer(), lambda: None, lambda function: function())
     boxes.layer.add([rectangle((5, 2, 3), (5, 2.1, 3.1))], shape_type="rectangle", gui=True)
     boxes.show([])

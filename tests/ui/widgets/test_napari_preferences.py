@@ -15,7 +15,7 @@ from napari.settings import get_settings
 from npe2 import PluginManifest
 from qtpy.QtWidgets import QApplication, QCheckBox, QDialogButtonBox
 
-from napari_medsam.headless import embedding_store
+from napari_medsam.headless import disk_cache_settings
 from napari_medsam.storage.settings import Settings, set_settings, settings, settings_file
 from napari_medsam.ui.widgets import napari_preferences
 from napari_medsam.ui.widgets.napari_preferences import (
@@ -207,10 +207,10 @@ def test_what_cannot_be_kept_is_reported_and_napari_shows_what_holds(
     def full(_: object) -> None:
         raise OSError("the disk is full")
 
-    monkeypatch.setattr(embedding_store, "set_cache_preferences", full)
+    monkeypatch.setattr(disk_cache_settings, "set_cache_preferences", full)
     theirs().computer.disk_mb = 5
     assert "cannot be stored: the disk is full" in dock.told[-1]
-    assert theirs().computer.disk_mb == embedding_store.cache_preferences().max_bytes // 10**6
+    assert theirs().computer.disk_mb == disk_cache_settings.cache_preferences().max_bytes // 10**6
 
 
 # --- while no dock was open ------------------------------------------------------------

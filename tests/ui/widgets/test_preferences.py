@@ -14,7 +14,7 @@ from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
 from qtpy.QtWidgets import QApplication, QDialogButtonBox
 
-from napari_medsam.headless import embedding_store
+from napari_medsam.headless import disk_cache_settings
 from napari_medsam.storage.settings import set_settings, settings
 from napari_medsam.ui.actions import prefetch
 from napari_medsam.ui.state import preferred_reader
@@ -117,7 +117,7 @@ def test_page_keeps_what_was_chosen_and_the_window_obeys(window: Window) -> None
     assert (now.threads, now.memory_mb, now.sound, now.preview) == (1, 64, True, False)
     assert now.keys == {"propagate": "Shift-Y"}
     assert window.controller.desk.preference == "bf16"
-    assert embedding_store.cache_preferences().max_bytes == 500 * 10**6
+    assert disk_cache_settings.cache_preferences().max_bytes == 500 * 10**6
     assert window.controller._cache.max_bytes == 64 * 1024**2
     assert not window.controller.hand.preview.is_on
     assert not prefetch.machine_is_free()

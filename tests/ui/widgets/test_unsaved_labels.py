@@ -12,7 +12,7 @@ from qtpy.QtCore import QEvent
 from qtpy.QtGui import QCloseEvent
 from qtpy.QtWidgets import QApplication, QDialog
 
-from napari_medsam.journal.archive import journals
+from napari_medsam.journal.journal_files import journals
 from napari_medsam.storage import settings
 from napari_medsam.ui.widgets import file_dialogs
 from napari_medsam.ui.widgets.close_guard import DO_NOT_SAVE, SAVE

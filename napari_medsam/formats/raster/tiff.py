@@ -15,9 +15,9 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
-from napari_medsam.formats.common.colour import Notes
+from napari_medsam.formats.common.captured_output import library_warnings
 from napari_medsam.formats.common.errors import DAMAGE, ReadError, SeveralFrames, reason
-from napari_medsam.formats.common.library_output import library_warnings
+from napari_medsam.formats.common.grey_or_rgb import Notes
 from napari_medsam.formats.common.limits import DEFLATE_LIMIT, require_data, require_memory
 
 SLICE_AXES = "ZIQ"

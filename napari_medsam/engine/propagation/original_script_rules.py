@@ -17,7 +17,7 @@ from napari_medsam.engine.data.masks import SliceMask
 from napari_medsam.engine.data.prompts import box_prompt
 from napari_medsam.engine.inference.model_coordinates import Frame
 from napari_medsam.engine.inference.resize import resize_area
-from napari_medsam.engine.propagation.seeds import Seed
+from napari_medsam.engine.propagation.propagation_seeds import Seed
 from napari_medsam.input_contract import OriginalRules
 
 

@@ -16,7 +16,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QDockWidget, QLineEdit
 
 from napari_medsam.storage.settings import set_settings
-from napari_medsam.ui.plugin import palette
+from napari_medsam.ui.plugin import command_palette
 from napari_medsam.ui.plugin.current_dock import PLUGIN, current_dock, open_dock
 from napari_medsam.ui.widgets.dock import MedSamWidget
 from napari_medsam.ui.widgets.preferences import PreferencesDialog
@@ -36,21 +36,21 @@ def commands(manifest: PluginManifest) -> dict[str, str]:
     return {
         str(one.python_name).partition(":")[2]: one.title
         for one in manifest.contributions.commands or []
-        if str(one.python_name).startswith("napari_medsam.ui.plugin.palette:")
+        if str(one.python_name).startswith("napari_medsam.ui.plugin.command_palette:")
     }
 
 
 def test_manifest_has_each_action_under_its_title(manifest: PluginManifest) -> None:
-    assert commands(manifest) == palette.titles()
+    assert commands(manifest) == command_palette.titles()
 
 
 def test_command_is_named_like_its_action(manifest: PluginManifest) -> None:
     ids = {one.id for one in manifest.contributions.commands or []}
-    assert {f"{PLUGIN}.{action}" for action in palette.titles()} <= ids
+    assert {f"{PLUGIN}.{action}" for action in command_palette.titles()} <= ids
 
 
 def test_no_two_actions_have_one_title() -> None:
-    assert len(set(palette.titles().values())) == len(palette.titles())
+    assert len(set(command_palette.titles().values())) == len(command_palette.titles())
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_no_two_actions_have_one_title() -> None:
     ],
 )
 def test_plain_words_find_the_action(typed: str, action: str) -> None:
-    assert all(word in palette.titles()[action].lower() for word in typed.split())
+    assert all(word in command_palette.titles()[action].lower() for word in typed.split())
 
 
 OWN = {
@@ -97,12 +97,12 @@ def test_verb_of_an_action_is_in_no_other_title(verb: str, manifest: PluginManif
 
 def test_unknown_action_is_no_command() -> None:
     with pytest.raises(AttributeError, match="no action"):
-        palette.fly  # noqa: B018
+        command_palette.fly  # noqa: B018
 
 
 def test_without_a_viewer_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(napari, "current_viewer", lambda: None)
-    palette.act("save")
+    command_palette.act("save")
 
 
 # --- in a window -----------------------------------------------------------------------
@@ -119,7 +119,7 @@ def window(make_napari_viewer: Callable[..., Any]) -> Iterator[Window]:
 
 @pytest.mark.gui
 def test_dock_does_every_action_of_the_palette(window: Window) -> None:
-    assert set(palette.titles()) <= set(window.dock._actions)
+    assert set(command_palette.titles()) <= set(window.dock._actions)
 
 
 @pytest.mark.gui
@@ -127,7 +127,7 @@ def test_napari_has_each_command_in_its_palette(window: Window) -> None:
     app = get_app_model()
     entries = app.menus.get_menu(app.menus.COMMAND_PALETTE_ID)
     found = {one.command.id: one.command.title for one in entries}
-    for action, title in palette.titles().items():
+    for action, title in command_palette.titles().items():
         assert found[f"{PLUGIN}.{action}"] == f"{title} (MedSAM box segmentation)"
 
 
@@ -174,13 +174,13 @@ def test_action_without_a_dock_opens_one_and_says_so(
     viewer = make_napari_viewer(show=True)
     viewer.add_layer(image_layer())
     assert current_dock() is None
-    palette.toggle_box_tool()
+    command_palette.toggle_box_tool()
     dock = current_dock()
     assert dock is not None
-    assert palette.OPENED in notification_manager.records[-1].message
+    assert command_palette.OPENED in notification_manager.records[-1].message
     assert dock.controller.case.boxes.is_drawing, "as a dock opens, and the switch left it so"
     let_pass(100)
-    palette.toggle_box_tool()
+    command_palette.toggle_box_tool()
     assert not dock.controller.case.boxes.is_drawing
     dock.controller.close()
 
@@ -192,10 +192,10 @@ def test_action_of_a_hidden_dock_shows_it_and_does_no_more(window: Window) -> No
     was_drawing = window.controller.case.boxes.is_drawing
     holder.toggleViewAction().trigger()
     assert not window.dock.isVisible()
-    palette.toggle_box_tool()
+    command_palette.toggle_box_tool()
     assert window.dock.isVisible()
     assert window.controller.case.boxes.is_drawing == was_drawing
-    assert palette.OPENED in notification_manager.records[-1].message
+    assert command_palette.OPENED in notification_manager.records[-1].message
 
 
 @pytest.mark.gui
@@ -204,7 +204,7 @@ def test_dock_behind_another_tab_is_not_hidden(window: Window) -> None:
     other.raise_()
     let_pass(100)
     was_drawing = window.controller.case.boxes.is_drawing
-    palette.toggle_box_tool()
+    command_palette.toggle_box_tool()
     assert window.controller.case.boxes.is_drawing != was_drawing
 
 

@@ -9,7 +9,7 @@ import pytest
 from napari_medsam.engine.annotation.annotation import Annotation
 from napari_medsam.engine.data.labels import PALETTE, Label
 from napari_medsam.formats.common.coded_terms import UNKNOWN, term_of
-from napari_medsam.formats.labels.templates import (
+from napari_medsam.formats.labels.label_templates import (
     read_template,
     save_template,
     template_names,

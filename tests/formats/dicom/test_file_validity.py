@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from napari_medsam.formats.dicom.file_validity import could_be_dicom, is_dicom
 from napari_medsam.formats.dicom.input_files import files_of
-from napari_medsam.formats.dicom.validity import could_be_dicom, is_dicom
 from tests.conftest import PROJECT
 
 MARKED = bytes(128) + b"DICM"

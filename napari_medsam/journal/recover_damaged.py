@@ -10,10 +10,10 @@ import contextlib
 import sqlite3
 from pathlib import Path
 
-from napari_medsam.journal.archive import put_aside, put_aside_as_damaged
 from napari_medsam.journal.database import JournalDatabase
 from napari_medsam.journal.errors import JournalError
 from napari_medsam.journal.history import read_journal
+from napari_medsam.journal.journal_files import put_aside, put_aside_as_damaged
 from napari_medsam.journal.ownership import Ownership
 
 

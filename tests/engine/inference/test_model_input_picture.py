@@ -9,7 +9,7 @@ from napari_medsam.engine.data.intensity_window import Window
 from napari_medsam.engine.data.prompts import SliceRef, box_prompt
 from napari_medsam.engine.data.volume import Volume
 from napari_medsam.engine.inference.model_coordinates import Frame
-from napari_medsam.engine.inference.model_view import box_in_model_view, model_view
+from napari_medsam.engine.inference.model_input_picture import box_in_model_view, model_view
 from napari_medsam.engine.inference.preprocess import slice_input
 from tests.tiny_model import tiny_contract
 

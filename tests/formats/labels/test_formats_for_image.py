@@ -10,7 +10,7 @@ import pytest
 
 from napari_medsam.formats.common import optional_libraries
 from napari_medsam.formats.common.grid import Geometry, Kind, SourceGrid
-from napari_medsam.formats.labels.export_formats import (
+from napari_medsam.formats.labels.formats_for_image import (
     export_formats_for,
     proposed_suffix,
     with_export_suffix,

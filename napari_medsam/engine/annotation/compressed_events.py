@@ -17,7 +17,7 @@ from typing import ClassVar, TypeVar, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.annotation.patch import Change, Patch
+from napari_medsam.engine.annotation.label_patch import Change, Patch
 from napari_medsam.engine.data.masks import SliceMask
 from napari_medsam.engine.data.prompts import BoxPrompt, Crop, SliceRef
 from napari_medsam.engine.data.volume import AXES, Axis

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_medsam.journal.archive import find_journal, journals, prune_journals, put_aside
 from napari_medsam.journal.database import JournalDatabase
 from napari_medsam.journal.errors import JournalError
 from napari_medsam.journal.history import read_history
+from napari_medsam.journal.journal_files import find_journal, journals, prune_journals, put_aside
 from napari_medsam.journal.location import SUFFIX, journal_folder, journal_path
 from napari_medsam.journal.ownership import Ownership
 from napari_medsam.storage import atomic_write

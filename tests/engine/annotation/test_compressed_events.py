@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from napari_medsam.engine.annotation.events import Event
-from napari_medsam.engine.annotation.packed_events import (
+from napari_medsam.engine.annotation.compressed_events import (
     PackedLabelSlices,
     PackedMasks,
     PackedPatches,
 )
-from napari_medsam.engine.annotation.patch import Patch, patch_between
+from napari_medsam.engine.annotation.events import Event
+from napari_medsam.engine.annotation.label_patch import Patch, patch_between
 from napari_medsam.engine.data.masks import SliceMask
 from napari_medsam.engine.data.prompts import BoxPrompt, Crop, SliceRef
 

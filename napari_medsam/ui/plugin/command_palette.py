@@ -1,6 +1,6 @@
 """The functions that napari's command palette calls, one for each action of the dock.
 
-The manifest names them ``napari_medsam.ui.plugin.palette:ACTION``. The actions are those of
+The manifest names them ``napari_medsam.ui.plugin.command_palette:ACTION``. The actions are those of
 `shortcuts.TABLE` and of `MORE`.
 """
 

@@ -16,12 +16,12 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from napari_medsam.formats.common.colour import Notes, grey_or_rgb
 from napari_medsam.formats.common.errors import DAMAGE, ReadError
+from napari_medsam.formats.common.grey_or_rgb import Notes, grey_or_rgb
 from napari_medsam.formats.common.grid import Geometry, SourceGrid, Triple
 from napari_medsam.formats.common.image_file import ImageFile, to_volume
 from napari_medsam.formats.common.limits import require_memory
-from napari_medsam.formats.pictures.tiff import tiff_pixels
+from napari_medsam.formats.raster.tiff import tiff_pixels
 
 TIFF_MAGIC = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"BM", *TIFF_MAGIC)
