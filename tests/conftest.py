@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.tiny_model import TinyMedSam
-from tests.worker_screen import own_screen
+from tests.worker_screen import start_own_screen
 
 
 def choose_binding() -> None:
@@ -28,8 +28,6 @@ def choose_binding() -> None:
 
 
 choose_binding()
-SCREEN = own_screen() if "PYTEST_XDIST_WORKER" in os.environ else None
-"""Of a worker of pytest-xdist. Like the binding, it must be there before Qt is loaded."""
 
 NAPARIS = tempfile.TemporaryDirectory(prefix="napari-of-the-tests-", ignore_cleanup_errors=True)
 """Of this run: where napari, in this process, keeps its settings and those of plugins."""
@@ -77,6 +75,11 @@ def tiny_model() -> TinyMedSam:
     return TinyMedSam()
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):  # a process of pytest-xdist
+        config.add_cleanup(start_own_screen())
+
+
 def pytest_collection_finish() -> None:
     """Leave what the imports made out of every garbage collection.
 
@@ -85,13 +88,6 @@ def pytest_collection_finish() -> None:
     """
     gc.collect()
     gc.freeze()
-
-
-def pytest_unconfigure() -> None:
-    """Stop the worker's screen; a worker of pytest-xdist ends without Python's own clean-up."""
-    if SCREEN is not None:
-        SCREEN.terminate()
-        SCREEN.wait()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,20 +6,27 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 
 
-def own_screen() -> subprocess.Popen[bytes] | None:
-    """Start a virtual screen and let Qt use it; None where there is no Xvfb.
+def start_own_screen() -> Callable[[], None]:
+    """Start a virtual screen and let Qt use it; where there is no Xvfb, do nothing.
 
-    It has the size that script/test gives to a run in one process.
+    It has the size that script/test gives to a run in one process. Qt must not be loaded yet.
+
+    Returns
+    -------
+    What stops it. A process of pytest-xdist ends without Python's own clean-up, `atexit` included.
     """
     if not sys.platform.startswith("linux") or shutil.which("Xvfb") is None:
-        return None
+        return lambda: None
     reading, writing = os.pipe()
+    # With no stream of the worker's: what waits for the end of one would wait for the screen.
     screen = subprocess.Popen(
         ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1600x1000x24", "-nolisten", "tcp"],
         pass_fds=(writing,),
         stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     os.close(writing)
@@ -28,4 +35,9 @@ def own_screen() -> subprocess.Popen[bytes] | None:
     if not number:
         raise RuntimeError("Xvfb ended before it had a screen.")
     os.environ["DISPLAY"] = f":{number}"
-    return screen
+
+    def stop() -> None:
+        screen.terminate()
+        screen.wait()
+
+    return stop

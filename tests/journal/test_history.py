@@ -147,7 +147,7 @@ class Journalled(RuleBasedStateMachine):
         assert back.can_redo == self.annotation.can_redo or self.annotation.open_event is not None
 
 
-TestJournalled = Journalled.TestCase
+TestJournalled = pytest.mark.slow(Journalled.TestCase)
 TestJournalled.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
 
 

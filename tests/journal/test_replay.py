@@ -152,7 +152,7 @@ def test_weights_that_are_not_here_are_a_sentence(nifti, tiny, tmp_path, capsys,
     annotate(image, tiny)
     arguments = ["replay", image.volume.fingerprint, "-o", str(tmp_path / "a.nii.gz")]
     assert main([*arguments, "--prompts", "--image", str(nifti)]) == 1
-    assert "(tiny, weights 0123456789ab) is not installed here" in capsys.readouterr().err
+    assert "(tiny, weights 0123456789ab) is not installed;" in capsys.readouterr().err
 
 
 def test_another_image_is_refused(nifti, tiny, tmp_path):

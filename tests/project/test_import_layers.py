@@ -34,6 +34,7 @@ def loaded_by(statement: str) -> set[str]:
     return {name.split(".")[0] for name in json.loads(done.stdout)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "not_loaded"),
     [
@@ -66,6 +67,7 @@ def test_no_command_without_a_window_loads_napari():
     assert loaded_by(statement).isdisjoint(HEAVY)
 
 
+@pytest.mark.slow
 def test_no_help_loads_packages_it_does_not_need():
     """One process prints every command's help; a failure names the command and the packages."""
     statement = (

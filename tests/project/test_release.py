@@ -22,6 +22,8 @@ from napari_medsam import __version__
 from napari_medsam.offline_kit.own_wheel import write_own_wheel
 from tests.conftest import PROJECT
 
+pytestmark = pytest.mark.slow  # both packages are built and installed
+
 SCRIPTS = "Scripts" if os.name == "nt" else "bin"
 TEXT = {".py", ".pyi", ".md", ".txt", ".toml", ".yaml", ".yml", ".cff", ".sh", ".bat", ".ps1", ""}
 
@@ -64,7 +66,6 @@ def sdist_members(path: Path) -> dict[str, bytes]:
 # --- contents ----------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 def test_wheel_holds_the_package_and_nothing_else(dist: Dist):
     names = wheel_members(dist.wheel)
     dist_info = f"napari_medsam-{__version__}.dist-info"
@@ -214,7 +215,6 @@ def test_napari_finds_and_validates_the_installed_manifest(outside: Path):
     assert version.strip() == __version__
 
 
-@pytest.mark.slow
 def test_installed_program_converts_without_weights(outside: Path, tmp_path: Path):
     make_image = (
         "import numpy, nibabel; a = numpy.arange(60, dtype='int16').reshape(3, 4, 5);"
@@ -229,7 +229,6 @@ def test_installed_program_converts_without_weights(outside: Path, tmp_path: Pat
     assert image["spacing_xyz"] == [1, 2, 3]
 
 
-@pytest.mark.slow
 @pytest.mark.weights
 def test_installed_program_runs_the_demo(outside: Path, weights_path: Path):
     run_outside(outside, "napari-medsam", "demo", "--headless", "out")

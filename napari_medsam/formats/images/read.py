@@ -159,7 +159,10 @@ def kind_of(path: Path) -> Kind:
         return kind
     found = _kind_by_content(path)
     if found is None:
-        raise UnknownFormat(f"{path.name} is not an image this program can read.")
+        raise UnknownFormat(
+            f"{path.name} is not an image this program can read: DICOM, NIfTI, MGZ, MINC, NRRD, "
+            "MetaImage, PNG, JPEG, BMP, TIFF or npz."
+        )
     return found
 
 

@@ -162,8 +162,8 @@ PNG = LabelFormat(
     "PNG picture",
     (".png",),
     made_for="picture",
-    writer="pictures.write_labels:write",
-    checker="pictures.write_labels:check",
+    writer="raster.write_labels:write",
+    checker="raster.write_labels:check",
     holds_images=True,
 )
 TIFF = LabelFormat(
@@ -171,8 +171,8 @@ TIFF = LabelFormat(
     "TIFF picture",
     (".tif", ".tiff"),
     made_for="picture",
-    writer="pictures.write_labels:write",
-    checker="pictures.write_labels:check",
+    writer="raster.write_labels:write",
+    checker="raster.write_labels:check",
     holds_images=True,
 )
 COCO = LabelFormat(
@@ -180,9 +180,9 @@ COCO = LabelFormat(
     "COCO objects",
     (".json",),
     made_for="picture",
-    writer="pictures.coco:write",
-    checker="pictures.coco:check",
-    reader="pictures.coco:read_coco",
+    writer="raster.coco:write",
+    checker="raster.coco:check",
+    reader="raster.coco:read_coco",
 )
 
 LABEL_FORMATS = (NIFTI, SEG_NRRD, NRRD, MHA, DICOM_SEG, RTSTRUCT, PNG, TIFF, COCO)
