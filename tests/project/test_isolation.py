@@ -17,7 +17,7 @@ from tests.conftest import NAPARIS, PROJECT
 PRINT_FILES = """
 import json
 from napari.settings import get_settings
-from napari_medsam.headless import embedding_store
+from napari_medsam.headless import disk_cache_settings
 from napari_medsam.storage import settings
 from napari_medsam.formats.labels.label_templates import template_folder
 from napari_medsam.journal.location import journal_folder
@@ -28,7 +28,7 @@ settings.set_settings(sound=True)
 preferences.meet()
 get_settings().save()
 paths = [settings.settings_file(), _agreed_file(), journal_folder(), template_folder()]
-paths += [embedding_store.cache_folder(), embedding_store.cache_preferences_file()]
+paths += [disk_cache_settings.cache_folder(), disk_cache_settings.cache_preferences_file()]
 paths += [get_settings().config_path] + ([preferences.file] if preferences.file else [])
 print(json.dumps([str(path) for path in paths]))
 """

@@ -127,7 +127,7 @@ def test_window_boxes_propagates_and_saves_without_a_network(
     done, refused = offline.run(arguments, tmp_path, **settings)
     assert done.returncode == 0, done.stderr
     assert refused == []
-    assert "Saved labels.nii.gz" in done.stdout
+    assert "Saved and checked: labels.nii.gz, 1 label." in done.stdout
     saved = np.asarray(nib.load(labels).dataobj)
     assert np.count_nonzero(saved.any(axis=(0, 1))) > 10
 
