@@ -1,6 +1,6 @@
 """`InputContract`: how a model family takes images and prompts; shared by `engine` and `models`.
 
-`models.specs.input_contracts` has one contract for each family, with its source.
+`models.specs.family_contracts` has one contract for each family, with its source.
 `engine.inference.model_coordinates` and `engine.inference.preprocess` apply it.
 """
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_medsam.input_contract import InputContract
-from napari_medsam.models.specs.input_contracts import LITE
+from napari_medsam.models.specs.family_contracts import LITE
 
 
 def tiny_contract(**changes: Any) -> InputContract:

@@ -39,8 +39,8 @@ from napari_medsam.models.specs.errors import (
 )
 from napari_medsam.models.specs.model_spec import ModelSpec
 from napari_medsam.models.store import store
+from napari_medsam.models.store.model_files import unpacked_archive
 from napari_medsam.models.store.model_record import ModelRecord, checked_name
-from napari_medsam.models.store.unpack import unpacked_archive
 from napari_medsam.storage.hashing import file_sha256
 
 Arrays = dict[str, NDArray[Any]]

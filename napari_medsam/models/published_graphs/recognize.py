@@ -34,7 +34,7 @@ from napari_medsam.models.published_graphs.signatures import (
 )
 from napari_medsam.models.specs.catalogue import DAFT_MODALITIES
 from napari_medsam.models.specs.errors import GraphError
-from napari_medsam.models.specs.input_contracts import (
+from napari_medsam.models.specs.family_contracts import (
     DAFT,
     EFFICIENT_SAM,
     EFFICIENT_VIT_SAM,

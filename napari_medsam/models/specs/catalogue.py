@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from napari_medsam.modality import MODALITIES
-from napari_medsam.models.specs import input_contracts
+from napari_medsam.models.specs import family_contracts
 from napari_medsam.models.specs.model_spec import ModelSpec as ModelSpec
 from napari_medsam.models.specs.model_spec import PageSource as PageSource
 from napari_medsam.models.specs.model_spec import UrlSource as UrlSource
@@ -24,7 +24,7 @@ LITE_MEDSAM = ModelSpec(
     name="litemedsam",
     title="LiteMedSAM",
     family="litemedsam",
-    contract=input_contracts.LITE,
+    contract=family_contracts.LITE,
     file=WeightsFile(
         name="lite_medsam.pth",
         sha256="79d8c9dca6db4d69d3f905579e5250af05e859fff9c1f543e89a513c3028ce76",
@@ -52,7 +52,7 @@ REP_MEDSAM = ModelSpec(
     name="repmedsam",
     title="Rep-MedSAM",
     family="repmedsam",
-    contract=input_contracts.LITE,
+    contract=family_contracts.LITE,
     file=WeightsFile("rep_medsam.pth"),
     source=UrlSource("https://github.com/mxWe1/Rep-MedSAM/raw/master/ckpts/rep_medsam.pth"),
     licence="Apache-2.0",
@@ -71,7 +71,7 @@ _DAFT = ModelSpec(
     name="daft-general",
     title="DAFT general",
     family="daft",
-    contract=input_contracts.DAFT,
+    contract=family_contracts.DAFT,
     file=WeightsFile("encoder.xml"),
     source=PageSource(
         "https://drive.google.com/drive/folders/1E763mmHuWghMt5Uv8lY96vRLZW6IYfLL?usp=sharing",
@@ -126,7 +126,7 @@ def _medficient(size: str, gmacs: float, megabytes: float) -> ModelSpec:
         name=f"medficientsam-{size}",
         title=f"MedficientSAM {size.upper()}",
         family=f"medficientsam_{size}",
-        contract=input_contracts.MEDFICIENT,
+        contract=family_contracts.MEDFICIENT,
         file=WeightsFile("best.ckpt"),
         source=PageSource(
             "https://drive.google.com/drive/folders/19RHM-qN4KUlCnHj_SJiUBwSbZybeCZfC?usp=sharing",
@@ -155,7 +155,7 @@ HAWKEN50_EFFICIENT_VIT = ModelSpec(
     name="hawken50-efficientvit",
     title="hawken50 EfficientViT-SAM",
     family="unit_box_512",
-    contract=input_contracts.HAWKEN50,
+    contract=family_contracts.HAWKEN50,
     file=WeightsFile("encoder.xml"),
     source=UrlSource(_OSF),  # one zip with both hawken50 models
     licence="Apache-2.0",
@@ -172,7 +172,7 @@ HAWKEN50_LITE = replace(
     name="hawken50-litemedsam",
     title="hawken50 LiteMedSAM",
     family="unit_box_256",
-    contract=replace(input_contracts.HAWKEN50, side=256),
+    contract=replace(family_contracts.HAWKEN50, side=256),
     modalities=CHALLENGE_MODALITIES,
     gmacs=37.5,
     megabytes=30,
@@ -190,7 +190,7 @@ def _efficient_sam(
         name=f"efficientsam-{size}",
         title=f"EfficientSAM {size.capitalize()}",
         family=f"efficientsam_{variant}",
-        contract=input_contracts.EFFICIENT_SAM,
+        contract=family_contracts.EFFICIENT_SAM,
         file=WeightsFile(f"efficient_sam_{variant}.pt"),
         source=UrlSource(f"https://github.com/yformer/EfficientSAM/raw/main/weights/{source}"),
         licence="Apache-2.0",
@@ -208,7 +208,7 @@ SAM_MED2D = ModelSpec(
     name="sam-med2d",
     title="SAM-Med2D",
     family="sammed2d",
-    contract=input_contracts.SAM_MED2D,
+    contract=family_contracts.SAM_MED2D,
     file=WeightsFile("sam-med2d_b.pth"),
     source=PageSource(
         "https://drive.google.com/file/d/1ARiB5RkSsWmAB_8mqWnwDF8ZKTtFwsjl/view?usp=drive_link"
@@ -227,7 +227,7 @@ EFFICIENT_VIT_SAM = ModelSpec(
     name="efficientvit-sam-l0",
     title="EfficientViT-SAM L0",
     family="efficientvit_sam_l0",
-    contract=input_contracts.EFFICIENT_VIT_SAM,
+    contract=family_contracts.EFFICIENT_VIT_SAM,
     file=WeightsFile("efficientvit_sam_l0.pt"),
     source=UrlSource(
         "https://huggingface.co/mit-han-lab/efficientvit-sam/resolve/main/efficientvit_sam_l0.pt"
@@ -264,7 +264,7 @@ SAM_VIT_B = ModelSpec(
     name="sam-vit-b",
     title="SAM ViT-B",
     family="sam_vit_b",
-    contract=input_contracts.SAM,
+    contract=family_contracts.SAM,
     file=WeightsFile("sam_vit_b_01ec64.pth"),
     source=UrlSource("https://dl.fbaipublicfiles.com/segment_anything/sam_vit_b_01ec64.pth"),
     licence="Apache-2.0",
@@ -306,7 +306,7 @@ CATALOGUE: tuple[ModelSpec, ...] = (
         name="mobilesam",
         title="MobileSAM",
         family="mobilesam",
-        contract=input_contracts.SAM,
+        contract=family_contracts.SAM,
         file=WeightsFile("mobile_sam.pt"),
         source=UrlSource(
             "https://github.com/ChaoningZhang/MobileSAM/raw/master/weights/mobile_sam.pt"
@@ -329,7 +329,7 @@ CATALOGUE: tuple[ModelSpec, ...] = (
         name="medsam-vit-b",
         title="MedSAM ViT-B",
         family="medsam_vit_b",
-        contract=input_contracts.MEDSAM,
+        contract=family_contracts.MEDSAM,
         file=WeightsFile("medsam_vit_b.pth"),
         source=PageSource(
             "https://drive.google.com/drive/folders/1ETWmi4AiniJeWOt6HAsYgTjYv_fkgzoN",

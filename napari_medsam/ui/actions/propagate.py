@@ -28,7 +28,7 @@ from napari_medsam.engine.propagation.plan import (
 from napari_medsam.engine.propagation.propagation_seeds import Seed
 from napari_medsam.engine.session import Session
 from napari_medsam.ui.actions.propagation_targets import target_for
-from napari_medsam.ui.actions.slices_left import name_of
+from napari_medsam.ui.actions.remaining_slices import name_of
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.dock_state import PROPAGATING, VIEW_NAMES, Notify, Progress
 from napari_medsam.ui.state.eta import Eta

@@ -18,7 +18,7 @@ from napari_medsam.engine.inference.point_prompts import (
     require_points,
 )
 from napari_medsam.engine.session import Session
-from napari_medsam.models.specs import input_contracts
+from napari_medsam.models.specs import family_contracts
 from tests.tiny_model import TinyMedSam, tiny_contract
 
 WHERE = SliceRef("z", 0)
@@ -78,17 +78,17 @@ def test_box_is_passed_with_points(session: Session) -> None:
 @pytest.mark.parametrize(
     ("contract", "inside", "outside", "complaint"),
     [
-        pytest.param(input_contracts.LITE, 1, 0, "trained with boxes only", id="box_only"),
-        pytest.param(input_contracts.MEDSAM, 1, 0, "trained with boxes only", id="medsam"),
+        pytest.param(family_contracts.LITE, 1, 0, "trained with boxes only", id="box_only"),
+        pytest.param(family_contracts.MEDSAM, 1, 0, "trained with boxes only", id="medsam"),
         pytest.param(
-            input_contracts.EFFICIENT_SAM,
+            family_contracts.EFFICIENT_SAM,
             1,
             1,
             "only with points inside the object",
             id="no_negatives",
         ),
         pytest.param(
-            input_contracts.EFFICIENT_SAM, 7, 0, "at most 6 points.*these are 7", id="six"
+            family_contracts.EFFICIENT_SAM, 7, 0, "at most 6 points.*these are 7", id="six"
         ),
     ],
 )
@@ -105,7 +105,7 @@ def test_box_counts_as_two_of_six_points() -> None:
     with pytest.raises(ValueError, match="these are 7"):
         require_points(
             point_prompt(WHERE, points, shape=(64, 64), box=box),
-            input_contracts.EFFICIENT_SAM,
+            family_contracts.EFFICIENT_SAM,
             with_mask=False,
         )
 
@@ -113,8 +113,8 @@ def test_box_counts_as_two_of_six_points() -> None:
 def test_mask_prompt_is_refused_if_untrained() -> None:
     prompt = point_prompt(WHERE, ((1, 1),), shape=(64, 64))
     with pytest.raises(ValueError, match="not trained with an earlier mask"):
-        require_points(prompt, input_contracts.EFFICIENT_SAM, with_mask=True)
-    for contract in (input_contracts.SAM, input_contracts.SAM_MED2D):
+        require_points(prompt, family_contracts.EFFICIENT_SAM, with_mask=True)
+    for contract in (family_contracts.SAM, family_contracts.SAM_MED2D):
         require_points(prompt, contract, with_mask=True)
 
 
@@ -127,9 +127,9 @@ def test_points_that_say_nothing_or_miss_the_slice_are_refused() -> None:
 
 def test_points_scale_as_boxes_do() -> None:
     """SAM-Med2D stretches, SAM keeps the aspect in a frame of 1024."""
-    stretched = Frame.of((100, 200), input_contracts.SAM_MED2D).points([(50, 50)])
+    stretched = Frame.of((100, 200), family_contracts.SAM_MED2D).points([(50, 50)])
     assert stretched.tolist() == [[64, 128]]
-    kept = Frame.of((100, 200), input_contracts.SAM).points([(50, 50)])
+    kept = Frame.of((100, 200), family_contracts.SAM).points([(50, 50)])
     assert kept.tolist() == [[256, 256]]
 
 
@@ -147,18 +147,18 @@ def test_mask_becomes_logits_in_the_picture_s_part_of_the_input() -> None:
 def test_thin_mask_leaves_a_trace_in_small_logits() -> None:
     mask = np.zeros((512, 512), bool)
     mask[:, 255] = True
-    logits = mask_logits(mask, Frame.of((512, 512), input_contracts.SAM_MED2D), 64)
+    logits = mask_logits(mask, Frame.of((512, 512), family_contracts.SAM_MED2D), 64)
     assert logits.max() > -SURE
 
 
 def test_sam_med2d_is_given_probabilities() -> None:
     logits = np.array([[-100.0, 0.0, 100.0]], np.float32)
-    assert as_given(logits, input_contracts.SAM_MED2D).ravel().tolist() == [
+    assert as_given(logits, family_contracts.SAM_MED2D).ravel().tolist() == [
         pytest.approx(0),
         0.5,
         1,
     ]
-    np.testing.assert_array_equal(as_given(logits, input_contracts.SAM)[0, 0], logits)
+    np.testing.assert_array_equal(as_given(logits, family_contracts.SAM)[0, 0], logits)
 
 
 def test_empty_answer_keeps_the_points_as_its_box(session: Session) -> None:

@@ -14,7 +14,7 @@ from napari_medsam.engine.propagation.original_script_rules import next_box, wit
 from napari_medsam.engine.propagation.propagation_seeds import Seed
 from napari_medsam.engine.session import Session
 from napari_medsam.input_contract import OriginalRules
-from napari_medsam.models.specs import input_contracts
+from napari_medsam.models.specs import family_contracts
 from napari_medsam.models.specs.catalogue import spec
 from tests.tiny_model import TinyMedSam, tiny_contract
 
@@ -77,7 +77,7 @@ def test_last_slice_is_left_out_as_in_the_script(name: str, last: int) -> None:
 
 
 def test_hawken50_follows_ct_and_mr_with_seven_pixels_and_no_other() -> None:
-    contract = input_contracts.HAWKEN50_ONNX
+    contract = family_contracts.HAWKEN50_ONNX
     rules, frame = contract.original_3d, Frame.of(SHAPE, contract)
     assert rules is not None
     mask = found(100, 120, 201, 211)
@@ -87,7 +87,7 @@ def test_hawken50_follows_ct_and_mr_with_seven_pixels_and_no_other() -> None:
 
 
 def test_margin_stops_at_the_edge_of_the_frame() -> None:
-    frame = Frame.of(SHAPE, input_contracts.LITE)
+    frame = Frame.of(SHAPE, family_contracts.LITE)
     got = next_box(found(0, 2, 511, 509), seed(3, 9), frame, LITE, "")
     assert got.tolist() == [[0, 0, 256, 256]]
 

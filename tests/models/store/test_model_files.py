@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from napari_medsam.models.specs.errors import GraphError, StoreError
-from napari_medsam.models.store import unpack
-from napari_medsam.models.store.unpack import unpacked_archive
+from napari_medsam.models.store import model_files
+from napari_medsam.models.store.model_files import unpacked_archive
 
 
 @pytest.fixture(autouse=True)
@@ -86,7 +86,7 @@ def test_zip_that_lies_about_its_size_is_refused(tmp_path: Path, home: Path) -> 
 
 
 def test_zip_of_too_many_files_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unpack, "ZIP_LIMITS", replace(unpack.ZIP_LIMITS, n_files=3))
+    monkeypatch.setattr(model_files, "ZIP_LIMITS", replace(model_files.ZIP_LIMITS, n_files=3))
     path = zipped(tmp_path / "many.zip", *((f"{n}.pth", b"x") for n in range(4)))
     with pytest.raises(StoreError, match="too large to be a release of a model: 4 files"):
         names_in(path)
