@@ -18,14 +18,17 @@ from script.cells.plan import NAPARIS, Cell
 # napari 0.6.6 works with today's versions of its dependencies, but they warn, and a warning fails a
 # test. pydantic 2.12 and later warns about app-model 0.4 (napari 0.6.6 accepts no newer one),
 # Python 3.12 and later about pydantic.v1, Python 3.13 about vispy 0.15's parsing of shaders, and
-# numpy 2.5 about napari's outlines of shapes and about vispy 0.15's drawing of letters.
+# numpy 2.5 about napari's outlines of shapes and wherever vispy 0.15 sets the shape of an array.
 OLD_NAPARI_WARNINGS = (
     "ignore:Using `@model_validator` with mode='after'",
     "ignore:Pickle, copy, and deepcopy support will be removed from itertools",
     "ignore:'where' used without 'out':UserWarning:"
     "napari.layers.shapes._accelerated_triangulate_python",
     "ignore:'count' is passed as positional argument:DeprecationWarning:vispy.gloo.program",
-    "ignore:Setting the shape on a NumPy array:DeprecationWarning:vispy.util.fonts._freetype",
+    *(
+        f"ignore:Setting the shape on a NumPy array:DeprecationWarning:vispy.{module}"
+        for module in ("util.fonts._freetype", "gloo.wrappers", "gloo.program")
+    ),
 )
 JUNIT_COUNTS = ("tests", "failures", "errors", "skipped")
 QT_PACKAGES = {"pyqt6": "pyqt6", "pyside6": "pyside6-essentials"}

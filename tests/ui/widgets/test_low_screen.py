@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QDockWidget, QScrollArea
 
 from napari_medsam.storage.settings import set_settings
 from tests.ui.desk import TinyModelSource, image_layer
-from tests.ui.hands import let_pass
+from tests.ui.hands import let_pass, wait_for
 from tests.ui.window import Window
 
 pytestmark = pytest.mark.gui
@@ -73,9 +73,8 @@ def test_save_is_below_what_scrolls_again_where_there_is_room(window: Window) ->
     qt_window, holder = window.viewer.window._qt_window, window.dock.parentWidget()
     assert window.parts.end.parentWidget() is window.parts
     qt_window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, holder)
-    let_pass(300)
     end = window.parts.end
-    assert end.parentWidget() is window.dock
-    assert end.isVisible()
+    wait_for(lambda: end.parentWidget() is window.dock and end.isVisible())
+    let_pass(100)
     bottom = end.mapTo(window.dock, QPoint(0, end.height())).y()
     assert bottom <= window.dock.height()
