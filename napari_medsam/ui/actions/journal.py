@@ -167,7 +167,7 @@ class CaseJournal:
         except Exception:  # no journal holds what is on the screen and what follows
             self._only_look()
             found.ownership.release()
-            self._show_message(NOT_SHOWN, is_problem=True)
+            self._show_message(NOT_SHOWN, is_problem=True, lasts=True)
             raise
         self._show_after_loading(EXCHANGED)
 
@@ -217,7 +217,7 @@ class CaseJournal:
         def ended(outcome: JobOutcome) -> None:
             if outcome.kind == "failed":
                 self._show_message(
-                    f"The journal cannot be used: {outcome.sentence}", is_problem=True
+                    f"The journal cannot be used: {outcome.sentence}", is_problem=True, lasts=True
                 )
 
         self._jobs.start(Job(work, then, ended))
@@ -225,12 +225,12 @@ class CaseJournal:
     def _decide(self, found: JournalLookup) -> None:
         self._found = found
         if found.problem:
-            self._show_message(found.problem, is_problem=True)
+            self._show_message(found.problem, is_problem=True, lasts=True)
         image = self.case.image
         if not found.ownership.is_held and self._is_here(self):
             self._only_look()
             self._waiting.clear()
-            self._show_message(HERE_TWICE, is_problem=True)
+            self._show_message(HERE_TWICE, is_problem=True, lasts=True)
         elif not found.ownership.is_held:
             self._offer(offer_to_take_over(image, found), self._on_take_over_answer)
         elif found.history is None:
@@ -258,7 +258,7 @@ class CaseJournal:
         self._show(found)
         self._only_look()
         self._waiting.clear()
-        self._show_message(ONLY_LOOKING, is_problem=True)
+        self._show_message(ONLY_LOOKING, is_problem=True, lasts=True)
 
     def _on_taken_over(self, found: JournalLookup) -> None:
         self._found = found
@@ -320,12 +320,12 @@ class CaseJournal:
     # --- from the writer's thread ------------------------------------------------------
 
     def _on_problem(self, sentence: str) -> None:
-        self._show_message(sentence or AGAIN, bool(sentence))
+        self._show_message(sentence or AGAIN, bool(sentence), lasts=bool(sentence))
 
     def _on_lost(self) -> None:
         if self.state == "recording":
             self._only_look()
-            self._show_message(LOST, is_problem=True)
+            self._show_message(LOST, is_problem=True, lasts=True)
 
     def _on_large(self) -> None:
         """Limit undo to what it would be after reopening: the journal stores no more."""

@@ -70,7 +70,7 @@ class SaveActions:
         why_not = self._why_not(case, path, how)
         if why_not:
             self._failed.add(case)
-            self._show_message(why_not, is_problem=True)
+            self._show_message(why_not, is_problem=True, lasts=True)
             return
         annotation, grid = case.annotation, case.image.grid
         labels, table, last = annotation.labels.copy(), annotation.table, annotation.log[-1]
@@ -88,7 +88,7 @@ class SaveActions:
             self.progress = None
             if outcome.kind == "failed":
                 self._failed.add(case)
-                self._show_message(outcome.sentence, is_problem=True)
+                self._show_message(outcome.sentence, is_problem=True, lasts=True)
             self._on_change()
 
         self._jobs.cancel()
