@@ -337,16 +337,16 @@ class Controller:
         drawn = take_drawn_boxes(case)
         changed, deleted = drawn.changed, drawn.deleted
         segmenter = self._cases.segmenter_of(case)
-        is_updating = False
+        is_reported = False
         if changed and segmenter is not None:
             segmenter.ask(changed)
         elif deleted and segmenter is not None:
-            is_updating = segmenter.propagator.keyframes_gone(deleted)
+            is_reported = segmenter.propagator.keyframes_gone(deleted)
         self.pointer.after_turn()
         case.sync()
         if drawn.problem and not changed:
             self.show_message(drawn.problem, for_now=True)
-        elif deleted and not is_updating:
+        elif deleted and not is_reported:
             n_recorded = sum(placed.box_id in recorded for placed in deleted)
             self.show_message(deleted_message(n_recorded), for_now=True)
         self.refresh()
