@@ -54,6 +54,8 @@ HERE_TWICE = (
 EARLIER_ARCHIVED = "Earlier work on this image is kept; resume it from the menu \u22ef."
 RESUMED = "Earlier work resumed; Undo steps back through it."
 EXCHANGED = f"{RESUMED} The previous work is kept; resume it from the menu \u22ef."
+IN_MENU = "Previous work: menu \u22ef."
+"""The short form of `EXCHANGED` after a message about interrupted propagations."""
 NOT_SHOWN = (
     "The earlier work could not be shown. Both are kept; open the image again. Changes here are "
     "not recorded."
@@ -277,11 +279,15 @@ class CaseJournal:
     def _show_after_loading(self, sentence: str) -> None:
         """Show a message: the interrupted propagations, whose labels look finished, or else this.
 
-        Not both: the message is to fit two lines.
+        Not both: the message is to fit two lines. The tooltip then has this sentence.
         """
         go_to_interrupted(self.case)
         interrupted = interrupted_in_words(self.case)
-        self._show_message(interrupted or sentence, bool(interrupted))
+        if not interrupted:
+            self._show_message(sentence)
+            return
+        short = f"{interrupted} {IN_MENU}" if sentence == EXCHANGED else interrupted
+        self._show_message(short, is_problem=True, detail=sentence)
 
     def _begin(self, *, put_old_aside: bool = False) -> None:
         """Begin a new journal; its file is created with the first step."""
