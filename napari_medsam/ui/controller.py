@@ -61,6 +61,9 @@ from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.dock_state import DockState, View
 from napari_medsam.ui.state.jobs import JobRunner, Jobs
 
+NO_MESSAGE = ("", False, "")
+"""A sentence, whether it is a problem, and its tooltip."""
+
 
 def _at_once(function: Callable[[], None]) -> None:
     function()
@@ -122,7 +125,8 @@ class Controller:
         self._prefetch = Prefetcher(self._lanes[0], idle, lambda where: self._on_ready([where]))
         self._draw_strip_soon = throttle(self._draw_strip)
         self._model: PromptableModel | None = None
-        self._message, self._is_problem, self._detail = "", False, ""
+        self._message, self._is_problem, self._detail = NO_MESSAGE
+        self._lasting = NO_MESSAGE  # shown again when a message `for_now` expires
         self._message_state: object = None  # of a message that is only `for_now`
         self._replace = False
         self._threads = settings().threads
@@ -173,11 +177,19 @@ class Controller:
     # --- the panel ---------------------------------------------------------------------
 
     def show_message(
-        self, sentence: str, is_problem: bool = False, for_now: bool = False, *, detail: str = ""
+        self,
+        sentence: str,
+        is_problem: bool = False,
+        for_now: bool = False,
+        *,
+        detail: str = "",
+        lasts: bool = False,
     ) -> None:
         """Show a message to the user; see `Notify`."""
         self._message, self._is_problem, self._detail = sentence, is_problem, detail
         self._message_state = self._described_state() if for_now else None
+        if not for_now:
+            self._lasting = (sentence, is_problem, detail) if lasts else NO_MESSAGE
         self.refresh()
 
     def _described_state(self) -> object:
@@ -193,7 +205,7 @@ class Controller:
     def refresh(self) -> None:
         """Show the current state in the dock."""
         if self._message_state is not None and self._message_state != self._described_state():
-            self._message, self._is_problem, self._detail = "", False, ""
+            self._message, self._is_problem, self._detail = self._lasting
             self._message_state = None
         self._view.show_panel(self.panel())
         self._draw_strip_soon()
@@ -325,16 +337,16 @@ class Controller:
         drawn = take_drawn_boxes(case)
         changed, deleted = drawn.changed, drawn.deleted
         segmenter = self._cases.segmenter_of(case)
-        is_updating = False
+        is_reported = False
         if changed and segmenter is not None:
             segmenter.ask(changed)
         elif deleted and segmenter is not None:
-            is_updating = segmenter.propagator.keyframes_gone(deleted)
+            is_reported = segmenter.propagator.keyframes_gone(deleted)
         self.pointer.after_turn()
         case.sync()
         if drawn.problem and not changed:
             self.show_message(drawn.problem, for_now=True)
-        elif deleted and not is_updating:
+        elif deleted and not is_reported:
             n_recorded = sum(placed.box_id in recorded for placed in deleted)
             self.show_message(deleted_message(n_recorded), for_now=True)
         self.refresh()

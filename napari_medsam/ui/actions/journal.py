@@ -54,6 +54,8 @@ HERE_TWICE = (
 EARLIER_ARCHIVED = "Earlier work on this image is kept; resume it from the menu \u22ef."
 RESUMED = "Earlier work resumed; Undo steps back through it."
 EXCHANGED = f"{RESUMED} The previous work is kept; resume it from the menu \u22ef."
+IN_MENU = "Previous work: menu \u22ef."
+"""The short form of `EXCHANGED` after a message about interrupted propagations."""
 NOT_SHOWN = (
     "The earlier work could not be shown. Both are kept; open the image again. Changes here are "
     "not recorded."
@@ -167,7 +169,7 @@ class CaseJournal:
         except Exception:  # no journal holds what is on the screen and what follows
             self._only_look()
             found.ownership.release()
-            self._show_message(NOT_SHOWN, is_problem=True)
+            self._show_message(NOT_SHOWN, is_problem=True, lasts=True)
             raise
         self._show_after_loading(EXCHANGED)
 
@@ -217,7 +219,7 @@ class CaseJournal:
         def ended(outcome: JobOutcome) -> None:
             if outcome.kind == "failed":
                 self._show_message(
-                    f"The journal cannot be used: {outcome.sentence}", is_problem=True
+                    f"The journal cannot be used: {outcome.sentence}", is_problem=True, lasts=True
                 )
 
         self._jobs.start(Job(work, then, ended))
@@ -225,12 +227,12 @@ class CaseJournal:
     def _decide(self, found: JournalLookup) -> None:
         self._found = found
         if found.problem:
-            self._show_message(found.problem, is_problem=True)
+            self._show_message(found.problem, is_problem=True, lasts=True)
         image = self.case.image
         if not found.ownership.is_held and self._is_here(self):
             self._only_look()
             self._waiting.clear()
-            self._show_message(HERE_TWICE, is_problem=True)
+            self._show_message(HERE_TWICE, is_problem=True, lasts=True)
         elif not found.ownership.is_held:
             self._offer(offer_to_take_over(image, found), self._on_take_over_answer)
         elif found.history is None:
@@ -258,7 +260,7 @@ class CaseJournal:
         self._show(found)
         self._only_look()
         self._waiting.clear()
-        self._show_message(ONLY_LOOKING, is_problem=True)
+        self._show_message(ONLY_LOOKING, is_problem=True, lasts=True)
 
     def _on_taken_over(self, found: JournalLookup) -> None:
         self._found = found
@@ -277,11 +279,15 @@ class CaseJournal:
     def _show_after_loading(self, sentence: str) -> None:
         """Show a message: the interrupted propagations, whose labels look finished, or else this.
 
-        Not both: the message is to fit two lines.
+        Not both: the message is to fit two lines. The tooltip then has this sentence.
         """
         go_to_interrupted(self.case)
         interrupted = interrupted_in_words(self.case)
-        self._show_message(interrupted or sentence, bool(interrupted))
+        if not interrupted:
+            self._show_message(sentence)
+            return
+        short = f"{interrupted} {IN_MENU}" if sentence == EXCHANGED else interrupted
+        self._show_message(short, is_problem=True, detail=sentence)
 
     def _begin(self, *, put_old_aside: bool = False) -> None:
         """Begin a new journal; its file is created with the first step."""
@@ -320,12 +326,12 @@ class CaseJournal:
     # --- from the writer's thread ------------------------------------------------------
 
     def _on_problem(self, sentence: str) -> None:
-        self._show_message(sentence or AGAIN, bool(sentence))
+        self._show_message(sentence or AGAIN, bool(sentence), lasts=bool(sentence))
 
     def _on_lost(self) -> None:
         if self.state == "recording":
             self._only_look()
-            self._show_message(LOST, is_problem=True)
+            self._show_message(LOST, is_problem=True, lasts=True)
 
     def _on_large(self) -> None:
         """Limit undo to what it would be after reopening: the journal stores no more."""

@@ -118,7 +118,10 @@ class Propagator:
         return False
 
     def keyframes_gone(self, boxes: Sequence[PlacedBox]) -> bool:
-        """Propagate again around deleted keyframes; return whether there is any."""
+        """Propagate again around deleted keyframes.
+
+        Returns whether that has begun, or is refused with a message because the label is locked.
+        """
         keys = self.case.reviews.keys()
         for placed in boxes:
             key = keys.get(placed.box_id, 0)
@@ -126,7 +129,7 @@ class Propagator:
             slice_range = self.case.reviews.followed(key)
             if slice_range is not None and left:
                 target = target_for(self.case, left[0])
-                return self._run(
+                return self._is_locked((target,)) or self._run(
                     plan_span(target, placed.box.slice.index, *slice_range), slice_range
                 )
         return False

@@ -57,7 +57,7 @@ class SaveActions:
         self._failed: WeakSet[Case] = WeakSet()
 
     def has_failed(self, case: Case) -> bool:
-        """Whether the last save of a case wrote no file because it failed or was refused."""
+        """Whether the last save of a case failed; one that the user cancelled does not count."""
         return case in self._failed
 
     def save(self, case: Case, path: Path, how: SaveOptions = ONE_FILE) -> None:
@@ -67,10 +67,19 @@ class SaveActions:
         has written since it was opened or saved here. While another window edits the image, no
         file is replaced.
         """
-        why_not = self._why_not(case, path, how)
+        existing = _existing(case, path, how)
+        why_not = _why_not(case, existing)
         if why_not:
             self._failed.add(case)
-            self._show_message(why_not, is_problem=True)
+            self._show_message(why_not, is_problem=True, lasts=True)
+            return
+        is_empty = not how.one_a_label and not case.annotation.labels.any()
+        if is_empty and self._ask(NOTHING_DRAWN, (SAVE_EMPTY,)) != SAVE_EMPTY:
+            self._show_message(NOTHING_SAVED, for_now=True)
+            return
+        declined = self._declined(case, existing)
+        if declined:
+            self._show_message(declined, for_now=True)
             return
         annotation, grid = case.annotation, case.image.grid
         labels, table, last = annotation.labels.copy(), annotation.table, annotation.log[-1]
@@ -88,7 +97,7 @@ class SaveActions:
             self.progress = None
             if outcome.kind == "failed":
                 self._failed.add(case)
-                self._show_message(outcome.sentence, is_problem=True)
+                self._show_message(outcome.sentence, is_problem=True, lasts=True)
             self._on_change()
 
         self._jobs.cancel()
@@ -97,7 +106,10 @@ class SaveActions:
         self._jobs.start(Job(work, on_saved, on_end))
 
     def save_now(self, case: Case, path: Path) -> Path:
-        """Write the labels before returning; asks as `save` does.
+        """Write the labels before returning; empty ones without asking.
+
+        napari and scripts call it, and a script has nobody to answer. It asks, as `save` does,
+        only before replacing a file that another program has written.
 
         Raises
         ------
@@ -106,10 +118,15 @@ class SaveActions:
         """
         if self.progress is not None:
             raise SaveError(BUSY)  # else the running save could overwrite these with older labels
-        self._failed.add(case)  # until it is written
-        why_not = self._why_not(case, path, ONE_FILE)
+        existing = _existing(case, path, ONE_FILE)
+        why_not = _why_not(case, existing)
         if why_not:
+            self._failed.add(case)
             raise SaveError(why_not)
+        declined = self._declined(case, existing)
+        if declined:
+            raise SaveError(declined)
+        self._failed.add(case)  # until it is written
         annotation = case.annotation
         last = annotation.log[-1]
         saved = write_labels(path, annotation.labels.copy(), case.image.grid, annotation.table)
@@ -122,30 +139,37 @@ class SaveActions:
         for file in saved:
             case.files.remember(file.path, state_of(file.path))
             case.files.saved_in = file.path.absolute().parent
-        self._failed.discard(case)
         annotation = case.annotation
-        if saved and annotation.log and annotation.log[-1] is last:
-            annotation.mark_saved()
+        if saved:
+            self._failed.discard(case)
+            if annotation.log and annotation.log[-1] is last:
+                annotation.mark_saved()
         sentence, detail = saved_message(saved), saved_detail(saved)
         if not case.has_known_place:
             sentence, detail = f"{sentence} {PLACE_NOT_KNOWN}", f"{detail}\n{UNKNOWN_PLACE}"
         self._show_message(sentence, is_problem=False, detail=detail)
 
-    def _why_not(self, case: Case, path: Path, how: SaveOptions) -> str:
-        """A sentence: why files may not be written; empty if they may."""
-        annotation = case.annotation
-        is_empty = not how.one_a_label and not annotation.labels.any()
-        if is_empty and self._ask(NOTHING_DRAWN, (SAVE_EMPTY,)) != SAVE_EMPTY:
-            return NOTHING_SAVED
-        rows = [label for label in annotation.table if annotation.voxel_count(label.number)]
-        targets = label_paths(path, rows) if how.one_a_label else [path]
-        existing = [target for target in targets if target.exists()]
-        if case.is_borrowed and existing:
-            return f"{_names(existing)} was not replaced. {BORROWED}"
+    def _declined(self, case: Case, existing: list[Path]) -> str:
+        """Ask before replacing changed files; a sentence if the user declines, else empty."""
         changed = case.files.changed(existing)
         if changed and self._ask(f"{_names(changed)}: {CHANGED}", (REPLACE,)) != REPLACE:
             return f"{_names(changed)} was not replaced; save under a new name."
         return ""
+
+
+def _existing(case: Case, path: Path, how: SaveOptions) -> list[Path]:
+    """The files that a save would replace."""
+    annotation = case.annotation
+    rows = [label for label in annotation.table if annotation.voxel_count(label.number)]
+    targets = label_paths(path, rows) if how.one_a_label else [path]
+    return [target for target in targets if target.exists()]
+
+
+def _why_not(case: Case, existing: list[Path]) -> str:
+    """A sentence: why existing files may not be replaced; empty if they may."""
+    if case.is_borrowed and existing:
+        return f"{_names(existing)} was not replaced. {BORROWED}"
+    return ""
 
 
 def _names(paths: list[Path]) -> str:

@@ -21,11 +21,19 @@ class Notify(Protocol):
     """Shows a sentence to the user; `detail` is its tooltip.
 
     A sentence `for_now` is about the current state: it is removed when the annotation, the chosen
-    label, the view or the image changes. Any other stays until the next one.
+    label, the view or the image changes. Any other stays until the next one. One that `lasts` is
+    about a problem that remains: it is shown again when a sentence `for_now` that replaced it is
+    removed.
     """
 
     def __call__(
-        self, sentence: str, is_problem: bool = False, for_now: bool = False, *, detail: str = ""
+        self,
+        sentence: str,
+        is_problem: bool = False,
+        for_now: bool = False,
+        *,
+        detail: str = "",
+        lasts: bool = False,
     ) -> None: ...
 
 

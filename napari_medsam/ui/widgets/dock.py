@@ -438,7 +438,10 @@ class MedSamWidget(QWidget):
     def _ask_and(
         self, ask: Callable[[QWidget, Path], Path | None], do: Callable[[Path], None]
     ) -> None:
-        """Ask for a file in the image's folder and pass it to `do`."""
+        """Ask for a file and pass it to `do`; the dialog opens in the folder of `suggested_path`.
+
+        That is the folder last saved to, if any: labels are usually opened from there.
+        """
         suggested = self.controller.suggested_path()
         path = ask(self, suggested.parent) if suggested is not None else None
         if path is not None:

@@ -52,7 +52,7 @@ class MeasureWindow(QDialog):
     parent
         The dock.
     suggested
-        A file beside the image, from whose name those of table and page are derived.
+        See `Controller.suggested_path`; the names of table and page are derived from it.
     """
 
     def __init__(self, measures: Measures, parent: QWidget, suggested: Path) -> None:

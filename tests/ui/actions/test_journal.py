@@ -14,11 +14,12 @@ from napari_medsam.journal.database import JournalDatabase
 from napari_medsam.journal.history import read_history
 from napari_medsam.journal.journal_files import journals
 from napari_medsam.journal.location import journal_path
+from napari_medsam.ui.actions.journal import EXCHANGED, IN_MENU
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.resume_offers import ONLY_LOOK, RESUME, START_NEW, TAKE_OVER
 from tests.ui.desk import Desk, HeldJobs, image_layer, make_desk
 from tests.ui.hands import let_pass, wait_for
-from tests.ui.journals import FINGERPRINT, kept, reopened, same
+from tests.ui.journals import FINGERPRINT, found_by, kept, reopened, same
 
 
 def test_what_is_done_is_kept(desk: Desk) -> None:
@@ -364,6 +365,21 @@ def test_a_propagation_that_was_killed_is_told_and_what_is_missing_is_in_doubt(q
     strip = again.view.strips[-1]
     assert {i for i, trust in strip.confidences if trust == 0} == missing
     assert again.view.panel.labels[0].n_to_look_at >= len(missing)
+    again.controller.close()
+
+
+def test_exchange_for_interrupted_work_says_where_the_previous_work_is(qapp) -> None:
+    killed_while_propagating(4)
+    again = reopened(START_NEW)
+    again.draw_on(14)
+    (one,) = found_by(again)
+    again.controller.earlier.resume(one)
+    assert again.view.panel.message.startswith("Label 1: propagation interrupted, 4 of 12 ")
+    assert again.view.panel.message.endswith(f" {IN_MENU}")
+    assert again.view.panel.detail == EXCHANGED
+    again.controller.propagate(4, 15)
+    again.controller.on_case(Case.add_label)
+    assert again.view.panel.message == "", "it was repeated"
     again.controller.close()
 
 

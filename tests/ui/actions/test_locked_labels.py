@@ -63,6 +63,17 @@ def test_locked_label_is_not_propagated_and_another_beside_it_is(locked: Desk) -
     assert locked.annotation.log[-1].kind == "propagate"
 
 
+def test_deleted_keyframe_of_a_locked_label_says_why_nothing_is_propagated(desk: Desk) -> None:
+    for z in (8, 14):
+        desk.draw_on(z)
+    desk.controller.propagate(8, 14)
+    desk.controller.on_case(Case.lock_label, 1, True)
+    before = desk.labels.copy()
+    desk.controller.boxes.delete()
+    assert [box.box.slice.index for box in desk.annotation.boxes] == [8]
+    assert_refused(desk, before)
+
+
 def test_locked_label_is_not_removed(locked: Desk) -> None:
     before = locked.labels.copy()
     locked.controller.on_case(Case.remove_label)

@@ -144,6 +144,38 @@ def test_warning_about_the_journal_stays(desk: Desk) -> None:
     assert message(desk) == "Changes here are no longer recorded."
 
 
+def test_warning_about_the_journal_is_shown_again_after_passing_messages(desk: Desk) -> None:
+    warning = "Changes here are no longer recorded."
+    desk.draw_on(10)
+    desk.controller.show_message(warning, True, detail="Save under a new name.", lasts=True)
+    assert undone(desk) == "Undone: box of Label 1, axial slice 10."
+    assert not desk.view.panel.is_problem
+    desk.controller.review.show_next()
+    assert message(desk) not in ("", warning)
+    desk.controller.on_case(Case.add_label)
+    assert message(desk) == warning
+    assert desk.view.panel.is_problem
+    assert desk.view.panel.detail == "Save under a new name."
+    desk.controller.show_message("Saved.")
+    undone(desk)
+    desk.controller.on_case(Case.add_label)
+    assert message(desk) == "", "a later message that stays replaces the warning"
+
+
+def test_failed_save_is_shown_again_after_a_passing_message(desk: Desk, tmp_path: Path) -> None:
+    desk.draw_on(10)
+    desk.controller.save(tmp_path / "nowhere" / "l.nii.gz")
+    failed = message(desk)
+    undone(desk)
+    desk.controller.on_case(Case.add_label)
+    assert message(desk) == failed
+    desk.draw_on(10)
+    desk.controller.save(tmp_path / "l.nii.gz")
+    undone(desk)
+    desk.controller.on_case(Case.add_label)
+    assert message(desk) == ""
+
+
 def test_run_ends_in_the_view_that_was_left_and_names_it(slow_desk: Desk) -> None:
     release(slow_desk)
     slow_desk.draw_on(10)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from napari_medsam.formats.common.errors import SaveError
 from napari_medsam.formats.labels import write as labels_module
 from napari_medsam.formats.labels.write import read_labels
 from napari_medsam.formats.nifti import write_labels as labels_nifti
@@ -47,6 +48,30 @@ def test_a_file_that_others_changed_is_asked_about_and_left(drawn: Desk, tmp_pat
     assert path.read_bytes() == theirs
     assert drawn.view.panel.is_dirty
     assert "was not replaced" in drawn.view.panel.message
+    assert not drawn.view.panel.is_problem
+    assert not drawn.view.panel.has_failed_save
+
+
+def test_declined_save_through_napari_has_not_failed(drawn: Desk, tmp_path: Path) -> None:
+    path = tmp_path / "l.nii.gz"
+    drawn.controller.save(path)
+    others_write(path)
+    with pytest.raises(SaveError, match="was not replaced"):
+        drawn.controller.save_now(drawn.controller.case, path)
+    drawn.controller.refresh()
+    assert not drawn.view.panel.has_failed_save
+
+
+def test_failure_is_remembered_while_no_file_is_written(drawn: Desk, tmp_path: Path) -> None:
+    drawn.controller.save(tmp_path / "nowhere" / "l.nii.gz")
+    assert drawn.view.panel.has_failed_save
+    drawn.controller.case.annotation.clear_label(1)
+    drawn.controller.save(tmp_path / "l.nii.gz")
+    assert drawn.view.panel.message == NOTHING_SAVED
+    assert drawn.view.panel.has_failed_save, "a cancelled save"
+    drawn.controller.save(tmp_path / "l.nii.gz", SaveOptions(one_a_label=True))
+    assert "no file was written" in drawn.view.panel.message
+    assert drawn.view.panel.has_failed_save, "no label, so no file"
 
 
 def test_a_file_that_others_changed_is_replaced_when_wanted(drawn: Desk, tmp_path: Path) -> None:
@@ -224,10 +249,19 @@ def test_saving_nothing_is_asked_about(desk: Desk, tmp_path: Path) -> None:
     assert desk.view.asked == [NOTHING_DRAWN]
     assert not (tmp_path / "l.nii.gz").exists()
     assert desk.view.panel.message == NOTHING_SAVED
+    assert not desk.view.panel.is_problem
+    assert not desk.view.panel.has_failed_save
     desk.view.answers.append(SAVE_EMPTY)
     desk.controller.save(tmp_path / "l.nii.gz")
     assert desk.view.panel.message == "Saved and checked: l.nii.gz, 0 labels."
     assert not read_labels(tmp_path / "l.nii.gz", desk.controller.case.image.grid).any()
+
+
+def test_script_saves_empty_labels_without_a_question(desk: Desk, tmp_path: Path) -> None:
+    path = tmp_path / "l.nii.gz"
+    assert desk.controller.save_now(desk.controller.case, path) == path
+    assert desk.view.asked == []
+    assert not read_labels(path, desk.controller.case.image.grid).any()
 
 
 def test_next_save_is_proposed_in_the_folder_of_the_last(drawn: Desk, tmp_path: Path) -> None:
