@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam.formats.common.errors import OtherGrid, ReadError, UnknownFormat
-from napari_medsam.formats.common.grid import Geometry, SourceGrid
+from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.common.label_file import LabelFile
 from napari_medsam.formats.common.label_table import description_beside, read_label_table
 from napari_medsam.formats.common.optional_libraries import has, optional
@@ -82,9 +82,10 @@ def read_label_file(
         if not resample:
             raise
     file, own = read_labels_without_image(path)
-    if "picture" in (own.kind, grid.kind) or "npz" in (own.kind, grid.kind):
+    if not (own.has_position and grid.has_position):
         raise OtherGrid(
-            f"{path.name} or the image states no place in the patient, so it cannot be resampled."
+            f"{path.name} or the image states no place in the patient, so it cannot be resampled.",
+            can_resample=False,
         )
     labels, notes = resampled(file.labels, own.lps, grid.lps)
     return replace(file, labels=labels, notes=(*file.notes, *notes))
@@ -139,7 +140,7 @@ def _on_grid(path: Path, grid: SourceGrid) -> LabelFile:
         difference = "" if sizes[0] == sizes[1] else f"shape (z, y, x) {sizes[0]} and {sizes[1]}"
     else:
         difference = grid.lps.difference(image.grid.lps, tolerance=1e-3)
-    _refuse_another_grid(path, difference, grid.lps, image.grid.lps)
+    _refuse_another_grid(path, difference, grid, image.grid)
     table = read_label_table(beside) if beside.is_file() else ()
     return LabelFile(labels, table)
 
@@ -169,7 +170,7 @@ def read_seg_nrrd(path: Path, grid: SourceGrid) -> LabelFile:
     """A 3D Slicer segmentation on the image's grid; errors as of `read_label_file`."""
     header = open_itk(path, "nrrd")
     difference = grid.lps.difference(header.grid.lps, tolerance=1e-3)
-    _refuse_another_grid(path, difference, grid.lps, header.grid.lps)
+    _refuse_another_grid(path, difference, grid, header.grid)
     try:
         file = seg_nrrd.read(path)
     except (RuntimeError, ValueError, IndexError) as error:
@@ -178,14 +179,15 @@ def read_seg_nrrd(path: Path, grid: SourceGrid) -> LabelFile:
     return replace(file, labels=labels)
 
 
-def _refuse_another_grid(path: Path, difference: str, image: Geometry, own: Geometry) -> None:
-    sizes = image.shape_zyx[::-1], own.shape_zyx[::-1]
+def _refuse_another_grid(path: Path, difference: str, image: SourceGrid, own: SourceGrid) -> None:
+    sizes = image.lps.shape_zyx[::-1], own.lps.shape_zyx[::-1]
     if difference:
         raise OtherGrid(
             f"{path.name} is on another grid than the image ({difference}): resample it to "
             f"the image's grid first.",
             difference,
             sizes if sizes[0] != sizes[1] else None,
+            can_resample=image.has_position and own.has_position,
         )
 
 
