@@ -26,15 +26,20 @@ def usage(option: str) -> Iterator[None]:
 
 @contextmanager
 def resample_hint(hint: str) -> Iterator[None]:
-    """Add to the error of labels on another grid how this command line resamples them."""
+    """Add to the error of labels on another grid how this command line resamples them.
+
+    An error of labels that cannot be resampled is raised unchanged.
+    """
     try:
         yield
     except ValueError as error:
         from napari_medsam.formats.common.errors import OtherGrid
 
-        if not isinstance(error, OtherGrid) or not error.difference:
+        if not isinstance(error, OtherGrid) or not error.can_resample:
             raise
-        raise OtherGrid(f"{error} {hint}", error.difference) from error
+        raise OtherGrid(
+            f"{error} {hint}", error.difference, error.sizes_xyz, can_resample=True
+        ) from error
 
 
 def sentence(error: Exception) -> str:

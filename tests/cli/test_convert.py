@@ -52,6 +52,30 @@ def test_what_was_checked_is_printed(
     )
 
 
+def test_resampling_is_proposed_for_a_segmentation(
+    ct: Path, labels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("highdicom", reason="needs the extra [dicom]")
+    seg, out = tmp_path / "out.seg.dcm", tmp_path / "on.nii.gz"
+    assert convert(labels, seg, "--image", ct) == 0
+    fine = sitk.ReadImage(str(labels))
+    fine.SetOrigin(fine.TransformContinuousIndexToPhysicalPoint((0.5, 0.5, 0.5)))
+    sitk.WriteImage(fine, str(tmp_path / "moved.nrrd"))
+    assert convert(seg, out, "--image", tmp_path / "moved.nrrd") == 1
+    assert "If they belong together, add --resample." in capsys.readouterr().err
+    assert convert(seg, out, "--image", tmp_path / "moved.nrrd", "--resample") == 0
+
+
+def test_resampling_is_not_proposed_without_a_position(
+    labels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.savez(tmp_path / "image.npz", imgs=np.zeros((2, 3, 4), np.uint8))
+    assert convert(labels, tmp_path / "on.nrrd", "--image", tmp_path / "image.npz") == 1
+    error = capsys.readouterr().err
+    assert "labels.nii.gz is on another grid than the image (shape (z, y, x)" in error
+    assert "--resample" not in error
+
+
 @pytest.mark.parametrize("suffix", [".seg.dcm", ".rtstruct.dcm"])
 def test_labels_go_to_dicom_and_back(ct: Path, labels: Path, suffix: str, tmp_path: Path) -> None:
     pytest.importorskip("highdicom", reason="needs the extra [dicom]")

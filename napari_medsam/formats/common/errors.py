@@ -66,7 +66,8 @@ class OtherGrid(ReadError):
     """Labels are on another grid than their image; the user decides whether to resample them.
 
     `difference` states what differs, "" if that is not known. `sizes_xyz` are the voxels of the
-    image and of the labels along x, y, z, if they differ; else None.
+    image and of the labels along x, y, z, if they differ; else None. `can_resample` is False if
+    either file states no position in the patient.
     """
 
     def __init__(
@@ -74,10 +75,13 @@ class OtherGrid(ReadError):
         sentence: str,
         difference: str = "",
         sizes_xyz: tuple[tuple[int, ...], tuple[int, ...]] | None = None,
+        *,
+        can_resample: bool,
     ) -> None:
         super().__init__(sentence)
         self.difference = difference
         self.sizes_xyz = sizes_xyz
+        self.can_resample = can_resample
 
 
 class SaveError(ValueError):

@@ -167,6 +167,11 @@ class SourceGrid:
         )
 
     @property
+    def has_position(self) -> bool:
+        """Whether the file states a position in the patient, which resampling needs."""
+        return self.kind not in ("picture", "npz")
+
+    @property
     def orientation_code(self) -> str:
         """The directions of i, j and k as three letters: "RAS", "LPS", "PIR" ..."""
         positive, negative = "LPS", "RAI"

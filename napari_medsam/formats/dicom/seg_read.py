@@ -75,7 +75,7 @@ def read_segmentation(path: Path, grid: SourceGrid) -> LabelFile:
     n_lost = 0
     world_to_index: NDArray[np.float64] = np.linalg.inv(grid.lps.affine).astype(np.float64)
     for number, frame, plane in sorted(zip(numbers, frames, pixels, strict=True), key=_number):
-        z, y, x = _voxels(np.asarray(plane) >= half, frame, world_to_index, labels.shape, path)
+        z, y, x = _voxels(np.asarray(plane) >= half, frame, world_to_index, grid, path)
         n_lost += int(np.count_nonzero((labels[z, y, x] > 0) & (labels[z, y, x] != number)))
         labels[z, y, x] = number
     notes = other_frame_of_reference(str(dataset.get("FrameOfReferenceUID", "")), grid)
@@ -102,7 +102,7 @@ def _voxels(
     mask: NDArray[np.bool_],
     frame: SliceHeader,
     world_to_index: NDArray[np.float64],
-    shape_zyx: tuple[int, ...],
+    grid: SourceGrid,
     path: Path,
 ) -> NDArray[np.int64]:
     """Indices (z, y, x) in the volume of a frame's pixels, (3, n)."""
@@ -117,11 +117,12 @@ def _voxels(
     )
     exact = world_to_index[:3, :3] @ millimetres + world_to_index[:3, 3:]
     index = np.rint(exact).astype(np.int64)[::-1]
-    last = np.array(shape_zyx)[:, None] - 1
+    last = np.array(grid.lps.shape_zyx)[:, None] - 1
     if np.any(np.abs(exact - index[::-1]) > OFF_GRID) or np.any((index < 0) | (index > last)):
         raise OtherGrid(
             f"{path.name} is on another grid than the image, or outside it: resample it to the "
-            f"image's grid first."
+            f"image's grid first.",
+            can_resample=grid.has_position,
         )
     return index
 

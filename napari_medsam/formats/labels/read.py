@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam.formats.common.errors import OtherGrid, ReadError, UnknownFormat
-from napari_medsam.formats.common.grid import Geometry, SourceGrid
+from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.common.label_file import LabelFile
 from napari_medsam.formats.common.label_table import description_beside, read_label_table
 from napari_medsam.formats.common.optional_libraries import has, optional
@@ -32,8 +32,9 @@ LEAST_VOXELS = 10_000
 MOST_VALUES = 100
 """Values up to which whole numbers count as labels in any case."""
 LEAST_CHANGES = 0.5
-"""Part of the voxels above 0 that differ from their neighbour in x, in an image; far fewer do in
-labels, which are constant inside an object."""
+"""Part of the voxels above 0 that differ from a neighbour above 0, along every axis of an image.
+Far fewer do in labels, which are constant inside an object. A neighbour of 0 does not count: labels
+of one voxel, or one voxel thin, border on the background only."""
 
 
 def read_labels(path: str | os.PathLike[str], grid: SourceGrid) -> NDArray[Any]:
@@ -81,9 +82,10 @@ def read_label_file(
         if not resample:
             raise
     file, own = read_labels_without_image(path)
-    if "picture" in (own.kind, grid.kind) or "npz" in (own.kind, grid.kind):
+    if not (own.has_position and grid.has_position):
         raise OtherGrid(
-            f"{path.name} or the image states no place in the patient, so it cannot be resampled."
+            f"{path.name} or the image states no place in the patient, so it cannot be resampled.",
+            can_resample=False,
         )
     labels, notes = resampled(file.labels, own.lps, grid.lps)
     return replace(file, labels=labels, notes=(*file.notes, *notes))
@@ -125,17 +127,20 @@ def _on_grid(path: Path, grid: SourceGrid) -> LabelFile:
     voxels = image.volume.voxels
     if voxels.ndim != 3:
         raise _not_labels(path, "it is a colour picture")
+    beside = description_beside(path)
+    may_be_image = not beside.is_file()
     if image.grid.kind == "picture":
-        return LabelFile(_from_picture(_whole_numbers(voxels, path), grid, path))
-    labels = _whole_numbers(voxels, path)  # before the grid: an image is never resampled as labels
+        labels = _whole_numbers(voxels, path, may_be_image=may_be_image)
+        return LabelFile(_from_picture(labels, grid, path))
+    # Before the grid: an image is never resampled as labels.
+    labels = _whole_numbers(voxels, path, may_be_image=may_be_image)
     if "npz" in (image.grid.kind, grid.kind) or grid.kind == "picture":
         # Neither file states a position in the patient: only the sizes can be compared.
         sizes = grid.lps.shape_zyx, image.grid.lps.shape_zyx
         difference = "" if sizes[0] == sizes[1] else f"shape (z, y, x) {sizes[0]} and {sizes[1]}"
     else:
         difference = grid.lps.difference(image.grid.lps, tolerance=1e-3)
-    _refuse_another_grid(path, difference, grid.lps, image.grid.lps)
-    beside = description_beside(path)
+    _refuse_another_grid(path, difference, grid, image.grid)
     table = read_label_table(beside) if beside.is_file() else ()
     return LabelFile(labels, table)
 
@@ -165,22 +170,24 @@ def read_seg_nrrd(path: Path, grid: SourceGrid) -> LabelFile:
     """A 3D Slicer segmentation on the image's grid; errors as of `read_label_file`."""
     header = open_itk(path, "nrrd")
     difference = grid.lps.difference(header.grid.lps, tolerance=1e-3)
-    _refuse_another_grid(path, difference, grid.lps, header.grid.lps)
+    _refuse_another_grid(path, difference, grid, header.grid)
     try:
         file = seg_nrrd.read(path)
     except (RuntimeError, ValueError, IndexError) as error:
         raise ReadError(unreadable(path, "nrrd", error)) from error
-    return replace(file, labels=_whole_numbers(header.grid.to_lps(file.labels), path))
+    labels = _whole_numbers(header.grid.to_lps(file.labels), path, may_be_image=False)
+    return replace(file, labels=labels)
 
 
-def _refuse_another_grid(path: Path, difference: str, image: Geometry, own: Geometry) -> None:
-    sizes = image.shape_zyx[::-1], own.shape_zyx[::-1]
+def _refuse_another_grid(path: Path, difference: str, image: SourceGrid, own: SourceGrid) -> None:
+    sizes = image.lps.shape_zyx[::-1], own.lps.shape_zyx[::-1]
     if difference:
         raise OtherGrid(
             f"{path.name} is on another grid than the image ({difference}): resample it to "
             f"the image's grid first.",
             difference,
             sizes if sizes[0] != sizes[1] else None,
+            can_resample=image.has_position and own.has_position,
         )
 
 
@@ -195,27 +202,37 @@ def _from_picture(voxels: NDArray[Any], grid: SourceGrid, path: Path) -> NDArray
     return grid.to_lps(voxels.reshape(in_file))
 
 
-def _whole_numbers(voxels: NDArray[Any], path: Path) -> NDArray[Any]:
-    """Labels in the smallest unsigned type; ReadError if they are not labels."""
+def _whole_numbers(voxels: NDArray[Any], path: Path, *, may_be_image: bool = True) -> NDArray[Any]:
+    """Labels in the smallest unsigned type; ReadError if they are not labels.
+
+    Without `may_be_image`, the file is known to hold labels, and its values are not judged.
+    """
     if voxels.dtype.kind == "f" and not (
         np.all(np.isfinite(voxels)) and np.array_equal(voxels, np.rint(voxels))
     ):
         raise _not_labels(path, "it holds fractions, and labels are whole numbers")
     if voxels.min() < 0:
         raise _not_labels(path, "it holds negative numbers, and labels count from 0")
-    if _are_grey_values(voxels):
+    if may_be_image and _are_grey_values(voxels):
         raise _not_labels(path, f"it holds {len(np.unique(voxels)):,} different values")
     return voxels.astype(np.min_scalar_type(int(voxels.max())))
 
 
 def _are_grey_values(voxels: NDArray[Any]) -> bool:
-    """Whether whole numbers look like an image's: many, and most differ from their neighbour."""
+    """Whether whole numbers look like an image's: many, and most differ from their neighbours."""
     if voxels.size < LEAST_VOXELS or voxels.max() <= MOST_VALUES:
         return False
-    right, left = voxels[..., 1:], voxels[..., :-1]
-    inside = right > 0
-    n_changes, n_inside = np.count_nonzero(inside & (right != left)), np.count_nonzero(inside)
-    return bool(n_changes > LEAST_CHANGES * n_inside) and len(np.unique(voxels)) > MOST_VALUES
+    axes = (axis for axis, size in enumerate(voxels.shape) if size > 1)
+    return all(_mostly_changes(voxels, axis) for axis in axes) and (
+        len(np.unique(voxels)) > MOST_VALUES
+    )
+
+
+def _mostly_changes(voxels: NDArray[Any], axis: int) -> bool:
+    along = np.moveaxis(voxels, axis, 0)
+    after, before = along[1:], along[:-1]
+    n_changes = np.count_nonzero((after > 0) & (before > 0) & (after != before))
+    return bool(n_changes > LEAST_CHANGES * np.count_nonzero(after))
 
 
 def _not_labels(path: Path, why: str) -> ReadError:

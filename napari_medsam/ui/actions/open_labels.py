@@ -26,8 +26,6 @@ Ask = Callable[[str, tuple[str, ...]], str | None]
 
 Read = tuple[LabelFile, int]
 """A label file and its number of labels."""
-NO_PLACE = ("picture", "npz")
-"""Kinds of images without a place in the patient: nothing can be resampled to their grid."""
 RESAMPLE, REPLACE, ADD = "Yes, resample", "Replace them", "Add to them"
 
 
@@ -73,7 +71,7 @@ class LabelFiles:
             try:
                 file = read_label_file(path, grid, resample=resample)
             except OtherGrid as other:
-                if resample or grid.kind in NO_PLACE:
+                if resample or not other.can_resample:
                     raise
                 return other
             return file, int(np.count_nonzero(np.unique(file.labels)))

@@ -71,12 +71,19 @@ def _layers_or_report(path: Path) -> list[LayerData]:
 
 
 def _layers(path: Path) -> list[LayerData]:
-    if is_label_file(path):
+    if _is_labels(path):
         return _labels(path)
     try:
         return [image_layer_data(image) for image in open_images(path, current_chooser())]
     except NothingChosen:
         return []
+
+
+def _is_labels(path: Path) -> bool:
+    """Whether to open a file as labels; a JSON file only if its content is COCO."""
+    if suffix_of(path) in COCO.suffixes and path.is_file():
+        return is_coco(path)
+    return is_label_file(path)
 
 
 def _labels(path: Path) -> list[LayerData]:

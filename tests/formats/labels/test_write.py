@@ -269,3 +269,87 @@ class TestReadLabels:
         labels = read_labels(tmp_path / "l.nii", grid)
         assert labels.dtype == np.uint16
         assert np.all(labels == 300)
+
+
+LARGE = (30, 40, 250)
+"""Sizes z, y, x of files with over 10,000 voxels, whose values are judged."""
+
+
+def landmarks() -> np.ndarray:
+    """150 labels of one voxel, some of them side by side."""
+    labels = np.zeros(LARGE, np.uint16)
+    where = np.random.default_rng(0).choice(labels.size, 148, replace=False)
+    labels.flat[where] = np.arange(1, 149)
+    labels[0, 0, :2] = 149, 150
+    return labels
+
+
+def contacts() -> np.ndarray:
+    """360 labels of 2 x 2 x 1 voxels (z, y, x), as of depth electrodes."""
+    labels = np.zeros(LARGE, np.uint16)
+    for n in range(360):
+        z, y, x = 3 * (n // 60), 3 * (n // 6 % 10), 30 * (n % 6)
+        labels[z : z + 2, y : y + 2, x] = n + 1
+    return labels
+
+
+def lines() -> np.ndarray:
+    """120 lines of one voxel along z."""
+    labels = np.zeros(LARGE, np.uint16)
+    labels[:, ::10, ::8][:, :4, :30] = np.arange(1, 121).reshape(4, 30)
+    return labels
+
+
+def sheets() -> np.ndarray:
+    """120 sheets, one voxel thick along x, with a gap between them."""
+    labels = np.zeros(LARGE, np.uint16)
+    labels[..., :240:2] = np.arange(1, 121)
+    return labels
+
+
+def touching_sheets() -> np.ndarray:
+    """250 sheets, one voxel thick along x, without a gap."""
+    return np.broadcast_to(np.arange(1, 251, dtype=np.uint16), LARGE).copy()
+
+
+@pytest.fixture(scope="module")
+def large_grid(tmp_path_factory: pytest.TempPathFactory) -> SourceGrid:
+    path = tmp_path_factory.mktemp("large") / "image.nii"
+    nib.save(nib.Nifti1Image(np.zeros(LARGE[::-1], np.int16), np.diag([1.0, 1, 1, 1])), path)
+    return read_image(path).grid
+
+
+class TestThinLabels:
+    """Many small or thin labels are not taken for an image."""
+
+    @pytest.mark.parametrize("drawn", [landmarks, contacts, lines, sheets, touching_sheets])
+    @pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".mha", ".seg.nrrd"])
+    def test_saved_labels_open_again(
+        self, large_grid: SourceGrid, tmp_path: Path, drawn: Callable[[], np.ndarray], suffix: str
+    ) -> None:
+        labels = drawn()
+        saved = write_labels(tmp_path / f"labels{suffix}", labels, large_grid)
+        assert saved.n_labels > 100
+        np.testing.assert_array_equal(read_labels(saved.path, large_grid), labels)
+
+    @pytest.mark.parametrize("highest", [255, 1000])
+    def test_noise_is_refused(self, large_grid: SourceGrid, tmp_path: Path, highest: int) -> None:
+        noise = np.random.default_rng(0).integers(0, highest, LARGE).astype(np.uint16)
+        noise[:, :10] = 0  # the air around a head
+        write_labels(tmp_path / "scan.nrrd", noise, large_grid)
+        with pytest.raises(ReadError, match=f"holds {highest:,} different values"):
+            read_labels(tmp_path / "scan.nrrd", large_grid)
+
+    def test_file_with_a_label_table_holds_labels(
+        self, large_grid: SourceGrid, tmp_path: Path
+    ) -> None:
+        labels = np.random.default_rng(0).integers(0, 150, LARGE)
+        path = write_labels(tmp_path / "l.nii.gz", labels, large_grid, description=True).path
+        np.testing.assert_array_equal(read_labels(path, large_grid), labels)
+
+    def test_slicer_segmentation_always_holds_labels(
+        self, large_grid: SourceGrid, tmp_path: Path
+    ) -> None:
+        labels = np.random.default_rng(0).integers(0, 150, LARGE)
+        path = write_labels(tmp_path / "l.seg.nrrd", labels, large_grid).path
+        np.testing.assert_array_equal(read_labels(path, large_grid), labels)

@@ -84,6 +84,17 @@ def test_another_grid_is_left_unchanged_unless_asked_for(desk: Desk, tmp_path: P
     assert "was not opened" in desk.view.panel.message
 
 
+def test_labels_without_a_position_are_refused_without_a_question(
+    desk: Desk, tmp_path: Path
+) -> None:
+    desk.view.answers.append(RESAMPLE)
+    np.savez(tmp_path / "labels.npz", imgs=np.ones((2, 3, 4), np.uint8))
+    desk.controller.label_files.open(tmp_path / "labels.npz")
+    assert desk.view.asked == []
+    assert desk.view.panel.message.startswith("labels.npz is on another grid than the image")
+    assert not desk.labels.any()
+
+
 def scan(path: Path, voxels: np.ndarray) -> Path:
     """An image file on a grid of its own."""
     nib.save(nib.Nifti1Image(voxels, np.diag([2.0, 2.0, 2.0, 1.0])), path)

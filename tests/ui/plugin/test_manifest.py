@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from napari.layers import Image, Labels
-from npe2 import PluginManifest
+from npe2 import PluginManager, PluginManifest
 
 from napari_medsam.ui.layers import sample_data
 from napari_medsam.ui.layers.image_layer import KEY, image_file_of
@@ -20,7 +20,7 @@ from napari_medsam.ui.plugin import reader
 from napari_medsam.ui.plugin.reader import get_reader
 from napari_medsam.ui.plugin.writer import write_nifti as write
 from tests.conftest import PROJECT
-from tests.ui.desk import Desk, ellipsoid
+from tests.ui.desk import Desk, ellipsoid, image_layer, make_desk
 
 MANIFEST = PROJECT / "napari_medsam" / "napari.yaml"
 FREE_MENUS = ("napari/layers/", "napari/file/io_utilities", "napari/file/new_layer")
@@ -74,7 +74,7 @@ def test_file_opens_with_its_spacing_and_its_geometry(oblique_nifti: Path) -> No
     assert "affine" not in settings
 
 
-@pytest.mark.parametrize("name", ["notes.txt", "model.pth", "scan.nii.gz.part"])
+@pytest.mark.parametrize("name", ["notes.txt", "model.pth", "scan.nii.gz.part", "settings.json"])
 def test_other_files_are_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"text")
     assert get_reader(str(tmp_path / name)) is None
@@ -98,6 +98,46 @@ def test_other_file_is_reported_in_the_dock(
     message = desk.view.panel.message
     assert message.startswith("letter.txt is not an image this program can read: DICOM, NIfTI, ")
     (tmp_path / "table.csv").write_text("1,2")  # napari's own reader takes it
+    assert get_reader(str(tmp_path / "table.csv")) is None
+
+
+@pytest.fixture
+def plugins(manifest: PluginManifest, monkeypatch: pytest.MonkeyPatch) -> PluginManager:
+    """A real plugin manager with napari's own plugins and this one."""
+    manager = PluginManager()
+    manager.register(PluginManifest.from_distribution("napari"))
+    manager.register(manifest)
+    monkeypatch.setattr(reader.PluginManager, "instance", lambda: manager)
+    return manager
+
+
+@pytest.mark.parametrize("is_open", [False, True], ids=["empty dock", "image"])
+@pytest.mark.parametrize("name", ["notes.txt", "model.pth", "scan.nii.gz.part", "settings.json"])
+def test_other_files_are_reported_in_an_open_dock(
+    plugins: PluginManager,
+    tmp_path: Path,
+    name: str,
+    is_open: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    desk = make_desk()
+    if is_open:
+        desk.open(image_layer())
+    monkeypatch.setattr(reader, "current_controller", lambda: desk.controller)
+    (tmp_path / name).write_text("{}")
+    read = get_reader(str(tmp_path / name))
+    assert read is not None
+    assert read(str(tmp_path / name)) == reader.NO_LAYER
+    message = desk.view.panel.message
+    assert message.startswith(f"{name} is not an image this program can read: DICOM, NIfTI, ")
+    desk.controller.close()
+
+
+def test_file_of_napari_is_left_to_it(
+    plugins: PluginManager, desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "current_controller", lambda: desk.controller)
+    (tmp_path / "table.csv").write_text("1,2")
     assert get_reader(str(tmp_path / "table.csv")) is None
 
 
