@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import select
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
+
+START_SECONDS = 60
+PR_SET_PDEATHSIG = 1
+"""Of Linux's prctl(2): the child gets a signal when its parent dies, in a crash too."""
 
 
 def start_own_screen() -> Callable[[], None]:
@@ -20,6 +28,7 @@ def start_own_screen() -> Callable[[], None]:
     """
     if not sys.platform.startswith("linux") or shutil.which("Xvfb") is None:
         return lambda: None
+    end_with_parent = partial(ctypes.CDLL(None).prctl, PR_SET_PDEATHSIG, signal.SIGTERM)
     reading, writing = os.pipe()
     # With no stream of the worker's: what waits for the end of one would wait for the screen.
     screen = subprocess.Popen(
@@ -28,12 +37,15 @@ def start_own_screen() -> Callable[[], None]:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        preexec_fn=end_with_parent,
     )
     os.close(writing)
     with os.fdopen(reading) as answer:
-        number = answer.readline().strip()
+        has_answered = bool(select.select([answer], [], [], START_SECONDS)[0])
+        number = answer.readline().strip() if has_answered else ""
     if not number:
-        raise RuntimeError("Xvfb ended before it had a screen.")
+        screen.kill()
+        raise RuntimeError("Xvfb has not started a screen.")
     os.environ["DISPLAY"] = f":{number}"
 
     def stop() -> None:
