@@ -58,7 +58,7 @@ def convert(
     it is moved to its final name.
     """
     from napari_medsam.cli.segment import refuse_input
-    from napari_medsam.formats.images.read import suffix_of
+    from napari_medsam.formats.images.read import require_suffix
     from napari_medsam.headless.convert import TARGETS, ConvertOptions
     from napari_medsam.headless.convert import convert_file as run
 
@@ -66,8 +66,7 @@ def convert(
         with usage(option):
             require_file(read)
     with usage("OUT"):
-        if suffix_of(target) not in TARGETS:
-            raise ValueError(f"{target.name} must end in one of {', '.join(TARGETS)}.")
+        require_suffix(target, TARGETS)
         refuse_input(target, source)
         if image is not None:
             refuse_input(target, image)

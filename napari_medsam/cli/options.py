@@ -54,9 +54,12 @@ def require_file(path: Path | None) -> None:
 
 
 def require_target(target: Path | None) -> None:
-    """Refuse an output file whose folder does not exist."""
-    if target is not None:
-        require_folder(target.parent)
+    """Refuse an output file that is a folder, or whose folder does not exist."""
+    if target is None:
+        return
+    require_folder(target.parent)
+    if target.is_dir():
+        raise ValueError(f"{target} is a folder; give the name of a file.")
 
 
 def require_target_folder(folder: Path) -> None:

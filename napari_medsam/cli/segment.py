@@ -199,7 +199,7 @@ def segment(
     from napari_medsam.engine.inference.point_prompts import require_points
     from napari_medsam.engine.propagation.slice_ranges import seeds_over
     from napari_medsam.formats.common.default_window import requested_window
-    from napari_medsam.formats.images.read import read_image, suffix_of
+    from napari_medsam.formats.images.read import read_image, require_suffix
     from napari_medsam.formats.labels.label_formats import BY_SUFFIX
     from napari_medsam.formats.labels.read import read_label_file, read_labels
     from napari_medsam.headless.clicked_objects import place_clicks
@@ -210,8 +210,7 @@ def segment(
     from napari_medsam.headless.run import Request, label_table, place_boxes
 
     with usage("--output"):
-        if suffix_of(output) not in BY_SUFFIX:
-            raise ValueError(f"{output.name} must end in one of {', '.join(BY_SUFFIX)}.")
+        require_suffix(output, BY_SUFFIX)
     with usage("--spacing"):
         spacing_xyz = parse_spacing(spacing)
     started = time.perf_counter()

@@ -572,6 +572,7 @@ SEGMENT = ["segment", "scan.nii.gz", "--box", "z:2:5,8,18,22"]
         (2, ["evaluate", "none", "empty"], ["SEGS", "There is no folder none"]),
         (2, ["evaluate", "empty", "none"], ["GTS", "There is no folder none"]),
         (2, ["evaluate", "empty", "empty", "--csv", "no/a.csv"], ["--csv", "no folder no."]),
+        (2, ["evaluate", "empty", "empty", "--csv", "empty"], ["--csv", "empty is a folder; give"]),
         (2, ["batch", "odd.csv", "out"], ["CASES.csv", "lacks the columns axis, first"]),
         (1, ["measure", "small.nii.gz", "--image", "scan.nii.gz"], ["add --resample."]),
         (2, ["measure", "whole.nii.gz", "--csv", "no/a.csv"], ["--csv", "There is no folder no."]),

@@ -7,6 +7,7 @@ with the volume in LPS order.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -15,7 +16,7 @@ import numpy as np
 
 from napari_medsam.formats.challenge_npz.arrays import read_npz
 from napari_medsam.formats.common.ct_detection import recognize_ct
-from napari_medsam.formats.common.errors import ReadError, SeveralFrames, UnknownFormat
+from napari_medsam.formats.common.errors import ReadError, SaveError, SeveralFrames, UnknownFormat
 from napari_medsam.formats.common.grid import Kind, Triple
 from napari_medsam.formats.common.image_description import Description
 from napari_medsam.formats.common.image_file import ImageFile
@@ -171,6 +172,14 @@ def suffix_of(path: Path) -> str:
     name = path.name.lower()
     double = next((suffix for suffix in DOUBLE_SUFFIXES if name.endswith(suffix)), None)
     return double or path.suffix.lower()
+
+
+def require_suffix(path: Path, known: Iterable[str]) -> str:
+    """The suffix of an output file; SaveError if it is not one of the known ones."""
+    suffix, known = suffix_of(path), tuple(known)
+    if suffix not in known:
+        raise SaveError(f"{path.name} must end in one of {', '.join(known)}.")
+    return suffix
 
 
 def without_suffix(name: str) -> str:

@@ -213,19 +213,23 @@ def _whole_numbers(voxels: NDArray[Any], path: Path, *, may_be_image: bool = Tru
         raise _not_labels(path, "it holds fractions, and labels are whole numbers")
     if voxels.min() < 0:
         raise _not_labels(path, "it holds negative numbers, and labels count from 0")
-    if may_be_image and _are_grey_values(voxels):
-        raise _not_labels(path, f"it holds {len(np.unique(voxels)):,} different values")
+    if may_be_image and (n_values := _n_grey_values(voxels)):
+        raise _not_labels(path, f"it holds {n_values:,} different values")
     return voxels.astype(np.min_scalar_type(int(voxels.max())))
 
 
-def _are_grey_values(voxels: NDArray[Any]) -> bool:
-    """Whether whole numbers look like an image's: many, and most differ from their neighbours."""
+def _n_grey_values(voxels: NDArray[Any]) -> int:
+    """How many different values an image has; 0 if the whole numbers do not look like an image's.
+
+    An image has many values, and most of its voxels differ from their neighbours.
+    """
     if voxels.size < LEAST_VOXELS or voxels.max() <= MOST_VALUES:
-        return False
+        return 0
     axes = (axis for axis, size in enumerate(voxels.shape) if size > 1)
-    return all(_mostly_changes(voxels, axis) for axis in axes) and (
-        len(np.unique(voxels)) > MOST_VALUES
-    )
+    if not all(_mostly_changes(voxels, axis) for axis in axes):
+        return 0
+    n_values = len(np.unique(voxels))
+    return n_values if n_values > MOST_VALUES else 0
 
 
 def _mostly_changes(voxels: NDArray[Any], axis: int) -> bool:

@@ -24,7 +24,7 @@ from napari_medsam.formats.common.label_table import (
     description_beside,
     write_label_table,
 )
-from napari_medsam.formats.images.read import suffix_of
+from napari_medsam.formats.images.read import require_suffix, suffix_of
 from napari_medsam.formats.labels.label_formats import BY_SUFFIX, LabelFormat
 from napari_medsam.formats.labels.read import read_label_file, read_labels
 from napari_medsam.storage.atomic_write import replacing, to_disk
@@ -103,7 +103,7 @@ def write_labels(
     'labels.nii.gz'
     """
     path = Path(path)
-    chosen = _format_of(path)
+    chosen = BY_SUFFIX[require_suffix(path, BY_SUFFIX)]
     _refuse_source(path, grid)
     narrow = _smallest_type(labels, grid, chosen, path)
     in_file_order = grid.from_lps(narrow)
@@ -125,16 +125,6 @@ def write_labels(
         write_label_table(description_beside(path), rows)
     present = np.unique(narrow)
     return Saved(path, int(np.count_nonzero(present)), int(np.count_nonzero(narrow)), f"{checked}.")
-
-
-def _format_of(path: Path) -> LabelFormat:
-    chosen = BY_SUFFIX.get(suffix_of(path))
-    if chosen is None:
-        raise SaveError(
-            f"{path.name} does not say in which format to save: end it in "
-            f"{', '.join(list(BY_SUFFIX)[:-1])} or {list(BY_SUFFIX)[-1]}."
-        )
-    return chosen
 
 
 def _refuse_source(path: Path, grid: SourceGrid) -> None:

@@ -84,7 +84,10 @@ class TestRefusals:
     def test_unknown_suffix_lists_the_known_ones(
         self, grid: SourceGrid, ones: np.ndarray, tmp_path: Path
     ) -> None:
-        with pytest.raises(SaveError, match=r"\.nii\.gz, \.nii, \.seg\.nrrd, \.nrrd, \.mha"):
+        with pytest.raises(
+            SaveError,
+            match=r"labels\.xyz must end in one of \.nii\.gz, \.nii, \.seg\.nrrd, \.nrrd, \.mha",
+        ):
             write_labels(tmp_path / "labels.xyz", ones, grid)
 
     def test_labels_of_another_size_are_refused(self, grid: SourceGrid, tmp_path: Path) -> None:
