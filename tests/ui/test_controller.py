@@ -129,6 +129,7 @@ def test_removed_label_goes_with_voxels_and_boxes_and_comes_back(desk: Desk) -> 
 
 
 def test_without_a_label_box_and_propagation_are_refused(desk: Desk) -> None:
+    assert desk.view.panel.why_no_range.startswith("Draw a box for Label 1 in this view first")
     desk.controller.on_case(Case.remove_label)
     n_events = len(desk.annotation.log)
     desk.draw_on(10)
