@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_medsam.ui.state.case import Case
+from napari_medsam.ui.state.case import NO_LABEL, Case
 from tests.ui.desk import Desk, ellipsoid, rectangle
 
 
@@ -126,6 +126,24 @@ def test_removed_label_goes_with_voxels_and_boxes_and_comes_back(desk: Desk) -> 
     desk.controller.undo()
     np.testing.assert_array_equal(desk.labels, painted)
     assert desk.boxes.nshapes == 1
+
+
+def test_without_a_label_box_and_propagation_are_refused(desk: Desk) -> None:
+    assert desk.view.panel.why_no_range.startswith("Draw a box for Label 1 in this view first")
+    desk.controller.on_case(Case.remove_label)
+    n_events = len(desk.annotation.log)
+    desk.draw_on(10)
+    assert (desk.view.panel.message, desk.view.panel.is_problem) == (NO_LABEL, True)
+    assert desk.boxes.nshapes == 0
+    assert not desk.controller.case.boxes_there()
+    desk.controller.show_message("")
+    desk.controller.propagate()
+    assert (desk.view.panel.message, desk.view.panel.is_problem) == (NO_LABEL, True)
+    assert len(desk.annotation.log) == n_events
+    assert not desk.labels.any()
+    desk.controller.on_case(Case.add_label)
+    desk.draw_on(10)
+    assert desk.labels.any()
 
 
 def test_renamed_and_recoloured_label_is_shown(desk: Desk) -> None:

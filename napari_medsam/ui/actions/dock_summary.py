@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from napari_medsam.models.store.modality_routing import challenge_modality
 from napari_medsam.ui.actions.label_rows import rows_of
-from napari_medsam.ui.actions.propagation_targets import requested_range
+from napari_medsam.ui.actions.propagation_targets import requested_range, why_no_seeds
 from napari_medsam.ui.actions.segment import Segmenter
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.dock_state import NO_POINTS, DockState, PointToolState, hint
@@ -49,4 +49,6 @@ def dock_state_of(
             where is not None and (case.label, where.axis, where.index) in case.annotation.accepted
         ),
     )
+    if panel.range is None:
+        panel = replace(panel, why_no_range=why_no_seeds(case))
     return replace(panel, hint=hint(panel, has_boxes=bool(case.boxes_there())))

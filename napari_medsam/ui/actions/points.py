@@ -217,9 +217,7 @@ class PointTool:
         segmenter = self._segmenter
         if segmenter is None or segmenter.session is None:
             raise ValueError("The model is not ready yet; click again in a moment.")
-        if not self._label:
-            raise ValueError("Add a label first: press Add below the table.")
-        if why := segmenter.case.lock_reason(self._label):
+        if why := segmenter.case.refusal_reason(self._label):
             raise ValueError(why)
         prompt = point_prompt(
             where,

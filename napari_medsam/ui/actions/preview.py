@@ -141,7 +141,7 @@ def dragged_box(case: Case) -> tuple[BoxPrompt, int] | None:
         return None
     box = box_from_shape(layer.data[index], where.axis, case.image.volume)
     label = int(layer.features["label"].iloc[index])
-    if box is None or box.slice != where or case.lock_reason(label):
+    if box is None or box.slice != where or case.refusal_reason(label):
         return None
     return box, label
 

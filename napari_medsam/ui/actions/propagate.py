@@ -96,7 +96,7 @@ class Propagator:
         ValueError
             If the range excludes a box.
         """
-        free = [target for target in targets if not self.case.lock_reason(target.label)]
+        free = [target for target in targets if not self.case.refusal_reason(target.label)]
         targets = free or targets  # if all are locked, `_run` reports it
         if targets:
             plan = plan_extents if self.is_extent else plan_targets
@@ -244,7 +244,7 @@ class Propagator:
 
     def _is_locked(self, targets: Iterable[PropagationTarget]) -> bool:
         """Whether a label is locked; if so, show the reason."""
-        why = next(filter(None, (self.case.lock_reason(target.label) for target in targets)), "")
+        why = next(filter(None, (self.case.refusal_reason(target.label) for target in targets)), "")
         if why:
             self._show_message(why, is_problem=True, for_now=True)
         return bool(why)

@@ -10,7 +10,7 @@ from napari_medsam.engine.data.prompts import SliceRef
 from napari_medsam.engine.data.volume import AXES, Axis
 from napari_medsam.engine.propagation.plan import PropagationTarget, target_of
 from napari_medsam.ui.layers.boxes_layer import DrawnBox, box_from_shape
-from napari_medsam.ui.state.case import Case
+from napari_medsam.ui.state.case import NO_LABEL, Case
 from napari_medsam.ui.state.dock_state import VIEW_NAMES, Range
 from napari_medsam.ui.state.shortcuts import with_key
 
@@ -107,8 +107,10 @@ def _latest(case: Case, boxes: Mapping[int, PlacedBox]) -> PlacedBox:
 def why_no_seeds(case: Case | None) -> str:
     """A sentence: why nothing can be propagated while `requested_range` is None, and what to do."""
     label = None if case is None else case.named(case.label)
-    if case is None or label is None:
+    if case is None:
         return "Draw a box first; propagation starts from it."
+    if label is None:
+        return NO_LABEL
     if case.image.volume.is_flat:
         return "This image has one slice; there is nothing to propagate to."
     where = case.where()

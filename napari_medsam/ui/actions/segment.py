@@ -101,8 +101,11 @@ class Segmenter:
     # --- boxes -------------------------------------------------------------------------
 
     def ask(self, boxes: list[PlacedBox]) -> None:
-        """Queue boxes and segment the queue, the latest first; locked labels are refused."""
-        whys = [self.case.lock_reason(placed.label) for placed in boxes]
+        """Queue boxes and segment the queue, the latest first.
+
+        Boxes of labels that are locked, or not in the table, are refused.
+        """
+        whys = [self.case.refusal_reason(placed.label) for placed in boxes]
         boxes = [placed for placed, why in zip(boxes, whys, strict=True) if not why]
         if any(whys):
             self._show_message(next(filter(None, whys)), is_problem=True, for_now=True)

@@ -38,6 +38,8 @@ from napari_medsam.ui.state.case_files import CaseFiles
 
 LOCKED = "{} is locked and was not changed. Untick Lock in the label table to edit it."
 
+NO_LABEL = "There is no label. Press Add label below the table first."
+
 REACH = 10
 """Slices that a propagation goes down and up unless the user chooses a range."""
 
@@ -250,6 +252,13 @@ class Case:
         """A sentence: why a label cannot be changed now; empty if it can."""
         label = self.named(number)
         return LOCKED.format(label.name) if label is not None and label.locked else ""
+
+    def refusal_reason(self, number: int) -> str:
+        """A sentence: why nothing can be drawn for a label now; empty if it can.
+
+        The label is locked, or it is not in the table: then its mask would be painted nowhere.
+        """
+        return NO_LABEL if self.named(number) is None else self.lock_reason(number)
 
     def load_table(self, table: Sequence[Label]) -> None:
         """Load names, colours and coded terms; labels that are not in `table` stay."""

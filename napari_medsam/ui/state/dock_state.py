@@ -131,6 +131,7 @@ class DockState:
 
     `detail` is the tooltip of `message`. `n_doubtful` counts the uncertain slices of the chosen
     label in the view on screen; `has_uncertain` is about all labels and views.
+    `why_no_range` is a sentence: why there is no `range`; empty if there is one, or no case.
     """
 
     hint: str
@@ -150,6 +151,7 @@ class DockState:
     is_selecting: bool = False
     points: PointToolState = NO_POINTS
     range: Range | None = None
+    why_no_range: str = ""
     progress: Progress | None = None
     can_undo: bool = False
     can_redo: bool = False

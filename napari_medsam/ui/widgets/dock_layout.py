@@ -44,6 +44,8 @@ from napari_medsam.ui.widgets.slice_strip import SliceStrip
 from napari_medsam.ui.widgets.tool_rows import BoxRow, OfferRow, PointRow, ReviewRow
 
 DISCLAIMER = "For research use only. Not a medical device."
+PROPAGATE = "Segment the boxed object on these slices, both ways"
+DRAW_FIRST = "Draw a box in this view first"
 
 
 class DockLayout(QWidget):
@@ -155,7 +157,7 @@ class DockLayout(QWidget):
         self.range = RangeRow()
         self.propagate = button(
             with_key("Propagate", "propagate"),
-            "Segment the boxed object on these slices, both ways",
+            PROPAGATE,
         )
         column = QVBoxLayout()
         column.setSpacing(4)
@@ -201,6 +203,7 @@ class DockLayout(QWidget):
             f"Propagate over {VIEW_NAMES[panel.range.axis]} slices" if panel.range else "Propagate"
         )
         self.propagate.setText(with_key(over, "propagate"))
+        self.propagate.setToolTip(_propagate_tooltip(panel))
         self.propagate.setEnabled(panel.range is not None and panel.progress is None)
         self.files.show_panel(panel)
         for part in (self.table, self.add_label, self.next_label, self.box_tool, self.replace):
@@ -231,6 +234,15 @@ class DockLayout(QWidget):
         for axis, view in self.view_buttons.items():
             view.setEnabled(panel.has_case)
             view.setChecked(axis == panel.view)
+
+
+def _propagate_tooltip(panel: DockState) -> str:
+    """What Propagate does, or why it is greyed out."""
+    if panel.range is None:
+        return panel.why_no_range or DRAW_FIRST
+    if panel.progress is not None:
+        return with_key("Wait for the running work, or stop it", "cancel")
+    return PROPAGATE
 
 
 def _column(*widgets: QWidget) -> QVBoxLayout:

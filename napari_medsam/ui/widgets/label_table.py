@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtGui import QAction, QColor, QIcon, QPixmap, QResizeEvent
 from qtpy.QtWidgets import (
+    QAbstractItemDelegate,
     QAbstractItemView,
     QColorDialog,
     QHeaderView,
@@ -69,6 +70,9 @@ class LabelTable(QTableWidget):
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        # No letter key may open the editor: letters are shortcuts of the program.
+        triggers = QAbstractItemView.EditTrigger
+        self.setEditTriggers(triggers.DoubleClicked | triggers.EditKeyPressed)
         self.setMinimumHeight(SMALLEST_HEIGHT)
         rows = QHeaderView(Qt.Orientation.Vertical)
         self.setVerticalHeader(rows)
@@ -88,6 +92,14 @@ class LabelTable(QTableWidget):
     def sizeHint(self) -> QSize:
         """A low height: Qt's default of 192 pixels makes the dock scroll too early."""
         return QSize(256, SMALLEST_HEIGHT)
+
+    def closeEditor(self, editor: QWidget | None, hint: QAbstractItemDelegate.EndEditHint) -> None:
+        """Close the editor of a name, and return the keys to the canvas.
+
+        Qt would give the focus to the table, which takes letters for a search in its rows.
+        """
+        super().closeEditor(editor, hint)
+        self.clearFocus()
 
     def show_rows(self, rows: Sequence[LabelRow], current: int) -> None:
         """Show the rows; cells are changed in place, so a name being typed is not disturbed."""

@@ -90,6 +90,10 @@ class PointRow(QWidget):
         self.setVisible(tool.inside or tool.outside)
 
 
+ACCEPT = "Accept this slice: it becomes a keyframe that no propagation changes"
+REOPEN = "Reopen this slice: it is no longer accepted, so a propagation may change it"
+
+
 class ReviewRow(QWidget):
     """Buttons for the review: next uncertain slice, accept, redraw, propagate from here."""
 
@@ -98,10 +102,7 @@ class ReviewRow(QWidget):
         self.next = button(
             with_key("Next uncertain", "next_doubtful"), "Go to the most uncertain slice"
         )
-        self.accept = button(
-            with_key("Accept", "accept"),
-            "Accept this slice: it becomes a keyframe that no propagation changes",
-        )
+        self.accept = button(with_key("Accept", "accept"), ACCEPT)
         self.fix = button(
             with_key("Redraw", "fix"), "Draw a new box on this slice; it replaces the mask here"
         )
@@ -121,6 +122,7 @@ class ReviewRow(QWidget):
         self.next.setText(with_key(left, "next_doubtful"))
         self.next.setEnabled(panel.n_doubtful > 0)
         self.accept.setText(with_key("Reopen" if panel.is_accepted else "Accept", "accept"))
+        self.accept.setToolTip(REOPEN if panel.is_accepted else ACCEPT)
         can_act = panel.has_case and panel.view is not None and bool(panel.labels)
         for part in (self.accept, self.fix):
             part.setEnabled(can_act)
