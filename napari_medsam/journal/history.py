@@ -37,6 +37,21 @@ class History:
         return is_more or len(self.rows) > 1
 
     @property
+    def unsaved_in_words(self) -> str:
+        """A sentence if not all of the work was saved to a file; else empty.
+
+        Compaction (`summary_event`) drops the records of older saves, and its result is the first
+        row; whether anything was saved is then unknown.
+        """
+        if not self.annotation.is_dirty:
+            return ""
+        first = self.rows[0].event if self.rows else None
+        is_compacted = first is not None and first.kind == "import"
+        if is_compacted or any(row.kind == "saved" for row in self.rows):
+            return "Not all of it was saved to a file."
+        return "It was not saved to a file."
+
+    @property
     def last_time(self) -> float:
         """Time of the last step, in seconds since 1970."""
         return self.rows[-1].time if self.rows else 0.0

@@ -56,7 +56,7 @@ def write_image(path: str | os.PathLike[str], image: ImageFile) -> str:
             f"{', '.join(IMAGE_FORMATS)}."
         )
     if not path.parent.is_dir():
-        raise SaveError(f"There is no folder {path.parent} to save {path.name} in.")
+        raise SaveError(f"Not saved: the folder {path.parent} does not exist.")
     if path.exists() and image.grid.source.exists() and path.samefile(image.grid.source):
         raise SaveError(f"{path.name} is the image itself; save it under another name.")
     array = image.grid.from_lps(image.volume.voxels)

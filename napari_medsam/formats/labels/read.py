@@ -212,7 +212,7 @@ def _whole_numbers(voxels: NDArray[Any], path: Path, *, may_be_image: bool = Tru
     ):
         raise _not_labels(path, "it holds fractions, and labels are whole numbers")
     if voxels.min() < 0:
-        raise _not_labels(path, "it holds negative numbers, and labels count from 0")
+        raise _not_labels(path, "it holds negative numbers, and label numbers start at 0")
     if may_be_image and (n_values := _n_grey_values(voxels)):
         raise _not_labels(path, f"it holds {n_values:,} different values")
     return voxels.astype(np.min_scalar_type(int(voxels.max())))

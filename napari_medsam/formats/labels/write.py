@@ -132,7 +132,7 @@ def _refuse_source(path: Path, grid: SourceGrid) -> None:
     if is_windows() and (problem := name_problem(path.name)):
         raise SaveError(problem)
     if not path.parent.is_dir():
-        raise SaveError(f"There is no folder {path.parent} to save {path.name} in.")
+        raise SaveError(f"Not saved: the folder {path.parent} does not exist.")
     if path.is_dir():
         raise SaveError(f"{path.name} is a folder; give the name of a file.")
     if path.exists() and grid.source.exists() and path.samefile(grid.source):
@@ -156,7 +156,7 @@ def _smallest_type(
     if labels.dtype.kind not in "bui":
         raise SaveError(f"Labels are whole numbers; these are {labels.dtype}.")
     if labels.min() < 0:
-        raise SaveError("Labels count from 0 (background); these have negative numbers.")
+        raise SaveError("Label numbers start at 0 (background); some of these are negative.")
     highest = int(labels.max())
     if highest > chosen.largest:
         raise SaveError(

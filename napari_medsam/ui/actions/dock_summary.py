@@ -7,6 +7,7 @@ from dataclasses import replace
 from napari_medsam.models.store.modality_routing import challenge_modality
 from napari_medsam.ui.actions.label_rows import rows_of
 from napari_medsam.ui.actions.propagation_targets import requested_range, why_no_seeds
+from napari_medsam.ui.actions.remaining_slices import place_left
 from napari_medsam.ui.actions.segment import Segmenter
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.dock_state import NO_POINTS, DockState, PointToolState, hint
@@ -44,6 +45,7 @@ def dock_state_of(
         is_dirty=case.annotation.is_dirty,
         n_doubtful=(len(case.reviews.status(where.axis, case.label).to_look_at) if where else 0),
         has_uncertain=bool(case.reviews.left()),
+        uncertain_at=place_left(case, where.axis) if where else "",
         is_extent=segmenter.propagator.is_extent,
         is_accepted=(
             where is not None and (case.label, where.axis, where.index) in case.annotation.accepted

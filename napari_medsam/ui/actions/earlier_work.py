@@ -137,8 +137,8 @@ def all_earlier(image: ImageFile) -> list[EarlierEntry]:
 
 
 def _earlier(path: Path, history: History, image: ImageFile) -> EarlierEntry:
-    unsaved = "\nNot all of it was saved to a file." if history.annotation.is_dirty else ""
     words = (
-        f"Last changed on {when(history.last_time)}\n{history_in_words(history.counts)}{unsaved}"
-    )
+        f"Last changed on {when(history.last_time)}\n{history_in_words(history.counts)}\n"
+        f"{history.unsaved_in_words}"
+    ).rstrip()
     return EarlierEntry(path, words, offer_picture(image, history.annotation))

@@ -46,10 +46,14 @@ def _in_words(case: Case, event: Event, numbers: Sequence[int]) -> str:
     missing = {index for index, trust in own if trust == 0 and index not in answered}
     done = {index for index, trust in own if trust} - missing
     n_all, view = len(done) + len(missing), VIEW_NAMES[axis]
-    name, go, again = _names(case, numbers), key_of(view), key_of("propagate")
+    again, shown = key_of("propagate"), case.where()
+    if case.layer.visible and shown is not None and shown.axis == axis:
+        press = f"Press {again} in the {view} view"  # named: the message outlasts a change of view
+    else:
+        press = f"Press {key_of(view)} ({view}), then {again}"
     return (
-        f"{name}: propagation interrupted, {len(done)} of {n_all} {view} slices done. "
-        f"Press {go} ({view}), then {again} to repeat it; the rest is uncertain."
+        f"{_names(case, numbers)}: propagation interrupted, {len(done)} of {n_all} {view} slices "
+        f"done. {press} to repeat it; the rest is uncertain."
     )
 
 

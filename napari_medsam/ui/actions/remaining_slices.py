@@ -10,6 +10,7 @@ from napari_medsam.engine.data.labels import default_name
 from napari_medsam.engine.data.volume import AXES, Axis
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.dock_state import VIEW_NAMES
+from napari_medsam.ui.state.shortcuts import with_key
 
 MOST_NAMED = 3
 """Most other labels that are named; a table may have a hundred."""
@@ -19,6 +20,22 @@ def name_of(case: Case, number: int) -> str:
     """A label's name in the table."""
     label = case.named(number)
     return label.name if label is not None else default_name(number)
+
+
+def place_left(case: Case, axis: Axis) -> str:
+    """Where uncertain slices are if the chosen label has none along `axis`; "" if it has some.
+
+    Words like "sagittal view (0)", "Label 1" or "sagittal view (0), Label 1": only what differs
+    from the chosen label and the view on screen. The chosen label comes first, then this view.
+    """
+    left = case.reviews.left()
+    if not left or (case.label, axis) in left:
+        return ""
+    number, where = min(left, key=lambda at: (at[0] != case.label, at[1] != axis))
+    view = VIEW_NAMES[where]
+    in_view = "" if where == axis else with_key(f"{view} view", view)
+    of_label = "" if number == case.label else name_of(case, number)
+    return ", ".join(filter(None, (in_view, of_label)))
 
 
 def none_left(case: Case, axis: Axis) -> str:

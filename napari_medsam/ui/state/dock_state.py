@@ -130,7 +130,8 @@ class DockState:
     """Everything the dock shows.
 
     `detail` is the tooltip of `message`. `n_doubtful` counts the uncertain slices of the chosen
-    label in the view on screen; `has_uncertain` is about all labels and views.
+    label in the view on screen; `has_uncertain` is about all labels and views. If there are none
+    on screen, `uncertain_at` names a view or label that has some: "sagittal view (0), Liver".
     `why_no_range` is a sentence: why there is no `range`; empty if there is one, or no case.
     """
 
@@ -161,6 +162,7 @@ class DockState:
     precision: str = "f32"
     n_doubtful: int = 0
     has_uncertain: bool = False
+    uncertain_at: str = ""
     is_accepted: bool = False
     is_extent: bool = False
     cache: str = ""
@@ -241,11 +243,8 @@ def hint(panel: DockState, *, has_boxes: bool) -> str:
         return "Add a label: press Add label below the table."
     if panel.progress is not None and panel.progress.what == PROPAGATING:
         return with_key("Wait for the propagation, or stop it", "cancel") + "."
-    review = with_key("Look at the uncertain slices", "next_doubtful")
-    if panel.has_uncertain and (panel.is_dirty or panel.has_failed_save):
-        return f"{review}, then {with_key('save the labels', 'save')}."
     if panel.has_uncertain:
-        return f"Labels saved. {review}."
+        return _review_hint(panel)
     if not has_boxes:
         return (
             "Draw a box around one object."
@@ -260,3 +259,14 @@ def hint(panel: DockState, *, has_boxes: bool) -> str:
         return f"Draw the next box, or {with_key('save the labels', 'save')}."
     propagate, save = with_key("Propagate", "propagate"), with_key("save the labels", "save")
     return f"{propagate}, draw the next box, or {save}."
+
+
+def _review_hint(panel: DockState) -> str:
+    """Where the uncertain slices are; the key that goes to them only if they are on screen."""
+    save = with_key("save the labels", "save")
+    is_saved = not panel.is_dirty and not panel.has_failed_save
+    if panel.uncertain_at:
+        places = f"Uncertain slices: {panel.uncertain_at}."
+        return f"Labels saved. {places}" if is_saved else f"{places} Look at them, then {save}."
+    review = with_key("Look at the uncertain slices", "next_doubtful")
+    return f"Labels saved. {review}." if is_saved else f"{review}, then {save}."

@@ -54,13 +54,13 @@ def offer_to_resume(image: ImageFile, found: JournalLookup) -> ResumeOffer:
     history = found.history
     if history is None:
         raise ValueError("There is no earlier work to resume.")
-    unsaved = " Not all of it was saved to a file." if history.annotation.is_dirty else ""
+    unsaved = f" {history.unsaved_in_words}".rstrip()
     recovered = f" {RECOVERED}" if found.was_recovered else ""
     others = f" {OTHERS_RECOVERED}" if found.n_recovered else ""
     question = (
         f"Earlier work on this image was found: {history_in_words(found.counts)}, last changed on "
         f"{when(history.last_time)}.{unsaved}{recovered} Resume it? Undo will work as before. "
-        f"Otherwise it is kept; resume it later from the dock's menu \u22ef.{others}"
+        f"If you start over, it is kept: menu \u22ef, Resume earlier work.{others}"
     )
     picture = offer_picture(image, history.annotation)
     return _offer(question, (RESUME, START_NEW), START_NEW, picture)

@@ -46,7 +46,7 @@ def anew(desk: Desk) -> Iterator[Desk]:
 def test_what_was_put_aside_is_found_with_a_picture(anew: Desk) -> None:
     (one,) = found_by(anew)
     assert "1 label, 1 box, 5 slices" in one.in_words
-    assert "Not all of it was saved" in one.in_words
+    assert "It was not saved to a file." in one.in_words
     assert np.ptp(one.picture, axis=2).max() > 50  # the label's colour
 
 

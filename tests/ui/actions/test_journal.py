@@ -14,6 +14,7 @@ from napari_medsam.journal.database import JournalDatabase
 from napari_medsam.journal.history import read_history
 from napari_medsam.journal.journal_files import journals
 from napari_medsam.journal.location import journal_path
+from napari_medsam.ui.actions.interrupted_propagation import interrupted_in_words
 from napari_medsam.ui.actions.journal import EXCHANGED, IN_MENU
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.resume_offers import ONLY_LOOK, RESUME, START_NEW, TAKE_OVER
@@ -47,7 +48,10 @@ def test_opening_the_image_again_offers_to_go_on(desk: Desk) -> None:
     again = reopened(RESUME)
     (offer,) = again.view.offers
     assert "1 label, 1 box, 5 slices" in offer.question
-    assert "Not all of it was saved" in offer.question
+    assert " It was not saved to a file. Resume it?" in offer.question
+    assert offer.question.endswith(
+        " If you start over, it is kept: menu \u22ef, Resume earlier work."
+    )
     assert offer.picture.shape[2] == 3
     assert np.ptp(offer.picture, axis=2).max() > 50  # the label's colour
     assert np.array_equal(again.labels, desk.labels)
@@ -265,9 +269,13 @@ def test_a_saved_case_is_offered_as_saved(desk: Desk, tmp_path: Path) -> None:
     desk.controller.save(tmp_path / "labels.nii.gz")
     desk.controller.journals.close()
     again = reopened(RESUME)
-    assert "Not all of it was saved" not in again.view.offers[0].question
+    assert "saved to a file" not in again.view.offers[0].question
     assert not again.view.panel.is_dirty
+    again.draw_on(14)
     again.controller.close()
+    third = reopened(RESUME)
+    assert " Not all of it was saved to a file. " in third.view.offers[0].question
+    third.controller.close()
 
 
 def test_undo_in_the_window_goes_as_far_as_the_journal(
@@ -358,7 +366,7 @@ def test_a_propagation_that_was_killed_is_told_and_what_is_missing_is_in_doubt(q
     assert again.view.panel.is_problem
     assert said == (
         "Label 1: propagation interrupted, 4 of 12 axial slices done. "
-        "Press 8 (axial), then G to repeat it; the rest is uncertain."
+        "Press G in the axial view to repeat it; the rest is uncertain."
     )
     again.viewer.dims.set_point(0, 10 * 3.0)
     missing = {*range(4, 10), 14, 15}
@@ -389,11 +397,15 @@ def test_resuming_opens_the_view_and_label_of_the_interrupted_propagation(qapp) 
     panel = again.view.panel
     assert panel.message == (
         "Label 2: propagation interrupted, 3 of 13 coronal slices done. "
-        "Press 9 (coronal), then G to repeat it; the rest is uncertain."
+        "Press G in the coronal view to repeat it; the rest is uncertain."
     )
     assert (panel.label, panel.view) == (2, "y")
     assert panel.labels[1].n_to_look_at >= 10
     assert "Look at the uncertain slices (H)" in panel.hint
+    case = again.controller.case
+    again.controller.on_view_chosen("z")
+    assert "Press 9 (coronal), then G to repeat it" in interrupted_in_words(case)
+    again.controller.on_view_chosen("y")
     again.controller.propagate()
     assert again.controller.case.reviews.interrupted == []
     again.controller.close()

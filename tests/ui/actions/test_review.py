@@ -270,10 +270,21 @@ def test_review_is_the_next_step_while_a_slice_is_uncertain(desk: Desk, tmp_path
     doubtful_desk(desk)
     assert desk.view.panel.hint == "Look at the uncertain slices (H), then save the labels (W)."
     desk.controller.on_case(Case.add_label)
-    assert "Look at the uncertain slices (H)" in desk.view.panel.hint, "of another label"
+    assert desk.view.panel.hint == (
+        "Uncertain slices: Label 1. Look at them, then save the labels (W)."
+    )
+    desk.controller.on_view_chosen("x")
+    assert desk.view.panel.hint.startswith("Uncertain slices: axial view (8), Label 1. ")
     desk.controller.on_case(Case.pick_label, 1)
+    assert desk.view.panel.hint.startswith("Uncertain slices: axial view (8). ")
+    assert desk.view.panel.n_doubtful == 0, "the key H has nothing here"
+    desk.controller.on_view_chosen("z")
+    assert desk.view.panel.hint.startswith("Look at the uncertain slices (H)")
     desk.controller.save(tmp_path / "l.nii.gz")
     assert desk.view.panel.hint == "Labels saved. Look at the uncertain slices (H)."
+    desk.controller.on_view_chosen("y")
+    assert desk.view.panel.hint == "Labels saved. Uncertain slices: axial view (8)."
+    desk.controller.on_view_chosen("z")
     for _ in range(look_left(desk)):
         desk.controller.review.show_next()
         desk.controller.review.accept()
