@@ -16,6 +16,7 @@ from napari_medsam.formats.common.label_file import LabelFile
 from napari_medsam.formats.common.label_table import read_label_table, write_label_table
 from napari_medsam.formats.labels.read import read_label_file
 from napari_medsam.ui.actions.background_read import BackgroundRead
+from napari_medsam.ui.actions.step_message import remember_file
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.case_files import state_of
 from napari_medsam.ui.state.dock_state import Notify
@@ -62,6 +63,8 @@ class LabelFiles:
         if case is None:
             self._show_message("Open the image first; labels are placed on it.", is_problem=True)
         else:
+            # else a message about another file stays beside a question about this one
+            self._show_message("", for_now=True)
             self._read(case, path, resample=False)
 
     def _read(self, case: Case, path: Path, *, resample: bool) -> None:
@@ -113,7 +116,9 @@ class LabelFiles:
         except ValueError as error:
             self._show_message(f"{path.name} was not opened: {error}", is_problem=True)
             return
-        opened = f"{path.name}: {n} label{'' if n == 1 else 's'}. Undo removes them."
+        remember_file(case.annotation.log[-1], path.name)
+        labels, them = ("label", "it") if n == 1 else ("labels", "them")
+        opened = f"Opened {path.name}: {n} {labels}. Undo removes {them}."
         self._show_message(" ".join((opened, *file.notes)), bool(file.notes))
         self._on_change()
 
@@ -149,7 +154,7 @@ class LabelFiles:
 
 
 def question_about(path: Path, other: OtherGrid) -> str:
-    """Whether labels on another grid are of this image, and then whether to resample them."""
+    """Whether labels on another grid belong to this image, and then whether to resample them."""
     if other.sizes_xyz is not None:
         image, own = (" x ".join(str(n) for n in size) for size in other.sizes_xyz)
         differs = f"has {own} voxels, the image {image}"
@@ -158,6 +163,6 @@ def question_about(path: Path, other: OtherGrid) -> str:
     else:
         differs = "is on another grid than the image, or outside it"
     return (
-        f"{path.name} {differs}. Is it of this image?\n\nIf so, its labels can be resampled by "
-        f"nearest neighbour. Outlines move by up to half a voxel."
+        f"{path.name} {differs}. Does it belong to this image?\n\nIf so, its labels can be "
+        f"resampled by nearest neighbour. Outlines move by up to half a voxel."
     )

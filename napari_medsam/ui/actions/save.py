@@ -73,6 +73,8 @@ class SaveActions:
             self._failed.add(case)
             self._show_message(why_not, is_problem=True, lasts=True)
             return
+        # else a message about another file stays beside a question about this one
+        self._show_message("", for_now=True)
         is_empty = not how.one_a_label and not case.annotation.labels.any()
         if is_empty and self._ask(NOTHING_DRAWN, (SAVE_EMPTY,)) != SAVE_EMPTY:
             self._show_message(NOTHING_SAVED, for_now=True)

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from weakref import WeakKeyDictionary
 
 from napari_medsam.engine.annotation.events import Event
+from napari_medsam.engine.annotation.label_patch import Change
 from napari_medsam.engine.data.labels import Label, default_name
+from napari_medsam.engine.data.volume import Axis
 from napari_medsam.ui.state.dock_state import VIEW_NAMES
 
 MOST_NAMED = 2
 """Most labels that are named in the sentence, which is to fit one line."""
+
+_opened_files: WeakKeyDictionary[Event, str] = WeakKeyDictionary()
+
+
+def remember_file(event: Event, name: str) -> None:
+    """Remember the label file that an event opened; journals do not store its name."""
+    _opened_files[event] = name
 
 
 def step_message(turn: str, event: Event, table: Sequence[Label], *, has_slices: bool) -> str:
@@ -46,7 +56,7 @@ def _step(event: Event, names: dict[int, str]) -> str:
     if event.kind == "review":
         return f"{'acceptance' if event.accepted_after else 'reopening'}{of}"
     if event.kind == "import":
-        return "opening of labels"
+        return f"opening of {_opened_files.get(event, 'labels')}"
     if event.kind == "clear":
         return f"deletion{of}"
     return _table_step(event)
@@ -64,7 +74,7 @@ def _table_step(event: Event) -> str:
         return "change of the label table"
     ((old, row),) = changed
     if old.name != row.name:
-        return f"renaming of {old.name} to {row.name}"
+        return f"renaming {old.name} to {row.name}"
     if old.state != row.state:  # "done" also locks
         return f"state of {row.name}"
     if old.locked != row.locked:
@@ -79,12 +89,25 @@ def _named(numbers: Sequence[int], names: dict[int, str]) -> str:
 
 
 def _on_slice(event: Event) -> str:
-    """The slice of a box or a review, in words; empty for other steps and several boxes."""
+    """The slice of a box, a review or a stroke, in words; empty if there is not just one."""
     if event.kind == "review":
         ((_, axis, index), *_) = event.accepted_after or event.accepted_before
     elif event.kind == "box" and len(event.boxes_after) == 1:
         where = event.boxes_after[0].box.slice
         axis, index = where.axis, where.index
+    elif event.kind == "paint" and (painted := _painted_slice(event.change)):
+        axis, index = painted
     else:
         return ""
     return f", {VIEW_NAMES[axis]} slice {index}"
+
+
+def _painted_slice(change: Change) -> tuple[Axis, int] | None:
+    """The one slice that holds a stroke, axial first; its patches are axial in any view."""
+    if len({patch.index for patch in change}) == 1:
+        return "z", change[0].index
+    if {patch.shape[0] for patch in change} == {1} and len({patch.y0 for patch in change}) == 1:
+        return "y", change[0].y0
+    if {patch.shape[1] for patch in change} == {1} and len({patch.x0 for patch in change}) == 1:
+        return "x", change[0].x0
+    return None

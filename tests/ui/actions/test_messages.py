@@ -64,9 +64,9 @@ def test_undo_and_redo_name_each_step(desk: Desk) -> None:
         "colour of Label 1",
         "state of Label 1",
         "locking of Liver",
-        "renaming of Label 2 to Liver",
+        "renaming Label 2 to Liver",
         "addition of Label 2",
-        "painting of Label 1",
+        "painting of Label 1, axial slice 12",
         "reopening of Label 1, axial slice 13",
         "acceptance of Label 1, axial slice 13",
         "propagation of Label 1",
@@ -84,11 +84,44 @@ def test_undo_of_erasing_and_of_a_deleted_or_moved_box_is_named(desk: Desk) -> N
     desk.controller.case.labels.layer.data_setitem(
         (np.array([10]), np.array([30]), np.array([24])), 0
     )
-    assert undone(desk) == "Undone: erasing."
+    assert undone(desk) == "Undone: erasing, axial slice 10."
     assert undone(desk) == "Undone: moved box of Label 1, axial slice 10."
     desk.controller.boxes.delete()
     assert message(desk) == "Box deleted; its mask stays. Undo restores the box."
     assert undone(desk) == "Undone: deletion of a box of Label 1."
+
+
+@pytest.mark.parametrize(
+    ("indices", "where"),
+    [
+        (([3, 4], [7, 7], [1, 2]), ", coronal slice 7"),
+        (([3, 4], [7, 8], [2, 2]), ", sagittal slice 2"),
+        (([3, 4], [7, 8], [1, 2]), ""),
+    ],
+)
+def test_undone_stroke_names_its_slice_if_there_is_just_one(
+    indices: tuple[list[int], ...], where: str, desk: Desk
+) -> None:
+    layer = desk.controller.case.labels.layer
+    layer.data_setitem(tuple(np.array(i) for i in indices), 1)
+    assert undone(desk) == f"Undone: painting of Label 1{where}."
+
+
+def test_message_about_another_file_is_gone_when_a_question_is_asked(
+    desk: Desk, tmp_path: Path
+) -> None:
+    seen: list[str] = []
+    ask = desk.view.ask
+    saver = desk.controller._saver
+
+    def asking(question: str, answers: tuple[str, ...]) -> str | None:
+        seen.append(message(desk))
+        return ask(question, answers)
+
+    saver._ask = asking
+    desk.controller.show_message("fake.nii.gz is not a NIfTI file.", True)
+    desk.controller.save(tmp_path / "empty.nii.gz")
+    assert seen == [""]
 
 
 def test_box_that_waits_is_not_said_to_come_back(slow_desk: Desk) -> None:

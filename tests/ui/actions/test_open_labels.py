@@ -62,9 +62,30 @@ def test_labels_are_laid_onto_the_image_with_names_and_colours(
     rows = {row.number: row for row in desk.view.panel.labels}
     assert (rows[2].name, rows[5].name) == ("liver", "spleen")
     assert rows[2].color == pytest.approx(GREEN, abs=0.01)
-    assert "2 labels" in desk.view.panel.message
+    assert desk.view.panel.message == f"Opened {name}: 2 labels. Undo removes them."
     desk.controller.undo()
     assert not desk.labels.any()
+    assert desk.view.panel.message == f"Undone: opening of {name}."
+
+
+def test_one_opened_label_is_it(desk: Desk, tmp_path: Path) -> None:
+    path = save_on(desk, tmp_path / "one.nii.gz", (drawn() == 2).astype(np.uint8))
+    desk.controller.label_files.open(path)
+    assert desk.view.panel.message == "Opened one.nii.gz: 1 label. Undo removes it."
+
+
+def test_message_about_another_file_is_gone_when_the_question_is_asked(
+    desk: Desk, tmp_path: Path
+) -> None:
+    seen: list[str] = []
+
+    def ask(question: str, answers: tuple[str, ...]) -> None:
+        seen.append(desk.view.panel.message)
+
+    desk.controller.label_files._ask = ask
+    desk.controller.show_message("fake.nii.gz is not a NIfTI file.", True)
+    desk.controller.label_files.open(finer(tmp_path / "fine.nii.gz"))
+    assert seen == [""]
 
 
 def test_another_grid_is_asked_about_and_resampled(desk: Desk, tmp_path: Path) -> None:
@@ -104,14 +125,14 @@ def scan(path: Path, voxels: np.ndarray) -> Path:
 def test_question_about_another_grid_names_both_sizes(desk: Desk, tmp_path: Path) -> None:
     desk.controller.label_files.open(finer(tmp_path / "fine.nii.gz"))
     assert desk.view.asked[0].startswith(
-        "fine.nii.gz has 48 x 64 x 40 voxels, the image 48 x 64 x 20. Is it of this image?"
+        "fine.nii.gz has 48 x 64 x 40 voxels, the image 48 x 64 x 20. Does it belong to this image?"
     )
 
 
 def test_another_place_of_the_same_size_is_asked_about_too(desk: Desk, tmp_path: Path) -> None:
     desk.controller.label_files.open(scan(tmp_path / "moved.nii.gz", drawn().transpose(2, 1, 0)))
     assert "has the image's size but another grid (spacing" in desk.view.asked[0]
-    assert "Is it of this image?" in desk.view.asked[0]
+    assert "Does it belong to this image?" in desk.view.asked[0]
 
 
 @pytest.mark.parametrize(
@@ -131,6 +152,8 @@ def test_image_is_refused_as_labels_before_its_grid_is_asked_about(
     assert desk.view.asked == []
     assert desk.view.panel.message.startswith("scan.nii.gz is not a label file: it holds ")
     assert why in desk.view.panel.message
+    if why == "negative numbers":
+        assert desk.view.panel.message.endswith("and label numbers start at 0.")
     assert not desk.labels.any()
 
 

@@ -178,7 +178,9 @@ def test_failed_save_is_told_and_stays_unsaved(desk: Desk, tmp_path: Path) -> No
     desk.draw_on(10)
     desk.controller.save(tmp_path / "nowhere" / "out.nii.gz")
     assert desk.view.panel.is_problem
-    assert "There is no folder" in desk.view.panel.message
+    assert desk.view.panel.message == (
+        f"Not saved: the folder {tmp_path / 'nowhere'} does not exist."
+    )
     assert desk.view.panel.is_dirty
 
 
