@@ -23,6 +23,7 @@ from napari_medsam.ui.actions.save import SaveOptions
 from napari_medsam.ui.actions.tour import OFFER, SLICE, Tour
 from napari_medsam.ui.controller import Controller
 from napari_medsam.ui.layers.sample_data import synthetic_ct
+from napari_medsam.ui.napari_support.close_button import hide_on_close
 from napari_medsam.ui.napari_support.deferred_calls import Later
 from napari_medsam.ui.napari_support.mesh_redraw import keep_shaders
 from napari_medsam.ui.napari_support.mouse_position import keep_mouse_in_place
@@ -373,6 +374,7 @@ class MedSamWidget(QWidget):
     def showEvent(self, event: QShowEvent | None) -> None:
         super().showEvent(event)
         self._closing.watch()
+        hide_on_close(self)
 
     # --- dialogs -----------------------------------------------------------------------
 

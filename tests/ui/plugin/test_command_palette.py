@@ -13,15 +13,16 @@ from napari.utils.notifications import notification_manager
 from npe2 import PluginManifest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QDockWidget, QLineEdit
+from qtpy.QtWidgets import QDockWidget, QLineEdit, QPushButton
 
 from napari_medsam.storage.settings import set_settings
+from napari_medsam.ui.controller import controllers
 from napari_medsam.ui.plugin import command_palette
 from napari_medsam.ui.plugin.current_dock import PLUGIN, current_dock, open_dock
 from napari_medsam.ui.widgets.dock import MedSamWidget
 from napari_medsam.ui.widgets.preferences import PreferencesDialog
 from tests.conftest import PROJECT
-from tests.ui.desk import TinyModelSource, image_layer
+from tests.ui.desk import TinyModelSource, image_layer, rectangle
 from tests.ui.hands import answer, let_pass, wait_for
 from tests.ui.window import Window
 
@@ -271,4 +272,41 @@ def test_naparis_menu_finds_the_dock_that_the_command_line_opened(
     assert not dock.isVisible(), "it was hidden, as the menu's tick says"
     docks = [one for one in viewer.window.dock_widgets.values() if isinstance(one, MedSamWidget)]
     assert docks == [dock]
+    dock.controller.close()
+
+
+@pytest.mark.gui
+@pytest.mark.parametrize("floating", [False, True])
+def test_dock_closed_by_its_cross_comes_back_with_its_work(
+    make_napari_viewer: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, floating: bool
+) -> None:
+    monkeypatch.setattr("napari_medsam.ui.widgets.dock.CatalogueModelSource", TinyModelSource)
+    set_settings(tour_seen=True)
+    viewer = make_napari_viewer(show=True)
+    viewer.window.resize(1280, 800)
+    choose_in_menu()
+    dock = current_dock()
+    viewer.add_layer(image_layer())
+    wait_for(lambda: dock.controller.case is not None)
+    case = dock.controller.case
+    case.boxes.layer.add_rectangles(rectangle((10, 12, 10), (10, 48, 38)))
+    wait_for(lambda: bool(case.annotation.labels.any()), seconds=60)
+    labels, layers = case.annotation.labels.copy(), list(viewer.layers)
+    docked(dock).setFloating(floating)
+    let_pass(100)
+
+    cross = docked(dock).titleBarWidget().findChild(QPushButton, "QTitleBarCloseButton")
+    QTest.mouseClick(cross, Qt.MouseButton.LeftButton)
+    let_pass(200)
+    assert not dock.isVisible()
+    assert dock.controller.unsaved() == ["case"], "closing the window still asks about its labels"
+    choose_in_menu()
+    let_pass(300)
+
+    assert dock.isVisible()
+    assert list(controllers) == [dock.controller]
+    assert list(viewer.layers) == layers
+    assert np.array_equal(dock.controller.case.annotation.labels, labels)
+    dock.act("undo")
+    assert not dock.controller.case.annotation.labels.any()
     dock.controller.close()
