@@ -2,8 +2,8 @@
 
 A `Reader` is good files, and a function that reads one made of them: it may succeed, or raise
 what that reader promises; anything else is a fault. Where a format guards its content by a
-checksum (zip, cache), the content is edited and the guard made anew, for a stranger would do so;
-edits of the whole file are tried as well.
+checksum (zip, cache), the content is edited and the checksum computed again, as an attacker would
+do; edits of the whole file are tried as well.
 
 `tests/whole_program/test_edited_files.py` tries some of it, `benchmarks/fuzz.py` as much as
 is requested.

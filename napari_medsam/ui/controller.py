@@ -12,6 +12,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 from weakref import WeakSet
 
 from napari.components import ViewerModel
@@ -61,8 +62,16 @@ from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.dock_state import DockState, View
 from napari_medsam.ui.state.jobs import JobRunner, Jobs
 
-NO_MESSAGE = ("", False, "")
-"""A sentence, whether it is a problem, and its tooltip."""
+
+class Message(NamedTuple):
+    """What the dock's message line shows: a sentence, its colour and its tooltip."""
+
+    sentence: str = ""
+    is_problem: bool = False
+    detail: str = ""
+
+
+NO_MESSAGE = Message()
 
 
 def _at_once(function: Callable[[], None]) -> None:
@@ -125,7 +134,7 @@ class Controller:
         self._prefetch = Prefetcher(self._lanes[0], idle, lambda where: self._on_ready([where]))
         self._draw_strip_soon = throttle(self._draw_strip)
         self._model: PromptableModel | None = None
-        self._message, self._is_problem, self._detail = NO_MESSAGE
+        self._message = NO_MESSAGE
         self._lasting = NO_MESSAGE  # shown again when a message `for_now` expires
         self._message_state: object = None  # of a message that is only `for_now`
         self._replace = False
@@ -186,10 +195,10 @@ class Controller:
         lasts: bool = False,
     ) -> None:
         """Show a message to the user; see `Notify`."""
-        self._message, self._is_problem, self._detail = sentence, is_problem, detail
+        self._message = Message(sentence, is_problem, detail)
         self._message_state = self._described_state() if for_now else None
         if not for_now:
-            self._lasting = (sentence, is_problem, detail) if lasts else NO_MESSAGE
+            self._lasting = self._message if lasts else NO_MESSAGE
         self.refresh()
 
     def _described_state(self) -> object:
@@ -205,8 +214,7 @@ class Controller:
     def refresh(self) -> None:
         """Show the current state in the dock."""
         if self._message_state is not None and self._message_state != self._described_state():
-            self._message, self._is_problem, self._detail = self._lasting
-            self._message_state = None
+            self._message, self._message_state = self._lasting, None
         self._view.show_panel(self.panel())
         self._draw_strip_soon()
         self._prefetch.schedule()
@@ -230,9 +238,9 @@ class Controller:
         running = (action.progress for action in (self._saver, *readings, self.desk))
         panel = DockState(
             hint="",
-            message=self._message,
-            is_problem=self._is_problem,
-            detail=self._detail,
+            message=self._message.sentence,
+            is_problem=self._message.is_problem,
+            detail=self._message.detail,
             model=self.desk.state,
             models=self.desk.choices,
             progress=next(filter(None, running), None),

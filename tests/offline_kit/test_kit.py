@@ -94,7 +94,7 @@ def test_altered_missing_and_added_files_are_named(make_kit: MakeKit) -> None:
 
 
 def test_wheel_taken_away_with_its_hash_is_missed(make_kit: MakeKit) -> None:
-    """Hashes made anew by whoever took it: what is needed is still needed."""
+    """The hashes were computed again after the theft: what is needed is still needed."""
     folder = make_kit()
     (wheel,) = (folder / "wheels").glob("superqt-*")
     wheel.unlink()

@@ -75,9 +75,7 @@ class BoxActions:
         show_slice(self._viewer, case.layer, SliceRef(where.axis, index))
         own = [b for b in case.boxes_there() if b.label == placed.label]
         if any(b.box.slice == box.slice and b.box.touches(box) for b in own):
-            self._show_message(
-                f"Slice {index} already has a box here.", is_problem=False, for_now=True
-            )
+            self._show_message(f"Slice {index} already has a box here.", for_now=True)
             return
         segmenter.ask([PlacedBox(case.annotation.new_box_id(), placed.label, box)])
         case.sync()

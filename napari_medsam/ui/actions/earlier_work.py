@@ -86,7 +86,7 @@ class EarlierWork:
                 then(earlier)
             else:
                 has_work = case.can_undo or bool(case.annotation.labels.any())
-                self._show_message(NO_OTHER if has_work else NONE, is_problem=False)
+                self._show_message(NO_OTHER if has_work else NONE)
 
         self.reading.start(WORDS, lambda: all_earlier(case.image), found)
 

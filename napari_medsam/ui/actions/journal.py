@@ -299,7 +299,7 @@ class CaseJournal:
         if put_old_aside and path.exists():
             put_aside(path)
             if history is not None and history.is_worth_offering:
-                self._show_message(EARLIER_ARCHIVED, is_problem=False)
+                self._show_message(EARLIER_ARCHIVED)
         self._begin_writing(found)
 
     def _show(self, found: JournalLookup) -> bool:

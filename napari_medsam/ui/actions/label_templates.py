@@ -52,9 +52,7 @@ class Templates:
             self._show_message(str(error), is_problem=True)
             return
         case.load_table(rows)
-        self._show_message(
-            f"{name}: {len(rows)} label{'' if len(rows) == 1 else 's'} added.", is_problem=False
-        )
+        self._show_message(f"{name}: {len(rows)} label{'' if len(rows) == 1 else 's'} added.")
         self._on_change()
 
     def save(self, name: str) -> None:
@@ -67,7 +65,7 @@ class Templates:
         except (ValueError, SaveError, OSError) as error:
             self._show_message(str(error), is_problem=True)
             return
-        self._show_message(f"Template {path.stem} is saved on this computer.", is_problem=False)
+        self._show_message(f"Template {path.stem} is saved on this computer.")
 
 
 def fill_menu(menu: QMenu, templates: Templates, parent: QWidget) -> None:

@@ -133,7 +133,7 @@ class Measures:
             if outcome.kind == "failed":
                 self._show_message(outcome.sentence, is_problem=True)
             for message in messages:
-                self._show_message(message, is_problem=False)
+                self._show_message(message)
             self.on_found()
 
         self._jobs.start(Job(work, found.append, on_end))
@@ -198,7 +198,7 @@ class Measures:
         except (OSError, ValueError) as error:
             self._show_message(f"{path.name} was not saved: {error}", is_problem=True)
             return
-        self._show_message(f"Saved {path.name}.", is_problem=False)
+        self._show_message(f"Saved {path.name}.")
 
     def save_page(self, path: Path) -> None:
         """Save a page of key images of the current labels, as PNG or PDF.

@@ -151,7 +151,7 @@ class ModelActions:
         def on_end(outcome: JobOutcome) -> None:
             self.progress = None
             if found:
-                self._show_message(" ".join(found), is_problem=False)
+                self._show_message(" ".join(found))
             elif outcome.kind == "failed":
                 self._show_message(outcome.sentence, is_problem=True)
             if any(is_better):
@@ -188,7 +188,7 @@ class ModelActions:
         def ended(outcome: JobOutcome) -> None:
             self._installed(found[0].name if found else name, outcome)
             if found:
-                self._show_message(found[0].sentence, is_problem=False)
+                self._show_message(found[0].sentence)
 
         self._jobs.start(
             Job(lambda hand_over: hand_over(shelf.import_file(path)), found.append, ended)
@@ -204,7 +204,7 @@ class ModelActions:
         if outcome.kind == "failed":
             self._show_message(outcome.sentence, is_problem=True)
         elif outcome.kind == "cancelled":
-            self._show_message("The model was not installed.", is_problem=False)
+            self._show_message("The model was not installed.")
         self.choose(name)
 
     def _enter(self, state: ModelState) -> None:

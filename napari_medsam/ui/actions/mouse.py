@@ -80,9 +80,7 @@ class BoxMouse:
         case.pick_label(number)
         name = next((n.name for n in case.annotation.table if n.number == number), "")
         if name:
-            self._show_message(
-                f"{name} is chosen: the next box is for it.", is_problem=False, for_now=True
-            )
+            self._show_message(f"{name} is chosen: the next box is for it.", for_now=True)
         self._on_change()
 
 

@@ -16,7 +16,6 @@ from napari_medsam.formats.common.label_file import LabelFile
 from napari_medsam.formats.common.label_table import read_label_table, write_label_table
 from napari_medsam.formats.labels.read import read_label_file
 from napari_medsam.ui.actions.background_read import BackgroundRead
-from napari_medsam.ui.actions.step_message import remember_file
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.case_files import state_of
 from napari_medsam.ui.state.dock_state import Notify
@@ -92,9 +91,7 @@ class LabelFiles:
         if self._ask(question_about(path, other), (RESAMPLE,)) == RESAMPLE and case is self._case():
             self._read(case, path, resample=True)
         else:
-            self._show_message(
-                f"{path.name} was not opened: its grid differs from the image's.", is_problem=False
-            )
+            self._show_message(f"{path.name} was not opened: its grid differs from the image's.")
 
     def _take_over(self, case: Case, path: Path, file: LabelFile, n: int) -> None:
         if case is not self._case():
@@ -109,14 +106,14 @@ class LabelFiles:
                 (REPLACE, ADD),
             )
         if answer is None:
-            self._show_message(f"{path.name} was not opened.", is_problem=False)
+            self._show_message(f"{path.name} was not opened.")
             return
         try:
             case.load_labels(file, keep_existing=answer == ADD)
         except ValueError as error:
             self._show_message(f"{path.name} was not opened: {error}", is_problem=True)
             return
-        remember_file(case.annotation.log[-1], path.name)
+        case.files.opened[case.annotation.log[-1]] = path.name
         labels, them = ("label", "it") if n == 1 else ("labels", "them")
         opened = f"Opened {path.name}: {n} {labels}. Undo removes {them}."
         self._show_message(" ".join((opened, *file.notes)), bool(file.notes))
@@ -135,7 +132,7 @@ class LabelFiles:
         except (ReadError, ValueError) as error:
             self._show_message(str(error), is_problem=True)
             return
-        self._show_message(f"{path.name}: {len(table)} labels named.", is_problem=False)
+        self._show_message(f"{path.name}: {len(table)} labels named.")
         self._on_change()
 
     def export_table(self, path: Path) -> None:
@@ -148,9 +145,7 @@ class LabelFiles:
         except SaveError as error:
             self._show_message(str(error), is_problem=True)
             return
-        self._show_message(
-            f"Saved {path.name}: {len(case.annotation.table)} labels.", is_problem=False
-        )
+        self._show_message(f"Saved {path.name}: {len(case.annotation.table)} labels.")
 
 
 def question_about(path: Path, other: OtherGrid) -> str:

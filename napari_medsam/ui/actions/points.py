@@ -282,4 +282,4 @@ class PointTool:
         case.sync(event)
         segmenter.on_ready([placed.box.slice])
         quality = f"{found.mask.area:,} pixels found; predicted quality {found.mask.score:.2f}."
-        self._show_message(quality, is_problem=False, for_now=True)
+        self._show_message(quality, for_now=True)

@@ -78,9 +78,7 @@ class Propagator:
         """Whether a propagation is running; if so, report it. Starting another would cancel it."""
         if self.is_running:
             stop = key_of("cancel")
-            self._show_message(
-                f"Already propagating; {stop} stops it.", is_problem=False, for_now=True
-            )
+            self._show_message(f"Already propagating; {stop} stops it.", for_now=True)
         return self.is_running
 
     def propagate(
@@ -148,9 +146,7 @@ class Propagator:
         if self._is_locked((target,)):
             return
         if not self._run(plan_beyond(target, here, *slice_range), slice_range):
-            self._show_message(
-                "Nothing was propagated beyond this slice.", is_problem=False, for_now=True
-            )
+            self._show_message("Nothing was propagated beyond this slice.", for_now=True)
 
     def move_end(self, target: PropagationTarget, end: int, to: int) -> None:
         """Move an object's end from slice `end` to `to`: erase or propagate the slices between.
@@ -270,16 +266,14 @@ class Propagator:
             self._show_message(f"{outcome.sentence} {kept}.", is_problem=True)
         elif outcome.kind == "cancelled":
             undo = "; Undo removes them" if n_slices else ""
-            self._show_message(f"Stopped. {kept}{undo}.", is_problem=False, for_now=True)
+            self._show_message(f"Stopped. {kept}{undo}.", for_now=True)
         else:
             more = self._widen(found, slice_range) if may_widen else ""
             numbers = sorted({target.label for target in found})
             names = [label.name for label in map(self.case.named, numbers) if label is not None]
             prefix = f"{', '.join(names)}: " if numbers != [self.case.label] else ""
             left = self._uncertain_left(numbers, next(iter(found)).axis)
-            self._show_message(
-                f"Done: {prefix}{slices}{left}.{more}", is_problem=False, for_now=True
-            )
+            self._show_message(f"Done: {prefix}{slices}{left}.{more}", for_now=True)
         if outcome.kind == "done":
             self._on_done()
 

@@ -52,18 +52,16 @@ class ReviewActions:
             return
         case = segmenter.case
         if not case.label:
-            self._show_message("There is no label to review.", is_problem=False, for_now=True)
+            self._show_message("There is no label to review.", for_now=True)
             return
         order = case.reviews.status(where.axis, case.label).to_look_at
         index = next_doubtful(order, where.index)
         if index is None and segmenter.propagator.is_running:
             again = f"press {key_of('next_doubtful')} again when it has ended"
-            self._show_message(f"Still propagating; {again}.", is_problem=False, for_now=True)
+            self._show_message(f"Still propagating; {again}.", for_now=True)
         elif index is None:
             none = none_left(case, where.axis)
-            self._show_message(
-                f"{name_of(case, case.label)}: {none}", is_problem=False, for_now=True
-            )
+            self._show_message(f"{name_of(case, case.label)}: {none}", for_now=True)
         else:
             show_slice(self._viewer, case.layer, SliceRef(where.axis, index))
 
@@ -78,7 +76,6 @@ class ReviewActions:
             case.annotation.accept(case.label, where, False)
             self._show_message(
                 f"{name_of(case, case.label)}: slice {where.index} is reopened.",
-                is_problem=False,
                 for_now=True,
             )
             return
@@ -93,7 +90,7 @@ class ReviewActions:
             more = f"{left} uncertain slice{'s' if left > 1 else ''} left."
         else:
             more = none_left(case, where.axis)
-        self._show_message(f"{done}; {more}", is_problem=False, for_now=True)
+        self._show_message(f"{done}; {more}", for_now=True)
         if where.index in before.to_look_at and left:
             self.show_next()
 
@@ -106,9 +103,7 @@ class ReviewActions:
         boxes.draw_mode(True)
         self._viewer.layers.selection.active = boxes.layer
         then = with_key("From here", "go_on")
-        self._show_message(
-            f"Draw a new box, or paint or erase the mask; then press {then}.", is_problem=False
-        )
+        self._show_message(f"Draw a new box, or paint or erase the mask; then press {then}.")
 
     def continue_from_here(self) -> None:
         """Propagate again from the corrected slice on screen to the slices beyond it."""

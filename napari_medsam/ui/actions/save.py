@@ -149,7 +149,7 @@ class SaveActions:
         sentence, detail = saved_message(saved), saved_detail(saved)
         if not case.has_known_place:
             sentence, detail = f"{sentence} {PLACE_NOT_KNOWN}", f"{detail}\n{UNKNOWN_PLACE}"
-        self._show_message(sentence, is_problem=False, detail=detail)
+        self._show_message(sentence, detail=detail)
 
     def _declined(self, case: Case, existing: list[Path]) -> str:
         """Ask before replacing changed files; a sentence if the user declines, else empty."""

@@ -180,7 +180,6 @@ class Segmenter:
         else:
             self._show_message(
                 f"{mask.area:,} pixels found; predicted quality {mask.score:.2f}.",
-                is_problem=False,
                 for_now=True,
             )
         self.case.sync(event)
@@ -254,7 +253,7 @@ class Segmenter:
     def _embedded(self, outcome: JobOutcome) -> None:
         self.progress = None
         if outcome.kind == "done":
-            self._show_message("All slices of this view are ready.", is_problem=False)
+            self._show_message("All slices of this view are ready.")
         elif outcome.kind == "failed":
             self._show_message(outcome.sentence, is_problem=True)
         if outcome.kind == "done":
@@ -288,8 +287,9 @@ class Segmenter:
         return "There is nothing to redo." if event is None else self._turned("Redone", event)
 
     def _turned(self, turn: str, event: Event) -> str:
-        table, is_flat = self.case.annotation.table, self.case.image.volume.is_flat
-        return step_message(turn, event, table, has_slices=not is_flat)
+        table, opened = self.case.annotation.table, self.case.files.opened
+        has_slices = not self.case.image.volume.is_flat
+        return step_message(turn, event, table, opened, has_slices=has_slices)
 
     def stop(self) -> None:
         """Stop the running job of this case; boxes that wait stay in the queue."""

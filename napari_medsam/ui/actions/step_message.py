@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from weakref import WeakKeyDictionary
+from collections.abc import Mapping, Sequence
 
 from napari_medsam.engine.annotation.events import Event
 from napari_medsam.engine.annotation.label_patch import Change
@@ -14,15 +13,15 @@ from napari_medsam.ui.state.dock_state import VIEW_NAMES
 MOST_NAMED = 2
 """Most labels that are named in the sentence, which is to fit one line."""
 
-_opened_files: WeakKeyDictionary[Event, str] = WeakKeyDictionary()
 
-
-def remember_file(event: Event, name: str) -> None:
-    """Remember the label file that an event opened; journals do not store its name."""
-    _opened_files[event] = name
-
-
-def step_message(turn: str, event: Event, table: Sequence[Label], *, has_slices: bool) -> str:
+def step_message(
+    turn: str,
+    event: Event,
+    table: Sequence[Label],
+    opened: Mapping[Event, str],
+    *,
+    has_slices: bool,
+) -> str:
     """A sentence about a step that was undone or redone.
 
     Parameters
@@ -33,15 +32,18 @@ def step_message(turn: str, event: Event, table: Sequence[Label], *, has_slices:
         The step.
     table
         The labels after the turn; those that the step added or removed are in the event.
+    opened
+        See `CaseFiles`.
     has_slices
         Whether the slice is named; a picture has only one.
     """
     rows = (*table, *(event.table_before or ()), *(event.table_after or ()))
     where = _on_slice(event) if has_slices else ""
-    return f"{turn}: {_step(event, {row.number: row.name for row in rows})}{where}."
+    file = opened.get(event, "labels")
+    return f"{turn}: {_step(event, {row.number: row.name for row in rows}, file)}{where}."
 
 
-def _step(event: Event, names: dict[int, str]) -> str:
+def _step(event: Event, names: dict[int, str], file: str) -> str:
     of = f" of {_named(event.labels, names)}" if event.labels else ""
     if event.kind == "box":
         what = "points" if event.points else "moved box" if event.boxes_before else "box"
@@ -56,7 +58,7 @@ def _step(event: Event, names: dict[int, str]) -> str:
     if event.kind == "review":
         return f"{'acceptance' if event.accepted_after else 'reopening'}{of}"
     if event.kind == "import":
-        return f"opening of {_opened_files.get(event, 'labels')}"
+        return f"opening of {file}"
     if event.kind == "clear":
         return f"deletion{of}"
     return _table_step(event)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
+
+from napari_medsam.engine.annotation.events import Event
 
 
 class FileState(NamedTuple):
@@ -28,10 +31,12 @@ class CaseFiles:
     """The states of files when the case last read or wrote them.
 
     `saved_in` is the folder that the labels were last saved to; None before the first save.
+    `opened` has the names of label files by the event that opened them; journals do not store it.
     """
 
     def __init__(self) -> None:
         self.saved_in: Path | None = None
+        self.opened: WeakKeyDictionary[Event, str] = WeakKeyDictionary()
         self._known: dict[Path, FileState | None] = {}
 
     def remember(self, path: Path, state: FileState | None) -> None:

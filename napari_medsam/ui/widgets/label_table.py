@@ -24,6 +24,7 @@ from napari_medsam.ui.state.shortcuts import with_key
 
 COLUMNS = ("", "No.", "Name", "Lock", "State", "ml", "mm", "Uncertain")
 _COLOR, _NUMBER, _NAME, _LOCK, _STATE, _SIZE, _LENGTH, _UNCERTAIN = range(8)
+UNCERTAIN_LEFT = "Uncertain slices left in this view"
 HEADING_TOOLTIPS = (
     "Colour: click to choose another",
     "Number of the label in saved files",
@@ -32,7 +33,7 @@ HEADING_TOOLTIPS = (
     "State: click to change it",
     "Size",
     "Longest diameter \u00d7 the longest perpendicular to it, in one slice",
-    "Uncertain slices left in this view",
+    UNCERTAIN_LEFT,
 )
 
 SIGNS: dict[LabelState, str] = {
@@ -176,7 +177,7 @@ class LabelTable(QTableWidget):
             else ""
         )
         cells[_UNCERTAIN].setText(str(row.n_to_look_at) if row.n_to_look_at else "")
-        cells[_UNCERTAIN].setToolTip(_uncertain_tooltip())
+        cells[_UNCERTAIN].setToolTip(with_key(UNCERTAIN_LEFT, "next_doubtful"))
 
     def _cell(self, n: int, column: int) -> QTableWidgetItem:
         cell = self.item(n, column)
@@ -215,10 +216,6 @@ class LabelTable(QTableWidget):
     def _on_edited(self, item: QTableWidgetItem) -> None:
         if item.column() == _NAME and item.row() < len(self._rows):
             self.renamed.emit(self._rows[item.row()].number, item.text())
-
-
-def _uncertain_tooltip() -> str:
-    return with_key("Uncertain slices left in this view", "next_doubtful")
 
 
 def _size(row: LabelRow) -> str:

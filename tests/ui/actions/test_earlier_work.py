@@ -32,7 +32,7 @@ from tests.ui.window import Window
 
 
 @pytest.fixture
-def anew(desk: Desk) -> Iterator[Desk]:
+def new_desk(desk: Desk) -> Iterator[Desk]:
     """A desk whose work was started over by mistake; the box on 10 and its masks are archived."""
     desk.draw_on(10)
     desk.controller.propagate(8, 12)
@@ -43,52 +43,52 @@ def anew(desk: Desk) -> Iterator[Desk]:
     again.controller.close()
 
 
-def test_what_was_put_aside_is_found_with_a_picture(anew: Desk) -> None:
-    (one,) = found_by(anew)
+def test_what_was_put_aside_is_found_with_a_picture(new_desk: Desk) -> None:
+    (one,) = found_by(new_desk)
     assert "1 label, 1 box, 5 slices" in one.in_words
     assert "It was not saved to a file." in one.in_words
     assert np.ptp(one.picture, axis=2).max() > 50  # the label's colour
 
 
-def test_earlier_work_is_here_again_with_boxes_and_undo(anew: Desk) -> None:
-    (one,) = found_by(anew)
-    anew.controller.earlier.resume(one)
-    assert labelled(anew) == [8, 9, 10, 11, 12]
-    assert [box.box.slice.index for box in anew.annotation.boxes] == [10]
-    assert anew.boxes.nshapes == 1
-    assert anew.view.panel.labels[0].n_voxels == np.count_nonzero(anew.labels)
-    assert "The previous work is kept" in anew.view.panel.message
-    anew.controller.undo()
-    assert labelled(anew) == [10]
+def test_earlier_work_is_here_again_with_boxes_and_undo(new_desk: Desk) -> None:
+    (one,) = found_by(new_desk)
+    new_desk.controller.earlier.resume(one)
+    assert labelled(new_desk) == [8, 9, 10, 11, 12]
+    assert [box.box.slice.index for box in new_desk.annotation.boxes] == [10]
+    assert new_desk.boxes.nshapes == 1
+    assert new_desk.view.panel.labels[0].n_voxels == np.count_nonzero(new_desk.labels)
+    assert "The previous work is kept" in new_desk.view.panel.message
+    new_desk.controller.undo()
+    assert labelled(new_desk) == [10]
 
 
-def test_what_was_open_is_kept_in_its_place_to_and_fro(anew: Desk) -> None:
+def test_what_was_open_is_kept_in_its_place_to_and_fro(new_desk: Desk) -> None:
     for slices in ([8, 9, 10, 11, 12], [14], [8, 9, 10, 11, 12]):
-        (one,) = found_by(anew)
-        anew.controller.earlier.resume(one)
-        assert labelled(anew) == slices
-        assert same(kept(anew), anew)
+        (one,) = found_by(new_desk)
+        new_desk.controller.earlier.resume(one)
+        assert labelled(new_desk) == slices
+        assert same(kept(new_desk), new_desk)
     assert len(journals()) == 2
 
 
-def test_what_is_done_then_is_kept(anew: Desk) -> None:
-    (one,) = found_by(anew)
-    anew.controller.earlier.resume(one)
-    anew.draw_on(6)
-    assert same(kept(anew), anew)
-    assert labelled(anew) == [6, 8, 9, 10, 11, 12]
-    anew.controller.journals.close()
+def test_what_is_done_then_is_kept(new_desk: Desk) -> None:
+    (one,) = found_by(new_desk)
+    new_desk.controller.earlier.resume(one)
+    new_desk.draw_on(6)
+    assert same(kept(new_desk), new_desk)
+    assert labelled(new_desk) == [6, 8, 9, 10, 11, 12]
+    new_desk.controller.journals.close()
     again = reopened(RESUME)
     assert labelled(again) == [6, 8, 9, 10, 11, 12]
     again.controller.close()
 
 
-def test_measures_follow(anew: Desk) -> None:
-    tally = anew.controller.case.tally
+def test_measures_follow(new_desk: Desk) -> None:
+    tally = new_desk.controller.case.tally
     tally.refresh()
     before = tally.diameters(1)
-    (one,) = found_by(anew)
-    anew.controller.earlier.resume(one)
+    (one,) = found_by(new_desk)
+    new_desk.controller.earlier.resume(one)
     tally.refresh()
     assert tally.diameters(1) is not None
     assert tally.diameters(1) != before
@@ -102,32 +102,35 @@ def test_without_earlier_work_that_is_told(desk: Desk) -> None:
     assert desk.view.panel.message == NO_OTHER
 
 
-def test_a_propagation_that_runs_is_stopped_and_kept_with_the_rest(anew: Desk) -> None:
-    (one,) = found_by(anew)
-    model = anew.shelf.model
-    decode, n_before = model.decode, len(anew.annotation.log)
+def test_a_propagation_that_runs_is_stopped_and_kept_with_the_rest(new_desk: Desk) -> None:
+    (one,) = found_by(new_desk)
+    model = new_desk.shelf.model
+    decode, n_before = model.decode, len(new_desk.annotation.log)
 
     def interrupted(*arguments: Any) -> Any:
-        if anew.annotation.open_event is not None and len(anew.annotation.open_event.masks) == 2:
+        if (
+            new_desk.annotation.open_event is not None
+            and len(new_desk.annotation.open_event.masks) == 2
+        ):
             model.decode = decode
-            anew.controller.earlier.resume(one)
+            new_desk.controller.earlier.resume(one)
         return decode(*arguments)
 
     model.decode = interrupted
-    anew.controller.propagate(12, 17)
-    assert len(anew.annotation.log) >= n_before
-    assert labelled(anew) == [8, 9, 10, 11, 12]
-    assert same(kept(anew), anew)
-    (other,) = found_by(anew)
-    anew.controller.earlier.resume(other)
-    assert len(labelled(anew)) > 1
-    assert 14 in labelled(anew)
+    new_desk.controller.propagate(12, 17)
+    assert len(new_desk.annotation.log) >= n_before
+    assert labelled(new_desk) == [8, 9, 10, 11, 12]
+    assert same(kept(new_desk), new_desk)
+    (other,) = found_by(new_desk)
+    new_desk.controller.earlier.resume(other)
+    assert len(labelled(new_desk)) > 1
+    assert 14 in labelled(new_desk)
 
 
 def test_where_the_exchange_fails_nothing_is_changed(
-    anew: Desk, monkeypatch: pytest.MonkeyPatch
+    new_desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (one,) = found_by(anew)
+    (one,) = found_by(new_desk)
     rename = os.rename
 
     def refused(path: Path, target: Path) -> None:
@@ -137,49 +140,49 @@ def test_where_the_exchange_fails_nothing_is_changed(
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "rename", refused)
-        anew.controller.earlier.resume(one)
-    assert "open elsewhere" in anew.view.panel.message
-    assert "The earlier work is unchanged" in anew.view.panel.message
-    assert labelled(anew) == [14]
-    anew.draw_on(16)
-    assert same(kept(anew), anew)
+        new_desk.controller.earlier.resume(one)
+    assert "open elsewhere" in new_desk.view.panel.message
+    assert "The earlier work is unchanged" in new_desk.view.panel.message
+    assert labelled(new_desk) == [14]
+    new_desk.draw_on(16)
+    assert same(kept(new_desk), new_desk)
     assert put_aside_of(FINGERPRINT) == [one.path]
     assert journal_path(FINGERPRINT).exists()
 
 
 def test_what_cannot_be_written_is_not_exchanged(
-    anew: Desk, monkeypatch: pytest.MonkeyPatch
+    new_desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (one,) = found_by(anew)
-    writer = anew.controller.journals.of(anew.controller.case).writer
+    (one,) = found_by(new_desk)
+    writer = new_desk.controller.journals.of(new_desk.controller.case).writer
     with monkeypatch.context() as patched:
         patched.setattr(writer, "close_keeping_lock", lambda seconds: False)
-        anew.controller.earlier.resume(one)
-    assert "cannot be written now" in anew.view.panel.message
-    assert labelled(anew) == [14]
-    anew.draw_on(16)
-    assert same(kept(anew), anew)
+        new_desk.controller.earlier.resume(one)
+    assert "cannot be written now" in new_desk.view.panel.message
+    assert labelled(new_desk) == [14]
+    new_desk.draw_on(16)
+    assert same(kept(new_desk), new_desk)
 
 
-def test_a_window_that_only_looks_exchanges_nothing(anew: Desk) -> None:
+def test_a_window_that_only_looks_exchanges_nothing(new_desk: Desk) -> None:
     second = reopened(ONLY_LOOK)
     (one,) = found_by(second)
     second.controller.earlier.resume(one)
     assert "The earlier work is unchanged" in second.view.panel.message
     assert labelled(second) == [14]
     second.controller.close()
-    anew.draw_on(16)
-    assert same(kept(anew), anew)
+    new_desk.draw_on(16)
+    assert same(kept(new_desk), new_desk)
 
 
-def test_a_window_that_was_taken_over_unknowingly_exchanges_nothing(anew: Desk, qapp) -> None:
-    (one,) = found_by(anew)
-    assert same(kept(anew), anew)
+def test_a_window_that_was_taken_over_unknowingly_exchanges_nothing(new_desk: Desk, qapp) -> None:
+    (one,) = found_by(new_desk)
+    assert same(kept(new_desk), new_desk)
     second = reopened(TAKE_OVER)
-    anew.controller.earlier.resume(one)
-    first = anew.controller.journals.of(anew.controller.case)
+    new_desk.controller.earlier.resume(one)
+    first = new_desk.controller.journals.of(new_desk.controller.case)
     wait_for(lambda: first.is_only_looking)
-    assert labelled(anew) == labelled(second) == [14]
+    assert labelled(new_desk) == labelled(second) == [14]
     second.draw_on(16)
     assert same(kept(second), second)
     assert put_aside_of(FINGERPRINT) == [one.path]
@@ -187,9 +190,9 @@ def test_a_window_that_was_taken_over_unknowingly_exchanges_nothing(anew: Desk, 
 
 
 def test_where_the_other_work_cannot_be_shown_that_is_told_and_nothing_is_lost(
-    anew: Desk, monkeypatch: pytest.MonkeyPatch
+    new_desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (one,) = found_by(anew)
+    (one,) = found_by(new_desk)
 
     def short(*_: object) -> None:
         raise MemoryError
@@ -197,10 +200,10 @@ def test_where_the_other_work_cannot_be_shown_that_is_told_and_nothing_is_lost(
     with monkeypatch.context() as patched:
         patched.setattr(Case, "replace_annotation", short)
         with pytest.raises(MemoryError):
-            anew.controller.earlier.resume(one)
-    assert "not recorded" in anew.view.panel.message
-    assert anew.controller.journals.of(anew.controller.case).is_only_looking
-    anew.draw_on(6)
+            new_desk.controller.earlier.resume(one)
+    assert "not recorded" in new_desk.view.panel.message
+    assert new_desk.controller.journals.of(new_desk.controller.case).is_only_looking
+    new_desk.draw_on(6)
     again = reopened(RESUME)
     assert labelled(again) == [8, 9, 10, 11, 12]
     (other,) = found_by(again)
@@ -209,43 +212,43 @@ def test_where_the_other_work_cannot_be_shown_that_is_told_and_nothing_is_lost(
     again.controller.close()
 
 
-def test_an_edit_for_whose_end_there_was_no_memory_stays_with_its_work(anew: Desk) -> None:
-    (one,) = found_by(anew)
-    edit = anew.annotation.edit("propagate")
-    mask = mask_there(anew.annotation, SliceRef("z", 14), 1)
+def test_an_edit_for_whose_end_there_was_no_memory_stays_with_its_work(new_desk: Desk) -> None:
+    (one,) = found_by(new_desk)
+    edit = new_desk.annotation.edit("propagate")
+    mask = mask_there(new_desk.annotation, SliceRef("z", 14), 1)
     edit.paint(replace(mask, slice=SliceRef("z", 15)), 1, key=1)
     edit.is_over = True
-    anew.controller.earlier.resume(one)
-    assert labelled(anew) == [8, 9, 10, 11, 12]
-    assert same(kept(anew), anew)
-    (other,) = found_by(anew)
-    anew.controller.earlier.resume(other)
-    assert labelled(anew) == [14, 15]
+    new_desk.controller.earlier.resume(one)
+    assert labelled(new_desk) == [8, 9, 10, 11, 12]
+    assert same(kept(new_desk), new_desk)
+    (other,) = found_by(new_desk)
+    new_desk.controller.earlier.resume(other)
+    assert labelled(new_desk) == [14, 15]
 
 
 def test_one_that_is_gone_meanwhile_is_not_made_again(
-    anew: Desk, monkeypatch: pytest.MonkeyPatch
+    new_desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (one,) = found_by(anew)
+    (one,) = found_by(new_desk)
     history = read_journal(one.path)
     monkeypatch.setattr("napari_medsam.ui.actions.earlier_work.read_journal", lambda path: history)
     one.path.unlink()
-    anew.controller.earlier.resume(one)
-    assert "There is no journal" in anew.view.panel.message
-    assert labelled(anew) == [14]
-    assert same(kept(anew), anew)
+    new_desk.controller.earlier.resume(one)
+    assert "There is no journal" in new_desk.view.panel.message
+    assert labelled(new_desk) == [14]
+    assert same(kept(new_desk), new_desk)
     assert not one.path.exists()
 
 
-def test_boxes_that_wait_for_the_model_are_not_given_up(anew: Desk) -> None:
-    (one,) = found_by(anew)
-    case = anew.controller.case
+def test_boxes_that_wait_for_the_model_are_not_given_up(new_desk: Desk) -> None:
+    (one,) = found_by(new_desk)
+    case = new_desk.controller.case
     placed = case.annotation.boxes[0]
     case.pending[99] = PlacedBox(99, 1, placed.box)
-    anew.controller.earlier.resume(one)
-    assert "still wait" in anew.view.panel.message
+    new_desk.controller.earlier.resume(one)
+    assert "still wait" in new_desk.view.panel.message
     assert list(case.pending) == [99]
-    assert labelled(anew) == [14]
+    assert labelled(new_desk) == [14]
 
 
 def test_click_after_the_exchange_begins_an_object_of_its_own() -> None:
@@ -267,19 +270,19 @@ def test_click_after_the_exchange_begins_an_object_of_its_own() -> None:
     again.controller.close()
 
 
-def test_a_damaged_one_is_left_out(anew: Desk) -> None:
-    (one,) = found_by(anew)
+def test_a_damaged_one_is_left_out(new_desk: Desk) -> None:
+    (one,) = found_by(new_desk)
     content = bytearray(one.path.read_bytes())
     content[100:4000] = b"x" * 3900
     one.path.write_bytes(content)
-    assert found_by(anew) == []
-    anew.controller.earlier.resume(one)
-    assert "damaged" in anew.view.panel.message
-    assert labelled(anew) == [14]
+    assert found_by(new_desk) == []
+    new_desk.controller.earlier.resume(one)
+    assert "damaged" in new_desk.view.panel.message
+    assert labelled(new_desk) == [14]
 
 
-def test_another_image_opened_meanwhile_is_left_unchanged(anew: Desk) -> None:
-    anew.controller.journals.close()
+def test_another_image_opened_meanwhile_is_left_unchanged(new_desk: Desk) -> None:
+    new_desk.controller.journals.close()
     slow = make_desk(HeldJobs)
     slow.lanes[1].release()
     slow.open(image_layer())

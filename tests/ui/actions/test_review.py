@@ -255,15 +255,15 @@ def test_review_during_a_run_does_not_say_that_none_is_left(desk: Desk) -> None:
         if desk.controller._segmenter.propagator.is_running and not found:
             found.append("")
             desk.controller.review.show_next()
-            found.append(desk.controller._message)
+            found.append(desk.controller._message.sentence)
             desk.controller.review.accept()
-            found.append(desk.controller._message)
+            found.append(desk.controller._message.sentence)
 
     desk.view.show_panel = press  # type: ignore[method-assign]
     desk.controller.propagate(6, 15)
     assert found[1] == "Still propagating; press H again when it has ended."
     assert found[2] == "Label 1: slice 10 is accepted; still propagating."
-    assert "Still" not in desk.controller._message
+    assert "Still" not in desk.controller._message.sentence
 
 
 def test_review_is_the_next_step_while_a_slice_is_uncertain(desk: Desk, tmp_path: Path) -> None:
