@@ -76,6 +76,7 @@ class DockLayout(QWidget):
         layout.setStretch(2, 1)
         self.end = QWidget()
         self.end.setLayout(self._build_end())
+        self.show_state(None, DockState(""))
 
     def _build_messages(self) -> QLayout:
         self.hint, self.message = sentence(bold=True), sentence()
