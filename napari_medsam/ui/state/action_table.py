@@ -98,8 +98,11 @@ class Action:
         return f"{self.task}: {self.does[0].lower()}{self.does[1:]}"
 
     def text_in(self, state: DockState) -> str:
-        """The text of its button."""
-        text = self.text if isinstance(self.text, str) else self.text(state)
+        """The text of its button, without the key."""
+        return self.text if isinstance(self.text, str) else self.text(state)
+
+    def on_button(self, text: str) -> str:
+        """The text with the key, if the button shows it."""
         return with_key(text, self.name) if self.key and self.has_key_in_text else text
 
     def tooltip_in(self, state: DockState) -> str:

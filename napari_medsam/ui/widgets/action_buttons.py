@@ -58,7 +58,7 @@ def _show(
     show_changes(
         old,
         new,
-        (action.text_in, made.setText),
+        (action.text_in, lambda text: made.setText(action.on_button(text))),
         (action.tooltip_in, made.setToolTip),
         (action.is_possible, made.setEnabled),
         (action.is_shown, made.setVisible),
