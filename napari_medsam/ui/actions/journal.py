@@ -103,7 +103,7 @@ class CaseJournal:
         self._found: JournalLookup | None = None
         self._n_recorded = (0, 0)
         self._relay = _Relay(self._on_problem, self._on_lost, self._on_large)
-        case.annotation.on_step = self._on_step
+        case.annotation.stepped.connect(self._on_step)
         case.on_release = self.close
 
     def start(self) -> None:
