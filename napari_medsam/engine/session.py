@@ -40,6 +40,9 @@ from napari_medsam.engine.propagation.trackers import (
     Trackers,
 )
 
+FEW = 4
+"""Most boxes on a slice that are segmented one by one, first from the whole slice."""
+
 
 class Session:
     """Segment and propagate on one volume.
@@ -117,6 +120,21 @@ class Session:
             for closer, members in closer_views(here, self._predictor.frame(view)):
                 for i, mask in self._on_view(closer, [indices[m] for m in members], prompts):
                     yield i, higher_scoring(whole[i], mask)
+
+    def segment_drawn(
+        self, prompts: Sequence[BoxPrompt]
+    ) -> Generator[tuple[int, SliceMask], None, None]:
+        """Segment boxes of one slice as drawn by a user, each alone; yield as `segment_stream`.
+
+        Many boxes (pasted nuclei) are segmented together, so that they share crops; so are those
+        of the authors' rules.
+        """
+        if self.compat or len(prompts) > FEW:
+            yield from enumerate(self.segment(prompts))
+            return
+        for i, prompt in enumerate(prompts):
+            with contextlib.closing(self.segment_stream([prompt])) as masks:
+                yield from ((i, mask) for _, mask in masks)
 
     def preview(self, prompt: BoxPrompt) -> SliceMask | None:
         """Return a box's mask from its whole slice; None if the slice has no embedding yet.

@@ -57,9 +57,18 @@ class PropagationRun:
         return {index for masks in self.found.values() for index in masks}
 
     def paint(self, target: PropagationTarget, mask: SliceMask) -> None:
-        """Paint a mask; it replaces the target's earlier one on that slice."""
+        """Paint a mask; it replaces the target's earlier one on that slice.
+
+        Fixed masks stay. The box of an extent is no outline on its own slice, so the mask that it
+        had painted there is removed.
+        """
+        index = mask.slice.index
+        if index in target.fixed_masks:
+            return
+        if self.plan.extents and index == target.low and index not in self.found[target]:
+            self._edit.place(target.boxes[0])
         self._edit.paint(mask, target.label, key=target.key)
-        self.found[target][mask.slice.index] = mask
+        self.found[target][index] = mask
 
     def close(self) -> None:
         """Log what was painted without a record; nothing after `finish`."""
