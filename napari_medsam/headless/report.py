@@ -17,7 +17,8 @@ from napari_medsam.engine.annotation.events import PlacedBox
 from napari_medsam.engine.data.confidence import DOUBTFUL
 from napari_medsam.engine.data.labels import Label
 from napari_medsam.formats.common.image_file import ImageFile
-from napari_medsam.headless.run import BoxMask, Request, Result, track_confidences
+from napari_medsam.headless.request import seeds_of
+from napari_medsam.headless.run import BoxMask, Result, track_confidences
 from napari_medsam.storage.atomic_write import write_text
 
 RESEARCH_ONLY = "For research use only. Not a medical device."
@@ -27,7 +28,7 @@ def run_report(result: Result, model: Mapping[str, str]) -> dict[str, Any]:
     """The object that `--report` writes; docs/command-line.md explains each key."""
     request = result.request
     window, labels = request.window, result.annotation.labels
-    trust = track_confidences(result.request, result.found)
+    trust = track_confidences(request, result.boxes, result.found)
     return {
         "program": {"name": "napari-medsam", "version": __version__, "notice": RESEARCH_ONLY},
         "image": describe_image(request.image),
@@ -35,9 +36,9 @@ def run_report(result: Result, model: Mapping[str, str]) -> dict[str, Any]:
         "window": {"lower": window.lower, "upper": window.upper, "keep_zero": window.keep_zero},
         "compat": request.compat,
         "views": request.views and not request.compat,
-        "vote": request.vote,
-        "boxes": [_box(*pair) for pair in zip(request.boxes, _ranges(request), strict=True)],
-        "labels": [label_measures(label, labels, request.image) for label in request.table],
+        "vote": request.propagation is not None and request.propagation.mode == "vote",
+        "boxes": [_box(*pair) for pair in zip(result.boxes, _ranges(result), strict=True)],
+        "labels": [label_measures(label, labels, request.image) for label in request.labels],
         "slices": [
             _slice(box_mask, trust.get((box_mask.box, box_mask.mask.slice.index)))
             for box_mask in result.found
@@ -56,9 +57,9 @@ def run_report(result: Result, model: Mapping[str, str]) -> dict[str, Any]:
 
 def uncertain_slices(result: Result) -> list[dict[str, Any]]:
     """The propagated slices with a confidence below `DOUBTFUL`, sorted by label and slice."""
-    boxes = result.request.boxes
+    boxes = result.boxes
     least: dict[tuple[int, int], float] = {}
-    for (box, index), trust in track_confidences(result.request, result.found).items():
+    for (box, index), trust in track_confidences(result.request, boxes, result.found).items():
         where = boxes[box].label, index
         least[where] = min(trust, least.get(where, 1.0))
     return [
@@ -104,10 +105,10 @@ def program_versions() -> dict[str, str]:
     return found
 
 
-def _ranges(request: Request) -> list[list[int] | None]:
-    if request.seeds is None:
-        return [None] * len(request.boxes)
-    return [[seed.first, seed.last] for seed in request.seeds]
+def _ranges(result: Result) -> list[list[int] | None]:
+    if result.request.propagation is None:
+        return [None] * len(result.boxes)
+    return [[seed.first, seed.last] for seed in seeds_of(result.request, result.boxes)]
 
 
 def _box(placed: PlacedBox, propagated: list[int] | None) -> dict[str, Any]:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from napari_medsam.engine.annotation import review
 from napari_medsam.engine.annotation.annotation import Annotation
 from napari_medsam.engine.annotation.events import PlacedBox
-from napari_medsam.engine.data.intensity_window import Window
 from napari_medsam.engine.data.labels import Label
 from napari_medsam.engine.data.masks import SliceMask
 from napari_medsam.engine.data.prompts import BoxPrompt, box_prompt
@@ -24,81 +23,13 @@ from napari_medsam.engine.inference.predictor import PromptableModel
 from napari_medsam.engine.propagation.between_keyframes import Keyframe
 from napari_medsam.engine.propagation.keyframes import interpolate
 from napari_medsam.engine.propagation.propagation_seeds import Seed
-from napari_medsam.engine.propagation.slice_ranges import objects, seeds_over
+from napari_medsam.engine.propagation.slice_ranges import objects
 from napari_medsam.engine.session import Session
-from napari_medsam.engine.three_view_vote import n_view_masks
 from napari_medsam.engine.three_view_vote import vote as voted
-from napari_medsam.formats.common.image_file import ImageFile
-from napari_medsam.formats.common.label_file import LabelFile
 from napari_medsam.formats.labels.write import Saved, write_labels
-from napari_medsam.headless.clicked_objects import Clicks, answer_clicks, requested_slice
+from napari_medsam.headless.clicked_objects import requested_slice
 from napari_medsam.headless.prompt_text import RequestedBox, RequestedPoint, RequestedSlice
-
-
-@dataclass(frozen=True, eq=False)
-class Request:
-    """All that is needed to segment one case.
-
-    Parameters
-    ----------
-    boxes
-        The boxes in the user's order, which decides what happens where masks overlap.
-    table
-        The labels of the boxes.
-    window
-        The intensity window shown to the model.
-    seeds
-        One per box, with the slices it is propagated to
-        (`engine.propagation.slice_ranges.seeds_over`); None to segment only the boxes' own slices.
-        Between keyframes (`engine.propagation.slice_ranges.objects`) each slice is segmented with
-        an interpolated box.
-    compat
-        Follow the original script's rules instead of ours.
-    views
-        Decode small boxes on a crop as well as on the whole slice.
-    vote
-        Segment the volume along all three axes and take the majority
-        (`engine.three_view_vote`); only with seeds.
-    is_extent
-        Each box is its object's extent over all slices of its seed, not its outline on one slice.
-    smooth
-        Sigma, in slices, of the smoothing along the axis (`engine.propagation.smoothing`); 0 for
-        none.
-    clicks, slice_range
-        Point prompts, segmented before everything else. Each one's mask adds a box. With
-        `slice_range` (first and last slice, inclusive) all boxes then get seeds over these slices.
-    before
-        Existing labels on the image's grid. They stay; masks only fill the background.
-    fixed_masks
-        Fixed mask per box index (from 0): used as is on the box's slice instead of a model
-        prediction.
-    """
-
-    image: ImageFile
-    boxes: tuple[PlacedBox, ...]
-    table: tuple[Label, ...]
-    window: Window
-    seeds: tuple[Seed, ...] | None = None
-    compat: bool = False
-    views: bool = True
-    vote: bool = False
-    is_extent: bool = False
-    smooth: float = 0.0
-    clicks: tuple[Clicks, ...] = ()
-    slice_range: tuple[int, int] | None = None
-    before: LabelFile | None = None
-    fixed_masks: Mapping[int, SliceMask] = field(default_factory=dict)
-
-    @property
-    def n_masks(self) -> int:
-        """The largest number of masks; with points, an estimate until they are segmented."""
-        if self.slice_range is not None and self.seeds is None:
-            return len(self.clicks) * (self.slice_range[1] - self.slice_range[0] + 1)
-        if self.seeds is None:
-            return len(self.boxes) + len(self.clicks)
-        if self.vote:
-            return n_view_masks(self.seeds)
-        return sum(seed.last - seed.first + 1 for seed in self.seeds)
+from napari_medsam.headless.request import Mode, Request, seeds_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,9 +43,14 @@ class BoxMask:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """The labels of a segmented request, its masks by box and slice, and the seconds per step."""
+    """The labels of a segmented request, its masks by box and slice, and the seconds per step.
+
+    `boxes` are those of the request, then those around its fixed masks, then those around the
+    masks of its points.
+    """
 
     request: Request
+    boxes: tuple[PlacedBox, ...]
     annotation: Annotation
     found: tuple[BoxMask, ...]
     seconds: dict[str, float]
@@ -173,11 +109,11 @@ def segment_request(
         views=request.views,
     )
     started = time.perf_counter()
-    request, clicked = _with_clicked(session, request)
-    found = _find_masks(session, request, {**clicked, **request.fixed_masks}, on_mask)
+    case = _with_points(session, request)
+    found = _find_masks(case, on_mask)
     segmented = time.perf_counter()
-    annotation = _annotate(session, request, found)
-    return Answer(request, annotation, tuple(found), {"segment": segmented - started})
+    annotation = _annotate(case, found)
+    return Answer(request, case.boxes, annotation, tuple(found), {"segment": segmented - started})
 
 
 def save(found: Answer, output: Path) -> Result:
@@ -186,24 +122,42 @@ def save(found: Answer, output: Path) -> Result:
     annotation = found.annotation
     saved = write_labels(output, annotation.labels, found.request.image.grid, annotation.table)
     seconds = found.seconds | {"save": time.perf_counter() - started}
-    return Result(found.request, annotation, found.found, seconds, saved)
+    return Result(found.request, found.boxes, annotation, found.found, seconds, saved)
 
 
-def _with_clicked(session: Session, request: Request) -> tuple[Request, dict[int, SliceMask]]:
-    """The request with a box added for each point prompt, and these boxes' masks by box index."""
-    if not request.clicks:
-        return request, {}
-    masks = answer_clicks(session, request.clicks)
-    n_boxes = len(request.boxes)
-    last_id = max((placed.box_id for placed in request.boxes), default=0)
-    found = tuple(
-        PlacedBox(last_id + k, object_clicks.label, mask.prompt)
-        for k, (object_clicks, mask) in enumerate(zip(request.clicks, masks, strict=True), 1)
+@dataclass(frozen=True, eq=False)
+class _Case:
+    """A request whose points have a mask and a box, and the masks that stay, by box index."""
+
+    session: Session
+    request: Request
+    boxes: tuple[PlacedBox, ...]
+    masks: Mapping[int, SliceMask]
+
+    @property
+    def mode(self) -> Mode | None:
+        span = self.request.propagation
+        return None if span is None else span.mode
+
+    @property
+    def seeds(self) -> tuple[Seed, ...]:
+        return seeds_of(self.request, self.boxes)
+
+
+def _with_points(session: Session, request: Request) -> _Case:
+    """Segment the points of a request, and add a box for each."""
+    prompts = request.prompts
+    masks = [
+        session.segment_points(points.prompt, points.earlier).mask for points in prompts.points
+    ]
+    last_id = max((placed.box_id for placed in prompts.placed), default=0)
+    found = (
+        PlacedBox(last_id + k, points.label, mask.prompt)
+        for k, (points, mask) in enumerate(zip(prompts.points, masks, strict=True), 1)
     )
-    boxes = (*request.boxes, *found)
-    reach = request.slice_range
-    seeds = None if reach is None else seeds_over(boxes, *reach, session.volume)
-    return replace(request, boxes=boxes, seeds=seeds), dict(enumerate(masks, n_boxes))
+    known = [*(fixed.mask for fixed in prompts.fixed_masks), *masks]
+    own_masks = dict(enumerate(known, len(prompts.boxes)))
+    return _Case(session, request, (*prompts.placed, *found), own_masks)
 
 
 def label_table(
@@ -257,91 +211,88 @@ def _prompt(box: RequestedBox, volume: Volume) -> BoxPrompt:
     return box_prompt(where, box.corners, volume.slice_shape(where.axis))
 
 
-def _find_masks(
-    session: Session,
-    request: Request,
-    clicked: Mapping[int, SliceMask],
-    on_mask: Callable[[int], None],
-) -> list[BoxMask]:
-    """All masks, sorted by box and slice; `clicked` masks replace those on their own slices."""
-    if request.vote:
-        return _voted(session, request, on_mask)
+def _find_masks(case: _Case, on_mask: Callable[[int], None]) -> list[BoxMask]:
+    """All masks, sorted by box and slice; those of points and fixed masks stay on their slices."""
+    if case.mode == "vote":
+        return _voted(case, on_mask)
     found: dict[tuple[int, int], BoxMask] = {}  # a later mask replaces an earlier one
-    for box_mask in _masks(session, request):
-        own = clicked.get(box_mask.box)
+    for box_mask in _masks(case):
+        own = case.masks.get(box_mask.box)
         is_own = own is not None and own.slice == box_mask.mask.slice
         place = box_mask.box, box_mask.mask.slice.index
         found[place] = replace(box_mask, mask=own) if own is not None and is_own else box_mask
         on_mask(len(found))
-    return _smoothed(request, [found[place] for place in sorted(found)])
+    return _smoothed(case, [found[place] for place in sorted(found)])
 
 
-def _masks(session: Session, request: Request) -> Iterator[BoxMask]:
+def _masks(case: _Case) -> Iterator[BoxMask]:
     """Yield masks as they are found: of single slices, of propagations, or of 3D boxes."""
-    if request.seeds is None:
-        return _on_own_slices(session, request)
-    if not request.is_extent or request.compat:
-        return _propagated(session, request)
-    labels = [placed.label for placed in request.boxes]
-    return (BoxMask(n, labels[n], mask) for n, mask in session.segment_box3d(request.seeds))
+    if case.mode is None:
+        return _on_own_slices(case)
+    if case.mode == "keyframes" or case.request.compat:
+        return _propagated(case)
+    labels = [placed.label for placed in case.boxes]
+    return (BoxMask(n, labels[n], mask) for n, mask in case.session.segment_box3d(case.seeds))
 
 
-def _smoothed(request: Request, found: list[BoxMask]) -> list[BoxMask]:
+def _smoothed(case: _Case, found: list[BoxMask]) -> list[BoxMask]:
     """The masks, smoothed along the axis per object if that was requested."""
-    if not request.smooth or request.seeds is None:
+    span = case.request.propagation
+    if span is None or not span.smooth:
         return found
     from napari_medsam.engine.propagation.smoothing import (
         smoothed,  # slow to import, and seldom needed
     )
 
     result = list(found)
-    for part in objects(request.boxes):
+    for part in objects(case.boxes):
         own = {
             box_mask.mask.slice.index: k for k, box_mask in enumerate(found) if box_mask.box in part
         }
-        smooth = smoothed({index: found[k].mask for index, k in own.items()}, request.smooth)
+        smooth = smoothed({index: found[k].mask for index, k in own.items()}, span.smooth)
         for index, k in own.items():
             result[k] = replace(found[k], mask=smooth[index])
     return result
 
 
-def _voted(session: Session, request: Request, on_mask: Callable[[int], None]) -> list[BoxMask]:
-    boxes, n_done = request.boxes, 0
+def _voted(case: _Case, on_mask: Callable[[int], None]) -> list[BoxMask]:
+    boxes, n_done = case.boxes, 0
 
     def count() -> None:
         nonlocal n_done
         n_done += 1
         on_mask(n_done)
 
-    masks = voted(session, request.seeds or (), count)
+    masks = voted(case.session, case.seeds, count)
     found = [BoxMask(n, boxes[n].label, mask) for n, mask in masks]
     return sorted(found, key=lambda box_mask: (box_mask.box, box_mask.mask.slice.index))
 
 
-def _on_own_slices(session: Session, request: Request) -> Iterator[BoxMask]:
+def _on_own_slices(case: _Case) -> Iterator[BoxMask]:
     """Segment each box on its own slice; boxes on the same slice share a call."""
-    boxes = request.boxes
+    boxes = case.boxes
     for where in dict.fromkeys(placed.box.slice for placed in boxes):
         here = [n for n, placed in enumerate(boxes) if placed.box.slice == where]
-        masks = session.segment([boxes[n].box for n in here])
+        masks = case.session.segment([boxes[n].box for n in here])
         yield from (BoxMask(n, boxes[n].label, mask) for n, mask in zip(here, masks, strict=True))
 
 
-def _propagated(session: Session, request: Request) -> Iterator[BoxMask]:
+def _propagated(case: _Case) -> Iterator[BoxMask]:
     """Segment between keyframes with a box per slice, and propagate the outermost boxes outward.
 
     A mask between keyframes is yielded for the box whose range has its slice, the nearest one. The
     original rules have no keyframes: every box is propagated both ways over its own range.
     """
-    boxes, seeds = request.boxes, request.seeds or ()
-    if request.compat:
+    session, boxes, seeds = case.session, case.boxes, case.seeds
+    fixed = {fixed.placed.box_id: fixed.mask for fixed in case.request.prompts.fixed_masks}
+    if case.request.compat:
         for n, mask in session.propagate(seeds):
             yield BoxMask(n, boxes[n].label, mask)
         return
     parts = objects(boxes)
     keyed = [part for part in parts if len(part) > 1]
     keyframes = [
-        {boxes[n].box.slice.index: Keyframe(boxes[n].box, request.fixed_masks.get(n)) for n in part}
+        {boxes[n].box.slice.index: Keyframe(boxes[n].box, fixed.get(boxes[n].box_id)) for n in part}
         for part in keyed
     ]
     for k, mask in session.segment_tracks([_track(boxes, part) for part in keyed], keyframes):
@@ -374,43 +325,46 @@ def _outward(seeds: Sequence[Seed], part: tuple[int, ...]) -> list[tuple[int, Se
     return [(n, seed) for n, seed in beyond if seed.first < seed.last]
 
 
-def track_confidences(request: Request, found: Sequence[BoxMask]) -> dict[tuple[int, int], float]:
+def track_confidences(
+    request: Request, boxes: Sequence[PlacedBox], found: Sequence[BoxMask]
+) -> dict[tuple[int, int], float]:
     """The confidence, 0 to 1, of each propagated mask, by (box index, slice index).
 
     It is empty if nothing was propagated, because a confidence needs neighbouring slices. Empty
     masks below an object's first slice and above its last one are left out.
     """
-    if request.seeds is None:
+    if request.propagation is None:
         return {}
     trust: dict[tuple[int, int], float] = {}
-    for part in objects(request.boxes):
+    for part in objects(boxes):
         own = {box_mask.mask.slice.index: box_mask for box_mask in found if box_mask.box in part}
         values = review.confidences({index: box_mask.mask for index, box_mask in own.items()})
         trust |= {(own[index].box, index): value for index, value in values.items()}
     return trust
 
 
-def _annotate(session: Session, request: Request, found: Sequence[BoxMask]) -> Annotation:
+def _annotate(case: _Case, found: Sequence[BoxMask]) -> Annotation:
     """Paint masks into a new annotation.
 
     If masks of two labels overlap, the box that was given first gets the voxels; by the original
-    rules the last one does. Existing labels (`request.before`) keep their voxels.
+    rules the last one does. Existing labels (`request.labels_before`) keep their voxels.
     """
+    session, request = case.session, case.request
     annotation = Annotation(session.volume.shape_zyx)
-    if request.before is not None:
-        annotation.load_labels(request.before.labels, request.before.table)
-    annotation.load_table(request.table)
+    if request.labels_before is not None:
+        annotation.load_labels(request.labels_before.labels, request.labels_before.table)
+    annotation.load_table(request.labels)
     with annotation.edit(
-        "box" if request.seeds is None else "propagate",
+        "box" if request.propagation is None else "propagate",
         overwrite=request.compat,
         model=session.model.identity,
         window=f"{session.window.lower:g},{session.window.upper:g}",
     ) as edit:
-        for placed in request.boxes:
+        for placed in case.boxes:
             edit.place(placed)
         for box_mask in found:
             edit.paint(box_mask.mask, box_mask.label)
-        for (n, index), value in track_confidences(request, found).items():
-            placed = request.boxes[n]
+        for (n, index), value in track_confidences(request, case.boxes, found).items():
+            placed = case.boxes[n]
             edit.set_confidence(placed.label, placed.box.slice.axis, {index: value})
     return annotation

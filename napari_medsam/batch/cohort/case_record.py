@@ -83,7 +83,7 @@ def read_record(task: Task) -> CaseRecord | None:
 def _labels(result: Result) -> list[LabelRecord]:
     trust = trust_by_label(result)
     found: list[LabelRecord] = []
-    for label in result.request.table:
+    for label in result.request.labels:
         size = label_measures(label, result.annotation.labels, result.request.image)
         own = trust.get(label.number, {})
         values = list(own.values())
@@ -107,9 +107,8 @@ def trust_by_label(result: Answer) -> dict[int, dict[int, float]]:
 
     A mask that was not propagated has no neighbours; its confidence does not depend on any.
     """
-    request = result.request
-    trust = track_confidences(request, result.found)
-    if request.seeds is None:
+    trust = track_confidences(result.request, result.boxes, result.found)
+    if result.request.propagation is None:
         trust = {
             (box_mask.box, index): value
             for box_mask in result.found
@@ -119,7 +118,7 @@ def trust_by_label(result: Answer) -> dict[int, dict[int, float]]:
         }
     found: dict[int, dict[int, float]] = {}
     for (box, index), value in trust.items():
-        own = found.setdefault(request.boxes[box].label, {})
+        own = found.setdefault(result.boxes[box].label, {})
         own[index] = min(value, own.get(index, 1.0))
     return found
 

@@ -149,8 +149,8 @@ def test_doubtful_slices_and_empty_masks_are_flagged(table: Path, out: Path, mon
     nib.save(dark, table.parent / "d.nii.gz")
     real = records.track_confidences
 
-    def doubting(request, found):
-        trust = real(request, found)
+    def doubting(request, boxes, found):
+        trust = real(request, boxes, found)
         return trust | {(0, 4): 0.2} if request.image.name.startswith("b") else trust
 
     monkeypatch.setattr(records, "track_confidences", doubting)
