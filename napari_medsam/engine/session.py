@@ -304,7 +304,10 @@ class Session:
     def run_plan(
         self, plan: PropagationPlan
     ) -> Generator[tuple[PropagationTarget, SliceMask], None, None]:
-        """Yield the masks of a plan; a later mask of a target on the same slice is better."""
+        """Yield the masks of a plan, but none on a slice on which the target's mask is fixed.
+
+        A later mask of a target on the same slice is better.
+        """
         parts = (
             (plan.tracks, self.segment_tracks(*plan.tracked)),
             (plan.seeds, self.propagate([seed for _, seed in plan.seeds])),
@@ -312,7 +315,10 @@ class Session:
         )
         for pairs, masks in parts:
             with contextlib.closing(masks):
-                yield from ((pairs[n][0], mask) for n, mask in masks)
+                for n, mask in masks:
+                    target = pairs[n][0]
+                    if mask.slice.index not in target.fixed_masks:
+                        yield target, mask
 
     def embed(self, slices: Sequence[SliceRef]) -> Generator[SliceRef, None, None]:
         """Encode the slices that are not in the cache; yield each slice when it is ready."""

@@ -80,6 +80,10 @@ class PropagationTarget:
         free = [i for i in range(first, last + 1) if i not in self.fixed_masks]
         return interpolate(self.keyframe_boxes.values(), free)
 
+    def nearest(self, index: int) -> PlacedBox:
+        """The box nearest to a slice; halfway between two, the lower one."""
+        return min(self.boxes, key=lambda placed: abs(placed.box.slice.index - index))
+
     def box_at(self, index: int) -> BoxPrompt:
         """The box with which a slice would be segmented."""
         return interpolate(self.keyframe_boxes.values(), [index])[0]
