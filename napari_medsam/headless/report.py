@@ -36,7 +36,7 @@ def run_report(result: Result, model: Mapping[str, str]) -> dict[str, Any]:
         "window": {"lower": window.lower, "upper": window.upper, "keep_zero": window.keep_zero},
         "compat": request.compat,
         "views": request.views and not request.compat,
-        "vote": request.propagation is not None and request.propagation.mode == "vote",
+        "vote": request.mode == "vote",
         "boxes": [_box(*pair) for pair in zip(result.boxes, _ranges(result), strict=True)],
         "labels": [label_measures(label, labels, request.image) for label in request.labels],
         "slices": [

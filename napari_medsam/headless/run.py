@@ -14,10 +14,8 @@ from pathlib import Path
 from napari_medsam.engine.annotation import review
 from napari_medsam.engine.annotation.annotation import Annotation
 from napari_medsam.engine.annotation.events import PlacedBox
-from napari_medsam.engine.data.labels import Label
 from napari_medsam.engine.data.masks import SliceMask
-from napari_medsam.engine.data.prompts import BoxPrompt, box_prompt
-from napari_medsam.engine.data.volume import Volume
+from napari_medsam.engine.data.prompts import BoxPrompt
 from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
 from napari_medsam.engine.inference.predictor import PromptableModel
 from napari_medsam.engine.propagation.between_keyframes import Keyframe
@@ -27,9 +25,7 @@ from napari_medsam.engine.propagation.slice_ranges import objects
 from napari_medsam.engine.session import Session
 from napari_medsam.engine.three_view_vote import vote as voted
 from napari_medsam.formats.labels.write import Saved, write_labels
-from napari_medsam.headless.clicked_objects import requested_slice
-from napari_medsam.headless.prompt_text import RequestedBox, RequestedPoint, RequestedSlice
-from napari_medsam.headless.request import Mode, Request, seeds_of
+from napari_medsam.headless.request import Request, seeds_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,11 +131,6 @@ class _Case:
     masks: Mapping[int, SliceMask]
 
     @property
-    def mode(self) -> Mode | None:
-        span = self.request.propagation
-        return None if span is None else span.mode
-
-    @property
     def seeds(self) -> tuple[Seed, ...]:
         return seeds_of(self.request, self.boxes)
 
@@ -160,60 +151,9 @@ def _with_points(session: Session, request: Request) -> _Case:
     return _Case(session, request, (*prompts.placed, *found), own_masks)
 
 
-def label_table(
-    prompts: Sequence[RequestedBox | RequestedPoint | RequestedSlice], known: Sequence[Label] = ()
-) -> dict[str, Label]:
-    """The label of each label text: "3" is number 3; a new name gets the lowest free number.
-
-    A name or number of a label in `known` is that label.
-    """
-    distinct = list(dict.fromkeys(prompt.label for prompt in prompts))
-    names, numbers = ({getattr(k, by): k for k in known} for by in ("name", "number"))
-    table = {t: names[t] for t in distinct if t in names}
-    for text in distinct:
-        if text.isdecimal() and text not in table:
-            table[text] = numbers.get(int(text)) or Label.default(int(text))
-    taken = {label.number for label in (*table.values(), *known)}
-    for text in distinct:
-        if text not in table:
-            number = next(n for n in range(1, len(distinct) + len(taken) + 1) if n not in taken)
-            taken.add(number)
-            table[text] = Label.default(number, text)
-    return table
-
-
-def place_boxes(
-    boxes: Sequence[RequestedBox],
-    volume: Volume,
-    points: Sequence[RequestedPoint] = (),
-    starts: Sequence[RequestedSlice] = (),
-    known: Sequence[Label] = (),
-) -> tuple[tuple[PlacedBox, ...], tuple[Label, ...]]:
-    """Place boxes on a volume; return them, and the labels of all boxes, points and starts.
-
-    Raises
-    ------
-    ValueError
-        The volume needs a slice and a box has none, or its slice does not exist, or it is outside
-        the slice.
-    """
-    table = label_table([*boxes, *points, *starts], known)
-    placed = tuple(
-        PlacedBox(n, table[box.label].number, _prompt(box, volume))
-        for n, box in enumerate(boxes, 1)
-    )
-    rows = {label.number: label for label in table.values()}
-    return placed, tuple(rows[number] for number in sorted(rows))
-
-
-def _prompt(box: RequestedBox, volume: Volume) -> BoxPrompt:
-    where = requested_slice(box.axis, box.index, volume, "AXIS:INDEX:X0,Y0,X1,Y1")
-    return box_prompt(where, box.corners, volume.slice_shape(where.axis))
-
-
 def _find_masks(case: _Case, on_mask: Callable[[int], None]) -> list[BoxMask]:
     """All masks, sorted by box and slice; those of points and fixed masks stay on their slices."""
-    if case.mode == "vote":
+    if case.request.mode == "vote":
         return _voted(case, on_mask)
     found: dict[tuple[int, int], BoxMask] = {}  # a later mask replaces an earlier one
     for box_mask in _masks(case):
@@ -227,9 +167,9 @@ def _find_masks(case: _Case, on_mask: Callable[[int], None]) -> list[BoxMask]:
 
 def _masks(case: _Case) -> Iterator[BoxMask]:
     """Yield masks as they are found: of single slices, of propagations, or of 3D boxes."""
-    if case.mode is None:
+    if case.request.mode is None:
         return _on_own_slices(case)
-    if case.mode == "keyframes" or case.request.compat:
+    if case.request.mode == "keyframes" or case.request.compat:
         return _propagated(case)
     labels = [placed.label for placed in case.boxes]
     return (BoxMask(n, labels[n], mask) for n, mask in case.session.segment_box3d(case.seeds))
