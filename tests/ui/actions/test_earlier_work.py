@@ -332,7 +332,7 @@ class TestOnScreen:
         menu.popup(window.parts.files.more.mapToGlobal(window.parts.pos()))
         let_pass(100)
         window.shot(menu, "more_menu_earlier")
-        where = menu.actionGeometry(window.parts.files.earlier).center()
+        where = menu.actionGeometry(window.parts.buttons["earlier_work"]).center()
         QTest.mouseClick(menu, Qt.MouseButton.LeftButton, pos=where)
         wait_for(lambda: "Earlier work resumed" in window.controller.panel().message)
         slices = np.flatnonzero(window.labels.any(axis=(1, 2))).tolist()
