@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from napari_medsam.formats.common.errors import OtherGrid, ReadError, UnknownFormat
 from napari_medsam.formats.common.grid import SourceGrid
+from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.formats.common.label_file import LabelFile
 from napari_medsam.formats.common.label_table import description_beside, read_label_table
 from napari_medsam.formats.common.optional_libraries import has, optional
@@ -25,7 +26,7 @@ from napari_medsam.formats.itk import seg_nrrd
 from napari_medsam.formats.itk.read import open_itk, unreadable
 from napari_medsam.formats.labels import label_formats
 from napari_medsam.formats.labels.resample import resampled
-from napari_medsam.formats.raster.read import read_picture
+from napari_medsam.formats.raster.read import open_picture
 
 LEAST_VOXELS = 10_000
 """Smaller files than this are not judged by their values."""
@@ -102,7 +103,7 @@ def read_labels_without_image(path: Path) -> tuple[LabelFile, SourceGrid]:
     if dicom:
         own = grid_of_segmentation(path)
         return read_segmentation(path, own), own
-    image = read_picture(path, indices=True) if kind_of(path) == "picture" else read_image(path)
+    image = _image_of(path)
     return _on_grid(path, image.grid), image.grid
 
 
@@ -122,8 +123,7 @@ def _on_grid(path: Path, grid: SourceGrid) -> LabelFile:
         return label_formats.COCO.read(path, grid)
     if path.is_file() and kind_of(path) == "dicom":
         return _read_dicom(path, grid)
-    picture = path.is_file() and kind_of(path) == "picture"
-    image = read_picture(path, indices=True) if picture else read_image(path)
+    image = _image_of(path)
     voxels = image.volume.voxels
     if voxels.ndim != 3:
         raise _not_labels(path, "it is a colour picture")
@@ -143,6 +143,12 @@ def _on_grid(path: Path, grid: SourceGrid) -> LabelFile:
     _refuse_another_grid(path, difference, grid, image.grid)
     table = read_label_table(beside) if beside.is_file() else ()
     return LabelFile(labels, table)
+
+
+def _image_of(path: Path) -> ImageFile:
+    """A label file of a format that could also hold an image."""
+    is_picture = kind_of(path) == "picture"
+    return open_picture(path, indices=True).read() if is_picture else read_image(path)
 
 
 def _read_dicom(path: Path, grid: SourceGrid) -> LabelFile:
