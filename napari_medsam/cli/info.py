@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 def info(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="An image file or a DICOM folder.")],
     series: Annotated[
-        str | None, typer.Option(metavar="UID", help="Only this DICOM series.")
+        str | None,
+        typer.Option(metavar="UID", help="Only this DICOM series, by its UID or name."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:

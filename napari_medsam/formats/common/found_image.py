@@ -87,9 +87,7 @@ class FoundImage(ABC):
         if not 0 <= (frame or 0) < self.n_frames:
             raise ReadError(f"{self.path.name} has frames 0 to {self.n_frames - 1}, not {frame}.")
         if spacing_xyz is not None and not self.takes_spacing:
-            raise ReadError(
-                f"{self.path.name} is no picture, and only those can be given a spacing."
-            )
+            raise ReadError(f"{self.path.name} is no picture; only those can be given a spacing.")
         return self.load(frame or 0, spacing_xyz)
 
     def summary(self) -> Description:

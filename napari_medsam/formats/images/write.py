@@ -19,7 +19,7 @@ from PIL import Image
 from napari_medsam.formats.common.errors import ReadError, SaveError, in_use
 from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.common.image_file import ImageFile
-from napari_medsam.formats.images.read import read_image, suffix_of
+from napari_medsam.formats.images.read import read_image, require_suffix
 from napari_medsam.formats.itk.write_labels import execute_writer
 from napari_medsam.formats.nifti.header_geometry import header_for_labels
 from napari_medsam.storage.atomic_write import replacing
@@ -49,12 +49,7 @@ def write_image(path: str | os.PathLike[str], image: ImageFile) -> str:
     path = Path(path)
     if is_windows() and (problem := name_problem(path.name)):
         raise SaveError(problem)
-    suffix = suffix_of(path)
-    if suffix not in IMAGE_FORMATS:
-        raise SaveError(
-            f"{path.name} does not say in which format to save an image: end it in "
-            f"{', '.join(IMAGE_FORMATS)}."
-        )
+    suffix = require_suffix(path, IMAGE_FORMATS)
     if not path.parent.is_dir():
         raise SaveError(f"Not saved: the folder {path.parent} does not exist.")
     if path.exists() and image.grid.source.exists() and path.samefile(image.grid.source):

@@ -26,6 +26,7 @@ from napari_medsam.formats.itk import seg_nrrd
 from napari_medsam.formats.itk.read import open_itk, unreadable
 from napari_medsam.formats.labels import label_formats
 from napari_medsam.formats.labels.resample import resampled
+from napari_medsam.formats.raster.coco import is_coco
 from napari_medsam.formats.raster.read import open_picture
 
 LEAST_VOXELS = 10_000
@@ -97,8 +98,8 @@ def read_labels_without_image(path: Path) -> tuple[LabelFile, SourceGrid]:
     if _is_seg_nrrd(path):
         own = open_itk(path, "nrrd").grid
         return read_seg_nrrd(path, own), own
-    dicom = path.is_file() and not _is_coco(path) and kind_of(path) == "dicom"
-    if _is_coco(path) or (dicom and has("pydicom") and _sop_class(path) == RTSTRUCT):
+    dicom = path.is_file() and not _is_json(path) and kind_of(path) == "dicom"
+    if _is_json(path) or (dicom and has("pydicom") and _sop_class(path) == RTSTRUCT):
         raise ReadError(f"{path.name} holds outlines without a grid of their own: name the image.")
     if dicom:
         own = grid_of_segmentation(path)
@@ -108,10 +109,17 @@ def read_labels_without_image(path: Path) -> tuple[LabelFile, SourceGrid]:
 
 
 def is_label_file(path: Path) -> bool:
-    """Whether a file can be nothing but labels: .seg.nrrd, COCO, DICOM SEG or RTSTRUCT."""
-    if _is_seg_nrrd(path) or _is_coco(path):
+    """Whether a file can be nothing but labels: .seg.nrrd, COCO, DICOM SEG or RTSTRUCT.
+
+    Any program writes JSON, so that is judged by its content.
+    """
+    if _is_seg_nrrd(path):
         return True
-    if not path.is_file() or kind_of(path) != "dicom" or not is_dicom(path):
+    if not path.is_file():
+        return False
+    if _is_json(path):
+        return is_coco(path)
+    if kind_of(path) != "dicom" or not is_dicom(path):
         return False
     return has("pydicom") and _sop_class(path) in (SEGMENTATION, RTSTRUCT)
 
@@ -119,7 +127,7 @@ def is_label_file(path: Path) -> bool:
 def _on_grid(path: Path, grid: SourceGrid) -> LabelFile:
     if path.exists() and _is_seg_nrrd(path):
         return label_formats.SEG_NRRD.read(path, grid)
-    if path.is_file() and _is_coco(path):
+    if path.is_file() and _is_json(path):
         return label_formats.COCO.read(path, grid)
     if path.is_file() and kind_of(path) == "dicom":
         return _read_dicom(path, grid)
@@ -163,7 +171,7 @@ def _is_seg_nrrd(path: Path) -> bool:
     return suffix_of(path) in label_formats.SEG_NRRD.suffixes
 
 
-def _is_coco(path: Path) -> bool:
+def _is_json(path: Path) -> bool:
     return suffix_of(path) in label_formats.COCO.suffixes
 
 
