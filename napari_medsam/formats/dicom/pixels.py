@@ -51,7 +51,10 @@ def slice_pixels(slices: Iterable[SliceHeader | None]) -> Iterator[NDArray[Any] 
         else:
             if header.path not in files:
                 require_pixels(header)
-                files[header.path] = _upright(stored_frames(header.path), header)
+                stored = stored_frames(header.path)
+                # As GDCM does with single files.
+                white_is_low = header.photometric == "MONOCHROME1"
+                files[header.path] = inverted(stored) if white_is_low else stored
             slope, intercept = header.rescale
             stored = files[header.path][header.frame]
             plain = (slope, intercept) == (1.0, 0.0)
@@ -115,11 +118,6 @@ def stacked(pixels: Iterable[NDArray[Any] | None], n_slices: int) -> NDArray[Any
     if missing:
         volume[missing] = min(v.min() for k, v in enumerate(volume) if k not in missing)
     return volume
-
-
-def _upright(stored: NDArray[Any], header: SliceHeader) -> NDArray[Any]:
-    """Frames as pydicom gives them, MONOCHROME1 turned as GDCM does with single files."""
-    return inverted(stored) if header.photometric == "MONOCHROME1" else stored
 
 
 def inverted(array: NDArray[Any]) -> NDArray[Any]:

@@ -87,9 +87,6 @@ class DicomImage(FoundImage):
             thumbnail=_thumbnail(self.stack),
         )
 
-    def describe(self) -> Description:
-        return replace(super().describe(), thumbnail=_thumbnail(self.stack))
-
     def grid(self, frame: int = 0) -> SourceGrid:
         return SourceGrid(
             "dicom",
