@@ -122,7 +122,7 @@ def test_mask_from_points_is_fixed_until_its_box_is_moved(annotation: Annotation
     [target] = targets(annotation)
     [(_, seed)] = plan_targets([(target, (1, 4))]).seeds
     assert seed.given is not None
-    assert seed.given.area == 25
+    assert (seed.given.area, seed.given.score) == (25, 0.9)
     moved = mask_of(5, 5, 10, 10)
     annotation.apply_box(replace(placed, box=moved.prompt), moved)
     assert fixed_masks(annotation, "z", 1) == {}
