@@ -16,9 +16,9 @@ from napari_medsam import __version__
 from napari_medsam.engine.annotation.events import PlacedBox
 from napari_medsam.engine.data.confidence import DOUBTFUL
 from napari_medsam.engine.data.labels import Label
+from napari_medsam.engine.propagation.plan import SliceRange
 from napari_medsam.formats.common.image_file import ImageFile
-from napari_medsam.headless.request import seeds_of
-from napari_medsam.headless.run import BoxMask, Result, track_confidences
+from napari_medsam.headless.run import BoxMask, Result
 from napari_medsam.storage.atomic_write import write_text
 
 RESEARCH_ONLY = "For research use only. Not a medical device."
@@ -28,7 +28,6 @@ def run_report(result: Result, model: Mapping[str, str]) -> dict[str, Any]:
     """The object that `--report` writes; docs/command-line.md explains each key."""
     request = result.request
     window, labels = request.window, result.annotation.labels
-    trust = track_confidences(request, result.boxes, result.found)
     return {
         "program": {"name": "napari-medsam", "version": __version__, "notice": RESEARCH_ONLY},
         "image": describe_image(request.image),
@@ -37,12 +36,9 @@ def run_report(result: Result, model: Mapping[str, str]) -> dict[str, Any]:
         "compat": request.compat,
         "views": request.views and not request.compat,
         "vote": request.mode == "vote",
-        "boxes": [_box(*pair) for pair in zip(result.boxes, _ranges(result), strict=True)],
+        "boxes": [_box(*pair) for pair in zip(result.boxes, result.ranges, strict=True)],
         "labels": [label_measures(label, labels, request.image) for label in request.labels],
-        "slices": [
-            _slice(box_mask, trust.get((box_mask.box, box_mask.mask.slice.index)))
-            for box_mask in result.found
-        ],
+        "slices": [_slice(box_mask) for box_mask in result.found],
         "doubtful": uncertain_slices(result),
         "seconds": {name: round(value, 3) for name, value in result.seconds.items()},
         "saved": {
@@ -57,11 +53,11 @@ def run_report(result: Result, model: Mapping[str, str]) -> dict[str, Any]:
 
 def uncertain_slices(result: Result) -> list[dict[str, Any]]:
     """The propagated slices with a confidence below `DOUBTFUL`, sorted by label and slice."""
-    boxes = result.boxes
     least: dict[tuple[int, int], float] = {}
-    for (box, index), trust in track_confidences(result.request, boxes, result.found).items():
-        where = boxes[box].label, index
-        least[where] = min(trust, least.get(where, 1.0))
+    for box_mask in result.found:
+        if box_mask.confidence is not None:
+            where = box_mask.label, box_mask.mask.slice.index
+            least[where] = min(box_mask.confidence, least.get(where, 1.0))
     return [
         {"label": label, "index": index, "confidence": round(trust, 4)}
         for (label, index), trust in sorted(least.items())
@@ -105,25 +101,19 @@ def program_versions() -> dict[str, str]:
     return found
 
 
-def _ranges(result: Result) -> list[list[int] | None]:
-    if result.request.propagation is None:
-        return [None] * len(result.boxes)
-    return [[seed.first, seed.last] for seed in seeds_of(result.request, result.boxes)]
-
-
-def _box(placed: PlacedBox, propagated: list[int] | None) -> dict[str, Any]:
+def _box(placed: PlacedBox, propagated: SliceRange | None) -> dict[str, Any]:
     box = placed.box
     return {
         "label": placed.label,
         "axis": box.slice.axis,
         "index": box.slice.index,
         "corners": list(box.corners),
-        "propagated": propagated,
+        "propagated": None if propagated is None else list(propagated),
     }
 
 
-def _slice(box_mask: BoxMask, confidence: float | None) -> dict[str, Any]:
-    mask = box_mask.mask
+def _slice(box_mask: BoxMask) -> dict[str, Any]:
+    mask, confidence = box_mask.mask, box_mask.confidence
     return {
         "box": box_mask.box,
         "label": box_mask.label,

@@ -16,8 +16,8 @@ from napari_medsam.engine.data.labels import Label
 from napari_medsam.engine.data.masks import SliceMask
 from napari_medsam.engine.data.prompts import PointPrompt
 from napari_medsam.engine.data.volume import Volume
+from napari_medsam.engine.propagation.plan import SliceRange, target_of
 from napari_medsam.engine.propagation.propagation_seeds import Seed
-from napari_medsam.engine.propagation.slice_ranges import seeds_over
 from napari_medsam.engine.three_view_vote import n_view_masks
 from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.formats.common.label_file import LabelFile
@@ -108,9 +108,11 @@ class Propagation:
         if not self.smooth >= 0:
             raise ValueError(f"Smoothing is over 0 or more slices; this is {self.smooth:g}.")
 
-    def range_of(self, placed: PlacedBox) -> tuple[int, int]:
-        """First and last slice of a box."""
-        return self.ranges.get(placed.box_id, (self.first, self.last))
+    def range_of(self, *boxes: PlacedBox) -> SliceRange:
+        """First and last slice of an object with these boxes."""
+        common = self.first, self.last
+        firsts, lasts = zip(*(self.ranges.get(b.box_id, common) for b in boxes), strict=True)
+        return min(firsts), max(lasts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,6 +154,8 @@ class Request:
         """Refuse prompts that cannot be propagated as requested."""
         if self.propagation is not None:
             _require_ranges(self.prompts, self.propagation, self.image.volume)
+            if self.prompts.fixed_masks and (self.compat or self.propagation.mode != "keyframes"):
+                raise ValueError("A fixed mask is a keyframe, and only our rules have keyframes.")
         elif self.prompts.fixed_masks:
             raise ValueError("A fixed mask is propagated; add a range of slices.")
 
@@ -168,10 +172,15 @@ class Request:
         if span is None:
             return len(self.prompts.boxes) + n_points
         of_points = n_points * (span.last - span.first + 1)
-        seeds = seeds_of(self, self.prompts.placed)
+        boxes = self.prompts.placed
         if span.mode == "vote":
-            return of_points + n_view_masks(seeds)
-        return of_points + sum(seed.last - seed.first + 1 for seed in seeds)
+            return of_points + n_view_masks(seeds_of(self, boxes))
+        if span.mode == "keyframes" and not self.compat:
+            targets = dict.fromkeys(target_of(placed, boxes) for placed in boxes)
+            ranges = [span.range_of(*target.boxes) for target in targets]
+        else:
+            ranges = [(seed.first, seed.last) for seed in seeds_of(self, boxes)]
+        return of_points + sum(last - first + 1 for first, last in ranges)
 
 
 def _require_ranges(prompts: Prompts, propagation: Propagation, volume: Volume) -> None:
@@ -201,23 +210,26 @@ def _require_ranges(prompts: Prompts, propagation: Propagation, volume: Volume) 
 
 
 def seeds_of(request: Request, boxes: Sequence[PlacedBox]) -> tuple[Seed, ...]:
-    """One seed per box, with the slices it is propagated to; () without a propagation.
+    """One seed per box, for the authors' rules and for votes, which have no keyframes.
 
-    Boxes of one label divide the label's range among them (`seeds_over`), except 3D boxes and
-    voted ones with a range of their own.
+    Boxes of one label divide the label's range: every slice goes to the nearest box, and halfway
+    between two boxes to the lower one; boxes on one slice get the same range. 3D boxes and voted
+    ones with a range of their own do not divide it. () without a propagation.
     """
     span = request.propagation
     if span is None:
         return ()
-    given = {fixed.placed.box_id: fixed.mask for fixed in request.prompts.fixed_masks}
-    found: dict[int, Seed] = {}
-    if span.mode != "keyframes":
-        own = [placed for placed in boxes if placed.box_id in span.ranges]
-        found = {b.box_id: Seed(b.box, *span.range_of(b), b.label) for b in own}
-    for label in dict.fromkeys(b.label for b in boxes if b.box_id not in found):
-        own = [b for b in boxes if b.label == label and b.box_id not in found]
-        firsts, lasts = zip(*(span.range_of(b) for b in own), strict=True)
-        masks = {n: given[b.box_id] for n, b in enumerate(own) if b.box_id in given}
-        seeds = seeds_over(own, min(firsts), max(lasts), request.image.volume, masks)
-        found |= {b.box_id: seed for b, seed in zip(own, seeds, strict=True)}
-    return tuple(found[placed.box_id] for placed in boxes)
+    apart = set(span.ranges) if span.mode != "keyframes" else set()
+    seeds = []
+    for placed in boxes:
+        own = [placed]
+        if placed.box_id not in apart:
+            own = [b for b in boxes if b.label == placed.label and b.box_id not in apart]
+        first, last = span.range_of(*own)
+        start = placed.box.slice.index
+        below = [b.box.slice.index for b in own if b.box.slice.index < start]
+        above = [b.box.slice.index for b in own if b.box.slice.index > start]
+        low = (max(below) + start) // 2 + 1 if below else first
+        high = (start + min(above)) // 2 if above else last
+        seeds.append(Seed(placed.box, low, high, placed.label))
+    return tuple(seeds)

@@ -16,7 +16,7 @@ from napari_medsam.engine.data.volume import Volume
 from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
 from napari_medsam.engine.inference.embedding_disk_cache import DiskCache
 from napari_medsam.engine.inference.point_prompts import point_prompt
-from napari_medsam.engine.propagation.slice_ranges import objects
+from napari_medsam.engine.propagation.plan import target_of
 from napari_medsam.formats.common.grid import Geometry, SourceGrid
 from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.headless.build_request import RequestOptions, build_request, label_table
@@ -200,7 +200,10 @@ def moving_bar() -> ImageFile:
 
 def test_overlapping_boxes_on_different_slices_are_one_object(blocks: ImageFile):
     texts = ("z:4:1,1,9,9:a", "z:1:1,1,9,9:b", "z:2:1,1,9,9:a", "z:1:20,1,29,9:b")
-    assert objects(request(blocks, *texts).prompts.boxes) == [(2, 0), (1,), (3,)]
+    placed = request(blocks, *texts).prompts.boxes
+    targets = dict.fromkeys(target_of(box, placed) for box in placed)
+    ids = [[box.box_id for box in target.boxes] for target in targets]
+    assert ids == [[3, 1], [2], [4]]
 
 
 def test_slices_between_keyframes_get_interpolated_boxes(tiny_model: TinyMedSam, tmp_path: Path):
