@@ -11,7 +11,9 @@ import typer
 if TYPE_CHECKING:
     from napari_medsam.formats.common.grid import Triple
 
-SERIES = typer.Option(metavar="UID", help="The DICOM series, as listed by `info`.")
+SERIES = typer.Option(
+    metavar="UID", help="The DICOM series: its UID or its name, as listed by `info`."
+)
 FRAME = typer.Option(metavar="N", help="The volume of a 4D file, counted from 0.")
 
 

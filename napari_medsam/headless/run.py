@@ -122,7 +122,7 @@ def segment_request(
     started = time.perf_counter()
     case, span = _Case(session, request, on_mask), request.propagation
     ranges: dict[int, SliceRange] = {}
-    if span is not None and (request.compat or span.mode == "vote"):
+    if span is not None and (request.compat or request.mode == "vote"):
         ranges = _paint_seeds(case, span)
     else:
         _paint_prompts(case)
