@@ -16,7 +16,10 @@ from napari_medsam.offline_kit.tested_versions import PYTHONS
 
 # Older systems first, since their wheels also run on newer ones; the newest glibc is last.
 _GLIBC = (28, 27, 26, 24, 17, 12, 5, 31, 34, 35)
-_LINUX_NAMES = ("manylinux2014_x86_64", "manylinux2010_x86_64", "manylinux1_x86_64")
+_LINUX_TAGS = (
+    *(f"manylinux_2_{minor}_x86_64" for minor in _GLIBC),
+    *("manylinux2014_x86_64", "manylinux2010_x86_64", "manylinux1_x86_64"),
+)
 
 
 class Platform(NamedTuple):
@@ -29,7 +32,6 @@ class Platform(NamedTuple):
     platform_machine: str
 
 
-_LINUX_TAGS = (*(f"manylinux_2_{minor}_x86_64" for minor in _GLIBC), *_LINUX_NAMES)
 PLATFORMS = {
     "win_amd64": Platform(("win_amd64",), "nt", "win32", "Windows", "AMD64"),
     "linux_x86_64": Platform(_LINUX_TAGS, "posix", "linux", "Linux", "x86_64"),
@@ -91,9 +93,7 @@ class Target:
 
 def target_here() -> Target:
     """The current machine and its Python; ValueError if no kit can be built for it."""
-    names = {
-        (known.sys_platform, known.platform_machine): name for name, known in PLATFORMS.items()
-    }
+    names = {(one.sys_platform, one.platform_machine): name for name, one in PLATFORMS.items()}
     here = (sys.platform, platform.machine())
     return Target(
         names.get(here, "-".join(here)), f"{sys.version_info.major}.{sys.version_info.minor}"

@@ -114,9 +114,8 @@ def pip_fetch(target: Target, constraints: Path) -> Fetch:
             )
             if failure:
                 raise StoreError(f"pip could not fetch wheels for {target}: {failure}")
-            return [
-                Path(shutil.move(path, into / path.name)) for path in sorted(fresh.glob("*.whl"))
-            ]
+            wheels = sorted(fresh.glob("*.whl"))
+            return [Path(shutil.move(path, into / path.name)) for path in wheels]
 
     return fetch
 

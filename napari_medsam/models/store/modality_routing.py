@@ -111,9 +111,8 @@ def resolve(name: str, modality: str, installed: Sequence[ModelSpec]) -> tuple[M
     by_name = {model.name: model for model in installed}
     if name != AUTO:
         if name not in by_name:
-            raise ValueError(
-                f"{name} is not installed; installed models: {', '.join(by_name) or 'none'}."
-            )
+            known = ", ".join(by_name) or "none"
+            raise ValueError(f"{name} is not installed; installed models: {known}.")
         return by_name[name], f"{by_name[name].title} was requested."
     if not by_name:
         raise ValueError(
