@@ -25,16 +25,8 @@ from napari_medsam.models.networks import (
     tiny_vit,
 )
 from napari_medsam.models.networks.state_dict_reader import Weights
-from napari_medsam.models.published_graphs.adapt_interface import (
-    build_networks_from_graphs,
-    read_graphs,
-)
-from napari_medsam.models.published_graphs.graph_files import signature
-from napari_medsam.models.published_graphs.signatures import (
-    ReleasedSignature,
-    decoder_form,
-    encoder_form,
-)
+from napari_medsam.models.published_graphs.adapt_interface import build_networks_from_graphs
+from napari_medsam.models.published_graphs.signatures import ReleasedSignature
 from napari_medsam.models.runtime import precision_choice
 from napari_medsam.models.runtime.device import ComputeMode
 from napari_medsam.models.runtime.sam_model import Networks, Precision, SamModel
@@ -158,14 +150,7 @@ def _released_networks(folder: Path, files: list[str], contract: InputContract) 
         parts.get("prompt_encoder"),
         parts.get("positional_encoding"),
     )
-    graphs = read_graphs(released)
-    encoder = encoder_form(signature(graphs.encoder))
-    decoder = decoder_form(signature(graphs.decoder))
-    if encoder is None or decoder is None:
-        raise CheckpointError(
-            f"The files in {folder} are not the imported ones; import the model again."
-        )
-    return build_networks_from_graphs(released, graphs, encoder, decoder, contract)
+    return build_networks_from_graphs(released, contract)
 
 
 def _own_rules(model: ModelSpec) -> str:
