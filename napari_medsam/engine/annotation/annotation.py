@@ -185,26 +185,10 @@ class Annotation:
             (number,),
             change=self.label_volume.change_to_clear(number),
             boxes_before=tuple(b for b in self.boxes if b.label == number),
-            accepted_before=self._accepted_of(number),
+            accepted_before=tuple(sorted(p for p in self._state.accepted if p[0] == number)),
             table_before=self.table,
             table_after=self._state.table.without(number),
         )
-        return self._commit(event.packed)
-
-    def clear_label(self, number: int) -> Event | None:
-        """Remove a label's voxels; the label and its boxes stay. None if it has no voxels.
-
-        Raises
-        ------
-        ValueError
-            There is no such label, or it is locked.
-        """
-        self._state.table.unlocked(number)
-        change = self.label_volume.change_to_clear(number)
-        if not change:
-            return None
-        accepted = self._accepted_of(number)
-        event = Event("clear", time.time(), (number,), change=change, accepted_before=accepted)
         return self._commit(event.packed)
 
     def accept(self, label: int, where: SliceRef, accepted: bool = True) -> Event | None:
@@ -450,6 +434,3 @@ class Annotation:
         event = edit.finish()
         self._edit = None
         return None if event is None else self._log.append(event, is_painted=True)
-
-    def _accepted_of(self, number: int) -> tuple[LabelSlice, ...]:
-        return tuple(sorted(place for place in self._state.accepted if place[0] == number))
