@@ -29,7 +29,7 @@ from napari_medsam.engine.propagation.between_keyframes import (
     uncertain_gaps,
 )
 from napari_medsam.engine.propagation.box3d import best_start, repair_track
-from napari_medsam.engine.propagation.next_box import THOROUGH
+from napari_medsam.engine.propagation.next_box import QUICK, THOROUGH, CandidatePolicy
 from napari_medsam.engine.propagation.original_script_rules import with_original_range
 from napari_medsam.engine.propagation.plan import PropagationPlan, PropagationTarget
 from napari_medsam.engine.propagation.propagation_seeds import Seed, slice_order
@@ -99,9 +99,7 @@ class Session:
         masks = dict(self.segment_stream(prompts))
         return [masks[i] for i in range(len(prompts))]
 
-    def segment_stream(
-        self, prompts: Sequence[BoxPrompt]
-    ) -> Generator[tuple[int, SliceMask], None, None]:
+    def segment_stream(self, prompts: Sequence[BoxPrompt]) -> Generator[Found, None, None]:
         """Yield (box index, mask) pairs as masks are found; a later mask replaces an earlier one.
 
         First every box is decoded on its whole slice. Then small boxes are decoded again on a crop
@@ -121,9 +119,7 @@ class Session:
                 for i, mask in self._on_view(closer, [indices[m] for m in members], prompts):
                     yield i, higher_scoring(whole[i], mask)
 
-    def segment_drawn(
-        self, prompts: Sequence[BoxPrompt]
-    ) -> Generator[tuple[int, SliceMask], None, None]:
+    def segment_drawn(self, prompts: Sequence[BoxPrompt]) -> Generator[Found, None, None]:
         """Segment boxes of one slice as drawn by a user, each alone; yield as `segment_stream`.
 
         Many boxes (pasted nuclei) are segmented together, so that they share crops; so are those
@@ -248,10 +244,7 @@ class Session:
 
     def _between(self, spans: Sequence[KeyframeGap]) -> Iterator[SliceMask]:
         """Better masks of an object between its keyframes."""
-        seeds = [seed for span in spans for seed in span.seeds]
-        chains: list[dict[int, SliceMask]] = [{} for _ in seeds]
-        for n, mask in self._run(AdaptiveTrackers(self._predictor, seeds, views=self.views), seeds):
-            chains[n][mask.slice.index] = mask
+        chains = self._chain_masks([seed for span in spans for seed in span.seeds])
         for n, span in enumerate(spans):
             yield from span.resolve(chains[2 * n : 2 * n + 2]).values()
 
@@ -286,16 +279,18 @@ class Session:
             replace(seed, box=seed.box.moved_to(best_start(masks)), until_empty=True)
             for seed, masks in zip(seeds, extents, strict=True)
         ]
-        outward = [self._chain_masks(starts, loose=loose) for loose in (False, True)]
+        outward = [self._chain_masks(starts, THOROUGH, loose=loose) for loose in (False, True)]
         for n, (seed, extent) in enumerate(zip(seeds, extents, strict=True)):
             best = repair_track(extent, [masks[n] for masks in outward], seed.box)
             yield from ((n, best[i]) for i in extent if best[i] is not extent[i])
 
-    def _chain_masks(self, seeds: Sequence[Seed], *, loose: bool) -> list[dict[int, SliceMask]]:
+    def _chain_masks(
+        self, seeds: Sequence[Seed], policy: CandidatePolicy = QUICK, *, loose: bool = False
+    ) -> list[dict[int, SliceMask]]:
         """Propagate each seed; masks by slice. The embeddings are already in the cache."""
         found: list[dict[int, SliceMask]] = [{} for _ in seeds]
         trackers = AdaptiveTrackers(
-            self._predictor, seeds, views=self.views, loose=loose, policy=THOROUGH
+            self._predictor, seeds, views=self.views, loose=loose, policy=policy
         )
         for n, mask in self._run(trackers, seeds):
             found[n][mask.slice.index] = mask
@@ -357,7 +352,7 @@ class Session:
 
     def _on_view(
         self, view: SliceRef, indices: Sequence[int], prompts: Sequence[BoxPrompt]
-    ) -> Iterator[tuple[int, SliceMask]]:
+    ) -> Iterator[Found]:
         """Decode some of the prompts on one view, in one decoder call."""
         own = [prompts[i] for i in indices]
         embedding = self._predictor.embedding(view)

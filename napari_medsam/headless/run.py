@@ -299,7 +299,7 @@ def _paint_seeds(case: _Case, span: Propagation) -> dict[int, SliceRange]:
             edit.paint(one.mask, one.label)
             if one.confidence is not None:
                 where = one.mask.slice
-                edit.set_confidence(one.label, where.axis, {where.index: one.confidence})
+                edit.set_confidences({(one.label, where.axis, where.index): one.confidence})
     return {
         placed.box_id: (seed.first, seed.last) for placed, seed in zip(boxes, seeds, strict=True)
     }

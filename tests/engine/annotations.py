@@ -7,6 +7,7 @@ import time
 import numpy as np
 
 from napari_medsam.engine.annotation.events import Event, PlacedBox, Step
+from napari_medsam.engine.annotation.label_patch import Patch
 from napari_medsam.engine.data.masks import SliceMask, tight_patch
 from napari_medsam.engine.data.prompts import SliceRef, box_prompt
 
@@ -42,3 +43,8 @@ def clear(annotation, label) -> None:
     if change:
         event = Event("clear", time.time(), (label,), change=change, accepted_before=accepted)
         annotation.replay([Step("event", event.packed)])
+
+
+def bytes_of_patch(patch: Patch) -> int:
+    arrays = (patch.bits, patch.old, patch.new, patch.old_origin, patch.new_origin)
+    return sum(array.nbytes for array in arrays)

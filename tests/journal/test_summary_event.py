@@ -79,7 +79,7 @@ def do(annotation: Annotation, deed: tuple, box_id: int) -> None:
                 edit.paint(mask_of(x, 2, x + width, 8, z), label, key=label)
                 if name == "better":
                     edit.paint(mask_of(x + 1, 2, x + width, 10, z), label, key=label)
-                edit.set_confidence(label, "z", {z: 0.3})
+                edit.set_confidences({(label, "z", z): 0.3})
     elif name == "paint":
         x, z, label = how
         brush(annotation, z, [4, 5, 6], [x, x + 1, x], label)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -20,10 +20,10 @@ from napari_medsam.engine.annotation.label_volume import LabelVolume
 from napari_medsam.engine.annotation.provenance import event_of, last_at, painted_for
 from napari_medsam.engine.data.masks import SliceMask, parts_touching
 from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef, around
-from napari_medsam.engine.data.volume import Axis, plane_index
+from napari_medsam.engine.data.volume import plane_index
 
 Trust = dict[LabelSlice, float | None]
-"""Confidence of each slice of a label, 0 to 1; None if nothing is left of the label there."""
+"""Confidence of each slice of a label, 0 to 1; None if a propagation removed the label there."""
 
 
 class Edit:
@@ -144,14 +144,9 @@ class Edit:
         new_origin[cleared] = Origin.NONE
         return self._write(where.whole, 0, 0, new, new_origin)
 
-    def set_confidence(
-        self, label: int, axis: Axis, confidences: Mapping[int, float | None]
-    ) -> None:
-        """Log the confidence of each slice with the masks: 0 to 1, by index along the axis.
-
-        Give None for a slice from which a propagation has removed the label.
-        """
-        self._trust |= {(label, axis, index): value for index, value in confidences.items()}
+    def set_confidences(self, trust: Trust) -> None:
+        """Log the confidence of slices of labels with the masks."""
+        self._trust |= trust
 
     def record_propagation(self, run: PropagationRecord) -> None:
         """Log with the masks which propagation they came from."""

@@ -85,8 +85,7 @@ class PropagationRun:
         """
         with self._edit:  # if this fails with the edit open, every later edit is refused
             cleared = self._clear_the_rest() if completed else []
-            for (label, axis, index), value in self._trust().items():
-                self._edit.set_confidence(label, axis, {index: value})
+            self._edit.set_confidences(self._trust())
             ends = self._ends()
             for slice_range in dict.fromkeys(self.plan.ranges[target] for target in self.found):
                 own = [t for t in self.found if self.plan.ranges[t] == slice_range]
@@ -106,7 +105,7 @@ class PropagationRun:
             where = SliceRef(self._axis, index)
             shape = self._annotation.labels[plane_index(self._axis, index)].shape
             self._edit.paint(nothing_on(where, shape), target.label, key=target.key)
-            self._edit.set_confidence(target.label, self._axis, {index: None})
+            self._edit.set_confidences({(target.label, self._axis, index): None})
         return [SliceRef(self._axis, index) for index in dict.fromkeys(i for _, i in left)]
 
     def _trust(self) -> Trust:

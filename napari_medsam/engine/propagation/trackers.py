@@ -32,7 +32,7 @@ from napari_medsam.engine.propagation.propagation_seeds import Seed
 from napari_medsam.input_contract import OriginalRules
 
 Found = tuple[int, SliceMask]
-"""A seed's index and a mask of it."""
+"""The index of a seed, a box or a track, and a mask of it."""
 
 
 class Trackers(Protocol):
