@@ -87,10 +87,9 @@ def build_kit(
     for target, wheels in found.items():
         _write(folder / f"requirements-{target}.txt", _requirements(wheels), "\n")
     _write(folder / ABOUT, json.dumps(_about(found, models, qt), indent=1), "\n")
+    scripts = files("napari_medsam.offline_kit") / "files"
     for name, ending in SCRIPTS.items():
-        text = (
-            files("napari_medsam.offline_kit").joinpath("files", name).read_text(encoding="utf-8")
-        )
+        text = scripts.joinpath(name).read_text(encoding="utf-8")
         _write(folder / name, text.replace("@VERSION@", __version__), ending)
     (folder / "install.sh").chmod(0o755)
     return write_sums(folder)
