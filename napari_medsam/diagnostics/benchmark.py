@@ -7,6 +7,7 @@ their ratios, which stay valid because the runs that are compared alternate.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -153,11 +154,9 @@ def _click_during_prefetch(session: Session, box: BoxPrompt, run: int) -> float:
 
 
 def _embed_until_cancelled(session: Session, slices: Sequence[SliceRef]) -> None:
-    try:
+    with contextlib.suppress(Cancelled):
         for _ in session.embed(slices):
             pass
-    except Cancelled:
-        return
 
 
 def propagate(session: Session, boxes: Sequence[BoxPrompt]) -> None:
