@@ -28,8 +28,8 @@ from napari_medsam.models.networks.state_dict_reader import Weights
 from napari_medsam.models.published_graphs.adapt_interface import build_networks_from_graphs
 from napari_medsam.models.published_graphs.signatures import ReleasedSignature
 from napari_medsam.models.runtime import precision_choice
-from napari_medsam.models.runtime.device import ComputeMode
-from napari_medsam.models.runtime.sam_model import Networks, Precision, SamModel
+from napari_medsam.models.runtime.device import ComputeMode, Precision
+from napari_medsam.models.runtime.sam_model import Networks, SamModel
 from napari_medsam.models.specs.catalogue import CATALOGUE, DEFAULT
 from napari_medsam.models.specs.errors import CheckpointError
 from napari_medsam.models.specs.model_spec import ModelSpec

@@ -21,10 +21,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_medsam.input_contract import InputContract, Masks
 from napari_medsam.models.networks.sam_decoder import TOKENS, Prompts
-from napari_medsam.models.runtime.device import ComputeMode, compile_options, core
-from napari_medsam.models.runtime.device import Precision as Precision
+from napari_medsam.models.runtime.device import ComputeMode, Precision, compile_options, core
 from napari_medsam.models.runtime.infer_job import InferJob
-from napari_medsam.models.specs.errors import Cancelled as Cancelled
 
 Float = NDArray[np.float32]
 
