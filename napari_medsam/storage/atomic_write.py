@@ -124,9 +124,7 @@ def remove_file(path: Path) -> None:
 def remove_if_possible(path: Path) -> bool:
     """Try once to delete a file; return whether it is gone."""
     try:
-        os.unlink(path)
-    except FileNotFoundError:
-        return True
+        path.unlink(missing_ok=True)
     except OSError:
         return False
     return True
