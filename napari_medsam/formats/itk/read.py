@@ -24,7 +24,9 @@ from napari_medsam.formats.itk.meta_header import require_sound_header
 # ITK prints warnings from C++; this package finds and reports those that matter.
 sitk.ProcessObject.SetGlobalWarningDisplay(False)
 
-READERS = {"nrrd": "NrrdImageIO", "mha": "MetaImageIO"}
+ItkKind = Literal["nrrd", "mha"]
+CLASSES = {"nrrd": "NrrdImageIO", "mha": "MetaImageIO"}
+"""The ITK class that reads and writes each kind."""
 BYTES = {"8-bit": 1, "16-bit": 2, "32-bit": 4, "64-bit": 8}
 MOST_PACKED = 50_000
 """Bytes of voxels a byte of a file can give: NRRD may be packed with bzip2, whose blocks of 900 kB
@@ -43,7 +45,7 @@ class ItkHeader:
     notes: tuple[str, ...]
 
 
-def read_itk(path: Path, kind: Literal["nrrd", "mha"], frame: int | None = None) -> ImageFile:
+def read_itk(path: Path, kind: ItkKind, frame: int | None = None) -> ImageFile:
     """Read one volume of an NRRD, NHDR, MHA or MHD file.
 
     Raises
@@ -62,7 +64,7 @@ def read_itk(path: Path, kind: Literal["nrrd", "mha"], frame: int | None = None)
     return ImageFile(to_volume(array, header.grid), header.grid, path.name, header.notes + notes)
 
 
-def open_itk(path: Path, kind: Literal["nrrd", "mha"]) -> ItkHeader:
+def open_itk(path: Path, kind: ItkKind) -> ItkHeader:
     """Read the header only: grid, number of volumes, warnings."""
     if path.stat().st_size == 0:
         raise ReadError(f"{path.name} is empty (0 bytes).")
@@ -70,7 +72,7 @@ def open_itk(path: Path, kind: Literal["nrrd", "mha"]) -> ItkHeader:
         require_sound_header(path)
     data_file = _data_file(path)
     reader = sitk.ImageFileReader()
-    reader.SetImageIO(READERS[kind])
+    reader.SetImageIO(CLASSES[kind])
     reader.SetFileName(str(path))
     try:
         reader.ReadImageInformation()

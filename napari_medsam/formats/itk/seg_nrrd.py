@@ -22,7 +22,7 @@ from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.common.label_file import LabelFile
 from napari_medsam.formats.common.label_table import complete_table
 from napari_medsam.formats.itk import write_labels as labels_itk
-from napari_medsam.formats.itk.read import open_itk
+from napari_medsam.formats.itk.read import CLASSES, open_itk
 
 TERMINOLOGY = "TerminologyEntry:Segmentation category and type - 3D Slicer General Anatomy list"
 ANATOMIC = "Anatomic codes - DICOM master list"
@@ -58,7 +58,7 @@ def write(
             "Tags": _tags(term_of(label)),
         }.items():
             image.SetMetaData(f"Segment{index}_{key}", value)
-    labels_itk.execute_writer(image, path, "NrrdImageIO")
+    labels_itk.execute_writer(image, path, CLASSES["nrrd"])
 
 
 def check(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:

@@ -162,10 +162,7 @@ def _smallest_type(
         raise SaveError(
             f"{path.name} can hold labels up to {chosen.largest}; the highest is {highest}."
         )
-    for dtype in (np.uint8, np.uint16, np.uint32):
-        if highest <= np.iinfo(dtype).max:
-            return labels.astype(dtype)
-    raise SaveError(f"Labels up to {2**32 - 1} can be saved; the highest is {highest}.")
+    return labels.astype(np.min_scalar_type(highest))
 
 
 def _why(path: Path, error: OSError) -> str:

@@ -35,7 +35,7 @@ def test_no_suffix_chooses_two_formats_and_each_is_read_as_one() -> None:
 
 @pytest.mark.parametrize("one", LABEL_FORMATS, ids=lambda one: one.name)
 def test_functions_that_a_format_names_exist(one: LabelFormat) -> None:
-    named = [one.writer, one.checker, *([one.reader] if one.reader else [])]
+    named = [f"{one.module}:write", f"{one.module}:check", *([one.reader] if one.reader else [])]
     assert all(callable(label_formats._function(name)) for name in named)
 
 
