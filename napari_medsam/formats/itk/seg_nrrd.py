@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from napari_medsam.engine.data.labels import Label
 from napari_medsam.formats.common.coded_terms import UNKNOWN, Code, Term, term_of, with_term
+from napari_medsam.formats.common.compressed_write import write_compressed
 from napari_medsam.formats.common.errors import SaveError
 from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.common.label_file import LabelFile
@@ -58,7 +59,7 @@ def write(
             "Tags": _tags(term_of(label)),
         }.items():
             image.SetMetaData(f"Segment{index}_{key}", value)
-    labels_itk.execute_writer(image, path, CLASSES["nrrd"])
+    write_compressed(image, path, CLASSES["nrrd"])
 
 
 def check(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:

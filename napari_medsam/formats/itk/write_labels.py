@@ -16,6 +16,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from napari_medsam.engine.data.labels import Label
+from napari_medsam.formats.common.compressed_write import write_compressed
 from napari_medsam.formats.common.errors import SaveError
 from napari_medsam.formats.common.grid import Geometry, SourceGrid, geometry_from_affine
 from napari_medsam.formats.itk.read import CLASSES, ItkKind, open_itk, read_itk
@@ -32,7 +33,7 @@ def write(
     path: Path, labels_kji: NDArray[Any], grid: SourceGrid, table: Sequence[Label] = ()
 ) -> None:
     """Write (K, J, I) labels as a compressed NRRD or MetaImage with its header inside."""
-    execute_writer(to_itk(labels_kji, grid), path, CLASSES[_kind(path)])
+    write_compressed(to_itk(labels_kji, grid), path, CLASSES[_kind(path)])
 
 
 def check(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:
@@ -82,17 +83,6 @@ def _vectors(text: str) -> list[list[float]]:
 
 def _kind(path: Path) -> ItkKind:
     return "nrrd" if path.suffix == ".nrrd" else "mha"
-
-
-def execute_writer(image: sitk.Image, path: Path, io: str, compressor: str = "") -> None:
-    """Write compressed with the named ITK class; SaveError if the disk refuses."""
-    try:
-        sitk.WriteImage(image, str(path), useCompression=True, imageIO=io, compressor=compressor)
-    except RuntimeError as error:
-        raise SaveError(
-            f"The labels could not be written in {path.parent}: is the disk full, or the folder "
-            f"write-protected? What was there before is unchanged."
-        ) from error
 
 
 def to_itk(array: NDArray[Any], grid: SourceGrid) -> sitk.Image:

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from napari_medsam.engine.data.labels import Label
+from napari_medsam.formats.common.compressed_write import write_compressed
 from napari_medsam.formats.common.errors import SaveError, reason
 from napari_medsam.formats.common.grid import SourceGrid
-from napari_medsam.formats.itk.write_labels import execute_writer
 
 
 def write(
@@ -34,9 +34,9 @@ def write(
         )
     picture = sitk.GetImageFromArray(_plane(path, labels_kji))
     if path.suffix.lower() == ".png":
-        execute_writer(picture, path, "PNGImageIO")
+        write_compressed(picture, path, "PNGImageIO")
     else:
-        execute_writer(picture, path, "TIFFImageIO", compressor="Deflate")
+        write_compressed(picture, path, "TIFFImageIO", compressor="Deflate")
 
 
 def check(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:
