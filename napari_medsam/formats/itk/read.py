@@ -14,7 +14,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from napari_medsam.formats.common.errors import ReadError, SeveralFrames, reason
+from napari_medsam.formats.common.errors import ReadError, chosen_frame, reason
 from napari_medsam.formats.common.grey_or_rgb import to_uint8_rgb
 from napari_medsam.formats.common.grid import Geometry, SourceGrid
 from napari_medsam.formats.common.image_file import ImageFile, to_volume
@@ -56,11 +56,7 @@ def read_itk(path: Path, kind: ItkKind, frame: int | None = None) -> ImageFile:
         The file is damaged, complex-valued, or too large for this computer.
     """
     header = open_itk(path, kind)
-    if frame is None and header.n_frames > 1:
-        raise SeveralFrames(path.name, header.n_frames)
-    if not 0 <= (frame or 0) < header.n_frames:
-        raise ReadError(f"{path.name} has frames 0 to {header.n_frames - 1}, not {frame}.")
-    array, notes = _voxels(header, path, frame or 0)
+    array, notes = _voxels(header, path, chosen_frame(path.name, header.n_frames, frame))
     return ImageFile(to_volume(array, header.grid), header.grid, path.name, header.notes + notes)
 
 
@@ -182,12 +178,7 @@ def _geometry(reader: sitk.ImageFileReader, path: Path) -> tuple[Geometry, tuple
     shape = (*size, 1, 1)[:3]
     (sx, sy, sz), (x, y, z) = spacing.tolist(), origin.tolist()
     geometry = Geometry((shape[2], shape[1], shape[0]), (sx, sy, sz), (x, y, z), direction)
-    if geometry.shear_degrees > 0.1:
-        notes.append(
-            f"The axes are sheared by {geometry.shear_degrees:.1f} degrees (a gantry tilt?); "
-            f"labels keep that, but angles and volumes on screen are slightly off."
-        )
-    return geometry, tuple(notes)
+    return geometry, (*notes, *geometry.notes)
 
 
 def _data_file(path: Path) -> Path | None:

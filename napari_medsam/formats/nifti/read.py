@@ -20,9 +20,9 @@ from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from napari_medsam.formats.common.captured_output import library_warnings
-from napari_medsam.formats.common.errors import DAMAGE, ReadError, SeveralFrames, reason
+from napari_medsam.formats.common.errors import DAMAGE, ReadError, chosen_frame, reason
 from napari_medsam.formats.common.grey_or_rgb import plain_type
-from napari_medsam.formats.common.grid import SourceGrid, geometry_from_affine
+from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.common.image_file import ImageFile, to_volume
 from napari_medsam.formats.common.limits import DEFLATE_LIMIT, require_data, require_memory
 from napari_medsam.formats.nifti.header_geometry import geometry_of
@@ -57,11 +57,7 @@ def read_nifti(path: Path, frame: int | None = None) -> ImageFile:
         The file is damaged, complex-valued, or too large for this computer.
     """
     header = open_nifti(path)
-    if frame is None and header.n_frames > 1:
-        raise SeveralFrames(path.name, header.n_frames)
-    if not 0 <= (frame or 0) < header.n_frames:
-        raise ReadError(f"{path.name} has frames 0 to {header.n_frames - 1}, not {frame}.")
-    array, notes = _voxels(header.image, path, frame or 0)
+    array, notes = _voxels(header.image, path, chosen_frame(path.name, header.n_frames, frame))
     return ImageFile(
         to_volume(array, header.grid),
         header.grid,
@@ -80,7 +76,7 @@ def open_nifti(path: Path) -> NiftiHeader:
         try:
             # Not memory-mapped: the file may change or vanish while the volume is in use.
             image = nib.load(path, mmap=False)
-            affine, forms, notes = geometry_of(image)
+            geometry, forms, notes = geometry_of(image)
         except ModuleNotFoundError as error:
             raise ReadError(
                 f"{path.name} cannot be read here (it needs {error.name}); convert it to NIfTI, "
@@ -91,8 +87,6 @@ def open_nifti(path: Path) -> NiftiHeader:
     shape = tuple(int(n) for n in image.shape)
     if not shape or min(shape) < 1:
         raise ReadError(f"{path.name} holds no voxels: its header says {shape}.")
-    size_ijk = (*shape, 1, 1)[:3]
-    geometry = geometry_from_affine((size_ijk[2], size_ijk[1], size_ijk[0]), affine)
     flat: Literal[2, 3] = 2 if len(shape) < 3 else 3
     grid = SourceGrid("nifti", path, geometry, flat, forms)
     notes += [f"Header of {path.name}: {text}." for text in warnings]

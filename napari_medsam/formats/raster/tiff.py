@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from napari_medsam.formats.common.captured_output import library_warnings
-from napari_medsam.formats.common.errors import DAMAGE, ReadError, SeveralFrames, reason
+from napari_medsam.formats.common.errors import DAMAGE, ReadError, chosen_frame, reason
 from napari_medsam.formats.common.grey_or_rgb import Notes
 from napari_medsam.formats.common.limits import DEFLATE_LIMIT, require_data, require_memory
 
@@ -91,11 +91,8 @@ def _in_order(array: NDArray[Any], axes: str, frame: int | None, path: Path) -> 
     array = np.transpose(array, (*others, *used))
     sizes = array.shape[: len(others)]
     n_frames = int(np.prod(sizes, dtype=np.int64))
-    if n_frames > 1 and frame is None:
-        raise SeveralFrames(path.name, n_frames)
-    if not 0 <= (frame or 0) < n_frames:
-        raise ReadError(f"{path.name} has frames 0 to {n_frames - 1}, not {frame}.")
-    voxels = array.reshape(n_frames, *array.shape[len(others) :])[frame or 0]
+    chosen = chosen_frame(path.name, n_frames, frame)
+    voxels = array.reshape(n_frames, *array.shape[len(others) :])[chosen]
     if "S" not in axes:
         voxels = voxels[..., None]
     return voxels if third else voxels[None]
