@@ -17,7 +17,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from napari_medsam import __version__
 from napari_medsam.engine.annotation.events import Event, Step, StepKind
@@ -46,6 +46,7 @@ NAMES = {"about", "steps", "sqlite_sequence"}
 
 RowKind = Literal["event", "undo", "redo", "saved", "open"]
 """A step of the log; "open" is what a propagation that has not ended has painted so far."""
+KINDS: tuple[RowKind, ...] = get_args(RowKind)
 
 
 @dataclass(frozen=True, eq=False)
@@ -305,8 +306,7 @@ def _window_text(window: Window | None) -> str | None:
 
 
 def _row(kind: object, time: object, program: object, shown: object, event: object) -> JournalRow:
-    known: tuple[RowKind, ...] = ("event", "undo", "redo", "saved", "open")
-    for row_kind in known:
+    for row_kind in KINDS:
         if kind == row_kind and isinstance(time, float | int):
             found = read_event(event) if isinstance(event, bytes) else None
             if (row_kind in ("event", "open")) != (found is not None):
