@@ -26,18 +26,10 @@ from napari_medsam.formats.common.label_table import (
 )
 from napari_medsam.formats.images.read import require_suffix, suffix_of
 from napari_medsam.formats.labels.label_formats import BY_SUFFIX, LabelFormat
-from napari_medsam.formats.labels.read import read_label_file, read_labels
 from napari_medsam.storage.atomic_write import replacing, to_disk
 from napari_medsam.storage.errors import FileInUse
 from napari_medsam.storage.file_names import is_too_long, name_problem, too_long
 from napari_medsam.storage.operating_system import is_windows
-
-__all__ = [
-    "Saved",
-    "read_label_file",
-    "read_labels",
-    "write_labels",
-]
 
 
 @dataclass(frozen=True)

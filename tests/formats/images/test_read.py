@@ -14,7 +14,8 @@ import SimpleITK as sitk
 
 from napari_medsam.formats.common.errors import ReadError, SeveralFrames
 from napari_medsam.formats.images.read import describe_image_file, read_image
-from napari_medsam.formats.labels.write import read_labels, write_labels
+from napari_medsam.formats.labels.read import read_labels
+from napari_medsam.formats.labels.write import write_labels
 
 LOADS = {"nan_inf.nii.gz", "constant.nii.gz", "zero_spacing_no_forms.nii"}
 """Malformed files that are to be read all the same, by readers.json."""
