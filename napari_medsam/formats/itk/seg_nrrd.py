@@ -92,19 +92,16 @@ def read(path: Path) -> LabelFile:
 def segments(path: Path) -> dict[tuple[int, int], Label]:
     """The table of a file by (layer, value); empty if the NRRD is no segmentation."""
     reader = open_itk(path, "nrrd").reader
-    keys = set(reader.GetMetaDataKeys())
+    header = {key: str(reader.GetMetaData(key)) for key in reader.GetMetaDataKeys()}
     found: dict[tuple[int, int], Label] = {}
     index = 0
-    while f"Segment{index}_ID" in keys:
-
-        def text(name: str, default: str, index: int = index) -> str:
-            key = f"Segment{index}_{name}"
-            return str(reader.GetMetaData(key)) if key in keys else default
-
-        value, layer = int(text("LabelValue", str(index + 1))), int(text("Layer", "0"))
-        red, green, blue = (float(v) for v in text("Color", "1 1 0").split()[:3])
-        label = Label(value, text("Name", f"Segment {value}"), (red, green, blue))
-        term = _term(text("Tags", ""))
+    while f"Segment{index}_ID" in header:
+        key = f"Segment{index}"
+        value = int(header.get(f"{key}_LabelValue", index + 1))
+        layer = int(header.get(f"{key}_Layer", 0))
+        red, green, blue = (float(v) for v in header.get(f"{key}_Color", "1 1 0").split()[:3])
+        label = Label(value, header.get(f"{key}_Name", f"Segment {value}"), (red, green, blue))
+        term = _term(header.get(f"{key}_Tags", ""))
         found[layer, value] = label if term is None else with_term(label, term)
         index += 1
     return found

@@ -27,14 +27,12 @@ _FORMATS = "napari_medsam.formats"
 
 @dataclass(frozen=True)
 class LabelFormat:
-    """A format of label files: its names, what it can hold, and its functions.
+    """A format of label files: its title, what it can hold, and its functions.
 
     Parameters
     ----------
-    name
-        One word, unique in the table.
     title
-        As dialogs and reports call it.
+        As dialogs and reports call it, unique in the table.
     suffixes
         In lower case; the first is proposed for new files.
     made_for
@@ -50,7 +48,6 @@ class LabelFormat:
         Libraries of the extra [dicom], without which it cannot be written.
     """
 
-    name: str
     title: str
     suffixes: tuple[str, ...]
     made_for: Literal["volume", "picture", "series"]
@@ -98,7 +95,6 @@ def _function(name: str) -> Callable[..., Any]:
 
 
 NIFTI = LabelFormat(
-    "nifti",
     "NIfTI",
     (".nii.gz", ".nii"),
     made_for="volume",
@@ -106,7 +102,6 @@ NIFTI = LabelFormat(
     largest=2**32 - 1,
 )
 SEG_NRRD = LabelFormat(
-    "seg_nrrd",
     "3D Slicer segmentation",
     (".seg.nrrd",),
     made_for="volume",
@@ -114,7 +109,6 @@ SEG_NRRD = LabelFormat(
     reader="labels.read:read_seg_nrrd",
 )
 NRRD = LabelFormat(
-    "nrrd",
     "NRRD",
     (".nrrd",),
     made_for="volume",
@@ -122,7 +116,6 @@ NRRD = LabelFormat(
     largest=2**32 - 1,
 )
 MHA = LabelFormat(
-    "mha",
     "MetaImage",
     (".mha",),
     made_for="volume",
@@ -130,7 +123,6 @@ MHA = LabelFormat(
     largest=2**32 - 1,
 )
 DICOM_SEG = LabelFormat(
-    "dicom_seg",
     "DICOM SEG",
     (".seg.dcm", ".dcm"),
     made_for="series",
@@ -139,7 +131,6 @@ DICOM_SEG = LabelFormat(
     needs=("highdicom", "pydicom"),
 )
 RTSTRUCT = LabelFormat(
-    "rtstruct",
     "DICOM RTSTRUCT",
     (".rtstruct.dcm",),
     made_for="series",
@@ -148,21 +139,18 @@ RTSTRUCT = LabelFormat(
     needs=("highdicom", "pydicom"),
 )
 PNG = LabelFormat(
-    "png",
     "PNG picture",
     (".png",),
     made_for="picture",
     module="raster.write_labels",
 )
 TIFF = LabelFormat(
-    "tiff",
     "TIFF picture",
     (".tif", ".tiff"),
     made_for="picture",
     module="raster.write_labels",
 )
 COCO = LabelFormat(
-    "coco",
     "COCO objects",
     (".json",),
     made_for="picture",

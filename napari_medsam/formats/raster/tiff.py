@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from napari_medsam.formats.common.captured_output import library_warnings
-from napari_medsam.formats.common.errors import DAMAGE, ReadError, chosen_frame, reason
+from napari_medsam.formats.common.errors import DAMAGE, ReadError, chosen_frame, damage_reported
 from napari_medsam.formats.common.grey_or_rgb import Notes
 from napari_medsam.formats.common.limits import DEFLATE_LIMIT, require_data, require_memory
 
@@ -46,24 +46,23 @@ def tiff_pixels(path: Path, frame: int | None, *, indices: bool) -> tuple[NDArra
     ReadError
         The file is damaged or too large.
     """
-    try:
-        with library_warnings("tifffile"), tifffile.TiffFile(path) as file:
-            series = file.series[0]
-            page = series.keyframe
-            require_memory(series.shape, 2 * max(1, series.dtype.itemsize), path)
-            packed = page.compression != 1 or page.bitspersample < 8
-            n_bytes = int(np.prod(series.shape, dtype=object)) * series.dtype.itemsize
-            require_data(n_bytes, path, ratio=DEFLATE_LIMIT if packed else 1)
-            voxels = _in_order(_decoded(path, series), series.axes, frame, path)
-            notes: Notes = ()
-            if page.photometric == 0:
-                notes = (f"{path.name} is stored with white as its lowest value, and shown so.",)
-            if page.photometric == 3 and not indices:
-                voxels = (np.asarray(page.colormap).T[voxels[..., 0]] >> 8).astype(np.uint8)
-    except ReadError:
-        raise
-    except UNREADABLE as error:
-        raise ReadError(f"{path.name} is not a readable TIFF file ({reason(error)}).") from error
+    with (
+        damage_reported(path, "TIFF", UNREADABLE),
+        library_warnings("tifffile"),
+        tifffile.TiffFile(path) as file,
+    ):
+        series = file.series[0]
+        page = series.keyframe
+        require_memory(series.shape, 2 * max(1, series.dtype.itemsize), path)
+        packed = page.compression != 1 or page.bitspersample < 8
+        n_bytes = int(np.prod(series.shape, dtype=object)) * series.dtype.itemsize
+        require_data(n_bytes, path, ratio=DEFLATE_LIMIT if packed else 1)
+        voxels = _in_order(_decoded(path, series), series.axes, frame, path)
+        notes: Notes = ()
+        if page.photometric == 0:
+            notes = (f"{path.name} is stored with white as its lowest value, and shown so.",)
+        if page.photometric == 3 and not indices:
+            voxels = (np.asarray(page.colormap).T[voxels[..., 0]] >> 8).astype(np.uint8)
     return voxels, notes
 
 
