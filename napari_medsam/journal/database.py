@@ -150,7 +150,7 @@ class JournalDatabase:
         TakenOver
             Another window writes the journal now; nothing was written.
         """
-        values = (row.kind, row.time, row.program, _window_text(row.window), _packed(row.event))
+        values = _values(row)
         with self._transaction():
             self._connection.execute(
                 "DELETE FROM steps WHERE kind = 'open' AND number = (SELECT max(number) FROM steps)"
@@ -162,8 +162,7 @@ class JournalDatabase:
         with self._transaction():
             self._connection.execute("DELETE FROM steps")
             for row in rows:
-                window = _window_text(row.window)
-                self._insert((row.kind, row.time, row.program, window, _packed(row.event)))
+                self._insert(_values(row))
         self._connection.execute("VACUUM")
         self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
@@ -297,12 +296,13 @@ def _connect(path: Path, *, writable: bool) -> sqlite3.Connection:
     return connection
 
 
-def _packed(event: Event | None) -> bytes | None:
-    return None if event is None else pack(event)
-
-
-def _window_text(window: Window | None) -> str | None:
-    return None if window is None else json.dumps([window.lower, window.upper, window.keep_zero])
+def _values(row: JournalRow) -> tuple[Any, ...]:
+    shown, event = None, None
+    if row.window is not None:
+        shown = json.dumps([row.window.lower, row.window.upper, row.window.keep_zero])
+    if row.event is not None:
+        event = pack(row.event)
+    return row.kind, row.time, row.program, shown, event
 
 
 def _row(kind: object, time: object, program: object, shown: object, event: object) -> JournalRow:
