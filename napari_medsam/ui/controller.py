@@ -151,7 +151,7 @@ class Controller:
             viewer, lambda: self._segmenter, self.show_message, self.refresh
         )
         self.boxes = BoxActions(viewer, lambda: self._segmenter, self.show_message, self.refresh)
-        self._saver = SaveActions(self._lanes[2], view.ask, self.show_message, self.refresh)
+        self._saver = SaveActions(self._lanes[2], view.ask, self.show_message, self.refresh, later)
         self.label_files = LabelFiles(
             self._lanes[3], lambda: self.case, view.ask, self.show_message, self.refresh
         )
@@ -480,9 +480,9 @@ class Controller:
         if self.case is not None:
             self._saver.save(self.case, path, how)
 
-    def save_now(self, case: Case, path: Path) -> Path:
+    def save_now(self, case: Case, path: Path, moved_to: Path | None = None) -> Path:
         """Write a case's labels before returning, for napari's own File > Save."""
-        return self._saver.save_now(case, path)
+        return self._saver.save_now(case, path, moved_to)
 
     # --- the viewer --------------------------------------------------------------------
 

@@ -61,23 +61,6 @@ class SeveralFrames(ReadError):
         self.n_frames = n_frames
 
 
-def chosen_frame(name: str, n_frames: int, frame: int | None) -> int:
-    """The volume to read, counted from 0: the requested one, or the only one.
-
-    Raises
-    ------
-    SeveralFrames
-        The file holds several and `frame` is None.
-    ReadError
-        There is no such volume.
-    """
-    if frame is None and n_frames > 1:
-        raise SeveralFrames(name, n_frames)
-    if not 0 <= (frame or 0) < n_frames:
-        raise ReadError(f"{name} has frames 0 to {n_frames - 1}, not {frame}.")
-    return frame or 0
-
-
 class SeveralSeries(ReadError):
     """The folder holds several DICOM series and none was chosen; `series` lists them."""
 

@@ -28,6 +28,8 @@ from napari_medsam.ui.state.resume_offers import offer_picture, when
 
 WORDS = "Reading earlier work"
 NONE = "There is no earlier work on this image."
+ANOTHER_IMAGE = "Another image is open now; nothing was resumed."
+BOXES_WAIT = "Boxes still wait for the model; resume earlier work after that."
 NO_OTHER = "There is no other earlier work on this image."
 
 
@@ -67,11 +69,8 @@ class EarlierWork:
     ) -> None:
         self.reading = BackgroundRead(jobs, show_message, on_change)
         self._segmenter, self._journals = segmenter, journals
-        self._show_message, self._on_change, self._on_exchange = (
-            show_message,
-            on_change,
-            on_exchange,
-        )
+        self._show_message = show_message
+        self._on_change, self._on_exchange = on_change, on_exchange
 
     def find(self, then: Callable[[Sequence[EarlierEntry]], None]) -> None:
         """Read the archived journals in the background; `then` gets them, the latest first."""
@@ -99,15 +98,10 @@ class EarlierWork:
         def swap(found: History) -> None:
             segmenter, journal = self._segmenter(), self._journals.of(case)
             if segmenter is None or segmenter.case is not case or journal is None:
-                self._show_message(
-                    "Another image is open now; nothing was resumed.", is_problem=True
-                )
+                self._show_message(ANOTHER_IMAGE, is_problem=True)
                 return
             if case.pending:
-                self._show_message(
-                    "Boxes still wait for the model; resume earlier work after that.",
-                    is_problem=True,
-                )
+                self._show_message(BOXES_WAIT, is_problem=True)
                 return
             segmenter.stop()
             try:
