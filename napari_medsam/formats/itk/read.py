@@ -78,9 +78,11 @@ def open_itk(path: Path, kind: ItkKind) -> ItkImage:
     size = tuple(int(n) for n in reader.GetSize())
     if not size or min(size) < 1:
         raise ReadError(f"{path.name} holds no voxels: its header says {size}.")
-    _require_voxels(reader, size, data_file)
-    geometry, notes = _geometry(reader, path)
     components = int(reader.GetNumberOfComponents())
+    if data_file is not None:
+        n_bytes = prod(size) * components * _bytes_each(reader)
+        require_data(n_bytes, data_file, ratio=MOST_PACKED)
+    geometry, notes = _geometry(reader, path)
     colours = components in (3, 4) and reader.GetPixelID() == sitk.sitkVectorUInt8
     grid = SourceGrid(kind, path, geometry, 2 if len(size) == 2 else 3)
     n_frames = int(np.prod(size[3:], dtype=object)) * (1 if colours else components)
@@ -132,15 +134,6 @@ def _voxels(header: ItkImage, path: Path, frame: int) -> tuple[NDArray[Any], tup
 def _bytes_each(reader: sitk.ImageFileReader) -> int:
     name = sitk.GetPixelIDValueAsString(reader.GetPixelID())
     return next((n for word, n in BYTES.items() if word in name), 8)
-
-
-def _require_voxels(
-    reader: sitk.ImageFileReader, size: tuple[int, ...], data_file: Path | None
-) -> None:
-    """Raise if no compression could hold what the header announces in so few bytes."""
-    if data_file is not None:
-        n_bytes = prod(size) * int(reader.GetNumberOfComponents()) * _bytes_each(reader)
-        require_data(n_bytes, data_file, ratio=MOST_PACKED)
 
 
 def _geometry(reader: sitk.ImageFileReader, path: Path) -> tuple[Geometry, tuple[str, ...]]:
