@@ -11,7 +11,7 @@ import pytest
 
 from napari_medsam.formats.common.errors import SaveError
 from napari_medsam.formats.labels import write as labels_module
-from napari_medsam.formats.labels.write import read_labels
+from napari_medsam.formats.labels.read import read_labels
 from napari_medsam.formats.nifti import write_labels as labels_nifti
 from napari_medsam.ui.actions.save import (
     NOTHING_DRAWN,
