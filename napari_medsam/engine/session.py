@@ -31,6 +31,7 @@ from napari_medsam.engine.propagation.between_keyframes import (
 from napari_medsam.engine.propagation.box3d import best_start, repair_track
 from napari_medsam.engine.propagation.next_box import THOROUGH
 from napari_medsam.engine.propagation.original_script_rules import with_original_range
+from napari_medsam.engine.propagation.plan import PropagationPlan, PropagationTarget
 from napari_medsam.engine.propagation.propagation_seeds import Seed, slice_order
 from napari_medsam.engine.propagation.trackers import (
     AdaptiveTrackers,
@@ -281,6 +282,19 @@ class Session:
         for n, mask in self._run(trackers, seeds):
             found[n][mask.slice.index] = mask
         return found
+
+    def run_plan(
+        self, plan: PropagationPlan
+    ) -> Generator[tuple[PropagationTarget, SliceMask], None, None]:
+        """Yield the masks of a plan; a later mask of a target on the same slice is better."""
+        parts = (
+            (plan.tracks, self.segment_tracks(*plan.tracked)),
+            (plan.seeds, self.propagate([seed for _, seed in plan.seeds])),
+            (plan.extents, self.segment_box3d([seed for _, seed in plan.extents])),
+        )
+        for pairs, masks in parts:
+            with contextlib.closing(masks):
+                yield from ((pairs[n][0], mask) for n, mask in masks)
 
     def embed(self, slices: Sequence[SliceRef]) -> Generator[SliceRef, None, None]:
         """Encode the slices that are not in the cache; yield each slice when it is ready."""

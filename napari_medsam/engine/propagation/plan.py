@@ -13,12 +13,16 @@ from dataclasses import dataclass, field, replace
 
 from napari_medsam.engine.annotation.events import PlacedBox
 from napari_medsam.engine.annotation.fixed_masks import part_near
+from napari_medsam.engine.annotation.review_index import ReviewIndex
 from napari_medsam.engine.data.masks import SliceMask
 from napari_medsam.engine.data.prompts import BoxPrompt
 from napari_medsam.engine.data.volume import Axis
 from napari_medsam.engine.propagation.between_keyframes import Keyframe
 from napari_medsam.engine.propagation.keyframes import are_one_object, interpolate, span_of
 from napari_medsam.engine.propagation.propagation_seeds import Seed
+
+SliceRange = tuple[int, int]
+"""First and last slice of a range, both included."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ class PropagationTarget:
         """The box with which a slice would be segmented."""
         return interpolate(self.keyframe_boxes.values(), [index])[0]
 
-    def within(self, first: int, last: int) -> tuple[int, int]:
+    def within(self, first: int, last: int) -> SliceRange:
         """The range cut to the slices between those where the object is known to be absent."""
         slices = list(self.keyframe_boxes)
         absent = [i for i, mask in self.fixed_masks.items() if mask.is_empty]
@@ -91,25 +95,33 @@ class PropagationTarget:
 
 @dataclass(frozen=True)
 class PropagationPlan:
-    """The work of a propagation: what to pass to the methods of `engine.session.Session`.
+    """The work of a propagation, for `engine.session.Session.run_plan`.
 
     Parameters
     ----------
+    ranges
+        The requested slices of each target.
     tracks
         Each target with one box per slice, for `Session.segment_tracks`.
     seeds
         Each target with a seed, for `Session.propagate`; run after the tracks.
     extents
         Each target with a seed whose box is the object's 3D extent, for `Session.segment_box3d`.
+    cleared
+        Each target with slices to remove it from; nothing is segmented there.
     """
 
+    ranges: Mapping[PropagationTarget, SliceRange]
     tracks: tuple[tuple[PropagationTarget, list[BoxPrompt]], ...] = ()
     seeds: tuple[tuple[PropagationTarget, Seed], ...] = ()
     extents: tuple[tuple[PropagationTarget, Seed], ...] = ()
+    cleared: tuple[tuple[PropagationTarget, Sequence[int]], ...] = ()
 
     @property
     def targets(self) -> list[PropagationTarget]:
-        return [target for target, _ in (*self.tracks, *self.seeds, *self.extents)]
+        """The targets of which there is something to do, each once."""
+        parts = (*self.tracks, *self.seeds, *self.extents, *self.cleared)
+        return list(dict.fromkeys(target for target, _ in parts))
 
     @property
     def tracked(self) -> tuple[list[list[BoxPrompt]], list[dict[int, Keyframe]]]:
@@ -124,10 +136,11 @@ class PropagationPlan:
 
     @property
     def places(self) -> set[tuple[PropagationTarget, int]]:
-        """All (target, slice index) pairs that may be painted."""
-        tracked = {(target, box.slice.index) for target, track in self.tracks for box in track}
+        """All (target, slice index) pairs that may be painted or cleared."""
+        found = {(target, box.slice.index) for target, track in self.tracks for box in track}
+        found |= {(target, i) for target, indices in self.cleared for i in indices}
         carried = (*self.seeds, *self.extents)
-        return tracked | {(target, i) for target, seed in carried for i in _carried(seed)}
+        return found | {(target, i) for target, seed in carried for i in _carried(seed)}
 
 
 def _carried(seed: Seed) -> set[int]:
@@ -165,6 +178,26 @@ def target_of(
     return PropagationTarget(of_object, key, _own_parts(of_object, fixed_masks or {}))
 
 
+def targets_of(
+    seeds: Sequence[PlacedBox], boxes: Sequence[PlacedBox], reviews: ReviewIndex
+) -> list[PropagationTarget]:
+    """The targets of some boxes, each once, with their other boxes, fixed masks and former keys.
+
+    Parameters
+    ----------
+    seeds, boxes
+        The boxes to propagate, and all boxes of the annotation.
+    reviews
+        The annotation's index.
+    """
+    keys = reviews.keys()
+    return list(
+        dict.fromkeys(
+            target_of(b, boxes, reviews.fixed_masks(b.box.slice.axis, b.label), keys) for b in seeds
+        )
+    )
+
+
 def _own_parts(
     boxes: Sequence[PlacedBox], fixed_masks: Mapping[int, SliceMask]
 ) -> dict[int, SliceMask]:
@@ -175,16 +208,16 @@ def _own_parts(
     return {i: part for i, part in parts.items() if part is not None}
 
 
-def plan_targets(targets: Sequence[PropagationTarget], first: int, last: int) -> PropagationPlan:
-    """Plan a propagation of targets over the slices `first` to `last`, both included.
+def plan_targets(requested: Sequence[tuple[PropagationTarget, SliceRange]]) -> PropagationPlan:
+    """Plan a propagation of targets, each over its own range of slices.
 
     Raises
     ------
     ValueError
-        The range leaves out a box.
+        A range leaves out a box of its target.
     """
     tracks, seeds = [], []
-    for target in targets:
+    for target, (first, last) in requested:
         if not first <= target.low <= target.high <= last:
             raise ValueError(
                 f"The range {first} to {last} must contain the boxes' slices, {target.low} to "
@@ -195,11 +228,11 @@ def plan_targets(targets: Sequence[PropagationTarget], first: int, last: int) ->
         if len(slices) > 1 and track:
             tracks.append((target, track))
         seeds += _outward(target, first, last)
-    return PropagationPlan(tuple(tracks), tuple(seeds))
+    return PropagationPlan(dict(requested), tuple(tracks), tuple(seeds))
 
 
-def plan_extents(targets: Sequence[PropagationTarget], first: int, last: int) -> PropagationPlan:
-    """Plan to take each target's box as the object's extent on slices `first` to `last`.
+def plan_extents(requested: Sequence[tuple[PropagationTarget, SliceRange]]) -> PropagationPlan:
+    """Plan to take each target's box as the object's extent on its range of slices.
 
     A range that leaves out a target's box is extended to it.
 
@@ -209,7 +242,7 @@ def plan_extents(targets: Sequence[PropagationTarget], first: int, last: int) ->
         A target has several boxes or fixed masks, which say more than an extent.
     """
     extents = []
-    for target in targets:
+    for target, (first, last) in requested:
         if len(target.boxes) > 1 or target.fixed_masks:
             raise ValueError(
                 "An extent is one box for the whole object; this object has boxes or accepted "
@@ -217,28 +250,29 @@ def plan_extents(targets: Sequence[PropagationTarget], first: int, last: int) ->
             )
         low, high = min(first, target.low), max(last, target.low)
         extents.append((target, Seed(target.boxes[0].box, low, high, target.label)))
-    return PropagationPlan(extents=tuple(extents))
+    return PropagationPlan(dict(requested), extents=tuple(extents))
 
 
-def plan_span(target: PropagationTarget, edited: int, first: int, last: int) -> PropagationPlan:
+def plan_span(target: PropagationTarget, edited: int, slice_range: SliceRange) -> PropagationPlan:
     """Plan to redo the part of a propagation that a changed keyframe on slice `edited` affects.
 
     The keyframe was moved, added or removed. The part ends at the neighbouring keyframes; for an
-    outermost keyframe it also has the slices beyond, within `first` to `last`.
+    outermost keyframe it also has the slices beyond, within the range.
     """
     slices = list(target.keyframe_boxes)
     between = span_of(slices, edited)
     if between is not None:
-        return _tracked(target, *between)
+        return _tracked(target, between, slice_range)
     inner = [i for i in slices if i != edited]
     ends = [edited] if edited in slices else [slices[0] if edited < slices[0] else slices[-1]]
     track = target.free_boxes(*sorted((ends[0], _nearest(inner, edited)))) if inner else []
-    outward = [(part, seed) for part, seed in _outward(target, first, last) if seed.start in ends]
-    return PropagationPlan(((target, track),) if track else (), tuple(outward))
+    outward = [(part, seed) for part, seed in _outward(target, *slice_range) if seed.start in ends]
+    tracks = ((target, track),) if track else ()
+    return PropagationPlan({target: slice_range}, tracks, tuple(outward))
 
 
 def plan_beyond(
-    target: PropagationTarget, here: SliceMask, first: int, last: int
+    target: PropagationTarget, here: SliceMask, slice_range: SliceRange
 ) -> PropagationPlan:
     """Plan to propagate from a corrected slice outward, away from the other keyframes.
 
@@ -247,17 +281,35 @@ def plan_beyond(
     """
     index = here.slice.index
     fixed = replace(target, fixed_masks={**target.fixed_masks, index: here})
-    slices = list(fixed.keyframe_boxes)
-    between = span_of(slices, index)
+    between = span_of(list(fixed.keyframe_boxes), index)
     if between is not None:
-        return _tracked(fixed, *between)
-    seeds = [(part, seed) for part, seed in _outward(fixed, first, last) if seed.start == index]
-    return PropagationPlan(seeds=tuple(seeds))
+        return _tracked(fixed, between, slice_range)
+    seeds = [(part, seed) for part, seed in _outward(fixed, *slice_range) if seed.start == index]
+    return PropagationPlan({fixed: slice_range}, seeds=tuple(seeds))
 
 
-def _tracked(target: PropagationTarget, first: int, last: int) -> PropagationPlan:
-    track = target.free_boxes(first, last)
-    return PropagationPlan(((target, track),) if track else ())
+def plan_end(
+    target: PropagationTarget, end: int, here: SliceMask | None, to: int, slice_range: SliceRange
+) -> PropagationPlan:
+    """Plan to move an object's end from slice `end`, with the mask `here`, to slice `to`.
+
+    The slices between are cleared or segmented, but those with a fixed mask are not cleared.
+    """
+    start = _nearest(list(target.keyframe_boxes), end)
+    if abs(to - start) < abs(end - start) or here is None or here.is_empty:
+        step = 1 if end > to else -1
+        indices = [i for i in range(to + step, end + step, step) if i not in target.fixed_masks]
+        return PropagationPlan({target: slice_range}, cleared=((target, indices),))
+    low, high = sorted((end, to))
+    seed = Seed(here.prompt, low, high, target.label, here, until_empty=True)
+    return PropagationPlan({target: slice_range}, seeds=((target, seed),))
+
+
+def _tracked(
+    target: PropagationTarget, between: SliceRange, slice_range: SliceRange
+) -> PropagationPlan:
+    track = target.free_boxes(*between)
+    return PropagationPlan({target: slice_range}, ((target, track),) if track else ())
 
 
 def _nearest(slices: Sequence[int], index: int) -> int:

@@ -7,13 +7,10 @@ is one event in the log, so one undo step.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from napari_medsam.engine.annotation.edit import Edit, Trust
-from napari_medsam.engine.annotation.events import PlacedBox, PropagationRecord
-from napari_medsam.engine.annotation.fixed_masks import mask_there, nothing_on, part_near
-from napari_medsam.engine.annotation.review import Confidences, confidences
-from napari_medsam.engine.annotation.review_index import extent_along
+from napari_medsam.engine.annotation.events import PlacedBox
+from napari_medsam.engine.annotation.fixed_masks import mask_there, part_near
 from napari_medsam.engine.data.masks import SliceMask
 from napari_medsam.engine.data.prompts import SliceRef
 from napari_medsam.engine.data.volume import Axis
@@ -21,11 +18,12 @@ from napari_medsam.engine.propagation.plan import (
     PropagationPlan,
     PropagationTarget,
     plan_beyond,
+    plan_end,
     plan_extents,
     plan_span,
     plan_targets,
 )
-from napari_medsam.engine.propagation.propagation_seeds import Seed
+from napari_medsam.engine.propagation.run import PropagationRun
 from napari_medsam.engine.session import Session
 from napari_medsam.ui.actions.propagation_targets import target_for
 from napari_medsam.ui.actions.remaining_slices import name_of
@@ -34,12 +32,6 @@ from napari_medsam.ui.state.dock_state import PROPAGATING, VIEW_NAMES, Notify, P
 from napari_medsam.ui.state.eta import Eta
 from napari_medsam.ui.state.jobs import Job, JobOutcome, JobRunner
 from napari_medsam.ui.state.shortcuts import key_of
-
-Found = dict[PropagationTarget, dict[int, SliceMask]]
-"""The masks of each target, by slice index."""
-
-SliceRange = tuple[int, int]
-"""First and last slice of a requested range."""
 
 
 class Propagator:
@@ -99,7 +91,7 @@ class Propagator:
         if targets:
             plan = plan_extents if self.is_extent else plan_targets
             may_widen &= not self.is_extent
-            self._run(plan(targets, first, last), (first, last), may_widen)
+            self._run(plan([(target, (first, last)) for target in targets]), may_widen)
 
     def keyframes_changed(self, boxes: Sequence[PlacedBox]) -> bool:
         """Propagate again what moved or new keyframes change; return whether there is any."""
@@ -112,7 +104,7 @@ class Propagator:
                 and slice_range is not None
                 and slice_range[0] <= index <= slice_range[1]
             ):
-                return self._run(plan_span(target, index, *slice_range), slice_range)
+                return self._run(plan_span(target, index, slice_range))
         return False
 
     def keyframes_gone(self, boxes: Sequence[PlacedBox]) -> bool:
@@ -128,7 +120,7 @@ class Propagator:
             if slice_range is not None and left:
                 target = target_for(self.case, left[0])
                 return self._is_locked((target,)) or self._run(
-                    plan_span(target, placed.box.slice.index, *slice_range), slice_range
+                    plan_span(target, placed.box.slice.index, slice_range)
                 )
         return False
 
@@ -145,7 +137,7 @@ class Propagator:
             return
         if self._is_locked((target,)):
             return
-        if not self._run(plan_beyond(target, here, *slice_range), slice_range):
+        if not self._run(plan_beyond(target, here, slice_range)):
             self._show_message("Nothing was propagated beyond this slice.", for_now=True)
 
     def move_end(self, target: PropagationTarget, end: int, to: int) -> None:
@@ -155,82 +147,62 @@ class Propagator:
         """
         first, last = self.case.reviews.followed(target.key) or (end, end)
         slice_range = min(first, to), max(last, to)
-        start = min(target.keyframe_boxes, key=lambda i: abs(i - end))
-        here = self._mask(target, end)
-        if abs(to - start) < abs(end - start) or here is None or here.is_empty:
-            step = 1 if end > to else -1
-            self._erase(target, range(to + step, end + step, step), slice_range)
-            return
-        low, high = sorted((end, to))
-        seed = Seed(here.prompt, low, high, target.label, here, until_empty=True)
-        self._run(PropagationPlan(seeds=((target, seed),)), slice_range)
+        plan = plan_end(target, end, self._mask(target, end), to, slice_range)
+        if not plan.cleared:
+            self._run(plan)
+        elif not self._is_locked((target,)):
+            self._finish(self._begin(plan), completed=True)
+            self._show(None)
 
     def _mask(self, target: PropagationTarget, index: int) -> SliceMask | None:
         """The mask that a target has on a slice now."""
         mask = mask_there(self.case.annotation, SliceRef(target.axis, index), target.label)
         return part_near(mask, target.box_at(index))
 
-    def _erase(
-        self, target: PropagationTarget, indices: Sequence[int], slice_range: SliceRange
-    ) -> None:
-        if self._is_locked((target,)):
-            return
+    def _begin(self, plan: PropagationPlan) -> PropagationRun:
         self._jobs.cancel()  # only one edit can be open
-        with self._edit() as edit:
-            for index in indices:
-                if index not in target.fixed_masks:
-                    self._clear_slice(edit, target, index)
-            self._close(edit, {target: {}}, True, slice_range)
-        self._show(None)
-
-    def _clear_slice(self, edit: Edit, target: PropagationTarget, index: int) -> None:
-        where = SliceRef(target.axis, index)
-        nothing = nothing_on(where, self.case.image.volume.slice_shape(target.axis))
-        edit.paint(nothing, target.label, key=target.key)
-        edit.set_confidence(target.label, target.axis, {index: None})
-        self.case.labels.show_change([where])
-
-    def _edit(self) -> Edit:
-        identity = self.session.model.identity if self.session is not None else ""
-        return self.case.annotation.edit(
-            "propagate", overwrite=self.replace, model=identity, window=self.case.window_name
+        return PropagationRun(
+            self.case.annotation,
+            plan,
+            overwrite=self.replace,
+            model=self.session.model.identity if self.session is not None else "",
+            window=self.case.window_name,
         )
 
-    def _run(self, plan: PropagationPlan, slice_range: SliceRange, may_widen: bool = False) -> bool:
+    def _finish(self, run: PropagationRun, *, completed: bool) -> None:
+        self.case.labels.show_change(run.finish(completed=completed))
+        self.case.sync()
+
+    def _run(self, plan: PropagationPlan, may_widen: bool = False) -> bool:
         """Start a plan; False if there is nothing to do, or one of its labels is locked."""
         session, slices = self.session, plan.slices
         if session is None or not slices or self._is_locked(plan.targets):
             return False
-        self._jobs.cancel()
-        edit = self._edit()
+        run = self._begin(plan)
         eta = Eta(len(slices))
-        found: Found = {target: {} for target in plan.targets}
 
         def work(hand_over: Callable[[tuple[PropagationTarget, SliceMask]], None]) -> None:
-            for answer in propagation_answers(session, plan):
+            for answer in session.run_plan(plan):
                 hand_over(answer)
 
         def paint(answer: tuple[PropagationTarget, SliceMask]) -> None:
             target, mask = answer
-            edit.paint(mask, target.label, key=target.key)
-            found[target][mask.slice.index] = mask
+            run.paint(target, mask)
             self.case.labels.show_change([mask.slice])
             self.on_ready([mask.slice])
-            n_done = len({index for masks in found.values() for index in masks})
+            n_done = len(run.done)
             self._show(Progress(PROPAGATING, n_done, len(slices), eta.after(n_done)))
 
         def ended(outcome: JobOutcome) -> None:
             self.is_running = False
-            with edit:  # if this fails with the edit open, every later edit is refused
-                if outcome.kind == "done":
-                    for target, index in plan.places:
-                        if index not in found[target]:  # the object ends before this slice
-                            self._clear_slice(edit, target, index)
-                self._ended(outcome, edit, found, slice_range, may_widen)
+            self._show(None)
+            self._finish(run, completed=outcome.kind == "done")
+            self._report(outcome, run, may_widen)
+            if outcome.kind == "done":
+                self._on_done()
 
-        edit.if_interrupted = lambda: _if_interrupted(plan, found, slice_range)
         with contextlib.ExitStack() as at_failure:
-            at_failure.enter_context(edit)
+            at_failure.callback(run.close)
             at_failure.callback(setattr, self, "is_running", False)
             self.is_running = True
             self._show(Progress(PROPAGATING, 0, len(slices)))
@@ -245,21 +217,8 @@ class Propagator:
             self._show_message(why, is_problem=True, for_now=True)
         return bool(why)
 
-    def _ended(
-        self,
-        outcome: JobOutcome,
-        edit: Edit,
-        found: Found,
-        slice_range: SliceRange,
-        may_widen: bool,
-    ) -> None:
-        self._show(None)
-        trust = _trust(found)
-        for (label, axis), values in trust.items():
-            edit.set_confidence(label, axis, values)
-        # A stopped run is not resumed when a box is moved.
-        self._close(edit, found, outcome.kind == "done", slice_range)
-        n_slices = len({index for masks in found.values() for index in masks})
+    def _report(self, outcome: JobOutcome, run: PropagationRun, may_widen: bool) -> None:
+        n_slices = len(run.done)
         slices = f"{n_slices} slice" + ("" if n_slices == 1 else "s")
         kept = f"Masks on {slices} are kept" if n_slices else "No slice was done"
         if outcome.kind == "failed":
@@ -268,14 +227,12 @@ class Propagator:
             undo = "; Undo removes them" if n_slices else ""
             self._show_message(f"Stopped. {kept}{undo}.", for_now=True)
         else:
-            more = self._widen(found, slice_range) if may_widen else ""
-            numbers = sorted({target.label for target in found})
+            more = self._widen(run) if may_widen else ""
+            numbers = sorted({target.label for target in run.found})
             names = [label.name for label in map(self.case.named, numbers) if label is not None]
             prefix = f"{', '.join(names)}: " if numbers != [self.case.label] else ""
-            left = self._uncertain_left(numbers, next(iter(found)).axis)
+            left = self._uncertain_left(numbers, next(iter(run.found)).axis)
             self._show_message(f"Done: {prefix}{slices}{left}.{more}", for_now=True)
-        if outcome.kind == "done":
-            self._on_done()
 
     def _uncertain_left(self, numbers: Sequence[int], axis: Axis) -> str:
         """How many uncertain slices labels have along an axis now, as the dock's button counts.
@@ -293,17 +250,18 @@ class Propagator:
         key = f" ({key_of('next_doubtful')})" if counts.get(self.case.label) else ""
         return f". Uncertain slices left: {left}{key}"
 
-    def _widen(self, found: Found, slice_range: SliceRange) -> str:
+    def _widen(self, run: PropagationRun) -> str:
         """Propose more slices if the range cut an object off; returns the sentence about it."""
-        axis = next(iter(found)).axis
+        (axis,) = {target.axis for target in run.found}
+        (slice_range,) = set(run.plan.ranges.values())
         ends = {slice_range[0]: 0, slice_range[1]: self.case.image.volume.n_slices(axis) - 1}
         below, above = (
-            end != last and any(m[end].area for m in found.values() if end in m)
+            end != last and any(m[end].area for m in run.found.values() if end in m)
             for end, last in ends.items()
         )
         if not below and not above:
             return ""
-        for label in {target.label for target in found}:
+        for label in {target.label for target in run.found}:
             down, up = self.case.reach_of(label, axis)
             more_down, more_up = self.case.widened.get((label, axis), (0, 0))
             wider = more_down + down * below, more_up + up * above
@@ -313,75 +271,3 @@ class Propagator:
         ] * above
         again = f"press {key_of('propagate')} again to follow it"
         return f" The object continues {' and '.join(sides)}: {again}."
-
-    def _close(self, edit: Edit, found: Found, followed: bool, slice_range: SliceRange) -> None:
-        """Close the edit, and record the propagation in it."""
-        if found:
-            boxes = tuple((c.key, tuple(sorted(c.box_ids))) for c in found) if followed else ()
-            edit.record_propagation(
-                PropagationRecord(
-                    next(iter(found)).axis, slice_range, boxes, self._ends(list(found), slice_range)
-                )
-            )
-        edit.close()
-        self.case.sync()
-
-    def _ends(
-        self, targets: Sequence[PropagationTarget], slice_range: SliceRange
-    ) -> tuple[tuple[int, int, int], ...]:
-        """First and last slice of each label, going outward from its keyframes."""
-        found: dict[int, SliceRange] = {}
-        for target in targets:
-            keyframes = list(target.keyframe_boxes)
-            low, high = extent_along(
-                self.case.annotation,
-                target.axis,
-                target.label,
-                (keyframes[0], keyframes[-1]),
-                slice_range,
-            )
-            before = found.get(target.label, (low, high))
-            found[target.label] = min(low, before[0]), max(high, before[1])
-        return tuple((label, *ends) for label, ends in found.items())
-
-
-def propagation_answers(
-    session: Session, plan: PropagationPlan
-) -> Iterator[tuple[PropagationTarget, SliceMask]]:
-    """The masks of a plan; a later mask of a target on the same slice is better."""
-    parts = (
-        (plan.tracks, session.segment_tracks(*plan.tracked)),
-        (plan.seeds, session.propagate([seed for _, seed in plan.seeds])),
-        (plan.extents, session.segment_box3d([seed for _, seed in plan.extents])),
-    )
-    for pairs, masks in parts:
-        with contextlib.closing(masks):
-            yield from ((pairs[n][0], mask) for n, mask in masks)
-
-
-def _if_interrupted(
-    plan: PropagationPlan, found: Found, slice_range: SliceRange
-) -> tuple[Trust, PropagationRecord]:
-    """The confidences of a running propagation, and its record, which has no ends yet.
-
-    Slices that are not done have confidence 0, so that they count as uncertain after a crash.
-    """
-    trust: Trust = {
-        (label, axis, index): value
-        for (label, axis), known in _trust(found).items()
-        for index, value in known.items()
-    }
-    trust |= {(c.label, c.axis, i): 0.0 for c, i in plan.places if i not in found[c]}
-    return trust, PropagationRecord(plan.targets[0].axis, slice_range)
-
-
-def _trust(
-    found: Mapping[PropagationTarget, Mapping[int, SliceMask]],
-) -> dict[tuple[int, Axis], Confidences]:
-    """The confidences of each label's slices; the lower one if two objects share a slice."""
-    trust: dict[tuple[int, Axis], Confidences] = {}
-    for target, masks in found.items():
-        known = trust.setdefault((target.label, target.axis), {})
-        for index, value in confidences(masks).items():
-            known[index] = min(value, known.get(index, 1.0))
-    return trust

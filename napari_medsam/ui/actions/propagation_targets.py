@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from napari_medsam.engine.annotation.events import PlacedBox
 from napari_medsam.engine.data.prompts import SliceRef
 from napari_medsam.engine.data.volume import AXES, Axis
-from napari_medsam.engine.propagation.plan import PropagationTarget, target_of
+from napari_medsam.engine.propagation.plan import PropagationTarget, targets_of
 from napari_medsam.ui.layers.boxes_layer import DrawnBox, box_from_shape
 from napari_medsam.ui.state.case import NO_LABEL, Case
 from napari_medsam.ui.state.dock_state import VIEW_NAMES, Range
@@ -131,14 +131,12 @@ def _is_in_view(placed: PlacedBox, where: SliceRef | None) -> bool:
 
 def targets(case: Case) -> list[PropagationTarget]:
     """The objects a propagation starts from, with all their boxes, each object once."""
-    return list(dict.fromkeys(target_for(case, seed) for seed in seeds(case)))
+    return targets_of(seeds(case), case.annotation.boxes, case.reviews)
 
 
 def target_for(case: Case, placed: PlacedBox) -> PropagationTarget:
     """The object that a box belongs to, with its other boxes and its fixed masks."""
-    reviews = case.reviews
-    fixed = reviews.fixed_masks(placed.box.slice.axis, placed.label)
-    return target_of(placed, case.annotation.boxes, fixed, reviews.keys())
+    return targets_of([placed], case.annotation.boxes, case.reviews)[0]
 
 
 def target_on(case: Case, axis: Axis, index: int) -> PropagationTarget | None:

@@ -47,13 +47,13 @@ def carried(plan) -> list[tuple[int, int, int]]:
 
 
 def test_one_box_is_propagated_both_ways():
-    plan = plan_targets([target(box(10))], 4, 16)
+    plan = plan_targets([(target(box(10)), (4, 16))])
     assert asked(plan) == []
     assert carried(plan) == [(10, 4, 16)]
 
 
 def test_fixed_mask_is_a_keyframe_and_is_not_segmented():
-    plan = plan_targets([target(box(10), fixed_masks=(fixed(14),))], 4, 16)
+    plan = plan_targets([(target(box(10), fixed_masks=(fixed(14),)), (4, 16))])
     assert asked(plan) == [10, 11, 12, 13]
     assert carried(plan) == [(10, 4, 10), (14, 14, 16)]
     assert plan.seeds[1][1].given is not None
@@ -67,52 +67,52 @@ def test_boxes_between_a_box_and_a_fixed_mask_are_interpolated():
 
 def test_slice_erased_by_hand_ends_the_object():
     gone = as_mask(SliceRef("z", 13), np.zeros(SHAPE, bool))
-    plan = plan_targets([target(box(10), fixed_masks=(gone,))], 4, 16)
+    plan = plan_targets([(target(box(10), fixed_masks=(gone,)), (4, 16))])
     assert carried(plan) == [(10, 4, 12)]
 
 
 def test_edited_keyframe_changes_only_the_slices_between_its_neighbours():
-    plan = plan_span(target(box(4, 1), box(8, 2), box(12, 3)), 8, 0, 16)
+    plan = plan_span(target(box(4, 1), box(8, 2), box(12, 3)), 8, (0, 16))
     assert asked(plan) == [5, 6, 7, 8, 9, 10, 11]
     assert carried(plan) == []
 
 
 def test_outermost_keyframe_also_changes_the_slices_beyond():
-    plan = plan_span(target(box(4, 1), box(8, 2), box(12, 3)), 12, 0, 16)
+    plan = plan_span(target(box(4, 1), box(8, 2), box(12, 3)), 12, (0, 16))
     assert asked(plan) == [8, 9, 10, 11, 12]
     assert carried(plan) == [(12, 12, 16)]
 
 
 def test_removed_keyframe_changes_the_slices_between_its_neighbours():
-    plan = plan_span(target(box(4, 1), box(12, 3)), 8, 0, 16)
+    plan = plan_span(target(box(4, 1), box(12, 3)), 8, (0, 16))
     assert asked(plan) == [5, 6, 7, 8, 9, 10, 11]
 
 
 def test_beyond_a_removed_outermost_keyframe_the_next_is_propagated():
-    plan = plan_span(target(box(4, 1), box(8, 2)), 12, 0, 16)
+    plan = plan_span(target(box(4, 1), box(8, 2)), 12, (0, 16))
     assert carried(plan) == [(8, 8, 16)]
 
 
 def test_from_here_goes_outward_only():
-    plan = plan_beyond(target(box(10)), fixed(13), 4, 16)
+    plan = plan_beyond(target(box(10)), fixed(13), (4, 16))
     assert asked(plan) == []
     assert carried(plan) == [(13, 13, 16)]
     assert plan.slices == {14, 15, 16}
 
 
 def test_from_here_downward():
-    assert carried(plan_beyond(target(box(10)), fixed(7), 4, 16)) == [(7, 4, 7)]
+    assert carried(plan_beyond(target(box(10)), fixed(7), (4, 16))) == [(7, 4, 7)]
 
 
 def test_from_here_between_keyframes_goes_up_to_both():
-    plan = plan_beyond(target(box(4, 1), box(12, 2)), fixed(8), 0, 16)
+    plan = plan_beyond(target(box(4, 1), box(12, 2)), fixed(8), (0, 16))
     assert asked(plan) == [5, 6, 7, 9, 10, 11]
     assert carried(plan) == []
 
 
 def test_range_that_leaves_out_a_box_is_refused():
     with pytest.raises(ValueError, match="must contain"):
-        plan_targets([target(box(10))], 11, 16)
+        plan_targets([(target(box(10)), (11, 16))])
 
 
 def test_key_lasts_when_the_first_box_is_removed():
