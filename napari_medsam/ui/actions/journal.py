@@ -104,7 +104,7 @@ class CaseJournal:
         self._n_recorded = (0, 0)
         self._relay = _Relay(self._on_problem, self._on_lost, self._on_large)
         case.annotation.on_step = self._on_step
-        case.on_release = self.close
+        case.released.connect(self.close)
 
     def start(self) -> None:
         """Start to look the journal up."""

@@ -14,12 +14,12 @@ from napari_medsam.formats.labels.formats_for_image import proposed_suffix
 from napari_medsam.formats.labels.per_label import label_paths, write_label_files
 from napari_medsam.formats.labels.write import Saved, write_labels
 from napari_medsam.storage.file_names import without_problem
-from napari_medsam.ui.actions.open_labels import Ask
 from napari_medsam.ui.layers.image_layer import PLACE_NOT_KNOWN, UNKNOWN_PLACE
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.case_files import state_of
-from napari_medsam.ui.state.dock_state import Notify, Progress
-from napari_medsam.ui.state.jobs import Job, JobOutcome, JobRunner
+from napari_medsam.ui.state.dock_state import Progress
+from napari_medsam.ui.state.jobs import Job, JobOutcome
+from napari_medsam.ui.state.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -42,18 +42,12 @@ BUSY = "The labels are already being saved; save again when that has ended."
 class SaveActions:
     """Writes labels on a separate lane, so that a click never cancels a save."""
 
-    def __init__(
-        self,
-        jobs: JobRunner,
-        ask: Ask,
-        show_message: Notify,
-        on_change: Callable[[], None],
-    ) -> None:
+    def __init__(self, workspace: Workspace) -> None:
         self.progress: Progress | None = None
-        self._jobs = jobs
-        self._ask = ask
-        self._show_message = show_message
-        self._on_change = on_change
+        self._jobs = workspace.lanes.saving
+        self._ask = workspace.view.ask
+        self._show_message = workspace.show_message
+        self._on_change = workspace.refresh
         self._failed: WeakSet[Case] = WeakSet()
 
     def has_failed(self, case: Case) -> bool:

@@ -33,6 +33,7 @@ from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.dock_state import DockState, StripState
 from napari_medsam.ui.state.file_watch import FileWatch
 from napari_medsam.ui.state.resume_offers import ResumeOffer
+from napari_medsam.ui.state.workspace import Workspace
 from napari_medsam.ui.widgets import file_dialogs
 from napari_medsam.ui.widgets.close_guard import ClosingQuestion
 from napari_medsam.ui.widgets.completion_sound import CompletionSound
@@ -99,15 +100,15 @@ class MedSamWidget(QWidget):
         )
         self._napari_preferences.meet()  # before anything is built from the settings
         self._lay_out()
-        self.controller = Controller(
+        workspace = Workspace(
             napari_viewer,
             self,
-            shelf=shelf,
             throttle=_throttle,
             later=self._later,
             idle=_idle,
             cache=lasting_cache(settings().memory_mb * 1024**2),
         )
+        self.controller = Controller(workspace, shelf)
         self._closing = ClosingQuestion(
             self, self.controller.unsaved, self.ask, self.ask_where_to_save
         )
@@ -146,9 +147,9 @@ class MedSamWidget(QWidget):
         parts.precision.activated.connect(
             lambda index: controller.desk.choose_precision(parts.precision.itemData(index))
         )
-        parts.preset.textActivated.connect(controller.on_window_chosen)
+        parts.preset.textActivated.connect(controller.sessions.choose_window)
         edit = parts.own_window
-        edit.returnPressed.connect(lambda: controller.on_window_chosen(edit.text().strip()))
+        edit.returnPressed.connect(lambda: controller.sessions.choose_window(edit.text().strip()))
         edit.returnPressed.connect(edit.clearFocus)
         parts.seen.fold.toggled.connect(lambda: self._show_seen())
         parts.model_row.install.clicked.connect(lambda: controller.desk.install())
@@ -160,7 +161,7 @@ class MedSamWidget(QWidget):
         parts.points.outside.clicked.connect(lambda: controller.pointer.toggle(False))
         parts.points.next_object.clicked.connect(lambda: controller.pointer.next_object())
         for axis, view in parts.view_buttons.items():
-            view.clicked.connect(lambda _=False, axis=axis: controller.on_view_chosen(axis))
+            view.clicked.connect(lambda _=False, axis=axis: controller.view.choose_axis(axis))
         on_case = controller.on_case
         parts.table.picked.connect(lambda n: on_case(Case.pick_label, n))
         parts.table.renamed.connect(lambda n, name: on_case(Case.rename_label, n, name))
@@ -169,13 +170,13 @@ class MedSamWidget(QWidget):
         parts.table.stated.connect(lambda n, state: on_case(Case.set_state, n, state))
         parts.add_label.clicked.connect(lambda: on_case(Case.add_label))
         parts.remove_label.clicked.connect(lambda: on_case(Case.remove_label))
-        parts.replace.toggled.connect(controller.on_replace_chosen)
-        parts.range.chosen.connect(controller.on_range_chosen)
-        parts.range.extent.clicked.connect(controller.on_extent_chosen)
-        parts.files.embed_all.triggered.connect(lambda: controller.embed_all())
-        parts.strip.jumped.connect(controller.on_slice_chosen)
+        parts.replace.toggled.connect(controller.workspace.choose_replace)
+        parts.range.chosen.connect(controller.propagation.choose_range)
+        parts.range.extent.clicked.connect(controller.propagation.choose_extent)
+        parts.files.embed_all.triggered.connect(lambda: controller.sessions.embed_all())
+        parts.strip.jumped.connect(controller.view.choose_slice)
         parts.strip.end_moved.connect(controller.review.move_end)
-        parts.files.clear_cache.triggered.connect(lambda: controller.clear_cache())
+        parts.files.clear_cache.triggered.connect(lambda: controller.sessions.clear_cache())
         files = parts.files
         files.open.clicked.connect(lambda: self.ask_labels())
         files.one_a_label.triggered.connect(lambda: self.ask_where_to_save(one_a_label=True))
@@ -201,11 +202,11 @@ class MedSamWidget(QWidget):
     def _connect_keys(self) -> None:
         parts, controller = self.parts, self.controller
         actions: dict[str, Callable[[], object]] = {
-            "toggle_box_tool": controller.toggle_box_tool,
-            "propagate": controller.propagate,
+            "toggle_box_tool": controller.boxes.toggle_draw,
+            "propagate": controller.propagation.propagate,
             "cancel": controller.cancel,
-            "undo": controller.undo,
-            "redo": controller.redo,
+            "undo": controller.history.undo,
+            "redo": controller.history.redo,
             "next_label": lambda: controller.on_case(Case.pick_next_label),
             "save": self.ask_where_to_save,
             "next_doubtful": controller.review.show_next,
@@ -219,15 +220,15 @@ class MedSamWidget(QWidget):
             "point_inside": lambda: controller.pointer.toggle(True),
             "point_outside": lambda: controller.pointer.toggle(False),
             "add_label": lambda: controller.on_case(Case.add_label),
-            "axial": lambda: controller.on_view_chosen("z"),
-            "coronal": lambda: controller.on_view_chosen("y"),
-            "sagittal": lambda: controller.on_view_chosen("x"),
+            "axial": lambda: controller.view.choose_axis("z"),
+            "coronal": lambda: controller.view.choose_axis("y"),
+            "sagittal": lambda: controller.view.choose_axis("x"),
             "sheet": self.show_keys,
             "open_labels": self.ask_labels,
             "save_each_label": lambda: self.ask_where_to_save(one_a_label=True),
             "earlier_work": self.ask_earlier,
             "measure": self.open_measures,
-            "prepare_all": controller.embed_all,
+            "prepare_all": controller.sessions.embed_all,
             "import_table": self.ask_table,
             "export_table": self.ask_where_to_export,
             "preferences": self.ask_preferences,
@@ -304,7 +305,7 @@ class MedSamWidget(QWidget):
         self._viewer.add_layer(sample)
         self.controller.on_image_chosen(sample)
         self._tour.start()
-        self.controller.on_slice_chosen(SLICE)
+        self.controller.view.choose_slice(SLICE)
         self.controller.refresh()
 
     def end_tour(self) -> None:
@@ -319,7 +320,7 @@ class MedSamWidget(QWidget):
         self._show_tour()
 
     def _show_seen(self) -> None:
-        self.parts.seen.show_seen(self.controller.case, self.controller.session)
+        self.parts.seen.show_seen(self.controller.case)
 
     def ask_preferences(self) -> None:
         """Show the preferences dialog and apply what was chosen."""
@@ -342,7 +343,7 @@ class MedSamWidget(QWidget):
             shortcuts.unbind(self._viewer, self._bound)
             shortcuts.bind(self._viewer, self._actions)
             self._bound = bound
-        self.controller.on_settings(settings())
+        self.controller.workspace.apply_settings(settings())
 
     def show_keys(self) -> None:
         """Show the sheet of keys beside the window."""

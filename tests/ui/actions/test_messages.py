@@ -18,12 +18,12 @@ def message(desk: Desk) -> str:
 
 
 def undone(desk: Desk) -> str:
-    desk.controller.undo()
+    desk.controller.history.undo()
     return message(desk)
 
 
 def redone(desk: Desk) -> str:
-    desk.controller.redo()
+    desk.controller.history.redo()
     return message(desk)
 
 
@@ -35,7 +35,7 @@ def release(desk: Desk) -> None:
 def propagated(desk: Desk) -> Desk:
     desk.draw_on(10)
     unsure_on(desk.controller, desk.shelf.model, {8: 0.5, 13: 0.42})
-    desk.controller.propagate(6, 15)
+    desk.controller.propagation.propagate(6, 15)
     assert message(desk).startswith("Done: ")
     return desk
 
@@ -112,7 +112,7 @@ def test_message_about_another_file_is_gone_when_a_question_is_asked(
 ) -> None:
     seen: list[str] = []
     ask = desk.view.ask
-    saver = desk.controller._saver
+    saver = desk.controller.saver
 
     def asking(question: str, answers: tuple[str, ...]) -> str | None:
         seen.append(message(desk))
@@ -156,7 +156,7 @@ def test_result_of_a_run_is_cleared_in_another_view_and_for_another_label(desk: 
     desk.viewer.dims.order = (1, 0, 2)
     assert message(desk) == ""
     desk.viewer.dims.order = (0, 1, 2)
-    desk.controller.propagate(6, 15)
+    desk.controller.propagation.propagate(6, 15)
     desk.controller.on_case(Case.add_label)
     assert message(desk) == ""
 
@@ -164,7 +164,7 @@ def test_result_of_a_run_is_cleared_in_another_view_and_for_another_label(desk: 
 def test_reason_for_a_refusal_goes_with_it(desk: Desk) -> None:
     desk.draw_on(10)
     desk.controller.on_case(Case.add_label)
-    desk.controller.propagate()
+    desk.controller.propagation.propagate()
     assert "Draw a box for Label 2" in message(desk)
     desk.controller.on_case(Case.pick_label, 1)
     assert message(desk) == ""
@@ -214,7 +214,7 @@ def test_run_ends_in_the_view_that_was_left_and_names_it(slow_desk: Desk) -> Non
     slow_desk.draw_on(10)
     release(slow_desk)
     unsure_on(slow_desk.controller, slow_desk.shelf.model, {8: 0.5, 13: 0.42})
-    slow_desk.controller.propagate(6, 15)
+    slow_desk.controller.propagation.propagate(6, 15)
     slow_desk.viewer.dims.order = (1, 0, 2)
     release(slow_desk)
     left = len(slow_desk.controller.case.reviews.status("z", 1).to_look_at)
@@ -226,20 +226,22 @@ def test_propagating_again_during_a_run_is_refused_and_cancels_nothing(slow_desk
     release(slow_desk)
     slow_desk.draw_on(10)
     release(slow_desk)
-    slow_desk.controller.propagate(6, 15)
-    running = slow_desk.lanes[0].held  # type: ignore[attr-defined]
+    slow_desk.controller.propagation.propagate(6, 15)
+    running = slow_desk.controller.workspace.lanes.images.held  # type: ignore[attr-defined]
     hint = "Wait for the propagation, or stop it (Q)."
     assert slow_desk.view.panel.hint == hint
     again = slow_desk.controller
-    for press in (again.propagate, again.review.continue_from_here, again.embed_all):
+    for press in (
+        *(again.propagation.propagate, again.review.continue_from_here, again.sessions.embed_all),
+    ):
         again.show_message("")
         press()
         assert message(slow_desk) == "Already propagating; Q stops it."
-        assert slow_desk.lanes[0].held is running  # type: ignore[attr-defined]
+        assert slow_desk.controller.workspace.lanes.images.held is running  # type: ignore[attr-defined]
     release(slow_desk)
     assert slow_desk.labels[15].any()
     assert message(slow_desk).startswith("Done: ")
-    slow_desk.controller.propagate(6, 15)
+    slow_desk.controller.propagation.propagate(6, 15)
     assert slow_desk.view.panel.progress is not None
     assert message(slow_desk) == "", "the result of the earlier run is not that of this one"
 
@@ -248,14 +250,14 @@ def test_run_stopped_before_its_first_slice_says_so(slow_desk: Desk) -> None:
     release(slow_desk)
     slow_desk.draw_on(10)
     release(slow_desk)
-    slow_desk.controller.propagate(6, 15)
+    slow_desk.controller.propagation.propagate(6, 15)
     slow_desk.controller.cancel()
     assert message(slow_desk) == "Stopped. No slice was done."
 
 
 def test_key_for_a_box_that_is_not_segmented_yet_says_so(slow_desk: Desk) -> None:
     slow_desk.draw_on(10)
-    slow_desk.controller.propagate()
+    slow_desk.controller.propagation.propagate()
     said = "The box of Label 1 is not segmented yet; propagation starts from its mask."
     assert message(slow_desk) == said
 
@@ -263,7 +265,7 @@ def test_key_for_a_box_that_is_not_segmented_yet_says_so(slow_desk: Desk) -> Non
 def test_box_in_another_view_is_named_with_its_key(desk: Desk) -> None:
     desk.draw_on(10)
     desk.viewer.dims.order = (1, 0, 2)
-    desk.controller.propagate()
+    desk.controller.propagation.propagate()
     said = "Draw a box for Label 1 in this view first, or go to its box in the axial view (8)."
     assert message(desk) == said
 
