@@ -195,5 +195,6 @@ class Controller:
         self._prefetcher.close()
         self.workspace.close()
         self.view.close()
+        self.hand.close()
         self._cases.close()
         self.journals.close()

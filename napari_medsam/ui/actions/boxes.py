@@ -73,18 +73,12 @@ class BoxActions:
         case = self._workspace.case
         placed = target_box(case) if case is not None else None
         if case is None or placed is None:
-            self._workspace.show_message(
-                "There is no box on this slice to copy. Draw one first.",
-                is_problem=True,
-                for_now=True,
-            )
+            self._workspace.refuse("There is no box on this slice to copy. Draw one first.")
             return
         where = placed.box.slice
         index = where.index + step
         if not 0 <= index < case.image.volume.n_slices(where.axis):
-            self._workspace.show_message(
-                "This is the last slice in this direction.", is_problem=True, for_now=True
-            )
+            self._workspace.refuse("This is the last slice in this direction.")
             return
         box = placed.box.moved_to(index)
         show_slice(self._workspace.viewer, case.layer, SliceRef(where.axis, index))
@@ -102,9 +96,7 @@ class BoxActions:
         case = self._workspace.case
         placed = target_box(case) if case is not None else None
         if case is None or placed is None:
-            self._workspace.show_message(
-                "There is no box on this slice to delete.", is_problem=True, for_now=True
-            )
+            self._workspace.refuse("There is no box on this slice to delete.")
             return
         boxes = case.boxes
         index = next(d.index for d in boxes.drawn() if d.box_id == placed.box_id)

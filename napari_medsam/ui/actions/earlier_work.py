@@ -100,7 +100,6 @@ class EarlierWork:
                 self._on_exchange()
             except JournalError as error:
                 self._show_message(str(error), is_problem=True)
-            self._on_change()
 
         self.reading.start(WORDS, lambda: read_journal(earlier.path), swap)
 

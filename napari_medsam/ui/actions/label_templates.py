@@ -39,10 +39,8 @@ class Templates:
             self._workspace.show_message(str(error), is_problem=True)
             return
         case.load_table(rows)
-        self._workspace.show_message(
-            f"{name}: {len(rows)} label{'' if len(rows) == 1 else 's'} added."
-        )
-        self._workspace.refresh()
+        added = f"{len(rows)} label{'' if len(rows) == 1 else 's'} added"
+        self._workspace.show_message(f"{name}: {added}.")
 
     def save(self, name: str) -> None:
         """Save the names, colours and coded terms of the open case as a template."""

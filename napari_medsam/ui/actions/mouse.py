@@ -25,11 +25,17 @@ class BoxMouse:
         workspace.case_changed.connect(self._on_case)
 
     def _on_case(self) -> None:
-        case = self._workspace.case
+        self._follow(self._workspace.case)
+
+    def close(self) -> None:
+        self._follow(None)
+
+    def _follow(self, case: Case | None) -> None:
         if case is self._case:
             return
-        if self._drags is not None:
+        if self._case is not None and self._drags is not None:
             self._drags.close()
+            self._case.boxes.layer.bind_key("Escape", None)
         self._case, self._drags = case, None
         if case is not None:
             layer = case.boxes.layer

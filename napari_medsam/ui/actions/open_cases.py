@@ -70,11 +70,10 @@ class OpenCases:
         self._tidy_soon()
 
     def close(self) -> None:
-        """Hear nothing more of the layers; what the user does on those of the cases is ignored."""
+        """Ignore the layers, which stay, from now on."""
         self._workspace.viewer.layers.events.removed.disconnect(self._on_removed)
         for case in self.all:
-            case.boxes.changed.disconnect()
-            case.painted.disconnect()
+            case.disconnect()
 
     def _add(self, layer: Image) -> bool:
         try:

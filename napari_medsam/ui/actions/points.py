@@ -106,9 +106,8 @@ class PointTool:
             return
         tool = self.tool
         if case.session is not None and not (tool.inside if inside else tool.outside):
-            self._workspace.show_message(
-                tool.why_not or "This model takes no points outside the object.", is_problem=True
-            )
+            why = tool.why_not or "This model takes no points outside the object."
+            self._workspace.show_message(why, is_problem=True)
             return
         points = self._layer_of(case)
         wanted = None if self._drawing is inside else inside
@@ -153,15 +152,17 @@ class PointTool:
 
     def _layer_of(self, case: Case) -> PointsLayer:
         if case not in self._layers:
-            later = self._workspace.later
-            made = PointsLayer(case.layer, lambda: self._on_points(case), later)
+            made = PointsLayer(case.layer, lambda: self._on_points(case), self._workspace.later)
             # napari's own buttons change tools too.
-            made.layer.events.mode.connect(lambda _: later(self._workspace.refresh))
+            made.layer.events.mode.connect(self._on_mode)
             self._layers[case] = made
         layer = self._layers[case].layer
         if layer not in self._workspace.viewer.layers:
             self._workspace.viewer.add_layer(layer)
         return self._layers[case]
+
+    def _on_mode(self) -> None:
+        self._workspace.later(self._workspace.refresh)
 
     def _remove(self, case: Case) -> None:
         layer = self._layers.pop(case).layer
@@ -237,11 +238,7 @@ class PointTool:
     def _paint(self, case: Case, placed: PlacedBox, found: PointAnswer, n_points: int) -> None:
         session = case.session
         if found.mask.is_empty or session is None:
-            self._workspace.show_message(
-                "The model found nothing at these points; add one more.",
-                is_problem=True,
-                for_now=True,
-            )
+            self._workspace.refuse("The model found nothing at these points; add one more.")
             return
         self._answer = found
         event = case.annotation.apply_box(

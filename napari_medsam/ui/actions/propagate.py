@@ -116,11 +116,7 @@ class Propagator:
         slice_range = self.case.reviews.followed(target.key)
         here = self._mask(target, index)
         if slice_range is None or here is None or here.is_empty:
-            self._show_message(
-                "Propagate first; then correct a slice and continue from it.",
-                is_problem=True,
-                for_now=True,
-            )
+            self._workspace.refuse("Propagate first; then correct a slice and continue from it.")
             return
         if self._is_locked((target,)):
             return
@@ -203,7 +199,7 @@ class Propagator:
         """Whether a label is locked; if so, show the reason."""
         why = next(filter(None, (self.case.refusal_reason(target.label) for target in targets)), "")
         if why:
-            self._show_message(why, is_problem=True, for_now=True)
+            self._workspace.refuse(why)
         return bool(why)
 
     def _report(self, outcome: JobOutcome, run: PropagationRun, may_widen: bool) -> None:

@@ -21,7 +21,7 @@ class PropagationActions:
             return
         shown = requested_range(case) if case is not None else None
         if case is None or shown is None:
-            self._workspace.show_message(why_no_seeds(case), is_problem=True, for_now=True)
+            self._workspace.refuse(why_no_seeds(case))
             return
         may_widen = first is None and last is None and not case.has_own_range
         first = shown.first if first is None else first
@@ -29,7 +29,7 @@ class PropagationActions:
         try:
             self._segmenter.propagator(case).propagate(targets(case), first, last, may_widen)
         except ValueError as error:
-            self._workspace.show_message(str(error), is_problem=True, for_now=True)
+            self._workspace.refuse(str(error))
 
     def choose_range(self, first: int, last: int) -> None:
         """Set how far from its boxes a propagation goes, down and up."""

@@ -51,10 +51,8 @@ class ReviewActions:
         before = case.reviews.status(where.axis, case.label)
         if where.index in before.accepted:
             case.annotation.accept(case.label, where, False)
-            self._workspace.show_message(
-                f"{name_of(case, case.label)}: slice {where.index} is reopened.",
-                for_now=True,
-            )
+            reopened = f"{name_of(case, case.label)}: slice {where.index} is reopened."
+            self._workspace.show_message(reopened, for_now=True)
             return
         case.annotation.accept(case.label, where)
         left = len(case.reviews.status(where.axis, case.label).to_look_at)
@@ -78,10 +76,8 @@ class ReviewActions:
             return
         case.boxes.draw_mode(True)
         self._workspace.viewer.layers.selection.active = case.boxes.layer
-        then = with_key("From here", "go_on")
-        self._workspace.show_message(
-            f"Draw a new box, or paint or erase the mask; then press {then}."
-        )
+        press = f"then press {with_key('From here', 'go_on')}"
+        self._workspace.show_message(f"Draw a new box, or paint or erase the mask; {press}.")
 
     def continue_from_here(self) -> None:
         """Propagate again from the corrected slice on screen to the slices beyond it."""
@@ -93,9 +89,7 @@ class ReviewActions:
         if propagator.refuse_while_running():
             return
         if target is None:
-            self._workspace.show_message(
-                "This label has no box in this view. Draw one first.", is_problem=True, for_now=True
-            )
+            self._workspace.refuse("This label has no box in this view. Draw one first.")
         else:
             propagator.continue_from(target, where.index)
 

@@ -60,7 +60,7 @@ class Segmenter:
         whys = [case.refusal_reason(placed.label) for placed in boxes]
         boxes = [placed for placed, why in zip(boxes, whys, strict=True) if not why]
         if any(whys):
-            self._workspace.show_message(next(filter(None, whys)), is_problem=True, for_now=True)
+            self._workspace.refuse(next(filter(None, whys)))
         if not boxes:
             return
         for placed in boxes:
@@ -128,20 +128,13 @@ class Segmenter:
         event = apply()
         self._answered = (placed, event)
         self._running_slice = placed.box.slice
+        case.sync(event)
         emit(self._workspace.slices_ready, [placed.box.slice])
         if mask.is_empty:
-            self._workspace.show_message(
-                "The model found nothing in this box; draw it a little larger.",
-                is_problem=True,
-                for_now=True,
-            )
+            self._workspace.refuse("The model found nothing in this box; draw it a little larger.")
         else:
-            self._workspace.show_message(
-                f"{mask.area:,} pixels found; predicted quality {mask.score:.2f}.",
-                for_now=True,
-            )
-        case.sync(event)
-        self._workspace.refresh()
+            found = f"{mask.area:,} pixels found; predicted quality {mask.score:.2f}."
+            self._workspace.show_message(found, for_now=True)
 
     def _boxes_ended(self, case: Case, outcome: JobOutcome) -> None:
         self._running_slice = None

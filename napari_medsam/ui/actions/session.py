@@ -59,9 +59,8 @@ class SessionActions:
             self._workspace.show_message(str(error), is_problem=True)
             return
         self.renew()
-        self._workspace.show_message(
-            f"Window {name}: slices are prepared again; existing masks stay."
-        )
+        again = "slices are prepared again; existing masks stay"
+        self._workspace.show_message(f"Window {name}: {again}.")
 
     def embed_all(self) -> None:
         """Embed all slices along the axis on screen, nearest first; Cancel retains those done.

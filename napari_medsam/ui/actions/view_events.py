@@ -22,11 +22,15 @@ class ViewActions:
         self._view_soon = workspace.throttle(workspace.refresh)
         self._window_soon = workspace.throttle(lambda: emit(workspace.session_outdated))
         self._scroll_soon = workspace.throttle(lambda: emit(workspace.scrolled))
-        viewer.dims.events.order.connect(self._on_turned)
-        viewer.dims.events.ndisplay.connect(self._on_ndisplay)
-        viewer.dims.events.point.connect(self._on_scrolled)
-        camera_of(viewer).events.zoom.connect(self._on_zoomed)
-        viewer.layers.selection.events.active.connect(self._on_tool)
+        self._connected = (
+            (viewer.dims.events.order, self._on_turned),
+            (viewer.dims.events.ndisplay, self._on_ndisplay),
+            (viewer.dims.events.point, self._on_scrolled),
+            (camera_of(viewer).events.zoom, self._on_zoomed),
+            (viewer.layers.selection.events.active, self._on_tool),
+        )
+        for event, on_event in self._connected:
+            event.connect(on_event)
         workspace.case_changed.connect(self._on_case)
 
     def choose_axis(self, axis: Axis) -> None:
@@ -55,12 +59,8 @@ class ViewActions:
         turn_head_up(self._viewer, case.layer if case else None)
 
     def close(self) -> None:
-        events = self._viewer.dims.events
-        events.order.disconnect(self._on_turned)
-        events.ndisplay.disconnect(self._on_ndisplay)
-        events.point.disconnect(self._on_scrolled)
-        camera_of(self._viewer).events.zoom.disconnect(self._on_zoomed)
-        self._viewer.layers.selection.events.active.disconnect(self._on_tool)
+        for event, on_event in self._connected:
+            event.disconnect(on_event)
         self._follow(None)
 
     def _on_tool(self) -> None:

@@ -48,6 +48,10 @@ REACH = 10
 """Slices that a propagation goes down and up unless the user chooses a range."""
 
 
+def _nothing() -> None:
+    """Undo and redo of a labels layer whose dock is gone; holds no case."""
+
+
 class Case:
     """An image layer being segmented.
 
@@ -162,6 +166,13 @@ class Case:
         self.labels.layer.events.paint.disconnect(self._painted)
         if self.boxes.layer in self.viewer.layers:
             self.viewer.layers.remove(self.boxes.layer)
+
+    def disconnect(self) -> None:
+        """Report nothing that the user does on the layers, which stay after the dock is gone."""
+        self.boxes.changed.disconnect()
+        self.painted.disconnect()
+        # Not napari's own undo: its history does not have the masks of the model.
+        self.labels.take_over_undo(_nothing, _nothing)
 
     def owns(self, layer: Layer) -> bool:
         return layer in (self.labels.layer, self.boxes.layer)
@@ -322,11 +333,8 @@ class Case:
         if held.any():
             numbers = {*old[held].tolist(), *new[held].tolist()}
             self._put_back(tuple(i[held] for i in indices))
-            self._show_message(
-                next(filter(None, map(self.lock_reason, sorted(numbers)))),
-                is_problem=True,
-                for_now=True,
-            )
+            why = next(filter(None, map(self.lock_reason, sorted(numbers))))
+            self._show_message(why, is_problem=True, for_now=True)
         emit(self.painted)
 
     def _put_back(self, indices: tuple[np.ndarray, ...]) -> None:

@@ -132,6 +132,10 @@ class Workspace:
         self._messages.show(message, self.case, for_now=for_now, lasts=lasts)
         self.refresh()
 
+    def refuse(self, why: str) -> None:
+        """Show for now why something cannot be done."""
+        self.show_message(why, is_problem=True, for_now=True)
+
     @property
     def message(self) -> Message:
         """What the message line shows now."""
@@ -174,8 +178,6 @@ class Workspace:
         self.is_closed = True
         self.case = None
         self.lanes.close()
-        for signal in (
-            *(self.case_changed, self.session_outdated, self.session_changed, self.scrolled),
-            *(self.slices_ready, self.settings_changed, self.changed),
-        ):
-            signal.disconnect()
+        for name, signal in vars(type(self)).items():
+            if isinstance(signal, Signal):
+                getattr(self, name).disconnect()
