@@ -171,7 +171,7 @@ def journal_child(folder: Path, rng: random.Random) -> None:
         if annotation.open_event is not None:
             hand_over(Step("event", annotation.open_event), "open")
 
-    annotation.on_step = hand_over
+    annotation.stepped.connect(hand_over)
     with_three_labels(annotation)
     while True:
         work(annotation, rng, write_open_event)

@@ -149,7 +149,7 @@ class Hour:
 
         with self.hands.step("name five labels"):
             if number:
-                self.hands.click(self.parts.add_label)
+                self.hands.click(self.parts.buttons["add_label"])
             table = self.parts.table
             cell = table.visualItemRect(table.item(number, 2)).center()
             self.hands.double_click(table.viewport(), cell)
@@ -302,7 +302,7 @@ class Hour:
         """Open the table of measures and save the one-page report."""
         report = self.saved.with_name("report.pdf")
         with self.hands.step("measure and report"):
-            self.hands.choose(self.parts.files.more, self.parts.files.measure)
+            self.hands.choose(self.parts.files.more, self.parts.buttons["measure"])
             window = self.dock.measure_window
             n_labels = len(self.case.organs)
             self.hands.wait(

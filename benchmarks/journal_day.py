@@ -58,7 +58,7 @@ class Day:
         header = ImageHeader("day", "nifti", SHAPE, (0.7, 0.7, 1.5), (0.0, 0.0, 0.0), np.eye(3))
         self.writer = JournalWriter(path, header, Ownership(path))
         self.annotation = Annotation(SHAPE)
-        self.annotation.on_step = self._hand_over
+        self.annotation.stepped.connect(self._hand_over)
         self.handing_over_ms: list[float] = []
         for _ in range(8):
             self.annotation.add_label()

@@ -16,7 +16,8 @@ from napari_medsam.cli.console import progress_bar
 from napari_medsam.engine.data.labels import Label
 from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
 from napari_medsam.headless.report import RESEARCH_ONLY, label_measures, uncertain_slices
-from napari_medsam.headless.run import Request, Result, run_request
+from napari_medsam.headless.request import Request
+from napari_medsam.headless.run import Result, run_request
 from napari_medsam.models.open_in_background import Opening
 from napari_medsam.models.specs.model_spec import ModelSpec
 from napari_medsam.models.store import store
@@ -104,8 +105,8 @@ def draw_overlay(result: Result, path: Path, caption: str = "") -> None:
             request.image.volume,
             request.window,
             result.annotation.labels,
-            request.table,
-            request.boxes,
+            request.labels,
+            result.boxes,
             " ".join(caption.split()),
         ),
     )
@@ -117,15 +118,13 @@ def print_result(result: Result) -> None:
     for note in request.image.notes:
         typer.echo(f"Note: {note}", err=True)
     to_review = uncertain_slices(result)
-    for label in request.table:
+    for label in request.labels:
         size = label_measures(label, result.annotation.labels, request.image)
         ml = "" if size["ml"] is None else f", {size['ml']:.1f} ml"
         review = _review(result, label, to_review)
         typer.echo(f"{label.number} {label.name}: {size['voxels']} voxels{ml}{review}")
-    for placed in request.boxes:
-        masks = [
-            box_mask.mask for box_mask in result.found if request.boxes[box_mask.box] is placed
-        ]
+    for n, placed in enumerate(result.boxes):
+        masks = [box_mask.mask for box_mask in result.found if box_mask.box == n]
         if all(mask.is_empty for mask in masks):
             where = placed.box.slice
             typer.echo(
@@ -138,7 +137,7 @@ def print_result(result: Result) -> None:
 
 def _review(result: Result, label: Label, to_review: Sequence[Mapping[str, Any]]) -> str:
     """For a propagated label, the number of slices and the uncertain ones."""
-    if result.request.seeds is None:
+    if result.request.propagation is None:
         return ""
     n = len(
         {box_mask.mask.slice.index for box_mask in result.found if box_mask.label == label.number}

@@ -197,7 +197,6 @@ def segment(
     )
     from napari_medsam.engine.data.intensity_window import parse_window
     from napari_medsam.engine.inference.point_prompts import require_points
-    from napari_medsam.engine.propagation.slice_ranges import seeds_over
     from napari_medsam.formats.common.default_window import requested_window
     from napari_medsam.formats.images.read import read_image, require_suffix
     from napari_medsam.formats.labels.label_formats import BY_SUFFIX
@@ -207,7 +206,8 @@ def segment(
     from napari_medsam.headless.disk_cache_settings import lasting_cache
     from napari_medsam.headless.report import run_report as report_of
     from napari_medsam.headless.report import write_report
-    from napari_medsam.headless.run import Request, label_table, place_boxes
+    from napari_medsam.headless.request import FixedMask, Mode, Prompts, Propagation, Request
+    from napari_medsam.headless.run import label_table, place_boxes
 
     with usage("--output"):
         require_suffix(output, BY_SUFFIX)
@@ -225,21 +225,13 @@ def segment(
     with usage("--point or --outside"):
         numbers = label_table([*requested, *points, *start_slices], known_labels)
         clicks, boxes = place_clicks(points, placed, numbers, read.volume, earlier_labels)
-    starts = []
+    starts: list[FixedMask] = []
     if existing is not None:
         with usage("--from"):
             starts = place_starts(start_slices, existing, numbers, read.volume, len(placed) + 1)
-    fixed_masks = {len(boxes) + n: start.mask for n, start in enumerate(starts)}
-    boxes += [start.placed for start in starts]
     with usage("--propagate"):
-        seeds = None
-        if slice_range is not None and boxes:
-            seeds = seeds_over(boxes, *slice_range, read.volume, fixed_masks)
-            existing = (
-                without_what_follows(existing, starts, *slice_range)
-                if existing is not None
-                else None
-            )
+        if slice_range is not None and existing is not None:
+            existing = without_what_follows(existing, starts, *slice_range)
     with usage("--window"):
         # The authors' script ignores the header.
         shown = parse_window(read.volume, window) if compat else requested_window(read, window)
@@ -259,21 +251,11 @@ def segment(
         for object_clicks in clicks:
             has_mask = object_clicks.earlier is not None
             require_points(object_clicks.prompt, chosen.contract, with_mask=has_mask)
-    request = Request(
-        read,
-        tuple(boxes),
-        table,
-        shown,
-        seeds,
-        compat,
-        vote=vote,
-        is_extent=extent,
-        smooth=smooth,
-        clicks=tuple(clicks),
-        slice_range=slice_range,
-        before=existing,
-        fixed_masks=fixed_masks,
-    )
+    prompts = Prompts(tuple(boxes), tuple(clicks), tuple(starts))
+    mode: Mode = "vote" if vote else "box3d" if extent else "keyframes"
+    with usage("--propagate"):
+        span = None if slice_range is None else Propagation(*slice_range, mode, smooth)
+        request = Request(read, prompts, table, shown, span, existing, compat)
     # What is on disk is float16, and the original's rules ask for float32.
     cache = None if no_cache or compat else lasting_cache()
     opening = opening or begin_opening(chosen.name, preference)

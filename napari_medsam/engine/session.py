@@ -40,6 +40,9 @@ from napari_medsam.engine.propagation.trackers import (
     Trackers,
 )
 
+FEW = 4
+"""Most boxes on a slice that are segmented one by one, first from the whole slice."""
+
 
 class Session:
     """Segment and propagate on one volume.
@@ -117,6 +120,21 @@ class Session:
             for closer, members in closer_views(here, self._predictor.frame(view)):
                 for i, mask in self._on_view(closer, [indices[m] for m in members], prompts):
                     yield i, higher_scoring(whole[i], mask)
+
+    def segment_drawn(
+        self, prompts: Sequence[BoxPrompt]
+    ) -> Generator[tuple[int, SliceMask], None, None]:
+        """Segment boxes of one slice as drawn by a user, each alone; yield as `segment_stream`.
+
+        Many boxes (pasted nuclei) are segmented together, so that they share crops; so are those
+        of the authors' rules.
+        """
+        if self.compat or len(prompts) > FEW:
+            yield from enumerate(self.segment(prompts))
+            return
+        for i, prompt in enumerate(prompts):
+            with contextlib.closing(self.segment_stream([prompt])) as masks:
+                yield from ((i, mask) for _, mask in masks)
 
     def preview(self, prompt: BoxPrompt) -> SliceMask | None:
         """Return a box's mask from its whole slice; None if the slice has no embedding yet.
@@ -286,7 +304,10 @@ class Session:
     def run_plan(
         self, plan: PropagationPlan
     ) -> Generator[tuple[PropagationTarget, SliceMask], None, None]:
-        """Yield the masks of a plan; a later mask of a target on the same slice is better."""
+        """Yield the masks of a plan, but none on a slice on which the target's mask is fixed.
+
+        A later mask of a target on the same slice is better.
+        """
         parts = (
             (plan.tracks, self.segment_tracks(*plan.tracked)),
             (plan.seeds, self.propagate([seed for _, seed in plan.seeds])),
@@ -294,7 +315,10 @@ class Session:
         )
         for pairs, masks in parts:
             with contextlib.closing(masks):
-                yield from ((pairs[n][0], mask) for n, mask in masks)
+                for n, mask in masks:
+                    target = pairs[n][0]
+                    if mask.slice.index not in target.fixed_masks:
+                        yield target, mask
 
     def embed(self, slices: Sequence[SliceRef]) -> Generator[SliceRef, None, None]:
         """Encode the slices that are not in the cache; yield each slice when it is ready."""

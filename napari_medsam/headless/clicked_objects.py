@@ -8,7 +8,6 @@ propagated to the other slices.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,17 +18,8 @@ from napari_medsam.engine.data.masks import SliceMask, tight_patch
 from napari_medsam.engine.data.prompts import BoxPrompt, PointPrompt, SliceRef
 from napari_medsam.engine.data.volume import Axis, Volume, plane_index
 from napari_medsam.engine.inference.point_prompts import point_prompt
-from napari_medsam.engine.session import Session
 from napari_medsam.headless.prompt_text import RequestedPoint
-
-
-@dataclass(frozen=True)
-class Clicks:
-    """The points of one object on a slice, its label, and an earlier mask of it if there is one."""
-
-    label: int
-    prompt: PointPrompt
-    earlier: SliceMask | None = None
+from napari_medsam.headless.request import ObjectPoints
 
 
 def requested_slice(axis: Axis | None, index: int | None, volume: Volume, form: str) -> SliceRef:
@@ -66,7 +56,7 @@ def place_clicks(
     table: Mapping[str, Label],
     volume: Volume,
     earlier: NDArray[np.integer] | None = None,
-) -> tuple[list[Clicks], list[PlacedBox]]:
+) -> tuple[list[ObjectPoints], list[PlacedBox]]:
     """Group points by object; return them, and the boxes that are not part of a point prompt.
 
     Parameters
@@ -105,7 +95,7 @@ def place_clicks(
         )
         before = None if earlier is None else _mask_there(earlier, where, label, prompt)
         if here or before is not None:
-            clicks.append(Clicks(label, prompt, before))
+            clicks.append(ObjectPoints(label, prompt, before))
             used.append(box)
     return clicks, [box for box in boxes if box not in used]
 
@@ -120,11 +110,3 @@ def _mask_there(
     x, y = float(x0), float(y0)
     box = prompt.box or BoxPrompt(where, x, y, x + patch.shape[1] - 1, y + patch.shape[0] - 1)
     return SliceMask(where, plane.shape, y0, x0, patch, 1.0, 1.0, box)
-
-
-def answer_clicks(session: Session, clicks: Sequence[Clicks]) -> list[SliceMask]:
-    """The mask of each point prompt; the mask's own prompt is its box."""
-    return [
-        session.segment_points(object_clicks.prompt, object_clicks.earlier).mask
-        for object_clicks in clicks
-    ]

@@ -8,25 +8,17 @@ segmented again.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from napari_medsam.engine.annotation.events import PlacedBox
 from napari_medsam.engine.annotation.fixed_masks import as_mask
 from napari_medsam.engine.data.labels import Label
-from napari_medsam.engine.data.masks import SliceMask
-from napari_medsam.engine.data.volume import Volume, plane_index
+from napari_medsam.engine.data.volume import AXES, Volume, plane_index
 from napari_medsam.formats.common.label_file import LabelFile
 from napari_medsam.formats.common.label_table import complete_table
 from napari_medsam.headless.clicked_objects import requested_slice
 from napari_medsam.headless.prompt_text import RequestedSlice
-
-
-@dataclass(frozen=True)
-class Start:
-    """A fixed mask from the label file, and the box around it, which is propagated."""
-
-    placed: PlacedBox
-    mask: SliceMask
+from napari_medsam.headless.request import FixedMask
 
 
 def complete(file: LabelFile) -> LabelFile:
@@ -40,7 +32,7 @@ def place_starts(
     table: Mapping[str, Label],
     volume: Volume,
     first_id: int,
-) -> list[Start]:
+) -> list[FixedMask]:
     """The masks that a label file has on the requested slices.
 
     Parameters
@@ -67,12 +59,12 @@ def place_starts(
                 f"The label file has nothing of {label.name} on slice {where.axis}={where.index}; "
                 f"name a slice that has."
             )
-        starts.append(Start(PlacedBox(n, label.number, mask.prompt), mask))
+        starts.append(FixedMask(PlacedBox(n, label.number, mask.prompt), mask))
     return starts
 
 
 def without_what_follows(
-    file: LabelFile, starts: Sequence[Start], first: int, last: int
+    file: LabelFile, starts: Sequence[FixedMask], first: int, last: int
 ) -> LabelFile:
     """The file without the starts' labels on slices `first` to `last`, but with the starts.
 
@@ -82,9 +74,10 @@ def without_what_follows(
         return file
     labels = file.labels.copy()
     axis = starts[0].mask.slice.axis
+    slices = range(labels.shape[AXES.index(axis)])
     for number in {start.placed.label for start in starts}:
         fixed = {start.mask.slice.index for start in starts if start.placed.label == number}
-        for index in sorted(set(range(first, last + 1)) - fixed):
+        for index in sorted(set(slices[first : last + 1]) - fixed):
             plane = labels[plane_index(axis, index)]
             plane[plane == number] = 0
     return replace(file, labels=labels)

@@ -13,8 +13,8 @@ import numpy as np
 from napari_medsam.engine.annotation.events import PlacedBox
 from napari_medsam.engine.data.intensity_window import preset_window
 from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef, box_prompt
-from napari_medsam.engine.propagation.propagation_seeds import Seed
-from napari_medsam.headless.run import Request, Result
+from napari_medsam.headless.request import Prompts, Propagation, Request
+from napari_medsam.headless.run import Result
 from napari_medsam.headless.synthetic_case import Phantom
 from napari_medsam.measure.metrics import dice
 
@@ -24,20 +24,20 @@ MARGIN = 3
 
 def demo_request(case: Phantom) -> Request:
     """The request to propagate one box for each labelled organ of the case."""
-    boxes, seeds = [], []
+    boxes, ranges = [], {}
     for n, label in enumerate(case.table, 1):
         organ = case.reference == label.number
         box = box_on_largest_slice(organ)
         slices = np.flatnonzero(organ.any(axis=(1, 2)))
         boxes.append(PlacedBox(n, label.number, box))
-        seeds.append(Seed(box, int(slices[0]), int(slices[-1]), label.number))
+        ranges[n] = int(slices[0]), int(slices[-1])
     volume = case.image.volume
     return Request(
         case.image,
-        tuple(boxes),
+        Prompts(tuple(boxes)),
         case.table,
         preset_window(volume),
-        tuple(seeds),
+        Propagation(0, volume.n_slices("z") - 1, ranges=ranges),
         # The slices are as large as the model's input, so crops would show no more and take four
         # times as long.
         views=False,
@@ -62,7 +62,7 @@ def compare_with_reference(result: Result, case: Phantom) -> list[dict[str, Any]
     """Dice of each label, over all slices and on its box's slice, as rows for JSON."""
     found = result.annotation.labels
     rows = []
-    for label, placed in zip(case.table, result.request.boxes, strict=True):
+    for label, placed in zip(case.table, result.boxes, strict=True):
         ours, truth = found == label.number, case.reference == label.number
         index = placed.box.slice.index
         rows.append(

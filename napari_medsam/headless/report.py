@@ -16,8 +16,9 @@ from napari_medsam import __version__
 from napari_medsam.engine.annotation.events import PlacedBox
 from napari_medsam.engine.data.confidence import DOUBTFUL
 from napari_medsam.engine.data.labels import Label
+from napari_medsam.engine.propagation.plan import SliceRange
 from napari_medsam.formats.common.image_file import ImageFile
-from napari_medsam.headless.run import BoxMask, Request, Result, track_confidences
+from napari_medsam.headless.run import BoxMask, Result
 from napari_medsam.storage.atomic_write import write_text
 
 RESEARCH_ONLY = "For research use only. Not a medical device."
@@ -27,7 +28,6 @@ def run_report(result: Result, model: Mapping[str, str]) -> dict[str, Any]:
     """The object that `--report` writes; docs/command-line.md explains each key."""
     request = result.request
     window, labels = request.window, result.annotation.labels
-    trust = track_confidences(result.request, result.found)
     return {
         "program": {"name": "napari-medsam", "version": __version__, "notice": RESEARCH_ONLY},
         "image": describe_image(request.image),
@@ -35,13 +35,10 @@ def run_report(result: Result, model: Mapping[str, str]) -> dict[str, Any]:
         "window": {"lower": window.lower, "upper": window.upper, "keep_zero": window.keep_zero},
         "compat": request.compat,
         "views": request.views and not request.compat,
-        "vote": request.vote,
-        "boxes": [_box(*pair) for pair in zip(request.boxes, _ranges(request), strict=True)],
-        "labels": [label_measures(label, labels, request.image) for label in request.table],
-        "slices": [
-            _slice(box_mask, trust.get((box_mask.box, box_mask.mask.slice.index)))
-            for box_mask in result.found
-        ],
+        "vote": request.propagation is not None and request.propagation.mode == "vote",
+        "boxes": [_box(*pair) for pair in zip(result.boxes, result.ranges, strict=True)],
+        "labels": [label_measures(label, labels, request.image) for label in request.labels],
+        "slices": [_slice(box_mask) for box_mask in result.found],
         "doubtful": uncertain_slices(result),
         "seconds": {name: round(value, 3) for name, value in result.seconds.items()},
         "saved": {
@@ -56,11 +53,11 @@ def run_report(result: Result, model: Mapping[str, str]) -> dict[str, Any]:
 
 def uncertain_slices(result: Result) -> list[dict[str, Any]]:
     """The propagated slices with a confidence below `DOUBTFUL`, sorted by label and slice."""
-    boxes = result.request.boxes
     least: dict[tuple[int, int], float] = {}
-    for (box, index), trust in track_confidences(result.request, result.found).items():
-        where = boxes[box].label, index
-        least[where] = min(trust, least.get(where, 1.0))
+    for box_mask in result.found:
+        if box_mask.confidence is not None:
+            where = box_mask.label, box_mask.mask.slice.index
+            least[where] = min(box_mask.confidence, least.get(where, 1.0))
     return [
         {"label": label, "index": index, "confidence": round(trust, 4)}
         for (label, index), trust in sorted(least.items())
@@ -104,25 +101,19 @@ def program_versions() -> dict[str, str]:
     return found
 
 
-def _ranges(request: Request) -> list[list[int] | None]:
-    if request.seeds is None:
-        return [None] * len(request.boxes)
-    return [[seed.first, seed.last] for seed in request.seeds]
-
-
-def _box(placed: PlacedBox, propagated: list[int] | None) -> dict[str, Any]:
+def _box(placed: PlacedBox, propagated: SliceRange | None) -> dict[str, Any]:
     box = placed.box
     return {
         "label": placed.label,
         "axis": box.slice.axis,
         "index": box.slice.index,
         "corners": list(box.corners),
-        "propagated": propagated,
+        "propagated": None if propagated is None else list(propagated),
     }
 
 
-def _slice(box_mask: BoxMask, confidence: float | None) -> dict[str, Any]:
-    mask = box_mask.mask
+def _slice(box_mask: BoxMask) -> dict[str, Any]:
+    mask, confidence = box_mask.mask, box_mask.confidence
     return {
         "box": box_mask.box,
         "label": box_mask.label,

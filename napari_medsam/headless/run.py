@@ -6,115 +6,67 @@ window does through its controller.
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
-from napari_medsam.engine.annotation import review
 from napari_medsam.engine.annotation.annotation import Annotation
 from napari_medsam.engine.annotation.events import PlacedBox
-from napari_medsam.engine.data.intensity_window import Window
+from napari_medsam.engine.annotation.review import confidences
+from napari_medsam.engine.annotation.review_index import ReviewIndex
 from napari_medsam.engine.data.labels import Label
 from napari_medsam.engine.data.masks import SliceMask
 from napari_medsam.engine.data.prompts import BoxPrompt, box_prompt
 from napari_medsam.engine.data.volume import Volume
 from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
+from napari_medsam.engine.inference.point_prompts import PointAnswer
 from napari_medsam.engine.inference.predictor import PromptableModel
-from napari_medsam.engine.propagation.between_keyframes import Keyframe
-from napari_medsam.engine.propagation.keyframes import interpolate
-from napari_medsam.engine.propagation.propagation_seeds import Seed
-from napari_medsam.engine.propagation.slice_ranges import objects, seeds_over
+from napari_medsam.engine.propagation.plan import (
+    PropagationTarget,
+    SliceRange,
+    plan_extents,
+    plan_targets,
+    target_of,
+    targets_of,
+)
+from napari_medsam.engine.propagation.run import PropagationRun
 from napari_medsam.engine.session import Session
-from napari_medsam.engine.three_view_vote import n_view_masks
-from napari_medsam.engine.three_view_vote import vote as voted
-from napari_medsam.formats.common.image_file import ImageFile
-from napari_medsam.formats.common.label_file import LabelFile
+from napari_medsam.engine.three_view_vote import vote
 from napari_medsam.formats.labels.write import Saved, write_labels
-from napari_medsam.headless.clicked_objects import Clicks, answer_clicks, requested_slice
+from napari_medsam.headless.clicked_objects import requested_slice
 from napari_medsam.headless.prompt_text import RequestedBox, RequestedPoint, RequestedSlice
-
-
-@dataclass(frozen=True, eq=False)
-class Request:
-    """All that is needed to segment one case.
-
-    Parameters
-    ----------
-    boxes
-        The boxes in the user's order, which decides what happens where masks overlap.
-    table
-        The labels of the boxes.
-    window
-        The intensity window shown to the model.
-    seeds
-        One per box, with the slices it is propagated to
-        (`engine.propagation.slice_ranges.seeds_over`); None to segment only the boxes' own slices.
-        Between keyframes (`engine.propagation.slice_ranges.objects`) each slice is segmented with
-        an interpolated box.
-    compat
-        Follow the original script's rules instead of ours.
-    views
-        Decode small boxes on a crop as well as on the whole slice.
-    vote
-        Segment the volume along all three axes and take the majority
-        (`engine.three_view_vote`); only with seeds.
-    is_extent
-        Each box is its object's extent over all slices of its seed, not its outline on one slice.
-    smooth
-        Sigma, in slices, of the smoothing along the axis (`engine.propagation.smoothing`); 0 for
-        none.
-    clicks, slice_range
-        Point prompts, segmented before everything else. Each one's mask adds a box. With
-        `slice_range` (first and last slice, inclusive) all boxes then get seeds over these slices.
-    before
-        Existing labels on the image's grid. They stay; masks only fill the background.
-    fixed_masks
-        Fixed mask per box index (from 0): used as is on the box's slice instead of a model
-        prediction.
-    """
-
-    image: ImageFile
-    boxes: tuple[PlacedBox, ...]
-    table: tuple[Label, ...]
-    window: Window
-    seeds: tuple[Seed, ...] | None = None
-    compat: bool = False
-    views: bool = True
-    vote: bool = False
-    is_extent: bool = False
-    smooth: float = 0.0
-    clicks: tuple[Clicks, ...] = ()
-    slice_range: tuple[int, int] | None = None
-    before: LabelFile | None = None
-    fixed_masks: Mapping[int, SliceMask] = field(default_factory=dict)
-
-    @property
-    def n_masks(self) -> int:
-        """The largest number of masks; with points, an estimate until they are segmented."""
-        if self.slice_range is not None and self.seeds is None:
-            return len(self.clicks) * (self.slice_range[1] - self.slice_range[0] + 1)
-        if self.seeds is None:
-            return len(self.boxes) + len(self.clicks)
-        if self.vote:
-            return n_view_masks(self.seeds)
-        return sum(seed.last - seed.first + 1 for seed in self.seeds)
+from napari_medsam.headless.request import Propagation, Request, seeds_of
 
 
 @dataclass(frozen=True, eq=False)
 class BoxMask:
-    """A mask, its label, and the index (from 0) of the box that it came from."""
+    """A mask, its label, and the index (from 0) of the box that it came from.
+
+    Without a propagation, and beyond an object's ends, the confidence (0 to 1) is None.
+    """
 
     box: int
     label: int
     mask: SliceMask
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """The labels of a segmented request, its masks by box and slice, and the seconds per step."""
+    """The labels of a segmented request, its masks by box and slice, and the seconds per step.
+
+    `boxes` are those of the request, then those around its fixed masks, then those around the
+    masks of its points. `ranges` are the slices that each box was propagated to: those of its
+    object to which it is the nearest box; None without a propagation.
+    """
 
     request: Request
+    boxes: tuple[PlacedBox, ...]
+    ranges: tuple[SliceRange | None, ...]
     annotation: Annotation
     found: tuple[BoxMask, ...]
     seconds: dict[str, float]
@@ -173,11 +125,21 @@ def segment_request(
         views=request.views,
     )
     started = time.perf_counter()
-    request, clicked = _with_clicked(session, request)
-    found = _find_masks(session, request, {**clicked, **request.fixed_masks}, on_mask)
-    segmented = time.perf_counter()
-    annotation = _annotate(session, request, found)
-    return Answer(request, annotation, tuple(found), {"segment": segmented - started})
+    case, span = _Case(session, request, on_mask), request.propagation
+    ranges: dict[int, SliceRange] = {}
+    if span is not None and (request.compat or span.mode == "vote"):
+        ranges = _paint_seeds(case, span)
+    else:
+        _paint_prompts(case)
+        ranges = {} if span is None else _propagate(case, span)
+    return Answer(
+        request,
+        case.boxes,
+        tuple(ranges.get(placed.box_id) for placed in case.boxes),
+        case.annotation,
+        tuple(case.found[place] for place in sorted(case.found)),
+        {"segment": time.perf_counter() - started},
+    )
 
 
 def save(found: Answer, output: Path) -> Result:
@@ -186,24 +148,7 @@ def save(found: Answer, output: Path) -> Result:
     annotation = found.annotation
     saved = write_labels(output, annotation.labels, found.request.image.grid, annotation.table)
     seconds = found.seconds | {"save": time.perf_counter() - started}
-    return Result(found.request, annotation, found.found, seconds, saved)
-
-
-def _with_clicked(session: Session, request: Request) -> tuple[Request, dict[int, SliceMask]]:
-    """The request with a box added for each point prompt, and these boxes' masks by box index."""
-    if not request.clicks:
-        return request, {}
-    masks = answer_clicks(session, request.clicks)
-    n_boxes = len(request.boxes)
-    last_id = max((placed.box_id for placed in request.boxes), default=0)
-    found = tuple(
-        PlacedBox(last_id + k, object_clicks.label, mask.prompt)
-        for k, (object_clicks, mask) in enumerate(zip(request.clicks, masks, strict=True), 1)
-    )
-    boxes = (*request.boxes, *found)
-    reach = request.slice_range
-    seeds = None if reach is None else seeds_over(boxes, *reach, session.volume)
-    return replace(request, boxes=boxes, seeds=seeds), dict(enumerate(masks, n_boxes))
+    return Result(found.request, found.boxes, found.ranges, annotation, found.found, seconds, saved)
 
 
 def label_table(
@@ -257,160 +202,165 @@ def _prompt(box: RequestedBox, volume: Volume) -> BoxPrompt:
     return box_prompt(where, box.corners, volume.slice_shape(where.axis))
 
 
-def _find_masks(
-    session: Session,
-    request: Request,
-    clicked: Mapping[int, SliceMask],
-    on_mask: Callable[[int], None],
-) -> list[BoxMask]:
-    """All masks, sorted by box and slice; `clicked` masks replace those on their own slices."""
-    if request.vote:
-        return _voted(session, request, on_mask)
-    found: dict[tuple[int, int], BoxMask] = {}  # a later mask replaces an earlier one
-    for box_mask in _masks(session, request):
-        own = clicked.get(box_mask.box)
-        is_own = own is not None and own.slice == box_mask.mask.slice
-        place = box_mask.box, box_mask.mask.slice.index
-        found[place] = replace(box_mask, mask=own) if own is not None and is_own else box_mask
-        on_mask(len(found))
-    return _smoothed(request, [found[place] for place in sorted(found)])
+class _Case:
+    """A request at work: the annotation it paints into, and the masks found so far.
 
+    Attributes
+    ----------
+    boxes, points
+        All boxes, and the answers to the points by the box that each gave.
+    found
+        The latest mask of each box on each slice, by box index and slice index.
+    settings
+        How masks are painted, and what is logged with them.
+    """
 
-def _masks(session: Session, request: Request) -> Iterator[BoxMask]:
-    """Yield masks as they are found: of single slices, of propagations, or of 3D boxes."""
-    if request.seeds is None:
-        return _on_own_slices(session, request)
-    if not request.is_extent or request.compat:
-        return _propagated(session, request)
-    labels = [placed.label for placed in request.boxes]
-    return (BoxMask(n, labels[n], mask) for n, mask in session.segment_box3d(request.seeds))
-
-
-def _smoothed(request: Request, found: list[BoxMask]) -> list[BoxMask]:
-    """The masks, smoothed along the axis per object if that was requested."""
-    if not request.smooth or request.seeds is None:
-        return found
-    from napari_medsam.engine.propagation.smoothing import (
-        smoothed,  # slow to import, and seldom needed
-    )
-
-    result = list(found)
-    for part in objects(request.boxes):
-        own = {
-            box_mask.mask.slice.index: k for k, box_mask in enumerate(found) if box_mask.box in part
+    def __init__(self, session: Session, request: Request, on_mask: Callable[[int], None]) -> None:
+        self.session = session
+        self.request = request
+        self.annotation = Annotation(session.volume.shape_zyx)
+        if request.labels_before is not None:
+            self.annotation.load_labels(request.labels_before.labels, request.labels_before.table)
+        self.annotation.load_table(request.labels)
+        given = request.prompts.placed
+        self.points: dict[PlacedBox, PointAnswer] = {}
+        for box_id, one in enumerate(request.prompts.points, 1 + max(_ids(given), default=0)):
+            answer = session.segment_points(one.prompt, one.earlier)
+            self.points[PlacedBox(box_id, one.label, answer.mask.prompt)] = answer
+        self.boxes = (*given, *self.points)
+        self.found: dict[tuple[int, int], BoxMask] = {}
+        self.settings: _Settings = {
+            "overwrite": request.compat,
+            "model": session.model.identity,
+            "window": f"{session.window.lower:g},{session.window.upper:g}",
         }
-        smooth = smoothed({index: found[k].mask for index, k in own.items()}, request.smooth)
-        for index, k in own.items():
-            result[k] = replace(found[k], mask=smooth[index])
-    return result
+        self.on_mask = on_mask
+        self._numbers = {box_id: n for n, box_id in enumerate(_ids(self.boxes))}
+
+    def add(self, placed: PlacedBox, mask: SliceMask, confidence: float | None = None) -> None:
+        """Note a mask; it replaces an earlier one of the same box on the same slice."""
+        n = self._numbers[placed.box_id]
+        self.found[n, mask.slice.index] = BoxMask(n, placed.label, mask, confidence)
 
 
-def _voted(session: Session, request: Request, on_mask: Callable[[int], None]) -> list[BoxMask]:
-    boxes, n_done = request.boxes, 0
-
-    def count() -> None:
-        nonlocal n_done
-        n_done += 1
-        on_mask(n_done)
-
-    masks = voted(session, request.seeds or (), count)
-    found = [BoxMask(n, boxes[n].label, mask) for n, mask in masks]
-    return sorted(found, key=lambda box_mask: (box_mask.box, box_mask.mask.slice.index))
+class _Settings(TypedDict):
+    overwrite: bool
+    model: str
+    window: str
 
 
-def _on_own_slices(session: Session, request: Request) -> Iterator[BoxMask]:
-    """Segment each box on its own slice; boxes on the same slice share a call."""
-    boxes = request.boxes
-    for where in dict.fromkeys(placed.box.slice for placed in boxes):
-        here = [n for n, placed in enumerate(boxes) if placed.box.slice == where]
-        masks = session.segment([boxes[n].box for n in here])
-        yield from (BoxMask(n, boxes[n].label, mask) for n, mask in zip(here, masks, strict=True))
+def _ids(boxes: Sequence[PlacedBox]) -> list[int]:
+    return [placed.box_id for placed in boxes]
 
 
-def _propagated(session: Session, request: Request) -> Iterator[BoxMask]:
-    """Segment between keyframes with a box per slice, and propagate the outermost boxes outward.
-
-    A mask between keyframes is yielded for the box whose range has its slice, the nearest one. The
-    original rules have no keyframes: every box is propagated both ways over its own range.
-    """
-    boxes, seeds = request.boxes, request.seeds or ()
-    if request.compat:
-        for n, mask in session.propagate(seeds):
-            yield BoxMask(n, boxes[n].label, mask)
-        return
-    parts = objects(boxes)
-    keyed = [part for part in parts if len(part) > 1]
-    keyframes = [
-        {boxes[n].box.slice.index: Keyframe(boxes[n].box, request.fixed_masks.get(n)) for n in part}
-        for part in keyed
-    ]
-    for k, mask in session.segment_tracks([_track(boxes, part) for part in keyed], keyframes):
-        index = mask.slice.index
-        n = next(n for n in keyed[k] if seeds[n].first <= index <= seeds[n].last)
-        yield BoxMask(n, boxes[n].label, mask)
-    outward = [pair for part in parts for pair in _outward(seeds, part)]
-    followed = {n for part in keyed for n in part}
-    for k, mask in session.propagate([seed for _, seed in outward]):
-        n = outward[k][0]
-        if n not in followed or mask.slice != boxes[n].box.slice:
-            yield BoxMask(n, boxes[n].label, mask)
-
-
-def _track(boxes: Sequence[PlacedBox], part: tuple[int, ...]) -> list[BoxPrompt]:
-    """A box on each slice from an object's lowest keyframe to its highest."""
-    low, high = (boxes[n].box.slice.index for n in (part[0], part[-1]))
-    return interpolate((boxes[n].box for n in part), range(low, high + 1))
-
-
-def _outward(seeds: Sequence[Seed], part: tuple[int, ...]) -> list[tuple[int, Seed]]:
-    """(box index, seed) pairs for the slices beyond an object's outermost boxes."""
-    if len(part) == 1:
-        return [(part[0], seeds[part[0]])]
-    low, high = part[0], part[-1]
-    beyond = [
-        (low, replace(seeds[low], last=seeds[low].start)),
-        (high, replace(seeds[high], first=seeds[high].start)),
-    ]
-    return [(n, seed) for n, seed in beyond if seed.first < seed.last]
-
-
-def track_confidences(request: Request, found: Sequence[BoxMask]) -> dict[tuple[int, int], float]:
-    """The confidence, 0 to 1, of each propagated mask, by (box index, slice index).
-
-    It is empty if nothing was propagated, because a confidence needs neighbouring slices. Empty
-    masks below an object's first slice and above its last one are left out.
-    """
-    if request.seeds is None:
-        return {}
-    trust: dict[tuple[int, int], float] = {}
-    for part in objects(request.boxes):
-        own = {box_mask.mask.slice.index: box_mask for box_mask in found if box_mask.box in part}
-        values = review.confidences({index: box_mask.mask for index, box_mask in own.items()})
-        trust |= {(own[index].box, index): value for index, value in values.items()}
-    return trust
-
-
-def _annotate(session: Session, request: Request, found: Sequence[BoxMask]) -> Annotation:
-    """Paint masks into a new annotation.
+def _paint_prompts(case: _Case) -> None:
+    """Segment each box on its own slice, and paint every prompt's mask as one event.
 
     If masks of two labels overlap, the box that was given first gets the voxels; by the original
-    rules the last one does. Existing labels (`request.before`) keep their voxels.
+    rules the last one does.
     """
-    annotation = Annotation(session.volume.shape_zyx)
-    if request.before is not None:
-        annotation.load_labels(request.before.labels, request.before.table)
-    annotation.load_table(request.table)
-    with annotation.edit(
-        "box" if request.seeds is None else "propagate",
-        overwrite=request.compat,
-        model=session.model.identity,
-        window=f"{session.window.lower:g},{session.window.upper:g}",
-    ) as edit:
-        for placed in request.boxes:
+    prompts, annotation = case.request.prompts, case.annotation
+    masks: dict[int, SliceMask] = {}
+    for where in dict.fromkeys(placed.box.slice for placed in prompts.boxes):
+        here = [placed for placed in prompts.boxes if placed.box.slice == where]
+        for n, mask in case.session.segment_drawn([placed.box for placed in here]):
+            masks[here[n].box_id] = mask
+            case.add(here[n], mask)
+            case.on_mask(len(case.found))
+    for placed in prompts.boxes:
+        annotation.apply_box(placed, masks[placed.box_id], **case.settings)
+    for fixed in prompts.fixed_masks:
+        annotation.apply_box(fixed.placed, fixed.mask, **case.settings)
+        annotation.accept(fixed.placed.label, fixed.mask.slice)
+    for placed, answer in case.points.items():
+        annotation.apply_box(placed, answer.mask, points=answer.prompts, **case.settings)
+        case.add(placed, answer.mask)
+        case.on_mask(len(case.found))
+
+
+def _propagate(case: _Case, span: Propagation) -> dict[int, SliceRange]:
+    """Propagate all objects as one event; return each box's slices by box id."""
+    reviews = ReviewIndex(case.annotation)
+    if span.mode == "box3d":
+        targets, plan_of = [_alone(placed, reviews) for placed in case.boxes], plan_extents
+    else:
+        targets, plan_of = targets_of(case.boxes, case.boxes, reviews), plan_targets
+    plan = plan_of([(target, span.range_of(*target.boxes)) for target in targets])
+    if plan.slices:
+        run = PropagationRun(case.annotation, plan, **case.settings)
+        with closing(run), closing(case.session.run_plan(plan)) as masks:
+            for target, mask in masks:
+                run.paint(target, mask)
+                case.add(target.nearest(mask.slice.index), mask)
+                case.on_mask(len(case.found))
+            for target, own in run.found.items() if span.smooth else ():
+                smooth = _smoothed({**target.fixed_masks, **own}, span.smooth)
+                for index in list(own):
+                    run.paint(target, smooth[index])
+            run.finish(completed=True)
+        for target, values in run.confidences.items():
+            for index, mask in run.found[target].items():
+                case.add(target.nearest(index), mask, values.get(index))
+    return _nearest_slices(plan.ranges)
+
+
+def _alone(placed: PlacedBox, reviews: ReviewIndex) -> PropagationTarget:
+    """The target of a 3D box, which has no keyframes on other slices."""
+    where = placed.box.slice
+    fixed = reviews.fixed_masks(where.axis, placed.label)
+    return target_of(placed, [placed], {i: fixed[i] for i in fixed if i == where.index})
+
+
+def _nearest_slices(ranges: Mapping[PropagationTarget, SliceRange]) -> dict[int, SliceRange]:
+    """First and last slice to which a box is the nearest one of its object, by box id."""
+    found: dict[int, SliceRange] = {}
+    for target, (first, last) in ranges.items():
+        for index in range(first, last + 1):
+            box_id = target.nearest(index).box_id
+            found[box_id] = found.get(box_id, (index, index))[0], index
+    return found
+
+
+def _paint_seeds(case: _Case, span: Propagation) -> dict[int, SliceRange]:
+    """Propagate one seed per box, by the authors' rules or with a vote, and paint one event.
+
+    Return each box's slices by box id.
+    """
+    boxes, seeds, votes = case.boxes, seeds_of(case.request, case.boxes), span.mode == "vote"
+    n_done = itertools.count(1)
+    masks = (
+        vote(case.session, seeds, lambda: case.on_mask(next(n_done)))
+        if votes
+        else case.session.propagate(seeds)
+    )
+    for n, mask in masks:
+        points = None if votes else case.points.get(boxes[n])
+        is_own = points is not None and points.mask.slice == mask.slice
+        case.add(boxes[n], points.mask if points is not None and is_own else mask)
+        if not votes:
+            case.on_mask(len(case.found))
+    for target in dict.fromkeys(target_of(placed, boxes) for placed in boxes):
+        places = {i: (n, i) for n, i in sorted(case.found) if boxes[n].box_id in target.box_ids}
+        own = {i: case.found[place].mask for i, place in places.items()}
+        if span.smooth and not votes:
+            own = _smoothed(own, span.smooth)
+        values = confidences(own)
+        for i, (n, _) in places.items():
+            case.add(boxes[n], own[i], values.get(i))
+    with case.annotation.edit("propagate", **case.settings) as edit:
+        for placed in boxes:
             edit.place(placed)
-        for box_mask in found:
-            edit.paint(box_mask.mask, box_mask.label)
-        for (n, index), value in track_confidences(request, found).items():
-            placed = request.boxes[n]
-            edit.set_confidence(placed.label, placed.box.slice.axis, {index: value})
-    return annotation
+        for _, one in sorted(case.found.items()):
+            edit.paint(one.mask, one.label)
+            if one.confidence is not None:
+                where = one.mask.slice
+                edit.set_confidence(one.label, where.axis, {where.index: one.confidence})
+    return {
+        placed.box_id: (seed.first, seed.last) for placed, seed in zip(boxes, seeds, strict=True)
+    }
+
+
+def _smoothed(masks: Mapping[int, SliceMask], sigma: float) -> dict[int, SliceMask]:
+    from napari_medsam.engine.propagation.smoothing import smoothed  # slow, and seldom needed
+
+    return smoothed(masks, sigma)

@@ -31,18 +31,18 @@ class LiveMeasures:
         self._annotation = annotation
         self._basis = plane_basis(volume, "z")
         self._voxel_ml = volume.voxel_ml
-        self._seen = np.zeros_like(annotation.revisions)
+        self._seen = np.zeros_like(annotation.label_volume.revisions)
         self._found: dict[int, dict[int, Diameters]] = {}
 
     @property
     def is_complete(self) -> bool:
         """Whether the diameters are up to date."""
-        return bool(np.array_equal(self._seen, self._annotation.revisions))
+        return bool(np.array_equal(self._seen, self._annotation.label_volume.revisions))
 
     def refresh(self, seconds: float = float("inf")) -> bool:
         """Measure changed slices, at least one, for at most `seconds`; return `is_complete`."""
         end = time.perf_counter() + seconds
-        for index in np.flatnonzero(self._seen != self._annotation.revisions):
+        for index in np.flatnonzero(self._seen != self._annotation.label_volume.revisions):
             self._measure(int(index))
             if time.perf_counter() >= end:
                 break
@@ -59,7 +59,7 @@ class LiveMeasures:
     def _measure(self, index: int) -> None:
         from scipy.ndimage import find_objects
 
-        self._seen[index] = self._annotation.revisions[index]
+        self._seen[index] = self._annotation.label_volume.revisions[index]
         plane = self._annotation.labels[index]
         for of_label in self._found.values():
             of_label.pop(index, None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -11,14 +12,17 @@ import pytest
 
 from napari_medsam.engine.data.intensity_window import Window
 from napari_medsam.engine.data.labels import Label
+from napari_medsam.engine.data.prompts import SliceRef
 from napari_medsam.engine.data.volume import Volume
 from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
 from napari_medsam.engine.inference.embedding_disk_cache import DiskCache
-from napari_medsam.engine.propagation.slice_ranges import objects, seeds_over
+from napari_medsam.engine.inference.point_prompts import point_prompt
+from napari_medsam.engine.propagation.plan import target_of
 from napari_medsam.formats.common.grid import Geometry, SourceGrid
 from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.headless.prompt_text import parse_box
-from napari_medsam.headless.run import Request, label_table, place_boxes, run_request
+from napari_medsam.headless.request import ObjectPoints, Prompts, Propagation, Request, seeds_of
+from napari_medsam.headless.run import label_table, place_boxes, run_request
 from tests.tiny_model import TinyMedSam
 
 
@@ -39,8 +43,8 @@ def blocks() -> ImageFile:
 
 def request(image: ImageFile, *boxes: str, reach: tuple[int, int] | None = None) -> Request:
     placed, table = place_boxes([parse_box(box) for box in boxes], image.volume)
-    seeds = None if reach is None else seeds_over(placed, *reach, image.volume)
-    return Request(image, placed, table, Window(0, 255), seeds)
+    span = None if reach is None else Propagation(*reach)
+    return Request(image, Prompts(placed), table, Window(0, 255), span)
 
 
 def test_names_get_free_numbers():
@@ -70,15 +74,16 @@ def test_box_outside_the_slice_is_refused(blocks: ImageFile):
 
 
 def test_boxes_of_one_label_divide_the_range_halfway(blocks: ImageFile):
-    asked = [parse_box("z:1:1,1,9,9:a"), parse_box("z:4:1,1,9,9:a"), parse_box("z:2:1,1,9,9:b")]
-    placed, _ = place_boxes(asked, blocks.volume)
-    seeds = seeds_over(placed, 0, 5, blocks.volume)
+    texts = ("z:1:1,1,9,9:a", "z:4:1,1,9,9:a", "z:2:1,1,9,9:b")
+    asked = request(blocks, *texts, reach=(0, 5))
+    seeds = seeds_of(asked, asked.prompts.boxes)
     assert [(s.first, s.last) for s in seeds] == [(0, 2), (3, 5), (0, 5)]
 
 
 def test_boxes_on_one_slice_get_the_same_range(blocks: ImageFile):
-    placed, _ = place_boxes([parse_box("z:2:1,1,9,9"), parse_box("z:2:11,11,19,19")], blocks.volume)
-    assert [(s.first, s.last) for s in seeds_over(placed, 1, 4, blocks.volume)] == [(1, 4), (1, 4)]
+    asked = request(blocks, "z:2:1,1,9,9", "z:2:11,11,19,19", reach=(1, 4))
+    seeds = seeds_of(asked, asked.prompts.boxes)
+    assert [(s.first, s.last) for s in seeds] == [(1, 4), (1, 4)]
 
 
 @pytest.mark.parametrize(
@@ -92,16 +97,38 @@ def test_boxes_on_one_slice_get_the_same_range(blocks: ImageFile):
 def test_impossible_propagation_is_refused(
     blocks: ImageFile, boxes: list[str], reach: tuple[int, int], complaint: str
 ):
-    placed, _ = place_boxes([parse_box(box) for box in boxes], blocks.volume)
     with pytest.raises(ValueError, match=complaint):
-        seeds_over(placed, *reach, blocks.volume)
+        request(blocks, *boxes, reach=reach)
 
 
 def test_single_slice_cannot_be_propagated():
     picture = image_of(np.zeros((1, 8, 8), dtype=np.uint8))
-    placed, _ = place_boxes([parse_box("1,1,5,5")], picture.volume)
     with pytest.raises(ValueError, match="single slice"):
-        seeds_over(placed, 0, 0, picture.volume)
+        request(picture, "1,1,5,5", reach=(0, 0))
+
+
+@pytest.mark.parametrize(
+    ("span", "complaint"),
+    [
+        ({"first": 3, "last": 2}, "upwards from slice 0; this is 3 to 2"),
+        ({"first": 0, "last": 5, "ranges": {1: (-1, 2)}}, "this is -1 to 2"),
+        ({"first": 0, "last": 5, "mode": "votes"}, "'votes' is unknown"),
+        ({"first": 0, "last": 5, "smooth": -1.0}, "this is -1"),
+        ({"first": 0, "last": 5, "smooth": float("nan")}, "this is nan"),
+    ],
+)
+def test_propagation_of_wrong_values_is_refused(span: dict[str, Any], complaint: str):
+    with pytest.raises(ValueError, match=complaint):
+        Propagation(**span)
+
+
+def test_point_outside_the_range_is_refused_before_it_is_segmented(blocks: ImageFile):
+    points = ObjectPoints(1, point_prompt(SliceRef("z", 1), ((10.0, 15.0),), shape=(32, 32)))
+    with pytest.raises(ValueError, match="point on slice z=1 lies outside the range 2 to 4"):
+        replace(
+            request(blocks, reach=(2, 4)),
+            prompts=Prompts(points=(points,)),
+        )
 
 
 def test_box_fills_the_block_and_saves_it_on_the_grid(
@@ -144,7 +171,7 @@ def test_overlap_goes_to_the_first_box_and_in_compat_to_the_last(
     blocks: ImageFile, tiny_model: TinyMedSam, tmp_path: Path, compat: bool, winner: int
 ):
     given = request(blocks, "z:2:5,8,18,22:1", "z:2:5,8,18,22:2")
-    asked = Request(given.image, given.boxes, given.table, given.window, None, compat)
+    asked = replace(given, compat=compat)
     result = run_request(asked, tiny_model, tmp_path / "out.nii.gz")
     assert set(np.unique(result.annotation.labels)) == {0, winner}
 
@@ -157,9 +184,9 @@ def test_masks_are_sorted_by_box_and_slice(
     assert [(one.box, one.mask.slice.index) for one in found] == [
         (box, index) for box in (0, 1) for index in (1, 2, 3, 4)
     ]
-    assert asked.table == (
-        Label(1, "a", asked.table[0].color),
-        Label(2, "b", asked.table[1].color),
+    assert asked.labels == (
+        Label(1, "a", asked.labels[0].color),
+        Label(2, "b", asked.labels[1].color),
     )
 
 
@@ -174,7 +201,9 @@ def moving_bar() -> ImageFile:
 def test_overlapping_boxes_on_different_slices_are_one_object(blocks: ImageFile):
     texts = ("z:4:1,1,9,9:a", "z:1:1,1,9,9:b", "z:2:1,1,9,9:a", "z:1:20,1,29,9:b")
     placed, _ = place_boxes([parse_box(text) for text in texts], blocks.volume)
-    assert objects(placed) == [(2, 0), (1,), (3,)]
+    targets = dict.fromkeys(target_of(box, placed) for box in placed)
+    ids = [[box.box_id for box in target.boxes] for target in targets]
+    assert ids == [[3, 1], [2], [4]]
 
 
 def test_slices_between_keyframes_get_interpolated_boxes(tiny_model: TinyMedSam, tmp_path: Path):
@@ -223,7 +252,7 @@ def test_vote_paints_what_two_views_agree_on(tiny_model: TinyMedSam, tmp_path):
     voxels = np.zeros((20, 64, 64), np.uint8)
     voxels[4:12, 20:40, 16:36] = 200
     asked = request(image_of(voxels), "z:7:16,20,35,39:3", reach=(4, 11))
-    asked = replace(asked, vote=True)
+    asked = replace(asked, propagation=Propagation(4, 11, "vote"))
     told: list[int] = []
     result = run_request(asked, tiny_model, tmp_path / "labels.nii.gz", told.append)
     found = result.annotation.labels == 3

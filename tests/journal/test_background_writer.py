@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from napari_medsam.engine.annotation.annotation import Annotation
+from napari_medsam.engine.annotation.events import Step
 from napari_medsam.journal.background_writer import JournalWriter, why
 from napari_medsam.journal.database import JournalDatabase, JournalRow
 from napari_medsam.journal.errors import JournalError
@@ -44,8 +45,11 @@ class Desk:
             **options,
         )
         self.annotation = Annotation(SHAPE)
-        self.annotation.on_step = lambda step: self.writer.store(row_of(step))
+        self.annotation.stepped.connect(self.keep)
         self.annotation.add_label("liver")
+
+    def keep(self, step: Step) -> None:
+        self.writer.store(row_of(step))
 
     @property
     def is_large(self) -> bool:
@@ -315,12 +319,13 @@ def test_steps_after_one_that_cannot_be_packed_wait_behind_it(desk, path):
     place(desk.annotation, mask_of(3, 4, 8, 9))
     assert desk.writer.wait()
     before, n_written = desk.annotation.labels.copy(), len(desk.annotation.log)
-    keep = desk.annotation.on_step
-    desk.annotation.on_step = lambda step: keep(
-        replace(step, event=replace(step.event, model=3))  # a text belongs there
-    )
+    desk.annotation.stepped.disconnect()
+    desk.annotation.stepped.connect(
+        lambda step: desk.keep(replace(step, event=replace(step.event, model=3)))
+    )  # a text belongs there
     place(desk.annotation, mask_of(5, 4, 10, 9))
-    desk.annotation.on_step = keep
+    desk.annotation.stepped.disconnect()
+    desk.annotation.stepped.connect(desk.keep)
     brush(desk.annotation, 3, [5, 6], [5, 5], 1)
     desk.annotation.undo()
     desk.annotation.mark_saved()
@@ -398,7 +403,7 @@ def test_handing_over_a_stroke_takes_the_hand_no_time(tmp_path):
         writer.store(row_of(step))
         seconds.append(time.perf_counter() - began)
 
-    annotation.on_step = timed
+    annotation.stepped.connect(timed)
     rng = np.random.default_rng(0)
     for k in range(30):
         y, x = rng.integers(0, 492, 2)

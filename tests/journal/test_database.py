@@ -97,7 +97,7 @@ def test_what_was_interrupted_stays_when_others_go_on(kept, path):
         with JournalDatabase(path, head(), "other") as book:
             book.append(JournalRow("undo"))
             assert [row.kind for row in book.rows()] == ["event"] * 3 + ["undo"]
-        kept.annotation.on_step = lambda step: None
+        kept.annotation.stepped.disconnect()
 
 
 def test_who_was_taken_over_can_write_no_more(kept, path):
@@ -109,8 +109,9 @@ def test_who_was_taken_over_can_write_no_more(kept, path):
 
 
 def test_time_running_backwards_changes_no_order(kept, path):
-    kept.annotation.on_step = lambda step: kept.book.append(
-        JournalRow(step.kind, step.event, clock.pop())
+    kept.annotation.stepped.disconnect()
+    kept.annotation.stepped.connect(
+        lambda step: kept.book.append(JournalRow(step.kind, step.event, clock.pop()))
     )
     clock = [-1e12, 5.0, 9e18]
     for x0 in (3, 9, 15):

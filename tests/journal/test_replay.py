@@ -53,7 +53,9 @@ def annotate(image: ImageFile, model: TinyMedSam) -> Annotation:
     path = journal_path(image.volume.fingerprint)
     path.parent.mkdir(parents=True, exist_ok=True)
     book = JournalDatabase(path, image_header_of(image), "me")
-    annotation.on_step = lambda step: book.append(JournalRow(step.kind, step.event, window=WHOLE))
+    annotation.stepped.connect(
+        lambda step: book.append(JournalRow(step.kind, step.event, window=WHOLE))
+    )
     annotation.add_label("liver")
     session = Session(image.volume, model, window=WHOLE)
     z, y, x = (n // 2 for n in image.volume.shape_zyx)

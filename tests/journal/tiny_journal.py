@@ -36,7 +36,7 @@ class Kept:
         self.book = JournalDatabase(path, head(shape), "me")
         self.annotation = Annotation(shape)
         self.last_time = 0.0
-        self.annotation.on_step = self._keep
+        self.annotation.stepped.connect(self._keep)
 
     def _keep(self, step: Step) -> None:
         row = row_of(step)

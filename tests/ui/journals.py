@@ -21,9 +21,9 @@ def kept(desk: Desk) -> History:
     """What the journal of the open case holds, once all is written."""
     journal = desk.controller.journals.of(desk.controller.case)
     assert journal is not None
-    assert journal.writer is not None
-    assert journal.writer.wait()
-    with JournalDatabase(journal.writer.path) as book:
+    assert journal.link.writer is not None
+    assert journal.link.writer.wait()
+    with JournalDatabase(journal.link.writer.path) as book:
         return read_history(book)
 
 

@@ -119,7 +119,7 @@ def test_next_doubtful_key_lands_on_the_worst_slice(window: Window) -> None:
     window.hands.press("H")
     assert case.where() == SliceRef("z", min(trust, key=trust.get))
     assert case.where() == SliceRef("z", 13)
-    QTest.mouseClick(window.parts.review.next, Qt.MouseButton.LeftButton)
+    QTest.mouseClick(window.parts.buttons["next_doubtful"], Qt.MouseButton.LeftButton)
     assert case.where() != SliceRef("z", 13)
 
 
@@ -229,13 +229,13 @@ def test_cancel_stops_the_real_worker_between_slices(window: Window) -> None:
     case = window.controller.case
     wait_for(lambda: np.count_nonzero(case.annotation.labels.any(axis=(1, 2))) >= 3)
     window.picture("propagating")
-    QTest.mouseClick(window.parts.progress.cancel, Qt.MouseButton.LeftButton)
+    QTest.mouseClick(window.parts.buttons["cancel"], Qt.MouseButton.LeftButton)
     painted = window.labels.copy()
     step.set()
     let_pass(300)
     np.testing.assert_array_equal(window.labels, painted)
     assert "Stopped" in window.parts.message.text()
-    assert window.parts.undo.isEnabled()
+    assert window.parts.buttons["undo"].isEnabled()
 
 
 def test_brush_with_the_mouse_is_undone_by_ctrl_z(window: Window) -> None:
@@ -260,7 +260,7 @@ def test_saved_from_the_dialog_lies_on_the_images_grid(
     window.draw((10, 12, 10), (10, 48, 38))
     path = tmp_path / "organ.nii.gz"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
-    QTest.mouseClick(window.parts.save, Qt.MouseButton.LeftButton)
+    QTest.mouseClick(window.parts.buttons["save"], Qt.MouseButton.LeftButton)
     wait_for(lambda: "Saved and checked: organ.nii.gz" in window.parts.message.text())
     saved = nib.load(path)
     np.testing.assert_array_equal(np.asarray(saved.dataobj).transpose(2, 1, 0), window.labels)
@@ -276,7 +276,7 @@ def test_typing_a_name_in_the_table_renames_the_label(window: Window) -> None:
 def test_click_in_the_dock_leaves_the_keys_to_the_canvas(window: Window) -> None:
     window.viewer.window._qt_window.activateWindow()
     window.viewer.window._qt_viewer.canvas.native.setFocus()
-    QTest.mouseClick(window.parts.add_label, Qt.MouseButton.LeftButton)
+    QTest.mouseClick(window.parts.buttons["add_label"], Qt.MouseButton.LeftButton)
     assert not window.dock.isAncestorOf(
         QApplication.focusWidget() or window.viewer.window._qt_window
     )

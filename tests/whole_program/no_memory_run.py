@@ -112,9 +112,9 @@ class User:
             if annotation.voxel_count(label.number) != np.count_nonzero(labels == label.number):
                 return "a wrong count of voxels"
         journal = desk.controller.journals.of(case)
-        if journal is None or journal.writer is None or not journal.writer.wait():
+        if journal is None or journal.link.writer is None or not journal.link.writer.wait():
             return "the journal has ended"
-        with JournalDatabase(journal.writer.path) as database:
+        with JournalDatabase(journal.link.writer.path) as database:
             written = read_history(database).annotation.labels
         return "" if np.array_equal(written, labels) else "the journal holds other labels"
 

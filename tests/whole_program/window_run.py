@@ -35,7 +35,7 @@ def main(image: str, labels: Path) -> None:
     wait_for(lambda: controller.case.annotation.log[-1].kind == "propagate", TIMEOUT_SECONDS)
     wait_for(lambda: controller.panel().progress is None, TIMEOUT_SECONDS)
     QFileDialog.getSaveFileName = staticmethod(lambda *_: (str(labels), ""))
-    click(dock.parts.save)
+    click(dock.parts.buttons["save"])
     wait_for(lambda: "Saved" in dock.parts.message.text(), TIMEOUT_SECONDS)
     print(dock.parts.message.text())
     controller.close()

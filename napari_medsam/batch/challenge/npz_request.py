@@ -22,7 +22,8 @@ from napari_medsam.formats.challenge_npz.arrays import read_npz
 from napari_medsam.formats.challenge_npz.boxes_and_labels import read_npz_boxes
 from napari_medsam.formats.common.errors import ReadError
 from napari_medsam.formats.common.image_file import ImageFile
-from napari_medsam.headless.run import Answer, Request
+from napari_medsam.headless.request import Prompts, Propagation, Request
+from napari_medsam.headless.run import Answer
 from napari_medsam.input_contract import OriginalRules
 
 
@@ -56,15 +57,20 @@ def read_request(
         PlacedBox(n, n, seeds[n - 1].box if in_3d else _flat_box(row, image.volume, n, path))
         for n, row in enumerate(boxes, 1)
     )
+    votes = compat and rules is not None and image.volume.modality in rules.voted
+    propagation = Propagation(
+        0,
+        image.volume.n_slices("z") - 1,
+        "vote" if votes else "box3d",
+        ranges={seed.label: (seed.first, seed.last) for seed in seeds},
+    )
     return Request(
         image,
-        placed,
+        Prompts(placed),
         table,
         preset_window(image.volume),
-        tuple(seeds) if in_3d else None,
-        compat,
-        vote=bool(compat and rules is not None and in_3d and image.volume.modality in rules.voted),
-        is_extent=in_3d,
+        propagation if seeds else None,
+        compat=compat,
     )
 
 

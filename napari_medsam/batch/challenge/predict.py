@@ -20,7 +20,8 @@ from napari_medsam.batch.cohort.request import case_request
 from napari_medsam.engine.inference.predictor import PromptableModel
 from napari_medsam.formats.challenge_npz.boxes_and_labels import write_segs
 from napari_medsam.formats.common.errors import one_line
-from napari_medsam.headless.run import Request, save, segment_request
+from napari_medsam.headless.request import Request
+from napari_medsam.headless.run import save, segment_request
 from napari_medsam.models.loading import open_model
 from napari_medsam.models.specs.model_spec import ModelSpec
 from napari_medsam.models.store import store

@@ -15,7 +15,7 @@ from napari_medsam.batch.cohort.task import Task
 from napari_medsam.engine.annotation.review import doubtful
 from napari_medsam.engine.data.confidence import slice_confidences
 from napari_medsam.headless.report import label_measures
-from napari_medsam.headless.run import Answer, Result, track_confidences
+from napari_medsam.headless.run import Answer, Result
 from napari_medsam.storage.json_file import write_json
 
 
@@ -83,7 +83,7 @@ def read_record(task: Task) -> CaseRecord | None:
 def _labels(result: Result) -> list[LabelRecord]:
     trust = trust_by_label(result)
     found: list[LabelRecord] = []
-    for label in result.request.table:
+    for label in result.request.labels:
         size = label_measures(label, result.annotation.labels, result.request.image)
         own = trust.get(label.number, {})
         values = list(own.values())
@@ -107,20 +107,14 @@ def trust_by_label(result: Answer) -> dict[int, dict[int, float]]:
 
     A mask that was not propagated has no neighbours; its confidence does not depend on any.
     """
-    request = result.request
-    trust = track_confidences(request, result.found)
-    if request.seeds is None:
-        trust = {
-            (box_mask.box, index): value
-            for box_mask in result.found
-            for index, value in slice_confidences(
-                {box_mask.mask.slice.index: box_mask.mask}
-            ).items()
-        }
     found: dict[int, dict[int, float]] = {}
-    for (box, index), value in trust.items():
-        own = found.setdefault(request.boxes[box].label, {})
-        own[index] = min(value, own.get(index, 1.0))
+    for one in result.found:
+        index, value = one.mask.slice.index, one.confidence
+        if result.request.propagation is None:
+            value = slice_confidences({index: one.mask}).get(index)
+        if value is not None:
+            own = found.setdefault(one.label, {})
+            own[index] = min(value, own.get(index, 1.0))
     return found
 
 

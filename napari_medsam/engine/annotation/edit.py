@@ -135,7 +135,9 @@ class Edit:
         plane = plane_index(where.axis, where.index)
         labels, origins = self._label_volume.labels[plane], self._label_volume.origins[plane]
         cleared = (labels == label) & (origins == Origin.PROPAGATED.value)
-        if near is not None and cleared.any():
+        if not cleared.any():
+            return None
+        if near is not None:
             cleared = parts_touching(cleared, near)
         new, new_origin = labels.copy(), origins.copy()
         new[cleared] = 0

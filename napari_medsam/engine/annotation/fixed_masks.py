@@ -1,4 +1,4 @@
-"""Fixed masks: slices of a label that were accepted by a reviewer or painted by hand.
+"""Fixed masks: slices of a label that were accepted, painted by hand, or segmented from points.
 
 Propagation uses them as keyframes and never changes them. An empty fixed mask means that the
 object is not on that slice.
@@ -24,7 +24,19 @@ def fixed_masks(annotation: Annotation, axis: Axis, label: int) -> dict[int, Sli
     """The fixed masks of a label, by slice index along an axis."""
     slices = {i for number, a, i in annotation.accepted if (number, a) == (label, axis)}
     slices |= painted(annotation, axis, label)
-    return {i: mask_there(annotation, SliceRef(axis, i), label) for i in sorted(slices)}
+    clicked = _clicked(annotation, axis, label) - slices
+    masks = {i: mask_there(annotation, SliceRef(axis, i), label) for i in sorted(slices | clicked)}
+    return {i: mask for i, mask in masks.items() if i in slices or not mask.is_empty}
+
+
+def _clicked(annotation: Annotation, axis: Axis, label: int) -> set[int]:
+    """The slices with a box that was made from points and not moved since.
+
+    The box says less than the points did, so the model would find a worse mask with it.
+    """
+    boxes = {b for b in annotation.boxes if (b.label, b.box.slice.axis) == (label, axis)}
+    made_by = {b: event for event in annotation.log for b in event.boxes_after if b in boxes}
+    return {b.box.slice.index for b, event in made_by.items() if event.points}
 
 
 def mask_there(annotation: Annotation, where: SliceRef, label: int) -> SliceMask:

@@ -98,27 +98,6 @@ Change = Sequence[Patch]
 """The changes of one event, in the order they were made."""
 
 
-def record_patch(
-    labels: Labels,
-    origins: Origins,
-    where: SliceRef,
-    y0: int,
-    x0: int,
-    new: Labels,
-    new_origin: Origins,
-) -> Patch | None:
-    """The patch that would put (h, w) `new` at y0, x0 of a slice; None if nothing differs.
-
-    Nothing is written: call `Patch.write`.
-    """
-    h, w = new.shape
-    region = (slice(y0, y0 + h), slice(x0, x0 + w))
-    plane = plane_index(where.axis, where.index)
-    return patch_between(
-        where, (y0, x0), (labels[plane][region], new), (origins[plane][region], new_origin)
-    )
-
-
 def patch_between(
     where: SliceRef,
     corner: tuple[int, int],

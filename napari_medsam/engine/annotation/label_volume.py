@@ -7,9 +7,19 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.annotation.label_patch import Change, Labels, Origins, Patch, record_patch
+from napari_medsam.engine.annotation.events import Origin
+from napari_medsam.engine.annotation.label_patch import (
+    Change,
+    Labels,
+    Origins,
+    Patch,
+    patch_between,
+)
 from napari_medsam.engine.data.prompts import SliceRef
 from napari_medsam.engine.data.volume import plane_index
+
+Voxels = tuple[NDArray[np.intp], ...]
+"""z, y and x of voxels, one array each."""
 
 
 class LabelVolume:
@@ -53,14 +63,61 @@ class LabelVolume:
         It leaves locked labels as they are. Undo needs no such check: the events that it takes
         back were logged while the label was not locked.
         """
+        h, w = new.shape
+        region = (slice(y0, y0 + h), slice(x0, x0 + w))
+        plane = plane_index(where.axis, where.index)
+        old, old_origin = self.labels[plane][region], self.origins[plane][region]
         if self._locked.size:
-            h, w = new.shape
-            region = (slice(y0, y0 + h), slice(x0, x0 + w))
-            plane = plane_index(where.axis, where.index)
-            old, old_origin = self.labels[plane][region], self.origins[plane][region]
             held = self.holds(old, new)
             new, new_origin = np.where(held, old, new), np.where(held, old_origin, new_origin)
-        return record_patch(self.labels, self.origins, where, y0, x0, new, new_origin)
+        return patch_between(where, (y0, x0), (old, new), (old_origin, new_origin))
+
+    def change_to(self, planes: Iterable[tuple[int, Labels]]) -> Change:
+        """The change to the labels of a file, given as pairs of a z index and a plane (Y, X).
+
+        A voxel that keeps its label keeps its origin.
+        """
+        patches = []
+        for index, plane in planes:
+            origin = np.where(plane > 0, Origin.FILE, Origin.NONE).astype(np.uint8)
+            same = plane == self.labels[index]
+            origin[same] = self.origins[index][same]
+            patches.append(self.patch(SliceRef("z", index), 0, 0, plane, origin))
+        return tuple(patch for patch in patches if patch is not None)
+
+    def change_to_clear(self, label: int) -> Change:
+        """The change that removes all voxels of a label."""
+        indices = np.flatnonzero((self.labels == label).any(axis=(1, 2))).tolist()
+        return self.change_to((z, self.labels[z] * (self.labels[z] != label)) for z in indices)
+
+    def change_of_stroke(self, voxels: Voxels, old: Labels) -> Change:
+        """The change that a brush stroke made; the array has the new labels already.
+
+        `old` is the label of each voxel before. A stroke may pass a voxel twice; the first old
+        label counts, hence the reversed order.
+        """
+        z, y, x = voxels
+        patches = []
+        for index in np.unique(z).tolist():
+            rows, columns, had = (values[z == index][::-1] for values in (y, x, old))
+            y0, x0 = int(rows.min()), int(columns.min())
+            region = index, slice(y0, rows.max() + 1), slice(x0, columns.max() + 1)
+            now, origin = self.labels[region], self.origins[region]
+            before = now.copy()
+            before[rows - y0, columns - x0] = had
+            by_hand = np.where(before != now, Origin.HAND.value, origin).astype(np.uint8)
+            where = SliceRef("z", index)
+            patches.append(patch_between(where, (y0, x0), (before, now), (origin, by_hand)))
+        return tuple(patch for patch in patches if patch is not None)
+
+    def put_back_locked(self, voxels: Voxels, old: Labels) -> tuple[Voxels, Labels]:
+        """Undo the part of a stroke that changed locked labels; return the rest of the stroke."""
+        flat = np.ravel_multi_index(voxels, self.labels.shape)
+        flat, first = np.unique(flat, return_index=True)  # a stroke may pass a voxel twice
+        had, now = old[first], self.labels.reshape(-1)
+        held = self.holds(had, now[flat])
+        now[flat[held]] = had[held]
+        return np.unravel_index(flat[~held], self.labels.shape), had[~held]
 
     def replace_with(self, other: LabelVolume) -> None:
         """Copy the content of another one of the same shape; the arrays stay the same objects."""

@@ -30,32 +30,32 @@ class UndoLog:
         return tuple(self._events[: self._n_done])
 
     @property
-    def all(self) -> tuple[Event, ...]:
-        """The undone events too, oldest first."""
-        return tuple(self._events)
-
-    @property
     def last(self) -> Event | None:
-        """The event that undo would take back if it is not folded; None if none is done."""
+        """The last event that is done, folded or not; None if there is none."""
         return self._events[self._n_done - 1] if self._n_done else None
 
     @property
-    def next(self) -> Event | None:
+    def to_undo(self) -> Event | None:
+        """The event that undo would take back; None if there is none, or if it is folded."""
+        return self.last if self._n_done > self.n_folded else None
+
+    @property
+    def to_redo(self) -> Event | None:
         """The event that redo would do again; None if none was undone."""
         return self._events[self._n_done] if self._n_done < len(self._events) else None
-
-    @property
-    def can_undo(self) -> bool:
-        return self._n_done > self.n_folded
-
-    @property
-    def can_redo(self) -> bool:
-        return self._n_done < len(self._events)
 
     @property
     def is_dirty(self) -> bool:
         """Whether the position is another one than at the last `mark_saved`."""
         return self.last is not self._saved
+
+    @property
+    def largest_box_id(self) -> int:
+        """The largest id of a box in any event, undone ones included; 0 if there is none."""
+        boxes = (placed.box_id for event in self._events for placed in event.boxes_after)
+        # In a folded log, the masks of a removed box are still there under its id.
+        keys = (place[0] for event in self._events for place in event.places if place is not None)
+        return max((*boxes, *keys), default=0)
 
     def mark_saved(self) -> None:
         """Note that the labels at this position were saved to a file."""
@@ -67,13 +67,9 @@ class UndoLog:
         self._events.append(event)
         self._n_done += 1
 
-    def step_back(self) -> None:
-        """Mark the last event as undone; the caller has taken it back."""
-        self._n_done -= 1
-
-    def step_forward(self) -> None:
-        """Mark the next event as done; the caller has done it again."""
-        self._n_done += 1
+    def move(self, *, forward: bool) -> None:
+        """Mark `to_redo` as done or `to_undo` as undone; the caller has applied it."""
+        self._n_done += 1 if forward else -1
 
     def fold(self) -> int:
         """Let undo stop at the middle of the log, since the journal folds the older half.

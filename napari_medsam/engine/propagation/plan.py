@@ -80,6 +80,10 @@ class PropagationTarget:
         free = [i for i in range(first, last + 1) if i not in self.fixed_masks]
         return interpolate(self.keyframe_boxes.values(), free)
 
+    def nearest(self, index: int) -> PlacedBox:
+        """The box nearest to a slice; halfway between two, the lower one."""
+        return min(self.boxes, key=lambda placed: abs(placed.box.slice.index - index))
+
     def box_at(self, index: int) -> BoxPrompt:
         """The box with which a slice would be segmented."""
         return interpolate(self.keyframe_boxes.values(), [index])[0]
@@ -140,7 +144,8 @@ class PropagationPlan:
         found = {(target, box.slice.index) for target, track in self.tracks for box in track}
         found |= {(target, i) for target, indices in self.cleared for i in indices}
         carried = (*self.seeds, *self.extents)
-        return found | {(target, i) for target, seed in carried for i in _carried(seed)}
+        found |= {(target, i) for target, seed in carried for i in _carried(seed)}
+        return {(target, i) for target, i in found if i not in target.fixed_masks}
 
 
 def _carried(seed: Seed) -> set[int]:
@@ -239,11 +244,12 @@ def plan_extents(requested: Sequence[tuple[PropagationTarget, SliceRange]]) -> P
     Raises
     ------
     ValueError
-        A target has several boxes or fixed masks, which say more than an extent.
+        A target has several boxes, or fixed masks on other slices than its box's, which say more
+        than an extent.
     """
     extents = []
     for target, (first, last) in requested:
-        if len(target.boxes) > 1 or target.fixed_masks:
+        if {target.low} != {*target.keyframe_boxes, *target.fixed_masks}:
             raise ValueError(
                 "An extent is one box for the whole object; this object has boxes or accepted "
                 "masks on other slices. Propagate between those instead."

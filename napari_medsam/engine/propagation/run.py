@@ -6,7 +6,7 @@ from napari_medsam.engine.annotation.annotation import Annotation
 from napari_medsam.engine.annotation.edit import Trust
 from napari_medsam.engine.annotation.events import PropagationRecord
 from napari_medsam.engine.annotation.fixed_masks import nothing_on
-from napari_medsam.engine.annotation.review import confidences
+from napari_medsam.engine.annotation.review import Confidences, confidences
 from napari_medsam.engine.annotation.review_index import extent_along
 from napari_medsam.engine.data.masks import SliceMask
 from napari_medsam.engine.data.prompts import SliceRef
@@ -56,10 +56,22 @@ class PropagationRun:
         """The indices of the slices that have a mask."""
         return {index for masks in self.found.values() for index in masks}
 
+    @property
+    def confidences(self) -> dict[PropagationTarget, Confidences]:
+        """The confidence of each slice from a target's first to its last, by slice index."""
+        return {target: confidences(masks) for target, masks in self.found.items()}
+
     def paint(self, target: PropagationTarget, mask: SliceMask) -> None:
-        """Paint a mask; it replaces the target's earlier one on that slice."""
+        """Paint a mask; it replaces the target's earlier one on that slice.
+
+        The box of an extent is no outline on its own slice, so the mask that it had painted there
+        is removed.
+        """
+        index = mask.slice.index
+        if self.plan.extents and index == target.low and index not in self.found[target]:
+            self._edit.place(target.boxes[0])
         self._edit.paint(mask, target.label, key=target.key)
-        self.found[target][mask.slice.index] = mask
+        self.found[target][index] = mask
 
     def close(self) -> None:
         """Log what was painted without a record; nothing after `finish`."""
@@ -100,8 +112,8 @@ class PropagationRun:
     def _trust(self) -> Trust:
         """The confidence of each label's slices; the lower one if two objects share a slice."""
         trust: dict[tuple[int, Axis, int], float] = {}
-        for target, masks in self.found.items():
-            for index, value in confidences(masks).items():
+        for target, values in self.confidences.items():
+            for index, value in values.items():
                 place = target.label, self._axis, index
                 trust[place] = min(value, trust.get(place, 1.0))
         return dict(trust)

@@ -9,7 +9,8 @@ from napari_medsam.ui.actions.label_rows import rows_of
 from napari_medsam.ui.actions.propagation_targets import requested_range, why_no_seeds
 from napari_medsam.ui.actions.remaining_slices import place_left
 from napari_medsam.ui.state.case import Case
-from napari_medsam.ui.state.dock_state import NO_POINTS, DockState, PointToolState, hint
+from napari_medsam.ui.state.dock_state import NO_POINTS, DockState, PointToolState
+from napari_medsam.ui.state.hint import hint
 
 
 def modality_of(case: Case) -> str:

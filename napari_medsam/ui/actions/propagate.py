@@ -27,11 +27,11 @@ from napari_medsam.engine.propagation.run import PropagationRun
 from napari_medsam.ui.actions.propagation_targets import target_for
 from napari_medsam.ui.actions.remaining_slices import name_of
 from napari_medsam.ui.napari_support.signals import emit
+from napari_medsam.ui.state.action_table import key_of
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.dock_state import PROPAGATING, VIEW_NAMES, Progress
 from napari_medsam.ui.state.eta import Eta
 from napari_medsam.ui.state.jobs import Job, JobOutcome
-from napari_medsam.ui.state.shortcuts import key_of
 from napari_medsam.ui.state.workspace import Workspace
 
 

@@ -12,8 +12,8 @@ from napari_medsam.ui.actions.propagation_targets import target_on
 from napari_medsam.ui.actions.remaining_slices import name_of, none_left
 from napari_medsam.ui.actions.segment import Segmenter
 from napari_medsam.ui.layers.labels_layer import show_slice
+from napari_medsam.ui.state.action_table import key_of, with_key
 from napari_medsam.ui.state.case import Case
-from napari_medsam.ui.state.shortcuts import key_of, with_key
 from napari_medsam.ui.state.workspace import Workspace
 
 

@@ -5,13 +5,11 @@ The worker computes; the annotation is written here, on the GUI thread, as masks
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 
 from napari_medsam.engine.annotation.events import Event, PlacedBox
 from napari_medsam.engine.data.masks import SliceMask
 from napari_medsam.engine.data.prompts import SliceRef
-from napari_medsam.engine.session import Session
 from napari_medsam.ui.actions.propagate import Propagator
 from napari_medsam.ui.actions.propagation_targets import slices_of
 from napari_medsam.ui.napari_support.signals import emit
@@ -19,24 +17,6 @@ from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.dock_state import Progress
 from napari_medsam.ui.state.jobs import Job, JobOutcome
 from napari_medsam.ui.state.workspace import Workspace
-
-FEW = 4
-"""Most boxes on a slice that are segmented one by one, first from the whole slice."""
-
-
-def box_answers(
-    session: Session, boxes: Sequence[PlacedBox]
-) -> Iterator[tuple[PlacedBox, SliceMask]]:
-    """The masks of boxes on one slice; a later mask of the same box is sharper.
-
-    Many boxes (pasted nuclei) are segmented together, so that they share crops.
-    """
-    if len(boxes) > FEW:
-        yield from zip(boxes, session.segment([b.box for b in boxes]), strict=True)
-        return
-    for placed in boxes:
-        with contextlib.closing(session.segment_stream([placed.box])) as masks:
-            yield from ((placed, mask) for _, mask in masks)
 
 
 class Segmenter:
@@ -87,8 +67,8 @@ class Segmenter:
 
         def work(hand_over: Callable[[tuple[PlacedBox, SliceMask]], None]) -> None:
             for _, boxes in groups:
-                for answer in box_answers(session, boxes):
-                    hand_over(answer)
+                for n, mask in session.segment_drawn([placed.box for placed in boxes]):
+                    hand_over((boxes[n], mask))
 
         workspace.lanes.images.cancel()
         self._running_slice = groups[0][0]

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from napari_medsam.engine.data.prompts import SliceRef
+from napari_medsam.ui.state.action_table import key_of
 from napari_medsam.ui.state.case import Case
-from napari_medsam.ui.state.shortcuts import key_of
 
 SLICE = 25
 """The slice of the sample that the tour starts on; the liver is large on it."""

@@ -1,47 +1,26 @@
 """The functions that napari's command palette calls, one for each action of the dock.
 
 The manifest names them ``napari_medsam.ui.plugin.command_palette:ACTION``. The actions are those of
-`shortcuts.TABLE` and of `MORE`.
+`action_table` that have a title.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import napari
 from napari.utils.notifications import show_info
 
 from napari_medsam.ui.plugin.current_dock import current_dock, open_dock, show_hidden
-from napari_medsam.ui.state.shortcuts import KEYS, TABLE, Key
-
-# napari's palette finds a title by any of its words and puts the last choice first, so a verb that
-# is an action's own name must not be in another title (`tests/ui/plugin/test_palette.py`).
-MORE: dict[str, str] = {
-    "open_labels": "Open a label file on this image",
-    "save_each_label": "Write one file per label",
-    "earlier_work": "Resume earlier work on this image",
-    "measure": "Measure volumes and diameters",
-    "prepare_all": "Prepare all slices of this view",
-    "import_table": "Import a label table",
-    "export_table": "Export the label table",
-    "preferences": "Preferences of the box segmentation",
-    "tour": "Take the one-minute tour on a sample case",
-}
-"""Action to title, of the actions that have no key."""
+from napari_medsam.ui.state.action_table import ACTIONS
 
 OPENED = "Dock opened. Choose the command again."
 
 
-def title_of(shortcut: Key) -> str:
-    """The palette's title of an action that has a key; it begins with its task, for the search."""
-    if shortcut.task == "At any time":
-        return shortcut.does
-    return f"{shortcut.task}: {shortcut.does[0].lower()}{shortcut.does[1:]}"
-
-
 def titles() -> dict[str, str]:
-    """Action to title, of all actions."""
-    return {shortcut.action: title_of(shortcut) for shortcut in TABLE} | MORE
+    """Name to title, of all actions in the palette."""
+    return {action.name: action.title for action in ACTIONS.values() if action.title}
 
 
 def act(action: str) -> None:
@@ -63,10 +42,6 @@ def act(action: str) -> None:
 
 
 def __getattr__(name: str) -> Callable[[], None]:
-    if name not in KEYS and name not in MORE:
+    if name not in titles():
         raise AttributeError(f"There is no action {name!r}.")
-
-    def command() -> None:
-        act(name)
-
-    return command
+    return partial(act, name)

@@ -328,7 +328,7 @@ class Case:
             self.labels.show_table(self.annotation.table)
         # napari 0.9 emits the event of a fill, or of a stroke made in code, before it writes it.
         self.annotation.labels[indices] = new
-        held = self.annotation.is_held(old, new)
+        held = self.annotation.label_volume.holds(old, new)
         self.annotation.record_painted(indices, old, new)
         if held.any():
             numbers = {*old[held].tolist(), *new[held].tolist()}

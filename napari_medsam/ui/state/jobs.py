@@ -86,11 +86,7 @@ class Jobs:
 
     def __init__(self) -> None:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="napari-medsam")
-        self._relay = _Relay()
-        # Queued even from this thread: if a job finishes before its end has a callback, the end is
-        # emitted from here, and must not overtake its items.
-        self._relay.yielded.connect(self._on_yielded, Qt.ConnectionType.QueuedConnection)
-        self._relay.ended.connect(self._on_ended, Qt.ConnectionType.QueuedConnection)
+        self._gui_thread = GuiThread()
         self._generation = 0
         self._job: Job[Any] | None = None
         self._stop = threading.Event()
@@ -140,7 +136,7 @@ class Jobs:
         def hand_over(item: object) -> None:
             if stop.is_set():
                 raise Cancelled("Cancelled.")
-            self._relay.yielded.emit(generation, item)
+            self._gui_thread.call(self._on_yielded, generation, item)
 
         if not stop.is_set():
             job.work(hand_over)
@@ -148,7 +144,8 @@ class Jobs:
     def _on_finished(self, future: Future[None], generation: int, stop: threading.Event) -> None:
         """Runs on the worker, or on the GUI thread for a job that never began."""
         if not stop.is_set():
-            self._relay.ended.emit(generation, outcome_of(future.exception()))
+            outcome = outcome_of(future.exception())
+            self._gui_thread.call(self._on_ended, generation, outcome)
 
     def _on_yielded(self, generation: int, item: object) -> None:
         if self._job is not None and generation == self._generation:
@@ -220,8 +217,19 @@ def outcome_of(error: BaseException | None) -> JobOutcome:
     return JobOutcome("failed", f"This failed ({type(error).__name__}: {error}).")
 
 
-class _Relay(QObject):
-    """Forwards results to the thread that created it. The first argument is the generation."""
+class GuiThread(QObject):
+    """Calls functions on the thread that created it, in the order in which they were given."""
 
-    yielded = Signal(int, object)
-    ended = Signal(int, object)
+    _called = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Queued even from this thread: a call must not overtake those given on other threads.
+        self._called.connect(self._run, Qt.ConnectionType.QueuedConnection)
+
+    def call(self, function: Callable[..., None], *arguments: object) -> None:
+        """Call a function later; this returns at once. From any thread."""
+        self._called.emit(lambda: function(*arguments))
+
+    def _run(self, function: Callable[[], None]) -> None:
+        function()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QCheckBox,
@@ -15,8 +18,19 @@ from qtpy.QtWidgets import (
 )
 from superqt.utils import signals_blocked
 
-from napari_medsam.ui.state.dock_state import Progress, Range, time_left
-from napari_medsam.ui.state.shortcuts import with_key
+from napari_medsam.ui.state.dock_state import DockState, time_left
+
+
+def show_changes(
+    old: DockState | None,
+    new: DockState,
+    *shown: tuple[Callable[[DockState], Any], Callable[[Any], object]],
+) -> None:
+    """Call each setter with its part of the state if that differs from `old`; all if it is None."""
+    for part_of, set_it in shown:
+        part = part_of(new)
+        if old is None or part_of(old) != part:
+            set_it(part)
 
 
 def button(text: str, tooltip: str = "") -> QPushButton:
@@ -81,9 +95,17 @@ class RangeRow(QWidget):
         layout.setStretch(3, 1)
         self.setLayout(layout)
 
-    def show_range(self, shown: Range | None) -> None:
-        self.setEnabled(shown is not None)
-        if shown is None:
+    def show_state(self, old: DockState | None, new: DockState) -> None:
+        show_changes(old, new, (lambda state: state.range is not None, self.setEnabled))
+        # Compared with the widgets: the user has changed them, and the answer may be the old state.
+        if self.extent.isChecked() != new.is_extent:
+            self.extent.setChecked(new.is_extent)
+        shown = new.range
+        if shown is None or (
+            old is not None
+            and old.range == shown
+            and (self.first.value(), self.last.value()) == (shown.first, shown.last)
+        ):
             return
         with signals_blocked(self.first), signals_blocked(self.last):
             self.first.setRange(0, shown.start)
@@ -98,22 +120,22 @@ class RangeRow(QWidget):
 class ProgressRow(QWidget):
     """A bar with the time left, and Cancel. It stays visible when idle, so the layout is stable."""
 
-    def __init__(self) -> None:
+    def __init__(self, cancel: QPushButton) -> None:
         super().__init__()
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(12)
         self.text = QLabel()
-        self.cancel = button(with_key("Cancel", "cancel"), "Stop; painted masks stay")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
         layout.addWidget(self.text)
-        layout.addLayout(side_by_side(self.bar, self.cancel))
-        self.show_progress(None)
+        layout.addLayout(side_by_side(self.bar, cancel))
 
-    def show_progress(self, progress: Progress | None) -> None:
-        self.cancel.setEnabled(progress is not None)
+    def show_state(self, old: DockState | None, new: DockState) -> None:
+        progress = new.progress
+        if old is not None and old.progress == progress:
+            return
         if progress is None:
             self.bar.setRange(0, 1)
             self.bar.setValue(0)

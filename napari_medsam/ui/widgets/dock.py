@@ -29,6 +29,7 @@ from napari_medsam.ui.napari_support.mesh_redraw import keep_shaders
 from napari_medsam.ui.napari_support.mouse_position import keep_mouse_in_place
 from napari_medsam.ui.napari_support.release_memory import give_back_large_arrays
 from napari_medsam.ui.state import preferred_reader, shortcuts
+from napari_medsam.ui.state.action_table import ACTIONS
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.dock_state import DockState, StripState
 from napari_medsam.ui.state.file_watch import FileWatch
@@ -85,8 +86,10 @@ class MedSamWidget(QWidget):
         keep_mouse_in_place()
         self._viewer = napari_viewer
         self._later = Later(self)
+        self._state: DockState | None = None  # what is shown; None if all must be shown again
+        self._guidance: tuple[str, str, bool] | None = None
         shelf = shelf or CatalogueModelSource()
-        self.parts = DockLayout(self._images)
+        self.parts = DockLayout(self._images, self.act)
         self._tour = Tour()
         self._completion_sound = CompletionSound(QApplication.beep, lambda: settings().sound)
         # A typed number changes with each digit, and each change of threads recompiles the model.
@@ -148,139 +151,65 @@ class MedSamWidget(QWidget):
             lambda index: controller.desk.choose_precision(parts.precision.itemData(index))
         )
         parts.preset.textActivated.connect(controller.sessions.choose_window)
-        edit = parts.own_window
-        edit.returnPressed.connect(lambda: controller.sessions.choose_window(edit.text().strip()))
-        edit.returnPressed.connect(edit.clearFocus)
+        parts.own_window.returnPressed.connect(self._on_window_typed)
         parts.seen.fold.toggled.connect(lambda: self._show_seen())
         parts.model_row.install.clicked.connect(lambda: controller.desk.install())
         for wanted in (parts.model_row.import_file.clicked, parts.model.file_wanted):
             wanted.connect(lambda: self.ask_weights())
         for wanted in (parts.model_row.import_folder.clicked, parts.model.folder_wanted):
             wanted.connect(lambda: self.ask_weights(folder=True))
-        parts.points.inside.clicked.connect(lambda: controller.pointer.toggle(True))
-        parts.points.outside.clicked.connect(lambda: controller.pointer.toggle(False))
-        parts.points.next_object.clicked.connect(lambda: controller.pointer.next_object())
-        for axis, view in parts.view_buttons.items():
-            view.clicked.connect(lambda _=False, axis=axis: controller.view.choose_axis(axis))
         on_case = controller.on_case
         parts.table.picked.connect(lambda n: on_case(Case.pick_label, n))
         parts.table.renamed.connect(lambda n, name: on_case(Case.rename_label, n, name))
         parts.table.recolored.connect(lambda n, color: on_case(Case.recolor_label, n, color))
         parts.table.locked.connect(lambda n, on: on_case(Case.lock_label, n, on))
         parts.table.stated.connect(lambda n, state: on_case(Case.set_state, n, state))
-        parts.add_label.clicked.connect(lambda: on_case(Case.add_label))
-        parts.remove_label.clicked.connect(lambda: on_case(Case.remove_label))
         parts.replace.toggled.connect(controller.workspace.choose_replace)
         parts.range.chosen.connect(controller.propagation.choose_range)
         parts.range.extent.clicked.connect(controller.propagation.choose_extent)
-        parts.files.embed_all.triggered.connect(lambda: controller.sessions.embed_all())
         parts.strip.jumped.connect(controller.view.choose_slice)
         parts.strip.end_moved.connect(controller.review.move_end)
-        parts.files.clear_cache.triggered.connect(lambda: controller.sessions.clear_cache())
-        files = parts.files
-        files.open.clicked.connect(lambda: self.ask_labels())
-        files.one_a_label.triggered.connect(lambda: self.ask_where_to_save(one_a_label=True))
-        files.preferences.triggered.connect(lambda: self.ask_preferences())
-        files.keys.triggered.connect(lambda: self.show_keys())
-        files.tour.triggered.connect(lambda: self.start_tour())
-        parts.end_tour.clicked.connect(lambda: self.end_tour())
+        parts.end_tour.clicked.connect(self.end_tour)
         parts.offer.answered.connect(self._on_offer_answered)
-        files.import_table.triggered.connect(lambda: self.ask_table())
-        files.earlier.triggered.connect(lambda: self.ask_earlier())
-        files.measure.triggered.connect(lambda: self.open_measures())
-        files.templates.aboutToShow.connect(
-            lambda: fill_menu(files.templates, controller.templates, self)
-        )
-        files.export_table.triggered.connect(lambda: self.ask_where_to_export())
-        self._connect_keys()
+        templates = parts.files.templates
+        templates.aboutToShow.connect(lambda: fill_menu(templates, controller.templates, self))
+        self._bound = dict(shortcuts.bound())
+        shortcuts.bind(self._viewer, self.act)
+        self._repeats = KeyRepeats(self, shortcuts.action_of, lambda name: ACTIONS[name].repeats)
+        viewer = self._viewer
+        self.destroyed.connect(lambda: shortcuts.unbind(viewer))
         # The dock gets no close event with the window, only `destroyed`.
         self.destroyed.connect(controller.close)
         self.destroyed.connect(self._napari_preferences.close)
         watched = (settings_file(), cache_preferences_file(), self._napari_preferences.file)
         self._watch = FileWatch(self, [file for file in watched if file], self._on_settings_written)
 
-    def _connect_keys(self) -> None:
-        parts, controller = self.parts, self.controller
-        actions: dict[str, Callable[[], object]] = {
-            "toggle_box_tool": controller.boxes.toggle_draw,
-            "propagate": controller.propagation.propagate,
-            "cancel": controller.cancel,
-            "undo": controller.history.undo,
-            "redo": controller.history.redo,
-            "next_label": lambda: controller.on_case(Case.pick_next_label),
-            "save": self.ask_where_to_save,
-            "next_doubtful": controller.review.show_next,
-            "accept": controller.review.accept,
-            "fix": controller.review.fix,
-            "go_on": controller.review.continue_from_here,
-            "select_boxes": controller.boxes.toggle_select,
-            "copy_on": lambda: controller.boxes.copy_by(1),
-            "copy_back": lambda: controller.boxes.copy_by(-1),
-            "delete_box": controller.boxes.delete,
-            "point_inside": lambda: controller.pointer.toggle(True),
-            "point_outside": lambda: controller.pointer.toggle(False),
-            "add_label": lambda: controller.on_case(Case.add_label),
-            "axial": lambda: controller.view.choose_axis("z"),
-            "coronal": lambda: controller.view.choose_axis("y"),
-            "sagittal": lambda: controller.view.choose_axis("x"),
-            "sheet": self.show_keys,
-            "open_labels": self.ask_labels,
-            "save_each_label": lambda: self.ask_where_to_save(one_a_label=True),
-            "earlier_work": self.ask_earlier,
-            "measure": self.open_measures,
-            "prepare_all": controller.sessions.embed_all,
-            "import_table": self.ask_table,
-            "export_table": self.ask_where_to_export,
-            "preferences": self.ask_preferences,
-            "tour": self.start_tour,
-        }
-        buttons = {
-            "toggle_box_tool": parts.box_tool,
-            "propagate": parts.propagate,
-            "cancel": parts.progress.cancel,
-            "undo": parts.undo,
-            "redo": parts.redo,
-            "next_label": parts.next_label,
-            "save": parts.save,
-            "next_doubtful": parts.review.next,
-            "accept": parts.review.accept,
-            "fix": parts.review.fix,
-            "go_on": parts.review.continue_from_here,
-            "select_boxes": parts.boxes.select,
-            "copy_on": parts.boxes.copy_on,
-            "delete_box": parts.boxes.delete,
-        }
-        for name, pressed in buttons.items():
-            pressed.clicked.connect(lambda _=False, name=name: actions[name]())
-        viewer = self._viewer
-        self._actions, self._bound = actions, dict(shortcuts.bound())
-        shortcuts.bind(viewer, actions)
-        self._repeats = KeyRepeats(self, shortcuts.action_of, shortcuts.repeats)
-        self.destroyed.connect(lambda: shortcuts.unbind(viewer))
-
-    def act(self, action: str) -> None:
-        """Run an action as its key or menu entry does; `palette.titles` lists the actions."""
-        self._actions[action]()
+    def act(self, name: str) -> None:
+        """Run an action of `action_table`, as its button, key or menu entry does."""
+        ACTIONS[name].run(self)
 
     def show_panel(self, panel: DockState) -> None:
         if self._later.is_over:  # a throttled redraw can outlive the dock
             return
-        self.parts.show_panel(panel)
+        self.parts.show_state(self._state, panel)
+        self._state = panel
         self._completion_sound.on_progress(panel.progress)
-        self._show_guidance(panel)
+        self._show_guidance()
 
-    def _show_guidance(self, panel: DockState) -> None:
+    def _show_guidance(self) -> None:
         """Show one thing at a time: a question that is asked once, the tour, or the hint."""
-        is_time = panel.model is not None and panel.model.state == "ready" and not panel.has_case
-        question = self._question() if is_time and not self._tour.is_on else ""
-        self.parts.offer.offer(question)
-        self._show_tour()
-        self.parts.end_tour.setVisible(self._tour.is_on)
-        self.parts.hint.setVisible(not question)
-
-    def _show_tour(self) -> None:
-        if self._tour.is_on:
-            self.parts.hint.setText(self._tour.sentence(self.controller.case))
+        state, tour, parts = self._state, self._tour, self.parts
+        if state is None:
+            return
+        is_time = state.model is not None and state.model.state == "ready" and not state.has_case
+        question = self._question() if is_time and not tour.is_on else ""
+        hint = tour.sentence(self.controller.case) if tour.is_on else state.hint
+        if self._guidance != (question, hint, tour.is_on):
+            self._guidance = question, hint, tour.is_on
+            parts.offer.offer(question)
+            parts.hint.setText(hint)
+            parts.hint.setVisible(not question)
+            parts.end_tour.setVisible(tour.is_on)
 
     def _question(self) -> str:
         now = settings()
@@ -289,6 +218,7 @@ class MedSamWidget(QWidget):
         return "" if now.tour_seen else OFFER
 
     def _on_offer_answered(self, yes: bool) -> None:
+        self._guidance = None  # the row has hidden itself
         if settings().opens_files == "":
             preferred_reader.answer_preferred_reader(yes)
         elif yes:
@@ -296,6 +226,11 @@ class MedSamWidget(QWidget):
         else:
             set_settings(tour_seen=True)
         self.controller.refresh()
+
+    def _on_window_typed(self) -> None:
+        """Use the window that was typed; without the focus its field shows the one in use again."""
+        self.parts.own_window.clearFocus()
+        self.controller.sessions.choose_window(self.parts.own_window.text().strip())
 
     def start_tour(self) -> None:
         """Begin the tour, on the sample case."""
@@ -317,7 +252,7 @@ class MedSamWidget(QWidget):
             return
         self.parts.strip.show_strip(strip)
         self._show_seen()
-        self._show_tour()
+        self._show_guidance()
 
     def _show_seen(self) -> None:
         self.parts.seen.show_seen(self.controller.case)
@@ -341,8 +276,8 @@ class MedSamWidget(QWidget):
         bound = dict(shortcuts.bound())
         if bound != self._bound:
             shortcuts.unbind(self._viewer, self._bound)
-            shortcuts.bind(self._viewer, self._actions)
-            self._bound = bound
+            shortcuts.bind(self._viewer, self.act)
+            self._bound, self._state = bound, None  # buttons and tooltips have keys
         self.controller.workspace.apply_settings(settings())
 
     def show_keys(self) -> None:

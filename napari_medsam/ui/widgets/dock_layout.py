@@ -19,20 +19,19 @@ from qtpy.QtWidgets import (
     QLabel,
     QLayout,
     QLineEdit,
-    QPushButton,
     QVBoxLayout,
     QWidget,
 )
 from superqt.utils import signals_blocked
 
-from napari_medsam.engine.data.volume import Axis
 from napari_medsam.ui.state.dock_state import PRECISIONS, VIEW_NAMES, DockState
-from napari_medsam.ui.state.shortcuts import with_key
+from napari_medsam.ui.widgets.action_buttons import ActionButtons
 from napari_medsam.ui.widgets.common_widgets import (
     ProgressRow,
     RangeRow,
     button,
     sentence,
+    show_changes,
     side_by_side,
     small_print,
 )
@@ -40,12 +39,10 @@ from napari_medsam.ui.widgets.file_row import FileRow
 from napari_medsam.ui.widgets.label_table import LabelTable
 from napari_medsam.ui.widgets.model_rows import ModelChoice, ModelRow
 from napari_medsam.ui.widgets.model_view_row import ModelViewRow
+from napari_medsam.ui.widgets.offer_row import OfferRow
 from napari_medsam.ui.widgets.slice_strip import SliceStrip
-from napari_medsam.ui.widgets.tool_rows import BoxRow, OfferRow, PointRow, ReviewRow
 
 DISCLAIMER = "For research use only. Not a medical device."
-PROPAGATE = "Segment the boxed object on these slices, both ways"
-DRAW_FIRST = "Draw a box in this view first"
 
 
 class DockLayout(QWidget):
@@ -55,12 +52,17 @@ class DockLayout(QWidget):
     ----------
     images
         Returns the image layers.
+    act
+        Runs an action by its name.
 
     `end`, with progress and saving, is a separate widget, so that the rest can scroll above it.
     """
 
-    def __init__(self, images: Callable[[Any], Sequence[Any]]) -> None:
+    def __init__(
+        self, images: Callable[[Any], Sequence[Any]], act: Callable[[str], object]
+    ) -> None:
         super().__init__()
+        self.buttons = ActionButtons(act)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 4, 8, 4)
         layout.setSpacing(6)
@@ -74,6 +76,7 @@ class DockLayout(QWidget):
         layout.setStretch(2, 1)
         self.end = QWidget()
         self.end.setLayout(self._build_end())
+        self.show_state(None, DockState(""))
 
     def _build_messages(self) -> QLayout:
         self.hint, self.message = sentence(bold=True), sentence()
@@ -122,127 +125,97 @@ class DockLayout(QWidget):
         form.addRow("Window", both)
         self.model_row = ModelRow()
         self.views = QButtonGroup(self)
-        self.view_buttons: dict[Axis, QPushButton] = {}
-        for axis, name in VIEW_NAMES.items():
-            self.view_buttons[axis] = button(name.capitalize(), f"Show {name} slices")
-            self.view_buttons[axis].setCheckable(True)
-            self.views.addButton(self.view_buttons[axis])
+        views = [self.buttons.button(name) for name in VIEW_NAMES.values()]
+        for view in views:
+            self.views.addButton(view)
         column = QVBoxLayout()
         column.setSpacing(4)
         column.addLayout(form)
         column.addWidget(self.model_row)
-        column.addLayout(side_by_side(*self.view_buttons.values()))
+        column.addLayout(side_by_side(*views))
         self.seen = ModelViewRow()
         column.addWidget(self.seen)
         return column
 
     def _build_labels(self) -> QLayout:
         self.table = LabelTable()
-        self.add_label = button("Add label", "Add a label; its masks get its number")
-        self.remove_label = button("Delete label", "Delete the label, its voxels and its boxes")
-        self.next_label = button(with_key("Next", "next_label"), "Choose the next label")
         self.replace = QCheckBox("Replace")
         self.replace.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.replace.setToolTip("New masks overwrite other labels and painted voxels")
         column = _column(self.table)
-        buttons = (self.add_label, self.remove_label, self.next_label, self.replace)
-        column.addLayout(side_by_side(*buttons))
+        row = self.buttons.row("add_label", "remove_label", "next_label")
+        row.addWidget(self.replace)
+        column.addLayout(row)
         return column
 
     def _build_tools(self) -> QLayout:
-        self.box_tool = button(with_key("Draw boxes", "toggle_box_tool"), "Draw boxes, or stop")
-        self.box_tool.setCheckable(True)
-        self.undo = button(with_key("Undo", "undo"), "Undo the last step (Ctrl+Z)")
-        self.redo = button(with_key("Redo", "redo"), "Redo the last undone step (Ctrl+Shift+Z)")
-        self.range = RangeRow()
-        self.propagate = button(
-            with_key("Propagate", "propagate"),
-            PROPAGATE,
-        )
+        self.range, self.strip = RangeRow(), SliceStrip()
+        row = self.buttons.row
         column = QVBoxLayout()
         column.setSpacing(4)
-        column.addLayout(side_by_side(self.box_tool, self.undo, self.redo))
-        self.boxes = BoxRow()
-        column.addWidget(self.boxes)
-        self.points = PointRow()
-        column.addWidget(self.points)
-        self.strip = SliceStrip()
-        self.review = ReviewRow()
+        column.addLayout(row("toggle_box_tool", "undo", "redo"))
+        column.addLayout(row("select_boxes", "copy_on", "delete_box"))
+        column.addLayout(row("point_inside", "point_outside", "next_object"))
         column.addWidget(self.range)
-        column.addWidget(self.propagate)
+        column.addLayout(row("propagate"))
         column.addWidget(self.strip)
-        column.addWidget(self.review)
+        column.addLayout(row("next_doubtful", "accept"))
+        column.addLayout(row("fix", "go_on"))
         return column
 
     def _build_end(self) -> QLayout:
-        self.progress = ProgressRow()
-        self.files = FileRow()
-        self.save = self.files.save
+        self.progress = ProgressRow(self.buttons.button("cancel"))
+        self.files = FileRow(self.buttons)
         column = _column(self.progress, self.files, small_print(DISCLAIMER))
         column.setContentsMargins(8, 0, 8, 4)
         return column
 
-    def show_panel(self, panel: DockState) -> None:
-        """Draw a `DockState` without disturbing what the user is typing."""
-        self.hint.setText(panel.hint)
-        self.message.setText(("\u26a0 " if panel.is_problem else "") + panel.message)
-        self.message.setToolTip(panel.detail)
-        self.message.setVisible(bool(panel.message))
-        self.model_row.show_state(panel.model)
-        self._show_choices(panel)
-        self.table.show_rows(panel.labels, panel.label)
-        self.range.show_range(panel.range)
-        self.range.extent.setChecked(panel.is_extent)
-        self.progress.show_progress(panel.progress)
-        self.box_tool.setChecked(panel.is_drawing)
-        self.boxes.show_panel(panel)
-        self.points.show_tool(panel.points)
-        self.undo.setEnabled(panel.can_undo)
-        self.redo.setEnabled(panel.can_redo)
-        over = (
-            f"Propagate over {VIEW_NAMES[panel.range.axis]} slices" if panel.range else "Propagate"
+    def show_state(self, old: DockState | None, new: DockState) -> None:
+        """Show what differs from `old`, or all if it is None; what the user is typing stays."""
+        show_changes(
+            old,
+            new,
+            (lambda state: (state.message, state.is_problem, state.detail), self._show_message),
+            (lambda state: not state.is_flat, self.range.setVisible),
+            (lambda state: not state.is_flat, self.strip.setVisible),
+            (lambda state: state.has_case, self.replace.setEnabled),
         )
-        self.propagate.setText(with_key(over, "propagate"))
-        self.propagate.setToolTip(_propagate_tooltip(panel))
-        self.propagate.setEnabled(panel.range is not None and panel.progress is None)
-        self.files.show_panel(panel)
-        for part in (self.table, self.add_label, self.next_label, self.box_tool, self.replace):
-            part.setEnabled(panel.has_case)
-        self.remove_label.setEnabled(panel.has_case and bool(panel.labels))
-        self.review.show_review(panel)
-        for only_3d in (
+        if old is None:
+            self.strip.show_keys()
+        for part in (
+            self.buttons,
+            self.model,
+            self.model_row,
+            self.table,
             self.range,
-            self.propagate,
-            self.strip,
-            self.review,
-            *self.view_buttons.values(),
+            self.progress,
+            self.files,
         ):
-            only_3d.setVisible(not panel.is_flat)
+            part.show_state(old, new)
+        index = self.precision.findData(new.precision)
+        if self.precision.currentIndex() != index:
+            self.precision.setCurrentIndex(index)
+        self._show_window(old, new)
 
-    def _show_choices(self, panel: DockState) -> None:
-        windows = tuple(self.preset.itemText(n) for n in range(self.preset.count()))
-        self.model.show_models(panel.models, panel.model.name if panel.model else "")
-        self.precision.setCurrentIndex(self.precision.findData(panel.precision))
+    def _show_message(self, message: tuple[str, bool, str]) -> None:
+        text, is_problem, detail = message
+        self.message.setText(("\u26a0 " if is_problem else "") + text)
+        self.message.setToolTip(detail)
+        self.message.setVisible(bool(text))
+
+    def _show_window(self, old: DockState | None, new: DockState) -> None:
+        """Show the intensity windows; one that was typed and refused is replaced."""
+        is_typing = self.own_window.hasFocus()
         with signals_blocked(self.preset):
-            if windows != panel.windows:
+            if old is None or old.windows != new.windows:
                 self.preset.clear()
-                self.preset.addItems(panel.windows)
-            self.preset.setCurrentText(panel.window)
-            if not self.own_window.hasFocus():
+                self.preset.addItems(new.windows)
+                self.preset.setEnabled(len(new.windows) > 1)
+            elif old.window == new.window and (is_typing or self.own_window.text() == new.window):
+                return
+            self.preset.setCurrentText(new.window)
+            if not is_typing:
                 self.own_window.setCursorPosition(0)  # shows the start of a long name
-        self.preset.setEnabled(len(panel.windows) > 1)
-        for axis, view in self.view_buttons.items():
-            view.setEnabled(panel.has_case)
-            view.setChecked(axis == panel.view)
-
-
-def _propagate_tooltip(panel: DockState) -> str:
-    """What Propagate does, or why it is greyed out."""
-    if panel.range is None:
-        return panel.why_no_range or DRAW_FIRST
-    if panel.progress is not None:
-        return with_key("Wait for the running work, or stop it", "cancel")
-    return PROPAGATE
 
 
 def _column(*widgets: QWidget) -> QVBoxLayout:

@@ -19,8 +19,9 @@ from qtpy.QtWidgets import (
 from superqt.utils import signals_blocked
 
 from napari_medsam.engine.data.labels import LabelState
-from napari_medsam.ui.state.dock_state import LabelRow
-from napari_medsam.ui.state.shortcuts import with_key
+from napari_medsam.ui.state.action_table import with_key
+from napari_medsam.ui.state.dock_state import DockState, LabelRow
+from napari_medsam.ui.widgets.common_widgets import show_changes
 
 COLUMNS = ("", "No.", "Name", "Lock", "State", "ml", "mm", "Uncertain")
 _COLOR, _NUMBER, _NAME, _LOCK, _STATE, _SIZE, _LENGTH, _UNCERTAIN = range(8)
@@ -102,19 +103,25 @@ class LabelTable(QTableWidget):
         super().closeEditor(editor, hint)
         self.clearFocus()
 
-    def show_rows(self, rows: Sequence[LabelRow], current: int) -> None:
-        """Show the rows; cells are changed in place, so a name being typed is not disturbed."""
+    def show_state(self, old: DockState | None, new: DockState) -> None:
+        """Show the labels; cells are changed in place, so a name being typed is not disturbed."""
+        show_changes(old, new, (lambda state: state.has_case, self.setEnabled))
+        before = old.labels if old is not None else ()
         with signals_blocked(self):
-            if len(rows) != self.rowCount():
-                self.setRowCount(len(rows))
-            for n, row in enumerate(rows):
-                if n >= len(self._rows) or self._rows[n] != row:
-                    self._fill(n, row)
-            self._rows = tuple(rows)
-            self._show_columns()
-            numbers = [row.number for row in rows]
-            if current in numbers and self.currentRow() != numbers.index(current):
-                self.setCurrentCell(numbers.index(current), _NAME)
+            if old is None or new.labels != before:
+                self._show_rows(before, new.labels)
+            numbers = [row.number for row in new.labels]
+            if new.label in numbers and self.currentRow() != numbers.index(new.label):
+                self.setCurrentCell(numbers.index(new.label), _NAME)
+
+    def _show_rows(self, before: Sequence[LabelRow], rows: tuple[LabelRow, ...]) -> None:
+        if len(rows) != self.rowCount():
+            self.setRowCount(len(rows))
+        for n, row in enumerate(rows):
+            if n >= len(before) or before[n] != row:
+                self._fill(n, row)
+        self._rows = rows
+        self._show_columns()
 
     def _show_columns(self) -> None:
         """Set the units in the header, and hide empty columns."""
@@ -214,8 +221,11 @@ class LabelTable(QTableWidget):
         self.state_menu = menu
 
     def _on_edited(self, item: QTableWidgetItem) -> None:
-        if item.column() == _NAME and item.row() < len(self._rows):
-            self.renamed.emit(self._rows[item.row()].number, item.text())
+        n = item.row()
+        if item.column() == _NAME and n < len(self._rows):
+            self.renamed.emit(self._rows[n].number, item.text())
+            with signals_blocked(self):
+                item.setText(self._rows[n].name)  # an empty name changes nothing
 
 
 def _size(row: LabelRow) -> str:

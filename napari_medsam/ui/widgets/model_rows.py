@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from qtpy.QtCore import QUrl, Signal
@@ -10,8 +9,8 @@ from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QComboBox, QFileDialog, QVBoxLayout, QWidget
 from superqt.utils import signals_blocked
 
-from napari_medsam.ui.state.dock_state import ModelState
-from napari_medsam.ui.widgets.common_widgets import button, sentence, side_by_side
+from napari_medsam.ui.state.dock_state import DockState, ModelState
+from napari_medsam.ui.widgets.common_widgets import button, sentence, show_changes, side_by_side
 
 WEIGHTS_FILTER = "Models (*.whl *.pth *.pt *.ckpt *.safetensors *.xml *.onnx *.zip);;All files (*)"
 _FILE, _FOLDER = "import a file", "import a folder"
@@ -26,23 +25,28 @@ class ModelChoice(QComboBox):
 
     def __init__(self) -> None:
         super().__init__()
-        self._models: tuple[tuple[str, str], ...] = ()
         self._shown = ""
         self.activated.connect(self._on_activated)
 
-    def show_models(self, models: Sequence[tuple[str, str]], shown: str) -> None:
-        """(name, title) of each, and which is in use."""
-        self._shown = shown
+    def show_state(self, old: DockState | None, new: DockState) -> None:
+        self._shown = new.model.name if new.model else ""
         with signals_blocked(self):
-            if tuple(models) != self._models:
-                self._models = tuple(models)
-                self.clear()
-                for name, title in models:
-                    self.addItem(title, name)
-                self.insertSeparator(self.count())
-                self.addItem("Import a file or zip ...", _FILE)
-                self.addItem("Import a folder ...", _FOLDER)
-            self.setCurrentIndex(self.findData(shown))
+            show_changes(old, new, (lambda state: state.models, self._fill))
+            self._select_shown()
+
+    def _fill(self, models: tuple[tuple[str, str], ...]) -> None:
+        """Show (name, title) of each model, and the entries to import one."""
+        self.clear()
+        for name, title in models:
+            self.addItem(title, name)
+        self.insertSeparator(self.count())
+        self.addItem("Import a file or zip ...", _FILE)
+        self.addItem("Import a folder ...", _FOLDER)
+
+    def _select_shown(self) -> None:
+        index = self.findData(self._shown)
+        if self.currentIndex() != index:
+            self.setCurrentIndex(index)
 
     def _on_activated(self, index: int) -> None:
         what = self.itemData(index)
@@ -50,7 +54,7 @@ class ModelChoice(QComboBox):
             self.chosen.emit(what)
             return
         with signals_blocked(self):
-            self.setCurrentIndex(self.findData(self._shown))
+            self._select_shown()
         (self.file_wanted if what == _FILE else self.folder_wanted).emit()
 
 
@@ -73,7 +77,10 @@ class ModelRow(QWidget):
         layout.addLayout(side_by_side(self.install, self.open_page))
         layout.addLayout(side_by_side(self.import_file, self.import_folder))
 
-    def show_state(self, model: ModelState | None) -> None:
+    def show_state(self, old: DockState | None, new: DockState) -> None:
+        show_changes(old, new, (lambda state: state.model, self._show_model))
+
+    def _show_model(self, model: ModelState | None) -> None:
         needs_weights = model is not None and model.state in ("missing", "failed")
         self._page = model.page if model else ""
         self.sentence.setText(model.sentence if model else "")

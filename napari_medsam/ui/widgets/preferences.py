@@ -26,6 +26,7 @@ from napari_medsam.headless import disk_cache_settings
 from napari_medsam.models.runtime.precision_choice import PrecisionPreference
 from napari_medsam.storage import settings
 from napari_medsam.ui.state import preferred_reader, shortcuts
+from napari_medsam.ui.state.action_table import ACTIONS, KEYS, key_of
 from napari_medsam.ui.state.dock_state import PRECISIONS
 from napari_medsam.ui.widgets.common_widgets import sentence, small_print
 
@@ -110,12 +111,11 @@ class PreferencesDialog(QDialog):
     def _build_keys(self) -> QWidget:
         self.keys: dict[str, QLineEdit] = {}
         rows: list[tuple[str, QWidget]] = []
-        for shortcut in shortcuts.TABLE:
-            field = self.keys[shortcut.action] = QLineEdit(shortcuts.key_of(shortcut.action))
-            field.setPlaceholderText(shortcut.key)
+        for name, key in KEYS.items():
+            field = self.keys[name] = QLineEdit(key_of(name))
+            field.setPlaceholderText(key)
             field.setMaximumWidth(120)
-            rows.append((shortcut.does, field))
-        rows.append(("", small_print("Reopen the dock to show new keys on its buttons.")))
+            rows.append((ACTIONS[name].does, field))
         scroll = QScrollArea()
         scroll.setWidget(_form(*rows))
         scroll.setWidgetResizable(True)
@@ -127,9 +127,7 @@ class PreferencesDialog(QDialog):
             action: field.text().strip().upper().replace("SHIFT-", "Shift-")
             for action, field in self.keys.items()
         }
-        return {
-            action: key for action, key in typed.items() if key and key != shortcuts.KEYS[action]
-        }
+        return {action: key for action, key in typed.items() if key and key != KEYS[action]}
 
     def _accept(self) -> None:
         why = shortcuts.why_not_these(self.chosen_keys())

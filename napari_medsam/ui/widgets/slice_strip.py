@@ -12,6 +12,7 @@ from qtpy.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygo
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from napari_medsam.engine.data.confidence import DOUBTFUL
+from napari_medsam.ui.state.action_table import with_key
 from napari_medsam.ui.state.dock_state import StripState
 
 TRACK = QColor(128, 128, 128, 70)
@@ -22,7 +23,7 @@ SETTLED = QColor("#0072b2")
 HEIGHT = 22
 READY_HEIGHT = 4
 TOOLTIP = (
-    "Light blue: ready. Green: propagated. Tall orange: uncertain (H).\n"
+    "Light blue: ready. Green: propagated. Tall orange: {uncertain}.\n"
     "Dark blue: accepted, boxed or painted. Triangles: keyframes.\n"
     "Dashed lines: ends of the object; drag to move. Click: go to a slice."
 )
@@ -44,11 +45,14 @@ class SliceStrip(QWidget):
         self._held_at = 0
         self.setFixedHeight(HEIGHT)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setToolTip(TOOLTIP)
         self.setAccessibleName("Slices that are ready, segmented or uncertain")
 
     def sizeHint(self) -> QSize:
         return QSize(200, HEIGHT)
+
+    def show_keys(self) -> None:
+        """Show the keys as the user has chosen them."""
+        self.setToolTip(TOOLTIP.format(uncertain=with_key("uncertain", "next_doubtful")))
 
     def show_strip(self, strip: StripState | None) -> None:
         if strip != self._strip:

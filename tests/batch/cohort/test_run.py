@@ -147,13 +147,15 @@ def test_doubtful_slices_and_empty_masks_are_flagged(table: Path, out: Path, mon
     """Case b is in doubt on slice 4, case d is dark."""
     dark = nib.Nifti1Image(np.zeros((32, 32, 8), np.uint8), np.eye(4))
     nib.save(dark, table.parent / "d.nii.gz")
-    real = records.track_confidences
+    real = records.trust_by_label
 
-    def doubting(request, found):
-        trust = real(request, found)
-        return trust | {(0, 4): 0.2} if request.image.name.startswith("b") else trust
+    def doubting(result):
+        trust = real(result)
+        if result.request.image.name.startswith("b"):
+            trust[result.boxes[0].label][4] = 0.2
+        return trust
 
-    monkeypatch.setattr(records, "track_confidences", doubting)
+    monkeypatch.setattr(records, "trust_by_label", doubting)
     monkeypatch.setattr("napari_medsam.batch.cohort.run.run_local", in_place)
     done = list(run_cohort(table, out, work=tiny_work.do))
     flags = {row["case"][0]: row for row in summary(out)}

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from napari_medsam.engine.annotation.annotation import Annotation
-from napari_medsam.engine.annotation.events import Event, PlacedBox
+from napari_medsam.engine.annotation.events import Event, PlacedBox, Step
 from napari_medsam.engine.annotation.label_patch import Patch
 from napari_medsam.engine.data.labels import Label
 from napari_medsam.engine.data.prompts import SliceRef
@@ -453,6 +453,64 @@ def test_stroke_without_memory_is_taken_back(annotation, monkeypatch):
         with pytest.raises(MemoryError):
             brush(annotation, 2, [5, 6, 5], [5, 9, 5], 2)
     assert state(annotation) == before
+
+
+def fail_on(annotation: Annotation, n: int, error: Exception) -> None:
+    """Connect a listener that raises at the nth step from now."""
+    left = n
+
+    def listen(step: Step) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            raise error
+
+    annotation.stepped.connect(listen)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), ValueError("no such window")])
+def test_a_listener_that_fails_leaves_no_step_half_done(annotation, error):
+    """Its exception arrives as it is, and the step counts."""
+    fail_on(annotation, 1, error)
+    with pytest.raises(type(error)) as raised:
+        brush(annotation, 2, [5, 6, 5], [5, 9, 5], 2)
+    assert raised.value is error
+    assert raised.value.__cause__ is None
+    assert [event.kind for event in annotation.log] == ["table", "table", "paint"]
+    assert annotation.labels[2, 5, 5] == 2, "the stroke is in the log, so it stays"
+    assert annotation.voxel_count(2) == 2
+    after = state(annotation)
+    annotation.undo()
+    assert not annotation.labels.any()
+    annotation.redo()
+    assert state(annotation) == after
+
+
+@pytest.mark.parametrize("error", [MemoryError(), ValueError("no such window")])
+def test_a_stroke_that_is_not_logged_because_a_listener_fails_is_taken_back(annotation, error):
+    """What the open edit has painted is logged before the stroke, and its step fails here."""
+    with annotation.edit("propagate") as edit:
+        edit.paint(mask_of(3, 4, 8, 9, 1), 1, key=1)
+        painted = annotation.labels.copy()
+        fail_on(annotation, 1, error)
+        with pytest.raises(type(error)):
+            brush(annotation, 2, [5, 6, 5], [5, 9, 5], 2)
+        np.testing.assert_array_equal(annotation.labels, painted)
+        assert [event.kind for event in annotation.log] == ["table", "table", "propagate"]
+    annotation.undo()
+    assert not annotation.labels.any()
+
+
+def test_each_listener_gets_every_step(annotation):
+    kinds, others = [], []
+    annotation.stepped.connect(lambda step: kinds.append(step.kind))
+    annotation.stepped.connect(lambda step: others.append(step.event))
+    brush(annotation, 2, [5], [5], 2)
+    annotation.undo()
+    annotation.redo()
+    annotation.mark_saved()
+    assert kinds == ["event", "undo", "redo", "saved"]
+    assert others == [annotation.log[-1], None, None, None]
 
 
 class Hour(RuleBasedStateMachine):

@@ -57,6 +57,6 @@ def test_merging_keeps_the_origin_of_each_voxel() -> None:
     annotation.record_painted((np.array([0]), np.array([0]), np.array([0])), np.array([0]), 1)
     labels, table = merge_labels(annotation.labels, annotation.table, row(0, 0, 5), [])
     annotation.load_labels(labels, table)
-    assert annotation._label_volume.origins.ravel().tolist() == [Origin.HAND, 0, Origin.FILE]
+    assert annotation.label_volume.origins.ravel().tolist() == [Origin.HAND, 0, Origin.FILE]
     annotation.undo()
     assert annotation.labels.ravel().tolist() == [1, 0, 0]

@@ -94,7 +94,7 @@ def test_mouse_moves_a_box_after_the_select_key_and_the_brush_is_undone_by_u(
     window.look_at("z", 10)
     window.draw((10, 12, 10), (10, 48, 38))
     window.hands.press("K", Qt.KeyboardModifier.ShiftModifier)
-    assert window.parts.boxes.select.isChecked()
+    assert window.parts.buttons["select_boxes"].isChecked()
     window.draw((10, 30, 24), (10, 22, 24))
     assert not window.labels[10, 42:].any()
     assert len(window.controller.case.annotation.boxes) == 1

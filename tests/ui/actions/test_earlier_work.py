@@ -20,6 +20,7 @@ from napari_medsam.journal.history import read_journal
 from napari_medsam.journal.journal_files import journals, put_aside_of
 from napari_medsam.journal.location import journal_path
 from napari_medsam.ui.actions.earlier_work import NO_OTHER, NONE, EarlierEntry
+from napari_medsam.ui.actions.journal import JournalState
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.resume_offers import ONLY_LOOK, RESUME, START_NEW, TAKE_OVER
 from napari_medsam.ui.widgets.journal_dialogs import EarlierDialog
@@ -154,7 +155,7 @@ def test_what_cannot_be_written_is_not_exchanged(
     new_desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (one,) = found_by(new_desk)
-    writer = new_desk.controller.journals.of(new_desk.controller.case).writer
+    writer = new_desk.controller.journals.of(new_desk.controller.case).link.writer
     with monkeypatch.context() as patched:
         patched.setattr(writer, "close_keeping_lock", lambda seconds: False)
         new_desk.controller.earlier.resume(one)
@@ -181,7 +182,7 @@ def test_a_window_that_was_taken_over_unknowingly_exchanges_nothing(new_desk: De
     second = reopened(TAKE_OVER)
     new_desk.controller.earlier.resume(one)
     first = new_desk.controller.journals.of(new_desk.controller.case)
-    wait_for(lambda: first.is_only_looking)
+    wait_for(lambda: first.state is JournalState.ONLY_LOOKING)
     assert labelled(new_desk) == labelled(second) == [14]
     second.draw_on(16)
     assert same(kept(second), second)
@@ -202,7 +203,9 @@ def test_where_the_other_work_cannot_be_shown_that_is_told_and_nothing_is_lost(
         with pytest.raises(MemoryError):
             new_desk.controller.earlier.resume(one)
     assert "not recorded" in new_desk.view.panel.message
-    assert new_desk.controller.journals.of(new_desk.controller.case).is_only_looking
+    assert (
+        new_desk.controller.journals.of(new_desk.controller.case).state is JournalState.ONLY_LOOKING
+    )
     new_desk.draw_on(6)
     again = reopened(RESUME)
     assert labelled(again) == [8, 9, 10, 11, 12]
@@ -329,7 +332,7 @@ class TestOnScreen:
         menu.popup(window.parts.files.more.mapToGlobal(window.parts.pos()))
         let_pass(100)
         window.shot(menu, "more_menu_earlier")
-        where = menu.actionGeometry(window.parts.files.earlier).center()
+        where = menu.actionGeometry(window.parts.buttons["earlier_work"]).center()
         QTest.mouseClick(menu, Qt.MouseButton.LeftButton, pos=where)
         wait_for(lambda: "Earlier work resumed" in window.controller.panel().message)
         slices = np.flatnonzero(window.labels.any(axis=(1, 2))).tolist()

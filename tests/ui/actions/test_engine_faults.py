@@ -24,8 +24,8 @@ def consistent(desk: Desk) -> bool:
     desk.controller.history.undo()
     desk.controller.history.redo()
     journal = desk.controller.journals.of(desk.controller.case)
-    journal.writer.wait()
-    with JournalDatabase(journal.writer.path) as book:
+    journal.link.writer.wait()
+    with JournalDatabase(journal.link.writer.path) as book:
         back = read_history(book).annotation.labels
     return np.array_equal(desk.labels, labels) and np.array_equal(back, labels)
 

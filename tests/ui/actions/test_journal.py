@@ -15,7 +15,8 @@ from napari_medsam.journal.history import read_history
 from napari_medsam.journal.journal_files import journals
 from napari_medsam.journal.location import journal_path
 from napari_medsam.ui.actions.interrupted_propagation import interrupted_in_words
-from napari_medsam.ui.actions.journal import EXCHANGED, IN_MENU
+from napari_medsam.ui.actions.journal import EXCHANGED, IN_MENU, JournalState
+from napari_medsam.ui.actions.journal_link import JournalLink
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.resume_offers import ONLY_LOOK, RESUME, START_NEW, TAKE_OVER
 from tests.ui.desk import Desk, HeldJobs, image_layer, make_desk
@@ -157,7 +158,7 @@ def test_a_second_window_takes_over_and_the_first_is_told(desk: Desk, qapp) -> N
     assert same(kept(second), second)
     desk.draw_on(14)
     first = desk.controller.journals.of(desk.controller.case)
-    wait_for(lambda: first.is_only_looking)
+    wait_for(lambda: first.state is JournalState.ONLY_LOOKING)
     assert "taken over" in desk.view.panel.message
     assert same(kept(second), second)
     second.controller.close()
@@ -169,7 +170,7 @@ def test_a_window_that_was_taken_over_before_its_first_step_is_told(desk: Desk, 
     assert same(kept(second), second)
     desk.draw_on(10)
     first = desk.controller.journals.of(desk.controller.case)
-    wait_for(lambda: first.is_only_looking)
+    wait_for(lambda: first.state is JournalState.ONLY_LOOKING)
     second.draw_on(14)
     assert same(kept(second), second)
     second.controller.close()
@@ -250,6 +251,34 @@ def test_a_full_disk_is_told_and_the_work_goes_on(desk: Desk, qapp, monkeypatch)
     assert any("written again" in panel.message for panel in desk.view.panels)
 
 
+def test_no_memory_to_record_a_mask_is_told_as_such(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The signal between annotation and journal does not hide which exception it was."""
+
+    def short(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(JournalLink, "_row", short)
+        desk.draw_on(10)
+    assert "not enough free memory" in desk.view.panel.message
+    assert [event.kind for event in desk.annotation.log] == ["table", "box"]
+    assert desk.annotation.voxel_count(1) == np.count_nonzero(desk.labels) > 0
+
+
+def test_a_report_that_arrives_after_the_end_is_not_shown(desk: Desk, qapp, monkeypatch) -> None:
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(JournalDatabase, "append", full)
+        desk.draw_on(10)
+        desk.controller.journals.close()
+    let_pass(50)
+    assert not any("disk is full" in panel.message for panel in desk.view.panels)
+
+
 def test_a_folder_of_journals_that_cannot_be_made_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -283,7 +312,7 @@ def test_undo_in_the_window_goes_as_far_as_the_journal(
 ) -> None:
     """Also once the journal was folded, and what is undone then is what comes back."""
     small = partial(JournalWriter, most_bytes=30_000)
-    monkeypatch.setattr("napari_medsam.ui.actions.journal.JournalWriter", small)
+    monkeypatch.setattr("napari_medsam.ui.actions.journal_link.JournalWriter", small)
     monkeypatch.setattr("napari_medsam.journal.background_writer.LOOK_AT_SIZE_EVERY", 4)
     desk = make_desk()
     desk.open(image_layer())

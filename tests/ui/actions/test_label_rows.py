@@ -15,7 +15,7 @@ from qtpy.QtTest import QTest
 from napari_medsam.measure.volumes import measure_labels
 from napari_medsam.ui.actions.label_rows import rows_of
 from napari_medsam.ui.state.case import Case
-from napari_medsam.ui.state.dock_state import LabelRow
+from napari_medsam.ui.state.dock_state import DockState, LabelRow
 from napari_medsam.ui.widgets.label_table import SIGNS
 from tests.ui.desk import SPACING_XYZ, Desk, TinyModelSource, image_layer, make_desk
 from tests.ui.hands import let_pass, wait_for
@@ -144,9 +144,10 @@ def test_large_figures_leave_room_for_the_name(window: Window) -> None:
     table = window.parts.table
     small = LabelRow(1, "left kidney", (1.0, 0.5, 0.0), 12, 4.2)
     large = replace(small, n_voxels=132_987, millilitres=1042.6, n_to_look_at=12)
-    table.show_rows([small], 1)
+    table.show_state(None, DockState("", labels=(small,), label=1))
     assert not table.isColumnHidden(1)
-    table.show_rows([replace(large, diameters=(177.0, 125.0), measured_on=25)], 1)
+    large = replace(large, diameters=(177.0, 125.0), measured_on=25)
+    table.show_state(None, DockState("", labels=(large,), label=1))
     let_pass(100)
     assert table.columnWidth(2) >= 72
     assert text_of(window, 0, "ml") == "1,043"

@@ -89,7 +89,7 @@ def test_mouse_measures_draws_copies_and_saves(
     window.viewer.window.resize(1280, 720)
     window.look_at("z", 10)
     window.draw((10, 12, 10), (10, 48, 38))
-    window.parts.files.measure.trigger()
+    window.parts.buttons["measure"].trigger()
     shown = window.dock.measure_window
     wait_for(lambda: shown.table.rowCount() == 1)
     click(shown.lines)

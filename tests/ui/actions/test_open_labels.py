@@ -334,7 +334,7 @@ class TestOnTheScreen:
             click(next(b for b in box.buttons() if b.text().replace("&", "") == RESAMPLE))
 
         answer(resample)
-        click(window.parts.files.open)
+        click(window.parts.buttons["open_labels"])
         wait_for(lambda: window.labels.any())
         assert "nearest neighbour" in window.parts.message.text()
         window.picture("resampled")
@@ -352,7 +352,7 @@ class TestOnTheScreen:
         monkeypatch.setattr(QFileDialog, "getSaveFileName", choose)
         window.look_at("z", 10)
         window.draw((10, 12, 10), (10, 48, 38))
-        click(window.parts.files.save)
+        click(window.parts.buttons["save"])
         wait_for(lambda: "Saved " in window.parts.message.text())
         assert [one.split(" (")[0] for one in offered] == [
             "NIfTI", "3D Slicer segmentation", "NRRD", "MetaImage", "DICOM SEG", "DICOM RTSTRUCT",
@@ -373,6 +373,6 @@ class TestOnTheScreen:
         let_pass(100)
         window.shot(window.parts.files.menu, "more_menu")
         window.parts.files.menu.hide()
-        window.parts.files.one_a_label.trigger()
+        window.parts.buttons["save_each_label"].trigger()
         wait_for(lambda: "Saved and checked: each_Label_1.nii.gz" in window.parts.message.text())
         assert (tmp_path / "each_Label_1.label.txt").is_file()

@@ -55,6 +55,6 @@ def test_the_window_asks_shows_and_goes_on(make_napari_viewer) -> None:
     assert second.controller.case.boxes.layer.nshapes == 1
     second.picture("went_on")
     n_before = len(second.controller.case.annotation.log)
-    QTest.mouseClick(second.parts.undo, Qt.MouseButton.LeftButton)
+    QTest.mouseClick(second.parts.buttons["undo"], Qt.MouseButton.LeftButton)
     wait_for(lambda: len(second.controller.case.annotation.log) < n_before)
     assert not second.labels[8].any()

@@ -57,7 +57,7 @@ def test_tour_is_offered_once_and_can_be_begun_again_from_the_menu(window: Windo
     assert settings().tour_seen
     assert not window.parts.offer.isVisible()
     assert window.parts.hint.text().startswith("Open an image")
-    window.parts.files.tour.trigger()
+    window.parts.buttons["tour"].trigger()
     assert window.parts.hint.text().startswith("1 of 4")
     click(window.parts.end_tour)
     assert window.parts.hint.text().startswith("Draw a box")

@@ -115,7 +115,7 @@ def test_box_drawn_with_the_mouse_is_saved_where_the_structure_lies(
     target = tmp_path / "out" / "labels.nii.gz"
     target.parent.mkdir()
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(target), ""))
-    click(window.parts.files.save)
+    click(window.parts.buttons["save"])
     wait_for(lambda: "Saved and checked: labels.nii.gz" in window.parts.message.text())
     let_pass(50)
     spacing = np.array(window.controller.case.image.volume.spacing_xyz)

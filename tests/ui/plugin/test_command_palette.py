@@ -119,11 +119,6 @@ def window(make_napari_viewer: Callable[..., Any]) -> Iterator[Window]:
 
 
 @pytest.mark.gui
-def test_dock_does_every_action_of_the_palette(window: Window) -> None:
-    assert set(command_palette.titles()) <= set(window.dock._actions)
-
-
-@pytest.mark.gui
 def test_napari_has_each_command_in_its_palette(window: Window) -> None:
     app = get_app_model()
     entries = app.menus.get_menu(app.menus.COMMAND_PALETTE_ID)

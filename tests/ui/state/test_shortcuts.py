@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QLabel
 
 from napari_medsam.storage.settings import set_settings
 from napari_medsam.ui.state import shortcuts
+from napari_medsam.ui.state.action_table import ACTIONS, KEYS, with_key
 from napari_medsam.ui.widgets.shortcut_sheet import ShortcutSheet
 from tests.ui.desk import TinyModelSource, image_layer
 from tests.ui.hands import wait_for
@@ -22,7 +23,7 @@ KEYS_PAGE = Path(__file__).parents[3] / "docs" / "keys.md"
 
 
 def test_no_key_is_given_twice_or_is_one_of_naparis() -> None:
-    keys = [one.key for one in shortcuts.TABLE]
+    keys = list(KEYS.values())
     assert len(set(keys)) == len(keys)
     taken = {str(key) for row in default_shortcuts.values() for key in row}
     assert not {key.replace("-", "+") for key in keys} & taken
@@ -36,7 +37,7 @@ def test_docs_have_the_sheet_of_the_program() -> None:
 
 def test_key_chosen_by_the_user_is_on_the_button() -> None:
     set_settings(keys={"propagate": "Shift-Y"})
-    assert shortcuts.with_key("Propagate", "propagate") == "Propagate (Shift-Y)"
+    assert with_key("Propagate", "propagate") == "Propagate (Shift-Y)"
 
 
 @pytest.mark.parametrize(
@@ -80,7 +81,7 @@ def test_every_key_reaches_its_action_while_boxes_are_drawn(
         wait_for(lambda: bool(window.dock.findChildren(ShortcutSheet)))
         [sheet] = window.dock.findChildren(ShortcutSheet)
         text = " ".join(label.text() for label in sheet.findChildren(QLabel))
-        assert all(one.does in text.replace("&#x27;", "'") for one in shortcuts.TABLE)
+        assert all(ACTIONS[name].does in text.replace("&#x27;", "'") for name in KEYS)
         window.shot(sheet, "keys")
         sheet.close()
         wait_for(lambda: not window.dock.findChildren(ShortcutSheet))

@@ -41,7 +41,7 @@ def test_window_stays_on_a_low_screen_and_save_is_scrolled_to(window: Window) ->
     put_under_the_layer_list(window)
     window.open(image_layer())
     let_pass(200)
-    qt_window, save = window.viewer.window._qt_window, window.parts.save
+    qt_window, save = window.viewer.window._qt_window, window.parts.buttons["save"]
     assert qt_window.height() <= 768 - TITLE_BAR - TASK_BAR
     window.picture("low-dock")
     [scroll] = [

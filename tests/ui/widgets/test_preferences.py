@@ -112,7 +112,7 @@ def test_page_keeps_what_was_chosen_and_the_window_obeys(window: Window) -> None
         click(page.buttons.button(QDialogButtonBox.StandardButton.Ok))
 
     answer(choose)
-    window.parts.files.preferences.trigger()
+    window.parts.buttons["preferences"].trigger()
     now = settings()
     assert (now.threads, now.memory_mb, now.sound, now.preview) == (1, 64, True, False)
     assert now.keys == {"propagate": "Shift-Y"}
