@@ -13,6 +13,7 @@ from weakref import WeakSet
 
 from napari.layers import Image
 
+from napari_medsam.engine.data.signals import emit
 from napari_medsam.formats.common.default_window import why_this_window
 from napari_medsam.headless.disk_cache_settings import cache_size
 from napari_medsam.ui.actions.boxes import BoxActions
@@ -39,7 +40,6 @@ from napari_medsam.ui.actions.slice_strip import SliceStrip
 from napari_medsam.ui.actions.undo import UndoActions
 from napari_medsam.ui.actions.view_events import ViewActions
 from napari_medsam.ui.layers.labels_layer import show_axis
-from napari_medsam.ui.napari_support.signals import emit
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.dock_state import DockState
 from napari_medsam.ui.state.workspace import Workspace
@@ -73,14 +73,7 @@ class Controller:
         self.label_files = LabelFiles(workspace)
         self.templates = Templates(workspace)
         self.measures = Measures(workspace)
-        self.journals = Journals(
-            workspace.make_jobs,
-            workspace.view.offer,
-            self.show_message,
-            self.refresh,
-            workspace.idle,
-        )
-        workspace.changed.connect(self._record)
+        self.journals = Journals(workspace)
         self.earlier = EarlierWork(workspace, self.journals, self.pointer.next_object)
         self._segmenter = segmenter
         self._cases = OpenCases(workspace, segmenter, self._make_case, self._on_case_opened)
@@ -94,9 +87,6 @@ class Controller:
 
     def _show_panel(self) -> None:
         self.workspace.view.show_panel(self.panel())
-
-    def _record(self) -> None:
-        self.journals.schedule()
 
     def panel(self) -> DockState:
         case, message = self.case, self.workspace.message

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import numpy as np
-from psygnal import EmitLoopError, Signal
+from psygnal import Signal
 
 from napari_medsam.engine.annotation.edit import Edit
 from napari_medsam.engine.annotation.events import Event, LabelSlice, PlacedBox, Step
@@ -29,6 +29,7 @@ from napari_medsam.engine.annotation.undo_log import UndoLog
 from napari_medsam.engine.data.labels import MOST_LABELS, Label, LabelState
 from napari_medsam.engine.data.masks import SliceMask
 from napari_medsam.engine.data.prompts import PointPrompt, SliceRef
+from napari_medsam.engine.data.signals import emit
 
 
 class Annotation:
@@ -115,7 +116,7 @@ class Annotation:
     def mark_saved(self) -> None:
         """Record that the current labels were saved to a file."""
         self._log.mark_saved()
-        self._emit(Step("saved"))
+        emit(self.stepped, Step("saved"))
 
     def new_box_id(self) -> int:
         """Return an unused box id."""
@@ -389,7 +390,7 @@ class Annotation:
             return None
         self._apply(event, forward=kind == "redo")
         self._log.move(forward=kind == "redo")
-        self._emit(Step(kind))
+        emit(self.stepped, Step(kind))
         return event
 
     # --- the journal -------------------------------------------------------------------
@@ -466,22 +467,8 @@ class Annotation:
     def _append(self, event: Event, *, write: bool = True) -> Event:
         self._apply(event, write=write)
         self._log.append(event)
-        self._emit(Step("event", event))
+        emit(self.stepped, Step("event", event))
         return event
-
-    def _emit(self, step: Step) -> None:
-        """Emit `stepped`; an exception of a listener is raised as it is.
-
-        Callers handle a `MemoryError` by its type. The message of psygnal's own exception would
-        also show local variables of the listener.
-        """
-        error: BaseException | None = None
-        try:
-            self.stepped.emit(step)
-        except EmitLoopError as wrapped:
-            error = wrapped.__cause__
-        if error is not None:
-            raise error
 
     def _apply(self, event: Event, *, forward: bool = True, write: bool = True) -> None:
         """Change the state to that after an event, or before it; `write` the voxels as well."""

@@ -13,8 +13,8 @@ from napari_medsam.journal.database import JournalRow
 from napari_medsam.journal.location import journal_path
 from napari_medsam.journal.lookup import JournalLookup
 from napari_medsam.ui.state.case import Case
-from napari_medsam.ui.state.dock_state import Notify
 from napari_medsam.ui.state.jobs import GuiThread
+from napari_medsam.ui.state.workspace import Workspace
 
 CLOSE_SECONDS = 5.0
 AGAIN = "The journal is written again; nothing was lost."
@@ -25,10 +25,8 @@ class JournalLink:
 
     Parameters
     ----------
-    case
-        The case whose steps are recorded.
-    show_message, on_change
-        Show a message to the user; called when the case changed.
+    case, workspace
+        The case whose steps are recorded, and its window.
     on_lost
         Called when another window has taken the journal over.
 
@@ -38,16 +36,9 @@ class JournalLink:
         None until `begin`.
     """
 
-    def __init__(
-        self,
-        case: Case,
-        show_message: Notify,
-        on_change: Callable[[], None],
-        on_lost: Callable[[], None],
-    ) -> None:
+    def __init__(self, case: Case, workspace: Workspace, on_lost: Callable[[], None]) -> None:
         self.writer: JournalWriter | None = None
-        self._case = case
-        self._show_message, self._on_change, self._on_lost = show_message, on_change, on_lost
+        self._case, self._workspace, self._on_lost = case, workspace, on_lost
         self._is_stopped = False
         self._waiting = [self._row(Step("event", event)) for event in case.annotation.log]
         self._n_initial = len(self._waiting)
@@ -119,7 +110,8 @@ class JournalLink:
 
     def _report_problem(self, sentence: str) -> None:
         if not self._is_stopped:
-            self._show_message(sentence or AGAIN, bool(sentence), lasts=bool(sentence))
+            self._case.not_recorded = sentence
+            self._workspace.show_message(sentence or AGAIN, bool(sentence))
 
     def _report_lost(self) -> None:
         if not self._is_stopped:
@@ -130,4 +122,4 @@ class JournalLink:
         # Of an earlier journal of this case, perhaps: then the present one may not be large.
         if not self._is_stopped and self.writer is not None and self.writer.is_large:
             self.writer.fold(self._case.annotation.fold())
-            self._on_change()
+            self._workspace.refresh()

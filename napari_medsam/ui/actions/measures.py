@@ -15,6 +15,7 @@ from napari.layers import Labels, Shapes
 from numpy.typing import NDArray
 from psygnal import Signal
 
+from napari_medsam.engine.data.signals import emit
 from napari_medsam.engine.data.volume import AXES, Axis
 from napari_medsam.measure.diameters import Diameters
 from napari_medsam.measure.from_files import units_of
@@ -23,7 +24,6 @@ from napari_medsam.measure.report_page import heading_of, save_page
 from napari_medsam.measure.table import Units, as_csv, write_csv
 from napari_medsam.measure.volumes import LabelMeasure, measure_labels
 from napari_medsam.ui.layers.labels_layer import add_beside, camera_of, placement, show_slice
-from napari_medsam.ui.napari_support.signals import emit
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.jobs import Job, JobOutcome
 from napari_medsam.ui.state.workspace import Workspace

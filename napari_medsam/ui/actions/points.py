@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from napari_medsam.engine.annotation.events import Event, PlacedBox
 from napari_medsam.engine.data.prompts import PointPrompt, SliceRef
+from napari_medsam.engine.data.signals import emit
 from napari_medsam.engine.inference.point_prompts import (
     PointAnswer,
     point_prompt,
@@ -20,7 +21,6 @@ from napari_medsam.engine.inference.point_prompts import (
 )
 from napari_medsam.ui.actions.segment import Segmenter
 from napari_medsam.ui.layers.points_layer import Click, PointsLayer
-from napari_medsam.ui.napari_support.signals import emit
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.dock_state import PointToolState, Progress
 from napari_medsam.ui.state.jobs import Job, JobOutcome

@@ -13,11 +13,11 @@ from collections.abc import Callable
 import psutil
 
 from napari_medsam.engine.data.prompts import SliceRef
+from napari_medsam.engine.data.signals import emit
 from napari_medsam.engine.inference.embedding_cache import free_memory
 from napari_medsam.engine.inference.prefetch_order import Pace, nearest_first
 from napari_medsam.engine.session import Session
 from napari_medsam.storage.settings import settings
-from napari_medsam.ui.napari_support.signals import emit
 from napari_medsam.ui.state.jobs import Job, JobOutcome
 from napari_medsam.ui.state.workspace import Workspace
 

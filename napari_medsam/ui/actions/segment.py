@@ -10,9 +10,9 @@ from collections.abc import Callable
 from napari_medsam.engine.annotation.events import Event, PlacedBox
 from napari_medsam.engine.data.masks import SliceMask
 from napari_medsam.engine.data.prompts import SliceRef
+from napari_medsam.engine.data.signals import emit
 from napari_medsam.ui.actions.propagate import Propagator
 from napari_medsam.ui.actions.propagation_targets import slices_of
-from napari_medsam.ui.napari_support.signals import emit
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.dock_state import Progress
 from napari_medsam.ui.state.jobs import Job, JobOutcome

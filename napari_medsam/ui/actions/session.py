@@ -6,12 +6,12 @@ import contextlib
 from collections.abc import Callable
 
 from napari_medsam.engine.data.prompts import SliceRef
+from napari_medsam.engine.data.signals import emit
 from napari_medsam.engine.inference.prefetch_order import nearest_first
 from napari_medsam.engine.session import Session
 from napari_medsam.ui.actions.prefetch import Prefetcher
 from napari_medsam.ui.actions.segment import Segmenter
 from napari_medsam.ui.actions.slice_strip import SliceStrip
-from napari_medsam.ui.napari_support.signals import emit
 from napari_medsam.ui.state.dock_state import Progress
 from napari_medsam.ui.state.eta import Eta
 from napari_medsam.ui.state.jobs import Job, JobOutcome

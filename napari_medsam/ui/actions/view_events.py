@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from napari_medsam.engine.data.prompts import SliceRef
+from napari_medsam.engine.data.signals import emit
 from napari_medsam.engine.data.volume import Axis
 from napari_medsam.ui.layers.image_layer import AS_SHOWN
 from napari_medsam.ui.layers.labels_layer import camera_of, show_axis, show_slice, turn_head_up
-from napari_medsam.ui.napari_support.signals import emit
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.workspace import Workspace
 

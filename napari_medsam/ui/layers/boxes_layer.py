@@ -20,9 +20,9 @@ from psygnal import Signal
 
 from napari_medsam.engine.annotation.events import PlacedBox
 from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef, box_prompt
+from napari_medsam.engine.data.signals import emit
 from napari_medsam.engine.data.volume import AXES, Axis, Volume
 from napari_medsam.ui.layers.labels_layer import lock, placement
-from napari_medsam.ui.napari_support.signals import emit
 
 SMALLEST = 2.0
 """Least side of a box in pixels: a click without a drag leaves one of about half a pixel."""

@@ -21,6 +21,7 @@ from napari_medsam.engine.annotation.review_index import ReviewIndex
 from napari_medsam.engine.data.intensity_window import Window
 from napari_medsam.engine.data.labels import Label, LabelState
 from napari_medsam.engine.data.prompts import SliceRef
+from napari_medsam.engine.data.signals import emit
 from napari_medsam.engine.data.volume import Axis
 from napari_medsam.engine.session import Session
 from napari_medsam.formats.common.coded_terms import renamed
@@ -36,7 +37,6 @@ from napari_medsam.ui.layers.image_layer import (
     window_of_layer,
 )
 from napari_medsam.ui.layers.labels_layer import LabelsLayer, Throttle, camera_of, shown_slice
-from napari_medsam.ui.napari_support.signals import emit
 from napari_medsam.ui.state.case_files import CaseFiles
 from napari_medsam.ui.state.dock_state import PROPAGATING, Notify, Progress
 

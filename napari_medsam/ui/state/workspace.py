@@ -8,13 +8,13 @@ from dataclasses import dataclass, fields
 from napari.components import ViewerModel
 from psygnal import Signal
 
+from napari_medsam.engine.data.signals import emit
 from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
 from napari_medsam.engine.inference.predictor import PromptableModel
 from napari_medsam.headless.disk_cache_settings import cache_preferences, memory_for_embeddings
 from napari_medsam.storage.settings import Settings
 from napari_medsam.ui.layers.boxes_layer import Later
 from napari_medsam.ui.layers.labels_layer import Throttle
-from napari_medsam.ui.napari_support.signals import emit
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.dock_state import Progress, View
 from napari_medsam.ui.state.jobs import JobRunner, Jobs

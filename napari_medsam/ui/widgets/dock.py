@@ -18,7 +18,7 @@ from napari_medsam.headless.disk_cache_settings import cache_preferences_file, l
 from napari_medsam.storage.settings import set_settings, settings, settings_file
 from napari_medsam.ui.actions.earlier_work import EarlierEntry
 from napari_medsam.ui.actions.label_templates import fill_menu
-from napari_medsam.ui.actions.model_source import CatalogueModelSource, ModelSource
+from napari_medsam.ui.actions.model_source import ModelSource
 from napari_medsam.ui.actions.save import SaveOptions
 from napari_medsam.ui.actions.tour import OFFER, SLICE, Tour
 from napari_medsam.ui.controller import Controller
@@ -88,7 +88,6 @@ class MedSamWidget(QWidget):
         self._later = Later(self)
         self._state: DockState | None = None  # what is shown; None if all must be shown again
         self._guidance: tuple[str, str, bool] | None = None
-        shelf = shelf or CatalogueModelSource()
         self.parts = DockLayout(self._images, self.act)
         self._tour = Tour()
         self._completion_sound = CompletionSound(QApplication.beep, lambda: settings().sound)

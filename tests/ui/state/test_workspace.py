@@ -12,8 +12,8 @@ from napari.components import ViewerModel
 from psygnal import SignalInstance
 
 from napari_medsam.engine.annotation.annotation import Annotation
+from napari_medsam.engine.data.signals import emit
 from napari_medsam.ui.actions.measures import MeasureRequest
-from napari_medsam.ui.napari_support.signals import emit
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.jobs import ImmediateJobs
 from napari_medsam.ui.state.workspace import Lanes, Workspace
