@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 
 from napari_medsam.formats.common.errors import SaveError
+from napari_medsam.ui.actions.journal import ONLY_LOOKING
+from napari_medsam.ui.actions.journal_link import AGAIN
 from napari_medsam.ui.actions.save import SaveOptions
 from napari_medsam.ui.state.case import Case
-from tests.ui.desk import Desk, rectangle, unsure_on
+from napari_medsam.ui.state.resume_offers import ONLY_LOOK
+from tests.ui.desk import Desk, image_layer, make_desk, rectangle, unsure_on
 
 
 def message(desk: Desk) -> str:
@@ -193,6 +196,42 @@ def test_warning_about_the_journal_is_shown_again_after_passing_messages(desk: D
     undone(desk)
     desk.controller.on_case(Case.add_label)
     assert message(desk) == "", "a later message that stays replaces the warning"
+
+
+def test_case_that_is_not_recorded_says_so_again_after_any_message_and_when_it_is_reopened(
+    desk: Desk, tmp_path: Path
+) -> None:
+    second = make_desk()
+    second.view.replies.append(ONLY_LOOK)
+    desk.draw_on(10)
+    layer = second.open(image_layer())
+    assert message(second) == ONLY_LOOKING
+    second.draw_on(12)
+    second.controller.save(tmp_path / "l.nii.gz")
+    assert message(second).startswith("Saved and checked")
+    assert undone(second) == "Undone: box of Label 1, axial slice 12."
+    second.controller.on_case(Case.add_label)
+    assert message(second) == ONLY_LOOKING
+    assert second.view.panel.is_problem
+    second.open(image_layer(np.ones((4, 30, 30), np.int16), name="other"))
+    assert message(second) == "", "the other image is recorded"
+    second.controller.on_image_chosen(layer)
+    assert message(second) == ONLY_LOOKING
+    second.controller.close()
+
+
+def test_message_goes_when_the_journal_is_written_again(desk: Desk) -> None:
+    desk.draw_on(10)
+    journal = desk.controller.journals.of(desk.controller.case)
+    assert journal is not None
+    journal.link._report_problem("Changes are not recorded: the disk is full.")
+    desk.controller.on_case(Case.add_label)
+    assert message(desk) == "Changes are not recorded: the disk is full."
+    journal.link._report_problem("")
+    assert message(desk) == AGAIN
+    undone(desk)
+    desk.controller.on_case(Case.add_label)
+    assert message(desk) == ""
 
 
 def test_failed_save_is_shown_again_after_a_passing_message(desk: Desk, tmp_path: Path) -> None:
