@@ -57,6 +57,7 @@ class OpenCases:
 
     def choose(self, layer: Image | None) -> None:
         """Open or resume a layer's case; the case that was open is retained and hidden."""
+        self._tidy_soon()
         current = self._workspace.case
         if layer is not None and current is not None and current.layer is layer:
             return
@@ -67,7 +68,6 @@ class OpenCases:
             self._workspace.case = self._cases[layer]
             self._workspace.case.open()
         self._on_open()
-        self._tidy_soon()
 
     def close(self) -> None:
         """Ignore the layers, which stay, from now on."""
