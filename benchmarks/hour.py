@@ -303,7 +303,7 @@ class Hour:
         report = self.saved.with_name("report.pdf")
         with self.hands.step("measure and report"):
             self.hands.choose(self.parts.files.more, self.parts.buttons["measure"])
-            window = self.dock.measure_window
+            window = self.dock.dialogs.measures
             n_labels = len(self.case.organs)
             self.hands.wait(
                 lambda: window.table.rowCount() == n_labels, what="The table of measures"

@@ -130,8 +130,8 @@ def saved() -> Stage:
 def measures() -> Stage:
     """The window of measures in front of the viewer, with the diameters drawn."""
     stage = propagated("dark")()
-    stage.dock.open_measures()
-    window = stage.dock.measure_window
+    stage.dock.dialogs.measure()
+    window = stage.dock.dialogs.measures
     window.resize(740, 240)
     window.move(180, 455)
     stage.wait(lambda: window.table.rowCount() > 0)

@@ -8,7 +8,14 @@ from typing import Annotated
 import typer
 
 from napari_medsam.cli.errors import resample_hint, usage
-from napari_medsam.cli.options import FRAME, SERIES, SPACING, parse_spacing, require_file
+from napari_medsam.cli.options import (
+    FRAME,
+    SERIES,
+    SPACING,
+    parse_spacing,
+    refuse_input,
+    require_file,
+)
 
 
 def convert(
@@ -57,7 +64,6 @@ def convert(
     Every voxel keeps its value and position. The result is read back and compared before
     it is moved to its final name.
     """
-    from napari_medsam.cli.segment import refuse_input
     from napari_medsam.formats.images.read import require_suffix
     from napari_medsam.headless.convert import TARGETS, ConvertOptions
     from napari_medsam.headless.convert import convert_file as run

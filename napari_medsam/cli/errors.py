@@ -13,15 +13,27 @@ MemoryError have messages of their own).
 """
 
 LONGEST = 600
+OPTIONS = {
+    "box": "--box",
+    "points": "--point or --outside",
+    "fixed mask": "--from",
+    "range": "--propagate",
+    "window": "--window",
+}
+"""The option that gave a part of a request (`headless.build_request.RequestError`)."""
 
 
 @contextmanager
-def usage(option: str) -> Iterator[None]:
-    """Report a ValueError raised inside as wrong usage of an option, exit code 2."""
+def usage(option: str = "") -> Iterator[None]:
+    """Report a ValueError raised inside as wrong usage of an option, exit code 2.
+
+    A RequestError names its option itself.
+    """
     try:
         yield
     except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint=option) from error
+        hint = OPTIONS.get(getattr(error, "part", ""), option)
+        raise typer.BadParameter(str(error), param_hint=hint) from error
 
 
 @contextmanager

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 def info(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="An image file or a DICOM folder.")],
     series: Annotated[
-        str | None, typer.Option(metavar="UID", help="Only this DICOM series.")
+        str | None,
+        typer.Option(metavar="UID", help="Only this DICOM series, by its UID or name."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -38,19 +39,7 @@ def info(
 
 
 def _as_dict(image: Description) -> dict[str, Any]:
-    return {
-        "kind": image.kind,
-        "name": image.name,
-        "series": image.series,
-        "size_xyz": list(image.size_xyz),
-        "spacing_xyz": list(image.spacing_xyz),
-        "orientation": image.orientation,
-        "modality": image.modality,
-        "n_frames": image.n_frames,
-        "value_range": list(image.value_range) if image.value_range else None,
-        "dtype": image.dtype,
-        "notes": list(image.notes),
-    }
+    return {name: value for name, value in vars(image).items() if name != "thumbnail"}
 
 
 def _as_text(image: Description) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from napari_medsam.cli.errors import resample_hint, usage
-from napari_medsam.cli.options import FRAME, SERIES, require_file
+from napari_medsam.cli.options import FRAME, SERIES, refuse_input, require_file
 
 if TYPE_CHECKING:
     from napari_medsam.measure.from_files import Measured
@@ -99,8 +99,6 @@ def _check(
     inputs: dict[str, Path | None], outputs: dict[str, Path | None], axis: str, tolerance: float
 ) -> None:
     """Refuse, as wrong usage, every combination that is wrong without reading a file."""
-    from napari_medsam.cli.segment import refuse_input
-
     for option, path in inputs.items():
         with usage(option):
             require_file(path)

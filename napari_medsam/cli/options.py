@@ -1,4 +1,4 @@
-"""Options that several commands share: `--series`, `--frame` and `--spacing`."""
+"""Options that several commands share, and checks of the files and folders they name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import typer
 if TYPE_CHECKING:
     from napari_medsam.formats.common.grid import Triple
 
-SERIES = typer.Option(metavar="UID", help="The DICOM series, as listed by `info`.")
+SERIES = typer.Option(
+    metavar="UID", help="The DICOM series: its UID or its name, as listed by `info`."
+)
 FRAME = typer.Option(metavar="N", help="The volume of a 4D file, counted from 0.")
 
 
@@ -66,3 +68,15 @@ def require_target_folder(folder: Path) -> None:
     """Refuse an output folder that is a file."""
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file, not a folder; choose another name.")
+
+
+def refuse_input(target: Path | None, image: Path) -> None:
+    """Refuse to overwrite an input file, or to write into an input folder."""
+    if target is None:
+        return
+    place, source = target.resolve(), image.resolve()
+    if place == source or (target.exists() and image.exists() and target.samefile(image)):
+        raise ValueError(f"{target} is an input file; choose another name.")
+    if source.is_dir() and source in place.parents:
+        raise ValueError(f"{target} is in the folder that is read; choose another folder.")
+    require_target(target)

@@ -59,15 +59,6 @@ def choose_model(name: str, modality: str) -> ModelSpec:
     return chosen
 
 
-def votes_by_default(model: ModelSpec, modality: str) -> bool:
-    """Whether the authors' rules require three views and a vote; if so, stderr reports it."""
-    rules = model.contract.original_3d
-    if rules is None or modality not in rules.voted:
-        return False
-    typer.echo(f"By {model.title}'s rules {modality} is segmented along three axes.", err=True)
-    return True
-
-
 def run_case(
     request: Request,
     model_spec: ModelSpec,

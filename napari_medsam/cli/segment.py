@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from napari_medsam.cli.errors import resample_hint, usage
-from napari_medsam.cli.options import FRAME, SERIES, SPACING, parse_spacing, require_target
+from napari_medsam.cli.options import FRAME, SERIES, SPACING, parse_spacing, refuse_input
+from napari_medsam.headless import prompt_text
 
-BOX_FORM = "AXIS:INDEX:X0,Y0,X1,Y1[:LABEL]"
-POINT_FORM = "AXIS:INDEX:X,Y[:LABEL]"
-RANGE_FORM = "FIRST:LAST"
-SLICE_FORM = "AXIS:INDEX[:LABEL]"
+if TYPE_CHECKING:
+    from napari_medsam.headless.build_request import RequestedPrompt
+    from napari_medsam.headless.request import Mode, Propagation
+
 RESAMPLE = """If they belong together, resample it: napari-medsam convert LABELS OUT --image IMAGE
 --resample"""
 BOX_HELP = """A box; may be repeated. AXIS is z, y or x. INDEX counts slices from 0 in the grid
@@ -38,14 +39,18 @@ def segment(
             help="The label file to write, such as labels.nii.gz.",
         ),
     ],
-    box: Annotated[list[str] | None, typer.Option("--box", metavar=BOX_FORM, help=BOX_HELP)] = None,
+    box: Annotated[
+        list[str] | None, typer.Option("--box", metavar=prompt_text.BOX_FORM, help=BOX_HELP)
+    ] = None,
     point: Annotated[
-        list[str] | None, typer.Option("--point", metavar=POINT_FORM, help=POINT_HELP)
+        list[str] | None, typer.Option("--point", metavar=prompt_text.POINT_FORM, help=POINT_HELP)
     ] = None,
     outside: Annotated[
         list[str] | None,
         typer.Option(
-            "--outside", metavar=POINT_FORM, help="A point outside the object; may be repeated."
+            "--outside",
+            metavar=prompt_text.POINT_FORM,
+            help="A point outside the object; may be repeated.",
         ),
     ] = None,
     earlier: Annotated[
@@ -70,7 +75,7 @@ def segment(
         list[str] | None,
         typer.Option(
             "--from",
-            metavar=SLICE_FORM,
+            metavar=prompt_text.SLICE_FORM,
             help="With --labels and --propagate: the label's mask on this slice is right; segment "
             "the label again from here on the other slices of the range. May be repeated.",
         ),
@@ -78,7 +83,7 @@ def segment(
     propagate: Annotated[
         str | None,
         typer.Option(
-            metavar=RANGE_FORM,
+            metavar=prompt_text.RANGE_FORM,
             help="Propagate each box over these slices, both included. Boxes of one label on "
             "several slices are keyframes; between them, boxes are interpolated.",
         ),
@@ -155,30 +160,19 @@ def segment(
     The label file has the image's own grid.
     """
     from napari_medsam.cli.precision_option import begin_opening, parse_preference
-    from napari_medsam.headless.prompt_text import parse_box, parse_point, parse_range, parse_slice
     from napari_medsam.models.store import store
-    from napari_medsam.models.store.modality_routing import AUTO, challenge_modality
+    from napari_medsam.models.store.modality_routing import AUTO
 
-    with usage("--box"):
-        requested = [parse_box(text) for text in box or ()]
-    with usage("--point"):
-        points = [parse_point(text) for text in point or ()]
-    with usage("--outside"):
-        points += [parse_point(text, is_inside=False) for text in outside or ()]
+    prompts = _prompts(box, point, outside, start)
+    span = _propagation(propagate, vote=vote, extent=extent, smooth=smooth)
     with usage("--from"):
-        start_slices = [parse_slice(text) for text in start or ()]
-        if start_slices and (labels is None or propagate is None):
+        if start and (labels is None or span is None):
             raise ValueError("--from needs --labels and --propagate.")
-        if start_slices and (vote or extent):
+        if start and (vote or extent):
             raise ValueError("--from gives a mask on a slice; omit --vote and --extent.")
     with usage("--labels"):
         if labels is not None and compat:
             raise ValueError("The authors' script takes no existing labels; omit --compat.")
-    with usage("--box"):
-        if not requested and not points and not start_slices:
-            raise ValueError("There is no prompt; add a box (or a point).")
-    with usage("--propagate"):
-        slice_range = None if propagate is None else parse_range(propagate)
     with usage("--model"):
         known = None if model == AUTO else store.model_spec(model)
     for option, target in (("--output", output), ("--report", report), ("--overlay", overlay)):
@@ -188,26 +182,13 @@ def segment(
         preference = parse_preference(precision)
     opening = None if known is None else begin_opening(known.name, preference)
 
-    from napari_medsam.cli.run_case import (
-        choose_model,
-        draw_overlay,
-        print_result,
-        run_case,
-        votes_by_default,
-    )
-    from napari_medsam.engine.data.intensity_window import parse_window
-    from napari_medsam.engine.inference.point_prompts import require_points
-    from napari_medsam.formats.common.default_window import requested_window
+    from napari_medsam.cli.run_case import choose_model, draw_overlay, print_result, run_case
     from napari_medsam.formats.images.read import read_image, require_suffix
     from napari_medsam.formats.labels.label_formats import BY_SUFFIX
     from napari_medsam.formats.labels.read import read_label_file, read_labels
-    from napari_medsam.headless.clicked_objects import place_clicks
-    from napari_medsam.headless.continued_labels import complete, place_starts, without_what_follows
+    from napari_medsam.headless.build_request import RequestOptions, build_request, modality_of
     from napari_medsam.headless.disk_cache_settings import lasting_cache
-    from napari_medsam.headless.report import run_report as report_of
-    from napari_medsam.headless.report import write_report
-    from napari_medsam.headless.request import FixedMask, Mode, Prompts, Propagation, Request
-    from napari_medsam.headless.run import label_table, place_boxes
+    from napari_medsam.headless.report import run_report, write_report
 
     with usage("--output"):
         require_suffix(output, BY_SUFFIX)
@@ -217,70 +198,69 @@ def segment(
     read = read_image(image, series=series, frame=frame, spacing_xyz=spacing_xyz)
     reading = time.perf_counter() - started
     with resample_hint(RESAMPLE):
-        existing = None if labels is None else complete(read_label_file(labels, read.grid))
+        before = None if labels is None else read_label_file(labels, read.grid)
         earlier_labels = None if earlier is None else read_labels(earlier, read.grid)
-    known_labels = existing.table if existing is not None else ()
-    with usage("--box"):
-        placed, table = place_boxes(requested, read.volume, points, start_slices, known_labels)
-    with usage("--point or --outside"):
-        numbers = label_table([*requested, *points, *start_slices], known_labels)
-        clicks, boxes = place_clicks(points, placed, numbers, read.volume, earlier_labels)
-    starts: list[FixedMask] = []
-    if existing is not None:
-        with usage("--from"):
-            starts = place_starts(start_slices, existing, numbers, read.volume, len(placed) + 1)
-    with usage("--propagate"):
-        if slice_range is not None and existing is not None:
-            existing = without_what_follows(existing, starts, *slice_range)
-    with usage("--window"):
-        # The authors' script ignores the header.
-        shown = parse_window(read.volume, window) if compat else requested_window(read, window)
-    modality = read.volume.modality or challenge_modality(image)
-    chosen = known or choose_model(model, modality)
-    with usage("--vote"):
-        require_range(vote, slice_range, "A vote of three views")
-    with usage("--extent"):
-        require_range(extent, slice_range, "An extent")
-    with usage("--smooth"):
-        require_range(bool(smooth), slice_range, "Smoothing")
-        if smooth < 0:
-            raise ValueError(f"Smoothing is over 0 or more slices; this is {smooth:g}.")
-    if compat and slice_range is not None and not vote:
-        vote = votes_by_default(chosen, modality)
-    with usage("--point or --outside"):
-        for object_clicks in clicks:
-            has_mask = object_clicks.earlier is not None
-            require_points(object_clicks.prompt, chosen.contract, with_mask=has_mask)
-    prompts = Prompts(tuple(boxes), tuple(clicks), tuple(starts))
-    mode: Mode = "vote" if vote else "box3d" if extent else "keyframes"
-    with usage("--propagate"):
-        span = None if slice_range is None else Propagation(*slice_range, mode, smooth)
-        request = Request(read, prompts, table, shown, span, existing, compat)
+    chosen = known or choose_model(model, modality_of(read))
+    options = RequestOptions(
+        window, span, before, earlier_labels, compat=compat, contract=chosen.contract
+    )
+    with usage():
+        request = build_request(read, prompts, options)
+    if request.mode == "vote" and not vote:
+        rule = f"By {chosen.title}'s rules {modality_of(read)} is segmented along three axes."
+        typer.echo(rule, err=True)
     # What is on disk is float16, and the original's rules ask for float32.
     cache = None if no_cache or compat else lasting_cache()
     opening = opening or begin_opening(chosen.name, preference)
     result, used = run_case(request, chosen, output, cache, opening)
     result.seconds["read"] = reading
     if report is not None:
-        write_report(report, report_of(result, used))
+        write_report(report, run_report(result, used))
     if overlay is not None:
         draw_overlay(result, overlay)
     print_result(result)
 
 
-def require_range(is_given: bool, slice_range: tuple[int, int] | None, what: str) -> None:
-    """Refuse options that make sense only over a range of slices."""
-    if is_given and slice_range is None:
-        raise ValueError(f"{what} needs a range of slices: add --propagate.")
+def _prompts(
+    boxes: list[str] | None,
+    inside: list[str] | None,
+    outside: list[str] | None,
+    starts: list[str] | None,
+) -> list[RequestedPrompt]:
+    found: list[RequestedPrompt] = []
+    with usage("--box"):
+        found += map(prompt_text.parse_box, boxes or ())
+    with usage("--point"):
+        found += map(prompt_text.parse_point, inside or ())
+    with usage("--outside"):
+        found += [prompt_text.parse_point(text, is_inside=False) for text in outside or ()]
+    with usage("--from"):
+        found += map(prompt_text.parse_slice, starts or ())
+    with usage("--box"):
+        if not found:
+            raise ValueError("There is no prompt; add a box (or a point).")
+    return found
 
 
-def refuse_input(target: Path | None, image: Path) -> None:
-    """Refuse to overwrite an input file, or to write into an input folder."""
-    if target is None:
-        return
-    place, source = target.resolve(), image.resolve()
-    if place == source or (target.exists() and image.exists() and target.samefile(image)):
-        raise ValueError(f"{target} is an input file; choose another name.")
-    if source.is_dir() and source in place.parents:
-        raise ValueError(f"{target} is in the folder that is read; choose another folder.")
-    require_target(target)
+def _propagation(
+    text: str | None, *, vote: bool, extent: bool, smooth: float
+) -> Propagation | None:
+    """The propagation over a range of slices, if one is given."""
+    with usage("--propagate"):
+        slice_range = None if text is None else prompt_text.parse_range(text)
+    if slice_range is None:
+        for option, is_given, what in (
+            ("--vote", vote, "A vote of three views"),
+            ("--extent", extent, "An extent"),
+            ("--smooth", smooth, "Smoothing"),
+        ):
+            with usage(option):
+                if is_given:
+                    raise ValueError(f"{what} needs a range of slices: add --propagate.")
+        return None
+
+    from napari_medsam.headless.request import Propagation
+
+    with usage("--smooth"):
+        mode: Mode = "vote" if vote else "box3d" if extent else "keyframes"
+        return Propagation(*slice_range, mode, smooth)

@@ -98,6 +98,11 @@ def _labels(source: Path, target: Path, choice: ConvertOptions) -> tuple[str, tu
         raise SaveError(
             f"{target.name} refers to the DICOM series of its image: name it with --image."
         )
+    elif (choice.series, choice.frame, choice.spacing_xyz) != (None, None, None):
+        raise ReadError(
+            f"{source.name} is read as labels without an image; a series, a frame or a spacing can "
+            f"only be chosen for an image."
+        )
     else:
         file, grid = read_labels_without_image(source)
     table = read_label_table(choice.names) if choice.names is not None else file.table

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from napari_medsam.engine.annotation.events import PlacedBox
-from napari_medsam.engine.data.intensity_window import preset_window
 from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef, box_prompt
-from napari_medsam.headless.request import Prompts, Propagation, Request
+from napari_medsam.headless.build_request import RequestOptions, build_request
+from napari_medsam.headless.prompt_text import RequestedBox
+from napari_medsam.headless.request import Propagation, Request
 from napari_medsam.headless.run import Result
 from napari_medsam.headless.synthetic_case import Phantom
 from napari_medsam.measure.metrics import dice
@@ -29,19 +29,12 @@ def demo_request(case: Phantom) -> Request:
         organ = case.reference == label.number
         box = box_on_largest_slice(organ)
         slices = np.flatnonzero(organ.any(axis=(1, 2)))
-        boxes.append(PlacedBox(n, label.number, box))
+        boxes.append(RequestedBox(box.corners, label.name, box.slice.axis, box.slice.index))
         ranges[n] = int(slices[0]), int(slices[-1])
-    volume = case.image.volume
-    return Request(
-        case.image,
-        Prompts(tuple(boxes)),
-        case.table,
-        preset_window(volume),
-        Propagation(0, volume.n_slices("z") - 1, ranges=ranges),
-        # The slices are as large as the model's input, so crops would show no more and take four
-        # times as long.
-        views=False,
-    )
+    span = Propagation(0, case.image.volume.n_slices("z") - 1, ranges=ranges)
+    # The slices are as large as the model's input, so crops would show no more and take four
+    # times as long.
+    return build_request(case.image, boxes, RequestOptions(propagation=span, views=False))
 
 
 def box_on_largest_slice(organ: np.ndarray) -> BoxPrompt:

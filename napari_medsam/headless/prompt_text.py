@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from napari_medsam.engine.data.volume import AXES, Axis
+if TYPE_CHECKING:  # this module is loaded for the help of `segment`, without NumPy
+    from napari_medsam.engine.data.volume import Axis
 
 BOX_FORM = "AXIS:INDEX:X0,Y0,X1,Y1[:LABEL]"
 POINT_FORM = "AXIS:INDEX:X,Y[:LABEL]"
@@ -115,6 +116,8 @@ def _parts(text: str, what: str, form: str, n_numbers: int) -> tuple[Any, ...]:
 
 
 def _place(axis: str, index: str, text: str) -> tuple[Axis, int]:
+    from napari_medsam.engine.data.volume import AXES
+
     known = next((a for a in AXES if a == axis.strip().lower()), None)
     if known is None:
         raise ValueError(f"The axis of {text!r} is {axis!r}; it is z, y or x.")

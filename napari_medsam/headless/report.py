@@ -35,7 +35,7 @@ def run_report(result: Result, model: Mapping[str, str]) -> dict[str, Any]:
         "window": {"lower": window.lower, "upper": window.upper, "keep_zero": window.keep_zero},
         "compat": request.compat,
         "views": request.views and not request.compat,
-        "vote": request.propagation is not None and request.propagation.mode == "vote",
+        "vote": request.mode == "vote",
         "boxes": [_box(*pair) for pair in zip(result.boxes, result.ranges, strict=True)],
         "labels": [label_measures(label, labels, request.image) for label in request.labels],
         "slices": [_slice(box_mask) for box_mask in result.found],

@@ -160,6 +160,11 @@ class Request:
             raise ValueError("A fixed mask is propagated; add a range of slices.")
 
     @property
+    def mode(self) -> Mode | None:
+        """How prompts are propagated; None if they are not."""
+        return None if self.propagation is None else self.propagation.mode
+
+    @property
     def n_masks(self) -> int:
         """The largest number of masks; with points, an estimate until they are segmented."""
         n_points = len(self.prompts.points)

@@ -18,10 +18,7 @@ from napari_medsam.engine.annotation.annotation import Annotation
 from napari_medsam.engine.annotation.events import PlacedBox
 from napari_medsam.engine.annotation.review import confidences
 from napari_medsam.engine.annotation.review_index import ReviewIndex
-from napari_medsam.engine.data.labels import Label
 from napari_medsam.engine.data.masks import SliceMask
-from napari_medsam.engine.data.prompts import BoxPrompt, box_prompt
-from napari_medsam.engine.data.volume import Volume
 from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
 from napari_medsam.engine.inference.point_prompts import PointAnswer
 from napari_medsam.engine.inference.predictor import PromptableModel
@@ -37,8 +34,6 @@ from napari_medsam.engine.propagation.run import PropagationRun
 from napari_medsam.engine.session import Session
 from napari_medsam.engine.three_view_vote import vote
 from napari_medsam.formats.labels.write import Saved, write_labels
-from napari_medsam.headless.clicked_objects import requested_slice
-from napari_medsam.headless.prompt_text import RequestedBox, RequestedPoint, RequestedSlice
 from napari_medsam.headless.request import Propagation, Request, seeds_of
 
 
@@ -127,7 +122,7 @@ def segment_request(
     started = time.perf_counter()
     case, span = _Case(session, request, on_mask), request.propagation
     ranges: dict[int, SliceRange] = {}
-    if span is not None and (request.compat or span.mode == "vote"):
+    if span is not None and (request.compat or request.mode == "vote"):
         ranges = _paint_seeds(case, span)
     else:
         _paint_prompts(case)
@@ -149,57 +144,6 @@ def save(found: Answer, output: Path) -> Result:
     saved = write_labels(output, annotation.labels, found.request.image.grid, annotation.table)
     seconds = found.seconds | {"save": time.perf_counter() - started}
     return Result(found.request, found.boxes, found.ranges, annotation, found.found, seconds, saved)
-
-
-def label_table(
-    prompts: Sequence[RequestedBox | RequestedPoint | RequestedSlice], known: Sequence[Label] = ()
-) -> dict[str, Label]:
-    """The label of each label text: "3" is number 3; a new name gets the lowest free number.
-
-    A name or number of a label in `known` is that label.
-    """
-    distinct = list(dict.fromkeys(prompt.label for prompt in prompts))
-    names, numbers = ({getattr(k, by): k for k in known} for by in ("name", "number"))
-    table = {t: names[t] for t in distinct if t in names}
-    for text in distinct:
-        if text.isdecimal() and text not in table:
-            table[text] = numbers.get(int(text)) or Label.default(int(text))
-    taken = {label.number for label in (*table.values(), *known)}
-    for text in distinct:
-        if text not in table:
-            number = next(n for n in range(1, len(distinct) + len(taken) + 1) if n not in taken)
-            taken.add(number)
-            table[text] = Label.default(number, text)
-    return table
-
-
-def place_boxes(
-    boxes: Sequence[RequestedBox],
-    volume: Volume,
-    points: Sequence[RequestedPoint] = (),
-    starts: Sequence[RequestedSlice] = (),
-    known: Sequence[Label] = (),
-) -> tuple[tuple[PlacedBox, ...], tuple[Label, ...]]:
-    """Place boxes on a volume; return them, and the labels of all boxes, points and starts.
-
-    Raises
-    ------
-    ValueError
-        The volume needs a slice and a box has none, or its slice does not exist, or it is outside
-        the slice.
-    """
-    table = label_table([*boxes, *points, *starts], known)
-    placed = tuple(
-        PlacedBox(n, table[box.label].number, _prompt(box, volume))
-        for n, box in enumerate(boxes, 1)
-    )
-    rows = {label.number: label for label in table.values()}
-    return placed, tuple(rows[number] for number in sorted(rows))
-
-
-def _prompt(box: RequestedBox, volume: Volume) -> BoxPrompt:
-    where = requested_slice(box.axis, box.index, volume, "AXIS:INDEX:X0,Y0,X1,Y1")
-    return box_prompt(where, box.corners, volume.slice_shape(where.axis))
 
 
 class _Case:

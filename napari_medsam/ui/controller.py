@@ -175,9 +175,9 @@ class Controller:
         if self.case is not None:
             self.saver.save(self.case, path, how)
 
-    def save_now(self, case: Case, path: Path) -> Path:
+    def save_now(self, case: Case, path: Path, moved_to: Path | None = None) -> Path:
         """Write a case's labels before returning, for napari's own File > Save."""
-        return self.saver.save_now(case, path)
+        return self.saver.save_now(case, path, moved_to)
 
     def close(self) -> None:
         """Stop all jobs and disconnect all events after the dock is gone. Touches no widget."""

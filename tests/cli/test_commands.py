@@ -407,6 +407,37 @@ def test_smoothing_over_less_than_nothing_is_wrong_usage(
     assert "0 or more" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("wish", "said"),
+    [
+        (["--vote"], "add --propagate"),
+        (["--smooth", "-1", "--propagate", "1:4"], "0 or more"),
+        (["--labels", "none.nii", "--from", "z:2:1"], "--from needs"),
+    ],
+)
+def test_wrong_wish_is_told_before_the_image_is_read_and_the_model_opened(
+    case: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    wish: list[str],
+    said: str,
+):
+    monkeypatch.delattr("napari_medsam.cli.precision_option.Opening")
+    assert main(["segment", "none.nii", "--box", "z:2:8,10,15,19", *LABELS, *wish]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_vote_by_the_authors_rules_is_told(
+    case: Path, tiny: TinyMedSam, capsys: pytest.CaptureFixture[str]
+):
+    Path("scan.nii.gz").rename("3DBox_PET_1.nii.gz")
+    asked = ["segment", "3DBox_PET_1.nii.gz", "--box", "z:2:8,10,15,19", "--propagate", "1:4"]
+    more = ["--compat", "--model", "hawken50-litemedsam", "--report", "r.json"]
+    assert main([*asked, *more, *LABELS]) == 0
+    assert "PET is segmented along three axes" in capsys.readouterr().err
+    assert json.loads(Path("r.json").read_text())["vote"] is True
+
+
 def test_without_propagation_no_slice_has_a_confidence(
     case: Path, tiny: TinyMedSam, capsys: pytest.CaptureFixture[str]
 ):

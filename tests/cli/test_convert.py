@@ -119,6 +119,9 @@ def test_description_is_written_beside(labels: Path, tmp_path: Path) -> None:
         (("labels.nii.gz", "a.seg.dcm"), 1, "name it with --image"),
         (("ct", "a.png"), 1, "A picture holds one slice"),
         (("bad.nii", "a.nrrd"), 1, "not a NIfTI file"),
+        (("ct", "a.nrrd", "--spacing", "1,1,1"), 1, "only those can be given a spacing"),
+        (("labels.nii.gz", "a.nrrd", "--labels", "--spacing", "1,1,1"), 1, "without an image"),
+        (("labels.nii.gz", "a.nrrd", "--labels", "--frame", "0"), 1, "without an image"),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence(
@@ -131,7 +134,7 @@ def test_what_cannot_be_done_is_one_sentence(
 ) -> None:
     (tmp_path / "bad.nii").write_text("nothing " * 100)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    asked = [word if word.startswith("--") else str(tmp_path / word) for word in words]
+    asked = [word if word[0] in "-01" else str(tmp_path / word) for word in words]
     assert convert(*asked) == code
     error = capsys.readouterr().err
     assert said in " ".join(error.split())

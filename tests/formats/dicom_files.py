@@ -8,8 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import SimpleITK as sitk
 from numpy.typing import NDArray
+
+from napari_medsam.formats.dicom import series as dicom_series
+from napari_medsam.formats.dicom.slice_header import SliceHeader, read_header
 
 SERIES = "1.2.826.0.1.3680043.2.1125.1"
 AXIAL = np.eye(3)
@@ -87,6 +91,18 @@ def write_series(
             number=int(shuffled[k]) + 1,
             **keywords,  # type: ignore[arg-type]
         )
+
+
+def parsed_headers(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """A list that fills with the files whose headers are parsed from now on."""
+    parsed: list[Path] = []
+
+    def noted(path: Path, syntax: bytes) -> SliceHeader | None:
+        parsed.append(path)
+        return read_header(path, syntax)
+
+    monkeypatch.setattr(dicom_series, "read_header", noted)
+    return parsed
 
 
 @contextmanager

@@ -10,7 +10,6 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from napari_medsam.engine.data.intensity_window import Window
 from napari_medsam.engine.data.labels import Label
 from napari_medsam.engine.data.prompts import SliceRef
 from napari_medsam.engine.data.volume import Volume
@@ -20,9 +19,10 @@ from napari_medsam.engine.inference.point_prompts import point_prompt
 from napari_medsam.engine.propagation.plan import target_of
 from napari_medsam.formats.common.grid import Geometry, SourceGrid
 from napari_medsam.formats.common.image_file import ImageFile
+from napari_medsam.headless.build_request import RequestOptions, build_request, label_table
 from napari_medsam.headless.prompt_text import parse_box
 from napari_medsam.headless.request import ObjectPoints, Prompts, Propagation, Request, seeds_of
-from napari_medsam.headless.run import label_table, place_boxes, run_request
+from napari_medsam.headless.run import run_request
 from tests.tiny_model import TinyMedSam
 
 
@@ -42,9 +42,9 @@ def blocks() -> ImageFile:
 
 
 def request(image: ImageFile, *boxes: str, reach: tuple[int, int] | None = None) -> Request:
-    placed, table = place_boxes([parse_box(box) for box in boxes], image.volume)
     span = None if reach is None else Propagation(*reach)
-    return Request(image, Prompts(placed), table, Window(0, 255), span)
+    options = RequestOptions("0,255", span)
+    return build_request(image, [parse_box(box) for box in boxes], options)
 
 
 def test_names_get_free_numbers():
@@ -54,23 +54,23 @@ def test_names_get_free_numbers():
 
 
 def test_label_keeps_its_name(blocks: ImageFile):
-    _, table = place_boxes([parse_box("z:1:1,1,2,2:liver")], blocks.volume)
+    table = request(blocks, "z:1:1,1,2,2:liver").labels
     assert [(label.number, label.name) for label in table] == [(1, "liver")]
 
 
 def test_box_without_a_slice_is_refused_on_a_volume(blocks: ImageFile):
     with pytest.raises(ValueError, match="6 slices, so a box or point must say which"):
-        place_boxes([parse_box("1,1,2,2")], blocks.volume)
+        request(blocks, "1,1,2,2")
 
 
 def test_box_on_a_missing_slice_is_refused(blocks: ImageFile):
     with pytest.raises(ValueError, match=r"z=6.*slices 0 to 5"):
-        place_boxes([parse_box("z:6:1,1,2,2")], blocks.volume)
+        request(blocks, "z:6:1,1,2,2")
 
 
 def test_box_outside_the_slice_is_refused(blocks: ImageFile):
     with pytest.raises(ValueError, match="lies outside"):
-        place_boxes([parse_box("z:1:40,40,50,50")], blocks.volume)
+        request(blocks, "z:1:40,40,50,50")
 
 
 def test_boxes_of_one_label_divide_the_range_halfway(blocks: ImageFile):
@@ -200,7 +200,7 @@ def moving_bar() -> ImageFile:
 
 def test_overlapping_boxes_on_different_slices_are_one_object(blocks: ImageFile):
     texts = ("z:4:1,1,9,9:a", "z:1:1,1,9,9:b", "z:2:1,1,9,9:a", "z:1:20,1,29,9:b")
-    placed, _ = place_boxes([parse_box(text) for text in texts], blocks.volume)
+    placed = request(blocks, *texts).prompts.boxes
     targets = dict.fromkeys(target_of(box, placed) for box in placed)
     ids = [[box.box_id for box in target.boxes] for target in targets]
     assert ids == [[3, 1], [2], [4]]

@@ -3,6 +3,9 @@
 A 3D box is its object's extent, with its largest indices included. A box is clipped to the image. A
 3D box of a single slice is segmented like any other. In compat mode propagation starts on the
 middle slice, as in the original script.
+
+The `Request` is made without `headless.build_request`: boxes are numbers, and an error names the
+box by its number.
 """
 
 from __future__ import annotations

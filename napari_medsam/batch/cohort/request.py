@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from napari_medsam.batch.cohort.case_table import CohortCase, CohortRow
-from napari_medsam.engine.annotation.events import PlacedBox
-from napari_medsam.engine.data.intensity_window import parse_window
-from napari_medsam.formats.common.default_window import requested_window
+from napari_medsam.engine.data.intensity_window import AUTO
 from napari_medsam.formats.images.read import read_image
-from napari_medsam.headless.request import Mode, Prompts, Propagation, Request
-from napari_medsam.headless.run import place_boxes
+from napari_medsam.headless.build_request import RequestOptions, build_request
+from napari_medsam.headless.request import Mode, Propagation, Request
 
 
-def case_request(case: CohortCase, *, compat: bool = False, window: str = "auto") -> Request:
+def case_request(case: CohortCase, *, compat: bool = False, window: str = AUTO) -> Request:
     """Read a case's image and make the request to segment its boxes.
 
     Raises
@@ -24,15 +22,14 @@ def case_request(case: CohortCase, *, compat: bool = False, window: str = "auto"
         A box is outside the image, or the window is unknown.
     """
     image = read_image(case.path)
-    placed, table = place_boxes([row.requested_box for row in case.rows], image.volume)
-    shown = parse_window(image.volume, window) if compat else requested_window(image, window)
-    propagation = None if image.volume.is_flat else _propagation(case.rows, placed)
-    return Request(image, Prompts(placed), table, shown, propagation, compat=compat)
+    propagation = None if image.volume.is_flat else _propagation(case.rows)
+    options = RequestOptions(window, propagation, compat=compat)
+    return build_request(image, [row.requested_box for row in case.rows], options)
 
 
-def _propagation(rows: Sequence[CohortRow], placed: Sequence[PlacedBox]) -> Propagation:
+def _propagation(rows: Sequence[CohortRow]) -> Propagation:
     """Each row's box over the row's own range."""
-    ranges = {box.box_id: row.reach for row, box in zip(rows, placed, strict=True) if row.reach}
+    ranges = {n: row.reach for n, row in enumerate(rows, 1) if row.reach is not None}
     if len(ranges) < len(rows):
         raise ValueError("This image has several slices, so every box needs first and last.")
     firsts, lasts = zip(*ranges.values(), strict=True)

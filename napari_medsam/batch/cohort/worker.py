@@ -18,12 +18,13 @@ from napari_medsam.batch.cohort.request import case_request
 from napari_medsam.batch.cohort.task import Task
 from napari_medsam.engine.inference.predictor import PromptableModel
 from napari_medsam.formats.common.errors import one_line
+from napari_medsam.headless.build_request import modality_of
 from napari_medsam.headless.request import Request
 from napari_medsam.headless.run import save, segment_request
 from napari_medsam.models.loading import open_model
 from napari_medsam.models.runtime.sam_model import SamModel
 from napari_medsam.models.store import store
-from napari_medsam.models.store.modality_routing import AUTO, challenge_modality, resolve
+from napari_medsam.models.store.modality_routing import AUTO, resolve
 
 ModelFor = Callable[[Task, Request], tuple[str, PromptableModel]]
 """Returns the model for a case and the model's name."""
@@ -64,8 +65,8 @@ def run_attempt(task: Task, model_for: ModelFor) -> CaseRecord:
 def _model(task: Task, request: Request) -> tuple[str, SamModel]:
     name = task.model
     if name == AUTO:
-        modality = request.image.volume.modality or challenge_modality(task.case.path)
-        name = resolve(AUTO, modality, [stored.spec for stored in store.installed()])[0].name
+        installed = [stored.spec for stored in store.installed()]
+        name = resolve(AUTO, modality_of(request.image), installed)[0].name
     return name, _opened(name, task.threads)
 
 

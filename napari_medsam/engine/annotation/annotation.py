@@ -15,21 +15,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
-from psygnal import Signal
 
 from napari_medsam.engine.annotation.edit import Edit
 from napari_medsam.engine.annotation.events import Event, LabelSlice, PlacedBox, Step
 from napari_medsam.engine.annotation.label_patch import Labels
-from napari_medsam.engine.annotation.label_table import LabelTable
-from napari_medsam.engine.annotation.label_volume import LabelVolume
+from napari_medsam.engine.annotation.state import AnnotationState
 from napari_medsam.engine.annotation.undo_log import UndoLog
-from napari_medsam.engine.data.labels import MOST_LABELS, Label, LabelState
+from napari_medsam.engine.data.labels import (
+    MOST_LABELS,
+    Label,
+    LabelState,
+    default_color,
+    default_name,
+    with_lock,
+    with_state,
+)
 from napari_medsam.engine.data.masks import SliceMask
 from napari_medsam.engine.data.prompts import PointPrompt, SliceRef
-from napari_medsam.engine.data.signals import emit
 
 
 class Annotation:
@@ -43,20 +49,17 @@ class Annotation:
     Attributes
     ----------
     label_volume
-        The labels array with the origin of each voxel and the voxel counts; read only.
+        The labels with the origin of each voxel; read only.
     stepped
-        Emitted with a `Step` after each step of the log: an event, an undo, a redo or a save. If
-        a listener raises, the step is taken all the same, and the caller gets that exception.
+        Emitted with a `Step` after each step of the log: an event, an undo, a redo or a save. If a
+        listener raises, the step is taken all the same, listeners connected later miss it, and the
+        caller gets that exception. A bound method is held weakly.
     """
 
-    stepped = Signal(Step)
-
     def __init__(self, shape_zyx: tuple[int, int, int]) -> None:
-        self.label_volume = LabelVolume(shape_zyx)
-        self._table = LabelTable()
-        self._boxes: dict[int, PlacedBox] = {}
-        self._accepted: set[LabelSlice] = set()
-        self._log = UndoLog()
+        self._state = AnnotationState(shape_zyx)
+        self._log = UndoLog(self._state)
+        self.label_volume, self.stepped = self._state.label_volume, self._log.stepped
         self._edit: Edit | None = None
         self._next_box_id = 1
 
@@ -78,17 +81,17 @@ class Annotation:
     @property
     def table(self) -> tuple[Label, ...]:
         """The labels, by number."""
-        return self._table.rows
+        return self._state.table.rows
 
     @property
     def boxes(self) -> tuple[PlacedBox, ...]:
         """The boxes that exist now, oldest first."""
-        return tuple(self._boxes[i] for i in sorted(self._boxes))
+        return tuple(placed for _, placed in sorted(self._state.boxes.items()))
 
     @property
     def accepted(self) -> frozenset[LabelSlice]:
         """The slices of labels that a reviewer has accepted."""
-        return frozenset(self._accepted)
+        return frozenset(self._state.accepted)
 
     @property
     def log(self) -> tuple[Event, ...]:
@@ -102,11 +105,11 @@ class Annotation:
 
     @property
     def can_undo(self) -> bool:
-        return self._log.to_undo is not None and self._edit is None
+        return self._log.can_undo and self._edit is None
 
     @property
     def can_redo(self) -> bool:
-        return self._log.to_redo is not None and self._edit is None
+        return self._log.can_redo and self._edit is None
 
     @property
     def is_dirty(self) -> bool:
@@ -116,7 +119,6 @@ class Annotation:
     def mark_saved(self) -> None:
         """Record that the current labels were saved to a file."""
         self._log.mark_saved()
-        emit(self.stepped, Step("saved"))
 
     def new_box_id(self) -> int:
         """Return an unused box id."""
@@ -139,8 +141,9 @@ class Annotation:
         ValueError
             The number is taken, or is not 1 to 65535.
         """
-        label = self._table.new(name, number, color)
-        self._commit_table(self._table.with_row(label), label.number)
+        number = self._state.table.next_number if number is None else number
+        label = Label(number, name.strip() or default_name(number), color or default_color(number))
+        self._commit_table(self._state.table.added(label), number)
         return label
 
     def edit_label(
@@ -159,10 +162,13 @@ class Annotation:
         ValueError
             There is no such label or no such state.
         """
-        label = self._table.edited(number, name, color, locked, state)
-        if label != self._table[number]:
-            self._commit_table(self._table.with_row(label), number)
-        return label
+        old = self._state.table[number]
+        new = replace(old, name=(name or "").strip() or old.name, color=color or old.color)
+        new = new if state is None else with_state(new, state)
+        new = new if locked is None else with_lock(new, locked)
+        if new != old:
+            self._commit_table(self._state.table.with_row(new), number)
+        return new
 
     def remove_label(self, number: int) -> Event:
         """Remove a label with its voxels and boxes, as one event that can be undone.
@@ -172,7 +178,7 @@ class Annotation:
         ValueError
             There is no such label, or it is locked.
         """
-        self._table.unlocked(number)
+        self._state.table.unlocked(number)
         event = Event(
             "clear",
             time.time(),
@@ -181,7 +187,7 @@ class Annotation:
             boxes_before=tuple(b for b in self.boxes if b.label == number),
             accepted_before=self._accepted_of(number),
             table_before=self.table,
-            table_after=self._table.without(number),
+            table_after=self._state.table.without(number),
         )
         return self._commit(event.packed)
 
@@ -193,7 +199,7 @@ class Annotation:
         ValueError
             There is no such label, or it is locked.
         """
-        self._table.unlocked(number)
+        self._state.table.unlocked(number)
         change = self.label_volume.change_to_clear(number)
         if not change:
             return None
@@ -212,8 +218,8 @@ class Annotation:
         ValueError
             There is no such label.
         """
-        place = (self._table[label].number, where.axis, where.index)
-        if (place in self._accepted) == accepted:
+        place = (self._state.table[label].number, where.axis, where.index)
+        if (place in self._state.accepted) == accepted:
             return None
         event = Event(
             "review",
@@ -243,7 +249,7 @@ class Annotation:
         if labels.size and (labels.min() < 0 or labels.max() > MOST_LABELS):
             raise ValueError(f"Label numbers are 0 to {MOST_LABELS}.")
         numbers = [int(n) for n in np.unique(labels) if n]
-        rows = self._table.loaded(table, numbers)
+        rows = self._state.table.loaded(table, numbers)
         event = Event(
             "import",
             time.time(),
@@ -256,7 +262,7 @@ class Annotation:
 
     def load_table(self, table: Sequence[Label]) -> None:
         """Take names, colours and terms from a table; locks and labels not in it do not change."""
-        rows = self._table.loaded(table)
+        rows = self._state.table.loaded(table)
         if rows != self.table:
             self._commit_table(rows, *sorted(label.number for label in table))
 
@@ -322,11 +328,12 @@ class Annotation:
             edit.place(placed)
             edit.clear(placed.box.slice, placed.label, near=placed.box)
             edit.paint(mask, placed.label)
-        return self._log.done[-1]
+        return self.log[-1]
 
     def remove_boxes(self, box_ids: Sequence[int]) -> Event | None:
         """Remove boxes; their masks stay. None if none of the boxes exists."""
-        removed = tuple(self._boxes[i] for i in box_ids if i in self._boxes)
+        boxes = self._state.boxes
+        removed = tuple(boxes[i] for i in box_ids if i in boxes)
         if not removed:
             return None
         labels = tuple(sorted({b.label for b in removed}))
@@ -377,21 +384,13 @@ class Annotation:
 
     def undo(self) -> Event | None:
         """Undo the last event and return it; None if there is none or an edit is open."""
-        return self._undo_or_redo("undo")
+        self.finish_pending_edit()
+        return self._log.undo() if self._edit is None else None
 
     def redo(self) -> Event | None:
         """Redo the last undone event and return it; None if there is none or an edit is open."""
-        return self._undo_or_redo("redo")
-
-    def _undo_or_redo(self, kind: Literal["undo", "redo"]) -> Event | None:
         self.finish_pending_edit()
-        event = self._log.to_redo if kind == "redo" else self._log.to_undo
-        if event is None or self._edit is not None:
-            return None
-        self._apply(event, forward=kind == "redo")
-        self._log.move(forward=kind == "redo")
-        emit(self.stepped, Step(kind))
-        return event
+        return self._log.redo() if self._edit is None else None
 
     # --- the journal -------------------------------------------------------------------
 
@@ -413,17 +412,7 @@ class Annotation:
         ValueError
             A step does not follow from those before it, or does not fit the volume.
         """
-        for step in steps:
-            if step.kind == "event" and step.event is not None:
-                if not all(patch.fits(self.labels.shape) for patch in step.event.change):
-                    raise ValueError(
-                        f"The log changes voxels outside a volume of {self.labels.shape}."
-                    )
-                self._append(step.event)
-            elif step.kind == "saved":
-                self.mark_saved()
-            elif step.kind not in ("undo", "redo") or self._undo_or_redo(step.kind) is None:
-                raise ValueError(f"The log has a step {step.kind!r} with nothing to apply it to.")
+        self._log.replay(steps)
         self._next_box_id = 1 + self._log.largest_box_id
 
     def fold(self) -> int:
@@ -436,9 +425,7 @@ class Annotation:
 
     def replace_with(self, other: Annotation) -> None:
         """Take over the state of another annotation of the same shape, log and saves included."""
-        self.label_volume.replace_with(other.label_volume)
-        self._table, self._boxes = other._table, dict(other._boxes)
-        self._accepted, self._log = set(other._accepted), other._log.copy()
+        self._log.replace_with(other._log)
         self._edit = None  # an edit that could not be closed belonged to the previous content
         self._next_box_id = max(self._next_box_id, other._next_box_id)
 
@@ -454,39 +441,15 @@ class Annotation:
         Pack an event that changes voxels first: if memory runs out then, nothing has changed.
         """
         if self._edit is not None and (so_far := self._edit.finish()) is not None:
-            self._append(so_far, write=False)
-        return self._append(event)
+            self._log.append(so_far, is_painted=True)
+        return self._log.append(event)
 
     def _close(self, edit: Edit) -> Event | None:
         if self._edit is not edit:
             return None
         event = edit.finish()
         self._edit = None
-        return None if event is None else self._append(event, write=False)
-
-    def _append(self, event: Event, *, write: bool = True) -> Event:
-        self._apply(event, write=write)
-        self._log.append(event)
-        emit(self.stepped, Step("event", event))
-        return event
-
-    def _apply(self, event: Event, *, forward: bool = True, write: bool = True) -> None:
-        """Change the state to that after an event, or before it; `write` the voxels as well."""
-        if write:  # first, so that nothing changes if memory runs out
-            self.label_volume.apply_all(event.change, forward=forward)
-        boxes = event.boxes_before, event.boxes_after
-        accepted = event.accepted_before, event.accepted_after
-        tables = event.table_before, event.table_after
-        old, new = (0, 1) if forward else (1, 0)
-        for placed in boxes[old]:
-            self._boxes.pop(placed.box_id, None)
-        self._boxes.update({placed.box_id: placed for placed in boxes[new]})
-        self._accepted.difference_update(accepted[old])
-        self._accepted.update(accepted[new])
-        rows = tables[new]
-        if rows is not None:
-            self._table = LabelTable(rows)
-            self.label_volume.lock(label.number for label in rows if label.locked)
+        return None if event is None else self._log.append(event, is_painted=True)
 
     def _accepted_of(self, number: int) -> tuple[LabelSlice, ...]:
-        return tuple(sorted(place for place in self._accepted if place[0] == number))
+        return tuple(sorted(place for place in self._state.accepted if place[0] == number))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zlib
 from abc import abstractmethod
+from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
@@ -17,7 +18,7 @@ from typing import ClassVar, TypeVar, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.annotation.label_patch import Change, Patch
+from napari_medsam.engine.annotation.label_patch import Patch
 from napari_medsam.engine.data.masks import SliceMask
 from napari_medsam.engine.data.prompts import BoxPrompt, Crop, SliceRef
 from napari_medsam.engine.data.volume import AXES, Axis
@@ -33,14 +34,24 @@ Record = tuple[Sequence[int], Sequence[float], Sequence[bytes]]
 NumberedSlice = tuple[int, Axis, int]
 """A box's id or a label's number, an axis and a slice index: `events.BoxSlice` or `LabelSlice`."""
 
+MOST_SLICES = 1 << 29
+"""Slices along an axis that a packed triple can tell apart."""
+
 _NO_CROP = (-1, -1, -1, -1)
-_NO_AXIS = -1
 
 
 class _LazySequence(Sequence[T]):
-    """A read-only sequence whose items are made on access, by `_item`."""
+    """A packed, read-only sequence whose items are made on access, by `_item`."""
 
     __slots__ = ()
+
+    @abstractmethod
+    def __init__(self, items: Sequence[T]) -> None: ...
+
+    @classmethod
+    def of(cls, items: Sequence[T]) -> Sequence[T]:
+        """The same items, packed unless there are none or they already are."""
+        return items if not items or isinstance(items, cls) else cls(items)
 
     @overload
     def __getitem__(self, index: int) -> T: ...
@@ -134,8 +145,8 @@ class PackedMasks(_PackedRecords[SliceMask]):
     __slots__ = ()
     n_numbers = 18, 7, 1
 
-    def __init__(self, masks: Sequence[SliceMask]) -> None:
-        super().__init__(_of_mask(mask) for mask in masks)
+    def __init__(self, items: Sequence[SliceMask]) -> None:
+        super().__init__(_of_mask(mask) for mask in items)
 
     def _item(self, n: int) -> SliceMask:
         row, numbers, (bits,) = self._record(n)
@@ -169,8 +180,8 @@ class PackedPatches(_PackedRecords[Patch]):
     __slots__ = ()
     n_numbers = 6, 0, 5
 
-    def __init__(self, patches: Sequence[Patch]) -> None:
-        super().__init__(_of_patch(patch) for patch in patches)
+    def __init__(self, items: Sequence[Patch]) -> None:
+        super().__init__(_of_patch(patch) for patch in items)
 
     def _item(self, n: int) -> Patch:
         (axis, index, y0, x0, h, w), _, pieces = self._record(n)
@@ -196,44 +207,41 @@ def _of_patch(patch: Patch) -> Record:
 
 
 class PackedLabelSlices(_LazySequence[NumberedSlice | None]):
-    """(number, axis, slice index) triples or None, in twelve bytes each."""
+    """(number, axis, slice index) triples or None, in eight bytes each."""
 
-    __slots__ = ("_rows",)
+    __slots__ = ("_keys",)
 
-    def __init__(self, slices: Sequence[NumberedSlice | None]) -> None:
-        self._rows = _packed_rows(slices)
+    def __init__(self, items: Sequence[NumberedSlice | None]) -> None:
+        self._keys = array("q", map(_key, items))
 
     def __len__(self) -> int:
-        return len(self._rows) // 12
+        return len(self._keys)
 
     def __contains__(self, item: object) -> bool:
-        """Search the packed bytes: this runs for each slice and each propagation of the log."""
-        if not isinstance(item, tuple):
-            return any(item is None for item in self)
-        wanted = _packed_row(item)
-        found = self._rows.find(wanted)
-        while found > 0 and found % 12:
-            found = self._rows.find(wanted, found + 1)
-        return found >= 0
+        """Search the packed integers: this runs for each slice and each propagation of the log."""
+        return (item is None or isinstance(item, tuple)) and _key(item) in self._keys
 
     def __iter__(self) -> Iterator[NumberedSlice | None]:
-        for number, axis, index in np.frombuffer(self._rows, np.int32).reshape(-1, 3).tolist():
-            yield None if axis == _NO_AXIS else (number, AXES[axis], index)
+        return map(_numbered_slice, self._keys)
 
     def _item(self, n: int) -> NumberedSlice | None:
-        number, axis, index = np.frombuffer(self._rows, np.int32, 3, 12 * n).tolist()
-        return None if axis == _NO_AXIS else (number, AXES[axis], index)
+        return _numbered_slice(self._keys[n])
 
 
-@lru_cache(maxsize=16)
-def _packed_row(numbered: NumberedSlice) -> bytes:
-    return _packed_rows([numbered])
+def _key(item: NumberedSlice | None) -> int:
+    """A triple as one integer; None as a negative one."""
+    if item is None:
+        return -1
+    number, axis, index = item
+    if number < 0 or not 0 <= index < MOST_SLICES:
+        raise OverflowError(f"A number or slice index is out of range: {number}, {index}.")
+    return (number * len(AXES) + AXES.index(axis)) * MOST_SLICES + index
 
 
-def _packed_rows(slices: Sequence[NumberedSlice | None]) -> bytes:
-    nowhere = (0, _NO_AXIS, 0)
-    rows = [nowhere if s is None else (s[0], AXES.index(s[1]), s[2]) for s in slices]
-    return _int32(rows).tobytes()
+def _numbered_slice(key: int) -> NumberedSlice | None:
+    plane, index = divmod(key, MOST_SLICES)
+    number, axis = divmod(plane, len(AXES))
+    return None if key < 0 else (number, AXES[axis], index)
 
 
 class PackedConfidences(_LazySequence[tuple[NumberedSlice, float | None]]):
@@ -241,22 +249,20 @@ class PackedConfidences(_LazySequence[tuple[NumberedSlice, float | None]]):
 
     __slots__ = ("_slices", "_values")
 
-    def __init__(self, trust: Sequence[tuple[NumberedSlice, float | None]]) -> None:
-        self._slices = PackedLabelSlices([where for where, _ in trust])
-        values = [np.nan if value is None else value for _, value in trust]
-        self._values = np.array(values, np.float64).tobytes()
+    def __init__(self, items: Sequence[tuple[NumberedSlice, float | None]]) -> None:
+        self._slices = PackedLabelSlices([where for where, _ in items])
+        self._values = array("d", [np.nan if value is None else value for _, value in items])
 
     def __len__(self) -> int:
         return len(self._slices)
 
     def __iter__(self) -> Iterator[tuple[NumberedSlice, float | None]]:
-        values = np.frombuffer(self._values, np.float64).tolist()
-        for where, value in zip(self._slices, values, strict=True):
+        for where, value in zip(self._slices, self._values, strict=True):
             if where is not None:
                 yield where, value if value == value else None  # NaN equals nothing
 
     def _item(self, n: int) -> tuple[NumberedSlice, float | None]:
-        return next(pair for k, pair in enumerate(self) if k == n)
+        return list(self)[n]
 
 
 def _placed(where: SliceRef) -> tuple[int, ...]:
@@ -268,30 +274,6 @@ def _placed(where: SliceRef) -> tuple[int, ...]:
 def _slice(row: list[int]) -> SliceRef:
     axis, index, *corners = row
     return SliceRef(AXES[axis], index, None if tuple(corners) == _NO_CROP else Crop(*corners))
-
-
-def pack_masks(masks: Sequence[SliceMask]) -> Sequence[SliceMask]:
-    """The same masks, compressed unless they already are."""
-    return masks if not masks or isinstance(masks, PackedMasks) else PackedMasks(masks)
-
-
-def pack_patches(change: Change) -> Change:
-    """The same patches, compressed unless they already are."""
-    return change if not change or isinstance(change, PackedPatches) else PackedPatches(change)
-
-
-def pack_label_slices(slices: Sequence[NumberedSlice | None]) -> Sequence[NumberedSlice | None]:
-    """The same triples, packed unless they already are."""
-    return (
-        slices if not slices or isinstance(slices, PackedLabelSlices) else PackedLabelSlices(slices)
-    )
-
-
-def pack_confidences(
-    trust: Sequence[tuple[NumberedSlice, float | None]],
-) -> Sequence[tuple[NumberedSlice, float | None]]:
-    """The same confidences, packed unless they already are."""
-    return trust if not trust or isinstance(trust, PackedConfidences) else PackedConfidences(trust)
 
 
 def _int32(values: object) -> NDArray[np.int32]:

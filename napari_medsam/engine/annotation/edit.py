@@ -110,10 +110,8 @@ class Edit:
         h, w = mask.patch.shape
         where = (slice(mask.y0, mask.y0 + h), slice(mask.x0, mask.x0 + w))
         plane = plane_index(mask.slice.axis, mask.slice.index)
-        old, old_origin = (
-            self._label_volume.labels[plane][where],
-            self._label_volume.origins[plane][where],
-        )
+        old = self._label_volume.labels[plane][where]
+        old_origin = self._label_volume.origins[plane][where]
         allowed = mask.patch & (old != label)
         if not self._overwrite:
             allowed &= self._free(old, old_origin)

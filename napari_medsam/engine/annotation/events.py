@@ -8,10 +8,10 @@ from enum import IntEnum
 from typing import Literal
 
 from napari_medsam.engine.annotation.compressed_events import (
-    pack_confidences,
-    pack_label_slices,
-    pack_masks,
-    pack_patches,
+    PackedConfidences,
+    PackedLabelSlices,
+    PackedMasks,
+    PackedPatches,
 )
 from napari_medsam.engine.annotation.label_patch import Change
 from napari_medsam.engine.data.labels import Label
@@ -149,10 +149,10 @@ class Event:
         """
         return replace(
             self,
-            change=pack_patches(self.change),
-            places=pack_label_slices(self.places),
-            masks=pack_masks(self.masks),
-            trust=pack_confidences(self.trust),
+            change=PackedPatches.of(self.change),
+            places=PackedLabelSlices.of(self.places),
+            masks=PackedMasks.of(self.masks),
+            trust=PackedConfidences.of(self.trust),
         )
 
 

@@ -5,14 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from napari_medsam.engine.data.labels import (
-    Label,
-    LabelState,
-    default_color,
-    default_name,
-    with_lock,
-    with_state,
-)
+from napari_medsam.engine.data.labels import Label
 
 Rows = tuple[Label, ...]
 
@@ -40,29 +33,18 @@ class LabelTable:
             raise ValueError(f"{label.name} is locked; unlock it in the label table first.")
         return label
 
-    def new(self, name: str, number: int | None, color: tuple[float, float, float] | None) -> Label:
-        """A label that is not in the table; see `Annotation.add_label`."""
-        number = max(self._by_number, default=0) + 1 if number is None else number
-        if number in self._by_number:
-            raise ValueError(f"Label {number} exists already: {self[number].name}.")
-        return Label(number, name.strip() or default_name(number), color or default_color(number))
+    @property
+    def next_number(self) -> int:
+        return max(self._by_number, default=0) + 1
 
-    def edited(
-        self,
-        number: int,
-        name: str | None,
-        color: tuple[float, float, float] | None,
-        locked: bool | None,
-        state: LabelState | None,
-    ) -> Label:
-        """The changed row of a label; see `Annotation.edit_label`."""
-        old = self[number]
-        new = replace(old, name=(name or "").strip() or old.name, color=color or old.color)
-        new = new if state is None else with_state(new, state)
-        return new if locked is None else with_lock(new, locked)
+    def added(self, label: Label) -> Rows:
+        """The rows with a new one; ValueError if its number is taken."""
+        if label.number in self._by_number:
+            raise ValueError(f"Label {label.number} exists already: {self[label.number].name}.")
+        return self.with_row(label)
 
     def with_row(self, label: Label) -> Rows:
-        """The rows with one added or replaced."""
+        """The rows with one in place of that with its number, if there is one."""
         return LabelTable((*self.rows, label)).rows
 
     def without(self, number: int) -> Rows:

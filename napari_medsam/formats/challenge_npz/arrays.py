@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam.formats.common.errors import DAMAGE, ReadError, reason
+from napari_medsam.formats.common.found_image import FoundImage
 from napari_medsam.formats.common.grid import Geometry, SourceGrid, Triple
 from napari_medsam.formats.common.image_file import ImageFile, to_volume
 from napari_medsam.formats.common.limits import DEFLATE_LIMIT, require_data, require_memory
@@ -23,6 +24,13 @@ from napari_medsam.modality import SPELLINGS
 
 UNREADABLE = (*DAMAGE, zipfile.BadZipFile, tokenize.TokenError)
 """Errors of zipfile and numpy for damaged files (pickled objects are refused as ValueError)."""
+
+
+class NpzImage(FoundImage):
+    """A case whose file is opened when it is read."""
+
+    def load(self, frame: int, spacing_xyz: Triple | None) -> ImageFile:
+        return read_npz(self.path)
 
 
 def read_npz(path: Path) -> ImageFile:

@@ -70,32 +70,31 @@ def is_dicom(path: Path, *, only_marked: bool = False) -> bool:
     return has_mark(start) or (not only_marked and _begins_with_an_element(start))
 
 
-def transfer_syntax(path: Path) -> bytes:
-    """The UID of how a file's pixels are encoded, empty if it states none."""
-    with path.open("rb") as stream:
-        if not has_mark(stream.read(132)):
-            return b""
-        return _file_meta(stream, path.stat().st_size) or b""
+def syntax_if_whole(path: Path) -> bytes | None:
+    """The UID of how the pixels of a DICOM file are encoded, empty if it states none.
 
-
-def is_whole(path: Path) -> bool:
-    """Whether no element claims more bytes than the file has."""
+    None if it is no DICOM file, or an element claims more bytes than the file has.
+    """
     size = path.stat().st_size
     with path.open("rb") as stream:
         start = stream.read(132)
         preamble = has_mark(start)
+        if not (preamble or _begins_with_an_element(start)):
+            return None
         stream.seek(132 if preamble else 0)
         syntax = _file_meta(stream, size) if preamble else b""
         if syntax is None or not SYNTAX.fullmatch(syntax):
-            return False
-        if syntax == DEFLATED:
-            inflated = _inflated(stream.read())
-            return inflated is not None and _walk(
-                io.BytesIO(inflated), len(inflated), explicit=True, order="little"
-            )
+            return None
+        order: Order = "big" if syntax == BIG_ENDIAN else "little"
         letters = start[4:6].isalpha() and start[4:6].isupper()
         explicit = syntax != IMPLICIT if preamble else letters
-        return _walk(stream, size, explicit, "big" if syntax == BIG_ENDIAN else "little")
+        data: BinaryIO = stream
+        if syntax == DEFLATED:
+            inflated = _inflated(stream.read())
+            if inflated is None:
+                return None
+            data, size = io.BytesIO(inflated), len(inflated)
+        return syntax if _walk(data, size, explicit, order) else None
 
 
 def _inflated(packed: bytes) -> bytes | None:

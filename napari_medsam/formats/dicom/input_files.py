@@ -78,7 +78,11 @@ def files_of(path: Path) -> list[Path]:
     listed = _listed(path) if not path.is_dir() and has("pydicom") else []
     if listed:
         return listed
-    return sorted(file for file in folder.rglob("*") if file.is_file() and _is_candidate(file))
+    return sorted(
+        file
+        for file in folder.rglob("*")
+        if file.is_file() and could_be_dicom(file) and not is_directory_name(file)
+    )
 
 
 def _listed(path: Path) -> list[Path]:
@@ -100,7 +104,3 @@ def _listed(path: Path) -> list[Path]:
                 found.add(file)
                 break
     return sorted(found)
-
-
-def _is_candidate(path: Path) -> bool:
-    return could_be_dicom(path) and not is_directory_name(path)

@@ -46,7 +46,7 @@ UNREADABLE = DAMAGE
 """What pydicom and its decoders raise on damaged files."""
 
 
-def frames_of(path: Path, header: SliceHeader | None) -> list[SliceHeader]:
+def frames_of(path: Path, header: SliceHeader | None, syntax: bytes) -> list[SliceHeader]:
     """The slices of a file: several if its frames have places, else the header as it is.
 
     Raises
@@ -69,7 +69,7 @@ def frames_of(path: Path, header: SliceHeader | None) -> list[SliceHeader]:
         if "PerFrameFunctionalGroupsSequence" not in dataset:
             return [header] if header is not None else []
         try:
-            return _enhanced(dataset, path)
+            return _enhanced(dataset, path, syntax)
         except UNREADABLE as error:
             raise ReadError(f"{path.name} has damaged functional groups.") from error
 
@@ -107,7 +107,7 @@ def quiet_pydicom() -> Iterator[None]:
         yield
 
 
-def _enhanced(dataset: Any, path: Path) -> list[SliceHeader]:
+def _enhanced(dataset: Any, path: Path, syntax: bytes) -> list[SliceHeader]:
     shared_groups = dataset.get("SharedFunctionalGroupsSequence") or [{}]
     shared = shared_groups[0]
     headers = []
@@ -119,11 +119,11 @@ def _enhanced(dataset: Any, path: Path) -> list[SliceHeader]:
                     return place[sequence][0][name].value
             return None
 
-        headers.append(_frame(dataset, path, number, value))
+        headers.append(_frame(dataset, path, syntax, number, value))
     return headers
 
 
-def _frame(dataset: Any, path: Path, number: int, value: Any) -> SliceHeader:
+def _frame(dataset: Any, path: Path, syntax: bytes, number: int, value: Any) -> SliceHeader:
     """One frame; `value` looks a field up in the frame's own groups, then the shared ones."""
     position = _numbers(value("PlanePositionSequence", "ImagePositionPatient"), 3)
     orientation = _numbers(value("PlaneOrientationSequence", "ImageOrientationPatient"), 6)
@@ -155,6 +155,7 @@ def _frame(dataset: Any, path: Path, number: int, value: Any) -> SliceHeader:
         sop_class=str(dataset.get("SOPClassUID", "")),
         instance_uid=str(dataset.get("SOPInstanceUID", "")),
         instance_number=int(dataset.get("InstanceNumber") or 0) * 100_000 + number,
+        transfer_syntax=syntax,
         frame_of_reference=str(dataset.get("FrameOfReferenceUID", "")),
         frame=number,
         rescale=(float(1 if slope is None else slope), float(intercept or 0)),

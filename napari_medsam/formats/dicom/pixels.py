@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,7 @@ from numpy.typing import NDArray
 
 from napari_medsam.formats.common.errors import ReadError
 from napari_medsam.formats.common.limits import DEFLATE_LIMIT, require_data
-from napari_medsam.formats.dicom.file_validity import (
-    BIG_ENDIAN,
-    DEFLATED,
-    IMPLICIT,
-    transfer_syntax,
-)
+from napari_medsam.formats.dicom.file_validity import BIG_ENDIAN, DEFLATED, IMPLICIT
 from napari_medsam.formats.dicom.multi_frame import SEGMENTATION, stored_frames
 from napari_medsam.formats.dicom.pydicom_pixels import decoded_by_pydicom
 from napari_medsam.formats.dicom.slice_header import SliceHeader, quiet_gdcm
@@ -39,29 +35,30 @@ def require_pixels(header: SliceHeader) -> None:
     # A palette's and a halved chroma's components are not all stored: one byte is the least.
     pixels = header.frames * header.rows * header.columns
     n_bytes = pixels // 8 if header.sop_class == SEGMENTATION else pixels
-    syntax = transfer_syntax(header.path)
+    syntax = header.transfer_syntax
     packed = 1 if syntax in AS_STORED else MOST_PACKED.get(syntax, MOST_PACKED_OTHERS)
     require_data(n_bytes, header.path, ratio=packed)
 
 
-def slice_pixels(slices: tuple[SliceHeader | None, ...]) -> list[NDArray[Any] | None]:
+def slice_pixels(slices: Iterable[SliceHeader | None]) -> Iterator[NDArray[Any] | None]:
     """The pixels of each slice; a file of many slices is decoded once."""
     files: dict[Path, NDArray[Any]] = {}
-    pixels: list[NDArray[Any] | None] = []
     for header in slices:
         if header is None:
-            pixels.append(None)
+            yield None
         elif header.frame is None:
-            pixels.append(decoded(header)[0])
+            yield decoded(header)[0]
         else:
             if header.path not in files:
                 require_pixels(header)
-                files[header.path] = _upright(stored_frames(header.path), header)
+                stored = stored_frames(header.path)
+                # As GDCM does with single files.
+                white_is_low = header.photometric == "MONOCHROME1"
+                files[header.path] = inverted(stored) if white_is_low else stored
             slope, intercept = header.rescale
             stored = files[header.path][header.frame]
             plain = (slope, intercept) == (1.0, 0.0)
-            pixels.append(_narrow(stored if plain else stored * slope + intercept))
-    return pixels
+            yield _narrow(stored if plain else stored * slope + intercept)
 
 
 def decoded(header: SliceHeader) -> NDArray[Any]:
@@ -74,7 +71,7 @@ def decoded(header: SliceHeader) -> NDArray[Any]:
     reader.SetImageIO("GDCMImageIO")
     reader.SetFileName(str(header.path))
     try:
-        with quiet_gdcm(header.path):
+        with quiet_gdcm(header.transfer_syntax):
             array = sitk.GetArrayFromImage(reader.Execute())
     except RuntimeError as error:
         return _narrow(_by_pydicom(header, error))
@@ -104,23 +101,23 @@ def _narrow(array: NDArray[Any]) -> NDArray[Any]:
     return array.astype(np.int16 if fits else np.float32)
 
 
-def stacked(pixels: list[NDArray[Any] | None]) -> NDArray[Any]:
+def stacked(pixels: Iterable[NDArray[Any] | None], n_slices: int) -> NDArray[Any]:
     """Put slices together; a missing one is filled with the lowest value of the others."""
-    present = [plane for plane in pixels if plane is not None]
-    dtype = np.result_type(*{plane.dtype for plane in present})
-    if dtype.itemsize > 4:
-        dtype = np.dtype(np.float32)
-    lowest = min(plane.min() for plane in present)
-    volume = np.full((len(pixels), *present[0].shape), lowest, dtype=dtype)
+    volume: NDArray[Any] | None = None
+    missing = []
     for index, plane in enumerate(pixels):
-        if plane is not None:
-            volume[index] = plane
+        if plane is None:
+            missing.append(index)
+            continue
+        if volume is None:
+            volume = np.empty((n_slices, *plane.shape), plane.dtype)
+        dtype = np.result_type(volume.dtype, plane.dtype)
+        volume = volume.astype(dtype if dtype.itemsize <= 4 else np.float32, copy=False)
+        volume[index] = plane
+    assert volume is not None
+    if missing:
+        volume[missing] = min(v.min() for k, v in enumerate(volume) if k not in missing)
     return volume
-
-
-def _upright(stored: NDArray[Any], header: SliceHeader) -> NDArray[Any]:
-    """Frames as pydicom gives them, MONOCHROME1 turned as GDCM does with single files."""
-    return inverted(stored) if header.photometric == "MONOCHROME1" else stored
 
 
 def inverted(array: NDArray[Any]) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""Reads a DICOM series or single image as a volume.
+"""Finds the series and single images of DICOM files, and reads one as a volume.
 
 GDCM (in SimpleITK) decodes every compression and applies the rescale of each slice; the position
 of slices comes from `dicom.series`.
@@ -6,21 +6,24 @@ of slices comes from `dicom.series`.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from napari_medsam.formats.common.errors import ReadError, SeveralFrames, SeveralSeries
+from napari_medsam.formats.common.errors import ReadError
+from napari_medsam.formats.common.found_image import FoundImage
 from napari_medsam.formats.common.grey_or_rgb import to_uint8_rgb
-from napari_medsam.formats.common.grid import SourceGrid
+from napari_medsam.formats.common.grid import SourceGrid, Triple
 from napari_medsam.formats.common.image_description import Description
 from napari_medsam.formats.common.image_file import ImageFile, to_volume
 from napari_medsam.formats.common.limits import require_memory
 from napari_medsam.formats.common.thumbnail import thumbnail
-from napari_medsam.formats.dicom.file_validity import is_dicom, is_whole
+from napari_medsam.formats.dicom.file_validity import is_dicom, syntax_if_whole
 from napari_medsam.formats.dicom.input_files import files_of, is_directory, unpacked_dicom
 from napari_medsam.formats.dicom.multi_frame import SEGMENTATION
 from napari_medsam.formats.dicom.pixels import decoded, require_pixels, slice_pixels, stacked
@@ -32,65 +35,90 @@ RTSTRUCT = b"1.2.840.10008.5.1.4.1.1.481.3"
 sitk.ProcessObject.SetGlobalWarningDisplay(False)
 
 
-def read_dicom(
-    path: Path, series: str | None = None, frame: int | None = None, *, suv: bool = True
-) -> ImageFile:
-    """Read a folder with a series, or a single file.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class DicomImage(FoundImage):
+    """A volume or picture of a DICOM folder, with the headers of its slices.
 
-    Parameters
-    ----------
-    path
-        A file, a folder (folders in it are searched too), a DICOMDIR, or a zip of these.
-    series
-        SeriesInstanceUID, as `describe` lists it; needed where there are several.
-    frame
-        Which volume of a time series, or which image of a film.
-    suv
-        Give PET as SUV by body weight if the header allows it; a note reports what was done.
+    With `suv`, PET is read as SUV by body weight if the header allows it; a note reports whether.
+    """
+
+    stack: Stack
+    suv: bool = True
+
+    @property
+    def name(self) -> str:
+        return self.stack.first.description or self.path.name
+
+    @property
+    def series(self) -> str:
+        return self.stack.uid
+
+    @property
+    def is_segmentation(self) -> bool:
+        return self.stack.first.sop_class == SEGMENTATION
+
+    def require_image(self) -> None:
+        if self.is_segmentation:
+            raise ReadError(
+                f"{self.path.name} is a DICOM segmentation, not an image: open its image first "
+                f"and then this file as labels."
+            )
+        require_pixels(self.stack.first)
+
+    def load(self, frame: int, spacing_xyz: Triple | None) -> ImageFile:
+        image = _read(self, frame)
+        is_pet = self.stack.first.modality == "PET"
+        return _as_suv(image, self.stack, frame) if self.suv and is_pet else image
+
+    def summary(self) -> Description:
+        """From headers and, for the picture, one slice; values are not read."""
+        grid = self.grid()
+        z, y, x = grid.lps.shape_zyx
+        return Description(
+            kind="dicom",
+            name=self.name,
+            series=self.series,
+            size_xyz=(x, y, z),
+            spacing_xyz=grid.lps.spacing_xyz,
+            orientation=grid.orientation_code,
+            modality=self.stack.first.modality,
+            n_frames=self.n_frames,
+            notes=_notes(self.stack),
+            thumbnail=_thumbnail(self.stack),
+        )
+
+    def grid(self, frame: int = 0) -> SourceGrid:
+        return SourceGrid(
+            "dicom",
+            self.path,
+            self.stack.geometry,
+            3 if self.stack.placed else 2,
+            series=self.series,
+            frame=frame,
+            frame_of_reference=self.stack.first.frame_of_reference,
+        )
+
+
+@contextmanager
+def found_dicom(path: Path, *, suv: bool = True) -> Iterator[list[DicomImage]]:
+    """The images of a file, a folder and those in it, a DICOMDIR, or a zip of these.
+
+    Every file is parsed once. The files of a zip are there until the context ends.
 
     Raises
     ------
-    SeveralSeries, SeveralFrames
-        A choice is needed; the message lists what there is.
     ReadError
         Nothing here can be read as an image.
     """
     with unpacked_dicom(path) as place:
-        return _read_chosen(choose_series(stacks_in(place), path, series), path, frame, suv=suv)
+        yield [
+            DicomImage(path=path, n_frames=stack.n_frames, stack=stack, suv=suv)
+            for stack in _stacks_in(place)
+        ]
 
 
-def _read_chosen(stack: Stack, path: Path, frame: int | None, *, suv: bool) -> ImageFile:
-    if stack.first.sop_class == SEGMENTATION:
-        raise ReadError(
-            f"{path.name} is a DICOM segmentation, not an image: open its image first and then "
-            f"this file as labels."
-        )
-    require_pixels(stack.first)
-    if frame is None and stack.n_frames > 1:
-        raise SeveralFrames(stack.first.description or path.name, stack.n_frames)
-    if not 0 <= (frame or 0) < stack.n_frames:
-        raise ReadError(f"{path.name} has frames 0 to {stack.n_frames - 1}, not {frame}.")
-    image = _read(stack, path, frame or 0)
-    return _as_suv(image, stack, frame or 0) if suv and stack.first.modality == "PET" else image
-
-
-def describe_dicom(path: Path, series: str | None = None) -> list[Description]:
-    """Every volume and picture of a folder, file, DICOMDIR or zip, with a thumbnail each.
-
-    Values are not read; ReadError where there is nothing, or no series of that UID.
-    """
-    with unpacked_dicom(path) as place:
-        stacks = [stack for stack in stacks_in(place) if series in (None, stack.uid)]
-        if not stacks:
-            raise ReadError(f"{path.name} has no series {series}.")
-        return [describe_stack(stack, path) for stack in stacks]
-
-
-def stacks_in(path: Path) -> list[Stack]:
-    """The volumes and pictures of a folder, file or DICOMDIR; ReadError if there are none.
-
-    A zip is `unpacked_dicom` first.
-    """
+def _stacks_in(path: Path) -> list[Stack]:
+    """The volumes and pictures of a folder, file or DICOMDIR; ReadError if there are none."""
     if path.is_dir():
         stacks = find_stacks(files_of(path))
         if not stacks:
@@ -105,7 +133,7 @@ def stacks_in(path: Path) -> list[Stack]:
         return stacks
     if not is_dicom(path):
         raise ReadError(f"{path.name} is not a DICOM file, though its name says so.")
-    if not is_whole(path):
+    if syntax_if_whole(path) is None:
         raise ReadError(f"{path.name} is cut off or damaged: its elements exceed the file.")
     slices = slices_in(path)
     if not slices and RTSTRUCT in path.read_bytes()[:2000]:
@@ -121,59 +149,12 @@ def stacks_in(path: Path) -> list[Stack]:
     return stacks_of(slices)
 
 
-def choose_series(stacks: list[Stack], path: Path, series: str | None) -> Stack:
-    """The stack of that UID, or the only one."""
-    if series is not None:
-        for stack in stacks:
-            if stack.uid == series:
-                return stack
-        raise ReadError(
-            f"{path.name} has no series {series}; it has {', '.join(s.uid for s in stacks)}."
-        )
-    images = [stack for stack in stacks if stack.first.sop_class != SEGMENTATION]
-    if len(images) == 1:
-        return images[0]
-    if len(stacks) > 1:
-        raise SeveralSeries(path.name, [describe_stack(stack, path) for stack in stacks])
-    return stacks[0]
-
-
-def describe_stack(stack: Stack, path: Path) -> Description:
-    """What a stack is, from headers and one slice."""
-    grid = grid_of(stack, path)
-    z, y, x = grid.lps.shape_zyx
-    return Description(
-        kind="dicom",
-        name=stack.first.description or path.name,
-        series=stack.uid,
-        size_xyz=(x, y, z),
-        spacing_xyz=grid.lps.spacing_xyz,
-        orientation=grid.orientation_code,
-        modality=stack.first.modality,
-        n_frames=stack.n_frames,
-        notes=_notes(stack),
-        thumbnail=_thumbnail(stack),
-    )
-
-
-def grid_of(stack: Stack, path: Path, frame: int = 0) -> SourceGrid:
-    return SourceGrid(
-        "dicom",
-        path,
-        stack.geometry,
-        3 if stack.placed else 2,
-        series=stack.uid,
-        frame=frame,
-        frame_of_reference=stack.first.frame_of_reference,
-    )
-
-
 def _thumbnail(stack: Stack) -> NDArray[np.uint8] | None:
     """The middle slice, small; None if it cannot be decoded."""
     present = [header for header in stack.slices[0] if header is not None]
     middle = present[len(present) // 2]
     try:
-        (pixels,) = slice_pixels((middle,))
+        (pixels,) = slice_pixels([middle])
     except ReadError:
         return None
     if pixels is None:
@@ -200,24 +181,23 @@ def _as_suv(image: ImageFile, stack: Stack, frame: int) -> ImageFile:
     )
 
 
-def _read(stack: Stack, path: Path, frame: int) -> ImageFile:
-    first = stack.first
-    require_memory((*stack.geometry.shape_zyx, first.components), 8, path)
-    if first.is_film:
-        array = stacked([decoded(first)[frame]])
-    else:
-        array = stacked(slice_pixels(stack.slices[frame]))
+def _read(found: DicomImage, frame: int) -> ImageFile:
+    stack, first = found.stack, found.stack.first
+    shape = stack.geometry.shape_zyx
+    require_memory((*shape, first.components), 8, found.path)
+    planes = [decoded(first)[frame]] if first.is_film else slice_pixels(stack.slices[frame])
+    array = stacked(planes, shape[0])
     notes = list(_notes(stack))
     if array.ndim == 4:
-        array, warnings = to_uint8_rgb(array, path.name)
+        array, warnings = to_uint8_rgb(array, found.path.name)
         notes += warnings
     elif first.photometric == "MONOCHROME1":
         notes.append("The image is stored with white as its lowest value; it was inverted.")
-    grid = grid_of(stack, path, frame)
+    grid = found.grid(frame)
     return ImageFile(
         to_volume(array, grid, first.modality),
         grid,
-        first.description or path.name,
+        found.name,
         tuple(notes),
         None if first.photometric == "MONOCHROME1" else first.window,
         first.body_part,

@@ -11,12 +11,12 @@ from napari_medsam.formats.common.grid import SourceGrid, geometry_from_affine
 from napari_medsam.formats.common.optional_libraries import optional
 from napari_medsam.formats.dicom.multi_frame import (
     SEGMENTATION,
-    frames_of,
     quiet_pydicom,
     read_dataset,
 )
 from napari_medsam.formats.dicom.seg_read import OFF_GRID
-from napari_medsam.formats.dicom.slice_header import SliceHeader, read_header
+from napari_medsam.formats.dicom.series import slices_in
+from napari_medsam.formats.dicom.slice_header import SliceHeader
 
 
 def grid_of_segmentation(path: Path) -> SourceGrid:
@@ -31,7 +31,9 @@ def grid_of_segmentation(path: Path) -> SourceGrid:
     with quiet_pydicom():
         if str(read_dataset(path).get("SOPClassUID", "")) != SEGMENTATION:
             raise ReadError(f"{path.name} is no DICOM segmentation; labels are expected.")
-    frames = frames_of(path, read_header(path))
+    frames = slices_in(path)
+    if not frames:
+        raise ReadError(f"{path.name} is cut off or damaged.")
     first = frames[0]
     if first.row is None or first.column is None:
         raise ReadError(f"{path.name} does not state the positions of its frames.")

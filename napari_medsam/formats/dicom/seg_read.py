@@ -23,12 +23,12 @@ from napari_medsam.formats.common.optional_libraries import optional
 from napari_medsam.formats.dicom.multi_frame import (
     SEGMENTATION,
     UNREADABLE,
-    frames_of,
     quiet_pydicom,
     read_dataset,
     stored_frames,
 )
-from napari_medsam.formats.dicom.slice_header import SliceHeader, read_header
+from napari_medsam.formats.dicom.series import slices_in
+from napari_medsam.formats.dicom.slice_header import SliceHeader
 
 TRACKING = "napari-medsam label "
 """Begins the tracking ID of segments we wrote; the label's number follows."""
@@ -54,7 +54,7 @@ def read_segmentation(path: Path, grid: SourceGrid) -> LabelFile:
         dataset = read_dataset(path)
         if str(dataset.get("SOPClassUID", "")) != SEGMENTATION:
             raise ReadError(f"{path.name} is not a label file: it is a DICOM image.")
-        frames = frames_of(path, read_header(path))
+        frames = slices_in(path)
         pixels = stored_frames(path)
         try:
             named = _label_numbers(dataset.SegmentSequence)

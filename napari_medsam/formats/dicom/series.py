@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam.formats.common.grid import Geometry
-from napari_medsam.formats.dicom.file_validity import is_dicom, is_whole
+from napari_medsam.formats.dicom.file_validity import syntax_if_whole
 from napari_medsam.formats.dicom.multi_frame import frames_of
 from napari_medsam.formats.dicom.slice_header import SliceHeader, read_header
 from napari_medsam.formats.dicom.slice_spacing import SAID, even_places, even_runs, missing_notes
@@ -56,9 +56,8 @@ def find_stacks(files: Iterable[Path]) -> list[Stack]:
 
 def slices_in(path: Path) -> list[SliceHeader]:
     """The slices of one file, none if it holds no DICOM image."""
-    if not (is_dicom(path) and is_whole(path)):
-        return []
-    return frames_of(path, read_header(path))
+    syntax = syntax_if_whole(path)
+    return [] if syntax is None else frames_of(path, read_header(path, syntax), syntax)
 
 
 def stacks_of(headers: Iterable[SliceHeader]) -> list[Stack]:

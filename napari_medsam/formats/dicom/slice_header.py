@@ -16,7 +16,6 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from napari_medsam.formats.common.captured_output import quiet_stderr
-from napari_medsam.formats.dicom.file_validity import transfer_syntax
 from napari_medsam.modality import DICOM_MODALITIES
 
 NOISY = frozenset((b"1.2.840.10008.1.2.4.51", b"1.2.840.10008.1.2.4.53", b"1.2.840.10008.1.2.4.55"))
@@ -31,7 +30,8 @@ class SliceHeader:
     vectors along which the column index and the row index grow. They are None if the file
     states no place in the patient (a photograph, a radiograph). `frame` is set where the slice
     is one frame of a file of many; only then is `rescale` (slope, intercept) still to be
-    applied, as GDCM applies that of single files.
+    applied, as GDCM applies that of single files. `transfer_syntax` is empty if the file states
+    none.
     """
 
     path: Path
@@ -54,6 +54,7 @@ class SliceHeader:
     sop_class: str
     instance_uid: str
     instance_number: int
+    transfer_syntax: bytes
     frame_of_reference: str = ""
     frame: int | None = None
     rescale: tuple[float, float] = (1.0, 0.0)
@@ -78,25 +79,26 @@ class SliceHeader:
 
 
 @contextmanager
-def quiet_gdcm(path: Path) -> Iterator[None]:
+def quiet_gdcm(syntax: bytes) -> Iterator[None]:
     """Let GDCM try its JPEG decoders on 12-bit pixels without a line on the terminal for each."""
-    if transfer_syntax(path) in NOISY:
+    if syntax in NOISY:
         with quiet_stderr():
             yield
     else:
         yield
 
 
-def read_header(path: Path) -> SliceHeader | None:
+def read_header(path: Path, syntax: bytes) -> SliceHeader | None:
     """Read one file's header; None if GDCM finds no image in it.
 
-    The file must be known to be whole (`validity.is_whole`).
+    The file must be known to be whole, and have this transfer syntax
+    (`file_validity.syntax_if_whole`).
     """
     reader = sitk.ImageFileReader()
     reader.SetImageIO("GDCMImageIO")
     reader.SetFileName(str(path))
     try:
-        with quiet_gdcm(path):
+        with quiet_gdcm(syntax):
             reader.ReadImageInformation()
     except RuntimeError:
         return None
@@ -135,6 +137,7 @@ def read_header(path: Path) -> SliceHeader | None:
         sop_class=text("0008|0016"),
         instance_uid=text("0008|0018"),
         instance_number=int(number[0]) if number is not None else 0,
+        transfer_syntax=syntax,
         frame_of_reference=text("0020|0052"),
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam.formats.common.errors import ReadError, SaveError
+from napari_medsam.formats.common.found_image import choose
 from napari_medsam.formats.common.grid import Geometry, SourceGrid
-from napari_medsam.formats.dicom.input_files import unpacked_dicom
 from napari_medsam.formats.dicom.multi_frame import quiet_pydicom, read_dataset
-from napari_medsam.formats.dicom.read import choose_series, stacks_in
+from napari_medsam.formats.dicom.read import found_dicom
 from napari_medsam.formats.dicom.slice_header import SliceHeader
 
 IDENTITY = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID")
@@ -70,9 +70,11 @@ def source_of(grid: SourceGrid) -> Iterator[SourceSeries]:
         )
     if not grid.source.exists():
         raise SaveError(f"The series in {grid.source} is gone; its headers are needed to save.")
-    with unpacked_dicom(grid.source) as place, quiet_pydicom():
+    with ExitStack() as opened:
+        opened.enter_context(quiet_pydicom())
         try:
-            stack = choose_series(stacks_in(place), grid.source, grid.series or None)
+            images = opened.enter_context(found_dicom(grid.source))
+            stack = choose(images, grid.series or None).stack
             headers = stack.slices[min(grid.frame, len(stack.slices) - 1)]
             files = {
                 header.path: read_dataset(header.path) for header in headers if header is not None

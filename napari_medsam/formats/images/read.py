@@ -7,24 +7,22 @@ with the volume in LPS order.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
-from napari_medsam.formats.challenge_npz.arrays import read_npz
-from napari_medsam.formats.common.ct_detection import recognize_ct
-from napari_medsam.formats.common.errors import ReadError, SaveError, SeveralFrames, UnknownFormat
+from napari_medsam.formats.challenge_npz.arrays import NpzImage
+from napari_medsam.formats.common.errors import ReadError, SaveError, UnknownFormat
+from napari_medsam.formats.common.found_image import FoundImage, choose
 from napari_medsam.formats.common.grid import Kind, Triple
 from napari_medsam.formats.common.image_description import Description
 from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.formats.dicom.file_validity import is_dicom
-from napari_medsam.formats.dicom.read import describe_dicom, read_dicom
-from napari_medsam.formats.itk.read import read_itk
-from napari_medsam.formats.nifti.read import read_nifti
-from napari_medsam.formats.raster.read import MAGIC, read_picture
+from napari_medsam.formats.dicom.read import found_dicom
+from napari_medsam.formats.itk.read import open_itk
+from napari_medsam.formats.nifti.read import open_nifti
+from napari_medsam.formats.raster.read import MAGIC, open_picture
 
 SUFFIXES: dict[str, Kind] = {
     ".nii": "nifti",
@@ -70,11 +68,11 @@ def read_image(
     path
         The file or folder.
     series
-        Which DICOM series, by the UID `describe_image_file` lists.
+        Which DICOM series, by the UID or the description that `describe_image_file` lists.
     frame
         Which volume of a 4D file, counted from 0.
     spacing_xyz
-        Millimetres between pixels and pages of a picture, which states none itself.
+        Millimetres between pixels and pages of a picture; refused for other files.
     suv
         Give DICOM PET as SUV by body weight if the header allows it; a note reports whether.
 
@@ -94,58 +92,46 @@ def read_image(
     >>> [round(mm, 3) for mm in image.volume.spacing_xyz]
     [1.4, 1.4, 4.0]
     """
+    with found_images(path, suv=suv) as images:
+        return choose(images, series).read(frame, spacing_xyz)
+
+
+@contextmanager
+def found_images(
+    path: str | os.PathLike[str], *, suv: bool = True
+) -> Iterator[Sequence[FoundImage]]:
+    """What a file or folder holds: headers are parsed once, voxels are not read.
+
+    One image (`choose`) or several can be read until the context ends.
+
+    Raises
+    ------
+    ReadError
+        The file cannot be read; the message states why.
+    """
     path = Path(path)
-    kind = kind_of(path)
-    match kind:
+    match kind_of(path):
         case "dicom":
-            return read_dicom(path, series, frame, suv=suv)
+            with found_dicom(path, suv=suv) as images:
+                yield images
         case "nifti":
-            return recognize_ct(read_nifti(path, frame))
-        case "nrrd" | "mha":
-            return recognize_ct(read_itk(path, kind, frame))
+            yield [open_nifti(path)]
+        case ("nrrd" | "mha") as kind:
+            yield [open_itk(path, kind)]
         case "npz":
-            return read_npz(path)
+            yield [NpzImage(path=path)]
         case _:
-            return read_picture(path, spacing_xyz, frame)
+            yield [open_picture(path)]
 
 
 def describe_image_file(
     path: str | os.PathLike[str], *, series: str | None = None
 ) -> list[Description]:
     """The contents of a file or folder, one entry per volume; values are read if there is one."""
-    path = Path(path)
-    small = None
-    if kind_of(path) == "dicom":
-        found = describe_dicom(path, series)
-        if len(found) > 1:
-            return found
-        series, small = found[0].series, found[0].thumbnail
-    n_frames = 1
-    try:
-        image = read_image(path, series=series)
-    except SeveralFrames as several:
-        n_frames = several.n_frames
-        image = read_image(path, series=series, frame=0)
-    return [replace(_described(image, series or "", n_frames), thumbnail=small)]
-
-
-def _described(image: ImageFile, series: str, n_frames: int) -> Description:
-    voxels, lps = image.volume.voxels, image.grid.lps
-    z, y, x = lps.shape_zyx
-    finite = voxels[np.isfinite(voxels)] if voxels.dtype.kind == "f" else voxels
-    return Description(
-        kind=image.grid.kind,
-        name=image.name,
-        series=series,
-        size_xyz=(x, y, z),
-        spacing_xyz=lps.spacing_xyz,
-        orientation=image.grid.orientation_code,
-        modality=image.volume.modality,
-        n_frames=n_frames,
-        value_range=(float(finite.min()), float(finite.max())) if finite.size else None,
-        dtype=("RGB " if image.volume.is_rgb else "") + str(voxels.dtype),
-        notes=image.notes,
-    )
+    with found_images(path) as images:
+        chosen = images if series is None else [choose(images, series)]
+        several = len(chosen) > 1
+        return [image.summary() if several else image.describe() for image in chosen]
 
 
 def kind_of(path: Path) -> Kind:

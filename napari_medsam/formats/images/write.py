@@ -7,6 +7,8 @@ place. Only the geometry of the source's header is copied.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from PIL import Image
 from napari_medsam.formats.common.errors import ReadError, SaveError, in_use
 from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.common.image_file import ImageFile
-from napari_medsam.formats.images.read import read_image, suffix_of
+from napari_medsam.formats.images.read import read_image, require_suffix, suffix_of
 from napari_medsam.formats.itk.write_labels import execute_writer
 from napari_medsam.formats.nifti.header_geometry import header_for_labels
 from napari_medsam.storage.atomic_write import replacing
@@ -47,31 +49,61 @@ def write_image(path: str | os.PathLike[str], image: ImageFile) -> str:
         Nothing was saved; a file that was at `path` before is unchanged.
     """
     path = Path(path)
-    if is_windows() and (problem := name_problem(path.name)):
-        raise SaveError(problem)
-    suffix = suffix_of(path)
-    if suffix not in IMAGE_FORMATS:
-        raise SaveError(
-            f"{path.name} does not say in which format to save an image: end it in "
-            f"{', '.join(IMAGE_FORMATS)}."
-        )
-    if not path.parent.is_dir():
-        raise SaveError(f"Not saved: the folder {path.parent} does not exist.")
-    if path.exists() and image.grid.source.exists() and path.samefile(image.grid.source):
-        raise SaveError(f"{path.name} is the image itself; save it under another name.")
-    array = image.grid.from_lps(image.volume.voxels)
+    suffix = require_suffix(path, IMAGE_FORMATS)
+    with replacing_checked(path, image.grid) as temporary:
+        array = image.grid.from_lps(image.volume.voxels)
+        _write(temporary, suffix, array, image.grid)
+        return _check(temporary, suffix, array, image.grid)
+
+
+@contextmanager
+def replacing_checked(path: Path, grid: SourceGrid) -> Iterator[Path]:
+    """Yield a temporary file to write and check; then it replaces `path`.
+
+    Raises
+    ------
+    SaveError
+        For every error in the block, and if `path` is the image of `grid`, among the slices of its
+        series, or no name for a file. What was at `path` is unchanged.
+    """
+    _refuse_target(path, grid)
+    temporary = path
     try:
-        with replacing(path, suffix) as temporary:
-            _write(temporary, suffix, array, image.grid)
-            checked = _check(temporary, suffix, array, image.grid)
+        with replacing(path, suffix_of(path)) as temporary:
+            yield temporary
     except FileInUse as error:
         raise SaveError(in_use(error)) from error
     except OSError as error:
-        why = too_long(path) if is_too_long(path) else f"{(error.strerror or error)!s}."
-        raise SaveError(f"{path.name} was not saved: {why}") from error
+        raise SaveError(_why(path, error)) from error
     except (ReadError, RuntimeError, MemoryError) as error:
-        raise SaveError(f"{path.name} was not saved: {error}") from error
-    return checked
+        sentence = str(error).replace(temporary.name, path.name)
+        raise SaveError(f"{path.name} was not saved: {sentence}") from error
+
+
+def _refuse_target(path: Path, grid: SourceGrid) -> None:
+    if is_windows() and (problem := name_problem(path.name)):
+        raise SaveError(problem)
+    if not path.parent.is_dir():
+        raise SaveError(f"Not saved: the folder {path.parent} does not exist.")
+    if path.is_dir():
+        raise SaveError(f"{path.name} is a folder; give the name of a file.")
+    if path.exists() and grid.source.exists() and path.samefile(grid.source):
+        raise SaveError(f"{path.name} is the image itself; save under another name.")
+    source = grid.source.resolve()
+    if path.suffix.lower() == ".dcm" and source.is_dir() and source in path.resolve().parents:
+        raise SaveError(
+            f"{path.name} would be among the slices of the series; save it in another folder."
+        )
+
+
+def _why(path: Path, error: OSError) -> str:
+    if is_too_long(path):
+        return f"{path.name} was not saved: {too_long(path)}"
+    reason = (error.strerror or str(error)).lower()
+    return (
+        f"{path.name} was not saved in {path.parent}: {reason}. Save it in another place; a file "
+        f"that was there before is unchanged."
+    )
 
 
 def _write(path: Path, suffix: str, array: NDArray[Any], grid: SourceGrid) -> None:

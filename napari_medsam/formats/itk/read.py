@@ -14,9 +14,11 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from napari_medsam.formats.common.errors import ReadError, SeveralFrames, reason
+from napari_medsam.formats.common.ct_detection import recognize_ct
+from napari_medsam.formats.common.errors import ReadError, reason
+from napari_medsam.formats.common.found_image import FoundImage
 from napari_medsam.formats.common.grey_or_rgb import to_uint8_rgb
-from napari_medsam.formats.common.grid import Geometry, SourceGrid
+from napari_medsam.formats.common.grid import Geometry, SourceGrid, Triple
 from napari_medsam.formats.common.image_file import ImageFile, to_volume
 from napari_medsam.formats.common.limits import require_data, require_memory
 from napari_medsam.formats.itk.meta_header import require_sound_header
@@ -32,38 +34,29 @@ of nothing take under 50 bytes; gzip's limit is `memory.DEFLATE_LIMIT`."""
 COMPLEX_IDS = frozenset({sitk.sitkComplexFloat32, sitk.sitkComplexFloat64})
 
 
-@dataclass(frozen=True, eq=False)
-class ItkHeader:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ItkImage(FoundImage):
     """An opened file whose voxels are still on disk."""
 
     reader: sitk.ImageFileReader
     grid: SourceGrid
-    n_frames: int
     colours: bool
     notes: tuple[str, ...]
 
+    def load(self, frame: int, spacing_xyz: Triple | None) -> ImageFile:
+        array, notes = _voxels(self, self.path, frame)
+        volume = to_volume(array, self.grid)
+        return recognize_ct(ImageFile(volume, self.grid, self.name, self.notes + notes))
 
-def read_itk(path: Path, kind: Literal["nrrd", "mha"], frame: int | None = None) -> ImageFile:
-    """Read one volume of an NRRD, NHDR, MHA or MHD file.
+
+def open_itk(path: Path, kind: Literal["nrrd", "mha"]) -> ItkImage:
+    """Read the header of an NRRD, NHDR, MHA or MHD file: grid, number of volumes, warnings.
 
     Raises
     ------
-    SeveralFrames
-        The file holds several volumes and `frame` is None.
     ReadError
-        The file is damaged, complex-valued, or too large for this computer.
+        The file is damaged or complex-valued; `ItkImage.read` also if it is too large.
     """
-    header = open_itk(path, kind)
-    if frame is None and header.n_frames > 1:
-        raise SeveralFrames(path.name, header.n_frames)
-    if not 0 <= (frame or 0) < header.n_frames:
-        raise ReadError(f"{path.name} has frames 0 to {header.n_frames - 1}, not {frame}.")
-    array, notes = _voxels(header, path, frame or 0)
-    return ImageFile(to_volume(array, header.grid), header.grid, path.name, header.notes + notes)
-
-
-def open_itk(path: Path, kind: Literal["nrrd", "mha"]) -> ItkHeader:
-    """Read the header only: grid, number of volumes, warnings."""
     if path.stat().st_size == 0:
         raise ReadError(f"{path.name} is empty (0 bytes).")
     if kind == "mha":
@@ -94,7 +87,9 @@ def open_itk(path: Path, kind: Literal["nrrd", "mha"]) -> ItkHeader:
             "The file does not say in which patient directions its axes run; they are taken "
             "as left, back, head.",
         )
-    return ItkHeader(reader, grid, n_frames, colours, notes)
+    return ItkImage(
+        path=path, n_frames=n_frames, reader=reader, grid=grid, colours=colours, notes=notes
+    )
 
 
 def unreadable(path: Path, kind: str, error: Exception) -> str:
@@ -104,7 +99,7 @@ def unreadable(path: Path, kind: str, error: Exception) -> str:
     return f"{path.name} is not a readable {kind.upper()} file ({reason(ValueError(last))})."
 
 
-def _voxels(header: ItkHeader, path: Path, frame: int) -> tuple[NDArray[Any], tuple[str, ...]]:
+def _voxels(header: ItkImage, path: Path, frame: int) -> tuple[NDArray[Any], tuple[str, ...]]:
     """The chosen volume as (K, J, I), or (K, J, I, 3) uint8."""
     reader = header.reader
     size = [int(n) for n in reader.GetSize()]

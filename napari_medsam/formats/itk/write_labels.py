@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from napari_medsam.engine.data.labels import Label
 from napari_medsam.formats.common.errors import SaveError
 from napari_medsam.formats.common.grid import Geometry, SourceGrid
-from napari_medsam.formats.itk.read import open_itk, read_itk
+from napari_medsam.formats.itk.read import open_itk
 
 SPACES = {
     "left-posterior-superior": (1.0, 1.0, 1.0),
@@ -51,7 +51,7 @@ def check(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:
     difference = grid.geometry.difference(header.grid.geometry)
     if difference:
         raise SaveError(f"The saved labels would be elsewhere than the image: {difference}.")
-    stored = read_itk(path, kind)  # type: ignore[arg-type]
+    stored = header.read()
     if not np.array_equal(stored.grid.from_lps(stored.volume.voxels), labels_kji):
         raise SaveError("The labels read back differ from those on screen.")
     checked = (

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from napari_medsam.formats.common.errors import OtherGrid, ReadError, UnknownFormat
 from napari_medsam.formats.common.grid import SourceGrid
+from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.formats.common.label_file import LabelFile
 from napari_medsam.formats.common.label_table import description_beside, read_label_table
 from napari_medsam.formats.common.optional_libraries import has, optional
@@ -19,13 +20,14 @@ from napari_medsam.formats.dicom.file_validity import is_dicom
 from napari_medsam.formats.dicom.multi_frame import SEGMENTATION, quiet_pydicom, read_dataset
 from napari_medsam.formats.dicom.rtstruct_read import RTSTRUCT
 from napari_medsam.formats.dicom.seg_grid import grid_of_segmentation
-from napari_medsam.formats.dicom.seg_read import read_segmentation
 from napari_medsam.formats.images.read import kind_of, read_image, suffix_of
 from napari_medsam.formats.itk import seg_nrrd
 from napari_medsam.formats.itk.read import open_itk, unreadable
 from napari_medsam.formats.labels import label_formats
+from napari_medsam.formats.labels.label_formats import LabelFormat
 from napari_medsam.formats.labels.resample import resampled
-from napari_medsam.formats.raster.read import read_picture
+from napari_medsam.formats.raster.coco import is_coco
+from napari_medsam.formats.raster.read import open_picture
 
 LEAST_VOXELS = 10_000
 """Smaller files than this are not judged by their values."""
@@ -93,37 +95,57 @@ def read_label_file(
 
 def read_labels_without_image(path: Path) -> tuple[LabelFile, SourceGrid]:
     """Labels on their own grid, for which no image is needed; RTSTRUCT and COCO have none."""
-    if _is_seg_nrrd(path):
-        own = open_itk(path, "nrrd").grid
-        return read_seg_nrrd(path, own), own
-    dicom = path.is_file() and not _is_coco(path) and kind_of(path) == "dicom"
-    if _is_coco(path) or (dicom and has("pydicom") and _sop_class(path) == RTSTRUCT):
-        raise ReadError(f"{path.name} holds outlines without a grid of their own: name the image.")
-    if dicom:
-        own = grid_of_segmentation(path)
-        return read_segmentation(path, own), own
-    image = read_picture(path, indices=True) if kind_of(path) == "picture" else read_image(path)
-    return _on_grid(path, image.grid), image.grid
+    match _format_of(path):
+        case label_formats.RTSTRUCT | label_formats.COCO:
+            raise ReadError(
+                f"{path.name} holds outlines without a grid of their own: name the image."
+            )
+        case label_formats.DICOM_SEG:
+            own = grid_of_segmentation(path)
+        case label_formats.SEG_NRRD:
+            own = open_itk(path, "nrrd").grid
+        case _:
+            image = _image_of(path)
+            return _labels_in(image, path, image.grid), image.grid
+    return _on_grid(path, own), own
 
 
 def is_label_file(path: Path) -> bool:
-    """Whether a file can be nothing but labels: .seg.nrrd, COCO, DICOM SEG or RTSTRUCT."""
-    if _is_seg_nrrd(path) or _is_coco(path):
-        return True
-    if not path.is_file() or kind_of(path) != "dicom" or not is_dicom(path):
+    """Whether a file can be nothing but labels: .seg.nrrd, COCO, DICOM SEG or RTSTRUCT.
+
+    Any program writes JSON, so that is judged by its content.
+    """
+    suffix = suffix_of(path)
+    if suffix in label_formats.SEG_NRRD.suffixes or not path.is_file():
+        return suffix in label_formats.SEG_NRRD.suffixes
+    if suffix in label_formats.COCO.suffixes:
+        return is_coco(path)
+    if kind_of(path) != "dicom" or not is_dicom(path):
         return False
     return has("pydicom") and _sop_class(path) in (SEGMENTATION, RTSTRUCT)
 
 
+def _format_of(path: Path) -> LabelFormat | None:
+    """The format of a file that is to be read as labels; None if it could hold an image too."""
+    suffix = suffix_of(path)
+    if not path.is_file():
+        return None
+    if suffix in (*label_formats.SEG_NRRD.suffixes, *label_formats.COCO.suffixes):
+        return label_formats.BY_SUFFIX[suffix]
+    if kind_of(path) != "dicom":
+        return None
+    optional("pydicom", "Reading DICOM SEG and RTSTRUCT")
+    is_rtstruct = _sop_class(path) == RTSTRUCT
+    return label_formats.RTSTRUCT if is_rtstruct else label_formats.DICOM_SEG
+
+
 def _on_grid(path: Path, grid: SourceGrid) -> LabelFile:
-    if path.exists() and _is_seg_nrrd(path):
-        return label_formats.SEG_NRRD.read(path, grid)
-    if path.is_file() and _is_coco(path):
-        return label_formats.COCO.read(path, grid)
-    if path.is_file() and kind_of(path) == "dicom":
-        return _read_dicom(path, grid)
-    picture = path.is_file() and kind_of(path) == "picture"
-    image = read_picture(path, indices=True) if picture else read_image(path)
+    known = _format_of(path)
+    return _labels_in(_image_of(path), path, grid) if known is None else known.read(path, grid)
+
+
+def _labels_in(image: ImageFile, path: Path, grid: SourceGrid) -> LabelFile:
+    """The labels that a format of images holds, on the grid of the image they belong to."""
     voxels = image.volume.voxels
     if voxels.ndim != 3:
         raise _not_labels(path, "it is a colour picture")
@@ -145,20 +167,10 @@ def _on_grid(path: Path, grid: SourceGrid) -> LabelFile:
     return LabelFile(labels, table)
 
 
-def _read_dicom(path: Path, grid: SourceGrid) -> LabelFile:
-    """An RTSTRUCT or a SEG, by its header."""
-    optional("pydicom", "Reading DICOM SEG and RTSTRUCT")
-    is_rtstruct = _sop_class(path) == RTSTRUCT
-    dicom = label_formats.RTSTRUCT if is_rtstruct else label_formats.DICOM_SEG
-    return dicom.read(path, grid)
-
-
-def _is_seg_nrrd(path: Path) -> bool:
-    return suffix_of(path) in label_formats.SEG_NRRD.suffixes
-
-
-def _is_coco(path: Path) -> bool:
-    return suffix_of(path) in label_formats.COCO.suffixes
+def _image_of(path: Path) -> ImageFile:
+    """A label file of a format that could also hold an image."""
+    is_picture = kind_of(path) == "picture"
+    return open_picture(path, indices=True).read() if is_picture else read_image(path)
 
 
 def _sop_class(path: Path) -> str:

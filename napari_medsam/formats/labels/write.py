@@ -17,20 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam.engine.data.labels import Label
-from napari_medsam.formats.common.errors import ReadError, SaveError, in_use
+from napari_medsam.formats.common.errors import SaveError
 from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.common.label_table import (
     complete_table,
     description_beside,
     write_label_table,
 )
-from napari_medsam.formats.images.read import require_suffix, suffix_of
+from napari_medsam.formats.images.read import require_suffix
+from napari_medsam.formats.images.write import replacing_checked
 from napari_medsam.formats.labels.label_formats import BY_SUFFIX, LabelFormat
 from napari_medsam.formats.labels.read import read_label_file, read_labels
-from napari_medsam.storage.atomic_write import replacing, to_disk
-from napari_medsam.storage.errors import FileInUse
-from napari_medsam.storage.file_names import is_too_long, name_problem, too_long
-from napari_medsam.storage.operating_system import is_windows
+from napari_medsam.storage.atomic_write import to_disk
 
 __all__ = [
     "Saved",
@@ -104,44 +102,17 @@ def write_labels(
     """
     path = Path(path)
     chosen = BY_SUFFIX[require_suffix(path, BY_SUFFIX)]
-    _refuse_source(path, grid)
-    narrow = _smallest_type(labels, grid, chosen, path)
-    in_file_order = grid.from_lps(narrow)
-    temporary = path
-    try:
-        with replacing(path, suffix_of(path)) as temporary:
-            chosen.write(temporary, in_file_order, grid, table)
-            to_disk(temporary)
-            checked = chosen.check(temporary, in_file_order, grid)
-    except FileInUse as error:
-        raise SaveError(in_use(error)) from error
-    except OSError as error:
-        raise SaveError(_why(path, error)) from error
-    except (ReadError, RuntimeError, MemoryError) as error:
-        sentence = str(error).replace(temporary.name, path.name)
-        raise SaveError(f"{path.name} was not saved: {sentence}") from error
+    with replacing_checked(path, grid) as temporary:
+        narrow = _smallest_type(labels, grid, chosen, path)
+        in_file_order = grid.from_lps(narrow)
+        chosen.write(temporary, in_file_order, grid, table)
+        to_disk(temporary)
+        checked = chosen.check(temporary, in_file_order, grid)
     if description:
         rows = complete_table(in_file_order, table)
         write_label_table(description_beside(path), rows)
     present = np.unique(narrow)
     return Saved(path, int(np.count_nonzero(present)), int(np.count_nonzero(narrow)), f"{checked}.")
-
-
-def _refuse_source(path: Path, grid: SourceGrid) -> None:
-    """Never overwrite the image, nor write into a DICOM series' folder or to an invalid name."""
-    if is_windows() and (problem := name_problem(path.name)):
-        raise SaveError(problem)
-    if not path.parent.is_dir():
-        raise SaveError(f"Not saved: the folder {path.parent} does not exist.")
-    if path.is_dir():
-        raise SaveError(f"{path.name} is a folder; give the name of a file.")
-    if path.exists() and grid.source.exists() and path.samefile(grid.source):
-        raise SaveError(f"{path.name} is the image itself; save the labels under another name.")
-    source = grid.source.resolve()
-    if path.suffix.lower() == ".dcm" and source.is_dir() and source in path.resolve().parents:
-        raise SaveError(
-            f"{path.name} would be among the slices of the series; save it in another folder."
-        )
 
 
 def _smallest_type(
@@ -166,13 +137,3 @@ def _smallest_type(
         if highest <= np.iinfo(dtype).max:
             return labels.astype(dtype)
     raise SaveError(f"Labels up to {2**32 - 1} can be saved; the highest is {highest}.")
-
-
-def _why(path: Path, error: OSError) -> str:
-    if is_too_long(path):
-        return f"{path.name} was not saved: {too_long(path)}"
-    reason = (error.strerror or str(error)).lower()
-    return (
-        f"{path.name} was not saved in {path.parent}: {reason}. Save it in another place; a file "
-        f"that was there before is unchanged."
-    )

@@ -20,9 +20,11 @@ from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from napari_medsam.formats.common.captured_output import library_warnings
-from napari_medsam.formats.common.errors import DAMAGE, ReadError, SeveralFrames, reason
+from napari_medsam.formats.common.ct_detection import recognize_ct
+from napari_medsam.formats.common.errors import DAMAGE, ReadError, reason
+from napari_medsam.formats.common.found_image import FoundImage
 from napari_medsam.formats.common.grey_or_rgb import plain_type
-from napari_medsam.formats.common.grid import SourceGrid, geometry_from_affine
+from napari_medsam.formats.common.grid import SourceGrid, Triple, geometry_from_affine
 from napari_medsam.formats.common.image_file import ImageFile, to_volume
 from napari_medsam.formats.common.limits import DEFLATE_LIMIT, require_data, require_memory
 from napari_medsam.formats.nifti.header_geometry import geometry_of
@@ -35,44 +37,30 @@ FAMILIES = {".mgz": "FreeSurfer MGH", ".mgh": "FreeSurfer MGH", ".mnc": "MINC"}
 """What files by nibabel are called that are no NIfTI."""
 
 
-@dataclass(frozen=True, eq=False)
-class NiftiHeader:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class NiftiImage(FoundImage):
     """An opened file whose voxels are still on disk."""
 
     image: Any
     grid: SourceGrid
-    n_frames: int
     notes: tuple[str, ...]
     window: tuple[float, float] | None
 
+    def load(self, frame: int, spacing_xyz: Triple | None) -> ImageFile:
+        array, notes = _voxels(self.image, self.path, frame)
+        volume = to_volume(array, self.grid)
+        notes = self.notes + notes
+        return recognize_ct(ImageFile(volume, self.grid, self.name, notes, self.window))
 
-def read_nifti(path: Path, frame: int | None = None) -> ImageFile:
-    """Read one volume.
+
+def open_nifti(path: Path) -> NiftiImage:
+    """Read the header only: grid, number of volumes, warnings.
 
     Raises
     ------
-    SeveralFrames
-        The file holds several volumes and `frame` is None.
     ReadError
-        The file is damaged, complex-valued, or too large for this computer.
+        The file is damaged; `NiftiImage.read` also if it is complex-valued or too large.
     """
-    header = open_nifti(path)
-    if frame is None and header.n_frames > 1:
-        raise SeveralFrames(path.name, header.n_frames)
-    if not 0 <= (frame or 0) < header.n_frames:
-        raise ReadError(f"{path.name} has frames 0 to {header.n_frames - 1}, not {frame}.")
-    array, notes = _voxels(header.image, path, frame or 0)
-    return ImageFile(
-        to_volume(array, header.grid),
-        header.grid,
-        path.name,
-        header.notes + notes,
-        header.window,
-    )
-
-
-def open_nifti(path: Path) -> NiftiHeader:
-    """Read the header only: grid, number of volumes, warnings."""
     if path.stat().st_size == 0:
         raise ReadError(f"{path.name} is empty (0 bytes).")
     _require_mgh(path)
@@ -96,7 +84,14 @@ def open_nifti(path: Path) -> NiftiHeader:
     flat: Literal[2, 3] = 2 if len(shape) < 3 else 3
     grid = SourceGrid("nifti", path, geometry, flat, forms)
     notes += [f"Header of {path.name}: {text}." for text in warnings]
-    return NiftiHeader(image, grid, prod(shape[3:]), tuple(notes), _window(image.header))
+    return NiftiImage(
+        path=path,
+        n_frames=prod(shape[3:]),
+        image=image,
+        grid=grid,
+        notes=tuple(notes),
+        window=_window(image.header),
+    )
 
 
 def _voxels(image: Any, path: Path, frame: int) -> tuple[NDArray[Any], tuple[str, ...]]:

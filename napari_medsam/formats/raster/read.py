@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import SimpleITK as sitk
@@ -17,11 +18,12 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from napari_medsam.formats.common.errors import DAMAGE, ReadError
+from napari_medsam.formats.common.found_image import FoundImage
 from napari_medsam.formats.common.grey_or_rgb import Notes, grey_or_rgb
 from napari_medsam.formats.common.grid import Geometry, SourceGrid, Triple
 from napari_medsam.formats.common.image_file import ImageFile, to_volume
 from napari_medsam.formats.common.limits import require_memory
-from napari_medsam.formats.raster.tiff import tiff_pixels
+from napari_medsam.formats.raster.tiff import tiff_layout, tiff_pixels
 
 TIFF_MAGIC = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"BM", *TIFF_MAGIC)
@@ -38,30 +40,34 @@ UNREADABLE = (*DAMAGE, UnidentifiedImageError)
 """What Pillow raises on damaged files (its PNG reader uses SyntaxError)."""
 
 
-def read_picture(
-    path: Path,
-    spacing_xyz: Triple | None = None,
-    frame: int | None = None,
-    *,
-    indices: bool = False,
-) -> ImageFile:
-    """Read a picture, or the pages of a TIFF as a stack.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Picture(FoundImage):
+    """A picture, or a TIFF whose pages are a stack.
 
-    Parameters
-    ----------
-    path
-        The file.
-    spacing_xyz
-        Millimetres between pixels and pages where the user knows them.
-    frame
-        Which time or channel of a TIFF that names such axes.
-    indices
-        Give a palette's numbers instead of its colours, as labels need.
+    With `indices`, a palette's numbers are read instead of its colours, as labels need.
+    """
+
+    is_tiff: bool
+    indices: bool
+    takes_spacing: ClassVar[bool] = True
+
+    def load(self, frame: int, spacing_xyz: Triple | None) -> ImageFile:
+        if self.is_tiff:
+            array, notes = tiff_pixels(self.path, frame, indices=self.indices)
+        else:
+            array, notes = _picture_pixels(self.path, indices=self.indices)
+        if min(array.shape) < 1:
+            size = array.shape[1::-1]
+            raise ReadError(f"{self.path.name} holds no pixels: its size is {size}.")
+        pixels, warnings = grey_or_rgb(array, self.path.name)
+        return _placed(self.path, pixels, notes + warnings, spacing_xyz)
+
+
+def open_picture(path: Path, *, indices: bool = False) -> Picture:
+    """Recognise a picture by its first bytes, and count the volumes and pages of a TIFF.
 
     Raises
     ------
-    SeveralFrames
-        The file has several times or channels and `frame` is None.
     ReadError
         The file is damaged, of another kind than its suffix, or too large.
     """
@@ -71,14 +77,9 @@ def read_picture(
         raise ReadError(f"{path.name} is empty (0 bytes).")
     if not start.startswith(MAGIC):
         raise ReadError(f"{path.name} is not a PNG, JPEG, BMP or TIFF file.")
-    if start.startswith(TIFF_MAGIC):
-        array, notes = tiff_pixels(path, frame, indices=indices)
-    else:
-        array, notes = _picture_pixels(path, indices=indices)
-    if min(array.shape) < 1:
-        raise ReadError(f"{path.name} holds no pixels: its size is {array.shape[1::-1]}.")
-    pixels, warnings = grey_or_rgb(array, path.name)
-    return _placed(path, pixels, notes + warnings, spacing_xyz)
+    is_tiff = start.startswith(TIFF_MAGIC)
+    n_frames, n_pages = tiff_layout(path) if is_tiff else (1, 1)
+    return Picture(path=path, n_frames=n_frames, n_pages=n_pages, is_tiff=is_tiff, indices=indices)
 
 
 def _placed(

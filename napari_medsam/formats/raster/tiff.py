@@ -7,6 +7,8 @@ tifffile cannot decode on its own (LZW, JPEG) are read by Pillow.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from napari_medsam.formats.common.captured_output import library_warnings
-from napari_medsam.formats.common.errors import DAMAGE, ReadError, SeveralFrames, reason
+from napari_medsam.formats.common.errors import DAMAGE, ReadError, reason
 from napari_medsam.formats.common.grey_or_rgb import Notes
 from napari_medsam.formats.common.limits import DEFLATE_LIMIT, require_data, require_memory
 
@@ -27,7 +29,26 @@ UNREADABLE = (*DAMAGE, tifffile.TiffFileError)
 """What tifffile and its decoders raise on damaged files."""
 
 
-def tiff_pixels(path: Path, frame: int | None, *, indices: bool) -> tuple[NDArray[Any], Notes]:
+def tiff_layout(path: Path) -> tuple[int, int]:
+    """How many times or channels a file names, and how many slices; from its header.
+
+    Raises
+    ------
+    ReadError
+        The file is damaged or too large.
+    """
+    with _first_series(path) as series:
+        page = series.keyframe
+        require_memory(series.shape, 2 * max(1, series.dtype.itemsize), path)
+        packed = page.compression != 1 or page.bitspersample < 8
+        n_bytes = int(np.prod(series.shape, dtype=object)) * series.dtype.itemsize
+        require_data(n_bytes, path, ratio=DEFLATE_LIMIT if packed else 1)
+        others, used, third = _axes(series.axes, path)
+        n_frames = int(np.prod([series.shape[n] for n in others], dtype=np.int64))
+        return n_frames, int(series.shape[used[0]]) if third else 1
+
+
+def tiff_pixels(path: Path, frame: int, *, indices: bool) -> tuple[NDArray[Any], Notes]:
     """Read (Z, Y, X, channels).
 
     Parameters
@@ -41,30 +62,30 @@ def tiff_pixels(path: Path, frame: int | None, *, indices: bool) -> tuple[NDArra
 
     Raises
     ------
-    SeveralFrames
-        The file has times or channels and `frame` is None.
     ReadError
-        The file is damaged or too large.
+        The file is damaged.
     """
+    with _first_series(path) as series:
+        page = series.keyframe
+        voxels = _in_order(_decoded(path, series), series.axes, frame, path)
+        notes: Notes = ()
+        if page.photometric == 0:
+            notes = (f"{path.name} is stored with white as its lowest value, and shown so.",)
+        if page.photometric == 3 and not indices:
+            voxels = (np.asarray(page.colormap).T[voxels[..., 0]] >> 8).astype(np.uint8)
+    return voxels, notes
+
+
+@contextmanager
+def _first_series(path: Path) -> Iterator[Any]:
+    """The first series of a file as tifffile reads it; its errors become sentences."""
     try:
         with library_warnings("tifffile"), tifffile.TiffFile(path) as file:
-            series = file.series[0]
-            page = series.keyframe
-            require_memory(series.shape, 2 * max(1, series.dtype.itemsize), path)
-            packed = page.compression != 1 or page.bitspersample < 8
-            n_bytes = int(np.prod(series.shape, dtype=object)) * series.dtype.itemsize
-            require_data(n_bytes, path, ratio=DEFLATE_LIMIT if packed else 1)
-            voxels = _in_order(_decoded(path, series), series.axes, frame, path)
-            notes: Notes = ()
-            if page.photometric == 0:
-                notes = (f"{path.name} is stored with white as its lowest value, and shown so.",)
-            if page.photometric == 3 and not indices:
-                voxels = (np.asarray(page.colormap).T[voxels[..., 0]] >> 8).astype(np.uint8)
+            yield file.series[0]
     except ReadError:
         raise
     except UNREADABLE as error:
         raise ReadError(f"{path.name} is not a readable TIFF file ({reason(error)}).") from error
-    return voxels, notes
 
 
 def _decoded(path: Path, series: Any) -> NDArray[Any]:
@@ -81,21 +102,20 @@ def _decoded(path: Path, series: Any) -> NDArray[Any]:
     return np.stack(pages).reshape(series.shape)
 
 
-def _in_order(array: NDArray[Any], axes: str, frame: int | None, path: Path) -> NDArray[Any]:
-    """Turn an array with named axes into (Z, Y, X, channels), one time and channel chosen."""
+def _axes(axes: str, path: Path) -> tuple[list[int], list[int], bool]:
+    """Axes of times and channels; those of Z, Y, X and samples; whether Z is among the latter."""
     if "Y" not in axes or "X" not in axes:
         raise ReadError(f"{path.name} has axes {axes}; an image needs X and Y.")
     third = next((letter for letter in SLICE_AXES if letter in axes), "")
     used = [axes.index(letter) for letter in (third, "Y", "X", "S") if letter and letter in axes]
-    others = [n for n in range(len(axes)) if n not in used]
+    return [n for n in range(len(axes)) if n not in used], used, bool(third)
+
+
+def _in_order(array: NDArray[Any], axes: str, frame: int, path: Path) -> NDArray[Any]:
+    """Turn an array with named axes into (Z, Y, X, channels), one time and channel chosen."""
+    others, used, has_slices = _axes(axes, path)
     array = np.transpose(array, (*others, *used))
-    sizes = array.shape[: len(others)]
-    n_frames = int(np.prod(sizes, dtype=np.int64))
-    if n_frames > 1 and frame is None:
-        raise SeveralFrames(path.name, n_frames)
-    if not 0 <= (frame or 0) < n_frames:
-        raise ReadError(f"{path.name} has frames 0 to {n_frames - 1}, not {frame}.")
-    voxels = array.reshape(n_frames, *array.shape[len(others) :])[frame or 0]
+    voxels = array.reshape(-1, *array.shape[len(others) :])[frame]
     if "S" not in axes:
         voxels = voxels[..., None]
-    return voxels if third else voxels[None]
+    return voxels if has_slices else voxels[None]

@@ -25,6 +25,8 @@ from napari_medsam.ui.state.workspace import Workspace
 
 WORDS = "Reading earlier work"
 NONE = "There is no earlier work on this image."
+ANOTHER_IMAGE = "Another image is open now; nothing was resumed."
+BOXES_WAIT = "Boxes still wait for the model; resume earlier work after that."
 NO_OTHER = "There is no other earlier work on this image."
 
 
@@ -84,15 +86,10 @@ class EarlierWork:
         def swap(found: History) -> None:
             journal = self._journals.of(case)
             if case is not self._workspace.case or journal is None:
-                self._show_message(
-                    "Another image is open now; nothing was resumed.", is_problem=True
-                )
+                self._show_message(ANOTHER_IMAGE, is_problem=True)
                 return
             if case.pending:
-                self._show_message(
-                    "Boxes still wait for the model; resume earlier work after that.",
-                    is_problem=True,
-                )
+                self._show_message(BOXES_WAIT, is_problem=True)
                 return
             self._workspace.stop(case)
             try:

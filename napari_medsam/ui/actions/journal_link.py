@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from napari_medsam.engine.annotation.events import Step
@@ -40,7 +41,7 @@ class JournalLink:
         self.writer: JournalWriter | None = None
         self._case, self._workspace, self._on_lost = case, workspace, on_lost
         self._is_stopped = False
-        self._waiting = [self._row(Step("event", event)) for event in case.annotation.log]
+        self._waiting = [JournalRow("event", event, time.time()) for event in case.annotation.log]
         self._n_initial = len(self._waiting)
         self._n_recorded = (0, 0)
         self._gui_thread = GuiThread()
@@ -75,7 +76,8 @@ class JournalLink:
         event = annotation.open_event
         n_painted = (0, 0) if event is None else (len(event.change), len(event.masks))
         if event is not None and n_painted != self._n_recorded and self.writer is not None:
-            self.writer.store(self._row(Step("event", annotation.unfinished), is_open=True))
+            row = JournalRow("open", annotation.unfinished, time.time())
+            self.writer.store(self._with_window(row))
         self._n_recorded = n_painted
 
     def stop(self) -> None:
@@ -91,8 +93,12 @@ class JournalLink:
             self.writer.close(CLOSE_SECONDS)
 
     def _on_step(self, step: Step) -> None:
-        self._waiting.append(self._row(step))
-        self._hand_over()
+        row = JournalRow(step.kind, step.event, time.time())
+        try:
+            row = self._with_window(row)
+        finally:  # rather without its window than not at all: the steps after it need this one
+            self._waiting.append(row)
+            self._hand_over()
 
     def _hand_over(self) -> None:
         """Write the waiting steps; the initial label alone is not written before a first step."""
@@ -101,10 +107,9 @@ class JournalLink:
             for row in waiting:
                 self.writer.store(row)
 
-    def _row(self, step: Step, *, is_open: bool = False) -> JournalRow:
-        shows = step.event is not None and step.event.masks
-        window = self._case.window() if shows else None
-        return JournalRow("open" if is_open else step.kind, step.event, time.time(), window=window)
+    def _with_window(self, row: JournalRow) -> JournalRow:
+        has_masks = row.event is not None and row.event.masks
+        return replace(row, window=self._case.window()) if has_masks else row
 
     # --- reports of the writer's thread, which may arrive after `stop` -----------------------
 

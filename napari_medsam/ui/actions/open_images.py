@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.formats.common.errors import SeveralFrames, SeveralSeries
+from napari_medsam.formats.common.found_image import FoundImage, choose, to_choose_from
 from napari_medsam.formats.common.grid import Triple
 from napari_medsam.formats.common.image_description import Description
 from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.formats.common.thumbnail import thumbnail
-from napari_medsam.formats.images.read import kind_of, read_image
+from napari_medsam.formats.images.read import found_images
 from napari_medsam.ui.layers.image_layer import first_window_of
 
 Thumbnail = NDArray[np.uint8]
@@ -54,7 +55,8 @@ class Chooser(Protocol):
 def open_images(path: Path, chooser: Chooser | None = None) -> list[ImageFile]:
     """The images of a path that the user chose.
 
-    Without a chooser: all series of a folder, and SeveralFrames if a volume must be chosen.
+    The path is parsed once, for the questions and for what is opened. Without a chooser: all
+    series of a folder, and SeveralFrames if a volume must be chosen.
 
     Raises
     ------
@@ -63,48 +65,23 @@ def open_images(path: Path, chooser: Chooser | None = None) -> list[ImageFile]:
     ReadError
         As `read_image`.
     """
-    try:
-        return [_with_spacing(read_image(path), path, None, chooser)]
-    except SeveralFrames as several:
-        return [_one_volume(path, None, several, chooser)]
-    except SeveralSeries as several:
-        every = [description.series for description in several.series]
-        chosen = chooser.series(path.name, several.series) if chooser is not None else every
-    return [_one_series(path, uid, chooser) for uid in chosen]
+    with found_images(path) as images:
+        chosen = to_choose_from(images)
+        if chooser is not None and len(chosen) > 1:
+            answers = chooser.series(path.name, [image.summary() for image in chosen])
+            chosen = [choose(images, series) for series in answers]
+        return [_opened(image, chooser) for image in chosen]
 
 
-def _one_series(path: Path, series: str, chooser: Chooser | None) -> ImageFile:
-    try:
-        return read_image(path, series=series)
-    except SeveralFrames as several:
-        return _one_volume(path, series, several, chooser)
-
-
-def _one_volume(
-    path: Path, series: str | None, several: SeveralFrames, chooser: Chooser | None
-) -> ImageFile:
-    if chooser is None:
-        raise several
-    seen: dict[int, Thumbnail] = {}
-
-    def preview(frame: int) -> Thumbnail:
-        if frame not in seen:
-            seen[frame] = thumbnail_of(read_image(path, series=series, frame=frame))
-        return seen[frame]
-
-    frame = chooser.volume(VolumeChoice(several.name, several.n_frames, preview))
-    return _with_spacing(read_image(path, series=series, frame=frame), path, frame, chooser)
-
-
-def _with_spacing(
-    image: ImageFile, path: Path, frame: int | None, chooser: Chooser | None
-) -> ImageFile:
-    """The image; a stack of pages with the spacing that the user gave."""
-    n_pages = image.volume.shape_zyx[0]
-    if chooser is None or kind_of(path) != "picture" or n_pages == 1:
-        return image
-    spacing = chooser.spacing(path.name, n_pages)
-    return image if spacing is None else read_image(path, frame=frame, spacing_xyz=spacing)
+def _opened(image: FoundImage, chooser: Chooser | None) -> ImageFile:
+    image.require_image()
+    frame = spacing = None
+    if chooser is not None and image.n_frames > 1:
+        preview = cache(lambda n: thumbnail_of(image.read(n)))
+        frame = chooser.volume(VolumeChoice(image.name, image.n_frames, preview))
+    if chooser is not None and image.n_pages > 1:
+        spacing = chooser.spacing(image.path.name, image.n_pages)
+    return image.read(frame, spacing)
 
 
 def thumbnail_of(image: ImageFile) -> Thumbnail:

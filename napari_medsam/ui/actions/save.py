@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from weakref import WeakSet
 
@@ -39,11 +39,16 @@ BORROWED = "Another window is editing this image; save under a new name."
 BUSY = "The labels are already being saved; save again when that has ended."
 
 
+class _Declined(SaveError):
+    """The user wanted no file to be written; the save has not failed."""
+
+
 class SaveActions:
     """Writes labels on a separate lane, so that a click never cancels a save."""
 
     def __init__(self, workspace: Workspace) -> None:
         self.progress: Progress | None = None
+        self._later = workspace.later
         self._jobs = workspace.lanes.saving
         self._ask = workspace.view.ask
         self._show_message = workspace.show_message
@@ -61,51 +66,24 @@ class SaveActions:
         has written since it was opened or saved here. While another window edits the image, no
         file is replaced.
         """
-        existing = _existing(case, path, how)
-        why_not = _why_not(case, existing)
-        if why_not:
-            self._failed.add(case)
-            self._show_message(why_not, is_problem=True, lasts=True)
+        try:
+            job = self._job(case, path, how, ask_if_empty=not how.one_a_label)
+        except _Declined as declined:
+            self._show_message(str(declined), for_now=True)
             return
-        # else a message about another file stays beside a question about this one
-        self._show_message("", for_now=True)
-        is_empty = not how.one_a_label and not case.annotation.labels.any()
-        if is_empty and self._ask(NOTHING_DRAWN, (SAVE_EMPTY,)) != SAVE_EMPTY:
-            self._show_message(NOTHING_SAVED, for_now=True)
+        except SaveError as error:
+            self._show_message(str(error), is_problem=True, lasts=True)
             return
-        declined = self._declined(case, existing)
-        if declined:
-            self._show_message(declined, for_now=True)
-            return
-        annotation, grid = case.annotation, case.image.grid
-        labels, table, last = annotation.labels.copy(), annotation.table, annotation.log[-1]
-
-        def work(hand_over: Callable[[list[Saved]], None]) -> None:
-            if how.one_a_label:
-                hand_over(write_label_files(path, labels, grid, table, description=how.description))
-            else:
-                hand_over([write_labels(path, labels, grid, table, description=how.description)])
-
-        def on_saved(saved: list[Saved]) -> None:
-            self._on_saved(case, saved, last)
-
-        def on_end(outcome: JobOutcome) -> None:
-            self.progress = None
-            if outcome.kind == "failed":
-                self._failed.add(case)
-                self._show_message(outcome.sentence, is_problem=True, lasts=True)
-            self._on_change()
-
         self._jobs.cancel()
         self.progress = Progress(f"Saving {path.name}")
         self._on_change()
-        self._jobs.start(Job(work, on_saved, on_end))
+        self._jobs.start(job)
 
-    def save_now(self, case: Case, path: Path) -> Path:
-        """Write the labels before returning; empty ones without asking.
+    def save_now(self, case: Case, path: Path, moved_to: Path | None = None) -> Path:
+        """Do the same as `save` before returning; empty labels are saved without asking.
 
-        napari and scripts call it, and a script has nobody to answer. It asks, as `save` does,
-        only before replacing a file that another program has written.
+        napari and scripts call it, and a script has nobody to answer. A file that the caller may
+        then move to `moved_to` counts as saved in the next turn of the event loop, where it is.
 
         Raises
         ------
@@ -114,21 +92,70 @@ class SaveActions:
         """
         if self.progress is not None:
             raise SaveError(BUSY)  # else the running save could overwrite these with older labels
-        existing = _existing(case, path, ONE_FILE)
-        why_not = _why_not(case, existing)
-        if why_not:
-            self._failed.add(case)
-            raise SaveError(why_not)
-        declined = self._declined(case, existing)
-        if declined:
-            raise SaveError(declined)
+        job, saved = self._job(case, path, ONE_FILE, ask_if_empty=False), list[Saved]()
         self._failed.add(case)  # until it is written
-        annotation = case.annotation
-        last = annotation.log[-1]
-        saved = write_labels(path, annotation.labels.copy(), case.image.grid, annotation.table)
-        self._on_saved(case, [saved], last)
-        self._on_change()
-        return saved.path
+        try:
+            job.work(saved.extend)
+            if moved_to is None:
+                job.on_item(saved)
+            else:
+                self._mark_later(job, saved[0], moved_to)
+        finally:
+            job.on_end(JobOutcome("done"))
+        return saved[0].path
+
+    def _job(
+        self, case: Case, path: Path, how: SaveOptions, *, ask_if_empty: bool
+    ) -> Job[list[Saved]]:
+        """Ask what must be asked; the job that then writes the labels as they are now.
+
+        Raises
+        ------
+        _Declined
+            The user did not want it.
+        SaveError
+            Files may not be replaced.
+        """
+        existing = _existing(case, path, how)
+        if case.is_borrowed and existing:
+            self._failed.add(case)
+            raise SaveError(f"{_names(existing)} was not replaced. {BORROWED}")
+        # else a message about another file stays beside a question about this one
+        self._show_message("", for_now=True)
+        annotation, grid = case.annotation, case.image.grid
+        is_empty = not annotation.labels.any()
+        if ask_if_empty and is_empty and self._ask(NOTHING_DRAWN, (SAVE_EMPTY,)) != SAVE_EMPTY:
+            raise _Declined(NOTHING_SAVED)
+        changed = case.files.changed(existing)
+        if changed and self._ask(f"{_names(changed)}: {CHANGED}", (REPLACE,)) != REPLACE:
+            raise _Declined(f"{_names(changed)} was not replaced; save under a new name.")
+        labels, table, last = annotation.labels.copy(), annotation.table, annotation.log[-1]
+
+        def work(hand_over: Callable[[list[Saved]], None]) -> None:
+            if how.one_a_label:
+                hand_over(write_label_files(path, labels, grid, table, description=how.description))
+            else:
+                hand_over([write_labels(path, labels, grid, table, description=how.description)])
+
+        def on_end(outcome: JobOutcome) -> None:
+            self.progress = None
+            if outcome.kind == "failed":
+                self._failed.add(case)
+                self._show_message(outcome.sentence, is_problem=True, lasts=True)
+            self._on_change()
+
+        return Job(work, lambda saved: self._on_saved(case, saved, last), on_end)
+
+    def _mark_later(self, job: Job[list[Saved]], saved: Saved, moved_to: Path) -> None:
+        written = state_of(saved.path)
+
+        def mark() -> None:
+            for path in (moved_to, saved.path):
+                if written is not None and state_of(path) == written:
+                    job.on_item([replace(saved, path=path)])
+                    return
+
+        self._later(mark)
 
     def _on_saved(self, case: Case, saved: list[Saved], last: Event) -> None:
         """Handle written files, which hold the labels as of the event `last`."""
@@ -145,13 +172,6 @@ class SaveActions:
             sentence, detail = f"{sentence} {PLACE_NOT_KNOWN}", f"{detail}\n{UNKNOWN_PLACE}"
         self._show_message(sentence, detail=detail)
 
-    def _declined(self, case: Case, existing: list[Path]) -> str:
-        """Ask before replacing changed files; a sentence if the user declines, else empty."""
-        changed = case.files.changed(existing)
-        if changed and self._ask(f"{_names(changed)}: {CHANGED}", (REPLACE,)) != REPLACE:
-            return f"{_names(changed)} was not replaced; save under a new name."
-        return ""
-
 
 def _existing(case: Case, path: Path, how: SaveOptions) -> list[Path]:
     """The files that a save would replace."""
@@ -159,13 +179,6 @@ def _existing(case: Case, path: Path, how: SaveOptions) -> list[Path]:
     rows = [label for label in annotation.table if annotation.voxel_count(label.number)]
     targets = label_paths(path, rows) if how.one_a_label else [path]
     return [target for target in targets if target.exists()]
-
-
-def _why_not(case: Case, existing: list[Path]) -> str:
-    """A sentence: why existing files may not be replaced; empty if they may."""
-    if case.is_borrowed and existing:
-        return f"{_names(existing)} was not replaced. {BORROWED}"
-    return ""
 
 
 def _names(paths: list[Path]) -> str:

@@ -18,7 +18,6 @@ from napari_medsam.formats.dicom.file_validity import could_be_dicom, is_dicom
 from napari_medsam.formats.images.read import SUFFIXES, suffix_of
 from napari_medsam.formats.labels.label_formats import COCO
 from napari_medsam.formats.labels.read import is_label_file, read_labels_without_image
-from napari_medsam.formats.raster.coco import is_coco
 from napari_medsam.ui.actions.open_images import NothingChosen, open_images
 from napari_medsam.ui.layers.image_layer import LayerData, image_layer_data, labels_layer_data
 from napari_medsam.ui.plugin.current_dock import PLUGIN, current_controller
@@ -71,19 +70,12 @@ def _layers_or_report(path: Path) -> list[LayerData]:
 
 
 def _layers(path: Path) -> list[LayerData]:
-    if _is_labels(path):
+    if is_label_file(path):
         return _labels(path)
     try:
         return [image_layer_data(image) for image in open_images(path, current_chooser())]
     except NothingChosen:
         return []
-
-
-def _is_labels(path: Path) -> bool:
-    """Whether to open a file as labels; a JSON file only if its content is COCO."""
-    if suffix_of(path) in COCO.suffixes and path.is_file():
-        return is_coco(path)
-    return is_label_file(path)
 
 
 def _labels(path: Path) -> list[LayerData]:
@@ -100,7 +92,7 @@ def _is_ours(path: Path) -> bool:
         files = (p for p in sorted(path.rglob("*")) if could_be_dicom(p) and p.is_file())
         return any(_is_dicom(p) for p, _ in zip(files, range(MOST_LOOKED_AT), strict=False))
     if suffix_of(path) in COCO.suffixes:
-        return is_coco(path)
+        return is_label_file(path)
     return suffix_of(path) in SUFFIXES or _is_dicom(path)
 
 

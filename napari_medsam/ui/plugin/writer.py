@@ -10,6 +10,7 @@ the format; a name without one gets the suffix of the line.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,7 @@ def _save(path: Path, data: NDArray[Any], meta: dict[str, Any]) -> Path:
     opened = case_of(data)
     if opened is not None:
         controller, case = opened
-        return controller.save_now(case, path)
+        return controller.save_now(case, path, _moved_to(path))
     labels = np.asarray(data)
     if labels.ndim not in (2, 3):
         raise SaveError(
@@ -95,6 +96,16 @@ def _save(path: Path, data: NDArray[Any], meta: dict[str, Any]) -> Path:
     if not isinstance(grid, SourceGrid):
         grid = grid_of_scale(labels.shape, meta.get("scale", ()), meta.get("name", "labels"))
     return write_labels(path, labels, grid, metadata.get(TABLE, ())).path
+
+
+def _moved_to(path: Path) -> Path | None:
+    """Where napari will move the file, if it saves several layers to a folder.
+
+    It writes them to a temporary folder in it first, and may fail before it moves them
+    (`napari_builtins.io`, `write_layer_data_with_plugins`).
+    """
+    folder = path.parent
+    return folder.parent / path.name if re.fullmatch(r"tmp\w{8}", folder.name) else None
 
 
 def grid_of_scale(shape_zyx: tuple[int, ...], scale: Any, name: str) -> SourceGrid:

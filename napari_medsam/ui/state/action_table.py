@@ -141,19 +141,11 @@ def _propagate_tooltip(state: DockState) -> str:
 
 def _view(axis: Axis, key: str) -> Action:
     name = VIEW_NAMES[axis]
-    return Action(
-        name,
-        f"{name.capitalize()} slices",
-        key,
-        "View",
-        text=name.capitalize(),
-        tooltip=f"Show {name} slices",
-        has_key_in_text=False,
-        run=lambda dock: dock.controller.view.choose_axis(axis),
-        is_possible=_has_case,
-        is_on=lambda state: state.view == axis,
-        is_shown=_is_volume,
-    )
+    return Action(name, f"{name.capitalize()} slices", key, "View", text=name.capitalize(),
+                  tooltip=f"Show {name} slices", has_key_in_text=False,
+                  run=lambda dock: dock.controller.view.choose_axis(axis),
+                  is_possible=_has_case, is_on=lambda state: state.view == axis,
+                  is_shown=_is_volume)  # fmt: skip
 
 
 # napari's palette finds a title by any of its words and puts the last choice first, so a verb that
@@ -233,17 +225,17 @@ _TABLE = (
            is_possible=lambda state: state.progress is not None),
     Action("save", "Save the labels", "W", AT_ANY_TIME, text="Save labels...",
            tooltip="Save the labels to a file",
-           run=lambda dock: dock.ask_where_to_save(), is_possible=_has_case),
+           run=lambda dock: dock.dialogs.save(), is_possible=_has_case),
     Action("sheet", "Show the keys", "F1", AT_ANY_TIME, text="Keys", second_key="?",
            run=lambda dock: dock.show_keys()),
     Action("open_labels", "Open a label file on this image", text="Open labels...",
-           run=lambda dock: dock.ask_labels(), is_possible=_has_case),
+           run=lambda dock: dock.dialogs.open_labels(), is_possible=_has_case),
     Action("save_each_label", "Write one file per label", text="Save one file per label...",
-           run=lambda dock: dock.ask_where_to_save(one_a_label=True), is_possible=_has_case),
+           run=lambda dock: dock.dialogs.save(one_a_label=True), is_possible=_has_case),
     Action("earlier_work", "Resume earlier work on this image", text="Resume earlier work...",
-           run=lambda dock: dock.ask_earlier(), is_possible=_has_case),
+           run=lambda dock: dock.dialogs.resume_earlier(), is_possible=_has_case),
     Action("measure", "Measure volumes and diameters", text="Measure labels...",
-           run=lambda dock: dock.open_measures()),
+           run=lambda dock: dock.dialogs.measure()),
     Action("prepare_all", "Prepare all slices of this view",
            text="Prepare all slices of this view",
            run=lambda dock: dock.controller.sessions.embed_all(), is_possible=_can_prepare),
@@ -251,9 +243,9 @@ _TABLE = (
            run=lambda dock: dock.controller.sessions.clear_cache(),
            is_shown=lambda state: bool(state.cache)),
     Action("import_table", "Import a label table", text="Import label table...",
-           run=lambda dock: dock.ask_table(), is_possible=_has_case),
+           run=lambda dock: dock.dialogs.import_table(), is_possible=_has_case),
     Action("export_table", "Export the label table", text="Export label table...",
-           run=lambda dock: dock.ask_where_to_export(), is_possible=_has_case),
+           run=lambda dock: dock.dialogs.export_table(), is_possible=_has_case),
     Action("preferences", "Preferences of the box segmentation", text="Preferences...",
            run=lambda dock: dock.ask_preferences()),
     Action("tour", "Take the one-minute tour on a sample case", text="One-minute tour",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 
 from napari.layers import Image
 from napari.viewer import Viewer
@@ -12,14 +11,10 @@ from qtpy.QtGui import QResizeEvent, QShowEvent
 from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
 from superqt.utils import qthrottled
 
-from napari_medsam.formats.images.read import without_suffix
-from napari_medsam.formats.labels.per_label import label_paths
 from napari_medsam.headless.disk_cache_settings import cache_preferences_file, lasting_cache
 from napari_medsam.storage.settings import set_settings, settings, settings_file
-from napari_medsam.ui.actions.earlier_work import EarlierEntry
 from napari_medsam.ui.actions.label_templates import fill_menu
 from napari_medsam.ui.actions.model_source import ModelSource
-from napari_medsam.ui.actions.save import SaveOptions
 from napari_medsam.ui.actions.tour import OFFER, SLICE, Tour
 from napari_medsam.ui.controller import Controller
 from napari_medsam.ui.layers.sample_data import synthetic_ct
@@ -36,14 +31,13 @@ from napari_medsam.ui.state.file_watch import FileWatch
 from napari_medsam.ui.state.resume_offers import ResumeOffer
 from napari_medsam.ui.state.workspace import Workspace
 from napari_medsam.ui.widgets import file_dialogs
+from napari_medsam.ui.widgets.case_dialogs import CaseDialogs
 from napari_medsam.ui.widgets.close_guard import ClosingQuestion
 from napari_medsam.ui.widgets.completion_sound import CompletionSound
 from napari_medsam.ui.widgets.dock_layout import DockLayout
 from napari_medsam.ui.widgets.fitting_scroll_area import FittingScrollArea
-from napari_medsam.ui.widgets.journal_dialogs import ask_earlier, show_offer
+from napari_medsam.ui.widgets.journal_dialogs import show_offer
 from napari_medsam.ui.widgets.key_repeats import KeyRepeats
-from napari_medsam.ui.widgets.measure_window import MeasureWindow
-from napari_medsam.ui.widgets.model_rows import ask_weights
 from napari_medsam.ui.widgets.napari_preferences import NapariPreferences
 from napari_medsam.ui.widgets.preferences import PreferencesDialog
 from napari_medsam.ui.widgets.shortcut_sheet import ShortcutSheet
@@ -111,9 +105,8 @@ class MedSamWidget(QWidget):
             cache=lasting_cache(settings().memory_mb * 1024**2),
         )
         self.controller = Controller(workspace, shelf)
-        self._closing = ClosingQuestion(
-            self, self.controller.unsaved, self.ask, self.ask_where_to_save
-        )
+        self.dialogs = CaseDialogs(self, self.controller, self.parts.files.description.isChecked)
+        self._closing = ClosingQuestion(self, self.controller.unsaved, self.ask, self.dialogs.save)
         self._connect()
         self.controller.start()
         self.reset_choices()
@@ -154,9 +147,9 @@ class MedSamWidget(QWidget):
         parts.seen.fold.toggled.connect(lambda: self._show_seen())
         parts.model_row.install.clicked.connect(lambda: controller.desk.install())
         for wanted in (parts.model_row.import_file.clicked, parts.model.file_wanted):
-            wanted.connect(lambda: self.ask_weights())
+            wanted.connect(lambda: self.dialogs.import_model())
         for wanted in (parts.model_row.import_folder.clicked, parts.model.folder_wanted):
-            wanted.connect(lambda: self.ask_weights(folder=True))
+            wanted.connect(lambda: self.dialogs.import_model(folder=True))
         on_case = controller.on_case
         parts.table.picked.connect(lambda n: on_case(Case.pick_label, n))
         parts.table.renamed.connect(lambda n, name: on_case(Case.rename_label, n, name))
@@ -318,74 +311,3 @@ class MedSamWidget(QWidget):
 
     def offer(self, offer: ResumeOffer, answer: Callable[[str | None], None]) -> None:
         show_offer(self, offer, answer)
-
-    def ask_where_to_save(self, *, one_a_label: bool = False) -> None:
-        """Ask for a file and save the labels there, or beside it one file per label."""
-        case, suggested = self.controller.case, self.controller.suggested_path()
-        if case is None or suggested is None:
-            return
-        path = file_dialogs.ask_save_path(self, suggested, case.image.grid)
-        if path is not None and not (one_a_label and self._keeps_existing(case, path)):
-            description = self.parts.files.description.isChecked()
-            self.controller.save(path, SaveOptions(one_a_label, description))
-
-    def _keeps_existing(self, case: Case, path: Path) -> bool:
-        """Whether files of single labels exist that the user does not want to replace."""
-        rows = [
-            label for label in case.annotation.table if case.annotation.voxel_count(label.number)
-        ]
-        existing = [file for file in label_paths(path, rows) if file.exists()]
-        question = f"Replace {', '.join(file.name for file in existing)}?"
-        return bool(existing) and file_dialogs.ask(self, question, ("Replace",)) is None
-
-    def ask_labels(self) -> None:
-        """Ask for a label file and open it on the image."""
-        self._ask_and(file_dialogs.ask_label_file, self.controller.label_files.open)
-
-    def ask_earlier(self) -> None:
-        """Ask which earlier work on the image to resume."""
-        self.controller.earlier.find(self._ask_earlier)
-
-    def _ask_earlier(self, found: Sequence[EarlierEntry]) -> None:
-        chosen = ask_earlier(self, found)
-        if chosen is not None:
-            self.controller.earlier.resume(chosen)
-
-    def ask_table(self) -> None:
-        """Ask for a label table and load its names and colours."""
-        self._ask_and(file_dialogs.ask_table_to_open, self.controller.label_files.import_table)
-
-    def ask_where_to_export(self) -> None:
-        """Ask for a file and write the label table there."""
-        suggested = self.controller.suggested_path()
-        if suggested is None:
-            return
-        table = suggested.with_name(f"{without_suffix(suggested.name)}.csv")
-        path = file_dialogs.ask_where_to_export(self, table)
-        if path is not None:
-            self.controller.label_files.export_table(path)
-
-    def open_measures(self) -> None:
-        """Open the measures window."""
-        suggested = self.controller.suggested_path()
-        if suggested is not None:
-            self.measure_window = MeasureWindow(self.controller.measures, self, suggested)
-            self.measure_window.show()
-
-    def _ask_and(
-        self, ask: Callable[[QWidget, Path], Path | None], do: Callable[[Path], None]
-    ) -> None:
-        """Ask for a file and pass it to `do`; the dialog opens in the folder of `suggested_path`.
-
-        That is the folder last saved to, if any: labels are usually opened from there.
-        """
-        suggested = self.controller.suggested_path()
-        path = ask(self, suggested.parent) if suggested is not None else None
-        if path is not None:
-            do(path)
-
-    def ask_weights(self, *, folder: bool = False) -> None:
-        """Ask for a file, zip or folder, and import its models."""
-        path = ask_weights(self, folder=folder)
-        if path is not None:
-            self.controller.desk.import_file(path)

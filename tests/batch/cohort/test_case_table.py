@@ -77,6 +77,12 @@ def test_box_beyond_the_volume_fails_only_its_case(table: Path):
         case_request(case)
 
 
+def test_box_without_slices_fails_only_its_case(table: Path):
+    [case] = read_table(write(table, "a.nii.gz,1,,,,6,8,18,22"))
+    with pytest.raises(ValueError, match="every box needs first and last"):
+        case_request(case)
+
+
 def test_table_of_a_german_excel_gives_the_same_boxes(table: Path):
     """Byte order mark, semicolons, decimal commas, CRLF and an empty row at the end."""
     [plain] = read_table(write(table, "Müller.nii.gz,liver,z,2,5,6.5,8,18,22.25"))

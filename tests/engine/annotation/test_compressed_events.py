@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from napari_medsam.engine.annotation.compressed_events import (
+    MOST_SLICES,
     PackedLabelSlices,
     PackedMasks,
     PackedPatches,
@@ -183,12 +184,20 @@ def test_label_slices_come_back_and_are_found(spots, other):
     assert (None in kept) == (None in spots)
 
 
-def test_label_slice_is_found_only_at_a_row_s_start():
-    """Twelve bytes that begin in one row and end in the next are no spot."""
+def test_label_slice_is_found_only_where_all_three_agree():
     kept = PackedLabelSlices([(0, "z", 7), (0, "z", 1), (5, "z", 0)])
     assert (0, "z", 0) not in kept
     assert (7, "z", 0) not in kept
+    assert (5, "y", 0) not in kept
     assert (5, "z", 0) in kept
+
+
+@pytest.mark.parametrize(
+    "beyond", [(1, "z", MOST_SLICES), (1, "z", -1), (-1, "z", 0), (1 << 62, "z", 0)]
+)
+def test_label_slice_that_does_not_fit_is_refused(beyond):
+    with pytest.raises(OverflowError):
+        PackedLabelSlices([beyond])
 
 
 @given(st.lists(st.tuples(SPOTS, st.none() | st.floats(0, 1))))

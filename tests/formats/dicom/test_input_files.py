@@ -16,7 +16,7 @@ from napari_medsam.formats.common.errors import ReadError, SeveralSeries
 from napari_medsam.formats.common.thumbnail import SIDE, thumbnail
 from napari_medsam.formats.dicom import input_files as dicom_input
 from napari_medsam.formats.dicom.multi_frame import quiet_pydicom
-from napari_medsam.formats.images.read import describe_image_file, read_image
+from napari_medsam.formats.images.read import describe_image_file, found_images, read_image
 from napari_medsam.formats.labels.write import read_label_file, write_labels
 from tests.formats.dicom_files import REFERABLE, SERIES, write_series
 
@@ -169,8 +169,8 @@ class TestThumbnail:
         volume[1, :, 10:] = 100
         tags = {"0028|1050": "50", "0028|1051": "100"}
         write_series(tmp_path / "ct", volume, spacing=(1.0, 1.0), tags=tags)
-        (described,) = describe_image_file(tmp_path / "ct")
-        small = described.thumbnail
+        with found_images(tmp_path / "ct") as (found,):
+            small = found.summary().thumbnail
         assert small is not None
         assert small.shape == (SIDE, SIDE // 2)
         assert (small[5, 2], small[5, -2]) == (0, 255)

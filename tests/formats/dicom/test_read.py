@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from scipy.spatial.transform import Rotation
 from napari_medsam.formats.common.errors import ReadError, SeveralFrames, SeveralSeries
 from napari_medsam.formats.images.read import describe_image_file, read_image
 from napari_medsam.formats.labels.write import write_labels
-from tests.formats.dicom_files import SERIES, write_series, write_slice
+from tests.formats.dicom_files import SERIES, parsed_headers, write_series, write_slice
 from tests.formats.grids import SIGNED_ORDERS, axis_matrix
 
 VOLUME = np.arange(6 * 5 * 4, dtype=np.int16).reshape(6, 5, 4) - 40
@@ -126,6 +127,39 @@ def test_folder_of_several_series_lists_them(tmp_path: Path) -> None:
     image = read_image(tmp_path / "study", series=SERIES + ".2")
     np.testing.assert_array_equal(image.volume.voxels, VOLUME[:3])
     assert [d.size_xyz for d in describe_image_file(tmp_path / "study")] == [(4, 5, 6), (4, 5, 3)]
+
+
+def test_series_is_chosen_by_its_name_if_no_other_has_it(tmp_path: Path) -> None:
+    for n, name in enumerate(("thin", "thick", "thick")):
+        tags = {"0008|103e": name}
+        write_series(tmp_path / str(n), VOLUME[n:], series=f"{SERIES}.{n}", tags=tags)
+    assert read_image(tmp_path, series="thin").grid.series == f"{SERIES}.0"
+    with pytest.raises(SeveralSeries, match="2 series"):
+        read_image(tmp_path, series="thick")
+
+
+def several_series(path: Path) -> None:
+    with pytest.raises(SeveralSeries):
+        read_image(path)
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        pytest.param(describe_image_file, id="info"),
+        pytest.param(lambda path: describe_image_file(path, series=f"{SERIES}.1"), id="info one"),
+        pytest.param(lambda path: read_image(path, series=f"{SERIES}.1"), id="segment --series"),
+        pytest.param(several_series, id="no answer"),
+    ],
+)
+def test_each_file_is_parsed_once(
+    act: Callable[[Path], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(3):
+        write_series(tmp_path / str(n), VOLUME[n:], series=f"{SERIES}.{n}")
+    parsed = parsed_headers(monkeypatch)
+    act(tmp_path)
+    assert sorted(parsed) == sorted(tmp_path.rglob("*.dcm"))
 
 
 def test_unknown_series_lists_the_known(tmp_path: Path) -> None:

@@ -6,15 +6,18 @@ import struct
 import time
 import zlib
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import tifffile
 
 from napari_medsam.formats.common.errors import ReadError, SeveralFrames
-from napari_medsam.formats.images.read import describe_image_file, read_image
+from napari_medsam.formats.images.read import describe_image_file, found_images, read_image
 from napari_medsam.formats.labels.write import read_labels, write_labels
+from tests.formats.dicom_files import write_series
 
 LOADS = {"nan_inf.nii.gz", "constant.nii.gz", "zero_spacing_no_forms.nii"}
 """Malformed files that are to be read all the same, by readers.json."""
@@ -93,6 +96,49 @@ def test_description_says_what_info_prints(tmp_path: Path) -> None:
     assert described.orientation == "RAS"
     assert described.value_range == (0, 59)
     assert described.dtype == "int16"
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz", "a.nrrd", "a.mha", "a.tif"])
+def test_volumes_of_a_file_are_read_from_one_header(tmp_path: Path, name: str) -> None:
+    voxels = np.arange(3 * 4 * 5 * 6, dtype=np.int16).reshape(3, 4, 5, 6)
+    if name == "a.tif":
+        metadata = {"axes": "TZYX"}
+        tifffile.imwrite(tmp_path / name, voxels, photometric="minisblack", metadata=metadata)
+    else:
+        sitk.WriteImage(sitk.GetImageFromArray(voxels, isVector=False), tmp_path / name)
+    with found_images(tmp_path / name) as (found,):
+        assert (found.n_frames, found.n_pages) == (3, 4 if name == "a.tif" else 1)
+        for frame in (1, 0, 2, 0):
+            read = found.read(frame)
+            in_file = read.grid.from_lps(read.volume.voxels)
+            np.testing.assert_array_equal(in_file, voxels[frame])
+
+
+@pytest.mark.parametrize("name", ["a.nii.gz", "a.nrrd", "a.npz", "ct", "a.png"])
+@pytest.mark.parametrize(
+    ("choice", "sentence"),
+    [
+        ({"series": "1.2.3"}, "has no series 1.2.3|states no series, so series 1.2.3 cannot"),
+        ({"frame": 1}, "has frames 0 to 0, not 1"),
+        ({"spacing_xyz": (1.0, 1.0, 2.0)}, "is no picture; only those can be given a spacing"),
+    ],
+)
+def test_choice_that_a_file_does_not_offer_is_refused(
+    tmp_path: Path, name: str, choice: dict[str, Any], sentence: str
+) -> None:
+    path = tmp_path / name
+    voxels = np.ones((3, 4, 5), np.uint8)
+    if name == "ct":
+        write_series(path, voxels.astype(np.int16))
+    elif name == "a.npz":
+        np.savez(path, imgs=voxels)
+    else:
+        sitk.WriteImage(sitk.GetImageFromArray(voxels[0] if name == "a.png" else voxels), path)
+    if name == "a.png" and "spacing_xyz" in choice:
+        assert read_image(path, **choice).volume.spacing_xyz == (1, 1, 2)
+        return
+    with pytest.raises(ReadError, match=sentence):
+        read_image(path, **choice)
 
 
 class TestNifti:

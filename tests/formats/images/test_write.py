@@ -67,7 +67,11 @@ def test_16_bit_pictures_stay_16_bit(suffix: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("a.jpg", "in which format"), ("none/a.nii", "does not exist"), ("a.png", "one slice")],
+    [
+        ("a.jpg", "must end in one of .nii.gz"),
+        ("none/a.nii", "does not exist"),
+        ("a.png", "one slice"),
+    ],
 )
 def test_what_cannot_be_saved_is_said(name: str, words: str, tmp_path: Path) -> None:
     sitk.WriteImage(sitk.GetImageFromArray(VOLUME), str(tmp_path / "a.mha"))

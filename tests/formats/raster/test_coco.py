@@ -12,6 +12,7 @@ from napari_medsam.engine.data.labels import Label
 from napari_medsam.formats.common.errors import ReadError, SaveError
 from napari_medsam.formats.common.grid import Geometry, SourceGrid
 from napari_medsam.formats.images.read import read_image
+from napari_medsam.formats.labels.read import is_label_file
 from napari_medsam.formats.labels.write import read_label_file, write_labels
 
 ROWS, COLUMNS = 6, 8
@@ -137,6 +138,15 @@ def test_other_json_is_refused(text: str, grid: SourceGrid, tmp_path: Path) -> N
     (tmp_path / "a.json").write_text(text, encoding="utf-8")
     with pytest.raises(ReadError, match="not a readable COCO"):
         read_label_file(tmp_path / "a.json", grid)
+
+
+def test_json_is_a_label_file_if_it_holds_annotations(tmp_path: Path) -> None:
+    path = others(tmp_path / "a.json", [[2, 1, 5, 1, 5, 3, 2, 3]])
+    assert is_label_file(path)
+    path.write_text('{"max_bytes": 5000000}', encoding="utf-8")
+    assert not is_label_file(path)
+    path.unlink()
+    assert not is_label_file(path)
 
 
 def test_a_volume_is_not_saved_as_coco(tmp_path: Path) -> None:

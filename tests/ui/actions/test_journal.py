@@ -260,11 +260,15 @@ def test_no_memory_to_record_a_mask_is_told_as_such(
         raise MemoryError
 
     with monkeypatch.context() as patched:
-        patched.setattr(JournalLink, "_row", short)
+        patched.setattr(JournalLink, "_with_window", short)
         desk.draw_on(10)
     assert "not enough free memory" in desk.view.panel.message
     assert [event.kind for event in desk.annotation.log] == ["table", "box"]
     assert desk.annotation.voxel_count(1) == np.count_nonzero(desk.labels) > 0
+    desk.controller.history.undo()
+    desk.controller.history.redo()
+    assert [row.kind for row in kept(desk).rows] == ["event", "event", "undo", "redo"]
+    assert same(kept(desk), desk)
 
 
 def test_a_report_that_arrives_after_the_end_is_not_shown(desk: Desk, qapp, monkeypatch) -> None:

@@ -90,7 +90,7 @@ def test_mouse_measures_draws_copies_and_saves(
     window.look_at("z", 10)
     window.draw((10, 12, 10), (10, 48, 38))
     window.parts.buttons["measure"].trigger()
-    shown = window.dock.measure_window
+    shown = window.dock.dialogs.measures
     wait_for(lambda: shown.table.rowCount() == 1)
     click(shown.lines)
     wait_for(lambda: "case diameters" in window.viewer.layers)

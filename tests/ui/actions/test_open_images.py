@@ -18,6 +18,8 @@ from qtpy.QtTest import QTest
 from napari_medsam.formats.common.errors import SeveralFrames
 from napari_medsam.formats.common.grid import Triple
 from napari_medsam.formats.common.image_description import Description
+from napari_medsam.formats.raster import read as raster_read
+from napari_medsam.formats.raster.tiff import tiff_pixels
 from napari_medsam.ui.actions.open_images import (
     NothingChosen,
     VolumeChoice,
@@ -26,7 +28,7 @@ from napari_medsam.ui.actions.open_images import (
 )
 from napari_medsam.ui.plugin.reader import get_reader
 from napari_medsam.ui.widgets.open_dialogs import SeriesDialog, SpacingDialog, VolumeDialog
-from tests.formats.dicom_files import SERIES, write_series
+from tests.formats.dicom_files import SERIES, parsed_headers, write_series
 from tests.ui.desk import TinyModelSource
 from tests.ui.hands import answer, click, let_pass, wait_for
 from tests.ui.window import Window
@@ -88,6 +90,39 @@ def test_series_that_were_chosen_are_opened(two_series: Path) -> None:
     ((name, found),) = chooser.asked
     assert (name, len(found)) == ("study", 2)
     assert all(one.thumbnail is not None for one in found)
+
+
+@pytest.mark.parametrize("numbers", [[0, 1, 2], [2, 1], [1]])
+def test_each_file_is_parsed_once_for_the_question_and_for_all_that_is_opened(
+    two_series: Path, numbers: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    volume = RNG.integers(0, 100, (2, 20, 16)).astype(np.int16)
+    tags = {"0008|103e": "scout"}
+    write_series(two_series / "c", volume, series=f"{SERIES}.3", tags=tags)
+    parsed = parsed_headers(monkeypatch)
+    opened = open_images(two_series, Answers(numbers))
+    names = ["thin", "thick", "scout"]
+    assert [image.name for image in opened] == [names[n] for n in numbers]
+    assert sorted(parsed) == sorted(two_series.rglob("*.dcm"))
+
+
+def test_series_of_a_zip_are_there_until_they_are_opened(two_series: Path, tmp_path: Path) -> None:
+    path = Path(shutil.make_archive(str(tmp_path / "study"), "zip", two_series))
+    assert [image.name for image in open_images(path, Answers([1, 0]))] == ["thick", "thin"]
+
+
+def test_pages_are_decoded_once_if_their_spacing_is_asked_for(
+    pages: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[Path] = []
+
+    def noted(path: Path, frame: int, *, indices: bool) -> Any:
+        decoded.append(path)
+        return tiff_pixels(path, frame, indices=indices)
+
+    monkeypatch.setattr(raster_read, "tiff_pixels", noted)
+    open_images(pages, Answers((0.5, 0.4, 2.0)))
+    assert decoded == [pages]
 
 
 def test_without_a_chooser_every_series_is_opened(two_series: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,23 +14,26 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
+from napari.components import ViewerModel
 from napari.layers import Image, Labels
 from npe2 import DynamicPlugin, PluginManager
 from qtpy.QtWidgets import QFileDialog
 
-from napari_medsam.ui.actions.save import BORROWED, REPLACE
+from napari_medsam.formats.labels.read import read_labels
+from napari_medsam.ui.actions.save import BORROWED, CHANGED, REPLACE
 from napari_medsam.ui.plugin.current_dock import case_of
 from napari_medsam.ui.plugin.reader import get_reader
 from napari_medsam.ui.plugin.writer import write_nifti, write_seg_nrrd
 from napari_medsam.ui.state.resume_offers import ONLY_LOOK
 from tests.formats.dicom_files import REFERABLE, write_series
 from tests.ui.desk import Desk, TinyModelSource, ellipsoid, image_layer, make_desk
-from tests.ui.hands import wait_for
+from tests.ui.hands import let_pass, wait_for
 from tests.ui.window import Window
 
 
 @pytest.fixture
 def drawn(desk: Desk) -> Desk:
+    PluginManager.instance().discover()
     desk.draw_on(10)
     return desk
 
@@ -139,6 +144,91 @@ def test_saved_by_napari_is_saved_for_the_dock(drawn: Desk, tmp_path: Path) -> N
     assert drawn.view.panel.message == "Saved and checked: l.nii.gz, 1 label."
     drawn.draw_on(12)
     assert drawn.view.panel.is_dirty
+
+
+def by_dock(desk: Desk, path: Path) -> None:
+    desk.controller.save(path)
+
+
+def by_napari(desk: Desk, path: Path) -> None:
+    with contextlib.suppress(RuntimeError):
+        save(desk, path)
+
+
+@pytest.mark.parametrize("second", [by_dock, by_napari])
+@pytest.mark.parametrize("first", [by_dock, by_napari])
+def test_both_ways_to_save_mark_the_same(
+    drawn: Desk,
+    tmp_path: Path,
+    first: Callable[[Desk, Path], None],
+    second: Callable[[Desk, Path], None],
+) -> None:
+    path, proposed = tmp_path / "l.nii.gz", drawn.controller.suggested_path()
+    first(drawn, path)
+    panel = drawn.view.panel
+    assert (panel.is_dirty, panel.has_failed_save) == (False, False)
+    assert panel.message == "Saved and checked: l.nii.gz, 1 label."
+    assert "read back with nibabel" in panel.detail
+    assert drawn.controller.suggested_path() == tmp_path / proposed.name
+    drawn.draw_on(12)
+    second(drawn, path)
+    assert drawn.view.asked == [], "nobody else wrote the file"
+    assert not drawn.view.panel.is_dirty
+    path.write_bytes(b"other work")
+    drawn.draw_on(13)
+    second(drawn, path)
+    assert drawn.view.asked == [f"l.nii.gz: {CHANGED}"], "one question"
+    assert path.read_bytes() == b"other work"
+    assert (drawn.view.panel.is_dirty, drawn.view.panel.has_failed_save) == (True, False)
+    drawn.view.answers.append(REPLACE)
+    second(drawn, path)
+    assert len(drawn.view.asked) == 2
+    assert not drawn.view.panel.is_dirty
+
+
+@pytest.mark.parametrize("way", [by_dock, by_napari])
+def test_both_ways_to_save_fail_the_same(
+    drawn: Desk, tmp_path: Path, way: Callable[[Desk, Path], None]
+) -> None:
+    way(drawn, tmp_path / "nowhere" / "l.nii.gz")
+    assert (drawn.view.panel.is_dirty, drawn.view.panel.has_failed_save) == (True, True)
+    way(drawn, tmp_path / "l.nii.gz")
+    assert (drawn.view.panel.is_dirty, drawn.view.panel.has_failed_save) == (False, False)
+
+
+def test_save_all_layers_saves_the_labels_if_they_are_the_only_layer(
+    drawn: Desk, tmp_path: Path
+) -> None:
+    layer = drawn.controller.case.labels.layer
+    alone = ViewerModel()
+    alone.add_layer(layer)
+    assert alone.layers.save(str(tmp_path / "l.nii.gz")) == [str(tmp_path / "l.nii.gz")]
+    assert not drawn.view.panel.is_dirty
+
+
+@pytest.mark.gui
+def test_save_all_layers_to_a_folder_counts_as_saved_where_napari_moves_it(
+    make_napari_viewer: Callable[..., Any], tmp_path: Path
+) -> None:
+    window = Window(make_napari_viewer(show=True), TinyModelSource())
+    window.open(image_layer())
+    window.look_at("z", 10)
+    window.draw((10, 12, 10), (10, 48, 38))
+    case = window.controller.case
+    window.viewer.layers.save(str(tmp_path / "all"))
+    path = tmp_path / "all" / "case labels.nii.gz"
+    wait_for(lambda: window.controller.unsaved() == [])
+    assert f"Saved and checked: {path.name}" in window.parts.message.text()
+    np.testing.assert_array_equal(read_labels(path, case.image.grid), case.annotation.labels)
+    path.write_bytes(b"other work")
+    assert case.files.changed([path]) == [path]
+    case.annotation.clear_label(1)
+    with pytest.raises(shutil.Error, match="already exists"):
+        window.viewer.layers.save(str(tmp_path / "all"))
+    let_pass(100)
+    assert path.read_bytes() == b"other work"
+    assert window.controller.unsaved() != [], "napari moved nothing"
+    window.controller.close()
 
 
 def test_file_that_others_changed_is_asked_about_by_napari_too(drawn: Desk, tmp_path: Path) -> None:

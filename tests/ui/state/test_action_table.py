@@ -8,6 +8,7 @@ import pytest
 
 from napari_medsam.ui.state.action_table import ACTIONS, KEYS, with_key
 from napari_medsam.ui.state.dock_state import DockState, LabelRow, ModelState, Progress, Range
+from napari_medsam.ui.widgets.case_dialogs import CaseDialogs
 from napari_medsam.ui.widgets.dock import MedSamWidget
 from tests.ui.desk import make_desk
 
@@ -17,19 +18,28 @@ EMPTY = DockState("")
 OPENED = DockState("", has_case=True, view="z", labels=(LIVER,), label=1, range=REACH)
 
 
+def dock_of_specs() -> Mock:
+    """A dock that notes calls, and has only the methods of the real one and their arguments."""
+    dialogs = create_autospec(CaseDialogs, instance=True)
+    return Mock(
+        spec=MedSamWidget, controller=create_autospec(make_desk().controller), dialogs=dialogs
+    )
+
+
 @pytest.mark.parametrize("name", ACTIONS)
 def test_action_calls_one_method_that_the_dock_or_its_controller_has(name: str) -> None:
-    dock = Mock(spec=MedSamWidget, controller=create_autospec(make_desk().controller))
+    dock = dock_of_specs()
     ACTIONS[name].run(dock)
     assert len(dock.mock_calls) == 1
 
 
 def test_method_that_does_not_exist_would_be_found() -> None:
-    dock = Mock(spec=MedSamWidget, controller=create_autospec(make_desk().controller))
+    dock = dock_of_specs()
     for call in (
         lambda: dock.fly(),
         lambda: dock.controller.review.fly(),
         lambda: dock.controller.boxes.copy_by(1, 2),
+        lambda: dock.dialogs.save(True),
     ):
         with pytest.raises((AttributeError, TypeError)):
             call()

@@ -455,6 +455,8 @@ def test_file_changed_by_hand_is_obeyed_at_once(window: Window) -> None:
     assert "Y" in bound
     assert "G" not in bound
     assert "U" in bound, "what is no key counts as not chosen"
+    buttons = window.parts.buttons
+    assert (buttons["propagate"].text(), buttons["undo"].text()) == ("Propagate (Y)", "Undo (U)")
     if has_plugin_settings:
         assert theirs().screen.preview is False
         assert theirs().computer.memory_mb == Settings().memory_mb

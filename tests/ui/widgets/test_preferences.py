@@ -116,6 +116,7 @@ def test_page_keeps_what_was_chosen_and_the_window_obeys(window: Window) -> None
     now = settings()
     assert (now.threads, now.memory_mb, now.sound, now.preview) == (1, 64, True, False)
     assert now.keys == {"propagate": "Shift-Y"}
+    assert window.parts.buttons["propagate"].text() == "Propagate (Shift-Y)"
     assert window.controller.desk.preference == "bf16"
     assert disk_cache_settings.cache_preferences().max_bytes == 500 * 10**6
     assert window.controller.workspace.cache.max_bytes == 64 * 1024**2

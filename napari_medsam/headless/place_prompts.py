@@ -1,8 +1,8 @@
-"""Point prompts of a request without a user interface: grouping points and boxes into prompts.
+"""Placing prompts of a request on its image: boxes, points grouped into objects, fixed masks.
 
 All points of a label on a slice belong to one object, together with a box of that label on that
 slice. Their mask is painted as it is. If the object is to be propagated, the mask's bounding box is
-propagated to the other slices.
+propagated to the other slices. A fixed mask comes from a label file (`segment --from`).
 """
 
 from __future__ import annotations
@@ -13,13 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam.engine.annotation.events import PlacedBox
+from napari_medsam.engine.annotation.fixed_masks import as_mask
 from napari_medsam.engine.data.labels import Label
-from napari_medsam.engine.data.masks import SliceMask, tight_patch
-from napari_medsam.engine.data.prompts import BoxPrompt, PointPrompt, SliceRef
+from napari_medsam.engine.data.masks import SliceMask
+from napari_medsam.engine.data.prompts import SliceRef, box_prompt
 from napari_medsam.engine.data.volume import Axis, Volume, plane_index
 from napari_medsam.engine.inference.point_prompts import point_prompt
-from napari_medsam.headless.prompt_text import RequestedPoint
-from napari_medsam.headless.request import ObjectPoints
+from napari_medsam.headless.prompt_text import (
+    SLICE_FORM,
+    RequestedBox,
+    RequestedPoint,
+    RequestedSlice,
+)
+from napari_medsam.headless.request import FixedMask, ObjectPoints
 
 
 def requested_slice(axis: Axis | None, index: int | None, volume: Volume, form: str) -> SliceRef:
@@ -50,7 +56,26 @@ def requested_slice(axis: Axis | None, index: int | None, volume: Volume, form: 
     return SliceRef(axis, index)
 
 
-def place_clicks(
+def place_boxes(
+    boxes: Sequence[RequestedBox], table: Mapping[str, Label], volume: Volume
+) -> list[PlacedBox]:
+    """Place boxes on a volume; `table` has the label of each label text.
+
+    Raises
+    ------
+    ValueError
+        The volume needs a slice and a box has none, or its slice does not exist, or it is outside
+        the slice.
+    """
+    found = []
+    for n, box in enumerate(boxes, 1):
+        where = requested_slice(box.axis, box.index, volume, "AXIS:INDEX:X0,Y0,X1,Y1")
+        prompt = box_prompt(where, box.corners, volume.slice_shape(where.axis))
+        found.append(PlacedBox(n, table[box.label].number, prompt))
+    return found
+
+
+def place_points(
     points: Sequence[RequestedPoint],
     boxes: Sequence[PlacedBox],
     table: Mapping[str, Label],
@@ -83,7 +108,7 @@ def place_clicks(
     own = {(box.box.slice, box.label): box for box in boxes}
     if earlier is not None:
         by_object |= {key: [] for key in own if key not in by_object}
-    clicks, used = [], []
+    found, used = [], []
     for (where, label), here in by_object.items():
         box = own.get((where, label))
         prompt = point_prompt(
@@ -93,20 +118,46 @@ def place_clicks(
             shape=volume.slice_shape(where.axis),
             box=None if box is None else box.box,
         )
-        before = None if earlier is None else _mask_there(earlier, where, label, prompt)
+        before = None if earlier is None else _mask_there(earlier, where, label)
+        if before is not None and before.is_empty:
+            before = None
         if here or before is not None:
-            clicks.append(ObjectPoints(label, prompt, before))
+            found.append(ObjectPoints(label, prompt, before))
             used.append(box)
-    return clicks, [box for box in boxes if box not in used]
+    return found, [box for box in boxes if box not in used]
 
 
-def _mask_there(
-    labels: NDArray[np.integer], where: SliceRef, label: int, prompt: PointPrompt
-) -> SliceMask | None:
-    plane = labels[plane_index(where.axis, where.index)]
-    y0, x0, patch = tight_patch(plane == label)
-    if not patch.size:
-        return None
-    x, y = float(x0), float(y0)
-    box = prompt.box or BoxPrompt(where, x, y, x + patch.shape[1] - 1, y + patch.shape[0] - 1)
-    return SliceMask(where, plane.shape, y0, x0, patch, 1.0, 1.0, box)
+def place_fixed_masks(
+    starts: Sequence[RequestedSlice],
+    labels: NDArray[np.integer] | None,
+    table: Mapping[str, Label],
+    volume: Volume,
+    first_id: int,
+) -> list[FixedMask]:
+    """The masks that (Z, Y, X) labels have on the requested slices.
+
+    The boxes around them get the ids `first_id`, `first_id` + 1, ...
+
+    Raises
+    ------
+    ValueError
+        There is no such slice, or the label is not on it, or there are no labels.
+    """
+    found = []
+    for box_id, start in enumerate(starts, first_id):
+        if labels is None:
+            raise ValueError("A mask on a slice is one of existing labels; there are none.")
+        where = requested_slice(start.axis, start.index, volume, SLICE_FORM)
+        label = table[start.label]
+        mask = _mask_there(labels, where, label.number)
+        if mask.is_empty:
+            raise ValueError(
+                f"The label file has nothing of {label.name} on slice {where.axis}={where.index}; "
+                f"name a slice that has."
+            )
+        found.append(FixedMask(PlacedBox(box_id, label.number, mask.prompt), mask))
+    return found
+
+
+def _mask_there(labels: NDArray[np.integer], where: SliceRef, number: int) -> SliceMask:
+    return as_mask(where, labels[plane_index(where.axis, where.index)] == number)

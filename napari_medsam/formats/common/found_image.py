@@ -1,0 +1,155 @@
+"""`FoundImage`: an image whose headers are parsed and whose voxels are still on disk.
+
+Opening has three steps: find what a file or folder holds (`images.read.found_images`), choose one
+of it (`choose`), and read only that one (`FoundImage.read`). Each reader has a subclass that keeps
+what it parsed, and with it whatever distinguishes several volumes.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, TypeVar
+
+import numpy as np
+
+from napari_medsam.formats.common.errors import ReadError, SeveralFrames, SeveralSeries
+from napari_medsam.formats.common.grid import Triple
+from napari_medsam.formats.common.image_description import Description
+from napari_medsam.formats.common.image_file import ImageFile
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FoundImage(ABC):
+    """One image of a file or folder.
+
+    Parameters
+    ----------
+    path
+        The file or folder it was found in.
+    n_frames
+        Its volumes (time points, directions, channels or frames); above 1, one must be chosen.
+    n_pages
+        Pages of a picture that are taken as slices, and whose distance it does not state; else 1.
+    """
+
+    path: Path
+    n_frames: int = 1
+    n_pages: int = 1
+
+    takes_spacing: ClassVar[bool] = False
+    """Whether it states no spacing, so that one may be given."""
+
+    @property
+    def name(self) -> str:
+        """What to call it: the file's name or the series' description."""
+        return self.path.name
+
+    @property
+    def series(self) -> str:
+        """As `Description.series`."""
+        return ""
+
+    @property
+    def is_segmentation(self) -> bool:
+        """Whether it holds labels, and is not meant when a folder is opened as an image."""
+        return False
+
+    @abstractmethod
+    def load(self, frame: int, spacing_xyz: Triple | None) -> ImageFile:
+        """Read the voxels of a volume that exists; errors as of `read`."""
+
+    def require_image(self) -> None:  # noqa: B027 - most have nothing to check
+        """Raise ReadError if the headers already show that no voxels can be read."""
+
+    def read(self, frame: int | None = None, spacing_xyz: Triple | None = None) -> ImageFile:
+        """Read the voxels of one volume.
+
+        Parameters
+        ----------
+        frame
+            Which volume, from 0; needed if there are several.
+        spacing_xyz
+            Millimetres between pixels and pages of a picture.
+
+        Raises
+        ------
+        SeveralFrames
+            There are several volumes and `frame` is None.
+        ReadError
+            There is no such volume, it is no picture but a spacing is given, or it is damaged.
+        """
+        self.require_image()
+        if frame is None and self.n_frames > 1:
+            raise SeveralFrames(self.name, self.n_frames)
+        if not 0 <= (frame or 0) < self.n_frames:
+            raise ReadError(f"{self.path.name} has frames 0 to {self.n_frames - 1}, not {frame}.")
+        if spacing_xyz is not None and not self.takes_spacing:
+            raise ReadError(f"{self.path.name} is no picture; only those can be given a spacing.")
+        return self.load(frame or 0, spacing_xyz)
+
+    def summary(self) -> Description:
+        """What it is, to choose it among several, as far as possible without its voxels."""
+        return self.describe()
+
+    def describe(self) -> Description:
+        """What it is, with the values of its first volume."""
+        image = self.read(0)
+        voxels, lps = image.volume.voxels, image.grid.lps
+        z, y, x = lps.shape_zyx
+        finite = voxels[np.isfinite(voxels)] if voxels.dtype.kind == "f" else voxels
+        return Description(
+            kind=image.grid.kind,
+            name=image.name,
+            series=self.series,
+            size_xyz=(x, y, z),
+            spacing_xyz=lps.spacing_xyz,
+            orientation=image.grid.orientation_code,
+            modality=image.volume.modality,
+            n_frames=self.n_frames,
+            value_range=(float(finite.min()), float(finite.max())) if finite.size else None,
+            dtype=("RGB " if image.volume.is_rgb else "") + str(voxels.dtype),
+            notes=image.notes,
+        )
+
+
+Found = TypeVar("Found", bound=FoundImage)
+
+
+def to_choose_from(images: Sequence[Found]) -> Sequence[Found]:
+    """The images of a folder without its segmentations if that leaves one; else all."""
+    only = [image for image in images if not image.is_segmentation]
+    return only if len(only) == 1 else images
+
+
+def choose(images: Sequence[Found], series: str | None = None) -> Found:
+    """The image of a DICOM series, or the only one.
+
+    Parameters
+    ----------
+    series
+        `Description.series`, or the description of the series if no other has the same.
+
+    Raises
+    ------
+    SeveralSeries
+        There are several, and `series` does not say which.
+    ReadError
+        There is no such series.
+    """
+    name = images[0].path.name
+    if series is None:
+        left = to_choose_from(images)
+    else:
+        by_uid = [image for image in images if image.series == series]
+        left = by_uid or [image for image in images if image.series and image.name == series]
+    if len(left) == 1:
+        return left[0]
+    if left:
+        raise SeveralSeries(name, [image.summary() for image in left])
+    known = ", ".join(image.series for image in images if image.series)
+    if not known:
+        raise ReadError(f"{name} states no series, so series {series} cannot be chosen in it.")
+    raise ReadError(f"{name} has no series {series}; it has {known}.")
