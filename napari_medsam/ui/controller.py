@@ -101,7 +101,6 @@ class Controller:
             models=self.desk.choices,
             progress=next(filter(None, running), None),
             replace=self.workspace.replace,
-            has_failed_save=case is not None and self.saver.has_failed(case),
             precision=self.desk.preference,
             cache=cache_size(self.workspace.cache),
         )
@@ -174,10 +173,6 @@ class Controller:
         """Write the labels on the image's own grid and show what was checked."""
         if self.case is not None:
             self.saver.save(self.case, path, how)
-
-    def save_now(self, case: Case, path: Path, moved_to: Path | None = None) -> Path:
-        """Write a case's labels before returning, for napari's own File > Save."""
-        return self.saver.save_now(case, path, moved_to)
 
     def close(self) -> None:
         """Stop all jobs and disconnect all events after the dock is gone. Touches no widget."""

@@ -42,6 +42,7 @@ def dock_state_of(
         can_undo=case.can_undo or bool(case.pending),
         can_redo=case.annotation.can_redo,
         is_dirty=case.annotation.is_dirty,
+        has_failed_save=case.has_failed_save,
         n_doubtful=(len(case.reviews.status(where.axis, case.label).to_look_at) if where else 0),
         has_uncertain=bool(case.reviews.left()),
         uncertain_at=place_left(case, where.axis) if where else "",

@@ -54,11 +54,8 @@ class EarlierWork:
         self, workspace: Workspace, journals: Journals, on_exchange: Callable[[], None]
     ) -> None:
         self._workspace, self._journals = workspace, journals
-        self._show_message, self._on_change = workspace.show_message, workspace.refresh
-        self._on_exchange = on_exchange
-        self.reading = BackgroundRead(
-            workspace.lanes.earlier_work, self._show_message, self._on_change
-        )
+        self._show_message, self._on_exchange = workspace.show_message, on_exchange
+        self.reading = BackgroundRead(workspace, workspace.lanes.earlier_work)
 
     def find(self, then: Callable[[Sequence[EarlierEntry]], None]) -> None:
         """Read the archived journals in the background; `then` gets them, the latest first."""

@@ -31,10 +31,7 @@ class LabelFiles:
         self._workspace = workspace
         self._ask = workspace.view.ask
         self._show_message = workspace.show_message
-        self._on_change = workspace.refresh
-        self.reading = BackgroundRead(
-            workspace.lanes.label_files, self._show_message, self._on_change
-        )
+        self.reading = BackgroundRead(workspace, workspace.lanes.label_files)
 
     def open(self, path: Path) -> None:
         """Read labels in the background and load them as one step that can be undone."""
@@ -100,7 +97,6 @@ class LabelFiles:
         labels, them = ("label", "it") if n == 1 else ("labels", "them")
         opened = f"Opened {path.name}: {n} {labels}. Undo removes {them}."
         self._show_message(" ".join((opened, *file.notes)), bool(file.notes))
-        self._on_change()
 
     # --- the label table ---------------------------------------------------------------
 
@@ -116,7 +112,6 @@ class LabelFiles:
             self._show_message(str(error), is_problem=True)
             return
         self._show_message(f"{path.name}: {len(table)} labels named.")
-        self._on_change()
 
     def export_table(self, path: Path) -> None:
         """Write the label table as an ITK-SNAP description (.txt) or a CSV file."""

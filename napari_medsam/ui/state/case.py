@@ -110,6 +110,7 @@ class Case:
         self.is_released = False  # see `released`
         self.is_borrowed = False  # another window writes this image's journal
         self.not_recorded = ""
+        self.has_failed_save = False  # the last one; one that the user cancelled does not count
         self._show_message = show_message
         self._later = later
         self.labels = LabelsLayer(self.annotation.labels, layer, self.image.grid, throttle)

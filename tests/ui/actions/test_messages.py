@@ -347,7 +347,7 @@ def test_refused_save_through_napari_is_not_called_saved(desk: Desk, tmp_path: P
     desk.draw_on(10)
     desk.controller.save(tmp_path / "l.nii.gz")
     with pytest.raises(SaveError):
-        desk.controller.save_now(desk.controller.case, tmp_path / "nowhere" / "l.nii.gz")
+        desk.controller.saver.save_now(desk.controller.case, tmp_path / "nowhere" / "l.nii.gz")
     desk.controller.refresh()
     assert desk.view.panel.hint == "The last save failed. Save the labels (W)."
 
