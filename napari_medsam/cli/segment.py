@@ -165,14 +165,7 @@ def segment(
 
     prompts = _prompts(box, point, outside, start)
     span = _propagation(propagate, vote=vote, extent=extent, smooth=smooth)
-    with usage("--from"):
-        if start and (labels is None or span is None):
-            raise ValueError("--from needs --labels and --propagate.")
-        if start and (vote or extent):
-            raise ValueError("--from gives a mask on a slice; omit --vote and --extent.")
-    with usage("--labels"):
-        if labels is not None and compat:
-            raise ValueError("The authors' script takes no existing labels; omit --compat.")
+    _check_continuing(labels, start, span, compat=compat)
     with usage("--model"):
         known = None if model == AUTO else store.model_spec(model)
     for option, target in (("--output", output), ("--report", report), ("--overlay", overlay)):
@@ -264,3 +257,17 @@ def _propagation(
     with usage("--smooth"):
         mode: Mode = "vote" if vote else "box3d" if extent else "keyframes"
         return Propagation(*slice_range, mode, smooth)
+
+
+def _check_continuing(
+    labels: Path | None, starts: list[str] | None, span: Propagation | None, *, compat: bool
+) -> None:
+    """Refuse options that existing labels cannot have, or need."""
+    with usage("--from"):
+        if starts and (labels is None or span is None):
+            raise ValueError("--from needs --labels and --propagate.")
+        if starts and span is not None and span.mode != "keyframes":
+            raise ValueError("--from gives a mask on a slice; omit --vote and --extent.")
+    with usage("--labels"):
+        if labels is not None and compat:
+            raise ValueError("The authors' script takes no existing labels; omit --compat.")

@@ -1,7 +1,8 @@
 """One case without a user interface: a `Request` with prompts is segmented and saved as labels.
 
-The command line, the batch runner and the sample case use a `Session` through this module, as the
-window does through its controller.
+The command line, the batch runner and the sample case use a `Session`, the plans of
+`engine.propagation.plan` and a `PropagationRun` through this module, as the window does through its
+controller. The events in the log are the same as if a user had drawn the prompts in the window.
 """
 
 from __future__ import annotations

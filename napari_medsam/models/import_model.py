@@ -23,7 +23,7 @@ from napari_medsam.models.loading import build_networks, open_model
 from napari_medsam.models.published_graphs import recognize
 from napari_medsam.models.published_graphs.adapt_interface import (
     build_networks_from_graphs,
-    read_graphs,
+    running,
 )
 from napari_medsam.models.published_graphs.graph_files import SUFFIXES as GRAPH_SUFFIXES
 from napari_medsam.models.published_graphs.graph_files import companions, error_summary
@@ -190,6 +190,7 @@ class _Weights:
     readings: tuple[Interpretation, ...]
     evidence: str
     is_reduced: bool  # only its tensors are stored, not the file itself
+    is_quantized: bool = False
 
 
 _Found = _Weights | EncoderDecoderPair
@@ -240,17 +241,11 @@ def _only_model(as_model: str | None, found: list[_Found], report: Report) -> li
             _matching(model.readings, as_model)
             fitting.append(model)
         except UnknownWeights as error:
-            path = _file_of(model)
-            others.append(f"Skipped: {path.parent.name}/{path.name}: {error}")
+            others.append(f"Skipped: {model.path.parent.name}/{model.path.name}: {error}")
     if fitting:
         for sentence in others:
             report(sentence)
     return fitting or found
-
-
-def _file_of(found: _Found) -> Path:
-    """The file that names a model in messages: the checkpoint, or the encoder of a pair."""
-    return found.path if isinstance(found, _Weights) else found.released.encoder
 
 
 def _checkpoints(files: Sequence[Path], named: Path | None) -> list[Path]:
@@ -342,15 +337,11 @@ def _interpreted(
         files=files,
         contract=chosen.contract,
         modalities=(modality,) if modality else base.modalities,
-        evidence=found.evidence + (QUANTIZED if _is_quantized(found) else ""),
+        evidence=found.evidence + (QUANTIZED if found.is_quantized else ""),
         source=source,
         tried={r.label: tried[r] for r in sorted(readings, key=lambda r: r is not chosen)},
     )
     return record, lambda folder: _write(found, list(files), folder)
-
-
-def _is_quantized(found: _Found) -> bool:
-    return isinstance(found, EncoderDecoderPair) and found.is_quantized
 
 
 def _matching(readings: Sequence[Interpretation], as_model: str | None) -> Sequence[Interpretation]:
@@ -380,19 +371,14 @@ def _with_rules(reading: Interpretation, rules: Mapping[str, Any]) -> Interpreta
 
 def _self_test_iou(found: _Found, reading: Interpretation) -> float:
     networks = _networks(found, reading)
-    try:
+    with running(found.path):
         return self_test.disc_iou(SamModel(networks, reading.contract, "self-test"))
-    except RuntimeError as error:  # raised by OpenVINO when it compiles or runs the graph
-        raise GraphError(f"{_file_of(found).name} cannot be run: {error_summary(error)}") from error
 
 
 def _networks(found: _Found, reading: Interpretation) -> Networks:
     """The graphs of a model under one interpretation."""
     if isinstance(found, EncoderDecoderPair):
-        graphs = read_graphs(found.released)
-        return build_networks_from_graphs(
-            found.released, graphs, found.encoder, found.decoder, reading.contract
-        )
+        return build_networks_from_graphs(found.released, reading.contract)
     family = catalogue_spec(reading.base).family
     return build_networks(family, found.arrays, found.path.name)
 

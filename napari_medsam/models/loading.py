@@ -25,16 +25,8 @@ from napari_medsam.models.networks import (
     tiny_vit,
 )
 from napari_medsam.models.networks.state_dict_reader import Weights
-from napari_medsam.models.published_graphs.adapt_interface import (
-    build_networks_from_graphs,
-    read_graphs,
-)
-from napari_medsam.models.published_graphs.graph_files import signature
-from napari_medsam.models.published_graphs.signatures import (
-    ReleasedSignature,
-    decoder_form,
-    encoder_form,
-)
+from napari_medsam.models.published_graphs.adapt_interface import build_networks_from_graphs
+from napari_medsam.models.published_graphs.signatures import ReleasedSignature
 from napari_medsam.models.runtime import precision_choice
 from napari_medsam.models.runtime.device import ComputeMode
 from napari_medsam.models.runtime.sam_model import Networks, Precision, SamModel
@@ -158,14 +150,7 @@ def _released_networks(folder: Path, files: list[str], contract: InputContract) 
         parts.get("prompt_encoder"),
         parts.get("positional_encoding"),
     )
-    graphs = read_graphs(released)
-    encoder = encoder_form(signature(graphs.encoder))
-    decoder = decoder_form(signature(graphs.decoder))
-    if encoder is None or decoder is None:
-        raise CheckpointError(
-            f"The files in {folder} are not the imported ones; import the model again."
-        )
-    return build_networks_from_graphs(released, graphs, encoder, decoder, contract)
+    return build_networks_from_graphs(released, contract)
 
 
 def _own_rules(model: ModelSpec) -> str:
@@ -204,27 +189,47 @@ def build_networks(family: str, arrays: Mapping[str, NDArray[Any]], source: str)
     return FAMILIES[family](arrays, source)
 
 
-def _lite_medsam(arrays: Mapping[str, NDArray[Any]], source: str) -> Networks:
-    return _tiny_vit(arrays, source, tiny_vit.LITE_MEDSAM, "LiteMedSAM")
+def _builder(
+    title: str,
+    build_encoder: Callable[[Weights, Any], Any],
+    net: Any,
+    decoder: Any,
+    build_decoder: Callable[
+        [Weights, Any, sam_decoder.Prompts, Masks], Any
+    ] = sam_decoder.build_decoder,
+    prompts: tuple[sam_decoder.Prompts, ...] = ("boxes", "points", "points+mask"),
+    unused: tuple[str, ...] = (),
+) -> Builder:
+    """A function that builds an encoder of the sizes `net` and a decoder of the sizes `decoder`.
+
+    It refuses weights with a tensor that neither uses, except those in `unused`.
+    """
+
+    def build(arrays: Mapping[str, NDArray[Any]], source: str) -> Networks:
+        weights = Weights(arrays, source, title)
+        encoder = build_encoder(weights, net)
+        ready = {("boxes", "first"): build_decoder(weights, decoder, "boxes", "first")}
+        weights.finish(unused)
+        # Copies, so that the mapped file is released: otherwise Windows could not delete it.
+        copies = weights.copy_of(sam_decoder.PREFIXES)
+
+        def built_decoder(kind: sam_decoder.Prompts, masks: Masks) -> Any:
+            built = ready.pop((kind, masks), None)  # returned once, not retained
+            return built or build_decoder(copies, decoder, kind, masks)
+
+        return Networks(encoder, built_decoder, prompts)
+
+    return build
 
 
-def _mobile_sam(arrays: Mapping[str, NDArray[Any]], source: str) -> Networks:
-    return _tiny_vit(arrays, source, tiny_vit.MOBILE_SAM, "MobileSAM")
-
-
-def _tiny_vit(
-    arrays: Mapping[str, NDArray[Any]], source: str, net: tiny_vit.TinyViT, title: str
-) -> Networks:
-    weights = Weights(arrays, source, title)
-    encoder = tiny_vit.build_encoder(weights, net)
+def _tiny_vit(net: tiny_vit.TinyViT, title: str) -> Builder:
     decoder = sam_decoder.SamDecoder(prompt_side=float(net.side))
-    return _with_sam_decoder(weights, encoder, decoder, unused=tiny_vit.UNUSED)
+    return _builder(title, tiny_vit.build_encoder, net, decoder, unused=tiny_vit.UNUSED)
 
 
-def _rep_medsam(arrays: Mapping[str, NDArray[Any]], source: str) -> Networks:
-    weights = Weights(arrays, source, "Rep-MedSAM")
-    encoder = rep_vit.build_encoder(weights, rep_vit.REP_MEDSAM)
-    return _with_sam_decoder(weights, encoder, sam_decoder.SamDecoder(prompt_side=256.0))
+def _rep_vit(net: rep_vit.RepViT, title: str) -> Builder:
+    decoder = sam_decoder.SamDecoder(prompt_side=float(net.side))
+    return _builder(title, rep_vit.build_encoder, net, decoder)
 
 
 def _efficient_vit(
@@ -234,79 +239,25 @@ def _efficient_vit(
     decoder = sam_decoder.SamDecoder(
         prompt_side=prompt_side or float(net.side), norm_eps=efficient_vit.NORM_EPS
     )
-
-    def build(arrays: Mapping[str, NDArray[Any]], source: str) -> Networks:
-        weights = Weights(arrays, source, title)
-        return _with_sam_decoder(weights, efficient_vit.build_encoder(weights, net), decoder)
-
-    return build
+    return _builder(title, efficient_vit.build_encoder, net, decoder)
 
 
 def _sam_vit(net: sam_vit.SamViT, title: str) -> Builder:
     """SAM's ViT encoder at the side of `net`, with SAM's decoder."""
     decoder = sam_decoder.SamDecoder(prompt_side=float(net.side), side=net.map_side)
-
-    def build(arrays: Mapping[str, NDArray[Any]], source: str) -> Networks:
-        weights = Weights(arrays, source, title)
-        return _with_sam_decoder(weights, sam_vit.build_encoder(weights, net), decoder)
-
-    return build
+    return _builder(title, sam_vit.build_encoder, net, decoder)
 
 
 def _efficient_sam(net: efficient_sam.EfficientSam, title: str) -> Builder:
     """EfficientSAM, whose own decoder takes boxes and points but no mask."""
-
-    def build(arrays: Mapping[str, NDArray[Any]], source: str) -> Networks:
-        weights = Weights(arrays, source, title)
-        encoder = efficient_sam.build_encoder(weights, net)
-        return _complete(
-            weights,
-            encoder,
-            lambda state, prompts, masks: efficient_sam.build_decoder(state, net, prompts, masks),
-            prompts=("boxes", "points"),
-        )
-
-    return build
-
-
-def _with_sam_decoder(
-    weights: Weights, encoder: Any, net: sam_decoder.SamDecoder, unused: tuple[str, ...] = ()
-) -> Networks:
-    """Join an encoder with SAM's decoder."""
-    return _complete(
-        weights,
-        encoder,
-        lambda state, prompts, masks: sam_decoder.build_decoder(state, net, prompts, masks),
-        prompts=("boxes", "points", "points+mask"),
-        unused=unused,
-    )
-
-
-def _complete(
-    weights: Weights,
-    encoder: Any,
-    build_decoder: Callable[[Weights, sam_decoder.Prompts, Masks], Any],
-    *,
-    prompts: tuple[sam_decoder.Prompts, ...],
-    unused: tuple[str, ...] = (),
-) -> Networks:
-    """Join encoder and decoder; an unused tensor, except those in `unused`, is an error."""
-    ready = {("boxes", "first"): build_decoder(weights, "boxes", "first")}
-    weights.finish(unused)
-    # Copies, so that the mapped file is released: otherwise Windows could not delete it.
-    copies = weights.copy_of(sam_decoder.PREFIXES)
-
-    def decoder(kind: sam_decoder.Prompts, masks: Masks) -> Any:
-        built = ready.pop((kind, masks), None)  # returned once, not retained
-        return built or build_decoder(copies, kind, masks)
-
-    return Networks(encoder, decoder, prompts)
+    own = efficient_sam.build_decoder
+    return _builder(title, efficient_sam.build_encoder, net, net, own, ("boxes", "points"))
 
 
 FAMILIES: dict[str, Builder] = {
-    "litemedsam": _lite_medsam,
-    "mobilesam": _mobile_sam,
-    "repmedsam": _rep_medsam,
+    "litemedsam": _tiny_vit(tiny_vit.LITE_MEDSAM, "LiteMedSAM"),
+    "mobilesam": _tiny_vit(tiny_vit.MOBILE_SAM, "MobileSAM"),
+    "repmedsam": _rep_vit(rep_vit.REP_MEDSAM, "Rep-MedSAM"),
     "daft": _efficient_vit(efficient_vit.l0(256), "DAFT"),
     "medficientsam_l0": _efficient_vit(efficient_vit.l0(512), "MedficientSAM L0"),
     "medficientsam_l1": _efficient_vit(efficient_vit.l1(512), "MedficientSAM L1"),

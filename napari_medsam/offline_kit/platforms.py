@@ -10,42 +10,33 @@ from __future__ import annotations
 import platform
 import sys
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from napari_medsam.offline_kit.tested_versions import PYTHONS
 
 # Older systems first, since their wheels also run on newer ones; the newest glibc is last.
 _GLIBC = (28, 27, 26, 24, 17, 12, 5, 31, 34, 35)
-_LINUX_NAMES = ("manylinux2014_x86_64", "manylinux2010_x86_64", "manylinux1_x86_64")
-PLATFORMS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
-    "win_amd64": (
-        ("win_amd64",),
-        {
-            "os_name": "nt",
-            "sys_platform": "win32",
-            "platform_system": "Windows",
-            "platform_machine": "AMD64",
-        },
-    ),
-    "linux_x86_64": (
-        (*(f"manylinux_2_{minor}_x86_64" for minor in _GLIBC), *_LINUX_NAMES),
-        {
-            "os_name": "posix",
-            "sys_platform": "linux",
-            "platform_system": "Linux",
-            "platform_machine": "x86_64",
-        },
-    ),
-    "macosx_arm64": (
-        ("macosx_14_0_arm64",),
-        {
-            "os_name": "posix",
-            "sys_platform": "darwin",
-            "platform_system": "Darwin",
-            "platform_machine": "arm64",
-        },
-    ),
+_LINUX_TAGS = (
+    *(f"manylinux_2_{minor}_x86_64" for minor in _GLIBC),
+    *("manylinux2014_x86_64", "manylinux2010_x86_64", "manylinux1_x86_64"),
+)
+
+
+class Platform(NamedTuple):
+    """pip's platform tags, the preferred first, and the platform's values of markers."""
+
+    tags: tuple[str, ...]
+    os_name: str
+    sys_platform: str
+    platform_system: str
+    platform_machine: str
+
+
+PLATFORMS = {
+    "win_amd64": Platform(("win_amd64",), "nt", "win32", "Windows", "AMD64"),
+    "linux_x86_64": Platform(_LINUX_TAGS, "posix", "linux", "Linux", "x86_64"),
+    "macosx_arm64": Platform(("macosx_14_0_arm64",), "posix", "darwin", "Darwin", "arm64"),
 }
-"""By name: pip's platform tags, the preferred first, and the part of the marker environment."""
 
 
 @dataclass(frozen=True)
@@ -77,16 +68,19 @@ class Target:
     @property
     def pip_arguments(self) -> list[str]:
         """The arguments that make pip look for this target's wheels."""
-        tags, _ = PLATFORMS[self.platform]
+        tags = PLATFORMS[self.platform].tags
         platforms = [word for tag in tags for word in ("--platform", tag)]
         return [*platforms, "--python-version", self.python, "--implementation", "cp"]
 
     @property
     def markers(self) -> dict[str, str]:
         """The environment in which dependency markers are evaluated."""
-        _, system = PLATFORMS[self.platform]
+        here = PLATFORMS[self.platform]
         return {
-            **system,
+            "os_name": here.os_name,
+            "sys_platform": here.sys_platform,
+            "platform_system": here.platform_system,
+            "platform_machine": here.platform_machine,
             "python_version": self.python,
             "python_full_version": f"{self.python}.9",
             "implementation_name": "cpython",
@@ -99,8 +93,7 @@ class Target:
 
 def target_here() -> Target:
     """The current machine and its Python; ValueError if no kit can be built for it."""
-    names = {("linux", "x86_64"): "linux_x86_64", ("win32", "AMD64"): "win_amd64"}
-    names[("darwin", "arm64")] = "macosx_arm64"
+    names = {(one.sys_platform, one.platform_machine): name for name, one in PLATFORMS.items()}
     here = (sys.platform, platform.machine())
     return Target(
         names.get(here, "-".join(here)), f"{sys.version_info.major}.{sys.version_info.minor}"

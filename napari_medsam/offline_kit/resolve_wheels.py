@@ -68,8 +68,7 @@ def lacking(
             known = missing.setdefault(name, Requirement(requirement.name))
             known.specifier &= requirement.specifier
         elif not requirement.specifier.contains(known_wheel.version, prereleases=True):
-            needed = f"{requirement.name}{requirement.specifier}"
-            unfit.append(f"{wheel.name} needs {needed}, not {known_wheel.version}")
+            unfit.append(f"{wheel.name} needs {_plain(requirement)}, not {known_wheel.version}")
     return list(missing.values()), unfit
 
 
@@ -115,7 +114,8 @@ def pip_fetch(target: Target, constraints: Path) -> Fetch:
             )
             if failure:
                 raise StoreError(f"pip could not fetch wheels for {target}: {failure}")
-            return [_moved(path, into) for path in sorted(fresh.glob("*.whl"))]
+            wheels = sorted(fresh.glob("*.whl"))
+            return [Path(shutil.move(path, into / path.name)) for path in wheels]
 
     return fetch
 
@@ -124,9 +124,3 @@ def _tested_on(target: Target, constraints: Path) -> str:
     """The tested versions of a target. Without markers: pip evaluates them for this machine."""
     tested = pins(constraints.read_text(encoding="utf-8"), target.markers)
     return "".join(f"{name}=={version}\n" for name, version in tested.items())
-
-
-def _moved(path: Path, into: Path) -> Path:
-    place = into / path.name
-    shutil.move(path, place)
-    return place

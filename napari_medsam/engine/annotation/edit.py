@@ -19,7 +19,7 @@ from napari_medsam.engine.annotation.label_patch import Labels, Origins, Patch
 from napari_medsam.engine.annotation.label_volume import LabelVolume
 from napari_medsam.engine.annotation.provenance import event_of, last_at, painted_for
 from napari_medsam.engine.data.masks import SliceMask, parts_touching
-from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef
+from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef, around
 from napari_medsam.engine.data.volume import Axis, plane_index
 
 Trust = dict[LabelSlice, float | None]
@@ -132,9 +132,11 @@ class Edit:
         self._labels.add(label)
         plane = plane_index(where.axis, where.index)
         labels, origins = self._label_volume.labels[plane], self._label_volume.origins[plane]
-        cleared = (labels == label) & (origins == Origin.PROPAGATED.value)
-        if not cleared.any():
+        # First only at the box: a picture may be large, and have thousands of boxes.
+        here = (slice(None), slice(None)) if near is None else around(near, 0.0)
+        if not ((labels[here] == label) & (origins[here] == Origin.PROPAGATED.value)).any():
             return None
+        cleared = (labels == label) & (origins == Origin.PROPAGATED.value)
         if near is not None:
             cleared = parts_touching(cleared, near)
         new, new_origin = labels.copy(), origins.copy()

@@ -26,7 +26,6 @@ from napari_medsam.models.networks.layers import (
     constant,
     gelu,
     integers,
-    layer_norm,
     linear,
     read_affine,
     read_dense,
@@ -36,22 +35,21 @@ from napari_medsam.models.networks.layers import (
     to_map,
 )
 from napari_medsam.models.networks.sam_decoder import (
-    N_MASKS,
     TOKENS,
     Prompts,
-    in_place,
-    one_token,
+    SamDecoder,
+    heads,
+    transformer,
     transposed_as_dense,
     with_own_tokens,
 )
-from napari_medsam.models.networks.state_dict_reader import Scope, Weights
-from napari_medsam.models.networks.two_way_attention import (
-    among_tokens,
-    image_to_tokens,
-    position_code,
-    read_attention,
-    tokens_to_image,
+from napari_medsam.models.networks.sam_prompt_encoder import (
+    dense_position_code,
+    label_embedding,
+    point_position_code,
 )
+from napari_medsam.models.networks.state_dict_reader import Scope, Weights
+from napari_medsam.models.networks.two_way_attention import among_tokens, read_attention
 from napari_medsam.models.networks.vit_attention import global_attention, patch_tokens
 
 ENCODER_NORM_EPS = 1e-6
@@ -77,6 +75,17 @@ class EfficientSam:
     @property
     def map_side(self) -> int:
         return self.side // self.patch
+
+    @property
+    def decoder(self) -> SamDecoder:
+        return SamDecoder(
+            prompt_side=float(self.side),
+            side=self.map_side,
+            norm_eps=DECODER_NORM_EPS,
+            channels=self.channels,
+            heads=self.decoder_heads,
+            mlp=self.mlp,
+        )
 
 
 TINY = EfficientSam(width=192, heads=3)
@@ -138,11 +147,13 @@ def build_decoder(
         root, _point_tokens(points, labels, gaussian, table, net), net.channels
     )
     image = reshape(embedding, 1, net.map_side**2, net.channels)
-    centre = (np.arange(net.map_side) + 0.5) / net.map_side
-    y, x = np.meshgrid(centre, centre, indexing="ij")
-    position = position_code(np.stack([x, y], -1), gaussian).reshape(1, -1, net.channels)
-    tokens, image = _transformer(root / "transformer", tokens, image, constant(position), net)
-    iou, logits = _heads(root, tokens, image, net, TOKENS[masks])
+    position = constant(dense_position_code(gaussian, net.map_side))
+    sizes = net.decoder
+    tokens, image = transformer(
+        root / "transformer", tokens, image, position, sizes, _self_attention, _transformer_mlp
+    )
+    fine = _upscale(root / "final_output_upscaling_layers", image, net.channels)
+    iou, logits = heads(root, tokens, fine, sizes, TOKENS[masks], _head_mlp)
     logits.set_friendly_name("logits")
     iou.set_friendly_name("iou")
     return Model([logits, iou], [embedding, *inputs], "efficient_sam_decoder")
@@ -193,54 +204,26 @@ def _point_tokens(
     points: Node, labels: Node, gaussian: Array, table: Array, net: EfficientSam
 ) -> Node:
     """Position code of each point, also of padding, plus its label's embedding; (N, 6, C)."""
-    unit = ops.divide(ops.add(points, constant(0.5)), constant(float(net.side)))
-    signed = ops.subtract(ops.multiply(unit, constant(2.0)), constant(1.0))
-    angle = ops.multiply(ops.matmul(signed, constant(gaussian), False, False), constant(2 * np.pi))
-    code = ops.concat([ops.sin(angle), ops.cos(angle)], -1)
-    row = ops.add(labels, ops.constant(np.int32(1)))
-    return ops.add(code, ops.gather(constant(table), row, ops.constant(np.int32(0))))
+    code = point_position_code(points, gaussian, float(net.side))
+    return ops.add(code, label_embedding(labels, table))
 
 
-def _transformer(
-    scope: Scope, tokens: Node, image: Node, position: Node, net: EfficientSam
-) -> tuple[Node, Node]:
-    """Two-way transformer; tokens (N, T, C), image (1, S, C), which becomes (N, S, C)."""
+def _self_attention(
+    layer: Scope, queries: Node, tokens: Node, net: SamDecoder, is_first: bool
+) -> Node:
+    """Self-attention (N, T, C); unlike in SAM, the prompt tokens are part of the residual."""
+    if not is_first:
+        queries = ops.add(queries, tokens)
+    attention = read_attention(layer / "self_attn", net.channels, net.channels, net.heads)
+    return ops.add(queries, among_tokens(queries, queries, attention))
 
-    def norm(part: Scope, x: Node) -> Node:
-        return layer_norm(x, read_affine(part, net.channels), DECODER_NORM_EPS)
 
-    def attend_to_image(part: Scope, queries: Node, keys: Node) -> Node:
-        attention = read_attention(part, net.channels, net.channels // 2, net.decoder_heads)
-        return ops.add(queries, tokens_to_image(ops.add(queries, tokens), keys, image, attention))
+def _transformer_mlp(scope: Scope, x: Node, net: SamDecoder) -> Node:
+    return _mlp(scope, x, (net.channels, net.mlp, net.channels))
 
-    queries = tokens
-    for depth in range(2):
-        layer = scope / "layers" / depth
-        if depth > 0:
-            queries = ops.add(queries, tokens)  # unlike in SAM, part of the residual
-        attention = read_attention(
-            layer / "self_attn", net.channels, net.channels, net.decoder_heads
-        )
-        queries = ops.add(queries, among_tokens(queries, queries, attention))
-        queries = norm(layer / "norm1", queries)
-        keys = ops.add(image, position)
-        queries = norm(
-            layer / "norm2", attend_to_image(layer / "cross_attn_token_to_image", queries, keys)
-        )
-        hidden = _mlp(layer / "mlp", queries, (net.channels, net.mlp, net.channels))
-        queries = norm(layer / "norm3", ops.add(queries, hidden))
-        attention = read_attention(
-            layer / "cross_attn_image_to_token",
-            net.channels,
-            net.channels // 2,
-            net.decoder_heads,
-        )
-        attended = image_to_tokens(keys, ops.add(queries, tokens), queries, attention)
-        image = norm(layer / "norm4", ops.add(image, attended))
-    queries = attend_to_image(
-        scope / "final_attn_token_to_image", queries, ops.add(image, position)
-    )
-    return norm(scope / "norm_final_attn", queries), image
+
+def _head_mlp(scope: Scope, x: Node, channels: int, n_out: int) -> Node:
+    return _mlp(scope, x, (channels, channels, channels, n_out))
 
 
 def _mlp(scope: Scope, x: Node, sizes: tuple[int, ...]) -> Node:
@@ -248,23 +231,6 @@ def _mlp(scope: Scope, x: Node, sizes: tuple[int, ...]) -> Node:
     for index, (n_in, n_out) in enumerate(pairwise(sizes[:-1])):
         x = gelu(linear(x, read_dense(scope / "layers" / index / 0, n_in, n_out)))
     return linear(x, read_dense(scope / "fc", sizes[-2], sizes[-1]))
-
-
-def _heads(
-    scope: Scope, tokens: Node, image: Node, net: EfficientSam, which: slice
-) -> tuple[Node, Node]:
-    """Predicted IoU (N, 4), and the logits (N, K, 4h, 4w) of the mask tokens `which`."""
-    hidden = (net.channels,) * 3
-    iou = _mlp(scope / "iou_prediction_head", one_token(tokens, 0), (*hidden, N_MASKS))
-    n_fine = net.channels // 8
-    kernels = [
-        _mlp(scope / "output_hypernetworks_mlps" / i, one_token(tokens, 1 + i), (*hidden, n_fine))
-        for i in range(N_MASKS)
-    ]
-    kernel = ops.concat([ops.unsqueeze(k, integers(1)) for k in kernels[which]], 1)
-    fine = _upscale(scope / "final_output_upscaling_layers", image, net.channels)
-    logits = ops.matmul(kernel, fine, False, True)
-    return iou, in_place(logits, net.map_side, which.stop - which.start)
 
 
 def _upscale(scope: Scope, image: Node, channels: int) -> Node:

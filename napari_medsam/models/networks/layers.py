@@ -19,6 +19,7 @@ Node: TypeAlias = Any  # an openvino.Node or Output; openvino ships no types
 Array = NDArray[Any]
 
 CHANNEL_NORM_EPS = 1e-6  # SAM's LayerNorm2d, in every family
+BATCH_NORM_EPS = 1e-5  # in TinyViT and RepViT
 
 
 class Dense(NamedTuple):
@@ -68,12 +69,10 @@ class ConvNorm(NamedTuple):
     bias: Array
 
 
-def read_conv_norm(
-    scope: Scope, n_in: int, n_out: int, kernel: int, eps: float, groups: int = 1
-) -> ConvNorm:
+def read_conv_norm(scope: Scope, n_in: int, n_out: int, kernel: int, groups: int = 1) -> ConvNorm:
     """Read a convolution without bias (key ``c``) and its batch norm (key ``bn``), folded."""
     weight = (scope / "c").take("weight", n_out, n_in // groups, kernel, kernel)
-    scale, shift = read_batch_norm(scope / "bn", n_out, eps)
+    scale, shift = read_batch_norm(scope / "bn", n_out, BATCH_NORM_EPS)
     return ConvNorm(weight * scale[:, None, None, None], shift)
 
 
@@ -123,6 +122,14 @@ def convolution(
         grouped = weight.reshape(groups, n_out // groups, n_in, kernel, kernel)
         y = ops.group_convolution(x, constant(grouped), [stride] * 2, pad, pad, [1, 1])
     return y if bias is None else ops.add(y, constant(bias.reshape(1, -1, 1, 1)))
+
+
+def conv_norm(
+    x: Node, scope: Scope, n_in: int, n_out: int, kernel: int, stride: int = 1, groups: int = 1
+) -> Node:
+    """Convolution without bias (key ``c``) with its batch norm (key ``bn``) folded in."""
+    folded = read_conv_norm(scope, n_in, n_out, kernel, groups)
+    return convolution(x, *folded, stride, groups)
 
 
 # -- normalization and activation ----------------------------------------------------------------
@@ -193,6 +200,29 @@ def to_tokens(x: Node, side: int, channels: int) -> Node:
 def to_map(tokens: Node, side: int, channels: int) -> Node:
     """(side * side, C) to (1, C, side, side)."""
     return to_channels_first(reshape(tokens, 1, side, side, channels))
+
+
+def to_windows(tokens: Node, side: int, window: int, heads: int, d: int) -> Node:
+    """(side * side, heads * d) to (windows, heads, window * window, d), padded with zeros."""
+    n = -(-side // window)  # windows per side
+    pad = n * window - side
+    y = reshape(tokens, 1, side, side, heads * d)
+    if pad:
+        y = ops.pad(y, integers(0, 0, 0, 0), integers(0, pad, pad, 0), "constant")
+    y = reshape(y, n, window, n, window, heads, d)
+    y = transpose(y, 0, 2, 4, 1, 3, 5)  # (n, n, heads, w, w, d)
+    return reshape(y, n * n, heads, window * window, d)
+
+
+def from_windows(x: Node, side: int, window: int, heads: int, d: int) -> Node:
+    """The inverse of `to_windows`, which cuts off the padding."""
+    n = -(-side // window)
+    y = reshape(x, n, n, heads, window, window, d)
+    y = transpose(y, 0, 3, 1, 4, 2, 5)  # (n, w, n, w, heads, d)
+    y = reshape(y, 1, n * window, n * window, heads * d)
+    if n * window > side:
+        y = ops.slice(y, integers(0, 0), integers(side, side), integers(1, 1), integers(1, 2))
+    return reshape(y, side * side, heads * d)
 
 
 def _rank(x: Node) -> int:

@@ -19,8 +19,10 @@ from openvino import Model
 from openvino import opset13 as ops
 
 from napari_medsam.models.networks.layers import (
+    BATCH_NORM_EPS,
     ConvNorm,
     Node,
+    conv_norm,
     convolution,
     gelu,
     integers,
@@ -29,8 +31,6 @@ from napari_medsam.models.networks.layers import (
     sam_neck,
 )
 from napari_medsam.models.networks.state_dict_reader import Scope, Weights
-
-BATCH_NORM_EPS = 1e-5
 
 
 class Block(NamedTuple):
@@ -77,8 +77,8 @@ def build_encoder(weights: Weights, net: RepViT) -> Model:
     root = Scope(weights, "image_encoder")
     image = ops.parameter([1, 3, net.side, net.side], np.float32, "image")
     features = root / "features"
-    x = _conv_norm(image, features / 0 / 0, 3, net.stem // 2, 3)
-    x = _conv_norm(gelu(x), features / 0 / 2, net.stem // 2, net.stem, 3)
+    x = conv_norm(image, features / 0 / 0, 3, net.stem // 2, 3)
+    x = conv_norm(gelu(x), features / 0 / 2, net.stem // 2, net.stem, 3)
     width = net.stem
     for index, block in enumerate(net.blocks, start=1):
         x = _block(x, features / index, width, block)
@@ -94,11 +94,11 @@ def _block(x: Node, scope: Scope, width: int, block: Block) -> Node:
     if block.stride == 1:
         x = convolution(x, *_fold_branches(space / 0, width), groups=width)
     else:
-        x = _conv_norm(x, space / 0, width, width, 3, block.stride, groups=width)
+        x = conv_norm(x, space / 0, width, width, 3, block.stride, groups=width)
     if block.has_se:
         x = _squeeze_excite(x, space / 1, width)
     if block.stride != 1:
-        x = _conv_norm(x, space / 2, width, block.width, 1)
+        x = conv_norm(x, space / 2, width, block.width, 1)
     elif block.width != width:
         return _feed_forward(x, channels, width, block.width, block.width)
     return ops.add(x, _feed_forward(x, channels / "m", block.width, 2 * block.width, block.width))
@@ -106,15 +106,14 @@ def _block(x: Node, scope: Scope, width: int, block: Block) -> Node:
 
 def _feed_forward(x: Node, scope: Scope, n_in: int, n_hidden: int, n_out: int) -> Node:
     """Channel mixer: two 1 x 1 convolutions with GELU; (1, n_in, R, R) to (1, n_out, R, R)."""
-    return _conv_norm(
-        gelu(_conv_norm(x, scope / 0, n_in, n_hidden, 1)), scope / 2, n_hidden, n_out, 1
+    return conv_norm(
+        gelu(conv_norm(x, scope / 0, n_in, n_hidden, 1)), scope / 2, n_hidden, n_out, 1
     )
 
 
 def _fold_branches(scope: Scope, width: int) -> ConvNorm:
     """The sum of depthwise 3 x 3, depthwise 1 x 1 and identity, and batch norm, as one 3 x 3."""
-    conv3 = read_conv_norm(scope / "conv", width, width, 3, BATCH_NORM_EPS, groups=width)
-    weight, bias = conv3.weight.copy(), conv3.bias
+    weight, bias = read_conv_norm(scope / "conv", width, width, 3, groups=width)
     conv1 = scope / "conv1"
     weight[:, :, 1, 1] += conv1.take("weight", width, 1, 1, 1)[:, :, 0, 0] + 1.0
     bias = bias + conv1.take("bias", width)
@@ -132,11 +131,3 @@ def _squeeze_excite(x: Node, scope: Scope, width: int) -> Node:
         ops.relu(gate), second.take("weight", width, hidden, 1, 1), second.take("bias", width)
     )
     return ops.multiply(x, ops.sigmoid(gate))
-
-
-def _conv_norm(
-    x: Node, scope: Scope, n_in: int, n_out: int, kernel: int, stride: int = 1, groups: int = 1
-) -> Node:
-    """Convolution without bias (key ``c``) with its batch norm (key ``bn``) folded in."""
-    folded = read_conv_norm(scope, n_in, n_out, kernel, BATCH_NORM_EPS, groups)
-    return convolution(x, *folded, stride, groups)

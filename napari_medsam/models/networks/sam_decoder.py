@@ -11,6 +11,7 @@ is computed once for all N of them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -97,9 +98,10 @@ def build_decoder(
     root = Scope(weights, "mask_decoder")
     tokens = with_own_tokens(root, sparse, net.channels)  # (N, T, C)
     image = ops.add(reshape(embedding, 1, net.side**2, net.channels), dense)
-    position = constant(dense_position_code(encoder, net.side))
-    tokens, image = _transformer(root / "transformer", tokens, image, position, net)
-    iou, logits = _heads(root, tokens, image, net, TOKENS[masks])
+    position = constant(dense_position_code(encoder.gaussian, net.side))
+    tokens, image = transformer(root / "transformer", tokens, image, position, net)
+    fine = _upscale(root / "output_upscaling", image, net.channels)
+    iou, logits = heads(root, tokens, fine, net, TOKENS[masks])
     logits.set_friendly_name("logits")
     iou.set_friendly_name("iou")
     return Model([logits, iou], [embedding, *inputs], "sam_decoder")
@@ -132,21 +134,43 @@ def with_own_tokens(scope: Scope, sparse: Node, channels: int) -> Node:
     return ops.concat([ops.broadcast(constant(own), shape), sparse], 1)
 
 
-def _transformer(
-    scope: Scope, tokens: Node, image: Node, position: Node, net: SamDecoder
+def _self_attention(
+    layer: Scope, queries: Node, tokens: Node, net: SamDecoder, is_first: bool
+) -> Node:
+    """Self-attention (N, T, C); the first layer has neither position code nor residual."""
+    attention = read_attention(layer / "self_attn", net.channels, net.channels, net.heads)
+    if is_first:
+        return among_tokens(queries, queries, attention)
+    return ops.add(queries, among_tokens(ops.add(queries, tokens), queries, attention))
+
+
+def _mlp(scope: Scope, x: Node, net: SamDecoder) -> Node:
+    """MLP of two layers with ReLU; (N, T, C) in and out."""
+    hidden = ops.relu(linear(x, read_dense(scope / "lin1", net.channels, net.mlp)))
+    return linear(hidden, read_dense(scope / "lin2", net.mlp, net.channels))
+
+
+def transformer(
+    scope: Scope,
+    tokens: Node,
+    image: Node,
+    position: Node,
+    net: SamDecoder,
+    self_attention: Callable[[Scope, Node, Node, SamDecoder, bool], Node] = _self_attention,
+    mlp: Callable[[Scope, Node, SamDecoder], Node] = _mlp,
 ) -> tuple[Node, Node]:
     """Two-way transformer; tokens (N, T, C), image (1 or N, S, C), position code (1, S, C)."""
     queries = tokens
     for depth in range(net.depth):
         layer = scope / "layers" / depth
-        queries = _self_attention(layer, queries, tokens, net, replaces=depth == 0)
+        queries = self_attention(layer, queries, tokens, net, depth == 0)
         queries = _norm(layer, "norm1", queries, net)
         keys = ops.add(image, position)
         queries = _attend_to_image(
             layer / "cross_attn_token_to_image", queries, tokens, keys, image, net
         )
         queries = _norm(layer, "norm2", queries, net)
-        queries = _norm(layer, "norm3", ops.add(queries, _mlp(layer / "mlp", queries, net)), net)
+        queries = _norm(layer, "norm3", ops.add(queries, mlp(layer / "mlp", queries, net)), net)
         attention = read_attention(
             layer / "cross_attn_image_to_token", net.channels, net.channels // 2, net.heads
         )
@@ -156,16 +180,6 @@ def _transformer(
         scope / "final_attn_token_to_image", queries, tokens, ops.add(image, position), image, net
     )
     return _norm(scope, "norm_final_attn", queries, net), image
-
-
-def _self_attention(
-    layer: Scope, queries: Node, tokens: Node, net: SamDecoder, *, replaces: bool
-) -> Node:
-    """Self-attention (N, T, C); the first layer has neither position code nor residual."""
-    attention = read_attention(layer / "self_attn", net.channels, net.channels, net.heads)
-    if replaces:
-        return among_tokens(queries, queries, attention)
-    return ops.add(queries, among_tokens(ops.add(queries, tokens), queries, attention))
 
 
 def _attend_to_image(
@@ -181,36 +195,7 @@ def _norm(scope: Scope, name: str, x: Node, net: SamDecoder) -> Node:
     return layer_norm(x, read_affine(scope / name, net.channels), net.norm_eps)
 
 
-def _mlp(scope: Scope, x: Node, net: SamDecoder) -> Node:
-    """MLP of two layers with ReLU; (N, T, C) in and out."""
-    hidden = ops.relu(linear(x, read_dense(scope / "lin1", net.channels, net.mlp)))
-    return linear(hidden, read_dense(scope / "lin2", net.mlp, net.channels))
-
-
 # -- masks ---------------------------------------------------------------------------------------
-
-
-def _heads(
-    scope: Scope, tokens: Node, image: Node, net: SamDecoder, which: slice
-) -> tuple[Node, Node]:
-    """Predicted IoU (N, 4), and the logits (N, K, 4h, 4w) of the mask tokens `which`."""
-    iou = _mlp3(scope / "iou_prediction_head", one_token(tokens, 0), net.channels, N_MASKS)
-    n_fine = net.channels // 8
-    kernels = [
-        _mlp3(
-            scope / "output_hypernetworks_mlps" / i, one_token(tokens, 1 + i), net.channels, n_fine
-        )
-        for i in range(N_MASKS)
-    ]  # each (N, C/8)
-    kernel = ops.concat([ops.unsqueeze(k, integers(1)) for k in kernels[which]], 1)
-    fine = _upscale(scope / "output_upscaling", image, net.channels)  # (N, 16 S, C/8)
-    logits = ops.matmul(kernel, fine, False, True)  # (N, K, 16 S)
-    return iou, in_place(logits, net.side, which.stop - which.start)
-
-
-def one_token(tokens: Node, index: int) -> Node:
-    """Token `index` of each prompt; (N, T, C) to (N, C)."""
-    return ops.gather(tokens, ops.constant(np.int64(index)), ops.constant(np.int64(1)))
 
 
 def _mlp3(scope: Scope, x: Node, channels: int, n_out: int) -> Node:
@@ -219,6 +204,33 @@ def _mlp3(scope: Scope, x: Node, channels: int, n_out: int) -> Node:
     x = ops.relu(linear(x, read_dense(layers / 0, channels, channels)))
     x = ops.relu(linear(x, read_dense(layers / 1, channels, channels)))
     return linear(x, read_dense(layers / 2, channels, n_out))
+
+
+def heads(
+    scope: Scope,
+    tokens: Node,
+    fine: Node,
+    net: SamDecoder,
+    which: slice,
+    mlp: Callable[[Scope, Node, int, int], Node] = _mlp3,
+) -> tuple[Node, Node]:
+    """Predicted IoU (N, 4), and the logits (N, K, 4h, 4w) of the mask tokens `which`.
+
+    `fine` is the upscaled image, (N, 16 S, C/8).
+    """
+    iou = mlp(scope / "iou_prediction_head", _one_token(tokens, 0), net.channels, N_MASKS)
+    networks, n_fine = scope / "output_hypernetworks_mlps", net.channels // 8
+    kernels = [
+        mlp(networks / i, _one_token(tokens, 1 + i), net.channels, n_fine) for i in range(N_MASKS)
+    ]  # each (N, C/8)
+    kernel = ops.concat([ops.unsqueeze(k, integers(1)) for k in kernels[which]], 1)
+    logits = ops.matmul(kernel, fine, False, True)  # (N, K, 16 S)
+    return iou, _in_place(logits, net.side, which.stop - which.start)
+
+
+def _one_token(tokens: Node, index: int) -> Node:
+    """Token `index` of each prompt; (N, T, C) to (N, C)."""
+    return ops.gather(tokens, ops.constant(np.int64(index)), ops.constant(np.int64(1)))
 
 
 def _upscale(scope: Scope, image: Node, channels: int) -> Node:
@@ -238,7 +250,7 @@ def transposed_as_dense(scope: Scope, n_in: int, n_out: int) -> Dense:
     return Dense(weight.reshape(4 * n_out, n_in).astype(np.float64), bias.astype(np.float64))
 
 
-def in_place(logits: Node, side: int, n_masks: int) -> Node:
+def _in_place(logits: Node, side: int, n_masks: int) -> Node:
     """Arrange the pixels of all tokens: (N, K, S * 2*2 * 2*2) to (N, K, 4 side, 4 side)."""
     x = reshape(logits, -1, side, side, 2, 2, 2, 2)  # (N K, y, x, dy, dx, dy', dx')
     x = transpose(x, 0, 1, 3, 5, 2, 4, 6)  # (N K, y, dy, dy', x, dx, dx')

@@ -55,10 +55,6 @@ class Weights:
         self._used.add(key)
         return array.astype(np.float32, copy=False)
 
-    def shape(self, key: str) -> tuple[int, ...]:
-        """Stored shape of tensor `key`, or ``()`` if there is none."""
-        return self._arrays[key].shape if key in self._arrays else ()
-
     def copy_of(self, prefixes: tuple[str, ...]) -> Weights:
         """Copies of the tensors whose keys begin with one of `prefixes`, all marked as unused."""
         copies = {key: a.copy() for key, a in self._arrays.items() if key.startswith(prefixes)}
@@ -101,7 +97,7 @@ class Scope:
         self.prefix = prefix
 
     def __truediv__(self, name: str | int) -> Scope:
-        return Scope(self._weights, f"{self.prefix}.{name}" if self.prefix else str(name))
+        return Scope(self._weights, f"{self.prefix}.{name}")
 
     def __contains__(self, name: str) -> bool:
         return f"{self.prefix}.{name}" in self._weights
@@ -109,7 +105,3 @@ class Scope:
     def take(self, name: str, *shape: int) -> NDArray[np.float32]:
         """Return ``<prefix>.<name>`` of the given shape; see `Weights.take`."""
         return self._weights.take(f"{self.prefix}.{name}", shape)
-
-    def shape(self, name: str) -> tuple[int, ...]:
-        """Stored shape of ``<prefix>.<name>``, or ``()`` if there is none."""
-        return self._weights.shape(f"{self.prefix}.{name}")

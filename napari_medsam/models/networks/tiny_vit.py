@@ -32,24 +32,21 @@ from napari_medsam.models.networks.layers import (
     Dense,
     Node,
     constant,
-    convolution,
+    conv_norm,
+    from_windows,
     gelu,
-    integers,
     linear,
     read_affine,
-    read_conv_norm,
     read_dense,
-    reshape,
     sam_neck,
     split,
     standardize,
     to_map,
     to_tokens,
-    transpose,
+    to_windows,
 )
 from napari_medsam.models.networks.state_dict_reader import Scope, Weights
 
-BATCH_NORM_EPS = 1e-5
 LAYER_NORM_EPS = 1e-5
 HEAD_DIM = 32
 
@@ -100,35 +97,27 @@ def build_encoder(weights: Weights, net: TinyViT) -> Model:
     return Model([embedding], [image], "tiny_vit")
 
 
-def _conv_norm(
-    x: Node, scope: Scope, n_in: int, n_out: int, kernel: int, stride: int = 1, groups: int = 1
-) -> Node:
-    """Convolution without bias (key ``c``) with its batch norm (key ``bn``) folded in."""
-    folded = read_conv_norm(scope, n_in, n_out, kernel, BATCH_NORM_EPS, groups)
-    return convolution(x, *folded, stride, groups)
-
-
 def _stem(image: Node, scope: Scope, net: TinyViT) -> Node:
     """Patch embedding by two convolutions; (1, 3, side, side) to (1, C, R, R)."""
     width = net.widths[0]
-    x = _conv_norm(image, scope / 0, 3, width // 2, net.stem_kernel, net.stem_stride)
-    return _conv_norm(gelu(x), scope / 2, width // 2, width, net.stem_kernel, net.stem_stride)
+    x = conv_norm(image, scope / 0, 3, width // 2, net.stem_kernel, net.stem_stride)
+    return conv_norm(gelu(x), scope / 2, width // 2, width, net.stem_kernel, net.stem_stride)
 
 
 def _mb_conv(x: Node, scope: Scope, width: int) -> Node:
     """MBConv (inverted bottleneck) of expansion 4; the last GELU follows the residual sum."""
     wide = 4 * width
-    y = gelu(_conv_norm(x, scope / "conv1", width, wide, 1))
-    y = gelu(_conv_norm(y, scope / "conv2", wide, wide, 3, groups=wide))
-    y = _conv_norm(y, scope / "conv3", wide, width, 1)
+    y = gelu(conv_norm(x, scope / "conv1", width, wide, 1))
+    y = gelu(conv_norm(y, scope / "conv2", wide, wide, 3, groups=wide))
+    y = conv_norm(y, scope / "conv3", wide, width, 1)
     return gelu(ops.add(x, y))
 
 
 def _merge(x: Node, scope: Scope, n_in: int, n_out: int, stride: int) -> Node:
     """Patch merging: 1 x 1, depthwise 3 x 3 with stride, 1 x 1; to (1, n_out, R / stride, ..)."""
-    y = gelu(_conv_norm(x, scope / "conv1", n_in, n_out, 1))
-    y = gelu(_conv_norm(y, scope / "conv2", n_out, n_out, 3, stride, groups=n_out))
-    return _conv_norm(y, scope / "conv3", n_out, n_out, 1)
+    y = gelu(conv_norm(x, scope / "conv1", n_in, n_out, 1))
+    y = gelu(conv_norm(y, scope / "conv2", n_out, n_out, 3, stride, groups=n_out))
+    return conv_norm(y, scope / "conv3", n_out, n_out, 1)
 
 
 def _attention_block(x: Node, scope: Scope, width: int, side: int, window: int) -> Node:
@@ -136,7 +125,7 @@ def _attention_block(x: Node, scope: Scope, width: int, side: int, window: int) 
     tokens = to_tokens(x, side, width)  # (R R, C)
     tokens = ops.add(tokens, window_attention(tokens, scope / "attn", width, side, window))
     x = to_map(tokens, side, width)
-    x = _conv_norm(x, scope / "local_conv", width, width, 3, groups=width)
+    x = conv_norm(x, scope / "local_conv", width, width, 3, groups=width)
     tokens = to_tokens(x, side, width)
     tokens = ops.add(tokens, _mlp(tokens, scope / "mlp", width))
     return to_map(tokens, side, width)
@@ -154,25 +143,13 @@ def window_attention(tokens: Node, scope: Scope, width: int, side: int, window: 
     """Self-attention within windows of ``window x window`` tokens; (R R, C) in and out."""
     heads = width // HEAD_DIM
     qkv, proj = _qkv_and_projection(scope, width)
-    n = -(-side // window)  # windows per side
-    pad = n * window - side
     y = linear(standardize(tokens, LAYER_NORM_EPS), qkv)  # (R R, 3C)
-    y = reshape(y, 1, side, side, 3 * width)
-    if pad:
-        y = ops.pad(y, integers(0, 0, 0, 0), integers(0, pad, pad, 0), "constant")
-    y = reshape(y, n, window, n, window, 3 * heads, HEAD_DIM)
-    y = transpose(y, 0, 2, 4, 1, 3, 5)  # (n, n, 3 heads, w, w, d)
-    y = reshape(y, n * n, 3 * heads, window * window, HEAD_DIM)
+    y = to_windows(y, side, window, 3 * heads, HEAD_DIM)
     q, k, v = split(y, 1, 3)  # each (windows, heads, tokens, d)
     bias = constant(_bias_table(scope, heads, window))
     weights = ops.softmax(ops.add(ops.matmul(q, k, False, True), bias), -1)
     y = ops.matmul(weights, v, False, False)  # (windows, heads, tokens, d)
-    y = reshape(y, n, n, heads, window, window, HEAD_DIM)
-    y = transpose(y, 0, 3, 1, 4, 2, 5)  # (n, w, n, w, heads, d)
-    y = reshape(y, 1, n * window, n * window, width)
-    if pad:
-        y = ops.slice(y, integers(0, 0), integers(side, side), integers(1, 1), integers(1, 2))
-    return linear(reshape(y, side * side, width), proj)
+    return linear(from_windows(y, side, window, heads, HEAD_DIM), proj)
 
 
 def _qkv_and_projection(scope: Scope, width: int) -> tuple[Dense, Dense]:

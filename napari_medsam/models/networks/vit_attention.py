@@ -21,12 +21,13 @@ from napari_medsam.models.networks.layers import (
     Dense,
     Node,
     constant,
-    integers,
+    from_windows,
     linear,
     read_dense,
     reshape,
     split,
     to_tokens,
+    to_windows,
     transpose,
 )
 from napari_medsam.models.networks.state_dict_reader import Scope
@@ -68,23 +69,13 @@ def window_attention(
     """
     d = width // heads
     qkv, proj = _read(scope, affine, width, heads)
-    n = -(-side // window)
-    pad = n * window - side
-    y = reshape(linear(tokens, qkv), 1, side, side, 3 * width)
-    if pad:
-        y = ops.pad(y, integers(0, 0, 0, 0), integers(0, pad, pad, 0), "constant")
-    y = reshape(y, n, window, n, window, 3 * heads, d)
-    y = transpose(y, 0, 2, 4, 1, 3, 5)  # (n, n, 3 heads, w, w, d)
-    y = reshape(y, n * n, 3 * heads, window * window, d)
+    y = to_windows(linear(tokens, qkv), side, window, 3 * heads, d)
     q, k, v = split(y, 1, 3)  # each (windows, heads, w w, d)
-    q = ops.concat([q, *_relative_positions(q, scope, n * n, heads, window, d)], -1)
-    own = np.broadcast_to(_own_row_and_column(window), (n * n, heads, window**2, 2 * window))
+    n_windows = y.get_output_shape(0)[0]
+    q = ops.concat([q, *_relative_positions(q, scope, n_windows, heads, window, d)], -1)
+    own = np.broadcast_to(_own_row_and_column(window), (n_windows, heads, window**2, 2 * window))
     y = _attend(q, ops.concat([k, constant(own)], -1), v)
-    y = transpose(reshape(y, n, n, heads, window, window, d), 0, 3, 1, 4, 2, 5)
-    y = reshape(y, 1, n * window, n * window, width)
-    if pad:
-        y = ops.slice(y, integers(0, 0), integers(side, side), integers(1, 1), integers(1, 2))
-    return linear(reshape(y, side * side, width), proj)
+    return linear(from_windows(y, side, window, heads, d), proj)
 
 
 def _read(scope: Scope, affine: tuple[Array, Array], width: int, heads: int) -> tuple[Dense, Dense]:

@@ -9,6 +9,8 @@ This module adds a few operations before and after a released graph, so that eve
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,70 +22,63 @@ from openvino import opset13 as ops
 from napari_medsam.input_contract import InputContract, Masks
 from napari_medsam.models.networks.layers import Node, constant, integers, reshape, transpose
 from napari_medsam.models.networks.sam_decoder import N_MASKS, TOKENS, Prompts
-from napari_medsam.models.published_graphs.graph_files import error_summary, read_graph
+from napari_medsam.models.published_graphs.graph_files import error_summary, read_graph, signature
 from napari_medsam.models.published_graphs.signatures import (
     CHANNELS,
     DecoderForm,
     EncoderForm,
     Kind,
     ReleasedSignature,
+    decoder_form,
+    encoder_form,
 )
 from napari_medsam.models.runtime.sam_model import Networks
-from napari_medsam.models.specs.errors import GraphError
+from napari_medsam.models.specs.errors import CheckpointError, GraphError
 
 # -- building ------------------------------------------------------------------------------------
 
 
-class Graphs(NamedTuple):
-    """The two graphs of a released model, in memory."""
-
-    encoder: Model
-    decoder: Model
-
-
-def read_graphs(released: ReleasedSignature) -> Graphs:
-    """Read both graphs; CheckpointError if one cannot be read."""
-    return Graphs(read_graph(released.encoder), read_graph(released.decoder))
-
-
-def build_networks_from_graphs(
-    released: ReleasedSignature,
-    graphs: Graphs,
-    encoder: EncoderForm,
-    decoder: DecoderForm,
-    contract: InputContract,
-) -> Networks:
-    """The networks of a released model; files that are not in `graphs` are read here.
-
-    `graphs` cannot be used again: the encoder graph is changed in place.
+def build_networks_from_graphs(released: ReleasedSignature, contract: InputContract) -> Networks:
+    """Read the files of a released model, all at once, and build its networks.
 
     Raises
     ------
     GraphError
         A graph cannot be run with the inputs of its form.
+    CheckpointError
+        A file cannot be read, or has another form than when it was imported.
     """
-    parts = decoder_parts(released, graphs.decoder, decoder)
-    try:
-        encoder_graph = build_encoder(released.encoder.name, graphs.encoder, encoder, contract)
+    encoder_graph, decoder_graph = read_graph(released.encoder), read_graph(released.decoder)
+    encoder = encoder_form(signature(encoder_graph))
+    decoder = decoder_form(signature(decoder_graph))
+    if encoder is None or decoder is None:
+        raise CheckpointError(
+            f"The files in {released.encoder.parent} are not the imported ones; import the model"
+            " again."
+        )
+    parts = decoder_parts(released, decoder_graph, decoder)
+    with running(released.encoder):
+        encoder_graph = build_encoder(released.encoder.name, encoder_graph, encoder, contract)
         map_side = int(encoder_graph.output(0).shape[1])
-    except RuntimeError as error:
-        raise GraphError(
-            f"{released.encoder.name} cannot be run: {error_summary(error)}"
-        ) from error
 
     def build(prompts: Prompts, masks: Masks) -> Any:
-        try:
+        with running(released.decoder):
             return build_decoder(parts, decoder, prompts, masks, contract, map_side)
-        except RuntimeError as error:
-            raise GraphError(
-                f"{released.decoder.name} cannot be run: {error_summary(error)}"
-            ) from error
 
     kinds: dict[Kind, tuple[Prompts, ...]] = {
         "points": ("boxes", "points"),
         "points_mask": ("boxes", "points", "points+mask"),
     }
     return Networks(encoder_graph, build, kinds.get(decoder.kind, ("boxes",)), at_once=1)
+
+
+@contextmanager
+def running(path: Path) -> Iterator[None]:
+    """Report an error of OpenVINO, when it builds, compiles or runs a graph, as `GraphError`."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise GraphError(f"{path.name} cannot be run: {error_summary(error)}") from error
 
 
 def build_encoder(name: str, graph: Model, form: EncoderForm, contract: InputContract) -> Model:
@@ -125,9 +120,9 @@ def decoder_parts(released: ReleasedSignature, decoder: Model, form: DecoderForm
     """The decoder with the other files it needs, which are read here."""
     if form.kind != "apart":
         return DecoderParts(decoder)
-    if released.prompt_encoder is None or released.position_code is None:
+    if released.prompt_encoder is None or released.positional_encoding is None:
         raise GraphError("DAFT's decoder needs its prompt_encoder and positional_encoding.npy.")
-    code = read_position_code(released.position_code)
+    code = read_position_code(released.positional_encoding)
     return DecoderParts(decoder, (read_graph(released.prompt_encoder), code))
 
 

@@ -64,14 +64,17 @@ class Interpretation:
 
 @dataclass(frozen=True)
 class EncoderDecoderPair:
-    """A released model's graphs, their forms, and their possible interpretations."""
+    """A released model's graphs and their possible interpretations."""
 
     released: ReleasedSignature
-    encoder: EncoderForm
-    decoder: DecoderForm
     readings: tuple[Interpretation, ...]
     evidence: str
-    is_quantized: bool = False
+    is_quantized: bool
+
+    @property
+    def path(self) -> Path:
+        """The file that names the model in messages."""
+        return self.released.encoder
 
 
 @dataclass(frozen=True)
@@ -199,7 +202,7 @@ def _pair(
             f" {released.decoder.name} takes {decoder.map_side} x {decoder.map_side}; they do not"
             " belong together."
         )
-    if decoder.kind == "apart" and None in (released.prompt_encoder, released.position_code):
+    if decoder.kind == "apart" and None in (released.prompt_encoder, released.positional_encoding):
         raise GraphError(
             f"{released.decoder.name} is DAFT's and needs prompt_encoder and"
             " positional_encoding.npy in its folder; import the whole folder."
@@ -213,10 +216,10 @@ def _pair(
             f" {decoder.kind}; no known release has such a pair."
         )
     if decoder.kind != "apart":
-        released = replace(released, prompt_encoder=None, position_code=None)
+        released = replace(released, prompt_encoder=None, positional_encoding=None)
     evidence = f"encoder {encoder.layout} {encoder.side or 'of any size'}, decoder {decoder.kind}"
     quantized = any(found[path].is_quantized for path in (released.encoder, released.decoder))
-    return EncoderDecoderPair(released, encoder, decoder, readings, evidence, quantized)
+    return EncoderDecoderPair(released, readings, evidence, quantized)
 
 
 def _daft_reading(path: Path) -> Interpretation:

@@ -56,23 +56,17 @@ class DecoderForm:
 
 @dataclass(frozen=True)
 class ReleasedSignature:
-    """The files of one released model, by role."""
+    """The files of one released model, by role; the fields are their names in the store."""
 
     encoder: Path
     decoder: Path
     prompt_encoder: Path | None = None
-    position_code: Path | None = None
+    positional_encoding: Path | None = None
 
     @property
     def files(self) -> dict[str, Path]:
         """The files by their names in the store, which have no suffix here."""
-        named = {
-            "encoder": self.encoder,
-            "decoder": self.decoder,
-            "prompt_encoder": self.prompt_encoder,
-            "positional_encoding": self.position_code,
-        }
-        return {name: path for name, path in named.items() if path is not None}
+        return {name: path for name, path in vars(self).items() if path is not None}
 
 
 # -- from a signature ---------------------------------------------------------------------------

@@ -196,7 +196,6 @@ def _efficient_sam(
         licence="Apache-2.0",
         paper="Xiong et al., EfficientSAM, CVPR 2024, https://arxiv.org/abs/2312.00863",
         homepage="https://github.com/yformer/EfficientSAM",
-        modalities=(),
         gmacs=gmacs,
         megabytes=megabytes,
         formats=("checkpoint", "ONNX"),
@@ -223,40 +222,26 @@ SAM_MED2D = ModelSpec(
     note="Boxes, points and earlier masks. Large: 271 million parameters.",
 )
 
-EFFICIENT_VIT_SAM = ModelSpec(
-    name="efficientvit-sam-l0",
-    title="EfficientViT-SAM L0",
-    family="efficientvit_sam_l0",
-    contract=family_contracts.EFFICIENT_VIT_SAM,
-    file=WeightsFile("efficientvit_sam_l0.pt"),
-    source=UrlSource(
-        "https://huggingface.co/mit-han-lab/efficientvit-sam/resolve/main/efficientvit_sam_l0.pt"
-    ),
-    licence="Apache-2.0",
-    paper="Zhang, Cai and Han, EfficientViT-SAM, CVPR workshops 2024,"
-    " https://arxiv.org/abs/2402.05008",
-    homepage="https://github.com/mit-han-lab/efficientvit",
-    modalities=(),
-    gmacs=34.8,
-    megabytes=139,
-    formats=("checkpoint", "ONNX"),
-    note="Trained on photographs; the starting point of DAFT and MedficientSAM.",
-)
 
-
-def _larger(size: str, gmacs: float, megabytes: float) -> ModelSpec:
-    return replace(
-        EFFICIENT_VIT_SAM,
+def _efficient_vit_sam(size: str, gmacs: float, megabytes: float) -> ModelSpec:
+    file = f"efficientvit_sam_{size}.pt"
+    return ModelSpec(
         name=f"efficientvit-sam-{size}",
         title=f"EfficientViT-SAM {size.upper()}",
         family=f"efficientvit_sam_{size}",
-        file=WeightsFile(f"efficientvit_sam_{size}.pt"),
+        contract=family_contracts.EFFICIENT_VIT_SAM,
+        file=WeightsFile(file),
         source=UrlSource(
-            "https://huggingface.co/mit-han-lab/efficientvit-sam/resolve/main/"
-            f"efficientvit_sam_{size}.pt"
+            f"https://huggingface.co/mit-han-lab/efficientvit-sam/resolve/main/{file}"
         ),
+        licence="Apache-2.0",
+        paper="Zhang, Cai and Han, EfficientViT-SAM, CVPR workshops 2024,"
+        " https://arxiv.org/abs/2402.05008",
+        homepage="https://github.com/mit-han-lab/efficientvit",
         gmacs=gmacs,
         megabytes=megabytes,
+        formats=("checkpoint", "ONNX"),
+        note="Trained on photographs; the starting point of DAFT and MedficientSAM.",
     )
 
 
@@ -270,7 +255,6 @@ SAM_VIT_B = ModelSpec(
     licence="Apache-2.0",
     paper="Kirillov et al., Segment Anything, 2023, https://arxiv.org/abs/2304.02643",
     homepage="https://github.com/facebookresearch/segment-anything",
-    modalities=(),
     gmacs=486.4,
     megabytes=375,
     formats=("checkpoint", "ONNX"),
@@ -314,15 +298,14 @@ CATALOGUE: tuple[ModelSpec, ...] = (
         licence="Apache-2.0",
         paper="Zhang et al., Faster Segment Anything, 2023, https://arxiv.org/abs/2306.14289",
         homepage="https://github.com/ChaoningZhang/MobileSAM",
-        modalities=(),
         gmacs=38.8,
         megabytes=40.7,
         formats=("checkpoint", "ONNX (decoder)"),
         note="Trained on photographs; boxes, points and masks.",
     ),
-    EFFICIENT_VIT_SAM,
-    _larger("l1", 49.0, 191),
-    _larger("l2", 68.6, 245),
+    _efficient_vit_sam("l0", 34.8, 139),
+    _efficient_vit_sam("l1", 49.0, 191),
+    _efficient_vit_sam("l2", 68.6, 245),
     SAM_VIT_B,
     replace(
         SAM_VIT_B,

@@ -76,17 +76,12 @@ SAM = InputContract(
 )
 """SAM and MobileSAM; with only points, the best of three masks, as the authors advise."""
 
-MEDSAM = replace(
-    SAM,
-    mean=None,
-    std=None,
+MEDSAM = InputContract(
+    side=1024,
+    resize="fit",
     interpolation="linear",
-    prompt_scale="long_side",
-    accepts_points=False,
-    accepts_negative_points=False,
-    max_points=0,
-    accepts_mask=False,
-    point_masks="first",
+    prompt_side=1024.0,
+    enlarge="through_input",
 )
 """MedSAM ViT-B: SAM's network tuned with boxes only, on min-max normalized pictures."""
 
@@ -107,21 +102,15 @@ EFFICIENT_SAM = InputContract(
     point_masks="several",
 )
 
-SAM_MED2D = InputContract(
+SAM_MED2D = replace(
+    SAM,
     side=256,
     resize="stretch",
     interpolation="nearest",
     prompt_side=256.0,
-    mean=IMAGE_NET_MEAN,
-    std=IMAGE_NET_STD,
+    prompt_scale="long_side",
     channels="bgr",
-    enlarge="through_input",
-    accepts_points=True,
-    accepts_negative_points=True,
-    max_points=MANY_POINTS,
-    accepts_mask=True,
     mask_prompt="sigmoid",
     box_masks="several",
-    point_masks="several",
 )
 """SAM-Med2D's predictor: BGR pixels with RGB statistics, nearest neighbour, best of three."""

@@ -67,7 +67,7 @@ class WeightsFile:
     n_bytes: int | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ModelSpec:
     """One model of the catalogue.
 
@@ -86,7 +86,7 @@ class ModelSpec:
     licence: str
     paper: str
     homepage: str
-    modalities: tuple[str, ...]
+    modalities: tuple[str, ...] = ()
     gmacs: float
     megabytes: float | None = None
     formats: tuple[str, ...] = ("checkpoint",)

@@ -16,7 +16,12 @@ from pathlib import PurePath
 from typing import Literal
 
 from napari_medsam.modality import CHALLENGE_SPELLINGS
-from napari_medsam.models.specs.catalogue import CATALOGUE, CHALLENGE_MODALITIES, DEFAULT
+from napari_medsam.models.specs.catalogue import (
+    CATALOGUE,
+    CHALLENGE_MODALITIES,
+    DAFT_MODALITIES,
+    DEFAULT,
+)
 from napari_medsam.models.specs.model_spec import ModelSpec
 
 AUTO = "auto"
@@ -42,15 +47,12 @@ class Route:
 
 DAFT_ROUTES: tuple[Route, ...] = (
     Route("DAFT", "CT", "daft-ct"),  # first release; the second uses "3D" instead
-    *(Route("DAFT", word, "daft-3d") for word in ("CT", "MR", "PET")),
-    Route("DAFT", "US", "daft-us"),
-    Route("DAFT", "X-Ray", "daft-xray"),
-    Route("DAFT", "Mammography", "daft-mammography"),
-    Route("DAFT", "Dermoscopy", "daft-dermoscopy"),
-    Route("DAFT", "Endoscopy", "daft-endoscopy"),
-    Route("DAFT", "Fundus", "daft-fundus"),
-    Route("DAFT", "Microscopy", "daft-microscopy"),
-    Route("DAFT", "OCT", "daft-oct"),
+    *(
+        Route("DAFT", word, f"daft-{name.lower()}")
+        for name, modalities in DAFT_MODALITIES.items()
+        if name not in ("general", "CT")
+        for word in modalities
+    ),
 )
 HAWKEN50_ROUTES: tuple[Route, ...] = (
     Route("hawken50", "Microscopy", "hawken50-efficientvit"),
@@ -109,7 +111,8 @@ def resolve(name: str, modality: str, installed: Sequence[ModelSpec]) -> tuple[M
     by_name = {model.name: model for model in installed}
     if name != AUTO:
         if name not in by_name:
-            raise ValueError(f"{name} is not installed; installed models: {_list(by_name)}.")
+            known = ", ".join(by_name) or "none"
+            raise ValueError(f"{name} is not installed; installed models: {known}.")
         return by_name[name], f"{by_name[name].title} was requested."
     if not by_name:
         raise ValueError(
@@ -151,7 +154,3 @@ def _general(modality: str, by_name: dict[str, ModelSpec]) -> tuple[ModelSpec, s
 def _fits(model: ModelSpec, modality: str) -> bool:
     needed: Collection[str] = (modality,) if modality else CHALLENGE_MODALITIES
     return set(needed) <= set(model.modalities)
-
-
-def _list(names: Collection[str]) -> str:
-    return ", ".join(names) or "none"

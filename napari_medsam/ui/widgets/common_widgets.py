@@ -1,4 +1,4 @@
-"""Basic widgets of the dock: buttons, sentences, the slice range and the progress bar."""
+"""Basic widgets of the dock: buttons, sentences, a question, the slice range, the progress bar."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QHBoxLayout,
     QLabel,
+    QLayout,
     QProgressBar,
     QPushButton,
     QSpinBox,
@@ -72,6 +73,43 @@ def side_by_side(*widgets: QWidget) -> QHBoxLayout:
     return row
 
 
+def column(*parts: QWidget | QLayout, spacing: int = 4) -> QVBoxLayout:
+    """Widgets and layouts, one below the other."""
+    made = QVBoxLayout()
+    made.setContentsMargins(0, 0, 0, 0)
+    made.setSpacing(spacing)
+    for part in parts:
+        if isinstance(part, QWidget):
+            made.addWidget(part)
+        else:
+            made.addLayout(part)
+    return made
+
+
+class OfferRow(QWidget):
+    """A question with Yes and No; hidden while there is none."""
+
+    answered = Signal(bool)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text = sentence()
+        self.yes, self.no = button("Yes"), button("No")
+        self.yes.clicked.connect(lambda: self._answer(True))
+        self.no.clicked.connect(lambda: self._answer(False))
+        self.setLayout(column(self.text, side_by_side(self.yes, self.no)))
+        self.hide()
+
+    def offer(self, question: str) -> None:
+        """Show a question; hide the row if it is empty."""
+        self.text.setText(question)
+        self.setVisible(bool(question))
+
+    def _answer(self, yes: bool) -> None:
+        self.hide()
+        self.answered.emit(yes)
+
+
 class RangeRow(QWidget):
     """First and last slice of a propagation, and whether its box is a 3D box."""
 
@@ -126,11 +164,7 @@ class ProgressRow(QWidget):
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(12)
         self.text = QLabel()
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(2)
-        layout.addWidget(self.text)
-        layout.addLayout(side_by_side(self.bar, cancel))
+        self.setLayout(column(self.text, side_by_side(self.bar, cancel), spacing=2))
 
     def show_state(self, old: DockState | None, new: DockState) -> None:
         progress = new.progress

@@ -27,9 +27,11 @@ from superqt.utils import signals_blocked
 from napari_medsam.ui.state.dock_state import PRECISIONS, VIEW_NAMES, DockState
 from napari_medsam.ui.widgets.action_buttons import ActionButtons
 from napari_medsam.ui.widgets.common_widgets import (
+    OfferRow,
     ProgressRow,
     RangeRow,
     button,
+    column,
     sentence,
     show_changes,
     side_by_side,
@@ -39,7 +41,6 @@ from napari_medsam.ui.widgets.file_row import FileRow
 from napari_medsam.ui.widgets.label_table import LabelTable
 from napari_medsam.ui.widgets.model_rows import ModelChoice, ModelRow
 from napari_medsam.ui.widgets.model_view_row import ModelViewRow
-from napari_medsam.ui.widgets.offer_row import OfferRow
 from napari_medsam.ui.widgets.slice_strip import SliceStrip
 
 DISCLAIMER = "For research use only. Not a medical device."
@@ -83,7 +84,7 @@ class DockLayout(QWidget):
         self.offer = OfferRow()
         self.end_tour = button("End the tour")
         self.end_tour.hide()
-        return _column(self.hint, self.end_tour, self.message, self.offer)
+        return column(self.hint, self.end_tour, self.message, self.offer)
 
     def _build_choices(self, images: Callable[[Any], Sequence[Any]]) -> QLayout:
         self.image = ComboBox(choices=images, name="image")
@@ -128,47 +129,38 @@ class DockLayout(QWidget):
         views = [self.buttons.button(name) for name in VIEW_NAMES.values()]
         for view in views:
             self.views.addButton(view)
-        column = QVBoxLayout()
-        column.setSpacing(4)
-        column.addLayout(form)
-        column.addWidget(self.model_row)
-        column.addLayout(side_by_side(*views))
         self.seen = ModelViewRow()
-        column.addWidget(self.seen)
-        return column
+        return column(form, self.model_row, side_by_side(*views), self.seen)
 
     def _build_labels(self) -> QLayout:
         self.table = LabelTable()
         self.replace = QCheckBox("Replace")
         self.replace.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.replace.setToolTip("New masks overwrite other labels and painted voxels")
-        column = _column(self.table)
         row = self.buttons.row("add_label", "remove_label", "next_label")
         row.addWidget(self.replace)
-        column.addLayout(row)
-        return column
+        return column(self.table, row)
 
     def _build_tools(self) -> QLayout:
         self.range, self.strip = RangeRow(), SliceStrip()
         row = self.buttons.row
-        column = QVBoxLayout()
-        column.setSpacing(4)
-        column.addLayout(row("toggle_box_tool", "undo", "redo"))
-        column.addLayout(row("select_boxes", "copy_on", "delete_box"))
-        column.addLayout(row("point_inside", "point_outside", "next_object"))
-        column.addWidget(self.range)
-        column.addLayout(row("propagate"))
-        column.addWidget(self.strip)
-        column.addLayout(row("next_doubtful", "accept"))
-        column.addLayout(row("fix", "go_on"))
-        return column
+        return column(
+            row("toggle_box_tool", "undo", "redo"),
+            row("select_boxes", "copy_on", "delete_box"),
+            row("point_inside", "point_outside", "next_object"),
+            self.range,
+            row("propagate"),
+            self.strip,
+            row("next_doubtful", "accept"),
+            row("fix", "go_on"),
+        )
 
     def _build_end(self) -> QLayout:
         self.progress = ProgressRow(self.buttons.button("cancel"))
         self.files = FileRow(self.buttons)
-        column = _column(self.progress, self.files, small_print(DISCLAIMER))
-        column.setContentsMargins(8, 0, 8, 4)
-        return column
+        end = column(self.progress, self.files, small_print(DISCLAIMER))
+        end.setContentsMargins(8, 0, 8, 4)
+        return end
 
     def show_state(self, old: DockState | None, new: DockState) -> None:
         """Show what differs from `old`, or all if it is None; what the user is typing stays."""
@@ -216,11 +208,3 @@ class DockLayout(QWidget):
             self.preset.setCurrentText(new.window)
             if not is_typing:
                 self.own_window.setCursorPosition(0)  # shows the start of a long name
-
-
-def _column(*widgets: QWidget) -> QVBoxLayout:
-    column = QVBoxLayout()
-    column.setSpacing(4)
-    for widget in widgets:
-        column.addWidget(widget)
-    return column

@@ -6,11 +6,17 @@ from pathlib import Path
 
 from qtpy.QtCore import QUrl, Signal
 from qtpy.QtGui import QDesktopServices
-from qtpy.QtWidgets import QComboBox, QFileDialog, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QFileDialog, QWidget
 from superqt.utils import signals_blocked
 
 from napari_medsam.ui.state.dock_state import DockState, ModelState
-from napari_medsam.ui.widgets.common_widgets import button, sentence, show_changes, side_by_side
+from napari_medsam.ui.widgets.common_widgets import (
+    button,
+    column,
+    sentence,
+    show_changes,
+    side_by_side,
+)
 
 WEIGHTS_FILTER = "Models (*.whl *.pth *.pt *.ckpt *.safetensors *.xml *.onnx *.zip);;All files (*)"
 _FILE, _FOLDER = "import a file", "import a folder"
@@ -70,12 +76,10 @@ class ModelRow(QWidget):
         self.import_file = button("Import file...", "Import weights from a file or zip")
         self.import_folder = button("Import folder...", "Import weights from a folder")
         self.open_page.clicked.connect(lambda: QDesktopServices.openUrl(QUrl(self._page)))
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        layout.addWidget(self.sentence)
-        layout.addLayout(side_by_side(self.install, self.open_page))
-        layout.addLayout(side_by_side(self.import_file, self.import_folder))
+        fetch = side_by_side(self.install, self.open_page)
+        self.setLayout(
+            column(self.sentence, fetch, side_by_side(self.import_file, self.import_folder))
+        )
 
     def show_state(self, old: DockState | None, new: DockState) -> None:
         show_changes(old, new, (lambda state: state.model, self._show_model))

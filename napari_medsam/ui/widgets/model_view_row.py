@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QRectF, Qt
 from qtpy.QtGui import QColor, QImage, QPainter, QPen, QPixmap
-from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QWidget
 
 from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef
 from napari_medsam.engine.inference.model_input_picture import (
@@ -17,7 +17,7 @@ from napari_medsam.engine.inference.model_input_picture import (
 from napari_medsam.engine.session import Session
 from napari_medsam.ui.actions.boxes import target_box
 from napari_medsam.ui.state.case import Case
-from napari_medsam.ui.widgets.common_widgets import button, small_print
+from napari_medsam.ui.widgets.common_widgets import button, column, small_print
 
 SIDE = 192
 """Side of the picture in screen pixels; inputs of 256 and of 1024 are both reduced to it."""
@@ -38,11 +38,7 @@ class ModelViewRow(QWidget):
         self.picture, self.words = QLabel(), small_print("")
         self.picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.picture.setAccessibleName(TITLE)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(2)
-        for part in (self.fold, self.picture, self.words):
-            layout.addWidget(part)
+        self.setLayout(column(self.fold, self.picture, self.words, spacing=2))
         self._shown: tuple[object, ...] = ()
         self._set_open(False)
         self.fold.toggled.connect(self._set_open)
