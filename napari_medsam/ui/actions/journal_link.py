@@ -40,7 +40,6 @@ class JournalLink:
     def __init__(self, case: Case, workspace: Workspace, on_lost: Callable[[], None]) -> None:
         self.writer: JournalWriter | None = None
         self._case, self._workspace, self._on_lost = case, workspace, on_lost
-        self._is_stopped = False
         self._waiting = [JournalRow("event", event, time.time()) for event in case.annotation.log]
         self._n_initial = len(self._waiting)
         self._n_recorded = (0, 0)
@@ -58,8 +57,8 @@ class JournalLink:
             journal_path(found.head.fingerprint),
             found.head,
             found.ownership,
-            on_problem=partial(self._gui_thread.call, self._report_problem),
-            on_lost=partial(self._gui_thread.call, self._report_lost),
+            on_problem=partial(self._gui_thread.call, self._show_problem),
+            on_lost=partial(self._gui_thread.call, self._on_lost),
             on_large=partial(self._gui_thread.call, self._fold),
         )
         self._hand_over()
@@ -82,7 +81,7 @@ class JournalLink:
 
     def stop(self) -> None:
         """Record no more steps, and report no more problems."""
-        self._is_stopped = True
+        self._gui_thread.close()
         self._case.annotation.stepped.disconnect(self._on_step)
         self._waiting.clear()
 
@@ -111,20 +110,15 @@ class JournalLink:
         has_masks = row.event is not None and row.event.masks
         return replace(row, window=self._case.window()) if has_masks else row
 
-    # --- reports of the writer's thread, which may arrive after `stop` -----------------------
+    # --- reports of the writer's thread ------------------------------------------------
 
-    def _report_problem(self, sentence: str) -> None:
-        if not self._is_stopped:
-            self._case.not_recorded = sentence
-            self._workspace.show_message(sentence or AGAIN, bool(sentence))
-
-    def _report_lost(self) -> None:
-        if not self._is_stopped:
-            self._on_lost()
+    def _show_problem(self, sentence: str) -> None:
+        self._case.not_recorded = sentence
+        self._workspace.show_message(sentence or AGAIN, bool(sentence))
 
     def _fold(self) -> None:
         """Limit undo to what it would be after reopening: the journal stores no more."""
         # Of an earlier journal of this case, perhaps: then the present one may not be large.
-        if not self._is_stopped and self.writer is not None and self.writer.is_large:
+        if self.writer is not None and self.writer.is_large:
             self.writer.fold(self._case.annotation.fold())
             self._workspace.refresh()

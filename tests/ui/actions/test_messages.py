@@ -224,10 +224,10 @@ def test_message_goes_when_the_journal_is_written_again(desk: Desk) -> None:
     desk.draw_on(10)
     journal = desk.controller.journals.of(desk.controller.case)
     assert journal is not None
-    journal.link._report_problem("Changes are not recorded: the disk is full.")
+    journal.link._show_problem("Changes are not recorded: the disk is full.")
     desk.controller.on_case(Case.add_label)
     assert message(desk) == "Changes are not recorded: the disk is full."
-    journal.link._report_problem("")
+    journal.link._show_problem("")
     assert message(desk) == AGAIN
     undone(desk)
     desk.controller.on_case(Case.add_label)
