@@ -45,6 +45,7 @@ class PointTool:
         self._workspace = workspace
         self._segmenter = segmenter
         self._layers: dict[Case, PointsLayer] = {}
+        self._case: Case | None = None
         self._begin_object()
         workspace.case_changed.connect(self._on_case)
         workspace.session_changed.connect(self._on_session)
@@ -58,7 +59,9 @@ class PointTool:
     # --- what is there -----------------------------------------------------------------
 
     def _on_case(self) -> None:
-        self._begin_object()
+        if self._workspace.case is not self._case:  # the same if another image was removed
+            self._case = self._workspace.case
+            self._begin_object()
         for case, points in list(self._layers.items()):
             if case.is_released:
                 self._remove(case)

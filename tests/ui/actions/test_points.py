@@ -64,6 +64,18 @@ def test_second_click_refines_with_the_mask_before_and_is_one_undo(clicked: Desk
     assert len(points_of(clicked).data) == 0
 
 
+def test_object_goes_on_when_another_image_is_removed(clicked: Desk) -> None:
+    (opened,) = [case.layer for case in clicked.controller.cases]
+    other = clicked.open(image_layer(np.ones((4, 30, 30), np.int16), name="other"))
+    clicked.controller.on_image_chosen(opened)
+    clicked.viewer.dims.set_point(0, 10 * SPACING_XYZ[2])
+    click(clicked, 10, 30, 24)
+    clicked.viewer.layers.remove(other)
+    click(clicked, 10, 28, 22)
+    assert len(points_of(clicked).data) == 2
+    assert len(clicked.annotation.boxes) == 1
+
+
 def test_clicks_are_kept_and_asked_again_as_they_were(clicked: Desk) -> None:
     """Each with the answers it was given: after an undo the next click refines nothing."""
     click(clicked, 10, 30, 24)
