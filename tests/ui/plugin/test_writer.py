@@ -303,7 +303,7 @@ def test_nothing_is_saved_past_a_save_that_runs(tmp_path: Path) -> None:
     desk = make_desk()
     desk.open(image_layer())
     desk.draw_on(10)
-    lane = desk.lanes[2]
+    lane = desk.controller.workspace.lanes.saving
     lane.start = lambda job: None  # type: ignore[method-assign]
     desk.controller.save(tmp_path / "l.nii.gz")
     with pytest.raises(RuntimeError, match="already being saved"):
