@@ -26,9 +26,7 @@ VARIABLE = "NAPARI_MEDSAM_CACHE"
 def cache_folder() -> Path:
     """The folder in `NAPARI_MEDSAM_CACHE` if it is set, else one in the user's cache folder."""
     given = os.environ.get(VARIABLE)
-    return (
-        Path(given) if given else Path(platformdirs.user_cache_dir("napari-medsam"), "embeddings")
-    )
+    return Path(given or os.path.join(platformdirs.user_cache_dir("napari-medsam"), "embeddings"))
 
 
 class CachePreferences(NamedTuple):
