@@ -27,10 +27,9 @@ from napari_medsam.formats.dicom.file_validity import is_dicom, syntax_if_whole
 from napari_medsam.formats.dicom.input_files import files_of, is_directory, unpacked_dicom
 from napari_medsam.formats.dicom.multi_frame import SEGMENTATION
 from napari_medsam.formats.dicom.pixels import decoded, require_pixels, slice_pixels, stacked
+from napari_medsam.formats.dicom.rtstruct_read import RTSTRUCT
 from napari_medsam.formats.dicom.series import Stack, find_stacks, slices_in, stacks_of
 from napari_medsam.formats.dicom.suv import suv_factor
-
-RTSTRUCT = b"1.2.840.10008.5.1.4.1.1.481.3"
 
 sitk.ProcessObject.SetGlobalWarningDisplay(False)
 
@@ -136,7 +135,7 @@ def _stacks_in(path: Path) -> list[Stack]:
     if syntax_if_whole(path) is None:
         raise ReadError(f"{path.name} is cut off or damaged: its elements exceed the file.")
     slices = slices_in(path)
-    if not slices and RTSTRUCT in path.read_bytes()[:2000]:
+    if not slices and RTSTRUCT.encode() in path.read_bytes()[:2000]:
         raise ReadError(
             f"{path.name} holds contours (RTSTRUCT), not an image: open its image first and then "
             f"this file as labels."
@@ -169,16 +168,12 @@ def _thumbnail(stack: Stack) -> NDArray[np.uint8] | None:
 def _as_suv(image: ImageFile, stack: Stack, frame: int) -> ImageFile:
     """The image in g/ml, or as it is; with a note either way."""
     suv = suv_factor([header for header in stack.slices[frame] if header is not None])
+    image = replace(image, notes=(*image.notes, suv.note))
     if suv.factor is None:
-        return replace(image, notes=(*image.notes, suv.note))
+        return image
     scaled = (image.volume.voxels * np.float64(suv.factor)).astype(np.float32)
     window = image.window and (image.window[0] * suv.factor, image.window[1] * suv.factor)
-    return replace(
-        image,
-        volume=replace(image.volume, voxels=scaled),
-        window=window,
-        notes=(*image.notes, suv.note),
-    )
+    return replace(image, volume=replace(image.volume, voxels=scaled), window=window)
 
 
 def _read(found: DicomImage, frame: int) -> ImageFile:
