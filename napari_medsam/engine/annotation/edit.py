@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TypedDict
 
 import numpy as np
 
@@ -24,6 +25,14 @@ from napari_medsam.engine.data.volume import plane_index
 
 Trust = dict[LabelSlice, float | None]
 """Confidence of each slice of a label, 0 to 1; None if a propagation removed the label there."""
+
+
+class EditSettings(TypedDict, total=False):
+    """How masks are painted, and what is logged with them; see `Annotation.edit`."""
+
+    overwrite: bool
+    model: str
+    window: str
 
 
 class Edit:

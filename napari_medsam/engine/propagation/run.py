@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Unpack
+
 from napari_medsam.engine.annotation.annotation import Annotation
-from napari_medsam.engine.annotation.edit import Trust
+from napari_medsam.engine.annotation.edit import EditSettings, Trust
 from napari_medsam.engine.annotation.events import PropagationRecord
 from napari_medsam.engine.annotation.fixed_masks import nothing_on
 from napari_medsam.engine.annotation.review import Confidences, confidences
@@ -26,7 +28,7 @@ class PropagationRun:
         The annotation to paint into; no other edit may be open.
     plan
         The work; it has at least one target.
-    overwrite, model, window
+    settings
         As of `Annotation.edit`.
 
     Attributes
@@ -36,19 +38,13 @@ class PropagationRun:
     """
 
     def __init__(
-        self,
-        annotation: Annotation,
-        plan: PropagationPlan,
-        *,
-        overwrite: bool = False,
-        model: str = "",
-        window: str = "",
+        self, annotation: Annotation, plan: PropagationPlan, **settings: Unpack[EditSettings]
     ) -> None:
         self.plan = plan
         self.found: dict[PropagationTarget, dict[int, SliceMask]] = {t: {} for t in plan.targets}
         self._annotation = annotation
         self._axis = plan.targets[0].axis
-        self._edit = annotation.edit("propagate", overwrite=overwrite, model=model, window=window)
+        self._edit = annotation.edit("propagate", **settings)
         self._edit.if_interrupted = self._if_interrupted
 
     @property

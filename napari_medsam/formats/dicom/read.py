@@ -118,18 +118,16 @@ def found_dicom(path: Path, *, suv: bool = True) -> Iterator[list[DicomImage]]:
 
 def _stacks_in(path: Path) -> list[Stack]:
     """The volumes and pictures of a folder, file or DICOMDIR; ReadError if there are none."""
-    if path.is_dir():
-        stacks = find_stacks(files_of(path))
-        if not stacks:
-            raise ReadError(f"The folder {path.name} holds no DICOM images.")
-        return stacks
-    if path.stat().st_size == 0:
+    is_folder = path.is_dir()
+    if not is_folder and path.stat().st_size == 0:
         raise ReadError(f"{path.name} is empty (0 bytes).")
-    if is_directory(path):
+    if is_folder or is_directory(path):
         stacks = find_stacks(files_of(path))
-        if not stacks:
-            raise ReadError(f"{path.name} lists images, but none of them is in its folder.")
-        return stacks
+        if stacks:
+            return stacks
+        if is_folder:
+            raise ReadError(f"The folder {path.name} holds no DICOM images.")
+        raise ReadError(f"{path.name} lists images, but none of them is in its folder.")
     if not is_dicom(path):
         raise ReadError(f"{path.name} is not a DICOM file, though its name says so.")
     if syntax_if_whole(path) is None:
