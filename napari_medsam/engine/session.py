@@ -250,18 +250,16 @@ class Session:
 
     def _follow(self, tracks: Sequence[Sequence[BoxPrompt]]) -> Iterator[Found]:
         """Decode each slice once, with the boxes of all tracks on it."""
-        boxes = [(n, box) for n, track in enumerate(tracks) for box in track]
+        boxes = [box for track in tracks for box in track]
+        owners = [n for n, track in enumerate(tracks) for _ in track]
         if not boxes:
             return
-        axis = self._common_axis([box for _, box in boxes])
-        by_slice: dict[int, list[tuple[int, BoxPrompt]]] = {}
-        for n, box in boxes:
-            by_slice.setdefault(box.slice.index, []).append((n, box))
-        for index, whole in self._embedded(axis, list(by_slice)):
-            here = by_slice[index]
-            prompts = [box for _, box in here]
+        by_slice = _by_slice(boxes)
+        axis, slices = self._common_axis(boxes), [where.index for where in by_slice]
+        for (_, whole), here in zip(self._embedded(axis, slices), by_slice.values(), strict=True):
+            prompts = [boxes[i] for i in here]
             masks = decode_in_views(self._predictor, whole, prompts, views=self.views)
-            yield from ((n, mask) for (n, _), mask in zip(here, masks, strict=True))
+            yield from ((owners[i], mask) for i, mask in zip(here, masks, strict=True))
 
     def segment_box3d(self, seeds: Sequence[Seed]) -> Generator[Found, None, None]:
         """Segment objects given by 3D boxes; yield (seed index, mask) pairs.

@@ -93,7 +93,7 @@ def _listed(path: Path) -> list[Path]:
             dataset = read_dataset(path)
             records = list(dataset.get("DirectoryRecordSequence") or ())
             names = [record.get("ReferencedFileID") for record in records]
-        except (ReadError, *UNREADABLE):
+        except UNREADABLE:
             return []
     found: set[Path] = set()
     for parts in names:
