@@ -45,9 +45,6 @@ PLACED = frozenset((*ENHANCED, SEGMENTATION))
 FrameField = Callable[[str, str], Any]
 """Looks a field up by sequence and name: in the frame's own groups, then in the shared ones."""
 
-UNREADABLE = DAMAGE
-"""What pydicom and its decoders raise on damaged files."""
-
 
 def frames_of(path: Path, header: SliceHeader | None, syntax: bytes) -> list[SliceHeader]:
     """The slices of a file: several if its frames have places, else the header as it is.
@@ -85,7 +82,7 @@ def damage_as(sentence: str) -> Iterator[None]:
         yield
     except ReadError:
         raise
-    except UNREADABLE as error:
+    except DAMAGE as error:
         raise ReadError(sentence) from error
 
 

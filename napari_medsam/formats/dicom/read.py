@@ -71,20 +71,8 @@ class DicomImage(FoundImage):
 
     def summary(self) -> Description:
         """From headers and, for the picture, one slice; values are not read."""
-        grid = self.grid()
-        z, y, x = grid.lps.shape_zyx
-        return Description(
-            kind="dicom",
-            name=self.name,
-            series=self.series,
-            size_xyz=(x, y, z),
-            spacing_xyz=grid.lps.spacing_xyz,
-            orientation=grid.orientation_code,
-            modality=self.stack.first.modality,
-            n_frames=self.n_frames,
-            notes=_notes(self.stack),
-            thumbnail=_thumbnail(self.stack),
-        )
+        known = self.described(self.grid(), self.stack.first.modality, _notes(self.stack))
+        return replace(known, thumbnail=_thumbnail(self.stack))
 
     def grid(self, frame: int = 0) -> SourceGrid:
         return SourceGrid(

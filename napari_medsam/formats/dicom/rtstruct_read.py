@@ -142,9 +142,8 @@ def _polygons(item: Any, grid: SourceGrid) -> dict[Plane, list[NDArray[np.float6
 def _points(contour: Any) -> NDArray[np.float64]:
     """ContourData as (n, 3), from the text of the file if pydicom has not parsed it yet."""
     value = contour.get_item("ContourData").value
-    if isinstance(value, bytes):
-        return np.array([float(word) for word in value.split(b"\\")]).reshape(-1, 3)
-    return np.array([float(word) for word in value]).reshape(-1, 3)
+    words = value.split(b"\\") if isinstance(value, bytes) else value
+    return np.array([float(word) for word in words]).reshape(-1, 3)
 
 
 def _filled(

@@ -50,7 +50,7 @@ SUFFIXES: dict[str, Kind] = {
     ".tiff": "picture",
     ".npz": "npz",
 }
-DOUBLE_SUFFIXES = (".nii.gz", ".seg.nrrd", ".seg.dcm", ".rtstruct.dcm")
+DOUBLE_SUFFIXES = tuple(suffix for suffix in SUFFIXES if suffix.count(".") == 2)
 
 
 def read_image(
