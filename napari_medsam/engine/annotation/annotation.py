@@ -273,7 +273,7 @@ class Annotation:
             Event(kind, time.time(), model=model, window=window, points=points),
             overwrite=overwrite,
             history=self.log,
-            boxes=self.boxes,
+            boxes=dict(self._state.boxes),
             on_close=self._close,
         )
         return self._edit
