@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam.formats.common.captured_output import library_warnings
-from napari_medsam.formats.common.errors import DAMAGE, ReadError
+from napari_medsam.formats.common.errors import damage_as
 from napari_medsam.formats.common.optional_libraries import has, optional
 from napari_medsam.formats.dicom.siemens_mosaic import mosaic_slices, untiled
 from napari_medsam.formats.dicom.slice_header import SliceHeader, header_window, unit
@@ -73,17 +73,6 @@ def frames_of(path: Path, header: SliceHeader | None, syntax: bytes) -> list[Sli
                 _frame(dataset, path, syntax, number, value)
                 for number, value in enumerate(frame_fields(dataset))
             ]
-
-
-@contextmanager
-def damage_as(sentence: str) -> Iterator[None]:
-    """Report what pydicom and its decoders raise on a damaged file as a ReadError."""
-    try:
-        yield
-    except ReadError:
-        raise
-    except DAMAGE as error:
-        raise ReadError(sentence) from error
 
 
 def read_dataset(path: Path, *, pixels: bool = False) -> Any:

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.formats.dicom.multi_frame import damage_as, quiet_pydicom, read_dataset
+from napari_medsam.formats.common.errors import damage_as
+from napari_medsam.formats.dicom.multi_frame import quiet_pydicom, read_dataset
 from napari_medsam.formats.dicom.slice_header import SliceHeader
 
 SURE = 16 * 2**20

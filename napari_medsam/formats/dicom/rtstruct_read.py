@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from napari_medsam.engine.data.labels import MOST_LABELS, Label, default_color
 from napari_medsam.formats.common.coded_terms import Term, term_of, with_term
 from napari_medsam.formats.common.contours import fill
-from napari_medsam.formats.common.errors import ReadError
+from napari_medsam.formats.common.errors import ReadError, damage_as
 from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.common.label_file import LabelFile
 from napari_medsam.formats.common.optional_libraries import optional
-from napari_medsam.formats.dicom.multi_frame import damage_as, quiet_pydicom, read_dataset
+from napari_medsam.formats.dicom.multi_frame import quiet_pydicom, read_dataset
 from napari_medsam.formats.dicom.seg_read import coded, other_frame_of_reference
 
 RTSTRUCT = "1.2.840.10008.5.1.4.1.1.481.3"

@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 from napari_medsam.engine.data.labels import MOST_LABELS, Label, default_color
 from napari_medsam.formats.common.cielab import rgb_from_cielab
 from napari_medsam.formats.common.coded_terms import Code, Term, with_term
-from napari_medsam.formats.common.errors import OtherGrid, ReadError
+from napari_medsam.formats.common.errors import OtherGrid, ReadError, damage_as
 from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.common.label_file import LabelFile
 from napari_medsam.formats.common.optional_libraries import optional
 from napari_medsam.formats.dicom.multi_frame import (
     SEGMENTATION,
-    damage_as,
     frame_fields,
     quiet_pydicom,
     read_dataset,
