@@ -25,7 +25,7 @@ from napari_medsam.input_contract import InputContract
 from napari_medsam.models.store.modality_routing import challenge_modality
 
 RequestedPrompt = RequestedBox | RequestedPoint | RequestedSlice
-Part = Literal["box", "points", "fixed mask", "range", "window"]
+Part = Literal["box", "points", "fixed mask", "range", "smoothing", "window"]
 
 
 class RequestError(ValueError):
@@ -78,8 +78,8 @@ def build_request(
     Raises
     ------
     RequestError
-        A prompt is outside the image or its range, the model was not trained with it, or the
-        window is unknown.
+        A prompt is outside the image or its range, the model was not trained with it, the window
+        is unknown, or a vote that the authors' rules require is to be smoothed.
     """
     volume, before, text = image.volume, options.labels_before, options.window
     if before is not None:  # complete, so that no new label gets a number of the file
@@ -100,7 +100,8 @@ def build_request(
         fixed = place_fixed_masks(starts, there, table, volume, len(boxes) + 1)
     with _wrong("window"):  # the authors' script ignores the header
         window = parse_window(volume, text) if options.compat else requested_window(image, text)
-    span = _by_the_rules(options, image)
+    with _wrong("smoothing"):
+        span = _by_the_rules(options, image)
     if before is not None and span is not None:
         before = _without_what_follows(before, fixed, span)
     with _wrong("range"):
@@ -142,8 +143,14 @@ def modality_of(image: ImageFile) -> str:
 def _by_the_rules(options: RequestOptions, image: ImageFile) -> Propagation | None:
     """The propagation; in compat mode with a vote if the model's authors vote for the modality."""
     rules = options.contract.original_3d if options.compat and options.contract else None
-    if options.propagation is None or rules is None or modality_of(image) not in rules.voted:
+    modality = modality_of(image)
+    if options.propagation is None or rules is None or modality not in rules.voted:
         return options.propagation
+    if options.propagation.smooth:
+        raise ValueError(
+            f"The model's authors segment {modality} by a vote of three views, which is not "
+            f"smoothed; leave out the smoothing."
+        )
     return replace(options.propagation, mode="vote")
 
 

@@ -81,14 +81,15 @@ class Propagation:
         three axes and take the majority (`engine.three_view_vote`).
     smooth
         Sigma, in slices, of the smoothing along the axis (`engine.propagation.smoothing`); 0 for
-        none.
+        none. A vote is not smoothed.
     ranges
         First and last slice of single boxes, by box id.
 
     Raises
     ------
     ValueError
-        A range does not run upwards from 0, the mode is unknown, or `smooth` is below 0.
+        A range does not run upwards from 0, the mode is unknown, `smooth` is below 0, or a vote
+        is to be smoothed.
     """
 
     first: int
@@ -107,6 +108,8 @@ class Propagation:
             raise ValueError(f"The mode {self.mode!r} is unknown; there are {modes}.")
         if not self.smooth >= 0:
             raise ValueError(f"Smoothing is over 0 or more slices; this is {self.smooth:g}.")
+        if self.mode == "vote" and self.smooth:
+            raise ValueError("A vote of three views is not smoothed; choose one of the two.")
 
     def range_of(self, *boxes: PlacedBox) -> SliceRange:
         """First and last slice of an object with these boxes."""

@@ -287,7 +287,7 @@ def _paint_seeds(case: _Case, span: Propagation) -> dict[int, SliceRange]:
     for target in dict.fromkeys(target_of(placed, boxes) for placed in boxes):
         places = {i: (n, i) for n, i in sorted(case.found) if boxes[n].box_id in target.box_ids}
         own = {i: case.found[place].mask for i, place in places.items()}
-        if span.smooth and not votes:
+        if span.smooth:
             own = _smoothed(own, span.smooth)
         values = confidences(own)
         for i, (n, _) in places.items():

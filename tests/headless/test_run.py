@@ -115,6 +115,7 @@ def test_single_slice_cannot_be_propagated():
         ({"first": 0, "last": 5, "mode": "votes"}, "'votes' is unknown"),
         ({"first": 0, "last": 5, "smooth": -1.0}, "this is -1"),
         ({"first": 0, "last": 5, "smooth": float("nan")}, "this is nan"),
+        ({"first": 0, "last": 5, "mode": "vote", "smooth": 1.0}, "vote .* is not smoothed"),
     ],
 )
 def test_propagation_of_wrong_values_is_refused(span: dict[str, Any], complaint: str):
