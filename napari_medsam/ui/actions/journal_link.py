@@ -49,7 +49,6 @@ class JournalLink:
         self.writer: JournalWriter | None = None
         self._case = case
         self._show_message, self._on_change, self._on_lost = show_message, on_change, on_lost
-        self._is_stopped = False
         self._waiting = [JournalRow("event", event, time.time()) for event in case.annotation.log]
         self._n_initial = len(self._waiting)
         self._n_recorded = (0, 0)
@@ -67,8 +66,8 @@ class JournalLink:
             journal_path(found.head.fingerprint),
             found.head,
             found.ownership,
-            on_problem=partial(self._gui_thread.call, self._report_problem),
-            on_lost=partial(self._gui_thread.call, self._report_lost),
+            on_problem=partial(self._gui_thread.call, self._show_problem),
+            on_lost=partial(self._gui_thread.call, self._on_lost),
             on_large=partial(self._gui_thread.call, self._fold),
         )
         self._hand_over()
@@ -91,7 +90,7 @@ class JournalLink:
 
     def stop(self) -> None:
         """Record no more steps, and report no more problems."""
-        self._is_stopped = True
+        self._gui_thread.close()
         self._case.annotation.stepped.disconnect(self._on_step)
         self._waiting.clear()
 
@@ -120,19 +119,14 @@ class JournalLink:
         has_masks = row.event is not None and row.event.masks
         return replace(row, window=self._case.window()) if has_masks else row
 
-    # --- reports of the writer's thread, which may arrive after `stop` -----------------------
+    # --- reports of the writer's thread ------------------------------------------------
 
-    def _report_problem(self, sentence: str) -> None:
-        if not self._is_stopped:
-            self._show_message(sentence or AGAIN, bool(sentence), lasts=bool(sentence))
-
-    def _report_lost(self) -> None:
-        if not self._is_stopped:
-            self._on_lost()
+    def _show_problem(self, sentence: str) -> None:
+        self._show_message(sentence or AGAIN, bool(sentence), lasts=bool(sentence))
 
     def _fold(self) -> None:
         """Limit undo to what it would be after reopening: the journal stores no more."""
         # Of an earlier journal of this case, perhaps: then the present one may not be large.
-        if not self._is_stopped and self.writer is not None and self.writer.is_large:
+        if self.writer is not None and self.writer.is_large:
             self.writer.fold(self._case.annotation.fold())
             self._on_change()

@@ -18,6 +18,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from qtpy.QtCore import QObject, Qt, Signal
@@ -224,12 +225,18 @@ class GuiThread(QObject):
 
     def __init__(self) -> None:
         super().__init__()
+        self._is_closed = False
         # Queued even from this thread: a call must not overtake those given on other threads.
         self._called.connect(self._run, Qt.ConnectionType.QueuedConnection)
 
     def call(self, function: Callable[..., None], *arguments: object) -> None:
         """Call a function later; this returns at once. From any thread."""
-        self._called.emit(lambda: function(*arguments))
+        self._called.emit(partial(function, *arguments))
 
-    def _run(self, function: Callable[[], None]) -> None:
-        function()
+    def close(self) -> None:
+        """Call nothing any more, also not what waits."""
+        self._is_closed = True
+
+    def _run(self, call: Callable[[], None]) -> None:
+        if not self._is_closed:
+            call()
