@@ -25,10 +25,8 @@ VARIABLE = "NAPARI_MEDSAM_CACHE"
 
 def cache_folder() -> Path:
     """The folder in `NAPARI_MEDSAM_CACHE` if it is set, else one in the user's cache folder."""
-    given = os.environ.get(VARIABLE)
-    return (
-        Path(given) if given else Path(platformdirs.user_cache_dir("napari-medsam"), "embeddings")
-    )
+    default = platformdirs.user_cache_path("napari-medsam") / "embeddings"
+    return Path(os.environ.get(VARIABLE) or default)
 
 
 class CachePreferences(NamedTuple):
