@@ -7,13 +7,7 @@ import time
 from collections.abc import Callable
 from functools import lru_cache
 
-from napari_medsam.batch.cohort.case_record import (
-    CaseRecord,
-    failure,
-    read_record,
-    record_of,
-    write_record,
-)
+from napari_medsam.batch.cohort.case_record import CaseRecord, failure, read_record, record_of
 from napari_medsam.batch.cohort.request import case_request
 from napari_medsam.batch.cohort.task import Task
 from napari_medsam.engine.inference.predictor import PromptableModel
@@ -26,6 +20,7 @@ from napari_medsam.models.loading import open_model
 from napari_medsam.models.runtime.sam_model import SamModel
 from napari_medsam.models.store import store
 from napari_medsam.models.store.modality_routing import AUTO, resolve
+from napari_medsam.storage.json_file import write_json
 
 ModelFor = Callable[[Task, ImageFile], tuple[str, PromptableModel]]
 """Returns the model's name and the model for a case, of which the image is read."""
@@ -60,7 +55,7 @@ def run_attempt(task: Task, model_for: ModelFor) -> CaseRecord:
         result = save(segment_request(request, model), task.target)
         result.seconds["read"] = reading
         record = record_of(task, result, name)
-        write_record(task, record)
+        write_json(task.record, record)
     except (OSError, ValueError, RuntimeError, MemoryError) as error:
         return failure(task, one_line(error))
     return record
