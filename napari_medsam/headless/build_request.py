@@ -21,7 +21,7 @@ from napari_medsam.formats.common.label_table import complete_table
 from napari_medsam.headless.place_prompts import place_boxes, place_fixed_masks, place_points
 from napari_medsam.headless.prompt_text import RequestedBox, RequestedPoint, RequestedSlice
 from napari_medsam.headless.request import FixedMask, Prompts, Propagation, Request
-from napari_medsam.input_contract import InputContract
+from napari_medsam.input_contract import InputContract, OriginalRules
 from napari_medsam.models.store.modality_routing import challenge_modality
 
 RequestedPrompt = RequestedBox | RequestedPoint | RequestedSlice
@@ -101,7 +101,8 @@ def build_request(
     with _wrong("window"):  # the authors' script ignores the header
         window = parse_window(volume, text) if options.compat else requested_window(image, text)
     with _wrong("smoothing"):
-        span = _by_the_rules(options, image)
+        rules = options.contract.original_3d if options.compat and options.contract else None
+        span = by_authors_rules(options.propagation, image, rules)
     if before is not None and span is not None:
         before = _without_what_follows(before, fixed, span)
     with _wrong("range"):
@@ -140,18 +141,25 @@ def modality_of(image: ImageFile) -> str:
     return image.volume.modality or challenge_modality(image.name)
 
 
-def _by_the_rules(options: RequestOptions, image: ImageFile) -> Propagation | None:
-    """The propagation; in compat mode with a vote if the model's authors vote for the modality."""
-    rules = options.contract.original_3d if options.compat and options.contract else None
+def by_authors_rules(
+    span: Propagation | None, image: ImageFile, rules: OriginalRules | None
+) -> Propagation | None:
+    """The propagation, with a vote if the model's authors vote on the image's modality.
+
+    Raises
+    ------
+    ValueError
+        The propagation is to be smoothed, and a vote is not.
+    """
     modality = modality_of(image)
-    if options.propagation is None or rules is None or modality not in rules.voted:
-        return options.propagation
-    if options.propagation.smooth:
+    if span is None or rules is None or modality not in rules.voted:
+        return span
+    if span.smooth:
         raise ValueError(
             f"The model's authors segment {modality} by a vote of three views, which is not "
             f"smoothed; leave out the smoothing."
         )
-    return replace(options.propagation, mode="vote")
+    return replace(span, mode="vote")
 
 
 def _without_what_follows(
