@@ -99,7 +99,6 @@ def predict_cases(
         There is no such folder, model or table, or there is no case, or `outputs` is in `inputs`.
     """
     cases = _cases(Path(inputs), boxes)
-    segment = _segment_npz if boxes is None else _segment_image
     folder = _apart(Path(inputs), Path(outputs))
     specs = (
         [stored.spec for stored in store.installed()]
@@ -118,7 +117,7 @@ def predict_cases(
         loaded = opened(spec.name)
         started = time.perf_counter()
         try:
-            segment(case, target, loaded, spec.contract, compat)
+            _segment(case, target, loaded, spec.contract, compat=compat)
         except (OSError, ValueError, RuntimeError, MemoryError) as error:
             yield CaseOutcome(case.name, "failed", spec.name, why=one_line(error))
             continue
@@ -133,22 +132,19 @@ def n_challenge_cases(inputs: str | Path, boxes: str | Path | None = None) -> in
     return len(_cases(Path(inputs), boxes))
 
 
-def _segment_npz(
-    case: CohortCase, target: Path, model: PromptableModel, contract: InputContract, compat: bool
+def _segment(
+    case: CohortCase, target: Path, model: PromptableModel, contract: InputContract, *, compat: bool
 ) -> None:
-    request = read_request(case.path, compat=compat, rules=contract.original_3d)
-    write_segs(target, segs_of(segment_request(request, model)))
-
-
-def _segment_image(
-    case: CohortCase, target: Path, model: PromptableModel, contract: InputContract, compat: bool
-) -> None:
-    request = case_request(case, read_image(case.path), contract, compat=compat)
-    save(segment_request(request, model), target)
+    if case.rows:
+        request = case_request(case, read_image(case.path), contract, compat=compat)
+        save(segment_request(request, model), target)
+    else:
+        request = read_request(case.path, compat=compat, rules=contract.original_3d)
+        write_segs(target, segs_of(segment_request(request, model)))
 
 
 def _cases(source: Path, boxes: str | Path | None) -> list[CohortCase]:
-    """The cases of a table, or the challenge files of a folder, which hold their boxes."""
+    """The cases of a table; or challenge files, without rows because they hold their own boxes."""
     if not source.is_dir():
         raise ValueError(f"There is no folder {source}.")
     if boxes is not None:

@@ -34,7 +34,7 @@ def test_rows_of_a_case_belong_together(table: Path):
 
 def test_extent_starts_in_the_middle_and_covers_its_slices(table: Path):
     request = request_of(read_table(table)[0])
-    [seed] = seeds_of(request, request.prompts.boxes)
+    [seed] = seeds_of(request.propagation, request.prompts.boxes)
     assert (seed.first, seed.start, seed.last) == (2, 3, 5)
     assert request.propagation == Propagation(2, 5, "box3d", ranges={1: (2, 5)})
     assert [label.name for label in request.labels] == ["liver"]
@@ -44,7 +44,7 @@ def test_rows_with_a_slice_are_keyframes(table: Path):
     rows = ["a.nii.gz,liver,z,0,7,6,8,18,22,2", "a.nii.gz,liver,z,0,7,6,8,18,22,5"]
     write(table, *rows, header=f"{HEADER},slice")
     request = request_of(read_table(table)[0])
-    seeds = seeds_of(request, request.prompts.boxes)
+    seeds = seeds_of(request.propagation, request.prompts.boxes)
     assert [(s.first, s.start, s.last) for s in seeds] == [(0, 2, 3), (4, 5, 7)]
     assert request.propagation == Propagation(0, 7, ranges={1: (0, 7), 2: (0, 7)})
 
