@@ -46,7 +46,8 @@ from napari_medsam.engine.inference.embedding import Embedding
 from napari_medsam.engine.inference.embedding_disk_cache import DiskCache
 from napari_medsam.engine.inference.model_coordinates import Frame
 from napari_medsam.formats.common.grid import Geometry, SourceGrid
-from napari_medsam.formats.labels.write import read_labels, write_labels
+from napari_medsam.formats.labels.read import read_labels
+from napari_medsam.formats.labels.write import write_labels
 from napari_medsam.journal.background_writer import JournalWriter
 from napari_medsam.journal.database import JournalDatabase, JournalRow
 from napari_medsam.journal.history import read_history

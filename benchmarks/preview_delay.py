@@ -83,12 +83,12 @@ def measure(seconds: float) -> dict[str, Any]:
     viewer.window.add_dock_widget(dock)
     controller = dock.controller
     viewer.add_image(rod(), scale=(2.5, 0.8, 0.8), name="rod")
-    run_until(lambda: controller.session is not None)
-    session = controller.session
+    run_until(lambda: controller.case is not None and controller.case.session is not None)
+    session = controller.case.session
     assert session is not None
-    controller._prefetch.close()
-    controller._prefetch.stop()
-    run_until(lambda: not controller._lanes[0].is_busy)
+    controller._prefetcher.close()
+    controller._prefetcher.stop()
+    run_until(lambda: not controller.workspace.lanes.images.is_busy)
     list(session.embed([SliceRef("z", MIDDLE)]))
     viewer.dims.set_current_step(0, MIDDLE)
     run_for(2)

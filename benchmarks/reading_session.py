@@ -40,7 +40,7 @@ def read_through(dock: Any, viewer: Any, indices: range, rate: float, every: int
             run_for(1 / rate)
             continue
         run_for(HAND_DELAY_S)
-        session = dock.controller.session
+        session = dock.controller.case.session
         hits.append(session.is_embedded(SliceRef("z", index)))
         corners = [[index, y0, x0], [index, y0, x1], [index, y1, x1], [index, y1, x0]]
         n_boxes = len(case.annotation.boxes)  # boxes that have a mask

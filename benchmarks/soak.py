@@ -156,7 +156,7 @@ class User:
             boxes.remove_selected()
 
     def propagate(self) -> None:
-        self.controller.propagate()
+        self.controller.propagation.propagate()
 
     def cancel(self) -> None:
         self.controller.cancel()
@@ -168,10 +168,10 @@ class User:
         layer.paint((z, self.rng.randrange(256), self.rng.randrange(256)), value)
 
     def undo(self) -> None:
-        self.controller.undo()
+        self.controller.history.undo()
 
     def redo(self) -> None:
-        self.controller.redo()
+        self.controller.history.redo()
 
     def add_label(self) -> None:
         if len(self.case.annotation.table) < 8:
@@ -202,8 +202,8 @@ class User:
             if annotation.voxel_count(label.number) != counts[label.number]:
                 self.inconsistencies.append(f"wrong count of label {label.number}")
         if self.case.can_undo and not self.case.pending:
-            self.controller.undo()
-            self.controller.redo()
+            self.controller.history.undo()
+            self.controller.history.redo()
             if not np.array_equal(annotation.labels, labels):
                 self.inconsistencies.append("undo and redo do not restore the labels")
         if journal:
@@ -245,12 +245,12 @@ def measure(minutes: float, pause: float, seed: int) -> dict[str, Any]:
     viewer.window.add_dock_widget(dock, name="Box segmentation")
     for n in (1, 2):
         viewer.add_layer(Image(balls(n), name=f"image {n}", scale=(3.0, 1.0, 1.0)))
-    dock.controller._cache.max_bytes = CACHE_ENTRIES * ENTRY_BYTES
+    dock.controller.workspace.cache.max_bytes = CACHE_ENTRIES * ENTRY_BYTES
     run_for(2)
     recorder = FaultRecorder()
     user = User(viewer, dock, folder, seed)
     rss = work(user, recorder, minutes, pause)
-    events = sum(len(case.annotation.log) for case in user.controller._cases.all)
+    events = sum(len(case.annotation.log) for case in user.controller.cases)
     n_bytes = sum(p.stat().st_size for p in (folder / "journals").glob("*.journal*"))
     dock.controller.close()
     viewer.close()

@@ -170,7 +170,7 @@ def measure(threads: int | None, n_slices: int, baseline_s: float) -> dict[str, 
     case.boxes.layer.add_rectangles(np.array(corners, float))
     run_until(lambda: bool(case.annotation.boxes) and controller.panel().progress is None)
     first = max(0, middle - n_slices // 2)
-    controller.propagate(first, min(SHAPE[0], first + n_slices) - 1)
+    controller.propagation.propagate(first, min(SHAPE[0], first + n_slices) - 1)
 
     def has_ended() -> bool:
         return case.annotation.log[-1].kind != "box"

@@ -96,7 +96,7 @@ class Stage:
 
     def show_slice(self, axis: str, index: int) -> None:
         hidden = "zyx".index(axis)
-        self.controller.on_view_chosen(axis)
+        self.controller.view.choose_axis(axis)
         self.viewer.dims.set_point(hidden, index * self.case.layer.scale[hidden])
         self.pass_time(0.5)
 

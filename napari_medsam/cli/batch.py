@@ -53,7 +53,7 @@ def batch(
     from napari_medsam.batch.cohort import summary
     from napari_medsam.batch.cohort.run import SUMMARY, n_cohort_cases
     from napari_medsam.batch.cohort.run import run_cohort as run
-    from napari_medsam.cli.console import progress_bar
+    from napari_medsam.cli.console import with_progress
     from napari_medsam.cli.run_case import require_model
 
     with usage("--model"):
@@ -73,12 +73,10 @@ def batch(
         scheduler=scheduler,
         again=again,
     )
-    with progress_bar("Cases", total) as advance:
-        for record in found:
-            records.append(record)
-            if record["why"]:
-                typer.echo(f"{record['case']}: {record['why']}", err=True)
-            advance(len(records), None)
+    for record in with_progress("Cases", found, total):
+        records.append(record)
+        if record["why"]:
+            typer.echo(f"{record['case']}: {record['why']}", err=True)
     typer.echo(f"{outputs / SUMMARY}: {summary.summary_in_words(records)}")
     if any(record["why"] for record in records):
         raise typer.Exit(1)

@@ -27,7 +27,7 @@ def bench(
     Takes less than a minute. Also chooses and stores the precision that "auto" means for this
     model on this machine.
     """
-    from napari_medsam.cli.console import progress_bar
+    from napari_medsam.cli.console import with_progress
     from napari_medsam.cli.errors import usage
     from napari_medsam.cli.options import require_target
     from napari_medsam.diagnostics.benchmark import N_FIGURES, figures
@@ -42,11 +42,7 @@ def bench(
     with usage("--json"):
         require_target(json_file)
     opened = loading.open_model(model)
-    found: list[Figure] = []
-    with progress_bar("Measuring", N_FIGURES) as advance:
-        for figure in figures(opened, gmacs):
-            found.append(figure)
-            advance(len(found), None)
+    found = list(with_progress("Measuring", figures(opened, gmacs), N_FIGURES))
     _show(found, model)
     verdicts: list[str] = []
     mode = remember_precision(model, verdicts.append)

@@ -10,9 +10,7 @@ import typer
 from napari_medsam.cli.console import megabytes
 
 app = typer.Typer(
-    help="Show, clear or limit the cache of embeddings on disk.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
+    help="Show, clear or limit the cache of embeddings on disk.", no_args_is_help=True
 )
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -37,6 +40,14 @@ def progress_bar(
             bar.update(task, completed=done, total=of)  # a total of None leaves it as it was
 
         yield advance
+
+
+def with_progress(title: str, items: Iterable[T], total: int | None = None) -> Iterator[T]:
+    """Yield the items behind a bar that counts those that the caller has dealt with."""
+    with progress_bar(title, total) as advance:
+        for n_done, item in enumerate(items, 1):
+            yield item
+            advance(n_done, None)
 
 
 def megabytes(n_bytes: int) -> str:

@@ -36,7 +36,7 @@ def evaluate(
     """
     from napari_medsam.batch.challenge import evaluate as room
     from napari_medsam.batch.challenge.box_plot import save_box_plot
-    from napari_medsam.cli.console import progress_bar
+    from napari_medsam.cli.console import with_progress
 
     for option, target in (("--csv", csv), ("--labels", labels), ("--plot", plot)):
         with usage(option):
@@ -46,12 +46,10 @@ def evaluate(
     with usage("GTS"):
         total = len(room.references(segs, gts))
     scores = []
-    with progress_bar("Scoring", total) as advance:
-        for case in room.evaluate_cases(segs, gts):
-            scores.append(case)
-            if case.score is None or case.score.note:
-                typer.echo(f"{case.case}: {case.why or (case.score and case.score.note)}", err=True)
-            advance(len(scores), None)
+    for case in with_progress("Scoring", room.evaluate_cases(segs, gts), total):
+        scores.append(case)
+        if case.score is None or case.score.note:
+            typer.echo(f"{case.case}: {case.why or (case.score and case.score.note)}", err=True)
     if csv is not None:
         room.write_scores_csv(csv, scores)
     if labels is not None:

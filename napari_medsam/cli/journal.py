@@ -13,9 +13,7 @@ from napari_medsam.cli.errors import usage
 from napari_medsam.cli.options import require_target
 
 app = typer.Typer(
-    help="List, show, export and delete journals of work in the window.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
+    help="List, show, export and delete journals of work in the window.", no_args_is_help=True
 )
 WHICH = typer.Argument(
     metavar="JOURNAL", help="A journal's path, or the beginning of its name (`journal list`)."

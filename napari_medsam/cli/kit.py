@@ -15,9 +15,7 @@ if TYPE_CHECKING:
     from napari_medsam.offline_kit import Target
 
 app = typer.Typer(
-    help="Build and verify an offline kit, to install without a network.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
+    help="Build and verify an offline kit, to install without a network.", no_args_is_help=True
 )
 
 

@@ -16,11 +16,7 @@ if TYPE_CHECKING:
     from napari_medsam.models.specs.catalogue import ModelSpec
     from napari_medsam.models.store.store import StoredModel
 
-app = typer.Typer(
-    help="List, install, import, check and remove models.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
+app = typer.Typer(help="List, install, import, check and remove models.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A name that `models list` prints.")]
 
 
@@ -153,6 +149,7 @@ def import_model(
     """
     from napari_medsam.models import import_model as imports
     from napari_medsam.models.specs import catalogue
+    from napari_medsam.models.store import store
     from napari_medsam.models.store.model_record import checked_name
 
     for option, read in (("PATH", path), ("--decoder", decoder)):
@@ -181,9 +178,8 @@ def import_model(
     for imported in taken:
         lines = imported.report()
         typer.echo("\n".join([lines[0], *(f"  {line}" for line in lines[1:])]))
-        typer.echo(
-            f"{imported.spec.title} is installed: {_path(imported.spec)}{_checked(imported.spec)}"
-        )
+        weights = store.weights_path(imported.spec)
+        typer.echo(f"{imported.spec.title} is installed: {weights}{_checked(imported.spec)}")
 
 
 @app.command("set")
@@ -290,12 +286,6 @@ def _check_modality(word: str) -> None:
         if word not in CHALLENGE_MODALITIES:
             known = ", ".join(CHALLENGE_MODALITIES)
             raise ValueError(f"{word!r} is not a known modality; choose one of {known}.")
-
-
-def _path(model: ModelSpec) -> Path:
-    from napari_medsam.models.store import store
-
-    return store.weights_path(model)
 
 
 def _spec(name: str) -> ModelSpec:

@@ -48,7 +48,7 @@ def predict(
     """Segment every case of a folder; resume a stopped run."""
     from napari_medsam.batch.challenge.predict import n_challenge_cases
     from napari_medsam.batch.challenge.predict import predict_cases as run
-    from napari_medsam.cli.console import progress_bar
+    from napari_medsam.cli.console import with_progress
     from napari_medsam.cli.run_case import require_model
 
     with usage("--model"):
@@ -71,14 +71,12 @@ def predict(
         again=again,
         efficiency=efficiency,
     )
-    with progress_bar("Cases", total) as advance:
-        for n_done, outcome in enumerate(outcomes, 1):
-            counts[outcome.status] += 1
-            if outcome.status == "failed":
-                typer.echo(f"{outcome.case}: {outcome.why}", err=True)
-            elif outcome.status == "done":
-                typer.echo(f"{outcome.case}: {outcome.model}, {outcome.seconds:.1f} s")
-            advance(n_done, None)
+    for outcome in with_progress("Cases", outcomes, total):
+        counts[outcome.status] += 1
+        if outcome.status == "failed":
+            typer.echo(f"{outcome.case}: {outcome.why}", err=True)
+        elif outcome.status == "done":
+            typer.echo(f"{outcome.case}: {outcome.model}, {outcome.seconds:.1f} s")
     typer.echo(_summary(counts, outputs))
     if counts["failed"]:
         raise typer.Exit(1)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from napari_medsam.cli.journal import WHICH
 from napari_medsam.cli.options import FRAME, SERIES
 
 if TYPE_CHECKING:
@@ -15,13 +16,7 @@ if TYPE_CHECKING:
 
 
 def replay(
-    journal: Annotated[
-        str,
-        typer.Argument(
-            metavar="JOURNAL",
-            help="A journal's path, or the beginning of its name (`journal list`).",
-        ),
-    ],
+    journal: Annotated[str, WHICH],
     output: Annotated[
         Path,
         typer.Option("--output", "-o", metavar="LABELS", help="The label file to write."),
@@ -66,15 +61,12 @@ def replay(
 
 
 def _repeat_prompts(history: History, image: ImageFile) -> None:
-    from napari_medsam.cli.console import progress_bar
+    from napari_medsam.cli.console import with_progress
     from napari_medsam.journal.replay import mean_dice, repeat_prompts
     from napari_medsam.models.open_recorded import open_recorded
 
-    repeated = []
-    with progress_bar("Repeating prompts") as advance:
-        for prompt in repeat_prompts(history, image.volume, open_recorded):
-            repeated.append(prompt)
-            advance(len(repeated), None)
+    prompts = repeat_prompts(history, image.volume, open_recorded)
+    repeated = list(with_progress("Repeating prompts", prompts))
     for prompt in repeated:
         typer.echo(
             f"step {prompt.step} {prompt.kind} {prompt.axis}={prompt.index}: Dice {prompt.dice:.4f}"

@@ -7,10 +7,12 @@ their ratios, which stay valid because the runs that are compared alternate.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,7 +81,7 @@ def figures(
     yield Figure("warm_click_ms", "click on a slice seen before", warm, "ms")
     from_disk = _disk_click(volume, model, boxes[0])
     yield Figure("disk_click_ms", "click if the embedding is on disk", from_disk, "ms")
-    busy = 1e3 * _median([_click_during_prefetch(fresh(), boxes[0], run) for run in range(5)])
+    busy = 1e3 * median([_click_during_prefetch(fresh(), boxes[0], run) for run in range(5)])
     yield Figure("click_during_prefetch_ms", "click while other slices are embedded", busy, "ms")
     session = fresh()
     over = f"over {n_slices} slices"
@@ -105,7 +107,7 @@ def _model_figures(
     product, embedding = matmul_peak.matrix_product(threads), encode()
     product()
     pairs = [(_seconds(product), _seconds(encode)) for _ in range(9)]  # in turns
-    product_s, encode_s = (_median(column) for column in zip(*pairs, strict=True))
+    product_s, encode_s = (median(column) for column in zip(*pairs, strict=True))
     peak_rate = matmul_peak.FLOPS / product_s
     yield Figure("gemm_gflops", "product of 2048 x 2048 matrices", peak_rate / 1e9, "GFLOP/s")
     yield Figure("encode_ms", "encode a slice", encode_s * 1e3, "ms")
@@ -152,11 +154,9 @@ def _click_during_prefetch(session: Session, box: BoxPrompt, run: int) -> float:
 
 
 def _embed_until_cancelled(session: Session, slices: Sequence[SliceRef]) -> None:
-    try:
+    with contextlib.suppress(Cancelled):
         for _ in session.embed(slices):
             pass
-    except Cancelled:
-        return
 
 
 def propagate(session: Session, boxes: Sequence[BoxPrompt]) -> None:
@@ -188,11 +188,7 @@ def rods(n_slices: int = N_SLICES) -> tuple[Volume, list[BoxPrompt]]:
 def _median_ms(call: Callable[[], object], runs: int) -> float:
     """The median, after one run that is not counted."""
     call()
-    return _median([_seconds(call) for _ in range(runs)]) * 1e3
-
-
-def _median(values: Sequence[float]) -> float:
-    return float(np.median(values))
+    return median([_seconds(call) for _ in range(runs)]) * 1e3
 
 
 def _seconds(call: Callable[[], object]) -> float:

@@ -7,12 +7,12 @@ with 1 if there is one.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import socket
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 
 NO_SCREEN = "There is no screen here (neither DISPLAY nor WAYLAND_DISPLAY is set)."
 X11_PORT = 6000
@@ -51,15 +51,10 @@ def _answers(display: str) -> bool:
 def _local_answers(number: int) -> bool:
     path = f"/tmp/.X11-unix/X{number}"
     # Linux servers listen on a socket without a file, too; some containers have only that one.
-    for address in (path if Path(path).exists() else "", f"\0{path}"):
-        if not address:
-            continue
-        with socket.socket(socket.AF_UNIX) as connection:
+    for address in (path, f"\0{path}"):
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(_TIMEOUT_SECONDS)
-            try:
-                connection.connect(address)
-            except OSError:
-                continue
+            connection.connect(address)
             return True
     return False
 

@@ -5,15 +5,12 @@ from __future__ import annotations
 from napari_medsam.diagnostics.check_result import Check, first_line
 from napari_medsam.models.specs.catalogue import CATALOGUE, DEFAULT
 from napari_medsam.models.specs.errors import NotInstalled, StoreError
-from napari_medsam.models.store import model_record, store
-from napari_medsam.storage.user_folders import home
+from napari_medsam.models.store import store
 
 
 def weights() -> list[Check]:
     """The default model, whose weights are required, and every other installed or imported one."""
-    names = [model.name for model in CATALOGUE]
-    own = {path.parent.name for path in (home() / "models").glob(f"*/{model_record.FILE_NAME}")}
-    checks = [_one(name) for name in (*names, *sorted(own - set(names)))]
+    checks = [_one(name) for name in store.known_names()]
     return [check for check in checks if check is not None]
 
 

@@ -25,8 +25,8 @@ VARIABLE = "NAPARI_MEDSAM_CACHE"
 
 def cache_folder() -> Path:
     """The folder in `NAPARI_MEDSAM_CACHE` if it is set, else one in the user's cache folder."""
-    default = platformdirs.user_cache_path("napari-medsam") / "embeddings"
-    return Path(os.environ.get(VARIABLE) or default)
+    given = os.environ.get(VARIABLE)
+    return Path(given or os.path.join(platformdirs.user_cache_dir("napari-medsam"), "embeddings"))
 
 
 class CachePreferences(NamedTuple):

@@ -11,9 +11,9 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as NotYet
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from napari_medsam.journal.compaction import MOST_BYTES, compact
 from napari_medsam.journal.database import JournalDatabase, JournalRow, n_bytes
@@ -112,11 +112,7 @@ class JournalWriter:
         writer continues as before.
         """
         answer = self._executor.submit(self._ready_to_end)
-        try:
-            is_ready = answer.result(seconds)
-        except NotYet:
-            is_ready = False
-        if not is_ready or self._waiting:
+        if not (_ends(answer, seconds) and answer.result()) or self._waiting:
             return False
         self._end()
         return True
@@ -226,21 +222,19 @@ class JournalWriter:
     def _drop_database(self) -> None:
         database, self._database = self._database, None
         if database is not None:
-            try:
+            with suppress(sqlite3.Error):  # the disk is gone; there is nothing left to close
                 database.close()
-            except sqlite3.Error:
-                return  # the disk is gone; there is nothing left to close
 
     def _close(self) -> None:
         self._drop_database()
         self._ownership.release()
 
 
-def _ends(future: Future[None], seconds: float) -> bool:
+def _ends(future: Future[Any], seconds: float) -> bool:
     """Whether a task has ended within a time."""
     try:
         future.result(seconds)
-    except NotYet:
+    except TimeoutError:
         return False
     return True
 

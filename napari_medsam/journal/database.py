@@ -17,7 +17,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from napari_medsam import __version__
 from napari_medsam.engine.annotation.events import Event, Step, StepKind
@@ -46,6 +46,7 @@ NAMES = {"about", "steps", "sqlite_sequence"}
 
 RowKind = Literal["event", "undo", "redo", "saved", "open"]
 """A step of the log; "open" is what a propagation that has not ended has painted so far."""
+KINDS: tuple[RowKind, ...] = get_args(RowKind)
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +150,7 @@ class JournalDatabase:
         TakenOver
             Another window writes the journal now; nothing was written.
         """
-        values = (row.kind, row.time, row.program, _window_text(row.window), _packed(row.event))
+        values = _values(row)
         with self._transaction():
             self._connection.execute(
                 "DELETE FROM steps WHERE kind = 'open' AND number = (SELECT max(number) FROM steps)"
@@ -161,8 +162,7 @@ class JournalDatabase:
         with self._transaction():
             self._connection.execute("DELETE FROM steps")
             for row in rows:
-                window = _window_text(row.window)
-                self._insert((row.kind, row.time, row.program, window, _packed(row.event)))
+                self._insert(_values(row))
         self._connection.execute("VACUUM")
         self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
@@ -296,17 +296,17 @@ def _connect(path: Path, *, writable: bool) -> sqlite3.Connection:
     return connection
 
 
-def _packed(event: Event | None) -> bytes | None:
-    return None if event is None else pack(event)
-
-
-def _window_text(window: Window | None) -> str | None:
-    return None if window is None else json.dumps([window.lower, window.upper, window.keep_zero])
+def _values(row: JournalRow) -> tuple[Any, ...]:
+    shown, event = None, None
+    if row.window is not None:
+        shown = json.dumps([row.window.lower, row.window.upper, row.window.keep_zero])
+    if row.event is not None:
+        event = pack(row.event)
+    return row.kind, row.time, row.program, shown, event
 
 
 def _row(kind: object, time: object, program: object, shown: object, event: object) -> JournalRow:
-    known: tuple[RowKind, ...] = ("event", "undo", "redo", "saved", "open")
-    for row_kind in known:
+    for row_kind in KINDS:
         if kind == row_kind and isinstance(time, float | int):
             found = read_event(event) if isinstance(event, bytes) else None
             if (row_kind in ("event", "open")) != (found is not None):

@@ -203,8 +203,9 @@ def _delete(path: Path) -> bool:
     a journal without its last steps, or only the last steps.
     """
     doomed = temporary_beside(path, f"{SUFFIX}-deleted")
-    with contextlib.closing(_Free(path)) as free:
-        if not free.ownership.is_held:
+    ownership = Ownership(path)
+    try:
+        if not ownership.is_held:
             return False
         try:
             _move(path, doomed)
@@ -214,17 +215,9 @@ def _delete(path: Path) -> bool:
             # A file that a virus scanner has open is removed by the next pruning.
             with contextlib.suppress(FileInUse):
                 remove_file(doomed.with_name(f"{doomed.name}{tail}"))
+    finally:
+        ownership.release()
     return True
-
-
-class _Free:
-    """An ownership that `contextlib.closing` releases."""
-
-    def __init__(self, path: Path) -> None:
-        self.ownership = Ownership(path)
-
-    def close(self) -> None:
-        self.ownership.release()
 
 
 def _changed(path: Path) -> float:

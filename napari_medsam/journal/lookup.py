@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.journal.database import JournalDatabase
@@ -67,31 +66,27 @@ def look_up(image: ImageFile) -> JournalLookup:
     ownership = Ownership(path)
     try:
         recovered = recover_journals(head.fingerprint, ownership)
-        found = _look_up(head, path, ownership)
+        found = _look_up(head, ownership)
         if not recovered or (found.history and found.history.is_worth_offering):
             return replace(found, n_recovered=len(recovered))
         try:
             exchange(recovered[0], path)
         except OSError as error:
             return replace(found, problem=f"{found.problem} {NOT_OPENED} ({error}).".strip())
-        now, n_others = _look_up(head, path, ownership), len(recovered) - 1
+        now, n_others = _look_up(head, ownership), len(recovered) - 1
         return replace(now, problem=found.problem, was_recovered=True, n_recovered=n_others)
     except BaseException:
         ownership.release()
         raise
 
 
-def _look_up(head: ImageHeader, path: Path, ownership: Ownership) -> JournalLookup:
-    if not path.exists():
+def _look_up(head: ImageHeader, ownership: Ownership) -> JournalLookup:
+    if not journal_path(head.fingerprint).exists():
         return JournalLookup(head, ownership)
     try:
-        with JournalDatabase(
-            path, head, ownership.token if ownership.is_held else None
-        ) as database:
-            history = read_history(database)
+        return _read(head, ownership, ownership.token if ownership.is_held else None)
     except JournalError as error:
         return _damaged(head, ownership, error)
-    return JournalLookup(head, ownership, history, history.counts)
 
 
 def take_over_journal(found: JournalLookup) -> JournalLookup:
@@ -102,10 +97,13 @@ def take_over_journal(found: JournalLookup) -> JournalLookup:
     JournalError, OSError, sqlite3.Error
         As from `look_up`.
     """
-    path = journal_path(found.head.fingerprint)
-    with JournalDatabase(path, found.head, found.ownership.token) as database:
+    return _read(found.head, found.ownership, found.ownership.token)
+
+
+def _read(head: ImageHeader, ownership: Ownership, owner: str | None) -> JournalLookup:
+    with JournalDatabase(journal_path(head.fingerprint), head, owner) as database:
         history = read_history(database)
-    return JournalLookup(found.head, found.ownership, history, history.counts)
+    return JournalLookup(head, ownership, history, history.counts)
 
 
 def _damaged(head: ImageHeader, ownership: Ownership, error: JournalError) -> JournalLookup:

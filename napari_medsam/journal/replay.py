@@ -16,7 +16,6 @@ from napari_medsam.engine.data.volume import Volume
 from napari_medsam.engine.inference.point_prompts import PointAnswer
 from napari_medsam.engine.inference.predictor import PromptableModel
 from napari_medsam.engine.session import Session
-from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.formats.labels.write import Saved, write_labels
 from napari_medsam.journal.errors import JournalError
@@ -27,35 +26,24 @@ Open = Callable[[str], PromptableModel]
 """Opens a model by the identity that events record; ValueError if it is not installed."""
 
 
-def grid_for(history: History, image: ImageFile | None) -> SourceGrid:
-    """The grid to write on: the image's, which must be the journal's, else the journal's own.
-
-    Raises
-    ------
-    JournalError
-        The image has other voxels than the journal's.
-    """
-    if image is None:
-        return history.head.grid
-    if image.volume.fingerprint != history.head.fingerprint:
-        raise JournalError(
-            "The journal is of another image: its voxels are not those of the image given."
-        )
-    return image.grid
-
-
-def write_history(history: History, path: Path, image: ImageFile | None = None) -> Saved:
+def write_history(history: History, path: Path, image: ImageFile | None) -> Saved:
     """Write the labels that a journal leads to, identical bit for bit.
 
+    They are written on the grid of the image, or on the journal's own if none is given.
+
     Raises
     ------
     JournalError
-        `image` is another image than the journal's.
+        `image` has other voxels than the journal's.
     SaveError
         As `write_labels`; a DICOM series' labels as DICOM need the image.
     """
-    annotation = history.annotation
-    return write_labels(path, annotation.labels, grid_for(history, image), annotation.table)
+    if image is not None and image.volume.fingerprint != history.head.fingerprint:
+        raise JournalError(
+            "The journal is of another image: its voxels are not those of the image given."
+        )
+    grid = history.head.grid if image is None else image.grid
+    return write_labels(path, history.annotation.labels, grid, history.annotation.table)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.data.labels import Label
 from napari_medsam.engine.data.volume import Axis, Volume
 from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.common.image_file import ImageFile
@@ -75,21 +73,22 @@ def measure_file(
     file_of_image = None
     if image is None:
         found, grid = read_labels_without_image(labels)
+        volume = empty_volume(grid)
         notes: tuple[str, ...] = found.notes
     else:
         file_of_image = read_image(image, series=series, frame=frame)
-        grid = file_of_image.grid
+        grid, volume = file_of_image.grid, file_of_image.volume
         found = read_label_file(labels, grid, resample=resample)
         notes = (*file_of_image.notes, *found.notes)
     before, table = None, [*found.table, *(read_label_table(names) if names else ())]
-    volume = empty_volume(grid) if file_of_image is None else file_of_image.volume
     if reference is not None:
         other = read_label_file(reference, grid, resample=resample)
         before, notes, table = other.labels, (*notes, *other.notes), [*other.table, *table]
-    present = complete_table(_both(found.labels, before), table)
+    both = [array for array in (found.labels, before) if array is not None]
+    numbers = np.unique(np.concatenate([np.unique(array) for array in both]))
     measures = measure_labels(
         found.labels,
-        _labels_present(present, found.labels, before),
+        [label for label in complete_table(numbers, table) if label.number in numbers],
         volume,
         axis=axis,
         grey=file_of_image is not None,
@@ -114,17 +113,3 @@ def empty_volume(grid: SourceGrid) -> Volume:
     lps = grid.lps
     voxels = np.broadcast_to(np.uint8(0), lps.shape_zyx)
     return Volume(voxels, lps.spacing_xyz, lps.origin_xyz, lps.direction)
-
-
-def _both(labels: NDArray[Any], reference: NDArray[Any] | None) -> NDArray[Any]:
-    """The sorted label numbers of both arrays."""
-    numbers = [np.unique(array) for array in (labels, reference) if array is not None]
-    return np.unique(np.concatenate(numbers))
-
-
-def _labels_present(
-    table: Sequence[Label], labels: NDArray[Any], reference: NDArray[Any] | None
-) -> list[Label]:
-    """The rows of labels that have a voxel in either array."""
-    numbers = set(_both(labels, reference).tolist())
-    return [label for label in table if label.number in numbers]

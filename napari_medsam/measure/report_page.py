@@ -157,12 +157,11 @@ def heading_of(image: str, labels: str, reference: str, axis: str) -> Heading:
     """The heading of a page; file names that are "" are left out."""
     from napari_medsam import __version__
 
-    lines = [f"Image: {image}" if image else "", f"Labels: {labels}" if labels else ""]
-    lines += [f"Compared with: {reference}" if reference else ""]
+    files = {"Image": image, "Labels": labels, "Compared with": reference}
     view = next(name for key, name in VIEW_NAMES.items() if key == axis)
     return Heading(
         "Measures of labels",
-        tuple(filter(None, lines)),
+        tuple(f"{what}: {name}" for what, name in files.items() if name),
         f"For research use only, not a medical device. napari-medsam {__version__}. Diameters: "
         f"{view} slices.",
     )

@@ -204,28 +204,28 @@ def _find(
     `named` is the requested file, or None for a folder or a zip.
     """
     found: list[_Found] = []
-    failed: list[str] = []
-    first: CheckpointError | None = None
+    errors: list[CheckpointError] = []
+    passed_over: Sequence[str] = ()
     for path in _checkpoints(files, named):
         try:
             found.append(_weights(path, decoder))
         except CheckpointError as error:
-            first = first or error
-            failed.append(str(error))
+            errors.append(error)
     graphs = [path for path in files if path.suffix in (*GRAPH_SUFFIXES, ".npy")]
     if any(path.suffix in GRAPH_SUFFIXES for path in graphs):
         try:
             recognized = recognize.recognize_files(graphs, named)
             found += recognized.pairs
-            failed += [] if named else recognized.passed_over
+            passed_over = () if named else recognized.passed_over
         except CheckpointError as error:
-            first = first or error
-            failed.append(str(error))
+            errors.append(error)
+    if not found and errors:
+        raise errors[0]
     if not found:
-        raise first or UnknownWeights(
+        raise UnknownWeights(
             "There is no weights file here: no .pth, .pt, .ckpt, .safetensors, .xml or .onnx."
         )
-    for sentence in failed:
+    for sentence in (*errors, *passed_over):
         report(f"Skipped: {sentence}")
     return found
 

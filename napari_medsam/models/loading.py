@@ -7,7 +7,7 @@ a separate file and add one entry there.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -28,8 +28,8 @@ from napari_medsam.models.networks.state_dict_reader import Weights
 from napari_medsam.models.published_graphs.adapt_interface import build_networks_from_graphs
 from napari_medsam.models.published_graphs.signatures import ReleasedSignature
 from napari_medsam.models.runtime import precision_choice
-from napari_medsam.models.runtime.device import ComputeMode
-from napari_medsam.models.runtime.sam_model import Networks, Precision, SamModel
+from napari_medsam.models.runtime.device import ComputeMode, Precision
+from napari_medsam.models.runtime.sam_model import Networks, SamModel
 from napari_medsam.models.specs.catalogue import CATALOGUE, DEFAULT
 from napari_medsam.models.specs.errors import CheckpointError
 from napari_medsam.models.specs.model_spec import ModelSpec
@@ -127,7 +127,9 @@ def identity_of(name: str, weights: str | Path | None = None) -> str:
     hashes = {file: file_sha256(path.parent / file) for file in released or [path.name]}
     if weights is None:
         store.require_unaltered(model, hashes)
-    digest = _joint_sha256(hashes.values()) if released else hashes[path.name]
+    digest = hashes[path.name]
+    if released:
+        digest = hashlib.sha256("".join(hashes.values()).encode()).hexdigest()
     return f"{model.family}:{digest}{_own_rules(model)}"
 
 
@@ -161,10 +163,6 @@ def _own_rules(model: ModelSpec) -> str:
     if any(text == repr(known.contract) for known in CATALOGUE if known.family == model.family):
         return ""
     return f":{hashlib.sha256(text.encode()).hexdigest()[:12]}"
-
-
-def _joint_sha256(hashes: Iterable[str]) -> str:
-    return hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
 def build_networks(family: str, arrays: Mapping[str, NDArray[Any]], source: str) -> Networks:

@@ -83,32 +83,20 @@ def build_kit(
     with temporary_folder("napari-medsam-") as own:
         wheel = write_own_wheel(own)
         for target in dict.fromkeys(targets):
-            found[target] = _wheels(wheel, target, qt, folder / WHEELS, fetcher, report)
-    for target, wheels in found.items():
-        _write(folder / f"requirements-{target}.txt", _requirements(wheels), "\n")
+            report(f"Wheels for {target}")
+            first = read_wheel(Path(shutil.copy2(wheel, folder / WHEELS)))
+            fetch = fetcher(target, constraints_file())
+            wheels = gather(first, frozenset((qt, "dicom")), target, fetch, folder / WHEELS)
+            found[target] = sorted(wheels.values(), key=lambda wheel_file: wheel_file.name)
+    for target, needed in found.items():
+        _write(folder / f"requirements-{target}.txt", _requirements(needed), "\n")
     _write(folder / ABOUT, json.dumps(_about(found, models, qt), indent=1), "\n")
+    scripts = files("napari_medsam.offline_kit") / "files"
     for name, ending in SCRIPTS.items():
-        text = (
-            files("napari_medsam.offline_kit").joinpath("files", name).read_text(encoding="utf-8")
-        )
+        text = scripts.joinpath(name).read_text(encoding="utf-8")
         _write(folder / name, text.replace("@VERSION@", __version__), ending)
     (folder / "install.sh").chmod(0o755)
     return write_sums(folder)
-
-
-def _wheels(
-    own: Path,
-    target: Target,
-    qt: str,
-    into: Path,
-    fetcher: Callable[[Target, Path], Fetch],
-    report: Report,
-) -> list[WheelFile]:
-    report(f"Wheels for {target}")
-    first = read_wheel(Path(shutil.copy2(own, into)))
-    extras = frozenset((qt, "dicom"))
-    wheels = gather(first, extras, target, fetcher(target, constraints_file()), into)
-    return sorted(wheels.values(), key=lambda wheel_file: wheel_file.name)
 
 
 def _put_weights(name: str, into: Path) -> None:

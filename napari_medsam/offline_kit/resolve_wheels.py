@@ -23,7 +23,6 @@ from napari_medsam.storage.temporary_folder import temporary_folder
 
 Fetch = Callable[[list[str], Path], Iterable[Path]]
 """Download wheels for requirements, without their dependencies, into a folder."""
-Extras = dict[str, frozenset[str]]
 
 
 def gather(
@@ -76,7 +75,7 @@ def _needed(
     found: dict[str, WheelFile], first: str, extras: frozenset[str], target: Target
 ) -> list[tuple[WheelFile, Requirement]]:
     """(wheel, requirement) pairs, starting at `first`; later ones may add extras to a package."""
-    extras_of: Extras = defaultdict(frozenset, {first: extras})
+    extras_of: dict[str, frozenset[str]] = defaultdict(frozenset, {first: extras})
     done: dict[str, frozenset[str]] = {}
     needed = []
     while open_ := [

@@ -12,9 +12,9 @@ from email.message import Message
 from email.parser import BytesHeaderParser
 from pathlib import Path
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 MOST_METADATA = 2**22
 LONGEST_LICENCE = 60
@@ -65,7 +65,7 @@ def read_wheel(path: Path) -> WheelFile:
             tuple(Requirement(str(text)) for text in about.get_all("Requires-Dist", [])),
             licence_of(about),
         )
-    except (zipfile.BadZipFile, InvalidRequirement, InvalidVersion, ValueError) as error:
+    except (zipfile.BadZipFile, ValueError) as error:
         raise ValueError(f"{path.name} is not a readable wheel ({error}).") from error
 
 

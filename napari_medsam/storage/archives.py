@@ -15,7 +15,6 @@ FREE_SHARE = 0.9
 """The part of the free disk space that a zip may fill; the system needs the rest."""
 _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
 """What zipfile raises for damaged, encrypted and unknown archives."""
-_CHUNK = 1 << 20
 _MOST_CHARACTERS = 60
 
 
@@ -133,7 +132,7 @@ def _extract_flat(archive: zipfile.ZipFile, entries: Sequence[zipfile.ZipInfo], 
         last = re.sub(r"[^A-Za-z0-9._-]", "_", entry.filename.replace("\\", "/").split("/")[-1])
         target = into / f"{number:06d}_{last[-_MOST_CHARACTERS:]}"
         with archive.open(entry) as source, target.open("wb") as written:
-            shutil.copyfileobj(source, written, _CHUNK)
+            shutil.copyfileobj(source, written)
 
 
 def _is_link(entry: zipfile.ZipInfo) -> bool:

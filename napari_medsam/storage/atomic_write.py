@@ -8,12 +8,13 @@ file for a moment, so a refused operation is retried for 1.5 seconds before the 
 from __future__ import annotations
 
 import contextlib
+import csv
 import os
 import re
 import stat
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -79,6 +80,12 @@ def write_text(path: Path, text: str, *, newline: str = "\n") -> None:
         temporary.write_text(text, encoding="utf-8", newline=newline)
 
 
+def write_csv(path: Path, rows: Iterable[Iterable[object]]) -> None:
+    """Replace a CSV file in UTF-8 with these rows; on OSError the file is unchanged."""
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(rows)
+
+
 def move_into_place(fresh: Path, path: Path) -> None:
     """Rename `fresh` to `path` on the same disk, replacing an existing file.
 
@@ -124,9 +131,7 @@ def remove_file(path: Path) -> None:
 def remove_if_possible(path: Path) -> bool:
     """Try once to delete a file; return whether it is gone."""
     try:
-        os.unlink(path)
-    except FileNotFoundError:
-        return True
+        path.unlink(missing_ok=True)
     except OSError:
         return False
     return True

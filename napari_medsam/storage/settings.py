@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -68,9 +68,7 @@ class Settings:
 
 def settings() -> Settings:
     """The stored settings; an invalid value or a damaged file counts as the default."""
-    stored = _store.read()
-    known = {f.name: stored[f.name] for f in fields(Settings) if f.name in stored}
-    return replace(Settings(), **{k: v for k, v in known.items() if _is_valid(k, v)})
+    return Settings(**{k: v for k, v in _store.read().items() if _is_valid(k, v)})
 
 
 def set_settings(**changes: Any) -> Settings:

@@ -276,6 +276,19 @@ def test_from_a_slice_that_was_corrected_the_others_are_found_again(case: Path, 
     np.testing.assert_array_equal(saved[:, :, 5], there[:, :, 5])
 
 
+def test_two_slices_that_are_right_stay_and_are_not_called_empty(
+    case: Path, tiny: TinyMedSam, capsys: pytest.CaptureFixture[str]
+):
+    """The one on slice 2 is the nearest to no slice that is segmented."""
+    there = existing(case, {2: 1, 3: 1})
+    starts = ["--from", "z:2:1", "--from", "z:3:1", "--propagate", "2:5"]
+    assert main([*CONTINUED, *starts, *LABELS]) == 0
+    saved = np.asarray(nib.load("labels.nii.gz").dataobj)
+    np.testing.assert_array_equal(saved[:, :, :4], there[:, :, :4])
+    assert np.count_nonzero(saved[:, :, 4] == 1) == 80
+    assert "empty mask" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [

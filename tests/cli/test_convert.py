@@ -12,7 +12,7 @@ import tifffile
 
 from napari_medsam.cli import main
 from napari_medsam.formats.images.read import read_image
-from napari_medsam.formats.labels.write import read_label_file
+from napari_medsam.formats.labels.read import read_label_file
 from tests.formats.dicom_files import REFERABLE, write_series
 
 VOLUME = np.arange(6 * 5 * 4, dtype=np.int16).reshape(6, 5, 4) - 40

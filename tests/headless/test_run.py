@@ -10,6 +10,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from napari_medsam.engine.annotation.events import PlacedBox, PropagationRecord
+from napari_medsam.engine.annotation.fixed_masks import as_mask
 from napari_medsam.engine.data.labels import Label
 from napari_medsam.engine.data.prompts import SliceRef
 from napari_medsam.engine.data.volume import Volume
@@ -21,9 +23,16 @@ from napari_medsam.formats.common.grid import Geometry, SourceGrid
 from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.headless.build_request import RequestOptions, build_request, label_table
 from napari_medsam.headless.prompt_text import parse_box
-from napari_medsam.headless.request import ObjectPoints, Prompts, Propagation, Request, seeds_of
+from napari_medsam.headless.request import (
+    FixedMask,
+    ObjectPoints,
+    Prompts,
+    Propagation,
+    Request,
+    seeds_of,
+)
 from napari_medsam.headless.run import run_request
-from tests.tiny_model import TinyMedSam
+from tests.tiny_model import TinyMedSam, tiny_contract
 
 
 def image_of(voxels: np.ndarray) -> ImageFile:
@@ -130,6 +139,33 @@ def test_point_outside_the_range_is_refused_before_it_is_segmented(blocks: Image
             request(blocks, reach=(2, 4)),
             prompts=Prompts(points=(points,)),
         )
+
+
+@pytest.mark.parametrize("changes", [{"compat": True}, {"propagation": Propagation(1, 4, "vote")}])
+def test_fixed_mask_goes_with_keyframes_only(blocks: ImageFile, changes: dict[str, Any]):
+    mask = as_mask(SliceRef("z", 2), blocks.volume.voxels[2] > 0)
+    fixed = Prompts(fixed_masks=(FixedMask(PlacedBox(1, 1, mask.prompt), mask),))
+    asked = replace(request(blocks, reach=(1, 4)), prompts=fixed)
+    with pytest.raises(ValueError, match="only our rules have keyframes"):
+        replace(asked, **changes)
+
+
+def test_mask_from_points_stays_and_is_propagated(blocks: ImageFile, tmp_path: Path):
+    model = TinyMedSam(
+        contract=tiny_contract(accepts_points=True, max_points=4, point_masks="several")
+    )
+    points = ObjectPoints(1, point_prompt(SliceRef("z", 2), ((10.0, 15.0),), shape=(32, 32)))
+    asked = replace(request(blocks, reach=(0, 5)), prompts=Prompts(points=(points,)))
+    asked = replace(asked, labels=(Label.default(1),))
+    result = run_request(asked, model, tmp_path / "out.nii.gz")
+    drawn, propagated = [e for e in result.annotation.log if e.kind != "table"]
+    assert (drawn.kind, drawn.points) == ("box", (points.prompt,))
+    assert 2 not in {mask.slice.index for mask in propagated.masks}
+    assert propagated.runs == (PropagationRecord("z", (0, 5), ((1, (1,)),), ((1, 1, 4),)),)
+    per_slice = np.count_nonzero(result.annotation.labels, axis=(1, 2))
+    assert per_slice.tolist() == [0, 80, 80, 80, 80, 0]
+    confidences = {one.mask.slice.index: one.confidence for one in result.found}
+    assert [z for z, value in confidences.items() if value is None] == [0, 2, 5]
 
 
 def test_box_fills_the_block_and_saves_it_on_the_grid(

@@ -23,6 +23,7 @@ from napari_medsam.ui.layers.image_layer import image_layer_data
 from napari_medsam.ui.state.dock_state import DockState, StripState
 from napari_medsam.ui.state.jobs import ImmediateJobs, Job
 from napari_medsam.ui.state.resume_offers import ResumeOffer
+from napari_medsam.ui.state.workspace import Workspace
 from tests.tiny_model import TinyMedSam
 
 SHAPE = (20, 64, 48)
@@ -257,14 +258,10 @@ def make_desk(
 
     viewer, view = ViewerModel(), NotingView()
     shelf = shelf or TinyModelSource(installed=installed)
-    controller = Controller(
-        viewer,
-        view,
-        shelf=shelf,
-        make_jobs=make_lane,
-        idle=_at_once if prefetch else None,
-        cache=cache,
+    workspace = Workspace(
+        viewer, view, make_jobs=make_lane, idle=_at_once if prefetch else None, cache=cache
     )
+    controller = Controller(workspace, shelf)
     controller.start()
     DESKS.append(controller)
     return Desk(viewer, view, shelf, controller, lanes)
@@ -276,8 +273,10 @@ DESKS: list[Controller] = []
 
 def unsure_on(controller: Controller, model: TinyMedSam, scores: dict[int, float]) -> None:
     """The model's predicted quality becomes `scores` on these axial slices."""
-    decode, session = model.decode, controller.session
-    assert session is not None
+    decode, case = model.decode, controller.case
+    assert case is not None
+    assert case.session is not None
+    session = case.session
     keys = {z: session._predictor.key(SliceRef("z", z)) for z in scores}
 
     def doubting(embedding: np.ndarray, boxes: np.ndarray):

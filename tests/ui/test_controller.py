@@ -68,7 +68,7 @@ def test_deleted_box_keeps_its_mask_and_undo_brings_it_back(desk: Desk) -> None:
     desk.boxes.remove_selected()
     assert desk.annotation.boxes == ()
     assert desk.labels.any()
-    desk.controller.undo()
+    desk.controller.history.undo()
     assert desk.boxes.nshapes == 1
     assert len(desk.annotation.boxes) == 1
 
@@ -76,17 +76,17 @@ def test_deleted_box_keeps_its_mask_and_undo_brings_it_back(desk: Desk) -> None:
 def test_undo_takes_mask_and_box_away_and_redo_brings_both_back(desk: Desk) -> None:
     desk.draw_on(10)
     painted = desk.labels.copy()
-    desk.controller.undo()
+    desk.controller.history.undo()
     assert not desk.labels.any()
     assert desk.boxes.nshapes == 0
-    desk.controller.redo()
+    desk.controller.history.redo()
     np.testing.assert_array_equal(desk.labels, painted)
     assert desk.boxes.nshapes == 1
 
 
 def test_first_label_cannot_be_undone(desk: Desk) -> None:
     assert not desk.view.panel.can_undo
-    desk.controller.undo()
+    desk.controller.history.undo()
     assert len(desk.view.panel.labels) == 1
 
 
@@ -95,7 +95,7 @@ def test_another_label_is_not_overwritten_unless_asked(desk: Desk) -> None:
     desk.controller.on_case(Case.add_label)
     desk.draw((10, 12, 10), (10, 48, 38.5))
     assert not (desk.labels == 2).any()
-    desk.controller.on_replace_chosen(True)
+    desk.controller.workspace.choose_replace(True)
     desk.draw((10, 12.5, 10), (10, 48, 38))
     assert (desk.labels == 2).any()
 
@@ -123,7 +123,7 @@ def test_removed_label_goes_with_voxels_and_boxes_and_comes_back(desk: Desk) -> 
     assert not desk.labels.any()
     assert desk.boxes.nshapes == 0
     assert desk.view.panel.labels == ()
-    desk.controller.undo()
+    desk.controller.history.undo()
     np.testing.assert_array_equal(desk.labels, painted)
     assert desk.boxes.nshapes == 1
 
@@ -137,7 +137,7 @@ def test_without_a_label_box_and_propagation_are_refused(desk: Desk) -> None:
     assert desk.boxes.nshapes == 0
     assert not desk.controller.case.boxes_there()
     desk.controller.show_message("")
-    desk.controller.propagate()
+    desk.controller.propagation.propagate()
     assert (desk.view.panel.message, desk.view.panel.is_problem) == (NO_LABEL, True)
     assert len(desk.annotation.log) == n_events
     assert not desk.labels.any()
@@ -179,7 +179,7 @@ def test_brush_stroke_is_undone_by_our_undo(desk: Desk) -> None:
     layer.paint((10, 5, 5), 1)
     assert np.count_nonzero(desk.labels) > np.count_nonzero(before)
     assert desk.annotation.log[-1].kind == "paint"
-    desk.controller.undo()
+    desk.controller.history.undo()
     np.testing.assert_array_equal(desk.labels, before)
 
 
@@ -224,10 +224,10 @@ def test_box_tool_is_off_while_another_layer_is_chosen_and_its_key_takes_it_agai
     assert desk.view.panel.is_drawing
     desk.viewer.layers.selection.active = desk.controller.case.labels.layer
     assert not desk.view.panel.is_drawing
-    desk.controller.toggle_box_tool()
+    desk.controller.boxes.toggle_draw()
     assert desk.view.panel.is_drawing
     assert desk.viewer.layers.selection.active is desk.boxes
-    desk.controller.toggle_box_tool()
+    desk.controller.boxes.toggle_draw()
     assert not desk.view.panel.is_drawing
 
 

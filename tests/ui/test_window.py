@@ -225,7 +225,7 @@ def test_cancel_stops_the_real_worker_between_slices(window: Window) -> None:
     window.look_at("z", 10)
     window.draw((10, 12, 10), (10, 48, 38))
     window.shelf.model.decode = slow  # type: ignore[method-assign]
-    window.controller.propagate()
+    window.controller.propagation.propagate()
     case = window.controller.case
     wait_for(lambda: np.count_nonzero(case.annotation.labels.any(axis=(1, 2))) >= 3)
     window.picture("propagating")

@@ -33,7 +33,7 @@ class Window:
         let_pass(150)
 
     def look_at(self, axis: str, index: int) -> None:
-        self.controller.on_view_chosen(axis)
+        self.controller.view.choose_axis(axis)
         n = "zyx".index(axis)
         self.viewer.dims.set_point(n, index * self.image.scale[n])
         let_pass(150)

@@ -84,7 +84,7 @@ class User:
 
     def propagate(self) -> None:
         self.look_at(self.rng.randrange(8, 22))
-        self.desk.controller.propagate(5, 25)
+        self.desk.controller.propagation.propagate(5, 25)
 
     def brush(self) -> None:
         layer, rng = self.desk.controller.case.labels.layer, self.rng
@@ -92,7 +92,7 @@ class User:
         layer.paint((rng.randrange(30), rng.randrange(512), rng.randrange(512)), rng.choice([0, 1]))
 
     def undo(self) -> None:
-        self.desk.controller.undo()
+        self.desk.controller.history.undo()
 
     def inconsistency(self) -> str:
         """What is inconsistent; empty if nothing is."""
@@ -102,8 +102,8 @@ class User:
         if annotation.open_event is not None:
             return "an edit is open"
         if case.can_undo and not case.pending:
-            desk.controller.undo()
-            desk.controller.redo()
+            desk.controller.history.undo()
+            desk.controller.history.redo()
             if not np.array_equal(desk.labels, labels):
                 return "undo and redo do not restore the labels"
         if not np.array_equal(annotation.labels, labels):

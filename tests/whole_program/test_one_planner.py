@@ -65,7 +65,7 @@ def opened(work: Work, model: PromptableModel, *replies: str) -> Desk:
 
 def look_at(desk: Desk, label: int, z: int) -> None:
     desk.controller.on_case(Case.pick_label, label)
-    desk.controller.on_slice_chosen(z)
+    desk.controller.view.choose_slice(z)
 
 
 def draw(desk: Desk, box: Box) -> None:
@@ -88,7 +88,7 @@ def in_window(work: Work, model: PromptableModel) -> Desk:
         draw(desk, (1, work.start, tuple(int(c) for c in box.corners)))
         desk.controller.review.accept()
     look_at(desk, *work.boxes[0][:2])
-    desk.controller.propagate(*work.slice_range)
+    desk.controller.propagation.propagate(*work.slice_range)
     return desk
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from napari_medsam.storage.atomic_write import replacing
+from napari_medsam.storage.atomic_write import write_csv
 
 
 class Efficiency:
@@ -21,10 +21,4 @@ class Efficiency:
     def add(self, case: str, seconds: float) -> None:
         """Set the seconds of a case and write the file."""
         self._seconds[case] = f"{seconds:.4f}"
-        with (
-            replacing(self._path) as temporary,
-            temporary.open("w", newline="", encoding="utf-8") as file,
-        ):
-            writer = csv.writer(file)
-            writer.writerow(["case", "time"])
-            writer.writerows(self._seconds.items())
+        write_csv(self._path, [("case", "time"), *self._seconds.items()])

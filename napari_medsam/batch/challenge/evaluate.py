@@ -7,7 +7,6 @@ the number of its cases.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from napari_medsam.formats.images.read import suffix_of
 from napari_medsam.formats.labels.label_formats import BY_SUFFIX
 from napari_medsam.formats.labels.read import read_labels, read_labels_without_image
 from napari_medsam.models.store.modality_routing import challenge_modality
-from napari_medsam.storage.atomic_write import replacing
+from napari_medsam.storage.atomic_write import write_csv
 
 UNKNOWN = "unknown"
 FIGURES = ("dsc", "nsd", "nsd_corrected")
@@ -124,13 +123,13 @@ def scores_as_json(scores: Sequence[CaseScore]) -> dict[str, Any]:
 
 def write_scores_csv(path: Path, scores: Sequence[CaseScore]) -> None:
     """Write one row per case, `case, dsc, nsd` first as in the challenge's CSV, to 4 decimals."""
-    rows: list[list[object]] = []
+    rows: list[list[object]] = [["case", *FIGURES, "modality", "note"]]
     for case in scores:
         figures = [_rounded(getattr(case.score, name)) if case.score else "" for name in FIGURES]
         rows.append(
             [case.case, *figures, case.modality, case.score.note if case.score else case.why]
         )
-    _write(path, ["case", *FIGURES, "modality", "note"], rows)
+    write_csv(path, rows)
 
 
 def write_label_csv(path: Path, scores: Sequence[CaseScore]) -> None:
@@ -141,7 +140,7 @@ def write_label_csv(path: Path, scores: Sequence[CaseScore]) -> None:
         if case.score is not None
         for part in case.score.labels
     ]
-    _write(path, ["case", "label", *FIGURES, "modality"], rows)
+    write_csv(path, [["case", "label", *FIGURES, "modality"], *rows])
 
 
 def panels(scores: Sequence[CaseScore]) -> dict[str, dict[str, list[float]]]:
@@ -152,16 +151,6 @@ def panels(scores: Sequence[CaseScore]) -> dict[str, dict[str, list[float]]]:
         for name, title in titles.items():
             found[title].setdefault(case.modality, []).append(getattr(case.score, name))
     return found
-
-
-def _write(path: Path, header: list[str], rows: Sequence[Sequence[object]]) -> None:
-    with (
-        replacing(path) as temporary,
-        temporary.open("w", newline="", encoding="utf-8") as file,
-    ):
-        writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows(rows)
 
 
 def _rounded(value: float) -> float:

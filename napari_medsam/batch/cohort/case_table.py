@@ -12,6 +12,7 @@ then have a decimal comma, as Excel writes them in German) or tabs.
 from __future__ import annotations
 
 import csv
+from collections import defaultdict
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -96,8 +97,8 @@ def read_table(path: Path, folder: Path | None = None) -> list[CohortCase]:
         )
     by_case: dict[str, list[CohortRow]] = {}
     for line, values in table.rows[1:]:
-        cells = dict(zip(header, values, strict=False))
-        name = _text(cells, "case")
+        cells = defaultdict(str, zip(header, map(str.strip, values), strict=False))
+        name = cells["case"]
         try:
             row = _row(cells, has_decimal_comma=table.has_decimal_comma)
         except ValueError as error:
@@ -122,42 +123,38 @@ def _case(name: str, path: Path, rows: tuple[CohortRow, ...]) -> CohortCase:
     return CohortCase(name, path, rows, stem + (suffix if is_image_format else ".nii.gz"))
 
 
-def _row(cells: dict[str, str], *, has_decimal_comma: bool) -> CohortRow:
+def _row(cells: defaultdict[str, str], *, has_decimal_comma: bool) -> CohortRow:
     x0, y0, x1, y1 = (_number(cells, name, has_decimal_comma) for name in COLUMNS[-4:])
-    label = _text(cells, "label") or "1"
+    label = cells["label"] or "1"
     if label.isdecimal() and not 1 <= int(label) <= 65535:
         raise ValueError(f"the label is {label}; label numbers are 1 to 65535.")
-    if not _text(cells, "case"):
+    if not cells["case"]:
         raise ValueError("the case is empty.")
     corners = (x0, y0, x1, y1)
-    if not any(_text(cells, name) for name in ("axis", "first", "last")):
+    if not any(cells[name] for name in ("axis", "first", "last")):
         return CohortRow(corners, label, None, None)
-    axis = next((known for known in AXES if known == (_text(cells, "axis").lower() or "z")), None)
+    axis = next((known for known in AXES if known == (cells["axis"].lower() or "z")), None)
     if axis is None:
-        raise ValueError(f"the axis is {_text(cells, 'axis')!r}; it is z, y or x.")
+        raise ValueError(f"the axis is {cells['axis']!r}; it is z, y or x.")
     first, last = _index(cells, "first"), _index(cells, "last")
-    on_slice = _index(cells, "slice") if _text(cells, "slice") else None
+    on_slice = _index(cells, "slice") if cells["slice"] else None
     if not first <= (first if on_slice is None else on_slice) <= last:
         raise ValueError(f"slices {first} to {last} do not run upwards around the box's.")
     return CohortRow(corners, label, axis, (first, last), on_slice)
 
 
-def _text(cells: dict[str, str], name: str) -> str:
-    return cells.get(name, "").strip()
-
-
-def _number(cells: dict[str, str], name: str, has_decimal_comma: bool) -> float:
+def _number(cells: defaultdict[str, str], name: str, has_decimal_comma: bool) -> float:
     try:
-        return parse_number(_text(cells, name), has_decimal_comma=has_decimal_comma)
+        return parse_number(cells[name], has_decimal_comma=has_decimal_comma)
     except ValueError:
         sign = "," if has_decimal_comma else "."
         raise ValueError(
-            f"{name} is {_text(cells, name)!r}; give a number as 1234{sign}5, with nothing between "
+            f"{name} is {cells[name]!r}; give a number as 1234{sign}5, with nothing between "
             f"the thousands."
         ) from None
 
 
-def _index(cells: dict[str, str], name: str) -> int:
-    if not _text(cells, name).isdecimal():
-        raise ValueError(f"{name} is {_text(cells, name)!r}; it is a slice's number from 0.")
-    return int(_text(cells, name))
+def _index(cells: defaultdict[str, str], name: str) -> int:
+    if not cells[name].isdecimal():
+        raise ValueError(f"{name} is {cells[name]!r}; it is a slice's number from 0.")
+    return int(cells[name])

@@ -15,14 +15,13 @@ from typing import Any
 from napari_medsam.batch.cohort.case_record import CaseRecord, failure
 from napari_medsam.batch.cohort.local_workers import Work
 from napari_medsam.batch.cohort.task import Task
+from napari_medsam.formats.common.errors import one_line
 
 WAIT_SECONDS = 15
 
 
-def run_on_dask(
-    tasks: Sequence[Task], work: Work, address: str
-) -> Iterator[tuple[Task, CaseRecord]]:
-    """Run cases on a cluster; yield (task, record) as each one finishes.
+def run_on_dask(tasks: Sequence[Task], work: Work, address: str) -> Iterator[CaseRecord]:
+    """Run cases on a cluster; yield a record as each one finishes.
 
     Parameters
     ----------
@@ -51,11 +50,11 @@ def run_on_dask(
             task = futures.pop(future)
             failed = future.exception()
             if isinstance(failed, distributed.scheduler.KilledWorker):
-                yield task, failure(task, "Its worker died again and again.")
+                yield failure(task, "Its worker died again and again.")
             elif failed is not None:
-                raise RuntimeError(" ".join(str(failed).split()) or type(failed).__name__)
+                raise RuntimeError(one_line(failed))
             else:
-                yield task, future.result()
+                yield future.result()
             future.release()
 
 

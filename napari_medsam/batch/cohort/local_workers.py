@@ -63,10 +63,8 @@ class Worker:
         self.process.join()
 
 
-def run_local(
-    tasks: Sequence[Task], work: Work, n_workers: int
-) -> Iterator[tuple[Task, CaseRecord]]:
-    """Run cases in worker processes; yield (task, record) as each one finishes.
+def run_local(tasks: Sequence[Task], work: Work, n_workers: int) -> Iterator[CaseRecord]:
+    """Run cases in worker processes; yield a record as each one finishes.
 
     Parameters
     ----------
@@ -96,14 +94,14 @@ def run_local(
                 task, attempt = worker.has
                 record = worker.receive()
                 if record is not None:
-                    yield task, record
+                    yield record
                     continue
                 worker.stop()
                 workers[n] = _start(work)
                 if attempt < MOST_ATTEMPTS:
                     waiting.appendleft((task, attempt + 1))
                 else:
-                    yield task, failure(task, f"Its worker died {attempt} times.")
+                    yield failure(task, f"Its worker died {attempt} times.")
     finally:
         for worker in workers:
             worker.stop()

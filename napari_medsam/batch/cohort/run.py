@@ -110,20 +110,20 @@ def _tasks(table: Path, folder: Path, model: str, compat: bool, window: str) -> 
 def _run(
     tasks: Sequence[Task], work: Work, workers: int | None, scheduler: str | None
 ) -> Iterator[CaseRecord]:
-    missing = [task for task in tasks if not task.case.path.exists()]
-    for task in missing if scheduler is None else ():
-        yield failure(task, f"There is no image {task.case.name} in the table's folder.")
-    here = [task for task in tasks if scheduler is not None or task not in missing]
-    if not here:
-        return
     if scheduler is not None:
-        found = run_on_dask(here, work, scheduler)
-    else:
+        if tasks:
+            yield from run_on_dask(tasks, work, scheduler)
+        return
+    here = []
+    for task in tasks:
+        if task.case.path.exists():
+            here.append(task)
+        else:
+            yield failure(task, f"There is no image {task.case.name} in the table's folder.")
+    if here:
         n = min(len(here), workers or default_workers())
         threads = max(1, n_cores() // n)
-        found = run_local([replace(task, threads=threads) for task in here], work, n)
-    for _, record in found:
-        yield record
+        yield from run_local([replace(task, threads=threads) for task in here], work, n)
 
 
 def default_workers() -> int:

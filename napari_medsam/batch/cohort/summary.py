@@ -6,12 +6,11 @@ empty otherwise. An empty flag does not mean that the mask is right (docs/qualit
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
 from napari_medsam.batch.cohort.case_record import CaseRecord, LabelRecord
-from napari_medsam.storage.atomic_write import replacing
+from napari_medsam.storage.atomic_write import write_csv
 
 COLUMNS = (
     "case",
@@ -36,14 +35,8 @@ Cell = str | int | float | None
 
 def write_summary(path: Path, records: Sequence[CaseRecord]) -> None:
     """Write the CSV, completely or not at all."""
-    with (
-        replacing(path) as temporary,
-        temporary.open("w", newline="", encoding="utf-8") as file,
-    ):
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        for record in records:
-            writer.writerows(rows(record))
+    found = [row for record in records for row in rows(record)]
+    write_csv(path, [COLUMNS, *([row.get(name) for name in COLUMNS] for row in found)])
 
 
 def rows(record: CaseRecord) -> list[dict[str, Cell]]:

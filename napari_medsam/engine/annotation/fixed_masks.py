@@ -6,6 +6,8 @@ object is not on that slice.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,22 +23,28 @@ side by this share of its size. Other parts are other objects with the same labe
 
 
 def fixed_masks(annotation: Annotation, axis: Axis, label: int) -> dict[int, SliceMask]:
-    """The fixed masks of a label, by slice index along an axis."""
+    """The fixed masks of a label, by slice index along an axis.
+
+    Their score is 1, but that of a mask from points is the model's: its end is found by it.
+    """
     slices = {i for number, a, i in annotation.accepted if (number, a) == (label, axis)}
     slices |= painted(annotation, axis, label)
-    clicked = _clicked(annotation, axis, label) - slices
-    masks = {i: mask_there(annotation, SliceRef(axis, i), label) for i in sorted(slices | clicked)}
-    return {i: mask for i, mask in masks.items() if i in slices or not mask.is_empty}
+    found = {i: mask_there(annotation, SliceRef(axis, i), label) for i in sorted(slices)}
+    for i, model_mask in _clicked(annotation, axis, label).items():
+        mask = mask_there(annotation, model_mask.slice, label)
+        if i not in slices and not mask.is_empty:
+            found[i] = replace(mask, score=model_mask.score, stability=model_mask.stability)
+    return found
 
 
-def _clicked(annotation: Annotation, axis: Axis, label: int) -> set[int]:
-    """The slices with a box that was made from points and not moved since.
+def _clicked(annotation: Annotation, axis: Axis, label: int) -> dict[int, SliceMask]:
+    """The model's masks of the boxes that were made from points and not moved since.
 
     The box says less than the points did, so the model would find a worse mask with it.
     """
     boxes = {b for b in annotation.boxes if (b.label, b.box.slice.axis) == (label, axis)}
     made_by = {b: event for event in annotation.log for b in event.boxes_after if b in boxes}
-    return {b.box.slice.index for b, event in made_by.items() if event.points}
+    return {b.box.slice.index: event.masks[-1] for b, event in made_by.items() if event.points}
 
 
 def mask_there(annotation: Annotation, where: SliceRef, label: int) -> SliceMask:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
-from psygnal import EmitLoopError, Signal
+from psygnal import Signal
 
 from napari_medsam.engine.annotation.events import Event, Step
 from napari_medsam.engine.annotation.state import AnnotationState
+from napari_medsam.engine.data.signals import emit
 
 
 class UndoLog:
@@ -69,7 +70,7 @@ class UndoLog:
     def mark_saved(self) -> None:
         """Note that the labels at this position were saved to a file."""
         self._saved = self.last
-        self._emit(Step("saved"))
+        emit(self.stepped, Step("saved"))
 
     def append(self, event: Event, *, is_painted: bool = False) -> Event:
         """Apply an event (see `AnnotationState.apply`); those that were undone are forgotten."""
@@ -77,7 +78,7 @@ class UndoLog:
         del self._events[self._n_done :]
         self._events.append(event)
         self._n_done += 1
-        self._emit(Step("event", event))
+        emit(self.stepped, Step("event", event))
         return event
 
     def undo(self) -> Event | None:
@@ -128,19 +129,5 @@ class UndoLog:
         forward = kind == "redo"
         self._state.apply(event, forward=forward)
         self._n_done += 1 if forward else -1
-        self._emit(Step(kind))
+        emit(self.stepped, Step(kind))
         return event
-
-    def _emit(self, step: Step) -> None:
-        """Emit `stepped`; an exception of a listener is raised as it is.
-
-        Callers handle a `MemoryError` by its type. The message of psygnal's own exception would
-        also show local variables of the listener.
-        """
-        error: BaseException | None = None
-        try:
-            self.stepped.emit(step)
-        except EmitLoopError as wrapped:
-            error = wrapped.__cause__
-        if error is not None:
-            raise error

@@ -115,18 +115,13 @@ def shared_crops(
 
 
 def _shows(crop: Crop, box: BoxPrompt, own: Crop) -> bool:
-    """Whether a crop has the box's own crop size and holds the box with a margin."""
+    """Whether a crop is the box's own, or has its size and an eighth of it around the box."""
     if crop == own:
         return True
     height, width = crop.y1 - crop.y0, crop.x1 - crop.x0
-    return (height, width) == (own.y1 - own.y0, own.x1 - own.x0) and _holds(crop, box)
-
-
-def _holds(crop: Crop, box: BoxPrompt) -> bool:
-    """Whether a crop holds a box with a margin of an eighth of the crop's side."""
-    height, width = crop.y1 - crop.y0, crop.x1 - crop.x0
     return (
-        box.x_min >= crop.x0 + width / 8
+        (height, width) == (own.y1 - own.y0, own.x1 - own.x0)
+        and box.x_min >= crop.x0 + width / 8
         and box.x_max <= crop.x1 - width / 8
         and box.y_min >= crop.y0 + height / 8
         and box.y_max <= crop.y1 - height / 8

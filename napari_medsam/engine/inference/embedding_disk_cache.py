@@ -159,12 +159,7 @@ class DiskCache:
 
     def _contexts(self) -> list[Path]:
         """Sub-folders, longest unused first."""
-        found = []
-        for path in self.folder.glob("*"):
-            with contextlib.suppress(OSError):  # another process may be clearing
-                if path.is_dir():
-                    found.append((path.stat().st_mtime, path))
-        return [path for _, path in sorted(found)]
+        return [path for _, _, path in _oldest_first(self.folder.glob("*")) if path.is_dir()]
 
     def _prune(self, keep: Path) -> None:
         """Delete the longest unused volumes first, then the oldest entries of the one in use."""
@@ -175,7 +170,7 @@ class DiskCache:
                 before = _folder_bytes(path)
                 shutil.rmtree(path, ignore_errors=True)
                 self._n_bytes = self._counted() - before + _folder_bytes(path)
-        for n_bytes, entry in _oldest_first(keep)[:-1]:
+        for _, n_bytes, entry in _oldest_first(keep.glob(f"*{SUFFIX}"))[:-1]:
             if self._counted() <= self.max_bytes:
                 return
             if remove_if_possible(entry):  # another process may be reading it, on Windows
@@ -189,21 +184,17 @@ def split_key(key: str) -> tuple[str, str]:
 
 
 def _folder_bytes(folder: Path) -> int:
-    total = 0
-    for path in folder.glob("*"):
-        with contextlib.suppress(OSError):
-            total += path.stat().st_size
-    return total
+    return sum(n_bytes for _, n_bytes, _ in _oldest_first(folder.glob("*")))
 
 
-def _oldest_first(folder: Path) -> list[tuple[int, Path]]:
-    """(bytes, path) of a folder's entries, in the order in which they were written."""
+def _oldest_first(paths: Iterable[Path]) -> list[tuple[float, int, Path]]:
+    """Time of the last change, bytes and path of what is still there, in order of time."""
     found = []
-    for path in folder.glob(f"*{SUFFIX}"):
+    for path in paths:
         with contextlib.suppress(OSError):  # another process may be clearing
             state = path.stat()
             found.append((state.st_mtime, state.st_size, path))
-    return [(n_bytes, path) for _, n_bytes, path in sorted(found)]
+    return sorted(found)
 
 
 def _hash(text: str) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam.engine.data.prompts import BoxPrompt, Crop
+from napari_medsam.engine.inference.resize import resize_bicubic, resize_bilinear
 from napari_medsam.input_contract import Enlarge, InputContract
 
 
@@ -137,42 +138,3 @@ class Frame:
         if self.enlarge == "bicubic":
             return resize_bicubic(inside, self.height, self.width)
         return resize_bilinear(inside, self.height, self.width)
-
-
-def resize_bilinear(image: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
-    """Resize (h, w) to (height, width): half-pixel centres, edges repeated, no antialiasing."""
-    low, high, weight = _bilinear_taps(image.shape[0], height)
-    rows = image[low] + (image[high] - image[low]) * weight[:, None]
-    low, high, weight = _bilinear_taps(image.shape[1], width)
-    left = rows[:, low]
-    return left + (rows[:, high] - left) * weight
-
-
-def resize_bicubic(image: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
-    """Resize (h, w) to (height, width) as torch: half-pixel centres, a = -0.75, edges repeated."""
-    taps, weights = _bicubic_taps(image.shape[0], height)
-    rows = sum(image[tap] * weight[:, None] for tap, weight in zip(taps, weights, strict=True))
-    taps, weights = _bicubic_taps(image.shape[1], width)
-    both = sum(rows[:, tap] * weight for tap, weight in zip(taps, weights, strict=True))
-    return np.asarray(both, dtype=np.float32)
-
-
-def _bicubic_taps(n_in: int, n_out: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Four input pixels and their weights, (4, n_out): Keys, IEEE Trans. ASSP 1981, a = -0.75."""
-    a = -0.75
-    centre = (np.arange(n_out) + 0.5) * (n_in / n_out) - 0.5
-    tap = np.floor(centre).astype(np.intp) + np.arange(-1, 3)[:, None]
-    x = np.abs(centre - tap)
-    near = (a + 2) * x**3 - (a + 3) * x**2 + 1
-    far = a * (x**3 - 5 * x**2 + 8 * x - 4)
-    return np.clip(tap, 0, n_in - 1), np.where(x <= 1, near, far)
-
-
-def _bilinear_taps(
-    n_in: int, n_out: int
-) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
-    """For each output pixel: the two input pixels and the weight of the second."""
-    centre = np.maximum((np.arange(n_out) + 0.5) * (n_in / n_out) - 0.5, 0.0)
-    low = np.minimum(centre.astype(np.intp), n_in - 1)
-    high = np.minimum(low + 1, n_in - 1)
-    return low, high, (centre - low).astype(np.float32)

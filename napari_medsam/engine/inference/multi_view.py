@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from napari_medsam.engine.data.masks import SliceMask, overlap
@@ -47,14 +47,9 @@ def decode_on_crops(
     if not boxes:
         return []
     best = predictor.decode(whole, boxes)
-    for crop in dict.fromkeys(crop for crop in crops if crop is not None):
-        members = [i for i, own in enumerate(crops) if own == crop]
-        where = boxes[members[0]].slice
-        view = predictor.embedding(SliceRef(where.axis, where.index, crop))
-        for i, mask in zip(
-            members, predictor.decode(view, [boxes[i] for i in members]), strict=True
-        ):
-            best[i] = higher_scoring(best[i], mask)
+    own = {i: crop for i, crop in enumerate(crops) if crop is not None}
+    for i, mask in _decoded(predictor, whole, boxes, own):
+        best[i] = higher_scoring(best[i], mask)
     return best
 
 
@@ -65,14 +60,23 @@ def decode_closest(
     crops: Sequence[Crop | None],
 ) -> list[SliceMask]:
     """For each box, the mask from its crop, or from the whole slice if it has none."""
-    found: dict[int, SliceMask] = {}
-    for crop in dict.fromkeys(crops):
-        members = [i for i, own in enumerate(crops) if own == crop]
+    found = dict(_decoded(predictor, whole, boxes, dict(enumerate(crops))))
+    return [found[i] for i in range(len(boxes))]
+
+
+def _decoded(
+    predictor: Predictor,
+    whole: Embedding,
+    boxes: Sequence[BoxPrompt],
+    crops: Mapping[int, Crop | None],
+) -> Iterator[tuple[int, SliceMask]]:
+    """Yield the index and the mask of each box in `crops`; each view is decoded in one call."""
+    for crop in dict.fromkeys(crops.values()):
+        members = [i for i, own in crops.items() if own == crop]
         where = boxes[members[0]].slice
         view = predictor.embedding(SliceRef(where.axis, where.index, crop)) if crop else whole
         masks = predictor.decode(view, [boxes[i] for i in members])
-        found.update(zip(members, masks, strict=True))
-    return [found[i] for i in range(len(boxes))]
+        yield from zip(members, masks, strict=True)
 
 
 def higher_scoring(first: SliceMask, second: SliceMask) -> SliceMask:

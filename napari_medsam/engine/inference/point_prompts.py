@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from napari_medsam.engine.data.masks import SliceMask
 from napari_medsam.engine.data.prompts import BoxPrompt, Point, PointPrompt, SliceRef
-from napari_medsam.engine.inference.model_coordinates import Frame, resize_bilinear
+from napari_medsam.engine.inference.model_coordinates import Frame
+from napari_medsam.engine.inference.resize import resize_bilinear
 from napari_medsam.input_contract import InputContract
 
 SURE = 6.0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -89,6 +89,7 @@ class PromptableModel(Protocol):
         """Make a running call raise soon; later calls work again."""
 
 
+@dataclass(eq=False)
 class Predictor:
     """One model on one volume under one window, sharing a cache with others.
 
@@ -96,20 +97,15 @@ class Predictor:
     values that the cache stores, so a new embedding and a cached one give the same mask.
     """
 
-    def __init__(
-        self,
-        volume: Volume,
-        model: PromptableModel,
-        window: Window,
-        cache: EmbeddingCache,
-        *,
-        exact: bool = False,
-    ) -> None:
-        self.dtype = np.dtype(np.float32 if exact else np.float16)
-        self.volume = volume
-        self.model = model
-        self.window = window
-        self.cache = cache
+    volume: Volume
+    model: PromptableModel
+    window: Window
+    cache: EmbeddingCache
+    exact: bool = field(default=False, kw_only=True)
+
+    @property
+    def dtype(self) -> np.dtype[np.floating]:
+        return np.dtype(np.float32 if self.exact else np.float16)
 
     def key(self, view: SliceRef) -> str:
         """The cache key of a view: voxels, window, preprocessing, model, precision and view."""

@@ -1,16 +1,20 @@
-"""Resizing of 8-bit pictures exactly as OpenCV, Pillow and PyTorch do it, without these libraries.
+"""Resizing exactly as OpenCV, Pillow and PyTorch do it, without these libraries.
 
-The models were trained with pictures resized by these libraries. The code follows the behaviour of
+The models were trained with 8-bit pictures resized by these libraries, and their logits are
+enlarged as PyTorch does it. The code follows the behaviour of
 OpenCV's `resize` (4.x, CPU), Pillow's `Image.resize` and PyTorch's `interpolate`. INTER_AREA and
 INTER_NEAREST equal OpenCV bit for bit; a different rounding here would move masks by pixels.
 """
 
 from __future__ import annotations
 
+from typing import Any, TypeVar
+
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 Uint8 = NDArray[np.uint8]
+Float = TypeVar("Float", np.float32, np.float64)
 
 
 def resize_area(image: Uint8, height: int, width: int) -> Uint8:
@@ -80,15 +84,38 @@ def resize_torch_uint8(image: Uint8, height: int, width: int) -> Uint8:
 
 def resize_torch_float(image: Uint8, height: int, width: int) -> NDArray[np.float64]:
     """PyTorch's `interpolate(mode="bilinear")` on floats, without rounding to grey levels."""
-    source = image.astype(np.float64)
+    return resize_bilinear(image.astype(np.float64), height, width)
+
+
+def resize_bilinear(image: NDArray[Float], height: int, width: int) -> NDArray[Float]:
+    """Resize (h, w) or (h, w, c): half-pixel centres, edges repeated, no antialiasing."""
     tail = (1,) * (image.ndim - 2)
-    low, high, weight = _torch_taps(image.shape[0], height)
-    rows = source[low] + (source[high] - source[low]) * weight.reshape(-1, 1, *tail)
-    low, high, weight = _torch_taps(image.shape[1], width)
-    resized: NDArray[np.float64] = rows[:, low] + (rows[:, high] - rows[:, low]) * weight.reshape(
-        -1, *tail
-    )
+    low, high, weight = _torch_taps(image.shape[0], height, image.dtype)
+    rows = image[low] + (image[high] - image[low]) * weight.reshape(-1, 1, *tail)
+    low, high, weight = _torch_taps(image.shape[1], width, image.dtype)
+    left = rows[:, low]
+    resized: NDArray[Float] = left + (rows[:, high] - left) * weight.reshape(-1, *tail)
     return resized
+
+
+def resize_bicubic(image: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+    """Resize (h, w) to (height, width) as torch: half-pixel centres, a = -0.75, edges repeated."""
+    taps, weights = _bicubic_taps(image.shape[0], height)
+    rows = sum(image[tap] * weight[:, None] for tap, weight in zip(taps, weights, strict=True))
+    taps, weights = _bicubic_taps(image.shape[1], width)
+    both = sum(rows[:, tap] * weight for tap, weight in zip(taps, weights, strict=True))
+    return np.asarray(both, dtype=np.float32)
+
+
+def _bicubic_taps(n_in: int, n_out: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Four input pixels and their weights, (4, n_out): Keys, IEEE Trans. ASSP 1981, a = -0.75."""
+    a = -0.75
+    centre = (np.arange(n_out) + 0.5) * (n_in / n_out) - 0.5
+    tap = np.floor(centre).astype(np.intp) + np.arange(-1, 3)[:, None]
+    x = np.abs(centre - tap)
+    near = (a + 2) * x**3 - (a + 3) * x**2 + 1
+    far = a * (x**3 - 5 * x**2 + 8 * x - 4)
+    return np.clip(tap, 0, n_in - 1), np.where(x <= 1, near, far)
 
 
 def _torch_pass(image: Uint8, n_out: int) -> Uint8:
@@ -102,12 +129,12 @@ def _torch_pass(image: Uint8, n_out: int) -> Uint8:
 
 
 def _torch_taps(
-    n_in: int, n_out: int
-) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
-    """For each output pixel: the two input pixels and the weight of the second."""
+    n_in: int, n_out: int, dtype: DTypeLike = np.float64
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[Any]]:
+    """For each output pixel: the two input pixels and the weight of the second, of `dtype`."""
     centre = np.maximum((np.arange(n_out) + 0.5) * (n_in / n_out) - 0.5, 0.0)
     low = np.minimum(centre.astype(np.intp), n_in - 1)
-    return low, np.minimum(low + 1, n_in - 1), centre - low
+    return low, np.minimum(low + 1, n_in - 1), (centre - low).astype(dtype)
 
 
 def _area_by_blocks(image: Uint8, by_y: int, by_x: int) -> Uint8:

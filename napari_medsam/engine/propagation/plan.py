@@ -301,8 +301,9 @@ def plan_end(
 
     The slices between are cleared or segmented, but those with a fixed mask are not cleared.
     """
-    start = _nearest(list(target.keyframe_boxes), end)
-    if abs(to - start) < abs(end - start) or here is None or here.is_empty:
+    slices = list(target.keyframe_boxes)
+    is_outward = to > end >= slices[-1] or to < end <= slices[0]
+    if not is_outward or here is None or here.is_empty:
         step = 1 if end > to else -1
         indices = [i for i in range(to + step, end + step, step) if i not in target.fixed_masks]
         return PropagationPlan({target: slice_range}, cleared=((target, indices),))

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.formats.common.errors import DAMAGE, ReadError, reason
+from napari_medsam.formats.common.errors import DAMAGE, ReadError, damage_reported
 from napari_medsam.formats.common.found_image import FoundImage
 from napari_medsam.formats.common.grid import Geometry, SourceGrid, Triple
 from napari_medsam.formats.common.image_file import ImageFile, to_volume
@@ -41,35 +41,29 @@ def read_npz(path: Path) -> ImageFile:
     ReadError
         The file is not an .npz, lacks `imgs`, or holds pickled objects.
     """
-    try:
-        with zipfile.ZipFile(path) as case:
-            keys = [name.removesuffix(".npy") for name in case.namelist()]
-            if "imgs" not in keys:
-                raise ReadError(
-                    f"{path.name} has no key `imgs`, as a challenge case has; its keys are "
-                    f"{', '.join(keys[:9]) or 'none'}."
-                )
-            voxels = read_array(case, "imgs", path)
-            spacing = read_array(case, "spacing", path) if "spacing" in keys else None
-    except ReadError:
-        raise
-    except UNREADABLE as error:
-        raise ReadError(f"{path.name} is not a readable .npz file ({reason(error)}).") from error
+    with damage_reported(path, ".npz", UNREADABLE), zipfile.ZipFile(path) as case:
+        keys = [name.removesuffix(".npy") for name in case.namelist()]
+        if "imgs" not in keys:
+            raise ReadError(
+                f"{path.name} has no key `imgs`, as a challenge case has; its keys are "
+                f"{', '.join(keys[:9]) or 'none'}."
+            )
+        voxels = read_array(case, "imgs", path)
+        spacing = read_array(case, "spacing", path) if "spacing" in keys else None
     return _case(path, voxels, spacing)
 
 
 def _case(path: Path, voxels: NDArray[Any], spacing: NDArray[Any] | None) -> ImageFile:
     voxels = _slices(path, voxels)
-    notes = []
-    spacing_xyz, usable = _spacing(spacing)
-    if not usable and voxels.ndim == 3 and voxels.shape[0] > 1:
-        notes.append(f"{path.name} states no usable spacing; 1 mm is taken.")
+    notes: tuple[str, ...] = ()
+    spacing_xyz = usable_spacing(spacing)
+    if spacing_xyz is None and voxels.ndim == 3 and voxels.shape[0] > 1:
+        notes = (f"{path.name} states no usable spacing; 1 mm is taken.",)
     z, y, x = voxels.shape[:3]
-    geometry = Geometry((z, y, x), spacing_xyz, (0.0, 0.0, 0.0), np.eye(3))
+    geometry = Geometry((z, y, x), spacing_xyz or (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), np.eye(3))
     grid = SourceGrid("npz", path, geometry, 2 if z == 1 else 3)
-    return ImageFile(
-        to_volume(voxels, grid, modality_in_name(path.name)), grid, path.name, tuple(notes)
-    )
+    volume = to_volume(voxels, grid, modality_in_name(path.name))
+    return ImageFile(volume, grid, path.name, notes)
 
 
 def modality_in_name(name: str) -> str:
@@ -97,13 +91,12 @@ def _slices(path: Path, voxels: NDArray[Any]) -> NDArray[Any]:
     return voxels.astype(np.float32) if voxels.dtype == np.float64 else voxels
 
 
-def _spacing(stored: NDArray[Any] | None) -> tuple[Triple, bool]:
+def usable_spacing(stored: NDArray[Any] | None) -> Triple | None:
+    """The key `spacing` (x, y, z) if it is three lengths above 0, else None."""
     if stored is None or stored.size != 3 or stored.dtype.kind not in "uif":
-        return (1.0, 1.0, 1.0), False
+        return None
     x, y, z = (float(v) for v in stored.reshape(3))
-    if not all(np.isfinite(v) and v > 0 for v in (x, y, z)):
-        return (1.0, 1.0, 1.0), False
-    return (x, y, z), True
+    return (x, y, z) if all(np.isfinite(v) and v > 0 for v in (x, y, z)) else None
 
 
 def read_array(case: zipfile.ZipFile, key: str, path: Path) -> NDArray[Any]:

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.formats.challenge_npz.arrays import UNREADABLE, read_array
-from napari_medsam.formats.common.errors import ReadError, reason
+from napari_medsam.formats.challenge_npz.arrays import UNREADABLE, read_array, usable_spacing
+from napari_medsam.formats.common.errors import ReadError, damage_reported
 from napari_medsam.storage.atomic_write import replacing
 
 LABELS = ("gts", "segs", "label")
@@ -75,11 +75,7 @@ def read_label_array(path: Path) -> LabelArray:
         )
     if labels.min() < 0:
         raise ReadError(f"{path.name} has negative labels; they count from 0, the background.")
-    spacing = _read(path, ("spacing",))
-    if spacing is None or spacing.size != 3 or spacing.dtype.kind not in "uif":
-        return LabelArray(labels, None)
-    x, y, z = (float(value) for value in spacing.ravel())
-    return LabelArray(labels, (x, y, z) if min(x, y, z) > 0 else None)
+    return LabelArray(labels, usable_spacing(_read(path, ("spacing",))))
 
 
 def write_segs(path: Path, labels: NDArray[Any]) -> None:
@@ -92,12 +88,7 @@ def write_segs(path: Path, labels: NDArray[Any]) -> None:
 
 def _read(path: Path, keys: tuple[str, ...]) -> NDArray[Any] | None:
     """The first of the keys that the file has."""
-    try:
-        with zipfile.ZipFile(path) as case:
-            names = case.namelist()
-            key = next((key for key in keys if f"{key}.npy" in names), None)
-            return None if key is None else read_array(case, key, path)
-    except ReadError:
-        raise
-    except UNREADABLE as error:
-        raise ReadError(f"{path.name} is not a readable .npz file ({reason(error)}).") from error
+    with damage_reported(path, ".npz", UNREADABLE), zipfile.ZipFile(path) as case:
+        names = case.namelist()
+        key = next((key for key in keys if f"{key}.npy" in names), None)
+        return None if key is None else read_array(case, key, path)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import struct
 import zlib
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from napari_medsam.formats.common.image_description import Description
     from napari_medsam.storage.errors import FileInUse
@@ -34,6 +36,17 @@ reader is taken for damage too, so readers call a library in as few lines as the
 
 class ReadError(ValueError):
     """A file or folder cannot be read as an image; the message states why and what to do."""
+
+
+@contextmanager
+def damage_reported(path: Path, kind: str, damage: tuple[type[Exception], ...]) -> Iterator[None]:
+    """Report what a library raises on a damaged file as a ReadError, with its reason."""
+    try:
+        yield
+    except ReadError:
+        raise
+    except damage as error:
+        raise ReadError(f"{path.name} is not a readable {kind} file ({reason(error)}).") from error
 
 
 class SeveralFrames(ReadError):

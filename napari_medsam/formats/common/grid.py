@@ -61,6 +61,16 @@ class Geometry:
         cosines = self.direction.T @ self.direction - np.eye(3)
         return float(np.degrees(np.arcsin(min(1.0, np.abs(cosines).max()))))
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know of these axes."""
+        if self.shear_degrees <= 0.1:
+            return ()
+        return (
+            f"The axes are sheared by {self.shear_degrees:.1f} degrees (a gantry tilt?); labels "
+            f"keep that, but angles and volumes on screen are slightly off.",
+        )
+
     def difference(self, other: Geometry, tolerance: float = TOLERANCE) -> str:
         """What differs between two geometries, in words; "" if nothing does.
 

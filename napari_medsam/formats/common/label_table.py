@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from napari_medsam.engine.data.labels import LABEL_STATES, MOST_LABELS, Label, LabelState
 from napari_medsam.formats.common.coded_terms import Code, CodedLabel, Term, term_of, with_term
 from napari_medsam.formats.common.errors import ReadError, SaveError
-from napari_medsam.storage.atomic_write import replacing, write_text
+from napari_medsam.storage.atomic_write import write_csv, write_text
 from napari_medsam.storage.text import parse_table, read_text
 
 ITK_SNAP_HEADER = """\
@@ -63,11 +63,7 @@ def write_label_table(path: str | os.PathLike[str], table: Sequence[Label]) -> N
         if path.suffix.lower() in (".txt", ".label"):
             write_text(path, _itk_snap(table))
         elif path.suffix.lower() == ".csv":
-            with (
-                replacing(path) as temporary,
-                temporary.open("w", encoding="utf-8", newline="") as stream,
-            ):
-                csv.writer(stream).writerows(_csv_table(table))
+            write_csv(path, _csv_table(table))
         else:
             raise SaveError(f"{path.name}: a label table is saved as .txt (ITK-SNAP) or .csv.")
     except OSError as error:

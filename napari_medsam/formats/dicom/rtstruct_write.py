@@ -44,7 +44,7 @@ COPIED = (
 """Patient and study, which a structure set shares with its images (PS3.3 table A.19.3-1)."""
 
 
-def write_rtstruct(
+def write(
     path: Path, labels_kji: NDArray[Any], grid: SourceGrid, table: Sequence[Label] = ()
 ) -> None:
     """Write (K, J, I) labels, a region of interest for each."""
@@ -73,7 +73,7 @@ def write_rtstruct(
             ) from error
 
 
-def check_rtstruct(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:
+def check(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:
     """Fill the contours on the image's grid again; SaveError below a Dice of `LEAST_DICE`."""
     file = read_structures(path, grid)
     found = grid.from_lps(file.labels)

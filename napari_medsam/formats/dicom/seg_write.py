@@ -31,7 +31,7 @@ UNWRITABLE = (ValueError, TypeError, KeyError, AttributeError, IndexError)
 """What highdicom raises on source headers that lack what the standard requires."""
 
 
-def write_dicom_seg(
+def write(
     path: Path, labels_kji: NDArray[Any], grid: SourceGrid, table: Sequence[Label] = ()
 ) -> None:
     """Write (K, J, I) labels; frames without a label are left out."""
@@ -76,7 +76,7 @@ def _close_index(dataset: Any) -> None:
         index.close()
 
 
-def check_dicom_seg(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:
+def check(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:
     """Lay the frames on the image's grid again and compare; SaveError if they differ."""
     found = read_segmentation(path, grid)
     if not np.array_equal(grid.from_lps(found.labels), labels_kji):

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
@@ -22,8 +21,8 @@ from napari_medsam.formats.common.errors import ReadError, SaveError, in_use
 from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.formats.images.read import read_image, require_suffix, suffix_of
-from napari_medsam.formats.itk.write_labels import execute_writer
-from napari_medsam.formats.nifti.header_geometry import header_for_labels
+from napari_medsam.formats.itk import write_labels as itk
+from napari_medsam.formats.nifti import write_labels as nifti
 from napari_medsam.storage.atomic_write import replacing
 from napari_medsam.storage.errors import FileInUse
 from napari_medsam.storage.file_names import is_too_long, name_problem, too_long
@@ -112,25 +111,11 @@ def _write(path: Path, suffix: str, array: NDArray[Any], grid: SourceGrid) -> No
         case ".nii" | ".nii.gz":
             if array.ndim == 4:
                 array = np.ascontiguousarray(array).view(RGB_RECORD)[..., 0]
-            turned = array.T if grid.ndim == 3 else array[0].T
-            header = header_for_labels(grid, turned.shape, turned.dtype)
-            kind = nib.Nifti2Image if isinstance(header, nib.Nifti2Header) else nib.Nifti1Image
-            nib.save(kind(turned, None, header), path)
-        case ".nrrd":
-            execute_writer(_to_itk(array, grid), path, "NrrdImageIO")
-        case ".mha":
-            execute_writer(_to_itk(array, grid), path, "MetaImageIO")
+            nifti.write(path, array, grid)
+        case ".nrrd" | ".mha":
+            itk.write(path, array, grid)
         case _:
             _write_picture(path, array)
-
-
-def _to_itk(array: NDArray[Any], grid: SourceGrid) -> sitk.Image:
-    n = grid.ndim
-    image = sitk.GetImageFromArray(array if n == 3 else array[0], isVector=array.ndim == 4)
-    image.SetSpacing(grid.geometry.spacing_xyz[:n])
-    image.SetOrigin(grid.geometry.origin_xyz[:n])
-    image.SetDirection(grid.geometry.direction[:n, :n].ravel().tolist())
-    return image
 
 
 def _write_picture(path: Path, array: NDArray[Any]) -> None:

@@ -26,7 +26,9 @@ from napari_medsam.formats.itk.meta_header import require_sound_header
 # ITK prints warnings from C++; this package finds and reports those that matter.
 sitk.ProcessObject.SetGlobalWarningDisplay(False)
 
-READERS = {"nrrd": "NrrdImageIO", "mha": "MetaImageIO"}
+ItkKind = Literal["nrrd", "mha"]
+CLASSES = {"nrrd": "NrrdImageIO", "mha": "MetaImageIO"}
+"""The ITK class that reads and writes each kind."""
 BYTES = {"8-bit": 1, "16-bit": 2, "32-bit": 4, "64-bit": 8}
 MOST_PACKED = 50_000
 """Bytes of voxels a byte of a file can give: NRRD may be packed with bzip2, whose blocks of 900 kB
@@ -49,7 +51,7 @@ class ItkImage(FoundImage):
         return recognize_ct(ImageFile(volume, self.grid, self.name, self.notes + notes))
 
 
-def open_itk(path: Path, kind: Literal["nrrd", "mha"]) -> ItkImage:
+def open_itk(path: Path, kind: ItkKind) -> ItkImage:
     """Read the header of an NRRD, NHDR, MHA or MHD file: grid, number of volumes, warnings.
 
     Raises
@@ -63,7 +65,7 @@ def open_itk(path: Path, kind: Literal["nrrd", "mha"]) -> ItkImage:
         require_sound_header(path)
     data_file = _data_file(path)
     reader = sitk.ImageFileReader()
-    reader.SetImageIO(READERS[kind])
+    reader.SetImageIO(CLASSES[kind])
     reader.SetFileName(str(path))
     try:
         reader.ReadImageInformation()
@@ -76,9 +78,11 @@ def open_itk(path: Path, kind: Literal["nrrd", "mha"]) -> ItkImage:
     size = tuple(int(n) for n in reader.GetSize())
     if not size or min(size) < 1:
         raise ReadError(f"{path.name} holds no voxels: its header says {size}.")
-    _require_voxels(reader, size, data_file)
-    geometry, notes = _geometry(reader, path)
     components = int(reader.GetNumberOfComponents())
+    if data_file is not None:
+        n_bytes = prod(size) * components * _bytes_each(reader)
+        require_data(n_bytes, data_file, ratio=MOST_PACKED)
+    geometry, notes = _geometry(reader, path)
     colours = components in (3, 4) and reader.GetPixelID() == sitk.sitkVectorUInt8
     grid = SourceGrid(kind, path, geometry, 2 if len(size) == 2 else 3)
     n_frames = int(np.prod(size[3:], dtype=object)) * (1 if colours else components)
@@ -132,15 +136,6 @@ def _bytes_each(reader: sitk.ImageFileReader) -> int:
     return next((n for word, n in BYTES.items() if word in name), 8)
 
 
-def _require_voxels(
-    reader: sitk.ImageFileReader, size: tuple[int, ...], data_file: Path | None
-) -> None:
-    """Raise if no compression could hold what the header announces in so few bytes."""
-    if data_file is not None:
-        n_bytes = prod(size) * int(reader.GetNumberOfComponents()) * _bytes_each(reader)
-        require_data(n_bytes, data_file, ratio=MOST_PACKED)
-
-
 def _geometry(reader: sitk.ImageFileReader, path: Path) -> tuple[Geometry, tuple[str, ...]]:
     """The grid of the first three axes; a plane gets a third axis of one voxel."""
     n = int(reader.GetDimension())
@@ -175,12 +170,7 @@ def _geometry(reader: sitk.ImageFileReader, path: Path) -> tuple[Geometry, tuple
     shape = (*size, 1, 1)[:3]
     (sx, sy, sz), (x, y, z) = spacing.tolist(), origin.tolist()
     geometry = Geometry((shape[2], shape[1], shape[0]), (sx, sy, sz), (x, y, z), direction)
-    if geometry.shear_degrees > 0.1:
-        notes.append(
-            f"The axes are sheared by {geometry.shear_degrees:.1f} degrees (a gantry tilt?); "
-            f"labels keep that, but angles and volumes on screen are slightly off."
-        )
-    return geometry, tuple(notes)
+    return geometry, (*notes, *geometry.notes)
 
 
 def _data_file(path: Path) -> Path | None:

@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 
 from napari_medsam.engine.data.labels import Label
 from napari_medsam.formats.common.coded_terms import UNKNOWN, Code, Term, term_of, with_term
+from napari_medsam.formats.common.compressed_write import write_compressed
 from napari_medsam.formats.common.errors import SaveError
 from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.common.label_file import LabelFile
 from napari_medsam.formats.common.label_table import complete_table
 from napari_medsam.formats.itk import write_labels as labels_itk
-from napari_medsam.formats.itk.read import open_itk
+from napari_medsam.formats.itk.read import CLASSES, open_itk
 
 TERMINOLOGY = "TerminologyEntry:Segmentation category and type - 3D Slicer General Anatomy list"
 ANATOMIC = "Anatomic codes - DICOM master list"
@@ -58,7 +59,7 @@ def write(
             "Tags": _tags(term_of(label)),
         }.items():
             image.SetMetaData(f"Segment{index}_{key}", value)
-    labels_itk.execute_writer(image, path, "NrrdImageIO")
+    write_compressed(image, path, CLASSES["nrrd"])
 
 
 def check(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:
@@ -91,19 +92,16 @@ def read(path: Path) -> LabelFile:
 def segments(path: Path) -> dict[tuple[int, int], Label]:
     """The table of a file by (layer, value); empty if the NRRD is no segmentation."""
     reader = open_itk(path, "nrrd").reader
-    keys = set(reader.GetMetaDataKeys())
+    header = {key: str(reader.GetMetaData(key)) for key in reader.GetMetaDataKeys()}
     found: dict[tuple[int, int], Label] = {}
     index = 0
-    while f"Segment{index}_ID" in keys:
-
-        def text(name: str, default: str, index: int = index) -> str:
-            key = f"Segment{index}_{name}"
-            return str(reader.GetMetaData(key)) if key in keys else default
-
-        value, layer = int(text("LabelValue", str(index + 1))), int(text("Layer", "0"))
-        red, green, blue = (float(v) for v in text("Color", "1 1 0").split()[:3])
-        label = Label(value, text("Name", f"Segment {value}"), (red, green, blue))
-        term = _term(text("Tags", ""))
+    while f"Segment{index}_ID" in header:
+        key = f"Segment{index}"
+        value = int(header.get(f"{key}_LabelValue", index + 1))
+        layer = int(header.get(f"{key}_Layer", 0))
+        red, green, blue = (float(v) for v in header.get(f"{key}_Color", "1 1 0").split()[:3])
+        label = Label(value, header.get(f"{key}_Name", f"Segment {value}"), (red, green, blue))
+        term = _term(header.get(f"{key}_Tags", ""))
         found[layer, value] = label if term is None else with_term(label, term)
         index += 1
     return found

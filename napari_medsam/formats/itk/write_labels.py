@@ -16,9 +16,10 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from napari_medsam.engine.data.labels import Label
+from napari_medsam.formats.common.compressed_write import write_compressed
 from napari_medsam.formats.common.errors import SaveError
-from napari_medsam.formats.common.grid import Geometry, SourceGrid
-from napari_medsam.formats.itk.read import open_itk
+from napari_medsam.formats.common.grid import Geometry, SourceGrid, geometry_from_affine
+from napari_medsam.formats.itk.read import CLASSES, ItkKind, open_itk
 
 SPACES = {
     "left-posterior-superior": (1.0, 1.0, 1.0),
@@ -28,24 +29,17 @@ SPACES = {
 """NRRD's anatomical spaces as signs towards LPS (teem, "space: <string>")."""
 
 
-def write_nrrd(
+def write(
     path: Path, labels_kji: NDArray[Any], grid: SourceGrid, table: Sequence[Label] = ()
 ) -> None:
-    """Write (K, J, I) labels as a compressed NRRD with its header inside."""
-    execute_writer(to_itk(labels_kji, grid), path, "NrrdImageIO")
-
-
-def write_mha(
-    path: Path, labels_kji: NDArray[Any], grid: SourceGrid, table: Sequence[Label] = ()
-) -> None:
-    """Write (K, J, I) labels as a compressed MetaImage with its header inside."""
-    execute_writer(to_itk(labels_kji, grid), path, "MetaImageIO")
+    """Write (K, J, I) labels as a compressed NRRD or MetaImage with its header inside."""
+    write_compressed(to_itk(labels_kji, grid), path, CLASSES[_kind(path)])
 
 
 def check(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:
     """Compare what is on disk with what was meant; SaveError names a difference."""
-    kind = "nrrd" if path.suffix == ".nrrd" else "mha"
-    header = open_itk(path, kind)  # type: ignore[arg-type]
+    kind = _kind(path)
+    header = open_itk(path, kind)
     if header.grid.ndim != grid.ndim:
         raise SaveError(f"The saved file has {header.grid.ndim} axes, the image {grid.ndim}.")
     difference = grid.geometry.difference(header.grid.geometry)
@@ -76,36 +70,25 @@ def header_geometry(path: Path) -> Geometry:
     origin = _vectors(fields.get("space origin", ""))
     if signs is None or len(vectors) != 3 or len(origin) != 1:
         raise SaveError("The header of the saved NRRD lacks its space, directions or origin.")
-    columns = (np.array(vectors) * np.array(signs)).T
-    lengths = np.linalg.norm(columns, axis=0)
+    affine = np.eye(4)
+    affine[:3, :3] = (np.array(vectors) * signs).T
+    affine[:3, 3] = np.array(origin[0]) * signs
     i, j, k = (int(n) for n in fields["sizes"].split())
-    (x, y, z), (sx, sy, sz) = (np.array(origin[0]) * signs).tolist(), lengths.tolist()
-    return Geometry((k, j, i), (sx, sy, sz), (x, y, z), columns / lengths)
+    return geometry_from_affine((k, j, i), affine)
 
 
 def _vectors(text: str) -> list[list[float]]:
     return [[float(n) for n in inner.split(",")] for inner in re.findall(r"\(([^)]*)\)", text)]
 
 
-def execute_writer(image: sitk.Image, path: Path, io: str) -> None:
-    """Write compressed with the named ITK class; SaveError if the disk refuses."""
-    writer = sitk.ImageFileWriter()
-    writer.SetImageIO(io)
-    writer.SetFileName(str(path))
-    writer.SetUseCompression(True)
-    try:
-        writer.Execute(image)
-    except RuntimeError as error:
-        raise SaveError(
-            f"The labels could not be written in {path.parent}: is the disk full, or the folder "
-            f"write-protected? What was there before is unchanged."
-        ) from error
+def _kind(path: Path) -> ItkKind:
+    return "nrrd" if path.suffix == ".nrrd" else "mha"
 
 
-def to_itk(labels_kji: NDArray[Any], grid: SourceGrid) -> sitk.Image:
-    """A SimpleITK image of labels, of as many dimensions as the source."""
+def to_itk(array: NDArray[Any], grid: SourceGrid) -> sitk.Image:
+    """A SimpleITK image of (K, J, I) or (K, J, I, 3), of as many dimensions as the source."""
     n = grid.ndim
-    image = sitk.GetImageFromArray(labels_kji if n == 3 else labels_kji[0])
+    image = sitk.GetImageFromArray(array if n == 3 else array[0], isVector=array.ndim == 4)
     image.SetSpacing(grid.geometry.spacing_xyz[:n])
     image.SetOrigin(grid.geometry.origin_xyz[:n])
     image.SetDirection(grid.geometry.direction[:n, :n].ravel().tolist())

@@ -1,7 +1,7 @@
 """The formats that labels are saved in: one table for everything that offers, writes or lists them.
 
-A format names its functions as "module:function", and they are imported when they are called, so
-that importing the table loads no library.
+A format names its module and its reader, which are imported when they are called, so that importing
+the table loads no library.
 """
 
 from __future__ import annotations
@@ -27,43 +27,39 @@ _FORMATS = "napari_medsam.formats"
 
 @dataclass(frozen=True)
 class LabelFormat:
-    """A format of label files: its names, what it can hold, and its functions.
+    """A format of label files: its title, what it can hold, and its functions.
 
     Parameters
     ----------
-    name
-        One word, unique in the table.
     title
-        As dialogs and reports call it.
+        As dialogs and reports call it, unique in the table.
     suffixes
         In lower case; the first is proposed for new files.
     made_for
         The images it is made for: volumes, pictures of one plane, or DICOM series, to whose
         slices it refers.
-    writer
-        ``module:function`` of `write`, below `napari_medsam.formats`.
-    checker
-        The same of `check`.
+    module
+        The module with its functions `write` and `check`, below `napari_medsam.formats`.
     reader
-        The same of `read`; "" if its labels are read as an image is.
+        ``module:function`` of `read`, also below that; "" if its labels are read as an image is.
     largest
         The highest label number it can hold.
     needs
         Libraries of the extra [dicom], without which it cannot be written.
-    holds_images
-        Whether files with its suffixes may also be images.
     """
 
-    name: str
     title: str
     suffixes: tuple[str, ...]
     made_for: Literal["volume", "picture", "series"]
-    writer: str
-    checker: str
+    module: str
     reader: str = ""
     largest: int = 65535
     needs: tuple[str, ...] = ()
-    holds_images: bool = False
+
+    @property
+    def holds_images(self) -> bool:
+        """Whether files with its suffixes may also be images."""
+        return not self.reader
 
     @property
     def file_filter(self) -> str:
@@ -79,11 +75,11 @@ class LabelFormat:
         self, path: Path, labels_kji: NDArray[Any], grid: SourceGrid, table: Sequence[Label]
     ) -> None:
         """Write labels, which are in the file order of the image."""
-        _function(self.writer)(path, labels_kji, grid, table)
+        _function(f"{self.module}:write")(path, labels_kji, grid, table)
 
     def check(self, path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:
         """Read a written file back and compare it; a clause that says what was compared."""
-        checked: str = _function(self.checker)(path, labels_kji, grid)
+        checked: str = _function(f"{self.module}:check")(path, labels_kji, grid)
         return checked
 
     def read(self, path: Path, grid: SourceGrid) -> LabelFile:
@@ -99,89 +95,66 @@ def _function(name: str) -> Callable[..., Any]:
 
 
 NIFTI = LabelFormat(
-    "nifti",
     "NIfTI",
     (".nii.gz", ".nii"),
     made_for="volume",
-    writer="nifti.write_labels:write",
-    checker="nifti.write_labels:check",
+    module="nifti.write_labels",
     largest=2**32 - 1,
-    holds_images=True,
 )
 SEG_NRRD = LabelFormat(
-    "seg_nrrd",
     "3D Slicer segmentation",
     (".seg.nrrd",),
     made_for="volume",
-    writer="itk.seg_nrrd:write",
-    checker="itk.seg_nrrd:check",
+    module="itk.seg_nrrd",
     reader="labels.read:read_seg_nrrd",
 )
 NRRD = LabelFormat(
-    "nrrd",
     "NRRD",
     (".nrrd",),
     made_for="volume",
-    writer="itk.write_labels:write_nrrd",
-    checker="itk.write_labels:check",
+    module="itk.write_labels",
     largest=2**32 - 1,
-    holds_images=True,
 )
 MHA = LabelFormat(
-    "mha",
     "MetaImage",
     (".mha",),
     made_for="volume",
-    writer="itk.write_labels:write_mha",
-    checker="itk.write_labels:check",
+    module="itk.write_labels",
     largest=2**32 - 1,
-    holds_images=True,
 )
 DICOM_SEG = LabelFormat(
-    "dicom_seg",
     "DICOM SEG",
     (".seg.dcm", ".dcm"),
     made_for="series",
-    writer="dicom.seg_write:write_dicom_seg",
-    checker="dicom.seg_write:check_dicom_seg",
+    module="dicom.seg_write",
     reader="dicom.seg_read:read_segmentation",
     needs=("highdicom", "pydicom"),
 )
 RTSTRUCT = LabelFormat(
-    "rtstruct",
     "DICOM RTSTRUCT",
     (".rtstruct.dcm",),
     made_for="series",
-    writer="dicom.rtstruct_write:write_rtstruct",
-    checker="dicom.rtstruct_write:check_rtstruct",
+    module="dicom.rtstruct_write",
     reader="dicom.rtstruct_read:read_structures",
     needs=("highdicom", "pydicom"),
 )
 PNG = LabelFormat(
-    "png",
     "PNG picture",
     (".png",),
     made_for="picture",
-    writer="raster.write_labels:write",
-    checker="raster.write_labels:check",
-    holds_images=True,
+    module="raster.write_labels",
 )
 TIFF = LabelFormat(
-    "tiff",
     "TIFF picture",
     (".tif", ".tiff"),
     made_for="picture",
-    writer="raster.write_labels:write",
-    checker="raster.write_labels:check",
-    holds_images=True,
+    module="raster.write_labels",
 )
 COCO = LabelFormat(
-    "coco",
     "COCO objects",
     (".json",),
     made_for="picture",
-    writer="raster.coco:write",
-    checker="raster.coco:check",
+    module="raster.coco",
     reader="raster.coco:read_coco",
 )
 

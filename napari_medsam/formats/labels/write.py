@@ -27,15 +27,7 @@ from napari_medsam.formats.common.label_table import (
 from napari_medsam.formats.images.read import require_suffix
 from napari_medsam.formats.images.write import replacing_checked
 from napari_medsam.formats.labels.label_formats import BY_SUFFIX, LabelFormat
-from napari_medsam.formats.labels.read import read_label_file, read_labels
 from napari_medsam.storage.atomic_write import to_disk
-
-__all__ = [
-    "Saved",
-    "read_label_file",
-    "read_labels",
-    "write_labels",
-]
 
 
 @dataclass(frozen=True)
@@ -133,7 +125,4 @@ def _smallest_type(
         raise SaveError(
             f"{path.name} can hold labels up to {chosen.largest}; the highest is {highest}."
         )
-    for dtype in (np.uint8, np.uint16, np.uint32):
-        if highest <= np.iinfo(dtype).max:
-            return labels.astype(dtype)
-    raise SaveError(f"Labels up to {2**32 - 1} can be saved; the highest is {highest}.")
+    return labels.astype(np.min_scalar_type(highest))

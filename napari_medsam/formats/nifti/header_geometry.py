@@ -28,13 +28,13 @@ SCANNER = 1
 """Form code "scanner anatomical" (nifti1.h, NIFTI_XFORM_SCANNER_ANAT)."""
 
 
-def geometry_of(image: Any) -> tuple[NDArray[Any], NiftiForms | None, list[str]]:
+def geometry_of(image: Any) -> tuple[Geometry, NiftiForms | None, list[str]]:
     """The position that an opened image states.
 
     Returns
     -------
-    affine
-        (4, 4) from voxel index (i, j, k) to LPS millimetres.
+    geometry
+        Of the file's axes i, j, k, in LPS millimetres.
     forms
         The header's fields as stored, None where the file is not NIfTI.
     notes
@@ -48,8 +48,8 @@ def geometry_of(image: Any) -> tuple[NDArray[Any], NiftiForms | None, list[str]]
         affine = np.asarray(image.affine, dtype=np.float64)
         if not _is_regular(affine):
             raise ReadError("its affine is not a usable matrix")
-        affine = RAS_TO_LPS @ affine
-        return affine, None, notes + _shear(affine)
+        geometry = _placed(image, affine)
+        return geometry, None, [*notes, *geometry.notes]
     forms, sform, qform, notes = _forms(header)
     if sform is not None:
         affine = sform
@@ -67,18 +67,13 @@ def geometry_of(image: Any) -> tuple[NDArray[Any], NiftiForms | None, list[str]]
         notes.append("The file states no usable spacing; 1 mm is taken.")
         affine = np.diag([-1.0, 1.0, 1.0, 1.0])
     affine[:3] *= MILLIMETRES.get(forms.units, 1.0)
-    affine = RAS_TO_LPS @ affine
-    return affine, forms, notes + _shear(affine)
+    geometry = _placed(image, affine)
+    return geometry, forms, [*notes, *geometry.notes]
 
 
-def _shear(affine: NDArray[Any]) -> list[str]:
-    shear = geometry_from_affine((1, 1, 1), affine).shear_degrees
-    if shear <= 0.1:
-        return []
-    return [
-        f"The axes are sheared by {shear:.1f} degrees (a gantry tilt?); labels keep that, "
-        f"but angles and volumes on screen are slightly off."
-    ]
+def _placed(image: Any, affine_ras: NDArray[Any]) -> Geometry:
+    i, j, k = (*(int(n) for n in image.shape), 1, 1)[:3]
+    return geometry_from_affine((k, j, i), RAS_TO_LPS @ affine_ras)
 
 
 def _forms(
@@ -175,10 +170,3 @@ def header_for_labels(grid: SourceGrid, shape_ijk: tuple[int, ...], dtype: Any) 
         header[f"srow_{name}"] = row
     header["xyzt_units"] = forms.units or 2
     return header
-
-
-def lps_geometry(image: Any) -> Geometry:
-    """The geometry of an opened NIfTI image in file order, as `geometry_of` reads it."""
-    affine, _, _ = geometry_of(image)
-    size = (*(int(n) for n in image.shape), 1, 1)[:3]
-    return geometry_from_affine((size[2], size[1], size[0]), affine)

@@ -24,7 +24,7 @@ from napari_medsam.formats.common.ct_detection import recognize_ct
 from napari_medsam.formats.common.errors import DAMAGE, ReadError, reason
 from napari_medsam.formats.common.found_image import FoundImage
 from napari_medsam.formats.common.grey_or_rgb import plain_type
-from napari_medsam.formats.common.grid import SourceGrid, Triple, geometry_from_affine
+from napari_medsam.formats.common.grid import SourceGrid, Triple
 from napari_medsam.formats.common.image_file import ImageFile, to_volume
 from napari_medsam.formats.common.limits import DEFLATE_LIMIT, require_data, require_memory
 from napari_medsam.formats.nifti.header_geometry import geometry_of
@@ -68,7 +68,7 @@ def open_nifti(path: Path) -> NiftiImage:
         try:
             # Not memory-mapped: the file may change or vanish while the volume is in use.
             image = nib.load(path, mmap=False)
-            affine, forms, notes = geometry_of(image)
+            geometry, forms, notes = geometry_of(image)
         except ModuleNotFoundError as error:
             raise ReadError(
                 f"{path.name} cannot be read here (it needs {error.name}); convert it to NIfTI, "
@@ -79,8 +79,6 @@ def open_nifti(path: Path) -> NiftiImage:
     shape = tuple(int(n) for n in image.shape)
     if not shape or min(shape) < 1:
         raise ReadError(f"{path.name} holds no voxels: its header says {shape}.")
-    size_ijk = (*shape, 1, 1)[:3]
-    geometry = geometry_from_affine((size_ijk[2], size_ijk[1], size_ijk[0]), affine)
     flat: Literal[2, 3] = 2 if len(shape) < 3 else 3
     grid = SourceGrid("nifti", path, geometry, flat, forms)
     notes += [f"Header of {path.name}: {text}." for text in warnings]

@@ -16,8 +16,8 @@ from napari_medsam.formats.common.errors import SaveError, reason
 from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.nifti.header_geometry import (
     NIFTI_1_LIMIT,
+    geometry_of,
     header_for_labels,
-    lps_geometry,
 )
 from napari_medsam.formats.nifti.read import UNREADABLE
 
@@ -41,7 +41,7 @@ def check(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:
     try:
         image = nib.load(path, mmap=False)
         stored = np.asarray(image.dataobj)
-        geometry = lps_geometry(image)
+        geometry, _, _ = geometry_of(image)
     except UNREADABLE as error:
         raise SaveError(f"The saved file cannot be read back ({reason(error)}).") from error
     if not np.array_equal(stored.reshape(labels_kji.T.shape), labels_kji.T):

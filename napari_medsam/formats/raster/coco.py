@@ -111,18 +111,13 @@ def _instances(plane: NDArray[Any]) -> list[dict[str, Any]]:
         parts, _ = ndimage.label(plane == number, EIGHT)
         for part, (rows, columns) in enumerate(ndimage.find_objects(parts), start=1):
             mask = parts == part
-            box = (
-                columns.start,
-                rows.start,
-                columns.stop - columns.start,
-                rows.stop - rows.start,
-            )
+            width, height = columns.stop - columns.start, rows.stop - rows.start
             found.append(
                 {
                     "category_id": number,
                     "segmentation": {"counts": _runs(mask), "size": list(mask.shape)},
                     "area": int(np.count_nonzero(mask)),
-                    "bbox": list(box),
+                    "bbox": [columns.start, rows.start, width, height],
                 }
             )
     return found

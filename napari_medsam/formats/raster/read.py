@@ -132,13 +132,7 @@ def _deep_png_colours(path: Path) -> int | None:
 
 def _by_itk(path: Path) -> NDArray[Any]:
     """(Y, X, channels) uint16; ITK's PNG reader retains 16 bits per colour."""
-    reader = sitk.ImageFileReader()
-    reader.SetImageIO("PNGImageIO")
-    reader.SetFileName(str(path))
-    try:
-        return np.asarray(sitk.GetArrayFromImage(reader.Execute()))
-    except RuntimeError as error:
-        raise ValueError("its pixels cannot be decoded") from error
+    return np.asarray(sitk.GetArrayFromImage(sitk.ReadImage(str(path), imageIO="PNGImageIO")))
 
 
 def _array(picture: Image.Image, *, indices: bool) -> NDArray[Any]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from napari_medsam.formats.common.captured_output import library_warnings
-from napari_medsam.formats.common.errors import DAMAGE, ReadError, reason
+from napari_medsam.formats.common.errors import DAMAGE, ReadError, damage_reported
 from napari_medsam.formats.common.grey_or_rgb import Notes
 from napari_medsam.formats.common.limits import DEFLATE_LIMIT, require_data, require_memory
 
@@ -79,13 +79,12 @@ def tiff_pixels(path: Path, frame: int, *, indices: bool) -> tuple[NDArray[Any],
 @contextmanager
 def _first_series(path: Path) -> Iterator[Any]:
     """The first series of a file as tifffile reads it; its errors become sentences."""
-    try:
-        with library_warnings("tifffile"), tifffile.TiffFile(path) as file:
-            yield file.series[0]
-    except ReadError:
-        raise
-    except UNREADABLE as error:
-        raise ReadError(f"{path.name} is not a readable TIFF file ({reason(error)}).") from error
+    with (
+        damage_reported(path, "TIFF", UNREADABLE),
+        library_warnings("tifffile"),
+        tifffile.TiffFile(path) as file,
+    ):
+        yield file.series[0]
 
 
 def _decoded(path: Path, series: Any) -> NDArray[Any]:

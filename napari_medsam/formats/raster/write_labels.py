@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from napari_medsam.engine.data.labels import Label
+from napari_medsam.formats.common.compressed_write import write_compressed
 from napari_medsam.formats.common.errors import SaveError, reason
 from napari_medsam.formats.common.grid import SourceGrid
 
@@ -31,20 +32,11 @@ def write(
             f"A picture file cannot state the positions of {labels_kji.shape[0]} slices in the "
             f"patient; save these labels as .nii.gz, .nrrd or .mha."
         )
-    plane = _plane(path, labels_kji)
-    writer = sitk.ImageFileWriter()
-    writer.SetImageIO("PNGImageIO" if path.suffix.lower() == ".png" else "TIFFImageIO")
-    writer.SetFileName(str(path))
-    writer.SetUseCompression(True)
-    if path.suffix.lower() != ".png":
-        writer.SetCompressor("Deflate")
-    try:
-        writer.Execute(sitk.GetImageFromArray(plane))
-    except RuntimeError as error:
-        raise SaveError(
-            f"The labels could not be written in {path.parent}: is the disk full, or the folder "
-            f"write-protected? What was there before is unchanged."
-        ) from error
+    picture = sitk.GetImageFromArray(_plane(path, labels_kji))
+    if path.suffix.lower() == ".png":
+        write_compressed(picture, path, "PNGImageIO")
+    else:
+        write_compressed(picture, path, "TIFFImageIO", compressor="Deflate")
 
 
 def check(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:

@@ -39,6 +39,7 @@ from napari_medsam.models.networks.sam_decoder import (
     Prompts,
     SamDecoder,
     heads,
+    per_prompt,
     transformer,
     transposed_as_dense,
     with_own_tokens,
@@ -100,7 +101,8 @@ def build_encoder(weights: Weights, net: EfficientSam) -> Model:
     x = ops.add(x, constant(_position_table(root, net)))  # (R R, C)
     for index in range(net.depth):
         block = root / "blocks" / index
-        x = ops.add(x, _attention(x, block, net))
+        norm1, y = read_affine(block / "norm1", net.width), standardize(x, ENCODER_NORM_EPS)
+        x = ops.add(x, global_attention(y, norm1, block / "attn", net.width, net.heads))
         hidden = read_dense(block / "mlp" / "fc1", net.width, 4 * net.width)
         hidden = hidden.after_affine(*read_affine(block / "norm2", net.width))
         y = gelu(linear(standardize(x, ENCODER_NORM_EPS), hidden))
@@ -119,17 +121,6 @@ def _position_table(root: Scope, net: EfficientSam) -> Array:
     return np.einsum("Yy,Xx,yxc->YXc", enlarge, enlarge, grid).reshape(-1, net.width)
 
 
-def _attention(x: Node, block: Scope, net: EfficientSam) -> Node:
-    """Layer norm and global self-attention of an encoder block; (R R, C) in and out."""
-    return global_attention(
-        standardize(x, ENCODER_NORM_EPS),
-        read_affine(block / "norm1", net.width),
-        block / "attn",
-        net.width,
-        net.heads,
-    )
-
-
 # -- decoder -------------------------------------------------------------------------------------
 
 
@@ -143,9 +134,10 @@ def build_decoder(
     gaussian, table = _read_prompt_encoder(Scope(weights, "prompt_encoder"), net)
     inputs, points, labels = _six_points(prompts)
     root = Scope(weights, "mask_decoder")
-    tokens = with_own_tokens(
-        root, _point_tokens(points, labels, gaussian, table, net), net.channels
-    )
+    # Unlike in SAM, padding has a position code too.
+    code = point_position_code(points, gaussian, float(net.side))
+    sparse = ops.add(code, label_embedding(labels, table))  # (N, 6, C)
+    tokens = with_own_tokens(root, sparse, net.channels)
     image = reshape(embedding, 1, net.map_side**2, net.channels)
     position = constant(dense_position_code(gaussian, net.map_side))
     sizes = net.decoder
@@ -180,32 +172,18 @@ def _six_points(prompts: Prompts) -> tuple[list[Node], Node, Node]:
     if prompts == "boxes":
         boxes = ops.parameter([-1, 4], np.float32, "boxes")
         inputs, points = [boxes], ops.reshape(boxes, integers(0, 2, 2), True)
-        labels = _per_prompt(points, np.array([[2, 3]], np.int32))
+        labels = per_prompt(points, np.array([[2, 3]], np.int32))
     else:
         points = ops.parameter([-1, -1, 2], np.float32, "points")
         labels = ops.parameter([-1, -1], np.int32, "labels")
         inputs = [points, labels]
         is_missing = ops.unsqueeze(ops.less(labels, ops.constant(np.int32(0))), integers(-1))
         points = ops.select(is_missing, constant(-1.0), points)
-    more_points = _per_prompt(points, np.full((1, MAX_POINTS, 2), -1, np.float32))
-    more_labels = _per_prompt(points, np.full((1, MAX_POINTS), -1, np.int32))
+    more_points = per_prompt(points, np.full((1, MAX_POINTS, 2), -1, np.float32))
+    more_labels = per_prompt(points, np.full((1, MAX_POINTS), -1, np.int32))
     first_six = integers(0), integers(MAX_POINTS), integers(1), integers(1)
     points = ops.slice(ops.concat([points, more_points], 1), *first_six)
     return inputs, points, ops.slice(ops.concat([labels, more_labels], 1), *first_six)
-
-
-def _per_prompt(points: Node, array: Array) -> Node:
-    """Repeat `array` (1, ...) for each of the N prompts in `points`; (N, ...)."""
-    count = ops.gather(ops.shape_of(points), integers(0), ops.constant(np.int64(0)))
-    return ops.broadcast(ops.constant(array), ops.concat([count, integers(*array.shape[1:])], 0))
-
-
-def _point_tokens(
-    points: Node, labels: Node, gaussian: Array, table: Array, net: EfficientSam
-) -> Node:
-    """Position code of each point, also of padding, plus its label's embedding; (N, 6, C)."""
-    code = point_position_code(points, gaussian, float(net.side))
-    return ops.add(code, label_embedding(labels, table))
 
 
 def _self_attention(

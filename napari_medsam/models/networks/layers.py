@@ -226,12 +226,8 @@ def from_windows(x: Node, side: int, window: int, heads: int, d: int) -> Node:
 
 
 def _rank(x: Node) -> int:
-    """Number of axes; a node and an output have different methods for it."""
-    return (
-        int(x.get_output_partial_shape(0).rank.get_length())
-        if hasattr(x, "get_output_partial_shape")
-        else int(x.get_partial_shape().rank.get_length())
-    )
+    """Number of axes."""
+    return int(x.get_output_partial_shape(0).rank.get_length())
 
 
 def bicubic_weights(n_in: int, n_out: int) -> Array:

@@ -128,10 +128,14 @@ def with_own_tokens(scope: Scope, sparse: Node, channels: int) -> Node:
     """The IoU token and the four mask tokens, followed by the prompt tokens; (N, 5 + P, C)."""
     iou = scope.take("iou_token.weight", 1, channels)
     masks = scope.take("mask_tokens.weight", N_MASKS, channels)
-    own = np.concatenate([iou, masks])[None]
-    count = ops.gather(ops.shape_of(sparse), integers(0), ops.constant(np.int64(0)))
-    shape = ops.concat([count, integers(own.shape[1], channels)], 0)
-    return ops.concat([ops.broadcast(constant(own), shape), sparse], 1)
+    own = per_prompt(sparse, np.concatenate([iou, masks])[None])
+    return ops.concat([own, sparse], 1)
+
+
+def per_prompt(prompts: Node, array: Array) -> Node:
+    """Repeat `array` (1, ...) for each of the N prompts in `prompts`; (N, ...)."""
+    count = ops.gather(ops.shape_of(prompts), integers(0), ops.constant(np.int64(0)))
+    return ops.broadcast(ops.constant(array), ops.concat([count, integers(*array.shape[1:])], 0))
 
 
 def _self_attention(

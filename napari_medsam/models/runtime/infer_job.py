@@ -7,6 +7,7 @@ not affect the next job.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import Any
 
@@ -61,10 +62,8 @@ class InferJob:
         if self.is_started:
             with self._lock:
                 self.cancel()
-            try:
+            with contextlib.suppress(Cancelled):
                 self.result()
-            except Cancelled:
-                return
 
 
 def _set_input(request: Any, index: int, array: NDArray[Any]) -> None:

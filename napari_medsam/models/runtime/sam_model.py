@@ -21,10 +21,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_medsam.input_contract import InputContract, Masks
 from napari_medsam.models.networks.sam_decoder import TOKENS, Prompts
-from napari_medsam.models.runtime.device import ComputeMode, compile_options, core
-from napari_medsam.models.runtime.device import Precision as Precision
+from napari_medsam.models.runtime.device import ComputeMode, Precision, compile_options, core
 from napari_medsam.models.runtime.infer_job import InferJob
-from napari_medsam.models.specs.errors import Cancelled as Cancelled
 
 Float = NDArray[np.float32]
 
@@ -96,7 +94,8 @@ class SamModel:
         self._options = compile_options(precision, threads, device)
         self._build_decoder = networks.decoder
         self._at_once = networks.at_once
-        self._prompts = networks.prompts
+        self.prompt_kinds = networks.prompts
+        """The kinds of prompts the decoder accepts; `contract` says which it was trained with."""
         self._lock = threading.Lock()
         self._jobs: set[InferJob] = set()
         self._decode_requests: dict[tuple[Prompts, Masks], Any] = {}
@@ -107,11 +106,6 @@ class SamModel:
             self._encoder = self._compile(networks.encoder)
             self._encode_request = self._encoder.create_infer_request()
             decoder.result()
-
-    @property
-    def prompt_kinds(self) -> tuple[Prompts, ...]:
-        """The kinds of prompts the decoder accepts; `contract` says which it was trained with."""
-        return self._prompts
 
     @property
     def embedding_shape(self) -> tuple[int, int, int]:
@@ -236,7 +230,7 @@ class SamModel:
     def _decode(
         self, prompts: Prompts, masks: Masks, embedding: Float, inputs: tuple[NDArray[Any], ...]
     ) -> DecodedMasks:
-        if prompts not in self._prompts:
+        if prompts not in self.prompt_kinds:
             raise ValueError(f"This model's decoder takes no {prompts.replace('+', ' with a ')}.")
         if embedding.shape != self.embedding_shape:
             raise ValueError(

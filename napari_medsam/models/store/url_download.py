@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
@@ -53,7 +52,7 @@ def download_url(
                 file.write(chunk)
                 done += len(chunk)
                 progress(done, max(total, done))
-    except (urllib.error.URLError, OSError) as error:
+    except OSError as error:
         raise StoreError(f"{url} could not be downloaded ({error}). Check the network.") from error
     if total and done != total:
         raise StoreError(f"{url} ended after {done:,} of {total:,} bytes; try again.")

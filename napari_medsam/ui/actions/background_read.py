@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from napari_medsam.ui.state.dock_state import Notify, Progress
+from napari_medsam.ui.state.dock_state import Progress
 from napari_medsam.ui.state.jobs import Job, JobOutcome, JobRunner
+from napari_medsam.ui.state.workspace import Workspace
 
 T = TypeVar("T")
 
@@ -16,17 +17,13 @@ class BackgroundRead:
 
     Parameters
     ----------
-    jobs
-        A separate lane: neither a click nor a save cancels the read.
-    show_message, on_change
-        Show an error to the user; called after a change.
+    workspace, jobs
+        The window, and the lane to read on.
     """
 
-    def __init__(
-        self, jobs: JobRunner, show_message: Notify, on_change: Callable[[], None]
-    ) -> None:
+    def __init__(self, workspace: Workspace, jobs: JobRunner) -> None:
         self.progress: Progress | None = None
-        self._jobs, self._show_message, self._on_change = jobs, show_message, on_change
+        self._workspace, self._jobs = workspace, jobs
 
     def start(self, words: str, read: Callable[[], T], then: Callable[[T], None]) -> None:
         """Read on the lane; `then` gets the result after the job has ended."""
@@ -38,11 +35,11 @@ class BackgroundRead:
         def on_end(outcome: JobOutcome) -> None:
             self.progress = None
             if outcome.kind == "failed":
-                self._show_message(outcome.sentence, is_problem=True)
-            self._on_change()
+                self._workspace.show_message(outcome.sentence, is_problem=True)
+            self._workspace.refresh()
             for result in found:
                 then(result)
 
         self.progress = Progress(words)
-        self._on_change()
+        self._workspace.refresh()
         self._jobs.start(Job(work, found.append, on_end))

@@ -1,99 +1,107 @@
-"""Commands on existing boxes: select them, copy one to the next slice, delete one.
+"""The box tool, and commands on boxes: select them, copy one to the next slice, delete one.
 
 They need no widgets and act on the open case.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from napari.components import ViewerModel
-
 from napari_medsam.engine.annotation.events import PlacedBox
 from napari_medsam.engine.data.prompts import SliceRef
+from napari_medsam.ui.actions.points import PointTool
+from napari_medsam.ui.actions.propagation_targets import take_drawn_boxes
 from napari_medsam.ui.actions.segment import Segmenter
 from napari_medsam.ui.layers.labels_layer import show_slice
 from napari_medsam.ui.state.case import Case
-from napari_medsam.ui.state.dock_state import Notify
+from napari_medsam.ui.state.workspace import Workspace
 
 
 class BoxActions:
-    """The boxes of the open case.
+    """The boxes of the open case."""
 
-    Parameters
-    ----------
-    viewer, current, show_message, refresh
-        See `ReviewActions`.
-    """
+    def __init__(self, workspace: Workspace, segmenter: Segmenter, points: PointTool) -> None:
+        self._workspace = workspace
+        self._segmenter = segmenter
+        self._points = points
 
-    def __init__(
-        self,
-        viewer: ViewerModel,
-        current: Callable[[], Segmenter | None],
-        show_message: Notify,
-        refresh: Callable[[], None],
-    ) -> None:
-        self._viewer = viewer
-        self._current = current
-        self._show_message = show_message
-        self._refresh = refresh
+    def on_changed(self, case: Case) -> None:
+        """Handle boxes of a case that the user drew, moved, resized or deleted."""
+        recorded = {placed.box_id for placed in case.annotation.boxes}
+        drawn = take_drawn_boxes(case)
+        changed, deleted = drawn.changed, drawn.deleted
+        is_reported = False
+        if changed:
+            self._segmenter.ask(case, changed)
+        elif deleted:
+            is_reported = self._segmenter.propagator(case).keyframes_gone(deleted)
+        self._points.after_turn()
+        case.sync()
+        if drawn.problem and not changed:
+            self._workspace.show_message(drawn.problem, for_now=True)
+        elif deleted and not is_reported:
+            n_recorded = sum(placed.box_id in recorded for placed in deleted)
+            self._workspace.show_message(deleted_message(n_recorded), for_now=True)
+        self._workspace.refresh()
+
+    def toggle_draw(self) -> None:
+        """Draw boxes, or stop drawing them."""
+        case = self._workspace.case
+        if case is not None:
+            to_drawing = not case.is_drawing
+            case.open()
+            self._points.close_tool()
+            case.boxes.draw_mode(to_drawing)
+            self._activate(case)
 
     def toggle_select(self) -> None:
         """Switch to the tool that selects, moves and resizes boxes, or back to drawing."""
-        segmenter = self._current()
-        if segmenter is None:
-            return
-        boxes = segmenter.case.boxes
-        to_drawing = segmenter.case.is_selecting
-        segmenter.case.open()
-        boxes.layer.mode = "add_rectangle" if to_drawing else "select"
-        self._viewer.layers.selection.active = boxes.layer
-        self._refresh()
+        case = self._workspace.case
+        if case is not None:
+            to_drawing = case.is_selecting
+            case.open()
+            case.boxes.layer.mode = "add_rectangle" if to_drawing else "select"
+            self._activate(case)
+
+    def _activate(self, case: Case) -> None:
+        self._workspace.viewer.layers.selection.active = case.boxes.layer
+        self._workspace.refresh()
 
     def copy_by(self, step: int) -> None:
         """Copy the box on this slice to a neighbouring slice, go there, and segment it.
 
         Nothing is copied if the label already has a box there that touches it.
         """
-        segmenter = self._current()
-        placed = target_box(segmenter.case) if segmenter is not None else None
-        if segmenter is None or placed is None:
-            self._show_message(
-                "There is no box on this slice to copy. Draw one first.",
-                is_problem=True,
-                for_now=True,
-            )
+        case = self._workspace.case
+        placed = target_box(case) if case is not None else None
+        if case is None or placed is None:
+            self._workspace.refuse("There is no box on this slice to copy. Draw one first.")
             return
-        case, where = segmenter.case, placed.box.slice
+        where = placed.box.slice
         index = where.index + step
         if not 0 <= index < case.image.volume.n_slices(where.axis):
-            self._show_message(
-                "This is the last slice in this direction.", is_problem=True, for_now=True
-            )
+            self._workspace.refuse("This is the last slice in this direction.")
             return
         box = placed.box.moved_to(index)
-        show_slice(self._viewer, case.layer, SliceRef(where.axis, index))
+        show_slice(self._workspace.viewer, case.layer, SliceRef(where.axis, index))
         own = [b for b in case.boxes_there() if b.label == placed.label]
         if any(b.box.slice == box.slice and b.box.touches(box) for b in own):
-            self._show_message(f"Slice {index} already has a box here.", for_now=True)
+            self._workspace.show_message(f"Slice {index} already has a box here.", for_now=True)
             return
-        segmenter.ask([PlacedBox(case.annotation.new_box_id(), placed.label, box)])
+        new = PlacedBox(case.annotation.new_box_id(), placed.label, box)
+        self._segmenter.ask(case, [new])
         case.sync()
-        self._refresh()
+        self._workspace.refresh()
 
     def delete(self) -> None:
         """Delete the selected boxes on this slice, else the current label's; masks stay."""
-        segmenter = self._current()
-        placed = target_box(segmenter.case) if segmenter is not None else None
-        if segmenter is None or placed is None:
-            self._show_message(
-                "There is no box on this slice to delete.", is_problem=True, for_now=True
-            )
+        case = self._workspace.case
+        placed = target_box(case) if case is not None else None
+        if case is None or placed is None:
+            self._workspace.refuse("There is no box on this slice to delete.")
             return
-        boxes = segmenter.case.boxes
+        boxes = case.boxes
         index = next(d.index for d in boxes.drawn() if d.box_id == placed.box_id)
         boxes.layer.selected_data = {index}
-        boxes.layer.remove_selected()  # `Controller.on_boxes_changed` reports it
+        boxes.layer.remove_selected()  # `on_changed` reports it
 
 
 def deleted_message(n_recorded: int) -> str:

@@ -8,7 +8,6 @@ from napari_medsam.models.store.modality_routing import challenge_modality
 from napari_medsam.ui.actions.label_rows import rows_of
 from napari_medsam.ui.actions.propagation_targets import requested_range, why_no_seeds
 from napari_medsam.ui.actions.remaining_slices import place_left
-from napari_medsam.ui.actions.segment import Segmenter
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.dock_state import NO_POINTS, DockState, PointToolState
 from napari_medsam.ui.state.hint import hint
@@ -20,12 +19,11 @@ def modality_of(case: Case) -> str:
 
 
 def dock_state_of(
-    panel: DockState, segmenter: Segmenter | None, points: PointToolState = NO_POINTS
+    panel: DockState, case: Case | None, points: PointToolState = NO_POINTS
 ) -> DockState:
     """Complete a `DockState` with what the dock shows about the open case, if there is one."""
-    if segmenter is None:
+    if case is None:
         return replace(panel, hint=hint(panel, has_boxes=False))
-    case = segmenter.case
     where = case.where()
     panel = replace(
         panel,
@@ -40,14 +38,15 @@ def dock_state_of(
         is_selecting=case.is_selecting,
         points=points,
         range=requested_range(case),
-        progress=segmenter.progress or panel.progress,
+        progress=case.progress or panel.progress,
         can_undo=case.can_undo or bool(case.pending),
         can_redo=case.annotation.can_redo,
         is_dirty=case.annotation.is_dirty,
+        has_failed_save=case.has_failed_save,
         n_doubtful=(len(case.reviews.status(where.axis, case.label).to_look_at) if where else 0),
         has_uncertain=bool(case.reviews.left()),
         uncertain_at=place_left(case, where.axis) if where else "",
-        is_extent=segmenter.propagator.is_extent,
+        is_extent=case.is_extent,
         is_accepted=(
             where is not None and (case.label, where.axis, where.index) in case.annotation.accepted
         ),

@@ -20,11 +20,8 @@ from napari_medsam.journal.history import History, history_in_words, read_journa
 from napari_medsam.journal.journal_files import put_aside_of
 from napari_medsam.ui.actions.background_read import BackgroundRead
 from napari_medsam.ui.actions.journal import Journals
-from napari_medsam.ui.actions.segment import Segmenter
-from napari_medsam.ui.state.case import Case
-from napari_medsam.ui.state.dock_state import Notify
-from napari_medsam.ui.state.jobs import JobRunner
 from napari_medsam.ui.state.resume_offers import offer_picture, when
+from napari_medsam.ui.state.workspace import Workspace
 
 WORDS = "Reading earlier work"
 NONE = "There is no earlier work on this image."
@@ -47,39 +44,27 @@ class EarlierWork:
 
     Parameters
     ----------
-    jobs
-        A separate lane: neither opening labels nor this reading cancels the other.
-    segmenter
-        The open case's segmenter; None if no case is open.
-    journals
-        The journals of the window's cases.
-    show_message, on_change, on_exchange
-        Show a message to the user; called after a change; called when the open case holds other
-        work.
+    workspace, journals
+        The window, and the journals of its cases.
+    on_exchange
+        Called when the open case holds other work.
     """
 
     def __init__(
-        self,
-        jobs: JobRunner,
-        segmenter: Callable[[], Segmenter | None],
-        journals: Journals,
-        show_message: Notify,
-        on_change: Callable[[], None],
-        on_exchange: Callable[[], None],
+        self, workspace: Workspace, journals: Journals, on_exchange: Callable[[], None]
     ) -> None:
-        self.reading = BackgroundRead(jobs, show_message, on_change)
-        self._segmenter, self._journals = segmenter, journals
-        self._show_message = show_message
-        self._on_change, self._on_exchange = on_change, on_exchange
+        self._workspace, self._journals = workspace, journals
+        self._show_message, self._on_exchange = workspace.show_message, on_exchange
+        self.reading = BackgroundRead(workspace, workspace.lanes.earlier_work)
 
     def find(self, then: Callable[[Sequence[EarlierEntry]], None]) -> None:
         """Read the archived journals in the background; `then` gets them, the latest first."""
-        case = self._case
+        case = self._workspace.case
         if case is None:
             return
 
         def found(earlier: list[EarlierEntry]) -> None:
-            if case is not self._case:
+            if case is not self._workspace.case:
                 return
             if earlier:
                 then(earlier)
@@ -91,32 +76,26 @@ class EarlierWork:
 
     def resume(self, earlier: EarlierEntry) -> None:
         """Resume it in place of the current work; a running job is stopped."""
-        case = self._case
+        case = self._workspace.case
         if case is None:
             return
 
         def swap(found: History) -> None:
-            segmenter, journal = self._segmenter(), self._journals.of(case)
-            if segmenter is None or segmenter.case is not case or journal is None:
+            journal = self._journals.of(case)
+            if case is not self._workspace.case or journal is None:
                 self._show_message(ANOTHER_IMAGE, is_problem=True)
                 return
             if case.pending:
                 self._show_message(BOXES_WAIT, is_problem=True)
                 return
-            segmenter.stop()
+            self._workspace.stop(case)
             try:
                 journal.resume_archived(earlier.path, found)
                 self._on_exchange()
             except JournalError as error:
                 self._show_message(str(error), is_problem=True)
-            self._on_change()
 
         self.reading.start(WORDS, lambda: read_journal(earlier.path), swap)
-
-    @property
-    def _case(self) -> Case | None:
-        segmenter = self._segmenter()
-        return None if segmenter is None else segmenter.case
 
 
 def all_earlier(image: ImageFile) -> list[EarlierEntry]:

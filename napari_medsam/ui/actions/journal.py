@@ -26,15 +26,14 @@ from napari_medsam.ui.actions.interrupted_propagation import (
 )
 from napari_medsam.ui.actions.journal_link import CLOSE_SECONDS, JournalLink
 from napari_medsam.ui.state.case import Case
-from napari_medsam.ui.state.dock_state import Notify
-from napari_medsam.ui.state.jobs import Job, JobOutcome, JobRunner
+from napari_medsam.ui.state.jobs import Job, JobOutcome
 from napari_medsam.ui.state.resume_offers import (
     RESUME,
     TAKE_OVER,
-    MakeOffer,
     offer_to_resume,
     offer_to_take_over,
 )
+from napari_medsam.ui.state.workspace import Workspace
 
 LOST = (
     "Another window has taken over this image. Changes here are no longer recorded; save them "
@@ -87,12 +86,8 @@ class CaseJournal:
 
     Parameters
     ----------
-    case
-        The case whose steps are recorded.
-    jobs
-        A separate lane, for looking the journal up.
-    offer, show_message, on_change
-        Ask the user; show a message to the user; called when the case changed.
+    case, workspace
+        The case whose steps are recorded, and its window.
     is_here
         Whether another case of this window writes the same image's journal.
     """
@@ -100,18 +95,17 @@ class CaseJournal:
     def __init__(
         self,
         case: Case,
-        jobs: JobRunner,
-        offer: MakeOffer,
-        show_message: Notify,
-        on_change: Callable[[], None],
+        workspace: Workspace,
         is_here: Callable[[CaseJournal], bool] = lambda journal: False,
     ) -> None:
         self.case, self.state = case, JournalState.UNDECIDED
-        self.link = JournalLink(case, show_message, on_change, partial(self._only_look, LOST))
-        self._jobs, self._offer = jobs, offer
-        self._show_message, self._on_change, self._is_here = show_message, on_change, is_here
+        self.link = JournalLink(case, workspace, partial(self._only_look, LOST))
+        self._workspace, self._is_here = workspace, is_here
+        self._jobs = workspace.make_jobs()
+        self._offer = workspace.view.offer
+        self._show_message = workspace.show_message
         self._found: JournalLookup | None = None
-        case.on_release = self.close
+        case.released.connect(self.close)
 
     def start(self) -> None:
         """Start to look the journal up."""
@@ -177,8 +171,7 @@ class CaseJournal:
     ) -> None:
         def ended(outcome: JobOutcome) -> None:
             if outcome.kind == "failed":
-                sentence = f"The journal cannot be used: {outcome.sentence}"
-                self._show_message(sentence, is_problem=True, lasts=True)
+                self._report_not_recorded(f"The journal cannot be used: {outcome.sentence}")
 
         self._jobs.start(Job(lambda hand_over: hand_over(look()), then, ended))
 
@@ -240,7 +233,11 @@ class CaseJournal:
     def _only_look(self, sentence: str) -> None:
         self.state, self.case.is_borrowed = JournalState.ONLY_LOOKING, True
         self.link.stop()
-        self._show_message(sentence, is_problem=True, lasts=True)
+        self._report_not_recorded(sentence)
+
+    def _report_not_recorded(self, why: str) -> None:
+        self.case.not_recorded = why
+        self._show_message(why, is_problem=True)
 
     def _show(self, found: JournalLookup) -> bool:
         """Load the journal's content into the case; return whether there is any."""
@@ -248,7 +245,7 @@ class CaseJournal:
         if history is None or not history.rows:
             return False
         self.case.replace_annotation(history.annotation)
-        self._on_change()
+        self._workspace.refresh()
         return True
 
     def _show_after_loading(self, sentence: str) -> None:
@@ -275,28 +272,20 @@ def _as_journal_error() -> Iterator[None]:
 
 
 class Journals:
-    """The journals of a window's cases; parameters as of `CaseJournal`."""
+    """The journals of a window's cases."""
 
-    def __init__(
-        self,
-        make_jobs: Callable[[], JobRunner],
-        offer: MakeOffer,
-        show_message: Notify,
-        on_change: Callable[[], None],
-        throttle: Callable[[Callable[[], None]], Callable[[], None]] | None,
-    ) -> None:
-        self._make_jobs = make_jobs
-        self._offer, self._show_message, self._on_change = offer, show_message, on_change
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
         self._journals: list[CaseJournal] = []
-        self.schedule = self._schedule if throttle is None else throttle(self._schedule)
+        idle = workspace.idle
+        self._store_soon = self._store if idle is None else idle(self._store)
+        workspace.changed.connect(self._on_changed)
 
     def follow(self, case: Case) -> None:
         """Record a case's steps in its journal from now on, unless that is done already."""
         if self.of(case) is not None:
             return
-        journal = CaseJournal(
-            case, self._make_jobs(), self._offer, self._show_message, self._on_change, self._is_here
-        )
+        journal = CaseJournal(case, self._workspace, self._is_here)
         self._journals = [
             other for other in self._journals if other.state is not JournalState.CLOSED
         ]
@@ -315,7 +304,10 @@ class Journals:
         others = [one for one in self._journals if one is not journal and one.state in active]
         return any(other.fingerprint == journal.fingerprint for other in others)
 
-    def _schedule(self) -> None:
+    def _on_changed(self) -> None:
+        self._store_soon()
+
+    def _store(self) -> None:
         for journal in self._journals:
             if journal.state is JournalState.RECORDING:
                 journal.link.store_open_event()

@@ -14,8 +14,8 @@ from napari_medsam.journal.database import JournalRow
 from napari_medsam.journal.location import journal_path
 from napari_medsam.journal.lookup import JournalLookup
 from napari_medsam.ui.state.case import Case
-from napari_medsam.ui.state.dock_state import Notify
 from napari_medsam.ui.state.jobs import GuiThread
+from napari_medsam.ui.state.workspace import Workspace
 
 CLOSE_SECONDS = 5.0
 AGAIN = "The journal is written again; nothing was lost."
@@ -26,10 +26,8 @@ class JournalLink:
 
     Parameters
     ----------
-    case
-        The case whose steps are recorded.
-    show_message, on_change
-        Show a message to the user; called when the case changed.
+    case, workspace
+        The case whose steps are recorded, and its window.
     on_lost
         Called when another window has taken the journal over.
 
@@ -39,16 +37,9 @@ class JournalLink:
         None until `begin`.
     """
 
-    def __init__(
-        self,
-        case: Case,
-        show_message: Notify,
-        on_change: Callable[[], None],
-        on_lost: Callable[[], None],
-    ) -> None:
+    def __init__(self, case: Case, workspace: Workspace, on_lost: Callable[[], None]) -> None:
         self.writer: JournalWriter | None = None
-        self._case = case
-        self._show_message, self._on_change, self._on_lost = show_message, on_change, on_lost
+        self._case, self._workspace, self._on_lost = case, workspace, on_lost
         self._waiting = [JournalRow("event", event, time.time()) for event in case.annotation.log]
         self._n_initial = len(self._waiting)
         self._n_recorded = (0, 0)
@@ -122,11 +113,12 @@ class JournalLink:
     # --- reports of the writer's thread ------------------------------------------------
 
     def _show_problem(self, sentence: str) -> None:
-        self._show_message(sentence or AGAIN, bool(sentence), lasts=bool(sentence))
+        self._case.not_recorded = sentence
+        self._workspace.show_message(sentence or AGAIN, bool(sentence))
 
     def _fold(self) -> None:
         """Limit undo to what it would be after reopening: the journal stores no more."""
         # Of an earlier journal of this case, perhaps: then the present one may not be large.
         if self.writer is not None and self.writer.is_large:
             self.writer.fold(self._case.annotation.fold())
-            self._on_change()
+            self._workspace.refresh()

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from napari_medsam.engine.data.labels import Label, LabelState
 from napari_medsam.engine.data.volume import Axis
 from napari_medsam.formats.common.coded_terms import code_in_words
 from napari_medsam.measure.from_files import units_of
-from napari_medsam.ui.layers.boxes_layer import Later
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.dock_state import LabelRow
+from napari_medsam.ui.state.workspace import Workspace
 
 AT_A_TIME = 0.02
 """Seconds of measuring before the event loop runs again."""
@@ -46,36 +44,23 @@ def _row(case: Case, label: Label, axis: Axis) -> LabelRow:
 
 
 class RowMeasures:
-    """Measures changed labels in small portions while the program is idle.
+    """Measures changed labels of the open case in small portions while the program is idle."""
 
-    Parameters
-    ----------
-    case
-        The open case; None if there is none.
-    later
-        Runs a function after the current event.
-    on_change
-        Called when there are new diameters.
-    """
-
-    def __init__(
-        self, case: Callable[[], Case | None], later: Later, on_change: Callable[[], None]
-    ) -> None:
-        self._case = case
-        self._later = later
-        self._on_change = on_change
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
         self._is_scheduled = False
+        workspace.changed.connect(self.schedule)
 
     def schedule(self) -> None:
         """Start to measure if labels have changed."""
-        case = self._case()
+        case = self._workspace.case
         if case is not None and not case.tally.is_complete and not self._is_scheduled:
             self._is_scheduled = True
-            self._later(self._measure)
+            self._workspace.later(self._measure)
 
     def _measure(self) -> None:
         self._is_scheduled = False
-        case = self._case()
+        case = self._workspace.case
         if case is not None:
             case.tally.refresh(AT_A_TIME)
-            self._on_change()
+            self._workspace.refresh()

@@ -16,31 +16,18 @@ from napari_medsam.formats.labels.label_templates import (
     template_names,
     with_template,
 )
-from napari_medsam.ui.state.case import Case
-from napari_medsam.ui.state.dock_state import Notify
+from napari_medsam.ui.state.workspace import Workspace
 
 
 class Templates:
-    """Adds templates to the open case's label table, and saves the table as a template.
+    """Adds templates to the open case's label table, and saves the table as a template."""
 
-    Parameters
-    ----------
-    case
-        The open case; None if there is none.
-    show_message, on_change
-        Show a message to the user; called after a change.
-    """
-
-    def __init__(
-        self, case: Callable[[], Case | None], show_message: Notify, on_change: Callable[[], None]
-    ) -> None:
-        self._case = case
-        self._show_message = show_message
-        self._on_change = on_change
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
 
     def apply(self, name: str) -> None:
         """Add a template's labels to the existing ones, as one step that can be undone."""
-        case = self._case()
+        case = self._workspace.case
         if case is None:
             return
         table = case.annotation.table
@@ -49,23 +36,23 @@ class Templates:
         try:
             rows = with_template(table, read_template(name), used)
         except ReadError as error:
-            self._show_message(str(error), is_problem=True)
+            self._workspace.show_message(str(error), is_problem=True)
             return
         case.load_table(rows)
-        self._show_message(f"{name}: {len(rows)} label{'' if len(rows) == 1 else 's'} added.")
-        self._on_change()
+        added = f"{len(rows)} label{'' if len(rows) == 1 else 's'} added"
+        self._workspace.show_message(f"{name}: {added}.")
 
     def save(self, name: str) -> None:
         """Save the names, colours and coded terms of the open case as a template."""
-        case = self._case()
+        case = self._workspace.case
         if case is None:
             return
         try:
             path: Path = save_template(name, case.annotation.table)
         except (ValueError, SaveError, OSError) as error:
-            self._show_message(str(error), is_problem=True)
+            self._workspace.show_message(str(error), is_problem=True)
             return
-        self._show_message(f"Template {path.stem} is saved on this computer.")
+        self._workspace.show_message(f"Template {path.stem} is saved on this computer.")
 
 
 def fill_menu(menu: QMenu, templates: Templates, parent: QWidget) -> None:

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from napari.components import ViewerModel
 from napari.layers import Labels, Shapes
 from numpy.typing import NDArray
+from psygnal import Signal
 
+from napari_medsam.engine.data.signals import emit
 from napari_medsam.engine.data.volume import AXES, Axis
 from napari_medsam.measure.diameters import Diameters
 from napari_medsam.measure.from_files import units_of
@@ -24,8 +25,8 @@ from napari_medsam.measure.table import Units, as_csv, write_csv
 from napari_medsam.measure.volumes import LabelMeasure, measure_labels
 from napari_medsam.ui.layers.labels_layer import add_beside, camera_of, placement, show_slice
 from napari_medsam.ui.state.case import Case
-from napari_medsam.ui.state.dock_state import Notify
-from napari_medsam.ui.state.jobs import Job, JobOutcome, JobRunner
+from napari_medsam.ui.state.jobs import Job, JobOutcome
+from napari_medsam.ui.state.workspace import Workspace
 
 LINE = 2.0
 """Width of a line in screen pixels, at the zoom there is when it is drawn."""
@@ -51,41 +52,23 @@ class MeasureResult:
 
 
 class Measures:
-    """Measures the open case on request.
+    """Measures the open case on request."""
 
-    Parameters
-    ----------
-    viewer
-        Where the lines are drawn.
-    jobs
-        A lane of its own.
-    case
-        The open case; None if there is none.
-    show_message
-        Shows a message to the user.
-    """
+    measured = Signal()
+    """A measurement has ended; `found` has the results."""
 
-    def __init__(
-        self,
-        viewer: ViewerModel,
-        jobs: JobRunner,
-        case: Callable[[], Case | None],
-        show_message: Notify,
-    ) -> None:
+    def __init__(self, workspace: Workspace) -> None:
         self.found: tuple[LabelMeasure, ...] = ()
         self.units = Units()
-        self.on_found: Callable[[], None] = lambda: None
-        self._viewer = viewer
-        self._jobs = jobs
-        self._case = case
-        self._show_message = show_message
+        self._workspace = workspace
+        self._viewer = workspace.viewer
         self._request = MeasureRequest()
         self._of: Case | None = None
         self._lines: Shapes | None = None
 
     def references(self) -> list[Labels]:
         """The labels layers to compare the case with: those of its shape, except its own."""
-        case = self._case()
+        case = self._workspace.case
         if case is None:
             return []
         own = case.labels.layer
@@ -95,16 +78,18 @@ class Measures:
         return [layer for layer in layers if layer.data.shape == own.data.shape]
 
     def take(self, request: MeasureRequest) -> None:
-        """Measure the current labels; `on_found` is called at the end."""
+        """Measure the current labels; `measured` is emitted at the end."""
         self._take(request)
 
     def _take(
         self, request: MeasureRequest, then: Callable[[Case, MeasureResult], str] | None = None
     ) -> None:
         """Measure, and in the same job call `then`, which returns a message to show."""
-        case = self._case()
+        case = self._workspace.case
         if case is None:
-            self._show_message("Open an image first; there is nothing to measure.", is_problem=True)
+            self._workspace.show_message(
+                "Open an image first; there is nothing to measure.", is_problem=True
+            )
             return
         labels = case.annotation.labels.copy()  # the user may draw meanwhile
         volume, table = case.image.volume, case.annotation.table
@@ -131,12 +116,12 @@ class Measures:
                 self._of, self._request = case, request
                 self.found, self.units = taken.measures, taken.units
             if outcome.kind == "failed":
-                self._show_message(outcome.sentence, is_problem=True)
+                self._workspace.show_message(outcome.sentence, is_problem=True)
             for message in messages:
-                self._show_message(message)
-            self.on_found()
+                self._workspace.show_message(message)
+            emit(self.measured)
 
-        self._jobs.start(Job(work, found.append, on_end))
+        self._workspace.lanes.measures.start(Job(work, found.append, on_end))
 
     def show(self, number: int) -> None:
         """Go to the slice of a label's diameters."""
@@ -144,7 +129,7 @@ class Measures:
             (measure.diameters for measure in self.found if measure.label.number == number),
             None,
         )
-        if pair is not None and self._of is not None and self._of is self._case():
+        if pair is not None and self._of is not None and self._of is self._workspace.case:
             show_slice(self._viewer, self._of.layer, pair.slice)
 
     # --- lines -------------------------------------------------------------------------
@@ -154,7 +139,7 @@ class Measures:
         case = self._of
         pairs = [measure for measure in self.found if measure.diameters is not None]
         self.remove_lines()
-        if case is None or case is not self._case() or not pairs:
+        if case is None or case is not self._workspace.case or not pairs:
             return
         flat = case.layer.ndim == 2
         lines = [line for measure in pairs for line in lines_of(measure.diameters, flat=flat)]
@@ -196,16 +181,16 @@ class Measures:
         try:
             write_csv(path, self.found, self.units)
         except (OSError, ValueError) as error:
-            self._show_message(f"{path.name} was not saved: {error}", is_problem=True)
+            self._workspace.show_message(f"{path.name} was not saved: {error}", is_problem=True)
             return
-        self._show_message(f"Saved {path.name}.")
+        self._workspace.show_message(f"Saved {path.name}.")
 
     def save_page(self, path: Path) -> None:
         """Save a page of key images of the current labels, as PNG or PDF.
 
         The labels are measured again for it, so that images and measures agree.
         """
-        case = self._case()
+        case = self._workspace.case
         if case is None:
             return
         window = case.window()

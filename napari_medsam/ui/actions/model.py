@@ -9,51 +9,39 @@ from pathlib import Path
 from napari_medsam.engine.inference.predictor import PromptableModel
 from napari_medsam.models.runtime.precision_choice import PrecisionPreference
 from napari_medsam.models.store.modality_routing import AUTO
+from napari_medsam.storage.settings import Settings, settings
 from napari_medsam.ui.actions.model_source import ImportedModel, ModelSource
-from napari_medsam.ui.state.dock_state import ModelState, Notify, Progress
-from napari_medsam.ui.state.jobs import Job, JobOutcome, JobRunner
+from napari_medsam.ui.state.dock_state import ModelState, Progress
+from napari_medsam.ui.state.jobs import Job, JobOutcome
+from napari_medsam.ui.state.workspace import Workspace
 
 
 class ModelActions:
-    """The chosen model and the jobs that make it ready.
+    """The chosen model and the jobs that make it ready; `shelf` is where models come from."""
 
-    Parameters
-    ----------
-    shelf
-        Where models come from.
-    jobs
-        A separate lane: a box drawn meanwhile must not cancel the loading.
-    show_message, on_change
-        Show a message to the user; called when the state changes.
-    on_model
-        Called with the model when it is ready, and with None when it no longer is.
-    """
-
-    def __init__(
-        self,
-        shelf: ModelSource,
-        jobs: JobRunner,
-        show_message: Notify,
-        on_change: Callable[[], None],
-        on_model: Callable[[PromptableModel | None], None],
-    ) -> None:
+    def __init__(self, workspace: Workspace, shelf: ModelSource) -> None:
         self.shelf = shelf
         self.progress: Progress | None = None
-        self._jobs = jobs
-        self._show_message = show_message
-        self._on_change = on_change
-        self._on_model = on_model
+        self._jobs = workspace.lanes.models
+        self._workspace = workspace
         self.modality = ""
         self.choices: tuple[tuple[str, str], ...] = ()
         self._target = next(iter(shelf.titles()))
         self.state = ModelState(AUTO, "Auto", "missing")
         self._list_models()
         self.preference = shelf.preference()
+        self._threads = settings().threads
+        workspace.settings_changed.connect(self._on_settings)
+
+    def _on_settings(self, chosen: Settings) -> None:
+        if chosen.threads != self._threads:
+            self._threads = chosen.threads
+            self.choose(self.state.name)  # compiled again
 
     def choose(self, name: str) -> None:
         """Open a model, or show that it is not installed; "auto" chooses by the modality."""
         self._jobs.cancel()
-        self._on_model(None)
+        self._workspace.use_model(None)
         self._list_models()
         why, self._target = "", name
         if name == AUTO:
@@ -113,7 +101,7 @@ class ModelActions:
 
         def on_model(model: PromptableModel) -> None:
             self._enter(ModelState(name, title, "ready", why))
-            self._on_model(model)
+            self._workspace.use_model(model)
 
         def on_end(outcome: JobOutcome) -> None:
             if outcome.kind == "failed":
@@ -144,19 +132,19 @@ class ModelActions:
         def on_item(better: bool | None) -> None:
             if better is None:
                 self.progress = Progress("Measuring this machine, once")
-                self._on_change()
+                self._workspace.refresh()
             else:
                 is_better.append(better)
 
         def on_end(outcome: JobOutcome) -> None:
             self.progress = None
             if found:
-                self._show_message(" ".join(found))
+                self._workspace.show_message(" ".join(found))
             elif outcome.kind == "failed":
-                self._show_message(outcome.sentence, is_problem=True)
+                self._workspace.show_message(outcome.sentence, is_problem=True)
             if any(is_better):
                 self._load(name, why)
-            self._on_change()
+            self._workspace.refresh()
 
         self._jobs.start(Job(work, on_item, on_end))
 
@@ -170,7 +158,7 @@ class ModelActions:
 
         def on_progress(bytes_done: tuple[int, int]) -> None:
             self.progress = Progress(f"Installing {title}", *bytes_done)
-            self._on_change()
+            self._workspace.refresh()
 
         self.progress = Progress(f"Installing {title}")
         self._enter(ModelState(name, title, "installing", f"Installing {title} ..."))
@@ -183,12 +171,12 @@ class ModelActions:
         found: list[ImportedModel] = []
         shelf, name = self.shelf, self.state.name
         self.progress = Progress(f"Importing {path.name}")
-        self._on_change()
+        self._workspace.refresh()
 
         def ended(outcome: JobOutcome) -> None:
             self._installed(found[0].name if found else name, outcome)
             if found:
-                self._show_message(found[0].sentence)
+                self._workspace.show_message(found[0].sentence)
 
         self._jobs.start(
             Job(lambda hand_over: hand_over(shelf.import_file(path)), found.append, ended)
@@ -202,14 +190,14 @@ class ModelActions:
     def _installed(self, name: str, outcome: JobOutcome) -> None:
         self.progress = None
         if outcome.kind == "failed":
-            self._show_message(outcome.sentence, is_problem=True)
+            self._workspace.show_message(outcome.sentence, is_problem=True)
         elif outcome.kind == "cancelled":
-            self._show_message("The model was not installed.")
+            self._workspace.show_message("The model was not installed.")
         self.choose(name)
 
     def _enter(self, state: ModelState) -> None:
         self.state = state
-        self._on_change()
+        self._workspace.refresh()
 
     def _title(self, name: str) -> str:
         return self.shelf.titles()[name]

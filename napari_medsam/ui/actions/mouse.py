@@ -7,51 +7,35 @@ from collections.abc import Callable
 import numpy as np
 
 from napari_medsam.ui.actions.preview import Preview
-from napari_medsam.ui.actions.segment import Segmenter
-from napari_medsam.ui.layers.boxes_layer import Later
 from napari_medsam.ui.layers.mouse_drag import DragWatch
 from napari_medsam.ui.state.case import Case
-from napari_medsam.ui.state.dock_state import Notify
 from napari_medsam.ui.state.shortcuts import once_a_press
+from napari_medsam.ui.state.workspace import Workspace
 
 
 class BoxMouse:
-    """Follows the open case's boxes layer.
+    """Follows the open case's boxes layer; `cancel` is called by Escape if no box is dragged."""
 
-    Parameters
-    ----------
-    preview
-        Shown while a box is being dragged.
-    cancel
-        Called by Escape if no box is being dragged.
-    show_message, on_change, later
-        See `Segmenter` and `BoxesLayer`.
-    """
-
-    def __init__(
-        self,
-        preview: Preview,
-        cancel: Callable[[], None],
-        show_message: Notify,
-        on_change: Callable[[], None],
-        later: Later,
-    ) -> None:
+    def __init__(self, workspace: Workspace, preview: Preview, cancel: Callable[[], None]) -> None:
         self.preview = preview
+        self._workspace = workspace
         self._cancel = cancel
-        self._show_message = show_message
-        self._on_change = on_change
-        self._later = later
         self._case: Case | None = None
         self._drags: DragWatch | None = None
+        workspace.case_changed.connect(self._on_case)
 
-    def follow(self, segmenter: Segmenter | None) -> None:
-        """Follow another case, or none, or the same case with another model."""
-        self.preview.follow(segmenter)
-        case = segmenter.case if segmenter is not None else None
+    def _on_case(self) -> None:
+        self._follow(self._workspace.case)
+
+    def close(self) -> None:
+        self._follow(None)
+
+    def _follow(self, case: Case | None) -> None:
         if case is self._case:
             return
-        if self._drags is not None:
+        if self._case is not None and self._drags is not None:
             self._drags.close()
+            self._case.boxes.layer.bind_key("Escape", None)
         self._case, self._drags = case, None
         if case is not None:
             layer = case.boxes.layer
@@ -69,7 +53,8 @@ class BoxMouse:
     def _clicked(self, world: tuple[float, ...]) -> None:
         # Deferred twice, to run after `BoxesLayer` has removed the tiny box that a click with the
         # box tool leaves: that removal shows a message of its own.
-        self._later(lambda: self._later(lambda: self._pick(world)))
+        later = self._workspace.later
+        later(lambda: later(lambda: self._pick(world)))
 
     def _pick(self, world: tuple[float, ...]) -> None:
         """Choose the label of the mask that was clicked."""
@@ -80,8 +65,8 @@ class BoxMouse:
         case.pick_label(number)
         name = next((n.name for n in case.annotation.table if n.number == number), "")
         if name:
-            self._show_message(f"{name} is chosen: the next box is for it.", for_now=True)
-        self._on_change()
+            self._workspace.show_message(f"{name} is chosen: the next box is for it.", for_now=True)
+        self._workspace.refresh()
 
 
 def label_at(case: Case, world: tuple[float, ...]) -> int:

@@ -6,7 +6,6 @@ are resampled; if the image already has labels, whether those stay.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +17,7 @@ from napari_medsam.formats.labels.read import read_label_file
 from napari_medsam.ui.actions.background_read import BackgroundRead
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.case_files import state_of
-from napari_medsam.ui.state.dock_state import Notify
-from napari_medsam.ui.state.jobs import JobRunner
-
-Ask = Callable[[str, tuple[str, ...]], str | None]
-"""Takes a question and its answers; returns one of them, or None if it was cancelled."""
+from napari_medsam.ui.state.workspace import Workspace
 
 Read = tuple[LabelFile, int]
 """A label file and its number of labels."""
@@ -30,35 +25,17 @@ RESAMPLE, REPLACE, ADD = "Yes, resample", "Replace them", "Add to them"
 
 
 class LabelFiles:
-    """Opens label files and label tables on the open case.
+    """Opens label files and label tables on the open case."""
 
-    Parameters
-    ----------
-    jobs
-        A separate lane: neither a click nor a save cancels the read.
-    case
-        The open case; None if there is none.
-    ask, show_message, on_change
-        Ask the user; show a message to the user; called after a change.
-    """
-
-    def __init__(
-        self,
-        jobs: JobRunner,
-        case: Callable[[], Case | None],
-        ask: Ask,
-        show_message: Notify,
-        on_change: Callable[[], None],
-    ) -> None:
-        self.reading = BackgroundRead(jobs, show_message, on_change)
-        self._case = case
-        self._ask = ask
-        self._show_message = show_message
-        self._on_change = on_change
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._ask = workspace.view.ask
+        self._show_message = workspace.show_message
+        self.reading = BackgroundRead(workspace, workspace.lanes.label_files)
 
     def open(self, path: Path) -> None:
         """Read labels in the background and load them as one step that can be undone."""
-        case = self._case()
+        case = self._workspace.case
         if case is None:
             self._show_message("Open the image first; labels are placed on it.", is_problem=True)
         else:
@@ -88,13 +65,16 @@ class LabelFiles:
         self.reading.start(f"Reading {path.name}", read, then)
 
     def _ask_to_resample(self, case: Case, path: Path, other: OtherGrid) -> None:
-        if self._ask(question_about(path, other), (RESAMPLE,)) == RESAMPLE and case is self._case():
+        if (
+            self._ask(question_about(path, other), (RESAMPLE,)) == RESAMPLE
+            and case is self._workspace.case
+        ):
             self._read(case, path, resample=True)
         else:
             self._show_message(f"{path.name} was not opened: its grid differs from the image's.")
 
     def _take_over(self, case: Case, path: Path, file: LabelFile, n: int) -> None:
-        if case is not self._case():
+        if case is not self._workspace.case:
             self._show_message(
                 f"{path.name} was not opened: another image is open now.", is_problem=True
             )
@@ -117,13 +97,12 @@ class LabelFiles:
         labels, them = ("label", "it") if n == 1 else ("labels", "them")
         opened = f"Opened {path.name}: {n} {labels}. Undo removes {them}."
         self._show_message(" ".join((opened, *file.notes)), bool(file.notes))
-        self._on_change()
 
     # --- the label table ---------------------------------------------------------------
 
     def import_table(self, path: Path) -> None:
         """Load names, colours and coded terms from an ITK-SNAP description or a CSV file."""
-        case = self._case()
+        case = self._workspace.case
         if case is None:
             return
         try:
@@ -133,11 +112,10 @@ class LabelFiles:
             self._show_message(str(error), is_problem=True)
             return
         self._show_message(f"{path.name}: {len(table)} labels named.")
-        self._on_change()
 
     def export_table(self, path: Path) -> None:
         """Write the label table as an ITK-SNAP description (.txt) or a CSV file."""
-        case = self._case()
+        case = self._workspace.case
         if case is None:
             return
         try:

@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from napari.components import ViewerModel
-
 from napari_medsam.engine.annotation.events import Event, PlacedBox
 from napari_medsam.engine.data.prompts import PointPrompt, SliceRef
+from napari_medsam.engine.data.signals import emit
 from napari_medsam.engine.inference.point_prompts import (
     PointAnswer,
     point_prompt,
@@ -21,11 +20,11 @@ from napari_medsam.engine.inference.point_prompts import (
     require_points,
 )
 from napari_medsam.ui.actions.segment import Segmenter
-from napari_medsam.ui.layers.boxes_layer import Later
 from napari_medsam.ui.layers.points_layer import Click, PointsLayer
 from napari_medsam.ui.state.case import Case
-from napari_medsam.ui.state.dock_state import Notify, PointToolState, Progress
-from napari_medsam.ui.state.jobs import Job, JobOutcome, JobRunner
+from napari_medsam.ui.state.dock_state import PointToolState, Progress
+from napari_medsam.ui.state.jobs import Job, JobOutcome
+from napari_medsam.ui.state.workspace import Workspace
 
 OTHER_MODEL = "Choose another model for points."
 
@@ -40,34 +39,16 @@ class PointStep:
 
 
 class PointTool:
-    """The point tool of one viewer.
+    """The point tool of one viewer."""
 
-    Parameters
-    ----------
-    viewer
-        The viewer that shows the points.
-    jobs
-        The lane for work on images.
-    show_message, on_change, later
-        See `Segmenter` and `BoxesLayer`.
-    """
-
-    def __init__(
-        self,
-        viewer: ViewerModel,
-        jobs: JobRunner,
-        show_message: Notify,
-        on_change: Callable[[], None],
-        later: Later,
-    ) -> None:
-        self._viewer = viewer
-        self._jobs = jobs
-        self._show_message = show_message
-        self._on_change = on_change
-        self._later = later
+    def __init__(self, workspace: Workspace, segmenter: Segmenter) -> None:
+        self._workspace = workspace
+        self._segmenter = segmenter
         self._layers: dict[Case, PointsLayer] = {}
-        self._segmenter: Segmenter | None = None
+        self._case: Case | None = None
         self._begin_object()
+        workspace.case_changed.connect(self._on_case)
+        workspace.session_changed.connect(self._on_session)
 
     def _begin_object(self) -> None:
         self._where: SliceRef | None = None
@@ -77,30 +58,28 @@ class PointTool:
 
     # --- what is there -----------------------------------------------------------------
 
-    def follow(self, segmenter: Segmenter | None) -> None:
-        """Follow another case, or none, or the same case with another model."""
-        is_same = segmenter is not None and segmenter is self._segmenter
-        self._segmenter = segmenter
-        if not is_same:
+    def _on_case(self) -> None:
+        if self._workspace.case is not self._case:  # the same if another image was removed
+            self._case = self._workspace.case
             self._begin_object()
-        self._answer = None  # they are another model's logits
         for case, points in list(self._layers.items()):
             if case.is_released:
                 self._remove(case)
-            elif segmenter is None or case is not segmenter.case:
-                points.layer.visible = False
             else:
-                points.layer.visible = True
+                points.layer.visible = case is self._workspace.case
+
+    def _on_session(self) -> None:
+        self._answer = None  # it is another model's logits
         if self._points is not None and not self.tool.inside:
             self._points.draw_mode(None)
 
     @property
     def tool(self) -> PointToolState:
         """The state that the dock shows."""
-        session = self._segmenter.session if self._segmenter else None
-        if session is None:
+        case = self._workspace.case
+        if case is None or case.session is None:
             return PointToolState()
-        contract, points = session.model.contract, self._points
+        contract, points = case.session.model.contract, self._points
         refusal = points_refusal(contract)
         return PointToolState(
             why_not=f"{refusal} {OTHER_MODEL}" if refusal else "",
@@ -114,33 +93,32 @@ class PointTool:
     def _drawing(self) -> bool | None:
         """Whether a click adds a point inside or outside; None while another layer is active."""
         points = self._points
-        is_active = points and self._viewer.layers.selection.active is points.layer
+        is_active = points and self._workspace.viewer.layers.selection.active is points.layer
         return points.drawing if points and is_active else None
 
     @property
     def _points(self) -> PointsLayer | None:
-        return self._layers.get(self._segmenter.case) if self._segmenter else None
+        return self._layers.get(self._workspace.case) if self._workspace.case else None
 
     # --- the user ----------------------------------------------------------------------
 
     def toggle(self, inside: bool) -> None:
         """Switch the tool for points inside, or outside, on or off."""
-        segmenter = self._segmenter
-        if segmenter is None:
+        case = self._workspace.case
+        if case is None:
             return
         tool = self.tool
-        if segmenter.session is not None and not (tool.inside if inside else tool.outside):
-            self._show_message(
-                tool.why_not or "This model takes no points outside the object.", is_problem=True
-            )
+        if case.session is not None and not (tool.inside if inside else tool.outside):
+            why = tool.why_not or "This model takes no points outside the object."
+            self._workspace.show_message(why, is_problem=True)
             return
-        points = self._layer_of(segmenter.case)
+        points = self._layer_of(case)
         wanted = None if self._drawing is inside else inside
-        segmenter.case.boxes.draw_mode(False)
+        case.boxes.draw_mode(False)
         points.layer.visible = True
         points.draw_mode(wanted)
-        self._viewer.layers.selection.active = points.layer
-        self._on_change()
+        self._workspace.viewer.layers.selection.active = points.layer
+        self._workspace.refresh()
 
     def close_tool(self) -> None:
         """Switch the tool off because another tool was chosen."""
@@ -152,13 +130,14 @@ class PointTool:
         self._begin_object()
         if self._points is not None:
             self._points.retain(())
-        self._on_change()
+        self._workspace.refresh()
 
     def after_turn(self) -> None:
         """Drop points that no longer match the box, after an undo, a redo or a moved box."""
-        if self._points is None or self._segmenter is None or not self._steps:
+        case = self._workspace.case
+        if self._points is None or case is None or not self._steps:
             return
-        annotation = self._segmenter.case.annotation
+        annotation = case.annotation
         now = {box.box_id: box for box in annotation.boxes}.get(self._box_id)
         done = {id(event) for event in annotation.log}
 
@@ -176,28 +155,30 @@ class PointTool:
 
     def _layer_of(self, case: Case) -> PointsLayer:
         if case not in self._layers:
-            made = PointsLayer(case.layer, lambda: self._on_points(case), self._later)
+            made = PointsLayer(case.layer, lambda: self._on_points(case), self._workspace.later)
             # napari's own buttons change tools too.
-            made.layer.events.mode.connect(lambda _: self._later(self._on_change))
+            made.layer.events.mode.connect(self._on_mode)
             self._layers[case] = made
         layer = self._layers[case].layer
-        if layer not in self._viewer.layers:
-            self._viewer.add_layer(layer)
+        if layer not in self._workspace.viewer.layers:
+            self._workspace.viewer.add_layer(layer)
         return self._layers[case]
+
+    def _on_mode(self) -> None:
+        self._workspace.later(self._workspace.refresh)
 
     def _remove(self, case: Case) -> None:
         layer = self._layers.pop(case).layer
-        if layer in self._viewer.layers:
-            self._viewer.layers.remove(layer)
+        if layer in self._workspace.viewer.layers:
+            self._workspace.viewer.layers.remove(layer)
 
     def _on_points(self, case: Case) -> None:
-        points, segmenter = self._points, self._segmenter
-        shown = case.where()
-        if points is None or segmenter is None or case is not segmenter.case or shown is None:
+        points, shown = self._points, case.where()
+        if points is None or case is not self._workspace.case or shown is None:
             return
         if not len(points.layer.data):
             self._begin_object()
-            self._on_change()
+            self._workspace.refresh()
             return
         where = points.latest_slice(shown)
         if (where, case.label) != (self._where, self._label):
@@ -205,31 +186,30 @@ class PointTool:
             self._begin_object()
             self._where, self._label = where, case.label
         try:
-            prompt = self._prompt(points.clicks(where), where)
+            prompt = self._prompt(case, points.clicks(where), where)
         except ValueError as error:
             points.retain(range(len(points.layer.data) - 1))
-            self._show_message(str(error), is_problem=True)
-            self._on_change()
+            self._workspace.show_message(str(error), is_problem=True)
+            self._workspace.refresh()
             return
-        self._ask(segmenter, prompt, len(points.layer.data))
+        self._ask(case, prompt, len(points.layer.data))
 
-    def _prompt(self, clicks: list[Click], where: SliceRef) -> PointPrompt:
-        segmenter = self._segmenter
-        if segmenter is None or segmenter.session is None:
+    def _prompt(self, case: Case, clicks: list[Click], where: SliceRef) -> PointPrompt:
+        if case.session is None:
             raise ValueError("The model is not ready yet; click again in a moment.")
-        if why := segmenter.case.refusal_reason(self._label):
+        if why := case.refusal_reason(self._label):
             raise ValueError(why)
         prompt = point_prompt(
             where,
             tuple((point.x, point.y) for point in clicks if point.is_inside),
             tuple((point.x, point.y) for point in clicks if not point.is_inside),
-            shape=segmenter.session.volume.slice_shape(where.axis),
+            shape=case.session.volume.slice_shape(where.axis),
         )
-        require_points(prompt, segmenter.session.model.contract, with_mask=False)
+        require_points(prompt, case.session.model.contract, with_mask=False)
         return prompt
 
-    def _ask(self, segmenter: Segmenter, prompt: PointPrompt, n_points: int) -> None:
-        session = segmenter.session
+    def _ask(self, case: Case, prompt: PointPrompt, n_points: int) -> None:
+        session = case.session
         if session is None:
             return
         earlier = self._answer if session.model.contract.accepts_mask else None
@@ -241,45 +221,39 @@ class PointTool:
         def answer(found: PointAnswer) -> None:
             # Not earlier: earlier work may be resumed meanwhile, which brings boxes of its own.
             if not self._steps:
-                self._box_id = segmenter.case.annotation.new_box_id()
+                self._box_id = case.annotation.new_box_id()
             placed = PlacedBox(self._box_id, label, found.mask.prompt)
-            self._paint(segmenter, placed, found, n_points)
+            self._paint(case, placed, found, n_points)
 
         def ended(outcome: JobOutcome) -> None:
-            segmenter.progress = None
+            case.progress = None
             if outcome.kind == "failed":
-                self._show_message(outcome.sentence, is_problem=True)
-            self._on_change()
+                self._workspace.show_message(outcome.sentence, is_problem=True)
+            self._workspace.refresh()
             if outcome.kind == "done":
-                segmenter.run()
+                self._segmenter.run(case)
 
-        self._jobs.cancel()
-        segmenter.progress = Progress("Segmenting")
-        self._on_change()
-        self._jobs.start(Job(work, answer, ended, session.cancel))
+        jobs = self._workspace.lanes.images
+        jobs.cancel()
+        self._workspace.show_progress(case, Progress("Segmenting"))
+        jobs.start(Job(work, answer, ended, session.cancel))
 
-    def _paint(
-        self, segmenter: Segmenter, placed: PlacedBox, found: PointAnswer, n_points: int
-    ) -> None:
-        case, session = segmenter.case, segmenter.session
+    def _paint(self, case: Case, placed: PlacedBox, found: PointAnswer, n_points: int) -> None:
+        session = case.session
         if found.mask.is_empty or session is None:
-            self._show_message(
-                "The model found nothing at these points; add one more.",
-                is_problem=True,
-                for_now=True,
-            )
+            self._workspace.refuse("The model found nothing at these points; add one more.")
             return
         self._answer = found
         event = case.annotation.apply_box(
             placed,
             found.mask,
-            overwrite=segmenter.replace,
+            overwrite=self._workspace.replace,
             model=session.model.identity,
             window=case.window_name,
             points=found.prompts,
         )
         self._steps.append(PointStep(n_points, placed, event))
         case.sync(event)
-        segmenter.on_ready([placed.box.slice])
+        emit(self._workspace.slices_ready, [placed.box.slice])
         quality = f"{found.mask.area:,} pixels found; predicted quality {found.mask.score:.2f}."
-        self._show_message(quality, for_now=True)
+        self._workspace.show_message(quality, for_now=True)

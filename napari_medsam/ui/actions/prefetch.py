@@ -13,12 +13,13 @@ from collections.abc import Callable
 import psutil
 
 from napari_medsam.engine.data.prompts import SliceRef
+from napari_medsam.engine.data.signals import emit
 from napari_medsam.engine.inference.embedding_cache import free_memory
 from napari_medsam.engine.inference.prefetch_order import Pace, nearest_first
 from napari_medsam.engine.session import Session
 from napari_medsam.storage.settings import settings
-from napari_medsam.ui.layers.labels_layer import Throttle
-from napari_medsam.ui.state.jobs import Job, JobOutcome, JobRunner
+from napari_medsam.ui.state.jobs import Job, JobOutcome
+from napari_medsam.ui.state.workspace import Workspace
 
 REACH = 64
 """Slices to embed ahead of the one on screen."""
@@ -49,32 +50,39 @@ class Prefetcher:
 
     Parameters
     ----------
-    jobs
-        The lane shared with the user's jobs.
-    idle
-        Delays the start until the user has paused for a moment; None turns prefetch off.
-    on_ready
-        Called on the GUI thread with each slice that was embedded.
+    workspace
+        Without its `idle` nothing is embedded ahead.
     is_free
         Called before each slice, also on the worker.
     """
 
-    def __init__(
-        self,
-        jobs: JobRunner,
-        idle: Throttle | None,
-        on_ready: Callable[[SliceRef], None],
-        is_free: Callable[[], bool] = machine_is_free,
-    ) -> None:
-        self._jobs = jobs
-        self._on_ready = on_ready
+    def __init__(self, workspace: Workspace, is_free: Callable[[], bool] = machine_is_free) -> None:
+        self._workspace = workspace
+        self._jobs = workspace.lanes.images
         self._is_free = is_free
         self._session: Session | None = None
         self._focus: SliceRef | None = None
         self._pace = Pace()
         self._encode_s = 0.0  # seconds for the last slice
         self._is_running = False
+        idle = workspace.idle
         self._start_soon = idle(self._start) if idle is not None else (lambda: None)
+        workspace.case_changed.connect(self._on_case)
+        workspace.session_changed.connect(self._on_session)
+        workspace.scrolled.connect(self._on_scrolled)
+        workspace.changed.connect(self.schedule)
+
+    def _on_case(self) -> None:
+        self.use(None)  # until its session is renewed
+
+    def _on_session(self) -> None:
+        case = self._workspace.case
+        self.use(case.session if case is not None else None)
+        self._on_scrolled()
+
+    def _on_scrolled(self) -> None:
+        if self._workspace.case is not None:
+            self.focus(self._workspace.case.where())
 
     def use(self, session: Session | None) -> None:
         """Use another session from now on, or none."""
@@ -120,7 +128,10 @@ class Prefetcher:
                 self._encode_s = time.monotonic() - began
 
         self._is_running = True
-        self._jobs.start(Job(work, self._on_ready, self._ended, session.cancel))
+        self._jobs.start(Job(work, self._ready, self._ended, session.cancel))
+
+    def _ready(self, where: SliceRef) -> None:
+        emit(self._workspace.slices_ready, [where])
 
     def _ended(self, outcome: JobOutcome) -> None:
         self._is_running = False

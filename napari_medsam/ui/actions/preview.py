@@ -9,57 +9,42 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from napari.components import ViewerModel
-
 from napari_medsam.engine.data.masks import SliceMask
 from napari_medsam.engine.data.prompts import BoxPrompt
-from napari_medsam.ui.actions.segment import Segmenter
+from napari_medsam.storage.settings import Settings, settings
+from napari_medsam.ui.actions.prefetch import Prefetcher
 from napari_medsam.ui.layers.boxes_layer import box_from_shape
-from napari_medsam.ui.layers.labels_layer import Throttle, add_beside
+from napari_medsam.ui.layers.labels_layer import add_beside
 from napari_medsam.ui.layers.preview_layer import Color, PreviewLayer
 from napari_medsam.ui.state.case import Case
-from napari_medsam.ui.state.jobs import Job, JobOutcome, JobRunner
+from napari_medsam.ui.state.jobs import Job, JobOutcome
+from napari_medsam.ui.state.workspace import Workspace
 
 
 class Preview:
-    """The preview of one viewer.
+    """The preview of one viewer. It ends idle work: only a job of the user keeps the lane busy."""
 
-    Parameters
-    ----------
-    viewer
-        The viewer that shows the outline.
-    jobs
-        The lane for work on images.
-    throttle
-        See `LabelsLayer`: limits how often the dragged box is decoded.
-    make_room
-        Ends idle work, so that the lane is busy only with a job of the user.
-    """
-
-    def __init__(
-        self,
-        viewer: ViewerModel,
-        jobs: JobRunner,
-        throttle: Throttle,
-        make_room: Callable[[], None],
-    ) -> None:
-        self._viewer = viewer
-        self._jobs = jobs
-        self._make_room = make_room
-        self._segmenter: Segmenter | None = None
+    def __init__(self, workspace: Workspace, prefetcher: Prefetcher) -> None:
+        self._viewer = workspace.viewer
+        self._workspace = workspace
+        self._jobs = workspace.lanes.images
+        self._prefetcher = prefetcher
         self._outlines: dict[Case, PreviewLayer] = {}
         self._of: Case | None = None
-        self.is_on = True
+        self.is_on = settings().preview
         self._is_held = False
         self._requested_box: BoxPrompt | None = None
         self._is_asking = False
-        self._ask_soon = throttle(self._ask)
+        self._ask_soon = workspace.throttle(self._ask)
+        workspace.case_changed.connect(self._on_case)
+        workspace.settings_changed.connect(self._on_settings)
 
-    def follow(self, segmenter: Segmenter | None) -> None:
-        """Follow another case, or none, or the same case with another model."""
+    def _on_settings(self, chosen: Settings) -> None:
+        self.is_on = chosen.preview
+
+    def _on_case(self) -> None:
         self.end()
-        self._segmenter = segmenter
-        case = segmenter.case if segmenter is not None else None
+        case = self._workspace.case
         self._remove_closed()
         if case is self._of:
             return
@@ -104,14 +89,14 @@ class Preview:
             self._outline.hide()
 
     def _ask(self) -> None:
-        session = self._segmenter.session if self._segmenter else None
+        session = self._of.session if self._of is not None else None
         held = dragged_box(self._of) if self._of is not None else None
         if session is None or held is None or not self._is_held or self._is_asking:
             return
         box, label = held
         if box == self._requested_box or not session.is_embedded(box.slice):
             return
-        self._make_room()
+        self._prefetcher.stop()
         if self._jobs.is_busy:
             return
 

@@ -13,6 +13,7 @@ from napari_medsam.engine.annotation.events import PlacedBox
 from napari_medsam.engine.annotation.fixed_masks import mask_there, part_near
 from napari_medsam.engine.data.masks import SliceMask
 from napari_medsam.engine.data.prompts import SliceRef
+from napari_medsam.engine.data.signals import emit
 from napari_medsam.engine.data.volume import Axis
 from napari_medsam.engine.propagation.plan import (
     PropagationPlan,
@@ -24,54 +25,40 @@ from napari_medsam.engine.propagation.plan import (
     plan_targets,
 )
 from napari_medsam.engine.propagation.run import PropagationRun
-from napari_medsam.engine.session import Session
 from napari_medsam.ui.actions.propagation_targets import target_for
 from napari_medsam.ui.actions.remaining_slices import name_of
 from napari_medsam.ui.state.action_table import key_of
 from napari_medsam.ui.state.case import Case
-from napari_medsam.ui.state.dock_state import PROPAGATING, VIEW_NAMES, Notify, Progress
+from napari_medsam.ui.state.dock_state import PROPAGATING, VIEW_NAMES, Progress
 from napari_medsam.ui.state.eta import Eta
-from napari_medsam.ui.state.jobs import Job, JobOutcome, JobRunner
+from napari_medsam.ui.state.jobs import Job, JobOutcome
+from napari_medsam.ui.state.workspace import Workspace
 
 
 class Propagator:
-    """Runs the propagations of one case.
+    """Runs the propagations of one case; its state is in the case and the workspace.
 
     Parameters
     ----------
-    case, jobs
-        The case, and the lane for work on images.
-    show_message, show
-        Show a message to the user; show the progress.
+    case, workspace
+        The case and its window.
     on_done
-        Called after each run that was not stopped.
+        Called with the case after each run that was not stopped.
     """
 
-    def __init__(
-        self,
-        case: Case,
-        jobs: JobRunner,
-        show_message: Notify,
-        show: Callable[[Progress | None], None],
-        on_done: Callable[[], None],
-    ) -> None:
+    def __init__(self, case: Case, workspace: Workspace, on_done: Callable[[Case], None]) -> None:
         self.case = case
-        self.session: Session | None = None
-        self.replace = False
-        self.is_extent = False
-        self.is_running = False
-        self.on_ready: Callable[[Sequence[SliceRef]], None] = lambda _: None
-        self._jobs = jobs
-        self._show_message = show_message
-        self._show = show
+        self._workspace = workspace
+        self._jobs = workspace.lanes.images
+        self._show_message = workspace.show_message
         self._on_done = on_done
 
     def refuse_while_running(self) -> bool:
         """Whether a propagation is running; if so, report it. Starting another would cancel it."""
-        if self.is_running:
+        if self.case.is_propagating:
             stop = key_of("cancel")
             self._show_message(f"Already propagating; {stop} stops it.", for_now=True)
-        return self.is_running
+        return self.case.is_propagating
 
     def propagate(
         self, targets: Sequence[PropagationTarget], first: int, last: int, may_widen: bool = False
@@ -89,8 +76,8 @@ class Propagator:
         free = [target for target in targets if not self.case.refusal_reason(target.label)]
         targets = free or targets  # if all are locked, `_run` reports it
         if targets:
-            plan = plan_extents if self.is_extent else plan_targets
-            may_widen &= not self.is_extent
+            plan = plan_extents if self.case.is_extent else plan_targets
+            may_widen &= not self.case.is_extent
             self._run(plan([(target, (first, last)) for target in targets]), may_widen)
 
     def keyframes_changed(self, boxes: Sequence[PlacedBox]) -> bool:
@@ -129,11 +116,7 @@ class Propagator:
         slice_range = self.case.reviews.followed(target.key)
         here = self._mask(target, index)
         if slice_range is None or here is None or here.is_empty:
-            self._show_message(
-                "Propagate first; then correct a slice and continue from it.",
-                is_problem=True,
-                for_now=True,
-            )
+            self._workspace.refuse("Propagate first; then correct a slice and continue from it.")
             return
         if self._is_locked((target,)):
             return
@@ -161,11 +144,12 @@ class Propagator:
 
     def _begin(self, plan: PropagationPlan) -> PropagationRun:
         self._jobs.cancel()  # only one edit can be open
+        session = self.case.session
         return PropagationRun(
             self.case.annotation,
             plan,
-            overwrite=self.replace,
-            model=self.session.model.identity if self.session is not None else "",
+            overwrite=self._workspace.replace,
+            model=session.model.identity if session is not None else "",
             window=self.case.window_name,
         )
 
@@ -175,7 +159,7 @@ class Propagator:
 
     def _run(self, plan: PropagationPlan, may_widen: bool = False) -> bool:
         """Start a plan; False if there is nothing to do, or one of its labels is locked."""
-        session, slices = self.session, plan.slices
+        session, slices = self.case.session, plan.slices
         if session is None or not slices or self._is_locked(plan.targets):
             return False
         run = self._begin(plan)
@@ -189,32 +173,33 @@ class Propagator:
             target, mask = answer
             run.paint(target, mask)
             self.case.labels.show_change([mask.slice])
-            self.on_ready([mask.slice])
+            emit(self._workspace.slices_ready, [mask.slice])
             n_done = len(run.done)
             self._show(Progress(PROPAGATING, n_done, len(slices), eta.after(n_done)))
 
         def ended(outcome: JobOutcome) -> None:
-            self.is_running = False
-            self._show(None)
+            self.case.progress = None
             self._finish(run, completed=outcome.kind == "done")
             self._report(outcome, run, may_widen)
             if outcome.kind == "done":
-                self._on_done()
+                self._on_done(self.case)
 
         with contextlib.ExitStack() as at_failure:
             at_failure.callback(run.close)
-            at_failure.callback(setattr, self, "is_running", False)
-            self.is_running = True
+            at_failure.callback(setattr, self.case, "progress", None)
             self._show(Progress(PROPAGATING, 0, len(slices)))
             self._jobs.start(Job(work, paint, ended, session.cancel))
             at_failure.pop_all()
         return True
 
+    def _show(self, progress: Progress | None) -> None:
+        self._workspace.show_progress(self.case, progress)
+
     def _is_locked(self, targets: Iterable[PropagationTarget]) -> bool:
         """Whether a label is locked; if so, show the reason."""
         why = next(filter(None, (self.case.refusal_reason(target.label) for target in targets)), "")
         if why:
-            self._show_message(why, is_problem=True, for_now=True)
+            self._workspace.refuse(why)
         return bool(why)
 
     def _report(self, outcome: JobOutcome, run: PropagationRun, may_widen: bool) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from weakref import WeakSet
 
 from napari_medsam.engine.annotation.events import Event
 from napari_medsam.formats.common.errors import SaveError
@@ -14,12 +13,12 @@ from napari_medsam.formats.labels.formats_for_image import proposed_suffix
 from napari_medsam.formats.labels.per_label import label_paths, write_label_files
 from napari_medsam.formats.labels.write import Saved, write_labels
 from napari_medsam.storage.file_names import without_problem
-from napari_medsam.ui.actions.open_labels import Ask
 from napari_medsam.ui.layers.image_layer import PLACE_NOT_KNOWN, UNKNOWN_PLACE
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.case_files import state_of
-from napari_medsam.ui.state.dock_state import Notify, Progress
-from napari_medsam.ui.state.jobs import Job, JobOutcome, JobRunner
+from napari_medsam.ui.state.dock_state import Progress
+from napari_medsam.ui.state.jobs import Job, JobOutcome
+from napari_medsam.ui.state.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -46,25 +45,13 @@ class _Declined(SaveError):
 class SaveActions:
     """Writes labels on a separate lane, so that a click never cancels a save."""
 
-    def __init__(
-        self,
-        jobs: JobRunner,
-        ask: Ask,
-        show_message: Notify,
-        on_change: Callable[[], None],
-        later: Callable[[Callable[[], None]], None],
-    ) -> None:
+    def __init__(self, workspace: Workspace) -> None:
         self.progress: Progress | None = None
-        self._later = later
-        self._jobs = jobs
-        self._ask = ask
-        self._show_message = show_message
-        self._on_change = on_change
-        self._failed: WeakSet[Case] = WeakSet()
-
-    def has_failed(self, case: Case) -> bool:
-        """Whether the last save of a case failed; one that the user cancelled does not count."""
-        return case in self._failed
+        self._later = workspace.later
+        self._jobs = workspace.lanes.saving
+        self._ask = workspace.view.ask
+        self._show_message = workspace.show_message
+        self._on_change = workspace.refresh
 
     def save(self, case: Case, path: Path, how: SaveOptions = ONE_FILE) -> None:
         """Write the current labels on the image's own grid, and check the file.
@@ -100,7 +87,7 @@ class SaveActions:
         if self.progress is not None:
             raise SaveError(BUSY)  # else the running save could overwrite these with older labels
         job, saved = self._job(case, path, ONE_FILE, ask_if_empty=False), list[Saved]()
-        self._failed.add(case)  # until it is written
+        case.has_failed_save = True  # until it is written
         try:
             job.work(saved.extend)
             if moved_to is None:
@@ -125,7 +112,7 @@ class SaveActions:
         """
         existing = _existing(case, path, how)
         if case.is_borrowed and existing:
-            self._failed.add(case)
+            case.has_failed_save = True
             raise SaveError(f"{_names(existing)} was not replaced. {BORROWED}")
         # else a message about another file stays beside a question about this one
         self._show_message("", for_now=True)
@@ -147,7 +134,7 @@ class SaveActions:
         def on_end(outcome: JobOutcome) -> None:
             self.progress = None
             if outcome.kind == "failed":
-                self._failed.add(case)
+                case.has_failed_save = True
                 self._show_message(outcome.sentence, is_problem=True, lasts=True)
             self._on_change()
 
@@ -171,7 +158,7 @@ class SaveActions:
             case.files.saved_in = file.path.absolute().parent
         annotation = case.annotation
         if saved:
-            self._failed.discard(case)
+            case.has_failed_save = False
             if annotation.log and annotation.log[-1] is last:
                 annotation.mark_saved()
         sentence, detail = saved_message(saved), saved_detail(saved)

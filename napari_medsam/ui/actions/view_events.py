@@ -1,55 +1,54 @@
-"""Watches the viewer's orientation, slice, zoom and tools, and updates the open case's display."""
+"""`ViewActions`: turns the view, and follows the viewer's orientation, slice, zoom and tools."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from napari.components import ViewerModel
-
+from napari_medsam.engine.data.prompts import SliceRef
+from napari_medsam.engine.data.signals import emit
+from napari_medsam.engine.data.volume import Axis
 from napari_medsam.ui.layers.image_layer import AS_SHOWN
-from napari_medsam.ui.layers.labels_layer import Throttle, camera_of, turn_head_up
+from napari_medsam.ui.layers.labels_layer import camera_of, show_axis, show_slice, turn_head_up
 from napari_medsam.ui.state.case import Case
+from napari_medsam.ui.state.workspace import Workspace
 
 
-class ViewWatch:
-    """Follows one viewer's dims, camera, active layer and the mode of the boxes.
+class ViewActions:
+    """Turns the view, and follows the viewer's dims, camera, active layer and mode of the boxes."""
 
-    Parameters
-    ----------
-    viewer
-        The viewer.
-    throttle
-        See `LabelsLayer`.
-    on_view
-        Called, throttled, when another slice, view or tool is on screen.
-    on_scroll
-        Called, throttled, when another slice may be on screen.
-    on_window
-        Called, throttled, when the contrast limits change that are the model's window.
-    """
-
-    def __init__(
-        self,
-        viewer: ViewerModel,
-        throttle: Throttle,
-        on_view: Callable[[], None],
-        on_window: Callable[[], None],
-        on_scroll: Callable[[], None],
-    ) -> None:
-        self._viewer = viewer
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._viewer = viewer = workspace.viewer
         self._case: Case | None = None
-        self._fit_soon = throttle(self._fit)
-        self._view_soon = throttle(on_view)
-        self._window_soon = throttle(on_window)
-        self._scroll_soon = throttle(on_scroll)
-        viewer.dims.events.order.connect(self._on_turned)
-        viewer.dims.events.ndisplay.connect(self._on_ndisplay)
-        viewer.dims.events.point.connect(self._on_scrolled)
-        camera_of(viewer).events.zoom.connect(self._on_zoomed)
-        viewer.layers.selection.events.active.connect(self._on_tool)
+        self._fit_soon = workspace.throttle(self._fit)
+        self._view_soon = workspace.throttle(workspace.refresh)
+        self._window_soon = workspace.throttle(lambda: emit(workspace.session_outdated))
+        self._scroll_soon = workspace.throttle(lambda: emit(workspace.scrolled))
+        self._connected = (
+            (viewer.dims.events.order, self._on_turned),
+            (viewer.dims.events.ndisplay, self._on_ndisplay),
+            (viewer.dims.events.point, self._on_scrolled),
+            (camera_of(viewer).events.zoom, self._on_zoomed),
+            (viewer.layers.selection.events.active, self._on_tool),
+        )
+        for event, on_event in self._connected:
+            event.connect(on_event)
+        workspace.case_changed.connect(self._on_case)
 
-    def follow(self, case: Case | None) -> None:
-        """Follow another case, or none."""
+    def choose_axis(self, axis: Axis) -> None:
+        """Turn to the axial, coronal or sagittal view."""
+        if self._case is not None:
+            show_axis(self._viewer, self._case.layer, axis)
+            self._workspace.refresh()
+
+    def choose_slice(self, index: int) -> None:
+        """Go to a slice along the axis on screen."""
+        where = self._case.where() if self._case is not None else None
+        if self._case is not None and where is not None:
+            show_slice(self._viewer, self._case.layer, SliceRef(where.axis, index))
+
+    def _on_case(self) -> None:
+        self._follow(self._workspace.case)
+
+    def _follow(self, case: Case | None) -> None:
         if self._case is not None:
             self._case.layer.events.contrast_limits.disconnect(self._on_limits)
             self._case.boxes.layer.events.mode.disconnect(self._on_tool)
@@ -60,13 +59,9 @@ class ViewWatch:
         turn_head_up(self._viewer, case.layer if case else None)
 
     def close(self) -> None:
-        events = self._viewer.dims.events
-        events.order.disconnect(self._on_turned)
-        events.ndisplay.disconnect(self._on_ndisplay)
-        events.point.disconnect(self._on_scrolled)
-        camera_of(self._viewer).events.zoom.disconnect(self._on_zoomed)
-        self._viewer.layers.selection.events.active.disconnect(self._on_tool)
-        self.follow(None)
+        for event, on_event in self._connected:
+            event.disconnect(on_event)
+        self._follow(None)
 
     def _on_tool(self) -> None:
         """Redraw the dock: napari's own buttons change tools too."""

@@ -16,9 +16,11 @@ import numpy as np
 import pandas as pd
 from napari.layers import Image, Shapes
 from numpy.typing import NDArray
+from psygnal import Signal
 
 from napari_medsam.engine.annotation.events import PlacedBox
 from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef, box_prompt
+from napari_medsam.engine.data.signals import emit
 from napari_medsam.engine.data.volume import AXES, Axis, Volume
 from napari_medsam.ui.layers.labels_layer import lock, placement
 
@@ -100,14 +102,15 @@ class BoxesLayer:
     ----------
     image
         The image layer below it.
-    on_change
-        Called when the user has added, moved, resized or deleted boxes.
     later
         Calls a function after the mouse event: napari does not expect its shapes to change
         while it emits an event about a change.
     """
 
-    def __init__(self, image: Image, on_change: Callable[[], None], later: Later) -> None:
+    changed = Signal()
+    """The user has added, moved, resized or deleted boxes."""
+
+    def __init__(self, image: Image, later: Later) -> None:
         self.layer = Shapes(
             ndim=image.ndim,
             name=f"{image.name} boxes",
@@ -120,7 +123,6 @@ class BoxesLayer:
             **placement(image),
         )
         lock(self.layer)
-        self._on_change = on_change
         self._later = later
         self._colors: Mapping[int, Color] = {}
         self._is_ours = False
@@ -148,7 +150,7 @@ class BoxesLayer:
         self._is_dragging = action in ("adding", "changing")
         if action in ("added", "changed", "removed"):
             is_cancelled, self._is_cancelled = self._is_cancelled, False
-            self._later((lambda: self.show(self._shown)) if is_cancelled else self._on_change)
+            self._later(lambda: self.show(self._shown) if is_cancelled else emit(self.changed))
 
     def cancel_drawing(self) -> bool:
         """Cancel the rectangle being dragged; return False if there is none.
@@ -184,7 +186,7 @@ class BoxesLayer:
     def show(self, boxes: Sequence[PlacedBox]) -> None:
         """Make the rectangles those of `boxes`, if they are not.
 
-        During a drag nothing is done: its end calls `on_change`, whose handler shows the boxes
+        During a drag nothing is done: its end emits `changed`, whose listener shows the boxes
         again.
         """
         self._shown = boxes

@@ -82,7 +82,7 @@ def _save(path: Path, data: NDArray[Any], meta: dict[str, Any]) -> Path:
     opened = case_of(data)
     if opened is not None:
         controller, case = opened
-        return controller.save_now(case, path, _moved_to(path))
+        return controller.saver.save_now(case, path, _moved_to(path))
     labels = np.asarray(data)
     if labels.ndim not in (2, 3):
         raise SaveError(

@@ -143,7 +143,7 @@ def _view(axis: Axis, key: str) -> Action:
     name = VIEW_NAMES[axis]
     return Action(name, f"{name.capitalize()} slices", key, "View", text=name.capitalize(),
                   tooltip=f"Show {name} slices", has_key_in_text=False,
-                  run=lambda dock: dock.controller.on_view_chosen(axis),
+                  run=lambda dock: dock.controller.view.choose_axis(axis),
                   is_possible=_has_case, is_on=lambda state: state.view == axis,
                   is_shown=_is_volume)  # fmt: skip
 
@@ -152,7 +152,7 @@ def _view(axis: Axis, key: str) -> Action:
 # is an action's own name must not be in another title (`tests/ui/plugin/test_command_palette.py`).
 _TABLE = (
     Action("toggle_box_tool", "Draw boxes, or stop", "N", "Boxes", text="Draw boxes",
-           run=lambda dock: dock.controller.toggle_box_tool(),
+           run=lambda dock: dock.controller.boxes.toggle_draw(),
            is_possible=_has_case, is_on=lambda state: state.is_drawing),
     Action("select_boxes", "Select, move and resize boxes", "Shift-K", "Boxes", text="Select",
            tooltip="Select, move and resize boxes; press again to draw",
@@ -182,7 +182,7 @@ _TABLE = (
            is_shown=lambda state: state.points.inside),
     Action("propagate", "Segment the boxed object on other slices", "G", "Propagate",
            text=_propagate_text, tooltip=_propagate_tooltip,
-           run=lambda dock: dock.controller.propagate(),
+           run=lambda dock: dock.controller.propagation.propagate(),
            is_possible=_can_propagate, is_shown=_is_volume),
     Action("go_on", "Continue from this corrected slice", "Shift-G", "Review", text="From here",
            tooltip="Propagate again beyond this corrected slice",
@@ -213,10 +213,12 @@ _TABLE = (
     _view("z", "8"), _view("y", "9"), _view("x", "0"),
     Action("undo", "Undo: boxes, masks, brush and eraser", "U", AT_ANY_TIME, text="Undo",
            second_key="Control-Z", tooltip="Undo the last step (Ctrl+Z)", repeats=True,
-           run=lambda dock: dock.controller.undo(), is_possible=lambda state: state.can_undo),
+           run=lambda dock: dock.controller.history.undo(),
+           is_possible=lambda state: state.can_undo),
     Action("redo", "Redo", "J", AT_ANY_TIME, text="Redo", second_key="Control-Shift-Z",
            tooltip="Redo the last undone step (Ctrl+Shift+Z)", repeats=True,
-           run=lambda dock: dock.controller.redo(), is_possible=lambda state: state.can_redo),
+           run=lambda dock: dock.controller.history.redo(),
+           is_possible=lambda state: state.can_redo),
     Action("cancel", "Cancel the unfinished box, or stop the running task", "Q", AT_ANY_TIME,
            text="Cancel", tooltip="Stop; painted masks stay", second_key="Escape",
            run=lambda dock: dock.controller.cancel(),
@@ -236,9 +238,9 @@ _TABLE = (
            run=lambda dock: dock.dialogs.measure()),
     Action("prepare_all", "Prepare all slices of this view",
            text="Prepare all slices of this view",
-           run=lambda dock: dock.controller.embed_all(), is_possible=_can_prepare),
+           run=lambda dock: dock.controller.sessions.embed_all(), is_possible=_can_prepare),
     Action("clear_cache", text=lambda state: f"Clear the cache ({state.cache})",
-           run=lambda dock: dock.controller.clear_cache(),
+           run=lambda dock: dock.controller.sessions.clear_cache(),
            is_shown=lambda state: bool(state.cache)),
     Action("import_table", "Import a label table", text="Import label table...",
            run=lambda dock: dock.dialogs.import_table(), is_possible=_has_case),

@@ -1,4 +1,4 @@
-"""`Case`: one image with its annotation, its labels and boxes layers, and the choices made on it.
+"""`Case`: one image with its annotation, its session with the model, its labels and boxes layers.
 
 Every change of the annotation that needs no model is a method here; each synchronizes the layers
 with the annotation before it returns.
@@ -6,12 +6,13 @@ with the annotation before it returns.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image, Layer
+from psygnal import Signal
 
 from napari_medsam.engine.annotation.annotation import Annotation
 from napari_medsam.engine.annotation.events import Event, PlacedBox
@@ -20,7 +21,9 @@ from napari_medsam.engine.annotation.review_index import ReviewIndex
 from napari_medsam.engine.data.intensity_window import Window
 from napari_medsam.engine.data.labels import Label, LabelState
 from napari_medsam.engine.data.prompts import SliceRef
+from napari_medsam.engine.data.signals import emit
 from napari_medsam.engine.data.volume import Axis
+from napari_medsam.engine.session import Session
 from napari_medsam.formats.common.coded_terms import renamed
 from napari_medsam.formats.common.default_window import first_window, window_names
 from napari_medsam.formats.common.label_file import LabelFile
@@ -35,6 +38,7 @@ from napari_medsam.ui.layers.image_layer import (
 )
 from napari_medsam.ui.layers.labels_layer import LabelsLayer, Throttle, camera_of, shown_slice
 from napari_medsam.ui.state.case_files import CaseFiles
+from napari_medsam.ui.state.dock_state import PROPAGATING, Notify, Progress
 
 LOCKED = "{} is locked and was not changed. Untick Lock in the label table to edit it."
 
@@ -44,34 +48,23 @@ REACH = 10
 """Slices that a propagation goes down and up unless the user chooses a range."""
 
 
-class Listener(Protocol):
-    """Handles what the user does on a case's layers."""
-
-    def on_boxes_changed(self, case: Case) -> None:
-        """A box was drawn, moved, resized or deleted."""
-
-    def on_painted(self, case: Case) -> None:
-        """A brush stroke was recorded in the annotation."""
-
-    def show_message(self, sentence: str, is_problem: bool = False, for_now: bool = False) -> None:
-        """Show a message, for example when a stroke was reverted; see `Notify`."""
-
-    def undo(self) -> None:
-        """Ctrl+Z was pressed."""
-
-    def redo(self) -> None:
-        """Ctrl+Shift+Z was pressed."""
+def _nothing() -> None:
+    """Undo and redo of a labels layer whose dock is gone; holds no case."""
 
 
 class Case:
     """An image layer being segmented.
 
+    `session` is None until the model is ready. The `pending` boxes, by id, are drawn but not
+    segmented yet. `progress` is that of the case's running job. `not_recorded` is a sentence: why
+    changes are not written to the journal; empty if they are.
+
     Parameters
     ----------
     viewer, layer
         The viewer and the layer of the image.
-    listener
-        Handles what the user does on the layers.
+    show_message
+        Shows a message to the user, for example when a stroke was reverted.
     throttle, later
         See `LabelsLayer` and `BoxesLayer`.
 
@@ -81,11 +74,17 @@ class Case:
         With one sentence, if the layer cannot be segmented.
     """
 
+    painted = Signal()
+    """A brush stroke was recorded in the annotation."""
+
+    released = Signal()
+    """The case is closed permanently."""
+
     def __init__(
         self,
         viewer: ViewerModel,
         layer: Image,
-        listener: Listener,
+        show_message: Notify,
         throttle: Throttle,
         later: Later,
     ) -> None:
@@ -98,23 +97,26 @@ class Case:
         self._n_initial = len(self.annotation.log)
         self.annotation.mark_saved()
         self.window_name = first_window(self.image)
+        self.session: Session | None = None
+        self.progress: Progress | None = None
         self.reach = (REACH, REACH)
         self.has_own_range = False  # the user has chosen how far to go
         self.widened: dict[tuple[int, Axis], tuple[int, int]] = {}
+        self.is_extent = False  # a box encloses its object on all slices of the range: a 3D box
         self.pending: dict[int, PlacedBox] = {}
         self.reviews = ReviewIndex(self.annotation)
         self.tally = LiveMeasures(self.annotation, self.image.volume)
         self.files = CaseFiles()
-        self.is_released = False  # closed permanently
+        self.is_released = False  # see `released`
         self.is_borrowed = False  # another window writes this image's journal
-        self.on_release: Callable[[], None] = lambda: None
-        self._listener = listener
+        self.not_recorded = ""
+        self.has_failed_save = False  # the last one; one that the user cancelled does not count
+        self._show_message = show_message
         self._later = later
         self.labels = LabelsLayer(self.annotation.labels, layer, self.image.grid, throttle)
         self.labels.watch(self.where)
-        self.labels.take_over_undo(listener.undo, listener.redo)
         self.labels.layer.events.paint.connect(self._painted)
-        self.boxes = BoxesLayer(layer, lambda: listener.on_boxes_changed(self), later)
+        self.boxes = BoxesLayer(layer, later)
 
     # --- layers ------------------------------------------------------------------------
 
@@ -127,6 +129,10 @@ class Case:
         self.set_visible(True)
         self.fit_lines()
         self.sync()
+
+    @property
+    def is_propagating(self) -> bool:
+        return self.progress is not None and self.progress.what == PROPAGATING
 
     @property
     def is_drawing(self) -> bool:
@@ -156,11 +162,18 @@ class Case:
     def release(self) -> None:
         """Close the case: its labels layer becomes an ordinary one, its boxes layer is removed."""
         self.is_released = True
-        self.on_release()
+        emit(self.released)
         self.labels.release()
         self.labels.layer.events.paint.disconnect(self._painted)
         if self.boxes.layer in self.viewer.layers:
             self.viewer.layers.remove(self.boxes.layer)
+
+    def disconnect(self) -> None:
+        """Report nothing that the user does on the layers, which stay after the dock is gone."""
+        self.boxes.changed.disconnect()
+        self.painted.disconnect()
+        # Not napari's own undo: its history does not have the masks of the model.
+        self.labels.take_over_undo(_nothing, _nothing)
 
     def owns(self, layer: Layer) -> bool:
         return layer in (self.labels.layer, self.boxes.layer)
@@ -168,6 +181,7 @@ class Case:
     def sync(self, event: Event | None = None) -> None:
         """Update the layers from the annotation: after `event`, or completely without it."""
         table = {label.number: label for label in self.annotation.table}
+        self.pending = {n: b for n, b in self.pending.items() if b.label in table}
         if self.label not in table:
             self.label = min(table, default=0)
         if event is None or event.table_after is not None:
@@ -217,7 +231,7 @@ class Case:
         self.annotation.load_table((new,))
         self.sync()
         if new.name != label.name:
-            self._listener.show_message(f"{label.name} is renamed {new.name}.", for_now=True)
+            self._show_message(f"{label.name} is renamed {new.name}.", for_now=True)
 
     def recolor_label(self, number: int, color: tuple[float, float, float]) -> None:
         self.annotation.edit_label(number, color=color)
@@ -232,6 +246,12 @@ class Case:
         """Set the state of a label; "done" locks it."""
         self.annotation.edit_label(number, state=state)
         self.sync()
+
+    def choose_reach(self, down: int, up: int) -> None:
+        """Set how many slices a propagation goes from its boxes, down and up."""
+        self.reach = (max(0, down), max(0, up))
+        self.has_own_range = True
+        self.widened.clear()
 
     def reach_of(self, number: int, axis: Axis) -> tuple[int, int]:
         """Slices down and up that a propagation of a label along an axis goes.
@@ -291,12 +311,10 @@ class Case:
             return
         number = label.number
         if why := self.lock_reason(number):
-            self._listener.show_message(why, is_problem=True, for_now=True)
+            self._show_message(why, is_problem=True, for_now=True)
             return
-        for box_id in [i for i, b in self.pending.items() if b.label == number]:
-            del self.pending[box_id]
         self.sync(self.annotation.remove_label(number))
-        self._listener.show_message(f"{label.name} is deleted; Undo restores it.", for_now=True)
+        self._show_message(f"{label.name} is deleted; Undo restores it.", for_now=True)
 
     # --- brush, undo -------------------------------------------------------------------
 
@@ -316,12 +334,9 @@ class Case:
         if held.any():
             numbers = {*old[held].tolist(), *new[held].tolist()}
             self._put_back(tuple(i[held] for i in indices))
-            self._listener.show_message(
-                next(filter(None, map(self.lock_reason, sorted(numbers)))),
-                is_problem=True,
-                for_now=True,
-            )
-        self._listener.on_painted(self)
+            why = next(filter(None, map(self.lock_reason, sorted(numbers))))
+            self._show_message(why, is_problem=True, for_now=True)
+        emit(self.painted)
 
     def _put_back(self, indices: tuple[np.ndarray, ...]) -> None:
         """Restore voxels of a locked label later: napari writes them after its event."""

@@ -14,7 +14,7 @@ from superqt.utils import qthrottled
 from napari_medsam.headless.disk_cache_settings import cache_preferences_file, lasting_cache
 from napari_medsam.storage.settings import set_settings, settings, settings_file
 from napari_medsam.ui.actions.label_templates import fill_menu
-from napari_medsam.ui.actions.model_source import CatalogueModelSource, ModelSource
+from napari_medsam.ui.actions.model_source import ModelSource
 from napari_medsam.ui.actions.tour import OFFER, SLICE, Tour
 from napari_medsam.ui.controller import Controller
 from napari_medsam.ui.layers.sample_data import synthetic_ct
@@ -29,6 +29,7 @@ from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.dock_state import DockState, StripState
 from napari_medsam.ui.state.file_watch import FileWatch
 from napari_medsam.ui.state.resume_offers import ResumeOffer
+from napari_medsam.ui.state.workspace import Workspace
 from napari_medsam.ui.widgets import file_dialogs
 from napari_medsam.ui.widgets.case_dialogs import CaseDialogs
 from napari_medsam.ui.widgets.close_guard import ClosingQuestion
@@ -81,7 +82,6 @@ class MedSamWidget(QWidget):
         self._later = Later(self)
         self._state: DockState | None = None  # what is shown; None if all must be shown again
         self._guidance: tuple[str, str, bool] | None = None
-        shelf = shelf or CatalogueModelSource()
         self.parts = DockLayout(self._images, self.act)
         self._tour = Tour()
         self._completion_sound = CompletionSound(QApplication.beep, lambda: settings().sound)
@@ -96,15 +96,15 @@ class MedSamWidget(QWidget):
         )
         self._napari_preferences.meet()  # before anything is built from the settings
         self._lay_out()
-        self.controller = Controller(
+        workspace = Workspace(
             napari_viewer,
             self,
-            shelf=shelf,
             throttle=_throttle,
             later=self._later,
             idle=_idle,
             cache=lasting_cache(settings().memory_mb * 1024**2),
         )
+        self.controller = Controller(workspace, shelf)
         self.dialogs = CaseDialogs(self, self.controller, self.parts.files.description.isChecked)
         self._closing = ClosingQuestion(self, self.controller.unsaved, self.ask, self.dialogs.save)
         self._connect()
@@ -142,7 +142,7 @@ class MedSamWidget(QWidget):
         parts.precision.activated.connect(
             lambda index: controller.desk.choose_precision(parts.precision.itemData(index))
         )
-        parts.preset.textActivated.connect(controller.on_window_chosen)
+        parts.preset.textActivated.connect(controller.sessions.choose_window)
         parts.own_window.returnPressed.connect(self._on_window_typed)
         parts.seen.fold.toggled.connect(lambda: self._show_seen())
         parts.model_row.install.clicked.connect(lambda: controller.desk.install())
@@ -156,10 +156,10 @@ class MedSamWidget(QWidget):
         parts.table.recolored.connect(lambda n, color: on_case(Case.recolor_label, n, color))
         parts.table.locked.connect(lambda n, on: on_case(Case.lock_label, n, on))
         parts.table.stated.connect(lambda n, state: on_case(Case.set_state, n, state))
-        parts.replace.toggled.connect(controller.on_replace_chosen)
-        parts.range.chosen.connect(controller.on_range_chosen)
-        parts.range.extent.clicked.connect(controller.on_extent_chosen)
-        parts.strip.jumped.connect(controller.on_slice_chosen)
+        parts.replace.toggled.connect(controller.workspace.choose_replace)
+        parts.range.chosen.connect(controller.propagation.choose_range)
+        parts.range.extent.clicked.connect(controller.propagation.choose_extent)
+        parts.strip.jumped.connect(controller.view.choose_slice)
         parts.strip.end_moved.connect(controller.review.move_end)
         parts.end_tour.clicked.connect(self.end_tour)
         parts.offer.answered.connect(self._on_offer_answered)
@@ -222,7 +222,7 @@ class MedSamWidget(QWidget):
     def _on_window_typed(self) -> None:
         """Use the window that was typed; without the focus its field shows the one in use again."""
         self.parts.own_window.clearFocus()
-        self.controller.on_window_chosen(self.parts.own_window.text().strip())
+        self.controller.sessions.choose_window(self.parts.own_window.text().strip())
 
     def start_tour(self) -> None:
         """Begin the tour, on the sample case."""
@@ -232,7 +232,7 @@ class MedSamWidget(QWidget):
         self._viewer.add_layer(sample)
         self.controller.on_image_chosen(sample)
         self._tour.start()
-        self.controller.on_slice_chosen(SLICE)
+        self.controller.view.choose_slice(SLICE)
         self.controller.refresh()
 
     def end_tour(self) -> None:
@@ -247,7 +247,7 @@ class MedSamWidget(QWidget):
         self._show_guidance()
 
     def _show_seen(self) -> None:
-        self.parts.seen.show_seen(self.controller.case, self.controller.session)
+        self.parts.seen.show_seen(self.controller.case)
 
     def ask_preferences(self) -> None:
         """Show the preferences dialog and apply what was chosen."""
@@ -270,7 +270,7 @@ class MedSamWidget(QWidget):
             shortcuts.unbind(self._viewer, self._bound)
             shortcuts.bind(self._viewer, self.act)
             self._bound, self._state = bound, None  # buttons and tooltips have keys
-        self.controller.on_settings(settings())
+        self.controller.workspace.apply_settings(settings())
 
     def show_keys(self) -> None:
         """Show the sheet of keys beside the window."""

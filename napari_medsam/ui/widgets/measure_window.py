@@ -63,7 +63,7 @@ class MeasureWindow(QDialog):
         self._measures = measures
         self._suggested = suggested
         self._build()
-        measures.on_found = self.show_found
+        measures.measured.connect(self.show_found)
         self.finished.connect(self._on_closed)
         self.take()
 
@@ -168,7 +168,7 @@ class MeasureWindow(QDialog):
         return self._suggested.with_name(without_suffix(self._suggested.name) + ending)
 
     def _on_closed(self) -> None:
-        self._measures.on_found = lambda: None
+        self._measures.measured.disconnect(self.show_found)
         self._measures.remove_lines()
 
 

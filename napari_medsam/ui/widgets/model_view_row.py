@@ -47,10 +47,12 @@ class ModelViewRow(QWidget):
     def is_open(self) -> bool:
         return self.fold.isChecked()
 
-    def show_seen(self, case: Case | None, session: Session | None) -> None:
+    def show_seen(self, case: Case | None) -> None:
         """Draw what the model sees now; nothing is computed while folded or unchanged."""
-        where = case.where() if case is not None else None
-        if not self.is_open or case is None or session is None or where is None:
+        if not self.is_open or case is None:
+            return
+        session, where = case.session, case.where()
+        if session is None or where is None:
             return
         placed = target_box(case)
         box = placed.box if placed is not None else None

@@ -181,13 +181,14 @@ def test_doubtful_slices_and_empty_masks_are_flagged(table: Path, out: Path, mon
     assert (flags["b"]["to_look_at"], flags["b"]["which_slices"]) == ("1", "4")
     assert float(flags["b"]["least_confidence"]) == 0.2
     assert "empty" in flags["d"]["note"]
-    from napari_medsam.batch.cohort.summary import summary_in_words
+    from napari_medsam.batch.cohort.summary import COLUMNS, rows, summary_in_words
 
+    assert [list(row) for row in rows(done[0])] == [list(COLUMNS)]
     assert summary_in_words(done) == "5 cases, 2 to review"
 
 
 def in_place(tasks, work, n_workers):
-    return ((task, work(task)) for task in tasks)
+    return map(work, tasks)
 
 
 def test_command_says_how_many_to_look_at(table: Path, out: Path, monkeypatch, capsys):

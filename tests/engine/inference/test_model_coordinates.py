@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from napari_medsam.engine.data.prompts import Crop, SliceRef, box_prompt
-from napari_medsam.engine.inference.model_coordinates import Frame, fit, resize_bilinear
+from napari_medsam.engine.inference.model_coordinates import Frame, fit
+from napari_medsam.engine.inference.resize import resize_bilinear
 from tests.tiny_model import tiny_contract
 
 SIZES = [(64, 64), (1, 5000), (5000, 1), (300, 5000), (513, 17), (2604, 1726), (60, 52), (3, 3)]

@@ -105,15 +105,28 @@ def test_run_that_is_interrupted_leaves_its_slices_uncertain(annotation: Annotat
     run.close()
 
 
-def test_end_moved_inward_clears_all_but_fixed_masks(annotation: Annotation) -> None:
+@pytest.mark.parametrize(("accepted", "left"), [(3, [1, 2, 3]), (4, [1, 2, 4])])
+def test_end_moved_inward_clears_all_but_fixed_masks(
+    annotation: Annotation, accepted: int, left: list[int]
+) -> None:
     place(annotation, mask_of(4, 4, 9, 9))
     propagated(annotation, 1, 5)
-    annotation.accept(1, mask_of(4, 4, 9, 9, 3).slice)
+    annotation.accept(1, mask_of(4, 4, 9, 9, accepted).slice)
     [target] = targets(annotation)
     plan = plan_end(target, 5, mask_of(4, 4, 9, 9, 5), 2, (1, 5))
     assert not plan.slices
     PropagationRun(annotation, plan).finish(completed=True)
-    assert slices(annotation) == [1, 2, 3]
+    assert slices(annotation) == left
+
+
+def test_end_moved_outward_is_propagated_to(annotation: Annotation) -> None:
+    place(annotation, mask_of(4, 4, 9, 9))
+    propagated(annotation, 1, 3)
+    [target] = targets(annotation)
+    for end, to, missing in ((3, 5, {4, 5}), (1, 0, {0})):
+        plan = plan_end(target, end, mask_of(4, 4, 9, 9, end), to, (0, 5))
+        assert plan.slices == missing
+        assert not plan.cleared
 
 
 def test_mask_from_points_is_fixed_until_its_box_is_moved(annotation: Annotation) -> None:
@@ -122,7 +135,7 @@ def test_mask_from_points_is_fixed_until_its_box_is_moved(annotation: Annotation
     [target] = targets(annotation)
     [(_, seed)] = plan_targets([(target, (1, 4))]).seeds
     assert seed.given is not None
-    assert seed.given.area == 25
+    assert (seed.given.area, seed.given.score) == (25, 0.9)
     moved = mask_of(5, 5, 10, 10)
     annotation.apply_box(replace(placed, box=moved.prompt), moved)
     assert fixed_masks(annotation, "z", 1) == {}

@@ -17,7 +17,8 @@ from napari_medsam.formats.common.thumbnail import SIDE, thumbnail
 from napari_medsam.formats.dicom import input_files as dicom_input
 from napari_medsam.formats.dicom.multi_frame import quiet_pydicom
 from napari_medsam.formats.images.read import describe_image_file, found_images, read_image
-from napari_medsam.formats.labels.write import read_label_file, write_labels
+from napari_medsam.formats.labels.read import read_label_file
+from napari_medsam.formats.labels.write import write_labels
 from tests.formats.dicom_files import REFERABLE, SERIES, write_series
 
 VOLUME = np.arange(6 * 5 * 4, dtype=np.int16).reshape(6, 5, 4) - 40

@@ -11,7 +11,7 @@ from napari_medsam.formats.common import optional_libraries
 from napari_medsam.formats.common.errors import ReadError, SeveralFrames
 from napari_medsam.formats.dicom.siemens_mosaic import untiled
 from napari_medsam.formats.images.read import read_image
-from napari_medsam.formats.labels.write import read_label_file
+from napari_medsam.formats.labels.read import read_label_file
 
 
 @pytest.fixture

@@ -19,7 +19,8 @@ from napari_medsam.formats.common.coded_terms import Code, CodedLabel, Term, ter
 from napari_medsam.formats.common.errors import OtherGrid, ReadError, SaveError
 from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.formats.images.read import read_image
-from napari_medsam.formats.labels.write import read_label_file, write_labels
+from napari_medsam.formats.labels.read import read_label_file
+from napari_medsam.formats.labels.write import write_labels
 from tests.formats.dicom_files import REFERABLE, SERIES, segments_by_highdicom, write_series
 from tests.formats.grids import axis_matrix
 

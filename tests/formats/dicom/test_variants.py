@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from napari_medsam.formats.common.errors import ReadError, SeveralFrames
-from napari_medsam.formats.images.read import describe_image_file, read_image
+from napari_medsam.formats.images.read import found_images, read_image
 from tests.formats.dicom_objects import ULTRASOUND_FILM, enhanced, image_object, save
 
 pydicom = pytest.importorskip("pydicom", reason="needs the extra [dicom]")
@@ -81,7 +81,8 @@ def test_white_as_lowest_value_is_turned_once(dtype: type, tmp_path: Path) -> No
     path = save(made, tmp_path / "a.dcm")
     shown = only_slice(path).astype(np.int64)
     np.testing.assert_array_equal(shown - shown.max(), GREY.min() - GREY.astype(np.int64))
-    (found,) = describe_image_file(path)
+    with found_images(path) as (image,):
+        found = image.summary()
     assert found.thumbnail is not None
     darkest = np.unravel_index(np.argmax(GREY), GREY.shape)
     assert shown[darkest] == shown.min()

@@ -18,7 +18,8 @@ from PIL import Image
 
 from napari_medsam.formats.common.errors import ReadError
 from napari_medsam.formats.images.read import read_image
-from napari_medsam.formats.labels.write import read_label_file, write_labels
+from napari_medsam.formats.labels.read import read_label_file
+from napari_medsam.formats.labels.write import write_labels
 from tests.formats.dicom_files import REFERABLE, write_series, write_slice
 from tests.formats.dicom_objects import enhanced, image_object, save
 

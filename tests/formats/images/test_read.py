@@ -16,7 +16,8 @@ import tifffile
 
 from napari_medsam.formats.common.errors import ReadError, SeveralFrames
 from napari_medsam.formats.images.read import describe_image_file, found_images, read_image
-from napari_medsam.formats.labels.write import read_labels, write_labels
+from napari_medsam.formats.labels.read import read_labels
+from napari_medsam.formats.labels.write import write_labels
 from tests.formats.dicom_files import write_series
 
 LOADS = {"nan_inf.nii.gz", "constant.nii.gz", "zero_spacing_no_forms.nii"}

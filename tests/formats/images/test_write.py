@@ -98,7 +98,7 @@ def test_what_is_read_back_differently_is_not_put_in_place(
     image = read_image(tmp_path / "a.mha")
     (tmp_path / "b.nrrd").write_bytes(b"the old file")
     monkeypatch.setattr(
-        image_write, "_to_itk", lambda array, grid: sitk.GetImageFromArray(array + 1)
+        image_write.itk, "to_itk", lambda array, grid: sitk.GetImageFromArray(array + 1)
     )
     with pytest.raises(SaveError, match="differ"):
         write_image(tmp_path / "b.nrrd", image)

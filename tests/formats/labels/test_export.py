@@ -29,8 +29,9 @@ from napari_medsam.formats.images.read import read_image
 from napari_medsam.formats.images.write import write_image
 from napari_medsam.formats.labels.label_formats import BY_SUFFIX
 from napari_medsam.formats.labels.per_label import label_paths, write_label_files
+from napari_medsam.formats.labels.read import read_label_file
 from napari_medsam.formats.labels.resample import resampled
-from napari_medsam.formats.labels.write import read_label_file, write_labels
+from napari_medsam.formats.labels.write import write_labels
 from napari_medsam.storage import atomic_write
 from napari_medsam.storage.file_names import name_key
 from tests import windows_rules

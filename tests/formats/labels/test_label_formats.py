@@ -25,7 +25,7 @@ from tests.project.test_import_layers import HEAVY, loaded_by
 def test_every_format_of_the_module_is_in_the_table() -> None:
     defined = [one for one in vars(label_formats).values() if isinstance(one, LabelFormat)]
     assert defined == list(LABEL_FORMATS)
-    assert len({one.name for one in LABEL_FORMATS}) == len(LABEL_FORMATS)
+    assert len({one.title for one in LABEL_FORMATS}) == len(LABEL_FORMATS)
 
 
 def test_no_suffix_chooses_two_formats_and_each_is_read_as_one() -> None:
@@ -33,9 +33,9 @@ def test_no_suffix_chooses_two_formats_and_each_is_read_as_one() -> None:
     assert all(suffix_of(Path(f"case.v2{suffix}")) == suffix for suffix in BY_SUFFIX)
 
 
-@pytest.mark.parametrize("one", LABEL_FORMATS, ids=lambda one: one.name)
+@pytest.mark.parametrize("one", LABEL_FORMATS, ids=lambda one: one.title)
 def test_functions_that_a_format_names_exist(one: LabelFormat) -> None:
-    named = [one.writer, one.checker, *([one.reader] if one.reader else [])]
+    named = [f"{one.module}:write", f"{one.module}:check", *([one.reader] if one.reader else [])]
     assert all(callable(label_formats._function(name)) for name in named)
 
 

@@ -15,7 +15,8 @@ from napari_medsam.formats.common.errors import ReadError, SaveError
 from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.common.label_table import read_label_table, write_label_table
 from napari_medsam.formats.images.read import read_image
-from napari_medsam.formats.labels.write import read_label_file, write_labels
+from napari_medsam.formats.labels.read import read_label_file
+from napari_medsam.formats.labels.write import write_labels
 
 TABLE = (Label(1, "liver", (1.0, 0.0, 0.0)), Label(3, 'left "kidney"', (0.0, 0.4, 0.8)))
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from napari_medsam.formats.images.read import read_image
-from napari_medsam.formats.labels.write import read_labels, write_labels
+from napari_medsam.formats.labels.read import read_labels
+from napari_medsam.formats.labels.write import write_labels
 from tests.formats.grids import SIGNED_ORDERS, affines, axis_matrix, marked_volumes
 
 RAS = np.diag([-1.0, -1.0, 1.0, 1.0])

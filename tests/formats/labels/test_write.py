@@ -14,7 +14,8 @@ from napari_medsam.formats.common.errors import ReadError, SaveError
 from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.images.read import read_image
 from napari_medsam.formats.labels import write as labels_module
-from napari_medsam.formats.labels.write import read_labels, write_labels
+from napari_medsam.formats.labels.read import read_labels
+from napari_medsam.formats.labels.write import write_labels
 from napari_medsam.formats.nifti import write_labels as labels_nifti
 
 SHAPE = (5, 4, 3)

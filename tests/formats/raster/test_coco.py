@@ -12,8 +12,8 @@ from napari_medsam.engine.data.labels import Label
 from napari_medsam.formats.common.errors import ReadError, SaveError
 from napari_medsam.formats.common.grid import Geometry, SourceGrid
 from napari_medsam.formats.images.read import read_image
-from napari_medsam.formats.labels.read import is_label_file
-from napari_medsam.formats.labels.write import read_label_file, write_labels
+from napari_medsam.formats.labels.read import is_label_file, read_label_file
+from napari_medsam.formats.labels.write import write_labels
 
 ROWS, COLUMNS = 6, 8
 

@@ -12,7 +12,8 @@ from PIL import Image
 
 from napari_medsam.formats.common.errors import ReadError, SaveError, SeveralFrames
 from napari_medsam.formats.images.read import read_image
-from napari_medsam.formats.labels.write import read_labels, write_labels
+from napari_medsam.formats.labels.read import read_labels
+from napari_medsam.formats.labels.write import write_labels
 
 RNG = np.random.default_rng(0)
 

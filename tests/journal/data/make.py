@@ -28,7 +28,7 @@ def deeds(desk: Desk) -> None:
     """Boxes, a propagation, an accepted slice, a stroke of the brush, points, and an undo."""
     controller, case = desk.controller, desk.controller.case
     desk.draw_on(10)
-    controller.propagate(8, 12)
+    controller.propagation.propagate(8, 12)
     case.rename_label(1, "Leber")
     desk.viewer.dims.set_point(0, 11 * 3.0)
     controller.review.accept()
@@ -37,7 +37,7 @@ def deeds(desk: Desk) -> None:
     desk.viewer.dims.set_point(0, 6 * 3.0)
     click(desk, 6, 30, 24)
     desk.draw_on(14)
-    controller.undo()
+    controller.history.undo()
 
 
 def test_make(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,8 @@ from napari_medsam.input_contract import InputContract
 from napari_medsam.models.networks import sam_decoder, tiny_vit
 from napari_medsam.models.networks.layers import constant, convolution, to_channels_last
 from napari_medsam.models.runtime.device import compile_options
-from napari_medsam.models.runtime.sam_model import BOXES_AT_ONCE, Cancelled, Networks, SamModel
+from napari_medsam.models.runtime.sam_model import BOXES_AT_ONCE, Networks, SamModel
+from napari_medsam.models.specs.errors import Cancelled
 from tests.models.small_networks import SMALL_DECODER, SMALL_ENCODER, RandomWeights
 
 SIDE = SMALL_ENCODER.side

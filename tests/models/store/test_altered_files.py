@@ -43,7 +43,7 @@ def published(
     file = WeightsFile("tiny.pth", digest, path.stat().st_size)
     model = dataclasses.replace(LITE_MEDSAM, name="tiny", title="Tiny", file=file)
     monkeypatch.setattr(catalogue, "CATALOGUE", (model,))
-    store.import_file(path)
+    store.import_published(path)
     return store.weights_path(model)
 
 

@@ -19,18 +19,18 @@ def test_box_drawn_before_the_model_is_ready_is_answered(slow_desk: Desk) -> Non
     slow_desk.draw_on(10)
     assert slow_desk.view.panel.model.state == "loading"
     assert not slow_desk.labels.any()
-    slow_desk.lanes[1].release()  # type: ignore[attr-defined]
+    slow_desk.controller.workspace.lanes.models.release()  # type: ignore[attr-defined]
     assert slow_desk.view.panel.progress.what == "Segmenting"
-    slow_desk.lanes[0].release()  # type: ignore[attr-defined]
+    slow_desk.controller.workspace.lanes.images.release()  # type: ignore[attr-defined]
     assert slow_desk.labels[10].any()
 
 
 def test_latest_box_wins(slow_desk: Desk) -> None:
     release(slow_desk)
     slow_desk.draw_on(10)
-    in_flight = slow_desk.lanes[0].held  # type: ignore[attr-defined]
+    in_flight = slow_desk.controller.workspace.lanes.images.held  # type: ignore[attr-defined]
     slow_desk.boxes.data = [rectangle((5, 12, 10), (5, 48, 38))]
-    assert slow_desk.lanes[0].held is not in_flight  # type: ignore[attr-defined]
+    assert slow_desk.controller.workspace.lanes.images.held is not in_flight  # type: ignore[attr-defined]
     assert slow_desk.shelf.model.n_cancelled == 1
     release(slow_desk)
     assert slow_desk.labels[5].any()
@@ -78,17 +78,17 @@ def test_cancel_forgets_the_box_that_waits(slow_desk: Desk) -> None:
 def test_propagation_fills_the_organ_and_one_undo_takes_it_back(desk: Desk) -> None:
     desk.draw_on(10)
     one_slice = desk.labels.copy()
-    desk.controller.propagate(0, 19)
+    desk.controller.propagation.propagate(0, 19)
     whole = ellipsoid() > 0
     overlap = 2 * np.count_nonzero(whole & (desk.labels > 0))
     assert overlap / (np.count_nonzero(whole) + np.count_nonzero(desk.labels)) > 0.95
-    desk.controller.undo()
+    desk.controller.history.undo()
     np.testing.assert_array_equal(desk.labels, one_slice)
 
 
 def test_propagation_stays_in_its_range(desk: Desk) -> None:
     desk.draw_on(10)
-    desk.controller.propagate(9, 12)
+    desk.controller.propagation.propagate(9, 12)
     assert np.flatnonzero(desk.labels.any(axis=(1, 2))).tolist() == [9, 10, 11, 12]
 
 
@@ -100,7 +100,7 @@ def test_range_is_ten_slices_around_the_box_and_clipped(desk: Desk) -> None:
 
 def test_chosen_range_is_remembered_for_the_next_box(desk: Desk) -> None:
     desk.draw_on(10)
-    desk.controller.on_range_chosen(8, 13)
+    desk.controller.propagation.choose_range(8, 13)
     desk.controller.on_case(Case.add_label)
     desk.draw_on(6)
     shown = desk.view.panel.range
@@ -109,7 +109,7 @@ def test_chosen_range_is_remembered_for_the_next_box(desk: Desk) -> None:
 
 def test_range_without_the_box_is_refused_in_words(desk: Desk) -> None:
     desk.draw_on(10)
-    desk.controller.propagate(12, 15)
+    desk.controller.propagation.propagate(12, 15)
     assert desk.view.panel.is_problem
     assert "10" in desk.view.panel.message
 
@@ -120,7 +120,7 @@ def test_boxes_of_two_labels_on_a_slice_are_propagated_together(desk: Desk) -> N
     desk.draw((10, 12, 25), (10, 48, 38))
     desk.viewer.dims.set_point(0, 30.0)
     n_encoded = desk.shelf.model.n_encoded
-    desk.controller.propagate(8, 12)
+    desk.controller.propagation.propagate(8, 12)
     assert set(np.unique(desk.labels[9])) == {0, 1, 2}
     assert desk.shelf.model.n_encoded - n_encoded == 4
 
@@ -138,15 +138,15 @@ def stop_after(desk: Desk, n: int) -> None:
 def test_cancel_keeps_painted_slices_as_one_undo(desk: Desk) -> None:
     desk.draw_on(10)
     stop_after(desk, 3)
-    desk.controller.propagate(0, 19)
+    desk.controller.propagation.propagate(0, 19)
     assert np.flatnonzero(desk.labels.any(axis=(1, 2))).tolist() == [10, 11, 12]
-    desk.controller.undo()
+    desk.controller.history.undo()
     assert np.flatnonzero(desk.labels.any(axis=(1, 2))).tolist() == [10]
 
 
 def test_progress_counts_slices_and_estimates_the_rest(desk: Desk) -> None:
     desk.draw_on(10)
-    desk.controller.propagate(8, 12)
+    desk.controller.propagation.propagate(8, 12)
     seen = [p.progress for p in desk.view.panels if p.progress and p.progress.n_all]
     # The dock is also shown when diameters were measured between two slices.
     assert list(dict.fromkeys(p.n_done for p in seen)) == [0, 1, 2, 3, 4, 5]
@@ -166,7 +166,7 @@ def test_new_box_stops_a_propagation_and_is_answered(desk: Desk) -> None:
             desk.draw_on(4)
 
     desk.view.show_panel = on_panel  # type: ignore[method-assign]
-    desk.controller.propagate(0, 19)
+    desk.controller.propagation.propagate(0, 19)
     assert np.flatnonzero(desk.labels.any(axis=(1, 2))).tolist() == [4, 10, 11]
 
 
@@ -226,7 +226,7 @@ def test_sharper_mask_takes_the_first_ones_place_as_one_undo() -> None:
     assert len(painted) == 2, "the whole slice, then the crop"
     assert abs(painted[1] - 1600) < abs(painted[0] - 1600)
     assert len([e for e in desk.annotation.log if e.kind == "box"]) == 1
-    desk.controller.undo()
+    desk.controller.history.undo()
     assert not desk.labels.any()
     assert desk.boxes.nshapes == 0
 
@@ -267,19 +267,19 @@ def test_hundred_pasted_boxes_share_crops_and_are_an_undo_each() -> None:
 def test_object_cut_off_by_the_range_is_told_and_the_next_run_reaches_further(desk: Desk) -> None:
     desk.controller.case.reach = (2, 2)
     desk.draw_on(10)
-    desk.controller.propagate()
+    desk.controller.propagation.propagate()
     said = "The object continues below slice 8 and above slice 12: press G again to follow it."
     assert said in desk.view.panel.message
     assert (desk.view.panel.range.first, desk.view.panel.range.last) == (6, 14)
     desk.controller.case.reach = (9, 9)
-    desk.controller.propagate()
+    desk.controller.propagation.propagate()
     assert "The object continues" not in desk.view.panel.message, "the ellipsoid ends inside"
 
 
 def test_range_that_the_user_chose_is_kept(desk: Desk) -> None:
     desk.draw_on(10)
-    desk.controller.on_range_chosen(8, 12)
-    desk.controller.propagate()
+    desk.controller.propagation.choose_range(8, 12)
+    desk.controller.propagation.propagate()
     assert "The object continues" not in desk.view.panel.message
     assert (desk.view.panel.range.first, desk.view.panel.range.last) == (8, 12)
 
@@ -290,7 +290,7 @@ def test_label_without_a_box_is_not_propagated_and_no_other_in_its_place(desk: D
     assert desk.view.panel.range is None, "the button is greyed out"
     assert "(G)" not in desk.view.panel.hint
     before = desk.labels.copy()
-    desk.controller.propagate()
+    desk.controller.propagation.propagate()
     assert desk.view.panel.is_problem
     assert desk.view.panel.message.startswith("Draw a box for Label 2 in this view first")
     np.testing.assert_array_equal(desk.labels, before)
@@ -300,11 +300,11 @@ def test_box_in_another_view_is_no_start_in_this_one(desk: Desk) -> None:
     desk.draw_on(10)
     desk.viewer.dims.order = (1, 0, 2)
     before = desk.labels.copy()
-    desk.controller.propagate()
+    desk.controller.propagation.propagate()
     assert "Draw a box for Label 1 in this view first" in desk.view.panel.message
     np.testing.assert_array_equal(desk.labels, before)
     desk.viewer.dims.order = (0, 1, 2)
-    desk.controller.propagate()
+    desk.controller.propagation.propagate()
     assert desk.labels[11].any()
 
 
@@ -316,7 +316,7 @@ def test_chosen_label_is_propagated_and_not_the_one_boxed_on_the_slice_on_screen
     desk.viewer.dims.set_point(0, 12 * 3.0)
     desk.draw((12, 12, 25), (12, 48, 38))
     desk.controller.on_case(Case.pick_label, 1)
-    desk.controller.propagate(9, 13)
+    desk.controller.propagation.propagate(9, 13)
     assert {1} <= set(np.unique(desk.labels[11])) <= {0, 1}
     assert "Label" not in desk.view.panel.message
 
@@ -325,14 +325,14 @@ def test_labels_that_were_propagated_together_are_named(desk: Desk) -> None:
     desk.draw((10, 12, 10), (10, 48, 24))
     desk.controller.on_case(Case.add_label)
     desk.draw((10, 12, 25), (10, 48, 38))
-    desk.controller.propagate(8, 12)
+    desk.controller.propagation.propagate(8, 12)
     assert "Done: Label 1, Label 2: 5 slices" in desk.view.panel.message
 
 
 def test_wider_range_is_offered_to_no_other_label_and_no_other_view(desk: Desk) -> None:
     desk.controller.case.reach = (2, 2)
     desk.draw_on(10)
-    desk.controller.propagate()
+    desk.controller.propagation.propagate()
     assert (desk.view.panel.range.first, desk.view.panel.range.last) == (6, 14)
     desk.viewer.dims.order = (1, 0, 2)
     desk.viewer.dims.set_point(1, 30 * 0.8)
@@ -345,7 +345,7 @@ def test_wider_range_is_offered_to_no_other_label_and_no_other_view(desk: Desk) 
     assert (desk.view.panel.range.first, desk.view.panel.range.last) == (8, 12)
     desk.controller.on_case(Case.pick_label, 1)
     assert (desk.view.panel.range.first, desk.view.panel.range.last) == (6, 14)
-    desk.controller.on_range_chosen(9, 11)
+    desk.controller.propagation.choose_range(9, 11)
     assert (desk.view.panel.range.first, desk.view.panel.range.last) == (9, 11)
 
 
@@ -353,5 +353,5 @@ def test_each_offer_that_is_taken_doubles_the_range(desk: Desk) -> None:
     desk.controller.case.reach = (1, 1)
     desk.draw_on(10)
     for first, last in ((8, 12), (6, 14)):
-        desk.controller.propagate()
+        desk.controller.propagation.propagate()
         assert (desk.view.panel.range.first, desk.view.panel.range.last) == (first, last)

@@ -25,7 +25,7 @@ def test_box_is_copied_to_the_next_slice_with_its_mask(desk: Desk) -> None:
     first, second = desk.annotation.boxes
     assert second.box == first.box.moved_to(11)
     np.testing.assert_array_equal(desk.labels[11] > 0, ellipsoid()[11] > 0)
-    desk.controller.undo()
+    desk.controller.history.undo()
     assert len(desk.annotation.boxes) == 1
     assert not desk.labels[11].any()
 
@@ -67,7 +67,7 @@ def test_deleted_box_leaves_its_mask_and_undo_brings_it_back(desk: Desk) -> None
     desk.controller.boxes.delete()
     assert desk.boxes.nshapes == 0
     np.testing.assert_array_equal(desk.labels, painted)
-    desk.controller.undo()
+    desk.controller.history.undo()
     assert desk.boxes.nshapes == 1
 
 

@@ -36,7 +36,7 @@ from tests.ui.window import Window
 def new_desk(desk: Desk) -> Iterator[Desk]:
     """A desk whose work was started over by mistake; the box on 10 and its masks are archived."""
     desk.draw_on(10)
-    desk.controller.propagate(8, 12)
+    desk.controller.propagation.propagate(8, 12)
     desk.controller.journals.close()
     again = reopened(START_NEW)
     again.draw_on(14)
@@ -59,7 +59,7 @@ def test_earlier_work_is_here_again_with_boxes_and_undo(new_desk: Desk) -> None:
     assert new_desk.boxes.nshapes == 1
     assert new_desk.view.panel.labels[0].n_voxels == np.count_nonzero(new_desk.labels)
     assert "The previous work is kept" in new_desk.view.panel.message
-    new_desk.controller.undo()
+    new_desk.controller.history.undo()
     assert labelled(new_desk) == [10]
 
 
@@ -118,7 +118,7 @@ def test_a_propagation_that_runs_is_stopped_and_kept_with_the_rest(new_desk: Des
         return decode(*arguments)
 
     model.decode = interrupted
-    new_desk.controller.propagate(12, 17)
+    new_desk.controller.propagation.propagate(12, 17)
     assert len(new_desk.annotation.log) >= n_before
     assert labelled(new_desk) == [8, 9, 10, 11, 12]
     assert same(kept(new_desk), new_desk)
@@ -287,16 +287,16 @@ def test_a_damaged_one_is_left_out(new_desk: Desk) -> None:
 def test_another_image_opened_meanwhile_is_left_unchanged(new_desk: Desk) -> None:
     new_desk.controller.journals.close()
     slow = make_desk(HeldJobs)
-    slow.lanes[1].release()
+    slow.controller.workspace.lanes.models.release()
     slow.open(image_layer())
     slow.lanes[-1].release()
     found: list[EarlierEntry] = []
     slow.controller.earlier.find(found.extend)
-    slow.lanes[5].release()
+    slow.controller.workspace.lanes.earlier_work.release()
     (one, *_others) = found
     slow.controller.earlier.resume(one)
     slow.open(image_layer(np.ones((4, 30, 30), np.int16), name="other"))
-    slow.lanes[5].release()
+    slow.controller.workspace.lanes.earlier_work.release()
     assert "Another image is open now" in slow.view.panel.message
     assert not slow.labels.any()
     slow.controller.close()
@@ -308,7 +308,7 @@ class TestOnScreen:
         self, make_napari_viewer: Callable[..., Any], tmp_path: Path, desk: Desk
     ) -> Iterator[Window]:
         desk.draw_on(10)
-        desk.controller.propagate(8, 12)
+        desk.controller.propagation.propagate(8, 12)
         desk.controller.journals.close()
         made = Window(make_napari_viewer(show=True), TinyModelSource())
         answer(lambda box: click(box.buttons()[1]))

@@ -21,8 +21,8 @@ from tests.ui.desk import Desk, ellipsoid, image_layer, make_desk
 def consistent(desk: Desk) -> bool:
     """Undo and redo lead away and back, and the journal tells the same."""
     labels = desk.labels.copy()
-    desk.controller.undo()
-    desk.controller.redo()
+    desk.controller.history.undo()
+    desk.controller.history.redo()
     journal = desk.controller.journals.of(desk.controller.case)
     journal.link.writer.wait()
     with JournalDatabase(journal.link.writer.path) as book:
@@ -52,7 +52,7 @@ def test_an_encoder_that_fails_keeps_what_was_propagated(desk: Desk, error: Exce
             yield embedding
 
     model.encode_many = failing
-    desk.controller.propagate(2, 18)
+    desk.controller.propagation.propagate(2, 18)
     assert desk.view.panel.is_problem
     assert "are kept" in desk.view.panel.message
     segmented = desk.labels.any(axis=(1, 2))
@@ -60,7 +60,7 @@ def test_an_encoder_that_fails_keeps_what_was_propagated(desk: Desk, error: Exce
     assert 1 < segmented.sum() < 13
     assert consistent(desk)
     model.encode_many = encode
-    desk.controller.propagate(2, 18)
+    desk.controller.propagation.propagate(2, 18)
     np.testing.assert_array_equal(desk.labels > 0, ellipsoid() > 0)
 
 
@@ -117,7 +117,7 @@ def test_a_clock_that_jumps_changes_nothing(desk: Desk, monkeypatch: pytest.Monk
     jumps = iter([4e9, -5e8, 0.0, 1e9] * 100)
     monkeypatch.setattr(time, "time", lambda: next(jumps))
     desk.draw_on(10)
-    desk.controller.propagate(8, 12)
+    desk.controller.propagation.propagate(8, 12)
     desk.draw_on(13)
     assert desk.labels[8:14].any(axis=(1, 2)).all()
     assert consistent(desk)
@@ -138,13 +138,13 @@ def test_a_mask_that_finds_no_memory_ends_the_propagation_and_keeps_what_came(
 
     with monkeypatch.context() as patched:
         patched.setattr(Edit, "paint", short)
-        desk.controller.propagate(2, 18)
+        desk.controller.propagation.propagate(2, 18)
     assert desk.view.panel.is_problem
     assert "free memory" in desk.view.panel.message
     assert "are kept" in desk.view.panel.message
     assert 1 < desk.labels.any(axis=(1, 2)).sum() < 13
     assert consistent(desk)
-    desk.controller.propagate(2, 18)
+    desk.controller.propagation.propagate(2, 18)
     np.testing.assert_array_equal(desk.labels > 0, ellipsoid() > 0)
 
 
@@ -158,11 +158,11 @@ def test_an_edit_that_finds_no_memory_to_close_is_closed_by_the_next(
     with monkeypatch.context() as patched:
         patched.setattr(Event, "packed", property(short))
         with pytest.raises(MemoryError):
-            desk.controller.propagate(8, 12)
+            desk.controller.propagation.propagate(8, 12)
     painted = desk.labels.copy()
     assert painted.any(axis=(1, 2)).sum() > 1
-    desk.controller.propagate(10, 14)
+    desk.controller.propagation.propagate(10, 14)
     assert [event.kind for event in desk.annotation.log][-2:] == ["propagate", "propagate"]
-    desk.controller.undo()
+    desk.controller.history.undo()
     np.testing.assert_array_equal(desk.labels, painted)
     assert consistent(desk)

@@ -26,9 +26,9 @@ from tests.ui.journals import FINGERPRINT, found_by, kept, reopened, same
 
 def test_what_is_done_is_kept(desk: Desk) -> None:
     desk.draw_on(10)
-    desk.controller.propagate(8, 12)
+    desk.controller.propagation.propagate(8, 12)
     desk.controller.on_case(Case.add_label)
-    desk.controller.undo()
+    desk.controller.history.undo()
     history = kept(desk)
     assert same(history, desk)
     assert desk.labels.any()
@@ -44,7 +44,7 @@ def test_looking_at_an_image_leaves_no_journal(desk: Desk) -> None:
 
 def test_opening_the_image_again_offers_to_go_on(desk: Desk) -> None:
     desk.draw_on(10)
-    desk.controller.propagate(8, 12)
+    desk.controller.propagation.propagate(8, 12)
     desk.controller.journals.close()
     again = reopened(RESUME)
     (offer,) = again.view.offers
@@ -65,15 +65,15 @@ def test_opening_the_image_again_offers_to_go_on(desk: Desk) -> None:
 def test_undo_goes_back_through_what_was_done_before(desk: Desk) -> None:
     desk.draw_on(10)
     one_box = desk.labels.copy()
-    desk.controller.propagate(8, 12)
+    desk.controller.propagation.propagate(8, 12)
     desk.controller.journals.close()
     again = reopened(RESUME)
-    again.controller.undo()
+    again.controller.history.undo()
     assert np.array_equal(again.labels, one_box)
-    again.controller.undo()
+    again.controller.history.undo()
     assert not again.labels.any()
     assert not again.view.panel.can_undo
-    again.controller.redo()
+    again.controller.history.redo()
     assert np.array_equal(again.labels, one_box)
     assert same(kept(again), again)
     again.controller.close()
@@ -127,7 +127,7 @@ def test_work_done_before_the_journal_was_found_is_not_lost() -> None:
     first.draw_on(10)
     first.controller.close()
     slow = make_desk(HeldJobs)
-    slow.lanes[1].release()
+    slow.controller.workspace.lanes.models.release()
     slow.open(image_layer())
     slow.controller.on_case(Case.add_label)
     slow.lanes[-1].release()
@@ -211,7 +211,7 @@ def test_a_propagation_is_kept_while_it_runs() -> None:
         return decode(*arguments)
 
     desk.shelf.model.decode = spying
-    desk.controller.propagate(6, 14)
+    desk.controller.propagation.propagate(6, 14)
     assert len(seen) == 2
     assert [row.kind for row in kept(desk).rows].count("open") == 0
     desk.controller.journals.close()
@@ -265,8 +265,8 @@ def test_no_memory_to_record_a_mask_is_told_as_such(
     assert "not enough free memory" in desk.view.panel.message
     assert [event.kind for event in desk.annotation.log] == ["table", "box"]
     assert desk.annotation.voxel_count(1) == np.count_nonzero(desk.labels) > 0
-    desk.controller.undo()
-    desk.controller.redo()
+    desk.controller.history.undo()
+    desk.controller.history.redo()
     assert [row.kind for row in kept(desk).rows] == ["event", "event", "undo", "redo"]
     assert same(kept(desk), desk)
 
@@ -322,7 +322,7 @@ def test_undo_in_the_window_goes_as_far_as_the_journal(
     desk.open(image_layer())
     for z in range(8, 13):
         desk.draw_on(z)
-        desk.controller.propagate(0, 19)
+        desk.controller.propagation.propagate(0, 19)
         layer = desk.controller.case.labels.layer
         rng = np.random.default_rng(z)
         where = np.full(400, z), *rng.integers(0, 48, (2, 400))
@@ -331,7 +331,7 @@ def test_undo_in_the_window_goes_as_far_as_the_journal(
     wait_for(lambda: desk.annotation.n_folded > 0)
     n_folded = desk.annotation.n_folded
     while desk.view.panel.can_undo:
-        desk.controller.undo()
+        desk.controller.history.undo()
     assert len(desk.annotation.log) == n_folded > 1
     assert same(kept(desk), desk)
     desk.draw_on(14)
@@ -383,7 +383,7 @@ def killed_while_propagating(n_masks: int, *, coronal: bool = False) -> None:
         return decode(*arguments)
 
     desk.shelf.model.decode = spying
-    desk.controller.propagate(*((24, 36) if coronal else (4, 15)))
+    desk.controller.propagation.propagate(*((24, 36) if coronal else (4, 15)))
     desk.controller.journals.close()
     assert left
     for path, content in left.items():
@@ -418,7 +418,7 @@ def test_exchange_for_interrupted_work_says_where_the_previous_work_is(qapp) -> 
     assert again.view.panel.message.startswith("Label 1: propagation interrupted, 4 of 12 ")
     assert again.view.panel.message.endswith(f" {IN_MENU}")
     assert again.view.panel.detail == EXCHANGED
-    again.controller.propagate(4, 15)
+    again.controller.propagation.propagate(4, 15)
     again.controller.on_case(Case.add_label)
     assert again.view.panel.message == "", "it was repeated"
     again.controller.close()
@@ -436,10 +436,10 @@ def test_resuming_opens_the_view_and_label_of_the_interrupted_propagation(qapp) 
     assert panel.labels[1].n_to_look_at >= 10
     assert "Look at the uncertain slices (H)" in panel.hint
     case = again.controller.case
-    again.controller.on_view_chosen("z")
+    again.controller.view.choose_axis("z")
     assert "Press 9 (coronal), then G to repeat it" in interrupted_in_words(case)
-    again.controller.on_view_chosen("y")
-    again.controller.propagate()
+    again.controller.view.choose_axis("y")
+    again.controller.propagation.propagate()
     assert again.controller.case.reviews.interrupted == []
     again.controller.close()
 
@@ -449,14 +449,14 @@ def test_it_is_told_until_it_was_run_again_or_undone(qapp) -> None:
     reopened(RESUME).controller.close()
     again = reopened(RESUME)
     assert "propagation interrupted" in again.view.panel.message
-    again.controller.propagate(4, 15)
+    again.controller.propagation.propagate(4, 15)
     reviews = again.controller.case.reviews
     assert reviews.interrupted == []
     assert again.view.strips[-1].ends is not None
     assert 0 not in dict(again.view.strips[-1].confidences).values()
-    again.controller.undo()
+    again.controller.history.undo()
     assert [label for label, _ in reviews.interrupted] == [1]
-    again.controller.undo()
+    again.controller.history.undo()
     assert reviews.interrupted == []
     assert again.view.panel.labels[0].n_to_look_at == 0
     again.controller.close()
@@ -472,7 +472,7 @@ def test_a_propagation_that_was_stopped_by_its_user_is_not_told_as_interrupted(d
         return decode(*arguments)
 
     desk.shelf.model.decode = stopping
-    desk.controller.propagate(4, 15)
+    desk.controller.propagation.propagate(4, 15)
     assert desk.annotation.log[-1].kind == "propagate"
     assert desk.controller.case.reviews.interrupted == []
     desk.controller.journals.close()

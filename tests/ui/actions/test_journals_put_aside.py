@@ -42,22 +42,22 @@ def test_it_is_offered_and_all_of_it_is_here() -> None:
 @pytest.mark.usefixtures("aside")
 def test_undo_goes_through_it_and_what_is_done_then_is_kept() -> None:
     again = reopened(RESUME)
-    again.controller.redo()
+    again.controller.history.redo()
     assert labelled(again) == sorted([*AT_THE_END, 14]), "the box that had been undone"
-    again.controller.undo()
-    again.controller.undo()
+    again.controller.history.undo()
+    again.controller.history.undo()
     assert labelled(again) == [n for n in AT_THE_END if n != 6], "the points"
     again.draw_on(15)
     assert len(again.annotation.boxes) == 2
     assert same(kept(again), again)
     n = 0
     while again.view.panel.can_undo:
-        again.controller.undo()
+        again.controller.history.undo()
         n += 1
     assert n == 7
     assert not again.labels.any()
     for _ in range(n):
-        again.controller.redo()
+        again.controller.history.redo()
     expected = again.labels.copy()
     assert expected[15].any()
     again.controller.close()
@@ -95,7 +95,7 @@ def test_what_was_begun_since_is_offered_and_the_other_is_in_the_menu(desk: Desk
     (one,) = found_by(again)
     again.controller.earlier.resume(one)
     assert_all_is_here(again.annotation)
-    again.controller.undo()
+    again.controller.history.undo()
     again.draw_on(15)
     assert same(kept(again), again)
     (other,) = found_by(again)

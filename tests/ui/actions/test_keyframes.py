@@ -37,7 +37,7 @@ def test_boxes_between_two_keyframes_are_interpolated() -> None:
     desk = block_desk()
     draw(desk, 4, 20)
     draw(desk, 10, 32)
-    desk.controller.propagate(4, 10)
+    desk.controller.propagation.propagate(4, 10)
     found = widths(desk)
     assert found[4] < found[7] < found[10]
     assert abs(found[7] - (found[4] + found[10]) / 2) <= 2
@@ -50,9 +50,9 @@ def test_range_of_keyframes_goes_beyond_both_ends_as_one_undo() -> None:
     draw(desk, 10, 32)
     shown = desk.view.panel.range
     assert (shown.start, shown.stop, shown.first, shown.last) == (8, 10, 0, 19)
-    desk.controller.propagate(6, 12)
+    desk.controller.propagation.propagate(6, 12)
     assert np.flatnonzero(widths(desk)).tolist() == [6, 7, 8, 9, 10, 11, 12]
-    desk.controller.undo()
+    desk.controller.history.undo()
     assert np.flatnonzero(widths(desk)).tolist() == [8, 10]
 
 
@@ -61,7 +61,7 @@ def test_boxes_that_do_not_overlap_are_two_objects() -> None:
     draw(desk, 4, 20)
     desk.viewer.dims.set_point(0, 30.0)
     desk.draw((10, 40, 30), (10, 60, 44))
-    desk.controller.propagate(9, 11)
+    desk.controller.propagation.propagate(9, 11)
     assert np.flatnonzero(widths(desk)).tolist() == [4, 9, 10, 11]
 
 
@@ -78,7 +78,7 @@ def test_moved_keyframe_recomputes_only_its_span() -> None:
     desk = block_desk()
     for z in (2, 8, 14):
         draw(desk, z, 20)
-    desk.controller.propagate(0, 16)
+    desk.controller.propagation.propagate(0, 16)
     before = desk.labels.copy()
     n_decoded = len(desk.shelf.model.decode_sizes)
     moved = [rectangle((z, 10, 10), (z, 30, 40 if z == 8 else 20)) for z in (2, 8, 14)]
@@ -95,7 +95,7 @@ def test_keyframe_moved_back_narrows_the_span_again() -> None:
     desk = block_desk()
     for z, x_max in ((2, 20), (8, 40), (14, 20)):
         draw(desk, z, x_max)
-    desk.controller.propagate(2, 14)
+    desk.controller.propagation.propagate(2, 14)
     wide = widths(desk)[5]
     desk.boxes.data = [rectangle((z, 10, 10), (z, 30, 20)) for z in (2, 8, 14)]
     assert widths(desk)[5] < wide
@@ -109,7 +109,7 @@ def test_keyframe_moved_or_deleted_after_reopening_is_followed_as_before(
     first = block_desk()
     for z, x_max in ((2, 20), (8, 30), (14, 20)):
         draw(first, z, x_max)
-    first.controller.propagate(0, 16)
+    first.controller.propagation.propagate(0, 16)
     first.controller.journals.close()
     if is_folded:
         fold(first)
@@ -137,7 +137,7 @@ def test_deleted_keyframe_recomputes_only_its_span() -> None:
     desk = block_desk()
     for z, x_max in ((2, 20), (8, 40), (14, 20)):
         draw(desk, z, x_max)
-    desk.controller.propagate(0, 16)
+    desk.controller.propagation.propagate(0, 16)
     before = desk.labels.copy()
     desk.boxes.data = [rectangle((z, 10, 10), (z, 30, 20)) for z in (2, 14)]
     found = widths(desk)
@@ -151,7 +151,7 @@ def test_first_keyframe_deleted_leaves_no_mask_of_its_own_behind() -> None:
     desk = block_desk()
     draw(desk, 4, 40)
     draw(desk, 10, 20)
-    desk.controller.propagate(2, 12)
+    desk.controller.propagation.propagate(2, 12)
     assert widths(desk)[2] > 25
     desk.boxes.selected_data = {0}
     desk.boxes.remove_selected()
@@ -168,7 +168,7 @@ def test_painted_slice_is_a_keyframe_and_stays_as_it_is() -> None:
     layer.data_setitem(where, 1)
     assert desk.view.strips[-1].keyframes == (4, 10)
     painted = desk.labels[10].copy()
-    desk.controller.propagate(2, 12)
+    desk.controller.propagation.propagate(2, 12)
     found = widths(desk)
     assert found[4] < found[7] < found[10]
     np.testing.assert_array_equal(desk.labels[10], painted)
@@ -177,13 +177,13 @@ def test_painted_slice_is_a_keyframe_and_stays_as_it_is() -> None:
 def test_box_on_a_leaking_slice_replaces_what_was_propagated_there() -> None:
     desk = block_desk()
     draw(desk, 4, 40)
-    desk.controller.propagate(2, 8)
+    desk.controller.propagation.propagate(2, 8)
     assert widths(desk)[6] > 25
     desk.viewer.dims.set_point(0, 6 * 3.0)
     desk.draw((6, 10, 10), (6, 30, 20))
     assert widths(desk)[6] <= 12
-    desk.controller.undo()
-    desk.controller.undo()
+    desk.controller.history.undo()
+    desk.controller.history.undo()
     assert widths(desk)[6] > 25
 
 
@@ -191,11 +191,11 @@ def test_box_as_the_extent_in_3d_reaches_all_its_slices_as_one_undo() -> None:
     desk = make_desk()
     desk.open(image_layer())
     desk.draw_on(10)
-    desk.controller.on_extent_chosen(True)
-    desk.controller.propagate(5, 15)
+    desk.controller.propagation.choose_extent(True)
+    desk.controller.propagation.propagate(5, 15)
     assert np.flatnonzero(widths(desk)).tolist() == list(range(5, 16))
     assert widths(desk)[5] < widths(desk)[10]
-    desk.controller.undo()
+    desk.controller.history.undo()
     assert np.flatnonzero(widths(desk)).tolist() == [10]
 
 
@@ -203,7 +203,7 @@ def test_extent_of_an_object_with_two_boxes_is_refused_with_a_sentence() -> None
     desk = block_desk()
     draw(desk, 4, 20)
     draw(desk, 10, 32)
-    desk.controller.on_extent_chosen(True)
-    desk.controller.propagate(2, 12)
+    desk.controller.propagation.choose_extent(True)
+    desk.controller.propagation.propagate(2, 12)
     assert desk.view.panel.is_problem
     assert "one box for the whole object" in desk.view.panel.message

@@ -52,11 +52,11 @@ def test_table_follows_boxes_propagation_and_undo(desk: Desk) -> None:
     desk.draw_on(10)
     assert_measured(desk)
     assert desk.view.panel.labels[0].diameters[0] > 20 * SPACING_XYZ[1]
-    desk.controller.propagate(5, 15)
+    desk.controller.propagation.propagate(5, 15)
     assert_measured(desk)
-    desk.controller.undo()
+    desk.controller.history.undo()
     assert_measured(desk)
-    desk.controller.undo()
+    desk.controller.history.undo()
     assert desk.view.panel.labels[0].diameters is None
 
 
@@ -77,7 +77,7 @@ class TestStates:
         assert desk.view.panel.labels[0].state == "in progress"
         desk.controller.on_case(Case.set_state, 1, "unsure")
         assert desk.view.panel.labels[0].state == "unsure"
-        desk.controller.undo()
+        desk.controller.history.undo()
         assert desk.view.panel.labels[0].state == "in progress"
 
     def test_nothing_changes_what_is_done(self, desk: Desk) -> None:
@@ -101,7 +101,7 @@ class TestTemplates:
         assert [row.name for row in rows][:3] == ["left lung", "right lung", "heart"]
         assert rows[0].code == "Left lung (SCT 44029006)"
         assert desk.view.panel.message == "Thorax: 7 labels added."
-        desk.controller.undo()
+        desk.controller.history.undo()
         assert [row.name for row in desk.view.panel.labels] == ["Label 1"]
 
     def test_own_template_comes_back(self, desk: Desk) -> None:

@@ -32,7 +32,7 @@ def assert_refused(desk: Desk, before: np.ndarray) -> None:
 
 def test_row_shows_the_lock_and_undo_opens_it(locked: Desk) -> None:
     assert locked.view.panel.labels[0].locked
-    locked.controller.undo()
+    locked.controller.history.undo()
     assert not locked.view.panel.labels[0].locked
     assert locked.labels.any()
 
@@ -53,11 +53,11 @@ def test_moved_box_of_a_locked_label_goes_back(locked: Desk) -> None:
 
 def test_locked_label_is_not_propagated_and_another_beside_it_is(locked: Desk) -> None:
     before = locked.labels.copy()
-    locked.controller.propagate(8, 12)
+    locked.controller.propagation.propagate(8, 12)
     assert_refused(locked, before)
     locked.controller.on_case(Case.add_label)
     locked.draw_on(10)
-    locked.controller.propagate(8, 12)
+    locked.controller.propagation.propagate(8, 12)
     assert (locked.labels[[8, 12]] == 2).any(axis=(1, 2)).all()
     np.testing.assert_array_equal(locked.labels == 1, before == 1)
     assert locked.annotation.log[-1].kind == "propagate"
@@ -66,7 +66,7 @@ def test_locked_label_is_not_propagated_and_another_beside_it_is(locked: Desk) -
 def test_deleted_keyframe_of_a_locked_label_says_why_nothing_is_propagated(desk: Desk) -> None:
     for z in (8, 14):
         desk.draw_on(z)
-    desk.controller.propagate(8, 14)
+    desk.controller.propagation.propagate(8, 14)
     desk.controller.on_case(Case.lock_label, 1, True)
     before = desk.labels.copy()
     desk.controller.boxes.delete()
@@ -93,7 +93,7 @@ def test_lock_set_while_a_propagation_runs_holds_from_then_on() -> None:
 
     shown = made.view.show_panel
     made.view.show_panel = lambda panel: (shown(panel), look(panel))[0]  # type: ignore[method-assign]
-    made.controller.propagate(4, 16)
+    made.controller.propagation.propagate(4, 16)
     assert seen == [int(np.count_nonzero(made.labels))]
     made.controller.close()
 
@@ -137,7 +137,7 @@ def test_stroke_across_a_locked_label_paints_what_is_free_and_is_one_undo(window
     let_pass(200)
     np.testing.assert_array_equal(window.labels == 1, before == 1)
     assert (window.labels == 2).sum() > 20
-    window.controller.undo()
+    window.controller.history.undo()
     np.testing.assert_array_equal(window.labels, before)
 
 

@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 
 from napari_medsam.formats.common.errors import SaveError
+from napari_medsam.ui.actions.journal import ONLY_LOOKING
+from napari_medsam.ui.actions.journal_link import AGAIN
 from napari_medsam.ui.actions.save import SaveOptions
 from napari_medsam.ui.state.case import Case
-from tests.ui.desk import Desk, rectangle, unsure_on
+from napari_medsam.ui.state.resume_offers import ONLY_LOOK
+from tests.ui.desk import Desk, image_layer, make_desk, rectangle, unsure_on
 
 
 def message(desk: Desk) -> str:
@@ -18,12 +21,12 @@ def message(desk: Desk) -> str:
 
 
 def undone(desk: Desk) -> str:
-    desk.controller.undo()
+    desk.controller.history.undo()
     return message(desk)
 
 
 def redone(desk: Desk) -> str:
-    desk.controller.redo()
+    desk.controller.history.redo()
     return message(desk)
 
 
@@ -35,7 +38,7 @@ def release(desk: Desk) -> None:
 def propagated(desk: Desk) -> Desk:
     desk.draw_on(10)
     unsure_on(desk.controller, desk.shelf.model, {8: 0.5, 13: 0.42})
-    desk.controller.propagate(6, 15)
+    desk.controller.propagation.propagate(6, 15)
     assert message(desk).startswith("Done: ")
     return desk
 
@@ -112,7 +115,7 @@ def test_message_about_another_file_is_gone_when_a_question_is_asked(
 ) -> None:
     seen: list[str] = []
     ask = desk.view.ask
-    saver = desk.controller._saver
+    saver = desk.controller.saver
 
     def asking(question: str, answers: tuple[str, ...]) -> str | None:
         seen.append(message(desk))
@@ -156,7 +159,7 @@ def test_result_of_a_run_is_cleared_in_another_view_and_for_another_label(desk: 
     desk.viewer.dims.order = (1, 0, 2)
     assert message(desk) == ""
     desk.viewer.dims.order = (0, 1, 2)
-    desk.controller.propagate(6, 15)
+    desk.controller.propagation.propagate(6, 15)
     desk.controller.on_case(Case.add_label)
     assert message(desk) == ""
 
@@ -164,7 +167,7 @@ def test_result_of_a_run_is_cleared_in_another_view_and_for_another_label(desk: 
 def test_reason_for_a_refusal_goes_with_it(desk: Desk) -> None:
     desk.draw_on(10)
     desk.controller.on_case(Case.add_label)
-    desk.controller.propagate()
+    desk.controller.propagation.propagate()
     assert "Draw a box for Label 2" in message(desk)
     desk.controller.on_case(Case.pick_label, 1)
     assert message(desk) == ""
@@ -195,6 +198,42 @@ def test_warning_about_the_journal_is_shown_again_after_passing_messages(desk: D
     assert message(desk) == "", "a later message that stays replaces the warning"
 
 
+def test_case_that_is_not_recorded_says_so_again_after_any_message_and_when_it_is_reopened(
+    desk: Desk, tmp_path: Path
+) -> None:
+    second = make_desk()
+    second.view.replies.append(ONLY_LOOK)
+    desk.draw_on(10)
+    layer = second.open(image_layer())
+    assert message(second) == ONLY_LOOKING
+    second.draw_on(12)
+    second.controller.save(tmp_path / "l.nii.gz")
+    assert message(second).startswith("Saved and checked")
+    assert undone(second) == "Undone: box of Label 1, axial slice 12."
+    second.controller.on_case(Case.add_label)
+    assert message(second) == ONLY_LOOKING
+    assert second.view.panel.is_problem
+    second.open(image_layer(np.ones((4, 30, 30), np.int16), name="other"))
+    assert message(second) == "", "the other image is recorded"
+    second.controller.on_image_chosen(layer)
+    assert message(second) == ONLY_LOOKING
+    second.controller.close()
+
+
+def test_message_goes_when_the_journal_is_written_again(desk: Desk) -> None:
+    desk.draw_on(10)
+    journal = desk.controller.journals.of(desk.controller.case)
+    assert journal is not None
+    journal.link._show_problem("Changes are not recorded: the disk is full.")
+    desk.controller.on_case(Case.add_label)
+    assert message(desk) == "Changes are not recorded: the disk is full."
+    journal.link._show_problem("")
+    assert message(desk) == AGAIN
+    undone(desk)
+    desk.controller.on_case(Case.add_label)
+    assert message(desk) == ""
+
+
 def test_failed_save_is_shown_again_after_a_passing_message(desk: Desk, tmp_path: Path) -> None:
     desk.draw_on(10)
     desk.controller.save(tmp_path / "nowhere" / "l.nii.gz")
@@ -214,7 +253,7 @@ def test_run_ends_in_the_view_that_was_left_and_names_it(slow_desk: Desk) -> Non
     slow_desk.draw_on(10)
     release(slow_desk)
     unsure_on(slow_desk.controller, slow_desk.shelf.model, {8: 0.5, 13: 0.42})
-    slow_desk.controller.propagate(6, 15)
+    slow_desk.controller.propagation.propagate(6, 15)
     slow_desk.viewer.dims.order = (1, 0, 2)
     release(slow_desk)
     left = len(slow_desk.controller.case.reviews.status("z", 1).to_look_at)
@@ -226,20 +265,22 @@ def test_propagating_again_during_a_run_is_refused_and_cancels_nothing(slow_desk
     release(slow_desk)
     slow_desk.draw_on(10)
     release(slow_desk)
-    slow_desk.controller.propagate(6, 15)
-    running = slow_desk.lanes[0].held  # type: ignore[attr-defined]
+    slow_desk.controller.propagation.propagate(6, 15)
+    running = slow_desk.controller.workspace.lanes.images.held  # type: ignore[attr-defined]
     hint = "Wait for the propagation, or stop it (Q)."
     assert slow_desk.view.panel.hint == hint
     again = slow_desk.controller
-    for press in (again.propagate, again.review.continue_from_here, again.embed_all):
+    for press in (
+        *(again.propagation.propagate, again.review.continue_from_here, again.sessions.embed_all),
+    ):
         again.show_message("")
         press()
         assert message(slow_desk) == "Already propagating; Q stops it."
-        assert slow_desk.lanes[0].held is running  # type: ignore[attr-defined]
+        assert slow_desk.controller.workspace.lanes.images.held is running  # type: ignore[attr-defined]
     release(slow_desk)
     assert slow_desk.labels[15].any()
     assert message(slow_desk).startswith("Done: ")
-    slow_desk.controller.propagate(6, 15)
+    slow_desk.controller.propagation.propagate(6, 15)
     assert slow_desk.view.panel.progress is not None
     assert message(slow_desk) == "", "the result of the earlier run is not that of this one"
 
@@ -248,14 +289,14 @@ def test_run_stopped_before_its_first_slice_says_so(slow_desk: Desk) -> None:
     release(slow_desk)
     slow_desk.draw_on(10)
     release(slow_desk)
-    slow_desk.controller.propagate(6, 15)
+    slow_desk.controller.propagation.propagate(6, 15)
     slow_desk.controller.cancel()
     assert message(slow_desk) == "Stopped. No slice was done."
 
 
 def test_key_for_a_box_that_is_not_segmented_yet_says_so(slow_desk: Desk) -> None:
     slow_desk.draw_on(10)
-    slow_desk.controller.propagate()
+    slow_desk.controller.propagation.propagate()
     said = "The box of Label 1 is not segmented yet; propagation starts from its mask."
     assert message(slow_desk) == said
 
@@ -263,7 +304,7 @@ def test_key_for_a_box_that_is_not_segmented_yet_says_so(slow_desk: Desk) -> Non
 def test_box_in_another_view_is_named_with_its_key(desk: Desk) -> None:
     desk.draw_on(10)
     desk.viewer.dims.order = (1, 0, 2)
-    desk.controller.propagate()
+    desk.controller.propagation.propagate()
     said = "Draw a box for Label 1 in this view first, or go to its box in the axial view (8)."
     assert message(desk) == said
 
@@ -306,7 +347,7 @@ def test_refused_save_through_napari_is_not_called_saved(desk: Desk, tmp_path: P
     desk.draw_on(10)
     desk.controller.save(tmp_path / "l.nii.gz")
     with pytest.raises(SaveError):
-        desk.controller.save_now(desk.controller.case, tmp_path / "nowhere" / "l.nii.gz")
+        desk.controller.saver.save_now(desk.controller.case, tmp_path / "nowhere" / "l.nii.gz")
     desk.controller.refresh()
     assert desk.view.panel.hint == "The last save failed. Save the labels (W)."
 

@@ -26,10 +26,9 @@ def two_models() -> Iterator[Desk]:
 
 
 def model_in_use(desk: Desk) -> str:
-    segmenter = desk.controller._segmenter
-    assert segmenter is not None
-    assert segmenter.session is not None
-    return segmenter.session.model.identity
+    session = desk.controller.case.session
+    assert session is not None
+    return session.model.identity
 
 
 def test_auto_is_chosen_at_first_and_says_why(desk: Desk) -> None:

@@ -63,7 +63,7 @@ def test_labels_are_laid_onto_the_image_with_names_and_colours(
     assert (rows[2].name, rows[5].name) == ("liver", "spleen")
     assert rows[2].color == pytest.approx(GREEN, abs=0.01)
     assert desk.view.panel.message == f"Opened {name}: 2 labels. Undo removes them."
-    desk.controller.undo()
+    desk.controller.history.undo()
     assert not desk.labels.any()
     assert desk.view.panel.message == f"Undone: opening of {name}."
 
@@ -181,7 +181,7 @@ def test_labels_that_are_there_are_kept_or_replaced_as_asked(desk: Desk, tmp_pat
     desk.controller.label_files.open(path)
     np.testing.assert_array_equal(desk.labels == 1, painted == 1)
     assert np.count_nonzero(desk.labels == 2)
-    desk.controller.undo()
+    desk.controller.history.undo()
     desk.view.answers.append(REPLACE)
     desk.controller.label_files.open(path)
     np.testing.assert_array_equal(desk.labels == 1, drawn() == 2)
@@ -218,7 +218,7 @@ def test_label_table_goes_out_and_in_again(desk: Desk, tmp_path: Path) -> None:
     for row, label in zip(out, desk.annotation.table, strict=True):
         assert (row.number, row.name) == (label.number, label.name)
         assert row.color == pytest.approx(label.color, abs=1 / 255)
-    desk.controller.undo()
+    desk.controller.history.undo()
     assert len(desk.annotation.table) == 1
 
 

@@ -55,13 +55,25 @@ def test_second_click_refines_with_the_mask_before_and_is_one_undo(clicked: Desk
     assert labels.tolist() == [[1, 1]]
     assert mask is not None
     assert len(clicked.annotation.boxes) == 1
-    clicked.controller.undo()
+    clicked.controller.history.undo()
     assert clicked.labels[10].any()
     assert len(points_of(clicked).data) == 1
-    clicked.controller.undo()
+    clicked.controller.history.undo()
     assert not clicked.labels.any()
     assert clicked.boxes.nshapes == 0
     assert len(points_of(clicked).data) == 0
+
+
+def test_object_goes_on_when_another_image_is_removed(clicked: Desk) -> None:
+    (opened,) = [case.layer for case in clicked.controller.cases]
+    other = clicked.open(image_layer(np.ones((4, 30, 30), np.int16), name="other"))
+    clicked.controller.on_image_chosen(opened)
+    clicked.viewer.dims.set_point(0, 10 * SPACING_XYZ[2])
+    click(clicked, 10, 30, 24)
+    clicked.viewer.layers.remove(other)
+    click(clicked, 10, 28, 22)
+    assert len(points_of(clicked).data) == 2
+    assert len(clicked.annotation.boxes) == 1
 
 
 def test_clicks_are_kept_and_asked_again_as_they_were(clicked: Desk) -> None:
@@ -69,7 +81,7 @@ def test_clicks_are_kept_and_asked_again_as_they_were(clicked: Desk) -> None:
     click(clicked, 10, 30, 24)
     click(clicked, 10, 28, 22)
     click(clicked, 10, 5, 5, inside=False)
-    clicked.controller.undo()
+    clicked.controller.history.undo()
     click(clicked, 10, 30, 22)
     click(clicked, 10, 4, 4, inside=False)
     asked = clicked.shelf.model.asked_points
@@ -134,7 +146,7 @@ def test_coronal_clicks_are_in_the_pixels_of_the_coronal_slice(clicked: Desk) ->
 
 def test_points_box_is_propagated_like_a_drawn_one(clicked: Desk) -> None:
     click(clicked, 10, 30, 24)
-    clicked.controller.propagate(8, 12)
+    clicked.controller.propagation.propagate(8, 12)
     assert all(clicked.labels[z].any() for z in range(8, 13))
 
 
@@ -173,7 +185,7 @@ def test_point_tool_and_box_tool_take_turns(clicked: Desk) -> None:
     clicked.controller.pointer.toggle(True)
     assert clicked.view.panel.points.drawing is True
     assert not clicked.view.panel.is_drawing
-    clicked.controller.toggle_box_tool()
+    clicked.controller.boxes.toggle_draw()
     assert clicked.view.panel.points.drawing is None
     assert clicked.view.panel.is_drawing
 

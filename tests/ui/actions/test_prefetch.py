@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from napari.components import ViewerModel
 
 from napari_medsam.engine.data.prompts import SliceRef
 from napari_medsam.engine.data.volume import Volume
@@ -19,8 +20,9 @@ from napari_medsam.headless.disk_cache_settings import cache_folder
 from napari_medsam.ui.actions import prefetch as prefetch_module
 from napari_medsam.ui.actions.prefetch import Prefetcher, machine_is_free
 from napari_medsam.ui.state.jobs import Job, Jobs
+from napari_medsam.ui.state.workspace import Workspace
 from tests.tiny_model import TinyMedSam
-from tests.ui.desk import Desk, ellipsoid, image_layer, make_desk
+from tests.ui.desk import Desk, NotingView, ellipsoid, image_layer, make_desk
 
 
 @pytest.fixture(autouse=True)
@@ -47,9 +49,11 @@ class Notes:
         self.model = TinyMedSam()
         self.session = Session(Volume(ellipsoid(), (0.8, 0.8, 3.0)), self.model, **more)
         self.ready: list[int] = []
-        self.prefetcher = Prefetcher(
-            jobs, lambda f: f, lambda where: self.ready.append(where.index), lambda: True
+        workspace = Workspace(ViewerModel(), NotingView(), make_jobs=lambda: jobs, idle=lambda f: f)
+        workspace.slices_ready.connect(
+            lambda slices: self.ready.extend(where.index for where in slices)
         )
+        self.prefetcher = Prefetcher(workspace, lambda: True)
         self.prefetcher.use(self.session)
 
 
@@ -64,14 +68,14 @@ def test_neighbours_are_embedded_before_a_box_is_drawn() -> None:
 def test_strip_shows_what_is_ready_and_a_click_on_it_goes_there() -> None:
     desk = opened()
     assert desk.view.strips[-1].ready == frozenset(range(20))
-    desk.controller.on_slice_chosen(3)
+    desk.controller.view.choose_slice(3)
     assert desk.controller.case.where() == SliceRef("z", 3)
     assert desk.view.strips[-1].shown == 3
 
 
 def test_turning_the_view_embeds_its_own_slices() -> None:
     desk = opened()
-    desk.controller.on_view_chosen("x")
+    desk.controller.view.choose_axis("x")
     assert desk.view.strips[-1].axis == "x"
     assert desk.view.strips[-1].ready == frozenset(range(48))
 
@@ -153,7 +157,7 @@ def test_it_does_not_push_a_users_job_aside(jobs: Jobs, qtbot: Any) -> None:
 
 
 def test_whole_volume_is_embedded_with_time_left_and_cancelled_by_key(desk: Desk) -> None:
-    desk.controller.embed_all()
+    desk.controller.sessions.embed_all()
     seen = [
         p.progress for p in desk.view.panels if p.progress and p.progress.what == "Preparing slices"
     ]
@@ -181,7 +185,7 @@ def test_cleared_cache_is_empty_on_disk_and_on_the_strip(tmp_path: Path) -> None
     desk.open(image_layer())
     desk.draw_on(10)
     assert disk.n_entries == 1
-    desk.controller.clear_cache()
+    desk.controller.sessions.clear_cache()
     assert disk.n_entries == 0
     assert desk.view.strips[-1].ready == frozenset()
 

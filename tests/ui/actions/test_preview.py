@@ -30,7 +30,7 @@ def outline(window: Window) -> Any:
 
 def embed(window: Window, axis: str, index: int) -> None:
     where = SliceRef(axis, index)  # type: ignore[arg-type]
-    list(window.controller.session.embed([where]))
+    list(window.controller.case.session.embed([where]))
 
 
 class Held:
@@ -104,8 +104,8 @@ def test_outline_follows_a_box_that_is_moved(window: Window) -> None:
 
 
 def test_slice_without_an_embedding_costs_nothing_before_release(window: Window) -> None:
-    window.controller._prefetch.close()
-    window.controller.clear_cache()
+    window.controller._prefetcher.close()
+    window.controller.sessions.clear_cache()
     window.look_at("z", 3)
     n_encoded = window.shelf.model.n_encoded
     held = Held(window, (3, 12, 10))

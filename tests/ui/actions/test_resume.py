@@ -34,7 +34,7 @@ def test_the_window_asks_shows_and_goes_on(make_napari_viewer) -> None:
     first.open(image_layer())
     first.look_at("z", 10)
     first.draw((10, 12, 10), (10, 48, 38))
-    first.controller.propagate(6, 14)
+    first.controller.propagation.propagate(6, 14)
     wait_for(lambda: first.controller.panel().progress is None)
     labels = first.labels.copy()
     assert labels.any()

@@ -39,26 +39,26 @@ def test_worst_slice_comes_first_then_the_others_in_turn() -> None:
 def test_undo_takes_a_run_away_and_redo_brings_it_back(desk: Desk) -> None:
     reviews = desk.controller.case.reviews
     desk.draw_on(10)
-    desk.controller.propagate(6, 15)
-    desk.controller.undo()
+    desk.controller.propagation.propagate(6, 15)
+    desk.controller.history.undo()
     assert reviews.runs == []
-    desk.controller.redo()
+    desk.controller.history.redo()
     assert [run.reach for run in reviews.runs] == [(6, 15)]
-    desk.controller.undo()
-    desk.controller.propagate(9, 11)
+    desk.controller.history.undo()
+    desk.controller.propagation.propagate(9, 11)
     assert [run.reach for run in reviews.runs] == [(9, 11)]
 
 
 def test_key_goes_to_the_doubtful_slice_and_undo_forgets_it(desk: Desk) -> None:
     desk.draw_on(10)
     unsure_on(desk.controller, desk.shelf.model, {13: 0.42})
-    desk.controller.propagate(6, 15)
+    desk.controller.propagation.propagate(6, 15)
     n = desk.view.panel.n_doubtful
     assert n > 0
     assert desk.view.panel.message == f"Done: 10 slices. Uncertain slices left: {n} (H)."
     desk.controller.review.show_next()
     assert desk.controller.case.where() == SliceRef("z", 13)
-    desk.controller.undo()
+    desk.controller.history.undo()
     assert desk.view.panel.n_doubtful == 0
     assert desk.view.strips[-1].confidences == ()
 
@@ -71,7 +71,7 @@ def look_left(desk: Desk) -> int:
 def doubtful_desk(desk: Desk) -> Desk:
     desk.draw_on(10)
     unsure_on(desk.controller, desk.shelf.model, {8: 0.5, 13: 0.42})
-    desk.controller.propagate(6, 15)
+    desk.controller.propagation.propagate(6, 15)
     return desk
 
 
@@ -92,9 +92,9 @@ def test_accepted_slice_is_an_event_that_undo_takes_back(desk: Desk) -> None:
     desk.controller.review.accept()
     assert desk.annotation.log[-1].kind == "review"
     assert desk.annotation.accepted == {(1, "z", 13)}
-    desk.controller.undo()
+    desk.controller.history.undo()
     assert not desk.annotation.accepted
-    desk.controller.redo()
+    desk.controller.history.redo()
     assert desk.annotation.accepted == {(1, "z", 13)}
 
 
@@ -139,24 +139,24 @@ def test_end_dragged_while_something_runs_stops_that_first(slow_desk: Desk) -> N
     for lane in slow_desk.lanes:
         lane.release()  # type: ignore[attr-defined]
     slow_desk.draw_on(10)
-    slow_desk.lanes[0].release()  # type: ignore[attr-defined]
-    slow_desk.controller.propagate(6, 15)
-    slow_desk.lanes[0].release()  # type: ignore[attr-defined]
-    slow_desk.controller.propagate(6, 15)
+    slow_desk.controller.workspace.lanes.images.release()  # type: ignore[attr-defined]
+    slow_desk.controller.propagation.propagate(6, 15)
+    slow_desk.controller.workspace.lanes.images.release()  # type: ignore[attr-defined]
+    slow_desk.controller.propagation.propagate(6, 15)
     slow_desk.controller.review.move_end(15, 12)
     assert not slow_desk.labels[13:].any()
     assert slow_desk.labels[12].any()
-    slow_desk.controller.undo()
+    slow_desk.controller.history.undo()
     assert slow_desk.labels[15].any()
 
 
 def test_accepted_empty_slice_ends_the_object(desk: Desk) -> None:
     desk.draw_on(10)
-    desk.controller.propagate(8, 12)
+    desk.controller.propagation.propagate(8, 12)
     desk.viewer.dims.set_point(0, 14 * 3.0)
     desk.controller.review.accept()
     desk.viewer.dims.set_point(0, 10 * 3.0)
-    desk.controller.propagate(6, 16)
+    desk.controller.propagation.propagate(6, 16)
     assert desk.labels[13].any()
     assert not desk.labels[14:].any()
 
@@ -170,7 +170,7 @@ def test_going_on_before_any_propagation_says_what_to_do(desk: Desk) -> None:
 
 def test_run_from_a_slice_leaves_another_label_unchanged(desk: Desk) -> None:
     desk.draw_on(10)
-    desk.controller.propagate(6, 15)
+    desk.controller.propagation.propagate(6, 15)
     layer = desk.controller.case.labels.layer
     where = (np.full(4, 14), np.array([28, 28, 29, 29]), np.array([23, 24, 23, 24]))
     layer.data_setitem(where, 2)
@@ -223,7 +223,7 @@ def test_run_counts_the_same_uncertain_slices_as_the_button(desk: Desk) -> None:
     """An earlier run's uncertain slices count too: they are still left."""
     doubtful_desk(desk)
     before = desk.view.panel.n_doubtful
-    desk.controller.propagate(9, 11)
+    desk.controller.propagation.propagate(9, 11)
     n = desk.view.panel.n_doubtful
     assert n == before
     assert desk.view.panel.message == f"Done: 3 slices. Uncertain slices left: {n} (H)."
@@ -231,13 +231,13 @@ def test_run_counts_the_same_uncertain_slices_as_the_button(desk: Desk) -> None:
 
 def test_run_without_uncertain_slices_says_so(desk: Desk) -> None:
     desk.draw_on(10)
-    desk.controller.propagate(9, 11)
+    desk.controller.propagation.propagate(9, 11)
     assert desk.view.panel.message == "Done: 3 slices, none uncertain."
 
 
 def test_accepted_empty_slice_is_called_empty(desk: Desk) -> None:
     desk.draw_on(10)
-    desk.controller.propagate(8, 12)
+    desk.controller.propagation.propagate(8, 12)
     desk.viewer.dims.set_point(0, 14 * 3.0)
     desk.controller.review.accept()
     said = "Label 1: slice 14 is accepted as empty; no uncertain slice left."
@@ -252,18 +252,18 @@ def test_review_during_a_run_does_not_say_that_none_is_left(desk: Desk) -> None:
     found = []
 
     def press(_: object) -> None:
-        if desk.controller._segmenter.propagator.is_running and not found:
+        if desk.controller.case.is_propagating and not found:
             found.append("")
             desk.controller.review.show_next()
-            found.append(desk.controller._message.sentence)
+            found.append(desk.controller.workspace.message.sentence)
             desk.controller.review.accept()
-            found.append(desk.controller._message.sentence)
+            found.append(desk.controller.workspace.message.sentence)
 
     desk.view.show_panel = press  # type: ignore[method-assign]
-    desk.controller.propagate(6, 15)
+    desk.controller.propagation.propagate(6, 15)
     assert found[1] == "Still propagating; press H again when it has ended."
     assert found[2] == "Label 1: slice 10 is accepted; still propagating."
-    assert "Still" not in desk.controller._message.sentence
+    assert "Still" not in desk.controller.workspace.message.sentence
 
 
 def test_review_is_the_next_step_while_a_slice_is_uncertain(desk: Desk, tmp_path: Path) -> None:
@@ -273,18 +273,18 @@ def test_review_is_the_next_step_while_a_slice_is_uncertain(desk: Desk, tmp_path
     assert desk.view.panel.hint == (
         "Uncertain slices: Label 1. Look at them, then save the labels (W)."
     )
-    desk.controller.on_view_chosen("x")
+    desk.controller.view.choose_axis("x")
     assert desk.view.panel.hint.startswith("Uncertain slices: axial view (8), Label 1. ")
     desk.controller.on_case(Case.pick_label, 1)
     assert desk.view.panel.hint.startswith("Uncertain slices: axial view (8). ")
     assert desk.view.panel.n_doubtful == 0, "the key H has nothing here"
-    desk.controller.on_view_chosen("z")
+    desk.controller.view.choose_axis("z")
     assert desk.view.panel.hint.startswith("Look at the uncertain slices (H)")
     desk.controller.save(tmp_path / "l.nii.gz")
     assert desk.view.panel.hint == "Labels saved. Look at the uncertain slices (H)."
-    desk.controller.on_view_chosen("y")
+    desk.controller.view.choose_axis("y")
     assert desk.view.panel.hint == "Labels saved. Uncertain slices: axial view (8)."
-    desk.controller.on_view_chosen("z")
+    desk.controller.view.choose_axis("z")
     for _ in range(look_left(desk)):
         desk.controller.review.show_next()
         desk.controller.review.accept()

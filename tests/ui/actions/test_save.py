@@ -11,7 +11,7 @@ import pytest
 
 from napari_medsam.formats.common.errors import SaveError
 from napari_medsam.formats.labels import write as labels_module
-from napari_medsam.formats.labels.write import read_labels
+from napari_medsam.formats.labels.read import read_labels
 from napari_medsam.formats.nifti import write_labels as labels_nifti
 from napari_medsam.ui.actions.save import (
     NOTHING_DRAWN,
@@ -57,7 +57,7 @@ def test_declined_save_through_napari_has_not_failed(drawn: Desk, tmp_path: Path
     drawn.controller.save(path)
     others_write(path)
     with pytest.raises(SaveError, match="was not replaced"):
-        drawn.controller.save_now(drawn.controller.case, path)
+        drawn.controller.saver.save_now(drawn.controller.case, path)
     drawn.controller.refresh()
     assert not drawn.view.panel.has_failed_save
 
@@ -259,7 +259,7 @@ def test_saving_nothing_is_asked_about(desk: Desk, tmp_path: Path) -> None:
 
 def test_script_saves_empty_labels_without_a_question(desk: Desk, tmp_path: Path) -> None:
     path = tmp_path / "l.nii.gz"
-    assert desk.controller.save_now(desk.controller.case, path) == path
+    assert desk.controller.saver.save_now(desk.controller.case, path) == path
     assert desk.view.asked == []
     assert not read_labels(path, desk.controller.case.image.grid).any()
 

@@ -62,7 +62,8 @@ def test_shape_and_box_are_each_others_inverse(axis) -> None:
 
 def test_boxes_shown_by_us_are_not_taken_for_the_users() -> None:
     heard: list[int] = []
-    boxes = BoxesLayer(image_layer(), lambda: heard.append(1), lambda function: function())
+    boxes = BoxesLayer(image_layer(), lambda function: function())
+    boxes.changed.connect(lambda: heard.append(1))
     boxes.show([PlacedBox(4, 2, BoxPrompt(SliceRef("z", 5), 2, 3, 17, 18))])
     boxes.show([])
     assert heard == []
@@ -70,7 +71,7 @@ def test_boxes_shown_by_us_are_not_taken_for_the_users() -> None:
 
 
 def test_pasted_copy_counts_as_a_new_box() -> None:
-    boxes = BoxesLayer(image_layer(), lambda: None, lambda function: function())
+    boxes = BoxesLayer(image_layer(), lambda function: function())
     placed = PlacedBox(4, 2, BoxPrompt(SliceRef("z", 5), 2, 3, 17, 18))
     boxes.show([placed])
     boxes.layer.add_rectangles(shape_from_box(placed.box, 3))
@@ -79,7 +80,7 @@ def test_pasted_copy_counts_as_a_new_box() -> None:
 
 
 def test_box_in_the_mouses_hand_is_left_unchanged() -> None:
-    boxes = BoxesLayer(image_layer(), lambda: None, lambda function: function())
+    boxes = BoxesLayer(image_layer(), lambda function: function())
     boxes.layer.add([rectangle((5, 2, 3), (5, 2.1, 3.1))], shape_type="rectangle", gui=True)
     boxes.show([])
     assert boxes.layer.nshapes == 1

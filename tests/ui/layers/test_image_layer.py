@@ -96,7 +96,7 @@ def test_second_image_has_its_own_labels_and_the_first_waits(desk: Desk) -> None
 
 
 def test_picture_opened_while_a_volume_is_seen_from_the_side_is_seen_flat(desk: Desk) -> None:
-    desk.controller.on_view_chosen("x")
+    desk.controller.view.choose_axis("x")
     desk.open(image_layer(ellipsoid()[10:11], name="picture"))
     desk.draw((12, 10), (48, 38))
     np.testing.assert_array_equal(desk.labels > 0, ellipsoid()[10] > 0)
@@ -118,7 +118,7 @@ def test_removed_labels_layer_comes_back_with_its_labels(desk: Desk) -> None:
     layer = desk.controller.case.labels.layer
     desk.viewer.layers.remove(layer)
     assert "Nothing is lost" in desk.view.panel.message
-    desk.controller.toggle_box_tool()
+    desk.controller.boxes.toggle_draw()
     assert layer in desk.viewer.layers
     assert desk.labels.any()
 
@@ -129,7 +129,7 @@ def test_removed_image_while_a_box_waits_paints_nothing(slow_desk: Desk) -> None
     slow_desk.draw_on(10)
     case = slow_desk.controller.case
     slow_desk.viewer.layers.remove(case.layer)
-    slow_desk.lanes[0].release()  # type: ignore[attr-defined]
+    slow_desk.controller.workspace.lanes.images.release()  # type: ignore[attr-defined]
     assert not case.annotation.labels.any()
 
 
@@ -142,16 +142,16 @@ def test_replaced_pixels_begin_a_new_case(desk: Desk) -> None:
 
 
 def test_chosen_window_is_shown_and_used(desk: Desk) -> None:
-    desk.controller.on_window_chosen("brain")
-    session = desk.controller._segmenter.session
+    desk.controller.sessions.choose_window("brain")
+    session = desk.controller.case.session
     assert (session.window.lower, session.window.upper) == (0.0, 80.0)
     assert desk.controller.case.layer.contrast_limits == [0.0, 80.0]
 
 
 def test_window_as_shown_follows_the_contrast_limits(desk: Desk) -> None:
-    desk.controller.on_window_chosen(AS_SHOWN)
+    desk.controller.sessions.choose_window(AS_SHOWN)
     desk.controller.case.layer.contrast_limits = (10, 90)
-    session = desk.controller._segmenter.session
+    session = desk.controller.case.session
     assert (session.window.lower, session.window.upper) == (10.0, 90.0)
 
 
@@ -159,7 +159,7 @@ def test_head_is_up_in_coronal_and_sagittal_views_only(desk: Desk) -> None:
     camera = camera_of(desk.viewer)
     up = []
     for axis in ("z", "y", "x"):
-        desk.controller.on_view_chosen(axis)
+        desk.controller.view.choose_axis(axis)
         up.append(str(camera.orientation2d[0]))
     assert up == ["down", "up", "up"]
 

@@ -41,7 +41,7 @@ PROGRAM = """
 
     def propagate():
         shelf.model.decode = slow
-        dock.controller.propagate(0, 19)
+        dock.controller.propagation.propagate(0, 19)
         when(lambda: dock.controller.panel().progress.n_done > 1, finish)
 
     def finish():

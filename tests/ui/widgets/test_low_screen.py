@@ -56,7 +56,7 @@ def test_window_stays_on_a_low_screen_and_save_is_scrolled_to(window: Window) ->
 
 def test_name_of_the_window_is_not_cut_off(window: Window) -> None:
     window.open(image_layer(modality="CT"))
-    window.controller.on_window_chosen("mediastinum")
+    window.controller.sessions.choose_window("mediastinum")
     qt_window, holder = window.viewer.window._qt_window, window.dock.parentWidget()
     qt_window.resizeDocks([holder], [340], Qt.Orientation.Horizontal)
     let_pass(200)

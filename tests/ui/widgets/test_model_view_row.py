@@ -65,18 +65,18 @@ def test_other_window_makes_slices_stale_and_says_so(desk: Desk) -> None:
     desk.draw_on(10)
     painted = desk.labels.copy()
     assert 10 in desk.view.strips[-1].ready
-    desk.controller.on_window_chosen("20,150")
+    desk.controller.sessions.choose_window("20,150")
     assert 10 not in desk.view.strips[-1].ready
     assert "prepared again" in desk.view.panel.message
     np.testing.assert_array_equal(desk.labels, painted)
-    desk.controller.on_window_chosen("auto")
+    desk.controller.sessions.choose_window("auto")
     assert 10 in desk.view.strips[-1].ready
 
 
 @pytest.mark.parametrize("text", ["400,100", "a,b", "liverish"])
 def test_window_that_is_none_is_one_sentence_and_changes_nothing(desk: Desk, text: str) -> None:
-    before = desk.controller.session.window
-    desk.controller.on_window_chosen(text)
+    before = desk.controller.case.session.window
+    desk.controller.sessions.choose_window(text)
     assert desk.view.panel.is_problem
     assert desk.view.panel.window == "auto"
-    assert desk.controller.session.window == before
+    assert desk.controller.case.session.window == before

@@ -448,7 +448,7 @@ def test_page_leaves_what_changed_elsewhere_while_it_was_open(window: Window) ->
 def test_file_changed_by_hand_is_obeyed_at_once(window: Window) -> None:
     for n in (2, 3):  # a file that was replaced is watched on
         set_settings(memory_mb=16 * n)
-        wait_for(lambda n=n: window.controller._cache.max_bytes == 16 * n * 1024**2)
+        wait_for(lambda n=n: window.controller.workspace.cache.max_bytes == 16 * n * 1024**2)
     settings_file().write_text('{"preview": false, "keys": {"propagate": "Y", "undo": "a key"}}')
     wait_for(lambda: not window.controller.hand.preview.is_on)
     bound = {str(key) for key in window.viewer.keymap}

@@ -119,7 +119,7 @@ def test_page_keeps_what_was_chosen_and_the_window_obeys(window: Window) -> None
     assert window.parts.buttons["propagate"].text() == "Propagate (Shift-Y)"
     assert window.controller.desk.preference == "bf16"
     assert disk_cache_settings.cache_preferences().max_bytes == 500 * 10**6
-    assert window.controller._cache.max_bytes == 64 * 1024**2
+    assert window.controller.workspace.cache.max_bytes == 64 * 1024**2
     assert not window.controller.hand.preview.is_on
     assert not prefetch.machine_is_free()
     wait_for(lambda: window.controller.desk.state.state == "ready")
