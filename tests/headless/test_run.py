@@ -85,13 +85,13 @@ def test_box_outside_the_slice_is_refused(blocks: ImageFile):
 def test_boxes_of_one_label_divide_the_range_halfway(blocks: ImageFile):
     texts = ("z:1:1,1,9,9:a", "z:4:1,1,9,9:a", "z:2:1,1,9,9:b")
     asked = request(blocks, *texts, reach=(0, 5))
-    seeds = seeds_of(asked, asked.prompts.boxes)
+    seeds = seeds_of(asked.propagation, asked.prompts.boxes)
     assert [(s.first, s.last) for s in seeds] == [(0, 2), (3, 5), (0, 5)]
 
 
 def test_boxes_on_one_slice_get_the_same_range(blocks: ImageFile):
     asked = request(blocks, "z:2:1,1,9,9", "z:2:11,11,19,19", reach=(1, 4))
-    seeds = seeds_of(asked, asked.prompts.boxes)
+    seeds = seeds_of(asked.propagation, asked.prompts.boxes)
     assert [(s.first, s.last) for s in seeds] == [(1, 4), (1, 4)]
 
 
@@ -124,6 +124,7 @@ def test_single_slice_cannot_be_propagated():
         ({"first": 0, "last": 5, "mode": "votes"}, "'votes' is unknown"),
         ({"first": 0, "last": 5, "smooth": -1.0}, "this is -1"),
         ({"first": 0, "last": 5, "smooth": float("nan")}, "this is nan"),
+        ({"first": 0, "last": 5, "mode": "vote", "smooth": 1.0}, "vote .* is not smoothed"),
     ],
 )
 def test_propagation_of_wrong_values_is_refused(span: dict[str, Any], complaint: str):
