@@ -70,11 +70,10 @@ def as_row(measure: LabelMeasure, units: Units) -> dict[str, Any]:
 
 def as_csv(measures: Sequence[LabelMeasure], units: Units, delimiter: str = ",") -> str:
     """A table with a header row; with tabs as delimiter it can be pasted into a spreadsheet."""
-    rows = [as_row(measure, units) for measure in measures]
     text = io.StringIO()
     writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
     writer.writerow(COLUMNS)
-    writer.writerows(["" if v is None else v for v in row.values()] for row in rows)
+    writer.writerows(as_row(measure, units).values() for measure in measures)
     return text.getvalue()
 
 
