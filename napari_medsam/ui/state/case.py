@@ -31,8 +31,8 @@ from napari_medsam.measure.live_measures import LiveMeasures
 from napari_medsam.ui.layers.boxes_layer import BoxesLayer, Later
 from napari_medsam.ui.layers.image_layer import (
     AS_SHOWN,
+    KEY,
     contrast_limits,
-    has_known_place,
     image_file_of,
     window_of_layer,
 )
@@ -89,7 +89,8 @@ class Case:
         later: Later,
     ) -> None:
         self.image = image_file_of(layer)
-        self.has_known_place = has_known_place(layer)
+        # Whether the geometry is from a file that our reader opened.
+        self.has_known_place = self.image is layer.metadata.get(KEY)
         self.viewer = viewer
         self.layer = layer
         self.annotation = Annotation(self.image.volume.shape_zyx)
