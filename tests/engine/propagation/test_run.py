@@ -166,3 +166,35 @@ def test_extent_replaces_the_mask_of_its_box_but_not_one_from_points(
     assert areas == [0, 25, 100 if points else 25, 25, 0, 0]
     annotation.undo()
     assert np.count_nonzero(annotation.labels) == 100
+
+
+@pytest.mark.parametrize("completed", [True, False])
+def test_better_mask_gives_voxels_to_the_other_label(
+    annotation: Annotation, completed: bool
+) -> None:
+    place(annotation, mask_of(2, 2, 8, 8))
+    place(annotation, mask_of(6, 2, 12, 8), label=2)
+    before = annotation.labels.copy()
+    one, two = targets(annotation)
+    run = PropagationRun(annotation, plan_targets([(one, (1, 3)), (two, (1, 3))]))
+    run.paint(two, mask_of(6, 2, 12, 8, 3))
+    run.paint(one, mask_of(2, 2, 8, 8, 3))
+    run.paint(two, mask_of(9, 2, 12, 8, 3))
+    assert 3 in {where.index for where in run.finish(completed=completed)}
+    np.testing.assert_array_equal(annotation.labels[3, 4, 1:13], [0, *[1] * 6, 0, *[2] * 3, 0])
+    assert len(annotation.log[-1].masks) == 2 + 2 * 2 * completed
+    annotation.undo()
+    np.testing.assert_array_equal(annotation.labels, before)
+
+
+def test_mask_that_replaces_a_drawn_one_is_undone_with_the_run(annotation: Annotation) -> None:
+    placed = place(annotation, mask_of(2, 2, 12, 12))
+    [target] = targets(annotation)
+    run = PropagationRun(annotation, plan_targets([(target, (1, 3))]))
+    run.paint(target, mask_of(2, 2, 12, 12))
+    run.paint(target, mask_of(4, 4, 9, 9), replaces_drawn=True)
+    run.finish(completed=True)
+    assert np.count_nonzero(annotation.labels) == 25
+    assert annotation.boxes == (placed,)
+    annotation.undo()
+    assert np.count_nonzero(annotation.labels) == 100
