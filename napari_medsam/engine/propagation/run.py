@@ -48,6 +48,7 @@ class PropagationRun:
         self.found: dict[PropagationTarget, dict[int, SliceMask]] = {t: {} for t in plan.targets}
         self._annotation = annotation
         self._overwrite = overwrite
+        self._last_event = annotation.log[-1:]
         self._axis = plan.targets[0].axis
         self._replaced: set[int] = set()
         self._taken_back: set[int] = set()
@@ -125,10 +126,13 @@ class PropagationRun:
         """Paint slices of several targets again if one got a better mask, and return these.
 
         Its earlier mask may have kept another target out of voxels that nobody has now. As on all
-        other slices, the targets come in the order of the plan.
+        other slices, the targets come in the order of the plan. If the user has changed anything
+        meanwhile, perhaps cleared a label, nothing is painted again.
         """
+        if self._overwrite or self._annotation.log[-1:] != self._last_event:
+            return []
         changed = []
-        for index in sorted(self._replaced) if not self._overwrite else ():
+        for index in sorted(self._replaced):
             here = {target: masks[index] for target, masks in self.found.items() if index in masks}
             if len({target.label for target in here}) > 1:
                 for target in here:
