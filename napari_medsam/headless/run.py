@@ -237,7 +237,7 @@ def _propagate(case: _Case, span: Propagation) -> dict[int, SliceRange]:
             for target, own in run.found.items() if span.smooth else ():
                 smooth = _smoothed({**target.fixed_masks, **own}, span.smooth)
                 for index in list(own):
-                    run.paint(target, smooth[index])
+                    run.paint(target, smooth[index], replaces_drawn=True)
             run.finish(completed=True)
         for target, values in run.confidences.items():
             for index, mask in run.found[target].items():
