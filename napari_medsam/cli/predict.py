@@ -8,12 +8,7 @@ from typing import Annotated
 import typer
 
 from napari_medsam.cli.errors import usage
-from napari_medsam.cli.options import (
-    COMPAT,
-    require_folder,
-    require_target,
-    require_target_folder,
-)
+from napari_medsam.cli.options import COMPAT, require_folder, require_target, require_target_folder
 
 
 def predict(

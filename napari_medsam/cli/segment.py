@@ -249,6 +249,9 @@ def _propagation(
                 if is_given:
                     raise ValueError(f"{what} needs a range of slices: add --propagate.")
         return None
+    with usage("--extent"):
+        if vote and extent:
+            raise ValueError("A vote of three views has no extent; omit --vote or --extent.")
 
     from napari_medsam.headless.request import Propagation
 
