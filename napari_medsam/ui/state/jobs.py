@@ -19,7 +19,7 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from qtpy.QtCore import QObject, Qt, Signal
 
@@ -65,25 +65,8 @@ class Job(Generic[T]):
     interrupt: Callable[[], None] = _nothing
 
 
-class JobRunner(Protocol):
-    """A lane of jobs, as used by the controller."""
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether a job has not ended yet."""
-
-    def start(self, job: Job[Any]) -> None:
-        """Run a job; one that has not ended is cancelled first."""
-
-    def cancel(self) -> None:
-        """End the job now: its `on_end` is called before this returns."""
-
-    def close(self) -> None:
-        """Cancel without calling back, and take no more jobs."""
-
-
 class Jobs:
-    """One lane of jobs on one worker thread. Use it from the GUI thread."""
+    """One lane of jobs on one worker thread, used from the GUI thread; the tests have their own."""
 
     def __init__(self) -> None:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="napari-medsam")
@@ -93,9 +76,11 @@ class Jobs:
 
     @property
     def is_busy(self) -> bool:
+        """Whether a job has not ended yet."""
         return self._job is not None
 
     def start(self, job: Job[Any]) -> None:
+        """Run a job; one that has not ended is cancelled first."""
         self.cancel()
         self._job, self._stop = job, threading.Event()
         try:
@@ -106,9 +91,11 @@ class Jobs:
         future.add_done_callback(partial(self._on_finished, self._stop))
 
     def cancel(self) -> None:
+        """End the job now: its `on_end` is called before this returns."""
         self._end(JobOutcome("cancelled"))
 
     def close(self) -> None:
+        """Cancel without calling back, and take no more jobs."""
         self._detach()
         self._executor.shutdown(wait=False, cancel_futures=True)
 
