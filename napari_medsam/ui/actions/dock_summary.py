@@ -16,7 +16,7 @@ def dock_state_of(panel: DockState, case: Case | None, points: PointToolState) -
     """Complete a `DockState` with what the dock shows about the open case, if there is one."""
     if case is None:
         return replace(panel, hint=hint(panel, has_boxes=False))
-    where = case.where()
+    where, shown_range = case.where(), requested_range(case)
     panel = replace(
         panel,
         has_case=True,
@@ -29,7 +29,8 @@ def dock_state_of(panel: DockState, case: Case | None, points: PointToolState) -
         is_drawing=case.is_drawing,
         is_selecting=case.is_selecting,
         points=points,
-        range=requested_range(case),
+        range=shown_range,
+        why_no_range="" if shown_range is not None else why_no_seeds(case),
         progress=case.progress or panel.progress,
         can_undo=case.can_undo or bool(case.pending),
         can_redo=case.annotation.can_redo,
@@ -43,6 +44,4 @@ def dock_state_of(panel: DockState, case: Case | None, points: PointToolState) -
             where is not None and (case.label, where.axis, where.index) in case.annotation.accepted
         ),
     )
-    if panel.range is None:
-        panel = replace(panel, why_no_range=why_no_seeds(case))
     return replace(panel, hint=hint(panel, has_boxes=bool(case.boxes_there())))
