@@ -94,7 +94,6 @@ class Controller:
         readings = self.label_files.reading, self.earlier.reading
         running = (action.progress for action in (self.saver, *readings, self.desk))
         panel = DockState(
-            hint="",
             message=message.sentence,
             is_problem=message.is_problem,
             detail=message.detail,
