@@ -14,7 +14,7 @@ from napari_medsam.engine.annotation.fixed_masks import mask_there, part_near
 from napari_medsam.engine.data.masks import SliceMask
 from napari_medsam.engine.data.prompts import SliceRef
 from napari_medsam.engine.data.signals import emit
-from napari_medsam.engine.data.volume import Axis
+from napari_medsam.engine.data.volume import VIEW_NAMES, Axis
 from napari_medsam.engine.propagation.plan import (
     PropagationPlan,
     PropagationTarget,
@@ -29,7 +29,7 @@ from napari_medsam.ui.actions.propagation_targets import target_for
 from napari_medsam.ui.actions.remaining_slices import name_of
 from napari_medsam.ui.state.action_table import key_of
 from napari_medsam.ui.state.case import Case
-from napari_medsam.ui.state.dock_state import PROPAGATING, VIEW_NAMES, Progress
+from napari_medsam.ui.state.dock_state import PROPAGATING, Progress
 from napari_medsam.ui.state.eta import Eta
 from napari_medsam.ui.state.jobs import Job, JobOutcome
 from napari_medsam.ui.state.workspace import Workspace

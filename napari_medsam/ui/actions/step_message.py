@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from napari_medsam.engine.annotation.events import Event
 from napari_medsam.engine.annotation.label_patch import Change
 from napari_medsam.engine.data.labels import default_name
-from napari_medsam.engine.data.volume import Axis
+from napari_medsam.engine.data.volume import VIEW_NAMES, Axis
 from napari_medsam.ui.state.case import Case
-from napari_medsam.ui.state.dock_state import VIEW_NAMES
 
 MOST_NAMED = 2
 """Most labels that are named in the sentence, which is to fit one line."""

@@ -7,6 +7,7 @@ with the annotation before it returns.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -31,8 +32,8 @@ from napari_medsam.measure.live_measures import LiveMeasures
 from napari_medsam.ui.layers.boxes_layer import BoxesLayer, Later
 from napari_medsam.ui.layers.image_layer import (
     AS_SHOWN,
+    KEY,
     contrast_limits,
-    has_known_place,
     image_file_of,
     window_of_layer,
 )
@@ -89,7 +90,8 @@ class Case:
         later: Later,
     ) -> None:
         self.image = image_file_of(layer)
-        self.has_known_place = has_known_place(layer)
+        # Whether the geometry is from a file that our reader opened.
+        self.has_known_place = self.image is layer.metadata.get(KEY)
         self.viewer = viewer
         self.layer = layer
         self.annotation = Annotation(self.image.volume.shape_zyx)
@@ -296,8 +298,14 @@ class Case:
         self.sync(event)
 
     def replace_annotation(self, annotation: Annotation) -> None:
-        """Replace the content by an annotation of the same image, with its undo and redo."""
+        """Replace the content by an annotation of the same image, with its undo and redo.
+
+        Boxes that wait get new ids: with those of boxes in `annotation` they would replace them.
+        """
         self.annotation.replace_with(annotation)
+        new_id = self.annotation.new_box_id
+        waiting = [replace(placed, box_id=new_id()) for placed in self.pending.values()]
+        self.pending = {placed.box_id: placed for placed in waiting}
         self.sync()
         self.labels.show_all()
 

@@ -36,8 +36,6 @@ class Notify(Protocol):
     ) -> None: ...
 
 
-VIEW_NAMES: dict[Axis, str] = {"z": "axial", "y": "coronal", "x": "sagittal"}
-
 PROPAGATING = "Propagating"
 """`Progress.what` of a propagation."""
 

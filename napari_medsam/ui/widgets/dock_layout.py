@@ -24,7 +24,8 @@ from qtpy.QtWidgets import (
 )
 from superqt.utils import signals_blocked
 
-from napari_medsam.ui.state.dock_state import PRECISIONS, VIEW_NAMES, DockState
+from napari_medsam.engine.data.volume import VIEW_NAMES
+from napari_medsam.ui.state.dock_state import PRECISIONS, DockState
 from napari_medsam.ui.widgets.action_buttons import ActionButtons
 from napari_medsam.ui.widgets.common_widgets import (
     OfferRow,
