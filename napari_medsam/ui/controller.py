@@ -15,9 +15,10 @@ from napari.layers import Image
 
 from napari_medsam.engine.data.signals import emit
 from napari_medsam.formats.common.default_window import why_this_window
+from napari_medsam.headless.build_request import modality_of
 from napari_medsam.headless.disk_cache_settings import cache_size
 from napari_medsam.ui.actions.boxes import BoxActions
-from napari_medsam.ui.actions.dock_summary import dock_state_of, modality_of
+from napari_medsam.ui.actions.dock_summary import dock_state_of
 from napari_medsam.ui.actions.earlier_work import EarlierWork
 from napari_medsam.ui.actions.journal import Journals
 from napari_medsam.ui.actions.label_rows import RowMeasures
@@ -139,7 +140,7 @@ class Controller:
                 show_axis(self.workspace.viewer, case.layer, "z")
             self.workspace.viewer.layers.selection.active = case.boxes.layer
             self.sessions.renew()
-            self.desk.on_modality(modality_of(case))
+            self.desk.on_modality(modality_of(case.image))
             notes = " ".join(filter(None, (*case.image.notes, why_this_window(case.image))))
         self.show_message(notes, bool(case and case.image.notes))
         if case is not None:

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from napari_medsam.models.store.modality_routing import challenge_modality
 from napari_medsam.ui.actions.label_rows import rows_of
 from napari_medsam.ui.actions.propagation_targets import requested_range, why_no_seeds
 from napari_medsam.ui.actions.remaining_slices import place_left
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.dock_state import NO_POINTS, DockState, PointToolState
 from napari_medsam.ui.state.hint import hint
-
-
-def modality_of(case: Case) -> str:
-    """The modality by the image's header or a challenge file's name; "" if neither states it."""
-    return case.image.volume.modality or challenge_modality(case.image.name)
 
 
 def dock_state_of(

@@ -117,7 +117,9 @@ class CaseJournal:
         if self.state is JournalState.CLOSED:
             return
         found = self._found
-        if self.state is JournalState.UNDECIDED and found is not None and self.link.has_work:
+        is_undecided = self.state is JournalState.UNDECIDED
+        # If it is not held, another window writes the journal: it must not be put aside there.
+        if is_undecided and found and found.ownership.is_held and self.link.has_work:
             self._start_over(found)
         self.state = JournalState.CLOSED
         self._jobs.close()

@@ -7,6 +7,7 @@ with the annotation before it returns.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -300,8 +301,14 @@ class Case:
         self.sync(event)
 
     def replace_annotation(self, annotation: Annotation) -> None:
-        """Replace the content by an annotation of the same image, with its undo and redo."""
+        """Replace the content by an annotation of the same image, with its undo and redo.
+
+        Boxes that wait get new ids: with those of boxes in `annotation` they would replace them.
+        """
         self.annotation.replace_with(annotation)
+        new_id = self.annotation.new_box_id
+        waiting = [replace(placed, box_id=new_id()) for placed in self.pending.values()]
+        self.pending = {placed.box_id: placed for placed in waiting}
         self.sync()
         self.labels.show_all()
 

@@ -150,6 +150,44 @@ def test_a_second_window_is_told_and_only_looks(desk: Desk) -> None:
     assert len(journals()) == 1
 
 
+def test_a_window_that_closes_before_its_answer_leaves_another_windows_journal(desk: Desk) -> None:
+    desk.draw_on(10)
+    kept(desk)
+    second = make_desk(HeldJobs)
+    second.view.offer = lambda *_: None  # the user has not answered yet
+    second.open(image_layer())
+    second.controller.on_case(Case.add_label)
+    for lane in second.lanes:
+        lane.release()
+    journal = second.controller.journals.of(second.controller.case)
+    assert journal.state is JournalState.UNDECIDED
+    assert journal.fingerprint
+    second.controller.close()
+    assert len(journals()) == 1
+    desk.draw_on(12)
+    assert same(kept(desk), desk)
+
+
+def test_a_box_that_waits_for_the_model_does_not_replace_a_resumed_one(desk: Desk) -> None:
+    desk.draw_on(10)
+    kept(desk)
+    earlier = desk.labels.copy()
+    desk.controller.close()
+    second = make_desk(installed=False)
+    answers = []
+    second.view.offer = lambda _, answer: answers.append(answer)
+    second.open(image_layer())
+    second.draw_on(6)
+    answers[0](RESUME)
+    assert np.array_equal(second.labels, earlier)
+    assert second.boxes.nshapes == 2
+    second.controller.desk.install()
+    assert np.array_equal(second.labels[10], earlier[10])
+    assert second.labels[6].any()
+    assert sorted(placed.box.slice.index for placed in second.annotation.boxes) == [6, 10]
+    second.controller.close()
+
+
 def test_a_second_window_takes_over_and_the_first_is_told(desk: Desk, qapp) -> None:
     desk.draw_on(10)
     kept(desk)
