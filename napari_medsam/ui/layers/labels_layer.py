@@ -191,7 +191,7 @@ def shown_slice(viewer: ViewerModel, layer: Layer) -> SliceRef | None:
         return None
     # dims.current_step would count steps of the whole scene, not slices of this layer.
     index = round(float(layer.world_to_data(viewer.dims.point)[hidden[0]]))
-    return SliceRef(AXES[hidden[0]], int(np.clip(index, 0, _shape(layer)[hidden[0]] - 1)))
+    return SliceRef(AXES[hidden[0]], int(np.clip(index, 0, layer.data.shape[hidden[0]] - 1)))
 
 
 def show_axis(viewer: ViewerModel, layer: Layer, axis: Axis) -> None:
@@ -229,8 +229,3 @@ def turn_head_up(viewer: ViewerModel, layer: Layer | None) -> None:
     is_slice = layer is not None and layer.ndim == 3 and viewer.dims.ndisplay == 2
     up = is_slice and viewer.dims.displayed[-2] == viewer.dims.ndim - 3  # z is vertical
     camera.orientation2d = ("up" if up else "down", "right")
-
-
-def _shape(layer: Layer) -> tuple[int, ...]:
-    data = layer.data[0] if getattr(layer, "multiscale", False) else layer.data
-    return tuple(data.shape[: layer.ndim])

@@ -90,8 +90,7 @@ def _save(path: Path, data: NDArray[Any], meta: dict[str, Any]) -> Path:
             f"{meta.get('name', 'The layer')} has {labels.ndim} dimensions; only labels of one "
             f"volume or picture can be saved."
         )
-    flat = labels.ndim == 2
-    labels = labels[None] if flat else labels
+    labels = labels[None] if labels.ndim == 2 else labels
     metadata = meta.get("metadata", {})
     grid = metadata.get(GRID)
     if not isinstance(grid, SourceGrid):

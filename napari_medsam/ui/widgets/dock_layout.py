@@ -185,9 +185,7 @@ class DockLayout(QWidget):
             self.files,
         ):
             part.show_state(old, new)
-        index = self.precision.findData(new.precision)
-        if self.precision.currentIndex() != index:
-            self.precision.setCurrentIndex(index)
+        self.precision.setCurrentIndex(self.precision.findData(new.precision))
         self._show_window(old, new)
 
     def _show_message(self, message: tuple[str, bool, str]) -> None:
