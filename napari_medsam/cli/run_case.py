@@ -116,7 +116,7 @@ def print_result(result: Result) -> None:
         typer.echo(f"{label.number} {label.name}: {size['voxels']} voxels{ml}{review}")
     for n, placed in enumerate(result.boxes):
         masks = [box_mask.mask for box_mask in result.found if box_mask.box == n]
-        if masks and all(mask.is_empty for mask in masks):  # a fixed mask may have none
+        if all(mask.is_empty for mask in masks):
             where = placed.box.slice
             typer.echo(
                 f"Note: the box on {where.axis}={where.index} (label {placed.label}) gave an "

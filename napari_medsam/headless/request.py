@@ -49,7 +49,8 @@ class Prompts:
     Parameters
     ----------
     boxes
-        In the user's order, which decides what happens where masks overlap.
+        In the user's order. Where masks of two labels overlap on the boxes' own slices, the first
+        box gets the voxels.
     points
         Segmented before everything else. Each one's mask adds a box.
     fixed_masks

@@ -207,6 +207,7 @@ def _paint_prompts(case: _Case) -> None:
     for fixed in prompts.fixed_masks:
         annotation.apply_box(fixed.placed, fixed.mask, **case.settings)
         annotation.accept(fixed.placed.label, fixed.mask.slice)
+        case.add(fixed.placed, fixed.mask)
     for placed, answer in case.points.items():
         annotation.apply_box(placed, answer.mask, points=answer.prompts, **case.settings)
         case.add(placed, answer.mask)

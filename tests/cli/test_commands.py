@@ -281,8 +281,10 @@ def test_two_slices_that_are_right_stay_and_are_not_called_empty(
 ):
     """The one on slice 2 is the nearest to no slice that is segmented."""
     there = existing(case, {2: 1, 3: 1})
-    starts = ["--from", "z:2:1", "--from", "z:3:1", "--propagate", "2:5"]
+    starts = ["--from", "z:2:1", "--from", "z:3:1", "--propagate", "2:5", "--report", "r.json"]
     assert main([*CONTINUED, *starts, *LABELS]) == 0
+    slices = json.loads(Path("r.json").read_text())["slices"]
+    assert [row["index"] for row in slices][:2] == [2, 3], "those that are right count too"
     saved = np.asarray(nib.load("labels.nii.gz").dataobj)
     np.testing.assert_array_equal(saved[:, :, :4], there[:, :, :4])
     assert np.count_nonzero(saved[:, :, 4] == 1) == 80

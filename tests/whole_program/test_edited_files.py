@@ -49,10 +49,10 @@ def test_edited_file_is_read_or_refused(name: str, tmp_path: Path) -> None:
     )
     @given(file_number=st.integers(0, len(reader.good) - 1), edits=EDITS)
     def try_edits(file_number: int, edits: list[tuple[int, float, int]]) -> None:
-        started = time.monotonic()
+        started = time.process_time()  # the processor's: a busy machine makes nothing slower
         if not reader.accepts(edited(reader.good[file_number], edits), tmp_path):
             refused.append(file_number)
-        assert time.monotonic() - started < MAX_SECONDS
+        assert time.process_time() - started < MAX_SECONDS
 
     peak_before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     try_edits()

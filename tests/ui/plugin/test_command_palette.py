@@ -290,8 +290,14 @@ def test_dock_closed_by_its_cross_comes_back_with_its_work(
     docked(dock).setFloating(floating)
     let_pass(100)
 
-    cross = docked(dock).titleBarWidget().findChild(QPushButton, "QTitleBarCloseButton")
-    QTest.mouseClick(cross, Qt.MouseButton.LeftButton)
+    title = docked(dock).titleBarWidget()
+    if (
+        title is None
+    ):  # napari 0.6 leaves the title of a floating dock to the system, whose × closes
+        docked(dock).close()
+    else:
+        cross = title.findChild(QPushButton, "QTitleBarCloseButton")
+        QTest.mouseClick(cross, Qt.MouseButton.LeftButton)
     let_pass(200)
     assert not dock.isVisible()
     assert dock.controller.unsaved() == ["case"], "closing the window still asks about its labels"
