@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from napari_medsam.cli.errors import usage
-from napari_medsam.cli.options import require_target_folder
+from napari_medsam.cli.options import COMPAT, require_target_folder
 
 
 def batch(
@@ -28,9 +28,7 @@ def batch(
             help="A name that `models list` prints, or auto: the installed one for the modality.",
         ),
     ] = "litemedsam",
-    compat: Annotated[
-        bool, typer.Option("--compat", help="Follow the rules of the model's authors exactly.")
-    ] = False,
+    compat: Annotated[bool, COMPAT] = False,
     window: Annotated[
         str, typer.Option(metavar="NAME or LO,HI", help="The grey values, as in `segment`.")
     ] = "auto",

@@ -10,6 +10,7 @@ import typer
 from napari_medsam.cli.errors import resample_hint, usage
 from napari_medsam.cli.options import (
     FRAME,
+    NAMES,
     SERIES,
     SPACING,
     parse_spacing,
@@ -38,10 +39,7 @@ def convert(
     labels: Annotated[
         bool, typer.Option("--labels", help="The file holds labels, not an image.")
     ] = False,
-    names: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="A label table: ITK-SNAP's .txt, or .csv."),
-    ] = None,
+    names: Annotated[Path | None, NAMES] = None,
     resample: Annotated[
         bool,
         typer.Option(

@@ -18,6 +18,7 @@ OPTIONS = {
     "points": "--point or --outside",
     "fixed mask": "--from",
     "range": "--propagate",
+    "smoothing": "--smooth",
     "window": "--window",
 }
 """The option that gave a part of a request (`headless.build_request.RequestError`)."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from napari_medsam.cli.errors import resample_hint, usage
-from napari_medsam.cli.options import FRAME, SERIES, refuse_input, require_file
+from napari_medsam.cli.options import FRAME, NAMES, SERIES, refuse_input, require_file
 
 if TYPE_CHECKING:
     from napari_medsam.measure.from_files import Measured
@@ -27,10 +27,7 @@ def measure(
             metavar="LABELS", help="Labels to compare with; the same number is the same label."
         ),
     ] = None,
-    names: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="A label table: ITK-SNAP's .txt, or .csv."),
-    ] = None,
+    names: Annotated[Path | None, NAMES] = None,
     axis: Annotated[
         str, typer.Option(metavar="z, y or x", help="Measure diameters in slices along this axis.")
     ] = "z",

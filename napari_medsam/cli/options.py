@@ -15,8 +15,8 @@ SERIES = typer.Option(
     metavar="UID", help="The DICOM series: its UID or its name, as listed by `info`."
 )
 FRAME = typer.Option(metavar="N", help="The volume of a 4D file, counted from 0.")
-
-
+NAMES = typer.Option(metavar="FILE", help="A label table: ITK-SNAP's .txt, or .csv.")
+COMPAT = typer.Option("--compat", help="Follow the rules of the model's authors exactly.")
 SPACING = typer.Option(
     "--spacing",
     metavar="X,Y,Z",

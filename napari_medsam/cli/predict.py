@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from napari_medsam.cli.errors import usage
-from napari_medsam.cli.options import require_folder, require_target, require_target_folder
+from napari_medsam.cli.options import COMPAT, require_folder, require_target, require_target_folder
 
 
 def predict(
@@ -25,9 +25,7 @@ def predict(
             "with which a case's file name begins.",
         ),
     ] = "litemedsam",
-    compat: Annotated[
-        bool, typer.Option("--compat", help="Follow the rules of the model's authors exactly.")
-    ] = False,
+    compat: Annotated[bool, COMPAT] = False,
     boxes: Annotated[
         Path | None,
         typer.Option(

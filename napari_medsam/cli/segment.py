@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from napari_medsam.cli.errors import resample_hint, usage
-from napari_medsam.cli.options import FRAME, SERIES, SPACING, parse_spacing, refuse_input
+from napari_medsam.cli.options import COMPAT, FRAME, SERIES, SPACING, parse_spacing, refuse_input
 from napari_medsam.headless import prompt_text
 
 if TYPE_CHECKING:
@@ -113,9 +113,7 @@ def segment(
             "mediastinum, liver, brain, bone, or two numbers.",
         ),
     ] = "auto",
-    compat: Annotated[
-        bool, typer.Option("--compat", help="Follow the rules of the model's authors exactly.")
-    ] = False,
+    compat: Annotated[bool, COMPAT] = False,
     vote: Annotated[
         bool,
         typer.Option(
@@ -251,6 +249,9 @@ def _propagation(
                 if is_given:
                     raise ValueError(f"{what} needs a range of slices: add --propagate.")
         return None
+    with usage("--extent"):
+        if vote and extent:
+            raise ValueError("A vote of three views has no extent; omit --vote or --extent.")
 
     from napari_medsam.headless.request import Propagation
 

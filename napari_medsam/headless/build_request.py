@@ -21,11 +21,11 @@ from napari_medsam.formats.common.label_table import complete_table
 from napari_medsam.headless.place_prompts import place_boxes, place_fixed_masks, place_points
 from napari_medsam.headless.prompt_text import RequestedBox, RequestedPoint, RequestedSlice
 from napari_medsam.headless.request import FixedMask, Prompts, Propagation, Request
-from napari_medsam.input_contract import InputContract
+from napari_medsam.input_contract import InputContract, OriginalRules
 from napari_medsam.models.store.modality_routing import challenge_modality
 
 RequestedPrompt = RequestedBox | RequestedPoint | RequestedSlice
-Part = Literal["box", "points", "fixed mask", "range", "window"]
+Part = Literal["box", "points", "fixed mask", "range", "smoothing", "window"]
 
 
 class RequestError(ValueError):
@@ -78,8 +78,8 @@ def build_request(
     Raises
     ------
     RequestError
-        A prompt is outside the image or its range, the model was not trained with it, or the
-        window is unknown.
+        A prompt is outside the image or its range, the model was not trained with it, the window
+        is unknown, or a vote that the authors' rules require is to be smoothed.
     """
     volume, before, text = image.volume, options.labels_before, options.window
     if before is not None:  # complete, so that no new label gets a number of the file
@@ -100,7 +100,9 @@ def build_request(
         fixed = place_fixed_masks(starts, there, table, volume, len(boxes) + 1)
     with _wrong("window"):  # the authors' script ignores the header
         window = parse_window(volume, text) if options.compat else requested_window(image, text)
-    span = _by_the_rules(options, image)
+    with _wrong("smoothing"):
+        rules = options.contract.original_3d if options.compat and options.contract else None
+        span = by_authors_rules(options.propagation, image, rules)
     if before is not None and span is not None:
         before = _without_what_follows(before, fixed, span)
     with _wrong("range"):
@@ -139,12 +141,25 @@ def modality_of(image: ImageFile) -> str:
     return image.volume.modality or challenge_modality(image.name)
 
 
-def _by_the_rules(options: RequestOptions, image: ImageFile) -> Propagation | None:
-    """The propagation; in compat mode with a vote if the model's authors vote for the modality."""
-    rules = options.contract.original_3d if options.compat and options.contract else None
-    if options.propagation is None or rules is None or modality_of(image) not in rules.voted:
-        return options.propagation
-    return replace(options.propagation, mode="vote")
+def by_authors_rules(
+    span: Propagation | None, image: ImageFile, rules: OriginalRules | None
+) -> Propagation | None:
+    """The propagation, with a vote if the model's authors vote on the image's modality.
+
+    Raises
+    ------
+    ValueError
+        The propagation is to be smoothed, and a vote is not.
+    """
+    modality = modality_of(image)
+    if span is None or rules is None or modality not in rules.voted:
+        return span
+    if span.smooth:
+        raise ValueError(
+            f"The model's authors segment {modality} by a vote of three views, which is not "
+            f"smoothed; leave out the smoothing."
+        )
+    return replace(span, mode="vote")
 
 
 def _without_what_follows(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from napari_medsam.formats.common.errors import ReadError, SaveError
 from napari_medsam.formats.common.grid import Triple
+from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.formats.common.label_table import read_label_table
 from napari_medsam.formats.images.read import read_image, suffix_of
 from napari_medsam.formats.images.write import IMAGE_FORMATS, write_image
@@ -72,27 +73,20 @@ def convert_file(source: Path, target: Path, choice: ConvertOptions) -> tuple[st
     as_labels = choice.labels or choice.image is not None or only_labels
     if as_labels or is_label_file(source):
         return _labels(source, target, choice)
-    image = read_image(
-        source,
-        series=choice.series,
-        frame=choice.frame,
-        spacing_xyz=choice.spacing_xyz,
-        suv=choice.suv,
-    )
+    image = _image(source, choice, suv=choice.suv)
     return write_image(target, image) + ".", image.notes
+
+
+def _image(path: Path, choice: ConvertOptions, *, suv: bool) -> ImageFile:
+    return read_image(
+        path, series=choice.series, frame=choice.frame, spacing_xyz=choice.spacing_xyz, suv=suv
+    )
 
 
 def _labels(source: Path, target: Path, choice: ConvertOptions) -> tuple[str, tuple[str, ...]]:
     target_format = BY_SUFFIX.get(suffix_of(target))
     if choice.image is not None:
-        image = read_image(
-            choice.image,
-            series=choice.series,
-            frame=choice.frame,
-            spacing_xyz=choice.spacing_xyz,
-            suv=False,
-        )
-        grid = image.grid
+        grid = _image(choice.image, choice, suv=False).grid
         file = read_label_file(source, grid, resample=choice.resample)
     elif target_format is not None and target_format.made_for == "series":
         raise SaveError(

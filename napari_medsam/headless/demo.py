@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_medsam.engine.annotation.fixed_masks import as_mask
 from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef, box_prompt
 from napari_medsam.headless.build_request import RequestOptions, build_request
 from napari_medsam.headless.prompt_text import RequestedBox
@@ -40,15 +41,10 @@ def demo_request(case: Phantom) -> Request:
 def box_on_largest_slice(organ: np.ndarray) -> BoxPrompt:
     """The box, with `MARGIN`, of an organ (Z, Y, X) bool on the axial slice where it is largest."""
     index = int(np.argmax(np.count_nonzero(organ, axis=(1, 2))))
-    rows, columns = np.nonzero(organ[index])
-    corners = (
-        float(columns.min() - MARGIN),
-        float(rows.min() - MARGIN),
-        float(columns.max() + MARGIN),
-        float(rows.max() + MARGIN),
-    )
-    height, width = organ[index].shape
-    return box_prompt(SliceRef("z", index), corners, (height, width))
+    mask = as_mask(SliceRef("z", index), organ[index])
+    box = mask.prompt
+    corners = (box.x_min - MARGIN, box.y_min - MARGIN, box.x_max + MARGIN, box.y_max + MARGIN)
+    return box_prompt(mask.slice, corners, mask.shape)
 
 
 def compare_with_reference(result: Result, case: Phantom) -> list[dict[str, Any]]:

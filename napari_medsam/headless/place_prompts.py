@@ -119,8 +119,6 @@ def place_points(
             box=None if box is None else box.box,
         )
         before = None if earlier is None else _mask_there(earlier, where, label)
-        if before is not None and before.is_empty:
-            before = None
         if here or before is not None:
             found.append(ObjectPoints(label, prompt, before))
             used.append(box)
@@ -150,7 +148,7 @@ def place_fixed_masks(
         where = requested_slice(start.axis, start.index, volume, SLICE_FORM)
         label = table[start.label]
         mask = _mask_there(labels, where, label.number)
-        if mask.is_empty:
+        if mask is None:
             raise ValueError(
                 f"The label file has nothing of {label.name} on slice {where.axis}={where.index}; "
                 f"name a slice that has."
@@ -159,5 +157,7 @@ def place_fixed_masks(
     return found
 
 
-def _mask_there(labels: NDArray[np.integer], where: SliceRef, number: int) -> SliceMask:
-    return as_mask(where, labels[plane_index(where.axis, where.index)] == number)
+def _mask_there(labels: NDArray[np.integer], where: SliceRef, number: int) -> SliceMask | None:
+    """The mask of a label on a slice; None if the label is not there."""
+    mask = as_mask(where, labels[plane_index(where.axis, where.index)] == number)
+    return None if mask.is_empty else mask

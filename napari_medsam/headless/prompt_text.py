@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:  # this module is loaded for the help of `segment`, without NumPy
     from napari_medsam.engine.data.volume import Axis
@@ -13,6 +13,12 @@ BOX_FORM = "AXIS:INDEX:X0,Y0,X1,Y1[:LABEL]"
 POINT_FORM = "AXIS:INDEX:X,Y[:LABEL]"
 RANGE_FORM = "FIRST:LAST"
 SLICE_FORM = "AXIS:INDEX[:LABEL]"
+
+_WRITTEN = {
+    "box": (BOX_FORM, 4, "corners", "four numbers X0,Y0,X1,Y1"),
+    "point": (POINT_FORM, 2, "coordinates", "two numbers X,Y"),
+}
+"""How a prompt is written, how many numbers it has, what they are called, and their form."""
 
 _BOX = re.compile(r"(?:(?P<axis>[^:,]*):(?P<index>[^:,]*):)?(?P<corners>[^:]*)(?::(?P<label>.*))?")
 
@@ -84,7 +90,7 @@ def parse_point(text: str, *, is_inside: bool = True) -> RequestedPoint:
     ValueError
         The text is wrong; the message says which part.
     """
-    x, y, label, axis, index = _parts(text, "point", POINT_FORM, 2)
+    x, y, label, axis, index = _parts(text, "point")
     return RequestedPoint(x, y, is_inside, label, axis, index)
 
 
@@ -98,21 +104,30 @@ def parse_box(text: str) -> RequestedBox:
     ValueError
         The text is wrong; the message says which part.
     """
-    *corners, label, axis, index = _parts(text, "box", BOX_FORM, 4)
+    *corners, label, axis, index = _parts(text, "box")
     x0, y0, x1, y1 = corners
     return RequestedBox((x0, y0, x1, y1), label, axis, index)
 
 
-def _parts(text: str, what: str, form: str, n_numbers: int) -> tuple[Any, ...]:
+def _parts(text: str, what: Literal["box", "point"]) -> tuple[Any, ...]:
     """The numbers, then label, axis and index."""
+    form, n_numbers, name, wanted = _WRITTEN[what]
     match = _BOX.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"{text!r} is not a {what}; a {what} is written {form}.")
-    axis, index, label = match["axis"], match["index"], match["label"]
-    numbers = _numbers(match["corners"], text, form, n_numbers)
+    axis, numbers = match["axis"], match["corners"]
+    try:
+        found = [float(part) for part in numbers.split(",")]
+        if len(found) != n_numbers:
+            raise ValueError
+    except ValueError:
+        raise ValueError(
+            f"The {name} of {text!r} are {numbers!r}; they are {wanted}. "
+            f"A {what} is written {form}."
+        ) from None
     if axis is None:
-        return *numbers, _label(label, text), None, None
-    return *numbers, _label(label, text), *_place(axis, index, text)
+        return *found, _label(match["label"], text), None, None
+    return *found, _label(match["label"], text), *_place(axis, match["index"], text)
 
 
 def _place(axis: str, index: str, text: str) -> tuple[Axis, int]:
@@ -134,25 +149,6 @@ def parse_range(text: str) -> tuple[int, int]:
             f"{text!r} is not a range of slices; one is written {RANGE_FORM}, for example 3:20."
         )
     return int(match[1]), int(match[2])
-
-
-_WANTED = {
-    2: ("coordinates", "two numbers X,Y", "point"),
-    4: ("corners", "four numbers X0,Y0,X1,Y1", "box"),
-}
-
-
-def _numbers(text: str, whole: str, form: str, count: int) -> tuple[float, ...]:
-    name, wanted, what = _WANTED[count]
-    try:
-        numbers = tuple(float(part) for part in text.split(","))
-        if len(numbers) != count:
-            raise ValueError
-    except ValueError:
-        raise ValueError(
-            f"The {name} of {whole!r} are {text!r}; they are {wanted}. A {what} is written {form}."
-        ) from None
-    return numbers
 
 
 def _label(text: str | None, whole: str) -> str:

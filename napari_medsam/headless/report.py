@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from napari_medsam import __version__
 from napari_medsam.engine.annotation.events import PlacedBox
-from napari_medsam.engine.data.confidence import DOUBTFUL
+from napari_medsam.engine.data.confidence import DOUBTFUL, slice_confidences
 from napari_medsam.engine.data.labels import Label
 from napari_medsam.engine.propagation.plan import SliceRange
 from napari_medsam.formats.common.image_file import ImageFile
-from napari_medsam.headless.run import BoxMask, Result
+from napari_medsam.headless.run import Answer, BoxMask, Result
 from napari_medsam.storage.atomic_write import write_text
 
 RESEARCH_ONLY = "For research use only. Not a medical device."
@@ -53,16 +53,30 @@ def run_report(result: Result, model: Mapping[str, str]) -> dict[str, Any]:
 
 def uncertain_slices(result: Result) -> list[dict[str, Any]]:
     """The propagated slices with a confidence below `DOUBTFUL`, sorted by label and slice."""
-    least: dict[tuple[int, int], float] = {}
-    for box_mask in result.found:
-        if box_mask.confidence is not None:
-            where = box_mask.label, box_mask.mask.slice.index
-            least[where] = min(box_mask.confidence, least.get(where, 1.0))
+    if result.request.propagation is None:
+        return []
     return [
         {"label": label, "index": index, "confidence": round(trust, 4)}
-        for (label, index), trust in sorted(least.items())
+        for label, own in sorted(trust_by_label(result).items())
+        for index, trust in sorted(own.items())
         if trust < DOUBTFUL
     ]
+
+
+def trust_by_label(result: Answer) -> dict[int, dict[int, float]]:
+    """Label to slice to confidence; the lowest one if several boxes have the slice.
+
+    A mask that was not propagated has no neighbours; its confidence does not depend on any.
+    """
+    found: dict[int, dict[int, float]] = {}
+    for one in result.found:
+        index, value = one.mask.slice.index, one.confidence
+        if result.request.propagation is None:
+            value = slice_confidences({index: one.mask}).get(index)
+        if value is not None:
+            own = found.setdefault(one.label, {})
+            own[index] = min(value, own.get(index, 1.0))
+    return found
 
 
 def write_report(path: Path, content: Mapping[str, Any]) -> None:

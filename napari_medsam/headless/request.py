@@ -81,14 +81,15 @@ class Propagation:
         three axes and take the majority (`engine.three_view_vote`).
     smooth
         Sigma, in slices, of the smoothing along the axis (`engine.propagation.smoothing`); 0 for
-        none.
+        none. A vote is not smoothed.
     ranges
         First and last slice of single boxes, by box id.
 
     Raises
     ------
     ValueError
-        A range does not run upwards from 0, the mode is unknown, or `smooth` is below 0.
+        A range does not run upwards from 0, the mode is unknown, `smooth` is below 0, or a vote
+        is to be smoothed.
     """
 
     first: int
@@ -107,6 +108,8 @@ class Propagation:
             raise ValueError(f"The mode {self.mode!r} is unknown; there are {modes}.")
         if not self.smooth >= 0:
             raise ValueError(f"Smoothing is over 0 or more slices; this is {self.smooth:g}.")
+        if self.mode == "vote" and self.smooth:
+            raise ValueError("A vote of three views is not smoothed; choose one of the two.")
 
     def range_of(self, *boxes: PlacedBox) -> SliceRange:
         """First and last slice of an object with these boxes."""
@@ -174,12 +177,12 @@ class Request:
         of_points = n_points * (span.last - span.first + 1)
         boxes = self.prompts.placed
         if span.mode == "vote":
-            return of_points + n_view_masks(seeds_of(self, boxes))
+            return of_points + n_view_masks(seeds_of(span, boxes))
         if span.mode == "keyframes" and not self.compat:
             targets = dict.fromkeys(target_of(placed, boxes) for placed in boxes)
             ranges = [span.range_of(*target.boxes) for target in targets]
         else:
-            ranges = [(seed.first, seed.last) for seed in seeds_of(self, boxes)]
+            ranges = [(seed.first, seed.last) for seed in seeds_of(span, boxes)]
         return of_points + sum(last - first + 1 for first, last in ranges)
 
 
@@ -209,16 +212,13 @@ def _require_ranges(prompts: Prompts, propagation: Propagation, volume: Volume) 
             )
 
 
-def seeds_of(request: Request, boxes: Sequence[PlacedBox]) -> tuple[Seed, ...]:
+def seeds_of(span: Propagation, boxes: Sequence[PlacedBox]) -> tuple[Seed, ...]:
     """One seed per box, for the authors' rules and for votes, which have no keyframes.
 
     Boxes of one label divide the label's range: every slice goes to the nearest box, and halfway
     between two boxes to the lower one; boxes on one slice get the same range. 3D boxes and voted
-    ones with a range of their own do not divide it. () without a propagation.
+    ones with a range of their own do not divide it.
     """
-    span = request.propagation
-    if span is None:
-        return ()
     apart = set(span.ranges) if span.mode != "keyframes" else set()
     seeds = []
     for placed in boxes:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
 
 from napari_medsam.engine.annotation.annotation import Annotation
+from napari_medsam.engine.annotation.edit import EditSettings
 from napari_medsam.engine.annotation.events import PlacedBox
 from napari_medsam.engine.annotation.review import confidences
 from napari_medsam.engine.annotation.review_index import ReviewIndex
@@ -122,7 +122,6 @@ def segment_request(
     )
     started = time.perf_counter()
     case, span = _Case(session, request, on_mask), request.propagation
-    ranges: dict[int, SliceRange] = {}
     if span is not None and (request.compat or request.mode == "vote"):
         ranges = _paint_seeds(case, span)
     else:
@@ -168,34 +167,25 @@ class _Case:
             self.annotation.load_labels(request.labels_before.labels, request.labels_before.table)
         self.annotation.load_table(request.labels)
         given = request.prompts.placed
+        first = 1 + max((placed.box_id for placed in given), default=0)
         self.points: dict[PlacedBox, PointAnswer] = {}
-        for box_id, one in enumerate(request.prompts.points, 1 + max(_ids(given), default=0)):
+        for box_id, one in enumerate(request.prompts.points, first):
             answer = session.segment_points(one.prompt, one.earlier)
             self.points[PlacedBox(box_id, one.label, answer.mask.prompt)] = answer
         self.boxes = (*given, *self.points)
         self.found: dict[tuple[int, int], BoxMask] = {}
-        self.settings: _Settings = {
+        self.settings: EditSettings = {
             "overwrite": request.compat,
             "model": session.model.identity,
             "window": f"{session.window.lower:g},{session.window.upper:g}",
         }
         self.on_mask = on_mask
-        self._numbers = {box_id: n for n, box_id in enumerate(_ids(self.boxes))}
+        self._numbers = {placed.box_id: n for n, placed in enumerate(self.boxes)}
 
     def add(self, placed: PlacedBox, mask: SliceMask, confidence: float | None = None) -> None:
         """Note a mask; it replaces an earlier one of the same box on the same slice."""
         n = self._numbers[placed.box_id]
         self.found[n, mask.slice.index] = BoxMask(n, placed.label, mask, confidence)
-
-
-class _Settings(TypedDict):
-    overwrite: bool
-    model: str
-    window: str
-
-
-def _ids(boxes: Sequence[PlacedBox]) -> list[int]:
-    return [placed.box_id for placed in boxes]
 
 
 def _paint_prompts(case: _Case) -> None:
@@ -241,7 +231,7 @@ def _propagate(case: _Case, span: Propagation) -> dict[int, SliceRange]:
             for target, own in run.found.items() if span.smooth else ():
                 smooth = _smoothed({**target.fixed_masks, **own}, span.smooth)
                 for index in list(own):
-                    run.paint(target, smooth[index])
+                    run.paint(target, smooth[index], replaces_drawn=True)
             run.finish(completed=True)
         for target, values in run.confidences.items():
             for index, mask in run.found[target].items():
@@ -271,7 +261,7 @@ def _paint_seeds(case: _Case, span: Propagation) -> dict[int, SliceRange]:
 
     Return each box's slices by box id.
     """
-    boxes, seeds, votes = case.boxes, seeds_of(case.request, case.boxes), span.mode == "vote"
+    boxes, seeds, votes = case.boxes, seeds_of(span, case.boxes), span.mode == "vote"
     n_done = itertools.count(1)
     masks = (
         vote(case.session, seeds, lambda: case.on_mask(next(n_done)))
@@ -287,7 +277,7 @@ def _paint_seeds(case: _Case, span: Propagation) -> dict[int, SliceRange]:
     for target in dict.fromkeys(target_of(placed, boxes) for placed in boxes):
         places = {i: (n, i) for n, i in sorted(case.found) if boxes[n].box_id in target.box_ids}
         own = {i: case.found[place].mask for i, place in places.items()}
-        if span.smooth and not votes:
+        if span.smooth:
             own = _smoothed(own, span.smooth)
         values = confidences(own)
         for i, (n, _) in places.items():
@@ -299,7 +289,7 @@ def _paint_seeds(case: _Case, span: Propagation) -> dict[int, SliceRange]:
             edit.paint(one.mask, one.label)
             if one.confidence is not None:
                 where = one.mask.slice
-                edit.set_confidence(one.label, where.axis, {where.index: one.confidence})
+                edit.set_confidences({(one.label, where.axis, where.index): one.confidence})
     return {
         placed.box_id: (seed.first, seed.last) for placed, seed in zip(boxes, seeds, strict=True)
     }

@@ -18,7 +18,7 @@ from scipy.ndimage import gaussian_filter
 
 from napari_medsam.engine.data.labels import Label
 from napari_medsam.engine.data.volume import Volume
-from napari_medsam.formats.common.grid import Geometry, SourceGrid
+from napari_medsam.formats.common.grid import Geometry, SourceGrid, Triple
 from napari_medsam.formats.common.image_file import ImageFile
 
 NAME = "Synthetic CT abdomen"
@@ -26,7 +26,6 @@ SHAPE_ZYX = (40, 256, 256)
 SPACING_XYZ = (1.4, 1.4, 4.0)
 ORIGIN_XYZ = (-171.25, -188.5, -612.75)
 
-Triple = tuple[float, float, float]
 Float = NDArray[np.float32]
 LONG = 1e4
 """Half axis, in mm, of parts that run through the whole volume along z."""
@@ -175,11 +174,10 @@ def _draw(part: Part, voxels: Float, reference: NDArray[np.uint16], texture: Flo
 
 def _block_around(part: Part) -> tuple[slice, slice, slice]:
     """The index range of the voxels that a part can have."""
-    z, y, x = _axes_mm()
     margin = part.bend + 4
     slices = []
     for axis, centre, half in zip(
-        (z, y, x), reversed(part.centre_xyz), reversed(part.half_xyz), strict=True
+        _axes_mm(), reversed(part.centre_xyz), reversed(part.half_xyz), strict=True
     ):
         near = np.flatnonzero(np.abs(axis.ravel() - centre) <= half + margin)
         slices.append(slice(int(near[0]), int(near[-1]) + 1))

@@ -16,6 +16,7 @@ from napari_medsam.engine.annotation.annotation import Annotation
 from napari_medsam.engine.data.prompts import SliceRef
 from napari_medsam.engine.data.volume import Volume
 from napari_medsam.measure.diameters import Diameters, diameters, longer, plane_basis
+from napari_medsam.measure.volumes import bounding_boxes
 
 
 class LiveMeasures:
@@ -57,17 +58,13 @@ class LiveMeasures:
         return reduce(longer, (of_label[index] for index in sorted(of_label)), None)
 
     def _measure(self, index: int) -> None:
-        from scipy.ndimage import find_objects
-
         self._seen[index] = self._annotation.label_volume.revisions[index]
         plane = self._annotation.labels[index]
         for of_label in self._found.values():
             of_label.pop(index, None)
-        for number, box in enumerate(find_objects(plane), start=1):
-            if box is None:
-                continue
+        where = SliceRef("z", index)
+        for number, box in bounding_boxes(plane).items():
             corner = box[0].start, box[1].start
-            where = SliceRef("z", index)
             found = diameters(plane[box] == number, where, self._basis, corner)
             if found is not None:
                 self._found.setdefault(number, {})[index] = found

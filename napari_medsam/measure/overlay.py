@@ -20,7 +20,8 @@ from napari_medsam.engine.annotation.events import PlacedBox
 from napari_medsam.engine.data.intensity_window import Window
 from napari_medsam.engine.data.labels import Label
 from napari_medsam.engine.data.prompts import SliceRef
-from napari_medsam.engine.data.volume import AXES, Axis, Volume
+from napari_medsam.engine.data.volume import AXES, VIEW_NAMES, Axis, Volume
+from napari_medsam.formats.common.label_table import rgb_255
 from napari_medsam.storage.atomic_write import replacing
 
 MOST_PANELS = 12
@@ -30,7 +31,6 @@ MARGIN = 10
 TITLE_HEIGHT = 44
 FILL = 0.35
 """Opacity of a label's fill; its outline is opaque."""
-VIEW_NAMES: dict[Axis, str] = {"z": "axial", "y": "coronal", "x": "sagittal"}
 
 Rgb = NDArray[np.uint8]
 
@@ -131,7 +131,7 @@ def _draw_boxes(shown: Image.Image, scene: Scene, where: SliceRef, shape: tuple[
             (box.x_max + 0.5) * scale_x,
             (y_max + 0.5) * scale_y,
         )
-        draw.rectangle(corners, outline=overlay_color(colors[placed.label]), width=2)
+        draw.rectangle(corners, outline=rgb_255(colors[placed.label]), width=2)
 
 
 def _titled(shown: Image.Image, scene: Scene, where: SliceRef, plane: NDArray[Any]) -> Image.Image:
@@ -147,7 +147,7 @@ def _titled(shown: Image.Image, scene: Scene, where: SliceRef, plane: NDArray[An
     present, x = set(np.unique(plane).tolist()), 2.0
     for label in scene.table:
         if label.number in present and x < shown.width:
-            draw.text((x, 22), label.name, fill=overlay_color(label.color), font=font(14))
+            draw.text((x, 22), label.name, fill=rgb_255(label.color), font=font(14))
             x += draw.textlength(label.name, font=font(14)) + 12
     return panel
 
@@ -184,8 +184,3 @@ def _wrapped(text: str, width: int) -> list[str]:
 
 def font(size: int) -> Any:
     return ImageFont.load_default(size)
-
-
-def overlay_color(rgb: tuple[float, float, float]) -> tuple[int, int, int]:
-    red, green, blue = (round(255 * channel) for channel in rgb)
-    return red, green, blue

@@ -12,15 +12,10 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
+from napari_medsam.engine.data.volume import VIEW_NAMES
+from napari_medsam.formats.common.label_table import rgb_255
 from napari_medsam.measure.diameters import Diameters, End
-from napari_medsam.measure.overlay import (
-    TITLE_HEIGHT,
-    VIEW_NAMES,
-    Scene,
-    font,
-    overlay_color,
-    slice_panel,
-)
+from napari_medsam.measure.overlay import TITLE_HEIGHT, Scene, font, slice_panel
 from napari_medsam.measure.table import Units, words
 from napari_medsam.measure.volumes import LabelMeasure
 from napari_medsam.storage.atomic_write import replacing
@@ -113,13 +108,9 @@ def _cell(
     page.paste(picture, corner)
     draw = ImageDraw.Draw(page)
     x, y = corner[0] + picture.width + GAP, corner[1]
-    draw.rectangle((x, y + 4, x + 18, y + 22), fill=overlay_color(measure.label.color))
-    draw.text(
-        (x + 26, y),
-        _fitted(measure.label.name, size[0] - picture.width - 60),
-        BLACK,
-        font(22),
-    )
+    draw.rectangle((x, y + 4, x + 18, y + 22), fill=rgb_255(measure.label.color))
+    name = _fitted(measure.label.name, size[0] - picture.width - 60)
+    draw.text((x + 26, y), name, fill=BLACK, font=font(22))
     for n, line in enumerate(words(measure, units)):
         # Pillow's built-in font has neither this sign nor an ellipsis.
         draw.text((x, y + 36 + 26 * n), line.replace("×", "x"), fill=BLACK, font=font(18))

@@ -13,11 +13,13 @@ from typing import Any
 from napari_medsam.measure.volumes import LabelMeasure
 from napari_medsam.storage.atomic_write import write_text
 
-PLACES = {
-    "ml": 3, "long": 2, "short": 2, "mean": 3, "std": 3, "min": 3, "max": 3, "median": 3,
-    "dice": 4, "nsd": 4, "reference_ml": 3, "change_ml": 3, "change_percent": 2,
+COLUMNS: dict[str, int | None] = {
+    "number": None, "name": None, "voxels": None, "ml": 3, "long": 2, "short": 2,
+    "length_unit": None, "axis": None, "slice": None,
+    "mean": 3, "std": 3, "min": 3, "max": 3, "median": 3, "grey_unit": None,
+    "dice": 4, "nsd": 4, "tolerance": None, "reference_ml": 3, "change_ml": 3, "change_percent": 2,
 }  # fmt: skip
-"""Decimal places of each column."""
+"""The columns in their order, with their decimal places; None if a value is not rounded."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +72,10 @@ def as_row(measure: LabelMeasure, units: Units) -> dict[str, Any]:
 
 def as_csv(measures: Sequence[LabelMeasure], units: Units, delimiter: str = ",") -> str:
     """A table with a header row; with tabs as delimiter it can be pasted into a spreadsheet."""
-    rows = [as_row(measure, units) for measure in measures]
     text = io.StringIO()
     writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
     writer.writerow(COLUMNS)
-    writer.writerows(["" if v is None else v for v in row.values()] for row in rows)
+    writer.writerows(as_row(measure, units).values() for measure in measures)
     return text.getvalue()
 
 
@@ -118,11 +119,5 @@ def _percent(value: float | None) -> str:
 def _rounded(name: str, value: Any) -> Any:
     if value is None or value is False or (isinstance(value, float) and math.isnan(value)):
         return None
-    return round(value, PLACES[name]) if name in PLACES else value
-
-
-COLUMNS = (
-    "number", "name", "voxels", "ml", "long", "short", "length_unit", "axis", "slice",
-    "mean", "std", "min", "max", "median", "grey_unit",
-    "dice", "nsd", "tolerance", "reference_ml", "change_ml", "change_percent",
-)  # fmt: skip
+    places = COLUMNS[name]
+    return value if places is None else round(value, places)

@@ -111,7 +111,7 @@ def measure_labels(
             raise ValueError(
                 f"{name} of shape {array.shape} do not lie on an image of {volume.shape_zyx}."
             )
-    now, before = _boxes(labels), {} if reference is None else _boxes(reference)
+    now, before = bounding_boxes(labels), {} if reference is None else bounding_boxes(reference)
     ml = volume.voxel_ml
     rows = []
     for label in table:
@@ -189,8 +189,8 @@ def compare_labels(found: Mask, reference: Mask, volume: Volume, tolerance_mm: f
     )
 
 
-def _boxes(labels: Labels) -> dict[int, Box]:
-    """The bounding box of each label, in one pass over the volume."""
+def bounding_boxes(labels: Labels) -> dict[int, Box]:
+    """The bounding box of each label in a volume or a slice, in one pass over it."""
     from scipy.ndimage import find_objects
 
     found = enumerate(find_objects(labels), start=1)

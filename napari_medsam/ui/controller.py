@@ -15,16 +15,17 @@ from napari.layers import Image
 
 from napari_medsam.engine.data.signals import emit
 from napari_medsam.formats.common.default_window import why_this_window
+from napari_medsam.headless.build_request import modality_of
 from napari_medsam.headless.disk_cache_settings import cache_size
 from napari_medsam.ui.actions.boxes import BoxActions
-from napari_medsam.ui.actions.dock_summary import dock_state_of, modality_of
+from napari_medsam.ui.actions.dock_summary import dock_state_of
 from napari_medsam.ui.actions.earlier_work import EarlierWork
 from napari_medsam.ui.actions.journal import Journals
 from napari_medsam.ui.actions.label_rows import RowMeasures
 from napari_medsam.ui.actions.label_templates import Templates
 from napari_medsam.ui.actions.measures import Measures
 from napari_medsam.ui.actions.model import ModelActions
-from napari_medsam.ui.actions.model_source import CatalogueModelSource, ModelSource
+from napari_medsam.ui.actions.model_source import ModelSource
 from napari_medsam.ui.actions.mouse import BoxMouse
 from napari_medsam.ui.actions.open_cases import OpenCases
 from napari_medsam.ui.actions.open_labels import LabelFiles
@@ -60,7 +61,7 @@ class Controller:
         self._strip = SliceStrip(workspace)
         self._measuring = RowMeasures(workspace)
         segmenter = Segmenter(workspace)
-        self.desk = ModelActions(workspace, shelf or CatalogueModelSource())
+        self.desk = ModelActions(workspace, shelf or ModelSource())
         self.sessions = SessionActions(workspace, segmenter, self._prefetcher, self._strip)
         self.view = ViewActions(workspace)
         self.pointer = PointTool(workspace, segmenter)
@@ -93,7 +94,6 @@ class Controller:
         readings = self.label_files.reading, self.earlier.reading
         running = (action.progress for action in (self.saver, *readings, self.desk))
         panel = DockState(
-            hint="",
             message=message.sentence,
             is_problem=message.is_problem,
             detail=message.detail,
@@ -139,7 +139,7 @@ class Controller:
                 show_axis(self.workspace.viewer, case.layer, "z")
             self.workspace.viewer.layers.selection.active = case.boxes.layer
             self.sessions.renew()
-            self.desk.on_modality(modality_of(case))
+            self.desk.on_modality(modality_of(case.image))
             if not case.not_recorded:  # else the line says that; the notes were shown before
                 notes = " ".join(filter(None, (*case.image.notes, why_this_window(case.image))))
         self.show_message(notes, bool(case and case.image.notes))

@@ -425,6 +425,8 @@ def test_smoothing_over_less_than_nothing_is_wrong_usage(
     [
         (["--vote"], "add --propagate"),
         (["--smooth", "-1", "--propagate", "1:4"], "0 or more"),
+        (["--vote", "--smooth", "1", "--propagate", "1:4"], "--smooth: A vote"),
+        (["--vote", "--extent", "--propagate", "1:4"], "--extent: A vote"),
         (["--labels", "none.nii", "--from", "z:2:1"], "--from needs"),
     ],
 )
@@ -449,6 +451,10 @@ def test_vote_by_the_authors_rules_is_told(
     assert main([*asked, *more, *LABELS]) == 0
     assert "PET is segmented along three axes" in capsys.readouterr().err
     assert json.loads(Path("r.json").read_text())["vote"] is True
+    Path("labels.nii.gz").unlink()
+    assert main([*asked, *more, *LABELS, "--smooth", "1"]) == 2
+    assert "--smooth: The model's authors segment PET" in capsys.readouterr().err
+    assert not Path("labels.nii.gz").exists()
 
 
 def test_without_propagation_no_slice_has_a_confidence(

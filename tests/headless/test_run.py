@@ -25,13 +25,14 @@ from napari_medsam.headless.build_request import RequestOptions, build_request, 
 from napari_medsam.headless.prompt_text import parse_box
 from napari_medsam.headless.request import (
     FixedMask,
+    Mode,
     ObjectPoints,
     Prompts,
     Propagation,
     Request,
     seeds_of,
 )
-from napari_medsam.headless.run import run_request
+from napari_medsam.headless.run import run_request, segment_request
 from tests.tiny_model import TinyMedSam, tiny_contract
 
 
@@ -85,13 +86,13 @@ def test_box_outside_the_slice_is_refused(blocks: ImageFile):
 def test_boxes_of_one_label_divide_the_range_halfway(blocks: ImageFile):
     texts = ("z:1:1,1,9,9:a", "z:4:1,1,9,9:a", "z:2:1,1,9,9:b")
     asked = request(blocks, *texts, reach=(0, 5))
-    seeds = seeds_of(asked, asked.prompts.boxes)
+    seeds = seeds_of(asked.propagation, asked.prompts.boxes)
     assert [(s.first, s.last) for s in seeds] == [(0, 2), (3, 5), (0, 5)]
 
 
 def test_boxes_on_one_slice_get_the_same_range(blocks: ImageFile):
     asked = request(blocks, "z:2:1,1,9,9", "z:2:11,11,19,19", reach=(1, 4))
-    seeds = seeds_of(asked, asked.prompts.boxes)
+    seeds = seeds_of(asked.propagation, asked.prompts.boxes)
     assert [(s.first, s.last) for s in seeds] == [(1, 4), (1, 4)]
 
 
@@ -124,6 +125,7 @@ def test_single_slice_cannot_be_propagated():
         ({"first": 0, "last": 5, "mode": "votes"}, "'votes' is unknown"),
         ({"first": 0, "last": 5, "smooth": -1.0}, "this is -1"),
         ({"first": 0, "last": 5, "smooth": float("nan")}, "this is nan"),
+        ({"first": 0, "last": 5, "mode": "vote", "smooth": 1.0}, "vote .* is not smoothed"),
     ],
 )
 def test_propagation_of_wrong_values_is_refused(span: dict[str, Any], complaint: str):
@@ -282,6 +284,49 @@ def test_second_run_with_the_same_cache_encodes_nothing(
         cache = EmbeddingCache(disk=DiskCache(tmp_path / "cache"))
         run_request(asked, tiny_model, tmp_path / "out.nii.gz", cache=cache)
     assert tiny_model.n_encoded == 1
+
+
+def test_smoothing_includes_the_slice_of_the_box(tiny_model: TinyMedSam):
+    voxels = np.zeros((9, 32, 32), np.uint8)
+    voxels[1:8, 10:20, 8:16] = 200
+    voxels[4, 8:22, 6:18] = 200
+    asked = request(image_of(voxels), "z:4:4,6,20,24", reach=(0, 8))
+    asked = replace(asked, propagation=Propagation(0, 8, smooth=1.5))
+    answer = segment_request(asked, tiny_model)
+    areas = {one.mask.slice.index: one.mask.area for one in answer.found}
+    assert 80 < areas[4] < 14 * 12
+    painted = np.count_nonzero(answer.annotation.labels, axis=(1, 2)).tolist()
+    assert painted == [areas[z] for z in range(9)]
+
+
+def test_overlapping_3d_boxes_share_every_slice_alike(tiny_model: TinyMedSam):
+    voxels = np.zeros((16, 48, 48), np.uint8)
+    voxels[2:14, 10:34, 8:40] = 200
+    asked = request(image_of(voxels), "z:4:8,10,28,33:1", "z:8:20,10,40,33:2", reach=(2, 13))
+    asked = replace(asked, propagation=Propagation(2, 13, "box3d"))
+    labels = segment_request(asked, tiny_model).annotation.labels
+    for number, width in ((1, 20), (2, 12)):
+        areas = np.count_nonzero(labels == number, axis=(1, 2))
+        assert set(areas[2:14]) == {23 * width}
+
+
+@pytest.mark.parametrize("mode", ["keyframes", "box3d"])
+def test_voxels_of_a_mask_always_have_a_label(tiny_model: TinyMedSam, mode: Mode):
+    """An earlier mask of one label, replaced since, must not keep the other one out."""
+    random = np.random.default_rng(0)
+    y, x = np.mgrid[:48, :48]
+    for _ in range(3):
+        voxels = np.zeros((16, 48, 48), np.uint8)
+        for z in range(2, 14):
+            top, left = 24 + random.integers(-4, 5, 2)
+            h, w = random.integers(6, 14), random.integers(6, 16)
+            voxels[z][((y - top) / h) ** 2 + ((x - left) / w) ** 2 < 1] = 200
+        texts = ("z:6:8,8,26,40:1", "z:9:20,8,42,40:2")
+        asked = request(image_of(voxels), *texts, reach=(1, 14))
+        asked = replace(asked, propagation=Propagation(1, 14, mode))
+        answer = segment_request(asked, tiny_model)
+        for one in answer.found:
+            assert answer.annotation.labels[one.mask.slice.index][one.mask.mask].all()
 
 
 def test_vote_paints_what_two_views_agree_on(tiny_model: TinyMedSam, tmp_path):

@@ -104,7 +104,7 @@ def test_csv_has_one_row_per_label(labels: Path, image: Path, tmp_path: Path) ->
     assert run(labels, "--image", image, "--csv", tmp_path / "out.csv") == 0
     with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
-    assert tuple(rows[0]) == COLUMNS
+    assert list(rows[0]) == list(COLUMNS)
     assert [row["name"] for row in rows] == ["liver", "label 3"]
     assert (rows[0]["ml"], rows[0]["length_unit"], rows[0]["dice"]) == ("0.96", "mm", "")
 

@@ -109,7 +109,7 @@ def as_cohort(work: Work) -> Request:
     ]
     table = work.image.parent / "cases.csv"
     table.write_text("\n".join(["case,label,axis,first,last,x0,y0,x1,y1,slice", *rows]) + "\n")
-    return case_request(read_table(table)[0])
+    return case_request(read_table(table)[0], read_image(work.image))
 
 
 def assert_same(one: Annotation, other: Annotation) -> None:

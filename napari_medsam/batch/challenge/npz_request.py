@@ -4,8 +4,8 @@ A 3D box is its object's extent, with its largest indices included. A box is cli
 3D box of a single slice is segmented like any other. In compat mode propagation starts on the
 middle slice, as in the original script.
 
-The `Request` is made without `headless.build_request`: boxes are numbers, and an error names the
-box by its number.
+The `Request` is made without `build_request`: boxes are numbers, and an error names the box by its
+number.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from napari_medsam.formats.challenge_npz.arrays import read_npz
 from napari_medsam.formats.challenge_npz.boxes_and_labels import read_npz_boxes
 from napari_medsam.formats.common.errors import ReadError
 from napari_medsam.formats.common.image_file import ImageFile
+from napari_medsam.headless.build_request import by_authors_rules
 from napari_medsam.headless.request import Prompts, Propagation, Request
 from napari_medsam.headless.run import Answer
 from napari_medsam.input_contract import OriginalRules
@@ -60,11 +61,10 @@ def read_request(
         PlacedBox(n, n, seeds[n - 1].box if in_3d else _flat_box(row, image.volume, n, path))
         for n, row in enumerate(boxes, 1)
     )
-    votes = compat and rules is not None and image.volume.modality in rules.voted
     propagation = Propagation(
         0,
         image.volume.n_slices("z") - 1,
-        "vote" if votes else "box3d",
+        "box3d",
         ranges={seed.label: (seed.first, seed.last) for seed in seeds},
     )
     return Request(
@@ -72,7 +72,7 @@ def read_request(
         Prompts(placed),
         table,
         preset_window(image.volume),
-        propagation if seeds else None,
+        by_authors_rules(propagation if seeds else None, image, rules if compat else None),
         compat=compat,
     )
 

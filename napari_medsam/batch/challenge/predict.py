@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 from napari_medsam.batch.challenge.efficiency import Efficiency
 from napari_medsam.batch.challenge.npz_request import read_request, segs_of
@@ -20,10 +20,10 @@ from napari_medsam.batch.cohort.request import case_request
 from napari_medsam.engine.inference.predictor import PromptableModel
 from napari_medsam.formats.challenge_npz.boxes_and_labels import write_segs
 from napari_medsam.formats.common.errors import one_line
-from napari_medsam.headless.request import Request
+from napari_medsam.formats.images.read import read_image
 from napari_medsam.headless.run import save, segment_request
+from napari_medsam.input_contract import InputContract
 from napari_medsam.models.loading import open_model
-from napari_medsam.models.specs.model_spec import ModelSpec
 from napari_medsam.models.store import store
 from napari_medsam.models.store.modality_routing import AUTO, challenge_modality, resolve
 
@@ -53,73 +53,6 @@ class CaseOutcome:
     model: str = ""
     seconds: float = 0.0
     why: str = ""
-
-
-class ChallengeJob(Protocol):
-    """A case to segment: its name, its output's name, its modality and its request."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def output(self) -> str: ...
-
-    @property
-    def modality(self) -> str: ...
-
-    def request(self, spec: ModelSpec, *, compat: bool) -> Request: ...
-
-    def finish(self, request: Request, model: PromptableModel, target: Path) -> None: ...
-
-
-@dataclass(frozen=True)
-class NpzJob:
-    """A case from a challenge .npz file."""
-
-    source: Path
-
-    @property
-    def name(self) -> str:
-        return self.source.name
-
-    @property
-    def output(self) -> str:
-        return self.source.name
-
-    @property
-    def modality(self) -> str:
-        return challenge_modality(self.source)
-
-    def request(self, spec: ModelSpec, *, compat: bool) -> Request:
-        return read_request(self.source, compat=compat, rules=spec.contract.original_3d)
-
-    def finish(self, request: Request, model: PromptableModel, target: Path) -> None:
-        write_segs(target, segs_of(segment_request(request, model)))
-
-
-@dataclass(frozen=True)
-class TableJob:
-    """An image whose boxes are in a table."""
-
-    case: CohortCase
-
-    @property
-    def name(self) -> str:
-        return self.case.name
-
-    @property
-    def output(self) -> str:
-        return self.case.output
-
-    @property
-    def modality(self) -> str:
-        return challenge_modality(self.case.path)
-
-    def request(self, spec: ModelSpec, *, compat: bool) -> Request:
-        return case_request(self.case, compat=compat)
-
-    def finish(self, request: Request, model: PromptableModel, target: Path) -> None:
-        save(segment_request(request, model), target)
 
 
 def predict_cases(
@@ -165,7 +98,7 @@ def predict_cases(
     ValueError
         There is no such folder, model or table, or there is no case, or `outputs` is in `inputs`.
     """
-    jobs = _jobs(Path(inputs), boxes)
+    cases = _cases(Path(inputs), boxes)
     folder = _apart(Path(inputs), Path(outputs))
     specs = (
         [stored.spec for stored in store.installed()]
@@ -175,39 +108,51 @@ def predict_cases(
     folder.mkdir(parents=True, exist_ok=True)
     times = None if efficiency is None else Efficiency(Path(efficiency))
     opened = cache(open_one)
-    for job in jobs:
-        target = folder / job.output
+    for case in cases:
+        target = folder / case.output
         if target.is_file() and not again:
-            yield CaseOutcome(job.name, "there")
+            yield CaseOutcome(case.name, "there")
             continue
-        spec, why = resolve(model, job.modality, specs)
+        spec, why = resolve(model, challenge_modality(case.path), specs)
         loaded = opened(spec.name)
         started = time.perf_counter()
         try:
-            job.finish(job.request(spec, compat=compat), loaded, target)
+            _segment(case, target, loaded, spec.contract, compat=compat)
         except (OSError, ValueError, RuntimeError, MemoryError) as error:
-            yield CaseOutcome(job.name, "failed", spec.name, why=one_line(error))
+            yield CaseOutcome(case.name, "failed", spec.name, why=one_line(error))
             continue
         seconds = time.perf_counter() - started
         if times is not None:
-            times.add(job.name, seconds)
-        yield CaseOutcome(job.name, "done", spec.name, seconds, why)
+            times.add(case.name, seconds)
+        yield CaseOutcome(case.name, "done", spec.name, seconds, why)
 
 
 def n_challenge_cases(inputs: str | Path, boxes: str | Path | None = None) -> int:
     """The number of cases of `predict_cases`; errors are as there."""
-    return len(_jobs(Path(inputs), boxes))
+    return len(_cases(Path(inputs), boxes))
 
 
-def _jobs(source: Path, boxes: str | Path | None) -> list[ChallengeJob]:
+def _segment(
+    case: CohortCase, target: Path, model: PromptableModel, contract: InputContract, *, compat: bool
+) -> None:
+    if case.rows:
+        request = case_request(case, read_image(case.path), contract, compat=compat)
+        save(segment_request(request, model), target)
+    else:
+        request = read_request(case.path, compat=compat, rules=contract.original_3d)
+        write_segs(target, segs_of(segment_request(request, model)))
+
+
+def _cases(source: Path, boxes: str | Path | None) -> list[CohortCase]:
+    """The cases of a table; or challenge files, without rows because they hold their own boxes."""
     if not source.is_dir():
         raise ValueError(f"There is no folder {source}.")
     if boxes is not None:
-        return [TableJob(case) for case in read_table(Path(boxes), source)]
+        return read_table(Path(boxes), source)
     found = sorted(source.glob("*.npz"))
     if not found:
         raise ValueError(f"There is no .npz file in {source}; other images need a table, --boxes.")
-    return [NpzJob(path) for path in found]
+    return [CohortCase(path.name, path, (), path.name) for path in found]
 
 
 def _apart(source: Path, target: Path) -> Path:

@@ -13,10 +13,8 @@ import numpy as np
 
 from napari_medsam.batch.cohort.task import Task
 from napari_medsam.engine.annotation.review import doubtful
-from napari_medsam.engine.data.confidence import slice_confidences
-from napari_medsam.headless.report import label_measures
-from napari_medsam.headless.run import Answer, Result
-from napari_medsam.storage.json_file import write_json
+from napari_medsam.headless.report import label_measures, trust_by_label
+from napari_medsam.headless.run import Result
 
 
 class LabelRecord(TypedDict):
@@ -64,11 +62,6 @@ def record_of(task: Task, result: Result, model: str) -> CaseRecord:
     )
 
 
-def write_record(task: Task, record: CaseRecord) -> None:
-    """Write the record, completely or not at all."""
-    write_json(task.record, record)
-
-
 def read_record(task: Task) -> CaseRecord | None:
     """The record of an equal task whose labels are there; None if the case must be run."""
     if not (task.record.is_file() and task.target.is_file() and task.case.path.exists()):
@@ -87,11 +80,12 @@ def _labels(result: Result) -> list[LabelRecord]:
         size = label_measures(label, result.annotation.labels, result.request.image)
         own = trust.get(label.number, {})
         values = list(own.values())
+        masks = [one.mask for one in result.found if one.label == label.number]
         found.append(
             LabelRecord(
                 number=label.number,
                 name=label.name,
-                slices=_slices(result, label.number),
+                slices=len({mask.slice for mask in masks if not mask.is_empty}),
                 to_look_at=doubtful(own),
                 least_confidence=round(min(values), 4) if values else None,
                 mean_confidence=round(float(np.mean(values)), 4) if values else None,
@@ -100,24 +94,3 @@ def _labels(result: Result) -> list[LabelRecord]:
             )
         )
     return found
-
-
-def trust_by_label(result: Answer) -> dict[int, dict[int, float]]:
-    """Label to slice to confidence; the lowest one if several boxes have the slice.
-
-    A mask that was not propagated has no neighbours; its confidence does not depend on any.
-    """
-    found: dict[int, dict[int, float]] = {}
-    for one in result.found:
-        index, value = one.mask.slice.index, one.confidence
-        if result.request.propagation is None:
-            value = slice_confidences({index: one.mask}).get(index)
-        if value is not None:
-            own = found.setdefault(one.label, {})
-            own[index] = min(value, own.get(index, 1.0))
-    return found
-
-
-def _slices(result: Answer, label: int) -> int:
-    masks = (box_mask.mask for box_mask in result.found if box_mask.label == label)
-    return len({mask.slice for mask in masks if not mask.is_empty})

@@ -1,4 +1,4 @@
-"""Conversion of a case of the cohort table to a request: reads the image and places the boxes."""
+"""Conversion of a case of the cohort table to a request: places the boxes on the image."""
 
 from __future__ import annotations
 
@@ -6,24 +6,29 @@ from collections.abc import Sequence
 
 from napari_medsam.batch.cohort.case_table import CohortCase, CohortRow
 from napari_medsam.engine.data.intensity_window import AUTO
-from napari_medsam.formats.images.read import read_image
+from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.headless.build_request import RequestOptions, build_request
 from napari_medsam.headless.request import Mode, Propagation, Request
+from napari_medsam.input_contract import InputContract
 
 
-def case_request(case: CohortCase, *, compat: bool = False, window: str = AUTO) -> Request:
-    """Read a case's image and make the request to segment its boxes.
+def case_request(
+    case: CohortCase,
+    image: ImageFile,
+    contract: InputContract | None = None,
+    *,
+    compat: bool = False,
+    window: str = AUTO,
+) -> Request:
+    """Make the request to segment a case's boxes on its image; options are as in `RequestOptions`.
 
     Raises
     ------
-    ReadError
-        The image cannot be read.
     ValueError
         A box is outside the image, or the window is unknown.
     """
-    image = read_image(case.path)
     propagation = None if image.volume.is_flat else _propagation(case.rows)
-    options = RequestOptions(window, propagation, compat=compat)
+    options = RequestOptions(window, propagation, compat=compat, contract=contract)
     return build_request(image, [row.requested_box for row in case.rows], options)
 
 

@@ -44,7 +44,11 @@ def _clicked(annotation: Annotation, axis: Axis, label: int) -> dict[int, SliceM
     """
     boxes = {b for b in annotation.boxes if (b.label, b.box.slice.axis) == (label, axis)}
     made_by = {b: event for event in annotation.log for b in event.boxes_after if b in boxes}
-    return {b.box.slice.index: event.masks[-1] for b, event in made_by.items() if event.points}
+    return {
+        b.box.slice.index: event.masks[-1]
+        for b, event in made_by.items()
+        if event.points and event.masks  # a journal may say anything
+    }
 
 
 def mask_there(annotation: Annotation, where: SliceRef, label: int) -> SliceMask:

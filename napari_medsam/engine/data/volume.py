@@ -20,6 +20,7 @@ from napari_medsam.modality import MODALITIES
 Axis = Literal["z", "y", "x"]
 AXES: tuple[Axis, Axis, Axis] = ("z", "y", "x")
 """The axes a volume can be cut along, in array order: `AXES.index(axis)` is the array's axis."""
+VIEW_NAMES: dict[Axis, str] = {"z": "axial", "y": "coronal", "x": "sagittal"}
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Unpack
+
 from napari_medsam.engine.annotation.annotation import Annotation
-from napari_medsam.engine.annotation.edit import Trust
+from napari_medsam.engine.annotation.edit import EditSettings, Trust
 from napari_medsam.engine.annotation.events import PropagationRecord
 from napari_medsam.engine.annotation.fixed_masks import nothing_on
 from napari_medsam.engine.annotation.review import Confidences, confidences
@@ -26,7 +28,7 @@ class PropagationRun:
         The annotation to paint into; no other edit may be open.
     plan
         The work; it has at least one target.
-    overwrite, model, window
+    settings
         As of `Annotation.edit`.
 
     Attributes
@@ -36,19 +38,16 @@ class PropagationRun:
     """
 
     def __init__(
-        self,
-        annotation: Annotation,
-        plan: PropagationPlan,
-        *,
-        overwrite: bool = False,
-        model: str = "",
-        window: str = "",
+        self, annotation: Annotation, plan: PropagationPlan, **settings: Unpack[EditSettings]
     ) -> None:
         self.plan = plan
         self.found: dict[PropagationTarget, dict[int, SliceMask]] = {t: {} for t in plan.targets}
         self._annotation = annotation
+        self._last_event = annotation.log[-1:]
         self._axis = plan.targets[0].axis
-        self._edit = annotation.edit("propagate", overwrite=overwrite, model=model, window=window)
+        self._replaced: set[int] = set()
+        self._taken_back: set[int] = set()
+        self._edit = annotation.edit("propagate", **settings)
         self._edit.if_interrupted = self._if_interrupted
 
     @property
@@ -61,15 +60,24 @@ class PropagationRun:
         """The confidence of each slice from a target's first to its last, by slice index."""
         return {target: confidences(masks) for target, masks in self.found.items()}
 
-    def paint(self, target: PropagationTarget, mask: SliceMask) -> None:
+    def paint(
+        self, target: PropagationTarget, mask: SliceMask, *, replaces_drawn: bool = False
+    ) -> None:
         """Paint a mask; it replaces the target's earlier one on that slice.
 
-        The box of an extent is no outline on its own slice, so the mask that it had painted there
-        is removed.
+        With `replaces_drawn` it also replaces the mask that a box of the target painted there when
+        it was drawn. The box of an extent is no outline on its own slice, so its mask is always
+        replaced.
         """
         index = mask.slice.index
-        if self.plan.extents and index == target.low and index not in self.found[target]:
-            self._edit.place(target.boxes[0])
+        if index in self.found[target]:
+            self._replaced.add(index)
+        if replaces_drawn or self.plan.extents:
+            for placed in target.boxes:
+                if placed.box.slice.index == index and placed.box_id not in self._taken_back:
+                    self._taken_back.add(placed.box_id)
+                    self._replaced.add(index)
+                    self._edit.place(placed)
         self._edit.paint(mask, target.label, key=target.key)
         self.found[target][index] = mask
 
@@ -81,12 +89,13 @@ class PropagationRun:
         """Log the masks with their confidences and the propagation's record.
 
         A completed run also clears the slices that it did not reach, because the object ends
-        before them; these are returned. A run that was stopped is not resumed when a box is moved.
+        before them. The slices that are cleared or painted again here are returned. A run that was
+        stopped is not resumed when a box is moved.
         """
         with self._edit:  # if this fails with the edit open, every later edit is refused
-            cleared = self._clear_the_rest() if completed else []
-            for (label, axis, index), value in self._trust().items():
-                self._edit.set_confidence(label, axis, {index: value})
+            changed = self._clear_the_rest() if completed else []
+            changed += self._paint_shared_again()
+            self._edit.set_confidences(self._trust())
             ends = self._ends()
             for slice_range in dict.fromkeys(self.plan.ranges[target] for target in self.found):
                 own = [t for t in self.found if self.plan.ranges[t] == slice_range]
@@ -97,17 +106,41 @@ class PropagationRun:
                         self._axis, slice_range, boxes, tuple((n, *ends[n]) for n in labels)
                     )
                 )
-        return cleared
+        return changed
 
     def _clear_the_rest(self) -> list[SliceRef]:
         """Remove the targets from the slices that have no mask, and return these."""
         left = [(t, i) for t, i in sorted(self.plan.places, key=_place) if i not in self.found[t]]
         for target, index in left:
-            where = SliceRef(self._axis, index)
-            shape = self._annotation.labels[plane_index(self._axis, index)].shape
-            self._edit.paint(nothing_on(where, shape), target.label, key=target.key)
-            self._edit.set_confidence(target.label, self._axis, {index: None})
+            self._remove(target, index)
+            self._edit.set_confidences({(target.label, self._axis, index): None})
         return [SliceRef(self._axis, index) for index in dict.fromkeys(i for _, i in left)]
+
+    def _paint_shared_again(self) -> list[SliceRef]:
+        """Paint slices of several targets again if one got a better mask, and return these.
+
+        Its earlier mask may have kept another target out of voxels that nobody has now. As on all
+        other slices, the targets come in the order of the plan. If the user has changed anything
+        meanwhile, perhaps cleared a label, nothing is painted again.
+        """
+        if self._edit.overwrite or self._annotation.log[-1:] != self._last_event:
+            return []
+        changed = []
+        for index in sorted(self._replaced):
+            here = {target: masks[index] for target, masks in self.found.items() if index in masks}
+            if len({target.label for target in here}) > 1:
+                for target in here:
+                    self._remove(target, index)
+                for target, mask in here.items():
+                    self._edit.paint(mask, target.label, key=target.key)
+                changed.append(SliceRef(self._axis, index))
+        return changed
+
+    def _remove(self, target: PropagationTarget, index: int) -> None:
+        """Remove what was painted of a target on a slice."""
+        where = SliceRef(self._axis, index)
+        shape = self._annotation.labels[plane_index(self._axis, index)].shape
+        self._edit.paint(nothing_on(where, shape), target.label, key=target.key)
 
     def _trust(self) -> Trust:
         """The confidence of each label's slices; the lower one if two objects share a slice."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from napari_medsam.engine.annotation.events import Event
+from napari_medsam.engine.data.volume import VIEW_NAMES
 from napari_medsam.ui.actions.remaining_slices import name_of
 from napari_medsam.ui.layers.labels_layer import show_axis
 from napari_medsam.ui.state.action_table import key_of
 from napari_medsam.ui.state.case import Case
-from napari_medsam.ui.state.dock_state import VIEW_NAMES
 
 
 def go_to_interrupted(case: Case) -> None:

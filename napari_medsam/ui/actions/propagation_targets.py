@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from napari_medsam.engine.annotation.events import PlacedBox
 from napari_medsam.engine.data.prompts import SliceRef
-from napari_medsam.engine.data.volume import AXES, Axis
+from napari_medsam.engine.data.volume import AXES, VIEW_NAMES, Axis
 from napari_medsam.engine.propagation.plan import PropagationTarget, targets_of
 from napari_medsam.ui.layers.boxes_layer import DrawnBox, box_from_shape
 from napari_medsam.ui.state.action_table import with_key
 from napari_medsam.ui.state.case import NO_LABEL, Case
-from napari_medsam.ui.state.dock_state import VIEW_NAMES, Range
+from napari_medsam.ui.state.dock_state import Range
 
 BOX_OUTSIDE = "The box is outside the image. Draw it on the image."
 BOX_TOO_SMALL = "Drag from corner to corner of the object to draw a box."
@@ -86,7 +86,7 @@ def seeds(case: Case) -> list[PlacedBox]:
     label has no box: then no other label is propagated in its place.
     """
     boxes, where = case.annotation.boxes, case.where()
-    in_view = [b for b in boxes if where is None or b.box.slice.axis == where.axis]
+    in_view = [b for b in boxes if _is_in_view(b, where)]
     own = {b.box_id: b for b in in_view if b.label == case.label}
     if not own:
         return []

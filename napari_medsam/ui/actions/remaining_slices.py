@@ -7,10 +7,9 @@ other views and labels, or the case would look finished.
 from __future__ import annotations
 
 from napari_medsam.engine.data.labels import default_name
-from napari_medsam.engine.data.volume import AXES, Axis
+from napari_medsam.engine.data.volume import AXES, VIEW_NAMES, Axis
 from napari_medsam.ui.state.action_table import with_key
 from napari_medsam.ui.state.case import Case
-from napari_medsam.ui.state.dock_state import VIEW_NAMES
 
 MOST_NAMED = 3
 """Most other labels that are named; a table may have a hundred."""

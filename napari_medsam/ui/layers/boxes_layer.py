@@ -172,14 +172,9 @@ class BoxesLayer:
         features = self.layer.features
         for index, vertices in enumerate(self.layer.data):
             box_id = int(features["box_id"].iloc[index])
-            found.append(
-                DrawnBox(
-                    index,
-                    0 if box_id in seen else box_id,
-                    int(features["label"].iloc[index]),
-                    np.asarray(vertices, dtype=np.float64),
-                )
-            )
+            label = int(features["label"].iloc[index])
+            corners = np.asarray(vertices, dtype=np.float64)
+            found.append(DrawnBox(index, 0 if box_id in seen else box_id, label, corners))
             seen.add(box_id)
         return found
 

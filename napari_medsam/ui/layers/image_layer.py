@@ -91,12 +91,12 @@ def image_file_of(layer: Image) -> ImageFile:
     return _from_layer(layer)
 
 
-def has_known_place(layer: Image) -> bool:
-    """Whether the layer's geometry is from a file that our reader opened."""
-    return (
-        isinstance(layer.metadata.get(KEY), ImageFile)
-        and image_file_of(layer) is (layer.metadata[KEY])
-    )
+def grid_of_scale(shape_zyx: tuple[int, ...], scale: Any, name: str) -> SourceGrid:
+    """A grid of which only the voxel size is known, in the layer's order (z, y, x) or (y, x)."""
+    z, y, x = shape_zyx
+    sz, sy, sx = (1.0,) * (3 - len(scale)) + tuple(abs(float(s)) for s in scale)
+    geometry = Geometry((z, y, x), (sx, sy, sz), (0.0, 0.0, 0.0), np.eye(3))
+    return SourceGrid("npz", Path(name), geometry, 2 if len(scale) == 2 else 3)
 
 
 def _from_layer(layer: Image) -> ImageFile:
@@ -113,12 +113,10 @@ def _from_layer(layer: Image) -> ImageFile:
         raise ValueError(f"{layer.name} has complex numbers; choose an image of real ones.")
     if layer.ndim == 2:
         voxels = voxels[None]
-    z, y, x = voxels.shape[:3]
-    scale = np.abs(np.asarray(layer.scale, float) * np.diag(layer.affine.linear_matrix))
-    sz, sy, sx = (float(s) for s in (*(1.0,) * (3 - layer.ndim), *scale))
-    geometry = Geometry((z, y, x), (sx, sy, sz), (0.0, 0.0, 0.0), np.eye(3))
-    grid = SourceGrid("npz", Path(layer.name), geometry, 2 if layer.ndim == 2 else 3)
-    return ImageFile(Volume(voxels, (sx, sy, sz)), grid, layer.name, (UNKNOWN_PLACE,))
+    scale = np.asarray(layer.scale, float) * np.diag(layer.affine.linear_matrix)
+    grid = grid_of_scale(voxels.shape[:3], scale, layer.name)
+    volume = Volume(voxels, grid.geometry.spacing_xyz)
+    return ImageFile(volume, grid, layer.name, (UNKNOWN_PLACE,))
 
 
 def _refuse_turned(layer: Image) -> None:

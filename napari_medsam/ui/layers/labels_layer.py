@@ -127,8 +127,7 @@ class LabelsLayer:
 
     def painted(self, event: Any) -> Painted | None:
         """The voxels of a `paint` event: indices (z, y, x), values before, values after."""
-        parts = [_atom(atom) for atom in event.value]
-        parts = [part for part in parts if part[1].size]
+        parts = [part for part in map(_atom, event.value) if part[1].size]
         if not parts:
             return None
         indices = tuple(
@@ -192,18 +191,17 @@ def shown_slice(viewer: ViewerModel, layer: Layer) -> SliceRef | None:
         return None
     # dims.current_step would count steps of the whole scene, not slices of this layer.
     index = round(float(layer.world_to_data(viewer.dims.point)[hidden[0]]))
-    return SliceRef(AXES[hidden[0]], int(np.clip(index, 0, _shape(layer)[hidden[0]] - 1)))
+    return SliceRef(AXES[hidden[0]], int(np.clip(index, 0, layer.data.shape[hidden[0]] - 1)))
 
 
 def show_axis(viewer: ViewerModel, layer: Layer, axis: Axis) -> None:
     """Show slices along `axis`: z axial, y coronal, x sagittal."""
-    offset = viewer.dims.ndim - 3
+    viewer.dims.ndisplay = 2
     if layer.ndim < 3:
-        viewer.dims.ndisplay = 2
         viewer.dims.order = tuple(range(viewer.dims.ndim))
         return
+    offset = viewer.dims.ndim - 3
     shown = [offset + n for n, name in enumerate(AXES) if name != axis]
-    viewer.dims.ndisplay = 2
     viewer.dims.order = (*range(offset), offset + AXES.index(axis), *shown)
 
 
@@ -228,13 +226,6 @@ def turn_head_up(viewer: ViewerModel, layer: Layer | None) -> None:
     camera = camera_of(viewer)
     if not hasattr(camera, "orientation2d"):
         return
-    up = False
-    if layer is not None and layer.ndim == 3 and viewer.dims.ndisplay == 2:
-        vertical = viewer.dims.displayed[-2] - (viewer.dims.ndim - 3)
-        up = vertical == 0
+    is_slice = layer is not None and layer.ndim == 3 and viewer.dims.ndisplay == 2
+    up = is_slice and viewer.dims.displayed[-2] == viewer.dims.ndim - 3  # z is vertical
     camera.orientation2d = ("up" if up else "down", "right")
-
-
-def _shape(layer: Layer) -> tuple[int, ...]:
-    data = layer.data[0] if getattr(layer, "multiscale", False) else layer.data
-    return tuple(data.shape[: layer.ndim])

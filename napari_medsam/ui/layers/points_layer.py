@@ -6,8 +6,7 @@ their boxes in the boxes layer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,18 +102,12 @@ class PointsLayer:
         """Remove all points but those at these places."""
         removed = set(range(len(self.layer.data))) - set(places)
         if removed:
-            with self._ours():
+            self._is_ours = True
+            try:
                 self.layer.selected_data = removed
                 self.layer.remove_selected()
-
-    @contextmanager
-    def _ours(self) -> Iterator[None]:
-        """Mark the changes made inside as our own."""
-        self._is_ours = True
-        try:
-            yield
-        finally:
-            self._is_ours = False
+            finally:
+                self._is_ours = False
 
     def _on_data(self, event: Any) -> None:
         if not self._is_ours and str(event.action) in ("added", "changed", "removed"):

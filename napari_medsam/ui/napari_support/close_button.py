@@ -11,15 +11,15 @@ from weakref import ref
 
 from qtpy.QtWidgets import QDockWidget, QWidget
 
+from napari_medsam.ui.napari_support.enclosing_widget import enclosing
+
 
 def hide_on_close(widget: QWidget) -> None:
     """Let the × of the dock around a widget only hide it; the Plugins menu shows it again.
 
     Call it when the widget is shown: before that it may not be in a dock.
     """
-    dock = widget.parentWidget()
-    while dock is not None and not isinstance(dock, QDockWidget):
-        dock = dock.parentWidget()
+    dock = enclosing(widget, QDockWidget)
     if dock is None:
         return
     shown = ref(dock)  # weak, so that the dock can be freed

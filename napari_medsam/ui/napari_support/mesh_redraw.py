@@ -26,9 +26,8 @@ def keep_shaders() -> bool:
 
     @wraps(build)
     def build_once(mesh: MeshVisual, colors: Any) -> Any:
-        if (
-            colors.ndim == 2 and colors.shape[1] == 1
-        ):  # values of a colormap: its limits are in the function
+        # Values of a colormap: its limits are in the function.
+        if colors.ndim == 2 and colors.shape[1] == 1:
             return build(mesh, colors)
         if not shared:
             shared.append(build(mesh, colors))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from qtpy.QtWidgets import QDockWidget
 
 from napari_medsam.ui.controller import Controller, controllers
+from napari_medsam.ui.napari_support.enclosing_widget import enclosing
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.widgets.dock import MedSamWidget
 
@@ -57,9 +58,7 @@ def show_hidden(dock: MedSamWidget) -> bool:
 
     A dock behind another in a row of tabs does not count as hidden.
     """
-    holder = dock.parentWidget()
-    while holder is not None and not isinstance(holder, QDockWidget):
-        holder = holder.parentWidget()
+    holder = enclosing(dock, QDockWidget)
     if holder is None or not holder.isHidden():
         return False
     holder.show()

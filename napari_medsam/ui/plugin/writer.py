@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam.formats.common.errors import SaveError
-from napari_medsam.formats.common.grid import Geometry, SourceGrid
+from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.images.read import suffix_of
 from napari_medsam.formats.labels.label_formats import (
     BY_SUFFIX,
@@ -33,6 +33,7 @@ from napari_medsam.formats.labels.label_formats import (
     LabelFormat,
 )
 from napari_medsam.formats.labels.write import write_labels
+from napari_medsam.ui.layers.image_layer import grid_of_scale
 from napari_medsam.ui.layers.labels_layer import GRID, TABLE
 from napari_medsam.ui.plugin.current_dock import case_of
 
@@ -89,8 +90,7 @@ def _save(path: Path, data: NDArray[Any], meta: dict[str, Any]) -> Path:
             f"{meta.get('name', 'The layer')} has {labels.ndim} dimensions; only labels of one "
             f"volume or picture can be saved."
         )
-    flat = labels.ndim == 2
-    labels = labels[None] if flat else labels
+    labels = labels[None] if labels.ndim == 2 else labels
     metadata = meta.get("metadata", {})
     grid = metadata.get(GRID)
     if not isinstance(grid, SourceGrid):
@@ -106,11 +106,3 @@ def _moved_to(path: Path) -> Path | None:
     """
     folder = path.parent
     return folder.parent / path.name if re.fullmatch(r"tmp\w{8}", folder.name) else None
-
-
-def grid_of_scale(shape_zyx: tuple[int, ...], scale: Any, name: str) -> SourceGrid:
-    """A grid of which only the voxel size is known, in the layer's order (z, y, x) or (y, x)."""
-    z, y, x = shape_zyx
-    sz, sy, sx = (1.0,) * (3 - len(scale)) + tuple(abs(float(s)) for s in scale)
-    geometry = Geometry((z, y, x), (sx, sy, sz), (0.0, 0.0, 0.0), np.eye(3))
-    return SourceGrid("npz", Path(name), geometry, 2 if len(scale) == 2 else 3)

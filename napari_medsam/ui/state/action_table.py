@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
-from napari_medsam.engine.data.volume import Axis
+from napari_medsam.engine.data.volume import VIEW_NAMES, Axis
 from napari_medsam.storage.settings import settings
 from napari_medsam.ui.state.case import Case
-from napari_medsam.ui.state.dock_state import VIEW_NAMES, DockState
+from napari_medsam.ui.state.dock_state import DockState
 
 Condition = Callable[[DockState], bool]
 Words = str | Callable[[DockState], str]

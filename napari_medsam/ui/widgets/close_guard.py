@@ -10,6 +10,7 @@ from qtpy.QtCore import QEvent, QObject, QTimer
 from qtpy.QtWidgets import QMainWindow, QWidget
 
 from napari_medsam.storage.settings import settings
+from napari_medsam.ui.napari_support.enclosing_widget import enclosing
 
 SAVE, DO_NOT_SAVE = "Save...", "Don't save"
 Ask = Callable[[str, tuple[str, ...]], str | None]
@@ -46,7 +47,7 @@ class ClosingQuestion(QObject):
 
     def watch(self) -> None:
         """Watch the dock's main window; call it when the dock is shown."""
-        window = main_window_of(self._dock)
+        window = enclosing(self._dock, QMainWindow)
         if window is None or (self._window is not None and self._window() is window):
             return
         self._window = ref(window)
@@ -107,10 +108,3 @@ def question(names: Sequence[str]) -> str:
 def _restore_close(window: QMainWindow | None) -> None:
     if window is not None:
         vars(window).pop("close", None)
-
-
-def main_window_of(widget: QWidget | None) -> QMainWindow | None:
-    """The main window of a widget; a floating dock has one as well."""
-    while widget is not None and not isinstance(widget, QMainWindow):
-        widget = widget.parentWidget()
-    return widget

@@ -124,20 +124,19 @@ class RangeRow(QWidget):
             spin.setToolTip(f"{name} of the propagation, included")
             spin.valueChanged.connect(self._on_changed)
             spin.editingFinished.connect(spin.clearFocus)
-        to = QLabel("to")
         self.extent = QCheckBox("3D")
         self.extent.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.extent.setToolTip("The box encloses the object on all these slices (a 3D box)")
-        layout = side_by_side(QLabel("Slices"), self.first, to, self.last, self.extent)
+        layout = side_by_side(QLabel("Slices"), self.first, QLabel("to"), self.last, self.extent)
         layout.setStretch(1, 1)
         layout.setStretch(3, 1)
         self.setLayout(layout)
 
     def show_state(self, old: DockState | None, new: DockState) -> None:
         show_changes(old, new, (lambda state: state.range is not None, self.setEnabled))
-        # Compared with the widgets: the user has changed them, and the answer may be the old state.
-        if self.extent.isChecked() != new.is_extent:
-            self.extent.setChecked(new.is_extent)
+        # Not only if the state differs from `old`: the user has changed the widgets, and the answer
+        # may be the old state.
+        self.extent.setChecked(new.is_extent)
         shown = new.range
         if shown is None or (
             old is not None

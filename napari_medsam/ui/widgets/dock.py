@@ -52,14 +52,12 @@ IDLE_MS = 500
 
 
 def _throttle(function: Callable[[], None]) -> Callable[[], None]:
-    throttled: Callable[[], None] = qthrottled(function, timeout=REDRAW_MS)
-    return throttled
+    return qthrottled(function, timeout=REDRAW_MS)
 
 
 def _idle(function: Callable[[], None]) -> Callable[[], None]:
     """Run half a second after the first of many calls; further scrolling does not delay it."""
-    throttled: Callable[[], None] = qthrottled(function, timeout=IDLE_MS, leading=False)
-    return throttled
+    return qthrottled(function, timeout=IDLE_MS, leading=False)
 
 
 class MedSamWidget(QWidget):

@@ -24,7 +24,8 @@ from qtpy.QtWidgets import (
 )
 from superqt.utils import signals_blocked
 
-from napari_medsam.ui.state.dock_state import PRECISIONS, VIEW_NAMES, DockState
+from napari_medsam.engine.data.volume import VIEW_NAMES
+from napari_medsam.ui.state.dock_state import PRECISIONS, DockState
 from napari_medsam.ui.widgets.action_buttons import ActionButtons
 from napari_medsam.ui.widgets.common_widgets import (
     OfferRow,
@@ -184,9 +185,7 @@ class DockLayout(QWidget):
             self.files,
         ):
             part.show_state(old, new)
-        index = self.precision.findData(new.precision)
-        if self.precision.currentIndex() != index:
-            self.precision.setCurrentIndex(index)
+        self.precision.setCurrentIndex(self.precision.findData(new.precision))
         self._show_window(old, new)
 
     def _show_message(self, message: tuple[str, bool, str]) -> None:

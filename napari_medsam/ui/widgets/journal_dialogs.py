@@ -9,8 +9,8 @@ from qtpy.QtWidgets import QMessageBox, QWidget
 
 from napari_medsam.ui.actions.earlier_work import EarlierEntry
 from napari_medsam.ui.state.resume_offers import RESUME, ResumeOffer
-from napari_medsam.ui.widgets.open_dialogs import KEEP, PREVIEW, SMOOTH, ChoiceDialog
-from napari_medsam.ui.widgets.picture_list import LINE, PictureList, pixmap
+from napari_medsam.ui.widgets.open_dialogs import PREVIEW, ChoiceDialog, is_accepted
+from napari_medsam.ui.widgets.picture_list import LINE, PictureList, scaled_pixmap
 
 QUESTION = (
     "Choose the earlier work on this image to resume. The current work is kept and can be chosen "
@@ -37,14 +37,9 @@ class EarlierDialog(ChoiceDialog):
 def ask_earlier(parent: QWidget, found: Sequence[EarlierEntry]) -> EarlierEntry | None:
     """Ask which earlier work to resume; None if the dialog was cancelled."""
     dialog = EarlierDialog(found, parent)
-    is_accepted = bool(dialog.exec())
-    chosen = dialog.list.chosen()
-    dialog.deleteLater()
-    return (
-        next((entry for entry in chosen if isinstance(entry, EarlierEntry)), None)
-        if is_accepted
-        else None
-    )
+    if not is_accepted(dialog):
+        return None
+    return next((entry for entry in dialog.list.chosen() if isinstance(entry, EarlierEntry)), None)
 
 
 def show_offer(
@@ -56,7 +51,7 @@ def show_offer(
     box.setWindowTitle("napari-medsam")
     box.setText(offer.question)
     if offer.picture is not None:
-        box.setIconPixmap(pixmap(offer.picture).scaled(PREVIEW, PREVIEW, KEEP, SMOOTH))
+        box.setIconPixmap(scaled_pixmap(offer.picture, PREVIEW))
     roles = QMessageBox.ButtonRole
     buttons = {text: box.addButton(text, roles.AcceptRole) for text in offer.answers}
     for made, tooltip in zip(buttons.values(), offer.tooltips, strict=True):

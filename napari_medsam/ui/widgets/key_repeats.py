@@ -16,7 +16,7 @@ from qtpy.QtGui import QGuiApplication, QKeyEvent, QKeySequence
 from qtpy.QtOpenGLWidgets import QOpenGLWidget
 from qtpy.QtWidgets import QApplication, QDockWidget, QMainWindow, QWidget
 
-from napari_medsam.ui.widgets.close_guard import main_window_of
+from napari_medsam.ui.napari_support.enclosing_widget import enclosing
 
 PACE_S = 0.25
 """Seconds between two steps of a held key: the eye can follow four a second."""
@@ -111,11 +111,11 @@ class KeyRepeats(QObject):
         A text field or a table handles keys itself and keeps its own repeats.
         """
         if isinstance(widget, QOpenGLWidget):
-            if _above(widget, QtViewer) is None:  # another plugin's canvas
+            if enclosing(widget, QtViewer) is None:  # another plugin's canvas
                 return False
         elif not isinstance(widget, (QtViewer, QDockWidget, QMainWindow)):
             return False
-        return main_window_of(widget) is main_window_of(self._dock)
+        return enclosing(widget, QMainWindow) is enclosing(self._dock, QMainWindow)
 
     def _step(self, watched: QWidget, event: QKeyEvent) -> None:
         """Press the key again, if `PACE_S` has passed since the last step ended.
@@ -132,12 +132,6 @@ class KeyRepeats(QObject):
             QApplication.sendEvent(watched, again)
         finally:
             self._last = self._now()
-
-
-def _above(widget: QWidget | None, kind: type[QWidget]) -> QWidget | None:
-    while widget is not None and not isinstance(widget, kind):
-        widget = widget.parentWidget()
-    return widget
 
 
 def key_name(event: QKeyEvent) -> str:

@@ -23,19 +23,19 @@ from napari_medsam.ui.state.action_table import with_key
 from napari_medsam.ui.state.dock_state import DockState, LabelRow
 from napari_medsam.ui.widgets.common_widgets import show_changes
 
-COLUMNS = ("", "No.", "Name", "Lock", "State", "ml", "mm", "Uncertain")
 _COLOR, _NUMBER, _NAME, _LOCK, _STATE, _SIZE, _LENGTH, _UNCERTAIN = range(8)
 UNCERTAIN_LEFT = "Uncertain slices left in this view"
-HEADING_TOOLTIPS = (
-    "Colour: click to choose another",
-    "Number of the label in saved files",
-    "Name: double-click to rename",
-    "Lock: tick to protect a label from changes",
-    "State: click to change it",
-    "Size",
-    "Longest diameter \u00d7 the longest perpendicular to it, in one slice",
-    UNCERTAIN_LEFT,
+COLUMNS = (
+    ("", "Colour: click to choose another"),
+    ("No.", "Number of the label in saved files"),
+    ("Name", "Name: double-click to rename"),
+    ("Lock", "Lock: tick to protect a label from changes"),
+    ("State", "State: click to change it"),
+    ("ml", "Size"),
+    ("mm", "Longest diameter \u00d7 the longest perpendicular to it, in one slice"),
+    ("Uncertain", UNCERTAIN_LEFT),
 )
+"""Heading and tooltip of each column; `_show_columns` sets the units."""
 
 SIGNS: dict[LabelState, str] = {
     "not started": "\u25cb",
@@ -64,11 +64,10 @@ class LabelTable(QTableWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(0, len(COLUMNS), parent)
         self._rows: tuple[LabelRow, ...] = ()
-        self.setHorizontalHeaderLabels(COLUMNS)
-        for column, tooltip in enumerate(HEADING_TOOLTIPS):
-            heading = self.horizontalHeaderItem(column)
-            if heading is not None:
-                heading.setToolTip(tooltip)
+        self._headings = [QTableWidgetItem(text) for text, _ in COLUMNS]
+        for column, heading in enumerate(self._headings):
+            heading.setToolTip(COLUMNS[column][1])
+            self.setHorizontalHeaderItem(column, heading)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -115,8 +114,7 @@ class LabelTable(QTableWidget):
                 self.setCurrentCell(numbers.index(new.label), _NAME)
 
     def _show_rows(self, before: Sequence[LabelRow], rows: tuple[LabelRow, ...]) -> None:
-        if len(rows) != self.rowCount():
-            self.setRowCount(len(rows))
+        self.setRowCount(len(rows))
         for n, row in enumerate(rows):
             if n >= len(before) or before[n] != row:
                 self._fill(n, row)
@@ -128,15 +126,10 @@ class LabelTable(QTableWidget):
         self.setColumnHidden(_UNCERTAIN, not any(row.n_to_look_at for row in self._rows))
         first = self._rows[0] if self._rows else None
         is_area = first is not None and first.millilitres is None
-        for column, name in (
-            (_SIZE, "pixels" if is_area else "ml"),
-            (_LENGTH, "px" if first and first.length_unit == "pixels" else "mm"),
-        ):
-            header = self.horizontalHeaderItem(column)
-            if header is not None:
-                header.setText(name)
-                if column == _SIZE:
-                    header.setToolTip("Area in pixels" if is_area else "Volume in millilitres")
+        size, length = self._headings[_SIZE], self._headings[_LENGTH]
+        size.setText("pixels" if is_area else "ml")
+        size.setToolTip("Area in pixels" if is_area else "Volume in millilitres")
+        length.setText("px" if first and first.length_unit == "pixels" else "mm")
         self._make_room()
 
     def _make_room(self) -> None:

@@ -21,11 +21,10 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_medsam.engine.data.volume import Axis
+from napari_medsam.engine.data.volume import VIEW_NAMES, Axis
 from napari_medsam.formats.images.read import without_suffix
 from napari_medsam.measure.table import Units, as_row
 from napari_medsam.ui.actions.measures import MeasureRequest, Measures
-from napari_medsam.ui.state.dock_state import VIEW_NAMES
 from napari_medsam.ui.widgets.common_widgets import button, side_by_side, small_print
 
 HEADINGS = {

@@ -50,9 +50,7 @@ class ModelChoice(QComboBox):
         self.addItem("Import a folder ...", _FOLDER)
 
     def _select_shown(self) -> None:
-        index = self.findData(self._shown)
-        if self.currentIndex() != index:
-            self.setCurrentIndex(index)
+        self.setCurrentIndex(self.findData(self._shown))
 
     def _on_activated(self, index: int) -> None:
         what = self.itemData(index)
@@ -88,7 +86,6 @@ class ModelRow(QWidget):
         needs_weights = model is not None and model.state in ("missing", "failed")
         self._page = model.page if model else ""
         self.sentence.setText(model.sentence if model else "")
-        self.sentence.setVisible(bool(model and model.sentence))
         self.install.setVisible(needs_weights and bool(model and model.can_install))
         self.open_page.setVisible(needs_weights and bool(self._page))
         self.import_file.setVisible(needs_weights)

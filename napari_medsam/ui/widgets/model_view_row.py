@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QRectF, Qt
-from qtpy.QtGui import QColor, QImage, QPainter, QPen, QPixmap
+from qtpy.QtGui import QColor, QPainter, QPen, QPixmap
 from qtpy.QtWidgets import QLabel, QWidget
 
 from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef
@@ -18,6 +18,7 @@ from napari_medsam.engine.session import Session
 from napari_medsam.ui.actions.boxes import target_box
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.widgets.common_widgets import button, column, small_print
+from napari_medsam.ui.widgets.picture_list import scaled_pixmap
 
 SIDE = 192
 """Side of the picture in screen pixels; inputs of 256 and of 1024 are both reduced to it."""
@@ -80,14 +81,9 @@ class ModelViewRow(QWidget):
 
 def model_view_picture(pixels: NDArray[np.uint8], corners: Corners | None) -> QPixmap:
     """(side, side, 3) RGB as a pixmap of `SIDE` pixels, with a box in pixels of the array."""
-    side = pixels.shape[0]
-    image = QImage(pixels.tobytes(), side, side, 3 * side, QImage.Format.Format_RGB888)
-    smooth = Qt.TransformationMode.SmoothTransformation
-    shown = QPixmap.fromImage(image).scaled(
-        SIDE, SIDE, Qt.AspectRatioMode.IgnoreAspectRatio, smooth
-    )
+    shown = scaled_pixmap(pixels, SIDE)
     if corners is not None:
-        x0, y0, x1, y1 = ((at + 0.5) * SIDE / side for at in corners)
+        x0, y0, x1, y1 = ((at + 0.5) * SIDE / len(pixels) for at in corners)
         painter = QPainter(shown)
         painter.setPen(QPen(BOX, 1))
         painter.drawRect(QRectF(x0, y0, x1 - x0, y1 - y0))

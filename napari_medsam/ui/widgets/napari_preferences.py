@@ -26,7 +26,6 @@ from napari_medsam.storage.json_file import read_object, write_json
 from napari_medsam.ui.state import preferred_reader
 from napari_medsam.ui.widgets.preferences import DISK, IDLE
 
-PLUGIN = "napari-medsam"
 AGREED = "agreed_with_napari.json"
 MB = 10**6
 
@@ -63,14 +62,9 @@ def _data_of(words: Mapping[Any, str], word: str) -> Any:
     return next(data for data, text in words.items() if text == word)
 
 
-def _store_disk_size(megabytes: int) -> None:
+def _store_in_cache(**changes: Any) -> None:
     chosen = disk_cache_settings.cache_preferences()
-    disk_cache_settings.set_cache_preferences(chosen._replace(max_bytes=megabytes * MB))
-
-
-def _store_precision(word: str) -> None:
-    chosen = disk_cache_settings.cache_preferences()
-    disk_cache_settings.set_cache_preferences(chosen._replace(precision=_data_of(DISK, word)))
+    disk_cache_settings.set_cache_preferences(chosen._replace(**changes))
 
 
 TWINS: tuple[LinkedSetting, ...] = (
@@ -80,13 +74,13 @@ TWINS: tuple[LinkedSetting, ...] = (
         "computer",
         "disk_mb",
         lambda: disk_cache_settings.cache_preferences().max_bytes // MB,
-        _store_disk_size,
+        lambda megabytes: _store_in_cache(max_bytes=megabytes * MB),
     ),
     LinkedSetting(
         "computer",
         "disk_precision",
         lambda: DISK[disk_cache_settings.cache_preferences().precision],
-        _store_precision,
+        lambda word: _store_in_cache(precision=_data_of(DISK, word)),
     ),
     LinkedSetting(
         "computer",
@@ -237,7 +231,7 @@ def _plugin_settings() -> Any:
     if not hasattr(napari.settings, "get_plugin_settings"):
         return None  # napari below 0.9
     try:
-        return napari.settings.get_plugin_settings(PLUGIN)
+        return napari.settings.get_plugin_settings(preferred_reader.PLUGIN)
     except KeyError:
         return None  # a script made the dock, and npe2 does not know this plugin
     except Exception as error:  # noqa: BLE001 - it reads every plugin's file, whatever is in it

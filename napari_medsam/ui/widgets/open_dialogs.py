@@ -34,10 +34,9 @@ from napari_medsam.ui.actions.open_images import (
     series_description,
 )
 from napari_medsam.ui.widgets.common_widgets import sentence
-from napari_medsam.ui.widgets.picture_list import LINE, PictureList, pixmap
+from napari_medsam.ui.widgets.picture_list import LINE, PictureList, scaled_pixmap
 
 PREVIEW = 2 * SIDE
-UNITS = ("x", "y", "z")
 
 
 def current_chooser() -> Chooser | None:
@@ -58,20 +57,21 @@ class OpenDialogs:
 
     def series(self, name: str, found: Sequence[Description]) -> list[str]:
         dialog = SeriesDialog(name, found, self._parent)
-        return dialog.chosen() if _is_accepted(dialog) else _nothing()
+        return dialog.chosen() if is_accepted(dialog) else _nothing()
 
     def volume(self, volumes: VolumeChoice) -> int:
         dialog = VolumeDialog(volumes, self._parent)
-        return dialog.number.value() if _is_accepted(dialog) else _nothing()
+        return dialog.number.value() if is_accepted(dialog) else _nothing()
 
     def spacing(self, name: str, n_pages: int) -> Triple | None:
         dialog = SpacingDialog(name, n_pages, self._parent)
-        if not _is_accepted(dialog):
+        if not is_accepted(dialog):
             _nothing()
         return None if dialog.is_unknown else dialog.spacing()
 
 
-def _is_accepted(dialog: QDialog) -> bool:
+def is_accepted(dialog: QDialog) -> bool:
+    """Show a dialog and wait for its end; its widgets can be read until the next event."""
     accepted = dialog.exec() == QDialog.DialogCode.Accepted
     dialog.deleteLater()
     return bool(accepted)
@@ -178,7 +178,7 @@ class VolumeDialog(ChoiceDialog):
         except ReadError as error:
             self.preview.setText(str(error))
             return
-        self.preview.setPixmap(pixmap(picture).scaled(PREVIEW, PREVIEW, KEEP, SMOOTH))
+        self.preview.setPixmap(scaled_pixmap(picture, PREVIEW))
 
 
 class SpacingDialog(ChoiceDialog):
@@ -193,14 +193,15 @@ class SpacingDialog(ChoiceDialog):
         )
         self.is_unknown = False
         form = QFormLayout()
-        self.fields = [QDoubleSpinBox() for _ in UNITS]
-        titles = ("Pixel width", "Pixel height", "Page distance")
-        for field, title in zip(self.fields, titles, strict=True):
+        self.fields: list[QDoubleSpinBox] = []
+        for title in ("Pixel width", "Pixel height", "Page distance"):
+            field = QDoubleSpinBox()
             field.setDecimals(4)
             field.setRange(0.0001, 1000)
             field.setValue(1)
             field.setSuffix(" mm")
             form.addRow(title, field)
+            self.fields.append(field)
         self.unknown = QPushButton("Not known")
         self.buttons.addButton(self.unknown, QDialogButtonBox.ButtonRole.AcceptRole)
         self.unknown.clicked.connect(self._on_unknown)
@@ -213,7 +214,3 @@ class SpacingDialog(ChoiceDialog):
 
     def _on_unknown(self) -> None:
         self.is_unknown = True
-
-
-KEEP = Qt.AspectRatioMode.KeepAspectRatio
-SMOOTH = Qt.TransformationMode.SmoothTransformation

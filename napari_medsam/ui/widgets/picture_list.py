@@ -46,6 +46,12 @@ def pixmap(picture: Thumbnail) -> QPixmap:
     return QPixmap.fromImage(image.copy())
 
 
+def scaled_pixmap(picture: Thumbnail, side: int) -> QPixmap:
+    """An array as in `pixmap`, with its longer side scaled to so many screen pixels."""
+    keep, smooth = Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
+    return pixmap(picture).scaled(side, side, keep, smooth)
+
+
 def _padded(picture: Thumbnail | None) -> QPixmap:
     """A square with the picture at its centre, so that all texts are aligned."""
     square = np.zeros((SIDE, SIDE, 3), np.uint8)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from qtpy.QtCore import Qt
@@ -39,14 +38,6 @@ JOURNAL = "The journal records every step at once: open the image again to resum
 DISK: dict[str, str] = {"float16": "As the model made them", "int8": "Half the room (rounded)"}
 
 
-@dataclass(frozen=True)
-class PreferencesChosen:
-    """The settings when the dialog was opened."""
-
-    settings: settings.Settings
-    cache: disk_cache_settings.CachePreferences
-
-
 class PreferencesDialog(QDialog):
     """All preferences in three tabs: computer, screen and keys.
 
@@ -57,7 +48,8 @@ class PreferencesDialog(QDialog):
         super().__init__(parent)
         self._precision = precision
         self.setWindowTitle("Preferences of the box segmentation")
-        self._now = PreferencesChosen(settings.settings(), disk_cache_settings.cache_preferences())
+        # What is stored when the dialog is opened.
+        self._settings, self._cache = settings.settings(), disk_cache_settings.cache_preferences()
         self.why_not = sentence()
         self.tabs = QTabWidget()
         self.tabs.addTab(self._build_computer(), "Computer")
@@ -74,12 +66,12 @@ class PreferencesDialog(QDialog):
         self.resize(520, 460)
 
     def _build_computer(self) -> QWidget:
-        now = self._now
-        self.threads = _spin(now.settings.threads, 0, os.cpu_count() or 1, "", "Automatic")
-        self.memory = _spin(now.settings.memory_mb, 0, 65536, " MB")
-        self.disk = _spin(now.cache.max_bytes // 10**6, 0, 10**6, " MB")
-        self.disk_precision = _combo(DISK, now.cache.precision)
-        self.idle = _combo(IDLE, now.settings.idle_work)
+        now = self._settings
+        self.threads = _spin(now.threads, 0, os.cpu_count() or 1, "", "Automatic")
+        self.memory = _spin(now.memory_mb, 0, 65536, " MB")
+        self.disk = _spin(self._cache.max_bytes // 10**6, 0, 10**6, " MB")
+        self.disk_precision = _combo(DISK, self._cache.precision)
+        self.idle = _combo(IDLE, now.idle_work)
         self.precision = _combo(PRECISIONS, self._precision)
         return _form(
             ("How the model computes", self.precision),
@@ -91,7 +83,7 @@ class PreferencesDialog(QDialog):
         )
 
     def _build_screen(self) -> QWidget:
-        now = self._now.settings
+        now = self._settings
         self.preview = _check("Outline the mask while a box is drawn", now.preview)
         self.sound = _check("Sound at the end of a long job", now.sound)
         self.opens = _check(
@@ -148,14 +140,14 @@ class PreferencesDialog(QDialog):
             "ask_on_close": self.ask_on_close.isChecked(),
             "keys": self.chosen_keys(),
         }
-        before = self._now.settings
+        before = self._settings
         settings.set_settings(**{k: v for k, v in wanted.items() if v != getattr(before, k)})
-        if self.opens.isChecked() != (self._now.settings.opens_files == "yes"):
+        if self.opens.isChecked() != (before.opens_files == "yes"):
             preferred_reader.answer_preferred_reader(self.opens.isChecked())
         chosen = disk_cache_settings.CachePreferences(
             self.disk.value() * 10**6, self.disk_precision.currentData()
         )
-        if chosen != self._now.cache:
+        if chosen != self._cache:
             disk_cache_settings.set_cache_preferences(chosen)
 
 

@@ -133,17 +133,15 @@ class SliceStrip(QWidget):
         self._paint_ends(painter)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(self.palette().color(self.foregroundRole()))
+        ink = self.palette().color(self.foregroundRole())
+        painter.setBrush(ink)
         for index in strip.keyframes:
             x = (index + 0.5) * each
-            painter.drawPolygon(
-                QPolygonF([QPointF(x - 3.5, 0), QPointF(x + 3.5, 0), QPointF(x, 5)])
-            )
+            triangle = [QPointF(x - 3.5, 0), QPointF(x + 3.5, 0), QPointF(x, 5)]
+            painter.drawPolygon(QPolygonF(triangle))
         if strip.shown is not None:
             x = (strip.shown + 0.5) * each
-            painter.fillRect(
-                QRectF(x - 1, 4, 2, HEIGHT - 4), self.palette().color(self.foregroundRole())
-            )
+            painter.fillRect(QRectF(x - 1, 4, 2, HEIGHT - 4), ink)
 
     def _paint_ends(self, painter: QPainter) -> None:
         pen = QPen(self.palette().color(self.foregroundRole()))

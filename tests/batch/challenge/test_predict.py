@@ -193,6 +193,23 @@ def test_folder_of_nifti_with_a_table_of_boxes(folders, tiny_model, tmp_path):
     np.testing.assert_array_equal(saved.affine, affine)
 
 
+@pytest.mark.parametrize("suffix", ["npz", "nii.gz"])
+@pytest.mark.parametrize(("modality", "votes"), [("PET", True), ("CT", False)])
+def test_compat_votes_where_the_model_s_authors_do(
+    folders, tiny_model, tmp_path, suffix, modality, votes
+):
+    case, table = f"3DBox_{modality}_1.{suffix}", None
+    if suffix == "npz":
+        put(folders[0], case, volume(), np.array([[6, 8, 2, 18, 22, 5]]))
+    else:
+        nib.save(nib.Nifti1Image(volume().T, np.diag([-2.0, -2.0, 3.0, 1.0])), folders[0] / case)
+        table = tmp_path / "boxes.csv"
+        table.write_text(f"case,label,axis,first,last,x0,y0,x1,y1\n{case},1,z,2,5,6,8,18,22\n")
+    [outcome] = run(folders, tiny_model, boxes=table, compat=True, model="hawken50-litemedsam")
+    assert outcome.status == "done", outcome.why
+    assert (tiny_model.n_encoded > 4) == votes  # the range has four slices
+
+
 @pytest.mark.slow
 @pytest.mark.weights
 @pytest.mark.shared

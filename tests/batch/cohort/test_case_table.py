@@ -7,15 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from napari_medsam.batch.cohort.case_table import read_table
+from napari_medsam.batch.cohort.case_table import CohortCase, read_table
 from napari_medsam.batch.cohort.request import case_request
-from napari_medsam.headless.request import Propagation, seeds_of
+from napari_medsam.formats.images.read import read_image
+from napari_medsam.headless.request import Propagation, Request, seeds_of
 from tests.batch.cohort.small_cohort import HEADER
 
 
 def write(table: Path, *rows: str, header: str = HEADER) -> Path:
     table.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
     return table
+
+
+def request_of(case: CohortCase) -> Request:
+    return case_request(case, read_image(case.path))
 
 
 def test_rows_of_a_case_belong_together(table: Path):
@@ -28,8 +33,8 @@ def test_rows_of_a_case_belong_together(table: Path):
 
 
 def test_extent_starts_in_the_middle_and_covers_its_slices(table: Path):
-    request = case_request(read_table(table)[0])
-    [seed] = seeds_of(request, request.prompts.boxes)
+    request = request_of(read_table(table)[0])
+    [seed] = seeds_of(request.propagation, request.prompts.boxes)
     assert (seed.first, seed.start, seed.last) == (2, 3, 5)
     assert request.propagation == Propagation(2, 5, "box3d", ranges={1: (2, 5)})
     assert [label.name for label in request.labels] == ["liver"]
@@ -38,8 +43,8 @@ def test_extent_starts_in_the_middle_and_covers_its_slices(table: Path):
 def test_rows_with_a_slice_are_keyframes(table: Path):
     rows = ["a.nii.gz,liver,z,0,7,6,8,18,22,2", "a.nii.gz,liver,z,0,7,6,8,18,22,5"]
     write(table, *rows, header=f"{HEADER},slice")
-    request = case_request(read_table(table)[0])
-    seeds = seeds_of(request, request.prompts.boxes)
+    request = request_of(read_table(table)[0])
+    seeds = seeds_of(request.propagation, request.prompts.boxes)
     assert [(s.first, s.start, s.last) for s in seeds] == [(0, 2, 3), (4, 5, 7)]
     assert request.propagation == Propagation(0, 7, ranges={1: (0, 7), 2: (0, 7)})
 
@@ -74,13 +79,13 @@ def test_two_cases_never_share_an_output(table: Path):
 def test_box_beyond_the_volume_fails_only_its_case(table: Path):
     [case] = read_table(write(table, "a.nii.gz,1,z,40,50,6,8,18,22"))
     with pytest.raises(ValueError, match="z=45"):
-        case_request(case)
+        request_of(case)
 
 
 def test_box_without_slices_fails_only_its_case(table: Path):
     [case] = read_table(write(table, "a.nii.gz,1,,,,6,8,18,22"))
     with pytest.raises(ValueError, match="every box needs first and last"):
-        case_request(case)
+        request_of(case)
 
 
 def test_table_of_a_german_excel_gives_the_same_boxes(table: Path):

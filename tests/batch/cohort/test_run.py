@@ -15,11 +15,16 @@ import numpy as np
 import pytest
 
 from napari_medsam.batch.cohort import case_record as records
+from napari_medsam.batch.cohort.case_table import read_table
 from napari_medsam.batch.cohort.run import run_cohort
+from napari_medsam.batch.cohort.task import Task
+from napari_medsam.batch.cohort.worker import run_attempt
 from napari_medsam.cli import main
+from napari_medsam.input_contract import OriginalRules
 from tests.batch.cohort import tiny_work
 from tests.batch.cohort.small_cohort import make_cohort, voxels
 from tests.conftest import PROJECT
+from tests.tiny_model import TinyMedSam, tiny_contract
 
 pytestmark = pytest.mark.slow  # worker processes
 
@@ -52,6 +57,19 @@ def test_every_case_is_saved_on_its_grid_and_summed_up(table: Path, out: Path):
     assert {row["voxels"] for row in rows} == {"320"}
     assert {float(row["ml"]) for row in rows} == {320 * 12 / 1000}
     assert all(float(row["least_confidence"]) > 0.5 and row["flag"] == "" for row in rows)
+
+
+@pytest.mark.parametrize(("modality", "votes"), [("PET", True), ("CT", False)])
+def test_compat_votes_where_the_model_s_authors_do(
+    table: Path, out: Path, modality: str, votes: bool
+):
+    out.mkdir()
+    (table.parent / "a.nii.gz").rename(table.parent / f"3DBox_{modality}_1.nii.gz")
+    table.write_text(table.read_text().replace("a.nii.gz", f"3DBox_{modality}_1.nii.gz"))
+    task = Task(read_table(table)[0], out, compat=True)
+    tiny = TinyMedSam(tiny_contract(original_3d=OriginalRules(voted=("PET",))))
+    assert not run_attempt(task, lambda task, image: ("tiny", tiny))["why"]
+    assert (tiny.n_encoded > 4) == votes  # the range has four slices
 
 
 def test_cores_are_divided_among_the_workers(table: Path, out: Path, monkeypatch):

@@ -16,7 +16,7 @@ def do(task: Task) -> CaseRecord:
     """As `run_task` with the tiny model; adds a line to the file `log`."""
     with (task.folder.parent / "log").open("a") as log:
         log.write(f"{task.case.name} {os.getpid()} {task.threads}\n")
-    return read_record(task) or run_attempt(task, lambda task, request: ("tiny", TinyMedSam()))
+    return read_record(task) or run_attempt(task, lambda task, image: ("tiny", TinyMedSam()))
 
 
 def die_once(task: Task) -> CaseRecord:

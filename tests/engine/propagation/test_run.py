@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from napari_medsam.engine.annotation.annotation import Annotation
-from napari_medsam.engine.annotation.events import PlacedBox, PropagationRecord
+from napari_medsam.engine.annotation.events import PlacedBox, PropagationRecord, Step
 from napari_medsam.engine.annotation.fixed_masks import fixed_masks
 from napari_medsam.engine.annotation.review import trusted
 from napari_medsam.engine.annotation.review_index import ReviewIndex
@@ -143,6 +143,15 @@ def test_mask_from_points_is_fixed_until_its_box_is_moved(annotation: Annotation
     assert sorted(fixed_masks(annotation, "z", 1)) == [2]
 
 
+def test_event_of_points_without_a_mask_has_no_fixed_mask(annotation: Annotation) -> None:
+    """No version writes one, but a journal may have been edited."""
+    place(annotation, mask_of(4, 4, 9, 9), points=POINTS)
+    steps = [Step("event", replace(event, masks=())) for event in annotation.log]
+    resumed = Annotation(SHAPE)
+    resumed.replay(steps)
+    assert fixed_masks(resumed, "z", 1) == {}
+
+
 def test_points_that_found_nothing_do_not_say_that_the_object_is_absent(
     annotation: Annotation,
 ) -> None:
@@ -164,5 +173,50 @@ def test_extent_replaces_the_mask_of_its_box_but_not_one_from_points(
     run.finish(completed=True)
     areas = np.count_nonzero(annotation.labels, axis=(1, 2)).tolist()
     assert areas == [0, 25, 100 if points else 25, 25, 0, 0]
+    annotation.undo()
+    assert np.count_nonzero(annotation.labels) == 100
+
+
+@pytest.mark.parametrize("completed", [True, False])
+def test_better_mask_gives_voxels_to_the_other_label(
+    annotation: Annotation, completed: bool
+) -> None:
+    place(annotation, mask_of(2, 2, 8, 8))
+    place(annotation, mask_of(6, 2, 12, 8), label=2)
+    before = annotation.labels.copy()
+    one, two = targets(annotation)
+    run = PropagationRun(annotation, plan_targets([(one, (1, 3)), (two, (1, 3))]))
+    run.paint(two, mask_of(6, 2, 12, 8, 3))
+    run.paint(one, mask_of(2, 2, 8, 8, 3))
+    run.paint(two, mask_of(9, 2, 12, 8, 3))
+    assert 3 in {where.index for where in run.finish(completed=completed)}
+    np.testing.assert_array_equal(annotation.labels[3, 4, 1:13], [0, *[1] * 6, 0, *[2] * 3, 0])
+    assert len(annotation.log[-1].masks) == 2 + 2 * 2 * completed
+    annotation.undo()
+    np.testing.assert_array_equal(annotation.labels, before)
+
+
+def test_label_that_is_removed_during_a_run_is_not_painted_again(annotation: Annotation) -> None:
+    place(annotation, mask_of(2, 2, 8, 8))
+    place(annotation, mask_of(6, 2, 12, 8), label=2)
+    one, two = targets(annotation)
+    run = PropagationRun(annotation, plan_targets([(one, (1, 3)), (two, (1, 3))]))
+    run.paint(two, mask_of(6, 2, 12, 8, 3))
+    run.paint(one, mask_of(2, 2, 8, 8, 3))
+    annotation.remove_label(1)
+    run.paint(two, mask_of(9, 2, 12, 8, 3))
+    run.finish(completed=True)
+    assert not (annotation.labels == 1).any()
+
+
+def test_mask_that_replaces_a_drawn_one_is_undone_with_the_run(annotation: Annotation) -> None:
+    placed = place(annotation, mask_of(2, 2, 12, 12))
+    [target] = targets(annotation)
+    run = PropagationRun(annotation, plan_targets([(target, (1, 3))]))
+    run.paint(target, mask_of(2, 2, 12, 12))
+    run.paint(target, mask_of(4, 4, 9, 9), replaces_drawn=True)
+    run.finish(completed=True)
+    assert np.count_nonzero(annotation.labels) == 25
+    assert annotation.boxes == (placed,)
     annotation.undo()
     assert np.count_nonzero(annotation.labels) == 100
