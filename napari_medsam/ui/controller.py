@@ -140,7 +140,8 @@ class Controller:
             self.workspace.viewer.layers.selection.active = case.boxes.layer
             self.sessions.renew()
             self.desk.on_modality(modality_of(case.image))
-            notes = " ".join(filter(None, (*case.image.notes, why_this_window(case.image))))
+            if not case.not_recorded:  # else the line says that; the notes were shown before
+                notes = " ".join(filter(None, (*case.image.notes, why_this_window(case.image))))
         self.show_message(notes, bool(case and case.image.notes))
         if case is not None:
             self.journals.follow(case)  # after the message: it may show one of its own

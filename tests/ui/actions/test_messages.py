@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from napari.layers import Image
 
 from napari_medsam.formats.common.errors import SaveError
 from napari_medsam.ui.actions.journal import ONLY_LOOKING
 from napari_medsam.ui.actions.journal_link import AGAIN
 from napari_medsam.ui.actions.save import SaveOptions
+from napari_medsam.ui.layers.image_layer import image_layer_data
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.resume_offers import ONLY_LOOK
-from tests.ui.desk import Desk, image_layer, make_desk, rectangle, unsure_on
+from tests.ui.desk import Desk, image_file, image_layer, make_desk, rectangle, unsure_on
 
 
 def message(desk: Desk) -> str:
@@ -218,6 +221,18 @@ def test_case_that_is_not_recorded_says_so_again_after_any_message_and_when_it_i
     second.controller.on_image_chosen(layer)
     assert message(second) == ONLY_LOOKING
     second.controller.close()
+
+
+def test_notes_of_an_image_do_not_hide_that_it_is_not_recorded(desk: Desk) -> None:
+    first = desk.controller.case.layer
+    file = replace(image_file(np.ones((4, 30, 30), np.int16)), notes=("No spacing is stated.",))
+    data, settings, _ = image_layer_data(file)
+    noted = desk.open(Image(data, **settings))
+    assert message(desk) == "No spacing is stated."
+    desk.controller.case.not_recorded = "Changes here are not recorded."
+    desk.controller.on_image_chosen(first)
+    desk.controller.on_image_chosen(noted)
+    assert message(desk) == "Changes here are not recorded."
 
 
 def test_message_goes_when_the_journal_is_written_again(desk: Desk) -> None:
