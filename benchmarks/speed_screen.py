@@ -54,9 +54,9 @@ def rod() -> np.ndarray:
 def delayed_models(threads: int | None, may_open: threading.Event) -> Any:
     """The catalogue's models, opened only once `may_open` is set, so the baseline has no load."""
     from napari_medsam.models.loading import open_model
-    from napari_medsam.ui.actions.model_source import CatalogueModelSource
+    from napari_medsam.ui.actions.model_source import ModelSource
 
-    class DelayedModels(CatalogueModelSource):
+    class DelayedModels(ModelSource):
         def open(self, name: str, preference: Any) -> Any:
             may_open.wait()
             return open_model(name, threads=threads)

@@ -302,7 +302,7 @@ def _row_of_journal() -> bytes:
     with annotation.edit("propagate", model="tiny", window="auto") as edit:
         for index in range(5):  # more than a few patches are kept in another way
             edit.paint(mask_of(3, 4, 8, 9, index=index), 1, key=1)
-        edit.set_confidence(1, "z", {0: 0.25, 1: None})
+        edit.set_confidences({(1, "z", 0): 0.25, (1, "z", 1): None})
         edit.record_propagation(PropagationRecord("z", (0, 4), ((1, (1, 2)),), ((1, 0, 4),)))
     return zlib.decompress(pack(annotation.log[-1]))
 

@@ -29,7 +29,7 @@ from napari_medsam.engine.propagation.between_keyframes import (
     uncertain_gaps,
 )
 from napari_medsam.engine.propagation.box3d import best_start, repair_track
-from napari_medsam.engine.propagation.next_box import THOROUGH
+from napari_medsam.engine.propagation.next_box import QUICK, THOROUGH, CandidatePolicy
 from napari_medsam.engine.propagation.original_script_rules import with_original_range
 from napari_medsam.engine.propagation.plan import PropagationPlan, PropagationTarget
 from napari_medsam.engine.propagation.propagation_seeds import Seed, slice_order
@@ -99,9 +99,7 @@ class Session:
         masks = dict(self.segment_stream(prompts))
         return [masks[i] for i in range(len(prompts))]
 
-    def segment_stream(
-        self, prompts: Sequence[BoxPrompt]
-    ) -> Generator[tuple[int, SliceMask], None, None]:
+    def segment_stream(self, prompts: Sequence[BoxPrompt]) -> Generator[Found, None, None]:
         """Yield (box index, mask) pairs as masks are found; a later mask replaces an earlier one.
 
         First every box is decoded on its whole slice. Then small boxes are decoded again on a crop
@@ -121,9 +119,7 @@ class Session:
                 for i, mask in self._on_view(closer, [indices[m] for m in members], prompts):
                     yield i, higher_scoring(whole[i], mask)
 
-    def segment_drawn(
-        self, prompts: Sequence[BoxPrompt]
-    ) -> Generator[tuple[int, SliceMask], None, None]:
+    def segment_drawn(self, prompts: Sequence[BoxPrompt]) -> Generator[Found, None, None]:
         """Segment boxes of one slice as drawn by a user, each alone; yield as `segment_stream`.
 
         Many boxes (pasted nuclei) are segmented together, so that they share crops; so are those
@@ -248,27 +244,22 @@ class Session:
 
     def _between(self, spans: Sequence[KeyframeGap]) -> Iterator[SliceMask]:
         """Better masks of an object between its keyframes."""
-        seeds = [seed for span in spans for seed in span.seeds]
-        chains: list[dict[int, SliceMask]] = [{} for _ in seeds]
-        for n, mask in self._run(AdaptiveTrackers(self._predictor, seeds, views=self.views), seeds):
-            chains[n][mask.slice.index] = mask
+        chains = self._chain_masks([seed for span in spans for seed in span.seeds])
         for n, span in enumerate(spans):
             yield from span.resolve(chains[2 * n : 2 * n + 2]).values()
 
     def _follow(self, tracks: Sequence[Sequence[BoxPrompt]]) -> Iterator[Found]:
         """Decode each slice once, with the boxes of all tracks on it."""
-        boxes = [(n, box) for n, track in enumerate(tracks) for box in track]
+        boxes = [box for track in tracks for box in track]
+        owners = [n for n, track in enumerate(tracks) for _ in track]
         if not boxes:
             return
-        axis = self._common_axis([box for _, box in boxes])
-        by_slice: dict[int, list[tuple[int, BoxPrompt]]] = {}
-        for n, box in boxes:
-            by_slice.setdefault(box.slice.index, []).append((n, box))
-        for index, whole in self._embedded(axis, list(by_slice)):
-            here = by_slice[index]
-            prompts = [box for _, box in here]
+        by_slice = _by_slice(boxes)
+        axis, slices = self._common_axis(boxes), [where.index for where in by_slice]
+        for (_, whole), here in zip(self._embedded(axis, slices), by_slice.values(), strict=True):
+            prompts = [boxes[i] for i in here]
             masks = decode_in_views(self._predictor, whole, prompts, views=self.views)
-            yield from ((n, mask) for (n, _), mask in zip(here, masks, strict=True))
+            yield from ((owners[i], mask) for i, mask in zip(here, masks, strict=True))
 
     def segment_box3d(self, seeds: Sequence[Seed]) -> Generator[Found, None, None]:
         """Segment objects given by 3D boxes; yield (seed index, mask) pairs.
@@ -286,16 +277,18 @@ class Session:
             replace(seed, box=seed.box.moved_to(best_start(masks)), until_empty=True)
             for seed, masks in zip(seeds, extents, strict=True)
         ]
-        outward = [self._chain_masks(starts, loose=loose) for loose in (False, True)]
+        outward = [self._chain_masks(starts, THOROUGH, loose=loose) for loose in (False, True)]
         for n, (seed, extent) in enumerate(zip(seeds, extents, strict=True)):
             best = repair_track(extent, [masks[n] for masks in outward], seed.box)
             yield from ((n, best[i]) for i in extent if best[i] is not extent[i])
 
-    def _chain_masks(self, seeds: Sequence[Seed], *, loose: bool) -> list[dict[int, SliceMask]]:
+    def _chain_masks(
+        self, seeds: Sequence[Seed], policy: CandidatePolicy = QUICK, *, loose: bool = False
+    ) -> list[dict[int, SliceMask]]:
         """Propagate each seed; masks by slice. The embeddings are already in the cache."""
         found: list[dict[int, SliceMask]] = [{} for _ in seeds]
         trackers = AdaptiveTrackers(
-            self._predictor, seeds, views=self.views, loose=loose, policy=THOROUGH
+            self._predictor, seeds, views=self.views, loose=loose, policy=policy
         )
         for n, mask in self._run(trackers, seeds):
             found[n][mask.slice.index] = mask
@@ -357,7 +350,7 @@ class Session:
 
     def _on_view(
         self, view: SliceRef, indices: Sequence[int], prompts: Sequence[BoxPrompt]
-    ) -> Iterator[tuple[int, SliceMask]]:
+    ) -> Iterator[Found]:
         """Decode some of the prompts on one view, in one decoder call."""
         own = [prompts[i] for i in indices]
         embedding = self._predictor.embedding(view)

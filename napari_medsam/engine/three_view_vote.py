@@ -106,15 +106,13 @@ def _plane_axes(axis: Axis) -> tuple[Axis, Axis]:
 
 
 def _view_masks(session: Session, seeds: Sequence[Seed], axis: Axis, home: Axis) -> Iterator[Found]:
-    if axis == home:
+    if axis != home:
+        seeds = [segmented_along(seed, axis) for seed in seeds]
+    if axis == home or session.compat:
         yield from session.propagate(seeds)
         return
-    turned = [segmented_along(seed, axis) for seed in seeds]
-    if session.compat:
-        yield from session.propagate(turned)
-        return
     latest: dict[tuple[int, int], SliceMask] = {}  # a later mask replaces an earlier one
-    for n, mask in session.segment_box3d(turned):
+    for n, mask in session.segment_box3d(seeds):
         latest[n, mask.slice.index] = mask
     yield from ((n, mask) for (n, _), mask in latest.items())
 

@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
 
 from napari_medsam.engine.annotation.annotation import Annotation
+from napari_medsam.engine.annotation.edit import EditSettings
 from napari_medsam.engine.annotation.events import PlacedBox
 from napari_medsam.engine.annotation.review import confidences
 from napari_medsam.engine.annotation.review_index import ReviewIndex
@@ -174,7 +174,7 @@ class _Case:
             self.points[PlacedBox(box_id, one.label, answer.mask.prompt)] = answer
         self.boxes = (*given, *self.points)
         self.found: dict[tuple[int, int], BoxMask] = {}
-        self.settings: _Settings = {
+        self.settings: EditSettings = {
             "overwrite": request.compat,
             "model": session.model.identity,
             "window": f"{session.window.lower:g},{session.window.upper:g}",
@@ -186,12 +186,6 @@ class _Case:
         """Note a mask; it replaces an earlier one of the same box on the same slice."""
         n = self._numbers[placed.box_id]
         self.found[n, mask.slice.index] = BoxMask(n, placed.label, mask, confidence)
-
-
-class _Settings(TypedDict):
-    overwrite: bool
-    model: str
-    window: str
 
 
 def _paint_prompts(case: _Case) -> None:
@@ -295,7 +289,7 @@ def _paint_seeds(case: _Case, span: Propagation) -> dict[int, SliceRange]:
             edit.paint(one.mask, one.label)
             if one.confidence is not None:
                 where = one.mask.slice
-                edit.set_confidence(one.label, where.axis, {where.index: one.confidence})
+                edit.set_confidences({(one.label, where.axis, where.index): one.confidence})
     return {
         placed.box_id: (seed.first, seed.last) for placed, seed in zip(boxes, seeds, strict=True)
     }

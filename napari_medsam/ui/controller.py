@@ -25,7 +25,7 @@ from napari_medsam.ui.actions.label_rows import RowMeasures
 from napari_medsam.ui.actions.label_templates import Templates
 from napari_medsam.ui.actions.measures import Measures
 from napari_medsam.ui.actions.model import ModelActions
-from napari_medsam.ui.actions.model_source import CatalogueModelSource, ModelSource
+from napari_medsam.ui.actions.model_source import ModelSource
 from napari_medsam.ui.actions.mouse import BoxMouse
 from napari_medsam.ui.actions.open_cases import OpenCases
 from napari_medsam.ui.actions.open_labels import LabelFiles
@@ -61,7 +61,7 @@ class Controller:
         self._strip = SliceStrip(workspace)
         self._measuring = RowMeasures(workspace)
         segmenter = Segmenter(workspace)
-        self.desk = ModelActions(workspace, shelf or CatalogueModelSource())
+        self.desk = ModelActions(workspace, shelf or ModelSource())
         self.sessions = SessionActions(workspace, segmenter, self._prefetcher, self._strip)
         self.view = ViewActions(workspace)
         self.pointer = PointTool(workspace, segmenter)
@@ -94,7 +94,6 @@ class Controller:
         readings = self.label_files.reading, self.earlier.reading
         running = (action.progress for action in (self.saver, *readings, self.desk))
         panel = DockState(
-            hint="",
             message=message.sentence,
             is_problem=message.is_problem,
             detail=message.detail,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 
-from napari_medsam.engine.annotation.events import PlacedBox
+from napari_medsam.engine.annotation.events import Event, PlacedBox, Step
+from napari_medsam.engine.annotation.label_patch import Patch
 from napari_medsam.engine.data.masks import SliceMask, tight_patch
 from napari_medsam.engine.data.prompts import SliceRef, box_prompt
 
@@ -31,3 +34,17 @@ def brush(annotation, z, ys, xs, value) -> None:
     old = annotation.labels[where].copy()
     annotation.labels[where] = value
     annotation.record_painted(where, old, value)
+
+
+def clear(annotation, label) -> None:
+    """Remove a label's voxels and nothing else: the label and its boxes stay."""
+    accepted = tuple(place for place in sorted(annotation.accepted) if place[0] == label)
+    change = annotation.label_volume.change_to_clear(label)
+    if change:
+        event = Event("clear", time.time(), (label,), change=change, accepted_before=accepted)
+        annotation.replay([Step("event", event.packed)])
+
+
+def bytes_of_patch(patch: Patch) -> int:
+    arrays = (patch.bits, patch.old, patch.new, patch.old_origin, patch.new_origin)
+    return sum(array.nbytes for array in arrays)

@@ -184,9 +184,10 @@ def test_slices_that_are_left_to_look_at_outlive_the_compaction(kept, path):
     with annotation.edit("propagate") as edit:
         for z in range(1, 5):
             edit.paint(mask_of(3, 3, 9, 9, z), 1, key=1)
-        edit.set_confidence(1, "z", {1: 0.9, 2: 0.1, 3: 0.2, 4: 0.3})
+        trust = {1: 0.9, 2: 0.1, 3: 0.2, 4: 0.3}
+        edit.set_confidences({(1, "z", z): value for z, value in trust.items()})
     with annotation.edit("propagate") as edit:
-        edit.set_confidence(1, "z", {4: None})
+        edit.set_confidences({(1, "z", 4): None})
         edit.paint(mask_of(3, 3, 8, 8, 0), 2, key=2)
     brush(annotation, 3, [4], [4], 0)
     before = review_status(annotation, "z", 1)

@@ -14,7 +14,7 @@ from napari_medsam.engine.annotation.events import Step
 from napari_medsam.engine.annotation.review import painted, review_status
 from napari_medsam.engine.data.masks import SliceMask
 from napari_medsam.journal.summary_event import summary_event
-from tests.engine.annotations import SHAPE, brush, mask_of, place
+from tests.engine.annotations import SHAPE, brush, clear, mask_of, place
 
 X, Z = st.integers(0, 14), st.integers(0, SHAPE[0] - 1)
 WIDTH, LABEL = st.integers(2, 6), st.sampled_from([1, 2])
@@ -79,14 +79,14 @@ def do(annotation: Annotation, deed: tuple, box_id: int) -> None:
                 edit.paint(mask_of(x, 2, x + width, 8, z), label, key=label)
                 if name == "better":
                     edit.paint(mask_of(x + 1, 2, x + width, 10, z), label, key=label)
-                edit.set_confidence(label, "z", {z: 0.3})
+                edit.set_confidences({(label, "z", z): 0.3})
     elif name == "paint":
         x, z, label = how
         brush(annotation, z, [4, 5, 6], [x, x + 1, x], label)
     elif name == "accept":
         annotation.accept(how[1], mask_of(1, 1, 2, 2, how[0]).slice)
     elif name == "clear":
-        annotation.clear_label(how[0])
+        clear(annotation, how[0])
 
 
 def the_same(one: Annotation, other: Annotation) -> None:

@@ -13,6 +13,7 @@ from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef
 from napari_medsam.engine.data.volume import Volume
 from napari_medsam.measure.live_measures import LiveMeasures
 from napari_medsam.measure.volumes import measure_labels
+from tests.engine.annotations import clear
 
 SHAPE = (6, 12, 14)
 VOLUME = Volume(np.zeros(SHAPE), (0.7, 1.1, 3.0))
@@ -76,7 +77,7 @@ def test_live_measures_equal_a_recount_after_any_steps(steps: list[tuple]) -> No
             case "redo":
                 annotation.redo()
             case "clear" if any(one.number == how[0] for one in annotation.table):
-                annotation.clear_label(*how)
+                clear(annotation, *how)
             case "load":
                 rng = np.random.default_rng(how[0])
                 annotation.load_labels((rng.random(SHAPE) < 0.2).astype(np.uint16))

@@ -21,10 +21,11 @@ from napari_medsam.ui.actions.model_source import ImportedModel
 from napari_medsam.ui.controller import Controller
 from napari_medsam.ui.layers.image_layer import image_layer_data
 from napari_medsam.ui.state.dock_state import DockState, StripState
-from napari_medsam.ui.state.jobs import ImmediateJobs, Job
+from napari_medsam.ui.state.jobs import Job
 from napari_medsam.ui.state.resume_offers import ResumeOffer
 from napari_medsam.ui.state.workspace import Workspace
 from tests.tiny_model import TinyMedSam
+from tests.ui.immediate_jobs import ImmediateJobs
 
 SHAPE = (20, 64, 48)
 

@@ -16,11 +16,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, Unpack
 
 import numpy as np
 
-from napari_medsam.engine.annotation.edit import Edit
+from napari_medsam.engine.annotation.edit import Edit, EditSettings
 from napari_medsam.engine.annotation.events import Event, LabelSlice, PlacedBox, Step
 from napari_medsam.engine.annotation.label_patch import Labels
 from napari_medsam.engine.annotation.state import AnnotationState
@@ -29,8 +29,6 @@ from napari_medsam.engine.data.labels import (
     MOST_LABELS,
     Label,
     LabelState,
-    default_color,
-    default_name,
     with_lock,
     with_state,
 )
@@ -127,14 +125,8 @@ class Annotation:
 
     # --- labels ------------------------------------------------------------------------
 
-    def add_label(
-        self,
-        name: str = "",
-        *,
-        number: int | None = None,
-        color: tuple[float, float, float] | None = None,
-    ) -> Label:
-        """Add a row to the label table; number, name and colour are chosen if not given.
+    def add_label(self, name: str = "", *, number: int | None = None) -> Label:
+        """Add a row to the label table; number and name are chosen if not given.
 
         Raises
         ------
@@ -142,7 +134,7 @@ class Annotation:
             The number is taken, or is not 1 to 65535.
         """
         number = self._state.table.next_number if number is None else number
-        label = Label(number, name.strip() or default_name(number), color or default_color(number))
+        label = Label.default(number, name.strip() or None)
         self._commit_table(self._state.table.added(label), number)
         return label
 
@@ -185,26 +177,10 @@ class Annotation:
             (number,),
             change=self.label_volume.change_to_clear(number),
             boxes_before=tuple(b for b in self.boxes if b.label == number),
-            accepted_before=self._accepted_of(number),
+            accepted_before=tuple(sorted(p for p in self._state.accepted if p[0] == number)),
             table_before=self.table,
             table_after=self._state.table.without(number),
         )
-        return self._commit(event.packed)
-
-    def clear_label(self, number: int) -> Event | None:
-        """Remove a label's voxels; the label and its boxes stay. None if it has no voxels.
-
-        Raises
-        ------
-        ValueError
-            There is no such label, or it is locked.
-        """
-        self._state.table.unlocked(number)
-        change = self.label_volume.change_to_clear(number)
-        if not change:
-            return None
-        accepted = self._accepted_of(number)
-        event = Event("clear", time.time(), (number,), change=change, accepted_before=accepted)
         return self._commit(event.packed)
 
     def accept(self, label: int, where: SliceRef, accepted: bool = True) -> Event | None:
@@ -297,7 +273,7 @@ class Annotation:
             Event(kind, time.time(), model=model, window=window, points=points),
             overwrite=overwrite,
             history=self.log,
-            boxes=self.boxes,
+            boxes=dict(self._state.boxes),
             on_close=self._close,
         )
         return self._edit
@@ -312,19 +288,15 @@ class Annotation:
         placed: PlacedBox,
         mask: SliceMask,
         *,
-        overwrite: bool = False,
-        model: str = "",
-        window: str = "",
         points: tuple[PointPrompt, ...] = (),
+        **settings: Unpack[EditSettings],
     ) -> Event:
         """Paint a box's mask as one event, after removing what the same box had painted before.
 
         What a propagation had painted of the object on that slice is removed too, because the user
         draws a box there to correct it. `points` are the point prompts that gave the mask, if any.
         """
-        with self.edit(
-            "box", overwrite=overwrite, model=model, window=window, points=points
-        ) as edit:
+        with self.edit("box", points=points, **settings) as edit:
             edit.place(placed)
             edit.clear(placed.box.slice, placed.label, near=placed.box)
             edit.paint(mask, placed.label)
@@ -450,6 +422,3 @@ class Annotation:
         event = edit.finish()
         self._edit = None
         return None if event is None else self._log.append(event, is_painted=True)
-
-    def _accepted_of(self, number: int) -> tuple[LabelSlice, ...]:
-        return tuple(sorted(place for place in self._state.accepted if place[0] == number))

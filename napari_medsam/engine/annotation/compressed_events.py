@@ -94,11 +94,6 @@ class _PackedRecords(_LazySequence[T]):
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
 
-    @property
-    def n_bytes(self) -> int:
-        """Bytes of the compressed blocks."""
-        return sum(map(len, self._blocks))
-
     def _record(self, n: int) -> tuple[list[int], list[float], list[bytes]]:
         which = bisect_right(self._ends, n)
         first = self._ends[which - 1] if which else 0

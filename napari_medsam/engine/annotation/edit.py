@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass, field, replace
+from typing import TypedDict
 
 import numpy as np
 
@@ -20,12 +21,21 @@ from napari_medsam.engine.annotation.label_volume import LabelVolume
 from napari_medsam.engine.annotation.provenance import event_of, last_at, painted_for
 from napari_medsam.engine.data.masks import SliceMask, parts_touching
 from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef, around
-from napari_medsam.engine.data.volume import Axis, plane_index
+from napari_medsam.engine.data.volume import plane_index
 
 Trust = dict[LabelSlice, float | None]
-"""Confidence of each slice of a label, 0 to 1; None if nothing is left of the label there."""
+"""Confidence of each slice of a label, 0 to 1; None if a propagation removed the label there."""
 
 
+class EditSettings(TypedDict, total=False):
+    """How masks are painted, and what is logged with them; see `Annotation.edit`."""
+
+    overwrite: bool
+    model: str
+    window: str
+
+
+@dataclass(eq=False)
 class Edit:
     """An open event: each mask is painted at once, and all are logged together at the end.
 
@@ -41,7 +51,7 @@ class Edit:
     overwrite
         Whether masks replace other labels and hand-painted voxels.
     history, boxes
-        The log and the boxes when the edit begins.
+        The log, and the boxes by id, when the edit begins.
     on_close
         Called by `close`; logs the event.
 
@@ -53,24 +63,20 @@ class Edit:
         Gives the confidences and the propagation to record if the program ends before the edit.
     """
 
-    def __init__(
-        self,
-        label_volume: LabelVolume,
-        event: Event,
-        *,
-        overwrite: bool,
-        history: Sequence[Event],
-        boxes: Sequence[PlacedBox],
-        on_close: Callable[[Edit], Event | None],
-    ) -> None:
-        self._label_volume = label_volume
-        self._event = event
-        self._overwrite = overwrite
-        self._history = history
-        self._boxes = {placed.box_id: placed for placed in boxes}
-        self._on_close = on_close
-        self.is_over = False
-        self.if_interrupted: Callable[[], tuple[Trust, PropagationRecord] | None] = lambda: None
+    label_volume: LabelVolume
+    event: Event
+    _: KW_ONLY
+    overwrite: bool
+    history: Sequence[Event]
+    boxes: dict[int, PlacedBox]
+    on_close: Callable[[Edit], Event | None]
+    is_over: bool = field(default=False, init=False)
+    if_interrupted: Callable[[], tuple[Trust, PropagationRecord]] | None = field(
+        default=None, init=False
+    )
+
+    def __post_init__(self) -> None:
+        """Begin with nothing painted."""
         self._empty()
 
     def __enter__(self) -> Edit:
@@ -82,7 +88,7 @@ class Edit:
     def place(self, placed: PlacedBox) -> None:
         """Add a box or move it; the mask that the box had painted before is removed."""
         self._labels.add(placed.label)
-        old = self._boxes.get(placed.box_id)
+        old = self.boxes.get(placed.box_id)
         if old is not None:
             self._before.append(old)
             self._take_back(old)
@@ -110,10 +116,10 @@ class Edit:
         h, w = mask.patch.shape
         where = (slice(mask.y0, mask.y0 + h), slice(mask.x0, mask.x0 + w))
         plane = plane_index(mask.slice.axis, mask.slice.index)
-        old = self._label_volume.labels[plane][where]
-        old_origin = self._label_volume.origins[plane][where]
+        old = self.label_volume.labels[plane][where]
+        old_origin = self.label_volume.origins[plane][where]
         allowed = mask.patch & (old != label)
-        if not self._overwrite:
+        if not self.overwrite:
             allowed &= self._free(old, old_origin)
         new, new_origin = old.copy(), old_origin.copy()
         new[allowed] = label
@@ -131,7 +137,7 @@ class Edit:
         """
         self._labels.add(label)
         plane = plane_index(where.axis, where.index)
-        labels, origins = self._label_volume.labels[plane], self._label_volume.origins[plane]
+        labels, origins = self.label_volume.labels[plane], self.label_volume.origins[plane]
         # First only at the box: a picture may be large, and have thousands of boxes.
         here = (slice(None), slice(None)) if near is None else around(near, 0.0)
         if not ((labels[here] == label) & (origins[here] == Origin.PROPAGATED.value)).any():
@@ -144,14 +150,9 @@ class Edit:
         new_origin[cleared] = Origin.NONE
         return self._write(where.whole, 0, 0, new, new_origin)
 
-    def set_confidence(
-        self, label: int, axis: Axis, confidences: Mapping[int, float | None]
-    ) -> None:
-        """Log the confidence of each slice with the masks: 0 to 1, by index along the axis.
-
-        Give None for a slice from which a propagation has removed the label.
-        """
-        self._trust |= {(label, axis, index): value for index, value in confidences.items()}
+    def set_confidences(self, trust: Trust) -> None:
+        """Log the confidence of slices of labels with the masks."""
+        self._trust |= trust
 
     def record_propagation(self, run: PropagationRecord) -> None:
         """Log with the masks which propagation they came from."""
@@ -160,7 +161,7 @@ class Edit:
     def close(self) -> Event | None:
         """Log what was painted; None if nothing was. Closing twice does nothing."""
         self.is_over = True
-        return self._on_close(self)
+        return self.on_close(self)
 
     def finish(self) -> Event | None:
         """Return what was painted since the last call as an event, or None if nothing was."""
@@ -168,7 +169,7 @@ class Edit:
         if event is None:
             return None
         packed = event.packed  # first: if memory runs out here, nothing must be lost
-        self._history = (*self._history, packed)
+        self.history = (*self.history, packed)
         self._empty()
         return packed
 
@@ -178,7 +179,7 @@ class Edit:
         if not (self._patches or self._before or self._after):
             return None
         return replace(
-            self._event,
+            self.event,
             labels=tuple(sorted(self._labels)),
             change=tuple(self._patches),
             places=tuple(self._places),
@@ -195,10 +196,10 @@ class Edit:
 
         `if_interrupted` gives its confidences and the requested propagation.
         """
-        event, more = self.open_event, self.if_interrupted()
-        if event is None or more is None:
+        event = self.open_event
+        if event is None or self.if_interrupted is None:
             return event
-        trust, run = more
+        trust, run = self.if_interrupted()
         return replace(event, trust=tuple(sorted((self._trust | trust).items())), runs=(run,))
 
     def _empty(self) -> None:
@@ -214,13 +215,13 @@ class Edit:
 
     @property
     def _origin(self) -> Origin:
-        return Origin.BOX if self._event.kind == "box" else Origin.PROPAGATED
+        return Origin.BOX if self.event.kind == "box" else Origin.PROPAGATED
 
     def _replace_earlier(self, place: BoxSlice, label: int) -> None:
         """Remove what the same box painted on this slice, in this event or an earlier one."""
         mask, patch = self._now.pop(place, (None, None))
-        if mask is None and self._event.kind == "propagate":
-            patch = last_at(place, label, self._history)
+        if mask is None and self.event.kind == "propagate":
+            patch = last_at(place, label, self.history)
         self._masks = [other for other in self._masks if other is not mask]
         if patch is not None:
             nothing = np.zeros(patch.shape, dtype=bool)
@@ -230,7 +231,7 @@ class Edit:
     def _free(self, old: Labels, old_origin: Origins) -> np.ndarray:
         """True for background pixels. Only a newly drawn box may fill what the user has erased."""
         free = old == 0
-        if self._event.kind == "propagate" or self._before:
+        if self.event.kind == "propagate" or self._before:
             free &= old_origin != Origin.HAND.value
         return free
 
@@ -243,16 +244,16 @@ class Edit:
         new_origin: Origins,
         place: BoxSlice | None = None,
     ) -> Patch | None:
-        patch = self._label_volume.patch(where, y0, x0, new, new_origin)
+        patch = self.label_volume.patch(where, y0, x0, new, new_origin)
         if patch is not None:
-            self._label_volume.apply(patch)
+            self.label_volume.apply(patch)
             self._patches.append(patch)
             self._places.append(place)
         return patch
 
     def _take_back(self, placed: PlacedBox) -> None:
         """Remove what a box painted, except voxels that another box's mask also covers."""
-        for patch in painted_for(placed, self._history):
+        for patch in painted_for(placed, self.history):
             keep = self._covered_by_others(placed, patch)
             self._revert(patch, placed.label, Origin.BOX, keep=keep)
 
@@ -266,8 +267,8 @@ class Edit:
         place: BoxSlice | None = None,
     ) -> None:
         """Restore the state before a patch, for voxels that still have the label it painted."""
-        now: Labels = patch.window_of(self._label_volume.labels)
-        now_origin: Origins = patch.window_of(self._label_volume.origins)
+        now: Labels = patch.window_of(self.label_volume.labels)
+        now_origin: Origins = patch.window_of(self.label_volume.origins)
         # Voxels that the patch only removed may belong to another box by now.
         mine = (patch.spread(patch.new) == label) & (now == label) & ~keep
         mine &= now_origin == origin.value
@@ -284,9 +285,9 @@ class Edit:
         covered = np.zeros(patch.shape, dtype=bool)
         h, w = patch.shape
         others: dict[int, tuple[Event, set[BoxPrompt]]] = {}
-        for other in self._boxes.values():
+        for other in self.boxes.values():
             same = other.label == placed.label and other.box.slice == placed.box.slice
-            event = event_of(other, self._history) if same else None
+            event = event_of(other, self.history) if same else None
             if event is not None and other.box_id != placed.box_id:
                 others.setdefault(id(event), (event, set()))[1].add(other.box)
         # A folded log has one event with the masks of all boxes, so each event is read only once.

@@ -59,12 +59,6 @@ class Patch:
         full[self.mask] = values
         return full
 
-    @property
-    def n_bytes(self) -> int:
-        """Bytes of the arrays."""
-        arrays = (self.bits, self.old, self.new, self.old_origin, self.new_origin)
-        return sum(a.nbytes for a in arrays)
-
     def fits(self, shape_zyx: tuple[int, ...]) -> bool:
         """Whether it is inside a volume and has a value for each changed pixel."""
         where = AXES.index(self.axis)

@@ -23,7 +23,7 @@ def merge_labels(
 
     Parameters
     ----------
-    there, table
+    existing, table
         The existing labels and their rows.
     new, names
         The new labels, of the same shape, and their rows; a label without a row gets one.

@@ -82,17 +82,7 @@ class SliceMask:
 
         Users draw tight boxes, so a mask that does not fill its box is doubtful.
         """
-        if self.extent is None:
-            return 0.0
-        x_min, y_min, x_max, y_max = self.extent
-        box = self.prompt
-        # Both are counted in whole pixels, ends included.
-        width = min(x_max, box.x_max) - max(x_min, box.x_min) + 1
-        height = min(y_max, box.y_max) - max(y_min, box.y_min) + 1
-        shared = max(width, 0.0) * max(height, 0.0)
-        own = (x_max - x_min + 1) * (y_max - y_min + 1)
-        box_area = (box.width + 1) * (box.height + 1)
-        return shared / (own + box_area - shared)
+        return 0.0 if self.extent is None else extent_iou(self.extent, self.prompt)
 
     @property
     def evidence(self) -> float:
@@ -102,6 +92,20 @@ class SliceMask:
         the effect of this rule.
         """
         return self.score + self.stability + self.fill
+
+
+def extent_iou(extent: tuple[float, float, float, float], box: BoxPrompt) -> float:
+    """IoU of an extent, x_min, y_min, x_max, y_max, with a box, 0 to 1.
+
+    Both are counted in whole pixels, ends included.
+    """
+    x_min, y_min, x_max, y_max = extent
+    width = min(x_max, box.x_max) - max(x_min, box.x_min) + 1
+    height = min(y_max, box.y_max) - max(y_min, box.y_min) + 1
+    shared = max(width, 0.0) * max(height, 0.0)
+    own = (x_max - x_min + 1) * (y_max - y_min + 1)
+    box_area = (box.width + 1) * (box.height + 1)
+    return shared / (own + box_area - shared)
 
 
 def tight_patch(mask: NDArray[np.bool_]) -> tuple[int, int, NDArray[np.bool_]]:

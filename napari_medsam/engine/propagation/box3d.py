@@ -14,7 +14,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from napari_medsam.engine.data.masks import SliceMask, overlap
+from napari_medsam.engine.data.masks import SliceMask, extent_iou, overlap
 from napari_medsam.engine.data.prompts import BoxPrompt
 from napari_medsam.engine.propagation.next_box import mask_confidence
 
@@ -61,12 +61,9 @@ def worth(masks: Masks, box: BoxPrompt) -> float:
     if not found:
         return 0.0
     extents = np.array([mask.extent for mask in found], dtype=np.float64)
-    low, high = extents[:, :2].min(axis=0), extents[:, 2:].max(axis=0)
-    given_low = np.array([box.x_min, box.y_min])
-    given_high = np.array([box.x_max, box.y_max])
-    shared = np.prod(np.maximum(np.minimum(high, given_high) - np.maximum(low, given_low) + 1, 0.0))
-    union = np.prod(high - low + 1) + np.prod(given_high - given_low + 1) - shared
-    filled = float(shared / union) * len(found) / len(masks)
+    x_min, y_min = extents[:, :2].min(axis=0).tolist()
+    x_max, y_max = extents[:, 2:].max(axis=0).tolist()
+    filled = extent_iou((x_min, y_min, x_max, y_max), box) * len(found) / len(masks)
     return filled + float(np.mean([mask_confidence(mask) for mask in masks.values()]))
 
 

@@ -40,10 +40,9 @@ def next_box(
     if rules.next_box == "mask":
         extent = _extent(previous, frame)
     else:
-        found = _resized_extent(previous, seed.label, frame)
-        if found is None:
-            return given
-        extent = found
+        extent = _resized_extent(previous, seed.label, frame)
+    if extent is None:
+        return given
     low, high = extent[:2] - rules.margin, extent[2:] + rules.margin
     if rules.margin:
         low, high = np.maximum(low, 0), np.minimum(high, _prompt_side(frame))
@@ -65,10 +64,11 @@ def _resized_extent(previous: SliceMask, label: int, frame: Frame) -> NDArray[np
     return np.array(found, np.float64) * (_prompt_side(frame) / frame.side)
 
 
-def _extent(previous: SliceMask, frame: Frame) -> NDArray[np.float64]:
-    """Extent of the mask in the slice, scaled as the script scales a user's box."""
-    x_min, y_min, x_max, y_max = previous.extent or (0, 0, 0, 0)
-    box = box_prompt(previous.slice, (x_min, y_min, x_max, y_max), previous.shape)
+def _extent(previous: SliceMask, frame: Frame) -> NDArray[np.float64] | None:
+    """Extent of the mask in the slice, scaled as the script scales a user's box; None if empty."""
+    if previous.extent is None:
+        return None
+    box = box_prompt(previous.slice, previous.extent, previous.shape)
     return frame.boxes([box], truncate=True)[0].astype(np.float64)
 
 

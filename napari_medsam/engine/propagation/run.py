@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Unpack
+
 from napari_medsam.engine.annotation.annotation import Annotation
-from napari_medsam.engine.annotation.edit import Trust
+from napari_medsam.engine.annotation.edit import EditSettings, Trust
 from napari_medsam.engine.annotation.events import PropagationRecord
 from napari_medsam.engine.annotation.fixed_masks import nothing_on
 from napari_medsam.engine.annotation.review import Confidences, confidences
@@ -26,7 +28,7 @@ class PropagationRun:
         The annotation to paint into; no other edit may be open.
     plan
         The work; it has at least one target.
-    overwrite, model, window
+    settings
         As of `Annotation.edit`.
 
     Attributes
@@ -36,23 +38,16 @@ class PropagationRun:
     """
 
     def __init__(
-        self,
-        annotation: Annotation,
-        plan: PropagationPlan,
-        *,
-        overwrite: bool = False,
-        model: str = "",
-        window: str = "",
+        self, annotation: Annotation, plan: PropagationPlan, **settings: Unpack[EditSettings]
     ) -> None:
         self.plan = plan
         self.found: dict[PropagationTarget, dict[int, SliceMask]] = {t: {} for t in plan.targets}
         self._annotation = annotation
-        self._overwrite = overwrite
         self._last_event = annotation.log[-1:]
         self._axis = plan.targets[0].axis
         self._replaced: set[int] = set()
         self._taken_back: set[int] = set()
-        self._edit = annotation.edit("propagate", overwrite=overwrite, model=model, window=window)
+        self._edit = annotation.edit("propagate", **settings)
         self._edit.if_interrupted = self._if_interrupted
 
     @property
@@ -100,8 +95,7 @@ class PropagationRun:
         with self._edit:  # if this fails with the edit open, every later edit is refused
             changed = self._clear_the_rest() if completed else []
             changed += self._paint_shared_again()
-            for (label, axis, index), value in self._trust().items():
-                self._edit.set_confidence(label, axis, {index: value})
+            self._edit.set_confidences(self._trust())
             ends = self._ends()
             for slice_range in dict.fromkeys(self.plan.ranges[target] for target in self.found):
                 own = [t for t in self.found if self.plan.ranges[t] == slice_range]
@@ -119,7 +113,7 @@ class PropagationRun:
         left = [(t, i) for t, i in sorted(self.plan.places, key=_place) if i not in self.found[t]]
         for target, index in left:
             self._remove(target, index)
-            self._edit.set_confidence(target.label, self._axis, {index: None})
+            self._edit.set_confidences({(target.label, self._axis, index): None})
         return [SliceRef(self._axis, index) for index in dict.fromkeys(i for _, i in left)]
 
     def _paint_shared_again(self) -> list[SliceRef]:
@@ -129,7 +123,7 @@ class PropagationRun:
         other slices, the targets come in the order of the plan. If the user has changed anything
         meanwhile, perhaps cleared a label, nothing is painted again.
         """
-        if self._overwrite or self._annotation.log[-1:] != self._last_event:
+        if self._edit.overwrite or self._annotation.log[-1:] != self._last_event:
             return []
         changed = []
         for index in sorted(self._replaced):

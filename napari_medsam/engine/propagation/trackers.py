@@ -7,6 +7,7 @@ previous mask. All objects on a slice share its embedding and the decoder calls.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Protocol
 
 import numpy as np
@@ -32,7 +33,7 @@ from napari_medsam.engine.propagation.propagation_seeds import Seed
 from napari_medsam.input_contract import OriginalRules
 
 Found = tuple[int, SliceMask]
-"""A seed's index and a mask of it."""
+"""The index of a seed, a box or a track, and a mask of it."""
 
 
 class Trackers(Protocol):
@@ -48,6 +49,7 @@ class Trackers(Protocol):
         """Whether all of these seeds have ended in the current direction."""
 
 
+@dataclass(eq=False)
 class AdaptiveTrackers:
     """Our rules: decode the running box and, if its mask is uncertain, boxes around the last mask.
 
@@ -66,38 +68,33 @@ class AdaptiveTrackers:
         When other boxes are tried, and which.
     """
 
-    def __init__(
-        self,
-        predictor: Predictor,
-        seeds: Sequence[Seed],
-        *,
-        views: bool,
-        loose: bool = False,
-        policy: CandidatePolicy = QUICK,
-    ) -> None:
-        self._policy = policy
-        self._predictor = predictor
-        self._seeds = seeds
-        self._views = views
-        self._loose = loose
+    predictor: Predictor
+    seeds: Sequence[Seed]
+    _: KW_ONLY
+    views: bool
+    loose: bool = False
+    policy: CandidatePolicy = QUICK
+
+    def __post_init__(self) -> None:
+        """Begin without a mask of any seed."""
         self._end_detectors: dict[int, EndDetector] = {}
         self._at_start: dict[int, SliceMask] = {}
         self._crops: dict[int, Crop | None] = {}
 
     def step(self, index: int, whole: Embedding, active: Sequence[int]) -> Iterator[Found]:
-        starting = [n for n in active if self._seeds[n].start == index]
+        starting = [n for n in active if self.seeds[n].start == index]
         for n in starting:
-            if (given := self._seeds[n].given) is not None:
+            if (given := self.seeds[n].given) is not None:
                 self._start(n, given)
         going = [n for n in active if n not in starting and not self._end_detectors[n].has_ended]
-        starting = [n for n in starting if self._seeds[n].given is None]
+        starting = [n for n in starting if self.seeds[n].given is None]
         found = self._masks(
             whole,
-            [(n, self._seeds[n].box) for n in starting]
+            [(n, self.seeds[n].box) for n in starting]
             + [(n, box) for n in going for box in self._first_boxes(n, index)],
         )
-        if not self._loose:
-            policy = self._policy
+        if not self.loose:
+            policy = self.policy
             doubtful = [n for n in going if not is_sure(found[n][0], self._last(n), policy)]
             more = [
                 (n, box)
@@ -118,13 +115,13 @@ class AdaptiveTrackers:
 
     def _start(self, n: int, mask: SliceMask) -> None:
         self._at_start[n] = mask
-        self._end_detectors[n] = EndDetector(mask, until_empty=self._seeds[n].until_empty)
+        self._end_detectors[n] = EndDetector(mask, until_empty=self.seeds[n].until_empty)
 
     def _last(self, n: int) -> SliceMask:
         return self._end_detectors[n].last
 
     def _first_boxes(self, n: int, index: int) -> list[BoxPrompt]:
-        if self._loose:
+        if self.loose:
             return boxes_around(self._last(n), index, EQUAL_AND_GROWN)
         return [running_box(self._last(n), index)]
 
@@ -145,7 +142,7 @@ class AdaptiveTrackers:
         """The masks of (seed index, box) pairs by seed, in one decoder call per view."""
         boxes = [box for _, box in prompts]
         crops = [self._crop(n, box, whole) for n, box in prompts]
-        masks = decode(self._predictor, whole, boxes, crops)
+        masks = decode(self.predictor, whole, boxes, crops)
         found: dict[int, list[SliceMask]] = {}
         for (n, _), mask in zip(prompts, masks, strict=True):
             found.setdefault(n, []).append(mask)
@@ -153,19 +150,22 @@ class AdaptiveTrackers:
 
     def _crop(self, n: int, box: BoxPrompt, whole: Embedding) -> Crop | None:
         """The crop for a box of an object: the object's previous crop as long as it fits."""
-        if not self._views:
+        if not self.views:
             return None
         frame = whole.frame
         return following_crop(self._crops.get(n), [box], frame.slice_shape, frame.side)
 
 
+@dataclass(eq=False)
 class OriginalRulesTrackers:
     """The authors' rules (`original_script_rules`): objects end only with the range."""
 
-    def __init__(self, predictor: Predictor, seeds: Sequence[Seed], rules: OriginalRules) -> None:
-        self._predictor = predictor
-        self._seeds = seeds
-        self._rules = rules
+    predictor: Predictor
+    seeds: Sequence[Seed]
+    rules: OriginalRules
+
+    def __post_init__(self) -> None:
+        """Begin without a mask of any seed."""
         self._last: dict[int, SliceMask] = {}
         self._at_start: dict[int, SliceMask] = {}
 
@@ -173,10 +173,10 @@ class OriginalRulesTrackers:
         if not active:
             return
         boxes = np.concatenate([self._box(n, index, whole) for n in active])
-        prompts = [self._seeds[n].box.moved_to(index) for n in active]
-        for n, mask in zip(active, self._predictor.decode(whole, prompts, boxes), strict=True):
+        prompts = [self.seeds[n].box.moved_to(index) for n in active]
+        for n, mask in zip(active, self.predictor.decode(whole, prompts, boxes), strict=True):
             self._last[n] = mask
-            if index == self._seeds[n].start:
+            if index == self.seeds[n].start:
                 self._at_start[n] = mask
             yield n, mask
 
@@ -187,10 +187,10 @@ class OriginalRulesTrackers:
         return not list(seeds)
 
     def _box(self, n: int, index: int, whole: Embedding) -> np.ndarray:
-        seed = self._seeds[n]
+        seed = self.seeds[n]
         if index == seed.start:
             return whole.frame.boxes([seed.box], truncate=True)
-        modality = self._predictor.volume.modality
+        modality = self.predictor.volume.modality
         return original_script_rules.next_box(
-            self._last[n], seed, whole.frame, self._rules, modality
+            self._last[n], seed, whole.frame, self.rules, modality
         )

@@ -49,6 +49,17 @@ def damage_reported(path: Path, kind: str, damage: tuple[type[Exception], ...]) 
         raise ReadError(f"{path.name} is not a readable {kind} file ({reason(error)}).") from error
 
 
+@contextmanager
+def damage_as(sentence: str, damage: tuple[type[Exception], ...] = DAMAGE) -> Iterator[None]:
+    """Report what a library raises on a damaged file as a ReadError of this sentence."""
+    try:
+        yield
+    except ReadError:
+        raise
+    except damage as error:
+        raise ReadError(sentence) from error
+
+
 class SeveralFrames(ReadError):
     """The file holds several volumes and none was chosen; `n_frames` is their number."""
 

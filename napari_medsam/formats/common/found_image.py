@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
 import numpy as np
 
 from napari_medsam.formats.common.errors import ReadError, SeveralFrames, SeveralSeries
-from napari_medsam.formats.common.grid import Triple
+from napari_medsam.formats.common.grid import SourceGrid, Triple
 from napari_medsam.formats.common.image_description import Description
 from napari_medsam.formats.common.image_file import ImageFile
 
@@ -97,21 +97,27 @@ class FoundImage(ABC):
     def describe(self) -> Description:
         """What it is, with the values of its first volume."""
         image = self.read(0)
-        voxels, lps = image.volume.voxels, image.grid.lps
-        z, y, x = lps.shape_zyx
+        voxels = image.volume.voxels
         finite = voxels[np.isfinite(voxels)] if voxels.dtype.kind == "f" else voxels
-        return Description(
-            kind=image.grid.kind,
-            name=image.name,
-            series=self.series,
-            size_xyz=(x, y, z),
-            spacing_xyz=lps.spacing_xyz,
-            orientation=image.grid.orientation_code,
-            modality=image.volume.modality,
-            n_frames=self.n_frames,
+        return replace(
+            self.described(image.grid, image.volume.modality, image.notes),
             value_range=(float(finite.min()), float(finite.max())) if finite.size else None,
             dtype=("RGB " if image.volume.is_rgb else "") + str(voxels.dtype),
-            notes=image.notes,
+        )
+
+    def described(self, grid: SourceGrid, modality: str, notes: tuple[str, ...]) -> Description:
+        """What can be said without the voxels."""
+        z, y, x = grid.lps.shape_zyx
+        return Description(
+            kind=grid.kind,
+            name=self.name,
+            series=self.series,
+            size_xyz=(x, y, z),
+            spacing_xyz=grid.lps.spacing_xyz,
+            orientation=grid.orientation_code,
+            modality=modality,
+            n_frames=self.n_frames,
+            notes=notes,
         )
 
 

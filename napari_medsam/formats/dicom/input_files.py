@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from napari_medsam.formats.common.errors import ReadError
+from napari_medsam.formats.common.errors import DAMAGE, ReadError
 from napari_medsam.formats.common.limits import size_text
 from napari_medsam.formats.common.optional_libraries import has
 from napari_medsam.formats.dicom.file_validity import could_be_dicom, has_mark, is_directory_name
-from napari_medsam.formats.dicom.multi_frame import UNREADABLE, quiet_pydicom, read_dataset
+from napari_medsam.formats.dicom.multi_frame import quiet_pydicom, read_dataset
 from napari_medsam.storage.archives import (
     ArchiveDamaged,
     ArchiveTooLarge,
@@ -93,7 +93,7 @@ def _listed(path: Path) -> list[Path]:
             dataset = read_dataset(path)
             records = list(dataset.get("DirectoryRecordSequence") or ())
             names = [record.get("ReferencedFileID") for record in records]
-        except (ReadError, *UNREADABLE):
+        except DAMAGE:
             return []
     found: set[Path] = set()
     for parts in names:

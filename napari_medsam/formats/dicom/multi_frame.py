@@ -9,7 +9,7 @@ first frame's rescale for all.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam.formats.common.captured_output import library_warnings
-from napari_medsam.formats.common.errors import DAMAGE, ReadError
+from napari_medsam.formats.common.errors import damage_as
 from napari_medsam.formats.common.optional_libraries import has, optional
 from napari_medsam.formats.dicom.siemens_mosaic import mosaic_slices, untiled
 from napari_medsam.formats.dicom.slice_header import SliceHeader, header_window, unit
@@ -42,8 +42,8 @@ SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
 """SOP class of DICOM SEG (PS3.6 annex A)."""
 PLACED = frozenset((*ENHANCED, SEGMENTATION))
 
-UNREADABLE = DAMAGE
-"""What pydicom and its decoders raise on damaged files."""
+FrameField = Callable[[str, str], Any]
+"""Looks a field up by sequence and name: in the frame's own groups, then in the shared ones."""
 
 
 def frames_of(path: Path, header: SliceHeader | None, syntax: bytes) -> list[SliceHeader]:
@@ -68,32 +68,35 @@ def frames_of(path: Path, header: SliceHeader | None, syntax: bytes) -> list[Sli
             return mosaic_slices(dataset, header)
         if "PerFrameFunctionalGroupsSequence" not in dataset:
             return [header] if header is not None else []
-        try:
-            return _enhanced(dataset, path, syntax)
-        except UNREADABLE as error:
-            raise ReadError(f"{path.name} has damaged functional groups.") from error
+        with damage_as(f"{path.name} has damaged functional groups."):
+            return [
+                _frame(dataset, path, syntax, number, value)
+                for number, value in enumerate(frame_fields(dataset))
+            ]
 
 
 def read_dataset(path: Path, *, pixels: bool = False) -> Any:
     """Read a file with pydicom; ReadError if it is damaged."""
     pydicom = optional("pydicom", "This DICOM object")
-    try:
+    with damage_as(f"{path.name} is not a readable DICOM file."):
         return pydicom.dcmread(path, stop_before_pixels=not pixels, force=True)
-    except UNREADABLE as error:
-        raise ReadError(f"{path.name} is not a readable DICOM file.") from error
+
+
+def sop_class(path: Path) -> str:
+    """The UID of a file's SOP class, "" if it states none."""
+    with quiet_pydicom():
+        return str(read_dataset(path).get("SOPClassUID", ""))
 
 
 def stored_frames(path: Path) -> NDArray[Any]:
     """Pixels as stored, before any rescale: (frames, rows, columns[, 3]), mosaics untiled."""
     with quiet_pydicom():
         dataset = read_dataset(path, pixels=True)
-        try:
+        with damage_as(
+            f"The pixels of {path.name} cannot be decoded: they are damaged, or their "
+            f"compression needs a decoder of the extra [dicom]."
+        ):
             array = np.asarray(dataset.pixel_array)
-        except UNREADABLE as error:
-            raise ReadError(
-                f"The pixels of {path.name} cannot be decoded: they are damaged, or their "
-                f"compression needs a decoder of the extra [dicom]."
-            ) from error
     if "MOSAIC" in dataset.get("ImageType", ()):
         return untiled(array, int(dataset[0x0019, 0x100A].value))
     return array if array.ndim > 2 and int(dataset.get("NumberOfFrames", 1)) > 1 else array[None]
@@ -107,11 +110,10 @@ def quiet_pydicom() -> Iterator[None]:
         yield
 
 
-def _enhanced(dataset: Any, path: Path, syntax: bytes) -> list[SliceHeader]:
-    shared_groups = dataset.get("SharedFunctionalGroupsSequence") or [{}]
-    shared = shared_groups[0]
-    headers = []
-    for number, group in enumerate(dataset.PerFrameFunctionalGroupsSequence):
+def frame_fields(dataset: Any) -> Iterator[FrameField]:
+    """A function for each frame that finds fields of its functional groups."""
+    shared = (dataset.get("SharedFunctionalGroupsSequence") or [{}])[0]
+    for group in dataset.PerFrameFunctionalGroupsSequence:
 
         def value(sequence: str, name: str, group: Any = group) -> Any:
             for place in (group, shared):
@@ -119,12 +121,10 @@ def _enhanced(dataset: Any, path: Path, syntax: bytes) -> list[SliceHeader]:
                     return place[sequence][0][name].value
             return None
 
-        headers.append(_frame(dataset, path, syntax, number, value))
-    return headers
+        yield value
 
 
-def _frame(dataset: Any, path: Path, syntax: bytes, number: int, value: Any) -> SliceHeader:
-    """One frame; `value` looks a field up in the frame's own groups, then the shared ones."""
+def _frame(dataset: Any, path: Path, syntax: bytes, number: int, value: FrameField) -> SliceHeader:
     position = _numbers(value("PlanePositionSequence", "ImagePositionPatient"), 3)
     orientation = _numbers(value("PlaneOrientationSequence", "ImageOrientationPatient"), 6)
     spacing = _numbers(value("PixelMeasuresSequence", "PixelSpacing"), 2)

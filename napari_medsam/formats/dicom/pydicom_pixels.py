@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.formats.common.errors import ReadError
-from napari_medsam.formats.dicom.multi_frame import UNREADABLE, quiet_pydicom, read_dataset
+from napari_medsam.formats.common.errors import damage_as
+from napari_medsam.formats.dicom.multi_frame import quiet_pydicom, read_dataset
 from napari_medsam.formats.dicom.slice_header import SliceHeader
 
 SURE = 16 * 2**20
@@ -33,14 +33,12 @@ def decoded_by_pydicom(header: SliceHeader) -> NDArray[Any]:
     """
     with quiet_pydicom():
         dataset = read_dataset(header.path, pixels=True)
-        try:
+        with damage_as(f"The pixels of {header.path.name} cannot be decoded."):
             if _n_bytes(dataset) > max(SURE, MOST_PACKED * header.path.stat().st_size):
                 raise ValueError("it announces more pixels than the file can hold")
             array = _shown(dataset)
             shape = (header.frames, header.rows, header.columns)
             return array.reshape((*shape, 3) if array.shape[-1] == 3 else shape)
-        except UNREADABLE as error:
-            raise ReadError(f"The pixels of {header.path.name} cannot be decoded.") from error
 
 
 def _n_bytes(dataset: Any) -> int:
@@ -50,7 +48,7 @@ def _n_bytes(dataset: Any) -> int:
 
 
 def _shown(dataset: Any) -> NDArray[Any]:
-    from pydicom.pixels.processing import apply_color_lut, apply_rescale
+    from pydicom.pixels.processing import apply_color_lut, apply_rescale, convert_color_space
 
     array = np.asarray(dataset.pixel_array)
     photometric = str(dataset.get("PhotometricInterpretation", ""))
@@ -58,14 +56,8 @@ def _shown(dataset: Any) -> NDArray[Any]:
         colours = np.asarray(apply_color_lut(array, dataset))
         return colours if colours.dtype == np.uint8 else (colours >> 8).astype(np.uint8)
     if photometric.startswith("YBR_FULL"):
-        return _rgb(array, photometric)
+        return np.asarray(convert_color_space(array, photometric, "RGB"))
     if photometric == "MONOCHROME1":
         highest = -1 if array.dtype.kind == "i" else 2 ** int(dataset.BitsStored) - 1
         array = (highest - array.astype(np.int64)).astype(array.dtype)
     return np.asarray(apply_rescale(array, dataset))
-
-
-def _rgb(array: NDArray[Any], photometric: str) -> NDArray[Any]:
-    from pydicom.pixels.processing import convert_color_space
-
-    return np.asarray(convert_color_space(array, photometric, "RGB"))

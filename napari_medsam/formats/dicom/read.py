@@ -27,10 +27,9 @@ from napari_medsam.formats.dicom.file_validity import is_dicom, syntax_if_whole
 from napari_medsam.formats.dicom.input_files import files_of, is_directory, unpacked_dicom
 from napari_medsam.formats.dicom.multi_frame import SEGMENTATION
 from napari_medsam.formats.dicom.pixels import decoded, require_pixels, slice_pixels, stacked
+from napari_medsam.formats.dicom.rtstruct_read import RTSTRUCT
 from napari_medsam.formats.dicom.series import Stack, find_stacks, slices_in, stacks_of
 from napari_medsam.formats.dicom.suv import suv_factor
-
-RTSTRUCT = b"1.2.840.10008.5.1.4.1.1.481.3"
 
 sitk.ProcessObject.SetGlobalWarningDisplay(False)
 
@@ -72,20 +71,8 @@ class DicomImage(FoundImage):
 
     def summary(self) -> Description:
         """From headers and, for the picture, one slice; values are not read."""
-        grid = self.grid()
-        z, y, x = grid.lps.shape_zyx
-        return Description(
-            kind="dicom",
-            name=self.name,
-            series=self.series,
-            size_xyz=(x, y, z),
-            spacing_xyz=grid.lps.spacing_xyz,
-            orientation=grid.orientation_code,
-            modality=self.stack.first.modality,
-            n_frames=self.n_frames,
-            notes=_notes(self.stack),
-            thumbnail=_thumbnail(self.stack),
-        )
+        known = self.described(self.grid(), self.stack.first.modality, _notes(self.stack))
+        return replace(known, thumbnail=_thumbnail(self.stack))
 
     def grid(self, frame: int = 0) -> SourceGrid:
         return SourceGrid(
@@ -119,24 +106,22 @@ def found_dicom(path: Path, *, suv: bool = True) -> Iterator[list[DicomImage]]:
 
 def _stacks_in(path: Path) -> list[Stack]:
     """The volumes and pictures of a folder, file or DICOMDIR; ReadError if there are none."""
-    if path.is_dir():
-        stacks = find_stacks(files_of(path))
-        if not stacks:
-            raise ReadError(f"The folder {path.name} holds no DICOM images.")
-        return stacks
-    if path.stat().st_size == 0:
+    is_folder = path.is_dir()
+    if not is_folder and path.stat().st_size == 0:
         raise ReadError(f"{path.name} is empty (0 bytes).")
-    if is_directory(path):
+    if is_folder or is_directory(path):
         stacks = find_stacks(files_of(path))
-        if not stacks:
-            raise ReadError(f"{path.name} lists images, but none of them is in its folder.")
-        return stacks
+        if stacks:
+            return stacks
+        if is_folder:
+            raise ReadError(f"The folder {path.name} holds no DICOM images.")
+        raise ReadError(f"{path.name} lists images, but none of them is in its folder.")
     if not is_dicom(path):
         raise ReadError(f"{path.name} is not a DICOM file, though its name says so.")
     if syntax_if_whole(path) is None:
         raise ReadError(f"{path.name} is cut off or damaged: its elements exceed the file.")
     slices = slices_in(path)
-    if not slices and RTSTRUCT in path.read_bytes()[:2000]:
+    if not slices and RTSTRUCT.encode() in path.read_bytes()[:2000]:
         raise ReadError(
             f"{path.name} holds contours (RTSTRUCT), not an image: open its image first and then "
             f"this file as labels."
@@ -169,16 +154,12 @@ def _thumbnail(stack: Stack) -> NDArray[np.uint8] | None:
 def _as_suv(image: ImageFile, stack: Stack, frame: int) -> ImageFile:
     """The image in g/ml, or as it is; with a note either way."""
     suv = suv_factor([header for header in stack.slices[frame] if header is not None])
+    image = replace(image, notes=(*image.notes, suv.note))
     if suv.factor is None:
-        return replace(image, notes=(*image.notes, suv.note))
+        return image
     scaled = (image.volume.voxels * np.float64(suv.factor)).astype(np.float32)
     window = image.window and (image.window[0] * suv.factor, image.window[1] * suv.factor)
-    return replace(
-        image,
-        volume=replace(image.volume, voxels=scaled),
-        window=window,
-        notes=(*image.notes, suv.note),
-    )
+    return replace(image, volume=replace(image.volume, voxels=scaled), window=window)
 
 
 def _read(found: DicomImage, frame: int) -> ImageFile:

@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam.engine.data.labels import MOST_LABELS, Label, default_color
-from napari_medsam.formats.common.coded_terms import Code, Term, term_of, with_term
+from napari_medsam.formats.common.coded_terms import Term, term_of, with_term
 from napari_medsam.formats.common.contours import fill
-from napari_medsam.formats.common.errors import ReadError
+from napari_medsam.formats.common.errors import ReadError, damage_as
 from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.common.label_file import LabelFile
 from napari_medsam.formats.common.optional_libraries import optional
-from napari_medsam.formats.dicom.multi_frame import UNREADABLE, quiet_pydicom, read_dataset
-from napari_medsam.formats.dicom.seg_read import other_frame_of_reference
+from napari_medsam.formats.dicom.multi_frame import quiet_pydicom, read_dataset
+from napari_medsam.formats.dicom.seg_read import coded, other_frame_of_reference
 
 RTSTRUCT = "1.2.840.10008.5.1.4.1.1.481.3"
 """SOP class of RT Structure Set (PS3.6 annex A)."""
@@ -49,13 +49,9 @@ def read_structures(path: Path, grid: SourceGrid) -> LabelFile:
         )
     with quiet_pydicom():
         dataset = read_dataset(path)
-        try:
+        with damage_as(f"{path.name} has damaged contours."):
             table = _table(dataset)
             contours = {label.number: _polygons(item, grid) for item, label in table}
-        except UNREADABLE as error:
-            if isinstance(error, ReadError):
-                raise
-            raise ReadError(f"{path.name} has damaged contours.") from error
     shape = grid.geometry.shape_zyx
     labels = np.zeros(shape, np.min_scalar_type(max(contours, default=1)))
     notes: list[str] = []
@@ -90,13 +86,10 @@ def _table(dataset: Any) -> list[tuple[Any, Label]]:
     codes = {}
     for item in _items(dataset, "RTROIObservationsSequence"):
         for code in item.get("RTROIIdentificationCodeSequence") or ():
-            words = (code.get(f"Cod{w}", "") for w in ("eValue", "ingSchemeDesignator", "eMeaning"))
-            codes[int(item.ReferencedROINumber)] = Code(*(str(word) for word in words))
+            codes[int(item.ReferencedROINumber)] = coded(code)
     found = []
     for item in _items(dataset, "ROIContourSequence"):
-        if not any(
-            c.get("ContourGeometricType") in CLOSED for c in _items(item, "ContourSequence")
-        ):
+        if not _closed(item):
             continue
         number = int(item.ReferencedROINumber)
         if not 1 <= number <= MOST_LABELS:
@@ -120,13 +113,17 @@ def _items(dataset: Any, name: str) -> Any:
     return dataset.get(name) or ()
 
 
+def _closed(item: Any) -> list[Any]:
+    """The closed contours of a structure."""
+    contours = _items(item, "ContourSequence")
+    return [contour for contour in contours if contour.get("ContourGeometricType") in CLOSED]
+
+
 def _polygons(item: Any, grid: SourceGrid) -> dict[Plane, list[NDArray[np.float64]]]:
     """Contours by plane, in pixels (x, y) of the two axes along it, the faster one first."""
     to_index = np.linalg.inv(grid.geometry.affine)
     planes: dict[Plane, list[NDArray[np.float64]]] = defaultdict(list)
-    for contour in _items(item, "ContourSequence"):
-        if contour.get("ContourGeometricType") not in CLOSED:
-            continue
+    for contour in _closed(item):
         points = _points(contour)
         if not np.isfinite(points).all() or not points.size:
             raise ValueError("a contour is empty or not finite")
@@ -145,9 +142,8 @@ def _polygons(item: Any, grid: SourceGrid) -> dict[Plane, list[NDArray[np.float6
 def _points(contour: Any) -> NDArray[np.float64]:
     """ContourData as (n, 3), from the text of the file if pydicom has not parsed it yet."""
     value = contour.get_item("ContourData").value
-    if isinstance(value, bytes):
-        return np.array([float(word) for word in value.split(b"\\")]).reshape(-1, 3)
-    return np.array([float(word) for word in value]).reshape(-1, 3)
+    words = value.split(b"\\") if isinstance(value, bytes) else value
+    return np.array([float(word) for word in words]).reshape(-1, 3)
 
 
 def _filled(

@@ -18,12 +18,12 @@ from napari_medsam import __version__
 from napari_medsam.engine.data.labels import Label
 from napari_medsam.formats.common.coded_terms import Code, term_of
 from napari_medsam.formats.common.contours import outlines
-from napari_medsam.formats.common.errors import SaveError, reason
+from napari_medsam.formats.common.errors import SaveError
 from napari_medsam.formats.common.grid import SourceGrid
-from napari_medsam.formats.common.label_table import complete_table, rgb_255
+from napari_medsam.formats.common.label_table import rgb_255
 from napari_medsam.formats.dicom.rtstruct_read import RTSTRUCT, read_structures
-from napari_medsam.formats.dicom.seg_write import MANUFACTURER, UNWRITABLE, require_extra
-from napari_medsam.formats.dicom.source_series import SourceSeries, make_plain, source_of
+from napari_medsam.formats.dicom.seg_write import MANUFACTURER, require_extra
+from napari_medsam.formats.dicom.source_series import SourceSeries, labelled_series, make_plain
 
 STUDY = "1.2.840.10008.3.1.2.3.1"
 """Detached Study Management, which PS3.3 C.8.8.5 requires as the study's class."""
@@ -49,28 +49,9 @@ def write(
 ) -> None:
     """Write (K, J, I) labels, a region of interest for each."""
     require_extra("RTSTRUCT", "pydicom")
-    present = [n for n in np.unique(labels_kji).tolist() if n]
-    if not present:
-        raise SaveError("There is no label to save yet; an RTSTRUCT cannot be empty.")
-    if grid.ndim != 3:
-        raise SaveError(
-            "The image states no place in the patient, which an RTSTRUCT needs: save as .png."
-        )
-    rows = [label for label in complete_table(labels_kji, table) if label.number in present]
-    with source_of(grid) as source:
-        if not source.first.get("FrameOfReferenceUID"):
-            raise SaveError(
-                "The series states no frame of reference, which an RTSTRUCT needs: save as "
-                ".nii.gz or .seg.nrrd."
-            )
-        try:
-            dataset = _structure_set(labels_kji, rows, source)
-            dataset.save_as(path, enforce_file_format=True)
-        except UNWRITABLE as error:
-            raise SaveError(
-                f"The series' headers lack what an RTSTRUCT needs ({reason(error)}); save as "
-                f".nii.gz or .seg.nrrd."
-            ) from error
+    with labelled_series("an RTSTRUCT", labels_kji, table, grid) as (source, rows):
+        dataset = _structure_set(labels_kji, rows, source)
+        dataset.save_as(path, enforce_file_format=True)
 
 
 def check(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:

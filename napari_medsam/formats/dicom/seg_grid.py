@@ -9,14 +9,9 @@ import numpy as np
 from napari_medsam.formats.common.errors import ReadError
 from napari_medsam.formats.common.grid import SourceGrid, geometry_from_affine
 from napari_medsam.formats.common.optional_libraries import optional
-from napari_medsam.formats.dicom.multi_frame import (
-    SEGMENTATION,
-    quiet_pydicom,
-    read_dataset,
-)
+from napari_medsam.formats.dicom.multi_frame import SEGMENTATION, sop_class
 from napari_medsam.formats.dicom.seg_read import OFF_GRID
 from napari_medsam.formats.dicom.series import slices_in
-from napari_medsam.formats.dicom.slice_header import SliceHeader
 
 
 def grid_of_segmentation(path: Path) -> SourceGrid:
@@ -28,17 +23,17 @@ def grid_of_segmentation(path: Path) -> SourceGrid:
         It is no segmentation, or its frames are not parallel planes of even distance.
     """
     optional("pydicom", "Reading DICOM SEG")
-    with quiet_pydicom():
-        if str(read_dataset(path).get("SOPClassUID", "")) != SEGMENTATION:
-            raise ReadError(f"{path.name} is no DICOM segmentation; labels are expected.")
+    if sop_class(path) != SEGMENTATION:
+        raise ReadError(f"{path.name} is no DICOM segmentation; labels are expected.")
     frames = slices_in(path)
     if not frames:
         raise ReadError(f"{path.name} is cut off or damaged.")
     first = frames[0]
-    if first.row is None or first.column is None:
+    placed = [frame.position for frame in frames if frame.position is not None]
+    if first.row is None or first.column is None or len(placed) < len(frames):
         raise ReadError(f"{path.name} does not state the positions of its frames.")
     normal = np.cross(first.row, first.column)
-    corners = _corners(frames, path)
+    corners = np.array(placed)  # (n, 3) LPS mm of each frame's first pixel
     heights = corners @ normal
     order = np.argsort(heights)
     steps = np.diff(heights[order])
@@ -58,11 +53,3 @@ def grid_of_segmentation(path: Path) -> SourceGrid:
     affine[:3, 3] = lowest
     shape = (n_planes, first.rows, first.columns)
     return SourceGrid("dicom", path, geometry_from_affine(shape, affine))
-
-
-def _corners(frames: list[SliceHeader], path: Path) -> np.ndarray:
-    """(n, 3) LPS mm of each frame's first pixel."""
-    placed = [frame.position for frame in frames if frame.position is not None]
-    if len(placed) < len(frames):
-        raise ReadError(f"{path.name} does not state the positions of its frames.")
-    return np.array(placed)

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from napari_medsam.engine.data.labels import MOST_LABELS, Label, default_color
 from napari_medsam.formats.common.cielab import rgb_from_cielab
 from napari_medsam.formats.common.coded_terms import Code, Term, with_term
-from napari_medsam.formats.common.errors import OtherGrid, ReadError
+from napari_medsam.formats.common.errors import OtherGrid, ReadError, damage_as
 from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.common.label_file import LabelFile
 from napari_medsam.formats.common.optional_libraries import optional
 from napari_medsam.formats.dicom.multi_frame import (
     SEGMENTATION,
-    UNREADABLE,
+    frame_fields,
     quiet_pydicom,
     read_dataset,
     stored_frames,
@@ -56,14 +56,16 @@ def read_segmentation(path: Path, grid: SourceGrid) -> LabelFile:
             raise ReadError(f"{path.name} is not a label file: it is a DICOM image.")
         frames = slices_in(path)
         pixels = stored_frames(path)
-        try:
+        with damage_as(f"{path.name} does not say which segment its frames show."):
             named = _label_numbers(dataset.SegmentSequence)
-            numbers = [named[number] for number in _segment_numbers(dataset)]
+            shown = [
+                value("SegmentIdentificationSequence", "ReferencedSegmentNumber")
+                for value in frame_fields(dataset)
+            ]
+            numbers = [named[int(number)] for number in shown]
             table = tuple(
                 _label(item, named[int(item.SegmentNumber)]) for item in dataset.SegmentSequence
             )
-        except UNREADABLE as error:
-            raise ReadError(f"{path.name} does not say which segment its frames show.") from error
         fractional = str(dataset.get("SegmentationType", "")) == "FRACTIONAL"
         half = float(dataset.get("MaximumFractionalValue", 1)) / 2 if fractional else 0.5
     if not numbers or not len(numbers) == len(frames) == len(pixels):
@@ -127,16 +129,6 @@ def _voxels(
     return index
 
 
-def _segment_numbers(dataset: Any) -> list[int]:
-    """The segment each frame shows."""
-    shared = (dataset.get("SharedFunctionalGroupsSequence") or [{}])[0]
-    numbers = []
-    for group in dataset.PerFrameFunctionalGroupsSequence:
-        place = group if "SegmentIdentificationSequence" in group else shared
-        numbers.append(int(place["SegmentIdentificationSequence"][0].ReferencedSegmentNumber))
-    return numbers
-
-
 def _label(item: Any, number: int) -> Label:
     """A segment's name, recommended colour and term, under the number its voxels get."""
     color = default_color(number)
@@ -148,10 +140,11 @@ def _label(item: Any, number: int) -> Label:
     )
     if not types or not categories:
         return label
-    return with_term(label, Term(_code(types[0]), _code(categories[0])))
+    return with_term(label, Term(coded(types[0]), coded(categories[0])))
 
 
-def _code(item: Any) -> Code:
+def coded(item: Any) -> Code:
+    """A code as an item of a code sequence states it."""
     return Code(
         str(item.get("CodeValue", "")),
         str(item.get("CodingSchemeDesignator", "")),

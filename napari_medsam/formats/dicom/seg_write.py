@@ -19,16 +19,15 @@ from napari_medsam import __version__
 from napari_medsam.engine.data.labels import Label
 from napari_medsam.formats.common.cielab import cielab_from_rgb
 from napari_medsam.formats.common.coded_terms import Code, term_of
-from napari_medsam.formats.common.errors import SaveError, reason
+from napari_medsam.formats.common.errors import SaveError
 from napari_medsam.formats.common.grid import SourceGrid
-from napari_medsam.formats.common.label_table import complete_table
 from napari_medsam.formats.common.optional_libraries import INSTALL, has
 from napari_medsam.formats.dicom.seg_read import TRACKING, read_segmentation
-from napari_medsam.formats.dicom.source_series import SourceSeries, make_plain, source_of
+from napari_medsam.formats.dicom.source_series import SourceSeries, labelled_series, make_plain
 
 MANUFACTURER = "napari-medsam"
-UNWRITABLE = (ValueError, TypeError, KeyError, AttributeError, IndexError)
-"""What highdicom raises on source headers that lack what the standard requires."""
+AI_FAMILY = Code("123109", "DCM", "Artificial Intelligence")
+"""From CID 7162, surface processing algorithm families."""
 
 
 def write(
@@ -36,33 +35,15 @@ def write(
 ) -> None:
     """Write (K, J, I) labels; frames without a label are left out."""
     require_extra("DICOM SEG", "highdicom")
-    present = [n for n in np.unique(labels_kji).tolist() if n]
-    if not present:
-        raise SaveError("There is no label to save yet; a DICOM SEG cannot be empty.")
-    rows = [label for label in complete_table(labels_kji, table) if label.number in present]
-    numbers = np.zeros(int(labels_kji.max()) + 1, dtype=np.uint16)
-    numbers[[label.number for label in rows]] = np.arange(1, len(rows) + 1)
-    if grid.ndim != 3:
-        raise SaveError(
-            "The image states no place in the patient, which a DICOM SEG needs: save as .png."
-        )
-    with source_of(grid) as source:
-        if not source.first.get("FrameOfReferenceUID"):
-            raise SaveError(
-                "The series states no frame of reference, which a DICOM SEG needs to say where "
-                "its frames lie: save as .nii.gz or .seg.nrrd."
-            )
+    use = " to say where its frames lie"
+    with labelled_series("a DICOM SEG", labels_kji, table, grid, use) as (source, rows):
+        numbers = np.zeros(int(labels_kji.max()) + 1, dtype=np.uint16)
+        numbers[[label.number for label in rows]] = np.arange(1, len(rows) + 1)
+        dataset = _segmentation(numbers[labels_kji], rows, source)
         try:
-            dataset = _segmentation(numbers[labels_kji], rows, source)
-            try:
-                dataset.save_as(path, enforce_file_format=True)
-            finally:
-                _close_index(dataset)
-        except UNWRITABLE as error:
-            raise SaveError(
-                f"The series' headers lack what a DICOM SEG needs ({reason(error)}); save as "
-                f".nii.gz or .seg.nrrd."
-            ) from error
+            dataset.save_as(path, enforce_file_format=True)
+        finally:
+            _close_index(dataset)
 
 
 def _close_index(dataset: Any) -> None:
@@ -206,19 +187,12 @@ def _segment(number: int, label: Label) -> Any:
         segmented_property_type=_concept(term.type),
         algorithm_type=hd.seg.SegmentAlgorithmTypeValues.SEMIAUTOMATIC,
         algorithm_identification=hd.AlgorithmIdentificationSequence(
-            name=MANUFACTURER, family=_ai_family(), version=__version__
+            name=MANUFACTURER, family=_concept(AI_FAMILY), version=__version__
         ),
         tracking_uid=generate_uid(prefix=None),
         tracking_id=f"{TRACKING}{label.number}",
         display_color=color,
     )
-
-
-def _ai_family() -> Any:
-    """DCM 123109 "Artificial Intelligence" (CID 7162, surface processing algorithm families)."""
-    import highdicom as hd
-
-    return hd.sr.CodedConcept("123109", "DCM", "Artificial Intelligence")
 
 
 def _concept(code: Code) -> Any:

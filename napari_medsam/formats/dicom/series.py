@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -70,8 +70,8 @@ def stacks_of(headers: Iterable[SliceHeader]) -> list[Stack]:
         unnamed = [stack for group in _groups(members) for stack in _stacks_of_group(group)]
         unnamed.sort(key=lambda stack: -len(stack.slices[0]))
         stacks += [
-            Stack(uid if n == 0 else f"{uid}/{n + 1}", s.slices, s.geometry, s.placed, s.notes)
-            for n, s in enumerate(unnamed)
+            replace(stack, uid=uid if n == 0 else f"{uid}/{n + 1}")
+            for n, stack in enumerate(unnamed)
         ]
     return sorted(stacks, key=lambda stack: -len(stack.slices[0]) * len(stack.slices))
 
@@ -113,22 +113,19 @@ def _stacks_of_group(group: list[SliceHeader]) -> list[Stack]:
     notes: list[str] = []
     heights = sorted(places)
     copies = {len(slices) for slices in places.values()}
-    if len(copies) > 1 or len(heights) == 1:
-        # Not a time series: every place but a few has one slice.
-        n_frames = 1 if len(heights) > 1 else copies.pop()
-        twice = [h for h in heights if len(places[h]) > 1]
-        if n_frames == 1 and twice:
-            notes.append(
-                f"{len(twice)} places hold more than one slice (first at {twice[0]:g} mm along "
-                f"the stack); the slice of lowest number is used."
-            )
-    else:
-        n_frames = copies.pop()
+    # Not a time series if they differ: every place but a few has one slice.
+    n_frames = copies.pop() if len(copies) == 1 else 1
+    twice = [h for h in heights if len(places[h]) > n_frames]
+    if twice:
+        notes.append(
+            f"{len(twice)} places hold more than one slice (first at {twice[0]:g} mm along "
+            f"the stack); the slice of lowest number is used."
+        )
     ordered = [sorted(places[h], key=lambda s: (s.instance_number, s.path.name)) for h in heights]
-    stacks = []
-    for run in even_runs(np.array(heights)):
-        stacks.append(_run(ordered, run, n_frames, normal, notes, whole=len(run) == len(heights)))
-    return stacks
+    return [
+        _run(ordered, run, n_frames, normal, notes, whole=len(run) == len(heights))
+        for run in even_runs(np.array(heights))
+    ]
 
 
 def _run(
@@ -160,17 +157,13 @@ def _run(
     messages += missing_notes(places)
     step, tilt = _step(slices[0][0], (last - first) / float(places[-1]), normal, int(places[-1]))
     messages += tilt
-    head = slices[0][0]
-    assert head.row is not None
-    assert head.column is not None
-    geometry = _geometry(head, int(places[-1]) + 1, step)
-    volumes = []
-    for t in range(n_frames):
-        volume: list[SliceHeader | None] = [None] * (int(places[-1]) + 1)
-        for place, header in zip(places, slices, strict=True):
-            volume[int(place)] = header[t]
-        volumes.append(tuple(volume))
-    return Stack("", tuple(volumes), geometry, placed=True, notes=tuple(messages))
+    n_places = int(places[-1]) + 1
+    at = dict(zip(places.tolist(), slices, strict=True))
+    volumes = tuple(
+        tuple(at[k][t] if k in at else None for k in range(n_places)) for t in range(n_frames)
+    )
+    geometry = _geometry(slices[0][0], n_places, step)
+    return Stack("", volumes, geometry, placed=True, notes=tuple(messages))
 
 
 def _step(

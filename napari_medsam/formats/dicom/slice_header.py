@@ -6,8 +6,7 @@ Tags and their meaning are those of DICOM PS3.6 and PS3.3 C.7.6.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,14 +77,9 @@ class SliceHeader:
         return np.asarray(normal / np.linalg.norm(normal), dtype=np.float64)
 
 
-@contextmanager
-def quiet_gdcm(syntax: bytes) -> Iterator[None]:
+def quiet_gdcm(syntax: bytes) -> AbstractContextManager[None]:
     """Let GDCM try its JPEG decoders on 12-bit pixels without a line on the terminal for each."""
-    if syntax in NOISY:
-        with quiet_stderr():
-            yield
-    else:
-        yield
+    return quiet_stderr() if syntax in NOISY else nullcontext()
 
 
 def read_header(path: Path, syntax: bytes) -> SliceHeader | None:

@@ -15,15 +15,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.formats.common.errors import ReadError, SaveError
+from napari_medsam.engine.data.labels import Label
+from napari_medsam.formats.common.errors import ReadError, SaveError, reason
 from napari_medsam.formats.common.found_image import choose
 from napari_medsam.formats.common.grid import Geometry, SourceGrid
+from napari_medsam.formats.common.label_table import complete_table
 from napari_medsam.formats.dicom.multi_frame import quiet_pydicom, read_dataset
 from napari_medsam.formats.dicom.read import found_dicom
 from napari_medsam.formats.dicom.slice_header import SliceHeader
 
 IDENTITY = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID")
 """What references name (PS3.3 table 10-11 and C.7.3.1); blank in some anonymised files."""
+UNWRITABLE = (ValueError, TypeError, KeyError, AttributeError, IndexError)
+"""What highdicom and pydicom raise on source headers that lack what the standard requires."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +56,47 @@ class SourceSeries:
         if header is not None and header.position is not None:
             return header.position
         return self.geometry.affine[:3, :3] @ [0, 0, k] + self.geometry.affine[:3, 3]
+
+
+@contextmanager
+def labelled_series(
+    what: str, labels_kji: NDArray[Any], table: Sequence[Label], grid: SourceGrid, use: str = ""
+) -> Iterator[tuple[SourceSeries, list[Label]]]:
+    """The series of (K, J, I) labels and a row for each label, to write an object from both.
+
+    Parameters
+    ----------
+    what
+        The object, as "a DICOM SEG".
+    use
+        What it needs the frame of reference for, as the end of the clause that says so.
+
+    Raises
+    ------
+    SaveError
+        There is no label, `source_of` or the block fails, or the series states no place.
+    """
+    present = [n for n in np.unique(labels_kji).tolist() if n]
+    if not present:
+        raise SaveError(f"There is no label to save yet; {what} cannot be empty.")
+    if grid.ndim != 3:
+        raise SaveError(
+            f"The image states no place in the patient, which {what} needs: save as .png."
+        )
+    rows = [label for label in complete_table(labels_kji, table) if label.number in present]
+    with source_of(grid) as source:
+        if not source.first.get("FrameOfReferenceUID"):
+            raise SaveError(
+                f"The series states no frame of reference, which {what} needs{use}: save as "
+                f".nii.gz or .seg.nrrd."
+            )
+        try:
+            yield source, rows
+        except UNWRITABLE as error:
+            raise SaveError(
+                f"The series' headers lack what {what} needs ({reason(error)}); save as "
+                f".nii.gz or .seg.nrrd."
+            ) from error
 
 
 @contextmanager

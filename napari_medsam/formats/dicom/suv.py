@@ -15,9 +15,9 @@ from math import exp, log
 from pathlib import Path
 from typing import Any
 
-from napari_medsam.formats.common.errors import ReadError
+from napari_medsam.formats.common.errors import DAMAGE
 from napari_medsam.formats.common.optional_libraries import has
-from napari_medsam.formats.dicom.multi_frame import UNREADABLE, quiet_pydicom, read_dataset
+from napari_medsam.formats.dicom.multi_frame import quiet_pydicom, read_dataset
 from napari_medsam.formats.dicom.slice_header import SliceHeader
 
 PHILIPS = (0x7053, "Philips PET Private Group")
@@ -52,7 +52,7 @@ def suv_factor(slices: Sequence[SliceHeader]) -> Suv:
             factor = _factor(dataset, units, [header.path for header in slices])
         except _NoSuvError as why:
             return Suv(None, f"PET values are as stored, not SUV: {why}.")
-        except (ReadError, *UNREADABLE):
+        except DAMAGE:
             return Suv(None, "PET values are as stored, not SUV: the header is damaged.")
     return Suv(
         factor, f"PET values are SUV by body weight (g/ml), from {units} times {factor:.6g}."

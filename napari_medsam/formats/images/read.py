@@ -50,7 +50,7 @@ SUFFIXES: dict[str, Kind] = {
     ".tiff": "picture",
     ".npz": "npz",
 }
-DOUBLE_SUFFIXES = (".nii.gz", ".seg.nrrd", ".seg.dcm", ".rtstruct.dcm")
+DOUBLE_SUFFIXES = tuple(suffix for suffix in SUFFIXES if suffix.count(".") == 2)
 
 
 def read_image(
@@ -141,16 +141,13 @@ def kind_of(path: Path) -> Kind:
         raise ReadError(f"There is no file {path.name} in {place}.")
     if path.is_dir():
         return "dicom"
-    kind = SUFFIXES.get(suffix_of(path))
-    if kind is not None:
-        return kind
-    found = _kind_by_content(path)
-    if found is None:
+    kind = SUFFIXES.get(suffix_of(path)) or _kind_by_content(path)
+    if kind is None:
         raise UnknownFormat(
             f"{path.name} is not an image this program can read: DICOM, NIfTI, MGZ, MINC, NRRD, "
             "MetaImage, PNG, JPEG, BMP, TIFF or npz."
         )
-    return found
+    return kind
 
 
 def suffix_of(path: Path) -> str:

@@ -6,9 +6,9 @@ the table loads no library.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari_medsam.formats.common.optional_libraries import has
@@ -75,23 +75,17 @@ class LabelFormat:
         self, path: Path, labels_kji: NDArray[Any], grid: SourceGrid, table: Sequence[Label]
     ) -> None:
         """Write labels, which are in the file order of the image."""
-        _function(f"{self.module}:write")(path, labels_kji, grid, table)
+        resolve_name(f"{_FORMATS}.{self.module}:write")(path, labels_kji, grid, table)
 
     def check(self, path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:
         """Read a written file back and compare it; a clause that says what was compared."""
-        checked: str = _function(f"{self.module}:check")(path, labels_kji, grid)
+        checked: str = resolve_name(f"{_FORMATS}.{self.module}:check")(path, labels_kji, grid)
         return checked
 
     def read(self, path: Path, grid: SourceGrid) -> LabelFile:
         """Read labels onto the image's grid; only for formats that have a `reader`."""
-        file: LabelFile = _function(self.reader)(path, grid)
+        file: LabelFile = resolve_name(f"{_FORMATS}.{self.reader}")(path, grid)
         return file
-
-
-def _function(name: str) -> Callable[..., Any]:
-    module, function = name.split(":")
-    found: Callable[..., Any] = getattr(import_module(f"{_FORMATS}.{module}"), function)
-    return found
 
 
 NIFTI = LabelFormat(

@@ -17,7 +17,7 @@ from napari_medsam.formats.common.label_file import LabelFile
 from napari_medsam.formats.common.label_table import description_beside, read_label_table
 from napari_medsam.formats.common.optional_libraries import has, optional
 from napari_medsam.formats.dicom.file_validity import is_dicom
-from napari_medsam.formats.dicom.multi_frame import SEGMENTATION, quiet_pydicom, read_dataset
+from napari_medsam.formats.dicom.multi_frame import SEGMENTATION, sop_class
 from napari_medsam.formats.dicom.rtstruct_read import RTSTRUCT
 from napari_medsam.formats.dicom.seg_grid import grid_of_segmentation
 from napari_medsam.formats.images.read import kind_of, read_image, suffix_of
@@ -122,7 +122,7 @@ def is_label_file(path: Path) -> bool:
         return is_coco(path)
     if kind_of(path) != "dicom" or not is_dicom(path):
         return False
-    return has("pydicom") and _sop_class(path) in (SEGMENTATION, RTSTRUCT)
+    return has("pydicom") and sop_class(path) in (SEGMENTATION, RTSTRUCT)
 
 
 def _format_of(path: Path) -> LabelFormat | None:
@@ -135,7 +135,7 @@ def _format_of(path: Path) -> LabelFormat | None:
     if kind_of(path) != "dicom":
         return None
     optional("pydicom", "Reading DICOM SEG and RTSTRUCT")
-    is_rtstruct = _sop_class(path) == RTSTRUCT
+    is_rtstruct = sop_class(path) == RTSTRUCT
     return label_formats.RTSTRUCT if is_rtstruct else label_formats.DICOM_SEG
 
 
@@ -150,12 +150,10 @@ def _labels_in(image: ImageFile, path: Path, grid: SourceGrid) -> LabelFile:
     if voxels.ndim != 3:
         raise _not_labels(path, "it is a colour picture")
     beside = description_beside(path)
-    may_be_image = not beside.is_file()
-    if image.grid.kind == "picture":
-        labels = _whole_numbers(voxels, path, may_be_image=may_be_image)
-        return LabelFile(_from_picture(labels, grid, path))
     # Before the grid: an image is never resampled as labels.
-    labels = _whole_numbers(voxels, path, may_be_image=may_be_image)
+    labels = _whole_numbers(voxels, path, may_be_image=not beside.is_file())
+    if image.grid.kind == "picture":
+        return LabelFile(_from_picture(labels, grid, path))
     if "npz" in (image.grid.kind, grid.kind) or grid.kind == "picture":
         # Neither file states a position in the patient: only the sizes can be compared.
         sizes = grid.lps.shape_zyx, image.grid.lps.shape_zyx
@@ -171,11 +169,6 @@ def _image_of(path: Path) -> ImageFile:
     """A label file of a format that could also hold an image."""
     is_picture = kind_of(path) == "picture"
     return open_picture(path, indices=True).read() if is_picture else read_image(path)
-
-
-def _sop_class(path: Path) -> str:
-    with quiet_pydicom():
-        return str(read_dataset(path).get("SOPClassUID", ""))
 
 
 def read_seg_nrrd(path: Path, grid: SourceGrid) -> LabelFile:
@@ -214,7 +207,7 @@ def _from_picture(voxels: NDArray[Any], grid: SourceGrid, path: Path) -> NDArray
     return grid.to_lps(voxels.reshape(in_file))
 
 
-def _whole_numbers(voxels: NDArray[Any], path: Path, *, may_be_image: bool = True) -> NDArray[Any]:
+def _whole_numbers(voxels: NDArray[Any], path: Path, *, may_be_image: bool) -> NDArray[Any]:
     """Labels in the smallest unsigned type; ReadError if they are not labels.
 
     Without `may_be_image`, the file is known to hold labels, and its values are not judged.

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from napari_medsam.engine.data.labels import MOST_LABELS, Label, default_color
 from napari_medsam.formats.common.contours import fill
-from napari_medsam.formats.common.errors import ReadError, SaveError
+from napari_medsam.formats.common.errors import ReadError, SaveError, damage_as
 from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.common.label_file import LabelFile
 from napari_medsam.formats.common.label_table import complete_table, rgb_255
@@ -85,7 +85,7 @@ def read_coco(path: Path, grid: SourceGrid) -> LabelFile:
     """
     if path.stat().st_size > LARGEST:
         raise ReadError(f"{path.name} is too large for a COCO file of one picture.")
-    try:
+    with damage_as(f"{path.name} is not a readable COCO file.", (RecursionError, *UNREADABLE)):
         content = json.loads(path.read_text(encoding="utf-8"))
         image = _image(content["images"], grid.source.name, path)
         shape = int(image["height"]), int(image["width"])
@@ -95,10 +95,6 @@ def read_coco(path: Path, grid: SourceGrid) -> LabelFile:
         table = tuple(_label(entry) for entry in content.get("categories", ()))
         chosen = [entry for entry in content["annotations"] if entry["image_id"] == image["id"]]
         plane, n_lost = _painted(chosen, shape)
-    except (SaveError, RecursionError, *UNREADABLE) as error:
-        if isinstance(error, ReadError):
-            raise
-        raise ReadError(f"{path.name} is not a readable COCO file.") from error
     notes = (f"{n_lost} pixels belong to several instances; the last one has them.",)
     return LabelFile(grid.to_lps(plane.reshape(in_file)), table, notes if n_lost else ())
 

@@ -17,7 +17,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from napari_medsam.formats.common.errors import DAMAGE, ReadError
+from napari_medsam.formats.common.errors import DAMAGE, ReadError, damage_as
 from napari_medsam.formats.common.found_image import FoundImage
 from napari_medsam.formats.common.grey_or_rgb import Notes, grey_or_rgb
 from napari_medsam.formats.common.grid import Geometry, SourceGrid, Triple
@@ -99,23 +99,22 @@ def _placed(
 def _picture_pixels(path: Path, *, indices: bool) -> tuple[NDArray[Any], Notes]:
     """(1, Y, X, channels) of a PNG, JPEG or BMP."""
     notes: Notes = ()
-    try:
-        with _any_size(), Image.open(path) as picture:
-            require_memory((picture.height, picture.width), 12, path)
-            if picture.getexif().get(0x0112, 1) != 1:
-                notes = (f"{path.name} asks to be turned for viewing; it is shown as stored.",)
-            deep = _deep_png_colours(path)
-            array = _by_itk(path) if deep in DEEP_COLOURS else _array(picture, indices=indices)
-            if deep == GREY_ALPHA:
-                array = array[..., :1]
-                notes += (
-                    f"The 16-bit greys of {path.name} are shown with 8 bits, as are all "
-                    f"greys with transparency; save it without transparency to keep them.",
-                )
-    except ReadError:
-        raise
-    except UNREADABLE as error:
-        raise ReadError(f"{path.name} is damaged: its pixels cannot be decoded.") from error
+    with (
+        damage_as(f"{path.name} is damaged: its pixels cannot be decoded.", UNREADABLE),
+        _any_size(),
+        Image.open(path) as picture,
+    ):
+        require_memory((picture.height, picture.width), 12, path)
+        if picture.getexif().get(0x0112, 1) != 1:
+            notes = (f"{path.name} asks to be turned for viewing; it is shown as stored.",)
+        deep = _deep_png_colours(path)
+        array = _by_itk(path) if deep in DEEP_COLOURS else _array(picture, indices=indices)
+        if deep == GREY_ALPHA:
+            array = array[..., :1]
+            notes += (
+                f"The 16-bit greys of {path.name} are shown with 8 bits, as are all "
+                f"greys with transparency; save it without transparency to keep them.",
+            )
     return (array[None, ..., None] if array.ndim == 2 else array[None]), notes
 
 

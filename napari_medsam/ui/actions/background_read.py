@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from napari_medsam.ui.state.dock_state import Progress
-from napari_medsam.ui.state.jobs import Job, JobOutcome, JobRunner
+from napari_medsam.ui.state.jobs import Job, JobOutcome, Jobs
 from napari_medsam.ui.state.workspace import Workspace
 
 T = TypeVar("T")
@@ -21,7 +21,7 @@ class BackgroundRead:
         The window, and the lane to read on.
     """
 
-    def __init__(self, workspace: Workspace, jobs: JobRunner) -> None:
+    def __init__(self, workspace: Workspace, jobs: Jobs) -> None:
         self.progress: Progress | None = None
         self._workspace, self._jobs = workspace, jobs
 

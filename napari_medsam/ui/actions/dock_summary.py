@@ -8,17 +8,15 @@ from napari_medsam.ui.actions.label_rows import rows_of
 from napari_medsam.ui.actions.propagation_targets import requested_range, why_no_seeds
 from napari_medsam.ui.actions.remaining_slices import place_left
 from napari_medsam.ui.state.case import Case
-from napari_medsam.ui.state.dock_state import NO_POINTS, DockState, PointToolState
+from napari_medsam.ui.state.dock_state import DockState, PointToolState
 from napari_medsam.ui.state.hint import hint
 
 
-def dock_state_of(
-    panel: DockState, case: Case | None, points: PointToolState = NO_POINTS
-) -> DockState:
+def dock_state_of(panel: DockState, case: Case | None, points: PointToolState) -> DockState:
     """Complete a `DockState` with what the dock shows about the open case, if there is one."""
     if case is None:
         return replace(panel, hint=hint(panel, has_boxes=False))
-    where = case.where()
+    where, shown_range = case.where(), requested_range(case)
     panel = replace(
         panel,
         has_case=True,
@@ -31,7 +29,8 @@ def dock_state_of(
         is_drawing=case.is_drawing,
         is_selecting=case.is_selecting,
         points=points,
-        range=requested_range(case),
+        range=shown_range,
+        why_no_range="" if shown_range is not None else why_no_seeds(case),
         progress=case.progress or panel.progress,
         can_undo=case.can_undo or bool(case.pending),
         can_redo=case.annotation.can_redo,
@@ -45,6 +44,4 @@ def dock_state_of(
             where is not None and (case.label, where.axis, where.index) in case.annotation.accepted
         ),
     )
-    if panel.range is None:
-        panel = replace(panel, why_no_range=why_no_seeds(case))
     return replace(panel, hint=hint(panel, has_boxes=bool(case.boxes_there())))

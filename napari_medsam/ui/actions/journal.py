@@ -96,7 +96,7 @@ class CaseJournal:
         self,
         case: Case,
         workspace: Workspace,
-        is_here: Callable[[CaseJournal], bool] = lambda journal: False,
+        is_here: Callable[[CaseJournal], bool],
     ) -> None:
         self.case, self.state = case, JournalState.UNDECIDED
         self.link = JournalLink(case, workspace, partial(self._only_look, LOST))

@@ -5,10 +5,9 @@ It has no widgets; `measure_window` shows the results.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from napari.layers import Labels, Shapes
@@ -77,14 +76,13 @@ class Measures:
         )
         return [layer for layer in layers if layer.data.shape == own.data.shape]
 
-    def take(self, request: MeasureRequest) -> None:
-        """Measure the current labels; `measured` is emitted at the end."""
-        self._take(request)
-
-    def _take(
+    def take(
         self, request: MeasureRequest, then: Callable[[Case, MeasureResult], str] | None = None
     ) -> None:
-        """Measure, and in the same job call `then`, which returns a message to show."""
+        """Measure the current labels; `measured` is emitted at the end.
+
+        In the same job `then` is called, which returns a message to show.
+        """
         case = self._workspace.case
         if case is None:
             self._workspace.show_message(
@@ -93,7 +91,8 @@ class Measures:
             return
         labels = case.annotation.labels.copy()  # the user may draw meanwhile
         volume, table = case.image.volume, case.annotation.table
-        reference = None if request.reference is None else _solid(request.reference, labels.shape)
+        reference = request.reference
+        compared = None if reference is None else np.array(reference.data).reshape(labels.shape)
         found: list[MeasureResult] = []
         messages: list[str] = []
 
@@ -103,7 +102,7 @@ class Measures:
                 table,
                 volume,
                 axis=request.axis,
-                reference=reference,
+                reference=compared,
                 tolerance_mm=request.tolerance_mm,
             )
             taken = MeasureResult(labels, measures, units_of(volume, case.image.grid), request)
@@ -137,22 +136,14 @@ class Measures:
     def draw_lines(self) -> None:
         """Draw both diameters of each label on their slice, in a separate layer."""
         case = self._of
-        pairs = [measure for measure in self.found if measure.diameters is not None]
+        pairs = [measure.diameters for measure in self.found if measure.diameters is not None]
         self.remove_lines()
         if case is None or case is not self._workspace.case or not pairs:
             return
         flat = case.layer.ndim == 2
-        lines = [line for measure in pairs for line in lines_of(measure.diameters, flat=flat)]
+        lines = [line for pair in pairs for line in lines_of(pair, flat=flat)]
         zoom, scale = camera_of(self._viewer).zoom, np.abs(np.asarray(case.layer.scale)[-2:])
-        texts = [
-            text
-            for measure in pairs
-            if measure.diameters is not None
-            for text in (
-                f"{measure.diameters.long_mm:.1f}",
-                f"{measure.diameters.short_mm:.1f}",
-            )
-        ]
+        texts = [f"{mm:.1f}" for pair in pairs for mm in (pair.long_mm, pair.short_mm)]
         self._lines = Shapes(
             lines,
             shape_type="line",
@@ -210,20 +201,14 @@ class Measures:
                 ) from error
             return f"Saved {path.name}."
 
-        self._take(self._request, write)
+        self.take(self._request, write)
 
 
-def lines_of(pair: Diameters | None, *, flat: bool) -> list[NDArray[np.float64]]:
+def lines_of(pair: Diameters, *, flat: bool) -> list[NDArray[np.float64]]:
     """Both diameters as lines: each (2, 3) in voxels z, y, x, or (2, 2) y, x on a picture."""
-    if pair is None:
-        return []
     ends = [np.array(points, dtype=float) for points in (pair.long_ends, pair.short_ends)]
     if flat:
         return ends
     return [
         np.insert(points, AXES.index(pair.slice.axis), pair.slice.index, axis=1) for points in ends
     ]
-
-
-def _solid(layer: Labels, shape: Sequence[int]) -> NDArray[Any]:
-    return np.array(layer.data).reshape(shape)

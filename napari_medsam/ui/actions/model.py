@@ -87,7 +87,7 @@ class ModelActions:
         self.choices = ((AUTO, "Auto: by modality"), *here, *others)
 
     def _missing(self, name: str) -> ModelState:
-        shelf, title = self.shelf, self._title(self._target)
+        shelf, title = self.shelf, self.shelf.titles()[self._target]
         sentence = f"{title} is not installed ({shelf.about(self._target)})."
         if shelf.can_install(self._target):
             return ModelState(name, title, "missing", sentence, True)
@@ -96,7 +96,7 @@ class ModelActions:
 
     def _load(self, name: str, why: str) -> None:
         """Open the target; `name` is the choice, its own name or "auto"."""
-        target, title = self._target, self._title(self._target)
+        target, title = self._target, self.shelf.titles()[self._target]
         self._enter(ModelState(name, title, "loading", f"Loading {title} ..."))
 
         def on_model(model: PromptableModel) -> None:
@@ -198,6 +198,3 @@ class ModelActions:
     def _enter(self, state: ModelState) -> None:
         self.state = state
         self._workspace.refresh()
-
-    def _title(self, name: str) -> str:
-        return self.shelf.titles()[name]

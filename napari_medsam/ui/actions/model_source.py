@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from napari_medsam.diagnostics.precision_check import remember_precision
 from napari_medsam.engine.inference.predictor import PromptableModel
@@ -30,82 +29,44 @@ class ImportedModel:
     sentence: str
 
 
-class ModelSource(Protocol):
-    """A source of models; the tests have their own."""
+class ModelSource:
+    """The models of `models.specs.catalogue` and those imported, in the user's data folder.
+
+    The tests have a source of their own.
+    """
 
     def titles(self) -> dict[str, str]:
         """All models, name to title, the default first."""
-
-    def is_installed(self, name: str) -> bool:
-        """Whether a model's weights are on this machine."""
-
-    def takes_points(self, name: str) -> bool:
-        """Whether a model takes point prompts as well as boxes."""
-
-    def about(self, name: str) -> str:
-        """A model's size and licence, in words."""
-
-    def can_install(self, name: str) -> bool:
-        """Whether the program can download the weights."""
-
-    def how_to_get(self, name: str) -> tuple[str, str]:
-        """For weights that the user must download: what to do, and the web page."""
-
-    def resolve(self, modality: str) -> tuple[str, str]:
-        """The installed model for a modality, and why; ValueError if there is none."""
-
-    def open(self, name: str, preference: PrecisionPreference) -> PromptableModel:
-        """Read a model and compile it for a precision; takes about a second."""
-
-    def install(
-        self, name: str, progress: Callable[[int, int], None], cancel: threading.Event
-    ) -> None:
-        """Download the weights, reporting bytes done and bytes in all."""
-
-    def import_file(self, path: Path) -> ImportedModel:
-        """Import the models of a file, folder or zip."""
-
-    def preference(self) -> PrecisionPreference:
-        """The chosen precision."""
-
-    def store_preference(self, preference: PrecisionPreference) -> None:
-        """Store the chosen precision."""
-
-    def is_measured(self, name: str) -> bool:
-        """Whether it has been measured what "auto" means for a model on this machine."""
-
-    def measure(self, name: str, report: Callable[[str], None]) -> bool:
-        """Measure that, in about ten seconds; True if it is not exact arithmetic."""
-
-
-class CatalogueModelSource:
-    """The models of `models.specs.catalogue` and those imported, in the user's data folder."""
-
-    def titles(self) -> dict[str, str]:
         return {spec.name: spec.title for spec in store.known()}
 
     def is_installed(self, name: str) -> bool:
+        """Whether a model's weights are on this machine."""
         return store.stored_model(name).is_installed
 
     def takes_points(self, name: str) -> bool:
+        """Whether a model takes point prompts as well as boxes."""
         return store.model_spec(name).contract.accepts_points
 
     def about(self, name: str) -> str:
+        """A model's size and licence, in words."""
         spec = store.model_spec(name)
         size = getattr(spec.source, "n_bytes", None) or spec.file.n_bytes
         megabytes = size / 1e6 if size else spec.megabytes
         return f"{megabytes:.0f} MB, {spec.licence}" if megabytes else spec.licence
 
     def can_install(self, name: str) -> bool:
+        """Whether the program can download the weights."""
         return store.model_spec(name).can_install
 
     def how_to_get(self, name: str) -> tuple[str, str]:
+        """For weights that the user must download: what to do, and the web page."""
         source = store.model_spec(name).source
         if not isinstance(source, PageSource):
             return "", ""
         return f"{source.clicks} {source.hint}".strip(), source.page
 
     def resolve(self, modality: str) -> tuple[str, str]:
+        """The installed model for a modality, and why; ValueError if there is none."""
         here = [stored.spec for stored in store.installed()]
         chosen, why = modality_routing.resolve(modality_routing.AUTO, modality, here)
         if len(here) == 1:
@@ -113,14 +74,17 @@ class CatalogueModelSource:
         return chosen.name, why
 
     def open(self, name: str, preference: PrecisionPreference) -> PromptableModel:
+        """Read a model and compile it for a precision; takes about a second."""
         return loading.open_model(name, precision=preference, threads=settings().threads or None)
 
     def install(
         self, name: str, progress: Callable[[int, int], None], cancel: threading.Event
     ) -> None:
+        """Download the weights, reporting bytes done and bytes in all."""
         install_model(catalogue.spec(name), progress=progress, cancel=cancel)
 
     def import_file(self, path: Path) -> ImportedModel:
+        """Import the models of a file, folder or zip."""
         skipped: list[str] = []
         taken = import_path(path, report=skipped.append)
         if len(taken) == 1:
@@ -131,13 +95,17 @@ class CatalogueModelSource:
         return ImportedModel(taken[0].spec.name, " ".join([sentence, *skipped]))
 
     def preference(self) -> PrecisionPreference:
+        """The chosen precision."""
         return precision_choice.precision_preference()
 
     def store_preference(self, preference: PrecisionPreference) -> None:
+        """Store the chosen precision."""
         precision_choice.set_precision_preference(preference)
 
     def is_measured(self, name: str) -> bool:
+        """Whether it has been measured what "auto" means for a model on this machine."""
         return precision_choice.recall(loading.identity_of(name)) is not None
 
     def measure(self, name: str, report: Callable[[str], None]) -> bool:
+        """Measure that, in about ten seconds; True if it is not exact arithmetic."""
         return remember_precision(name, report) != EXACT

@@ -59,14 +59,12 @@ class BoxMouse:
     def _pick(self, world: tuple[float, ...]) -> None:
         """Choose the label of the mask that was clicked."""
         case = self._case
-        number = label_at(case, world) if case is not None else 0
-        if case is None or number in (0, case.label):
+        label = case.named(label_at(case, world)) if case is not None else None
+        if case is None or label is None or label.number == case.label:
             return
-        case.pick_label(number)
-        name = next((n.name for n in case.annotation.table if n.number == number), "")
-        if name:
-            self._workspace.show_message(f"{name} is chosen: the next box is for it.", for_now=True)
-        self._workspace.refresh()
+        case.pick_label(label.number)
+        chosen = f"{label.name} is chosen: the next box is for it."
+        self._workspace.show_message(chosen, for_now=True)
 
 
 def label_at(case: Case, world: tuple[float, ...]) -> int:

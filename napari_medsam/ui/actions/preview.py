@@ -133,4 +133,5 @@ def dragged_box(case: Case) -> tuple[BoxPrompt, int] | None:
 
 def preview_color(case: Case, label: int) -> Color:
     """A label's colour in the table; white if it is no longer there."""
-    return next((row.color for row in case.annotation.table if row.number == label), (1, 1, 1))
+    row = case.named(label)
+    return row.color if row is not None else (1, 1, 1)

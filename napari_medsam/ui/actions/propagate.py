@@ -238,21 +238,18 @@ class Propagator:
     def _widen(self, run: PropagationRun) -> str:
         """Propose more slices if the range cut an object off; returns the sentence about it."""
         (axis,) = {target.axis for target in run.found}
-        (slice_range,) = set(run.plan.ranges.values())
-        ends = {slice_range[0]: 0, slice_range[1]: self.case.image.volume.n_slices(axis) - 1}
+        ((first, last),) = set(run.plan.ranges.values())
+        ends = {first: 0, last: self.case.image.volume.n_slices(axis) - 1}
         below, above = (
-            end != last and any(m[end].area for m in run.found.values() if end in m)
-            for end, last in ends.items()
+            end != limit and any(m[end].area for m in run.found.values() if end in m)
+            for end, limit in ends.items()
         )
         if not below and not above:
             return ""
         for label in {target.label for target in run.found}:
             down, up = self.case.reach_of(label, axis)
             more_down, more_up = self.case.widened.get((label, axis), (0, 0))
-            wider = more_down + down * below, more_up + up * above
-            self.case.widened[label, axis] = wider
-        sides = [f"below slice {slice_range[0]}"] * below + [
-            f"above slice {slice_range[1]}"
-        ] * above
+            self.case.widened[label, axis] = more_down + down * below, more_up + up * above
+        sides = [f"below slice {first}"] * below + [f"above slice {last}"] * above
         again = f"press {key_of('propagate')} again to follow it"
         return f" The object continues {' and '.join(sides)}: {again}."

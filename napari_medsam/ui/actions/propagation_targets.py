@@ -86,7 +86,7 @@ def seeds(case: Case) -> list[PlacedBox]:
     label has no box: then no other label is propagated in its place.
     """
     boxes, where = case.annotation.boxes, case.where()
-    in_view = [b for b in boxes if where is None or b.box.slice.axis == where.axis]
+    in_view = [b for b in boxes if _is_in_view(b, where)]
     own = {b.box_id: b for b in in_view if b.label == case.label}
     if not own:
         return []

@@ -29,9 +29,6 @@ class ReviewActions:
         case, where = self._here()
         if case is None or where is None:
             return
-        if not case.label:
-            self._workspace.show_message("There is no label to review.", for_now=True)
-            return
         order = case.reviews.status(where.axis, case.label).to_look_at
         index = next_doubtful(order, where.index)
         if index is None and case.is_propagating:
@@ -46,7 +43,7 @@ class ReviewActions:
     def accept(self) -> None:
         """Accept the slice on screen and go to the next uncertain one; reopen an accepted slice."""
         case, where = self._here()
-        if case is None or where is None or not case.label:
+        if case is None or where is None:
             return
         before = case.reviews.status(where.axis, case.label)
         if where.index in before.accepted:
@@ -102,5 +99,9 @@ class ReviewActions:
             self._workspace.refresh()
 
     def _here(self) -> tuple[Case | None, SliceRef | None]:
+        """The open case and the slice on screen; neither, and a message, if it has no label."""
         case = self._workspace.case
+        if case is not None and not case.label:
+            self._workspace.show_message("There is no label to review.", for_now=True)
+            return None, None
         return case, case.where() if case is not None else None

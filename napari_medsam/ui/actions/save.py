@@ -47,11 +47,10 @@ class SaveActions:
 
     def __init__(self, workspace: Workspace) -> None:
         self.progress: Progress | None = None
-        self._later = workspace.later
         self._jobs = workspace.lanes.saving
         self._ask = workspace.view.ask
         self._show_message = workspace.show_message
-        self._on_change = workspace.refresh
+        self._workspace = workspace
 
     def save(self, case: Case, path: Path, how: SaveOptions = ONE_FILE) -> None:
         """Write the current labels on the image's own grid, and check the file.
@@ -70,7 +69,7 @@ class SaveActions:
             return
         self._jobs.cancel()
         self.progress = Progress(f"Saving {path.name}")
-        self._on_change()
+        self._workspace.refresh()
         self._jobs.start(job)
 
     def save_now(self, case: Case, path: Path, moved_to: Path | None = None) -> Path:
@@ -136,7 +135,7 @@ class SaveActions:
             if outcome.kind == "failed":
                 case.has_failed_save = True
                 self._show_message(outcome.sentence, is_problem=True, lasts=True)
-            self._on_change()
+            self._workspace.refresh()
 
         return Job(work, lambda saved: self._on_saved(case, saved, last), on_end)
 
@@ -149,7 +148,7 @@ class SaveActions:
                     job.on_item([replace(saved, path=path)])
                     return
 
-        self._later(mark)
+        self._workspace.later(mark)
 
     def _on_saved(self, case: Case, saved: list[Saved], last: Event) -> None:
         """Handle written files, which hold the labels as of the event `last`."""

@@ -6,6 +6,7 @@ The worker computes; the annotation is written here, on the GUI thread, as masks
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from napari_medsam.engine.annotation.events import Event, PlacedBox
 from napari_medsam.engine.data.masks import SliceMask
@@ -49,14 +50,12 @@ class Segmenter:
         redrawn = self._answered is not None and any(
             placed.box_id == self._answered[0].box_id for placed in boxes
         )
-        if case.progress is not None and not redrawn and self._is_running_on(boxes):
+        is_running_on_them = all(placed.box.slice == self._running_slice for placed in boxes)
+        if case.progress is not None and not redrawn and is_running_on_them:
             # Their slice, or a crop of it, is being encoded now: cancelling would only cost time or
             # a sharper mask. The queue is checked again when that job ends.
             return
         self.run(case)
-
-    def _is_running_on(self, boxes: list[PlacedBox]) -> bool:
-        return all(placed.box.slice == self._running_slice for placed in boxes)
 
     def run(self, case: Case) -> None:
         """Segment the boxes that wait, if there is a model."""
@@ -73,27 +72,25 @@ class Segmenter:
         workspace.lanes.images.cancel()
         self._running_slice = groups[0][0]
         workspace.show_progress(case, Progress("Segmenting"))
-        identity, window = session.model.identity, case.window_name
-        overwrite = workspace.replace
+        apply = partial(  # what is chosen later is for the next boxes
+            case.annotation.apply_box,
+            overwrite=workspace.replace,
+            model=session.model.identity,
+            window=case.window_name,
+        )
 
         def answer(found: tuple[PlacedBox, SliceMask]) -> None:
-            placed, mask = found
-            self._answer(
-                case,
-                placed,
-                mask,
-                lambda: case.annotation.apply_box(
-                    placed, mask, overwrite=overwrite, model=identity, window=window
-                ),
-            )
+            self._answer(case, *found, apply)
 
-        def ended(outcome: JobOutcome) -> None:
-            self._boxes_ended(case, outcome)
-
+        ended = partial(self._boxes_ended, case)
         workspace.lanes.images.start(Job(work, answer, ended, session.cancel))
 
     def _answer(
-        self, case: Case, placed: PlacedBox, mask: SliceMask, apply: Callable[[], Event]
+        self,
+        case: Case,
+        placed: PlacedBox,
+        mask: SliceMask,
+        apply: Callable[[PlacedBox, SliceMask], Event],
     ) -> None:
         """Paint the first mask of a box, or replace it by a sharper one: one event, one undo."""
         if case.pending.get(placed.box_id) is placed:
@@ -105,7 +102,7 @@ class Segmenter:
             return  # something was painted or undone on top of the first mask
         else:
             case.sync(case.annotation.undo())
-        event = apply()
+        event = apply(placed, mask)
         self._answered = (placed, event)
         self._running_slice = placed.box.slice
         case.sync(event)

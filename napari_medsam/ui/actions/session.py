@@ -87,10 +87,8 @@ class SessionActions:
             nonlocal done
             done += 1
             emit(workspace.slices_ready, [embedded])
-            seconds_left = eta.after(done)
-            workspace.show_progress(
-                case, Progress("Preparing slices", done, len(slices), seconds_left)
-            )
+            progress = Progress("Preparing slices", done, len(slices), eta.after(done))
+            workspace.show_progress(case, progress)
 
         def ended(outcome: JobOutcome) -> None:
             case.progress = None

@@ -2,43 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from napari_medsam.engine.annotation.events import Event
 from napari_medsam.engine.annotation.label_patch import Change
-from napari_medsam.engine.data.labels import Label, default_name
+from napari_medsam.engine.data.labels import default_name
 from napari_medsam.engine.data.volume import VIEW_NAMES, Axis
+from napari_medsam.ui.state.case import Case
 
 MOST_NAMED = 2
 """Most labels that are named in the sentence, which is to fit one line."""
 
 
-def step_message(
-    turn: str,
-    event: Event,
-    table: Sequence[Label],
-    opened: Mapping[Event, str],
-    *,
-    has_slices: bool,
-) -> str:
-    """A sentence about a step that was undone or redone.
+def step_message(turn: str, event: Event, case: Case) -> str:
+    """A sentence about a step of a case; `turn` is "Undone" or "Redone".
 
-    Parameters
-    ----------
-    turn
-        "Undone" or "Redone".
-    event
-        The step.
-    table
-        The labels after the turn; those that the step added or removed are in the event.
-    opened
-        See `CaseFiles`.
-    has_slices
-        Whether the slice is named; a picture has only one.
+    A picture has only one slice, so that is not named.
     """
-    rows = (*table, *(event.table_before or ()), *(event.table_after or ()))
-    where = _on_slice(event) if has_slices else ""
-    file = opened.get(event, "labels")
+    # The case has the labels after the turn; those that the step added or removed are in the event.
+    rows = (*case.annotation.table, *(event.table_before or ()), *(event.table_after or ()))
+    where = "" if case.image.volume.is_flat else _on_slice(event)
+    file = case.files.opened.get(event, "labels")
     return f"{turn}: {_step(event, {row.number: row.name for row in rows}, file)}{where}."
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from napari_medsam.engine.data.prompts import SliceRef
-from napari_medsam.ui.state.action_table import key_of
+from napari_medsam.ui.state.action_table import KEYS, key_of
 from napari_medsam.ui.state.case import Case
 
 SLICE = 25
@@ -97,10 +97,5 @@ class Tour:
         return f"{self._n + 1} of {len(STEPS)}: {_with_keys(STEPS[self._n].sentence)}"
 
 
-class _Keys(dict[str, str]):
-    def __missing__(self, action: str) -> str:
-        return key_of(action)
-
-
 def _with_keys(sentence: str) -> str:
-    return sentence.format_map(_Keys())
+    return sentence.format(**{action: key_of(action) for action in KEYS})

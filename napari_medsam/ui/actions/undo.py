@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from napari_medsam.engine.annotation.events import Event
 from napari_medsam.ui.actions.points import PointTool
 from napari_medsam.ui.actions.segment import Segmenter
 from napari_medsam.ui.actions.step_message import step_message
-from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.workspace import Workspace
 
 
@@ -31,7 +29,7 @@ class UndoActions:
             return
         self._workspace.stop(case)
         event = case.undo()
-        self._turned(step_in_words("Undone", event, case) if event else "There is nothing to undo.")
+        self._turned(step_message("Undone", event, case) if event else "There is nothing to undo.")
 
     def redo(self) -> None:
         """Redo the last undone step."""
@@ -40,15 +38,8 @@ class UndoActions:
             return
         self._workspace.stop(case)
         event = case.redo()
-        self._turned(step_in_words("Redone", event, case) if event else "There is nothing to redo.")
+        self._turned(step_message("Redone", event, case) if event else "There is nothing to redo.")
 
     def _turned(self, sentence: str) -> None:
         self._points.after_turn()
         self._workspace.show_message(sentence, for_now=True)
-
-
-def step_in_words(turn: str, event: Event, case: Case) -> str:
-    """A sentence about an event of a case that was undone or redone; see `step_message`."""
-    table, opened = case.annotation.table, case.files.opened
-    has_slices = not case.image.volume.is_flat
-    return step_message(turn, event, table, opened, has_slices=has_slices)

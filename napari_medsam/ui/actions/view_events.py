@@ -86,11 +86,12 @@ class ViewActions:
         self._on_turned()
 
     def _on_scrolled(self) -> None:
-        if self._case is not None:
-            self._scroll_soon()
+        if self._case is None:
+            return
+        self._scroll_soon()
         # With at most one box, the start of a propagation does not depend on the slice.
-        annotation = self._case.annotation if self._case is not None else None
-        if annotation is not None and (len(annotation.boxes) > 1 or annotation.accepted):
+        annotation = self._case.annotation
+        if len(annotation.boxes) > 1 or annotation.accepted:
             self._view_soon()
 
     def _on_zoomed(self) -> None:

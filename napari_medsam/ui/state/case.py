@@ -124,10 +124,9 @@ class Case:
 
     def open(self) -> None:
         """Show the layers, and restore those that the user has removed."""
-        if self.labels.layer not in self.viewer.layers:
-            self.viewer.add_layer(self.labels.layer)
-        if self.boxes.layer not in self.viewer.layers:
-            self.viewer.add_layer(self.boxes.layer)
+        for layer in (self.labels.layer, self.boxes.layer):
+            if layer not in self.viewer.layers:
+                self.viewer.add_layer(layer)
         self.set_visible(True)
         self.fit_lines()
         self.sync()
@@ -213,7 +212,7 @@ class Case:
     # --- labels ------------------------------------------------------------------------
 
     def pick_label(self, number: int) -> None:
-        if any(label.number == number for label in self.annotation.table):
+        if self.named(number) is not None:
             self.label = number
             self.sync()
 
@@ -260,10 +259,8 @@ class Case:
 
         That is `reach`, plus the slices added if its object continues beyond (`widened`).
         """
-        (down, up), (further_down, further_up) = (
-            self.reach,
-            self.widened.get((number, axis), (0, 0)),
-        )
+        down, up = self.reach
+        further_down, further_up = self.widened.get((number, axis), (0, 0))
         return down + further_down, up + further_up
 
     def named(self, number: int) -> Label | None:
@@ -317,11 +314,10 @@ class Case:
         label = self.named(self.label)
         if label is None:
             return
-        number = label.number
-        if why := self.lock_reason(number):
+        if why := self.lock_reason(label.number):
             self._show_message(why, is_problem=True, for_now=True)
             return
-        self.sync(self.annotation.remove_label(number))
+        self.sync(self.annotation.remove_label(label.number))
         self._show_message(f"{label.name} is deleted; Undo restores it.", for_now=True)
 
     # --- brush, undo -------------------------------------------------------------------

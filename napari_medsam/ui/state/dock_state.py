@@ -132,7 +132,7 @@ class DockState:
     `why_no_range` is a sentence: why there is no `range`; empty if there is one, or no case.
     """
 
-    hint: str
+    hint: str = ""
     message: str = ""
     is_problem: bool = False
     detail: str = ""

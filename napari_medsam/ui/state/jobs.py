@@ -2,9 +2,9 @@
 
 The latest job wins: starting one cancels the one before.
 
-A `Job` is frozen before it starts. Its items carry the generation in which it was started; items
-of an older generation are dropped. Each job ends exactly once, and nothing of it arrives after its
-end.
+A `Job` is frozen before it starts. Each has an event that is set if it is ended before its work is
+done; its items that arrive later are dropped. Each job ends exactly once, and nothing of it arrives
+after its end.
 
 The thread belongs to a Python executor and is not a daemon: Python waits for it at exit, whereas a
 daemon would be killed inside OpenVINO and crash the process. It is not from Qt's shared pool,
@@ -19,7 +19,7 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from qtpy.QtCore import QObject, Qt, Signal
 
@@ -65,54 +65,37 @@ class Job(Generic[T]):
     interrupt: Callable[[], None] = _nothing
 
 
-class JobRunner(Protocol):
-    """A lane of jobs, as used by the controller."""
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether a job has not ended yet."""
-
-    def start(self, job: Job[Any]) -> None:
-        """Run a job; one that has not ended is cancelled first."""
-
-    def cancel(self) -> None:
-        """End the job now: its `on_end` is called before this returns."""
-
-    def close(self) -> None:
-        """Cancel without calling back, and take no more jobs."""
-
-
 class Jobs:
-    """One lane of jobs on one worker thread. Use it from the GUI thread."""
+    """One lane of jobs on one worker thread, used from the GUI thread; the tests have their own."""
 
     def __init__(self) -> None:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="napari-medsam")
         self._gui_thread = GuiThread()
-        self._generation = 0
         self._job: Job[Any] | None = None
-        self._stop = threading.Event()
+        self._stop = threading.Event()  # of the latest job
 
     @property
     def is_busy(self) -> bool:
+        """Whether a job has not ended yet."""
         return self._job is not None
 
     def start(self, job: Job[Any]) -> None:
+        """Run a job; one that has not ended is cancelled first."""
         self.cancel()
-        self._generation += 1
-        self._job = job
-        self._stop = threading.Event()
+        self._job, self._stop = job, threading.Event()
         try:
-            future = self._executor.submit(self._run, job, self._generation, self._stop)
+            future = self._executor.submit(self._run, job, self._stop)
         except RuntimeError:  # no memory for the thread, which starts with the first job
             self._end(outcome_of(MemoryError()))
             return
-        generation, stop = self._generation, self._stop
-        future.add_done_callback(lambda f: self._on_finished(f, generation, stop))
+        future.add_done_callback(partial(self._on_finished, self._stop))
 
     def cancel(self) -> None:
+        """End the job now: its `on_end` is called before this returns."""
         self._end(JobOutcome("cancelled"))
 
     def close(self) -> None:
+        """Cancel without calling back, and take no more jobs."""
         self._detach()
         self._executor.shutdown(wait=False, cancel_futures=True)
 
@@ -120,7 +103,6 @@ class Jobs:
         """Detach and stop the running job; items of it that still arrive are dropped."""
         job, self._job = self._job, None
         self._stop.set()
-        self._generation += 1
         if job is not None:
             job.interrupt()
         return job
@@ -131,77 +113,34 @@ class Jobs:
         if job is not None:
             job.on_end(outcome)
 
-    def _run(self, job: Job[Any], generation: int, stop: threading.Event) -> None:
+    def _run(self, job: Job[Any], stop: threading.Event) -> None:
         """Runs on the worker."""
 
         def hand_over(item: object) -> None:
             if stop.is_set():
                 raise Cancelled("Cancelled.")
-            self._gui_thread.call(self._on_yielded, generation, item)
+            self._gui_thread.call(self._on_yielded, stop, item)
 
         if not stop.is_set():
             job.work(hand_over)
 
-    def _on_finished(self, future: Future[None], generation: int, stop: threading.Event) -> None:
+    def _on_finished(self, stop: threading.Event, future: Future[None]) -> None:
         """Runs on the worker, or on the GUI thread for a job that never began."""
         if not stop.is_set():
-            outcome = outcome_of(future.exception())
-            self._gui_thread.call(self._on_ended, generation, outcome)
+            self._gui_thread.call(self._on_ended, stop, outcome_of(future.exception()))
 
-    def _on_yielded(self, generation: int, item: object) -> None:
-        if self._job is not None and generation == self._generation:
+    def _on_yielded(self, stop: threading.Event, item: object) -> None:
+        if self._job is not None and not stop.is_set():
             try:
                 self._job.on_item(item)
             except MemoryError as error:  # without this item the result would be incomplete
                 self._end(outcome_of(error))
 
-    def _on_ended(self, generation: int, outcome: JobOutcome) -> None:
+    def _on_ended(self, stop: threading.Event, outcome: JobOutcome) -> None:
         job = self._job
-        if job is not None and generation == self._generation:
+        if job is not None and not stop.is_set():
             self._job = None
             job.on_end(outcome)
-
-
-class ImmediateJobs:
-    """A lane that runs jobs synchronously, for tests and scripts: `start` returns at their end.
-
-    A callback may cancel or start another job, as a user would. Unexpected exceptions are raised
-    here, so that a test fails.
-    """
-
-    def __init__(self) -> None:
-        self._job: Job[Any] | None = None
-
-    @property
-    def is_busy(self) -> bool:
-        return self._job is not None
-
-    def start(self, job: Job[Any]) -> None:
-        self.cancel()
-        self._job = job
-        outcome = JobOutcome("done")
-
-        def hand_over(item: object) -> None:
-            if self._job is not job:
-                raise Cancelled("Cancelled.")
-            job.on_item(item)
-
-        try:
-            job.work(hand_over)
-        except (ValueError, RuntimeError, OSError, MemoryError) as error:
-            outcome = outcome_of(error)
-        if self._job is job:
-            self._job = None
-            job.on_end(outcome)
-
-    def cancel(self) -> None:
-        job, self._job = self._job, None
-        if job is not None:
-            job.interrupt()
-            job.on_end(JobOutcome("cancelled"))
-
-    def close(self) -> None:
-        self._job = None
 
 
 def outcome_of(error: BaseException | None) -> JobOutcome:

@@ -24,21 +24,12 @@ QUESTION = "Always open NIfTI, NRRD, MHA and DICOM (files and folders) here, wit
 
 
 def answer_preferred_reader(yes: bool) -> None:
-    """Apply and store the user's answer."""
-    (become_preferred_reader if yes else leave_alone)()
+    """Let napari open our kinds of files with this plugin, or else ask again; store the answer.
 
-
-def become_preferred_reader() -> None:
-    """Let napari open our kinds of files with this plugin; other patterns stay."""
-    plugins = get_settings().plugins
-    plugins.extension2reader = {**plugins.extension2reader, **dict.fromkeys(PATTERNS, PLUGIN)}
-    settings.set_settings(opens_files="yes")
-
-
-def leave_alone() -> None:
-    """Remove our patterns from napari's settings, so that napari asks again."""
-    plugins = get_settings().plugins
-    ours = {p for p in PATTERNS if plugins.extension2reader.get(p) == PLUGIN}
-    others = {p: name for p, name in plugins.extension2reader.items() if p not in ours}
-    plugins.extension2reader = others
-    settings.set_settings(opens_files="no")
+    Other patterns stay, and "no" removes none that the user has given to another plugin.
+    """
+    plugins, ours = get_settings().plugins, dict.fromkeys(PATTERNS, PLUGIN)
+    readers = plugins.extension2reader
+    others = {pattern: name for pattern, name in readers.items() if ours.get(pattern) != name}
+    plugins.extension2reader = readers | ours if yes else others
+    settings.set_settings(opens_files="yes" if yes else "no")

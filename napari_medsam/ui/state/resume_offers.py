@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,18 +26,19 @@ OTHERS_RECOVERED = "Other work set aside as damaged by mistake is available, too
 class ResumeOffer:
     """A question with a picture and its answers; the first is the default.
 
-    `tooltips` explain the answers, one each. `if_cancelled` is the answer that Escape means.
+    `if_cancelled` is the answer that Escape means.
     """
 
     question: str
     answers: tuple[str, ...]
-    tooltips: tuple[str, ...]
     if_cancelled: str
     picture: NDArray[np.uint8] | None = None
 
+    @property
+    def tooltips(self) -> tuple[str, ...]:
+        """What explains the answers, one each."""
+        return tuple(TOOLTIPS[answer] for answer in self.answers)
 
-MakeOffer = Callable[[ResumeOffer, Callable[[str | None], None]], None]
-"""Shows an offer and returns at once; the answer (None: closed) is called back once."""
 
 TOOLTIPS = {
     RESUME: "Show the earlier labels, boxes and names, and continue with them",
@@ -63,7 +63,7 @@ def offer_to_resume(image: ImageFile, found: JournalLookup) -> ResumeOffer:
         f"If you start over, it is kept: menu \u22ef, Resume earlier work.{others}"
     )
     picture = offer_picture(image, history.annotation)
-    return _offer(question, (RESUME, START_NEW), START_NEW, picture)
+    return ResumeOffer(question, (RESUME, START_NEW), START_NEW, picture)
 
 
 def offer_to_take_over(image: ImageFile, found: JournalLookup) -> ResumeOffer:
@@ -74,14 +74,7 @@ def offer_to_take_over(image: ImageFile, found: JournalLookup) -> ResumeOffer:
         f"recorded. {ONLY_LOOK}: changes here are not recorded."
     )
     picture = offer_picture(image, found.history.annotation) if found.history else None
-    return _offer(question, (ONLY_LOOK, TAKE_OVER), ONLY_LOOK, picture)
-
-
-def _offer(
-    question: str, answers: tuple[str, ...], if_cancelled: str, picture: NDArray[np.uint8] | None
-) -> ResumeOffer:
-    tooltips = tuple(TOOLTIPS[answer] for answer in answers)
-    return ResumeOffer(question, answers, tooltips, if_cancelled, picture)
+    return ResumeOffer(question, (ONLY_LOOK, TAKE_OVER), ONLY_LOOK, picture)
 
 
 def offer_picture(image: ImageFile, annotation: Annotation) -> NDArray[np.uint8]:

@@ -17,7 +17,7 @@ from napari_medsam.ui.layers.boxes_layer import Later
 from napari_medsam.ui.layers.labels_layer import Throttle
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.dock_state import Progress, View
-from napari_medsam.ui.state.jobs import JobRunner, Jobs
+from napari_medsam.ui.state.jobs import Jobs
 from napari_medsam.ui.state.messages import Message, MessageLine
 
 
@@ -44,12 +44,12 @@ class Lanes:
         Reads archived journals. The journal of each case has a lane of its own besides.
     """
 
-    images: JobRunner
-    models: JobRunner
-    saving: JobRunner
-    label_files: JobRunner
-    measures: JobRunner
-    earlier_work: JobRunner
+    images: Jobs
+    models: Jobs
+    saving: Jobs
+    label_files: Jobs
+    measures: Jobs
+    earlier_work: Jobs
 
     def close(self) -> None:
         for lane in fields(self):
@@ -101,7 +101,7 @@ class Workspace:
         viewer: ViewerModel,
         view: View,
         *,
-        make_jobs: Callable[[], JobRunner] = Jobs,
+        make_jobs: Callable[[], Jobs] = Jobs,
         throttle: Throttle = lambda function: function,
         later: Later = lambda function: function(),
         idle: Throttle | None = None,

@@ -196,14 +196,14 @@ def test_better_mask_gives_voxels_to_the_other_label(
     np.testing.assert_array_equal(annotation.labels, before)
 
 
-def test_label_that_is_cleared_during_a_run_is_not_painted_again(annotation: Annotation) -> None:
+def test_label_that_is_removed_during_a_run_is_not_painted_again(annotation: Annotation) -> None:
     place(annotation, mask_of(2, 2, 8, 8))
     place(annotation, mask_of(6, 2, 12, 8), label=2)
     one, two = targets(annotation)
     run = PropagationRun(annotation, plan_targets([(one, (1, 3)), (two, (1, 3))]))
     run.paint(two, mask_of(6, 2, 12, 8, 3))
     run.paint(one, mask_of(2, 2, 8, 8, 3))
-    annotation.clear_label(1)
+    annotation.remove_label(1)
     run.paint(two, mask_of(9, 2, 12, 8, 3))
     run.finish(completed=True)
     assert not (annotation.labels == 1).any()

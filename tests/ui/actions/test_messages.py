@@ -354,7 +354,8 @@ def test_refused_save_through_napari_is_not_called_saved(desk: Desk, tmp_path: P
 
 def test_labels_of_which_no_file_was_written_are_not_saved(desk: Desk, tmp_path: Path) -> None:
     desk.draw_on(10)
-    desk.controller.case.annotation.clear_label(1)
+    annotation = desk.controller.case.annotation
+    annotation.load_labels(np.zeros_like(annotation.labels))
     desk.controller.save(tmp_path / "l.nii.gz", SaveOptions(one_a_label=True))
     assert "no file was written" in message(desk)
     assert desk.view.panel.is_dirty

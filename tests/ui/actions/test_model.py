@@ -10,7 +10,7 @@ import pytest
 from napari_medsam.models.specs.catalogue import CATALOGUE
 from napari_medsam.models.specs.model_spec import PageSource
 from napari_medsam.models.store.modality_routing import AUTO
-from napari_medsam.ui.actions.model_source import CatalogueModelSource
+from napari_medsam.ui.actions.model_source import ModelSource
 from tests.tiny_model import TinyMedSam
 from tests.ui.desk import Desk, image_layer, make_desk
 
@@ -99,7 +99,7 @@ def test_model_on_a_web_page_says_what_to_click(desk: Desk) -> None:
     "name", [one.name for one in CATALOGUE if isinstance(one.source, PageSource)]
 )
 def test_every_model_on_a_page_has_words_and_an_address(name: str) -> None:
-    words, page = CatalogueModelSource().how_to_get(name)
+    words, page = ModelSource().how_to_get(name)
     assert "mport" in words
     assert page.startswith("https://")
 
@@ -110,7 +110,7 @@ def test_shelf_imports_a_folder_and_resolves_what_is_there(
     from tests.models.released_graphs import encoder, unit_box_decoder
 
     monkeypatch.setenv("NAPARI_MEDSAM_HOME", str(tmp_path / "home"))
-    shelf = CatalogueModelSource()
+    shelf = ModelSource()
     with pytest.raises(ValueError, match="No model is installed"):
         shelf.resolve("CT")
     folder = tmp_path / "litemedsam"

@@ -23,6 +23,7 @@ from napari_medsam.ui.state.jobs import Job, Jobs
 from napari_medsam.ui.state.workspace import Workspace
 from tests.tiny_model import TinyMedSam
 from tests.ui.desk import Desk, NotingView, ellipsoid, image_layer, make_desk
+from tests.ui.immediate_jobs import ImmediateJobs
 
 
 @pytest.fixture(autouse=True)
@@ -81,8 +82,6 @@ def test_turning_the_view_embeds_its_own_slices() -> None:
 
 
 def test_nearest_slices_come_first_in_the_direction_of_scrolling() -> None:
-    from napari_medsam.ui.state.jobs import ImmediateJobs
-
     notes = Notes(ImmediateJobs())
     notes.prefetcher._is_free = lambda: False
     notes.prefetcher.focus(SliceRef("z", 8))
@@ -92,8 +91,6 @@ def test_nearest_slices_come_first_in_the_direction_of_scrolling() -> None:
 
 
 def test_cache_without_room_is_not_filled_in_vain() -> None:
-    from napari_medsam.ui.state.jobs import ImmediateJobs
-
     notes = Notes(ImmediateJobs(), cache=EmbeddingCache(max_bytes=4 * ENTRY))
     notes.prefetcher.focus(SliceRef("z", 8))
     assert len(notes.ready) == 3

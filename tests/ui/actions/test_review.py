@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from napari_medsam.engine.annotation.review import confidences, doubtful, next_doubtful
 from napari_medsam.engine.data.masks import SliceMask
@@ -159,6 +160,15 @@ def test_accepted_empty_slice_ends_the_object(desk: Desk) -> None:
     desk.controller.propagation.propagate(6, 16)
     assert desk.labels[13].any()
     assert not desk.labels[14:].any()
+
+
+@pytest.mark.parametrize("key", ["show_next", "accept", "fix", "continue_from_here"])
+def test_review_without_a_label_says_that_there_is_none(desk: Desk, key: str) -> None:
+    desk.controller.on_case(Case.remove_label)
+    desk.controller.case.boxes.draw_mode(False)
+    getattr(desk.controller.review, key)()
+    assert desk.view.panel.message == "There is no label to review."
+    assert not desk.controller.case.boxes.is_drawing
 
 
 def test_going_on_before_any_propagation_says_what_to_do(desk: Desk) -> None:

@@ -65,7 +65,8 @@ def test_declined_save_through_napari_has_not_failed(drawn: Desk, tmp_path: Path
 def test_failure_is_remembered_while_no_file_is_written(drawn: Desk, tmp_path: Path) -> None:
     drawn.controller.save(tmp_path / "nowhere" / "l.nii.gz")
     assert drawn.view.panel.has_failed_save
-    drawn.controller.case.annotation.clear_label(1)
+    annotation = drawn.controller.case.annotation
+    annotation.load_labels(np.zeros_like(annotation.labels))
     drawn.controller.save(tmp_path / "l.nii.gz")
     assert drawn.view.panel.message == NOTHING_SAVED
     assert drawn.view.panel.has_failed_save, "a cancelled save"

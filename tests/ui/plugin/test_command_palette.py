@@ -275,7 +275,7 @@ def test_naparis_menu_finds_the_dock_that_the_command_line_opened(
 def test_dock_closed_by_its_cross_comes_back_with_its_work(
     make_napari_viewer: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, floating: bool
 ) -> None:
-    monkeypatch.setattr("napari_medsam.ui.widgets.dock.CatalogueModelSource", TinyModelSource)
+    monkeypatch.setattr("napari_medsam.ui.controller.ModelSource", TinyModelSource)
     set_settings(tour_seen=True)
     viewer = make_napari_viewer(show=True)
     viewer.window.resize(1280, 800)

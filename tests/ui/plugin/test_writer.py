@@ -226,7 +226,7 @@ def test_save_all_layers_to_a_folder_counts_as_saved_where_napari_moves_it(
     np.testing.assert_array_equal(read_labels(path, case.image.grid), case.annotation.labels)
     path.write_bytes(b"other work")
     assert case.files.changed([path]) == [path]
-    case.annotation.clear_label(1)
+    case.annotation.load_labels(np.zeros_like(case.annotation.labels))
     with pytest.raises(shutil.Error, match="already exists"):
         window.viewer.layers.save(str(tmp_path / "all"))
     let_pass(100)

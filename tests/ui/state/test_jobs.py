@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from napari_medsam.models.specs.errors import Cancelled
-from napari_medsam.ui.state.jobs import ImmediateJobs, Job, JobOutcome, Jobs, outcome_of
+from napari_medsam.ui.state.jobs import Job, JobOutcome, Jobs, outcome_of
+from tests.ui.immediate_jobs import ImmediateJobs
 
 
 class Diary:

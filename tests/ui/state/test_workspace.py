@@ -15,9 +15,9 @@ from napari_medsam.engine.annotation.annotation import Annotation
 from napari_medsam.engine.data.signals import emit
 from napari_medsam.ui.actions.measures import MeasureRequest
 from napari_medsam.ui.state.case import Case
-from napari_medsam.ui.state.jobs import ImmediateJobs
 from napari_medsam.ui.state.workspace import Lanes, Workspace
 from tests.ui.desk import DESKS, Desk, HeldJobs, NotingView, image_layer, make_desk, rectangle
+from tests.ui.immediate_jobs import ImmediateJobs
 
 SIGNALS = (
     *("case_changed", "session_outdated", "session_changed", "scrolled", "slices_ready"),

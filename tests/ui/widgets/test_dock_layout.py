@@ -128,7 +128,7 @@ def test_question_explains_its_answers_and_escape_is_one(qtbot: Any) -> None:
     qtbot.addWidget(parent)
     answers: list[str | None] = []
     tooltips = (TOOLTIPS[RESUME], TOOLTIPS[START_NEW])
-    offer = ResumeOffer("Resume?", (RESUME, START_NEW), tooltips, START_NEW)
+    offer = ResumeOffer("Resume?", (RESUME, START_NEW), START_NEW)
     box = show_offer(parent, offer, answers.append)
     assert [button.toolTip() for button in box.buttons()] == list(tooltips)
     QTest.keyClick(box, Qt.Key.Key_Escape)

@@ -88,9 +88,9 @@ def test_no_is_remembered_and_changes_nothing_of_naparis(window: Window) -> None
 def test_taking_it_back_leaves_other_plugins_patterns() -> None:
     plugins = get_settings().plugins
     plugins.extension2reader = {"*.czi": "other"}
-    preferred_reader.become_preferred_reader()
+    preferred_reader.answer_preferred_reader(True)
     assert plugins.extension2reader["*.nii.gz"] == "napari-medsam"
-    preferred_reader.leave_alone()
+    preferred_reader.answer_preferred_reader(False)
     assert plugins.extension2reader == {"*.czi": "other"}
 
 
