@@ -91,16 +91,15 @@ def as_sentence(measure: LabelMeasure, units: Units) -> str:
 
 def words(measure: LabelMeasure, units: Units) -> list[str]:
     """A label's measures as short texts: size, diameters, grey values, comparison."""
+    pair, grey, compared = measure.diameters, measure.grey, measure.comparison
     size = f"{measure.millilitres:,.1f} ml" if units.has_volume else f"{measure.n_voxels:,} pixels"
     found = [size if measure.n_voxels else "empty"]
-    if measure.diameters is not None:
-        pair = measure.diameters
+    if pair is not None:
         where = f" ({pair.slice.axis} = {pair.slice.index})" if units.has_volume else ""
         found.append(f"{pair.long_mm:.1f} × {pair.short_mm:.1f} {units.length}{where}")
-    if measure.grey is not None:
-        found.append(f"mean {measure.grey.mean:.1f} ± {measure.grey.std:.1f} {units.grey}".rstrip())
-    if measure.comparison is not None:
-        compared = measure.comparison
+    if grey is not None:
+        found.append(f"mean {grey.mean:.1f} ± {grey.std:.1f} {units.grey}".rstrip())
+    if compared is not None:
         found.append(f"Dice {_number(compared.dice)}")
         found.append(f"NSD {_number(compared.nsd)} at {compared.tolerance_mm:g} {units.length}")
         if units.has_volume:

@@ -134,9 +134,9 @@ class RangeRow(QWidget):
 
     def show_state(self, old: DockState | None, new: DockState) -> None:
         show_changes(old, new, (lambda state: state.range is not None, self.setEnabled))
-        # Not only if the state differs from `old`: the user has changed the widgets, and the answer
-        # may be the old state.
-        self.extent.setChecked(new.is_extent)
+        # Compared with the widgets: the user has changed them, and the answer may be the old state.
+        if self.extent.isChecked() != new.is_extent:
+            self.extent.setChecked(new.is_extent)
         shown = new.range
         if shown is None or (
             old is not None

@@ -185,7 +185,9 @@ class DockLayout(QWidget):
             self.files,
         ):
             part.show_state(old, new)
-        self.precision.setCurrentIndex(self.precision.findData(new.precision))
+        index = self.precision.findData(new.precision)
+        if self.precision.currentIndex() != index:
+            self.precision.setCurrentIndex(index)
         self._show_window(old, new)
 
     def _show_message(self, message: tuple[str, bool, str]) -> None:

@@ -50,7 +50,9 @@ class ModelChoice(QComboBox):
         self.addItem("Import a folder ...", _FOLDER)
 
     def _select_shown(self) -> None:
-        self.setCurrentIndex(self.findData(self._shown))
+        index = self.findData(self._shown)
+        if self.currentIndex() != index:
+            self.setCurrentIndex(index)
 
     def _on_activated(self, index: int) -> None:
         what = self.itemData(index)
