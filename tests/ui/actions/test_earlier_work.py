@@ -166,6 +166,7 @@ def test_what_cannot_be_written_is_not_exchanged(
 
 
 def test_a_window_that_only_looks_exchanges_nothing(new_desk: Desk) -> None:
+    assert same(kept(new_desk), new_desk), "written, so that the second window sees it"
     second = reopened(ONLY_LOOK)
     (one,) = found_by(second)
     second.controller.earlier.resume(one)
