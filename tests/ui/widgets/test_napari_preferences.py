@@ -17,13 +17,9 @@ from qtpy.QtWidgets import QApplication, QCheckBox, QDialogButtonBox
 
 from napari_medsam.headless import disk_cache_settings
 from napari_medsam.storage.settings import Settings, set_settings, settings, settings_file
+from napari_medsam.ui.state.preferred_reader import PLUGIN
 from napari_medsam.ui.widgets import napari_preferences
-from napari_medsam.ui.widgets.napari_preferences import (
-    PLUGIN,
-    TWINS,
-    LinkedSetting,
-    NapariPreferences,
-)
+from napari_medsam.ui.widgets.napari_preferences import TWINS, LinkedSetting, NapariPreferences
 from napari_medsam.ui.widgets.preferences import DISK, IDLE
 from napari_medsam.ui.widgets.preferences import PreferencesDialog as Page
 from tests.conftest import PROJECT
