@@ -45,11 +45,7 @@ ALLOWED = {
     ): "into .incoming, moved into place by move_into_place",
     ("models/store/pip_download.py", "write"): "pip's log, in .incoming",
     # Into the temporary file that `replacing` returns.
-    ("batch/challenge/efficiency.py", "write"): "in replacing",
-    ("batch/challenge/evaluate.py", "write"): "in replacing",
-    ("batch/cohort/summary.py", "write"): "in replacing",
     ("engine/inference/embedding_disk_cache.py", "write"): "in replacing",
-    ("formats/common/label_table.py", "write"): "in replacing",
     # Guarded: the code first checks whether it exists.
     ("diagnostics/machine.py", "/proc"): "is_file first",
     ("ui/napari_support/release_memory.py", "ctypes"): "glibc's, only on Linux",

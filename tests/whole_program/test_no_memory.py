@@ -14,5 +14,5 @@ def test_lack_of_memory_loses_nothing(seed: int) -> None:
     from tests.whole_program.no_memory_run import run_once
 
     outcome = run_once(seed)
-    assert outcome.n_short > 0
+    assert outcome.n_short > 0 or outcome.died, "memory was never short"
     assert outcome.wrong == []

@@ -150,12 +150,12 @@ def choose(images: Sequence[Found], series: str | None = None) -> Found:
         left = to_choose_from(images)
     else:
         by_uid = [image for image in images if image.series == series]
-        left = by_uid or [image for image in images if image.series and image.name == series]
+        left = by_uid or [image for image in images if image.name == series]
     if len(left) == 1:
         return left[0]
     if left:
         raise SeveralSeries(name, [image.summary() for image in left])
-    known = ", ".join(image.series for image in images if image.series)
-    if not known:
+    if not any(image.series for image in images):
         raise ReadError(f"{name} states no series, so series {series} cannot be chosen in it.")
+    known = ", ".join(image.series or image.name for image in images)  # a UID may be blank
     raise ReadError(f"{name} has no series {series}; it has {known}.")

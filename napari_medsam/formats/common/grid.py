@@ -246,11 +246,13 @@ def _nearest_axes(direction: NDArray[np.float64]) -> tuple[int, int, int]:
     """The file axes nearest to left, back and head, each used once.
 
     The largest sum of cosines over all six assignments: picking the largest entry of each
-    row on its own gives one axis twice in oblique scans near 45 degrees.
+    row on its own gives one axis twice in oblique scans near 45 degrees. Sums are rounded: where
+    two are equal, an image and its labels in a format of less precision get the same order.
     """
     cosines = np.abs(direction)
     orders: list[tuple[int, int, int]] = [(a, b, 3 - a - b) for a, b in permutations(range(3), 2)]
-    return max(orders, key=lambda order: sum(cosines[world, a] for world, a in enumerate(order)))
+    sums = {order: sum(cosines[world, a] for world, a in enumerate(order)) for order in orders}
+    return max(orders, key=lambda order: round(float(sums[order]), 4))
 
 
 def _by(numbers: tuple[int, ...]) -> str:

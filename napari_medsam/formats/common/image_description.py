@@ -57,4 +57,5 @@ class Description:
     def one_line(self) -> str:
         """The line in a list to choose from."""
         size = " x ".join(str(n) for n in self.size_xyz)
-        return f"{self.series} ({self.modality or 'unknown modality'}, {size}, {self.name})"
+        series = self.series or self.name  # anonymizing may leave the UID blank
+        return f"{series} ({self.modality or 'unknown modality'}, {size}, {self.name})"

@@ -5,22 +5,40 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from napari_medsam.engine.annotation.events import Event
+from napari_medsam.engine.data.prompts import SliceRef
 from napari_medsam.engine.data.volume import VIEW_NAMES
 from napari_medsam.ui.actions.remaining_slices import name_of
-from napari_medsam.ui.layers.labels_layer import show_axis
+from napari_medsam.ui.layers.labels_layer import show_axis, show_slice
 from napari_medsam.ui.state.action_table import key_of
 from napari_medsam.ui.state.case import Case
 
 
 def go_to_interrupted(case: Case) -> None:
-    """Choose the label of the first interrupted propagation; if the case is on screen, its view.
+    """Choose the label of the first interrupted propagation; if the case is on screen, its slice.
 
     Then the strip and the label table show the missing slices, and one key runs it again.
     """
     for label, event in case.reviews.interrupted[:1]:
         case.pick_label(label)
         if case.layer.visible:
-            show_axis(case.viewer, case.layer, event.runs[0].axis)
+            _show_start(case, label, event)
+
+
+def _show_start(case: Case, label: int, event: Event) -> None:
+    """Show the slice that has boxes of most labels of a propagation, one of `label` among them.
+
+    Propagate takes the boxes of the slice on screen. Without a box, show the view only.
+    """
+    axis = event.runs[0].axis
+    labels: dict[SliceRef, set[int]] = {}
+    for placed in case.annotation.boxes:
+        if placed.box.slice.axis == axis and placed.label in event.labels:
+            labels.setdefault(placed.box.slice, set()).add(placed.label)
+    own = [where for where, boxed in labels.items() if label in boxed]
+    if own:
+        show_slice(case.viewer, case.layer, max(own, key=lambda where: len(labels[where])))
+    else:
+        show_axis(case.viewer, case.layer, axis)
 
 
 def interrupted_in_words(case: Case) -> str:

@@ -65,7 +65,8 @@ class Propagator:
     ) -> None:
         """Propagate targets over the slices first to last, both included.
 
-        With `may_widen` the user did not choose this range: if an object continues beyond it, the
+        Nothing is propagated if the chosen label is locked; other locked labels are left out. With
+        `may_widen` the user did not choose this range: if an object continues beyond it, the
         next proposed range extends twice as far on that side, and a message says so.
 
         Raises
@@ -73,8 +74,10 @@ class Propagator:
         ValueError
             If the range excludes a box.
         """
-        free = [target for target in targets if not self.case.refusal_reason(target.label)]
-        targets = free or targets  # if all are locked, `_run` reports it
+        if why := self.case.refusal_reason(self.case.label):
+            self._workspace.refuse(why)
+            return
+        targets = [target for target in targets if not self.case.refusal_reason(target.label)]
         if targets:
             plan = plan_extents if self.case.is_extent else plan_targets
             may_widen &= not self.case.is_extent

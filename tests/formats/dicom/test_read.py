@@ -138,6 +138,15 @@ def test_series_is_chosen_by_its_name_if_no_other_has_it(tmp_path: Path) -> None
         read_image(tmp_path, series="thick")
 
 
+def test_series_without_a_uid_is_chosen_by_its_name(tmp_path: Path) -> None:
+    write_series(tmp_path / "a", VOLUME, series="", tags={"0008|103e": "body"})
+    write_series(tmp_path / "b", VOLUME[:3])
+    image = read_image(tmp_path, series="body")
+    np.testing.assert_array_equal(image.volume.voxels, VOLUME)
+    with pytest.raises(SeveralSeries, match=r"body \(CT"):
+        read_image(tmp_path)
+
+
 def several_series(path: Path) -> None:
     with pytest.raises(SeveralSeries):
         read_image(path)

@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -93,9 +93,23 @@ def test_nifti_labels_lie_where_the_mark_is(
                 np.testing.assert_array_equal(was, now)
 
 
+EQUALLY_NEAR = np.array(
+    [
+        [0.73591259, -0.5664663, 0.37087544, 0],
+        [0.66261867, 0.48995146, -0.5664663, 0],
+        [0.1391731, 0.66261867, 0.73591259, 0],
+        [0, 0, 0, 1],
+    ]
+)
+"""Two orders of the axes are equally near to left, back and head."""
+
+
 @pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(affine=affines(), marked=marked_volumes(), suffix=st.sampled_from([".nrrd", ".mha"]))
+@example(
+    affine=EQUALLY_NEAR, marked=(np.full((1, 1, 1), 10000, np.int16), (0, 0, 0)), suffix=".mha"
+)
 def test_nrrd_and_mha_labels_lie_where_the_mark_is(
     affine: NDArray[np.float64],
     marked: tuple[NDArray[np.int16], tuple[int, int, int]],

@@ -471,6 +471,7 @@ def test_resuming_opens_the_view_and_label_of_the_interrupted_propagation(qapp) 
         "Press G in the coronal view to repeat it; the rest is uncertain."
     )
     assert (panel.label, panel.view) == (2, "y")
+    assert again.controller.case.where().index == 30, "the slice of its box"
     assert panel.labels[1].n_to_look_at >= 10
     assert "Look at the uncertain slices (H)" in panel.hint
     case = again.controller.case

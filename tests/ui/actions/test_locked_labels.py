@@ -63,6 +63,15 @@ def test_locked_label_is_not_propagated_and_another_beside_it_is(locked: Desk) -
     assert locked.annotation.log[-1].kind == "propagate"
 
 
+def test_locked_label_that_is_chosen_is_not_passed_over_for_another(locked: Desk) -> None:
+    locked.controller.on_case(Case.add_label)
+    locked.draw_on(10)
+    locked.controller.on_case(Case.pick_label, 1)
+    before = locked.labels.copy()
+    locked.controller.propagation.propagate(8, 12)
+    assert_refused(locked, before)
+
+
 def test_deleted_keyframe_of_a_locked_label_says_why_nothing_is_propagated(desk: Desk) -> None:
     for z in (8, 14):
         desk.draw_on(z)
