@@ -74,8 +74,7 @@ class Propagator:
         ValueError
             If the range excludes a box.
         """
-        if why := self.case.refusal_reason(self.case.label):
-            self._workspace.refuse(why)
+        if self._is_locked(target for target in targets if target.label == self.case.label):
             return
         targets = [target for target in targets if not self.case.refusal_reason(target.label)]
         if targets:

@@ -109,7 +109,7 @@ class SaveActions:
         SaveError
             Files may not be replaced.
         """
-        existing = _existing(case, path, how)
+        existing = existing_files(case, path, how)
         if case.is_borrowed and existing:
             case.has_failed_save = True
             raise SaveError(f"{_names(existing)} was not replaced. {BORROWED}")
@@ -166,7 +166,7 @@ class SaveActions:
         self._show_message(sentence, detail=detail)
 
 
-def _existing(case: Case, path: Path, how: SaveOptions) -> list[Path]:
+def existing_files(case: Case, path: Path, how: SaveOptions) -> list[Path]:
     """The files that a save would replace."""
     annotation = case.annotation
     rows = [label for label in annotation.table if annotation.voxel_count(label.number)]

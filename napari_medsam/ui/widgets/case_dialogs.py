@@ -8,11 +8,9 @@ from pathlib import Path
 from qtpy.QtWidgets import QWidget
 
 from napari_medsam.formats.images.read import without_suffix
-from napari_medsam.formats.labels.per_label import label_paths
 from napari_medsam.ui.actions.earlier_work import EarlierEntry
-from napari_medsam.ui.actions.save import SaveOptions
+from napari_medsam.ui.actions.save import SaveOptions, existing_files
 from napari_medsam.ui.controller import Controller
-from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.widgets import file_dialogs
 from napari_medsam.ui.widgets.journal_dialogs import ask_earlier
 from napari_medsam.ui.widgets.measure_window import MeasureWindow
@@ -44,15 +42,12 @@ class CaseDialogs:
         if case is None or suggested is None:
             return
         path = file_dialogs.ask_save_path(self._dock, suggested, case.image.grid)
-        if path is not None and not (one_a_label and self._keeps_existing(case, path)):
-            self._controller.save(path, SaveOptions(one_a_label, self._writes_description()))
+        how = SaveOptions(one_a_label, self._writes_description())
+        if path is not None and not (one_a_label and self._keeps(existing_files(case, path, how))):
+            self._controller.save(path, how)
 
-    def _keeps_existing(self, case: Case, path: Path) -> bool:
+    def _keeps(self, existing: Sequence[Path]) -> bool:
         """Whether files of single labels exist that the user does not want to replace."""
-        rows = [
-            label for label in case.annotation.table if case.annotation.voxel_count(label.number)
-        ]
-        existing = [file for file in label_paths(path, rows) if file.exists()]
         question = f"Replace {', '.join(file.name for file in existing)}?"
         return bool(existing) and file_dialogs.ask(self._dock, question, ("Replace",)) is None
 

@@ -16,14 +16,6 @@ from napari_medsam.engine.data.prompts import SliceRef
 from tests.engine.annotations import SHAPE, brush, bytes_of_patch, clear, mask_of, place
 
 
-@pytest.fixture
-def annotation() -> Annotation:
-    annotation = Annotation(SHAPE)
-    annotation.add_label("liver")
-    annotation.add_label("spleen")
-    return annotation
-
-
 def test_box_paints_its_mask(annotation):
     place(annotation, mask_of(3, 4, 8, 9))
     assert (annotation.labels[2, 4:9, 3:8] == 1).all()

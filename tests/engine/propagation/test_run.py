@@ -26,14 +26,6 @@ from tests.engine.annotations import SHAPE, mask_of, place
 POINTS = (PointPrompt(mask_of(4, 4, 9, 9).slice, ((5.0, 5.0),)),)
 
 
-@pytest.fixture
-def annotation() -> Annotation:
-    annotation = Annotation(SHAPE)
-    annotation.add_label("liver")
-    annotation.add_label("spleen")
-    return annotation
-
-
 def targets(annotation: Annotation) -> list[PropagationTarget]:
     return targets_of(annotation.boxes, annotation.boxes, ReviewIndex(annotation))
 
