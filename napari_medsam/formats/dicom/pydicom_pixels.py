@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam.formats.common.errors import damage_as
-from napari_medsam.formats.dicom.multi_frame import quiet_pydicom, read_dataset
+from napari_medsam.formats.dicom.dataset import quiet_pydicom, read_dataset
 from napari_medsam.formats.dicom.slice_header import SliceHeader
 
 SURE = 16 * 2**20
@@ -29,7 +29,7 @@ def decoded_by_pydicom(header: SliceHeader) -> NDArray[Any]:
     Raises
     ------
     ReadError
-        pydicom cannot decode them either, or is not installed.
+        pydicom cannot decode them either.
     """
     with quiet_pydicom():
         dataset = read_dataset(header.path, pixels=True)
