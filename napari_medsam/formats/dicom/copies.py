@@ -31,9 +31,10 @@ def without_copies(headers: Sequence[SliceHeader]) -> tuple[list[SliceHeader], t
     kept = [header for header in headers if id(header) in left]
     if not differing:
         return kept, ()
+    images = f"{len(differing)} images are" if len(differing) > 1 else "1 image is"
     return kept, (
-        f"{len(differing)} image(s) are there twice under one identifier, in files that differ; "
-        f"the larger file of each is used.",
+        f"{images} there twice under one identifier, in files that differ; the larger file is "
+        f"used.",
     )
 
 

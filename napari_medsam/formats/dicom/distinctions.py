@@ -236,19 +236,16 @@ def _dimensions(lookup: Lookup) -> dict[str, Value]:
         return {}
     numbers = list(values) if hasattr(values, "__iter__") else [values]
     found: dict[str, Value] = {}
-    for item, number in zip(sequence, numbers, strict=False):
-        keyword = keyword_for_tag(item.get("DimensionIndexPointer", 0))
+    for item, one in zip(sequence, numbers, strict=False):
+        tag, number = item.get("DimensionIndexPointer"), _number(one)
+        if tag is None or number is None:
+            continue
+        keyword = keyword_for_tag(tag)
         if keyword not in OF_PLACE and keyword not in IN_FIELDS:
-            label = item.get("DimensionDescriptionLabel") or _title(item)
-            found[f"{DIMENSION}{label}"] = float(number)
+            title = dictionary_description(tag).lower() if keyword else "index"
+            label = " ".join(str(item.get("DimensionDescriptionLabel") or title).split())
+            found[f"{DIMENSION}{label}"] = number
     return found
-
-
-def _title(item: Any) -> str:
-    try:
-        return dictionary_description(item.get("DimensionIndexPointer", 0)).lower()
-    except KeyError:
-        return "index"
 
 
 def field_of(name: str) -> Field:

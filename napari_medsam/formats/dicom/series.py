@@ -184,35 +184,37 @@ Slices = Sequence[SliceHeader]
 
 def _bundles(volumes: Sequence[Slices]) -> list[list[Slices]]:
     """Volumes that share their grid, together; one of them may lack slices."""
-    bundles: list[list[Slices]] = []
+    bundles: list[list[int]] = []
     places: list[NDArray[np.float64]] = []
-    for volume in volumes:
-        own = np.array([_position(header) for header in volume])
-        for n, bundle in enumerate(bundles):
-            joined = _joined(places[n], own)
-            if joined is not None:
-                bundle.append(volume)
-                places[n] = joined
+    for n in sorted(range(len(volumes)), key=lambda n: -len(volumes[n])):
+        own = np.array([_position(header) for header in volumes[n]])
+        for bundle, known in zip(bundles, places, strict=True):
+            if _lies_on(own, known):
+                bundle.append(n)
                 break
         else:
-            bundles.append([volume])
+            bundles.append([n])
             places.append(own)
-    return bundles
+    return [[volumes[n] for n in sorted(bundle)] for bundle in sorted(bundles, key=min)]
 
 
-def _joined(places: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    """All positions of two volumes, each once; None if most are not the same."""
-    if len(places) == len(others) and np.allclose(places, others, rtol=0, atol=SAME_MM):
-        return places
-    apart = np.linalg.norm(places[:, None] - others[None], axis=2)
+def _lies_on(own: NDArray[np.float64], places: NDArray[np.float64]) -> bool:
+    """Whether a volume has at least half of these places, and lies between their ends.
+
+    A place that it alone has is one that the other lacks: both must then be on one even grid.
+    """
+    if len(own) == len(places) and np.allclose(own, places, rtol=0, atol=SAME_MM):
+        return True
+    apart = np.linalg.norm(places[:, None] - own[None], axis=2)
     shared = (apart <= SAME_MM).any(axis=0)
-    if 2 * shared.sum() < max(len(places), len(others)):
-        return None
-    joined = np.concatenate([places, others[~shared]])
-    way = places[-1] - places[0]
-    along = np.sort(joined @ way / max(float(np.linalg.norm(way)), SAME_MM))
-    is_even = len(along) < 3 or even_places(along) is not None
-    return joined if is_even or bool(shared.all()) else None
+    if 2 * shared.sum() < len(places):
+        return False
+    if shared.all():
+        return True
+    way = (places[-1] - places[0]) / max(float(np.linalg.norm(places[-1] - places[0])), SAME_MM)
+    ends = np.sort(places @ way)[[0, -1]] + [-SAME_MM, SAME_MM]
+    along = np.sort(np.concatenate([places, own[~shared]]) @ way)
+    return bool(ends[0] <= along[0] and along[-1] <= ends[1]) and even_places(along) is not None
 
 
 def _stacks_of_bundle(bundle: Sequence[Slices]) -> list[Stack]:

@@ -344,7 +344,7 @@ def _separable(group: _Group, part: Part, *, even: bool) -> Iterator[Split]:
     for name in group.of_use("pass", "time"):
         if name not in ("trigger", "made"):
             yield group.by([name], part)
-        if name == "acquired":
+        if name in ("acquisition", "acquired"):
             runs_of.insert(0, [v if isinstance(v, float) else None for v in group.values[name]])
     for numbers in runs_of:
         split = _runs(group, part, numbers)
