@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from napari_medsam.formats.common.captured_output import quiet_stderr
 from napari_medsam.modality import DICOM_MODALITIES
+from napari_medsam.storage.native_path import native_path
 
 NOISY = frozenset((b"1.2.840.10008.1.2.4.51", b"1.2.840.10008.1.2.4.53", b"1.2.840.10008.1.2.4.55"))
 """Transfer syntaxes of JPEG with 12 bits (PS3.5 annex A.4.1), which GDCM reads noisily."""
@@ -90,7 +91,7 @@ def read_header(path: Path, syntax: bytes) -> SliceHeader | None:
     """
     reader = sitk.ImageFileReader()
     reader.SetImageIO("GDCMImageIO")
-    reader.SetFileName(str(path))
+    reader.SetFileName(native_path(path))
     try:
         with quiet_gdcm(syntax):
             reader.ReadImageInformation()

@@ -22,6 +22,7 @@ from napari_medsam.formats.common.grid import Geometry, SourceGrid, Triple
 from napari_medsam.formats.common.image_file import ImageFile, to_volume
 from napari_medsam.formats.common.limits import require_data, require_memory
 from napari_medsam.formats.itk.meta_header import require_sound_header
+from napari_medsam.storage.native_path import native_path
 
 # ITK prints warnings from C++; this package finds and reports those that matter.
 sitk.ProcessObject.SetGlobalWarningDisplay(False)
@@ -66,7 +67,7 @@ def open_itk(path: Path, kind: ItkKind) -> ItkImage:
     data_file = _data_file(path)
     reader = sitk.ImageFileReader()
     reader.SetImageIO(CLASSES[kind])
-    reader.SetFileName(str(path))
+    reader.SetFileName(native_path(path))
     try:
         reader.ReadImageInformation()
     except RuntimeError as error:
