@@ -3,7 +3,8 @@
 Linux allows any bytes in a name. Python represents bytes that are not text in the encoding of file
 names as surrogates. SimpleITK aborts the whole process for such a path, Pillow's TIFF encoder
 raises UnicodeEncodeError, and OpenVINO's messages about such a file raise UnicodeDecodeError.
-They get a path of plain text that leads to the same file: through a link in a temporary folder.
+MetaIO takes a backslash for the end of a folder's name on every system. They get a path of plain
+text that leads to the same file: through a link in a temporary folder.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import tempfile
 import threading
 from pathlib import Path
 
+from napari_medsam.storage.operating_system import is_windows
 from napari_medsam.storage.temporary_folder import temporary_folder
 
 _PREFIX = "napari-medsam-links-"
@@ -31,7 +33,7 @@ _files: dict[Path, Path] = {}
 
 
 def native_path(path: Path) -> str:
-    """A path to the same file that is valid Unicode; `str(path)` for all but the rarest names.
+    """A path to the same file that libraries can bear; `str(path)` for all but the rarest names.
 
     It is valid until the program ends, and may be written to. If the name itself is not text, the
     path has another name with the same extension; files that a header may name are then beside
@@ -42,25 +44,29 @@ def native_path(path: Path) -> str:
     OSError
         No link can be made; the message says to rename the file or folder.
     """
-    text = str(path)
-    if text.isascii():
+    if (text := _borne(str(path))) is not None:
         return text
-    if (unicode := as_unicode(text)) is not None:
-        return unicode
     place = path.absolute()
-    folder, name = str(place.parent), as_unicode(place.name)
+    folder, name = str(place.parent), _borne(place.name)
     try:
         with _lock:
             if name is None:
                 return _linked_file(place)
-            return os.path.join(as_unicode(folder) or str(_linked_folder(folder)), name)
+            return os.path.join(_borne(folder) or str(_linked_folder(folder)), name)
     except OSError as error:
         raise OSError(
             error.errno or errno.EINVAL,
-            "Its name or a folder's holds bytes that are no text, and other programs' libraries "
+            "Its name or a folder's holds bytes that are no text, or a backslash, and libraries "
             f"cannot read it; rename it ({error.strerror or error})",
             str(path),
         ) from error
+
+
+def _borne(text: str) -> str | None:
+    """A path or name as libraries can bear it; None if they cannot."""
+    if "\\" in text and not is_windows():
+        return None
+    return text if text.isascii() else as_unicode(text)
 
 
 def as_unicode(text: str) -> str | None:

@@ -5,6 +5,7 @@ SimpleITK sizes are (x, y, z) and its arrays [z, y, x]; its x is the file's axis
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -182,11 +183,12 @@ def _data_file(path: Path) -> Path | None:
     if path.suffix.lower() not in {".nhdr", ".mhd"}:
         return path
     with path.open("rb") as stream:
-        lines = stream.read(65536).decode("latin-1").splitlines()
+        lines = stream.read(65536).splitlines()
     for line in lines:
-        key, separator, value = line.replace("=", ":", 1).partition(":")
-        if key.strip().lower() in {"data file", "datafile", "elementdatafile"} and separator:
-            name = value.strip()
+        key, separator, value = line.replace(b"=", b":", 1).partition(b":")
+        if key.strip().lower() in {b"data file", b"datafile", b"elementdatafile"} and separator:
+            # The bytes are the name, whatever encoding they are in.
+            name = value.strip().decode(sys.getfilesystemencoding(), "surrogateescape")
             plain = not (name.upper().startswith("LIST") or "%" in name or name == "LOCAL")
             if plain and not (path.parent / name).is_file():
                 raise ReadError(

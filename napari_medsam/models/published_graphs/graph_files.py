@@ -65,8 +65,8 @@ def read_graph(path: Path) -> Any:
     companions(path)
     try:
         if path.suffix == ".xml":
-            weights = native_path(path.with_suffix(".bin"))
-            return core().read_model(native_path(path), weights)
+            weights = path.with_suffix(".bin")
+            return core().read_model(native_path(path), native_path(weights))
         return core().read_model(native_path(path))
     except RuntimeError as error:
         summary = error_summary(error)
