@@ -16,6 +16,7 @@ from napari_medsam.formats.dicom.file_validity import BIG_ENDIAN, DEFLATED, IMPL
 from napari_medsam.formats.dicom.multi_frame import SEGMENTATION, stored_frames
 from napari_medsam.formats.dicom.pydicom_pixels import decoded_by_pydicom
 from napari_medsam.formats.dicom.slice_header import SliceHeader, quiet_gdcm
+from napari_medsam.storage.native_path import native_path
 
 EXPLICIT = b"1.2.840.10008.1.2.1"
 AS_STORED = frozenset((b"", IMPLICIT, EXPLICIT, BIG_ENDIAN))
@@ -69,7 +70,7 @@ def decoded(header: SliceHeader) -> NDArray[Any]:
     require_pixels(header)
     reader = sitk.ImageFileReader()
     reader.SetImageIO("GDCMImageIO")
-    reader.SetFileName(str(header.path))
+    reader.SetFileName(native_path(header.path))
     try:
         with quiet_gdcm(header.transfer_syntax):
             array = sitk.GetArrayFromImage(reader.Execute())
