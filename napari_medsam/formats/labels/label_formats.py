@@ -130,7 +130,7 @@ RTSTRUCT = LabelFormat(
     made_for="series",
     module="dicom.rtstruct_write",
     reader="dicom.rtstruct_read:read_structures",
-    needs=("highdicom", "pydicom"),
+    needs=("pydicom",),
 )
 PNG = LabelFormat(
     "PNG picture",
