@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom.pixels.processing import apply_modality_lut
 
 from napari_medsam.formats.common.errors import ReadError, damage_as
 
@@ -42,8 +43,6 @@ def modality_values(
     item = transform_of(dataset, frame)
     with damage_as(f"{name} states a table of modality values that is damaged."):
         if item.get("ModalityLUTSequence"):
-            from pydicom.pixels.processing import apply_modality_lut
-
             if stored.dtype.kind == "f":
                 raise ValueError("a table for fractions")
             # Wide and signed: the table's first value is subtracted.
@@ -80,10 +79,9 @@ def _rescale(item: Any, dataset: Any, name: str) -> tuple[float, float, tuple[st
         is_dose = str(dataset.get("SOPClassUID", "")) == RT_DOSE
         dose = _number(dataset.get("DoseGridScaling")) if is_dose else None  # PS3.3 C.8.8.3
         return dose or 1.0, 0.0, ()
-    if slope is None or intercept is None:
-        lacks, taken = ("slope", 1) if slope is None else ("intercept", 0)
-        note = f"{name} states a rescale without {lacks}; {taken} is taken."
-        return 1.0 if slope is None else slope, intercept or 0.0, (note,)
+    if slope is None or intercept is None:  # each requires the other (PS3.3 C.11.1)
+        lacks = "slope" if slope is None else "intercept"
+        return 1.0, 0.0, (f"{name} states a rescale without {lacks}; the values are as stored.",)
     if slope == 0:
         return 1.0, 0.0, (f"{name} states a rescale slope of 0; the values are as stored.",)
     if not np.isfinite(slope) or not np.isfinite(intercept):

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from napari_medsam.formats.common.errors import damage_as
 from napari_medsam.formats.common.limits import DEFLATE_LIMIT, require_data
+from napari_medsam.formats.dicom.dataset import quiet_pydicom, read_dataset
 from napari_medsam.formats.dicom.file_validity import DEFLATED
 from napari_medsam.formats.dicom.modality_values import modality_values
-from napari_medsam.formats.dicom.multi_frame import SEGMENTATION, quiet_pydicom, read_dataset
+from napari_medsam.formats.dicom.multi_frame import SEGMENTATION
 from napari_medsam.formats.dicom.siemens_mosaic import untiled
 from napari_medsam.formats.dicom.slice_header import SliceHeader
 from napari_medsam.formats.dicom.stored_pixels import AS_STORED, RLE, stored_pixels

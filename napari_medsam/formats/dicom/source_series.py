@@ -20,7 +20,7 @@ from napari_medsam.formats.common.errors import ReadError, SaveError, reason
 from napari_medsam.formats.common.found_image import choose
 from napari_medsam.formats.common.grid import Geometry, SourceGrid
 from napari_medsam.formats.common.label_table import complete_table
-from napari_medsam.formats.dicom.multi_frame import quiet_pydicom, read_dataset
+from napari_medsam.formats.dicom.dataset import quiet_pydicom, read_dataset
 from napari_medsam.formats.dicom.read import found_dicom
 from napari_medsam.formats.dicom.slice_header import SliceHeader
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from copy import copy
 from math import prod
 from pathlib import Path
@@ -19,18 +19,21 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
+from pydicom import Dataset, dcmwrite
+from pydicom.dataset import FileMetaDataset
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.processing import apply_color_lut
+from pydicom.uid import UID, SecondaryCaptureImageStorage
 
-from napari_medsam.formats.common.captured_output import quiet_stderr
 from napari_medsam.formats.common.errors import DAMAGE, ReadError, damage_as
 from napari_medsam.formats.common.optional_libraries import INSTALL, has
 from napari_medsam.formats.dicom.file_validity import BIG_ENDIAN, DEFLATED, IMPLICIT
+from napari_medsam.formats.dicom.slice_header import quiet_gdcm
 
 EXPLICIT = b"1.2.840.10008.1.2.1"
 AS_STORED = frozenset((IMPLICIT, EXPLICIT, BIG_ENDIAN))
 """Transfer syntaxes without compression (PS3.5 annex A)."""
 RLE = b"1.2.840.10008.1.2.5"
-NOISY = frozenset((b"1.2.840.10008.1.2.4.51", b"1.2.840.10008.1.2.4.53", b"1.2.840.10008.1.2.4.55"))
-"""Transfer syntaxes of JPEG with 12 bits (PS3.5 annex A.4.1), which GDCM reads noisily."""
 OF_PIXELS = (
     "SamplesPerPixel",
     "PhotometricInterpretation",
@@ -88,8 +91,6 @@ def stored_pixels(dataset: Any, path: Path, *, pydicom_first: bool = False) -> N
 
 def _coloured(indices: NDArray[Any], dataset: Any) -> NDArray[np.uint8]:
     """The colours of a palette, (..., 3); of 16 bits the upper 8, as GDCM takes them."""
-    from pydicom.pixels.processing import apply_color_lut
-
     colours = np.asarray(apply_color_lut(indices, dataset))[..., :3]
     return colours if colours.dtype == np.uint8 else (colours >> 8).astype(np.uint8)
 
@@ -125,8 +126,6 @@ def _lacking(dataset: Any) -> str:
 
     pydicom also decodes some of it with Pillow, but not all depths.
     """
-    from pydicom.pixels.decoders.base import get_decoder
-
     syntax = dataset.file_meta.TransferSyntaxUID
     try:
         get_decoder(syntax)
@@ -150,10 +149,6 @@ def _by_pydicom(dataset: Any, syntax: bytes) -> NDArray[Any]:
 
 def _by_gdcm(dataset: Any, syntax: bytes) -> NDArray[Any]:
     """Decode a file of the pixels alone, as MONOCHROME2 if they are grey or of a palette."""
-    from pydicom import Dataset, dcmwrite
-    from pydicom.dataset import FileMetaDataset
-    from pydicom.uid import UID, SecondaryCaptureImageStorage
-
     alone = Dataset()
     with _as_words(dataset, syntax) as of_bits:
         for name in OF_PIXELS:
@@ -170,7 +165,7 @@ def _by_gdcm(dataset: Any, syntax: bytes) -> NDArray[Any]:
             reader = sitk.ImageFileReader()
             reader.SetImageIO("GDCMImageIO")
             reader.SetFileName(str(path))
-            with quiet_stderr() if syntax in NOISY else nullcontext():
+            with quiet_gdcm(syntax):
                 return of_bits(sitk.GetArrayFromImage(reader.Execute()))
 
 

@@ -15,7 +15,6 @@ from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.formats.common.label_file import LabelFile
 from napari_medsam.formats.common.label_table import description_beside, read_label_table
-from napari_medsam.formats.common.optional_libraries import has, optional
 from napari_medsam.formats.dicom.file_validity import is_dicom
 from napari_medsam.formats.dicom.multi_frame import SEGMENTATION, sop_class
 from napari_medsam.formats.dicom.rtstruct_read import RTSTRUCT
@@ -122,7 +121,7 @@ def is_label_file(path: Path) -> bool:
         return is_coco(path)
     if kind_of(path) != "dicom" or not is_dicom(path):
         return False
-    return has("pydicom") and sop_class(path) in (SEGMENTATION, RTSTRUCT)
+    return sop_class(path) in (SEGMENTATION, RTSTRUCT)
 
 
 def _format_of(path: Path) -> LabelFormat | None:
@@ -134,7 +133,6 @@ def _format_of(path: Path) -> LabelFormat | None:
         return label_formats.BY_SUFFIX[suffix]
     if kind_of(path) != "dicom":
         return None
-    optional("pydicom", "Reading DICOM SEG and RTSTRUCT")
     is_rtstruct = sop_class(path) == RTSTRUCT
     return label_formats.RTSTRUCT if is_rtstruct else label_formats.DICOM_SEG
 

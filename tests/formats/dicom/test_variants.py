@@ -13,8 +13,6 @@ from napari_medsam.formats.common.errors import ReadError, SeveralFrames
 from napari_medsam.formats.images.read import found_images, read_image
 from tests.formats.dicom_objects import ULTRASOUND_FILM, enhanced, image_object, save
 
-pydicom = pytest.importorskip("pydicom", reason="needs the extra [dicom]")
-
 RNG = np.random.default_rng(6)
 SLICE = RNG.integers(-1000, 1000, (10, 12)).astype(np.int16)
 GREY = RNG.integers(0, 250, (10, 12)).astype(np.uint8)
