@@ -106,6 +106,7 @@ class FoundImage(ABC):
             self.described(image.grid, image.volume.modality, image.notes),
             value_range=(float(finite.min()), float(finite.max())) if finite.size else None,
             dtype=("RGB " if image.volume.is_rgb else "") + str(voxels.dtype),
+            unit=image.unit,
         )
 
     def described(self, grid: SourceGrid, modality: str, notes: tuple[str, ...]) -> Description:
