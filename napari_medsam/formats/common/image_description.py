@@ -34,6 +34,8 @@ class Description:
         Smallest and largest finite voxel, or None where voxels were not read.
     dtype
         Type of the voxels as read, "" where voxels were not read.
+    unit
+        As `ImageFile.unit`; "" where voxels were not read.
     notes
         Warnings.
     words
@@ -55,6 +57,7 @@ class Description:
     n_frames: int = 1
     value_range: tuple[float, float] | None = None
     dtype: str = ""
+    unit: str = ""
     notes: tuple[str, ...] = field(default=())
     words: str = ""
     volumes: tuple[str, ...] = ()
