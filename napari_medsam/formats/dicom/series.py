@@ -171,7 +171,9 @@ def _stacks_of_group(group: Sequence[SliceHeader]) -> list[Stack]:
     if volumes is None:
         return [_inseparable(group)]
     bundles = _bundles(volumes.slices)
-    words = words_for([[h for volume in bundle for h in volume] for bundle in bundles])
+    words = words_for(
+        [[h for volume in bundle for h in volume] for bundle in bundles], of_one_grid=False
+    )
     return [
         replace(stack, words=told, notes=(*volumes.notes, *stack.notes))
         for bundle, told in zip(bundles, words, strict=True)
@@ -271,7 +273,9 @@ def _run(
     n_places = int(places[-1]) + 1
     at = dict(zip(places.tolist(), slices, strict=True))
     volumes = tuple(
-        tuple(at[k][t] if k in at else None for k in range(n_places)) for t in range(len(slices[0]))
+        tuple(at[k][t] if k in at else None for k in range(n_places))
+        for t in range(len(slices[0]))
+        if any(place[t] for place in slices)
     )
     stack = Stack(
         "",
@@ -292,7 +296,7 @@ def _with_words(stack: Stack) -> Stack:
     if len(stack.slices) == 1:
         return stack
     present = [[header for header in volume if header is not None] for volume in stack.slices]
-    return replace(stack, frame_words=tuple(words_for(present)))
+    return replace(stack, frame_words=tuple(words_for(present, of_one_grid=True)))
 
 
 def _sideways(

@@ -41,16 +41,18 @@ def even_places(heights: NDArray[np.float64]) -> tuple[NDArray[np.int64], float]
     header does not add up over hundreds of slices.
     """
     steps = np.diff(heights)
+    n = len(heights)
     # The smallest is the distance where most of a few slices have a gap beside them.
-    tries = (_places_at(heights, float(usual)) for usual in (np.median(steps), steps.min()))
-    return next((found for found in tries if found is not None), None)
+    return _places_at(heights, float(np.median(steps)), 2 * n) or _places_at(
+        heights, float(steps.min()), n + max(1, n // 3)
+    )
 
 
 def _places_at(
-    heights: NDArray[np.float64], usual: float
+    heights: NDArray[np.float64], usual: float, most: int
 ) -> tuple[NDArray[np.int64], float] | None:
     places = np.concatenate([[0], np.cumsum(np.rint(np.diff(heights) / usual))]).astype(np.int64)
-    if np.any(np.diff(places) < 1) or places[-1] + 1 > 2 * len(heights):
+    if np.any(np.diff(places) < 1) or places[-1] + 1 > most:
         return None
     distance = float(heights[-1] - heights[0]) / float(places[-1])
     off = np.abs(heights - heights[0] - places * distance).max()

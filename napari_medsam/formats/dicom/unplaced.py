@@ -1,7 +1,8 @@
 """Slices of a volume whose files do not state their position (ImagePositionPatient).
 
-CT, MR and PET slices must state it (PS3.3 C.7.6.2), but some exports and anonymisers drop it. They
-are stacked by SliceLocation where there is one; their place in the patient stays unknown.
+CT, MR and PET slices must state it (PS3.3 C.7.6.2), but some exports and anonymisers drop it, or
+give all slices the same. They are stacked by SliceLocation where there is one; their place in the
+patient stays unknown.
 """
 
 from __future__ import annotations
@@ -45,8 +46,9 @@ def guessed_places(
     """Slices without a position, in groups of what they share; and all other slices."""
     groups: dict[Hashable, list[SliceHeader]] = defaultdict(list)
     rest: list[SliceHeader] = []
+    at_one_place = _at_one_place(headers)
     for header in headers:
-        if _is_slice_without_place(header):
+        if _is_slice_without_place(header) or header in at_one_place:
             groups[header.kind, header.pixel_spacing].append(header)
         else:
             rest.append(header)
@@ -69,6 +71,21 @@ def guessed_places(
         ]
         found.append(Guessed(slices, STACKED if known else "", "" if known else UNKNOWN))
     return found, rest
+
+
+def _at_one_place(headers: Sequence[SliceHeader]) -> set[SliceHeader]:
+    """Slices that state one position, as it is left by some anonymisers, and several locations."""
+    groups: dict[Hashable, list[SliceHeader]] = defaultdict(list)
+    for header in headers:
+        if header.position is not None and header.sop_class in SLICES and header.row is not None:
+            turn = tuple(np.round(header.row, 3).tolist())
+            groups[header.kind, turn].append(header)
+    found: set[SliceHeader] = set()
+    for group in groups.values():
+        positions = {tuple(h.position.tolist()) for h in group if h.position is not None}
+        if len(positions) == 1 and len({header.location for header in group}) > 2:
+            found.update(group)
+    return found
 
 
 def _is_slice_without_place(header: SliceHeader) -> bool:

@@ -35,8 +35,8 @@ def in_order(volumes: Sequence[Slices]) -> list[Slices]:
     return [volumes[n] for n in sorted(range(len(volumes)), key=key)]
 
 
-def words_for(volumes: Sequence[Slices]) -> list[str]:
-    """What tells each volume from the others; "" if there is only one."""
+def words_for(volumes: Sequence[Slices], *, of_one_grid: bool) -> list[str]:
+    """What tells each volume from the others, at last its place; "" if there is only one."""
     if len(volumes) == 1:
         return [""]
     telling = _telling(volumes)
@@ -46,11 +46,20 @@ def words_for(volumes: Sequence[Slices]) -> list[str]:
     ]
     if len(set(words)) == len(words):
         return words
+    starts = [_start(slices) for slices in volumes]
+    if not of_one_grid and len(set(starts)) == len(starts):
+        return [", ".join(filter(None, pair)) for pair in zip(words, starts, strict=True)]
     by = " by image number" if _number_ranks(volumes) == list(range(len(volumes))) else ""
     return [
         ", ".join(filter(None, (f"volume {n + 1} of {len(volumes)}{by}", told)))
         for n, told in enumerate(words)
     ]
+
+
+def _start(slices: Slices) -> str:
+    position = slices[0].position
+    assert position is not None
+    return "starts at " + ", ".join(f"{mm + 0.0:.5g}" for mm in position) + " mm"
 
 
 def sortable(value: Value | None) -> tuple[int, float, str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations, pairwise
+from itertools import chain, combinations, pairwise
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from napari_medsam.formats.dicom.distinctions import Value, field_of, ranked
 from napari_medsam.formats.dicom.slice_header import SliceHeader
-from napari_medsam.formats.dicom.slice_spacing import even_places
+from napari_medsam.formats.dicom.slice_spacing import SAID, even_places
 from napari_medsam.formats.dicom.volume_words import in_order, sortable
 
 SAME_MM = 0.01
@@ -34,6 +34,8 @@ LOST = 0.4
 """So many slices of a pass may be missing, as a part of those that are there."""
 OF_PASSES = ("acquisition", "irradiation", "acquired", "offset", "frame time")
 """What tells passes apart whose slices make one even grid together."""
+MOST_SPLITS = 60
+"""So many combinations of fields are combined with what runs from slice to slice."""
 STRAY = 0.1
 """Second slices at up to this part of the places (at least one) are strays, not a volume."""
 
@@ -160,10 +162,11 @@ def _by_fields(group: _Group, part: Part, *, even: bool) -> Split | None:
     subsets = [names for size in range(MOST_FIELDS + 1) for names in combinations(contrasts, size)]
     splits = [group.by(names, part) for names in subsets]
     for tier in (
-        iter(splits),
-        (_levels(group, part, name, most + n) for name in contrasts for n in range(3)),
-        _refined(group, splits, _by_pass(group), max(most, MOST_PASSES)),
-        _refined(group, splits, _by_course(group), len(part)),
+        chain(
+            splits, (_levels(group, part, name, most + n) for name in contrasts for n in (0, 1, 2))
+        ),
+        _refined(group, splits[:MOST_SPLITS], _by_pass(group), max(most, MOST_PASSES)),
+        _refined(group, splits[:MOST_SPLITS], _by_course(group), len(part)),
     ):
         best: Split | None = None
         for split in tier:
@@ -352,7 +355,7 @@ def _interleaved(group: _Group, part: Part) -> Split | None:
             and (not even or _is_denser(group, part, split))
         ):
             return split
-    if even:
+    if even and not _are_off(group, part):
         return [part]
     mixed = [
         name
@@ -365,9 +368,20 @@ def _interleaved(group: _Group, part: Part) -> Split | None:
     if n_grids > 1:
         order = [part[n] for n in np.argsort(group.height[part], kind="stable")]
         return [order[n::n_grids] for n in range(n_grids)]
+    if even:
+        return [part]
     steps = np.diff(group.heights_of(part))
     is_near = steps.min() < NEAR * steps.max() and steps.min() < NEAR_MM
     return None if is_near else [part]
+
+
+def _are_off(group: _Group, part: Part) -> bool:
+    """Whether heights with gaps only nearly fit their even grid."""
+    heights = group.heights_of(part)
+    found = even_places(heights) if len(heights) > 2 else None
+    if found is None or found[0][-1] + 1 == len(heights):
+        return False
+    return bool(np.abs(heights - heights[0] - found[0] * found[1]).max() > SAID * found[1])
 
 
 def _are_passes(group: _Group, part: Part, split: Split) -> bool:

@@ -373,6 +373,15 @@ class TestWithoutPosition:
         self.remove_positions(tmp_path)
         assert values(tmp_path, frame=1) == list(range(200, 208))
 
+    def test_one_position_for_all_slices_is_none(self, tmp_path: Path) -> None:
+        def fields(v: int, k: int) -> dict[str, Any]:
+            return {"SliceLocation": 2.0 * k, "ImagePositionPatient": [0, 0, 0]}
+
+        write_volumes(tmp_path, 1, 8, fields)
+        image = read_image(tmp_path)
+        assert image.volume.voxels[:, 0, 0].tolist() == list(range(100, 108))
+        assert any("stacked by SliceLocation" in note for note in image.notes)
+
     def test_without_a_location_it_is_one_sentence(self, tmp_path: Path) -> None:
         write_volumes(tmp_path, 1, 8, lambda v, k: {})
         self.remove_positions(tmp_path)

@@ -144,7 +144,7 @@ CONTRASTS: dict[str, Callable[[int, int], Fields]] = {
     seed=st.integers(0, 10**6),
     numbered=st.sampled_from(("no", "restarting", "random")),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_volumes_of_one_grid_become_frames_whatever_the_files_are_called(
     what: str, n_volumes: int, n_places: int, seed: int, numbered: str
 ) -> None:
@@ -199,7 +199,7 @@ def test_volumes_that_nothing_tells_apart_are_listed_and_not_opened(numbered: st
 )
 @pytest.mark.parametrize("offset", [0.02, 0.5, 1.3, 2.5, 4.9])
 @given(n_places=st.integers(3, 12), seed=st.integers(0, 10**6))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=5, deadline=None)
 def test_passes_between_each_other_are_two_volumes(
     what: str, offset: float, n_places: int, seed: int
 ) -> None:
@@ -216,7 +216,7 @@ def test_passes_between_each_other_are_two_volumes(
 @pytest.mark.parametrize("what", ["echo time", "acquisition", "acquisition of each slice"])
 @pytest.mark.parametrize("offset", [0.0, 2.5, 1.3])
 @given(shift=st.integers(1, 7), n_volumes=st.integers(2, 3), seed=st.integers(0, 10**6))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=5, deadline=None)
 def test_passes_that_overlap_in_part_are_never_mixed(
     what: str, offset: float, shift: int, n_volumes: int, seed: int
 ) -> None:
@@ -283,7 +283,7 @@ def test_mr_slices_measured_by_turns_stay_one_volume_unless_they_overlap(name: s
     lost=st.sets(st.tuples(st.integers(0, 3), st.integers(0, 9)), min_size=1, max_size=3),
     seed=st.integers(0, 10**6),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_a_lost_slice_never_mixes_volumes_and_loses_none(
     what: str, lost: set[tuple[int, int]], seed: int
 ) -> None:
@@ -374,7 +374,7 @@ def test_one_identifier_for_all_slices_makes_no_copies_of_them() -> None:
 
 
 @given(seed=st.integers(0, 10**6), data=st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_names_and_order_of_files_change_nothing(seed: int, data: st.DataObject) -> None:
     """Any series at all: the same stacks, in the same order, with the same names and words."""
     value = st.sampled_from((None, 1.0, 2.0, 3.0))
