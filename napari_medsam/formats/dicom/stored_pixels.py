@@ -144,7 +144,8 @@ def _n_bytes(dataset: Any) -> int:
 
 def _by_pydicom(dataset: Any, syntax: bytes) -> NDArray[Any]:
     with _as_words(dataset, syntax) as of_bits:
-        return of_bits(np.asarray(dataset.pixel_array))
+        array = np.asarray(dataset.pixel_array)
+        return of_bits(array.astype(array.dtype.newbyteorder("="), copy=False))
 
 
 def _by_gdcm(dataset: Any, syntax: bytes) -> NDArray[Any]:
@@ -178,17 +179,27 @@ def _as_words(dataset: Any, syntax: bytes) -> Iterator[Callable[[NDArray[Any]], 
     """
     allocated = int(dataset.get("BitsAllocated") or 0)
     stored = int(dataset.get("BitsStored") or allocated)
-    high = int(dataset.get("HighBit", stored - 1))
+    stated = int(dataset.get("HighBit", stored - 1))
     in_words = syntax in AS_STORED or syntax in (DEFLATED, RLE)
     if not in_words or "PixelData" not in dataset or stored == allocated or allocated < 8:
         yield lambda array: array
         return
     if not 0 < stored < allocated:
         raise ValueError(f"{stored} bits stored of {allocated}")
-    if not stored <= high + 1 <= allocated:
-        high = stored - 1
-        dataset.BitsStored, dataset.HighBit = allocated, allocated - 1
+    high = stated if stored <= stated + 1 <= allocated else stored - 1
+    dataset.BitsStored, dataset.HighBit = allocated, allocated - 1
     try:
-        yield lambda array: (array << (allocated - 1 - high)) >> (allocated - stored)
+        yield lambda words: _bits_of(words, stored, high)
     finally:
-        dataset.BitsStored, dataset.HighBit = stored, high
+        dataset.BitsStored, dataset.HighBit = stored, stated
+
+
+def _bits_of(words: NDArray[Any], stored: int, high: int) -> NDArray[Any]:
+    """The numbers that `stored` bits up to bit `high` of each word are, with their sign."""
+    n_bits, below = words.dtype.itemsize * 8, high + 1 - stored
+    unsigned = words.view(f"u{words.dtype.itemsize}")
+    if below and unsigned.max() >> stored == 0 and np.any(unsigned & ((1 << below) - 1)):
+        # Some writers state the word's last bit and fill the lower ones all the same. Pixels in
+        # the upper bits leave those below empty.
+        high = stored - 1
+    return (words << (n_bits - 1 - high)) >> (n_bits - stored)
