@@ -33,11 +33,14 @@ class FoundImage(ABC):
         Its volumes (time points, directions, channels or frames); above 1, one must be chosen.
     n_pages
         Pages of a picture that are taken as slices, and whose distance it does not state; else 1.
+    exact
+        Read floating numbers as they are stored, as labels need; else they become float32.
     """
 
     path: Path
     n_frames: int = 1
     n_pages: int = 1
+    exact: bool = False
 
     takes_spacing: ClassVar[bool] = False
     """Whether it states no spacing, so that one may be given."""
