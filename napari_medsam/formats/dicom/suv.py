@@ -45,8 +45,7 @@ def suv_factor(slices: Sequence[SliceHeader]) -> Suv:
         try:
             dataset = read_dataset(slices[0].path)
             units = str(dataset.get("Units", "")).upper()
-            several = {header.value_unit.upper() for header in slices} - {units}
-            if several:
+            if len({header.value_unit.upper() for header in slices}) > 1:
                 raise _NoSuvError("its slices are in different units")
             factor = _factor(dataset, units, _first_acquired(slices))
         except _NoSuvError as why:
