@@ -36,6 +36,7 @@ from napari_medsam.formats.dicom.rtstruct_read import RTSTRUCT
 from napari_medsam.formats.dicom.series import Stack, find_stacks, slices_in, stacks_of
 from napari_medsam.formats.dicom.slice_header import SliceHeader
 from napari_medsam.formats.dicom.suv import suv_factor
+from napari_medsam.formats.dicom.value_units import in_words
 
 sitk.ProcessObject.SetGlobalWarningDisplay(False)
 
@@ -83,7 +84,8 @@ class DicomImage(FoundImage):
     def summary(self) -> Description:
         """From headers and, for the picture, one slice; values are not read."""
         known = self.described(self.grid(), self.stack.first.modality, _notes(self.stack))
-        return replace(known, thumbnail=_thumbnail(self.stack))
+        unit = in_words(self.stack.first.value_unit.upper())
+        return replace(known, thumbnail=_thumbnail(self.stack), unit=unit)
 
     def grid(self, frame: int = 0) -> SourceGrid:
         return SourceGrid(
@@ -194,8 +196,8 @@ def _read(found: DicomImage, frame: int) -> ImageFile:
     if array.ndim == 4:
         array, warnings = to_uint8_rgb(array, found.path.name)
         notes += warnings
-    elif inverted:
-        notes.append(NEGATIVE)
+    else:
+        notes += _shown(stack, frame)
     grid = found.grid(frame)
     volume = to_volume(array, grid, first.modality)
     return ImageFile(
@@ -207,6 +209,20 @@ def _read(found: DicomImage, frame: int) -> ImageFile:
         first.body_part,
         read.unit,
     )
+
+
+def _shown(stack: Stack, frame: int) -> list[str]:
+    """What to know about a display that the header asks to turn."""
+    present = [header for header in stack.slices[frame] if header is not None]
+    n_turned = sum(header.photometric == "MONOCHROME1" for header in present)
+    if 0 < n_turned < len(present):
+        low, high = n_turned, len(present) - n_turned
+        first = "lowest" if _low_is_bright(stack) else "highest"
+        return [
+            f"The header of {low} slices asks for their lowest values to be bright, that of {high} "
+            f"for their highest; here the {first} are bright in all of them."
+        ]
+    return [NEGATIVE] if n_turned else []
 
 
 def _frame(film: SliceHeader, frame: int) -> list[Plane | None]:
