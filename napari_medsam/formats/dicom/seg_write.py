@@ -35,7 +35,8 @@ def write(
     path: Path, labels_kji: NDArray[Any], grid: SourceGrid, table: Sequence[Label] = ()
 ) -> None:
     """Write (K, J, I) labels; frames without a label are left out."""
-    require_extra("DICOM SEG", "highdicom")
+    if not has("highdicom"):
+        raise SaveError(f"Saving DICOM SEG needs highdicom, which is not installed: {INSTALL}")
     use = " to say where its frames lie"
     with labelled_series("a DICOM SEG", labels_kji, table, grid, use) as (source, rows):
         numbers = np.zeros(int(labels_kji.max()) + 1, dtype=np.uint16)
@@ -85,11 +86,6 @@ def _second(path: Path, labels_kji: NDArray[Any]) -> str:
     if int(np.count_nonzero(frames)) != int(np.count_nonzero(labels_kji)):
         raise SaveError("SimpleITK finds another number of labelled voxels than were saved.")
     return "; SimpleITK counts the same voxels"
-
-
-def require_extra(purpose: str, library: str) -> None:
-    if not has(library):
-        raise SaveError(f"Saving {purpose} needs {library}, which is not installed: {INSTALL}")
 
 
 def _segmentation(numbers: NDArray[Any], rows: Sequence[Label], source: SourceSeries) -> Any:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from napari_medsam.formats.common.ct_detection import recognize_ct
 from napari_medsam.formats.common.errors import ReadError, reason
 from napari_medsam.formats.common.found_image import FoundImage
-from napari_medsam.formats.common.grey_or_rgb import to_uint8_rgb
+from napari_medsam.formats.common.grey_or_rgb import plain_type, to_uint8_rgb
 from napari_medsam.formats.common.grid import Geometry, SourceGrid, Triple
 from napari_medsam.formats.common.image_file import ImageFile, to_volume
 from napari_medsam.formats.common.limits import require_data, require_memory
@@ -130,7 +130,7 @@ def _voxels(header: ItkImage, path: Path, frame: int) -> tuple[NDArray[Any], tup
     if components > 1:
         array = array[..., component]
     array = array.reshape(header.grid.geometry.shape_zyx)
-    return (array.astype(np.float32) if array.dtype == np.float64 else array), ()
+    return plain_type(array, exact=header.exact), ()
 
 
 def _bytes_each(reader: sitk.ImageFileReader) -> int:

@@ -60,7 +60,7 @@ class Picture(FoundImage):
         if min(array.shape) < 1:
             size = array.shape[1::-1]
             raise ReadError(f"{self.path.name} holds no pixels: its size is {size}.")
-        pixels, warnings = grey_or_rgb(array, self.path.name)
+        pixels, warnings = grey_or_rgb(array, self.path.name, exact=self.exact)
         return _placed(self.path, pixels, notes + warnings, spacing_xyz)
 
 
