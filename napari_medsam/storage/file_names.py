@@ -23,6 +23,8 @@ LONGEST_PATH = 259
 _BYTES = re.compile("[\udc80-\udcff]+")
 """Bytes of a name that are not text in the encoding of file names, as Python represents them."""
 
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
 
 def readable(name: str) -> str:
     """A name as text where its bytes are UTF-8.
@@ -36,6 +38,14 @@ def readable(name: str) -> str:
 def spelled(name: str) -> str:
     """A readable name as paths of this process need it; the inverse of `readable`."""
     return name if is_windows() else os.fsdecode(name.encode("utf-8", "surrogateescape"))
+
+
+def shown(text: str) -> str:
+    """A name, or a sentence with names, as windows show it: bytes that are no text become U+FFFD.
+
+    Qt does the same with names on the disk. PySide6 would leave such characters out.
+    """
+    return text if text.isascii() else _SURROGATES.sub("\ufffd", readable(text))
 
 
 def as_unicode(name: str) -> str | None:

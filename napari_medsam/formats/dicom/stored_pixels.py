@@ -29,6 +29,7 @@ from napari_medsam.formats.common.errors import DAMAGE, ReadError, damage_as
 from napari_medsam.formats.common.optional_libraries import INSTALL, has
 from napari_medsam.formats.dicom.file_validity import BIG_ENDIAN, DEFLATED, IMPLICIT
 from napari_medsam.formats.dicom.slice_header import quiet_gdcm
+from napari_medsam.storage.native_path import native_path
 
 EXPLICIT = b"1.2.840.10008.1.2.1"
 AS_STORED = frozenset((IMPLICIT, EXPLICIT, BIG_ENDIAN))
@@ -164,7 +165,7 @@ def _by_gdcm(dataset: Any, syntax: bytes) -> NDArray[Any]:
             dcmwrite(path, alone, enforce_file_format=True)
             reader = sitk.ImageFileReader()
             reader.SetImageIO("GDCMImageIO")
-            reader.SetFileName(str(path))
+            reader.SetFileName(native_path(path))
             with quiet_gdcm(syntax):
                 return of_bits(sitk.GetArrayFromImage(reader.Execute()))
 
