@@ -39,8 +39,11 @@ ENHANCED = {
 """SOP classes whose frames are slices with a place (PS3.6 annex A)."""
 
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
-"""SOP class of DICOM SEG (PS3.6 annex A)."""
-PLACED = frozenset((*ENHANCED, SEGMENTATION))
+"""SOP class of DICOM SEG (PS3.6 annex A): a frame shows one segment."""
+LABELMAP_SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.7"
+"""SOP class of Label Map Segmentation (Supplement 243): pixels are segment numbers."""
+SEGMENTATIONS = frozenset((SEGMENTATION, LABELMAP_SEGMENTATION))
+PLACED = frozenset((*ENHANCED, *SEGMENTATIONS))
 
 FrameField = Callable[[str, str], Any]
 """Looks a field up by sequence and name: in the frame's own groups, then in the shared ones."""

@@ -21,7 +21,8 @@ from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.common.label_file import LabelFile
 from napari_medsam.formats.common.optional_libraries import optional
 from napari_medsam.formats.dicom.multi_frame import quiet_pydicom, read_dataset
-from napari_medsam.formats.dicom.seg_read import coded, other_frame_of_reference
+from napari_medsam.formats.dicom.seg_read import other_frame_of_reference
+from napari_medsam.formats.dicom.seg_segments import coded
 
 RTSTRUCT = "1.2.840.10008.5.1.4.1.1.481.3"
 """SOP class of RT Structure Set (PS3.6 annex A)."""

@@ -19,7 +19,7 @@ from napari_medsam.formats.common.label_table import description_beside, read_la
 from napari_medsam.formats.common.optional_libraries import has, optional
 from napari_medsam.formats.common.whole_numbers import as_labels, why_no_labels
 from napari_medsam.formats.dicom.file_validity import is_dicom
-from napari_medsam.formats.dicom.multi_frame import SEGMENTATION, sop_class
+from napari_medsam.formats.dicom.multi_frame import SEGMENTATIONS, sop_class
 from napari_medsam.formats.dicom.rtstruct_read import RTSTRUCT
 from napari_medsam.formats.dicom.seg_grid import grid_of_segmentation
 from napari_medsam.formats.images.read import found_images, kind_of, suffix_of
@@ -124,7 +124,7 @@ def is_label_file(path: Path) -> bool:
         return is_coco(path)
     if kind_of(path) != "dicom" or not is_dicom(path):
         return False
-    return has("pydicom") and sop_class(path) in (SEGMENTATION, RTSTRUCT)
+    return has("pydicom") and sop_class(path) in (*SEGMENTATIONS, RTSTRUCT)
 
 
 def _format_of(path: Path) -> LabelFormat | None:
