@@ -20,7 +20,7 @@ from napari_medsam.formats.common.optional_libraries import has, optional
 from napari_medsam.formats.common.whole_numbers import as_labels, why_no_labels
 from napari_medsam.formats.dicom.file_validity import is_dicom
 from napari_medsam.formats.dicom.multi_frame import SEGMENTATIONS, sop_class
-from napari_medsam.formats.dicom.rtstruct_read import RTSTRUCT
+from napari_medsam.formats.dicom.rtstruct_read import RTSTRUCT, read_structures
 from napari_medsam.formats.dicom.seg_grid import grid_of_segmentation
 from napari_medsam.formats.images.read import found_images, kind_of, suffix_of
 from napari_medsam.formats.itk import seg_nrrd
@@ -47,7 +47,11 @@ def read_labels(path: str | os.PathLike[str], grid: SourceGrid) -> NDArray[Any]:
 
 
 def read_label_file(
-    path: str | os.PathLike[str], grid: SourceGrid, *, resample: bool = False
+    path: str | os.PathLike[str],
+    grid: SourceGrid,
+    *,
+    resample: bool = False,
+    fill_gaps: bool = False,
 ) -> LabelFile:
     """Read a label file onto the image's grid, whatever its order of axes.
 
@@ -63,6 +67,9 @@ def read_label_file(
     resample
         Bring labels from another grid to the image's by nearest neighbour, with a note that
         reports it, instead of refusing them.
+    fill_gaps
+        Draw the slices between contours of an RTSTRUCT that lie on every second slice or fewer,
+        if their distance is regular (`LabelFile.gaps`); a note says how many.
 
     Returns
     -------
@@ -78,9 +85,13 @@ def read_label_file(
     """
     path = Path(path)
     try:
-        return _on_grid(path, grid)
+        return _on_grid(path, grid, fill_gaps=fill_gaps)
     except UnknownFormat as error:
-        suffixes = ", ".join(known.suffixes[0] for known in label_formats.LABEL_FORMATS)
+        own = [
+            ".dcm" if known.made_for == "series" else known.suffixes[0]
+            for known in label_formats.LABEL_FORMATS
+        ]
+        suffixes = ", ".join(dict.fromkeys(own))
         raise ReadError(f"{path.name} is not a label file ({suffixes}).") from error
     except OtherGrid:
         if not resample:
@@ -141,8 +152,10 @@ def _format_of(path: Path) -> LabelFormat | None:
     return label_formats.RTSTRUCT if is_rtstruct else label_formats.DICOM_SEG
 
 
-def _on_grid(path: Path, grid: SourceGrid) -> LabelFile:
+def _on_grid(path: Path, grid: SourceGrid, *, fill_gaps: bool = False) -> LabelFile:
     known = _format_of(path)
+    if known is label_formats.RTSTRUCT and fill_gaps:
+        return read_structures(path, grid, fill_gaps=True)
     return _labels_in(_image_of(path), path, grid) if known is None else known.read(path, grid)
 
 

@@ -126,7 +126,7 @@ class TestLabelMap:
             pixels = dataset.pixel_array.copy()
             pixels[pixels == 0], pixels[pixels == 7] = 255, 0
             dataset.PixelData, dataset.PixelPaddingValue = pixels.tobytes(), 255
-            background, two, seven, nine = dataset.SegmentSequence
+            _, two, seven, nine = dataset.SegmentSequence
             seven.SegmentNumber, seven.SegmentLabel = 0, "liver"
             for item in (two, seven, nine):
                 del item.TrackingID, item.TrackingUID
@@ -134,7 +134,7 @@ class TestLabelMap:
 
         file = read_label_file(edited(path, turn), ct.grid)
         np.testing.assert_array_equal(file.labels, np.where(labels == 7, 10, labels))
-        assert [(one.number, one.name) for one in file.table][0] == (10, "liver")
+        assert (file.table[0].number, file.table[0].name) == (10, "liver")
         assert file.notes == ("Segment 0 is label 10 here: label numbers start at 1.",)
 
     def test_values_without_a_segment_are_kept_and_said(
