@@ -24,7 +24,7 @@ from napari_medsam.formats.common.limits import require_memory
 from napari_medsam.formats.common.thumbnail import thumbnail
 from napari_medsam.formats.dicom.file_validity import is_dicom, syntax_if_whole
 from napari_medsam.formats.dicom.input_files import files_of, is_directory, unpacked_dicom
-from napari_medsam.formats.dicom.multi_frame import SEGMENTATION
+from napari_medsam.formats.dicom.multi_frame import SEGMENTATIONS
 from napari_medsam.formats.dicom.pixels import (
     Plane,
     decoded,
@@ -66,7 +66,7 @@ class DicomImage(FoundImage):
 
     @property
     def is_segmentation(self) -> bool:
-        return self.stack.first.sop_class == SEGMENTATION
+        return self.stack.first.sop_class in SEGMENTATIONS
 
     def require_image(self) -> None:
         if self.is_segmentation:
