@@ -118,6 +118,7 @@ class FoundImage(ABC):
             modality=modality,
             n_frames=self.n_frames,
             notes=notes,
+            has_spacing=grid.has_spacing,
         )
 
 

@@ -26,12 +26,12 @@ from napari_medsam.formats.dicom.dataset import (
     read_dataset,
 )
 from napari_medsam.formats.dicom.distinctions import distinctions_of
+from napari_medsam.formats.dicom.pixel_spacing import pixel_size
 from napari_medsam.formats.dicom.siemens_mosaic import mosaic_slices, untiled
 from napari_medsam.formats.dicom.slice_header import (
     SliceHeader,
     directions_of,
     header_window,
-    spacing_xy,
     thickness_of,
 )
 
@@ -99,12 +99,15 @@ def _frame(dataset: Any, header: SliceHeader, number: int) -> SliceHeader:
     row, column = directions_of(value("ImageOrientationPatient"))
     placed = position is not None and row is not None
     slope, intercept = number_of(value("RescaleSlope")), number_of(value("RescaleIntercept"))
+    size = pixel_size(value)
     return replace(
         header,
         position=position if placed else None,
         row=row if placed else None,
         column=column if placed else None,
-        pixel_spacing=spacing_xy(value("PixelSpacing")),
+        pixel_spacing=size.spacing,
+        proportions=size.proportions,
+        size_note=size.note,
         thickness=thickness_of(value("SliceThickness")),
         window=header_window(value("WindowCenter"), value("WindowWidth")),
         instance_number=header.instance_number * 100_000 + number,

@@ -83,6 +83,7 @@ class DicomImage(FoundImage):
             series=self.series,
             frame=frame,
             frame_of_reference=self.stack.first.frame_of_reference,
+            has_spacing=self.stack.first.pixel_spacing is not None,
         )
 
 
@@ -187,6 +188,6 @@ def _read(found: DicomImage, frame: int) -> ImageFile:
 
 def _notes(stack: Stack) -> tuple[str, ...]:
     notes = list(stack.notes)
-    if stack.first.pixel_spacing is None:
-        notes.append("The file states no pixel size; 1 mm is taken, so lengths are not true.")
+    if stack.first.size_note:
+        notes.append(stack.first.size_note)
     return tuple(notes)

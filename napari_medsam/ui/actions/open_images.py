@@ -101,4 +101,5 @@ def series_description(series: Description) -> str:
     mm = " × ".join(f"{v:.3g}" for v in series.spacing_xyz[: 2 if z == 1 else 3])
     volumes = f" · {series.n_frames} volumes" if series.n_frames > 1 else ""
     name = series.name or "no description"
-    return f"{name}\n{series.modality or 'unknown modality'} · {size}{volumes} · {mm} mm"
+    spacing = f" · {mm} mm" if series.has_spacing else ""
+    return f"{name}\n{series.modality or 'unknown modality'} · {size}{volumes}{spacing}"
