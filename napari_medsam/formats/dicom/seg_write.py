@@ -24,6 +24,7 @@ from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.common.optional_libraries import INSTALL, has
 from napari_medsam.formats.dicom.seg_read import TRACKING, read_segmentation
 from napari_medsam.formats.dicom.source_series import SourceSeries, labelled_series, make_plain
+from napari_medsam.storage.native_path import native_path
 
 MANUFACTURER = "napari-medsam"
 AI_FAMILY = Code("123109", "DCM", "Artificial Intelligence")
@@ -79,7 +80,7 @@ def _second(path: Path, labels_kji: NDArray[Any]) -> str:
     if labels_kji[0].size % 8:
         return ""
     try:
-        frames = sitk.GetArrayFromImage(sitk.ReadImage(str(path), imageIO="GDCMImageIO"))
+        frames = sitk.GetArrayFromImage(sitk.ReadImage(native_path(path), imageIO="GDCMImageIO"))
     except RuntimeError:
         return ""
     if int(np.count_nonzero(frames)) != int(np.count_nonzero(labels_kji)):

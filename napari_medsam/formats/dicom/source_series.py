@@ -92,6 +92,8 @@ def labelled_series(
             )
         try:
             yield source, rows
+        except SaveError:  # is a ValueError too
+            raise
         except UNWRITABLE as error:
             raise SaveError(
                 f"The series' headers lack what {what} needs ({reason(error)}); save as "
