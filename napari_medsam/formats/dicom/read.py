@@ -219,4 +219,12 @@ def _notes(stack: Stack) -> tuple[str, ...]:
     notes = list(stack.notes)
     if stack.first.size_note:
         notes.append(stack.first.size_note)
+    parts = {header.part for volume in stack.slices for header in volume if header is not None}
+    total = max(of for _, of in parts)
+    if absent := sorted(set(range(1, total + 1)) - {number for number, _ in parts}):
+        numbers = ", ".join(str(number) for number in absent)
+        notes.append(
+            f"The image is cut into {total} files, and of these number {numbers} is missing; so "
+            f"are its slices."
+        )
     return tuple(notes)

@@ -41,6 +41,7 @@ FIELDS = (
     *("Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation"),
     *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
     *("RescaleSlope", "RescaleIntercept", "RescaleType", "Units"),
+    *("InConcatenationNumber", "InConcatenationTotalNumber", "ConcatenationFrameOffsetNumber"),
 )
 ALL_FIELDS = frozenset((*FIELDS, *pixel_spacing.KEYWORDS, *distinctions.KEYWORDS))
 
@@ -94,6 +95,10 @@ class SliceHeader:
     distinctions: tuple[tuple[str, float | str], ...] = ()
     proportions: tuple[float, float] = (1.0, 1.0)
     size_note: str = ""
+    part: tuple[int, int] = (1, 1)
+    """Which file of how many, where a multi-frame image is cut into files (PS3.3 C.7.6.16)."""
+    first_frame: int = 0
+    """Frames of that image in the files before this one."""
 
     @property
     def is_film(self) -> bool:
@@ -176,6 +181,8 @@ def _header(path: Path, syntax: bytes, dataset: Any, seen: set[int]) -> SliceHea
         sop_class=text("SOPClassUID"),
         instance_uid=text("SOPInstanceUID"),
         instance_number=whole("InstanceNumber", 0),
+        part=(whole("InConcatenationNumber", 1), whole("InConcatenationTotalNumber", 1)),
+        first_frame=whole("ConcatenationFrameOffsetNumber", 0),
         transfer_syntax=syntax,
         frame_of_reference=text("FrameOfReferenceUID"),
         rescale=(1.0 if slope is None else slope, intercept or 0.0),
