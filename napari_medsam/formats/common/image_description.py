@@ -38,6 +38,10 @@ class Description:
         As `ImageFile.unit`; "" where voxels were not read.
     notes
         Warnings.
+    words
+        What tells it from the other volumes of its series, "" where there are none.
+    volumes
+        What tells each of its `n_frames` volumes from the others; () where that is not known.
     thumbnail
         The middle slice as grey (rows, columns) or RGB (rows, columns, 3) uint8 with square
         pixels, at most `thumbnail.SIDE` a side; None where there is none.
@@ -57,6 +61,8 @@ class Description:
     dtype: str = ""
     unit: str = ""
     notes: tuple[str, ...] = field(default=())
+    words: str = ""
+    volumes: tuple[str, ...] = ()
     thumbnail: NDArray[np.uint8] | None = field(default=None, compare=False, repr=False)
     has_spacing: bool = True
 
@@ -64,4 +70,5 @@ class Description:
         """The line in a list to choose from."""
         size = " x ".join(str(n) for n in self.size_xyz)
         series = self.series or self.name  # anonymizing may leave the UID blank
-        return f"{series} ({self.modality or 'unknown modality'}, {size}, {self.name})"
+        words = f", {self.words}" if self.words else ""
+        return f"{series} ({self.modality or 'unknown modality'}, {size}, {self.name}{words})"

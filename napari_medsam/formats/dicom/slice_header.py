@@ -36,7 +36,7 @@ NOISY = frozenset((b"1.2.840.10008.1.2.4.51", b"1.2.840.10008.1.2.4.53", b"1.2.8
 FIELDS = (
     *("SeriesInstanceUID", "SeriesDescription", "Modality", "ImageType", "BodyPartExamined"),
     *("SOPClassUID", "SOPInstanceUID", "InstanceNumber", "FrameOfReferenceUID"),
-    *("ImagePositionPatient", "ImageOrientationPatient", "SliceThickness"),
+    *("ImagePositionPatient", "ImageOrientationPatient", "SliceThickness", "SliceLocation"),
     *("WindowCenter", "WindowWidth"),
     *("Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation"),
     *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
@@ -99,6 +99,10 @@ class SliceHeader:
     """Which file of how many, where a multi-frame image is cut into files (PS3.3 C.7.6.16)."""
     first_frame: int = 0
     """Frames of that image in the files before this one."""
+    location: float | None = None
+    """SliceLocation, by which slices are stacked that state no position."""
+    damaged: bool = False
+    """Whether the file is cut off after the header, so that its pixels cannot be read."""
 
     @property
     def is_film(self) -> bool:
@@ -136,6 +140,17 @@ def read_header(path: Path, syntax: bytes) -> SliceHeader | None:
         except DAMAGE:
             return None
         return _header(path, syntax, dataset, seen) if seen & PIXELS else None
+
+
+def read_damaged_header(path: Path) -> SliceHeader | None:
+    """What can be read of the header of a file that is cut off; None if that is no slice's."""
+    with quiet_pydicom():
+        try:
+            dataset, seen = read_fields(path, (*FIELDS, *distinctions.KEYWORDS))
+        except DAMAGE:
+            return None
+        header = _header(path, b"", dataset, seen)
+    return header if header is not None and header.series_uid else None
 
 
 def _header(path: Path, syntax: bytes, dataset: Any, seen: set[int]) -> SliceHeader | None:
@@ -192,6 +207,7 @@ def _header(path: Path, syntax: bytes, dataset: Any, seen: set[int]) -> SliceHea
         has_modality_lut=tag_of("ModalityLUTSequence") in seen,
         has_frame_groups=tag_of("PerFrameFunctionalGroupsSequence") in seen,
         distinctions=distinctions.distinctions_of(value),
+        location=number_of(value("SliceLocation")),
     )
 
 

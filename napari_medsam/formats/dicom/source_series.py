@@ -128,6 +128,11 @@ def source_of(grid: SourceGrid) -> Iterator[SourceSeries]:
             }
         except ReadError as error:
             raise SaveError(f"The series of the image cannot be read again: {error}") from error
+        if not stack.placed and len(headers) > 1:
+            raise SaveError(
+                "The slices state no position in the patient, which objects that refer to them "
+                "need: save as .nii.gz or .nrrd."
+            )
         difference = grid.geometry.difference(stack.geometry)
         if difference:
             raise SaveError(f"The series in {grid.source.name} has changed: {difference}.")
