@@ -128,6 +128,7 @@ class FoundImage(ABC):
             modality=modality,
             n_frames=self.n_frames,
             notes=notes,
+            has_spacing=grid.has_spacing,
             volumes=self.frame_words,
         )
 

@@ -119,6 +119,7 @@ class DicomImage(FoundImage):
             series=self.series,
             frame=frame,
             frame_of_reference=self.stack.first.frame_of_reference if self.stack.placed else "",
+            has_spacing=self.stack.first.pixel_spacing is not None,
         )
 
 
@@ -274,6 +275,20 @@ def _notes(stack: Stack, frame: int | None) -> tuple[str, ...]:
     for n, own in enumerate(stack.frame_notes):
         if frame in (None, n):
             notes += [f"Volume {n}: {note}" for note in own] if len(stack.slices) > 1 else own
-    if stack.first.pixel_spacing is None:
-        notes.append("The file states no pixel size; 1 mm is taken, so lengths are not true.")
-    return tuple(notes)
+    if stack.first.size_note:
+        notes.append(stack.first.size_note)
+    return tuple(notes + _missing_parts(stack))
+
+
+def _missing_parts(stack: Stack) -> list[str]:
+    """A note if files of a multi-frame image that is cut into several are not there."""
+    parts = {header.part for volume in stack.slices for header in volume if header is not None}
+    total = max(of for _, of in parts)
+    absent = sorted(set(range(1, total + 1)) - {number for number, _ in parts})
+    if not absent:
+        return []
+    numbers = ", ".join(str(number) for number in absent)
+    return [
+        f"The image is cut into {total} files, and of these number {numbers} is missing; so are "
+        f"its slices."
+    ]
