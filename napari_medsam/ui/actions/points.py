@@ -181,6 +181,8 @@ class PointTool:
             self._workspace.refresh()
             return
         where = points.latest_slice(shown)
+        if not self._workspace.has_same_pixels(case, where):
+            return
         if (where, case.label) != (self._where, self._label):
             points.retain([len(points.layer.data) - 1])
             self._begin_object()

@@ -22,7 +22,8 @@ from napari_medsam.engine.annotation.events import PlacedBox
 from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef, box_prompt
 from napari_medsam.engine.data.signals import emit
 from napari_medsam.engine.data.volume import AXES, Axis, Volume
-from napari_medsam.ui.layers.labels_layer import lock, placement
+from napari_medsam.ui.layers.labels_layer import lock
+from napari_medsam.ui.layers.place import OverImage, placement
 
 SMALLEST = 2.0
 """Least side of a box in pixels: a click without a drag leaves one of about half a pixel."""
@@ -123,6 +124,7 @@ class BoxesLayer:
             **placement(image),
         )
         lock(self.layer)
+        self.place = OverImage(self.layer, image)
         self._later = later
         self._colors: Mapping[int, Color] = {}
         self._is_ours = False
