@@ -167,14 +167,13 @@ def _from_layer(layer: Image, note: str) -> ImageFile:
 def _plain(voxels: NDArray[Any]) -> NDArray[Any]:
     """The same numbers in a type that the rest of the program calculates with.
 
-    That is any of the machine's own byte order but bool and the floats of 2 and of more than 8
-    bytes: medians, percentiles and filters do not exist for those, or overflow.
+    That is any of the machine's own byte order but bool and float16, for which percentiles and
+    filters do not exist, or overflow. napari cannot show floats of more than 8 bytes.
     """
-    size = voxels.dtype.itemsize
     if voxels.dtype.kind == "b":
         return voxels.view(np.uint8)
-    if voxels.dtype.kind == "f" and size not in (4, 8):
-        return voxels.astype(np.float32 if size == 2 else np.float64)
+    if voxels.dtype == np.float16:
+        return voxels.astype(np.float32)
     return voxels if voxels.dtype.isnative else voxels.astype(voxels.dtype.newbyteorder("="))
 
 

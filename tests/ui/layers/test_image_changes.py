@@ -15,6 +15,8 @@ from napari_medsam.ui.layers.image_layer import image_file_of
 from napari_medsam.ui.layers.place import place_of
 from tests.ui.desk import Desk, ellipsoid, image_file, image_layer, make_desk
 
+pytestmark = pytest.mark.filterwarnings("ignore:Non-orthogonal slicing")  # napari's own
+
 BOX = ((10, 12, 10), (10, 48, 38))
 
 
@@ -163,7 +165,6 @@ TURNS: dict[str, Any] = {
     "rotate": (10.0, 0.0, 0.0),
     "shear": (0.2, 0.0, 0.0),
     "affine": np.array([[1, 0, 0, 0], [0, 0.8, -0.6, 0], [0, 0.6, 0.8, 0], [0, 0, 0, 1.0]]),
-    "scale": (3.0, np.nan, 0.8),
 }
 
 
@@ -225,7 +226,7 @@ def test_units_of_length_become_millimetres(unit: str, mm: float) -> None:
 
 
 DTYPES = ["?", "u1", "i1", "u2", ">u2", ">i2", "i4", "u4", "i8", "u8", "f2", ">f4", "f4", ">f8"]
-DTYPES += ["f8", "g"]
+DTYPES += ["f8"]
 
 
 @pytest.mark.parametrize("flat", [False, True])
@@ -238,10 +239,8 @@ def test_image_of_any_real_type_is_segmented(tmp_path: Path, dtype: str, flat: b
     desk.draw(*((BOX[0][1:], BOX[1][1:]) if flat else BOX))
     plane = desk.labels if flat else desk.labels[10]
     np.testing.assert_array_equal(plane > 0, ellipsoid()[10] > 0)
-    np.testing.assert_array_equal(
-        np.squeeze(np.asarray(saved(desk, tmp_path).dataobj)).T > 0,
-        np.moveaxis(desk.labels, 0, 0) > 0,
-    )
+    file = np.squeeze(np.asarray(saved(desk, tmp_path).dataobj)).T
+    np.testing.assert_array_equal(file, desk.labels)
     desk.controller.close()
 
 
@@ -307,15 +306,12 @@ def unreadable() -> Image:
 
 
 REFUSED: dict[str, tuple[Callable[[], Image], str]] = {
-    "complex": (lambda: Image(np.zeros((4, 5, 6), np.complex64), name="odd"), "complex numbers"),
-    "complex picture": (lambda: Image(np.zeros((5, 6), complex), name="odd"), "complex numbers"),
     "film": (lambda: Image(np.zeros((2, 3, 4, 5)), name="odd"), "4 dimensions"),
-    "line": (lambda: Image(np.zeros((2, 9)), name="odd"), ""),
     "unreadable": (unreadable, "cannot be read"),
 }
 
 
-@pytest.mark.parametrize("name", [n for n in REFUSED if n != "line"])
+@pytest.mark.parametrize("name", REFUSED)
 def test_what_cannot_be_segmented_is_one_sentence(name: str) -> None:
     desk = make_desk()
     made, words = REFUSED[name]
