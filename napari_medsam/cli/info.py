@@ -55,7 +55,7 @@ def _as_text(image: Description) -> str:
         "Orientation": "" if is_picture else f"{image.orientation} in the file",
         "Modality": image.modality or "not known",
         "Volumes": f"{image.n_frames}, choose one with --frame" if image.n_frames > 1 else "",
-        "Values": f"{image.value_range[0]:g} to {image.value_range[1]:g}"
+        "Values": f"{image.value_range[0]:g} to {image.value_range[1]:g} {image.unit}".rstrip()
         if image.value_range
         else "",
         "Type": image.dtype,

@@ -39,6 +39,9 @@ class Volume:
         (3, 3); its columns are the LPS unit vectors of the x, y and z voxel axes.
     modality
         One of `modality.MODALITIES`, or "" if unknown.
+    low_is_bright
+        Whether low values are bright on the screen and to the model (MONOCHROME1 of DICOM, PS3.3
+        C.7.6.3.1.2); the voxels are the values all the same.
 
     Raises
     ------
@@ -51,6 +54,7 @@ class Volume:
     origin_xyz: tuple[float, float, float] = (0.0, 0.0, 0.0)
     direction: NDArray[np.float64] = field(default_factory=lambda: np.eye(3))
     modality: str = ""
+    low_is_bright: bool = False
 
     def __post_init__(self) -> None:
         """Refuse images that the rest of the program cannot process."""

@@ -113,7 +113,8 @@ class Predictor:
         return "|".join(
             (
                 self.volume.fingerprint,
-                f"{window.lower!r},{window.upper!r},{int(window.keep_zero)}",
+                f"{window.lower!r},{window.upper!r},{int(window.keep_zero)}"
+                + (",low is bright" if self.volume.low_is_bright else ""),
                 PREPROCESSING_VERSION,
                 self.model.identity,
                 self.dtype.name,
@@ -154,6 +155,7 @@ class Predictor:
                 self.window,
                 self.model.contract,
                 frame,
+                low_is_bright=self.volume.low_is_bright,
             )
             for view, frame in zip(views, frames, strict=True)
         )

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from napari_medsam.formats.challenge_npz.arrays import UNREADABLE, read_array, usable_spacing
 from napari_medsam.formats.common.errors import ReadError, damage_reported
+from napari_medsam.formats.common.whole_numbers import as_labels, why_no_labels
 from napari_medsam.storage.atomic_write import replacing
 
 LABELS = ("gts", "segs", "label")
@@ -66,15 +67,15 @@ def read_label_array(path: Path) -> LabelArray:
     labels = _read(path, LABELS)
     if labels is None:
         raise ReadError(f"{path.name} has none of the keys {', '.join(LABELS)}.")
-    if labels.dtype.kind == "f" and np.array_equal(labels, labels.round()):
-        labels = labels.astype(np.int64)
-    if labels.dtype.kind not in "bui" or labels.ndim not in (2, 3) or labels.size == 0:
+    if labels.dtype.kind not in "buif" or labels.ndim not in (2, 3) or labels.size == 0:
         raise ReadError(
             f"The labels of {path.name} are {labels.dtype} of shape {labels.shape}; they should "
             f"be whole numbers, (H, W) or (D, H, W)."
         )
-    if labels.min() < 0:
-        raise ReadError(f"{path.name} has negative labels; they count from 0, the background.")
+    if why := why_no_labels(labels):
+        raise ReadError(f"{path.name} holds no labels: {why}.")
+    if labels.dtype.kind == "f":
+        labels = as_labels(labels)
     return LabelArray(labels, usable_spacing(_read(path, ("spacing",))))
 
 

@@ -33,11 +33,14 @@ class FoundImage(ABC):
         Its volumes (time points, directions, channels or frames); above 1, one must be chosen.
     n_pages
         Pages of a picture that are taken as slices, and whose distance it does not state; else 1.
+    exact
+        Read floating numbers as they are stored, as labels need; else they become float32.
     """
 
     path: Path
     n_frames: int = 1
     n_pages: int = 1
+    exact: bool = False
 
     takes_spacing: ClassVar[bool] = False
     """Whether it states no spacing, so that one may be given."""
@@ -103,6 +106,7 @@ class FoundImage(ABC):
             self.described(image.grid, image.volume.modality, image.notes),
             value_range=(float(finite.min()), float(finite.max())) if finite.size else None,
             dtype=("RGB " if image.volume.is_rgb else "") + str(voxels.dtype),
+            unit=image.unit,
         )
 
     def described(self, grid: SourceGrid, modality: str, notes: tuple[str, ...]) -> Description:

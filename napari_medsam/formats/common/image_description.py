@@ -34,6 +34,8 @@ class Description:
         Smallest and largest finite voxel, or None where voxels were not read.
     dtype
         Type of the voxels as read, "" where voxels were not read.
+    unit
+        As `ImageFile.unit`; "" where voxels were not read.
     notes
         Warnings.
     thumbnail
@@ -51,6 +53,7 @@ class Description:
     n_frames: int = 1
     value_range: tuple[float, float] | None = None
     dtype: str = ""
+    unit: str = ""
     notes: tuple[str, ...] = field(default=())
     thumbnail: NDArray[np.uint8] | None = field(default=None, compare=False, repr=False)
 

@@ -1,7 +1,6 @@
 """Finds the series and single images of DICOM files, and reads one as a volume.
 
-GDCM (in SimpleITK) decodes every compression and applies the rescale of each slice; the position
-of slices comes from `dicom.series`.
+The values of slices come from `dicom.pixels`, their position from `dicom.series`.
 """
 
 from __future__ import annotations
@@ -26,12 +25,24 @@ from napari_medsam.formats.common.thumbnail import thumbnail
 from napari_medsam.formats.dicom.file_validity import is_dicom, syntax_if_whole
 from napari_medsam.formats.dicom.input_files import files_of, is_directory, unpacked_dicom
 from napari_medsam.formats.dicom.multi_frame import SEGMENTATION
-from napari_medsam.formats.dicom.pixels import decoded, require_pixels, slice_pixels, stacked
+from napari_medsam.formats.dicom.pixels import (
+    Plane,
+    decoded,
+    require_pixels,
+    slice_pixels,
+    stacked,
+)
 from napari_medsam.formats.dicom.rtstruct_read import RTSTRUCT
 from napari_medsam.formats.dicom.series import Stack, find_stacks, slices_in, stacks_of
+from napari_medsam.formats.dicom.slice_header import SliceHeader
 from napari_medsam.formats.dicom.suv import suv_factor
 
 sitk.ProcessObject.SetGlobalWarningDisplay(False)
+
+NEGATIVE = (
+    "The lowest values are shown bright, as the header asks (MONOCHROME1); the values are the "
+    "file's. In another format they are kept, and other programs show a negative."
+)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -139,16 +150,25 @@ def _thumbnail(stack: Stack) -> NDArray[np.uint8] | None:
     present = [header for header in stack.slices[0] if header is not None]
     middle = present[len(present) // 2]
     try:
-        (pixels,) = slice_pixels([middle])
+        (plane,) = slice_pixels([middle])
     except ReadError:
         return None
-    if pixels is None:
+    if plane is None:
         return None
+    pixels = plane.values
     if pixels.ndim == 3:
         pixels, _ = to_uint8_rgb(pixels, middle.path.name)
-    negative = middle.photometric == "MONOCHROME1"
-    spacing = stack.geometry.spacing_xyz
-    return thumbnail(pixels, (spacing[0], spacing[1]), None if negative else middle.window)
+    return thumbnail(
+        pixels,
+        stack.geometry.spacing_xyz[:2],
+        middle.window,
+        low_is_bright=_low_is_bright(stack),
+    )
+
+
+def _low_is_bright(stack: Stack) -> bool:
+    """Whether the lowest values are shown white: a matter of display (PS3.3 C.7.6.3.1.2)."""
+    return stack.first.photometric == "MONOCHROME1"
 
 
 def _as_suv(image: ImageFile, stack: Stack, frame: int) -> ImageFile:
@@ -159,30 +179,39 @@ def _as_suv(image: ImageFile, stack: Stack, frame: int) -> ImageFile:
         return image
     scaled = (image.volume.voxels * np.float64(suv.factor)).astype(np.float32)
     window = image.window and (image.window[0] * suv.factor, image.window[1] * suv.factor)
-    return replace(image, volume=replace(image.volume, voxels=scaled), window=window)
+    volume = replace(image.volume, voxels=scaled)
+    return replace(image, volume=volume, window=window, unit="g/ml")
 
 
 def _read(found: DicomImage, frame: int) -> ImageFile:
     stack, first = found.stack, found.stack.first
     shape = stack.geometry.shape_zyx
     require_memory((*shape, first.components), 8, found.path)
-    planes = [decoded(first)[frame]] if first.is_film else slice_pixels(stack.slices[frame])
-    array = stacked(planes, shape[0])
-    notes = list(_notes(stack))
+    inverted = _low_is_bright(stack)
+    planes = _frame(first, frame) if first.is_film else slice_pixels(stack.slices[frame])
+    read = stacked(planes, shape[0], low_is_bright=inverted)
+    array, notes = read.values, [*_notes(stack), *read.notes]
     if array.ndim == 4:
         array, warnings = to_uint8_rgb(array, found.path.name)
         notes += warnings
-    elif first.photometric == "MONOCHROME1":
-        notes.append("The image is stored with white as its lowest value; it was inverted.")
+    elif inverted:
+        notes.append(NEGATIVE)
     grid = found.grid(frame)
+    volume = to_volume(array, grid, first.modality)
     return ImageFile(
-        to_volume(array, grid, first.modality),
+        replace(volume, low_is_bright=inverted and not volume.is_rgb),
         grid,
         found.name,
         tuple(notes),
-        None if first.photometric == "MONOCHROME1" else first.window,
+        first.window,
         first.body_part,
+        read.unit,
     )
+
+
+def _frame(film: SliceHeader, frame: int) -> list[Plane | None]:
+    plane = decoded(film)
+    return [replace(plane, values=plane.values[frame])]
 
 
 def _notes(stack: Stack) -> tuple[str, ...]:

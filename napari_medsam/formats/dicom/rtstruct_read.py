@@ -19,8 +19,7 @@ from napari_medsam.formats.common.contours import fill
 from napari_medsam.formats.common.errors import ReadError, damage_as
 from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.common.label_file import LabelFile
-from napari_medsam.formats.common.optional_libraries import optional
-from napari_medsam.formats.dicom.multi_frame import quiet_pydicom, read_dataset
+from napari_medsam.formats.dicom.dataset import quiet_pydicom, read_dataset
 from napari_medsam.formats.dicom.seg_read import coded, other_frame_of_reference
 
 RTSTRUCT = "1.2.840.10008.5.1.4.1.1.481.3"
@@ -39,9 +38,8 @@ def read_structures(path: Path, grid: SourceGrid) -> LabelFile:
     Raises
     ------
     ReadError
-        pydicom is missing, the file is damaged, or its contours are not in slices of the image.
+        The file is damaged, or its contours are not in slices of the image.
     """
-    optional("pydicom", "Reading RTSTRUCT")
     if grid.kind in ("picture", "npz") or grid.ndim == 2:
         raise ReadError(
             f"The image states no place in the patient, and {path.name} has only that: open the "

@@ -24,6 +24,7 @@ from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.common.optional_libraries import INSTALL, has
 from napari_medsam.formats.dicom.seg_read import TRACKING, read_segmentation
 from napari_medsam.formats.dicom.source_series import SourceSeries, labelled_series, make_plain
+from napari_medsam.storage.native_path import native_path
 
 MANUFACTURER = "napari-medsam"
 AI_FAMILY = Code("123109", "DCM", "Artificial Intelligence")
@@ -34,7 +35,8 @@ def write(
     path: Path, labels_kji: NDArray[Any], grid: SourceGrid, table: Sequence[Label] = ()
 ) -> None:
     """Write (K, J, I) labels; frames without a label are left out."""
-    require_extra("DICOM SEG", "highdicom")
+    if not has("highdicom"):
+        raise SaveError(f"Saving DICOM SEG needs highdicom, which is not installed: {INSTALL}")
     use = " to say where its frames lie"
     with labelled_series("a DICOM SEG", labels_kji, table, grid, use) as (source, rows):
         numbers = np.zeros(int(labels_kji.max()) + 1, dtype=np.uint16)
@@ -78,17 +80,12 @@ def _second(path: Path, labels_kji: NDArray[Any]) -> str:
     if labels_kji[0].size % 8:
         return ""
     try:
-        frames = sitk.GetArrayFromImage(sitk.ReadImage(str(path), imageIO="GDCMImageIO"))
+        frames = sitk.GetArrayFromImage(sitk.ReadImage(native_path(path), imageIO="GDCMImageIO"))
     except RuntimeError:
         return ""
     if int(np.count_nonzero(frames)) != int(np.count_nonzero(labels_kji)):
         raise SaveError("SimpleITK finds another number of labelled voxels than were saved.")
     return "; SimpleITK counts the same voxels"
-
-
-def require_extra(purpose: str, library: str) -> None:
-    if not has(library):
-        raise SaveError(f"Saving {purpose} needs {library}, which is not installed: {INSTALL}")
 
 
 def _segmentation(numbers: NDArray[Any], rows: Sequence[Label], source: SourceSeries) -> Any:

@@ -57,7 +57,7 @@ def find_stacks(files: Iterable[Path]) -> list[Stack]:
 def slices_in(path: Path) -> list[SliceHeader]:
     """The slices of one file, none if it holds no DICOM image."""
     syntax = syntax_if_whole(path)
-    return [] if syntax is None else frames_of(path, read_header(path, syntax), syntax)
+    return [] if syntax is None else frames_of(path, read_header(path, syntax))
 
 
 def stacks_of(headers: Iterable[SliceHeader]) -> list[Stack]:

@@ -20,7 +20,7 @@ from napari_medsam.formats.common.errors import ReadError, SaveError, reason
 from napari_medsam.formats.common.found_image import choose
 from napari_medsam.formats.common.grid import Geometry, SourceGrid
 from napari_medsam.formats.common.label_table import complete_table
-from napari_medsam.formats.dicom.multi_frame import quiet_pydicom, read_dataset
+from napari_medsam.formats.dicom.dataset import quiet_pydicom, read_dataset
 from napari_medsam.formats.dicom.read import found_dicom
 from napari_medsam.formats.dicom.slice_header import SliceHeader
 
@@ -92,6 +92,8 @@ def labelled_series(
             )
         try:
             yield source, rows
+        except SaveError:  # is a ValueError too
+            raise
         except UNWRITABLE as error:
             raise SaveError(
                 f"The series' headers lack what {what} needs ({reason(error)}); save as "

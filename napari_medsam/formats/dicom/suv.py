@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_medsam.formats.common.errors import DAMAGE
-from napari_medsam.formats.common.optional_libraries import has
-from napari_medsam.formats.dicom.multi_frame import quiet_pydicom, read_dataset
+from napari_medsam.formats.dicom.dataset import quiet_pydicom, read_dataset
 from napari_medsam.formats.dicom.slice_header import SliceHeader
 
 PHILIPS = (0x7053, "Philips PET Private Group")
@@ -41,8 +40,6 @@ class _NoSuvError(ValueError):
 
 def suv_factor(slices: Sequence[SliceHeader]) -> Suv:
     """The factor from a PET series' rescaled values to g/ml."""
-    if not has("pydicom"):
-        return Suv(None, "PET values are as stored, not SUV: pydicom is not installed.")
     if any(header.frame is not None for header in slices):
         return Suv(None, "PET values are as stored, not SUV: the file is a multi-frame one.")
     with quiet_pydicom():

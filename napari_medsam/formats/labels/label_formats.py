@@ -122,7 +122,7 @@ DICOM_SEG = LabelFormat(
     made_for="series",
     module="dicom.seg_write",
     reader="dicom.seg_read:read_segmentation",
-    needs=("highdicom", "pydicom"),
+    needs=("highdicom",),
 )
 RTSTRUCT = LabelFormat(
     "DICOM RTSTRUCT",
@@ -130,7 +130,6 @@ RTSTRUCT = LabelFormat(
     made_for="series",
     module="dicom.rtstruct_write",
     reader="dicom.rtstruct_read:read_structures",
-    needs=("highdicom", "pydicom"),
 )
 PNG = LabelFormat(
     "PNG picture",

@@ -11,16 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam.formats.common.errors import OtherGrid, ReadError, UnknownFormat
+from napari_medsam.formats.common.found_image import choose
 from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.formats.common.label_file import LabelFile
 from napari_medsam.formats.common.label_table import description_beside, read_label_table
-from napari_medsam.formats.common.optional_libraries import has, optional
+from napari_medsam.formats.common.whole_numbers import as_labels, why_no_labels
 from napari_medsam.formats.dicom.file_validity import is_dicom
 from napari_medsam.formats.dicom.multi_frame import SEGMENTATION, sop_class
 from napari_medsam.formats.dicom.rtstruct_read import RTSTRUCT
 from napari_medsam.formats.dicom.seg_grid import grid_of_segmentation
-from napari_medsam.formats.images.read import kind_of, read_image, suffix_of
+from napari_medsam.formats.images.read import found_images, kind_of, suffix_of
 from napari_medsam.formats.itk import seg_nrrd
 from napari_medsam.formats.itk.read import open_itk, unreadable
 from napari_medsam.formats.labels import label_formats
@@ -122,7 +123,7 @@ def is_label_file(path: Path) -> bool:
         return is_coco(path)
     if kind_of(path) != "dicom" or not is_dicom(path):
         return False
-    return has("pydicom") and sop_class(path) in (SEGMENTATION, RTSTRUCT)
+    return sop_class(path) in (SEGMENTATION, RTSTRUCT)
 
 
 def _format_of(path: Path) -> LabelFormat | None:
@@ -134,7 +135,6 @@ def _format_of(path: Path) -> LabelFormat | None:
         return label_formats.BY_SUFFIX[suffix]
     if kind_of(path) != "dicom":
         return None
-    optional("pydicom", "Reading DICOM SEG and RTSTRUCT")
     is_rtstruct = sop_class(path) == RTSTRUCT
     return label_formats.RTSTRUCT if is_rtstruct else label_formats.DICOM_SEG
 
@@ -167,8 +167,10 @@ def _labels_in(image: ImageFile, path: Path, grid: SourceGrid) -> LabelFile:
 
 def _image_of(path: Path) -> ImageFile:
     """A label file of a format that could also hold an image."""
-    is_picture = kind_of(path) == "picture"
-    return open_picture(path, indices=True).read() if is_picture else read_image(path)
+    if kind_of(path) == "picture":
+        return replace(open_picture(path, indices=True), exact=True).read()
+    with found_images(path) as images:
+        return replace(choose(images), exact=True).read()
 
 
 def read_seg_nrrd(path: Path, grid: SourceGrid) -> LabelFile:
@@ -212,15 +214,11 @@ def _whole_numbers(voxels: NDArray[Any], path: Path, *, may_be_image: bool) -> N
 
     Without `may_be_image`, the file is known to hold labels, and its values are not judged.
     """
-    if voxels.dtype.kind == "f" and not (
-        np.all(np.isfinite(voxels)) and np.array_equal(voxels, np.rint(voxels))
-    ):
-        raise _not_labels(path, "it holds fractions, and labels are whole numbers")
-    if voxels.min() < 0:
-        raise _not_labels(path, "it holds negative numbers, and label numbers start at 0")
+    if why := why_no_labels(voxels):
+        raise _not_labels(path, why)
     if may_be_image and (n_values := _n_grey_values(voxels)):
         raise _not_labels(path, f"it holds {n_values:,} different values")
-    return voxels.astype(np.min_scalar_type(int(voxels.max())))
+    return as_labels(voxels)
 
 
 def _n_grey_values(voxels: NDArray[Any]) -> int:

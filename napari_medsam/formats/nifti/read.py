@@ -47,7 +47,7 @@ class NiftiImage(FoundImage):
     window: tuple[float, float] | None
 
     def load(self, frame: int, spacing_xyz: Triple | None) -> ImageFile:
-        array, notes = _voxels(self.image, self.path, frame)
+        array, notes = _voxels(self.image, self.path, frame, exact=self.exact)
         volume = to_volume(array, self.grid)
         notes = self.notes + notes
         return recognize_ct(ImageFile(volume, self.grid, self.name, notes, self.window))
@@ -92,7 +92,9 @@ def open_nifti(path: Path) -> NiftiImage:
     )
 
 
-def _voxels(image: Any, path: Path, frame: int) -> tuple[NDArray[Any], tuple[str, ...]]:
+def _voxels(
+    image: Any, path: Path, frame: int, *, exact: bool
+) -> tuple[NDArray[Any], tuple[str, ...]]:
     """The chosen volume as (K, J, I) of a real type, or (K, J, I, 3) uint8."""
     shape = tuple(int(n) for n in image.shape)
     stored = image.get_data_dtype()
@@ -115,7 +117,7 @@ def _voxels(image: Any, path: Path, frame: int) -> tuple[NDArray[Any], tuple[str
     array = array.reshape((*shape, 1, 1)[:3])
     if array.dtype.names:
         return _colours(array, path)
-    return plain_type(array.T), ()
+    return plain_type(array.T, exact=exact), ()
 
 
 def _colours(array: NDArray[Any], path: Path) -> tuple[NDArray[Any], tuple[str, ...]]:

@@ -20,6 +20,7 @@ from napari_medsam.formats.nifti.header_geometry import (
     header_for_labels,
 )
 from napari_medsam.formats.nifti.read import UNREADABLE
+from napari_medsam.storage.native_path import native_path
 
 ITK_TOLERANCE = 1e-3
 """SimpleITK may read the qform, whose quaternion in float32 is good to about 3e-4."""
@@ -65,7 +66,7 @@ def _second_opinion(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> s
     if max(labels_kji.shape) > NIFTI_1_LIMIT:
         return " (SimpleITK does not read NIfTI-2 and was not asked)"
     try:
-        image = sitk.ReadImage(str(path), imageIO="NiftiImageIO")
+        image = sitk.ReadImage(native_path(path), imageIO="NiftiImageIO")
     except RuntimeError:
         return " (SimpleITK cannot read sheared axes and was not asked)"
     array = sitk.GetArrayViewFromImage(image)
@@ -90,7 +91,7 @@ def _expected_by_itk(grid: SourceGrid) -> NDArray[np.float64] | None:
     if grid.forms is not None and grid.forms.version == 1 and grid.source.is_file():
         reader = sitk.ImageFileReader()
         reader.SetImageIO("NiftiImageIO")
-        reader.SetFileName(str(grid.source))
+        reader.SetFileName(native_path(grid.source))
         try:
             reader.ReadImageInformation()
         except RuntimeError:

@@ -24,6 +24,7 @@ from napari_medsam.formats.common.grid import Geometry, SourceGrid, Triple
 from napari_medsam.formats.common.image_file import ImageFile, to_volume
 from napari_medsam.formats.common.limits import require_memory
 from napari_medsam.formats.raster.tiff import tiff_layout, tiff_pixels
+from napari_medsam.storage.native_path import native_path
 
 TIFF_MAGIC = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"BM", *TIFF_MAGIC)
@@ -59,7 +60,7 @@ class Picture(FoundImage):
         if min(array.shape) < 1:
             size = array.shape[1::-1]
             raise ReadError(f"{self.path.name} holds no pixels: its size is {size}.")
-        pixels, warnings = grey_or_rgb(array, self.path.name)
+        pixels, warnings = grey_or_rgb(array, self.path.name, exact=self.exact)
         return _placed(self.path, pixels, notes + warnings, spacing_xyz)
 
 
@@ -131,7 +132,9 @@ def _deep_png_colours(path: Path) -> int | None:
 
 def _by_itk(path: Path) -> NDArray[Any]:
     """(Y, X, channels) uint16; ITK's PNG reader retains 16 bits per colour."""
-    return np.asarray(sitk.GetArrayFromImage(sitk.ReadImage(str(path), imageIO="PNGImageIO")))
+    return np.asarray(
+        sitk.GetArrayFromImage(sitk.ReadImage(native_path(path), imageIO="PNGImageIO"))
+    )
 
 
 def _array(picture: Image.Image, *, indices: bool) -> NDArray[Any]:

@@ -89,6 +89,7 @@ class Measures:
                 "Open an image first; there is nothing to measure.", is_problem=True
             )
             return
+        case.take_over()
         labels = case.annotation.labels.copy()  # the user may draw meanwhile
         volume, table = case.image.volume, case.annotation.table
         reference = request.reference

@@ -73,6 +73,7 @@ class OpenCases:
         """Ignore the layers, which stay, from now on."""
         self._workspace.viewer.layers.events.removed.disconnect(self._on_removed)
         for case in self.all:
+            case.take_over()
             case.disconnect()
 
     def _add(self, layer: Image) -> bool:
@@ -89,6 +90,7 @@ class OpenCases:
         case = self._workspace.case
         if case is not None:
             self._workspace.stop(case)
+            case.take_over()
             case.set_visible(False)
             self._workspace.case = None
 

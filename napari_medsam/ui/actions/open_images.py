@@ -91,7 +91,12 @@ def thumbnail_of(image: ImageFile) -> Thumbnail:
     if image.volume.is_rgb:
         return thumbnail(middle, (sx, sy))
     window = first_window_of(image)
-    return thumbnail(middle, (sx, sy), (window.lower, window.upper))
+    return thumbnail(
+        middle,
+        (sx, sy),
+        (window.lower, window.upper),
+        low_is_bright=image.volume.low_is_bright,
+    )
 
 
 def series_description(series: Description) -> str:

@@ -146,6 +146,7 @@ class Propagator:
 
     def _begin(self, plan: PropagationPlan) -> PropagationRun:
         self._jobs.cancel()  # only one edit can be open
+        self.case.take_over()
         session = self.case.session
         return PropagationRun(
             self.case.annotation,
@@ -156,6 +157,7 @@ class Propagator:
         )
 
     def _finish(self, run: PropagationRun, *, completed: bool) -> None:
+        self.case.take_over()
         self.case.labels.show_change(run.finish(completed=completed))
         self.case.sync()
 
@@ -173,6 +175,7 @@ class Propagator:
 
         def paint(answer: tuple[PropagationTarget, SliceMask]) -> None:
             target, mask = answer
+            self.case.take_over(mask.slice)
             run.paint(target, mask)
             self.case.labels.show_change([mask.slice])
             emit(self._workspace.slices_ready, [mask.slice])

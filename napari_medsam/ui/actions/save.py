@@ -115,6 +115,7 @@ class SaveActions:
             raise SaveError(f"{_names(existing)} was not replaced. {BORROWED}")
         # else a message about another file stays beside a question about this one
         self._show_message("", for_now=True)
+        case.take_over()
         annotation, grid = case.annotation, case.image.grid
         is_empty = not annotation.labels.any()
         if ask_if_empty and is_empty and self._ask(NOTHING_DRAWN, (SAVE_EMPTY,)) != SAVE_EMPTY:
