@@ -49,6 +49,9 @@ from napari_medsam.formats.images.read import found_images, kind_of  # noqa: E40
 CORNER_MM, VALUE_PART, N_POINTS = 0.02, 1e-4, 400
 MIRROR = np.diag([-1.0, -1.0, 1.0, 1.0])
 """From RAS (NIfTI, nibabel) to LPS."""
+LOSSY = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 53, 55, 81, 91))
+"""Transfer syntaxes whose decoders may differ by rounding (PS3.5 annex A.4)."""
+LOSSY_PART = 0.02
 STACK_MM = 0.1
 """pydicom's slices and ours may be so far apart: headers round positions, stacks are even."""
 
@@ -110,11 +113,20 @@ def our_volumes(path: Path) -> list[Placed]:
 
 def by_nibabel(path: Path) -> list[Placed]:
     image = nib.load(path)
-    voxels = np.asanyarray(image.dataobj)  # type: ignore[attr-defined]
+    voxels = _colours(np.asanyarray(image.dataobj))  # type: ignore[attr-defined]
+    if voxels.ndim == 4 and image.get_data_dtype().names:  # type: ignore[attr-defined]
+        return [Placed(voxels, MIRROR @ np.asarray(image.affine))]  # type: ignore[attr-defined]
     voxels = voxels[(...,) + (None,) * (3 - voxels.ndim)] if voxels.ndim < 3 else voxels
     affine = MIRROR @ np.asarray(image.affine)  # type: ignore[attr-defined]
     flat = voxels.reshape(*voxels.shape[:3], -1)
     return [Placed(flat[..., t], affine) for t in range(flat.shape[3])]
+
+
+def _colours(array: NDArray[Any]) -> NDArray[Any]:
+    """Red, green and blue as a last axis, from NIfTI's type of three named bytes."""
+    if array.dtype.names is None:
+        return array
+    return np.stack([array[name] for name in array.dtype.names[:3]], axis=-1)
 
 
 def by_simpleitk(path: Path) -> list[Placed]:
@@ -169,15 +181,7 @@ def by_dcm2niix(path: Path) -> list[Placed]:
             raise OSError((lines or ["no output"])[0][:120])
         volumes = []
         for file in files:
-            image = nib.load(file)
-            if image.header.get_data_dtype().names:  # type: ignore[attr-defined]
-                colours = np.asarray(image.dataobj)  # type: ignore[attr-defined]
-                voxels = np.stack([colours[n] for n in colours.dtype.names], axis=-1)
-                volumes.append(Placed(voxels, MIRROR @ np.asarray(image.affine)))  # type: ignore[attr-defined]
-            else:
-                volumes += [
-                    Placed(np.array(v.voxels), v.affine, file.name) for v in by_nibabel(file)
-                ]
+            volumes += [Placed(np.array(v.voxels), v.affine, "dcm2niix") for v in by_nibabel(file)]
         return volumes
 
 
@@ -188,6 +192,7 @@ class Frame:
     pixels: NDArray[Any]
     affine: NDArray[np.float64] | None
     """(3, 3): mm along a column index, along a row index, and the position."""
+    is_lossy: bool = False
 
 
 def by_pydicom(path: Path) -> list[Frame]:
@@ -208,6 +213,10 @@ def by_pydicom(path: Path) -> list[Frame]:
 
 def _frames(header: Any) -> Iterator[Frame]:
     pixels = header.pixel_array
+    if header.PhotometricInterpretation == "PALETTE COLOR":
+        table = pydicom.pixels.apply_color_lut(pixels, header)
+        pixels = table >> 8 if table.dtype == np.uint16 else table
+    is_lossy = str(header.file_meta.get("TransferSyntaxUID", "")) in LOSSY
     n_frames = int(header.get("NumberOfFrames", 1) or 1)
     if n_frames == 1:
         pixels = pixels[None]
@@ -226,7 +235,7 @@ def _frames(header: Any) -> Iterator[Frame]:
             plane = plane * float(slope) + float(_first(groups, "RescaleIntercept") or 0)
         elif "ModalityLUTSequence" in header:
             plane = pydicom.pixels.apply_modality_lut(pixels[n], header)
-        yield Frame(plane, _plane(groups))
+        yield Frame(plane, _plane(groups), is_lossy)
 
 
 def _first(groups: Sequence[Any], keyword: str) -> Any:
@@ -250,12 +259,24 @@ def _plane(groups: Sequence[Any]) -> NDArray[np.float64] | None:
 
 def compare(ours: Sequence[Placed], theirs: Sequence[Placed]) -> Verdict:
     """Whether each of our volumes is among theirs, and they have no others."""
+    if len(ours) > 1 and all(v.voxels.shape[2] == 1 for v in ours):
+        theirs = [page for other in theirs for page in _pages(other)]
     words = Counter(_sought(volume, theirs) for volume in ours)
     word = next((w for w in ("place", "values", "shape") if words[w]), "same")
     detail = f"{words['same']} of our {len(ours)} volumes are among its {len(theirs)}"
     if word == "same" and len(theirs) != len(ours):
         return Verdict("number", detail)
     return Verdict("place" if word == "shape" else word, "" if word == "same" else detail)
+
+
+def _pages(volume: Placed) -> list[Placed]:
+    """The frames of a film that a library gives as one volume."""
+    pages = []
+    for z in range(volume.voxels.shape[2]):
+        affine = volume.affine.copy()
+        affine[:3, 3] += z * affine[:3, 2]
+        pages.append(Placed(volume.voxels[:, :, z : z + 1], affine, volume.name))
+    return pages
 
 
 def _sought(volume: Placed, theirs: Sequence[Placed]) -> str:
@@ -272,6 +293,9 @@ def _sought(volume: Placed, theirs: Sequence[Placed]) -> str:
                 continue
             mine = indices = _some_voxels(volume)
             best = "values"
+            if "dcm2niix" in other.name:  # it turns pictures upside down
+                last = other.voxels.shape[1] - 1
+                indices = np.column_stack([mine[:, 0], last - mine[:, 1], mine[:, 2]])
         if _are_equal(volume.voxels[tuple(mine.T)], other.voxels[tuple(indices.T)]):
             return "same"
     return "place" if best == "shape" else best
@@ -307,14 +331,14 @@ def _their_indices(
     return mine, indices
 
 
-def _are_equal(one: NDArray[Any], other: NDArray[Any]) -> bool:
+def _are_equal(one: NDArray[Any], other: NDArray[Any], part: float = VALUE_PART) -> bool:
     if one.ndim != other.ndim:
         one, other = (a if a.ndim == 1 else a[..., 0] for a in (one, other))
     if one.shape != other.shape:
         return False
     one, other = one.astype(np.float64), other.astype(np.float64)
     scale = max(float(np.nanmax(np.abs(other), initial=0.0)), 1e-12)
-    return bool(np.allclose(one, other, rtol=0, atol=VALUE_PART * scale, equal_nan=True))
+    return bool(np.allclose(one, other, rtol=0, atol=part * scale, equal_nan=True))
 
 
 def compare_frames(ours: Sequence[Placed], frames: Sequence[Frame]) -> Verdict:
@@ -323,17 +347,19 @@ def compare_frames(ours: Sequence[Placed], frames: Sequence[Frame]) -> Verdict:
     absent: Counter[str] = Counter()
     n_slices = 0
     for volume in ours:
-        planes = [(volume, axis, k) for axis in range(3) for k in range(volume.voxels.shape[axis])]
         counts = Counter[int]()
         matched: dict[int, list[int]] = defaultdict(list)
         reasons: dict[int, Counter[str]] = defaultdict(Counter)
-        for one, axis, k in planes:
-            word, frame = _frame_of(one, axis, k, frames, left)
-            reasons[axis][word] += 1
-            if frame is not None:
-                counts[axis] += 1
-                matched[axis].append(frame)
-        axis = max(range(3), key=lambda a: counts[a] / volume.voxels.shape[a])
+        for axis in (2, 1, 0):
+            for k in range(volume.voxels.shape[axis]):
+                word, frame = _frame_of(volume, axis, k, frames, left)
+                reasons[axis][word] += 1
+                if frame is not None:
+                    counts[axis] += 1
+                    matched[axis].append(frame)
+            if counts[axis] == volume.voxels.shape[axis]:
+                break
+        axis = max((2, 1, 0), key=lambda a: counts[a] / volume.voxels.shape[a])
         left = [n for n in left if n not in matched[axis]]
         size = volume.voxels.shape[axis]
         n_slices += size
@@ -389,7 +415,7 @@ def _frame_of(
                 continue
             there = frame.pixels[rows, columns]
         best = "values"
-        if _are_equal(values, there):
+        if _are_equal(values, there, LOSSY_PART if frame.is_lossy else VALUE_PART):
             return "same", n
     return best, None
 
@@ -448,10 +474,8 @@ def verdict_of(name: str, library: Library, path: Path, ours: Sequence[Placed]) 
             warnings.simplefilter("ignore")
             theirs = library(path)
     except Exception as error:  # noqa: BLE001 - any failure of a library is one column
-        return Verdict(
-            "failed",
-            f"{type(error).__name__}: {str(error).strip().splitlines()[-1][:90] if str(error).strip() else ''}",
-        )
+        said = (str(error).strip().splitlines() or [""])[-1]
+        return Verdict("failed", f"{type(error).__name__}: {said[:90]}")
     return compare_frames(ours, theirs) if name == "pydicom" else compare(ours, theirs)
 
 
