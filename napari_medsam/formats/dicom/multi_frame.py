@@ -58,7 +58,9 @@ def frames_of(path: Path, header: SliceHeader | None) -> list[SliceHeader]:
             return mosaic_slices(dataset, header)
         with damage_as(f"{path.name} has damaged functional groups."):
             groups = dataset.PerFrameFunctionalGroupsSequence
-            return [_frame(dataset, header, number) for number in range(len(groups))]
+            frames = [_frame(dataset, header, number) for number in range(len(groups))]
+        is_film = len(frames) > 1 and all(frame.position is None for frame in frames)
+        return [_film(frames, header)] if is_film else frames
 
 
 def sop_class(path: Path) -> str:
@@ -117,6 +119,19 @@ def _frame(dataset: Any, header: SliceHeader, number: int) -> SliceHeader:
         frame=number,
         rescale=(1.0 if slope is None else slope, intercept or 0.0),
         distinctions=distinctions_of(value),
+    )
+
+
+def _film(frames: list[SliceHeader], header: SliceHeader) -> SliceHeader:
+    """Frames without a place, as a film; its pixels have a size if all frames have the same."""
+    same = len({frame.pixel_spacing for frame in frames}) == 1
+    note = "" if same else "The frames have different pixel sizes, so lengths are given in pixels."
+    return replace(
+        frames[0],
+        frame=None,
+        instance_number=header.instance_number,
+        pixel_spacing=frames[0].pixel_spacing if same else None,
+        size_note=frames[0].size_note if same else note,
     )
 
 

@@ -137,19 +137,19 @@ def read_header(path: Path, syntax: bytes) -> SliceHeader | None:
     with quiet_pydicom():
         try:
             dataset, seen = read_fields(path, ALL_FIELDS)
+            return _header(path, syntax, dataset, seen) if seen & PIXELS else None
         except DAMAGE:
             return None
-        return _header(path, syntax, dataset, seen) if seen & PIXELS else None
 
 
 def read_damaged_header(path: Path) -> SliceHeader | None:
     """What can be read of the header of a file that is cut off; None if that is no slice's."""
     with quiet_pydicom():
         try:
-            dataset, seen = read_fields(path, (*FIELDS, *distinctions.KEYWORDS))
+            dataset, seen = read_fields(path, ALL_FIELDS)
+            header = _header(path, b"", dataset, seen)
         except DAMAGE:
             return None
-        header = _header(path, b"", dataset, seen)
     return header if header is not None and header.series_uid else None
 
 
