@@ -57,9 +57,10 @@ def frames_of(path: Path, header: SliceHeader | None) -> list[SliceHeader]:
         if mosaic:
             return mosaic_slices(dataset, header)
         with damage_as(f"{path.name} has damaged functional groups."):
-            groups = dataset.PerFrameFunctionalGroupsSequence
-            frames = [_frame(dataset, header, number) for number in range(len(groups))]
-        is_film = len(frames) > 1 and all(frame.position is None for frame in frames)
+            # A slide's tiles may have no groups of their own.
+            n_frames = len(dataset.get("PerFrameFunctionalGroupsSequence") or [None])
+            frames = [_frame(dataset, header, number) for number in range(n_frames)]
+        is_film = header.frames > 1 and all(frame.position is None for frame in frames)
         return [_film(frames, header)] if is_film else frames
 
 
@@ -138,8 +139,9 @@ def _film(frames: list[SliceHeader], header: SliceHeader) -> SliceHeader:
 def _frame_lookup(dataset: Any, number: int) -> Lookup:
     """Finds a field in the items of a frame's groups, of the shared groups, in the data set."""
     shared = (dataset.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
-    group = dataset.PerFrameFunctionalGroupsSequence[number]
-    return lookup_in(*_items(group), *_items(shared), dataset)
+    own = (dataset.get("PerFrameFunctionalGroupsSequence") or [])[number : number + 1]
+    groups = (item for group in (*own, shared) for item in _items(group))
+    return lookup_in(*groups, dataset)
 
 
 def _items(group: Any, depth: int = 3) -> Iterator[Any]:

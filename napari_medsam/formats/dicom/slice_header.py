@@ -43,6 +43,7 @@ FIELDS = (
     *("RescaleSlope", "RescaleIntercept", "RescaleType", "Units"),
     *("InConcatenationNumber", "InConcatenationTotalNumber", "ConcatenationFrameOffsetNumber"),
 )
+FRAME_GROUPS = ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence")
 ALL_FIELDS = frozenset((*FIELDS, *pixel_spacing.KEYWORDS, *distinctions.KEYWORDS))
 
 
@@ -91,7 +92,7 @@ class SliceHeader:
     signed: bool = False
     has_modality_lut: bool = False
     has_frame_groups: bool = False
-    """Whether the file states something for each of its frames (PS3.3 C.7.6.16)."""
+    """Whether the file states something of its frames in functional groups (PS3.3 C.7.6.16)."""
     distinctions: tuple[tuple[str, float | str], ...] = ()
     proportions: tuple[float, float] = (1.0, 1.0)
     size_note: str = ""
@@ -205,7 +206,7 @@ def _header(path: Path, syntax: bytes, dataset: Any, seen: set[int]) -> SliceHea
         bits=(bits, stored, whole("HighBit", stored - 1)),
         signed=whole("PixelRepresentation", 0) == 1,
         has_modality_lut=tag_of("ModalityLUTSequence") in seen,
-        has_frame_groups=tag_of("PerFrameFunctionalGroupsSequence") in seen,
+        has_frame_groups=not seen.isdisjoint(map(tag_of, FRAME_GROUPS)),
         distinctions=distinctions.distinctions_of(value),
         location=number_of(value("SliceLocation")),
     )
