@@ -70,6 +70,7 @@ def _as_text(image: Description, told_below: Sequence[str]) -> str:
         "Values": f"{image.value_range[0]:g} to {image.value_range[1]:g} {image.unit}".rstrip()
         if image.value_range
         else "",
+        "Unit": "" if image.value_range else image.unit,
         "Type": image.dtype,
     }
     lines = [image.name]

@@ -45,6 +45,7 @@ def measure_file(
     axis: Axis = "z",
     tolerance_mm: float = TOLERANCE_MM,
     resample: bool = False,
+    fill_gaps: bool = False,
     series: str | None = None,
     frame: int | None = None,
 ) -> Measured:
@@ -62,6 +63,8 @@ def measure_file(
         As in `measure.volumes.measure_labels`.
     resample
         Resample labels from another grid to the image's (without an image, to that of `labels`).
+    fill_gaps
+        Draw the slices between contours too, as in `formats.labels.read.read_label_file`.
     series, frame
         The DICOM series to read as the image, and the volume of a 4D file (from 0).
 
@@ -78,11 +81,11 @@ def measure_file(
     else:
         file_of_image = read_image(image, series=series, frame=frame)
         grid, volume = file_of_image.grid, file_of_image.volume
-        found = read_label_file(labels, grid, resample=resample)
+        found = read_label_file(labels, grid, resample=resample, fill_gaps=fill_gaps)
         notes = (*file_of_image.notes, *found.notes)
     before, table = None, [*found.table, *(read_label_table(names) if names else ())]
     if reference is not None:
-        other = read_label_file(reference, grid, resample=resample)
+        other = read_label_file(reference, grid, resample=resample, fill_gaps=fill_gaps)
         before, notes, table = other.labels, (*notes, *other.notes), [*other.table, *table]
     both = [array for array in (found.labels, before) if array is not None]
     numbers = np.unique(np.concatenate([np.unique(array) for array in both]))

@@ -35,7 +35,7 @@ class Description:
     dtype
         Type of the voxels as read, "" where voxels were not read.
     unit
-        As `ImageFile.unit`; "" where voxels were not read.
+        As `ImageFile.unit`; that of the first slice's header where voxels were not read.
     notes
         Warnings.
     words

@@ -37,7 +37,10 @@ from napari_medsam.formats.dicom.slice_header import (
 )
 
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
-"""SOP class of DICOM SEG (PS3.6 annex A)."""
+"""SOP class of DICOM SEG (PS3.6 annex A): a frame shows one segment."""
+LABELMAP_SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.7"
+"""SOP class of Label Map Segmentation (Supplement 243): pixels are segment numbers."""
+SEGMENTATIONS = frozenset((SEGMENTATION, LABELMAP_SEGMENTATION))
 
 FrameField = Callable[[str, str], Any]
 """Looks a field up by sequence and name: in the frame's own groups, then in the shared ones."""

@@ -25,7 +25,7 @@ from napari_medsam.formats.common.thumbnail import thumbnail
 from napari_medsam.formats.dicom.file_validity import is_dicom, syntax_if_whole
 from napari_medsam.formats.dicom.folder_scan import scan_files
 from napari_medsam.formats.dicom.input_files import files_of, is_directory, unpacked_dicom
-from napari_medsam.formats.dicom.multi_frame import SEGMENTATION
+from napari_medsam.formats.dicom.multi_frame import SEGMENTATIONS
 from napari_medsam.formats.dicom.pixels import (
     Plane,
     decoded,
@@ -37,6 +37,7 @@ from napari_medsam.formats.dicom.rtstruct_read import RTSTRUCT
 from napari_medsam.formats.dicom.series import Stack, slices_in, stacks_of
 from napari_medsam.formats.dicom.slice_header import SliceHeader
 from napari_medsam.formats.dicom.suv import suv_factor
+from napari_medsam.formats.dicom.value_units import in_words
 
 sitk.ProcessObject.SetGlobalWarningDisplay(False)
 
@@ -68,7 +69,7 @@ class DicomImage(FoundImage):
 
     @property
     def is_segmentation(self) -> bool:
-        return self.stack.first.sop_class == SEGMENTATION
+        return self.stack.first.sop_class in SEGMENTATIONS
 
     def require_image(self) -> None:
         if self.is_segmentation:
@@ -106,7 +107,8 @@ class DicomImage(FoundImage):
     def summary(self) -> Description:
         """From headers and, for the picture, one slice; values are not read."""
         known = self.described(self.grid(), self.stack.first.modality, self.notes())
-        return replace(known, thumbnail=_thumbnail(self.stack))
+        unit = in_words(self.stack.first.value_unit.upper())
+        return replace(known, thumbnail=_thumbnail(self.stack), unit=unit)
 
     def grid(self, frame: int = 0) -> SourceGrid:
         return SourceGrid(
@@ -228,8 +230,8 @@ def _read(found: DicomImage, frame: int) -> ImageFile:
     if array.ndim == 4:
         array, warnings = to_uint8_rgb(array, found.path.name)
         notes += warnings
-    elif inverted:
-        notes.append(NEGATIVE)
+    else:
+        notes += _shown(stack, frame)
     grid = found.grid(frame)
     volume = to_volume(array, grid, first.modality)
     return ImageFile(
@@ -241,6 +243,20 @@ def _read(found: DicomImage, frame: int) -> ImageFile:
         first.body_part,
         read.unit,
     )
+
+
+def _shown(stack: Stack, frame: int) -> list[str]:
+    """What to know about a display that the header asks to turn."""
+    present = [header for header in stack.slices[frame] if header is not None]
+    n_turned = sum(header.photometric == "MONOCHROME1" for header in present)
+    if 0 < n_turned < len(present):
+        low, high = n_turned, len(present) - n_turned
+        first = "lowest" if _low_is_bright(stack) else "highest"
+        return [
+            f"The header of {low} slices asks for their lowest values to be bright, that of {high} "
+            f"for their highest; here the {first} are bright in all of them."
+        ]
+    return [NEGATIVE] if n_turned else []
 
 
 def _frame(film: SliceHeader, frame: int) -> list[Plane | None]:

@@ -41,6 +41,7 @@ FIELDS = (
     *("Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation"),
     *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
     *("RescaleSlope", "RescaleIntercept", "RescaleType", "Units"),
+    *("AcquisitionDate", "AcquisitionTime"),
     *("InConcatenationNumber", "InConcatenationTotalNumber", "ConcatenationFrameOffsetNumber"),
 )
 FRAME_GROUPS = ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence")
@@ -94,6 +95,8 @@ class SliceHeader:
     has_frame_groups: bool = False
     """Whether the file states something of its frames in functional groups (PS3.3 C.7.6.16)."""
     distinctions: tuple[tuple[str, float | str], ...] = ()
+    acquired: tuple[str, str] = ("", "")
+    """AcquisitionDate and AcquisitionTime, as stated."""
     proportions: tuple[float, float] = (1.0, 1.0)
     size_note: str = ""
     part: tuple[int, int] = (1, 1)
@@ -202,12 +205,13 @@ def _header(path: Path, syntax: bytes, dataset: Any, seen: set[int]) -> SliceHea
         transfer_syntax=syntax,
         frame_of_reference=text("FrameOfReferenceUID"),
         rescale=(1.0 if slope is None else slope, intercept or 0.0),
-        value_unit=text("RescaleType") or text("Units"),
+        value_unit=text("Units") or text("RescaleType"),
         bits=(bits, stored, whole("HighBit", stored - 1)),
         signed=whole("PixelRepresentation", 0) == 1,
         has_modality_lut=tag_of("ModalityLUTSequence") in seen,
         has_frame_groups=not seen.isdisjoint(map(tag_of, FRAME_GROUPS)),
         distinctions=distinctions.distinctions_of(value),
+        acquired=(text("AcquisitionDate"), text("AcquisitionTime")),
         location=number_of(value("SliceLocation")),
     )
 

@@ -22,7 +22,8 @@ from napari_medsam.measure.overlay import Scene
 from napari_medsam.measure.report_page import heading_of, save_page
 from napari_medsam.measure.table import Units, as_csv, write_csv
 from napari_medsam.measure.volumes import LabelMeasure, measure_labels
-from napari_medsam.ui.layers.labels_layer import add_beside, camera_of, placement, show_slice
+from napari_medsam.ui.layers.labels_layer import add_beside, camera_of, show_slice
+from napari_medsam.ui.layers.place import placement
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.jobs import Job, JobOutcome
 from napari_medsam.ui.state.workspace import Workspace
