@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_medsam.engine.data.labels import default_name
 from napari_medsam.formats.common.errors import OtherGrid, ReadError, UnknownFormat
 from napari_medsam.formats.common.found_image import choose
 from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.formats.common.label_file import LabelFile
 from napari_medsam.formats.common.label_table import description_beside, read_label_table
+from napari_medsam.formats.common.printable_text import printable
 from napari_medsam.formats.common.whole_numbers import as_labels, why_no_labels
 from napari_medsam.formats.dicom.file_validity import is_dicom
 from napari_medsam.formats.dicom.multi_frame import SEGMENTATIONS, sop_class
@@ -118,7 +120,7 @@ def read_labels_without_image(path: Path) -> tuple[LabelFile, SourceGrid]:
             own = open_itk(path, "nrrd").grid
         case _:
             image = _image_of(path)
-            return _labels_in(image, path, image.grid), image.grid
+            return _shown(_labels_in(image, path, image.grid)), image.grid
     return _on_grid(path, own), own
 
 
@@ -153,8 +155,20 @@ def _format_of(path: Path) -> LabelFormat | None:
 def _on_grid(path: Path, grid: SourceGrid, *, fill_gaps: bool = False) -> LabelFile:
     known = _format_of(path)
     if known is label_formats.RTSTRUCT and fill_gaps:
-        return read_structures(path, grid, fill_gaps=True)
-    return _labels_in(_image_of(path), path, grid) if known is None else known.read(path, grid)
+        return _shown(read_structures(path, grid, fill_gaps=True))
+    found = _labels_in(_image_of(path), path, grid) if known is None else known.read(path, grid)
+    return _shown(found)
+
+
+def _shown(file: LabelFile) -> LabelFile:
+    """The file with names as they may be shown: on one line, nothing that acts on a terminal."""
+    table = (
+        label
+        if label.name.isprintable()
+        else replace(label, name=printable(label.name) or default_name(label.number))
+        for label in file.table
+    )
+    return replace(file, table=tuple(table))
 
 
 def _labels_in(image: ImageFile, path: Path, grid: SourceGrid) -> LabelFile:
