@@ -61,6 +61,7 @@ def test_settings_cache_and_templates_are_kept(home: Path) -> None:
 
 @every_name
 def test_a_journal_is_kept_listed_put_aside_and_read(home: Path) -> None:
+    (home / "journals").mkdir(parents=True)
     kept = Kept(home / "journals" / f"0123{SUFFIX}")
     kept.annotation.add_label("liver")
     place(kept.annotation, mask_of(3, 4, 8, 9), model="tiny:abc", window="liver")
@@ -74,14 +75,17 @@ def test_a_journal_is_kept_listed_put_aside_and_read(home: Path) -> None:
 
 
 @every_name
-def test_a_kit_is_verified_with_files_of_the_name_in_it(tmp_path: Path, name: bytes) -> None:
+def test_a_kit_is_verified_and_a_file_that_is_not_its_own_is_told(
+    tmp_path: Path, name: bytes
+) -> None:
     kit = under(tmp_path, name)
     kit.mkdir()
-    under(kit, name).write_bytes(b"wheel")
+    (kit / "a.whl").write_bytes(b"wheel")
     write_sums(kit)
     assert not differences(kit)
-    under(kit, name).write_bytes(b"other")
-    assert len(differences(kit)) == 1
+    added = under(kit, name)
+    added.write_bytes(b"other")
+    assert differences(kit) == [f"{added.name} is not part of the kit"]
 
 
 @linux
@@ -99,10 +103,10 @@ def test_a_folder_that_vanishes_is_a_sentence(tmp_path: Path, kind: str) -> None
         sitk.WriteImage(sitk.GetImageFromArray(plain), str(tmp_path / kind))
         shutil.move(tmp_path / kind, source)
     image = read_image(source)
-    (found,) = found_images(source)
-    shutil.rmtree(folder)
-    with pytest.raises((ReadError, OSError)):
-        found.read()
+    with found_images(source) as (found,):
+        shutil.rmtree(folder)
+        with pytest.raises((ReadError, OSError)):
+            found.read()
     labels = np.ones(image.volume.shape_zyx, np.uint8)
     with pytest.raises(SaveError, match="does not exist"):
         write_labels(folder / "labels.nii.gz", labels, image.grid)
