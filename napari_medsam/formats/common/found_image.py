@@ -57,6 +57,11 @@ class FoundImage(ABC):
         return ""
 
     @property
+    def frame_words(self) -> tuple[str, ...]:
+        """What tells each of its volumes from the others; () where that is not known."""
+        return ()
+
+    @property
     def is_segmentation(self) -> bool:
         """Whether it holds labels, and is not meant when a folder is opened as an image."""
         return False
@@ -87,7 +92,7 @@ class FoundImage(ABC):
         """
         self.require_image()
         if frame is None and self.n_frames > 1:
-            raise SeveralFrames(self.name, self.n_frames)
+            raise SeveralFrames(self.name, self.n_frames, self.frame_words)
         if not 0 <= (frame or 0) < self.n_frames:
             raise ReadError(f"{self.path.name} has frames 0 to {self.n_frames - 1}, not {frame}.")
         if spacing_xyz is not None and not self.takes_spacing:
@@ -123,6 +128,8 @@ class FoundImage(ABC):
             modality=modality,
             n_frames=self.n_frames,
             notes=notes,
+            has_spacing=grid.has_spacing,
+            volumes=self.frame_words,
         )
 
 
