@@ -40,14 +40,14 @@ def modality_values(
     ReadError
         The transform is damaged.
     """
-    item = transform_of(dataset, frame)
-    with damage_as(f"{name} states a table of modality values that is damaged."):
+    with damage_as(f"{name} states its modality values in a damaged field."):
+        item = transform_of(dataset, frame)
         if item.get("ModalityLUTSequence"):
             if stored.dtype.kind == "f":
                 raise ValueError("a table for fractions")
             # Wide and signed: the table's first value is subtracted.
             return np.asarray(apply_modality_lut(stored.astype(np.int64), item)), ()
-    slope, intercept, notes = _rescale(item, dataset, name)
+        slope, intercept, notes = _rescale(item, dataset, name)
     if (slope, intercept) == (1.0, 0.0):
         return plain(stored), notes
     whole = stored.dtype.kind in "iu" and slope.is_integer() and intercept.is_integer()
@@ -105,7 +105,8 @@ def _number(value: Any) -> float | None:
 
 def _type_of_all(dataset: Any, slope: float, intercept: float, values: NDArray[Any]) -> Any:
     """The smallest type that holds all a file of these bits can hold, so that slices agree."""
-    bits, signed = int(dataset.BitsStored), bool(dataset.get("PixelRepresentation"))
+    bits = int(dataset.get("BitsStored") or dataset.BitsAllocated)
+    signed = bool(dataset.get("PixelRepresentation"))
     ends = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
     can = [end * int(slope) + int(intercept) for end in ends]
     low, high = min(*can, int(values.min())), max(*can, int(values.max()))

@@ -5,6 +5,8 @@ Heights are millimetres along the slice normal, in ascending order.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -54,10 +56,20 @@ def slack(distance: float) -> float:
 def missing_notes(places: NDArray[np.int64]) -> list[str]:
     """A note that numbers the missing slices as they will be counted, from 1."""
     absent = sorted(set(range(int(places[-1]) + 1)) - set(places.tolist()))
-    if not absent:
-        return []
-    numbers = ", ".join(str(n + 1) for n in absent[:8]) + (" ..." if len(absent) > 8 else "")
-    return [
-        f"{len(absent)} of {int(places[-1]) + 1} slices are missing (counted along the stack: "
-        f"{numbers}); they are shown empty so that the others keep their place."
-    ]
+    return list(absent_note(absent, int(places[-1]) + 1, "missing"))
+
+
+def absent_note(
+    places: Sequence[int], n_places: int, what: str, names: str = ""
+) -> tuple[str, ...]:
+    """A note on places (from 0) that are shown empty, and why; none if there are none."""
+    if not places:
+        return ()
+    numbers = ", ".join(str(n + 1) for n in sorted(places)[:8])
+    numbers += " ..." if len(places) > 8 else ""
+    numbers += f"; {names}" if names else ""
+    are, they = ("are", "they are") if len(places) > 1 or what == "missing" else ("is", "it is")
+    return (
+        f"{len(places)} of {n_places} slices {are} {what} (counted along the stack: {numbers}); "
+        f"{they} shown empty so that the others keep their place.",
+    )

@@ -39,6 +39,7 @@ SUFFIXES: dict[str, Kind] = {
     ".mhd": "mha",
     ".dcm": "dicom",
     ".seg.dcm": "dicom",
+    ".labelmap.dcm": "dicom",
     ".rtstruct.dcm": "dicom",
     ".ima": "dicom",
     ".zip": "dicom",

@@ -124,6 +124,14 @@ DICOM_SEG = LabelFormat(
     reader="dicom.seg_read:read_segmentation",
     needs=("highdicom",),
 )
+DICOM_LABEL_MAP = LabelFormat(
+    "DICOM label map",
+    (".labelmap.dcm",),
+    made_for="series",
+    module="dicom.labelmap_write",
+    reader="dicom.seg_read:read_segmentation",
+    needs=("highdicom", "pydicom"),
+)
 RTSTRUCT = LabelFormat(
     "DICOM RTSTRUCT",
     (".rtstruct.dcm",),
@@ -151,7 +159,18 @@ COCO = LabelFormat(
     reader="raster.coco:read_coco",
 )
 
-LABEL_FORMATS = (NIFTI, SEG_NRRD, NRRD, MHA, DICOM_SEG, RTSTRUCT, PNG, TIFF, COCO)
+LABEL_FORMATS = (
+    NIFTI,
+    SEG_NRRD,
+    NRRD,
+    MHA,
+    DICOM_SEG,
+    DICOM_LABEL_MAP,
+    RTSTRUCT,
+    PNG,
+    TIFF,
+    COCO,
+)
 """All of them, the most fitting for a volume first."""
 BY_SUFFIX: dict[str, LabelFormat] = {
     suffix: label_format for label_format in LABEL_FORMATS for suffix in label_format.suffixes

@@ -18,8 +18,8 @@ from napari_medsam.formats.common.label_file import LabelFile
 from napari_medsam.formats.common.label_table import description_beside, read_label_table
 from napari_medsam.formats.common.whole_numbers import as_labels, why_no_labels
 from napari_medsam.formats.dicom.file_validity import is_dicom
-from napari_medsam.formats.dicom.multi_frame import SEGMENTATION, sop_class
-from napari_medsam.formats.dicom.rtstruct_read import RTSTRUCT
+from napari_medsam.formats.dicom.multi_frame import SEGMENTATIONS, sop_class
+from napari_medsam.formats.dicom.rtstruct_read import RTSTRUCT, read_structures
 from napari_medsam.formats.dicom.seg_grid import grid_of_segmentation
 from napari_medsam.formats.images.read import found_images, kind_of, suffix_of
 from napari_medsam.formats.itk import seg_nrrd
@@ -46,7 +46,11 @@ def read_labels(path: str | os.PathLike[str], grid: SourceGrid) -> NDArray[Any]:
 
 
 def read_label_file(
-    path: str | os.PathLike[str], grid: SourceGrid, *, resample: bool = False
+    path: str | os.PathLike[str],
+    grid: SourceGrid,
+    *,
+    resample: bool = False,
+    fill_gaps: bool = False,
 ) -> LabelFile:
     """Read a label file onto the image's grid, whatever its order of axes.
 
@@ -62,6 +66,9 @@ def read_label_file(
     resample
         Bring labels from another grid to the image's by nearest neighbour, with a note that
         reports it, instead of refusing them.
+    fill_gaps
+        Draw the slices between contours of an RTSTRUCT that lie on every second slice or fewer,
+        if their distance is regular (`LabelFile.gaps`); a note says how many.
 
     Returns
     -------
@@ -77,10 +84,14 @@ def read_label_file(
     """
     path = Path(path)
     try:
-        return _on_grid(path, grid)
+        return _on_grid(path, grid, fill_gaps=fill_gaps)
     except UnknownFormat as error:
-        suffixes = ", ".join(known.suffixes[0] for known in label_formats.LABEL_FORMATS)
-        raise ReadError(f"{path.name} is not a label file ({suffixes}).") from error
+        suffixes = [
+            ".dcm" if known.made_for == "series" else known.suffixes[0]
+            for known in label_formats.LABEL_FORMATS
+        ]
+        known_ones = ", ".join(dict.fromkeys(suffixes))
+        raise ReadError(f"{path.name} is not a label file ({known_ones}).") from error
     except OtherGrid:
         if not resample:
             raise
@@ -123,7 +134,7 @@ def is_label_file(path: Path) -> bool:
         return is_coco(path)
     if kind_of(path) != "dicom" or not is_dicom(path):
         return False
-    return sop_class(path) in (SEGMENTATION, RTSTRUCT)
+    return sop_class(path) in (*SEGMENTATIONS, RTSTRUCT)
 
 
 def _format_of(path: Path) -> LabelFormat | None:
@@ -139,8 +150,10 @@ def _format_of(path: Path) -> LabelFormat | None:
     return label_formats.RTSTRUCT if is_rtstruct else label_formats.DICOM_SEG
 
 
-def _on_grid(path: Path, grid: SourceGrid) -> LabelFile:
+def _on_grid(path: Path, grid: SourceGrid, *, fill_gaps: bool = False) -> LabelFile:
     known = _format_of(path)
+    if known is label_formats.RTSTRUCT and fill_gaps:
+        return read_structures(path, grid, fill_gaps=True)
     return _labels_in(_image_of(path), path, grid) if known is None else known.read(path, grid)
 
 

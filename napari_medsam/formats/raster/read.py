@@ -90,10 +90,11 @@ def _placed(
     if z > 1 and spacing_xyz is None:
         notes += (
             f"{path.name} has {z} pages, taken as slices; their distance and the pixel size are "
-            f"unknown and taken as 1 mm.",
+            f"unknown, so lengths are given in pixels.",
         )
     geometry = Geometry((z, y, x), spacing_xyz or (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), np.eye(3))
-    grid = SourceGrid("picture", path, geometry, 2 if z == 1 else 3)
+    known = spacing_xyz is not None
+    grid = SourceGrid("picture", path, geometry, 2 if z == 1 else 3, has_spacing=known)
     return ImageFile(to_volume(pixels, grid), grid, path.name, notes)
 
 

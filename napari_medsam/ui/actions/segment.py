@@ -42,7 +42,8 @@ class Segmenter:
         boxes = [placed for placed, why in zip(boxes, whys, strict=True) if not why]
         if any(whys):
             self._workspace.refuse(next(filter(None, whys)))
-        if not boxes:
+        same = self._workspace.has_same_pixels
+        if not boxes or not all(same(case, where) for where in {b.box.slice for b in boxes}):
             return
         for placed in boxes:
             case.pending.pop(placed.box_id, None)

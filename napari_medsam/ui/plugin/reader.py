@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from napari.utils.notifications import show_warning
 from npe2 import PluginManager
 
 from napari_medsam.formats.common.errors import ReadError
@@ -84,6 +85,8 @@ def _labels(path: Path) -> list[LayerData]:
         controller.label_files.open(path)
         return []
     file, grid = read_labels_without_image(path)
+    if file.notes:
+        show_warning(" ".join(file.notes))
     return [labels_layer_data(file, grid, path.name)]
 
 
