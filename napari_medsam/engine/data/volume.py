@@ -112,7 +112,7 @@ class Volume:
         digest.update(f"{self.voxels.shape}{self.voxels.dtype.str}".encode())
         for plane in map(np.ascontiguousarray, self.voxels):
             upright = plane if self.mirror is None else mirrored(plane, self.mirror)
-            digest.update(upright.data)
+            digest.update(np.ascontiguousarray(upright).data)
             sums.append(crc32(plane.data))
         return digest.hexdigest(), sums
 

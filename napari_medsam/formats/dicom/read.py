@@ -261,6 +261,8 @@ def _shown(stack: Stack, frame: int) -> list[str]:
 
 
 def _frame(film: SliceHeader, frame: int) -> list[Plane | None]:
+    if film.has_frame_groups:  # each frame may have its own rescale
+        return list(slice_pixels([replace(film, frame=frame)]))
     plane = decoded(film)
     return [replace(plane, values=plane.values[frame])]
 
