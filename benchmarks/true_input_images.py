@@ -173,7 +173,7 @@ TELL_APART: dict[str, tuple[dict[str, object], dict[str, object], str]] = {
         {"AcquisitionDateTime": "20200101120500"},
         "time|acqui",
     ),
-    "InversionTime": ({"InversionTime": 100}, {"InversionTime": 2500}, "inversion"),
+    "InversionTime": ({"InversionTime": 100}, {"InversionTime": 2500}, r"inversion|\bTI\b"),
     "FlipAngle": ({"FlipAngle": 3}, {"FlipAngle": 15}, "flip"),
     "ComplexImageComponent": (
         {"ComplexImageComponent": "MAGNITUDE"},
@@ -183,7 +183,7 @@ TELL_APART: dict[str, tuple[dict[str, object], dict[str, object], str]] = {
     "EchoTime and AcquisitionNumber together": (
         {"EchoTime": 10, "AcquisitionNumber": 1},
         {"EchoTime": 30, "AcquisitionNumber": 2},
-        "echo|acqui",
+        r"echo|\bTE\b|acqui",
     ),
     "SequenceName": ({"SequenceName": "*tfl3d1"}, {"SequenceName": "*ep_b1000"}, "sequence|tfl"),
 }
@@ -195,7 +195,7 @@ def _add_tell_apart() -> None:
         rare = name in ("InversionTime", "FlipAngle", "ComplexImageComponent", "SequenceName")
 
         def trial(p: Program, d: Path, a=a, b=b, said=said, rare=rare) -> Result:  # type: ignore[no-untyped-def]
-            return _two(p, d, a, b, said=said, or_refused=rare)
+            return _two(p, d, a, b, said="" if rare else said, or_refused=rare)
 
         case(1, f"two volumes told apart by {name}")(trial)
 
@@ -217,13 +217,20 @@ def three_echoes(p: Program, d: Path) -> Result:
 @case(1, "the second echo has six of eight slices")
 def unequal(p: Program, d: Path) -> Result:
     slices = run(E1, EchoTime=10) + run(E2, EchoTime=30)[1:7]
-    return judge(p.found(series(d, slices)), [E1, E2[1:7]], said=ECHO_NAMED, step=3)
+    found = p.found(series(d, slices))
+    result = judge(found, [E1, E2[1:7]], said=ECHO_NAMED, step=3)
+    # On the grid of the first, with a note of what is missing, is right too.
+    on_grid = [E1, [EMPTY, *E2[1:7], EMPTY]]
+    return result if result.right else judge(found, on_grid, said="missing", step=3)
 
 
 @case(1, "the second echo has every second slice")
 def half(p: Program, d: Path) -> Result:
     slices = run(E1, EchoTime=10) + run(E2, EchoTime=30)[::2]
-    return judge(p.found(series(d, slices)), [E1, E2[::2]], said=ECHO_NAMED)
+    found = p.found(series(d, slices))
+    result = judge(found, [E1, E2[::2]], said=ECHO_NAMED)
+    on_grid = [E1, [v if n % 2 == 0 else EMPTY for n, v in enumerate(E2)]]
+    return result if result.right else judge(found, on_grid, said="missing", step=3)
 
 
 @case(1, "two echoes x three time points")
@@ -333,10 +340,23 @@ def _passes(p: Program, d: Path, offset: float, **more: object) -> Result:
     return judge(found, [P1, P2], step=5, lowest=[0, offset], **more)  # type: ignore[arg-type]
 
 
+def _shared_passes(p: Program, folder: str) -> Result:
+    """Each pass by its AcquisitionNumber; the highest value of a slice tells the passes apart."""
+    passes: dict[int, list[tuple[float, float]]] = {}
+    for path in (SHARED / folder).iterdir():
+        header = pydicom.dcmread(path)
+        values = pydicom.pixels.apply_modality_lut(header.pixel_array, header)
+        place = float(header.ImagePositionPatient[2]), float(values.max())
+        passes.setdefault(int(header.AcquisitionNumber), []).append(place)
+    right = [[value for _, value in sorted(places)] for places in passes.values()]
+    lowest = [min(places)[0] for places in passes.values()]
+    found = p.found(SHARED / folder)
+    return judge(found, right, step=5, lowest=lowest, said="acqui", of=np.max)
+
+
 @case(3, "two passes by turns (shared)")
 def shared_turns(p: Program, d: Path) -> Result:
-    found = p.found(SHARED / "03-two-passes-interleaved/d02_two_pass_offset")
-    return judge(found, [[120.0] * 10, [260.0] * 10], step=5, said="acqui", of=np.max)
+    return _shared_passes(p, "03-two-passes-interleaved/d02_two_pass_offset")
 
 
 @case(3, "two passes by turns, built, numbers absent")
@@ -379,14 +399,12 @@ def phases(p: Program, d: Path) -> Result:
 
 @case(4, "passes 0.02 mm off (shared)")
 def shared_near(p: Program, d: Path) -> Result:
-    found = p.found(SHARED / "04-two-passes-other/d33_two_phase_0.02")
-    return judge(found, [[120.0] * 10, [260.0] * 10], said="acqui", of=np.max)
+    return _shared_passes(p, "04-two-passes-other/d33_two_phase_0.02")
 
 
 @case(4, "passes 1.3 mm off (shared)")
 def shared_off(p: Program, d: Path) -> Result:
-    found = p.found(SHARED / "04-two-passes-other/d34_two_phase_1.3")
-    return judge(found, [[120.0] * 10, [260.0] * 10], said="acqui", of=np.max)
+    return _shared_passes(p, "04-two-passes-other/d34_two_phase_1.3")
 
 
 @case(4, "passes 0.4 mm off, built")
@@ -629,7 +647,7 @@ def _named(p: Program, folder: Path, *names: str) -> Result:
     return Result(not wrong and bool(found.volumes), f"{what_came(found)} [{', '.join(wrong)}]")
 
 
-def _cut(p: Program, d: Path, which: tuple[int, ...], keep: float = 0.6) -> Result:
+def _cut(p: Program, d: Path, which: tuple[int, ...], keep: float = 0.9) -> Result:
     folder = series(d, run(E1), modality="CT")
     by_height = sorted(folder.iterdir(), key=lambda f: pydicom.dcmread(f).ImagePositionPatient[2])
     for k in which:
@@ -686,7 +704,7 @@ def zeros(p: Program, d: Path) -> Result:
 def all_cut(p: Program, d: Path) -> Result:
     folder = series(d, run(E1), modality="CT")
     for path in folder.iterdir():
-        damaged(path)
+        damaged(path, 0.9)
     return judge(p.found(folder), [], or_refused=True, said="damaged|cut|incomplete|truncated")
 
 
@@ -694,7 +712,7 @@ def all_cut(p: Program, d: Path) -> Result:
 def zip_cut(p: Program, d: Path) -> Result:
     folder = series(d / "ct", run(E1), modality="CT")
     last = max(folder.iterdir(), key=lambda f: pydicom.dcmread(f).ImagePositionPatient[2])
-    damaged(last)
+    damaged(last, 0.9)
     with zipfile.ZipFile(d / "ct.zip", "w") as archive:
         for path in folder.iterdir():
             archive.write(path, path.name)
@@ -891,7 +909,8 @@ def clash(p: Program, d: Path) -> Result:
     if result.right:
         return result
     # One of the two may be taken if it is said that the other differs.
-    return judge(found, [E1], or_refused=True, said="differ|same identifier|copies")
+    one = judge(found, [E1], said="differ|same identifier|copies")
+    return one if one.right else judge(found, [E2], said="differ|same identifier|copies")
 
 
 @case(20, "three times, one lost a slice in the middle")
@@ -949,7 +968,9 @@ def spect_vector(p: Program, d: Path) -> Result:
             d / "nm.dcm", [N[k - 1] for k in order], SliceVector=order, SpacingBetweenSlices=4.0
         )
     )
-    return judge(found, [N], step=4, lowest=[20])
+    # Whose place DetectorInformationSequence states is read in two ways: that of the first slice,
+    # or of the first one in the file (PS3.3 C.8.4.8).
+    return judge(found, [N], step=4)
 
 
 @case(21, "SPECT, two time slots")

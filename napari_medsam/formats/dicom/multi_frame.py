@@ -60,8 +60,11 @@ def frames_of(path: Path, header: SliceHeader | None) -> list[SliceHeader]:
         if mosaic:
             return mosaic_slices(dataset, header)
         with damage_as(f"{path.name} has damaged functional groups."):
-            groups = dataset.PerFrameFunctionalGroupsSequence
-            return [_frame(dataset, header, number) for number in range(len(groups))]
+            # A slide's tiles may have no groups of their own.
+            n_frames = len(dataset.get("PerFrameFunctionalGroupsSequence") or [None])
+            frames = [_frame(dataset, header, number) for number in range(n_frames)]
+        is_film = header.frames > 1 and all(frame.position is None for frame in frames)
+        return [_film(frames, header)] if is_film else frames
 
 
 def sop_class(path: Path) -> str:
@@ -123,11 +126,25 @@ def _frame(dataset: Any, header: SliceHeader, number: int) -> SliceHeader:
     )
 
 
+def _film(frames: list[SliceHeader], header: SliceHeader) -> SliceHeader:
+    """Frames without a place, as a film; its pixels have a size if all frames have the same."""
+    same = len({frame.pixel_spacing for frame in frames}) == 1
+    note = "" if same else "The frames have different pixel sizes, so lengths are given in pixels."
+    return replace(
+        frames[0],
+        frame=None,
+        instance_number=header.instance_number,
+        pixel_spacing=frames[0].pixel_spacing if same else None,
+        size_note=frames[0].size_note if same else note,
+    )
+
+
 def _frame_lookup(dataset: Any, number: int) -> Lookup:
     """Finds a field in the items of a frame's groups, of the shared groups, in the data set."""
     shared = (dataset.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
-    group = dataset.PerFrameFunctionalGroupsSequence[number]
-    return lookup_in(*_items(group), *_items(shared), dataset)
+    own = (dataset.get("PerFrameFunctionalGroupsSequence") or [])[number : number + 1]
+    groups = (item for group in (*own, shared) for item in _items(group))
+    return lookup_in(*groups, dataset)
 
 
 def _items(group: Any, depth: int = 3) -> Iterator[Any]:

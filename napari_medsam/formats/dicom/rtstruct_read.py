@@ -20,7 +20,7 @@ from napari_medsam.formats.common.coded_terms import Term, term_of, with_term
 from napari_medsam.formats.common.errors import ReadError, damage_as
 from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.common.label_file import LabelFile
-from napari_medsam.formats.dicom.dataset import quiet_pydicom, read_dataset
+from napari_medsam.formats.dicom.dataset import joined, quiet_pydicom, read_dataset
 from napari_medsam.formats.dicom.rtstruct_notes import named, notes_of
 from napari_medsam.formats.dicom.rtstruct_planes import Contour, draw
 from napari_medsam.formats.dicom.seg_read import other_frame_of_reference
@@ -97,7 +97,7 @@ def _structures(dataset: Any) -> tuple[list[Structure], list[str]]:
     for item in _items(dataset, "ROIContourSequence"):
         items[int(item.ReferencedROINumber)].append(item)
     names = {
-        int(item.ROINumber): str(item.get("ROIName", "") or "")
+        int(item.ROINumber): joined(item.get("ROIName"))
         for item in _items(dataset, "StructureSetROISequence")
     }
     codes = {}

@@ -44,6 +44,7 @@ FIELDS = (
     *("AcquisitionDate", "AcquisitionTime"),
     *("InConcatenationNumber", "InConcatenationTotalNumber", "ConcatenationFrameOffsetNumber"),
 )
+FRAME_GROUPS = ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence")
 ALL_FIELDS = frozenset((*FIELDS, *pixel_spacing.KEYWORDS, *distinctions.KEYWORDS))
 
 
@@ -92,7 +93,7 @@ class SliceHeader:
     signed: bool = False
     has_modality_lut: bool = False
     has_frame_groups: bool = False
-    """Whether the file states something for each of its frames (PS3.3 C.7.6.16)."""
+    """Whether the file states something of its frames in functional groups (PS3.3 C.7.6.16)."""
     distinctions: tuple[tuple[str, float | str], ...] = ()
     acquired: tuple[str, str] = ("", "")
     """AcquisitionDate and AcquisitionTime, as stated."""
@@ -140,19 +141,19 @@ def read_header(path: Path, syntax: bytes) -> SliceHeader | None:
     with quiet_pydicom():
         try:
             dataset, seen = read_fields(path, ALL_FIELDS)
+            return _header(path, syntax, dataset, seen) if seen & PIXELS else None
         except DAMAGE:
             return None
-        return _header(path, syntax, dataset, seen) if seen & PIXELS else None
 
 
 def read_damaged_header(path: Path) -> SliceHeader | None:
     """What can be read of the header of a file that is cut off; None if that is no slice's."""
     with quiet_pydicom():
         try:
-            dataset, seen = read_fields(path, (*FIELDS, *distinctions.KEYWORDS))
+            dataset, seen = read_fields(path, ALL_FIELDS)
+            header = _header(path, b"", dataset, seen)
         except DAMAGE:
             return None
-        header = _header(path, b"", dataset, seen)
     return header if header is not None and header.series_uid else None
 
 
@@ -208,7 +209,7 @@ def _header(path: Path, syntax: bytes, dataset: Any, seen: set[int]) -> SliceHea
         bits=(bits, stored, whole("HighBit", stored - 1)),
         signed=whole("PixelRepresentation", 0) == 1,
         has_modality_lut=tag_of("ModalityLUTSequence") in seen,
-        has_frame_groups=tag_of("PerFrameFunctionalGroupsSequence") in seen,
+        has_frame_groups=not seen.isdisjoint(map(tag_of, FRAME_GROUPS)),
         distinctions=distinctions.distinctions_of(value),
         acquired=(text("AcquisitionDate"), text("AcquisitionTime")),
         location=number_of(value("SliceLocation")),

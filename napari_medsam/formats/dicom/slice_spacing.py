@@ -40,7 +40,15 @@ def even_places(heights: NDArray[np.float64]) -> tuple[NDArray[np.int64], float]
     The distance is the whole length over the number of places, so that rounding in the
     header does not add up over hundreds of slices.
     """
-    usual = float(np.median(np.diff(heights)))
+    steps = np.diff(heights)
+    # The smallest is the distance where most of a few slices have a gap beside them.
+    tries = (_places_at(heights, float(usual)) for usual in (np.median(steps), steps.min()))
+    return next((found for found in tries if found is not None), None)
+
+
+def _places_at(
+    heights: NDArray[np.float64], usual: float
+) -> tuple[NDArray[np.int64], float] | None:
     places = np.concatenate([[0], np.cumsum(np.rint(np.diff(heights) / usual))]).astype(np.int64)
     if np.any(np.diff(places) < 1) or places[-1] + 1 > 2 * len(heights):
         return None

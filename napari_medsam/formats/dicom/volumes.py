@@ -27,6 +27,13 @@ NEAR, NEAR_MM = 0.1, 0.3
 """Slices nearer than this part of the largest distance, and than this, are of two volumes."""
 MOST_FIELDS = 3
 """So many fields are combined to tell volumes apart."""
+APART = 3
+"""Numbers of two volumes differ so many times more than those within one."""
+MOST_PASSES = 4
+LOST = 0.4
+"""So many slices of a pass may be missing, as a part of those that are there."""
+OF_PASSES = ("acquisition", "irradiation", "acquired", "offset", "frame time")
+"""What tells passes apart whose slices make one even grid together."""
 STRAY = 0.1
 """Second slices at up to this part of the places (at least one) are strays, not a volume."""
 
@@ -107,7 +114,14 @@ class _Group:
         if len(heights) < 3:
             return True
         found = even_places(heights)
-        return found is not None and found[0][-1] + 1 <= (1 + gaps) * len(heights)
+        most = max((1 + gaps) * len(heights), len(heights) + 1)
+        return found is not None and found[0][-1] + 1 <= most
+
+    def step(self, part: Part) -> float:
+        """The distance of the even grid, or the usual one."""
+        steps = np.diff(self.heights_of(part))
+        found = even_places(self.heights_of(part)) if len(steps) > 1 else None
+        return found[1] if found else float(np.median(steps)) if len(steps) else 0.0
 
     def by(self, names: Sequence[str], part: Part) -> Split:
         """The part by the values of these fields, in their order."""
@@ -157,7 +171,7 @@ def _candidates(group: _Group, part: Part, *, even: bool) -> Iterator[Split]:
         if _is_single(group, split, even=even):
             yield split
     for name in contrasts:
-        clustered = _levels(group, part, name)
+        clustered = _levels(group, part, name, group.most(part))
         if clustered and _is_single(group, clustered, even=even):
             yield clustered
     for split in splits:
@@ -177,8 +191,9 @@ def _is_single(group: _Group, split: Split, *, even: bool) -> bool:
 
 
 def _is_believable(group: _Group, split: Split) -> bool:
-    """Whether more parts than slices at a place are volumes: none small, none by itself."""
-    return all(len(one) >= 3 for one in split) and _overlap(group, split)
+    """Whether more parts than slices at a place are volumes: not small, none by itself."""
+    sizes = [len(one) for one in split]
+    return min(sizes) >= 2 and sum(sizes) >= 2.5 * len(sizes) and _overlap(group, split)
 
 
 def _overlap(group: _Group, split: Split) -> bool:
@@ -196,7 +211,7 @@ def _refinements(group: _Group) -> Iterator[Callable[[Part], Split]]:
         numbers = [value if isinstance(value, float) else None for value in group.values[name]]
         is_stored = name == "made"
         yield lambda part, name=name: group.by([name], part)  # type: ignore[misc]
-        yield lambda part, name=name: _levels(group, part, name)  # type: ignore[misc]
+        yield lambda part, name=name: _levels(group, part, name, group.most(part))  # type: ignore[misc]
         yield lambda part, numbers=numbers: _blocks(group, part, numbers)  # type: ignore[misc]
         yield lambda part, numbers=numbers: _runs(group, part, numbers)  # type: ignore[misc]
         # Slices of one place are often stored in any order.
@@ -209,21 +224,18 @@ def _refinements(group: _Group) -> Iterator[Callable[[Part], Split]]:
     yield lambda part: _runs(group, part, order)
 
 
-def _levels(group: _Group, part: Part, name: str) -> Split:
+def _levels(group: _Group, part: Part, name: str, n_levels: int) -> Split:
     """By values that differ a little within a volume and much between volumes."""
     values = [group.values[name][n] for n in part]
     numbers = np.array([value for value in values if isinstance(value, float)])
-    most = group.most(part)
-    if len(numbers) < len(values) or most < 2:
+    if len(numbers) < len(values) or not 2 <= n_levels < len(values):
         return []
     order = np.argsort(numbers, kind="stable")
     gaps = np.diff(numbers[order])
-    if len(gaps) < most or most - 1 >= len(gaps):
-        return []
     largest = np.sort(gaps)[::-1]
-    if largest[most - 2] <= 2 * largest[most - 1]:
+    if largest[n_levels - 2] <= APART * largest[n_levels - 1]:
         return []
-    cuts = np.sort(np.argsort(gaps, kind="stable")[::-1][: most - 1]) + 1
+    cuts = np.sort(np.argsort(gaps, kind="stable")[::-1][: n_levels - 1]) + 1
     return [[part[n] for n in one] for one in np.split(order, cuts)]
 
 
@@ -251,17 +263,19 @@ def _runs(group: _Group, part: Part, numbers: Sequence[float | None]) -> Split:
 
 
 def _ranks(group: _Group, part: Part, numbers: Sequence[float | None]) -> Split:
-    """By the order of numbers at each place, if every place has as many different ones."""
+    """By the order of numbers at each place, if from place to place all grow alike."""
     most = group.most(part)
     places: dict[int, Part] = {}
     for n in _ordered(group, part, numbers):
         places.setdefault(int(group.place[n]), []).append(n)
-    for slices in places.values():
-        if len({numbers[n] for n in slices}) != most or len(slices) != most:
-            return []
-    if len(places) != len(group.heights_of(part)):
+    if len(places) != len(group.heights_of(part)) or {len(at) for at in places.values()} != {most}:
         return []
-    return [[slices[rank] for slices in places.values()] for rank in range(most)]
+    table = np.array([[numbers[n] for n in at] for at in places.values()], dtype=np.float64)
+    ranks = table.mean(axis=0)
+    rest = table - ranks - table.mean(axis=1, keepdims=True) + table.mean()
+    if np.abs(rest).max() * APART >= np.diff(ranks).min():
+        return []
+    return [[at[rank] for at in places.values()] for rank in range(most)]
 
 
 def _counted(group: _Group, part: Part) -> Split:
@@ -315,20 +329,33 @@ def _interleaved(group: _Group, part: Part) -> Split | None:
     """The volumes whose grids interleave; the whole if it is one; None if that is not known."""
     even = group.is_even(part)
     for split in _separable(group, part, even=even):
-        if 2 <= len(split) <= len(part) // 2 and _overlap(group, split):
-            if even and _is_twice_as_dense(group, part, split):
-                return split
-            if not even and all(group.is_even(one, gaps=0.25) for one in split):
-                return split
-    heights = group.heights_of(part)
-    alternating = _alternating(heights)
-    if alternating > 1:
+        if (
+            _are_passes(group, part, split)
+            and all(group.is_even(one, LOST) for one in split)
+            and (not even or _is_denser(group, part, split))
+        ):
+            return split
+    if even:
+        return [part]
+    mixed = [
+        name
+        for name in group.of_use("contrast")
+        if _are_passes(group, part, group.by([name], part))
+    ]
+    if mixed:
+        return group.by(mixed, part)
+    n_grids = _alternating(group.heights_of(part))
+    if n_grids > 1:
         order = [part[n] for n in np.argsort(group.height[part], kind="stable")]
-        return [order[n::alternating] for n in range(alternating)]
-    steps = np.diff(heights)
-    if not even and steps.min() < NEAR * steps.max() and steps.min() < NEAR_MM:
-        return None
-    return [part]
+        return [order[n::n_grids] for n in range(n_grids)]
+    steps = np.diff(group.heights_of(part))
+    is_near = steps.min() < NEAR * steps.max() and steps.min() < NEAR_MM
+    return None if is_near else [part]
+
+
+def _are_passes(group: _Group, part: Part, split: Split) -> bool:
+    """Whether there are several parts, of several slices each, at heights between each other."""
+    return 2 <= len(split) <= len(part) // 2 and _overlap(group, split)
 
 
 def _separable(group: _Group, part: Part, *, even: bool) -> Iterator[Split]:
@@ -336,40 +363,38 @@ def _separable(group: _Group, part: Part, *, even: bool) -> Iterator[Split]:
     for size in (1, 2):
         for subset in combinations(contrasts, size):
             yield group.by(subset, part)
-    if even and _may_be_concatenated(group, part):
-        return
-    runs_of: list[Sequence[float | None]] = [
-        [float(header.instance_number) for header in group.headers]
-    ]
+    for name in contrasts:
+        yield from (_levels(group, part, name, n) for n in range(2, MOST_PASSES + 1))
+    orders: list[Sequence[float | None]] = []
     for name in group.of_use("pass", "time"):
-        if name not in ("trigger", "made"):
-            yield group.by([name], part)
-        if name in ("acquisition", "acquired"):
-            runs_of.insert(0, [v if isinstance(v, float) else None for v in group.values[name]])
-    for numbers in runs_of:
+        if even and (name not in OF_PASSES or _may_be_one_mr_volume(group, part, name)):
+            continue
+        yield group.by([name], part)
+        if name in OF_PASSES and field_of(name).sorts:
+            values = group.values[name]
+            orders.append([value if isinstance(value, float) else None for value in values])
+    if not (even and _may_be_one_mr_volume(group, part)):
+        orders.append([float(header.instance_number) for header in group.headers])
+    for numbers in orders:
         split = _runs(group, part, numbers)
-        if len(split) <= 4:
+        if len(split) <= MOST_PASSES:
             yield split
 
 
-def _may_be_concatenated(group: _Group, part: Part) -> bool:
+def _may_be_one_mr_volume(group: _Group, part: Part, name: str = "") -> bool:
     """Whether slices taken by turns can be one MR volume: they do not overlap each other.
 
     MR scanners measure every second slice first, so that neighbours do not disturb each other.
     """
     header = group.headers[part[0]]
-    step = float(np.median(np.diff(group.heights_of(part)))) if len(part) > 1 else 0.0
-    return header.modality == "MR" and (header.thickness or 0.0) <= 1.1 * step
+    if header.thickness is None or len(part) < 2:
+        return header.modality == "MR" and name != "acquisition"
+    return header.modality == "MR" and header.thickness <= 1.1 * group.step(part)
 
 
-def _is_twice_as_dense(group: _Group, part: Part, split: Split) -> bool:
-    """Whether an even grid is made of sparser even grids."""
-    step = float(np.median(np.diff(group.heights_of(part))))
-    return all(
-        group.is_even(one, gaps=0.25)
-        and float(np.median(np.diff(group.heights_of(one)))) > 1.5 * step
-        for one in split
-    )
+def _is_denser(group: _Group, part: Part, split: Split) -> bool:
+    """Whether an even grid is made of even grids that are all sparser."""
+    return all(group.step(one) > 1.5 * group.step(part) for one in split)
 
 
 def _alternating(heights: NDArray[np.float64]) -> int:

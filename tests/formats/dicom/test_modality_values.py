@@ -212,7 +212,7 @@ def test_damaged_modality_table_is_refused(tmp_path: Path) -> None:
     made = image_object(numbers(0, 250, np.uint16))
     made.ModalityLUTSequence = table(0, np.arange(20, dtype=np.uint16))
     made.ModalityLUTSequence[0].LUTData = b"\x00\x01"
-    with pytest.raises(ReadError, match="table of modality values"):
+    with pytest.raises(ReadError, match="modality values"):
         read(save(made, tmp_path / "a.dcm"))
 
 

@@ -115,12 +115,13 @@ def test_position_shared_by_all_groups_is_that_of_every_frame(tmp_path: Path) ->
 
 
 def test_frames_without_a_position_are_not_stacked(tmp_path: Path) -> None:
-    made = enhanced(SIZES[:3], (0, 1, 2), (1.0,) * 3)
+    made = enhanced(SIZES[:3], (0, 1, 2), (1.0, 2.0, 3.0))
     for frame in made.PerFrameFunctionalGroupsSequence:
         del frame.PlanePositionSequence
     path = save(made, tmp_path / "a.dcm")
-    for described in describe_image_file(path):
-        assert described.size_xyz[2] == 1
+    (described,) = describe_image_file(path)
+    assert (described.n_frames, described.size_xyz[2]) == (3, 1)
+    np.testing.assert_array_equal(read_image(path, frame=1).volume.voxels[0], SIZES[1] * 2.0 - 5)
 
 
 def concatenation(folder: Path, parts: list[list[int]]) -> list[Path]:
