@@ -21,6 +21,7 @@ from napari_medsam.formats.common.errors import ReadError, damage_as
 from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.common.label_file import LabelFile
 from napari_medsam.formats.common.optional_libraries import optional
+from napari_medsam.formats.common.stored_names import one_line
 from napari_medsam.formats.dicom.multi_frame import quiet_pydicom, read_dataset
 from napari_medsam.formats.dicom.rtstruct_notes import named, notes_of
 from napari_medsam.formats.dicom.rtstruct_planes import Contour, draw
@@ -99,7 +100,7 @@ def _structures(dataset: Any) -> tuple[list[Structure], list[str]]:
     for item in _items(dataset, "ROIContourSequence"):
         items[int(item.ReferencedROINumber)].append(item)
     names = {
-        int(item.ROINumber): str(item.get("ROIName", "") or "")
+        int(item.ROINumber): one_line(str(item.get("ROIName", "") or ""))
         for item in _items(dataset, "StructureSetROISequence")
     }
     codes = {}
@@ -156,7 +157,7 @@ def _contours(structure: Structure, grid: SourceGrid) -> list[Contour]:
     to_index = np.linalg.inv(grid.geometry.affine)
     found = []
     for item in structure.items:
-        points = _points(item)
+        points = points_of(item)
         if not np.isfinite(points).all():
             raise ValueError("a contour is not finite")
         if len(points) >= LEAST_POINTS:
@@ -176,7 +177,7 @@ def _contour(index: NDArray[np.float64], *, is_xor: bool) -> Contour:
     return Contour(across, float(np.median(index[:, across])), points, is_xor)
 
 
-def _points(contour: Any) -> NDArray[np.float64]:
+def points_of(contour: Any) -> NDArray[np.float64]:
     """ContourData as (n, 3), from the text of the file if pydicom has not parsed it yet."""
     value = contour.get_item("ContourData").value if "ContourData" in contour else None
     words = value.split(b"\\") if isinstance(value, bytes) else value

@@ -9,6 +9,7 @@ from typing import Any
 from napari_medsam.engine.data.labels import MOST_LABELS, Label, default_color
 from napari_medsam.formats.common.cielab import rgb_from_cielab
 from napari_medsam.formats.common.coded_terms import Code, Term, with_term
+from napari_medsam.formats.common.stored_names import one_line
 
 TRACKING = "napari-medsam label "
 """Begins the tracking ID of segments we wrote; the label's number follows."""
@@ -81,7 +82,8 @@ def _label(item: Any, number: int) -> Label:
     color = default_color(number)
     if "RecommendedDisplayCIELabValue" in item:
         color = rgb_from_cielab([int(v) for v in item.RecommendedDisplayCIELabValue])
-    label = Label(number, str(item.get("SegmentLabel", f"segment {number}")), color)
+    name = one_line(str(item.get("SegmentLabel") or "")) or f"segment {number}"
+    label = Label(number, name, color)
     types, categories = (
         item.get(f"SegmentedProperty{name}CodeSequence") for name in ("Type", "Category")
     )
