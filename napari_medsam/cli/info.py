@@ -47,7 +47,8 @@ def info(
 
 
 def _as_dict(image: Description) -> dict[str, Any]:
-    return {name: value for name, value in vars(image).items() if name != "thumbnail"}
+    found = {name: value for name, value in vars(image).items() if name != "thumbnail"}
+    return found if image.has_spacing else found | {"spacing_xyz": None}
 
 
 def _as_text(image: Description, told_below: Sequence[str]) -> str:
@@ -58,9 +59,9 @@ def _as_text(image: Description, told_below: Sequence[str]) -> str:
         "Volume": image.words,
         "Kind": image.kind,
         "Size": f"{x} x {y}" if z == 1 else f"{x} x {y} x {z} (x, y, z)",
-        "Spacing": ""
-        if is_picture
-        else " x ".join(f"{mm:.4g}" for mm in image.spacing_xyz) + " mm",
+        "Spacing": " x ".join(f"{mm:.4g}" for mm in image.spacing_xyz) + " mm"
+        if image.has_spacing
+        else "",
         "Orientation": ""
         if is_picture or not image.orientation
         else f"{image.orientation} in the file",
@@ -69,6 +70,7 @@ def _as_text(image: Description, told_below: Sequence[str]) -> str:
         "Values": f"{image.value_range[0]:g} to {image.value_range[1]:g} {image.unit}".rstrip()
         if image.value_range
         else "",
+        "Unit": "" if image.value_range else image.unit,
         "Type": image.dtype,
     }
     lines = [image.name]

@@ -15,6 +15,7 @@ import errno
 import functools
 import os
 import re
+import sys
 import tempfile
 import threading
 from pathlib import Path
@@ -66,21 +67,14 @@ def _borne(text: str) -> str | None:
     """A path or name as libraries can bear it; None if they cannot."""
     if "\\" in text and not is_windows():
         return None
-    return text if text.isascii() else as_unicode(text)
-
-
-def as_unicode(text: str) -> str | None:
-    """A path as Unicode; None if its bytes are not UTF-8.
-
-    Where the encoding of file names is ASCII (LC_ALL=C), Python represents also valid UTF-8 as
-    surrogates.
-    """
-    with contextlib.suppress(UnicodeError):
-        text.encode()
+    if text.isascii():
         return text
-    with contextlib.suppress(UnicodeError):
-        return os.fsencode(text).decode()
-    return None
+    try:
+        # SimpleITK takes UTF-8, OpenVINO the encoding of file names: only where both are one.
+        text.encode(sys.getfilesystemencoding())
+    except UnicodeError:
+        return None
+    return text
 
 
 def _linked_folder(folder: str) -> Path:
@@ -120,7 +114,7 @@ def _root() -> Path:
     """The folder of this process's links, made at first use and removed when the program ends."""
     usual = tempfile.gettempdir()
     places = [usual, "/tmp", "/var/tmp", "/dev/shm"]
-    within = next((p for p in places if as_unicode(p) == p and os.access(p, os.W_OK)), None)
+    within = next((p for p in places if _borne(p) and os.access(p, os.W_OK)), None)
     if within is None:
         raise OSError(errno.ENOENT, "there is no folder for temporary files with a plain name")
     held = contextlib.ExitStack()

@@ -19,6 +19,7 @@ from napari_medsam.formats.common.errors import ReadError, SeveralFrames, Severa
 from napari_medsam.formats.common.grid import SourceGrid, Triple
 from napari_medsam.formats.common.image_description import Description
 from napari_medsam.formats.common.image_file import ImageFile
+from napari_medsam.storage.file_names import shown
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -48,7 +49,7 @@ class FoundImage(ABC):
     @property
     def name(self) -> str:
         """What to call it: the file's name or the series' description."""
-        return self.path.name
+        return shown(self.path.name)
 
     @property
     def series(self) -> str:
@@ -127,6 +128,7 @@ class FoundImage(ABC):
             modality=modality,
             n_frames=self.n_frames,
             notes=notes,
+            has_spacing=grid.has_spacing,
             volumes=self.frame_words,
         )
 

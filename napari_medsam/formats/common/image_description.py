@@ -23,7 +23,7 @@ class Description:
     size_xyz
         Voxels along x, y, z in the LPS order used inside.
     spacing_xyz
-        Millimetres in the same order.
+        Millimetres in the same order; not to be shown without `has_spacing`.
     orientation
         Directions of the file's own axes, as "RAS" or "LPS".
     modality
@@ -35,7 +35,7 @@ class Description:
     dtype
         Type of the voxels as read, "" where voxels were not read.
     unit
-        As `ImageFile.unit`; "" where voxels were not read.
+        As `ImageFile.unit`; that of the first slice's header where voxels were not read.
     notes
         Warnings.
     words
@@ -45,6 +45,8 @@ class Description:
     thumbnail
         The middle slice as grey (rows, columns) or RGB (rows, columns, 3) uint8 with square
         pixels, at most `thumbnail.SIDE` a side; None where there is none.
+    has_spacing
+        As `SourceGrid.has_spacing`.
     """
 
     kind: str
@@ -62,6 +64,7 @@ class Description:
     words: str = ""
     volumes: tuple[str, ...] = ()
     thumbnail: NDArray[np.uint8] | None = field(default=None, compare=False, repr=False)
+    has_spacing: bool = True
 
     def one_line(self) -> str:
         """The line in a list to choose from."""

@@ -146,11 +146,16 @@ def _undeclared(raw: bytes, dataset: Any) -> str | None:
 
 def text_of(value: Any) -> str:
     """A value as one line of text; several are joined as in the file, by backslashes."""
+    return printable(joined(value))
+
+
+def joined(value: Any) -> str:
+    """A value as text, unchanged; a name with a backslash is two values to pydicom."""
     if value is None:
         return ""
     if isinstance(value, tuple | list | MultiValue):
-        return "\\".join(text_of(part) for part in value)
-    return printable(str(value))
+        return "\\".join(str(part) for part in value)
+    return str(value)
 
 
 def numbers_of(value: Any, count: int | None = None) -> NDArray[np.float64] | None:

@@ -1,4 +1,4 @@
-"""Reads files that hold many slices: enhanced multi-frame CT, MR and PET, and Siemens mosaics.
+"""Reads files that hold many slices: enhanced multi-frame files, nuclear medicine, mosaics.
 
 Every frame becomes a `SliceHeader` of its own, placed by its functional groups (DICOM PS3.3
 C.7.6.16), so that frames are sorted, checked for gaps and stacked like single files.
@@ -26,17 +26,21 @@ from napari_medsam.formats.dicom.dataset import (
     read_dataset,
 )
 from napari_medsam.formats.dicom.distinctions import distinctions_of
+from napari_medsam.formats.dicom.nuclear_medicine import NM_IMAGE, reconstructed_slices
+from napari_medsam.formats.dicom.pixel_spacing import pixel_size
 from napari_medsam.formats.dicom.siemens_mosaic import mosaic_slices, untiled
 from napari_medsam.formats.dicom.slice_header import (
     SliceHeader,
     directions_of,
     header_window,
-    spacing_xy,
     thickness_of,
 )
 
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
-"""SOP class of DICOM SEG (PS3.6 annex A)."""
+"""SOP class of DICOM SEG (PS3.6 annex A): a frame shows one segment."""
+LABELMAP_SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.7"
+"""SOP class of Label Map Segmentation (Supplement 243): pixels are segment numbers."""
+SEGMENTATIONS = frozenset((SEGMENTATION, LABELMAP_SEGMENTATION))
 
 FrameField = Callable[[str, str], Any]
 """Looks a field up by sequence and name: in the frame's own groups, then in the shared ones."""
@@ -47,15 +51,20 @@ def frames_of(path: Path, header: SliceHeader | None) -> list[SliceHeader]:
     if header is None:
         return []
     mosaic = "MOSAIC" in header.image_type
-    if not (mosaic or header.has_frame_groups):
+    if not (mosaic or header.has_frame_groups or header.sop_class == NM_IMAGE):
         return [header]
     with quiet_pydicom():
         dataset = read_dataset(path)
+        if header.sop_class == NM_IMAGE:
+            return reconstructed_slices(dataset, header)
         if mosaic:
             return mosaic_slices(dataset, header)
         with damage_as(f"{path.name} has damaged functional groups."):
-            groups = dataset.PerFrameFunctionalGroupsSequence
-            return [_frame(dataset, header, number) for number in range(len(groups))]
+            # A slide's tiles may have no groups of their own.
+            n_frames = len(dataset.get("PerFrameFunctionalGroupsSequence") or [None])
+            frames = [_frame(dataset, header, number) for number in range(n_frames)]
+        is_film = header.frames > 1 and all(frame.position is None for frame in frames)
+        return [_film(frames, header)] if is_film else frames
 
 
 def sop_class(path: Path) -> str:
@@ -99,26 +108,47 @@ def _frame(dataset: Any, header: SliceHeader, number: int) -> SliceHeader:
     row, column = directions_of(value("ImageOrientationPatient"))
     placed = position is not None and row is not None
     slope, intercept = number_of(value("RescaleSlope")), number_of(value("RescaleIntercept"))
+    size = pixel_size(value)
     return replace(
         header,
         position=position if placed else None,
         row=row if placed else None,
         column=column if placed else None,
-        pixel_spacing=spacing_xy(value("PixelSpacing")),
+        pixel_spacing=size.spacing,
+        proportions=size.proportions,
+        size_note=size.note,
         thickness=thickness_of(value("SliceThickness")),
         window=header_window(value("WindowCenter"), value("WindowWidth")),
-        instance_number=header.instance_number * 100_000 + number,
+        instance_number=header.instance_number * 100_000 + header.first_frame + number,
         frame=number,
         rescale=(1.0 if slope is None else slope, intercept or 0.0),
         distinctions=distinctions_of(value),
     )
 
 
+def _film(frames: list[SliceHeader], header: SliceHeader) -> SliceHeader:
+    """Frames without a place, as a film; its pixels have a size if all frames have the same."""
+    same = len({frame.pixel_spacing for frame in frames}) == 1
+    note = frames[0].size_note
+    if not same:
+        note = "The frames have different pixel sizes, so lengths are given in pixels."
+    if header.modality in ("CT", "MR", "PET"):
+        note += " The frames state no place, so they are opened as pictures."
+    return replace(
+        frames[0],
+        frame=None,
+        instance_number=header.instance_number,
+        pixel_spacing=frames[0].pixel_spacing if same else None,
+        size_note=note.strip(),
+    )
+
+
 def _frame_lookup(dataset: Any, number: int) -> Lookup:
     """Finds a field in the items of a frame's groups, of the shared groups, in the data set."""
     shared = (dataset.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
-    group = dataset.PerFrameFunctionalGroupsSequence[number]
-    return lookup_in(*_items(group), *_items(shared), dataset)
+    own = (dataset.get("PerFrameFunctionalGroupsSequence") or [])[number : number + 1]
+    groups = (item for group in (*own, shared) for item in _items(group))
+    return lookup_in(*groups, dataset)
 
 
 def _items(group: Any, depth: int = 3) -> Iterator[Any]:

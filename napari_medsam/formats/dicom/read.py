@@ -25,7 +25,7 @@ from napari_medsam.formats.common.thumbnail import thumbnail
 from napari_medsam.formats.dicom.file_validity import is_dicom, syntax_if_whole
 from napari_medsam.formats.dicom.folder_scan import scan_files
 from napari_medsam.formats.dicom.input_files import files_of, is_directory, unpacked_dicom
-from napari_medsam.formats.dicom.multi_frame import SEGMENTATION
+from napari_medsam.formats.dicom.multi_frame import SEGMENTATIONS
 from napari_medsam.formats.dicom.pixels import (
     Plane,
     decoded,
@@ -37,6 +37,7 @@ from napari_medsam.formats.dicom.rtstruct_read import RTSTRUCT
 from napari_medsam.formats.dicom.series import Stack, slices_in, stacks_of
 from napari_medsam.formats.dicom.slice_header import SliceHeader
 from napari_medsam.formats.dicom.suv import suv_factor
+from napari_medsam.formats.dicom.value_units import in_words
 
 sitk.ProcessObject.SetGlobalWarningDisplay(False)
 
@@ -68,7 +69,7 @@ class DicomImage(FoundImage):
 
     @property
     def is_segmentation(self) -> bool:
-        return self.stack.first.sop_class == SEGMENTATION
+        return self.stack.first.sop_class in SEGMENTATIONS
 
     def require_image(self) -> None:
         if self.is_segmentation:
@@ -106,7 +107,8 @@ class DicomImage(FoundImage):
     def summary(self) -> Description:
         """From headers and, for the picture, one slice; values are not read."""
         known = self.described(self.grid(), self.stack.first.modality, self.notes())
-        return replace(known, thumbnail=_thumbnail(self.stack))
+        unit = in_words(self.stack.first.value_unit.upper())
+        return replace(known, thumbnail=_thumbnail(self.stack), unit=unit)
 
     def grid(self, frame: int = 0) -> SourceGrid:
         return SourceGrid(
@@ -117,6 +119,7 @@ class DicomImage(FoundImage):
             series=self.series,
             frame=frame,
             frame_of_reference=self.stack.first.frame_of_reference if self.stack.placed else "",
+            has_spacing=self.stack.first.pixel_spacing is not None,
         )
 
 
@@ -206,13 +209,14 @@ def _low_is_bright(stack: Stack) -> bool:
 
 def _as_suv(image: ImageFile, stack: Stack, frame: int) -> ImageFile:
     """The image in g/ml, or as it is; with a note either way."""
-    suv = suv_factor([header for header in stack.slices[frame] if header is not None])
+    suv = suv_factor(_present(stack, frame))
     image = replace(image, notes=(*image.notes, suv.note))
     if suv.factor is None:
         return image
     scaled = (image.volume.voxels * np.float64(suv.factor)).astype(np.float32)
     window = image.window and (image.window[0] * suv.factor, image.window[1] * suv.factor)
-    volume = replace(image.volume, voxels=scaled)
+    mirror = image.volume.mirror and image.volume.mirror * suv.factor
+    volume = replace(image.volume, voxels=scaled, mirror=mirror)
     return replace(image, volume=volume, window=window, unit="g/ml")
 
 
@@ -220,19 +224,18 @@ def _read(found: DicomImage, frame: int) -> ImageFile:
     stack, first = found.stack, found.stack.first
     shape = stack.geometry.shape_zyx
     require_memory((*shape, first.components), 8, found.path)
-    inverted = _low_is_bright(stack)
     planes = _frame(first, frame) if first.is_film else slice_pixels(stack.slices[frame])
-    read = stacked(planes, shape[0], low_is_bright=inverted)
+    read = stacked(planes, shape[0])
     array, notes = read.values, [*found.notes(frame), *read.notes]
     if array.ndim == 4:
         array, warnings = to_uint8_rgb(array, found.path.name)
         notes += warnings
-    elif inverted:
-        notes.append(NEGATIVE)
+    else:
+        notes += _shown(stack, frame)
     grid = found.grid(frame)
     volume = to_volume(array, grid, first.modality)
     return ImageFile(
-        replace(volume, low_is_bright=inverted and not volume.is_rgb),
+        replace(volume, mirror=read.mirror),
         grid,
         found.name,
         tuple(notes),
@@ -242,7 +245,29 @@ def _read(found: DicomImage, frame: int) -> ImageFile:
     )
 
 
+def _present(stack: Stack, frame: int) -> list[SliceHeader]:
+    """The slices of one volume that are there; all frames of a film have the same header."""
+    volume = stack.slices[0 if stack.first.is_film else frame]
+    return [header for header in volume if header is not None]
+
+
+def _shown(stack: Stack, frame: int) -> list[str]:
+    """What to know about a display that the header asks to turn."""
+    present = _present(stack, frame)
+    n_turned = sum(header.photometric == "MONOCHROME1" for header in present)
+    if 0 < n_turned < len(present):
+        low, high = n_turned, len(present) - n_turned
+        first = "lowest" if _low_is_bright(stack) else "highest"
+        return [
+            f"The header of {low} slices asks for their lowest values to be bright, that of {high} "
+            f"for their highest; here the {first} are bright in all of them."
+        ]
+    return [NEGATIVE] if n_turned else []
+
+
 def _frame(film: SliceHeader, frame: int) -> list[Plane | None]:
+    if film.has_frame_groups:  # each frame may have its own rescale
+        return list(slice_pixels([replace(film, frame=frame)]))
     plane = decoded(film)
     return [replace(plane, values=plane.values[frame])]
 
@@ -258,6 +283,20 @@ def _notes(stack: Stack, frame: int | None) -> tuple[str, ...]:
     for n, own in enumerate(stack.frame_notes):
         if frame in (None, n):
             notes += [f"Volume {n}: {note}" for note in own] if len(stack.slices) > 1 else own
-    if stack.first.pixel_spacing is None:
-        notes.append("The file states no pixel size; 1 mm is taken, so lengths are not true.")
-    return tuple(notes)
+    if stack.first.size_note:
+        notes.append(stack.first.size_note)
+    return tuple(notes + _missing_parts(stack))
+
+
+def _missing_parts(stack: Stack) -> list[str]:
+    """A note if files of a multi-frame image that is cut into several are not there."""
+    parts = {header.part for volume in stack.slices for header in volume if header is not None}
+    total = max(of for _, of in parts)
+    absent = sorted(set(range(1, total + 1)) - {number for number, _ in parts})
+    if not absent:
+        return []
+    numbers = ", ".join(str(number) for number in absent)
+    return [
+        f"The image is cut into {total} files, and of these number {numbers} is missing; so are "
+        f"its slices."
+    ]

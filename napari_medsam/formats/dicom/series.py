@@ -360,7 +360,7 @@ def _geometry(head: SliceHeader, n_slices: int, step: NDArray[np.float64]) -> Ge
     assert head.column is not None
     direction = np.column_stack([head.row, head.column, step / distance])
     x, y, z = (float(v) for v in _position(head))
-    spacing_x, spacing_y = head.pixel_spacing or (1.0, 1.0)
+    spacing_x, spacing_y = head.pixel_spacing or head.proportions
     return Geometry(
         (n_slices, head.rows, head.columns), (spacing_x, spacing_y, distance), (x, y, z), direction
     )
@@ -369,7 +369,7 @@ def _geometry(head: SliceHeader, n_slices: int, step: NDArray[np.float64]) -> Ge
 def _single(slices: Slices) -> Stack:
     """Single slices or pictures of one place, at their position if they state one."""
     header = slices[0]
-    spacing_x, spacing_y = header.pixel_spacing or (1.0, 1.0)
+    spacing_x, spacing_y = header.pixel_spacing or header.proportions
     shape = (1, header.rows, header.columns)
     normal = header.normal
     if normal is None:

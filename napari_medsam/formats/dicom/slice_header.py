@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from napari_medsam.formats.common.captured_output import quiet_stderr
 from napari_medsam.formats.common.errors import DAMAGE
-from napari_medsam.formats.dicom import distinctions
+from napari_medsam.formats.dicom import distinctions, pixel_spacing
 from napari_medsam.formats.dicom.dataset import (
     PIXELS,
     lookup_in,
@@ -27,6 +27,7 @@ from napari_medsam.formats.dicom.dataset import (
     tag_of,
     text_of,
 )
+from napari_medsam.formats.dicom.pixel_spacing import pixel_size
 from napari_medsam.modality import DICOM_MODALITIES
 
 NOISY = frozenset((b"1.2.840.10008.1.2.4.51", b"1.2.840.10008.1.2.4.53", b"1.2.840.10008.1.2.4.55"))
@@ -36,11 +37,15 @@ FIELDS = (
     *("SeriesInstanceUID", "SeriesDescription", "Modality", "ImageType", "BodyPartExamined"),
     *("SOPClassUID", "SOPInstanceUID", "InstanceNumber", "FrameOfReferenceUID"),
     *("ImagePositionPatient", "ImageOrientationPatient", "SliceThickness", "SliceLocation"),
-    *("PixelSpacing", "ImagerPixelSpacing", "WindowCenter", "WindowWidth"),
+    *("WindowCenter", "WindowWidth"),
     *("Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation"),
     *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
     *("RescaleSlope", "RescaleIntercept", "RescaleType", "Units"),
+    *("AcquisitionDate", "AcquisitionTime"),
+    *("InConcatenationNumber", "InConcatenationTotalNumber", "ConcatenationFrameOffsetNumber"),
 )
+FRAME_GROUPS = ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence")
+ALL_FIELDS = frozenset((*FIELDS, *pixel_spacing.KEYWORDS, *distinctions.KEYWORDS))
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +57,9 @@ class SliceHeader:
     states no place in the patient (a photograph, a radiograph). `frame` is set where the slice
     is one frame of a file of many. `rescale` is slope and intercept as stated for this slice, and
     `value_unit` what they lead to (RescaleType or Units, "" if not stated). `distinctions` are the
-    fields that tell the volumes of a series apart. `transfer_syntax` is empty if the file states
+    fields that tell the volumes of a series apart. `pixel_spacing` is (x, y) in mm; where it is
+    None, `proportions` are those of a pixel. `size_note` tells the user where the pixel size comes
+    from, if that is not plain. `transfer_syntax` is empty if the file states
     none.
     """
 
@@ -86,8 +93,16 @@ class SliceHeader:
     signed: bool = False
     has_modality_lut: bool = False
     has_frame_groups: bool = False
-    """Whether the file states something for each of its frames (PS3.3 C.7.6.16)."""
+    """Whether the file states something of its frames in functional groups (PS3.3 C.7.6.16)."""
     distinctions: tuple[tuple[str, float | str], ...] = ()
+    acquired: tuple[str, str] = ("", "")
+    """AcquisitionDate and AcquisitionTime, as stated."""
+    proportions: tuple[float, float] = (1.0, 1.0)
+    size_note: str = ""
+    part: tuple[int, int] = (1, 1)
+    """Which file of how many, where a multi-frame image is cut into files (PS3.3 C.7.6.16)."""
+    first_frame: int = 0
+    """Frames of that image in the files before this one."""
     location: float | None = None
     """SliceLocation, by which slices are stacked that state no position."""
     damaged: bool = False
@@ -125,20 +140,20 @@ def read_header(path: Path, syntax: bytes) -> SliceHeader | None:
     """
     with quiet_pydicom():
         try:
-            dataset, seen = read_fields(path, (*FIELDS, *distinctions.KEYWORDS))
+            dataset, seen = read_fields(path, ALL_FIELDS)
+            return _header(path, syntax, dataset, seen) if seen & PIXELS else None
         except DAMAGE:
             return None
-        return _header(path, syntax, dataset, seen) if seen & PIXELS else None
 
 
 def read_damaged_header(path: Path) -> SliceHeader | None:
     """What can be read of the header of a file that is cut off; None if that is no slice's."""
     with quiet_pydicom():
         try:
-            dataset, seen = read_fields(path, (*FIELDS, *distinctions.KEYWORDS))
+            dataset, seen = read_fields(path, ALL_FIELDS)
+            header = _header(path, b"", dataset, seen)
         except DAMAGE:
             return None
-        header = _header(path, b"", dataset, seen)
     return header if header is not None and header.series_uid else None
 
 
@@ -161,7 +176,7 @@ def _header(path: Path, syntax: bytes, dataset: Any, seen: set[int]) -> SliceHea
     slope, intercept = number_of(value("RescaleSlope")), number_of(value("RescaleIntercept"))
     bits = whole("BitsAllocated", 0)
     stored = whole("BitsStored", bits)
-    photometric = text("PhotometricInterpretation")
+    photometric, size = text("PhotometricInterpretation"), pixel_size(value)
     return SliceHeader(
         path=path,
         series_uid=text("SeriesInstanceUID"),
@@ -174,7 +189,9 @@ def _header(path: Path, syntax: bytes, dataset: Any, seen: set[int]) -> SliceHea
         position=position if placed else None,
         row=row if placed else None,
         column=column if placed else None,
-        pixel_spacing=spacing_xy(value("PixelSpacing") or value("ImagerPixelSpacing")),
+        pixel_spacing=size.spacing,
+        proportions=size.proportions,
+        size_note=size.note,
         thickness=thickness_of(value("SliceThickness")),
         window=header_window(value("WindowCenter"), value("WindowWidth")),
         body_part=text("BodyPartExamined").lower(),
@@ -183,15 +200,18 @@ def _header(path: Path, syntax: bytes, dataset: Any, seen: set[int]) -> SliceHea
         sop_class=text("SOPClassUID"),
         instance_uid=text("SOPInstanceUID"),
         instance_number=whole("InstanceNumber", 0),
+        part=(whole("InConcatenationNumber", 1), whole("InConcatenationTotalNumber", 1)),
+        first_frame=whole("ConcatenationFrameOffsetNumber", 0),
         transfer_syntax=syntax,
         frame_of_reference=text("FrameOfReferenceUID"),
         rescale=(1.0 if slope is None else slope, intercept or 0.0),
-        value_unit=text("RescaleType") or text("Units"),
+        value_unit=text("Units") or text("RescaleType"),
         bits=(bits, stored, whole("HighBit", stored - 1)),
         signed=whole("PixelRepresentation", 0) == 1,
         has_modality_lut=tag_of("ModalityLUTSequence") in seen,
-        has_frame_groups=tag_of("PerFrameFunctionalGroupsSequence") in seen,
+        has_frame_groups=not seen.isdisjoint(map(tag_of, FRAME_GROUPS)),
         distinctions=distinctions.distinctions_of(value),
+        acquired=(text("AcquisitionDate"), text("AcquisitionTime")),
         location=number_of(value("SliceLocation")),
     )
 
@@ -202,14 +222,6 @@ def header_window(centre: Any, width: Any) -> tuple[float, float] | None:
     if first_centre is None or first_width is None or first_width <= 0:
         return None
     return first_centre - first_width / 2, first_centre + first_width / 2
-
-
-def spacing_xy(value: Any) -> tuple[float, float] | None:
-    """PixelSpacing (row distance, column distance) turned into (x, y); None if not usable."""
-    spacing = numbers_of(value, 2)
-    if spacing is None or np.any(spacing <= 0):
-        return None
-    return float(spacing[1]), float(spacing[0])
 
 
 def thickness_of(value: Any) -> float | None:

@@ -50,6 +50,13 @@ class SourceSeries:
     def is_multi_frame(self) -> bool:
         return any(header is not None and header.frame is not None for header in self.headers)
 
+    @property
+    def slice_distance(self) -> float:
+        """Millimetres between the planes of neighbouring slices, at right angles to them."""
+        i, j, k = self.geometry.affine[:3, :3].T
+        normal = np.cross(i, j)
+        return round(abs(float(k @ normal)) / float(np.linalg.norm(normal)), 6)
+
     def corner(self, k: int) -> NDArray[np.float64]:
         """LPS mm of the first pixel's centre of slice k: its own, or its place if missing."""
         header = self.headers[k]

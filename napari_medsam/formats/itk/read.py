@@ -19,7 +19,7 @@ from napari_medsam.formats.common.ct_detection import recognize_ct
 from napari_medsam.formats.common.errors import ReadError, reason
 from napari_medsam.formats.common.found_image import FoundImage
 from napari_medsam.formats.common.grey_or_rgb import plain_type, to_uint8_rgb
-from napari_medsam.formats.common.grid import Geometry, SourceGrid, Triple
+from napari_medsam.formats.common.grid import NO_SPACING, Geometry, SourceGrid, Triple
 from napari_medsam.formats.common.image_file import ImageFile, to_volume
 from napari_medsam.formats.common.limits import require_data, require_memory
 from napari_medsam.formats.itk.meta_header import require_sound_header
@@ -86,7 +86,8 @@ def open_itk(path: Path, kind: ItkKind) -> ItkImage:
         require_data(n_bytes, data_file, ratio=MOST_PACKED)
     geometry, notes = _geometry(reader, path)
     colours = components in (3, 4) and reader.GetPixelID() == sitk.sitkVectorUInt8
-    grid = SourceGrid(kind, path, geometry, 2 if len(size) == 2 else 3)
+    known = NO_SPACING not in notes
+    grid = SourceGrid(kind, path, geometry, 2 if len(size) == 2 else 3, has_spacing=known)
     n_frames = int(np.prod(size[3:], dtype=object)) * (1 if colours else components)
     if kind == "nrrd" and not reader.HasMetaDataKey("NRRD_space"):
         notes += (
@@ -163,7 +164,7 @@ def _geometry(reader: sitk.ImageFileReader, path: Path) -> tuple[Geometry, tuple
     bad = ~(np.isfinite(spacing) & (spacing != 0))
     if bad.any():
         spacing[bad] = 1.0
-        notes.append("The file states no usable spacing; 1 mm is taken.")
+        notes.append(NO_SPACING)
     direction = direction * np.sign(spacing)
     spacing = np.abs(spacing)
     if not np.isfinite(origin).all():

@@ -83,6 +83,15 @@ def open_picture(path: Path, *, indices: bool = False) -> Picture:
     return Picture(path=path, n_frames=n_frames, n_pages=n_pages, is_tiff=is_tiff, indices=indices)
 
 
+def size_by_pillow(path: Path) -> tuple[int, int] | None:
+    """Rows and columns of a picture file as Pillow sees it; None if it is gone or not Pillow's."""
+    try:
+        with _any_size(), Image.open(path) as picture:
+            return picture.height, picture.width
+    except UNREADABLE:
+        return None
+
+
 def _placed(
     path: Path, pixels: NDArray[Any], notes: Notes, spacing_xyz: Triple | None
 ) -> ImageFile:
@@ -90,10 +99,11 @@ def _placed(
     if z > 1 and spacing_xyz is None:
         notes += (
             f"{path.name} has {z} pages, taken as slices; their distance and the pixel size are "
-            f"unknown and taken as 1 mm.",
+            f"unknown, so lengths are given in pixels.",
         )
     geometry = Geometry((z, y, x), spacing_xyz or (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), np.eye(3))
-    grid = SourceGrid("picture", path, geometry, 2 if z == 1 else 3)
+    known = spacing_xyz is not None
+    grid = SourceGrid("picture", path, geometry, 2 if z == 1 else 3, has_spacing=known)
     return ImageFile(to_volume(pixels, grid), grid, path.name, notes)
 
 

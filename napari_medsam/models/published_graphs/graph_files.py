@@ -69,7 +69,7 @@ def read_graph(path: Path) -> Any:
             return core().read_model(native_path(path), native_path(weights))
         return core().read_model(native_path(path))
     except RuntimeError as error:
-        summary = error_summary(error)
+        summary = error_summary(error).replace(native_path(path), path.name)
         raise GraphError(f"{path.name} cannot be read by OpenVINO: {summary}") from error
 
 

@@ -109,4 +109,5 @@ def series_description(series: Description) -> str:
     volumes = f" · {series.n_frames} volumes" if series.n_frames > 1 else ""
     name = series.name or "no description"
     name = f"{name} · {series.words}" if series.words else name
-    return f"{name}\n{series.modality or 'unknown modality'} · {size}{volumes} · {mm} mm"
+    spacing = f" · {mm} mm" if series.has_spacing else ""
+    return f"{name}\n{series.modality or 'unknown modality'} · {size}{volumes}{spacing}"

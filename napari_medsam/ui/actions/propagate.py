@@ -76,6 +76,8 @@ class Propagator:
         """
         if self._is_locked(target for target in targets if target.label == self.case.label):
             return
+        if not self._workspace.has_same_pixels(self.case):
+            return
         targets = [target for target in targets if not self.case.refusal_reason(target.label)]
         if targets:
             plan = plan_extents if self.case.is_extent else plan_targets

@@ -22,6 +22,7 @@ from napari_medsam.engine.data.labels import MOST_LABELS, Label
 from napari_medsam.engine.data.prompts import SliceRef
 from napari_medsam.engine.data.volume import AXES, Axis
 from napari_medsam.formats.common.grid import SourceGrid
+from napari_medsam.ui.layers.place import OverImage, placement
 
 try:
     from napari.layers.base import LayerLock
@@ -37,14 +38,6 @@ Throttle = Callable[[Callable[[], None]], Callable[[], None]]
 """Turns a function into one that may be called often but runs at a limited rate."""
 
 Painted = tuple[tuple[NDArray[np.intp], ...], NDArray[np.uint16]]
-
-
-def placement(image: Image) -> dict[str, Any]:
-    """The settings that place another layer exactly over an image layer."""
-    names = ("scale", "translate", "units", "axis_labels")
-    settings = {name: getattr(image, name) for name in names if hasattr(image, name)}
-    # Only diagonal and translation: `image_layer` refuses rotated and sheared layers.
-    return settings | {"affine": image.affine}
 
 
 def lock(layer: Layer) -> None:
@@ -81,6 +74,7 @@ class LabelsLayer:
             **placement(image),
         )
         lock(self.layer)
+        self.place = OverImage(self.layer, image)
         self._touched: set[SliceRef] = set()
         self._table: tuple[Label, ...] | None = None
         self._colors: DirectLabelColormap | None = None
@@ -98,6 +92,7 @@ class LabelsLayer:
 
     def release(self) -> None:
         """Make it an ordinary layer, which can be deleted and has napari's own undo."""
+        self.place.close()
         for name in ("undo", "redo"):
             self.layer.__dict__.pop(name, None)
         if LayerLock is not None:
@@ -109,6 +104,7 @@ class LabelsLayer:
         if theirs is self._ours:
             return None
         self.layer.data = self._ours
+        self.place.put()  # an array of other dimensions has moved the layer
         return theirs
 
     def show_table(self, table: Sequence[Label]) -> None:

@@ -35,15 +35,18 @@ from napari_medsam.ui.layers.image_layer import (
     KEY,
     contrast_limits,
     image_file_of,
+    respaced,
     window_of_layer,
 )
 from napari_medsam.ui.layers.labels_layer import (
+    GRID,
     LabelsLayer,
     Throttle,
     camera_of,
     shown_slice,
     whole_numbers,
 )
+from napari_medsam.ui.layers.place import NAMES, is_straight, place_of, put
 from napari_medsam.ui.state.case_files import CaseFiles
 from napari_medsam.ui.state.dock_state import PROPAGATING, Notify, Progress
 
@@ -52,6 +55,15 @@ LOCKED = "{} is locked and was not changed. Untick Lock in the label table to ed
 TAKEN_OVER = (
     "The labels were changed outside this dock; that is one step now, which Undo takes back."
 )
+PUT_STRAIGHT = (
+    "{} was turned or sheared, which napari cannot cut into its true slices, so it was put back."
+)
+ONLY_ON_SCREEN = (
+    "{} was moved or scaled on the screen only: its labels are measured and saved on the grid of "
+    "its file."
+)
+RESPACED = "Voxels of {} are now {} mm; its labels are measured and saved with that size."
+STAYS_OVER = "The labels and boxes stay over {}, so the layer was put back; move the image instead."
 KEEPS_TYPE = "The labels layer keeps its data type, uint16; no label was changed."
 
 NO_LABEL = "There is no label. Press Add label below the table first."
@@ -131,6 +143,11 @@ class Case:
         self.labels.layer.events.paint.connect(self._painted)
         self.labels.layer.events.data.connect(self._on_labels_replaced)
         self.boxes = BoxesLayer(layer, later)
+        self._place = place_of(layer)
+        for place in (self.labels.place, self.boxes.place):
+            place.put_back.connect(self._on_put_back)
+        for name in NAMES:
+            getattr(layer.events, name).connect(self._on_place)
 
     # --- layers ------------------------------------------------------------------------
 
@@ -178,6 +195,9 @@ class Case:
         self.is_released = True
         emit(self.released)
         self.labels.release()
+        self.boxes.place.close()
+        for name in NAMES:
+            getattr(self.layer.events, name).disconnect(self._on_place)
         self.labels.layer.events.paint.disconnect(self._painted)
         self.labels.layer.events.data.disconnect(self._on_labels_replaced)
         if self.boxes.layer in self.viewer.layers:
@@ -362,6 +382,8 @@ class Case:
             self._put_back(tuple(i[held] for i in indices))
             why = next(filter(None, map(self.lock_reason, sorted(numbers))))
             self._show_message(why, is_problem=True, for_now=True)
+        else:
+            self.take_over()  # what others wrote elsewhere
         emit(self.painted)
 
     def _put_back(self, indices: tuple[np.ndarray, ...]) -> None:
@@ -380,15 +402,17 @@ class Case:
         """Log what a script or another plugin has written into the labels layer, as one step.
 
         Call it before anything else changes or reads the labels. With `where`, only what is on
-        that slice is looked for: to compare a whole volume takes tens of milliseconds.
+        that slice is looked for: to compare a whole CT takes 10 ms, too long for each mask of a
+        propagation.
         """
+        self._on_labels_replaced()  # if napari could not show another array, it told nobody
         event = self.annotation.take_over(where)
         if event is not None:
             self.sync(event)
             self._show_message(TAKEN_OVER, is_problem=True)
             emit(self.painted)
 
-    def _on_labels_replaced(self, _: Any) -> None:
+    def _on_labels_replaced(self, _: Any = None) -> None:
         """Take over the labels of another array, or refuse it; the layer's array stays ours."""
         theirs = self.labels.take_back()
         if theirs is None:
@@ -404,6 +428,29 @@ class Case:
             self._show_message(KEEPS_TYPE, is_problem=True, for_now=True)
         self.take_over()
         self.labels.show_all()
+
+    def _on_place(self, _: Any) -> None:
+        """Follow the image layer to another place or scale; a turned one is put back."""
+        layer = self.layer
+        if not is_straight(layer):
+            if put(layer, self._place):
+                self._show_message(PUT_STRAIGHT.format(layer.name), is_problem=True)
+            return
+        self._place = place_of(layer)
+        self.fit_lines()
+        if self.has_known_place:
+            self._show_message(ONLY_ON_SCREEN.format(layer.name), is_problem=True)
+            return
+        image = respaced(self.image, layer)
+        if image is not self.image:
+            self.image = image
+            self.labels.layer.metadata[GRID] = image.grid
+            self.tally = LiveMeasures(self.annotation, image.volume)
+            size = " x ".join(f"{mm:.4g}" for mm in image.volume.spacing_xyz)
+            self._show_message(RESPACED.format(layer.name, size), is_problem=True)
+
+    def _on_put_back(self) -> None:
+        self._show_message(STAYS_OVER.format(self.layer.name), is_problem=True, for_now=True)
 
     @property
     def can_undo(self) -> bool:

@@ -9,8 +9,11 @@ import pytest
 
 from napari_medsam.formats.common.errors import ReadError, SeveralFrames
 from napari_medsam.formats.dicom.siemens_mosaic import untiled
-from napari_medsam.formats.images.read import read_image
+from napari_medsam.formats.images.read import describe_image_file, read_image
 from napari_medsam.formats.labels.read import read_label_file
+from tests.formats.dicom_objects import enhanced, save
+
+RNG = np.random.default_rng(20)
 
 
 @pytest.fixture
@@ -80,3 +83,70 @@ def test_segmentation_of_another_image_is_refused(readers: Path, shared_dir: Pat
     image = read_image(shared_dir / "data" / "native" / "ct_dicom_totalseg")
     with pytest.raises(ReadError, match="another grid"):
         read_label_file(readers / "dicom_variants_pydicom" / "liver.dcm", image.grid)
+
+
+SIZES = RNG.integers(-500, 500, (6, 5, 4)).astype(np.int16)
+
+
+def test_frames_in_any_order_lie_where_highdicom_puts_them(tmp_path: Path) -> None:
+    highdicom = pytest.importorskip("highdicom", reason="needs the extra [dicom]")
+    path = save(enhanced(SIZES, (4, 0, 5, 2, 1, 3), (2.0,) * 6), tmp_path / "a.dcm")
+    image = read_image(path)
+    np.testing.assert_array_equal(image.volume.voxels, SIZES * 2.0 - 5)
+    theirs = highdicom.imread(path).get_volume(apply_real_world_transform=False)
+    corners = [theirs.affine @ [k, 0, 0, 1] for k in (0, 5)]
+    ours = image.grid.geometry.affine
+    found = [ours @ [0, 0, k, 1] for k in (0, 5)]
+    assert sorted(c[2] for c in corners) == pytest.approx(sorted(f[2] for f in found))
+    at = {round(float(c[2]), 3): theirs.array[k] for k, c in zip((0, 5), corners, strict=True)}
+    for k, place in zip((0, 5), found, strict=True):
+        np.testing.assert_allclose(at[round(float(place[2]), 3)], image.volume.voxels[k])
+
+
+def test_position_shared_by_all_groups_is_that_of_every_frame(tmp_path: Path) -> None:
+    made = enhanced(SIZES[:1], (0,), (1.0,))
+    (frame,) = made.PerFrameFunctionalGroupsSequence
+    shared = made.SharedFunctionalGroupsSequence[0]
+    frame.PlanePositionSequence[0].ImagePositionPatient = [1, 2, 3]
+    shared.PlanePositionSequence = frame.PlanePositionSequence
+    del frame.PlanePositionSequence
+    image = read_image(save(made, tmp_path / "a.dcm"))
+    assert image.volume.origin_xyz == pytest.approx((1, 2, 3))
+
+
+def test_frames_without_a_position_are_not_stacked(tmp_path: Path) -> None:
+    made = enhanced(SIZES[:3], (0, 1, 2), (1.0, 2.0, 3.0))
+    for frame in made.PerFrameFunctionalGroupsSequence:
+        del frame.PlanePositionSequence
+    path = save(made, tmp_path / "a.dcm")
+    (described,) = describe_image_file(path)
+    assert (described.n_frames, described.size_xyz[2]) == (3, 1)
+    assert any("opened as pictures" in note for note in described.notes)
+    np.testing.assert_array_equal(read_image(path, frame=1).volume.voxels[0], SIZES[1] * 2.0 - 5)
+
+
+def concatenation(folder: Path, parts: list[list[int]]) -> list[Path]:
+    """One multi-frame image of `SIZES`, cut into files that hold these slices."""
+    paths = []
+    for n, order in enumerate(parts):
+        made = enhanced(SIZES, order, (1.0,) * 6)
+        made.SOPInstanceUID = made.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.{n}"
+        made.ConcatenationUID, made.SOPInstanceUIDOfConcatenationSource = "1.2.4", "1.2.5"
+        made.InConcatenationNumber, made.InConcatenationTotalNumber = n + 1, len(parts)
+        made.ConcatenationFrameOffsetNumber = sum(len(part) for part in parts[:n])
+        paths.append(save(made, folder / f"{9 - n}.dcm"))
+    return paths
+
+
+def test_files_of_a_concatenation_are_one_volume(tmp_path: Path) -> None:
+    concatenation(tmp_path, [[4, 1], [0, 5], [2, 3]])
+    image = read_image(tmp_path)
+    np.testing.assert_array_equal(image.volume.voxels, SIZES - 5)
+    assert image.notes == ()
+
+
+def test_missing_file_of_a_concatenation_is_said(tmp_path: Path) -> None:
+    concatenation(tmp_path, [[0, 1], [2, 3], [4, 5]])[2].unlink()
+    image = read_image(tmp_path)
+    assert image.volume.shape_zyx[0] == 4
+    assert any("number 3 is missing" in note for note in image.notes)

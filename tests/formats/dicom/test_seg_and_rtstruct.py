@@ -28,7 +28,7 @@ from tests.formats.grids import axis_matrix
 pytest.importorskip("highdicom", reason="needs the extra [dicom]")
 
 SHAPE = (6, 14, 11)
-EXITS = (".seg.dcm", ".rtstruct.dcm")
+EXITS = (".seg.dcm", ".labelmap.dcm", ".rtstruct.dcm")
 PLANES = {
     "axial": np.eye(3),
     "sagittal": axis_matrix((1, 2, 0), (1, -1, -1)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,6 @@ def test_converted_type_is_put_back_and_said(desk: Desk, tmp_path: Path, dtype: 
         np.zeros((3, *SHAPE[1:]), np.uint16),
         np.zeros(SHAPE[1:], np.uint16),
         np.zeros((2, *SHAPE), np.uint16),
-        np.zeros((0, *SHAPE[1:]), np.uint16),
     ],
 )
 def test_array_that_is_no_labels_of_this_image_is_put_back(
@@ -112,6 +112,17 @@ def test_array_that_is_no_labels_of_this_image_is_put_back(
     assert "was put back" in desk.view.panel.message
     np.testing.assert_allclose(layer.scale, desk.controller.case.layer.scale)
     desk.draw_on(11)
+    require_one_truth(desk, tmp_path)
+
+
+def test_array_that_napari_cannot_show_is_put_back_later(desk: Desk, tmp_path: Path) -> None:
+    """napari fails before it tells anybody of such an array."""
+    desk.draw_on(10)
+    before, layer = desk.labels.copy(), desk.controller.case.labels.layer
+    with contextlib.suppress(Warning):
+        layer.data = np.zeros((0, *SHAPE[1:]), np.uint16)
+    desk.controller.history.redo()
+    np.testing.assert_array_equal(desk.labels, before)
     require_one_truth(desk, tmp_path)
 
 
