@@ -348,13 +348,15 @@ def _ordered(group: _Group, part: Part, numbers: Sequence[float | None]) -> Part
 def _interleaved(group: _Group, part: Part) -> Split | None:
     """The volumes whose grids interleave; the whole if it is one; None if that is not known."""
     even = group.is_even(part)
-    for split in _separable(group, part, even=even):
-        if (
-            _are_passes(group, part, split)
-            and all(group.is_even(one, LOST) for one in split)
-            and (not even or _is_denser(group, part, split))
-        ):
-            return split
+    valid = [
+        split
+        for split in _separable(group, part, even=even)
+        if _are_passes(group, part, split)
+        and all(group.is_even(one, LOST) for one in split)
+        and (not even or _is_denser(group, part, split))
+    ]
+    if valid:
+        return min(valid, key=len)
     if even and not _are_off(group, part):
         return [part]
     mixed = [
