@@ -348,15 +348,16 @@ def _ordered(group: _Group, part: Part, numbers: Sequence[float | None]) -> Part
 def _interleaved(group: _Group, part: Part) -> Split | None:
     """The volumes whose grids interleave; the whole if it is one; None if that is not known."""
     even = group.is_even(part)
-    valid = [
-        split
-        for split in _separable(group, part, even=even)
-        if _are_passes(group, part, split)
-        and all(group.is_even(one, LOST) for one in split)
-        and (not even or _is_denser(group, part, split))
-    ]
-    if valid:
-        return min(valid, key=len)
+    for splits in (_by_contrast(group, part), _by_number_or_time(group, part, even=even)):
+        valid = [
+            split
+            for split in splits
+            if _are_passes(group, part, split)
+            and all(group.is_even(one, LOST) for one in split)
+            and (not even or _is_denser(group, part, split))
+        ]
+        if valid:
+            return min(valid, key=len)
     if even and not _are_off(group, part):
         return [part]
     mixed = [
@@ -391,13 +392,16 @@ def _are_passes(group: _Group, part: Part, split: Split) -> bool:
     return 2 <= len(split) <= len(part) // 2 and _overlap(group, split)
 
 
-def _separable(group: _Group, part: Part, *, even: bool) -> Iterator[Split]:
+def _by_contrast(group: _Group, part: Part) -> Iterator[Split]:
     contrasts = group.of_use("contrast")
     for size in (1, 2):
         for subset in combinations(contrasts, size):
             yield group.by(subset, part)
     for name in contrasts:
         yield from (_levels(group, part, name, n) for n in range(2, MOST_PASSES + 1))
+
+
+def _by_number_or_time(group: _Group, part: Part, *, even: bool) -> Iterator[Split]:
     orders: list[Sequence[float | None]] = []
     for name in group.of_use("pass", "time"):
         if even and (name not in OF_PASSES or _may_be_one_mr_volume(group, part, name)):
