@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.data.volume import Volume
+from napari_medsam.engine.data.volume import Volume, mirrored
 
 CT_PRESETS: dict[str, tuple[float, float]] = {
     "soft tissue": (40.0, 400.0),
@@ -156,12 +156,11 @@ def _full_range(volume: Volume, *, exact: bool = False) -> Window:
 def _percentiles(volume: Volume) -> Window:
     """The 0.5 and 99.5 percentiles of the voxels above 0; zeros stay 0 (`pre_CT_MR.py`).
 
-    If low values are bright, they are taken of the picture's brightness instead.
+    If low values are bright, they are taken of the mirrored voxels.
     """
-    voxels, highest = volume.voxels, 0.0
-    if volume.low_is_bright:
-        highest = _full_range(volume, exact=True).upper
-        voxels = _turned(voxels, highest)
+    voxels, mirror = volume.voxels, volume.mirror
+    if mirror is not None:
+        voxels = mirrored(voxels, mirror)
     if voxels.dtype.kind in "iu" and voxels.dtype.itemsize <= 2:
         bounds = _percentiles_by_counting(voxels)
     else:
@@ -169,16 +168,9 @@ def _percentiles(volume: Volume) -> Window:
         bounds = tuple(np.percentile(positive, PERCENTILES)) if positive.size else None
     if bounds is None or bounds[0] == bounds[1]:  # a drawn mask-like image has one value
         return _full_range(volume)
-    if volume.low_is_bright:
-        return Window(highest - float(bounds[1]), highest - float(bounds[0]))
+    if mirror is not None:
+        return Window(mirror - float(bounds[1]), mirror - float(bounds[0]))
     return Window(float(bounds[0]), float(bounds[1]), keep_zero=True)
-
-
-def _turned(voxels: NDArray[Any], highest: float) -> NDArray[Any]:
-    """How far each voxel is below the highest: what is above the background's 0, as in others."""
-    if voxels.dtype.kind in "iu" and voxels.dtype.itemsize <= 2:
-        return (int(highest) - voxels.astype(np.int32)).astype(np.uint16)
-    return highest - voxels.astype(np.float64)
 
 
 def _percentiles_by_counting(voxels: NDArray[Any]) -> tuple[float, float] | None:

@@ -57,6 +57,13 @@ def modality_values(
     return plain(values.astype(_type_of_all(dataset, slope, intercept, values), copy=False)), notes
 
 
+def mirror_of(dataset: Any, name: str, frame: int | None = None) -> float:
+    """The sum of the values of a stored pixel and of its negative, the same bits inverted."""
+    bits, signed = int(dataset.get("BitsStored") or 0), bool(dataset.get("PixelRepresentation"))
+    slope, intercept, _ = _rescale(transform_of(dataset, frame), dataset, name)
+    return slope * (-1 if signed or not bits else 2**bits - 1) + 2 * intercept
+
+
 def transform_of(dataset: Any, frame: int | None = None) -> Any:
     """The data set or the item with the transform of a frame: its own, the shared one, the file's.
 

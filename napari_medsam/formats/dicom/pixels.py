@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from napari_medsam.formats.common.errors import damage_as
 from napari_medsam.formats.common.limits import DEFLATE_LIMIT, require_data
 from napari_medsam.formats.dicom.dataset import quiet_pydicom, read_dataset
 from napari_medsam.formats.dicom.file_validity import DEFLATED
-from napari_medsam.formats.dicom.modality_values import modality_values
+from napari_medsam.formats.dicom.modality_values import mirror_of, modality_values
 from napari_medsam.formats.dicom.multi_frame import SEGMENTATION
 from napari_medsam.formats.dicom.siemens_mosaic import untiled
 from napari_medsam.formats.dicom.slice_header import SliceHeader
@@ -44,11 +44,14 @@ class Plane:
         As `value_units.stated_unit`.
     notes
         What the user should know about the values.
+    mirror
+        As `Volume.mirror`.
     """
 
     values: NDArray[Any]
-    unit: str
-    notes: tuple[str, ...]
+    unit: str = ""
+    notes: tuple[str, ...] = ()
+    mirror: float | None = None
 
 
 def require_pixels(header: SliceHeader) -> None:
@@ -73,7 +76,7 @@ def slice_pixels(slices: Iterable[SliceHeader | None]) -> Iterator[Plane | None]
             yield None
         elif header.frame is None:
             film = decoded(header)
-            yield Plane(film.values[0], film.unit, film.notes)
+            yield replace(film, values=film.values[0])
         else:
             if header.path not in files:
                 files[header.path] = _stored(header)
@@ -102,20 +105,27 @@ def _plane(dataset: Any, stored: NDArray[Any], header: SliceHeader) -> Plane:
     with quiet_pydicom():
         is_colour = int(dataset.get("SamplesPerPixel") or 1) > 1
         if is_colour or dataset.get("PhotometricInterpretation") == "PALETTE COLOR":
-            return Plane(stored, "", ())
+            return Plane(stored)
         values, notes = modality_values(stored, dataset, header.path.name, header.frame)
         with damage_as(f"{header.path.name} states the unit of its values in a damaged field."):
             unit = stated_unit(dataset, header.frame)
-            return Plane(values, unit, (*notes, *real_world_note(dataset, header.frame)))
+            notes += real_world_note(dataset, header.frame)
+        white_is_low = header.photometric == "MONOCHROME1"
+        mirror = mirror_of(dataset, header.path.name, header.frame) if white_is_low else None
+        return Plane(values, unit, notes, mirror)
 
 
 @dataclass(frozen=True, eq=False)
 class Stacked:
-    """The values of a volume, (slices, rows, columns[, 3]), with its slices' units and notes."""
+    """The values of a volume, (slices, rows, columns[, 3]), with its slices' units and notes.
+
+    `mirror` is the first slice's.
+    """
 
     values: NDArray[Any]
     units: Counter[str]
     notes: tuple[str, ...]
+    mirror: float | None
 
     @property
     def unit(self) -> str:
@@ -123,11 +133,10 @@ class Stacked:
         return in_words(next(iter(self.units))) if len(self.units) == 1 else ""
 
 
-def stacked(
-    planes: Iterable[Plane | None], n_slices: int, *, low_is_bright: bool = False
-) -> Stacked:
+def stacked(planes: Iterable[Plane | None], n_slices: int) -> Stacked:
     """Put slices together; a missing one is filled with the darkest value of the others."""
     volume: NDArray[Any] | None = None
+    mirror: float | None = None
     missing: list[int] = []
     units: Counter[str] = Counter()
     notes: list[str] = []
@@ -137,6 +146,7 @@ def stacked(
             continue
         if volume is None:
             volume = np.empty((n_slices, *plane.values.shape), plane.values.dtype)
+            mirror = plane.mirror
         dtype = np.result_type(volume.dtype, plane.values.dtype)
         volume = volume.astype(dtype, copy=False)
         volume[index] = plane.values
@@ -145,12 +155,13 @@ def stacked(
     assert volume is not None
     if missing:
         present = [v for k, v in enumerate(volume) if k not in missing]
-        darkest = max(v.max() for v in present) if low_is_bright else min(v.min() for v in present)
-        volume[missing] = darkest
+        volume[missing] = (
+            min(v.min() for v in present) if mirror is None else max(v.max() for v in present)
+        )
     if len(units) > 1:
         found = ", ".join(f"{in_words(u) or u or 'not stated'}: {n}" for u, n in units.items())
         notes.append(
             f"The slices have values in different units ({found}): do not compare them, and open "
             f"them apart."
         )
-    return Stacked(volume, units, tuple(dict.fromkeys(notes)))
+    return Stacked(volume, units, tuple(dict.fromkeys(notes)), mirror)

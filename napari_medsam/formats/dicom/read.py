@@ -215,7 +215,8 @@ def _as_suv(image: ImageFile, stack: Stack, frame: int) -> ImageFile:
         return image
     scaled = (image.volume.voxels * np.float64(suv.factor)).astype(np.float32)
     window = image.window and (image.window[0] * suv.factor, image.window[1] * suv.factor)
-    volume = replace(image.volume, voxels=scaled)
+    mirror = image.volume.mirror and image.volume.mirror * suv.factor
+    volume = replace(image.volume, voxels=scaled, mirror=mirror)
     return replace(image, volume=volume, window=window, unit="g/ml")
 
 
@@ -223,9 +224,8 @@ def _read(found: DicomImage, frame: int) -> ImageFile:
     stack, first = found.stack, found.stack.first
     shape = stack.geometry.shape_zyx
     require_memory((*shape, first.components), 8, found.path)
-    inverted = _low_is_bright(stack)
     planes = _frame(first, frame) if first.is_film else slice_pixels(stack.slices[frame])
-    read = stacked(planes, shape[0], low_is_bright=inverted)
+    read = stacked(planes, shape[0])
     array, notes = read.values, [*found.notes(frame), *read.notes]
     if array.ndim == 4:
         array, warnings = to_uint8_rgb(array, found.path.name)
@@ -235,7 +235,7 @@ def _read(found: DicomImage, frame: int) -> ImageFile:
     grid = found.grid(frame)
     volume = to_volume(array, grid, first.modality)
     return ImageFile(
-        replace(volume, low_is_bright=inverted and not volume.is_rgb),
+        replace(volume, mirror=read.mirror),
         grid,
         found.name,
         tuple(notes),

@@ -20,6 +20,7 @@ from PIL import Image
 from napari_medsam.formats.common.errors import ReadError, SaveError, in_use
 from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.common.image_file import ImageFile
+from napari_medsam.formats.common.itk_placement import geometry_for_itk
 from napari_medsam.formats.images.read import read_image, require_suffix, suffix_of
 from napari_medsam.formats.itk import write_labels as itk
 from napari_medsam.formats.nifti import write_labels as nifti
@@ -151,7 +152,8 @@ def _check(path: Path, suffix: str, array: NDArray[Any], grid: SourceGrid) -> st
     floats = array.dtype.kind == "f"
     if not np.array_equal(found, array, equal_nan=floats):
         raise SaveError("The voxels read back differ from the image's.")
-    difference = grid.geometry.difference(stored.grid.geometry)
+    expected = geometry_for_itk(grid) if suffix in (".nrrd", ".mha") else grid.geometry
+    difference = expected.difference(stored.grid.geometry)
     if difference:
         raise SaveError(f"The saved image would be elsewhere than the source: {difference}.")
     return (

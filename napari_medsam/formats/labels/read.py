@@ -15,6 +15,7 @@ from napari_medsam.formats.common.errors import OtherGrid, ReadError, UnknownFor
 from napari_medsam.formats.common.found_image import choose
 from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.common.image_file import ImageFile
+from napari_medsam.formats.common.itk_placement import grid_by_itk
 from napari_medsam.formats.common.label_file import LabelFile
 from napari_medsam.formats.common.label_table import description_beside, read_label_table
 from napari_medsam.formats.common.printable_text import printable
@@ -88,12 +89,12 @@ def read_label_file(
     try:
         return _on_grid(path, grid, fill_gaps=fill_gaps)
     except UnknownFormat as error:
-        suffixes = [
+        endings = [
             ".dcm" if known.made_for == "series" else known.suffixes[0]
             for known in label_formats.LABEL_FORMATS
         ]
-        known_ones = ", ".join(dict.fromkeys(suffixes))
-        raise ReadError(f"{path.name} is not a label file ({known_ones}).") from error
+        suffixes = ", ".join(dict.fromkeys(endings))
+        raise ReadError(f"{path.name} is not a label file ({suffixes}).") from error
     except OtherGrid:
         if not resample:
             raise
@@ -187,9 +188,28 @@ def _labels_in(image: ImageFile, path: Path, grid: SourceGrid) -> LabelFile:
         difference = "" if sizes[0] == sizes[1] else f"shape (z, y, x) {sizes[0]} and {sizes[1]}"
     else:
         difference = grid.lps.difference(image.grid.lps, tolerance=1e-3)
-    _refuse_another_grid(path, difference, grid, image.grid)
     table = read_label_table(beside) if beside.is_file() else ()
+    seen = _seen_by_itk(image.grid, grid) if difference else None
+    if seen is not None:
+        return LabelFile(grid.to_lps(seen.from_lps(labels)), table, (_elsewhere(path),))
+    _refuse_another_grid(path, difference, grid, image.grid)
     return LabelFile(labels, table)
+
+
+def _seen_by_itk(own: SourceGrid, image: SourceGrid) -> SourceGrid | None:
+    """The image's grid as ITK sees it, if labels lie on that and ours is another; else None."""
+    if not image.has_position:
+        return None
+    seen = grid_by_itk(image)
+    on_it = seen is not None and not seen.lps.difference(own.lps, tolerance=1e-3)
+    return seen if on_it else None
+
+
+def _elsewhere(path: Path) -> str:
+    return (
+        f"{path.name} lies where ITK programs see the image, which is elsewhere than here; its "
+        f"labels were put on the voxels they were drawn on."
+    )
 
 
 def _image_of(path: Path) -> ImageFile:
@@ -204,13 +224,17 @@ def read_seg_nrrd(path: Path, grid: SourceGrid) -> LabelFile:
     """A 3D Slicer segmentation on the image's grid; errors as of `read_label_file`."""
     header = open_itk(path, "nrrd")
     difference = grid.lps.difference(header.grid.lps, tolerance=1e-3)
-    _refuse_another_grid(path, difference, grid, header.grid)
+    seen = _seen_by_itk(header.grid, grid) if difference else None
+    _refuse_another_grid(path, "" if seen else difference, grid, header.grid)
     try:
         file = seg_nrrd.read(path)
     except (RuntimeError, ValueError, IndexError) as error:
         raise ReadError(unreadable(path, "nrrd", error)) from error
     labels = _whole_numbers(header.grid.to_lps(file.labels), path, may_be_image=False)
-    return replace(file, labels=labels)
+    if seen is None:
+        return replace(file, labels=labels)
+    notes = (*file.notes, _elsewhere(path))
+    return replace(file, labels=grid.to_lps(seen.from_lps(labels)), notes=notes)
 
 
 def _refuse_another_grid(path: Path, difference: str, image: SourceGrid, own: SourceGrid) -> None:

@@ -27,7 +27,7 @@ from napari_medsam.formats.common.grey_or_rgb import plain_type
 from napari_medsam.formats.common.grid import NO_SPACING, SourceGrid, Triple
 from napari_medsam.formats.common.image_file import ImageFile, to_volume
 from napari_medsam.formats.common.limits import DEFLATE_LIMIT, require_data, require_memory
-from napari_medsam.formats.nifti.header_geometry import geometry_of
+from napari_medsam.formats.nifti.header_geometry import NEGATIVE_PIXDIM, geometry_of
 
 UNREADABLE = (*DAMAGE, ImageFileError, HeaderDataError)
 """What nibabel and its gzip reader raise on damaged files."""
@@ -82,7 +82,8 @@ def open_nifti(path: Path) -> NiftiImage:
     flat: Literal[2, 3] = 2 if len(shape) < 3 else 3
     known = NO_SPACING not in notes
     grid = SourceGrid("nifti", path, geometry, flat, forms, has_spacing=known)
-    notes += [f"Header of {path.name}: {text}." for text in warnings]
+    said = [text for text in warnings if not text.startswith(NEGATIVE_PIXDIM)]
+    notes += [f"Header of {path.name}: {text}." for text in said]
     return NiftiImage(
         path=path,
         n_frames=prod(shape[3:]),
