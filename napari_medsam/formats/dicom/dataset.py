@@ -42,10 +42,19 @@ CODE_EXTENSIONS += [f"ISO 2022 IR {n}" for n in (148, 13, 166, 87, 159, 149, 58)
 
 @contextmanager
 def quiet_pydicom() -> Iterator[None]:
-    """Drop pydicom's warnings about values that break the standard but can be read."""
+    """Drop pydicom's warnings about values that break the standard but can be read.
+
+    A value whose length does not fit its type is then bytes; the error that pydicom raises for it
+    otherwise is of no kind that `DAMAGE` could name.
+    """
+    strict = pydicom.config.convert_wrong_length_to_UN
     with warnings.catch_warnings(), library_warnings("pydicom"):
         warnings.simplefilter("ignore")
-        yield
+        pydicom.config.convert_wrong_length_to_UN = True
+        try:
+            yield
+        finally:
+            pydicom.config.convert_wrong_length_to_UN = strict
 
 
 def read_dataset(path: Path, *, pixels: bool = False) -> Any:

@@ -159,6 +159,15 @@ def test_one_odd_value_does_not_hide_an_image(field: str, tmp_path: Path) -> Non
         assert image.summary().size_xyz == (12, 10, 1)
 
 
+def test_value_of_a_wrong_length_does_not_hide_an_image(tmp_path: Path) -> None:
+    path = save(image_object(PIXELS, NumberOfSlices=7), tmp_path / "a.dcm")
+    raw = path.read_bytes()
+    field = b"\x54\x00\x81\x00US\x02\x00\x07\x00"
+    assert raw.count(field) == 1
+    path.write_bytes(raw.replace(field, b"\x28\x00\x03\x01US\x03\x00\x07\x00\x00"))
+    assert header_of(path).rows == 10
+
+
 def test_private_field_is_found_by_its_tag(tmp_path: Path) -> None:
     made = image_object(PIXELS)
     made.private_block(0x0019, "SIEMENS MR HEADER", create=True).add_new(0x0C, "IS", "800")
