@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.formats.common.errors import damage_as
+from napari_medsam.formats.common.errors import ReadError, damage_as
 from napari_medsam.formats.common.limits import DEFLATE_LIMIT, require_data
 from napari_medsam.formats.dicom.dataset import quiet_pydicom, read_dataset
 from napari_medsam.formats.dicom.file_validity import DEFLATED
@@ -23,6 +23,7 @@ from napari_medsam.formats.dicom.modality_values import mirror_of, modality_valu
 from napari_medsam.formats.dicom.multi_frame import SEGMENTATION
 from napari_medsam.formats.dicom.siemens_mosaic import untiled
 from napari_medsam.formats.dicom.slice_header import SliceHeader
+from napari_medsam.formats.dicom.slice_spacing import absent_note
 from napari_medsam.formats.dicom.stored_pixels import AS_STORED, RLE, stored_pixels
 from napari_medsam.formats.dicom.value_units import in_words, real_world_note, stated_unit
 
@@ -68,20 +69,34 @@ def require_pixels(header: SliceHeader) -> None:
     require_data(n_bytes, header.path, ratio=packed)
 
 
-def slice_pixels(slices: Iterable[SliceHeader | None]) -> Iterator[Plane | None]:
-    """The values of each slice; a file of many slices is decoded once."""
+def slice_pixels(
+    slices: Iterable[SliceHeader | None], *, leave_damaged: bool = False
+) -> Iterator[Plane | ReadError | None]:
+    """The values of each slice; a file of many slices is decoded once.
+
+    With `leave_damaged`, a slice that cannot be read is its error; otherwise that is raised.
+    """
     files: dict[Path, tuple[Any, NDArray[Any]]] = {}
     for header in slices:
-        if header is None:
-            yield None
-        elif header.frame is None:
-            film = decoded(header)
-            yield replace(film, values=film.values[0])
-        else:
-            if header.path not in files:
-                files[header.path] = _stored(header)
-            dataset, stored = files[header.path]
-            yield _plane(dataset, stored[header.frame], header)
+        plane: Plane | ReadError | None = None
+        try:
+            if header is not None:
+                plane = _slice(header, files)
+        except ReadError as error:
+            if not leave_damaged or isinstance(error.__cause__, MemoryError):
+                raise
+            plane = error
+        yield plane
+
+
+def _slice(header: SliceHeader, files: dict[Path, tuple[Any, NDArray[Any]]]) -> Plane:
+    if header.frame is None:
+        film = decoded(header)
+        return replace(film, values=film.values[0])
+    if header.path not in files:
+        files[header.path] = _stored(header)
+    dataset, stored = files[header.path]
+    return _plane(dataset, stored[header.frame], header)
 
 
 def decoded(header: SliceHeader) -> Plane:
@@ -133,16 +148,25 @@ class Stacked:
         return in_words(next(iter(self.units))) if len(self.units) == 1 else ""
 
 
-def stacked(planes: Iterable[Plane | None], n_slices: int) -> Stacked:
-    """Put slices together; a missing one is filled with the darkest value of the others."""
+def stacked(planes: Iterable[Plane | ReadError | None], n_slices: int) -> Stacked:
+    """Put slices together; a missing or damaged one gets the darkest value of the others.
+
+    Raises
+    ------
+    ReadError
+        The first slice's, if all are damaged.
+    """
     volume: NDArray[Any] | None = None
     mirror: float | None = None
     missing: list[int] = []
     units: Counter[str] = Counter()
     notes: list[str] = []
+    errors: dict[int, ReadError] = {}
     for index, plane in enumerate(planes):
-        if plane is None:
+        if not isinstance(plane, Plane):
             missing.append(index)
+            if plane is not None:
+                errors[index] = plane
             continue
         if volume is None:
             volume = np.empty((n_slices, *plane.values.shape), plane.values.dtype)
@@ -152,7 +176,11 @@ def stacked(planes: Iterable[Plane | None], n_slices: int) -> Stacked:
         volume[index] = plane.values
         units[plane.unit] += 1
         notes += plane.notes
+    first = next(iter(errors.values()), None)
+    if volume is None and first is not None:
+        raise first
     assert volume is not None
+    notes += absent_note(list(errors), n_slices, "damaged", str(first or "").rstrip("."))
     if missing:
         present = [v for k, v in enumerate(volume) if k not in missing]
         volume[missing] = (

@@ -189,7 +189,7 @@ def _thumbnail(stack: Stack) -> NDArray[np.uint8] | None:
         (plane,) = slice_pixels([middle])
     except ReadError:
         return None
-    if plane is None:
+    if not isinstance(plane, Plane):
         return None
     pixels = plane.values
     if pixels.ndim == 3:
@@ -224,8 +224,10 @@ def _read(found: DicomImage, frame: int) -> ImageFile:
     stack, first = found.stack, found.stack.first
     shape = stack.geometry.shape_zyx
     require_memory((*shape, first.components), 8, found.path)
-    planes = _frame(first, frame) if first.is_film else slice_pixels(stack.slices[frame])
-    read = stacked(planes, shape[0])
+    if first.is_film:
+        read = stacked(_frame(first, frame), shape[0])
+    else:
+        read = stacked(slice_pixels(stack.slices[frame], leave_damaged=True), shape[0])
     array, notes = read.values, [*found.notes(frame), *read.notes]
     if array.ndim == 4:
         array, warnings = to_uint8_rgb(array, found.path.name)
@@ -265,7 +267,7 @@ def _shown(stack: Stack, frame: int) -> list[str]:
     return [NEGATIVE] if n_turned else []
 
 
-def _frame(film: SliceHeader, frame: int) -> list[Plane | None]:
+def _frame(film: SliceHeader, frame: int) -> list[Plane | ReadError | None]:
     if film.has_frame_groups:  # each frame may have its own rescale
         return list(slice_pixels([replace(film, frame=frame)]))
     plane = decoded(film)

@@ -77,7 +77,10 @@ def stored_pixels(dataset: Any, path: Path, *, pydicom_first: bool = False) -> N
     """
     with damage_as(f"{path.name} is damaged: its pixel data are cut off or cannot be decoded."):
         syntax = _stated_syntax(dataset)
-        if syntax in AS_STORED or syntax == DEFLATED:
+        _complete(dataset)
+        if int(dataset.BitsAllocated) == 12:  # two pixels in three bytes, from before DICOM 3.0
+            array = _by_gdcm(dataset, syntax)
+        elif syntax in AS_STORED or syntax == DEFLATED:
             array = _by_pydicom(dataset, syntax)
         else:
             # pydicom takes a quarter of the time for run lengths, and decodes more of them.
@@ -86,10 +89,26 @@ def stored_pixels(dataset: Any, path: Path, *, pydicom_first: bool = False) -> N
         shape = (int(dataset.get("NumberOfFrames") or 1), int(dataset.Rows), int(dataset.Columns))
         if not _is_grey(dataset):
             return array.reshape(*shape, -1)
-        array = array.reshape(shape)
+        array = array.ravel()[: prod(shape)].reshape(shape)  # more is padding
         if dataset.get("PhotometricInterpretation") == "PALETTE COLOR":
             return _coloured(array, dataset)
         return array
+
+
+def _complete(dataset: Any) -> None:
+    """State what the pixels need and some old files leave out, as GDCM takes it."""
+    samples = int(dataset.get("SamplesPerPixel") or 1)
+    stored = dataset.get("BitsStored") or dataset.BitsAllocated
+    usual = {
+        "SamplesPerPixel": samples,
+        "PhotometricInterpretation": "MONOCHROME2" if samples == 1 else "RGB",
+        "BitsStored": stored,
+        "HighBit": int(stored) - 1,
+        "PixelRepresentation": 0,
+    }
+    for name, value in usual.items():
+        if dataset.get(name) in (None, ""):
+            setattr(dataset, name, value)
 
 
 def _is_grey(dataset: Any) -> bool:

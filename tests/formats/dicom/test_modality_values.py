@@ -302,6 +302,67 @@ def test_half_a_rescale_is_said(fields: dict[str, Any], said: str, tmp_path: Pat
     assert any(said in note for note in image.notes)
 
 
+@pytest.mark.parametrize(
+    "absent",
+    [
+        "BitsStored",
+        "HighBit",
+        "PixelRepresentation",
+        "SamplesPerPixel",
+        "PhotometricInterpretation",
+    ],
+)
+def test_field_that_old_files_leave_out_is_the_usual_one(absent: str, tmp_path: Path) -> None:
+    pixels = numbers(0, 65535, np.uint16)
+    made = image_object(pixels)
+    delattr(made, absent)
+    np.testing.assert_array_equal(read(save(made, tmp_path / "a.dcm")), pixels)
+
+
+def test_two_pixels_in_three_bytes_are_read(tmp_path: Path) -> None:
+    """Twelve bits allocated, as files from before DICOM 3.0 have it."""
+    pixels, _ = STORED["12 of 16"]
+    made = image_object(pixels, BitsAllocated=12, BitsStored=12, HighBit=11)
+    first, second = pixels.ravel()[0::2], pixels.ravel()[1::2]
+    packed = (first & 255, first >> 8 | (second & 15) << 4, second >> 4)
+    made.PixelData = np.stack(packed, axis=1).astype(np.uint8).tobytes()
+    made.RescaleSlope, made.RescaleIntercept = 1, -1024
+    same(read(save(made, tmp_path / "a.dcm")), pixels - 1024.0)
+
+
+def test_pixels_that_are_cut_off_are_refused(tmp_path: Path) -> None:
+    made = image_object(numbers(0, 900, np.uint16))
+    made.PixelData = made.PixelData[:-4]
+    with pytest.raises(ReadError, match="cut off"):
+        read(save(made, tmp_path / "a.dcm"))
+
+
+@pytest.mark.parametrize("n_damaged", [1, 4])
+def test_slice_of_damaged_pixels_is_named_and_the_others_kept(
+    n_damaged: int, tmp_path: Path
+) -> None:
+    volume = numbers(10, 900, np.uint16, (4, *SHAPE))
+    for k, plane in enumerate(volume):
+        made = image_object(plane, (0, 0, 2.5 * k), number=k + 1)
+        if k >= 4 - n_damaged:
+            made.PixelData = made.PixelData[:-4]
+        save(made, tmp_path / f"{k}.dcm")
+    if n_damaged == 4:
+        with pytest.raises(ReadError, match=r"0\.dcm is damaged"):
+            read_image(tmp_path)
+        return
+    image = read_image(tmp_path)
+    np.testing.assert_array_equal(image.volume.voxels[:3], volume[:3])
+    assert np.all(image.volume.voxels[3] == volume[:3].min())
+    assert any("1 of 4 slices is damaged" in n and "3.dcm" in n for n in image.notes)
+
+
+def test_more_pixels_than_stated_are_padding(tmp_path: Path) -> None:
+    pixels = numbers(0, 900, np.uint16, (2, *SHAPE))
+    path = save(image_object(pixels, NumberOfFrames=1), tmp_path / "a.dcm")
+    np.testing.assert_array_equal(read(path), pixels[0])
+
+
 def test_pixel_padding_is_a_value_like_others(tmp_path: Path) -> None:
     pixels = numbers(0, 2000, np.int16)
     pixels[:2] = -2000
