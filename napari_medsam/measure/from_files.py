@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +92,7 @@ def measure_file(
     measures = measure_labels(
         found.labels,
         [label for label in complete_table(numbers, table) if label.number in numbers],
-        volume,
+        in_pixels(volume, grid),
         axis=axis,
         grey=file_of_image is not None,
         reference=before,
@@ -103,12 +103,21 @@ def measure_file(
 
 def units_of(volume: Volume, grid: SourceGrid) -> Units:
     """The units of measures of labels on a grid."""
-    has_size = grid.kind != "picture"
+    x, y, _ = volume.spacing_xyz
     return Units(
-        "mm" if has_size else "pixels",
+        "mm" if grid.has_spacing else "pixels",
         "HU" if volume.modality == "CT" else "",
-        has_volume=has_size and not volume.is_flat,
+        has_volume=grid.has_spacing and not volume.is_flat,
+        pixel_mm2=x * y if grid.has_spacing and volume.is_flat else None,
     )
+
+
+def in_pixels(volume: Volume, grid: SourceGrid) -> Volume:
+    """The volume to measure lengths on: if its pixel size is unknown, a slice counts as one."""
+    if grid.has_spacing:
+        return volume
+    x, y, _ = volume.spacing_xyz
+    return replace(volume, spacing_xyz=(x, y, 1.0))
 
 
 def empty_volume(grid: SourceGrid) -> Volume:

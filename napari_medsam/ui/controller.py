@@ -168,6 +168,8 @@ class Controller:
 
     def unsaved(self) -> list[str]:
         """The names of images whose labels are not saved to a file."""
+        for case in self.cases:
+            case.take_over()
         return [case.layer.name for case in self.cases if case.annotation.is_dirty]
 
     def save(self, path: Path, how: SaveOptions = ONE_FILE) -> None:

@@ -32,7 +32,9 @@ def test_box_becomes_a_mask_on_its_slice(desk: Desk, axis, order, low, high) -> 
 
 
 def test_labels_layer_shows_the_annotation_itself(desk: Desk) -> None:
-    assert np.shares_memory(desk.labels, desk.annotation.labels)
+    assert np.shares_memory(desk.labels, desk.annotation.shown)
+    desk.draw_on(10)
+    np.testing.assert_array_equal(desk.labels, desk.annotation.labels)
 
 
 def test_moved_box_takes_its_old_mask_back(desk: Desk) -> None:

@@ -65,12 +65,20 @@ class Annotation:
 
     @property
     def labels(self) -> Labels:
-        """(Z, Y, X) uint16, shared with the viewer.
+        """(Z, Y, X) uint16, always what the log says.
 
-        Only this class writes to it, and the viewer's brush, whose strokes are then reported to
-        `record_painted`.
+        Only this class writes to it, and whoever then reports a stroke to `record_painted`. A
+        viewer has its own copy (`shown`).
         """
         return self.label_volume.labels
+
+    @property
+    def shown(self) -> Labels:
+        """(Z, Y, X) uint16 for a viewer: a copy of `labels` that is kept equal to it.
+
+        Others may write to it: the viewer's brush, a plugin, a script. `take_over` logs that.
+        """
+        return self.label_volume.show()
 
     def voxel_count(self, label: int) -> int:
         """The number of voxels of a label; updated with each change, not counted here."""
@@ -351,6 +359,44 @@ class Annotation:
             if event is None or self._log.last is not event:
                 self.labels[tuple(i[::-1] for i in stroke)] = before[::-1]
             raise
+
+    def take_over(self, where: SliceRef | None = None) -> Event | None:
+        """Log what others have written to `shown`, as one event painted by hand.
+
+        Numbers that are not in the table get a row. Locked labels are put back in `shown`, and so
+        is everything if it cannot be logged.
+
+        Parameters
+        ----------
+        where
+            Look only at this slice, which is fast; what is found is taken over in full planes.
+
+        Returns
+        -------
+        The event, or None if no voxel changed.
+        """
+        volume = self.label_volume
+        planes = volume.shown_otherwise(where)
+        if not planes:
+            return None
+        try:
+            change = volume.change_to(((z, self.shown[z]) for z in planes), by_hand=True)
+            if not change:
+                return None
+            numbers = sorted({int(n) for patch in change for n in np.unique(patch.new) if n})
+            rows = self._state.table.loaded((), numbers)
+            is_new = rows != self.table
+            event = Event(
+                "paint",
+                time.time(),
+                tuple(numbers),
+                change=change,
+                table_before=self.table if is_new else None,
+                table_after=rows if is_new else None,
+            )
+            return self._commit(event.packed)
+        finally:
+            volume.show_again(planes)
 
     # --- undo --------------------------------------------------------------------------
 

@@ -81,6 +81,10 @@ class Patch:
         self.window_of(labels)[mask] = label
         self.window_of(origins)[mask] = origin
 
+    def show(self, labels: Labels, shown: Labels) -> None:
+        """Copy the changed voxels from one (Z, Y, X) array to another."""
+        np.copyto(self.window_of(shown), self.window_of(labels), where=self.mask)
+
     def window_of(self, array: NDArray[T]) -> NDArray[T]:
         """The (h, w) part of a (Z, Y, X) array that the patch covers, as a view."""
         h, w = self.shape

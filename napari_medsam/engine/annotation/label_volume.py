@@ -29,6 +29,9 @@ class LabelVolume:
     ----------
     labels
         (Z, Y, X) uint16; 0 is the background.
+    shown
+        A copy of `labels` for a viewer, which others may write to; every patch writes to it too.
+        None until `show`.
     origins
         (Z, Y, X) uint8 of `events.Origin`. Untouched zeros take no memory.
     revisions
@@ -37,10 +40,35 @@ class LabelVolume:
 
     def __init__(self, shape_zyx: tuple[int, int, int]) -> None:
         self.labels: Labels = np.zeros(shape_zyx, dtype=np.uint16)
+        self.shown: Labels | None = None
         self.origins: Origins = np.zeros(shape_zyx, dtype=np.uint8)
         self.revisions = np.zeros(shape_zyx[0], dtype=np.int64)
         self._counts: dict[int, int] = {}
         self._locked = np.zeros(0, dtype=np.uint16)
+
+    def show(self) -> Labels:
+        """The array for a viewer, (Z, Y, X); made by the first call. Untouched zeros are free."""
+        if self.shown is None:
+            self.shown = np.zeros_like(self.labels)
+            self.show_again(i for i, plane in enumerate(self.labels) if plane.any())
+        return self.shown
+
+    def show_again(self, planes: Iterable[int]) -> None:
+        """Make these axial planes of `shown` those of `labels`."""
+        if self.shown is not None:
+            for index in planes:
+                self.shown[index] = self.labels[index]
+
+    def shown_otherwise(self, where: SliceRef | None = None) -> list[int]:
+        """The axial planes that differ in `shown`, on one slice if given: others wrote there."""
+        if self.shown is None:
+            return []
+        if where is not None and where.axis == "z":
+            i = where.index
+            return [] if np.array_equal(self.shown[i], self.labels[i]) else [i]
+        part = slice(None) if where is None else plane_index(where.axis, where.index)[1:]
+        pairs = enumerate(zip(self.shown, self.labels, strict=True))
+        return [i for i, (one, other) in pairs if not np.array_equal(one[part], other[part])]
 
     def lock(self, labels: Iterable[int]) -> None:
         """Set the locked labels: no patch makes a voxel gain or lose one of them."""
@@ -72,14 +100,15 @@ class LabelVolume:
             new, new_origin = np.where(held, old, new), np.where(held, old_origin, new_origin)
         return patch_between(where, (y0, x0), (old, new), (old_origin, new_origin))
 
-    def change_to(self, planes: Iterable[tuple[int, Labels]]) -> Change:
-        """The change to the labels of a file, given as pairs of a z index and a plane (Y, X).
+    def change_to(self, planes: Iterable[tuple[int, Labels]], *, by_hand: bool = False) -> Change:
+        """The change to other labels, given as pairs of a z index and a plane (Y, X).
 
-        A voxel that keeps its label keeps its origin.
+        They are from a file, or painted by hand. A voxel that keeps its label keeps its origin.
         """
         patches = []
         for index, plane in planes:
-            origin = np.where(plane > 0, Origin.FILE, Origin.NONE).astype(np.uint8)
+            full, empty = (Origin.HAND, Origin.HAND) if by_hand else (Origin.FILE, Origin.NONE)
+            origin = np.where(plane > 0, full, empty).astype(np.uint8)
             same = plane == self.labels[index]
             origin[same] = self.origins[index][same]
             patches.append(self.patch(SliceRef("z", index), 0, 0, plane, origin))
@@ -122,6 +151,7 @@ class LabelVolume:
     def replace_with(self, other: LabelVolume) -> None:
         """Copy the content of another one of the same shape; the arrays stay the same objects."""
         self.labels[...], self.origins[...] = other.labels, other.origins
+        self.show_again(range(len(self.labels)))
         self._counts, self._locked = dict(other._counts), other._locked
         self.revisions += 1
 
@@ -131,13 +161,18 @@ class LabelVolume:
         for number, gained in _gains(patch):
             counts[number] = counts.get(number, 0) + (gained if forward else -gained)
         try:
-            patch.write(self.labels, self.origins, forward=forward)
+            self._write(patch, forward=forward)
         except MemoryError:
-            patch.write(self.labels, self.origins, forward=not forward)
+            self._write(patch, forward=not forward)
             raise
         rows = slice(patch.y0, patch.y0 + patch.shape[0])
         self.revisions[patch.index if patch.axis == "z" else rows] += 1
         self._counts = counts
+
+    def _write(self, patch: Patch, *, forward: bool) -> None:
+        patch.write(self.labels, self.origins, forward=forward)
+        if self.shown is not None:
+            patch.show(self.labels, self.shown)
 
     def apply_all(self, change: Change, *, forward: bool = True) -> None:
         """Write the patches of a change, or revert them in reverse order: all or none."""

@@ -8,9 +8,10 @@ is a volume of one slice. Only `napari_medsam.formats` converts between files an
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,10 @@ class Volume:
         (3, 3); its columns are the LPS unit vectors of the x, y and z voxel axes.
     modality
         One of `modality.MODALITIES`, or "" if unknown.
+    mirror
+        None if high values are bright on the screen and to the model. A number if low values are
+        (MONOCHROME1 of DICOM, PS3.3 C.7.6.3.1.2): `mirror - value` is what is stored for the same
+        picture where high values are bright. The voxels are the values all the same.
 
     Raises
     ------
@@ -51,6 +56,7 @@ class Volume:
     origin_xyz: tuple[float, float, float] = (0.0, 0.0, 0.0)
     direction: NDArray[np.float64] = field(default_factory=lambda: np.eye(3))
     modality: str = ""
+    mirror: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse images that the rest of the program cannot process."""
@@ -86,14 +92,46 @@ class Volume:
         """Whether this is one slice, as a 2D picture is."""
         return self.voxels.shape[0] == 1
 
-    @cached_property
+    @property
+    def low_is_bright(self) -> bool:
+        return self.mirror is not None
+
+    @property
     def fingerprint(self) -> str:
-        """A hash of the voxels only; the same image under another name has the same hash."""
-        digest = hashlib.blake2b(digest_size=16)
+        """A hash of the voxels only; the same image under another name has the same hash.
+
+        It is that of the mirrored voxels if low values are bright: journals of earlier versions,
+        which mirrored them when they read the file, are found by it.
+        """
+        return self._digests[0]
+
+    @cached_property
+    def _digests(self) -> tuple[str, list[int]]:
+        """The fingerprint, and a checksum of each axial plane."""
+        digest, sums = hashlib.blake2b(digest_size=16), []
         digest.update(f"{self.voxels.shape}{self.voxels.dtype.str}".encode())
-        for plane in self.voxels:
-            digest.update(np.ascontiguousarray(plane).data)
-        return digest.hexdigest()
+        for plane in map(np.ascontiguousarray, self.voxels):
+            upright = plane if self.mirror is None else mirrored(plane, self.mirror)
+            digest.update(np.ascontiguousarray(upright).data)
+            sums.append(crc32(plane.data))
+        return digest.hexdigest(), sums
+
+    def has_changed(self, planes: slice = slice(None)) -> bool:
+        """Whether others have written to these axial planes since the fingerprint was taken.
+
+        False if it was not. All planes of a large CT take about 0.1 s.
+        """
+        if "_digests" not in self.__dict__:
+            return False
+        pairs = zip(self.voxels[planes], self._digests[1][planes], strict=True)
+        return any(crc32(np.ascontiguousarray(plane).data) != was for plane, was in pairs)
+
+    def with_spacing(self, spacing_xyz: tuple[float, float, float]) -> Volume:
+        """The same voxels with another spacing, and the same fingerprint."""
+        volume = replace(self, spacing_xyz=spacing_xyz)
+        if "_digests" in self.__dict__:
+            volume.__dict__["_digests"] = self._digests
+        return volume
 
     @property
     def voxel_ml(self) -> float:
@@ -128,3 +166,10 @@ class Volume:
 def plane_index(axis: Axis, index: int) -> tuple[slice | int, ...]:
     """The index expression of one slice in a (Z, Y, X) array; the result is a view."""
     return tuple(index if a == axis else slice(None) for a in AXES)
+
+
+def mirrored(pixels: NDArray[Any], mirror: float) -> NDArray[Any]:
+    """`mirror - pixels` of the same type; whole numbers beyond the type's range wrap around."""
+    if pixels.dtype.kind == "f":
+        return (mirror - pixels.astype(np.float64)).astype(pixels.dtype)
+    return (int(mirror) - pixels.astype(np.int64)).astype(pixels.dtype)

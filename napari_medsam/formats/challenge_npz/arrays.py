@@ -61,10 +61,11 @@ def _case(
     notes: tuple[str, ...] = ()
     spacing_xyz = usable_spacing(spacing)
     if spacing_xyz is None and voxels.ndim == 3 and voxels.shape[0] > 1:
-        notes = (f"{path.name} states no usable spacing; 1 mm is taken.",)
+        notes = (f"{path.name} states no usable spacing, so lengths are given in pixels.",)
     z, y, x = voxels.shape[:3]
     geometry = Geometry((z, y, x), spacing_xyz or (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), np.eye(3))
-    grid = SourceGrid("npz", path, geometry, 2 if z == 1 else 3)
+    known = spacing_xyz is not None
+    grid = SourceGrid("npz", path, geometry, 2 if z == 1 else 3, has_spacing=known)
     volume = to_volume(voxels, grid, modality_in_name(path.name))
     return ImageFile(volume, grid, path.name, notes)
 

@@ -17,6 +17,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from napari_medsam.formats.common.grid import Geometry, SourceGrid, geometry_from_affine
+from napari_medsam.storage.native_path import native_path
 
 ITK_CLASSES = {"nifti": "NiftiImageIO", "nrrd": "NrrdImageIO", "mha": "MetaImageIO"}
 """The ITK class that reads each kind of image."""
@@ -46,7 +47,7 @@ def image_by_itk(grid: SourceGrid) -> NDArray[np.float64] | None:
         return None
     reader = sitk.ImageFileReader()
     reader.SetImageIO(ITK_CLASSES[grid.kind])
-    reader.SetFileName(str(grid.source))
+    reader.SetFileName(native_path(grid.source))
     try:
         reader.ReadImageInformation()
     except RuntimeError:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from napari_medsam.engine.data.labels import LABEL_STATES, MOST_LABELS, Label, LabelState
 from napari_medsam.formats.common.coded_terms import Code, CodedLabel, Term, term_of, with_term
 from napari_medsam.formats.common.errors import ReadError, SaveError
+from napari_medsam.formats.common.printable_text import printable
 from napari_medsam.formats.common.stored_names import plain_name
 from napari_medsam.storage.atomic_write import write_csv, write_text
 from napari_medsam.storage.text import parse_table, read_text
@@ -93,11 +94,12 @@ def read_label_table(path: str | os.PathLike[str]) -> tuple[Label, ...]:
             state = words.pop() if len(words) in (1, 7) else ""
             if int(number) == 0:
                 continue
+            shown = name if name.isprintable() else printable(name)
             color = (int(red) / 255, int(green) / 255, int(blue) / 255)
             known: LabelState = next(
                 (known_state for known_state in LABEL_STATES if known_state == state), ""
             )
-            label = Label(int(number), name, color, state=known, locked=known == "done")
+            label = Label(int(number), shown, color, state=known, locked=known == "done")
             table.append(with_term(label, _term(words)) if len(words) == 6 else label)
         except ValueError as error:
             raise ReadError(

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Sequence
 
 from napari_medsam.engine.data.labels import Label
 from napari_medsam.formats.common.errors import SaveError
+from napari_medsam.formats.common.printable_text import printable
 
 LONGEST_LO = 64
 """Characters of a DICOM value of type LO (PS3.5 section 6.2)."""
-UNPRINTABLE = {"Cc", "Cs"}
-"""Unicode categories: control characters, and halves of a character, which UTF-8 cannot write."""
-
-
-def one_line(text: str) -> str:
-    """The text without control characters, and without spaces at its ends or two in a row."""
-    shown = (" " if unicodedata.category(letter) in UNPRINTABLE else letter for letter in text)
-    return " ".join("".join(shown).split())
 
 
 def dicom_text(text: str, longest: int = LONGEST_LO) -> str:
@@ -25,7 +17,7 @@ def dicom_text(text: str, longest: int = LONGEST_LO) -> str:
 
     A backslash would begin a second value (PS3.5 section 6.2) and becomes a slash.
     """
-    return one_line(text.replace("\\", "/"))[:longest].strip()
+    return printable(text.replace("\\", "/"))[:longest].strip()
 
 
 def dicom_name(label: Label) -> str:
@@ -35,7 +27,7 @@ def dicom_name(label: Label) -> str:
 
 def plain_name(label: Label) -> str:
     """A label's name on one line; its number if nothing is left of it."""
-    return one_line(label.name) or f"label {label.number}"
+    return printable(label.name) or f"label {label.number}"
 
 
 def require_names(

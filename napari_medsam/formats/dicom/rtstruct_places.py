@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_medsam.formats.common.errors import SaveError
 from napari_medsam.formats.common.grid import SourceGrid
-from napari_medsam.formats.dicom.multi_frame import quiet_pydicom, read_dataset
+from napari_medsam.formats.dicom.dataset import quiet_pydicom, read_dataset
 from napari_medsam.formats.dicom.rtstruct_read import points_of
 from napari_medsam.formats.dicom.source_series import source_of
 

@@ -20,9 +20,7 @@ from napari_medsam.formats.common.coded_terms import Term, term_of, with_term
 from napari_medsam.formats.common.errors import ReadError, damage_as
 from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.common.label_file import LabelFile
-from napari_medsam.formats.common.optional_libraries import optional
-from napari_medsam.formats.common.stored_names import one_line
-from napari_medsam.formats.dicom.multi_frame import quiet_pydicom, read_dataset
+from napari_medsam.formats.dicom.dataset import joined, quiet_pydicom, read_dataset
 from napari_medsam.formats.dicom.rtstruct_notes import named, notes_of
 from napari_medsam.formats.dicom.rtstruct_planes import Contour, draw
 from napari_medsam.formats.dicom.seg_read import other_frame_of_reference
@@ -53,9 +51,8 @@ def read_structures(path: Path, grid: SourceGrid, *, fill_gaps: bool = False) ->
     Raises
     ------
     ReadError
-        pydicom is missing, the file is damaged, or its contours are not in slices of the image.
+        The file is damaged, or its contours are not in slices of the image.
     """
-    optional("pydicom", "Reading RTSTRUCT")
     if grid.kind in ("picture", "npz") or grid.ndim == 2:
         raise ReadError(
             f"The image states no place in the patient, and {path.name} has only that: open the "
@@ -100,7 +97,7 @@ def _structures(dataset: Any) -> tuple[list[Structure], list[str]]:
     for item in _items(dataset, "ROIContourSequence"):
         items[int(item.ReferencedROINumber)].append(item)
     names = {
-        int(item.ROINumber): one_line(str(item.get("ROIName", "") or ""))
+        int(item.ROINumber): joined(item.get("ROIName"))
         for item in _items(dataset, "StructureSetROISequence")
     }
     codes = {}

@@ -24,7 +24,7 @@ from napari_medsam.formats.common.label_table import complete_table, rgb_255
 from napari_medsam.formats.common.stored_names import dicom_name, dicom_text, require_names
 from napari_medsam.formats.dicom.rtstruct_places import require_pixel_edges
 from napari_medsam.formats.dicom.rtstruct_read import RTSTRUCT, read_structures
-from napari_medsam.formats.dicom.seg_write import MANUFACTURER, require_extra
+from napari_medsam.formats.dicom.seg_write import MANUFACTURER
 from napari_medsam.formats.dicom.source_series import SourceSeries, labelled_series, make_plain
 
 STUDY = "1.2.840.10008.3.1.2.3.1"
@@ -49,7 +49,6 @@ def write(
     path: Path, labels_kji: NDArray[Any], grid: SourceGrid, table: Sequence[Label] = ()
 ) -> None:
     """Write (K, J, I) labels, a region of interest for each."""
-    require_extra("RTSTRUCT", "pydicom")
     with labelled_series("an RTSTRUCT", labels_kji, table, grid) as (source, rows):
         dataset = _structure_set(labels_kji, rows, source)
         dataset.save_as(path, enforce_file_format=True)

@@ -8,7 +8,8 @@ import numpy as np
 
 from napari_medsam.formats.common.errors import SaveError
 from napari_medsam.formats.common.grid import SourceGrid
-from napari_medsam.formats.dicom.multi_frame import frame_fields, quiet_pydicom, read_dataset
+from napari_medsam.formats.dicom.dataset import quiet_pydicom, read_dataset
+from napari_medsam.formats.dicom.multi_frame import frame_fields
 from napari_medsam.formats.dicom.series import slices_in
 from napari_medsam.formats.dicom.source_series import source_of
 

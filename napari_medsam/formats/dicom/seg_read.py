@@ -17,13 +17,11 @@ from numpy.typing import NDArray
 from napari_medsam.formats.common.errors import OtherGrid, ReadError, damage_as
 from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.common.label_file import LabelFile
-from napari_medsam.formats.common.optional_libraries import optional
+from napari_medsam.formats.dicom.dataset import quiet_pydicom, read_dataset
 from napari_medsam.formats.dicom.multi_frame import (
     LABELMAP_SEGMENTATION,
     SEGMENTATIONS,
     frame_fields,
-    quiet_pydicom,
-    read_dataset,
     stored_frames,
 )
 from napari_medsam.formats.dicom.seg_segments import Segments, segments_of
@@ -48,9 +46,8 @@ def read_segmentation(path: Path, grid: SourceGrid) -> LabelFile:
     Raises
     ------
     ReadError
-        pydicom is missing, the file is damaged, or its frames are not on the image's voxels.
+        The file is damaged, or its frames are not on the image's voxels.
     """
-    optional("pydicom", "Reading DICOM SEG")
     with quiet_pydicom():
         dataset = read_dataset(path)
         if str(dataset.get("SOPClassUID", "")) not in SEGMENTATIONS:

@@ -9,7 +9,7 @@ from typing import Any
 from napari_medsam.engine.data.labels import MOST_LABELS, Label, default_color
 from napari_medsam.formats.common.cielab import rgb_from_cielab
 from napari_medsam.formats.common.coded_terms import Code, Term, with_term
-from napari_medsam.formats.common.stored_names import one_line
+from napari_medsam.formats.dicom.dataset import joined
 
 TRACKING = "napari-medsam label "
 """Begins the tracking ID of segments we wrote; the label's number follows."""
@@ -82,7 +82,7 @@ def _label(item: Any, number: int) -> Label:
     color = default_color(number)
     if "RecommendedDisplayCIELabValue" in item:
         color = rgb_from_cielab([int(v) for v in item.RecommendedDisplayCIELabValue])
-    name = one_line(str(item.get("SegmentLabel") or "")) or f"segment {number}"
+    name = joined(item.get("SegmentLabel")) or f"segment {number}"
     label = Label(number, name, color)
     types, categories = (
         item.get(f"SegmentedProperty{name}CodeSequence") for name in ("Type", "Category")

@@ -28,6 +28,7 @@ from napari_medsam.formats.dicom.seg_places import require_same_places
 from napari_medsam.formats.dicom.seg_read import read_segmentation
 from napari_medsam.formats.dicom.seg_segments import TRACKING
 from napari_medsam.formats.dicom.source_series import SourceSeries, labelled_series, make_plain
+from napari_medsam.storage.native_path import native_path
 
 Kind = Literal["BINARY", "LABELMAP"]
 MANUFACTURER = "napari-medsam"
@@ -106,7 +107,7 @@ def _second(path: Path, labels_kji: NDArray[Any]) -> str:
     if labels_kji[0].size % 8:
         return ""
     try:
-        frames = sitk.GetArrayFromImage(sitk.ReadImage(str(path), imageIO="GDCMImageIO"))
+        frames = sitk.GetArrayFromImage(sitk.ReadImage(native_path(path), imageIO="GDCMImageIO"))
     except RuntimeError:
         return ""
     if int(np.count_nonzero(frames)) != int(np.count_nonzero(labels_kji)):

@@ -20,7 +20,7 @@ from napari_medsam.formats.common.errors import ReadError, SaveError, reason
 from napari_medsam.formats.common.found_image import choose
 from napari_medsam.formats.common.grid import Geometry, SourceGrid
 from napari_medsam.formats.common.label_table import complete_table
-from napari_medsam.formats.dicom.multi_frame import quiet_pydicom, read_dataset
+from napari_medsam.formats.dicom.dataset import quiet_pydicom, read_dataset
 from napari_medsam.formats.dicom.read import found_dicom
 from napari_medsam.formats.dicom.slice_header import SliceHeader
 
@@ -135,6 +135,11 @@ def source_of(grid: SourceGrid) -> Iterator[SourceSeries]:
             }
         except ReadError as error:
             raise SaveError(f"The series of the image cannot be read again: {error}") from error
+        if not stack.placed and len(headers) > 1:
+            raise SaveError(
+                "The slices state no position in the patient, which objects that refer to them "
+                "need: save as .nii.gz or .nrrd."
+            )
         difference = grid.geometry.difference(stack.geometry)
         if difference:
             raise SaveError(f"The series in {grid.source.name} has changed: {difference}.")

@@ -125,7 +125,7 @@ DICOM_SEG = LabelFormat(
     made_for="series",
     module="dicom.seg_write",
     reader="dicom.seg_read:read_segmentation",
-    needs=("highdicom", "pydicom"),
+    needs=("highdicom",),
 )
 DICOM_LABEL_MAP = LabelFormat(
     "DICOM label map",
@@ -141,7 +141,6 @@ RTSTRUCT = LabelFormat(
     made_for="series",
     module="dicom.rtstruct_write",
     reader="dicom.rtstruct_read:read_structures",
-    needs=("pydicom",),
 )
 PNG = LabelFormat(
     "PNG picture",

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_medsam.engine.data.labels import default_name
 from napari_medsam.formats.common.errors import OtherGrid, ReadError, UnknownFormat
 from napari_medsam.formats.common.found_image import choose
 from napari_medsam.formats.common.grid import SourceGrid
@@ -17,7 +18,7 @@ from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.formats.common.itk_placement import grid_by_itk
 from napari_medsam.formats.common.label_file import LabelFile
 from napari_medsam.formats.common.label_table import description_beside, read_label_table
-from napari_medsam.formats.common.optional_libraries import has, optional
+from napari_medsam.formats.common.printable_text import printable
 from napari_medsam.formats.common.whole_numbers import as_labels, why_no_labels
 from napari_medsam.formats.dicom.file_validity import is_dicom
 from napari_medsam.formats.dicom.multi_frame import SEGMENTATIONS, sop_class
@@ -120,7 +121,7 @@ def read_labels_without_image(path: Path) -> tuple[LabelFile, SourceGrid]:
             own = open_itk(path, "nrrd").grid
         case _:
             image = _image_of(path)
-            return _labels_in(image, path, image.grid), image.grid
+            return _shown(_labels_in(image, path, image.grid)), image.grid
     return _on_grid(path, own), own
 
 
@@ -136,7 +137,7 @@ def is_label_file(path: Path) -> bool:
         return is_coco(path)
     if kind_of(path) != "dicom" or not is_dicom(path):
         return False
-    return has("pydicom") and sop_class(path) in (*SEGMENTATIONS, RTSTRUCT)
+    return sop_class(path) in (*SEGMENTATIONS, RTSTRUCT)
 
 
 def _format_of(path: Path) -> LabelFormat | None:
@@ -148,7 +149,6 @@ def _format_of(path: Path) -> LabelFormat | None:
         return label_formats.BY_SUFFIX[suffix]
     if kind_of(path) != "dicom":
         return None
-    optional("pydicom", "Reading DICOM SEG and RTSTRUCT")
     is_rtstruct = sop_class(path) == RTSTRUCT
     return label_formats.RTSTRUCT if is_rtstruct else label_formats.DICOM_SEG
 
@@ -156,8 +156,20 @@ def _format_of(path: Path) -> LabelFormat | None:
 def _on_grid(path: Path, grid: SourceGrid, *, fill_gaps: bool = False) -> LabelFile:
     known = _format_of(path)
     if known is label_formats.RTSTRUCT and fill_gaps:
-        return read_structures(path, grid, fill_gaps=True)
-    return _labels_in(_image_of(path), path, grid) if known is None else known.read(path, grid)
+        return _shown(read_structures(path, grid, fill_gaps=True))
+    found = _labels_in(_image_of(path), path, grid) if known is None else known.read(path, grid)
+    return _shown(found)
+
+
+def _shown(file: LabelFile) -> LabelFile:
+    """The file with names as they may be shown: on one line, nothing that acts on a terminal."""
+    table = (
+        label
+        if label.name.isprintable()
+        else replace(label, name=printable(label.name) or default_name(label.number))
+        for label in file.table
+    )
+    return replace(file, table=tuple(table))
 
 
 def _labels_in(image: ImageFile, path: Path, grid: SourceGrid) -> LabelFile:

@@ -103,6 +103,8 @@ def write_labels(
         chosen.write(temporary, in_file_order, grid, table)
         to_disk(temporary)
         checked = chosen.check(temporary, in_file_order, grid, table)
+    if not grid.has_spacing and chosen.made_for != "picture":
+        checked += "; the size of a pixel is not known, and the file states 1 mm"
     if description:
         rows = complete_table(in_file_order, table)
         beside = description_beside(path)

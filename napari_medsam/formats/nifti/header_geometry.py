@@ -17,7 +17,13 @@ from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from napari_medsam.formats.common.errors import ReadError
-from napari_medsam.formats.common.grid import Geometry, NiftiForms, SourceGrid, geometry_from_affine
+from napari_medsam.formats.common.grid import (
+    NO_SPACING,
+    Geometry,
+    NiftiForms,
+    SourceGrid,
+    geometry_from_affine,
+)
 
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 MILLIMETRES = {1: 1000.0, 2: 1.0, 3: 0.001}
@@ -71,7 +77,7 @@ def geometry_of(image: Any) -> tuple[Geometry, NiftiForms | None, list[str]]:
         )
     affine = np.asarray(affine, dtype=np.float64).copy()
     if not _is_regular(affine):
-        notes.append("The file states no usable spacing; 1 mm is taken.")
+        notes.append(NO_SPACING)
         affine = np.diag([-1.0, 1.0, 1.0, 1.0])
     affine[:3] *= MILLIMETRES.get(forms.units, 1.0)
     geometry = _placed(image, affine)

@@ -24,7 +24,7 @@ from napari_medsam.formats.common.ct_detection import recognize_ct
 from napari_medsam.formats.common.errors import DAMAGE, ReadError, reason
 from napari_medsam.formats.common.found_image import FoundImage
 from napari_medsam.formats.common.grey_or_rgb import plain_type
-from napari_medsam.formats.common.grid import SourceGrid, Triple
+from napari_medsam.formats.common.grid import NO_SPACING, SourceGrid, Triple
 from napari_medsam.formats.common.image_file import ImageFile, to_volume
 from napari_medsam.formats.common.limits import DEFLATE_LIMIT, require_data, require_memory
 from napari_medsam.formats.nifti.header_geometry import NEGATIVE_PIXDIM, geometry_of
@@ -80,7 +80,8 @@ def open_nifti(path: Path) -> NiftiImage:
     if not shape or min(shape) < 1:
         raise ReadError(f"{path.name} holds no voxels: its header says {shape}.")
     flat: Literal[2, 3] = 2 if len(shape) < 3 else 3
-    grid = SourceGrid("nifti", path, geometry, flat, forms)
+    known = NO_SPACING not in notes
+    grid = SourceGrid("nifti", path, geometry, flat, forms, has_spacing=known)
     said = [text for text in warnings if not text.startswith(NEGATIVE_PIXDIM)]
     notes += [f"Header of {path.name}: {text}." for text in said]
     return NiftiImage(

@@ -22,6 +22,7 @@ from napari_medsam.formats.nifti.header_geometry import (
     header_for_labels,
 )
 from napari_medsam.formats.nifti.read import UNREADABLE
+from napari_medsam.storage.native_path import native_path
 
 
 def write(
@@ -73,7 +74,7 @@ def _second_opinion(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> s
     if max(labels_kji.shape) > NIFTI_1_LIMIT:
         return " (SimpleITK does not read NIfTI-2 and was not asked)"
     try:
-        image = sitk.ReadImage(str(path), imageIO="NiftiImageIO")
+        image = sitk.ReadImage(native_path(path), imageIO="NiftiImageIO")
     except RuntimeError:
         return " (SimpleITK cannot read sheared axes and was not asked)"
     array = sitk.GetArrayViewFromImage(image)

@@ -89,6 +89,7 @@ class EarlierWork:
                 self._show_message(BOXES_WAIT, is_problem=True)
                 return
             self._workspace.stop(case)
+            case.take_over()
             try:
                 journal.resume_archived(earlier.path, found)
                 self._on_exchange()

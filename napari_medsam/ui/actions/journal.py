@@ -178,6 +178,7 @@ class CaseJournal:
         self._jobs.start(Job(lambda hand_over: hand_over(look()), then, ended))
 
     def _decide(self, found: JournalLookup) -> None:
+        self.case.take_over()  # what a script wrote is work, too
         self._found, image = found, self.case.image
         if found.problem:
             self._show_message(found.problem, is_problem=True, lasts=True)
@@ -195,6 +196,7 @@ class CaseJournal:
     def _on_resume(self, found: JournalLookup, answer: str | None) -> None:
         if self.state is not JournalState.UNDECIDED:
             return
+        self.case.take_over()
         if answer == RESUME and not self.link.has_work:
             self._resume(found)
         else:
@@ -203,6 +205,7 @@ class CaseJournal:
     def _on_take_over(self, found: JournalLookup, answer: str | None) -> None:
         if self.state is not JournalState.UNDECIDED:
             return
+        self.case.take_over()
         if answer == TAKE_OVER:
             self._look(lambda: take_over_journal(found), self._resume)
             return

@@ -17,12 +17,13 @@ from psygnal import Signal
 from napari_medsam.engine.data.signals import emit
 from napari_medsam.engine.data.volume import AXES, Axis
 from napari_medsam.measure.diameters import Diameters
-from napari_medsam.measure.from_files import units_of
+from napari_medsam.measure.from_files import in_pixels, units_of
 from napari_medsam.measure.overlay import Scene
 from napari_medsam.measure.report_page import heading_of, save_page
 from napari_medsam.measure.table import Units, as_csv, write_csv
 from napari_medsam.measure.volumes import LabelMeasure, measure_labels
-from napari_medsam.ui.layers.labels_layer import add_beside, camera_of, placement, show_slice
+from napari_medsam.ui.layers.labels_layer import add_beside, camera_of, show_slice
+from napari_medsam.ui.layers.place import placement
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.jobs import Job, JobOutcome
 from napari_medsam.ui.state.workspace import Workspace
@@ -89,6 +90,7 @@ class Measures:
                 "Open an image first; there is nothing to measure.", is_problem=True
             )
             return
+        case.take_over()
         labels = case.annotation.labels.copy()  # the user may draw meanwhile
         volume, table = case.image.volume, case.annotation.table
         reference = request.reference
@@ -100,7 +102,7 @@ class Measures:
             measures = measure_labels(
                 labels,
                 table,
-                volume,
+                in_pixels(volume, case.image.grid),
                 axis=request.axis,
                 reference=compared,
                 tolerance_mm=request.tolerance_mm,

@@ -12,6 +12,7 @@ from typing import Any
 from napari.layers import Image
 
 from napari_medsam.ui.actions.segment import Segmenter
+from napari_medsam.ui.layers.image_layer import PLACE_NOT_KNOWN, shows_file
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.workspace import Workspace
 
@@ -49,6 +50,7 @@ class OpenCases:
         idle = workspace.idle
         self._tidy_soon = idle(_collect) if idle is not None else (lambda: None)
         workspace.viewer.layers.events.removed.connect(self._on_removed)
+        workspace.pixels_changed.connect(self._on_other_pixels)
 
     @property
     def all(self) -> list[Case]:
@@ -65,14 +67,17 @@ class OpenCases:
         if layer is not None and layer in self._workspace.viewer.layers:
             if layer not in self._cases and not self._add(layer):
                 return
-            self._workspace.case = self._cases[layer]
-            self._workspace.case.open()
+            case = self._cases[layer]
+            if self._workspace.has_same_pixels(case):
+                self._workspace.case = case
+                case.open()
         self._on_open()
 
     def close(self) -> None:
         """Ignore the layers, which stay, from now on."""
         self._workspace.viewer.layers.events.removed.disconnect(self._on_removed)
         for case in self.all:
+            case.take_over()
             case.disconnect()
 
     def _add(self, layer: Image) -> bool:
@@ -89,19 +94,32 @@ class OpenCases:
         case = self._workspace.case
         if case is not None:
             self._workspace.stop(case)
+            case.take_over()
             case.set_visible(False)
             self._workspace.case = None
 
     def _on_replaced(self, event: Any) -> None:
         layer = event.source
-        if layer in self._cases:
-            self._drop(layer)
-            self.choose(layer)
-            self._workspace.show_message(
-                f"The pixels of {layer.name} were replaced, so a new case was started. The "
-                f"earlier labels stay as a layer.",
-                is_problem=True,
-            )
+        case = self._cases.get(layer)
+        if case is not None and not (case.has_known_place and shows_file(layer, case.image)):
+            self._on_other_pixels(case)
+
+    def _on_other_pixels(self, case: Case) -> None:
+        """Begin a new case: neither embeddings nor, perhaps, the place are those of the pixels."""
+        layer = case.layer
+        if self._cases.get(layer) is not case:
+            return
+        self._drop(layer)
+        self.choose(layer)
+        new = self._cases.get(layer)
+        if new is None:
+            return  # the message says why
+        place = "" if new.has_known_place else f" {PLACE_NOT_KNOWN}"
+        self._workspace.show_message(
+            f"The pixels of {layer.name} were replaced, so a new case was started. The "
+            f"earlier labels stay as a layer.{place}",
+            is_problem=True,
+        )
 
     def _on_removed(self, event: Any) -> None:
         layer = event.value

@@ -91,6 +91,7 @@ class LabelFiles:
                 f"{path.name} was not opened: another image is open now.", is_problem=True
             )
             return
+        case.take_over()
         answer: str | None = REPLACE
         if case.annotation.labels.any():
             answer = self._ask(

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from napari_medsam.engine.annotation.events import Event, PlacedBox
 from napari_medsam.engine.data.prompts import PointPrompt, SliceRef
 from napari_medsam.engine.data.signals import emit
@@ -26,6 +28,7 @@ from napari_medsam.ui.state.dock_state import PointToolState, Progress
 from napari_medsam.ui.state.jobs import Job, JobOutcome
 from napari_medsam.ui.state.workspace import Workspace
 
+NO_POINT = "That is no point of the image; click on the image."
 OTHER_MODEL = "Choose another model for points."
 
 
@@ -180,7 +183,13 @@ class PointTool:
             self._begin_object()
             self._workspace.refresh()
             return
+        if not np.isfinite(points.layer.data).all():  # not from the mouse
+            points.retain([n for n, at in enumerate(points.layer.data) if np.isfinite(at).all()])
+            self._workspace.refuse(NO_POINT)
+            return
         where = points.latest_slice(shown)
+        if not self._workspace.has_same_pixels(case, where):
+            return
         if (where, case.label) != (self._where, self._label):
             points.retain([len(points.layer.data) - 1])
             self._begin_object()
@@ -244,6 +253,7 @@ class PointTool:
             self._workspace.refuse("The model found nothing at these points; add one more.")
             return
         self._answer = found
+        case.take_over(placed.box.slice)
         event = case.annotation.apply_box(
             placed,
             found.mask,

@@ -76,6 +76,8 @@ class Propagator:
         """
         if self._is_locked(target for target in targets if target.label == self.case.label):
             return
+        if not self._workspace.has_same_pixels(self.case):
+            return
         targets = [target for target in targets if not self.case.refusal_reason(target.label)]
         if targets:
             plan = plan_extents if self.case.is_extent else plan_targets
@@ -146,6 +148,7 @@ class Propagator:
 
     def _begin(self, plan: PropagationPlan) -> PropagationRun:
         self._jobs.cancel()  # only one edit can be open
+        self.case.take_over()
         session = self.case.session
         return PropagationRun(
             self.case.annotation,
@@ -156,6 +159,7 @@ class Propagator:
         )
 
     def _finish(self, run: PropagationRun, *, completed: bool) -> None:
+        self.case.take_over()
         self.case.labels.show_change(run.finish(completed=completed))
         self.case.sync()
 
@@ -173,6 +177,7 @@ class Propagator:
 
         def paint(answer: tuple[PropagationTarget, SliceMask]) -> None:
             target, mask = answer
+            self.case.take_over(mask.slice)
             run.paint(target, mask)
             self.case.labels.show_change([mask.slice])
             emit(self._workspace.slices_ready, [mask.slice])

@@ -15,6 +15,7 @@ from napari_medsam.ui.state.case import NO_LABEL, Case
 from napari_medsam.ui.state.dock_state import Range
 
 BOX_OUTSIDE = "The box is outside the image. Draw it on the image."
+BOX_ACROSS = "A box is on one slice; this one lies across several, or nowhere."
 BOX_TOO_SMALL = "Drag from corner to corner of the object to draw a box."
 
 
@@ -72,6 +73,8 @@ def take_drawn_boxes(case: Case) -> DrawnBoxes:
 
 
 def _why_no_box(drawn: DrawnBox, *, is_new: bool) -> str:
+    if not drawn.is_on_one_slice:
+        return BOX_ACROSS
     if is_new:
         return BOX_OUTSIDE if drawn.has_size else BOX_TOO_SMALL
     why = "outside the image" if drawn.has_size else "too small"

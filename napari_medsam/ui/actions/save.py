@@ -12,7 +12,7 @@ from napari_medsam.formats.images.read import without_suffix
 from napari_medsam.formats.labels.formats_for_image import proposed_suffix
 from napari_medsam.formats.labels.per_label import label_paths, write_label_files
 from napari_medsam.formats.labels.write import Saved, write_labels
-from napari_medsam.storage.file_names import without_problem
+from napari_medsam.storage.file_names import spelled, without_problem
 from napari_medsam.ui.layers.image_layer import PLACE_NOT_KNOWN, UNKNOWN_PLACE
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.case_files import state_of
@@ -115,6 +115,7 @@ class SaveActions:
             raise SaveError(f"{_names(existing)} was not replaced. {BORROWED}")
         # else a message about another file stays beside a question about this one
         self._show_message("", for_now=True)
+        case.take_over()
         annotation, grid = case.annotation, case.image.grid
         is_empty = not annotation.labels.any()
         if ask_if_empty and is_empty and self._ask(NOTHING_DRAWN, (SAVE_EMPTY,)) != SAVE_EMPTY:
@@ -200,4 +201,4 @@ def suggested_path(case: Case) -> Path:
     if saved_in is not None and saved_in.is_dir():
         folder = saved_in
     stem = without_problem(without_suffix(Path(case.image.name).name)) or "image"
-    return folder / f"{stem}_labels{proposed_suffix(case.image.grid)}"
+    return folder / spelled(f"{stem}_labels{proposed_suffix(case.image.grid)}")

@@ -42,7 +42,8 @@ class Segmenter:
         boxes = [placed for placed, why in zip(boxes, whys, strict=True) if not why]
         if any(whys):
             self._workspace.refuse(next(filter(None, whys)))
-        if not boxes:
+        same = self._workspace.has_same_pixels
+        if not boxes or not all(same(case, where) for where in {b.box.slice for b in boxes}):
             return
         for placed in boxes:
             case.pending.pop(placed.box_id, None)
@@ -93,6 +94,7 @@ class Segmenter:
         apply: Callable[[PlacedBox, SliceMask], Event],
     ) -> None:
         """Paint the first mask of a box, or replace it by a sharper one: one event, one undo."""
+        case.take_over(placed.box.slice)
         if case.pending.get(placed.box_id) is placed:
             del case.pending[placed.box_id]
             self._to_follow.append(placed)

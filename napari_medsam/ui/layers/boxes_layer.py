@@ -22,10 +22,14 @@ from napari_medsam.engine.annotation.events import PlacedBox
 from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef, box_prompt
 from napari_medsam.engine.data.signals import emit
 from napari_medsam.engine.data.volume import AXES, Axis, Volume
-from napari_medsam.ui.layers.labels_layer import lock, placement
+from napari_medsam.ui.layers.labels_layer import lock
+from napari_medsam.ui.layers.place import OverImage, placement
 
 SMALLEST = 2.0
 """Least side of a box in pixels: a click without a drag leaves one of about half a pixel."""
+
+FLAT = 0.5
+"""Extent in voxels below which a shape is on one slice."""
 
 LINE = 2.0
 """Width of a box's line in screen pixels."""
@@ -50,9 +54,14 @@ class DrawnBox:
         sides = np.sort(np.ptp(self.vertices, axis=0))[-2:]  # the hidden axis has extent 0
         return bool(sides.min() >= SMALLEST)
 
+    @property
+    def is_on_one_slice(self) -> bool:
+        """Whether the shape is in a plane of voxels; others than the mouse can draw any shape."""
+        return self.vertices.shape[1] == 2 or bool(np.ptp(self.vertices, axis=0).min() < FLAT)
+
 
 def box_from_shape(vertices: NDArray[np.floating], axis: Axis, volume: Volume) -> BoxPrompt | None:
-    """The box of a rectangle on slices along `axis`; None if it is too small or outside.
+    """The box of a shape on one slice; None if it is too small, outside, or on several slices.
 
     Parameters
     ----------
@@ -60,17 +69,25 @@ def box_from_shape(vertices: NDArray[np.floating], axis: Axis, volume: Volume) -
         (N, 3) z, y, x in voxels of the volume, or (N, 2) y, x on a picture. Only their extent
         counts: napari lets the user drag a rectangle into another shape.
     axis
-        The axis that is not on screen.
+        The axis that is not on screen. The shape may be on a slice along another one: a script
+        can draw what is not on screen.
     volume
         The volume of the box.
     """
     corners = np.asarray(vertices, dtype=np.float64)
-    if corners.shape[1] == 2:
+    if corners.shape[1] == 2 and volume.is_flat:
         corners = np.column_stack([np.zeros(len(corners)), corners])
+    if corners.shape[1] != 3 or not np.isfinite(corners).all():
+        return None
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    flat = [name for name, extent in zip(AXES, high - low, strict=True) if extent < FLAT]
+    if axis not in flat:
+        if len(flat) != 1:
+            return None
+        (axis,) = flat
     hidden = AXES.index(axis)
     row, column = (n for n in range(3) if n != hidden)
     index = round(float(corners[:, hidden].mean()))
-    low, high = corners.min(axis=0), corners.max(axis=0)
     if not 0 <= index < volume.n_slices(axis):
         return None
     try:
@@ -123,6 +140,7 @@ class BoxesLayer:
             **placement(image),
         )
         lock(self.layer)
+        self.place = OverImage(self.layer, image)
         self._later = later
         self._colors: Mapping[int, Color] = {}
         self._is_ours = False
@@ -169,14 +187,22 @@ class BoxesLayer:
         """The rectangles on screen; a pasted copy counts as new."""
         found: list[DrawnBox] = []
         seen = {0}
-        features = self.layer.features
-        for index, vertices in enumerate(self.layer.data):
-            box_id = int(features["box_id"].iloc[index])
-            label = int(features["label"].iloc[index])
+        rows = zip(self._numbers("box_id"), self._numbers("label"), self.layer.data, strict=True)
+        for index, (box_id, label, vertices) in enumerate(rows):
             corners = np.asarray(vertices, dtype=np.float64)
             found.append(DrawnBox(index, 0 if box_id in seen else box_id, label, corners))
             seen.add(box_id)
         return found
+
+    def _numbers(self, name: str) -> list[int]:
+        """A column of the features, one number a shape; 0 where there is none.
+
+        Others may have removed it, and napari tells of shapes before it corrects their features.
+        """
+        column = self.layer.features.get(name, pd.Series(dtype=int))
+        numbers = pd.to_numeric(column, errors="coerce").fillna(0).astype(int).tolist()
+        n = self.layer.nshapes
+        return [*numbers[:n], *[0] * (n - len(numbers))]
 
     def show(self, boxes: Sequence[PlacedBox]) -> None:
         """Make the rectangles those of `boxes`, if they are not.
@@ -248,6 +274,8 @@ class BoxesLayer:
         drawn = {box.box_id: box for box in self.drawn()}
         if len(drawn) != self.layer.nshapes or set(drawn) != {b.box_id for b in boxes}:
             return False
+        if set(self.layer.shape_type) - {"rectangle"}:
+            return False
         return all(
             drawn[b.box_id].label == b.label
             and np.allclose(
@@ -273,5 +301,5 @@ class BoxesLayer:
 
     def _recolor(self) -> None:
         if self.layer.nshapes:
-            labels = self.layer.features["label"]
+            labels = self._numbers("label")
             self.layer.edge_color = np.array([(*self._colors.get(n, _YELLOW), 1) for n in labels])

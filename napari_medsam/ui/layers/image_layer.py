@@ -1,8 +1,9 @@
 """Converts between napari image layers and `ImageFile`, and finds the window of a layer.
 
-A layer made by our reader has its `ImageFile` in `layer.metadata` under `KEY`. Any other image
-layer works too: its voxels and its scale are used as they are. Its place in the patient is
-unknown, so labels are saved at the coordinates index x scale.
+A layer made by our reader has its `ImageFile` in `layer.metadata` under `KEY`, and is that file as
+long as it shows exactly the file's array. Any other image layer works too: its voxels and its scale
+are used as they are. Its place in the patient is unknown, so labels are saved at the coordinates
+index x scale.
 
 A layer never gets direction cosines: napari slices oblique affines wrongly (napari #3410, #2616).
 Voxels are already in LPS order, and the true geometry is in the `ImageFile`.
@@ -10,6 +11,7 @@ Voxels are already in LPS order, and the true geometry is in the `ImageFile`.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -26,6 +28,7 @@ from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.formats.common.label_file import LabelFile
 from napari_medsam.formats.common.label_table import complete_table
 from napari_medsam.ui.layers.labels_layer import GRID, OPACITY, TABLE, colormap_of, features_of
+from napari_medsam.ui.layers.place import is_straight, voxel_size_of
 
 KEY = "napari_medsam"
 """Key in `layer.metadata` of the `ImageFile` of an image layer."""
@@ -33,10 +36,20 @@ KEY = "napari_medsam"
 AS_SHOWN = "as shown"
 """The name of the window that follows the layer's contrast limits."""
 
+TURNED = (
+    "{name} is shown turned or sheared, which napari cannot cut into its true slices. Open its "
+    "file with napari-medsam, which keeps the slices straight."
+)
+
 PLACE_NOT_KNOWN = "The image's place in the patient is not known."
 UNKNOWN_PLACE = (
     "This image has no known place in the patient; labels are saved with its pixel size, "
     "starting at 0, 0, 0. Open the file with napari-medsam to keep the true geometry."
+)
+
+OTHER_PIXELS = (
+    "These are not the pixels of {file}, but changed or cut out of it, so their place in the "
+    "patient is not known; labels are saved with the layer's pixel size, starting at 0, 0, 0."
 )
 
 LayerData = tuple[Any, dict[str, Any], str]
@@ -55,7 +68,7 @@ def image_layer_data(image: ImageFile) -> LayerData:
         "rgb": volume.is_rgb,
     }
     if not volume.is_rgb:
-        settings["colormap"] = "gray"
+        settings["colormap"] = "gray_r" if volume.low_is_bright else "gray"
         settings["contrast_limits"] = contrast_limits(first_window_of(image))
     return volume.voxels[0] if volume.is_flat else volume.voxels, settings, "image"
 
@@ -85,10 +98,39 @@ def image_file_of(layer: Image) -> ImageFile:
     ValueError
         With one sentence, if the layer cannot be segmented.
     """
+    if not is_straight(layer):
+        raise ValueError(TURNED.format(name=layer.name))
     image = layer.metadata.get(KEY)
-    if isinstance(image, ImageFile) and np.may_share_memory(layer.data, image.volume.voxels):
+    if not isinstance(image, ImageFile):
+        return _from_layer(layer, UNKNOWN_PLACE)
+    if shows_file(layer, image):
         return image
-    return _from_layer(layer)
+    return _from_layer(layer, OTHER_PIXELS.format(file=image.name))
+
+
+def shows_file(layer: Image, image: ImageFile) -> bool:
+    """Whether a layer shows exactly the array of a file, as it was read.
+
+    A view of that array is not enough: it may be cropped, flipped or one of several channels.
+    """
+    volume = image.volume
+    data, voxels = layer.data, volume.voxels[0] if layer.ndim == 2 else volume.voxels
+    if not isinstance(data, np.ndarray) or data.strides != voxels.strides:
+        return False
+    one, other = data.__array_interface__, voxels.__array_interface__
+    same = all(one[key] == other[key] for key in ("data", "shape", "typestr"))
+    return same and not volume.has_changed()
+
+
+def respaced(image: ImageFile, layer: Image) -> ImageFile:
+    """An image of unknown place after its layer got another scale or unit; the same if not."""
+    grid = grid_of_scale(image.volume.shape_zyx, voxel_size_of(layer), layer.name)
+    spacing = grid.geometry.spacing_xyz
+    if spacing == image.volume.spacing_xyz:
+        return image
+    volume = image.volume.with_spacing(spacing)
+    _WINDOWS[volume] = _WINDOWS.setdefault(image.volume, {})
+    return replace(image, volume=volume, grid=grid)
 
 
 def grid_of_scale(shape_zyx: tuple[int, ...], scale: Any, name: str) -> SourceGrid:
@@ -99,38 +141,40 @@ def grid_of_scale(shape_zyx: tuple[int, ...], scale: Any, name: str) -> SourceGr
     return SourceGrid("npz", Path(name), geometry, 2 if len(scale) == 2 else 3)
 
 
-def _from_layer(layer: Image) -> ImageFile:
+def _from_layer(layer: Image, note: str) -> ImageFile:
     if layer.ndim not in (2, 3):
         raise ValueError(
             f"{layer.name} has {layer.ndim} dimensions; only one volume or picture at a time can "
             f"be segmented. Split it (right-click the layer, Split Stack) and choose one part."
         )
-    _refuse_turned(layer)
-    voxels = np.asarray(layer.data[0] if layer.multiscale else layer.data)
-    if layer.rgb:
-        voxels = _rgb_uint8(voxels)
-    elif voxels.dtype.kind == "c":
-        raise ValueError(f"{layer.name} has complex numbers; choose an image of real ones.")
+    try:
+        voxels = np.asarray(layer.data[0] if layer.multiscale else layer.data)
+    except Exception as error:  # whatever a lazy array reads, it is not this program's
+        raise ValueError(f"The pixels of {layer.name} cannot be read: {error}") from error
+    if not voxels.size:
+        raise ValueError(f"{layer.name} is empty: it has no pixels.")
+    if voxels.dtype.kind not in "buif":
+        kind = "complex numbers" if voxels.dtype.kind == "c" else "no numbers"
+        raise ValueError(f"{layer.name} has {kind}; choose an image of real ones.")
+    voxels = _rgb_uint8(voxels) if layer.rgb else _plain(voxels)
     if layer.ndim == 2:
         voxels = voxels[None]
-    scale = np.asarray(layer.scale, float) * np.diag(layer.affine.linear_matrix)
-    grid = grid_of_scale(voxels.shape[:3], scale, layer.name)
+    grid = grid_of_scale(voxels.shape[:3], voxel_size_of(layer), layer.name)
     volume = Volume(voxels, grid.geometry.spacing_xyz)
-    return ImageFile(volume, grid, layer.name, (UNKNOWN_PLACE,))
+    return ImageFile(volume, grid, layer.name, (note,))
 
 
-def _refuse_turned(layer: Image) -> None:
-    """Refuse a rotated or sheared layer: a box drawn on it would be on the wrong slice."""
-    identity = np.eye(layer.ndim)
-    linear = np.asarray(layer.affine.linear_matrix)
-    turned = not np.allclose(linear, np.diag(np.diag(linear)), atol=1e-6)
-    turned |= not np.allclose(layer.rotate, identity, atol=1e-6)
-    turned |= bool(np.any(np.abs(np.asarray(layer.shear)) > 1e-6))
-    if turned:
-        raise ValueError(
-            f"{layer.name} is shown turned or sheared, which napari cannot cut into its true "
-            f"slices. Open its file with napari-medsam, which keeps the slices straight."
-        )
+def _plain(voxels: NDArray[Any]) -> NDArray[Any]:
+    """The same numbers in a type that the rest of the program calculates with.
+
+    That is any of the machine's own byte order but bool and float16, for which percentiles and
+    filters do not exist, or overflow. napari cannot show floats of more than 8 bytes.
+    """
+    if voxels.dtype.kind == "b":
+        return voxels.view(np.uint8)
+    if voxels.dtype == np.float16:
+        return voxels.astype(np.float32)
+    return voxels if voxels.dtype.isnative else voxels.astype(voxels.dtype.newbyteorder("="))
 
 
 def _rgb_uint8(pixels: NDArray[Any]) -> NDArray[np.uint8]:
@@ -138,8 +182,9 @@ def _rgb_uint8(pixels: NDArray[Any]) -> NDArray[np.uint8]:
     pixels = pixels[..., :3]
     if pixels.dtype == np.uint8:
         return pixels
-    top = 1.0 if pixels.dtype.kind == "f" else float(np.iinfo(pixels.dtype).max)
-    return np.rint(np.clip(pixels / top, 0, 1) * 255).astype(np.uint8)
+    top = 1.0 if pixels.dtype.kind in "bf" else float(np.iinfo(pixels.dtype).max)
+    shares = np.nan_to_num(np.clip(pixels / top, 0, 1))
+    return np.rint(shares * 255).astype(np.uint8)
 
 
 _WINDOWS: WeakKeyDictionary[Volume, dict[str, Window]] = WeakKeyDictionary()

@@ -1,8 +1,9 @@
 """The labels layer of a case, and functions that read and set the slice on screen.
 
-The layer's `data` is the annotation's own array, without a copy. The annotation writes the model's
-masks; this module only redraws. napari writes its brush strokes, which are reported to the
-annotation, whose undo replaces napari's.
+The layer's `data` is the array that the annotation shows (`Annotation.shown`), without a copy. The
+annotation writes the model's masks; this module only redraws. napari writes its brush strokes,
+which are reported to the annotation, whose undo replaces napari's. An array that others set instead
+is taken back (`LabelsLayer.take_back`).
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from napari.layers import Image, Labels, Layer
 from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 
-from napari_medsam.engine.data.labels import Label
+from napari_medsam.engine.data.labels import MOST_LABELS, Label
 from napari_medsam.engine.data.prompts import SliceRef
 from napari_medsam.engine.data.volume import AXES, Axis
 from napari_medsam.formats.common.grid import SourceGrid
+from napari_medsam.ui.layers.place import OverImage, placement
 
 try:
     from napari.layers.base import LayerLock
@@ -35,15 +37,7 @@ OPACITY = 0.5
 Throttle = Callable[[Callable[[], None]], Callable[[], None]]
 """Turns a function into one that may be called often but runs at a limited rate."""
 
-Painted = tuple[tuple[NDArray[np.intp], ...], NDArray[np.uint16], NDArray[np.uint16]]
-
-
-def placement(image: Image) -> dict[str, Any]:
-    """The settings that place another layer exactly over an image layer."""
-    names = ("scale", "translate", "units", "axis_labels")
-    settings = {name: getattr(image, name) for name in names if hasattr(image, name)}
-    # Only diagonal and translation: `image_layer` refuses rotated and sheared layers.
-    return settings | {"affine": image.affine}
+Painted = tuple[tuple[NDArray[np.intp], ...], NDArray[np.uint16]]
 
 
 def lock(layer: Layer) -> None:
@@ -58,7 +52,7 @@ class LabelsLayer:
     Parameters
     ----------
     labels
-        The annotation's array, (Z, Y, X) uint16.
+        The array that the annotation shows, (Z, Y, X) uint16.
     image
         The image layer below it; 2D for a picture.
     grid
@@ -71,14 +65,16 @@ class LabelsLayer:
         self, labels: NDArray[np.uint16], image: Image, grid: SourceGrid, throttle: Throttle
     ) -> None:
         flat = image.ndim == 2
+        self._ours = labels[0] if flat else labels
         self.layer = Labels(
-            labels[0] if flat else labels,
+            self._ours,
             name=f"{image.name} labels",
             opacity=OPACITY,
             metadata={GRID: grid, TABLE: ()},
             **placement(image),
         )
         lock(self.layer)
+        self.place = OverImage(self.layer, image)
         self._touched: set[SliceRef] = set()
         self._table: tuple[Label, ...] | None = None
         self._colors: DirectLabelColormap | None = None
@@ -96,10 +92,20 @@ class LabelsLayer:
 
     def release(self) -> None:
         """Make it an ordinary layer, which can be deleted and has napari's own undo."""
+        self.place.close()
         for name in ("undo", "redo"):
             self.layer.__dict__.pop(name, None)
         if LayerLock is not None:
             self.layer.locked = LayerLock.NONE
+
+    def take_back(self) -> Any | None:
+        """Show our array again if others have set another one; return theirs, else None."""
+        theirs = self.layer.data
+        if theirs is self._ours:
+            return None
+        self.layer.data = self._ours
+        self.place.put()  # an array of other dimensions has moved the layer
+        return theirs
 
     def show_table(self, table: Sequence[Label]) -> None:
         """Apply the table's colours and names; numbers that are not in it are grey."""
@@ -126,7 +132,7 @@ class LabelsLayer:
             self.layer.refresh(extent=False, thumbnail=False, highlight=False)
 
     def painted(self, event: Any) -> Painted | None:
-        """The voxels of a `paint` event: indices (z, y, x), values before, values after."""
+        """The voxels of a `paint` event: indices (z, y, x) and the values now."""
         parts = [part for part in map(_atom, event.value) if part[1].size]
         if not parts:
             return None
@@ -135,24 +141,43 @@ class LabelsLayer:
         )
         if len(indices) == 2:
             indices = (np.zeros_like(indices[0]), *indices)
-        old, new = (np.concatenate([p[side] for p in parts]) for side in (1, 2))
-        return indices, old, new
+        return indices, np.concatenate([p[1] for p in parts])
 
 
 def _atom(atom: Any) -> Painted:
-    """One step of a stroke: indices and values (napari 0.6 on), or a box and a mask (0.9)."""
+    """One step of a stroke: indices and values (napari 0.6 on), or a box and a mask (0.9).
+
+    napari's values before are not used: they may be what others wrote, which no log has.
+    """
     if hasattr(atom, "slice_key"):
         start = np.array([s.start or 0 for s in atom.slice_key])
-        old = np.asarray(atom.old_values)
-        mask = np.ones(old.shape, bool) if atom.mask is None else np.asarray(atom.mask)
-        mask = mask.reshape(tuple(s.stop - (s.start or 0) for s in atom.slice_key))
+        size = tuple(s.stop - (s.start or 0) for s in atom.slice_key)
+        mask = np.ones(size, bool) if atom.mask is None else np.asarray(atom.mask).reshape(size)
         indices = tuple(i + s for i, s in zip(np.nonzero(mask), start, strict=True))
         new: Any = atom.new_value
     else:
-        indices, old, new = atom
+        indices, _, new = atom
         indices = tuple(np.asarray(i, dtype=np.intp).ravel() for i in indices)
-    old = np.broadcast_to(np.asarray(old, np.uint16).ravel(), indices[0].shape)
-    return indices, old, np.broadcast_to(np.asarray(new, np.uint16).ravel(), old.shape)
+    return indices, np.broadcast_to(np.asarray(new, np.uint16).ravel(), indices[0].shape)
+
+
+def whole_numbers(data: Any, shape: tuple[int, ...]) -> NDArray[np.uint16]:
+    """An array that was set as the layer's, as labels.
+
+    Raises
+    ------
+    ValueError
+        With a sentence, if it has another shape, or numbers that are no labels.
+    """
+    if tuple(getattr(data, "shape", ())) == shape and np.dtype(data.dtype).kind in "bui":
+        labels = np.asarray(data)
+        if labels.min() >= 0 and labels.max() <= MOST_LABELS:
+            return labels.astype(np.uint16)
+    size = " x ".join(str(n) for n in shape[::-1])
+    raise ValueError(
+        f"The labels layer was put back: labels of this image are {size} whole numbers from 0 to "
+        f"{MOST_LABELS}. Open other labels as a layer of their own."
+    )
 
 
 def colormap_of(table: Sequence[Label]) -> DirectLabelColormap:

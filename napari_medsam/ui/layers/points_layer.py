@@ -17,7 +17,8 @@ from napari.layers import Image, Points
 from napari_medsam.engine.data.prompts import SliceRef
 from napari_medsam.engine.data.volume import AXES
 from napari_medsam.ui.layers.boxes_layer import Later
-from napari_medsam.ui.layers.labels_layer import lock, placement
+from napari_medsam.ui.layers.labels_layer import lock
+from napari_medsam.ui.layers.place import OverImage, placement
 
 COLORS = {True: "limegreen", False: "red"}
 SYMBOLS = {True: "disc", False: "x"}  # distinguishable without colours
@@ -59,6 +60,7 @@ class PointsLayer:
             **placement(image),
         )
         lock(self.layer)
+        self.place = OverImage(self.layer, image)
         self._on_change = on_change
         self._later = later
         self._is_ours = False

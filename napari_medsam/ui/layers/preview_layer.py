@@ -9,12 +9,28 @@ from numpy.typing import NDArray
 
 from napari_medsam.engine.data.masks import SliceMask
 from napari_medsam.engine.data.volume import AXES, Axis
-from napari_medsam.ui.layers.labels_layer import lock, placement
+from napari_medsam.ui.layers.labels_layer import lock
+from napari_medsam.ui.layers.place import OverImage, Place, place_of, placement
 
 WIDTH = 1
 """Width of the outline, in pixels of the slice."""
 
 Color = tuple[float, float, float]
+
+
+class OverSlice(OverImage):
+    """Keeps an outline on its slice of the image."""
+
+    def __init__(self, preview: PreviewLayer) -> None:
+        self._preview = preview
+        super().__init__(preview.layer, preview.image)
+
+    def _wanted(self) -> Place:
+        place = place_of(self._image)
+        if self._image.ndim == 3:
+            n = AXES.index(self._preview.axis)
+            place["translate"][n] += self._image.scale[n] * self._preview.index
+        return place
 
 
 class PreviewLayer:
@@ -27,9 +43,9 @@ class PreviewLayer:
     """
 
     def __init__(self, image: Image) -> None:
-        self._image = image
-        self._axis: Axis = "z"
-        self._index = 0
+        self.image = image
+        self.axis: Axis = "z"
+        self.index = 0
         self._color: Color | None = None
         self.layer = Labels(
             self._empty("z"), name=f"{image.name} preview", opacity=1.0, **placement(image)
@@ -37,6 +53,7 @@ class PreviewLayer:
         self.layer.contour = WIDTH
         self.layer.visible = False
         lock(self.layer)
+        self._place = OverSlice(self)
 
     def show(self, mask: SliceMask, color: Color) -> None:
         """Draw the outline of a mask on its slice."""
@@ -59,25 +76,21 @@ class PreviewLayer:
             self.layer.visible = False
 
     def _empty(self, axis: Axis) -> NDArray[np.uint8]:
-        shape = list(self._image.data.shape[: self._image.ndim])
-        if self._image.ndim == 3:
+        shape = list(self.image.data.shape[: self.image.ndim])
+        if self.image.ndim == 3:
             shape[AXES.index(axis)] = 1
         return np.zeros(shape, np.uint8)
 
     def _pixels(self) -> NDArray[np.uint8]:
         """A writable view of the slice, (rows, columns)."""
         data: NDArray[np.uint8] = self.layer.data
-        return data if data.ndim == 2 else np.moveaxis(data, AXES.index(self._axis), 0)[0]
+        return data if data.ndim == 2 else np.moveaxis(data, AXES.index(self.axis), 0)[0]
 
     def _go_to(self, axis: Axis, index: int) -> None:
-        if (axis, index) == (self._axis, self._index):
+        if (axis, index) == (self.axis, self.index):
             return
-        if axis != self._axis:
-            self._axis = axis
+        if axis != self.axis:
+            self.axis = axis
             self.layer.data = self._empty(axis)
-        self._index = index
-        if self._image.ndim == 3:
-            translate = np.array(self._image.translate)
-            n = AXES.index(axis)
-            translate[n] += self._image.scale[n] * index
-            self.layer.translate = translate
+        self.index = index
+        self._place.put()

@@ -94,6 +94,8 @@ def _is_ours(path: Path) -> bool:
     if path.is_dir():
         files = (p for p in sorted(path.rglob("*")) if could_be_dicom(p) and p.is_file())
         return any(_is_dicom(p) for p, _ in zip(files, range(MOST_LOOKED_AT), strict=False))
+    if path.exists() and not path.is_file():  # a pipe or a device
+        return False
     if suffix_of(path) in COCO.suffixes:
         return is_label_file(path)
     return suffix_of(path) in SUFFIXES or _is_dicom(path)

@@ -36,6 +36,7 @@ from napari_medsam.formats.labels.label_formats import (
 from napari_medsam.formats.labels.write import write_labels
 from napari_medsam.ui.layers.image_layer import grid_of_scale
 from napari_medsam.ui.layers.labels_layer import GRID, TABLE
+from napari_medsam.ui.layers.place import millimetres
 from napari_medsam.ui.plugin.current_dock import case_of
 
 Write = Callable[[str, NDArray[Any], dict[str, Any]], list[str]]
@@ -96,7 +97,9 @@ def _save(path: Path, data: NDArray[Any], meta: dict[str, Any]) -> Path:
     metadata = meta.get("metadata", {})
     grid = metadata.get(GRID)
     if not isinstance(grid, SourceGrid):
-        grid = grid_of_scale(labels.shape, meta.get("scale", ()), meta.get("name", "labels"))
+        scale = np.asarray(meta.get("scale", ()), float)
+        scale = scale * millimetres(meta.get("units") or (), len(scale))
+        grid = grid_of_scale(labels.shape, scale, meta.get("name", "labels"))
     return write_labels(path, labels, grid, metadata.get(TABLE, ())).path
 
 

@@ -35,13 +35,36 @@ from napari_medsam.ui.layers.image_layer import (
     KEY,
     contrast_limits,
     image_file_of,
+    respaced,
     window_of_layer,
 )
-from napari_medsam.ui.layers.labels_layer import LabelsLayer, Throttle, camera_of, shown_slice
+from napari_medsam.ui.layers.labels_layer import (
+    GRID,
+    LabelsLayer,
+    Throttle,
+    camera_of,
+    shown_slice,
+    whole_numbers,
+)
+from napari_medsam.ui.layers.place import NAMES, is_straight, place_of, put
 from napari_medsam.ui.state.case_files import CaseFiles
 from napari_medsam.ui.state.dock_state import PROPAGATING, Notify, Progress
 
 LOCKED = "{} is locked and was not changed. Untick Lock in the label table to edit it."
+
+TAKEN_OVER = (
+    "The labels were changed outside this dock; that is one step now, which Undo takes back."
+)
+PUT_STRAIGHT = (
+    "{} was turned or sheared, which napari cannot cut into its true slices, so it was put back."
+)
+ONLY_ON_SCREEN = (
+    "{} was moved or scaled on the screen only: its labels are measured and saved on the grid of "
+    "its file."
+)
+RESPACED = "Voxels of {} are now {} mm; its labels are measured and saved with that size."
+STAYS_OVER = "The labels and boxes stay over {}, so the layer was put back; move the image instead."
+KEEPS_TYPE = "The labels layer keeps its data type, uint16; no label was changed."
 
 NO_LABEL = "There is no label. Press Add label below the table first."
 
@@ -115,10 +138,16 @@ class Case:
         self.has_failed_save = False  # the last one; one that the user cancelled does not count
         self._show_message = show_message
         self._later = later
-        self.labels = LabelsLayer(self.annotation.labels, layer, self.image.grid, throttle)
+        self.labels = LabelsLayer(self.annotation.shown, layer, self.image.grid, throttle)
         self.labels.watch(self.where)
         self.labels.layer.events.paint.connect(self._painted)
+        self.labels.layer.events.data.connect(self._on_labels_replaced)
         self.boxes = BoxesLayer(layer, later)
+        self._place = place_of(layer)
+        for place in (self.labels.place, self.boxes.place):
+            place.put_back.connect(self._on_put_back)
+        for name in NAMES:
+            getattr(layer.events, name).connect(self._on_place)
 
     # --- layers ------------------------------------------------------------------------
 
@@ -162,10 +191,15 @@ class Case:
 
     def release(self) -> None:
         """Close the case: its labels layer becomes an ordinary one, its boxes layer is removed."""
+        self.take_over()
         self.is_released = True
         emit(self.released)
         self.labels.release()
+        self.boxes.place.close()
+        for name in NAMES:
+            getattr(self.layer.events, name).disconnect(self._on_place)
         self.labels.layer.events.paint.disconnect(self._painted)
+        self.labels.layer.events.data.disconnect(self._on_labels_replaced)
         if self.boxes.layer in self.viewer.layers:
             self.viewer.layers.remove(self.boxes.layer)
 
@@ -240,11 +274,13 @@ class Case:
 
     def lock_label(self, number: int, locked: bool) -> None:
         """Lock a label against all changes, or unlock it."""
+        self.take_over()
         self.annotation.edit_label(number, locked=locked)
         self.sync()
 
     def set_state(self, number: int, state: LabelState) -> None:
         """Set the state of a label; "done" locks it."""
+        self.take_over()
         self.annotation.edit_label(number, state=state)
         self.sync()
 
@@ -286,6 +322,7 @@ class Case:
 
     def load_labels(self, file: LabelFile, *, keep_existing: bool) -> None:
         """Load the labels of a file in place of the existing ones, or beside them."""
+        self.take_over()
         labels, table = file.labels, file.table
         if keep_existing:
             labels, table = merge_labels(
@@ -311,6 +348,7 @@ class Case:
 
     def remove_label(self) -> None:
         """Delete the current label with its voxels and boxes; undo restores them."""
+        self.take_over()
         label = self.named(self.label)
         if label is None:
             return
@@ -326,15 +364,19 @@ class Case:
         painted = self.labels.painted(event)
         if painted is None:
             return
-        indices, old, new = painted
+        indices, new = painted
         known = {label.number for label in self.annotation.table}
         for number in sorted({int(n) for n in new} - known - {0}):
             self.annotation.add_label(number=number)
             self.labels.show_table(self.annotation.table)
-        # napari 0.9 emits the event of a fill, or of a stroke made in code, before it writes it.
-        self.annotation.labels[indices] = new
+        old = self.annotation.labels[indices]  # napari's may be what others wrote there
         held = self.annotation.label_volume.holds(old, new)
-        self.annotation.record_painted(indices, old, new)
+        self.annotation.labels[indices] = new
+        try:
+            self.annotation.record_painted(indices, old, new)
+        finally:
+            # napari 0.9 emits the event of a fill, or of a stroke made in code, before it writes.
+            self.annotation.shown[indices] = self.annotation.labels[indices]
         if held.any():
             numbers = {*old[held].tolist(), *new[held].tolist()}
             self._put_back(tuple(i[held] for i in indices))
@@ -347,10 +389,65 @@ class Case:
         right = self.annotation.labels[indices].copy()
 
         def put_back() -> None:
-            self.annotation.labels[indices] = right
+            self.annotation.shown[indices] = right
             self.labels.show_change(SliceRef("z", int(z)) for z in set(indices[0]))
 
         self._later(put_back)
+
+    # --- what others change --------------------------------------------------------------
+
+    def take_over(self, where: SliceRef | None = None) -> None:
+        """Log what a script or another plugin has written into the labels layer, as one step.
+
+        Call it before anything else changes or reads the labels. With `where`, only what is on
+        that slice is looked for: to compare a whole volume takes tens of milliseconds.
+        """
+        self._on_labels_replaced()  # if napari could not show another array, it told nobody
+        event = self.annotation.take_over(where)
+        if event is not None:
+            self.sync(event)
+            self._show_message(TAKEN_OVER, is_problem=True)
+            emit(self.painted)
+
+    def _on_labels_replaced(self, _: Any = None) -> None:
+        """Take over the labels of another array, or refuse it; the layer's array stays ours."""
+        theirs = self.labels.take_back()
+        if theirs is None:
+            return
+        self.take_over()  # what was written into our array before
+        try:
+            labels = whole_numbers(theirs, self.labels.layer.data.shape)
+        except ValueError as error:
+            self._show_message(str(error), is_problem=True)
+            return
+        self.labels.layer.data[...] = labels
+        if not self.annotation.label_volume.shown_otherwise():
+            self._show_message(KEEPS_TYPE, is_problem=True, for_now=True)
+        self.take_over()
+        self.labels.show_all()
+
+    def _on_place(self, _: Any) -> None:
+        """Follow the image layer to another place or scale; a turned one is put back."""
+        layer = self.layer
+        if not is_straight(layer):
+            if put(layer, self._place):
+                self._show_message(PUT_STRAIGHT.format(layer.name), is_problem=True)
+            return
+        self._place = place_of(layer)
+        self.fit_lines()
+        if self.has_known_place:
+            self._show_message(ONLY_ON_SCREEN.format(layer.name), is_problem=True)
+            return
+        image = respaced(self.image, layer)
+        if image is not self.image:
+            self.image = image
+            self.labels.layer.metadata[GRID] = image.grid
+            self.tally = LiveMeasures(self.annotation, image.volume)
+            size = " x ".join(f"{mm:.4g}" for mm in image.volume.spacing_xyz)
+            self._show_message(RESPACED.format(layer.name, size), is_problem=True)
+
+    def _on_put_back(self) -> None:
+        self._show_message(STAYS_OVER.format(self.layer.name), is_problem=True, for_now=True)
 
     @property
     def can_undo(self) -> bool:
@@ -358,11 +455,13 @@ class Case:
         return len(self.annotation.log) > max(self._n_initial, self.annotation.n_folded)
 
     def undo(self) -> Event | None:
+        self.take_over()
         event = self.annotation.undo() if self.can_undo else None
         self._after_turn(event)
         return event
 
     def redo(self) -> Event | None:
+        self.take_over()
         event = self.annotation.redo()
         self._after_turn(event)
         return event

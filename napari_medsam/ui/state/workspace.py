@@ -8,10 +8,12 @@ from dataclasses import dataclass, fields
 from napari.components import ViewerModel
 from psygnal import Signal
 
+from napari_medsam.engine.data.prompts import SliceRef
 from napari_medsam.engine.data.signals import emit
 from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
 from napari_medsam.engine.inference.predictor import PromptableModel
 from napari_medsam.headless.disk_cache_settings import cache_preferences, memory_for_embeddings
+from napari_medsam.storage.file_names import shown
 from napari_medsam.storage.settings import Settings
 from napari_medsam.ui.layers.boxes_layer import Later
 from napari_medsam.ui.layers.labels_layer import Throttle
@@ -19,6 +21,9 @@ from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.dock_state import Progress, View
 from napari_medsam.ui.state.jobs import Jobs
 from napari_medsam.ui.state.messages import Message, MessageLine
+
+SAMPLE = 16
+"""About how many axial planes of an image are compared before a box across them."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,9 @@ class Workspace:
     session_changed = Signal()
     """The open case has another session, or none for now."""
 
+    pixels_changed = Signal(Case)
+    """Others have written into the image of this case."""
+
     scrolled = Signal()
     """Another slice is on screen."""
 
@@ -128,7 +136,7 @@ class Workspace:
         lasts: bool = False,
     ) -> None:
         """Show a message to the user; see `Notify`."""
-        message = Message(sentence, is_problem, detail)
+        message = Message(shown(sentence), is_problem, shown(detail))
         self._messages.show(message, self.case, for_now=for_now, lasts=lasts)
         self.refresh()
 
@@ -154,6 +162,23 @@ class Workspace:
         """Stop the running job of a case; boxes that wait stay in the queue."""
         if case.progress is not None:
             self.lanes.images.cancel()
+
+    def has_same_pixels(self, case: Case, where: SliceRef | None = None) -> bool:
+        """Whether nobody has written into a case's image; if so, `pixels_changed` is emitted.
+
+        With `where`, that slice is looked at, or some planes that it crosses: all take too long to
+        look at before each box.
+        """
+        volume = case.image.volume
+        planes = slice(None)
+        if where is not None and where.axis == "z":
+            planes = slice(where.index, where.index + 1)
+        elif where is not None:
+            planes = slice(None, None, max(1, volume.n_slices("z") // SAMPLE))
+        if volume.has_changed(planes):
+            emit(self.pixels_changed, case)
+            return False
+        return True
 
     def apply_settings(self, chosen: Settings) -> None:
         """Apply changed preferences."""

@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
 
 from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.formats.images.read import read_image
 from tests.formats.dicom_files import write_slice
-
-pydicom = pytest.importorskip("pydicom", reason="needs the extra [dicom]")
 
 HALF_LIFE = 6586.2
 """Seconds, F-18."""
