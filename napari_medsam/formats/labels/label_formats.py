@@ -133,7 +133,7 @@ DICOM_LABEL_MAP = LabelFormat(
     made_for="series",
     module="dicom.labelmap_write",
     reader="dicom.seg_read:read_segmentation",
-    needs=("highdicom", "pydicom"),
+    needs=("highdicom",),
 )
 RTSTRUCT = LabelFormat(
     "DICOM RTSTRUCT",

@@ -430,7 +430,6 @@ NAMES = {
     "": "label 1",
     "\\": "/",
     "half \ud83e": "half",
-    "doctor 👩\u200d⚕": "doctor 👩⚕",
     'a "quoted" one': 'a "quoted" one',
 }
 """A label's name, and what DICOM can store of it."""
