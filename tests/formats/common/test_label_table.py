@@ -42,7 +42,7 @@ def test_quote_that_is_not_closed_loses_no_label(tmp_path: Path) -> None:
         read_label_table(path)
 
 
-def test_name_of_two_lines_keeps_both(tmp_path: Path) -> None:
+def test_name_of_two_lines_is_read_on_one(tmp_path: Path) -> None:
     path = tmp_path / "labels.csv"
     write_label_table(path, [Label(1, "liver\nleft", (1.0, 0.0, 0.0))])
-    assert [label.name for label in read_label_table(path)] == ["liver\nleft"]
+    assert [label.name for label in read_label_table(path)] == ["liver left"]
