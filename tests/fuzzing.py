@@ -48,6 +48,14 @@ from napari_medsam.models.specs.errors import CheckpointError, StoreError
 from napari_medsam.models.store import model_record
 from napari_medsam.models.store.model_record import ModelRecord
 from tests.engine.annotations import SHAPE, brush, mask_of, place
+from tests.fuzzing_dicom import (
+    contour_files,
+    image_files,
+    read_all,
+    read_in_series,
+    read_on_series,
+    segmentation_files,
+)
 from tests.journal.tiny_journal import Kept, head
 from tests.models.checkpoint_files import pickle_dict, pickle_int, pickle_tensor, write_torch_zip
 from tests.tiny_model import tiny_contract
@@ -332,6 +340,10 @@ READERS: dict[str, Reader] = {
     "ONNX graph": Reader((ONNX,), _onnx, (CheckpointError,)),
     "array of an npz": Reader((IMAGE,), _array, (ReadError,)),
     "npz": Reader((_npz_file(),), _npz, (ReadError,)),
+    "DICOM image": Reader(image_files(), read_all, (ReadError,)),
+    "slice of a series": Reader(image_files()[:1], read_in_series, (ReadError,)),
+    "DICOM SEG": Reader(segmentation_files(), read_on_series, (ReadError,)),
+    "RTSTRUCT": Reader(contour_files(), read_on_series, (ReadError,)),
     "label table": Reader(TABLES, _table, (ReadError,)),
     "journal": Reader((_journal_file(),), _journal, (JournalError,)),
     "row of a journal": Reader((_row_of_journal(), _row_of_points()), _row, (JournalError,)),

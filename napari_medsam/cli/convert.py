@@ -9,6 +9,7 @@ import typer
 
 from napari_medsam.cli.errors import resample_hint, usage
 from napari_medsam.cli.options import (
+    FILL_GAPS,
     FRAME,
     NAMES,
     SERIES,
@@ -46,6 +47,7 @@ def convert(
             "--resample", help="Resample labels to the grid of --image (nearest neighbour)."
         ),
     ] = False,
+    fill_gaps: Annotated[bool, FILL_GAPS] = False,
     describe: Annotated[
         bool,
         typer.Option("--describe", help="Also write an ITK-SNAP label description."),
@@ -85,6 +87,7 @@ def convert(
         suv=not raw,
         labels=labels,
         resample=resample,
+        fill_gaps=fill_gaps,
         description=describe,
         names=names,
     )

@@ -85,7 +85,7 @@ def _with_option(error: Exception) -> str:
     if isinstance(error, SeveralFrames):
         return (
             f"{error.name} holds {error.n_frames} volumes (time points, directions or channels); "
-            f"choose one with --frame, 0 to {error.n_frames - 1}."
+            f"choose one with --frame, 0 to {error.n_frames - 1}{error.listed()}."
         )
     if isinstance(error, SeveralSeries):
         lines = "; ".join(item.one_line() for item in error.series)

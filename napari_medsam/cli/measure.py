@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from napari_medsam.cli.errors import resample_hint, usage
-from napari_medsam.cli.options import FRAME, NAMES, SERIES, refuse_input, require_file
+from napari_medsam.cli.options import (
+    FILL_GAPS,
+    FRAME,
+    NAMES,
+    SERIES,
+    refuse_input,
+    require_file,
+)
 
 if TYPE_CHECKING:
     from napari_medsam.measure.from_files import Measured
@@ -47,6 +54,7 @@ def measure(
         bool,
         typer.Option("--resample", help="Resample labels to the image's grid (nearest neighbour)."),
     ] = False,
+    fill_gaps: Annotated[bool, FILL_GAPS] = False,
     series: Annotated[str | None, SERIES] = None,
     frame: Annotated[int | None, FRAME] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
@@ -74,6 +82,7 @@ def measure(
             axis=axis,  # type: ignore[arg-type]
             tolerance_mm=tolerance,
             resample=resample,
+            fill_gaps=fill_gaps,
             series=series,
             frame=frame,
         )

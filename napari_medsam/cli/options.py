@@ -17,6 +17,10 @@ SERIES = typer.Option(
 FRAME = typer.Option(metavar="N", help="The volume of a 4D file, counted from 0.")
 NAMES = typer.Option(metavar="FILE", help="A label table: ITK-SNAP's .txt, or .csv.")
 COMPAT = typer.Option("--compat", help="Follow the rules of the model's authors exactly.")
+FILL_GAPS = typer.Option(
+    "--fill-gaps",
+    help="Draw the slices between contours of an RTSTRUCT on every second slice or fewer.",
+)
 SPACING = typer.Option(
     "--spacing",
     metavar="X,Y,Z",

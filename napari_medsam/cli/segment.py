@@ -176,7 +176,7 @@ def segment(
     from napari_medsam.cli.run_case import choose_model, draw_overlay, print_result, run_case
     from napari_medsam.formats.images.read import read_image, require_suffix
     from napari_medsam.formats.labels.label_formats import BY_SUFFIX
-    from napari_medsam.formats.labels.read import read_label_file, read_labels
+    from napari_medsam.formats.labels.read import read_label_file
     from napari_medsam.headless.build_request import RequestOptions, build_request, modality_of
     from napari_medsam.headless.disk_cache_settings import lasting_cache
     from napari_medsam.headless.report import run_report, write_report
@@ -190,7 +190,11 @@ def segment(
     reading = time.perf_counter() - started
     with resample_hint(RESAMPLE):
         before = None if labels is None else read_label_file(labels, read.grid)
-        earlier_labels = None if earlier is None else read_labels(earlier, read.grid)
+        earlier_file = None if earlier is None else read_label_file(earlier, read.grid)
+    for file in (before, earlier_file):
+        for note in file.notes if file is not None else ():
+            typer.echo(f"Note: {note}", err=True)
+    earlier_labels = None if earlier_file is None else earlier_file.labels
     chosen = known or choose_model(model, modality_of(read))
     options = RequestOptions(
         window, span, before, earlier_labels, compat=compat, contract=chosen.contract

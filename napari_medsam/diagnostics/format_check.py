@@ -14,6 +14,7 @@ from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.formats.images.read import read_image
 from napari_medsam.formats.labels.label_formats import LABEL_FORMATS, LabelFormat
 from napari_medsam.formats.labels.write import write_labels
+from napari_medsam.storage.native_path import native_path
 from napari_medsam.storage.temporary_folder import temporary_folder
 
 VOXELS = np.arange(4 * 5 * 6, dtype=np.int16).reshape(4, 5, 6)
@@ -47,8 +48,10 @@ def try_formats() -> list[Trial]:
 
 
 def _tried(folder: Path) -> Iterator[Trial]:
-    sitk.WriteImage(sitk.GetImageFromArray(VOXELS[0].astype(np.uint8)), str(folder / "page.png"))
-    sitk.WriteImage(sitk.GetImageFromArray(VOXELS), str(folder / "volume.nii.gz"))
+    sitk.WriteImage(
+        sitk.GetImageFromArray(VOXELS[0].astype(np.uint8)), native_path(folder / "page.png")
+    )
+    sitk.WriteImage(sitk.GetImageFromArray(VOXELS), native_path(folder / "volume.nii.gz"))
     sources = {
         "volume": folder / "volume.nii.gz",
         "picture": folder / "page.png",
@@ -91,5 +94,5 @@ def _write_series(folder: Path) -> None:
         }
         for tag, value in (SERIES_TAGS | own).items():
             image.SetMetaData(tag, value)
-        writer.SetFileName(str(folder / f"{k}.dcm"))
+        writer.SetFileName(native_path(folder / f"{k}.dcm"))
         writer.Execute(image)

@@ -37,6 +37,8 @@ class ConvertOptions:
         The source holds labels, although its format could also hold an image.
     resample
         Resample labels from another grid to the image's.
+    fill_gaps
+        Draw the slices between contours too, as in `read_label_file`.
     description
         Write a description of the labels too, as in `write_labels`.
     names
@@ -52,6 +54,7 @@ class ConvertOptions:
     suv: bool = True
     labels: bool = False
     resample: bool = False
+    fill_gaps: bool = False
     description: bool = False
     names: Path | None = None
     one_a_label: bool = False
@@ -87,7 +90,7 @@ def _labels(source: Path, target: Path, choice: ConvertOptions) -> tuple[str, tu
     target_format = BY_SUFFIX.get(suffix_of(target))
     if choice.image is not None:
         grid = _image(choice.image, choice, suv=False).grid
-        file = read_label_file(source, grid, resample=choice.resample)
+        file = read_label_file(source, grid, resample=choice.resample, fill_gaps=choice.fill_gaps)
     elif target_format is not None and target_format.made_for == "series":
         raise SaveError(
             f"{target.name} refers to the DICOM series of its image: name it with --image."

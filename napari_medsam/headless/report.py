@@ -91,16 +91,17 @@ def describe_image(image: ImageFile) -> dict[str, Any]:
         "name": image.name,
         "kind": image.grid.kind,
         "size_xyz": [x, y, z],
-        "spacing_xyz": list(image.volume.spacing_xyz),
+        "spacing_xyz": list(image.volume.spacing_xyz) if image.grid.has_spacing else None,
         "modality": image.volume.modality,
         "notes": list(image.notes),
     }
 
 
 def label_measures(label: Label, labels: NDArray[Any], image: ImageFile) -> dict[str, Any]:
-    """Voxels and millilitres of a label; `ml` is None if the pixel size is unknown."""
+    """Voxels and millilitres of a label; `ml` is None for a picture or an unknown pixel size."""
     voxels = int(np.count_nonzero(labels == label.number))
-    ml = None if image.grid.kind == "picture" else round(voxels * image.volume.voxel_ml, 3)
+    has_volume = image.grid.has_spacing and not image.volume.is_flat
+    ml = round(voxels * image.volume.voxel_ml, 3) if has_volume else None
     return {"number": label.number, "name": label.name, "voxels": voxels, "ml": ml}
 
 

@@ -56,7 +56,8 @@ class ImageHeader:
         """The grid of the image, without the image."""
         place = (self.spacing_xyz, self.origin_xyz, self.direction)
         geometry = Geometry(self.shape_zyx, *place)
-        return SourceGrid(self.kind, NOWHERE, geometry, self.ndim, self.forms)
+        known = self.kind != "picture"
+        return SourceGrid(self.kind, NOWHERE, geometry, self.ndim, self.forms, has_spacing=known)
 
 
 def image_header_of(image: ImageFile) -> ImageHeader:

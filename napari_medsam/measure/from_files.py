@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ def measure_file(
     axis: Axis = "z",
     tolerance_mm: float = TOLERANCE_MM,
     resample: bool = False,
+    fill_gaps: bool = False,
     series: str | None = None,
     frame: int | None = None,
 ) -> Measured:
@@ -62,6 +63,8 @@ def measure_file(
         As in `measure.volumes.measure_labels`.
     resample
         Resample labels from another grid to the image's (without an image, to that of `labels`).
+    fill_gaps
+        Draw the slices between contours too, as in `formats.labels.read.read_label_file`.
     series, frame
         The DICOM series to read as the image, and the volume of a 4D file (from 0).
 
@@ -78,18 +81,18 @@ def measure_file(
     else:
         file_of_image = read_image(image, series=series, frame=frame)
         grid, volume = file_of_image.grid, file_of_image.volume
-        found = read_label_file(labels, grid, resample=resample)
+        found = read_label_file(labels, grid, resample=resample, fill_gaps=fill_gaps)
         notes = (*file_of_image.notes, *found.notes)
     before, table = None, [*found.table, *(read_label_table(names) if names else ())]
     if reference is not None:
-        other = read_label_file(reference, grid, resample=resample)
+        other = read_label_file(reference, grid, resample=resample, fill_gaps=fill_gaps)
         before, notes, table = other.labels, (*notes, *other.notes), [*other.table, *table]
     both = [array for array in (found.labels, before) if array is not None]
     numbers = np.unique(np.concatenate([np.unique(array) for array in both]))
     measures = measure_labels(
         found.labels,
         [label for label in complete_table(numbers, table) if label.number in numbers],
-        volume,
+        in_pixels(volume, grid),
         axis=axis,
         grey=file_of_image is not None,
         reference=before,
@@ -100,12 +103,21 @@ def measure_file(
 
 def units_of(volume: Volume, grid: SourceGrid) -> Units:
     """The units of measures of labels on a grid."""
-    has_size = grid.kind != "picture"
+    x, y, _ = volume.spacing_xyz
     return Units(
-        "mm" if has_size else "pixels",
+        "mm" if grid.has_spacing else "pixels",
         "HU" if volume.modality == "CT" else "",
-        has_volume=has_size and not volume.is_flat,
+        has_volume=grid.has_spacing and not volume.is_flat,
+        pixel_mm2=x * y if grid.has_spacing and volume.is_flat else None,
     )
+
+
+def in_pixels(volume: Volume, grid: SourceGrid) -> Volume:
+    """The volume to measure lengths on: if its pixel size is unknown, a slice counts as one."""
+    if grid.has_spacing:
+        return volume
+    x, y, _ = volume.spacing_xyz
+    return replace(volume, spacing_xyz=(x, y, 1.0))
 
 
 def empty_volume(grid: SourceGrid) -> Volume:

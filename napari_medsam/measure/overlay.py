@@ -74,7 +74,10 @@ def slices_to_show(scene: Scene) -> list[SliceRef]:
 
 def slice_panel(scene: Scene, where: SliceRef) -> Image.Image:
     """One slice with labels and boxes, below a title `TITLE_HEIGHT` pixels high."""
-    pixels = scene.window.to_uint8(scene.volume.slice_pixels(where.axis, where.index))
+    pixels = scene.window.to_uint8(
+        scene.volume.slice_pixels(where.axis, where.index),
+        low_is_bright=scene.volume.low_is_bright,
+    )
     plane = np.take(scene.labels, where.index, axis=AXES.index(where.axis))
     width, height = _size_on_screen(scene.volume, where.axis)
     head_up = where.axis != "z"

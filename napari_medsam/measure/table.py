@@ -18,6 +18,7 @@ COLUMNS: dict[str, int | None] = {
     "length_unit": None, "axis": None, "slice": None,
     "mean": 3, "std": 3, "min": 3, "max": 3, "median": 3, "grey_unit": None,
     "dice": 4, "nsd": 4, "tolerance": None, "reference_ml": 3, "change_ml": 3, "change_percent": 2,
+    "mm2": 2,
 }  # fmt: skip
 """The columns in their order, with their decimal places; None if a value is not rounded."""
 
@@ -34,11 +35,14 @@ class Units:
         "HU" for CT, else "" (the image's own values).
     has_volume
         Whether millilitres are meaningful; they are not for a single slice or a picture.
+    pixel_mm2
+        Area of a pixel of a single slice; None for volumes and if the pixel size is unknown.
     """
 
     length: str = "mm"
     grey: str = ""
     has_volume: bool = True
+    pixel_mm2: float | None = None
 
 
 def as_row(measure: LabelMeasure, units: Units) -> dict[str, Any]:
@@ -66,6 +70,7 @@ def as_row(measure: LabelMeasure, units: Units) -> dict[str, Any]:
         "reference_ml": compared and units.has_volume and compared.reference_ml,
         "change_ml": compared and units.has_volume and compared.change_ml,
         "change_percent": compared and compared.change_percent,
+        "mm2": None if units.pixel_mm2 is None else measure.n_voxels * units.pixel_mm2,
     }
     return {name: _rounded(name, value) for name, value in row.items()}
 
@@ -93,6 +98,8 @@ def words(measure: LabelMeasure, units: Units) -> list[str]:
     """A label's measures as short texts: size, diameters, grey values, comparison."""
     pair, grey, compared = measure.diameters, measure.grey, measure.comparison
     size = f"{measure.millilitres:,.1f} ml" if units.has_volume else f"{measure.n_voxels:,} pixels"
+    if units.pixel_mm2 is not None:
+        size += f" ({measure.n_voxels * units.pixel_mm2:,.1f} mm²)"
     found = [size if measure.n_voxels else "empty"]
     if pair is not None:
         where = f" ({pair.slice.axis} = {pair.slice.index})" if units.has_volume else ""

@@ -1,7 +1,7 @@
 """Measures of labels: volume, diameters in a slice, grey values, and comparison with a reference.
 
-Lengths are millimetres. In a picture of unknown pixel size they are pixels, and areas and volumes
-are pixel counts; the caller labels them so (`formats.common.grid.SourceGrid.kind`).
+Lengths are millimetres. Where the pixel size is not known they are pixels, and areas and volumes
+are pixel counts; the caller labels them so (`formats.common.grid.SourceGrid.has_spacing`).
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from napari_medsam.storage.errors import FileInUse
+from napari_medsam.storage.file_names import READABLE
 from napari_medsam.storage.operating_system import is_windows
 
 PAUSES_SECONDS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
@@ -77,12 +78,15 @@ def temporary_beside(path: Path, ending: str) -> Path:
 def write_text(path: Path, text: str, *, newline: str = "\n") -> None:
     """Replace a file with `text` in UTF-8; on OSError the file is unchanged."""
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline=newline)
+        temporary.write_text(text, encoding="utf-8", errors=READABLE, newline=newline)
 
 
 def write_csv(path: Path, rows: Iterable[Iterable[object]]) -> None:
     """Replace a CSV file in UTF-8 with these rows; on OSError the file is unchanged."""
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+    with (
+        replacing(path) as temporary,
+        temporary.open("w", encoding="utf-8", errors=READABLE, newline="") as file,
+    ):
         csv.writer(file).writerows(rows)
 
 

@@ -1,7 +1,10 @@
-"""Rules of Windows and macOS for file names: equal names, forbidden names, too long paths."""
+"""Rules of the systems for file names: equal, forbidden and too long names, and their bytes."""
 
 from __future__ import annotations
 
+import codecs
+import os
+import re
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,6 +20,62 @@ _FORBIDDEN = frozenset('<>:"/\\|?*')
 """Same source. A colon is the worst: Windows would write a hidden stream of another file."""
 LONGEST_PATH = 259
 """Characters of a path on Windows: MAX_PATH without the terminating zero."""
+_BYTES = re.compile("[\udc80-\udcff]+")
+"""Bytes of a name that are not text in the encoding of file names, as Python represents them."""
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+def readable(name: str) -> str:
+    """A name as text where its bytes are UTF-8.
+
+    Where the encoding of file names is ASCII (LC_ALL=C), Python represents an umlaut as two bytes.
+    Bytes that are no UTF-8 stay what they are.
+    """
+    return _BYTES.sub(lambda found: _decoded(found.group()), name)
+
+
+def spelled(name: str) -> str:
+    """A readable name as paths of this process need it; the inverse of `readable`."""
+    return name if is_windows() else os.fsdecode(name.encode("utf-8", "surrogateescape"))
+
+
+def shown(text: str) -> str:
+    """A name, or a sentence with names, as windows show it: bytes that are no text become U+FFFD.
+
+    Qt does the same with names on the disk. PySide6 would leave such characters out.
+    """
+    return text if text.isascii() else _SURROGATES.sub("\ufffd", readable(text))
+
+
+def as_unicode(name: str) -> str | None:
+    """A name or path as Unicode; None if its bytes are not UTF-8."""
+    text = readable(name)
+    try:
+        text.encode()
+    except UnicodeError:
+        return None
+    return text
+
+
+def _decoded(found: str) -> str:
+    return found.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+
+
+READABLE = "napari-medsam-readable"
+"""For `errors` of a stream: characters that its encoding lacks, and bytes of file names that are
+not text, are written readably or as an escape. Writing never fails."""
+
+
+def _written(error: UnicodeError) -> tuple[str | bytes, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    part = readable(error.object[error.start : error.end])
+    # A code page calls itself "charmap" here, so all but UTF-8 gets escapes in ASCII.
+    encoding = "utf-8" if error.encoding == "utf-8" else "ascii"
+    return part.encode(encoding, "backslashreplace"), error.end
+
+
+codecs.register_error(READABLE, _written)
 
 
 def name_key(name: str) -> str:

@@ -7,13 +7,17 @@ import unicodedata
 from pathlib import Path, PurePath, PureWindowsPath
 from urllib.parse import quote
 
+from napari_medsam.storage.file_names import as_unicode, readable
+
 
 def listed_path(folder: Path, text: str) -> Path:
     r"""The file that a table names; the table may have been written on another system.
 
     A path that exists as written is used. Otherwise a backslash counts as a separator, and a name
-    matches one that differs only in the encoding of its accents (macOS writes an umlaut as two
-    characters, which is invisible). Case is not ignored: two files may differ only in case.
+    matches one that differs only in spaces at its ends or in the encoding of its accents: macOS
+    writes an umlaut as two characters, which is invisible; an old disk may have bytes of Latin-1,
+    which Python and this program's tables write as an escape, and Qt as a replacement character.
+    Case is not ignored: two files may differ only in case.
 
     Parameters
     ----------
@@ -23,13 +27,11 @@ def listed_path(folder: Path, text: str) -> Path:
         "a/scan.nii.gz", "a\\scan.nii.gz", or an absolute path.
     """
     path = folder / text
-    if path.exists():
+    if path.exists() or (path := _as_encoded_there(path)).exists():
         return path
     if "\\" in text and not PureWindowsPath(text).drive:
         path = folder / PureWindowsPath(text).as_posix()
-        if path.exists():
-            return path
-    return _as_encoded_there(path)
+    return path if path.exists() else _as_encoded_there(path)
 
 
 def _as_encoded_there(path: Path) -> Path:
@@ -37,17 +39,36 @@ def _as_encoded_there(path: Path) -> Path:
     found = Path(path.anchor) if path.anchor else Path()
     for part in path.parts[1:] if path.anchor else path.parts:
         if not (found / part).exists():
-            normalized = unicodedata.normalize("NFC", part)
+            wanted = _composed(part)
             try:
                 names = [entry.name for entry in found.iterdir()]
             except OSError:
                 return path
-            matches = [name for name in names if unicodedata.normalize("NFC", name) == normalized]
+            matches = [name for name in names if wanted in _spellings(name)]
             if len(matches) != 1:
                 return path
             part = matches[0]
         found /= part
     return found
+
+
+def _spellings(name: str) -> set[str]:
+    """What a table or a dialog may call a file of this name."""
+    text = readable(name)
+    raw = text.encode("utf-8", "surrogateescape")
+    decoded = {
+        text,
+        raw.decode("utf-8", "replace"),
+        text.encode("utf-8", "backslashreplace").decode(),
+        raw.decode("utf-8", "backslashreplace"),
+    }
+    if as_unicode(text) is None:
+        decoded.add(raw.decode("cp1252", "replace"))
+    return {_composed(spelling) for spelling in decoded}
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", readable(name)).strip()
 
 
 def sqlite_uri(path: PurePath, query: str) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import sys
 
+from napari_medsam.storage.file_names import READABLE
+
 
 def print_anything() -> None:
     r"""From now on, print a character that the code page lacks as an escape, instead of failing.
@@ -16,4 +18,4 @@ def print_anything() -> None:
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors=READABLE)

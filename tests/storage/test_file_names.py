@@ -10,10 +10,13 @@ import pytest
 
 from napari_medsam.storage import file_names
 from napari_medsam.storage.file_names import (
+    READABLE,
     first_twice,
     is_too_long,
     name_key,
     name_problem,
+    readable,
+    spelled,
     too_long,
     without_problem,
 )
@@ -75,3 +78,23 @@ def test_long_path_is_explained_only_on_windows(monkeypatch: pytest.MonkeyPatch)
     assert is_too_long(path)
     assert not is_too_long(Path("/short/labels.nii.gz"))
     assert f"{len(str(path))} characters, and Windows allows 259" in too_long(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "written"),
+    [
+        ("M\udcfcller", "utf-8", b"M\\udcfcller"),
+        ("M\udcc3\udcbcller", "utf-8", "Müller".encode()),  # as Python spells it under LC_ALL=C
+        ("Müller 山", "ascii", b"M\\xfcller \\u5c71"),
+        ("M\udcc3\udcbcller", "ascii", b"M\\xfcller"),
+        ("山 \udcff", "cp1252", b"\\u5c71 \\udcff"),
+        ("\ud800", "utf-8", b"\\ud800"),
+    ],
+)
+def test_every_name_can_be_written(text: str, encoding: str, written: bytes) -> None:
+    assert text.encode(encoding, READABLE) == written
+
+
+@pytest.mark.parametrize("name", ["a.nii", "Müller", "M\udcfcller", "山"])
+def test_a_readable_name_is_spelled_back(name: str) -> None:
+    assert spelled(readable(name)) == name

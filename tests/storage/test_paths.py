@@ -108,3 +108,32 @@ def test_folder_that_takes_no_file_cannot_be_written(tmp_path: Path) -> None:
     assert can_write(tmp_path)
     assert not can_write(tmp_path / "none")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+@pytest.mark.parametrize(
+    ("on_disk", "written"),
+    [
+        (b"M\xfcller", "Müller"),  # typed, while the disk has Latin-1
+        (b"M\xfcller", "M\\udcfcller"),  # as tables of this program write it
+        (b"M\xfcller", "M\\xfcller"),
+        (b"M\xfcller", "M\ufffdller"),  # as Qt gives it
+        (b"  case 7 ", "case 7"),  # cells of tables are stripped
+    ],
+)
+def test_a_name_of_other_bytes_is_found_by_what_a_table_or_a_dialog_calls_it(
+    tmp_path: Path, on_disk: bytes, written: str
+) -> None:
+    folder = tmp_path / os.fsdecode(on_disk)
+    folder.mkdir()
+    (folder / "a.nii").write_text("")
+    (tmp_path / "Moller").mkdir()
+    assert listed_path(tmp_path, f"{written}/a.nii") == folder / "a.nii"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_two_names_with_one_readable_form_are_not_guessed_between(tmp_path: Path) -> None:
+    for name in (b"M\xfcller", b"M\xf6ller"):
+        (tmp_path / os.fsdecode(name)).write_text("")
+    assert not listed_path(tmp_path, "M\ufffdller").exists()
+    assert listed_path(tmp_path, "Müller").exists()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -367,3 +369,31 @@ def test_keys_are_let_go_with_the_dock(window: Window) -> None:
     QApplication.sendPostedEvents(window.dock, QEvent.Type.DeferredDelete)
     assert "G" not in {str(key) for key in window.viewer.keymap}
     window.hands.press("G")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_an_image_under_a_name_of_any_bytes_is_opened_drawn_on_and_saved(
+    make_napari_viewer: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SimpleITK aborted here, also when the file itself had a plain name."""
+    folder = tmp_path / os.fsdecode(b"M\xfcller")
+    folder.mkdir()
+    source = folder / os.fsdecode(b"Sch\xe4del.nii.gz")
+    voxels = np.where(ellipsoid() > 0, 200, 0).astype(np.int16)
+    nib.save(nib.Nifti1Image(voxels.T, np.diag([-1.0, -1.0, 2.0, 1.0])), source)
+    window = Window(make_napari_viewer(show=True), TinyModelSource())
+    window.viewer.open(str(source), plugin="napari-medsam")
+    wait_for(lambda: window.controller.case is not None)
+    wait_for(lambda: window.controller.desk.state.state != "loading")
+    let_pass(150)
+    window.look_at("z", 10)
+    window.draw((10, 12, 10), (10, 48, 38))
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda _, __, proposed, ___: (proposed, ""))
+    QTest.mouseClick(window.parts.buttons["save"], Qt.MouseButton.LeftButton)
+    wait_for(lambda: "Saved and checked: Sch\ufffddel_labels.nii.gz" in window.parts.message.text())
+    assert "\ufffd" in window.viewer.layers[0].name
+    (saved,) = folder.glob("*_labels.nii.gz")
+    stored = np.asarray(nib.load(saved).dataobj).transpose(2, 1, 0)
+    np.testing.assert_array_equal(stored > 0, window.labels > 0)
+    assert stored[10].any()
+    window.controller.close()

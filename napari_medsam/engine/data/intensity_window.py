@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.data.volume import Volume
+from napari_medsam.engine.data.volume import Volume, mirrored
 
 CT_PRESETS: dict[str, tuple[float, float]] = {
     "soft tissue": (40.0, 400.0),
@@ -54,14 +54,18 @@ class Window:
         object.__setattr__(self, "upper", float(self.upper))
         object.__setattr__(self, "keep_zero", bool(self.keep_zero))
 
-    def to_uint8(self, pixels: NDArray[Any]) -> NDArray[np.uint8]:
-        """Map a real array to uint8 of the same shape; fractions are cut off, NaN becomes 0."""
+    def to_uint8(self, pixels: NDArray[Any], *, low_is_bright: bool = False) -> NDArray[np.uint8]:
+        """Map a real array to uint8 of the same shape; fractions are cut off, NaN becomes 0.
+
+        `low_is_bright` is that of the pixels' `Volume`; `lower` is then mapped to 255.
+        """
         if pixels.dtype == np.uint8 and (self.lower, self.upper) == (0.0, 255.0):
-            return np.ascontiguousarray(pixels)
+            return np.ascontiguousarray(255 - pixels if low_is_bright else pixels)
         width = max(self.upper - self.lower, 1e-8)
         values = np.clip(pixels.astype(np.float64), self.lower, self.upper)
-        scaled = np.nan_to_num((values - self.lower) / width * 255.0).astype(np.uint8)
-        if self.keep_zero:
+        above = self.upper - values if low_is_bright else values - self.lower
+        scaled = np.nan_to_num(above / width * 255.0).astype(np.uint8)
+        if self.keep_zero and not low_is_bright:
             scaled[pixels == 0] = 0
         return scaled
 
@@ -150,8 +154,13 @@ def _full_range(volume: Volume, *, exact: bool = False) -> Window:
 
 
 def _percentiles(volume: Volume) -> Window:
-    """The 0.5 and 99.5 percentiles of the voxels above 0; zeros stay 0 (`pre_CT_MR.py`)."""
-    voxels = volume.voxels
+    """The 0.5 and 99.5 percentiles of the voxels above 0; zeros stay 0 (`pre_CT_MR.py`).
+
+    If low values are bright, they are taken of the mirrored voxels.
+    """
+    voxels, mirror = volume.voxels, volume.mirror
+    if mirror is not None:
+        voxels = mirrored(voxels, mirror)
     if voxels.dtype.kind in "iu" and voxels.dtype.itemsize <= 2:
         bounds = _percentiles_by_counting(voxels)
     else:
@@ -159,6 +168,8 @@ def _percentiles(volume: Volume) -> Window:
         bounds = tuple(np.percentile(positive, PERCENTILES)) if positive.size else None
     if bounds is None or bounds[0] == bounds[1]:  # a drawn mask-like image has one value
         return _full_range(volume)
+    if mirror is not None:
+        return Window(mirror - float(bounds[1]), mirror - float(bounds[0]))
     return Window(float(bounds[0]), float(bounds[1]), keep_zero=True)
 
 

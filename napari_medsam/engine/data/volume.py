@@ -40,6 +40,10 @@ class Volume:
         (3, 3); its columns are the LPS unit vectors of the x, y and z voxel axes.
     modality
         One of `modality.MODALITIES`, or "" if unknown.
+    mirror
+        None if high values are bright on the screen and to the model. A number if low values are
+        (MONOCHROME1 of DICOM, PS3.3 C.7.6.3.1.2): `mirror - value` is what is stored for the same
+        picture where high values are bright. The voxels are the values all the same.
 
     Raises
     ------
@@ -52,6 +56,7 @@ class Volume:
     origin_xyz: tuple[float, float, float] = (0.0, 0.0, 0.0)
     direction: NDArray[np.float64] = field(default_factory=lambda: np.eye(3))
     modality: str = ""
+    mirror: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse images that the rest of the program cannot process."""
@@ -88,8 +93,16 @@ class Volume:
         return self.voxels.shape[0] == 1
 
     @property
+    def low_is_bright(self) -> bool:
+        return self.mirror is not None
+
+    @property
     def fingerprint(self) -> str:
-        """A hash of the voxels only; the same image under another name has the same hash."""
+        """A hash of the voxels only; the same image under another name has the same hash.
+
+        It is that of the mirrored voxels if low values are bright: journals of earlier versions,
+        which mirrored them when they read the file, are found by it.
+        """
         return self._digests[0]
 
     @cached_property
@@ -98,7 +111,8 @@ class Volume:
         digest, sums = hashlib.blake2b(digest_size=16), []
         digest.update(f"{self.voxels.shape}{self.voxels.dtype.str}".encode())
         for plane in map(np.ascontiguousarray, self.voxels):
-            digest.update(plane.data)
+            upright = plane if self.mirror is None else mirrored(plane, self.mirror)
+            digest.update(np.ascontiguousarray(upright).data)
             sums.append(crc32(plane.data))
         return digest.hexdigest(), sums
 
@@ -152,3 +166,10 @@ class Volume:
 def plane_index(axis: Axis, index: int) -> tuple[slice | int, ...]:
     """The index expression of one slice in a (Z, Y, X) array; the result is a view."""
     return tuple(index if a == axis else slice(None) for a in AXES)
+
+
+def mirrored(pixels: NDArray[Any], mirror: float) -> NDArray[Any]:
+    """`mirror - pixels` of the same type; whole numbers beyond the type's range wrap around."""
+    if pixels.dtype.kind == "f":
+        return (mirror - pixels.astype(np.float64)).astype(pixels.dtype)
+    return (int(mirror) - pixels.astype(np.int64)).astype(pixels.dtype)

@@ -23,7 +23,8 @@ def model_view(
     volume: Volume, contract: InputContract, window: Window, where: SliceRef
 ) -> NDArray[np.uint8]:
     """A slice as shown to a model with this contract and window: (side, side, 3) uint8 RGB."""
-    pixels = view_to_uint8(volume.slice_pixels(where.axis, where.index), window)
+    plane = volume.slice_pixels(where.axis, where.index)
+    pixels = view_to_uint8(plane, window, low_is_bright=volume.low_is_bright)
     frame = Frame.of(pixels.shape[:2], contract)
     values = resize_view(pixels, contract, frame).astype(np.float64)
     pad: NDArray[np.float64] = np.zeros(3)

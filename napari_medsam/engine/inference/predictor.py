@@ -109,11 +109,12 @@ class Predictor:
 
     def key(self, view: SliceRef) -> str:
         """The cache key of a view: voxels, window, preprocessing, model, precision and view."""
-        window, crop = self.window, view.crop
+        window, crop, mirror = self.window, view.crop, self.volume.mirror
         return "|".join(
             (
                 self.volume.fingerprint,
-                f"{window.lower!r},{window.upper!r},{int(window.keep_zero)}",
+                f"{window.lower!r},{window.upper!r},{int(window.keep_zero)}"
+                + (f",mirror {float(mirror)!r}" if mirror is not None else ""),
                 PREPROCESSING_VERSION,
                 self.model.identity,
                 self.dtype.name,
@@ -154,6 +155,7 @@ class Predictor:
                 self.window,
                 self.model.contract,
                 frame,
+                low_is_bright=self.volume.low_is_bright,
             )
             for view, frame in zip(views, frames, strict=True)
         )

@@ -39,15 +39,17 @@ _RESIZE: dict[str, Callable[[NDArray[np.uint8], int, int], NDArray[Any]]] = {
 }
 
 
-def view_to_uint8(pixels: NDArray[Any], window: Window) -> NDArray[np.uint8]:
+def view_to_uint8(
+    pixels: NDArray[Any], window: Window, *, low_is_bright: bool = False
+) -> NDArray[np.uint8]:
     """Convert (H, W) of any real type, or (H, W, 3) uint8, to (H, W, 3) uint8.
 
     Grey values are clipped to the window and scaled to 0..255; fractions are cut off as in
-    `pre_CT_MR.py`, and NaN becomes 0. RGB is not changed.
+    `pre_CT_MR.py`, and NaN becomes 0. RGB is not changed. `low_is_bright` is the volume's.
     """
     if pixels.ndim == 3:
         return np.ascontiguousarray(pixels)
-    grey = window.to_uint8(pixels)
+    grey = window.to_uint8(pixels, low_is_bright=low_is_bright)
     return np.repeat(grey[:, :, None], 3, axis=2)
 
 
@@ -95,8 +97,14 @@ def _normalize(resized: NDArray[Any], contract: InputContract) -> NDArray[np.flo
 
 
 def slice_input(
-    pixels: NDArray[Any], window: Window, contract: InputContract, frame: Frame
+    pixels: NDArray[Any],
+    window: Window,
+    contract: InputContract,
+    frame: Frame,
+    *,
+    low_is_bright: bool = False,
 ) -> NDArray[np.float32]:
     """Cut a slice's pixels to the frame's view; return the input, (3, side, side) float32."""
     view = pixels[frame.top : frame.top + frame.height, frame.left : frame.left + frame.width]
-    return model_input(view_to_uint8(view, window), contract, frame)
+    picture = view_to_uint8(view, window, low_is_bright=low_is_bright)
+    return model_input(picture, contract, frame)

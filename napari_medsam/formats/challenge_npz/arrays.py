@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from napari_medsam.formats.common.errors import DAMAGE, ReadError, damage_reported
 from napari_medsam.formats.common.found_image import FoundImage
+from napari_medsam.formats.common.grey_or_rgb import plain_type
 from napari_medsam.formats.common.grid import Geometry, SourceGrid, Triple
 from napari_medsam.formats.common.image_file import ImageFile, to_volume
 from napari_medsam.formats.common.limits import DEFLATE_LIMIT, require_data, require_memory
@@ -30,11 +31,11 @@ class NpzImage(FoundImage):
     """A case whose file is opened when it is read."""
 
     def load(self, frame: int, spacing_xyz: Triple | None) -> ImageFile:
-        return read_npz(self.path)
+        return read_npz(self.path, exact=self.exact)
 
 
-def read_npz(path: Path) -> ImageFile:
-    """Read the image of a challenge case.
+def read_npz(path: Path, *, exact: bool = False) -> ImageFile:
+    """Read the image of a challenge case; `exact` is that of `FoundImage`.
 
     Raises
     ------
@@ -50,18 +51,21 @@ def read_npz(path: Path) -> ImageFile:
             )
         voxels = read_array(case, "imgs", path)
         spacing = read_array(case, "spacing", path) if "spacing" in keys else None
-    return _case(path, voxels, spacing)
+    return _case(path, voxels, spacing, exact=exact)
 
 
-def _case(path: Path, voxels: NDArray[Any], spacing: NDArray[Any] | None) -> ImageFile:
-    voxels = _slices(path, voxels)
+def _case(
+    path: Path, voxels: NDArray[Any], spacing: NDArray[Any] | None, *, exact: bool
+) -> ImageFile:
+    voxels = _slices(path, voxels, exact=exact)
     notes: tuple[str, ...] = ()
     spacing_xyz = usable_spacing(spacing)
     if spacing_xyz is None and voxels.ndim == 3 and voxels.shape[0] > 1:
-        notes = (f"{path.name} states no usable spacing; 1 mm is taken.",)
+        notes = (f"{path.name} states no usable spacing, so lengths are given in pixels.",)
     z, y, x = voxels.shape[:3]
     geometry = Geometry((z, y, x), spacing_xyz or (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), np.eye(3))
-    grid = SourceGrid("npz", path, geometry, 2 if z == 1 else 3)
+    known = spacing_xyz is not None
+    grid = SourceGrid("npz", path, geometry, 2 if z == 1 else 3, has_spacing=known)
     volume = to_volume(voxels, grid, modality_in_name(path.name))
     return ImageFile(volume, grid, path.name, notes)
 
@@ -74,7 +78,7 @@ def modality_in_name(name: str) -> str:
     return ""
 
 
-def _slices(path: Path, voxels: NDArray[Any]) -> NDArray[Any]:
+def _slices(path: Path, voxels: NDArray[Any], *, exact: bool) -> NDArray[Any]:
     """(Z, Y, X) or (Z, Y, X, 3) uint8 from `imgs` of any shape."""
     shape = voxels.shape
     named_3d = path.name.startswith("3D")
@@ -88,7 +92,7 @@ def _slices(path: Path, voxels: NDArray[Any]) -> NDArray[Any]:
         raise ReadError(f"`imgs` of {path.name} is {voxels.dtype}; 8-bit values are expected.")
     if 0 in shape:
         raise ReadError(f"`imgs` of {path.name} is empty: its shape is {shape}.")
-    return voxels.astype(np.float32) if voxels.dtype == np.float64 else voxels
+    return plain_type(voxels, exact=exact)
 
 
 def usable_spacing(stored: NDArray[Any] | None) -> Triple | None:

@@ -61,15 +61,25 @@ def damage_as(sentence: str, damage: tuple[type[Exception], ...] = DAMAGE) -> It
 
 
 class SeveralFrames(ReadError):
-    """The file holds several volumes and none was chosen; `n_frames` is their number."""
+    """The file holds several volumes and none was chosen; `n_frames` is their number.
 
-    def __init__(self, name: str, n_frames: int) -> None:
-        super().__init__(
-            f"{name} holds {n_frames} volumes (time points, directions or channels) and one at "
-            f"a time is segmented: choose one, frame 0 to {n_frames - 1}."
-        )
+    `words` tell each from the others, where that is known.
+    """
+
+    def __init__(self, name: str, n_frames: int, words: Sequence[str] = ()) -> None:
         self.name = name
         self.n_frames = n_frames
+        self.words = tuple(words)
+        super().__init__(
+            f"{name} holds {n_frames} volumes (time points, directions or channels) and one at "
+            f"a time is segmented: choose one, frame 0 to {n_frames - 1}{self.listed()}."
+        )
+
+    def listed(self, most: int = 6) -> str:
+        """The first volumes in words, after a colon; "" if there are none."""
+        lines = [f"{n} {told}" for n, told in enumerate(self.words[:most])]
+        more = "; ..." if len(self.words) > most else ""
+        return f": {'; '.join(lines)}{more}" if lines else ""
 
 
 class SeveralSeries(ReadError):

@@ -19,6 +19,7 @@ from napari_medsam.formats.common.errors import ReadError, SeveralFrames, Severa
 from napari_medsam.formats.common.grid import SourceGrid, Triple
 from napari_medsam.formats.common.image_description import Description
 from napari_medsam.formats.common.image_file import ImageFile
+from napari_medsam.storage.file_names import shown
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -33,11 +34,14 @@ class FoundImage(ABC):
         Its volumes (time points, directions, channels or frames); above 1, one must be chosen.
     n_pages
         Pages of a picture that are taken as slices, and whose distance it does not state; else 1.
+    exact
+        Read floating numbers as they are stored, as labels need; else they become float32.
     """
 
     path: Path
     n_frames: int = 1
     n_pages: int = 1
+    exact: bool = False
 
     takes_spacing: ClassVar[bool] = False
     """Whether it states no spacing, so that one may be given."""
@@ -45,12 +49,17 @@ class FoundImage(ABC):
     @property
     def name(self) -> str:
         """What to call it: the file's name or the series' description."""
-        return self.path.name
+        return shown(self.path.name)
 
     @property
     def series(self) -> str:
         """As `Description.series`."""
         return ""
+
+    @property
+    def frame_words(self) -> tuple[str, ...]:
+        """What tells each of its volumes from the others; () where that is not known."""
+        return ()
 
     @property
     def is_segmentation(self) -> bool:
@@ -83,7 +92,7 @@ class FoundImage(ABC):
         """
         self.require_image()
         if frame is None and self.n_frames > 1:
-            raise SeveralFrames(self.name, self.n_frames)
+            raise SeveralFrames(self.name, self.n_frames, self.frame_words)
         if not 0 <= (frame or 0) < self.n_frames:
             raise ReadError(f"{self.path.name} has frames 0 to {self.n_frames - 1}, not {frame}.")
         if spacing_xyz is not None and not self.takes_spacing:
@@ -103,6 +112,7 @@ class FoundImage(ABC):
             self.described(image.grid, image.volume.modality, image.notes),
             value_range=(float(finite.min()), float(finite.max())) if finite.size else None,
             dtype=("RGB " if image.volume.is_rgb else "") + str(voxels.dtype),
+            unit=image.unit,
         )
 
     def described(self, grid: SourceGrid, modality: str, notes: tuple[str, ...]) -> Description:
@@ -118,6 +128,8 @@ class FoundImage(ABC):
             modality=modality,
             n_frames=self.n_frames,
             notes=notes,
+            has_spacing=grid.has_spacing,
+            volumes=self.frame_words,
         )
 
 

@@ -12,10 +12,13 @@ from napari_medsam.formats.common.errors import ReadError
 Notes = tuple[str, ...]
 
 
-def grey_or_rgb(array: NDArray[Any], name: str) -> tuple[NDArray[Any], Notes]:
+def grey_or_rgb(
+    array: NDArray[Any], name: str, *, exact: bool = False
+) -> tuple[NDArray[Any], Notes]:
     """Turn (..., channels) into grey (...) of a real type or RGB (..., 3) uint8, with notes.
 
     One channel is grey, two are grey and transparency, three RGB, four RGB and transparency.
+    `exact` is that of `plain_type`.
 
     Raises
     ------
@@ -24,9 +27,9 @@ def grey_or_rgb(array: NDArray[Any], name: str) -> tuple[NDArray[Any], Notes]:
     """
     channels = array.shape[-1]
     if channels == 1:
-        return plain_type(array[..., 0]), ()
+        return plain_type(array[..., 0], exact=exact), ()
     if channels == 2:
-        return plain_type(array[..., 0]), _transparency(array[..., 1], name)
+        return plain_type(array[..., 0], exact=exact), _transparency(array[..., 1], name)
     if channels in (3, 4) and array.dtype in (np.uint8, np.uint16):
         return to_uint8_rgb(array, name)
     raise ReadError(
@@ -57,11 +60,11 @@ def to_uint8_rgb(array: NDArray[Any], name: str) -> tuple[NDArray[Any], Notes]:
     return np.ascontiguousarray(array), notes
 
 
-def plain_type(array: NDArray[Any]) -> NDArray[Any]:
-    """Native byte order; float32 for every floating type, uint8 for bool."""
+def plain_type(array: NDArray[Any], *, exact: bool = False) -> NDArray[Any]:
+    """Native byte order; float32 for every floating type unless `exact`, uint8 for bool."""
     if array.dtype.kind == "c":
         raise ReadError("Complex numbers cannot be shown; save their magnitude first.")
-    if array.dtype.kind == "f" and array.dtype != np.float32:
+    if array.dtype.kind == "f" and array.dtype != np.float32 and not exact:
         with np.errstate(over="ignore"):
             return array.astype(np.float32)
     if array.dtype == np.bool_:

@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 Kind = Literal["nifti", "nrrd", "mha", "dicom", "picture", "npz"]
 Triple = tuple[float, float, float]
 
+NO_SPACING = "The file states no usable spacing, so lengths are given in pixels."
+"""The note of a file whose grid has no `has_spacing`."""
 TOLERANCE = 1e-5
 """Relative difference up to which two geometries are the same (float32 noise is below 1e-6)."""
 
@@ -132,6 +134,9 @@ class SourceGrid:
         Which volume of a DICOM series of several.
     frame_of_reference
         UID of the patient coordinates a DICOM series is in, "" where not stated.
+    has_spacing
+        Whether the size of a pixel is known. If not, the spacing of the geometry is 1 (or the
+        proportions of a pixel), and lengths are given in pixels.
     """
 
     kind: Kind
@@ -142,6 +147,7 @@ class SourceGrid:
     series: str = ""
     frame: int = 0
     frame_of_reference: str = ""
+    has_spacing: bool = True
 
     @cached_property
     def _turn(self) -> tuple[tuple[int, int, int], tuple[bool, bool, bool]]:

@@ -29,6 +29,8 @@ class ImageFile:
         (lower, upper) intensities the header suggests for viewing, or None.
     body_part
         DICOM's BodyPartExamined in lower case, or "".
+    unit
+        The unit of the voxels' values ("HU", "g/ml"), "" if it is not known.
     """
 
     volume: Volume
@@ -37,6 +39,7 @@ class ImageFile:
     notes: tuple[str, ...] = ()
     window: tuple[float, float] | None = None
     body_part: str = ""
+    unit: str = ""
 
 
 def to_volume(voxels_kji: NDArray[Any], grid: SourceGrid, modality: str = "") -> Volume:

@@ -22,8 +22,12 @@ class LabelFile:
         Names and colours the file gives; empty for formats without a place for them.
     notes
         Sentences the user should see.
+    gaps
+        What is missing if outlines lie on every second slice or fewer, "" if nothing; such a
+        file can be read with `fill_gaps`. It is among the notes too.
     """
 
     labels: NDArray[Any]
     table: tuple[Label, ...] = ()
     notes: tuple[str, ...] = ()
+    gaps: str = ""

@@ -16,6 +16,8 @@ def thumbnail(
     pixels: NDArray[Any],
     spacing_xy: tuple[float, float] = (1.0, 1.0),
     window: tuple[float, float] | None = None,
+    *,
+    low_is_bright: bool = False,
 ) -> NDArray[np.uint8]:
     """A slice (rows, columns) or (rows, columns, 3) uint8 at most `SIDE` a side.
 
@@ -27,9 +29,12 @@ def thumbnail(
         Millimetres; the result has square pixels.
     window
         (lower, upper) of grey; without it the 1st to 99th percentile.
+    low_is_bright
+        As `Volume.low_is_bright`.
     """
     if pixels.ndim == 2:
         pixels = _grey(pixels, window)
+        pixels = 255 - pixels if low_is_bright else pixels
     rows, columns = pixels.shape[:2]
     height, width = rows * spacing_xy[1], columns * spacing_xy[0]
     scale = SIDE / max(height, width)

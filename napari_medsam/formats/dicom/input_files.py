@@ -11,9 +11,8 @@ from pathlib import Path
 
 from napari_medsam.formats.common.errors import DAMAGE, ReadError
 from napari_medsam.formats.common.limits import size_text
-from napari_medsam.formats.common.optional_libraries import has
+from napari_medsam.formats.dicom.dataset import quiet_pydicom, read_dataset
 from napari_medsam.formats.dicom.file_validity import could_be_dicom, has_mark, is_directory_name
-from napari_medsam.formats.dicom.multi_frame import quiet_pydicom, read_dataset
 from napari_medsam.storage.archives import (
     ArchiveDamaged,
     ArchiveTooLarge,
@@ -71,11 +70,11 @@ def is_directory(path: Path) -> bool:
 def files_of(path: Path) -> list[Path]:
     """The files of a folder and the folders in it, or those a DICOMDIR lists.
 
-    If pydicom is missing, or the list names no file that exists (discs copied in part, or with
-    other names), the DICOMDIR's folder is searched instead.
+    If the list names no file that exists (discs copied in part, or with other names), the
+    DICOMDIR's folder is searched instead.
     """
     folder = path if path.is_dir() else path.parent
-    listed = _listed(path) if not path.is_dir() and has("pydicom") else []
+    listed = _listed(path) if not path.is_dir() else []
     if listed:
         return listed
     return sorted(

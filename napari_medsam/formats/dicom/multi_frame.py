@@ -1,85 +1,70 @@
-"""Reads files that hold many slices: enhanced multi-frame CT, MR and PET, and Siemens mosaics.
+"""Reads files that hold many slices: enhanced multi-frame files, nuclear medicine, mosaics.
 
 Every frame becomes a `SliceHeader` of its own, placed by its functional groups (DICOM PS3.3
-C.7.6.16), so that frames are sorted, checked for gaps and stacked like single files. pydicom
-reads them: SimpleITK does not show nested sequences, takes frames in file order and uses the
-first frame's rescale for all.
+C.7.6.16), so that frames are sorted, checked for gaps and stacked like single files.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom.datadict import dictionary_has_tag, dictionary_VR
+from pydicom.dataset import Dataset
 
-from napari_medsam.formats.common.captured_output import library_warnings
 from napari_medsam.formats.common.errors import damage_as
-from napari_medsam.formats.common.optional_libraries import has, optional
+from napari_medsam.formats.dicom.dataset import (
+    Lookup,
+    lookup_in,
+    number_of,
+    numbers_of,
+    quiet_pydicom,
+    read_dataset,
+)
+from napari_medsam.formats.dicom.distinctions import distinctions_of
+from napari_medsam.formats.dicom.nuclear_medicine import NM_IMAGE, reconstructed_slices
+from napari_medsam.formats.dicom.pixel_spacing import pixel_size
 from napari_medsam.formats.dicom.siemens_mosaic import mosaic_slices, untiled
-from napari_medsam.formats.dicom.slice_header import SliceHeader, header_window, unit
-from napari_medsam.modality import DICOM_MODALITIES
-
-ENHANCED = {
-    "1.2.840.10008.5.1.4.1.1.2.1": "CT",
-    "1.2.840.10008.5.1.4.1.1.2.2": "CT",
-    "1.2.840.10008.5.1.4.1.1.4.1": "MR",
-    "1.2.840.10008.5.1.4.1.1.4.4": "MR",
-    "1.2.840.10008.5.1.4.1.1.128.1": "PET",
-    "1.2.840.10008.5.1.4.1.1.130": "PET",
-    "1.2.840.10008.5.1.4.1.1.6.2": "US",
-    "1.2.840.10008.5.1.4.1.1.13.1.1": "X-Ray",
-    "1.2.840.10008.5.1.4.1.1.13.1.3": "Mammography",
-    "1.2.840.10008.5.1.4.1.1.77.1.5.4": "OCT",
-}
-"""SOP classes whose frames are slices with a place (PS3.6 annex A)."""
+from napari_medsam.formats.dicom.slice_header import (
+    SliceHeader,
+    directions_of,
+    header_window,
+    thickness_of,
+)
 
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
-"""SOP class of DICOM SEG (PS3.6 annex A)."""
-PLACED = frozenset((*ENHANCED, SEGMENTATION))
+"""SOP class of DICOM SEG (PS3.6 annex A): a frame shows one segment."""
+LABELMAP_SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.7"
+"""SOP class of Label Map Segmentation (Supplement 243): pixels are segment numbers."""
+SEGMENTATIONS = frozenset((SEGMENTATION, LABELMAP_SEGMENTATION))
 
 FrameField = Callable[[str, str], Any]
 """Looks a field up by sequence and name: in the frame's own groups, then in the shared ones."""
 
 
-def frames_of(path: Path, header: SliceHeader | None, syntax: bytes) -> list[SliceHeader]:
-    """The slices of a file: several if its frames have places, else the header as it is.
-
-    Raises
-    ------
-    ReadError
-        The file needs pydicom and it is not installed.
-    """
-    mosaic = header is not None and "MOSAIC" in header.image_type
-    placed = header is None or mosaic or header.sop_class in PLACED or header.frames > 1
-    if not placed:
-        return [header] if header is not None else []
-    if not has("pydicom"):
-        if header is None or (header.frames > 1 and header.sop_class not in ENHANCED):
-            return [header] if header is not None else []
-        optional("pydicom", f"{path.name} holds many slices in one file; reading their places")
+def frames_of(path: Path, header: SliceHeader | None) -> list[SliceHeader]:
+    """The slices of a file: several if its frames have places, else the header as it is."""
+    if header is None:
+        return []
+    mosaic = "MOSAIC" in header.image_type
+    if not (mosaic or header.has_frame_groups or header.sop_class == NM_IMAGE):
+        return [header]
     with quiet_pydicom():
         dataset = read_dataset(path)
-        if mosaic and header is not None:
+        if header.sop_class == NM_IMAGE:
+            return reconstructed_slices(dataset, header)
+        if mosaic:
             return mosaic_slices(dataset, header)
-        if "PerFrameFunctionalGroupsSequence" not in dataset:
-            return [header] if header is not None else []
         with damage_as(f"{path.name} has damaged functional groups."):
-            return [
-                _frame(dataset, path, syntax, number, value)
-                for number, value in enumerate(frame_fields(dataset))
-            ]
-
-
-def read_dataset(path: Path, *, pixels: bool = False) -> Any:
-    """Read a file with pydicom; ReadError if it is damaged."""
-    pydicom = optional("pydicom", "This DICOM object")
-    with damage_as(f"{path.name} is not a readable DICOM file."):
-        return pydicom.dcmread(path, stop_before_pixels=not pixels, force=True)
+            # A slide's tiles may have no groups of their own.
+            n_frames = len(dataset.get("PerFrameFunctionalGroupsSequence") or [None])
+            frames = [_frame(dataset, header, number) for number in range(n_frames)]
+        is_film = header.frames > 1 and all(frame.position is None for frame in frames)
+        return [_film(frames, header)] if is_film else frames
 
 
 def sop_class(path: Path) -> str:
@@ -102,14 +87,6 @@ def stored_frames(path: Path) -> NDArray[Any]:
     return array if array.ndim > 2 and int(dataset.get("NumberOfFrames", 1)) > 1 else array[None]
 
 
-@contextmanager
-def quiet_pydicom() -> Iterator[None]:
-    """Drop pydicom's warnings about values that break the standard but can be read."""
-    with warnings.catch_warnings(), library_warnings("pydicom"):
-        warnings.simplefilter("ignore")
-        yield
-
-
 def frame_fields(dataset: Any) -> Iterator[FrameField]:
     """A function for each frame that finds fields of its functional groups."""
     shared = (dataset.get("SharedFunctionalGroupsSequence") or [{}])[0]
@@ -124,53 +101,61 @@ def frame_fields(dataset: Any) -> Iterator[FrameField]:
         yield value
 
 
-def _frame(dataset: Any, path: Path, syntax: bytes, number: int, value: FrameField) -> SliceHeader:
-    position = _numbers(value("PlanePositionSequence", "ImagePositionPatient"), 3)
-    orientation = _numbers(value("PlaneOrientationSequence", "ImageOrientationPatient"), 6)
-    spacing = _numbers(value("PixelMeasuresSequence", "PixelSpacing"), 2)
-    thickness = value("PixelMeasuresSequence", "SliceThickness")
-    slope = value("PixelValueTransformationSequence", "RescaleSlope")
-    intercept = value("PixelValueTransformationSequence", "RescaleIntercept")
-    placed = position is not None and orientation is not None
-    centre = value("FrameVOILUTSequence", "WindowCenter")
-    width = value("FrameVOILUTSequence", "WindowWidth")
-    return SliceHeader(
-        path=path,
-        series_uid=str(dataset.get("SeriesInstanceUID", "")),
-        description=str(dataset.get("SeriesDescription", "")),
-        modality=DICOM_MODALITIES.get(str(dataset.get("Modality", "")), ""),
-        rows=int(dataset.Rows),
-        columns=int(dataset.Columns),
-        frames=int(dataset.get("NumberOfFrames", 1)),
-        components=int(dataset.get("SamplesPerPixel", 1)),
+def _frame(dataset: Any, header: SliceHeader, number: int) -> SliceHeader:
+    """The slice of a frame: what its groups state, else the shared ones, else the data set."""
+    value = _frame_lookup(dataset, number)
+    position = numbers_of(value("ImagePositionPatient"), 3)
+    row, column = directions_of(value("ImageOrientationPatient"))
+    placed = position is not None and row is not None
+    slope, intercept = number_of(value("RescaleSlope")), number_of(value("RescaleIntercept"))
+    size = pixel_size(value)
+    return replace(
+        header,
         position=position if placed else None,
-        row=unit(orientation[:3]) if placed and orientation is not None else None,
-        column=unit(orientation[3:]) if placed and orientation is not None else None,
-        pixel_spacing=(float(spacing[1]), float(spacing[0])) if spacing is not None else None,
-        thickness=float(thickness) if thickness else None,
-        window=header_window(_text(centre), _text(width)),
-        body_part=str(dataset.get("BodyPartExamined", "")).lower(),
-        photometric=str(dataset.get("PhotometricInterpretation", "")),
-        image_type=tuple(str(word).upper() for word in dataset.get("ImageType", ())),
-        sop_class=str(dataset.get("SOPClassUID", "")),
-        instance_uid=str(dataset.get("SOPInstanceUID", "")),
-        instance_number=int(dataset.get("InstanceNumber") or 0) * 100_000 + number,
-        transfer_syntax=syntax,
-        frame_of_reference=str(dataset.get("FrameOfReferenceUID", "")),
+        row=row if placed else None,
+        column=column if placed else None,
+        pixel_spacing=size.spacing,
+        proportions=size.proportions,
+        size_note=size.note,
+        thickness=thickness_of(value("SliceThickness")),
+        window=header_window(value("WindowCenter"), value("WindowWidth")),
+        instance_number=header.instance_number * 100_000 + header.first_frame + number,
         frame=number,
-        rescale=(float(1 if slope is None else slope), float(intercept or 0)),
+        rescale=(1.0 if slope is None else slope, intercept or 0.0),
+        distinctions=distinctions_of(value),
     )
 
 
-def _numbers(values: Any, count: int) -> NDArray[np.float64] | None:
-    if values is None or len(values) != count:
-        return None
-    numbers = np.array([float(v) for v in values])
-    return numbers if np.all(np.isfinite(numbers)) else None
+def _film(frames: list[SliceHeader], header: SliceHeader) -> SliceHeader:
+    """Frames without a place, as a film; its pixels have a size if all frames have the same."""
+    same = len({frame.pixel_spacing for frame in frames}) == 1
+    note = frames[0].size_note
+    if not same:
+        note = "The frames have different pixel sizes, so lengths are given in pixels."
+    if header.modality in ("CT", "MR", "PET"):
+        note += " The frames state no place, so they are opened as pictures."
+    return replace(
+        frames[0],
+        frame=None,
+        instance_number=header.instance_number,
+        pixel_spacing=frames[0].pixel_spacing if same else None,
+        size_note=note.strip(),
+    )
 
 
-def _text(value: Any) -> str:
-    """A number or several, as the backslash-separated text of a header."""
-    if value is None:
-        return ""
-    return "\\".join(str(v) for v in value) if hasattr(value, "__iter__") else str(value)
+def _frame_lookup(dataset: Any, number: int) -> Lookup:
+    """Finds a field in the items of a frame's groups, of the shared groups, in the data set."""
+    shared = (dataset.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
+    own = (dataset.get("PerFrameFunctionalGroupsSequence") or [])[number : number + 1]
+    groups = (item for group in (*own, shared) for item in _items(group))
+    return lookup_in(*groups, dataset)
+
+
+def _items(group: Any, depth: int = 3) -> Iterator[Any]:
+    """The data sets in the standard sequences of a functional group, and in those in turn."""
+    for tag in list(group.keys()):
+        if not dictionary_has_tag(tag) or dictionary_VR(tag) != "SQ":
+            continue
+        for item in group[tag].value or () if depth else ():
+            yield item
+            yield from _items(item, depth - 1)

@@ -1,127 +1,167 @@
-"""Decodes and rescales the pixels of DICOM slices and stacks them to a volume."""
+"""Gives the values of DICOM slices, as their modality means them, and stacks them to a volume.
+
+`stored_pixels` decodes and `modality_values` transforms; nothing else changes a number. How a
+slice is shown (windows, MONOCHROME1) is no part of its values.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from napari_medsam.formats.common.errors import ReadError
+from napari_medsam.formats.common.errors import damage_as
 from napari_medsam.formats.common.limits import DEFLATE_LIMIT, require_data
-from napari_medsam.formats.dicom.file_validity import BIG_ENDIAN, DEFLATED, IMPLICIT
-from napari_medsam.formats.dicom.multi_frame import SEGMENTATION, stored_frames
-from napari_medsam.formats.dicom.pydicom_pixels import decoded_by_pydicom
-from napari_medsam.formats.dicom.slice_header import SliceHeader, quiet_gdcm
+from napari_medsam.formats.dicom.dataset import quiet_pydicom, read_dataset
+from napari_medsam.formats.dicom.file_validity import DEFLATED
+from napari_medsam.formats.dicom.modality_values import mirror_of, modality_values
+from napari_medsam.formats.dicom.multi_frame import SEGMENTATION
+from napari_medsam.formats.dicom.siemens_mosaic import untiled
+from napari_medsam.formats.dicom.slice_header import SliceHeader
+from napari_medsam.formats.dicom.stored_pixels import AS_STORED, RLE, stored_pixels
+from napari_medsam.formats.dicom.value_units import in_words, real_world_note, stated_unit
 
-EXPLICIT = b"1.2.840.10008.1.2.1"
-AS_STORED = frozenset((b"", IMPLICIT, EXPLICIT, BIG_ENDIAN))
-"""Transfer syntaxes without compression (PS3.5 annex A); "" is a file that states none."""
-RLE = b"1.2.840.10008.1.2.5"
 MOST_PACKED = {RLE: 64, DEFLATED: DEFLATE_LIMIT}
 """Bytes of pixels a byte of the file can give: PackBits has 128 for 2 (PS3.5 annex G.3)."""
 MOST_PACKED_OTHERS = 10_000
 """An empty slice of 512 x 512 in JPEG-LS or JPEG 2000 stays under 1000, header counted."""
 
 
+@dataclass(frozen=True, eq=False)
+class Plane:
+    """A slice's values, or those of all frames of a film, with their unit.
+
+    Parameters
+    ----------
+    values
+        (rows, columns), (rows, columns, 3), or either with a leading axis of frames.
+    unit
+        As `value_units.stated_unit`.
+    notes
+        What the user should know about the values.
+    mirror
+        As `Volume.mirror`.
+    """
+
+    values: NDArray[Any]
+    unit: str = ""
+    notes: tuple[str, ...] = ()
+    mirror: float | None = None
+
+
 def require_pixels(header: SliceHeader) -> None:
     """Raise ReadError if a file is too short for the pixels its header announces.
 
-    GDCM makes up what an uncompressed file lacks, and asks for all memory first.
+    Decoders ask for all memory first.
     """
     # A palette's and a halved chroma's components are not all stored: one byte is the least.
     pixels = header.frames * header.rows * header.columns
     n_bytes = pixels // 8 if header.sop_class == SEGMENTATION else pixels
     syntax = header.transfer_syntax
-    packed = 1 if syntax in AS_STORED else MOST_PACKED.get(syntax, MOST_PACKED_OTHERS)
+    plain = not syntax or syntax in AS_STORED
+    packed = 1 if plain else MOST_PACKED.get(syntax, MOST_PACKED_OTHERS)
     require_data(n_bytes, header.path, ratio=packed)
 
 
-def slice_pixels(slices: Iterable[SliceHeader | None]) -> Iterator[NDArray[Any] | None]:
-    """The pixels of each slice; a file of many slices is decoded once."""
-    files: dict[Path, NDArray[Any]] = {}
+def slice_pixels(slices: Iterable[SliceHeader | None]) -> Iterator[Plane | None]:
+    """The values of each slice; a file of many slices is decoded once."""
+    files: dict[Path, tuple[Any, NDArray[Any]]] = {}
     for header in slices:
         if header is None:
             yield None
         elif header.frame is None:
-            yield decoded(header)[0]
+            film = decoded(header)
+            yield replace(film, values=film.values[0])
         else:
             if header.path not in files:
-                require_pixels(header)
-                stored = stored_frames(header.path)
-                # As GDCM does with single files.
-                white_is_low = header.photometric == "MONOCHROME1"
-                files[header.path] = inverted(stored) if white_is_low else stored
-            slope, intercept = header.rescale
-            stored = files[header.path][header.frame]
-            plain = (slope, intercept) == (1.0, 0.0)
-            yield _narrow(stored if plain else stored * slope + intercept)
+                files[header.path] = _stored(header)
+            dataset, stored = files[header.path]
+            yield _plane(dataset, stored[header.frame], header)
 
 
-def decoded(header: SliceHeader) -> NDArray[Any]:
-    """Decoded and rescaled pixels (frames, rows, columns) or (frames, rows, columns, 3).
+def decoded(header: SliceHeader) -> Plane:
+    """All frames of a file: (frames, rows, columns) or (frames, rows, columns, 3)."""
+    return _plane(*_stored(header), header)
 
-    Those of MONOCHROME1 are upright: GDCM turns them so that high is bright.
-    """
+
+def _stored(header: SliceHeader) -> tuple[Any, NDArray[Any]]:
     require_pixels(header)
-    reader = sitk.ImageFileReader()
-    reader.SetImageIO("GDCMImageIO")
-    reader.SetFileName(str(header.path))
-    try:
-        with quiet_gdcm(header.transfer_syntax):
-            array = sitk.GetArrayFromImage(reader.Execute())
-    except RuntimeError as error:
-        return _narrow(_by_pydicom(header, error))
-    except MemoryError as error:
-        raise ReadError(f"There is not enough memory for {header.path.name}.") from error
-    shape = (header.frames, header.rows, header.columns)
-    return _narrow(array.reshape(*shape, 3) if header.components == 3 else array.reshape(shape))
+    path = header.path
+    with quiet_pydicom():
+        dataset = read_dataset(path, pixels=True)
+        array = stored_pixels(dataset, path, pydicom_first=header.frame is not None)
+        if header.frame is not None and "MOSAIC" in header.image_type:
+            with damage_as(f"{path.name} is a Siemens mosaic that is damaged."):
+                return dataset, untiled(array[0], int(dataset[0x0019, 0x100A].value))
+    return dataset, array
 
 
-def _by_pydicom(header: SliceHeader, error: Exception) -> NDArray[Any]:
-    """What GDCM could not decode; if pydicom cannot either, it is damaged."""
-    try:
-        return decoded_by_pydicom(header)
-    except ReadError:
-        raise ReadError(
-            f"{header.path.name} is damaged: its pixel data are cut off or cannot be decoded."
-        ) from error
+def _plane(dataset: Any, stored: NDArray[Any], header: SliceHeader) -> Plane:
+    with quiet_pydicom():
+        is_colour = int(dataset.get("SamplesPerPixel") or 1) > 1
+        if is_colour or dataset.get("PhotometricInterpretation") == "PALETTE COLOR":
+            return Plane(stored)
+        values, notes = modality_values(stored, dataset, header.path.name, header.frame)
+        with damage_as(f"{header.path.name} states the unit of its values in a damaged field."):
+            unit = stated_unit(dataset, header.frame)
+            notes += real_world_note(dataset, header.frame)
+        white_is_low = header.photometric == "MONOCHROME1"
+        mirror = mirror_of(dataset, header.path.name, header.frame) if white_is_low else None
+        return Plane(values, unit, notes, mirror)
 
 
-def _narrow(array: NDArray[Any]) -> NDArray[Any]:
-    """int16 if the values fit (GDCM gives int32 or float64 once a rescale is stated)."""
-    if array.dtype.kind == "f":
-        return array.astype(np.float32)
-    if array.dtype.itemsize <= 2:
-        return array
-    fits = array.min() >= -32768 and array.max() <= 32767
-    return array.astype(np.int16 if fits else np.float32)
+@dataclass(frozen=True, eq=False)
+class Stacked:
+    """The values of a volume, (slices, rows, columns[, 3]), with its slices' units and notes.
+
+    `mirror` is the first slice's.
+    """
+
+    values: NDArray[Any]
+    units: Counter[str]
+    notes: tuple[str, ...]
+    mirror: float | None
+
+    @property
+    def unit(self) -> str:
+        """The unit in words if all slices have the same, else ""."""
+        return in_words(next(iter(self.units))) if len(self.units) == 1 else ""
 
 
-def stacked(pixels: Iterable[NDArray[Any] | None], n_slices: int) -> NDArray[Any]:
-    """Put slices together; a missing one is filled with the lowest value of the others."""
+def stacked(planes: Iterable[Plane | None], n_slices: int) -> Stacked:
+    """Put slices together; a missing one is filled with the darkest value of the others."""
     volume: NDArray[Any] | None = None
-    missing = []
-    for index, plane in enumerate(pixels):
+    mirror: float | None = None
+    missing: list[int] = []
+    units: Counter[str] = Counter()
+    notes: list[str] = []
+    for index, plane in enumerate(planes):
         if plane is None:
             missing.append(index)
             continue
         if volume is None:
-            volume = np.empty((n_slices, *plane.shape), plane.dtype)
-        dtype = np.result_type(volume.dtype, plane.dtype)
-        volume = volume.astype(dtype if dtype.itemsize <= 4 else np.float32, copy=False)
-        volume[index] = plane
+            volume = np.empty((n_slices, *plane.values.shape), plane.values.dtype)
+            mirror = plane.mirror
+        dtype = np.result_type(volume.dtype, plane.values.dtype)
+        volume = volume.astype(dtype, copy=False)
+        volume[index] = plane.values
+        units[plane.unit] += 1
+        notes += plane.notes
     assert volume is not None
     if missing:
-        volume[missing] = min(v.min() for k, v in enumerate(volume) if k not in missing)
-    return volume
-
-
-def inverted(array: NDArray[Any]) -> NDArray[Any]:
-    """MONOCHROME1 turned so that high is bright; the range of values stays the same."""
-    lowest, highest = array.min(), array.max()
-    wide = np.float64 if array.dtype.kind == "f" else np.int64
-    return (wide(lowest) + wide(highest) - array.astype(wide)).astype(array.dtype)
+        present = [v for k, v in enumerate(volume) if k not in missing]
+        volume[missing] = (
+            min(v.min() for v in present) if mirror is None else max(v.max() for v in present)
+        )
+    if len(units) > 1:
+        found = ", ".join(f"{in_words(u) or u or 'not stated'}: {n}" for u, n in units.items())
+        notes.append(
+            f"The slices have values in different units ({found}): do not compare them, and open "
+            f"them apart."
+        )
+    return Stacked(volume, units, tuple(dict.fromkeys(notes)), mirror)

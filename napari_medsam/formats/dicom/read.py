@@ -1,7 +1,6 @@
 """Finds the series and single images of DICOM files, and reads one as a volume.
 
-GDCM (in SimpleITK) decodes every compression and applies the rescale of each slice; the position
-of slices comes from `dicom.series`.
+The values of slices come from `dicom.pixels`, their position from `dicom.series`.
 """
 
 from __future__ import annotations
@@ -24,14 +23,28 @@ from napari_medsam.formats.common.image_file import ImageFile, to_volume
 from napari_medsam.formats.common.limits import require_memory
 from napari_medsam.formats.common.thumbnail import thumbnail
 from napari_medsam.formats.dicom.file_validity import is_dicom, syntax_if_whole
+from napari_medsam.formats.dicom.folder_scan import scan_files
 from napari_medsam.formats.dicom.input_files import files_of, is_directory, unpacked_dicom
-from napari_medsam.formats.dicom.multi_frame import SEGMENTATION
-from napari_medsam.formats.dicom.pixels import decoded, require_pixels, slice_pixels, stacked
+from napari_medsam.formats.dicom.multi_frame import SEGMENTATIONS
+from napari_medsam.formats.dicom.pixels import (
+    Plane,
+    decoded,
+    require_pixels,
+    slice_pixels,
+    stacked,
+)
 from napari_medsam.formats.dicom.rtstruct_read import RTSTRUCT
-from napari_medsam.formats.dicom.series import Stack, find_stacks, slices_in, stacks_of
+from napari_medsam.formats.dicom.series import Stack, slices_in, stacks_of
+from napari_medsam.formats.dicom.slice_header import SliceHeader
 from napari_medsam.formats.dicom.suv import suv_factor
+from napari_medsam.formats.dicom.value_units import in_words
 
 sitk.ProcessObject.SetGlobalWarningDisplay(False)
+
+NEGATIVE = (
+    "The lowest values are shown bright, as the header asks (MONOCHROME1); the values are the "
+    "file's. In another format they are kept, and other programs show a negative."
+)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -39,10 +52,12 @@ class DicomImage(FoundImage):
     """A volume or picture of a DICOM folder, with the headers of its slices.
 
     With `suv`, PET is read as SUV by body weight if the header allows it; a note reports whether.
+    `left_out` names what else lies in its folder and is not opened.
     """
 
     stack: Stack
     suv: bool = True
+    left_out: str = ""
 
     @property
     def name(self) -> str:
@@ -54,7 +69,7 @@ class DicomImage(FoundImage):
 
     @property
     def is_segmentation(self) -> bool:
-        return self.stack.first.sop_class == SEGMENTATION
+        return self.stack.first.sop_class in SEGMENTATIONS
 
     def require_image(self) -> None:
         if self.is_segmentation:
@@ -62,7 +77,27 @@ class DicomImage(FoundImage):
                 f"{self.path.name} is a DICOM segmentation, not an image: open its image first "
                 f"and then this file as labels."
             )
+        if self.stack.problem:
+            raise ReadError(f"{self.name} cannot be opened. {self.stack.problem}")
         require_pixels(self.stack.first)
+
+    @property
+    def frame_words(self) -> tuple[str, ...]:
+        return self.stack.frame_words
+
+    def describe(self) -> Description:
+        """With values, if it can be opened."""
+        return self.summary() if self.stack.problem else super().describe()
+
+    def notes(self, frame: int | None = None) -> tuple[str, ...]:
+        """What the user should know of one volume, or of all."""
+        return (*_notes(self.stack, frame), *filter(None, (self.left_out,)))
+
+    def described(self, grid: SourceGrid, modality: str, notes: tuple[str, ...]) -> Description:
+        known = super().described(grid, modality, notes)
+        known_place = self.stack.placed or self.stack.geometry.shape_zyx[0] == 1
+        orientation = known.orientation if known_place else ""
+        return replace(known, words=self.stack.words, orientation=orientation)
 
     def load(self, frame: int, spacing_xyz: Triple | None) -> ImageFile:
         image = _read(self, frame)
@@ -71,18 +106,20 @@ class DicomImage(FoundImage):
 
     def summary(self) -> Description:
         """From headers and, for the picture, one slice; values are not read."""
-        known = self.described(self.grid(), self.stack.first.modality, _notes(self.stack))
-        return replace(known, thumbnail=_thumbnail(self.stack))
+        known = self.described(self.grid(), self.stack.first.modality, self.notes())
+        unit = in_words(self.stack.first.value_unit.upper())
+        return replace(known, thumbnail=_thumbnail(self.stack), unit=unit)
 
     def grid(self, frame: int = 0) -> SourceGrid:
         return SourceGrid(
             "dicom",
             self.path,
             self.stack.geometry,
-            3 if self.stack.placed else 2,
+            3 if self.stack.placed or self.stack.geometry.shape_zyx[0] > 1 else 2,
             series=self.series,
             frame=frame,
-            frame_of_reference=self.stack.first.frame_of_reference,
+            frame_of_reference=self.stack.first.frame_of_reference if self.stack.placed else "",
+            has_spacing=self.stack.first.pixel_spacing is not None,
         )
 
 
@@ -98,23 +135,32 @@ def found_dicom(path: Path, *, suv: bool = True) -> Iterator[list[DicomImage]]:
         Nothing here can be read as an image.
     """
     with unpacked_dicom(path) as place:
+        stacks, left_out = _stacks_in(place)
         yield [
-            DicomImage(path=path, n_frames=stack.n_frames, stack=stack, suv=suv)
-            for stack in _stacks_in(place)
+            DicomImage(path=path, n_frames=stack.n_frames, stack=stack, suv=suv, left_out=left_out)
+            for stack in stacks
         ]
 
 
-def _stacks_in(path: Path) -> list[Stack]:
-    """The volumes and pictures of a folder, file or DICOMDIR; ReadError if there are none."""
+def _stacks_in(path: Path) -> tuple[list[Stack], str]:
+    """The volumes and pictures of a folder, file or DICOMDIR, and what is left out of it.
+
+    Raises
+    ------
+    ReadError
+        There are none.
+    """
     is_folder = path.is_dir()
     if not is_folder and path.stat().st_size == 0:
         raise ReadError(f"{path.name} is empty (0 bytes).")
     if is_folder or is_directory(path):
-        stacks = find_stacks(files_of(path))
+        scan = scan_files(files_of(path))
+        stacks = stacks_of(scan.headers)
+        left_out = scan.left_out(file for stack in stacks for file in stack.damaged)
         if stacks:
-            return stacks
+            return stacks, left_out
         if is_folder:
-            raise ReadError(f"The folder {path.name} holds no DICOM images.")
+            raise ReadError(f"The folder {path.name} holds no DICOM images. {left_out}".strip())
         raise ReadError(f"{path.name} lists images, but none of them is in its folder.")
     if not is_dicom(path):
         raise ReadError(f"{path.name} is not a DICOM file, though its name says so.")
@@ -131,62 +177,126 @@ def _stacks_in(path: Path) -> list[Stack]:
             f"{path.name} holds no readable DICOM image: it is a report or another object "
             f"without pixels, or its pixel data are damaged."
         )
-    return stacks_of(slices)
+    return stacks_of(slices), ""
 
 
 def _thumbnail(stack: Stack) -> NDArray[np.uint8] | None:
     """The middle slice, small; None if it cannot be decoded."""
-    present = [header for header in stack.slices[0] if header is not None]
+    frame = next(frame for frame in stack.slices if any(frame))
+    present = [header for header in frame if header is not None]
     middle = present[len(present) // 2]
     try:
-        (pixels,) = slice_pixels([middle])
+        (plane,) = slice_pixels([middle])
     except ReadError:
         return None
-    if pixels is None:
+    if plane is None:
         return None
+    pixels = plane.values
     if pixels.ndim == 3:
         pixels, _ = to_uint8_rgb(pixels, middle.path.name)
-    negative = middle.photometric == "MONOCHROME1"
-    spacing = stack.geometry.spacing_xyz
-    return thumbnail(pixels, (spacing[0], spacing[1]), None if negative else middle.window)
+    return thumbnail(
+        pixels,
+        stack.geometry.spacing_xyz[:2],
+        middle.window,
+        low_is_bright=_low_is_bright(stack),
+    )
+
+
+def _low_is_bright(stack: Stack) -> bool:
+    """Whether the lowest values are shown white: a matter of display (PS3.3 C.7.6.3.1.2)."""
+    return stack.first.photometric == "MONOCHROME1"
 
 
 def _as_suv(image: ImageFile, stack: Stack, frame: int) -> ImageFile:
     """The image in g/ml, or as it is; with a note either way."""
-    suv = suv_factor([header for header in stack.slices[frame] if header is not None])
+    suv = suv_factor(_present(stack, frame))
     image = replace(image, notes=(*image.notes, suv.note))
     if suv.factor is None:
         return image
     scaled = (image.volume.voxels * np.float64(suv.factor)).astype(np.float32)
     window = image.window and (image.window[0] * suv.factor, image.window[1] * suv.factor)
-    return replace(image, volume=replace(image.volume, voxels=scaled), window=window)
+    mirror = image.volume.mirror and image.volume.mirror * suv.factor
+    volume = replace(image.volume, voxels=scaled, mirror=mirror)
+    return replace(image, volume=volume, window=window, unit="g/ml")
 
 
 def _read(found: DicomImage, frame: int) -> ImageFile:
     stack, first = found.stack, found.stack.first
     shape = stack.geometry.shape_zyx
     require_memory((*shape, first.components), 8, found.path)
-    planes = [decoded(first)[frame]] if first.is_film else slice_pixels(stack.slices[frame])
-    array = stacked(planes, shape[0])
-    notes = list(_notes(stack))
+    planes = _frame(first, frame) if first.is_film else slice_pixels(stack.slices[frame])
+    read = stacked(planes, shape[0])
+    array, notes = read.values, [*found.notes(frame), *read.notes]
     if array.ndim == 4:
         array, warnings = to_uint8_rgb(array, found.path.name)
         notes += warnings
-    elif first.photometric == "MONOCHROME1":
-        notes.append("The image is stored with white as its lowest value; it was inverted.")
+    else:
+        notes += _shown(stack, frame)
     grid = found.grid(frame)
+    volume = to_volume(array, grid, first.modality)
     return ImageFile(
-        to_volume(array, grid, first.modality),
+        replace(volume, mirror=read.mirror),
         grid,
         found.name,
         tuple(notes),
-        None if first.photometric == "MONOCHROME1" else first.window,
+        first.window,
         first.body_part,
+        read.unit,
     )
 
 
-def _notes(stack: Stack) -> tuple[str, ...]:
-    notes = list(stack.notes)
-    if stack.first.pixel_spacing is None:
-        notes.append("The file states no pixel size; 1 mm is taken, so lengths are not true.")
-    return tuple(notes)
+def _present(stack: Stack, frame: int) -> list[SliceHeader]:
+    """The slices of one volume that are there; all frames of a film have the same header."""
+    volume = stack.slices[0 if stack.first.is_film else frame]
+    return [header for header in volume if header is not None]
+
+
+def _shown(stack: Stack, frame: int) -> list[str]:
+    """What to know about a display that the header asks to turn."""
+    present = _present(stack, frame)
+    n_turned = sum(header.photometric == "MONOCHROME1" for header in present)
+    if 0 < n_turned < len(present):
+        low, high = n_turned, len(present) - n_turned
+        first = "lowest" if _low_is_bright(stack) else "highest"
+        return [
+            f"The header of {low} slices asks for their lowest values to be bright, that of {high} "
+            f"for their highest; here the {first} are bright in all of them."
+        ]
+    return [NEGATIVE] if n_turned else []
+
+
+def _frame(film: SliceHeader, frame: int) -> list[Plane | None]:
+    if film.has_frame_groups:  # each frame may have its own rescale
+        return list(slice_pixels([replace(film, frame=frame)]))
+    plane = decoded(film)
+    return [replace(plane, values=plane.values[frame])]
+
+
+def _notes(stack: Stack, frame: int | None) -> tuple[str, ...]:
+    """What the user should know of one volume of a stack, or of all."""
+    notes = [f"This is one of several volumes of its series: {stack.words}."] if stack.words else []
+    if frame is not None and stack.frame_words:
+        notes.append(f"This is volume {frame}: {stack.frame_words[frame]}.")
+    notes += stack.notes
+    if stack.problem:
+        notes.append(f"It cannot be opened. {stack.problem}")
+    for n, own in enumerate(stack.frame_notes):
+        if frame in (None, n):
+            notes += [f"Volume {n}: {note}" for note in own] if len(stack.slices) > 1 else own
+    if stack.first.size_note:
+        notes.append(stack.first.size_note)
+    return tuple(notes + _missing_parts(stack))
+
+
+def _missing_parts(stack: Stack) -> list[str]:
+    """A note if files of a multi-frame image that is cut into several are not there."""
+    parts = {header.part for volume in stack.slices for header in volume if header is not None}
+    total = max(of for _, of in parts)
+    absent = sorted(set(range(1, total + 1)) - {number for number, _ in parts})
+    if not absent:
+        return []
+    numbers = ", ".join(str(number) for number in absent)
+    return [
+        f"The image is cut into {total} files, and of these number {numbers} is missing; so are "
+        f"its slices."
+    ]

@@ -1,12 +1,14 @@
 """Reads an RT Structure Set onto an image's grid: fills its contours slice by slice.
 
-Contours of one structure in one plane are combined by exclusive or, so inner contours are holes
-(and keyhole contours, which cut to their holes themselves, come out the same).
+`common.nested_contours` says how several contours of one structure in one plane are put together,
+and `rtstruct_planes` which slice a plane belongs to.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,33 +17,42 @@ from numpy.typing import NDArray
 
 from napari_medsam.engine.data.labels import MOST_LABELS, Label, default_color
 from napari_medsam.formats.common.coded_terms import Term, term_of, with_term
-from napari_medsam.formats.common.contours import fill
 from napari_medsam.formats.common.errors import ReadError, damage_as
 from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.common.label_file import LabelFile
-from napari_medsam.formats.common.optional_libraries import optional
-from napari_medsam.formats.dicom.multi_frame import quiet_pydicom, read_dataset
-from napari_medsam.formats.dicom.seg_read import coded, other_frame_of_reference
+from napari_medsam.formats.dicom.dataset import joined, quiet_pydicom, read_dataset
+from napari_medsam.formats.dicom.rtstruct_notes import named, notes_of
+from napari_medsam.formats.dicom.rtstruct_planes import Contour, draw
+from napari_medsam.formats.dicom.seg_read import other_frame_of_reference
+from napari_medsam.formats.dicom.seg_segments import coded
 
 RTSTRUCT = "1.2.840.10008.5.1.4.1.1.481.3"
 """SOP class of RT Structure Set (PS3.6 annex A)."""
-CLOSED = {"CLOSED_PLANAR", "CLOSEDPLANAR_XOR"}
+CLOSED, XOR = "CLOSED_PLANAR", "CLOSEDPLANAR_XOR"
+LEAST_POINTS = 3
 IN_PLANE = 0.1
 """A contour's points stay this part of a voxel within one plane of the grid."""
 
-Plane = tuple[int, float]
-"""The file axis across a contour (0 is i), and its voxel coordinate along it."""
+
+@dataclass
+class Structure:
+    """A region of interest: its closed contours as items of the file, and how many others."""
+
+    label: Label
+    items: list[Any] = field(default_factory=list)
+    others: Counter[str] = field(default_factory=Counter)
 
 
-def read_structures(path: Path, grid: SourceGrid) -> LabelFile:
+def read_structures(path: Path, grid: SourceGrid, *, fill_gaps: bool = False) -> LabelFile:
     """Fill an RTSTRUCT's contours as (Z, Y, X) labels; label numbers are ROI numbers.
+
+    With `fill_gaps`, slices between contours at regular distances are drawn too.
 
     Raises
     ------
     ReadError
-        pydicom is missing, the file is damaged, or its contours are not in slices of the image.
+        The file is damaged, or its contours are not in slices of the image.
     """
-    optional("pydicom", "Reading RTSTRUCT")
     if grid.kind in ("picture", "npz") or grid.ndim == 2:
         raise ReadError(
             f"The image states no place in the patient, and {path.name} has only that: open the "
@@ -50,117 +61,123 @@ def read_structures(path: Path, grid: SourceGrid) -> LabelFile:
     with quiet_pydicom():
         dataset = read_dataset(path)
         with damage_as(f"{path.name} has damaged contours."):
-            table = _table(dataset)
-            contours = {label.number: _polygons(item, grid) for item, label in table}
+            structures, notes = _structures(dataset)
+            contours = [_contours(structure, grid) for structure in structures]
     shape = grid.geometry.shape_zyx
-    labels = np.zeros(shape, np.min_scalar_type(max(contours, default=1)))
-    notes: list[str] = []
-    n_lost = n_outside = 0
-    for number in sorted(contours):
-        mask, outside = _filled(contours[number], shape)
-        n_outside += outside
-        n_lost += int(np.count_nonzero(labels[mask]))
-        labels[mask] = number
-    if contours and n_outside == sum(len(planes) for planes in contours.values()):
+    labels = np.zeros(shape, np.min_scalar_type(max(one.label.number for one in structures)))
+    several = np.zeros(shape, dtype=bool)
+    drawn = []
+    for structure, own in zip(structures, contours, strict=True):
+        mask, planes = draw(own, shape, fill_gaps=fill_gaps)
+        several |= (labels > 0) & mask
+        labels[mask] = structure.label.number
+        drawn.append(planes)
+    n_planes = sum(planes.n for planes in drawn)
+    if n_planes and n_planes == sum(planes.n_outside for planes in drawn):
         raise ReadError(f"{path.name} is outside the image: it belongs to another one.")
     for space in _items(dataset, "ReferencedFrameOfReferenceSequence")[:1]:
         notes += other_frame_of_reference(str(space.get("FrameOfReferenceUID", "")), grid)
-    if n_outside:
-        notes.append(f"{n_outside} contour planes of {path.name} are outside the image.")
-    if n_lost:
+    table = tuple(structure.label for structure in structures)
+    said, gaps = notes_of(path, table, drawn, grid)
+    notes += said
+    if n_several := int(np.count_nonzero(several)):
         notes.append(
-            f"{n_lost} voxels belong to several structures; the one of higher number has them."
+            f"{n_several} voxels belong to several structures; the one of higher ROI number has "
+            f"them."
         )
-    empty = [label.name for _, label in table if not np.any(labels == label.number)]
+    empty = [label.name for label in table if not np.any(labels == label.number)]
     if empty:
         notes.append(f"Structures without a voxel on this grid: {', '.join(empty)}.")
-    return LabelFile(grid.to_lps(labels), tuple(label for _, label in table), tuple(notes))
+    return LabelFile(grid.to_lps(labels), table, tuple(notes), gaps)
 
 
-def _table(dataset: Any) -> list[tuple[Any, Label]]:
-    """The ROIs that have closed contours, each with its label."""
+def _structures(dataset: Any) -> tuple[list[Structure], list[str]]:
+    """The regions that have closed contours, and notes on numbers; a region may have many items."""
+    items: dict[int, list[Any]] = defaultdict(list)
+    for item in _items(dataset, "ROIContourSequence"):
+        items[int(item.ReferencedROINumber)].append(item)
     names = {
-        int(item.ROINumber): str(item.get("ROIName", ""))
+        int(item.ROINumber): joined(item.get("ROIName"))
         for item in _items(dataset, "StructureSetROISequence")
     }
     codes = {}
     for item in _items(dataset, "RTROIObservationsSequence"):
         for code in item.get("RTROIIdentificationCodeSequence") or ():
             codes[int(item.ReferencedROINumber)] = coded(code)
-    found = []
-    for item in _items(dataset, "ROIContourSequence"):
-        if not _closed(item):
-            continue
-        number = int(item.ReferencedROINumber)
-        if not 1 <= number <= MOST_LABELS:
-            raise ReadError(
-                f"ROI number {number} is not one a label can have (1 to {MOST_LABELS})."
-            )
-        color = default_color(number)
-        if item.get("ROIDisplayColor"):
-            red, green, blue = (int(v) / 255 for v in item.ROIDisplayColor)
-            color = red, green, blue
-        label = Label(number, names.get(number) or f"structure {number}", color)
+    free = (n for n in range(1, MOST_LABELS + 1) if n not in items)
+    found, notes = [], []
+    for number, own in sorted(items.items()):
+        contours = [contour for item in own for contour in _items(item, "ContourSequence")]
+        name = names.get(number) or f"structure {number}"
+        given = number if 1 <= number <= MOST_LABELS else next(free)
+        color = next((item.ROIDisplayColor for item in own if item.get("ROIDisplayColor")), None)
+        red, green, blue = (int(v) / 255 for v in color) if color else default_color(given)
+        label = Label(given, name, (red, green, blue))
         if number in codes:
             label = with_term(label, Term(codes[number], term_of(label).category))
-        found.append((item, label))
-    if not found:
+        closed = [contour for contour in contours if _kind(contour) in (CLOSED, XOR)]
+        others = Counter(_kind(one) for one in contours if _kind(one) not in (CLOSED, XOR))
+        found.append(Structure(label, closed, others))
+        if closed and given != number:
+            notes.append(
+                f"{name} has ROI number {number}, which no label can have, and became {given}."
+            )
+    if not any(structure.items for structure in found):
         raise ReadError("The structure set holds no closed contour.")
-    return found
+    notes += _left_out(found)
+    return [structure for structure in found if structure.items], notes
+
+
+def _left_out(structures: Sequence[Structure]) -> list[str]:
+    """A note on contours that are no areas, and on structures that have no others."""
+    others: Counter[str] = sum((one.others for one in structures), Counter())
+    notes = []
+    if others:
+        kinds = ", ".join(f"{n} of type {kind}" for kind, n in sorted(others.items()))
+        notes.append(f"Contours that enclose no area were left out: {kinds}.")
+    without = [one.label.name for one in structures if not one.items]
+    if without:
+        notes.append(f"Structures without a closed contour were left out: {named(without)}.")
+    return notes
 
 
 def _items(dataset: Any, name: str) -> Any:
     return dataset.get(name) or ()
 
 
-def _closed(item: Any) -> list[Any]:
-    """The closed contours of a structure."""
-    contours = _items(item, "ContourSequence")
-    return [contour for contour in contours if contour.get("ContourGeometricType") in CLOSED]
+def _kind(contour: Any) -> str:
+    return str(contour.get("ContourGeometricType", "") or "not stated").strip()
 
 
-def _polygons(item: Any, grid: SourceGrid) -> dict[Plane, list[NDArray[np.float64]]]:
-    """Contours by plane, in pixels (x, y) of the two axes along it, the faster one first."""
+def _contours(structure: Structure, grid: SourceGrid) -> list[Contour]:
+    """The closed contours in voxels of the grid; fewer than three points enclose nothing."""
     to_index = np.linalg.inv(grid.geometry.affine)
-    planes: dict[Plane, list[NDArray[np.float64]]] = defaultdict(list)
-    for contour in _closed(item):
-        points = _points(contour)
-        if not np.isfinite(points).all() or not points.size:
-            raise ValueError("a contour is empty or not finite")
-        index = points @ to_index[:3, :3].T + to_index[:3, 3]
-        across = int(np.argmin(np.ptp(index, axis=0)))
-        if np.ptp(index[:, across]) > 2 * IN_PLANE:
-            raise ReadError(
-                "The contours are not in slices of this image: open the series they were drawn on."
-            )
-        along = [axis for axis in range(3) if axis != across]
-        plane = across, round(float(np.median(index[:, across])), 2)
-        planes[plane].append(np.ascontiguousarray(index[:, along]))
-    return dict(planes)
+    found = []
+    for item in structure.items:
+        points = points_of(item)
+        if not np.isfinite(points).all():
+            raise ValueError("a contour is not finite")
+        if len(points) >= LEAST_POINTS:
+            index = points @ to_index[:3, :3].T + to_index[:3, 3]
+            found.append(_contour(index, is_xor=_kind(item) == XOR))
+    return found
 
 
-def _points(contour: Any) -> NDArray[np.float64]:
+def _contour(index: NDArray[np.float64], *, is_xor: bool) -> Contour:
+    across = int(np.argmin(np.ptp(index, axis=0)))
+    if np.ptp(index[:, across]) > 2 * IN_PLANE:
+        raise ReadError(
+            "The contours are not in slices of this image: open the series they were drawn on."
+        )
+    along = [axis for axis in range(3) if axis != across]
+    points = np.ascontiguousarray(index[:, along])
+    return Contour(across, float(np.median(index[:, across])), points, is_xor)
+
+
+def points_of(contour: Any) -> NDArray[np.float64]:
     """ContourData as (n, 3), from the text of the file if pydicom has not parsed it yet."""
-    value = contour.get_item("ContourData").value
+    value = contour.get_item("ContourData").value if "ContourData" in contour else None
     words = value.split(b"\\") if isinstance(value, bytes) else value
+    if not value or not words:
+        return np.zeros((0, 3))
     return np.array([float(word) for word in words]).reshape(-1, 3)
-
-
-def _filled(
-    planes: dict[Plane, list[NDArray[np.float64]]], shape: tuple[int, int, int]
-) -> tuple[NDArray[np.bool_], int]:
-    """The mask (K, J, I) of one structure, and the number of its planes outside.
-
-    Within a plane contours are combined by exclusive or; planes that share a slice (contours
-    closer than the slices) are put together.
-    """
-    mask = np.zeros(shape, dtype=bool)
-    n_outside = 0
-    for (across, place), polygons in planes.items():
-        index = int(np.floor(place + 0.5))
-        if not 0 <= index < shape[2 - across]:
-            n_outside += 1
-            continue
-        slices = np.moveaxis(mask, 2 - across, 0)
-        slices[index] |= fill(polygons, slices.shape[1:])
-    return mask, n_outside

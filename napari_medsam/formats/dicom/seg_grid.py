@@ -8,8 +8,7 @@ import numpy as np
 
 from napari_medsam.formats.common.errors import ReadError
 from napari_medsam.formats.common.grid import SourceGrid, geometry_from_affine
-from napari_medsam.formats.common.optional_libraries import optional
-from napari_medsam.formats.dicom.multi_frame import SEGMENTATION, sop_class
+from napari_medsam.formats.dicom.multi_frame import SEGMENTATIONS, sop_class
 from napari_medsam.formats.dicom.seg_read import OFF_GRID
 from napari_medsam.formats.dicom.series import slices_in
 
@@ -22,8 +21,7 @@ def grid_of_segmentation(path: Path) -> SourceGrid:
     ReadError
         It is no segmentation, or its frames are not parallel planes of even distance.
     """
-    optional("pydicom", "Reading DICOM SEG")
-    if sop_class(path) != SEGMENTATION:
+    if sop_class(path) not in SEGMENTATIONS:
         raise ReadError(f"{path.name} is no DICOM segmentation; labels are expected.")
     frames = slices_in(path)
     if not frames:

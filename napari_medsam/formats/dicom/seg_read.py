@@ -1,39 +1,38 @@
 """Reads DICOM SEG onto an image's grid: each frame is placed by its own position.
 
-A frame states which segment it shows and the position of its plane (DICOM PS3.3 A.51, C.8.20.2).
+A frame states the position of its plane and, unless the file is a label map, which segment it
+shows (DICOM PS3.3 A.51, C.8.20.2); the pixels of a label map are segment numbers (Supplement 243).
 Its rows and columns must run along the image's voxel axes; they may be reversed or cropped.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.engine.data.labels import MOST_LABELS, Label, default_color
-from napari_medsam.formats.common.cielab import rgb_from_cielab
-from napari_medsam.formats.common.coded_terms import Code, Term, with_term
 from napari_medsam.formats.common.errors import OtherGrid, ReadError, damage_as
 from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.common.label_file import LabelFile
-from napari_medsam.formats.common.optional_libraries import optional
+from napari_medsam.formats.dicom.dataset import quiet_pydicom, read_dataset
 from napari_medsam.formats.dicom.multi_frame import (
-    SEGMENTATION,
+    LABELMAP_SEGMENTATION,
+    SEGMENTATIONS,
     frame_fields,
-    quiet_pydicom,
-    read_dataset,
     stored_frames,
 )
+from napari_medsam.formats.dicom.seg_segments import Segments, segments_of
 from napari_medsam.formats.dicom.series import slices_in
 from napari_medsam.formats.dicom.slice_header import SliceHeader
 
-TRACKING = "napari-medsam label "
-"""Begins the tracking ID of segments we wrote; the label's number follows."""
 OFF_GRID = 0.25
 """A frame this part of a voxel beside the image's voxels is on another grid."""
+
+Shown = tuple[SliceHeader, NDArray[np.bool_], NDArray[Any]]
+"""A frame, its pixels (rows, columns) that belong to a label, and the label of each of them."""
 
 
 def read_segmentation(path: Path, grid: SourceGrid) -> LabelFile:
@@ -41,49 +40,120 @@ def read_segmentation(path: Path, grid: SourceGrid) -> LabelFile:
 
     Files we wrote ourselves give back the numbers their labels had.
 
-    Fractional segmentations count as present from one half on. If segments overlap, the
-    higher number gets the voxel and a note reports how many.
+    Fractional segmentations count as present from one half on, with a note. If segments overlap,
+    the higher number gets the voxel and a note reports how many.
 
     Raises
     ------
     ReadError
-        pydicom is missing, the file is damaged, or its frames are not on the image's voxels.
+        The file is damaged, or its frames are not on the image's voxels.
     """
-    optional("pydicom", "Reading DICOM SEG")
     with quiet_pydicom():
         dataset = read_dataset(path)
-        if str(dataset.get("SOPClassUID", "")) != SEGMENTATION:
+        if str(dataset.get("SOPClassUID", "")) not in SEGMENTATIONS:
             raise ReadError(f"{path.name} is not a label file: it is a DICOM image.")
-        frames = slices_in(path)
-        pixels = stored_frames(path)
-        with damage_as(f"{path.name} does not say which segment its frames show."):
-            named = _label_numbers(dataset.SegmentSequence)
-            shown = [
-                value("SegmentIdentificationSequence", "ReferencedSegmentNumber")
-                for value in frame_fields(dataset)
-            ]
-            numbers = [named[int(number)] for number in shown]
-            table = tuple(
-                _label(item, named[int(item.SegmentNumber)]) for item in dataset.SegmentSequence
-            )
-        fractional = str(dataset.get("SegmentationType", "")) == "FRACTIONAL"
-        half = float(dataset.get("MaximumFractionalValue", 1)) / 2 if fractional else 0.5
-    if not numbers or not len(numbers) == len(frames) == len(pixels):
-        raise ReadError(
-            f"{path.name} is damaged: it states {len(numbers)} segments of frames, {len(frames)} "
-            f"places and {len(pixels)} frames of pixels."
-        )
-    labels = np.zeros(grid.lps.shape_zyx, dtype=np.min_scalar_type(max(numbers)))
-    n_lost = 0
+        frames, pixels = slices_in(path), stored_frames(path)
+        if not len(frames) == len(pixels):
+            raise _inconsistent(path, len(frames), len(frames), len(pixels))
+        notes: list[str] = []
+        if _is_label_map(dataset):
+            with damage_as(f"{path.name} does not describe its segments."):
+                segments = segments_of(dataset, np.unique(pixels).tolist())
+            shown = list(_by_value(frames, pixels, segments))
+        else:
+            with damage_as(f"{path.name} does not say which segment its frames show."):
+                segments = segments_of(dataset)
+                numbers = [
+                    segments.numbers[int(value(*SEGMENT_OF_FRAME))]
+                    for value in frame_fields(dataset)
+                ]
+            if not numbers or len(numbers) != len(frames):
+                raise _inconsistent(path, len(numbers), len(frames), len(pixels))
+            masks, notes = _masks(dataset, pixels, path)
+            shown = list(_by_frame(frames, masks, numbers))
+    labels, n_several = _laid(shown, grid, path, max(segments.numbers.values(), default=1))
+    notes += [
+        *segments.notes,
+        *other_frame_of_reference(str(dataset.get("FrameOfReferenceUID", "")), grid),
+    ]
+    if n_several:
+        notes.append(f"{n_several} voxels belong to several segments; the higher number has them.")
+    return LabelFile(labels, segments.table, tuple(notes))
+
+
+SEGMENT_OF_FRAME = "SegmentIdentificationSequence", "ReferencedSegmentNumber"
+
+
+def _inconsistent(path: Path, n_segments: int, n_places: int, n_pixels: int) -> ReadError:
+    return ReadError(
+        f"{path.name} is damaged: it states {n_segments} segments of frames, {n_places} "
+        f"places and {n_pixels} frames of pixels."
+    )
+
+
+def _is_label_map(dataset: Any) -> bool:
+    stated = str(dataset.get("SegmentationType", "") or "")
+    return stated == "LABELMAP" or (not stated and dataset.SOPClassUID == LABELMAP_SEGMENTATION)
+
+
+def _masks(dataset: Any, pixels: NDArray[Any], path: Path) -> tuple[NDArray[np.bool_], list[str]]:
+    """What belongs to a segment in each frame: one bit, or at least half of a fraction's most."""
+    kind = str(dataset.get("SegmentationType", ""))
+    if kind != "FRACTIONAL":
+        return pixels > 0, []
+    most = int(dataset.get("MaximumFractionalValue") or 255)
+    inside = pixels >= most / 2
+    n_in, n_out = (
+        int(np.count_nonzero(part & (pixels > 0) & (pixels < most))) for part in (inside, ~inside)
+    )
+    if not n_in + n_out:
+        return inside, []
+    what = (
+        "occupancies"
+        if dataset.get("SegmentationFractionalType") == "OCCUPANCY"
+        else ("probabilities")
+    )
+    return inside, [
+        f"{path.name} holds {what}: a voxel belongs to a segment from one half on ({n_in} voxels "
+        f"that are not wholly inside are taken, {n_out} are left out)."
+    ]
+
+
+def _by_frame(
+    frames: Iterable[SliceHeader], masks: NDArray[np.bool_], numbers: Iterable[int]
+) -> Iterator[Shown]:
+    """The frames of a file whose frames show one segment each, the lowest label first."""
+    ordered = sorted(zip(numbers, frames, masks, strict=True), key=lambda shown: shown[0])
+    for number, frame, mask in ordered:
+        yield frame, mask, np.array(number)
+
+
+def _by_value(
+    frames: Iterable[SliceHeader], pixels: NDArray[Any], segments: Segments
+) -> Iterator[Shown]:
+    """The frames of a label map."""
+    label_of = np.zeros(int(pixels.max()) + 1, np.uint16)
+    for value, number in segments.numbers.items():
+        if value < len(label_of):
+            label_of[value] = number
+    for frame, plane in zip(frames, pixels, strict=True):
+        numbers = label_of[plane]
+        yield frame, numbers > 0, numbers[numbers > 0]
+
+
+def _laid(
+    shown: Iterable[Shown], grid: SourceGrid, path: Path, highest: int
+) -> tuple[NDArray[Any], int]:
+    """Labels (Z, Y, X) of the image's volume, and how many voxels several frames claim."""
+    labels = np.zeros(grid.lps.shape_zyx, dtype=np.min_scalar_type(highest))
+    several = np.zeros(labels.shape, dtype=bool)
     world_to_index: NDArray[np.float64] = np.linalg.inv(grid.lps.affine).astype(np.float64)
-    for number, frame, plane in sorted(zip(numbers, frames, pixels, strict=True), key=_number):
-        z, y, x = _voxels(np.asarray(plane) >= half, frame, world_to_index, grid, path)
-        n_lost += int(np.count_nonzero((labels[z, y, x] > 0) & (labels[z, y, x] != number)))
-        labels[z, y, x] = number
-    notes = other_frame_of_reference(str(dataset.get("FrameOfReferenceUID", "")), grid)
-    if n_lost:
-        notes += (f"{n_lost} voxels belong to several segments; the higher number has them.",)
-    return LabelFile(labels, table, notes)
+    for frame, mask, numbers in shown:
+        z, y, x = _voxels(mask, frame, world_to_index, grid, path)
+        before = labels[z, y, x]
+        several[z, y, x] |= (before > 0) & (before != numbers)
+        labels[z, y, x] = np.maximum(before, numbers)
+    return labels, int(np.count_nonzero(several))
 
 
 def other_frame_of_reference(stated: str, grid: SourceGrid) -> tuple[str, ...]:
@@ -94,10 +164,6 @@ def other_frame_of_reference(stated: str, grid: SourceGrid) -> tuple[str, ...]:
         "The labels state another frame of reference than the image: they may belong to another "
         "scan of the patient. Check their position.",
     )
-
-
-def _number(segment: tuple[int, SliceHeader, NDArray[Any]]) -> int:
-    return segment[0]
 
 
 def _voxels(
@@ -127,37 +193,3 @@ def _voxels(
             can_resample=grid.has_position,
         )
     return index
-
-
-def _label(item: Any, number: int) -> Label:
-    """A segment's name, recommended colour and term, under the number its voxels get."""
-    color = default_color(number)
-    if "RecommendedDisplayCIELabValue" in item:
-        color = rgb_from_cielab([int(v) for v in item.RecommendedDisplayCIELabValue])
-    label = Label(number, str(item.get("SegmentLabel", f"segment {number}")), color)
-    types, categories = (
-        item.get(f"SegmentedProperty{name}CodeSequence") for name in ("Type", "Category")
-    )
-    if not types or not categories:
-        return label
-    return with_term(label, Term(coded(types[0]), coded(categories[0])))
-
-
-def coded(item: Any) -> Code:
-    """A code as an item of a code sequence states it."""
-    return Code(
-        str(item.get("CodeValue", "")),
-        str(item.get("CodingSchemeDesignator", "")),
-        str(item.get("CodeMeaning", "")),
-    )
-
-
-def _label_numbers(items: Sequence[Any]) -> dict[int, int]:
-    """The label each segment number becomes: the one we wrote it from, else the same number."""
-    own = [str(item.get("TrackingID", "")) for item in items]
-    numbers = [int(item.SegmentNumber) for item in items]
-    if all(text.startswith(TRACKING) and text[len(TRACKING) :].isdigit() for text in own):
-        labels = [int(text[len(TRACKING) :]) for text in own]
-        if len(set(labels)) == len(labels) and all(0 < n <= MOST_LABELS for n in labels):
-            return dict(zip(numbers, labels, strict=True))
-    return {number: number for number in numbers}

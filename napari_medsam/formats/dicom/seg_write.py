@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import SimpleITK as sitk
@@ -21,10 +21,16 @@ from napari_medsam.formats.common.cielab import cielab_from_rgb
 from napari_medsam.formats.common.coded_terms import Code, term_of
 from napari_medsam.formats.common.errors import SaveError
 from napari_medsam.formats.common.grid import SourceGrid
+from napari_medsam.formats.common.label_table import complete_table
 from napari_medsam.formats.common.optional_libraries import INSTALL, has
-from napari_medsam.formats.dicom.seg_read import TRACKING, read_segmentation
+from napari_medsam.formats.common.stored_names import dicom_name, dicom_text, require_names
+from napari_medsam.formats.dicom.seg_places import require_same_places
+from napari_medsam.formats.dicom.seg_read import read_segmentation
+from napari_medsam.formats.dicom.seg_segments import TRACKING
 from napari_medsam.formats.dicom.source_series import SourceSeries, labelled_series, make_plain
+from napari_medsam.storage.native_path import native_path
 
+Kind = Literal["BINARY", "LABELMAP"]
 MANUFACTURER = "napari-medsam"
 AI_FAMILY = Code("123109", "DCM", "Artificial Intelligence")
 """From CID 7162, surface processing algorithm families."""
@@ -34,12 +40,24 @@ def write(
     path: Path, labels_kji: NDArray[Any], grid: SourceGrid, table: Sequence[Label] = ()
 ) -> None:
     """Write (K, J, I) labels; frames without a label are left out."""
+    write_as("BINARY", path, labels_kji, grid, table)
+
+
+def write_as(
+    kind: Kind, path: Path, labels_kji: NDArray[Any], grid: SourceGrid, table: Sequence[Label]
+) -> None:
+    """Write a segmentation of one of the two types (PS3.3 C.8.20.2, Segmentation Type)."""
     require_extra("DICOM SEG", "highdicom")
     use = " to say where its frames lie"
     with labelled_series("a DICOM SEG", labels_kji, table, grid, use) as (source, rows):
+        segments = {label.number: n for n, label in enumerate(rows, start=1)}
+        if kind == "LABELMAP":  # its segment numbers may have gaps
+            segments = {label.number: label.number for label in rows}
         numbers = np.zeros(int(labels_kji.max()) + 1, dtype=np.uint16)
-        numbers[[label.number for label in rows]] = np.arange(1, len(rows) + 1)
-        dataset = _segmentation(numbers[labels_kji], rows, source)
+        for label, segment in segments.items():
+            numbers[label] = segment
+        described = [_segment(segments[row.number], row) for row in rows]
+        dataset = _segmentation(kind, numbers[labels_kji], described, source)
         try:
             dataset.save_as(path, enforce_file_format=True)
         finally:
@@ -57,16 +75,27 @@ def _close_index(dataset: Any) -> None:
         index.close()
 
 
-def check(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:
-    """Lay the frames on the image's grid again and compare; SaveError if they differ."""
+def check(
+    path: Path, labels_kji: NDArray[Any], grid: SourceGrid, table: Sequence[Label] = ()
+) -> str:
+    """Lay the frames on the image's grid again and compare; SaveError if they differ.
+
+    The place of every frame is compared with the slice of the series it belongs to.
+    """
     found = read_segmentation(path, grid)
     if not np.array_equal(grid.from_lps(found.labels), labels_kji):
         raise SaveError("The labels read back from the DICOM SEG differ from those on screen.")
+    n_frames = require_same_places(path, grid)
+    rows = [row for row in complete_table(labels_kji, table) if np.any(labels_kji == row.number)]
+    changed = require_names(
+        found.table, {row.number: dicom_name(row) for row in rows}, rows, "DICOM"
+    )
     checked = (
         f"{labels_kji.size:,} voxels at the places their frames state, {len(found.table)} segments "
-        f"and their names were read back with pydicom and equal the labels"
+        f"and their names were read back with pydicom and equal the labels; {n_frames} frames lie "
+        f"on slices of the series"
     )
-    return checked + _second(path, labels_kji)
+    return checked + _second(path, labels_kji) + changed
 
 
 def _second(path: Path, labels_kji: NDArray[Any]) -> str:
@@ -78,7 +107,7 @@ def _second(path: Path, labels_kji: NDArray[Any]) -> str:
     if labels_kji[0].size % 8:
         return ""
     try:
-        frames = sitk.GetArrayFromImage(sitk.ReadImage(str(path), imageIO="GDCMImageIO"))
+        frames = sitk.GetArrayFromImage(sitk.ReadImage(native_path(path), imageIO="GDCMImageIO"))
     except RuntimeError:
         return ""
     if int(np.count_nonzero(frames)) != int(np.count_nonzero(labels_kji)):
@@ -91,7 +120,9 @@ def require_extra(purpose: str, library: str) -> None:
         raise SaveError(f"Saving {purpose} needs {library}, which is not installed: {INSTALL}")
 
 
-def _segmentation(numbers: NDArray[Any], rows: Sequence[Label], source: SourceSeries) -> Any:
+def _segmentation(
+    kind: Kind, numbers: NDArray[Any], described: Sequence[Any], source: SourceSeries
+) -> Any:
     import highdicom as hd
     from pydicom.uid import generate_uid
 
@@ -101,8 +132,8 @@ def _segmentation(numbers: NDArray[Any], rows: Sequence[Label], source: SourceSe
     return hd.seg.Segmentation(
         source_images=images,
         pixel_array=planes,
-        segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
-        segment_descriptions=[_segment(n, row) for n, row in enumerate(rows, start=1)],
+        segmentation_type=hd.seg.SegmentationTypeValues[kind],
+        segment_descriptions=described,
         series_instance_uid=generate_uid(prefix=None),
         series_number=int(source.first.get("SeriesNumber") or 0) * 100 + 1,
         sop_instance_uid=generate_uid(prefix=None),
@@ -129,6 +160,8 @@ def _planes(numbers: NDArray[Any], source: SourceSeries) -> tuple[list[Any], NDA
             )
         make_plain(dataset, dataset)
         _share_groups(dataset, next(h.frame for h in source.headers if h is not None) or 0)
+        for measures in dataset.SharedFunctionalGroupsSequence[0].get("PixelMeasuresSequence", ()):
+            measures.SpacingBetweenSlices = source.slice_distance
         if int(dataset.NumberOfFrames) != sum(entry is not None for entry in source.headers):
             # Several volumes in one file: only this one's planes are given, by their place.
             return [dataset], numbers, _positions(source, range(len(numbers)))
@@ -143,6 +176,8 @@ def _planes(numbers: NDArray[Any], source: SourceSeries) -> tuple[list[Any], NDA
         if not entry.get("SliceThickness"):
             # A SEG must state it (PS3.3 C.7.6.16.2.1); some series leave it out or empty.
             entry.SliceThickness = round(source.geometry.spacing_xyz[2], 6)
+        # highdicom copies it, and what scanners write there is often not the slice distance.
+        entry.SpacingBetweenSlices = source.slice_distance
     present = [k for k, entry in enumerate(source.datasets) if entry is not None]
     absent = [k for k, entry in enumerate(source.datasets) if entry is None and numbers[k].any()]
     if not absent:
@@ -182,7 +217,7 @@ def _segment(number: int, label: Label) -> Any:
     )
     return hd.seg.SegmentDescription(
         segment_number=number,
-        segment_label=label.name[:64] or f"label {label.number}",
+        segment_label=dicom_name(label),
         segmented_property_category=_concept(term.category),
         segmented_property_type=_concept(term.type),
         algorithm_type=hd.seg.SegmentAlgorithmTypeValues.SEMIAUTOMATIC,
@@ -198,4 +233,4 @@ def _segment(number: int, label: Label) -> Any:
 def _concept(code: Code) -> Any:
     import highdicom as hd
 
-    return hd.sr.CodedConcept(code.value, code.scheme, code.meaning[:64])
+    return hd.sr.CodedConcept(code.value, code.scheme, dicom_text(code.meaning))

@@ -9,16 +9,43 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from napari_medsam.formats.common.captured_output import quiet_stderr
+from napari_medsam.formats.common.errors import DAMAGE
+from napari_medsam.formats.dicom import distinctions, pixel_spacing
+from napari_medsam.formats.dicom.dataset import (
+    PIXELS,
+    lookup_in,
+    number_of,
+    numbers_of,
+    quiet_pydicom,
+    read_fields,
+    tag_of,
+    text_of,
+)
+from napari_medsam.formats.dicom.pixel_spacing import pixel_size
 from napari_medsam.modality import DICOM_MODALITIES
 
 NOISY = frozenset((b"1.2.840.10008.1.2.4.51", b"1.2.840.10008.1.2.4.53", b"1.2.840.10008.1.2.4.55"))
 """Transfer syntaxes of JPEG with 12 bits (PS3.5 annex A.4.1), which GDCM reads noisily."""
+
+FIELDS = (
+    *("SeriesInstanceUID", "SeriesDescription", "Modality", "ImageType", "BodyPartExamined"),
+    *("SOPClassUID", "SOPInstanceUID", "InstanceNumber", "FrameOfReferenceUID"),
+    *("ImagePositionPatient", "ImageOrientationPatient", "SliceThickness", "SliceLocation"),
+    *("WindowCenter", "WindowWidth"),
+    *("Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation"),
+    *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
+    *("RescaleSlope", "RescaleIntercept", "RescaleType", "Units"),
+    *("AcquisitionDate", "AcquisitionTime"),
+    *("InConcatenationNumber", "InConcatenationTotalNumber", "ConcatenationFrameOffsetNumber"),
+)
+FRAME_GROUPS = ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence")
+ALL_FIELDS = frozenset((*FIELDS, *pixel_spacing.KEYWORDS, *distinctions.KEYWORDS))
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,8 +55,11 @@ class SliceHeader:
     `position`, `row` and `column` are LPS: the centre of the first pixel in mm, and the unit
     vectors along which the column index and the row index grow. They are None if the file
     states no place in the patient (a photograph, a radiograph). `frame` is set where the slice
-    is one frame of a file of many; only then is `rescale` (slope, intercept) still to be
-    applied, as GDCM applies that of single files. `transfer_syntax` is empty if the file states
+    is one frame of a file of many. `rescale` is slope and intercept as stated for this slice, and
+    `value_unit` what they lead to (RescaleType or Units, "" if not stated). `distinctions` are the
+    fields that tell the volumes of a series apart. `pixel_spacing` is (x, y) in mm; where it is
+    None, `proportions` are those of a pixel. `size_note` tells the user where the pixel size comes
+    from, if that is not plain. `transfer_syntax` is empty if the file states
     none.
     """
 
@@ -57,6 +87,26 @@ class SliceHeader:
     frame_of_reference: str = ""
     frame: int | None = None
     rescale: tuple[float, float] = (1.0, 0.0)
+    value_unit: str = ""
+    bits: tuple[int, int, int] = (0, 0, 0)
+    """Bits allocated and stored, and the highest that is used."""
+    signed: bool = False
+    has_modality_lut: bool = False
+    has_frame_groups: bool = False
+    """Whether the file states something of its frames in functional groups (PS3.3 C.7.6.16)."""
+    distinctions: tuple[tuple[str, float | str], ...] = ()
+    acquired: tuple[str, str] = ("", "")
+    """AcquisitionDate and AcquisitionTime, as stated."""
+    proportions: tuple[float, float] = (1.0, 1.0)
+    size_note: str = ""
+    part: tuple[int, int] = (1, 1)
+    """Which file of how many, where a multi-frame image is cut into files (PS3.3 C.7.6.16)."""
+    first_frame: int = 0
+    """Frames of that image in the files before this one."""
+    location: float | None = None
+    """SliceLocation, by which slices are stacked that state no position."""
+    damaged: bool = False
+    """Whether the file is cut off after the header, so that its pixels cannot be read."""
 
     @property
     def is_film(self) -> bool:
@@ -83,83 +133,110 @@ def quiet_gdcm(syntax: bytes) -> AbstractContextManager[None]:
 
 
 def read_header(path: Path, syntax: bytes) -> SliceHeader | None:
-    """Read one file's header; None if GDCM finds no image in it.
+    """Read one file's header; None if it holds no image.
 
-    The file must be known to be whole, and have this transfer syntax
-    (`file_validity.syntax_if_whole`).
+    An image has rows, columns and pixels. The file must be known to be whole, and have this
+    transfer syntax (`file_validity.syntax_if_whole`).
     """
-    reader = sitk.ImageFileReader()
-    reader.SetImageIO("GDCMImageIO")
-    reader.SetFileName(str(path))
-    try:
-        with quiet_gdcm(syntax):
-            reader.ReadImageInformation()
-    except RuntimeError:
+    with quiet_pydicom():
+        try:
+            dataset, seen = read_fields(path, ALL_FIELDS)
+            return _header(path, syntax, dataset, seen) if seen & PIXELS else None
+        except DAMAGE:
+            return None
+
+
+def read_damaged_header(path: Path) -> SliceHeader | None:
+    """What can be read of the header of a file that is cut off; None if that is no slice's."""
+    with quiet_pydicom():
+        try:
+            dataset, seen = read_fields(path, ALL_FIELDS)
+            header = _header(path, b"", dataset, seen)
+        except DAMAGE:
+            return None
+    return header if header is not None and header.series_uid else None
+
+
+def _header(path: Path, syntax: bytes, dataset: Any, seen: set[int]) -> SliceHeader | None:
+    value = lookup_in(dataset)
+
+    def text(keyword: str) -> str:
+        return text_of(value(keyword))
+
+    def whole(keyword: str, absent: int) -> int:
+        number = number_of(value(keyword))
+        return absent if number is None else int(number)
+
+    rows, columns = whole("Rows", 0), whole("Columns", 0)
+    if rows < 1 or columns < 1:
         return None
-
-    def text(tag: str) -> str:
-        if not reader.HasMetaDataKey(tag):
-            return ""
-        value: str = reader.GetMetaData(tag)
-        return value.encode("utf-8", "replace").decode().strip("\x00 \n")
-
-    orientation = _numbers(text("0020|0037"), 6)
-    position = _numbers(text("0020|0032"), 3)
-    placed = orientation is not None and position is not None and _is_frame(orientation)
-    spacing = _numbers(text("0028|0030") or text("0018|1164"), 2)
-    thickness = _numbers(text("0018|0050"), 1)
-    number = _numbers(text("0020|0013"), 1)
-    size = [int(n) for n in reader.GetSize()]
+    row, column = directions_of(value("ImageOrientationPatient"))
+    position = numbers_of(value("ImagePositionPatient"), 3)
+    placed = position is not None and row is not None
+    slope, intercept = number_of(value("RescaleSlope")), number_of(value("RescaleIntercept"))
+    bits = whole("BitsAllocated", 0)
+    stored = whole("BitsStored", bits)
+    photometric, size = text("PhotometricInterpretation"), pixel_size(value)
     return SliceHeader(
         path=path,
-        series_uid=text("0020|000e"),
-        description=text("0008|103e"),
-        modality=DICOM_MODALITIES.get(text("0008|0060"), ""),
-        rows=size[1],
-        columns=size[0],
-        frames=size[2] if len(size) > 2 else 1,
-        components=int(reader.GetNumberOfComponents()),
+        series_uid=text("SeriesInstanceUID"),
+        description=text("SeriesDescription"),
+        modality=DICOM_MODALITIES.get(text("Modality"), ""),
+        rows=rows,
+        columns=columns,
+        frames=max(whole("NumberOfFrames", 1), 1),
+        components=3 if photometric == "PALETTE COLOR" else whole("SamplesPerPixel", 1),
         position=position if placed else None,
-        row=unit(orientation[:3]) if placed and orientation is not None else None,
-        column=unit(orientation[3:]) if placed and orientation is not None else None,
-        pixel_spacing=_pair(spacing),
-        thickness=float(thickness[0]) if thickness is not None and thickness[0] > 0 else None,
-        window=header_window(text("0028|1050"), text("0028|1051")),
-        body_part=text("0018|0015").lower(),
-        photometric=text("0028|0004"),
-        image_type=tuple(text("0008|0008").upper().split("\\")),
-        sop_class=text("0008|0016"),
-        instance_uid=text("0008|0018"),
-        instance_number=int(number[0]) if number is not None else 0,
+        row=row if placed else None,
+        column=column if placed else None,
+        pixel_spacing=size.spacing,
+        proportions=size.proportions,
+        size_note=size.note,
+        thickness=thickness_of(value("SliceThickness")),
+        window=header_window(value("WindowCenter"), value("WindowWidth")),
+        body_part=text("BodyPartExamined").lower(),
+        photometric=photometric,
+        image_type=tuple(text("ImageType").upper().split("\\")),
+        sop_class=text("SOPClassUID"),
+        instance_uid=text("SOPInstanceUID"),
+        instance_number=whole("InstanceNumber", 0),
+        part=(whole("InConcatenationNumber", 1), whole("InConcatenationTotalNumber", 1)),
+        first_frame=whole("ConcatenationFrameOffsetNumber", 0),
         transfer_syntax=syntax,
-        frame_of_reference=text("0020|0052"),
+        frame_of_reference=text("FrameOfReferenceUID"),
+        rescale=(1.0 if slope is None else slope, intercept or 0.0),
+        value_unit=text("Units") or text("RescaleType"),
+        bits=(bits, stored, whole("HighBit", stored - 1)),
+        signed=whole("PixelRepresentation", 0) == 1,
+        has_modality_lut=tag_of("ModalityLUTSequence") in seen,
+        has_frame_groups=not seen.isdisjoint(map(tag_of, FRAME_GROUPS)),
+        distinctions=distinctions.distinctions_of(value),
+        acquired=(text("AcquisitionDate"), text("AcquisitionTime")),
+        location=number_of(value("SliceLocation")),
     )
 
 
-def header_window(centre: str, width: str) -> tuple[float, float] | None:
+def header_window(centre: Any, width: Any) -> tuple[float, float] | None:
     """(lower, upper) of the first WindowCenter and WindowWidth, None if not usable."""
-    centres, widths = _numbers(centre, None), _numbers(width, None)
-    if centres is None or widths is None or widths[0] <= 0:
+    first_centre, first_width = number_of(centre), number_of(width)
+    if first_centre is None or first_width is None or first_width <= 0:
         return None
-    return float(centres[0] - widths[0] / 2), float(centres[0] + widths[0] / 2)
+    return first_centre - first_width / 2, first_centre + first_width / 2
 
 
-def _numbers(text: str, count: int | None) -> NDArray[np.float64] | None:
-    """The finite numbers of a backslash-separated value, None if not `count` of them."""
-    try:
-        values = np.array([float(word) for word in text.split("\\")])
-    except ValueError:
-        return None
-    if (count is not None and len(values) < count) or not np.all(np.isfinite(values)):
-        return None
-    return values[:count] if count is not None else values
+def thickness_of(value: Any) -> float | None:
+    number = number_of(value)
+    return number if number is not None and number > 0 else None
 
 
-def _pair(values: NDArray[np.float64] | None) -> tuple[float, float] | None:
-    """PixelSpacing (row distance, column distance) turned into (x, y)."""
-    if values is None or np.any(values <= 0):
-        return None
-    return float(values[1]), float(values[0])
+def directions_of(
+    orientation: Any,
+) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
+    """The unit vectors of ImageOrientationPatient; None twice if they are not at right angles."""
+    numbers = numbers_of(orientation, 6)
+    if numbers is None or not _is_frame(numbers):
+        return None, None
+    return unit(numbers[:3]), unit(numbers[3:])
 
 
 def _is_frame(orientation: NDArray[np.float64]) -> bool:

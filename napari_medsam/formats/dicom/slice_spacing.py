@@ -5,6 +5,8 @@ Heights are millimetres along the slice normal, in ascending order.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,7 +40,15 @@ def even_places(heights: NDArray[np.float64]) -> tuple[NDArray[np.int64], float]
     The distance is the whole length over the number of places, so that rounding in the
     header does not add up over hundreds of slices.
     """
-    usual = float(np.median(np.diff(heights)))
+    steps = np.diff(heights)
+    # The smallest is the distance where most of a few slices have a gap beside them.
+    tries = (_places_at(heights, float(usual)) for usual in (np.median(steps), steps.min()))
+    return next((found for found in tries if found is not None), None)
+
+
+def _places_at(
+    heights: NDArray[np.float64], usual: float
+) -> tuple[NDArray[np.int64], float] | None:
     places = np.concatenate([[0], np.cumsum(np.rint(np.diff(heights) / usual))]).astype(np.int64)
     if np.any(np.diff(places) < 1) or places[-1] + 1 > 2 * len(heights):
         return None
@@ -54,10 +64,20 @@ def slack(distance: float) -> float:
 def missing_notes(places: NDArray[np.int64]) -> list[str]:
     """A note that numbers the missing slices as they will be counted, from 1."""
     absent = sorted(set(range(int(places[-1]) + 1)) - set(places.tolist()))
-    if not absent:
-        return []
-    numbers = ", ".join(str(n + 1) for n in absent[:8]) + (" ..." if len(absent) > 8 else "")
-    return [
-        f"{len(absent)} of {int(places[-1]) + 1} slices are missing (counted along the stack: "
-        f"{numbers}); they are shown empty so that the others keep their place."
-    ]
+    return list(absent_note(absent, int(places[-1]) + 1, "missing"))
+
+
+def absent_note(
+    places: Sequence[int], n_places: int, what: str, names: str = ""
+) -> tuple[str, ...]:
+    """A note on places (from 0) that are shown empty, and why; none if there are none."""
+    if not places:
+        return ()
+    numbers = ", ".join(str(n + 1) for n in sorted(places)[:8])
+    numbers += " ..." if len(places) > 8 else ""
+    numbers += f"; {names}" if names else ""
+    are, they = ("are", "they are") if len(places) > 1 or what == "missing" else ("is", "it is")
+    return (
+        f"{len(places)} of {n_places} slices {are} {what} (counted along the stack: {numbers}); "
+        f"{they} shown empty so that the others keep their place.",
+    )

@@ -20,7 +20,7 @@ from napari_medsam.formats.common.errors import ReadError, SaveError, reason
 from napari_medsam.formats.common.found_image import choose
 from napari_medsam.formats.common.grid import Geometry, SourceGrid
 from napari_medsam.formats.common.label_table import complete_table
-from napari_medsam.formats.dicom.multi_frame import quiet_pydicom, read_dataset
+from napari_medsam.formats.dicom.dataset import quiet_pydicom, read_dataset
 from napari_medsam.formats.dicom.read import found_dicom
 from napari_medsam.formats.dicom.slice_header import SliceHeader
 
@@ -49,6 +49,13 @@ class SourceSeries:
     @property
     def is_multi_frame(self) -> bool:
         return any(header is not None and header.frame is not None for header in self.headers)
+
+    @property
+    def slice_distance(self) -> float:
+        """Millimetres between the planes of neighbouring slices, at right angles to them."""
+        i, j, k = self.geometry.affine[:3, :3].T
+        normal = np.cross(i, j)
+        return round(abs(float(k @ normal)) / float(np.linalg.norm(normal)), 6)
 
     def corner(self, k: int) -> NDArray[np.float64]:
         """LPS mm of the first pixel's centre of slice k: its own, or its place if missing."""
@@ -92,6 +99,8 @@ def labelled_series(
             )
         try:
             yield source, rows
+        except SaveError:  # is a ValueError too
+            raise
         except UNWRITABLE as error:
             raise SaveError(
                 f"The series' headers lack what {what} needs ({reason(error)}); save as "
@@ -126,6 +135,11 @@ def source_of(grid: SourceGrid) -> Iterator[SourceSeries]:
             }
         except ReadError as error:
             raise SaveError(f"The series of the image cannot be read again: {error}") from error
+        if not stack.placed and len(headers) > 1:
+            raise SaveError(
+                "The slices state no position in the patient, which objects that refer to them "
+                "need: save as .nii.gz or .nrrd."
+            )
         difference = grid.geometry.difference(stack.geometry)
         if difference:
             raise SaveError(f"The series in {grid.source.name} has changed: {difference}.")

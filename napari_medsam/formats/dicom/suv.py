@@ -12,12 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import exp, log
-from pathlib import Path
 from typing import Any
 
 from napari_medsam.formats.common.errors import DAMAGE
-from napari_medsam.formats.common.optional_libraries import has
-from napari_medsam.formats.dicom.multi_frame import quiet_pydicom, read_dataset
+from napari_medsam.formats.dicom.dataset import quiet_pydicom, read_dataset
 from napari_medsam.formats.dicom.slice_header import SliceHeader
 
 PHILIPS = (0x7053, "Philips PET Private Group")
@@ -41,15 +39,15 @@ class _NoSuvError(ValueError):
 
 def suv_factor(slices: Sequence[SliceHeader]) -> Suv:
     """The factor from a PET series' rescaled values to g/ml."""
-    if not has("pydicom"):
-        return Suv(None, "PET values are as stored, not SUV: pydicom is not installed.")
     if any(header.frame is not None for header in slices):
         return Suv(None, "PET values are as stored, not SUV: the file is a multi-frame one.")
     with quiet_pydicom():
         try:
             dataset = read_dataset(slices[0].path)
             units = str(dataset.get("Units", "")).upper()
-            factor = _factor(dataset, units, [header.path for header in slices])
+            if len({header.value_unit.upper() for header in slices}) > 1:
+                raise _NoSuvError("its slices are in different units")
+            factor = _factor(dataset, units, _first_acquired(slices))
         except _NoSuvError as why:
             return Suv(None, f"PET values are as stored, not SUV: {why}.")
         except DAMAGE:
@@ -59,7 +57,7 @@ def suv_factor(slices: Sequence[SliceHeader]) -> Suv:
     )
 
 
-def _factor(dataset: Any, units: str, paths: Sequence[Path]) -> float:
+def _factor(dataset: Any, units: str, first: datetime | None) -> float:
     if units == "GML":
         kind = str(dataset.get("SUVType", "")).upper()
         if kind in ("", "BW"):
@@ -74,17 +72,17 @@ def _factor(dataset: Any, units: str, paths: Sequence[Path]) -> float:
             "they are not corrected for attenuation and decay to the start of the scan"
         )
     if units == "BQML":
-        return _from_becquerel(dataset, decay, paths)
+        return _from_becquerel(dataset, decay, first)
     scale = _private(dataset, PHILIPS, 0x00)
     if scale:
         return scale
     to_becquerel = _private(dataset, PHILIPS, 0x09)
     if not to_becquerel:
         raise _NoSuvError("they are counts and Philips' scale factor is missing")
-    return to_becquerel * _from_becquerel(dataset, decay, paths)
+    return to_becquerel * _from_becquerel(dataset, decay, first)
 
 
-def _from_becquerel(dataset: Any, decay: str, paths: Sequence[Path]) -> float:
+def _from_becquerel(dataset: Any, decay: str, first: datetime | None) -> float:
     """Weight in grams over the dose left at the time the pixels are corrected to."""
     weight = float(dataset.get("PatientWeight") or 0)
     drug = (dataset.get("RadiopharmaceuticalInformationSequence") or [{}])[0]
@@ -96,14 +94,14 @@ def _from_becquerel(dataset: Any, decay: str, paths: Sequence[Path]) -> float:
     if dose < LEAST_DOSE:
         raise _NoSuvError(f"a dose of {dose:g} Bq is not credible (MBq in the wrong unit?)")
     if decay == "START":
-        seconds = _decay_seconds(dataset, drug, half_life, paths)
+        seconds = _decay_seconds(dataset, drug, half_life, first)
         dose *= 2.0 ** (-seconds / half_life)
     return weight * 1000 / dose
 
 
-def _decay_seconds(dataset: Any, drug: Any, half_life: float, paths: Sequence[Path]) -> float:
+def _decay_seconds(dataset: Any, drug: Any, half_life: float, first: datetime | None) -> float:
     """From injection to the time the pixels are decay-corrected to."""
-    scan = _scan_time(dataset, half_life, paths)
+    scan = _scan_time(dataset, half_life, first)
     full = str(drug.get("RadiopharmaceuticalStartDateTime") or "")
     if full and _offset(full) in ("", str(dataset.get("TimezoneOffsetFromUTC", ""))):
         start = _moment(full[:8], full[8:])
@@ -119,10 +117,11 @@ def _decay_seconds(dataset: Any, drug: Any, half_life: float, paths: Sequence[Pa
     return seconds
 
 
-def _scan_time(dataset: Any, half_life: float, paths: Sequence[Path]) -> datetime:
-    """The time the pixels are corrected to: QIBA's choice between series and acquisition."""
-    acquired = [time for path in paths if (time := _acquisition(read_dataset(path))) is not None]
-    first = min(acquired, default=None)
+def _scan_time(dataset: Any, half_life: float, first: datetime | None) -> datetime:
+    """The time the pixels are corrected to: QIBA's choice between series and acquisition.
+
+    `first` is when the first slice was acquired.
+    """
     series = _moment(dataset.get("SeriesDate"), dataset.get("SeriesTime"))
     if series is not None and (first is None or series <= first):
         return series
@@ -130,7 +129,7 @@ def _scan_time(dataset: Any, half_life: float, paths: Sequence[Path]) -> datetim
     of_ge = _moment(ge[:8], ge[8:]) if ge else None
     if of_ge is not None:
         return of_ge
-    own = _acquisition(dataset)
+    own = _moment(dataset.get("AcquisitionDate"), dataset.get("AcquisitionTime"))
     reference = float(dataset.get("FrameReferenceTime") or 0) / 1000
     duration = float(dataset.get("ActualFrameDuration") or 0) / 1000
     if own is not None and reference > 0 and duration > 0:
@@ -144,8 +143,10 @@ def _scan_time(dataset: Any, half_life: float, paths: Sequence[Path]) -> datetim
     return first
 
 
-def _acquisition(dataset: Any) -> datetime | None:
-    return _moment(dataset.get("AcquisitionDate"), dataset.get("AcquisitionTime"))
+def _first_acquired(slices: Sequence[SliceHeader]) -> datetime | None:
+    """When the first slice was acquired, of those that say it."""
+    times = (_moment(*header.acquired) for header in slices)
+    return min((time for time in times if time is not None), default=None)
 
 
 def _moment(date: Any, time: Any) -> datetime | None:

@@ -39,6 +39,7 @@ SUFFIXES: dict[str, Kind] = {
     ".mhd": "mha",
     ".dcm": "dicom",
     ".seg.dcm": "dicom",
+    ".labelmap.dcm": "dicom",
     ".rtstruct.dcm": "dicom",
     ".ima": "dicom",
     ".zip": "dicom",
@@ -141,6 +142,8 @@ def kind_of(path: Path) -> Kind:
         raise ReadError(f"There is no file {path.name} in {place}.")
     if path.is_dir():
         return "dicom"
+    if not path.is_file():  # opening a pipe would wait forever
+        raise ReadError(f"{path.name} is a device or a pipe, not a file.")
     kind = SUFFIXES.get(suffix_of(path)) or _kind_by_content(path)
     if kind is None:
         raise UnknownFormat(

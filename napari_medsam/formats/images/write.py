@@ -20,12 +20,14 @@ from PIL import Image
 from napari_medsam.formats.common.errors import ReadError, SaveError, in_use
 from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.common.image_file import ImageFile
+from napari_medsam.formats.common.itk_placement import geometry_for_itk
 from napari_medsam.formats.images.read import read_image, require_suffix, suffix_of
 from napari_medsam.formats.itk import write_labels as itk
 from napari_medsam.formats.nifti import write_labels as nifti
 from napari_medsam.storage.atomic_write import replacing
 from napari_medsam.storage.errors import FileInUse
 from napari_medsam.storage.file_names import is_too_long, name_problem, too_long
+from napari_medsam.storage.native_path import native_path
 from napari_medsam.storage.operating_system import is_windows
 
 IMAGE_FORMATS = (".nii.gz", ".nii", ".nrrd", ".mha", ".png", ".tif", ".tiff")
@@ -125,7 +127,8 @@ def _write_picture(path: Path, array: NDArray[Any]) -> None:
             f"Pictures hold 8 or 16 bits without sign and these values are {plane.dtype}: save "
             f"as .nii.gz, .nrrd or .mha."
         )
-    Image.fromarray(plane).save(path, compression=None if path.suffix == ".png" else "tiff_deflate")
+    compression = None if path.suffix == ".png" else "tiff_deflate"
+    Image.fromarray(plane).save(native_path(path), compression=compression)
 
 
 def _plane(array: NDArray[Any], path: Path) -> NDArray[Any]:
@@ -141,7 +144,7 @@ def _check(path: Path, suffix: str, array: NDArray[Any], grid: SourceGrid) -> st
     stored = read_image(path)
     found = stored.grid.from_lps(stored.volume.voxels)
     if suffix in (".png", ".tif", ".tiff"):
-        second = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+        second = sitk.GetArrayFromImage(sitk.ReadImage(native_path(path)))
         plane = _plane(array, path)
         if not (np.array_equal(found[0], plane) and np.array_equal(second, plane)):
             raise SaveError("The pixels read back differ from the image's.")
@@ -149,7 +152,8 @@ def _check(path: Path, suffix: str, array: NDArray[Any], grid: SourceGrid) -> st
     floats = array.dtype.kind == "f"
     if not np.array_equal(found, array, equal_nan=floats):
         raise SaveError("The voxels read back differ from the image's.")
-    difference = grid.geometry.difference(stored.grid.geometry)
+    expected = geometry_for_itk(grid) if suffix in (".nrrd", ".mha") else grid.geometry
+    difference = expected.difference(stored.grid.geometry)
     if difference:
         raise SaveError(f"The saved image would be elsewhere than the source: {difference}.")
     return (

@@ -55,9 +55,12 @@ def _fields(path: Path) -> dict[str, str]:
         while read < LONGEST_HEADER:
             line = stream.readline(LONGEST_KEY + LONGEST_VALUE)
             read += len(line)
-            key, separator, value = line.decode("latin-1").partition("=")
-            key, value = key.strip(), value.strip()
-            if not (separator and key.isascii() and (key + value).isprintable()):
+            key, separator, value = (
+                part.strip().decode("latin-1") for part in line.partition(b"=")
+            )
+            # File names and comments may be in any encoding, whose bytes are not printable here.
+            plain = "".join(letter for letter in key + value if letter.isascii())
+            if not (separator and key.isascii() and plain.isprintable()):
                 raise _damaged(path, f"line {len(fields) + 1} is none of a header")
             if len(key) > LONGEST_KEY or len(value) >= LONGEST_VALUE or key in fields:
                 raise _damaged(path, f"line {len(fields) + 1} is too long or comes twice")

@@ -5,6 +5,7 @@ SimpleITK sizes are (x, y, z) and its arrays [z, y, x]; its x is the file's axis
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -17,11 +18,12 @@ from numpy.typing import NDArray
 from napari_medsam.formats.common.ct_detection import recognize_ct
 from napari_medsam.formats.common.errors import ReadError, reason
 from napari_medsam.formats.common.found_image import FoundImage
-from napari_medsam.formats.common.grey_or_rgb import to_uint8_rgb
-from napari_medsam.formats.common.grid import Geometry, SourceGrid, Triple
+from napari_medsam.formats.common.grey_or_rgb import plain_type, to_uint8_rgb
+from napari_medsam.formats.common.grid import NO_SPACING, Geometry, SourceGrid, Triple
 from napari_medsam.formats.common.image_file import ImageFile, to_volume
 from napari_medsam.formats.common.limits import require_data, require_memory
 from napari_medsam.formats.itk.meta_header import require_sound_header
+from napari_medsam.storage.native_path import native_path
 
 # ITK prints warnings from C++; this package finds and reports those that matter.
 sitk.ProcessObject.SetGlobalWarningDisplay(False)
@@ -66,7 +68,7 @@ def open_itk(path: Path, kind: ItkKind) -> ItkImage:
     data_file = _data_file(path)
     reader = sitk.ImageFileReader()
     reader.SetImageIO(CLASSES[kind])
-    reader.SetFileName(str(path))
+    reader.SetFileName(native_path(path))
     try:
         reader.ReadImageInformation()
     except RuntimeError as error:
@@ -84,7 +86,8 @@ def open_itk(path: Path, kind: ItkKind) -> ItkImage:
         require_data(n_bytes, data_file, ratio=MOST_PACKED)
     geometry, notes = _geometry(reader, path)
     colours = components in (3, 4) and reader.GetPixelID() == sitk.sitkVectorUInt8
-    grid = SourceGrid(kind, path, geometry, 2 if len(size) == 2 else 3)
+    known = NO_SPACING not in notes
+    grid = SourceGrid(kind, path, geometry, 2 if len(size) == 2 else 3, has_spacing=known)
     n_frames = int(np.prod(size[3:], dtype=object)) * (1 if colours else components)
     if kind == "nrrd" and not reader.HasMetaDataKey("NRRD_space"):
         notes += (
@@ -128,7 +131,7 @@ def _voxels(header: ItkImage, path: Path, frame: int) -> tuple[NDArray[Any], tup
     if components > 1:
         array = array[..., component]
     array = array.reshape(header.grid.geometry.shape_zyx)
-    return (array.astype(np.float32) if array.dtype == np.float64 else array), ()
+    return plain_type(array, exact=header.exact), ()
 
 
 def _bytes_each(reader: sitk.ImageFileReader) -> int:
@@ -161,7 +164,7 @@ def _geometry(reader: sitk.ImageFileReader, path: Path) -> tuple[Geometry, tuple
     bad = ~(np.isfinite(spacing) & (spacing != 0))
     if bad.any():
         spacing[bad] = 1.0
-        notes.append("The file states no usable spacing; 1 mm is taken.")
+        notes.append(NO_SPACING)
     direction = direction * np.sign(spacing)
     spacing = np.abs(spacing)
     if not np.isfinite(origin).all():
@@ -181,11 +184,12 @@ def _data_file(path: Path) -> Path | None:
     if path.suffix.lower() not in {".nhdr", ".mhd"}:
         return path
     with path.open("rb") as stream:
-        lines = stream.read(65536).decode("latin-1").splitlines()
+        lines = stream.read(65536).splitlines()
     for line in lines:
-        key, separator, value = line.replace("=", ":", 1).partition(":")
-        if key.strip().lower() in {"data file", "datafile", "elementdatafile"} and separator:
-            name = value.strip()
+        key, separator, value = line.replace(b"=", b":", 1).partition(b":")
+        if key.strip().lower() in {b"data file", b"datafile", b"elementdatafile"} and separator:
+            # The bytes are the name, whatever encoding they are in.
+            name = value.strip().decode(sys.getfilesystemencoding(), "surrogateescape")
             plain = not (name.upper().startswith("LIST") or "%" in name or name == "LOCAL")
             if plain and not (path.parent / name).is_file():
                 raise ReadError(

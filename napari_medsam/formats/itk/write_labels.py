@@ -19,6 +19,12 @@ from napari_medsam.engine.data.labels import Label
 from napari_medsam.formats.common.compressed_write import write_compressed
 from napari_medsam.formats.common.errors import SaveError
 from napari_medsam.formats.common.grid import Geometry, SourceGrid, geometry_from_affine
+from napari_medsam.formats.common.itk_placement import (
+    apart,
+    geometry_for_itk,
+    image_by_itk,
+    itk_affine,
+)
 from napari_medsam.formats.itk.read import CLASSES, ItkKind, open_itk
 
 SPACES = {
@@ -36,13 +42,16 @@ def write(
     write_compressed(to_itk(labels_kji, grid), path, CLASSES[_kind(path)])
 
 
-def check(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:
+def check(
+    path: Path, labels_kji: NDArray[Any], grid: SourceGrid, table: Sequence[Label] = ()
+) -> str:
     """Compare what is on disk with what was meant; SaveError names a difference."""
     kind = _kind(path)
     header = open_itk(path, kind)
     if header.grid.ndim != grid.ndim:
         raise SaveError(f"The saved file has {header.grid.ndim} axes, the image {grid.ndim}.")
-    difference = grid.geometry.difference(header.grid.geometry)
+    expected = geometry_for_itk(grid)
+    difference = expected.difference(header.grid.geometry)
     if difference:
         raise SaveError(f"The saved labels would be elsewhere than the image: {difference}.")
     stored = header.read()
@@ -53,11 +62,34 @@ def check(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:
         f"SimpleITK and equal the image's"
     )
     if kind == "nrrd" and grid.ndim == 3:
-        difference = grid.geometry.difference(header_geometry(path))
+        difference = expected.difference(header_geometry(path))
         if difference:
             raise SaveError(f"The header of the saved NRRD says something else: {difference}.")
         checked += "; the header was also read as text"
+    by_itk = image_by_itk(grid)
+    if by_itk is not None:
+        shape = labels_kji.shape
+        if distance := apart(itk_affine(header.reader), by_itk, (shape[0], shape[1], shape[2])):
+            return checked + _elsewhere(by_itk, grid, distance)
+        same = expected is grid.geometry
+        checked += "; SimpleITK finds them where it finds the image" + (
+            "" if same else ", which is elsewhere than in this program (see the image's note)"
+        )
     return checked
+
+
+def _elsewhere(by_itk: NDArray[np.float64], grid: SourceGrid, distance: float) -> str:
+    """A clause for an image whose voxel size ITK takes from another field; else SaveError."""
+    spacing = np.linalg.norm(by_itk[:3, :3], axis=0)
+    if np.allclose(spacing, grid.geometry.spacing_xyz, rtol=1e-3):
+        raise SaveError(
+            f"SimpleITK finds the saved labels {distance:.3g} mm away from the image; they were "
+            f"not saved."
+        )
+    return (
+        f"; SimpleITK reads voxels of {' x '.join(f'{mm:.4g}' for mm in spacing)} mm from the "
+        f"image's file, so ITK programs show the image elsewhere (see its note)"
+    )
 
 
 def header_geometry(path: Path) -> Geometry:
@@ -86,10 +118,14 @@ def _kind(path: Path) -> ItkKind:
 
 
 def to_itk(array: NDArray[Any], grid: SourceGrid) -> sitk.Image:
-    """A SimpleITK image of (K, J, I) or (K, J, I, 3), of as many dimensions as the source."""
+    """A SimpleITK image of (K, J, I) or (K, J, I, 3), of as many dimensions as the source.
+
+    It lies where ITK programs see the source (`geometry_for_itk`).
+    """
     n = grid.ndim
+    geometry = geometry_for_itk(grid)
     image = sitk.GetImageFromArray(array if n == 3 else array[0], isVector=array.ndim == 4)
-    image.SetSpacing(grid.geometry.spacing_xyz[:n])
-    image.SetOrigin(grid.geometry.origin_xyz[:n])
-    image.SetDirection(grid.geometry.direction[:n, :n].ravel().tolist())
+    image.SetSpacing(geometry.spacing_xyz[:n])
+    image.SetOrigin(geometry.origin_xyz[:n])
+    image.SetDirection(geometry.direction[:n, :n].ravel().tolist())
     return image

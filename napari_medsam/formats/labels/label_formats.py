@@ -77,9 +77,12 @@ class LabelFormat:
         """Write labels, which are in the file order of the image."""
         resolve_name(f"{_FORMATS}.{self.module}:write")(path, labels_kji, grid, table)
 
-    def check(self, path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:
+    def check(
+        self, path: Path, labels_kji: NDArray[Any], grid: SourceGrid, table: Sequence[Label]
+    ) -> str:
         """Read a written file back and compare it; a clause that says what was compared."""
-        checked: str = resolve_name(f"{_FORMATS}.{self.module}:check")(path, labels_kji, grid)
+        check = resolve_name(f"{_FORMATS}.{self.module}:check")
+        checked: str = check(path, labels_kji, grid, table)
         return checked
 
     def read(self, path: Path, grid: SourceGrid) -> LabelFile:
@@ -122,7 +125,15 @@ DICOM_SEG = LabelFormat(
     made_for="series",
     module="dicom.seg_write",
     reader="dicom.seg_read:read_segmentation",
-    needs=("highdicom", "pydicom"),
+    needs=("highdicom",),
+)
+DICOM_LABEL_MAP = LabelFormat(
+    "DICOM label map",
+    (".labelmap.dcm",),
+    made_for="series",
+    module="dicom.labelmap_write",
+    reader="dicom.seg_read:read_segmentation",
+    needs=("highdicom",),
 )
 RTSTRUCT = LabelFormat(
     "DICOM RTSTRUCT",
@@ -130,7 +141,6 @@ RTSTRUCT = LabelFormat(
     made_for="series",
     module="dicom.rtstruct_write",
     reader="dicom.rtstruct_read:read_structures",
-    needs=("highdicom", "pydicom"),
 )
 PNG = LabelFormat(
     "PNG picture",
@@ -152,7 +162,18 @@ COCO = LabelFormat(
     reader="raster.coco:read_coco",
 )
 
-LABEL_FORMATS = (NIFTI, SEG_NRRD, NRRD, MHA, DICOM_SEG, RTSTRUCT, PNG, TIFF, COCO)
+LABEL_FORMATS = (
+    NIFTI,
+    SEG_NRRD,
+    NRRD,
+    MHA,
+    DICOM_SEG,
+    DICOM_LABEL_MAP,
+    RTSTRUCT,
+    PNG,
+    TIFF,
+    COCO,
+)
 """All of them, the most fitting for a volume first."""
 BY_SUFFIX: dict[str, LabelFormat] = {
     suffix: label_format for label_format in LABEL_FORMATS for suffix in label_format.suffixes

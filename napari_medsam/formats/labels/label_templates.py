@@ -18,6 +18,7 @@ import platformdirs
 from napari_medsam.engine.data.labels import Label, default_name
 from napari_medsam.formats.common.coded_terms import KNOWN, with_term
 from napari_medsam.formats.common.label_table import read_label_table, write_label_table
+from napari_medsam.storage.file_names import readable, spelled
 
 VARIABLE = "NAPARI_MEDSAM_CONFIG"
 NAMES = {
@@ -41,7 +42,7 @@ def template_folder() -> Path:
 
 def template_names() -> tuple[str, ...]:
     """Those that come with the program, then the user's own by name."""
-    own = sorted(path.stem for path in template_folder().glob("*.csv"))
+    own = sorted(readable(path.stem) for path in template_folder().glob("*.csv"))
     return (*NAMES, *(name for name in own if name not in NAMES))
 
 
@@ -55,7 +56,7 @@ def read_template(name: str) -> tuple[Label, ...]:
     """
     if name in NAMES:
         return tuple(_built_in(n, label) for n, label in enumerate(NAMES[name], start=1))
-    return read_label_table(template_folder() / f"{name}.csv")
+    return read_label_table(_file_of(name))
 
 
 def save_template(name: str, table: Sequence[Label]) -> Path:
@@ -76,9 +77,13 @@ def save_template(name: str, table: Sequence[Label]) -> Path:
     if name.lower() in (built_in.lower() for built_in in NAMES):
         raise ValueError(f"{name} is a template of the program; choose another name.")
     template_folder().mkdir(parents=True, exist_ok=True)
-    path = template_folder() / f"{name}.csv"
+    path = _file_of(name)
     write_label_table(path, [replace(label, locked=False, state="") for label in table])
     return path
+
+
+def _file_of(name: str) -> Path:
+    return template_folder() / spelled(f"{name}.csv")
 
 
 def with_template(

@@ -18,7 +18,7 @@ from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.common.label_table import complete_table
 from napari_medsam.formats.images.read import suffix_of
 from napari_medsam.formats.labels.write import Saved, write_labels
-from napari_medsam.storage.file_names import first_twice, name_key
+from napari_medsam.storage.file_names import first_twice, name_key, spelled
 
 
 def write_label_files(
@@ -60,4 +60,4 @@ def label_paths(path: str | os.PathLike[str], rows: Sequence[Label]) -> list[Pat
     ]
     if first_twice(distinct):  # a label is named like another with its number
         distinct = [f"{label.number}_{word}" for word, label in zip(words, rows, strict=True)]
-    return [path.with_name(f"{stem}_{word}{suffix}") for word in distinct]
+    return [path.with_name(f"{stem}_{spelled(word)}{suffix}") for word in distinct]

@@ -10,17 +10,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_medsam.engine.data.labels import default_name
 from napari_medsam.formats.common.errors import OtherGrid, ReadError, UnknownFormat
+from napari_medsam.formats.common.found_image import choose
 from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.common.image_file import ImageFile
+from napari_medsam.formats.common.itk_placement import grid_by_itk
 from napari_medsam.formats.common.label_file import LabelFile
 from napari_medsam.formats.common.label_table import description_beside, read_label_table
-from napari_medsam.formats.common.optional_libraries import has, optional
+from napari_medsam.formats.common.printable_text import printable
+from napari_medsam.formats.common.whole_numbers import as_labels, why_no_labels
 from napari_medsam.formats.dicom.file_validity import is_dicom
-from napari_medsam.formats.dicom.multi_frame import SEGMENTATION, sop_class
-from napari_medsam.formats.dicom.rtstruct_read import RTSTRUCT
+from napari_medsam.formats.dicom.multi_frame import SEGMENTATIONS, sop_class
+from napari_medsam.formats.dicom.rtstruct_read import RTSTRUCT, read_structures
 from napari_medsam.formats.dicom.seg_grid import grid_of_segmentation
-from napari_medsam.formats.images.read import kind_of, read_image, suffix_of
+from napari_medsam.formats.images.read import found_images, kind_of, suffix_of
 from napari_medsam.formats.itk import seg_nrrd
 from napari_medsam.formats.itk.read import open_itk, unreadable
 from napari_medsam.formats.labels import label_formats
@@ -45,7 +49,11 @@ def read_labels(path: str | os.PathLike[str], grid: SourceGrid) -> NDArray[Any]:
 
 
 def read_label_file(
-    path: str | os.PathLike[str], grid: SourceGrid, *, resample: bool = False
+    path: str | os.PathLike[str],
+    grid: SourceGrid,
+    *,
+    resample: bool = False,
+    fill_gaps: bool = False,
 ) -> LabelFile:
     """Read a label file onto the image's grid, whatever its order of axes.
 
@@ -61,6 +69,9 @@ def read_label_file(
     resample
         Bring labels from another grid to the image's by nearest neighbour, with a note that
         reports it, instead of refusing them.
+    fill_gaps
+        Draw the slices between contours of an RTSTRUCT that lie on every second slice or fewer,
+        if their distance is regular (`LabelFile.gaps`); a note says how many.
 
     Returns
     -------
@@ -76,9 +87,13 @@ def read_label_file(
     """
     path = Path(path)
     try:
-        return _on_grid(path, grid)
+        return _on_grid(path, grid, fill_gaps=fill_gaps)
     except UnknownFormat as error:
-        suffixes = ", ".join(known.suffixes[0] for known in label_formats.LABEL_FORMATS)
+        endings = [
+            ".dcm" if known.made_for == "series" else known.suffixes[0]
+            for known in label_formats.LABEL_FORMATS
+        ]
+        suffixes = ", ".join(dict.fromkeys(endings))
         raise ReadError(f"{path.name} is not a label file ({suffixes}).") from error
     except OtherGrid:
         if not resample:
@@ -106,7 +121,7 @@ def read_labels_without_image(path: Path) -> tuple[LabelFile, SourceGrid]:
             own = open_itk(path, "nrrd").grid
         case _:
             image = _image_of(path)
-            return _labels_in(image, path, image.grid), image.grid
+            return _shown(_labels_in(image, path, image.grid)), image.grid
     return _on_grid(path, own), own
 
 
@@ -122,7 +137,7 @@ def is_label_file(path: Path) -> bool:
         return is_coco(path)
     if kind_of(path) != "dicom" or not is_dicom(path):
         return False
-    return has("pydicom") and sop_class(path) in (SEGMENTATION, RTSTRUCT)
+    return sop_class(path) in (*SEGMENTATIONS, RTSTRUCT)
 
 
 def _format_of(path: Path) -> LabelFormat | None:
@@ -134,14 +149,27 @@ def _format_of(path: Path) -> LabelFormat | None:
         return label_formats.BY_SUFFIX[suffix]
     if kind_of(path) != "dicom":
         return None
-    optional("pydicom", "Reading DICOM SEG and RTSTRUCT")
     is_rtstruct = sop_class(path) == RTSTRUCT
     return label_formats.RTSTRUCT if is_rtstruct else label_formats.DICOM_SEG
 
 
-def _on_grid(path: Path, grid: SourceGrid) -> LabelFile:
+def _on_grid(path: Path, grid: SourceGrid, *, fill_gaps: bool = False) -> LabelFile:
     known = _format_of(path)
-    return _labels_in(_image_of(path), path, grid) if known is None else known.read(path, grid)
+    if known is label_formats.RTSTRUCT and fill_gaps:
+        return _shown(read_structures(path, grid, fill_gaps=True))
+    found = _labels_in(_image_of(path), path, grid) if known is None else known.read(path, grid)
+    return _shown(found)
+
+
+def _shown(file: LabelFile) -> LabelFile:
+    """The file with names as they may be shown: on one line, nothing that acts on a terminal."""
+    table = (
+        label
+        if label.name.isprintable()
+        else replace(label, name=printable(label.name) or default_name(label.number))
+        for label in file.table
+    )
+    return replace(file, table=tuple(table))
 
 
 def _labels_in(image: ImageFile, path: Path, grid: SourceGrid) -> LabelFile:
@@ -160,28 +188,53 @@ def _labels_in(image: ImageFile, path: Path, grid: SourceGrid) -> LabelFile:
         difference = "" if sizes[0] == sizes[1] else f"shape (z, y, x) {sizes[0]} and {sizes[1]}"
     else:
         difference = grid.lps.difference(image.grid.lps, tolerance=1e-3)
-    _refuse_another_grid(path, difference, grid, image.grid)
     table = read_label_table(beside) if beside.is_file() else ()
+    seen = _seen_by_itk(image.grid, grid) if difference else None
+    if seen is not None:
+        return LabelFile(grid.to_lps(seen.from_lps(labels)), table, (_elsewhere(path),))
+    _refuse_another_grid(path, difference, grid, image.grid)
     return LabelFile(labels, table)
+
+
+def _seen_by_itk(own: SourceGrid, image: SourceGrid) -> SourceGrid | None:
+    """The image's grid as ITK sees it, if labels lie on that and ours is another; else None."""
+    if not image.has_position:
+        return None
+    seen = grid_by_itk(image)
+    on_it = seen is not None and not seen.lps.difference(own.lps, tolerance=1e-3)
+    return seen if on_it else None
+
+
+def _elsewhere(path: Path) -> str:
+    return (
+        f"{path.name} lies where ITK programs see the image, which is elsewhere than here; its "
+        f"labels were put on the voxels they were drawn on."
+    )
 
 
 def _image_of(path: Path) -> ImageFile:
     """A label file of a format that could also hold an image."""
-    is_picture = kind_of(path) == "picture"
-    return open_picture(path, indices=True).read() if is_picture else read_image(path)
+    if kind_of(path) == "picture":
+        return replace(open_picture(path, indices=True), exact=True).read()
+    with found_images(path) as images:
+        return replace(choose(images), exact=True).read()
 
 
 def read_seg_nrrd(path: Path, grid: SourceGrid) -> LabelFile:
     """A 3D Slicer segmentation on the image's grid; errors as of `read_label_file`."""
     header = open_itk(path, "nrrd")
     difference = grid.lps.difference(header.grid.lps, tolerance=1e-3)
-    _refuse_another_grid(path, difference, grid, header.grid)
+    seen = _seen_by_itk(header.grid, grid) if difference else None
+    _refuse_another_grid(path, "" if seen else difference, grid, header.grid)
     try:
         file = seg_nrrd.read(path)
     except (RuntimeError, ValueError, IndexError) as error:
         raise ReadError(unreadable(path, "nrrd", error)) from error
     labels = _whole_numbers(header.grid.to_lps(file.labels), path, may_be_image=False)
-    return replace(file, labels=labels)
+    if seen is None:
+        return replace(file, labels=labels)
+    notes = (*file.notes, _elsewhere(path))
+    return replace(file, labels=grid.to_lps(seen.from_lps(labels)), notes=notes)
 
 
 def _refuse_another_grid(path: Path, difference: str, image: SourceGrid, own: SourceGrid) -> None:
@@ -212,15 +265,11 @@ def _whole_numbers(voxels: NDArray[Any], path: Path, *, may_be_image: bool) -> N
 
     Without `may_be_image`, the file is known to hold labels, and its values are not judged.
     """
-    if voxels.dtype.kind == "f" and not (
-        np.all(np.isfinite(voxels)) and np.array_equal(voxels, np.rint(voxels))
-    ):
-        raise _not_labels(path, "it holds fractions, and labels are whole numbers")
-    if voxels.min() < 0:
-        raise _not_labels(path, "it holds negative numbers, and label numbers start at 0")
+    if why := why_no_labels(voxels):
+        raise _not_labels(path, why)
     if may_be_image and (n_values := _n_grey_values(voxels)):
         raise _not_labels(path, f"it holds {n_values:,} different values")
-    return voxels.astype(np.min_scalar_type(int(voxels.max())))
+    return as_labels(voxels)
 
 
 def _n_grey_values(voxels: NDArray[Any]) -> int:

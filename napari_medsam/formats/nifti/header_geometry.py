@@ -17,13 +17,26 @@ from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from napari_medsam.formats.common.errors import ReadError
-from napari_medsam.formats.common.grid import Geometry, NiftiForms, SourceGrid, geometry_from_affine
+from napari_medsam.formats.common.grid import (
+    NO_SPACING,
+    Geometry,
+    NiftiForms,
+    SourceGrid,
+    geometry_from_affine,
+)
 
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 MILLIMETRES = {1: 1000.0, 2: 1.0, 3: 0.001}
 """NIfTI spatial unit codes: metre, millimetre, micrometre (nifti1.h, NIFTI_UNITS_*)."""
 NIFTI_1_LIMIT = 32767
 """NIfTI-1 counts the voxels of an axis in 16 bits with sign."""
+NEGATIVE_PIXDIM = "pixdim[1,2,3] should be positive"
+"""Begins nibabel's warning."""
+MIRRORED = (
+    "The file states a negative voxel size (pixdim), which NIfTI does not allow. It is read by its "
+    "amount, as nibabel does; ITK programs (3D Slicer, ITK-SNAP) show this image mirrored. Check "
+    "left and right. Saved labels lie on the image in both."
+)
 SCANNER = 1
 """Form code "scanner anatomical" (nifti1.h, NIFTI_XFORM_SCANNER_ANAT)."""
 
@@ -50,10 +63,10 @@ def geometry_of(image: Any) -> tuple[Geometry, NiftiForms | None, list[str]]:
             raise ReadError("its affine is not a usable matrix")
         geometry = _placed(image, affine)
         return geometry, None, [*notes, *geometry.notes]
-    forms, sform, qform, notes = _forms(header)
+    forms, sform, qform, notes = _forms(header, stored_pixdim(image))
     if sform is not None:
         affine = sform
-        notes += _disagreement(sform, qform, header)
+        notes += _disagreement(sform, qform, header) or _two_sizes(sform, forms)
     elif qform is not None:
         affine = qform
     else:
@@ -64,7 +77,7 @@ def geometry_of(image: Any) -> tuple[Geometry, NiftiForms | None, list[str]]:
         )
     affine = np.asarray(affine, dtype=np.float64).copy()
     if not _is_regular(affine):
-        notes.append("The file states no usable spacing; 1 mm is taken.")
+        notes.append(NO_SPACING)
         affine = np.diag([-1.0, 1.0, 1.0, 1.0])
     affine[:3] *= MILLIMETRES.get(forms.units, 1.0)
     geometry = _placed(image, affine)
@@ -76,8 +89,18 @@ def _placed(image: Any, affine_ras: NDArray[Any]) -> Geometry:
     return geometry_from_affine((k, j, i), RAS_TO_LPS @ affine_ras)
 
 
+def stored_pixdim(image: Any) -> NDArray[np.float64]:
+    """The field pixdim as it is in the file: nibabel corrects negative lengths as it reads."""
+    holder = image.file_map.get("header", image.file_map["image"])
+    if holder.filename is None:
+        return np.asarray(image.header["pixdim"], dtype=np.float64)
+    with holder.get_prepare_fileobj("rb") as stream:
+        header = type(image.header).from_fileobj(stream, check=False)
+    return np.asarray(header["pixdim"], dtype=np.float64)
+
+
 def _forms(
-    header: Any,
+    header: Any, stored: NDArray[np.float64]
 ) -> tuple[NiftiForms, NDArray[Any] | None, NDArray[Any] | None, list[str]]:
     """The header's forms; one that is coded but unusable counts as not coded."""
     notes = []
@@ -94,7 +117,9 @@ def _forms(
             else:
                 notes.append(f"The file's {name} is not a usable matrix and is ignored.")
     sform, qform = usable["sform"], usable["qform"]
-    pixdim = [float(v) if np.isfinite(v) and v != 0 else 1.0 for v in header["pixdim"][:4]]
+    pixdim = [float(v) if np.isfinite(v) and v != 0 else 1.0 for v in stored[:4]]
+    if min(pixdim[1:4]) < 0:
+        notes.append(MIRRORED)
     forms = NiftiForms(
         version=2 if isinstance(header, nib.Nifti2Header) else 1,
         units=int(header["xyzt_units"]) % 8,
@@ -139,6 +164,18 @@ def _disagreement(sform: NDArray[Any], qform: NDArray[Any] | None, header: Any) 
     return [
         f"The file's sform and qform differ by up to {apart:.3g} (in its units); the sform is "
         f"used, and other programs may use the qform. Saved labels carry both."
+    ]
+
+
+def _two_sizes(sform: NDArray[Any], forms: NiftiForms) -> list[str]:
+    """A warning if the sform's columns have other lengths than pixdim states."""
+    lengths, stated = np.linalg.norm(sform[:3, :3], axis=0), np.abs(forms.pixdim[1:4])
+    if np.allclose(lengths, stated, rtol=1e-3):
+        return []
+    sform_size, pixdim_size = (" x ".join(f"{n:.4g}" for n in size) for size in (lengths, stated))
+    return [
+        f"The file states two voxel sizes, {sform_size} (sform) and {pixdim_size} (pixdim, in its "
+        f"units); the sform is used, and ITK programs may use pixdim."
     ]
 
 

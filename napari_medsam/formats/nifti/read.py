@@ -24,10 +24,10 @@ from napari_medsam.formats.common.ct_detection import recognize_ct
 from napari_medsam.formats.common.errors import DAMAGE, ReadError, reason
 from napari_medsam.formats.common.found_image import FoundImage
 from napari_medsam.formats.common.grey_or_rgb import plain_type
-from napari_medsam.formats.common.grid import SourceGrid, Triple
+from napari_medsam.formats.common.grid import NO_SPACING, SourceGrid, Triple
 from napari_medsam.formats.common.image_file import ImageFile, to_volume
 from napari_medsam.formats.common.limits import DEFLATE_LIMIT, require_data, require_memory
-from napari_medsam.formats.nifti.header_geometry import geometry_of
+from napari_medsam.formats.nifti.header_geometry import NEGATIVE_PIXDIM, geometry_of
 
 UNREADABLE = (*DAMAGE, ImageFileError, HeaderDataError)
 """What nibabel and its gzip reader raise on damaged files."""
@@ -47,7 +47,7 @@ class NiftiImage(FoundImage):
     window: tuple[float, float] | None
 
     def load(self, frame: int, spacing_xyz: Triple | None) -> ImageFile:
-        array, notes = _voxels(self.image, self.path, frame)
+        array, notes = _voxels(self.image, self.path, frame, exact=self.exact)
         volume = to_volume(array, self.grid)
         notes = self.notes + notes
         return recognize_ct(ImageFile(volume, self.grid, self.name, notes, self.window))
@@ -80,8 +80,10 @@ def open_nifti(path: Path) -> NiftiImage:
     if not shape or min(shape) < 1:
         raise ReadError(f"{path.name} holds no voxels: its header says {shape}.")
     flat: Literal[2, 3] = 2 if len(shape) < 3 else 3
-    grid = SourceGrid("nifti", path, geometry, flat, forms)
-    notes += [f"Header of {path.name}: {text}." for text in warnings]
+    known = NO_SPACING not in notes
+    grid = SourceGrid("nifti", path, geometry, flat, forms, has_spacing=known)
+    said = [text for text in warnings if not text.startswith(NEGATIVE_PIXDIM)]
+    notes += [f"Header of {path.name}: {text}." for text in said]
     return NiftiImage(
         path=path,
         n_frames=prod(shape[3:]),
@@ -92,7 +94,9 @@ def open_nifti(path: Path) -> NiftiImage:
     )
 
 
-def _voxels(image: Any, path: Path, frame: int) -> tuple[NDArray[Any], tuple[str, ...]]:
+def _voxels(
+    image: Any, path: Path, frame: int, *, exact: bool
+) -> tuple[NDArray[Any], tuple[str, ...]]:
     """The chosen volume as (K, J, I) of a real type, or (K, J, I, 3) uint8."""
     shape = tuple(int(n) for n in image.shape)
     stored = image.get_data_dtype()
@@ -115,7 +119,7 @@ def _voxels(image: Any, path: Path, frame: int) -> tuple[NDArray[Any], tuple[str
     array = array.reshape((*shape, 1, 1)[:3])
     if array.dtype.names:
         return _colours(array, path)
-    return plain_type(array.T), ()
+    return plain_type(array.T, exact=exact), ()
 
 
 def _colours(array: NDArray[Any], path: Path) -> tuple[NDArray[Any], tuple[str, ...]]:

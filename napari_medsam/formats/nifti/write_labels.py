@@ -12,17 +12,17 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from napari_medsam.engine.data.labels import Label
+from napari_medsam.formats.common.captured_output import library_warnings
 from napari_medsam.formats.common.errors import SaveError, reason
 from napari_medsam.formats.common.grid import SourceGrid
+from napari_medsam.formats.common.itk_placement import apart, image_by_itk, itk_affine
 from napari_medsam.formats.nifti.header_geometry import (
     NIFTI_1_LIMIT,
     geometry_of,
     header_for_labels,
 )
 from napari_medsam.formats.nifti.read import UNREADABLE
-
-ITK_TOLERANCE = 1e-3
-"""SimpleITK may read the qform, whose quaternion in float32 is good to about 3e-4."""
+from napari_medsam.storage.native_path import native_path
 
 
 def write(
@@ -33,13 +33,22 @@ def write(
     header = header_for_labels(grid, array.shape, array.dtype)
     kind = nib.Nifti2Image if isinstance(header, nib.Nifti2Header) else nib.Nifti1Image
     # affine=None keeps both forms of the header as they are.
-    nib.save(kind(array, None, header), path)
+    image = kind(array, None, header)
+    if grid.forms is not None:
+        # nibabel takes a negative pixdim by its amount. Programs that do not must see the labels
+        # as they see the image.
+        image.header["pixdim"][:4] = grid.forms.pixdim
+    with library_warnings("nibabel.global"):
+        nib.save(image, path)
 
 
-def check(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:
+def check(
+    path: Path, labels_kji: NDArray[Any], grid: SourceGrid, table: Sequence[Label] = ()
+) -> str:
     """Compare what is on disk with what was meant; SaveError names a difference."""
     try:
-        image = nib.load(path, mmap=False)
+        with library_warnings("nibabel.global"):
+            image = nib.load(path, mmap=False)
         stored = np.asarray(image.dataobj)
         geometry, _, _ = geometry_of(image)
     except UNREADABLE as error:
@@ -65,48 +74,20 @@ def _second_opinion(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> s
     if max(labels_kji.shape) > NIFTI_1_LIMIT:
         return " (SimpleITK does not read NIfTI-2 and was not asked)"
     try:
-        image = sitk.ReadImage(str(path), imageIO="NiftiImageIO")
+        image = sitk.ReadImage(native_path(path), imageIO="NiftiImageIO")
     except RuntimeError:
         return " (SimpleITK cannot read sheared axes and was not asked)"
     array = sitk.GetArrayViewFromImage(image)
     if not np.array_equal(array.reshape(labels_kji.shape), labels_kji):
         raise SaveError("SimpleITK reads other labels from the file than nibabel.")
-    expected = _expected_by_itk(grid)
+    expected = image_by_itk(grid)
+    if expected is None and grid.forms is None and grid.geometry.shear_degrees < 0.01:
+        expected = grid.geometry.affine
     if expected is None:
         return ", the voxels with SimpleITK too"
-    found = itk_affine(image)
-    corners = np.array([[0, 0, 0, 1], [*(n - 1 for n in labels_kji.shape[::-1]), 1]]).T
-    apart = np.abs((found - expected) @ corners).max()
-    if apart > ITK_TOLERANCE * max(1.0, float(np.abs(expected @ corners).max())):
+    if distance := apart(itk_affine(image), expected, grid.geometry.shape_zyx):
         raise SaveError(
-            f"SimpleITK finds the saved labels {apart:.3g} mm away from the image; they were "
+            f"SimpleITK finds the saved labels {distance:.3g} mm away from the image; they were "
             f"not saved."
         )
     return ", and SimpleITK finds them at the same place"
-
-
-def _expected_by_itk(grid: SourceGrid) -> NDArray[np.float64] | None:
-    """The affine by which SimpleITK places the image: from its file, or ours if that is certain."""
-    if grid.forms is not None and grid.forms.version == 1 and grid.source.is_file():
-        reader = sitk.ImageFileReader()
-        reader.SetImageIO("NiftiImageIO")
-        reader.SetFileName(str(grid.source))
-        try:
-            reader.ReadImageInformation()
-        except RuntimeError:
-            return None
-        return itk_affine(reader)
-    if grid.forms is None and grid.geometry.shear_degrees < 0.01:
-        return grid.geometry.affine
-    return None
-
-
-def itk_affine(image: Any) -> NDArray[np.float64]:
-    """(4, 4) index to LPS mm of a SimpleITK image or reader of 2 to 5 dimensions."""
-    n = int(image.GetDimension())
-    affine = np.eye(4)
-    m = min(n, 3)
-    direction = np.asarray(image.GetDirection(), dtype=np.float64).reshape(n, n)
-    affine[:m, :m] = (direction * np.asarray(image.GetSpacing()))[:m, :m]
-    affine[:m, 3] = image.GetOrigin()[:m]
-    return affine

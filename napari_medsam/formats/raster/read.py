@@ -24,6 +24,7 @@ from napari_medsam.formats.common.grid import Geometry, SourceGrid, Triple
 from napari_medsam.formats.common.image_file import ImageFile, to_volume
 from napari_medsam.formats.common.limits import require_memory
 from napari_medsam.formats.raster.tiff import tiff_layout, tiff_pixels
+from napari_medsam.storage.native_path import native_path
 
 TIFF_MAGIC = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"BM", *TIFF_MAGIC)
@@ -59,7 +60,7 @@ class Picture(FoundImage):
         if min(array.shape) < 1:
             size = array.shape[1::-1]
             raise ReadError(f"{self.path.name} holds no pixels: its size is {size}.")
-        pixels, warnings = grey_or_rgb(array, self.path.name)
+        pixels, warnings = grey_or_rgb(array, self.path.name, exact=self.exact)
         return _placed(self.path, pixels, notes + warnings, spacing_xyz)
 
 
@@ -82,6 +83,15 @@ def open_picture(path: Path, *, indices: bool = False) -> Picture:
     return Picture(path=path, n_frames=n_frames, n_pages=n_pages, is_tiff=is_tiff, indices=indices)
 
 
+def size_by_pillow(path: Path) -> tuple[int, int] | None:
+    """Rows and columns of a picture file as Pillow sees it; None if it is gone or not Pillow's."""
+    try:
+        with _any_size(), Image.open(path) as picture:
+            return picture.height, picture.width
+    except UNREADABLE:
+        return None
+
+
 def _placed(
     path: Path, pixels: NDArray[Any], notes: Notes, spacing_xyz: Triple | None
 ) -> ImageFile:
@@ -89,10 +99,11 @@ def _placed(
     if z > 1 and spacing_xyz is None:
         notes += (
             f"{path.name} has {z} pages, taken as slices; their distance and the pixel size are "
-            f"unknown and taken as 1 mm.",
+            f"unknown, so lengths are given in pixels.",
         )
     geometry = Geometry((z, y, x), spacing_xyz or (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), np.eye(3))
-    grid = SourceGrid("picture", path, geometry, 2 if z == 1 else 3)
+    known = spacing_xyz is not None
+    grid = SourceGrid("picture", path, geometry, 2 if z == 1 else 3, has_spacing=known)
     return ImageFile(to_volume(pixels, grid), grid, path.name, notes)
 
 
@@ -131,7 +142,9 @@ def _deep_png_colours(path: Path) -> int | None:
 
 def _by_itk(path: Path) -> NDArray[Any]:
     """(Y, X, channels) uint16; ITK's PNG reader retains 16 bits per colour."""
-    return np.asarray(sitk.GetArrayFromImage(sitk.ReadImage(str(path), imageIO="PNGImageIO")))
+    return np.asarray(
+        sitk.GetArrayFromImage(sitk.ReadImage(native_path(path), imageIO="PNGImageIO"))
+    )
 
 
 def _array(picture: Image.Image, *, indices: bool) -> NDArray[Any]:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from napari_medsam.models.runtime.device import core
 from napari_medsam.models.specs.errors import GraphError
+from napari_medsam.storage.native_path import native_path
 
 SUFFIXES = (".xml", ".onnx")
 _PIECE = 2**16
@@ -64,10 +65,11 @@ def read_graph(path: Path) -> Any:
     companions(path)
     try:
         if path.suffix == ".xml":
-            return core().read_model(path, path.with_suffix(".bin"))
-        return core().read_model(path)
+            weights = path.with_suffix(".bin")
+            return core().read_model(native_path(path), native_path(weights))
+        return core().read_model(native_path(path))
     except RuntimeError as error:
-        summary = error_summary(error)
+        summary = error_summary(error).replace(native_path(path), path.name)
         raise GraphError(f"{path.name} cannot be read by OpenVINO: {summary}") from error
 
 

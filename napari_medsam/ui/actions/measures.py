@@ -17,7 +17,7 @@ from psygnal import Signal
 from napari_medsam.engine.data.signals import emit
 from napari_medsam.engine.data.volume import AXES, Axis
 from napari_medsam.measure.diameters import Diameters
-from napari_medsam.measure.from_files import units_of
+from napari_medsam.measure.from_files import in_pixels, units_of
 from napari_medsam.measure.overlay import Scene
 from napari_medsam.measure.report_page import heading_of, save_page
 from napari_medsam.measure.table import Units, as_csv, write_csv
@@ -102,7 +102,7 @@ class Measures:
             measures = measure_labels(
                 labels,
                 table,
-                volume,
+                in_pixels(volume, case.image.grid),
                 axis=request.axis,
                 reference=compared,
                 tolerance_mm=request.tolerance_mm,

@@ -37,6 +37,8 @@ class VolumeChoice:
     name: str
     n: int
     preview: Callable[[int], Thumbnail]
+    words: tuple[str, ...] = ()
+    """What tells each volume from the others; () where that is not known."""
 
 
 class Chooser(Protocol):
@@ -78,7 +80,7 @@ def _opened(image: FoundImage, chooser: Chooser | None) -> ImageFile:
     frame = spacing = None
     if chooser is not None and image.n_frames > 1:
         preview = cache(lambda n: thumbnail_of(image.read(n)))
-        frame = chooser.volume(VolumeChoice(image.name, image.n_frames, preview))
+        frame = chooser.volume(VolumeChoice(image.name, image.n_frames, preview, image.frame_words))
     if chooser is not None and image.n_pages > 1:
         spacing = chooser.spacing(image.path.name, image.n_pages)
     return image.read(frame, spacing)
@@ -91,7 +93,12 @@ def thumbnail_of(image: ImageFile) -> Thumbnail:
     if image.volume.is_rgb:
         return thumbnail(middle, (sx, sy))
     window = first_window_of(image)
-    return thumbnail(middle, (sx, sy), (window.lower, window.upper))
+    return thumbnail(
+        middle,
+        (sx, sy),
+        (window.lower, window.upper),
+        low_is_bright=image.volume.low_is_bright,
+    )
 
 
 def series_description(series: Description) -> str:
@@ -101,4 +108,6 @@ def series_description(series: Description) -> str:
     mm = " × ".join(f"{v:.3g}" for v in series.spacing_xyz[: 2 if z == 1 else 3])
     volumes = f" · {series.n_frames} volumes" if series.n_frames > 1 else ""
     name = series.name or "no description"
-    return f"{name}\n{series.modality or 'unknown modality'} · {size}{volumes} · {mm} mm"
+    name = f"{name} · {series.words}" if series.words else name
+    spacing = f" · {mm} mm" if series.has_spacing else ""
+    return f"{name}\n{series.modality or 'unknown modality'} · {size}{volumes}{spacing}"

@@ -22,6 +22,7 @@ from napari_medsam.ui.state.workspace import Workspace
 Read = tuple[LabelFile, int]
 """A label file and its number of labels."""
 RESAMPLE, REPLACE, ADD = "Yes, resample", "Replace them", "Add to them"
+FILL, LEAVE = "Fill between", "Leave empty"
 
 
 class LabelFiles:
@@ -41,14 +42,16 @@ class LabelFiles:
         else:
             # else a message about another file stays beside a question about this one
             self._show_message("", for_now=True)
-            self._read(case, path, resample=False)
+            self._read(case, path)
 
-    def _read(self, case: Case, path: Path, *, resample: bool) -> None:
+    def _read(
+        self, case: Case, path: Path, *, resample: bool = False, fill_gaps: bool | None = None
+    ) -> None:
         grid, state = case.image.grid, state_of(path)
 
         def read() -> Read | OtherGrid:
             try:
-                file = read_label_file(path, grid, resample=resample)
+                file = read_label_file(path, grid, resample=resample, fill_gaps=bool(fill_gaps))
             except OtherGrid as other:
                 if resample or not other.can_resample:
                     raise
@@ -58,6 +61,8 @@ class LabelFiles:
         def then(found: Read | OtherGrid) -> None:
             if isinstance(found, OtherGrid):
                 self._ask_to_resample(case, path, found)
+            elif found[0].gaps and fill_gaps is None:
+                self._ask_to_fill(case, path, found)
             else:
                 case.files.remember(path, state)
                 self._take_over(case, path, *found)
@@ -72,6 +77,13 @@ class LabelFiles:
             self._read(case, path, resample=True)
         else:
             self._show_message(f"{path.name} was not opened: its grid differs from the image's.")
+
+    def _ask_to_fill(self, case: Case, path: Path, found: Read) -> None:
+        answer = self._ask(f"{found[0].gaps}\n\nFill the slices between?", (FILL, LEAVE))
+        if answer is None or case is not self._workspace.case:
+            self._show_message(f"{path.name} was not opened.")
+        else:
+            self._read(case, path, fill_gaps=answer == FILL)
 
     def _take_over(self, case: Case, path: Path, file: LabelFile, n: int) -> None:
         if case is not self._workspace.case:

@@ -12,7 +12,7 @@ from napari_medsam.formats.images.read import without_suffix
 from napari_medsam.formats.labels.formats_for_image import proposed_suffix
 from napari_medsam.formats.labels.per_label import label_paths, write_label_files
 from napari_medsam.formats.labels.write import Saved, write_labels
-from napari_medsam.storage.file_names import without_problem
+from napari_medsam.storage.file_names import spelled, without_problem
 from napari_medsam.ui.layers.image_layer import PLACE_NOT_KNOWN, UNKNOWN_PLACE
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.case_files import state_of
@@ -201,4 +201,4 @@ def suggested_path(case: Case) -> Path:
     if saved_in is not None and saved_in.is_dir():
         folder = saved_in
     stem = without_problem(without_suffix(Path(case.image.name).name)) or "image"
-    return folder / f"{stem}_labels{proposed_suffix(case.image.grid)}"
+    return folder / spelled(f"{stem}_labels{proposed_suffix(case.image.grid)}")

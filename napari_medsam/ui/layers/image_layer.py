@@ -68,7 +68,7 @@ def image_layer_data(image: ImageFile) -> LayerData:
         "rgb": volume.is_rgb,
     }
     if not volume.is_rgb:
-        settings["colormap"] = "gray"
+        settings["colormap"] = "gray_r" if volume.low_is_bright else "gray"
         settings["contrast_limits"] = contrast_limits(first_window_of(image))
     return volume.voxels[0] if volume.is_flat else volume.voxels, settings, "image"
 

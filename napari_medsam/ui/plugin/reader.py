@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from napari.utils.notifications import show_warning
 from npe2 import PluginManager
 
 from napari_medsam.formats.common.errors import ReadError
@@ -84,6 +85,8 @@ def _labels(path: Path) -> list[LayerData]:
         controller.label_files.open(path)
         return []
     file, grid = read_labels_without_image(path)
+    if file.notes:
+        show_warning(" ".join(file.notes))
     return [labels_layer_data(file, grid, path.name)]
 
 
@@ -91,6 +94,8 @@ def _is_ours(path: Path) -> bool:
     if path.is_dir():
         files = (p for p in sorted(path.rglob("*")) if could_be_dicom(p) and p.is_file())
         return any(_is_dicom(p) for p, _ in zip(files, range(MOST_LOOKED_AT), strict=False))
+    if path.exists() and not path.is_file():  # a pipe or a device
+        return False
     if suffix_of(path) in COCO.suffixes:
         return is_label_file(path)
     return suffix_of(path) in SUFFIXES or _is_dicom(path)

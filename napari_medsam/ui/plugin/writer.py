@@ -24,6 +24,7 @@ from napari_medsam.formats.images.read import suffix_of
 from napari_medsam.formats.labels.label_formats import (
     BY_SUFFIX,
     COCO,
+    DICOM_LABEL_MAP,
     DICOM_SEG,
     NIFTI,
     NRRD,
@@ -66,6 +67,7 @@ write_nrrd = _writer(NRRD)
 write_picture = _writer(PNG)
 write_seg_nrrd = _writer(SEG_NRRD)
 write_dicom_seg = _writer(DICOM_SEG)
+write_label_map = _writer(DICOM_LABEL_MAP)
 write_rtstruct = _writer(RTSTRUCT)
 write_coco = _writer(COCO)
 

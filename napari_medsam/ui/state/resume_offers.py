@@ -83,7 +83,10 @@ def offer_picture(image: ImageFile, annotation: Annotation) -> NDArray[np.uint8]
     counts = np.count_nonzero(labels.reshape(len(labels), -1), axis=1)
     z = int(counts.argmax()) if counts.any() else len(labels) // 2
     pixels = volume.voxels[z]
-    grey = pixels if volume.is_rgb else first_window_of(image).to_uint8(pixels)
+    grey = pixels
+    if not volume.is_rgb:
+        window = first_window_of(image)
+        grey = window.to_uint8(pixels, low_is_bright=volume.low_is_bright)
     rgb = (grey if grey.ndim == 3 else np.repeat(grey[..., None], 3, axis=2)).astype(np.float32)
     for label in annotation.table:
         inside = labels[z] == label.number

@@ -13,6 +13,7 @@ from napari_medsam.engine.data.signals import emit
 from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
 from napari_medsam.engine.inference.predictor import PromptableModel
 from napari_medsam.headless.disk_cache_settings import cache_preferences, memory_for_embeddings
+from napari_medsam.storage.file_names import shown
 from napari_medsam.storage.settings import Settings
 from napari_medsam.ui.layers.boxes_layer import Later
 from napari_medsam.ui.layers.labels_layer import Throttle
@@ -135,7 +136,7 @@ class Workspace:
         lasts: bool = False,
     ) -> None:
         """Show a message to the user; see `Notify`."""
-        message = Message(sentence, is_problem, detail)
+        message = Message(shown(sentence), is_problem, shown(detail))
         self._messages.show(message, self.case, for_now=for_now, lasts=lasts)
         self.refresh()
 

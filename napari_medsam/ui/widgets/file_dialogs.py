@@ -11,6 +11,8 @@ from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.images.read import SUFFIXES, suffix_of
 from napari_medsam.formats.labels.formats_for_image import export_formats_for, with_export_suffix
 from napari_medsam.formats.labels.label_formats import BY_SUFFIX
+from napari_medsam.storage.file_names import shown, spelled
+from napari_medsam.storage.paths import listed_path
 
 LABEL_FILES = " ".join(f"*{suffix}" for suffix in dict.fromkeys((*SUFFIXES, *BY_SUFFIX)))
 TABLE_FILTER = "Label table (*.csv);;ITK-SNAP label description (*.txt *.label)"
@@ -20,12 +22,9 @@ def ask_save_path(parent: QWidget, suggested: Path, grid: SourceGrid) -> Path | 
     """Ask where to save labels, in one of the formats that fit their image."""
     formats = export_formats_for(grid)
     filters = [label_format.file_filter for label_format in formats]
-    name, chosen = QFileDialog.getSaveFileName(
-        parent, "Save labels", str(suggested), ";;".join(filters)
-    )
-    if not name:
+    typed, chosen = ask_target(parent, "Save labels", suggested, ";;".join(filters))
+    if typed is None:
         return None
-    typed = Path(name)
     chosen_format = formats[filters.index(chosen)] if chosen in filters else None
     path = with_export_suffix(typed, chosen_format, suffix_of(suggested))
     if path != typed and path.exists() and not _may_replace(parent, path):
@@ -44,15 +43,38 @@ def ask_table_to_open(parent: QWidget, folder: Path) -> Path | None:
 
 def ask_where_to_export(parent: QWidget, suggested: Path) -> Path | None:
     """Ask where to write the label table; .csv if no known suffix was typed."""
-    name, chosen = QFileDialog.getSaveFileName(
-        parent, "Export label table", str(suggested), TABLE_FILTER
-    )
-    if not name:
+    path, chosen = ask_target(parent, "Export label table", suggested, TABLE_FILTER)
+    if path is None:
         return None
-    path = Path(name)
     if path.suffix.lower() in (".csv", ".txt", ".label"):
         return path
     return path.with_name(path.name + (".label.txt" if "SNAP" in chosen else ".csv"))
+
+
+def ask_target(
+    parent: QWidget, title: str, suggested: Path, filters: str
+) -> tuple[Path | None, str]:
+    """Ask for a file to write; None if the user cancels, and the filter that was chosen."""
+    name, chosen = QFileDialog.getSaveFileName(parent, title, shown(str(suggested)), filters)
+    return (_in_folder(name, suggested.parent) if name else None), chosen
+
+
+def existing(name: str, near: Path) -> Path:
+    """The file or folder that Qt calls `name`.
+
+    Qt has U+FFFD for bytes that are no UTF-8. `near` is the folder in which the dialog was opened:
+    it is meant where several have that name.
+    """
+    path = _in_folder(name, near)
+    return listed_path(path.parent, path.name)
+
+
+def _in_folder(name: str, near: Path) -> Path:
+    """As `existing`, for a file that need not exist: only its folder is searched for."""
+    path = Path(spelled(name))
+    if shown(str(path.parent)) == shown(str(near)):
+        return near / path.name
+    return listed_path(Path(), str(path.parent)) / path.name
 
 
 def ask(parent: QWidget, question: str, answers: Sequence[str]) -> str | None:
@@ -67,8 +89,8 @@ def ask(parent: QWidget, question: str, answers: Sequence[str]) -> str | None:
 
 
 def _opened(parent: QWidget, title: str, folder: Path, filters: str) -> Path | None:
-    name, _ = QFileDialog.getOpenFileName(parent, title, str(folder), filters)
-    return Path(name) if name else None
+    name, _ = QFileDialog.getOpenFileName(parent, title, shown(str(folder)), filters)
+    return existing(name, folder) if name else None
 
 
 def _may_replace(parent: QWidget, path: Path) -> bool:

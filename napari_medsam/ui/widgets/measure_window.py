@@ -12,7 +12,6 @@ from qtpy.QtWidgets import (
     QComboBox,
     QDialog,
     QDoubleSpinBox,
-    QFileDialog,
     QLabel,
     QSizePolicy,
     QTableWidget,
@@ -26,6 +25,7 @@ from napari_medsam.formats.images.read import without_suffix
 from napari_medsam.measure.table import Units, as_row
 from napari_medsam.ui.actions.measures import MeasureRequest, Measures
 from napari_medsam.ui.widgets.common_widgets import button, side_by_side, small_print
+from napari_medsam.ui.widgets.file_dialogs import ask_target
 
 HEADINGS = {
     "name": "Name", "ml": "ml", "voxels": "Voxels", "long": "Long", "short": "Short",
@@ -124,6 +124,7 @@ class MeasureWindow(QDialog):
     def show_found(self) -> None:
         """Fill the table; empty columns are hidden."""
         self.again.setText("Measure")
+        self.tolerance.setSuffix(" px" if self._measures.units.length == "pixels" else " mm")
         rows = [as_row(measure, self._measures.units) for measure in self._measures.found]
         self.table.setRowCount(len(rows))
         self.table.setHorizontalHeaderLabels(headings(self._measures.units))
@@ -150,18 +151,15 @@ class MeasureWindow(QDialog):
             clipboard.setText(self._measures.as_text())
 
     def _ask_table(self) -> None:
-        name, _ = QFileDialog.getSaveFileName(
-            self, "Save table", str(self._beside("_measures.csv")), "Table (*.csv)"
-        )
-        if name:
-            self._measures.save_table(Path(name))
+        path, _ = ask_target(self, "Save table", self._beside("_measures.csv"), "Table (*.csv)")
+        if path is not None:
+            self._measures.save_table(path)
 
     def _ask_page(self) -> None:
-        name, _ = QFileDialog.getSaveFileName(
-            self, "Save page", str(self._beside("_measures.pdf")), "PDF (*.pdf);;Picture (*.png)"
-        )
-        if name:
-            self._measures.save_page(Path(name))
+        kinds = "PDF (*.pdf);;Picture (*.png)"
+        path, _ = ask_target(self, "Save page", self._beside("_measures.pdf"), kinds)
+        if path is not None:
+            self._measures.save_page(path)
 
     def _beside(self, ending: str) -> Path:
         return self._suggested.with_name(without_suffix(self._suggested.name) + ending)

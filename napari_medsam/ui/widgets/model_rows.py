@@ -17,6 +17,7 @@ from napari_medsam.ui.widgets.common_widgets import (
     show_changes,
     side_by_side,
 )
+from napari_medsam.ui.widgets.file_dialogs import existing
 
 WEIGHTS_FILTER = "Models (*.whl *.pth *.pt *.ckpt *.safetensors *.xml *.onnx *.zip);;All files (*)"
 _FILE, _FOLDER = "import a file", "import a folder"
@@ -101,4 +102,4 @@ def ask_weights(parent: QWidget, *, folder: bool = False) -> Path | None:
         chosen = QFileDialog.getExistingDirectory(parent, "Import a folder of models")
     else:
         chosen, _ = QFileDialog.getOpenFileName(parent, "Import a model", "", WEIGHTS_FILTER)
-    return Path(chosen) if chosen else None
+    return existing(chosen, Path()) if chosen else None

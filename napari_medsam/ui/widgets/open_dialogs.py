@@ -146,6 +146,8 @@ class VolumeDialog(ChoiceDialog):
             parent,
         )
         self._volumes = volumes
+        self.words = QLabel()
+        self.words.setWordWrap(True)
         self.preview = QLabel()
         self.preview.setFixedSize(PREVIEW, PREVIEW)
         self.preview.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -164,10 +166,17 @@ class VolumeDialog(ChoiceDialog):
         row.addWidget(self.number)
         self.column.addWidget(self.preview, alignment=Qt.AlignmentFlag.AlignCenter)
         self.column.addLayout(row)
+        if volumes.words:
+            self.column.addWidget(self.words)
         self.column.addWidget(self.buttons)
+        self._show_words(0)
         self._show_preview(0)
 
+    def _show_words(self, number: int) -> None:
+        self.words.setText(self._volumes.words[number] if self._volumes.words else "")
+
     def _on_number(self, number: int) -> None:
+        self._show_words(number)
         if not self.slider.isSliderDown():
             self.slider.setValue(number)
             self._show_preview(number)

@@ -119,7 +119,6 @@ class TestZip:
 class TestDicomdir:
     def disc(self, folder: Path) -> Path:
         """A disc whose list names one of two series, with a stray file beside them."""
-        pytest.importorskip("pydicom")
         from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 
         write_series(folder / "A", VOLUME)

@@ -6,6 +6,7 @@ import sqlite3
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk
 from numpy.typing import NDArray
@@ -24,11 +25,10 @@ from napari_medsam.formats.labels.write import write_labels
 from tests.formats.dicom_files import REFERABLE, SERIES, segments_by_highdicom, write_series
 from tests.formats.grids import axis_matrix
 
-pydicom = pytest.importorskip("pydicom", reason="needs the extra [dicom]")
 pytest.importorskip("highdicom", reason="needs the extra [dicom]")
 
 SHAPE = (6, 14, 11)
-EXITS = (".seg.dcm", ".rtstruct.dcm")
+EXITS = (".seg.dcm", ".labelmap.dcm", ".rtstruct.dcm")
 PLANES = {
     "axial": np.eye(3),
     "sagittal": axis_matrix((1, 2, 0), (1, -1, -1)),
@@ -312,16 +312,15 @@ class TestRefusals:
         with pytest.raises(SaveError, match="among the slices"):
             write_labels(ct.grid.source / name, drawn(SHAPE), ct.grid)
 
-    @pytest.mark.parametrize("suffix", EXITS)
     def test_without_the_extra_it_says_what_to_install(
-        self, ct: ImageFile, suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, ct: ImageFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def missing(name: str) -> None:
             raise ModuleNotFoundError(name=name)
 
         monkeypatch.setattr(optional_libraries, "import_module", missing)
         with pytest.raises(SaveError, match=r"pip install 'napari-medsam\[dicom\]'"):
-            write_labels(tmp_path / f"out{suffix}", drawn(SHAPE), ct.grid)
+            write_labels(tmp_path / "out.seg.dcm", drawn(SHAPE), ct.grid)
 
     def test_nothing_is_left_behind(self, ct: ImageFile, tmp_path: Path) -> None:
         with pytest.raises(SaveError):

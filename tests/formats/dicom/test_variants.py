@@ -13,8 +13,6 @@ from napari_medsam.formats.common.errors import ReadError, SeveralFrames
 from napari_medsam.formats.images.read import found_images, read_image
 from tests.formats.dicom_objects import ULTRASOUND_FILM, enhanced, image_object, save
 
-pydicom = pytest.importorskip("pydicom", reason="needs the extra [dicom]")
-
 RNG = np.random.default_rng(6)
 SLICE = RNG.integers(-1000, 1000, (10, 12)).astype(np.int16)
 GREY = RNG.integers(0, 250, (10, 12)).astype(np.uint8)
@@ -76,25 +74,31 @@ def test_twelve_bit_signed_pixels_keep_their_sign(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16])
-def test_white_as_lowest_value_is_turned_once(dtype: type, tmp_path: Path) -> None:
+def test_white_as_lowest_value_is_shown_and_not_computed(dtype: type, tmp_path: Path) -> None:
     made = image_object(GREY.astype(dtype), PhotometricInterpretation="MONOCHROME1")
     path = save(made, tmp_path / "a.dcm")
-    shown = only_slice(path).astype(np.int64)
-    np.testing.assert_array_equal(shown - shown.max(), GREY.min() - GREY.astype(np.int64))
-    with found_images(path) as (image,):
-        found = image.summary()
-    assert found.thumbnail is not None
-    darkest = np.unravel_index(np.argmax(GREY), GREY.shape)
-    assert shown[darkest] == shown.min()
+    image = read_image(path)
+    assert image.volume.low_is_bright
+    np.testing.assert_array_equal(image.volume.voxels[0], GREY)
+    assert any("MONOCHROME1" in note for note in image.notes)
+    with found_images(path) as (found,):
+        turned = found.summary().thumbnail
+    plain = save(image_object(GREY.astype(dtype)), tmp_path / "plain.dcm")
+    with found_images(plain) as (found,):
+        upright = found.summary().thumbnail
+    assert turned is not None
+    assert upright is not None
+    np.testing.assert_array_equal(turned, 255 - upright)
 
 
-def test_white_as_lowest_value_is_turned_in_many_frames(tmp_path: Path) -> None:
+def test_white_as_lowest_value_keeps_the_values_of_many_frames(tmp_path: Path) -> None:
     volume = RNG.integers(0, 900, (3, 5, 4)).astype(np.int16)
-    made = enhanced(volume, (1, 0, 2), (1.0, 1.0, 1.0))
+    made = enhanced(volume, (1, 0, 2), (1.0, 2.0, 1.0))
     made.PhotometricInterpretation = "MONOCHROME1"
-    shown = read_image(save(made, tmp_path / "a.dcm")).volume.voxels
-    expected = volume.max() - volume.astype(np.float64)
-    np.testing.assert_array_equal(shown - shown.min(), expected)
+    image = read_image(save(made, tmp_path / "a.dcm"))
+    assert image.volume.low_is_bright
+    slopes = np.array((1, 2, 1))[:, None, None]
+    np.testing.assert_array_equal(image.volume.voxels, volume * slopes - 5)
 
 
 def test_colour_planes_are_put_together(tmp_path: Path) -> None:

@@ -14,11 +14,13 @@ from qtpy.QtWidgets import QFileDialog
 
 from napari_medsam.engine.data.labels import Label
 from napari_medsam.formats.common.coded_terms import term_of
+from napari_medsam.formats.common.label_file import LabelFile
 from napari_medsam.formats.common.label_table import read_label_table, write_label_table
 from napari_medsam.formats.images.read import read_image
 from napari_medsam.formats.labels.write import write_labels
+from napari_medsam.ui.actions import open_labels
 from napari_medsam.ui.actions.label_rows import rows_of
-from napari_medsam.ui.actions.open_labels import ADD, REPLACE, RESAMPLE
+from napari_medsam.ui.actions.open_labels import ADD, FILL, LEAVE, REPLACE, RESAMPLE
 from napari_medsam.ui.actions.save import SaveOptions
 from napari_medsam.ui.layers.labels_layer import GRID, TABLE
 from napari_medsam.ui.plugin.reader import get_reader
@@ -103,6 +105,28 @@ def test_another_grid_is_left_unchanged_unless_asked_for(desk: Desk, tmp_path: P
     desk.controller.label_files.open(finer(tmp_path / "fine.nii.gz"))
     assert not desk.labels.any()
     assert "was not opened" in desk.view.panel.message
+
+
+@pytest.mark.parametrize(("said", "n_slices"), [(FILL, 5), (LEAVE, 3), (None, 0)])
+def test_slices_between_contours_are_filled_if_the_user_says_so(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str | None, n_slices: int
+) -> None:
+    def read(path: Path, grid: Any, *, resample: bool, fill_gaps: bool) -> LabelFile:
+        labels = drawn() // 2 * (np.arange(len(drawn())) < 9)[:, None, None]
+        return LabelFile(labels) if fill_gaps else LabelFile(sparse(labels), gaps="Every second.")
+
+    def sparse(labels: np.ndarray) -> np.ndarray:
+        return labels * (np.arange(len(labels)) % 2 == 0)[:, None, None]
+
+    monkeypatch.setattr(open_labels, "read_label_file", read)
+    if said is not None:
+        desk.view.answers.append(said)
+    path = tmp_path / "plan.rtstruct.dcm"
+    path.write_bytes(b"contours")
+    desk.controller.label_files.open(path)
+    assert desk.view.asked == ["Every second.\n\nFill the slices between?"]
+    assert np.count_nonzero(desk.labels.any(axis=(1, 2))) == n_slices
+    assert ("was not opened" in desk.view.panel.message) == (said is None)
 
 
 def test_labels_without_a_position_are_refused_without_a_question(

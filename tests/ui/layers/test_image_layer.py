@@ -23,6 +23,16 @@ def test_layer_of_our_reader_shows_millimetres_and_carries_the_image() -> None:
     assert image_file_of(layer) is layer.metadata[KEY]
 
 
+def test_image_whose_low_values_are_bright_is_shown_so_with_its_own_values() -> None:
+    image = image_file(ellipsoid())
+    turned = replace(image, volume=replace(image.volume, mirror=255.0))
+    data, settings, _ = image_layer_data(turned)
+    np.testing.assert_array_equal(data, image.volume.voxels)
+    layer = Image(data, **settings)
+    assert layer.colormap.map(np.array([0.0]))[0, 0] == 1
+    assert layer.colormap.map(np.array([1.0]))[0, 0] == 0
+
+
 def test_picture_is_shown_as_two_dimensional() -> None:
     data, settings, _ = image_layer_data(image_file(ellipsoid()[10:11]))
     assert data.shape == (64, 48)

@@ -1,0 +1,101 @@
+"""Reads the headers of all files of a folder, and counts what is left out, by kind."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from napari_medsam.formats.common.errors import ReadError
+from napari_medsam.formats.dicom.file_validity import is_dicom, syntax_if_whole
+from napari_medsam.formats.dicom.multi_frame import sop_class
+from napari_medsam.formats.dicom.series import slices_in
+from napari_medsam.formats.dicom.slice_header import SliceHeader, read_damaged_header
+
+OBJECTS = {
+    "1.2.840.10008.5.1.4.1.1.481.3": "RTSTRUCT (contours; open as labels)",
+    "1.2.840.10008.5.1.4.1.1.481.": "radiotherapy object",
+    "1.2.840.10008.5.1.4.1.1.66.": "segmentation (open as labels)",
+    "1.2.840.10008.5.1.4.1.1.88.": "report",
+    "1.2.840.10008.5.1.4.1.1.104.": "document",
+    "1.2.840.10008.5.1.4.1.1.11.": "presentation state",
+}
+"""Starts of SOP classes (PS3.6 annex A) and what they are; the first that fits counts."""
+OTHER_OBJECT = "DICOM object without a picture"
+MOST_NAMES = 3
+QUIET_NAMES = ("readme", "license", "thumbs.db", "desktop.ini", "autorun.inf")
+"""Starts of names, in small letters, of files that lie in many folders and hold no data."""
+
+
+@dataclass
+class FolderScan:
+    """The slices of a folder's files, and the files without any."""
+
+    headers: list[SliceHeader] = field(default_factory=list)
+    damaged: list[Path] = field(default_factory=list)
+    others: list[Path] = field(default_factory=list)
+    objects: Counter[str] = field(default_factory=Counter)
+
+    def left_out(self, shown: Iterable[Path]) -> str:
+        """One sentence for what is left out; "" if nothing is.
+
+        Parameters
+        ----------
+        shown
+            Damaged files that a note on their own volume names already.
+        """
+        told = set(shown)
+        damaged = sorted(path.name for path in self.damaged if path not in told)
+        others = sorted(path.name for path in self.others)
+        parts = [_counted(len(damaged), "damaged file", damaged)] if damaged else []
+        parts += [_counted(n, kind) for kind, n in sorted(self.objects.items())]
+        if others:
+            parts.append(_counted(len(others), "file", others, " that is not DICOM"))
+        return f"Not opened from this folder: {', '.join(parts)}." if parts else ""
+
+
+def _counted(n: int, what: str, names: list[str] | None = None, which: str = "") -> str:
+    noun, _, rest = what.partition(" (")
+    noun = (
+        noun.replace("DICOM object", "DICOM objects")
+        if n > 1 and "object w" in noun
+        else (f"{noun}s" if n > 1 else noun)
+    )
+    which = which.replace("that is", "that are") if n > 1 else which
+    listed = ", ".join((names or [])[:MOST_NAMES]) + (
+        ", ..." if len(names or []) > MOST_NAMES else ""
+    )
+    return f"{n} {noun}{which}" + (f" ({rest}" if rest else "") + (f" ({listed})" if listed else "")
+
+
+def scan_files(files: Iterable[Path]) -> FolderScan:
+    """The slices of these files, and what the others are."""
+    scan = FolderScan()
+    for path in files:
+        try:
+            _add(scan, path)
+        except (ReadError, OSError):
+            scan.damaged.append(path)
+    return scan
+
+
+def _add(scan: FolderScan, path: Path) -> None:
+    slices = slices_in(path)
+    if slices:
+        scan.headers += slices
+    elif syntax_if_whole(path) is not None:
+        scan.objects[_kind(path)] += 1
+    elif path.stat().st_size and not is_dicom(path):
+        if not path.name.lower().startswith(QUIET_NAMES):
+            scan.others.append(path)
+    else:
+        scan.damaged.append(path)
+        header = read_damaged_header(path)
+        if header is not None:
+            scan.headers.append(replace(header, damaged=True))
+
+
+def _kind(path: Path) -> str:
+    uid = sop_class(path)
+    return next((kind for start, kind in OBJECTS.items() if uid.startswith(start)), OTHER_OBJECT)

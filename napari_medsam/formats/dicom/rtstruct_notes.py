@@ -1,0 +1,66 @@
+"""What is said about contours that do not lie on the slices of the image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from napari_medsam.engine.data.labels import Label
+from napari_medsam.formats.common.grid import SourceGrid
+from napari_medsam.formats.dicom.rtstruct_planes import Planes
+
+MOST_NAMES = 8
+TIE = 0.49
+HOW = "--fill-gaps fills them (fill_gaps in Python)."
+
+
+def notes_of(
+    path: Path, table: Sequence[Label], drawn: Sequence[Planes], grid: SourceGrid
+) -> tuple[list[str], str]:
+    """Notes on the planes of each structure, and what filling would change ("" if nothing)."""
+    notes = []
+    if n_outside := sum(one.n_outside for one in drawn):
+        notes.append(f"{n_outside} contour planes of {path.name} are outside the image.")
+    if n_copies := sum(one.n_copies for one in drawn):
+        notes.append(f"Contours of {path.name} that are stored twice count once ({n_copies}).")
+    beside = [distance for one in drawn for distance in one.beside]
+    if beside:
+        ties = sum(abs(distance) >= TIE for distance in beside)
+        furthest = float(np.abs(beside).max())
+        midway = f", {ties} of them midway between two slices" if ties else ""
+        notes.append(
+            f"{len(beside)} contour planes lie up to {furthest:.2g} of a slice beside their slice"
+            f"{midway}; each was put on the nearest one, those midway on the next one, so outlines "
+            f"moved by up to half a slice. Were they drawn on another series?"
+        )
+    with_gaps = [(label, one) for label, one in zip(table, drawn, strict=True) if one.gap]
+    if not with_gaps:
+        return notes, ""
+    cell = float(np.prod(grid.geometry.spacing_xyz)) / 1000
+    if n_between := sum(one.n_between for _, one in with_gaps):
+        names = named([label.name for label, _ in with_gaps])
+        return [*notes, f"{n_between} slices between contours were filled ({names})."], ""
+    parts = [
+        f"{label.name} on {one.n} of {one.n_slices} slices ({one.n_voxels * cell:.3g} ml; about "
+        f"{one.n_voxels * cell * one.gap:.3g} ml if the slices between were filled)"
+        for label, one in with_gaps
+    ]
+    gaps = (
+        f"Contours lie on every {_ordinal(with_gaps[0][1].gap)} slice only, and the slices between "
+        f"are empty: {named(parts)}."
+    )
+    return [*notes, f"{gaps} {HOW}"], gaps
+
+
+def named(words: Sequence[str]) -> str:
+    """A list that does not grow without end."""
+    more = f" and {len(words) - MOST_NAMES} more" if len(words) > MOST_NAMES else ""
+    return ", ".join(words[:MOST_NAMES]) + more
+
+
+def _ordinal(gap: float) -> str:
+    whole = round(gap)
+    words = {2: "second", 3: "third", 4: "fourth", 5: "fifth"}
+    return words.get(whole, f"{whole}th") if abs(gap - whole) < 0.1 else f"{gap:.2g}th"
