@@ -169,7 +169,7 @@ def by_dcm2niix(path: Path) -> list[Placed]:
             source = Path(single)
             shutil.copy(path, source / "one.dcm")
         ran = subprocess.run(
-            ["dcm2niix", "-z", "n", "-b", "n", "-f", "v%s_%t", "-o", out, str(source)],
+            ["dcm2niix", "-p", "n", "-z", "n", "-b", "n", "-f", "v%s_%t", "-o", out, str(source)],
             capture_output=True,
             text=True,
             errors="replace",

@@ -768,15 +768,16 @@ def shared_bits(p: Program, d: Path) -> Result:
 
 
 def _upper(p: Program, d: Path, signed: bool) -> Result:
+    values = [v + 900 for v in E1]
     folder = series(
         d,
-        run([v << 4 for v in E1]),
+        run([v << 4 for v in values]),
         modality="CT",
         BitsStored=12,
         HighBit=15,
         PixelRepresentation=int(signed),
     )
-    return judge(p.found(folder), [E1], or_refused=True)
+    return judge(p.found(folder), [values], or_refused=True)
 
 
 @case(23, "series of 12 bits in the upper bits, unsigned")

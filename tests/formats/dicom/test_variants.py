@@ -126,6 +126,14 @@ def test_frame_of_a_film_is_the_one_asked_for(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_image(path, frame=2).volume.voxels[0], film[2])
 
 
+def test_frame_of_a_grey_film_is_the_one_asked_for(tmp_path: Path) -> None:
+    film = RNG.integers(0, 256, (4, 10, 12)).astype(np.uint8)
+    made = image_object(film, None, sop_class=ULTRASOUND_FILM, NumberOfFrames=4)
+    path = save(made, tmp_path / "film.dcm")
+    for frame in range(4):
+        np.testing.assert_array_equal(read_image(path, frame=frame).volume.voxels[0], film[frame])
+
+
 def test_frames_of_an_enhanced_file_are_sorted_and_rescaled_one_by_one(tmp_path: Path) -> None:
     volume = RNG.integers(-500, 500, (4, 5, 6)).astype(np.int16)
     slopes = (1.0, 2.0, 3.0, 4.0)
