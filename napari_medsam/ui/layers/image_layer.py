@@ -28,7 +28,7 @@ from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.formats.common.label_file import LabelFile
 from napari_medsam.formats.common.label_table import complete_table
 from napari_medsam.ui.layers.labels_layer import GRID, OPACITY, TABLE, colormap_of, features_of
-from napari_medsam.ui.layers.place import is_straight, voxel_size_of
+from napari_medsam.ui.layers.place import is_straight, states_size, voxel_size_of
 
 KEY = "napari_medsam"
 """Key in `layer.metadata` of the `ImageFile` of an image layer."""
@@ -47,6 +47,7 @@ UNKNOWN_PLACE = (
     "starting at 0, 0, 0. Open the file with napari-medsam to keep the true geometry."
 )
 
+NO_SIZE = "The layer has no scale, so lengths are given in pixels."
 OTHER_PIXELS = (
     "These are not the pixels of {file}, but changed or cut out of it, so their place in the "
     "patient is not known; labels are saved with the layer's pixel size, starting at 0, 0, 0."
@@ -124,9 +125,9 @@ def shows_file(layer: Image, image: ImageFile) -> bool:
 
 def respaced(image: ImageFile, layer: Image) -> ImageFile:
     """An image of unknown place after its layer got another scale or unit; the same if not."""
-    grid = grid_of_scale(image.volume.shape_zyx, voxel_size_of(layer), layer.name)
+    grid = _grid_of(layer, image.volume.shape_zyx)
     spacing = grid.geometry.spacing_xyz
-    if spacing == image.volume.spacing_xyz:
+    if (spacing, grid.has_spacing) == (image.volume.spacing_xyz, image.grid.has_spacing):
         return image
     volume = image.volume.with_spacing(spacing)
     _WINDOWS[volume] = _WINDOWS.setdefault(image.volume, {})
@@ -159,9 +160,15 @@ def _from_layer(layer: Image, note: str) -> ImageFile:
     voxels = _rgb_uint8(voxels) if layer.rgb else _plain(voxels)
     if layer.ndim == 2:
         voxels = voxels[None]
-    grid = grid_of_scale(voxels.shape[:3], voxel_size_of(layer), layer.name)
+    grid = _grid_of(layer, voxels.shape[:3])
     volume = Volume(voxels, grid.geometry.spacing_xyz)
-    return ImageFile(volume, grid, layer.name, (note,))
+    notes = (note,) if grid.has_spacing else (note, NO_SIZE)
+    return ImageFile(volume, grid, layer.name, notes)
+
+
+def _grid_of(layer: Image, shape_zyx: tuple[int, ...]) -> SourceGrid:
+    grid = grid_of_scale(shape_zyx, voxel_size_of(layer), layer.name)
+    return replace(grid, has_spacing=states_size(layer))
 
 
 def _plain(voxels: NDArray[Any]) -> NDArray[Any]:

@@ -64,13 +64,21 @@ def voxel_size_of(layer: Layer) -> NDArray[np.float64]:
     return np.abs(sizes) * millimetres(getattr(layer, "units", ()), layer.ndim)
 
 
+def states_size(layer: Layer) -> bool:
+    """Whether the size of a layer's voxels is known: somebody has set its scale, or a length."""
+    sizes = np.asarray(layer.scale, float) * np.diag(layer.affine.linear_matrix)
+    units = getattr(layer, "units", ())
+    return bool(np.any(sizes != 1)) or any(map(_is_length, units))
+
+
+def _is_length(unit: Any) -> bool:
+    return dict(unit.dimensionality) == {"[length]": 1}
+
+
 def millimetres(units: Sequence[Any], ndim: int) -> NDArray[np.float64]:
     """Millimetres in each unit; 1 for pixels and all that is no length, as if it were mm."""
     factors = [
-        float((1 * unit).to("millimeter").magnitude)
-        if dict(unit.dimensionality) == {"[length]": 1}
-        else 1.0
-        for unit in units
+        float((1 * unit).to("millimeter").magnitude) if _is_length(unit) else 1.0 for unit in units
     ]
     return np.array(factors if len(factors) == ndim else [1.0] * ndim)
 

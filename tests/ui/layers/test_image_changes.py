@@ -225,6 +225,38 @@ def test_units_of_length_become_millimetres(unit: str, mm: float) -> None:
     np.testing.assert_allclose(image_file_of(layer).volume.spacing_xyz, np.array([1, 2, 3]) * mm)
 
 
+@pytest.mark.parametrize(
+    ("place", "known"),
+    [({}, False), ({"scale": (1, 1, 2)}, True), ({"units": ("mm",) * 3}, True)],
+)
+def test_size_that_no_layer_states_is_not_claimed(place: dict[str, Any], known: bool) -> None:
+    desk = make_desk()
+    layer = desk.open(Image(ellipsoid(), name="plain", **place))
+    assert ("lengths are given in pixels" in desk.view.panel.message) is not known
+    desk.viewer.dims.set_point(0, 10)
+    desk.draw(*BOX)
+    [row] = [row for row in desk.view.panel.labels if row.number == 1]
+    assert (row.millilitres is not None) is known
+    layer.scale = (2, 2, 2)
+    [row] = [row for row in desk.view.panel.labels if row.number == 1]
+    assert row.millilitres == pytest.approx(np.count_nonzero(desk.labels) * 8 / 1000)
+    desk.controller.close()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_colours_of_any_type_are_segmented(dtype: Any, channels: int) -> None:
+    top = 1.0 if dtype is np.float32 else float(np.iinfo(dtype).max)
+    colours = np.repeat(ellipsoid()[10][..., None] / 200 * top, channels, axis=2).astype(dtype)
+    if dtype is np.float32:
+        colours[0, 0] = np.nan
+    desk = make_desk()
+    desk.open(Image(colours, rgb=True, name="plain"))
+    desk.draw(BOX[0][1:], BOX[1][1:])
+    np.testing.assert_array_equal(desk.labels > 0, ellipsoid()[10] > 0)
+    desk.controller.close()
+
+
 DTYPES = ["?", "u1", "i1", "u2", ">u2", ">i2", "i4", "u4", "i8", "u8", "f2", ">f4", "f4", ">f8"]
 DTYPES += ["f8"]
 
