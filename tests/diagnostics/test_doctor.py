@@ -114,7 +114,7 @@ def test_formats_that_lack_the_extra_say_what_to_install(monkeypatch: pytest.Mon
     monkeypatch.setattr(optional_libraries, "import_module", missing)
     _, saves, *notes = file_checks.files()
     assert "DICOM series" in saves.found
-    assert [note.name for note in notes] == ["DICOM SEG"]
+    assert [note.name for note in notes] == ["DICOM SEG", "DICOM label map"]
     assert all(note.state == "note" and "[dicom]" in note.found for note in notes)
 
 

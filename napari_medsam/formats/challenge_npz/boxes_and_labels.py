@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam.formats.challenge_npz.arrays import UNREADABLE, read_array, usable_spacing
-from napari_medsam.formats.common.errors import ReadError, damage_reported
+from napari_medsam.formats.common.errors import ReadError, SaveError, damage_reported
 from napari_medsam.formats.common.whole_numbers import as_labels, why_no_labels
 from napari_medsam.storage.atomic_write import replacing
 
@@ -80,11 +80,20 @@ def read_label_array(path: Path) -> LabelArray:
 
 
 def write_segs(path: Path, labels: NDArray[Any]) -> None:
-    """Write labels as the challenge expects them; the file is written whole or not at all."""
+    """Write labels as the challenge expects them; the file is written whole or not at all.
+
+    Raises
+    ------
+    SaveError
+        What was read back is something else; a file that was there is unchanged.
+    """
     largest = int(labels.max(initial=0))
     kind = np.uint16 if largest <= np.iinfo(np.uint16).max else np.uint32
     with replacing(path) as temporary:
         np.savez_compressed(temporary, segs=labels.astype(kind))
+        with np.load(temporary) as case:
+            if not np.array_equal(case["segs"], labels):
+                raise SaveError(f"The labels of {path.name} read back differ from those written.")
 
 
 def _read(path: Path, keys: tuple[str, ...]) -> NDArray[Any] | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from napari_medsam.engine.data.labels import LABEL_STATES, MOST_LABELS, Label, L
 from napari_medsam.formats.common.coded_terms import Code, CodedLabel, Term, term_of, with_term
 from napari_medsam.formats.common.errors import ReadError, SaveError
 from napari_medsam.formats.common.printable_text import printable
+from napari_medsam.formats.common.stored_names import plain_name
 from napari_medsam.storage.atomic_write import write_csv, write_text
 from napari_medsam.storage.text import parse_table, read_text
 
@@ -39,6 +41,8 @@ ITK_SNAP_HEADER = """\
 #  LABEL:   Label description
 ################################################
 """
+ITK_SNAP_LINE = re.compile(r'(\d+)\s+(\d+\s+\d+\s+\d+)\s+\S+\s+\S+\s+\S+\s+"([^"]*)"')
+"""A row as ITK-SNAP writes it; in a name, a backslash is a letter."""
 MOST_BYTES, MOST_ROWS = 2**24, MOST_LABELS + 1
 CSV_COLUMNS = ("number", "name", "red", "green", "blue")
 CODE_COLUMNS = tuple(
@@ -146,11 +150,16 @@ def rgb_255(color: tuple[float, float, float]) -> tuple[int, int, int]:
     return red, green, blue
 
 
+def itk_snap_name(label: Label) -> str:
+    """A label's name as ITK-SNAP's description can store it: between quotes, on one line."""
+    return plain_name(label).replace('"', "'")
+
+
 def _itk_snap(table: Sequence[Label]) -> str:
     lines = ['    0     0    0    0        0  0  0    "Clear Label"']
     for label in table:
         red, green, blue = rgb_255(label.color)
-        name = " ".join(label.name.replace('"', "'").split())
+        name = itk_snap_name(label)
         lines.append(f'{label.number:5d} {red:5d} {green:4d} {blue:4d}        1  1  1    "{name}"')
     return ITK_SNAP_HEADER + "\n".join(lines) + "\n"
 
@@ -160,6 +169,10 @@ def _itk_snap_rows(text: str) -> list[tuple[int, list[str]]]:
     rows = []
     for line, content in enumerate(text.splitlines(), start=1):
         if not content.strip() or content.lstrip().startswith("#"):
+            continue
+        if as_written := ITK_SNAP_LINE.fullmatch(content.strip()):
+            number, colours, name = as_written.groups()
+            rows.append((line, [number, name, *colours.split()]))
             continue
         try:
             words = shlex.split(content)

@@ -105,7 +105,8 @@ def _number(value: Any) -> float | None:
 
 def _type_of_all(dataset: Any, slope: float, intercept: float, values: NDArray[Any]) -> Any:
     """The smallest type that holds all a file of these bits can hold, so that slices agree."""
-    bits, signed = int(dataset.BitsStored), bool(dataset.get("PixelRepresentation"))
+    bits = int(dataset.get("BitsStored") or dataset.BitsAllocated)
+    signed = bool(dataset.get("PixelRepresentation"))
     ends = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
     can = [end * int(slope) + int(intercept) for end in ends]
     low, high = min(*can, int(values.min())), max(*can, int(values.max()))

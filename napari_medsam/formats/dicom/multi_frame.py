@@ -129,13 +129,17 @@ def _frame(dataset: Any, header: SliceHeader, number: int) -> SliceHeader:
 def _film(frames: list[SliceHeader], header: SliceHeader) -> SliceHeader:
     """Frames without a place, as a film; its pixels have a size if all frames have the same."""
     same = len({frame.pixel_spacing for frame in frames}) == 1
-    note = "" if same else "The frames have different pixel sizes, so lengths are given in pixels."
+    note = frames[0].size_note
+    if not same:
+        note = "The frames have different pixel sizes, so lengths are given in pixels."
+    if header.modality in ("CT", "MR", "PET"):
+        note += " The frames state no place, so they are opened as pictures."
     return replace(
         frames[0],
         frame=None,
         instance_number=header.instance_number,
         pixel_spacing=frames[0].pixel_spacing if same else None,
-        size_note=frames[0].size_note if same else note,
+        size_note=note.strip(),
     )
 
 

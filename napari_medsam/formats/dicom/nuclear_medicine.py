@@ -22,13 +22,13 @@ from napari_medsam.formats.dicom.dataset import (
     number_of,
     numbers_of,
     tag_of,
-    value_of,
 )
 from napari_medsam.formats.dicom.distinctions import distinctions_of
 from napari_medsam.formats.dicom.slice_header import SliceHeader, directions_of
 
 NM_IMAGE = "1.2.840.10008.5.1.4.1.1.20"
 """SOP class of Nuclear Medicine Image (PS3.6 annex A)."""
+PICTURES = frozenset(("STATIC", "WHOLE BODY", "DYNAMIC", "GATED", "TOMO", "GATED TOMO"))
 VECTORS = {
     "EnergyWindowVector": "energy window",
     "DetectorVector": "detector",
@@ -45,10 +45,14 @@ def reconstructed_slices(dataset: Any, header: SliceHeader) -> list[SliceHeader]
     """The slices of a reconstruction; the header as it is if the file holds pictures."""
     value = lookup_in(dataset)
     detector = (value("DetectorInformationSequence") or [Dataset()])[0]
-    first = numbers_of(value_of(detector, "ImagePositionPatient"), 3)
-    row, column = directions_of(value_of(detector, "ImageOrientationPatient"))
-    if first is None or row is None or column is None or not _is_reconstruction(header):
+    if not _is_reconstruction(header, value):
         return [header]
+    place = lookup_in(detector, dataset)
+    first = numbers_of(place("ImagePositionPatient"), 3)
+    row, column = directions_of(place("ImageOrientationPatient"))
+    if first is None or row is None or column is None:
+        note = "The file does not state where its slices lie, so they are opened as pictures."
+        return [replace(header, size_note=f"{header.size_note} {note}".strip())]
     slices = _vector(value, "SliceVector", header.frames)
     if slices is None:
         slices = list(range(header.frames)) if value("SliceVector") is None else None
@@ -81,9 +85,11 @@ def reconstructed_slices(dataset: Any, header: SliceHeader) -> list[SliceHeader]
     ]
 
 
-def _is_reconstruction(header: SliceHeader) -> bool:
-    """RECON TOMO and RECON GATED TOMO are the third value of ImageType (PS3.3 C.8.4.9.1.1)."""
-    return any(word.startswith("RECON") for word in header.image_type)
+def _is_reconstruction(header: SliceHeader, value: Lookup) -> bool:
+    """Whether the third value of ImageType says so (PS3.3 C.8.4.9.1.1), or only SliceVector."""
+    if any(word.startswith("RECON") for word in header.image_type):
+        return True
+    return not PICTURES.intersection(header.image_type) and value("SliceVector") is not None
 
 
 def _vector(value: Lookup, keyword: str, n_frames: int) -> list[int] | None:

@@ -19,11 +19,12 @@ KEYWORDS = (
     *("Modality", "ImageOrientationPatient", "PixelSpacing", "PixelSpacingCalibrationType"),
     *("ImagerPixelSpacing", "EstimatedRadiographicMagnificationFactor"),
     *("DistanceSourceToDetector", "DistanceSourceToPatient", "NominalScannedPixelSpacing"),
+    *("ImagePlanePixelSpacing", "RTImageSID", "RadiationMachineSAD"),
     *("ObjectPixelSpacingInCenterOfBeam", "PixelAspectRatio", "SequenceOfUltrasoundRegions"),
 )
 PROJECTIONS = frozenset(("CR", "DX", "IO", "MG", "PX", "RF", "RG", "XA"))
 """Modalities whose pictures are projections."""
-SAME = 1e-3
+SAME = 2e-3
 """Relative difference up to which two spacings are the same."""
 CENTIMETRES = 3
 """PhysicalUnitsXDirection (PS3.3 C.8.5.5.1.15)."""
@@ -50,12 +51,14 @@ class PixelSize:
 
 def pixel_size(value: Lookup) -> PixelSize:
     """The pixel size that the fields of a picture or frame state."""
+    is_slice = value("ImageOrientationPatient") is not None and value("ImagerPixelSpacing") is None
+    spacing = spacing_xy(value("PixelSpacing")) if is_slice else None
+    if spacing is not None:
+        return PixelSize(spacing)
     regions = value("SequenceOfUltrasoundRegions")
     if regions:
         return _by_regions(regions, spacing_xy(value("PixelSpacing")))
-    is_slice = value("ImageOrientationPatient") is not None and value("ImagerPixelSpacing") is None
-    spacing = spacing_xy(value("PixelSpacing")) if is_slice else None
-    return _of_projection(value) if spacing is None else PixelSize(spacing)
+    return _of_projection(value)
 
 
 def spacing_xy(value: Any) -> Pair | None:
@@ -67,11 +70,16 @@ def spacing_xy(value: Any) -> Pair | None:
 
 
 def _of_projection(value: Lookup) -> PixelSize:
-    stated, detector = spacing_xy(value("PixelSpacing")), spacing_xy(value("ImagerPixelSpacing"))
+    stated = spacing_xy(value("PixelSpacing"))
+    # Of an RT image: at the plane of the image, at a stated distance (PS3.3 C.8.8.2).
+    detector = spacing_xy(value("ImagerPixelSpacing") or value("ImagePlanePixelSpacing"))
     calibration = text_of(value("PixelSpacingCalibrationType")).upper()
     if stated is not None and calibration in ("GEOMETRY", "FIDUCIAL"):
         return PixelSize(stated, _calibrated(stated, detector, calibration))
     if stated is not None and detector is not None and not _alike(stated, detector):
+        in_patient = _at_detector(detector, value)
+        if in_patient.spacing is not None and _alike(stated, in_patient.spacing):
+            return PixelSize(stated, in_patient.note)
         larger = "; it is larger than that, which no projection is" if stated > detector else ""
         return PixelSize(
             stated,
@@ -114,8 +122,9 @@ def _calibrated(stated: Pair, detector: Pair | None, calibration: str) -> str:
 def _at_detector(detector: Pair, value: Lookup) -> PixelSize:
     """ImagerPixelSpacing divided by the magnification, if the file states that."""
     factor = _factor(number_of(value("EstimatedRadiographicMagnificationFactor")), 1.0)
-    to_detector = number_of(value("DistanceSourceToDetector"))
-    by_distance = _factor(to_detector, number_of(value("DistanceSourceToPatient")))
+    to_detector = number_of(value("DistanceSourceToDetector") or value("RTImageSID"))
+    to_patient = number_of(value("DistanceSourceToPatient") or value("RadiationMachineSAD"))
+    by_distance = _factor(to_detector, to_patient)
     if factor is None and by_distance is None:
         return PixelSize(
             detector,

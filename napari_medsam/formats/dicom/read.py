@@ -209,7 +209,7 @@ def _low_is_bright(stack: Stack) -> bool:
 
 def _as_suv(image: ImageFile, stack: Stack, frame: int) -> ImageFile:
     """The image in g/ml, or as it is; with a note either way."""
-    suv = suv_factor(_headers(stack, frame))
+    suv = suv_factor(_present(stack, frame))
     image = replace(image, notes=(*image.notes, suv.note))
     if suv.factor is None:
         return image
@@ -245,15 +245,15 @@ def _read(found: DicomImage, frame: int) -> ImageFile:
     )
 
 
-def _headers(stack: Stack, frame: int) -> list[SliceHeader]:
-    """The headers of one volume; a film has one for all its frames."""
-    slices = stack.slices[0 if stack.first.is_film else frame]
-    return [header for header in slices if header is not None]
+def _present(stack: Stack, frame: int) -> list[SliceHeader]:
+    """The slices of one volume that are there; all frames of a film have the same header."""
+    volume = stack.slices[0 if stack.first.is_film else frame]
+    return [header for header in volume if header is not None]
 
 
 def _shown(stack: Stack, frame: int) -> list[str]:
     """What to know about a display that the header asks to turn."""
-    present = _headers(stack, frame)
+    present = _present(stack, frame)
     n_turned = sum(header.photometric == "MONOCHROME1" for header in present)
     if 0 < n_turned < len(present):
         low, high = n_turned, len(present) - n_turned

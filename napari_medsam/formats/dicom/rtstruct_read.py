@@ -154,7 +154,7 @@ def _contours(structure: Structure, grid: SourceGrid) -> list[Contour]:
     to_index = np.linalg.inv(grid.geometry.affine)
     found = []
     for item in structure.items:
-        points = _points(item)
+        points = points_of(item)
         if not np.isfinite(points).all():
             raise ValueError("a contour is not finite")
         if len(points) >= LEAST_POINTS:
@@ -174,7 +174,7 @@ def _contour(index: NDArray[np.float64], *, is_xor: bool) -> Contour:
     return Contour(across, float(np.median(index[:, across])), points, is_xor)
 
 
-def _points(contour: Any) -> NDArray[np.float64]:
+def points_of(contour: Any) -> NDArray[np.float64]:
     """ContourData as (n, 3), from the text of the file if pydicom has not parsed it yet."""
     value = contour.get_item("ContourData").value if "ContourData" in contour else None
     words = value.split(b"\\") if isinstance(value, bytes) else value

@@ -20,14 +20,15 @@ from napari_medsam.formats.common.coded_terms import Code, term_of
 from napari_medsam.formats.common.contours import outlines
 from napari_medsam.formats.common.errors import SaveError
 from napari_medsam.formats.common.grid import SourceGrid
-from napari_medsam.formats.common.label_table import rgb_255
+from napari_medsam.formats.common.label_table import complete_table, rgb_255
+from napari_medsam.formats.common.stored_names import dicom_name, dicom_text, require_names
+from napari_medsam.formats.dicom.rtstruct_places import require_pixel_edges
 from napari_medsam.formats.dicom.rtstruct_read import RTSTRUCT, read_structures
 from napari_medsam.formats.dicom.seg_write import MANUFACTURER
 from napari_medsam.formats.dicom.source_series import SourceSeries, labelled_series, make_plain
 
 STUDY = "1.2.840.10008.3.1.2.3.1"
 """Detached Study Management, which PS3.3 C.8.8.5 requires as the study's class."""
-LEAST_DICE = 0.98
 COPIED = (
     "PatientName",
     "PatientID",
@@ -53,22 +54,26 @@ def write(
         dataset.save_as(path, enforce_file_format=True)
 
 
-def check(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:
-    """Fill the contours on the image's grid again; SaveError below a Dice of `LEAST_DICE`."""
+def check(
+    path: Path, labels_kji: NDArray[Any], grid: SourceGrid, table: Sequence[Label] = ()
+) -> str:
+    """Fill the contours on the image's grid again; SaveError if a voxel differs.
+
+    Every point must lie on the edge of a pixel of a slice of the series.
+    """
     file = read_structures(path, grid)
     found = grid.from_lps(file.labels)
-    worst = 1.0
-    for label in file.table:
-        drawn, filled = labels_kji == label.number, found == label.number
-        both = 2 * int(np.count_nonzero(drawn & filled))
-        together = int(np.count_nonzero(drawn)) + int(np.count_nonzero(filled))
-        worst = min(worst, both / max(1, together))
-    if worst < LEAST_DICE or len(file.table) != np.count_nonzero(np.unique(labels_kji)):
-        raise SaveError(f"The contours read back differ from the labels (Dice {worst:.3f}).")
-    equal = "equal the labels" if worst == 1 else f"have a Dice of at least {worst:.4f} with them"
+    if n_other := int(np.count_nonzero(found != labels_kji)):
+        raise SaveError(f"The contours read back differ from the labels in {n_other} voxels.")
+    n_contours = require_pixel_edges(path, grid)
+    rows = [row for row in complete_table(labels_kji, table) if np.any(labels_kji == row.number)]
+    changed = require_names(
+        file.table, {row.number: dicom_name(row) for row in rows}, rows, "DICOM"
+    )
     return (
         f"{len(file.table)} structures were read back with pydicom and compared with the labels: "
-        f"the filled contours {equal}"
+        f"the filled contours equal the labels; {n_contours} contours lie on pixel edges of the "
+        f"series{changed}"
     )
 
 
@@ -135,7 +140,7 @@ def _region(label: Label, first: Any) -> Any:
     return _item(
         ROINumber=label.number,
         ReferencedFrameOfReferenceUID=first.FrameOfReferenceUID,
-        ROIName=label.name[:64],
+        ROIName=dicom_name(label),
         ROIGenerationAlgorithm="SEMIAUTOMATIC",
     )
 
@@ -152,7 +157,9 @@ def _observation(label: Label) -> Any:
 
 def _coded(code: Code) -> Any:
     return _item(
-        CodeValue=code.value, CodingSchemeDesignator=code.scheme, CodeMeaning=code.meaning[:64]
+        CodeValue=code.value,
+        CodingSchemeDesignator=code.scheme,
+        CodeMeaning=dicom_text(code.meaning),
     )
 
 

@@ -82,7 +82,8 @@ def _label(item: Any, number: int) -> Label:
     color = default_color(number)
     if "RecommendedDisplayCIELabValue" in item:
         color = rgb_from_cielab([int(v) for v in item.RecommendedDisplayCIELabValue])
-    label = Label(number, joined(item.get("SegmentLabel", f"segment {number}")), color)
+    name = joined(item.get("SegmentLabel")) or f"segment {number}"
+    label = Label(number, name, color)
     types, categories = (
         item.get(f"SegmentedProperty{name}CodeSequence") for name in ("Type", "Category")
     )

@@ -21,7 +21,10 @@ from napari_medsam.formats.common.cielab import cielab_from_rgb
 from napari_medsam.formats.common.coded_terms import Code, term_of
 from napari_medsam.formats.common.errors import SaveError
 from napari_medsam.formats.common.grid import SourceGrid
+from napari_medsam.formats.common.label_table import complete_table
 from napari_medsam.formats.common.optional_libraries import INSTALL, has
+from napari_medsam.formats.common.stored_names import dicom_name, dicom_text, require_names
+from napari_medsam.formats.dicom.seg_places import require_same_places
 from napari_medsam.formats.dicom.seg_read import read_segmentation
 from napari_medsam.formats.dicom.seg_segments import TRACKING
 from napari_medsam.formats.dicom.source_series import SourceSeries, labelled_series, make_plain
@@ -72,16 +75,27 @@ def _close_index(dataset: Any) -> None:
         index.close()
 
 
-def check(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:
-    """Lay the frames on the image's grid again and compare; SaveError if they differ."""
+def check(
+    path: Path, labels_kji: NDArray[Any], grid: SourceGrid, table: Sequence[Label] = ()
+) -> str:
+    """Lay the frames on the image's grid again and compare; SaveError if they differ.
+
+    The place of every frame is compared with the slice of the series it belongs to.
+    """
     found = read_segmentation(path, grid)
     if not np.array_equal(grid.from_lps(found.labels), labels_kji):
         raise SaveError("The labels read back from the DICOM SEG differ from those on screen.")
+    n_frames = require_same_places(path, grid)
+    rows = [row for row in complete_table(labels_kji, table) if np.any(labels_kji == row.number)]
+    changed = require_names(
+        found.table, {row.number: dicom_name(row) for row in rows}, rows, "DICOM"
+    )
     checked = (
         f"{labels_kji.size:,} voxels at the places their frames state, {len(found.table)} segments "
-        f"and their names were read back with pydicom and equal the labels"
+        f"and their names were read back with pydicom and equal the labels; {n_frames} frames lie "
+        f"on slices of the series"
     )
-    return checked + _second(path, labels_kji)
+    return checked + _second(path, labels_kji) + changed
 
 
 def _second(path: Path, labels_kji: NDArray[Any]) -> str:
@@ -203,7 +217,7 @@ def _segment(number: int, label: Label) -> Any:
     )
     return hd.seg.SegmentDescription(
         segment_number=number,
-        segment_label=label.name[:64] or f"label {label.number}",
+        segment_label=dicom_name(label),
         segmented_property_category=_concept(term.category),
         segmented_property_type=_concept(term.type),
         algorithm_type=hd.seg.SegmentAlgorithmTypeValues.SEMIAUTOMATIC,
@@ -219,4 +233,4 @@ def _segment(number: int, label: Label) -> Any:
 def _concept(code: Code) -> Any:
     import highdicom as hd
 
-    return hd.sr.CodedConcept(code.value, code.scheme, code.meaning[:64])
+    return hd.sr.CodedConcept(code.value, code.scheme, dicom_text(code.meaning))

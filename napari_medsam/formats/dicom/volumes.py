@@ -40,6 +40,7 @@ STRAY = 0.1
 Part = list[int]
 """Numbers of slices in a group."""
 Split = list[Part]
+Way = Callable[[Part], Split]
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,36 +151,42 @@ def _beside(
 
 
 def _by_fields(group: _Group, part: Part, *, even: bool) -> Split | None:
-    """The fewest volumes of one slice a place that fields lead to; None if none do."""
+    """The fewest volumes of one slice a place that fields lead to; None if none do.
+
+    What is stated of a volume comes before what has to be inferred from slice to slice.
+    """
     most = group.most(part)
-    best: Split | None = None
-    for split in _candidates(group, part, even=even):
-        if len(split) == most:
-            return split
-        if _is_believable(group, split) and (best is None or len(split) < len(best)):
-            best = split
-    return best
-
-
-def _candidates(group: _Group, part: Part, *, even: bool) -> Iterator[Split]:
     contrasts = group.of_use("contrast", "repeat")
-    subsets = [
-        subset for size in range(MOST_FIELDS + 1) for subset in combinations(contrasts, size)
-    ]
-    splits = [group.by(subset, part) for subset in subsets]
+    subsets = [names for size in range(MOST_FIELDS + 1) for names in combinations(contrasts, size)]
+    splits = [group.by(names, part) for names in subsets]
+    for tier in (
+        iter(splits),
+        (_levels(group, part, name, most + n) for name in contrasts for n in range(3)),
+        _refined(group, splits, _by_pass(group), max(most, MOST_PASSES)),
+        _refined(group, splits, _by_course(group), len(part)),
+    ):
+        best: Split | None = None
+        for split in tier:
+            if not _is_single(group, split, even=even):
+                continue
+            if len(split) == most:
+                return split
+            if _is_believable(group, split) and (best is None or len(split) < len(best)):
+                best = split
+        if best is not None:
+            return best
+    return None
+
+
+def _refined(
+    group: _Group, splits: Sequence[Split], ways: Sequence[Way], most_parts: int
+) -> Iterator[Split]:
+    """Each split with those of its parts separated that have several slices at a place."""
     for split in splits:
-        if _is_single(group, split, even=even):
-            yield split
-    for name in contrasts:
-        clustered = _levels(group, part, name, group.most(part))
-        if clustered and _is_single(group, clustered, even=even):
-            yield clustered
-    for split in splits:
-        for refine in _refinements(group):
-            refined: Split = []
-            for one in split:
-                refined += [one] if group.most(one) == 1 else refine(one)
-            if _is_single(group, refined, even=even):
+        for way in ways:
+            parts = [[one] if group.most(one) == 1 else way(one) for one in split]
+            refined = [one for several in parts for one in several]
+            if all(parts) and len(refined) <= most_parts:
                 yield refined
 
 
@@ -197,31 +204,41 @@ def _is_believable(group: _Group, split: Split) -> bool:
 
 
 def _overlap(group: _Group, split: Split) -> bool:
-    """Whether every part shares its heights with another."""
-    ends = [(group.height[one].min(), group.height[one].max()) for one in split]
-    return len(split) > 1 and all(
-        any(n != m and low <= high2 and low2 <= high for m, (low2, high2) in enumerate(ends))
-        for n, (low, high) in enumerate(ends)
-    )
+    """Whether parts share heights, so that they do not just follow each other."""
+    ends = sorted((group.height[one].min(), group.height[one].max()) for one in split)
+    return any(low <= high for (_, high), (low, _) in pairwise(ends))
 
 
-def _refinements(group: _Group) -> Iterator[Callable[[Part], Split]]:
-    """Ways to separate slices by what may change within a volume; [] where one does not fit."""
+def _by_pass(group: _Group) -> list[Way]:
+    """Separating by the number of an acquisition."""
+    return [
+        lambda part, name=name: group.by([name], part)  # type: ignore[misc]
+        for name in group.of_use("pass")
+    ]
+
+
+def _by_course(group: _Group) -> list[Way]:
+    """Separating by what runs from slice to slice; each way gives [] where it does not fit."""
+    ways: list[Way] = []
     for name in group.of_use("pass", "time"):
         numbers = [value if isinstance(value, float) else None for value in group.values[name]]
-        is_stored = name == "made"
-        yield lambda part, name=name: group.by([name], part)  # type: ignore[misc]
-        yield lambda part, name=name: _levels(group, part, name, group.most(part))  # type: ignore[misc]
-        yield lambda part, numbers=numbers: _blocks(group, part, numbers)  # type: ignore[misc]
-        yield lambda part, numbers=numbers: _runs(group, part, numbers)  # type: ignore[misc]
+        ways += [
+            lambda part, name=name: group.by([name], part),  # type: ignore[misc]
+            lambda part, name=name: _levels(group, part, name, group.most(part)),  # type: ignore[misc]
+            lambda part, numbers=numbers: _blocks(group, part, numbers),  # type: ignore[misc]
+            lambda part, numbers=numbers: _runs(group, part, numbers),  # type: ignore[misc]
+        ]
         # Slices of one place are often stored in any order.
-        if not is_stored:
-            yield lambda part, numbers=numbers: _ranks(group, part, numbers)  # type: ignore[misc]
-    yield lambda part: _by_file(group, part)
+        if name != "made":
+            ways.append(lambda part, numbers=numbers: _ranks(group, part, numbers))  # type: ignore[misc]
     order = [float(header.instance_number) for header in group.headers]
-    yield lambda part: _blocks(group, part, order)
-    yield lambda part: _counted(group, part)
-    yield lambda part: _runs(group, part, order)
+    return [
+        *ways,
+        lambda part: _by_file(group, part),
+        lambda part: _blocks(group, part, order),
+        lambda part: _counted(group, part),
+        lambda part: _runs(group, part, order),
+    ]
 
 
 def _levels(group: _Group, part: Part, name: str, n_levels: int) -> Split:

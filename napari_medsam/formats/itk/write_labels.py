@@ -42,7 +42,9 @@ def write(
     write_compressed(to_itk(labels_kji, grid), path, CLASSES[_kind(path)])
 
 
-def check(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:
+def check(
+    path: Path, labels_kji: NDArray[Any], grid: SourceGrid, table: Sequence[Label] = ()
+) -> str:
     """Compare what is on disk with what was meant; SaveError names a difference."""
     kind = _kind(path)
     header = open_itk(path, kind)

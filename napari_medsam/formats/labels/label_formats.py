@@ -77,9 +77,12 @@ class LabelFormat:
         """Write labels, which are in the file order of the image."""
         resolve_name(f"{_FORMATS}.{self.module}:write")(path, labels_kji, grid, table)
 
-    def check(self, path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:
+    def check(
+        self, path: Path, labels_kji: NDArray[Any], grid: SourceGrid, table: Sequence[Label]
+    ) -> str:
         """Read a written file back and compare it; a clause that says what was compared."""
-        checked: str = resolve_name(f"{_FORMATS}.{self.module}:check")(path, labels_kji, grid)
+        check = resolve_name(f"{_FORMATS}.{self.module}:check")
+        checked: str = check(path, labels_kji, grid, table)
         return checked
 
     def read(self, path: Path, grid: SourceGrid) -> LabelFile:
@@ -130,7 +133,7 @@ DICOM_LABEL_MAP = LabelFormat(
     made_for="series",
     module="dicom.labelmap_write",
     reader="dicom.seg_read:read_segmentation",
-    needs=("highdicom", "pydicom"),
+    needs=("highdicom",),
 )
 RTSTRUCT = LabelFormat(
     "DICOM RTSTRUCT",

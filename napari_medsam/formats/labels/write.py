@@ -22,8 +22,11 @@ from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.common.label_table import (
     complete_table,
     description_beside,
+    itk_snap_name,
+    read_label_table,
     write_label_table,
 )
+from napari_medsam.formats.common.stored_names import require_names
 from napari_medsam.formats.images.read import require_suffix
 from napari_medsam.formats.images.write import replacing_checked
 from napari_medsam.formats.labels.label_formats import BY_SUFFIX, LabelFormat
@@ -99,12 +102,15 @@ def write_labels(
         in_file_order = grid.from_lps(narrow)
         chosen.write(temporary, in_file_order, grid, table)
         to_disk(temporary)
-        checked = chosen.check(temporary, in_file_order, grid)
+        checked = chosen.check(temporary, in_file_order, grid, table)
     if not grid.has_spacing and chosen.made_for != "picture":
         checked += "; the size of a pixel is not known, and the file states 1 mm"
     if description:
         rows = complete_table(in_file_order, table)
-        write_label_table(description_beside(path), rows)
+        beside = description_beside(path)
+        write_label_table(beside, rows)
+        meant = {row.number: itk_snap_name(row) for row in rows}
+        checked += require_names(read_label_table(beside), meant, rows, "ITK-SNAP's description")
     present = np.unique(narrow)
     return Saved(path, int(np.count_nonzero(present)), int(np.count_nonzero(narrow)), f"{checked}.")
 

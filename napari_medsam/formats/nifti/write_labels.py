@@ -42,7 +42,9 @@ def write(
         nib.save(image, path)
 
 
-def check(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:
+def check(
+    path: Path, labels_kji: NDArray[Any], grid: SourceGrid, table: Sequence[Label] = ()
+) -> str:
     """Compare what is on disk with what was meant; SaveError names a difference."""
     try:
         with library_warnings("nibabel.global"):

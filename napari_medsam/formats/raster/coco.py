@@ -21,6 +21,8 @@ from napari_medsam.formats.common.errors import ReadError, SaveError, damage_as
 from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.common.label_file import LabelFile
 from napari_medsam.formats.common.label_table import complete_table, rgb_255
+from napari_medsam.formats.common.stored_names import require_names
+from napari_medsam.formats.raster.write_labels import same_size_as_image
 
 UNREADABLE = (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError)
 LARGEST = 2**28
@@ -64,13 +66,29 @@ def write(
     )
 
 
-def check(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:
+def check(
+    path: Path, labels_kji: NDArray[Any], grid: SourceGrid, table: Sequence[Label] = ()
+) -> str:
     """Decode every instance again; SaveError if together they differ from the labels."""
     found = read_coco(path, grid)
     if not np.array_equal(grid.from_lps(found.labels), labels_kji):
         raise SaveError("The instances read back differ from the labels on screen.")
-    n_instances = len(json.loads(path.read_text(encoding="utf-8"))["annotations"])
-    return f"{n_instances} instances were read back, decoded and equal the labels"
+    rows = complete_table(labels_kji, table)
+    require_names(found.table, {row.number: row.name for row in rows}, rows, "JSON")
+    content = json.loads(path.read_text(encoding="utf-8"))
+    picture, instances = content["images"][0], content["annotations"]
+    plane = _plane(labels_kji)
+    for entry in instances:
+        x, y, width, height = entry["bbox"]
+        inside = plane[y : y + height, x : x + width] == entry["category_id"]
+        # Touching the box on all sides, and no more pixels than are in it.
+        edges = (inside[0], inside[-1], inside[:, 0], inside[:, -1])
+        if not all(edge.any() for edge in edges) or entry["area"] > np.count_nonzero(inside):
+            raise SaveError(f"The box or the area of instance {entry['id']} is not its mask's.")
+    if sum(entry["area"] for entry in instances) != np.count_nonzero(plane):
+        raise SaveError("The areas of the instances are not those of the labels.")
+    same = same_size_as_image((picture["height"], picture["width"]), grid)
+    return f"{len(instances)} instances were read back, decoded and equal the labels{same}"
 
 
 def read_coco(path: Path, grid: SourceGrid) -> LabelFile:

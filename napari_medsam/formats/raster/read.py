@@ -83,6 +83,15 @@ def open_picture(path: Path, *, indices: bool = False) -> Picture:
     return Picture(path=path, n_frames=n_frames, n_pages=n_pages, is_tiff=is_tiff, indices=indices)
 
 
+def size_by_pillow(path: Path) -> tuple[int, int] | None:
+    """Rows and columns of a picture file as Pillow sees it; None if it is gone or not Pillow's."""
+    try:
+        with _any_size(), Image.open(path) as picture:
+            return picture.height, picture.width
+    except UNREADABLE:
+        return None
+
+
 def _placed(
     path: Path, pixels: NDArray[Any], notes: Notes, spacing_xyz: Triple | None
 ) -> ImageFile:

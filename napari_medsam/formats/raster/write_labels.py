@@ -21,6 +21,7 @@ from napari_medsam.engine.data.labels import Label
 from napari_medsam.formats.common.compressed_write import write_compressed
 from napari_medsam.formats.common.errors import SaveError, reason
 from napari_medsam.formats.common.grid import SourceGrid
+from napari_medsam.formats.raster.read import size_by_pillow
 
 
 def write(
@@ -39,7 +40,9 @@ def write(
         write_compressed(picture, path, "TIFFImageIO", compressor="Deflate")
 
 
-def check(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:
+def check(
+    path: Path, labels_kji: NDArray[Any], grid: SourceGrid, table: Sequence[Label] = ()
+) -> str:
     """Compare the pixels on disk with the labels; SaveError if they differ."""
     plane = _plane(path, labels_kji)
     try:
@@ -52,7 +55,26 @@ def check(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> str:
         raise SaveError(f"The saved picture cannot be read back ({reason(error)}).") from error
     if not np.array_equal(stored, plane):
         raise SaveError("The labels read back differ from those on screen.")
-    return f"{plane.size:,} pixels and the size were read back with {library} and equal the labels"
+    checked = (
+        f"{plane.size:,} pixels and the size were read back with {library} and equal the labels"
+    )
+    return checked + same_size_as_image((stored.shape[-2], stored.shape[-1]), grid)
+
+
+def same_size_as_image(size: tuple[int, int], grid: SourceGrid) -> str:
+    """Compare (rows, columns) of labels with the picture's file, as Pillow sees it.
+
+    A clause if they are equal, "" if the image is no picture or not there; else SaveError.
+    """
+    of_image = size_by_pillow(grid.source) if grid.kind == "picture" else None
+    if of_image is None:
+        return ""
+    if of_image != size:
+        raise SaveError(
+            f"Pillow reads {of_image[1]} x {of_image[0]} pixels from the image's file and "
+            f"{size[1]} x {size[0]} from its labels; the labels were not saved."
+        )
+    return "; Pillow reads an image of the same size"
 
 
 def _plane(path: Path, labels_kji: NDArray[Any]) -> NDArray[Any]:

@@ -124,6 +124,7 @@ class MeasureWindow(QDialog):
     def show_found(self) -> None:
         """Fill the table; empty columns are hidden."""
         self.again.setText("Measure")
+        self.tolerance.setSuffix(" px" if self._measures.units.length == "pixels" else " mm")
         rows = [as_row(measure, self._measures.units) for measure in self._measures.found]
         self.table.setRowCount(len(rows))
         self.table.setHorizontalHeaderLabels(headings(self._measures.units))

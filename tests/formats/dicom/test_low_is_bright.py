@@ -120,3 +120,13 @@ def test_slices_that_ask_for_both_are_said(tmp_path: Path) -> None:
     image = read_image(tmp_path)
     np.testing.assert_array_equal(image.volume.voxels, volume)
     assert any("1 slices asks for their lowest values to be bright" in n for n in image.notes)
+
+
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+def test_frame_of_a_grey_film_is_the_one_asked_for(photometric: str, tmp_path: Path) -> None:
+    film = RNG.integers(0, 256, (4, 9, 8)).astype(np.uint8)
+    fields = {"PhotometricInterpretation": photometric, "NumberOfFrames": 4, "Modality": "XA"}
+    path = save(image_object(film, None, sop_class=RADIOGRAPH, **fields), tmp_path / "a.dcm")
+    volume = read_image(path, frame=2).volume
+    np.testing.assert_array_equal(volume.voxels[0], film[2])
+    assert volume.low_is_bright == (photometric == "MONOCHROME1")

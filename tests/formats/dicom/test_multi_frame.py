@@ -121,6 +121,7 @@ def test_frames_without_a_position_are_not_stacked(tmp_path: Path) -> None:
     path = save(made, tmp_path / "a.dcm")
     (described,) = describe_image_file(path)
     assert (described.n_frames, described.size_xyz[2]) == (3, 1)
+    assert any("opened as pictures" in note for note in described.notes)
     np.testing.assert_array_equal(read_image(path, frame=1).volume.voxels[0], SIZES[1] * 2.0 - 5)
 
 

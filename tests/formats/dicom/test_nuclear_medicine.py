@@ -104,6 +104,28 @@ def test_distance_that_is_not_stated_is_the_thickness_and_said(tmp_path: Path) -
     assert any("thickness, 3 mm" in note for note in image.notes)
 
 
+def test_reconstruction_without_its_image_type_is_a_volume(tmp_path: Path) -> None:
+    image = read_image(spect(tmp_path, [1, 2, 3], ImageType=["DERIVED", "SECONDARY"]))
+    assert image.volume.shape_zyx == (3, 6, 7)
+
+
+def test_place_of_the_data_set_counts_where_the_detector_states_none(tmp_path: Path) -> None:
+    path = spect(
+        tmp_path,
+        [1, 2, 3],
+        DetectorInformationSequence=[],
+        ImagePositionPatient=list(FIRST),
+        ImageOrientationPatient=[1, 0, 0, 0, 1, 0],
+    )
+    assert read_image(path).volume.origin_xyz == pytest.approx(FIRST)
+
+
+def test_reconstruction_without_a_place_is_said_to_be_pictures(tmp_path: Path) -> None:
+    (described,) = describe_image_file(spect(tmp_path, [1, 2, 3], DetectorInformationSequence=[]))
+    assert described.n_frames == 3
+    assert any("where its slices lie" in note for note in described.notes)
+
+
 def test_vector_of_another_length_is_said(tmp_path: Path) -> None:
     path = spect(tmp_path, [1, 2, 3], SliceVector=[1, 2])
     (described,) = describe_image_file(path)

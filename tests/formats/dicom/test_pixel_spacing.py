@@ -117,6 +117,26 @@ def region(delta: tuple[float, float] = (0.02, 0.03), **fields: Any) -> Dataset:
             (0.2, 0.2),
             "larger than that",
         ),
+        (
+            {
+                "Modality": "MG",
+                "PixelSpacing": [0.0556, 0.0556],
+                "ImagerPixelSpacing": [0.1, 0.1],
+                "EstimatedRadiographicMagnificationFactor": "1.8",
+            },
+            (0.0556, 0.0556),
+            "divided by the magnification of 1.8",
+        ),
+        (
+            {
+                "Modality": "RTIMAGE",
+                "ImagePlanePixelSpacing": [0.3, 0.3],
+                "RTImageSID": "1500",
+                "RadiationMachineSAD": "1000",
+            },
+            (0.2, 0.2),
+            "magnification of 1.5",
+        ),
         ({"Modality": "CR", "PixelSpacing": [0.15, 0.15]}, (0.15, 0.15), "does not say whether"),
         ({"Modality": "OT", "NominalScannedPixelSpacing": [0.2, 0.1]}, (0.1, 0.2), "film"),
         ({"Modality": "OT"}, None, NOT_STATED),

@@ -10,6 +10,8 @@ import pydicom
 import pytest
 
 from napari_medsam.formats.common.image_file import ImageFile
+from napari_medsam.formats.dicom import suv
+from napari_medsam.formats.dicom.dataset import read_dataset
 from napari_medsam.formats.images.read import read_image
 from tests.formats.dicom_files import write_slice
 
@@ -73,6 +75,46 @@ def test_becquerel_becomes_suv_with_the_dose_decayed_to_the_scan(tmp_path: Path)
     assert factor(image) == pytest.approx(DECAYED)
     assert image.volume.voxels.dtype == np.float32
     assert any("SUV by body weight (g/ml), from BQML" in note for note in image.notes)
+
+
+def test_white_as_lowest_value_changes_no_suv(tmp_path: Path) -> None:
+    image = pet(tmp_path / "pet", PhotometricInterpretation="MONOCHROME1")
+    assert factor(image) == pytest.approx(DECAYED)
+    assert image.volume.low_is_bright
+    assert image.unit == "g/ml"
+
+
+def test_slices_of_different_slopes_have_the_same_factor(tmp_path: Path) -> None:
+    def slopes(dataset: Any) -> None:
+        dataset.RescaleSlope = f"{1 + 0.25 * int(dataset.InstanceNumber):g}"
+        dataset.RescaleIntercept = "0"
+
+    voxels = pet(tmp_path / "pet", edit=slopes).volume.voxels[:, 2, 2]
+    np.testing.assert_allclose(voxels / 5000, DECAYED * np.array([1, 1.25, 1.5]), rtol=1e-6)
+
+
+def test_slices_of_different_units_are_not_suv(tmp_path: Path) -> None:
+    def mixed(dataset: Any) -> None:
+        dataset.Units = "CNTS" if int(dataset.InstanceNumber) == 1 else "BQML"
+
+    image = pet(tmp_path / "pet", edit=mixed)
+    assert factor(image) == 1
+    assert image.unit == ""
+    assert any("not SUV" in note and "different units" in note for note in image.notes)
+
+
+def test_only_one_file_is_read_for_the_factor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+
+    def noted(path: Path) -> Any:
+        read.append(path)
+        return read_dataset(path)
+
+    monkeypatch.setattr(suv, "read_dataset", noted)
+    pet(tmp_path / "pet")
+    assert len(read) == 1
 
 
 def test_raw_values_are_kept_when_asked(tmp_path: Path) -> None:
