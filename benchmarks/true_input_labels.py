@@ -563,7 +563,7 @@ def _brightest_by_nibabel(path: Path) -> np.ndarray:
     image = nib.load(path)
     array = np.asanyarray(image.dataobj)  # type: ignore[attr-defined]
     # The first in the order of SimpleITK's array, if several voxels are as bright.
-    index = np.argwhere(array.T == array.max())[0][::-1]
+    index = np.argwhere(array.max() == array.T)[0][::-1]
     return np.asarray(image.affine) @ (*index, 1)  # type: ignore[attr-defined]
 
 
@@ -663,8 +663,8 @@ def label_names(p: Program, d: Path) -> Result:
             continue
         kept = _stored_names(target)
         # SEG labels have 64 characters (LO); what is shortened or replaced must be said.
-        changed = [n for n in names.values() if n not in kept]
-        unsaid = [n for n in changed if not answer.err.strip()]
+        changed = [n for n in names.values() if " ".join(n.split()) not in kept]
+        unsaid = [n for n in changed if "became" not in answer.out + answer.err]
         came.append(f"{suffix}: {len(names) - len(changed)} of {len(names)} as given")
         wrong += [f"{suffix}: {n!a} became another, not said" for n in unsaid[:2]]
         if suffix != ".seg.nrrd" and any("\x1b" in str(k) for k in kept):
