@@ -18,6 +18,7 @@ import pydicom
 from numpy.typing import NDArray
 from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.datadict import dictionary_has_tag, dictionary_VR, tag_for_keyword
+from pydicom.errors import BytesLengthException
 from pydicom.filereader import read_partial
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
@@ -40,6 +41,10 @@ CODE_EXTENSIONS += [f"ISO 2022 IR {n}" for n in (148, 13, 166, 87, 159, 149, 58)
 """Character sets that an escape sequence chooses by itself (PS3.3 C.12.1.1.2)."""
 
 
+DICOM_DAMAGE = (*DAMAGE, BytesLengthException)
+"""What pydicom raises on a damaged file; a value of a wrong length is no ValueError."""
+
+
 @contextmanager
 def quiet_pydicom() -> Iterator[None]:
     """Drop pydicom's warnings about values that break the standard but can be read.
@@ -59,7 +64,7 @@ def quiet_pydicom() -> Iterator[None]:
 
 def read_dataset(path: Path, *, pixels: bool = False) -> Any:
     """Read a file with pydicom; ReadError if it is damaged."""
-    with damage_as(f"{path.name} is not a readable DICOM file."):
+    with damage_as(f"{path.name} is not a readable DICOM file.", DICOM_DAMAGE):
         return pydicom.dcmread(path, stop_before_pixels=not pixels, force=True)
 
 
@@ -101,7 +106,7 @@ def value_of(dataset: Any, keyword: str) -> Any:
             value = dataset[tag].value
         if isinstance(value, MultiValue):
             value = tuple(value)
-    except DAMAGE:
+    except DICOM_DAMAGE:
         return None
     return None if value is None or (isinstance(value, str | tuple) and not value) else value
 

@@ -18,6 +18,7 @@ from pydicom.dataset import Dataset
 
 from napari_medsam.formats.common.errors import damage_as
 from napari_medsam.formats.dicom.dataset import (
+    DICOM_DAMAGE,
     Lookup,
     lookup_in,
     number_of,
@@ -79,7 +80,8 @@ def stored_frames(path: Path) -> NDArray[Any]:
         dataset = read_dataset(path, pixels=True)
         with damage_as(
             f"The pixels of {path.name} cannot be decoded: they are damaged, or their "
-            f"compression needs a decoder of the extra [dicom]."
+            f"compression needs a decoder of the extra [dicom].",
+            DICOM_DAMAGE,
         ):
             array = np.asarray(dataset.pixel_array)
     if "MOSAIC" in dataset.get("ImageType", ()):
