@@ -435,7 +435,7 @@ NAMES = {
 """A label's name, and what DICOM can store of it."""
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NAMES, ids=ascii)
 @pytest.mark.parametrize("suffix", [*SERIES, ".seg.nrrd"])
 def test_name_is_stored_as_far_as_it_can_be_and_a_change_is_said(
     series: ImageFile, tmp_path: Path, suffix: str, name: str
@@ -450,7 +450,7 @@ def test_name_is_stored_as_far_as_it_can_be_and_a_change_is_said(
     assert (f"{name!r} became {expected!r}" in saved.checked) == (name != expected)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NAMES, ids=ascii)
 def test_itk_snap_description_and_coco_store_names(
     nifti: ImageFile, picture: ImageFile, tmp_path: Path, name: str
 ) -> None:
