@@ -58,7 +58,13 @@ def modality_values(
 
 
 def mirror_of(dataset: Any, name: str, frame: int | None = None) -> float:
-    """The sum of the values of a stored pixel and of its negative, the same bits inverted."""
+    """The sum of the values of a stored pixel and of its negative, the same bits inverted.
+
+    Behind a table the bits are the table's: values beyond the sum would have no negative.
+    """
+    table = transform_of(dataset, frame).get("ModalityLUTSequence")
+    if table:
+        return 2.0 ** int(table[0].LUTDescriptor[2]) - 1
     bits, signed = int(dataset.get("BitsStored") or 0), bool(dataset.get("PixelRepresentation"))
     slope, intercept, _ = _rescale(transform_of(dataset, frame), dataset, name)
     return slope * (-1 if signed or not bits else 2**bits - 1) + 2 * intercept

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.dataset import Dataset
 
-from napari_medsam.formats.common.errors import damage_as
+from napari_medsam.formats.common.errors import ReadError, damage_as
 from napari_medsam.formats.dicom.dataset import (
     DICOM_DAMAGE,
     Lookup,
@@ -61,10 +61,16 @@ def frames_of(path: Path, header: SliceHeader | None) -> list[SliceHeader]:
         if mosaic:
             return mosaic_slices(dataset, header)
         with damage_as(f"{path.name} has damaged functional groups."):
-            # A slide's tiles may have no groups of their own.
-            n_frames = len(dataset.get("PerFrameFunctionalGroupsSequence") or [None])
-            frames = [_frame(dataset, header, number) for number in range(n_frames)]
-        is_film = header.frames > 1 and all(frame.position is None for frame in frames)
+            n_described = len(dataset.get("PerFrameFunctionalGroupsSequence") or ())
+            frames = [_frame(dataset, header, n) for n in range(max(n_described, 1))]
+        if n_described not in (0, header.frames):
+            raise ReadError(
+                f"{path.name} is damaged: it states {header.frames} frames and describes "
+                f"{n_described}."
+            )
+        # A place that all frames share, as without groups of their own, is none (slides, films).
+        own = n_described and any(frame.position is not None for frame in frames)
+        is_film = header.frames > 1 and not own
         return [_film(frames, header)] if is_film else frames
 
 
@@ -139,6 +145,9 @@ def _film(frames: list[SliceHeader], header: SliceHeader) -> SliceHeader:
     return replace(
         frames[0],
         frame=None,
+        position=None,
+        row=None,
+        column=None,
         instance_number=header.instance_number,
         pixel_spacing=frames[0].pixel_spacing if same else None,
         size_note=note.strip(),
