@@ -26,8 +26,8 @@ STACKED = (
     "the patient, and which end is the head, is not known."
 )
 UNKNOWN = (
-    "Its slices state neither their place (ImagePositionPatient with ImageOrientationPatient) nor a "
-    "usable SliceLocation, so their order is not known: export the series again with complete "
+    "Its slices state neither their place (ImagePositionPatient with ImageOrientationPatient) nor "
+    "a usable SliceLocation, so their order is not known: export the series again with complete "
     "headers."
 )
 
