@@ -88,7 +88,10 @@ def stored_pixels(dataset: Any, path: Path, *, pydicom_first: bool = False) -> N
             array = _decompressed(dataset, path, syntax, pydicom_first=first)
         shape = (int(dataset.get("NumberOfFrames") or 1), int(dataset.Rows), int(dataset.Columns))
         if not _is_grey(dataset):
-            return array.reshape(*shape, -1)
+            n_samples = array.size // prod(shape)
+            if n_samples not in (3, 4):
+                raise ValueError(f"{n_samples} samples a pixel")
+            return array.reshape(*shape, n_samples)
         array = array.ravel()[: prod(shape)].reshape(shape)  # more is padding
         if dataset.get("PhotometricInterpretation") == "PALETTE COLOR":
             return _coloured(array, dataset)

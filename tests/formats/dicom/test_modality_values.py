@@ -392,6 +392,13 @@ def test_pixel_padding_is_a_value_like_others(tmp_path: Path) -> None:
     assert read(save(made, tmp_path / "a.dcm")).min() == -3024
 
 
+def test_two_samples_a_pixel_are_no_colour(tmp_path: Path) -> None:
+    made = image_object(numbers(0, 255, np.uint8, (8, 8, 2)), samples=3)
+    made.Rows, made.Columns, made.SamplesPerPixel = 8, 8, 2
+    with pytest.raises(ReadError, match="damaged"):
+        read_image(save(made, tmp_path / "a.dcm"))
+
+
 def test_palette_gives_colours_and_no_modality_values(tmp_path: Path) -> None:
     indices = numbers(0, 3, np.uint8)
     made = image_object(indices, PhotometricInterpretation="PALETTE COLOR", **RESCALES["by 2"])
@@ -407,7 +414,7 @@ def test_palette_gives_colours_and_no_modality_values(tmp_path: Path) -> None:
 
 
 def test_one_bit_a_pixel_is_read(tmp_path: Path) -> None:
-    bits = numbers(0, 1, np.uint8, (8, 16))
+    bits = numbers(0, 1, np.uint8, (64, 512))  # eight times as long as the file
     made = image_object(bits, BitsAllocated=1, BitsStored=1, HighBit=0)
     made.PixelData = np.packbits(bits, bitorder="little").tobytes()
     path = save(made, tmp_path / "a.dcm")
