@@ -26,6 +26,7 @@ from pydicom.uid import UID, SecondaryCaptureImageStorage
 
 from napari_medsam.formats.common.errors import DAMAGE, ReadError, damage_as
 from napari_medsam.formats.common.optional_libraries import INSTALL, has
+from napari_medsam.formats.dicom.dataset import number_of, value_of
 from napari_medsam.formats.dicom.file_validity import BIG_ENDIAN, DEFLATED, IMPLICIT
 from napari_medsam.formats.dicom.slice_header import quiet_gdcm
 from napari_medsam.storage.native_path import native_path
@@ -115,6 +116,8 @@ def _complete(dataset: Any) -> None:
     for name, value in usual.items():
         if dataset.get(name) in (None, ""):
             setattr(dataset, name, value)
+    if "NumberOfFrames" in dataset:  # as `slice_header.read_header` takes it
+        dataset.NumberOfFrames = max(int(number_of(value_of(dataset, "NumberOfFrames")) or 1), 1)
     dataset.PhotometricInterpretation = str(dataset.PhotometricInterpretation).strip().upper()
 
 

@@ -309,6 +309,13 @@ def test_half_a_rescale_is_taken_and_said_once(
     assert len([note for note in image.notes if said in note]) == 1
 
 
+def test_number_of_frames_that_is_no_number_is_one(tmp_path: Path) -> None:
+    pixels = numbers(0, 60000, np.uint16)
+    path = save(image_object(pixels, NumberOfFrames=12), tmp_path / "a.dcm")
+    path.write_bytes(path.read_bytes().replace(b"IS\x02\x0012", b"IS\x02\x001A"))
+    np.testing.assert_array_equal(read(path), pixels)
+
+
 @pytest.mark.parametrize(
     "fields",
     [
