@@ -308,8 +308,58 @@ class TestDamaged:
         (tmp_path / "half.dcm").write_bytes(bytes(128) + b"DICM" + b"\x02\x00\x00\x00UL\x04")
         (tmp_path / "empty.dcm").write_bytes(b"")
         assert read_image(tmp_path).notes == (
-            "Not opened from this folder: 2 damaged files (empty.dcm, half.dcm).",
+            "Not opened from this folder: 2 damaged files (empty.dcm, half.dcm). A damaged file no "
+            "longer says its place: a volume may end a slice too early.",
         )
+
+    @pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1"])
+    @pytest.mark.parametrize("zeros", [False, True])
+    @pytest.mark.parametrize("k", [0, 3, 5])
+    def test_wherever_the_damage_begins_the_file_is_named_and_never_at_another_place(
+        self, k: int, zeros: bool, syntax: str, tmp_path: Path
+    ) -> None:
+        for n in range(6):
+            made = image_object(
+                np.full((5, 4), 100 + n, np.int16),
+                (-101.5, -77.25, 13.75 * n - 30),
+                number=n + 1,
+                syntax=syntax,
+            )
+            made.StudyDescription = "a" + "bc" * n
+            save(made, tmp_path / f"{n}.dcm")
+        path = tmp_path / f"{k}.dcm"
+        whole = path.read_bytes()
+        kept = set()
+        for at in range(len(whole) - 47, 140, -23):
+            path.write_bytes(whole[:at] + bytes(len(whole) - at if zeros else 0))
+            image = read_image(tmp_path)
+            voxels = image.volume.voxels[:, 0, 0].tolist()
+            said = " ".join(image.notes)
+            assert path.name in said or (k == 3 and "missing" in said), at
+            shown = [100 + n for n in range(6)]
+            lowest = 101 if k == 0 else 100
+            assert voxels in (
+                [*shown[:k], lowest, *shown[k + 1 :]],
+                shown[1:] if k == 0 else shown[:5],
+            ), at
+            first = image.volume.origin_xyz
+            expected = -30 + (13.75 if k == 0 and len(voxels) == 5 else 0)
+            assert first == pytest.approx((-101.5, -77.25, expected))
+            kept.add((len(voxels) == 6, k))
+        assert (True, k) in kept
+
+    def test_too_few_pixels_in_whole_elements_are_a_damaged_slice(self, tmp_path: Path) -> None:
+        write_volumes(tmp_path, 1, 6, lambda v, k: {})
+        path = sorted(tmp_path.iterdir())[1]
+        made = pydicom.dcmread(path)
+        value = int(made.pixel_array[0, 0])
+        made.PixelData = made.PixelData[:20]
+        made.save_as(path)
+        image = read_image(tmp_path)
+        assert [n for n in range(100, 106) if n not in image.volume.voxels] == [value] or value == (
+            100
+        )
+        assert any("damaged" in note and path.name in note for note in image.notes)
 
 
 class TestOtherFiles:
