@@ -22,6 +22,7 @@ from napari_medsam.formats.common.grid import Geometry
 from napari_medsam.formats.dicom.copies import without_copies
 from napari_medsam.formats.dicom.file_validity import syntax_if_whole
 from napari_medsam.formats.dicom.multi_frame import frames_of
+from napari_medsam.formats.dicom.slice_group import SAME_MM
 from napari_medsam.formats.dicom.slice_header import SliceHeader, read_header
 from napari_medsam.formats.dicom.slice_spacing import (
     SAID,
@@ -32,7 +33,7 @@ from napari_medsam.formats.dicom.slice_spacing import (
 )
 from napari_medsam.formats.dicom.unplaced import guessed_places
 from napari_medsam.formats.dicom.volume_words import words_for
-from napari_medsam.formats.dicom.volumes import SAME_MM, separate
+from napari_medsam.formats.dicom.volumes import separate
 
 TILT_PIXELS = 0.1
 """Sideways drift over a whole stack, in pixels, from which on it is a gantry tilt."""

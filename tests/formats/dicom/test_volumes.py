@@ -88,7 +88,7 @@ def shuffled(headers: Sequence[SliceHeader], seed: int) -> list[SliceHeader]:
 
     order = list(headers)
     random.Random(seed).shuffle(order)
-    names = random.Random(seed + 1).sample(range(10_000), len(order))
+    names = random.Random(seed + 1).sample(range(100_000), len(order))
     return [replace(h, path=Path(f"{name}.dcm")) for h, name in zip(order, names, strict=True)]
 
 
@@ -128,7 +128,6 @@ CONTRASTS: dict[str, Callable[[int, int], Fields]] = {
     "time of a pass": lambda v, k: {"acquired": 3600.0 + 30 * v},
     "time of each slice": lambda v, k: {"acquired": 3600.0 + 100 * v + k},
     "time of each slice, place by place": lambda v, k: {"acquired": 3600.0 + v + 10 * k},
-    "storage time": lambda v, k: {"made": 30.0 * v},
     "echo and a noisy trigger time": lambda v, k: {
         "echo time": 5.0 + v, "trigger": float((v * 31 + k * 17) % 23)
     },
@@ -248,8 +247,7 @@ ONE_VOLUME: dict[str, Callable[[int], Fields]] = {
     "each its own acquisition": lambda k: {"acquisition": float(k), "acquired": 1.0 * k},
     "four slices a turn": lambda k: {"acquisition": float(k // 4), "acquired": 2.0 * (k // 4)},
     "trigger by turns": lambda k: {"trigger": 100.0 * (k % 2)},
-    "stored by turns": lambda k: {"made": 100.0 * (k % 3)},
-    "times anyhow": lambda k: {"acquired": float(k * 7 % 12), "made": float(k * 5 % 12)},
+    "times anyhow": lambda k: {"acquired": float(k * 7 % 12)},
     "b-values rounded": lambda k: {"b-value": 1000.0 + k % 3 * (k > 4)},
     "inversion by turns": lambda k: {"inversion": 100.0 + k % 2},
 }
