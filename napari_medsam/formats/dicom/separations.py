@@ -6,6 +6,7 @@ chance rarely has all of it, so what does is believed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -43,6 +44,26 @@ def are_volumes(group: SliceGroup, labels: Labels, *, stated: bool) -> bool:
     if not group.is_single(labels) or (n_parts > group.most and not overlap(group, labels)):
         return False
     return stated or _has_one_value_each(group, labels)
+
+
+def without_lone_blanks(group: SliceGroup, labels: Labels, names: Sequence[str]) -> Labels:
+    """The labels, with -1 for few slices that differ from the others only by a blank field."""
+    sizes = np.bincount(labels)
+    blank = np.any([group.blank[name] for name in names], axis=0)
+    lone = blank & (sizes[labels] < sizes.max() / 2)
+    if not lone.any():
+        return labels
+    without = np.full_like(labels, -1)
+    without[~lone] = np.unique(labels[~lone], return_inverse=True)[1]
+    return without
+
+
+def tells_apart(group: SliceGroup, labels: Labels) -> bool:
+    """Whether the slices of a label of 0 and more are separated at each place."""
+    known = labels >= 0
+    sizes = np.bincount(labels[known])
+    is_single = _pairs(labels[known], group.place[known]) == known.sum()
+    return is_single and len(sizes) > 1 and bool(sizes.min() >= SMALLEST)
 
 
 def _has_one_value_each(group: SliceGroup, labels: Labels) -> bool:
@@ -124,4 +145,4 @@ def alternates(group: SliceGroup, labels: Labels) -> bool:
     if found is None or not 2 <= n_parts <= MOST_PASSES:
         return False
     turns = found[0][group.place] % n_parts
-    return len(labels) > n_parts and _pairs(turns, labels) == n_parts
+    return bool(np.bincount(labels).min() > 1) and _pairs(turns, labels) == n_parts

@@ -24,6 +24,8 @@ from napari_medsam.formats.dicom.separations import (
     is_one_grid,
     leaves_few,
     overlap,
+    tells_apart,
+    without_lone_blanks,
 )
 from napari_medsam.formats.dicom.slice_courses import (
     by_file,
@@ -85,8 +87,7 @@ def _values(group: SliceGroup, *, fields: int, more: str = "") -> Iterator[Label
         for other in others if more else [""]:
             all_names = (*names, other) if other else names
             labels = group.labels(all_names)
-            if not _has_lone_blanks(group, labels, all_names):
-                yield labels
+            yield without_lone_blanks(group, labels, all_names)
     if more and not fields:
         yield by_file(group)
 
@@ -98,7 +99,7 @@ def _courses(group: SliceGroup, *, fields: int) -> Iterator[Labels | None]:
     orders.append(image_numbers(group))
     for names in combinations(stated, fields):
         base = group.labels(names)
-        if base.max() < group.most and not _has_lone_blanks(group, base, names):
+        if base.max() < group.most and without_lone_blanks(group, base, names).min() == 0:
             yield from (by_sums(group, base, order) for order in orders)
     if not fields:
         yield by_runs(group, orders[-1])
@@ -117,28 +118,21 @@ def _is_shared(group: SliceGroup, name: str) -> bool:
     return 2 * int(group.codes[name].max()) < len(group.headers)
 
 
-def _has_lone_blanks(group: SliceGroup, labels: Labels, names: Sequence[str]) -> bool:
-    """Whether few slices differ from the others only because a field is blank."""
-    sizes = np.bincount(labels)
-    blank = np.any([group.blank[name] for name in names], axis=0)
-    return bool(sizes[labels[blank]].min(initial=len(labels)) < sizes.max() / 2)
-
-
 def _at_same_places(group: SliceGroup) -> Labels | None:
     """The volumes that the first step yields that yields any; None if that is not clear.
 
     On even grids at first; of an uneven series, as many volumes as slices at a place.
     """
     uneven: list[Labels] = []
-    for n, step in enumerate(SAME_PLACES):
-        found = [
-            labels
-            for labels in step(group)
-            if labels is not None and are_volumes(group, labels, stated=n < MOST_FIELDS)
-        ]
+    for number, step in enumerate(SAME_PLACES):
+        tried = [labels for labels in step(group) if labels is not None]
+        whole = [labels for labels in tried if labels.min() == 0]
+        found = [n for n in whole if are_volumes(group, n, stated=number < MOST_FIELDS)]
         even = [labels for labels in found if is_one_grid(group, labels)]
-        if even:
-            return _clear(even)
+        in_part = [n for n in tried if n.min() < 0 and tells_apart(group, n)]
+        if even or in_part:
+            best = _clear(even) if even else None
+            return None if best is None or _contradict(in_part, best) else best
         uneven = uneven or [labels for labels in found if labels.max() + 1 == group.most]
     return _clear(uneven) if uneven else None
 
@@ -159,6 +153,14 @@ def _clear(found: Sequence[Labels]) -> Labels | None:
     return best
 
 
+def _contradict(in_part: Sequence[Labels], best: Labels) -> bool:
+    """Whether any of these separations of some slices does not fit the best of all."""
+    return any(
+        refined(best[known], labels[known]).max() > labels.max()
+        for labels, known in ((one, one >= 0) for one in in_part)
+    )
+
+
 # One slice a place, but the places may be those of several grids.
 
 
@@ -169,13 +171,20 @@ def _contrasts(group: SliceGroup, *, fields: int) -> Iterator[Labels | None]:
 def _passes(group: SliceGroup) -> Iterator[Labels | None]:
     """By a number or time of a pass, and by numbers that run through the body twice."""
     even = _is_even(group)
+    of_passes = _of_passes(group)
     for name in group.of_use("pass", "time"):
-        if not even or (name in BY_TURNS and not _may_be_one_mr_volume(group, name)):
+        if not even or name in of_passes:
             yield group.labels([name])
             if name in BY_TURNS and field_of(name).sorts:
                 yield by_runs(group, group.numbers[name])
     if not even or not _may_be_one_mr_volume(group):
         yield by_runs(group, image_numbers(group))
+
+
+def _of_passes(group: SliceGroup) -> list[str]:
+    """What tells passes apart that lie between each other."""
+    names = [name for name in group.of_use("pass", "time") if name in BY_TURNS]
+    return [name for name in names if not _may_be_one_mr_volume(group, name)]
 
 
 def _turns(group: SliceGroup) -> Iterator[Labels | None]:
@@ -221,7 +230,7 @@ def _looks_mixed(group: SliceGroup) -> bool:
     steps = np.diff(group.heights)
     if steps.min() < min(NEAR * steps.max(), NEAR_MM):
         return True
-    names = [*group.of_use("contrast"), *(n for n in group.of_use("pass", "time") if n in BY_TURNS)]
+    names = [*group.of_use("contrast"), *_of_passes(group)]
     return any(overlap(group, group.labels([name])) for name in names)
 
 
