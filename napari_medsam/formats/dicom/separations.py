@@ -20,6 +20,8 @@ MOST_PASSES = 4
 """Passes that overlap in part only may be more than slices at a place, up to so many."""
 SMALLEST, SMALLEST_MEAN = 2, 2.5
 """Slices of a volume where there are more volumes than slices at a place."""
+SPARSEST = 0.4
+"""Such volumes have at least this part of the places between their ends."""
 SMALLEST_PASS = 3
 SPARSER = 1.5
 """The slices of passes by turns are at least so many times further apart than all together."""
@@ -41,7 +43,9 @@ def are_volumes(group: SliceGroup, labels: Labels, *, stated: bool) -> bool:
             return False
         if not stated and n_parts > max(group.most, MOST_PASSES):
             return False
-    if not group.is_single(labels) or (n_parts > group.most and not overlap(group, labels)):
+        if not overlap(group, labels) or _density(group, labels) < SPARSEST:
+            return False
+    if not group.is_single(labels):
         return False
     return stated or _has_one_value_each(group, labels)
 
@@ -64,6 +68,12 @@ def tells_apart(group: SliceGroup, labels: Labels) -> bool:
     sizes = np.bincount(labels[known])
     is_single = _pairs(labels[known], group.place[known]) == known.sum()
     return is_single and len(sizes) > 1 and bool(sizes.min() >= SMALLEST)
+
+
+def _density(group: SliceGroup, labels: Labels) -> float:
+    """How many of the places between its ends a part has, on average."""
+    parts = [group.place[part] for part in group.parts(labels)]
+    return float(np.mean([len(own) / (own[-1] - own[0] + 1) for own in parts]))
 
 
 def _has_one_value_each(group: SliceGroup, labels: Labels) -> bool:
