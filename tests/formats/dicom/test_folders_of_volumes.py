@@ -9,13 +9,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
 
 from napari_medsam.cli import main
-from napari_medsam.formats.common.errors import ReadError, SaveError, SeveralFrames, SeveralSeries
+from napari_medsam.formats.common.errors import (
+    OtherGrid,
+    ReadError,
+    SaveError,
+    SeveralFrames,
+    SeveralSeries,
+)
+from napari_medsam.formats.dicom.rtstruct_read import RTSTRUCT, read_structures
 from napari_medsam.formats.images.read import describe_image_file, read_image
+from napari_medsam.formats.labels.read import read_label_file
 from napari_medsam.formats.labels.write import write_labels
 from tests.formats.dicom_objects import ROOT, enhanced, image_object, save
 
@@ -417,6 +426,28 @@ class TestWithoutPosition:
         assert saved.path.exists()
         with pytest.raises(SaveError, match="no position"):
             write_labels(tmp_path.parent / "l.seg.dcm", np.ones((8, 5, 4), int), image.grid)
+
+    def test_labels_that_lie_somewhere_are_not_brought_to_a_made_up_place(
+        self, tmp_path: Path
+    ) -> None:
+        write_volumes(tmp_path / "ct", 1, 8, lambda v, k: {"SliceLocation": 2.0 * k})
+        self.remove_positions(tmp_path / "ct")
+        grid = read_image(tmp_path / "ct").grid
+        assert not grid.has_position
+        other = nib.Nifti1Image(np.ones((4, 5, 8), np.uint8), np.diag([-0.7, -0.9, 2.5, 1]))
+        other.to_filename(tmp_path / "other.nii.gz")
+        for resample in (False, True):
+            with pytest.raises(OtherGrid) as refused:
+                read_label_file(tmp_path / "other.nii.gz", grid, resample=resample)
+            assert not refused.value.can_resample
+        contours = pydicom.Dataset()
+        contours.SOPClassUID = RTSTRUCT
+        path = tmp_path / "a.dcm"
+        contours.save_as(path, implicit_vr=False, little_endian=True)
+        with pytest.raises(ReadError, match="image states no place in the patient"):
+            read_structures(path, grid)
+        mine = write_labels(tmp_path / "l.nii.gz", np.ones((8, 5, 4), int), grid).path
+        assert read_label_file(mine, grid).labels.all()
 
     def test_echoes_without_position_are_still_two(self, tmp_path: Path) -> None:
         write_volumes(tmp_path, 2, 8, lambda v, k: {"SliceLocation": 2.0 * k, **echoes(v, k)})
