@@ -57,7 +57,13 @@ def modality_values(
 
 
 def mirror_of(dataset: Any, name: str, frame: int | None = None) -> float:
-    """The sum of the values of a stored pixel and of its negative, the same bits inverted."""
+    """The sum of the values of a stored pixel and of its negative, the same bits inverted.
+
+    Behind a table the bits are the table's: values beyond the sum would have no negative.
+    """
+    table = transform_of(dataset, frame).get("ModalityLUTSequence")
+    if table:
+        return 2.0 ** int(table[0].LUTDescriptor[2]) - 1
     bits, signed = int(dataset.get("BitsStored") or 0), bool(dataset.get("PixelRepresentation"))
     slope, intercept, _ = _rescale(transform_of(dataset, frame), dataset, name)
     return slope * (-1 if signed or not bits else 2**bits - 1) + 2 * intercept
@@ -85,14 +91,19 @@ def _rescale(item: Any, dataset: Any, name: str) -> tuple[float, float, tuple[st
         is_dose = str(dataset.get("SOPClassUID", "")) == RT_DOSE
         dose = _number(dataset.get("DoseGridScaling")) if is_dose else None  # PS3.3 C.8.8.3
         return dose or 1.0, 0.0, ()
-    if slope is None or intercept is None:  # each requires the other (PS3.3 C.11.1)
-        lacks = "slope" if slope is None else "intercept"
-        return 1.0, 0.0, (f"{name} states a rescale without {lacks}; the values are as stored.",)
+    # Each requires the other (PS3.3 C.11.1). Other programs take what is there: without it a CT is
+    # off by 1024, and the slices of a PET have a scale each.
+    notes: tuple[str, ...] = ()
+    if slope is None:
+        slope, notes = 1.0, ("The header states a rescale without slope; 1 is taken.",)
+    elif intercept is None:
+        notes = ("The header states a rescale without intercept; 0 is taken.",)
+    intercept = intercept or 0.0
     if slope == 0:
-        return 1.0, 0.0, (f"{name} states a rescale slope of 0; the values are as stored.",)
+        return 1.0, 0.0, ("The header states a rescale slope of 0; the values are as stored.",)
     if not np.isfinite(slope) or not np.isfinite(intercept):
         raise ReadError(f"{name} states a rescale of {slope} and {intercept}, which is no number.")
-    return slope, intercept, ()
+    return slope, intercept, notes
 
 
 def _number(value: Any) -> float | None:

@@ -178,7 +178,7 @@ def _header(path: Path, syntax: bytes, dataset: Any, seen: set[int]) -> SliceHea
     slope, intercept = number_of(value("RescaleSlope")), number_of(value("RescaleIntercept"))
     bits = whole("BitsAllocated", 0)
     stored = whole("BitsStored", bits)
-    photometric, size = text("PhotometricInterpretation"), pixel_size(value)
+    photometric, size = text("PhotometricInterpretation").upper(), pixel_size(value)
     return SliceHeader(
         path=path,
         series_uid=text("SeriesInstanceUID"),

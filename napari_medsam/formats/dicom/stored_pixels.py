@@ -96,19 +96,23 @@ def stored_pixels(dataset: Any, path: Path, *, pydicom_first: bool = False) -> N
 
 
 def _complete(dataset: Any) -> None:
-    """State what the pixels need and some old files leave out, as GDCM takes it."""
+    """State what the pixels need and some old files leave out or spell oddly, as GDCM takes it."""
     samples = int(dataset.get("SamplesPerPixel") or 1)
-    stored = dataset.get("BitsStored") or dataset.BitsAllocated
+    stored = int(dataset.get("BitsStored") or 0)
+    if not 0 < stored <= int(dataset.BitsAllocated):
+        stored = int(dataset.BitsAllocated)
+        dataset.BitsStored, dataset.HighBit = stored, stored - 1
     usual = {
         "SamplesPerPixel": samples,
         "PhotometricInterpretation": "MONOCHROME2" if samples == 1 else "RGB",
         "BitsStored": stored,
-        "HighBit": int(stored) - 1,
+        "HighBit": stored - 1,
         "PixelRepresentation": 0,
     }
     for name, value in usual.items():
         if dataset.get(name) in (None, ""):
             setattr(dataset, name, value)
+    dataset.PhotometricInterpretation = str(dataset.PhotometricInterpretation).strip().upper()
 
 
 def _is_grey(dataset: Any) -> bool:
@@ -211,8 +215,6 @@ def _as_words(dataset: Any, syntax: bytes) -> Iterator[Callable[[NDArray[Any]], 
     if not in_words or "PixelData" not in dataset or stored == allocated or allocated < 8:
         yield lambda array: array
         return
-    if not 0 < stored < allocated:
-        raise ValueError(f"{stored} bits stored of {allocated}")
     high = stated if stored <= stated + 1 <= allocated else stored - 1
     dataset.BitsStored, dataset.HighBit = allocated, allocated - 1
     try:

@@ -49,8 +49,10 @@ class OpenCases:
         self._cases: dict[Image, Case] = {}
         idle = workspace.idle
         self._tidy_soon = idle(_collect) if idle is not None else (lambda: None)
+        self._look_soon = idle(self._look) if idle is not None else (lambda: None)
         workspace.viewer.layers.events.removed.connect(self._on_removed)
         workspace.pixels_changed.connect(self._on_other_pixels)
+        workspace.changed.connect(self._on_changed)
 
     @property
     def all(self) -> list[Case]:
@@ -79,6 +81,14 @@ class OpenCases:
         for case in self.all:
             case.take_over()
             case.disconnect()
+
+    def _on_changed(self) -> None:
+        self._look_soon()
+
+    def _look(self) -> None:
+        """Notice what others wrote into the labels on screen, so that the journal has it."""
+        if self._workspace.case is not None:
+            self._workspace.case.take_over()
 
     def _add(self, layer: Image) -> bool:
         try:

@@ -288,18 +288,39 @@ def test_real_world_mapping_is_said_and_not_applied(
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "slope", "intercept", "said"),
     [
-        ({"RescaleSlope": "2"}, "without intercept"),
-        ({"RescaleIntercept": "32768"}, "without slope"),
-        ({"RescaleSlope": "0", "RescaleIntercept": "5"}, "slope of 0"),
+        ({"RescaleSlope": "2"}, 2, 0, "without intercept"),
+        ({"RescaleSlope": "2", "RescaleIntercept": ""}, 2, 0, "without intercept"),
+        ({"RescaleIntercept": "-1024"}, 1, -1024, "without slope"),
+        ({"RescaleSlope": "0", "RescaleIntercept": "5"}, 1, 0, "slope of 0"),
     ],
 )
-def test_half_a_rescale_is_said(fields: dict[str, Any], said: str, tmp_path: Path) -> None:
+def test_half_a_rescale_is_taken_and_said_once(
+    fields: dict[str, Any], slope: int, intercept: int, said: str, tmp_path: Path
+) -> None:
     pixels = numbers(0, 900, np.int16)
-    image = read_image(save(image_object(pixels, **fields), tmp_path / "a.dcm"))
-    np.testing.assert_array_equal(image.volume.voxels[0], pixels)
-    assert any(said in note for note in image.notes)
+    for k in range(3):
+        made = image_object(pixels, (0, 0, 2.5 * k), number=k + 1, **fields)
+        save(made, tmp_path / "a" / f"{k}.dcm")
+    image = read_image(tmp_path / "a")
+    np.testing.assert_array_equal(image.volume.voxels[0], pixels * slope + intercept)
+    assert image.unit == "HU"
+    assert len([note for note in image.notes if said in note]) == 1
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"PhotometricInterpretation": " MONOCHROME2"},
+        {"BitsStored": 0, "HighBit": 0},
+        {"BitsStored": 20, "HighBit": 19},
+    ],
+)
+def test_oddly_spelled_encoding_of_pixels_is_read(fields: dict[str, Any], tmp_path: Path) -> None:
+    pixels = numbers(0, 60000, np.uint16)
+    path = save(image_object(pixels, **fields), tmp_path / "a.dcm")
+    np.testing.assert_array_equal(read(path), pixels)
 
 
 @pytest.mark.parametrize(
