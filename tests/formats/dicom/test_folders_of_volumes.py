@@ -288,7 +288,7 @@ class TestDamaged:
     def cut(self, folder: Path, k: int, n_bytes: int = 10) -> Path:
         for path in folder.iterdir():
             if pydicom.dcmread(path).pixel_array[0, 0] == 100 + k:
-                path.write_bytes(path.read_bytes()[:-n_bytes])
+                path.write_bytes(path.read_bytes()[: -n_bytes or None])
                 return path
         raise AssertionError
 
@@ -356,6 +356,32 @@ class TestDamaged:
             assert first == pytest.approx((-101.5, -77.25, expected))
             kept.add((len(voxels) == 6, k))
         assert (True, k) in kept
+
+    @pytest.mark.parametrize("k", [0, 3, 5])
+    @pytest.mark.parametrize("share", [0.3, 1.0])
+    def test_a_slice_that_ends_in_zeros_is_doubted(
+        self, k: int, share: float, tmp_path: Path
+    ) -> None:
+        write_volumes(tmp_path, 1, 6, lambda v, k: {})
+        path = next(
+            p for p in tmp_path.iterdir() if pydicom.dcmread(p).pixel_array[0, 0] == 100 + k
+        )
+        data = path.read_bytes()
+        n_bytes = int(40 * share)
+        path.write_bytes(data[:-n_bytes] + bytes(n_bytes))
+        (note,) = read_image(tmp_path).notes
+        assert note.startswith("1 of 6 slices end in zeros, and those beside them do not")
+        assert f"(slice {k + 1}, {path.name}, over {share:.0%})" in note
+
+    @pytest.mark.parametrize("rows", [[0, 0, 1, 1, 2, 3], [3, 2, 2, 2, 1, 1], [5, 5, 2, 2, 5, 5]])
+    def test_a_black_background_is_not_doubted(self, rows: list[int], tmp_path: Path) -> None:
+        def fields(v: int, k: int) -> dict[str, Any]:
+            pixels = np.full((5, 4), 100 + k, np.int16)
+            pixels[5 - rows[k] :] = 0
+            return {"PixelData": pixels.tobytes()}
+
+        write_volumes(tmp_path, 1, 6, fields)
+        assert read_image(tmp_path).notes == ()
 
     def test_too_few_pixels_in_whole_elements_are_a_damaged_slice(self, tmp_path: Path) -> None:
         write_volumes(tmp_path, 1, 6, lambda v, k: {})
