@@ -90,7 +90,7 @@ def narrowed(array: NDArray[Any]) -> NDArray[Any]:
         if not largest > EXACT_FLOAT32:
             return short
         if largest < 2**53 and np.array_equal(array, np.rint(array)):
-            return array.astype(np.int32 if -(2**31) <= low and high < 2**31 else np.int64)
+            return array.astype(np.int32 if low >= -(2**31) and high < 2**31 else np.int64)
         return array if np.any(np.isinf(short) & np.isfinite(array)) else short
 
 

@@ -120,6 +120,7 @@ class DicomImage(FoundImage):
             frame=frame,
             frame_of_reference=self.stack.first.frame_of_reference if self.stack.placed else "",
             has_spacing=self.stack.first.pixel_spacing is not None,
+            is_placed=self.stack.placed,
         )
 
 
