@@ -124,6 +124,10 @@ class Volume:
         """About `SAMPLE` of the axial planes, from end to end."""
         return slice(None, None, max(1, len(self.voxels) // SAMPLE))
 
+    def planes_of(self, axis: Axis, index: int) -> slice:
+        """The axial planes to look at for changes on a slice: that one, or some that it crosses."""
+        return slice(index, index + 1) if axis == "z" else self.some
+
     @cached_property
     def _some_sums(self) -> list[int]:
         return list(map(_checksum, self.voxels[self.some]))

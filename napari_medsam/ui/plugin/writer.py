@@ -115,7 +115,7 @@ def _save(path: Path, data: NDArray[Any], meta: dict[str, Any]) -> Path:
         is_lost = place.is_elsewhere or not np.allclose(place.size, size, rtol=1e-4)
         what = ON_ITS_GRID
     saved = write_labels(path, labels, grid, metadata.get(TABLE, ())).path
-    if is_lost:
+    if is_lost and meta.get("visible", True):  # the preview, for one, is hidden
         show_warning(what.format(meta.get("name", "The layer")))
     return saved
 

@@ -170,12 +170,9 @@ class Workspace:
         With `where`, that slice is looked at, or some planes that it crosses: all take too long to
         look at before each box.
         """
-        volume = case.image.volume
         planes = slice(None)
-        if where is not None and where.axis == "z":
-            planes = slice(where.index, where.index + 1)
-        elif where is not None:
-            planes = volume.some
+        if where is not None:
+            planes = case.image.volume.planes_of(where.axis, where.index)
         if has_other_pixels(case.layer, case.image, planes):
             emit(self.pixels_changed, case)
             return False
