@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from pydicom.pixels.processing import apply_modality_lut
 
 from napari_medsam.formats.common.errors import ReadError, damage_as
+from napari_medsam.formats.common.grey_or_rgb import EXACT_FLOAT32, narrowed
 
 RT_DOSE = "1.2.840.10008.5.1.4.1.1.481.2"
-EXACT_FLOAT32 = 2**24
-"""Whole numbers up to this are exact in float32 (IEEE 754)."""
 INTEGERS = (np.uint8, np.int8, np.uint16, np.int16)
 
 
@@ -131,10 +130,10 @@ def plain(array: NDArray[Any]) -> NDArray[Any]:
     """The type the program works with: whole numbers are kept exactly, fractions to float32.
 
     Whole numbers of 8 or 16 bits stay; wider ones become int16, float32, int32 or int64, the first
-    that holds them all. Fractions beyond float32's range stay float64.
+    that holds them all.
     """
     if array.dtype.kind == "f":
-        return _plain_float(array)
+        return narrowed(array)
     if array.dtype.itemsize <= 2 or array.size == 0:
         return array
     low, high = int(array.min()), int(array.max())
@@ -144,18 +143,3 @@ def plain(array: NDArray[Any]) -> NDArray[Any]:
         return array.astype(np.float32)
     fits = low >= -(2**31) and high < 2**31
     return array.astype(np.int32) if fits else array
-
-
-def _plain_float(array: NDArray[Any]) -> NDArray[Any]:
-    if array.dtype.itemsize <= 4:
-        return array.astype(np.float32, copy=False)
-    with np.errstate(over="ignore", invalid="ignore"):
-        short = array.astype(np.float32)
-        largest = float(np.fmax.reduce(np.abs(array), axis=None))
-        if largest <= EXACT_FLOAT32:
-            return short
-        beyond = np.isinf(short) & np.isfinite(array)
-        whole = bool(np.all(array == np.rint(array))) and largest < 2**53
-    if whole:
-        return plain(array.astype(np.int64))
-    return array if beyond.any() else short
