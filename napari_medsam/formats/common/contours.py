@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 Corner = tuple[int, int]
 Ring = list[Corner]
 """Corners in half-open pixel counts: corner (x, y) is the point (x - 0.5, y - 0.5)."""
+Crossings = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
 def outlines(mask: NDArray[np.bool_]) -> list[NDArray[np.float64]]:
@@ -52,23 +53,48 @@ def fill(polygons: Sequence[NDArray[np.float64]], shape: tuple[int, int]) -> NDA
     Scan conversion by rows: every edge toggles the pixels to its right in the rows it crosses;
     an edge owns its upper end and not its lower one, so a shared corner counts once.
     """
+    return _toggled([_crossings(polygon, shape) for polygon in polygons], shape)
+
+
+def fill_apart(
+    polygons: Sequence[NDArray[np.float64]], shape: tuple[int, int]
+) -> NDArray[np.bool_] | None:
+    """The same if no two polygons share a pixel, else None; the time grows with their number."""
+    crossings = [_crossings(polygon, shape) for polygon in polygons]
+    mask = _toggled(crossings, shape)
+    return mask if sum(map(_n_pixels, crossings)) == np.count_nonzero(mask) else None
+
+
+def _toggled(crossings: Sequence[Crossings], shape: tuple[int, int]) -> NDArray[np.bool_]:
     rows, columns = shape
-    crossings = np.zeros((rows, columns + 1), dtype=np.int64)
-    for polygon in polygons:
-        start, end = polygon, np.roll(polygon, -1, axis=0)
-        upper = np.where(start[:, 1:] <= end[:, 1:], start, end)
-        lower = np.where(start[:, 1:] <= end[:, 1:], end, start)
-        first = np.clip(np.ceil(upper[:, 1]), 0, rows).astype(np.int64)
-        stop = np.clip(np.ceil(lower[:, 1]), 0, rows).astype(np.int64)
-        count = np.maximum(stop - first, 0)
-        edge = np.repeat(np.arange(len(polygon)), count)
-        within = np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count)
-        row = first[edge] + within
-        (x0, y0), (x1, y1) = upper[edge].T, lower[edge].T
-        x = x0 + (row - y0) * (x1 - x0) / np.where(y1 > y0, y1 - y0, 1)
-        column = np.clip(np.ceil(x), 0, columns).astype(np.int64)
-        np.add.at(crossings, (row, column), 1)
-    return np.asarray(np.cumsum(crossings, axis=1)[:, :columns] % 2 == 1)
+    counts = np.zeros((rows, columns + 1), dtype=np.int64)
+    for crossing in crossings:
+        np.add.at(counts, crossing, 1)
+    return np.asarray(np.cumsum(counts, axis=1)[:, :columns] % 2 == 1)
+
+
+def _n_pixels(crossings: Crossings) -> int:
+    """Pixels inside one polygon: from every second crossing of a row to the next one."""
+    row, column = crossings
+    ordered = column[np.lexsort((column, row))]
+    return int((ordered[1::2] - ordered[::2]).sum())
+
+
+def _crossings(polygon: NDArray[np.float64], shape: tuple[int, int]) -> Crossings:
+    """Row and first column to the right of each place where a polygon crosses a row."""
+    rows, columns = shape
+    start, end = polygon, np.roll(polygon, -1, axis=0)
+    upper = np.where(start[:, 1:] <= end[:, 1:], start, end)
+    lower = np.where(start[:, 1:] <= end[:, 1:], end, start)
+    first = np.clip(np.ceil(upper[:, 1]), 0, rows).astype(np.int64)
+    stop = np.clip(np.ceil(lower[:, 1]), 0, rows).astype(np.int64)
+    count = np.maximum(stop - first, 0)
+    edge = np.repeat(np.arange(len(polygon)), count)
+    within = np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count)
+    row = first[edge] + within
+    (x0, y0), (x1, y1) = upper[edge].T, lower[edge].T
+    x = x0 + (row - y0) * (x1 - x0) / np.where(y1 > y0, y1 - y0, 1)
+    return row, np.clip(np.ceil(x), 0, columns).astype(np.int64)
 
 
 def _rings(mask: NDArray[np.bool_]) -> list[tuple[Ring, tuple[int, int]]]:
@@ -88,16 +114,17 @@ def _rings(mask: NDArray[np.bool_]) -> list[tuple[Ring, tuple[int, int]]]:
         for row, column in np.argwhere(inside & ~neighbour).tolist():
             corner = (column + begin[0], row + begin[1])
             edges[corner, step] = (row, column)
-    rings = []
+    every, rings = frozenset(edges), []
     for (corner, step), pixel in list(edges.items()):
         ring: Ring = []
         while (corner, step) in edges:
             del edges[corner, step]
             ring.append(corner)
             corner = (corner[0] + step[0], corner[1] + step[1])
-            # Where four edges meet, the right turn remains at the same pixel.
+            # Where four edges meet, the right turn remains at the same pixel, even if it is the
+            # way on to where the ring began.
             turns = ((-step[1], step[0]), step, (step[1], -step[0]))
-            step = next((turn for turn in turns if (corner, turn) in edges), step)
+            step = next(turn for turn in turns if (corner, turn) in every)
         if ring:
             rings.append((_corners_only(ring), pixel))
     return rings

@@ -77,7 +77,8 @@ class Geometry:
         """What differs between two geometries, in words; "" if nothing does.
 
         Spacing is compared relative to itself, direction by its cosines, and the origin
-        relative to its own size, or to one voxel where it is near zero.
+        relative to its own size, or to one voxel where it is near zero. Half a voxel is a
+        difference however far the origin is: tables of scanners count to -1500 mm.
         """
         if self.shape_zyx != other.shape_zyx:
             return f"size {_by(self.shape_zyx[::-1])} and {_by(other.shape_zyx[::-1])}"
@@ -89,7 +90,8 @@ class Geometry:
             return f"direction {mine} and {others}"
         origin, origin_other = np.asarray(self.origin_xyz), np.asarray(other.origin_xyz)
         scale = max(float(np.abs(origin).max()), float(spacing.max()))
-        if np.any(np.abs(origin - origin_other) > tolerance * scale):
+        allowed = min(tolerance * scale, 0.5 * float(spacing.min()))
+        if np.any(np.abs(origin - origin_other) > allowed):
             return f"origin {_mm(self.origin_xyz)} and {_mm(other.origin_xyz)}"
         return ""
 
@@ -137,6 +139,9 @@ class SourceGrid:
     has_spacing
         Whether the size of a pixel is known. If not, the spacing of the geometry is 1 (or the
         proportions of a pixel), and lengths are given in pixels.
+    is_placed
+        Whether the file states where in the patient it is. If not, the origin and direction of the
+        geometry are made up.
     """
 
     kind: Kind
@@ -148,6 +153,7 @@ class SourceGrid:
     frame: int = 0
     frame_of_reference: str = ""
     has_spacing: bool = True
+    is_placed: bool = True
 
     @cached_property
     def _turn(self) -> tuple[tuple[int, int, int], tuple[bool, bool, bool]]:
@@ -185,7 +191,7 @@ class SourceGrid:
     @property
     def has_position(self) -> bool:
         """Whether the file states a position in the patient, which resampling needs."""
-        return self.kind not in ("picture", "npz")
+        return self.is_placed and self.kind not in ("picture", "npz")
 
     @property
     def orientation_code(self) -> str:

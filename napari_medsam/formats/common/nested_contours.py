@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.formats.common.contours import fill
+from napari_medsam.formats.common.contours import fill, fill_apart
 
 Polygon = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -28,6 +28,9 @@ AT_ONCE = 2**20
 def filled(polygons: Sequence[Polygon], shape: tuple[int, int]) -> Mask:
     """The mask (rows, columns) of contours (n, 2), each of which is an area of its own."""
     polygons = without_copies(polygons)
+    # Many small parts, as of a mask by a threshold, are compared in pairs only if they must be.
+    if (apart_mask := fill_apart(polygons, shape)) is not None:
+        return apart_mask
     boxes = np.array([[*polygon.min(axis=0), *polygon.max(axis=0)] for polygon in polygons])
     apart: Mask = np.ones((len(boxes), len(boxes)), dtype=bool)
     if len(boxes):
@@ -64,12 +67,15 @@ def _signature(polygon: Polygon) -> bytes:
 
 def _nested(polygons: Sequence[Polygon], shape: tuple[int, int]) -> Mask:
     """Contours whose boxes overlap: outer ones without their holes, joined where they cross."""
-    n = len(polygons)
-    within = np.zeros((n, n), dtype=bool)  # [inner, outer]
-    for inner in range(n):
-        for outer in range(n):
-            if inner != outer:
-                within[inner, outer] = _is_inside(polygons[inner], polygons[outer])
+    low, high = (
+        np.array([end(polygon, axis=0) for polygon in polygons]) for end in (np.min, np.max)
+    )
+    within = np.all(low[:, None] >= low - SAME, axis=2) & np.all(
+        high[:, None] <= high + SAME, axis=2
+    )
+    np.fill_diagonal(within, val=False)  # [inner, outer]
+    for inner, outer in np.argwhere(within).tolist():
+        within[inner, outer] = _is_inside(polygons[inner], polygons[outer])
     # Two that lie inside each other are one area with other points: the first of them counts.
     kept = np.asarray(~np.triu(within & within.T).any(axis=0))
     polygons = [polygon for polygon, one in zip(polygons, kept, strict=True) if one]
@@ -108,11 +114,7 @@ class _Area:
 
 
 def _is_inside(inner: Polygon, outer: Polygon) -> bool:
-    """Whether a contour lies wholly inside another; they may touch, but not cross."""
-    if np.any(inner.min(axis=0) < outer.min(axis=0) - SAME) or np.any(
-        inner.max(axis=0) > outer.max(axis=0) + SAME
-    ):
-        return False
+    """Whether a contour, whose box is in the other's, is inside it; they may touch, not cross."""
     middles = (inner + np.roll(inner, -1, axis=0)) / 2
     points = np.concatenate([inner, middles])
     step = max(1, AT_ONCE // max(1, len(outer)))

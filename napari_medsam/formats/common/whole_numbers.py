@@ -7,6 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+ROUNDING = 2.0**-23
+"""How far, of its own size, a whole number may be off that a header's factor makes: NIfTI states
+scl_slope in 32 bits, and 255 x 1/255 is then 1.00000006."""
+MOST_OFF = 0.01
+"""How far it may be off at most: above 80,000, `ROUNDING` alone would let fractions pass."""
+
 
 def why_no_labels(values: NDArray[Any]) -> str:
     """Why values cannot be labels, as a clause; "" if they can.
@@ -21,7 +27,7 @@ def why_no_labels(values: NDArray[Any]) -> str:
         return ""
     lowest, highest = values.min(), values.max()
     if values.dtype.kind == "f":
-        if not (np.isfinite(lowest) and np.isfinite(highest)) or np.any(values != np.rint(values)):
+        if not (np.isfinite(lowest) and np.isfinite(highest)) or _has_fractions(values):
             return "it holds fractions, and labels are whole numbers"
         bits, limit = values.dtype.itemsize * 8, 2 ** (np.finfo(values.dtype).nmant + 1)
         if highest > limit:
@@ -34,6 +40,13 @@ def why_no_labels(values: NDArray[Any]) -> str:
     return ""
 
 
+def _has_fractions(values: NDArray[Any]) -> bool:
+    off = np.abs(values - np.rint(values))
+    return bool(off.any() and np.any(off > np.minimum(ROUNDING * np.abs(values), MOST_OFF)))
+
+
 def as_labels(values: NDArray[Any]) -> NDArray[Any]:
     """Whole numbers (`why_no_labels`) in the smallest unsigned type that holds them."""
+    if values.dtype.kind == "f":
+        values = np.rint(values)
     return values.astype(np.min_scalar_type(int(values.max(initial=0))))

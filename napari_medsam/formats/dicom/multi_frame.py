@@ -6,7 +6,8 @@ C.7.6.16), so that frames are sorted, checked for gaps and stacked like single f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.dataset import Dataset
 
-from napari_medsam.formats.common.errors import damage_as
+from napari_medsam.formats.common.errors import ReadError, damage_as
 from napari_medsam.formats.dicom.dataset import (
     DICOM_DAMAGE,
     Lookup,
@@ -25,6 +26,7 @@ from napari_medsam.formats.dicom.dataset import (
     numbers_of,
     quiet_pydicom,
     read_dataset,
+    tag_of,
 )
 from napari_medsam.formats.dicom.distinctions import distinctions_of
 from napari_medsam.formats.dicom.nuclear_medicine import NM_IMAGE, reconstructed_slices
@@ -61,10 +63,21 @@ def frames_of(path: Path, header: SliceHeader | None) -> list[SliceHeader]:
         if mosaic:
             return mosaic_slices(dataset, header)
         with damage_as(f"{path.name} has damaged functional groups."):
-            # A slide's tiles may have no groups of their own.
-            n_frames = len(dataset.get("PerFrameFunctionalGroupsSequence") or [None])
-            frames = [_frame(dataset, header, number) for number in range(n_frames)]
-        is_film = header.frames > 1 and all(frame.position is None for frame in frames)
+            groups = dataset.get("PerFrameFunctionalGroupsSequence") or ()
+            shared = (dataset.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
+            common, n_described = _places((*_items(shared), dataset)), len(groups)
+            frames = [
+                _frame(_lookup(_places(_items(group)), common), header, number)
+                for number, group in enumerate(groups or [Dataset()])
+            ]
+        if n_described not in (0, header.frames) and header.sop_class not in SEGMENTATIONS:
+            raise ReadError(
+                f"{path.name} is damaged: it states {header.frames} frames and describes "
+                f"{n_described}."
+            )
+        # A place that all frames share, as without groups of their own, is none (slides, films).
+        own = n_described and any(frame.position is not None for frame in frames)
+        is_film = header.frames > 1 and not own
         return [_film(frames, header)] if is_film else frames
 
 
@@ -103,9 +116,8 @@ def frame_fields(dataset: Any) -> Iterator[FrameField]:
         yield value
 
 
-def _frame(dataset: Any, header: SliceHeader, number: int) -> SliceHeader:
+def _frame(value: Lookup, header: SliceHeader, number: int) -> SliceHeader:
     """The slice of a frame: what its groups state, else the shared ones, else the data set."""
-    value = _frame_lookup(dataset, number)
     position = numbers_of(value("ImagePositionPatient"), 3)
     row, column = directions_of(value("ImageOrientationPatient"))
     placed = position is not None and row is not None
@@ -139,18 +151,32 @@ def _film(frames: list[SliceHeader], header: SliceHeader) -> SliceHeader:
     return replace(
         frames[0],
         frame=None,
+        position=None,
+        row=None,
+        column=None,
         instance_number=header.instance_number,
         pixel_spacing=frames[0].pixel_spacing if same else None,
         size_note=note.strip(),
     )
 
 
-def _frame_lookup(dataset: Any, number: int) -> Lookup:
+def _places(items: Iterable[Any]) -> dict[int, list[Any]]:
+    """The data sets that have a tag, by tag: a file may have thousands of frames."""
+    places: dict[int, list[Any]] = defaultdict(list)
+    for item in items:
+        for tag in list(item.keys()):
+            places[tag].append(item)
+    return places
+
+
+def _lookup(own: dict[int, list[Any]], common: dict[int, list[Any]]) -> Lookup:
     """Finds a field in the items of a frame's groups, of the shared groups, in the data set."""
-    shared = (dataset.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
-    own = (dataset.get("PerFrameFunctionalGroupsSequence") or [])[number : number + 1]
-    groups = (item for group in (*own, shared) for item in _items(group))
-    return lookup_in(*groups, dataset)
+
+    def lookup(keyword: str) -> Any:
+        tag = tag_of(keyword)
+        return lookup_in(*own.get(tag, ()), *common.get(tag, ()))(keyword)
+
+    return lookup
 
 
 def _items(group: Any, depth: int = 3) -> Iterator[Any]:

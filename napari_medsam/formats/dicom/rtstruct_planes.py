@@ -21,7 +21,7 @@ Mask = NDArray[np.bool_]
 ONE_PLANE = 0.05
 """Contours no further apart than this part of a slice are of one plane: headers round."""
 BESIDE = 0.1
-"""From this part of a slice on, a plane that is beside its slice is reported."""
+"""A plane that is more than this part of a slice beside its slice is reported."""
 EVEN = 0.1
 """Steps between planes this part of the usual one off it count as regular."""
 LEAST_PLANES = 3
@@ -54,7 +54,8 @@ class Contour:
 class Planes:
     """What is to be said about the planes of a structure.
 
-    `beside` holds the distances from their slice, in slices, of planes that are not on one. `gap`
+    `beside` holds the planes that are not on a slice: the file axis across each, and how many
+    slices it is from the one it was put on, with its sign. `gap`
     is the usual step between planes if it leaves slices empty, else 0; `n_slices` then counts the
     slices from the first plane to the last, and `n_between` those that were drawn between planes.
     """
@@ -66,7 +67,7 @@ class Planes:
     n_slices: int = 0
     n_between: int = 0
     gap: float = 0.0
-    beside: list[float] = field(default_factory=list)
+    beside: list[tuple[int, float]] = field(default_factory=list)
 
 
 def draw(
@@ -90,7 +91,7 @@ def draw(
                 said.n_outside += 1
                 continue
             if abs(place - index) > BESIDE:
-                said.beside.append(place - index)
+                said.beside.append((across, place - index))
             said.n_copies += len(members) - len(without_copies([one.points for one in members]))
             inside.append((place, _combined(members, slices.shape[1:])))
             slices[index] |= inside[-1][1]

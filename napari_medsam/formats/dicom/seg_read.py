@@ -52,6 +52,11 @@ def read_segmentation(path: Path, grid: SourceGrid) -> LabelFile:
         dataset = read_dataset(path)
         if str(dataset.get("SOPClassUID", "")) not in SEGMENTATIONS:
             raise ReadError(f"{path.name} is not a label file: it is a DICOM image.")
+        if not grid.has_position:
+            raise ReadError(
+                f"The image states no place in the patient, and the frames of {path.name} have "
+                f"only that: open the series it was drawn on."
+            )
         frames, pixels = slices_in(path), stored_frames(path)
         if not len(frames) == len(pixels):
             raise _inconsistent(path, len(frames), len(frames), len(pixels))

@@ -24,6 +24,9 @@ from napari_medsam.formats.nifti.header_geometry import (
 from napari_medsam.formats.nifti.read import UNREADABLE
 from napari_medsam.storage.native_path import native_path
 
+LEAST_SHEAR = 0.01
+"""Degrees from which SimpleITK may give up a shear: its NIfTI has rotations only."""
+
 
 def write(
     path: Path, labels_kji: NDArray[Any], grid: SourceGrid, table: Sequence[Label] = ()
@@ -81,11 +84,16 @@ def _second_opinion(path: Path, labels_kji: NDArray[Any], grid: SourceGrid) -> s
     if not np.array_equal(array.reshape(labels_kji.shape), labels_kji):
         raise SaveError("SimpleITK reads other labels from the file than nibabel.")
     expected = image_by_itk(grid)
-    if expected is None and grid.forms is None and grid.geometry.shear_degrees < 0.01:
+    if expected is None and grid.forms is None:
         expected = grid.geometry.affine
     if expected is None:
         return ", the voxels with SimpleITK too"
     if distance := apart(itk_affine(image), expected, grid.geometry.shape_zyx):
+        if grid.forms is None and grid.geometry.shear_degrees >= LEAST_SHEAR:
+            return (
+                f", the voxels with SimpleITK too, which leaves the shear of the axes out and "
+                f"finds them up to {distance:.3g} mm away (a .nrrd keeps it)"
+            )
         raise SaveError(
             f"SimpleITK finds the saved labels {distance:.3g} mm away from the image; they were "
             f"not saved."

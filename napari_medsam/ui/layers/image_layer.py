@@ -64,7 +64,7 @@ def image_layer_data(image: ImageFile) -> LayerData:
     settings: dict[str, Any] = {
         "name": image.name,
         "scale": volume.spacing_xyz[::-1][3 - ndim :],
-        "units": ("mm",) * ndim,
+        "units": _units(image.grid, ndim),
         "axis_labels": AXES[3 - ndim :],
         "metadata": {KEY: image},
         "rgb": volume.is_rgb,
@@ -78,18 +78,24 @@ def image_layer_data(image: ImageFile) -> LayerData:
 def labels_layer_data(file: LabelFile, grid: SourceGrid, name: str) -> LayerData:
     """A separate labels layer for a label file on its own grid, as napari's readers return it."""
     flat = len(file.labels) == 1
+    ndim = 2 if flat else 3
     table = complete_table(file.labels, file.table)
     settings = {
         "name": name,
-        "scale": grid.lps.spacing_xyz[::-1][1 if flat else 0 :],
-        "units": ("mm",) * (2 if flat else 3),
-        "axis_labels": AXES[1 if flat else 0 :],
+        "scale": grid.lps.spacing_xyz[::-1][3 - ndim :],
+        "units": _units(grid, ndim),
+        "axis_labels": AXES[3 - ndim :],
         "opacity": OPACITY,
         "colormap": colormap_of(table),
         "features": features_of(table),
         "metadata": {GRID: grid, TABLE: tuple(table)},
     }
     return file.labels[0] if flat else file.labels, settings, "labels"
+
+
+def _units(grid: SourceGrid, ndim: int) -> tuple[str, ...]:
+    """What the scale of a layer is in; the scale bar shows it."""
+    return ("mm" if grid.has_spacing else "pixel",) * ndim
 
 
 def image_file_of(layer: Image) -> ImageFile:

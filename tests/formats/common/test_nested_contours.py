@@ -10,6 +10,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from skimage.draw import polygon2mask
 
+from napari_medsam.formats.common import nested_contours
 from napari_medsam.formats.common.contours import outlines
 from napari_medsam.formats.common.nested_contours import filled, without_copies
 
@@ -127,3 +128,35 @@ def test_contours_partly_outside_the_image_are_cut() -> None:
     outside, hole = square(-5, -5, 12), square(-3, -3, 6)
     assert np.count_nonzero(filled([outside, hole], SHAPE)) == 49 - 9
     assert not filled([square(40, 40, 3), square(41, 41, 1)], SHAPE).any()
+
+
+def test_many_small_parts_are_not_compared_in_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mask by a threshold has thousands of parts in a slice, and pairs are their square."""
+    mask = np.random.default_rng(5).random((160, 160)) < 0.3
+    polygons = outlines(mask)
+    assert len(polygons) > 2000
+
+    def compared(*_: object) -> bool:
+        raise AssertionError("contours that share no pixel were compared")
+
+    monkeypatch.setattr(nested_contours, "_is_inside", compared)
+    np.testing.assert_array_equal(filled(polygons, mask.shape), mask)
+
+
+def test_only_pairs_of_which_one_box_holds_the_other_are_compared(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    squares = [
+        np.array([[x, 0], [x + 1.5, 0], [x + 1.5, 9], [x, 9]]) for x in np.arange(0, 300, 1.0)
+    ]
+    hole = np.array([[0.2, 2], [1.2, 2], [1.2, 4], [0.2, 4]])
+    seen = []
+    plain = nested_contours._is_inside
+    monkeypatch.setattr(
+        nested_contours,
+        "_is_inside",
+        lambda inner, outer: bool(seen.append(1)) or plain(inner, outer),
+    )
+    mask = filled([*squares, hole], (12, 302))
+    assert len(seen) < 10
+    assert mask[0].sum() == 301

@@ -125,6 +125,25 @@ def test_frames_without_a_position_are_not_stacked(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_image(path, frame=1).volume.voxels[0], SIZES[1] * 2.0 - 5)
 
 
+def test_frames_of_one_place_for_all_are_pictures_and_none_is_lost(tmp_path: Path) -> None:
+    made = enhanced(SIZES[:3], (0, 1, 2), (1.0,) * 3)
+    (first, *_) = made.PerFrameFunctionalGroupsSequence
+    made.SharedFunctionalGroupsSequence[0].PlanePositionSequence = first.PlanePositionSequence
+    del made.PerFrameFunctionalGroupsSequence
+    (described,) = describe_image_file(save(made, tmp_path / "a.dcm"))
+    assert (described.n_frames, described.size_xyz[2]) == (3, 1)
+    assert any("opened as pictures" in note for note in described.notes)
+
+
+@pytest.mark.parametrize("n_described", [2, 4])
+def test_groups_for_another_number_of_frames_are_refused(n_described: int, tmp_path: Path) -> None:
+    made = enhanced(SIZES[:4], (0, 1, 2, 3), (1.0,) * 4)
+    del made.PerFrameFunctionalGroupsSequence[n_described:]
+    made.NumberOfFrames, made.PixelData = 3, SIZES[:3].tobytes()
+    with pytest.raises(ReadError, match=f"states 3 frames and describes {n_described}"):
+        read_image(save(made, tmp_path / "a.dcm"))
+
+
 def concatenation(folder: Path, parts: list[list[int]]) -> list[Path]:
     """One multi-frame image of `SIZES`, cut into files that hold these slices."""
     paths = []

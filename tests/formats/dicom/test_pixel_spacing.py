@@ -46,6 +46,41 @@ def region(delta: tuple[float, float] = (0.02, 0.03), **fields: Any) -> Dataset:
             (0.7, 0.9),
             "",
         ),
+        (
+            {
+                "Modality": "CT",
+                "PixelSpacing": [0.9, 0.7],
+                "ImagerPixelSpacing": [0.9, 0.7],
+                "ImageOrientationPatient": [1] * 6,
+                "DistanceSourceToDetector": "1085",
+                "DistanceSourceToPatient": "595",
+            },
+            (0.7, 0.9),
+            "",
+        ),
+        (
+            {
+                "SOPClassUID": "1.2.840.10008.5.1.4.1.1.2",
+                "Modality": "XA",
+                "PixelSpacing": [0.9, 0.7],
+                "ImagerPixelSpacing": [0.3, 0.3],
+                "ImageOrientationPatient": [1] * 6,
+            },
+            (0.7, 0.9),
+            "",
+        ),
+        (
+            {
+                "SOPClassUID": "1.2.840.10008.5.1.4.1.1.12.1",
+                "Modality": "XA",
+                "PixelSpacing": [0.3, 0.3],
+                "ImagerPixelSpacing": [0.3, 0.3],
+                "ImageOrientationPatient": [1] * 6,
+            },
+            (0.3, 0.3),
+            "at the detector",
+        ),
+        ({"Modality": "CT", "PixelSpacing": [0.9, 0.7]}, (0.7, 0.9), ""),
         ({"Modality": "DX", "ImagerPixelSpacing": [0.2, 0.1]}, (0.1, 0.2), "at the detector"),
         (
             {

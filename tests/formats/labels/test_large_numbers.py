@@ -114,3 +114,28 @@ def test_numbers_a_format_cannot_hold_are_refused(
     labels = grid.to_lps(three("uint64", (1, 2, 2**40)))
     with pytest.raises(SaveError, match=f"can hold labels up to .*{2**40}"):
         write_labels(tmp_path / f"l{suffix}", labels, grid)
+
+
+@pytest.mark.parametrize(("slope", "stored_value", "label"), [(1 / 255, 255, 1), (0.1, 30, 3)])
+def test_a_factor_in_32_bits_leaves_whole_numbers_whole(
+    grid: SourceGrid, tmp_path: Path, slope: float, stored_value: int, label: int
+) -> None:
+    """SPM stores a mask of 0 and 1 as 0 and 255 with a factor of 1/255."""
+    array = np.where(three("uint8", (1, 1, 1)) > 0, stored_value, 0).astype(np.uint8)
+    path = tmp_path / "mask.nii"
+    nib.save(nib.Nifti1Image(array.T, np.diag([1.0, 2, 3, 1])), path)
+    content = bytearray(path.read_bytes())
+    content[112:120] = np.array([slope, 0], "<f4").tobytes()  # scl_slope, scl_inter
+    path.write_bytes(content)
+    scaled = np.asarray(nib.load(path).dataobj)
+    assert scaled.max() != label
+    found = grid.from_lps(read_labels(path, grid))
+    np.testing.assert_array_equal(found, np.where(array > 0, label, 0))
+    assert np.array_equal(found, np.float32(scaled).T)
+
+
+@pytest.mark.parametrize("value", [0.999, 2.5, 300_000.02, 614_454_277.5])
+def test_fractions_are_no_labels(grid: SourceGrid, tmp_path: Path, value: float) -> None:
+    array = three("float64", (1, 1, 1)) * value
+    with pytest.raises(ReadError, match="fractions"):
+        read_labels(stored(tmp_path / "l.nii", array, grid), grid)

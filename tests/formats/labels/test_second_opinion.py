@@ -462,3 +462,23 @@ def test_itk_snap_description_and_coco_store_names(
     labels = drawn(picture.volume.shape_zyx)
     path = write_labels(tmp_path / "l.json", labels, picture.grid, table).path
     assert json.loads(path.read_text())["categories"][0]["name"] == name
+
+
+@pytest.mark.parametrize("suffix", [".nrrd", ".mha"])
+def test_a_small_shear_is_saved_as_nifti_and_said(tmp_path: Path, suffix: str) -> None:
+    """As of a CT with a tilt of 0.2 degrees: SimpleITK takes the nearest rotation from the file."""
+    image = sitk.GetImageFromArray(np.zeros((30, 40, 50), np.int16))
+    direction = np.eye(3)
+    direction[1, 2] = np.tan(np.radians(0.2))
+    direction[:, 2] /= np.linalg.norm(direction[:, 2])
+    image.SetDirection(direction.ravel().tolist())
+    image.SetSpacing((0.7, 0.7, 5.0))
+    sitk.WriteImage(image, str(tmp_path / f"tilted{suffix}"))
+    grid = read_image(tmp_path / f"tilted{suffix}").grid
+    labels = drawn((30, 40, 50))
+    saved = write_labels(tmp_path / "l.nii.gz", labels, grid)
+    stored = nib.load(tmp_path / "l.nii.gz")
+    lps = np.diag([-1.0, -1, 1, 1]) @ stored.affine
+    np.testing.assert_allclose(lps, grid.geometry.affine, atol=1e-5)
+    np.testing.assert_array_equal(np.asarray(stored.dataobj).T, grid.from_lps(labels))
+    assert "leaves the shear of the axes out" in saved.checked
