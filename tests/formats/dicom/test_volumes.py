@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from napari_medsam.formats.dicom import copies
 from napari_medsam.formats.dicom.distinctions import Value
-from napari_medsam.formats.dicom.series import Stack, stacks_of
+from napari_medsam.formats.dicom.series import stacks_of
 from napari_medsam.formats.dicom.slice_header import SliceHeader
+from napari_medsam.formats.dicom.stack import Stack
 
 Fields = dict[str, Value]
 MR, CT = "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.2"
