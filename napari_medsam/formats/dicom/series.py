@@ -36,9 +36,9 @@ from napari_medsam.formats.dicom.volumes import separate
 SEGMENTATIONS = "1.2.840.10008.5.1.4.1.1.66."
 """Start of the SOP classes whose frames are segments, several of them at one place."""
 INSEPARABLE = (
-    "Several slices lie at the same place, and nothing in the headers says which belong together "
-    "(no echo, time, acquisition, b-value, image type or number differs in step): export each "
-    "volume of this series again as a series of its own."
+    "Several slices lie at the same place or between each other, and nothing in the headers says "
+    "clearly which belong together (no echo, time, acquisition, b-value, image type or number "
+    "differs in step): export each volume of this series again as a series of its own."
 )
 
 
