@@ -21,6 +21,8 @@ from napari_medsam.formats.dicom.volume_words import in_order
 
 STRAY = 0.1
 """Second slices at up to this part of the places (at least one) are strays, not a volume."""
+FEWEST_PLACES = 4
+"""Of fewer places, a volume that lost slices cannot be told from a stray."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,16 +50,19 @@ def _volumes(group: SliceGroup, labels: Labels) -> Volumes:
 
 
 def _without_strays(group: SliceGroup) -> Volumes | None:
-    """One volume of the slices of lowest number, if few places have a second one after them."""
+    """One volume of the slices of lowest number, if few places have a second one after them.
+
+    The numbers of the volume run through the body, so that no slice in it is of another one.
+    """
     numbers = image_numbers(group)
     order = np.lexsort((numbers, group.place))
     is_first = np.diff(group.place[order], prepend=-1) > 0
     kept, second = order[is_first], order[~is_first]
     n_places = len(kept)
-    if len(second) > max(1, STRAY * n_places) or n_places < 3:
+    if len(second) > max(1, STRAY * n_places) or n_places < FEWEST_PLACES:
         return None
     own = numbers[kept]
-    if own.max() >= numbers[second].min() or own.max() - own.min() > n_places:
+    if own.max() >= numbers[second].min() or len(np.unique(np.sign(np.diff(own)))) > 1:
         return None
     first = float(group.height[second].min())
     note = (
