@@ -98,7 +98,16 @@ def _looks_mixed(group: SliceGroup) -> bool:
     if steps.min() < min(NEAR * steps.max(), NEAR_MM):
         return True
     names = [*group.of_use("contrast"), *_of_passes(group)]
-    return any(overlap(group, group.labels([name])) for name in names)
+    return any(
+        overlap(group, group.labels([name])) or _is_blank_among_shared(group, name)
+        for name in names
+    )
+
+
+def _is_blank_among_shared(group: SliceGroup, name: str) -> bool:
+    """Whether a field with several values, each of several slices, is blank in some."""
+    n_values = int(group.codes[name].max())
+    return bool(group.blank[name].any()) and 2 <= n_values < len(group.headers) / 2
 
 
 def _may_be_one_mr_volume(group: SliceGroup, name: str = "") -> bool:
