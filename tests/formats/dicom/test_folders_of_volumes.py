@@ -230,6 +230,25 @@ def test_frames_in_any_order_become_volumes(words: str, order: str, tmp_path: Pa
     assert values(path, frame=found.volumes.index(words)) == [200, 201, 202, 203, 204]
 
 
+def test_a_dimension_counts_where_its_field_is_not_stated(tmp_path: Path) -> None:
+    frames = [(v, k) for v in range(2) for k in range(5)]
+    random.Random(3).shuffle(frames)
+    made = multi_frame(
+        frames, lambda v: nested("FrameContentSequence", DimensionIndexValues=[v + 1, 7])
+    )
+    pointers = [pydicom.Dataset(), pydicom.Dataset()]
+    keywords = ("EffectiveEchoTime", "ImagePositionPatient")
+    for pointer, keyword in zip(pointers, keywords, strict=True):
+        pointer.DimensionIndexPointer = pydicom.datadict.tag_for_keyword(keyword)
+    made.DimensionIndexSequence = pointers
+    path = save(made, tmp_path / "a.dcm")
+    (found,) = describe_image_file(path)
+    assert found.volumes == ("effective echo time 1 of 2", "effective echo time 2 of 2")
+    assert [values(path, frame=n) for n in (0, 1)] == [
+        [100 * v + k for k in range(5)] for v in (1, 2)
+    ]
+
+
 def test_one_multi_frame_file_for_each_time_point(tmp_path: Path) -> None:
     for t, name in enumerate(("z", "m", "a")):
         made = multi_frame([(t, k) for k in (2, 0, 1)], lambda v: pydicom.Dataset())
