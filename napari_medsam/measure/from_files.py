@@ -98,15 +98,21 @@ def measure_file(
         reference=before,
         tolerance_mm=tolerance_mm,
     )
-    return Measured(measures, units_of(volume, grid), found.labels, volume, file_of_image, notes)
+    unit = file_of_image.unit if file_of_image is not None else ""
+    units = units_of(volume, grid, unit)
+    return Measured(measures, units, found.labels, volume, file_of_image, notes)
 
 
-def units_of(volume: Volume, grid: SourceGrid) -> Units:
-    """The units of measures of labels on a grid."""
+def units_of(volume: Volume, grid: SourceGrid, unit: str = "") -> Units:
+    """The units of measures of labels on a grid.
+
+    `unit` is that of the image's values (`ImageFile.unit`). DICOM states it: a screenshot of a CT
+    has no Hounsfield units. In other formats CT has them.
+    """
     x, y, _ = volume.spacing_xyz
     return Units(
         "mm" if grid.has_spacing else "pixels",
-        "HU" if volume.modality == "CT" else "",
+        "HU" if volume.modality == "CT" and grid.kind != "dicom" else unit,
         has_volume=grid.has_spacing and not volume.is_flat,
         pixel_mm2=x * y if grid.has_spacing and volume.is_flat else None,
     )

@@ -32,7 +32,7 @@ class Units:
     length
         "mm", or "pixels" if the pixel size is unknown.
     grey
-        "HU" for CT, else "" (the image's own values).
+        Of the image's values ("HU", "g/ml"), "" if it is not known.
     has_volume
         Whether millilitres are meaningful; they are not for a single slice or a picture.
     pixel_mm2

@@ -70,7 +70,7 @@ def frames_of(path: Path, header: SliceHeader | None) -> list[SliceHeader]:
                 _frame(_lookup(_places(_items(group)), common), header, number)
                 for number, group in enumerate(groups or [Dataset()])
             ]
-        if n_described not in (0, header.frames):
+        if n_described not in (0, header.frames) and header.sop_class not in SEGMENTATIONS:
             raise ReadError(
                 f"{path.name} is damaged: it states {header.frames} frames and describes "
                 f"{n_described}."

@@ -66,7 +66,8 @@ def require_pixels(header: SliceHeader) -> None:
     """
     # A palette's and a halved chroma's components are not all stored: one byte is the least.
     pixels = header.frames * header.rows * header.columns
-    n_bytes = pixels // 8 if header.sop_class == SEGMENTATION else pixels
+    one_bit = header.sop_class == SEGMENTATION or header.bits[0] == 1
+    n_bytes = pixels // 8 if one_bit else pixels
     syntax = header.transfer_syntax
     plain = not syntax or syntax in AS_STORED
     packed = 1 if plain else MOST_PACKED.get(syntax, MOST_PACKED_OTHERS)

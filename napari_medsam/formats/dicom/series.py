@@ -11,7 +11,7 @@ slice distance become separate volumes.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from napari_medsam.formats.common.grid import Geometry
 from napari_medsam.formats.dicom.copies import without_copies
 from napari_medsam.formats.dicom.file_validity import syntax_if_whole
 from napari_medsam.formats.dicom.multi_frame import frames_of
+from napari_medsam.formats.dicom.slice_group import SAME_MM
 from napari_medsam.formats.dicom.slice_header import SliceHeader, read_header
 from napari_medsam.formats.dicom.slice_spacing import (
     SAID,
@@ -32,7 +33,7 @@ from napari_medsam.formats.dicom.slice_spacing import (
 )
 from napari_medsam.formats.dicom.unplaced import guessed_places
 from napari_medsam.formats.dicom.volume_words import words_for
-from napari_medsam.formats.dicom.volumes import SAME_MM, separate
+from napari_medsam.formats.dicom.volumes import separate
 
 TILT_PIXELS = 0.1
 """Sideways drift over a whole stack, in pixels, from which on it is a gantry tilt."""
@@ -134,14 +135,23 @@ def _by_content(header: SliceHeader) -> tuple[object, ...]:
 def _groups(members: Sequence[SliceHeader]) -> list[list[SliceHeader]]:
     """Split a series by what slices of one volume must share."""
     groups: list[list[SliceHeader]] = []
+    known: dict[Hashable, list[SliceHeader]] = {}
     for header in members:
-        for group in groups:
-            if _fits(header, group[0]):
-                group.append(header)
-                break
-        else:
-            groups.append([header])
+        group = known.get(_shared(header)) or next((g for g in groups if _fits(header, g[0])), None)
+        if group is None:
+            groups.append(group := [])
+        group.append(header)
+        if _shared(header) is not None:
+            known[_shared(header)] = group
     return groups
+
+
+def _shared(header: SliceHeader) -> Hashable:
+    """What slices of one group mostly share to the last bit."""
+    row, column = header.row, header.column
+    if row is None or column is None or header.is_film:
+        return None
+    return row.tobytes(), column.tobytes(), header.kind, header.pixel_spacing
 
 
 def _fits(header: SliceHeader, other: SliceHeader) -> bool:

@@ -26,6 +26,7 @@ from pydicom.uid import UID, SecondaryCaptureImageStorage
 
 from napari_medsam.formats.common.errors import DAMAGE, ReadError, damage_as
 from napari_medsam.formats.common.optional_libraries import INSTALL, has
+from napari_medsam.formats.dicom.dataset import number_of, value_of
 from napari_medsam.formats.dicom.file_validity import BIG_ENDIAN, DEFLATED, IMPLICIT
 from napari_medsam.formats.dicom.slice_header import quiet_gdcm
 from napari_medsam.storage.native_path import native_path
@@ -88,7 +89,10 @@ def stored_pixels(dataset: Any, path: Path, *, pydicom_first: bool = False) -> N
             array = _decompressed(dataset, path, syntax, pydicom_first=first)
         shape = (int(dataset.get("NumberOfFrames") or 1), int(dataset.Rows), int(dataset.Columns))
         if not _is_grey(dataset):
-            return array.reshape(*shape, -1)
+            n_samples = array.size // prod(shape)
+            if n_samples not in (3, 4):
+                raise ValueError(f"{n_samples} samples a pixel")
+            return array.reshape(*shape, n_samples)
         array = array.ravel()[: prod(shape)].reshape(shape)  # more is padding
         if dataset.get("PhotometricInterpretation") == "PALETTE COLOR":
             return _coloured(array, dataset)
@@ -112,6 +116,8 @@ def _complete(dataset: Any) -> None:
     for name, value in usual.items():
         if dataset.get(name) in (None, ""):
             setattr(dataset, name, value)
+    if "NumberOfFrames" in dataset:  # as `slice_header.read_header` takes it
+        dataset.NumberOfFrames = max(int(number_of(value_of(dataset, "NumberOfFrames")) or 1), 1)
     dataset.PhotometricInterpretation = str(dataset.PhotometricInterpretation).strip().upper()
 
 

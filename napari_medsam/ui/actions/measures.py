@@ -107,7 +107,9 @@ class Measures:
                 reference=compared,
                 tolerance_mm=request.tolerance_mm,
             )
-            taken = MeasureResult(labels, measures, units_of(volume, case.image.grid), request)
+            taken = MeasureResult(
+                labels, measures, units_of(volume, case.image.grid, case.image.unit), request
+            )
             if then is not None:
                 messages.append(then(case, taken))
             hand_over(taken)

@@ -11,10 +11,11 @@ from typing import Any
 
 from napari.layers import Image
 
+from napari_medsam.engine.annotation.events import Event
 from napari_medsam.ui.actions.segment import Segmenter
 from napari_medsam.ui.layers.image_layer import PLACE_NOT_KNOWN, shows_file
 from napari_medsam.ui.state.case import Case
-from napari_medsam.ui.state.workspace import Workspace
+from napari_medsam.ui.state.workspace import SOME, Workspace
 
 
 def _collect() -> None:
@@ -49,6 +50,7 @@ class OpenCases:
         self._cases: dict[Image, Case] = {}
         idle = workspace.idle
         self._tidy_soon = idle(_collect) if idle is not None else (lambda: None)
+        self._looked_at: tuple[Event, ...] = ()
         self._look_soon = idle(self._look) if idle is not None else (lambda: None)
         workspace.viewer.layers.events.removed.connect(self._on_removed)
         workspace.pixels_changed.connect(self._on_other_pixels)
@@ -86,9 +88,13 @@ class OpenCases:
         self._look_soon()
 
     def _look(self) -> None:
-        """Notice what others wrote into the labels on screen, so that the journal has it."""
-        if self._workspace.case is not None:
-            self._workspace.case.take_over()
+        """After a step, notice what others wrote into the labels or the image on screen."""
+        case = self._workspace.case
+        if case is None or case.annotation.log[-1:] == self._looked_at:
+            return
+        case.take_over()
+        self._looked_at = case.annotation.log[-1:]
+        self._workspace.has_same_pixels(case, SOME)
 
     def _add(self, layer: Image) -> bool:
         try:

@@ -59,6 +59,7 @@ LayerData = tuple[Any, dict[str, Any], str]
 def image_layer_data(image: ImageFile) -> LayerData:
     """The layer of an image as napari's readers and samples return it: data, settings, type."""
     volume = image.volume
+    volume.watch()
     ndim = 2 if volume.is_flat else 3
     settings: dict[str, Any] = {
         "name": image.name,
@@ -129,6 +130,19 @@ def shows_file(layer: Image, image: ImageFile) -> bool:
     return same and not volume.has_changed()
 
 
+def has_other_pixels(layer: Image, image: ImageFile, planes: slice = slice(None)) -> bool:
+    """Whether others have written to these axial planes of a layer since it was opened."""
+    volume, data = image.volume, layer.data[0] if layer.multiscale else layer.data
+    if not isinstance(data, np.ndarray) or np.may_share_memory(data, volume.voxels):
+        return volume.has_changed(planes)
+    # The voxels are a copy in another type; its bytes are compared, as NaN differs from NaN.
+    now = _converted(layer, (data[None] if layer.ndim == 2 else data)[planes])
+    one, other = (
+        np.ascontiguousarray(array).view(np.uint8) for array in (now, volume.voxels[planes])
+    )
+    return not np.array_equal(one, other)
+
+
 def respaced(image: ImageFile, layer: Image) -> ImageFile:
     """An image of unknown place after its layer got another scale or unit; the same if not."""
     grid = _grid_of(layer, image.volume.shape_zyx)
@@ -163,7 +177,7 @@ def _from_layer(layer: Image, note: str) -> ImageFile:
     if voxels.dtype.kind not in "buif":
         kind = "complex numbers" if voxels.dtype.kind == "c" else "no numbers"
         raise ValueError(f"{layer.name} has {kind}; choose an image of real ones.")
-    voxels = _rgb_uint8(voxels) if layer.rgb else _plain(voxels)
+    voxels = _converted(layer, voxels)
     if layer.ndim == 2:
         voxels = voxels[None]
     grid = _grid_of(layer, voxels.shape[:3])
@@ -175,6 +189,10 @@ def _from_layer(layer: Image, note: str) -> ImageFile:
 def _grid_of(layer: Image, shape_zyx: tuple[int, ...]) -> SourceGrid:
     grid = grid_of_scale(shape_zyx, voxel_size_of(layer), layer.name)
     return replace(grid, has_spacing=states_size(layer))
+
+
+def _converted(layer: Image, voxels: NDArray[Any]) -> NDArray[Any]:
+    return _rgb_uint8(voxels) if layer.rgb else _plain(voxels)
 
 
 def _plain(voxels: NDArray[Any]) -> NDArray[Any]:

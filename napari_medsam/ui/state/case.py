@@ -141,7 +141,7 @@ class Case:
         self.labels = LabelsLayer(self.annotation.shown, layer, self.image.grid, throttle)
         self.labels.watch(self.where)
         self.labels.layer.events.paint.connect(self._painted)
-        self.labels.layer.events.data.connect(self._on_labels_replaced)
+        self.labels.layer.events.data.connect(self._on_labels_set)
         self.boxes = BoxesLayer(layer, later)
         self._place = place_of(layer)
         for place in (self.labels.place, self.boxes.place):
@@ -199,7 +199,7 @@ class Case:
         for name in NAMES:
             getattr(self.layer.events, name).disconnect(self._on_place)
         self.labels.layer.events.paint.disconnect(self._painted)
-        self.labels.layer.events.data.disconnect(self._on_labels_replaced)
+        self.labels.layer.events.data.disconnect(self._on_labels_set)
         if self.boxes.layer in self.viewer.layers:
             self.viewer.layers.remove(self.boxes.layer)
 
@@ -403,7 +403,7 @@ class Case:
         only if something is found on that slice: to compare a whole CT takes 20 ms, too long for
         each box, stroke and accepted slice. `OpenCases` looks at the rest in the next pause.
         """
-        self._on_labels_replaced()  # if napari could not show another array, it told nobody
+        self._take_back()  # if napari could not show another array, it told nobody
         if where is not None and not self.annotation.label_volume.shown_otherwise(where):
             return
         event = self.annotation.take_over()
@@ -414,7 +414,10 @@ class Case:
             self._show_message(TAKEN_OVER, is_problem=True)
             emit(self.painted)
 
-    def _on_labels_replaced(self, _: Any = None) -> None:
+    def _on_labels_set(self, _: Any) -> None:
+        self.take_over()  # also if our own array was written to and set again
+
+    def _take_back(self) -> None:
         """Take over the labels of another array, or refuse it; the layer's array stays ours."""
         theirs = self.labels.take_back()
         if theirs is None:

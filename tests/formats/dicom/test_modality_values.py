@@ -312,6 +312,13 @@ def test_half_a_rescale_is_taken_and_said_once(
     assert len([note for note in image.notes if said in note]) == 1
 
 
+def test_number_of_frames_that_is_no_number_is_one(tmp_path: Path) -> None:
+    pixels = numbers(0, 60000, np.uint16)
+    path = save(image_object(pixels, NumberOfFrames=12), tmp_path / "a.dcm")
+    path.write_bytes(path.read_bytes().replace(b"IS\x02\x0012", b"IS\x02\x001A"))
+    np.testing.assert_array_equal(read(path), pixels)
+
+
 @pytest.mark.parametrize(
     "fields",
     [
@@ -395,6 +402,13 @@ def test_pixel_padding_is_a_value_like_others(tmp_path: Path) -> None:
     assert read(save(made, tmp_path / "a.dcm")).min() == -3024
 
 
+def test_two_samples_a_pixel_are_no_colour(tmp_path: Path) -> None:
+    made = image_object(numbers(0, 255, np.uint8, (8, 8, 2)), samples=3)
+    made.Rows, made.Columns, made.SamplesPerPixel = 8, 8, 2
+    with pytest.raises(ReadError, match="damaged"):
+        read_image(save(made, tmp_path / "a.dcm"))
+
+
 def test_palette_gives_colours_and_no_modality_values(tmp_path: Path) -> None:
     indices = numbers(0, 3, np.uint8)
     made = image_object(indices, PhotometricInterpretation="PALETTE COLOR", **RESCALES["by 2"])
@@ -410,7 +424,7 @@ def test_palette_gives_colours_and_no_modality_values(tmp_path: Path) -> None:
 
 
 def test_one_bit_a_pixel_is_read(tmp_path: Path) -> None:
-    bits = numbers(0, 1, np.uint8, (8, 16))
+    bits = numbers(0, 1, np.uint8, (64, 512))  # eight times as long as the file
     made = image_object(bits, BitsAllocated=1, BitsStored=1, HighBit=0)
     made.PixelData = np.packbits(bits, bitorder="little").tobytes()
     path = save(made, tmp_path / "a.dcm")

@@ -13,8 +13,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from napari_medsam.formats.common.errors import OtherGrid
 from napari_medsam.formats.images.read import read_image
-from napari_medsam.formats.labels.read import read_labels
+from napari_medsam.formats.labels.read import read_label_file, read_labels
 from napari_medsam.formats.labels.write import write_labels
 from tests.formats.grids import SIGNED_ORDERS, affines, axis_matrix, marked_volumes
 
@@ -214,3 +215,28 @@ def test_micrometre_file_is_read_in_millimetres(tmp_path: Path) -> None:
     assert sitk.ReadImage(str(tmp_path / "labels.nii.gz")).GetSpacing() == pytest.approx(
         (0.5, 0.5, 1.0)
     )
+
+
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".mha", ".seg.nrrd"])
+@pytest.mark.parametrize("n_slices", [1, -1])
+def test_labels_one_slice_beside_a_far_image_are_on_another_grid(
+    tmp_path: Path, suffix: str, n_slices: int
+) -> None:
+    """The table of a CT may stand at -1500 mm, of which a slice of 1 mm is less than 0.1%."""
+    image = sitk.GetImageFromArray(np.zeros((6, 5, 4), np.int16))
+    image.SetSpacing((0.5, 0.5, 1.0))
+    image.SetOrigin((-120.0, -130.0, -1512.5))
+    sitk.WriteImage(image, str(tmp_path / "image.nii.gz"))
+    grid = read_image(tmp_path / "image.nii.gz").grid
+    labels = np.zeros((6, 5, 4), np.uint8)
+    labels[2:4, 1:3, 1:3] = 1
+    path = tmp_path / f"labels{suffix}"
+    write_labels(path, labels, grid)
+    np.testing.assert_array_equal(read_labels(path, grid), labels)
+    moved = sitk.ReadImage(str(path))
+    moved.SetOrigin((-120.0, -130.0, -1512.5 + n_slices))
+    sitk.WriteImage(moved, str(path))
+    with pytest.raises(OtherGrid, match="origin"):
+        read_labels(path, grid)
+    back = read_label_file(path, grid, resample=True)
+    np.testing.assert_array_equal(back.labels, np.roll(labels, n_slices, axis=0))

@@ -280,8 +280,17 @@ def test_what_is_found_on_a_slice_is_taken_over_everywhere(
     desk: Desk, tmp_path: Path, axis: str
 ) -> None:
     desk.labels[4, 5, 6] = desk.labels[2, 2, 2] = 3
-    index = dict(z=4, y=5, x=6)[axis]
+    index = {"z": 4, "y": 5, "x": 6}[axis]
     assert desk.annotation.label_volume.shown_otherwise(SliceRef(axis, index + 1)) == []
     desk.controller.case.take_over(SliceRef(axis, index))
     assert desk.annotation.labels[2, 2, 2] == desk.annotation.labels[4, 5, 6] == 3
     require_one_truth(desk, tmp_path)
+
+
+def test_our_array_that_is_written_to_and_set_again_is_one_step(desk: Desk) -> None:
+    layer, n = desk.controller.case.labels.layer, len(desk.annotation.log)
+    array = layer.data
+    array[3, 3, 3] = 1
+    layer.data = array
+    assert desk.annotation.labels[3, 3, 3] == 1
+    assert len(desk.annotation.log) == n + 1
