@@ -63,6 +63,8 @@ def read_structures(path: Path, grid: SourceGrid, *, fill_gaps: bool = False) ->
         with damage_as(f"{path.name} has damaged contours."):
             structures, notes = _structures(dataset)
             contours = [_contours(structure, grid) for structure in structures]
+    if n_few := sum(len(one.items) for one in structures) - sum(map(len, contours)):
+        notes.append(f"Closed contours of fewer than three points were left out ({n_few}).")
     shape = grid.geometry.shape_zyx
     labels = np.zeros(shape, np.min_scalar_type(max(one.label.number for one in structures)))
     several = np.zeros(shape, dtype=bool)

@@ -266,3 +266,14 @@ def test_a_structure_that_is_only_named_is_told(ct: ImageFile, tmp_path: Path) -
     file = read_label_file(path, ct.grid)
     assert file.notes == ("Structures without a closed contour were left out: lesion.",)
     assert [label.name for label in file.table] == ["organ"]
+
+
+def test_closed_contours_that_enclose_nothing_are_told(ct: ImageFile, tmp_path: Path) -> None:
+    line = (5, [(1, 1), (6, 6)], "CLOSED_PLANAR")
+    path = structure_set(tmp_path / "set.dcm", (1, "organ", [closed(3), line, closed(4)]))
+    dataset = pydicom.dcmread(path)
+    del dataset.ROIContourSequence[0].ContourSequence[2].ContourData
+    dataset.save_as(path)
+    file = read_label_file(path, ct.grid)
+    assert file.notes == ("Closed contours of fewer than three points were left out (2).",)
+    assert np.flatnonzero(counts(file)).tolist() == [3]
