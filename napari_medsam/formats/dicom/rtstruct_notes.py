@@ -43,8 +43,8 @@ def notes_of(
         names = named([label.name for label, _ in with_gaps])
         return [*notes, f"{n_between} slices between contours were filled ({names})."], ""
     parts = [
-        f"{label.name} on {one.n} of {one.n_slices} slices ({one.n_voxels * cell:.3g} ml; about "
-        f"{one.n_voxels * cell * one.gap:.3g} ml if the slices between were filled)"
+        f"{label.name} on {one.n} of {one.n_slices} slices ({one.n_voxels * cell:.3g} ml; "
+        f"{one.n_filled * cell:.3g} ml if the slices between were filled)"
         for label, one in with_gaps
     ]
     gaps = (

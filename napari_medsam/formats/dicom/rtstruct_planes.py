@@ -60,7 +60,8 @@ class Planes:
     slices it is from the one it was put on, with its sign. `n_beyond` counts contours that reach
     beyond the edge of their slice. `gap`
     is the usual step between planes if it leaves slices empty, else 0; `n_slices` then counts the
-    slices from the first plane to the last, and `n_between` those that were drawn between planes.
+    slices from the first plane to the last, `n_between` those that were drawn between planes, and
+    `n_filled` the voxels of the structure with them.
     """
 
     n: int = 0
@@ -68,6 +69,7 @@ class Planes:
     n_copies: int = 0
     n_beyond: int = 0
     n_voxels: int = 0
+    n_filled: int = 0
     n_slices: int = 0
     n_between: int = 0
     gap: float = 0.0
@@ -85,6 +87,7 @@ def draw(
     by_axis: dict[int, list[Contour]] = defaultdict(list)
     for contour in contours:
         by_axis[contour.across].append(contour)
+    gaps: list[tuple[int, list[tuple[float, Mask]], float]] = []
     for across, of_axis in by_axis.items():
         slices = np.moveaxis(whole, 2 - across, 0)
         inside: list[tuple[float, Mask]] = []
@@ -104,10 +107,16 @@ def draw(
         if step:
             said.gap = step
             said.n_slices += nearest_slice(inside[-1][0]) - nearest_slice(inside[0][0]) + 1
-            if fill_gaps:
-                said.n_between += _fill_between(slices, inside, step)
+            gaps.append((across, inside, step))
     said.n_voxels = int(np.count_nonzero(whole))
-    return whole, said
+    if not gaps:
+        return whole, said
+    with_between = whole.copy()
+    for across, inside, step in gaps:
+        n_drawn = _fill_between(np.moveaxis(with_between, 2 - across, 0), inside, step)
+        said.n_between += n_drawn if fill_gaps else 0
+    said.n_filled = int(np.count_nonzero(with_between))
+    return (with_between if fill_gaps else whole), said
 
 
 def _is_beyond(points: NDArray[np.float64], shape: tuple[int, ...]) -> bool:

@@ -104,7 +104,7 @@ class TestPlanesBesideSlices:
         file = read_label_file(path, ct.grid)
         span = int(np.floor(1.5 + 3 * step)) - 1 + 1
         assert f"every {word} slice only" in file.gaps
-        assert f"GTV on 4 of {span} slices (1.2 ml; about {1.2 * step:.3g} ml if" in file.gaps
+        assert f"GTV on 4 of {span} slices (1.2 ml; {0.3 * span:.3g} ml if" in file.gaps
         assert any(file.gaps in note for note in file.notes)
         assert sum(counts(file)) == 400
         filled = read_label_file(path, ct.grid, fill_gaps=True)
@@ -120,6 +120,8 @@ class TestPlanesBesideSlices:
         drawn = [closed(2 * n, 4 + n, 14 - n) for n in range(4)]
         path = structure_set(tmp_path / "a.dcm", (1, "cone", drawn))
         filled = counts(read_label_file(path, ct.grid, fill_gaps=True))
+        promised = f"{sum(filled) * 0.003:.3g} ml if the slices between were filled"
+        assert f"; {promised}" in read_label_file(path, ct.grid).gaps
         assert filled[0:7:2] == [100, 64, 36, 16]
         assert all(a >= b >= c for a, b, c in zip(filled, filled[1:], filled[2:7], strict=False))
 
