@@ -149,7 +149,9 @@ class Truth(RuleBasedStateMachine):
         before = self.case.labels.layer.data.copy()
         self.case.labels.layer.data[block_of(block)] = block[4]
         expected = self.held(before, self.case.labels.layer.data)
-        if then == "undo" and not self.pending and (expected != before).any():
+        if then == "undo" and (self.pending or (expected == before).all()):
+            then = ""  # nothing that undo could show
+        if then == "undo":
             self.desk.controller.history.undo()
             np.testing.assert_array_equal(self.case.labels.layer.data, before)
         elif then == "draw":

@@ -103,7 +103,7 @@ def stored_frames(path: Path) -> NDArray[Any]:
             array = np.asarray(dataset.pixel_array)
     if "MOSAIC" in dataset.get("ImageType", ()):
         return untiled(array, int(dataset[0x0019, 0x100A].value))
-    return array if array.ndim > 2 and int(dataset.get("NumberOfFrames", 1)) > 1 else array[None]
+    return array if array.ndim > 2 and int(dataset.get("NumberOfFrames") or 1) > 1 else array[None]
 
 
 def frame_fields(dataset: Any) -> Iterator[FrameField]:
