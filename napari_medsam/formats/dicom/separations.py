@@ -12,6 +12,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_medsam.formats.dicom.distinctions import field_of
 from napari_medsam.formats.dicom.slice_group import BESIDE, Labels, SliceGroup, grid_of, refined
 
 LOST, LOST_FROM_PASS = 1.0, 0.4
@@ -79,14 +80,27 @@ def _density(group: SliceGroup, labels: Labels) -> float:
 
 
 def _has_one_value_each(group: SliceGroup, labels: Labels) -> bool:
-    """Whether no volume has two values of a contrast that differs between slices of one place."""
+    """Whether no volume has two values of a contrast that differs between slices of one place.
+
+    Measured values may differ within volumes if they differ more between them.
+    """
     for name in group.of_use("contrast"):
         codes, known = group.codes[name], ~group.blank[name]
         if name == BESIDE or _pairs(codes, group.place) == int(group.place.max()) + 1:
             continue
-        if _pairs(codes[known], labels[known]) > len(np.unique(labels[known])):
+        if _pairs(codes[known], labels[known]) == len(np.unique(labels[known])):
+            continue
+        is_measured = not field_of(name).counts and not np.isnan(group.numbers[name][known]).any()
+        if not is_measured or not _are_levels(codes[known], labels[known]):
             return False
     return True
+
+
+def _are_levels(codes: Labels, labels: Labels) -> bool:
+    """Whether the values of each label are above or below all those of any other."""
+    own = [codes[labels == label] for label in np.unique(labels)]
+    ends = sorted((int(one.min()), int(one.max())) for one in own)
+    return all(high < low for (_, high), (low, _) in pairwise(ends))
 
 
 def _pairs(one: Labels, two: Labels) -> int:

@@ -395,6 +395,11 @@ CLEAR: dict[str, list[Series]] = {
         of(0, (0, 5, 15), (1, 2, 3), {"kernel": "B30f"}),
         of(1, (16.7, 21.7, 26.7), (4, 5, 6), {"kernel": "B60f"}),
     ],
+    "echo times that differ a little from slice to slice, and numbers": [
+        of(v, range(6), range(v + 1, 13, 2),
+           *({"echo time": 10.0 * (v + 1) + 0.3 * (k % 3)} for k in range(6)))
+        for v in range(2)
+    ],
     "a blank number of the echo, whose time is known": [
         of(0, (0, 5, 10), (0, 0, 0), {"echo": 1.0, "echo time": 10.0}),
         of(1, (0, 5, 10), (0, 0, 0),
