@@ -107,9 +107,9 @@ def _pairs(one: Labels, two: Labels) -> int:
     return int(np.unique(one * (int(two.max(initial=0)) + 1) + two).size)
 
 
-def overlap(group: SliceGroup, labels: Labels) -> bool:
-    """Whether parts of several slices share heights, so that they do not just follow each other."""
-    parts = [part for part in group.parts(labels) if len(part) > 1]
+def overlap(group: SliceGroup, labels: Labels, *, smallest: int = 2) -> bool:
+    """Whether parts of so many slices share heights, so that they do not just follow each other."""
+    parts = [part for part in group.parts(labels) if len(part) >= smallest]
     ends = sorted((group.height[part[0]], group.height[part[-1]]) for part in parts)
     return any(low <= high for (_, high), (low, _) in pairwise(ends))
 
@@ -164,14 +164,14 @@ def leaves_few(group: SliceGroup, labels: Labels, *, even: bool) -> bool:
     return are_passes(left, np.unique(labels[kept], return_inverse=True)[1], even=even)
 
 
-def alternates(group: SliceGroup, labels: Labels) -> bool:
-    """Whether few values follow each other by turns throughout, on one even grid with gaps."""
-    n_parts = int(labels.max()) + 1
+def alternate(group: SliceGroup, codes: Labels, known: NDArray[np.bool_]) -> bool:
+    """Whether a few values follow each other by turns, on one even grid with gaps."""
+    own = np.unique(codes[known], return_inverse=True)[1]
+    sizes = np.bincount(own)
     found = grid_of(group.heights)
-    if found is None or not 2 <= n_parts <= MOST_PASSES:
+    if found is None or not 2 <= len(sizes) <= MOST_PASSES or sizes.min() < 2:
         return False
-    turns = found[0][group.place] % n_parts
-    return bool(np.bincount(labels).min() > 1) and _pairs(turns, labels) == n_parts
+    return _pairs(found[0][group.place][known] % len(sizes), own) == len(sizes)
 
 
 def clear(found: Sequence[Labels]) -> Labels | None:
