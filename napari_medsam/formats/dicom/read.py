@@ -250,6 +250,7 @@ def _read(found: DicomImage, frame: int) -> ImageFile:
         first.window,
         first.body_part,
         read.unit,
+        first.size_note,
     )
 
 

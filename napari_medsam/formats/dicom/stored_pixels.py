@@ -237,4 +237,6 @@ def _bits_of(words: NDArray[Any], stored: int, high: int) -> NDArray[Any]:
         # Some writers state the word's last bit and fill the lower ones all the same. Pixels in
         # the upper bits leave those below empty.
         high = stored - 1
-    return (words << (n_bits - 1 - high)) >> (n_bits - stored)
+    bits = words << (n_bits - 1 - high)
+    bits >>= n_bits - stored  # in place: a film may have gigabytes
+    return bits

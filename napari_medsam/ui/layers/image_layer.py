@@ -49,8 +49,8 @@ UNKNOWN_PLACE = (
 
 NO_SIZE = "The layer has no scale, so lengths are given in pixels."
 OTHER_PIXELS = (
-    "These are not the pixels of {file}, but changed or cut out of it, so their place in the "
-    "patient is not known; labels are saved with the layer's pixel size, starting at 0, 0, 0."
+    "These pixels are copied, changed or cut out of {file}, so their place in the patient is not "
+    "known; labels are saved with the layer's pixel size, starting at 0, 0, 0."
 )
 
 LayerData = tuple[Any, dict[str, Any], str]

@@ -431,6 +431,15 @@ class TestOtherFiles:
             "n2.txt, ...).",
         )
 
+    def test_an_object_of_a_makers_own_class_is_not_called_damaged(self, tmp_path: Path) -> None:
+        write_volumes(tmp_path, 1, 6, lambda v, k: {})
+        own = image_object(np.zeros((2, 2), np.int16), sop_class="1.3.12.2.1107.5.9.1", number=50)
+        del own.PixelData
+        own.add_new((0x0029, 0x0010), "LO", "SIEMENS CSA NON-IMAGE")
+        save(own, tmp_path / "csa.dcm")
+        note = "Not opened from this folder: 1 DICOM object without a picture."
+        assert read_image(tmp_path).notes == (note,)
+
     def test_what_lies_in_every_folder_is_passed_over(self, tmp_path: Path) -> None:
         write_volumes(tmp_path, 1, 6, lambda v, k: {})
         for name in ("README.txt", "Thumbs.db", ".DS_Store", "DICOMDIR"):
