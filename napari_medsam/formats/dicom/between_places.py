@@ -96,10 +96,9 @@ def _looks_mixed(group: SliceGroup) -> bool:
     if steps.min() < min(NEAR * steps.max(), NEAR_MM):
         return True
     contrasts, passes = group.of_use("contrast"), _of_passes(group)
-    return (
-        any(overlap(group, group.labels([name]), smallest=1) for name in contrasts)
-        or any(overlap(group, group.labels([name])) for name in passes)
-        or any(_is_blank_among_shared(group, name) for name in (*contrasts, *passes))
+    return any(
+        overlap(group, group.labels([name]), smallest=1) or _is_blank_among_shared(group, name)
+        for name in (*contrasts, *passes)
     )
 
 

@@ -335,6 +335,10 @@ def of(volume: int, heights: Sequence[float], numbers: Sequence[int], *fields: F
 
 ECHO_10, ECHO_22, BLANK = {"echo time": 10.0}, {"echo time": 22.5}, {}
 UNCLEAR: dict[str, list[Series]] = {
+    "one slice that is left of a pass without a time": [
+        of(0, (1.2,), (0,), {}),
+        of(1, (0.804, 1.404, 2.004), (0, 0, 0), {"acquired": 60.0}),
+    ],
     "one slice that is left of a pass": [
         of(0, (10,), (1,), {"kernel": "B30f"}),
         of(1, (6.7, 11.7, 16.7), (6, 4, 2), {"kernel": "B40f"}),
