@@ -14,7 +14,7 @@ import numpy as np
 
 from napari_medsam.formats.dicom.distinctions import field_of
 from napari_medsam.formats.dicom.separations import (
-    alternates,
+    alternate,
     are_passes,
     clear,
     is_one_grid,
@@ -82,10 +82,8 @@ def separated_between_places(group: SliceGroup) -> Labels | None:
             return None
         if found:
             return clear(found)
-        if even and any(alternates(group, labels) for labels in tried):
-            return None
-    one = np.zeros(len(group.headers), dtype=np.int64)
-    return None if not even and _looks_mixed(group) else one
+    is_mixed = _alternates(group) if even else _looks_mixed(group)
+    return None if is_mixed else np.zeros(len(group.headers), dtype=np.int64)
 
 
 def _is_even(group: SliceGroup) -> bool:
@@ -97,10 +95,18 @@ def _looks_mixed(group: SliceGroup) -> bool:
     steps = np.diff(group.heights)
     if steps.min() < min(NEAR * steps.max(), NEAR_MM):
         return True
-    names = [*group.of_use("contrast"), *_of_passes(group)]
+    contrasts, passes = group.of_use("contrast"), _of_passes(group)
     return any(
-        overlap(group, group.labels([name])) or _is_blank_among_shared(group, name)
-        for name in names
+        overlap(group, group.labels([name]), smallest=1) or _is_blank_among_shared(group, name)
+        for name in (*contrasts, *passes)
+    )
+
+
+def _alternates(group: SliceGroup) -> bool:
+    """Whether few values of a field follow each other by turns throughout one even grid."""
+    return any(
+        alternate(group, group.codes[name], ~group.blank[name])
+        for name in (*group.of_use("contrast"), *_of_passes(group))
     )
 
 

@@ -18,7 +18,7 @@ from napari_medsam.formats.dicom.separations import (
     without_lone_blanks,
 )
 from napari_medsam.formats.dicom.slice_courses import by_file, by_runs, by_sums, image_numbers
-from napari_medsam.formats.dicom.slice_group import Labels, SliceGroup, refined
+from napari_medsam.formats.dicom.slice_group import Labels, SliceGroup, grid_of, refined
 
 Step = Callable[[SliceGroup], Iterable[Labels | None]]
 
@@ -84,7 +84,8 @@ def separated_at_same_places(group: SliceGroup) -> Labels | None:
             best = clear(even) if even else None
             return None if best is None or _contradict(in_part, best) else best
         uneven = uneven or [labels for labels in found if labels.max() + 1 == group.most]
-    return clear(uneven) if uneven else None
+    is_uneven = grid_of(group.heights) is None
+    return clear(uneven) if uneven and is_uneven else None
 
 
 def _contradict(in_part: Sequence[Labels], best: Labels) -> bool:

@@ -12,6 +12,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_medsam.formats.dicom.distinctions import field_of
 from napari_medsam.formats.dicom.slice_group import BESIDE, Labels, SliceGroup, grid_of, refined
 
 LOST, LOST_FROM_PASS = 1.0, 0.4
@@ -79,23 +80,36 @@ def _density(group: SliceGroup, labels: Labels) -> float:
 
 
 def _has_one_value_each(group: SliceGroup, labels: Labels) -> bool:
-    """Whether no volume has two values of a contrast that differs between slices of one place."""
+    """Whether no volume has two values of a contrast that differs between slices of one place.
+
+    Measured values may differ within volumes if they differ more between them.
+    """
     for name in group.of_use("contrast"):
         codes, known = group.codes[name], ~group.blank[name]
         if name == BESIDE or _pairs(codes, group.place) == int(group.place.max()) + 1:
             continue
-        if _pairs(codes[known], labels[known]) > len(np.unique(labels[known])):
+        if _pairs(codes[known], labels[known]) == len(np.unique(labels[known])):
+            continue
+        is_measured = not field_of(name).counts and not np.isnan(group.numbers[name][known]).any()
+        if not is_measured or not _are_levels(codes[known], labels[known]):
             return False
     return True
+
+
+def _are_levels(codes: Labels, labels: Labels) -> bool:
+    """Whether the values of each label are above or below all those of any other."""
+    own = [codes[labels == label] for label in np.unique(labels)]
+    ends = sorted((int(one.min()), int(one.max())) for one in own)
+    return all(high < low for (_, high), (low, _) in pairwise(ends))
 
 
 def _pairs(one: Labels, two: Labels) -> int:
     return int(np.unique(one * (int(two.max(initial=0)) + 1) + two).size)
 
 
-def overlap(group: SliceGroup, labels: Labels) -> bool:
-    """Whether parts of several slices share heights, so that they do not just follow each other."""
-    parts = [part for part in group.parts(labels) if len(part) > 1]
+def overlap(group: SliceGroup, labels: Labels, *, smallest: int = 2) -> bool:
+    """Whether parts of so many slices share heights, so that they do not just follow each other."""
+    parts = [part for part in group.parts(labels) if len(part) >= smallest]
     ends = sorted((group.height[part[0]], group.height[part[-1]]) for part in parts)
     return any(low <= high for (_, high), (low, _) in pairwise(ends))
 
@@ -150,14 +164,14 @@ def leaves_few(group: SliceGroup, labels: Labels, *, even: bool) -> bool:
     return are_passes(left, np.unique(labels[kept], return_inverse=True)[1], even=even)
 
 
-def alternates(group: SliceGroup, labels: Labels) -> bool:
-    """Whether few values follow each other by turns throughout, on one even grid with gaps."""
-    n_parts = int(labels.max()) + 1
+def alternate(group: SliceGroup, codes: Labels, known: NDArray[np.bool_]) -> bool:
+    """Whether a few values follow each other by turns, on one even grid with gaps."""
+    own = np.unique(codes[known], return_inverse=True)[1]
+    sizes = np.bincount(own)
     found = grid_of(group.heights)
-    if found is None or not 2 <= n_parts <= MOST_PASSES:
+    if found is None or not 2 <= len(sizes) <= MOST_PASSES or sizes.min() < 2:
         return False
-    turns = found[0][group.place] % n_parts
-    return bool(np.bincount(labels).min() > 1) and _pairs(turns, labels) == n_parts
+    return _pairs(found[0][group.place][known] % len(sizes), own) == len(sizes)
 
 
 def clear(found: Sequence[Labels]) -> Labels | None:

@@ -52,7 +52,8 @@ def _volumes(group: SliceGroup, labels: Labels) -> Volumes:
 def _without_strays(group: SliceGroup) -> Volumes | None:
     """One volume of the slices of lowest number, if few places have a second one after them.
 
-    The numbers of the volume run through the body, so that no slice in it is of another one.
+    The numbers of the volume run through the body, or the others are numbered apart, so that no
+    slice in it is of another one.
     """
     numbers = image_numbers(group)
     order = np.lexsort((numbers, group.place))
@@ -62,7 +63,9 @@ def _without_strays(group: SliceGroup) -> Volumes | None:
     if len(second) > max(1, STRAY * n_places) or n_places < FEWEST_PLACES:
         return None
     own = numbers[kept]
-    if own.max() >= numbers[second].min() or len(np.unique(np.sign(np.diff(own)))) > 1:
+    ahead = numbers[second].min() - own.max()
+    is_run = len(np.unique(np.sign(np.diff(own)))) == 1
+    if ahead < 1 or not (is_run or ahead > 1):
         return None
     first = float(group.height[second].min())
     note = (

@@ -335,6 +335,19 @@ def of(volume: int, heights: Sequence[float], numbers: Sequence[int], *fields: F
 
 ECHO_10, ECHO_22, BLANK = {"echo time": 10.0}, {"echo time": 22.5}, {}
 UNCLEAR: dict[str, list[Series]] = {
+    "one slice that is left of a pass without a time": [
+        of(0, (1.2,), (0,), {}),
+        of(1, (0.804, 1.404, 2.004), (0, 0, 0), {"acquired": 60.0}),
+    ],
+    "one slice that is left of a pass": [
+        of(0, (10,), (1,), {"kernel": "B30f"}),
+        of(1, (6.7, 11.7, 16.7), (6, 4, 2), {"kernel": "B40f"}),
+    ],
+    "passes by turns on one grid, a slice lost and a kernel blank": [
+        of(0, (0, 0.6), (0, 0), {"kernel": "B30f"}),
+        of(1, (0.2, 0.8, 1.4), (0, 0, 0), {}, {"kernel": "B40f"}, {"kernel": "B40f"}),
+        of(2, (0.4, 1.0, 1.6), (0, 0, 0), {"kernel": "B50f"}),
+    ],
     "a lost slice looks like a stray": [of(0, (3, 6), (2, 3), {}), of(1, (0, 3), (4, 5), {})],
     "one slice with a blank echo time": [
         of(0, (0, 5, 10), (2, 6, 4), ECHO_10),
@@ -394,6 +407,11 @@ CLEAR: dict[str, list[Series]] = {
     "blocks with their own kernels that follow each other off the grid": [
         of(0, (0, 5, 15), (1, 2, 3), {"kernel": "B30f"}),
         of(1, (16.7, 21.7, 26.7), (4, 5, 6), {"kernel": "B60f"}),
+    ],
+    "echo times that differ a little from slice to slice, and numbers": [
+        of(v, range(6), range(v + 1, 13, 2),
+           *({"echo time": 10.0 * (v + 1) + 0.3 * (k % 3)} for k in range(6)))
+        for v in range(2)
     ],
     "a blank number of the echo, whose time is known": [
         of(0, (0, 5, 10), (0, 0, 0), {"echo": 1.0, "echo time": 10.0}),
