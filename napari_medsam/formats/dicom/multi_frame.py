@@ -6,7 +6,7 @@ C.7.6.16), so that frames are sorted, checked for gaps and stacked like single f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from napari_medsam.formats.dicom.dataset import (
     numbers_of,
     quiet_pydicom,
     read_dataset,
+    tag_of,
 )
 from napari_medsam.formats.dicom.distinctions import distinctions_of
 from napari_medsam.formats.dicom.nuclear_medicine import NM_IMAGE, reconstructed_slices
@@ -43,6 +44,7 @@ LABELMAP_SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.7"
 """SOP class of Label Map Segmentation (Supplement 243): pixels are segment numbers."""
 SEGMENTATIONS = frozenset((SEGMENTATION, LABELMAP_SEGMENTATION))
 
+ByTag = dict[int, list[Any]]
 FrameField = Callable[[str, str], Any]
 """Looks a field up by sequence and name: in the frame's own groups, then in the shared ones."""
 
@@ -63,7 +65,9 @@ def frames_of(path: Path, header: SliceHeader | None) -> list[SliceHeader]:
         with damage_as(f"{path.name} has damaged functional groups."):
             # A slide's tiles may have no groups of their own.
             n_frames = len(dataset.get("PerFrameFunctionalGroupsSequence") or [None])
-            frames = [_frame(dataset, header, number) for number in range(n_frames)]
+            shared = (dataset.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
+            common = _by_tag([*_items(shared), dataset])
+            frames = [_frame(dataset, header, number, common) for number in range(n_frames)]
         is_film = header.frames > 1 and all(frame.position is None for frame in frames)
         return [_film(frames, header)] if is_film else frames
 
@@ -103,9 +107,9 @@ def frame_fields(dataset: Any) -> Iterator[FrameField]:
         yield value
 
 
-def _frame(dataset: Any, header: SliceHeader, number: int) -> SliceHeader:
+def _frame(dataset: Any, header: SliceHeader, number: int, common: ByTag) -> SliceHeader:
     """The slice of a frame: what its groups state, else the shared ones, else the data set."""
-    value = _frame_lookup(dataset, number)
+    value = _frame_lookup(dataset, number, common)
     position = numbers_of(value("ImagePositionPatient"), 3)
     row, column = directions_of(value("ImageOrientationPatient"))
     placed = position is not None and row is not None
@@ -145,12 +149,25 @@ def _film(frames: list[SliceHeader], header: SliceHeader) -> SliceHeader:
     )
 
 
-def _frame_lookup(dataset: Any, number: int) -> Lookup:
-    """Finds a field in the items of a frame's groups, of the shared groups, in the data set."""
-    shared = (dataset.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
+def _frame_lookup(dataset: Any, number: int, common: ByTag) -> Lookup:
+    """Finds a field in the items of a frame's groups, then in those of all frames (`common`)."""
     own = (dataset.get("PerFrameFunctionalGroupsSequence") or [])[number : number + 1]
-    groups = (item for group in (*own, shared) for item in _items(group))
-    return lookup_in(*groups, dataset)
+    items = _by_tag(item for group in own for item in _items(group))
+
+    def lookup(keyword: str) -> Any:
+        tag = tag_of(keyword)
+        return lookup_in(*items.get(tag, ()), *common.get(tag, ()))(keyword)
+
+    return lookup
+
+
+def _by_tag(datasets: Iterable[Any]) -> ByTag:
+    """The data sets that have each tag, in this order: a file has thousands of frames."""
+    found: dict[int, list[Any]] = {}
+    for dataset in datasets:
+        for tag in dataset.keys():  # noqa: SIM118 - iterating a data set parses its elements
+            found.setdefault(int(tag), []).append(dataset)
+    return found
 
 
 def _items(group: Any, depth: int = 3) -> Iterator[Any]:
