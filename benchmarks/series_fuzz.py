@@ -6,7 +6,7 @@ Each series is a list of slice headers: one to four volumes that differ by an ec
 point, a b-value, numbers alone, or nothing; on one grid, on interleaved grids, or overlapping in
 part. Then slices are lost, copied and rounded, and fields are blanked. `stacks_of` must give
 
-    no mixture    each frame of a stack has slices of one volume, unless a note says otherwise
+    no mixture    each frame of a stack has slices of one volume, whatever its notes say
     no loss       each slice is in one stack, or a note or a problem says otherwise
     true places   each slice lies where the geometry of its stack says
     one answer    the same for any order of files and any names
@@ -22,6 +22,7 @@ import argparse
 import contextlib
 import dataclasses
 import filecmp
+import itertools
 import multiprocessing
 import sys
 import time
@@ -173,8 +174,17 @@ def made_series(seed: int, index: int, only: str = "") -> Series:
         _directions(rng),
         tuple(slices),
         (whole or n_volumes == 1) and not is_changed,
-        starts[-1] > starts[0] and starts[1] >= starts[0] + (n_places - 1) * step,
+        _follow(slices),
     )
+
+
+def _follow(slices: Sequence[Made]) -> bool:
+    """Whether no volume has a slice between those of another one."""
+    heights: defaultdict[int, list[float]] = defaultdict(list)
+    for one in slices:
+        heights[one.volume].append(one.height)
+    ends = sorted((min(own), max(own)) for own in heights.values())
+    return all(high < low for (_, high), (low, _) in itertools.pairwise(ends))
 
 
 def _keywords(told_by: str) -> set[str]:
@@ -325,7 +335,7 @@ def faults_of(series: Series, rng: np.random.Generator) -> tuple[list[str], str]
             names = [h.path.parent.name for h in frame if h is not None]
             seen.update(set(names) if refused else names)
             volumes = {name.split("_")[0] for name in names}
-            if len(volumes) > 1 and not (refused or said or series.joinable):
+            if len(volumes) > 1 and not (refused or series.joinable):
                 faults.append(f"mixture of volumes {sorted(volumes)}")
             frames_found.append(frozenset(names))
             if not refused and stack.placed:

@@ -7,7 +7,8 @@ user tries it: `info`, `convert` and `measure` in processes of their own. Prints
 input, what came out, right or wrong. Kind 0 are plain inputs, which must open without a new word.
 Exits 1 if anything is wrong. With --tree, another version of the program is tried ("before").
 
-Kinds 10, 11 and 12 (layers of napari changed from outside) are shown by the tests in `TESTS`.
+Kinds 10, 11 and 12 (layers of napari changed from outside) are shown by
+tests/ui/layers/test_outside_changes.py, test_image_changes.py and tests/ui/test_one_truth.py.
 """
 
 from __future__ import annotations

@@ -76,13 +76,18 @@ def convert_file(source: Path, target: Path, choice: ConvertOptions) -> tuple[st
     as_labels = choice.labels or choice.image is not None or only_labels
     if as_labels or is_label_file(source):
         return _labels(source, target, choice)
-    image = _image(source, choice, suv=choice.suv)
+    image = _image(source, choice, suv=choice.suv, exact=True)
     return write_image(target, image) + ".", image.notes
 
 
-def _image(path: Path, choice: ConvertOptions, *, suv: bool) -> ImageFile:
+def _image(path: Path, choice: ConvertOptions, *, suv: bool, exact: bool = False) -> ImageFile:
     return read_image(
-        path, series=choice.series, frame=choice.frame, spacing_xyz=choice.spacing_xyz, suv=suv
+        path,
+        series=choice.series,
+        frame=choice.frame,
+        spacing_xyz=choice.spacing_xyz,
+        suv=suv,
+        exact=exact,
     )
 
 

@@ -7,11 +7,12 @@ import pytest
 
 from napari_medsam.engine.data.intensity_window import Window
 from napari_medsam.engine.data.prompts import BoxPrompt, SliceRef, box_prompt
-from napari_medsam.engine.data.volume import Volume
+from napari_medsam.engine.data.volume import Axis, Volume
 from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
 from napari_medsam.engine.propagation.keyframes import interpolate
 from napari_medsam.engine.propagation.propagation_seeds import Seed
 from napari_medsam.engine.session import Session
+from tests.tiny_model import TinyMedSam
 
 SHAPE = (12, 64, 64)
 WINDOW = Window(0, 200)
@@ -254,3 +255,18 @@ def test_masks_of_two_views_have_their_agreement(tiny_model):
     assert 0 < mask.agreement < 1
     large = box_prompt(SliceRef("z", 0), (5, 5, 500, 500), (512, 512))
     assert session.segment([large])[0].agreement is None
+
+
+@pytest.mark.parametrize("axis", ["z", "y", "x"])
+def test_embedding_of_pixels_that_others_changed_is_not_stored(
+    tiny_model: TinyMedSam, axis: Axis
+) -> None:
+    """The cache on disk would give it for the unchanged file."""
+    volume = organ_volume()
+    session = Session(volume, tiny_model, window=WINDOW, cache=EmbeddingCache(10**8))
+    first, second = SliceRef(axis, 3), SliceRef(axis, 4)
+    assert [*session.embed([first])] == [first]
+    assert session.is_embedded(first)
+    volume.voxels[...] = volume.voxels[::-1, ::-1].copy() + 1
+    assert [*session.embed([second])] == [second]
+    assert not session.is_embedded(second)

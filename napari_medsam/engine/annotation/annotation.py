@@ -360,23 +360,14 @@ class Annotation:
                 self.labels[tuple(i[::-1] for i in stroke)] = before[::-1]
             raise
 
-    def take_over(self, where: SliceRef | None = None) -> Event | None:
+    def take_over(self) -> Event | None:
         """Log what others have written to `shown`, as one event painted by hand.
 
         Numbers that are not in the table get a row. Locked labels are put back in `shown`, and so
-        is everything if it cannot be logged.
-
-        Parameters
-        ----------
-        where
-            Look only at this slice, which is fast; what is found is taken over in full planes.
-
-        Returns
-        -------
-        The event, or None if no voxel changed.
+        is everything if it cannot be logged. Return None if no voxel changed.
         """
         volume = self.label_volume
-        planes = volume.shown_otherwise(where)
+        planes = volume.shown_otherwise()
         if not planes:
             return None
         try:

@@ -49,7 +49,7 @@ class LabelVolume:
     def show(self) -> Labels:
         """The array for a viewer, (Z, Y, X); made by the first call. Untouched zeros are free."""
         if self.shown is None:
-            self.shown = np.zeros_like(self.labels)
+            self.shown = np.zeros(self.labels.shape, self.labels.dtype)  # zeros_like writes
             self.show_again(i for i, plane in enumerate(self.labels) if plane.any())
         return self.shown
 
@@ -66,9 +66,11 @@ class LabelVolume:
         if where is not None and where.axis == "z":
             i = where.index
             return [] if np.array_equal(self.shown[i], self.labels[i]) else [i]
-        part = slice(None) if where is None else plane_index(where.axis, where.index)[1:]
-        pairs = enumerate(zip(self.shown, self.labels, strict=True))
-        return [i for i, (one, other) in pairs if not np.array_equal(one[part], other[part])]
+        if where is None:
+            pairs = zip(_words(self.shown), _words(self.labels), strict=True)
+            return [i for i, (one, other) in enumerate(pairs) if not np.array_equal(one, other)]
+        plane = plane_index(where.axis, where.index)
+        return np.flatnonzero((self.shown[plane] != self.labels[plane]).any(axis=1)).tolist()
 
     def lock(self, labels: Iterable[int]) -> None:
         """Set the locked labels: no patch makes a voxel gain or lose one of them."""
@@ -151,7 +153,7 @@ class LabelVolume:
     def replace_with(self, other: LabelVolume) -> None:
         """Copy the content of another one of the same shape; the arrays stay the same objects."""
         self.labels[...], self.origins[...] = other.labels, other.origins
-        self.show_again(range(len(self.labels)))
+        self.show_again(self.shown_otherwise())
         self._counts, self._locked = dict(other._counts), other._locked
         self.revisions += 1
 
@@ -185,6 +187,12 @@ class LabelVolume:
             for patch in reversed(written):
                 self.apply(patch, forward=not forward)
             raise
+
+
+def _words(labels: Labels) -> NDArray[np.unsignedinteger]:
+    """The planes as rows of eight bytes each where that fits: compared in half the time."""
+    rows = labels.reshape(len(labels), -1)
+    return rows.view(np.uint64) if rows.shape[1] % 4 == 0 else rows
 
 
 def _gains(patch: Patch) -> list[tuple[int, int]]:

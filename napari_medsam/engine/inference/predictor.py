@@ -164,7 +164,9 @@ class Predictor:
                 # order="K" leaves the channels last in memory, as the decoder needs them.
                 rounded = features.astype(self.dtype, order="K")
                 embedding = Embedding(rounded, frame, self.key(view))
-                self.cache.put(embedding)
+                # The key names the voxels as they were: others may have written to them.
+                if not self.volume.has_changed(self.volume.planes_of(view.axis, view.index)):
+                    self.cache.put(embedding)
                 yield embedding
 
     def decode(

@@ -114,16 +114,17 @@ def _rings(mask: NDArray[np.bool_]) -> list[tuple[Ring, tuple[int, int]]]:
         for row, column in np.argwhere(inside & ~neighbour).tolist():
             corner = (column + begin[0], row + begin[1])
             edges[corner, step] = (row, column)
-    rings = []
+    every, rings = frozenset(edges), []
     for (corner, step), pixel in list(edges.items()):
         ring: Ring = []
         while (corner, step) in edges:
             del edges[corner, step]
             ring.append(corner)
             corner = (corner[0] + step[0], corner[1] + step[1])
-            # Where four edges meet, the right turn remains at the same pixel.
+            # Where four edges meet, the right turn remains at the same pixel, even if it is the
+            # way on to where the ring began.
             turns = ((-step[1], step[0]), step, (step[1], -step[0]))
-            step = next((turn for turn in turns if (corner, turn) in edges), step)
+            step = next(turn for turn in turns if (corner, turn) in every)
         if ring:
             rings.append((_corners_only(ring), pixel))
     return rings

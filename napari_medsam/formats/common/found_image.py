@@ -35,7 +35,8 @@ class FoundImage(ABC):
     n_pages
         Pages of a picture that are taken as slices, and whose distance it does not state; else 1.
     exact
-        Read floating numbers as they are stored, as labels need; else they become float32.
+        Read floating numbers as they are stored (`grey_or_rgb.kept`), as labels and conversions
+        need; else they are `narrowed`.
     """
 
     path: Path

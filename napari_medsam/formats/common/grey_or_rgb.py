@@ -11,6 +11,9 @@ from napari_medsam.formats.common.errors import ReadError
 
 Notes = tuple[str, ...]
 
+EXACT_FLOAT32 = 2**24
+"""Whole numbers up to this are exact in float32 (IEEE 754)."""
+
 
 def grey_or_rgb(
     array: NDArray[Any], name: str, *, exact: bool = False
@@ -61,16 +64,41 @@ def to_uint8_rgb(array: NDArray[Any], name: str) -> tuple[NDArray[Any], Notes]:
 
 
 def plain_type(array: NDArray[Any], *, exact: bool = False) -> NDArray[Any]:
-    """Native byte order; float32 for every floating type unless `exact`, uint8 for bool."""
+    """Native byte order, uint8 for bool, and floating types as `narrowed` or, `exact`, `kept`."""
     if array.dtype.kind == "c":
         raise ReadError("Complex numbers cannot be shown; save their magnitude first.")
-    if array.dtype.kind == "f" and array.dtype != np.float32 and not exact:
-        with np.errstate(over="ignore"):
-            return array.astype(np.float32)
+    if array.dtype.kind == "f":
+        array = kept(array) if exact else narrowed(array)
     if array.dtype == np.bool_:
         return array.astype(np.uint8)
     native = array.astype(array.dtype.newbyteorder("="), copy=False)
     return np.ascontiguousarray(native)
+
+
+def narrowed(array: NDArray[Any]) -> NDArray[Any]:
+    """Floating numbers as float32; as integers or float64 where that is not nearly the same.
+
+    Whole numbers that float32 would round are int32 or int64; what is beyond its range stays.
+    """
+    if array.dtype.itemsize <= 4 or array.size == 0:
+        return array.astype(np.float32, copy=False)
+    with np.errstate(over="ignore", invalid="ignore"):
+        array = array.astype(np.float64, copy=False)
+        short = array.astype(np.float32)
+        low, high = float(np.fmin.reduce(array, axis=None)), float(np.fmax.reduce(array, axis=None))
+        largest = max(-low, high)
+        if not largest > EXACT_FLOAT32:
+            return short
+        if largest < 2**53 and np.array_equal(array, np.rint(array)):
+            return array.astype(np.int32 if low >= -(2**31) and high < 2**31 else np.int64)
+        return array if np.any(np.isinf(short) & np.isfinite(array)) else short
+
+
+def kept(array: NDArray[Any]) -> NDArray[Any]:
+    """Floating numbers as float32 if that loses nothing, else as float64."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        short = array.astype(np.float32)
+    return short if np.array_equal(short, array, equal_nan=True) else array.astype(np.float64)
 
 
 def _transparency(alpha: NDArray[Any], name: str) -> Notes:

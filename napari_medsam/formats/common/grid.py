@@ -139,6 +139,9 @@ class SourceGrid:
     has_spacing
         Whether the size of a pixel is known. If not, the spacing of the geometry is 1 (or the
         proportions of a pixel), and lengths are given in pixels.
+    is_placed
+        Whether the file states where in the patient it is. If not, the origin and direction of the
+        geometry are made up.
     """
 
     kind: Kind
@@ -150,6 +153,7 @@ class SourceGrid:
     frame: int = 0
     frame_of_reference: str = ""
     has_spacing: bool = True
+    is_placed: bool = True
 
     @cached_property
     def _turn(self) -> tuple[tuple[int, int, int], tuple[bool, bool, bool]]:
@@ -187,7 +191,7 @@ class SourceGrid:
     @property
     def has_position(self) -> bool:
         """Whether the file states a position in the patient, which resampling needs."""
-        return self.kind not in ("picture", "npz")
+        return self.is_placed and self.kind not in ("picture", "npz")
 
     @property
     def orientation_code(self) -> str:

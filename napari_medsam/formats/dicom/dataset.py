@@ -26,6 +26,7 @@ from pydicom.tag import BaseTag
 from napari_medsam.formats.common.captured_output import library_warnings
 from napari_medsam.formats.common.errors import DAMAGE, damage_as
 from napari_medsam.formats.common.printable_text import printable
+from napari_medsam.formats.dicom.file_validity import UNDEFINED
 
 Lookup = Callable[[str], Any]
 """Finds a field by its keyword, or a private one by its tag as eight hexadecimal digits; None if
@@ -85,6 +86,40 @@ def read_fields(path: Path, keywords: Collection[str]) -> tuple[Any, set[int]]:
     wanted: list[BaseTag | int] = [tag_of(keyword) for keyword in keywords]
     with path.open("rb") as stream:
         return read_partial(stream, at_pixels, force=True, specific_tags=wanted), seen
+
+
+def read_intact_fields(path: Path, keywords: Collection[str]) -> tuple[Any, set[int]]:
+    """As `read_fields`, of a file that is cut off or filled with zeros from somewhere on.
+
+    What ends in the damage is left out: half a position is another position.
+
+    Raises
+    ------
+    Exception
+        One of `DAMAGE`: nothing can be read.
+    """
+    seen: list[int] = []
+    doubtful: set[int] = set()
+    wanted: list[BaseTag | int] = [tag_of(keyword) for keyword in keywords]
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+
+        def at_damage(tag: BaseTag, vr: str | None, length: int) -> bool:
+            if tag in PIXELS:
+                seen.append(int(tag))
+                return True
+            if tag >> 16 == 0:  # zeros: the value before may end in them
+                doubtful.update(seen[-1:])
+                return True
+            if length != UNDEFINED and stream.tell() + length > size:
+                return True
+            seen.append(int(tag))
+            return False
+
+        dataset = read_partial(stream, at_damage, force=True, specific_tags=wanted)
+    for tag in doubtful:
+        dataset.pop(tag, None)
+    return dataset, set(seen) - doubtful
 
 
 @cache

@@ -52,6 +52,11 @@ class Field:
     scale: float = 1.0
     sorts: bool = True
 
+    @property
+    def counts(self) -> bool:
+        """Whether its values count from 1, so that neighbours are never one value, rounded."""
+        return "{count}" in self.words
+
 
 FIELDS = (
     Field("stack", ("StackID",), "stack {value}"),
@@ -99,7 +104,6 @@ FIELDS = (
     Field("offset", ("TemporalPositionTimeOffset",), "at {value} s", "time"),
     Field("frame time", ("FrameReferenceTime",), "at {value} s", "time", scale=1e-3),
     Field("acquired", (), "{value} s after the first", "time"),
-    Field("made", (), "stored {value} s after the first", "time"),
 )
 """In the order in which they are tried and told."""
 BY_NAME = {field.name: field for field in FIELDS}
@@ -112,7 +116,8 @@ OF_PLACE = frozenset((
     "ImageIndex", "SliceVector", "DimensionIndexValues",
 ))  # fmt: skip
 """Dimensions that number the slices of one volume."""
-IN_FIELDS = frozenset(keyword for field in FIELDS for keyword in field.keywords)
+NAMES = {keyword: field.name for field in FIELDS for keyword in field.keywords}
+"""The field that a keyword is of."""
 
 SIEMENS_B, SIEMENS_DIRECTION = "0019100C", "0019100E"
 GE_B, GE_DIRECTION, GE_COMPONENT = "00431039", ("001910BB", "001910BC", "001910BD"), "0043102F"
@@ -121,9 +126,9 @@ CREATORS = ("00190010", "00430010", "20010010", "20050010")
 """Owners of the private groups; pydicom needs them to know the types of their fields."""
 
 KEYWORDS = (
-    *sorted(IN_FIELDS),
+    *sorted(NAMES),
     *("AcquisitionDateTime", "FrameAcquisitionDateTime", "AcquisitionDate", "AcquisitionTime"),
-    *("ContentDate", "ContentTime", "DimensionIndexSequence", "DimensionIndexValues"),
+    *("DimensionIndexSequence", "DimensionIndexValues"),
     *(SIEMENS_B, SIEMENS_DIRECTION, GE_B, *GE_DIRECTION, GE_COMPONENT, PHILIPS_B),
     *(*PHILIPS_DIRECTION, *CREATORS),
 )
@@ -141,7 +146,7 @@ def distinctions_of(lookup: Lookup) -> tuple[tuple[str, Value], ...]:
         del found["echo time"]  # of a map that was computed from several echoes
     found |= {name: value for name, value in _private(lookup).items() if name not in found}
     found |= _times(lookup)
-    found |= _dimensions(lookup)
+    found |= _dimensions(lookup, set(found))
     return tuple(found.items())
 
 
@@ -204,13 +209,14 @@ def _private_numbers(raw: Any) -> list[float]:
 
 
 def _times(lookup: Lookup) -> dict[str, Value]:
-    """Seconds of acquisition and storage; only their differences are ever shown."""
+    """Seconds of acquisition; only their differences are ever shown.
+
+    The time of storing (ContentTime) says nothing: slices are stored in any order.
+    """
     acquired = _seconds(lookup("FrameAcquisitionDateTime") or lookup("AcquisitionDateTime") or "")
     if acquired is None:
         acquired = _seconds_of_day(lookup, "Acquisition")
-    made = _seconds_of_day(lookup, "Content")
-    times = {"acquired": acquired, "made": made}
-    return {name: time for name, time in times.items() if time is not None}
+    return {} if acquired is None else {"acquired": acquired}
 
 
 def _seconds_of_day(lookup: Lookup, what: str) -> float | None:
@@ -229,8 +235,8 @@ def _seconds(stamp: Any) -> float | None:
     return (time - datetime(1970, 1, 1)).total_seconds() + float(f"0.{digits or 0}")
 
 
-def _dimensions(lookup: Lookup) -> dict[str, Value]:
-    """What a multi-frame file counts its frames by, besides their place and `FIELDS`."""
+def _dimensions(lookup: Lookup, known: set[str]) -> dict[str, Value]:
+    """What a multi-frame file counts its frames by, besides their place and known fields."""
     sequence, values = lookup("DimensionIndexSequence"), lookup("DimensionIndexValues")
     if _is_empty(sequence) or _is_empty(values):
         return {}
@@ -241,7 +247,7 @@ def _dimensions(lookup: Lookup) -> dict[str, Value]:
         if tag is None or number is None:
             continue
         keyword = keyword_for_tag(tag)
-        if keyword not in OF_PLACE and keyword not in IN_FIELDS:
+        if keyword not in OF_PLACE and NAMES.get(keyword) not in known:
             title = dictionary_description(tag).lower() if keyword else "index"
             label = " ".join(str(item.get("DimensionDescriptionLabel") or title).split())
             found[f"{DIMENSION}{label}"] = number
@@ -271,7 +277,7 @@ def in_words(name: str, value: Value | None, others: Sequence[Value | None]) -> 
             return _picture_kind(value, others)
         return field.words.format(value=value.replace("\\", "/"), count="")
     numbers = sorted({other for other in others if isinstance(other, float)})
-    if name in ("acquired", "made"):
+    if name == "acquired":
         value -= numbers[0]
     counted = numbers == [float(n + 1) for n in range(len(numbers))]
     count = f" of {len(numbers)}" if counted else ""

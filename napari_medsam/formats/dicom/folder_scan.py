@@ -7,9 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from pydicom.uid import UID
+
 from napari_medsam.formats.common.errors import ReadError
+from napari_medsam.formats.dicom.dataset import quiet_pydicom, read_dataset
 from napari_medsam.formats.dicom.file_validity import is_dicom, syntax_if_whole
-from napari_medsam.formats.dicom.multi_frame import sop_class
 from napari_medsam.formats.dicom.series import slices_in
 from napari_medsam.formats.dicom.slice_header import SliceHeader, read_damaged_header
 
@@ -52,7 +54,10 @@ class FolderScan:
         parts += [_counted(n, kind) for kind, n in sorted(self.objects.items())]
         if others:
             parts.append(_counted(len(others), "file", others, " that is not DICOM"))
-        return f"Not opened from this folder: {', '.join(parts)}." if parts else ""
+        said = f"Not opened from this folder: {', '.join(parts)}." if parts else ""
+        if damaged and self.headers:
+            said += " A damaged file no longer says its place: a volume may end a slice too early."
+        return said
 
 
 def _counted(n: int, what: str, names: list[str] | None = None, which: str = "") -> str:
@@ -77,6 +82,8 @@ def scan_files(files: Iterable[Path]) -> FolderScan:
             _add(scan, path)
         except (ReadError, OSError):
             scan.damaged.append(path)
+    places = (_place_of(path, scan.headers) for path in scan.damaged)
+    scan.headers += [header for header in places if header is not None]
     return scan
 
 
@@ -84,18 +91,60 @@ def _add(scan: FolderScan, path: Path) -> None:
     slices = slices_in(path)
     if slices:
         scan.headers += slices
-    elif syntax_if_whole(path) is not None:
-        scan.objects[_kind(path)] += 1
     elif path.stat().st_size and not is_dicom(path):
         if not path.name.lower().startswith(QUIET_NAMES):
             scan.others.append(path)
+    elif kind := _kind(path):
+        scan.objects[kind] += 1
     else:
         scan.damaged.append(path)
-        header = read_damaged_header(path)
-        if header is not None:
-            scan.headers.append(replace(header, damaged=True))
 
 
 def _kind(path: Path) -> str:
-    uid = sop_class(path)
+    """What a DICOM file without a readable picture is; "" if it is damaged.
+
+    A file can end, or go on in zeros, after whole elements: it then states no class or a part of
+    it, or that of an image and has no pixels. Of a maker's own class, a file that ends where its
+    pixels are described is one.
+    """
+    if syntax_if_whole(path) is None:
+        return ""
+    with quiet_pydicom():
+        dataset = read_dataset(path)
+        meta = getattr(dataset, "file_meta", {})
+        stated = (dataset.get("SOPClassUID"), meta.get("MediaStorageSOPClassUID"))
+        uid, *others = [UID(str(one)) for one in stated if one] or [UID("")]
+        last = max(dataset.keys(), default=0) >> 16
+        ends_early = "SeriesInstanceUID" not in dataset or ("Rows" in dataset and last <= 0x0028)
+    if others not in ([], [uid]) or "Image Storage" in uid.name or (uid.name == uid and ends_early):
+        return ""
     return next((kind for start, kind in OBJECTS.items() if uid.startswith(start)), OTHER_OBJECT)
+
+
+def _place_of(path: Path, whole: Iterable[SliceHeader]) -> SliceHeader | None:
+    """The slice that a damaged file was, where it still says so; else None.
+
+    A size that it no longer states is that of its series.
+    """
+    try:
+        header = read_damaged_header(path)
+    except OSError:
+        return None
+    if header is None or header.rows:
+        return header
+    own = (h for h in whole if h.series_uid == header.series_uid and h.frame is None)
+    like = next(own, None)
+    if like is None or header.position is None:
+        return None
+    return replace(
+        like,
+        path=path,
+        position=header.position,
+        row=header.row,
+        column=header.column,
+        instance_uid=header.instance_uid,
+        instance_number=header.instance_number,
+        image_type=header.image_type,
+        distinctions=header.distinctions,
+        damaged=True,
+    )

@@ -67,39 +67,47 @@ def is_directory(path: Path) -> bool:
     return has_mark(start) and DIRECTORY in start
 
 
-def files_of(path: Path) -> list[Path]:
+def files_of(path: Path) -> tuple[list[Path], int]:
     """The files of a folder and the folders in it, or those a DICOMDIR lists.
 
-    If the list names no file that exists (discs copied in part, or with other names), the
-    DICOMDIR's folder is searched instead.
+    Also how many images the DICOMDIR lists that are not there. If the list names no file that
+    exists (discs copied in part, or with other names), the DICOMDIR's folder is searched instead.
     """
     folder = path if path.is_dir() else path.parent
-    listed = _listed(path) if not path.is_dir() else []
+    listed, n_absent = _listed(path) if not path.is_dir() else ([], 0)
     if listed:
-        return listed
-    return sorted(
+        return listed, n_absent
+    found = sorted(
         file
         for file in folder.rglob("*")
         if file.is_file() and could_be_dicom(file) and not is_directory_name(file)
     )
+    return found, max(n_absent - len(found), 0)
 
 
-def _listed(path: Path) -> list[Path]:
-    """The files that a DICOMDIR's records refer to and that exist in its folder."""
+def _listed(path: Path) -> tuple[list[Path], int]:
+    """The files that a DICOMDIR lists and that are in its folder, and how many images are not."""
     folder = path.parent.resolve()
     with quiet_pydicom():
         try:
             dataset = read_dataset(path)
             records = list(dataset.get("DirectoryRecordSequence") or ())
-            names = [record.get("ReferencedFileID") for record in records]
+            names = [
+                (record.get("ReferencedFileID"), record.get("DirectoryRecordType"))
+                for record in records
+            ]
         except DAMAGE:
-            return []
+            return [], 0
     found: set[Path] = set()
-    for parts in names:
-        words = [str(parts)] if isinstance(parts, str) else [str(word) for word in parts or ()]
+    absent: set[tuple[str, ...]] = set()
+    for parts, kind in names:
+        words = (str(parts),) if isinstance(parts, str) else tuple(map(str, parts or ()))
         for spelled in (words, [word.lower() for word in words]):
             file = folder.joinpath(*spelled).resolve() if words else folder
             if file.is_file() and folder in file.parents:
                 found.add(file)
                 break
-    return sorted(found)
+        else:
+            if words and kind == "IMAGE":
+                absent.add(words)
+    return sorted(found), len(absent)

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from pydicom.pixels.processing import apply_modality_lut
 
 from napari_medsam.formats.common.errors import ReadError, damage_as
+from napari_medsam.formats.common.grey_or_rgb import EXACT_FLOAT32, narrowed
 
 RT_DOSE = "1.2.840.10008.5.1.4.1.1.481.2"
-EXACT_FLOAT32 = 2**24
-"""Whole numbers up to this are exact in float32 (IEEE 754)."""
+ROUNDED = "The file stores fractions of 64 bits; they are rounded to 32 (7 digits)."
 INTEGERS = (np.uint8, np.int8, np.uint16, np.int16)
 
 
@@ -49,7 +49,10 @@ def modality_values(
             return np.asarray(apply_modality_lut(stored.astype(np.int64), item)), ()
         slope, intercept, notes = _rescale(item, dataset, name)
     if (slope, intercept) == (1.0, 0.0):
-        return plain(stored), notes
+        values = plain(stored)
+        if stored.dtype.kind == "f" and not np.array_equal(values, stored, equal_nan=True):
+            notes += (ROUNDED,)
+        return values, notes
     whole = stored.dtype.kind in "iu" and slope.is_integer() and intercept.is_integer()
     if not whole or frame is not None or abs(slope) + abs(intercept) > 2**31:
         return plain(stored * np.float64(slope) + intercept), notes
@@ -58,7 +61,13 @@ def modality_values(
 
 
 def mirror_of(dataset: Any, name: str, frame: int | None = None) -> float:
-    """The sum of the values of a stored pixel and of its negative, the same bits inverted."""
+    """The sum of the values of a stored pixel and of its negative, the same bits inverted.
+
+    Behind a table the bits are the table's: values beyond the sum would have no negative.
+    """
+    table = transform_of(dataset, frame).get("ModalityLUTSequence")
+    if table:
+        return 2.0 ** int(table[0].LUTDescriptor[2]) - 1
     bits, signed = int(dataset.get("BitsStored") or 0), bool(dataset.get("PixelRepresentation"))
     slope, intercept, _ = _rescale(transform_of(dataset, frame), dataset, name)
     return slope * (-1 if signed or not bits else 2**bits - 1) + 2 * intercept
@@ -86,14 +95,19 @@ def _rescale(item: Any, dataset: Any, name: str) -> tuple[float, float, tuple[st
         is_dose = str(dataset.get("SOPClassUID", "")) == RT_DOSE
         dose = _number(dataset.get("DoseGridScaling")) if is_dose else None  # PS3.3 C.8.8.3
         return dose or 1.0, 0.0, ()
-    if slope is None or intercept is None:  # each requires the other (PS3.3 C.11.1)
-        lacks = "slope" if slope is None else "intercept"
-        return 1.0, 0.0, (f"{name} states a rescale without {lacks}; the values are as stored.",)
+    # Each requires the other (PS3.3 C.11.1). Other programs take what is there: without it a CT is
+    # off by 1024, and the slices of a PET have a scale each.
+    notes: tuple[str, ...] = ()
+    if slope is None:
+        slope, notes = 1.0, ("The header states a rescale without slope; 1 is taken.",)
+    elif intercept is None:
+        notes = ("The header states a rescale without intercept; 0 is taken.",)
+    intercept = intercept or 0.0
     if slope == 0:
-        return 1.0, 0.0, (f"{name} states a rescale slope of 0; the values are as stored.",)
+        return 1.0, 0.0, ("The header states a rescale slope of 0; the values are as stored.",)
     if not np.isfinite(slope) or not np.isfinite(intercept):
         raise ReadError(f"{name} states a rescale of {slope} and {intercept}, which is no number.")
-    return slope, intercept, ()
+    return slope, intercept, notes
 
 
 def _number(value: Any) -> float | None:
@@ -120,10 +134,10 @@ def plain(array: NDArray[Any]) -> NDArray[Any]:
     """The type the program works with: whole numbers are kept exactly, fractions to float32.
 
     Whole numbers of 8 or 16 bits stay; wider ones become int16, float32, int32 or int64, the first
-    that holds them all. Fractions beyond float32's range stay float64.
+    that holds them all.
     """
     if array.dtype.kind == "f":
-        return _plain_float(array)
+        return narrowed(array)
     if array.dtype.itemsize <= 2 or array.size == 0:
         return array
     low, high = int(array.min()), int(array.max())
@@ -133,18 +147,3 @@ def plain(array: NDArray[Any]) -> NDArray[Any]:
         return array.astype(np.float32)
     fits = low >= -(2**31) and high < 2**31
     return array.astype(np.int32) if fits else array
-
-
-def _plain_float(array: NDArray[Any]) -> NDArray[Any]:
-    if array.dtype.itemsize <= 4:
-        return array.astype(np.float32, copy=False)
-    with np.errstate(over="ignore", invalid="ignore"):
-        short = array.astype(np.float32)
-        largest = float(np.fmax.reduce(np.abs(array), axis=None))
-        if largest <= EXACT_FLOAT32:
-            return short
-        beyond = np.isinf(short) & np.isfinite(array)
-        whole = bool(np.all(array == np.rint(array))) and largest < 2**53
-    if whole:
-        return plain(array.astype(np.int64))
-    return array if beyond.any() else short

@@ -6,6 +6,7 @@ C.7.6.16), so that frames are sorted, checked for gaps and stacked like single f
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.dataset import Dataset
 
-from napari_medsam.formats.common.errors import damage_as
+from napari_medsam.formats.common.errors import ReadError, damage_as
 from napari_medsam.formats.dicom.dataset import (
     DICOM_DAMAGE,
     Lookup,
@@ -28,6 +29,8 @@ from napari_medsam.formats.dicom.dataset import (
     tag_of,
 )
 from napari_medsam.formats.dicom.distinctions import distinctions_of
+from napari_medsam.formats.dicom.dose_grid import dose_planes
+from napari_medsam.formats.dicom.modality_values import RT_DOSE
 from napari_medsam.formats.dicom.nuclear_medicine import NM_IMAGE, reconstructed_slices
 from napari_medsam.formats.dicom.pixel_spacing import pixel_size
 from napari_medsam.formats.dicom.siemens_mosaic import mosaic_slices, untiled
@@ -44,7 +47,6 @@ LABELMAP_SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.7"
 """SOP class of Label Map Segmentation (Supplement 243): pixels are segment numbers."""
 SEGMENTATIONS = frozenset((SEGMENTATION, LABELMAP_SEGMENTATION))
 
-ByTag = dict[int, list[Any]]
 FrameField = Callable[[str, str], Any]
 """Looks a field up by sequence and name: in the frame's own groups, then in the shared ones."""
 
@@ -54,21 +56,32 @@ def frames_of(path: Path, header: SliceHeader | None) -> list[SliceHeader]:
     if header is None:
         return []
     mosaic = "MOSAIC" in header.image_type
-    if not (mosaic or header.has_frame_groups or header.sop_class == NM_IMAGE):
+    if not (mosaic or header.has_frame_groups or header.sop_class in (NM_IMAGE, RT_DOSE)):
         return [header]
     with quiet_pydicom():
         dataset = read_dataset(path)
         if header.sop_class == NM_IMAGE:
             return reconstructed_slices(dataset, header)
+        if header.sop_class == RT_DOSE:
+            return dose_planes(dataset, header)
         if mosaic:
             return mosaic_slices(dataset, header)
         with damage_as(f"{path.name} has damaged functional groups."):
-            # A slide's tiles may have no groups of their own.
-            n_frames = len(dataset.get("PerFrameFunctionalGroupsSequence") or [None])
+            groups = dataset.get("PerFrameFunctionalGroupsSequence") or ()
             shared = (dataset.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
-            common = _by_tag([*_items(shared), dataset])
-            frames = [_frame(dataset, header, number, common) for number in range(n_frames)]
-        is_film = header.frames > 1 and all(frame.position is None for frame in frames)
+            common, n_described = _places((*_items(shared), dataset)), len(groups)
+            frames = [
+                _frame(_lookup(_places(_items(group)), common), header, number)
+                for number, group in enumerate(groups or [Dataset()])
+            ]
+        if n_described not in (0, header.frames) and header.sop_class not in SEGMENTATIONS:
+            raise ReadError(
+                f"{path.name} is damaged: it states {header.frames} frames and describes "
+                f"{n_described}."
+            )
+        # A place that all frames share, as without groups of their own, is none (slides, films).
+        own = n_described and any(frame.position is not None for frame in frames)
+        is_film = header.frames > 1 and not own
         return [_film(frames, header)] if is_film else frames
 
 
@@ -107,9 +120,8 @@ def frame_fields(dataset: Any) -> Iterator[FrameField]:
         yield value
 
 
-def _frame(dataset: Any, header: SliceHeader, number: int, common: ByTag) -> SliceHeader:
+def _frame(value: Lookup, header: SliceHeader, number: int) -> SliceHeader:
     """The slice of a frame: what its groups state, else the shared ones, else the data set."""
-    value = _frame_lookup(dataset, number, common)
     position = numbers_of(value("ImagePositionPatient"), 3)
     row, column = directions_of(value("ImageOrientationPatient"))
     placed = position is not None and row is not None
@@ -143,31 +155,32 @@ def _film(frames: list[SliceHeader], header: SliceHeader) -> SliceHeader:
     return replace(
         frames[0],
         frame=None,
+        position=None,
+        row=None,
+        column=None,
         instance_number=header.instance_number,
         pixel_spacing=frames[0].pixel_spacing if same else None,
         size_note=note.strip(),
     )
 
 
-def _frame_lookup(dataset: Any, number: int, common: ByTag) -> Lookup:
-    """Finds a field in the items of a frame's groups, then in those of all frames (`common`)."""
-    own = (dataset.get("PerFrameFunctionalGroupsSequence") or [])[number : number + 1]
-    items = _by_tag(item for group in own for item in _items(group))
+def _places(items: Iterable[Any]) -> dict[int, list[Any]]:
+    """The data sets that have a tag, by tag: a file may have thousands of frames."""
+    places: dict[int, list[Any]] = defaultdict(list)
+    for item in items:
+        for tag in list(item.keys()):
+            places[tag].append(item)
+    return places
+
+
+def _lookup(own: dict[int, list[Any]], common: dict[int, list[Any]]) -> Lookup:
+    """Finds a field in the items of a frame's groups, of the shared groups, in the data set."""
 
     def lookup(keyword: str) -> Any:
         tag = tag_of(keyword)
-        return lookup_in(*items.get(tag, ()), *common.get(tag, ()))(keyword)
+        return lookup_in(*own.get(tag, ()), *common.get(tag, ()))(keyword)
 
     return lookup
-
-
-def _by_tag(datasets: Iterable[Any]) -> ByTag:
-    """The data sets that have each tag, in this order: a file has thousands of frames."""
-    found: dict[int, list[Any]] = {}
-    for dataset in datasets:
-        for tag in dataset.keys():  # noqa: SIM118 - iterating a data set parses its elements
-            found.setdefault(int(tag), []).append(dataset)
-    return found
 
 
 def _items(group: Any, depth: int = 3) -> Iterator[Any]:

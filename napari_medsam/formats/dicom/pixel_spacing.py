@@ -16,14 +16,19 @@ import numpy as np
 from napari_medsam.formats.dicom.dataset import Lookup, lookup_in, number_of, numbers_of, text_of
 
 KEYWORDS = (
-    *("Modality", "ImageOrientationPatient", "PixelSpacing", "PixelSpacingCalibrationType"),
-    *("ImagerPixelSpacing", "EstimatedRadiographicMagnificationFactor"),
+    *("SOPClassUID", "Modality", "ImageOrientationPatient", "PixelSpacing"),
+    *("PixelSpacingCalibrationType", "ImagerPixelSpacing"),
+    "EstimatedRadiographicMagnificationFactor",
     *("DistanceSourceToDetector", "DistanceSourceToPatient", "NominalScannedPixelSpacing"),
     *("ImagePlanePixelSpacing", "RTImageSID", "RadiationMachineSAD"),
     *("ObjectPixelSpacingInCenterOfBeam", "PixelAspectRatio", "SequenceOfUltrasoundRegions"),
 )
 PROJECTIONS = frozenset(("CR", "DX", "IO", "MG", "PX", "RF", "RG", "XA"))
 """Modalities whose pictures are projections."""
+PROJECTED = tuple(f"1.2.840.10008.5.1.4.1.1.{branch}." for branch in ("1", "12", "481.1"))
+"""Starts of the SOP classes of projections: CR, DX, MG and IO; XA and RF; RT Image (PS3.6)."""
+SLICES = frozenset(("CT", "MR", "NM", "PT"))
+"""Modalities whose pixels are in the patient, also where no orientation is stated."""
 SAME = 2e-3
 """Relative difference up to which two spacings are the same."""
 CENTIMETRES = 3
@@ -51,14 +56,24 @@ class PixelSize:
 
 def pixel_size(value: Lookup) -> PixelSize:
     """The pixel size that the fields of a picture or frame state."""
-    is_slice = value("ImageOrientationPatient") is not None and value("ImagerPixelSpacing") is None
-    spacing = spacing_xy(value("PixelSpacing")) if is_slice else None
+    spacing = spacing_xy(value("PixelSpacing")) if _is_slice(value) else None
     if spacing is not None:
         return PixelSize(spacing)
     regions = value("SequenceOfUltrasoundRegions")
     if regions:
         return _by_regions(regions, spacing_xy(value("PixelSpacing")))
     return _of_projection(value)
+
+
+def _is_slice(value: Lookup) -> bool:
+    """Whether PixelSpacing is that in the patient; a slice may state its detector's all the same.
+
+    Some CT does: its distances from the source must not shrink it.
+    """
+    modality, uid = text_of(value("Modality")), text_of(value("SOPClassUID"))
+    is_projection = f"{uid}.".startswith(PROJECTED) if uid else modality in PROJECTIONS
+    placed = value("ImageOrientationPatient") is not None or modality in SLICES
+    return placed and not is_projection
 
 
 def spacing_xy(value: Any) -> Pair | None:

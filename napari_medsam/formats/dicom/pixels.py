@@ -26,6 +26,7 @@ from napari_medsam.formats.dicom.slice_header import SliceHeader
 from napari_medsam.formats.dicom.slice_spacing import absent_note
 from napari_medsam.formats.dicom.stored_pixels import AS_STORED, RLE, stored_pixels
 from napari_medsam.formats.dicom.value_units import in_words, real_world_note, stated_unit
+from napari_medsam.formats.dicom.zero_tails import Tail, doubtful_tails, tail_of
 
 MOST_PACKED = {RLE: 64, DEFLATED: DEFLATE_LIMIT}
 """Bytes of pixels a byte of the file can give: PackBits has 128 for 2 (PS3.5 annex G.3)."""
@@ -47,12 +48,15 @@ class Plane:
         What the user should know about the values.
     mirror
         As `Volume.mirror`.
+    tail
+        Of a file of one slice.
     """
 
     values: NDArray[Any]
     unit: str = ""
     notes: tuple[str, ...] = ()
     mirror: float | None = None
+    tail: Tail = (0.0, "")
 
 
 def require_pixels(header: SliceHeader) -> None:
@@ -62,7 +66,8 @@ def require_pixels(header: SliceHeader) -> None:
     """
     # A palette's and a halved chroma's components are not all stored: one byte is the least.
     pixels = header.frames * header.rows * header.columns
-    n_bytes = pixels // 8 if header.sop_class == SEGMENTATION else pixels
+    one_bit = header.sop_class == SEGMENTATION or header.bits[0] == 1
+    n_bytes = pixels // 8 if one_bit else pixels
     syntax = header.transfer_syntax
     plain = not syntax or syntax in AS_STORED
     packed = 1 if plain else MOST_PACKED.get(syntax, MOST_PACKED_OTHERS)
@@ -127,7 +132,8 @@ def _plane(dataset: Any, stored: NDArray[Any], header: SliceHeader) -> Plane:
             notes += real_world_note(dataset, header.frame)
         white_is_low = header.photometric == "MONOCHROME1"
         mirror = mirror_of(dataset, header.path.name, header.frame) if white_is_low else None
-        return Plane(values, unit, notes, mirror)
+        share = tail_of(stored) if header.frames == 1 else 0.0
+        return Plane(values, unit, notes, mirror, (share, header.path.name))
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,6 +168,7 @@ def stacked(planes: Iterable[Plane | ReadError | None], n_slices: int) -> Stacke
     units: Counter[str] = Counter()
     notes: list[str] = []
     errors: dict[int, ReadError] = {}
+    tails: dict[int, Tail] = {}
     for index, plane in enumerate(planes):
         if not isinstance(plane, Plane):
             missing.append(index)
@@ -176,11 +183,13 @@ def stacked(planes: Iterable[Plane | ReadError | None], n_slices: int) -> Stacke
         volume[index] = plane.values
         units[plane.unit] += 1
         notes += plane.notes
+        tails[index] = plane.tail
     first = next(iter(errors.values()), None)
     if volume is None and first is not None:
         raise first
     assert volume is not None
     notes += absent_note(list(errors), n_slices, "damaged", str(first or "").rstrip("."))
+    notes += doubtful_tails(tails, n_slices)
     if missing:
         present = [v for k, v in enumerate(volume) if k not in missing]
         volume[missing] = (

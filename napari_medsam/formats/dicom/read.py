@@ -34,8 +34,9 @@ from napari_medsam.formats.dicom.pixels import (
     stacked,
 )
 from napari_medsam.formats.dicom.rtstruct_read import RTSTRUCT
-from napari_medsam.formats.dicom.series import Stack, slices_in, stacks_of
+from napari_medsam.formats.dicom.series import slices_in, stacks_of
 from napari_medsam.formats.dicom.slice_header import SliceHeader
+from napari_medsam.formats.dicom.stack import Stack
 from napari_medsam.formats.dicom.suv import suv_factor
 from napari_medsam.formats.dicom.value_units import in_words
 
@@ -120,6 +121,7 @@ class DicomImage(FoundImage):
             frame=frame,
             frame_of_reference=self.stack.first.frame_of_reference if self.stack.placed else "",
             has_spacing=self.stack.first.pixel_spacing is not None,
+            is_placed=self.stack.placed,
         )
 
 
@@ -154,9 +156,13 @@ def _stacks_in(path: Path) -> tuple[list[Stack], str]:
     if not is_folder and path.stat().st_size == 0:
         raise ReadError(f"{path.name} is empty (0 bytes).")
     if is_folder or is_directory(path):
-        scan = scan_files(files_of(path))
+        files, n_absent = files_of(path)
+        scan = scan_files(files)
         stacks = stacks_of(scan.headers)
         left_out = scan.left_out(file for stack in stacks for file in stack.damaged)
+        if n_absent:
+            what = "1 image is" if n_absent == 1 else f"{n_absent} images are"
+            left_out = f"{left_out} {what} on the list of {path.name}, but not there.".strip()
         if stacks:
             return stacks, left_out
         if is_folder:
@@ -244,6 +250,7 @@ def _read(found: DicomImage, frame: int) -> ImageFile:
         first.window,
         first.body_part,
         read.unit,
+        first.size_note,
     )
 
 

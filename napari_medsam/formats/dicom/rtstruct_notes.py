@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_medsam.engine.data.labels import Label
-from napari_medsam.formats.common.grid import SourceGrid
+from napari_medsam.formats.common.grid import Geometry, SourceGrid
 from napari_medsam.formats.dicom.rtstruct_planes import Planes
 
 MOST_NAMES = 8
 TIE = 0.49
+WAYS = (("right", "left"), ("front", "back"), ("feet", "head"))
+"""Against and along the LPS axes."""
 HOW = "--fill-gaps fills them (fill_gaps in Python)."
 
 
@@ -30,16 +33,8 @@ def notes_of(
         )
     if n_copies := sum(one.n_copies for one in drawn):
         notes.append(f"Contours of {path.name} that are stored twice count once ({n_copies}).")
-    beside = [distance for one in drawn for distance in one.beside]
-    if beside:
-        ties = sum(abs(distance) >= TIE for distance in beside)
-        furthest = float(np.abs(beside).max())
-        midway = f", {ties} of them midway between two slices" if ties else ""
-        notes.append(
-            f"{len(beside)} contour planes lie up to {furthest:.2g} of a slice beside their slice"
-            f"{midway}; each was put on the nearest one, those midway on the next one, so outlines "
-            f"moved by up to half a slice. Were they drawn on another series?"
-        )
+    if beside := [plane for one in drawn for plane in one.beside]:
+        notes.append(_beside(beside, grid.geometry))
     with_gaps = [(label, one) for label, one in zip(table, drawn, strict=True) if one.gap]
     if not with_gaps:
         return notes, ""
@@ -48,8 +43,8 @@ def notes_of(
         names = named([label.name for label, _ in with_gaps])
         return [*notes, f"{n_between} slices between contours were filled ({names})."], ""
     parts = [
-        f"{label.name} on {one.n} of {one.n_slices} slices ({one.n_voxels * cell:.3g} ml; about "
-        f"{one.n_voxels * cell * one.gap:.3g} ml if the slices between were filled)"
+        f"{label.name} on {one.n} of {one.n_slices} slices ({one.n_voxels * cell:.3g} ml; "
+        f"{one.n_filled * cell:.3g} ml if the slices between were filled)"
         for label, one in with_gaps
     ]
     gaps = (
@@ -57,6 +52,30 @@ def notes_of(
         f"{named(parts)}."
     )
     return [*notes, f"{gaps} {HOW}"], gaps
+
+
+def _beside(planes: Sequence[tuple[int, float]], grid: Geometry) -> str:
+    """How far, and which way, outlines were moved to lie on slices."""
+    moves = np.array(
+        [-slices * grid.spacing_xyz[axis] * grid.direction[:, axis] for axis, slices in planes]
+    )
+    furthest = float(np.linalg.norm(moves, axis=1).max())
+    share = max(abs(slices) for _, slices in planes)
+    ties = sum(abs(slices) >= TIE for _, slices in planes)
+    midway = f"; {ties} of them, midway between two, on the next one" if ties else ""
+    ways = {_way(move) for move in moves}
+    where = ways.pop() if len(ways) == 1 else "some one way and some the other"
+    return (
+        f"{len(planes)} contour planes are beside the slices of the image and were put on the "
+        f"nearest one{midway}: their outlines moved by up to {furthest:.2g} mm ({share:.2g} of a "
+        f"slice), {where}. Were they drawn on another series?"
+    )
+
+
+def _way(move: NDArray[np.float64]) -> str:
+    """The direction in the patient that an LPS vector has most of."""
+    axis = int(np.abs(move).argmax())
+    return f"towards the {WAYS[axis][int(move[axis] > 0)]}"
 
 
 def named(words: Sequence[str]) -> str:

@@ -21,7 +21,7 @@ Mask = NDArray[np.bool_]
 ONE_PLANE = 0.05
 """Contours no further apart than this part of a slice are of one plane: headers round."""
 BESIDE = 0.1
-"""From this part of a slice on, a plane that is beside its slice is reported."""
+"""A plane that is more than this part of a slice beside its slice is reported."""
 EVEN = 0.1
 """Steps between planes this part of the usual one off it count as regular."""
 LEAST_PLANES = 3
@@ -56,10 +56,12 @@ class Contour:
 class Planes:
     """What is to be said about the planes of a structure.
 
-    `beside` holds the distances from their slice, in slices, of planes that are not on one;
-    `n_beyond` counts contours that reach beyond the edge of their slice. `gap`
+    `beside` holds the planes that are not on a slice: the file axis across each, and how many
+    slices it is from the one it was put on, with its sign. `n_beyond` counts contours that reach
+    beyond the edge of their slice. `gap`
     is the usual step between planes if it leaves slices empty, else 0; `n_slices` then counts the
-    slices from the first plane to the last, and `n_between` those that were drawn between planes.
+    slices from the first plane to the last, `n_between` those that were drawn between planes, and
+    `n_filled` the voxels of the structure with them.
     """
 
     n: int = 0
@@ -67,10 +69,11 @@ class Planes:
     n_copies: int = 0
     n_beyond: int = 0
     n_voxels: int = 0
+    n_filled: int = 0
     n_slices: int = 0
     n_between: int = 0
     gap: float = 0.0
-    beside: list[float] = field(default_factory=list)
+    beside: list[tuple[int, float]] = field(default_factory=list)
 
 
 def draw(
@@ -84,6 +87,7 @@ def draw(
     by_axis: dict[int, list[Contour]] = defaultdict(list)
     for contour in contours:
         by_axis[contour.across].append(contour)
+    gaps: list[tuple[int, list[tuple[float, Mask]], float]] = []
     for across, of_axis in by_axis.items():
         slices = np.moveaxis(whole, 2 - across, 0)
         inside: list[tuple[float, Mask]] = []
@@ -94,7 +98,7 @@ def draw(
                 said.n_outside += 1
                 continue
             if abs(place - index) > BESIDE:
-                said.beside.append(place - index)
+                said.beside.append((across, place - index))
             said.n_copies += len(members) - len(without_copies([one.points for one in members]))
             said.n_beyond += sum(_is_beyond(one.points, slices.shape[1:]) for one in members)
             inside.append((place, _combined(members, slices.shape[1:])))
@@ -103,10 +107,16 @@ def draw(
         if step:
             said.gap = step
             said.n_slices += nearest_slice(inside[-1][0]) - nearest_slice(inside[0][0]) + 1
-            if fill_gaps:
-                said.n_between += _fill_between(slices, inside, step)
+            gaps.append((across, inside, step))
     said.n_voxels = int(np.count_nonzero(whole))
-    return whole, said
+    if not gaps:
+        return whole, said
+    with_between = whole.copy()
+    for across, inside, step in gaps:
+        n_drawn = _fill_between(np.moveaxis(with_between, 2 - across, 0), inside, step)
+        said.n_between += n_drawn if fill_gaps else 0
+    said.n_filled = int(np.count_nonzero(with_between))
+    return (with_between if fill_gaps else whole), said
 
 
 def _is_beyond(points: NDArray[np.float64], shape: tuple[int, ...]) -> bool:

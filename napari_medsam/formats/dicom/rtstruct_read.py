@@ -53,7 +53,7 @@ def read_structures(path: Path, grid: SourceGrid, *, fill_gaps: bool = False) ->
     ReadError
         The file is damaged, or its contours are not in slices of the image.
     """
-    if grid.kind in ("picture", "npz") or grid.ndim == 2:
+    if not grid.has_position or grid.ndim == 2:
         raise ReadError(
             f"The image states no place in the patient, and {path.name} has only that: open the "
             f"series its contours were drawn on."

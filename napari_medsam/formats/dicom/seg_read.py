@@ -52,6 +52,11 @@ def read_segmentation(path: Path, grid: SourceGrid) -> LabelFile:
         dataset = read_dataset(path)
         if str(dataset.get("SOPClassUID", "")) not in SEGMENTATIONS:
             raise ReadError(f"{path.name} is not a label file: it is a DICOM image.")
+        if not grid.has_position:
+            raise ReadError(
+                f"The image states no place in the patient, and the frames of {path.name} have "
+                f"only that: open the series it was drawn on."
+            )
         frames, pixels = slices_in(path), stored_frames(path)
         if not len(frames) == len(pixels):
             raise _inconsistent(path, len(frames), len(frames), len(pixels))
@@ -71,10 +76,11 @@ def read_segmentation(path: Path, grid: SourceGrid) -> LabelFile:
                 raise _inconsistent(path, len(numbers), len(frames), len(pixels))
             masks, notes = _masks(dataset, pixels, path)
             shown = list(_by_frame(frames, masks, numbers))
+        space = str(dataset.get("FrameOfReferenceUID", ""))
     labels, n_several = _laid(shown, grid, path, max(segments.numbers.values(), default=1))
     notes += [
         *segments.notes,
-        *other_frame_of_reference(str(dataset.get("FrameOfReferenceUID", "")), grid),
+        *other_frame_of_reference(space, grid),
     ]
     if n_several:
         notes.append(f"{n_several} voxels belong to several segments; the higher number has them.")

@@ -7,7 +7,7 @@ Tags and their meaning are those of DICOM PS3.6 and PS3.3 C.7.6.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from napari_medsam.formats.dicom.dataset import (
     numbers_of,
     quiet_pydicom,
     read_fields,
+    read_intact_fields,
     tag_of,
     text_of,
 )
@@ -106,7 +107,7 @@ class SliceHeader:
     location: float | None = None
     """SliceLocation, by which slices are stacked that state no position."""
     damaged: bool = False
-    """Whether the file is cut off after the header, so that its pixels cannot be read."""
+    """Whether the file is cut off or full of zeros, so that its pixels cannot be read."""
 
     @property
     def is_film(self) -> bool:
@@ -141,23 +142,27 @@ def read_header(path: Path, syntax: bytes) -> SliceHeader | None:
     with quiet_pydicom():
         try:
             dataset, seen = read_fields(path, ALL_FIELDS)
-            return _header(path, syntax, dataset, seen) if seen & PIXELS else None
+            header = _header(path, syntax, dataset, seen) if seen & PIXELS else None
         except DAMAGE:
             return None
+    return header if header is not None and min(header.rows, header.columns) > 0 else None
 
 
 def read_damaged_header(path: Path) -> SliceHeader | None:
-    """What can be read of the header of a file that is cut off; None if that is no slice's."""
+    """What can be read of the header of a damaged file; None if that is no slice's.
+
+    `rows` and `columns` are 0 if the damage begins before them.
+    """
     with quiet_pydicom():
         try:
-            dataset, seen = read_fields(path, ALL_FIELDS)
+            dataset, seen = read_intact_fields(path, ALL_FIELDS)
             header = _header(path, b"", dataset, seen)
         except DAMAGE:
             return None
-    return header if header is not None and header.series_uid else None
+    return replace(header, damaged=True) if header.series_uid else None
 
 
-def _header(path: Path, syntax: bytes, dataset: Any, seen: set[int]) -> SliceHeader | None:
+def _header(path: Path, syntax: bytes, dataset: Any, seen: set[int]) -> SliceHeader:
     value = lookup_in(dataset)
 
     def text(keyword: str) -> str:
@@ -167,23 +172,20 @@ def _header(path: Path, syntax: bytes, dataset: Any, seen: set[int]) -> SliceHea
         number = number_of(value(keyword))
         return absent if number is None else int(number)
 
-    rows, columns = whole("Rows", 0), whole("Columns", 0)
-    if rows < 1 or columns < 1:
-        return None
     row, column = directions_of(value("ImageOrientationPatient"))
     position = numbers_of(value("ImagePositionPatient"), 3)
     placed = position is not None and row is not None
     slope, intercept = number_of(value("RescaleSlope")), number_of(value("RescaleIntercept"))
     bits = whole("BitsAllocated", 0)
     stored = whole("BitsStored", bits)
-    photometric, size = text("PhotometricInterpretation"), pixel_size(value)
+    photometric, size = text("PhotometricInterpretation").upper(), pixel_size(value)
     return SliceHeader(
         path=path,
         series_uid=text("SeriesInstanceUID"),
         description=text("SeriesDescription"),
         modality=DICOM_MODALITIES.get(text("Modality"), ""),
-        rows=rows,
-        columns=columns,
+        rows=whole("Rows", 0),
+        columns=whole("Columns", 0),
         frames=max(whole("NumberOfFrames", 1), 1),
         components=3 if photometric == "PALETTE COLOR" else whole("SamplesPerPixel", 1),
         position=position if placed else None,

@@ -26,6 +26,7 @@ from pydicom.uid import UID, SecondaryCaptureImageStorage
 
 from napari_medsam.formats.common.errors import DAMAGE, ReadError, damage_as
 from napari_medsam.formats.common.optional_libraries import INSTALL, has
+from napari_medsam.formats.dicom.dataset import number_of, value_of
 from napari_medsam.formats.dicom.file_validity import BIG_ENDIAN, DEFLATED, IMPLICIT
 from napari_medsam.formats.dicom.slice_header import quiet_gdcm
 from napari_medsam.storage.native_path import native_path
@@ -88,7 +89,10 @@ def stored_pixels(dataset: Any, path: Path, *, pydicom_first: bool = False) -> N
             array = _decompressed(dataset, path, syntax, pydicom_first=first)
         shape = (int(dataset.get("NumberOfFrames") or 1), int(dataset.Rows), int(dataset.Columns))
         if not _is_grey(dataset):
-            return array.reshape(*shape, -1)
+            n_samples = array.size // prod(shape)
+            if n_samples not in (3, 4):
+                raise ValueError(f"{n_samples} samples a pixel")
+            return array.reshape(*shape, n_samples)
         array = array.ravel()[: prod(shape)].reshape(shape)  # more is padding
         if dataset.get("PhotometricInterpretation") == "PALETTE COLOR":
             return _coloured(array, dataset)
@@ -96,19 +100,25 @@ def stored_pixels(dataset: Any, path: Path, *, pydicom_first: bool = False) -> N
 
 
 def _complete(dataset: Any) -> None:
-    """State what the pixels need and some old files leave out, as GDCM takes it."""
+    """State what the pixels need and some old files leave out or spell oddly, as GDCM takes it."""
     samples = int(dataset.get("SamplesPerPixel") or 1)
-    stored = dataset.get("BitsStored") or dataset.BitsAllocated
+    stored = int(dataset.get("BitsStored") or 0)
+    if not 0 < stored <= int(dataset.BitsAllocated):
+        stored = int(dataset.BitsAllocated)
+        dataset.BitsStored, dataset.HighBit = stored, stored - 1
     usual = {
         "SamplesPerPixel": samples,
         "PhotometricInterpretation": "MONOCHROME2" if samples == 1 else "RGB",
         "BitsStored": stored,
-        "HighBit": int(stored) - 1,
+        "HighBit": stored - 1,
         "PixelRepresentation": 0,
     }
     for name, value in usual.items():
         if dataset.get(name) in (None, ""):
             setattr(dataset, name, value)
+    if "NumberOfFrames" in dataset:  # as `slice_header.read_header` takes it
+        dataset.NumberOfFrames = max(int(number_of(value_of(dataset, "NumberOfFrames")) or 1), 1)
+    dataset.PhotometricInterpretation = str(dataset.PhotometricInterpretation).strip().upper()
 
 
 def _is_grey(dataset: Any) -> bool:
@@ -211,8 +221,6 @@ def _as_words(dataset: Any, syntax: bytes) -> Iterator[Callable[[NDArray[Any]], 
     if not in_words or "PixelData" not in dataset or stored == allocated or allocated < 8:
         yield lambda array: array
         return
-    if not 0 < stored < allocated:
-        raise ValueError(f"{stored} bits stored of {allocated}")
     high = stated if stored <= stated + 1 <= allocated else stored - 1
     dataset.BitsStored, dataset.HighBit = allocated, allocated - 1
     try:
@@ -229,4 +237,6 @@ def _bits_of(words: NDArray[Any], stored: int, high: int) -> NDArray[Any]:
         # Some writers state the word's last bit and fill the lower ones all the same. Pixels in
         # the upper bits leave those below empty.
         high = stored - 1
-    return (words << (n_bits - 1 - high)) >> (n_bits - stored)
+    bits = words << (n_bits - 1 - high)
+    bits >>= n_bits - stored  # in place: a film may have gigabytes
+    return bits

@@ -22,12 +22,13 @@ SLICES = frozenset((
 ))  # fmt: skip
 """SOP classes of single slices: CT, MR, PET (PS3.6 annex A)."""
 STACKED = (
-    "The files state no position: the slices are stacked by SliceLocation. Where they lie in the "
-    "patient, and which end is the head, is not known."
+    "The files state no complete place: the slices are stacked by SliceLocation. Where they lie in "
+    "the patient, and which end is the head, is not known."
 )
 UNKNOWN = (
-    "Its slices state neither a position (ImagePositionPatient) nor a usable SliceLocation, so "
-    "their order is not known: export the series again with complete headers."
+    "Its slices state neither their place (ImagePositionPatient with ImageOrientationPatient) nor "
+    "a usable SliceLocation, so their order is not known: export the series again with complete "
+    "headers."
 )
 
 

@@ -37,7 +37,8 @@ def stated_unit(dataset: Any, frame: int | None = None) -> str:
     kind = table[0].get("ModalityLUTType") if table else item.get("RescaleType")
     is_dose = str(dataset.get("SOPClassUID", "")) == RT_DOSE
     term = dataset.get("Units") or kind or (dataset.get("DoseUnits") if is_dose else None)
-    if not term and dataset.get("Modality") == "CT" and item.get("RescaleSlope") is not None:
+    rescaled = any(item.get(f"Rescale{word}") is not None for word in ("Slope", "Intercept"))
+    if not term and dataset.get("Modality") == "CT" and rescaled:
         return "HU"
     return str(term or "").strip().upper()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -61,6 +62,7 @@ def read_image(
     frame: int | None = None,
     spacing_xyz: Triple | None = None,
     suv: bool = True,
+    exact: bool = False,
 ) -> ImageFile:
     """Read an image file, or a DICOM series in a folder, DICOMDIR or zip.
 
@@ -76,6 +78,8 @@ def read_image(
         Millimetres between pixels and pages of a picture; refused for other files.
     suv
         Give DICOM PET as SUV by body weight if the header allows it; a note reports whether.
+    exact
+        Keep fractions of 64 bits that a file stores; else they become float32 (7 digits).
 
     Raises
     ------
@@ -94,7 +98,7 @@ def read_image(
     [1.4, 1.4, 4.0]
     """
     with found_images(path, suv=suv) as images:
-        return choose(images, series).read(frame, spacing_xyz)
+        return replace(choose(images, series), exact=exact).read(frame, spacing_xyz)
 
 
 @contextmanager

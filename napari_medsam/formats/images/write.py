@@ -141,7 +141,7 @@ def _plane(array: NDArray[Any], path: Path) -> NDArray[Any]:
 
 
 def _check(path: Path, suffix: str, array: NDArray[Any], grid: SourceGrid) -> str:
-    stored = read_image(path)
+    stored = read_image(path, exact=True)
     found = stored.grid.from_lps(stored.volume.voxels)
     if suffix in (".png", ".tif", ".tiff"):
         second = sitk.GetArrayFromImage(sitk.ReadImage(native_path(path)))

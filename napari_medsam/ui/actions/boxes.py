@@ -25,7 +25,7 @@ class BoxActions:
 
     def on_changed(self, case: Case) -> None:
         """Handle boxes of a case that the user drew, moved, resized or deleted."""
-        case.take_over()
+        case.take_over(case.where())
         recorded = {placed.box_id for placed in case.annotation.boxes}
         drawn = take_drawn_boxes(case)
         changed, deleted = drawn.changed, drawn.deleted

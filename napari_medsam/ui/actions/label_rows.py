@@ -23,7 +23,7 @@ def rows_of(case: Case) -> tuple[LabelRow, ...]:
 
 def _row(case: Case, label: Label, axis: Axis) -> LabelRow:
     number, measures = label.number, case.tally
-    units = units_of(case.image.volume, case.image.grid)
+    units = units_of(case.image.volume, case.image.grid, case.image.unit)
     n_voxels = case.annotation.voxel_count(number)
     pair = measures.diameters(number)
     begun: LabelState = "in progress" if n_voxels else "not started"

@@ -107,7 +107,12 @@ class Measures:
                 reference=compared,
                 tolerance_mm=request.tolerance_mm,
             )
-            taken = MeasureResult(labels, measures, units_of(volume, case.image.grid), request)
+            taken = MeasureResult(
+                labels,
+                measures,
+                units_of(volume, case.image.grid, case.image.unit, case.image.size_note),
+                request,
+            )
             if then is not None:
                 messages.append(then(case, taken))
             hand_over(taken)
@@ -193,7 +198,7 @@ class Measures:
             table = [measure.label for measure in taken.measures]
             scene = Scene(case.image.volume, window, taken.labels, table, ())
             heading = heading_of(
-                case.image.name, "", other.name if other else "", taken.request.axis
+                case.image.name, "", other.name if other else "", taken.request.axis, taken.units
             )
             try:
                 save_page(path, scene, taken.measures, taken.units, heading)

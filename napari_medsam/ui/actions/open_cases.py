@@ -11,10 +11,11 @@ from typing import Any
 
 from napari.layers import Image
 
+from napari_medsam.engine.annotation.events import Event
 from napari_medsam.ui.actions.segment import Segmenter
-from napari_medsam.ui.layers.image_layer import PLACE_NOT_KNOWN, shows_file
+from napari_medsam.ui.layers.image_layer import PLACE_NOT_KNOWN
 from napari_medsam.ui.state.case import Case
-from napari_medsam.ui.state.workspace import Workspace
+from napari_medsam.ui.state.workspace import SOME, Workspace
 
 
 def _collect() -> None:
@@ -49,8 +50,11 @@ class OpenCases:
         self._cases: dict[Image, Case] = {}
         idle = workspace.idle
         self._tidy_soon = idle(_collect) if idle is not None else (lambda: None)
+        self._looked_at: tuple[Event, ...] = ()
+        self._look_soon = idle(self._look) if idle is not None else (lambda: None)
         workspace.viewer.layers.events.removed.connect(self._on_removed)
         workspace.pixels_changed.connect(self._on_other_pixels)
+        workspace.changed.connect(self._on_changed)
 
     @property
     def all(self) -> list[Case]:
@@ -80,6 +84,18 @@ class OpenCases:
             case.take_over()
             case.disconnect()
 
+    def _on_changed(self) -> None:
+        self._look_soon()
+
+    def _look(self) -> None:
+        """After a step, notice what others wrote into the labels or the image on screen."""
+        case = self._workspace.case
+        if case is None or case.annotation.log[-1:] == self._looked_at:
+            return
+        case.take_over()
+        self._looked_at = case.annotation.log[-1:]
+        self._workspace.has_same_pixels(case, SOME)
+
     def _add(self, layer: Image) -> bool:
         try:
             self._cases[layer] = self._make(layer)
@@ -101,7 +117,7 @@ class OpenCases:
     def _on_replaced(self, event: Any) -> None:
         layer = event.source
         case = self._cases.get(layer)
-        if case is not None and not (case.has_known_place and shows_file(layer, case.image)):
+        if case is not None and not case.shows_same_array:
             self._on_other_pixels(case)
 
     def _on_other_pixels(self, case: Case) -> None:

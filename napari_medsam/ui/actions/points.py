@@ -253,7 +253,7 @@ class PointTool:
             self._workspace.refuse("The model found nothing at these points; add one more.")
             return
         self._answer = found
-        case.take_over()
+        case.take_over(placed.box.slice)
         event = case.annotation.apply_box(
             placed,
             found.mask,

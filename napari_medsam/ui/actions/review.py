@@ -45,7 +45,7 @@ class ReviewActions:
         case, where = self._here()
         if case is None or where is None:
             return
-        case.take_over()
+        case.take_over(where)
         before = case.reviews.status(where.axis, case.label)
         if where.index in before.accepted:
             case.annotation.accept(case.label, where, False)

@@ -13,7 +13,7 @@ from napari_medsam.formats.labels.formats_for_image import proposed_suffix
 from napari_medsam.formats.labels.per_label import label_paths, write_label_files
 from napari_medsam.formats.labels.write import Saved, write_labels
 from napari_medsam.storage.file_names import spelled, without_problem
-from napari_medsam.ui.layers.image_layer import PLACE_NOT_KNOWN, UNKNOWN_PLACE
+from napari_medsam.ui.layers.image_layer import PLACE_NOT_KNOWN, UNKNOWN_PLACE, has_other_pixels
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.case_files import state_of
 from napari_medsam.ui.state.dock_state import Progress
@@ -34,6 +34,10 @@ SAVE_EMPTY, NOTHING_DRAWN = "Save an empty file", "Nothing is drawn yet. Save an
 NOTHING_SAVED = "Nothing is drawn yet, so no file was saved."
 REPLACE = "Replace it"
 CHANGED = "another program has changed this since it was opened or saved here. Replace it?"
+OTHER_IMAGE = (
+    "The image's pixels were changed outside this dock; the labels are on the grid of its file as "
+    "it was read."
+)
 BORROWED = "Another window is editing this image; save under a new name."
 BUSY = "The labels are already being saved; save again when that has ended."
 
@@ -164,6 +168,9 @@ class SaveActions:
         sentence, detail = saved_message(saved), saved_detail(saved)
         if not case.has_known_place:
             sentence, detail = f"{sentence} {PLACE_NOT_KNOWN}", f"{detail}\n{UNKNOWN_PLACE}"
+        elif has_other_pixels(case.layer, case.image):
+            self._show_message(f"{sentence} {OTHER_IMAGE}", is_problem=True, detail=detail)
+            return
         self._show_message(sentence, detail=detail)
 
 
@@ -190,7 +197,7 @@ def saved_message(saved: list[Saved]) -> str:
 
 def saved_detail(saved: list[Saved]) -> str:
     """A line for each file, and one that says what was checked; "" if there is no file."""
-    lines = [f"{file.path}: {file.n_voxels:,} labelled voxels" for file in saved]
+    lines = [f"{file.path.absolute()}: {file.n_voxels:,} labelled voxels" for file in saved]
     return "\n".join([*lines, saved[0].checked]) if saved else ""
 
 

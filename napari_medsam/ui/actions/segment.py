@@ -94,7 +94,7 @@ class Segmenter:
         apply: Callable[[PlacedBox, SliceMask], Event],
     ) -> None:
         """Paint the first mask of a box, or replace it by a sharper one: one event, one undo."""
-        case.take_over()
+        case.take_over(placed.box.slice)
         if case.pending.get(placed.box_id) is placed:
             del case.pending[placed.box_id]
             self._to_follow.append(placed)

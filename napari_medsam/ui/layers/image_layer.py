@@ -49,8 +49,8 @@ UNKNOWN_PLACE = (
 
 NO_SIZE = "The layer has no scale, so lengths are given in pixels."
 OTHER_PIXELS = (
-    "These are not the pixels of {file}, but changed or cut out of it, so their place in the "
-    "patient is not known; labels are saved with the layer's pixel size, starting at 0, 0, 0."
+    "These pixels are copied, changed or cut out of {file}, so their place in the patient is not "
+    "known; labels are saved with the layer's pixel size, starting at 0, 0, 0."
 )
 
 LayerData = tuple[Any, dict[str, Any], str]
@@ -59,11 +59,12 @@ LayerData = tuple[Any, dict[str, Any], str]
 def image_layer_data(image: ImageFile) -> LayerData:
     """The layer of an image as napari's readers and samples return it: data, settings, type."""
     volume = image.volume
+    volume.watch()
     ndim = 2 if volume.is_flat else 3
     settings: dict[str, Any] = {
         "name": image.name,
         "scale": volume.spacing_xyz[::-1][3 - ndim :],
-        "units": ("mm",) * ndim,
+        "units": _units(image.grid, ndim),
         "axis_labels": AXES[3 - ndim :],
         "metadata": {KEY: image},
         "rgb": volume.is_rgb,
@@ -77,18 +78,24 @@ def image_layer_data(image: ImageFile) -> LayerData:
 def labels_layer_data(file: LabelFile, grid: SourceGrid, name: str) -> LayerData:
     """A separate labels layer for a label file on its own grid, as napari's readers return it."""
     flat = len(file.labels) == 1
+    ndim = 2 if flat else 3
     table = complete_table(file.labels, file.table)
     settings = {
         "name": name,
-        "scale": grid.lps.spacing_xyz[::-1][1 if flat else 0 :],
-        "units": ("mm",) * (2 if flat else 3),
-        "axis_labels": AXES[1 if flat else 0 :],
+        "scale": grid.lps.spacing_xyz[::-1][3 - ndim :],
+        "units": _units(grid, ndim),
+        "axis_labels": AXES[3 - ndim :],
         "opacity": OPACITY,
         "colormap": colormap_of(table),
         "features": features_of(table),
         "metadata": {GRID: grid, TABLE: tuple(table)},
     }
     return file.labels[0] if flat else file.labels, settings, "labels"
+
+
+def _units(grid: SourceGrid, ndim: int) -> tuple[str, ...]:
+    """What the scale of a layer is in; the scale bar shows it."""
+    return ("mm" if grid.has_spacing else "pixel",) * ndim
 
 
 def image_file_of(layer: Image) -> ImageFile:
@@ -121,6 +128,19 @@ def shows_file(layer: Image, image: ImageFile) -> bool:
     one, other = data.__array_interface__, voxels.__array_interface__
     same = all(one[key] == other[key] for key in ("data", "shape", "typestr"))
     return same and not volume.has_changed()
+
+
+def has_other_pixels(layer: Image, image: ImageFile, planes: slice = slice(None)) -> bool:
+    """Whether others have written to these axial planes of a layer since it was opened."""
+    volume, data = image.volume, layer.data[0] if layer.multiscale else layer.data
+    if not isinstance(data, np.ndarray) or np.may_share_memory(data, volume.voxels):
+        return volume.has_changed(planes)
+    # The voxels are a copy in another type; its bytes are compared, as NaN differs from NaN.
+    now = _converted(layer, (data[None] if layer.ndim == 2 else data)[planes])
+    one, other = (
+        np.ascontiguousarray(array).view(np.uint8) for array in (now, volume.voxels[planes])
+    )
+    return not np.array_equal(one, other)
 
 
 def respaced(image: ImageFile, layer: Image) -> ImageFile:
@@ -157,7 +177,7 @@ def _from_layer(layer: Image, note: str) -> ImageFile:
     if voxels.dtype.kind not in "buif":
         kind = "complex numbers" if voxels.dtype.kind == "c" else "no numbers"
         raise ValueError(f"{layer.name} has {kind}; choose an image of real ones.")
-    voxels = _rgb_uint8(voxels) if layer.rgb else _plain(voxels)
+    voxels = _converted(layer, voxels)
     if layer.ndim == 2:
         voxels = voxels[None]
     grid = _grid_of(layer, voxels.shape[:3])
@@ -169,6 +189,10 @@ def _from_layer(layer: Image, note: str) -> ImageFile:
 def _grid_of(layer: Image, shape_zyx: tuple[int, ...]) -> SourceGrid:
     grid = grid_of_scale(shape_zyx, voxel_size_of(layer), layer.name)
     return replace(grid, has_spacing=states_size(layer))
+
+
+def _converted(layer: Image, voxels: NDArray[Any]) -> NDArray[Any]:
+    return _rgb_uint8(voxels) if layer.rgb else _plain(voxels)
 
 
 def _plain(voxels: NDArray[Any]) -> NDArray[Any]:

@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from napari.utils.notifications import show_warning
 from numpy.typing import NDArray
 
 from napari_medsam.formats.common.errors import SaveError
@@ -34,10 +36,18 @@ from napari_medsam.formats.labels.label_formats import (
     LabelFormat,
 )
 from napari_medsam.formats.labels.write import write_labels
-from napari_medsam.ui.layers.image_layer import grid_of_scale
+from napari_medsam.ui.layers.image_layer import KEY, grid_of_scale
 from napari_medsam.ui.layers.labels_layer import GRID, TABLE
 from napari_medsam.ui.layers.place import millimetres
 from napari_medsam.ui.plugin.current_dock import case_of
+
+AT_ORIGIN = (
+    "{} has no known place in the patient: it was saved with its pixel size, starting at 0, 0, 0."
+)
+ON_ITS_GRID = (
+    "{} was moved or scaled on the screen only: it was saved on the grid of the image it was made "
+    "for."
+)
 
 Write = Callable[[str, NDArray[Any], dict[str, Any]], list[str]]
 
@@ -94,13 +104,49 @@ def _save(path: Path, data: NDArray[Any], meta: dict[str, Any]) -> Path:
             f"volume or picture can be saved."
         )
     labels = labels[None] if labels.ndim == 2 else labels
-    metadata = meta.get("metadata", {})
+    metadata, place = meta.get("metadata", {}), _Place.of(meta, np.ndim(data))
     grid = metadata.get(GRID)
     if not isinstance(grid, SourceGrid):
-        scale = np.asarray(meta.get("scale", ()), float)
-        scale = scale * millimetres(meta.get("units") or (), len(scale))
-        grid = grid_of_scale(labels.shape, scale, meta.get("name", "labels"))
-    return write_labels(path, labels, grid, metadata.get(TABLE, ())).path
+        grid = grid_of_scale(labels.shape, place.size, meta.get("name", "labels"))
+        is_lost = place.is_elsewhere or KEY in metadata
+        what = AT_ORIGIN
+    else:
+        size = np.array(grid.lps.spacing_xyz[::-1][3 - len(place.size) :])
+        is_lost = place.is_elsewhere or not np.allclose(place.size, size, rtol=1e-4)
+        what = ON_ITS_GRID
+    saved = write_labels(path, labels, grid, metadata.get(TABLE, ())).path
+    if is_lost and meta.get("visible", True):  # the preview, for one, is hidden
+        show_warning(what.format(meta.get("name", "The layer")))
+    return saved
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a layer is on the screen.
+
+    Attributes
+    ----------
+    size
+        Size of a voxel along each axis of the layer, in mm where its units are lengths.
+    is_elsewhere
+        Whether the layer is moved, turned, mirrored or sheared.
+    """
+
+    size: NDArray[np.float64]
+    is_elsewhere: bool
+
+    @classmethod
+    def of(cls, meta: dict[str, Any], ndim: int) -> _Place:
+        """That of a layer's settings, as writers get them."""
+        scale = np.asarray(meta.get("scale", np.ones(ndim)), float)
+        affine = np.asarray(meta.get("affine", np.eye(ndim + 1)), float)
+        rotate = np.asarray(meta.get("rotate", np.eye(ndim)), float)
+        linear = affine[:ndim, :ndim] * scale
+        size = np.linalg.norm(linear, axis=0)
+        moved = [meta.get("translate", 0.0), affine[:ndim, ndim], meta.get("shear", 0.0)]
+        moved += [linear - np.diag(size), rotate - np.eye(ndim) if rotate.ndim == 2 else rotate]
+        is_elsewhere = any(np.any(np.abs(np.asarray(n, float)) > 1e-6) for n in moved)
+        return cls(size * millimetres(meta.get("units") or (), ndim), is_elsewhere)
 
 
 def _moved_to(path: Path) -> Path | None:

@@ -34,6 +34,7 @@ from napari_medsam.ui.layers.image_layer import (
     AS_SHOWN,
     KEY,
     contrast_limits,
+    has_other_pixels,
     image_file_of,
     respaced,
     window_of_layer,
@@ -117,6 +118,7 @@ class Case:
         self.has_known_place = self.image is layer.metadata.get(KEY)
         self.viewer = viewer
         self.layer = layer
+        self._pixels = layer.data
         self.annotation = Annotation(self.image.volume.shape_zyx)
         self.label = self.annotation.add_label().number
         self._n_initial = len(self.annotation.log)
@@ -141,7 +143,7 @@ class Case:
         self.labels = LabelsLayer(self.annotation.shown, layer, self.image.grid, throttle)
         self.labels.watch(self.where)
         self.labels.layer.events.paint.connect(self._painted)
-        self.labels.layer.events.data.connect(self._on_labels_replaced)
+        self.labels.layer.events.data.connect(self._on_labels_set)
         self.boxes = BoxesLayer(layer, later)
         self._place = place_of(layer)
         for place in (self.labels.place, self.boxes.place):
@@ -178,6 +180,11 @@ class Case:
     def _is_active(self) -> bool:
         return self.viewer.layers.selection.active is self.boxes.layer
 
+    @property
+    def shows_same_array(self) -> bool:
+        """Whether the image layer shows the array with which the case began, and unchanged."""
+        return self.layer.data is self._pixels and not has_other_pixels(self.layer, self.image)
+
     def fit_lines(self) -> None:
         """Fit the width of the boxes' lines to the zoom."""
         dims = self.viewer.dims
@@ -199,7 +206,7 @@ class Case:
         for name in NAMES:
             getattr(self.layer.events, name).disconnect(self._on_place)
         self.labels.layer.events.paint.disconnect(self._painted)
-        self.labels.layer.events.data.disconnect(self._on_labels_replaced)
+        self.labels.layer.events.data.disconnect(self._on_labels_set)
         if self.boxes.layer in self.viewer.layers:
             self.viewer.layers.remove(self.boxes.layer)
 
@@ -382,8 +389,6 @@ class Case:
             self._put_back(tuple(i[held] for i in indices))
             why = next(filter(None, map(self.lock_reason, sorted(numbers))))
             self._show_message(why, is_problem=True, for_now=True)
-        else:
-            self.take_over()  # what others wrote elsewhere
         emit(self.painted)
 
     def _put_back(self, indices: tuple[np.ndarray, ...]) -> None:
@@ -401,18 +406,25 @@ class Case:
     def take_over(self, where: SliceRef | None = None) -> None:
         """Log what a script or another plugin has written into the labels layer, as one step.
 
-        Call it before anything else changes or reads the labels. With `where`, only what is on
-        that slice is looked for: to compare a whole CT takes 10 ms, too long for each mask of a
-        propagation.
+        Call it before anything else changes or reads the labels. With `where`, all is taken over
+        only if something is found on that slice: to compare a whole CT takes 20 ms, too long for
+        each box, stroke and accepted slice. `OpenCases` looks at the rest in the next pause.
         """
-        self._on_labels_replaced()  # if napari could not show another array, it told nobody
-        event = self.annotation.take_over(where)
+        self._take_back()  # if napari could not show another array, it told nobody
+        if where is not None and not self.annotation.label_volume.shown_otherwise(where):
+            return
+        event = self.annotation.take_over()
         if event is not None:
-            self.sync(event)
+            # Not `sync`: it would remove a rectangle that was just drawn and is not taken yet.
+            self.labels.show_table(self.annotation.table)
+            self.labels.show_change(SliceRef(p.axis, p.index) for p in event.change)
             self._show_message(TAKEN_OVER, is_problem=True)
             emit(self.painted)
 
-    def _on_labels_replaced(self, _: Any = None) -> None:
+    def _on_labels_set(self, _: Any) -> None:
+        self.take_over()  # also if our own array was written to and set again
+
+    def _take_back(self) -> None:
         """Take over the labels of another array, or refuse it; the layer's array stays ours."""
         theirs = self.labels.take_back()
         if theirs is None:

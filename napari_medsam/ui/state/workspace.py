@@ -16,14 +16,15 @@ from napari_medsam.headless.disk_cache_settings import cache_preferences, memory
 from napari_medsam.storage.file_names import shown
 from napari_medsam.storage.settings import Settings
 from napari_medsam.ui.layers.boxes_layer import Later
+from napari_medsam.ui.layers.image_layer import has_other_pixels
 from napari_medsam.ui.layers.labels_layer import Throttle
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.dock_state import Progress, View
 from napari_medsam.ui.state.jobs import Jobs
 from napari_medsam.ui.state.messages import Message, MessageLine
 
-SAMPLE = 16
-"""About how many axial planes of an image are compared before a box across them."""
+SOME = SliceRef("x", 0)
+"""For `has_same_pixels`: a slice that crosses all axial planes, so that some are looked at."""
 
 
 @dataclass(frozen=True)
@@ -169,13 +170,10 @@ class Workspace:
         With `where`, that slice is looked at, or some planes that it crosses: all take too long to
         look at before each box.
         """
-        volume = case.image.volume
         planes = slice(None)
-        if where is not None and where.axis == "z":
-            planes = slice(where.index, where.index + 1)
-        elif where is not None:
-            planes = slice(None, None, max(1, volume.n_slices("z") // SAMPLE))
-        if volume.has_changed(planes):
+        if where is not None:
+            planes = case.image.volume.planes_of(where.axis, where.index)
+        if has_other_pixels(case.layer, case.image, planes):
             emit(self.pixels_changed, case)
             return False
         return True

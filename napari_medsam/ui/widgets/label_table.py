@@ -46,7 +46,7 @@ SIGNS: dict[LabelState, str] = {
 """The sign of each state: shapes, so that no colour is needed; the tooltip has the words."""
 
 LEAST_NAME = 72
-"""Pixels for the name; if there are fewer, the column of numbers is hidden."""
+"""Pixels for the name; if there are fewer, the numbers are hidden, and then the diameters."""
 
 SMALLEST_HEIGHT = 70
 """Minimum height in pixels, for the header and two rows."""
@@ -133,14 +133,16 @@ class LabelTable(QTableWidget):
         self._make_room()
 
     def _make_room(self) -> None:
-        """Hide the numbers if large sizes squeeze the names; the colour's tooltip has them."""
-        self.setColumnHidden(_NUMBER, False)
+        """Hide what tooltips have (of the colour and the size) if large sizes squeeze the names."""
         header, viewport = self.horizontalHeader(), self.viewport()
         if header is None or viewport is None:
             return
-        others = [n for n in range(len(COLUMNS)) if n != _NAME and not self.isColumnHidden(n)]
-        taken = sum(max(self.sizeHintForColumn(n), header.sectionSizeHint(n)) for n in others)
-        self.setColumnHidden(_NUMBER, viewport.width() - taken < LEAST_NAME)
+        for column in (_NUMBER, _LENGTH):
+            self.setColumnHidden(column, False)
+        for column in (_NUMBER, _LENGTH):
+            others = [n for n in range(len(COLUMNS)) if n != _NAME and not self.isColumnHidden(n)]
+            taken = sum(max(self.sizeHintForColumn(n), header.sectionSizeHint(n)) for n in others)
+            self.setColumnHidden(column, viewport.width() - taken < LEAST_NAME)
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         super().resizeEvent(event)
@@ -166,16 +168,18 @@ class LabelTable(QTableWidget):
         is_solid = row.millilitres is not None
         cells[_SIZE].setText(_size(row))
         exact = f"{row.millilitres:,.1f} ml, " if is_solid else ""
-        cells[_SIZE].setToolTip(f"{exact}{row.n_voxels:,} {'voxels' if is_solid else 'pixels'}")
+        amount = f"{exact}{row.n_voxels:,} {'voxels' if is_solid else 'pixels'}"
         long, short = row.diameters or (0.0, 0.0)
         cells[_LENGTH].setText(f"{long:.0f}\u00d7{short:.0f}" if row.diameters else "")
         where = f" on axial slice {row.measured_on}" if is_solid else ""
-        cells[_LENGTH].setToolTip(
+        lengths = (
             f"Longest diameter {long:.1f} {row.length_unit}{where},\n"
             f"longest perpendicular to it {short:.1f} {row.length_unit} (docs: Measures)"
             if row.diameters
             else ""
         )
+        cells[_LENGTH].setToolTip(lengths)
+        cells[_SIZE].setToolTip(f"{amount}\n{lengths}".strip())
         cells[_UNCERTAIN].setText(str(row.n_to_look_at) if row.n_to_look_at else "")
         cells[_UNCERTAIN].setToolTip(with_key(UNCERTAIN_LEFT, "next_doubtful"))
 

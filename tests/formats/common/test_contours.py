@@ -37,6 +37,14 @@ def test_another_program_fills_each_contour_the_same(mask: NDArray[np.bool_]) ->
     np.testing.assert_array_equal(filled, mask)
 
 
+def test_an_island_that_meets_its_hole_at_corners_is_a_contour_of_its_own() -> None:
+    mask = np.ones((5, 10), dtype=bool)
+    mask[[1, 2, 2, 3], [5, 4, 6, 5]] = False
+    polygons = outlines(mask)
+    assert len(polygons) == 2
+    np.testing.assert_array_equal(fill(polygons, mask.shape), mask)
+
+
 def test_pillow_fills_an_enlarged_contour_the_same() -> None:
     mask = np.zeros((20, 20), dtype=bool)
     mask[3:15, 4:17] = True

@@ -9,13 +9,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
 
 from napari_medsam.cli import main
-from napari_medsam.formats.common.errors import ReadError, SaveError, SeveralFrames, SeveralSeries
+from napari_medsam.formats.common.errors import (
+    OtherGrid,
+    ReadError,
+    SaveError,
+    SeveralFrames,
+    SeveralSeries,
+)
+from napari_medsam.formats.dicom.rtstruct_read import RTSTRUCT, read_structures
 from napari_medsam.formats.images.read import describe_image_file, read_image
+from napari_medsam.formats.labels.read import read_label_file
 from napari_medsam.formats.labels.write import write_labels
 from tests.formats.dicom_objects import ROOT, enhanced, image_object, save
 
@@ -221,6 +230,25 @@ def test_frames_in_any_order_become_volumes(words: str, order: str, tmp_path: Pa
     assert values(path, frame=found.volumes.index(words)) == [200, 201, 202, 203, 204]
 
 
+def test_a_dimension_counts_where_its_field_is_not_stated(tmp_path: Path) -> None:
+    frames = [(v, k) for v in range(2) for k in range(5)]
+    random.Random(3).shuffle(frames)
+    made = multi_frame(
+        frames, lambda v: nested("FrameContentSequence", DimensionIndexValues=[v + 1, 7])
+    )
+    pointers = [pydicom.Dataset(), pydicom.Dataset()]
+    keywords = ("EffectiveEchoTime", "ImagePositionPatient")
+    for pointer, keyword in zip(pointers, keywords, strict=True):
+        pointer.DimensionIndexPointer = pydicom.datadict.tag_for_keyword(keyword)
+    made.DimensionIndexSequence = pointers
+    path = save(made, tmp_path / "a.dcm")
+    (found,) = describe_image_file(path)
+    assert found.volumes == ("effective echo time 1 of 2", "effective echo time 2 of 2")
+    assert [values(path, frame=n) for n in (0, 1)] == [
+        [100 * v + k for k in range(5)] for v in (1, 2)
+    ]
+
+
 def test_one_multi_frame_file_for_each_time_point(tmp_path: Path) -> None:
     for t, name in enumerate(("z", "m", "a")):
         made = multi_frame([(t, k) for k in (2, 0, 1)], lambda v: pydicom.Dataset())
@@ -279,7 +307,7 @@ class TestDamaged:
     def cut(self, folder: Path, k: int, n_bytes: int = 10) -> Path:
         for path in folder.iterdir():
             if pydicom.dcmread(path).pixel_array[0, 0] == 100 + k:
-                path.write_bytes(path.read_bytes()[:-n_bytes])
+                path.write_bytes(path.read_bytes()[: -n_bytes or None])
                 return path
         raise AssertionError
 
@@ -308,8 +336,84 @@ class TestDamaged:
         (tmp_path / "half.dcm").write_bytes(bytes(128) + b"DICM" + b"\x02\x00\x00\x00UL\x04")
         (tmp_path / "empty.dcm").write_bytes(b"")
         assert read_image(tmp_path).notes == (
-            "Not opened from this folder: 2 damaged files (empty.dcm, half.dcm).",
+            "Not opened from this folder: 2 damaged files (empty.dcm, half.dcm). A damaged file no "
+            "longer says its place: a volume may end a slice too early.",
         )
+
+    @pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1"])
+    @pytest.mark.parametrize("zeros", [False, True])
+    @pytest.mark.parametrize("k", [0, 3, 5])
+    def test_wherever_the_damage_begins_the_file_is_named_and_never_at_another_place(
+        self, k: int, zeros: bool, syntax: str, tmp_path: Path
+    ) -> None:
+        for n in range(6):
+            made = image_object(
+                np.full((5, 4), 100 + n, np.int16),
+                (-101.5, -77.25, 13.75 * n - 30),
+                number=n + 1,
+                syntax=syntax,
+            )
+            made.StudyDescription = "a" + "bc" * n
+            save(made, tmp_path / f"{n}.dcm")
+        path = tmp_path / f"{k}.dcm"
+        whole = path.read_bytes()
+        kept = set()
+        for at in range(len(whole) - 47, 140, -23):
+            path.write_bytes(whole[:at] + bytes(len(whole) - at if zeros else 0))
+            image = read_image(tmp_path)
+            voxels = image.volume.voxels[:, 0, 0].tolist()
+            said = " ".join(image.notes)
+            assert path.name in said or (k == 3 and "missing" in said), at
+            shown = [100 + n for n in range(6)]
+            lowest = 101 if k == 0 else 100
+            assert voxels in (
+                [*shown[:k], lowest, *shown[k + 1 :]],
+                shown[1:] if k == 0 else shown[:5],
+            ), at
+            first = image.volume.origin_xyz
+            expected = -30 + (13.75 if k == 0 and len(voxels) == 5 else 0)
+            assert first == pytest.approx((-101.5, -77.25, expected))
+            kept.add((len(voxels) == 6, k))
+        assert (True, k) in kept
+
+    @pytest.mark.parametrize("k", [0, 3, 5])
+    @pytest.mark.parametrize("share", [0.3, 1.0])
+    def test_a_slice_that_ends_in_zeros_is_doubted(
+        self, k: int, share: float, tmp_path: Path
+    ) -> None:
+        write_volumes(tmp_path, 1, 6, lambda v, k: {})
+        path = next(
+            p for p in tmp_path.iterdir() if pydicom.dcmread(p).pixel_array[0, 0] == 100 + k
+        )
+        data = path.read_bytes()
+        n_bytes = int(40 * share)
+        path.write_bytes(data[:-n_bytes] + bytes(n_bytes))
+        (note,) = read_image(tmp_path).notes
+        assert note.startswith("1 of 6 slices end in zeros, and those beside them do not")
+        assert f"(slice {k + 1}, {path.name}, over {share:.0%})" in note
+
+    @pytest.mark.parametrize("rows", [[0, 0, 1, 1, 2, 3], [3, 2, 2, 2, 1, 1], [5, 5, 2, 2, 5, 5]])
+    def test_a_black_background_is_not_doubted(self, rows: list[int], tmp_path: Path) -> None:
+        def fields(v: int, k: int) -> dict[str, Any]:
+            pixels = np.full((5, 4), 100 + k, np.int16)
+            pixels[5 - rows[k] :] = 0
+            return {"PixelData": pixels.tobytes()}
+
+        write_volumes(tmp_path, 1, 6, fields)
+        assert read_image(tmp_path).notes == ()
+
+    def test_too_few_pixels_in_whole_elements_are_a_damaged_slice(self, tmp_path: Path) -> None:
+        write_volumes(tmp_path, 1, 6, lambda v, k: {})
+        path = sorted(tmp_path.iterdir())[1]
+        made = pydicom.dcmread(path)
+        value = int(made.pixel_array[0, 0])
+        made.PixelData = made.PixelData[:20]
+        made.save_as(path)
+        image = read_image(tmp_path)
+        assert [n for n in range(100, 106) if n not in image.volume.voxels] == [value] or value == (
+            100
+        )
+        assert any("damaged" in note and path.name in note for note in image.notes)
 
 
 class TestOtherFiles:
@@ -326,6 +430,15 @@ class TestOtherFiles:
             "Not opened from this folder: 2 reports, 5 files that are not DICOM (n0.txt, n1.txt, "
             "n2.txt, ...).",
         )
+
+    def test_an_object_of_a_makers_own_class_is_not_called_damaged(self, tmp_path: Path) -> None:
+        write_volumes(tmp_path, 1, 6, lambda v, k: {})
+        own = image_object(np.zeros((2, 2), np.int16), sop_class="1.3.12.2.1107.5.9.1", number=50)
+        del own.PixelData
+        own.add_new((0x0029, 0x0010), "LO", "SIEMENS CSA NON-IMAGE")
+        save(own, tmp_path / "csa.dcm")
+        note = "Not opened from this folder: 1 DICOM object without a picture."
+        assert read_image(tmp_path).notes == (note,)
 
     def test_what_lies_in_every_folder_is_passed_over(self, tmp_path: Path) -> None:
         write_volumes(tmp_path, 1, 6, lambda v, k: {})
@@ -367,6 +480,28 @@ class TestWithoutPosition:
         assert saved.path.exists()
         with pytest.raises(SaveError, match="no position"):
             write_labels(tmp_path.parent / "l.seg.dcm", np.ones((8, 5, 4), int), image.grid)
+
+    def test_labels_that_lie_somewhere_are_not_brought_to_a_made_up_place(
+        self, tmp_path: Path
+    ) -> None:
+        write_volumes(tmp_path / "ct", 1, 8, lambda v, k: {"SliceLocation": 2.0 * k})
+        self.remove_positions(tmp_path / "ct")
+        grid = read_image(tmp_path / "ct").grid
+        assert not grid.has_position
+        other = nib.Nifti1Image(np.ones((4, 5, 8), np.uint8), np.diag([-0.7, -0.9, 2.5, 1]))
+        other.to_filename(tmp_path / "other.nii.gz")
+        for resample in (False, True):
+            with pytest.raises(OtherGrid) as refused:
+                read_label_file(tmp_path / "other.nii.gz", grid, resample=resample)
+            assert not refused.value.can_resample
+        contours = pydicom.Dataset()
+        contours.SOPClassUID = RTSTRUCT
+        path = tmp_path / "a.dcm"
+        contours.save_as(path, implicit_vr=False, little_endian=True)
+        with pytest.raises(ReadError, match="image states no place in the patient"):
+            read_structures(path, grid)
+        mine = write_labels(tmp_path / "l.nii.gz", np.ones((8, 5, 4), int), grid).path
+        assert read_label_file(mine, grid).labels.all()
 
     def test_echoes_without_position_are_still_two(self, tmp_path: Path) -> None:
         write_volumes(tmp_path, 2, 8, lambda v, k: {"SliceLocation": 2.0 * k, **echoes(v, k)})

@@ -137,6 +137,7 @@ class TestDicomdir:
             records.append(record)
         # Not a name the standard allows, so pydicom must be told to let it pass.
         climbing = Dataset()
+        climbing.DirectoryRecordType = "PRIVATE"
         with quiet_pydicom():
             climbing.ReferencedFileID = ["..", "OUTSIDE"]
         directory.DirectoryRecordSequence = [*records, climbing, Dataset()]
@@ -150,6 +151,14 @@ class TestDicomdir:
         path = self.disc(tmp_path / "disc")
         assert [one.size_xyz for one in describe_image_file(path)] == [(4, 5, 6)]
         np.testing.assert_array_equal(read_image(path).volume.voxels, VOLUME)
+
+    @pytest.mark.parametrize("k", [2, 5])
+    def test_an_image_that_is_listed_and_absent_is_said(self, k: int, tmp_path: Path) -> None:
+        path = self.disc(tmp_path / "disc")
+        assert read_image(path).notes == ()
+        (tmp_path / "disc" / "A" / f"IM{k}").unlink()
+        notes = read_image(path).notes
+        assert notes[-1] == "1 image is on the list of DICOMDIR, but not there."
 
     def test_a_list_of_files_that_are_not_there_gives_those_that_are(self, tmp_path: Path) -> None:
         path = self.disc(tmp_path / "disc")

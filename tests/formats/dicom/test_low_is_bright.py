@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from pydicom import Dataset
 
 from napari_medsam.engine.data.prompts import SliceRef
 from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
@@ -73,6 +74,19 @@ def test_picture_is_that_of_the_negative_stored_the_other_way_round(
     np.testing.assert_array_equal(
         low.volume.voxels.squeeze(), pixels.astype(np.int64) * slope + intercept
     )
+
+
+def test_picture_behind_a_table_of_values_is_neither_black_nor_white(tmp_path: Path) -> None:
+    pixels = RNG.integers(0, 256, (3, 9, 8)).astype(np.uint8)
+    pixels[1, 0, :2] = 0, 255
+    item = Dataset()
+    item.add_new("LUTDescriptor", "US", [256, 0, 16])
+    item.ModalityLUTType = "OD"
+    item.add_new("LUTData", "OW", (np.arange(256) * 200).astype("<u2").tobytes())
+    image = opened(tmp_path / "a", pixels, "MONOCHROME1", Modality="MR", ModalityLUTSequence=[item])
+    shown = picture(image)[..., 0]
+    assert (shown[0, 0], shown[0, 1]) == (255, 0)
+    assert len(np.unique(shown)) > 30
 
 
 def test_window_of_the_header_is_one_of_values(tmp_path: Path) -> None:

@@ -181,7 +181,10 @@ def test_float_pixels_keep_their_fractions(name: str, tmp_path: Path) -> None:
     for absent in ("PixelData", "BitsStored", "HighBit", "PixelRepresentation"):
         delattr(made, absent)
     setattr(made, name, values.tobytes())
-    np.testing.assert_array_equal(read(save(made, tmp_path / "a.dcm")), values.astype(np.float32))
+    path = save(made, tmp_path / "a.dcm")
+    np.testing.assert_array_equal(read(path), values.astype(np.float32))
+    rounded = any("rounded to 32 (7 digits)" in note for note in read_image(path).notes)
+    assert rounded is (dtype is np.float64)
 
 
 def table(first: int, entries: NDArray[np.uint16], depth: int = 16) -> Any:
@@ -288,18 +291,46 @@ def test_real_world_mapping_is_said_and_not_applied(
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "slope", "intercept", "said"),
     [
-        ({"RescaleSlope": "2"}, "without intercept"),
-        ({"RescaleIntercept": "32768"}, "without slope"),
-        ({"RescaleSlope": "0", "RescaleIntercept": "5"}, "slope of 0"),
+        ({"RescaleSlope": "2"}, 2, 0, "without intercept"),
+        ({"RescaleSlope": "2", "RescaleIntercept": ""}, 2, 0, "without intercept"),
+        ({"RescaleIntercept": "-1024"}, 1, -1024, "without slope"),
+        ({"RescaleSlope": "0", "RescaleIntercept": "5"}, 1, 0, "slope of 0"),
     ],
 )
-def test_half_a_rescale_is_said(fields: dict[str, Any], said: str, tmp_path: Path) -> None:
+def test_half_a_rescale_is_taken_and_said_once(
+    fields: dict[str, Any], slope: int, intercept: int, said: str, tmp_path: Path
+) -> None:
     pixels = numbers(0, 900, np.int16)
-    image = read_image(save(image_object(pixels, **fields), tmp_path / "a.dcm"))
-    np.testing.assert_array_equal(image.volume.voxels[0], pixels)
-    assert any(said in note for note in image.notes)
+    for k in range(3):
+        made = image_object(pixels, (0, 0, 2.5 * k), number=k + 1, **fields)
+        save(made, tmp_path / "a" / f"{k}.dcm")
+    image = read_image(tmp_path / "a")
+    np.testing.assert_array_equal(image.volume.voxels[0], pixels * slope + intercept)
+    assert image.unit == "HU"
+    assert len([note for note in image.notes if said in note]) == 1
+
+
+def test_number_of_frames_that_is_no_number_is_one(tmp_path: Path) -> None:
+    pixels = numbers(0, 60000, np.uint16)
+    path = save(image_object(pixels, NumberOfFrames=12), tmp_path / "a.dcm")
+    path.write_bytes(path.read_bytes().replace(b"IS\x02\x0012", b"IS\x02\x001A"))
+    np.testing.assert_array_equal(read(path), pixels)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"PhotometricInterpretation": " MONOCHROME2"},
+        {"BitsStored": 0, "HighBit": 0},
+        {"BitsStored": 20, "HighBit": 19},
+    ],
+)
+def test_oddly_spelled_encoding_of_pixels_is_read(fields: dict[str, Any], tmp_path: Path) -> None:
+    pixels = numbers(0, 60000, np.uint16)
+    path = save(image_object(pixels, **fields), tmp_path / "a.dcm")
+    np.testing.assert_array_equal(read(path), pixels)
 
 
 @pytest.mark.parametrize(
@@ -371,6 +402,13 @@ def test_pixel_padding_is_a_value_like_others(tmp_path: Path) -> None:
     assert read(save(made, tmp_path / "a.dcm")).min() == -3024
 
 
+def test_two_samples_a_pixel_are_no_colour(tmp_path: Path) -> None:
+    made = image_object(numbers(0, 255, np.uint8, (8, 8, 2)), samples=3)
+    made.Rows, made.Columns, made.SamplesPerPixel = 8, 8, 2
+    with pytest.raises(ReadError, match="damaged"):
+        read_image(save(made, tmp_path / "a.dcm"))
+
+
 def test_palette_gives_colours_and_no_modality_values(tmp_path: Path) -> None:
     indices = numbers(0, 3, np.uint8)
     made = image_object(indices, PhotometricInterpretation="PALETTE COLOR", **RESCALES["by 2"])
@@ -386,7 +424,7 @@ def test_palette_gives_colours_and_no_modality_values(tmp_path: Path) -> None:
 
 
 def test_one_bit_a_pixel_is_read(tmp_path: Path) -> None:
-    bits = numbers(0, 1, np.uint8, (8, 16))
+    bits = numbers(0, 1, np.uint8, (64, 512))  # eight times as long as the file
     made = image_object(bits, BitsAllocated=1, BitsStored=1, HighBit=0)
     made.PixelData = np.packbits(bits, bitorder="little").tobytes()
     path = save(made, tmp_path / "a.dcm")

@@ -104,7 +104,7 @@ class TestPlanesBesideSlices:
         file = read_label_file(path, ct.grid)
         span = int(np.floor(1.5 + 3 * step)) - 1 + 1
         assert f"every {word} slice only" in file.gaps
-        assert f"GTV on 4 of {span} slices (1.2 ml; about {1.2 * step:.3g} ml if" in file.gaps
+        assert f"GTV on 4 of {span} slices (1.2 ml; {0.3 * span:.3g} ml if" in file.gaps
         assert any(file.gaps in note for note in file.notes)
         assert sum(counts(file)) == 400
         filled = read_label_file(path, ct.grid, fill_gaps=True)
@@ -120,6 +120,8 @@ class TestPlanesBesideSlices:
         drawn = [closed(2 * n, 4 + n, 14 - n) for n in range(4)]
         path = structure_set(tmp_path / "a.dcm", (1, "cone", drawn))
         filled = counts(read_label_file(path, ct.grid, fill_gaps=True))
+        promised = f"{sum(filled) * 0.003:.3g} ml if the slices between were filled"
+        assert f"; {promised}" in read_label_file(path, ct.grid).gaps
         assert filled[0:7:2] == [100, 64, 36, 16]
         assert all(a >= b >= c for a, b, c in zip(filled, filled[1:], filled[2:7], strict=False))
 
@@ -143,7 +145,13 @@ class TestPlanesBesideSlices:
         file = read_label_file(structure_set(tmp_path / "a.dcm", (1, "GTV", drawn)), ct.grid)
         assert sum(counts(file)) == 300
         (note,) = file.notes
-        assert "3 contour planes lie up to 0.5 of a slice beside their slice, 3 of them mid" in note
+        step = ct.grid.geometry.spacing_xyz[2]
+        assert note == (
+            "3 contour planes are beside the slices of the image and were put on the nearest one; "
+            "3 of them, midway between two, on the next one: their outlines moved by up to "
+            f"{step / 2:.2g} mm (0.5 of a slice), towards the head. Were they drawn on another "
+            "series?"
+        )
 
     @pytest.mark.parametrize(("off", "slice_index"), [(0.3, 5), (-0.3, 5), (0.45, 5), (0.7, 6)])
     def test_nearest_slice_is_taken(
@@ -152,7 +160,18 @@ class TestPlanesBesideSlices:
         path = structure_set(tmp_path / "a.dcm", (1, "GTV", [closed(5 + off)]))
         file = read_label_file(path, ct.grid)
         assert np.flatnonzero(counts(file)).tolist() == [slice_index]
-        assert "beside their slice;" in file.notes[0]
+        moved = (slice_index - 5 - off) * ct.grid.geometry.spacing_xyz[2]
+        way = "head" if moved > 0 else "feet"
+        assert f"moved by up to {abs(moved):.2g} mm" in file.notes[0]
+        assert f"of a slice), towards the {way}." in file.notes[0]
+
+    def test_planes_moved_both_ways_and_planes_nearly_on_their_slice(
+        self, ct: ImageFile, tmp_path: Path
+    ) -> None:
+        both = structure_set(tmp_path / "a.dcm", (1, "GTV", [closed(3.3), closed(4.8)]))
+        assert "some one way and some the other" in read_label_file(both, ct.grid).notes[0]
+        near = structure_set(tmp_path / "b.dcm", (1, "GTV", [closed(3.08), closed(3.95)]))
+        assert read_label_file(near, ct.grid).notes == ()
 
     def test_convert_offers_and_fills(self, ct: ImageFile, tmp_path: Path) -> None:
         path = structure_set(tmp_path / "a.dcm", (1, "GTV", [closed(k) for k in (2, 4, 6)]))

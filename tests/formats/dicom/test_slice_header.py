@@ -121,7 +121,7 @@ def test_file_without_a_preamble_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        {"RescaleIntercept": "32768"},
+        {"RescaleIntercept": "32768", "RescaleSlope": "1"},
         {"RescaleIntercept": "-32769", "RescaleSlope": "1"},
     ],
 )

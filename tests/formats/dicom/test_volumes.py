@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from hypothesis import strategies as st
 
 from napari_medsam.formats.dicom import copies
 from napari_medsam.formats.dicom.distinctions import Value
-from napari_medsam.formats.dicom.series import Stack, stacks_of
+from napari_medsam.formats.dicom.series import stacks_of
 from napari_medsam.formats.dicom.slice_header import SliceHeader
+from napari_medsam.formats.dicom.stack import Stack
 
 Fields = dict[str, Value]
 MR, CT = "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.2"
@@ -88,7 +90,7 @@ def shuffled(headers: Sequence[SliceHeader], seed: int) -> list[SliceHeader]:
 
     order = list(headers)
     random.Random(seed).shuffle(order)
-    names = random.Random(seed + 1).sample(range(10_000), len(order))
+    names = random.Random(seed + 1).sample(range(100_000), len(order))
     return [replace(h, path=Path(f"{name}.dcm")) for h, name in zip(order, names, strict=True)]
 
 
@@ -128,7 +130,6 @@ CONTRASTS: dict[str, Callable[[int, int], Fields]] = {
     "time of a pass": lambda v, k: {"acquired": 3600.0 + 30 * v},
     "time of each slice": lambda v, k: {"acquired": 3600.0 + 100 * v + k},
     "time of each slice, place by place": lambda v, k: {"acquired": 3600.0 + v + 10 * k},
-    "storage time": lambda v, k: {"made": 30.0 * v},
     "echo and a noisy trigger time": lambda v, k: {
         "echo time": 5.0 + v, "trigger": float((v * 31 + k * 17) % 23)
     },
@@ -248,10 +249,12 @@ ONE_VOLUME: dict[str, Callable[[int], Fields]] = {
     "each its own acquisition": lambda k: {"acquisition": float(k), "acquired": 1.0 * k},
     "four slices a turn": lambda k: {"acquisition": float(k // 4), "acquired": 2.0 * (k // 4)},
     "trigger by turns": lambda k: {"trigger": 100.0 * (k % 2)},
-    "stored by turns": lambda k: {"made": 100.0 * (k % 3)},
-    "times anyhow": lambda k: {"acquired": float(k * 7 % 12), "made": float(k * 5 % 12)},
+    "times anyhow": lambda k: {"acquired": float(k * 7 % 12)},
     "b-values rounded": lambda k: {"b-value": 1000.0 + k % 3 * (k > 4)},
     "inversion by turns": lambda k: {"inversion": 100.0 + k % 2},
+    "echo times rounded by turns": lambda k: {"echo time": (10.0, 10.0000001, 9.9999999)[k % 3]},
+    "an echo time for each slice": lambda k: {"echo time": 10.0 + 0.013 * (k * 7 % 5)},
+    "one blank": lambda k: {"echo time": 10.0} if k != 4 else {},
 }
 
 
@@ -321,6 +324,107 @@ def test_a_slice_lost_from_a_numbered_time_series(
     assert truth(stack)[lost[0]][lost[1]] is None
 
 
+Series = Sequence[tuple[int, float, int, Fields]]
+"""Volume, height, number and fields of each slice."""
+
+
+def of(volume: int, heights: Sequence[float], numbers: Sequence[int], *fields: Fields) -> Series:
+    own = fields * len(heights) if len(fields) == 1 else fields
+    return [(volume, *rest) for rest in zip(heights, numbers, own, strict=True)]
+
+
+ECHO_10, ECHO_22, BLANK = {"echo time": 10.0}, {"echo time": 22.5}, {}
+UNCLEAR: dict[str, list[Series]] = {
+    "a lost slice looks like a stray": [of(0, (3, 6), (2, 3), {}), of(1, (0, 3), (4, 5), {})],
+    "one slice with a blank echo time": [
+        of(0, (0, 5, 10), (2, 6, 4), ECHO_10),
+        of(1, (0, 5, 10), (5, 1, 3), ECHO_22, ECHO_22, BLANK),
+    ],
+    "times of storing and numbers in any order": [
+        of(0, (0, 1, 2, 3), (4, 7, 1, 6), {}),
+        of(1, (0, 1, 2, 3), (8, 2, 5, 3), {}),
+    ],
+    "numbers of volumes of which slices are lost": [
+        of(0, (0, 2.5, 5), (1, 2, 3), {}),
+        of(1, (0, 5), (4, 6), {}),
+        of(2, (0, 2.5), (7, 8), {}),
+    ],
+    "a time for each pass and a number for each slice, as many as passes": [
+        of(v, [6.7 * v + 5 * k for k in range(3)], (0, 0, 0),
+           *({"acquisition": k + 1.0, "acquired": 60.0 * v} for k in range(3)))
+        for v in range(3)
+    ],
+    "passes by turns, a slice lost and a voltage blank": [
+        of(0, (0, 3, 9, 12, 15, 18), [0] * 6, {"voltage": 80.0}),
+        of(1, (7.02, 10.02, 13.02, 16.02, 19.02), [0] * 5,
+           *({} if k == 2 else {"voltage": 100.0} for k in range(5))),
+    ],
+    "passes between each other with a time blank": [
+        of(0, [3.0 * k for k in range(7)], [0] * 7, {"acquired": 0.0}),
+        of(1, [1.5 + 3.0 * k for k in range(7)], [0] * 7,
+           *({} if k == 1 else {"acquired": 60.0} for k in range(7))),
+    ],
+}  # fmt: skip
+
+
+def made(series: Sequence[Series]) -> list[SliceHeader]:
+    return [
+        a_slice(v, k, z, fields, number=number)
+        for one in series
+        for k, (v, z, number, fields) in enumerate(one)
+    ]
+
+
+@pytest.mark.parametrize("what", UNCLEAR)
+def test_unclear_evidence_is_refused(what: str) -> None:
+    stacks = stacks_of(shuffled(made(UNCLEAR[what]), 1))
+    assert all("nothing in the headers says" in stack.problem for stack in stacks)
+
+
+CLEAR: dict[str, list[Series]] = {
+    "the second time lost its last slice": [
+        of(0, range(5), range(1, 6), {}),
+        of(1, range(4), range(6, 10), {}),
+    ],
+    "a time for each pass and a number for each slice": [
+        of(v, [3.35 * v + 2.5 * k for k in range(6)], range(6),
+           *({"acquisition": k + 1.0, "acquired": 60.0 * v} for k in range(6)))
+        for v in range(2)
+    ],
+    "blocks with their own kernels that follow each other off the grid": [
+        of(0, (0, 5, 15), (1, 2, 3), {"kernel": "B30f"}),
+        of(1, (16.7, 21.7, 26.7), (4, 5, 6), {"kernel": "B60f"}),
+    ],
+    "a blank number of the echo, whose time is known": [
+        of(0, (0, 5, 10), (0, 0, 0), {"echo": 1.0, "echo time": 10.0}),
+        of(1, (0, 5, 10), (0, 0, 0),
+           *({"echo time": 20.0} | ({} if k == 1 else {"echo": 2.0}) for k in range(3))),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", CLEAR)
+def test_clear_evidence_separates(what: str) -> None:
+    stacks = stacks_of(shuffled(made(CLEAR[what]), 1))
+    assert sorted(volumes_in(stacks)) == list(range(len(CLEAR[what])))
+
+
+def test_thousands_of_slices_take_seconds() -> None:
+    chance = random.Random(2)
+
+    def noisy(v: int, k: int) -> Fields:
+        names = ("echo", "b-value", "inversion", "repetition", "kernel", "voltage", "diameter")
+        noise = {name: chance.choice((1.0, 2.0, 3.0, 4.5)) for name in names}
+        return {**noise, "trigger": chance.random(), "acquired": chance.random()}
+
+    began = time.perf_counter()
+    (refused,) = stacks_of(grid(4, 500, noisy))
+    (frames,) = stacks_of(grid(300, 36, lambda v, k: {"acquired": 2.0 * v + k / 36}))
+    assert refused.problem
+    assert frames.n_frames == 300
+    assert time.perf_counter() - began < 20  # 2 s on a machine that does nothing else
+
+
 def test_echo_and_time_are_combined_and_told() -> None:
     def fields(v: int, k: int) -> Fields:
         return {"echo": v % 2 + 1.0, "echo time": 10.0 * (v % 2 + 1), "time point": v // 2 + 1.0}
@@ -339,7 +443,7 @@ def test_a_cine_of_single_files_at_one_position_has_all_its_frames() -> None:
 
 
 def test_a_stray_second_slice_is_left_out_with_a_note() -> None:
-    headers = [a_slice(0, k, 5.0 * k, number=(k * 5) % 12 + 1) for k in range(12)]
+    headers = [a_slice(0, k, 5.0 * k, number=k + 1) for k in range(12)]
     stray = a_slice(1, 3, 15.0, number=99)
     (stack,) = stacks_of(shuffled([*headers, stray], 1))
     assert volumes_in([stack]) == [0]

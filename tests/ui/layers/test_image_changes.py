@@ -67,11 +67,19 @@ def test_channel_of_a_files_colours_is_not_the_file() -> None:
     assert image_file_of(part).grid.kind == "npz"
 
 
-def test_array_that_is_set_again_changes_nothing(desk: Desk) -> None:
+@pytest.mark.parametrize("known", [True, False])
+def test_array_that_is_set_again_changes_nothing(known: bool) -> None:
+    desk = make_desk()
+    desk.open(image_layer() if known else Image(ellipsoid(), scale=(3, 0.8, 0.8)))
     desk.draw_on(10)
     case = desk.controller.case
     case.layer.data = case.layer.data
     assert desk.controller.case is case
+    array = case.layer.data
+    array[3] = 9
+    case.layer.data = array
+    assert desk.controller.case is not case
+    desk.controller.close()
 
 
 @pytest.mark.parametrize("flat", [False, True])
@@ -91,6 +99,72 @@ def test_writing_into_the_image_begins_a_new_case(flat: bool) -> None:
     assert plane.any()
     assert not plane[:, 20:24].any(), "the embedding is that of the new pixels"
     desk.controller.close()
+
+
+def test_writing_into_the_image_before_it_is_chosen_is_noticed() -> None:
+    layer = image_layer()
+    layer.data[...] = layer.data[:, ::-1].copy()
+    layer.data[:, 0] = 9
+    assert image_file_of(layer).grid.kind == "npz"
+
+
+def test_writing_between_opening_and_the_fingerprint_is_noticed() -> None:
+    volume = image_file().volume
+    volume.watch()
+    assert not volume.has_changed()
+    volume.voxels[...] += 1
+    assert volume.has_changed()
+    assert volume.fingerprint
+    assert volume.has_changed()
+    assert volume.has_changed(slice(3, 4))
+
+
+@pytest.mark.parametrize("kind", ["float16", ">i2", "rgb", "picture"])
+def test_writing_into_an_image_that_was_converted_begins_a_new_case(kind: str) -> None:
+    desk = make_desk()
+    if kind == "rgb":
+        voxels = np.repeat(ellipsoid()[10, ..., None] / 255, 3, axis=-1)
+    else:
+        voxels = ellipsoid().astype("f2" if kind == "picture" else kind)
+        voxels = voxels[10] if kind == "picture" else voxels
+        if voxels.dtype.kind == "f":
+            voxels.flat[0] = np.nan
+    flat = kind in ("rgb", "picture")
+    scale = (0.8, 0.8) if flat else (3, 0.8, 0.8)
+    layer = desk.open(Image(voxels, name="plain", rgb=kind == "rgb", scale=scale))
+    low, high = (BOX[0][1:], BOX[1][1:]) if flat else BOX
+    desk.viewer.dims.set_point(0, 0 if flat else 30.0)
+    desk.draw(low, high)
+    case = desk.controller.case
+    desk.draw(low, high)
+    assert desk.controller.case is case, "nobody wrote"
+    part = (Ellipsis, slice(20, 24), slice(None)) if kind == "rgb" else (Ellipsis, slice(20, 24))
+    layer.data[part] = 0
+    desk.draw(low, high)
+    assert desk.controller.case is not case
+    desk.draw(low, high)
+    plane = desk.labels if flat else desk.labels[10]
+    assert plane.any()
+    assert not plane[:, 20:24].any(), "the model sees what is shown"
+    desk.controller.close()
+
+
+def test_brush_after_writing_into_the_image_is_noticed_in_the_next_pause() -> None:
+    desk = make_desk(prefetch=True)  # with pauses
+    desk.open(image_layer())
+    case = desk.controller.case
+    case.layer.data[...] = case.layer.data[:, ::-1].copy()
+    case.labels.layer.paint((10, 5, 5), 1)
+    assert desk.controller.case is not case
+    assert not desk.controller.case.has_known_place
+    desk.controller.close()
+
+
+def test_saving_after_writing_into_the_image_says_on_which_grid(desk: Desk, tmp_path: Path) -> None:
+    desk.draw_on(10)
+    desk.controller.case.layer.data[3, 3, 3] += 1
+    saved(desk, tmp_path)
+    assert "pixels were changed" in desk.view.panel.message
 
 
 @pytest.mark.parametrize("axis", ["propagate", "resume"])

@@ -23,6 +23,23 @@ def test_layer_of_our_reader_shows_millimetres_and_carries_the_image() -> None:
     assert image_file_of(layer) is layer.metadata[KEY]
 
 
+@pytest.mark.parametrize("flat", [False, True])
+def test_pixels_of_unknown_size_are_no_millimetres(flat: bool) -> None:
+    image = image_file(ellipsoid()[10:11] if flat else ellipsoid())
+    image = replace(image, grid=replace(image.grid, has_spacing=False))
+    desk = make_desk()
+    layer = desk.open(_layer_of(image))
+    for one in desk.viewer.layers:
+        assert {str(unit) for unit in one.units} == {"pixel"}, one.name
+    assert image_file_of(layer) is image
+    desk.controller.close()
+
+
+def _layer_of(image: Any) -> Image:
+    data, settings, _ = image_layer_data(image)
+    return Image(data, **settings)
+
+
 def test_image_whose_low_values_are_bright_is_shown_so_with_its_own_values() -> None:
     image = image_file(ellipsoid())
     turned = replace(image, volume=replace(image.volume, mirror=255.0))

@@ -13,6 +13,7 @@ from napari.layers import Labels, Layer
 
 from napari_medsam.engine.annotation.annotation import Annotation
 from napari_medsam.engine.annotation.events import Step
+from napari_medsam.engine.data.prompts import SliceRef
 from napari_medsam.ui.actions.review import ReviewActions
 from napari_medsam.ui.plugin.current_dock import case_of
 from napari_medsam.ui.state.case import KEEPS_TYPE, TAKEN_OVER
@@ -247,3 +248,49 @@ def test_undo_of_a_script_takes_the_new_label_away(desk: Desk) -> None:
     desk.controller.history.undo()
     assert 9 not in {label.number for label in desk.annotation.table}
     assert "painting" in desk.view.panel.message
+
+
+def test_box_stroke_and_review_compare_no_other_slice(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To compare a whole CT takes longer than a stroke."""
+    desk.draw_on(9)
+    volume, looked_at = desk.annotation.label_volume, list[object]()
+    monkeypatch.setattr(volume, "shown_otherwise", lambda where=None: looked_at.append(where) or [])
+    desk.draw_on(10)
+    desk.controller.case.labels.layer.paint((10, 5, 5), 1)
+    desk.controller.review.accept()
+    assert set(looked_at) == {SliceRef("z", 10)}
+    desk.controller.history.undo()
+    assert looked_at[-1] is None
+
+
+def test_writing_on_another_slice_is_noticed_in_the_next_pause(tmp_path: Path) -> None:
+    desk = make_desk(prefetch=True)  # with pauses
+    desk.open(image_layer())
+    desk.labels[4, 2:5, 2:5] = 3
+    desk.draw_on(10)
+    assert (desk.annotation.labels[4, 2:5, 2:5] == 3).all()
+    require_one_truth(desk, tmp_path)
+    desk.controller.close()
+
+
+@pytest.mark.parametrize("axis", ["z", "y", "x"])
+def test_what_is_found_on_a_slice_is_taken_over_everywhere(
+    desk: Desk, tmp_path: Path, axis: str
+) -> None:
+    desk.labels[4, 5, 6] = desk.labels[2, 2, 2] = 3
+    index = {"z": 4, "y": 5, "x": 6}[axis]
+    assert desk.annotation.label_volume.shown_otherwise(SliceRef(axis, index + 1)) == []
+    desk.controller.case.take_over(SliceRef(axis, index))
+    assert desk.annotation.labels[2, 2, 2] == desk.annotation.labels[4, 5, 6] == 3
+    require_one_truth(desk, tmp_path)
+
+
+def test_our_array_that_is_written_to_and_set_again_is_one_step(desk: Desk) -> None:
+    layer, n = desk.controller.case.labels.layer, len(desk.annotation.log)
+    array = layer.data
+    array[3, 3, 3] = 1
+    layer.data = array
+    assert desk.annotation.labels[3, 3, 3] == 1
+    assert len(desk.annotation.log) == n + 1

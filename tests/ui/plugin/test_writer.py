@@ -21,6 +21,7 @@ from qtpy.QtWidgets import QFileDialog
 
 from napari_medsam.formats.labels.read import read_labels
 from napari_medsam.ui.actions.save import BORROWED, CHANGED, REPLACE
+from napari_medsam.ui.plugin import writer
 from napari_medsam.ui.plugin.current_dock import case_of
 from napari_medsam.ui.plugin.reader import get_reader
 from napari_medsam.ui.plugin.writer import write_nifti, write_seg_nrrd
@@ -365,3 +366,66 @@ def test_format_chosen_in_naparis_dialog_is_written(
     assert segments(tmp_path / "case labels.seg.nrrd") == ["Label 1"]
     wait_for(lambda: "Saved and checked: case labels.seg.nrrd" in window.parts.message.text())
     window.controller.close()
+
+
+TURNED = ({"rotate": (0, 0, 30)}, {"shear": (0.2, 0, 0)}, {"translate": (9, 0, 0)})
+SIZES = {"scale": (3.0, 0.8, 0.5)}
+
+
+def written(layer: Labels, path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, list[str]]:
+    """What nibabel reads of a layer that napari saves, and what the user was told."""
+    told: list[str] = []
+    monkeypatch.setattr(writer, "show_warning", told.append)
+    data, settings, _ = layer.as_layer_data_tuple()
+    write_nifti(str(path), data, settings)
+    return nib.load(path), told
+
+
+@pytest.mark.parametrize(
+    ("place", "mm", "is_told"),
+    [
+        (SIZES, (0.5, 0.8, 3), False),
+        ({"affine": np.diag([3, 0.8, 0.5, 1])}, (0.5, 0.8, 3), False),
+        ({"scale": (3000, 800, 500), "units": ("um",) * 3}, (0.5, 0.8, 3), False),
+        ({}, (1, 1, 1), False),
+        ({"scale": (-3, 0.8, 0.5)}, (0.5, 0.8, 3), True),
+        *((SIZES | turned, (0.5, 0.8, 3), True) for turned in TURNED),
+    ],
+)
+def test_size_of_another_readers_labels_is_saved_and_a_lost_place_is_said(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    place: dict[str, Any],
+    mm: tuple[float, ...],
+    is_told: bool,
+) -> None:
+    layer = Labels(np.ones((4, 6, 5), int), **place)
+    image, told = written(layer, tmp_path / "l.nii.gz", monkeypatch)
+    np.testing.assert_allclose(image.header.get_zooms(), mm, rtol=1e-5)
+    np.testing.assert_array_equal(image.affine[:3, 3], 0)
+    assert bool(told) == is_told
+    if told:
+        assert "no known place" in told[0]
+
+
+@pytest.mark.parametrize("place", [*TURNED, {"scale": (1, 1, 1)}, {}])
+def test_labels_of_a_closed_case_that_were_moved_say_where_they_are_saved(
+    drawn: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: dict[str, Any]
+) -> None:
+    layer = drawn.controller.case.labels.layer
+    drawn.viewer.layers.remove(drawn.controller.case.layer)
+    for name, value in place.items():
+        setattr(layer, name, value)
+    image, told = written(layer, tmp_path / "l.nii.gz", monkeypatch)
+    np.testing.assert_allclose(image.affine[:3, 3], (-10, 20, 30), atol=1e-4)
+    assert bool(told) == bool(place)
+    assert not told or "on the screen only" in told[0]
+
+
+def test_image_that_napari_converts_to_labels_says_that_its_place_is_lost(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = desk.controller.case.layer
+    layer = Labels(image.data.astype(int), scale=image.scale, metadata=image.metadata)
+    _, told = written(layer, tmp_path / "l.nii.gz", monkeypatch)
+    assert "no known place" in told[0]
