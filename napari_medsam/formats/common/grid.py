@@ -78,7 +78,7 @@ class Geometry:
 
         Spacing is compared relative to itself, direction by its cosines, and the origin
         relative to its own size, or to one voxel where it is near zero. Half a voxel is a
-        difference however far the origin is: tables of scanners count to -1500 mm.
+        difference unless it may be rounding: tables of scanners count to -1500 mm.
         """
         if self.shape_zyx != other.shape_zyx:
             return f"size {_by(self.shape_zyx[::-1])} and {_by(other.shape_zyx[::-1])}"
@@ -90,7 +90,7 @@ class Geometry:
             return f"direction {mine} and {others}"
         origin, origin_other = np.asarray(self.origin_xyz), np.asarray(other.origin_xyz)
         scale = max(float(np.abs(origin).max()), float(spacing.max()))
-        allowed = min(tolerance * scale, 0.5 * float(spacing.min()))
+        allowed = max(TOLERANCE * scale, min(tolerance * scale, 0.5 * float(spacing.min())))
         if np.any(np.abs(origin - origin_other) > allowed):
             return f"origin {_mm(self.origin_xyz)} and {_mm(other.origin_xyz)}"
         return ""

@@ -41,8 +41,11 @@ def why_no_labels(values: NDArray[Any]) -> str:
 
 
 def _has_fractions(values: NDArray[Any]) -> bool:
-    off = np.abs(values - np.rint(values))
-    return bool(off.any() and np.any(off > np.minimum(ROUNDING * np.abs(values), MOST_OFF)))
+    whole = np.rint(values)
+    if np.array_equal(values, whole):
+        return False
+    off = np.abs(values - whole)
+    return bool(np.any(off > np.minimum(ROUNDING * np.abs(values), MOST_OFF)))
 
 
 def as_labels(values: NDArray[Any]) -> NDArray[Any]:

@@ -240,3 +240,19 @@ def test_labels_one_slice_beside_a_far_image_are_on_another_grid(
         read_labels(path, grid)
     back = read_label_file(path, grid, resample=True)
     np.testing.assert_array_equal(back.labels, np.roll(labels, n_slices, axis=0))
+
+
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".mha", ".seg.nrrd"])
+def test_labels_of_tiny_voxels_far_from_the_origin_are_saved_and_read(
+    tmp_path: Path, suffix: str
+) -> None:
+    """NIfTI's 32 bits round 20 m to 2 micrometres, which is not the fault of who drew."""
+    image = sitk.GetImageFromArray(np.zeros((6, 5, 4), np.int16))
+    image.SetSpacing((0.001, 0.001, 0.002))
+    image.SetOrigin((20671.1234, 16465.4321, -29518.1234))
+    sitk.WriteImage(image, str(tmp_path / "image.nrrd"))
+    grid = read_image(tmp_path / "image.nrrd").grid
+    labels = np.zeros((6, 5, 4), np.uint8)
+    labels[2:4, 1:3, 1:3] = 1
+    write_labels(tmp_path / f"labels{suffix}", labels, grid)
+    np.testing.assert_array_equal(read_labels(tmp_path / f"labels{suffix}", grid), labels)
