@@ -134,7 +134,8 @@ def _save_page(
     window = window_named(image, first_window(image))
     table = [measured.label for measured in found.measures]
     scene = Scene(image.volume, window, found.labels, table, ())
-    heading = heading_of(image.name, labels.name, reference.name if reference else "", axis)
+    other = reference.name if reference else ""
+    heading = heading_of(image.name, labels.name, other, axis, found.units)
     save_page(page, scene, found.measures, found.units, heading)
     typer.echo(f"{page}: a page with {len(table)} labels", err=True)
 

@@ -98,23 +98,27 @@ def measure_file(
         reference=before,
         tolerance_mm=tolerance_mm,
     )
-    unit = file_of_image.unit if file_of_image is not None else ""
-    units = units_of(volume, grid, unit)
+    units = units_of(volume, grid)
+    if file_of_image is not None:
+        units = units_of(volume, grid, file_of_image.unit, file_of_image.size_note)
     return Measured(measures, units, found.labels, volume, file_of_image, notes)
 
 
-def units_of(volume: Volume, grid: SourceGrid, unit: str = "") -> Units:
+def units_of(volume: Volume, grid: SourceGrid, unit: str = "", size_note: str = "") -> Units:
     """The units of measures of labels on a grid.
 
-    `unit` is that of the image's values (`ImageFile.unit`). DICOM states it: a screenshot of a CT
-    has no Hounsfield units. In other formats CT has them.
+    `unit` and `size_note` are the image's (`ImageFile`). A CT without a unit is in HU, but for its
+    screenshots: 8 bits hold none.
     """
+    is_ct = volume.modality == "CT" and volume.voxels.dtype != np.uint8
     x, y, _ = volume.spacing_xyz
     return Units(
         "mm" if grid.has_spacing else "pixels",
-        "HU" if volume.modality == "CT" and grid.kind != "dicom" else unit,
+        unit or ("HU" if is_ct else ""),
         has_volume=grid.has_spacing and not volume.is_flat,
         pixel_mm2=x * y if grid.has_spacing and volume.is_flat else None,
+        is_flat=volume.is_flat,
+        size_note=size_note,
     )
 
 

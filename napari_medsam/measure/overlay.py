@@ -160,7 +160,7 @@ def _sheet(panels: Sequence[Image.Image], caption: str) -> Image.Image:
     rows = [panels[i : i + 3] for i in range(0, len(panels), 3)]
     width = max(len(row) for row in rows) * (PANEL_WIDTH + MARGIN) + MARGIN
     heights = [max(panel.height for panel in row) + MARGIN for row in rows]
-    lines = _wrapped(caption, width - 2 * MARGIN)
+    lines = wrapped(caption, width - 2 * MARGIN, 14)
     sheet = Image.new("RGB", (width, sum(heights) + MARGIN + 20 * len(lines)), (24, 24, 24))
     y = MARGIN
     for row, height in zip(rows, heights, strict=True):
@@ -174,11 +174,12 @@ def _sheet(panels: Sequence[Image.Image], caption: str) -> Image.Image:
     return sheet
 
 
-def _wrapped(text: str, width: int) -> list[str]:
+def wrapped(text: str, width: int, size: int) -> list[str]:
+    """The text in lines no wider than some pixels, in the font of that size."""
     lines: list[str] = []
     for word in text.split():
         longer = f"{lines[-1]} {word}" if lines else word
-        if lines and font(14).getlength(longer) <= width:
+        if lines and font(size).getlength(longer) <= width:
             lines[-1] = longer
         else:
             lines.append(word)

@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 from napari_medsam.engine.data.volume import VIEW_NAMES
 from napari_medsam.formats.common.label_table import rgb_255
 from napari_medsam.measure.diameters import Diameters, End
-from napari_medsam.measure.overlay import TITLE_HEIGHT, Scene, font, slice_panel
+from napari_medsam.measure.overlay import TITLE_HEIGHT, Scene, font, slice_panel, wrapped
 from napari_medsam.measure.table import Units, words
 from napari_medsam.measure.volumes import LabelMeasure
 from napari_medsam.storage.atomic_write import replacing
@@ -29,15 +29,21 @@ MOST = 12
 """The most labels with a picture, the largest ones; the page says how many are left out."""
 WHITE, BLACK, GREY = (255, 255, 255), (20, 20, 20), (90, 90, 90)
 DPI = 150
+AS_DRAWN = str.maketrans({"×": "x", "²": "2"})
+"""Pillow's built-in font has neither these signs nor an ellipsis."""
 
 
 @dataclass(frozen=True)
 class Heading:
-    """The text above and below the pictures: title, file names, and the research-use notice."""
+    """The text above and below the pictures: title, file names, and the research-use notice.
+
+    `note` stands above `foot`: what is to be said about the pixel size, or "".
+    """
 
     title: str
     lines: tuple[str, ...]
     foot: str
+    note: str = ""
 
 
 def save_page(
@@ -88,7 +94,9 @@ def _words_around(page: Image.Image, heading: Heading, left_out: int) -> None:
     for n, line in enumerate(heading.lines[:3]):
         draw.text((EDGE, EDGE + 50 + 26 * n), line, fill=GREY, font=font(20))
     more = f" {left_out} more or empty labels are not shown." if left_out else ""
-    draw.text((EDGE, PAGE[1] - EDGE - 24), heading.foot + more, fill=GREY, font=font(18))
+    below = [*wrapped(heading.note, PAGE[0] - 2 * EDGE, 18)[:2], heading.foot + more]
+    for n, line in enumerate(reversed(below)):
+        draw.text((EDGE, PAGE[1] - EDGE - 24 - 24 * n), line, fill=GREY, font=font(18))
 
 
 def _cell(
@@ -112,8 +120,7 @@ def _cell(
     name = _fitted(measure.label.name, size[0] - picture.width - 60)
     draw.text((x + 26, y), name, fill=BLACK, font=font(22))
     for n, line in enumerate(words(measure, units)):
-        # Pillow's built-in font has neither this sign nor an ellipsis.
-        draw.text((x, y + 36 + 26 * n), line.replace("×", "x"), fill=BLACK, font=font(18))
+        draw.text((x, y + 36 + 26 * n), line.translate(AS_DRAWN), fill=BLACK, font=font(18))
 
 
 def _key_picture(scene: Scene, pair: Diameters) -> Image.Image:
@@ -144,15 +151,16 @@ def _fitted(name: str, width: int) -> str:
     return name
 
 
-def heading_of(image: str, labels: str, reference: str, axis: str) -> Heading:
+def heading_of(image: str, labels: str, reference: str, axis: str, units: Units) -> Heading:
     """The heading of a page; file names that are "" are left out."""
     from napari_medsam import __version__
 
     files = {"Image": image, "Labels": labels, "Compared with": reference}
     view = next(name for key, name in VIEW_NAMES.items() if key == axis)
+    planes = "" if units.is_flat else f" Diameters: {view} slices."
     return Heading(
         "Measures of labels",
         tuple(f"{what}: {name}" for what, name in files.items() if name),
-        f"For research use only, not a medical device. napari-medsam {__version__}. Diameters: "
-        f"{view} slices.",
+        f"For research use only, not a medical device. napari-medsam {__version__}.{planes}",
+        units.size_note,
     )

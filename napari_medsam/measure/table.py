@@ -21,6 +21,9 @@ COLUMNS: dict[str, int | None] = {
     "mm2": 2,
 }  # fmt: skip
 """The columns in their order, with their decimal places; None if a value is not rounded."""
+GREYS = ("mean", "std", "min", "max", "median")
+"""Columns of grey values, which keep three significant digits however small they are."""
+MOST_PLACES = 12
 
 
 @dataclass(frozen=True)
@@ -37,12 +40,18 @@ class Units:
         Whether millilitres are meaningful; they are not for a single slice or a picture.
     pixel_mm2
         Area of a pixel of a single slice; None for volumes and if the pixel size is unknown.
+    is_flat
+        Whether there is one slice only, which has no number and no view.
+    size_note
+        What is to be said about the pixel size and so about lengths (`ImageFile.size_note`).
     """
 
     length: str = "mm"
     grey: str = ""
     has_volume: bool = True
     pixel_mm2: float | None = None
+    is_flat: bool = False
+    size_note: str = ""
 
 
 def as_row(measure: LabelMeasure, units: Units) -> dict[str, Any]:
@@ -105,13 +114,26 @@ def words(measure: LabelMeasure, units: Units) -> list[str]:
         where = f" ({pair.slice.axis} = {pair.slice.index})" if units.has_volume else ""
         found.append(f"{pair.long_mm:.1f} × {pair.short_mm:.1f} {units.length}{where}")
     if grey is not None:
-        found.append(f"mean {grey.mean:.1f} ± {grey.std:.1f} {units.grey}".rstrip())
+        mean, std = grey_in_words(grey.mean), grey_in_words(grey.std)
+        found.append(f"mean {mean} ± {std} {units.grey}".rstrip())
     if compared is not None:
         found.append(f"Dice {_number(compared.dice)}")
         found.append(f"NSD {_number(compared.nsd)} at {compared.tolerance_mm:g} {units.length}")
         if units.has_volume:
             found.append(f"{compared.change_ml:+,.1f} ml{_percent(compared.change_percent)}")
     return found
+
+
+def grey_in_words(value: float) -> str:
+    """A grey value with one decimal place, or more if these are not three significant digits."""
+    return f"{value:.{_places(value, 1)}f}"
+
+
+def _places(value: float, least: int) -> int:
+    """Decimal places, so that a small value (an SUV, an ADC) keeps three significant digits."""
+    if not math.isfinite(value) or value == 0:
+        return least
+    return min(max(least, 2 - math.floor(math.log10(abs(value)))), MOST_PLACES)
 
 
 def _number(value: float) -> str:
@@ -126,4 +148,6 @@ def _rounded(name: str, value: Any) -> Any:
     if value is None or value is False or (isinstance(value, float) and math.isnan(value)):
         return None
     places = COLUMNS[name]
-    return value if places is None else round(value, places)
+    if places is None:
+        return value
+    return round(value, _places(value, places) if name in GREYS else places)

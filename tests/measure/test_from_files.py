@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from napari_medsam.formats.labels.write import write_labels
 from napari_medsam.measure.from_files import measure_file
 from napari_medsam.measure.overlay import Scene, slice_panel
 from napari_medsam.measure.report_page import _key_picture
-from napari_medsam.measure.table import COLUMNS, as_csv, as_row
+from napari_medsam.measure.table import COLUMNS, as_csv, as_row, as_sentence
 from tests.formats.dicom_files import write_series
 from tests.formats.dicom_objects import image_object
 from tests.formats.dicom_objects import save as save_dicom
@@ -83,19 +84,42 @@ def test_ct_series_is_measured_in_hu(tmp_path: Path) -> None:
     ("fields", "unit"),
     [
         ({"RescaleSlope": "1", "RescaleIntercept": "-1024"}, "HU"),
-        ({"RescaleSlope": "1", "RescaleIntercept": "0", "RescaleType": "US"}, ""),
-        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"}, ""),
+        ({"RescaleSlope": "1", "RescaleIntercept": "0", "RescaleType": "US"}, "HU"),
+        ({"RescaleSlope": "1", "RescaleIntercept": "0", "RescaleType": "MGML"}, "mg/ml"),
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7", "BitsAllocated": 8}, ""),
         ({"Modality": "PT", "Units": "BQML"}, "Bq/ml"),
     ],
 )
 def test_unit_of_grey_values_is_that_of_the_header(
-    fields: dict[str, str], unit: str, tmp_path: Path
+    fields: dict[str, Any], unit: str, tmp_path: Path
 ) -> None:
-    path = save_dicom(image_object(np.full((6, 5), 9, np.int16), **fields), tmp_path / "a.dcm")
+    dtype = np.uint8 if "BitsAllocated" in fields else np.int16
+    path = save_dicom(image_object(np.full((6, 5), 9, dtype), **fields), tmp_path / "a.dcm")
     image = read_image(path)
     write_labels(tmp_path / "l.nii.gz", np.ones((1, 6, 5), np.uint8), image.grid)
     found = measure_file(tmp_path / "l.nii.gz", path)
     assert as_row(found.measures[0], found.units)["grey_unit"] == unit
+
+
+@pytest.mark.parametrize(
+    ("value", "told", "stored"),
+    [
+        (1234.56, "1234.6", 1234.56),
+        (-50.0, "-50.0", -50.0),
+        (5.4321, "5.43", 5.432),
+        (0.43219, "0.432", 0.432),
+        (0.00081234, "0.000812", 0.000812),
+        (0.0, "0.0", 0.0),
+    ],
+)
+def test_grey_values_keep_three_digits(
+    value: float, told: str, stored: float, tmp_path: Path
+) -> None:
+    """One decimal is too little for an SUV, three for an ADC in mm2/s."""
+    image = save(tmp_path / "i.nii.gz", np.full((3, 5, 5), value))
+    found = measure_file(save(tmp_path / "l.nii.gz", np.ones((3, 5, 5), np.uint8)), image)
+    assert f"mean {told} ± 0.0" in as_sentence(found.measures[0], found.units)
+    assert as_row(found.measures[0], found.units)["mean"] == pytest.approx(stored, rel=1e-9)
 
 
 def test_one_line_per_label_is_printed(

@@ -31,6 +31,8 @@ class ImageFile:
         DICOM's BodyPartExamined in lower case, or "".
     unit
         The unit of the voxels' values ("HU", "g/ml"), "" if it is not known.
+    size_note
+        The one of `notes` that says where the pixel size comes from and what lengths are, or "".
     """
 
     volume: Volume
@@ -40,6 +42,7 @@ class ImageFile:
     window: tuple[float, float] | None = None
     body_part: str = ""
     unit: str = ""
+    size_note: str = ""
 
 
 def to_volume(voxels_kji: NDArray[Any], grid: SourceGrid, modality: str = "") -> Volume:

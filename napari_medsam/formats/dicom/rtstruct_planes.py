@@ -26,6 +26,8 @@ EVEN = 0.1
 """Steps between planes this part of the usual one off it count as regular."""
 LEAST_PLANES = 3
 """Two planes may as well be two objects."""
+BEYOND = 1.0
+"""Pixels from which a contour beyond the edge of the image is reported."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,15 +57,19 @@ class Planes:
     """What is to be said about the planes of a structure.
 
     `beside` holds the planes that are not on a slice: the file axis across each, and how many
-    slices it is from the one it was put on, with its sign. `gap`
+    slices it is from the one it was put on, with its sign. `n_beyond` counts contours that reach
+    beyond the edge of their slice. `gap`
     is the usual step between planes if it leaves slices empty, else 0; `n_slices` then counts the
-    slices from the first plane to the last, and `n_between` those that were drawn between planes.
+    slices from the first plane to the last, `n_between` those that were drawn between planes, and
+    `n_filled` the voxels of the structure with them.
     """
 
     n: int = 0
     n_outside: int = 0
     n_copies: int = 0
+    n_beyond: int = 0
     n_voxels: int = 0
+    n_filled: int = 0
     n_slices: int = 0
     n_between: int = 0
     gap: float = 0.0
@@ -81,6 +87,7 @@ def draw(
     by_axis: dict[int, list[Contour]] = defaultdict(list)
     for contour in contours:
         by_axis[contour.across].append(contour)
+    gaps: list[tuple[int, list[tuple[float, Mask]], float]] = []
     for across, of_axis in by_axis.items():
         slices = np.moveaxis(whole, 2 - across, 0)
         inside: list[tuple[float, Mask]] = []
@@ -93,16 +100,29 @@ def draw(
             if abs(place - index) > BESIDE:
                 said.beside.append((across, place - index))
             said.n_copies += len(members) - len(without_copies([one.points for one in members]))
+            said.n_beyond += sum(_is_beyond(one.points, slices.shape[1:]) for one in members)
             inside.append((place, _combined(members, slices.shape[1:])))
             slices[index] |= inside[-1][1]
         step = _usual_step([place for place, _ in inside])
         if step:
             said.gap = step
             said.n_slices += nearest_slice(inside[-1][0]) - nearest_slice(inside[0][0]) + 1
-            if fill_gaps:
-                said.n_between += _fill_between(slices, inside, step)
+            gaps.append((across, inside, step))
     said.n_voxels = int(np.count_nonzero(whole))
-    return whole, said
+    if not gaps:
+        return whole, said
+    with_between = whole.copy()
+    for across, inside, step in gaps:
+        n_drawn = _fill_between(np.moveaxis(with_between, 2 - across, 0), inside, step)
+        said.n_between += n_drawn if fill_gaps else 0
+    said.n_filled = int(np.count_nonzero(with_between))
+    return (with_between if fill_gaps else whole), said
+
+
+def _is_beyond(points: NDArray[np.float64], shape: tuple[int, ...]) -> bool:
+    """Whether a contour in pixels (x, y) lies beyond the edge of a plane (rows, columns)."""
+    last = np.array(shape[::-1]) - 0.5
+    return bool(np.any(points < -0.5 - BEYOND) or np.any(points > last + BEYOND))
 
 
 def nearest_slice(place: float) -> int:
@@ -138,7 +158,9 @@ def _usual_step(places: Sequence[float]) -> float:
     steps = np.diff(places)
     usual = float(np.median(steps))
     regular = np.abs(steps - usual) <= EVEN * usual
-    return usual if usual > 1.5 and np.count_nonzero(regular) * 2 > len(steps) else 0.0
+    slices = [nearest_slice(place) for place in places]
+    leaves_empty = usual > 1 + ONE_PLANE and len(set(slices)) <= slices[-1] - slices[0]
+    return usual if leaves_empty and np.count_nonzero(regular) * 2 > len(steps) else 0.0
 
 
 def _fill_between(slices: Mask, planes: Sequence[tuple[float, Mask]], step: float) -> int:

@@ -108,7 +108,10 @@ class Measures:
                 tolerance_mm=request.tolerance_mm,
             )
             taken = MeasureResult(
-                labels, measures, units_of(volume, case.image.grid, case.image.unit), request
+                labels,
+                measures,
+                units_of(volume, case.image.grid, case.image.unit, case.image.size_note),
+                request,
             )
             if then is not None:
                 messages.append(then(case, taken))
@@ -195,7 +198,7 @@ class Measures:
             table = [measure.label for measure in taken.measures]
             scene = Scene(case.image.volume, window, taken.labels, table, ())
             heading = heading_of(
-                case.image.name, "", other.name if other else "", taken.request.axis
+                case.image.name, "", other.name if other else "", taken.request.axis, taken.units
             )
             try:
                 save_page(path, scene, taken.measures, taken.units, heading)

@@ -197,7 +197,7 @@ def saved_message(saved: list[Saved]) -> str:
 
 def saved_detail(saved: list[Saved]) -> str:
     """A line for each file, and one that says what was checked; "" if there is no file."""
-    lines = [f"{file.path}: {file.n_voxels:,} labelled voxels" for file in saved]
+    lines = [f"{file.path.absolute()}: {file.n_voxels:,} labelled voxels" for file in saved]
     return "\n".join([*lines, saved[0].checked]) if saved else ""
 
 

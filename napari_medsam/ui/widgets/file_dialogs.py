@@ -11,10 +11,11 @@ from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.images.read import SUFFIXES, suffix_of
 from napari_medsam.formats.labels.formats_for_image import export_formats_for, with_export_suffix
 from napari_medsam.formats.labels.label_formats import BY_SUFFIX
-from napari_medsam.storage.file_names import shown, spelled
+from napari_medsam.storage.file_names import as_unicode, shown, spelled
 from napari_medsam.storage.paths import listed_path
 
 LABEL_FILES = " ".join(f"*{suffix}" for suffix in dict.fromkeys((*SUFFIXES, *BY_SUFFIX)))
+SAVE_THERE, ELSEWHERE = "Save there", "Another folder..."
 TABLE_FILTER = "Label table (*.csv);;ITK-SNAP label description (*.txt *.label)"
 
 
@@ -54,9 +55,32 @@ def ask_where_to_export(parent: QWidget, suggested: Path) -> Path | None:
 def ask_target(
     parent: QWidget, title: str, suggested: Path, filters: str
 ) -> tuple[Path | None, str]:
-    """Ask for a file to write; None if the user cancels, and the filter that was chosen."""
-    name, chosen = QFileDialog.getSaveFileName(parent, title, shown(str(suggested)), filters)
-    return (_in_folder(name, suggested.parent) if name else None), chosen
+    """Ask for a file to write; None if the user cancels, and the filter that was chosen.
+
+    A folder that Qt cannot enter is asked about first: its dialog would show the program's current
+    folder without a word.
+    """
+    folder = _nearest_for_qt(suggested.parent)
+    if folder != suggested.parent:
+        question = (
+            f"The file dialog cannot show the folder {shown(str(suggested.parent))}: its name is "
+            f"not UTF-8. Save {shown(suggested.name)} there?"
+        )
+        answer = ask(parent, question, (SAVE_THERE, ELSEWHERE))
+        if answer == SAVE_THERE:
+            is_free = not suggested.exists() or _may_replace(parent, suggested)
+            return (suggested if is_free else None), ""
+        if answer is None:
+            return None, ""
+    proposed = shown(str(folder / suggested.name))
+    name, chosen = QFileDialog.getSaveFileName(parent, title, proposed, filters)
+    return (_in_folder(name, folder) if name else None), chosen
+
+
+def _nearest_for_qt(folder: Path) -> Path:
+    """The folder, or the nearest one above it that Qt can enter: its whole path is UTF-8."""
+    folders = (folder, *folder.parents)
+    return next((one for one in folders if as_unicode(str(one)) is not None), folders[-1])
 
 
 def existing(name: str, near: Path) -> Path:
@@ -89,10 +113,11 @@ def ask(parent: QWidget, question: str, answers: Sequence[str]) -> str | None:
 
 
 def _opened(parent: QWidget, title: str, folder: Path, filters: str) -> Path | None:
-    name, _ = QFileDialog.getOpenFileName(parent, title, shown(str(folder)), filters)
+    start = shown(str(_nearest_for_qt(folder)))
+    name, _ = QFileDialog.getOpenFileName(parent, title, start, filters)
     return existing(name, folder) if name else None
 
 
 def _may_replace(parent: QWidget, path: Path) -> bool:
     """Ask before replacing a file: the dialog asked about the name without its suffix."""
-    return ask(parent, f"{path.name} already exists.", ("Replace it",)) is not None
+    return ask(parent, f"{shown(path.name)} already exists.", ("Replace it",)) is not None

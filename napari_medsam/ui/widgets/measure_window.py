@@ -22,19 +22,19 @@ from qtpy.QtWidgets import (
 
 from napari_medsam.engine.data.volume import VIEW_NAMES, Axis
 from napari_medsam.formats.images.read import without_suffix
-from napari_medsam.measure.table import Units, as_row
+from napari_medsam.measure.table import GREYS, Units, as_row, grey_in_words
 from napari_medsam.ui.actions.measures import MeasureRequest, Measures
 from napari_medsam.ui.widgets.common_widgets import button, side_by_side, small_print
 from napari_medsam.ui.widgets.file_dialogs import ask_target
 
 HEADINGS = {
-    "name": "Name", "ml": "ml", "voxels": "Voxels", "long": "Long", "short": "Short",
+    "name": "Name", "ml": "ml", "voxels": "Voxels", "mm2": "mm²", "long": "Long", "short": "Short",
     "slice": "Slice", "mean": "Mean", "std": "SD", "min": "Min", "max": "Max",
     "median": "Median", "dice": "Dice", "nsd": "NSD", "change_ml": "Change ml",
     "change_percent": "Change %",
 }  # fmt: skip
 """Columns on screen; file and clipboard have all of them."""
-LENGTHS, GREYS = ("long", "short"), ("mean", "std", "min", "max", "median")
+LENGTHS = ("long", "short")
 WORDS = (
     "Long: the longest diameter in a slice; short: the longest perpendicular to it (RECIST 1.1), "
     "by the convex hull of one connected part. For research use only."
@@ -91,6 +91,8 @@ class MeasureWindow(QDialog):
         self.table.setToolTip("Click a row to see the slice with its diameters")
         layout = QVBoxLayout(self)
         words = QLabel("Diameters"), QLabel("Compare with"), QLabel("NSD at")
+        self._of_volumes = (words[0], self.axis)
+        self.size_note = small_print("")
         top = side_by_side(
             words[0], self.axis, words[1], self.reference, words[2], self.tolerance, self.again
         )
@@ -98,6 +100,7 @@ class MeasureWindow(QDialog):
         layout.addLayout(top)
         layout.addWidget(self.table)
         layout.addLayout(side_by_side(self.lines, self.copy, self.save, self.page))
+        layout.addWidget(self.size_note)
         layout.addWidget(small_print(WORDS))
         self._connect()
 
@@ -124,15 +127,21 @@ class MeasureWindow(QDialog):
     def show_found(self) -> None:
         """Fill the table; empty columns are hidden."""
         self.again.setText("Measure")
-        self.tolerance.setSuffix(" px" if self._measures.units.length == "pixels" else " mm")
-        rows = [as_row(measure, self._measures.units) for measure in self._measures.found]
+        units = self._measures.units
+        self.tolerance.setSuffix(" px" if units.length == "pixels" else " mm")
+        for widget in self._of_volumes:
+            widget.setVisible(not units.is_flat)
+        self.size_note.setText(units.size_note)
+        self.size_note.setVisible(bool(units.size_note))
+        rows = [as_row(measure, units) for measure in self._measures.found]
         self.table.setRowCount(len(rows))
-        self.table.setHorizontalHeaderLabels(headings(self._measures.units))
+        self.table.setHorizontalHeaderLabels(headings(units))
         for column, name in enumerate(HEADINGS):
             values = [row[name] for row in rows]
-            self.table.setColumnHidden(column, all(value is None for value in values))
+            is_empty = all(value is None for value in values)
+            self.table.setColumnHidden(column, is_empty or (units.is_flat and name == "slice"))
             for n, value in enumerate(values):
-                self.table.setItem(n, column, _cell(value))
+                self.table.setItem(n, column, _cell(value, is_grey=name in GREYS))
         self.table.resizeColumnsToContents()
         self._show_lines()
 
@@ -171,12 +180,15 @@ class MeasureWindow(QDialog):
 
 def headings(units: Units) -> list[str]:
     """The columns' headings: lengths with their unit, and grey values if they have one."""
+    names = HEADINGS | ({"voxels": "Pixels"} if units.is_flat else {})
     of = dict.fromkeys(LENGTHS, units.length) | dict.fromkeys(GREYS, units.grey)
-    return [f"{words} {of.get(name, '')}".strip() for name, words in HEADINGS.items()]
+    return [f"{words} {of.get(name, '')}".strip() for name, words in names.items()]
 
 
-def _cell(value: object) -> QTableWidgetItem:
-    if isinstance(value, float):
+def _cell(value: object, *, is_grey: bool) -> QTableWidgetItem:
+    if isinstance(value, float) and is_grey:
+        cell = QTableWidgetItem(grey_in_words(value))
+    elif isinstance(value, float):
         cell = QTableWidgetItem(f"{value:,.3f}" if abs(value) < 1 else f"{value:,.1f}")
     else:
         cell = QTableWidgetItem("" if value is None else str(value))

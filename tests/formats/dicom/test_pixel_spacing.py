@@ -14,7 +14,8 @@ from napari_medsam.formats.dicom.pixel_spacing import NOT_STATED, PixelSize, pix
 from napari_medsam.formats.images.read import describe_image_file, read_image
 from napari_medsam.formats.labels.write import write_labels
 from napari_medsam.measure.from_files import measure_file
-from napari_medsam.measure.table import as_row, as_sentence
+from napari_medsam.measure.report_page import AS_DRAWN, heading_of
+from napari_medsam.measure.table import Units, as_row, as_sentence, words
 from tests.formats.dicom_objects import image_object, save
 
 MAMMOGRAM = "1.2.840.10008.5.1.4.1.1.1.2"
@@ -238,6 +239,12 @@ def test_magnified_mammogram_is_measured_in_the_patient(tmp_path: Path) -> None:
     assert row["mm2"] == pytest.approx(1000 * 0.05**2)
     assert "(2.5 mm²)" in as_sentence(found.measures[0], found.units)
     assert any("magnification of 2" in note for note in found.notes)
+    heading = heading_of("a", "b", "", "z", found.units)
+    assert "magnification of 2" in heading.note
+    assert "axial" not in heading.foot
+    assert "axial" in heading_of("a", "b", "", "z", Units()).foot
+    lines = [line.translate(AS_DRAWN) for line in words(found.measures[0], found.units)]
+    assert "1,000 pixels (2.5 mm2)" in lines
 
 
 def test_unknown_size_gives_pixels_and_never_mm(tmp_path: Path) -> None:

@@ -10,14 +10,19 @@ import numpy as np
 import pytest
 from napari.layers import Labels
 from qtpy.QtGui import QGuiApplication
-from qtpy.QtWidgets import QFileDialog
+from qtpy.QtWidgets import QFileDialog, QWidget
 
+from napari_medsam.engine.data.labels import Label
+from napari_medsam.engine.data.volume import Volume
 from napari_medsam.measure.table import Units
+from napari_medsam.measure.volumes import measure_labels
 from napari_medsam.ui.actions.measures import MeasureRequest
-from napari_medsam.ui.widgets.measure_window import HEADINGS, headings
+from napari_medsam.ui.widgets.measure_window import HEADINGS, MeasureWindow, headings
 from tests.ui.desk import Desk, TinyModelSource, image_layer, make_desk
 from tests.ui.hands import click, let_pass, wait_for
 from tests.ui.window import Window
+
+LABEL = Label(1, "lesion", (1.0, 0.0, 0.0))
 
 
 @pytest.fixture
@@ -79,7 +84,36 @@ def test_headings_state_the_units() -> None:
     assert (by_column["long"], by_column["short"]) == ("Long mm", "Short mm")
     assert (by_column["mean"], by_column["median"]) == ("Mean HU", "Median HU")
     assert (by_column["ml"], by_column["dice"]) == ("ml", "Dice")
-    assert headings(Units("pixels", ""))[3:7] == ["Long pixels", "Short pixels", "Slice", "Mean"]
+    assert headings(Units("pixels", ""))[4:8] == ["Long pixels", "Short pixels", "Slice", "Mean"]
+
+
+def test_window_of_a_picture_has_pixels_mm2_and_no_slice(qapp) -> None:
+    """A PET-like picture of 0.5 x 0.5 mm: small values keep three digits, the size's note shows."""
+    shape = (1, 20, 30)
+    voxels = np.full(shape, 0.0123, np.float32)
+    labels = np.zeros(shape, np.uint16)
+    labels[0, 5:10, 5:15] = 1
+    units = Units("mm", "g/ml", has_volume=False, pixel_mm2=0.25, is_flat=True, size_note="Hm.")
+    measures = make_desk().controller.measures
+    measures.found = measure_labels(labels, [LABEL], Volume(voxels, (0.5, 0.5, 1.0)))
+    measures.units = units
+    parent = QWidget()
+    window = MeasureWindow(measures, parent, Path("a.nii.gz"))
+    window.show_found()
+    table = window.table
+    shown = {
+        table.horizontalHeaderItem(n).text(): table.item(0, n).text()
+        for n in range(table.columnCount())
+        if not table.isColumnHidden(n)
+    }
+    assert (shown["Pixels"], shown["mm²"], shown["Mean g/ml"]) == ("50", "12.5", "0.0123")
+    assert not {"Slice", "ml", "Voxels"} & set(shown)
+    assert window.axis.isHidden()
+    assert (window.size_note.text(), window.size_note.isHidden()) == ("Hm.", False)
+    measures.units = Units()
+    window.show_found()
+    assert not window.axis.isHidden()
+    assert window.size_note.isHidden()
 
 
 @pytest.mark.gui

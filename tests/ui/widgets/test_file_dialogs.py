@@ -23,16 +23,57 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-def test_a_file_is_saved_in_the_folder_that_was_proposed(
+def answering(monkeypatch: pytest.MonkeyPatch, *answers: str | None) -> list[str]:
+    """Answers the questions in turn; the list gets them."""
+    asked, left = [], list(answers)
+
+    def answer(_parent: object, question: str, _answers: object) -> str | None:
+        question.encode()  # PySide6 leaves out what is no text
+        asked.append(question)
+        return left.pop(0)
+
+    monkeypatch.setattr(file_dialogs, "ask", answer)
+    return asked
+
+
+def no_dialog(*_: object) -> tuple[str, str]:
+    raise AssertionError("a dialog was shown")
+
+
+def test_a_folder_that_qt_cannot_enter_is_offered(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = answering(monkeypatch, file_dialogs.SAVE_THERE)
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", no_dialog)
+    chosen, _ = file_dialogs.ask_target(None, "Save", folder / "labels.nii.gz", "")  # type: ignore[arg-type]
+    assert chosen == folder / "labels.nii.gz"
+    assert "M\ufffdller" in asked[0]
+
+
+@pytest.mark.parametrize("answer", [None, "Replace it"])
+def test_a_file_in_such_a_folder_is_not_replaced_unasked(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, answer: str | None
+) -> None:
+    there = folder / "labels.nii.gz"
+    there.write_bytes(b"")
+    answering(monkeypatch, file_dialogs.SAVE_THERE, answer)
+    chosen, _ = file_dialogs.ask_target(None, "Save", there, "")  # type: ignore[arg-type]
+    assert chosen == (there if answer else None)
+
+
+def test_instead_of_such_a_folder_the_one_above_is_shown(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def accept(_parent: object, _title: str, proposed: str, _filters: str) -> tuple[str, str]:
-        proposed.encode()  # PySide6 leaves out what is no text
         return proposed.replace("labels", "mine"), ""
 
+    answering(monkeypatch, file_dialogs.ELSEWHERE, None)
     monkeypatch.setattr(QFileDialog, "getSaveFileName", accept)
-    chosen, _ = file_dialogs.ask_target(None, "Save", folder / "labels.nii.gz", "")  # type: ignore[arg-type]
-    assert chosen == folder / "mine.nii.gz"
+    suggested = folder / "labels.nii.gz"
+    chosen, _ = file_dialogs.ask_target(None, "Save", suggested, "")  # type: ignore[arg-type]
+    assert chosen == folder.parent / "mine.nii.gz"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", no_dialog)
+    assert file_dialogs.ask_target(None, "Save", suggested, "")[0] is None  # type: ignore[arg-type]
 
 
 def test_a_new_file_is_not_taken_for_one_that_looks_alike(
