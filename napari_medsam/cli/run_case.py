@@ -14,8 +14,9 @@ import typer
 
 from napari_medsam.cli.console import progress_bar
 from napari_medsam.engine.data.labels import Label
+from napari_medsam.engine.data.volume import empty_note
 from napari_medsam.engine.inference.embedding_cache import EmbeddingCache
-from napari_medsam.headless.report import RESEARCH_ONLY, label_measures, uncertain_slices
+from napari_medsam.headless.report import RESEARCH_ONLY, label_measures, left_out, uncertain_slices
 from napari_medsam.headless.request import Request
 from napari_medsam.headless.run import Result, run_request
 from napari_medsam.models.open_in_background import Opening
@@ -108,6 +109,8 @@ def print_result(result: Result) -> None:
     request = result.request
     for note in request.image.notes:
         typer.echo(f"Note: {note}", err=True)
+    if without := empty_note(left_out(result)):
+        typer.echo(f"Note: {without}", err=True)
     to_review = uncertain_slices(result)
     for label in request.labels:
         size = label_measures(label, result.annotation.labels, request.image)

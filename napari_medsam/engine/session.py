@@ -177,9 +177,10 @@ class Session:
         Closing the generator stops between slices.
 
         By our rules a direction also stops where its object ends
-        (`engine.propagation.end_detection`); an empty mask may then replace one that was already
-        yielded for a slice beyond the end. In `compat` the authors' rules apply; model families
-        without published rules for volumes use ours.
+        (`engine.propagation.end_detection`). Slices that hold no image (`Volume.empty`) are left
+        out, and the next one follows the last one before them. An empty mask may then replace one
+        that was already yielded for a slice beyond the end. In `compat` the authors' rules apply;
+        model families without published rules for volumes use ours.
 
         Raises
         ------
@@ -187,6 +188,7 @@ class Session:
             The seeds are on different axes, or a range does not contain its box's slice.
         """
         trackers: Trackers
+        seeds = self._on_image(seeds)
         rules = self.model.contract.original_3d if self.compat else None
         if rules is not None:
             seeds = [with_original_range(seed, rules) for seed in seeds]
@@ -203,8 +205,18 @@ class Session:
         for seed in seeds:
             self._check_range(seed)
         ascending, descending = slice_order(list(seeds))
+        empty = self.volume.empty_along(axis)
+        # Only a fixed mask is on a slice without image; propagation starts from it all the same.
+        left_out = empty - {seed.start for seed in seeds if seed.given is not None}
+        ascending = [index for index in ascending if index not in left_out]
+        descending = [index for index in descending if index not in empty]
         for index, whole in self._embedded(axis, ascending):
-            active = [n for n, s in enumerate(seeds) if s.start <= index <= s.last]
+            active = [
+                n
+                for n, s in enumerate(seeds)
+                if s.start <= index <= s.last
+                and (index not in empty or (s.start == index and s.given is not None))
+            ]
             yield from trackers.step(index, whole, active)
             if trackers.have_ended(n for n, s in enumerate(seeds) if s.last > index):
                 break
@@ -214,6 +226,18 @@ class Session:
             yield from trackers.step(index, whole, active)
             if trackers.have_ended(n for n, s in enumerate(seeds) if s.first < index):
                 break
+
+    def _on_image(self, seeds: Sequence[Seed]) -> list[Seed]:
+        """The seeds; a box on a slice without image is moved to the nearest one with an image."""
+        moved = []
+        for seed in seeds:
+            empty = self.volume.empty_along(seed.box.slice.axis)
+            if seed.start in empty and seed.given is None:
+                filled = [i for i in range(seed.first, seed.last + 1) if i not in empty]
+                nearest = min(filled, key=lambda i: abs(i - seed.start), default=seed.start)
+                seed = replace(seed, box=seed.box.moved_to(nearest))
+            moved.append(seed)
+        return moved
 
     def segment_tracks(
         self, tracks: Sequence[Sequence[BoxPrompt]], keyframes: Sequence[Keyframes] = ()
@@ -239,7 +263,8 @@ class Session:
         for n, mask in self._follow(tracks):
             found[n][mask.slice.index] = mask
             yield n, mask
-        for n, own in enumerate(keyframes):
+        for n, keys in enumerate(keyframes):
+            own = {i: one for i, one in keys.items() if one.mask or self._has_image(one.box.slice)}
             yield from ((n, mask) for mask in self._between(uncertain_gaps(found[n], own)))
 
     def _between(self, spans: Sequence[KeyframeGap]) -> Iterator[SliceMask]:
@@ -250,8 +275,9 @@ class Session:
 
     def _follow(self, tracks: Sequence[Sequence[BoxPrompt]]) -> Iterator[Found]:
         """Decode each slice once, with the boxes of all tracks on it."""
-        boxes = [box for track in tracks for box in track]
-        owners = [n for n, track in enumerate(tracks) for _ in track]
+        pairs = [(n, box) for n, track in enumerate(tracks) for box in track]
+        pairs = [(n, box) for n, box in pairs if self._has_image(box.slice)]
+        owners, boxes = [n for n, _ in pairs], [box for _, box in pairs]
         if not boxes:
             return
         by_slice = _by_slice(boxes)
@@ -275,10 +301,14 @@ class Session:
             yield n, mask
         starts = [
             replace(seed, box=seed.box.moved_to(best_start(masks)), until_empty=True)
+            if masks
+            else seed  # none of its slices holds an image
             for seed, masks in zip(seeds, extents, strict=True)
         ]
         outward = [self._chain_masks(starts, THOROUGH, loose=loose) for loose in (False, True)]
         for n, (seed, extent) in enumerate(zip(seeds, extents, strict=True)):
+            if not extent:
+                continue
             best = repair_track(extent, [masks[n] for masks in outward], seed.box)
             yield from ((n, best[i]) for i in extent if best[i] is not extent[i])
 
@@ -287,12 +317,19 @@ class Session:
     ) -> list[dict[int, SliceMask]]:
         """Propagate each seed; masks by slice. The embeddings are already in the cache."""
         found: list[dict[int, SliceMask]] = [{} for _ in seeds]
+        seeds = self._on_image(seeds)
         trackers = AdaptiveTrackers(
             self._predictor, seeds, views=self.views, loose=loose, policy=policy
         )
         for n, mask in self._run(trackers, seeds):
             found[n][mask.slice.index] = mask
         return found
+
+    def left_out(self, plan: PropagationPlan) -> list[int]:
+        """The slices of a plan that hold no image (`Volume.empty`) and are not segmented."""
+        axes = {target.axis for target in plan.targets}
+        empty = {index for axis in axes for index in self.volume.empty_along(axis)}
+        return sorted(plan.slices & empty)
 
     def run_plan(
         self, plan: PropagationPlan
@@ -342,6 +379,9 @@ class Session:
                 f"to {n - 1}; this one is {seed.first} to {seed.last} with the box on "
                 f"{seed.start}."
             )
+
+    def _has_image(self, where: SliceRef) -> bool:
+        return (where.axis, where.index) not in self.volume.empty
 
     def _embedded(self, axis: Axis, indices: Sequence[int]) -> Iterator[tuple[int, Embedding]]:
         views = [SliceRef(axis, index) for index in indices]

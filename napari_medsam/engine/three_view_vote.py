@@ -59,7 +59,11 @@ def vote(
             on_mask()
         votes.append(labels)
     result = majority(*votes)
+    for axis, index in session.volume.empty:
+        result[plane_index(axis, index)] = 0
     for index in range(session.volume.n_slices(home)):
+        if (home, index) in session.volume.empty:
+            continue
         yield from _masks_of(result[plane_index(home, index)], SliceRef(home, index), seeds, own)
 
 

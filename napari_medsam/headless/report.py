@@ -63,6 +63,17 @@ def uncertain_slices(result: Result) -> list[dict[str, Any]]:
     ]
 
 
+def left_out(result: Answer) -> list[int]:
+    """The slices of a propagation that hold no image and have no mask."""
+    pairs = zip(result.boxes, result.ranges, strict=True)
+    ranges = [(placed.box.slice.axis, span) for placed, span in pairs if span is not None]
+    return sorted(
+        index
+        for axis, index in result.request.image.volume.empty
+        if any(axis == a and first <= index <= last for a, (first, last) in ranges)
+    )
+
+
 def trust_by_label(result: Answer) -> dict[int, dict[int, float]]:
     """Label to slice to confidence; the lowest one if several boxes have the slice.
 

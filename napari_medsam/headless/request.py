@@ -155,7 +155,9 @@ class Request:
     views: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse prompts that cannot be propagated as requested."""
+        """Refuse prompts that cannot be propagated as requested, or are on no image."""
+        if self.mode not in ("box3d", "vote"):  # there a box is on the middle slice of its object
+            _require_image(self.prompts, self.image.volume)
         if self.propagation is not None:
             _require_ranges(self.prompts, self.propagation, self.image.volume)
             if self.prompts.fixed_masks and (self.compat or self.propagation.mode != "keyframes"):
@@ -185,6 +187,19 @@ class Request:
         else:
             ranges = [(seed.first, seed.last) for seed in seeds_of(span, boxes)]
         return of_points + sum(last - first + 1 for first, last in ranges)
+
+
+def _require_image(prompts: Prompts, volume: Volume) -> None:
+    places = [
+        *(box.box.slice for box in prompts.boxes),
+        *(points.prompt.slice for points in prompts.points),
+    ]
+    for where in places:
+        if (where.axis, where.index) in volume.empty:
+            raise ValueError(
+                f"Slice {where.axis}={where.index} holds no image: it is missing or damaged, and "
+                f"filled with one value. Choose another slice."
+            )
 
 
 def _require_ranges(prompts: Prompts, propagation: Propagation, volume: Volume) -> None:

@@ -195,14 +195,16 @@ def _paint_prompts(case: _Case) -> None:
     rules the last one does.
     """
     prompts, annotation = case.request.prompts, case.annotation
+    empty = case.session.volume.empty
+    boxes = [b for b in prompts.boxes if (b.box.slice.axis, b.box.slice.index) not in empty]
     masks: dict[int, SliceMask] = {}
-    for where in dict.fromkeys(placed.box.slice for placed in prompts.boxes):
-        here = [placed for placed in prompts.boxes if placed.box.slice == where]
+    for where in dict.fromkeys(placed.box.slice for placed in boxes):
+        here = [placed for placed in boxes if placed.box.slice == where]
         for n, mask in case.session.segment_drawn([placed.box for placed in here]):
             masks[here[n].box_id] = mask
             case.add(here[n], mask)
             case.on_mask(len(case.found))
-    for placed in prompts.boxes:
+    for placed in boxes:
         annotation.apply_box(placed, masks[placed.box_id], **case.settings)
     for fixed in prompts.fixed_masks:
         annotation.apply_box(fixed.placed, fixed.mask, **case.settings)

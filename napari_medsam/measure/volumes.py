@@ -95,7 +95,8 @@ def measure_labels(
     axis
         The axis of the slices in which diameters are measured (z: axial).
     grey
-        Whether to measure the volume's values; those of an RGB picture are never measured.
+        Whether to measure the volume's values; those of an RGB picture are never measured. Slices
+        that hold no image (`Volume.empty`) are left out of them.
     reference
         (Z, Y, X) labels to compare with; labels with the same number are compared.
     tolerance_mm
@@ -112,7 +113,7 @@ def measure_labels(
                 f"{name} of shape {array.shape} do not lie on an image of {volume.shape_zyx}."
             )
     now, before = bounding_boxes(labels), {} if reference is None else bounding_boxes(reference)
-    ml = volume.voxel_ml
+    ml, filled = volume.voxel_ml, _filled(volume)
     rows = []
     for label in table:
         number = label.number
@@ -132,11 +133,21 @@ def measure_labels(
                 n_voxels,
                 n_voxels * ml,
                 longest(labels, number, volume, axis, now[number]),
-                grey_of(volume.voxels[now[number]][inside]) if grey else None,
+                grey_of(volume.voxels[now[number]][inside & filled[now[number]]]) if grey else None,
                 comparison,
             )
         )
     return tuple(rows)
+
+
+def _filled(volume: Volume) -> Mask:
+    """(Z, Y, X) bool: the voxels of slices that hold an image."""
+    if not volume.empty:
+        return np.broadcast_to(np.True_, volume.shape_zyx)
+    filled = np.ones(volume.shape_zyx, np.bool_)
+    for axis, index in volume.empty:
+        filled[plane_index(axis, index)] = False
+    return filled
 
 
 def longest(labels: Labels, number: int, volume: Volume, axis: Axis, box: Box) -> Diameters | None:

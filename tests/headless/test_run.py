@@ -23,6 +23,7 @@ from napari_medsam.formats.common.grid import Geometry, SourceGrid
 from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.headless.build_request import RequestOptions, build_request, label_table
 from napari_medsam.headless.prompt_text import parse_box
+from napari_medsam.headless.report import left_out
 from napari_medsam.headless.request import (
     FixedMask,
     Mode,
@@ -340,3 +341,41 @@ def test_vote_paints_what_two_views_agree_on(tiny_model: TinyMedSam, tmp_path):
     assert 2 * (found & (voxels > 0)).sum() / (found.sum() + (voxels > 0).sum()) > 0.95
     assert told == list(range(1, len(told) + 1))
     assert len(told) <= asked.n_masks
+
+
+class TestSlicesWithoutImage:
+    @pytest.fixture
+    def gap(self, blocks: ImageFile) -> ImageFile:
+        """The blocks; slice 3 holds no image and is filled with the lowest value."""
+        voxels = blocks.volume.voxels.copy()
+        voxels[3] = 0
+        volume = replace(blocks.volume, voxels=voxels, empty=frozenset({("z", 3)}))
+        return replace(blocks, volume=volume)
+
+    def test_a_box_there_is_refused(self, gap: ImageFile) -> None:
+        with pytest.raises(ValueError, match="z=3 holds no image"):
+            request(gap, "z:3:6,8,18,22")
+        with pytest.raises(ValueError, match="z=3 holds no image"):
+            request(gap, "z:3:6,8,18,22", reach=(0, 5))
+
+    @pytest.mark.parametrize("mode", ["keyframes", "box3d", "vote"])
+    def test_a_propagation_leaves_it_out(self, gap: ImageFile, mode: Mode) -> None:
+        asked = request(gap, "z:2:6,8,18,22", reach=(0, 5))
+        asked = replace(asked, propagation=Propagation(0, 5, mode=mode))
+        answer = segment_request(asked, TinyMedSam())
+        painted = np.flatnonzero(answer.annotation.labels.any(axis=(1, 2))).tolist()
+        assert painted == [1, 2, 4]
+        assert left_out(answer) == [3]
+        assert 3 not in {one.mask.slice.index for one in answer.found}
+
+    @pytest.mark.parametrize("mode", ["box3d", "vote"])
+    def test_a_3d_box_may_have_its_middle_there(self, gap: ImageFile, mode: Mode) -> None:
+        asked = request(gap, "z:2:6,8,18,22", reach=(0, 5))
+        moved = replace(asked.prompts.boxes[0], box=asked.prompts.boxes[0].box.moved_to(3))
+        asked = replace(
+            asked,
+            prompts=replace(asked.prompts, boxes=(moved,)),
+            propagation=Propagation(0, 5, mode=mode),
+        )
+        labels = segment_request(asked, TinyMedSam()).annotation.labels
+        assert np.flatnonzero(labels.any(axis=(1, 2))).tolist() == [1, 2, 4]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -203,3 +204,17 @@ def test_real_case_is_measured_as_itk_measures_it(shared_dir: Path, name: str) -
         assert found.grey.mean == pytest.approx(itk.GetMean(n), rel=1e-5)
         assert found.grey.std == pytest.approx(itk.GetStandardDeviation(n), rel=1e-4)
         assert 0 < found.diameters.short_mm <= found.diameters.long_mm
+
+
+def test_grey_values_of_slices_without_image_are_left_out() -> None:
+    labels, volume = two_labels()
+    voxels = volume.voxels.copy()
+    voxels[2] = -1000
+    known = labels.copy()
+    known[2] = 0
+    expected = only(known, volume).grey
+    found = only(labels, replace(volume, voxels=voxels, empty=frozenset({("z", 2)})))
+    assert found.grey == expected
+    assert found.n_voxels == int((labels == 1).sum())
+    none = replace(volume, empty=frozenset(("z", n) for n in range(8)))
+    assert only(labels, none).grey is None

@@ -8,6 +8,7 @@ is a volume of one slice. Only `napari_medsam.formats` converts between files an
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -48,6 +49,10 @@ class Volume:
         (MONOCHROME1 of DICOM, PS3.3 C.7.6.3.1.2): `mirror - value` is what is stored for the same
         picture where high values are bright. The voxels are the values all the same.
 
+    empty
+        The slices, as (axis, index), that hold no image: they are missing or damaged, and filled
+        with one value. All are along the axis of the file's slices.
+
     Raises
     ------
     ValueError
@@ -60,6 +65,7 @@ class Volume:
     direction: NDArray[np.float64] = field(default_factory=lambda: np.eye(3))
     modality: str = ""
     mirror: float | None = None
+    empty: frozenset[tuple[Axis, int]] = frozenset()
 
     def __post_init__(self) -> None:
         """Refuse images that the rest of the program cannot process."""
@@ -166,6 +172,10 @@ class Volume:
         shear = abs(float(np.linalg.det(self.direction)))
         return float(np.prod(self.spacing_xyz)) * shear / 1000.0
 
+    def empty_along(self, axis: Axis) -> frozenset[int]:
+        """The indices of the slices along an axis that hold no image (see `empty`)."""
+        return frozenset(index for a, index in self.empty if a == axis)
+
     def n_slices(self, axis: Axis) -> int:
         return self.shape_zyx[AXES.index(axis)]
 
@@ -188,6 +198,17 @@ class Volume:
                 f"{self.n_slices(axis) - 1} along {axis}."
             )
         return self.voxels[plane_index(axis, index)]
+
+
+def empty_note(indices: Iterable[int]) -> str:
+    """A sentence about slices that were left out because they hold no image; "" for none."""
+    numbers = [str(index) for index in sorted(indices)]
+    if not numbers:
+        return ""
+    if len(numbers) == 1:
+        return f"Slice {numbers[0]} holds no image and was left out."
+    more = " ..." if len(numbers) > 8 else ""
+    return f"Slices {', '.join(numbers[:8])}{more} hold no image and were left out."
 
 
 def _checksum(plane: NDArray[Any]) -> int:

@@ -19,6 +19,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_medsam.engine.data.volume import AXES, Axis
+
 Kind = Literal["nifti", "nrrd", "mha", "dicom", "picture", "npz"]
 Triple = tuple[float, float, float]
 
@@ -220,6 +222,13 @@ class SourceGrid:
     @property
     def _reversals(self) -> tuple[slice, ...]:
         return tuple(slice(None, None, -1 if flip else 1) for flip in reversed(self.flips))
+
+
+def slice_in_lps(file: Geometry, k: int) -> tuple[Axis, int]:
+    """The axis and index of the slice that plane `k` of a file's slowest axis is after `to_lps`."""
+    axes, flips = _way_to_lps(file)
+    world = axes.index(2)
+    return AXES[2 - world], file.shape_zyx[0] - 1 - k if flips[world] else k
 
 
 def geometry_from_affine(shape_zyx: tuple[int, int, int], affine: NDArray[Any]) -> Geometry:

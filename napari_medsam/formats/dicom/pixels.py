@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam.formats.common.errors import ReadError, damage_as
+from napari_medsam.formats.common.grid import Geometry
 from napari_medsam.formats.common.limits import DEFLATE_LIMIT, require_data
 from napari_medsam.formats.dicom.dataset import quiet_pydicom, read_dataset
 from napari_medsam.formats.dicom.file_validity import DEFLATED
@@ -140,13 +141,14 @@ def _plane(dataset: Any, stored: NDArray[Any], header: SliceHeader) -> Plane:
 class Stacked:
     """The values of a volume, (slices, rows, columns[, 3]), with its slices' units and notes.
 
-    `mirror` is the first slice's.
+    `mirror` is the first slice's. `empty` are the places that hold no image.
     """
 
     values: NDArray[Any]
     units: Counter[str]
     notes: tuple[str, ...]
     mirror: float | None
+    empty: tuple[int, ...] = ()
 
     @property
     def unit(self) -> str:
@@ -154,8 +156,10 @@ class Stacked:
         return in_words(next(iter(self.units))) if len(self.units) == 1 else ""
 
 
-def stacked(planes: Iterable[Plane | ReadError | None], n_slices: int) -> Stacked:
+def stacked(planes: Iterable[Plane | ReadError | None], geometry: Geometry) -> Stacked:
     """Put slices together; a missing or damaged one gets the darkest value of the others.
+
+    `geometry` is that of the file.
 
     Raises
     ------
@@ -176,7 +180,7 @@ def stacked(planes: Iterable[Plane | ReadError | None], n_slices: int) -> Stacke
                 errors[index] = plane
             continue
         if volume is None:
-            volume = np.empty((n_slices, *plane.values.shape), plane.values.dtype)
+            volume = np.empty((geometry.shape_zyx[0], *plane.values.shape), plane.values.dtype)
             mirror = plane.mirror
         dtype = np.result_type(volume.dtype, plane.values.dtype)
         volume = volume.astype(dtype, copy=False)
@@ -188,8 +192,8 @@ def stacked(planes: Iterable[Plane | ReadError | None], n_slices: int) -> Stacke
     if volume is None and first is not None:
         raise first
     assert volume is not None
-    notes += absent_note(list(errors), n_slices, "damaged", str(first or "").rstrip("."))
-    notes += doubtful_tails(tails, n_slices)
+    notes += absent_note(list(errors), geometry, "damaged", str(first or "").rstrip("."))
+    notes += doubtful_tails(tails, geometry)
     if missing:
         present = [v for k, v in enumerate(volume) if k not in missing]
         volume[missing] = (
@@ -201,4 +205,4 @@ def stacked(planes: Iterable[Plane | ReadError | None], n_slices: int) -> Stacke
             f"The slices have values in different units ({found}): do not compare them, and open "
             f"them apart."
         )
-    return Stacked(volume, units, tuple(dict.fromkeys(notes)), mirror)
+    return Stacked(volume, units, tuple(dict.fromkeys(notes)), mirror, tuple(missing))

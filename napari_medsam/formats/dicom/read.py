@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from napari_medsam.formats.common.errors import ReadError
 from napari_medsam.formats.common.found_image import FoundImage
 from napari_medsam.formats.common.grey_or_rgb import to_uint8_rgb
-from napari_medsam.formats.common.grid import SourceGrid, Triple
+from napari_medsam.formats.common.grid import SourceGrid, Triple, slice_in_lps
 from napari_medsam.formats.common.image_description import Description
 from napari_medsam.formats.common.image_file import ImageFile, to_volume
 from napari_medsam.formats.common.limits import require_memory
@@ -231,9 +231,9 @@ def _read(found: DicomImage, frame: int) -> ImageFile:
     shape = stack.geometry.shape_zyx
     require_memory((*shape, first.components), 8, found.path)
     if first.is_film:
-        read = stacked(_frame(first, frame), shape[0])
+        read = stacked(_frame(first, frame), stack.geometry)
     else:
-        read = stacked(slice_pixels(stack.slices[frame], leave_damaged=True), shape[0])
+        read = stacked(slice_pixels(stack.slices[frame], leave_damaged=True), stack.geometry)
     array, notes = read.values, [*found.notes(frame), *read.notes]
     if array.ndim == 4:
         array, warnings = to_uint8_rgb(array, found.path.name)
@@ -242,8 +242,9 @@ def _read(found: DicomImage, frame: int) -> ImageFile:
         notes += _shown(stack, frame)
     grid = found.grid(frame)
     volume = to_volume(array, grid, first.modality)
+    empty = frozenset(slice_in_lps(stack.geometry, place) for place in read.empty)
     return ImageFile(
-        replace(volume, mirror=read.mirror),
+        replace(volume, mirror=read.mirror, empty=empty),
         grid,
         found.name,
         tuple(notes),

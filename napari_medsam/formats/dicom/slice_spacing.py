@@ -10,6 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_medsam.engine.data.volume import VIEW_NAMES
+from napari_medsam.formats.common.grid import Geometry, slice_in_lps
+
 EVEN = 0.1
 """Slices this part of a slice distance off their even place still count as even."""
 ROUNDING_MM = 0.1
@@ -63,23 +66,31 @@ def slack(distance: float) -> float:
     return max(EVEN * distance, min(ROUNDING_MM, distance / 4))
 
 
-def missing_notes(places: NDArray[np.int64]) -> list[str]:
-    """A note that numbers the missing slices as they will be counted, from 1."""
+def missing_notes(places: NDArray[np.int64], geometry: Geometry) -> list[str]:
+    """A note that names the missing slices of a stack."""
     absent = sorted(set(range(int(places[-1]) + 1)) - set(places.tolist()))
-    return list(absent_note(absent, int(places[-1]) + 1, "missing"))
+    return list(absent_note(absent, geometry, "missing"))
+
+
+def on_screen(places: Sequence[int], geometry: Geometry, most: int = 8) -> str:
+    """Places of a stack, at least one, as the screen names and counts them: "slice 11"."""
+    found = sorted(slice_in_lps(geometry, place) for place in places)
+    view = "" if found[0][0] == "z" else f"{VIEW_NAMES[found[0][0]]} "
+    numbers = ", ".join(str(index) for _, index in found[:most])
+    return f"{view}slice{'s' * (len(found) > 1)} {numbers}{' ...' * (len(found) > most)}"
 
 
 def absent_note(
-    places: Sequence[int], n_places: int, what: str, names: str = ""
+    places: Sequence[int], geometry: Geometry, what: str, names: str = ""
 ) -> tuple[str, ...]:
     """A note on places (from 0) that are shown empty, and why; none if there are none."""
     if not places:
         return ()
-    numbers = ", ".join(str(n + 1) for n in sorted(places)[:8])
-    numbers += " ..." if len(places) > 8 else ""
+    n_places = geometry.shape_zyx[0]
+    numbers = f"{on_screen(places, geometry)}, counted from 0"
     numbers += f"; {names}" if names else ""
     are, they = ("are", "they are") if len(places) > 1 or what == "missing" else ("is", "it is")
     return (
-        f"{len(places)} of {n_places} slices {are} {what} (counted along the stack: {numbers}); "
-        f"{they} shown empty so that the others keep their place.",
+        f"{len(places)} of {n_places} slices {are} {what} ({numbers}); {they} shown empty so "
+        f"that the others keep their place.",
     )

@@ -89,11 +89,11 @@ def even_stack(
     off = float(np.abs(heights - heights[0] - places * distance).max())
     if off > SAID * distance:
         messages.append(f"Slices are up to {off:.2g} mm off an even distance of {distance:.4g} mm.")
-    messages += missing_notes(places)
     line = (last - first) / float(places[-1])
     step, tilt = _step(firsts[0], line, normal, int(places[-1]))
-    messages += tilt
     n_places = int(places[-1]) + 1
+    geometry = _geometry(firsts[0], n_places, step)
+    messages += [*missing_notes(places, geometry), *tilt]
     at = dict(zip(places.tolist(), slices, strict=True))
     volumes = tuple(
         tuple(at[k][t] if k in at else None for k in range(n_places))
@@ -103,11 +103,11 @@ def even_stack(
     stack = Stack(
         "",
         volumes,
-        _geometry(firsts[0], n_places, step),
+        geometry,
         placed=True,
         notes=tuple(messages),
         frame_notes=tuple(
-            absent_note([k for k in at if volume[k] is None], n_places, "missing in this volume")
+            absent_note([k for k in at if volume[k] is None], geometry, "missing in this volume")
             for volume in volumes
         ),
         problem=_sideways(firsts, places, line, normal),
@@ -183,7 +183,7 @@ def without_damaged(stack: Stack) -> Stack | None:
         bad = {k: header for k, header in enumerate(volume) if header and header.damaged}
         names = ", ".join(sorted(header.path.name for header in bad.values())[:3])
         more = " ..." if len(bad) > 3 else ""
-        told = absent_note(list(bad), len(volume), "damaged", f"{names}{more}")
+        told = absent_note(list(bad), stack.geometry, "damaged", f"{names}{more}")
         notes[t] = (*notes[t], *told)
     damaged = frozenset(h.path for volume in stack.slices for h in volume if h and h.damaged)
     return replace(stack, slices=slices, frame_notes=tuple(notes), damaged=damaged)

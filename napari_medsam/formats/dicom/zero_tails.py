@@ -11,6 +11,9 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_medsam.formats.common.grid import Geometry
+from napari_medsam.formats.dicom.slice_spacing import on_screen
+
 LONG, SHORT = 1 / 8, 1 / 64
 """A doubtful slice is 0 over at least that part of its pixels, slices beside it over at most that.
 A black background grows more slowly from slice to slice."""
@@ -30,21 +33,21 @@ def tail_of(stored: NDArray[np.generic]) -> float:
     return 1.0 - (float(others[-1]) + 1) / flat.size if others.size else 1.0
 
 
-def doubtful_tails(tails: Mapping[int, Tail], n_slices: int) -> list[str]:
+def doubtful_tails(tails: Mapping[int, Tail], geometry: Geometry) -> list[str]:
     """A note on doubtful slices, by their place in the stack; none if there are none."""
-    places = sorted(tails)
+    places, n_slices = sorted(tails), geometry.shape_zyx[0]
     long = [place for place in places if tails[place][0] >= LONG]
     doubtful = [place for place in long if _stands_out(place, places, tails)]
     if not doubtful or len(long) > MOST_DOUBTFUL * n_slices:
         return []
     listed = ", ".join(
-        f"slice {place + 1}, {tails[place][1]}, over {tails[place][0]:.0%}"
+        f"{on_screen([place], geometry)}, {tails[place][1]}, over {tails[place][0]:.0%}"
         for place in doubtful[:3]
     )
     more = " ..." if len(doubtful) > 3 else ""
     return [
         f"{len(doubtful)} of {n_slices} slices end in zeros, and those beside them do not "
-        f"({listed}{more}): their files may be incomplete."
+        f"({listed}{more}; counted from 0): their files may be incomplete."
     ]
 
 

@@ -21,7 +21,7 @@ from napari_medsam.engine.inference.point_prompts import (
     points_refusal,
     require_points,
 )
-from napari_medsam.ui.actions.segment import Segmenter
+from napari_medsam.ui.actions.segment import NO_IMAGE, Segmenter
 from napari_medsam.ui.layers.points_layer import Click, PointsLayer
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.dock_state import PointToolState, Progress
@@ -208,6 +208,8 @@ class PointTool:
             raise ValueError("The model is not ready yet; click again in a moment.")
         if why := case.refusal_reason(self._label):
             raise ValueError(why)
+        if (where.axis, where.index) in case.image.volume.empty:
+            raise ValueError(NO_IMAGE.format(where.index))
         prompt = point_prompt(
             where,
             tuple((point.x, point.y) for point in clicks if point.is_inside),

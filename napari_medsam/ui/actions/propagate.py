@@ -14,7 +14,7 @@ from napari_medsam.engine.annotation.fixed_masks import mask_there, part_near
 from napari_medsam.engine.data.masks import SliceMask
 from napari_medsam.engine.data.prompts import SliceRef
 from napari_medsam.engine.data.signals import emit
-from napari_medsam.engine.data.volume import VIEW_NAMES, Axis
+from napari_medsam.engine.data.volume import VIEW_NAMES, Axis, empty_note
 from napari_medsam.engine.propagation.plan import (
     PropagationPlan,
     PropagationTarget,
@@ -224,7 +224,10 @@ class Propagator:
             names = [label.name for label in map(self.case.named, numbers) if label is not None]
             prefix = f"{', '.join(names)}: " if numbers != [self.case.label] else ""
             left = self._uncertain_left(numbers, next(iter(run.found)).axis)
-            self._show_message(f"Done: {prefix}{slices}{left}.{more}", for_now=True)
+            session = self.case.session
+            without = empty_note(session.left_out(run.plan)) if session is not None else ""
+            said = f"Done: {prefix}{slices}{left}.{more} {without}".rstrip()
+            self._show_message(said, for_now=True)
 
     def _uncertain_left(self, numbers: Sequence[int], axis: Axis) -> str:
         """How many uncertain slices labels have along an axis now, as the dock's button counts.

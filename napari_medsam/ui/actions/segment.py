@@ -19,6 +19,10 @@ from napari_medsam.ui.state.dock_state import Progress
 from napari_medsam.ui.state.jobs import Job, JobOutcome
 from napari_medsam.ui.state.workspace import Workspace
 
+NO_IMAGE = (
+    "Slice {} holds no image: it is missing or damaged, and shown empty. Draw on another slice."
+)
+
 
 class Segmenter:
     """Segments the boxes of a window's cases, one case at a time: they share a lane."""
@@ -36,12 +40,18 @@ class Segmenter:
     def ask(self, case: Case, boxes: list[PlacedBox]) -> None:
         """Queue boxes of a case and segment its queue, the latest first.
 
-        Boxes of labels that are locked, or not in the table, are refused.
+        Boxes of labels that are locked, or not in the table, are refused; so are those on a slice
+        that holds no image.
         """
         whys = [case.refusal_reason(placed.label) for placed in boxes]
         boxes = [placed for placed, why in zip(boxes, whys, strict=True) if not why]
         if any(whys):
             self._workspace.refuse(next(filter(None, whys)))
+        empty = case.image.volume.empty
+        without = [b for b in boxes if (b.box.slice.axis, b.box.slice.index) in empty]
+        if without:
+            self._workspace.refuse(NO_IMAGE.format(without[0].box.slice.index))
+            boxes = [placed for placed in boxes if placed not in without]
         same = self._workspace.has_same_pixels
         if not boxes or not all(same(case, where) for where in {b.box.slice for b in boxes}):
             return

@@ -149,7 +149,30 @@ class BoxesLayer:
         self._shown: Sequence[PlacedBox] = ()
         self._on_screen: frozenset[int] = frozenset()
         self._was_drawing = False
+        self._show_whole: Callable[[], None] = lambda: None
+        self.layer.mouse_drag_callbacks.insert(0, self._before_press)
+        world_to_data = self.layer.world_to_data
+        # On a slice, not between two: napari hides a rectangle that it draws there.
+        self.layer.world_to_data = lambda position: self._on_slice(world_to_data(position))
         self.layer.events.data.connect(self._on_data)
+
+    def watch(self, show_whole: Callable[[], None]) -> None:
+        """Set how to move the view onto the nearest slice, called before the mouse draws."""
+        self._show_whole = show_whole
+
+    def _before_press(self, layer: Shapes, event: Any) -> None:
+        if self.is_drawing:
+            self._show_whole()
+
+    def _on_slice(self, position: Any) -> NDArray[np.float64]:
+        """Data coordinates, rounded along the axes that are not on screen.
+
+        Beside an image of other slices, the scene's steps lie between the slices of this one.
+        """
+        found = np.array(position, dtype=np.float64)
+        hidden = list(self.layer._slice_input.not_displayed)
+        found[..., hidden] = np.rint(found[..., hidden])
+        return found
 
     @contextmanager
     def _ours(self) -> Iterator[None]:

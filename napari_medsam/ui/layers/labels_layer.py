@@ -242,6 +242,19 @@ def show_slice(viewer: ViewerModel, layer: Layer, where: SliceRef) -> None:
     viewer.dims.set_point(viewer.dims.ndim - 3 + axis, layer.data_to_world(voxel)[axis])
 
 
+def move_to_whole_slice(viewer: ViewerModel, layer: Layer) -> None:
+    """Move the view from between two slices of a layer onto the nearer one.
+
+    The steps of a scene with images of different slice distances lie between slices of each.
+    """
+    shown = shown_slice(viewer, layer)
+    if shown is None or layer.ndim < 3:
+        return
+    axis = AXES.index(shown.axis)
+    voxel = np.rint(layer.world_to_data(viewer.dims.point))
+    viewer.dims.set_point(viewer.dims.ndim - 3 + axis, layer.data_to_world(voxel)[axis])
+
+
 def turn_head_up(viewer: ViewerModel, layer: Layer | None) -> None:
     """Show the head up: if z, which runs to the head, is vertical on screen, draw it upwards.
 

@@ -44,6 +44,7 @@ from napari_medsam.ui.layers.labels_layer import (
     LabelsLayer,
     Throttle,
     camera_of,
+    move_to_whole_slice,
     shown_slice,
     whole_numbers,
 )
@@ -145,6 +146,7 @@ class Case:
         self.labels.layer.events.paint.connect(self._painted)
         self.labels.layer.events.data.connect(self._on_labels_set)
         self.boxes = BoxesLayer(layer, later)
+        self.boxes.watch(self._show_whole_slice)
         self._place = place_of(layer)
         for place in (self.labels.place, self.boxes.place):
             place.put_back.connect(self._on_put_back)
@@ -243,6 +245,10 @@ class Case:
     def where(self) -> SliceRef | None:
         """The slice on screen."""
         return shown_slice(self.viewer, self.layer)
+
+    def _show_whole_slice(self) -> None:
+        """Move the view onto a slice of this image, or where one would be beyond its ends."""
+        move_to_whole_slice(self.viewer, self.layer)
 
     def keyframes(self, axis: Axis, label: int) -> tuple[int, ...]:
         """The slices along an axis that have a box or a fixed mask of a label."""

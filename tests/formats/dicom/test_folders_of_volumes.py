@@ -321,8 +321,9 @@ class TestDamaged:
         left = [n for n in range(10) if n != k]
         assert image.volume.voxels[left, 0, 0].tolist() == [100 + n for n in left]
         (note,) = image.notes
-        assert note.startswith("1 of 10 slices is damaged (counted along the stack: ")
-        assert f": {k + 1}; {path.name})" in note
+        assert note.startswith(f"1 of 10 slices is damaged (slice {k}, counted from 0; ")
+        assert f"; {path.name})" in note
+        assert image.volume.empty == {("z", k)}
 
     def test_a_damaged_slice_of_one_time_point(self, tmp_path: Path) -> None:
         write_volumes(tmp_path, 3, 5, lambda v, k: {"TemporalPositionIdentifier": v + 1})
@@ -390,7 +391,7 @@ class TestDamaged:
         path.write_bytes(data[:-n_bytes] + bytes(n_bytes))
         (note,) = read_image(tmp_path).notes
         assert note.startswith("1 of 6 slices end in zeros, and those beside them do not")
-        assert f"(slice {k + 1}, {path.name}, over {share:.0%})" in note
+        assert f"(slice {k}, {path.name}, over {share:.0%}; counted from 0)" in note
 
     @pytest.mark.parametrize("rows", [[0, 0, 1, 1, 2, 3], [3, 2, 2, 2, 1, 1], [5, 5, 2, 2, 5, 5]])
     def test_a_black_background_is_not_doubted(self, rows: list[int], tmp_path: Path) -> None:

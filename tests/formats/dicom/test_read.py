@@ -71,8 +71,29 @@ def test_missing_slice_is_told_and_leaves_its_place_empty(tmp_path: Path) -> Non
     assert image.volume.shape_zyx == (7, 5, 4)
     np.testing.assert_array_equal(image.volume.voxels[[0, 1, 2, 4, 5, 6]], VOLUME)
     assert np.all(image.volume.voxels[3] == VOLUME.min())
-    assert any("1 of 7 slices are missing" in note and "4" in note for note in image.notes)
+    assert any("1 of 7 slices are missing (slice 3, c" in note for note in image.notes)
+    assert image.volume.empty == {("z", 3)}
     assert image.volume.spacing_xyz[2] == pytest.approx(2.5)
+
+
+@pytest.mark.parametrize("flipped", [False, True])
+def test_missing_slice_is_named_as_the_screen_counts_it(flipped: bool, tmp_path: Path) -> None:
+    """Of sagittal slices, and of axial ones whose rows run the other way."""
+    axial = np.diag([1.0, -1.0, -1.0])
+    sagittal = axis_matrix((1, 2, 0), (1, -1, 1))
+    volume = np.arange(6, dtype=np.int16)[:, None, None] + np.full((6, 5, 4), 100, np.int16)
+    places = [0.0, 1.0, 2.0, 4.0, 5.0, 6.0]
+    direction = axial if flipped else sagittal
+    write_series(tmp_path, volume, direction=direction, step=direction[:, 2] * 2.5, places=places)
+    image = read_image(tmp_path)
+    ((axis, index),) = image.volume.empty
+    plane = image.volume.slice_pixels(axis, index)
+    assert (plane == 100).all()
+    beside = {int(image.volume.slice_pixels(axis, index + n)[0, 0]) for n in (-1, 1)}
+    assert beside == {102, 103}
+    view = "" if flipped else "sagittal "
+    assert any(f"({view}slice {index}, counted from 0)" in note for note in image.notes)
+    assert axis == ("z" if flipped else "x")
 
 
 def test_duplicate_slice_is_told_and_used_once(tmp_path: Path) -> None:
