@@ -44,9 +44,8 @@ def _report(dock: MedSamWidget | None, path: Path, error: Exception) -> None:
     sentence = " ".join(str(error).split())
     if path.is_dir() and get_reader(str(path)) is None:
         sentence = f"The folder {path.name} holds no DICOM images; open its files one by one."
-    if dock is None:
-        show_error(sentence)
-    else:
+    show_error(sentence)  # the dock's line may soon be about the next path
+    if dock is not None:
         dock.controller.show_message(sentence, is_problem=True)
 
 
