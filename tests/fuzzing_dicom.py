@@ -6,7 +6,6 @@ The files are small, so that most edits fall into the header.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 import pydicom
 
+from napari_medsam.formats.common.errors import ReadError
 from napari_medsam.formats.common.grid import SourceGrid
 from napari_medsam.formats.images.read import found_images, read_image
 from napari_medsam.formats.labels.read import read_label_file
@@ -162,14 +162,17 @@ def read_all(data: bytes, folder: Path) -> None:
 
 
 def read_in_series(data: bytes, folder: Path) -> None:
-    """The file between two slices of its series: it may be refused, the others stay."""
+    """The file between two slices of its series: it may be left out, which is said; they stay."""
     for k in (0, 2):
         if not (folder / "series" / f"{k}.dcm").exists():
             save(_slice(k), folder / "series" / f"{k}.dcm")
     (folder / "series" / "1.dcm").write_bytes(data)
     with found_images(folder / "series") as images:
-        names: Sequence[str] = [image.describe().name for image in images[:5]]
-        assert names
+        described = [image.describe() for image in images[:5]]
+    assert described
+    left_out = [n for one in described for n in one.notes if "amaged" in n or "Not opened" in n]
+    if left_out:
+        raise ReadError(left_out[0])
 
 
 def read_on_series(data: bytes, folder: Path) -> None:

@@ -107,13 +107,14 @@ def measure_file(
 def units_of(volume: Volume, grid: SourceGrid, unit: str = "", size_note: str = "") -> Units:
     """The units of measures of labels on a grid.
 
-    `unit` and `size_note` are the image's (`ImageFile`). DICOM states it: a screenshot of a CT
-    has no Hounsfield units. In other formats CT has them.
+    `unit` and `size_note` are the image's (`ImageFile`). A CT without a unit is in HU, but for its
+    screenshots: 8 bits hold none.
     """
+    is_ct = volume.modality == "CT" and volume.voxels.dtype != np.uint8
     x, y, _ = volume.spacing_xyz
     return Units(
         "mm" if grid.has_spacing else "pixels",
-        "HU" if volume.modality == "CT" and grid.kind != "dicom" else unit,
+        unit or ("HU" if is_ct else ""),
         has_volume=grid.has_spacing and not volume.is_flat,
         pixel_mm2=x * y if grid.has_spacing and volume.is_flat else None,
         is_flat=volume.is_flat,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -83,15 +84,17 @@ def test_ct_series_is_measured_in_hu(tmp_path: Path) -> None:
     ("fields", "unit"),
     [
         ({"RescaleSlope": "1", "RescaleIntercept": "-1024"}, "HU"),
-        ({"RescaleSlope": "1", "RescaleIntercept": "0", "RescaleType": "US"}, ""),
-        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"}, ""),
+        ({"RescaleSlope": "1", "RescaleIntercept": "0", "RescaleType": "US"}, "HU"),
+        ({"RescaleSlope": "1", "RescaleIntercept": "0", "RescaleType": "MGML"}, "mg/ml"),
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7", "BitsAllocated": 8}, ""),
         ({"Modality": "PT", "Units": "BQML"}, "Bq/ml"),
     ],
 )
 def test_unit_of_grey_values_is_that_of_the_header(
-    fields: dict[str, str], unit: str, tmp_path: Path
+    fields: dict[str, Any], unit: str, tmp_path: Path
 ) -> None:
-    path = save_dicom(image_object(np.full((6, 5), 9, np.int16), **fields), tmp_path / "a.dcm")
+    dtype = np.uint8 if "BitsAllocated" in fields else np.int16
+    path = save_dicom(image_object(np.full((6, 5), 9, dtype), **fields), tmp_path / "a.dcm")
     image = read_image(path)
     write_labels(tmp_path / "l.nii.gz", np.ones((1, 6, 5), np.uint8), image.grid)
     found = measure_file(tmp_path / "l.nii.gz", path)

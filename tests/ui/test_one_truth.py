@@ -56,11 +56,12 @@ class Truth(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         self.path = Path(self.folder.name) / "out.nii.gz"
         self.desk = make_desk()
-        self.known = known
+        self.known = self.is_file = known
         self.is_other_image = False  # a script has written into it
         self.pending = False  # what a script wrote is not noticed yet
         layer = image_layer(voxels()) if known else Image(voxels(), scale=SPACING_XYZ[::-1])
         self.desk.open(layer)
+        self.first = layer.data
 
     def teardown(self) -> None:
         if hasattr(self, "desk"):
@@ -148,7 +149,9 @@ class Truth(RuleBasedStateMachine):
         before = self.case.labels.layer.data.copy()
         self.case.labels.layer.data[block_of(block)] = block[4]
         expected = self.held(before, self.case.labels.layer.data)
-        if then == "undo" and not self.pending and (expected != before).any():
+        if then == "undo" and (self.pending or (expected == before).all()):
+            then = ""  # nothing that undo could show
+        if then == "undo":
             self.desk.controller.history.undo()
             np.testing.assert_array_equal(self.case.labels.layer.data, before)
         elif then == "draw":
@@ -228,7 +231,10 @@ class Truth(RuleBasedStateMachine):
         layer = self.case.layer
         if layer.data.shape[1] > 12:
             layer.data = to(layer.data)
-            self.known, self.pending = False, False
+            # A flipped array that is flipped again is the file's.
+            again = layer.data.__array_interface__ == self.first.__array_interface__
+            self.known = self.is_file and again and not self.is_other_image
+            self.pending = False
             self.start_again()
 
     @rule()

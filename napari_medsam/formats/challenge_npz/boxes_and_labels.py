@@ -91,7 +91,7 @@ def write_segs(path: Path, labels: NDArray[Any]) -> None:
     kind = np.uint16 if largest <= np.iinfo(np.uint16).max else np.uint32
     with replacing(path) as temporary:
         np.savez_compressed(temporary, segs=labels.astype(kind))
-        with np.load(temporary) as case:
+        with np.load(temporary, allow_pickle=False) as case:
             if not np.array_equal(case["segs"], labels):
                 raise SaveError(f"The labels of {path.name} read back differ from those written.")
 

@@ -117,7 +117,8 @@ def _kind(path: Path) -> str:
     """What a DICOM file without a readable picture is; "" if it is damaged.
 
     A file can end, or go on in zeros, after whole elements: it then states no class or a part of
-    it, or that of an image and has no pixels.
+    it, or that of an image and has no pixels. Of a maker's own class, a file that ends where its
+    pixels are described is one.
     """
     if syntax_if_whole(path) is None:
         return ""
@@ -126,9 +127,9 @@ def _kind(path: Path) -> str:
         meta = getattr(dataset, "file_meta", {})
         stated = (dataset.get("SOPClassUID"), meta.get("MediaStorageSOPClassUID"))
         uid, *others = [UID(str(one)) for one in stated if one] or [UID("")]
-    header = read_damaged_header(path) if uid.name == uid else None
-    unknown = uid.name == uid and (header is None or header.rows > 0)
-    if unknown or others not in ([], [uid]) or "Image Storage" in uid.name:
+        last = max(dataset.keys(), default=0) >> 16
+        ends_early = "SeriesInstanceUID" not in dataset or ("Rows" in dataset and last <= 0x0028)
+    if others not in ([], [uid]) or "Image Storage" in uid.name or (uid.name == uid and ends_early):
         return ""
     return next((kind for start, kind in OBJECTS.items() if uid.startswith(start)), OTHER_OBJECT)
 

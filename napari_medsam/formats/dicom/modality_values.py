@@ -17,6 +17,7 @@ from napari_medsam.formats.common.errors import ReadError, damage_as
 from napari_medsam.formats.common.grey_or_rgb import EXACT_FLOAT32, narrowed
 
 RT_DOSE = "1.2.840.10008.5.1.4.1.1.481.2"
+ROUNDED = "The file stores fractions of 64 bits; they are rounded to 32 (7 digits)."
 INTEGERS = (np.uint8, np.int8, np.uint16, np.int16)
 
 
@@ -48,7 +49,10 @@ def modality_values(
             return np.asarray(apply_modality_lut(stored.astype(np.int64), item)), ()
         slope, intercept, notes = _rescale(item, dataset, name)
     if (slope, intercept) == (1.0, 0.0):
-        return plain(stored), notes
+        values = plain(stored)
+        if stored.dtype.kind == "f" and not np.array_equal(values, stored, equal_nan=True):
+            notes += (ROUNDED,)
+        return values, notes
     whole = stored.dtype.kind in "iu" and slope.is_integer() and intercept.is_integer()
     if not whole or frame is not None or abs(slope) + abs(intercept) > 2**31:
         return plain(stored * np.float64(slope) + intercept), notes

@@ -29,6 +29,8 @@ from napari_medsam.formats.dicom.dataset import (
     tag_of,
 )
 from napari_medsam.formats.dicom.distinctions import distinctions_of
+from napari_medsam.formats.dicom.dose_grid import dose_planes
+from napari_medsam.formats.dicom.modality_values import RT_DOSE
 from napari_medsam.formats.dicom.nuclear_medicine import NM_IMAGE, reconstructed_slices
 from napari_medsam.formats.dicom.pixel_spacing import pixel_size
 from napari_medsam.formats.dicom.siemens_mosaic import mosaic_slices, untiled
@@ -54,12 +56,14 @@ def frames_of(path: Path, header: SliceHeader | None) -> list[SliceHeader]:
     if header is None:
         return []
     mosaic = "MOSAIC" in header.image_type
-    if not (mosaic or header.has_frame_groups or header.sop_class == NM_IMAGE):
+    if not (mosaic or header.has_frame_groups or header.sop_class in (NM_IMAGE, RT_DOSE)):
         return [header]
     with quiet_pydicom():
         dataset = read_dataset(path)
         if header.sop_class == NM_IMAGE:
             return reconstructed_slices(dataset, header)
+        if header.sop_class == RT_DOSE:
+            return dose_planes(dataset, header)
         if mosaic:
             return mosaic_slices(dataset, header)
         with damage_as(f"{path.name} has damaged functional groups."):
@@ -99,7 +103,7 @@ def stored_frames(path: Path) -> NDArray[Any]:
             array = np.asarray(dataset.pixel_array)
     if "MOSAIC" in dataset.get("ImageType", ()):
         return untiled(array, int(dataset[0x0019, 0x100A].value))
-    return array if array.ndim > 2 and int(dataset.get("NumberOfFrames", 1)) > 1 else array[None]
+    return array if array.ndim > 2 and int(dataset.get("NumberOfFrames") or 1) > 1 else array[None]
 
 
 def frame_fields(dataset: Any) -> Iterator[FrameField]:

@@ -34,8 +34,9 @@ from napari_medsam.formats.dicom.pixels import (
     stacked,
 )
 from napari_medsam.formats.dicom.rtstruct_read import RTSTRUCT
-from napari_medsam.formats.dicom.series import Stack, slices_in, stacks_of
+from napari_medsam.formats.dicom.series import slices_in, stacks_of
 from napari_medsam.formats.dicom.slice_header import SliceHeader
+from napari_medsam.formats.dicom.stack import Stack
 from napari_medsam.formats.dicom.suv import suv_factor
 from napari_medsam.formats.dicom.value_units import in_words
 

@@ -26,6 +26,11 @@ def notes_of(
     notes = []
     if n_outside := sum(one.n_outside for one in drawn):
         notes.append(f"{n_outside} contour planes of {path.name} are outside the image.")
+    if n_beyond := sum(one.n_beyond for one in drawn):
+        notes.append(
+            f"Contours of {path.name} reach beyond the edge of the image ({n_beyond}); what is "
+            f"outside was left out."
+        )
     if n_copies := sum(one.n_copies for one in drawn):
         notes.append(f"Contours of {path.name} that are stored twice count once ({n_copies}).")
     if beside := [plane for one in drawn for plane in one.beside]:
@@ -43,8 +48,8 @@ def notes_of(
         for label, one in with_gaps
     ]
     gaps = (
-        f"Contours lie on every {_ordinal(with_gaps[0][1].gap)} slice only, and the slices between "
-        f"are empty: {named(parts)}."
+        f"Contours lie {_steps(with_gaps[0][1].gap)}, and the slices between are empty: "
+        f"{named(parts)}."
     )
     return [*notes, f"{gaps} {HOW}"], gaps
 
@@ -79,7 +84,10 @@ def named(words: Sequence[str]) -> str:
     return ", ".join(words[:MOST_NAMES]) + more
 
 
-def _ordinal(gap: float) -> str:
+def _steps(gap: float) -> str:
     whole = round(gap)
+    if whole < 2:
+        return f"{gap:.3g} slices apart"
     words = {2: "second", 3: "third", 4: "fourth", 5: "fifth"}
-    return words.get(whole, f"{whole}th") if abs(gap - whole) < 0.1 else f"{gap:.2g}th"
+    nth = words.get(whole, f"{whole}th") if abs(gap - whole) < 0.1 else f"{gap:.2g}th"
+    return f"on every {nth} slice only"

@@ -26,6 +26,8 @@ EVEN = 0.1
 """Steps between planes this part of the usual one off it count as regular."""
 LEAST_PLANES = 3
 """Two planes may as well be two objects."""
+BEYOND = 1.0
+"""Pixels from which a contour beyond the edge of the image is reported."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +57,8 @@ class Planes:
     """What is to be said about the planes of a structure.
 
     `beside` holds the planes that are not on a slice: the file axis across each, and how many
-    slices it is from the one it was put on, with its sign. `gap`
+    slices it is from the one it was put on, with its sign. `n_beyond` counts contours that reach
+    beyond the edge of their slice. `gap`
     is the usual step between planes if it leaves slices empty, else 0; `n_slices` then counts the
     slices from the first plane to the last, `n_between` those that were drawn between planes, and
     `n_filled` the voxels of the structure with them.
@@ -64,6 +67,7 @@ class Planes:
     n: int = 0
     n_outside: int = 0
     n_copies: int = 0
+    n_beyond: int = 0
     n_voxels: int = 0
     n_filled: int = 0
     n_slices: int = 0
@@ -96,6 +100,7 @@ def draw(
             if abs(place - index) > BESIDE:
                 said.beside.append((across, place - index))
             said.n_copies += len(members) - len(without_copies([one.points for one in members]))
+            said.n_beyond += sum(_is_beyond(one.points, slices.shape[1:]) for one in members)
             inside.append((place, _combined(members, slices.shape[1:])))
             slices[index] |= inside[-1][1]
         step = _usual_step([place for place, _ in inside])
@@ -112,6 +117,12 @@ def draw(
         said.n_between += n_drawn if fill_gaps else 0
     said.n_filled = int(np.count_nonzero(with_between))
     return (with_between if fill_gaps else whole), said
+
+
+def _is_beyond(points: NDArray[np.float64], shape: tuple[int, ...]) -> bool:
+    """Whether a contour in pixels (x, y) lies beyond the edge of a plane (rows, columns)."""
+    last = np.array(shape[::-1]) - 0.5
+    return bool(np.any(points < -0.5 - BEYOND) or np.any(points > last + BEYOND))
 
 
 def nearest_slice(place: float) -> int:
@@ -147,7 +158,9 @@ def _usual_step(places: Sequence[float]) -> float:
     steps = np.diff(places)
     usual = float(np.median(steps))
     regular = np.abs(steps - usual) <= EVEN * usual
-    return usual if usual > 1.5 and np.count_nonzero(regular) * 2 > len(steps) else 0.0
+    slices = [nearest_slice(place) for place in places]
+    leaves_empty = usual > 1 + ONE_PLANE and len(set(slices)) <= slices[-1] - slices[0]
+    return usual if leaves_empty and np.count_nonzero(regular) * 2 > len(steps) else 0.0
 
 
 def _fill_between(slices: Mask, planes: Sequence[tuple[float, Mask]], step: float) -> int:

@@ -63,6 +63,8 @@ def read_structures(path: Path, grid: SourceGrid, *, fill_gaps: bool = False) ->
         with damage_as(f"{path.name} has damaged contours."):
             structures, notes = _structures(dataset)
             contours = [_contours(structure, grid) for structure in structures]
+    if n_few := sum(len(one.items) for one in structures) - sum(map(len, contours)):
+        notes.append(f"Closed contours of fewer than three points were left out ({n_few}).")
     shape = grid.geometry.shape_zyx
     labels = np.zeros(shape, np.min_scalar_type(max(one.label.number for one in structures)))
     several = np.zeros(shape, dtype=bool)
@@ -124,18 +126,19 @@ def _structures(dataset: Any) -> tuple[list[Structure], list[str]]:
             )
     if not any(structure.items for structure in found):
         raise ReadError("The structure set holds no closed contour.")
-    notes += _left_out(found)
+    named_only = [names[n] or f"structure {n}" for n in sorted(set(names) - set(items))]
+    notes += _left_out(found, named_only)
     return [structure for structure in found if structure.items], notes
 
 
-def _left_out(structures: Sequence[Structure]) -> list[str]:
-    """A note on contours that are no areas, and on structures that have no others."""
+def _left_out(structures: Sequence[Structure], named_only: Sequence[str]) -> list[str]:
+    """A note on contours that are no areas, and on structures that have no others or none."""
     others: Counter[str] = sum((one.others for one in structures), Counter())
     notes = []
     if others:
         kinds = ", ".join(f"{n} of type {kind}" for kind, n in sorted(others.items()))
         notes.append(f"Contours that enclose no area were left out: {kinds}.")
-    without = [one.label.name for one in structures if not one.items]
+    without = [one.label.name for one in structures if not one.items] + [*named_only]
     if without:
         notes.append(f"Structures without a closed contour were left out: {named(without)}.")
     return notes

@@ -76,10 +76,11 @@ def read_segmentation(path: Path, grid: SourceGrid) -> LabelFile:
                 raise _inconsistent(path, len(numbers), len(frames), len(pixels))
             masks, notes = _masks(dataset, pixels, path)
             shown = list(_by_frame(frames, masks, numbers))
+        space = str(dataset.get("FrameOfReferenceUID", ""))
     labels, n_several = _laid(shown, grid, path, max(segments.numbers.values(), default=1))
     notes += [
         *segments.notes,
-        *other_frame_of_reference(str(dataset.get("FrameOfReferenceUID", "")), grid),
+        *other_frame_of_reference(space, grid),
     ]
     if n_several:
         notes.append(f"{n_several} voxels belong to several segments; the higher number has them.")

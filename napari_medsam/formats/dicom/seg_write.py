@@ -32,6 +32,8 @@ from napari_medsam.storage.native_path import native_path
 
 Kind = Literal["BINARY", "LABELMAP"]
 MANUFACTURER = "napari-medsam"
+SEXES = ("M", "F", "O")
+"""PS3.3 C.7.1.1."""
 AI_FAMILY = Code("123109", "DCM", "Artificial Intelligence")
 """From CID 7162, surface processing algorithm families."""
 
@@ -56,12 +58,30 @@ def write_as(
         numbers = np.zeros(int(labels_kji.max()) + 1, dtype=np.uint16)
         for label, segment in segments.items():
             numbers[label] = segment
+        _blank_unreadable(source.first)
         described = [_segment(segments[row.number], row) for row in rows]
         dataset = _segmentation(kind, numbers[labels_kji], described, source)
         try:
             dataset.save_as(path, enforce_file_format=True)
         finally:
             _close_index(dataset)
+
+
+def _blank_unreadable(dataset: Any) -> None:
+    """Leave out a date, a time or a sex that is none: highdicom would refuse the whole file.
+
+    They may be empty (`source_series.MAY_BE_EMPTY`), and many scanners and anonymisers write
+    something of their own.
+    """
+    from pydicom.valuerep import DA, TM
+
+    for name, read in (("StudyDate", DA), ("PatientBirthDate", DA), ("StudyTime", TM)):
+        try:
+            read(str(dataset.get(name) or ""))
+        except ValueError:
+            setattr(dataset, name, None)
+    if dataset.get("PatientSex") not in SEXES:
+        dataset.PatientSex = None
 
 
 def _close_index(dataset: Any) -> None:

@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.formats.dicom.slice_group import BESIDE, Labels, SliceGroup, grid_of
+from napari_medsam.formats.dicom.slice_group import BESIDE, Labels, SliceGroup, grid_of, refined
 
 LOST, LOST_FROM_PASS = 1.0, 0.4
 """So many slices of a volume may be missing, as a part of those that are there."""
@@ -25,6 +25,8 @@ SPARSEST = 0.4
 SMALLEST_PASS = 3
 SPARSER = 1.5
 """The slices of passes by turns are at least so many times further apart than all together."""
+NO_MATCH = 2
+"""A separation into so many times more volumes does not contradict."""
 ALIKE = 0.1
 """Slice distances of passes agree to this part."""
 
@@ -156,3 +158,19 @@ def alternates(group: SliceGroup, labels: Labels) -> bool:
         return False
     turns = found[0][group.place] % n_parts
     return bool(np.bincount(labels).min() > 1) and _pairs(turns, labels) == n_parts
+
+
+def clear(found: Sequence[Labels]) -> Labels | None:
+    """The separation into the fewest volumes; None if another one contradicts it.
+
+    Another one may divide these volumes further, or be into so many that it is no match.
+    """
+    ordered = sorted(found, key=lambda labels: int(labels.max()))
+    best = ordered[0]
+    n_best = int(best.max()) + 1
+    for labels in ordered[1:]:
+        n_parts = int(labels.max()) + 1
+        is_within = int(refined(labels, best).max()) + 1 == n_parts
+        if not is_within and n_parts < NO_MATCH * n_best:
+            return None
+    return best

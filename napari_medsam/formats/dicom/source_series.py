@@ -26,6 +26,18 @@ from napari_medsam.formats.dicom.slice_header import SliceHeader
 
 IDENTITY = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID")
 """What references name (PS3.3 table 10-11 and C.7.3.1); blank in some anonymised files."""
+MAY_BE_EMPTY = (
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyDate",
+    "StudyTime",
+    "StudyID",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+)
+"""What an object must state and may leave empty (type 2 in PS3.3 C.7.1.1 and C.7.2.1)."""
 UNWRITABLE = (ValueError, TypeError, KeyError, AttributeError, IndexError)
 """What highdicom and pydicom raise on source headers that lack what the standard requires."""
 
@@ -193,12 +205,15 @@ def _require_identity(datasets: Iterable[Any], grid: SourceGrid) -> None:
 
 
 def make_plain(dataset: Any, first: Any) -> None:
-    """Remove differences by rounding only, and fill identifiers that were blanked."""
+    """Remove differences by rounding only, and fill what an anonymiser blanked or deleted."""
     if "ImageOrientationPatient" in first:
         dataset.ImageOrientationPatient = first.ImageOrientationPatient
     # Names of labels may need letters that the series' own character set does not have.
     dataset.decode()
     dataset.SpecificCharacterSet = "ISO_IR 192"
+    for name in MAY_BE_EMPTY:
+        if name not in dataset:
+            setattr(dataset, name, None)
     if not dataset.get("StudyInstanceUID"):
         # Anonymisers blank it; one derived from the series' own still links what belongs together.
         dataset.StudyInstanceUID = _made_from(str(dataset.get("SeriesInstanceUID", "")), "study")

@@ -233,8 +233,12 @@ def _bits_of(words: NDArray[Any], stored: int, high: int) -> NDArray[Any]:
     """The numbers that `stored` bits up to bit `high` of each word are, with their sign."""
     n_bits, below = words.dtype.itemsize * 8, high + 1 - stored
     unsigned = words.view(f"u{words.dtype.itemsize}")
-    if below and unsigned.max() >> stored == 0 and np.any(unsigned & ((1 << below) - 1)):
+    half = 1 << (stored - 1)
+    is_low = unsigned.max() >> stored == 0 or (-half <= words.min() and words.max() < half)
+    if below and is_low and np.any(unsigned & ((1 << below) - 1)):
         # Some writers state the word's last bit and fill the lower ones all the same. Pixels in
         # the upper bits leave those below empty.
         high = stored - 1
-    return (words << (n_bits - 1 - high)) >> (n_bits - stored)
+    bits = words << (n_bits - 1 - high)
+    bits >>= n_bits - stored  # in place: a film may have gigabytes
+    return bits

@@ -23,8 +23,6 @@ WORDS = {
 }
 """Rescale types (PS3.3 C.11.1.1.2; US is "unspecified"), units of PET (C.8.9.1.1.3) and of dose
 (C.8.8.3); others are shown as they are stated."""
-CT_IMAGES = "1.2.840.10008.5.1.4.1.1.2."
-"""Start of the SOP classes of CT (PS3.6 annex A)."""
 NO_UNIT = frozenset(("", "1", "{ratio}", "[arb'U]", "no units"))
 
 
@@ -32,22 +30,17 @@ def stated_unit(dataset: Any, frame: int | None = None) -> str:
     """The defined term for the unit of a file or frame, "" if none is stated.
 
     It is that of PET, or of the modality transform. CT without a rescale type has Hounsfield units
-    (PS3.3 C.8.2.1.1.2); some writers also leave out its rescale.
+    (PS3.3 C.8.2.1.1.2).
     """
     item = transform_of(dataset, frame)
     table = item.get("ModalityLUTSequence")
     kind = table[0].get("ModalityLUTType") if table else item.get("RescaleType")
     is_dose = str(dataset.get("SOPClassUID", "")) == RT_DOSE
     term = dataset.get("Units") or kind or (dataset.get("DoseUnits") if is_dose else None)
-    if not term and dataset.get("Modality") == "CT" and _is_ct(dataset, item):
+    rescaled = any(item.get(f"Rescale{word}") is not None for word in ("Slope", "Intercept"))
+    if not term and dataset.get("Modality") == "CT" and rescaled:
         return "HU"
     return str(term or "").strip().upper()
-
-
-def _is_ct(dataset: Any, item: Any) -> bool:
-    """Whether values of this modality are from the scanner, and no screenshot of them."""
-    rescaled = any(item.get(f"Rescale{word}") is not None for word in ("Slope", "Intercept"))
-    return rescaled or f"{dataset.get('SOPClassUID', '')}.".startswith(CT_IMAGES)
 
 
 def in_words(term: str) -> str:

@@ -13,7 +13,7 @@ from napari.layers import Image
 
 from napari_medsam.engine.annotation.events import Event
 from napari_medsam.ui.actions.segment import Segmenter
-from napari_medsam.ui.layers.image_layer import PLACE_NOT_KNOWN, shows_file
+from napari_medsam.ui.layers.image_layer import PLACE_NOT_KNOWN
 from napari_medsam.ui.state.case import Case
 from napari_medsam.ui.state.workspace import SOME, Workspace
 
@@ -117,7 +117,7 @@ class OpenCases:
     def _on_replaced(self, event: Any) -> None:
         layer = event.source
         case = self._cases.get(layer)
-        if case is not None and not (case.has_known_place and shows_file(layer, case.image)):
+        if case is not None and not case.shows_same_array:
             self._on_other_pixels(case)
 
     def _on_other_pixels(self, case: Case) -> None:

@@ -49,8 +49,8 @@ UNKNOWN_PLACE = (
 
 NO_SIZE = "The layer has no scale, so lengths are given in pixels."
 OTHER_PIXELS = (
-    "These are not the pixels of {file}, but changed or cut out of it, so their place in the "
-    "patient is not known; labels are saved with the layer's pixel size, starting at 0, 0, 0."
+    "These pixels are copied, changed or cut out of {file}, so their place in the patient is not "
+    "known; labels are saved with the layer's pixel size, starting at 0, 0, 0."
 )
 
 LayerData = tuple[Any, dict[str, Any], str]
@@ -136,11 +136,10 @@ def has_other_pixels(layer: Image, image: ImageFile, planes: slice = slice(None)
     if not isinstance(data, np.ndarray) or np.may_share_memory(data, volume.voxels):
         return volume.has_changed(planes)
     # The voxels are a copy in another type; its bytes are compared, as NaN differs from NaN.
-    now = _converted(layer, (data[None] if layer.ndim == 2 else data)[planes])
-    one, other = (
-        np.ascontiguousarray(array).view(np.uint8) for array in (now, volume.voxels[planes])
+    pairs = zip(
+        (data[None] if layer.ndim == 2 else data)[planes], volume.voxels[planes], strict=True
     )
-    return not np.array_equal(one, other)
+    return any(_converted(layer, now).tobytes() != was.tobytes() for now, was in pairs)
 
 
 def respaced(image: ImageFile, layer: Image) -> ImageFile:

@@ -34,6 +34,7 @@ from napari_medsam.ui.layers.image_layer import (
     AS_SHOWN,
     KEY,
     contrast_limits,
+    has_other_pixels,
     image_file_of,
     respaced,
     window_of_layer,
@@ -117,6 +118,7 @@ class Case:
         self.has_known_place = self.image is layer.metadata.get(KEY)
         self.viewer = viewer
         self.layer = layer
+        self._pixels = layer.data
         self.annotation = Annotation(self.image.volume.shape_zyx)
         self.label = self.annotation.add_label().number
         self._n_initial = len(self.annotation.log)
@@ -177,6 +179,11 @@ class Case:
     @property
     def _is_active(self) -> bool:
         return self.viewer.layers.selection.active is self.boxes.layer
+
+    @property
+    def shows_same_array(self) -> bool:
+        """Whether the image layer shows the array with which the case began, and unchanged."""
+        return self.layer.data is self._pixels and not has_other_pixels(self.layer, self.image)
 
     def fit_lines(self) -> None:
         """Fit the width of the boxes' lines to the zoom."""

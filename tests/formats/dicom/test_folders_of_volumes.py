@@ -230,6 +230,25 @@ def test_frames_in_any_order_become_volumes(words: str, order: str, tmp_path: Pa
     assert values(path, frame=found.volumes.index(words)) == [200, 201, 202, 203, 204]
 
 
+def test_a_dimension_counts_where_its_field_is_not_stated(tmp_path: Path) -> None:
+    frames = [(v, k) for v in range(2) for k in range(5)]
+    random.Random(3).shuffle(frames)
+    made = multi_frame(
+        frames, lambda v: nested("FrameContentSequence", DimensionIndexValues=[v + 1, 7])
+    )
+    pointers = [pydicom.Dataset(), pydicom.Dataset()]
+    keywords = ("EffectiveEchoTime", "ImagePositionPatient")
+    for pointer, keyword in zip(pointers, keywords, strict=True):
+        pointer.DimensionIndexPointer = pydicom.datadict.tag_for_keyword(keyword)
+    made.DimensionIndexSequence = pointers
+    path = save(made, tmp_path / "a.dcm")
+    (found,) = describe_image_file(path)
+    assert found.volumes == ("effective echo time 1 of 2", "effective echo time 2 of 2")
+    assert [values(path, frame=n) for n in (0, 1)] == [
+        [100 * v + k for k in range(5)] for v in (1, 2)
+    ]
+
+
 def test_one_multi_frame_file_for_each_time_point(tmp_path: Path) -> None:
     for t, name in enumerate(("z", "m", "a")):
         made = multi_frame([(t, k) for k in (2, 0, 1)], lambda v: pydicom.Dataset())
@@ -411,6 +430,15 @@ class TestOtherFiles:
             "Not opened from this folder: 2 reports, 5 files that are not DICOM (n0.txt, n1.txt, "
             "n2.txt, ...).",
         )
+
+    def test_an_object_of_a_makers_own_class_is_not_called_damaged(self, tmp_path: Path) -> None:
+        write_volumes(tmp_path, 1, 6, lambda v, k: {})
+        own = image_object(np.zeros((2, 2), np.int16), sop_class="1.3.12.2.1107.5.9.1", number=50)
+        del own.PixelData
+        own.add_new((0x0029, 0x0010), "LO", "SIEMENS CSA NON-IMAGE")
+        save(own, tmp_path / "csa.dcm")
+        note = "Not opened from this folder: 1 DICOM object without a picture."
+        assert read_image(tmp_path).notes == (note,)
 
     def test_what_lies_in_every_folder_is_passed_over(self, tmp_path: Path) -> None:
         write_volumes(tmp_path, 1, 6, lambda v, k: {})

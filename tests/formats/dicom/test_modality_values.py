@@ -146,8 +146,9 @@ def test_bits_stored_higher_up_are_taken_from_there(
     np.testing.assert_array_equal(read(save(made, tmp_path / "a.dcm")), values)
 
 
-def test_header_that_only_claims_the_upper_bits_is_not_believed(tmp_path: Path) -> None:
-    pixels, _ = STORED["12 of 16"]
+@pytest.mark.parametrize("low", [0, -1000])
+def test_header_that_only_claims_the_upper_bits_is_not_believed(low: int, tmp_path: Path) -> None:
+    pixels = numbers(low, 2000, np.uint16 if low == 0 else np.int16)
     path = save(image_object(pixels, BitsStored=12, HighBit=15), tmp_path / "a.dcm")
     np.testing.assert_array_equal(read(path), pixels)
 
@@ -181,7 +182,10 @@ def test_float_pixels_keep_their_fractions(name: str, tmp_path: Path) -> None:
     for absent in ("PixelData", "BitsStored", "HighBit", "PixelRepresentation"):
         delattr(made, absent)
     setattr(made, name, values.tobytes())
-    np.testing.assert_array_equal(read(save(made, tmp_path / "a.dcm")), values.astype(np.float32))
+    path = save(made, tmp_path / "a.dcm")
+    np.testing.assert_array_equal(read(path), values.astype(np.float32))
+    rounded = any("rounded to 32 (7 digits)" in note for note in read_image(path).notes)
+    assert rounded is (dtype is np.float64)
 
 
 def table(first: int, entries: NDArray[np.uint16], depth: int = 16) -> Any:

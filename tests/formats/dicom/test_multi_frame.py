@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from napari_medsam.formats.common.errors import ReadError, SeveralFrames
+from napari_medsam.formats.dicom.modality_values import RT_DOSE
 from napari_medsam.formats.dicom.siemens_mosaic import untiled
 from napari_medsam.formats.images.read import describe_image_file, read_image
 from napari_medsam.formats.labels.read import read_label_file
-from tests.formats.dicom_objects import enhanced, save
+from tests.formats.dicom_objects import enhanced, image_object, save
 
 RNG = np.random.default_rng(20)
 
@@ -142,6 +143,34 @@ def test_groups_for_another_number_of_frames_are_refused(n_described: int, tmp_p
     made.NumberOfFrames, made.PixelData = 3, SIZES[:3].tobytes()
     with pytest.raises(ReadError, match=f"states 3 frames and describes {n_described}"):
         read_image(save(made, tmp_path / "a.dcm"))
+
+
+@pytest.mark.parametrize("start", [0.0, -40.0])
+@pytest.mark.parametrize("step", [2.5, -2.5])
+def test_planes_of_a_dose_lie_at_their_offsets(start: float, step: float, tmp_path: Path) -> None:
+    dose = RNG.integers(1, 2**31, (4, 6, 5)).astype(np.uint32)
+    fields = {"Modality": "RTDOSE", "DoseGridScaling": "1e-6", "DoseUnits": "GY"}
+    offsets = [start + step * k for k in range(4)]
+    made = image_object(
+        dose, (1, 2, -40), sop_class=RT_DOSE, NumberOfFrames=4, GridFrameOffsetVector=offsets
+    )
+    for name, value in fields.items():
+        setattr(made, name, value)
+    image = read_image(save(made, tmp_path / "a.dcm"))
+    assert image.volume.origin_xyz == pytest.approx((1, 2, min(-40, -40 + 3 * step)))
+    assert image.volume.spacing_xyz == pytest.approx((0.7, 0.9, 2.5))
+    planes = dose if step > 0 else dose[::-1]
+    np.testing.assert_allclose(image.volume.voxels, planes * 1e-6, rtol=1e-6)
+    assert image.unit == "Gy"
+
+
+def test_dose_without_offsets_is_said_to_be_pictures(tmp_path: Path) -> None:
+    made = image_object(
+        np.ones((3, 6, 5), np.uint32), sop_class=RT_DOSE, Modality="RTDOSE", NumberOfFrames=3
+    )
+    (described,) = describe_image_file(save(made, tmp_path / "a.dcm"))
+    assert described.n_frames == 3
+    assert any("opened as pictures" in note for note in described.notes)
 
 
 def concatenation(folder: Path, parts: list[list[int]]) -> list[Path]:

@@ -237,3 +237,62 @@ class TestContoursOfOneStructure:
     def test_only_points_are_refused(self, ct: ImageFile, tmp_path: Path) -> None:
         with pytest.raises(ReadError, match="no closed contour"):
             self.read(ct, tmp_path, (1, "isocentre", [(4, [(3.0, 3.0)], "POINT")]))
+
+
+@pytest.mark.parametrize("step", [1.1, 1.2, 1.25, 4 / 3, 1.4])
+def test_planes_a_little_further_apart_than_slices_leave_some_empty(
+    ct: ImageFile, tmp_path: Path, step: float
+) -> None:
+    """Contours of 4 mm on slices of 3 mm: every fourth slice stays empty, inside the organ."""
+    planes = [closed(place) for place in np.arange(1, 11, step)]
+    path = structure_set(tmp_path / "set.dcm", (1, "organ", planes))
+    file = read_label_file(path, ct.grid)
+    occupied = np.flatnonzero(counts(file))
+    between = range(int(occupied[0]), int(occupied[-1]) + 1)
+    assert len(occupied) < len(between)
+    assert f"Contours lie {step:.3g} slices apart" in file.gaps
+    assert f"organ on {len(planes)} of {len(between)} slices" in file.gaps
+    whole = read_label_file(path, ct.grid, fill_gaps=True)
+    assert [n for n, count in enumerate(counts(whole)) if count] == list(between)
+
+
+@pytest.mark.parametrize("step", [1.0, 1.02, 0.8, 0.5])
+def test_planes_that_leave_no_slice_empty_have_no_gaps(
+    ct: ImageFile, tmp_path: Path, step: float
+) -> None:
+    planes = [closed(place) for place in np.arange(1, 11, step)]
+    path = structure_set(tmp_path / "set.dcm", (1, "organ", planes))
+    assert not read_label_file(path, ct.grid).gaps
+
+
+@pytest.mark.parametrize(("low", "high", "n_beyond"), [(15, 28, 1), (-4, 6, 1), (0, 20, 0)])
+def test_what_lies_beyond_the_edge_of_the_image_is_said(
+    ct: ImageFile, tmp_path: Path, low: float, high: float, n_beyond: int
+) -> None:
+    regions = (1, "organ", [closed(3, low, high), closed(4)])
+    file = read_label_file(structure_set(tmp_path / "set.dcm", regions), ct.grid)
+    side = min(high, SHAPE[1]) - max(low, 0)
+    assert counts(file)[3] == side**2
+    said = [note for note in file.notes if "reach beyond the edge" in note]
+    assert len(said) == n_beyond
+
+
+def test_a_structure_that_is_only_named_is_told(ct: ImageFile, tmp_path: Path) -> None:
+    path = structure_set(tmp_path / "set.dcm", (1, "organ", [closed(3)]))
+    dataset = pydicom.dcmread(path)
+    dataset.StructureSetROISequence.append(item(ROINumber=7, ROIName="lesion"))
+    dataset.save_as(path)
+    file = read_label_file(path, ct.grid)
+    assert file.notes == ("Structures without a closed contour were left out: lesion.",)
+    assert [label.name for label in file.table] == ["organ"]
+
+
+def test_closed_contours_that_enclose_nothing_are_told(ct: ImageFile, tmp_path: Path) -> None:
+    line = (5, [(1, 1), (6, 6)], "CLOSED_PLANAR")
+    path = structure_set(tmp_path / "set.dcm", (1, "organ", [closed(3), line, closed(4)]))
+    dataset = pydicom.dcmread(path)
+    del dataset.ROIContourSequence[0].ContourSequence[2].ContourData
+    dataset.save_as(path)
+    file = read_label_file(path, ct.grid)
+    assert file.notes == ("Closed contours of fewer than three points were left out (2).",)
+    assert np.flatnonzero(counts(file)).tolist() == [3]

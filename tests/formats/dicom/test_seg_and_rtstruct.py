@@ -434,3 +434,51 @@ class TestAnonymisedCt:
             found = seg.get_pixels_by_source_instance(uids, combine_segments=True)
         numbers = np.concatenate([[0], np.unique(labels[labels > 0])])
         np.testing.assert_array_equal(numbers[found], labels)
+
+
+DELETED = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime")
+DELETED += ("StudyID", "AccessionNumber", "ReferringPhysicianName")
+
+
+@pytest.mark.parametrize("suffix", [".seg.dcm", ".labelmap.dcm", ".rtstruct.dcm"])
+def test_a_series_whose_patient_an_anonymiser_deleted_is_saved(
+    ct: ImageFile, suffix: str, tmp_path: Path
+) -> None:
+    """They must be stated, and may be empty (type 2)."""
+    for path in ct.grid.source.iterdir():
+        dataset = pydicom.dcmread(path)
+        for name in DELETED:
+            if name in dataset:
+                del dataset[name]
+        dataset.save_as(path)
+    labels = drawn(ct.volume.shape_zyx)
+    saved = write_labels(tmp_path / f"a{suffix}", labels, ct.grid)
+    np.testing.assert_array_equal(read_label_file(saved.path, ct.grid).labels, labels)
+    written = pydicom.dcmread(saved.path)
+    assert not any(written[name].value for name in DELETED)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("StudyDate", "unknown"),
+        ("PatientBirthDate", "19500000"),
+        ("StudyTime", "12:30"),
+        ("PatientSex", "N"),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".seg.dcm", ".labelmap.dcm"])
+def test_a_date_or_a_sex_that_is_none_does_not_prevent_a_save(
+    ct: ImageFile, suffix: str, name: str, value: str, tmp_path: Path
+) -> None:
+    for path in ct.grid.source.iterdir():
+        dataset = pydicom.dcmread(path)
+        dataset.add_new(name, pydicom.datadict.dictionary_VR(name), None)
+        dataset[name]._value = value
+        dataset.save_as(path)
+    labels = drawn(ct.volume.shape_zyx)
+    saved = write_labels(tmp_path / f"a{suffix}", labels, ct.grid)
+    np.testing.assert_array_equal(read_label_file(saved.path, ct.grid).labels, labels)
+    written = pydicom.dcmread(saved.path)
+    assert not written[name].value
+    assert written.PatientID == "4711"

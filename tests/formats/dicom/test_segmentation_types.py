@@ -226,3 +226,17 @@ def test_slice_distance_is_that_of_the_positions_whatever_the_series_states(
     with segments_by_highdicom(path) as seg:
         volume = seg.get_volume(combine_segments=True, relabel=False)
     np.testing.assert_array_equal(volume.array > 0, labels[4:0:-1] > 0)
+
+
+@pytest.mark.parametrize("suffix", [".seg.dcm", ".labelmap.dcm"])
+def test_no_number_of_frames_is_refused_with_a_sentence(
+    ct: ImageFile, labels: NDArray[np.uint8], suffix: str, tmp_path: Path
+) -> None:
+    def blank(dataset: Any) -> None:
+        dataset.NumberOfFrames = None
+
+    path = edited(write_labels(tmp_path / f"a{suffix}", labels, ct.grid).path, blank)
+    with pytest.raises(ReadError, match="damaged"):
+        read_label_file(path, ct.grid)
+    with pytest.raises(ReadError):
+        read_labels_without_image(path)

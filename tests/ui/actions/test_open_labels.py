@@ -379,7 +379,8 @@ class TestOnTheScreen:
         click(window.parts.buttons["save"])
         wait_for(lambda: "Saved " in window.parts.message.text())
         assert [one.split(" (")[0] for one in offered] == [
-            "NIfTI", "3D Slicer segmentation", "NRRD", "MetaImage", "DICOM SEG", "DICOM RTSTRUCT",
+            "NIfTI", "3D Slicer segmentation", "NRRD", "MetaImage",
+            "DICOM SEG", "DICOM label map", "DICOM RTSTRUCT",
         ]  # fmt: skip
         (saved,) = tmp_path.glob("*_labels.seg.dcm")
         with segments_by_highdicom(saved) as seg:

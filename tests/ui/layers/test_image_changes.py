@@ -67,11 +67,19 @@ def test_channel_of_a_files_colours_is_not_the_file() -> None:
     assert image_file_of(part).grid.kind == "npz"
 
 
-def test_array_that_is_set_again_changes_nothing(desk: Desk) -> None:
+@pytest.mark.parametrize("known", [True, False])
+def test_array_that_is_set_again_changes_nothing(known: bool) -> None:
+    desk = make_desk()
+    desk.open(image_layer() if known else Image(ellipsoid(), scale=(3, 0.8, 0.8)))
     desk.draw_on(10)
     case = desk.controller.case
     case.layer.data = case.layer.data
     assert desk.controller.case is case
+    array = case.layer.data
+    array[3] = 9
+    case.layer.data = array
+    assert desk.controller.case is not case
+    desk.controller.close()
 
 
 @pytest.mark.parametrize("flat", [False, True])
