@@ -59,7 +59,7 @@ def _as_text(image: Description, told_below: Sequence[str]) -> str:
         "Volume": image.words,
         "Kind": image.kind,
         "Size": f"{x} x {y}" if z == 1 else f"{x} x {y} x {z} (x, y, z)",
-        "Spacing": " x ".join(f"{mm:.4g}" for mm in image.spacing_xyz) + " mm"
+        "Spacing": " x ".join(f"{mm:.4g}" for mm in image.spacing_xyz[: 2 if z == 1 else 3]) + " mm"
         if image.has_spacing
         else "",
         "Orientation": ""

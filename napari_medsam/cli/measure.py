@@ -68,6 +68,10 @@ def measure(
 
     inputs = {"LABELS": labels, "--image": image, "--reference": reference, "--names": names}
     _check(inputs, {"--csv": csv, "--page": page}, axis, tolerance)
+    for option, given in {"--series": series, "--frame": frame}.items():
+        with usage(option):
+            if given is not None and image is None:
+                raise ValueError(f"{option} chooses an image; name it with --image.")
     with usage("--page"):
         if page is not None and image is None:
             raise ValueError("A page shows the image; name it with --image.")

@@ -122,6 +122,14 @@ def test_grey_values_keep_three_digits(
     assert as_row(found.measures[0], found.units)["mean"] == pytest.approx(stored, rel=1e-9)
 
 
+@pytest.mark.parametrize("option", ["--series", "--frame"])
+def test_choice_of_an_image_without_one_is_refused(
+    labels: Path, option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(labels, option, 7) == 2
+    assert f"{option} chooses an image" in " ".join(capsys.readouterr().err.split())
+
+
 def test_one_line_per_label_is_printed(
     labels: Path, image: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

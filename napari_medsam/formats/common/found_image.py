@@ -62,11 +62,6 @@ class FoundImage(ABC):
         """What tells each of its volumes from the others; () where that is not known."""
         return ()
 
-    @property
-    def is_segmentation(self) -> bool:
-        """Whether it holds labels, and is not meant when a folder is opened as an image."""
-        return False
-
     @abstractmethod
     def load(self, frame: int, spacing_xyz: Triple | None) -> ImageFile:
         """Read the voxels of a volume that exists; errors as of `read`."""
@@ -137,12 +132,6 @@ class FoundImage(ABC):
 Found = TypeVar("Found", bound=FoundImage)
 
 
-def to_choose_from(images: Sequence[Found]) -> Sequence[Found]:
-    """The images of a folder without its segmentations if that leaves one; else all."""
-    only = [image for image in images if not image.is_segmentation]
-    return only if len(only) == 1 else images
-
-
 def choose(images: Sequence[Found], series: str | None = None) -> Found:
     """The image of a DICOM series, or the only one.
 
@@ -160,7 +149,7 @@ def choose(images: Sequence[Found], series: str | None = None) -> Found:
     """
     name = images[0].path.name
     if series is None:
-        left = to_choose_from(images)
+        left = list(images)
     else:
         by_uid = [image for image in images if image.series == series]
         left = by_uid or [image for image in images if image.name == series]

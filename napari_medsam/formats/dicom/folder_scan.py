@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,13 +12,14 @@ from pydicom.uid import UID
 from napari_medsam.formats.common.errors import ReadError
 from napari_medsam.formats.dicom.dataset import quiet_pydicom, read_dataset
 from napari_medsam.formats.dicom.file_validity import is_dicom, syntax_if_whole
-from napari_medsam.formats.dicom.series import slices_in
+from napari_medsam.formats.dicom.series import SEGMENTATIONS, slices_in
 from napari_medsam.formats.dicom.slice_header import SliceHeader, read_damaged_header
 
+AS_LABELS = "open as labels"
 OBJECTS = {
-    "1.2.840.10008.5.1.4.1.1.481.3": "RTSTRUCT (contours; open as labels)",
+    "1.2.840.10008.5.1.4.1.1.481.3": f"RTSTRUCT (contours; {AS_LABELS})",
     "1.2.840.10008.5.1.4.1.1.481.": "radiotherapy object",
-    "1.2.840.10008.5.1.4.1.1.66.": "segmentation (open as labels)",
+    SEGMENTATIONS: f"segmentation ({AS_LABELS})",
     "1.2.840.10008.5.1.4.1.1.88.": "report",
     "1.2.840.10008.5.1.4.1.1.104.": "document",
     "1.2.840.10008.5.1.4.1.1.11.": "presentation state",
@@ -37,7 +38,7 @@ class FolderScan:
     headers: list[SliceHeader] = field(default_factory=list)
     damaged: list[Path] = field(default_factory=list)
     others: list[Path] = field(default_factory=list)
-    objects: Counter[str] = field(default_factory=Counter)
+    objects: dict[str, list[Path]] = field(default_factory=lambda: defaultdict(list))
 
     def left_out(self, shown: Iterable[Path]) -> str:
         """One sentence for what is left out; "" if nothing is.
@@ -51,13 +52,25 @@ class FolderScan:
         damaged = sorted(path.name for path in self.damaged if path not in told)
         others = sorted(path.name for path in self.others)
         parts = [_counted(len(damaged), "damaged file", damaged)] if damaged else []
-        parts += [_counted(n, kind) for kind, n in sorted(self.objects.items())]
+        parts += [_of_kind(kind, paths) for kind, paths in sorted(self.objects.items())]
         if others:
             parts.append(_counted(len(others), "file", others, " that is not DICOM"))
         said = f"Not opened from this folder: {', '.join(parts)}." if parts else ""
         if damaged and self.headers:
             said += " A damaged file no longer says its place: a volume may end a slice too early."
         return said
+
+
+def _of_kind(kind: str, paths: list[Path]) -> str:
+    """How many there are; names only of those that can be opened in another way."""
+    if AS_LABELS not in kind:
+        return _counted(len(paths), kind)
+    names = _listed(sorted(path.name for path in paths))
+    return _counted(len(paths), kind.replace(AS_LABELS, f"{AS_LABELS}: {names}"))
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:MOST_NAMES]) + (", ..." if len(names) > MOST_NAMES else "")
 
 
 def _counted(n: int, what: str, names: list[str] | None = None, which: str = "") -> str:
@@ -68,9 +81,7 @@ def _counted(n: int, what: str, names: list[str] | None = None, which: str = "")
         else (f"{noun}s" if n > 1 else noun)
     )
     which = which.replace("that is", "that are") if n > 1 else which
-    listed = ", ".join((names or [])[:MOST_NAMES]) + (
-        ", ..." if len(names or []) > MOST_NAMES else ""
-    )
+    listed = _listed(names or [])
     return f"{n} {noun}{which}" + (f" ({rest}" if rest else "") + (f" ({listed})" if listed else "")
 
 
@@ -89,13 +100,15 @@ def scan_files(files: Iterable[Path]) -> FolderScan:
 
 def _add(scan: FolderScan, path: Path) -> None:
     slices = slices_in(path)
-    if slices:
+    if slices and slices[0].sop_class.startswith(SEGMENTATIONS):
+        scan.objects[OBJECTS[SEGMENTATIONS]].append(path)
+    elif slices:
         scan.headers += slices
     elif path.stat().st_size and not is_dicom(path):
         if not path.name.lower().startswith(QUIET_NAMES):
             scan.others.append(path)
     elif kind := _kind(path):
-        scan.objects[kind] += 1
+        scan.objects[kind].append(path)
     else:
         scan.damaged.append(path)
 

@@ -68,12 +68,8 @@ class DicomImage(FoundImage):
     def series(self) -> str:
         return self.stack.uid
 
-    @property
-    def is_segmentation(self) -> bool:
-        return self.stack.first.sop_class in SEGMENTATIONS
-
     def require_image(self) -> None:
-        if self.is_segmentation:
+        if self.stack.first.sop_class in SEGMENTATIONS:
             raise ReadError(
                 f"{self.path.name} is a DICOM segmentation, not an image: open its image first "
                 f"and then this file as labels."
@@ -167,6 +163,8 @@ def _stacks_in(path: Path) -> tuple[list[Stack], str]:
             return stacks, left_out
         if is_folder:
             raise ReadError(f"The folder {path.name} holds no DICOM images. {left_out}".strip())
+        if scan.objects:
+            raise ReadError(f"{path.name} lists no image that can be opened. {left_out}")
         raise ReadError(f"{path.name} lists images, but none of them is in its folder.")
     if not is_dicom(path):
         raise ReadError(f"{path.name} is not a DICOM file, though its name says so.")

@@ -35,13 +35,13 @@ def write(
     array = labels_kji.T if grid.ndim == 3 else labels_kji[0].T
     header = header_for_labels(grid, array.shape, array.dtype)
     kind = nib.Nifti2Image if isinstance(header, nib.Nifti2Header) else nib.Nifti1Image
-    # affine=None keeps both forms of the header as they are.
-    image = kind(array, None, header)
-    if grid.forms is not None:
-        # nibabel takes a negative pixdim by its amount. Programs that do not must see the labels
-        # as they see the image.
-        image.header["pixdim"][:4] = grid.forms.pixdim
     with library_warnings("nibabel.global"):
+        # affine=None keeps both forms of the header as they are.
+        image = kind(array, None, header)
+        if grid.forms is not None:
+            # nibabel takes a negative pixdim by its amount. Programs that do not must see the
+            # labels as they see the image.
+            image.header["pixdim"][:4] = grid.forms.pixdim
         nib.save(image, path)
 
 

@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam.formats.common.found_image import FoundImage, choose, to_choose_from
+from napari_medsam.formats.common.found_image import FoundImage, choose
 from napari_medsam.formats.common.grid import Triple
 from napari_medsam.formats.common.image_description import Description
 from napari_medsam.formats.common.image_file import ImageFile
@@ -68,7 +68,7 @@ def open_images(path: Path, chooser: Chooser | None = None) -> list[ImageFile]:
         As `read_image`.
     """
     with found_images(path) as images:
-        chosen = to_choose_from(images)
+        chosen = list(images)
         if chooser is not None and len(chosen) > 1:
             answers = chooser.series(path.name, [image.summary() for image in chosen])
             chosen = [choose(images, series) for series in answers]

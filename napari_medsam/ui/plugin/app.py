@@ -9,7 +9,9 @@ import napari
 from napari.utils.notifications import show_error
 from qtpy.QtWidgets import QApplication
 
-from napari_medsam.ui.plugin.current_dock import PLUGIN, open_dock
+from napari_medsam.ui.plugin.current_dock import PLUGIN, current_dock, open_dock
+from napari_medsam.ui.plugin.reader import get_reader
+from napari_medsam.ui.widgets.dock import MedSamWidget
 
 
 def open_viewer(paths: Sequence[Path | str] = (), *, sample: bool = False) -> None:
@@ -26,14 +28,25 @@ def open_viewer(paths: Sequence[Path | str] = (), *, sample: bool = False) -> No
         Whether to open the synthetic case.
     """
     viewer = new_viewer()
+    dock = current_dock()
     if sample:
         viewer.open_sample(PLUGIN, "synthetic_ct")
     for path in paths:
         try:
             viewer.open(str(path), plugin=PLUGIN)
         except (ValueError, OSError, RuntimeError) as error:
-            show_error(" ".join(str(error).split()))
+            _report(dock, Path(path), error)
     napari.run()
+
+
+def _report(dock: MedSamWidget | None, path: Path, error: Exception) -> None:
+    """Say in the dock why a path was not opened; napari's words for a folder are no reason."""
+    sentence = " ".join(str(error).split())
+    if path.is_dir() and get_reader(str(path)) is None:
+        sentence = f"The folder {path.name} holds no DICOM images; open its files one by one."
+    show_error(sentence)  # the dock's line may soon be about the next path
+    if dock is not None:
+        dock.controller.show_message(sentence, is_problem=True)
 
 
 def new_viewer(*, show: bool = True) -> napari.Viewer:

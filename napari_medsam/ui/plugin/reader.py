@@ -27,6 +27,11 @@ from napari_medsam.ui.widgets.open_dialogs import current_chooser
 MOST_LOOKED_AT = 200
 """Files of a folder whose first bytes are read before it counts as a folder without DICOM."""
 
+NAPARI = "napari"
+READ_BY_NAPARI = frozenset(suffix for suffix, kind in SUFFIXES.items() if kind == "picture") | {
+    *(".gif", ".webp", ".lsm", ".npy", ".csv", ".zarr"),
+}
+"""Endings of files that napari's own reader opens, also all those of a folder together."""
 NO_LAYER: list[Any] = [(None,)]
 """The return value by which napari knows that a file was read but adds no layer."""
 
@@ -36,12 +41,18 @@ Read = Callable[[str | Sequence[str]], list[LayerData]]
 def get_reader(path: str | Sequence[str]) -> Read | None:
     """Return `read`, or None if a path is of another kind.
 
-    If no other plugin takes the path and a dock is open, `read` shows there why it was not opened;
-    napari would show a traceback.
+    If no other plugin takes the path, or only napari itself takes a folder without a file that it
+    reads, and a dock is open, `read` shows there why it was not opened; napari would show a
+    traceback.
     """
     paths = [path] if isinstance(path, str) else list(path)
-    is_ours = bool(paths) and all(_is_ours(Path(p)) for p in paths)
-    return read if is_ours or (_is_ours_only(paths) and current_controller() is not None) else None
+    if paths and all(_is_ours(Path(p)) for p in paths):
+        return read
+    if current_controller() is None:
+        return None
+    others = _other_plugins(paths)
+    fails_there = others <= {NAPARI} and bool(paths) and all(_fails_in_napari(p) for p in paths)
+    return read if not others or fails_there else None
 
 
 def read(path: str | Sequence[str]) -> list[LayerData]:
@@ -101,11 +112,21 @@ def _is_ours(path: Path) -> bool:
     return suffix_of(path) in SUFFIXES or _is_dicom(path)
 
 
-def _is_ours_only(paths: Sequence[str]) -> bool:
-    """Whether no other plugin's patterns fit: ours has a star, so it is asked about every file."""
+def _other_plugins(paths: Sequence[str]) -> set[str]:
+    """The plugins whose patterns fit; ours has a star, so it is asked about every file."""
     manager = PluginManager.instance()
     readers = (reader for p in paths for reader in manager.iter_compatible_readers([p]))
-    return {reader.plugin_name for reader in readers} == {PLUGIN}
+    return {reader.plugin_name for reader in readers} - {PLUGIN}
+
+
+def _fails_in_napari(path: str) -> bool:
+    """Whether a path is a folder in which napari itself would find nothing that it reads."""
+    try:
+        return Path(path).is_dir() and not any(
+            suffix_of(file) in READ_BY_NAPARI for file in Path(path).iterdir()
+        )
+    except OSError:
+        return False
 
 
 def _is_dicom(path: Path) -> bool:

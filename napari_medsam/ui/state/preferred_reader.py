@@ -2,7 +2,7 @@
 
 napari asks which reader to use if there are several. The answer can be stored in napari's settings
 (`plugins.extension2reader`, pattern to plugin). Pictures are left to napari: they are not medical
-files. For a folder without DICOM, which our reader refuses, napari still asks.
+files. For a folder of pictures without DICOM, which our reader refuses, napari still asks.
 """
 
 from __future__ import annotations

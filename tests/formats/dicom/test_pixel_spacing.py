@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from pydicom import Dataset
 
+from napari_medsam.cli import main
 from napari_medsam.formats.dicom.dataset import lookup_in
 from napari_medsam.formats.dicom.pixel_spacing import NOT_STATED, PixelSize, pixel_size
 from napari_medsam.formats.images.read import describe_image_file, read_image
@@ -245,6 +246,14 @@ def test_magnified_mammogram_is_measured_in_the_patient(tmp_path: Path) -> None:
     assert "axial" in heading_of("a", "b", "", "z", Units()).foot
     lines = [line.translate(AS_DRAWN) for line in words(found.measures[0], found.units)]
     assert "1,000 pixels (2.5 mm2)" in lines
+
+
+def test_info_of_a_picture_has_two_spacings(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = picture(tmp_path, ImagerPixelSpacing=[0.1, 0.1])
+    assert main(["info", str(path)]) == 0
+    assert "0.1 x 0.1 mm" in capsys.readouterr().out
 
 
 def test_unknown_size_gives_pixels_and_never_mm(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_medsam.formats.common.errors import ReadError
 from napari_medsam.formats.common.image_file import ImageFile
-from napari_medsam.formats.images.read import read_image
+from napari_medsam.formats.images.read import describe_image_file, read_image
 from napari_medsam.formats.labels.read import (
     is_label_file,
     read_label_file,
@@ -104,8 +104,20 @@ class TestLabelMap:
     def test_beside_its_series_it_is_not_meant_when_the_folder_is_opened(
         self, path: Path, ct: ImageFile
     ) -> None:
-        path.rename(ct.grid.source / "labels.dcm")
-        assert read_image(ct.grid.source).volume.shape_zyx == SHAPE
+        folder = ct.grid.source
+        path.rename(folder / "labels.dcm")
+        image = read_image(folder)
+        assert image.volume.shape_zyx == SHAPE
+        said = "Not opened from this folder: 1 segmentation (open as labels: labels.dcm)."
+        assert said in image.notes
+        (only,) = describe_image_file(folder)
+        assert only.series == image.grid.series
+        for file in folder.iterdir():
+            if file.name != "labels.dcm":
+                file.unlink()
+        with pytest.raises(ReadError, match="holds no DICOM images") as caught:
+            read_image(folder)
+        assert str(caught.value).endswith(said)
 
     def test_numbers_of_others_are_kept_and_the_background_is_none(
         self, path: Path, ct: ImageFile, labels: NDArray[np.uint8]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -392,6 +393,21 @@ def test_labels_lie_on_the_image_for_both_libraries(
     if suffix.startswith(".nii"):
         loaded = nib.load(path), nib.load(tmp_path / "image.nii")
         np.testing.assert_array_equal(loaded[0].affine, loaded[1].affine)
+
+
+def test_a_library_says_nothing_of_its_own_on_the_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    handler = logging.Handler()
+    monkeypatch.setattr(handler, "emit", lambda record: said.append(record.getMessage()))
+    monkeypatch.setattr(logging.getLogger("nibabel.global"), "handlers", [handler])
+    image = odd_nifti(tmp_path / "image.nii", (1,), sform=True, qform=True)
+    path = write_labels(tmp_path / "labels.nii.gz", drawn(), image.grid).path
+    read_label_file(path, image.grid)
+    assert said == []
+    nib.load(path)
+    assert any("pixdim" in text for text in said)  # the test would hear it
 
 
 @pytest.mark.parametrize("suffix", [".nrrd", ".mha", ".nii.gz"])

@@ -101,6 +101,30 @@ def test_other_file_is_reported_in_the_dock(
     assert get_reader(str(tmp_path / "table.csv")) is None
 
 
+def test_folder_without_dicom_is_reported_in_the_dock(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    takers = [SimpleNamespace(plugin_name=name) for name in ("napari-medsam", "napari")]
+    plugins = SimpleNamespace(iter_compatible_readers=lambda _: takers)
+    monkeypatch.setattr(reader.PluginManager, "instance", lambda: plugins)
+    monkeypatch.setattr(reader, "current_controller", lambda: None)
+    folder = tmp_path / "letters"
+    folder.mkdir()
+    (folder / "letter.txt").write_text("Dear colleague")
+    assert get_reader(str(folder)) is None
+    monkeypatch.setattr(reader, "current_controller", lambda: desk.controller)
+    read = get_reader(str(folder))
+    assert read is not None
+    assert read(str(folder)) == reader.NO_LAYER
+    message = desk.view.panel.message
+    assert message.startswith("The folder letters holds no DICOM images. Not opened from")
+    (folder / "1.PNG").write_bytes(b"")  # napari's own reader takes a folder of pictures
+    assert get_reader(str(folder)) is None
+    (folder / "1.PNG").unlink()
+    takers.append(SimpleNamespace(plugin_name="of-stores"))
+    assert get_reader(str(folder)) is None
+
+
 @pytest.fixture
 def plugins(manifest: PluginManifest, monkeypatch: pytest.MonkeyPatch) -> PluginManager:
     """A real plugin manager with napari's own plugins and this one."""
