@@ -39,11 +39,11 @@ HERE = Path(__file__).resolve().parent
 if str(HERE.parent) not in sys.path:
     sys.path.append(str(HERE.parent))  # after PYTHONPATH, which may name an older tree
 
-from napari_medsam.formats.dicom.series import stacks_of  # noqa: E402 - needs the path above
-from napari_medsam.formats.dicom.slice_header import SliceHeader  # noqa: E402
+from napari_medsam.formats.dicom.header.slice_header import SliceHeader  # noqa: E402
+from napari_medsam.formats.dicom.volumes.series import stacks_of  # noqa: E402 - needs the path above
 
 with contextlib.suppress(ImportError):
-    from napari_medsam.formats.dicom.distinctions import distinctions_of
+    from napari_medsam.formats.dicom.header.distinctions import distinctions_of
 HAS_DISTINCTIONS = "distinctions" in {f.name for f in dataclasses.fields(SliceHeader)}
 
 MAX_PRINTED = 3

@@ -10,10 +10,10 @@ from pathlib import Path
 from pydicom.uid import UID
 
 from napari_medsam.formats.common.errors import ReadError
-from napari_medsam.formats.dicom.dataset import quiet_pydicom, read_dataset
-from napari_medsam.formats.dicom.file_validity import is_dicom, syntax_if_whole
-from napari_medsam.formats.dicom.series import SEGMENTATIONS, slices_in
-from napari_medsam.formats.dicom.slice_header import SliceHeader, read_damaged_header
+from napari_medsam.formats.dicom.header.dataset import quiet_pydicom, read_dataset
+from napari_medsam.formats.dicom.header.file_validity import is_dicom, syntax_if_whole
+from napari_medsam.formats.dicom.header.slice_header import SliceHeader, read_damaged_header
+from napari_medsam.formats.dicom.volumes.series import SEGMENTATIONS, slices_in
 
 AS_LABELS = "open as labels"
 OBJECTS = {

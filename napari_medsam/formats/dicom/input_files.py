@@ -11,8 +11,12 @@ from pathlib import Path
 
 from napari_medsam.formats.common.errors import DAMAGE, ReadError
 from napari_medsam.formats.common.limits import size_text
-from napari_medsam.formats.dicom.dataset import quiet_pydicom, read_dataset
-from napari_medsam.formats.dicom.file_validity import could_be_dicom, has_mark, is_directory_name
+from napari_medsam.formats.dicom.header.dataset import quiet_pydicom, read_dataset
+from napari_medsam.formats.dicom.header.file_validity import (
+    could_be_dicom,
+    has_mark,
+    is_directory_name,
+)
 from napari_medsam.storage.archives import (
     ArchiveDamaged,
     ArchiveTooLarge,

@@ -1,6 +1,6 @@
 """Finds the series and single images of DICOM files, and reads one as a volume.
 
-The values of slices come from `dicom.pixels`, their position from `dicom.series`.
+The values of slices come from `values.pixels`, their position from `volumes.series`.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from napari_medsam.formats.common.image_description import Description
 from napari_medsam.formats.common.image_file import ImageFile, to_volume
 from napari_medsam.formats.common.limits import require_memory
 from napari_medsam.formats.common.thumbnail import thumbnail
-from napari_medsam.formats.dicom.file_validity import is_dicom, syntax_if_whole
 from napari_medsam.formats.dicom.folder_scan import scan_files
+from napari_medsam.formats.dicom.header.file_validity import is_dicom, syntax_if_whole
+from napari_medsam.formats.dicom.header.multi_frame import SEGMENTATIONS
+from napari_medsam.formats.dicom.header.slice_header import SliceHeader
 from napari_medsam.formats.dicom.input_files import files_of, is_directory, unpacked_dicom
-from napari_medsam.formats.dicom.multi_frame import SEGMENTATIONS
-from napari_medsam.formats.dicom.pixels import (
+from napari_medsam.formats.dicom.labels.rtstruct_read import RTSTRUCT
+from napari_medsam.formats.dicom.values.pixels import (
     Plane,
     decoded,
     require_pixels,
     slice_pixels,
     stacked,
 )
-from napari_medsam.formats.dicom.rtstruct_read import RTSTRUCT
-from napari_medsam.formats.dicom.series import slices_in, stacks_of
-from napari_medsam.formats.dicom.slice_header import SliceHeader
-from napari_medsam.formats.dicom.stack import Stack
-from napari_medsam.formats.dicom.suv import suv_factor
-from napari_medsam.formats.dicom.value_units import in_words
+from napari_medsam.formats.dicom.values.suv import suv_factor
+from napari_medsam.formats.dicom.values.value_units import in_words
+from napari_medsam.formats.dicom.volumes.series import slices_in, stacks_of
+from napari_medsam.formats.dicom.volumes.stack import Stack
 
 sitk.ProcessObject.SetGlobalWarningDisplay(False)
 

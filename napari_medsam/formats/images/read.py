@@ -19,7 +19,7 @@ from napari_medsam.formats.common.found_image import FoundImage, choose
 from napari_medsam.formats.common.grid import Kind, Triple
 from napari_medsam.formats.common.image_description import Description
 from napari_medsam.formats.common.image_file import ImageFile
-from napari_medsam.formats.dicom.file_validity import is_dicom
+from napari_medsam.formats.dicom.header.file_validity import is_dicom
 from napari_medsam.formats.dicom.read import found_dicom
 from napari_medsam.formats.itk.read import open_itk
 from napari_medsam.formats.nifti.read import open_nifti

@@ -123,24 +123,24 @@ DICOM_SEG = LabelFormat(
     "DICOM SEG",
     (".seg.dcm", ".dcm"),
     made_for="series",
-    module="dicom.seg_write",
-    reader="dicom.seg_read:read_segmentation",
+    module="dicom.labels.seg_write",
+    reader="dicom.labels.seg_read:read_segmentation",
     needs=("highdicom",),
 )
 DICOM_LABEL_MAP = LabelFormat(
     "DICOM label map",
     (".labelmap.dcm",),
     made_for="series",
-    module="dicom.labelmap_write",
-    reader="dicom.seg_read:read_segmentation",
+    module="dicom.labels.labelmap_write",
+    reader="dicom.labels.seg_read:read_segmentation",
     needs=("highdicom",),
 )
 RTSTRUCT = LabelFormat(
     "DICOM RTSTRUCT",
     (".rtstruct.dcm",),
     made_for="series",
-    module="dicom.rtstruct_write",
-    reader="dicom.rtstruct_read:read_structures",
+    module="dicom.labels.rtstruct_write",
+    reader="dicom.labels.rtstruct_read:read_structures",
 )
 PNG = LabelFormat(
     "PNG picture",

@@ -20,10 +20,10 @@ from napari_medsam.formats.common.label_file import LabelFile
 from napari_medsam.formats.common.label_table import description_beside, read_label_table
 from napari_medsam.formats.common.printable_text import printable
 from napari_medsam.formats.common.whole_numbers import as_labels, why_no_labels
-from napari_medsam.formats.dicom.file_validity import is_dicom
-from napari_medsam.formats.dicom.multi_frame import SEGMENTATIONS, sop_class
-from napari_medsam.formats.dicom.rtstruct_read import RTSTRUCT, read_structures
-from napari_medsam.formats.dicom.seg_grid import grid_of_segmentation
+from napari_medsam.formats.dicom.header.file_validity import is_dicom
+from napari_medsam.formats.dicom.header.multi_frame import SEGMENTATIONS, sop_class
+from napari_medsam.formats.dicom.labels.rtstruct_read import RTSTRUCT, read_structures
+from napari_medsam.formats.dicom.labels.seg_grid import grid_of_segmentation
 from napari_medsam.formats.images.read import found_images, kind_of, suffix_of
 from napari_medsam.formats.itk import seg_nrrd
 from napari_medsam.formats.itk.read import open_itk, unreadable

@@ -15,7 +15,7 @@ from napari.utils.notifications import show_warning
 from npe2 import PluginManager
 
 from napari_medsam.formats.common.errors import ReadError
-from napari_medsam.formats.dicom.file_validity import could_be_dicom, is_dicom
+from napari_medsam.formats.dicom.header.file_validity import could_be_dicom, is_dicom
 from napari_medsam.formats.images.read import SUFFIXES, suffix_of
 from napari_medsam.formats.labels.label_formats import COCO
 from napari_medsam.formats.labels.read import is_label_file, read_labels_without_image

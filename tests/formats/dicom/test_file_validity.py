@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from napari_medsam.formats.dicom.file_validity import could_be_dicom, is_dicom
+from napari_medsam.formats.dicom.header.file_validity import could_be_dicom, is_dicom
 from napari_medsam.formats.dicom.input_files import files_of
 from tests.conftest import PROJECT
 

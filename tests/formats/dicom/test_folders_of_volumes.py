@@ -22,7 +22,7 @@ from napari_medsam.formats.common.errors import (
     SeveralFrames,
     SeveralSeries,
 )
-from napari_medsam.formats.dicom.rtstruct_read import RTSTRUCT, read_structures
+from napari_medsam.formats.dicom.labels.rtstruct_read import RTSTRUCT, read_structures
 from napari_medsam.formats.images.read import describe_image_file, read_image
 from napari_medsam.formats.labels.read import read_label_file
 from napari_medsam.formats.labels.write import write_labels

@@ -15,7 +15,7 @@ import pytest
 from napari_medsam.formats.common.errors import ReadError, SeveralSeries
 from napari_medsam.formats.common.thumbnail import SIDE, thumbnail
 from napari_medsam.formats.dicom import input_files as dicom_input
-from napari_medsam.formats.dicom.multi_frame import quiet_pydicom
+from napari_medsam.formats.dicom.header.multi_frame import quiet_pydicom
 from napari_medsam.formats.images.read import describe_image_file, found_images, read_image
 from napari_medsam.formats.labels.read import read_label_file
 from napari_medsam.formats.labels.write import write_labels

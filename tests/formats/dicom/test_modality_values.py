@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from pydicom.pixels import apply_modality_lut
 
 from napari_medsam.formats.common.errors import ReadError
-from napari_medsam.formats.dicom import stored_pixels
-from napari_medsam.formats.dicom.modality_values import plain
+from napari_medsam.formats.dicom.values import stored_pixels
+from napari_medsam.formats.dicom.values.modality_values import plain
 from napari_medsam.formats.images.read import describe_image_file, read_image
 from tests.formats.dicom_objects import enhanced, image_object, save
 

@@ -10,8 +10,8 @@ import pytest
 from pydicom import Dataset
 
 from napari_medsam.cli import main
-from napari_medsam.formats.dicom.dataset import lookup_in
-from napari_medsam.formats.dicom.pixel_spacing import NOT_STATED, PixelSize, pixel_size
+from napari_medsam.formats.dicom.header.dataset import lookup_in
+from napari_medsam.formats.dicom.header.pixel_spacing import NOT_STATED, PixelSize, pixel_size
 from napari_medsam.formats.images.read import describe_image_file, read_image
 from napari_medsam.formats.labels.write import write_labels
 from napari_medsam.measure.from_files import measure_file

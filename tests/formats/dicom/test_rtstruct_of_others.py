@@ -14,7 +14,7 @@ from napari_medsam.cli import app
 from napari_medsam.formats.common.errors import ReadError
 from napari_medsam.formats.common.image_file import ImageFile
 from napari_medsam.formats.common.label_file import LabelFile
-from napari_medsam.formats.dicom.rtstruct_read import RTSTRUCT
+from napari_medsam.formats.dicom.labels.rtstruct_read import RTSTRUCT
 from napari_medsam.formats.images.read import read_image
 from napari_medsam.formats.labels.read import read_label_file
 from tests.formats.dicom_files import REFERABLE, write_series

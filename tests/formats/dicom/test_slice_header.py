@@ -10,9 +10,9 @@ import pydicom
 import pytest
 
 from napari_medsam.formats.common.printable_text import printable
-from napari_medsam.formats.dicom.dataset import lookup_in, quiet_pydicom, read_dataset
-from napari_medsam.formats.dicom.file_validity import syntax_if_whole
-from napari_medsam.formats.dicom.slice_header import SliceHeader, read_header
+from napari_medsam.formats.dicom.header.dataset import lookup_in, quiet_pydicom, read_dataset
+from napari_medsam.formats.dicom.header.file_validity import syntax_if_whole
+from napari_medsam.formats.dicom.header.slice_header import SliceHeader, read_header
 from napari_medsam.formats.images.read import found_images, read_image
 from tests.formats.dicom_objects import image_object, save
 

@@ -10,8 +10,8 @@ import pydicom
 import pytest
 
 from napari_medsam.formats.common.image_file import ImageFile
-from napari_medsam.formats.dicom import suv
-from napari_medsam.formats.dicom.dataset import read_dataset
+from napari_medsam.formats.dicom.header.dataset import read_dataset
+from napari_medsam.formats.dicom.values import suv
 from napari_medsam.formats.images.read import read_image
 from tests.formats.dicom_files import write_slice
 

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_medsam.formats.dicom import copies
-from napari_medsam.formats.dicom.distinctions import Value
-from napari_medsam.formats.dicom.series import stacks_of
-from napari_medsam.formats.dicom.slice_header import SliceHeader
-from napari_medsam.formats.dicom.stack import Stack
+from napari_medsam.formats.dicom.header.distinctions import Value
+from napari_medsam.formats.dicom.header.slice_header import SliceHeader
+from napari_medsam.formats.dicom.volumes.separate import copies
+from napari_medsam.formats.dicom.volumes.series import stacks_of
+from napari_medsam.formats.dicom.volumes.stack import Stack
 
 Fields = dict[str, Value]
 MR, CT = "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.2"

@@ -1,0 +1,1 @@
+"""Pixels of DICOM files: decoded, in the modality's values and unit, stacked; SUV of PET."""

@@ -1,0 +1,1 @@
+"""From the slices of a series to its volumes: copies, places, separation, stacks."""
