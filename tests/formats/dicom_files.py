@@ -13,7 +13,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from napari_medsam.formats.dicom.header.slice_header import SliceHeader, read_header
-from napari_medsam.formats.dicom.volumes.separate import series as dicom_series
+from napari_medsam.formats.dicom.volumes import series as dicom_series
 
 SERIES = "1.2.826.0.1.3680043.2.1125.1"
 AXIAL = np.eye(3)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from napari_medsam.formats.dicom.header.distinctions import Value
 from napari_medsam.formats.dicom.header.slice_header import SliceHeader
-from napari_medsam.formats.dicom.volumes.separate import copies
+from napari_medsam.formats.dicom.volumes import copies
 from napari_medsam.formats.dicom.volumes.series import stacks_of
 from napari_medsam.formats.dicom.volumes.stack import Stack
 
@@ -335,6 +335,10 @@ def of(volume: int, heights: Sequence[float], numbers: Sequence[int], *fields: F
 
 ECHO_10, ECHO_22, BLANK = {"echo time": 10.0}, {"echo time": 22.5}, {}
 UNCLEAR: dict[str, list[Series]] = {
+    "two kernels whose lost slices complete each other": [
+        of(0, (0, 3, 9), (7, 5, 1), {"kernel": "B30f"}),
+        of(1, (6, 12, 15), (8, 4, 2), {"kernel": "B40f"}),
+    ],
     "one slice that is left of a pass without a time": [
         of(0, (1.2,), (0,), {}),
         of(1, (0.804, 1.404, 2.004), (0, 0, 0), {"acquired": 60.0}),

@@ -16,6 +16,7 @@ from napari_medsam.formats.dicom.header.distinctions import field_of
 from napari_medsam.formats.dicom.volumes.separations import (
     alternate,
     are_passes,
+    change_often,
     clear,
     is_one_grid,
     leaves_few,
@@ -107,11 +108,12 @@ def _looks_mixed(group: SliceGroup) -> bool:
 
 
 def _alternates(group: SliceGroup) -> bool:
-    """Whether few values of a field follow each other by turns throughout one even grid."""
+    """Whether few values of a field follow each other by turns on one even grid."""
+    contrasts = group.of_use("contrast")
     return any(
         alternate(group, group.codes[name], ~group.blank[name])
-        for name in (*group.of_use("contrast"), *_of_passes(group))
-    )
+        for name in (*contrasts, *_of_passes(group))
+    ) or any(change_often(group, group.codes[name], ~group.blank[name]) for name in contrasts)
 
 
 def _is_blank_among_shared(group: SliceGroup, name: str) -> bool:

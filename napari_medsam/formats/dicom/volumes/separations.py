@@ -180,6 +180,16 @@ def alternate(group: SliceGroup, codes: Labels, known: NDArray[np.bool_]) -> boo
     return _pairs(found[0][group.place][known] % len(sizes), own) == len(sizes)
 
 
+def change_often(group: SliceGroup, codes: Labels, known: NDArray[np.bool_]) -> bool:
+    """Whether a few values come back along the body, as of passes that lack slices."""
+    own = np.unique(codes[known], return_inverse=True)[1]
+    sizes = np.bincount(own)
+    if not 2 <= len(sizes) <= MOST_PASSES or sizes.min() < 2:
+        return False
+    along = own[np.argsort(group.place[known], kind="stable")]
+    return int(np.count_nonzero(np.diff(along))) > len(sizes)
+
+
 def clear(found: Sequence[Labels]) -> Labels | None:
     """The separation into the fewest volumes; None if another one contradicts it.
 
