@@ -310,7 +310,7 @@ def test_the_time_point_of_a_lost_slice_says_so(what: str, lost: tuple[int, int]
     assert truth(stack)[lost[0]][lost[1]] is None
     noted = [bool(notes) for notes in stack.frame_notes]
     assert noted == [v == lost[0] for v in range(4)]
-    assert f"along the stack: {lost[1] + 1})" in stack.frame_notes[lost[0]][0]
+    assert f"(slice {lost[1]}, counted from 0)" in stack.frame_notes[lost[0]][0]
 
 
 @pytest.mark.parametrize("lost", [(1, 0), (1, 4), (2, 9), (0, 0)])
