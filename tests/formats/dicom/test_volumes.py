@@ -335,6 +335,25 @@ def of(volume: int, heights: Sequence[float], numbers: Sequence[int], *fields: F
 
 ECHO_10, ECHO_22, BLANK = {"echo time": 10.0}, {"echo time": 22.5}, {}
 UNCLEAR: dict[str, list[Series]] = {
+    "a second slice among three kernels is no stray": [
+        of(0, (2.5, 5), (4, 1), {"kernel": "B30f"}),
+        of(1, (7.5, 10), (5, 2), {"kernel": "B40f"}),
+        of(2, (10, 12.5, 15), (9, 6, 3), {"kernel": "B50f"}),
+    ],
+    "one slice of another kernel on a grid with gaps": [
+        of(0, (2,), (3,), {"kernel": "B30f"}),
+        of(1, (0.5, 1.5, 2.5), (1, 2, 3), {"kernel": "B40f"}),
+    ],
+    "trigger times of slices make grids by chance across the voltages": [
+        of(v, [2.604 * v + 0.6 * k for k in places], [4 * k + v + 1 for k in places],
+           *({"voltage": 80.0 + 20 * v, "trigger": 35.0 * k} for k in places))
+        for v, places in enumerate(((0, 1, 4, 5), range(6), range(6), range(6)))
+    ],
+    "acquisitions that come back on what is an even grid by chance, one blank": [
+        of(0, (0, 0.6, 1.2), (7, 5, 12), {"acquisition": 1.0}),
+        of(1, (0.8, 1.4, 2.0), (8, 2, 9), BLANK, {"acquisition": 2.0}, {"acquisition": 2.0}),
+        of(2, (1.6, 2.2, 2.8), (11, 10, 4), {"acquisition": 3.0}),
+    ],
     "two kernels whose lost slices complete each other": [
         of(0, (0, 3, 9), (7, 5, 1), {"kernel": "B30f"}),
         of(1, (6, 12, 15), (8, 4, 2), {"kernel": "B40f"}),

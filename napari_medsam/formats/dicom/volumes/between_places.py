@@ -13,10 +13,9 @@ from itertools import combinations
 import numpy as np
 
 from napari_medsam.formats.dicom.header.distinctions import field_of
+from napari_medsam.formats.dicom.volumes.contradictions import alternate, change_often
 from napari_medsam.formats.dicom.volumes.separations import (
-    alternate,
     are_passes,
-    change_often,
     clear,
     is_one_grid,
     leaves_few,
@@ -109,11 +108,11 @@ def _looks_mixed(group: SliceGroup) -> bool:
 
 def _alternates(group: SliceGroup) -> bool:
     """Whether few values of a field follow each other by turns on one even grid."""
-    contrasts = group.of_use("contrast")
     return any(
-        alternate(group, group.codes[name], ~group.blank[name])
-        for name in (*contrasts, *_of_passes(group))
-    ) or any(change_often(group, group.codes[name], ~group.blank[name]) for name in contrasts)
+        look(group, group.codes[name], ~group.blank[name])
+        for name in (*group.of_use("contrast"), *_of_passes(group))
+        for look in (alternate, change_often)
+    )
 
 
 def _is_blank_among_shared(group: SliceGroup, name: str) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 
 from napari_medsam.formats.dicom.header.slice_header import SliceHeader
 from napari_medsam.formats.dicom.volumes.between_places import separated_between_places
+from napari_medsam.formats.dicom.volumes.contradictions import cuts_across, has_several
 from napari_medsam.formats.dicom.volumes.same_places import separated_at_same_places
 from napari_medsam.formats.dicom.volumes.slice_courses import image_numbers
 from napari_medsam.formats.dicom.volumes.slice_group import Labels, SliceGroup
@@ -40,7 +41,7 @@ def separate(headers: Sequence[SliceHeader]) -> Volumes | None:
         return _volumes(group, np.arange(len(headers)))
     labels = separated_between_places(group) if group.most == 1 else separated_at_same_places(group)
     if labels is not None:
-        return _volumes(group, labels)
+        return None if cuts_across(group, labels) else _volumes(group, labels)
     return _without_strays(group) if group.most > 1 else None
 
 
@@ -65,7 +66,7 @@ def _without_strays(group: SliceGroup) -> Volumes | None:
     own = numbers[kept]
     ahead = numbers[second].min() - own.max()
     is_run = len(np.unique(np.sign(np.diff(own)))) == 1
-    if ahead < 1 or not (is_run or ahead > 1):
+    if ahead < 1 or not (is_run or ahead > 1) or has_several(group.only(kept)):
         return None
     first = float(group.height[second].min())
     note = (

@@ -75,7 +75,7 @@ def tells_apart(group: SliceGroup, labels: Labels) -> bool:
     """Whether the slices of a label of 0 and more are separated at each place."""
     known = labels >= 0
     sizes = np.bincount(labels[known])
-    is_single = _pairs(labels[known], group.place[known]) == known.sum()
+    is_single = n_pairs(labels[known], group.place[known]) == known.sum()
     return is_single and len(sizes) > 1 and bool(sizes.min() >= SMALLEST)
 
 
@@ -92,9 +92,9 @@ def _has_one_value_each(group: SliceGroup, labels: Labels) -> bool:
     """
     for name in group.of_use("contrast"):
         codes, known = group.codes[name], ~group.blank[name]
-        if name == BESIDE or _pairs(codes, group.place) == int(group.place.max()) + 1:
+        if name == BESIDE or n_pairs(codes, group.place) == int(group.place.max()) + 1:
             continue
-        if _pairs(codes[known], labels[known]) == len(np.unique(labels[known])):
+        if n_pairs(codes[known], labels[known]) == len(np.unique(labels[known])):
             continue
         is_measured = not field_of(name).counts and not np.isnan(group.numbers[name][known]).any()
         if not is_measured or not _are_levels(codes[known], labels[known]):
@@ -109,7 +109,7 @@ def _are_levels(codes: Labels, labels: Labels) -> bool:
     return all(high < low for (_, high), (low, _) in pairwise(ends))
 
 
-def _pairs(one: Labels, two: Labels) -> int:
+def n_pairs(one: Labels, two: Labels) -> int:
     return int(np.unique(one * (int(two.max(initial=0)) + 1) + two).size)
 
 
@@ -168,26 +168,6 @@ def leaves_few(group: SliceGroup, labels: Labels, *, even: bool) -> bool:
         return False
     left = group.only(kept)
     return are_passes(left, np.unique(labels[kept], return_inverse=True)[1], even=even)
-
-
-def alternate(group: SliceGroup, codes: Labels, known: NDArray[np.bool_]) -> bool:
-    """Whether a few values follow each other by turns, on one even grid with gaps."""
-    own = np.unique(codes[known], return_inverse=True)[1]
-    sizes = np.bincount(own)
-    found = grid_of(group.heights)
-    if found is None or not 2 <= len(sizes) <= MOST_PASSES or sizes.min() < 2:
-        return False
-    return _pairs(found[0][group.place][known] % len(sizes), own) == len(sizes)
-
-
-def change_often(group: SliceGroup, codes: Labels, known: NDArray[np.bool_]) -> bool:
-    """Whether a few values come back along the body, as of passes that lack slices."""
-    own = np.unique(codes[known], return_inverse=True)[1]
-    sizes = np.bincount(own)
-    if not 2 <= len(sizes) <= MOST_PASSES or sizes.min() < 2:
-        return False
-    along = own[np.argsort(group.place[known], kind="stable")]
-    return int(np.count_nonzero(np.diff(along))) > len(sizes)
 
 
 def clear(found: Sequence[Labels]) -> Labels | None:
