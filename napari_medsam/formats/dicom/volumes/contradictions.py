@@ -5,8 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_medsam.formats.dicom.header.distinctions import Use
 from napari_medsam.formats.dicom.volumes.separations import MOST_PASSES, n_pairs
 from napari_medsam.formats.dicom.volumes.slice_group import Labels, SliceGroup, grid_of
+
+COUNTERS = ("acquisition", "trigger", "offset", "frame time")
+"""Fields that may count the slices of a volume, and begin again in the next."""
 
 
 def alternate(group: SliceGroup, codes: Labels, known: NDArray[np.bool_]) -> bool:
@@ -27,7 +31,7 @@ def change_often(group: SliceGroup, codes: Labels, known: NDArray[np.bool_]) -> 
     """
     own = np.unique(codes[known], return_inverse=True)[1]
     sizes = np.bincount(own)
-    if not 2 <= len(sizes) <= min(MOST_PASSES, len(own) // 2):
+    if not 2 <= len(sizes) <= MOST_PASSES:
         return False
     along = own[np.argsort(group.place[known], kind="stable")]
     n_back = int(np.count_nonzero(np.diff(along))) - (len(sizes) - 1)
@@ -50,14 +54,15 @@ def cuts_across(group: SliceGroup, labels: Labels) -> bool:
     """
     if labels.max() == 0:
         return False
-    for name in (
-        group.of_use("contrast", "pass", "time") if group.most > 1 else group.of_use("contrast")
-    ):
+    more: tuple[Use, ...] = ("pass", "time") if group.most > 1 else ()
+    for name in group.of_use("contrast", *more):
         known = ~group.blank[name]
         codes = group.codes[name][known]
         n_values = len(np.unique(codes))
         if not 2 <= n_values <= min(MOST_PASSES, len(codes) // 2):
             continue
+        if name in COUNTERS and n_pairs(labels[known], codes) == len(codes):
+            continue  # it counts the slices of each volume
         by_place = group.most > 1 and n_pairs(group.place[known], codes) == len(
             np.unique(group.place[known])
         )
