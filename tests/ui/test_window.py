@@ -22,6 +22,8 @@ from napari_medsam.headless.synthetic_case import synthetic_abdomen
 from napari_medsam.ui.layers import sample_data
 from napari_medsam.ui.layers.labels_layer import camera_of
 from napari_medsam.ui.plugin.app import fit_to_screen
+from napari_medsam.ui.widgets import file_dialogs
+from napari_medsam.ui.widgets.file_dialogs import SAVE_THERE
 from tests.ui.desk import TinyModelSource, ellipsoid, image_layer, unsure_on
 from tests.ui.hands import let_pass, wait_for
 from tests.ui.window import Window
@@ -388,8 +390,10 @@ def test_an_image_under_a_name_of_any_bytes_is_opened_drawn_on_and_saved(
     let_pass(150)
     window.look_at("z", 10)
     window.draw((10, 12, 10), (10, 48, 38))
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda _, __, proposed, ___: (proposed, ""))
+    questions: list[str] = []
+    monkeypatch.setattr(file_dialogs, "ask", lambda _, q, __: questions.append(q) or SAVE_THERE)
     QTest.mouseClick(window.parts.buttons["save"], Qt.MouseButton.LeftButton)
+    assert "M\ufffdller" in questions[0]
     wait_for(lambda: "Saved and checked: Sch\ufffddel_labels.nii.gz" in window.parts.message.text())
     assert "\ufffd" in window.viewer.layers[0].name
     (saved,) = folder.glob("*_labels.nii.gz")

@@ -335,6 +335,11 @@ def of(volume: int, heights: Sequence[float], numbers: Sequence[int], *fields: F
 
 ECHO_10, ECHO_22, BLANK = {"echo time": 10.0}, {"echo time": 22.5}, {}
 UNCLEAR: dict[str, list[Series]] = {
+    "acquisitions that overlap in part, or trigger times that do": [
+        of(v, [0.6 * (v + k) for k in places], [3 * v + 3 - k for k in places],
+           *({"acquisition": v + 1.0, "trigger": 35.0 * k} for k in places))
+        for v, places in enumerate((range(3), range(3), (2,), range(3)))
+    ],
     "a second slice among three kernels is no stray": [
         of(0, (2.5, 5), (4, 1), {"kernel": "B30f"}),
         of(1, (7.5, 10), (5, 2), {"kernel": "B40f"}),

@@ -55,17 +55,22 @@ def cuts_across(group: SliceGroup, labels: Labels) -> bool:
     if labels.max() == 0:
         return False
     more: tuple[Use, ...] = ("pass", "time") if group.most > 1 else ()
-    for name in group.of_use("contrast", *more):
+    names = group.of_use("contrast", *more)
+    stated = [name for name in names if name not in COUNTERS and _is_one_each(group, name, labels)]
+    for name in names:
         known = ~group.blank[name]
-        codes = group.codes[name][known]
-        n_values = len(np.unique(codes))
-        if not 2 <= n_values <= min(MOST_PASSES, len(codes) // 2):
+        codes, place = group.codes[name][known], group.place[known]
+        if not 2 <= len(np.unique(codes)) <= min(MOST_PASSES, len(codes) // 2):
             continue
-        if name in COUNTERS and n_pairs(labels[known], codes) == len(codes):
+        if stated and name in COUNTERS and n_pairs(labels[known], codes) == len(codes):
             continue  # it counts the slices of each volume
-        by_place = group.most > 1 and n_pairs(group.place[known], codes) == len(
-            np.unique(group.place[known])
-        )
-        if not by_place and n_pairs(labels[known], codes) > len(np.unique(labels[known])):
+        by_place = group.most > 1 and n_pairs(place, codes) == len(np.unique(place))
+        if not by_place and not _is_one_each(group, name, labels):
             return True
     return False
+
+
+def _is_one_each(group: SliceGroup, name: str, labels: Labels) -> bool:
+    """Whether a field has one value in each volume that states it."""
+    known = ~group.blank[name]
+    return n_pairs(labels[known], group.codes[name][known]) == len(np.unique(labels[known]))
