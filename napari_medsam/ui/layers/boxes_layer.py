@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakMethod, ref
 
 import numpy as np
 import pandas as pd
@@ -112,6 +113,24 @@ def shape_from_box(box: BoxPrompt, ndim: int) -> NDArray[np.float64]:
     return vertices[:, 3 - ndim :]
 
 
+class _OnSlice:
+    """`world_to_data` of a layer, rounded along its axes that are not on screen.
+
+    Beside an image of other slices, the scene's steps lie between the slices of this one, and
+    napari hides a rectangle that it draws there.
+    """
+
+    def __init__(self, layer: Shapes) -> None:
+        self._layer = ref(layer)
+        self.hidden: list[int] = []
+
+    def __call__(self, position: Any) -> NDArray[np.float64]:
+        layer = self._layer()
+        found = np.array(Shapes.world_to_data(layer, position), dtype=np.float64)
+        found[..., self.hidden] = np.rint(found[..., self.hidden])
+        return found
+
+
 class BoxesLayer:
     """The Shapes layer of one image.
 
@@ -150,10 +169,12 @@ class BoxesLayer:
         self._on_screen: frozenset[int] = frozenset()
         self._was_drawing = False
         self._show_whole: Callable[[], None] = lambda: None
-        self.layer.mouse_drag_callbacks.insert(0, self._before_press)
-        world_to_data = self.layer.world_to_data
-        # On a slice, not between two: napari hides a rectangle that it draws there.
-        self.layer.world_to_data = lambda position: self._on_slice(world_to_data(position))
+        self._on_slice = self.layer.world_to_data = _OnSlice(self.layer)
+        # The layer outlives the dock, so it must not hold this object.
+        press = WeakMethod(self._before_press)
+        self.layer.mouse_drag_callbacks.insert(
+            0, lambda layer, event: before(layer, event) if (before := press()) else None
+        )
         self.layer.events.data.connect(self._on_data)
 
     def watch(self, show_whole: Callable[[], None]) -> None:
@@ -161,18 +182,11 @@ class BoxesLayer:
         self._show_whole = show_whole
 
     def _before_press(self, layer: Shapes, event: Any) -> None:
+        n_more = len(event.position) - layer.ndim
+        shown = {axis - n_more for axis in event.dims_displayed}
+        self._on_slice.hidden = [axis for axis in range(layer.ndim) if axis not in shown]
         if self.is_drawing:
             self._show_whole()
-
-    def _on_slice(self, position: Any) -> NDArray[np.float64]:
-        """Data coordinates, rounded along the axes that are not on screen.
-
-        Beside an image of other slices, the scene's steps lie between the slices of this one.
-        """
-        found = np.array(position, dtype=np.float64)
-        hidden = list(self.layer._slice_input.not_displayed)
-        found[..., hidden] = np.rint(found[..., hidden])
-        return found
 
     @contextmanager
     def _ours(self) -> Iterator[None]:

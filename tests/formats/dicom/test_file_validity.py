@@ -45,4 +45,4 @@ def test_the_mark_is_looked_for_in_one_place() -> None:
     package = PROJECT / "napari_medsam"
     mark = re.compile(r'b"DICM"')
     files = [p for p in package.rglob("*.py") if mark.search(p.read_text(encoding="utf-8"))]
-    assert files == [package / "formats" / "dicom" / "file_validity.py"]
+    assert files == [package / "formats" / "dicom" / "header" / "file_validity.py"]

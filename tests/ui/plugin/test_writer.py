@@ -41,6 +41,7 @@ def drawn(desk: Desk) -> Desk:
 
 def save(desk: Desk, path: Path) -> list[str]:
     """As File > Save Selected Layers does with the labels layer."""
+    PluginManager.instance().discover()
     layer = desk.controller.case.labels.layer
     desk.viewer.layers.selection = {layer}
     return desk.viewer.layers.save(str(path), selected=True)
