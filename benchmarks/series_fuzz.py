@@ -48,7 +48,7 @@ HAS_DISTINCTIONS = "distinctions" in {f.name for f in dataclasses.fields(SliceHe
 
 MAX_PRINTED = 3
 SAID = ("more than one slice", "twice", "there twice", "copies")
-"""A note with one of these says that slices were passed over."""
+"""A note with one of these says that slices were left out."""
 
 
 @dataclasses.dataclass(frozen=True)

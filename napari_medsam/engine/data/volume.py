@@ -122,7 +122,7 @@ class Volume:
         for plane in map(np.ascontiguousarray, self.voxels):
             upright = plane if self.mirror is None else mirrored(plane, self.mirror)
             digest.update(np.ascontiguousarray(upright).data)
-            sums.append(crc32(plane.data))
+            sums.append(_checksum(plane))
         return digest.hexdigest(), sums
 
     @property

@@ -13,19 +13,19 @@ from napari_medsam.formats.common.errors import ReadError
 from napari_medsam.formats.dicom.header.dataset import quiet_pydicom, read_dataset
 from napari_medsam.formats.dicom.header.file_validity import is_dicom, syntax_if_whole
 from napari_medsam.formats.dicom.header.slice_header import SliceHeader, read_damaged_header
-from napari_medsam.formats.dicom.volumes.series import SEGMENTATIONS, slices_in
+from napari_medsam.formats.dicom.volumes.series import SEGMENTATION_CLASSES, slices_in
 
 AS_LABELS = "open as labels"
 OBJECTS = {
     "1.2.840.10008.5.1.4.1.1.481.3": f"RTSTRUCT (contours; {AS_LABELS})",
     "1.2.840.10008.5.1.4.1.1.481.": "radiotherapy object",
-    SEGMENTATIONS: f"segmentation ({AS_LABELS})",
+    SEGMENTATION_CLASSES: f"segmentation ({AS_LABELS})",
     "1.2.840.10008.5.1.4.1.1.88.": "report",
     "1.2.840.10008.5.1.4.1.1.104.": "document",
     "1.2.840.10008.5.1.4.1.1.11.": "presentation state",
 }
 """Starts of SOP classes (PS3.6 annex A) and what they are; the first that fits counts."""
-OTHER_OBJECT = "DICOM object without a picture"
+OTHER_OBJECT, OTHER_OBJECTS = "DICOM object without a picture", "DICOM objects without a picture"
 MOST_NAMES = 3
 QUIET_NAMES = ("readme", "license", "thumbs.db", "desktop.ini", "autorun.inf")
 """Starts of names, in small letters, of files that lie in many folders and hold no data."""
@@ -75,12 +75,9 @@ def _listed(names: list[str]) -> str:
 
 def _counted(n: int, what: str, names: list[str] | None = None, which: str = "") -> str:
     noun, _, rest = what.partition(" (")
-    noun = (
-        noun.replace("DICOM object", "DICOM objects")
-        if n > 1 and "object w" in noun
-        else (f"{noun}s" if n > 1 else noun)
-    )
-    which = which.replace("that is", "that are") if n > 1 else which
+    if n > 1:
+        noun = OTHER_OBJECTS if noun == OTHER_OBJECT else f"{noun}s"
+        which = which.replace("that is", "that are")
     listed = _listed(names or [])
     return f"{n} {noun}{which}" + (f" ({rest}" if rest else "") + (f" ({listed})" if listed else "")
 
@@ -100,8 +97,8 @@ def scan_files(files: Iterable[Path]) -> FolderScan:
 
 def _add(scan: FolderScan, path: Path) -> None:
     slices = slices_in(path)
-    if slices and slices[0].sop_class.startswith(SEGMENTATIONS):
-        scan.objects[OBJECTS[SEGMENTATIONS]].append(path)
+    if slices and slices[0].sop_class.startswith(SEGMENTATION_CLASSES):
+        scan.objects[OBJECTS[SEGMENTATION_CLASSES]].append(path)
     elif slices:
         scan.headers += slices
     elif path.stat().st_size and not is_dicom(path):

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from napari_medsam.formats.common.errors import ReadError, SeveralFrames
+from napari_medsam.formats.dicom.header.dose_grid import RT_DOSE
 from napari_medsam.formats.dicom.header.siemens_mosaic import untiled
-from napari_medsam.formats.dicom.values.modality_values import RT_DOSE
 from napari_medsam.formats.images.read import describe_image_file, read_image
 from napari_medsam.formats.labels.read import read_label_file
 from tests.formats.dicom_objects import enhanced, image_object, save

@@ -12,6 +12,8 @@ from typing import Any
 from napari_medsam.formats.dicom.header.dataset import lookup_in, numbers_of
 from napari_medsam.formats.dicom.header.slice_header import SliceHeader
 
+RT_DOSE = "1.2.840.10008.5.1.4.1.1.481.2"
+
 
 def dose_planes(dataset: Any, header: SliceHeader) -> list[SliceHeader]:
     """The planes of a dose grid; the header as it is if the file has no places for them."""

@@ -22,24 +22,14 @@ from napari_medsam.formats.dicom.header.dataset import (
     DICOM_DAMAGE,
     Lookup,
     lookup_in,
-    number_of,
-    numbers_of,
     quiet_pydicom,
     read_dataset,
     tag_of,
 )
-from napari_medsam.formats.dicom.header.distinctions import distinctions_of
-from napari_medsam.formats.dicom.header.dose_grid import dose_planes
+from napari_medsam.formats.dicom.header.dose_grid import RT_DOSE, dose_planes
 from napari_medsam.formats.dicom.header.nuclear_medicine import NM_IMAGE, reconstructed_slices
-from napari_medsam.formats.dicom.header.pixel_spacing import pixel_size
-from napari_medsam.formats.dicom.header.siemens_mosaic import mosaic_slices, untiled
-from napari_medsam.formats.dicom.header.slice_header import (
-    SliceHeader,
-    directions_of,
-    header_window,
-    thickness_of,
-)
-from napari_medsam.formats.dicom.values.modality_values import RT_DOSE
+from napari_medsam.formats.dicom.header.siemens_mosaic import mosaic_slices
+from napari_medsam.formats.dicom.header.slice_header import SliceHeader, fields_of_frame
 
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
 """SOP class of DICOM SEG (PS3.6 annex A): a frame shows one segment."""
@@ -92,7 +82,7 @@ def sop_class(path: Path) -> str:
 
 
 def stored_frames(path: Path) -> NDArray[Any]:
-    """Pixels as stored, before any rescale: (frames, rows, columns[, 3]), mosaics untiled."""
+    """Pixels as stored, before any rescale: (frames, rows, columns[, 3])."""
     with quiet_pydicom():
         dataset = read_dataset(path, pixels=True)
         with damage_as(
@@ -101,8 +91,6 @@ def stored_frames(path: Path) -> NDArray[Any]:
             DICOM_DAMAGE,
         ):
             array = np.asarray(dataset.pixel_array)
-    if "MOSAIC" in dataset.get("ImageType", ()):
-        return untiled(array, int(dataset[0x0019, 0x100A].value))
     return array if array.ndim > 2 and int(dataset.get("NumberOfFrames") or 1) > 1 else array[None]
 
 
@@ -122,25 +110,11 @@ def frame_fields(dataset: Any) -> Iterator[FrameField]:
 
 def _frame(value: Lookup, header: SliceHeader, number: int) -> SliceHeader:
     """The slice of a frame: what its groups state, else the shared ones, else the data set."""
-    position = numbers_of(value("ImagePositionPatient"), 3)
-    row, column = directions_of(value("ImageOrientationPatient"))
-    placed = position is not None and row is not None
-    slope, intercept = number_of(value("RescaleSlope")), number_of(value("RescaleIntercept"))
-    size = pixel_size(value)
     return replace(
         header,
-        position=position if placed else None,
-        row=row if placed else None,
-        column=column if placed else None,
-        pixel_spacing=size.spacing,
-        proportions=size.proportions,
-        size_note=size.note,
-        thickness=thickness_of(value("SliceThickness")),
-        window=header_window(value("WindowCenter"), value("WindowWidth")),
         instance_number=header.instance_number * 100_000 + header.first_frame + number,
         frame=number,
-        rescale=(1.0 if slope is None else slope, intercept or 0.0),
-        distinctions=distinctions_of(value),
+        **fields_of_frame(value),
     )
 
 

@@ -19,6 +19,7 @@ from napari_medsam.formats.common.errors import DAMAGE
 from napari_medsam.formats.dicom.header import distinctions, pixel_spacing
 from napari_medsam.formats.dicom.header.dataset import (
     PIXELS,
+    Lookup,
     lookup_in,
     number_of,
     numbers_of,
@@ -172,13 +173,9 @@ def _header(path: Path, syntax: bytes, dataset: Any, seen: set[int]) -> SliceHea
         number = number_of(value(keyword))
         return absent if number is None else int(number)
 
-    row, column = directions_of(value("ImageOrientationPatient"))
-    position = numbers_of(value("ImagePositionPatient"), 3)
-    placed = position is not None and row is not None
-    slope, intercept = number_of(value("RescaleSlope")), number_of(value("RescaleIntercept"))
     bits = whole("BitsAllocated", 0)
     stored = whole("BitsStored", bits)
-    photometric, size = text("PhotometricInterpretation").upper(), pixel_size(value)
+    photometric = text("PhotometricInterpretation").upper()
     return SliceHeader(
         path=path,
         series_uid=text("SeriesInstanceUID"),
@@ -188,14 +185,6 @@ def _header(path: Path, syntax: bytes, dataset: Any, seen: set[int]) -> SliceHea
         columns=whole("Columns", 0),
         frames=max(whole("NumberOfFrames", 1), 1),
         components=3 if photometric == "PALETTE COLOR" else whole("SamplesPerPixel", 1),
-        position=position if placed else None,
-        row=row if placed else None,
-        column=column if placed else None,
-        pixel_spacing=size.spacing,
-        proportions=size.proportions,
-        size_note=size.note,
-        thickness=thickness_of(value("SliceThickness")),
-        window=header_window(value("WindowCenter"), value("WindowWidth")),
         body_part=text("BodyPartExamined").lower(),
         photometric=photometric,
         image_type=tuple(text("ImageType").upper().split("\\")),
@@ -206,16 +195,36 @@ def _header(path: Path, syntax: bytes, dataset: Any, seen: set[int]) -> SliceHea
         first_frame=whole("ConcatenationFrameOffsetNumber", 0),
         transfer_syntax=syntax,
         frame_of_reference=text("FrameOfReferenceUID"),
-        rescale=(1.0 if slope is None else slope, intercept or 0.0),
         value_unit=text("Units") or text("RescaleType"),
         bits=(bits, stored, whole("HighBit", stored - 1)),
         signed=whole("PixelRepresentation", 0) == 1,
         has_modality_lut=tag_of("ModalityLUTSequence") in seen,
         has_frame_groups=not seen.isdisjoint(map(tag_of, FRAME_GROUPS)),
-        distinctions=distinctions.distinctions_of(value),
         acquired=(text("AcquisitionDate"), text("AcquisitionTime")),
         location=number_of(value("SliceLocation")),
+        **fields_of_frame(value),
     )
+
+
+def fields_of_frame(value: Lookup) -> dict[str, Any]:
+    """The fields of `SliceHeader` that each frame of a file may state for itself."""
+    row, column = directions_of(value("ImageOrientationPatient"))
+    position = numbers_of(value("ImagePositionPatient"), 3)
+    placed = position is not None and row is not None
+    slope, intercept = number_of(value("RescaleSlope")), number_of(value("RescaleIntercept"))
+    size = pixel_size(value)
+    return {
+        "position": position if placed else None,
+        "row": row if placed else None,
+        "column": column if placed else None,
+        "pixel_spacing": size.spacing,
+        "proportions": size.proportions,
+        "size_note": size.note,
+        "thickness": thickness_of(value("SliceThickness")),
+        "window": header_window(value("WindowCenter"), value("WindowWidth")),
+        "rescale": (1.0 if slope is None else slope, intercept or 0.0),
+        "distinctions": distinctions.distinctions_of(value),
+    }
 
 
 def header_window(centre: Any, width: Any) -> tuple[float, float] | None:

@@ -15,8 +15,8 @@ from pydicom.pixels.processing import apply_modality_lut
 
 from napari_medsam.formats.common.errors import ReadError, damage_as
 from napari_medsam.formats.common.grey_or_rgb import EXACT_FLOAT32, narrowed
+from napari_medsam.formats.dicom.header.dose_grid import RT_DOSE
 
-RT_DOSE = "1.2.840.10008.5.1.4.1.1.481.2"
 ROUNDED = "The file stores fractions of 64 bits; they are rounded to 32 (7 digits)."
 INTEGERS = (np.uint8, np.int8, np.uint16, np.int16)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from napari_medsam.formats.dicom.values.modality_values import RT_DOSE, transform_of
+from napari_medsam.formats.dicom.header.dose_grid import RT_DOSE
+from napari_medsam.formats.dicom.values.modality_values import transform_of
 
 WORDS = {
     "HU": "HU",

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam.formats.dicom.header.distinctions import Use
-from napari_medsam.formats.dicom.volumes.separations import MOST_PASSES, n_pairs
+from napari_medsam.formats.dicom.volumes.separations import MOST_PASSES, is_one_each, n_pairs
 from napari_medsam.formats.dicom.volumes.slice_group import Labels, SliceGroup, grid_of
 
 COUNTERS = ("acquisition", "trigger", "offset", "frame time")
@@ -56,7 +56,7 @@ def cuts_across(group: SliceGroup, labels: Labels) -> bool:
         return False
     more: tuple[Use, ...] = ("pass", "time") if group.most > 1 else ()
     names = group.of_use("contrast", *more)
-    stated = [name for name in names if name not in COUNTERS and _is_one_each(group, name, labels)]
+    stated = [name for name in names if name not in COUNTERS and is_one_each(group, name, labels)]
     for name in names:
         known = ~group.blank[name]
         codes, place = group.codes[name][known], group.place[known]
@@ -65,12 +65,6 @@ def cuts_across(group: SliceGroup, labels: Labels) -> bool:
         if stated and name in COUNTERS and n_pairs(labels[known], codes) == len(codes):
             continue  # it counts the slices of each volume
         by_place = group.most > 1 and n_pairs(place, codes) == len(np.unique(place))
-        if not by_place and not _is_one_each(group, name, labels):
+        if not by_place and not is_one_each(group, name, labels):
             return True
     return False
-
-
-def _is_one_each(group: SliceGroup, name: str, labels: Labels) -> bool:
-    """Whether a field has one value in each volume that states it."""
-    known = ~group.blank[name]
-    return n_pairs(labels[known], group.codes[name][known]) == len(np.unique(labels[known]))

@@ -94,7 +94,7 @@ def _has_one_value_each(group: SliceGroup, labels: Labels) -> bool:
         codes, known = group.codes[name], ~group.blank[name]
         if name == BESIDE or n_pairs(codes, group.place) == int(group.place.max()) + 1:
             continue
-        if n_pairs(codes[known], labels[known]) == len(np.unique(labels[known])):
+        if is_one_each(group, name, labels):
             continue
         is_measured = not field_of(name).counts and not np.isnan(group.numbers[name][known]).any()
         if not is_measured or not _are_levels(codes[known], labels[known]):
@@ -107,6 +107,12 @@ def _are_levels(codes: Labels, labels: Labels) -> bool:
     own = [codes[labels == label] for label in np.unique(labels)]
     ends = sorted((int(one.min()), int(one.max())) for one in own)
     return all(high < low for (_, high), (low, _) in pairwise(ends))
+
+
+def is_one_each(group: SliceGroup, name: str, labels: Labels) -> bool:
+    """Whether a field has one value in each volume that states it."""
+    known = ~group.blank[name]
+    return n_pairs(labels[known], group.codes[name][known]) == len(np.unique(labels[known]))
 
 
 def n_pairs(one: Labels, two: Labels) -> int:

@@ -33,7 +33,7 @@ from napari_medsam.formats.dicom.volumes.stack import (
 from napari_medsam.formats.dicom.volumes.unplaced import guessed_places
 from napari_medsam.formats.dicom.volumes.volume_words import words_for
 
-SEGMENTATIONS = "1.2.840.10008.5.1.4.1.1.66."
+SEGMENTATION_CLASSES = "1.2.840.10008.5.1.4.1.1.66."
 """Start of the SOP classes whose frames are segments, several of them at one place."""
 INSEPARABLE = (
     "Several slices lie at the same place or between each other, and nothing in the headers says "
@@ -131,7 +131,7 @@ def _stacks_of_group(group: Sequence[SliceHeader]) -> list[Stack]:
     """Separate parallel slices into volumes, and put those of one grid into one stack."""
     if group[0].normal is None or len(group) == 1:
         return [single_stack((header,)) for header in group]
-    if group[0].sop_class.startswith(SEGMENTATIONS):
+    if group[0].sop_class.startswith(SEGMENTATION_CLASSES):
         first = {round(float(position_of(h) @ group[0].normal), 3): h for h in reversed(group)}
         group = list(first.values())
     volumes = separate(group)

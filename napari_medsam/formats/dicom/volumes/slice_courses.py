@@ -37,8 +37,9 @@ def by_sums(group: SliceGroup, base: Labels, numbers: Numbers) -> Labels | None:
     numbers of the other places must say which.
     """
     within = np.zeros(len(base), dtype=np.int64)
+    places = _even_places(group)
     for part in group.parts(base):
-        ranks = _ranks(_even_places(group)[part], numbers[part])
+        ranks = _ranks(places[part], numbers[part])
         if ranks is None:
             return None
         within[part] = ranks
